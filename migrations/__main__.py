@@ -1,0 +1,31 @@
+"""`python -m migrations upgrade`: the only command that changes the shape of the database."""
+
+import asyncio
+import sys
+
+import typer
+
+from migrations.upgrade import upgrade as upgrade_database
+from shared.settings import CommonSettings, SettingsWrong, load_settings
+
+app = typer.Typer(help="The database's shape.", no_args_is_help=True)
+
+
+@app.callback()
+def _commands() -> None:
+    """Keep `upgrade` a named command."""
+
+
+@app.command()
+def upgrade() -> None:
+    """Create or upgrade tables, queue, roles and grants. REPLYCO_DATABASE_URL must name the owner of the database."""
+    try:
+        settings = load_settings(CommonSettings)
+    except SettingsWrong as wrong:
+        print(wrong, file=sys.stderr)
+        raise typer.Exit(2) from None
+    asyncio.run(upgrade_database(settings.database_url.get_secret_value()))
+    print("The database is up to date.")
+
+
+app()

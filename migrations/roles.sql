@@ -1,0 +1,48 @@
+-- Who may do what in the database: one role for each kind of process, applied anew by every `upgrade`.
+--
+-- The roles are made here without a password and cannot log in; whoever deploys gives them one:
+--   ALTER ROLE replyco_relay LOGIN PASSWORD '…';
+-- What a role does not need is not granted. The relay, which faces the internet, reads relay addresses and inserts accepted mail.
+
+DO $$
+BEGIN
+    FOR i IN 1..3 LOOP
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', (ARRAY['replyco_connector', 'replyco_relay', 'replyco_mail_worker'])[i]);
+        EXCEPTION WHEN duplicate_object THEN NULL;
+        END;
+    END LOOP;
+END
+$$;
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, replyco_connector, replyco_relay, replyco_mail_worker;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, replyco_connector, replyco_relay, replyco_mail_worker;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC, replyco_connector, replyco_relay, replyco_mail_worker;
+GRANT USAGE ON SCHEMA public TO replyco_connector, replyco_relay, replyco_mail_worker;
+
+-- The relay: the internet talks to it.
+GRANT SELECT (id, account_id, local_part, retired_at) ON relay_addresses TO replyco_relay;
+GRANT INSERT (id, account_id, relay_address_id, session_id, peer_address, tls_version, size, mail_key_id, content_key, envelope, raw)
+    ON accepted_mail TO replyco_relay;
+
+-- The mail worker: accepted mail becomes messages. It sees no token, session, user or API key.
+GRANT SELECT ON accepted_mail, relay_addresses, account_keys TO replyco_mail_worker;
+GRANT SELECT (id, account_id, name, region, home_country, lock, lock_since, last_message_at, disconnected_at)
+    ON integrations TO replyco_mail_worker;
+GRANT UPDATE (state, attempts, next_attempt_at, failure_code) ON accepted_mail TO replyco_mail_worker;
+GRANT UPDATE (last_message_at, lock, lock_since) ON integrations TO replyco_mail_worker;
+GRANT SELECT, INSERT ON messages, attachments, message_digests TO replyco_mail_worker;
+GRANT SELECT, INSERT, UPDATE ON conversations TO replyco_mail_worker;
+GRANT SELECT ON marketplace_participations TO replyco_mail_worker;
+GRANT SELECT, INSERT ON setup_steps TO replyco_mail_worker;
+
+-- The connector and its worker: everything else. Mail is read, never written; the audit log only grows.
+GRANT SELECT, INSERT, UPDATE ON accounts, account_keys, users, integrations, relay_addresses, grants, conversations TO replyco_connector;
+GRANT SELECT, INSERT, UPDATE, DELETE ON sessions, sign_in_failures, api_keys, authorization_attempts, marketplace_participations,
+    setup_steps TO replyco_connector;
+GRANT SELECT ON accepted_mail, messages, attachments TO replyco_connector;
+GRANT SELECT, INSERT ON audit_log TO replyco_connector;
+GRANT SELECT, INSERT, UPDATE, DELETE ON pgqueuer, pgqueuer_log, pgqueuer_statistics, pgqueuer_schedules TO replyco_connector;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;
+GRANT EXECUTE ON FUNCTION ensure_partitions(timestamptz), uuid_at(timestamptz) TO replyco_connector;

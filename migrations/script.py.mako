@@ -1,0 +1,15 @@
+"""${message}
+
+Suits the code before and after it: add, back-fill, then remove in a later release.
+"""
+
+from alembic import op
+import sqlalchemy as sa
+${imports if imports else ""}
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+
+
+def upgrade() -> None:
+    ${upgrades if upgrades else "pass"}

@@ -1,0 +1,104 @@
+"""Sealed columns: AES-256-GCM under an account's data key.
+
+A ciphertext names its key and is bound to its place: table, column, row and account are the associated data, so a value
+that was moved to another row, column or account does not open. Opening is always an explicit call.
+
+Form: version (1 byte) | id of the data key (16 bytes) | nonce (12 bytes) | ciphertext with tag.
+"""
+
+import hmac
+import os
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing_extensions import override
+
+from shared.errors import Expected
+
+_VERSION: Final = 1
+_NONCE_BYTES: Final = 12
+_HEADER_BYTES: Final = 1 + 16 + _NONCE_BYTES
+KEY_BYTES: Final = 32
+
+
+class SealBroken(Expected):
+    """A sealed value does not open here: altered, moved from another row, or sealed with a key we do not have."""
+
+    code = "seal_broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sealed value lives."""
+
+    table: str
+    column: str
+    row_id: UUID
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Sealed:
+    """A sealed value as it is stored. It shows nothing of itself."""
+
+    ciphertext: bytes
+
+    @override
+    def __repr__(self) -> str:
+        return f"<sealed, {len(self.ciphertext)} bytes>"
+
+
+def place_bytes(account_id: UUID, place: Place) -> bytes:
+    """Associated data: unambiguous, because neither table nor column names hold a NUL."""
+    return b"\0".join((account_id.bytes, place.row_id.bytes, place.table.encode(), place.column.encode()))
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKeys:
+    """An account's opened data keys. Seals with the current one, opens with any, hashes with a key of its own.
+
+    The look-up key is never rotated with the data keys: stored hashes stay comparable.
+    """
+
+    account_id: UUID
+    current_id: UUID
+    data_keys: dict[UUID, bytes] = field(repr=False)
+    lookup_key: bytes = field(repr=False)
+
+    def seal(self, place: Place, plaintext: bytes) -> Sealed:
+        """Seal a value for the place where it will be stored."""
+        nonce = os.urandom(_NONCE_BYTES)
+        sealed = AESGCM(self.data_keys[self.current_id]).encrypt(
+            nonce, plaintext, place_bytes(self.account_id, place)
+        )
+        return Sealed(bytes([_VERSION]) + self.current_id.bytes + nonce + sealed)
+
+    def open(self, place: Place, sealed: Sealed) -> bytes:
+        """The value again. Raises SealBroken."""
+        blob = sealed.ciphertext
+        if len(blob) < _HEADER_BYTES or blob[0] != _VERSION:
+            raise SealBroken(table=place.table, column=place.column)
+        key = self.data_keys.get(UUID(bytes=blob[1:17]))
+        if key is None:
+            raise SealBroken(table=place.table, column=place.column)
+        try:
+            return AESGCM(key).decrypt(
+                blob[17:_HEADER_BYTES], blob[_HEADER_BYTES:], place_bytes(self.account_id, place)
+            )
+        except InvalidTag as error:
+            raise SealBroken(table=place.table, column=place.column) from error
+
+    def seal_text(self, place: Place, text: str) -> Sealed:
+        """`seal` for text."""
+        return self.seal(place, text.encode())
+
+    def open_text(self, place: Place, sealed: Sealed) -> str:
+        """`open` for text."""
+        return self.open(place, sealed).decode()
+
+    def lookup_hash(self, purpose: str, value: str | bytes) -> bytes:
+        """A keyed hash by which a sealed value can be found again: equal only within account and purpose."""
+        data = value.encode() if isinstance(value, str) else value
+        return hmac.digest(self.lookup_key, purpose.encode() + b"\0" + data, "sha256")

@@ -1,0 +1,131 @@
+"""Raw mail, sealed by a process that can open nothing.
+
+The relay makes a fresh content key for each mail, seals the mail with it (AES-256-GCM) and seals the content key to the mail
+worker's public key with HPKE (RFC 9180, X25519, HKDF-SHA256, AES-256-GCM). The worker opens the content key once and
+re-seals it under the account's data key; the mail itself is stored once and never rewritten.
+
+Form of the mail: version (1 byte) | nonce (12 bytes) | ciphertext with tag.
+"""
+
+import json
+import os
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from shared.crypto.envelope import KEY_BYTES, Place, SealBroken, Sealed, place_bytes
+from shared.crypto.key_provider import KeyFileUnusable, write_private_file
+
+_VERSION: Final = 1
+_NONCE_BYTES: Final = 12
+_SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
+@dataclass(frozen=True, slots=True)
+class MailPublicKey:
+    """Seals content keys; opens nothing."""
+
+    key_id: str
+    key: X25519PublicKey = field(repr=False)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Raises KeyFileUnusable."""
+        key_id, raw = _read_key_file(path, "public")
+        return cls(key_id, X25519PublicKey.from_public_bytes(raw))
+
+
+@dataclass(frozen=True, slots=True)
+class MailPrivateKey:
+    """Opens content keys; held by the mail worker alone."""
+
+    key_id: str
+    key: X25519PrivateKey = field(repr=False)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Raises KeyFileUnusable."""
+        key_id, raw = _read_key_file(path, "private")
+        return cls(key_id, X25519PrivateKey.from_private_bytes(raw))
+
+
+def create_mail_key_pair(private_path: Path, public_path: Path) -> None:
+    """Write a new key pair into two files; fails rather than overwrite one. Raises KeyFileUnusable."""
+    key = X25519PrivateKey.generate()
+    key_id = os.urandom(4).hex()
+    for path, kind, raw in (
+        (private_path, "private", key.private_bytes_raw()),
+        (public_path, "public", key.public_key().public_bytes_raw()),
+    ):
+        write_private_file(path, json.dumps({"id": key_id, kind: b64encode(raw).decode()}).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class ContentKey:
+    """The key of one raw mail and its envelope."""
+
+    account_id: UUID
+    accepted_mail_id: UUID
+    key: bytes = field(repr=False)
+
+    @classmethod
+    def new(cls, account_id: UUID, accepted_mail_id: UUID) -> Self:
+        return cls(account_id, accepted_mail_id, os.urandom(KEY_BYTES))
+
+    def seal_to(self, recipient: MailPublicKey) -> bytes:
+        """The content key, for the holder of the private key only, bound to account and mail."""
+        return _SUITE.encrypt(self.key, recipient.key, self._info())
+
+    @classmethod
+    def open_with(
+        cls, holder: MailPrivateKey, account_id: UUID, accepted_mail_id: UUID, sealed: bytes
+    ) -> Self:
+        """Raises SealBroken."""
+        bound = cls(account_id, accepted_mail_id, b"")
+        try:
+            return cls(account_id, accepted_mail_id, _SUITE.decrypt(sealed, holder.key, bound._info()))
+        except (InvalidTag, ValueError) as error:
+            raise SealBroken(table="accepted_mail", column="content_key") from error
+
+    def seal(self, column: str, plaintext: bytes) -> Sealed:
+        """Seal a column of the accepted mail: `raw` or `envelope`."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return Sealed(
+            bytes([_VERSION]) + nonce + AESGCM(self.key).encrypt(nonce, plaintext, self._place(column))
+        )
+
+    def open(self, column: str, sealed: Sealed) -> bytes:
+        """Raises SealBroken."""
+        blob = sealed.ciphertext
+        try:
+            if blob[:1] != bytes([_VERSION]):
+                raise SealBroken(table="accepted_mail", column=column)
+            return AESGCM(self.key).decrypt(
+                blob[1 : 1 + _NONCE_BYTES], blob[1 + _NONCE_BYTES :], self._place(column)
+            )
+        except (InvalidTag, ValueError) as error:
+            raise SealBroken(table="accepted_mail", column=column) from error
+
+    def _place(self, column: str) -> bytes:
+        return place_bytes(self.account_id, Place("accepted_mail", column, self.accepted_mail_id))
+
+    def _info(self) -> bytes:
+        return b"replyco raw mail\0" + self._place("content_key")
+
+
+def _read_key_file(path: Path, kind: str) -> tuple[str, bytes]:
+    try:
+        content = json.loads(path.read_bytes())
+        key_id, raw = str(content["id"]), b64decode(content[kind], validate=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise KeyFileUnusable(path=str(path)) from error
+    if len(raw) != KEY_BYTES:
+        raise KeyFileUnusable(path=str(path))
+    return key_id, raw

@@ -1,0 +1,75 @@
+"""Structured logs: one JSON object a line on standard output. Event name and ids; never a name, address, text or secret."""
+
+import logging
+import sys
+import traceback
+from typing import Final
+
+import structlog
+
+_MAX_CHAIN: Final = 4
+_MAX_FRAMES: Final = 12
+
+
+def configure_logging(role: str, *, level: str = "INFO") -> None:
+    """Called once, by `__main__`. Log lines of the libraries pass through the same form; SMTP dialogues never do."""
+    shared_processors: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _describe_exception,
+    ]
+    structlog.configure(
+        processors=[*shared_processors, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared_processors,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.EventRenamer("event"),
+                _add_role(role),
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    # aiosmtpd logs addresses and content at debug and info; SQL and HTTP lines would hold parameters and URLs.
+    for noisy in (
+        "mail",
+        "aiosmtpd",
+        "sqlalchemy.engine",
+        "httpx2",
+        "httpcore2",
+        "uvicorn.access",
+        "asyncio",
+    ):
+        logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+def _describe_exception(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Type and place of an exception, for each link of its chain. Never its text: that may hold a value."""
+    exc_info = event.pop("exc_info", None)
+    if exc_info is True:
+        exc_info = sys.exc_info()
+    exception = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    chain: list[dict[str, object]] = []
+    while isinstance(exception, BaseException) and len(chain) < _MAX_CHAIN:
+        frames = traceback.extract_tb(exception.__traceback__)[-_MAX_FRAMES:]
+        places = [f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in frames]
+        chain.append({"type": type(exception).__qualname__, "places": places})
+        exception = exception.__cause__ or exception.__context__
+    return {**event, "exception": chain} if chain else event
+
+
+def _add_role(role: str) -> structlog.typing.Processor:
+    def add(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {**event, "role": role}
+
+    return add

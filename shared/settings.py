@@ -1,0 +1,62 @@
+"""Settings: one frozen class per role, built once in `__main__` from `REPLYCO_…` variables and passed down.
+
+Every field has a description that says how a right value looks; it is the cure that a wrong one is answered with.
+"""
+
+from typing import Annotated, TypeVar
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "REPLYCO_"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+_SettingsClass = TypeVar("_SettingsClass", bound=BaseSettings)
+
+
+class SettingsWrong(Exception):
+    """One or more settings are missing or wrong. The text names all of them, each with its cure and never with its value."""
+
+
+class CommonSettings(BaseSettings):
+    """What every role that uses the database needs."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
+
+    database_url: SecretStr = Field(
+        validation_alias=AliasChoices("REPLYCO_DATABASE_URL", "DATABASE_URL"),
+        pattern=r"^postgres(ql)?(\+asyncpg)?://",
+        description="the PostgreSQL database with this role's user, such as postgresql://replyco_connector:PASSWORD@host/replyco",
+    )
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
+    )
+
+
+def load_settings(settings_class: type[_SettingsClass]) -> _SettingsClass:
+    """Read the environment. Raises SettingsWrong with every problem at once."""
+    try:
+        return settings_class()
+    except ValidationError as error:
+        problems = {
+            _environment_name(settings_class, problem["loc"]): problem["msg"] for problem in error.errors()
+        }
+        lines = [
+            f"  {name}: {message}. Set it to {_cure(settings_class, name)}."
+            for name, message in problems.items()
+        ]
+        raise SettingsWrong("These settings are wrong:\n" + "\n".join(lines)) from None
+
+
+def _environment_name(settings_class: type[BaseSettings], location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else ""
+    if name.upper().startswith(PREFIX) or name == "DATABASE_URL":
+        return f"{PREFIX}DATABASE_URL"
+    return f"{settings_class.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def _cure(settings_class: type[BaseSettings], environment_name: str) -> str:
+    prefix = settings_class.model_config.get("env_prefix", "")
+    field = settings_class.model_fields.get(environment_name.removeprefix(prefix.upper()).lower())
+    return field.description if field is not None and field.description else "a valid value"

@@ -1,0 +1,460 @@
+"""Every table, once. Both services read this file; `migrations/` makes it true, and a test holds the two together.
+
+Rules: `account_id` on whatever belongs to a customer; enumerations are text with a CHECK; sealed columns are `Sealed` and
+are opened on purpose, never on load. Growing tables are partitioned by ranges of their UUIDv7 id, which begins with the
+time: look-ups by id touch one partition, and references to them stay simple (docs/adr/0002).
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import INET, JSONB, TIMESTAMP
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+from typing_extensions import override
+
+from shared.crypto.envelope import Sealed
+from shared.database import new_id
+from shared.marketplaces import Region
+from shared.permissions import Level
+
+
+class SealedColumn(TypeDecorator[Sealed]):
+    """bytea in the database, `Sealed` in Python; no cryptography happens here."""
+
+    impl: type[LargeBinary] = LargeBinary  # type: ignore[mutable-override]  # SQLAlchemy reads it from the class
+    cache_ok: bool | None = True
+
+    @override
+    def process_bind_param(self, value: Sealed | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else value.ciphertext
+
+    @override
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Sealed | None:
+        return None if value is None else Sealed(value)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text,
+        datetime: TIMESTAMP(timezone=True),
+        bytes: LargeBinary,
+        Sealed: SealedColumn,
+    }
+
+
+class SyncStatus(StrEnum):
+    NEVER = "never"
+    RUNNING = "running"
+    OK = "ok"
+    LATE = "late"
+    FAILED = "failed"
+    PAUSED = "paused"
+
+
+class Lock(StrEnum):
+    GREEN = "green"
+    RED = "red"
+    PENDING = "pending"
+
+
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    CONNECTED = "connected"
+    REAUTHORIZED = "reauthorized"
+    FAILED = "failed"
+
+
+class SetupStepName(StrEnum):
+    """What the seller does in Seller Central; the order is the guide's."""
+
+    ORDER_REPORT_COLUMNS = "order_report_columns"
+    SELLER_PROFILE = "seller_profile"
+    NOTIFICATION_PREFERENCES = "notification_preferences"
+
+
+class MailState(StrEnum):
+    """accepted → delivered. `held`: the worker failed on it again and again; kept, shown to operators, never dropped."""
+
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    HELD = "held"
+
+
+def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+_now = text("now()")
+
+
+class Account(Base):
+    __tablename__ = "accounts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+
+
+class AccountKey(Base):
+    """A data key of an account, wrapped by the key provider."""
+
+    __tablename__ = "account_keys"
+    __table_args__ = (
+        CheckConstraint("purpose IN ('seal', 'lookup')", name="purpose"),
+        Index(
+            "uq_account_keys_current",
+            "account_id",
+            "purpose",
+            unique=True,
+            postgresql_where=text("retired_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    purpose: Mapped[str]
+    wrapping_key_id: Mapped[str]
+    wrapped: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    retired_at: Mapped[datetime | None]
+
+
+class User(Base):
+    __tablename__ = "users"
+    __table_args__ = (_one_of("general_admin", Level), _one_of("inbox_messages", Level))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    email: Mapped[str] = mapped_column(unique=True)
+    password_hash: Mapped[str]
+    name: Mapped[str]
+    language: Mapped[str] = mapped_column(server_default="en")
+    time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    general_admin: Mapped[str]
+    inbox_messages: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    disabled_at: Mapped[datetime | None]
+
+
+class UserSession(Base):
+    """A sign-in. The cookie holds the token, the row only its hash."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=_now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class SignInFailures(Base):
+    """Failed sign-ins in the current window, counted by hashed e-mail address and by hashed network."""
+
+    __tablename__ = "sign_in_failures"
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    window_ends_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ApiKey(Base):
+    """A program's way in: a bearer token of which only the hash is kept."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (_one_of("general_admin", Level), _one_of("inbox_messages", Level))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    name: Mapped[str]
+    hint: Mapped[str]
+    secret_hash: Mapped[bytes] = mapped_column(unique=True)
+    general_admin: Mapped[str]
+    inbox_messages: Mapped[str]
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Integration(Base):
+    """A connected store in one region. It has no name between consent and naming, and then no relay address either."""
+
+    __tablename__ = "integrations"
+    __table_args__ = (
+        CheckConstraint("source IN ('amazon')", name="source"),
+        CheckConstraint("char_length(name) BETWEEN 1 AND 60", name="name"),
+        CheckConstraint("(name IS NULL) = (name_key IS NULL)", name="name_key"),
+        _one_of("region", Region),
+        _one_of("lock", Lock),
+        _one_of("sync_status", SyncStatus),
+        Index("uq_integrations_name", "account_id", "name_key", unique=True, postgresql_where=text("disconnected_at IS NULL")),
+        Index(
+            "uq_integrations_store", "account_id", "region", "seller_id", unique=True, postgresql_where=text("disconnected_at IS NULL")
+        ),
+    )  # fmt: skip
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    source: Mapped[str] = mapped_column(server_default="amazon")
+    name: Mapped[str | None]
+    name_key: Mapped[str | None]
+    region: Mapped[str]
+    home_country: Mapped[str]
+    seller_id: Mapped[str]
+    store_name: Mapped[str | None]
+    lock: Mapped[str] = mapped_column(server_default="pending")
+    lock_since: Mapped[datetime] = mapped_column(server_default=_now)
+    sync_status: Mapped[str] = mapped_column(server_default="never")
+    synced_at: Mapped[datetime | None]
+    last_message_at: Mapped[datetime | None]
+    last_order_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    disconnected_at: Mapped[datetime | None]
+
+
+class RelayAddress(Base):
+    """A generated address. The local part is unique for ever: rows are never deleted."""
+
+    __tablename__ = "relay_addresses"
+    __table_args__ = (
+        CheckConstraint("local_part = lower(local_part)", name="local_part"),
+        Index(
+            "uq_relay_addresses_current",
+            "integration_id",
+            unique=True,
+            postgresql_where=text("retired_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
+    local_part: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    retired_at: Mapped[datetime | None]
+
+
+class AuthorizationAttempt(Base):
+    """One try to authorize. Consumed by one atomic statement; the outcome stays, so a second callback shows the first's."""
+
+    __tablename__ = "authorization_attempts"
+    __table_args__ = (
+        _one_of("region", Region),
+        _one_of("outcome", Outcome),
+        CheckConstraint("outcome IS NULL OR consumed_at IS NOT NULL", name="outcome_after_consumption"),
+        CheckConstraint("(outcome = 'failed') = (problem_code IS NOT NULL)", name="problem_code"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    state_hash: Mapped[bytes] = mapped_column(unique=True)
+    browser_hash: Mapped[bytes]
+    country: Mapped[str]
+    region: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    consumed_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    problem_code: Mapped[str | None]
+    integration_id: Mapped[UUID | None] = mapped_column(ForeignKey("integrations.id"))
+
+
+class Grant(Base):
+    """Amazon's permission for one integration. `version` counts every change of the tokens."""
+
+    __tablename__ = "grants"
+    __table_args__ = (_one_of("region", Region),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), unique=True)
+    region: Mapped[str]
+    seller_id: Mapped[str]
+    refresh_token: Mapped[Sealed]
+    access_token: Mapped[Sealed | None]
+    access_token_expires_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(server_default="1")
+    lease_holder: Mapped[UUID | None]
+    leased_until: Mapped[datetime | None]
+    consented_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+
+
+class MarketplaceParticipation(Base):
+    """What getMarketplaceParticipations said last of one country."""
+
+    __tablename__ = "marketplace_participations"
+
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), primary_key=True)
+    marketplace_id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    country: Mapped[str]
+    is_participating: Mapped[bool]
+    has_suspended_listings: Mapped[bool]
+    updated_at: Mapped[datetime] = mapped_column(server_default=_now)
+
+
+class SetupStep(Base):
+    """A step of the guide that is done, for one country. What has no row is open."""
+
+    __tablename__ = "setup_steps"
+    __table_args__ = (_one_of("step", SetupStepName),)
+
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), primary_key=True)
+    step: Mapped[str] = mapped_column(primary_key=True)
+    country: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    done_at: Mapped[datetime] = mapped_column(server_default=_now)
+    done_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+
+
+class AcceptedMail(Base):
+    """Raw mail, durable, not yet understood: written by the relay, one row for each recipient.
+
+    `content_key` is sealed to the mail worker's public key; `raw` and `envelope` are sealed with the content key
+    (shared.crypto.raw_mail). The worker claims rows in state `accepted`; the row itself is the queue.
+    """
+
+    __tablename__ = "accepted_mail"
+    __table_args__ = (
+        _one_of("state", MailState),
+        Index("ix_accepted_mail_due", "next_attempt_at", postgresql_where=text("state = 'accepted'")),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID]
+    relay_address_id: Mapped[UUID] = mapped_column(ForeignKey("relay_addresses.id"))
+    accepted_at: Mapped[datetime] = mapped_column(server_default=_now)
+    session_id: Mapped[str]
+    peer_address: Mapped[str] = mapped_column(INET)
+    tls_version: Mapped[str | None]
+    size: Mapped[int]
+    mail_key_id: Mapped[str]
+    content_key: Mapped[bytes]
+    envelope: Mapped[Sealed]
+    raw: Mapped[Sealed]
+    state: Mapped[str] = mapped_column(server_default="accepted")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    next_attempt_at: Mapped[datetime] = mapped_column(server_default=_now)
+    failure_code: Mapped[str | None]
+
+
+class Conversation(Base):
+    __tablename__ = "conversations"
+    __table_args__ = (
+        UniqueConstraint("integration_id", "thread_key"),
+        CheckConstraint("message_count >= 0", name="message_count"),
+        Index("ix_conversations_newest", "account_id", text("last_message_at DESC"), text("id DESC")),
+        Index(
+            "ix_conversations_newest_of_integration",
+            "integration_id",
+            text("last_message_at DESC"),
+            text("id DESC"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
+    thread_key: Mapped[bytes]
+    order_id: Mapped[str | None]
+    country: Mapped[str | None]
+    buyer_key: Mapped[bytes | None]
+    buyer_name: Mapped[Sealed | None]
+    buyer_address: Mapped[Sealed | None]
+    subject: Mapped[Sealed | None]
+    message_count: Mapped[int] = mapped_column(server_default="0")
+    last_message_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+
+
+class Message(Base):
+    """What was understood of an accepted mail. `raw_key` is that mail's content key, sealed under the account's data key."""
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        Index("ix_messages_of_conversation", "conversation_id", text("id DESC")),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id"))
+    accepted_mail_id: Mapped[UUID]
+    raw_key: Mapped[Sealed]
+    kind: Mapped[str]
+    from_amazon_domain: Mapped[bool]
+    truncated: Mapped[bool]
+    received_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    subject: Mapped[Sealed | None]
+    sender_name: Mapped[Sealed | None]
+    sender_address: Mapped[Sealed | None]
+    body_text: Mapped[Sealed]
+    body_html: Mapped[Sealed | None]
+    size: Mapped[int]
+    attachment_count: Mapped[int]
+
+
+class MessageDigest(Base):
+    """Keyed digests by which a re-delivered mail is recognised: the second one finds the row of the first."""
+
+    __tablename__ = "message_digests"
+
+    relay_address_id: Mapped[UUID] = mapped_column(ForeignKey("relay_addresses.id"), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    message_id: Mapped[UUID]
+
+
+class Attachment(Base):
+    __tablename__ = "attachments"
+    __table_args__ = (UniqueConstraint("message_id", "position"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id"))
+    position: Mapped[int]
+    filename: Mapped[Sealed]
+    content_type: Mapped[str]
+    size: Mapped[int]
+    content: Mapped[Sealed]
+
+
+class AuditEntry(Base):
+    """Who did what, and when. Append-only: no role may change or delete a row."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (CheckConstraint("actor_kind IN ('user', 'api_key', 'system')", name="actor_kind"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    at: Mapped[datetime] = mapped_column(server_default=_now)
+    actor_kind: Mapped[str]
+    actor_id: Mapped[UUID | None]
+    action: Mapped[str]
+    subject_id: Mapped[UUID | None]
+    fields: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
