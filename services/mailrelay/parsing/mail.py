@@ -1,0 +1,265 @@
+"""One accepted mail, understood as far as it can be: the only door of this room.
+
+Pure: bytes in, values out, no exception for any bytes. A mail that cannot be understood comes back as `unparseable`, and
+everything is shown that could be read. Whether the mail is authentic is decided elsewhere: nothing here is proof.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from itertools import islice
+
+from services.mailrelay.parsing.decoding import clean_text
+from services.mailrelay.parsing.mailboxes import Mailbox, read_mailboxes
+from services.mailrelay.parsing.patterns import MailKind
+from services.mailrelay.parsing.recognition import (
+    Buyer,
+    Words,
+    country_of,
+    find_buyer,
+    find_case_tag,
+    find_order_ids,
+    find_words,
+    is_amazon,
+    notice_kind,
+)
+from services.mailrelay.parsing.safe_html import SafeHtml, make_safe
+from services.mailrelay.parsing.structure import (
+    MAX_FIELDS,
+    MAX_HEADER_BYTES,
+    Field,
+    Header,
+    Limits,
+    Part,
+    end_of_header,
+    is_report,
+    read_fields,
+    read_parts,
+)
+
+__all__ = ["MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
+
+# RFC 5322 §2.1.1 ends a line at 998 characters; a list shows the first hundred.
+MAX_SUBJECT_CHARS = 998
+# Seller Central lets a buyer write 4,000 characters. This is a long book's chapter, and the raw mail holds the rest.
+MAX_TEXT_CHARS = 200_000
+# Amazon allows a few per message; a page with more than this helps nobody.
+MAX_ATTACHMENTS = 100
+
+# Added by every hop, so a mail that is delivered twice differs in these alone (RFC 5321 §4.4, and what mailboxes add).
+_TRACE = frozenset(
+    {
+        "received",
+        "x-received",
+        "return-path",
+        "delivered-to",
+        "x-original-to",
+        "envelope-to",
+        "received-spf",
+        "authentication-results",
+        "arc-seal",
+        "arc-message-signature",
+        "arc-authentication-results",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedAttachment:
+    """A file in a mail. `filename` is what the sender wrote: clean it before it is shown or saved."""
+
+    filename: str | None
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedMail:
+    """What was understood. `truncated`: a limit has cut something, the raw mail holds the rest."""
+
+    kind: MailKind
+    subject: str | None
+    sender_name: str | None
+    sender_address: str | None
+    buyer_address: str | None
+    buyer_name: str | None
+    thread_tag: str | None
+    order_ids: tuple[str, ...]
+    country: str | None
+    text: str
+    html: str | None
+    attachments: tuple[ParsedAttachment, ...]
+    sent_at: datetime | None
+    amazon_domain: bool
+    digest: bytes
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    plain: str | None
+    html: str | None
+    safe: SafeHtml | None
+    attachments: tuple[ParsedAttachment, ...]
+
+
+def parse_mail(raw: bytes) -> ParsedMail:
+    """Understand a mail as it was accepted."""
+    try:
+        return understand(raw)
+    except Exception:  # noqa: BLE001 - a mail is shown whatever is in it (D8); a test holds that we never come here
+        return _unparseable(raw)
+
+
+def understand(raw: bytes) -> ParsedMail:
+    """The same without the safety net, so that tests see what would fall into it."""
+    limits = Limits()
+    header_end, body_start = end_of_header(raw, 0, len(raw))
+    block = raw[: min(header_end, MAX_HEADER_BYTES)]
+    fields = list(islice(read_fields(block), MAX_FIELDS + 1))
+    limits.was_reached = len(block) < header_end or len(fields) > MAX_FIELDS
+    digest = _digest(fields, raw, len(block)) if not limits.was_reached else hashlib.sha256(raw).digest()
+    header = Header(fields)
+    if not header:
+        return _unparseable(raw)
+
+    subject = _subject(header, limits)
+    senders = read_mailboxes(header.raw("from") or "")
+    sender = senders[0] if senders else None
+    # RFC 5322 §3.6 allows one From, and DMARC has nothing to hold on to with two (RFC 7489 §6.6.1).
+    single = sender if header.count("from") == 1 and len(senders) == 1 else None
+    amazon = single if single is not None and is_amazon(single) else None
+
+    body = _read_body(header, raw, body_start, limits)
+    whole = body.plain if body.plain is not None else body.safe.text if body.safe is not None else ""
+    buyer = find_buyer(amazon, _reply_to(header)) if amazon is not None and not is_report(header) else None
+    words = find_words(body.plain, body.safe, body.html or "") if buyer is not None else None
+    safe_html = body.safe.html if body.safe is not None else None
+    return ParsedMail(
+        kind=_kind(header, amazon, buyer, subject, whole),
+        subject=subject,
+        sender_name=sender.name if sender is not None else None,
+        sender_address=sender.address if sender is not None else None,
+        buyer_address=buyer.address if buyer is not None else None,
+        buyer_name=buyer.name if buyer is not None else None,
+        thread_tag=_thread_tag(buyer, words),
+        order_ids=find_order_ids(subject, whole),
+        country=country_of(amazon, header.text("x-marketplace-id")) if amazon is not None else None,
+        text=words.text if words is not None else whole,
+        html=safe_html if words is None or body.safe is None else words.html,
+        attachments=body.attachments,
+        sent_at=_sent_at(header),
+        amazon_domain=amazon is not None,
+        digest=digest,
+        truncated=limits.was_reached,
+    )
+
+
+def _unparseable(raw: bytes) -> ParsedMail:
+    return ParsedMail(
+        kind=MailKind.UNPARSEABLE,
+        subject=None,
+        sender_name=None,
+        sender_address=None,
+        buyer_address=None,
+        buyer_name=None,
+        thread_tag=None,
+        order_ids=(),
+        country=None,
+        text="",
+        html=None,
+        attachments=(),
+        sent_at=None,
+        amazon_domain=False,
+        digest=hashlib.sha256(raw).digest(),
+        truncated=False,
+    )
+
+
+def _digest(fields: list[Field], raw: bytes, body_at: int) -> bytes:
+    digest = hashlib.sha256()
+    for field in fields:
+        if field.name not in _TRACE:
+            digest.update(field.raw + b"\n")
+    digest.update(memoryview(raw)[body_at:])
+    return digest.digest()
+
+
+def _subject(header: Header, limits: Limits) -> str | None:
+    subject = header.text("subject")
+    if subject is not None and len(subject) > MAX_SUBJECT_CHARS:
+        limits.was_reached = True
+        return subject[:MAX_SUBJECT_CHARS]
+    return subject
+
+
+def _reply_to(header: Header) -> Mailbox | None:
+    boxes = read_mailboxes(header.raw("reply-to") or "")
+    return boxes[0] if header.count("reply-to") == 1 and len(boxes) == 1 else None
+
+
+def _read_body(header: Header, raw: bytes, body_start: int, limits: Limits) -> _Body:
+    plain: list[str] = []
+    html: str | None = None
+    attachments: list[ParsedAttachment] = []
+    parts = read_parts(header, raw, body_start, limits)
+    # Of a delivery report only the part for people is shown (RFC 3464 §2); the rest is for programs.
+    for part in parts[:1] if is_report(header) else parts:
+        is_body = not part.is_attachment and part.filename is None
+        if is_body and part.content_type == "text/plain":
+            plain.append(clean_text(_bounded(part, limits)))
+        elif is_body and part.content_type == "text/html" and html is None:
+            html = _bounded(part, limits)
+        elif len(attachments) < MAX_ATTACHMENTS:
+            attachments.append(ParsedAttachment(part.filename, part.content_type, part.content))
+        else:
+            limits.was_reached = True
+    safe = make_safe(html) if html is not None else None
+    limits.was_reached |= safe is not None and safe.was_cut
+    text = "\n\n".join(piece for piece in plain if piece)
+    limits.was_reached |= len(text) > MAX_TEXT_CHARS
+    return _Body(text[:MAX_TEXT_CHARS] or None, html, safe, tuple(attachments))
+
+
+def _bounded(part: Part, limits: Limits) -> str:
+    text = part.text
+    limits.was_reached |= len(text) > MAX_TEXT_CHARS
+    return text[:MAX_TEXT_CHARS]
+
+
+def _kind(
+    header: Header, amazon: Mailbox | None, buyer: Buyer | None, subject: str | None, text: str
+) -> MailKind:
+    if is_report(header):
+        return MailKind.DELIVERY_FAILURE
+    if buyer is not None:
+        return MailKind.AUTO_REPLY if _is_automatic(header) else MailKind.BUYER_MESSAGE
+    if amazon is not None:
+        return notice_kind(amazon, subject, text)
+    return MailKind.OTHER
+
+
+def _is_automatic(header: Header) -> bool:
+    # RFC 3834 §5; `Precedence: auto_reply` is what older systems write instead.
+    submitted = (header.text("auto-submitted") or "no").partition(";")[0].strip().lower()
+    return submitted != "no" or (header.text("precedence") or "").lower() == "auto_reply"
+
+
+def _thread_tag(buyer: Buyer | None, words: Words | None) -> str | None:
+    if buyer is None or buyer.thread_tag is not None:
+        return buyer.thread_tag if buyer is not None else None
+    return find_case_tag(words.frame) if words is not None else None
+
+
+def _sent_at(header: Header) -> datetime | None:
+    value = header.text("date")
+    if value is None:
+        return None
+    try:
+        # `-0000` gives no zone: the time is UTC (RFC 5322 §3.3).
+        sent_at = parsedate_to_datetime(re.sub(r"[^\x20-\x7e]", "", value[:100]))
+        return (sent_at if sent_at.tzinfo is not None else sent_at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
