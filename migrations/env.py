@@ -7,6 +7,7 @@ a lock (4 s) and run (5 s); an advisory lock lets one process migrate at a time.
 from alembic import context
 from sqlalchemy import Connection, text
 
+from migrations.comparison import is_named_by_us, is_ours
 from shared.tables import Base
 
 # Any constant; every process that migrates takes the same one.
@@ -18,7 +19,8 @@ def _run(connection: Connection) -> None:
         connection=connection,
         target_metadata=Base.metadata,
         compare_server_default=False,
-        include_name=lambda name, kind, _parents: kind != "table" or name in Base.metadata.tables,
+        include_name=is_ours,
+        include_object=is_named_by_us,
     )
     with context.begin_transaction():
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})

