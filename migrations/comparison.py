@@ -1,5 +1,8 @@
 """What counts when the database is compared with shared/tables.py."""
 
+from sqlalchemy import ForeignKeyConstraint
+from sqlalchemy.schema import SchemaItem
+
 from shared.tables import Base
 
 
@@ -8,8 +11,10 @@ def is_ours(name: str | None, kind: str, _parents: object) -> bool:
     return kind != "table" or name in Base.metadata.tables
 
 
-def is_named_by_us(_item: object, name: str | None, kind: str, reflected: bool, _other: object) -> bool:
-    """Leaves out the foreign keys that PostgreSQL adds for each partition: they bear names of its own making."""
-    return not (
-        reflected and kind == "foreign_key_constraint" and name is not None and not name.startswith("fk_")
-    )
+def is_not_of_a_partition(
+    item: SchemaItem, _name: str | None, _kind: str, reflected: bool, _other: object
+) -> bool:
+    """Leaves out the foreign keys that PostgreSQL itself adds for each partition that a key refers to."""
+    if not (reflected and isinstance(item, ForeignKeyConstraint)):
+        return True
+    return all(element.target_fullname.partition(".")[0] in Base.metadata.tables for element in item.elements)

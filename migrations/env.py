@@ -7,7 +7,7 @@ a lock (4 s) and run (5 s); an advisory lock lets one process migrate at a time.
 from alembic import context
 from sqlalchemy import Connection, text
 
-from migrations.comparison import is_named_by_us, is_ours
+from migrations.comparison import is_not_of_a_partition, is_ours
 from shared.tables import Base
 
 # Any constant; every process that migrates takes the same one.
@@ -20,7 +20,7 @@ def _run(connection: Connection) -> None:
         target_metadata=Base.metadata,
         compare_server_default=False,
         include_name=is_ours,
-        include_object=is_named_by_us,
+        include_object=is_not_of_a_partition,
     )
     with context.begin_transaction():
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})

@@ -5,7 +5,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from deploy.demo.postgres import OWNER
-from migrations.comparison import is_named_by_us, is_ours
+from migrations.comparison import is_not_of_a_partition, is_ours
 from migrations.upgrade import upgrade
 from shared.database import create_engine
 from shared.tables import Base
@@ -15,7 +15,7 @@ from tests.conftest import Database
 def _differences(connection: Connection) -> list[object]:
     context = MigrationContext.configure(
         connection,
-        opts={"include_name": is_ours, "include_object": is_named_by_us},
+        opts={"include_name": is_ours, "include_object": is_not_of_a_partition},
     )
     return list(compare_metadata(context, Base.metadata))
 

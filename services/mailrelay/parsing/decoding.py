@@ -18,7 +18,7 @@ _CODECS: dict[str, str] = {
     **dict.fromkeys(("iso-8859-1", "iso8859-1", "latin1", "latin-1"), "cp1252"),
     **dict.fromkeys(("iso-8859-9", "iso8859-9", "latin5"), "cp1254"),
     **dict.fromkeys(("utf-8", "utf8", "us-ascii", "ascii", "ansi-x3.4-1968"), "utf-8"),
-    **dict.fromkeys(("utf-16", "utf-16le", "utf-16be"), "utf-16"),
+    **{name: name for name in ("utf-16", "utf-16le", "utf-16be")},
     **dict.fromkeys(("shift-jis", "shift_jis", "sjis", "cp932", "windows-31j"), "cp932"),
     **dict.fromkeys(("gb2312", "gbk", "gb18030"), "gb18030"),
     **dict.fromkeys(("ks-c-5601-1987", "euc-kr", "cp949"), "cp949"),

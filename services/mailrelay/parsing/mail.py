@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from itertools import islice
 
 from services.mailrelay.parsing.decoding import clean_text
-from services.mailrelay.parsing.mailboxes import Mailbox, read_mailboxes
+from services.mailrelay.parsing.mailboxes import MAX_NAME_CHARS, Mailbox, read_mailboxes
 from services.mailrelay.parsing.patterns import MailKind
 from services.mailrelay.parsing.recognition import (
     Buyer,
@@ -25,7 +25,7 @@ from services.mailrelay.parsing.recognition import (
     is_amazon,
     notice_kind,
 )
-from services.mailrelay.parsing.safe_html import SafeHtml, make_safe
+from services.mailrelay.parsing.safe_html import MAX_HTML_CHARS, SafeHtml, make_safe
 from services.mailrelay.parsing.structure import (
     MAX_FIELDS,
     MAX_HEADER_BYTES,
@@ -140,7 +140,10 @@ def understand(raw: bytes) -> ParsedMail:
     return ParsedMail(
         kind=_kind(header, amazon, buyer, subject, whole),
         subject=subject,
-        sender_name=sender.name if sender is not None else None,
+        # A From that is not readable for certain is shown as it stands (D8); it is never taken for an address.
+        sender_name=sender.name
+        if sender is not None
+        else (header.text("from") or "")[:MAX_NAME_CHARS] or None,
         sender_address=sender.address if sender is not None else None,
         buyer_address=buyer.address if buyer is not None else None,
         buyer_name=buyer.name if buyer is not None else None,
@@ -209,9 +212,9 @@ def _read_body(header: Header, raw: bytes, body_start: int, limits: Limits) -> _
     for part in parts[:1] if is_report(header) else parts:
         is_body = not part.is_attachment and part.filename is None
         if is_body and part.content_type == "text/plain":
-            plain.append(clean_text(_bounded(part, limits)))
+            plain.append(clean_text(_bounded(part, MAX_TEXT_CHARS, limits)))
         elif is_body and part.content_type == "text/html" and html is None:
-            html = _bounded(part, limits)
+            html = _bounded(part, MAX_HTML_CHARS, limits)
         elif len(attachments) < MAX_ATTACHMENTS:
             attachments.append(ParsedAttachment(part.filename, part.content_type, part.content))
         else:
@@ -223,10 +226,10 @@ def _read_body(header: Header, raw: bytes, body_start: int, limits: Limits) -> _
     return _Body(text[:MAX_TEXT_CHARS] or None, html, safe, tuple(attachments))
 
 
-def _bounded(part: Part, limits: Limits) -> str:
+def _bounded(part: Part, max_chars: int, limits: Limits) -> str:
     text = part.text
-    limits.was_reached |= len(text) > MAX_TEXT_CHARS
-    return text[:MAX_TEXT_CHARS]
+    limits.was_reached |= len(text) > max_chars
+    return text[:max_chars]
 
 
 def _kind(

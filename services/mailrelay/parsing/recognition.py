@@ -28,6 +28,7 @@ _CASE_LINK = re.compile(
     rf"https://(?:{'|'.join(re.escape(host) for host in _SELLER_CENTRAL)})/messaging/inbox\?([^\s\"'<>]{{1,500}})"
 )
 _CASE_ID = re.compile(rf"(?:^|[&;])ss=({_TAG})(?=&|$)")
+_END_OF_PRE = re.compile(r"</pre\s*>", re.IGNORECASE)
 _BUYER_LOCAL = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -113,7 +114,7 @@ def find_words(plain: str | None, safe: SafeHtml | None, raw_html: str) -> Words
     # Markers in a language that we do not know: the <pre> is certain if the text part holds the same words.
     if plain is not None and _squeeze(pre.text) not in _squeeze(plain):
         return None
-    return Words(pre.text, pre.html, raw_html.rpartition("</pre>")[2])
+    return Words(pre.text, pre.html, _END_OF_PRE.split(raw_html)[-1])
 
 
 def _between_markers(plain: str) -> tuple[str, str] | None:

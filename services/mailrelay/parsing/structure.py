@@ -16,6 +16,8 @@ from services.mailrelay.parsing.decoding import decode_header, decode_text, deco
 MAX_DEPTH = 50
 # A mail by hand has fewer than 20; each costs memory even when it is empty.
 MAX_PARTS = 500
+# Lines that begin like a delimiter, in all levels together: many that are none, at every level, would cost minutes.
+MAX_DELIMITERS = 100_000
 # Postfix allows 102,400 (header_size_limit); signatures and ARC chains stay far below.
 MAX_HEADER_BYTES = 256 * 1024
 MAX_PART_HEADER_BYTES = 16 * 1024
@@ -64,6 +66,7 @@ class Limits:
     """What is left to spend on one mail, and whether a limit has cut something."""
 
     parts: int = MAX_PARTS
+    delimiters: int = MAX_DELIMITERS
     decoded_bytes: int = MAX_DECODED_BYTES
     was_reached: bool = False
 
@@ -155,7 +158,7 @@ def _walk(header: Header, raw: bytes, span: tuple[int, int], depth: int, limits:
     mime = _mime_header(header, limits)
     if mime.boundary is not None:
         is_container = False
-        for section in _sections(raw, span, mime.boundary):
+        for section in _sections(raw, span, mime.boundary, limits):
             is_container = True
             if depth == MAX_DEPTH or limits.parts == 0:
                 limits.was_reached = True
@@ -187,13 +190,19 @@ def _walk_section(raw: bytes, span: tuple[int, int], depth: int, limits: Limits)
     yield from _walk(header, raw, (body_start, end), depth, limits)
 
 
-def _sections(raw: bytes, span: tuple[int, int], boundary: bytes) -> Iterator[tuple[int, int]]:
+def _sections(
+    raw: bytes, span: tuple[int, int], boundary: bytes, limits: Limits
+) -> Iterator[tuple[int, int]]:
     """What stands between the delimiter lines (RFC 2046 §5.1.1); without a closing one the last part ends with the body."""
     position, body_end = span
     mark = b"--" + boundary
     start: int | None = None
     while (at := raw.find(mark, position, body_end)) >= 0:
         position = at + len(mark)
+        limits.delimiters -= 1
+        if limits.delimiters < 0:
+            limits.was_reached = True
+            break
         if at > span[0] and raw[at - 1] != _LF:
             continue
         line_end = raw.find(b"\n", position, body_end)
@@ -249,7 +258,8 @@ def _parameters(value: str | None) -> Message:
 def _parameter(message: Message, name: str) -> str:
     try:
         value = message.get_param(name)
-    except (ValueError, LookupError):  # a continuation numbered with 5,000 digits, for one
+    except (ValueError, LookupError, TypeError):
+        # The standard library stumbles over a continuation numbered with 5,000 digits, or one with a number and one without.
         return ""
     if isinstance(value, tuple):
         charset, _, text = value
