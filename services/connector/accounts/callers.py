@@ -1,0 +1,50 @@
+"""Who is asking, and the one place where it is decided whether he may."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from shared.errors import Expected
+from shared.permissions import Level, Permission
+
+
+class NotSignedIn(Expected):
+    """No session and no API key, or one that is not valid any more."""
+
+    code = "not_signed_in"
+
+
+class PermissionMissing(Expected):
+    """The caller is known but may not do this."""
+
+    code = "permission_missing"
+
+
+class CsrfTokenWrong(Expected):
+    """A change was asked for with a cookie but without the token that only our pages know."""
+
+    code = "csrf_token_wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A signed-in user, or a program with an API key. `account_id` bounds everything that he can see."""
+
+    account_id: UUID
+    user_id: UUID
+    levels: Mapping[Permission, Level]
+    session_id: UUID | None = None
+    api_key_id: UUID | None = None
+
+    @property
+    def is_browser(self) -> bool:
+        """Whether a person sits behind it."""
+        return self.session_id is not None
+
+    def may(self, permission: Permission, level: Level) -> bool:
+        return self.levels.get(permission, Level.NONE).includes(level)
+
+    def require(self, permission: Permission, level: Level) -> None:
+        """Raises PermissionMissing, which names the permission and the level."""
+        if not self.may(permission, level):
+            raise PermissionMissing(permission=permission.value, level=level.value)

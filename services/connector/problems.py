@@ -1,0 +1,107 @@
+"""Every problem that the API answers with: status, and what to tell a person, in both languages (RFC 9457).
+
+Keyed by the stable `code` of `shared.errors.Expected`; a test holds that no class is without an entry. A text may name
+the error's fields in braces.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from services.connector.language import Language
+from shared.errors import Expected
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`en` and `de` are pairs of title and detail."""
+
+    status: int
+    en: tuple[str, str]
+    de: tuple[str, str]
+
+
+PROBLEMS: Final[dict[str, Problem]] = {
+    "malformed_json": Problem(
+        400,
+        ("The request is not valid JSON", "Send a JSON object as the body, with Content-Type: application/json."),
+        ("Die Anfrage ist kein gültiges JSON", "Senden Sie ein JSON-Objekt mit Content-Type: application/json."),
+    ),
+    "not_signed_in": Problem(
+        401,
+        ("You are not signed in", "Sign in, or send a valid API key as a bearer token."),
+        ("Sie sind nicht angemeldet", "Melden Sie sich an oder senden Sie einen gültigen API-Schlüssel als Bearer-Token."),
+    ),
+    "permission_missing": Problem(
+        403,
+        ("You may not do this", "This needs the permission {permission} with the level {level}. Ask your administrator."),
+        ("Dazu fehlt Ihnen die Berechtigung", "Nötig ist die Berechtigung {permission} mit der Stufe {level}. Fragen Sie Ihren Administrator."),
+    ),
+    "csrf_token_wrong": Problem(
+        403,
+        ("The page is out of date", "Reload the page and try again."),
+        ("Die Seite ist veraltet", "Laden Sie die Seite neu und versuchen Sie es noch einmal."),
+    ),
+    "not_found": Problem(
+        404,
+        ("Not found", "There is nothing here, or it belongs to somebody else."),
+        ("Nicht gefunden", "Hier ist nichts, oder es gehört jemand anderem."),
+    ),
+    "method_not_allowed": Problem(
+        405,
+        ("This cannot be done here", "The address exists but does not offer this method."),
+        ("Das geht hier nicht", "Die Adresse gibt es, aber nicht mit dieser Methode."),
+    ),
+    "body_too_large": Problem(
+        413,
+        ("The request is too large", "A request may have at most 64 KB."),
+        ("Die Anfrage ist zu groß", "Eine Anfrage darf höchstens 64 KB haben."),
+    ),
+    "invalid_request": Problem(
+        422,
+        ("The request has mistakes", "See the list of errors: each names a field and what is wrong with it."),
+        ("Die Anfrage enthält Fehler", "Die Liste der Fehler nennt jedes Feld und was daran falsch ist."),
+    ),
+    "invalid_cursor": Problem(
+        400,
+        ("The cursor is not valid", "Take it unchanged from next_cursor of the page before, or leave it out."),
+        ("Der Cursor ist ungültig", "Übernehmen Sie ihn unverändert aus next_cursor der vorigen Seite, oder lassen Sie ihn weg."),
+    ),
+    "seal_broken": Problem(
+        500,
+        ("This cannot be opened", "The stored data does not open with our keys. Our operators have been told."),
+        ("Das lässt sich nicht öffnen", "Die gespeicherten Daten lassen sich mit unseren Schlüsseln nicht öffnen. Der Betrieb ist informiert."),
+    ),
+    "internal_error": Problem(
+        500,
+        ("Something went wrong on our side", "Please try again. If it stays, tell us the time and what you did."),
+        ("Bei uns ist etwas schiefgegangen", "Bitte versuchen Sie es noch einmal. Bleibt es dabei, nennen Sie uns Uhrzeit und Vorgang."),
+    ),
+    "database_unavailable": Problem(
+        503,
+        ("We cannot reach our data just now", "Nothing is lost. Please try again in a moment."),
+        ("Wir erreichen unsere Daten gerade nicht", "Nichts ist verloren. Bitte versuchen Sie es gleich noch einmal."),
+    ),
+}  # fmt: skip
+
+
+def describe(code: str, language: Language, fields: dict[str, str | int]) -> tuple[int, str, str]:
+    """Status, title and detail of a problem."""
+    problem = PROBLEMS[code]
+    title, detail = problem.de if language is Language.DE else problem.en
+    return problem.status, title, detail.format_map(fields)
+
+
+def problem_body(
+    code: str, language: Language, fields: dict[str, str | int] | None = None
+) -> dict[str, object]:
+    """The members of an RFC 9457 object."""
+    status, title, detail = describe(code, language, fields or {})
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code} | (
+        fields or {}
+    )
+
+
+class NotFound(Expected):
+    """Nothing here that this caller may see."""
+
+    code = "not_found"
