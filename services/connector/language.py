@@ -18,6 +18,6 @@ def preferred_language(accept_language: str | None) -> Language:
         except ValueError:
             continue
         primary = tag.strip().lower().partition("-")[0]
-        if primary in Language and weight > best_weight:
+        if primary in set(Language) and weight > best_weight:
             best, best_weight = Language(primary), weight
     return best
