@@ -42,6 +42,14 @@ class EmbeddedPostgres:
         """A new database, empty or a copy of another one that nobody is connected to."""
         await self._as_owner(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
 
+    async def has_database(self, name: str) -> bool:
+        """Whether `create_database` was called for this name in an earlier run."""
+        connection = await asyncpg.connect(asyncpg_dsn(self.url(OWNER)))
+        try:
+            return bool(await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name))
+        finally:
+            await connection.close()
+
     async def allow_logins(self) -> None:
         """The roles come from the migrations without the right to log in; here they need no password."""
         for role in (CONNECTOR, RELAY, MAIL_WORKER):

@@ -1,0 +1,49 @@
+# Everything a developer does here is one word. `make` alone lists the words.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench requirements clean
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+TESTS ?= tests
+ONLY ?=
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## Run the whole product on this machine: http://localhost:8000
+	@exec $(RUN) -m deploy.demo
+
+test: $(VENV)/.installed ## Run every test (TESTS=tests/unit for a part)
+	@$(RUN) -m pytest -n 2 --dist loadfile $(TESTS)
+
+lint: $(VENV)/.installed ## Run ruff, mypy, import-linter and the migration check
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+	@$(VENV)/bin/lint-imports
+	@$(RUN) -m pytest -q --durations=0 --no-header -p no:cacheprovider tests/integration/test_migrations.py
+
+format: $(VENV)/.installed ## Put the code into form
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+bench: $(VENV)/.installed ## Measure (ONLY=accept for one figure); appends to bench-results.jsonl
+	@$(RUN) -m tests.bench $(ONLY)
+
+requirements: $(VENV)/.installed ## Compile the pinned requirements anew from pyproject.toml
+	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --upgrade pyproject.toml -o requirements.txt
+	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --extra development -c requirements.txt pyproject.toml -o requirements-development.txt
+
+clean: ## Remove the environment and the demo's data
+	@rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts
+
+$(VENV)/.installed: requirements-development.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with make PYTHON=python3.12 …"; exit 1; }
+	@echo "Installing into $(VENV) …"
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing (Debian: apt-get install python3-venv)."; exit 1; }
+	@$(RUN) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-development.txt
+	@touch $@

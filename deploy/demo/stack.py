@@ -1,0 +1,278 @@
+"""The whole product on one machine: a database, the processes of both services, and the sandbox in Amazon's place.
+
+`make demo` shows it to a person, tests and benchmarks run on it. Each process gets the settings of its role and
+nothing else: the relay is never told where a key lies that opens something.
+"""
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import httpx2
+
+from deploy.demo.postgres import CONNECTOR, MAIL_WORKER, OWNER, RELAY, EmbeddedPostgres
+from deploy.demo.settings import DemoSettings
+from migrations.upgrade import upgrade
+
+DEMO_EMAIL: Final = "admin@demo.example"
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_DATABASE: Final = "replyco"
+_READY_SECONDS: Final = 45.0
+_STOP_SECONDS: Final = 15.0
+
+
+class DemoFailed(Exception):
+    """The demo cannot start or go on; the text says why and what to do."""
+
+
+@dataclass(slots=True)
+class Running:
+    """One process of the stack."""
+
+    name: str
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+    ready_url: str
+    process: asyncio.subprocess.Process
+
+
+class Stack:
+    """Starts everything, keeps it together, and stops it in the reverse order."""
+
+    def __init__(self, settings: DemoSettings) -> None:
+        self.settings = settings
+        self.data = settings.data_folder.resolve()
+        self.running: dict[str, Running] = {}
+        self.password = ""
+        self._postgres: EmbeddedPostgres | None = None
+
+    @property
+    def postgres(self) -> EmbeddedPostgres:
+        assert self._postgres is not None
+        return self._postgres
+
+    @property
+    def url(self) -> str:
+        """Where the pages and the REST API are."""
+        return f"http://localhost:{self.settings.port}"
+
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://localhost:{self.settings.sandbox_port}"
+
+    def database_url(self, role: str) -> str:
+        """The embedded database as this role; a real one as its owner, because its roles are its operator's to set up."""
+        if self.settings.database_url is not None:
+            return self.settings.database_url.get_secret_value()
+        return self.postgres.url(role, _DATABASE)
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def first_exit(self) -> str:
+        """Wait until one of the processes ends by itself; its name."""
+        waiting = {asyncio.create_task(r.process.wait()): name for name, r in self.running.items()}
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            return waiting[done.pop()]
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    def log_file(self, name: str) -> Path:
+        return self.data / "logs" / f"{name}.log"
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL to one process, as a test's accident."""
+        self.running[name].process.kill()
+        await self.running[name].process.wait()
+
+    async def start_again(self, name: str) -> None:
+        """Start a process that has ended, with the settings it had."""
+        old = self.running[name]
+        await self._spawn(name, old.arguments, old.environment, old.ready_url)
+        await self._ready(self.running[name])
+
+    async def _start(self) -> None:
+        self._require_free_ports()
+        for folder in (self.data, self.data / "logs", self.data / "keys"):
+            folder.mkdir(parents=True, exist_ok=True)
+        (self.data / "keys").chmod(0o700)
+        await self._start_database()
+        environments = self._environments()
+        await self._prepare(environments["connector"])
+        settings = self.settings
+        for name, arguments, port in (
+            ("sandbox", ("services.sandbox",), settings.sandbox_port),
+            ("mailrelay", ("services.mailrelay", "serve"), settings.side_port),
+            ("mail-worker", ("services.mailrelay", "worker"), settings.mail_worker_port),
+            ("connector", ("services.connector", "serve"), settings.port),
+            ("connector-worker", ("services.connector", "worker"), settings.worker_port),
+        ):
+            path = "livez" if name == "sandbox" else "readyz"
+            await self._spawn(name, arguments, environments[name], f"http://127.0.0.1:{port}/{path}")
+        await asyncio.gather(*(self._ready(process) for process in self.running.values()))
+
+    async def _start_database(self) -> None:
+        if self.settings.database_url is None:
+            self._postgres = await asyncio.to_thread(EmbeddedPostgres.start, self.data / "postgres")
+            if not await self.postgres.has_database(_DATABASE):
+                await self.postgres.create_database(_DATABASE)
+        await upgrade(self.database_url(OWNER))
+        if self._postgres is not None:
+            await self._postgres.allow_logins()
+
+    def _environments(self) -> dict[str, dict[str, str]]:
+        """The settings of each process."""
+        settings, keys = self.settings, self.data / "keys"
+        application = {
+            "APPLICATION_ID": "amzn1.sp.solution.demo",
+            "CLIENT_ID": "amzn1.application-oa2-client.demo",
+        }
+        application["CLIENT_SECRET"] = f"amzn1.oa2-cs.v1.{secrets.token_hex(16)}"
+        connector = {
+            "REPLYCO_DATABASE_URL": self.database_url(CONNECTOR),
+            "REPLYCO_PORT": str(settings.port),
+            "REPLYCO_WORKER_PORT": str(settings.worker_port),
+            "REPLYCO_PUBLIC_URL": self.url,
+            "REPLYCO_KEY_FILE": str(keys / "account-keys.json"),
+            "REPLYCO_AMAZON_BASE_URL": self.sandbox_url,
+        } | {f"REPLYCO_AMAZON_{name}": value for name, value in application.items()}
+        return {
+            "connector": connector,
+            "connector-worker": connector,
+            "mailrelay": {
+                "REPLYCO_DATABASE_URL": self.database_url(RELAY),
+                "REPLYCO_SMTP_PORT": str(settings.smtp_port),
+                "REPLYCO_SIDE_PORT": str(settings.side_port),
+                "REPLYCO_MAIL_PUBLIC_KEY_FILE": str(keys / "mail-public.json"),
+            },
+            "mail-worker": {
+                "REPLYCO_DATABASE_URL": self.database_url(MAIL_WORKER),
+                "REPLYCO_WORKER_PORT": str(settings.mail_worker_port),
+                "REPLYCO_KEY_FILE": str(keys / "account-keys.json"),
+                "REPLYCO_MAIL_PRIVATE_KEY_FILE": str(keys / "mail-private.json"),
+            },
+            "sandbox": {
+                "REPLYCO_SANDBOX_PORT": str(settings.sandbox_port),
+                "REPLYCO_SANDBOX_RELAY_PORT": str(settings.smtp_port),
+                "REPLYCO_SANDBOX_REDIRECT_URIS": f"{self.url}/amazon/callback",
+                "REPLYCO_SANDBOX_LOGIN_URI": f"{self.url}/amazon/login",
+            }
+            | {f"REPLYCO_SANDBOX_{name}": value for name, value in application.items()},
+        }
+
+    async def _prepare(self, connector: dict[str, str]) -> None:
+        """The first time: key files, the demo's account and its user."""
+        if not (self.data / "keys" / "account-keys.json").exists():
+            await self._command(
+                connector, "services.connector", "keys", "create", "--directory", str(self.data / "keys")
+            )
+        password_file = self.data / "demo-password"
+        if password_file.exists():
+            self.password = password_file.read_text()
+            return
+        chosen = self.settings.demo_password
+        self.password = chosen.get_secret_value() if chosen else secrets.token_urlsafe(12)
+        await self._command(
+            connector | {"REPLYCO_ADMIN_PASSWORD": self.password},
+            *("services.connector", "accounts", "create", "--name", "Demo", "--admin-email", DEMO_EMAIL),
+            *("--language", "de", "--time-zone", "Europe/Berlin"),
+        )
+        password_file.touch(mode=0o600)
+        password_file.write_text(self.password)
+
+    def _require_free_ports(self) -> None:
+        taken = []
+        for name in ("port", "worker_port", "smtp_port", "side_port", "mail_worker_port", "sandbox_port"):
+            port = getattr(self.settings, name)
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    taken.append(f"Port {port} is taken. Set REPLYCO_{name.upper()} to a free one.")
+        if taken:
+            raise DemoFailed("\n".join(taken))
+
+    async def _command(self, environment: dict[str, str], *module_and_arguments: str) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *module_and_arguments,
+            cwd=_ROOT, env=_base_environment() | environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        output, _ = await process.communicate()
+        if process.returncode != 0:
+            raise DemoFailed(f"`python -m {' '.join(module_and_arguments[:3])}` failed:\n{output.decode()}")
+
+    async def _spawn(
+        self, name: str, arguments: tuple[str, ...], environment: dict[str, str], ready_url: str
+    ) -> None:
+        with self.log_file(name).open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", *arguments,
+                cwd=_ROOT, env=_base_environment() | environment, stdin=subprocess.DEVNULL,
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        self.running[name] = Running(name, arguments, environment, ready_url, process)
+
+    async def _ready(self, running: Running) -> None:
+        """Ask until it answers; there is no event to await across processes."""
+        deadline = asyncio.get_running_loop().time() + _READY_SECONDS
+        async with httpx2.AsyncClient(timeout=2, trust_env=False) as client:
+            while True:
+                if running.process.returncode is not None:
+                    raise DemoFailed(f"{running.name} has stopped:\n{self.log_tail(running.name)}")
+                try:
+                    if (await client.get(running.ready_url)).status_code == httpx2.codes.OK:
+                        return
+                except httpx2.TransportError:
+                    pass
+                if asyncio.get_running_loop().time() > deadline:
+                    raise DemoFailed(
+                        f"{running.name} is not ready after {_READY_SECONDS:.0f} s:\n{self.log_tail(running.name)}"
+                    )
+                await asyncio.sleep(0.1)
+
+    def log_tail(self, name: str) -> str:
+        """The last lines that a process has written."""
+        return "\n".join(self.log_file(name).read_text(errors="replace").splitlines()[-15:])
+
+    async def _stop(self) -> None:
+        for running in reversed(self.running.values()):
+            if running.process.returncode is None:
+                running.process.send_signal(signal.SIGTERM)
+        for running in self.running.values():
+            try:
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await running.process.wait()
+            except TimeoutError:
+                running.process.kill()
+                await running.process.wait()
+        if self._postgres is not None:
+            await asyncio.to_thread(self._postgres.stop)
+
+
+def _base_environment() -> dict[str, str]:
+    """What every process needs of the machine; settings of ours are not passed on unseen."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
+    inherited = {name: value for name in kept if (value := os.environ.get(name)) is not None}  # noqa: TID251
+    return inherited | {"PYTHONUNBUFFERED": "1"}
