@@ -5,7 +5,7 @@ Every field has a description that says how a right value looks; it is the cure 
 
 from typing import Annotated, TypeVar
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "REPLYCO_"
@@ -19,14 +19,19 @@ class SettingsWrong(Exception):
     """One or more settings are missing or wrong. The text names all of them, each with its cure and never with its value."""
 
 
+def _of_postgresql(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("this is not the URL of a PostgreSQL database")
+    return value
+
+
 class CommonSettings(BaseSettings):
     """What every role that uses the database needs."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
 
-    database_url: SecretStr = Field(
+    database_url: Annotated[SecretStr, AfterValidator(_of_postgresql)] = Field(
         validation_alias=AliasChoices("REPLYCO_DATABASE_URL", "DATABASE_URL"),
-        pattern=r"^postgres(ql)?(\+asyncpg)?://",
         description="the PostgreSQL database with this role's user, such as postgresql://replyco_connector:PASSWORD@host/replyco",
     )
     log_level: str = Field(

@@ -1,0 +1,81 @@
+"""Raw mail: sealed by one who can open nothing, opened by the worker, and again through the account's key."""
+
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.crypto.envelope import SealBroken, Sealed
+from shared.crypto.key_provider import KeyFileUnusable
+from shared.crypto.raw_mail import ContentKey, MailPrivateKey, MailPublicKey, create_mail_key_pair
+
+_ACCOUNT, _MAIL = UUID(int=1), UUID(int=2)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[MailPrivateKey, MailPublicKey]:
+    folder = tmp_path_factory.mktemp("keys")
+    create_mail_key_pair(folder / "private.json", folder / "public.json")
+    return MailPrivateKey.load(folder / "private.json"), MailPublicKey.load(folder / "public.json")
+
+
+@given(st.binary(max_size=2000))
+def test_the_worker_reads_what_the_relay_sealed(pair: tuple[MailPrivateKey, MailPublicKey], mail: bytes):
+    private, public = pair
+    relay_key = ContentKey.new(_ACCOUNT, _MAIL)
+    raw, sealed_key = relay_key.seal("raw", mail), relay_key.seal_to(public)
+
+    assert ContentKey.open_with(private, _ACCOUNT, _MAIL, sealed_key).open("raw", raw) == mail
+
+
+def test_a_content_key_is_bound_to_its_mail(pair: tuple[MailPrivateKey, MailPublicKey]):
+    private, public = pair
+    sealed_key = ContentKey.new(_ACCOUNT, _MAIL).seal_to(public)
+
+    with pytest.raises(SealBroken):
+        ContentKey.open_with(private, _ACCOUNT, UUID(int=3), sealed_key)
+
+
+def test_an_envelope_does_not_open_as_a_mail(pair: tuple[MailPrivateKey, MailPublicKey]):
+    key = ContentKey.new(_ACCOUNT, _MAIL)
+
+    with pytest.raises(SealBroken):
+        key.open("raw", key.seal("envelope", b"{}"))
+
+
+@given(st.binary(max_size=120))
+def test_bytes_of_any_kind_are_refused_in_order(pair: tuple[MailPrivateKey, MailPublicKey], blob: bytes):
+    with pytest.raises(SealBroken):
+        ContentKey.open_with(pair[0], _ACCOUNT, _MAIL, blob)
+    with pytest.raises(SealBroken):
+        ContentKey.new(_ACCOUNT, _MAIL).open("raw", Sealed(blob))
+
+
+def test_key_files_are_never_overwritten(tmp_path: Path):
+    create_mail_key_pair(tmp_path / "private.json", tmp_path / "public.json")
+    before = (tmp_path / "private.json").read_bytes()
+
+    with pytest.raises(KeyFileUnusable):
+        create_mail_key_pair(tmp_path / "private.json", tmp_path / "public.json")
+
+    assert (tmp_path / "private.json").read_bytes() == before
+
+
+def test_only_its_owner_reads_a_key_file(tmp_path: Path):
+    create_mail_key_pair(tmp_path / "private.json", tmp_path / "public.json")
+
+    assert (tmp_path / "private.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", '{"id": "a", "private": "AAAA"}', "[]", '{"id": "a", "private": 5}']
+)
+def test_a_broken_key_file_is_named(tmp_path: Path, content: str):
+    (tmp_path / "private.json").write_text(content)
+
+    with pytest.raises(KeyFileUnusable) as refused:
+        MailPrivateKey.load(tmp_path / "private.json")
+
+    assert refused.value.fields == {"path": str(tmp_path / "private.json")}
