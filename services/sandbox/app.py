@@ -1,0 +1,125 @@
+"""Puts the sandbox together: one application, its state in memory, an overview page."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from html import escape
+from typing import Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.sandbox import buyer, consent, control, lwa, seller_central, sellers_api
+from services.sandbox.courier import Courier
+from services.sandbox.dependencies import PageLanguage, SandboxState, the_language
+from services.sandbox.pages import STYLE_SHEET, STYLE_SHEET_PATH, not_found, page
+from services.sandbox.settings import SandboxSettings
+from services.sandbox.state import Clock, Sandbox, system_clock
+from shared.marketplaces import BY_COUNTRY
+
+# Ten megabytes of attachments as base64 in JSON, and a little for the rest.
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+
+_TEXTS: Final = {
+    "de": {
+        "title": "Sandbox",
+        "what": "Hier wird Amazon nachgestellt: Anmeldung, Zustimmung, Schnittstelle und Käufer, für Entwicklung und Tests. "
+        "Nichts davon erreicht Amazon, und Nachrichten gehen nur an Adressen, die in diesem Seller Central eingetragen sind.",
+        "buyer": "Käufer sein: eine Nachricht schreiben",
+        "control": "Steuerung für Tests: Zähler",
+    },
+    "en": {
+        "title": "Sandbox",
+        "what": "Amazon is played here: sign-in, consent, API and buyers, for development and tests. Nothing of it reaches "
+        "Amazon, and messages only go to addresses entered in this Seller Central.",
+        "buyer": "Be the buyer: write a message",
+        "control": "Control for tests: counters",
+    },
+}
+
+
+def create_app(settings: SandboxSettings, clock: Clock = system_clock) -> FastAPI:
+    """The sandbox as an ASGI application; each has a state of its own."""
+    sandbox = Sandbox(settings, clock)
+    courier = Courier(sandbox)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await courier.close()
+
+    app = FastAPI(title="Sandbox", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.sandbox = sandbox
+    app.state.courier = courier
+    app.add_middleware(_BodyLimit)
+    app.add_api_route("/", _overview)
+    app.add_api_route("/livez", _livez)
+    app.add_api_route(STYLE_SHEET_PATH, _style_sheet)
+    for room in (control, buyer, lwa, sellers_api, consent, seller_central):
+        app.include_router(room.router)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    return app
+
+
+class _BodyLimit:
+    """Refuses a body that is too large, or that does not say how large it is, before it is read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            length = headers.get(b"content-length", b"0")
+            if b"transfer-encoding" in headers:
+                await PlainTextResponse("Length Required", 411)(scope, receive, send)
+                return
+            if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+                await PlainTextResponse("Content Too Large", 413)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+async def _overview(language: PageLanguage, sandbox: SandboxState) -> Response:
+    texts = _TEXTS[language]
+    stores = "".join(
+        f"<li>{escape(seller.store_name)} ({escape(seller.seller_id)}, {', '.join(seller.countries)}): "
+        + ", ".join(f'<a href="/{host}/">{host}</a>' for host in _hosts_of(seller.countries))
+        + "</li>"
+        for seller in sandbox.sellers.values()
+    )
+    body = f"""<p>{texts["what"]}</p>
+<p><a id="buyer" href="{buyer.BUYER_PATH}">{texts["buyer"]}</a></p>
+<h2>Seller Central</h2><ul>{stores}</ul>
+<p><a href="/control/counters">{texts["control"]}</a></p>"""
+    return page(language, texts["title"], body)
+
+
+def _hosts_of(countries: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys(BY_COUNTRY[country].seller_central_host for country in countries))
+
+
+async def _livez() -> Response:
+    return PlainTextResponse("ok\n")
+
+
+async def _style_sheet() -> Response:
+    return Response(STYLE_SHEET, media_type="text/css", headers={"Cache-Control": "max-age=300"})
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if request.url.path.startswith("/control/"):
+        return JSONResponse({"error": error.detail}, error.status_code)
+    if error.status_code == 404:
+        return not_found(the_language(request))
+    return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
+
+
+async def _validation_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    problems = [{"field": ".".join(map(str, p["loc"])), "problem": p["msg"]} for p in error.errors()[:20]]
+    return JSONResponse({"error": "invalid", "problems": problems}, 422)

@@ -1,0 +1,314 @@
+"""Sign-in and consent on Seller Central, `/<Seller Central host>/apps/authorize/consent`.
+
+As at Amazon: errors are shown on Amazon's own page with a code and never lead back to the application; neither does Cancel.
+Only a ticked box and Confirm send the browser to a registered redirect URI, with state, selling_partner_id and
+spapi_oauth_code. The Appstore's way in (login URI, then `/apps/authorize/confirm/…`) is here too.
+"""
+
+import secrets
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from services.sandbox.dependencies import Language, PageLanguage, SandboxState, SellerCentralHost
+from services.sandbox.pages import hidden, page
+from services.sandbox.sellers import Seller
+from services.sandbox.state import APPSTORE_LIFE, Sandbox
+
+router = APIRouter()
+
+CONSENT_PATH: Final = "/apps/authorize/consent"
+CONFIRM_PATH: Final = "/apps/authorize/confirm"
+SIGN_IN_PATH: Final = "/ap/signin"
+SIGN_OUT_PATH: Final = "/ap/signout"
+SESSION_COOKIE: Final = "sandbox_session"
+_MAX_FIELD_CHARS: Final = 4_096
+
+_TEXTS: Final = {
+    "de": {
+        "sign_in": "Anmelden",
+        "choose": "Mit welchem Verkäuferkonto möchten Sie sich anmelden?",
+        "account": "Verkäuferkonto",
+        "consent": "{app} autorisieren",
+        "as": "Angemeldet als {store} ({seller_id}).",
+        "other": "Mit einem anderen Konto anmelden",
+        "scope": "Die Autorisierung gilt für Ihre Stores in: {countries}.",
+        "may": "{app} darf dann Ihre Shopdaten, Bestellungen und Käufernachrichten lesen, bis Sie die Autorisierung "
+        "deaktivieren oder ein Jahr vergangen ist.",
+        "tick": "Ich erlaube {app} den Zugriff auf die Daten meines Verkäuferkontos.",
+        "tick_missing": "Bitte setzen Sie zuerst das Häkchen.",
+        "confirm": "Bestätigen",
+        "cancel": "Abbrechen",
+        "error": "Die Autorisierung ist nicht möglich",
+        "error_text": "Bitte wenden Sie sich an den Anbieter der Anwendung und nennen Sie diesen Fehlercode:",
+    },
+    "en": {
+        "sign_in": "Sign in",
+        "choose": "Which seller account do you want to sign in with?",
+        "account": "Seller account",
+        "consent": "Authorize {app}",
+        "as": "Signed in as {store} ({seller_id}).",
+        "other": "Sign in with another account",
+        "scope": "The authorization covers your stores in: {countries}.",
+        "may": "{app} may then read your store's data, orders and buyer messages until you disable the authorization or "
+        "a year has passed.",
+        "tick": "I allow {app} to access the data of my seller account.",
+        "tick_missing": "Please tick the box first.",
+        "confirm": "Confirm",
+        "cancel": "Cancel",
+        "error": "The authorization is not possible",
+        "error_text": "Please contact the application's provider and name this error code:",
+    },
+}
+
+
+class ConsentError(Exception):
+    """Amazon's error page; `code` is what it shows."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRequest:
+    """The parameters of the consent URL, checked."""
+
+    application_id: str
+    state: str
+    redirect_uri: str  # as sent, empty if absent
+    version: str
+    target: str
+
+
+def signed_in(request: Request, host: str, sandbox: Sandbox) -> Seller | None:
+    return sandbox.signed_in_seller(host, request.cookies.get(SESSION_COOKIE))
+
+
+def to_sign_in(request: Request, host: str) -> RedirectResponse:
+    """To the sign-in page and back here afterwards."""
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/{host}{SIGN_IN_PATH}?{urlencode({'return_to': here})}", 303)
+
+
+# --- signing in ------------------------------------------------------------------------------------------------------
+
+
+@router.get(f"/{{host}}{SIGN_IN_PATH}")
+async def sign_in_page(
+    host: SellerCentralHost, language: PageLanguage, sandbox: SandboxState, return_to: str = ""
+) -> Response:
+    texts = _TEXTS[language]
+    choices = "".join(
+        f'<label class="tick"><input type="radio" name="seller_id" id="seller-{escape(seller.seller_id)}" '
+        f'value="{escape(seller.seller_id)}" required> {escape(seller.store_name)} · {escape(seller.seller_id)} · '
+        f"{escape(', '.join(seller.countries))}</label>"
+        for seller in sandbox.sellers.values()
+    )
+    body = f"""<p>{texts["choose"]}</p>
+<form method="post" action="/{host}{SIGN_IN_PATH}">{hidden(return_to=return_to)}
+<fieldset><legend>{texts["account"]}</legend>{choices}</fieldset>
+<button class="main" id="sign-in" type="submit">{texts["sign_in"]}</button></form>"""
+    # The answer leads to the consent page, whose own answer is another form's: no other origin is needed here.
+    return page(language, texts["sign_in"], body, place=f"Seller Central · {host}")
+
+
+@router.post(f"/{{host}}{SIGN_IN_PATH}")
+async def sign_in(
+    request: Request, host: SellerCentralHost, language: PageLanguage, sandbox: SandboxState
+) -> Response:
+    form = await request.form(max_files=0, max_fields=4, max_part_size=_MAX_FIELD_CHARS)
+    seller_id, return_to = str(form.get("seller_id", "")), str(form.get("return_to", ""))
+    if seller_id not in sandbox.sellers:
+        return await sign_in_page(host, language, sandbox, return_to)
+    answer = RedirectResponse(_safe_return(host, return_to), 303)
+    answer.set_cookie(
+        SESSION_COOKIE, sandbox.sign_in(host, seller_id), path=f"/{host}", httponly=True, samesite="lax"
+    )
+    return answer
+
+
+@router.get(f"/{{host}}{SIGN_OUT_PATH}")
+async def sign_out(
+    request: Request, host: SellerCentralHost, sandbox: SandboxState, return_to: str = ""
+) -> Response:
+    sandbox.sessions.pop(request.cookies.get(SESSION_COOKIE, ""), None)
+    query = urlencode({"return_to": _safe_return(host, return_to)})
+    answer = RedirectResponse(f"/{host}{SIGN_IN_PATH}?{query}", 303)
+    answer.delete_cookie(SESSION_COOKIE, path=f"/{host}")
+    return answer
+
+
+def _safe_return(host: str, return_to: str) -> str:
+    """Only back to the same Seller Central host."""
+    wrong = not return_to.startswith(f"/{host}/") or any(c in return_to for c in "\\\r\n")
+    return f"/{host}/" if wrong else return_to
+
+
+# --- consent ---------------------------------------------------------------------------------------------------------
+
+
+@router.get(f"/{{host}}{CONSENT_PATH}")
+async def consent_page(
+    request: Request, host: SellerCentralHost, language: PageLanguage, sandbox: SandboxState
+) -> Response:
+    try:
+        wanted = _check(dict(request.query_params), sandbox)
+    except ConsentError as error:
+        return error_page(language, host, error.code)
+    seller = signed_in(request, host, sandbox)
+    if seller is None:
+        return to_sign_in(request, host)
+    return _show_consent(language, host, seller, wanted, sandbox)
+
+
+@router.post(f"/{{host}}{CONSENT_PATH}")
+async def consent(
+    request: Request, host: SellerCentralHost, language: PageLanguage, sandbox: SandboxState
+) -> Response:
+    form = await request.form(max_files=0, max_fields=10, max_part_size=_MAX_FIELD_CHARS)
+    fields = {name: value for name, value in form.items() if isinstance(value, str)}
+    try:
+        wanted = _check(fields, sandbox)
+    except ConsentError as error:
+        return error_page(language, host, error.code)
+    seller = signed_in(request, host, sandbox)
+    if seller is None:
+        return RedirectResponse(f"/{host}{SIGN_IN_PATH}", 303)
+    if fields.get("action") != "confirm":
+        # Cancel leads nowhere: the seller stays on Amazon's page.
+        return _show_consent(language, host, seller, wanted, sandbox)
+    if not fields.get("consent"):
+        return _show_consent(language, host, seller, wanted, sandbox, tick_missing=True)
+    if not wanted.state:
+        # Reported by integrators: a consent without `state` comes back through the login URI, without a code.
+        return RedirectResponse(appstore_start(sandbox, host, seller), 303)
+    return _send_back(sandbox, seller, wanted.target, wanted.state)
+
+
+@router.get(f"/{{host}}{CONFIRM_PATH}/{{application_id}}")
+async def appstore_confirm(
+    request: Request,
+    host: SellerCentralHost,
+    application_id: str,
+    language: PageLanguage,
+    sandbox: SandboxState,
+) -> Response:
+    """The application sends the browser here after its login URI was opened; the seller has agreed before."""
+    fields = {**dict(request.query_params), "application_id": application_id}
+    try:
+        wanted = _check(fields, sandbox)
+    except ConsentError as error:
+        return error_page(language, host, error.code)
+    known = sandbox.appstore_states.pop(fields.get("amazon_state", ""), None)
+    seller = sandbox.sellers.get(known[0]) if known is not None and sandbox.now() < known[1] else None
+    if seller is None:
+        return error_page(language, host, "MD9999")
+    return _send_back(sandbox, seller, wanted.target, wanted.state)
+
+
+def appstore_start(sandbox: Sandbox, host: str, seller: Seller) -> str:
+    """The login URI with what Amazon adds to it. `amazon_callback_uri` is the genuine https address, as Amazon sends it."""
+    amazon_state = secrets.token_urlsafe(48)
+    sandbox.appstore_states.put(amazon_state, (seller.seller_id, sandbox.now() + APPSTORE_LIFE))
+    parameters = {
+        "amazon_callback_uri": f"https://{host}{CONFIRM_PATH}/{sandbox.settings.application_id}",
+        "amazon_state": amazon_state,
+        "selling_partner_id": seller.seller_id,
+    }
+    if sandbox.settings.application_draft:
+        parameters["version"] = "beta"
+    return _with_query(sandbox.settings.login_uri, parameters)
+
+
+def error_page(language: Language, host: str, code: str) -> Response:
+    """Amazon's own error page; it leads nowhere."""
+    texts = _TEXTS[language]
+    body = f'<p>{texts["error_text"]} <strong id="error-code">{escape(code)}</strong></p>'
+    return page(language, texts["error"], body, place=f"Seller Central · {host}", status=400)
+
+
+def _check(fields: dict[str, str], sandbox: Sandbox) -> ConsentRequest:
+    """Raises ConsentError with Amazon's code."""
+    settings = sandbox.settings
+    application_id = fields.get("application_id", "")
+    redirect_uri = fields.get("redirect_uri", "")
+    if not application_id:
+        raise ConsentError("MD4010")
+    # Seen at Amazon: the Login with Amazon client id instead of the application's is answered like a draft.
+    if application_id == settings.client_id:
+        raise ConsentError("MD1000")
+    if application_id != settings.application_id:
+        raise ConsentError("MD4100")
+    if settings.application_draft and fields.get("version") != "beta":
+        raise ConsentError("MD1000")
+    if "#" in redirect_uri:
+        raise ConsentError("MD5110")
+    if redirect_uri and redirect_uri not in settings.redirect_uris:
+        raise ConsentError("MD5101")
+    return ConsentRequest(
+        application_id=application_id,
+        state=fields.get("state", ""),
+        redirect_uri=redirect_uri,
+        version=fields.get("version", ""),
+        target=redirect_uri or settings.redirect_uris[0],
+    )
+
+
+def _show_consent(
+    language: Language,
+    host: str,
+    seller: Seller,
+    wanted: ConsentRequest,
+    sandbox: Sandbox,
+    *,
+    tick_missing: bool = False,
+) -> Response:
+    texts = _TEXTS[language]
+    app = escape(sandbox.settings.application_name)
+    parameters = {
+        "application_id": wanted.application_id,
+        "state": wanted.state,
+        "redirect_uri": wanted.redirect_uri,
+        "version": wanted.version,
+    }
+    here = f"/{host}{CONSENT_PATH}?{urlencode({name: value for name, value in parameters.items() if value})}"
+    again = escape(f"/{host}{SIGN_OUT_PATH}?{urlencode({'return_to': here})}")
+    who = texts["as"].format(store=escape(seller.store_name), seller_id=escape(seller.seller_id))
+    warning = f'<p class="wrong" role="alert">{texts["tick_missing"]}</p>' if tick_missing else ""
+    body = f"""<p>{who} <a id="other-account" href="{again}">{texts["other"]}</a></p>
+<p>{texts["scope"].format(countries=escape(", ".join(seller.countries)))}</p>
+<p>{texts["may"].format(app=app)}</p>{warning}
+<form method="post" action="/{host}{CONSENT_PATH}">{hidden(**parameters)}
+<label class="tick" for="consent"><input type="checkbox" id="consent" name="consent" value="yes" required>
+{texts["tick"].format(app=app)}</label>
+<button class="main" id="confirm" type="submit" name="action" value="confirm">{texts["confirm"]}</button>
+<button id="cancel" type="submit" name="action" value="cancel" formnovalidate>{texts["cancel"]}</button></form>"""
+    return page(
+        language,
+        texts["consent"].format(app=sandbox.settings.application_name),
+        body,
+        place=f"Seller Central · {host}",
+        status=422 if tick_missing else 200,
+        form_targets=(wanted.target, sandbox.settings.login_uri),
+    )
+
+
+def _send_back(sandbox: Sandbox, seller: Seller, target: str, state: str) -> Response:
+    parameters = {
+        "state": state,
+        "selling_partner_id": seller.seller_id,
+        "spapi_oauth_code": sandbox.issue_code(seller, target),
+    }
+    return RedirectResponse(_with_query(target, parameters), 303)
+
+
+def _with_query(url: str, parameters: dict[str, str]) -> str:
+    """The URL with the parameters added; a registered URI may have a query of its own."""
+    parts = urlsplit(url)
+    query = "&".join(part for part in (parts.query, urlencode(parameters)) if part)
+    return urlunsplit(parts._replace(query=query))

@@ -1,0 +1,56 @@
+"""What the routes share: the sandbox's state, the host from the path and the reader's language."""
+
+from typing import Annotated, Literal, cast
+
+from fastapi import Depends, HTTPException, Request
+
+from services.sandbox.courier import Courier
+from services.sandbox.state import SELLER_CENTRAL_HOSTS, Sandbox
+
+Language = Literal["de", "en"]
+
+# RFC 9110 §12.5.4; a header longer than this is no browser's.
+_MAX_ACCEPT_LANGUAGE_CHARS = 500
+
+
+def the_sandbox(request: Request) -> Sandbox:
+    return cast("Sandbox", request.app.state.sandbox)
+
+
+def the_courier(request: Request) -> Courier:
+    return cast("Courier", request.app.state.courier)
+
+
+def the_language(request: Request) -> Language:
+    """German if the browser prefers it to English, else English."""
+    header = request.headers.get("accept-language", "")[:_MAX_ACCEPT_LANGUAGE_CHARS]
+    weights = {"de": 0.0, "en": 0.0}
+    for entry in header.split(","):
+        tag, _, parameter = entry.strip().partition(";")
+        primary = tag.partition("-")[0].lower()
+        if primary in weights:
+            weights[primary] = max(weights[primary], _quality(parameter))
+    return "de" if weights["de"] > weights["en"] else "en"
+
+
+def _quality(parameter: str) -> float:
+    name, _, value = parameter.strip().partition("=")
+    if name.strip() != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0
+
+
+def seller_central_host(host: str) -> str:
+    """The first segment of the path. Any host that is not one of Amazon's is unknown here."""
+    if host not in SELLER_CENTRAL_HOSTS:
+        raise HTTPException(404)
+    return host
+
+
+SandboxState = Annotated[Sandbox, Depends(the_sandbox)]
+MailCourier = Annotated[Courier, Depends(the_courier)]
+PageLanguage = Annotated[Language, Depends(the_language)]
+SellerCentralHost = Annotated[str, Depends(seller_central_host)]

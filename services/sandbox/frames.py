@@ -1,0 +1,149 @@
+"""The words of Amazon's frame around a buyer's text, by language. Ours, in the shape that Amazon's mails have."""
+
+from dataclasses import dataclass
+from typing import Final
+
+KINDS: Final = ("product", "order", "return", "invoice", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """`subjects` by kind, `{name}` is the buyer's; `order` stands before the order id in the subject."""
+
+    received: str
+    begin: str
+    end: str
+    helpful: str
+    resolve: str
+    report: str
+    rights: str
+    order: str
+    subjects: dict[str, str]
+
+
+FRAMES: Final[dict[str, Frame]] = {
+    "de": Frame(
+        received="Sie haben eine Nachricht erhalten.",
+        begin="Nachricht:",
+        end="Ende der Nachricht",
+        helpful="War diese E-Mail hilfreich?",
+        resolve="Fall lösen",
+        report="Fragwürdige Aktivität melden",
+        rights="Alle Rechte vorbehalten.",
+        order="Bestellung:",
+        subjects={
+            "product": "Frage zu Produktdetails von Amazon-Kunde {name}",
+            "order": "Frage zur Lieferung von Amazon-Kunde {name}",
+            "return": "Rückgabe-Anfrage von Amazon-Kunde {name}",
+            "invoice": "Rechnungsanfrage von Amazon-Kunde {name}",
+            "other": "Anfrage von Amazon-Kunde {name}",
+        },
+    ),
+    "en": Frame(
+        received="You have received a message.",
+        begin="Message:",
+        end="End message",
+        helpful="Was this email helpful?",
+        resolve="Resolve case",
+        report="Report questionable activity",
+        rights="All rights reserved.",
+        order="Order:",
+        subjects={
+            "product": "Product details enquiry from Amazon customer {name}",
+            "order": "Shipping enquiry from Amazon customer {name}",
+            "return": "Return enquiry from Amazon customer {name}",
+            "invoice": "Invoice request from Amazon customer {name}",
+            "other": "Enquiry from Amazon customer {name}",
+        },
+    ),
+    "fr": Frame(
+        received="Vous avez reçu un message.",
+        begin="Message :",
+        end="Fin du message",
+        helpful="Cet e-mail vous a-t-il été utile ?",
+        resolve="Résoudre le cas",
+        report="Signaler une activité suspecte",
+        rights="Tous droits réservés.",
+        order="Commande :",
+        subjects={
+            "product": "Question sur le produit du client Amazon {name}",
+            "order": "Question sur la livraison du client Amazon {name}",
+            "return": "Demande de retour du client Amazon {name}",
+            "invoice": "Demande de facture du client Amazon {name}",
+            "other": "Question du client Amazon {name}",
+        },
+    ),
+    "es": Frame(
+        received="Ha recibido un mensaje.",
+        begin="Mensaje:",
+        end="Finalizar mensaje",
+        helpful="¿Le pareció útil este correo?",
+        resolve="Resolver caso",
+        report="Informar de actividad sospechosa",
+        rights="Todos los derechos reservados.",
+        order="Pedido:",
+        subjects={
+            "product": "Consulta sobre detalles del producto del cliente de Amazon {name}",
+            "order": "Consulta sobre el envío del cliente de Amazon {name}",
+            "return": "Consulta sobre una devolución del cliente de Amazon {name}",
+            "invoice": "Solicitud de factura del cliente de Amazon {name}",
+            "other": "Consulta del cliente de Amazon {name}",
+        },
+    ),
+    "it": Frame(
+        received="Hai ricevuto un messaggio.",
+        begin="Messaggio:",
+        end="Fine del messaggio",
+        helpful="Questa e-mail è stata utile?",
+        resolve="Risolvi il caso",
+        report="Segnala attività sospetta",
+        rights="Tutti i diritti riservati.",
+        order="Ordine:",
+        subjects={
+            "product": "Domanda sul prodotto dal cliente Amazon {name}",
+            "order": "Domanda sulla spedizione dal cliente Amazon {name}",
+            "return": "Richiesta di reso dal cliente Amazon {name}",
+            "invoice": "Richiesta di fattura dal cliente Amazon {name}",
+            "other": "Domanda dal cliente Amazon {name}",
+        },
+    ),
+    "nl": Frame(
+        received="U hebt een bericht ontvangen.",
+        begin="Bericht:",
+        end="Einde bericht",
+        helpful="Was deze e-mail nuttig?",
+        resolve="Zaak oplossen",
+        report="Verdachte activiteit melden",
+        rights="Alle rechten voorbehouden.",
+        order="Bestelling:",
+        subjects={
+            "product": "Productvraag van Amazon-klant {name}",
+            "order": "Vraag over de bezorging van Amazon-klant {name}",
+            "return": "Retourvraag van Amazon-klant {name}",
+            "invoice": "Factuuraanvraag van Amazon-klant {name}",
+            "other": "Vraag van Amazon-klant {name}",
+        },
+    ),
+    "ja": Frame(
+        received="メッセージを受信しました。",
+        begin="メッセージ:",
+        end="メッセージ終了",
+        helpful="このEメールは役に立ちましたか?",
+        resolve="ケースを解決",
+        report="不審な行為を報告",
+        rights="All rights reserved.",
+        order="注文番号:",
+        subjects={
+            "product": "Amazonのカスタマー {name} 様からの商品詳細に関するお問い合わせ",
+            "order": "Amazonのカスタマー {name} 様からの配送に関するお問い合わせ",
+            "return": "Amazonのカスタマー {name} 様からの返品に関するお問い合わせ",
+            "invoice": "Amazonのカスタマー {name} 様からの請求書に関するお問い合わせ",
+            "other": "Amazonのカスタマー {name} 様からのお問い合わせ",
+        },
+    ),
+}
+
+
+def frame_language(wanted: str) -> str:
+    """The wanted language if there is a frame in it, else English, which Amazon falls back to as well."""
+    return wanted if wanted in FRAMES else "en"

@@ -1,0 +1,184 @@
+"""The sellers that the sandbox knows, with their buyers and orders, and what they entered in Seller Central.
+
+Everything is invented and the same on each start, so that a seller id can be written into a test.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+
+from shared.marketplaces import BY_COUNTRY, Marketplace, Region
+
+MAX_ADDRESSES = 10  # per country; Amazon's own bound is not published
+ORDERS_PER_COUNTRY = 3
+
+_ADDRESS = re.compile(
+    r"[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,64})*"
+    r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}",
+    re.IGNORECASE,
+)
+# No vowels beside digits: a made-up address shall not spell a word.
+_BUYER_ALPHABET = "bcdfghjkmnpqrstvwxz23456789"
+# Amazon's first group of an order id differs by country; these were seen in traffic.
+_ORDER_PREFIX = {
+    **dict.fromkeys(("DE", "GB"), "302"),
+    **dict.fromkeys(("FR", "NL", "BE"), "403"),
+    **dict.fromkeys(("IT", "ES"), "404"),
+    **dict.fromkeys(("US", "MX", "BR"), "112"),
+    "CA": "701",
+    **dict.fromkeys(("AU", "JP", "SG"), "250"),
+}
+_BUYERS = {
+    "de": ("Greta", "Jörg", "Anneliese"),
+    "fr": ("Hélène", "Gaël", "Margaux"),
+    "it": ("Niccolò", "Chiara", "Beatrice"),
+    "es": ("Íñigo", "Lucía", "Rocío"),
+    "ja": ("Haruka", "Kenji", "Yuki"),
+    "nl": ("Sanne", "Joris", "Femke"),
+}
+_OTHER_BUYERS = ("Robin", "Morgan", "Alex")
+_PRODUCTS = {
+    "de": (
+        "Schreibtischlampe Größe L, weiß",
+        "Stehlampe Nussbaum, dimmbar",
+        "LED-Leuchtmittel E27, warmweiß",
+    ),
+    "fr": (
+        "Lampe de bureau taille L, blanche",
+        "Lampadaire en noyer, variateur",
+        "Ampoule LED E27, blanc chaud",
+    ),
+    "it": (
+        "Lampada da scrivania misura L, bianca",
+        "Piantana in noce, dimmerabile",
+        "Lampadina LED E27, luce calda",
+    ),
+    "es": (
+        "Lámpara de escritorio talla L, blanca",
+        "Lámpara de pie de nogal, regulable",
+        "Bombilla LED E27, luz cálida",
+    ),
+    "ja": ("デスクライト L 白", "フロアランプ ウォールナット", "LED電球 E26 電球色"),
+    "nl": ("Bureaulamp maat L, wit", "Vloerlamp noten, dimbaar", "Ledlamp E27, warmwit"),
+}
+_OTHER_PRODUCTS = ("Desk lamp size L, white", "Floor lamp walnut, dimmable", "LED bulb E27, warm white")
+
+
+class AddressWrong(ValueError):
+    """What was entered is not one bare mail address."""
+
+
+class TooManyAddresses(ValueError):
+    """This country has as many addresses as the page takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order and its buyer. `thread_tag` stands behind the + of the buyer address in each mail about it."""
+
+    order_id: str
+    country: str
+    buyer_name: str
+    buyer_local: str
+    thread_tag: str
+    product: str
+    asin: str
+    quantity: int
+
+
+@dataclass(slots=True)
+class SellerProfile:
+    """What buyers of one country are shown; buyers' mails do not go there."""
+
+    service_email: str = ""
+    reply_email: str = ""
+
+
+@dataclass(slots=True)
+class Seller:
+    """One seller account in one region."""
+
+    seller_id: str
+    store_name: str
+    region: Region
+    countries: tuple[str, ...]
+    not_participating: tuple[str, ...] = ()
+    suspended: tuple[str, ...] = ()
+    orders: tuple[Order, ...] = ()
+    notification_addresses: dict[str, list[str]] = field(default_factory=dict)
+    profiles: dict[str, SellerProfile] = field(default_factory=dict)
+    report_columns: set[str] = field(default_factory=set)
+
+    def orders_in(self, country: str) -> tuple[Order, ...]:
+        return tuple(order for order in self.orders if order.country == country)
+
+    def order(self, order_id: str) -> Order | None:
+        return next((order for order in self.orders if order.order_id == order_id), None)
+
+    def addresses_in(self, country: str) -> list[str]:
+        """Where mails about this country's buyers go: Messaging, Buyer Messages."""
+        return self.notification_addresses.setdefault(country, [])
+
+    def profile_in(self, country: str) -> SellerProfile:
+        return self.profiles.setdefault(country, SellerProfile())
+
+    def enter_address(self, country: str, entered: str) -> str:
+        """Add a notification address. Raises AddressWrong, TooManyAddresses."""
+        address = bare_address(entered)
+        addresses = self.addresses_in(country)
+        if address not in addresses:
+            if len(addresses) >= MAX_ADDRESSES:
+                raise TooManyAddresses
+            addresses.append(address)
+        return address
+
+
+def bare_address(entered: str) -> str:
+    """The address without surrounding blanks. Raises AddressWrong for anything but one plain address."""
+    address = entered.strip()
+    if len(address) > 254 or _ADDRESS.fullmatch(address) is None:
+        raise AddressWrong
+    return address
+
+
+def language_of(marketplace: Marketplace) -> str:
+    """`de` for Germany and so on."""
+    return marketplace.locale.partition("_")[0]
+
+
+def make_seller(seller_id: str, store_name: str, region: Region, countries: tuple[str, ...]) -> Seller:
+    """A seller with a few orders in each country; the same id gives the same orders."""
+    orders = tuple(
+        _make_order(seller_id, BY_COUNTRY[country], number)
+        for country in countries
+        for number in range(ORDERS_PER_COUNTRY)
+    )
+    return Seller(seller_id, store_name, region, countries, orders=orders)
+
+
+def seeded_sellers() -> list[Seller]:
+    """The sellers that are there at the start."""
+    return [
+        make_seller("A1LAMPENLADEN7", "Lampenladen", Region.EU, ("DE", "FR", "IT")),
+        make_seller("A2CASAVERDE34K", "Casa Verde", Region.EU, ("ES", "GB", "NL")),
+        make_seller("A3BRIGHTPORCH9", "Bright Porch", Region.NA, ("US", "CA", "MX")),
+        make_seller("A4HARBOURLITE2", "Harbour Lights", Region.FE, ("AU", "JP", "SG")),
+    ]
+
+
+def _make_order(seller_id: str, marketplace: Marketplace, number: int) -> Order:
+    digest = hashlib.sha256(f"{seller_id} {marketplace.country} {number}".encode()).digest()
+    digits = f"{int.from_bytes(digest[:8]) % 10**14:014d}"
+    language = language_of(marketplace)
+    local = "".join(_BUYER_ALPHABET[byte % len(_BUYER_ALPHABET)] for byte in digest[8 : 22 + digest[22] % 2])
+    tag = digest[16:].hex()
+    return Order(
+        order_id=f"{_ORDER_PREFIX.get(marketplace.country, '305')}-{digits[:7]}-{digits[7:]}",
+        country=marketplace.country,
+        buyer_name=_BUYERS.get(language, _OTHER_BUYERS)[number % 3],
+        buyer_local=local,
+        thread_tag=f"{tag[:8]}-{tag[8:12]}-4{tag[13:16]}-8{tag[17:20]}-{tag[20:32]}",
+        product=_PRODUCTS.get(language, _OTHER_PRODUCTS)[number % 3],
+        asin=f"B0{digest[24:28].hex().upper()}",
+        quantity=1 + digest[30] % 3,
+    )
