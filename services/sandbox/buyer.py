@@ -117,7 +117,8 @@ async def buyer_page(
 async def send(
     request: Request, language: PageLanguage, sandbox: SandboxState, courier: MailCourier
 ) -> Response:
-    form = await request.form(max_files=MAX_ATTACHMENTS + 1, max_fields=10, max_part_size=64 * 1024)
+    async with request.form(max_files=MAX_ATTACHMENTS + 1, max_fields=10, max_part_size=64 * 1024) as form:
+        attachments = await _attachments(form)
     seller = sandbox.sellers.get(str(form.get("seller_id", "")))
     country = str(form.get("country", ""))
     if seller is None or country not in seller.countries:
@@ -133,7 +134,7 @@ async def send(
         text=text.replace("\r\n", "\n"),
         kind=kind if kind in KINDS else "other",
         language=frame_language(language_of(BY_COUNTRY[country])),
-        attachments=await _attachments(form),
+        attachments=attachments,
     )
     try:
         mails = await courier.send(seller, message)

@@ -22,7 +22,7 @@ import base64
 import binascii
 import json
 import secrets
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Response
@@ -39,7 +39,7 @@ from services.sandbox.sellers import (
     language_of,
     make_seller,
 )
-from services.sandbox.state import MAX_SELLERS, Failure, Sandbox
+from services.sandbox.state import MAX_SELLERS, Counters, Failure, Sandbox
 from shared.marketplaces import BY_COUNTRY, Region
 
 router = APIRouter(prefix="/control")
@@ -209,13 +209,13 @@ async def read_raw_mail(mail_id: str, courier: MailCourier) -> Response:
 
 @router.get("/counters")
 async def read_counters(sandbox: SandboxState) -> dict[str, Any]:
-    return asdict(sandbox.counters)
+    return _show_counters(sandbox.counters)
 
 
 @router.post("/counters/reset")
 async def reset_counters(sandbox: SandboxState) -> dict[str, Any]:
     sandbox.reset_counters()
-    return asdict(sandbox.counters)
+    return _show_counters(sandbox.counters)
 
 
 @router.get("/scenarios")
@@ -303,6 +303,10 @@ def _decode(attachment: NewAttachment) -> Attachment:
 
 def _show_seller(seller: Seller) -> dict[str, Any]:
     return {**asdict(seller), "report_columns": sorted(seller.report_columns)}
+
+
+def _show_counters(counters: Counters) -> dict[str, Any]:
+    return {counter.name: dict(getattr(counters, counter.name)) for counter in fields(counters)}
 
 
 def _show_mail(mail: SentMail) -> dict[str, Any]:

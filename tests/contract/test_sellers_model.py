@@ -20,7 +20,7 @@ SELLERS = {"A1LAMPENLADEN7": "eu", "A2CASAVERDE34K": "eu", "A3BRIGHTPORCH9": "na
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    folder = Path(os.environ.get("SP_API_MODELS") or REPOSITORY.parent / "shared" / "sp-api-models")
+    folder = Path(os.getenv("SP_API_MODELS") or REPOSITORY.parent / "shared" / "sp-api-models")
     file = folder / "sellers.json"
     if not file.is_file():
         pytest.skip("Amazon's model sellers.json is not here; set SP_API_MODELS to the folder that holds it")

@@ -24,6 +24,14 @@ def parse(envelope: Envelope) -> EmailMessage:
     return email.message_from_bytes(envelope.content, policy=email.policy.default)
 
 
+def words(mail: EmailMessage, kind: str) -> str:
+    """The text of one of the two bodies."""
+    part = mail.get_body((kind,))
+    assert part is not None
+    content: str = part.get_content()
+    return content.replace("\r\n", "\n")
+
+
 async def first_order(seller: Seller, country: str = "DE", seller_id: str = LAMPENLADEN) -> dict[str, Any]:
     sellers = (await seller.client.get("/control/sellers")).json()
     orders = next(known["orders"] for known in sellers if known["seller_id"] == seller_id)
@@ -88,12 +96,9 @@ async def test_mail_has_amazons_shape(seller: Seller, mailbox: Mailbox) -> None:
         r"<0102[0-9a-f]{12}-[0-9a-f-]{36}-000000@eu-west-1\.amazonses\.com>", mail["message-id"]
     )
     assert mail["date"] == "Mon, 02 Nov 2026 08:15:01 +0000"
-    plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
-    assert plain is not None
-    assert html is not None
-    between = plain.get_content().split("------------- Nachricht: -------------")[1]
+    between = words(mail, "plain").split("------------- Nachricht: -------------")[1]
     assert between.split("------------- Ende der Nachricht -------------")[0].strip() == text
-    pre = re.findall(r"<pre[^>]*>(.*?)</pre>", html.get_content(), re.DOTALL)
+    pre = re.findall(r"<pre[^>]*>(.*?)</pre>", words(mail, "html"), re.DOTALL)
     assert [unescape(found) for found in pre] == [text]
     assert answer.json()["mails"][0]["state"] == "delivered"
 
@@ -134,9 +139,8 @@ async def test_every_language_has_a_frame(seller: Seller, mailbox: Mailbox, lang
 
     await write(seller, await first_order(seller), language=language, text="x")
 
-    plain = parse(mailbox.envelopes[0]).get_body(("plain",))
-    assert plain is not None
-    assert f"------------- {FRAMES[language].begin} -------------\n\nx\n" in plain.get_content()
+    plain = words(parse(mailbox.envelopes[0]), "plain")
+    assert f"------------- {FRAMES[language].begin} -------------\n\nx\n" in plain
 
 
 async def test_attachments_arrive_as_they_were(seller: Seller, mailbox: Mailbox) -> None:
