@@ -13,6 +13,7 @@ from sqlalchemy import text
 from starlette.exceptions import HTTPException
 
 from services.connector.accounts import api as accounts
+from services.connector.accounts.passwords import Passwords
 from services.connector.dependencies import Parts
 from services.connector.language import preferred_language
 from services.connector.middleware import BodyTooLarge, BoundedBody, SafeHeaders
@@ -34,10 +35,12 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
     keyring = Keyring(KeyFile.load(settings.key_file))
     engine = create_engine(settings.database_url.get_secret_value(), application_name="connector")
     registry = CollectorRegistry()
+    passwords = Passwords()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        passwords.close()
         await engine.dispose()
 
     app = FastAPI(
@@ -48,7 +51,7 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.parts = Parts(settings, create_sessions(engine), keyring)
+    app.state.parts = Parts(settings, create_sessions(engine), keyring, passwords)
     app.include_router(accounts.router, prefix=API)
 
     @app.get("/livez", include_in_schema=False)

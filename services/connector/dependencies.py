@@ -12,6 +12,8 @@ from fastapi.security import SecurityScopes
 
 from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, NotSignedIn
+from services.connector.accounts.credentials import check_csrf_token
+from services.connector.accounts.passwords import Passwords
 from services.connector.language import Language, preferred_language
 from services.connector.settings import ConnectorSettings
 from shared.database import Sessions
@@ -30,6 +32,7 @@ class Parts:
     settings: ConnectorSettings
     sessions: Sessions
     keyring: Keyring
+    passwords: Passwords
 
 
 def _parts(request: Request) -> Parts:
@@ -43,6 +46,10 @@ def _sessions(request: Request) -> Sessions:
 
 def _keyring(request: Request) -> Keyring:
     return _parts(request).keyring
+
+
+def _passwords(request: Request) -> Passwords:
+    return _parts(request).passwords
 
 
 def _settings(request: Request) -> ConnectorSettings:
@@ -59,6 +66,7 @@ def _language(request: Request) -> Language:
 
 SessionsOf = Annotated[Sessions, Depends(_sessions)]
 KeyringOf = Annotated[Keyring, Depends(_keyring)]
+PasswordsOf = Annotated[Passwords, Depends(_passwords)]
 SettingsOf = Annotated[ConnectorSettings, Depends(_settings)]
 Now = Annotated[datetime, Depends(_now)]
 LanguageOf = Annotated[Language, Depends(_language)]
@@ -73,7 +81,7 @@ async def _authenticated(request: Request, scopes: SecurityScopes, sessions: Ses
     elif token:
         caller = await accounts.caller_of_session(sessions, token, now)
         if request.method not in _SAFE_METHODS:
-            accounts.check_csrf_token(token, request.headers.get(CSRF_HEADER, ""))
+            check_csrf_token(token, request.headers.get(CSRF_HEADER, ""))
     else:
         raise NotSignedIn
     for scope in scopes.scopes:

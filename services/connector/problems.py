@@ -31,6 +31,36 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("You are not signed in", "Sign in, or send a valid API key as a bearer token."),
         ("Sie sind nicht angemeldet", "Melden Sie sich an oder senden Sie einen gültigen API-Schlüssel als Bearer-Token."),
     ),
+    "invalid_credentials": Problem(
+        401,
+        ("E-mail address or password is wrong", "Check both and try again."),
+        ("E-Mail-Adresse oder Passwort ist falsch", "Prüfen Sie beides und versuchen Sie es noch einmal."),
+    ),
+    "too_many_sign_ins": Problem(
+        429,
+        ("Too many attempts to sign in", "Please wait a few minutes, then try again."),
+        ("Zu viele Anmeldeversuche", "Bitte warten Sie einige Minuten und versuchen Sie es dann noch einmal."),
+    ),
+    "browser_required": Problem(
+        403,
+        ("Only a person can do this", "Sign in with a browser; an API key is not enough here."),
+        ("Das kann nur ein Mensch tun", "Melden Sie sich mit einem Browser an; ein API-Schlüssel genügt hier nicht."),
+    ),
+    "level_too_high": Problem(
+        422,
+        ("You cannot give away more than you have", "You do not have {permission} with the level {level} yourself. Choose a lower level."),
+        ("Mehr, als Sie selbst dürfen, können Sie nicht vergeben", "Sie haben {permission} selbst nicht mit der Stufe {level}. Wählen Sie eine niedrigere Stufe."),
+    ),
+    "expiry_past": Problem(
+        422,
+        ("The key would be expired already", "Choose a time in the future, or leave expires_at out."),
+        ("Der Schlüssel wäre schon abgelaufen", "Wählen Sie einen Zeitpunkt in der Zukunft, oder lassen Sie expires_at weg."),
+    ),
+    "email_taken": Problem(
+        409,
+        ("This e-mail address is in use", "Somebody signs in with it already. Choose another one."),
+        ("Diese E-Mail-Adresse ist vergeben", "Jemand meldet sich bereits mit ihr an. Wählen Sie eine andere."),
+    ),
     "permission_missing": Problem(
         403,
         ("You may not do this", "This needs the permission {permission} with the level {level}. Ask your administrator."),
@@ -75,6 +105,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         500,
         ("Something went wrong on our side", "Please try again. If it stays, tell us the time and what you did."),
         ("Bei uns ist etwas schiefgegangen", "Bitte versuchen Sie es noch einmal. Bleibt es dabei, nennen Sie uns Uhrzeit und Vorgang."),
+    ),
+    "key_file_unusable": Problem(
+        500,
+        ("The key file cannot be used", "{path} is missing, unreadable, or not a key file."),
+        ("Die Schlüsseldatei ist nicht brauchbar", "{path} fehlt, ist nicht lesbar oder keine Schlüsseldatei."),
     ),
     "database_unavailable": Problem(
         503,

@@ -26,6 +26,12 @@ class CsrfTokenWrong(Expected):
     code = "csrf_token_wrong"
 
 
+class BrowserRequired(Expected):
+    """Only a person who is signed in may do this, not a program with an API key."""
+
+    code = "browser_required"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """A signed-in user, or a program with an API key. `account_id` bounds everything that he can see."""
@@ -48,3 +54,9 @@ class Caller:
         """Raises PermissionMissing, which names the permission and the level."""
         if not self.may(permission, level):
             raise PermissionMissing(permission=permission.value, level=level.value)
+
+    def require_browser(self) -> UUID:
+        """The id of the session. Raises BrowserRequired if there is none, that is, for an API key."""
+        if self.session_id is None:
+            raise BrowserRequired
+        return self.session_id

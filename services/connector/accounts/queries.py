@@ -1,0 +1,88 @@
+"""The statements of this room that deserve a name."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import case, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.accounts.sign_in_limits import WINDOW
+from shared.tables import ApiKey, SignInFailures, User, UserSession
+
+
+async def live_session(
+    session: AsyncSession, token_hash: bytes, now: datetime
+) -> tuple[UserSession, User] | None:
+    """A session that has not ended, of a user who is not disabled."""
+    row = (
+        await session.execute(
+            select(UserSession, User)
+            .join(User, User.id == UserSession.user_id)
+            .where(
+                UserSession.token_hash == token_hash,
+                UserSession.expires_at > now,
+                User.disabled_at.is_(None),
+            )
+        )
+    ).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+async def live_api_key(
+    session: AsyncSession, secret_hash: bytes, now: datetime
+) -> tuple[ApiKey, User] | None:
+    """A key that is neither revoked nor expired, and its creator, who is not disabled."""
+    row = (
+        await session.execute(
+            select(ApiKey, User)
+            .join(User, User.id == ApiKey.created_by)
+            .where(
+                ApiKey.secret_hash == secret_hash,
+                ApiKey.revoked_at.is_(None),
+                or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
+                User.disabled_at.is_(None),
+            )
+        )
+    ).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+async def count_sign_in(
+    session: AsyncSession, keys: Sequence[bytes], now: datetime
+) -> dict[bytes, tuple[int, datetime]]:
+    """Add one to each key's count in its window, atomically; the counts and the ends of the windows afterwards."""
+    statement = insert(SignInFailures).values(
+        [{"key": key, "failures": 1, "window_ends_at": now + WINDOW} for key in keys]
+    )
+    over = SignInFailures.window_ends_at <= now
+    counted = statement.on_conflict_do_update(
+        index_elements=[SignInFailures.key],
+        set_={
+            # Far above every limit it stays where it is.
+            "failures": case((over, 1), else_=func.least(SignInFailures.failures + 1, 1_000_000)),
+            "window_ends_at": case(
+                (over, statement.excluded.window_ends_at), else_=SignInFailures.window_ends_at
+            ),
+        },
+    ).returning(SignInFailures.key, SignInFailures.failures, SignInFailures.window_ends_at)
+    return {key: (failures, ends_at) for key, failures, ends_at in (await session.execute(counted)).all()}
+
+
+async def uncount_sign_in(session: AsyncSession, *, email_key: bytes, network_key: bytes) -> None:
+    """After a success: the address starts anew, and the network is not charged."""
+    for key, failures in ((email_key, 0), (network_key, func.greatest(SignInFailures.failures - 1, 0))):
+        await session.execute(
+            update(SignInFailures).where(SignInFailures.key == key).values(failures=failures)
+        )
+
+
+async def api_keys_of(
+    session: AsyncSession, account_id: UUID, *, limit: int, after: UUID | None
+) -> list[ApiKey]:
+    """Keys that are not revoked, newest first."""
+    statement = select(ApiKey).where(ApiKey.account_id == account_id, ApiKey.revoked_at.is_(None))
+    if after is not None:
+        statement = statement.where(ApiKey.id < after)
+    return list((await session.scalars(statement.order_by(ApiKey.id.desc()).limit(limit))).all())

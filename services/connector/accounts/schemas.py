@@ -1,0 +1,135 @@
+"""What goes over the wire about callers, sessions and API keys."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from services.connector.accounts.passwords import MAX_PASSWORD
+from shared.permissions import Level, Permission
+
+_TIME_ZONES = frozenset(available_timezones())
+
+
+def _known_time_zone(value: str) -> str:
+    if value not in _TIME_ZONES:
+        raise ValueError("this is not a time zone of the IANA database")
+    return value
+
+
+def _without_control_characters(value: str) -> str:
+    # PostgreSQL stores no NUL; the others have no business in a line of text.
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise ValueError("control characters are not allowed")
+    return value
+
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_without_control_characters)]
+Levels = dict[Permission, Level]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SignInRequest(_Request):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"email": "admin@seller.example", "password": "correct horse battery"}]
+        }
+    )
+
+    email: Line = Field(min_length=1, max_length=254)
+    # No lower bound: an older, shorter password is wrong or right, not malformed.
+    password: str = Field(min_length=1, max_length=MAX_PASSWORD)
+
+
+class UserAnswer(_Answer):
+    id: UUID
+    email: str
+    name: str
+    language: str
+    time_zone: str
+
+
+class AccountAnswer(_Answer):
+    id: UUID
+    name: str
+
+
+class MeAnswer(_Answer):
+    """`user` and `csrf_token` are null for a program with an API key."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "user": {
+                        "id": "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f",
+                        "email": "admin@seller.example",
+                        "name": "Anna Beispiel",
+                        "language": "de",
+                        "time_zone": "Europe/Berlin",
+                    },
+                    "account": {"id": "0199f3a2-5a4f-7b60-9d0c-4b7a5d1e2f30", "name": "Lampenladen GmbH"},
+                    "permissions": {"general.admin": "edit", "inbox.messages": "edit"},
+                    "csrf_token": "7hJc0yq2iJx0m1n9b1k3f5d7s9a2c4e6g8i0k2m4o6Q",
+                }
+            ]
+        }
+    )
+
+    user: UserAnswer | None
+    account: AccountAnswer
+    permissions: Levels
+    csrf_token: str | None
+
+
+class MeRequest(_Request):
+    """What is left out stays as it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"language": "de", "time_zone": "Europe/Berlin"}]}
+    )
+
+    language: Literal["de", "en"] | None = None
+    time_zone: Annotated[str, AfterValidator(_known_time_zone)] | None = Field(None, max_length=64)
+
+
+class ApiKeyRequest(_Request):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"name": "Helpdesk", "permissions": {"general.admin": "view", "inbox.messages": "view"}}
+            ]
+        }
+    )
+
+    name: Line = Field(min_length=1, max_length=60)
+    permissions: Levels = Field(description="What is left out is none.")
+    expires_at: AwareDatetime | None = None
+
+
+class ApiKeyAnswer(_Answer):
+    id: UUID
+    name: str
+    hint: str = Field(description="The last four characters of the key.")
+    permissions: Levels
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+class NewApiKeyAnswer(ApiKeyAnswer):
+    key: str = Field(description="The key itself, told only this once.", examples=["rk_…"])
+
+
+class ApiKeyPage(_Answer):
+    items: list[ApiKeyAnswer]
+    next_cursor: str | None

@@ -1,0 +1,349 @@
+"""Who is asking, signing in and out, and API keys.
+
+What must never happen here: an answer, a time or a log line that tells whether an e-mail address exists; a secret in the
+database; a key or a session that still works after it was revoked, or after its user was disabled.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.accounts import queries
+from services.connector.accounts.callers import Caller, NotSignedIn
+from services.connector.accounts.credentials import (
+    API_KEY_PREFIX,
+    hash_secret,
+    new_api_key,
+    new_session_token,
+)
+from services.connector.accounts.passwords import Passwords, TooManySignIns
+from services.connector.accounts.sign_in_limits import (
+    MAX_PER_EMAIL,
+    MAX_PER_NETWORK,
+    email_key,
+    network_key,
+)
+from shared.database import Sessions, new_id
+from shared.errors import Expected
+from shared.keyring import Keyring
+from shared.permissions import Level, Permission
+from shared.tables import Account, ApiKey, AuditEntry, SignInFailures, User, UserSession
+
+log = structlog.get_logger()
+
+IDLE_LIFETIME: Final = timedelta(hours=12)
+MAX_LIFETIME: Final = timedelta(days=30)
+# Being seen is written down at most this often: reading must not cost a write each time.
+_TOUCH: Final = timedelta(minutes=1)
+
+
+class InvalidCredentials(Expected):
+    """Wrong e-mail address or wrong password, or a disabled user: never told which."""
+
+    code = "invalid_credentials"
+
+
+class LevelTooHigh(Expected):
+    """Nobody hands out more than he has."""
+
+    code = "level_too_high"
+
+
+class ExpiryPast(Expected):
+    """An API key that would be expired already."""
+
+    code = "expiry_past"
+
+
+class ApiKeyNotFound(Expected):
+    code = "not_found"
+
+
+class EmailTaken(Expected):
+    """Somebody signs in with this e-mail address already."""
+
+    code = "email_taken"
+
+
+async def caller_of_session(sessions: Sessions, token: str, now: datetime) -> Caller:
+    """Raises NotSignedIn. Prolongs the session."""
+    async with sessions.begin() as session:
+        found = await queries.live_session(session, hash_secret(token), now)
+        if found is None:
+            raise NotSignedIn
+        user_session, user = found
+        if now - user_session.last_seen_at >= _TOUCH:
+            await session.execute(
+                update(UserSession)
+                .where(UserSession.id == user_session.id)
+                .values(last_seen_at=now, expires_at=_expires_at(user_session.created_at, now))
+            )
+    return Caller(user.account_id, user.id, _levels(user), session_id=user_session.id)
+
+
+async def caller_of_api_key(sessions: Sessions, key: str, now: datetime) -> Caller:
+    """Raises NotSignedIn. A key never gives more than its creator has today."""
+    if not key.startswith(API_KEY_PREFIX):
+        raise NotSignedIn
+    async with sessions.begin() as session:
+        found = await queries.live_api_key(session, hash_secret(key), now)
+        if found is None:
+            raise NotSignedIn
+        api_key, creator = found
+        if api_key.last_used_at is None or now - api_key.last_used_at >= _TOUCH:
+            await session.execute(update(ApiKey).where(ApiKey.id == api_key.id).values(last_used_at=now))
+    own, most = _levels(api_key), _levels(creator)
+    levels = {
+        permission: level if most[permission].includes(level) else most[permission]
+        for permission, level in own.items()
+    }
+    return Caller(api_key.account_id, api_key.created_by, levels, api_key_id=api_key.id)
+
+
+async def sign_in(
+    sessions: Sessions, passwords: Passwords, email: str, password: str, *, client_address: str, now: datetime
+) -> tuple[str, Caller]:
+    """A new session's token. Raises InvalidCredentials, TooManySignIns.
+
+    The attempt is counted and committed first; no transaction is open while the password is hashed.
+    """
+    email = normalise_email(email)
+    by_email, by_network = email_key(email), network_key(client_address)
+    async with sessions.begin() as session:
+        counts = await queries.count_sign_in(session, (by_email, by_network), now)
+        user = await session.scalar(select(User).where(User.email == email))
+    for key, most in ((by_email, MAX_PER_EMAIL), (by_network, MAX_PER_NETWORK)):
+        failures, ends_at = counts[key]
+        if failures > most:
+            raise TooManySignIns(retry_after_seconds=max(1, int((ends_at - now).total_seconds())))
+
+    verdict = await passwords.verify(None if user is None else user.password_hash, password)
+    if user is None or user.disabled_at is not None or not verdict.is_right:
+        raise InvalidCredentials
+
+    token, session_id = new_session_token(), new_id()
+    async with sessions.begin() as session:
+        session.add(
+            UserSession(
+                id=session_id,
+                account_id=user.account_id,
+                user_id=user.id,
+                token_hash=hash_secret(token),
+                created_at=now,
+                last_seen_at=now,
+                expires_at=_expires_at(now, now),
+            )
+        )
+        await queries.uncount_sign_in(session, email_key=by_email, network_key=by_network)
+        if verdict.new_hash is not None:
+            await session.execute(
+                update(User)
+                .where(User.id == user.id, User.password_hash == user.password_hash)
+                .values(password_hash=verdict.new_hash)
+            )
+        session.add(
+            AuditEntry(
+                account_id=user.account_id,
+                actor_kind="user",
+                actor_id=user.id,
+                action="signed_in",
+                subject_id=session_id,
+            )
+        )
+    log.info("signed_in", user_id=str(user.id), session_id=str(session_id))
+    return token, Caller(user.account_id, user.id, _levels(user), session_id=session_id)
+
+
+async def sign_out(sessions: Sessions, caller: Caller) -> None:
+    """End this session at once."""
+    session_id = caller.require_browser()
+    async with sessions.begin() as session:
+        await session.execute(delete(UserSession).where(UserSession.id == session_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """The caller as his pages show him; a program has no user."""
+
+    account: Account
+    user: User | None
+
+
+async def me(sessions: Sessions, caller: Caller) -> Me:
+    """Raises NotSignedIn if the account is gone."""
+    async with sessions.begin() as session:
+        account = await session.scalar(select(Account).where(Account.id == caller.account_id))
+        if account is None:
+            raise NotSignedIn
+        if not caller.is_browser:
+            return Me(account, None)
+        return Me(account, await _user(session, caller))
+
+
+async def update_me(sessions: Sessions, caller: Caller, *, language: str | None, time_zone: str | None) -> Me:
+    """Change what is given. Raises BrowserRequired for an API key."""
+    caller.require_browser()
+    async with sessions.begin() as session:
+        user = await _user(session, caller)
+        user.language = language or user.language
+        user.time_zone = time_zone or user.time_zone
+    return await me(sessions, caller)
+
+
+async def list_api_keys(
+    sessions: Sessions, caller: Caller, *, limit: int, after: UUID | None
+) -> list[ApiKey]:
+    """Newest first; revoked ones are not shown."""
+    async with sessions.begin() as session:
+        return await queries.api_keys_of(session, caller.account_id, limit=limit, after=after)
+
+
+async def create_api_key(
+    sessions: Sessions,
+    caller: Caller,
+    *,
+    name: str,
+    levels: dict[Permission, Level],
+    expires_at: datetime | None,
+    now: datetime,
+) -> tuple[str, ApiKey]:
+    """The key itself, told once, and its row. Raises BrowserRequired, LevelTooHigh, ExpiryPast.
+
+    Only a person makes keys: a stolen key must not live on in others that it has made.
+    """
+    caller.require_browser()
+    for permission, level in levels.items():
+        if not caller.may(permission, level):
+            raise LevelTooHigh(permission=permission.value, level=level.value)
+    if expires_at is not None and expires_at <= now:
+        raise ExpiryPast
+    key = new_api_key()
+    row = ApiKey(
+        id=new_id(),
+        account_id=caller.account_id,
+        name=name,
+        hint=key[-4:],
+        secret_hash=hash_secret(key),
+        general_admin=levels.get(Permission.GENERAL_ADMIN, Level.NONE).value,
+        inbox_messages=levels.get(Permission.INBOX_MESSAGES, Level.NONE).value,
+        created_by=caller.user_id,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    async with sessions.begin() as session:
+        session.add(row)
+        session.add(_audit(caller, "api_key_created", row.id))
+    log.info("api_key_created", api_key_id=str(row.id), user_id=str(caller.user_id))
+    return key, row
+
+
+async def revoke_api_key(sessions: Sessions, caller: Caller, api_key_id: UUID, now: datetime) -> None:
+    """At once; a second time is the same as the first. Raises ApiKeyNotFound."""
+    async with sessions.begin() as session:
+        api_key = await session.scalar(
+            select(ApiKey)
+            .where(ApiKey.id == api_key_id, ApiKey.account_id == caller.account_id)
+            .with_for_update()
+        )
+        if api_key is None:
+            raise ApiKeyNotFound
+        if api_key.revoked_at is None:
+            api_key.revoked_at = now
+            session.add(_audit(caller, "api_key_revoked", api_key.id))
+            log.info("api_key_revoked", api_key_id=str(api_key.id))
+
+
+async def create_account(
+    sessions: Sessions,
+    keyring: Keyring,
+    passwords: Passwords,
+    *,
+    name: str,
+    admin_email: str,
+    password: str,
+    language: str,
+    time_zone: str,
+) -> tuple[UUID, UUID]:
+    """An account with its keys and its first admin; their ids. Raises EmailTaken."""
+    account_id, user_id = new_id(), new_id()
+    email = normalise_email(admin_email)
+    password_hash = await passwords.hash(password)
+    try:
+        async with sessions.begin() as session:
+            session.add(Account(id=account_id, name=name))
+            await session.flush()
+            await keyring.create(session, account_id)
+            session.add(
+                User(
+                    id=user_id,
+                    account_id=account_id,
+                    email=email,
+                    password_hash=password_hash,
+                    name=email.partition("@")[0],
+                    language=language,
+                    time_zone=time_zone,
+                    general_admin=Level.EDIT.value,
+                    inbox_messages=Level.EDIT.value,
+                )
+            )
+            session.add(
+                AuditEntry(
+                    account_id=account_id,
+                    actor_kind="system",
+                    action="account_created",
+                    subject_id=account_id,
+                )
+            )
+    except IntegrityError as error:
+        if "uq_users_email" in str(error.orig):
+            raise EmailTaken from error
+        raise
+    return account_id, user_id
+
+
+async def forget_what_has_ended(sessions: Sessions, now: datetime) -> None:
+    """Housekeeping: sessions that have ended, and windows of failures that are over."""
+    async with sessions.begin() as session:
+        await session.execute(delete(UserSession).where(UserSession.expires_at <= now))
+        await session.execute(delete(SignInFailures).where(SignInFailures.window_ends_at <= now))
+
+
+def normalise_email(email: str) -> str:
+    """The one form in which an address is stored and looked up."""
+    return email.strip().lower()
+
+
+async def _user(session: AsyncSession, caller: Caller) -> User:
+    user = await session.scalar(
+        select(User).where(User.id == caller.user_id, User.account_id == caller.account_id)
+    )
+    if user is None:
+        raise NotSignedIn
+    return user
+
+
+def _levels(row: User | ApiKey) -> dict[Permission, Level]:
+    return {
+        Permission.GENERAL_ADMIN: Level(row.general_admin),
+        Permission.INBOX_MESSAGES: Level(row.inbox_messages),
+    }
+
+
+def _expires_at(created_at: datetime, now: datetime) -> datetime:
+    return min(now + IDLE_LIFETIME, created_at + MAX_LIFETIME)
+
+
+def _audit(caller: Caller, action: str, subject_id: UUID) -> AuditEntry:
+    return AuditEntry(
+        account_id=caller.account_id,
+        actor_kind="user" if caller.is_browser else "api_key",
+        actor_id=caller.user_id if caller.is_browser else caller.api_key_id,
+        action=action,
+        subject_id=subject_id,
+    )
