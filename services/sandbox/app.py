@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.sandbox import buyer, consent, control, lwa, seller_central, sellers_api
 from services.sandbox.courier import Courier
-from services.sandbox.dependencies import PageLanguage, SandboxState, the_language
+from services.sandbox.dependencies import PageLanguage, SandboxState, preferred_language
 from services.sandbox.pages import STYLE_SHEET, STYLE_SHEET_PATH, not_found, page
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.state import Clock, Sandbox, system_clock
@@ -115,7 +115,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if request.url.path.startswith("/control/"):
         return JSONResponse({"error": error.detail}, error.status_code)
     if error.status_code == 404:
-        return not_found(the_language(request))
+        return not_found(preferred_language(request))
     return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
 
 

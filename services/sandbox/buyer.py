@@ -157,17 +157,18 @@ async def sent_page(request: Request, language: PageLanguage, courier: MailCouri
         {"seller_id": mails[0].seller_id, "country": mails[0].country, "order_id": mails[0].order_id}
     )
     again = f'<p><a id="again" href="{BUYER_PATH}?{escape(query)}">{texts["again"]}</a></p>'
-    body = "".join(_show_mail(language, mail) for mail in mails) + again
+    body = "".join(_show_mail(language, mail, number) for number, mail in enumerate(mails, start=1)) + again
     waiting = any(mail.state is MailState.RETRYING for mail in mails)
     return page(language, texts["title"], body, refresh_seconds=_REFRESH_SECONDS if waiting else None)
 
 
-def _show_mail(language: Language, mail: SentMail) -> str:
+def _show_mail(language: Language, mail: SentMail, number: int) -> str:
     texts = _TEXTS[language]
+    suffix = "" if number == 1 else f"-{number}"
     reply = escape(" ".join(str(part) for part in (mail.reply_code, mail.reply) if part)) or texts["none"]
     return f"""<h2>{texts["mail"].format(to=escape(mail.to))}</h2>
-<dl><dt>{texts["state"]}</dt><dd id="state" data-state="{mail.state}" role="status">{_STATES[language][mail.state]}</dd>
-<dt>{texts["reply"]}</dt><dd id="reply"><code>{reply}</code></dd>
+<dl><dt>{texts["state"]}</dt><dd id="state{suffix}" data-state="{mail.state}" role="status">{_STATES[language][mail.state]}</dd>
+<dt>{texts["reply"]}</dt><dd id="reply{suffix}"><code>{reply}</code></dd>
 <dt>{texts["attempts"]}</dt><dd>{mail.attempts}</dd>
 <dt>Message-ID</dt><dd><code>{escape(mail.message_id)}</code></dd></dl>"""
 

@@ -18,6 +18,7 @@ from services.sandbox.dependencies import Language, PageLanguage, SandboxState, 
 from services.sandbox.pages import hidden, page
 from services.sandbox.sellers import Seller
 from services.sandbox.state import APPSTORE_LIFE, Sandbox
+from shared.marketplaces import Region
 
 router = APIRouter()
 
@@ -36,7 +37,7 @@ _TEXTS: Final = {
         "consent": "{app} autorisieren",
         "as": "Angemeldet als {store} ({seller_id}).",
         "other": "Mit einem anderen Konto anmelden",
-        "scope": "Die Autorisierung gilt für Ihre Stores in: {countries}.",
+        "scope": "Die Autorisierung gilt für die Region {region} und damit für Ihre Stores in: {countries}.",
         "may": "{app} darf dann Ihre Shopdaten, Bestellungen und Käufernachrichten lesen, bis Sie die Autorisierung "
         "deaktivieren oder ein Jahr vergangen ist.",
         "tick": "Ich erlaube {app} den Zugriff auf die Daten meines Verkäuferkontos.",
@@ -53,7 +54,7 @@ _TEXTS: Final = {
         "consent": "Authorize {app}",
         "as": "Signed in as {store} ({seller_id}).",
         "other": "Sign in with another account",
-        "scope": "The authorization covers your stores in: {countries}.",
+        "scope": "The authorization covers the region {region} and with it your stores in: {countries}.",
         "may": "{app} may then read your store's data, orders and buyer messages until you disable the authorization or "
         "a year has passed.",
         "tick": "I allow {app} to access the data of my seller account.",
@@ -63,6 +64,12 @@ _TEXTS: Final = {
         "error": "The authorization is not possible",
         "error_text": "Please contact the application's provider and name this error code:",
     },
+}
+
+
+_REGIONS: Final = {
+    "de": {Region.NA: "Amerika", Region.EU: "Europa", Region.FE: "Fernost und Australien"},
+    "en": {Region.NA: "the Americas", Region.EU: "Europe", Region.FE: "the Far East and Australia"},
 }
 
 
@@ -278,10 +285,13 @@ def _show_consent(
     }
     here = f"/{host}{CONSENT_PATH}?{urlencode({name: value for name, value in parameters.items() if value})}"
     again = escape(f"/{host}{SIGN_OUT_PATH}?{urlencode({'return_to': here})}")
+    scope = texts["scope"].format(
+        region=_REGIONS[language][seller.region], countries=escape(", ".join(seller.countries))
+    )
     who = texts["as"].format(store=escape(seller.store_name), seller_id=escape(seller.seller_id))
     warning = f'<p class="wrong" role="alert">{texts["tick_missing"]}</p>' if tick_missing else ""
     body = f"""<p>{who} <a id="other-account" href="{again}">{texts["other"]}</a></p>
-<p>{texts["scope"].format(countries=escape(", ".join(seller.countries)))}</p>
+<p>{scope}</p>
 <p>{texts["may"].format(app=app)}</p>{warning}
 <form method="post" action="/{host}{CONSENT_PATH}">{hidden(**parameters)}
 <label class="tick" for="consent"><input type="checkbox" id="consent" name="consent" value="yes" required>

@@ -21,6 +21,7 @@ from shared.marketplaces import BY_COUNTRY
 
 MAX_ATTEMPTS: Final = 8
 MAX_MAILS: Final = 1_000
+MAX_BYTES_KEPT: Final = 200 * 1024 * 1024
 _MAX_REPLY_CHARS: Final = 300
 _TIMEOUT_SECONDS: Final = 30.0
 
@@ -68,6 +69,7 @@ class Courier:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self.mails: OrderedDict[str, SentMail] = OrderedDict()
+        self._bytes_kept = 0
         self._retries: set[asyncio.Task[None]] = set()
 
     async def send(self, seller: Seller, message: BuyerMessage) -> list[SentMail]:
@@ -95,9 +97,7 @@ class Courier:
             raw=raw,
             made_at=now,
         )
-        self.mails[mail.mail_id] = mail
-        while len(self.mails) > MAX_MAILS:
-            self.mails.popitem(last=False)
+        self._keep(mail)
         self._sandbox.counters.mails["made"] += 1
         await self._attempt(mail)
         if mail.state is MailState.RETRYING:
@@ -105,6 +105,14 @@ class Courier:
             self._retries.add(task)
             task.add_done_callback(self._retries.discard)
         return mail
+
+    def _keep(self, mail: SentMail) -> None:
+        """The oldest mails go first when there are too many or they are too large together."""
+        self.mails[mail.mail_id] = mail
+        self._bytes_kept += len(mail.raw)
+        while len(self.mails) > MAX_MAILS or self._bytes_kept > MAX_BYTES_KEPT:
+            _, oldest = self.mails.popitem(last=False)
+            self._bytes_kept -= len(oldest.raw)
 
     async def _retry(self, mail: SentMail) -> None:
         pause = self._sandbox.settings.first_retry_seconds
@@ -155,6 +163,7 @@ class Courier:
         for task in self._retries:
             task.cancel()
         self.mails.clear()
+        self._bytes_kept = 0
 
     async def close(self) -> None:
         self.forget()

@@ -9,19 +9,24 @@ from services.sandbox.state import SELLER_CENTRAL_HOSTS, Sandbox
 
 Language = Literal["de", "en"]
 
+# The dependencies are coroutines though they wait for nothing: plain functions would each be sent to a thread.
 # RFC 9110 §12.5.4; a header longer than this is no browser's.
 _MAX_ACCEPT_LANGUAGE_CHARS = 500
 
 
-def the_sandbox(request: Request) -> Sandbox:
+async def the_sandbox(request: Request) -> Sandbox:
     return cast("Sandbox", request.app.state.sandbox)
 
 
-def the_courier(request: Request) -> Courier:
+async def the_courier(request: Request) -> Courier:
     return cast("Courier", request.app.state.courier)
 
 
-def the_language(request: Request) -> Language:
+async def the_language(request: Request) -> Language:
+    return preferred_language(request)
+
+
+def preferred_language(request: Request) -> Language:
     """German if the browser prefers it to English, else English."""
     header = request.headers.get("accept-language", "")[:_MAX_ACCEPT_LANGUAGE_CHARS]
     weights = {"de": 0.0, "en": 0.0}
@@ -43,7 +48,7 @@ def _quality(parameter: str) -> float:
         return 0.0
 
 
-def seller_central_host(host: str) -> str:
+async def seller_central_host(host: str) -> str:
     """The first segment of the path. Any host that is not one of Amazon's is unknown here."""
     if host not in SELLER_CENTRAL_HOSTS:
         raise HTTPException(404)

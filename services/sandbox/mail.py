@@ -117,8 +117,11 @@ def compose(message: BuyerMessage, *, to: str, message_id: str, now: datetime) -
         mail.add_attachment(
             attachment.content, maintype=maintype, subtype=subtype, filename=attachment.filename
         )
-    for number, part in enumerate((part for part in mail.walk() if part.is_multipart()), start=1):
-        part.set_boundary(f"----=_Part_{number}_{message_id[4:16]}.{number}")
+    for number, part in enumerate(mail.walk()):
+        if number:
+            del part["MIME-Version"]  # RFC 2045 §4: of the whole mail only
+        if part.is_multipart():
+            part.set_boundary(f"----=_Part_{number + 1}_{message_id[4:16]}.{number + 1}")
     return mail.as_bytes()
 
 
