@@ -105,79 +105,107 @@ class _Body:
     attachments: tuple[ParsedAttachment, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Top:
+    """What the header says, and where the body begins."""
+
+    header: Header
+    body_start: int
+    subject: str | None
+    sender_name: str | None
+    sender_address: str | None
+    amazon: Mailbox | None
+    digest: bytes
+    limits: Limits
+
+
 def parse_mail(raw: bytes) -> ParsedMail:
     """Understand a mail as it was accepted."""
     try:
         return understand(raw)
     except Exception:  # noqa: BLE001 - a mail is shown whatever is in it (D8); a test holds that we never come here
-        return _unparseable(raw)
+        return parse_header_only(raw)
 
 
 def understand(raw: bytes) -> ParsedMail:
     """The same without the safety net, so that tests see what would fall into it."""
+    top = _read_top(raw)
+    header, limits = top.header, top.limits
+    if not header:
+        return _unparseable(top)
+
+    body = _read_body(header, raw, top.body_start, limits)
+    whole = body.plain if body.plain is not None else body.safe.text if body.safe is not None else ""
+    amazon = top.amazon
+    buyer = find_buyer(amazon, _reply_to(header)) if amazon is not None and not is_report(header) else None
+    words = find_words(body.plain, body.safe, body.html or "") if buyer is not None else None
+    safe_html = body.safe.html if body.safe is not None else None
+    return ParsedMail(
+        kind=_kind(header, amazon, buyer, top.subject, whole),
+        subject=top.subject,
+        sender_name=top.sender_name,
+        sender_address=top.sender_address,
+        buyer_address=buyer.address if buyer is not None else None,
+        buyer_name=buyer.name if buyer is not None else None,
+        thread_tag=_thread_tag(buyer, words),
+        order_ids=find_order_ids(top.subject, whole),
+        country=country_of(amazon, header.text("x-marketplace-id")) if amazon is not None else None,
+        text=words.text if words is not None else whole,
+        html=words.html if words is not None else safe_html,
+        attachments=body.attachments,
+        sent_at=_sent_at(header),
+        amazon_domain=amazon is not None,
+        digest=top.digest,
+        truncated=limits.was_reached,
+    )
+
+
+def parse_header_only(raw: bytes) -> ParsedMail:
+    """For a mail whose body cannot be read, or not in time: who wrote about what, and nothing else (D8)."""
+    return _unparseable(_read_top(raw))
+
+
+def _unparseable(top: _Top) -> ParsedMail:
+    return ParsedMail(
+        kind=MailKind.UNPARSEABLE,
+        subject=top.subject,
+        sender_name=top.sender_name,
+        sender_address=top.sender_address,
+        buyer_address=None,
+        buyer_name=None,
+        thread_tag=None,
+        order_ids=find_order_ids(top.subject),
+        country=None,
+        text="",
+        html=None,
+        attachments=(),
+        sent_at=_sent_at(top.header),
+        amazon_domain=top.amazon is not None,
+        digest=top.digest,
+        truncated=top.limits.was_reached,
+    )
+
+
+def _read_top(raw: bytes) -> _Top:
     limits = Limits()
     header_end, body_start = end_of_header(raw, 0, len(raw))
     block = raw[: min(header_end, MAX_HEADER_BYTES)]
     fields = list(islice(read_fields(block), MAX_FIELDS + 1))
     limits.was_reached = len(block) < header_end or len(fields) > MAX_FIELDS
-    digest = _digest(fields, raw, len(block)) if not limits.was_reached else hashlib.sha256(raw).digest()
     header = Header(fields)
-    if not header:
-        return _unparseable(raw)
-
-    subject = _subject(header, limits)
     senders = read_mailboxes(header.raw("from") or "")
-    sender = senders[0] if senders else None
     # RFC 5322 §3.6 allows one From, and DMARC has nothing to hold on to with two (RFC 7489 §6.6.1).
-    single = sender if header.count("from") == 1 and len(senders) == 1 else None
-    amazon = single if single is not None and is_amazon(single) else None
-
-    body = _read_body(header, raw, body_start, limits)
-    whole = body.plain if body.plain is not None else body.safe.text if body.safe is not None else ""
-    buyer = find_buyer(amazon, _reply_to(header)) if amazon is not None and not is_report(header) else None
-    words = find_words(body.plain, body.safe, body.html or "") if buyer is not None else None
-    safe_html = body.safe.html if body.safe is not None else None
-    return ParsedMail(
-        kind=_kind(header, amazon, buyer, subject, whole),
-        subject=subject,
+    single = senders[0] if header.count("from") == 1 and len(senders) == 1 else None
+    return _Top(
+        header=header,
+        body_start=body_start,
+        subject=_subject(header, limits),
         # A From that is not readable for certain is shown as it stands (D8); it is never taken for an address.
-        sender_name=sender.name
-        if sender is not None
-        else (header.text("from") or "")[:MAX_NAME_CHARS] or None,
-        sender_address=sender.address if sender is not None else None,
-        buyer_address=buyer.address if buyer is not None else None,
-        buyer_name=buyer.name if buyer is not None else None,
-        thread_tag=_thread_tag(buyer, words),
-        order_ids=find_order_ids(subject, whole),
-        country=country_of(amazon, header.text("x-marketplace-id")) if amazon is not None else None,
-        text=words.text if words is not None else whole,
-        html=safe_html if words is None or body.safe is None else words.html,
-        attachments=body.attachments,
-        sent_at=_sent_at(header),
-        amazon_domain=amazon is not None,
-        digest=digest,
-        truncated=limits.was_reached,
-    )
-
-
-def _unparseable(raw: bytes) -> ParsedMail:
-    return ParsedMail(
-        kind=MailKind.UNPARSEABLE,
-        subject=None,
-        sender_name=None,
-        sender_address=None,
-        buyer_address=None,
-        buyer_name=None,
-        thread_tag=None,
-        order_ids=(),
-        country=None,
-        text="",
-        html=None,
-        attachments=(),
-        sent_at=None,
-        amazon_domain=False,
-        digest=hashlib.sha256(raw).digest(),
-        truncated=False,
+        sender_name=senders[0].name if senders else (header.text("from") or "")[:MAX_NAME_CHARS] or None,
+        sender_address=senders[0].address if senders else None,
+        amazon=single if single is not None and is_amazon(single) else None,
+        digest=hashlib.sha256(raw).digest() if limits.was_reached else _digest(fields, raw, len(block)),
+        limits=limits,
     )
 
 

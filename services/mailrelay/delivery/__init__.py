@@ -1,0 +1,1 @@
+"""Accepted mail becomes messages in conversations: each exactly once, and none is ever lost."""

@@ -1,0 +1,29 @@
+"""What the mail worker counts, for its metrics page."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+
+class Figures:
+    """Counters of one worker process; the labels are closed sets."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.delivered = Counter(
+            "replyco_mail_delivered", "Accepted mails that became messages", ["kind"], registry=registry
+        )
+        self.duplicates = Counter(
+            "replyco_mail_duplicates", "Accepted mails that were copies of delivered ones", registry=registry
+        )
+        self.put_off = Counter(
+            "replyco_mail_put_off", "Attempts to deliver that failed and are repeated", registry=registry
+        )
+        self.held = Counter(
+            "replyco_mail_held",
+            "Mails that could not be delivered and wait for an operator",
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "replyco_mail_delivery_seconds",
+            "From the relay's 250 to the message being visible",
+            registry=registry,
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600),
+        )

@@ -1,0 +1,236 @@
+"""The SQL of delivery. Every function runs inside its caller's transaction.
+
+Rows that two workers may touch at once are always touched in the same order (digests, conversations, integrations, each
+sorted), so that they wait for each other and never deadlock.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import case, func, insert, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.crypto.envelope import Sealed
+from shared.database import asyncpg_dsn
+from shared.events import MAIL_CHANNEL
+from shared.tables import (
+    AcceptedMail,
+    Attachment,
+    Conversation,
+    Integration,
+    Lock,
+    MailState,
+    MarketplaceParticipation,
+    Message,
+    MessageDigest,
+    RelayAddress,
+    SetupStep,
+    SetupStepName,
+)
+
+
+class Claimed(NamedTuple):
+    """An accepted mail that this transaction has locked."""
+
+    id: UUID
+    account_id: UUID
+    integration_id: UUID
+    relay_address_id: UUID
+    accepted_at: datetime
+    size: int
+    attempts: int
+    mail_key_id: str
+
+
+class Contents(NamedTuple):
+    """What is sealed of an accepted mail."""
+
+    content_key: bytes
+    raw: Sealed
+
+
+async def claim_due(session: AsyncSession, *, limit: int, max_bytes: int) -> list[Claimed]:
+    """Lock the mails that have waited longest and that no other worker has; at least one, else not more than `max_bytes`."""
+    # Ordered as the partial index is: a backlog of a million costs no sort.
+    statement = _claimable().order_by(AcceptedMail.next_attempt_at).limit(limit)
+    claimed = [Claimed(*row) for row in await session.execute(statement)]
+    total = 0
+    for count, mail in enumerate(claimed):
+        total += mail.size
+        if count > 0 and total > max_bytes:
+            return sorted(claimed[:count])
+    return sorted(claimed)
+
+
+async def claim(session: AsyncSession, accepted_mail_id: UUID) -> Claimed | None:
+    """Lock one mail, if it still waits and nobody else has it."""
+    row = (await session.execute(_claimable().where(AcceptedMail.id == accepted_mail_id))).first()
+    return None if row is None else Claimed(*row)
+
+
+def _claimable() -> Any:
+    return (
+        select(
+            AcceptedMail.id,
+            AcceptedMail.account_id,
+            RelayAddress.integration_id,
+            AcceptedMail.relay_address_id,
+            AcceptedMail.accepted_at,
+            AcceptedMail.size,
+            AcceptedMail.attempts,
+            AcceptedMail.mail_key_id,
+        )
+        .join(RelayAddress, RelayAddress.id == AcceptedMail.relay_address_id)
+        .where(AcceptedMail.state == MailState.ACCEPTED, AcceptedMail.next_attempt_at <= func.now())
+        .with_for_update(of=AcceptedMail, skip_locked=True)
+    )
+
+
+async def load_contents(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> dict[UUID, Contents]:
+    """The sealed mails that belong to claimed rows."""
+    statement = select(AcceptedMail.id, AcceptedMail.content_key, AcceptedMail.raw).where(
+        AcceptedMail.id.in_(accepted_mail_ids)
+    )
+    return {row.id: Contents(row.content_key, row.raw) for row in await session.execute(statement)}
+
+
+async def insert_digests(session: AsyncSession, rows: Iterable[dict[str, Any]]) -> set[tuple[UUID, bytes]]:
+    """Remember digests; the answer holds those that were new. Waits for a worker that is storing the same mail."""
+    ordered = sorted(rows, key=lambda row: (row["relay_address_id"], row["digest"]))
+    statement = (
+        upsert(MessageDigest)
+        .values(ordered)
+        .on_conflict_do_nothing()
+        .returning(MessageDigest.relay_address_id, MessageDigest.digest)
+    )
+    return {(row.relay_address_id, row.digest) for row in await session.execute(statement)}
+
+
+async def find_or_open_conversations(
+    session: AsyncSession, rows: Iterable[dict[str, Any]]
+) -> dict[tuple[UUID, bytes], UUID]:
+    """Open conversations, or move those that are open already; the answer names each by integration and thread."""
+    statement = upsert(Conversation).values(
+        sorted(rows, key=lambda row: (row["integration_id"], row["thread_key"]))
+    )
+    found = (
+        await session.execute(
+            statement.on_conflict_do_update(
+                index_elements=[Conversation.integration_id, Conversation.thread_key],
+                set_={
+                    "message_count": Conversation.message_count + statement.excluded.message_count,
+                    "last_message_at": func.greatest(
+                        Conversation.last_message_at, statement.excluded.last_message_at
+                    ),
+                },
+            ).returning(Conversation.integration_id, Conversation.thread_key, Conversation.id)
+        )
+    ).all()
+    return {(row.integration_id, row.thread_key): row.id for row in found}
+
+
+async def insert_messages(
+    session: AsyncSession, messages: list[dict[str, Any]], attachments: list[dict[str, Any]]
+) -> None:
+    """Store messages with their attachments."""
+    await session.execute(insert(Message), messages)
+    if attachments:
+        await session.execute(insert(Attachment), attachments)
+
+
+async def move_last_message_at(session: AsyncSession, integration_id: UUID, at: datetime) -> None:
+    """Move the list's column, never backwards."""
+    await session.execute(
+        update(Integration)
+        .where(
+            Integration.id == integration_id,
+            or_(Integration.last_message_at.is_(None), Integration.last_message_at < at),
+        )
+        .values(last_message_at=at)
+    )
+
+
+async def turn_green(session: AsyncSession, integration_id: UUID) -> bool:
+    """The first mail has come: a lock that is pending turns green. A red one is not ours to turn."""
+    statement = (
+        update(Integration)
+        .where(Integration.id == integration_id, Integration.lock == Lock.PENDING)
+        .values(lock=Lock.GREEN, lock_since=func.now())
+        .returning(Integration.id)
+    )
+    return (await session.execute(statement)).first() is not None
+
+
+async def tick_notification_step(session: AsyncSession, integration_id: UUID, countries: set[str]) -> bool:
+    """A buyer's message from a country proves that the address is entered there: the step ticks itself."""
+    proven = select(
+        MarketplaceParticipation.integration_id,
+        literal(SetupStepName.NOTIFICATION_PREFERENCES.value),
+        MarketplaceParticipation.country,
+        MarketplaceParticipation.account_id,
+    ).where(
+        MarketplaceParticipation.integration_id == integration_id,
+        MarketplaceParticipation.country.in_(countries),
+        MarketplaceParticipation.is_participating,
+    )
+    statement = (
+        upsert(SetupStep)
+        .from_select(["integration_id", "step", "country", "account_id"], proven)
+        .on_conflict_do_nothing()
+        .returning(SetupStep.country)
+    )
+    return (await session.execute(statement)).first() is not None
+
+
+async def mark_delivered(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> None:
+    """The mails are messages now, or copies of messages."""
+    await session.execute(
+        update(AcceptedMail)
+        .where(AcceptedMail.id.in_(accepted_mail_ids))
+        .values(state=MailState.DELIVERED, failure_code=None)
+    )
+
+
+async def put_off(
+    session: AsyncSession, accepted_mail_id: UUID, *, failure_code: str, delays: Sequence[timedelta]
+) -> MailState | None:
+    """Try again later; after the last delay the mail is held. None if it no longer waits."""
+    last = len(delays)
+    attempts = AcceptedMail.attempts
+    statement = (
+        update(AcceptedMail)
+        .where(AcceptedMail.id == accepted_mail_id, AcceptedMail.state == MailState.ACCEPTED)
+        .values(
+            attempts=attempts + 1,
+            failure_code=failure_code,
+            state=case((attempts >= last, MailState.HELD.value), else_=MailState.ACCEPTED.value),
+            next_attempt_at=func.now()
+            + case(*((attempts == count, delay) for count, delay in enumerate(delays)), else_=timedelta(0)),
+        )
+        .returning(AcceptedMail.state)
+    )
+    state = (await session.execute(statement)).scalar_one_or_none()
+    return None if state is None else MailState(state)
+
+
+@asynccontextmanager
+async def mail_announcements(
+    database_url: str, on_mail: Callable[[], None], on_loss: Callable[[], None]
+) -> AsyncIterator[None]:
+    """Hear at once when a relay has committed mail. A connection of its own, because pooled ones come and go."""
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+        asyncpg_dsn(database_url),
+        timeout=5,
+        server_settings={"application_name": "replyco-mail-worker-listen"},
+    )
+    try:
+        connection.add_termination_listener(lambda _connection: on_loss())
+        await connection.add_listener(MAIL_CHANNEL, lambda *_args: on_mail())
+        yield
+    finally:
+        connection.terminate()

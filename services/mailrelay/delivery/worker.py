@@ -1,0 +1,91 @@
+"""The mail worker's life: hear of accepted mail, deliver it, and go on through everything that PostgreSQL does meanwhile.
+
+Any number of workers may run. NOTIFY makes it fast, polling makes it certain: a notification that nobody heard costs seconds.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.mailrelay.delivery.figures import Figures
+from services.mailrelay.delivery.parser import Parser
+from services.mailrelay.delivery.queries import mail_announcements
+from services.mailrelay.delivery.service import Delivery, deliver_due
+from services.mailrelay.settings import MailWorkerSettings
+from shared.crypto.key_provider import KeyFile
+from shared.crypto.raw_mail import MailPrivateKey
+from shared.database import UNAVAILABLE, create_engine, create_sessions
+from shared.keyring import Keyring
+
+log = structlog.get_logger()
+
+# What waits for its next attempt, and what was announced while nobody listened, is found at the latest after this.
+POLL_SECONDS: Final = 5.0
+FIRST_RETRY_SECONDS: Final = 0.2
+LONGEST_RETRY_SECONDS: Final = 5.0
+
+
+async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
+    """Deliver until `stop` is set; then end after the batch in hand. Raises KeyFileUnusable before anything has begun."""
+    keyring = Keyring(KeyFile.load(settings.key_file))
+    private_key = MailPrivateKey.load(settings.mail_private_key_file)
+    registry = CollectorRegistry()
+    database_url = settings.database_url.get_secret_value()
+    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=2)
+    parser = Parser()
+    delivery = Delivery(create_sessions(engine), keyring, private_key, parser, Figures(registry))
+    wake = asyncio.Event()
+    listening = asyncio.create_task(_listen(database_url, wake))
+    log.info("mail_worker_started")
+    try:
+        await _deliver_until(delivery, wake, stop)
+    finally:
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+        parser.close()
+        await engine.dispose()
+        log.info("mail_worker_stopped")
+
+
+async def _deliver_until(delivery: Delivery, wake: asyncio.Event, stop: asyncio.Event) -> None:
+    retry_seconds = FIRST_RETRY_SECONDS
+    while not stop.is_set():
+        wake.clear()  # before looking: what is announced from here on is looked for again
+        try:
+            delivered = await deliver_due(delivery)
+        except UNAVAILABLE as error:
+            log.warning("database_unavailable", exc_info=error)
+            await _wait_for_any(retry_seconds, stop)
+            retry_seconds = min(retry_seconds * 2, LONGEST_RETRY_SECONDS)
+            continue
+        retry_seconds = FIRST_RETRY_SECONDS
+        if delivered == 0:
+            await _wait_for_any(POLL_SECONDS, stop, wake)
+
+
+async def _listen(database_url: str, wake: asyncio.Event) -> None:
+    retry_seconds = FIRST_RETRY_SECONDS
+    while True:
+        lost = asyncio.Event()
+        try:
+            async with mail_announcements(database_url, wake.set, lost.set):
+                retry_seconds = FIRST_RETRY_SECONDS
+                wake.set()  # something may have come while nobody listened
+                await lost.wait()
+        except UNAVAILABLE as error:
+            log.warning("listener_unavailable", exc_info=error)
+        await asyncio.sleep(retry_seconds)
+        retry_seconds = min(retry_seconds * 2, LONGEST_RETRY_SECONDS)
+
+
+async def _wait_for_any(seconds: float, *events: asyncio.Event) -> None:
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()

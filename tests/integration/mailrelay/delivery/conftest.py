@@ -1,0 +1,102 @@
+"""A mail worker's parts with the rights of its role, and a relay that accepts: what `journal` writes, in one statement."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy import insert, text
+
+from deploy.demo.postgres import MAIL_WORKER, RELAY
+from services.mailrelay.delivery.figures import Figures
+from services.mailrelay.delivery.parser import Parser
+from services.mailrelay.delivery.service import Delivery
+from shared.crypto.raw_mail import ContentKey
+from shared.database import Sessions, create_engine, create_sessions, new_id
+from shared.events import MAIL_CHANNEL
+from shared.keyring import Keyring
+from shared.tables import AcceptedMail, Integration, RelayAddress
+from tests.conftest import Database, Keys
+from tests.factories import make_account, make_integration, make_relay_address
+
+MAILS = Path(__file__).parents[3] / "mails"
+
+Accept = Callable[[bytes], Awaitable[UUID]]
+
+
+@dataclass(frozen=True)
+class Store:
+    """A connected store that is still being set up, with its relay address."""
+
+    integration: Integration
+    address: RelayAddress
+
+    @property
+    def account_id(self) -> UUID:
+        return self.integration.account_id
+
+
+@pytest.fixture
+async def store(sessions: Sessions, keyring: Keyring) -> Store:
+    async with sessions.begin() as session:
+        account = await make_account(session, keyring)
+        integration = await make_integration(session, account.id)
+        return Store(integration, await make_relay_address(session, integration))
+
+
+@pytest.fixture
+async def accept(database: Database, keys: Keys, store: Store) -> AsyncIterator[Accept]:
+    """Accept a mail for the store's address, with the relay's rights."""
+    engine = create_engine(database.url(RELAY), application_name="tests-relay")
+    public_key = keys.mail_public_key
+
+    async def accept_mail(raw: bytes) -> UUID:
+        mail_id = new_id()
+        key = ContentKey.new(store.account_id, mail_id)
+        async with create_sessions(engine).begin() as session:
+            await session.execute(
+                insert(AcceptedMail).values(
+                    id=mail_id,
+                    account_id=store.account_id,
+                    relay_address_id=store.address.id,
+                    session_id="s1",
+                    peer_address="192.0.2.1",
+                    tls_version=None,
+                    size=len(raw),
+                    mail_key_id=public_key.key_id,
+                    content_key=key.seal_to(public_key),
+                    envelope=key.seal("envelope", json.dumps({"mail_from": ""}).encode()),
+                    raw=key.seal("raw", raw),
+                )
+            )
+            await session.execute(text(f"NOTIFY {MAIL_CHANNEL}"))
+        return mail_id
+
+    yield accept_mail
+    await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def parser() -> Iterator[Parser]:
+    parser = Parser()
+    yield parser
+    parser.close()
+
+
+@pytest.fixture
+async def delivery(
+    database: Database, keys: Keys, keyring: Keyring, parser: Parser
+) -> AsyncIterator[Delivery]:
+    engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
+    yield Delivery(
+        create_sessions(engine), keyring, keys.mail_private_key, parser, Figures(CollectorRegistry())
+    )
+    await engine.dispose()
+
+
+def mail(name: str) -> bytes:
+    """A mail from tests/mails."""
+    return (MAILS / f"{name}.eml").read_bytes()

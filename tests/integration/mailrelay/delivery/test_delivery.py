@@ -1,0 +1,388 @@
+"""What becomes of accepted mail."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+import pytest
+from sqlalchemy import func, select, update
+
+from deploy.demo.postgres import OWNER
+from services.mailrelay.delivery.parser import Parser, ParserDied, ParsingTookTooLong
+from services.mailrelay.delivery.service import DELAYS, MAX_BATCH, Delivery, deliver_due
+from shared.crypto.envelope import AccountKeys, Place
+from shared.crypto.raw_mail import ContentKey
+from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.events import CHANNEL, Event, EventKind
+from shared.keyring import Keyring
+from shared.tables import (
+    AcceptedMail,
+    Attachment,
+    Conversation,
+    Integration,
+    Lock,
+    MailState,
+    Message,
+    SetupStep,
+)
+from tests.conftest import Database
+from tests.integration.mailrelay.delivery.conftest import MAILS, Accept, Store, mail
+
+
+@pytest.fixture
+async def account_keys(sessions: Sessions, keyring: Keyring, store: Store) -> AccountKeys:
+    async with sessions() as session:
+        return await keyring.of(session, store.account_id)
+
+
+async def all_messages(sessions: Sessions) -> list[Message]:
+    async with sessions() as session:
+        return list(await session.scalars(select(Message).order_by(Message.id)))
+
+
+async def all_conversations(sessions: Sessions) -> list[Conversation]:
+    async with sessions() as session:
+        return list(await session.scalars(select(Conversation).order_by(Conversation.id)))
+
+
+async def state_of(sessions: Sessions, mail_id: UUID) -> tuple[str, int, str | None]:
+    async with sessions() as session:
+        row = (await session.scalars(select(AcceptedMail).where(AcceptedMail.id == mail_id))).one()
+        return row.state, row.attempts, row.failure_code
+
+
+async def integration_of(sessions: Sessions, store: Store) -> Integration:
+    async with sessions() as session:
+        return (
+            await session.scalars(select(Integration).where(Integration.id == store.integration.id))
+        ).one()
+
+
+async def make_due(database: Database) -> None:
+    """As if the wait for the next attempt were over."""
+    engine = create_engine(database.url(OWNER), application_name="tests-owner")
+    async with create_sessions(engine).begin() as session:
+        await session.execute(update(AcceptedMail).values(next_attempt_at=func.now()))
+    await engine.dispose()
+
+
+async def test_buyer_message_is_stored_sealed(
+    delivery: Delivery, accept: Accept, sessions: Sessions, account_keys: AccountKeys, store: Store
+):
+    raw = mail("buyer-question")
+    mail_id = await accept(raw)
+
+    assert await deliver_due(delivery) == 1
+
+    (message,) = await all_messages(sessions)
+    assert message.body_html is not None
+    assert message.subject is not None
+    words = account_keys.open_text(Place("messages", "body_text", message.id), message.body_text)
+    assert words == "Guten Tag,\n\ndie Mühle mahlt zu grob. Was kann ich tun?\n\nRobin"
+    subject = account_keys.open_text(Place("messages", "subject", message.id), message.subject)
+    assert subject == "Frage zur Mühle (Bestellung: 302-7654321-1234567)"
+    assert (message.kind, message.from_amazon_domain, message.size) == ("buyer_message", True, len(raw))
+    assert (message.integration_id, message.accepted_mail_id) == (store.integration.id, mail_id)
+    assert message.sent_at == datetime(2026, 11, 2, 8, tzinfo=UTC)
+    assert await state_of(sessions, mail_id) == (MailState.DELIVERED, 0, None)
+
+
+async def test_raw_mail_opens_with_the_key_that_the_message_keeps(
+    delivery: Delivery, accept: Accept, sessions: Sessions, account_keys: AccountKeys
+):
+    raw = mail("buyer-question")
+    mail_id = await accept(raw)
+    await deliver_due(delivery)
+
+    (message,) = await all_messages(sessions)
+    key = account_keys.open(Place("messages", "raw_key", message.id), message.raw_key)
+
+    async with sessions() as session:
+        accepted = (await session.scalars(select(AcceptedMail).where(AcceptedMail.id == mail_id))).one()
+    assert ContentKey(message.account_id, mail_id, key).open("raw", accepted.raw) == raw
+
+
+async def test_conversation_names_order_and_buyer(
+    delivery: Delivery, accept: Accept, sessions: Sessions, account_keys: AccountKeys
+):
+    await accept(mail("buyer-question"))
+    await deliver_due(delivery)
+
+    (conversation,) = await all_conversations(sessions)
+    assert (conversation.order_id, conversation.country) == ("302-7654321-1234567", "DE")
+    assert conversation.buyer_address is not None
+    address = account_keys.open_text(
+        Place("conversations", "buyer_address", conversation.id), conversation.buyer_address
+    )
+    assert address == "k3j4h5g6f7d8s9a@marketplace.amazon.de"
+    assert conversation.buyer_key == account_keys.lookup_hash("buyer", address)
+
+
+async def test_second_message_about_an_order_joins_its_conversation(
+    delivery: Delivery, accept: Accept, sessions: Sessions
+):
+    await accept(mail("buyer-question"))
+    await deliver_due(delivery)
+    await accept(mail("buyer-question-quotes-markers"))
+    await deliver_due(delivery)
+
+    (conversation,) = await all_conversations(sessions)
+    messages = await all_messages(sessions)
+    assert conversation.message_count == 2
+    assert {message.conversation_id for message in messages} == {conversation.id}
+    assert conversation.last_message_at == messages[1].received_at
+
+
+async def test_two_messages_of_a_batch_count_twice(delivery: Delivery, accept: Accept, sessions: Sessions):
+    await accept(mail("buyer-question"))
+    await accept(mail("buyer-question-quotes-markers"))
+
+    assert await deliver_due(delivery) == 2
+
+    (conversation,) = await all_conversations(sessions)
+    assert conversation.message_count == 2
+
+
+@pytest.mark.parametrize("in_one_batch", [True, False], ids=["in one batch", "later"])
+async def test_redelivered_mail_is_no_second_message(
+    delivery: Delivery, accept: Accept, sessions: Sessions, in_one_batch: bool
+):
+    first = await accept(mail("buyer-question"))
+    if not in_one_batch:
+        await deliver_due(delivery)
+    again = await accept(b"Received: by another hop\r\n" + mail("buyer-question"))
+
+    await deliver_due(delivery)
+
+    assert len(await all_messages(sessions)) == 1
+    assert (await all_conversations(sessions))[0].message_count == 1
+    assert {(await state_of(sessions, mail_id))[0] for mail_id in (first, again)} == {MailState.DELIVERED}
+
+
+async def test_attachments_are_stored_under_a_safe_name(
+    delivery: Delivery, accept: Accept, sessions: Sessions, account_keys: AccountKeys
+):
+    await accept(mail("buyer-question-cut-words-and-names"))
+    await deliver_due(delivery)
+
+    async with sessions() as session:
+        rows = list(await session.scalars(select(Attachment).order_by(Attachment.position)))
+    names = [account_keys.open_text(Place("attachments", "filename", row.id), row.filename) for row in rows]
+    contents = [account_keys.open(Place("attachments", "content", row.id), row.content) for row in rows]
+    assert names == ["färg.jpg", "räkning fdp.exe"]
+    assert contents == [b"\xff\xd8\xff\xe0", b"%PDF-1.4\n"]
+    assert (await all_messages(sessions))[0].attachment_count == 2
+
+
+async def test_every_mail_of_the_folder_becomes_a_message(
+    delivery: Delivery, accept: Accept, sessions: Sessions
+):
+    names = sorted(path.stem for path in MAILS.glob("*.eml"))
+    for name in names:
+        await accept(mail(name))
+
+    while await deliver_due(delivery):
+        pass
+
+    assert len(await all_messages(sessions)) == len(names)
+
+
+async def test_first_message_turns_a_pending_lock_green(
+    delivery: Delivery, accept: Accept, sessions: Sessions, store: Store
+):
+    await accept(mail("buyer-question"))
+    await deliver_due(delivery)
+
+    integration = await integration_of(sessions, store)
+    assert integration.lock == Lock.GREEN
+    assert integration.last_message_at == (await all_messages(sessions))[0].received_at
+
+
+@pytest.mark.parametrize(
+    "name", ["lookalike-domain", "two-from-headers", "not-a-mail", "delivery-failure-report"]
+)
+async def test_a_strangers_mail_proves_nothing(
+    delivery: Delivery, accept: Accept, sessions: Sessions, store: Store, name: str
+):
+    await accept(mail(name))
+    await deliver_due(delivery)
+
+    integration = await integration_of(sessions, store)
+    assert (integration.lock, integration.last_message_at) == (Lock.PENDING, None)
+
+
+async def test_buyers_message_ticks_the_step_of_its_country(
+    delivery: Delivery, accept: Accept, sessions: Sessions, store: Store
+):
+    await accept(mail("buyer-question"))
+    await accept(mail("buyer-question-two-orders-tag-in-link"))  # from Spain, where this store does not sell
+    await deliver_due(delivery)
+
+    async with sessions() as session:
+        steps = list(await session.scalars(select(SetupStep)))
+    assert [(step.step, step.country, step.done_by) for step in steps] == [
+        ("notification_preferences", "DE", None)
+    ]
+
+
+async def test_message_is_announced_with_ids_only(
+    delivery: Delivery, accept: Accept, sessions: Sessions, database: Database, store: Store
+):
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await connection.add_listener(CHANNEL, lambda *args: heard.put_nowait(str(args[-1])))
+    await accept(mail("buyer-question"))
+
+    await deliver_due(delivery)
+
+    events = [Event.from_json(await asyncio.wait_for(heard.get(), 5)) for _ in range(2)]
+    await connection.close()
+    (message,) = await all_messages(sessions)
+    by_kind = {event.kind: event.ids for event in events}
+    assert by_kind == {
+        EventKind.INTEGRATION_CHANGED: {"integration_id": str(store.integration.id)},
+        EventKind.MESSAGE_RECEIVED: {
+            "integration_id": str(store.integration.id),
+            "conversation_id": str(message.conversation_id),
+            "message_id": str(message.id),
+        },
+    }
+
+
+async def test_more_than_a_batch_is_taken_in_batches(delivery: Delivery, accept: Accept, sessions: Sessions):
+    for number in range(MAX_BATCH + 1):
+        await accept(mail("buyer-question") + b"%d\r\n" % number)
+
+    assert [await deliver_due(delivery) for _ in range(3)] == [MAX_BATCH, 1, 0]
+
+    assert len(await all_messages(sessions)) == MAX_BATCH + 1
+
+
+async def test_two_workers_deliver_each_mail_once(
+    delivery: Delivery, accept: Accept, sessions: Sessions, store: Store
+):
+    for number in range(40):
+        await accept(mail("buyer-question") + b"%d\r\n" % (number // 2))
+
+    async def work() -> None:
+        while await deliver_due(delivery):
+            pass
+
+    await asyncio.gather(*(work() for _ in range(4)))
+
+    assert len(await all_messages(sessions)) == 20
+    assert (await all_conversations(sessions))[0].message_count == 20
+
+
+async def replace_mail_key(database: Database, mail_id: UUID) -> None:
+    """As if the mail had been sealed to a key that this worker does not have."""
+    engine = create_engine(database.url(OWNER), application_name="tests-owner")
+    async with create_sessions(engine).begin() as session:
+        await session.execute(
+            update(AcceptedMail).where(AcceptedMail.id == mail_id).values(mail_key_id="another")
+        )
+    await engine.dispose()
+
+
+# A tenth of a second of work: more than a parser without patience allows.
+SLOW_MAIL = (
+    b"From: Robin <k3j4h5g6f7d8s9a@marketplace.amazon.de>\r\nSubject: Slow\r\nContent-Type: text/html\r\n\r\n"
+    + b"<div>" * 200_000
+)
+
+
+@pytest.fixture
+def hurried_delivery(delivery: Delivery) -> Iterator[Delivery]:
+    """A worker whose parser is never given the time that it needs."""
+    parser = Parser(seconds=0.0)
+    yield replace(delivery, parser=parser)
+    parser.close()
+
+
+async def test_one_bad_mail_does_not_hold_up_its_batch(
+    delivery: Delivery, accept: Accept, sessions: Sessions, database: Database
+):
+    bad = await accept(mail("buyer-question"))
+    good = await accept(mail("order-notice"))
+    await replace_mail_key(database, bad)
+
+    await deliver_due(delivery)
+
+    assert await state_of(sessions, good) == (MailState.DELIVERED, 0, None)
+    assert await state_of(sessions, bad) == (MailState.ACCEPTED, 1, "mail_key_missing")
+
+
+async def test_mail_that_cannot_be_parsed_is_shown_with_its_header(
+    hurried_delivery: Delivery,
+    accept: Accept,
+    sessions: Sessions,
+    account_keys: AccountKeys,
+    database: Database,
+):
+    mail_id = await accept(SLOW_MAIL)
+
+    for _ in range(3):
+        await make_due(database)
+        await deliver_due(hurried_delivery)
+
+    (message,) = await all_messages(sessions)
+    assert message.kind == "unparseable"
+    assert message.subject is not None
+    subject = account_keys.open_text(Place("messages", "subject", message.id), message.subject)
+    assert subject == "Slow"
+    assert await state_of(sessions, mail_id) == (MailState.DELIVERED, 2, None)
+
+
+async def test_mail_for_a_key_that_is_missing_waits_and_is_held_at_last(
+    delivery: Delivery, accept: Accept, sessions: Sessions, database: Database
+):
+    mail_id = await accept(mail("buyer-question"))
+    await replace_mail_key(database, mail_id)
+
+    seen = []
+    for _ in range(len(DELAYS) + 1):
+        await make_due(database)
+        await deliver_due(delivery)
+        seen.append(await state_of(sessions, mail_id))
+
+    waiting = [(MailState.ACCEPTED, attempt + 1, "mail_key_missing") for attempt in range(len(DELAYS))]
+    assert seen == [*waiting, (MailState.HELD, len(DELAYS) + 1, "mail_key_missing")]
+
+
+async def test_mail_that_was_put_off_is_not_due(
+    delivery: Delivery, hurried_delivery: Delivery, accept: Accept
+):
+    await accept(SLOW_MAIL)
+    await deliver_due(hurried_delivery)
+
+    assert await deliver_due(delivery) == 0
+
+
+async def test_parsing_that_takes_too_long_is_ended():
+    hurried = Parser(seconds=0.0)
+
+    with pytest.raises(ParsingTookTooLong):
+        await hurried.parse([SLOW_MAIL])
+
+    hurried._seconds = 10.0
+    (parsed,) = await hurried.parse([mail("buyer-question")])
+    hurried.close()
+    assert parsed.kind == "buyer_message"
+
+
+async def test_parser_that_was_killed_is_started_again():
+    parser = Parser()
+    await parser.parse([mail("buyer-question")])
+    assert parser._running is not None
+    parser._running[0].kill()
+    parser._running[0].join()
+
+    with pytest.raises(ParserDied):
+        await parser.parse([mail("buyer-question")])
+
+    (parsed,) = await parser.parse([mail("buyer-question")])
+    parser.close()
+    assert parsed.kind == "buyer_message"
