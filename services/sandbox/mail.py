@@ -27,9 +27,9 @@ MAX_ATTACHMENT_BYTES: Final = 10 * 1024 * 1024  # Amazon's bound for all of a me
 _AWS_REGION: Final = {Region.NA: "us-east-1", Region.EU: "eu-west-1", Region.FE: "us-west-2"}
 _SPC: Final = {Region.NA: "US", Region.EU: "EU", Region.FE: "JP"}
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
-# C0 and C1 controls: in a header they would begin a new one.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Controls, line and paragraph separators: in a header they could begin another one. Lone surrogates have no bytes.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class MessageWrong(ValueError):
