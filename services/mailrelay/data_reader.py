@@ -1,0 +1,58 @@
+"""The text of one mail, out of what a client sends after DATA. Pure: bytes in, bytes out.
+
+Only `CRLF . CRLF` ends it (the CRLF of the command line counts: a dot on the very first line ends an empty mail). A bare CR,
+a bare LF or a NUL is a byte like any other, never the end of a line: the mail is kept exactly as it came, and nothing
+behind it can become a second mail (SMTP smuggling). Why kept and not refused: a mail is never lost because of what is in it,
+and we pass no mail on to a server that might read it in another way.
+"""
+
+from typing import Final
+
+_END: Final = b"\r\n.\r\n"
+_STUFFED: Final = b"\r\n."
+
+
+class DataReader:
+    """Give it chunks until it returns what follows the end; then take the mail."""
+
+    def __init__(self, size_limit: int) -> None:
+        self._size_limit = size_limit
+        # The CRLF of the line `DATA` stands in front, so that the first line is like every other one.
+        self._buffer = bytearray(b"\r\n")
+        self._dots = 0
+        self._dots_counted_to = 0
+        self.is_too_large = False
+
+    def feed(self, chunk: bytes) -> bytes | None:
+        """None: more is to come. Otherwise the end has come, and this is what the client sent after it."""
+        searched = max(len(self._buffer) - len(_END) + 1, 0)
+        self._buffer += chunk
+        end = self._buffer.find(_END, searched)
+        if end < 0:
+            self._hold_the_limit()
+            return None
+        rest = bytes(self._buffer[end + len(_END) :])
+        del self._buffer[end + 2 :]
+        excess = len(self._buffer) - 2 - self._size_limit
+        if excess > 0:
+            self.is_too_large = self.is_too_large or excess > self._buffer.count(_STUFFED)
+        return rest
+
+    def mail(self) -> bytes:
+        """The mail without its dots of transparency (RFC 5321 §4.5.2). Empty if it was too large."""
+        if self.is_too_large:
+            return b""
+        content = bytes(self._buffer)
+        self._buffer.clear()
+        return content.replace(_STUFFED, b"\r\n")[2:] if _STUFFED in content else content[2:]
+
+    def _hold_the_limit(self) -> None:
+        """Too large: keep only what the end may begin with. The dots of transparency do not count (RFC 1870 §5)."""
+        excess = len(self._buffer) - 2 - self._size_limit
+        if excess > 0 and not self.is_too_large:
+            self._dots += self._buffer.count(_STUFFED, self._dots_counted_to)
+            self._dots_counted_to = max(len(self._buffer) - len(_STUFFED) + 1, 0)
+            # The last four bytes may be the beginning of the end rather than of the mail.
+            self.is_too_large = excess - self._dots > len(_END) - 1
+        if self.is_too_large and len(self._buffer) > len(_END):
+            del self._buffer[: -len(_END)]

@@ -1,0 +1,245 @@
+"""The durable accept: a mail is ours when its rows are committed, and not a moment earlier (docs/adr, D6).
+
+Group commit: while one transaction is in flight, everything that arrives joins the next one; a lone mail waits for nobody.
+The one writer owns the one connection. Whatever goes wrong before PostgreSQL has confirmed the COMMIT (or when we cannot
+know) is told to the session as an exception, which answers 451: the sender keeps the mail and comes again. A second
+copy is harmless, a lost mail is not.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from services.mailrelay.metrics import RelayMetrics
+from shared.database import asyncpg_dsn
+from shared.errors import Expected
+from shared.events import MAIL_CHANNEL
+
+log = structlog.get_logger()
+
+# One transaction takes at most this much, so that the first mail in it does not wait for a whole queue.
+_BATCH_MAILS: Final = 500
+_BATCH_BYTES: Final = 16_777_216
+_QUEUE_MAILS: Final = 10_000
+# After a failed attempt to connect the next one waits this long: quick enough to be back at once, slow enough to harm nobody.
+_RECONNECT_SECONDS: Final = 0.2
+# With these, COMMIT waits for the disk of the primary at least. `off` and `local` promise less than the operator asked for.
+_DURABLE: Final = frozenset({"on", "remote_write", "remote_apply"})
+# The fault of a row, not of the server: class 22 (data), class 23 (constraints), and values that asyncpg cannot encode.
+_ROW_ERRORS: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError, OverflowError)
+
+
+class JournalUnavailable(Expected):
+    """PostgreSQL did not confirm the commit in time."""
+
+    code = "journal_unavailable"
+
+
+class JournalFull(Expected):
+    """More mail is waiting for its commit than may."""
+
+    code = "journal_full"
+
+
+class MailNotStorable(Expected):
+    """PostgreSQL refuses this mail's row, such as when its address has gone."""
+
+    code = "mail_not_storable"
+
+
+class DatabaseNotDurable(Exception):
+    """The server would confirm commits that a power cut undoes."""
+
+
+class AcceptedRow(NamedTuple):
+    """The columns of accepted_mail that the relay's role may write."""
+
+    id: UUID
+    account_id: UUID
+    relay_address_id: UUID
+    session_id: str
+    peer_address: IPv4Address | IPv6Address
+    tls_version: str | None
+    size: int
+    mail_key_id: str
+    content_key: bytes
+    envelope: bytes
+    raw: bytes
+
+
+@dataclass(eq=False, slots=True)
+class _Entry:
+    rows: Sequence[AcceptedRow]
+    stored_bytes: int
+    done: asyncio.Future[None] = field(repr=False)
+
+
+class Journal:
+    """One a process. `run` writes until `close`; sessions call `append`."""
+
+    def __init__(
+        self, database_url: str, *, commit_timeout_seconds: float, queue_bytes: int, metrics: RelayMetrics
+    ) -> None:
+        self._dsn = asyncpg_dsn(database_url)
+        self._commit_timeout_seconds = commit_timeout_seconds
+        self._queue_limit_bytes = queue_bytes
+        self._metrics = metrics
+        self._waiting: deque[_Entry] = deque()
+        self._unfinished_bytes = 0
+        self._wake = asyncio.Event()
+        self._is_closing = False
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._next_connect_at = 0.0
+
+    async def append(self, rows: Sequence[AcceptedRow]) -> None:
+        """Returns when the rows are committed, all of them. Raises JournalFull, JournalUnavailable, MailNotStorable."""
+        stored_bytes = sum(len(row.raw) for row in rows)
+        is_over = self._unfinished_bytes + stored_bytes > self._queue_limit_bytes
+        # A lone mail is always taken: its size has been checked, and refusing it would refuse it for ever.
+        if len(self._waiting) >= _QUEUE_MAILS or (is_over and self._unfinished_bytes > 0):
+            raise JournalFull
+        entry = _Entry(rows, stored_bytes, asyncio.get_running_loop().create_future())
+        self._waiting.append(entry)
+        self._count(stored_bytes)
+        self._wake.set()
+        await entry.done
+
+    async def run(self) -> None:
+        """Write whatever arrives, until `close` and nothing waits any more."""
+        try:
+            while not (self._is_closing and not self._waiting):
+                await self._wake.wait()
+                self._wake.clear()
+                while self._waiting:
+                    await self._write(self._take_batch())
+        finally:
+            self._drop_connection()
+            self._fail(list(self._waiting), JournalUnavailable)
+
+    def close(self) -> None:
+        self._is_closing = True
+        self._wake.set()
+
+    async def connect(self) -> None:
+        """Connect before the first mail comes. Raises DatabaseNotDurable; a server that is away is met again later."""
+        try:
+            async with asyncio.timeout(self._commit_timeout_seconds):
+                await self._connected()
+        except DatabaseNotDurable:
+            raise
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            log.warning("journal_unavailable", exc_info=error)
+
+    def _take_batch(self) -> list[_Entry]:
+        batch = [self._waiting.popleft()]
+        batch_bytes = batch[0].stored_bytes
+        while self._waiting and len(batch) < _BATCH_MAILS:
+            batch_bytes += self._waiting[0].stored_bytes
+            if batch_bytes > _BATCH_BYTES:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    async def _write(self, batch: list[_Entry]) -> None:
+        try:
+            await self._commit(batch)
+        except _ROW_ERRORS:
+            if len(batch) > 1:
+                # One row is to blame. Each mail alone, so that it harms no other.
+                for entry in batch:
+                    await self._write([entry])
+                return
+            log.exception("mail_not_storable")
+            self._metrics.journal_failures.labels("row").inc()
+            self._fail(batch, MailNotStorable)
+        except Exception:  # whatever it was: not committed as far as we know, and a new connection
+            log.exception("journal_unavailable", mails=len(batch))
+            self._metrics.journal_failures.labels("unavailable").inc()
+            self._drop_connection()
+            self._fail(batch, JournalUnavailable)
+        except asyncio.CancelledError:
+            self._fail(batch, JournalUnavailable)
+            raise
+        else:
+            for entry in batch:
+                self._count(-entry.stored_bytes)
+                if not entry.done.done():
+                    entry.done.set_result(None)
+
+    async def _commit(self, batch: list[_Entry]) -> None:
+        began = time.monotonic()
+        async with asyncio.timeout(self._commit_timeout_seconds):
+            connection = await self._connected()
+            await connection.execute("BEGIN")
+            try:
+                await connection.copy_records_to_table(
+                    "accepted_mail",
+                    records=[row for entry in batch for row in entry.rows],
+                    columns=AcceptedRow._fields,
+                )
+            except _ROW_ERRORS:
+                await connection.execute("ROLLBACK")
+                raise
+            # In one round trip. The answer's tag is the last command's: a transaction that could not commit says ROLLBACK.
+            tag = await connection.execute(f"SELECT pg_notify('{MAIL_CHANNEL}', ''); COMMIT")
+            if tag != "COMMIT":
+                raise asyncpg.InterfaceError("the transaction was not committed")
+        self._metrics.commit_seconds.observe(time.monotonic() - began)
+        self._metrics.batch_mails.observe(len(batch))
+
+    async def _connected(self) -> "asyncpg.Connection[asyncpg.Record]":
+        if self._connection is not None and not self._connection.is_closed():
+            return self._connection
+        self._drop_connection()
+        await asyncio.sleep(max(0, self._next_connect_at - time.monotonic()))
+        self._next_connect_at = time.monotonic() + _RECONNECT_SECONDS
+        timeout_ms = str(int(self._commit_timeout_seconds * 1000))
+        connection = await asyncpg.connect(
+            self._dsn,
+            timeout=5,
+            server_settings={
+                "application_name": "mailrelay journal",
+                # When we have given up, the server must not go on.
+                "statement_timeout": timeout_ms,
+                "idle_in_transaction_session_timeout": timeout_ms,
+            },
+        )
+        try:
+            await _require_durability(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        self._connection = connection
+        return connection
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    def _fail(self, batch: list[_Entry], reason: type[Expected]) -> None:
+        for entry in batch:
+            self._count(-entry.stored_bytes)
+            if not entry.done.done():
+                entry.done.set_exception(reason())
+
+    def _count(self, stored_bytes: int) -> None:
+        self._unfinished_bytes += stored_bytes
+        self._metrics.queued_bytes.set(self._unfinished_bytes)
+
+
+async def _require_durability(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """COMMIT must mean "on the disk". Raises DatabaseNotDurable."""
+    for setting in ("fsync", "full_page_writes"):
+        if await connection.fetchval("SELECT current_setting($1)", setting) != "on":
+            raise DatabaseNotDurable(f"PostgreSQL runs with {setting} = off: set it to on")
+    if await connection.fetchval("SHOW synchronous_commit") not in _DURABLE:
+        await connection.execute("SET synchronous_commit = on")

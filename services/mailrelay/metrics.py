@@ -1,0 +1,53 @@
+"""What the relay counts. Labels are closed sets."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class RelayMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.sessions_open = Gauge(
+            "replyco_smtp_sessions_open", "SMTP sessions at the moment", registry=registry
+        )
+        self.sessions = Counter(
+            "replyco_smtp_sessions", "SMTP sessions that ended, by reason", ["reason"], registry=registry
+        )
+        self.refusals = Counter(
+            "replyco_smtp_refusals",
+            "Replies 4yz and 5yz, by code and enhanced code",
+            ["reply"],
+            registry=registry,
+        )
+        self.mails = Counter("replyco_smtp_mails_accepted", "Mails answered 250", registry=registry)
+        self.mail_bytes = Counter("replyco_smtp_mail_bytes_accepted", "Their bytes", registry=registry)
+        self.accept_seconds = Histogram(
+            "replyco_smtp_accept_seconds",
+            "Time from the end of a mail to its 250",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+            registry=registry,
+        )
+        self.commit_seconds = Histogram(
+            "replyco_journal_commit_seconds",
+            "Time of one journal transaction",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+            registry=registry,
+        )
+        self.batch_mails = Histogram(
+            "replyco_journal_batch_mails",
+            "Mails that shared one transaction",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+            registry=registry,
+        )
+        self.queued_bytes = Gauge(
+            "replyco_journal_queued_bytes", "Bytes waiting for their commit", registry=registry
+        )
+        self.journal_failures = Counter(
+            "replyco_journal_failures", "Transactions that failed, by kind", ["kind"], registry=registry
+        )
+        self.listening = Gauge(
+            "replyco_recipients_listening",
+            "1 while changed addresses are heard of, so that known ones may be kept",
+            registry=registry,
+        )
+        self.lookups = Counter(
+            "replyco_recipients_lookups", "Looked-up addresses, by where", ["where"], registry=registry
+        )

@@ -1,0 +1,165 @@
+"""Which relay address a recipient names: memory first, then the database.
+
+Only found addresses are kept, so one that was made a second ago works at once. They are kept only while changes are heard
+of (LISTEN): when that connection breaks, everything kept is forgotten and the database is asked each time.
+"""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from services.mailrelay.metrics import RelayMetrics
+from shared.addresses import local_part_for
+from shared.database import UNAVAILABLE, asyncpg_dsn
+from shared.errors import Expected
+from shared.events import ADDRESS_CHANNEL
+
+log = structlog.get_logger()
+
+# About 300 bytes each.
+_KEPT_ADDRESSES: Final = 100_000
+_TIMEOUT_SECONDS: Final = 5
+_RECONNECT_SECONDS: Final = 0.5
+# A connection that died without a word is noticed after this long.
+_CHECK_SECONDS: Final = 15
+
+_FIND: Final = "SELECT id, account_id FROM relay_addresses WHERE local_part = $1 AND retired_at IS NULL"
+
+
+class RecipientsUnavailable(Expected):
+    """The database could not be asked."""
+
+    code = "recipients_unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    relay_address_id: UUID
+    account_id: UUID
+
+
+class Recipients:
+    """One a process, made with `open`. `run` hears of changed addresses."""
+
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", dsn: str, domain: str, metrics: RelayMetrics
+    ) -> None:
+        self._pool = pool
+        self._dsn = dsn
+        self._domain = domain
+        self._metrics = metrics
+        self._known: OrderedDict[str, Recipient] = OrderedDict()
+        self._is_listening = False
+        # Counts the changes heard of, so that an answer from before a change is not kept after it.
+        self._changes = 0
+
+    @classmethod
+    async def open(cls, database_url: str, *, domain: str, metrics: RelayMetrics) -> "Recipients":
+        dsn = asyncpg_dsn(database_url)
+        # No connection yet: the relay starts, and answers 451, while the database is away.
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=0,
+            max_size=4,
+            timeout=_TIMEOUT_SECONDS,
+            command_timeout=_TIMEOUT_SECONDS,
+            server_settings={"application_name": "mailrelay recipients"},
+        )
+        return cls(pool, dsn, domain, metrics)
+
+    async def find(self, address: str) -> Recipient | None:
+        """Whom an envelope recipient means, or None. Raises RecipientsUnavailable."""
+        local_part = local_part_for(address, self._domain)
+        # PostgreSQL's text holds no NUL, and none of our addresses is anything but ASCII.
+        if local_part is None or not local_part.isascii() or not local_part.isprintable():
+            return None
+        known = self._known.get(local_part)
+        if known is not None:
+            self._known.move_to_end(local_part)
+            self._metrics.lookups.labels("memory").inc()
+            return known
+        changes = self._changes
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                row = await self._pool.fetchrow(_FIND, local_part)
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+            self._metrics.lookups.labels("failed").inc()
+            raise RecipientsUnavailable from error
+        self._metrics.lookups.labels("database").inc()
+        if row is None:
+            return None
+        found = Recipient(row["id"], row["account_id"])
+        if self._is_listening and changes == self._changes:
+            self._known[local_part] = found
+            if len(self._known) > _KEPT_ADDRESSES:
+                self._known.popitem(last=False)
+        return found
+
+    async def is_ready(self) -> bool:
+        """Whether the database answers."""
+        try:
+            async with asyncio.timeout(_TIMEOUT_SECONDS):
+                await self._pool.fetchval("SELECT 1")
+        except (*UNAVAILABLE, asyncpg.PostgresError):
+            return False
+        return True
+
+    async def run(self) -> None:
+        """Listen for ever; connect again whenever the connection breaks."""
+        is_away = False
+        while True:
+            try:
+                await self._listen()
+                is_away = False
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+                # Once for each time that the database goes away.
+                if not is_away:
+                    log.warning("recipients_not_listening", exc_info=error)
+                is_away = True
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def close(self) -> None:
+        self._pool.terminate()
+
+    async def _listen(self) -> None:
+        connection = await asyncpg.connect(
+            self._dsn,
+            timeout=_TIMEOUT_SECONDS,
+            command_timeout=_TIMEOUT_SECONDS,
+            server_settings={"application_name": "mailrelay recipients listen"},
+        )
+        broken = asyncio.Event()
+
+        def on_broken(_connection: object) -> None:
+            # At once, not when this task is next run: no kept address outlives the connection.
+            self._forget(is_listening=False)
+            broken.set()
+
+        connection.add_termination_listener(on_broken)
+        try:
+            await connection.add_listener(ADDRESS_CHANNEL, self._on_change)
+            self._forget(is_listening=True)
+            while not broken.is_set():
+                try:
+                    async with asyncio.timeout(_CHECK_SECONDS):
+                        await broken.wait()
+                except TimeoutError:
+                    await connection.fetchval("SELECT 1")
+        finally:
+            connection.terminate()
+            self._forget(is_listening=False)
+
+    def _on_change(self, _connection: object, _pid: int, _channel: str, local_part: object) -> None:
+        self._changes += 1
+        self._known.pop(str(local_part), None)
+
+    def _forget(self, *, is_listening: bool) -> None:
+        self._changes += 1
+        self._known.clear()
+        self._is_listening = is_listening
+        self._metrics.listening.set(is_listening)

@@ -1,0 +1,108 @@
+"""Puts the accepting side together, and takes it apart without losing a mail."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.mailrelay.journal import Journal
+from services.mailrelay.metrics import RelayMetrics
+from services.mailrelay.recipients import Recipients
+from services.mailrelay.session import Accepting, RelaySession
+from services.mailrelay.settings import RelaySettings
+from services.mailrelay.side_port import PortTaken, side_port
+from shared.crypto.raw_mail import MailPublicKey
+
+log = structlog.get_logger()
+
+# Connections that the kernel holds for us while we are busy.
+_BACKLOG: Final = 1024
+
+
+async def serve(
+    settings: RelaySettings, stop: asyncio.Event, *, on_ready: Callable[[int, int], None] | None = None
+) -> None:
+    """Accept mail until `stop`. `on_ready` is told the SMTP port and the side port, which may have been chosen by the system.
+
+    Raises PortTaken, KeyFileUnusable and DatabaseNotDurable before anything is accepted.
+    """
+    mail_key = MailPublicKey.load(settings.mail_public_key_file)
+    registry = CollectorRegistry()
+    metrics = RelayMetrics(registry)
+    database_url = settings.database_url.get_secret_value()
+    recipients = await Recipients.open(database_url, domain=settings.mail_domain, metrics=metrics)
+    journal = Journal(
+        database_url,
+        commit_timeout_seconds=settings.commit_timeout_seconds,
+        queue_bytes=settings.journal_queue_bytes,
+        metrics=metrics,
+    )
+    accepting = Accepting(settings, mail_key, recipients, journal, metrics)
+    await journal.connect()
+    writing = asyncio.create_task(journal.run())
+    listening = asyncio.create_task(recipients.run())
+    try:
+        async with side_port(
+            settings.side_host,
+            settings.side_port,
+            setting="REPLYCO_SIDE_PORT",
+            registry=registry,
+            is_ready=recipients.is_ready,
+        ) as side:
+            server = await _listen(accepting)
+            smtp_port = int(server.sockets[0].getsockname()[1])
+            log.info("relay_ready", smtp_port=smtp_port, side_port=side)
+            if on_ready is not None:
+                on_ready(smtp_port, side)
+            await _until_stopped(stop, writing, listening)
+            server.close()
+            await _finish_sessions(accepting)
+            log.info("relay_stopped")
+    finally:
+        journal.close()
+        listening.cancel()
+        await asyncio.gather(writing, listening, return_exceptions=True)
+        await recipients.close()
+
+
+async def _listen(accepting: Accepting) -> asyncio.Server:
+    settings = accepting.settings
+    try:
+        return await asyncio.get_running_loop().create_server(
+            lambda: RelaySession(accepting),
+            settings.smtp_host,
+            settings.smtp_port,
+            family=socket.AF_UNSPEC,
+            backlog=_BACKLOG,
+        )
+    except OSError as error:
+        raise PortTaken(port=settings.smtp_port, setting="REPLYCO_SMTP_PORT") from error
+
+
+async def _until_stopped(stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
+    """Neither task ever ends by itself: if one does, that is a bug, and the process must not go on without it."""
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    for task in tasks:
+        if task.done():
+            task.result()
+
+
+async def _finish_sessions(accepting: Accepting) -> None:
+    """Who is between two mails goes at once, who is within one has `shutdown_seconds`; then everybody goes."""
+    for session in list(accepting.sessions):
+        session.stop()
+    try:
+        async with asyncio.timeout(accepting.settings.shutdown_seconds):
+            while accepting.sessions:
+                accepting.session_ended.clear()
+                await accepting.session_ended.wait()
+    except TimeoutError:
+        log.warning("sessions_broken_off", sessions=len(accepting.sessions))
+    for session in list(accepting.sessions):
+        session.stop_now()
+    await asyncio.sleep(0)

@@ -1,0 +1,435 @@
+"""One SMTP conversation: what each command may do, and which reply it gets.
+
+aiosmtpd gives the connection its life (and later STARTTLS its handshake); commands, replies and the reading of mails are
+ours, because its own reader takes a mail line by line in steps of 2 KB, and its replies carry no enhanced codes.
+Nothing about sender, recipient or content is ever logged.
+"""
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
+
+import structlog
+from aiosmtpd.smtp import SMTP
+from typing_extensions import override
+
+from services.mailrelay import replies
+from services.mailrelay.commands import MailCommand, Malformed, parse_mail, parse_rcpt
+from services.mailrelay.data_reader import DataReader
+from services.mailrelay.incoming import STREAM_LIMIT_BYTES, Disconnected, Incoming, LineTooLong
+from services.mailrelay.journal import AcceptedRow, Journal, JournalFull, JournalUnavailable, MailNotStorable
+from services.mailrelay.metrics import RelayMetrics
+from services.mailrelay.recipients import Recipient, Recipients, RecipientsUnavailable
+from services.mailrelay.replies import Reply
+from services.mailrelay.settings import RelaySettings
+from shared.crypto.raw_mail import ContentKey, MailPublicKey
+from shared.database import new_id
+from shared.errors import Expected
+
+log = structlog.get_logger()
+
+# RFC 5321 §4.5.3.1.8: at least 100 must be taken.
+_MAX_RECIPIENTS: Final = 100
+# AES-GCM does 1 MB in 0.2 ms; beyond this a thread is cheaper than holding up the other sessions.
+_SEAL_IN_THREAD_BYTES: Final = 4_194_304
+# Each recipient's copy is sealed by itself; so many bytes of copies are held at a time.
+_COPIES_BYTES: Final = 8_388_608
+# Replies to pipelined commands are sent together, up to this many bytes.
+_SEND_TOGETHER_BYTES: Final = 4096
+
+REPLY_BY_ERROR: Final[dict[type[Expected], Reply]] = {
+    RecipientsUnavailable: replies.DATABASE_AWAY,
+    JournalUnavailable: replies.DATABASE_AWAY,
+    JournalFull: replies.QUEUE_FULL,
+    MailNotStorable: replies.UNFORESEEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Accepting:
+    """What all sessions of a process share."""
+
+    settings: RelaySettings
+    mail_key: MailPublicKey
+    recipients: Recipients
+    journal: Journal
+    metrics: RelayMetrics
+    sessions: "set[RelaySession]" = field(default_factory=set)
+    session_ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True)
+class _Transaction:
+    """From MAIL to the end of the mail."""
+
+    mail: MailCommand
+    # By relay address: one that is named twice gets one copy.
+    recipients: dict[Recipient, str] = field(default_factory=dict)
+    has_refused: bool = False
+    # A recipient was told to try again later; that must not become a "never" when DATA follows.
+    is_put_off: bool = False
+
+
+class _Finished(Exception):
+    """The session ends; `reason` is for log and metrics."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class RelaySession(SMTP):
+    line_length_limit = STREAM_LIMIT_BYTES
+
+    def __init__(self, accepting: Accepting) -> None:
+        settings = accepting.settings
+        super().__init__(
+            object(),
+            hostname=settings.smtp_hostname,
+            enable_SMTPUTF8=True,
+            timeout=settings.idle_timeout_seconds,
+            loop=asyncio.get_running_loop(),
+        )
+        self._accepting = accepting
+        self._settings = settings
+        self._metrics = accepting.metrics
+        self._id = secrets.token_hex(8)
+        self._peer_address: IPv4Address | IPv6Address = ip_address("0.0.0.0")  # noqa: S104  # no listener: not known yet
+        self._helo: str | None = None
+        self._transaction: _Transaction | None = None
+        self._outgoing = bytearray()
+        self._is_stopping = False
+        self._is_in_data = False
+        self._reason = "disconnected"
+        self._mails = self._mail_bytes = self._refusals = 0
+        self._began = self._active = self._data_began = time.monotonic()
+        self._commands: dict[bytes, Callable[[str], Awaitable[None]]] = {
+            b"EHLO": self._ehlo,
+            b"HELO": self._helo_command,
+            b"MAIL": self._mail,
+            b"RCPT": self._rcpt,
+            b"DATA": self._data,
+            b"RSET": self._rset,
+            b"NOOP": self._noop,
+            b"QUIT": self._quit,
+            b"VRFY": self._vrfy,
+            b"HELP": self._help,
+            **dict.fromkeys(
+                (b"EXPN", b"STARTTLS", b"AUTH", b"BDAT", b"ETRN", b"TURN"), self._not_implemented
+            ),
+        }
+
+    # The connection's life
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = transport.get_extra_info("peername")
+        # An IPv6 address may carry the interface's name, which PostgreSQL's inet has no place for.
+        self._peer_address = ip_address(str(peer[0]).partition("%")[0])
+        self._accepting.sessions.add(self)
+        self._metrics.sessions_open.inc()
+        super().connection_made(transport)
+
+    @override
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._accepting.sessions.discard(self)
+        self._accepting.session_ended.set()
+        self._metrics.sessions_open.dec()
+        self._metrics.sessions.labels(self._reason).inc()
+        log.info(
+            "session_ended",
+            session_id=self._id,
+            reason=self._reason,
+            mails=self._mails,
+            bytes=self._mail_bytes,
+            refusals=self._refusals,
+            seconds=round(time.monotonic() - self._began, 3),
+            tls=None,
+        )
+
+    @override
+    def eof_received(self) -> bool | None:
+        # Not aiosmtpd's, which drops the session here: who has said all he wants to say may still wait for replies.
+        return asyncio.StreamReaderProtocol.eof_received(self)
+
+    @override
+    def _timeout_cb(self) -> None:
+        """One timer a session: when it fires, it looks which time is over, and else when to look again."""
+        now = time.monotonic()
+        ends = [(self._active + self._settings.idle_timeout_seconds, replies.TIMED_OUT)]
+        if self._is_in_data:
+            ends.append((self._data_began + self._settings.data_timeout_seconds, replies.TIMED_OUT))
+        else:
+            ends.append((self._began + self._settings.session_timeout_seconds, replies.SESSION_TOO_LONG))
+        end, reply = min(ends, key=lambda candidate: candidate[0])
+        if end > now:
+            self._reset_timeout(end - now)
+        else:
+            self._break_off(reply, "timed_out")
+
+    def stop(self) -> None:
+        """The relay is stopping: a client between two mails is sent away, one within a mail may finish it."""
+        self._is_stopping = True
+        if self._transaction is None and not self._outgoing:
+            self.stop_now()
+
+    def stop_now(self) -> None:
+        """The time for finishing is over."""
+        self._break_off(replies.SHUTTING_DOWN, "stopped")
+
+    def _break_off(self, reply: Reply, reason: str) -> None:
+        if self.transport is None or self.transport.is_closing():
+            return
+        self._reason = reason
+        self._writer.write(bytes(self._outgoing) + reply.line())
+        self._outgoing.clear()
+        self.transport.close()
+
+    # The conversation
+
+    @override
+    async def _handle_client(self) -> None:
+        incoming = Incoming(self._reader)
+        self._incoming = incoming
+        self._write(f"220 {self._settings.smtp_hostname} ESMTP Replyco {self._id}\r\n".encode("ascii"))
+        try:
+            while True:
+                if not incoming.has_line() or len(self._outgoing) > _SEND_TOGETHER_BYTES:
+                    await self._flush()
+                self._end_if_stopping()
+                await self._answer_next(incoming)
+        except Disconnected:
+            await self._end("disconnected")
+        except _Finished as finished:
+            await self._end(finished.reason)
+        except ConnectionError:
+            await self._end("disconnected")
+
+    def _end_if_stopping(self) -> None:
+        if self._is_stopping and self._transaction is None:
+            self._say(replies.SHUTTING_DOWN)
+            raise _Finished("stopped")
+
+    async def _answer_next(self, incoming: Incoming) -> None:
+        """Read one command and answer it. Whatever goes wrong that nobody has thought of is a 451."""
+        try:
+            line = await incoming.line()
+        except LineTooLong:
+            self._say(replies.LINE_TOO_LONG)
+            return
+        self._active = time.monotonic()
+        verb, _, argument = line.partition(b" ")
+        try:
+            command = self._commands.get(verb.strip().upper())
+            if command is None:
+                self._say(replies.UNRECOGNIZED)
+            else:
+                await command(argument.decode("utf-8").strip(" \t"))
+        except UnicodeDecodeError:
+            self._say(replies.NOT_UTF8)
+        except Malformed as malformed:
+            self._say(malformed.reply)
+        except Expected as expected:
+            self._say(REPLY_BY_ERROR.get(type(expected), replies.UNFORESEEN), named=True)
+        except (Disconnected, ConnectionError, _Finished):
+            raise
+        except Exception as error:  # the edge: a bug of ours must cost no mail
+            log.exception("session_failed", session_id=self._id)
+            self._say(replies.UNFORESEEN, named=True)
+            if self._is_in_data:
+                # Nobody knows where the mail ends: what follows must not be taken for commands.
+                raise _Finished("failed") from error
+
+    async def _end(self, reason: str) -> None:
+        self._reason = reason
+        if self.transport is not None and not self.transport.is_closing():
+            self._writer.write(bytes(self._outgoing))
+            self.transport.close()
+
+    def _say(self, reply: Reply, *, named: bool = False) -> None:
+        if reply.code >= 400:
+            self._refusals += 1
+            self._metrics.refusals.labels(f"{reply.code} {reply.status}").inc()
+        self._write((reply.naming(self._id) if named else reply).line())
+
+    def _write(self, data: bytes) -> None:
+        self._outgoing += data
+
+    async def _flush(self) -> None:
+        if self._outgoing:
+            self._writer.write(bytes(self._outgoing))
+            self._outgoing.clear()
+            # Lets the other sessions run, too, when this client sends thousands of commands at once.
+            await asyncio.sleep(0)
+            await self._writer.drain()
+
+    # Commands. RFC 5321 §4.1.1
+
+    async def _ehlo(self, argument: str) -> None:
+        self._greeted(argument)
+        offers = (
+            self._settings.smtp_hostname,
+            "PIPELINING",
+            f"SIZE {self._settings.message_size_limit_bytes}",
+            "8BITMIME",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+            "HELP",
+        )
+        lines = [f"250-{offer}\r\n" for offer in offers[:-1]] + [f"250 {offers[-1]}\r\n"]
+        self._write("".join(lines).encode("ascii"))
+
+    async def _helo_command(self, argument: str) -> None:
+        self._greeted(argument)
+        self._write(f"250 {self._settings.smtp_hostname}\r\n".encode("ascii"))
+
+    def _greeted(self, argument: str) -> None:
+        if not argument or not argument.isprintable():
+            raise Malformed(replies.SYNTAX)
+        self._helo = argument
+        self._transaction = None
+
+    async def _mail(self, argument: str) -> None:
+        if self._helo is None:
+            raise Malformed(replies.EHLO_FIRST)
+        if self._transaction is not None:
+            raise Malformed(replies.MAIL_TWICE)
+        mail = parse_mail(argument, size_limit=self._settings.message_size_limit_bytes)
+        self._transaction = _Transaction(mail)
+        self._say(replies.SENDER_OK)
+
+    async def _rcpt(self, argument: str) -> None:
+        transaction = self._transaction
+        if transaction is None:
+            raise Malformed(replies.MAIL_FIRST)
+        transaction.has_refused = True
+        address = parse_rcpt(argument)
+        if not address.isascii() and "SMTPUTF8" not in transaction.mail.options:
+            raise Malformed(replies.NEEDS_SMTPUTF8)
+        if len(transaction.recipients) >= _MAX_RECIPIENTS:
+            raise Malformed(replies.TOO_MANY_RECIPIENTS)
+        try:
+            recipient = await self._accepting.recipients.find(address)
+        except RecipientsUnavailable:
+            transaction.is_put_off = True
+            raise
+        if recipient is None:
+            raise Malformed(replies.UNKNOWN_ADDRESS)
+        transaction.recipients.setdefault(recipient, address)
+        self._say(replies.RECIPIENT_OK)
+
+    async def _data(self, argument: str) -> None:
+        transaction = self._transaction
+        if argument:
+            raise Malformed(replies.SYNTAX)
+        if transaction is None:
+            raise Malformed(replies.MAIL_FIRST)
+        if not transaction.recipients and transaction.is_put_off:
+            raise RecipientsUnavailable
+        if not transaction.recipients:
+            raise Malformed(
+                replies.NO_VALID_RECIPIENTS if transaction.has_refused else replies.RECIPIENT_FIRST
+            )
+        self._write(replies.START_MAIL)
+        await self._flush()
+        reader = DataReader(self._settings.message_size_limit_bytes)
+        self._is_in_data = True
+        self._data_began = time.monotonic()
+        self._reset_timeout(min(self._settings.idle_timeout_seconds, self._settings.data_timeout_seconds))
+        await self._incoming.mail(reader, self._progress)
+        self._is_in_data = False
+        try:
+            await self._take(transaction, reader)
+        finally:
+            self._transaction = None
+
+    async def _take(self, transaction: _Transaction, reader: DataReader) -> None:
+        """The whole mail is here: make it ours, then say so."""
+        ended = self._active = time.monotonic()
+        if reader.is_too_large:
+            raise Malformed(replies.TOO_LARGE)
+        content = reader.mail()
+        first_id = await self._store(transaction, content)
+        self._mails += 1
+        self._mail_bytes += len(content)
+        self._metrics.mails.inc()
+        self._metrics.mail_bytes.inc(len(content))
+        self._metrics.accept_seconds.observe(time.monotonic() - ended)
+        self._say(replies.ACCEPTED.naming(first_id))
+
+    def _progress(self) -> None:
+        self._active = time.monotonic()
+
+    async def _store(self, transaction: _Transaction, content: bytes) -> str:
+        """Seal a copy for each recipient and append it. All are committed when this returns; the first one's id.
+
+        Copies of a large mail go one after the other. When a later one fails the sender repeats the whole mail, and the
+        worker recognises those it has.
+        """
+        recipients = list(transaction.recipients.items())
+        at_once = max(1, _COPIES_BYTES // max(1, len(content)))
+        first_id = ""
+        for begin in range(0, len(recipients), at_once):
+            rows = []
+            for recipient, address in recipients[begin : begin + at_once]:
+                if len(content) >= _SEAL_IN_THREAD_BYTES:
+                    row = await asyncio.to_thread(self._seal, transaction.mail, recipient, address, content)
+                else:
+                    row = self._seal(transaction.mail, recipient, address, content)
+                rows.append(row)
+            first_id = first_id or str(rows[0].id)
+            await self._accepting.journal.append(rows)
+        return first_id
+
+    def _seal(self, mail: MailCommand, recipient: Recipient, address: str, content: bytes) -> AcceptedRow:
+        accepted_mail_id = new_id()
+        key = ContentKey.new(recipient.account_id, accepted_mail_id)
+        envelope = {
+            "mail_from": mail.address,
+            "rcpt_to": address,
+            "helo": self._helo,
+            "options": list(mail.options),
+        }
+        return AcceptedRow(
+            id=accepted_mail_id,
+            account_id=recipient.account_id,
+            relay_address_id=recipient.relay_address_id,
+            session_id=self._id,
+            peer_address=self._peer_address,
+            tls_version=None,
+            size=len(content),
+            mail_key_id=self._accepting.mail_key.key_id,
+            content_key=key.seal_to(self._accepting.mail_key),
+            envelope=key.seal("envelope", json.dumps(envelope).encode()).ciphertext,
+            raw=key.seal("raw", content).ciphertext,
+        )
+
+    async def _rset(self, argument: str) -> None:
+        if argument:
+            raise Malformed(replies.SYNTAX)
+        self._transaction = None
+        self._say(replies.OK)
+
+    async def _noop(self, _argument: str) -> None:
+        self._say(replies.OK)
+
+    async def _quit(self, argument: str) -> None:
+        if argument:
+            raise Malformed(replies.SYNTAX)
+        self._say(replies.BYE)
+        raise _Finished("quit")
+
+    async def _vrfy(self, argument: str) -> None:
+        self._say(replies.CANNOT_VERIFY if argument else replies.SYNTAX)
+
+    async def _help(self, _argument: str) -> None:
+        self._say(replies.HELP)
+
+    async def _not_implemented(self, _argument: str) -> None:
+        self._say(replies.NOT_IMPLEMENTED)

@@ -1,0 +1,124 @@
+"""A relay on free ports, and a client that speaks bytes."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from pydantic import SecretStr
+
+from deploy.demo.postgres import OWNER, RELAY
+from services.mailrelay.server import serve
+from services.mailrelay.settings import RelaySettings
+from shared.crypto.envelope import Sealed
+from shared.crypto.raw_mail import ContentKey
+from shared.database import asyncpg_dsn
+from tests.conftest import Database, Keys
+
+DOMAIN = "replyco.email"
+
+
+@dataclass(frozen=True)
+class Relay:
+    smtp_port: int
+    side_port: int
+    stop: asyncio.Event
+
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator["Client"]:
+        """A client that has read the greeting."""
+        client = await connect(self.smtp_port)
+        try:
+            yield client
+        finally:
+            client.writer.close()
+            with contextlib.suppress(ConnectionError):
+                await client.writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def running_relay(database: Database, keys: Keys, **settings: Any) -> AsyncIterator[Relay]:
+    """A relay in this process, with the relay's own rights in the database."""
+    stop = asyncio.Event()
+    ports: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
+    values = {
+        "database_url": SecretStr(database.url(RELAY)),
+        "smtp_port": 0,
+        "side_port": 0,
+        "mail_public_key_file": keys.mail_public_key_file,
+        "smtp_hostname": "mx.test.example",
+        "shutdown_seconds": 2,
+        **settings,
+    }
+    serving = asyncio.create_task(
+        serve(RelaySettings(**values), stop, on_ready=lambda smtp, side: ports.set_result((smtp, side)))
+    )
+    await asyncio.wait([serving, ports], return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        serving.result()
+    smtp_port, side_port = ports.result()
+    try:
+        yield Relay(smtp_port, side_port, stop)
+    finally:
+        stop.set()
+        await serving
+
+
+class Client:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def reply(self) -> str:
+        """The next reply, all its lines. Empty when the server has closed."""
+        lines = []
+        async with asyncio.timeout(20):
+            while True:
+                line = (await self.reader.readline()).decode("ascii")
+                lines.append(line.rstrip("\r\n"))
+                if line[3:4] != "-":
+                    return "\n".join(lines)
+
+    async def say(self, line: str | bytes) -> str:
+        self.send((line.encode() if isinstance(line, str) else line) + b"\r\n")
+        return await self.reply()
+
+    def send(self, data: bytes) -> None:
+        self.writer.write(data)
+
+    async def begin(self, *recipients: str, sender: str = "buyer@marketplace.amazon.de") -> None:
+        """To the moment where the text of the mail is awaited."""
+        assert (await self.say("EHLO sender.example")).startswith("250")
+        assert (await self.say(f"MAIL FROM:<{sender}>")).startswith("250 2.1.0")
+        for recipient in recipients:
+            assert (await self.say(f"RCPT TO:<{recipient}>")).startswith("250 2.1.5")
+        assert (await self.say("DATA")).startswith("354")
+
+    async def deliver(self, recipient: str, mail: bytes) -> str:
+        """One mail with all that belongs to it; the reply to its end."""
+        await self.begin(recipient)
+        self.send(mail + b"\r\n.\r\n")
+        return await self.reply()
+
+
+async def connect(port: int) -> Client:
+    client = Client(*await asyncio.open_connection("127.0.0.1", port))
+    assert (await client.reply()).startswith("220 ")
+    return client
+
+
+async def stored_mails(database: Database, keys: Keys) -> list[bytes]:
+    """Every accepted mail, opened, in order of acceptance."""
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    try:
+        rows = await connection.fetch("SELECT * FROM accepted_mail ORDER BY id")
+    finally:
+        await connection.close()
+    return [opened(row, keys, "raw") for row in rows]
+
+
+def opened(row: asyncpg.Record, keys: Keys, column: str) -> bytes:
+    key = ContentKey.open_with(keys.mail_private_key, row["account_id"], row["id"], row["content_key"])
+    return key.open(column, Sealed(row[column]))
