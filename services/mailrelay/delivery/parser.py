@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import signal
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
@@ -76,11 +77,10 @@ def _start() -> tuple[BaseProcess, Connection]:
 
 
 def _serve(connection: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker, which ends us
-    connection.send("ready")
-    while True:
-        try:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # these are for the worker, which ends us
+    with suppress(EOFError, ConnectionError):  # the worker is gone, however it went
+        connection.send("ready")
+        while True:
             mails: list[bytes] = connection.recv()
-        except EOFError:
-            return  # the worker is gone, however it went
-        connection.send([parse_mail(mail) for mail in mails])
+            connection.send([parse_mail(mail) for mail in mails])

@@ -4,17 +4,18 @@ Any number of workers may run. NOTIFY makes it fast, polling makes it certain: a
 """
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry
+from sqlalchemy import text
 
 from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.parser import Parser
 from services.mailrelay.delivery.queries import mail_announcements
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from services.mailrelay.settings import MailWorkerSettings
+from services.mailrelay.side_port import side_port
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
 from shared.database import UNAVAILABLE, create_engine, create_sessions
@@ -29,23 +30,44 @@ LONGEST_RETRY_SECONDS: Final = 5.0
 
 
 async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
-    """Deliver until `stop` is set; then end after the batch in hand. Raises KeyFileUnusable before anything has begun."""
+    """Deliver until `stop` is set; then end after the batch in hand.
+
+    Raises KeyFileUnusable or PortTaken before anything has begun.
+    """
     keyring = Keyring(KeyFile.load(settings.key_file))
     private_key = MailPrivateKey.load(settings.mail_private_key_file)
     registry = CollectorRegistry()
     database_url = settings.database_url.get_secret_value()
-    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=2)
+    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=3)
+    sessions = create_sessions(engine)
     parser = Parser()
-    delivery = Delivery(create_sessions(engine), keyring, private_key, parser, Figures(registry))
+    delivery = Delivery(sessions, keyring, private_key, parser, Figures(registry))
     wake = asyncio.Event()
-    listening = asyncio.create_task(_listen(database_url, wake))
-    log.info("mail_worker_started")
+
+    async def is_ready() -> bool:
+        try:
+            async with sessions() as session:
+                await session.execute(text("SELECT 1"))
+        except UNAVAILABLE:
+            return False
+        return True
+
     try:
-        await _deliver_until(delivery, wake, stop)
+        async with side_port(
+            settings.side_host,
+            settings.worker_port,
+            setting="REPLYCO_WORKER_PORT",
+            registry=registry,
+            is_ready=is_ready,
+        ):
+            listening = asyncio.create_task(_listen(database_url, wake))
+            log.info("mail_worker_started")
+            try:
+                await _deliver_until(delivery, wake, stop)
+            finally:
+                listening.cancel()
+                await asyncio.wait([listening])
     finally:
-        listening.cancel()
-        with suppress(asyncio.CancelledError):
-            await listening
         parser.close()
         await engine.dispose()
         log.info("mail_worker_stopped")

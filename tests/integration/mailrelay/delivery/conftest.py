@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,7 +15,7 @@ from deploy.demo.postgres import MAIL_WORKER, RELAY
 from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.parser import Parser
 from services.mailrelay.delivery.service import Delivery
-from shared.crypto.raw_mail import ContentKey
+from shared.crypto.raw_mail import ContentKey, MailPublicKey
 from shared.database import Sessions, create_engine, create_sessions, new_id
 from shared.events import MAIL_CHANNEL
 from shared.keyring import Keyring
@@ -41,6 +42,29 @@ class Store:
 
 @pytest.fixture
 async def store(sessions: Sessions, keyring: Keyring) -> Store:
+    return await make_store(sessions, keyring)
+
+
+def accepted_row(store: Store, public_key: MailPublicKey, raw: bytes) -> dict[str, Any]:
+    """A mail as the relay's journal stores it."""
+    mail_id = new_id()
+    key = ContentKey.new(store.account_id, mail_id)
+    return {
+        "id": mail_id,
+        "account_id": store.account_id,
+        "relay_address_id": store.address.id,
+        "session_id": "s1",
+        "peer_address": "192.0.2.1",
+        "tls_version": None,
+        "size": len(raw),
+        "mail_key_id": public_key.key_id,
+        "content_key": key.seal_to(public_key),
+        "envelope": key.seal("envelope", json.dumps({"mail_from": ""}).encode()),
+        "raw": key.seal("raw", raw),
+    }
+
+
+async def make_store(sessions: Sessions, keyring: Keyring) -> Store:
     async with sessions.begin() as session:
         account = await make_account(session, keyring)
         integration = await make_integration(session, account.id)
@@ -54,26 +78,11 @@ async def accept(database: Database, keys: Keys, store: Store) -> AsyncIterator[
     public_key = keys.mail_public_key
 
     async def accept_mail(raw: bytes) -> UUID:
-        mail_id = new_id()
-        key = ContentKey.new(store.account_id, mail_id)
+        row = accepted_row(store, public_key, raw)
         async with create_sessions(engine).begin() as session:
-            await session.execute(
-                insert(AcceptedMail).values(
-                    id=mail_id,
-                    account_id=store.account_id,
-                    relay_address_id=store.address.id,
-                    session_id="s1",
-                    peer_address="192.0.2.1",
-                    tls_version=None,
-                    size=len(raw),
-                    mail_key_id=public_key.key_id,
-                    content_key=key.seal_to(public_key),
-                    envelope=key.seal("envelope", json.dumps({"mail_from": ""}).encode()),
-                    raw=key.seal("raw", raw),
-                )
-            )
+            await session.execute(insert(AcceptedMail).values(row))
             await session.execute(text(f"NOTIFY {MAIL_CHANNEL}"))
-        return mail_id
+        return UUID(str(row["id"]))
 
     yield accept_mail
     await engine.dispose()

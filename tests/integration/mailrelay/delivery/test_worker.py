@@ -1,0 +1,110 @@
+"""The worker as a whole: told, stopped, looked at from its side port."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+import httpx2
+from pydantic import SecretStr
+
+from deploy.demo.postgres import MAIL_WORKER, OWNER
+from services.mailrelay.delivery.worker import POLL_SECONDS, run_worker
+from services.mailrelay.settings import MailWorkerSettings
+from shared.database import asyncpg_dsn
+from shared.events import CHANNEL
+from tests.conftest import Database, Keys
+from tests.integration.mailrelay.delivery.conftest import Accept, mail
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def worker_settings(database: Database, keys: Keys) -> MailWorkerSettings:
+    return MailWorkerSettings(
+        database_url=SecretStr(database.url(MAIL_WORKER)),
+        key_file=keys.key_file,
+        mail_private_key_file=keys.mail_private_key_file,
+        worker_port=free_port(),
+    )
+
+
+@asynccontextmanager
+async def running(settings: MailWorkerSettings) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    worker = asyncio.create_task(run_worker(settings, stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.wait_for(worker, 15)
+
+
+@asynccontextmanager
+async def heard_messages(database: Database) -> AsyncIterator[asyncio.Queue[str]]:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    def hear(*args: object) -> None:
+        if "message.received" in str(args[-1]):
+            heard.put_nowait(str(args[-1]))
+
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await connection.add_listener(CHANNEL, hear)
+    yield heard
+    await connection.close()
+
+
+async def test_mail_is_delivered_when_it_is_announced_not_when_the_worker_looks(
+    database: Database, keys: Keys, accept: Accept
+):
+    async with heard_messages(database) as heard, running(worker_settings(database, keys)):
+        await accept(mail("order-notice"))
+        await asyncio.wait_for(heard.get(), 15)  # the parser has been started by now
+
+        accepted_at = time.monotonic()
+        await accept(mail("buyer-question"))
+        await asyncio.wait_for(heard.get(), 15)
+
+        assert time.monotonic() - accepted_at < POLL_SECONDS / 2
+
+
+async def test_mail_that_waited_for_a_worker_is_delivered(database: Database, keys: Keys, accept: Accept):
+    await accept(mail("buyer-question"))
+
+    async with heard_messages(database) as heard, running(worker_settings(database, keys)):
+        await asyncio.wait_for(heard.get(), 15)
+
+
+async def test_worker_goes_on_after_its_connections_were_cut(database: Database, keys: Keys, accept: Accept):
+    async with heard_messages(database) as heard, running(worker_settings(database, keys)):
+        await accept(mail("order-notice"))
+        await asyncio.wait_for(heard.get(), 15)
+        connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+        cut = await connection.fetchval(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+            " WHERE usename = $1 AND datname = current_database()",
+            MAIL_WORKER,
+        )
+        await connection.close()
+
+        await accept(mail("buyer-question"))
+
+        assert cut >= 2
+        await asyncio.wait_for(heard.get(), 15)
+
+
+async def test_side_port_tells_what_was_delivered(database: Database, keys: Keys, accept: Accept):
+    settings = worker_settings(database, keys)
+    async with heard_messages(database) as heard, running(settings):
+        await accept(mail("buyer-question"))
+        await asyncio.wait_for(heard.get(), 15)
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{settings.worker_port}") as client:
+            ready = await client.get("/readyz")
+            metrics = await client.get("/metrics")
+
+    assert ready.status_code == 200
+    assert 'replyco_mail_delivered_total{kind="buyer_message"} 1.0' in metrics.text
