@@ -1,0 +1,94 @@
+"""Serves the pages: one shell for every page address, and the files below /static/.
+
+Only files that were there at the start are served; a path from the browser never reaches the file system.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import Response
+
+FOLDER: Final = Path(__file__).parent
+# No inline script or style anywhere; data: is for the small pictures inside the style sheets.
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_HEADERS: Final = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    # Always asked for again, answered 304 by ETag: a new release shows at once and a reload stays cheap.
+    "Cache-Control": "no-cache",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    content: bytes
+    media_type: str
+    etag: str
+
+
+def _read(path: Path) -> _File:
+    content = path.read_bytes()
+    return _File(content, _TYPES[path.suffix], f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+
+
+_SHELL: Final = _read(FOLDER / "index.html")
+_STATIC: Final = {
+    path.relative_to(FOLDER / "static").as_posix(): _read(path)
+    for path in sorted((FOLDER / "static").rglob("*"))
+    if path.suffix in _TYPES
+}
+
+
+def _answer(request: Request, file: _File, status: int = 200) -> Response:
+    headers = _HEADERS | {"ETag": file.etag}
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")}
+    if status == 200 and file.etag in known:
+        return Response(status_code=304, headers=headers)
+    return Response(file.content, status, headers, file.media_type)
+
+
+def page_not_found(request: Request) -> Response:
+    """The shell with status 404; for an unknown address that a person opened in a browser."""
+    return _answer(request, _SHELL, 404)
+
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+@router.get("/sign-in")
+@router.get("/integrations")
+@router.get("/integrations/new")
+@router.get("/integrations/{integration_id}")
+@router.get("/connect/{attempt_id}")
+@router.get("/connect/problem/{code}")
+@router.get("/inbox")
+@router.get("/inbox/{conversation_id}")
+async def page(request: Request) -> Response:
+    """Every page is the same shell; the module /static/app.js shows what the address names."""
+    return _answer(request, _SHELL)
+
+
+@router.get("/static/{path:path}")
+async def static_file(request: Request, path: str) -> Response:
+    """A script, style sheet, text file or picture of the pages."""
+    file = _STATIC.get(path)
+    if file is None:
+        raise HTTPException(404)
+    return _answer(request, file)

@@ -1,0 +1,151 @@
+// Starts the pages: language, session, header, addresses.
+
+import { apiState, Problem } from "./core/api.js";
+import { h, replace } from "./core/dom.js";
+import { announce, problemNotice, setTitle } from "./core/elements.js";
+import { resync } from "./core/events.js";
+import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
+import { navigate, route, showCurrent, startRouter } from "./core/router.js";
+import { chooseLanguage, forgetSession, loadSession, may, signedIn, signOut } from "./core/session.js";
+import * as connect from "./pages/connect.js";
+import * as connectProblem from "./pages/connect_problem.js";
+import * as inbox from "./pages/inbox.js";
+import * as integrations from "./pages/integrations.js";
+import * as notFound from "./pages/not_found.js";
+import * as signInPage from "./pages/sign_in.js";
+import * as start from "./pages/start.js";
+import * as wizard from "./pages/wizard.js";
+
+const main = document.getElementById("main");
+const header = document.getElementById("header");
+const network = document.getElementById("network");
+
+route("/", start);
+route("/sign-in", signInPage, { isPublic: true });
+route("/integrations", integrations);
+route("/integrations/new", wizard);
+route("/integrations/:integration_id", integrations);
+route("/connect/problem/:code", connectProblem, { isPublic: true });
+route("/connect/:attempt_id", connect);
+route("/inbox", inbox);
+route("/inbox/:conversation_id", inbox);
+
+async function display(found, query, signal, isFirst) {
+  if (!found.isPublic && !signedIn()) return goToSignIn();
+  drawHeader();
+  const page = found.page ?? notFound;
+  main.className = `main main-${page.width ?? "wide"}`;
+  main.setAttribute("aria-busy", "true");
+  const content = h("div", { class: "page" });
+  try {
+    const change = await page.show({ main: content, params: found.params, query, signal });
+    if (signal.aborted) return null;
+    replace(main, content);
+    if (!isFirst) focusHeading();
+    main.querySelector("[data-autofocus]")?.focus();
+    return change;
+  } catch (problem) {
+    if (!signal.aborted) showPageProblem(problem);
+    return null;
+  } finally {
+    if (!signal.aborted) main.removeAttribute("aria-busy");
+  }
+}
+
+function showPageProblem(problem) {
+  if (problem instanceof Problem && problem.status === 401) return;
+  if (problem instanceof Problem && problem.status === 404) {
+    const content = h("div", { class: "page" });
+    notFound.show({ main: content });
+    replace(main, content);
+  } else {
+    setTitle("");
+    const again = h("button", { type: "button", class: "button", onclick: () => showCurrent({ again: true }) }, t("common.try_again"));
+    replace(main, h("div", { class: "page" }, problemNotice(problem, again)));
+  }
+  focusHeading();
+}
+
+function focusHeading() {
+  const heading = main.querySelector("h1");
+  (heading ?? main).focus({ preventScroll: true });
+  scrollTo(0, 0);
+}
+
+function goToSignIn() {
+  const target = location.pathname + location.search;
+  const next = target === "/" ? "" : `?next=${encodeURIComponent(target)}`;
+  return navigate(`/sign-in${next}`, { replace: true });
+}
+
+function drawHeader() {
+  document.getElementById("skip-link").textContent = t("header.skip");
+  replace(header, h("a", { href: "/", class: "brand" }, "Replyco"), signedIn() && navigation(), personal());
+}
+
+function navigation() {
+  const link = (address, label) => {
+    const isHere = location.pathname === address || location.pathname.startsWith(`${address}/`);
+    return h("li", {}, h("a", { href: address, "aria-current": isHere ? "page" : null }, label));
+  };
+  return h(
+    "nav",
+    { "aria-label": t("header.navigation"), class: "navigation" },
+    h(
+      "ul",
+      {},
+      may("inbox.messages", "view") && link("/inbox", t("header.inbox")),
+      may("general.admin", "view") && link("/integrations", t("header.integrations")),
+    ),
+  );
+}
+
+function personal() {
+  const other = language() === "de" ? "en" : "de";
+  const otherName = { de: "Deutsch", en: "English" }[other];
+  const languageButton = h("button", { type: "button", class: "link-button", lang: other, onclick: () => switchLanguage(other) }, otherName);
+  const signOutButton = h("button", { type: "button", class: "link-button", onclick: leave }, t("header.sign_out"));
+  return h("div", { class: "personal" }, languageButton, signedIn()?.user && signOutButton);
+}
+
+async function switchLanguage(wanted) {
+  try {
+    await chooseLanguage(wanted);
+  } catch (problem) {
+    // The page has the language already; only remembering it with the user has failed, and the banner says why.
+    if (!(problem instanceof Problem)) throw problem;
+  }
+  await showCurrent({ again: true });
+  header.querySelector(".personal button")?.focus();
+}
+
+async function leave() {
+  try {
+    await signOut();
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    announce(t("header.sign_out_failed"));
+    return;
+  }
+  await navigate("/sign-in");
+}
+
+apiState.addEventListener("signed-out", () => {
+  if (!signedIn()) return;
+  forgetSession();
+  goToSignIn();
+});
+apiState.addEventListener("offline", () => replace(network, h("p", {}, t("network.away"))));
+apiState.addEventListener("online", () => {
+  replace(network);
+  resync();
+});
+
+await useLanguage(browserLanguage());
+try {
+  await loadSession();
+} catch (problem) {
+  // Nobody is signed in, or the API is away: the sign-in page and the banner say so.
+  if (!(problem instanceof Problem)) throw problem;
+}
+await startRouter(display);

@@ -1,0 +1,104 @@
+// The public REST API. One place knows about CSRF, languages, problems and a network that is away.
+
+import { language } from "./i18n.js";
+
+const BASE = "/api/v1";
+const AGAIN_AFTER_MS = 4000;
+
+/** An answer that is not a success: RFC 9457 as the API gives it, or our own code when there is none. */
+export class Problem extends Error {
+  constructor(status, body, retryAfterSeconds) {
+    super(body.code);
+    this.status = status;
+    this.code = body.code ?? "unknown";
+    this.title = body.title ?? "";
+    this.detail = body.detail ?? "";
+    this.errors = body.errors ?? [];
+    this.fields = body;
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/** Tells what the rest of the pages must know: "signed-out", "offline", "online". */
+export const apiState = new EventTarget();
+
+let csrfToken = null;
+let isOffline = false;
+
+export function useCsrfToken(token) {
+  csrfToken = token;
+}
+
+export const get = (path, signal) => call("GET", path, undefined, signal);
+export const post = (path, body, signal) => call("POST", path, body, signal);
+export const patch = (path, body, signal) => call("PATCH", path, body, signal);
+export const put = (path, body, signal) => call("PUT", path, body, signal);
+export const remove = (path, signal) => call("DELETE", path, undefined, signal);
+
+/** Where a download lies. */
+export function downloadUrl(path) {
+  return BASE + path;
+}
+
+async function call(method, path, body, signal) {
+  const answer = await send(method, path, body, signal);
+  if (answer.status === 204) return null;
+  if (answer.ok) return answer.json();
+  const problem = await problemOf(answer);
+  if (answer.status === 401 && path !== "/sessions") apiState.dispatchEvent(new Event("signed-out"));
+  throw problem;
+}
+
+async function send(method, path, body, signal) {
+  const headers = { Accept: "application/json", "Accept-Language": language() };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (method !== "GET" && csrfToken) headers["X-CSRF-Token"] = csrfToken;
+  try {
+    const answer = await fetch(BASE + path, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal,
+      credentials: "same-origin",
+      cache: "no-store",
+    });
+    nowOnline();
+    return answer;
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    nowOffline();
+    throw new Problem(0, { code: "network_away" });
+  }
+}
+
+async function problemOf(answer) {
+  const retryAfter = Number(answer.headers.get("Retry-After"));
+  let body = {};
+  if ((answer.headers.get("Content-Type") ?? "").includes("json")) {
+    body = await answer.json().catch(() => ({}));
+  }
+  return new Problem(answer.status, body, Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : null);
+}
+
+function nowOffline() {
+  if (isOffline) return;
+  isOffline = true;
+  apiState.dispatchEvent(new Event("offline"));
+  setTimeout(askAgain, AGAIN_AFTER_MS);
+}
+
+function nowOnline() {
+  if (!isOffline) return;
+  isOffline = false;
+  apiState.dispatchEvent(new Event("online"));
+}
+
+async function askAgain() {
+  if (!isOffline) return;
+  try {
+    await fetch("/livez", { cache: "no-store" });
+    nowOnline();
+  } catch {
+    setTimeout(askAgain, AGAIN_AFTER_MS);
+  }
+}

@@ -1,0 +1,204 @@
+// The few building blocks that pages share: headings, notices, problems, buttons, the lock, copying.
+
+import { Problem } from "./api.js";
+import { append, h, newId, replace, svg } from "./dom.js";
+import { hasText, t } from "./i18n.js";
+
+/** Says something to people who use a screen reader. */
+export function announce(text) {
+  const announcer = document.getElementById("announcer");
+  announcer.textContent = "";
+  requestAnimationFrame(() => (announcer.textContent = text));
+}
+
+export function setTitle(title) {
+  document.title = title ? `${title} · Replyco` : "Replyco";
+}
+
+/** The one h1 of a page; takes the focus when the page is navigated to. */
+export function pageHeading(text, attributes = {}) {
+  setTitle(text);
+  return h("h1", { tabindex: "-1", ...attributes }, text);
+}
+
+/** A box with something to know. `tone`: info, good, warning, bad. */
+export function notice(tone, title, ...content) {
+  return h("div", { class: `notice notice-${tone}` }, title && h("p", { class: "notice-title" }, title), content);
+}
+
+/** What went wrong, in the API's words; the code small, for whoever helps. */
+export function problemNotice(problem, ...cure) {
+  const { title, detail, code } = wordsOf(problem);
+  const box = notice("bad", title, detail && h("p", {}, detail), cure, h("p", { class: "code" }, code));
+  box.setAttribute("role", "alert");
+  return box;
+}
+
+/** Title, detail and code of whatever was thrown. */
+export function wordsOf(problem) {
+  if (!(problem instanceof Problem)) {
+    console.error(problem);
+    return { title: t("problem.unexpected.title"), detail: t("problem.unexpected.detail"), code: "unexpected" };
+  }
+  const key = hasText(`problem.${problem.code}.title`) ? problem.code : "unknown";
+  return {
+    title: problem.title || t(`problem.${key}.title`),
+    detail: problem.detail || t(`problem.${key}.detail`),
+    code: problem.code,
+  };
+}
+
+/** Shows a problem in a place made for it, unless the page has been left in the meantime. */
+export function showProblem(place, problem, ...cure) {
+  if (problem.name === "AbortError") return;
+  replace(place, problemNotice(problem, cure));
+}
+
+/** A button that is busy, and not to be pressed again, while its work runs. */
+export function actionButton(label, work, attributes = {}) {
+  const button = h("button", { type: "button", class: "button", ...attributes, onclick: () => busy(button, work) }, label);
+  return button;
+}
+
+export async function busy(button, work) {
+  if (button.getAttribute("aria-busy") === "true") return;
+  button.setAttribute("aria-busy", "true");
+  try {
+    await work();
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+/** A labelled input with its hint and its error below it. */
+export function field(label, inputAttributes, hint) {
+  const id = newId("field");
+  const error = h("p", { class: "field-error", id: `${id}-error` });
+  const input = h("input", { id, class: "input", "aria-describedby": hint ? `${id}-hint ${id}-error` : `${id}-error`, ...inputAttributes });
+  const element = h("div", { class: "field" }, h("label", { for: id }, label), hint && h("p", { class: "hint", id: `${id}-hint` }, hint), input, error);
+  return {
+    element,
+    input,
+    setError(text) {
+      error.textContent = text ?? "";
+      if (text) input.setAttribute("aria-invalid", "true");
+      else input.removeAttribute("aria-invalid");
+    },
+  };
+}
+
+/** What the API says about one field, else its general sentence. */
+export function fieldError(problem, name) {
+  return problem.errors?.find((error) => error.field === name)?.detail || wordsOf(problem).detail;
+}
+
+const SHAPES = {
+  green: ["M7 11V8a5 5 0 0 1 10 0v3", "M9.2 15.7l2 2 3.6-3.8"],
+  red: ["M7 11V8a5 5 0 0 1 10 0v3", "M12 13.4v2.6M12 18.2v.1"],
+  pending: ["M7 11V7a5 5 0 0 1 9.6-1.9", "M8.6 16h.1M12 16h.1M15.4 16h.1"],
+};
+
+/** The lock: a shape, a word and a colour that say the same. */
+export function lock(state) {
+  const shape = svg(
+    "svg",
+    { viewBox: "0 0 24 24", class: "lock-shape", "aria-hidden": "true" },
+    svg("path", { d: SHAPES[state][0], class: "lock-shackle" }),
+    svg("rect", { x: 4, y: 10.5, width: 16, height: 11, rx: 2.5, class: "lock-body" }),
+    svg("path", { d: SHAPES[state][1], class: "lock-sign" }),
+  );
+  return h("span", { class: `lock lock-${state}`, "data-testid": "lock", "data-lock": state }, shape, t(`lock.${state}`));
+}
+
+/** A button that copies a text and says so; without the clipboard it selects the text instead. */
+export function copyButton(label, textElement, attributes = {}) {
+  const said = h("span", { class: "copy-said" });
+  const button = h("button", { type: "button", class: "button button-secondary copy", ...attributes }, copyShape(), label);
+  let shownUntil = null;
+  button.addEventListener("click", async () => {
+    const done = await copyText(textElement);
+    said.textContent = t(done ? "copy.done" : "copy.selected");
+    announce(said.textContent);
+    clearTimeout(shownUntil);
+    shownUntil = setTimeout(() => (said.textContent = ""), 4000);
+  });
+  return h("span", { class: "copy-place" }, button, said);
+}
+
+async function copyText(element) {
+  try {
+    await navigator.clipboard.writeText(element.textContent.trim());
+    return true;
+  } catch {
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    return false;
+  }
+}
+
+function copyShape() {
+  return svg(
+    "svg",
+    { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" },
+    svg("rect", { x: 8, y: 8, width: 12, height: 12, rx: 2 }),
+    svg("path", { d: "M16 4H6a2 2 0 0 0-2 2v10" }),
+  );
+}
+
+/** A link to somebody else's page, in a window of its own. */
+export function outsideLink(address, label, attributes = {}) {
+  return h(
+    "a",
+    { href: address, target: "_blank", rel: "noopener noreferrer", ...attributes },
+    label,
+    h("span", { class: "visually-hidden" }, ` (${t("common.new_window")})`),
+  );
+}
+
+/** Asks back before something that cannot be undone; true when confirmed. */
+export function confirmDialog({ title, content, confirm }) {
+  return new Promise((resolve) => {
+    const id = newId("confirm");
+    const cancelButton = h("button", { type: "button", class: "button button-secondary" }, t("common.cancel"));
+    const confirmButton = h("button", { type: "button", class: "button button-danger" }, confirm);
+    const dialog = h(
+      "dialog",
+      { class: "dialog dialog-small", "aria-labelledby": id },
+      h("h2", { id }, title),
+      h("div", { class: "dialog-body" }, content),
+      h("div", { class: "buttons buttons-end" }, cancelButton, confirmButton),
+    );
+    cancelButton.addEventListener("click", () => dialog.close());
+    confirmButton.addEventListener("click", () => dialog.close("confirmed"));
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(dialog.returnValue === "confirmed");
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+    cancelButton.focus();
+  });
+}
+
+/** Lists of the API come in pages: a container, and a button that gets the next one. */
+export function pagedList({ load, render, container, label }) {
+  const more = h("div", { class: "more" });
+  const place = h("div", {});
+  async function next(cursor) {
+    const page = await load(cursor);
+    append(container, page.items.map(render));
+    replace(more, page.next_cursor && actionButton(label, () => step(page.next_cursor), { class: "button button-secondary" }));
+    return page;
+  }
+  async function step(cursor) {
+    try {
+      replace(place);
+      await next(cursor);
+    } catch (problem) {
+      showProblem(place, problem);
+    }
+  }
+  return { first: () => next(null), more: h("div", {}, place, more) };
+}

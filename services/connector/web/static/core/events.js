@@ -1,0 +1,49 @@
+// Live updates: one event stream per signed-in page. After a gap it says "resync", because events may have been missed.
+
+const AGAIN_AFTER_MS = 10000;
+const KINDS = ["authorization.changed", "integration.changed", "message.received"];
+
+const bus = new EventTarget();
+let source = null;
+let wasReady = false;
+let again = null;
+
+/** Opens the stream; does nothing when it is open already. */
+export function openEvents() {
+  if (source) return;
+  source = new EventSource("/api/v1/events");
+  source.addEventListener("ready", () => {
+    if (wasReady) resync();
+    wasReady = true;
+  });
+  for (const kind of KINDS) {
+    source.addEventListener(kind, (event) => {
+      bus.dispatchEvent(new CustomEvent(kind, { detail: JSON.parse(event.data).ids ?? {} }));
+    });
+  }
+  source.addEventListener("error", () => {
+    // The browser comes back by itself after a broken connection, but not after an answer such as 503.
+    if (source?.readyState !== EventSource.CLOSED) return;
+    source = null;
+    again = setTimeout(openEvents, AGAIN_AFTER_MS);
+  });
+}
+
+export function closeEvents() {
+  clearTimeout(again);
+  source?.close();
+  source = null;
+  wasReady = false;
+}
+
+/** Asks every page that listens to read again. */
+export function resync() {
+  bus.dispatchEvent(new CustomEvent("resync", { detail: {} }));
+}
+
+/** Calls back with the ids of each event of a kind, and with {} after a gap, until the signal ends it. */
+export function onEvent(kind, signal, callback) {
+  const listener = (event) => callback(event.detail);
+  bus.addEventListener(kind, listener, { signal });
+  bus.addEventListener("resync", listener, { signal });
+}

@@ -1,0 +1,40 @@
+// Times, sizes and lists in the user's language and time zone.
+
+import { language, t } from "./i18n.js";
+import { timeZone } from "./session.js";
+
+/** 23. November 2026 um 14:05 */
+export function dateTime(iso) {
+  return iso ? formatted(iso, { dateStyle: "medium", timeStyle: "short" }) : t("common.never");
+}
+
+/** 23. November 2026 */
+export function date(iso) {
+  return iso ? formatted(iso, { dateStyle: "long" }) : t("common.never");
+}
+
+/** The time alone for today, the date for older ones: what a list has room for. */
+export function shortTime(iso) {
+  if (!iso) return "";
+  const day = (value) => formatted(value, { dateStyle: "short" });
+  return day(iso) === day(new Date()) ? formatted(iso, { timeStyle: "short" }) : day(iso);
+}
+
+export function clockTime(moment) {
+  return formatted(moment, { timeStyle: "short" });
+}
+
+export function size(bytes) {
+  const [unit, divisor, digits] = bytes < 1000000 ? ["kilobyte", 1000, 0] : ["megabyte", 1000000, 1];
+  const format = new Intl.NumberFormat(language(), { style: "unit", unit, maximumFractionDigits: digits });
+  return format.format(Math.max(bytes / divisor, digits ? 0.1 : 1));
+}
+
+/** A, B und C */
+export function list(names) {
+  return new Intl.ListFormat(language(), { type: "conjunction" }).format(names);
+}
+
+function formatted(moment, options) {
+  return new Intl.DateTimeFormat(language(), { ...options, timeZone: timeZone() }).format(new Date(moment));
+}

@@ -1,0 +1,56 @@
+// Amazon's window after the consent: says what happened, that it may be closed, and how to go on without the other one.
+
+import { get } from "../core/api.js";
+import { h, replace } from "../core/dom.js";
+import { notice, pageHeading, showProblem } from "../core/elements.js";
+import { onEvent } from "../core/events.js";
+import { t } from "../core/i18n.js";
+
+const ASK_EVERY_MS = 3000;
+
+export const width = "narrow";
+
+export async function show({ main, params, signal }) {
+  const done = new AbortController();
+  signal.addEventListener("abort", () => done.abort());
+  let shownStatus = null;
+  let timer = null;
+
+  async function look() {
+    const attempt = await get(`/authorizations/${params.attempt_id}`, done.signal);
+    if (attempt.status !== shownStatus) {
+      shownStatus = attempt.status;
+      replace(main, outcome(attempt));
+    }
+    if (!["waiting", "completing"].includes(attempt.status)) return done.abort();
+    clearTimeout(timer);
+    timer = setTimeout(lookAgain, ASK_EVERY_MS);
+    return null;
+  }
+
+  function lookAgain() {
+    look().catch((problem) => showProblem(main, problem));
+  }
+
+  done.signal.addEventListener("abort", () => clearTimeout(timer));
+  onEvent("authorization.changed", done.signal, lookAgain);
+  await look();
+}
+
+function outcome(attempt) {
+  const goOn = h("a", { href: `/integrations/new?attempt=${attempt.id}`, class: "button" }, t(`connect.${attempt.status}.go_on`));
+  const tone = { connected: "good", reauthorized: "good", failed: "bad", expired: "warning" }[attempt.status] ?? "info";
+  const problem = attempt.problem;
+  return [
+    pageHeading(t(`connect.${attempt.status}.title`)),
+    notice(
+      tone,
+      problem?.title,
+      h("p", { role: "status" }, problem?.detail || t(`connect.${attempt.status}.text`)),
+      problem && h("p", { class: "code" }, problem.code),
+    ),
+    h("p", {}, t("connect.close_window")),
+    h("p", {}, t("connect.window_gone")),
+    h("p", {}, goOn),
+  ];
+}

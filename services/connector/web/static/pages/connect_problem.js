@@ -1,0 +1,33 @@
+// Where Amazon's answer could not be matched to an attempt that may be shown here. Works without being signed in.
+
+import { h, replace } from "../core/dom.js";
+import { notice, pageHeading } from "../core/elements.js";
+import { hasText, t } from "../core/i18n.js";
+
+const LINKS = {
+  attempt_unknown: "/integrations/new?source=amazon",
+  attempt_expired: "/integrations/new?source=amazon",
+  other_browser: "/integrations",
+  sign_in_again: "/sign-in?next=%2Fintegrations",
+  code_missing: "/integrations/new?source=amazon",
+  unknown: "/integrations",
+};
+
+export const width = "narrow";
+
+export async function show({ main, params }) {
+  const code = params.code in LINKS && hasText(`connect_problem.${params.code}.title`) ? params.code : "unknown";
+  replace(
+    main,
+    pageHeading(t(`connect_problem.${code}.title`)),
+    notice(
+      "warning",
+      null,
+      h("p", {}, t(`connect_problem.${code}.text`)),
+      h("p", {}, t(`connect_problem.${code}.cure`)),
+      h("p", { class: "code" }, params.code.slice(0, 60)),
+    ),
+    h("p", {}, h("a", { href: LINKS[code], class: "button" }, t(`connect_problem.${code}.button`))),
+    h("p", { class: "muted" }, t("connect_problem.nothing_lost")),
+  );
+}

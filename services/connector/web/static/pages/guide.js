@@ -1,0 +1,94 @@
+// The guide to Seller Central: what to do there, country by country, with boxes that are remembered.
+
+import { put } from "../core/api.js";
+import { h, newId, replace } from "../core/dom.js";
+import { copyButton, outsideLink, showProblem } from "../core/elements.js";
+import { date } from "../core/format.js";
+import { parts, t } from "../core/i18n.js";
+import { may } from "../core/session.js";
+
+const STEPS = ["order_report_columns", "seller_profile", "notification_preferences"];
+// What is done at each step, sentence by sentence; {menu_…} in a text is the exact wording of Seller Central.
+const SENTENCES = { order_report_columns: 2, seller_profile: 3, notification_preferences: 4 };
+
+/** The guide of an integration. `onChanged` is called after a box was ticked, for the lock may have changed. */
+export function guide(integration, steps, signal, onChanged) {
+  const progress = h("p", { class: "progress-text", "data-testid": "setup-progress", role: "status" });
+  const bar = h("progress", { "aria-hidden": "true", max: steps.length });
+  const problemPlace = h("div", {});
+
+  function drawProgress() {
+    const done = steps.filter((step) => step.done).length;
+    bar.value = done;
+    progress.textContent = t(done === steps.length ? "guide.progress.all" : "guide.progress", { done, total: steps.length });
+    for (const name of STEPS) {
+      const ofStep = steps.filter((step) => step.step === name);
+      const place = marks[name];
+      place.textContent = ofStep.length && ofStep.every((step) => step.done) ? t("guide.step_done") : "";
+    }
+  }
+
+  async function tick(step, box) {
+    const wanted = box.checked;
+    box.disabled = true;
+    try {
+      Object.assign(step, await put(`/integrations/${integration.id}/setup-steps/${step.step}/${step.country}`, { done: wanted }, signal));
+      replace(problemPlace);
+    } catch (problem) {
+      showProblem(problemPlace, problem);
+    }
+    box.checked = step.done;
+    box.disabled = false;
+    box.focus();
+    drawProgress();
+    await onChanged();
+  }
+
+  const marks = Object.fromEntries(STEPS.map((name) => [name, h("span", { class: "step-done" })]));
+  const address = h("code", { class: "address address-small" }, integration.address);
+  const items = STEPS.map((name) =>
+    h(
+      "li",
+      { "data-testid": `setup-${name}` },
+      h("h4", {}, t(`guide.${name}.title`), " ", marks[name]),
+      instructions(name),
+      h("ul", { class: "ticks" }, steps.filter((step) => step.step === name).map((step) => tickBox(step, tick))),
+    ),
+  );
+  drawProgress();
+  return [
+    h("h3", {}, t("guide.title")),
+    h("p", {}, t("guide.text")),
+    h("div", { class: "progress" }, bar, progress),
+    problemPlace,
+    h("div", { class: "address-line" }, h("span", {}, t("guide.address")), address, copyButton(t("guide.copy"), address, { class: "button button-secondary button-small copy" })),
+    h("ol", { class: "guide" }, items, h("li", {}, h("h4", {}, t("guide.approved_sender.title")), instructions("approved_sender", 2))),
+    h("p", { class: "hint" }, t("guide.verification")),
+  ];
+}
+
+function instructions(name, sentences = SENTENCES[name]) {
+  const numbers = Array.from({ length: sentences }, (_, index) => index + 1);
+  return h("ul", { class: "instructions" }, numbers.map((number) => h("li", {}, parts(`guide.${name}.${number}`, menus()))));
+}
+
+function menus() {
+  const names = [
+    "order_report_columns", "all_columns", "seller_profile", "edit", "customer_service_details", "customer_service_email", "reply_to_email", "submit",
+    "notification_preferences", "messaging", "message_types", "add", "save", "messaging_permissions", "add_email_address", "approved",
+  ];
+  return Object.fromEntries(names.map((name) => [name, h("b", { class: "menu" }, t(`menu.${name}`))]));
+}
+
+function tickBox(step, tick) {
+  const id = newId("step");
+  const box = h("input", { type: "checkbox", id, checked: step.done, disabled: !may("general.admin", "edit") });
+  box.addEventListener("change", () => tick(step, box));
+  const label = step.step === "order_report_columns" ? t("guide.columns_done") : step.country_name;
+  return h(
+    "li",
+    { "data-country": step.country },
+    h("span", { class: "tick" }, box, h("label", { for: id }, label), step.done && step.done_at && h("span", { class: "muted" }, t("guide.done_at", { date: date(step.done_at) }))),
+    outsideLink(step.url, t("guide.open", { country: step.country_name }), { class: "step-link" }),
+  );
+}

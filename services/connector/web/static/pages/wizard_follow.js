@@ -1,0 +1,140 @@
+// Step 2, second half: Amazon's window is open; this one follows by itself, by events and, should they fail, by asking.
+
+import { get } from "../core/api.js";
+import { h, replace } from "../core/dom.js";
+import { announce, notice, outsideLink, problemNotice } from "../core/elements.js";
+import { onEvent } from "../core/events.js";
+import { clockTime, list } from "../core/format.js";
+import { t } from "../core/i18n.js";
+
+const ASK_EVERY_MS = 3000;
+const CALM_TEXT_AFTER_MS = 60000;
+const AMAZON_CODES = ["MD1000", "MD4100", "MD5100", "MD5101", "MD5110", "MD9100", "MD9999", "SPDC8143", "SPSA0404"];
+
+export async function followStep(place, attemptId, signal, { onIntegration }) {
+  const following = new AbortController();
+  signal.addEventListener("abort", () => following.abort());
+  const waitingSince = Date.now();
+  let shownStatus = null;
+  let timer = null;
+
+  async function look() {
+    let attempt;
+    try {
+      attempt = await get(`/authorizations/${attemptId}`, following.signal);
+    } catch (problem) {
+      if (problem.name === "AbortError") return;
+      // The network is away for a moment: the banner says so, and the next look goes on.
+      if (problem.status !== 0 && problem.status < 500) throw problem;
+      plan();
+      return;
+    }
+    await show(attempt);
+  }
+
+  async function show(attempt) {
+    if (location.search !== `?attempt=${attemptId}`) return following.abort();
+    if (["connected", "reauthorized"].includes(attempt.status)) {
+      following.abort();
+      announce(t(`wizard.${attempt.status}.announce`));
+      return onIntegration(attempt.integration_id, { isReauthorized: attempt.status === "reauthorized" });
+    }
+    const isLate = Date.now() - waitingSince >= CALM_TEXT_AFTER_MS;
+    const status = attempt.status === "waiting" && isLate ? "late" : attempt.status;
+    if (status !== shownStatus) {
+      shownStatus = status;
+      replace(place, views[status](attempt));
+      if (status !== "waiting") announce(place.querySelector("h2").textContent);
+    }
+    if (["failed", "expired"].includes(status)) return following.abort();
+    return plan();
+  }
+
+  function plan() {
+    clearTimeout(timer);
+    timer = setTimeout(() => !following.signal.aborted && look().catch((problem) => replace(place, problemNotice(problem, startAgain({})))), ASK_EVERY_MS);
+  }
+
+  following.signal.addEventListener("abort", () => clearTimeout(timer));
+  onEvent("authorization.changed", following.signal, () => look().catch((problem) => replace(place, problemNotice(problem, startAgain({})))));
+  await look();
+}
+
+const views = {
+  waiting(attempt) {
+    return [
+      h("h2", { tabindex: "-1" }, t("wizard.waiting.title")),
+      history.state?.isBlocked && notice("warning", t("wizard.blocked.title"), h("p", {}, t("wizard.blocked.text"))),
+      h("ol", { class: "instructions" }, [1, 2, 3].map((number) => h("li", {}, t(`wizard.waiting.${number}`)))),
+      spinner(t("wizard.waiting.follows", { time: clockTime(attempt.expires_at) })),
+      windowLink(attempt),
+      h("p", { class: "muted" }, t("wizard.waiting.covers", { countries: list(attempt.covers.map((each) => each.name)) })),
+      h("p", {}, h("a", { href: againAddress(attempt) }, t("wizard.other_country"))),
+    ];
+  },
+  late(attempt) {
+    return [
+      h("h2", { tabindex: "-1" }, t("wizard.late.title")),
+      h("p", {}, t("wizard.late.text", { time: clockTime(attempt.expires_at) })),
+      spinner(t("wizard.late.still_waiting")),
+      h("div", { class: "buttons" }, windowLink(attempt), startAgain(attempt)),
+      amazonCodes(),
+    ];
+  },
+  completing() {
+    return [h("h2", { tabindex: "-1" }, t("wizard.completing.title")), spinner(t("wizard.completing.text"))];
+  },
+  expired(attempt) {
+    return [h("h2", { tabindex: "-1" }, t("wizard.expired.title")), h("p", {}, t("wizard.expired.text")), startAgain(attempt), amazonCodes()];
+  },
+  failed(attempt) {
+    const problem = attempt.problem ?? { code: "unknown", title: t("problem.unknown.title"), detail: t("problem.unknown.detail") };
+    return [
+      h("h2", { tabindex: "-1" }, t("wizard.failed.title")),
+      notice("bad", problem.title, h("p", {}, problem.detail), h("p", { class: "code" }, problem.code)),
+      cure(problem, attempt),
+    ];
+  },
+};
+
+/** What helps: another country where the region was wrong, waiting where it is Amazon or us, else another try. */
+function cure(problem, attempt) {
+  if (problem.code === "region_mismatch") {
+    return [h("p", {}, t("wizard.cure.region_mismatch")), h("a", { href: otherRegionAddress(problem), class: "button" }, t("wizard.other_country"))];
+  }
+  const isOurs = ["client_misconfigured", "role_missing"].includes(problem.code);
+  const text = isOurs ? "wizard.cure.ours" : problem.code === "no_participation" ? "wizard.cure.no_participation" : "wizard.cure.again";
+  return [h("p", {}, t(text)), startAgain(attempt)];
+}
+
+function otherRegionAddress(problem) {
+  const region = problem.region ? `&region=${encodeURIComponent(problem.region)}` : "";
+  return `/integrations/new?source=amazon${region}`;
+}
+
+function againAddress(attempt) {
+  return `/integrations/new?source=amazon${attempt.country ? `&country=${attempt.country}` : ""}`;
+}
+
+function startAgain(attempt) {
+  return h("a", { href: againAddress(attempt), class: "button" }, t("wizard.start_again"));
+}
+
+function windowLink(attempt) {
+  if (!attempt.consent_url) return h("p", { class: "muted" }, t("wizard.began_elsewhere"));
+  return h("p", {}, outsideLink(attempt.consent_url, t("wizard.open_amazon"), { class: "button button-secondary" }));
+}
+
+function spinner(text) {
+  return h("p", { class: "waiting" }, h("span", { class: "spinner", "aria-hidden": "true" }), text);
+}
+
+function amazonCodes() {
+  return h(
+    "details",
+    { class: "amazon-codes" },
+    h("summary", {}, t("amazon_code.title")),
+    h("dl", {}, AMAZON_CODES.map((code) => h("div", {}, h("dt", {}, code), h("dd", {}, t(`amazon_code.${code}`))))),
+    h("p", {}, t("amazon_code.plan")),
+  );
+}

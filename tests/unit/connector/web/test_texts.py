@@ -1,0 +1,98 @@
+"""The pages' texts: both languages say the same things, and every text is there and in use."""
+
+import json
+import re
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+STATIC = Path(__file__).parents[4] / "services" / "connector" / "web" / "static"
+# t("key"), hasText("key"), parts(`key.${name}`, …), count("key", …); a key may also be chosen by `condition ? "a.b" : "c.d"`.
+_CALL = re.compile(r"\b(?:t|parts|count|hasText)\(\s*(?:[^\"'`()]*\?\s*)?(\"[^\"]+\"|`[^`]+`)")
+_LITERAL = re.compile(r"\"([a-z_]+(?:\.[a-zA-Z0-9_]+)+)\"")
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def _texts(language: str) -> dict[str, str]:
+    content = json.loads((STATIC / "texts" / f"{language}.json").read_text("utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def _scripts() -> dict[str, str]:
+    return {path.name: path.read_text("utf-8") for path in STATIC.rglob("*.js")}
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    fixed = re.split(r"\$\{[^}]*\}", template)
+    return re.compile(r"[\w.]+".join(map(re.escape, fixed)))
+
+
+def _called_keys() -> set[tuple[str, str]]:
+    """(script, key or template) of each call that asks for a text."""
+    return {
+        (script, found[1:-1]) for script, content in _scripts().items() for found in _CALL.findall(content)
+    }
+
+
+def _is_there(key: str, texts: dict[str, str]) -> bool:
+    if "${" in key:
+        return any(_pattern(key).fullmatch(each) for each in texts)
+    return key in texts or f"{key}.other" in texts
+
+
+def test_german_and_english_have_the_same_keys() -> None:
+    assert _texts("de").keys() == _texts("en").keys()
+
+
+def test_german_and_english_have_the_same_placeholders() -> None:
+    german, english = _texts("de"), _texts("en")
+    differing = [
+        key
+        for key in german
+        if set(_PLACEHOLDER.findall(german[key])) != set(_PLACEHOLDER.findall(english[key]))
+    ]
+    assert differing == []
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_no_text_is_empty(language: str) -> None:
+    assert [key for key, text in _texts(language).items() if not text.strip()] == []
+
+
+def test_every_text_that_a_script_asks_for_is_there() -> None:
+    texts = _texts("de")
+    called = _called_keys()
+    assert len(called) > 100  # else the search above no longer finds the calls
+    assert sorted((script, key) for script, key in called if not _is_there(key, texts)) == []
+
+
+def test_every_text_is_used() -> None:
+    keys = {key for _, key in _called_keys()}
+    keys |= set(chain.from_iterable(_LITERAL.findall(content) for content in _scripts().values()))
+    patterns = [_pattern(key) for key in keys if "${" in key]
+    plain = {key for key in keys if "${" not in key}
+    unused = [
+        key
+        for key in _texts("de")
+        if key not in plain
+        and key.removesuffix(".one").removesuffix(".other") not in plain
+        and not any(pattern.fullmatch(key) for pattern in patterns)
+    ]
+    assert unused == []
+
+
+def test_no_script_makes_markup_out_of_text() -> None:
+    forbidden = (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "new Function",
+        ".style.",
+    )
+    assert [
+        (name, word) for name, content in _scripts().items() for word in forbidden if word in content
+    ] == []
