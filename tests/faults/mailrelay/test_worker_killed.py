@@ -124,8 +124,8 @@ async def test_mail_is_visible_once_though_workers_and_postgresql_are_killed(
 
     async with worker_process(own_postgres, keys), worker_process(own_postgres, keys):
         await wait_for_messages(own_postgres, MAILS)
-        while (await count_up(sessions))[3]:
-            await asyncio.sleep(0.1)  # noqa: ASYNC110 - copies make no event that could be awaited
+        while (await count_up(sessions))[3]:  # noqa: ASYNC110 - copies make no event that could be awaited
+            await asyncio.sleep(0.1)
 
     assert await count_up(sessions) == (MAILS, MAILS, MAILS, 0)
     await engine.dispose()
