@@ -263,6 +263,7 @@ class AuthorizationAttempt(Base):
         _one_of("outcome", Outcome),
         CheckConstraint("outcome IS NULL OR consumed_at IS NOT NULL", name="outcome_after_consumption"),
         CheckConstraint("(outcome = 'failed') = (problem_code IS NOT NULL)", name="problem_code"),
+        _one_of("right_region", Region),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -277,6 +278,7 @@ class AuthorizationAttempt(Base):
     consumed_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
     problem_code: Mapped[str | None]
+    right_region: Mapped[str | None]
     integration_id: Mapped[UUID | None] = mapped_column(ForeignKey("integrations.id"))
 
 

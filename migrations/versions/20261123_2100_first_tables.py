@@ -186,6 +186,7 @@ def upgrade() -> None:
         sa.Column("consumed_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("outcome", sa.Text(), nullable=True),
         sa.Column("problem_code", sa.Text(), nullable=True),
+        sa.Column("right_region", sa.Text(), nullable=True),
         sa.Column("integration_id", sa.Uuid(), nullable=True),
         sa.CheckConstraint(
             "(outcome = 'failed') = (problem_code IS NOT NULL)",
@@ -196,6 +197,9 @@ def upgrade() -> None:
             name=op.f("ck_authorization_attempts_outcome"),
         ),
         sa.CheckConstraint("region IN ('na', 'eu', 'fe')", name=op.f("ck_authorization_attempts_region")),
+        sa.CheckConstraint(
+            "right_region IN ('na', 'eu', 'fe')", name=op.f("ck_authorization_attempts_right_region")
+        ),
         sa.CheckConstraint(
             "outcome IS NULL OR consumed_at IS NOT NULL",
             name=op.f("ck_authorization_attempts_outcome_after_consumption"),

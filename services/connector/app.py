@@ -14,7 +14,10 @@ from starlette.exceptions import HTTPException
 
 from services.connector.accounts import api as accounts
 from services.connector.accounts.passwords import Passwords
+from services.connector.amazon.access import create_amazon
+from services.connector.authorization import api as authorization
 from services.connector.dependencies import Parts
+from services.connector.integrations import api as integrations
 from services.connector.language import preferred_language
 from services.connector.middleware import BodyTooLarge, BoundedBody, SafeHeaders
 from services.connector.problems import problem_body
@@ -36,11 +39,17 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
     engine = create_engine(settings.database_url.get_secret_value(), application_name="connector")
     registry = CollectorRegistry()
     passwords = Passwords()
+    amazon = create_amazon(
+        settings.amazon_client_id,
+        settings.amazon_client_secret,
+        amazon_base_url=settings.amazon_base_url,
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         passwords.close()
+        await amazon.close()
         await engine.dispose()
 
     app = FastAPI(
@@ -51,8 +60,11 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.parts = Parts(settings, create_sessions(engine), keyring, passwords)
+    app.state.parts = Parts(settings, create_sessions(engine), keyring, passwords, amazon)
     app.include_router(accounts.router, prefix=API)
+    app.include_router(authorization.router, prefix=API)
+    app.include_router(authorization.amazon_router)
+    app.include_router(integrations.router, prefix=API)
 
     @app.get("/livez", include_in_schema=False)
     async def livez() -> Response:

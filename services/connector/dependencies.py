@@ -14,6 +14,7 @@ from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, NotSignedIn
 from services.connector.accounts.credentials import check_csrf_token
 from services.connector.accounts.passwords import Passwords
+from services.connector.amazon.access import Amazon
 from services.connector.language import Language, preferred_language
 from services.connector.settings import ConnectorSettings
 from shared.database import Sessions
@@ -33,6 +34,7 @@ class Parts:
     sessions: Sessions
     keyring: Keyring
     passwords: Passwords
+    amazon: Amazon
 
 
 def _parts(request: Request) -> Parts:
@@ -52,6 +54,10 @@ def _passwords(request: Request) -> Passwords:
     return _parts(request).passwords
 
 
+def _amazon(request: Request) -> Amazon:
+    return _parts(request).amazon
+
+
 def _settings(request: Request) -> ConnectorSettings:
     return _parts(request).settings
 
@@ -67,6 +73,7 @@ def _language(request: Request) -> Language:
 SessionsOf = Annotated[Sessions, Depends(_sessions)]
 KeyringOf = Annotated[Keyring, Depends(_keyring)]
 PasswordsOf = Annotated[Passwords, Depends(_passwords)]
+AmazonOf = Annotated[Amazon, Depends(_amazon)]
 SettingsOf = Annotated[ConnectorSettings, Depends(_settings)]
 Now = Annotated[datetime, Depends(_now)]
 LanguageOf = Annotated[Language, Depends(_language)]

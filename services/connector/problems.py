@@ -101,6 +101,71 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("This cannot be opened", "The stored data does not open with our keys. Our operators have been told."),
         ("Das lässt sich nicht öffnen", "Die gespeicherten Daten lassen sich mit unseren Schlüsseln nicht öffnen. Der Betrieb ist informiert."),
     ),
+    "unknown_country": Problem(
+        400,
+        ("We do not know this country", "Choose one of the countries that GET /api/v1/marketplaces lists."),
+        ("Dieses Land kennen wir nicht", "Wählen Sie eines der Länder, die GET /api/v1/marketplaces nennt."),
+    ),
+    "too_many_attempts": Problem(
+        429,
+        ("Too many attempts", "You have begun {limit} authorizations within an hour without finishing them. Please wait a little."),
+        ("Zu viele Versuche", "Sie haben in einer Stunde {limit} Autorisierungen begonnen und nicht abgeschlossen. Bitte warten Sie etwas."),
+    ),
+    "name_empty": Problem(
+        422,
+        ("The name is empty", "Enter a name with at least one visible character."),
+        ("Der Name ist leer", "Geben Sie einen Namen mit mindestens einem sichtbaren Zeichen ein."),
+    ),
+    "name_too_long": Problem(
+        422,
+        ("The name is too long", "A name may have at most {limit} characters."),
+        ("Der Name ist zu lang", "Ein Name darf höchstens {limit} Zeichen haben."),
+    ),
+    "name_taken": Problem(
+        409,
+        ("The name is taken", "Another integration has this name already. Choose a different one."),
+        ("Der Name ist vergeben", "Eine andere Integration heißt schon so. Wählen Sie einen anderen Namen."),
+    ),
+    "grant_missing": Problem(
+        409,
+        ("The store is not authorized", "Connect the store again. Its name, address and conversations stay."),
+        ("Der Store ist nicht autorisiert", "Verbinden Sie den Store noch einmal. Name, Adresse und Unterhaltungen bleiben."),
+    ),
+    "grant_invalid": Problem(
+        409,
+        ("Amazon does not accept the authorization", "If this stays, connect the store again. Nothing is lost."),
+        ("Amazon nimmt die Autorisierung nicht an", "Bleibt es dabei, verbinden Sie den Store noch einmal. Nichts geht verloren."),
+    ),
+    "code_rejected": Problem(
+        409,
+        ("Amazon did not accept the consent", "Please start again."),
+        ("Amazon hat die Zustimmung nicht angenommen", "Bitte beginnen Sie noch einmal."),
+    ),
+    "token_refused": Problem(
+        503,
+        ("Amazon has refused us", "Nothing is lost. Please try again in a few minutes."),
+        ("Amazon hat uns abgewiesen", "Nichts ist verloren. Bitte versuchen Sie es in ein paar Minuten noch einmal."),
+    ),
+    "role_missing": Problem(
+        503,
+        ("Amazon denies us the data of the store", "Is the seller account active? If so, it is our fault: tell our support this code."),
+        ("Amazon verweigert uns die Daten des Stores", "Ist das Verkäuferkonto aktiv? Wenn ja, liegt es an uns: Nennen Sie unserem Support diesen Code."),
+    ),
+    "client_misconfigured": Problem(
+        503,
+        ("Something is wrong on our side", "Amazon does not accept our credentials. Our operators have been told."),
+        ("Bei uns stimmt etwas nicht", "Amazon nimmt unsere Zugangsdaten nicht an. Der Betrieb ist informiert."),
+    ),
+    "amazon_unavailable": Problem(
+        503,
+        ("Amazon does not answer", "Nothing is lost. Please try again in a few minutes."),
+        ("Amazon antwortet nicht", "Nichts ist verloren. Bitte versuchen Sie es in ein paar Minuten noch einmal."),
+    ),
+    "renewal_busy": Problem(
+        503,
+        ("Just a moment", "Access to Amazon is being renewed. Please try again in a moment."),
+        ("Einen Moment", "Der Zugang zu Amazon wird gerade erneuert. Bitte versuchen Sie es gleich noch einmal."),
+    ),
     "internal_error": Problem(
         500,
         ("Something went wrong on our side", "Please try again. If it stays, tell us the time and what you did."),

@@ -1,0 +1,18 @@
+"""The audit log: who did what. A row is added to the transaction that did it; ids and codes only."""
+
+from uuid import UUID
+
+from services.connector.accounts.callers import Caller
+from shared.tables import AuditEntry
+
+
+def audit_entry(caller: Caller, action: str, subject_id: UUID, **fields: str) -> AuditEntry:
+    """What this caller did, to be added to the session."""
+    return AuditEntry(
+        account_id=caller.account_id,
+        actor_kind="user" if caller.is_browser else "api_key",
+        actor_id=caller.user_id if caller.is_browser else caller.api_key_id,
+        action=action,
+        subject_id=subject_id,
+        fields=fields,
+    )

@@ -1,0 +1,98 @@
+"""Reads of the authorization room."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from shared.tables import AuthorizationAttempt as Attempt
+from shared.tables import User
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """An attempt as it is stored."""
+
+    id: UUID
+    account_id: UUID
+    user_id: UUID
+    browser_hash: bytes
+    country: str
+    region: str
+    expires_at: datetime
+    consumed_at: datetime | None
+    outcome: str | None
+    problem_code: str | None
+    right_region: str | None
+    integration_id: UUID | None
+
+
+_COLUMNS: Final[tuple[InstrumentedAttribute[Any], ...]] = (
+    Attempt.id,
+    Attempt.account_id,
+    Attempt.user_id,
+    Attempt.browser_hash,
+    Attempt.country,
+    Attempt.region,
+    Attempt.expires_at,
+    Attempt.consumed_at,
+    Attempt.outcome,
+    Attempt.problem_code,
+    Attempt.right_region,
+    Attempt.integration_id,
+)
+
+
+async def attempt_by_id(session: AsyncSession, account_id: UUID, attempt_id: UUID) -> AttemptRow | None:
+    row = (
+        await session.execute(
+            select(*_COLUMNS).where(Attempt.id == attempt_id, Attempt.account_id == account_id)
+        )
+    ).one_or_none()
+    return None if row is None else AttemptRow(*row)
+
+
+async def attempt_by_state(session: AsyncSession, state_hash: bytes) -> AttemptRow | None:
+    row = (await session.execute(select(*_COLUMNS).where(Attempt.state_hash == state_hash))).one_or_none()
+    return None if row is None else AttemptRow(*row)
+
+
+async def newest_waiting(
+    session: AsyncSession, account_id: UUID, user_id: UUID, browser_hash: bytes, now: datetime
+) -> AttemptRow | None:
+    """The attempt that a login URI without a state of ours must belong to."""
+    row = (
+        await session.execute(
+            select(*_COLUMNS)
+            .where(
+                Attempt.account_id == account_id,
+                Attempt.user_id == user_id,
+                Attempt.browser_hash == browser_hash,
+                Attempt.consumed_at.is_(None),
+                Attempt.expires_at > now,
+            )
+            .order_by(Attempt.id.desc())
+            .limit(1)
+        )
+    ).one_or_none()
+    return None if row is None else AttemptRow(*row)
+
+
+async def count_recent_attempts(session: AsyncSession, account_id: UUID, user_id: UUID, now: datetime) -> int:
+    """Attempts of the last hour that led nowhere. Two counts of one user never run at once: his row is held."""
+    await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
+    count = await session.scalar(
+        select(func.count())
+        .select_from(Attempt)
+        .where(
+            Attempt.account_id == account_id,
+            Attempt.user_id == user_id,
+            Attempt.consumed_at.is_(None),
+            Attempt.created_at > now - timedelta(hours=1),
+        )
+    )
+    return count or 0

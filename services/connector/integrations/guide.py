@@ -1,0 +1,40 @@
+"""The guide: which steps in Seller Central an integration has, and where each of them is done."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from shared.marketplaces import BY_COUNTRY, MARKETPLACES, reach
+from shared.tables import SetupStepName
+
+# Seller Central's paths. The column picker's is known from Amazon's help; the other two were seen in use and may change.
+_PATHS: Final = {
+    SetupStepName.ORDER_REPORT_COLUMNS: "/order-reports-and-feeds/column-picker",
+    SetupStepName.SELLER_PROFILE: "/sw/AccountInfo/SellerProfileView/step/SellerProfileView",
+    SetupStepName.NOTIFICATION_PREFERENCES: "/notifications/preferences",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step for one country."""
+
+    name: SetupStepName
+    country: str
+
+
+def steps_of(home_country: str, participating: Collection[str]) -> tuple[Step, ...]:
+    """The steps in the guide's order: columns once, the others for each country that the store sells in, home first."""
+    ordered = [m.country for m in MARKETPLACES if m.country in participating]
+    ordered.sort(key=lambda country: country != home_country)
+    return (
+        Step(SetupStepName.ORDER_REPORT_COLUMNS, home_country),
+        *(Step(SetupStepName.SELLER_PROFILE, country) for country in ordered),
+        *(Step(SetupStepName.NOTIFICATION_PREFERENCES, country) for country in ordered),
+    )
+
+
+def deep_link(step: Step, amazon_base_url: str | None) -> str:
+    """The page in the Seller Central of that country. Hosts that serve several countries are told which one."""
+    host = BY_COUNTRY[step.country].seller_central_host
+    return reach(f"https://{host}{_PATHS[step.name]}?country={step.country}", amazon_base_url)

@@ -1,0 +1,163 @@
+"""Connecting a store as a seller does: our API, the sandbox's pages on a real socket, our callback."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from html import unescape
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+import uvicorn
+from pydantic import SecretStr
+
+from deploy.demo.postgres import CONNECTOR
+from services.connector.settings import ConnectorSettings
+from services.sandbox.app import create_app as create_sandbox
+from services.sandbox.settings import SandboxSettings
+from services.sandbox.state import Failure, Sandbox
+from tests.conftest import Database, Keys
+from tests.integration.connector.conftest import SignedIn
+
+LAMPENLADEN = "A1LAMPENLADEN7"
+CASA_VERDE = "A2CASAVERDE34K"
+BRIGHT_PORCH = "A3BRIGHTPORCH9"
+HARBOUR_LIGHTS = "A4HARBOURLITE2"
+
+PUBLIC_URL = "https://testserver"
+CANARY_SECRET = "amzn1.oa2-cs.v1.canary-secret"  # never seen outside of the token call
+
+
+@dataclass(frozen=True)
+class Amazon:
+    """The sandbox of one test: its address, and its state to look into and to turn."""
+
+    url: str
+    state: Sandbox
+
+    def fail_tokens(
+        self, status: int, body: str, content_type: str = "application/json", count: int = 1
+    ) -> None:
+        self.state.token_failure = Failure(count, status, body, content_type)
+
+    def fail_api(
+        self, status: int, body: str, content_type: str = "application/json", count: int = 1
+    ) -> None:
+        self.state.api_failure = Failure(count, status, body, content_type)
+
+
+@pytest.fixture
+async def amazon() -> AsyncIterator[Amazon]:
+    """The real sandbox under a real server, on a port of its own."""
+    app = create_sandbox(
+        SandboxSettings(
+            redirect_uris=(f"{PUBLIC_URL}/amazon/callback",),
+            login_uri=f"{PUBLIC_URL}/amazon/login",
+            client_secret=SecretStr(CANARY_SECRET),
+        )
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=2))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    yield Amazon(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.sandbox)
+    server.should_exit = True
+    await serving
+    listener.close()
+
+
+@pytest.fixture
+def settings(database: Database, keys: Keys, amazon: Amazon) -> ConnectorSettings:
+    """The connector's settings, with the sandbox in Amazon's place."""
+    sandbox = amazon.state.settings
+    return ConnectorSettings(
+        database_url=SecretStr(database.url(CONNECTOR)),
+        key_file=keys.key_file,
+        public_url=PUBLIC_URL,
+        amazon_application_id=sandbox.application_id,
+        amazon_client_id=sandbox.client_id,
+        amazon_client_secret=sandbox.client_secret,
+        amazon_base_url=amazon.url,
+    )
+
+
+async def begin(client: httpx2.AsyncClient, country: str = "DE") -> dict[str, Any]:
+    """An attempt, as POST /authorizations answers it."""
+    answer = await client.post("/api/v1/authorizations", json={"country": country})
+    assert answer.status_code == 201, answer.text
+    attempt: dict[str, Any] = answer.json()
+    return attempt
+
+
+async def consent(consent_url: str, seller_id: str) -> str:
+    """Sign in at the sandbox, tick the box, confirm. Where the browser is sent then."""
+    async with httpx2.AsyncClient(follow_redirects=False) as browser:
+        page = await browser.get(consent_url)
+        while page.is_redirect:
+            page = await browser.get(httpx2.URL(str(page.url)).join(page.headers["location"]))
+        if 'name="seller_id"' in page.text:
+            action = httpx2.URL(str(page.url)).join(_action(page.text))
+            page = await browser.post(action, data={**_hidden(page.text), "seller_id": seller_id})
+            page = await browser.get(httpx2.URL(str(page.url)).join(page.headers["location"]))
+        action = httpx2.URL(str(page.url)).join(_action(page.text))
+        confirmed = await browser.post(
+            action, data={**_hidden(page.text), "consent": "yes", "action": "confirm"}
+        )
+        assert confirmed.status_code == 303, confirmed.text
+        location: str = confirmed.headers["location"]
+        return location
+
+
+async def arrive(client: httpx2.AsyncClient, callback_url: str) -> httpx2.Response:
+    """The browser follows Amazon's redirect to us: no header of ours, only cookies."""
+    request = client.build_request("GET", callback_url)
+    request.headers.pop("x-csrf-token", None)
+    return await client.send(request)
+
+
+async def outcome(client: httpx2.AsyncClient, attempt_id: str) -> dict[str, Any]:
+    answer = await client.get(f"/api/v1/authorizations/{attempt_id}")
+    assert answer.status_code == 200, answer.text
+    attempt: dict[str, Any] = answer.json()
+    return attempt
+
+
+async def connect(
+    client: httpx2.AsyncClient, seller_id: str = LAMPENLADEN, country: str = "DE"
+) -> dict[str, Any]:
+    """The whole walk. The attempt with its outcome."""
+    attempt = await begin(client, country)
+    callback_url = await consent(attempt["consent_url"], seller_id)
+    answer = await arrive(client, callback_url)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/connect/{attempt['id']}"
+    return await outcome(client, attempt["id"])
+
+
+async def connect_named(
+    signed_in: SignedIn, name: str = "Amazon Europa", seller_id: str = LAMPENLADEN
+) -> str:
+    """A connected and named store. Its id."""
+    integration_id: str = (await connect(signed_in.client, seller_id))["integration_id"]
+    answer = await signed_in.client.patch(f"/api/v1/integrations/{integration_id}", json={"name": name})
+    assert answer.status_code == 200, answer.text
+    return integration_id
+
+
+def query_of(url: str) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+
+
+def _action(html: str) -> str:
+    found = re.search(r'<form method="post" action="([^"]+)"', html)
+    assert found is not None, html
+    return unescape(found[1])
+
+
+def _hidden(html: str) -> dict[str, str]:
+    return {
+        unescape(name): unescape(value)
+        for name, value in re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', html)
+    }
