@@ -24,7 +24,7 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   await pages.first();
   const title = conversation.order_id ? t("conversation.order", { order: conversation.order_id }) : conversation.subject || t("inbox.no_order");
   setTitle(title);
-  const problemPlace = h("div", {});
+  const problemPlace = h("div", { class: "place" });
   replace(
     place,
     h("a", { href: listAddress(), class: "back" }, t("inbox.back")),

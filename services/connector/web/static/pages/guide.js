@@ -15,7 +15,7 @@ const SENTENCES = { order_report_columns: 2, seller_profile: 3, notification_pre
 export function guide(integration, steps, signal, onChanged) {
   const progress = h("p", { class: "progress-text", "data-testid": "setup-progress", role: "status" });
   const bar = h("progress", { "aria-hidden": "true", max: steps.length });
-  const problemPlace = h("div", {});
+  const problemPlace = h("div", { class: "place" });
 
   function drawProgress() {
     const done = steps.filter((step) => step.done).length;
@@ -57,7 +57,7 @@ export function guide(integration, steps, signal, onChanged) {
   );
   drawProgress();
   return [
-    h("h3", {}, t("guide.title")),
+    h("h3", { tabindex: "-1" }, t("guide.title")),
     h("p", {}, t("guide.text")),
     h("div", { class: "progress" }, bar, progress),
     problemPlace,

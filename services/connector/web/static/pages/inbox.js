@@ -2,7 +2,7 @@
 
 import { get } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
-import { pagedList, pageHeading, setTitle, showProblem } from "../core/elements.js";
+import { atMostEvery, pagedList, pageHeading, replaceKeepingFocus, setTitle, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { dateTime, shortTime } from "../core/format.js";
 import { count, t } from "../core/i18n.js";
@@ -16,13 +16,14 @@ export async function show({ main, params, query, signal }) {
   let openId = null;
   let integrationId = query.get("integration") ?? "";
   let pane = null;
+  let listScroll = 0;
   const listPlace = h("div", { class: "conversation-list" });
-  const problemPlace = h("div", {});
+  const problemPlace = h("div", { class: "place" });
   const panePlace = h("section", { class: "pane", "aria-label": t("inbox.conversation") });
   const filterPlace = h("div", { class: "filter" });
   const layout = h("div", { class: "inbox" });
 
-  async function drawList() {
+  async function drawList({ keepsLength = false } = {}) {
     const rows = h("ul", { class: "conversations" });
     const path = (cursor) => {
       const asked = new URLSearchParams();
@@ -31,9 +32,10 @@ export async function show({ main, params, query, signal }) {
       return `/conversations${asked.size ? `?${asked}` : ""}`;
     };
     const pages = pagedList({ load: (cursor) => get(path(cursor), signal), render: row, container: rows, label: t("common.load_more") });
-    const first = await pages.first();
+    const first = await pages.first(keepsLength ? listPlace.querySelectorAll(".conversation").length : 0);
     replace(problemPlace);
-    replace(listPlace, first.items.length ? [rows, pages.more] : emptyState(integrationId));
+    replaceKeepingFocus(listPlace, first.items.length ? [rows, pages.more] : emptyState(integrationId));
+    layout.classList.toggle("inbox-empty", !first.items.length);
     markOpen();
   }
 
@@ -92,10 +94,19 @@ export async function show({ main, params, query, signal }) {
       integrationId = wantedFilter;
       await drawList();
     }
+    const wasOpen = openId;
     if ((newParams.conversation_id ?? null) === openId) return;
+    if (!wasOpen) listScroll = scrollY;
     await openConversation(newParams.conversation_id);
-    panePlace.querySelector("h2")?.focus({ preventScroll: true });
-    scrollTo(0, 0);
+    if (openId) {
+      panePlace.querySelector("h2")?.focus({ preventScroll: true });
+      panePlace.scrollTo(0, 0);
+      scrollTo(0, 0);
+    } else {
+      // On a phone the list comes back where it was left, at the conversation that was read.
+      listPlace.querySelector(`[data-conversation="${CSS.escape(wasOpen)}"]`)?.focus({ preventScroll: true });
+      scrollTo(0, listScroll);
+    }
   }
 
   async function drawFilter() {
@@ -113,7 +124,7 @@ export async function show({ main, params, query, signal }) {
   replace(layout, h("div", { class: "list-pane" }, h("div", { class: "list-head" }, heading, filterPlace), problemPlace, listPlace), panePlace);
   replace(main, layout);
   await Promise.all([drawList(), drawFilter()]);
-  onEvent("message.received", signal, () => drawList().catch((problem) => showProblem(problemPlace, problem)));
+  onEvent("message.received", signal, atMostEvery(1000, signal, () => drawList({ keepsLength: true }).catch((problem) => showProblem(problemPlace, problem))));
   await openConversation(params.conversation_id);
   return change;
 }

@@ -56,8 +56,8 @@ export function openIntegration(integrationId, { signal, onClosed }) {
 function integrationContent(integrationId, { signal, heading, close }) {
   const path = `/integrations/${integrationId}`;
   const summary = h("div", {});
-  const manage = h("div", {});
-  const problemPlace = h("div", {});
+  const manage = h("div", { class: "place" });
+  const problemPlace = h("div", { class: "place" });
   const guidePlace = h("section", { class: "section" });
   const addressPlace = h("section", { class: "section address-section" });
   let drawnGuideFor = null;
@@ -110,7 +110,7 @@ function integrationContent(integrationId, { signal, heading, close }) {
     replace(
       summary,
       h("p", { class: "lock-line" }, elements.lock(integration.lock.state), h("span", { class: "muted" }, t("integration.since", { time: dateTime(integration.lock.since) }))),
-      checks(integration.checks),
+      checks(integration, guidePlace),
       h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
     );
   }
@@ -128,7 +128,7 @@ function integrationContent(integrationId, { signal, heading, close }) {
         h(
           "div",
           { class: "buttons" },
-          h("a", { class: "button button-secondary", href: `/integrations/new?source=amazon&country=${integration.home_country}` }, t("integration.reauthorize")),
+          h("a", { class: "button button-secondary", href: reauthorizeAddress(integration) }, t("integration.reauthorize")),
           elements.actionButton(t("integration.disconnect"), () => disconnect(integration), { class: "button button-danger" }),
         ),
       ),
@@ -183,8 +183,31 @@ function integrationContent(integrationId, { signal, heading, close }) {
 
 const LOUD = { red: "bad", amber: "warning", waiting: "info", notice: "info" };
 
-function checks(all) {
-  const open = all.filter((check) => check.state in LOUD);
+const CURED_BY_CONSENT = ["grant_missing", "grant_revoked", "consent_expiring", "region_mismatch", "role_missing"];
+const CURED_BY_GUIDE = ["setup_incomplete", "mail_first", "mail_country_missing", "report_columns_missing"];
+
+/** The button that leads to the cure, where it is one of ours. */
+function cureAction(check, integration, guidePlace) {
+  if (!may("general.admin", "edit")) return null;
+  if (CURED_BY_CONSENT.includes(check.code)) {
+    return h("a", { class: "button", href: reauthorizeAddress(integration) }, t("integration.reauthorize"));
+  }
+  if (CURED_BY_GUIDE.includes(check.code) && integration.address) {
+    const toGuide = () => {
+      guidePlace.scrollIntoView();
+      guidePlace.querySelector("h3")?.focus({ preventScroll: true });
+    };
+    return h("button", { type: "button", class: "button button-secondary button-small", onclick: toGuide }, t("check.to_guide"));
+  }
+  return null;
+}
+
+function reauthorizeAddress(integration) {
+  return `/integrations/new?source=amazon&country=${integration.home_country}`;
+}
+
+function checks(integration, guidePlace) {
+  const open = integration.checks.filter((check) => check.state in LOUD);
   if (!open.length) return null;
   return h(
     "ul",
@@ -197,6 +220,7 @@ function checks(all) {
         check.text && h("p", {}, check.text),
         check.cure && h("p", {}, h("strong", {}, t("check.cure")), " ", check.cure),
         check.since && h("p", { class: "muted" }, t("integration.since", { time: dateTime(check.since) })),
+        cureAction(check, integration, guidePlace),
       ),
     ),
   );

@@ -2,7 +2,7 @@
 
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { lock, pageHeading, pagedList, setTitle, showProblem } from "../core/elements.js";
+import { atMostEvery, lock, pageHeading, pagedList, replaceKeepingFocus, setTitle, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
@@ -12,7 +12,7 @@ import { openIntegration } from "./integration.js";
 
 export async function show({ main, params, signal }) {
   const place = h("div", {});
-  const problemPlace = h("div", {});
+  const problemPlace = h("div", { class: "place" });
   let dialog = null;
 
   async function drawList() {
@@ -23,9 +23,9 @@ export async function show({ main, params, signal }) {
       container: rows,
       label: t("common.load_more"),
     });
-    const first = await pages.first();
+    const first = await pages.first(place.querySelectorAll("tbody tr").length);
     replace(problemPlace);
-    replace(place, first.items.length ? [table(rows), pages.more] : emptyState());
+    replaceKeepingFocus(place, first.items.length ? [table(rows), pages.more] : emptyState());
   }
 
   function change(newParams) {
@@ -46,7 +46,7 @@ export async function show({ main, params, signal }) {
   }
 
   await drawList();
-  const refresh = () => drawList().catch((problem) => showProblem(problemPlace, problem));
+  const refresh = atMostEvery(1000, signal, () => drawList().catch((problem) => showProblem(problemPlace, problem)));
   onEvent("integration.changed", signal, refresh);
   onEvent("message.received", signal, refresh);
   signal.addEventListener("abort", () => dialog?.leave());

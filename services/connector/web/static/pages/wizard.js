@@ -40,6 +40,7 @@ export async function show({ main, query, signal }) {
     const integration = await get(`/integrations/${integrationId}`, signal);
     if (integration.name) {
       if (!isReauthorized) return navigate(`/integrations/${integrationId}`, { replace: true });
+      replace(stepper);
       replace(place, reauthorized(integration));
       return focusStep(place);
     }

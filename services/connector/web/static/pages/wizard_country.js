@@ -13,7 +13,7 @@ export async function countryStep(place, signal, { country, region }) {
   const [marketplaces, integrations] = await Promise.all([get("/marketplaces", signal), get("/integrations?limit=1", signal)]);
   const items = marketplaces.items;
   const covers = h("div", { class: "covers", role: "status" });
-  const problemPlace = h("div", {});
+  const problemPlace = h("div", { class: "place" });
   const button = h("button", { type: "submit", class: "button" }, t("wizard.authorize"));
   const chosen = () => items.find((each) => each.country === form.elements.country.value);
 

@@ -9,6 +9,7 @@ import { t } from "../core/i18n.js";
 
 const ASK_EVERY_MS = 3000;
 const CALM_TEXT_AFTER_MS = 60000;
+const MOST_COUNTRY_BUTTONS = 3;
 const AMAZON_CODES = ["MD1000", "MD4100", "MD5100", "MD5101", "MD5110", "MD9100", "MD9999", "SPDC8143", "SPSA0404"];
 
 export async function followStep(place, attemptId, signal, { onIntegration }) {
@@ -100,16 +101,22 @@ const views = {
 /** What helps: another country where the region was wrong, waiting where it is Amazon or us, else another try. */
 function cure(problem, attempt) {
   if (problem.code === "region_mismatch") {
-    return [h("p", {}, t("wizard.cure.region_mismatch")), h("a", { href: otherRegionAddress(problem), class: "button" }, t("wizard.other_country"))];
+    return [h("p", {}, t("wizard.cure.region_mismatch")), h("div", { class: "buttons" }, rightCountries(problem))];
   }
   const isOurs = ["client_misconfigured", "role_missing"].includes(problem.code);
   const text = isOurs ? "wizard.cure.ours" : problem.code === "no_participation" ? "wizard.cure.no_participation" : "wizard.cure.again";
   return [h("p", {}, t(text)), startAgain(attempt)];
 }
 
-function otherRegionAddress(problem) {
+function rightCountries(problem) {
   const region = problem.region ? `&region=${encodeURIComponent(problem.region)}` : "";
-  return `/integrations/new?source=amazon${region}`;
+  const countries = (problem.countries ?? []).slice(0, MOST_COUNTRY_BUTTONS);
+  return [
+    countries.map((each) =>
+      h("a", { href: `/integrations/new?source=amazon&country=${each.country}`, class: "button" }, t("wizard.connect_with", { country: each.name })),
+    ),
+    h("a", { href: `/integrations/new?source=amazon${region}`, class: countries.length ? "button button-secondary" : "button" }, t("wizard.other_country")),
+  ];
 }
 
 function againAddress(attempt) {
