@@ -54,7 +54,9 @@ def _run_role(
     try:
         asyncio.run(_until_signal(settings, run))
     except PortTaken as taken:
-        _give_up(f"Port {taken.fields['port']} is taken. Set {taken.fields['setting']} to a free one.")
+        _give_up(
+            f"Port {taken.fields['port']} {taken.fields['problem']}. Set {taken.fields['setting']} to a free one."
+        )
     except KeyFileUnusable as unusable:
         _give_up(
             f"The key file {unusable.fields['path']} cannot be used. `python -m services.connector keys create` makes one."

@@ -79,7 +79,7 @@ async def _listen(accepting: Accepting) -> asyncio.Server:
             backlog=_BACKLOG,
         )
     except OSError as error:
-        raise PortTaken(port=settings.smtp_port, setting="REPLYCO_SMTP_PORT") from error
+        raise PortTaken.because(error, port=settings.smtp_port, setting="REPLYCO_SMTP_PORT") from error
 
 
 async def _until_stopped(stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:

@@ -92,7 +92,7 @@ class RelaySession(SMTP):
             object(),
             hostname=settings.smtp_hostname,
             enable_SMTPUTF8=True,
-            timeout=settings.idle_timeout_seconds,
+            timeout=min(settings.idle_timeout_seconds, settings.session_timeout_seconds),
             loop=asyncio.get_running_loop(),
         )
         self._accepting = accepting

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -15,9 +17,15 @@ from shared.metrics import CONTENT_TYPE, render
 
 
 class PortTaken(Expected):
-    """Another process listens there. `setting` is what moves the port."""
+    """Nothing can be served there: `problem` says why, `setting` is what moves the port."""
 
     code = "port_taken"
+
+    @classmethod
+    def because(cls, error: OSError, *, port: int, setting: str) -> "PortTaken":
+        is_taken = error.errno == errno.EADDRINUSE
+        problem = "is taken" if is_taken else f"cannot be opened ({os.strerror(error.errno or 0)})"
+        return cls(port=port, setting=setting, problem=problem)
 
 
 class _Server(uvicorn.Server):
@@ -58,12 +66,13 @@ async def side_port(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
         )
     except OSError as error:
-        raise PortTaken(port=port, setting=setting) from error
+        raise PortTaken.because(error, port=port, setting=setting) from error
     config = uvicorn.Config(
         app,
         interface="asgi3",
         lifespan="off",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         limit_concurrency=64,

@@ -55,7 +55,8 @@ async def running_relay(database: Database, keys: Keys, **settings: Any) -> Asyn
     serving = asyncio.create_task(
         serve(RelaySettings(**values), stop, on_ready=lambda smtp, side: ports.set_result((smtp, side)))
     )
-    await asyncio.wait([serving, ports], return_when=asyncio.FIRST_COMPLETED)
+    waiting: list[asyncio.Future[Any]] = [serving, ports]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if serving.done():
         serving.result()
     smtp_port, side_port = ports.result()

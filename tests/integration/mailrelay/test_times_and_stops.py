@@ -1,0 +1,149 @@
+"""Silence, slowness, and the relay's own end."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import asyncpg
+
+from deploy.demo.postgres import OWNER, RELAY
+from shared.database import Sessions, asyncpg_dsn
+from shared.keyring import Keyring
+from tests.conftest import Database, Keys
+from tests.factories import make_account, make_integration, make_relay_address
+from tests.integration.mailrelay.accepting import DOMAIN, running_relay, stored_mails
+
+ADDRESS = f"mabtekrud@{DOMAIN}"
+
+
+async def _make_address(sessions: Sessions, keyring: Keyring) -> None:
+    async with sessions.begin() as session:
+        account = await make_account(session, keyring)
+        await make_relay_address(session, await make_integration(session, account.id), local_part="mabtekrud")
+
+
+async def test_silence_ends_a_session(database: Database, keys: Keys):
+    async with running_relay(database, keys, idle_timeout_seconds=0.3) as relay, relay.client() as client:
+        assert await client.reply() == "421 4.4.2 timed out, closing"
+
+
+async def test_a_mail_that_trickles_in_for_ever_is_broken_off(
+    database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
+):
+    await _make_address(sessions, keyring)
+    async with running_relay(database, keys, data_timeout_seconds=0.5) as relay, relay.client() as client:
+        await client.begin(ADDRESS)
+        reply = asyncio.create_task(client.reply())
+        while not reply.done():
+            client.send(b"x")
+            await asyncio.wait([reply], timeout=0.05)
+
+        assert reply.result().startswith("421 4.4.2")
+
+
+async def test_a_session_that_talks_for_ever_is_sent_away(database: Database, keys: Keys):
+    async with running_relay(database, keys, session_timeout_seconds=0.3) as relay, relay.client() as client:
+        await client.say("NOOP")
+
+        assert (await client.reply()).startswith("421 4.4.2")
+
+
+async def test_a_stopping_relay_sends_idle_clients_away_and_lets_a_mail_finish(
+    database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
+):
+    await _make_address(sessions, keyring)
+    async with running_relay(database, keys) as relay, relay.client() as idle, relay.client() as busy:
+        await busy.begin(ADDRESS)
+        busy.send(b"first half, ")
+        relay.stop.set()
+        assert (await idle.reply()).startswith("421 4.3.2")
+
+        busy.send(b"second half\r\n.\r\n")
+        assert (await busy.reply()).startswith("250 ")
+        assert (await busy.reply()).startswith("421 4.3.2")
+    assert await stored_mails(database, keys) == [b"first half, second half\r\n"]
+
+
+async def test_a_stopping_relay_still_answers_for_a_mail_whose_commit_is_under_way(
+    database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
+):
+    await _make_address(sessions, keyring)
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    async with running_relay(database, keys) as relay, relay.client() as client:
+        await client.begin(ADDRESS)
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE accepted_mail IN SHARE MODE")
+            client.send(b"text\r\n.\r\n")
+            await asyncio.sleep(0.2)
+            relay.stop.set()
+            await asyncio.sleep(0.2)
+
+        assert (await client.reply()).startswith("250 ")
+    await connection.close()
+
+
+async def test_a_mail_that_never_ends_does_not_hold_up_the_stop(
+    database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
+):
+    await _make_address(sessions, keyring)
+    async with running_relay(database, keys, shutdown_seconds=0.2) as relay, relay.client() as client:
+        await client.begin(ADDRESS)
+        relay.stop.set()
+
+        assert (await client.reply()).startswith("421 4.3.2")
+
+
+async def _command(role: str, **settings: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.mailrelay",
+        role,
+        env={"PATH": os.defpath} | {f"REPLYCO_{name.upper()}": value for name, value in settings.items()},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_wrong_settings_stop_the_start_with_name_and_cure():
+    process = await _command("serve", smtp_port="99999")
+    _out, problem = await process.communicate()
+
+    assert process.returncode == 2
+    for name in ("REPLYCO_DATABASE_URL", "REPLYCO_MAIL_PUBLIC_KEY_FILE", "REPLYCO_SMTP_PORT"):
+        assert name.encode() in problem
+
+
+async def test_a_taken_port_is_named_with_its_setting(database: Database, keys: Keys):
+    async with running_relay(database, keys) as relay:
+        for setting, port in (("smtp_port", relay.smtp_port), ("side_port", relay.side_port)):
+            ports = {"smtp_port": "0", "side_port": "0"} | {setting: str(port)}
+            process = await _command(
+                "serve",
+                database_url=database.url(RELAY),
+                mail_public_key_file=str(keys.mail_public_key_file),
+                **ports,
+            )
+            _out, problem = await process.communicate()
+
+            assert process.returncode == 2
+            cure = f"Port {port} is taken. Set REPLYCO_{setting.upper()} to a free one.\n"
+            assert problem.decode() == cure
+
+
+async def test_sigterm_is_a_clean_stop(database: Database, keys: Keys):
+    process = await _command(
+        "serve",
+        database_url=database.url(RELAY),
+        mail_public_key_file=str(keys.mail_public_key_file),
+        smtp_port="0",
+        side_port="0",
+    )
+    assert process.stdout is not None
+    assert b"relay_ready" in await process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    out, problem = await process.communicate()
+
+    assert (process.returncode, problem) == (0, b"")
+    assert b"relay_stopped" in out

@@ -1,0 +1,27 @@
+"""The table of replies holds together."""
+
+import inspect
+
+from services.mailrelay import journal, recipients, replies
+from services.mailrelay.replies import Reply
+from services.mailrelay.session import REPLY_BY_ERROR
+from shared.errors import Expected
+
+
+def test_every_expected_failure_has_a_reply_that_asks_to_try_again():
+    expected = {
+        member
+        for room in (journal, recipients)
+        for _name, member in inspect.getmembers(room, inspect.isclass)
+        if issubclass(member, Expected) and member is not Expected
+    }
+
+    assert set(REPLY_BY_ERROR) == expected
+    assert all(400 <= reply.code < 500 for reply in REPLY_BY_ERROR.values())
+
+
+def test_the_enhanced_code_has_the_class_of_the_reply():
+    every = [reply for _name, reply in inspect.getmembers(replies) if isinstance(reply, Reply)]
+
+    assert len(every) > 20
+    assert all(str(reply.code)[0] == reply.status[0] for reply in every)
