@@ -76,6 +76,7 @@ function notes(message) {
   const isUnparseable = message.kind === "unparseable";
   const rawHint = may("general.admin", "view") ? "conversation.raw_has_all" : "conversation.ask_admin_for_raw";
   return [
+    message.problem && notice("warning", t("conversation.problem.title"), h("p", {}, t("conversation.problem.text"))),
     message.from_amazon_domain === false && notice("warning", t("conversation.not_amazon.title"), h("p", {}, t("conversation.not_amazon.text"))),
     isUnparseable && notice("warning", t("conversation.unparseable"), h("p", {}, t(rawHint))),
     message.truncated && !isUnparseable && notice("info", t("conversation.truncated"), h("p", {}, t(rawHint))),

@@ -11,13 +11,23 @@ const STEPS = ["order_report_columns", "seller_profile", "notification_preferenc
 // What is done at each step, sentence by sentence; {menu_…} in a text is the exact wording of Seller Central.
 const SENTENCES = { order_report_columns: 2, seller_profile: 3, notification_preferences: 4 };
 
-/** The guide of an integration. `onChanged` is called after a box was ticked, for the lock may have changed. */
+/**
+ * The guide of an integration: its elements, and `update(steps)` for what was ticked elsewhere or by itself.
+ * `onChanged` is called after a box was ticked here, for the lock may have changed.
+ */
 export function guide(integration, steps, signal, onChanged) {
   const progress = h("p", { class: "progress-text", "data-testid": "setup-progress", role: "status" });
   const bar = h("progress", { "aria-hidden": "true", max: steps.length });
   const problemPlace = h("div", { class: "place" });
 
-  function drawProgress() {
+  const rows = steps.map((step) => tickRow(step, tick));
+
+  function update(newSteps) {
+    for (const row of rows) {
+      const fresh = newSteps.find((step) => step.step === row.step.step && step.country === row.step.country);
+      if (fresh) Object.assign(row.step, fresh);
+      row.draw();
+    }
     const done = steps.filter((step) => step.done).length;
     bar.value = done;
     progress.textContent = t(done === steps.length ? "guide.progress.all" : "guide.progress", { done, total: steps.length });
@@ -28,20 +38,16 @@ export function guide(integration, steps, signal, onChanged) {
     }
   }
 
-  async function tick(step, box) {
-    const wanted = box.checked;
-    box.disabled = true;
+  async function tick(step, isWanted) {
     try {
-      Object.assign(step, await put(`/integrations/${integration.id}/setup-steps/${step.step}/${step.country}`, { done: wanted }, signal));
+      const answer = await put(`/integrations/${integration.id}/setup-steps/${step.step}/${step.country}`, { done: isWanted }, signal);
       replace(problemPlace);
+      update([answer]);
+      await onChanged();
     } catch (problem) {
+      update([]);
       showProblem(problemPlace, problem);
     }
-    box.checked = step.done;
-    box.disabled = false;
-    box.focus();
-    drawProgress();
-    await onChanged();
   }
 
   const marks = Object.fromEntries(STEPS.map((name) => [name, h("span", { class: "step-done" })]));
@@ -52,11 +58,11 @@ export function guide(integration, steps, signal, onChanged) {
       { "data-testid": `setup-${name}` },
       h("h4", {}, t(`guide.${name}.title`), " ", marks[name]),
       instructions(name),
-      h("ul", { class: "ticks" }, steps.filter((step) => step.step === name).map((step) => tickBox(step, tick))),
+      h("ul", { class: "ticks" }, rows.filter((row) => row.step.step === name).map((row) => row.element)),
     ),
   );
-  drawProgress();
-  return [
+  update([]);
+  const elements = [
     h("h3", { tabindex: "-1" }, t("guide.title")),
     h("p", {}, t("guide.text")),
     h("div", { class: "progress" }, bar, progress),
@@ -65,6 +71,7 @@ export function guide(integration, steps, signal, onChanged) {
     h("ol", { class: "guide" }, items, h("li", {}, h("h4", {}, t("guide.approved_sender.title")), instructions("approved_sender", 2))),
     h("p", { class: "hint" }, t("guide.verification")),
   ];
+  return { elements, update };
 }
 
 function instructions(name, sentences = SENTENCES[name]) {
@@ -80,15 +87,21 @@ function menus() {
   return Object.fromEntries(names.map((name) => [name, h("b", { class: "menu" }, t(`menu.${name}`))]));
 }
 
-function tickBox(step, tick) {
+function tickRow(step, tick) {
   const id = newId("step");
-  const box = h("input", { type: "checkbox", id, checked: step.done, disabled: !may("general.admin", "edit") });
-  box.addEventListener("change", () => tick(step, box));
+  const box = h("input", { type: "checkbox", id, disabled: !may("general.admin", "edit") });
+  const when = h("span", { class: "muted" });
+  box.addEventListener("change", () => tick(step, box.checked));
   const label = step.step === "order_report_columns" ? t("guide.columns_done") : step.country_name;
-  return h(
+  const element = h(
     "li",
     { "data-country": step.country },
-    h("span", { class: "tick" }, box, h("label", { for: id }, label), step.done && step.done_at && h("span", { class: "muted" }, t("guide.done_at", { date: date(step.done_at) }))),
+    h("span", { class: "tick" }, box, h("span", {}, h("label", { for: id }, label), when)),
     outsideLink(step.url, t("guide.open", { country: step.country_name }), { class: "step-link" }),
   );
+  function draw() {
+    box.checked = step.done;
+    when.textContent = step.done && step.done_at ? t("guide.done_at", { date: date(step.done_at) }) : "";
+  }
+  return { step, element, draw };
 }

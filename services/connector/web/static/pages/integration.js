@@ -60,7 +60,7 @@ function integrationContent(integrationId, { signal, heading, close }) {
   const problemPlace = h("div", { class: "place" });
   const guidePlace = h("section", { class: "section" });
   const addressPlace = h("section", { class: "section address-section" });
-  let drawnGuideFor = null;
+  let drawnGuide = null;
 
   async function draw() {
     const integration = await get(path, signal);
@@ -70,10 +70,7 @@ function integrationContent(integrationId, { signal, heading, close }) {
     drawManage(integration);
     if (integration.address) {
       replace(addressPlace, addressSection(integration));
-      if (drawnGuideFor !== integration.address) {
-        drawnGuideFor = integration.address;
-        await drawGuide(integration);
-      }
+      await drawGuide(integration);
     } else {
       replace(guidePlace, unnamedNotice(integration));
     }
@@ -82,13 +79,15 @@ function integrationContent(integrationId, { signal, heading, close }) {
 
   async function drawGuide(integration) {
     const steps = await get(`${path}/setup-steps`, signal);
-    replace(guidePlace, guide(integration, steps.items, signal, refresh));
+    drawnGuide = guide(integration, steps.items, signal, refresh);
+    replace(guidePlace, drawnGuide.elements);
   }
 
   async function refresh() {
     try {
       const integration = await get(path, signal);
       drawSummary(integration);
+      if (drawnGuide) drawnGuide.update((await get(`${path}/setup-steps`, signal)).items);
       // A name that is being typed is not taken away by news from elsewhere.
       if (!manage.querySelector("form")?.contains(document.activeElement)) drawManage(integration);
     } catch (problem) {
