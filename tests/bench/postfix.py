@@ -1,0 +1,110 @@
+"""The peer: Debian's Postfix on a loopback port, configured in a temporary folder, discarding what it has made durable.
+
+Postfix writes and syncs a queue file before its 250 and needs no setting for that. Nothing of the machine's own Postfix
+is touched.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_POSTFIX = "/usr/sbin/postfix"
+
+_MAIN = """\
+compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+mail_owner = postfix
+setgid_group = postdrop
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mx.bench.example
+mydestination =
+alias_maps =
+alias_database =
+mynetworks = 127.0.0.0/8
+relay_domains = replyco.email
+relay_transport = discard:
+default_transport = discard:
+message_size_limit = 41943040
+smtpd_peername_lookup = no
+smtpd_client_connection_count_limit = 0
+smtpd_client_connection_rate_limit = 0
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_recipient_restrictions = permit_mynetworks, reject
+maillog_file_prefixes = {folder}
+maillog_file = {folder}/log
+"""
+
+_MASTER = """\
+127.0.0.1:{port} inet n - n - - smtpd
+postlog unix-dgram n - n - 1 postlogd
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+showq unix n - n - - showq
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+"""
+
+
+def why_not() -> str | None:
+    """Why the peer cannot run here, or None."""
+    if shutil.which(_POSTFIX) is None:
+        return "Postfix is not installed (Debian: apt-get install postfix)"
+    if os.geteuid() != 0:
+        return "Postfix starts as root only"
+    return None
+
+
+@contextmanager
+def running_postfix(folder: Path) -> Iterator[int]:
+    """A running Postfix; gives its port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    config = folder / "config"
+    for made in (folder, config, folder / "queue", folder / "data"):
+        made.mkdir(mode=0o755, exist_ok=True)
+        # mkdir's mode passes the umask, and Postfix's processes run as a user of their own.
+        made.chmod(0o755)
+    shutil.chown(folder / "data", "postfix")
+    (config / "main.cf").write_text(_MAIN.format(folder=folder))
+    (config / "master.cf").write_text(_MASTER.format(port=port))
+    started = subprocess.run(
+        [_POSTFIX, "-c", str(config), "start"], check=False, capture_output=True, text=True
+    )
+    if started.returncode != 0:
+        raise RuntimeError(f"Postfix did not start: {started.stderr.strip()}")
+    try:
+        _wait_for(port)
+        yield port
+    finally:
+        subprocess.run([_POSTFIX, "-c", str(config), "stop"], check=False, capture_output=True)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                if connection.recv(3) == b"220":
+                    return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.05)
