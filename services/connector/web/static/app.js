@@ -18,6 +18,7 @@ import * as wizard from "./pages/wizard.js";
 
 const main = document.getElementById("main");
 const header = document.getElementById("header");
+let isWaitingForNetwork = false;
 const network = document.getElementById("network");
 
 route("/", start);
@@ -60,6 +61,7 @@ function showPageProblem(problem) {
     replace(main, content);
   } else {
     setTitle("");
+    isWaitingForNetwork = problem.status === 0;
     const again = h("button", { type: "button", class: "button", onclick: () => showCurrent({ again: true }) }, t("common.try_again"));
     replace(main, h("div", { class: "page" }, problemNotice(problem, again)));
   }
@@ -139,6 +141,8 @@ apiState.addEventListener("offline", () => replace(network, h("p", {}, t("networ
 apiState.addEventListener("online", () => {
   replace(network);
   resync();
+  if (isWaitingForNetwork) showCurrent({ again: true });
+  isWaitingForNetwork = false;
 });
 
 await useLanguage(browserLanguage());

@@ -1,21 +1,21 @@
-// Live updates: one event stream per signed-in page. After a gap it says "resync", because events may have been missed.
+// Live updates: one event stream per signed-in page. "resync" asks pages to read again.
+
+import { get } from "./api.js";
 
 const AGAIN_AFTER_MS = 10000;
 const KINDS = ["authorization.changed", "integration.changed", "message.received"];
 
 const bus = new EventTarget();
 let source = null;
-let wasReady = false;
 let again = null;
 
 /** Opens the stream; does nothing when it is open already. */
 export function openEvents() {
   if (source) return;
   source = new EventSource("/api/v1/events");
-  source.addEventListener("ready", () => {
-    if (wasReady) resync();
-    wasReady = true;
-  });
+  // What was read before the stream stood may be old already; after a gap, events may have been missed.
+  source.addEventListener("ready", resync);
+  source.addEventListener("resync", resync);
   for (const kind of KINDS) {
     source.addEventListener(kind, (event) => {
       bus.dispatchEvent(new CustomEvent(kind, { detail: JSON.parse(event.data).ids ?? {} }));
@@ -25,15 +25,24 @@ export function openEvents() {
     // The browser comes back by itself after a broken connection, but not after an answer such as 503.
     if (source?.readyState !== EventSource.CLOSED) return;
     source = null;
-    again = setTimeout(openEvents, AGAIN_AFTER_MS);
+    again = setTimeout(comeBack, AGAIN_AFTER_MS);
   });
+}
+
+/** Asks first whether somebody is still signed in: that answer, not the stream's, leads to the sign-in page. */
+async function comeBack() {
+  try {
+    await get("/me");
+  } catch (problem) {
+    if (problem.status === 401) return;
+  }
+  again = setTimeout(openEvents, 0);
 }
 
 export function closeEvents() {
   clearTimeout(again);
   source?.close();
   source = null;
-  wasReady = false;
 }
 
 /** Asks every page that listens to read again. */

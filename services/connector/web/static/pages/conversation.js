@@ -12,19 +12,23 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   const conversation = await get(`/conversations/${conversationId}`, signal);
   const messages = h("div", { class: "messages" });
   const known = new Set();
+  let isShown = false;
   const pages = pagedList({
     load: (cursor) => get(`/conversations/${conversationId}/messages${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`, signal),
     render: (message) => {
+      if (known.has(message.id)) return null;
       known.add(message.id);
       return article(message, conversation);
     },
     container: messages,
     label: t("conversation.older"),
   });
+  const problemPlace = h("div", { class: "place" });
+  onEvent("message.received", signal, (ids) => (!ids.conversation_id || ids.conversation_id === conversationId) && addNew());
   await pages.first();
+  isShown = true;
   const title = conversation.order_id ? t("conversation.order", { order: conversation.order_id }) : conversation.subject || t("inbox.no_order");
   setTitle(title);
-  const problemPlace = h("div", { class: "place" });
   replace(
     place,
     h("a", { href: listAddress(), class: "back" }, t("inbox.back")),
@@ -43,12 +47,11 @@ export async function conversationPane(place, conversationId, signal, { listAddr
       if (!fresh.length) return;
       fresh.forEach((message) => known.add(message.id));
       messages.prepend(...fresh.map((message) => article(message, conversation)));
-      announce(t("conversation.new_message"));
+      if (isShown) announce(t("conversation.new_message"));
     } catch (problem) {
       showProblem(problemPlace, problem);
     }
   }
-  onEvent("message.received", signal, (ids) => (!ids.conversation_id || ids.conversation_id === conversationId) && addNew());
 }
 
 function article(message, conversation) {

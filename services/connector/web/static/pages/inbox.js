@@ -16,6 +16,7 @@ export async function show({ main, params, query, signal }) {
   let openId = null;
   let integrationId = query.get("integration") ?? "";
   let pane = null;
+  let drawing = 0;
   let listScroll = 0;
   const listPlace = h("div", { class: "conversation-list" });
   const problemPlace = h("div", { class: "place" });
@@ -24,6 +25,8 @@ export async function show({ main, params, query, signal }) {
   const layout = h("div", { class: "inbox" });
 
   async function drawList({ keepsLength = false } = {}) {
+    drawing += 1;
+    const mine = drawing;
     const rows = h("ul", { class: "conversations" });
     const path = (cursor) => {
       const asked = new URLSearchParams();
@@ -33,6 +36,7 @@ export async function show({ main, params, query, signal }) {
     };
     const pages = pagedList({ load: (cursor) => get(path(cursor), signal), render: row, container: rows, label: t("common.load_more") });
     const first = await pages.first(keepsLength ? listPlace.querySelectorAll(".conversation").length : 0);
+    if (mine !== drawing) return;
     replace(problemPlace);
     replaceKeepingFocus(listPlace, first.items.length ? [rows, pages.more] : emptyState(integrationId));
     layout.classList.toggle("inbox-empty", !first.items.length);
@@ -84,6 +88,8 @@ export async function show({ main, params, query, signal }) {
     try {
       await conversationPane(panePlace, openId, AbortSignal.any([signal, pane.signal]), { listAddress: () => `/inbox${integrationId ? `?integration=${integrationId}` : ""}` });
     } catch (problem) {
+      // Tried again as soon as the network is back.
+      if (problem.status === 0) onEvent("resync", AbortSignal.any([signal, pane.signal]), () => openConversation(openId));
       showProblem(panePlace, problem, h("a", { href: "/inbox" }, t("inbox.back")));
     }
   }
@@ -123,8 +129,8 @@ export async function show({ main, params, query, signal }) {
   const heading = pageHeading(t("inbox.title"));
   replace(layout, h("div", { class: "list-pane" }, h("div", { class: "list-head" }, heading, filterPlace), problemPlace, listPlace), panePlace);
   replace(main, layout);
-  await Promise.all([drawList(), drawFilter()]);
   onEvent("message.received", signal, atMostEvery(1000, signal, () => drawList({ keepsLength: true }).catch((problem) => showProblem(problemPlace, problem))));
+  await Promise.all([drawList(), drawFilter()]);
   await openConversation(params.conversation_id);
   return change;
 }

@@ -14,8 +14,11 @@ export async function show({ main, params, signal }) {
   const place = h("div", {});
   const problemPlace = h("div", { class: "place" });
   let dialog = null;
+  let drawing = 0;
 
   async function drawList() {
+    drawing += 1;
+    const mine = drawing;
     const rows = h("tbody", { role: "rowgroup" });
     const pages = pagedList({
       load: (cursor) => get(`/integrations${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`, signal),
@@ -24,6 +27,7 @@ export async function show({ main, params, signal }) {
       label: t("common.load_more"),
     });
     const first = await pages.first(place.querySelectorAll("tbody tr").length);
+    if (mine !== drawing) return;
     replace(problemPlace);
     replaceKeepingFocus(place, first.items.length ? [table(rows), pages.more] : emptyState());
   }
@@ -45,10 +49,10 @@ export async function show({ main, params, signal }) {
     else navigate("/integrations", { replace: true });
   }
 
-  await drawList();
   const refresh = atMostEvery(1000, signal, () => drawList().catch((problem) => showProblem(problemPlace, problem)));
   onEvent("integration.changed", signal, refresh);
   onEvent("message.received", signal, refresh);
+  await drawList();
   signal.addEventListener("abort", () => dialog?.leave());
 
   const add = may("general.admin", "edit") && h("a", { href: "/integrations/new", class: "button" }, t("integrations.add"));
