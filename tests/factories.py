@@ -1,16 +1,30 @@
 """One function per table: rows with sensible defaults, so that a test names only what it is about."""
 
+import json
+import os
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.crypto.envelope import Place
+from shared.crypto.envelope import Place, Sealed
+from shared.crypto.raw_mail import ContentKey, MailPublicKey
 from shared.database import new_id
 from shared.keyring import Keyring
 from shared.marketplaces import BY_COUNTRY
-from shared.tables import Account, Grant, Integration, MarketplaceParticipation, RelayAddress, User
+from shared.tables import (
+    AcceptedMail,
+    Account,
+    Attachment,
+    Conversation,
+    Grant,
+    Integration,
+    MarketplaceParticipation,
+    Message,
+    RelayAddress,
+    User,
+)
 
 _numbers = count(1)
 
@@ -119,3 +133,144 @@ async def make_relay_address(
     session.add(address)
     await session.flush()
     return address
+
+
+async def make_accepted_mail(
+    session: AsyncSession,
+    address: RelayAddress,
+    mail_key: MailPublicKey,
+    *,
+    raw: bytes = b"Subject: Frage\r\n\r\nGuten Tag\r\n",
+    state: str = "accepted",
+) -> tuple[AcceptedMail, ContentKey]:
+    """Sealed as the relay seals it; the content key lets a test play the worker. Needs the owner's rights."""
+    mail_id = new_id()
+    key = ContentKey.new(address.account_id, mail_id)
+    envelope = {
+        "mail_from": "a@marketplace.amazon.de",
+        "rcpt_to": address.local_part,
+        "helo": "x",
+        "options": [],
+    }
+    mail = AcceptedMail(
+        id=mail_id,
+        account_id=address.account_id,
+        relay_address_id=address.id,
+        session_id="test",
+        peer_address="192.0.2.1",
+        size=len(raw),
+        mail_key_id=mail_key.key_id,
+        content_key=key.seal_to(mail_key),
+        envelope=key.seal("envelope", json.dumps(envelope).encode()),
+        raw=key.seal("raw", raw),
+        state=state,
+    )
+    session.add(mail)
+    await session.flush()
+    return mail, key
+
+
+async def make_conversation(
+    session: AsyncSession,
+    keyring: Keyring,
+    integration: Integration,
+    *,
+    buyer_name: str | None = "Erika Beispiel",
+    subject: str | None = "Frage zur Lampe",
+    order_id: str | None = "303-1234567-1234567",
+    last_message_at: datetime | None = None,
+) -> Conversation:
+    keys = await keyring.of(session, integration.account_id)
+    conversation_id = new_id()
+
+    def sealed(column: str, text: str | None) -> Sealed | None:
+        return None if text is None else keys.seal_text(Place("conversations", column, conversation_id), text)
+
+    conversation = Conversation(
+        id=conversation_id,
+        account_id=integration.account_id,
+        integration_id=integration.id,
+        thread_key=os.urandom(32),
+        order_id=order_id,
+        country="DE",
+        buyer_name=sealed("buyer_name", buyer_name),
+        subject=sealed("subject", subject),
+        message_count=1,
+        last_message_at=last_message_at or datetime.now(UTC),
+    )
+    session.add(conversation)
+    await session.flush()
+    return conversation
+
+
+async def make_message(
+    session: AsyncSession,
+    keyring: Keyring,
+    conversation: Conversation,
+    *,
+    text: str = "Guten Tag, wann kommt meine Lampe?",
+    html: str | None = None,
+    subject: str | None = "Frage zur Lampe",
+    sender_name: str | None = "Erika Beispiel",
+    sender_address: str | None = "k3x9example0abc@marketplace.amazon.de",
+    kind: str = "buyer_message",
+    content_key: ContentKey | None = None,
+) -> Message:
+    """Needs the owner's rights. `content_key` ties it to an accepted mail; else it is tied to none that exists."""
+    keys = await keyring.of(session, conversation.account_id)
+    message_id = new_id()
+    content_key = content_key or ContentKey.new(conversation.account_id, new_id())
+
+    def sealed(column: str, value: str | None) -> Sealed | None:
+        return None if value is None else keys.seal_text(Place("messages", column, message_id), value)
+
+    message = Message(
+        id=message_id,
+        account_id=conversation.account_id,
+        integration_id=conversation.integration_id,
+        conversation_id=conversation.id,
+        accepted_mail_id=content_key.accepted_mail_id,
+        raw_key=keys.seal(Place("messages", "raw_key", message_id), content_key.key),
+        kind=kind,
+        from_amazon_domain=True,
+        truncated=False,
+        received_at=datetime.now(UTC),
+        subject=sealed("subject", subject),
+        sender_name=sealed("sender_name", sender_name),
+        sender_address=sealed("sender_address", sender_address),
+        body_text=keys.seal_text(Place("messages", "body_text", message_id), text),
+        body_html=sealed("body_html", html),
+        size=1000,
+        attachment_count=0,
+    )
+    session.add(message)
+    await session.flush()
+    return message
+
+
+async def make_attachment(
+    session: AsyncSession,
+    keyring: Keyring,
+    message: Message,
+    *,
+    filename: str = "lampe.jpg",
+    content_type: str = "image/jpeg",
+    content: bytes = b"\xff\xd8\xff\xe0 not much of a lamp",
+    position: int = 0,
+) -> Attachment:
+    """Needs the owner's rights."""
+    keys = await keyring.of(session, message.account_id)
+    attachment_id = new_id()
+    attachment = Attachment(
+        id=attachment_id,
+        account_id=message.account_id,
+        message_id=message.id,
+        position=position,
+        filename=keys.seal_text(Place("attachments", "filename", attachment_id), filename),
+        content_type=content_type,
+        size=len(content),
+        content=keys.seal(Place("attachments", "content", attachment_id), content),
+    )
+    session.add(attachment)
+    await session.flush()
+    return attachment

@@ -17,6 +17,9 @@ from services.connector.accounts.passwords import Passwords
 from services.connector.amazon.access import create_amazon
 from services.connector.authorization import api as authorization
 from services.connector.dependencies import Parts
+from services.connector.events import api as events
+from services.connector.events.hub import Hub
+from services.connector.inbox import api as inbox
 from services.connector.integrations import api as integrations
 from services.connector.language import preferred_language
 from services.connector.middleware import BodyTooLarge, BoundedBody, SafeHeaders
@@ -39,6 +42,7 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
     engine = create_engine(settings.database_url.get_secret_value(), application_name="connector")
     registry = CollectorRegistry()
     passwords = Passwords()
+    hub = Hub(settings.database_url.get_secret_value(), registry)
     amazon = create_amazon(
         settings.amazon_client_id,
         settings.amazon_client_secret,
@@ -47,7 +51,9 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        hub.start()
         yield
+        await hub.stop()
         passwords.close()
         await amazon.close()
         await engine.dispose()
@@ -60,11 +66,13 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    app.state.parts = Parts(settings, create_sessions(engine), keyring, passwords, amazon)
+    app.state.parts = Parts(settings, create_sessions(engine), keyring, passwords, amazon, hub)
     app.include_router(accounts.router, prefix=API)
     app.include_router(authorization.router, prefix=API)
     app.include_router(authorization.amazon_router)
     app.include_router(integrations.router, prefix=API)
+    app.include_router(inbox.router, prefix=API)
+    app.include_router(events.router, prefix=API)
 
     @app.get("/livez", include_in_schema=False)
     async def livez() -> Response:

@@ -15,6 +15,7 @@ from services.connector.accounts.callers import Caller, NotSignedIn
 from services.connector.accounts.credentials import check_csrf_token
 from services.connector.accounts.passwords import Passwords
 from services.connector.amazon.access import Amazon
+from services.connector.events.hub import Hub
 from services.connector.language import Language, preferred_language
 from services.connector.settings import ConnectorSettings
 from shared.database import Sessions
@@ -35,6 +36,7 @@ class Parts:
     keyring: Keyring
     passwords: Passwords
     amazon: Amazon
+    hub: Hub
 
 
 def _parts(request: Request) -> Parts:
@@ -58,6 +60,10 @@ def _amazon(request: Request) -> Amazon:
     return _parts(request).amazon
 
 
+def _hub(request: Request) -> Hub:
+    return _parts(request).hub
+
+
 def _settings(request: Request) -> ConnectorSettings:
     return _parts(request).settings
 
@@ -74,6 +80,7 @@ SessionsOf = Annotated[Sessions, Depends(_sessions)]
 KeyringOf = Annotated[Keyring, Depends(_keyring)]
 PasswordsOf = Annotated[Passwords, Depends(_passwords)]
 AmazonOf = Annotated[Amazon, Depends(_amazon)]
+HubOf = Annotated[Hub, Depends(_hub)]
 SettingsOf = Annotated[ConnectorSettings, Depends(_settings)]
 Now = Annotated[datetime, Depends(_now)]
 LanguageOf = Annotated[Language, Depends(_language)]

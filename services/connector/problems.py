@@ -166,6 +166,16 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Just a moment", "Access to Amazon is being renewed. Please try again in a moment."),
         ("Einen Moment", "Der Zugang zu Amazon wird gerade erneuert. Bitte versuchen Sie es gleich noch einmal."),
     ),
+    "too_many_streams": Problem(
+        429,
+        ("Too many open event streams", "Close some: each session or API key may have {most} at a time."),
+        ("Zu viele offene Ereignisströme", "Schließen Sie einige: Je Sitzung oder API-Schlüssel sind {most} zugleich möglich."),
+    ),
+    "streams_exhausted": Problem(
+        503,
+        ("Live updates are not available just now", "Everything else works. Please try again in a minute."),
+        ("Live-Aktualisierung ist gerade nicht möglich", "Alles andere funktioniert. Bitte versuchen Sie es in einer Minute noch einmal."),
+    ),
     "internal_error": Problem(
         500,
         ("Something went wrong on our side", "Please try again. If it stays, tell us the time and what you did."),

@@ -1,0 +1,39 @@
+"""Whether a caller who was let in a while ago would be let in now: for answers that last, such as an event stream.
+
+Asking prolongs nothing: a page that is merely open must not keep a session alive.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import or_, select
+
+from services.connector.accounts.callers import Caller
+from shared.database import Sessions
+from shared.permissions import Level, Permission
+from shared.tables import ApiKey, User, UserSession
+
+
+async def still_stands(sessions: Sessions, caller: Caller, now: datetime) -> bool:
+    """False when he has signed out, was disabled or revoked, or may do less than when he came."""
+    async with sessions.begin() as session:
+        if caller.session_id is not None:
+            statement = (
+                select(User.general_admin, User.inbox_messages)
+                .join(UserSession, UserSession.user_id == User.id)
+                .where(UserSession.id == caller.session_id, UserSession.expires_at > now)
+            )
+        else:
+            statement = select(User.general_admin, User.inbox_messages).join(
+                ApiKey, ApiKey.created_by == User.id
+            )
+            statement = statement.where(
+                ApiKey.id == caller.api_key_id,
+                ApiKey.revoked_at.is_(None),
+                or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
+            )
+        row = (await session.execute(statement.where(User.disabled_at.is_(None)))).one_or_none()
+    if row is None:
+        return False
+    # A key's own levels never change; what its creator has lost, it has lost too.
+    levels = {Permission.GENERAL_ADMIN: Level(row[0]), Permission.INBOX_MESSAGES: Level(row[1])}
+    return all(levels[permission].includes(level) for permission, level in caller.levels.items())

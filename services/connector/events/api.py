@@ -1,0 +1,112 @@
+"""Route: the event stream."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+from typing_extensions import override
+
+from services.connector.accounts.standing import still_stands
+from services.connector.dependencies import AnyCaller, HubOf, SessionsOf
+from services.connector.events.hub import Subscription, frame
+from shared.database import Sessions, is_unavailable
+
+log = structlog.get_logger()
+router = APIRouter(tags=["events"])
+
+# Proxies give up on a silent connection after 30 to 60 s. A stream outlives its session by this at most.
+KEEP_ALIVE_SECONDS: Final = 15.0
+# A listener who takes nothing for so long is gone.
+SEND_TIMEOUT_SECONDS: Final = 30.0
+_RETRY_MILLISECONDS: Final = 2_000
+
+_EXAMPLE: Final = (
+    "retry: 2000\nevent: ready\ndata: {}\n\n"
+    'event: message.received\ndata: {"ids": {"integration_id": "0199f3a2-5a01-7c3b-9d22-1e8b6a0f9c2d", '
+    '"conversation_id": "0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e", "message_id": "0199f3a2-7c20-7e4d-8f33-3a0c8b2d1e4f"}}\n\n'
+    ": keep-alive\n\n"
+)
+_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "Server-sent events.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+    },
+    429: {"description": "too_many_streams"},
+    503: {"description": "streams_exhausted"},
+}
+
+
+class EventStream(StreamingResponse):
+    """Frees the subscription as soon as the listener is gone, even before the first byte."""
+
+    def __init__(self, subscription: Subscription, sessions: Sessions) -> None:
+        super().__init__(
+            _frames(subscription, sessions),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+        self._subscription = subscription
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def bounded(message: Message) -> None:
+            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+                await send(message)
+
+        with self._subscription:
+            try:
+                await super().__call__(scope, receive, bounded)
+            except TimeoutError:
+                log.info("event_stream_stalled")
+
+
+@router.get("/events", summary="Follow events", response_class=EventStream, responses=_RESPONSES)
+async def follow_events(caller: AnyCaller, sessions: SessionsOf, hub: HubOf) -> EventStream:
+    """Server-sent events with ids only; read what they name.
+
+    `ready` comes first: read what you show after it, and you miss nothing. `resync`: events were missed, read again what you
+    show. `authorization.changed` and `integration.changed` come to those who may view general.admin, `message.received` to
+    those who may view inbox.messages. The stream ends soon after the session, or when the caller may do less.
+    """
+    return EventStream(hub.subscribe(caller), sessions)
+
+
+async def _frames(subscription: Subscription, sessions: Sessions) -> AsyncIterator[str]:
+    yield f"retry: {_RETRY_MILLISECONDS}\n" + frame("ready", {})
+    loop = asyncio.get_running_loop()
+    while True:
+        check_at = loop.time() + KEEP_ALIVE_SECONDS
+        # Asked here too: who is always told something must be checked all the same.
+        while loop.time() < check_at:
+            text = await _next_until(subscription, check_at)
+            if text is None:
+                return
+            if text:
+                yield text
+        if not await _is_welcome(subscription, sessions):
+            return
+        yield ": keep-alive\n\n"
+
+
+async def _next_until(subscription: Subscription, moment: float) -> str | None:
+    """The next events, None at the end, empty when the moment has come."""
+    try:
+        async with asyncio.timeout_at(moment):
+            return await subscription.next()
+    except TimeoutError:
+        return ""
+
+
+async def _is_welcome(subscription: Subscription, sessions: Sessions) -> bool:
+    try:
+        return await still_stands(sessions, subscription.caller, datetime.now(UTC))
+    except Exception as error:
+        # Without a database no event comes either; the next round asks again.
+        if is_unavailable(error):
+            return True
+        raise

@@ -1,0 +1,224 @@
+"""Events of all accounts come in once a process and go out to whoever listens and may know.
+
+One connection listens to PostgreSQL. While it is away, events are missed; after every gap each listener is told `resync`:
+read again what you show. The same is told to one who is too slow, instead of keeping more and more for him.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from types import TracebackType
+from typing import Final, Self
+from uuid import UUID
+
+import asyncpg
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+
+from services.connector.accounts.callers import Caller
+from shared.database import UNAVAILABLE, asyncpg_dsn
+from shared.errors import Expected
+from shared.events import CHANNEL, Event, EventKind
+from shared.permissions import Level, Permission
+
+log = structlog.get_logger()
+
+# A browser's tabs, or a program's workers.
+MAX_STREAMS_PER_CALLER: Final = 8
+MAX_STREAMS_PER_ACCOUNT: Final = 500
+# About 10 kB of memory each.
+MAX_STREAMS: Final = 5_000
+# An event is about 200 bytes; who is this far behind does better to read anew.
+MAX_WAITING: Final = 100
+
+_FIRST_DELAY: Final = 0.1
+_LAST_DELAY: Final = 5.0
+# A connection that a firewall has dropped says nothing: ask it now and then.
+_PROBE_SECONDS: Final = 15.0
+_PROBE_TIMEOUT: Final = 5.0
+
+_PERMISSION_OF: Final = {
+    EventKind.AUTHORIZATION_CHANGED: Permission.GENERAL_ADMIN,
+    EventKind.INTEGRATION_CHANGED: Permission.GENERAL_ADMIN,
+    EventKind.MESSAGE_RECEIVED: Permission.INBOX_MESSAGES,
+}
+
+
+class TooManyStreams(Expected):
+    """This caller, or his account, listens often enough already."""
+
+    code = "too_many_streams"
+
+
+class StreamsExhausted(Expected):
+    """This process serves as many streams as it will."""
+
+    code = "streams_exhausted"
+
+
+def frame(event: str, data: dict[str, object]) -> str:
+    """One server-sent event."""
+    return f"event: {event}\ndata: {json.dumps(data)}\n\n"
+
+
+RESYNC: Final = frame("resync", {})
+
+
+class Subscription:
+    """What one listener has not been told yet. Leaving it as a context frees its place."""
+
+    def __init__(self, hub: "Hub", caller: Caller) -> None:
+        self._hub = hub
+        self.caller = caller
+        self._frames: list[str] = []
+        self._changed = asyncio.Event()
+        self._ended = False
+
+    def tell(self, text: str) -> None:
+        """Never waits."""
+        if len(self._frames) >= MAX_WAITING:
+            self._frames = [RESYNC]
+        else:
+            self._frames.append(text)
+        self._changed.set()
+
+    def end(self) -> None:
+        """Nothing will come any more."""
+        self._ended = True
+        self._changed.set()
+
+    async def next(self) -> str | None:
+        """Waits; everything that is there, as one text. None at the end."""
+        await self._changed.wait()
+        self._changed.clear()
+        if self._ended:
+            self._changed.set()
+            return None
+        text, self._frames = "".join(self._frames), []
+        return text
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hub.leave(self)
+
+
+class Hub:
+    """One a process. `start` and `stop` belong to the application's life; `end_streams` comes first at a shutdown."""
+
+    def __init__(self, database_url: str, registry: CollectorRegistry) -> None:
+        self._dsn = asyncpg_dsn(database_url)
+        self._subscriptions: dict[UUID, set[Subscription]] = {}
+        self._by_caller: Counter[UUID] = Counter()
+        self._count = 0
+        self._is_ending = False
+        self._task: asyncio.Task[None] | None = None
+        self._streams = Gauge("replyco_event_streams", "Open event streams.", registry=registry)
+
+    def start(self) -> None:
+        """Begin to listen; does not wait for the database."""
+        self._is_ending = False
+        self._task = asyncio.create_task(self._listen_for_ever())
+
+    async def stop(self) -> None:
+        """End every stream and stop listening."""
+        self.end_streams()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def end_streams(self) -> None:
+        """End every stream, so that a server that waits for its connections does not wait for them."""
+        self._is_ending = True
+        for subscription in self._everybody():
+            subscription.end()
+
+    def subscribe(self, caller: Caller) -> Subscription:
+        """From now on nothing is missed without a `resync`. Raises TooManyStreams, StreamsExhausted."""
+        mine = self._subscriptions.get(caller.account_id, set())
+        if self._by_caller[_who(caller)] >= MAX_STREAMS_PER_CALLER or len(mine) >= MAX_STREAMS_PER_ACCOUNT:
+            raise TooManyStreams(most=MAX_STREAMS_PER_CALLER)
+        if self._count >= MAX_STREAMS or self._is_ending:
+            raise StreamsExhausted
+        subscription = Subscription(self, caller)
+        self._subscriptions.setdefault(caller.account_id, set()).add(subscription)
+        self._by_caller[_who(caller)] += 1
+        self._count += 1
+        self._streams.set(self._count)
+        return subscription
+
+    def leave(self, subscription: Subscription) -> None:
+        """Free a place; a second time does nothing."""
+        account_id = subscription.caller.account_id
+        mine = self._subscriptions.get(account_id, set())
+        if subscription not in mine:
+            return
+        mine.remove(subscription)
+        if not mine:
+            del self._subscriptions[account_id]
+        who = _who(subscription.caller)
+        self._by_caller[who] -= 1
+        if not self._by_caller[who]:
+            del self._by_caller[who]
+        self._count -= 1
+        self._streams.set(self._count)
+
+    def _everybody(self) -> list[Subscription]:
+        return [subscription for mine in self._subscriptions.values() for subscription in mine]
+
+    def _hear(self, payload: str) -> None:
+        try:
+            event = Event.from_json(payload)
+        except (ValueError, KeyError, TypeError):
+            # A newer version beside us, in the middle of an update, may tell of what we do not know.
+            log.warning("event_unknown")
+            return
+        permission = _PERMISSION_OF[event.kind]
+        text = frame(event.kind, {"ids": event.ids})
+        for subscription in self._subscriptions.get(event.account_id, ()):
+            if subscription.caller.may(permission, Level.VIEW):
+                subscription.tell(text)
+
+    async def _listen_for_ever(self) -> None:
+        delay = _FIRST_DELAY
+        while True:
+            try:
+                connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+                    self._dsn,
+                    timeout=5,
+                    command_timeout=_PROBE_TIMEOUT,
+                    server_settings={"application_name": "connector-events"},
+                )
+                try:
+                    lost = asyncio.Event()
+                    connection.add_termination_listener(lambda _connection, lost=lost: lost.set())
+                    await connection.add_listener(CHANNEL, lambda *args: self._hear(str(args[3])))
+                    delay = _FIRST_DELAY
+                    for subscription in self._everybody():
+                        subscription.tell(RESYNC)
+                    await _until_lost(connection, lost)
+                finally:
+                    connection.terminate()
+            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+                log.warning("events_unavailable", error=type(error).__name__)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, _LAST_DELAY)
+
+
+async def _until_lost(connection: "asyncpg.Connection[asyncpg.Record]", lost: asyncio.Event) -> None:
+    while not lost.is_set():
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                await lost.wait()
+        except TimeoutError:
+            await connection.execute("SELECT 1")
+    log.warning("events_unavailable", error="connection lost")
+
+
+def _who(caller: Caller) -> UUID:
+    return caller.session_id or caller.api_key_id or caller.user_id

@@ -1,0 +1,187 @@
+"""Conversations and messages as lists: order, pages, cost."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.tables import Conversation
+from tests.factories import make_attachment, make_conversation, make_integration, make_message
+from tests.integration.connector.inbox.conftest import counted_statements
+
+_START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+
+
+async def test_a_listed_conversation_shows_plain_columns_only(client, inbox):
+    answer = await client.get("/api/v1/conversations")
+
+    assert answer.status_code == 200, answer.text
+    conversation = inbox.conversation
+    assert answer.json() == {
+        "items": [
+            {
+                "id": str(conversation.id),
+                "integration": {"id": str(inbox.integration.id), "name": "Amazon Europa"},
+                "order_id": "303-1234567-1234567",
+                "country": "DE",
+                "message_count": 1,
+                "last_message_at": conversation.last_message_at.isoformat().replace("+00:00", "Z"),
+            }
+        ],
+        "next_cursor": None,
+    }
+
+
+async def test_a_conversation_that_is_read_shows_buyer_and_subject(client, inbox):
+    answer = await client.get(f"/api/v1/conversations/{inbox.conversation.id}")
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["buyer_name"] == "Erika Beispiel"
+    assert answer.json()["subject"] == "Frage zur Lampe"
+
+
+async def test_the_list_of_one_integration_has_its_conversations_only(client, inbox, owner_sessions, keyring):
+    async with owner_sessions.begin() as session:
+        other = await make_integration(session, inbox.account.id, name="Amazon USA", region="na")
+        wanted = await make_conversation(session, keyring, other)
+
+    items = (await client.get("/api/v1/conversations", params={"integration_id": other.id})).json()["items"]
+
+    assert [item["id"] for item in items] == [str(wanted.id)]
+
+
+async def test_another_accounts_conversations_are_in_no_list(client, inbox, foreign_inbox):
+    everything = (await client.get("/api/v1/conversations")).json()["items"]
+    filtered = await client.get(
+        "/api/v1/conversations", params={"integration_id": str(foreign_inbox.integration.id)}
+    )
+
+    assert [item["id"] for item in everything] == [str(inbox.conversation.id)]
+    assert filtered.json()["items"] == []
+
+
+async def test_pages_of_conversations_show_every_row_once_while_new_ones_arrive(
+    client, inbox, owner_sessions, keyring
+):
+    async with owner_sessions.begin() as session:
+        # Several share a moment: the id decides then.
+        made = [
+            await make_conversation(
+                session, keyring, inbox.integration, last_message_at=_START + timedelta(seconds=number // 3)
+            )
+            for number in range(25)
+        ]
+    expected = {str(row.id) for row in made} | {str(inbox.conversation.id)}
+
+    seen, cursor = [], None
+    while True:
+        answer = await client.get(
+            "/api/v1/conversations", params={"limit": 4} | ({"cursor": cursor} if cursor else {})
+        )
+        page = answer.json()
+        seen += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+        async with owner_sessions.begin() as session:
+            await make_conversation(session, keyring, inbox.integration)
+
+    assert [item["id"] for item in seen] == list(dict.fromkeys(item["id"] for item in seen))
+    assert {item["id"] for item in seen} == expected
+    moments = [(item["last_message_at"], item["id"]) for item in seen]
+    assert moments == sorted(moments, reverse=True)
+
+
+async def test_pages_of_messages_show_every_row_once_while_new_ones_arrive(
+    client, inbox, owner_sessions, keyring
+):
+    async with owner_sessions.begin() as session:
+        made = [
+            await make_message(session, keyring, inbox.conversation, text=f"message {number}")
+            for number in range(11)
+        ]
+    path = f"/api/v1/conversations/{inbox.conversation.id}/messages"
+
+    seen, cursor = [], None
+    while True:
+        page = (await client.get(path, params={"limit": 3} | ({"cursor": cursor} if cursor else {}))).json()
+        seen += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+        async with owner_sessions.begin() as session:
+            await make_message(session, keyring, inbox.conversation)
+
+    assert [item["id"] for item in seen] == [str(row.id) for row in reversed(made)]
+    assert [item["text"] for item in seen] == [f"message {number}" for number in reversed(range(11))]
+
+
+async def test_lists_cost_the_same_number_of_statements_with_one_row_and_with_fifty(
+    app, client, inbox, owner_sessions, keyring
+):
+    messages_path = f"/api/v1/conversations/{inbox.conversation.id}/messages?limit=50"
+    async with owner_sessions.begin() as session:
+        await make_attachment(session, keyring, await make_message(session, keyring, inbox.conversation))
+    await client.get(messages_path)  # the account's keys are opened once a process
+
+    with counted_statements(app) as conversations_with_one:
+        await client.get("/api/v1/conversations")
+    with counted_statements(app) as messages_with_one:
+        await client.get(messages_path)
+    async with owner_sessions.begin() as session:
+        for _ in range(49):
+            await make_conversation(session, keyring, inbox.integration)
+            message = await make_message(session, keyring, inbox.conversation)
+            await make_attachment(session, keyring, message)
+    with counted_statements(app) as conversations_with_fifty:
+        conversations = (await client.get("/api/v1/conversations?limit=50")).json()["items"]
+    with counted_statements(app) as messages_with_fifty:
+        messages = (await client.get(messages_path)).json()["items"]
+
+    assert (len(conversations), len(messages)) == (50, 50)
+    assert all(len(message["attachments"]) == 1 for message in messages)
+    assert len(conversations_with_one) == len(conversations_with_fifty) == 2
+    assert len(messages_with_one) == len(messages_with_fifty) == 4
+    for sql in conversations_with_fifty:
+        assert "buyer_name" not in sql
+        assert "subject" not in sql
+
+
+@pytest.mark.parametrize(
+    "cursor", ["%", "e30", "WzEsMl0", "W251bGwsIjAxOTlmM2EyNmIxMDdkMmE4YzExMmY5YTdiMWMwZDNlIl0"]
+)
+async def test_a_cursor_that_is_not_ours_is_refused(client, inbox, cursor):
+    answer = await client.get("/api/v1/conversations", params={"cursor": cursor})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "51", "many"])
+async def test_a_page_of_messages_has_at_most_fifty(client, inbox, limit):
+    path = f"/api/v1/conversations/{inbox.conversation.id}/messages"
+
+    answer = await client.get(path, params={"limit": limit})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def test_a_disconnected_integrations_conversations_stay_readable(client, inbox, owner_sessions):
+    async with owner_sessions.begin() as session:
+        integration = await session.merge(inbox.integration)
+        integration.disconnected_at = datetime.now(UTC)
+
+    listed = (await client.get("/api/v1/conversations")).json()["items"]
+    read = await client.get(f"/api/v1/conversations/{inbox.conversation.id}")
+
+    assert len(listed) == 1
+    assert read.status_code == 200
+
+
+async def test_a_conversation_whose_subject_does_not_open_is_shown_without_it(client, inbox, owner_sessions):
+    async with owner_sessions.begin() as session:
+        row = await session.get_one(Conversation, inbox.conversation.id)
+        row.subject = row.buyer_name
+
+    answer = await client.get(f"/api/v1/conversations/{inbox.conversation.id}")
+
+    assert answer.status_code == 200
+    assert (answer.json()["subject"], answer.json()["buyer_name"]) == (None, "Erika Beispiel")
