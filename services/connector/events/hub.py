@@ -117,6 +117,7 @@ class Hub:
         self._count = 0
         self._is_ending = False
         self._task: asyncio.Task[None] | None = None
+        self._is_listening = asyncio.Event()
         self._streams = Gauge("replyco_event_streams", "Open event streams.", registry=registry)
 
     def start(self) -> None:
@@ -137,6 +138,14 @@ class Hub:
         self._is_ending = True
         for subscription in self._everybody():
             subscription.end()
+
+    @property
+    def open_streams(self) -> int:
+        return self._count
+
+    async def wait_until_listening(self) -> None:
+        """Until PostgreSQL's events are heard."""
+        await self._is_listening.wait()
 
     def subscribe(self, caller: Caller) -> Subscription:
         """From now on nothing is missed without a `resync`. Raises TooManyStreams, StreamsExhausted."""
@@ -199,13 +208,18 @@ class Hub:
                     connection.add_termination_listener(lambda _connection, lost=lost: lost.set())
                     await connection.add_listener(CHANNEL, lambda *args: self._hear(str(args[3])))
                     delay = _FIRST_DELAY
+                    self._is_listening.set()
                     for subscription in self._everybody():
                         subscription.tell(RESYNC)
                     await _until_lost(connection, lost)
                 finally:
+                    self._is_listening.clear()
                     connection.terminate()
-            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+            except UNAVAILABLE as error:
                 log.warning("events_unavailable", error=type(error).__name__)
+            except Exception:
+                # Whatever it is, going deaf for good would be worse: try again, and tell the operators.
+                log.exception("events_failed")
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LAST_DELAY)
 

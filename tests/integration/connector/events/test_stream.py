@@ -1,0 +1,239 @@
+"""Events on their way: soon, to those who may know, never for what did not happen, and said when some were missed."""
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from uuid import UUID
+
+import asyncpg
+import pytest
+from sqlalchemy import delete, update
+
+from deploy.demo.postgres import OWNER
+from services.connector.accounts.callers import Caller
+from services.connector.dependencies import SESSION_COOKIE
+from services.connector.events import api
+from services.connector.events.hub import MAX_STREAMS_PER_CALLER, MAX_WAITING, RESYNC
+from shared.database import Sessions, asyncpg_dsn, new_id
+from shared.events import CHANNEL, EventKind, announce
+from shared.permissions import Level, Permission
+from shared.tables import User, UserSession
+from tests.conftest import Database
+from tests.factories import make_account
+from tests.integration.connector.events.conftest import Running, connected
+
+
+async def _announce(
+    sessions: Sessions, account_id: UUID, kind: EventKind = EventKind.MESSAGE_RECEIVED
+) -> tuple[str, str]:
+    message_id = new_id()
+    async with sessions.begin() as session:
+        await announce(session, account_id, kind, message_id=message_id)
+    return kind.value, json.dumps({"ids": {"message_id": str(message_id)}})
+
+
+async def _cut(database: Database) -> int:
+    """End the hub's connection as an administrator would; returns how many it were."""
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    try:
+        rows = await connection.fetch(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'connector-events' AND datname = current_database()"
+        )
+    finally:
+        await connection.close()
+    return len(rows)
+
+
+async def _until_open(running: Running, count: int) -> None:
+    async with asyncio.timeout(2):
+        while running.hub.open_streams != count:  # noqa: ASYNC110 - the server tells nobody when it has seen a client leave
+            await asyncio.sleep(0.01)
+
+
+async def test_an_event_arrives_within_a_second_of_its_commit(listen, signed_in, sessions):
+    async with listen(signed_in) as listener:
+        sent = await _announce(sessions, signed_in.account.id)
+
+        assert await listener.event(within=1) == sent
+
+
+async def test_a_stream_is_neither_kept_nor_held_back_on_its_way(listen, signed_in):
+    async with listen(signed_in) as listener:
+        headers = listener.response.headers
+
+    assert headers["content-type"] == "text/event-stream; charset=utf-8"
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-accel-buffering"] == "no"
+
+
+async def test_what_was_rolled_back_is_not_told(listen, signed_in, sessions):
+    async with listen(signed_in) as listener:
+        async with sessions() as session:
+            await announce(session, signed_in.account.id, EventKind.MESSAGE_RECEIVED, message_id=new_id())
+            await session.rollback()
+        committed = await _announce(sessions, signed_in.account.id)
+
+        assert await listener.event() == committed
+
+
+async def test_another_accounts_events_are_not_told(listen, signed_in, sessions, keyring):
+    async with sessions.begin() as session:
+        other = await make_account(session, keyring)
+
+    async with listen(signed_in) as listener:
+        await _announce(sessions, other.id)
+        own = await _announce(sessions, signed_in.account.id)
+
+        assert await listener.event() == own
+
+
+@pytest.mark.parametrize(
+    ("levels", "told"),
+    [
+        (
+            {"general_admin": "view", "inbox_messages": "none"},
+            ["authorization.changed", "integration.changed"],
+        ),
+        ({"general_admin": "none", "inbox_messages": "view"}, ["message.received"]),
+        ({"general_admin": "edit", "inbox_messages": "edit"}, [kind.value for kind in EventKind]),
+    ],
+)
+async def test_each_is_told_what_he_may_see(listen, sign_in_as, sessions, levels, told):
+    who = await sign_in_as(**levels)
+    async with listen(who) as listener:
+        for kind in EventKind:
+            await _announce(sessions, who.account.id, kind)
+
+        assert [(await listener.event())[0] for _ in told] == told
+
+
+async def test_an_api_key_may_follow_too(running, api_key_client, account, sessions):
+    key = (await api_key_client(general_admin="none", inbox_messages="view")).headers["authorization"]
+
+    async with connected(running, headers={"authorization": key}) as listener:
+        assert await listener.event() == ("ready", "{}")
+        sent = await _announce(sessions, account.id)
+
+        assert await listener.event() == sent
+
+
+async def test_nobody_follows_unknown(running):
+    async with connected(running) as listener:
+        assert listener.response.status_code == 401
+
+
+async def test_a_cut_connection_is_followed_by_resync_and_by_later_events(
+    listen, signed_in, sessions, database
+):
+    async with listen(signed_in) as listener:
+        assert await _cut(database) == 1
+
+        assert await listener.event() == ("resync", "{}")
+        sent = await _announce(sessions, signed_in.account.id)
+        assert await listener.event(within=1) == sent
+
+
+async def test_a_listener_who_is_too_slow_is_told_to_read_again(running, signed_in):
+    levels = {Permission.INBOX_MESSAGES: Level.VIEW}
+    caller = Caller(signed_in.account.id, signed_in.user.id, levels, session_id=signed_in.session_id)
+
+    with running.hub.subscribe(caller) as subscription:
+        for number in range(MAX_WAITING + 3):
+            subscription.tell(f"{number} ")
+
+        assert await subscription.next() == RESYNC + f"{MAX_WAITING + 1} {MAX_WAITING + 2} "
+
+
+async def test_a_payload_that_cannot_be_read_ends_nothing(listen, signed_in, sessions, database):
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    async with listen(signed_in) as listener:
+        for payload in ("", "[]", '{"account_id": "x"}', '{"account_id": null, "kind": "order.changed"}'):
+            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
+        sent = await _announce(sessions, signed_in.account.id)
+
+        assert await listener.event() == sent
+    await connection.close()
+
+
+async def test_a_session_has_a_bounded_number_of_streams_and_a_closed_one_is_free_at_once(
+    running, listen, signed_in
+):
+    cookies = {SESSION_COOKIE: signed_in.token}
+    async with AsyncExitStack() as open_streams:
+        for _ in range(MAX_STREAMS_PER_CALLER - 1):
+            await open_streams.enter_async_context(listen(signed_in))
+        async with listen(signed_in), connected(running, cookies=cookies) as refused:
+            assert refused.response.status_code == 429
+            assert json.loads(await refused.response.aread())["code"] == "too_many_streams"
+
+        await _until_open(running, MAX_STREAMS_PER_CALLER - 1)
+        async with listen(signed_in):
+            assert running.hub.open_streams == MAX_STREAMS_PER_CALLER
+    await _until_open(running, 0)
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """Keep-alives and checks every moment."""
+    monkeypatch.setattr(api, "KEEP_ALIVE_SECONDS", 0.1)
+
+
+async def test_a_silent_stream_is_kept_alive(soon, listen, signed_in):
+    async with listen(signed_in) as listener, asyncio.timeout(5):
+        assert await listener.block() == [": keep-alive"]
+        assert await listener.block() == [": keep-alive"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(
+            lambda who: delete(UserSession).where(UserSession.id == who.session_id), id="signed out"
+        ),
+        pytest.param(
+            lambda who: (
+                update(UserSession)
+                .where(UserSession.id == who.session_id)
+                .values(expires_at=datetime.now(UTC))
+            ),
+            id="session over",
+        ),
+        pytest.param(
+            lambda who: update(User).where(User.id == who.user.id).values(disabled_at=datetime.now(UTC)),
+            id="disabled",
+        ),
+        pytest.param(
+            lambda who: update(User).where(User.id == who.user.id).values(inbox_messages="none"),
+            id="may do less",
+        ),
+    ],
+)
+async def test_a_stream_ends_with_what_let_its_listener_in(soon, listen, signed_in, sessions, change):
+    async with listen(signed_in) as listener:
+        async with sessions.begin() as session:
+            await session.execute(change(signed_in))
+
+        assert await listener.has_ended()
+
+
+async def test_an_open_stream_does_not_prolong_its_session(soon, listen, signed_in, sessions):
+    async with sessions.begin() as session:
+        before = await session.get_one(UserSession, signed_in.session_id)
+
+    async with listen(signed_in) as listener, asyncio.timeout(5):
+        await listener.block()
+        await listener.block()
+
+    async with sessions.begin() as session:
+        after = await session.get_one(UserSession, signed_in.session_id)
+    assert (after.expires_at, after.last_seen_at) == (before.expires_at, before.last_seen_at)
+
+
+async def test_open_streams_do_not_hold_up_a_stop(running, listen, signed_in):
+    async with listen(signed_in) as listener:
+        async with asyncio.timeout(5):
+            await running.stop()
+
+        assert await listener.has_ended()
