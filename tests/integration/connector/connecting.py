@@ -3,7 +3,8 @@
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from html import unescape
 from typing import Any
@@ -144,6 +145,29 @@ async def connect_named(
     answer = await signed_in.client.patch(f"/api/v1/integrations/{integration_id}", json={"name": name})
     assert answer.status_code == 200, answer.text
     return integration_id
+
+
+@asynccontextmanager
+async def answering(answer: Callable[[bytes], Awaitable[bytes | None]]) -> AsyncIterator[str]:
+    """A server that answers each request's bytes with what `answer` says; None breaks the connection. Its address."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        body = await reader.readexactly(int(length[1])) if length else b""
+        writer.write(await answer(head + body) or b"")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+
+
+def http_answer(status: int, body: str, content_type: str = "application/json") -> bytes:
+    """The bytes of an HTTP/1.1 response."""
+    content = body.encode()
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\n"
+    return head.encode() + b"Connection: close\r\n\r\n" + content
 
 
 def query_of(url: str) -> dict[str, str]:

@@ -1,0 +1,319 @@
+"""Back, reload, double callbacks, other browsers, expired attempts, missing codes, wrong states: each ends on its page."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import httpx2
+import pytest
+from sqlalchemy import func, select, text, update
+
+from services.connector.authorization.api import BROWSER_COOKIE
+from shared.database import Sessions
+from shared.tables import AuthorizationAttempt, Grant, Integration
+from tests.integration.connector.conftest import SignedIn
+from tests.integration.connector.connecting import (
+    LAMPENLADEN,
+    Amazon,
+    arrive,
+    begin,
+    connect,
+    consent,
+    outcome,
+    query_of,
+)
+
+SignInAs = Callable[..., Awaitable[SignedIn]]
+
+
+async def nothing_was_connected(sessions: Sessions) -> bool:
+    async with sessions.begin() as session:
+        integrations = await session.scalar(select(func.count()).select_from(Integration))
+        grants = await session.scalar(select(func.count()).select_from(Grant))
+    return (integrations, grants) == (0, 0)
+
+
+def problem_of(answer: httpx2.Response) -> str:
+    assert answer.status_code == 303
+    location: str = answer.headers["location"]
+    assert location.startswith("/connect/problem/")
+    return location.removeprefix("/connect/problem/")
+
+
+async def test_the_redirect_leaves_no_trace(signed_in: SignedIn):
+    attempt = await begin(signed_in.client)
+    callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
+
+    answer = await arrive(signed_in.client, callback_url)
+
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/connect/{attempt['id']}"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_after_cancel_the_attempt_expires(signed_in: SignedIn, sessions: Sessions):
+    attempt = await begin(signed_in.client)
+
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "waiting"
+    await let_time_pass(sessions, timedelta(minutes=10))
+
+    later = await outcome(signed_in.client, attempt["id"])
+    assert later["status"] == "expired"
+    assert later["consent_url"] is None
+
+
+async def test_a_reload_shows_the_first_outcome(signed_in: SignedIn, amazon: Amazon):
+    attempt = await begin(signed_in.client)
+    callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
+    first = await arrive(signed_in.client, callback_url)
+
+    second = await arrive(signed_in.client, callback_url)
+
+    assert second.headers["location"] == first.headers["location"]
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "connected"
+    assert amazon.state.counters.token["authorization_code"] == 1
+
+
+async def test_of_parallel_callbacks_one_wins_and_all_show_its_outcome(
+    signed_in: SignedIn, sessions: Sessions, amazon: Amazon
+):
+    attempt = await begin(signed_in.client)
+    callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
+
+    answers = await asyncio.gather(*(arrive(signed_in.client, callback_url) for _ in range(5)))
+
+    assert {answer.headers["location"] for answer in answers} == {f"/connect/{attempt['id']}"}
+    assert amazon.state.counters.token["authorization_code"] == 1
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "connected"
+    async with sessions.begin() as session:
+        assert await session.scalar(select(func.count()).select_from(Grant)) == 1
+
+
+async def test_an_expired_attempt_is_not_completed(signed_in: SignedIn, sessions: Sessions, amazon: Amazon):
+    attempt = await begin(signed_in.client)
+    callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
+    await let_time_pass(sessions, timedelta(minutes=10))
+
+    answer = await arrive(signed_in.client, callback_url)
+
+    assert problem_of(answer) == "attempt_expired"
+    assert amazon.state.counters.token.total() == 0
+
+
+async def test_another_browser_is_sent_away_and_the_attempt_stays(signed_in: SignedIn):
+    attempt = await begin(signed_in.client)
+    callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
+    own_cookie = signed_in.client.cookies.get(BROWSER_COOKIE)
+    assert own_cookie is not None
+    signed_in.client.cookies.delete(BROWSER_COOKIE)
+
+    elsewhere = await arrive(signed_in.client, callback_url)
+    signed_in.client.cookies.set(BROWSER_COOKIE, own_cookie)
+    here = await arrive(signed_in.client, callback_url)
+
+    assert problem_of(elsewhere) == "other_browser"
+    assert here.headers["location"] == f"/connect/{attempt['id']}"
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "connected"
+
+
+async def test_who_has_signed_out_meanwhile_signs_in_again(
+    signed_in: SignedIn, nobody: httpx2.AsyncClient, sessions: Sessions
+):
+    attempt = await begin(signed_in.client)
+    callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
+    nobody.cookies.set(BROWSER_COOKIE, signed_in.client.cookies[BROWSER_COOKIE])
+
+    answer = await arrive(nobody, callback_url)
+
+    assert problem_of(answer) == "sign_in_again"
+    assert await nothing_was_connected(sessions)
+
+
+async def test_another_user_in_the_same_browser_completes_nothing(
+    signed_in: SignedIn, sign_in_as: SignInAs, sessions: Sessions
+):
+    attempt = await begin(signed_in.client)
+    callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
+    other = await sign_in_as()
+    other.client.cookies.set(BROWSER_COOKIE, signed_in.client.cookies[BROWSER_COOKIE])
+
+    answer = await arrive(other.client, callback_url)
+
+    assert problem_of(answer) == "sign_in_again"
+    assert await nothing_was_connected(sessions)
+
+
+async def test_who_has_lost_the_permission_meanwhile_connects_nothing(
+    signed_in: SignedIn, sessions: Sessions
+):
+    attempt = await begin(signed_in.client)
+    callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
+    async with sessions.begin() as session:
+        await session.execute(text("UPDATE users SET general_admin = 'view'"))
+
+    await arrive(signed_in.client, callback_url)
+
+    assert await nothing_was_connected(sessions)
+
+
+@pytest.mark.parametrize("state", ["", "short", "A" * 43, "é" * 43, "A" * 5000])
+async def test_a_state_that_is_not_ours_is_unknown(signed_in: SignedIn, amazon: Amazon, state: str):
+    await begin(signed_in.client)
+
+    answer = await signed_in.client.get(
+        "/amazon/callback",
+        params={"state": state, "spapi_oauth_code": "code", "selling_partner_id": LAMPENLADEN},
+    )
+
+    assert problem_of(answer) == "attempt_unknown"
+    assert amazon.state.counters.token.total() == 0
+
+
+async def test_a_state_that_comes_twice_is_unknown(signed_in: SignedIn):
+    attempt = await begin(signed_in.client)
+    callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
+
+    answer = await arrive(signed_in.client, f"{callback_url}&state={query_of(callback_url)['state']}")
+
+    assert problem_of(answer) == "attempt_unknown"
+
+
+async def test_a_callback_with_nothing_in_it_says_that_the_code_is_missing(signed_in: SignedIn):
+    answer = await signed_in.client.get("/amazon/callback")
+
+    assert problem_of(answer) == "code_missing"
+
+
+@pytest.mark.parametrize("missing", ["spapi_oauth_code", "selling_partner_id"])
+async def test_a_callback_without_code_or_seller_fails_the_attempt(
+    signed_in: SignedIn, amazon: Amazon, missing: str
+):
+    attempt = await begin(signed_in.client)
+    parameters = query_of(await consent(attempt["consent_url"], LAMPENLADEN))
+    del parameters[missing]
+
+    answer = await signed_in.client.get("/amazon/callback", params=parameters)
+
+    assert answer.headers["location"] == f"/connect/{attempt['id']}"
+    failed = await outcome(signed_in.client, attempt["id"])
+    assert (failed["status"], failed["problem"]["code"]) == ("failed", "code_missing")
+    assert amazon.state.counters.token.total() == 0
+
+
+@pytest.mark.parametrize("seller_id", ["A1", "A" * 65, "A1<script>", "A1 B2 C3", "'; DROP TABLE grants"])
+async def test_a_seller_id_of_impossible_shape_is_not_taken(
+    signed_in: SignedIn, sessions: Sessions, seller_id: str
+):
+    attempt = await begin(signed_in.client)
+    parameters = query_of(await consent(attempt["consent_url"], LAMPENLADEN))
+
+    await signed_in.client.get("/amazon/callback", params={**parameters, "selling_partner_id": seller_id})
+
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "failed"
+    assert await nothing_was_connected(sessions)
+
+
+async def test_an_attempt_whose_process_died_is_interrupted_after_two_minutes(
+    signed_in: SignedIn, sessions: Sessions
+):
+    attempt = await begin(signed_in.client)
+    async with sessions.begin() as session:
+        await session.execute(update(AuthorizationAttempt).values(consumed_at=func.now()))
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "completing"
+
+    async with sessions.begin() as session:
+        await session.execute(
+            update(AuthorizationAttempt).values(consumed_at=func.now() - timedelta(minutes=2))
+        )
+
+    interrupted = await outcome(signed_in.client, attempt["id"])
+    assert (interrupted["status"], interrupted["problem"]["code"]) == ("failed", "interrupted")
+
+
+async def test_the_login_address_takes_a_callback_too(signed_in: SignedIn):
+    attempt = await begin(signed_in.client)
+    callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
+
+    answer = await arrive(signed_in.client, callback_url.replace("/amazon/callback", "/amazon/login"))
+
+    assert answer.headers["location"] == f"/connect/{attempt['id']}"
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "connected"
+
+
+@pytest.mark.parametrize("path", ["/amazon/login", "/amazon/callback"])
+async def test_a_consent_that_returns_through_the_login_shape_goes_on_and_is_connected(
+    signed_in: SignedIn, amazon: Amazon, path: str
+):
+    attempt = await begin(signed_in.client)
+    without_state = str(httpx2.URL(attempt["consent_url"]).copy_remove_param("state"))
+    login_url = await consent(without_state, LAMPENLADEN)
+    assert "amazon_callback_uri" in query_of(login_url)
+
+    to_amazon = await arrive(signed_in.client, login_url.replace("/amazon/login", path))
+    assert to_amazon.status_code == 303
+    assert to_amazon.headers["location"].startswith(f"{amazon.url}/sellercentral-europe.amazon.com/")
+    async with httpx2.AsyncClient() as browser:
+        back = await browser.get(to_amazon.headers["location"])
+    answer = await arrive(signed_in.client, back.headers["location"])
+
+    assert answer.headers["location"] == f"/connect/{attempt['id']}"
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "connected"
+
+
+async def test_the_login_shape_without_a_waiting_attempt_begins_nothing(signed_in: SignedIn, amazon: Amazon):
+    parameters = {
+        "amazon_callback_uri": "https://sellercentral.amazon.com/apps/authorize/confirm/"
+        + amazon.state.settings.application_id,
+        "amazon_state": "amazon-state",
+        "selling_partner_id": LAMPENLADEN,
+    }
+
+    answer = await signed_in.client.get("/amazon/login", params=parameters)
+
+    assert problem_of(answer) == "attempt_unknown"
+
+
+async def test_the_login_shape_never_leads_to_a_host_that_is_not_amazons(signed_in: SignedIn, amazon: Amazon):
+    await begin(signed_in.client)
+    path = f"/apps/authorize/confirm/{amazon.state.settings.application_id}"
+
+    answer = await signed_in.client.get(
+        "/amazon/login",
+        params={
+            "amazon_callback_uri": f"https://sellercentral.amazon.com.evil.example{path}",
+            "amazon_state": "amazon-state",
+        },
+    )
+
+    assert problem_of(answer) == "attempt_unknown"
+
+
+async def test_a_second_attempt_leaves_the_first_one_alone(signed_in: SignedIn):
+    first, second = await begin(signed_in.client, "DE"), await begin(signed_in.client, "FR")
+
+    callback_url = await consent(first["consent_url"], LAMPENLADEN)
+    await arrive(signed_in.client, callback_url)
+
+    assert (await outcome(signed_in.client, first["id"]))["status"] == "connected"
+    waiting = await outcome(signed_in.client, second["id"])
+    assert waiting["status"] == "waiting"
+    assert waiting["consent_url"] == second["consent_url"]
+
+
+async def let_time_pass(sessions: Sessions, time: timedelta) -> None:
+    """Move every attempt into the past."""
+    async with sessions.begin() as session:
+        await session.execute(
+            update(AuthorizationAttempt).values(
+                created_at=AuthorizationAttempt.created_at - time,
+                expires_at=AuthorizationAttempt.expires_at - time,
+            )
+        )
+
+
+async def test_connecting_again_after_an_expired_attempt_works(signed_in: SignedIn, sessions: Sessions):
+    await begin(signed_in.client)
+    await let_time_pass(sessions, timedelta(minutes=10))
+
+    assert (await connect(signed_in.client))["status"] == "connected"
