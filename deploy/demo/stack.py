@@ -176,6 +176,7 @@ class Stack:
                 "REPLYCO_SANDBOX_RELAY_PORT": str(settings.smtp_port),
                 "REPLYCO_SANDBOX_REDIRECT_URIS": f"{self.url}/amazon/callback",
                 "REPLYCO_SANDBOX_LOGIN_URI": f"{self.url}/amazon/login",
+                "REPLYCO_SANDBOX_STATE_FILE": str(self.data / "sandbox.json"),
             }
             | {f"REPLYCO_SANDBOX_{name}": value for name, value in application.items()},
         }

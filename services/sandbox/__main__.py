@@ -1,46 +1,60 @@
 """`python -m services.sandbox`: the stand-in for Amazon on its own port, until it is interrupted."""
 
+import errno
+import os
+import signal
+import socket
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 import uvicorn
-from pydantic import ValidationError
 
 from services.sandbox.app import create_app
 from services.sandbox.settings import SandboxSettings
+from services.sandbox.state_file import StateFileUnusable
+from shared.settings import SettingsWrong, load_settings
 
 
 def main(
     host: Annotated[str | None, typer.Option(help="Address to listen on [REPLYCO_SANDBOX_HOST]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on [REPLYCO_SANDBOX_PORT]")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on [REPLYCO_SANDBOX_PORT]", min=0, max=65535)
+    ] = None,
 ) -> None:
     """Stand-in for Amazon: consent pages, Login with Amazon, Sellers API, Seller Central and buyers.
 
     For development and tests; never deployed. Everything else is set by REPLYCO_SANDBOX_… variables, see docs/sandbox.md.
     """
+    # While it serves, uvicorn takes the signals; when it has stopped in order it raises the one it got again.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: sys.exit(0))
     try:
-        settings = SandboxSettings()
-    except ValidationError as error:
-        _explain(error)
-        raise typer.Exit(2) from None
-    uvicorn.run(
-        create_app(settings),
-        host=host or settings.host,
-        port=settings.port if port is None else port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=5,
-    )
+        settings = load_settings(SandboxSettings)
+        # Listen first: a second sandbox does not touch the file of the one that runs.
+        listener = _listen(host or settings.host, settings.port if port is None else port)
+        app = create_app(settings)
+    except (SettingsWrong, StateFileUnusable) as wrong:
+        _give_up(str(wrong), 2)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+    uvicorn.Server(config).run(sockets=[listener])
 
 
-def _explain(error: ValidationError) -> None:
-    """Every wrong setting at once, each with its cure and none with its value."""
-    print("These settings are wrong:", file=sys.stderr)
-    for problem in error.errors():
-        name = str(problem["loc"][0])
-        cure = SandboxSettings.model_fields[name].description
-        print(f"  REPLYCO_SANDBOX_{name.upper()}: {problem['msg']}. Set it to {cure}.", file=sys.stderr)
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            _give_up(f"Port {port} is taken. Set REPLYCO_SANDBOX_PORT to a free one.", 1)
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            _give_up(f"{host} is no address of this machine. Set REPLYCO_SANDBOX_HOST to one.", 1)
+        problem = os.strerror(error.errno or 0)
+        _give_up(f"Port {port} cannot be opened ({problem}). Set REPLYCO_SANDBOX_PORT to a free one.", 1)
+
+
+def _give_up(message: str, exit_code: int) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise typer.Exit(exit_code)
 
 
 if __name__ == "__main__":

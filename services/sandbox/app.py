@@ -1,4 +1,4 @@
-"""Puts the sandbox together: one application, its state in memory, an overview page."""
+"""Puts the sandbox together: one application, its state, an overview page."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +17,7 @@ from services.sandbox.dependencies import PageLanguage, SandboxState, preferred_
 from services.sandbox.pages import STYLE_SHEET, STYLE_SHEET_PATH, not_found, page
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.state import Clock, Sandbox, system_clock
+from services.sandbox.state_file import SaveBeforeAnswer, StateFile
 from shared.marketplaces import BY_COUNTRY
 
 # Ten megabytes of attachments as base64 in JSON, and a little for the rest.
@@ -41,7 +42,7 @@ _TEXTS: Final = {
 
 
 def create_app(settings: SandboxSettings, clock: Clock = system_clock) -> FastAPI:
-    """The sandbox as an ASGI application; each has a state of its own."""
+    """The sandbox as an ASGI application; each has a state of its own. Raises StateFileUnusable."""
     sandbox = Sandbox(settings, clock)
     courier = Courier(sandbox)
 
@@ -53,6 +54,10 @@ def create_app(settings: SandboxSettings, clock: Clock = system_clock) -> FastAP
     app = FastAPI(title="Sandbox", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.sandbox = sandbox
     app.state.courier = courier
+    if settings.state_file is not None:
+        state_file = StateFile(settings.state_file, sandbox)
+        state_file.open()
+        app.add_middleware(SaveBeforeAnswer, state_file=state_file)
     app.add_middleware(_BodyLimit)
     app.add_api_route("/", _overview)
     app.add_api_route("/livez", _livez)

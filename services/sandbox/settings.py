@@ -1,6 +1,7 @@
 """The sandbox's settings: where it listens, where its mails go, and the one application that it knows."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, field_validator
@@ -48,6 +49,9 @@ class SandboxSettings(BaseSettings):
     )
     login_uri: str = Field(
         "http://localhost:8000/amazon/login", description="the application's OAuth login URI at the connector"
+    )
+    state_file: Path | None = Field(
+        None, description="a file for what shall outlive a restart, such as .data/sandbox.json"
     )
 
     @field_validator("redirect_uris", mode="before")

@@ -1,4 +1,4 @@
-"""Everything that the sandbox remembers: in memory, bounded, gone on restart.
+"""Everything that the sandbox remembers: in memory, bounded, gone on restart but for what `state_file` keeps.
 
 Codes, tokens and sessions are only valid as Amazon's are: by this clock, for this client, this seller and this region.
 """
@@ -178,7 +178,7 @@ class Sandbox:
 
     def authorization_of(self, refresh_token: str) -> Authorization | None:
         authorization = self.refresh_tokens.get(refresh_token)
-        if authorization is None or authorization.revoked:
+        if authorization is None or not self._is_for_this_client(authorization):
             return None
         return authorization if self.now() < authorization.given_at + REFRESH_TOKEN_LIFE else None
 
@@ -200,7 +200,13 @@ class Sandbox:
         return len(alive)
 
     def is_authorized(self, seller_id: str) -> bool:
-        return any(a.seller_id == seller_id and not a.revoked for a in self.refresh_tokens.values())
+        return any(
+            a.seller_id == seller_id and self._is_for_this_client(a) for a in self.refresh_tokens.values()
+        )
+
+    def _is_for_this_client(self, authorization: Authorization) -> bool:
+        """The secret may have changed since; an authorization of another client id is not ours."""
+        return not authorization.revoked and authorization.client_id == self.settings.client_id
 
     # --- scenarios -------------------------------------------------------------------------------------------------
 
