@@ -2,7 +2,7 @@
 
 import { apiState, Problem } from "./core/api.js";
 import { h, replace } from "./core/dom.js";
-import { announce, problemNotice, setTitle } from "./core/elements.js";
+import { announce, notice, pageHeading, wordsOf } from "./core/elements.js";
 import { resync } from "./core/events.js";
 import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
 import { navigate, route, showCurrent, startRouter } from "./core/router.js";
@@ -31,7 +31,8 @@ route("/connect/:attempt_id", connect);
 route("/inbox", inbox);
 route("/inbox/:conversation_id", inbox);
 
-async function display(found, query, signal, isFirst) {
+async function display(found, query, controller, isFirst) {
+  const { signal } = controller;
   if (!found.isPublic && !signedIn()) return goToSignIn();
   drawHeader();
   const page = found.page ?? notFound;
@@ -41,31 +42,38 @@ async function display(found, query, signal, isFirst) {
   try {
     const change = await page.show({ main: content, params: found.params, query, signal });
     if (signal.aborted) return null;
-    replace(main, content);
+    showContent(content);
     if (!isFirst) focusHeading();
     main.querySelector("[data-autofocus]")?.focus();
     return change;
   } catch (problem) {
-    if (!signal.aborted) showPageProblem(problem);
+    if (signal.aborted) return null;
+    controller.abort();
+    showPageProblem(problem);
     return null;
-  } finally {
-    if (!signal.aborted) main.removeAttribute("aria-busy");
   }
 }
 
 function showPageProblem(problem) {
   if (problem instanceof Problem && problem.status === 401) return;
+  const content = h("div", { class: "page" });
   if (problem instanceof Problem && problem.status === 404) {
-    const content = h("div", { class: "page" });
     notFound.show({ main: content });
-    replace(main, content);
   } else {
-    setTitle("");
     isWaitingForNetwork = problem.status === 0;
     const again = h("button", { type: "button", class: "button", onclick: () => showCurrent({ again: true }) }, t("common.try_again"));
-    replace(main, h("div", { class: "page" }, problemNotice(problem, again)));
+    const home = h("a", { href: "/", class: "button" }, t("not_found.home"));
+    const { title, detail, code } = wordsOf(problem);
+    const box = notice("bad", null, h("p", {}, detail), problem.status === 403 ? home : again, h("p", { class: "code" }, code));
+    replace(content, pageHeading(title), box);
   }
+  showContent(content);
   focusHeading();
+}
+
+function showContent(content) {
+  replace(main, content);
+  main.removeAttribute("aria-busy");
 }
 
 function focusHeading() {

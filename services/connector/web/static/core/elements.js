@@ -182,47 +182,6 @@ export function confirmDialog({ title, content, confirm }) {
   });
 }
 
-/** Lists of the API come in pages: a container, and a button that gets the next one. */
-export function pagedList({ load, render, container, label }) {
-  const more = h("div", { class: "more" });
-  const place = h("div", { class: "place" });
-
-  async function next(cursor) {
-    const page = await load(cursor);
-    append(container, page.items.map(render));
-    replace(more, page.next_cursor && actionButton(label, () => step(page.next_cursor), { class: "button button-secondary" }));
-    return page;
-  }
-
-  async function step(cursor) {
-    try {
-      replace(place);
-      const before = container.children.length;
-      await next(cursor);
-      container.children[before]?.querySelector("a")?.focus();
-    } catch (problem) {
-      showProblem(place, problem);
-    }
-  }
-
-  /** Reads from the beginning, so far that nothing that was shown before goes away. */
-  async function first(atLeast = 0) {
-    const page = await next(null);
-    let cursor = page.next_cursor;
-    while (cursor && container.children.length < atLeast) cursor = (await next(cursor)).next_cursor;
-    return page;
-  }
-
-  return { first, more: h("div", {}, place, more) };
-}
-
-/** Puts new content in the place of the old, and the focus back on the link that had it. */
-export function replaceKeepingFocus(element, ...children) {
-  const focused = element.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  replace(element, ...children);
-  if (focused) element.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
-}
-
 /** Runs work at most once in a while, however often it is asked for; the last request is never lost. */
 export function atMostEvery(milliseconds, signal, work) {
   let isRunning = false;

@@ -33,7 +33,7 @@ export function navigate(address, { replace = false, state = {} } = {}) {
 
 let display = () => {};
 
-/** Starts: links of ours and the browser's back button lead to `display(found, isFirst)`. */
+/** Starts: links of ours and the browser's back button lead to `display(found, query, controller, isFirst)`; aborting the controller ends the page. */
 export function startRouter(callback) {
   display = callback;
   addEventListener("popstate", () => showCurrent());
@@ -62,6 +62,6 @@ export async function showCurrent({ isFirst = false, again = false } = {}) {
   const controller = new AbortController();
   const entry = { page: found.page, controller, change: null };
   shown = entry;
-  const change = await display(found, query, controller.signal, isFirst);
+  const change = await display(found, query, controller, isFirst);
   if (shown === entry) entry.change = change ?? null;
 }

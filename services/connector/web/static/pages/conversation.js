@@ -2,31 +2,39 @@
 
 import { downloadUrl, get } from "../core/api.js";
 import { append, h, replace } from "../core/dom.js";
-import { announce, notice, pagedList, setTitle, showProblem } from "../core/elements.js";
+import { announce, atMostEvery, notice, setTitle, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { dateTime, size } from "../core/format.js";
 import { hasText, t } from "../core/i18n.js";
+import { pagedList } from "../core/paged_list.js";
 import { may } from "../core/session.js";
 
 export async function conversationPane(place, conversationId, signal, { listAddress }) {
   const conversation = await get(`/conversations/${conversationId}`, signal);
   const messages = h("div", { class: "messages" });
-  const known = new Set();
-  let isShown = false;
+  const problemPlace = h("div", { class: "place" });
+  let shown = null;
   const pages = pagedList({
     load: (cursor) => get(`/conversations/${conversationId}/messages${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`, signal),
-    render: (message) => {
-      if (known.has(message.id)) return null;
-      known.add(message.id);
-      return article(message, conversation);
-    },
+    render: (message) => article(message, conversation),
     container: messages,
     label: t("conversation.older"),
   });
-  const problemPlace = h("div", { class: "place" });
-  onEvent("message.received", signal, (ids) => (!ids.conversation_id || ids.conversation_id === conversationId) && addNew());
-  await pages.first();
-  isShown = true;
+
+  async function readAgain() {
+    try {
+      const before = messages.firstElementChild;
+      await pages.refresh();
+      replace(problemPlace);
+      if (shown && messages.firstElementChild !== before) announce(t("conversation.new_message"));
+    } catch (problem) {
+      showProblem(problemPlace, problem);
+    }
+  }
+
+  const soon = atMostEvery(1000, signal, readAgain);
+  onEvent("message.received", signal, (ids) => (!ids.conversation_id || ids.conversation_id === conversationId) && soon());
+  shown = await pages.refresh();
   const title = conversation.order_id ? t("conversation.order", { order: conversation.order_id }) : conversation.subject || t("inbox.no_order");
   setTitle(title);
   replace(
@@ -39,19 +47,6 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     messages,
     pages.more,
   );
-
-  async function addNew() {
-    try {
-      const newest = await get(`/conversations/${conversationId}/messages`, signal);
-      const fresh = newest.items.filter((message) => !known.has(message.id));
-      if (!fresh.length) return;
-      fresh.forEach((message) => known.add(message.id));
-      messages.prepend(...fresh.map((message) => article(message, conversation)));
-      if (isShown) announce(t("conversation.new_message"));
-    } catch (problem) {
-      showProblem(problemPlace, problem);
-    }
-  }
 }
 
 function article(message, conversation) {

@@ -2,10 +2,11 @@
 
 import { get } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
-import { atMostEvery, pagedList, pageHeading, replaceKeepingFocus, setTitle, showProblem } from "../core/elements.js";
+import { atMostEvery, pageHeading, setTitle, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { dateTime, shortTime } from "../core/format.js";
 import { count, t } from "../core/i18n.js";
+import { pagedList } from "../core/paged_list.js";
 import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 import { conversationPane } from "./conversation.js";
@@ -16,7 +17,6 @@ export async function show({ main, params, query, signal }) {
   let openId = null;
   let integrationId = query.get("integration") ?? "";
   let pane = null;
-  let drawing = 0;
   let listScroll = 0;
   const listPlace = h("div", { class: "conversation-list" });
   const problemPlace = h("div", { class: "place" });
@@ -24,33 +24,37 @@ export async function show({ main, params, query, signal }) {
   const filterPlace = h("div", { class: "filter" });
   const layout = h("div", { class: "inbox" });
 
-  async function drawList({ keepsLength = false } = {}) {
-    drawing += 1;
-    const mine = drawing;
-    const rows = h("ul", { class: "conversations" });
-    const path = (cursor) => {
-      const asked = new URLSearchParams();
-      if (integrationId) asked.set("integration_id", integrationId);
-      if (cursor) asked.set("cursor", cursor);
-      return `/conversations${asked.size ? `?${asked}` : ""}`;
-    };
-    const pages = pagedList({ load: (cursor) => get(path(cursor), signal), render: row, container: rows, label: t("common.load_more") });
-    const first = await pages.first(keepsLength ? listPlace.querySelectorAll(".conversation").length : 0);
-    if (mine !== drawing) return;
+  const rows = h("ul", { class: "conversations" });
+  const pages = pagedList({ load: loadPage, render: row, container: rows, label: t("common.load_more") });
+  const full = [rows, pages.more];
+
+  function loadPage(cursor) {
+    const asked = new URLSearchParams();
+    if (integrationId) asked.set("integration_id", integrationId);
+    if (cursor) asked.set("cursor", cursor);
+    return get(`/conversations${asked.size ? `?${asked}` : ""}`, signal);
+  }
+
+  async function drawList() {
+    const shown = await pages.refresh();
     replace(problemPlace);
-    replaceKeepingFocus(listPlace, first.items.length ? [rows, pages.more] : emptyState(integrationId));
-    layout.classList.toggle("inbox-empty", !first.items.length);
+    if (shown === 0) replace(listPlace, emptyState(integrationId));
+    else if (!listPlace.contains(rows)) replace(listPlace, full);
+    layout.classList.toggle("inbox-empty", shown === 0);
     markOpen();
   }
 
+  function filterQuery() {
+    return integrationId ? `?integration=${integrationId}` : "";
+  }
+
   function row(conversation) {
-    const filter = integrationId ? `?integration=${integrationId}` : "";
     return h(
       "li",
       {},
       h(
         "a",
-        { href: `/inbox/${conversation.id}${filter}`, class: "conversation", "data-testid": "conversation", "data-conversation": conversation.id },
+        { href: `/inbox/${conversation.id}${filterQuery()}`, class: "conversation", "data-testid": "conversation", "data-conversation": conversation.id },
         h(
           "span",
           { class: "conversation-top" },
@@ -69,6 +73,7 @@ export async function show({ main, params, query, signal }) {
 
   function markOpen() {
     for (const link of listPlace.querySelectorAll(".conversation")) {
+      link.search = filterQuery();
       if (link.dataset.conversation === openId) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
     }
@@ -86,7 +91,7 @@ export async function show({ main, params, query, signal }) {
       return;
     }
     try {
-      await conversationPane(panePlace, openId, AbortSignal.any([signal, pane.signal]), { listAddress: () => `/inbox${integrationId ? `?integration=${integrationId}` : ""}` });
+      await conversationPane(panePlace, openId, AbortSignal.any([signal, pane.signal]), { listAddress: () => `/inbox${filterQuery()}` });
     } catch (problem) {
       // Tried again as soon as the network is back.
       if (problem.status === 0) onEvent("resync", AbortSignal.any([signal, pane.signal]), () => openConversation(openId));
@@ -98,6 +103,7 @@ export async function show({ main, params, query, signal }) {
     const wantedFilter = newQuery.get("integration") ?? "";
     if (wantedFilter !== integrationId) {
       integrationId = wantedFilter;
+      rows.replaceChildren();
       await drawList();
     }
     const wasOpen = openId;
@@ -129,7 +135,7 @@ export async function show({ main, params, query, signal }) {
   const heading = pageHeading(t("inbox.title"));
   replace(layout, h("div", { class: "list-pane" }, h("div", { class: "list-head" }, heading, filterPlace), problemPlace, listPlace), panePlace);
   replace(main, layout);
-  onEvent("message.received", signal, atMostEvery(1000, signal, () => drawList({ keepsLength: true }).catch((problem) => showProblem(problemPlace, problem))));
+  onEvent("message.received", signal, atMostEvery(1000, signal, () => drawList().catch((problem) => showProblem(problemPlace, problem))));
   await Promise.all([drawList(), drawFilter()]);
   await openConversation(params.conversation_id);
   return change;

@@ -35,7 +35,11 @@ export function openIntegration(integrationId, { signal, onClosed }) {
   const content = integrationContent(integrationId, { signal: controller.signal, heading, close: () => dialog.close() });
   content
     .draw()
-    .then((drawn) => replace(body, drawn))
+    .then((drawn) => {
+      replace(body, drawn);
+      // Who has just named the integration wants its address, not what he knows already.
+      if (history.state?.showGuide) content.showGuide();
+    })
     .catch((problem) => elements.showProblem(body, problem))
     .finally(() => body.removeAttribute("aria-busy"));
   onEvent("integration.changed", controller.signal, (ids) => {
@@ -177,7 +181,7 @@ function integrationContent(integrationId, { signal, heading, close }) {
     resync();
   }
 
-  return { draw, refresh };
+  return { draw, refresh, showGuide: () => guidePlace.scrollIntoView() };
 }
 
 const LOUD = { red: "bad", amber: "warning", waiting: "info", notice: "info" };
@@ -186,12 +190,12 @@ const CURED_BY_CONSENT = ["grant_missing", "grant_revoked", "consent_expiring", 
 const CURED_BY_GUIDE = ["setup_incomplete", "mail_first", "mail_country_missing", "report_columns_missing"];
 
 /** The button that leads to the cure, where it is one of ours. */
-function cureAction(check, integration, guidePlace) {
+function cureAction(check, integration, guidePlace, isFirstForGuide) {
   if (!may("general.admin", "edit")) return null;
   if (CURED_BY_CONSENT.includes(check.code)) {
     return h("a", { class: "button", href: reauthorizeAddress(integration) }, t("integration.reauthorize"));
   }
-  if (CURED_BY_GUIDE.includes(check.code) && integration.address) {
+  if (isFirstForGuide && integration.address) {
     const toGuide = () => {
       guidePlace.scrollIntoView();
       guidePlace.querySelector("h3")?.focus({ preventScroll: true });
@@ -208,6 +212,8 @@ function reauthorizeAddress(integration) {
 function checks(integration, guidePlace) {
   const open = integration.checks.filter((check) => check.state in LOUD);
   if (!open.length) return null;
+  // One button to the guide is enough.
+  const firstForGuide = open.find((check) => CURED_BY_GUIDE.includes(check.code));
   return h(
     "ul",
     { class: "checks", "aria-label": t("integration.checks") },
@@ -219,7 +225,7 @@ function checks(integration, guidePlace) {
         check.text && h("p", {}, check.text),
         check.cure && h("p", {}, h("strong", {}, t("check.cure")), " ", check.cure),
         check.since && h("p", { class: "muted" }, t("integration.since", { time: dateTime(check.since) })),
-        cureAction(check, integration, guidePlace),
+        cureAction(check, integration, guidePlace, check === firstForGuide),
       ),
     ),
   );

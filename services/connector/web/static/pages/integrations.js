@@ -2,10 +2,11 @@
 
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { atMostEvery, lock, pageHeading, pagedList, replaceKeepingFocus, setTitle, showProblem } from "../core/elements.js";
+import { atMostEvery, lock, pageHeading, setTitle, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { pagedList } from "../core/paged_list.js";
 import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 import { openIntegration } from "./integration.js";
@@ -14,22 +15,21 @@ export async function show({ main, params, signal }) {
   const place = h("div", {});
   const problemPlace = h("div", { class: "place" });
   let dialog = null;
-  let drawing = 0;
+
+  const rows = h("tbody", { role: "rowgroup" });
+  const pages = pagedList({
+    load: (cursor) => get(`/integrations${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`, signal),
+    render: row,
+    container: rows,
+    label: t("common.load_more"),
+  });
+  const full = [table(rows), pages.more];
 
   async function drawList() {
-    drawing += 1;
-    const mine = drawing;
-    const rows = h("tbody", { role: "rowgroup" });
-    const pages = pagedList({
-      load: (cursor) => get(`/integrations${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`, signal),
-      render: row,
-      container: rows,
-      label: t("common.load_more"),
-    });
-    const first = await pages.first(place.querySelectorAll("tbody tr").length);
-    if (mine !== drawing) return;
+    const shown = await pages.refresh();
     replace(problemPlace);
-    replaceKeepingFocus(place, first.items.length ? [table(rows), pages.more] : emptyState());
+    if (shown === 0) replace(place, emptyState());
+    else if (!place.contains(rows)) replace(place, full);
   }
 
   function change(newParams) {

@@ -48,9 +48,10 @@ export async function show({ main, query }) {
 }
 
 function sentences(problem) {
-  const { detail, code } = wordsOf(problem);
+  const { title, detail, code } = wordsOf(problem);
   const until = problem.retryAfterSeconds ? new Date(Date.now() + problem.retryAfterSeconds * 1000) : null;
   return [
+    h("p", { class: "notice-title" }, title),
     h("p", {}, detail),
     problem.status === 429 && until && h("p", {}, t("sign_in.again_at", { time: clockTime(until) })),
     h("p", { class: "code" }, code),

@@ -34,7 +34,7 @@ export function nameStep(place, integration, signal, { isReauthorized }) {
       name.input.focus();
       return;
     }
-    await navigate(`/integrations/${integration.id}`, { replace: true });
+    await navigate(`/integrations/${integration.id}`, { replace: true, state: { showGuide: true } });
   }
 
   replace(
