@@ -2,13 +2,14 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from shared.errors import Expected
 
 MAX_PAGE = 100
 DEFAULT_PAGE = 50
+_MAX_CURSOR = 200
 
 
 class InvalidCursor(Expected):
@@ -25,11 +26,14 @@ def encode_cursor(at: datetime | None, row_id: UUID) -> str:
 
 def decode_cursor(cursor: str) -> tuple[datetime | None, UUID]:
     """Raises InvalidCursor."""
+    if len(cursor) > _MAX_CURSOR:
+        raise InvalidCursor
     try:
         at, row_id = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         parsed = None if at is None else datetime.fromisoformat(at)
         if parsed is not None and parsed.tzinfo is None:
             raise InvalidCursor
-        return parsed, UUID(hex=row_id)
-    except (ValueError, TypeError, AttributeError) as error:
+        # In UTC, because PostgreSQL's driver fails on a moment that has none, such as midnight of the year 1 in Auckland.
+        return parsed and parsed.astimezone(UTC), UUID(hex=row_id)
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise InvalidCursor from error

@@ -171,6 +171,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Too many open event streams", "Close some: each session or API key may have {most} at a time."),
         ("Zu viele offene Ereignisströme", "Schließen Sie einige: Je Sitzung oder API-Schlüssel sind {most} zugleich möglich."),
     ),
+    "downloads_busy": Problem(
+        503,
+        ("Too many downloads at once", "Please try again in a minute."),
+        ("Zu viele Downloads zugleich", "Bitte versuchen Sie es in einer Minute noch einmal."),
+    ),
     "streams_exhausted": Problem(
         503,
         ("Live updates are not available just now", "Everything else works. Please try again in a minute."),
@@ -206,9 +211,8 @@ def problem_body(
 ) -> dict[str, object]:
     """The members of an RFC 9457 object."""
     status, title, detail = describe(code, language, fields or {})
-    return {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code} | (
-        fields or {}
-    )
+    standard = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    return (fields or {}) | standard
 
 
 class NotFound(Expected):

@@ -35,9 +35,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Server-sent events.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
-    },
-    429: {"description": "too_many_streams"},
-    503: {"description": "streams_exhausted"},
+    }
 }
 
 
@@ -65,13 +63,14 @@ class EventStream(StreamingResponse):
                 log.info("event_stream_stalled")
 
 
-@router.get("/events", summary="Follow events", response_class=EventStream, responses=_RESPONSES)
+@router.get("/events", summary="Follow events", response_class=StreamingResponse, responses=_RESPONSES)
 async def follow_events(caller: AnyCaller, sessions: SessionsOf, hub: HubOf) -> EventStream:
     """Server-sent events with ids only; read what they name.
 
     `ready` comes first: read what you show after it, and you miss nothing. `resync`: events were missed, read again what you
     show. `authorization.changed` and `integration.changed` come to those who may view general.admin, `message.received` to
-    those who may view inbox.messages. The stream ends soon after the session, or when the caller may do less.
+    those who may view inbox.messages. The stream ends soon after the session, or when the caller may do less. A session or an API
+    key may have eight streams at a time (`too_many_streams`).
     """
     return EventStream(hub.subscribe(caller), sessions)
 

@@ -1,12 +1,14 @@
 """Routes: conversations, messages, attachments, raw mail."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.connector.dependencies import AdminViewer, InboxReader, KeyringOf, SessionsOf
 from services.connector.inbox import service
+from services.connector.inbox.downloads import Downloads
 from services.connector.inbox.filenames import content_disposition
 from services.connector.inbox.queries import ListedConversation
 from services.connector.inbox.schemas import (
@@ -33,6 +35,17 @@ _DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
+
+
+async def _place(request: Request) -> AsyncIterator[None]:
+    """Kept until the answer has been sent."""
+    downloads: Downloads = request.app.state.parts.downloads
+    async with downloads.place():
+        yield
+
+
+# After the caller in each list of parameters: who is not let in takes no place.
+PlaceForDownload = Annotated[None, Depends(_place)]
 
 
 @router.get("/conversations", summary="List conversations")
@@ -106,7 +119,13 @@ async def read_message(
     responses=_DOWNLOAD,
 )
 async def download_attachment(
-    message_id: UUID, attachment_id: UUID, caller: InboxReader, sessions: SessionsOf, keyring: KeyringOf
+    *,
+    message_id: UUID,
+    attachment_id: UUID,
+    caller: InboxReader,
+    _place: PlaceForDownload,
+    sessions: SessionsOf,
+    keyring: KeyringOf,
 ) -> Response:
     """Byte for byte what was sent. Always a download, never shown in our pages' place."""
     download = await service.download_attachment(
@@ -123,7 +142,12 @@ async def download_attachment(
     responses={200: {"description": "The mail as it was accepted.", "content": {"message/rfc822": {}}}},
 )
 async def download_raw_mail(
-    message_id: UUID, caller: AdminViewer, sessions: SessionsOf, keyring: KeyringOf
+    *,
+    message_id: UUID,
+    caller: AdminViewer,
+    _place: PlaceForDownload,
+    sessions: SessionsOf,
+    keyring: KeyringOf,
 ) -> Response:
     """The mail as it was accepted, byte for byte. The audit log keeps who took it."""
     return _download(await service.download_raw_mail(sessions, keyring, caller, message_id), "message/rfc822")

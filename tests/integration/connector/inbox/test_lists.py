@@ -147,7 +147,18 @@ async def test_lists_cost_the_same_number_of_statements_with_one_row_and_with_fi
 
 
 @pytest.mark.parametrize(
-    "cursor", ["%", "e30", "WzEsMl0", "W251bGwsIjAxOTlmM2EyNmIxMDdkMmE4YzExMmY5YTdiMWMwZDNlIl0"]
+    "cursor",
+    [
+        pytest.param("%", id="not base64"),
+        pytest.param("", id="empty"),
+        pytest.param("e30", id="not a pair"),
+        pytest.param("WzEsMl0", id="numbers"),
+        pytest.param("W251bGwsIjAxOTlmM2EyNmIxMDdkMmE4YzExMmY5YTdiMWMwZDNlIl0", id="without a time"),
+        pytest.param(
+            "WyIwMDAxLTAxLTAxVDAwOjAwOjAwKzE0OjAwIiwgIjAxOTlmM2EyNmIxMDdkMmE4YzExMmY5YTdiMWMwZDNlIl0",
+            id="before the first year",
+        ),
+    ],
 )
 async def test_a_cursor_that_is_not_ours_is_refused(client, inbox, cursor):
     answer = await client.get("/api/v1/conversations", params={"cursor": cursor})

@@ -2,11 +2,14 @@
 
 import os
 import re
+from contextlib import AsyncExitStack
 from urllib.parse import unquote
 
+import httpx2
 import pytest
 from sqlalchemy import select, text
 
+from services.connector.inbox import downloads
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
 from shared.tables import AcceptedMail, Attachment, AuditEntry
@@ -201,3 +204,36 @@ async def test_looking_up_a_raw_mail_touches_one_partition(owner_sessions):
         lines = [row[0] for row in plan]
 
     assert sum(" on accepted_mail" in line for line in lines) == 1, lines
+
+
+async def test_a_download_keeps_its_place_until_it_has_left_and_waits_for_one(
+    app, client, message, worker, monkeypatch
+):
+    path = await worker.attachment(message)
+    monkeypatch.setattr(downloads, "WAIT_SECONDS", 0.05)
+    places = app.state.parts.downloads
+    sent = []
+
+    async def watching(scope, receive, send):
+        async def watched(part):
+            sent.append((part["type"], places.free))
+            await send(part)
+
+        await app(scope, receive, watched)
+
+    transport = httpx2.ASGITransport(app=watching)
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="https://testserver", cookies=client.cookies
+    ) as watched_client:
+        assert (await watched_client.get(path)).status_code == 200
+        async with AsyncExitStack() as taken:
+            for _ in range(downloads.MAX_AT_A_TIME):
+                await taken.enter_async_context(places.place())
+            busy = await watched_client.get(path)
+
+    assert sent[:2] == [
+        ("http.response.start", downloads.MAX_AT_A_TIME - 1),
+        ("http.response.body", downloads.MAX_AT_A_TIME - 1),
+    ]
+    assert (busy.status_code, busy.json()["code"]) == (503, "downloads_busy")
+    assert places.free == downloads.MAX_AT_A_TIME
