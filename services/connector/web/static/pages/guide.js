@@ -38,13 +38,15 @@ export function guide(integration, steps, signal, onChanged) {
     }
   }
 
-  async function tick(step, isWanted) {
+  async function tick(step, isWanted, saved) {
     try {
       const answer = await put(`/integrations/${integration.id}/setup-steps/${step.step}/${step.country}`, { done: isWanted }, signal);
+      saved();
       replace(problemPlace);
       update([answer]);
       await onChanged();
     } catch (problem) {
+      saved();
       update([]);
       showProblem(problemPlace, problem);
     }
@@ -91,7 +93,11 @@ function tickRow(step, tick) {
   const id = newId("step");
   const box = h("input", { type: "checkbox", id, disabled: !may("general.admin", "edit") });
   const when = h("span", { class: "muted" });
-  box.addEventListener("change", () => tick(step, box.checked));
+  let isBeingSaved = false;
+  box.addEventListener("change", async () => {
+    isBeingSaved = true;
+    await tick(step, box.checked, () => (isBeingSaved = false));
+  });
   const label = step.step === "order_report_columns" ? t("guide.columns_done") : step.country_name;
   const element = h(
     "li",
@@ -100,6 +106,8 @@ function tickRow(step, tick) {
     outsideLink(step.url, t("guide.open", { country: step.country_name }), { class: "step-link" }),
   );
   function draw() {
+    // What was ticked a moment ago stays as it was ticked until its own answer comes.
+    if (isBeingSaved) return;
     box.checked = step.done;
     when.textContent = step.done && step.done_at ? t("guide.done_at", { date: date(step.done_at) }) : "";
   }

@@ -87,7 +87,9 @@ function integrationContent(integrationId, { signal, heading, close }) {
     replace(guidePlace, drawnGuide.elements);
   }
 
-  async function refresh() {
+  const refresh = elements.atMostEvery(500, signal, readAgain);
+
+  async function readAgain() {
     try {
       const integration = await get(path, signal);
       drawSummary(integration);
