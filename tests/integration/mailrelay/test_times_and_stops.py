@@ -1,6 +1,7 @@
 """Silence, slowness, and the relay's own end."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from shared.database import Sessions, asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
-from tests.integration.mailrelay.accepting import DOMAIN, running_relay, stored_mails
+from tests.integration.mailrelay.accepting import DOMAIN, connect, running_relay, stored_mails
 
 ADDRESS = f"mabtekrud@{DOMAIN}"
 
@@ -147,3 +148,43 @@ async def test_sigterm_is_a_clean_stop(database: Database, keys: Keys):
 
     assert (process.returncode, problem) == (0, b"")
     assert b"relay_stopped" in out
+
+
+async def test_nothing_of_a_mail_reaches_the_logs(
+    database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
+):
+    await _make_address(sessions, keyring)
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    process = await _command(
+        "serve",
+        database_url=database.url(RELAY),
+        mail_public_key_file=str(keys.mail_public_key_file),
+        smtp_port="0",
+        side_port="0",
+        log_level="DEBUG",
+    )
+    assert process.stdout is not None
+    ready = await process.stdout.readline()
+    client = await connect(json.loads(ready)["smtp_port"])
+
+    await client.say("EHLO canaryhelo.example")
+    await client.say("MAIL FROM:<canarysender@canary.example>")
+    await client.say(f"RCPT TO:<canarynobody@{DOMAIN}>")
+    await client.say("CANARYCOMMAND canaryargument")
+    await client.say(b"MAIL FROM:<canary\xff>")
+    await client.say("RSET")
+    assert (await client.deliver(ADDRESS, b"Subject: canarysubject\r\n\r\ncanarybody")).startswith("250 ")
+    # Failures are logged as well, and their texts hold values.
+    await connection.execute("ALTER TABLE accepted_mail ADD CONSTRAINT none CHECK (size < 0) NOT VALID")
+    assert (await client.deliver(ADDRESS, b"Subject: canarysubject\r\n\r\ncanarybody")).startswith("451 ")
+    await client.say("QUIT")
+    client.writer.close()
+    await client.writer.wait_closed()
+    process.send_signal(signal.SIGTERM)
+    out, problem = await process.communicate()
+
+    assert b"session_ended" in out
+    assert b"mail_not_storable" in out
+    for trace in (b"canary", b"mabtekrud", b"127.0.0.1"):
+        assert trace not in (ready + out + problem).lower()
+    await connection.close()
