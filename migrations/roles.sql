@@ -43,6 +43,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON sessions, sign_in_failures, api_keys, au
     setup_steps TO replyco_connector;
 GRANT SELECT ON accepted_mail, messages, attachments TO replyco_connector;
 GRANT SELECT, INSERT ON audit_log TO replyco_connector;
+GRANT SELECT ON alembic_version TO replyco_connector; -- `doctor` compares it
 GRANT SELECT, INSERT, UPDATE, DELETE ON pgqueuer, pgqueuer_log, pgqueuer_statistics, pgqueuer_schedules TO replyco_connector;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;
 GRANT EXECUTE ON FUNCTION ensure_partitions(timestamptz), uuid_at(timestamptz) TO replyco_connector;

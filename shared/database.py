@@ -32,6 +32,20 @@ UNAVAILABLE: Final = (
 )
 
 
+# SQLSTATE classes of a server that is going, coming, or full: connection, insufficient resources, operator intervention.
+_UNAVAILABLE_STATES: Final = ("08", "53", "57P")
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the database is away, rather than our SQL wrong. SQLAlchemy wraps some of these in its general class."""
+    if isinstance(error, UNAVAILABLE):
+        return True
+    if not isinstance(error, sqlalchemy.exc.DBAPIError):
+        return False
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return error.connection_invalidated or state.startswith(_UNAVAILABLE_STATES)
+
+
 def new_id() -> UUID:
     """A primary key: UUIDv7 (RFC 9562 §5.7), so that rows made together lie together and partitions can be cut by id."""
     return uuid7()

@@ -1,39 +1,40 @@
 """The composition root: the only place where the rooms are put together."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
-import structlog
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi import FastAPI, Response
+from fastapi.routing import APIRoute, iter_route_contexts
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
-from starlette.exceptions import HTTPException
+from sqlalchemy.exc import DBAPIError
+from typing_extensions import override
 
 from services.connector.accounts import api as accounts
 from services.connector.accounts.passwords import Passwords
 from services.connector.amazon.access import create_amazon
+from services.connector.answers import answer_bug, answer_problems
 from services.connector.authorization import api as authorization
-from services.connector.dependencies import Parts
+from services.connector.dependencies import Parts, SessionsOf, asks_for_caller
 from services.connector.events import api as events
 from services.connector.events.hub import Hub
 from services.connector.inbox import api as inbox
+from services.connector.inbox.downloads import Downloads
 from services.connector.integrations import api as integrations
-from services.connector.language import preferred_language
-from services.connector.middleware import BodyTooLarge, BoundedBody, SafeHeaders
-from services.connector.problems import problem_body
+from services.connector.middleware import BoundedBody, Observed, SafeHeaders, Scope
+from services.connector.openapi import API, DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
 from services.connector.settings import ConnectorSettings
+from services.connector.web import api as web
 from shared.crypto.key_provider import KeyFile
 from shared.database import UNAVAILABLE, create_engine, create_sessions
-from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.metrics import CONTENT_TYPE, render
 
-log = structlog.get_logger()
-
-API = "/api/v1"
+# The routes of the API that need no caller.
+PUBLIC = frozenset(
+    {("POST", f"{API}/sessions"), ("GET", f"{API}/openapi.json"), ("HEAD", f"{API}/openapi.json")}
+)
 
 
 def create_app(settings: ConnectorSettings) -> FastAPI:
@@ -58,15 +59,34 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
         await amazon.close()
         await engine.dispose()
 
-    app = FastAPI(
+    parts = Parts(settings, create_sessions(engine), keyring, passwords, amazon, hub, Downloads())
+    return _assemble(parts, registry, lifespan)
+
+
+def openapi_document() -> dict[str, Any]:
+    """The description of the API, for which nothing needs to be set, opened or contacted."""
+    return _assemble(None, CollectorRegistry(), None).openapi()
+
+
+def _assemble(
+    parts: Parts | None,
+    registry: CollectorRegistry,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None,
+) -> FastAPI:
+    app = _Application(
         title="Replyco's Amazon connection",
         version="1",
+        description=DESCRIPTION,
         openapi_url=f"{API}/openapi.json",
+        openapi_tags=TAGS,
+        responses=PROBLEM_RESPONSES,
         docs_url=None,
         redoc_url=None,
+        # A redirect would be built from the Host header, which anybody can choose.
+        redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.state.parts = Parts(settings, create_sessions(engine), keyring, passwords, amazon, hub)
+    app.state.parts = parts
     app.include_router(accounts.router, prefix=API)
     app.include_router(authorization.router, prefix=API)
     app.include_router(authorization.amazon_router)
@@ -79,11 +99,11 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
         return Response("alive\n", media_type="text/plain")
 
     @app.get("/readyz", include_in_schema=False)
-    async def readyz() -> Response:
+    async def readyz(sessions: SessionsOf) -> Response:
         try:
-            async with engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
-        except UNAVAILABLE:
+            async with sessions.begin() as session:
+                await session.execute(text("SELECT 1"))
+        except (*UNAVAILABLE, DBAPIError):
             return Response("database away\n", 503, media_type="text/plain")
         return Response("ready\n", media_type="text/plain")
 
@@ -91,65 +111,39 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
     async def metrics() -> Response:
         return Response(render(registry), media_type=CONTENT_TYPE)
 
-    _answer_problems(app)
+    app.include_router(web.router)
+    answer_problems(app)
     app.add_middleware(BoundedBody)
+    app.add_middleware(Observed, registry=registry, route_of=_route_of, answer_bug=answer_bug)
     app.add_middleware(SafeHeaders)
+    refuse_open_routes(app)
     return app
 
 
-def _answer_problems(app: FastAPI) -> None:
-    """Every failure leaves as application/problem+json, in the caller's language."""
-
-    async def expected(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Expected)
-        return _problem(request, error.code, error.fields)
-
-    async def wrong_request(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        if any(problem["type"] == "json_invalid" for problem in error.errors()):
-            return _problem(request, "malformed_json")
-        # Never `input`: that would repeat a password.
-        errors = [
-            {
-                "field": ".".join(str(step) for step in problem["loc"][1:]),
-                "code": problem["type"],
-                "detail": problem["msg"],
-            }
-            for problem in error.errors()
-        ]
-        return _problem(request, "invalid_request", errors=errors)
-
-    async def http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        codes = {404: "not_found", 405: "method_not_allowed", 400: "malformed_json"}
-        return _problem(request, codes.get(error.status_code, "internal_error"))
-
-    async def too_large(request: Request, error: Exception) -> Response:
-        return _problem(request, "body_too_large")
-
-    async def database_away(request: Request, error: Exception) -> Response:
-        log.warning("database_unavailable", error=type(error).__name__)
-        response = _problem(request, "database_unavailable")
-        response.headers["Retry-After"] = "2"
-        return response
-
-    async def unexpected(request: Request, error: Exception) -> Response:
-        log.error("unexpected_error", path=request.scope.get("route_path", ""), exc_info=error)
-        return _problem(request, "internal_error")
-
-    app.add_exception_handler(Expected, expected)
-    app.add_exception_handler(RequestValidationError, wrong_request)
-    app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(BodyTooLarge, too_large)
-    for error_class in UNAVAILABLE:
-        app.add_exception_handler(error_class, database_away)
-    app.add_exception_handler(Exception, unexpected)
+class _Application(FastAPI):
+    @override
+    def openapi(self) -> dict[str, Any]:
+        return complete(super().openapi())
 
 
-def _problem(
-    request: Request, code: str, fields: dict[str, str | int] | None = None, **more: Any
-) -> Response:
-    body = problem_body(code, preferred_language(request.headers.get("accept-language")), fields) | more
-    status = body["status"]
-    assert isinstance(status, int)
-    return JSONResponse(body, status, media_type="application/problem+json")
+def refuse_open_routes(app: FastAPI) -> None:
+    """A route of the API that asks for no caller and is not listed as public is a mistake: do not start with it."""
+    open_routes = [
+        f"{method} {route.path}"
+        for route in iter_route_contexts(app.routes)
+        for method in sorted(route.methods or ())
+        if (route.path or "").startswith("/api/")
+        and (method, route.path) not in PUBLIC
+        and not (isinstance(route.original_route, APIRoute) and asks_for_caller(route.dependant))
+    ]
+    if open_routes:
+        raise RuntimeError(f"These routes let everybody in: {', '.join(open_routes)}")
+
+
+def _route_of(scope: Scope) -> str:
+    """The template of the route that answers, for log lines and metrics: a closed set, without ids."""
+    path: str | None = getattr(scope.get("route"), "path", None)
+    if path is None:
+        return "none"
+    # Routers are written without the prefix under which they are included.
+    return API + path if scope["path"].startswith(f"{API}/") and not path.startswith(API) else path

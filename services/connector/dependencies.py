@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import Depends, Request, Security
-from fastapi.security import SecurityScopes
+from fastapi.dependencies.models import Dependant
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, NotSignedIn
@@ -16,6 +17,7 @@ from services.connector.accounts.credentials import check_csrf_token
 from services.connector.accounts.passwords import Passwords
 from services.connector.amazon.access import Amazon
 from services.connector.events.hub import Hub
+from services.connector.inbox.downloads import Downloads
 from services.connector.language import Language, preferred_language
 from services.connector.settings import ConnectorSettings
 from shared.database import Sessions
@@ -37,6 +39,7 @@ class Parts:
     passwords: Passwords
     amazon: Amazon
     hub: Hub
+    downloads: Downloads
 
 
 def _parts(request: Request) -> Parts:
@@ -86,12 +89,27 @@ Now = Annotated[datetime, Depends(_now)]
 LanguageOf = Annotated[Language, Depends(_language)]
 
 
-async def _authenticated(request: Request, scopes: SecurityScopes, sessions: SessionsOf, now: Now) -> Caller:
+_COOKIE: Final = APIKeyCookie(
+    name=SESSION_COOKIE,
+    scheme_name="session",
+    description=f"Set by POST /api/v1/sessions. Changes also need `{CSRF_HEADER}`.",
+    auto_error=False,
+)
+_BEARER: Final = HTTPBearer(scheme_name="api_key", description="An API key, `rk_…`.", auto_error=False)
+
+
+async def _authenticated(
+    *,
+    request: Request,
+    scopes: SecurityScopes,
+    sessions: SessionsOf,
+    now: Now,
+    token: Annotated[str | None, Depends(_COOKIE)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+) -> Caller:
     """The caller, let in only with every permission that the route names. The one gate of the API."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    token = request.cookies.get(SESSION_COOKIE)
-    if scheme.lower() == "bearer":
-        caller = await accounts.caller_of_api_key(sessions, key.strip(), now)
+    if bearer is not None:
+        caller = await accounts.caller_of_api_key(sessions, bearer.credentials.strip(), now)
     elif token:
         caller = await accounts.caller_of_session(sessions, token, now)
         if request.method not in _SAFE_METHODS:
@@ -102,6 +120,11 @@ async def _authenticated(request: Request, scopes: SecurityScopes, sessions: Ses
         permission, _, level = scope.partition(":")
         caller.require(Permission(permission), Level(level))
     return caller
+
+
+def asks_for_caller(dependant: Dependant) -> bool:
+    """Whether a route passes the gate above."""
+    return any(part.call is _authenticated or asks_for_caller(part) for part in dependant.dependencies)
 
 
 def _needs(permission: Permission, level: Level) -> list[str]:

@@ -14,10 +14,10 @@ def preferred_language(accept_language: str | None) -> Language:
     for item in (accept_language or "")[:200].split(","):
         tag, _, parameter = item.partition(";")
         try:
-            weight = float(parameter.strip().removeprefix("q=")) if parameter.strip() else 1.0
+            weight = float(parameter.strip().lower().removeprefix("q=")) if parameter.strip() else 1.0
         except ValueError:
             continue
         primary = tag.strip().lower().partition("-")[0]
-        if primary in set(Language) and weight > best_weight:
+        if primary in set(Language) and best_weight < weight <= 1:
             best, best_weight = Language(primary), weight
     return best

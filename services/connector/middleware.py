@@ -1,7 +1,20 @@
-"""What holds for every request before a route is chosen: a bound on its size, and safe headers on every answer."""
+"""What holds for every request, whichever route answers it: a bound on its size, safe headers on every answer, one log line
+and one count, and a plain answer to a bug.
 
+No value of an exception goes into a log here: not the query string, not the text of the error.
+"""
+
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.exceptions import HTTPException
+
+from shared.database import new_id
+
+log = structlog.get_logger()
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -20,14 +33,20 @@ _HEADERS: Final = (
     (b"cross-origin-opener-policy", b"same-origin-allow-popups"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
+# Asked every few seconds by machines; a line each would hide the others.
+_UNLOGGED: Final = frozenset({"/livez", "/readyz", "/metrics"})
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class BodyTooLarge(Exception):
-    """Raised out of `receive` when more than MAX_BODY_BYTES have come."""
+class BodyTooLarge(HTTPException):
+    """Raised out of `receive`. An HTTPException, because FastAPI makes 400 of everything else that fails there."""
+
+    def __init__(self) -> None:
+        super().__init__(413)
 
 
 class BoundedBody:
-    """Counts the bytes of a request as they come; Content-Length is not believed."""
+    """Refuses a Content-Length above the bound at once, and counts the bytes that come all the same."""
 
     def __init__(self, app: AsgiApp) -> None:
         self._app = app
@@ -36,10 +55,14 @@ class BoundedBody:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        is_announced_too_large = announced.isdigit() and int(announced[:20]) > MAX_BODY_BYTES
         seen = 0
 
         async def bounded() -> Message:
             nonlocal seen
+            if is_announced_too_large:
+                raise BodyTooLarge
             message = await receive()
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
@@ -64,3 +87,71 @@ class SafeHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+class Observed:
+    """Names the request (X-Request-Id), counts it, logs it, and answers a bug.
+
+    A bug is logged here, once, with its type and place; nothing of it reaches the web server, which would log its text.
+    """
+
+    def __init__(
+        self,
+        app: AsgiApp,
+        registry: CollectorRegistry,
+        route_of: Callable[[Scope], str],
+        answer_bug: Callable[[Scope], AsgiApp],
+    ) -> None:
+        self._app = app
+        self._route_of = route_of
+        self._answer_bug = answer_bug
+        self._requests = Counter(
+            "replyco_http_requests_total",
+            "Requests by route and class of status.",
+            ("method", "route", "status"),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "replyco_http_request_seconds",
+            "Seconds until the answer began, by route.",
+            ("method", "route"),
+            registry=registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = new_id().hex
+        began = time.perf_counter()
+        status, seconds_to_answer = 0, 0.0
+
+        async def observed(message: Message) -> None:
+            nonlocal status, seconds_to_answer
+            if message["type"] == "http.response.start":
+                status, seconds_to_answer = message["status"], time.perf_counter() - began
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, observed)
+            except Exception:
+                log.exception("unexpected_error", route=self._route_of(scope))
+                # An answer that has begun cannot be taken back; the server breaks the connection when we return.
+                if status == 0:
+                    await self._answer_bug(scope)(scope, receive, observed)
+            finally:
+                self._record(scope, status, seconds_to_answer, time.perf_counter() - began)
+
+    def _record(self, scope: Scope, status: int, seconds_to_answer: float, seconds: float) -> None:
+        route = self._route_of(scope)
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._requests.labels(method, route, f"{status // 100}xx" if status else "none").inc()
+        if status:
+            self._seconds.labels(method, route).observe(seconds_to_answer)
+        if route not in _UNLOGGED:
+            log.info(
+                "request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1)
+            )

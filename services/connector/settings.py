@@ -41,6 +41,12 @@ class ConnectorSettings(CommonSettings):
         "http://localhost:8000",
         description="the address at which browsers reach the pages, such as https://app.example",
     )
+    trusted_proxies: str = Field(
+        "",
+        pattern=r"^[0-9a-fA-F:./, ]*$",
+        description="the addresses of the proxies in front of `serve`, separated by commas, such as 10.0.0.5; "
+        "only they are believed about a client's address. Leave it unset without a proxy",
+    )
     key_file: Path = Field(description="the file with the key-encryption keys that `keys create` has written")
     mail_domain: str = Field(
         "replyco.email",

@@ -88,7 +88,7 @@ async def list_api_keys(
     caller: AdminViewer,
     sessions: SessionsOf,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: str | None = None,
 ) -> ApiKeyPage:
     """Newest first, without the revoked ones. The keys themselves are never shown again."""
     after = decode_cursor(cursor)[1] if cursor else None

@@ -6,6 +6,7 @@ from uuid import UUID
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from services.connector.accounts.passwords import MAX_PASSWORD
 from shared.permissions import Level, Permission
@@ -15,14 +16,14 @@ _TIME_ZONES = frozenset(available_timezones())
 
 def _known_time_zone(value: str) -> str:
     if value not in _TIME_ZONES:
-        raise ValueError("this is not a time zone of the IANA database")
+        raise PydanticCustomError("unknown_time_zone", "not a time zone of the IANA database")
     return value
 
 
 def _without_control_characters(value: str) -> str:
     # PostgreSQL stores no NUL; the others have no business in a line of text.
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise ValueError("control characters are not allowed")
+        raise PydanticCustomError("control_characters", "control characters are not allowed")
     return value
 
 

@@ -29,6 +29,8 @@ from services.connector.accounts.sign_in_limits import (
     email_key,
     network_key,
 )
+from services.connector.audit import audit_entry
+from services.connector.problems import NotFound
 from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
@@ -59,10 +61,6 @@ class ExpiryPast(Expected):
     """An API key that would be expired already."""
 
     code = "expiry_past"
-
-
-class ApiKeyNotFound(Expected):
-    code = "not_found"
 
 
 class EmailTaken(Expected):
@@ -238,13 +236,13 @@ async def create_api_key(
     )
     async with sessions.begin() as session:
         session.add(row)
-        session.add(_audit(caller, "api_key_created", row.id))
+        session.add(audit_entry(caller, "api_key_created", row.id))
     log.info("api_key_created", api_key_id=str(row.id), user_id=str(caller.user_id))
     return key, row
 
 
 async def revoke_api_key(sessions: Sessions, caller: Caller, api_key_id: UUID, now: datetime) -> None:
-    """At once; a second time is the same as the first. Raises ApiKeyNotFound."""
+    """At once; a second time is the same as the first. Raises NotFound."""
     async with sessions.begin() as session:
         api_key = await session.scalar(
             select(ApiKey)
@@ -252,10 +250,10 @@ async def revoke_api_key(sessions: Sessions, caller: Caller, api_key_id: UUID, n
             .with_for_update()
         )
         if api_key is None:
-            raise ApiKeyNotFound
+            raise NotFound
         if api_key.revoked_at is None:
             api_key.revoked_at = now
-            session.add(_audit(caller, "api_key_revoked", api_key.id))
+            session.add(audit_entry(caller, "api_key_revoked", api_key.id))
             log.info("api_key_revoked", api_key_id=str(api_key.id))
 
 
@@ -337,13 +335,3 @@ def _levels(row: User | ApiKey) -> dict[Permission, Level]:
 
 def _expires_at(created_at: datetime, now: datetime) -> datetime:
     return min(now + IDLE_LIFETIME, created_at + MAX_LIFETIME)
-
-
-def _audit(caller: Caller, action: str, subject_id: UUID) -> AuditEntry:
-    return AuditEntry(
-        account_id=caller.account_id,
-        actor_kind="user" if caller.is_browser else "api_key",
-        actor_id=caller.user_id if caller.is_browser else caller.api_key_id,
-        action=action,
-        subject_id=subject_id,
-    )

@@ -1,0 +1,233 @@
+"""The connector's commands. `serve` answers browsers and programs; `worker` does what happens in the background."""
+
+import asyncio
+import errno
+import json
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import typer
+import uvicorn
+from pydantic import Field, SecretStr
+
+from services.connector.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD, Passwords
+from services.connector.accounts.schemas import MeRequest
+from services.connector.accounts.service import EmailTaken, create_account
+from services.connector.app import create_app, openapi_document
+from services.connector.diagnosis import examine
+from services.connector.server import Server
+from services.connector.settings import ConnectorSettings
+from services.connector.worker import run_worker
+from shared.crypto.key_provider import KeyFile, KeyFileUnusable
+from shared.crypto.raw_mail import create_mail_key_pair
+from shared.database import create_engine, create_sessions, is_unavailable
+from shared.keyring import Keyring
+from shared.logging import configure_logging
+from shared.settings import CommonSettings, SettingsWrong, load_settings
+from shared.side_port import PortTaken
+
+cli = typer.Typer(
+    help="Connects Amazon stores and shows their buyers' messages: REST API, pages, background work.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+keys = typer.Typer(help="Key files.", no_args_is_help=True)
+accounts = typer.Typer(help="Accounts.", no_args_is_help=True)
+cli.add_typer(keys, name="keys")
+cli.add_typer(accounts, name="accounts")
+
+_SettingsClass = TypeVar("_SettingsClass", bound=CommonSettings)
+
+# What a stop waits for answers that are on their way.
+_GRACE_SECONDS = 10
+
+
+class AccountSettings(CommonSettings):
+    """What `accounts create` needs."""
+
+    key_file: Path = Field(description="the file with the key-encryption keys that `keys create` has written")
+    admin_password: SecretStr | None = Field(
+        None, description=f"the admin's password, {MIN_PASSWORD} to {MAX_PASSWORD} characters"
+    )
+
+
+@cli.command()
+def serve() -> None:
+    """Serve the REST API and the pages."""
+    settings = _settings(ConnectorSettings)
+    configure_logging("connector", level=settings.log_level)
+    try:
+        app = create_app(settings)
+    except KeyFileUnusable as unusable:
+        _key_file_unusable(unusable)
+    proxies = [proxy.strip() for proxy in settings.trusted_proxies.split(",") if proxy.strip()]
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    try:
+        listener = socket.create_server(
+            (settings.host, settings.port),
+            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+            backlog=1024,
+        )
+    except OSError as error:
+        problem = "is taken" if error.errno == errno.EADDRINUSE else "cannot be opened"
+        _give_up(f"Port {settings.port} {problem}. Set REPLYCO_PORT to a free one.")
+    Server(config, app).run(sockets=[listener])
+
+
+@cli.command()
+def worker() -> None:
+    """Run background jobs and schedules."""
+    settings = _settings(ConnectorSettings)
+    configure_logging("connector-worker", level=settings.log_level)
+
+    async def until_signal() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await run_worker(settings, stop)
+
+    try:
+        asyncio.run(until_signal())
+    except PortTaken as taken:
+        _give_up(
+            f"Port {taken.fields['port']} {taken.fields['problem']}. Set {taken.fields['setting']} to a free one."
+        )
+    except KeyFileUnusable as unusable:
+        _key_file_unusable(unusable)
+
+
+@cli.command()
+def doctor() -> None:
+    """Check settings, database, key file and the way to Amazon; say in plain words what is wrong."""
+    findings = asyncio.run(examine(_settings(ConnectorSettings)))
+    for finding in findings:
+        print(("ok     " if finding.is_ok else "WRONG  ") + finding.text)
+    if not all(finding.is_ok for finding in findings):
+        raise typer.Exit(1)
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the description of the REST API (OpenAPI)."""
+    print(json.dumps(openapi_document(), indent=2, ensure_ascii=False))
+
+
+@keys.command("create")
+def create_keys(
+    directory: Annotated[Path, typer.Option(help="An existing folder that only we can read.")],
+) -> None:
+    """Write account-keys.json, mail-private.json and mail-public.json; never over a file that is there."""
+    account_keys = directory / "account-keys.json"
+    pair = directory / "mail-private.json", directory / "mail-public.json"
+    there = [str(path) for path in (account_keys, *pair) if path.exists()]
+    if there:
+        _give_up(
+            f"Nothing was written, because these exist: {', '.join(there)}. Without them nothing sealed opens any more."
+        )
+    try:
+        KeyFile.create(account_keys)
+        create_mail_key_pair(*pair)
+    except KeyFileUnusable as unusable:
+        _give_up(
+            f"{unusable.fields['path']} cannot be written. Is {directory} a folder that you may write to?"
+        )
+    print(f"Written to {directory}: {account_keys.name}, {pair[0].name}, {pair[1].name}. Keep a copy.")
+
+
+@accounts.command("create")
+def create(
+    name: Annotated[str, typer.Option(help="The company's name.")],
+    admin_email: Annotated[str, typer.Option(help="With it the admin signs in.")],
+    language: Annotated[str, typer.Option(help="de or en.")] = "en",
+    time_zone: Annotated[str, typer.Option(help="Such as Europe/Berlin.")] = "UTC",
+) -> None:
+    """Create an account and its admin. The password comes from REPLYCO_ADMIN_PASSWORD, or is asked for."""
+    settings = _settings(AccountSettings)
+    _check_account(name, admin_email, language, time_zone)
+    given = settings.admin_password
+    password = given.get_secret_value() if given else str(typer.prompt("Password", hide_input=True))
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        _give_up(f"The password must have {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
+
+    async def run() -> None:
+        engine = create_engine(
+            settings.database_url.get_secret_value(), application_name="connector-accounts"
+        )
+        passwords = Passwords()
+        try:
+            account_id, user_id = await create_account(
+                create_sessions(engine),
+                Keyring(KeyFile.load(settings.key_file)),
+                passwords,
+                name=name.strip(),
+                admin_email=admin_email,
+                password=password,
+                language=language,
+                time_zone=time_zone,
+            )
+        finally:
+            passwords.close()
+            await engine.dispose()
+        print(f"account {account_id}\nuser {user_id}")
+
+    try:
+        asyncio.run(run())
+    except EmailTaken:
+        _give_up("Somebody signs in with this e-mail address already. Choose another one.", code=1)
+    except KeyFileUnusable as unusable:
+        _key_file_unusable(unusable)
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        _give_up("The database cannot be reached. `doctor` says more.", code=1)
+
+
+def _check_account(name: str, email: str, language: str, time_zone: str) -> None:
+    local, at, domain = email.strip().partition("@")
+    wrong = []
+    if not 1 <= len(name.strip()) <= 100:
+        wrong.append("--name must have 1 to 100 characters.")
+    if not (local and at and "." in domain) or len(email) > 254 or any(c.isspace() for c in email.strip()):
+        wrong.append("--admin-email must be an e-mail address.")
+    if language not in {"de", "en"}:
+        wrong.append("--language must be de or en.")
+    try:
+        MeRequest(time_zone=time_zone)
+    except ValueError:
+        wrong.append("--time-zone must be a time zone such as Europe/Berlin.")
+    if wrong:
+        _give_up("\n".join(wrong))
+
+
+def _settings(settings_class: type[_SettingsClass]) -> _SettingsClass:
+    try:
+        return load_settings(settings_class)
+    except SettingsWrong as wrong:
+        _give_up(str(wrong))
+
+
+def _key_file_unusable(unusable: KeyFileUnusable) -> NoReturn:
+    _give_up(
+        f"The key file {unusable.fields['path']} cannot be used. `python -m services.connector keys create` makes one."
+    )
+
+
+def _give_up(message: str, *, code: int = 2) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise typer.Exit(code)
+
+
+cli()

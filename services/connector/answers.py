@@ -1,0 +1,100 @@
+"""Every failure leaves as application/problem+json (RFC 9457), in the caller's language, with nothing of what was sent."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+
+from services.connector.field_problems import field_problems
+from services.connector.language import preferred_language
+from services.connector.middleware import AsgiApp, Scope
+from services.connector.problems import problem_body
+from services.connector.web.api import page_not_found
+from shared.database import UNAVAILABLE, is_unavailable
+from shared.errors import Expected
+
+log = structlog.get_logger()
+
+PROBLEM_TYPE: Final = "application/problem+json"
+_DATABASE_RETRY_SECONDS: Final = 2
+_HTTP_CODES: Final = {
+    400: "malformed_json",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+}
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Register the one handler of each kind of failure."""
+    app.add_exception_handler(Expected, _expected)
+    app.add_exception_handler(RequestValidationError, _wrong_request)
+    app.add_exception_handler(HTTPException, _http)
+    for error_class in (*UNAVAILABLE, DBAPIError):
+        app.add_exception_handler(error_class, _database)
+
+
+def answer_bug(scope: Scope) -> AsgiApp:
+    """The answer to what nobody expected."""
+    return problem(Request(scope), "internal_error")
+
+
+def problem(
+    request: Request,
+    code: str,
+    fields: dict[str, str | int] | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> JSONResponse:
+    """A response with what `problems.py` says about this code."""
+    language = preferred_language(request.headers.get("accept-language"))
+    body = problem_body(code, language, fields) | more
+    status = body["status"]
+    assert isinstance(status, int)
+    all_headers = {"Content-Language": language.value} | dict(headers or {})
+    if status == 401:
+        # RFC 9110 §11.6.1. Browsers show no window of their own for Bearer.
+        all_headers["WWW-Authenticate"] = "Bearer"
+    retry_after = (fields or {}).get("retry_after_seconds")
+    if retry_after is not None:
+        all_headers["Retry-After"] = str(retry_after)
+    return JSONResponse(body, status, all_headers, PROBLEM_TYPE)
+
+
+async def _expected(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Expected)
+    answer = problem(request, error.code, error.fields)
+    if answer.status_code >= 500:
+        log.error("expected_failure", code=error.code, **error.fields)
+    return answer
+
+
+async def _wrong_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    mistakes = error.errors()
+    if any(mistake["type"] == "json_invalid" for mistake in mistakes):
+        return problem(request, "malformed_json")
+    language = preferred_language(request.headers.get("accept-language"))
+    return problem(request, "invalid_request", errors=field_problems(mistakes, language))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    is_page = not request.url.path.startswith("/api/") and request.method == "GET"
+    if error.status_code == 404 and is_page and "text/html" in request.headers.get("accept", ""):
+        return page_not_found(request)
+    return problem(request, _HTTP_CODES.get(error.status_code, "internal_error"), headers=error.headers)
+
+
+async def _database(request: Request, error: Exception) -> Response:
+    if not is_unavailable(error):
+        raise error
+    log.warning("database_unavailable", error=type(error).__name__)
+    headers = {"Retry-After": str(_DATABASE_RETRY_SECONDS)}
+    return problem(request, "database_unavailable", headers=headers)

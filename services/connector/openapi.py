@@ -1,0 +1,66 @@
+"""The API's description of itself: what FastAPI derives from the routes, and what it cannot know."""
+
+from typing import Any, Final
+
+API: Final = "/api/v1"
+
+DESCRIPTION: Final = """\
+Everything that the pages do, for programs and other frontends.
+
+Callers are signed-in users (cookie) or programs with an API key (`Authorization: Bearer rk_…`). Failures are
+`application/problem+json` (RFC 9457) with a stable `code`; their sentences are German or English by `Accept-Language`.
+Lists take `limit` and `cursor` and answer `next_cursor`.
+"""
+
+TAGS: Final[list[dict[str, Any]]] = [
+    {"name": "accounts", "description": "Signing in and out, the caller himself, API keys."},
+    {"name": "authorization", "description": "Connecting a store: marketplaces and attempts."},
+    {"name": "integrations", "description": "Connected stores: lock, checks, name, address, setup steps."},
+    {"name": "inbox", "description": "Conversations with buyers, their messages and attachments."},
+    {"name": "events", "description": "What happens, as server-sent events."},
+]
+
+# Every route answers its failures in this form.
+PROBLEM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    "default": {
+        "description": "What went wrong, with a stable code.",
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+}
+
+_PROBLEM: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "RFC 9457. `code` is stable; title and detail are for people. Some codes have further members.",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string", "const": "about:blank"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "description": "The fields that are wrong; only with the code invalid_request.",
+            "items": {
+                "type": "object",
+                "required": ["field", "code", "detail"],
+                "properties": {name: {"type": "string"} for name in ("field", "code", "detail")},
+            },
+        },
+    },
+    "examples": [
+        {
+            "type": "about:blank",
+            "title": "Not found",
+            "status": 404,
+            "detail": "There is nothing here, or it belongs to somebody else.",
+            "code": "not_found",
+        }
+    ],
+}
+
+
+def complete(document: dict[str, Any]) -> dict[str, Any]:
+    """Add what the routes refer to."""
+    document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _PROBLEM
+    return document

@@ -1,0 +1,106 @@
+"""The connector's worker: runs the rooms' jobs and schedules, and goes on through everything that PostgreSQL does meanwhile."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import asyncpg
+import structlog
+from pgqueuer import PgQueuer
+from prometheus_client import CollectorRegistry, Counter
+from sqlalchemy import text
+
+from services.connector import housekeeping
+from services.connector.amazon.access import Amazon, create_amazon
+from services.connector.integrations import jobs as integration_jobs
+from services.connector.settings import ConnectorSettings
+from shared.crypto.key_provider import KeyFile
+from shared.database import UNAVAILABLE, Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.keyring import Keyring
+from shared.side_port import side_port
+
+log = structlog.get_logger()
+
+# A job that nobody announced is found at the latest after this.
+_POLL: Final = timedelta(seconds=5)
+_RETRY_SECONDS: Final = 1.0
+# Jobs under way at a stop get this long; what is cut off runs again.
+_STOP_SECONDS: Final = 10.0
+
+
+async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
+    """Work until `stop` is set. Raises KeyFileUnusable or PortTaken before anything has begun."""
+    keyring = Keyring(KeyFile.load(settings.key_file))
+    registry = CollectorRegistry()
+    restarts = Counter("replyco_worker_restarts", "Times the queue was taken up anew", registry=registry)
+    database_url = settings.database_url.get_secret_value()
+    engine = create_engine(database_url, application_name="replyco-connector-worker", pool_size=10)
+    sessions = create_sessions(engine)
+    amazon = create_amazon(
+        settings.amazon_client_id, settings.amazon_client_secret, amazon_base_url=settings.amazon_base_url
+    )
+
+    async def is_ready() -> bool:
+        try:
+            async with sessions() as session:
+                await session.execute(text("SELECT 1"))
+        except UNAVAILABLE:
+            return False
+        return True
+
+    try:
+        async with side_port(
+            settings.host,
+            settings.worker_port,
+            setting="REPLYCO_WORKER_PORT",
+            registry=registry,
+            is_ready=is_ready,
+        ):
+            log.info("worker_started")
+            while not stop.is_set():
+                try:
+                    await _work(database_url, sessions, keyring, amazon, stop)
+                except UNAVAILABLE as error:
+                    log.warning("database_unavailable", exc_info=error)
+                restarts.inc()
+                await _wait(_RETRY_SECONDS, stop)
+    finally:
+        await amazon.close()
+        await engine.dispose()
+        log.info("worker_stopped")
+
+
+async def _work(
+    database_url: str, sessions: Sessions, keyring: Keyring, amazon: Amazon, stop: asyncio.Event
+) -> None:
+    """One connection's life: ends when `stop` is set or the connection is lost."""
+    await housekeeping.keep_house(sessions, datetime.now(UTC))
+    connection = await asyncpg.connect(asyncpg_dsn(database_url), timeout=5, command_timeout=15)
+    lost = asyncio.Event()
+    try:
+        connection.add_termination_listener(lambda _connection: lost.set())
+        queue = PgQueuer.from_asyncpg_connection(connection)
+        integration_jobs.register(queue, sessions=sessions, keyring=keyring, amazon=amazon)
+        housekeeping.register(queue, sessions)
+        running = asyncio.create_task(queue.run(dequeue_timeout=_POLL))
+        endings = [asyncio.create_task(stop.wait()), asyncio.create_task(lost.wait())]
+        await asyncio.wait([running, *endings], return_when=asyncio.FIRST_COMPLETED)
+        for ending in endings:
+            ending.cancel()
+        queue.shutdown.set()
+        done, _ = await asyncio.wait([running], timeout=_STOP_SECONDS if stop.is_set() else 1.0)
+        if not done:
+            running.cancel()
+            await asyncio.wait([running])
+        if not running.cancelled() and (error := running.exception()) is not None:
+            log.warning("queue_ended", exc_info=error)
+    finally:
+        await connection.close(timeout=5) if not connection.is_closed() else None
+
+
+async def _wait(seconds: float, stop: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        pass
