@@ -12,7 +12,7 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## Run the whole product on this machine: http://localhost:8000
-	@exec $(RUN) -m deploy.demo
+	@exec $(RUN) -W "ignore:XDG_RUNTIME_DIR is not set" -m deploy.demo
 
 test: $(VENV)/.installed ## Run every test (TESTS=tests/unit for a part)
 	@$(RUN) -m pytest -n 2 --dist loadfile $(TESTS)

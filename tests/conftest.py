@@ -61,7 +61,7 @@ async def postgres(scratch: Path) -> AsyncIterator[EmbeddedPostgres]:
     await upgrade(server.url(OWNER, _TEMPLATE))
     await server.allow_logins()
     yield server
-    server.stop()
+    server.close()
 
 
 @pytest.fixture

@@ -63,8 +63,12 @@ class EmbeddedPostgres:
             await connection.close()
 
     def stop(self) -> None:
-        """A clean stop: open transactions are rolled back, everything committed is there after the next start."""
+        """A clean stop in between: open transactions are rolled back, everything committed is there after the next start."""
         self.server.stop()
+
+    def close(self) -> None:
+        """The end of our use: a clean stop, unless another process uses the server too."""
+        self.server.cleanup()
 
     def start_again(self) -> None:
         """After `stop` or `kill`, on the same folder."""

@@ -269,7 +269,7 @@ class Stack:
                 running.process.kill()
                 await running.process.wait()
         if self._postgres is not None:
-            await asyncio.to_thread(self._postgres.stop)
+            await asyncio.to_thread(self._postgres.close)
 
 
 def _base_environment() -> dict[str, str]:
