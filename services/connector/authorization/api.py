@@ -10,7 +10,13 @@ from pydantic import SecretStr
 from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, NotSignedIn
 from services.connector.authorization import service
-from services.connector.authorization.attempts import CallbackProblem, is_token, new_browser_token
+from services.connector.authorization.attempts import (
+    AttemptView,
+    Callback,
+    CallbackProblem,
+    is_token,
+    new_browser_token,
+)
 from services.connector.authorization.consent import Application
 from services.connector.authorization.problem_texts import PROBLEM_TEXTS
 from services.connector.authorization.schemas import (
@@ -161,7 +167,7 @@ async def amazon_redirect(
         application,
         caller,
         browser_token=browser_token,
-        callback=service.Callback(
+        callback=Callback(
             state=parameters.get("state", ""),
             code=SecretStr(parameters.get("spapi_oauth_code", "")),
             seller_id=parameters.get("selling_partner_id", ""),
@@ -195,7 +201,7 @@ def _problem_page(problem: CallbackProblem) -> RedirectResponse:
     return RedirectResponse(f"/connect/problem/{problem}", 303, _NO_TRACE)
 
 
-def _answer(view: service.AttemptView, language: Language) -> AuthorizationAnswer:
+def _answer(view: AttemptView, language: Language) -> AuthorizationAnswer:
     return AuthorizationAnswer(
         id=view.id,
         country=view.country,
@@ -209,7 +215,7 @@ def _answer(view: service.AttemptView, language: Language) -> AuthorizationAnswe
     )
 
 
-def _problem_answer(view: service.AttemptView, language: Language) -> AttemptProblemAnswer | None:
+def _problem_answer(view: AttemptView, language: Language) -> AttemptProblemAnswer | None:
     if view.problem is None:
         return None
     title, detail = PROBLEM_TEXTS[view.problem][language]

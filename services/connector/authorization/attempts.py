@@ -4,19 +4,25 @@ import hashlib
 import re
 import secrets
 from base64 import urlsafe_b64encode
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from pydantic import SecretStr
+
 from shared.crypto.envelope import AccountKeys
 from shared.errors import Expected
+from shared.marketplaces import Region
 
 # Amazon itself wants the whole authorization done within ten minutes.
 ATTEMPT_LIFETIME: Final = timedelta(minutes=10)
 # Longer than code exchange and all probes may take together: who has no outcome by then has died on the way.
 COMPLETION_LIMIT: Final = timedelta(minutes=2)
-MAX_ATTEMPTS_PER_HOUR: Final = 20
+# A user who begins this many within an hour without finishing one is stuck, or a script.
+MAX_UNFINISHED_ATTEMPTS: Final = 20
+ATTEMPTS_WINDOW: Final = timedelta(hours=1)
 
 _MAX_CODE: Final = 2048
 # Seller ids look like A2EXAMPLE; the value comes through the browser, so that only its shape is believed.
@@ -56,6 +62,30 @@ class CallbackProblem(StrEnum):
     OTHER_BROWSER = "other_browser"
     SIGN_IN_AGAIN = "sign_in_again"
     CODE_MISSING = "code_missing"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """An attempt as its page shows it. `consent_url` is None unless this browser began it and it is still waiting."""
+
+    id: UUID
+    country: str
+    region: Region
+    status: AttemptStatus
+    expires_at: datetime
+    consent_url: str | None
+    integration_id: UUID | None
+    problem: AttemptProblem | None
+    right_region: Region | None
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What Amazon's redirect brought. Unchecked."""
+
+    state: str
+    code: SecretStr
+    seller_id: str
 
 
 class UnknownCountry(Expected):

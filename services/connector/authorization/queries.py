@@ -1,16 +1,17 @@
-"""Reads of the authorization room."""
+"""The statements of the authorization room; each decides what it decides alone, in the database."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from shared.marketplaces import Region
 from shared.tables import AuthorizationAttempt as Attempt
-from shared.tables import User
+from shared.tables import Outcome, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +83,69 @@ async def newest_waiting(
     return None if row is None else AttemptRow(*row)
 
 
-async def count_recent_attempts(session: AsyncSession, account_id: UUID, user_id: UUID, now: datetime) -> int:
-    """Attempts of the last hour that led nowhere. Two counts of one user never run at once: his row is held."""
+async def unfinished_attempts(
+    session: AsyncSession, account_id: UUID, user_id: UUID, since: datetime
+) -> tuple[int, datetime | None]:
+    """How many attempts of this user led nowhere, and when the oldest began.
+
+    Two counts of one user never run at once: his row is held.
+    """
     await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
-    count = await session.scalar(
-        select(func.count())
-        .select_from(Attempt)
+    count, oldest = (
+        await session.execute(
+            select(func.count(), func.min(Attempt.created_at)).where(
+                Attempt.account_id == account_id,
+                Attempt.user_id == user_id,
+                Attempt.consumed_at.is_(None),
+                Attempt.created_at > since,
+            )
+        )
+    ).one()
+    return count, oldest
+
+
+async def consume(
+    session: AsyncSession,
+    *,
+    state_hash: bytes,
+    browser_hash: bytes,
+    account_id: UUID,
+    user_id: UUID,
+    now: datetime,
+) -> UUID | None:
+    """Take the attempt of this state, browser and user, once and in time. Of two at once, one gets it."""
+    return await session.scalar(
+        update(Attempt)
         .where(
+            Attempt.state_hash == state_hash,
+            Attempt.browser_hash == browser_hash,
             Attempt.account_id == account_id,
             Attempt.user_id == user_id,
             Attempt.consumed_at.is_(None),
-            Attempt.created_at > now - timedelta(hours=1),
+            Attempt.expires_at > now,
+        )
+        .values(consumed_at=now)
+        .returning(Attempt.id)
+    )
+
+
+async def write_outcome(
+    session: AsyncSession,
+    attempt_id: UUID,
+    outcome: Outcome,
+    *,
+    integration_id: UUID | None = None,
+    problem_code: str | None = None,
+    right_region: Region | None = None,
+) -> None:
+    """The first outcome stays."""
+    await session.execute(
+        update(Attempt)
+        .where(Attempt.id == attempt_id, Attempt.outcome.is_(None))
+        .values(
+            outcome=outcome.value,
+            integration_id=integration_id,
+            problem_code=problem_code,
+            right_region=right_region,
         )
     )
-    return count or 0

@@ -6,14 +6,12 @@ outcome, so that back, reload and a double callback show the first one's.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
 from pydantic import SecretStr
-from sqlalchemy import update
 
 from services.connector.accounts.callers import Caller
 from services.connector.amazon.access import Amazon
@@ -30,9 +28,12 @@ from services.connector.audit import audit_entry
 from services.connector.authorization import queries
 from services.connector.authorization.attempts import (
     ATTEMPT_LIFETIME,
-    MAX_ATTEMPTS_PER_HOUR,
+    ATTEMPTS_WINDOW,
+    MAX_UNFINISHED_ATTEMPTS,
     AttemptProblem,
     AttemptStatus,
+    AttemptView,
+    Callback,
     CallbackProblem,
     TooManyAttempts,
     UnknownCountry,
@@ -56,30 +57,6 @@ from shared.permissions import Level, Permission
 from shared.tables import AuthorizationAttempt, Outcome
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptView:
-    """An attempt as its page shows it. `consent_url` is None unless this browser began it and it is still waiting."""
-
-    id: UUID
-    country: str
-    region: Region
-    status: AttemptStatus
-    expires_at: datetime
-    consent_url: str | None
-    integration_id: UUID | None
-    problem: AttemptProblem | None
-    right_region: Region | None
-
-
-@dataclass(frozen=True, slots=True)
-class Callback:
-    """What Amazon's redirect brought. Unchecked."""
-
-    state: str
-    code: SecretStr
-    seller_id: str
 
 
 class _Failed(Exception):
@@ -120,10 +97,14 @@ async def begin(
         raise UnknownCountry
     attempt_id = new_id()
     async with sessions.begin() as session:
-        if await queries.count_recent_attempts(session, caller.account_id, caller.user_id, now) >= (
-            MAX_ATTEMPTS_PER_HOUR
-        ):
-            raise TooManyAttempts(limit=MAX_ATTEMPTS_PER_HOUR)
+        count, oldest = await queries.unfinished_attempts(
+            session, caller.account_id, caller.user_id, now - ATTEMPTS_WINDOW
+        )
+        if oldest is not None and count >= MAX_UNFINISHED_ATTEMPTS:
+            wait = oldest + ATTEMPTS_WINDOW - now
+            raise TooManyAttempts(
+                limit=MAX_UNFINISHED_ATTEMPTS, retry_after_seconds=max(1, int(wait.total_seconds()))
+            )
         state = state_of(await keyring.of(session, caller.account_id), attempt_id, browser_token)
         session.add(
             AuthorizationAttempt(
@@ -272,18 +253,13 @@ async def _consume(
     browser_hash = hash_of(browser_token) if browser_token is not None else b""
     async with sessions.begin() as session:
         if caller is not None and caller.may(Permission.GENERAL_ADMIN, Level.EDIT):
-            consumed = await session.scalar(
-                update(AuthorizationAttempt)
-                .where(
-                    AuthorizationAttempt.state_hash == state_hash,
-                    AuthorizationAttempt.browser_hash == browser_hash,
-                    AuthorizationAttempt.account_id == caller.account_id,
-                    AuthorizationAttempt.user_id == caller.user_id,
-                    AuthorizationAttempt.consumed_at.is_(None),
-                    AuthorizationAttempt.expires_at > now,
-                )
-                .values(consumed_at=now)
-                .returning(AuthorizationAttempt.id)
+            consumed = await queries.consume(
+                session,
+                state_hash=state_hash,
+                browser_hash=browser_hash,
+                account_id=caller.account_id,
+                user_id=caller.user_id,
+                now=now,
             )
             if consumed is not None:
                 await announce(
@@ -355,14 +331,12 @@ def _problem_of(error: Exception) -> AttemptProblem:
 
 async def _fail(sessions: Sessions, caller: Caller, attempt_id: UUID, failure: _Failed) -> None:
     async with sessions.begin() as session:
-        await session.execute(
-            update(AuthorizationAttempt)
-            .where(AuthorizationAttempt.id == attempt_id, AuthorizationAttempt.outcome.is_(None))
-            .values(
-                outcome=Outcome.FAILED.value,
-                problem_code=failure.problem.value,
-                right_region=failure.right_region,
-            )
+        await queries.write_outcome(
+            session,
+            attempt_id,
+            Outcome.FAILED,
+            problem_code=failure.problem.value,
+            right_region=failure.right_region,
         )
         session.add(audit_entry(caller, "authorization_failed", attempt_id, problem=failure.problem.value))
         await announce(
@@ -402,14 +376,8 @@ async def _connect(
             consented_at=now,
         )
         await integrations.save_store(session, caller.account_id, integration_id, store, now)
-        await session.execute(
-            update(AuthorizationAttempt)
-            .where(AuthorizationAttempt.id == attempt.id, AuthorizationAttempt.outcome.is_(None))
-            .values(
-                outcome=(Outcome.CONNECTED if is_new else Outcome.REAUTHORIZED).value,
-                integration_id=integration_id,
-            )
-        )
+        outcome = Outcome.CONNECTED if is_new else Outcome.REAUTHORIZED
+        await queries.write_outcome(session, attempt.id, outcome, integration_id=integration_id)
         # The path of every later reading, from the stored grant on, is walked once at once.
         await enqueue(session, Job.REFRESH_PARTICIPATIONS, integration_id)
         action = "integration_connected" if is_new else "integration_reauthorized"

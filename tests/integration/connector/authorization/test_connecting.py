@@ -200,6 +200,9 @@ async def test_twenty_unfinished_attempts_an_hour_are_enough(signed_in: SignedIn
 
     codes = sorted(answer.status_code for answer in answers)
     assert codes == [201] * 20 + [429] * 3
+    refused = next(answer for answer in answers if answer.status_code == 429)
+    assert refused.json()["code"] == "too_many_attempts"
+    assert 3500 < int(refused.headers["retry-after"]) <= 3600
 
 
 async def test_the_browser_cookie_is_bound_to_this_host_and_hidden_from_scripts(signed_in: SignedIn):

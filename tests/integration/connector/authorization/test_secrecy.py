@@ -63,7 +63,7 @@ async def test_canaries_appear_nowhere(
         shown.append(str(await outcome(signed_in.client, attempt["id"])))
         canaries.add(signed_in.client.cookies[BROWSER_COOKIE])
     async with sessions.begin() as session:
-        integration_id: UUID = await session.scalar(text("SELECT id FROM integrations"))  # type: ignore[assignment]
+        integration_id: UUID = await session.scalar(text("SELECT id FROM integrations"))
         await session.execute(update(Grant).values(access_token_expires_at=None))
     parts: Parts = app.state.parts
     await integrations.refresh_participations(
