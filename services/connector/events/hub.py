@@ -136,7 +136,7 @@ class Hub:
     def end_streams(self) -> None:
         """End every stream, so that a server that waits for its connections does not wait for them."""
         self._is_ending = True
-        for subscription in self._everybody():
+        for subscription in self.subscriptions():
             subscription.end()
 
     @property
@@ -177,7 +177,8 @@ class Hub:
         self._count -= 1
         self._streams.set(self._count)
 
-    def _everybody(self) -> list[Subscription]:
+    def subscriptions(self) -> list[Subscription]:
+        """Of all accounts."""
         return [subscription for mine in self._subscriptions.values() for subscription in mine]
 
     def _hear(self, payload: str) -> None:
@@ -209,7 +210,7 @@ class Hub:
                     await connection.add_listener(CHANNEL, lambda *args: self._hear(str(args[3])))
                     delay = _FIRST_DELAY
                     self._is_listening.set()
-                    for subscription in self._everybody():
+                    for subscription in self.subscriptions():
                         subscription.tell(RESYNC)
                     await _until_lost(connection, lost)
                 finally:

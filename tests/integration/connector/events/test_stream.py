@@ -2,23 +2,25 @@
 
 import asyncio
 import json
+import socket
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from uuid import UUID
 
 import asyncpg
 import pytest
+from prometheus_client import CollectorRegistry
 from sqlalchemy import delete, update
 
 from deploy.demo.postgres import OWNER
 from services.connector.accounts.callers import Caller
 from services.connector.dependencies import SESSION_COOKIE
 from services.connector.events import api
-from services.connector.events.hub import MAX_STREAMS_PER_CALLER, MAX_WAITING, RESYNC
+from services.connector.events.hub import MAX_STREAMS_PER_CALLER, MAX_WAITING, RESYNC, Hub
 from shared.database import Sessions, asyncpg_dsn, new_id
 from shared.events import CHANNEL, EventKind, announce
 from shared.permissions import Level, Permission
-from shared.tables import User, UserSession
+from shared.tables import ApiKey, User, UserSession
 from tests.conftest import Database
 from tests.factories import make_account
 from tests.integration.connector.events.conftest import Running, connected
@@ -216,6 +218,43 @@ async def test_a_stream_ends_with_what_let_its_listener_in(soon, listen, signed_
             await session.execute(change(signed_in))
 
         assert await listener.has_ended()
+
+
+async def test_a_revoked_api_keys_stream_ends(soon, running, api_key_client, sessions):
+    key = (await api_key_client()).headers["authorization"]
+
+    async with connected(running, headers={"authorization": key}) as listener:
+        assert await listener.event() == ("ready", "{}")
+        async with sessions.begin() as session:
+            await session.execute(update(ApiKey).values(revoked_at=datetime.now(UTC)))
+
+        assert await listener.has_ended()
+
+
+async def test_a_listener_who_takes_nothing_loses_his_place(soon, running, signed_in, monkeypatch):
+    monkeypatch.setattr(api, "SEND_TIMEOUT_SECONDS", 0.2)
+    host, port = running.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        cookie = f"{SESSION_COOKIE}={signed_in.token}"
+        client.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n".encode())
+        await _until_open(running, 1)
+        # More than the buffers of both sides hold; the next keep-alive waits behind it.
+        for subscription in running.hub.subscriptions():
+            subscription.tell("x" * 30_000_000)
+
+        await _until_open(running, 0)
+
+
+async def test_a_hub_without_a_database_keeps_trying_and_stops_when_told(signed_in):
+    with socket.create_server(("127.0.0.1", 0)) as nobody_answers:
+        port = nobody_answers.getsockname()[1]
+    hub = Hub(f"postgresql://user@127.0.0.1:{port}/nowhere", CollectorRegistry())
+    hub.start()
+    with hub.subscribe(Caller(signed_in.account.id, signed_in.user.id, {})) as subscription:
+        async with asyncio.timeout(2):
+            await hub.stop()
+
+            assert await subscription.next() is None
 
 
 async def test_an_open_stream_does_not_prolong_its_session(soon, listen, signed_in, sessions):
