@@ -26,7 +26,7 @@ from shared.marketplaces import Region, api_url, reach
 log = structlog.get_logger()
 
 _TIMEOUT: Final = httpx2.Timeout(8, connect=3)
-_TOTAL_SECONDS: Final = 12
+_TOTAL_SECONDS: Final = 10
 _MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 # Reading may be tried again after a network error or a 5xx; a 429 only much later, by whoever asked.
 _PAUSES_SECONDS: Final = (0.2, 0.8)

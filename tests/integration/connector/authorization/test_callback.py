@@ -8,9 +8,11 @@ import httpx2
 import pytest
 from sqlalchemy import func, select, text, update
 
+from deploy.demo.postgres import OWNER
 from services.connector.authorization.api import BROWSER_COOKIE
-from shared.database import Sessions
+from shared.database import Sessions, create_engine
 from shared.tables import AuthorizationAttempt, Grant, Integration
+from tests.conftest import Database
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import (
     LAMPENLADEN,
@@ -229,6 +231,28 @@ async def test_an_attempt_whose_process_died_is_interrupted_after_two_minutes(
 
     interrupted = await outcome(signed_in.client, attempt["id"])
     assert (interrupted["status"], interrupted["problem"]["code"]) == ("failed", "interrupted")
+
+
+async def test_a_failure_in_the_middle_of_connecting_leaves_nothing_half_written(
+    signed_in: SignedIn, sessions: Sessions, database: Database
+):
+    attempt = await begin(signed_in.client)
+    callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
+    owner = create_engine(database.url(OWNER), application_name="tests")
+    async with owner.begin() as connection:
+        await connection.execute(text("ALTER TABLE pgqueuer RENAME TO away"))
+
+    answer = await arrive(signed_in.client, callback_url)
+
+    assert answer.status_code == 500
+    assert await nothing_was_connected(sessions)
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "completing"
+    async with owner.begin() as connection:
+        await connection.execute(text("ALTER TABLE away RENAME TO pgqueuer"))
+    await owner.dispose()
+    again = await arrive(signed_in.client, callback_url)
+    assert again.headers["location"] == f"/connect/{attempt['id']}"
+    assert (await connect(signed_in.client))["status"] == "connected"
 
 
 async def test_the_login_address_takes_a_callback_too(signed_in: SignedIn):
