@@ -151,7 +151,7 @@ class Journal:
     async def _write(self, batch: list[_Entry]) -> None:
         try:
             await self._commit(batch)
-        except _ROW_ERRORS:
+        except MailNotStorable:
             if len(batch) > 1:
                 # One row is to blame. Each mail alone, so that it harms no other.
                 for entry in batch:
@@ -185,9 +185,9 @@ class Journal:
                     records=[row for entry in batch for row in entry.rows],
                     columns=AcceptedRow._fields,
                 )
-            except _ROW_ERRORS:
+            except _ROW_ERRORS as error:
                 await connection.execute("ROLLBACK")
-                raise
+                raise MailNotStorable from error
             # In one round trip. The answer's tag is the last command's: a transaction that could not commit says ROLLBACK.
             tag = await connection.execute(f"SELECT pg_notify('{MAIL_CHANNEL}', ''); COMMIT")
             if tag != "COMMIT":

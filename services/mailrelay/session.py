@@ -145,8 +145,9 @@ class RelaySession(SMTP):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername")
-        # An IPv6 address may carry the interface's name, which PostgreSQL's inet has no place for.
-        self._peer_address = ip_address(str(peer[0]).partition("%")[0])
+        # None: the client has gone already. An IPv6 address may carry the interface's name, which inet has no place for.
+        if peer is not None:
+            self._peer_address = ip_address(str(peer[0]).partition("%")[0])
         self._accepting.sessions.add(self)
         self._metrics.sessions_open.inc()
         super().connection_made(transport)

@@ -190,6 +190,39 @@ async def test_a_commit_that_takes_too_long_is_451(database: Database, keys: Key
     await connection.close()
 
 
+async def test_more_than_may_wait_is_452(database: Database, keys: Keys, address: str):
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    large = b"x" * 700_000
+    async with (
+        running_relay(database, keys, journal_queue_bytes=1_048_576) as relay,
+        relay.client() as first,
+        relay.client() as second,
+    ):
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE accepted_mail IN SHARE MODE")
+            waiting = asyncio.create_task(first.deliver(address, large))
+            async with asyncio.timeout(10):
+                while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                    pass
+            assert (await second.deliver(address, large)).startswith("452 4.3.1")
+
+        assert (await waiting).startswith("250 ")
+        assert (await second.deliver(address, large)).startswith("250 ")
+    await connection.close()
+
+
+async def test_a_large_mail_is_stored_byte_for_byte(relay: Relay, database: Database, keys: Keys):
+    line = b"0123456789" * 7 + b"\r\n"
+    mail = (line * 100 + b".dotted\r\n") * 700
+    assert len(mail) > 5_000_000
+
+    async with relay.client() as client:
+        reply = await client.deliver(ADDRESS, mail.replace(b"\r\n.", b"\r\n..").removesuffix(b"\r\n"))
+
+    assert reply.startswith("250 ")
+    assert await stored_mails(database, keys) == [mail]
+
+
 async def test_a_mail_that_the_database_refuses_harms_no_other(relay: Relay, database: Database, keys: Keys):
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     await connection.execute("ALTER TABLE accepted_mail ADD CONSTRAINT only_short CHECK (size < 1000)")
@@ -216,10 +249,20 @@ async def test_a_database_that_breaks_its_connections_is_met_again(
             RELAY,
         )
 
-        replies = [await client.deliver(ADDRESS, b"after") for _ in range(2)]
+        async def outcome() -> str:
+            await client.say("RSET")
+            await client.say("MAIL FROM:<>")
+            recipient = await client.say(f"RCPT TO:<{ADDRESS}>")
+            if not recipient.startswith("250"):
+                return recipient
+            await client.say("DATA")
+            client.send(b"after\r\n.\r\n")
+            return await client.reply()
 
-    assert replies[1].startswith("250")
-    assert (await stored_mails(database, keys))[0] == b"before\r\n"
+        async with asyncio.timeout(5):
+            while not (reply := await outcome()).startswith("250"):
+                assert reply.startswith("451 4.3.0")
+    assert await stored_mails(database, keys) == [b"before\r\n", b"after\r\n"]
     await connection.close()
 
 
