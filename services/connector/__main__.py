@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 
@@ -84,7 +85,9 @@ def serve() -> None:
     except OSError as error:
         problem = "is taken" if error.errno == errno.EADDRINUSE else "cannot be opened"
         _give_up(f"Port {settings.port} {problem}. Set REPLYCO_PORT to a free one.")
-    Server(config, app).run(sockets=[listener])
+    # uvicorn has stopped cleanly when it repeats Ctrl-C.
+    with suppress(KeyboardInterrupt):
+        Server(config, app).run(sockets=[listener])
 
 
 @cli.command()
@@ -230,4 +233,5 @@ def _give_up(message: str, *, code: int = 2) -> NoReturn:
     raise typer.Exit(code)
 
 
-cli()
+if __name__ == "__main__":
+    cli()

@@ -15,7 +15,7 @@ from services.connector.amazon.access import Amazon, create_amazon
 from services.connector.integrations import jobs as integration_jobs
 from services.connector.settings import ConnectorSettings
 from shared.crypto.key_provider import KeyFile
-from shared.database import UNAVAILABLE, Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.database import UNAVAILABLE, Sessions, asyncpg_dsn, create_engine, create_sessions, is_unavailable
 from shared.keyring import Keyring
 from shared.side_port import side_port
 
@@ -60,8 +60,12 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
             while not stop.is_set():
                 try:
                     await _work(database_url, sessions, keyring, amazon, stop)
-                except UNAVAILABLE as error:
-                    log.warning("database_unavailable", exc_info=error)
+                except Exception as error:
+                    if is_unavailable(error):
+                        log.warning("database_unavailable", exc_info=error)
+                    else:
+                        # A worker that has ended helps nobody: tell the operators and go on.
+                        log.exception("worker_failed")
                 restarts.inc()
                 await _wait(_RETRY_SECONDS, stop)
     finally:

@@ -1,0 +1,180 @@
+"""Who may do what: one row for each route of the API, and every kind of caller against every row.
+
+A route without a row fails, and so does a row without a route.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from services.connector.app import PUBLIC, openapi_document, refuse_open_routes
+from services.connector.openapi import API
+from shared.database import Sessions
+from shared.keyring import Keyring
+from tests.factories import make_account, make_integration
+from tests.integration.connector.conftest import SignedIn
+
+ID = "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f"
+
+
+@dataclass(frozen=True)
+class Row:
+    """`needs` is "area:level", or "" where any caller will do. `person_only`: an API key gets 403 browser_required."""
+
+    method: str
+    path: str
+    needs: str
+    body: object = None
+    person_only: bool = False
+
+    @property
+    def url(self) -> str:
+        path = self.path.replace("{step}", "seller_profile").replace("{country}", "DE")
+        while "{" in path:
+            path = path[: path.index("{")] + ID + path[path.index("}") + 1 :]
+        return API + path
+
+
+ADMIN_VIEW, ADMIN_EDIT, INBOX_VIEW = "general_admin:view", "general_admin:edit", "inbox_messages:view"
+
+TABLE = [
+    Row("DELETE", "/sessions/current", "", person_only=True),
+    Row("GET", "/me", ""),
+    Row("PATCH", "/me", "", {"language": "de"}, person_only=True),
+    Row("GET", "/api-keys", ADMIN_VIEW),
+    Row("POST", "/api-keys", ADMIN_EDIT, {"name": "Helpdesk", "permissions": {}}, person_only=True),
+    Row("DELETE", "/api-keys/{api_key_id}", ADMIN_EDIT),
+    Row("GET", "/marketplaces", ""),
+    Row("POST", "/authorizations", ADMIN_EDIT, {"country": "DE"}, person_only=True),
+    Row("GET", "/authorizations/{authorization_id}", ADMIN_VIEW),
+    Row("GET", "/integrations", ADMIN_VIEW),
+    Row("GET", "/integrations/{integration_id}", ADMIN_VIEW),
+    Row("PATCH", "/integrations/{integration_id}", ADMIN_EDIT, {"name": "Amazon"}),
+    Row("DELETE", "/integrations/{integration_id}", ADMIN_EDIT),
+    Row("GET", "/integrations/{integration_id}/setup-steps", ADMIN_VIEW),
+    Row("PUT", "/integrations/{integration_id}/setup-steps/{step}/{country}", ADMIN_EDIT, {"done": True}),
+    Row("GET", "/conversations", INBOX_VIEW),
+    Row("GET", "/conversations/{conversation_id}", INBOX_VIEW),
+    Row("GET", "/conversations/{conversation_id}/messages", INBOX_VIEW),
+    Row("GET", "/messages/{message_id}", INBOX_VIEW),
+    Row("GET", "/messages/{message_id}/attachments/{attachment_id}", INBOX_VIEW),
+    Row("GET", "/messages/{message_id}/raw", ADMIN_VIEW),
+    # Answers for as long as one listens; whom it lets in is tested with the event stream itself.
+    Row("GET", "/events", ""),
+]
+ASKED = [row for row in TABLE if row.path != "/events"]
+LEVELS = ("none", "view", "edit")
+
+
+def _named(row: Row) -> str:
+    return f"{row.method} {row.path}"
+
+
+async def _ask(client: httpx2.AsyncClient, row: Row) -> httpx2.Response:
+    return await client.request(row.method, row.url, json=row.body)
+
+
+def _holds(needs: str, area: str, level: str) -> bool:
+    """Whether a caller whose `area` has this level, and who may do everything else, fulfils the need."""
+    needed_area, _, needed = needs.partition(":")
+    return needed_area != area or LEVELS.index(level) >= LEVELS.index(needed)
+
+
+def test_the_table_names_exactly_the_routes_that_there_are(app: FastAPI):
+    routes = {
+        (method, route.path or "")
+        for route in iter_route_contexts(app.routes)
+        for method in route.methods or ()
+        if (route.path or "").startswith("/api/")
+    }
+
+    assert routes - PUBLIC == {(row.method, API + row.path) for row in TABLE}
+
+
+def test_a_route_that_lets_everybody_in_stops_the_start(app: FastAPI):
+    @app.get(f"{API}/open")
+    async def unguarded() -> None: ...
+
+    with pytest.raises(RuntimeError, match=f"GET {API}/open"):
+        refuse_open_routes(app)
+
+
+async def test_nobody_is_let_in_without_signing_in(nobody: httpx2.AsyncClient):
+    for row in TABLE:
+        answer = await _ask(nobody, row)
+
+        assert (answer.status_code, answer.json()["code"]) == (401, "not_signed_in"), _named(row)
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("area", ["general_admin", "inbox_messages"])
+async def test_a_user_may_do_what_his_levels_say(
+    sign_in_as: Callable[..., Awaitable[SignedIn]], area: str, level: str
+):
+    for row in ASKED:
+        # One sign-in a row, because signing out is a row too.
+        user = await sign_in_as(**{area: level})
+        answer = await _ask(user.client, row)
+
+        if _holds(row.needs, area, level):
+            assert answer.status_code not in {401, 403, 422, 500}, (_named(row), answer.text)
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing"), _named(row)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("area", ["general_admin", "inbox_messages"])
+async def test_an_api_key_may_do_what_its_levels_say(
+    api_key_client: Callable[..., Awaitable[httpx2.AsyncClient]], area: str, level: str
+):
+    program = await api_key_client(**{area: level})
+    for row in ASKED:
+        answer = await _ask(program, row)
+
+        if not _holds(row.needs, area, level):
+            assert (answer.status_code, answer.json()["code"]) == (403, "permission_missing"), _named(row)
+        elif row.person_only:
+            assert (answer.status_code, answer.json()["code"]) == (403, "browser_required"), _named(row)
+        else:
+            assert answer.status_code not in {401, 403, 422, 500}, (_named(row), answer.text)
+
+
+@pytest.mark.parametrize("sent", ["", "wrong"])
+async def test_a_change_by_cookie_needs_the_csrf_token(signed_in: SignedIn, sent: str):
+    signed_in.client.headers["X-CSRF-Token"] = sent
+    for row in ASKED:
+        if row.method != "GET":
+            answer = await _ask(signed_in.client, row)
+
+            assert (answer.status_code, answer.json()["code"]) == (403, "csrf_token_wrong"), _named(row)
+
+
+async def test_another_accounts_integration_is_not_found(
+    client: httpx2.AsyncClient, sessions: Sessions, keyring: Keyring
+):
+    async with sessions.begin() as session:
+        stranger = await make_account(session, keyring, name="Somebody else")
+        integration_id: UUID = (await make_integration(session, stranger.id)).id
+
+    for row in ASKED:
+        if "{integration_id}" in row.path:
+            answer = await client.request(row.method, row.url.replace(ID, str(integration_id)), json=row.body)
+
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), _named(row)
+
+
+def test_the_description_names_security_and_problems_of_every_route():
+    document = openapi_document()
+
+    assert "Problem" in document["components"]["schemas"]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert "application/problem+json" in operation["responses"]["default"]["content"], (method, path)
+            assert operation["tags"], (method, path)
+            assert (len(operation.get("security", [])) == 2) == ((method.upper(), path) not in PUBLIC), path
