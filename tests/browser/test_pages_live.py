@@ -9,6 +9,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from playwright.async_api import Browser, Page, expect
+from pydantic import SecretStr
 
 from deploy.demo.postgres import CONNECTOR, OWNER
 from services.connector.accounts.passwords import Passwords
@@ -72,7 +73,7 @@ async def site(database: Database, keys: Keys, keyring: Keyring) -> AsyncIterato
         login_uri=f"http://localhost:{port}/amazon/login",
     )
     settings = ConnectorSettings(
-        database_url=database.url(CONNECTOR),
+        database_url=SecretStr(database.url(CONNECTOR)),
         port=port,
         public_url=f"http://localhost:{port}",
         key_file=keys.key_file,

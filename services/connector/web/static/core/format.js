@@ -13,11 +13,15 @@ export function date(iso) {
   return iso ? formatted(iso, { dateStyle: "long" }) : t("common.never");
 }
 
+/** 23.11.26 */
+export function shortDate(iso) {
+  return formatted(iso, { dateStyle: "short" });
+}
+
 /** The time alone for today, the date for older ones: what a list has room for. */
 export function shortTime(iso) {
   if (!iso) return "";
-  const day = (value) => formatted(value, { dateStyle: "short" });
-  return day(iso) === day(new Date()) ? formatted(iso, { timeStyle: "short" }) : day(iso);
+  return shortDate(iso) === shortDate(new Date()) ? formatted(iso, { timeStyle: "short" }) : shortDate(iso);
 }
 
 export function clockTime(moment) {

@@ -3,7 +3,7 @@
 import { put } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import { copyButton, outsideLink, showProblem } from "../core/elements.js";
-import { date } from "../core/format.js";
+import { shortDate } from "../core/format.js";
 import { parts, t } from "../core/i18n.js";
 import { may } from "../core/session.js";
 
@@ -109,7 +109,7 @@ function tickRow(step, tick) {
     // What was ticked a moment ago stays as it was ticked until its own answer comes.
     if (isBeingSaved) return;
     box.checked = step.done;
-    when.textContent = step.done && step.done_at ? t("guide.done_at", { date: date(step.done_at) }) : "";
+    when.textContent = step.done && step.done_at ? t("guide.done_at", { date: shortDate(step.done_at) }) : "";
   }
   return { step, element, draw };
 }
