@@ -95,6 +95,18 @@ def lock_of(facts: Facts, now: datetime) -> Lock:
     return Lock.GREEN if is_set_up else Lock.PENDING
 
 
+def next_lock(current: Lock, facts: Facts, now: datetime, *, step_was_opened: bool = False) -> Lock:
+    """The lock after something has changed.
+
+    What is green does not fall back to pending by itself: Amazon may have added a country, or the mail worker may have
+    seen a mail that is no buyer's message. Only the seller takes it back, by opening a step.
+    """
+    lock = lock_of(facts, now)
+    if lock is Lock.PENDING and current is Lock.GREEN and not step_was_opened:
+        return Lock.GREEN
+    return lock
+
+
 def _grant(facts: Facts) -> Check | None:
     return None if facts.has_grant else Check("grant_missing", CheckState.RED, facts.created_at)
 

@@ -21,7 +21,7 @@ from services.connector.amazon.sellers import Store, get_marketplace_participati
 from services.connector.audit import audit_entry
 from services.connector.integrations import queries
 from services.connector.integrations.guide import Step
-from services.connector.integrations.health import lock_of
+from services.connector.integrations.health import next_lock
 from services.connector.integrations.names import NameTaken, clean_name, name_key
 from services.connector.problems import NotFound
 from services.connector.tokens import service as tokens
@@ -32,7 +32,7 @@ from shared.events import ADDRESS_CHANNEL, EventKind, announce
 from shared.jobs import Job, enqueue
 from shared.keyring import Keyring
 from shared.marketplaces import Region
-from shared.tables import Integration, MarketplaceParticipation, RelayAddress, SetupStep, SyncStatus
+from shared.tables import Integration, Lock, MarketplaceParticipation, RelayAddress, SetupStep, SyncStatus
 
 log = structlog.get_logger()
 
@@ -131,7 +131,7 @@ async def tick_step(
                     SetupStep.country == step.country,
                 )
             )
-        await _changed(session, caller.account_id, integration_id, now)
+        await _changed(session, caller.account_id, integration_id, now, step_was_opened=not done)
         return (await _detail(session, caller.account_id, integration_id)).done.get(step)
 
 
@@ -306,15 +306,24 @@ async def _note_failure(
             await _changed(session, account_id, integration_id, now)
 
 
-async def _changed(session: AsyncSession, account_id: UUID, integration_id: UUID, now: datetime) -> None:
+async def _changed(
+    session: AsyncSession,
+    account_id: UUID,
+    integration_id: UUID,
+    now: datetime,
+    *,
+    step_was_opened: bool = False,
+) -> None:
     """Recompute the lock from what the transaction has written so far, and tell whoever listens."""
     detail = await _detail(session, account_id, integration_id)
-    lock = lock_of(detail.facts, now).value
-    await session.execute(
-        update(Integration)
-        .where(Integration.id == integration_id, Integration.lock != lock)
-        .values(lock=lock, lock_since=now)
-    )
+    current = Lock(detail.listed.lock)
+    lock = next_lock(current, detail.facts, now, step_was_opened=step_was_opened)
+    if lock is not current:
+        await session.execute(
+            update(Integration)
+            .where(Integration.id == integration_id)
+            .values(lock=lock.value, lock_since=now)
+        )
     await announce(session, account_id, EventKind.INTEGRATION_CHANGED, integration_id=integration_id)
 
 

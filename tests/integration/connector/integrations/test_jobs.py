@@ -159,3 +159,18 @@ async def test_an_empty_answer_leaves_no_country_behind(
     assert "no_participation" in [check["code"] for check in checks]
     async with sessions.begin() as session:
         assert await session.scalar(select(func.count()).select_from(MarketplaceParticipation)) == 0
+
+
+async def test_a_country_that_amazon_adds_opens_steps_and_leaves_a_green_lock(
+    signed_in: SignedIn, queue: PgQueuer, amazon: Amazon, sessions: Sessions
+):
+    integration_id = await connect_named(signed_in)
+    async with sessions.begin() as session:
+        await session.execute(update(Integration).values(lock="green"))
+    amazon.state.sellers[LAMPENLADEN].countries = ("DE", "FR", "IT", "NL")
+
+    await run(queue)
+
+    integration = (await signed_in.client.get(f"/api/v1/integrations/{integration_id}")).json()
+    assert integration["lock"]["state"] == "green"
+    assert "setup_incomplete" in [check["code"] for check in integration["checks"]]

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.connector.integrations.check_texts import text_of
-from services.connector.integrations.health import Facts, checks_of, lock_of
+from services.connector.integrations.health import Facts, checks_of, lock_of, next_lock
 from services.connector.language import Language
+from shared.tables import Lock
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -72,6 +73,28 @@ FINE = Facts(
 def test_facts_lead_to_lock_and_checks(facts: Facts, lock: str, checks: list[tuple[str, str]]):
     assert [(check.code, check.state.value) for check in checks_of(facts, NOW)] == checks
     assert lock_of(facts, NOW) == lock
+
+
+OPEN = replace(FINE, open_steps=2, last_message_at=None)
+
+
+@pytest.mark.parametrize(
+    ("current", "facts", "step_was_opened", "lock"),
+    [
+        (Lock.PENDING, OPEN, False, "pending"),
+        (Lock.PENDING, FINE, False, "green"),
+        (Lock.GREEN, OPEN, False, "green"),
+        (Lock.GREEN, OPEN, True, "pending"),
+        (Lock.GREEN, replace(FINE, open_steps=2), True, "green"),
+        (Lock.GREEN, replace(OPEN, has_grant=False), False, "red"),
+        (Lock.RED, OPEN, False, "pending"),
+        (Lock.RED, FINE, False, "green"),
+    ],
+)
+def test_green_falls_back_to_pending_only_by_the_sellers_own_hand(
+    *, current: Lock, facts: Facts, step_was_opened: bool, lock: str
+):
+    assert next_lock(current, facts, NOW, step_was_opened=step_was_opened) == lock
 
 
 @pytest.mark.parametrize("language", list(Language))

@@ -23,7 +23,9 @@ def test_a_name_is_cleaned(entered: str, name: str):
     assert clean_name(entered) == name
 
 
-@pytest.mark.parametrize(("one", "other"), [("Straße", "STRASSE"), ("Größe", "GRO\u0308SSE"), ("\uff21", "a")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("Straße", "STRASSE"), ("Größe", "GRO\u0308SSE"), ("\uff21", "a")]
+)
 def test_names_that_look_the_same_are_the_same(one: str, other: str):
     assert name_key(clean_name(one)) == name_key(clean_name(other))
 
