@@ -1,0 +1,102 @@
+"""API keys: made once, bounded by their creator, revoked at once."""
+
+from datetime import UTC, datetime, timedelta
+
+import httpx2
+import pytest
+from sqlalchemy import select, update
+
+from services.connector.accounts.callers import NotSignedIn
+from services.connector.accounts.credentials import hash_secret
+from services.connector.accounts.service import caller_of_api_key
+from shared.database import Sessions
+from shared.tables import ApiKey, AuditEntry, User
+from tests.integration.connector.conftest import SignedIn
+
+VIEW = {"general.admin": "view", "inbox.messages": "view"}
+
+
+async def _create(client: httpx2.AsyncClient, **body: object) -> httpx2.Response:
+    return await client.post("/api/v1/api-keys", json={"name": "Helpdesk", "permissions": VIEW} | body)
+
+
+async def test_a_new_key_is_shown_once_and_works(client: httpx2.AsyncClient, new_client, sessions: Sessions):
+    made = (await _create(client)).json()
+    key = made.pop("key")
+
+    assert key.startswith("rk_")
+    assert len(key) == 46
+    assert made["hint"] == key[-4:]
+    listed = (await client.get("/api/v1/api-keys")).json()
+    assert listed == {"items": [made], "next_cursor": None}
+    me = (await new_client(authorization=f"Bearer {key}").get("/api/v1/me")).json()
+    assert (me["user"], me["permissions"], me["csrf_token"]) == (None, VIEW, None)
+    async with sessions.begin() as session:
+        assert (await session.scalar(select(ApiKey.secret_hash))) == hash_secret(key)
+
+
+async def test_a_revoked_key_stops_at_once(client: httpx2.AsyncClient, new_client, sessions: Sessions):
+    made = (await _create(client)).json()
+    program = new_client(authorization=f"Bearer {made['key']}")
+    assert (await program.get("/api/v1/me")).status_code == 200
+
+    for _ in range(2):
+        assert (await client.delete(f"/api/v1/api-keys/{made['id']}")).status_code == 204
+
+    assert (await program.get("/api/v1/me")).status_code == 401
+    async with sessions.begin() as session:
+        actions = (await session.scalars(select(AuditEntry.action).order_by(AuditEntry.id))).all()
+    assert actions == ["api_key_created", "api_key_revoked"]
+
+
+async def test_nobody_gives_away_more_than_he_has(sign_in_as):
+    user = await sign_in_as(inbox_messages="none")
+
+    answer = await _create(user.client)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "level_too_high")
+
+
+async def test_a_key_ends_with_its_creator_and_shrinks_with_him(
+    signed_in: SignedIn, new_client, sessions: Sessions
+):
+    key = (await _create(signed_in.client)).json()["key"]
+    program = new_client(authorization=f"Bearer {key}")
+
+    async with sessions.begin() as session:
+        await session.execute(update(User).values(general_admin="none"))
+    assert (await program.get("/api/v1/integrations")).status_code == 403
+    async with sessions.begin() as session:
+        await session.execute(update(User).values(disabled_at=datetime.now(UTC)))
+    assert (await program.get("/api/v1/me")).status_code == 401
+
+
+async def test_a_key_expires(client: httpx2.AsyncClient, sessions: Sessions):
+    now = datetime.now(UTC)
+    key = (await _create(client, expires_at=(now + timedelta(hours=1)).isoformat())).json()["key"]
+
+    await caller_of_api_key(sessions, key, now + timedelta(minutes=59))
+    with pytest.raises(NotSignedIn):
+        await caller_of_api_key(sessions, key, now + timedelta(minutes=61))
+
+
+async def test_a_key_that_would_be_expired_is_not_made(client: httpx2.AsyncClient):
+    answer = await _create(client, expires_at="2020-01-01T00:00:00Z")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "expiry_past")
+
+
+async def test_keys_come_in_pages(client: httpx2.AsyncClient):
+    ids = [(await _create(client)).json()["id"] for _ in range(5)]
+
+    seen, cursor = [], None
+    while True:
+        page = (
+            await client.get("/api/v1/api-keys", params={"limit": 2} | ({"cursor": cursor} if cursor else {}))
+        ).json()
+        seen += [item["id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+
+    assert seen == ids[::-1]

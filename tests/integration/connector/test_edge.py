@@ -1,0 +1,176 @@
+"""What the edge answers to bad requests, to a database that is away and to our own bugs."""
+
+import io
+import json
+import logging
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from services.connector.middleware import MAX_BODY_BYTES
+from services.connector.openapi import API
+from shared.logging import configure_logging
+
+CANARY = "canary-7f3a"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"[" * 60_000, b"\xff\xfe", b'{"email": 1e999999'],
+    ids=["cut off", "deep", "not UTF-8", "number"],
+)
+async def test_malformed_json_is_told_as_such(nobody: httpx2.AsyncClient, body: bytes):
+    answer = await nobody.post(f"{API}/sessions", content=body, headers={"content-type": "application/json"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_mistakes_are_named_in_the_callers_language_and_never_repeated(nobody: httpx2.AsyncClient):
+    answer = await nobody.post(
+        f"{API}/sessions",
+        json={"email": CANARY * 60, f"{CANARY} {CANARY}": 1, "extra": 2},
+        headers={"Accept-Language": "de"},
+    )
+
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "invalid_request"
+    assert {(error["field"], error["code"], error["detail"]) for error in answer.json()["errors"]} == {
+        ("email", "string_too_long", "Höchstens 254 Zeichen."),
+        ("password", "missing", "Diese Angabe fehlt."),
+        ("?", "extra_forbidden", "Dieses Feld ist hier nicht bekannt."),
+        ("extra", "extra_forbidden", "Dieses Feld ist hier nicht bekannt."),
+    }
+    assert CANARY not in answer.text
+
+
+@pytest.mark.parametrize("email", ["a\u0000@b.example", "\ud800@b.example"], ids=["NUL", "lone surrogate"])
+async def test_text_that_cannot_be_stored_is_refused(nobody: httpx2.AsyncClient, email: str):
+    content = json.dumps({"email": email, "password": "x"})
+
+    answer = await nobody.post(
+        f"{API}/sessions", content=content, headers={"content-type": "application/json"}
+    )
+
+    assert answer.status_code == 422
+
+
+async def test_the_number_of_told_mistakes_is_bounded(nobody: httpx2.AsyncClient):
+    answer = await nobody.post(f"{API}/sessions", json={f"field{number}": 1 for number in range(3000)})
+
+    assert len(answer.json()["errors"]) == 20
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "unannounced"])
+async def test_a_request_that_is_too_large_is_refused(nobody: httpx2.AsyncClient, announced: bool):
+    body = b'"' + b"a" * MAX_BODY_BYTES + b'"'
+
+    async def chunks():
+        for begin in range(0, len(body), 10_000):
+            yield body[begin : begin + 10_000]
+
+    answer = await nobody.post(
+        f"{API}/sessions",
+        content=body if announced else chunks(),
+        headers={"content-type": "application/json"},
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "many"])
+async def test_a_limit_out_of_bounds_is_refused(client: httpx2.AsyncClient, limit: str):
+    answer = await client.get(f"{API}/api-keys", params={"limit": limit})
+
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "limit")
+
+
+@pytest.mark.parametrize("cursor", ["x", "é", "W10", "bnVsbA", "a" * 5000])
+async def test_a_cursor_that_is_not_ours_is_refused(client: httpx2.AsyncClient, cursor: str):
+    answer = await client.get(f"{API}/api-keys", params={"cursor": cursor})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
+
+
+async def test_unknown_addresses_and_methods_are_problems_too(nobody: httpx2.AsyncClient):
+    unknown = await nobody.get(f"{API}/nothing", headers={"Accept": "text/html", "Accept-Language": "de"})
+    method = await nobody.request("OPTIONS", f"{API}/me")
+
+    assert (unknown.status_code, unknown.json()["title"]) == (404, "Nicht gefunden")
+    assert (method.status_code, method.json()["code"]) == (405, "method_not_allowed")
+    assert method.headers["allow"] == "GET"
+
+
+async def test_every_answer_has_safe_headers_and_an_id(nobody: httpx2.AsyncClient):
+    answer = await nobody.get(f"{API}/me")
+
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert len(answer.headers["x-request-id"]) == 32
+
+
+async def test_a_slash_too_many_is_no_redirect(nobody: httpx2.AsyncClient):
+    assert (await nobody.get(f"{API}/me/", headers={"Host": "evil.example"})).status_code == 404
+
+
+async def test_requests_are_counted_by_template(client: httpx2.AsyncClient):
+    await client.get(f"{API}/integrations/0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f?secret={CANARY}")
+
+    metrics = (await client.get("/metrics")).text
+
+    assert f'route="{API}/integrations/{{integration_id}}",status="4xx"}} 1.0' in metrics
+    assert CANARY not in metrics
+
+
+async def test_the_database_away_is_503_and_sign_in_works_again_afterwards(
+    client: httpx2.AsyncClient, database
+):
+    database.postgres.stop()
+    try:
+        answer = await client.get(f"{API}/me")
+        ready = await client.get("/readyz")
+        alive = await client.get("/livez")
+    finally:
+        database.postgres.start_again()
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+    assert answer.headers["retry-after"] == "2"
+    assert (ready.status_code, alive.status_code) == (503, 200)
+    assert (await client.get(f"{API}/me")).status_code == 200
+
+
+@pytest.fixture
+def logged():
+    """What a process would write to its log."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    # So that setting up the log closes none of pytest's handlers.
+    root.handlers.clear()
+    configure_logging("test")
+    written = io.StringIO()
+    handler = root.handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(written)
+    yield written
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+async def test_a_bug_is_500_and_its_text_is_in_no_log(
+    app: FastAPI, nobody: httpx2.AsyncClient, logged: io.StringIO
+):
+    @app.get("/bug")
+    async def bug() -> None:
+        raise RuntimeError(CANARY)
+
+    answer = await nobody.get(f"/bug?secret={CANARY}", headers={"Accept-Language": "de"})
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    lines = [json.loads(line) for line in logged.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == ["unexpected_error", "request"]
+    assert lines[0]["exception"][0]["type"] == "RuntimeError"
+    assert {line["request_id"] for line in lines} == {answer.headers["x-request-id"]}
+    assert CANARY not in logged.getvalue()
