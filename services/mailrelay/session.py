@@ -6,7 +6,6 @@ Nothing about sender, recipient or content is ever logged.
 """
 
 import asyncio
-import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -22,23 +21,19 @@ from services.mailrelay import replies
 from services.mailrelay.commands import MailCommand, Malformed, parse_mail, parse_rcpt
 from services.mailrelay.data_reader import DataReader
 from services.mailrelay.incoming import STREAM_LIMIT_BYTES, Disconnected, Incoming, LineTooLong
-from services.mailrelay.journal import AcceptedRow, Journal, JournalFull, JournalUnavailable, MailNotStorable
+from services.mailrelay.journal import Journal, JournalFull, JournalUnavailable, MailNotStorable
 from services.mailrelay.metrics import RelayMetrics
 from services.mailrelay.recipients import Recipient, Recipients, RecipientsUnavailable
 from services.mailrelay.replies import Reply
 from services.mailrelay.settings import RelaySettings
-from shared.crypto.raw_mail import ContentKey, MailPublicKey
-from shared.database import new_id
+from services.mailrelay.storing import Origin, store
+from shared.crypto.raw_mail import MailPublicKey
 from shared.errors import Expected
 
 log = structlog.get_logger()
 
 # RFC 5321 §4.5.3.1.8: at least 100 must be taken.
 _MAX_RECIPIENTS: Final = 100
-# AES-GCM does 1 MB in 0.2 ms; beyond this a thread is cheaper than holding up the other sessions.
-_SEAL_IN_THREAD_BYTES: Final = 4_194_304
-# Each recipient's copy is sealed by itself; so many bytes of copies are held at a time.
-_COPIES_BYTES: Final = 8_388_608
 # Replies to pipelined commands are sent together, up to this many bytes.
 _SEND_TOGETHER_BYTES: Final = 4096
 
@@ -373,7 +368,14 @@ class RelaySession(SMTP):
         if reader.is_too_large:
             raise Malformed(replies.TOO_LARGE)
         content = reader.mail()
-        first_id = await self._store(transaction, content)
+        origin = Origin(self._id, self._peer_address, self._helo or "", transaction.mail)
+        first_id = await store(
+            content,
+            transaction.recipients,
+            origin,
+            mail_key=self._accepting.mail_key,
+            journal=self._accepting.journal,
+        )
         self._mails += 1
         self._mail_bytes += len(content)
         self._metrics.mails.inc()
@@ -383,50 +385,6 @@ class RelaySession(SMTP):
 
     def _progress(self) -> None:
         self._active = time.monotonic()
-
-    async def _store(self, transaction: _Transaction, content: bytes) -> str:
-        """Seal a copy for each recipient and append it. All are committed when this returns; the first one's id.
-
-        Copies of a large mail go one after the other. When a later one fails the sender repeats the whole mail, and the
-        worker recognises those it has.
-        """
-        recipients = list(transaction.recipients.items())
-        at_once = max(1, _COPIES_BYTES // max(1, len(content)))
-        first_id = ""
-        for begin in range(0, len(recipients), at_once):
-            rows = []
-            for recipient, address in recipients[begin : begin + at_once]:
-                if len(content) >= _SEAL_IN_THREAD_BYTES:
-                    row = await asyncio.to_thread(self._seal, transaction.mail, recipient, address, content)
-                else:
-                    row = self._seal(transaction.mail, recipient, address, content)
-                rows.append(row)
-            first_id = first_id or str(rows[0].id)
-            await self._accepting.journal.append(rows)
-        return first_id
-
-    def _seal(self, mail: MailCommand, recipient: Recipient, address: str, content: bytes) -> AcceptedRow:
-        accepted_mail_id = new_id()
-        key = ContentKey.new(recipient.account_id, accepted_mail_id)
-        envelope = {
-            "mail_from": mail.address,
-            "rcpt_to": address,
-            "helo": self._helo,
-            "options": list(mail.options),
-        }
-        return AcceptedRow(
-            id=accepted_mail_id,
-            account_id=recipient.account_id,
-            relay_address_id=recipient.relay_address_id,
-            session_id=self._id,
-            peer_address=self._peer_address,
-            tls_version=None,
-            size=len(content),
-            mail_key_id=self._accepting.mail_key.key_id,
-            content_key=key.seal_to(self._accepting.mail_key),
-            envelope=key.seal("envelope", json.dumps(envelope).encode()).ciphertext,
-            raw=key.seal("raw", content).ciphertext,
-        )
 
     async def _rset(self, argument: str) -> None:
         if argument:
