@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts import queries
+from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller, NotSignedIn
 from services.connector.accounts.credentials import (
     API_KEY_PREFIX,
@@ -29,7 +30,6 @@ from services.connector.accounts.sign_in_limits import (
     email_key,
     network_key,
 )
-from services.connector.audit import audit_entry
 from services.connector.problems import NotFound
 from shared.database import Sessions, new_id
 from shared.errors import Expected

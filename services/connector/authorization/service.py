@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 from pydantic import SecretStr
 
+from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.amazon.access import Amazon
 from services.connector.amazon.errors import (
@@ -24,7 +25,6 @@ from services.connector.amazon.errors import (
 )
 from services.connector.amazon.lwa import Tokens
 from services.connector.amazon.sellers import Store, get_marketplace_participations
-from services.connector.audit import audit_entry
 from services.connector.authorization import queries
 from services.connector.authorization.attempts import (
     ATTEMPT_LIFETIME,

@@ -13,8 +13,8 @@ from uuid import UUID
 
 import structlog
 
+from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
-from services.connector.audit import audit_entry
 from services.connector.inbox import queries
 from services.connector.inbox.filenames import clean_filename
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed

@@ -14,11 +14,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.amazon.access import Amazon
 from services.connector.amazon.errors import AmazonUnavailable, TokenRefused
 from services.connector.amazon.sellers import Store, get_marketplace_participations
-from services.connector.audit import audit_entry
 from services.connector.integrations import queries
 from services.connector.integrations.guide import Step
 from services.connector.integrations.health import next_lock
