@@ -150,6 +150,7 @@ async def _consent(amazon: Page, seller_id: str) -> None:
     await amazon.locator("#consent").check()
     await amazon.locator("#confirm").click()
     await expect(amazon.get_by_text("Sie können dieses Fenster jetzt schließen")).to_be_visible()
+    await amazon.close()
 
 
 async def test_sign_in_tells_what_is_wrong_and_leads_to_where_one_wanted_to_go(page: Page):
