@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
@@ -66,7 +67,7 @@ async def test_the_number_of_told_mistakes_is_bounded(nobody: httpx2.AsyncClient
 async def test_a_request_that_is_too_large_is_refused(nobody: httpx2.AsyncClient, announced: bool):
     body = b'"' + b"a" * MAX_BODY_BYTES + b'"'
 
-    async def chunks():
+    async def chunks() -> AsyncIterator[bytes]:
         for begin in range(0, len(body), 10_000):
             yield body[begin : begin + 10_000]
 

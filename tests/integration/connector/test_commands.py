@@ -1,0 +1,108 @@
+"""The command line, as an operator meets it: real processes, plain words, exit codes."""
+
+import asyncio
+import socket
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.demo.postgres import CONNECTOR
+from tests.conftest import Database, Keys
+
+ROOT = Path(__file__).parents[3]
+PASSWORD = "canary long password"
+
+
+async def _run(environment: dict[str, str], *arguments: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.connector",
+        *arguments,
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin"} | environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 40)
+    assert process.returncode is not None
+    return process.returncode, output.decode()
+
+
+@pytest.fixture
+def environment(database: Database, keys: Keys) -> dict[str, str]:
+    return {
+        "REPLYCO_DATABASE_URL": database.url(CONNECTOR),
+        "REPLYCO_KEY_FILE": str(keys.key_file),
+        "REPLYCO_AMAZON_APPLICATION_ID": "amzn1.sp.solution.test",
+        "REPLYCO_AMAZON_CLIENT_ID": "client",
+        "REPLYCO_AMAZON_CLIENT_SECRET": "canary-secret",
+        "REPLYCO_ADMIN_PASSWORD": PASSWORD,
+    }
+
+
+async def test_all_wrong_settings_are_named_at_once_with_cures_and_without_values():
+    code, output = await _run(
+        {"REPLYCO_PORT": "canary-port", "REPLYCO_DATABASE_URL": "mysql://canary"}, "serve"
+    )
+
+    assert code == 2
+    for name in ("DATABASE_URL", "PORT", "KEY_FILE", "AMAZON_APPLICATION_ID", "AMAZON_CLIENT_SECRET"):
+        assert f"REPLYCO_{name}: " in output
+    assert "Set it to a free port for the REST API" in output
+    assert "canary" not in output
+
+
+async def test_a_taken_port_is_named_with_its_setting(environment: dict[str, str]):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, output = await _run(environment | {"REPLYCO_PORT": str(port)}, "serve")
+
+    assert code == 2
+    assert f"Port {port} is taken. Set REPLYCO_PORT to a free one." in output
+
+
+def _modes(folder: Path) -> set[int]:
+    return {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+async def test_keys_are_private_and_never_overwritten(tmp_path: Path):
+    first, _ = await _run({}, "keys", "create", "--directory", str(tmp_path))
+    before = (tmp_path / "account-keys.json").read_bytes()
+    second, output = await _run({}, "keys", "create", "--directory", str(tmp_path))
+
+    assert (first, second) == (0, 2)
+    assert "Nothing was written" in output
+    assert (tmp_path / "account-keys.json").read_bytes() == before
+    assert _modes(tmp_path) == {0o600}
+
+
+async def test_an_account_is_made_once(environment: dict[str, str]):
+    arguments = ("accounts", "create", "--name", "Lampenladen", "--admin-email", "anna@seller.example")
+
+    first, made = await _run(environment, *arguments, "--language", "de", "--time-zone", "Europe/Berlin")
+    second, refused = await _run(environment, *arguments)
+
+    assert (first, second) == (0, 1)
+    assert made.startswith("account ")
+    assert "signs in with this e-mail address already" in refused
+    assert PASSWORD not in made + refused
+
+
+async def test_the_doctor_names_every_fault(environment: dict[str, str]):
+    with socket.create_server(("127.0.0.1", 0)) as amazon:
+        url = {"REPLYCO_AMAZON_BASE_URL": f"http://127.0.0.1:{amazon.getsockname()[1]}"}
+        healthy, _ = await _run(environment | url, "doctor")
+    sick, output = await _run(
+        environment
+        | {"REPLYCO_KEY_FILE": "/nothing", "REPLYCO_DATABASE_URL": "postgresql://x:canary@127.0.0.1:1/x"}
+        | url,
+        "doctor",
+    )
+
+    assert (healthy, sick) == (0, 1)
+    assert output.count("WRONG") == 3
+    assert "canary" not in output
