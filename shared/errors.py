@@ -15,3 +15,7 @@ class Expected(Exception):
     def __init__(self, **fields: str | int) -> None:
         super().__init__(self.code)
         self.fields = fields
+
+
+class CannotStart(Exception):
+    """A reason not to start, or not to go on, that an operator must end; the text says what to do and holds no secret."""

@@ -32,7 +32,7 @@ class CommonSettings(BaseSettings):
 
     database_url: Annotated[SecretStr, AfterValidator(_of_postgresql)] = Field(
         validation_alias=AliasChoices("REPLYCO_DATABASE_URL", "DATABASE_URL"),
-        description="the PostgreSQL database with this role's user, such as postgresql://replyco_connector:PASSWORD@host/replyco",
+        description="the PostgreSQL database and the user of this role, such as postgresql://ROLE:PASSWORD@host/replyco",
     )
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"

@@ -3,12 +3,10 @@
 import asyncio
 import errno
 import json
-import signal
 import socket
-import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
 import uvicorn
@@ -27,8 +25,8 @@ from shared.crypto.raw_mail import create_mail_key_pair
 from shared.database import create_engine, create_sessions, is_unavailable
 from shared.keyring import Keyring
 from shared.logging import configure_logging
-from shared.settings import CommonSettings, SettingsWrong, load_settings
-from shared.side_port import PortTaken
+from shared.process import FAILED, give_up, key_file_cure, run_role, settings_or_exit
+from shared.settings import CommonSettings
 
 cli = typer.Typer(
     help="Connects Amazon stores and shows their buyers' messages: REST API, pages, background work.",
@@ -40,8 +38,6 @@ keys = typer.Typer(help="Key files.", no_args_is_help=True)
 accounts = typer.Typer(help="Accounts.", no_args_is_help=True)
 cli.add_typer(keys, name="keys")
 cli.add_typer(accounts, name="accounts")
-
-_SettingsClass = TypeVar("_SettingsClass", bound=CommonSettings)
 
 # What a stop waits for answers that are on their way.
 _GRACE_SECONDS = 10
@@ -59,12 +55,12 @@ class AccountSettings(CommonSettings):
 @cli.command()
 def serve() -> None:
     """Serve the REST API and the pages."""
-    settings = _settings(ConnectorSettings)
+    settings = settings_or_exit(ConnectorSettings)
     configure_logging("connector", level=settings.log_level)
     try:
         app = create_app(settings)
     except KeyFileUnusable as unusable:
-        _key_file_unusable(unusable)
+        give_up(key_file_cure(unusable))
     proxies = [proxy.strip() for proxy in settings.trusted_proxies.split(",") if proxy.strip()]
     config = uvicorn.Config(
         app,
@@ -84,7 +80,7 @@ def serve() -> None:
         )
     except OSError as error:
         problem = "is taken" if error.errno == errno.EADDRINUSE else "cannot be opened"
-        _give_up(f"Port {settings.port} {problem}. Set REPLYCO_PORT to a free one.")
+        give_up(f"Port {settings.port} {problem}. Set REPLYCO_PORT to a free one.")
     # uvicorn has stopped cleanly when it repeats Ctrl-C.
     with suppress(KeyboardInterrupt):
         Server(config, app).run(sockets=[listener])
@@ -93,29 +89,13 @@ def serve() -> None:
 @cli.command()
 def worker() -> None:
     """Run background jobs and schedules."""
-    settings = _settings(ConnectorSettings)
-    configure_logging("connector-worker", level=settings.log_level)
-
-    async def until_signal() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await run_worker(settings, stop)
-
-    try:
-        asyncio.run(until_signal())
-    except PortTaken as taken:
-        _give_up(
-            f"Port {taken.fields['port']} {taken.fields['problem']}. Set {taken.fields['setting']} to a free one."
-        )
-    except KeyFileUnusable as unusable:
-        _key_file_unusable(unusable)
+    run_role("connector-worker", ConnectorSettings, run_worker)
 
 
 @cli.command()
 def doctor() -> None:
     """Check settings, database, key file and the way to Amazon; say in plain words what is wrong."""
-    findings = asyncio.run(examine(_settings(ConnectorSettings)))
+    findings = asyncio.run(examine(settings_or_exit(ConnectorSettings)))
     for finding in findings:
         print(("ok     " if finding.is_ok else "WRONG  ") + finding.text)
     if not all(finding.is_ok for finding in findings):
@@ -137,14 +117,14 @@ def create_keys(
     pair = directory / "mail-private.json", directory / "mail-public.json"
     there = [str(path) for path in (account_keys, *pair) if path.exists()]
     if there:
-        _give_up(
+        give_up(
             f"Nothing was written, because these exist: {', '.join(there)}. Without them nothing sealed opens any more."
         )
     try:
         KeyFile.create(account_keys)
         create_mail_key_pair(*pair)
     except KeyFileUnusable as unusable:
-        _give_up(
+        give_up(
             f"{unusable.fields['path']} cannot be written. Is {directory} a folder that you may write to?"
         )
     print(f"Written to {directory}: {account_keys.name}, {pair[0].name}, {pair[1].name}. Keep a copy.")
@@ -158,12 +138,12 @@ def create(
     time_zone: Annotated[str, typer.Option(help="Such as Europe/Berlin.")] = "UTC",
 ) -> None:
     """Create an account and its admin. The password comes from REPLYCO_ADMIN_PASSWORD, or is asked for."""
-    settings = _settings(AccountSettings)
+    settings = settings_or_exit(AccountSettings)
     _check_account(name, admin_email, language, time_zone)
     given = settings.admin_password
     password = given.get_secret_value() if given else str(typer.prompt("Password", hide_input=True))
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        _give_up(f"The password must have {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
+        give_up(f"The password must have {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
 
     async def run() -> None:
         engine = create_engine(
@@ -189,13 +169,13 @@ def create(
     try:
         asyncio.run(run())
     except EmailTaken:
-        _give_up("Somebody signs in with this e-mail address already. Choose another one.", code=1)
+        give_up("Somebody signs in with this e-mail address already. Choose another one.", code=FAILED)
     except KeyFileUnusable as unusable:
-        _key_file_unusable(unusable)
+        give_up(key_file_cure(unusable))
     except Exception as error:
         if not is_unavailable(error):
             raise
-        _give_up("The database cannot be reached. `doctor` says more.", code=1)
+        give_up("The database cannot be reached. `doctor` says more.", code=FAILED)
 
 
 def _check_account(name: str, email: str, language: str, time_zone: str) -> None:
@@ -212,26 +192,7 @@ def _check_account(name: str, email: str, language: str, time_zone: str) -> None
     except ValueError:
         wrong.append("--time-zone must be a time zone such as Europe/Berlin.")
     if wrong:
-        _give_up("\n".join(wrong))
+        give_up("\n".join(wrong))
 
 
-def _settings(settings_class: type[_SettingsClass]) -> _SettingsClass:
-    try:
-        return load_settings(settings_class)
-    except SettingsWrong as wrong:
-        _give_up(str(wrong))
-
-
-def _key_file_unusable(unusable: KeyFileUnusable) -> NoReturn:
-    _give_up(
-        f"The key file {unusable.fields['path']} cannot be used. `python -m services.connector keys create` makes one."
-    )
-
-
-def _give_up(message: str, *, code: int = 2) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(code)
-
-
-if __name__ == "__main__":
-    cli()
+cli()

@@ -13,8 +13,8 @@ from services.mailrelay.metrics import RelayMetrics
 from services.mailrelay.recipients import Recipients
 from services.mailrelay.session import Accepting, RelaySession
 from services.mailrelay.settings import RelaySettings
-from services.mailrelay.side_port import PortTaken, side_port
 from shared.crypto.raw_mail import MailPublicKey
+from shared.side_port import PortTaken, side_port
 
 log = structlog.get_logger()
 

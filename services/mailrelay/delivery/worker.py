@@ -15,11 +15,11 @@ from services.mailrelay.delivery.parser import Parser
 from services.mailrelay.delivery.queries import mail_announcements
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from services.mailrelay.settings import MailWorkerSettings
-from services.mailrelay.side_port import side_port
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
 from shared.database import UNAVAILABLE, create_engine, create_sessions
 from shared.keyring import Keyring
+from shared.side_port import side_port
 
 log = structlog.get_logger()
 

@@ -1,0 +1,74 @@
+"""How a role runs as a process: settings first, logs, then work until SIGTERM or Ctrl-C. What stops the start is said in words."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeVar
+
+import structlog
+
+from shared.crypto.key_provider import KeyFileUnusable
+from shared.errors import CannotStart
+from shared.logging import configure_logging
+from shared.settings import CommonSettings, SettingsWrong, load_settings
+from shared.side_port import PortTaken
+
+_SettingsClass = TypeVar("_SettingsClass", bound=CommonSettings)
+
+CANNOT_START = 2
+FAILED = 1
+
+log = structlog.get_logger()
+
+
+def run_role(
+    role: str,
+    settings_class: type[_SettingsClass],
+    run: Callable[[_SettingsClass, asyncio.Event], Awaitable[None]],
+) -> None:
+    """Run `run(settings, stop)` until it returns; `stop` is set by SIGTERM or SIGINT."""
+    settings = settings_or_exit(settings_class)
+    configure_logging(role, level=settings.log_level)
+    try:
+        asyncio.run(_until_signal(settings, run))
+    except PortTaken as taken:
+        give_up(
+            f"Port {taken.fields['port']} {taken.fields['problem']}. Set {taken.fields['setting']} to a free one."
+        )
+    except KeyFileUnusable as unusable:
+        give_up(key_file_cure(unusable))
+    except CannotStart as reason:
+        give_up(str(reason))
+    except Exception as error:
+        log.critical("role_failed", exc_info=error)
+        raise SystemExit(FAILED) from None
+
+
+def settings_or_exit(settings_class: type[_SettingsClass]) -> _SettingsClass:
+    """The settings, or the end of the process with all that is wrong with them."""
+    try:
+        return load_settings(settings_class)
+    except SettingsWrong as wrong:
+        give_up(str(wrong))
+
+
+def key_file_cure(unusable: KeyFileUnusable) -> str:
+    """What to do about a key file."""
+    path = unusable.fields["path"]
+    return f"The key file {path} cannot be used. `python -m services.connector keys create` makes a new set."
+
+
+def give_up(message: str, *, code: int = CANNOT_START) -> NoReturn:
+    """End the process because it cannot do its work."""
+    print(message, file=sys.stderr)
+    raise SystemExit(code)
+
+
+async def _until_signal(
+    settings: _SettingsClass, run: Callable[[_SettingsClass, asyncio.Event], Awaitable[None]]
+) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run(settings, stop)
