@@ -1,6 +1,6 @@
 // The guide to Seller Central: what to do there, country by country, with boxes that are remembered.
 
-import { put } from "../core/api.js";
+import { get, put } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import { copyButton, outsideLink, showProblem } from "../core/elements.js";
 import { shortDate } from "../core/format.js";
@@ -12,7 +12,7 @@ const STEPS = ["order_report_columns", "seller_profile", "notification_preferenc
 const SENTENCES = { order_report_columns: 2, seller_profile: 3, notification_preferences: 4 };
 
 /**
- * The guide of an integration: its elements, and `update(steps)` for what was ticked elsewhere or by itself.
+ * The guide of an integration: its elements, and `refresh()` for what was ticked elsewhere or by itself.
  * `onChanged` is called after a box was ticked here, for the lock may have changed.
  */
 export function guide(integration, steps, signal, onChanged) {
@@ -20,6 +20,7 @@ export function guide(integration, steps, signal, onChanged) {
   const bar = h("progress", { "aria-hidden": "true", max: steps.length });
   const problemPlace = h("div", { class: "place" });
 
+  let saves = 0;
   const rows = steps.map((step) => tickRow(step, tick));
 
   function update(newSteps) {
@@ -41,6 +42,7 @@ export function guide(integration, steps, signal, onChanged) {
   async function tick(step, isWanted, saved) {
     try {
       const answer = await put(`/integrations/${integration.id}/setup-steps/${step.step}/${step.country}`, { done: isWanted }, signal);
+      saves += 1;
       saved();
       replace(problemPlace);
       update([answer]);
@@ -73,7 +75,14 @@ export function guide(integration, steps, signal, onChanged) {
     h("ol", { class: "guide" }, items, h("li", {}, h("h4", {}, t("guide.approved_sender.title")), instructions("approved_sender", 2))),
     h("p", { class: "hint" }, t("guide.verification")),
   ];
-  return { elements, update };
+  /** Reads the steps again; an answer that a box saved in the meantime has made old is dropped. */
+  async function refresh() {
+    const savesBefore = saves;
+    const fresh = (await get(`/integrations/${integration.id}/setup-steps`, signal)).items;
+    if (saves === savesBefore) update(fresh);
+  }
+
+  return { elements, refresh };
 }
 
 function instructions(name, sentences = SENTENCES[name]) {

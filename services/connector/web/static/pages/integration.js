@@ -93,7 +93,7 @@ function integrationContent(integrationId, { signal, heading, close }) {
     try {
       const integration = await get(path, signal);
       drawSummary(integration);
-      if (drawnGuide) drawnGuide.update((await get(`${path}/setup-steps`, signal)).items);
+      await drawnGuide?.refresh();
       // A name that is being typed is not taken away by news from elsewhere.
       if (!manage.querySelector("form")?.contains(document.activeElement)) drawManage(integration);
     } catch (problem) {
