@@ -195,4 +195,5 @@ def _check_account(name: str, email: str, language: str, time_zone: str) -> None
         give_up("\n".join(wrong))
 
 
-cli()
+if __name__ == "__main__":
+    cli()

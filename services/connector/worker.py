@@ -99,7 +99,8 @@ async def _work(
         if not running.cancelled() and (error := running.exception()) is not None:
             log.warning("queue_ended", exc_info=error)
     finally:
-        await connection.close(timeout=5) if not connection.is_closed() else None
+        if not connection.is_closed():
+            await connection.close(timeout=5)
 
 
 async def _wait(seconds: float, stop: asyncio.Event) -> None:
