@@ -48,8 +48,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "level_too_high": Problem(
         422,
-        ("You cannot give away more than you have", "You do not have {permission} with the level {level} yourself. Choose a lower level."),
-        ("Mehr, als Sie selbst dürfen, können Sie nicht vergeben", "Sie haben {permission} selbst nicht mit der Stufe {level}. Wählen Sie eine niedrigere Stufe."),
+        ("You cannot give away more than you have", "You do not have “{permission} ({level})” yourself. Choose a lower level."),
+        ("Mehr, als Sie selbst dürfen, können Sie nicht vergeben", "Sie haben „{permission} ({level})“ selbst nicht. Wählen Sie eine niedrigere Stufe."),
     ),
     "expiry_past": Problem(
         422,
@@ -63,8 +63,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "permission_missing": Problem(
         403,
-        ("You may not do this", "This needs the permission {permission} with the level {level}. Ask your administrator."),
-        ("Dazu fehlt Ihnen die Berechtigung", "Nötig ist die Berechtigung {permission} mit der Stufe {level}. Fragen Sie Ihren Administrator."),
+        ("You may not do this", "This needs the permission “{permission} ({level})”. Ask your administrator."),
+        ("Dazu fehlt Ihnen die Berechtigung", "Nötig ist die Berechtigung „{permission} ({level})“. Fragen Sie Ihren Administrator."),
     ),
     "csrf_token_wrong": Problem(
         403,
@@ -199,11 +199,25 @@ PROBLEMS: Final[dict[str, Problem]] = {
 }  # fmt: skip
 
 
+# What the pages call the permissions; the API's own names stay in the fields of the answer.
+_WORDS: Final[dict[str, tuple[str, str]]] = {
+    "general.admin": ("General → Admin", "Allgemein → Admin"),
+    "inbox.messages": ("Inbox → Messages", "Posteingang → Nachrichten"),
+    "none": ("none", "keine"),
+    "view": ("view", "anzeigen"),
+    "edit": ("view & edit", "anzeigen & bearbeiten"),
+}
+
+
 def describe(code: str, language: Language, fields: dict[str, str | int]) -> tuple[int, str, str]:
     """Status, title and detail of a problem."""
     problem = PROBLEMS[code]
     title, detail = problem.de if language is Language.DE else problem.en
-    return problem.status, title, detail.format_map(fields)
+    words = {name: value for name, value in fields.items() if name not in {"permission", "level"}}
+    for name in fields.keys() & {"permission", "level"}:
+        english, german = _WORDS[str(fields[name])]
+        words[name] = german if language is Language.DE else english
+    return problem.status, title, detail.format_map(words)
 
 
 def problem_body(

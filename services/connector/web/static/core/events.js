@@ -1,17 +1,39 @@
-// Live updates: one event stream per signed-in page. "resync" asks pages to read again.
+// Live updates: one event stream per page that is seen. "resync" asks pages to read again.
+//
+// A hidden page gives its stream up: over HTTP/1.1 a browser opens six connections to a host, and seven tabs would stall.
 
 import { get } from "./api.js";
 
 const AGAIN_AFTER_MS = 10000;
+const HIDDEN_AFTER_MS = 5000;
 const KINDS = ["authorization.changed", "integration.changed", "message.received"];
 
 const bus = new EventTarget();
 let source = null;
 let again = null;
+let hiding = null;
+let isWanted = false;
 
-/** Opens the stream; does nothing when it is open already. */
+/** Opens the stream, and from then on whenever the page is seen. */
 export function openEvents() {
-  if (source) return;
+  isWanted = true;
+  connect();
+}
+
+export function closeEvents() {
+  isWanted = false;
+  disconnect();
+}
+
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(hiding);
+  if (document.hidden) hiding = setTimeout(disconnect, HIDDEN_AFTER_MS);
+  else connect();
+});
+
+function connect() {
+  if (source || !isWanted) return;
+  clearTimeout(again);
   source = new EventSource("/api/v1/events");
   // What was read before the stream stood may be old already; after a gap, events may have been missed.
   source.addEventListener("ready", resync);
@@ -36,10 +58,10 @@ async function comeBack() {
   } catch (problem) {
     if (problem.status === 401) return;
   }
-  again = setTimeout(openEvents, 0);
+  connect();
 }
 
-export function closeEvents() {
+function disconnect() {
   clearTimeout(again);
   source?.close();
   source = null;
