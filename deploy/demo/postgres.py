@@ -3,6 +3,8 @@
 It listens on a Unix socket only and trusts whoever reaches it; each role still has its own rights in the database.
 """
 
+import os
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,7 @@ class EmbeddedPostgres:
     def start(cls, data_folder: Path) -> "EmbeddedPostgres":
         """Start on this folder, or join the server that already runs on it."""
         data_folder.parent.mkdir(parents=True, exist_ok=True)
+        _use_a_runtime_folder_of_our_own()
         return cls(get_server(data_folder))
 
     def url(self, role: str, database: str = "postgres") -> str:
@@ -86,3 +89,12 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + 10
         while alive and time.monotonic() < deadline:
             _, alive = psutil.wait_procs(alive, timeout=1)
+
+
+def _use_a_runtime_folder_of_our_own() -> None:
+    """Without XDG_RUNTIME_DIR the library keeps one lock file for all users of a machine, which only its maker may open."""
+    folder = Path(tempfile.gettempdir()) / f"replyco-runtime-{os.geteuid()}"
+    folder.mkdir(exist_ok=True)
+    PostgresServer.runtime_path = folder
+    PostgresServer.lock_path = folder / "lock"
+    PostgresServer._lock = type(PostgresServer._lock)(PostgresServer.lock_path)  # noqa: SLF001 - it has no public place
