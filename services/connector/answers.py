@@ -1,4 +1,7 @@
-"""Every failure leaves as application/problem+json (RFC 9457), in the caller's language, with nothing of what was sent."""
+"""Every failure leaves as application/problem+json (RFC 9457), in the caller's language, with nothing of what was sent.
+
+A person whose browser asked for a page gets the same words as a page.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -6,14 +9,15 @@ from typing import Any, Final
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from services.connector.field_problems import field_problems
-from services.connector.language import preferred_language
+from services.connector.language import Language, preferred_language
 from services.connector.middleware import AsgiApp, Scope
 from services.connector.problems import problem_body
+from services.connector.web import plain_page
 from services.connector.web.api import page_not_found
 from shared.database import UNAVAILABLE, is_unavailable
 from shared.errors import Expected
@@ -21,6 +25,7 @@ from shared.errors import Expected
 log = structlog.get_logger()
 
 PROBLEM_TYPE: Final = "application/problem+json"
+_TRY_AGAIN: Final = {Language.EN: "Try again", Language.DE: "Noch einmal versuchen"}
 _DATABASE_RETRY_SECONDS: Final = 2
 _HTTP_CODES: Final = {
     400: "malformed_json",
@@ -51,7 +56,7 @@ def problem(
     *,
     headers: Mapping[str, str] | None = None,
     **more: Any,
-) -> JSONResponse:
+) -> Response:
     """A response with what `problems.py` says about this code."""
     language = preferred_language(request.headers.get("accept-language"))
     body = problem_body(code, language, fields) | more
@@ -64,7 +69,19 @@ def problem(
     retry_after = (fields or {}).get("retry_after_seconds")
     if retry_after is not None:
         all_headers["Retry-After"] = str(retry_after)
+    if _asks_for_page(request):
+        # At the same address, so that a callback of Amazon's that was not taken yet is taken by a reload.
+        page = plain_page.plain_page(
+            language, str(body["title"]), str(body["detail"]), button=_TRY_AGAIN[language], url=""
+        )
+        return HTMLResponse(page, status, plain_page.HEADERS | all_headers)
     return JSONResponse(body, status, all_headers, PROBLEM_TYPE)
+
+
+def _asks_for_page(request: Request) -> bool:
+    # The path as it came: `request.url` is put together with the Host header, which may be anything.
+    is_page = request.method == "GET" and not request.scope["path"].startswith("/api/")
+    return is_page and "text/html" in request.headers.get("accept", "")
 
 
 async def _expected(request: Request, error: Exception) -> Response:
@@ -86,8 +103,7 @@ async def _wrong_request(request: Request, error: Exception) -> Response:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    is_page = not request.url.path.startswith("/api/") and request.method == "GET"
-    if error.status_code == 404 and is_page and "text/html" in request.headers.get("accept", ""):
+    if error.status_code == 404 and _asks_for_page(request):
         return page_not_found(request)
     return problem(request, _HTTP_CODES.get(error.status_code, "internal_error"), headers=error.headers)
 

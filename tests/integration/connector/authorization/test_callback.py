@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx2
 import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
 from sqlalchemy import func, select, text, update
 
 from deploy.demo.postgres import OWNER
+from services.connector.amazon.access import create_amazon
 from services.connector.authorization.api import BROWSER_COOKIE
 from shared.database import Sessions, create_engine
 from shared.tables import AuthorizationAttempt, Grant, Integration
@@ -17,10 +21,12 @@ from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import (
     LAMPENLADEN,
     Amazon,
+    answering,
     arrive,
     begin,
     connect,
     consent,
+    http_answer,
     outcome,
     query_of,
 )
@@ -341,3 +347,54 @@ async def test_connecting_again_after_an_expired_attempt_works(signed_in: Signed
     await let_time_pass(sessions, timedelta(minutes=10))
 
     assert (await connect(signed_in.client))["status"] == "connected"
+
+
+async def test_a_callback_while_the_database_is_away_is_taken_by_a_reload(
+    signed_in: SignedIn, database: Database
+):
+    attempt = await begin(signed_in.client)
+    callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
+    signed_in.client.headers.update({"Accept": "text/html", "Accept-Language": "de"})
+
+    database.postgres.stop()
+    try:
+        away = await arrive(signed_in.client, callback_url)
+    finally:
+        database.postgres.start_again()
+    reloaded = await arrive(signed_in.client, callback_url)
+
+    assert away.status_code == 503
+    assert away.headers["content-type"].startswith("text/html")
+    assert "Noch einmal versuchen" in away.text
+    assert query_of(callback_url)["spapi_oauth_code"] not in away.text
+    assert (away.headers["referrer-policy"], away.headers["cache-control"]) == ("no-referrer", "no-store")
+    assert "form-action 'none'" in away.headers["content-security-policy"]
+    assert reloaded.headers["location"] == f"/connect/{attempt['id']}"
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "connected"
+
+
+async def test_a_database_lost_after_the_attempt_was_consumed_says_to_try_again(
+    signed_in: SignedIn, app: FastAPI, database: Database
+):
+    attempt = await begin(signed_in.client)
+    callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
+    signed_in.client.headers["Accept"] = "text/html"
+
+    async def lose_the_database(_request: bytes) -> bytes:
+        database.postgres.stop()
+        return http_answer(400, '{"error": "invalid_grant"}')
+
+    async with answering(lose_the_database) as address:
+        away_in_between = create_amazon("client", SecretStr("secret"), amazon_base_url=address)
+        app.state.parts = replace(app.state.parts, amazon=away_in_between)
+        try:
+            away = await arrive(signed_in.client, callback_url)
+        finally:
+            database.postgres.start_again()
+        await away_in_between.close()
+    reloaded = await arrive(signed_in.client, callback_url)
+
+    assert away.status_code == 503
+    assert "Try again" in away.text
+    assert reloaded.headers["location"] == f"/connect/{attempt['id']}"
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "completing"

@@ -1,0 +1,32 @@
+"""A page that needs neither script nor database: where the address itself must stay, or nothing else can be shown."""
+
+from html import escape
+from typing import Final
+
+from services.connector.language import Language
+
+# Links and style sheets only. The address may hold a code of Amazon's, so that nobody is told of it and nothing is kept.
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def plain_page(language: Language, title: str, *paragraphs: str, button: str, url: str) -> str:
+    """HTML; everything given is text, and `url` is where the button leads (empty: this address again)."""
+    shown = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
+    return (
+        f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(title)} · Replyco</title>\n"
+        '<link rel="icon" href="/static/icon.svg" type="image/svg+xml">\n'
+        '<link rel="stylesheet" href="/static/css/tokens.css">\n'
+        '<link rel="stylesheet" href="/static/css/base.css">\n'
+        '<link rel="stylesheet" href="/static/css/blocks.css">\n'
+        f'</head>\n<body>\n<main class="main main-narrow">\n<h1>{escape(title)}</h1>\n{shown}\n'
+        f'<p><a class="button" rel="noreferrer" href="{escape(url)}">{escape(button)}</a></p>\n'
+        "</main>\n</body>\n</html>\n"
+    )
