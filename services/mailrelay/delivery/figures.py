@@ -14,7 +14,10 @@ class Figures:
             "replyco_mail_duplicates", "Accepted mails that were copies of delivered ones", registry=registry
         )
         self.put_off = Counter(
-            "replyco_mail_put_off", "Attempts to deliver that failed and are repeated", registry=registry
+            "replyco_mail_put_off",
+            "Attempts to deliver that failed and are repeated, by cause",
+            ["code"],
+            registry=registry,
         )
         self.held = Counter(
             "replyco_mail_held",

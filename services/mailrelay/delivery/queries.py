@@ -197,25 +197,42 @@ async def mark_delivered(session: AsyncSession, accepted_mail_ids: Sequence[UUID
 
 
 async def put_off(
-    session: AsyncSession, accepted_mail_id: UUID, *, failure_code: str, delays: Sequence[timedelta]
+    session: AsyncSession,
+    accepted_mail_id: UUID,
+    *,
+    failure_code: str,
+    delays: Sequence[timedelta],
+    is_held_at_last: bool,
 ) -> MailState | None:
-    """Try again later; after the last delay the mail is held. None if it no longer waits."""
+    """Try again later. After the last delay the mail is held, or tried after that delay for ever. None if it no longer waits."""
     last = len(delays)
     attempts = AcceptedMail.attempts
+    after_last = MailState.HELD if is_held_at_last else MailState.ACCEPTED
     statement = (
         update(AcceptedMail)
         .where(AcceptedMail.id == accepted_mail_id, AcceptedMail.state == MailState.ACCEPTED)
         .values(
             attempts=attempts + 1,
             failure_code=failure_code,
-            state=case((attempts >= last, MailState.HELD.value), else_=MailState.ACCEPTED.value),
+            state=case((attempts >= last, after_last.value), else_=MailState.ACCEPTED.value),
             next_attempt_at=func.now()
-            + case(*((attempts == count, delay) for count, delay in enumerate(delays)), else_=timedelta(0)),
+            + case(*((attempts == count, delay) for count, delay in enumerate(delays)), else_=delays[-1]),
         )
         .returning(AcceptedMail.state)
     )
     state = (await session.execute(statement)).scalar_one_or_none()
     return None if state is None else MailState(state)
+
+
+async def wait(
+    session: AsyncSession, accepted_mail_ids: Sequence[UUID], *, failure_code: str, delay: timedelta
+) -> None:
+    """Try again later, as if nothing had been tried."""
+    await session.execute(
+        update(AcceptedMail)
+        .where(AcceptedMail.id.in_(accepted_mail_ids), AcceptedMail.state == MailState.ACCEPTED)
+        .values(failure_code=failure_code, next_attempt_at=func.now() + delay)
+    )
 
 
 @asynccontextmanager

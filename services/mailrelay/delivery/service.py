@@ -3,6 +3,7 @@
 One transaction claims a batch, stores what was understood, and marks the mails delivered: whatever dies in between, a mail
 is either still waiting or visible exactly once. If a batch fails, its mails are delivered one by one, so that only the one
 that is at fault waits. A mail that cannot be understood is stored all the same (D8); held is only what cannot even be opened.
+What is our fault (a key, a grant, a table that is missing) costs a mail nothing but time: it waits until we have mended it.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.mailrelay.delivery import queries
@@ -21,9 +23,9 @@ from services.mailrelay.delivery.parser import Parser
 from services.mailrelay.delivery.threads import Thread, thread_of
 from services.mailrelay.parsing.filenames import safe_filename
 from services.mailrelay.parsing.mail import MailKind, ParsedMail, parse_header_only
-from shared.crypto.envelope import AccountKeys, Place, Sealed
+from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey, MailPrivateKey
-from shared.database import UNAVAILABLE, Sessions, new_id
+from shared.database import Sessions, is_unavailable, new_id
 from shared.errors import Expected
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
@@ -35,7 +37,7 @@ log = structlog.get_logger()
 MAX_BATCH: Final = 50
 # The mails of a batch are in memory together, sealed and opened.
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
-# Waits between attempts; a mail that fails after the last one is held.
+# Waits between attempts. The last one is repeated for ever, unless the mail does not even open: that one is held.
 DELAYS: Final = (
     timedelta(seconds=10),
     timedelta(minutes=1),
@@ -43,6 +45,8 @@ DELAYS: Final = (
     timedelta(hours=1),
     timedelta(hours=6),
 )
+# The wait for us to mend what is our fault; no attempt is spent on it.
+MENDING_DELAY: Final = timedelta(minutes=10)
 # After as many failed attempts only the header is read: better half a mail within two minutes than none.
 ATTEMPTS_TO_PARSE: Final = 2
 # These say nothing about whether the seller's buyers reach us.
@@ -99,18 +103,48 @@ async def deliver_due(delivery: Delivery) -> int:
     try:
         async with delivery.sessions.begin() as session:
             claimed = await queries.claim_due(session, limit=MAX_BATCH, max_bytes=MAX_BATCH_BYTES)
-            stored = await _deliver(delivery, session, claimed)
-    except UNAVAILABLE:
-        raise
+            openable = await _leave_other_keys(delivery, session, claimed)
+            stored = await _deliver(delivery, session, openable)
     except Exception as error:
-        if not claimed:
+        if not claimed or _is_database_away(error):
             raise
         log.warning("batch_failed", mails=len(claimed), exc_info=error)
         for mail in claimed:
             await _deliver_alone(delivery, mail.id)
         return len(claimed)
-    _count(delivery.figures, claimed, stored)
+    _count(delivery.figures, openable, stored)
     return len(claimed)
+
+
+def _is_database_away(error: Exception) -> bool:
+    """A statement that takes too long may be one mail's doing, and one mail must not hold up all others."""
+    return is_unavailable(error) and not isinstance(error, TimeoutError)
+
+
+def _is_our_fault(error: Exception) -> bool:
+    """Nothing is wrong with the mail: a key is missing here, or a grant or table in the database, or it is too slow."""
+    if isinstance(error, SealBroken):
+        return error.fields.get("table") != "accepted_mail"
+    return isinstance(error, MailKeyMissing | ProgrammingError | TimeoutError)
+
+
+async def _leave_other_keys(
+    delivery: Delivery, session: AsyncSession, claimed: list[queries.Claimed]
+) -> list[queries.Claimed]:
+    """Mails sealed to a key that we do not have wait until a worker has it; the answer holds the others."""
+    key_id = delivery.private_key.key_id
+    others = [mail for mail in claimed if mail.mail_key_id != key_id]
+    if others:
+        code = MailKeyMissing.code
+        await queries.wait(session, [mail.id for mail in others], failure_code=code, delay=MENDING_DELAY)
+        delivery.figures.put_off.labels(code).inc(len(others))
+        log.error(
+            code,
+            mails=len(others),
+            our_key_id=key_id,
+            their_key_ids=sorted({m.mail_key_id for m in others})[:10],
+        )
+    return [mail for mail in claimed if mail.mail_key_id == key_id]
 
 
 async def _deliver_alone(delivery: Delivery, accepted_mail_id: UUID) -> None:
@@ -120,9 +154,9 @@ async def _deliver_alone(delivery: Delivery, accepted_mail_id: UUID) -> None:
             if claimed is None:
                 return
             stored = await _deliver(delivery, session, [claimed])
-    except UNAVAILABLE:
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it costs this mail an attempt and no other mail anything
+    except Exception as error:  # whatever it is, it costs no other mail anything
+        if _is_database_away(error):
+            raise
         await _put_off(delivery, accepted_mail_id, error)
         return
     _count(delivery.figures, [claimed], stored)
@@ -130,13 +164,23 @@ async def _deliver_alone(delivery: Delivery, accepted_mail_id: UUID) -> None:
 
 async def _put_off(delivery: Delivery, accepted_mail_id: UUID, error: Exception) -> None:
     code = error.code if isinstance(error, Expected) else "unexpected"
+    state: MailState | None = MailState.ACCEPTED
     async with delivery.sessions.begin() as session:
-        state = await queries.put_off(session, accepted_mail_id, failure_code=code, delays=DELAYS)
+        if _is_our_fault(error):
+            await queries.wait(session, [accepted_mail_id], failure_code=code, delay=MENDING_DELAY)
+        else:
+            state = await queries.put_off(
+                session,
+                accepted_mail_id,
+                failure_code=code,
+                delays=DELAYS,
+                is_held_at_last=isinstance(error, SealBroken),
+            )
     if state is MailState.HELD:
         delivery.figures.held.inc()
         log.error("mail_held", accepted_mail_id=str(accepted_mail_id), code=code, exc_info=error)
     else:
-        delivery.figures.put_off.inc()
+        delivery.figures.put_off.labels(code).inc()
         log.warning("mail_put_off", accepted_mail_id=str(accepted_mail_id), code=code, exc_info=error)
 
 

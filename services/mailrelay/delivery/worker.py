@@ -6,6 +6,7 @@ Any number of workers may run. NOTIFY makes it fast, polling makes it certain: a
 import asyncio
 from typing import Final
 
+import asyncpg
 import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
@@ -17,7 +18,7 @@ from services.mailrelay.delivery.service import Delivery, deliver_due
 from services.mailrelay.settings import MailWorkerSettings
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
-from shared.database import UNAVAILABLE, create_engine, create_sessions
+from shared.database import UNAVAILABLE, create_engine, create_sessions, is_unavailable
 from shared.keyring import Keyring
 from shared.side_port import side_port
 
@@ -48,8 +49,10 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
         try:
             async with sessions() as session:
                 await session.execute(text("SELECT 1"))
-        except UNAVAILABLE:
-            return False
+        except Exception as error:
+            if is_unavailable(error):
+                return False
+            raise
         return True
 
     try:
@@ -79,8 +82,13 @@ async def _deliver_until(delivery: Delivery, wake: asyncio.Event, stop: asyncio.
         wake.clear()  # before looking: what is announced from here on is looked for again
         try:
             delivered = await deliver_due(delivery)
-        except UNAVAILABLE as error:
-            log.warning("database_unavailable", exc_info=error)
+        except (
+            Exception
+        ) as error:  # the mail waits in its rows; a worker that ended would deliver nothing either
+            if is_unavailable(error):
+                log.warning("database_unavailable", exc_info=error)
+            else:
+                log.exception("delivery_failed")
             await _wait_for_any(retry_seconds, stop)
             retry_seconds = min(retry_seconds * 2, LONGEST_RETRY_SECONDS)
             continue
@@ -98,7 +106,7 @@ async def _listen(database_url: str, wake: asyncio.Event) -> None:
                 retry_seconds = FIRST_RETRY_SECONDS
                 wake.set()  # something may have come while nobody listened
                 await lost.wait()
-        except UNAVAILABLE as error:
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             log.warning("listener_unavailable", exc_info=error)
         await asyncio.sleep(retry_seconds)
         retry_seconds = min(retry_seconds * 2, LONGEST_RETRY_SECONDS)

@@ -4,18 +4,21 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from uuid import UUID
+from pathlib import Path
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from deploy.demo.postgres import OWNER
+from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.delivery.parser import Parser, ParserDied, ParsingTookTooLong
 from services.mailrelay.delivery.service import DELAYS, MAX_BATCH, Delivery, deliver_due
 from shared.crypto.envelope import AccountKeys, Place
+from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import ContentKey
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, sqlalchemy_url
 from shared.events import CHANNEL, Event, EventKind
 from shared.keyring import Keyring
 from shared.tables import (
@@ -277,12 +280,12 @@ async def test_two_workers_deliver_each_mail_once(
     assert (await all_conversations(sessions))[0].message_count == 20
 
 
-async def replace_mail_key(database: Database, mail_id: UUID) -> None:
-    """As if the mail had been sealed to a key that this worker does not have."""
+async def replace_mail_key(database: Database, mail_id: UUID, key_id: str) -> None:
+    """As if the mail had been sealed to another key."""
     engine = create_engine(database.url(OWNER), application_name="tests-owner")
     async with create_sessions(engine).begin() as session:
         await session.execute(
-            update(AcceptedMail).where(AcceptedMail.id == mail_id).values(mail_key_id="another")
+            update(AcceptedMail).where(AcceptedMail.id == mail_id).values(mail_key_id=key_id)
         )
     await engine.dispose()
 
@@ -307,12 +310,14 @@ async def test_one_bad_mail_does_not_hold_up_its_batch(
 ):
     bad = await accept(mail("buyer-question"))
     good = await accept(mail("order-notice"))
-    await replace_mail_key(database, bad)
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await owner.execute("UPDATE accepted_mail SET raw = envelope WHERE id = $1", bad)
+    await owner.close()
 
     await deliver_due(delivery)
 
     assert await state_of(sessions, good) == (MailState.DELIVERED, 0, None)
-    assert await state_of(sessions, bad) == (MailState.ACCEPTED, 1, "mail_key_missing")
+    assert await state_of(sessions, bad) == (MailState.ACCEPTED, 1, "seal_broken")
 
 
 async def test_mail_that_cannot_be_parsed_is_shown_with_its_header(
@@ -336,20 +341,102 @@ async def test_mail_that_cannot_be_parsed_is_shown_with_its_header(
     assert await state_of(sessions, mail_id) == (MailState.DELIVERED, 2, None)
 
 
-async def test_mail_for_a_key_that_is_missing_waits_and_is_held_at_last(
+async def test_mail_for_a_key_that_is_missing_waits_for_ever_and_is_whole_when_the_key_is_there(
+    delivery: Delivery, accept: Accept, sessions: Sessions, database: Database
+):
+    key_id = delivery.private_key.key_id
+    mail_id = await accept(mail("buyer-question"))
+    await replace_mail_key(database, mail_id, "another")
+
+    for _ in range(len(DELAYS) + 2):
+        await make_due(database)
+        await deliver_due(delivery)
+        assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 0, "mail_key_missing")
+    assert await deliver_due(delivery) == 0
+
+    await replace_mail_key(database, mail_id, key_id)
+    await make_due(database)
+    await deliver_due(delivery)
+    assert [message.kind for message in await all_messages(sessions)] == ["buyer_message"]
+
+
+async def test_accounts_key_that_does_not_open_costs_no_attempt(
+    delivery: Delivery, accept: Accept, sessions: Sessions, scratch: Path
+):
+    mail_id = await accept(mail("buyer-question"))
+    other = scratch / f"{uuid4()}.json"
+    KeyFile.create(other)
+
+    await deliver_due(replace(delivery, keyring=Keyring(KeyFile.load(other))))
+
+    assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 0, "seal_broken")
+
+
+async def test_missing_grant_costs_no_attempt(
     delivery: Delivery, accept: Accept, sessions: Sessions, database: Database
 ):
     mail_id = await accept(mail("buyer-question"))
-    await replace_mail_key(database, mail_id)
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await owner.execute(f"REVOKE INSERT ON messages FROM {MAIL_WORKER}")
+
+    await deliver_due(delivery)
+
+    assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 0, "unexpected")
+    await owner.close()
+
+
+async def test_statement_that_takes_too_long_holds_up_no_other_mail(
+    delivery: Delivery, accept: Accept, sessions: Sessions, database: Database
+):
+    slow = await accept(mail("buyer-question"))
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    impatient = create_async_engine(
+        sqlalchemy_url(database.url(MAIL_WORKER)), connect_args={"command_timeout": 0.3}
+    )
+    hurried = replace(delivery, sessions=create_sessions(impatient))
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE messages")
+        await deliver_due(hurried)
+
+    assert await state_of(sessions, slow) == (MailState.ACCEPTED, 0, "unexpected")
+    good = await accept(mail("order-notice"))
+    await deliver_due(hurried)
+    assert (await state_of(sessions, good))[0] == MailState.DELIVERED
+    await impatient.dispose()
+    await owner.close()
+
+
+async def test_mail_that_does_not_open_with_its_key_is_held_at_last(
+    delivery: Delivery, accept: Accept, sessions: Sessions, database: Database
+):
+    mail_id = await accept(mail("buyer-question"))
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await owner.execute("UPDATE accepted_mail SET raw = envelope")
+    await owner.close()
 
     seen = []
     for _ in range(len(DELAYS) + 1):
         await make_due(database)
         await deliver_due(delivery)
-        seen.append(await state_of(sessions, mail_id))
+        seen.append((await state_of(sessions, mail_id))[0])
 
-    waiting = [(MailState.ACCEPTED, attempt + 1, "mail_key_missing") for attempt in range(len(DELAYS))]
-    assert seen == [*waiting, (MailState.HELD, len(DELAYS) + 1, "mail_key_missing")]
+    assert seen == [*[MailState.ACCEPTED] * len(DELAYS), MailState.HELD]
+
+
+async def test_mail_that_fails_for_an_unknown_reason_is_tried_for_ever(
+    delivery: Delivery, accept: Accept, sessions: Sessions, database: Database
+):
+    mail_id = await accept(mail("buyer-question"))
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await owner.execute("ALTER TABLE messages ADD CONSTRAINT none CHECK (size < 0) NOT VALID")
+
+    await owner.execute("UPDATE accepted_mail SET attempts = 100")
+
+    await deliver_due(delivery)
+
+    assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 101, "unexpected")
+    assert await deliver_due(delivery) == 0
+    await owner.close()
 
 
 async def test_mail_that_was_put_off_is_not_due(

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import httpx2
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.delivery.worker import POLL_SECONDS, run_worker
@@ -95,6 +96,19 @@ async def test_worker_goes_on_after_its_connections_were_cut(database: Database,
 
         assert cut >= 2
         await asyncio.wait_for(heard.get(), 15)
+
+
+async def test_worker_outlives_a_claim_that_fails(database: Database, keys: Keys, accept: Accept):
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await owner.execute(f"REVOKE SELECT ON relay_addresses FROM {MAIL_WORKER}")
+    with capture_logs() as logged:
+        async with heard_messages(database) as heard, running(worker_settings(database, keys)):
+            await accept(mail("buyer-question"))
+            while not any(line["event"] == "delivery_failed" for line in logged):  # noqa: ASYNC110 - logs are no event
+                await asyncio.sleep(0.05)
+            await owner.execute(f"GRANT SELECT ON relay_addresses TO {MAIL_WORKER}")
+            await asyncio.wait_for(heard.get(), 15)
+    await owner.close()
 
 
 async def test_side_port_tells_what_was_delivered(database: Database, keys: Keys, accept: Accept):
