@@ -100,7 +100,10 @@ class Journal:
         self._next_connect_at = 0.0
 
     async def append(self, rows: Sequence[AcceptedRow]) -> None:
-        """Returns when the rows are committed, all of them. Raises JournalFull, JournalUnavailable, MailNotStorable."""
+        """Returns when the rows are committed, all of them. Raises JournalFull, JournalUnavailable, MailNotStorable.
+
+        The time for it includes the wait in the queue: behind a server that says nothing, every batch would wait in turn.
+        """
         stored_bytes = sum(len(row.raw) for row in rows)
         is_over = self._unfinished_bytes + stored_bytes > self._queue_limit_bytes
         # A lone mail is always taken: its size has been checked, and refusing it would refuse it for ever.
@@ -110,7 +113,11 @@ class Journal:
         self._waiting.append(entry)
         self._count(stored_bytes)
         self._wake.set()
-        await entry.done
+        try:
+            async with asyncio.timeout(self._commit_timeout_seconds):
+                await entry.done
+        except TimeoutError as error:
+            raise JournalUnavailable from error
 
     async def run(self) -> None:
         """Write whatever arrives, until `close` and nothing waits any more."""
@@ -118,8 +125,8 @@ class Journal:
             while not (self._is_closing and not self._waiting):
                 await self._wake.wait()
                 self._wake.clear()
-                while self._waiting:
-                    await self._write(self._take_batch())
+                while batch := self._take_batch():
+                    await self._write(batch)
         finally:
             self._drop_connection()
             self._fail(list(self._waiting), JournalUnavailable)
@@ -139,13 +146,19 @@ class Journal:
             log.warning("journal_unavailable", exc_info=error)
 
     def _take_batch(self) -> list[_Entry]:
-        batch = [self._waiting.popleft()]
-        batch_bytes = batch[0].stored_bytes
+        batch: list[_Entry] = []
+        batch_bytes = 0
         while self._waiting and len(batch) < _BATCH_MAILS:
-            batch_bytes += self._waiting[0].stored_bytes
-            if batch_bytes > _BATCH_BYTES:
+            entry = self._waiting[0]
+            if batch and batch_bytes + entry.stored_bytes > _BATCH_BYTES:
                 break
-            batch.append(self._waiting.popleft())
+            self._waiting.popleft()
+            if entry.done.done():
+                # Nobody waits for it any more: its client was answered 451 or has gone, and will send it again.
+                self._count(-entry.stored_bytes)
+                continue
+            batch.append(entry)
+            batch_bytes += entry.stored_bytes
         return batch
 
     async def _write(self, batch: list[_Entry]) -> None:
