@@ -79,8 +79,7 @@ def problem(
 
 
 def _asks_for_page(request: Request) -> bool:
-    # The path as it came: `request.url` is put together with the Host header, which may be anything.
-    is_page = request.method == "GET" and not request.scope["path"].startswith("/api/")
+    is_page = request.method == "GET" and not request.url.path.startswith("/api/")
     return is_page and "text/html" in request.headers.get("accept", "")
 
 

@@ -4,21 +4,23 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Cookie, Depends, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import SecretStr
 
 from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, NotSignedIn
-from services.connector.authorization import service
+from services.connector.authorization import login_uri, service
 from services.connector.authorization.attempts import (
     AttemptView,
     Callback,
     CallbackProblem,
+    Confirmation,
+    LoginRequest,
     is_token,
     new_browser_token,
 )
 from services.connector.authorization.consent import Application
-from services.connector.authorization.problem_texts import PROBLEM_TEXTS
+from services.connector.authorization.problem_texts import CONFIRM_TEXTS, PROBLEM_TEXTS
 from services.connector.authorization.schemas import (
     AttemptProblemAnswer,
     AuthorizationAnswer,
@@ -40,6 +42,7 @@ from services.connector.dependencies import (
     SettingsOf,
 )
 from services.connector.language import Language
+from services.connector.web import plain_page
 from shared.marketplaces import MARKETPLACES, countries_of
 
 router = APIRouter(tags=["authorization"])
@@ -140,26 +143,30 @@ async def amazon_redirect(
     keyring: KeyringOf,
     amazon: AmazonOf,
     application: ApplicationOf,
+    language: LanguageOf,
     now: Now,
     browser_token: BrowserToken = None,
-) -> RedirectResponse:
+) -> Response:
     """Both addresses take both shapes: Amazon is known to send a consent's return to either of them."""
     caller = await _caller(request, sessions, now)
     parameters = _single_parameters(request)
     if "amazon_callback_uri" in parameters:
-        target = await service.go_on_at_amazon(
+        confirmation = await login_uri.ask_to_go_on(
             sessions,
             keyring,
             application,
             caller,
             browser_token=browser_token,
-            amazon_callback_uri=parameters["amazon_callback_uri"],
-            amazon_state=parameters.get("amazon_state", ""),
+            request=LoginRequest(
+                amazon_callback_uri=parameters["amazon_callback_uri"],
+                amazon_state=parameters.get("amazon_state", ""),
+                seller_id=parameters.get("selling_partner_id", ""),
+            ),
             now=now,
         )
-        if isinstance(target, CallbackProblem):
-            return _problem_page(target)
-        return RedirectResponse(target, 303, _NO_TRACE)
+        if isinstance(confirmation, CallbackProblem):
+            return _problem_page(confirmation)
+        return _confirmation_page(confirmation, language)
     outcome = await service.complete(
         sessions,
         keyring,
@@ -199,6 +206,17 @@ def _single_parameters(request: Request) -> dict[str, str]:
 
 def _problem_page(problem: CallbackProblem) -> RedirectResponse:
     return RedirectResponse(f"/connect/problem/{problem}", 303, _NO_TRACE)
+
+
+def _confirmation_page(confirmation: Confirmation, language: Language) -> Response:
+    title, question, warning, button = CONFIRM_TEXTS[language]
+    question = question.format(
+        seller_id=confirmation.seller_id,
+        account=confirmation.account_name,
+        country=country_name(confirmation.country, language),
+    )
+    page = plain_page.plain_page(language, title, question, warning, button=button, url=confirmation.url)
+    return HTMLResponse(page, headers=plain_page.HEADERS | {"Content-Language": language.value})
 
 
 def _answer(view: AttemptView, language: Language) -> AuthorizationAnswer:

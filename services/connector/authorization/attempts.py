@@ -1,6 +1,7 @@
 """One try to authorize: its secrets and its states. Nothing is read or written here."""
 
 import hashlib
+import hmac
 import re
 import secrets
 from base64 import urlsafe_b64encode
@@ -80,6 +81,29 @@ class AttemptView:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginRequest:
+    """What Amazon's other shape brought: a seller whom we shall send back to Amazon. Unchecked."""
+
+    amazon_callback_uri: str
+    amazon_state: str
+    seller_id: str
+
+    @property
+    def is_well_formed(self) -> bool:
+        return 0 < len(self.amazon_state) <= _MAX_CODE and is_seller_id(self.seller_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What a person is asked before we send him on to `url`."""
+
+    account_name: str
+    country: str
+    seller_id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Callback:
     """What Amazon's redirect brought. Unchecked."""
 
@@ -115,7 +139,22 @@ def state_of(account_keys: AccountKeys, attempt_id: UUID, browser_token: str) ->
 
     Derived, so that the consent URL can be shown again while only the state's hash is stored.
     """
-    digest = account_keys.lookup_hash("authorization_state", attempt_id.bytes + browser_token.encode())
+    return _text(account_keys.lookup_hash("authorization_state", attempt_id.bytes + browser_token.encode()))
+
+
+def state_for_seller(account_keys: AccountKeys, state: str, seller_id: str) -> str:
+    """The same state, good for this seller alone: where Amazon names him before the consent, another one may not come back."""
+    return f"{state}.{_text(account_keys.lookup_hash('authorization_seller', f'{state}.{seller_id}'))}"
+
+
+def is_for_seller(account_keys: AccountKeys, state: str, seller_id: str) -> bool:
+    """False only for a state that was made for another seller."""
+    bare, dot, _ = state.partition(".")
+    expected = state_for_seller(account_keys, bare, seller_id)
+    return not dot or hmac.compare_digest(expected.encode(), state.encode())
+
+
+def _text(digest: bytes) -> str:
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
 

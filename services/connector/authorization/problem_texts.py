@@ -1,4 +1,4 @@
-"""What is told about an attempt that failed: title and detail, German and English."""
+"""What is told about an attempt that failed, and what is asked before going on at Amazon; German and English."""
 
 from typing import Final
 
@@ -104,4 +104,26 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
             "A step on our side was not finished. Nothing is half set up. Please start again.",
         ),
     },
+}
+
+# Title, question, warning, button.
+CONFIRM_TEXTS: Final[dict[Language, tuple[str, str, str, str]]] = {
+    Language.DE: (
+        "Diesen Store verbinden?",
+        "Amazon möchte das Verkäuferkonto {seller_id} ({country}) mit „{account}“ bei Replyco verbinden.",
+        (
+            "Haben Sie das gerade selbst begonnen und ist das Ihr Verkäuferkonto? Dann machen Sie weiter. Wenn nicht, schließen Sie "
+            "dieses Fenster: Es wird nichts verbunden."
+        ),
+        "Weiter zu Amazon",
+    ),
+    Language.EN: (
+        "Connect this store?",
+        "Amazon asks to connect the seller account {seller_id} ({country}) with “{account}” at Replyco.",
+        (
+            "Have you just begun this yourself, and is this your seller account? Then go on. If not, close this window: nothing will "
+            "be connected."
+        ),
+        "Go on to Amazon",
+    ),
 }

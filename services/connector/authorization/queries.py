@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.marketplaces import Region
+from shared.tables import Account, Outcome, User
 from shared.tables import AuthorizationAttempt as Attempt
-from shared.tables import Outcome, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,10 @@ async def newest_waiting(
         )
     ).one_or_none()
     return None if row is None else AttemptRow(*row)
+
+
+async def account_name(session: AsyncSession, account_id: UUID) -> str:
+    return (await session.execute(select(Account.name).where(Account.id == account_id))).scalar_one()
 
 
 async def unfinished_attempts(

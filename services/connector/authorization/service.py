@@ -39,12 +39,13 @@ from services.connector.authorization.attempts import (
     UnknownCountry,
     hash_of,
     is_code,
+    is_for_seller,
     is_seller_id,
     is_token,
     state_of,
     status_of,
 )
-from services.connector.authorization.consent import Application, confirm_url, consent_url
+from services.connector.authorization.consent import Application, consent_url
 from services.connector.integrations import service as integrations
 from services.connector.problems import NotFound
 from services.connector.tokens import service as tokens
@@ -190,9 +191,9 @@ async def complete(
     """What a callback does: the attempt whose page shows the outcome, or why there is none to show here."""
     if not callback.state and not callback.code.get_secret_value():
         return CallbackProblem.CODE_MISSING
-    if not is_token(callback.state):
+    if not is_token(callback.state.partition(".")[0]):
         return CallbackProblem.ATTEMPT_UNKNOWN
-    attempt = await _consume(sessions, caller, hash_of(callback.state), browser_token, now)
+    attempt = await _consume(sessions, keyring, caller, callback, browser_token=browser_token, now=now)
     if not isinstance(attempt, queries.AttemptRow):
         # A problem, or a second callback: then the first one's outcome is shown, or that it is being worked on.
         return attempt
@@ -209,50 +210,27 @@ async def complete(
     return attempt.id
 
 
-async def go_on_at_amazon(
-    sessions: Sessions,
-    keyring: Keyring,
-    application: Application,
-    caller: Caller | None,
-    *,
-    browser_token: str | None,
-    amazon_callback_uri: str,
-    amazon_state: str,
-    now: datetime,
-) -> str | CallbackProblem:
-    """The login URI's other shape: back to Amazon with the state of the attempt that this browser waits for.
-
-    A consent can come back this way, without a code. Without an attempt that waits here, nothing is begun: the seller
-    starts at our page.
-    """
-    if caller is None:
-        return CallbackProblem.SIGN_IN_AGAIN
-    if browser_token is None or not is_token(browser_token) or not 0 < len(amazon_state) <= 2048:
-        return CallbackProblem.ATTEMPT_UNKNOWN
-    async with sessions.begin() as session:
-        row = await queries.newest_waiting(
-            session, caller.account_id, caller.user_id, hash_of(browser_token), now
-        )
-        if row is None:
-            return CallbackProblem.ATTEMPT_UNKNOWN
-        state = state_of(await keyring.of(session, caller.account_id), row.id, browser_token)
-    url = confirm_url(
-        application, amazon_callback_uri, country=row.country, amazon_state=amazon_state, state=state
-    )
-    return url if url is not None else CallbackProblem.ATTEMPT_UNKNOWN
-
-
 def _is_own(row: queries.AttemptRow, caller: Caller, browser_token: str) -> bool:
     return row.user_id == caller.user_id and row.browser_hash == hash_of(browser_token)
 
 
 async def _consume(
-    sessions: Sessions, caller: Caller | None, state_hash: bytes, browser_token: str | None, now: datetime
+    sessions: Sessions,
+    keyring: Keyring,
+    caller: Caller | None,
+    callback: Callback,
+    *,
+    browser_token: str | None,
+    now: datetime,
 ) -> queries.AttemptRow | UUID | CallbackProblem:
     """The attempt, if this call is the one that consumes it; its id, if it was consumed before; else what is wrong."""
+    state_hash = hash_of(callback.state.partition(".")[0])
     browser_hash = hash_of(browser_token) if browser_token is not None else b""
     async with sessions.begin() as session:
         if caller is not None and caller.may(Permission.GENERAL_ADMIN, Level.EDIT):
+            account_keys = await keyring.of(session, caller.account_id)
+            if not is_for_seller(account_keys, callback.state, callback.seller_id):
+                return CallbackProblem.ATTEMPT_UNKNOWN
             consumed = await queries.consume(
                 session,
                 state_hash=state_hash,
@@ -270,8 +248,12 @@ async def _consume(
         row = await queries.attempt_by_state(session, state_hash)
     if row is None:
         return CallbackProblem.ATTEMPT_UNKNOWN
-    if consumed is not None:
-        return row
+    return row if consumed is not None else _shown_instead(row, caller, browser_hash, now)
+
+
+def _shown_instead(
+    row: queries.AttemptRow, caller: Caller | None, browser_hash: bytes, now: datetime
+) -> UUID | CallbackProblem:
     if row.browser_hash != browser_hash:
         return CallbackProblem.OTHER_BROWSER
     if caller is None or row.user_id != caller.user_id:

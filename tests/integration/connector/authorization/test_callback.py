@@ -1,9 +1,11 @@
 """Back, reload, double callbacks, other browsers, expired attempts, missing codes, wrong states: each ends on its page."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
 
 import httpx2
 import pytest
@@ -19,6 +21,7 @@ from shared.tables import AuthorizationAttempt, Grant, Integration
 from tests.conftest import Database
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import (
+    CASA_VERDE,
     LAMPENLADEN,
     Amazon,
     answering,
@@ -280,15 +283,44 @@ async def test_a_consent_that_returns_through_the_login_shape_goes_on_and_is_con
     login_url = await consent(without_state, LAMPENLADEN)
     assert "amazon_callback_uri" in query_of(login_url)
 
-    to_amazon = await arrive(signed_in.client, login_url.replace("/amazon/login", path))
-    assert to_amazon.status_code == 303
-    assert to_amazon.headers["location"].startswith(f"{amazon.url}/sellercentral-europe.amazon.com/")
+    asked = await arrive(signed_in.client, login_url.replace("/amazon/login", path))
+    assert asked.status_code == 200
+    assert LAMPENLADEN in asked.text
+    assert signed_in.account.name in unescape(asked.text)
+    assert go_on_url(asked).startswith(f"{amazon.url}/sellercentral-europe.amazon.com/")
     async with httpx2.AsyncClient() as browser:
-        back = await browser.get(to_amazon.headers["location"])
+        back = await browser.get(go_on_url(asked))
     answer = await arrive(signed_in.client, back.headers["location"])
 
     assert answer.headers["location"] == f"/connect/{attempt['id']}"
     assert (await outcome(signed_in.client, attempt["id"]))["status"] == "connected"
+
+
+async def test_a_prepared_link_cannot_bring_another_seller_than_the_one_shown(
+    signed_in: SignedIn, sessions: Sessions, amazon: Amazon
+):
+    attempt = await begin(signed_in.client)
+    without_state = str(httpx2.URL(attempt["consent_url"]).copy_remove_param("state"))
+    of_somebody_else = await consent(without_state, CASA_VERDE)
+
+    prepared = str(httpx2.URL(of_somebody_else).copy_set_param("selling_partner_id", LAMPENLADEN))
+    asked = await arrive(signed_in.client, prepared)
+    async with httpx2.AsyncClient() as browser:
+        back = await browser.get(go_on_url(asked))
+    answer = await arrive(signed_in.client, back.headers["location"])
+
+    assert query_of(back.headers["location"])["selling_partner_id"] == CASA_VERDE
+    assert problem_of(answer) == "attempt_unknown"
+    assert amazon.state.counters.token.total() == 0
+    assert await nothing_was_connected(sessions)
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "waiting"
+
+
+def go_on_url(asked: httpx2.Response) -> str:
+    """Where the button of the page that asks leads."""
+    button = re.search(r'<a class="button" rel="noreferrer" href="([^"]+)"', asked.text)
+    assert button is not None, asked.text
+    return unescape(button[1])
 
 
 async def test_the_login_shape_without_a_waiting_attempt_begins_nothing(signed_in: SignedIn, amazon: Amazon):
@@ -313,6 +345,7 @@ async def test_the_login_shape_never_leads_to_a_host_that_is_not_amazons(signed_
         params={
             "amazon_callback_uri": f"https://sellercentral.amazon.com.evil.example{path}",
             "amazon_state": "amazon-state",
+            "selling_partner_id": LAMPENLADEN,
         },
     )
 
