@@ -23,6 +23,7 @@ from shared.keyring import Keyring
 from tests.bench.figures import Figure
 from tests.bench.postfix import running_postfix, why_not
 from tests.factories import make_account, make_integration, make_relay_address
+from tests.processes import command
 
 SESSIONS = 50
 ROUNDS = 3
@@ -134,7 +135,11 @@ def _running_relay(postgres: EmbeddedPostgres, folder: Path) -> Iterator[int]:
     }
     with (folder / "relay.log").open("wb") as log:
         relay = subprocess.Popen(
-            [sys.executable, "-m", "services.mailrelay", "serve"], env=environment, stdout=log, stderr=log
+            command("services.mailrelay", "serve"),
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
         )
     try:
         deadline = time.monotonic() + 20
@@ -145,7 +150,10 @@ def _running_relay(postgres: EmbeddedPostgres, folder: Path) -> Iterator[int]:
         yield port
     finally:
         relay.terminate()
-        relay.wait(timeout=30)
+        try:
+            relay.wait(timeout=30)
+        finally:
+            relay.kill()
 
 
 def say(line: str) -> None:

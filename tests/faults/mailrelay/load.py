@@ -6,7 +6,6 @@ import hashlib
 import os
 import signal
 import socket
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
 from tests.integration.mailrelay.accepting import DOMAIN, opened
+from tests.processes import command
 
 ADDRESS = f"mabtekrud@{DOMAIN}"
 _PAUSE_SECONDS = 0.02
@@ -127,17 +127,16 @@ class RelayProcess:
     async def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "services.mailrelay",
-                "serve",
+                *command("services.mailrelay", "serve"),
                 env=self._environment,
+                stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,
             )
 
     async def end(self, number: signal.Signals) -> None:
-        assert self._process is not None
+        if self._process is None:
+            return
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
         await self._process.wait()
@@ -158,8 +157,8 @@ async def running(database: Database, keys: Keys, log: Path) -> AsyncIterator[Re
         await make_relay_address(session, await make_integration(session, account.id), local_part="mabtekrud")
     await engine.dispose()
     relay = RelayProcess(database, keys, log)
-    await relay.start()
     try:
+        await relay.start()
         yield relay
     finally:
         await relay.end(signal.SIGKILL)

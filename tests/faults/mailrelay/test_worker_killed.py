@@ -1,7 +1,6 @@
 """Mail workers are killed, and so is PostgreSQL, while mail waits: in the end each mail is visible exactly once."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from shared.keyring import Keyring
 from shared.tables import AcceptedMail, Conversation, MailState, Message
 from tests.conftest import Keys
 from tests.integration.mailrelay.delivery.conftest import Store, accepted_row, mail, make_store
+from tests.processes import command
 
 ROOT = Path(__file__).parents[3]
 MAILS = 1_000
@@ -38,11 +38,9 @@ async def own_postgres(scratch: Path) -> AsyncIterator[EmbeddedPostgres]:
 @asynccontextmanager
 async def worker_process(postgres: EmbeddedPostgres, keys: Keys) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.mailrelay",
-        "worker",
+        *command("services.mailrelay", "worker"),
         cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
         env={
             "REPLYCO_DATABASE_URL": postgres.url(MAIL_WORKER),
             "REPLYCO_KEY_FILE": str(keys.key_file),
@@ -56,7 +54,11 @@ async def worker_process(postgres: EmbeddedPostgres, keys: Keys) -> AsyncIterato
     finally:
         if process.returncode is None:
             process.terminate()
-        await asyncio.wait_for(process.wait(), 20)
+        try:
+            await asyncio.wait_for(process.wait(), 20)
+        finally:
+            if process.returncode is None:
+                process.kill()
 
 
 async def wait_for_messages(postgres: EmbeddedPostgres, enough: int) -> None:

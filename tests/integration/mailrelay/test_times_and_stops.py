@@ -1,10 +1,12 @@
 """Silence, slowness, and the relay's own end."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
 
 import asyncpg
 
@@ -95,8 +97,10 @@ async def test_a_mail_that_never_ends_does_not_hold_up_the_stop(
         assert (await client.reply()).startswith("421 4.3.2")
 
 
-async def _command(role: str, **settings: str) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
+@contextlib.asynccontextmanager
+async def _command(role: str, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python -m services.mailrelay role`; never left running when a test fails."""
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "services.mailrelay",
@@ -105,11 +109,17 @@ async def _command(role: str, **settings: str) -> asyncio.subprocess.Process:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_wrong_settings_stop_the_start_with_name_and_cure():
-    process = await _command("serve", smtp_port="99999")
-    _out, problem = await process.communicate()
+    async with _command("serve", smtp_port="99999") as process:
+        _out, problem = await process.communicate()
 
     assert process.returncode == 2
     for name in ("REPLYCO_DATABASE_URL", "REPLYCO_MAIL_PUBLIC_KEY_FILE", "REPLYCO_SMTP_PORT"):
@@ -120,13 +130,13 @@ async def test_a_taken_port_is_named_with_its_setting(database: Database, keys: 
     async with running_relay(database, keys) as relay:
         for setting, port in (("smtp_port", relay.smtp_port), ("side_port", relay.side_port)):
             ports = {"smtp_port": "0", "side_port": "0"} | {setting: str(port)}
-            process = await _command(
+            async with _command(
                 "serve",
                 database_url=database.url(RELAY),
                 mail_public_key_file=str(keys.mail_public_key_file),
                 **ports,
-            )
-            _out, problem = await process.communicate()
+            ) as process:
+                _out, problem = await process.communicate()
 
             assert process.returncode == 2
             cure = f"Port {port} is taken. Set REPLYCO_{setting.upper()} to a free one.\n"
@@ -134,17 +144,17 @@ async def test_a_taken_port_is_named_with_its_setting(database: Database, keys: 
 
 
 async def test_sigterm_is_a_clean_stop(database: Database, keys: Keys):
-    process = await _command(
+    async with _command(
         "serve",
         database_url=database.url(RELAY),
         mail_public_key_file=str(keys.mail_public_key_file),
         smtp_port="0",
         side_port="0",
-    )
-    assert process.stdout is not None
-    assert b"relay_ready" in await process.stdout.readline()
-    process.send_signal(signal.SIGTERM)
-    out, problem = await process.communicate()
+    ) as process:
+        assert process.stdout is not None
+        assert b"relay_ready" in await process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        out, problem = await process.communicate()
 
     assert (process.returncode, problem) == (0, b"")
     assert b"relay_stopped" in out
@@ -155,33 +165,33 @@ async def test_nothing_of_a_mail_reaches_the_logs(
 ):
     await _make_address(sessions, keyring)
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
-    process = await _command(
+    async with _command(
         "serve",
         database_url=database.url(RELAY),
         mail_public_key_file=str(keys.mail_public_key_file),
         smtp_port="0",
         side_port="0",
         log_level="DEBUG",
-    )
-    assert process.stdout is not None
-    ready = await process.stdout.readline()
-    client = await connect(json.loads(ready)["smtp_port"])
+    ) as process:
+        assert process.stdout is not None
+        ready = await process.stdout.readline()
+        client = await connect(json.loads(ready)["smtp_port"])
 
-    await client.say("EHLO canaryhelo.example")
-    await client.say("MAIL FROM:<canarysender@canary.example>")
-    await client.say(f"RCPT TO:<canarynobody@{DOMAIN}>")
-    await client.say("CANARYCOMMAND canaryargument")
-    await client.say(b"MAIL FROM:<canary\xff>")
-    await client.say("RSET")
-    assert (await client.deliver(ADDRESS, b"Subject: canarysubject\r\n\r\ncanarybody")).startswith("250 ")
-    # Failures are logged as well, and their texts hold values.
-    await connection.execute("ALTER TABLE accepted_mail ADD CONSTRAINT none CHECK (size < 0) NOT VALID")
-    assert (await client.deliver(ADDRESS, b"Subject: canarysubject\r\n\r\ncanarybody")).startswith("451 ")
-    await client.say("QUIT")
-    client.writer.close()
-    await client.writer.wait_closed()
-    process.send_signal(signal.SIGTERM)
-    out, problem = await process.communicate()
+        await client.say("EHLO canaryhelo.example")
+        await client.say("MAIL FROM:<canarysender@canary.example>")
+        await client.say(f"RCPT TO:<canarynobody@{DOMAIN}>")
+        await client.say("CANARYCOMMAND canaryargument")
+        await client.say(b"MAIL FROM:<canary\xff>")
+        await client.say("RSET")
+        assert (await client.deliver(ADDRESS, b"Subject: canarysubject\r\n\r\ncanarybody")).startswith("250 ")
+        # Failures are logged as well, and their texts hold values.
+        await connection.execute("ALTER TABLE accepted_mail ADD CONSTRAINT none CHECK (size < 0) NOT VALID")
+        assert (await client.deliver(ADDRESS, b"Subject: canarysubject\r\n\r\ncanarybody")).startswith("451 ")
+        await client.say("QUIT")
+        client.writer.close()
+        await client.writer.wait_closed()
+        process.send_signal(signal.SIGTERM)
+        out, problem = await process.communicate()
 
     assert b"session_ended" in out
     assert b"mail_not_storable" in out

@@ -57,9 +57,13 @@ async def test_log_of_a_worker_holds_nothing_of_a_mail(database: Database, keys:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        await asyncio.wait_for(heard.get(), 20)
-        worker.terminate()
-        output, _ = await asyncio.wait_for(worker.communicate(), 20)
+        try:
+            await asyncio.wait_for(heard.get(), 20)
+            worker.terminate()
+            output, _ = await asyncio.wait_for(worker.communicate(), 20)
+        finally:
+            if worker.returncode is None:
+                worker.kill()
 
     assert b"mail_put_off" in output
     assert b"seal_broken" in output
