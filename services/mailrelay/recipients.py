@@ -28,6 +28,9 @@ _RECONNECT_SECONDS: Final = 0.5
 # A connection that died without a word is noticed after this long.
 _CHECK_SECONDS: Final = 15
 
+# RFC 5321 §4.5.1 and RFC 2142 §4: whoever runs a domain can be reached at these.
+_OPERATORS: Final = frozenset({"postmaster", "abuse"})
+
 _FIND: Final = "SELECT id, account_id FROM relay_addresses WHERE local_part = $1 AND retired_at IS NULL"
 
 
@@ -47,11 +50,17 @@ class Recipients:
     """One a process, made with `open`. `run` hears of changed addresses."""
 
     def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", dsn: str, domain: str, metrics: RelayMetrics
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        dsn: str,
+        domain: str,
+        postmaster_local_part: str | None,
+        metrics: RelayMetrics,
     ) -> None:
         self._pool = pool
         self._dsn = dsn
         self._domain = domain
+        self._postmaster_local_part = postmaster_local_part
         self._metrics = metrics
         self._known: OrderedDict[str, Recipient] = OrderedDict()
         self._is_listening = False
@@ -59,7 +68,9 @@ class Recipients:
         self._changes = 0
 
     @classmethod
-    async def open(cls, database_url: str, *, domain: str, metrics: RelayMetrics) -> "Recipients":
+    async def open(
+        cls, database_url: str, *, domain: str, postmaster_local_part: str | None, metrics: RelayMetrics
+    ) -> "Recipients":
         dsn = asyncpg_dsn(database_url)
         # No connection yet: the relay starts, and answers 451, while the database is away.
         pool = await asyncpg.create_pool(
@@ -70,11 +81,16 @@ class Recipients:
             command_timeout=_TIMEOUT_SECONDS,
             server_settings={"application_name": "mailrelay recipients"},
         )
-        return cls(pool, dsn, domain, metrics)
+        return cls(pool, dsn, domain, postmaster_local_part, metrics)
 
     async def find(self, address: str) -> Recipient | None:
         """Whom an envelope recipient means, or None. Raises RecipientsUnavailable."""
-        local_part = local_part_for(address, self._domain)
+        # RFC 5321 §4.5.1: the postmaster is known without a domain, too.
+        local_part = (
+            "postmaster" if address.lower() == "postmaster" else local_part_for(address, self._domain)
+        )
+        if local_part in _OPERATORS:
+            local_part = self._postmaster_local_part
         # PostgreSQL's text holds no NUL, and none of our addresses is anything but ASCII.
         if local_part is None or not local_part.isascii() or not local_part.isprintable():
             return None

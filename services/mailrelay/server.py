@@ -33,7 +33,12 @@ async def serve(
     registry = CollectorRegistry()
     metrics = RelayMetrics(registry)
     database_url = settings.database_url.get_secret_value()
-    recipients = await Recipients.open(database_url, domain=settings.mail_domain, metrics=metrics)
+    recipients = await Recipients.open(
+        database_url,
+        domain=settings.mail_domain,
+        postmaster_local_part=settings.postmaster_local_part,
+        metrics=metrics,
+    )
     journal = Journal(
         database_url,
         commit_timeout_seconds=settings.commit_timeout_seconds,

@@ -329,7 +329,7 @@ class RelaySession(SMTP):
             raise Malformed(replies.TOO_MANY_RECIPIENTS)
         try:
             recipient = await self._accepting.recipients.find(address)
-        except RecipientsUnavailable:
+        except Exception:  # whatever it is, it is no "never"
             transaction.is_put_off = True
             raise
         if recipient is None:

@@ -24,6 +24,11 @@ class RelaySettings(CommonSettings):
         pattern=r"^[A-Za-z0-9.-]{1,253}$",
         description="the domain of relay addresses, such as replyco.email",
     )
+    postmaster_local_part: str | None = Field(
+        None,
+        pattern=r"^[a-z]{9}$",
+        description="what stands before the @ of the relay address that mail for postmaster@ and abuse@ shall go to",
+    )
     mail_public_key_file: Path = Field(
         description="the path of the file with the mail workers' public key (`python -m services.connector keys create` makes it)"
     )

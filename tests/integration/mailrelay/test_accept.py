@@ -96,6 +96,22 @@ async def test_an_address_is_known_in_every_spelling(relay: Relay, spelling: str
         assert (await client.deliver(spelling, MAIL)).startswith("250 ")
 
 
+@pytest.mark.parametrize("recipient", ["Postmaster", f"postmaster@{DOMAIN}", f"abuse@{DOMAIN}"])
+async def test_whoever_runs_the_domain_can_be_reached(
+    database: Database, keys: Keys, address: str, recipient: str
+):
+    async with running_relay(database, keys) as relay, relay.client() as client:
+        await client.say("EHLO sender.example")
+        await client.say("MAIL FROM:<>")
+        assert (await client.say(f"RCPT TO:<{recipient}>")).startswith("550 5.1.1")
+    async with (
+        running_relay(database, keys, postmaster_local_part=address.partition("@")[0]) as relay,
+        relay.client() as client,
+    ):
+        assert (await client.deliver(recipient, MAIL)).startswith("250 ")
+    assert await stored_mails(database, keys) == [MAIL + b"\r\n"]
+
+
 async def test_the_null_sender_is_accepted(relay: Relay, database: Database, keys: Keys):
     async with relay.client() as client:
         await client.begin(ADDRESS, sender="")
