@@ -31,6 +31,7 @@ _HTTP_CODES: Final = {
     400: "malformed_json",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_too_slow",
     413: "body_too_large",
 }
 

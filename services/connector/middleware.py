@@ -4,6 +4,7 @@ and one count, and a plain answer to a bug.
 No value of an exception goes into a log here: not the query string, not the text of the error.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -24,6 +25,8 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # The largest request of the API is a few kilobytes.
 MAX_BODY_BYTES: Final = 64 * 1024
+# All of it, so that who sends a byte now and then does not keep his place.
+BODY_SECONDS: Final = 20.0
 
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -45,8 +48,15 @@ class BodyTooLarge(HTTPException):
         super().__init__(413)
 
 
+class BodyTooSlow(HTTPException):
+    """Raised out of `receive`, as above. What is left of the request is not waited for."""
+
+    def __init__(self) -> None:
+        super().__init__(408, headers={"Connection": "close"})
+
+
 class BoundedBody:
-    """Refuses a Content-Length above the bound at once, and counts the bytes that come all the same."""
+    """Refuses a Content-Length above the bound at once, and counts the bytes that come all the same, and the time."""
 
     def __init__(self, app: AsgiApp) -> None:
         self._app = app
@@ -57,14 +67,21 @@ class BoundedBody:
             return
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         is_announced_too_large = announced.isdigit() and int(announced[:20]) > MAX_BODY_BYTES
-        seen = 0
+        seen, is_complete = 0, False
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def bounded() -> Message:
-            nonlocal seen
+            nonlocal seen, is_complete
             if is_announced_too_large:
                 raise BodyTooLarge
-            message = await receive()
+            try:
+                # After the body, `receive` waits for the end of the connection, which may last.
+                async with asyncio.timeout_at(None if is_complete else deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise BodyTooSlow from None
             if message["type"] == "http.request":
+                is_complete = not message.get("more_body", False)
                 seen += len(message.get("body", b""))
                 if seen > MAX_BODY_BYTES:
                     raise BodyTooLarge

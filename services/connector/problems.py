@@ -56,6 +56,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("The key would be expired already", "Choose a time in the future, or leave expires_at out."),
         ("Der Schlüssel wäre schon abgelaufen", "Wählen Sie einen Zeitpunkt in der Zukunft, oder lassen Sie expires_at weg."),
     ),
+    "too_many_api_keys": Problem(
+        409,
+        ("There are too many API keys", "An account may have {limit} of them. Revoke one that nobody needs any more."),
+        ("Es gibt zu viele API-Schlüssel", "Ein Konto darf {limit} davon haben. Widerrufen Sie einen, den niemand mehr braucht."),
+    ),
     "email_taken": Problem(
         409,
         ("This e-mail address is in use", "Somebody signs in with it already. Choose another one."),
@@ -190,6 +195,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         500,
         ("The key file cannot be used", "{path} is missing, unreadable, or not a key file."),
         ("Die Schlüsseldatei ist nicht brauchbar", "{path} fehlt, ist nicht lesbar oder keine Schlüsseldatei."),
+    ),
+    "request_too_slow": Problem(
+        408,
+        ("The request took too long to arrive", "Send it again over a connection that is fast enough."),
+        ("Die Anfrage kam zu langsam an", "Senden Sie sie noch einmal über eine Verbindung, die schnell genug ist."),
     ),
     "database_unavailable": Problem(
         503,

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.sign_in_limits import WINDOW
-from shared.tables import ApiKey, SignInFailures, User, UserSession
+from shared.tables import Account, ApiKey, SignInFailures, User, UserSession
 
 
 async def live_session(
@@ -86,3 +86,12 @@ async def api_keys_of(
     if after is not None:
         statement = statement.where(ApiKey.id < after)
     return list((await session.scalars(statement.order_by(ApiKey.id.desc()).limit(limit))).all())
+
+
+async def count_api_keys(session: AsyncSession, account_id: UUID) -> int:
+    """Keys that are not revoked. Two counts of one account never run at once: its row is held."""
+    await session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
+    statement = select(func.count()).select_from(ApiKey)
+    return (
+        await session.execute(statement.where(ApiKey.account_id == account_id, ApiKey.revoked_at.is_(None)))
+    ).scalar_one()

@@ -35,12 +35,14 @@ from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.permissions import Level, Permission
-from shared.tables import Account, ApiKey, AuditEntry, SignInFailures, User, UserSession
+from shared.tables import Account, ApiKey, AuditEntry, User, UserSession
 
 log = structlog.get_logger()
 
 IDLE_LIFETIME: Final = timedelta(hours=12)
 MAX_LIFETIME: Final = timedelta(days=30)
+# Of one account, not counting revoked ones.
+MAX_API_KEYS: Final = 100
 # Being seen is written down at most this often: reading must not cost a write each time.
 _TOUCH: Final = timedelta(minutes=1)
 
@@ -61,6 +63,12 @@ class ExpiryPast(Expected):
     """An API key that would be expired already."""
 
     code = "expiry_past"
+
+
+class TooManyApiKeys(Expected):
+    """The account has as many as anybody can oversee."""
+
+    code = "too_many_api_keys"
 
 
 class EmailTaken(Expected):
@@ -211,7 +219,7 @@ async def create_api_key(
     expires_at: datetime | None,
     now: datetime,
 ) -> tuple[str, ApiKey]:
-    """The key itself, told once, and its row. Raises BrowserRequired, LevelTooHigh, ExpiryPast.
+    """The key itself, told once, and its row. Raises BrowserRequired, LevelTooHigh, ExpiryPast, TooManyApiKeys.
 
     Only a person makes keys: a stolen key must not live on in others that it has made.
     """
@@ -235,6 +243,8 @@ async def create_api_key(
         expires_at=expires_at,
     )
     async with sessions.begin() as session:
+        if await queries.count_api_keys(session, caller.account_id) >= MAX_API_KEYS:
+            raise TooManyApiKeys(limit=MAX_API_KEYS)
         session.add(row)
         session.add(audit_entry(caller, "api_key_created", row.id))
     log.info("api_key_created", api_key_id=str(row.id), user_id=str(caller.user_id))
@@ -303,13 +313,6 @@ async def create_account(
             raise EmailTaken from error
         raise
     return account_id, user_id
-
-
-async def forget_what_has_ended(sessions: Sessions, now: datetime) -> None:
-    """Housekeeping: sessions that have ended, and windows of failures that are over."""
-    async with sessions.begin() as session:
-        await session.execute(delete(UserSession).where(UserSession.expires_at <= now))
-        await session.execute(delete(SignInFailures).where(SignInFailures.window_ends_at <= now))
 
 
 def normalise_email(email: str) -> str:

@@ -1,5 +1,6 @@
 """What the edge answers to bad requests, to a database that is away and to our own bugs."""
 
+import asyncio
 import io
 import json
 import logging
@@ -9,9 +10,11 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from services.connector import middleware
 from services.connector.middleware import MAX_BODY_BYTES
 from services.connector.openapi import API
 from shared.logging import configure_logging
+from tests.integration.connector.conftest import PASSWORD
 
 CANARY = "canary-7f3a"
 
@@ -79,6 +82,37 @@ async def test_a_request_that_is_too_large_is_refused(nobody: httpx2.AsyncClient
 
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_request_that_never_ends_is_given_up(
+    nobody: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.05)
+
+    async def drip() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    answer = await nobody.post(
+        f"{API}/sessions", content=drip(), headers={"content-type": "application/json"}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (408, "request_too_slow")
+    assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", None])
+async def test_nobody_is_signed_in_by_another_site_s_form(
+    signed_in, nobody: httpx2.AsyncClient, content_type
+):
+    """What a foreign page can send without asking first: never application/json."""
+    body = json.dumps({"email": signed_in.user.email, "password": PASSWORD}).encode()
+    headers = {"content-type": content_type} if content_type else {}
+
+    answer = await nobody.post(f"{API}/sessions", content=body, headers=headers)
+
+    assert answer.status_code == 422
+    assert "set-cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "many"])

@@ -1,5 +1,6 @@
 """API keys: made once, bounded by their creator, revoked at once."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -10,7 +11,7 @@ from services.connector.accounts.callers import NotSignedIn
 from services.connector.accounts.credentials import hash_secret
 from services.connector.accounts.service import caller_of_api_key
 from shared.database import Sessions
-from shared.tables import ApiKey, AuditEntry, User
+from shared.tables import Account, ApiKey, AuditEntry, User
 from tests.integration.connector.conftest import SignedIn
 
 VIEW = {"general.admin": "view", "inbox.messages": "view"}
@@ -100,3 +101,31 @@ async def test_keys_come_in_pages(client: httpx2.AsyncClient):
             break
 
     assert seen == ids[::-1]
+
+
+async def test_an_account_has_a_hundred_keys_at_most_and_may_replace_one(
+    client: httpx2.AsyncClient, account: Account, signed_in: SignedIn, sessions: Sessions
+):
+    async with sessions.begin() as session:
+        for number in range(98):
+            session.add(
+                ApiKey(
+                    account_id=account.id,
+                    name=f"Key {number}",
+                    hint="abcd",
+                    secret_hash=hash_secret(f"{number}"),
+                    general_admin="none",
+                    inbox_messages="none",
+                    created_by=signed_in.user.id,
+                )
+            )
+
+    answers = await asyncio.gather(*(_create(client) for _ in range(4)))
+    made = [answer.json() for answer in answers if answer.status_code == 201]
+    refused = [answer.json() for answer in answers if answer.status_code != 201]
+    await client.delete(f"/api/v1/api-keys/{made[0]['id']}")
+    instead = await _create(client)
+
+    assert len(made) == 2
+    assert {(problem["status"], problem["code"]) for problem in refused} == {(409, "too_many_api_keys")}
+    assert instead.status_code == 201
