@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -90,7 +90,7 @@ async def account_name(session: AsyncSession, account_id: UUID) -> str:
 async def unfinished_attempts(
     session: AsyncSession, account_id: UUID, user_id: UUID, since: datetime
 ) -> tuple[int, datetime | None]:
-    """How many attempts of this user led nowhere, and when the oldest began.
+    """How many attempts of this user led nowhere, and when the oldest began. Failed ones count: each may have cost a call.
 
     Two counts of one user never run at once: his row is held.
     """
@@ -100,7 +100,7 @@ async def unfinished_attempts(
             select(func.count(), func.min(Attempt.created_at)).where(
                 Attempt.account_id == account_id,
                 Attempt.user_id == user_id,
-                Attempt.consumed_at.is_(None),
+                or_(Attempt.outcome.is_(None), Attempt.outcome == Outcome.FAILED.value),
                 Attempt.created_at > since,
             )
         )

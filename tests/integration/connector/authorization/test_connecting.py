@@ -205,6 +205,18 @@ async def test_twenty_unfinished_attempts_an_hour_are_enough(signed_in: SignedIn
     assert 3500 < int(refused.headers["retry-after"]) <= 3600
 
 
+async def test_failed_attempts_count_too_and_finished_ones_do_not(signed_in: SignedIn, sessions: Sessions):
+    assert (await connect(signed_in.client))["status"] == "connected"
+    for _ in range(20):
+        attempt = await begin(signed_in.client)
+        without_code = {"state": query_of(attempt["consent_url"])["state"], "selling_partner_id": LAMPENLADEN}
+        await signed_in.client.get("/amazon/callback", params=without_code)
+
+    answer = await signed_in.client.post("/api/v1/authorizations", json={"country": "DE"})
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_many_attempts")
+
+
 async def test_the_browser_cookie_is_bound_to_this_host_and_hidden_from_scripts(signed_in: SignedIn):
     answer = await signed_in.client.post("/api/v1/authorizations", json={"country": "DE"})
 
