@@ -27,6 +27,10 @@ _RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (2, 10, 60))
 _DAILY: Final = "17 3 * * *"
 
 
+class RefreshFailed(Exception):
+    """A bug; its text is the kind of failure, and no more."""
+
+
 def register(queue: PgQueuer, *, sessions: Sessions, keyring: Keyring, amazon: Amazon) -> None:
     """Make this room's jobs known to a worker."""
 
@@ -43,6 +47,10 @@ def register(queue: PgQueuer, *, sessions: Sessions, keyring: Keyring, amazon: A
         except Expected as failure:
             # The sync status tells the seller, the log the operator; a second try would be answered the same.
             log.warning("refresh_refused", integration_id=str(integration_id), code=failure.code)
+        except Exception as bug:
+            # The queue keeps the text of what a job raises, and this one's may hold a value.
+            log.exception("refresh_failed", integration_id=str(integration_id))
+            raise RefreshFailed(type(bug).__name__) from None
 
     @queue.schedule("refresh_all_participations", _DAILY)
     async def refresh_all_participations(_schedule: Schedule) -> None:

@@ -11,10 +11,11 @@ from pgqueuer import PgQueuer
 from pgqueuer.types import QueueExecutionMode
 from sqlalchemy import func, select, text, update
 
+from deploy.demo.postgres import OWNER
 from services.connector.dependencies import Parts
 from services.connector.integrations import service
 from services.connector.integrations.jobs import register
-from shared.database import Sessions, asyncpg_dsn
+from shared.database import Sessions, asyncpg_dsn, create_engine
 from shared.jobs import Job, enqueue
 from shared.tables import Grant, Integration, MarketplaceParticipation
 from tests.conftest import Database
@@ -121,6 +122,26 @@ async def test_a_store_that_is_disconnected_meanwhile_is_passed_over(
 
     assert amazon.state.counters.participations[LAMPENLADEN] == 1
     assert await queued(sessions) == []
+
+
+async def test_the_queue_keeps_no_value_of_a_job_that_fails(
+    signed_in: SignedIn, queue: PgQueuer, amazon: Amazon, sessions: Sessions, database: Database
+):
+    await connect(signed_in.client)
+    amazon.state.sellers[LAMPENLADEN].store_name = "canary store"
+    owner = create_engine(database.url(OWNER), application_name="tests")
+    async with owner.begin() as connection:
+        # PostgreSQL's words about a broken check repeat the row.
+        await connection.execute(text("ALTER TABLE integrations ADD CHECK (store_name <> 'canary store')"))
+    await owner.dispose()
+
+    await run(queue)
+
+    assert [status for _, status in await queued(sessions)] == ["failed"]
+    async with sessions.begin() as session:
+        kept = "".join((await session.scalars(text("SELECT pgqueuer_log::text FROM pgqueuer_log"))).all())
+    assert "IntegrityError" in kept
+    assert "canary" not in kept
 
 
 async def test_the_same_refresh_waits_only_once(signed_in: SignedIn, sessions: Sessions):
