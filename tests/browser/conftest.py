@@ -1,17 +1,34 @@
-"""The whole product on ports of its own, and a real browser."""
+"""The whole product, or the connector with the sandbox, on ports of its own; and a real browser."""
 
+import asyncio
 import os
 import shutil
 import socket
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, async_playwright
+import uvicorn
+from fastapi import FastAPI
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from pydantic import SecretStr
 
+from deploy.demo.postgres import CONNECTOR, OWNER
 from deploy.demo.settings import DemoSettings
 from deploy.demo.stack import Stack
+from services.connector.accounts.passwords import Passwords
+from services.connector.app import create_app
+from services.connector.server import Server
+from services.connector.settings import ConnectorSettings
+from services.sandbox.app import create_app as create_sandbox
+from services.sandbox.settings import SandboxSettings
+from shared.database import create_engine, create_sessions
+from shared.keyring import Keyring
+from tests.browser.steps import PASSWORD, Site
+from tests.conftest import Database, Keys
+from tests.factories import make_account, make_user
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # No sandbox of its own when run as root, and no traffic of its own to the internet.
@@ -73,3 +90,82 @@ async def german(browser: Browser, stack: Stack) -> AsyncIterator[BrowserContext
     context.set_default_timeout(15_000)
     yield context
     await context.close()
+
+
+@asynccontextmanager
+async def _running(server: uvicorn.Server) -> AsyncIterator[None]:
+    task = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
+        await asyncio.sleep(0.02)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _config(app: FastAPI, port: int) -> uvicorn.Config:
+    return uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=2, ws="none")
+
+
+@pytest.fixture
+async def site(database: Database, keys: Keys, keyring: Keyring) -> AsyncIterator[Site]:
+    """Connector, pages and sandbox, with an admin and an agent."""
+    port, sandbox_port, relay_port = free_ports(3)
+    amazon = SandboxSettings(
+        port=sandbox_port,
+        relay_port=relay_port,
+        redirect_uris=(f"http://localhost:{port}/amazon/callback",),
+        login_uri=f"http://localhost:{port}/amazon/login",
+    )
+    settings = ConnectorSettings(
+        database_url=SecretStr(database.url(CONNECTOR)),
+        port=port,
+        public_url=f"http://localhost:{port}",
+        key_file=keys.key_file,
+        amazon_application_id=amazon.application_id,
+        amazon_client_id=amazon.client_id,
+        amazon_client_secret=amazon.client_secret,
+        amazon_base_url=f"http://localhost:{sandbox_port}",
+    )
+    engine = create_engine(database.url(OWNER), application_name="tests")
+    sessions = create_sessions(engine)
+    passwords = Passwords()
+    password_hash = await passwords.hash(PASSWORD)
+    passwords.close()
+    async with sessions.begin() as session:
+        account = await make_account(session, keyring)
+        await make_user(session, account.id, email="admin@seller.example", password_hash=password_hash)
+        await make_user(
+            session,
+            account.id,
+            email="agent@seller.example",
+            password_hash=password_hash,
+            general_admin="none",
+        )
+    app = create_app(settings)
+    sandbox = uvicorn.Server(_config(create_sandbox(amazon), sandbox_port))
+    async with _running(Server(_config(app, port), app)), _running(sandbox):
+        yield Site(f"http://localhost:{port}", sessions, keyring, account)
+    await engine.dispose()
+
+
+@pytest.fixture
+async def page(browser: Browser, site: Site) -> AsyncIterator[Page]:
+    """An empty German browser; a script error or a refused resource fails the test."""
+    context = await browser.new_context(base_url=site.url, locale="de-DE", timezone_id="Europe/Berlin")
+    context.set_default_timeout(10_000)
+    opened = await context.new_page()
+    complaints: list[str] = []
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on(
+        "console",
+        lambda line: (
+            complaints.append(line.text)
+            if line.type == "error" and "Failed to load resource" not in line.text
+            else None
+        ),
+    )
+    yield opened
+    await context.close()
+    assert complaints == []

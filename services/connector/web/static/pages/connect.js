@@ -17,7 +17,14 @@ export async function show({ main, params, signal }) {
   let timer = null;
 
   async function look() {
-    const attempt = await get(`/authorizations/${params.attempt_id}`, done.signal);
+    let attempt;
+    try {
+      attempt = await get(`/authorizations/${params.attempt_id}`, done.signal);
+    } catch (problem) {
+      // Of two looks at once, the one that sees the outcome ends the other.
+      if (problem.name === "AbortError") return null;
+      throw problem;
+    }
     if (attempt.status !== shownStatus) {
       shownStatus = attempt.status;
       replace(main, outcome(attempt));

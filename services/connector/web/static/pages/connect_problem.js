@@ -7,8 +7,8 @@ import { hasText, t } from "../core/i18n.js";
 const LINKS = {
   attempt_unknown: "/integrations/new?source=amazon",
   attempt_expired: "/integrations/new?source=amazon",
-  other_browser: "/integrations",
-  sign_in_again: "/sign-in?next=%2Fintegrations",
+  other_browser: "/integrations/new?source=amazon",
+  sign_in_again: "/sign-in?next=%2Fintegrations%2Fnew%3Fsource%3Damazon",
   code_missing: "/integrations/new?source=amazon",
   unknown: "/integrations",
 };

@@ -63,18 +63,24 @@ function article(message, conversation) {
     message.sender_name && message.sender_address && h("p", { class: "muted message-address" }, message.sender_address),
     message.subject && message.subject !== conversation.subject && h("p", { class: "subject" }, message.subject),
     notes(message),
-    message.text ? h("div", { class: "message-text", dir: "auto" }, message.text) : h("p", { class: "muted" }, t("conversation.no_text")),
+    textOf(message),
     attachments(message),
   );
   append(element, footer(message));
   return element;
 }
 
+/** "No text" is only said where that is known: what cannot be opened has its own note. */
+function textOf(message) {
+  if (message.text) return h("div", { class: "message-text", dir: "auto" }, message.text);
+  return !message.problem && h("p", { class: "muted" }, t("conversation.no_text"));
+}
+
 function notes(message) {
   const isUnparseable = message.kind === "unparseable";
   const rawHint = may("general.admin", "view") ? "conversation.raw_has_all" : "conversation.ask_admin_for_raw";
   return [
-    message.problem && notice("warning", t("conversation.problem.title"), h("p", {}, t("conversation.problem.text"))),
+    message.problem && notice("warning", null, h("p", {}, t("conversation.problem"))),
     message.from_amazon_domain === false && notice("warning", t("conversation.not_amazon.title"), h("p", {}, t("conversation.not_amazon.text"))),
     isUnparseable && notice("warning", t("conversation.unparseable"), h("p", {}, t(rawHint))),
     message.truncated && !isUnparseable && notice("info", t("conversation.truncated"), h("p", {}, t(rawHint))),

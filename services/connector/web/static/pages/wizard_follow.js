@@ -34,6 +34,7 @@ export async function followStep(place, attemptId, signal, { onIntegration }) {
   }
 
   async function show(attempt) {
+    if (following.signal.aborted) return;
     if (location.search !== `?attempt=${attemptId}`) return following.abort();
     if (["connected", "reauthorized"].includes(attempt.status)) {
       following.abort();

@@ -1,0 +1,69 @@
+"""What a seller does in the browser, step by step; the pages speak German."""
+
+from dataclasses import dataclass
+
+from playwright.async_api import Page, expect
+
+from shared.database import Sessions
+from shared.keyring import Keyring
+from shared.tables import Account
+
+PASSWORD = "correct horse battery"
+LAMPENLADEN = "A1LAMPENLADEN7"
+CASA_VERDE = "A2CASAVERDE34K"
+BRIGHT_PORCH = "A3BRIGHTPORCH9"
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the pages are, and the owner's hand in the database behind them."""
+
+    url: str
+    sessions: Sessions
+    keyring: Keyring
+    account: Account
+
+
+async def sign_in(page: Page, path: str = "/integrations", email: str = "admin@seller.example") -> None:
+    await page.goto(path)
+    await page.get_by_label("E-Mail-Adresse").fill(email)
+    await page.get_by_label("Passwort").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="Abmelden")).to_be_visible()
+
+
+async def open_amazon(page: Page, country: str) -> Page:
+    await page.goto("/integrations/new?source=amazon")
+    return await authorize(page, country)
+
+
+async def authorize(page: Page, country: str) -> Page:
+    """From the choice of countries until Amazon's window is open; ours stays."""
+    await page.get_by_role("radio", name=country, exact=True).check()
+    async with page.context.expect_page() as opened:
+        await page.get_by_role("button", name="Autorisieren").click()
+    return await opened.value
+
+
+async def consent(amazon: Page, seller_id: str) -> None:
+    """Until the store is connected and Amazon's window is closed."""
+    await agree(amazon, seller_id)
+    await expect(amazon.get_by_text("Sie können dieses Fenster jetzt schließen")).to_be_visible()
+    await amazon.close()
+
+
+async def agree(amazon: Page, seller_id: str) -> None:
+    """Sign in at Amazon, tick the box, confirm."""
+    await choose_account(amazon, seller_id)
+    await amazon.locator("#consent").check()
+    await amazon.locator("#confirm").click()
+
+
+async def choose_account(amazon: Page, seller_id: str) -> None:
+    """Sign in at Amazon, and out before where somebody is signed in."""
+    await expect(amazon.locator("#sign-in, #consent").first).to_be_visible()
+    if await amazon.locator("#other-account").count():
+        await amazon.locator("#other-account").click()
+    await amazon.locator(f"#seller-{seller_id}").check()
+    await amazon.locator("#sign-in").click()
+    await expect(amazon.locator("#consent")).to_be_visible()
