@@ -34,6 +34,8 @@ _HEADERS: Final = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cross-origin-opener-policy", b"same-origin-allow-popups"),
+    # Browsers heed it over https only, so that it does no harm on a developer's machine.
+    (b"strict-transport-security", b"max-age=31536000"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
 # Asked every few seconds by machines; a line each would hide the others.

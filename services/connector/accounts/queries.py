@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -28,6 +28,14 @@ async def live_session(
         )
     ).one_or_none()
     return None if row is None else (row[0], row[1])
+
+
+async def end_oldest_sessions(session: AsyncSession, user_id: UUID, *, keep: int) -> None:
+    """All but the newest of a user's sessions."""
+    newest_first = (
+        select(UserSession.id).where(UserSession.user_id == user_id).order_by(UserSession.id.desc())
+    )
+    await session.execute(delete(UserSession).where(UserSession.id.in_(newest_first.offset(keep))))
 
 
 async def live_api_key(

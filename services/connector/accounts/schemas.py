@@ -1,6 +1,6 @@
 """What goes over the wire about callers, sessions and API keys."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
@@ -25,6 +25,14 @@ def _without_control_characters(value: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise PydanticCustomError("control_characters", "control characters are not allowed")
     return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        # The last evening of the year 9999 in New York: it has no form in UTC, and PostgreSQL's driver fails on it.
+        raise PydanticCustomError("impossible_time", "this time cannot be stored") from None
 
 
 Line = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_without_control_characters)]
@@ -114,7 +122,7 @@ class ApiKeyRequest(_Request):
 
     name: Line = Field(min_length=1, max_length=60)
     permissions: Levels = Field(description="What is left out is none.")
-    expires_at: AwareDatetime | None = None
+    expires_at: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = None
 
 
 class ApiKeyAnswer(_Answer):

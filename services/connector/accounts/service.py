@@ -41,6 +41,8 @@ log = structlog.get_logger()
 
 IDLE_LIFETIME: Final = timedelta(hours=12)
 MAX_LIFETIME: Final = timedelta(days=30)
+# Of one user; the next sign-in ends the oldest.
+MAX_SESSIONS: Final = 50
 # Of one account, not counting revoked ones.
 MAX_API_KEYS: Final = 100
 # Being seen is written down at most this often: reading must not cost a write each time.
@@ -146,6 +148,8 @@ async def sign_in(
                 expires_at=_expires_at(now, now),
             )
         )
+        await session.flush()
+        await queries.end_oldest_sessions(session, user.id, keep=MAX_SESSIONS)
         await queries.uncount_sign_in(session, email_key=by_email, network_key=by_network)
         if verdict.new_hash is not None:
             await session.execute(

@@ -143,6 +143,7 @@ async def test_every_answer_has_safe_headers_and_an_id(nobody: httpx2.AsyncClien
 
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
     assert len(answer.headers["x-request-id"]) == 32
 
 

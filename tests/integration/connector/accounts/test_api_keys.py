@@ -87,6 +87,12 @@ async def test_a_key_that_would_be_expired_is_not_made(client: httpx2.AsyncClien
     assert (answer.status_code, answer.json()["code"]) == (422, "expiry_past")
 
 
+async def test_a_time_that_cannot_be_stored_is_refused(client: httpx2.AsyncClient):
+    answer = await _create(client, expires_at="9999-12-31T23:59:59-05:00")
+
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "impossible_time")
+
+
 async def test_keys_come_in_pages(client: httpx2.AsyncClient):
     ids = [(await _create(client)).json()["id"] for _ in range(5)]
 

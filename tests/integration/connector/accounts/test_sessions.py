@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from services.connector.accounts.callers import NotSignedIn
 from services.connector.accounts.credentials import hash_secret
@@ -114,6 +114,30 @@ async def test_signing_out_ends_the_session_at_once(signed_in: SignedIn, new_cli
     again = new_client()
     again.cookies.set(SESSION_COOKIE, signed_in.token)
     assert (await again.get("/api/v1/me")).status_code == 401
+
+
+async def test_the_fifty_first_sign_in_ends_the_oldest_session(
+    signed_in: SignedIn, nobody, sessions: Sessions
+):
+    now = datetime.now(UTC)
+    async with sessions.begin() as session:
+        for number in range(49):
+            session.add(
+                UserSession(
+                    account_id=signed_in.account.id,
+                    user_id=signed_in.user.id,
+                    token_hash=hash_secret(f"{number}"),
+                    expires_at=now + timedelta(hours=1),
+                )
+            )
+    assert (await signed_in.client.get("/api/v1/me")).status_code == 200
+
+    assert (await _sign_in(nobody, signed_in.user.email)).status_code == 201
+
+    assert (await signed_in.client.get("/api/v1/me")).status_code == 401
+    assert (await nobody.get("/api/v1/me")).status_code == 200
+    async with sessions.begin() as session:
+        assert await session.scalar(select(func.count()).select_from(UserSession)) == 50
 
 
 async def test_a_disabled_user_is_out_at_once_and_cannot_come_back(
