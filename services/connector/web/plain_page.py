@@ -26,7 +26,7 @@ def plain_page(language: Language, title: str, *paragraphs: str, button: str, ur
         '<link rel="stylesheet" href="/static/css/tokens.css">\n'
         '<link rel="stylesheet" href="/static/css/base.css">\n'
         '<link rel="stylesheet" href="/static/css/blocks.css">\n'
-        f'</head>\n<body>\n<main class="main main-narrow">\n<h1>{escape(title)}</h1>\n{shown}\n'
+        f'</head>\n<body>\n<main class="main main-narrow"><div class="page">\n<h1>{escape(title)}</h1>\n{shown}\n'
         f'<p><a class="button" rel="noreferrer" href="{escape(url)}">{escape(button)}</a></p>\n'
-        "</main>\n</body>\n</html>\n"
+        "</div></main>\n</body>\n</html>\n"
     )
