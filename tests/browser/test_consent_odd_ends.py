@@ -3,7 +3,7 @@
 import asyncio
 import re
 from datetime import timedelta
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from playwright.async_api import Browser, Locator, Page, Route, expect
 from sqlalchemy import update
@@ -145,6 +145,29 @@ async def test_after_ten_minutes_both_windows_say_so_and_offer_to_start_again(pa
     await expect(page.get_by_label("Name der Integration")).to_be_focused()
 
 
+async def test_the_return_page_of_an_expired_attempt_starts_again_with_its_country(page: Page, site: Site):
+    await sign_in(page)
+    amazon = await open_amazon(page, "Spanien")
+    await expect(heading(page, "Bitte stimmen Sie bei Amazon zu")).to_be_visible()
+    attempt_id = parse_qs(urlsplit(page.url).query)["attempt"][0]
+    await ten_minutes_pass(site)
+
+    await amazon.goto(f"{site.url}/connect/{attempt_id}")
+
+    await expect(title(amazon, "Diese Autorisierung ist abgelaufen")).to_be_visible()
+    await amazon.get_by_role("link", name="Neu anfangen").click()
+    await expect(amazon.get_by_role("radio", name="Spanien", exact=True)).to_be_checked()
+
+
+async def test_an_address_that_somebody_made_up_puts_no_words_on_our_page(page: Page):
+    await page.goto("/connect/problem/Rufen-Sie-030-123456-an")
+
+    await expect(title(page, "Das hat nicht geklappt")).to_be_visible()
+    await expect(page.get_by_text("Rufen")).to_have_count(0)
+    await page.get_by_role("link", name="Zu den Integrationen").click()
+    await expect(page.get_by_label("E-Mail-Adresse")).to_be_visible()
+
+
 async def test_another_browser_sends_back_to_the_first_one_where_it_still_works(
     page: Page, browser: Browser, site: Site
 ):
@@ -168,7 +191,7 @@ async def test_another_browser_sends_back_to_the_first_one_where_it_still_works(
     await expect(page.get_by_label("Name der Integration")).to_be_visible()
 
 
-async def test_an_answer_without_a_code_says_that_amazon_has_not_consented_and_how_to_try_again(page: Page):
+async def test_an_answer_without_a_code_says_that_no_consent_came_and_how_to_try_again(page: Page):
     await sign_in(page)
     amazon = await open_amazon(page, "Deutschland")
     address = await answer_held_back(amazon)
@@ -190,7 +213,7 @@ async def test_an_answer_with_nothing_in_it_leads_to_a_new_start(page: Page):
 
     await page.goto("/amazon/callback")
 
-    await expect(title(page, "Amazon hat nicht zugestimmt")).to_be_visible()
+    await expect(title(page, "Von Amazon kam keine Zustimmung")).to_be_visible()
     await page.get_by_role("link", name="Neu anfangen").click()
     await expect(heading(page, "In welchem Land ist Ihr Amazon-Store?")).to_be_visible()
 
@@ -215,7 +238,7 @@ async def test_who_is_signed_out_meanwhile_signs_in_and_is_where_one_authorizes(
     amazon = await open_amazon(page, "Deutschland")
     await choose_account(amazon, LAMPENLADEN)
     await page.get_by_role("button", name="Abmelden").click()
-    await expect(title(page, "Anmelden")).to_be_visible()
+    await expect(page.get_by_label("E-Mail-Adresse")).to_be_visible()
 
     await amazon.locator("#consent").check()
     await amazon.locator("#confirm").click()

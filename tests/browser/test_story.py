@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, Request, expect
 
 from deploy.demo.stack import DEMO_EMAIL, Stack
 
@@ -109,7 +109,7 @@ def _complaints_of(page: Page) -> list[str]:
     )
     page.on(
         "requestfailed",
-        lambda request: complaints.append(urlsplit(request.url).path) if not _ends(request.url) else None,
+        lambda request: complaints.append(urlsplit(request.url).path) if not _given_up(request) else None,
     )
     return complaints
 
@@ -119,9 +119,9 @@ def _expected(text: str) -> bool:
     return "401" in text
 
 
-def _ends(url: str) -> bool:
-    """The stream of events ends whenever a page is left."""
-    return url.endswith("/api/v1/events")
+def _given_up(request: Request) -> bool:
+    """A page that is left gives up its stream of events, and what it is just reading again."""
+    return request.failure == "net::ERR_ABORTED"
 
 
 async def _keep_picture(page: Page, name: str) -> None:

@@ -45,7 +45,9 @@ export async function show({ main, params, signal }) {
 }
 
 function outcome(attempt) {
-  const goOn = h("a", { href: `/integrations/new?attempt=${attempt.id}`, class: "button" }, t(`connect.${attempt.status}.go_on`));
+  const isOver = attempt.status === "expired";
+  const address = isOver ? `/integrations/new?source=amazon&country=${attempt.country}` : `/integrations/new?attempt=${attempt.id}`;
+  const goOn = h("a", { href: address, class: "button" }, t(`connect.${attempt.status}.go_on`));
   const tone = { connected: "good", reauthorized: "good", failed: "bad", expired: "warning" }[attempt.status] ?? "info";
   const problem = attempt.problem;
   return [

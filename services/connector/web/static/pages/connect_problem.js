@@ -25,9 +25,14 @@ export async function show({ main, params }) {
       null,
       h("p", {}, t(`connect_problem.${code}.text`)),
       h("p", {}, t(`connect_problem.${code}.cure`)),
-      h("p", { class: "code" }, params.code.slice(0, 60)),
+      h("p", { class: "code" }, ownCode(params.code)),
     ),
     h("p", {}, h("a", { href: LINKS[code], class: "button" }, t(`connect_problem.${code}.button`))),
     h("p", { class: "muted" }, t("connect_problem.nothing_lost")),
   );
+}
+
+/** Anybody can write an address: what does not look like a code of ours is not repeated here. */
+function ownCode(text) {
+  return /^[a-z_]{1,40}$/.test(text) ? text : "unknown";
 }
