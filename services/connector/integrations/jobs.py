@@ -14,7 +14,7 @@ from services.connector.amazon.access import Amazon
 from services.connector.amazon.errors import AmazonUnavailable
 from services.connector.integrations import service
 from services.connector.tokens.service import RenewalBusy
-from shared.database import Sessions
+from shared.database import Sessions, is_unavailable
 from shared.errors import Expected
 from shared.jobs import Job
 from shared.keyring import Keyring
@@ -48,6 +48,9 @@ def register(queue: PgQueuer, *, sessions: Sessions, keyring: Keyring, amazon: A
             # The sync status tells the seller, the log the operator; a second try would be answered the same.
             log.warning("refresh_refused", integration_id=str(integration_id), code=failure.code)
         except Exception as bug:
+            if is_unavailable(bug) and job.attempts < len(_RETRIES):
+                log.warning("database_unavailable", error=type(bug).__name__)
+                raise RetryRequested(_RETRIES[job.attempts], "database_unavailable") from None
             # The queue keeps the text of what a job raises, and this one's may hold a value.
             log.exception("refresh_failed", integration_id=str(integration_id))
             raise RefreshFailed(type(bug).__name__) from None

@@ -15,7 +15,7 @@ from deploy.demo.postgres import OWNER
 from services.connector.dependencies import Parts
 from services.connector.integrations import service
 from services.connector.integrations.jobs import register
-from shared.database import Sessions, asyncpg_dsn, create_engine
+from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
 from shared.jobs import Job, enqueue
 from shared.tables import Grant, Integration, MarketplaceParticipation
 from tests.conftest import Database
@@ -142,6 +142,27 @@ async def test_the_queue_keeps_no_value_of_a_job_that_fails(
         kept = "".join((await session.scalars(text("SELECT pgqueuer_log::text FROM pgqueuer_log"))).all())
     assert "IntegrityError" in kept
     assert "canary" not in kept
+
+
+async def test_a_job_that_cannot_reach_its_database_is_tried_again_later(
+    signed_in: SignedIn, app: FastAPI, database: Database, sessions: Sessions
+):
+    await connect(signed_in.client)
+    nowhere = create_engine("postgresql://127.0.0.1:1/nowhere", application_name="tests")
+    connection = await asyncpg.connect(asyncpg_dsn(database.url("replyco_connector")))
+    queue = PgQueuer.from_asyncpg_connection(connection)
+    parts: Parts = app.state.parts
+    register(queue, sessions=create_sessions(nowhere), keyring=parts.keyring, amazon=parts.amazon)
+
+    # The queue stays open for the job that is to run again in two minutes.
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(run(queue), 4)
+    await connection.close()
+    await nowhere.dispose()
+
+    async with sessions.begin() as session:
+        due = (await session.execute(text("SELECT status, execute_after > now() FROM pgqueuer"))).all()
+    assert [tuple(row) for row in due] == [("queued", True)]
 
 
 async def test_the_same_refresh_waits_only_once(signed_in: SignedIn, sessions: Sessions):
