@@ -56,7 +56,7 @@ class SignInRequest(_Request):
 
     email: Line = Field(min_length=1, max_length=254)
     # No lower bound: an older, shorter password is wrong or right, not malformed.
-    password: str = Field(min_length=1, max_length=MAX_PASSWORD)
+    password: str = Field(min_length=1, max_length=MAX_PASSWORD, repr=False)
 
 
 class UserAnswer(_Answer):

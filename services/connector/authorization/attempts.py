@@ -5,7 +5,7 @@ import hmac
 import re
 import secrets
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -74,7 +74,7 @@ class AttemptView:
     region: Region
     status: AttemptStatus
     expires_at: datetime
-    consent_url: str | None
+    consent_url: str | None = field(repr=False)
     integration_id: UUID | None
     problem: AttemptProblem | None
     right_region: Region | None
@@ -84,8 +84,8 @@ class AttemptView:
 class LoginRequest:
     """What Amazon's other shape brought: a seller whom we shall send back to Amazon. Unchecked."""
 
-    amazon_callback_uri: str
-    amazon_state: str
+    amazon_callback_uri: str = field(repr=False)
+    amazon_state: str = field(repr=False)
     seller_id: str
 
     @property
@@ -100,14 +100,14 @@ class Confirmation:
     account_name: str
     country: str
     seller_id: str
-    url: str
+    url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Callback:
     """What Amazon's redirect brought. Unchecked."""
 
-    state: str
+    state: str = field(repr=False)
     code: SecretStr
     seller_id: str
 

@@ -4,9 +4,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 
+from services.connector.accounts.schemas import SignInRequest
 from services.connector.authorization.attempts import (
     AttemptProblem,
+    Callback,
+    Confirmation,
+    LoginRequest,
     hash_of,
     is_token,
     new_browser_token,
@@ -71,3 +76,14 @@ def test_every_problem_has_a_text_in_both_languages(problem: AttemptProblem):
         title, detail = PROBLEM_TEXTS[problem][language]
         assert title
         assert detail
+
+
+def test_nothing_that_is_secret_shows_in_a_repr():
+    shown = [
+        Callback(state="canary", code=SecretStr("canary"), seller_id="A1"),
+        LoginRequest(amazon_callback_uri="canary", amazon_state="canary", seller_id="A1"),
+        Confirmation(account_name="Lampen", country="DE", seller_id="A1", url="canary"),
+        SignInRequest(email="a@b.example", password="canary"),
+    ]
+
+    assert "canary" not in repr(shown)
