@@ -28,8 +28,10 @@ class NameTaken(Expected):
 
 def clean_name(entered: str) -> str:
     """The name as it is stored: NFC, one line, trimmed, without invisible characters. Raises NameEmpty, NameTooLong."""
-    line = " ".join(unicodedata.normalize("NFC", entered).split())
-    name = "".join(character for character in line if character.isprintable()).strip()
+    line = " ".join(entered.split())
+    seen = "".join(character for character in line if character.isprintable())
+    # Last, because what is invisible may have stood between two spaces, or between a letter and its accent.
+    name = " ".join(unicodedata.normalize("NFC", seen).split())
     if not name:
         raise NameEmpty
     if len(name) > MAX_NAME:

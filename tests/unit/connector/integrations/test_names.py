@@ -15,6 +15,8 @@ from services.connector.integrations.names import NameEmpty, NameTooLong, clean_
         ("Gro\u0308\u00dfe", "Größe"),
         ("zwei\nZeilen", "zwei Zeilen"),
         ("un\u200bsichtbar\x00", "unsichtbar"),
+        ("zwei \u200b Wörter", "zwei Wörter"),
+        ("Gro\u200b\u0308\u00dfe", "Größe"),
         ("日本ストア", "日本ストア"),
         ("x" * 60, "x" * 60),
     ],
