@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 # One transaction takes at most this much, so that the first mail in it does not wait for a whole queue.
 _BATCH_MAILS: Final = 500
-_BATCH_BYTES: Final = 16_777_216
+_BATCH_BYTES: Final = 4_194_304
 _QUEUE_MAILS: Final = 10_000
 # After a failed attempt to connect the next one waits this long: quick enough to be back at once, slow enough to harm nobody.
 _RECONNECT_SECONDS: Final = 0.2
