@@ -88,7 +88,7 @@ class SetupStepName(StrEnum):
 
 
 class MailState(StrEnum):
-    """accepted → delivered. `held`: the worker failed on it again and again; kept, shown to operators, never dropped."""
+    """accepted → delivered. `held`: it does not open with its own key, again and again; counted, kept, never dropped."""
 
     ACCEPTED = "accepted"
     DELIVERED = "delivered"
