@@ -7,7 +7,7 @@ sorted), so that they wait for each other and never deadlock.
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.crypto.envelope import Sealed
-from shared.database import asyncpg_dsn
+from shared.database import UNAVAILABLE, asyncpg_dsn
 from shared.events import MAIL_CHANNEL
 from shared.tables import (
     AcceptedMail,
@@ -32,6 +32,10 @@ from shared.tables import (
     SetupStep,
     SetupStepName,
 )
+
+
+# Polling delivers meanwhile; listening begins again, also when the server refused it (a password that was changed).
+LISTENING_FAILURES: Final = (*UNAVAILABLE, asyncpg.PostgresError)
 
 
 class Claimed(NamedTuple):

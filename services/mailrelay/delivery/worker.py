@@ -6,19 +6,18 @@ Any number of workers may run. NOTIFY makes it fast, polling makes it certain: a
 import asyncio
 from typing import Final
 
-import asyncpg
 import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
 from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.parser import Parser
-from services.mailrelay.delivery.queries import mail_announcements
+from services.mailrelay.delivery.queries import LISTENING_FAILURES, mail_announcements
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from services.mailrelay.settings import MailWorkerSettings
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
-from shared.database import UNAVAILABLE, create_engine, create_sessions, is_unavailable
+from shared.database import create_engine, create_sessions, is_unavailable
 from shared.keyring import Keyring
 from shared.side_port import side_port
 
@@ -106,7 +105,7 @@ async def _listen(database_url: str, wake: asyncio.Event) -> None:
                 retry_seconds = FIRST_RETRY_SECONDS
                 wake.set()  # something may have come while nobody listened
                 await lost.wait()
-        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+        except LISTENING_FAILURES as error:
             log.warning("listener_unavailable", exc_info=error)
         await asyncio.sleep(retry_seconds)
         retry_seconds = min(retry_seconds * 2, LONGEST_RETRY_SECONDS)
