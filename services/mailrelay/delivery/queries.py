@@ -33,7 +33,6 @@ from shared.tables import (
     SetupStepName,
 )
 
-
 # Polling delivers meanwhile; listening begins again, also when the server refused it (a password that was changed).
 LISTENING_FAILURES: Final = (*UNAVAILABLE, asyncpg.PostgresError)
 
