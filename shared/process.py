@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 
 import structlog
+from pydantic_settings import BaseSettings
 
 from shared.crypto.key_provider import KeyFileUnusable
 from shared.errors import CannotStart
@@ -15,6 +16,7 @@ from shared.settings import CommonSettings, SettingsWrong, load_settings
 from shared.side_port import PortTaken
 
 _SettingsClass = TypeVar("_SettingsClass", bound=CommonSettings)
+_AnySettings = TypeVar("_AnySettings", bound=BaseSettings)
 
 CANNOT_START = 2
 FAILED = 1
@@ -45,7 +47,7 @@ def run_role(
         raise SystemExit(FAILED) from None
 
 
-def settings_or_exit(settings_class: type[_SettingsClass]) -> _SettingsClass:
+def settings_or_exit(settings_class: type[_AnySettings]) -> _AnySettings:
     """The settings, or the end of the process with all that is wrong with them."""
     try:
         return load_settings(settings_class)

@@ -1,0 +1,158 @@
+"""Which DNS records a domain of relay addresses needs, and whether what was found there will do. Pure.
+
+The domain receives only: its SPF says that nobody sends from it, and it has no DKIM key.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import ip_address
+from typing import Final
+
+_POLICY_MAX_AGE_SECONDS: Final = 604_800
+
+NO_DKIM: Final = "DKIM: no record yet. Nothing is sent from this domain; sending comes later."
+
+
+class Verdict(Enum):
+    RIGHT = "right"
+    WRONG = "wrong"
+    MISSING = "missing"
+    UNCHECKED = "could not be checked"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record to set. `value` None: only whoever runs the host knows it. `will_do` judges all that was found."""
+
+    name: str
+    kind: str
+    value: str | None
+    reason: str
+    will_do: Callable[[Sequence[str]], bool]
+    # Text records of other kinds may stand at the same name; only those that begin so are looked at.
+    prefix: str = ""
+    is_optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    record: Record
+    verdict: Verdict
+    found: tuple[str, ...] = ()
+
+
+def records_for(domain: str, hostname: str) -> tuple[Record, ...]:
+    """Everything to set but the PTR records, which depend on the host's addresses (`pointer_for`)."""
+    domain, hostname = _plain(domain), _plain(hostname)
+    reports = f"mailto:postmaster@{domain}"
+    return (
+        Record(
+            domain,
+            "MX",
+            f"10 {hostname}.",
+            "where mail for the domain goes",
+            lambda found: _names(found, hostname),
+        ),
+        Record(hostname, "A", None, "the relay's public IPv4 address", _any),
+        Record(
+            hostname, "AAAA", None, "the relay's public IPv6 address, if it has one", _any, is_optional=True
+        ),
+        _text(
+            domain,
+            "v=spf1 -all",
+            "nobody sends from this domain; sending comes later",
+            "v=spf1",
+            _sends_nothing,
+        ),
+        _text(
+            f"_dmarc.{domain}",
+            f"v=DMARC1; p=reject; rua={reports}",
+            "forged mail is refused by others, and they report it",
+            "v=DMARC1",
+            lambda found: _tags(found[0]).get("p", "").lower() == "reject",
+        ),
+        _text(
+            f"_mta-sts.{domain}",
+            f"v=STSv1; id={policy_id(hostname)}",
+            "senders fetch the MTA-STS policy; a new id makes them fetch it again",
+            "v=STSv1",
+            lambda found: _is_id(_tags(found[0]).get("id", "")),
+        ),
+        Record(f"mta-sts.{domain}", "A", None, "the web server that serves the MTA-STS policy", _any),
+        _text(
+            f"_smtp._tls.{domain}",
+            f"v=TLSRPTv1; rua={reports}",
+            "senders report when TLS failed",
+            "v=TLSRPTv1",
+            lambda found: bool(_tags(found[0]).get("rua")),
+        ),
+    )
+
+
+def pointer_for(address: str, hostname: str) -> Record:
+    """The PTR record of one of the host's addresses. It is set where the address is rented."""
+    hostname = _plain(hostname)
+    return Record(
+        ip_address(address).reverse_pointer,
+        "PTR",
+        f"{hostname}.",
+        f"the name of {address}",
+        lambda found: [_plain(name) for name in found] == [hostname],
+    )
+
+
+def policy_for(hostname: str) -> str:
+    """The MTA-STS policy file (RFC 8461 §3.2). It begins with `testing`: failures are reported, mail still comes."""
+    return f"version: STSv1\nmode: testing\nmx: {_plain(hostname)}\nmax_age: {_POLICY_MAX_AGE_SECONDS}\n"
+
+
+def policy_id(hostname: str) -> str:
+    """Changes with the policy (RFC 8461 §3.1: up to 32 letters and digits)."""
+    return hashlib.sha256(policy_for(hostname).encode()).hexdigest()[:16]
+
+
+def judge(record: Record, answer: Sequence[str] | None) -> Finding:
+    """What an answer says about a record. None: there was no answer."""
+    if answer is None:
+        return Finding(record, Verdict.UNCHECKED)
+    found = tuple(value for value in answer if value.lower().startswith(record.prefix.lower()))
+    if not found:
+        return Finding(record, Verdict.RIGHT if record.is_optional else Verdict.MISSING)
+    # Two SPF, DMARC, MTA-STS or TLS-RPT records count as none (RFC 7208 §4.5, 7489 §6.6.3, 8461 §3.1, 8460 §3).
+    is_right = (not record.prefix or len(found) == 1) and record.will_do(found)
+    return Finding(record, Verdict.RIGHT if is_right else Verdict.WRONG, found)
+
+
+def _text(
+    name: str, value: str, reason: str, prefix: str, will_do: Callable[[Sequence[str]], bool]
+) -> Record:
+    return Record(name, "TXT", value, reason, will_do, prefix=prefix)
+
+
+def _any(_found: Sequence[str]) -> bool:
+    return True
+
+
+def _plain(name: str) -> str:
+    return name.rstrip(".").lower()
+
+
+def _names(found: Sequence[str], hostname: str) -> bool:
+    """A second relay may stand beside this one, at any preference."""
+    return any(_plain(value.rpartition(" ")[2]) == hostname for value in found)
+
+
+def _sends_nothing(found: Sequence[str]) -> bool:
+    return found[0].lower().split() == ["v=spf1", "-all"]
+
+
+def _is_id(value: str) -> bool:
+    return 0 < len(value) <= 32 and value.isascii() and value.isalnum()
+
+
+def _tags(value: str) -> dict[str, str]:
+    """`v=DMARC1; p=reject` as tags."""
+    tags = (tag.partition("=") for tag in value.split(";"))
+    return {name.strip().lower(): content.strip() for name, _, content in tags}
