@@ -34,18 +34,21 @@ class MailCommand:
 
     address: str
     options: tuple[str, ...]
+    # As declared with SIZE, a promise at best.
+    size: int = 0
 
 
 def parse_mail(argument: str, *, size_limit: int) -> MailCommand:
     """The argument of MAIL. Raises Malformed."""
     address, parameters = _parse(argument, "FROM:")
-    smtputf8 = False
+    smtputf8, size = False, 0
     for name, value in parameters:
         match name:
             case "SIZE":
                 if value is None or not value.isdigit() or len(value) > 20:
                     raise Malformed(replies.SYNTAX)
-                if int(value) > size_limit:
+                size = int(value)
+                if size > size_limit:
                     raise Malformed(replies.TOO_LARGE)
             case "BODY":
                 if value is None or value.upper() not in {"7BIT", "8BITMIME"}:
@@ -59,7 +62,7 @@ def parse_mail(argument: str, *, size_limit: int) -> MailCommand:
     if not address.isascii() and not smtputf8:
         raise Malformed(replies.NEEDS_SMTPUTF8)
     return MailCommand(
-        address, tuple(name if value is None else f"{name}={value}" for name, value in parameters)
+        address, tuple(name if value is None else f"{name}={value}" for name, value in parameters), size
     )
 
 

@@ -22,6 +22,7 @@ class DataReader:
         self._dots = 0
         self._dots_counted_to = 0
         self.is_too_large = False
+        self.is_discarded = False
 
     def feed(self, chunk: bytes) -> bytes | None:
         """None: more is to come. Otherwise the end has come, and this is what the client sent after it."""
@@ -38,9 +39,14 @@ class DataReader:
             self.is_too_large = self.is_too_large or excess > self._buffer.count(_STUFFED)
         return rest
 
+    def discard(self) -> None:
+        """Keep nothing of this mail: it is only read to its end."""
+        self.is_discarded = True
+        self._hold_the_limit()
+
     def mail(self) -> bytes:
-        """The mail without its dots of transparency (RFC 5321 §4.5.2). Empty if it was too large."""
-        if self.is_too_large:
+        """The mail without its dots of transparency (RFC 5321 §4.5.2). Empty if it was too large or discarded."""
+        if self.is_too_large or self.is_discarded:
             return b""
         content = bytes(self._buffer)
         self._buffer.clear()
@@ -54,5 +60,5 @@ class DataReader:
             self._dots_counted_to = max(len(self._buffer) - len(_STUFFED) + 1, 0)
             # The last four bytes may be the beginning of the end rather than of the mail.
             self.is_too_large = excess - self._dots > len(_END) - 1
-        if self.is_too_large and len(self._buffer) > len(_END):
+        if (self.is_too_large or self.is_discarded) and len(self._buffer) > len(_END):
             del self._buffer[: -len(_END)]

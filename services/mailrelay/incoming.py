@@ -52,13 +52,13 @@ class Incoming:
             raise LineTooLong
         return line.removesuffix(b"\r")
 
-    async def mail(self, reader: DataReader, on_progress: Callable[[], None]) -> None:
-        """Feed the reader to the end of the mail. Raises Disconnected."""
+    async def mail(self, reader: DataReader, on_progress: Callable[[int], None]) -> None:
+        """Feed the reader to the end of the mail; `on_progress` is told how many bytes came. Raises Disconnected."""
         rest = reader.feed(bytes(self._buffer))
         self._buffer.clear()
         while rest is None:
             chunk = await self._read()
-            on_progress()
+            on_progress(len(chunk))
             rest = reader.feed(chunk)
         self._buffer += rest
 

@@ -17,6 +17,15 @@ class RelayMetrics:
             ["reply"],
             registry=registry,
         )
+        self.limits = Counter(
+            "replyco_smtp_limits",
+            "Times that a limit delayed or refused, by limit",
+            ["limit"],
+            registry=registry,
+        )
+        self.memory_bytes = Gauge(
+            "replyco_smtp_memory_bytes", "Memory that mails in flight are reckoned to take", registry=registry
+        )
         self.mails = Counter("replyco_smtp_mails_accepted", "Mails answered 250", registry=registry)
         self.mail_bytes = Counter("replyco_smtp_mail_bytes_accepted", "Their bytes", registry=registry)
         self.accept_seconds = Histogram(

@@ -46,6 +46,12 @@ UNFORESEEN: Final = Reply(451, "4.3.0", "local error, try again later;")
 TIMED_OUT: Final = Reply(421, "4.4.2", "timed out, closing")
 SESSION_TOO_LONG: Final = Reply(421, "4.4.2", "session too long, connect again")
 SHUTTING_DOWN: Final = Reply(421, "4.3.2", "restarting, connect again")
+TOO_SLOW: Final = Reply(421, "4.4.2", "mail arrives too slowly, closing")
+# RFC 3463: 4.7.0, a matter of manners that time heals.
+TOO_MANY_CONNECTIONS: Final = Reply(421, "4.7.0", "too many connections, try again later")
+TOO_MANY_COMMANDS: Final = Reply(421, "4.7.0", "too many commands without a mail, closing")
+TOO_MANY_ERRORS: Final = Reply(421, "4.7.0", "too many errors, closing")
+TOO_MANY_UNKNOWN: Final = Reply(421, "4.7.0", "too many unknown recipients, try again later")
 
 # Do not try again.
 LINE_TOO_LONG: Final = Reply(500, "5.5.2", "command line too long")

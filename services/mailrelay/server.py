@@ -8,7 +8,9 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry
 
+from services.mailrelay.descriptors import ACCEPT_BATCH, connections_within
 from services.mailrelay.journal import Journal
+from services.mailrelay.limits import Limits
 from services.mailrelay.metrics import RelayMetrics
 from services.mailrelay.recipients import Recipients
 from services.mailrelay.session import Accepting, RelaySession
@@ -45,7 +47,13 @@ async def serve(
         queue_bytes=settings.journal_queue_bytes,
         metrics=metrics,
     )
-    accepting = Accepting(settings, mail_key, recipients, journal, metrics)
+    limits = Limits(
+        settings,
+        connection_limit=connections_within(settings.connection_limit),
+        on_bite=lambda bite: metrics.limits.labels(bite).inc(),
+    )
+    metrics.memory_bytes.set_function(lambda: limits.memory_bytes)
+    accepting = Accepting(settings, mail_key, recipients, journal, metrics, limits)
     await journal.connect()
     writing = asyncio.create_task(journal.run())
     listening = asyncio.create_task(recipients.run())
@@ -76,15 +84,20 @@ async def serve(
 async def _listen(accepting: Accepting) -> asyncio.Server:
     settings = accepting.settings
     try:
-        return await asyncio.get_running_loop().create_server(
+        server = await asyncio.get_running_loop().create_server(
             lambda: RelaySession(accepting),
             settings.smtp_host,
             settings.smtp_port,
             family=socket.AF_UNSPEC,
-            backlog=_BACKLOG,
+            backlog=ACCEPT_BATCH,
         )
     except OSError as error:
         raise PortTaken.because(error, port=settings.smtp_port, setting="REPLYCO_SMTP_PORT") from error
+    # asyncio takes one number for what the kernel holds and for what is taken in one go; they are two.
+    for listener in server.sockets:
+        with listener.dup() as duplicate:
+            duplicate.listen(_BACKLOG)
+    return server
 
 
 async def _until_stopped(stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:

@@ -6,6 +6,7 @@ Nothing about sender, recipient or content is ever logged.
 """
 
 import asyncio
+import functools
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ from services.mailrelay.commands import MailCommand, Malformed, parse_mail, pars
 from services.mailrelay.data_reader import DataReader
 from services.mailrelay.incoming import STREAM_LIMIT_BYTES, Disconnected, Incoming, LineTooLong
 from services.mailrelay.journal import Journal, JournalFull, JournalUnavailable, MailNotStorable
+from services.mailrelay.limits import Bite, Enough, Guest, Limits, MemoryExhausted
 from services.mailrelay.metrics import RelayMetrics
 from services.mailrelay.recipients import Recipient, Recipients, RecipientsUnavailable
 from services.mailrelay.replies import Reply
@@ -32,15 +34,18 @@ from shared.errors import Expected
 
 log = structlog.get_logger()
 
-# RFC 5321 §4.5.3.1.8: at least 100 must be taken.
-_MAX_RECIPIENTS: Final = 100
 # Replies to pipelined commands are sent together, up to this many bytes.
 _SEND_TOGETHER_BYTES: Final = 4096
+# A mail that does not say its size is reckoned with this much until it shows.
+_LEAST_MAIL_BYTES: Final = 4096
+# A client that does not take the last reply is cut off after this time.
+_LAST_REPLY_SECONDS: Final = 10
 
 REPLY_BY_ERROR: Final[dict[type[Expected], Reply]] = {
     RecipientsUnavailable: replies.DATABASE_AWAY,
     JournalUnavailable: replies.DATABASE_AWAY,
     JournalFull: replies.QUEUE_FULL,
+    MemoryExhausted: replies.QUEUE_FULL,
     MailNotStorable: replies.UNFORESEEN,
 }
 
@@ -54,6 +59,7 @@ class Accepting:
     recipients: Recipients
     journal: Journal
     metrics: RelayMetrics
+    limits: Limits
     sessions: "set[RelaySession]" = field(default_factory=set)
     session_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -116,6 +122,8 @@ class RelaySession(SMTP):
         self._outgoing = bytearray()
         self._is_stopping = False
         self._is_in_data = False
+        self._guest: Guest | None = None
+        self._data_bytes = 0
         self._reason = "disconnected"
         self._mails = self._mail_bytes = self._refusals = 0
         self._began = self._active = self._data_began = time.monotonic()
@@ -152,6 +160,9 @@ class RelaySession(SMTP):
         super().connection_lost(error)
         self._accepting.sessions.discard(self)
         self._accepting.session_ended.set()
+        if self._guest is not None:
+            self._guest.leave()
+            self._guest = None
         self._metrics.sessions_open.dec()
         self._metrics.sessions.labels(self._reason).inc()
         log.info(
@@ -173,17 +184,27 @@ class RelaySession(SMTP):
     @override
     def _timeout_cb(self) -> None:
         """One timer a session: when it fires, it looks which time is over, and else when to look again."""
+        if self.transport is not None and self.transport.is_closing():
+            self._writer.transport.abort()
+            return
         now = time.monotonic()
         ends = [(self._active + self._settings.idle_timeout_seconds, replies.TIMED_OUT)]
         if self._is_in_data:
             ends.append((self._data_began + self._settings.data_timeout_seconds, replies.TIMED_OUT))
+            # Each byte that has come buys time.
+            bought = (
+                self._settings.data_grace_seconds + self._data_bytes / self._settings.data_rate_floor_bytes
+            )
+            ends.append((self._data_began + bought, replies.TOO_SLOW))
         else:
             ends.append((self._began + self._settings.session_timeout_seconds, replies.SESSION_TOO_LONG))
         end, reply = min(ends, key=lambda candidate: candidate[0])
         if end > now:
             self._reset_timeout(end - now)
-        else:
-            self._break_off(reply, "timed_out")
+            return
+        if reply is replies.TOO_SLOW:
+            self._accepting.limits.on_bite(Bite.DATA_RATE)
+        self._break_off(reply, "timed_out")
 
     def stop(self) -> None:
         """The relay is stopping: a client between two mails is sent away, one within a mail may finish it."""
@@ -201,7 +222,12 @@ class RelaySession(SMTP):
         self._reason = reason
         self._writer.write(bytes(self._outgoing) + reply.line())
         self._outgoing.clear()
-        self.transport.close()
+        self._close()
+
+    def _close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+            self._reset_timeout(_LAST_REPLY_SECONDS)
 
     # The conversation
 
@@ -209,17 +235,21 @@ class RelaySession(SMTP):
     async def _handle_client(self) -> None:
         incoming = Incoming(self._reader)
         self._incoming = incoming
-        self._write(f"220 {self._settings.smtp_hostname} ESMTP Replyco {self._id}\r\n".encode("ascii"))
         try:
+            guest = self._guest = self._accepting.limits.admit(self._peer_address)
+            self._write(f"220 {self._settings.smtp_hostname} ESMTP Replyco {self._id}\r\n".encode("ascii"))
             while True:
                 if not incoming.has_line() or len(self._outgoing) > _SEND_TOGETHER_BYTES:
                     await self._flush()
                 self._end_if_stopping()
-                await self._answer_next(incoming)
+                await self._answer_next(incoming, guest)
         except Disconnected:
             await self._end("disconnected")
         except _Finished as finished:
             await self._end(finished.reason)
+        except Enough as enough:
+            self._say(enough.reply)
+            await self._end(enough.bite)
         except ConnectionError:
             await self._end("disconnected")
 
@@ -228,14 +258,23 @@ class RelaySession(SMTP):
             self._say(replies.SHUTTING_DOWN)
             raise _Finished("stopped")
 
-    async def _answer_next(self, incoming: Incoming) -> None:
-        """Read one command and answer it. Whatever goes wrong that nobody has thought of is a 451."""
+    async def _answer_next(self, incoming: Incoming, guest: Guest) -> None:
+        """Read one command and answer it, later if the limits say so. Raises Enough when it was the last one."""
+        await self._carry_out_next(incoming, guest)
+        if pause := guest.pause_seconds():
+            await asyncio.sleep(pause)
+        transaction = self._transaction
+        guest.stay(has_recipient=transaction is not None and bool(transaction.recipients))
+
+    async def _carry_out_next(self, incoming: Incoming, guest: Guest) -> None:
+        """Whatever goes wrong that nobody has thought of is a 451."""
         try:
             line = await incoming.line()
         except LineTooLong:
             self._say(replies.LINE_TOO_LONG)
             return
         self._active = time.monotonic()
+        guest.command()
         verb, _, argument = line.partition(b" ")
         try:
             command = self._commands.get(verb.strip().upper())
@@ -262,12 +301,14 @@ class RelaySession(SMTP):
         self._reason = reason
         if self.transport is not None and not self.transport.is_closing():
             self._writer.write(bytes(self._outgoing))
-            self.transport.close()
+            self._close()
 
     def _say(self, reply: Reply, *, named: bool = False) -> None:
         if reply.code >= 400:
             self._refusals += 1
             self._metrics.refusals.labels(f"{reply.code} {reply.status}").inc()
+            if self._guest is not None:
+                self._guest.told(reply)
         self._write((reply.naming(self._id) if named else reply).line())
 
     def _write(self, data: bytes) -> None:
@@ -325,7 +366,7 @@ class RelaySession(SMTP):
         address = parse_rcpt(argument)
         if not address.isascii() and "SMTPUTF8" not in transaction.mail.options:
             raise Malformed(replies.NEEDS_SMTPUTF8)
-        if len(transaction.recipients) >= _MAX_RECIPIENTS:
+        if len(transaction.recipients) >= self._settings.recipient_limit:
             raise Malformed(replies.TOO_MANY_RECIPIENTS)
         try:
             recipient = await self._accepting.recipients.find(address)
@@ -349,24 +390,35 @@ class RelaySession(SMTP):
             raise Malformed(
                 replies.NO_VALID_RECIPIENTS if transaction.has_refused else replies.RECIPIENT_FIRST
             )
+        guest = self._guest
+        assert guest is not None
+        if not guest.hold(max(transaction.mail.size, _LEAST_MAIL_BYTES)):
+            raise MemoryExhausted
         self._write(replies.START_MAIL)
         await self._flush()
         reader = DataReader(self._settings.message_size_limit_bytes)
         self._is_in_data = True
-        self._data_began = time.monotonic()
-        self._reset_timeout(min(self._settings.idle_timeout_seconds, self._settings.data_timeout_seconds))
-        await self._incoming.mail(reader, self._progress)
+        self._data_began, self._data_bytes = time.monotonic(), 0
+        settings = self._settings
+        self._reset_timeout(
+            min(settings.idle_timeout_seconds, settings.data_timeout_seconds, settings.data_grace_seconds)
+        )
+        await self._incoming.mail(reader, functools.partial(self._progress, reader, guest))
         self._is_in_data = False
         try:
             await self._take(transaction, reader)
+            guest.delivered()
         finally:
             self._transaction = None
+            guest.let_go()
 
     async def _take(self, transaction: _Transaction, reader: DataReader) -> None:
         """The whole mail is here: make it ours, then say so."""
         ended = self._active = time.monotonic()
         if reader.is_too_large:
             raise Malformed(replies.TOO_LARGE)
+        if reader.is_discarded:
+            raise MemoryExhausted
         content = reader.mail()
         origin = Origin(self._id, self._peer_address, self._helo or "", transaction.mail)
         first_id = await store(
@@ -383,8 +435,15 @@ class RelaySession(SMTP):
         self._metrics.accept_seconds.observe(time.monotonic() - ended)
         self._say(replies.ACCEPTED.naming(first_id))
 
-    def _progress(self) -> None:
+    def _progress(self, reader: DataReader, guest: Guest, received: int) -> None:
         self._active = time.monotonic()
+        self._data_bytes += received
+        if reader.is_too_large or reader.is_discarded:
+            guest.let_go()
+        elif not guest.hold(self._data_bytes):
+            # Read on to the end all the same: a client that cannot speak now would take a broken connection for our fault.
+            reader.discard()
+            guest.let_go()
 
     async def _rset(self, argument: str) -> None:
         if argument:

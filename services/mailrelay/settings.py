@@ -1,11 +1,18 @@
 """Settings of the mailrelay's two roles: `serve` faces the internet, `worker` understands what was accepted."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.settings import PREFIX, CommonSettings, Port
+
+
+def _words(value: object) -> object:
+    """`a, b c` as a list: what is natural in a variable of the environment."""
+    return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
 class MailDomainSettings(BaseSettings):
@@ -69,6 +76,69 @@ class RelaySettings(CommonSettings, MailDomainSettings):
     )
     shutdown_seconds: float = Field(
         20, ge=0, le=600, description="how many seconds a mail in progress has to arrive when the relay stops"
+    )
+
+    # Amazon sends from many addresses, much at a time, and to addresses that were retired: no brake may keep it out.
+    trusted_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_words)] = (
+        Field(
+            (),
+            description="the networks that Amazon sends from (the ranges of Amazon SES), such as 54.240.0.0/18,199.255.192.0/22",
+        )
+    )
+    # A session takes one file descriptor and some 50 KB when idle.
+    connection_limit: int = Field(
+        2000, ge=1, le=100_000, description="how many connections a process holds at a time, such as 2000"
+    )
+    # The busiest senders open some 20 to 50 connections to one receiver; Postfix allows 50.
+    network_connection_limit: int = Field(
+        100,
+        ge=1,
+        description="how many connections one IPv4 address or IPv6 /64 may hold at a time, such as 100",
+    )
+    # An honest client needs four commands a mail; a thousand recipients and their refusals still fit.
+    command_limit: int = Field(
+        20_000, ge=100, description="how many commands a session may give without a mail, at least 100"
+    )
+    # RFC 5321 §4.5.3.1.8: at least 100 must be taken. Each gets a copy of its own, so more would only cost more at once.
+    recipient_limit: int = Field(
+        100, ge=100, le=1000, description="how many recipients a mail may have, 100 to 1000"
+    )
+    # Mail servers make no errors in a row; a person who tries by hand makes a few.
+    error_delay_from: int = Field(
+        30, ge=1, description="after how many errors without a mail replies are delayed, such as 30"
+    )
+    error_limit: int = Field(
+        100, ge=1, description="after how many errors without a mail a session ends, such as 100"
+    )
+    # A list with some dead addresses names a few; who guesses addresses names nothing else.
+    unknown_recipient_delay_from: int = Field(
+        10, ge=1, description="after how many unknown recipients a network's replies are delayed, such as 10"
+    )
+    unknown_recipient_limit: int = Field(
+        50, ge=1, description="after how many unknown recipients a network's sessions end, such as 50"
+    )
+    unknown_recipient_window_seconds: float = Field(
+        600, gt=0, le=86_400, description="after how many seconds that many are forgotten again, such as 600"
+    )
+    # Tedious for who guesses, far below what a sender waits for (RFC 5321 §4.5.3.2: five minutes).
+    delay_seconds: float = Field(
+        3, ge=0, le=30, description="how many seconds a delayed reply waits, up to 30"
+    )
+    # Slower than any modem: at this rate nobody sends a mail, somebody holds a place.
+    data_rate_floor_bytes: int = Field(
+        1000, ge=1, description="how many bytes a second a mail has to arrive with, such as 1000"
+    )
+    data_grace_seconds: float = Field(
+        60,
+        gt=0,
+        le=900,
+        description="how many seconds a mail may fall behind that rate, such as 60",
+    )
+    # Below what the machine has free: memory that is swapped out makes every sender wait.
+    memory_budget_bytes: int = Field(
+        536_870_912,
+        ge=1_048_576,
+        description="how many bytes of memory mails in flight may take in a process, at least 1048576",
     )
 
 

@@ -170,7 +170,7 @@ async def connect_store(
                 Integration.seller_id == seller_id,
                 Integration.disconnected_at.is_(None),
             )
-            .with_for_update()
+            .with_for_update(key_share=True)
         )
         # None: it has been disconnected between the two statements, so that the next insert succeeds.
         if known is not None:
@@ -246,7 +246,7 @@ async def refresh_participations(
         still_connected = await session.scalar(
             select(Integration.id)
             .where(Integration.id == integration_id, Integration.disconnected_at.is_(None))
-            .with_for_update()
+            .with_for_update(key_share=True)
         )
         if still_connected is not None:
             await save_store(session, row.account_id, integration_id, store, now)
@@ -343,7 +343,7 @@ async def _lock_row(session: AsyncSession, account_id: UUID, integration_id: UUI
             Integration.account_id == account_id,
             Integration.disconnected_at.is_(None),
         )
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     if integration is None:
         raise NotFound

@@ -41,7 +41,7 @@ async def test_commands_behind_a_mail_are_read_in_order():
     reader = DataReader(1000)
 
     assert await pipelined.line() == b"DATA"
-    await pipelined.mail(reader, lambda: None)
+    await pipelined.mail(reader, lambda _bytes: None)
 
     assert reader.mail() == b"text\r\n"
     assert [await pipelined.line(), await pipelined.line()] == [b"MAIL FROM:<>", b"QUIT"]

@@ -2,7 +2,7 @@
 
 import inspect
 
-from services.mailrelay import journal, recipients, replies
+from services.mailrelay import journal, limits, recipients, replies
 from services.mailrelay.replies import Reply
 from services.mailrelay.session import REPLY_BY_ERROR
 from shared.errors import Expected
@@ -11,7 +11,7 @@ from shared.errors import Expected
 def test_every_expected_failure_has_a_reply_that_asks_to_try_again():
     expected = {
         member
-        for room in (journal, recipients)
+        for room in (journal, limits, recipients)
         for _name, member in inspect.getmembers(room, inspect.isclass)
         if issubclass(member, Expected) and member is not Expected
     }

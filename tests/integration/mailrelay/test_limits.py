@@ -1,0 +1,220 @@
+"""Small limits on real sockets: who goes too far is told so, and nobody else notices."""
+
+import asyncio
+import time
+
+import httpx2
+import pytest
+
+from shared.database import Sessions
+from shared.keyring import Keyring
+from tests.conftest import Database, Keys
+from tests.factories import make_account, make_integration, make_relay_address
+from tests.integration.mailrelay.accepting import (
+    DOMAIN,
+    Client,
+    Relay,
+    connect,
+    running_relay,
+    stored_mails,
+)
+
+ADDRESS = f"mabtekrud@{DOMAIN}"
+UNKNOWN = "RCPT TO:<nobodyatall@" + DOMAIN + ">"
+DELAY = 0.2
+
+
+@pytest.fixture(autouse=True)
+async def address(database: Database, sessions: Sessions, keyring: Keyring) -> None:
+    async with sessions.begin() as session:
+        account = await make_account(session, keyring)
+        await make_relay_address(session, await make_integration(session, account.id), local_part="mabtekrud")
+
+
+async def bites(relay: Relay, limit: str) -> float:
+    """How often a limit bit, as the metrics say."""
+    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{relay.side_port}") as side:
+        figures = (await side.get("/metrics")).text
+    name = f'replyco_smtp_limits_total{{limit="{limit}"}} '
+    return sum(float(line.removeprefix(name)) for line in figures.splitlines() if line.startswith(name))
+
+
+async def first_words(relay: Relay) -> str:
+    """What a new client hears first."""
+    client = Client(*await asyncio.open_connection("127.0.0.1", relay.smtp_port))
+    words = await client.reply()
+    client.writer.close()
+    return words
+
+
+async def timed(client: Client, line: str) -> tuple[str, float]:
+    began = time.monotonic()
+    return await client.say(line), time.monotonic() - began
+
+
+async def test_one_network_gets_so_many_connections(database: Database, keys: Keys):
+    async with running_relay(database, keys, network_connection_limit=2) as relay:
+        async with relay.client() as first, relay.client():
+            assert (await first_words(relay)).startswith("421 4.7.0 too many connections")
+            await first.say("QUIT")
+            assert await first.reader.read() == b""
+            assert (await first_words(relay)).startswith("220 ")
+        assert await bites(relay, "network_connections") == 1
+
+
+async def test_a_trusted_network_has_no_limit_of_its_own(database: Database, keys: Keys):
+    async with (
+        running_relay(
+            database,
+            keys,
+            trusted_networks="127.0.0.0/8",
+            network_connection_limit=1,
+            unknown_recipient_delay_from=1,
+            unknown_recipient_limit=1,
+        ) as relay,
+        relay.client(),
+        relay.client() as second,
+    ):
+        await second.say("EHLO amazon.example")
+        await second.say("MAIL FROM:<>")
+        for _ in range(5):
+            assert await second.say(UNKNOWN) == "550 5.1.1 no such address here"
+        assert (await second.say("NOOP")).startswith("250")
+
+
+async def test_too_many_commands_without_a_mail_end_the_session(database: Database, keys: Keys):
+    async with (
+        running_relay(database, keys, command_limit=100) as relay,
+        relay.client() as delivering,
+        relay.client() as idling,
+    ):
+        for _ in range(40):
+            assert (await delivering.deliver(ADDRESS, b"text")).startswith("250 ")
+        idling.send(b"NOOP\r\n" * 150)
+        replies = (await idling.reader.read()).splitlines()
+
+        assert replies == [b"250 2.0.0 OK"] * 100 + [b"421 4.7.0 too many commands without a mail, closing"]
+
+
+async def test_errors_are_delayed_and_then_end_the_session(database: Database, keys: Keys):
+    limits = {"error_delay_from": 2, "error_limit": 3, "delay_seconds": DELAY}
+    async with running_relay(database, keys, **limits) as relay, relay.client() as client:
+        quick = [await timed(client, "BLAH") for _ in range(2)]
+        slow = [await timed(client, "BLAH") for _ in range(2)]
+
+        assert all(reply.startswith("500 5.5.1") for reply, _ in quick + slow)
+        assert max(seconds for _, seconds in quick) < DELAY <= min(seconds for _, seconds in slow)
+        assert (await client.reply()).startswith("421 4.7.0 too many errors")
+        assert (await bites(relay, "errors_delayed"), await bites(relay, "errors")) == (2, 1)
+
+
+async def test_a_harvester_is_braked_and_known_mail_of_its_network_is_not(database: Database, keys: Keys):
+    limits = {
+        "unknown_recipient_delay_from": 2,
+        "unknown_recipient_limit": 3,
+        "delay_seconds": DELAY,
+    }
+    async with running_relay(database, keys, **limits) as relay:
+        async with relay.client() as harvester:
+            await harvester.say("EHLO harvester.example")
+            await harvester.say("MAIL FROM:<>")
+            waits = [await timed(harvester, UNKNOWN) for _ in range(4)]
+            assert [reply[:9] for reply, _ in waits] == ["550 5.1.1"] * 4
+            assert [seconds >= DELAY for _, seconds in waits] == [False, False, True, True]
+            assert (await harvester.reply()).startswith("421 4.7.0 too many unknown recipients")
+        async with relay.client() as honest:
+            began = time.monotonic()
+            assert (await honest.deliver(ADDRESS, b"known")).startswith("250 ")
+            assert time.monotonic() - began < DELAY
+            # One unknown address beside a known one costs time, but not the mail.
+            await honest.say("MAIL FROM:<>")
+            await honest.say(f"RCPT TO:<{ADDRESS}>")
+            assert (await honest.say(UNKNOWN)).startswith("550 5.1.1")
+            assert (await honest.say("DATA")).startswith("354")
+            honest.send(b"known, too\r\n.\r\n")
+            assert (await honest.reply()).startswith("250 ")
+        assert await bites(relay, "harvest") == 1
+    assert await stored_mails(database, keys) == [b"known\r\n", b"known, too\r\n"]
+
+
+async def test_a_mail_below_the_data_rate_is_broken_off(database: Database, keys: Keys):
+    async with (
+        running_relay(database, keys, data_grace_seconds=0.3, data_rate_floor_bytes=1000) as relay,
+        relay.client() as client,
+    ):
+        await client.begin(ADDRESS)
+        reply = asyncio.create_task(client.reply())
+        began = time.monotonic()
+        while not reply.done():
+            client.send(b"x")
+            await asyncio.wait([reply], timeout=0.05)
+
+        assert reply.result() == "421 4.4.2 mail arrives too slowly, closing"
+        assert time.monotonic() - began < 5
+        assert await bites(relay, "data_rate") == 1
+
+
+async def test_a_mail_above_the_data_rate_is_not(database: Database, keys: Keys):
+    async with (
+        running_relay(database, keys, data_grace_seconds=0.1, data_rate_floor_bytes=100) as relay,
+        relay.client() as client,
+    ):
+        await client.begin(ADDRESS)
+        for _ in range(10):
+            client.send(b"x" * 98 + b"\r\n")
+            await asyncio.sleep(0.05)
+        client.send(b".\r\n")
+
+        assert (await client.reply()).startswith("250 ")
+
+
+async def test_a_mail_for_which_there_is_no_memory_is_452_at_data(database: Database, keys: Keys):
+    async with (
+        running_relay(database, keys, memory_budget_bytes=3_000_000) as relay,
+        relay.client() as first,
+        relay.client() as second,
+    ):
+        await first.say("EHLO sender.example")
+        await first.say("MAIL FROM:<> SIZE=1000000")
+        await first.say(f"RCPT TO:<{ADDRESS}>")
+        assert (await first.say("DATA")).startswith("354")
+        await second.say("EHLO sender.example")
+        await second.say("MAIL FROM:<> SIZE=1000")
+        await second.say(f"RCPT TO:<{ADDRESS}>")
+        assert (await second.say("DATA")).startswith("452 4.3.1")
+        first.send(b"first\r\n.\r\n")
+        assert (await first.reply()).startswith("250 ")
+        # It tries again in the same session, and now there is room.
+        assert (await second.say("DATA")).startswith("354")
+        second.send(b"second\r\n.\r\n")
+        assert (await second.reply()).startswith("250 ")
+        assert await bites(relay, "memory") == 1
+    assert await stored_mails(database, keys) == [b"first\r\n", b"second\r\n"]
+
+
+async def test_a_mail_that_outgrows_the_memory_is_452_at_its_end(database: Database, keys: Keys):
+    async with (
+        running_relay(database, keys, memory_budget_bytes=6_000_000) as relay,
+        relay.client() as first,
+        relay.client() as second,
+    ):
+        await first.begin(ADDRESS)
+        await second.begin(ADDRESS)
+        second.send(b"s" * 3_000_000 + b"\r\n.\r\n")
+        assert (await second.reply()).startswith("452 4.3.1")
+        first.send(b"first\r\n.\r\n")
+        assert (await first.reply()).startswith("250 ")
+        assert (await second.deliver(ADDRESS, b"second")).startswith("250 ")
+    assert await stored_mails(database, keys) == [b"first\r\n", b"second\r\n"]
+
+
+async def test_every_connection_leaves_its_place(database: Database, keys: Keys):
+    async with running_relay(database, keys, connection_limit=3, network_connection_limit=3) as relay:
+        for _ in range(10):
+            clients = [await connect(relay.smtp_port) for _ in range(3)]
+            assert (await first_words(relay)).startswith("421 4.7.0")
+            for client in clients:
+                client.send(b"QUIT\r\n")
+                assert (await client.reader.read()).startswith(b"221 ")
+                client.writer.close()
+        assert await bites(relay, "connections") == 10
