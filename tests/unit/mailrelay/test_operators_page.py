@@ -1,0 +1,30 @@
+"""What docs/operations/smtp.md promises to hold."""
+
+import inspect
+from pathlib import Path
+
+from services.mailrelay import limits, replies
+from services.mailrelay.replies import Reply
+from services.mailrelay.settings import RelaySettings
+
+PAGE = (Path(__file__).parents[3] / "docs" / "operations" / "smtp.md").read_text("utf-8")
+
+
+def test_the_page_explains_every_reply_and_none_that_is_not_given():
+    given = {
+        f"{reply.code} {reply.status} {reply.text}"
+        for _name, reply in inspect.getmembers(replies)
+        if isinstance(reply, Reply)
+    } | {replies.START_MAIL.decode("ascii").rstrip()}
+    rows = [line for line in PAGE.partition("## Replies")[2].splitlines() if line.startswith("| `")]
+    explained = {line.split("`")[1] for line in rows}
+
+    assert explained == given | {"220 … ESMTP Replyco …"}
+
+
+def test_the_page_names_every_setting():
+    assert [name for name in RelaySettings.model_fields if f"`{name.upper()}`" not in PAGE] == []
+
+
+def test_the_page_names_every_limit_as_the_metric_does():
+    assert [bite for bite in limits.Bite if f"`{bite}`" not in PAGE] == []
