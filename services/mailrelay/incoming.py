@@ -52,6 +52,10 @@ class Incoming:
             raise LineTooLong
         return line.removesuffix(b"\r")
 
+    def forget(self) -> None:
+        """Throw away what has been read and not yet looked at."""
+        self._buffer.clear()
+
     async def mail(self, reader: DataReader, on_progress: Callable[[int], None]) -> None:
         """Feed the reader to the end of the mail; `on_progress` is told how many bytes came. Raises Disconnected."""
         rest = reader.feed(bytes(self._buffer))

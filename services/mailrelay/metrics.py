@@ -26,6 +26,23 @@ class RelayMetrics:
         self.memory_bytes = Gauge(
             "replyco_smtp_memory_bytes", "Memory that mails in flight are reckoned to take", registry=registry
         )
+        self.handshakes = Counter(
+            "replyco_smtp_tls_handshakes",
+            "Handshakes after STARTTLS, by TLS version or failed",
+            ["outcome"],
+            registry=registry,
+        )
+        self.certificate_reloads = Counter(
+            "replyco_smtp_certificate_reloads",
+            "Changed certificate files, by whether they could be used",
+            ["outcome"],
+            registry=registry,
+        )
+        self.certificate_broken = Gauge(
+            "replyco_smtp_certificate_broken",
+            "1 while the certificate files cannot be used and the previous ones go on",
+            registry=registry,
+        )
         self.mails = Counter("replyco_smtp_mails_accepted", "Mails answered 250", registry=registry)
         self.mail_bytes = Counter("replyco_smtp_mail_bytes_accepted", "Their bytes", registry=registry)
         self.accept_seconds = Histogram(

@@ -29,6 +29,8 @@ SENDER_OK: Final = Reply(250, "2.1.0", "sender OK")
 RECIPIENT_OK: Final = Reply(250, "2.1.5", "recipient OK")
 # RFC 5321 §4.2.5: with this reply the mail is ours. Only after COMMIT.
 ACCEPTED: Final = Reply(250, "2.0.0", "accepted as")
+# RFC 3207 §4.
+START_TLS: Final = Reply(220, "2.0.0", "ready to start TLS")
 BYE: Final = Reply(221, "2.0.0", "bye")
 HELP: Final = Reply(214, "2.0.0", "https://www.rfc-editor.org/rfc/rfc5321")
 # RFC 5321 §3.5.3: the honest answer of a server that does not tell which mailboxes exist.
@@ -60,6 +62,9 @@ NOT_UTF8: Final = Reply(500, "5.5.2", "command is not UTF-8")
 SYNTAX: Final = Reply(501, "5.5.4", "syntax error in the arguments")
 NOT_IMPLEMENTED: Final = Reply(502, "5.5.1", "command not implemented")
 EHLO_FIRST: Final = Reply(503, "5.5.1", "say EHLO first")
+TLS_ALREADY: Final = Reply(503, "5.5.1", "TLS is active already")
+# RFC 3207 §4.
+TLS_FIRST: Final = Reply(530, "5.7.0", "say STARTTLS first")
 MAIL_TWICE: Final = Reply(503, "5.5.1", "MAIL was given already")
 MAIL_FIRST: Final = Reply(503, "5.5.1", "MAIL is needed first")
 RECIPIENT_FIRST: Final = Reply(503, "5.5.1", "RCPT is needed first")

@@ -15,6 +15,7 @@ from services.mailrelay.metrics import RelayMetrics
 from services.mailrelay.recipients import Recipients
 from services.mailrelay.session import Accepting, RelaySession
 from services.mailrelay.settings import RelaySettings
+from services.mailrelay.tls import Certificate
 from shared.crypto.raw_mail import MailPublicKey
 from shared.side_port import PortTaken, side_port
 
@@ -29,12 +30,13 @@ async def serve(
 ) -> None:
     """Accept mail until `stop`. `on_ready` is told the SMTP port and the side port, which may have been chosen by the system.
 
-    Raises PortTaken, KeyFileUnusable and DatabaseNotDurable before anything is accepted.
+    Raises PortTaken, KeyFileUnusable, CertificateUnusable and DatabaseNotDurable before anything is accepted.
     """
     mail_key = MailPublicKey.load(settings.mail_public_key_file)
     registry = CollectorRegistry()
     metrics = RelayMetrics(registry)
     database_url = settings.database_url.get_secret_value()
+    certificate = Certificate.configured(settings, metrics)
     recipients = await Recipients.open(
         database_url,
         domain=settings.mail_domain,
@@ -53,10 +55,12 @@ async def serve(
         on_bite=lambda bite: metrics.limits.labels(bite).inc(),
     )
     metrics.memory_bytes.set_function(lambda: limits.memory_bytes)
-    accepting = Accepting(settings, mail_key, recipients, journal, metrics, limits)
+    accepting = Accepting(settings, mail_key, recipients, journal, metrics, limits, certificate)
     await journal.connect()
     writing = asyncio.create_task(journal.run())
-    listening = asyncio.create_task(recipients.run())
+    watching = [asyncio.create_task(recipients.run())]
+    if certificate is not None:
+        watching.append(asyncio.create_task(certificate.run()))
     try:
         async with side_port(
             settings.side_host,
@@ -70,14 +74,15 @@ async def serve(
             log.info("relay_ready", smtp_port=smtp_port, side_port=side)
             if on_ready is not None:
                 on_ready(smtp_port, side)
-            await _until_stopped(stop, writing, listening)
+            await _until_stopped(stop, writing, *watching)
             server.close()
             await _finish_sessions(accepting)
             log.info("relay_stopped")
     finally:
         journal.close()
-        listening.cancel()
-        await asyncio.gather(writing, listening, return_exceptions=True)
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(writing, *watching, return_exceptions=True)
         await recipients.close()
 
 
@@ -101,7 +106,7 @@ async def _listen(accepting: Accepting) -> asyncio.Server:
 
 
 async def _until_stopped(stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
-    """Neither task ever ends by itself: if one does, that is a bug, and the process must not go on without it."""
+    """None of the tasks ever ends by itself: if one does, that is a bug, and the process must not go on without it."""
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()

@@ -1,7 +1,7 @@
 """One SMTP conversation: what each command may do, and which reply it gets.
 
-aiosmtpd gives the connection its life (and later STARTTLS its handshake); commands, replies and the reading of mails are
-ours, because its own reader takes a mail line by line in steps of 2 KB, and its replies carry no enhanced codes.
+aiosmtpd gives the connection its life; commands, replies, the reading of mails and STARTTLS are ours, because its own reader
+takes a mail line by line in steps of 2 KB, and its replies carry no enhanced codes.
 Nothing about sender, recipient or content is ever logged.
 """
 
@@ -25,10 +25,12 @@ from services.mailrelay.incoming import STREAM_LIMIT_BYTES, Disconnected, Incomi
 from services.mailrelay.journal import Journal, JournalFull, JournalUnavailable, MailNotStorable
 from services.mailrelay.limits import Bite, Enough, Guest, Limits, MemoryExhausted
 from services.mailrelay.metrics import RelayMetrics
+from services.mailrelay.proxy_protocol import ProxyHeaderWrong, read_client_address
 from services.mailrelay.recipients import Recipient, Recipients, RecipientsUnavailable
 from services.mailrelay.replies import Reply
 from services.mailrelay.settings import RelaySettings
 from services.mailrelay.storing import Origin, store
+from services.mailrelay.tls import Certificate, HandshakeFailed, shake_hands
 from shared.crypto.raw_mail import MailPublicKey
 from shared.errors import Expected
 
@@ -60,6 +62,8 @@ class Accepting:
     journal: Journal
     metrics: RelayMetrics
     limits: Limits
+    # None: TLS is not set up.
+    certificate: Certificate | None
     sessions: "set[RelaySession]" = field(default_factory=set)
     session_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -124,6 +128,8 @@ class RelaySession(SMTP):
         self._is_in_data = False
         self._guest: Guest | None = None
         self._data_bytes = 0
+        self._is_shaking_hands = False
+        self._tls_version: str | None = None
         self._reason = "disconnected"
         self._mails = self._mail_bytes = self._refusals = 0
         self._began = self._active = self._data_began = time.monotonic()
@@ -138,9 +144,8 @@ class RelaySession(SMTP):
             b"QUIT": self._quit,
             b"VRFY": self._vrfy,
             b"HELP": self._help,
-            **dict.fromkeys(
-                (b"EXPN", b"STARTTLS", b"AUTH", b"BDAT", b"ETRN", b"TURN"), self._not_implemented
-            ),
+            b"STARTTLS": self._starttls,
+            **dict.fromkeys((b"EXPN", b"AUTH", b"BDAT", b"ETRN", b"TURN"), self._not_implemented),
         }
 
     # The connection's life
@@ -157,6 +162,9 @@ class RelaySession(SMTP):
 
     @override
     def connection_lost(self, error: Exception | None) -> None:
+        if self not in self._accepting.sessions:
+            # After a handshake that failed asyncio tells of the loss at times; we do so always.
+            return
         super().connection_lost(error)
         self._accepting.sessions.discard(self)
         self._accepting.session_ended.set()
@@ -173,7 +181,7 @@ class RelaySession(SMTP):
             bytes=self._mail_bytes,
             refusals=self._refusals,
             seconds=round(time.monotonic() - self._began, 3),
-            tls=None,
+            tls=self._tls_version,
         )
 
     @override
@@ -220,7 +228,8 @@ class RelaySession(SMTP):
         if self.transport is None or self.transport.is_closing():
             return
         self._reason = reason
-        self._writer.write(bytes(self._outgoing) + reply.line())
+        if not self._is_shaking_hands:
+            self._writer.write(bytes(self._outgoing) + reply.line())
         self._outgoing.clear()
         self._close()
 
@@ -236,6 +245,7 @@ class RelaySession(SMTP):
         incoming = Incoming(self._reader)
         self._incoming = incoming
         try:
+            await self._hear_of_client()
             guest = self._guest = self._accepting.limits.admit(self._peer_address)
             self._write(f"220 {self._settings.smtp_hostname} ESMTP Replyco {self._id}\r\n".encode("ascii"))
             while True:
@@ -247,11 +257,20 @@ class RelaySession(SMTP):
             await self._end("disconnected")
         except _Finished as finished:
             await self._end(finished.reason)
+        except ProxyHeaderWrong:
+            await self._end("proxy_header_wrong")
         except Enough as enough:
             self._say(enough.reply)
             await self._end(enough.bite)
         except ConnectionError:
             await self._end("disconnected")
+
+    async def _hear_of_client(self) -> None:
+        """Behind a load balancer: whom the session is with. Raises ProxyHeaderWrong."""
+        if any(self._peer_address in network for network in self._settings.proxy_protocol_from):
+            seconds = self._settings.proxy_protocol_timeout_seconds
+            client = await read_client_address(self._reader, timeout_seconds=seconds)
+            self._peer_address = client or self._peer_address
 
     def _end_if_stopping(self) -> None:
         if self._is_stopping and self._transaction is None:
@@ -334,6 +353,7 @@ class RelaySession(SMTP):
             "8BITMIME",
             "SMTPUTF8",
             "ENHANCEDSTATUSCODES",
+            *(["STARTTLS"] if self._accepting.certificate is not None and self._tls_version is None else []),
             "HELP",
         )
         lines = [f"250-{offer}\r\n" for offer in offers[:-1]] + [f"250 {offers[-1]}\r\n"]
@@ -352,6 +372,8 @@ class RelaySession(SMTP):
     async def _mail(self, argument: str) -> None:
         if self._helo is None:
             raise Malformed(replies.EHLO_FIRST)
+        if self._settings.tls_required and self._tls_version is None:
+            raise Malformed(replies.TLS_FIRST)
         if self._transaction is not None:
             raise Malformed(replies.MAIL_TWICE)
         mail = parse_mail(argument, size_limit=self._settings.message_size_limit_bytes)
@@ -420,7 +442,7 @@ class RelaySession(SMTP):
         if reader.is_discarded:
             raise MemoryExhausted
         content = reader.mail()
-        origin = Origin(self._id, self._peer_address, self._helo or "", transaction.mail)
+        origin = Origin(self._id, self._peer_address, self._helo or "", transaction.mail, self._tls_version)
         first_id = await store(
             content,
             transaction.recipients,
@@ -465,6 +487,38 @@ class RelaySession(SMTP):
 
     async def _help(self, _argument: str) -> None:
         self._say(replies.HELP)
+
+    async def _starttls(self, argument: str) -> None:
+        certificate = self._accepting.certificate
+        if certificate is None:
+            raise Malformed(replies.NOT_IMPLEMENTED)
+        if argument:
+            raise Malformed(replies.SYNTAX)
+        if self._tls_version is not None:
+            raise Malformed(replies.TLS_ALREADY)
+        await self._flush()
+        self._writer.write(replies.START_TLS.line())
+        self._incoming.forget()
+        self._is_shaking_hands = True
+        try:
+            self._tls_version = await shake_hands(
+                self,
+                self._reader,
+                self._writer,
+                certificate.context,
+                timeout_seconds=self._settings.tls_handshake_timeout_seconds,
+            )
+        except HandshakeFailed as failed:
+            self._metrics.handshakes.labels("failed").inc()
+            asyncio.get_running_loop().call_soon(self.connection_lost, None)
+            raise _Finished("handshake_failed") from failed
+        finally:
+            self._is_shaking_hands = False
+        self._metrics.handshakes.labels(self._tls_version).inc()
+        self.transport = self._writer.transport
+        # RFC 3207 §4.2: nothing that was said before counts.
+        self._helo = self._transaction = None
+        self._active = time.monotonic()
 
     async def _not_implemented(self, _argument: str) -> None:
         self._say(replies.NOT_IMPLEMENTED)

@@ -50,6 +50,31 @@ class RelaySettings(CommonSettings, MailDomainSettings):
     side_host: str = Field("127.0.0.1", description="the address for /livez, /readyz and /metrics")
     side_port: Port = Field(8025, description="a free port for /livez, /readyz and /metrics, such as 8025")
 
+    # Without both of them STARTTLS is not offered.
+    tls_certificate_file: Path | None = Field(
+        None, description="the path of a certificate chain in PEM; it is read again when it changes"
+    )
+    tls_key_file: Path | None = Field(
+        None, description="the path of the certificate's private key in PEM, without a password"
+    )
+    # RFC 3207 §4: a server in public MX records must not require it; whoever knows all his senders may.
+    tls_required: bool = Field(False, description="true if mail may only be given after STARTTLS, else false")
+    # A handshake takes a few round trips; who has not ended it by then never will.
+    tls_handshake_timeout_seconds: float = Field(
+        30, gt=0, le=600, description="how many seconds the handshake after STARTTLS may take, such as 30"
+    )
+    # Whoever may send the header may claim any address: name the load balancers' networks and nothing else.
+    proxy_protocol_from: Annotated[
+        tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_words)
+    ] = Field(
+        (),
+        description="the networks whose connections begin with a PROXY protocol header of version 2, such as 10.0.0.0/24",
+    )
+    # A load balancer sends the header together with the connection.
+    proxy_protocol_timeout_seconds: float = Field(
+        5, gt=0, le=60, description="how many seconds a load balancer's header may take, such as 5"
+    )
+
     message_size_limit_bytes: int = Field(
         41_943_040,
         ge=65_536,

@@ -27,6 +27,7 @@ class Origin:
     peer_address: IPv4Address | IPv6Address
     helo: str
     mail: MailCommand
+    tls_version: str | None
 
 
 async def store(
@@ -75,7 +76,7 @@ def _seal(
         relay_address_id=recipient.relay_address_id,
         session_id=origin.session_id,
         peer_address=origin.peer_address,
-        tls_version=None,
+        tls_version=origin.tls_version,
         size=len(content),
         mail_key_id=mail_key.key_id,
         content_key=key.seal_to(mail_key),

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +20,37 @@ from tests.conftest import Database, Keys
 
 DOMAIN = "replyco.email"
 
+# What other servers have taken for the end of a mail. Only CRLF . CRLF is.
+NO_END_OF_DATA = [
+    b"\n.\n",
+    b"\n.\r\n",
+    b"\r\n.\n",
+    b"\r.\r",
+    b"\r.\r\n",
+    b"\r\n.\r",
+    b"\r\n\0.\r\n",
+    b"\r\n..\r\n",
+]
+
 
 @dataclass(frozen=True)
 class Relay:
     smtp_port: int
     side_port: int
     stop: asyncio.Event
+
+    async def metrics(self) -> str:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.side_port)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        text = (await reader.read()).decode()
+        writer.close()
+        return text
+
+    async def counts(self, line: str) -> None:
+        """Wait until the metrics have this line."""
+        async with asyncio.timeout(10):
+            while f"\n{line}\n" not in await self.metrics():
+                pass
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator["Client"]:
@@ -102,6 +128,29 @@ class Client:
         await self.begin(recipient)
         self.send(mail + b"\r\n.\r\n")
         return await self.reply()
+
+    async def try_to_smuggle(self, recipient: str, sequence: bytes) -> None:
+        """A second mail within the first: it must stay within, and the session go on."""
+        smuggled = f"MAIL FROM:<forged@amazon.de>\r\nRCPT TO:<{recipient}>\r\nDATA\r\nforged".encode()
+        await self.begin(recipient)
+        for part in (b"real" + sequence, smuggled, b"\r\n.", b"\r\n"):
+            self.send(part)
+            await self.writer.drain()
+            await asyncio.sleep(0.01)
+        assert (await self.reply()).startswith("250 ")
+        assert (await self.say("NOOP")).startswith("250 2.0.0 OK")
+
+    async def encrypt(self, context: ssl.SSLContext) -> ssl.SSLObject:
+        """STARTTLS and the handshake."""
+        assert (await self.say("STARTTLS")).startswith("220 ")
+        return await self.shake_hands(context)
+
+    async def shake_hands(self, context: ssl.SSLContext) -> ssl.SSLObject:
+        async with asyncio.timeout(20):
+            await self.writer.start_tls(context, server_hostname="mx.test.example")
+        secured = self.writer.get_extra_info("ssl_object")
+        assert isinstance(secured, ssl.SSLObject)
+        return secured
 
 
 async def connect(port: int) -> Client:
