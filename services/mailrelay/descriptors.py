@@ -1,12 +1,19 @@
 """Room for connections among the process's file descriptors, so that they never run out.
 
-When they do, Python 3.11 pauses accepting for a second, but first fails once for every place in its batch, loudly.
+When they do all the same, asyncio pauses accepting for a second, but Python 3.11 first fails once for every place in its
+batch, and reports each.
 """
 
+import asyncio
+import errno
 import resource
-from typing import Final
+import time
+from collections.abc import Callable
+from typing import Any, Final
 
 import structlog
+
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 log = structlog.get_logger()
 
@@ -26,3 +33,20 @@ def connections_within(connection_limit: int) -> int:
     if fitting < connection_limit:
         log.warning("few_file_descriptors", connections=fitting, wanted=connection_limit)
     return min(fitting, connection_limit)
+
+
+def report_exhaustion(on_exhausted: Callable[[], None]) -> None:
+    """Have the running loop say once a pause that accepting had to pause."""
+    next_report = 0.0
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal next_report
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in _EXHAUSTED and "socket" in context):
+            loop.default_exception_handler(context)
+        elif time.monotonic() >= next_report:
+            next_report = time.monotonic() + 1
+            on_exhausted()
+            log.error("accepting_paused", exc_info=error)
+
+    asyncio.get_running_loop().set_exception_handler(handle)

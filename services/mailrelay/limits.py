@@ -46,6 +46,7 @@ class Bite(StrEnum):
     HARVEST = "harvest"
     DATA_RATE = "data_rate"
     MEMORY = "memory"
+    FILE_DESCRIPTORS = "file_descriptors"
 
 
 _REPLIES: Final = {

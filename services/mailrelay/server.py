@@ -8,9 +8,10 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry
 
-from services.mailrelay.descriptors import ACCEPT_BATCH, connections_within
+from services.mailrelay.descriptors import ACCEPT_BATCH, connections_within, report_exhaustion
 from services.mailrelay.journal import Journal
-from services.mailrelay.limits import Limits
+from services.mailrelay.limits import Bite, Limits
+from services.mailrelay.memory import give_large_blocks_back
 from services.mailrelay.metrics import RelayMetrics
 from services.mailrelay.recipients import Recipients
 from services.mailrelay.session import Accepting, RelaySession
@@ -32,6 +33,7 @@ async def serve(
 
     Raises PortTaken, KeyFileUnusable, CertificateUnusable and DatabaseNotDurable before anything is accepted.
     """
+    give_large_blocks_back()
     mail_key = MailPublicKey.load(settings.mail_public_key_file)
     registry = CollectorRegistry()
     metrics = RelayMetrics(registry)
@@ -88,6 +90,7 @@ async def serve(
 
 async def _listen(accepting: Accepting) -> asyncio.Server:
     settings = accepting.settings
+    report_exhaustion(lambda: accepting.limits.on_bite(Bite.FILE_DESCRIPTORS))
     try:
         server = await asyncio.get_running_loop().create_server(
             lambda: RelaySession(accepting),

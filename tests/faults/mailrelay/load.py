@@ -110,7 +110,7 @@ class Load:
 class RelayProcess:
     """`python -m services.mailrelay serve`, always on the same port."""
 
-    def __init__(self, database: Database, keys: Keys, log: Path) -> None:
+    def __init__(self, database: Database, keys: Keys, log: Path, **settings: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = int(free.getsockname()[1])
         self._log = log
@@ -121,6 +121,7 @@ class RelayProcess:
             "REPLYCO_SMTP_PORT": str(self.port),
             "REPLYCO_SIDE_PORT": "0",
             "REPLYCO_COMMIT_TIMEOUT_SECONDS": "3",
+            **{f"REPLYCO_{name.upper()}": value for name, value in settings.items()},
         }
         self._process: asyncio.subprocess.Process | None = None
 
@@ -133,6 +134,11 @@ class RelayProcess:
                 stdout=log,
                 stderr=log,
             )
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     async def end(self, number: signal.Signals) -> None:
         if self._process is None:
@@ -148,7 +154,7 @@ class RelayProcess:
 
 
 @contextlib.asynccontextmanager
-async def running(database: Database, keys: Keys, log: Path) -> AsyncIterator[RelayProcess]:
+async def running(database: Database, keys: Keys, log: Path, **settings: str) -> AsyncIterator[RelayProcess]:
     """A relay process on a database with one relay address."""
     engine = create_engine(database.url(OWNER), application_name="tests")
     keyring = Keyring(KeyFile.load(keys.key_file))
@@ -156,12 +162,25 @@ async def running(database: Database, keys: Keys, log: Path) -> AsyncIterator[Re
         account = await make_account(session, keyring)
         await make_relay_address(session, await make_integration(session, account.id), local_part="mabtekrud")
     await engine.dispose()
-    relay = RelayProcess(database, keys, log)
+    relay = RelayProcess(database, keys, log, **settings)
     try:
         await relay.start()
         yield relay
     finally:
         await relay.end(signal.SIGKILL)
+
+
+async def reachable(relay: RelayProcess) -> None:
+    """Wait until it takes connections."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                _reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+            except OSError:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                writer.close()
+                return
 
 
 async def stored(database: Database, keys: Keys) -> Counter[tuple[str, str]]:

@@ -1,0 +1,57 @@
+"""File descriptors run out: the relay waits for some, and is there again when there are."""
+
+import asyncio
+import resource
+import sys
+from pathlib import Path
+
+import psutil
+
+from tests.conftest import Database, Keys
+from tests.faults.mailrelay.crowd import make_room_for_connections, reply
+from tests.faults.mailrelay.load import reachable, running
+
+
+async def test_when_there_are_no_more_accepting_pauses_and_goes_on(
+    database: Database, keys: Keys, tmp_path: Path
+):
+    make_room_for_connections()
+    async with running(database, keys, tmp_path / "log", network_connection_limit="1000") as relay:
+        await reachable(relay)
+        process = psutil.Process(relay.pid)
+        few = process.num_fds() + 50
+        resource.prlimit(relay.pid, resource.RLIMIT_NOFILE, (few, few))
+        clients = [await asyncio.open_connection("127.0.0.1", relay.port) for _ in range(80)]
+        greeted = [await reply(reader) for reader, _ in clients[:40]]
+
+        before = process.cpu_times().user + process.cpu_times().system
+        await asyncio.sleep(3)
+        used = process.cpu_times().user + process.cpu_times().system - before
+        for _, writer in clients[:60]:
+            writer.close()
+
+        assert set(greeted) == {"220"}
+        assert used < 1.5
+        # One line for each pause of a second, not one for each connection that waits.
+        assert 1 <= (tmp_path / "log").read_text().count("accepting_paused") <= 6
+        assert await asyncio.wait_for(reply(clients[79][0]), 20) == "220"
+        for _, writer in clients[60:]:
+            writer.close()
+
+
+_FITTING = """
+import resource
+from services.mailrelay.descriptors import connections_within
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512))
+print(connections_within(2000), connections_within(100), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+
+
+async def test_no_more_connections_are_taken_than_there_are_descriptors_for():
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _FITTING, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+
+    assert out.splitlines()[-1] == b"312 100 512"
