@@ -1,4 +1,5 @@
-"""The peer: Debian's Postfix on a loopback port, configured in a temporary folder, discarding what it has made durable.
+"""The peer: Debian's Postfix on a loopback port, configured in a temporary folder, discarding what it has made durable or
+passing it on.
 
 Postfix writes and syncs a queue file before its 250 and needs no setting for that. Nothing of the machine's own Postfix
 is touched.
@@ -29,7 +30,7 @@ alias_maps =
 alias_database =
 mynetworks = 127.0.0.0/8
 relay_domains = replyco.email
-relay_transport = discard:
+relay_transport = {transport}
 default_transport = discard:
 message_size_limit = 41943040
 smtpd_peername_lookup = no
@@ -39,6 +40,12 @@ smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_recipient_restrictions = permit_mynetworks, reject
 maillog_file_prefixes = {folder}
 maillog_file = {folder}/log
+"""
+
+# Mail goes on as it came: no missing header is added, no long line is broken.
+_UNCHANGED = """\
+local_header_rewrite_clients =
+smtp_line_length_limit = 0
 """
 
 _MASTER = """\
@@ -60,6 +67,7 @@ retry unix - - n - - error
 discard unix - - n - - discard
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
+smtp unix - - n - - smtp
 """
 
 
@@ -73,8 +81,11 @@ def why_not() -> str | None:
 
 
 @contextmanager
-def running_postfix(folder: Path) -> Iterator[int]:
-    """A running Postfix; gives its port."""
+def running_postfix(folder: Path, *, pass_on_to: int | None = None) -> Iterator[int]:
+    """A running Postfix; gives its port. It passes mail on to a port of this machine, or discards it."""
+    main = _MAIN.format(folder=folder, transport="discard:")
+    if pass_on_to is not None:
+        main = _MAIN.format(folder=folder, transport=f"smtp:[127.0.0.1]:{pass_on_to}") + _UNCHANGED
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     config = folder / "config"
@@ -83,7 +94,7 @@ def running_postfix(folder: Path) -> Iterator[int]:
         # mkdir's mode passes the umask, and Postfix's processes run as a user of their own.
         made.chmod(0o755)
     shutil.chown(folder / "data", "postfix")
-    (config / "main.cf").write_text(_MAIN.format(folder=folder))
+    (config / "main.cf").write_text(main)
     (config / "master.cf").write_text(_MASTER.format(port=port))
     started = subprocess.run(
         [_POSTFIX, "-c", str(config), "start"], check=False, capture_output=True, text=True

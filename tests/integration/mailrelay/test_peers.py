@@ -1,0 +1,142 @@
+"""Programs that others wrote deliver every sample; each is stored byte for byte."""
+
+import asyncio
+import shutil
+import smtplib
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiosmtplib
+import asyncpg
+import pytest
+
+from deploy.demo.postgres import OWNER
+from shared.database import Sessions, asyncpg_dsn
+from shared.keyring import Keyring
+from tests.bench import postfix
+from tests.conftest import Database, Keys
+from tests.factories import make_account, make_integration, make_relay_address
+from tests.integration.mailrelay.accepting import DOMAIN, Relay, running_relay, stored_mails
+from tests.unit.mailrelay.parsing.test_samples import SAMPLES
+
+ADDRESS = f"mabtekrud@{DOMAIN}"
+SENDER = "buyer@marketplace.amazon.de"
+FOLDERS = [Path(__file__).parents[2] / "mails", SAMPLES]
+SECONDS = 40
+
+
+@pytest.fixture
+async def relay(database: Database, keys: Keys, sessions: Sessions, keyring: Keyring) -> AsyncIterator[Relay]:
+    async with sessions.begin() as session:
+        account = await make_account(session, keyring)
+        await make_relay_address(session, await make_integration(session, account.id), local_part="mabtekrud")
+    async with running_relay(database, keys) as running:
+        yield running
+
+
+def _samples() -> list[bytes]:
+    """As every sender puts them on the wire: each line ends with CRLF, the last one too."""
+    files = [file for folder in FOLDERS for file in sorted(folder.glob("*.eml"))]
+    mails = [b"\r\n".join(file.read_bytes().splitlines()) + b"\r\n" for file in files]
+    return [
+        *mails,
+        b"Subject: dots\r\n\r\n.\r\n..\r\n.a line\r\n",
+        b"Subject: long\r\n\r\n" + b"x" * 900_000 + b"\r\n",
+    ]
+
+
+async def test_pythons_smtplib(relay: Relay, database: Database, keys: Keys):
+    def deliver() -> None:
+        with smtplib.SMTP("127.0.0.1", relay.smtp_port, timeout=SECONDS) as client:
+            for mail in _samples():
+                client.sendmail(SENDER, [ADDRESS], mail, mail_options=["BODY=8BITMIME"])
+
+    await asyncio.to_thread(deliver)
+
+    assert await stored_mails(database, keys) == _samples()
+
+
+async def test_aiosmtplib(relay: Relay, database: Database, keys: Keys):
+    async with aiosmtplib.SMTP(hostname="127.0.0.1", port=relay.smtp_port, timeout=SECONDS) as client:
+        for mail in _samples():
+            await client.sendmail(SENDER, [ADDRESS], mail, mail_options=["BODY=8BITMIME"])
+
+    assert await stored_mails(database, keys) == _samples()
+
+
+@pytest.mark.skipif(
+    shutil.which("swaks") is None, reason="swaks is not installed (Debian: apt-get install swaks)"
+)
+async def test_swaks(relay: Relay, database: Database, keys: Keys, tmp_path: Path):
+    # A process for each mail: a few are enough.
+    mails = _samples()[:5]
+    for number, mail in enumerate(mails):
+        file = tmp_path / f"{number}.eml"
+        # swaks would fill in what it takes for placeholders; told not to, it leaves dots and the end to us.
+        file.write_bytes(mail.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+        await _run(
+            "swaks", "--server", "127.0.0.1", "--port", str(relay.smtp_port), "--pipeline", "--helo", "sender.example",
+            "--from", SENDER, "--to", ADDRESS, "--no-data-fixup", "--data", f"@{file}",
+        )  # fmt: skip
+
+    assert await stored_mails(database, keys) == mails
+
+
+@pytest.mark.skipif(
+    shutil.which("smtp-source") is None, reason="smtp-source is not installed (Debian: postfix)"
+)
+async def test_smtp_source(relay: Relay, database: Database, keys: Keys):
+    await _run(
+        "smtp-source", "-s", "10", "-m", "100", "-l", "20000", "-f", SENDER, "-t", ADDRESS,
+        f"127.0.0.1:{relay.smtp_port}",
+    )  # fmt: skip
+
+    mails = await stored_mails(database, keys)
+    assert len(mails) == 100
+    # Every mail of it differs in date and number only.
+    assert len({mail.partition(b"\r\n\r\n")[2] for mail in mails}) == 1
+
+
+@pytest.mark.skipif(postfix.why_not() is not None, reason=str(postfix.why_not()))
+async def test_postfix(relay: Relay, database: Database, keys: Keys):
+    """It pipelines, keeps connections for the next mail, and asks for 8BITMIME where a mail needs it."""
+    mails = _samples()
+    told: asyncio.Queue[str] = asyncio.Queue()
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await connection.add_listener("replyco_accepted_mail", lambda *_arguments: told.put_nowait("told"))
+    # Not pytest's folder: Postfix's users could not reach it.
+    with (
+        tempfile.TemporaryDirectory(prefix="replyco-postfix-") as folder,
+        postfix.running_postfix(Path(folder), pass_on_to=relay.smtp_port) as port,
+    ):
+
+        def deliver() -> None:
+            with smtplib.SMTP("127.0.0.1", port, timeout=SECONDS) as client:
+                for mail in mails:
+                    client.sendmail(SENDER, [ADDRESS], mail, mail_options=["BODY=8BITMIME"])
+
+        await asyncio.to_thread(deliver)
+        async with asyncio.timeout(SECONDS):
+            while len(stored := await stored_mails(database, keys)) < len(mails):
+                await told.get()
+
+    await connection.close()
+    assert sorted(_without_trace(mail) for mail in stored) == sorted(mails)
+
+
+def _without_trace(mail: bytes) -> bytes:
+    """Without the Received field that an MTA has to put in front (RFC 5321 §4.4), and the empty line that ends such a header
+    before what has none of its own."""
+    lines = mail.split(b"\r\n")
+    assert lines[0].startswith(b"Received: ")
+    end = next(number for number, line in enumerate(lines[1:], 1) if not line.startswith((b" ", b"\t")))
+    return b"\r\n".join(lines[end:]).removeprefix(b"\r\n")
+
+
+async def _run(*command: str) -> None:
+    finished = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert finished.returncode == 0, finished.stdout[-2000:] + finished.stderr[-2000:]
