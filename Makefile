@@ -28,7 +28,7 @@ format: $(VENV)/.installed ## Put the code into form
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
-bench: $(VENV)/.installed ## Measure (ONLY=accept for one figure); appends to bench-results.jsonl
+bench: $(VENV)/.installed ## Measure (ONLY=accept or ONLY=memory); appends to bench-results.jsonl
 	@$(RUN) -m tests.bench $(ONLY)
 
 requirements: $(VENV)/.installed ## Compile the pinned requirements anew from pyproject.toml

@@ -2,10 +2,10 @@
 
 import sys
 
-from tests.bench import accept
+from tests.bench import accept, memory
 from tests.bench.figures import keep, table
 
-BENCHMARKS = {"accept": accept.measure}
+BENCHMARKS = {"accept": accept.measure, "memory": memory.measure}
 
 
 def main(names: list[str]) -> int:

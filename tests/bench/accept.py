@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import asyncpg
 
@@ -47,8 +48,8 @@ def measure() -> list[Figure]:
         folder.chmod(0o755)
         postgres = EmbeddedPostgres.start(folder / "pg")
         stack.callback(postgres.stop)
-        asyncio.run(_prepare(postgres, folder))
-        targets = {"ours": stack.enter_context(_running_relay(postgres, folder))}
+        asyncio.run(prepare(postgres, folder))
+        targets = {"ours": stack.enter_context(running_relay(postgres, folder)).port}
         if reason is None:
             targets["Postfix"] = stack.enter_context(running_postfix(folder / "postfix"))
         return _measure_all(targets, postgres)
@@ -95,7 +96,7 @@ def _load(port: int, size: int, *, is_reused: bool) -> dict[str, float]:
     return result
 
 
-async def _prepare(postgres: EmbeddedPostgres, folder: Path) -> None:
+async def prepare(postgres: EmbeddedPostgres, folder: Path) -> None:
     await postgres.create_database(_DATABASE)
     await upgrade(postgres.url(OWNER, _DATABASE))
     await postgres.allow_logins()
@@ -122,8 +123,13 @@ async def _check_and_empty(postgres: EmbeddedPostgres, accepted: int) -> None:
     await connection.close()
 
 
+class Relay(NamedTuple):
+    port: int
+    pid: int
+
+
 @contextlib.contextmanager
-def _running_relay(postgres: EmbeddedPostgres, folder: Path) -> Iterator[int]:
+def running_relay(postgres: EmbeddedPostgres, folder: Path, **settings: str) -> Iterator[Relay]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     environment = {
@@ -132,6 +138,7 @@ def _running_relay(postgres: EmbeddedPostgres, folder: Path) -> Iterator[int]:
         "REPLYCO_MAIL_PUBLIC_KEY_FILE": str(folder / "mail-public.json"),
         "REPLYCO_SMTP_PORT": str(port),
         "REPLYCO_SIDE_PORT": "0",
+        **{f"REPLYCO_{name.upper()}": value for name, value in settings.items()},
     }
     with (folder / "relay.log").open("wb") as log:
         relay = subprocess.Popen(
@@ -147,7 +154,7 @@ def _running_relay(postgres: EmbeddedPostgres, folder: Path) -> Iterator[int]:
             if relay.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the relay did not start: " + (folder / "relay.log").read_text()[-500:])
             time.sleep(0.05)
-        yield port
+        yield Relay(port, relay.pid)
     finally:
         relay.terminate()
         try:
