@@ -1,0 +1,220 @@
+"""A client that says anything, in any order, cut anywhere: every line gets a reply that fits, and soon."""
+
+import asyncio
+import itertools
+import re
+import socket
+from collections.abc import AsyncIterator
+from typing import ClassVar
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from typing_extensions import override
+
+from shared.database import Sessions
+from shared.keyring import Keyring
+from tests.conftest import Database, Keys
+from tests.factories import make_account, make_integration, make_relay_address
+from tests.integration.mailrelay.accepting import DOMAIN, Relay, running_relay, stored_mails
+
+KNOWN = f"RCPT TO:<mabtekrud@{DOMAIN}>".encode()
+UNKNOWN = f"RCPT TO:<nobody12x@{DOMAIN}>".encode()
+MAIL = b"MAIL FROM:<buyer@marketplace.amazon.de>"
+REPLY_SECONDS = 5
+GROWTH_LIMIT_BYTES = 100_000_000
+
+# Whatever a client may think of, without the end of the line.
+anything = st.binary(max_size=80).map(lambda line: line.replace(b"\n", b""))
+arguments = st.one_of(
+    anything,
+    st.text("<>@:,;\"\\ .+=ab\0\u00e4", max_size=40).map(str.encode),
+    st.sampled_from(
+        [b"<>", b"<@a,@b:c@d.example>", b'<"a b"@c.example> SIZE=1', b"<a@b> SIZE=99999999999", b"<" + b"x" * 320 + b"@y>"]
+    ),
+)  # fmt: skip
+contents = st.one_of(
+    st.binary(max_size=3000),
+    # What ends no mail, and what others took for its end.
+    st.lists(
+        st.sampled_from([b"\r\n", b".", b"\n", b"\r", b"\0", b"\r\n.\r", b"QUIT", b"x" * 1200]), max_size=30
+    ).map(b"".join),
+)
+cuts = st.lists(st.integers(0, 4000), max_size=3)
+# Lines that change nothing, and the code of their reply.
+harmless = st.sampled_from(
+    [
+        (b"NOOP", 250), (b"noop " + b"x" * 100, 250), (b"VRFY x", 252), (b"VRFY", 501), (b"HELP", 214), (b"AUTH PLAIN", 502),
+        (b"BDAT 3 LAST", 502), (b"STARTTLS", 502), (b"XCLIENT ADDR=1.2.3.4", 500), (b"", 500), (b"DATA x", 501),
+        (b"NO\0OP", 500), (b"\xff", 500), (b"N" * 3000, 500), (b"NOOP \xff", 500), (b"EHLO", 501), (b"QUIT now", 501),
+    ]
+)  # fmt: skip
+
+
+class Conversation(RuleBasedStateMachine):
+    """Knows in which state the session is, and so which replies are right."""
+
+    port: ClassVar[int]
+    accepted: ClassVar[list[bytes]]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connect()
+
+    def connect(self) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=REPLY_SECONDS)
+        self.replies = self.socket.makefile("rb")
+        self.is_greeted = self.has_sender = self.has_refused = self.has_recipient = False
+        self.expect(220)
+
+    def expect(self, *codes: int) -> int:
+        """The next reply, which has to be one of these."""
+        while True:
+            line = self.replies.readline()
+            assert re.fullmatch(rb"\d{3}[ -][\x20-\x7e]*\r\n", line), line
+            if line[3:4] == b" ":
+                assert int(line[:3]) in codes, (line, codes)
+                return int(line[:3])
+
+    def send(self, data: bytes, at: list[int]) -> None:
+        """In pieces: each in a packet of its own, as far as the kernel does so."""
+        ends = [0, *sorted(cut for cut in at if cut < len(data)), len(data)]
+        for start, end in itertools.pairwise(ends):
+            self.socket.sendall(data[start:end])
+
+    def say(self, line: bytes, *codes: int) -> int:
+        self.socket.sendall(line + b"\r\n")
+        return self.expect(*codes)
+
+    @override
+    def teardown(self) -> None:
+        self.say(b"QUIT", 221)
+        assert self.replies.read() == b""
+        self.close()
+
+    def close(self) -> None:
+        self.replies.close()
+        self.socket.close()
+
+    @rule(verb=st.sampled_from([b"EHLO", b"helo"]))
+    def greet(self, verb: bytes) -> None:
+        self.say(verb + b" sender.example", 250)
+        self.is_greeted = True
+        self.has_sender = self.has_refused = self.has_recipient = False
+
+    @rule()
+    def begin(self) -> None:
+        code = self.say(MAIL, 250 if self.is_greeted and not self.has_sender else 503)
+        self.has_sender = self.has_sender or code == 250
+
+    @rule(argument=arguments)
+    def begin_oddly(self, argument: bytes) -> None:
+        if self.say(b"MAIL FROM:" + argument, 250, 500, 501, 503, 552, 553, 555) == 250:
+            assert self.is_greeted
+            assert not self.has_sender
+            self.has_sender = True
+
+    @rule()
+    def name_a_known_recipient(self) -> None:
+        if self.say(KNOWN, 250 if self.has_sender else 503) == 250:
+            self.has_recipient = True
+
+    @rule(argument=st.one_of(st.just(UNKNOWN[8:]), arguments))
+    def name_an_odd_recipient(self, argument: bytes) -> None:
+        # Nothing here is an address of ours, so nothing is accepted.
+        code = self.say(
+            b"RCPT TO:" + argument, *((500, 501, 550, 553, 555) if self.has_sender else (500, 503))
+        )
+        self.has_refused = self.has_refused or (self.has_sender and code != 500)
+
+    @rule(content=contents, at=cuts)
+    def send_a_mail(self, content: bytes, at: list[int]) -> None:
+        if not self.has_recipient:
+            self.say(b"DATA", 554 if self.has_refused else 503)
+            return
+        self.say(b"DATA", 354)
+        self.deliver(content, at)
+
+    def deliver(self, content: bytes, at: list[int]) -> None:
+        mail = content + b"\r\n"
+        dotted = (b"." if mail.startswith(b".") else b"") + mail.replace(b"\r\n.", b"\r\n..")
+        self.send(dotted + b".\r\n", at)
+        self.expect(250)
+        self.accepted.append(mail)
+        self.has_sender = self.has_refused = self.has_recipient = False
+
+    @precondition(lambda self: self.is_greeted and not self.has_sender)
+    @rule(content=contents, at=cuts, unknown=st.booleans())
+    def send_a_mail_pipelined(self, content: bytes, at: list[int], unknown: bool) -> None:
+        recipients = [UNKNOWN, KNOWN] if unknown else [KNOWN]
+        self.send(b"\r\n".join([MAIL, *recipients, b"DATA", b""]), at)
+        for code in (250, *([550] if unknown else []), 250, 354):
+            self.expect(code)
+        self.deliver(content, at)
+
+    @rule()
+    def reset(self) -> None:
+        self.say(b"RSET", 250)
+        self.has_sender = self.has_refused = self.has_recipient = False
+
+    @rule(lines=st.lists(harmless, min_size=1, max_size=20), at=cuts, end=st.sampled_from([b"\r\n", b"\n"]))
+    def say_much_at_once(self, lines: list[tuple[bytes, int]], at: list[int], end: bytes) -> None:
+        self.send(b"".join(line + end for line, _code in lines), at)
+        for _line, code in lines:
+            self.expect(code)
+
+    @rule(line=anything)
+    def say_anything(self, line: bytes) -> None:
+        self.say(b"?" + line, 500)
+
+    @rule(half=st.binary(max_size=50))
+    def vanish(self, half: bytes) -> None:
+        """In any state, in the middle of a mail as well, and with a reset."""
+        if self.has_recipient:
+            self.say(b"DATA", 354)
+        self.socket.sendall(half.replace(b".", b"").replace(b"\n", b""))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        self.close()
+        self.connect()
+
+
+@pytest.fixture
+async def relay(database: Database, keys: Keys, sessions: Sessions, keyring: Keyring) -> AsyncIterator[Relay]:
+    async with sessions.begin() as session:
+        account = await make_account(session, keyring)
+        await make_relay_address(session, await make_integration(session, account.id), local_part="mabtekrud")
+    # Limits have tests of their own; here they would hide what the session itself answers.
+    never = 10**6
+    async with running_relay(
+        database, keys, error_limit=never, unknown_recipient_limit=never, delay_seconds=0
+    ) as running:
+        yield running
+
+
+async def test_every_line_gets_a_reply_that_fits(
+    relay: Relay,
+    database: Database,
+    keys: Keys,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+):
+    accepted: list[bytes] = []
+    here = type("ConversationHere", (Conversation,), {"port": relay.smtp_port, "accepted": accepted})
+    chosen = settings(
+        max_examples=100,
+        stateful_step_count=30,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    before = psutil.Process().memory_info().rss
+
+    await asyncio.to_thread(run_state_machine_as_test, here, settings=chosen)
+
+    assert psutil.Process().memory_info().rss - before < GROWTH_LIMIT_BYTES
+    assert await stored_mails(database, keys) == accepted
+    assert len(accepted) > 20
+    assert "Traceback" not in "".join(capsys.readouterr())
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
