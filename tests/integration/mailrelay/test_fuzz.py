@@ -39,7 +39,23 @@ contents = st.one_of(
     st.binary(max_size=3000),
     # What ends no mail, and what others took for its end.
     st.lists(
-        st.sampled_from([b"\r\n", b".", b"\n", b"\r", b"\0", b"\r\n.\r", b"QUIT", b"x" * 1200]), max_size=30
+        st.sampled_from(
+            [
+                b"\r\n",
+                b".",
+                b"\n",
+                b"\r",
+                b"\0",
+                b"\n.\r\n",
+                b"\n.\n",
+                b"\r.\r",
+                b"\r\n.\r",
+                b"\r\n\0.\r\n",
+                b"QUIT",
+                b"x" * 1200,
+            ]
+        ),
+        max_size=30,
     ).map(b"".join),
 )
 cuts = st.lists(st.integers(0, 4000), max_size=3)
