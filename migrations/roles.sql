@@ -23,7 +23,8 @@ GRANT USAGE ON SCHEMA public TO replyco_connector, replyco_relay, replyco_mail_w
 
 -- The relay: the internet talks to it.
 GRANT SELECT (id, account_id, local_part, retired_at) ON relay_addresses TO replyco_relay;
-GRANT INSERT (id, account_id, relay_address_id, session_id, peer_address, tls_version, size, mail_key_id, content_key, envelope, raw)
+GRANT INSERT (id, account_id, relay_address_id, session_id, peer_address, tls_version, size, mail_key_id, content_key, envelope, raw,
+    blob_key, blob_digest)
     ON accepted_mail TO replyco_relay;
 
 -- The mail worker: accepted mail becomes messages. It sees no token, session, user or API key.

@@ -39,6 +39,19 @@ class CommonSettings(BaseSettings):
     )
 
 
+class BlobSettings(BaseSettings):
+    """Where large mail lies, for the roles that write or read it."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
+
+    blob_url: str = Field(
+        "file:///var/lib/replyco/blobs",
+        pattern=r"^file:///.",
+        description="the folder for large mail, the same for relay, mail worker and connector and for no other "
+        "installation, such as file:///var/lib/replyco/blobs",
+    )
+
+
 def load_settings(settings_class: type[_SettingsClass]) -> _SettingsClass:
     """Read the environment. Raises SettingsWrong with every problem at once."""
     try:

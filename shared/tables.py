@@ -335,12 +335,15 @@ class AcceptedMail(Base):
     """Raw mail, durable, not yet understood: written by the relay, one row for each recipient.
 
     `content_key` is sealed to the mail worker's public key; `raw` and `envelope` are sealed with the content key
-    (shared.crypto.raw_mail). The worker claims rows in state `accepted`; the row itself is the queue.
+    (shared.crypto.raw_mail). A large `raw` is a blob (shared.blobs), and the row has its key and SHA-256. The worker claims rows in state `accepted`; the row itself is the queue.
     """
 
     __tablename__ = "accepted_mail"
     __table_args__ = (
         _one_of("state", MailState),
+        CheckConstraint(
+            "num_nonnulls(raw, blob_key) = 1 AND num_nonnulls(blob_key, blob_digest) <> 1", name="raw_or_blob"
+        ),
         Index("ix_accepted_mail_due", "next_attempt_at", postgresql_where=text("state = 'accepted'")),
         {"postgresql_partition_by": "RANGE (id)"},
     )
@@ -356,7 +359,9 @@ class AcceptedMail(Base):
     mail_key_id: Mapped[str]
     content_key: Mapped[bytes]
     envelope: Mapped[Sealed]
-    raw: Mapped[Sealed]
+    raw: Mapped[Sealed | None]
+    blob_key: Mapped[str | None]
+    blob_digest: Mapped[bytes | None]
     state: Mapped[str] = mapped_column(server_default="accepted")
     attempts: Mapped[int] = mapped_column(server_default="0")
     next_attempt_at: Mapped[datetime] = mapped_column(server_default=_now)

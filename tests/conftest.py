@@ -38,6 +38,15 @@ class Keys:
     mail_public_key_file: Path
 
     @property
+    def blob_folder(self) -> Path:
+        """Where large mail lies, for whoever has these keys."""
+        return self.key_file.parent / "blobs"
+
+    @property
+    def blob_url(self) -> str:
+        return self.blob_folder.as_uri()
+
+    @property
     def mail_private_key(self) -> MailPrivateKey:
         return MailPrivateKey.load(self.mail_private_key_file)
 

@@ -148,24 +148,31 @@ class Stack:
             "CLIENT_ID": "amzn1.application-oa2-client.demo",
         }
         application["CLIENT_SECRET"] = f"amzn1.oa2-cs.v1.{secrets.token_hex(16)}"
-        connector = {
-            "REPLYCO_DATABASE_URL": self.database_url(CONNECTOR),
-            "REPLYCO_PORT": str(settings.port),
-            "REPLYCO_WORKER_PORT": str(settings.worker_port),
-            "REPLYCO_PUBLIC_URL": self.url,
-            "REPLYCO_KEY_FILE": str(keys / "account-keys.json"),
-            "REPLYCO_AMAZON_BASE_URL": self.sandbox_url,
-        } | {f"REPLYCO_AMAZON_{name}": value for name, value in application.items()}
+        blobs = {"REPLYCO_BLOB_URL": (self.data / "blobs").as_uri()}
+        connector = (
+            blobs
+            | {
+                "REPLYCO_DATABASE_URL": self.database_url(CONNECTOR),
+                "REPLYCO_PORT": str(settings.port),
+                "REPLYCO_WORKER_PORT": str(settings.worker_port),
+                "REPLYCO_PUBLIC_URL": self.url,
+                "REPLYCO_KEY_FILE": str(keys / "account-keys.json"),
+                "REPLYCO_AMAZON_BASE_URL": self.sandbox_url,
+            }
+            | {f"REPLYCO_AMAZON_{name}": value for name, value in application.items()}
+        )
         return {
             "connector": connector,
             "connector-worker": connector,
-            "mailrelay": {
+            "mailrelay": blobs
+            | {
                 "REPLYCO_DATABASE_URL": self.database_url(RELAY),
                 "REPLYCO_SMTP_PORT": str(settings.smtp_port),
                 "REPLYCO_SIDE_PORT": str(settings.side_port),
                 "REPLYCO_MAIL_PUBLIC_KEY_FILE": str(keys / "mail-public.json"),
             },
-            "mail-worker": {
+            "mail-worker": blobs
+            | {
                 "REPLYCO_DATABASE_URL": self.database_url(MAIL_WORKER),
                 "REPLYCO_WORKER_PORT": str(settings.mail_worker_port),
                 "REPLYCO_KEY_FILE": str(keys / "account-keys.json"),

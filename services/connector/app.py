@@ -26,6 +26,7 @@ from services.connector.middleware import BoundedBody, Observed, SafeHeaders, Sc
 from services.connector.openapi import API, DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
 from services.connector.settings import ConnectorSettings
 from services.connector.web import api as web
+from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.database import UNAVAILABLE, create_engine, create_sessions
 from shared.keyring import Keyring
@@ -43,6 +44,7 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
     engine = create_engine(settings.database_url.get_secret_value(), application_name="connector")
     registry = CollectorRegistry()
     passwords = Passwords()
+    blobs = open_blobs(settings.blob_url)
     hub = Hub(settings.database_url.get_secret_value(), registry)
     amazon = create_amazon(
         settings.amazon_client_id,
@@ -56,10 +58,11 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
         yield
         await hub.stop()
         passwords.close()
+        blobs.close()
         await amazon.close()
         await engine.dispose()
 
-    parts = Parts(settings, create_sessions(engine), keyring, passwords, amazon, hub, Downloads())
+    parts = Parts(settings, create_sessions(engine), keyring, passwords, amazon, hub, Downloads(), blobs)
     return _assemble(parts, registry, lifespan)
 
 

@@ -20,6 +20,7 @@ from services.connector.events.hub import Hub
 from services.connector.inbox.downloads import Downloads
 from services.connector.language import Language, preferred_language
 from services.connector.settings import ConnectorSettings
+from shared.blobs import BlobStore
 from shared.database import Sessions
 from shared.keyring import Keyring
 from shared.permissions import Level, Permission
@@ -40,6 +41,7 @@ class Parts:
     amazon: Amazon
     hub: Hub
     downloads: Downloads
+    blobs: BlobStore
 
 
 def _parts(request: Request) -> Parts:
@@ -67,6 +69,10 @@ def _hub(request: Request) -> Hub:
     return _parts(request).hub
 
 
+def _blobs(request: Request) -> BlobStore:
+    return _parts(request).blobs
+
+
 def _settings(request: Request) -> ConnectorSettings:
     return _parts(request).settings
 
@@ -84,6 +90,7 @@ KeyringOf = Annotated[Keyring, Depends(_keyring)]
 PasswordsOf = Annotated[Passwords, Depends(_passwords)]
 AmazonOf = Annotated[Amazon, Depends(_amazon)]
 HubOf = Annotated[Hub, Depends(_hub)]
+BlobsOf = Annotated[BlobStore, Depends(_blobs)]
 SettingsOf = Annotated[ConnectorSettings, Depends(_settings)]
 Now = Annotated[datetime, Depends(_now)]
 LanguageOf = Annotated[Language, Depends(_language)]

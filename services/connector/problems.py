@@ -106,6 +106,21 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("This cannot be opened", "The stored data does not open with our keys. Our operators have been told."),
         ("Das lässt sich nicht öffnen", "Die gespeicherten Daten lassen sich mit unseren Schlüsseln nicht öffnen. Der Betrieb ist informiert."),
     ),
+    "blob_missing": Problem(
+        503,
+        ("The raw mail is not there at the moment", "We could not find the stored file. Please try again later, or tell us."),
+        ("Die Original-Mail ist gerade nicht da", "Wir konnten die gespeicherte Datei nicht finden. Bitte versuchen Sie es später noch einmal oder melden Sie sich bei uns."),
+    ),
+    "blob_damaged": Problem(
+        500,
+        ("The raw mail is damaged", "The stored file is not what was accepted. Please tell us."),
+        ("Die Original-Mail ist beschädigt", "Die gespeicherte Datei ist nicht mehr, was angenommen wurde. Bitte melden Sie sich bei uns."),
+    ),
+    "blobs_unavailable": Problem(
+        503,
+        ("The raw mail cannot be read at the moment", "Please try again in a moment."),
+        ("Die Original-Mail lässt sich gerade nicht lesen", "Bitte versuchen Sie es gleich noch einmal."),
+    ),
     "unknown_country": Problem(
         400,
         ("We do not know this country", "Choose one of the countries that GET /api/v1/marketplaces lists."),

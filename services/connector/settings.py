@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from shared.settings import CommonSettings, Port
+from shared.settings import BlobSettings, CommonSettings, Port
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -29,7 +29,7 @@ def _on_this_machine(value: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_absolute_http_url)]
 
 
-class ConnectorSettings(CommonSettings):
+class ConnectorSettings(CommonSettings, BlobSettings):
     """Every value comes from a `REPLYCO_…` variable of the same name."""
 
     host: str = Field("127.0.0.1", description="the address to listen on, such as 127.0.0.1 or 0.0.0.0")

@@ -72,7 +72,9 @@ class AcceptedRow(NamedTuple):
     mail_key_id: str
     content_key: bytes
     envelope: bytes
-    raw: bytes
+    raw: bytes | None
+    blob_key: str | None = None
+    blob_digest: bytes | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -104,7 +106,7 @@ class Journal:
 
         The time for it includes the wait in the queue: behind a server that says nothing, every batch would wait in turn.
         """
-        stored_bytes = sum(len(row.raw) for row in rows)
+        stored_bytes = sum(len(row.raw or b"") for row in rows)
         is_over = self._unfinished_bytes + stored_bytes > self._queue_limit_bytes
         # A lone mail is always taken: its size has been checked, and refusing it would refuse it for ever.
         if len(self._waiting) >= _QUEUE_MAILS or (is_over and self._unfinished_bytes > 0):

@@ -17,6 +17,7 @@ from services.mailrelay.recipients import Recipients
 from services.mailrelay.session import Accepting, RelaySession
 from services.mailrelay.settings import RelaySettings
 from services.mailrelay.tls import Certificate
+from shared.blobs import open_blobs
 from shared.crypto.raw_mail import MailPublicKey
 from shared.side_port import PortTaken, side_port
 
@@ -57,7 +58,8 @@ async def serve(
         on_bite=lambda bite: metrics.limits.labels(bite).inc(),
     )
     metrics.memory_bytes.set_function(lambda: limits.memory_bytes)
-    accepting = Accepting(settings, mail_key, recipients, journal, metrics, limits, certificate)
+    blobs = open_blobs(settings.blob_url)
+    accepting = Accepting(settings, mail_key, recipients, journal, metrics, limits, blobs, certificate)
     await journal.connect()
     writing = asyncio.create_task(journal.run())
     watching = [asyncio.create_task(recipients.run())]
@@ -82,6 +84,7 @@ async def serve(
             log.info("relay_stopped")
     finally:
         journal.close()
+        blobs.close()
         for task in watching:
             task.cancel()
         await asyncio.gather(writing, *watching, return_exceptions=True)

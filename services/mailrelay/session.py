@@ -31,6 +31,7 @@ from services.mailrelay.replies import Reply
 from services.mailrelay.settings import RelaySettings
 from services.mailrelay.storing import Origin, store
 from services.mailrelay.tls import Certificate, HandshakeFailed, shake_hands
+from shared.blobs import BlobsFull, BlobStore, BlobsUnavailable
 from shared.crypto.raw_mail import MailPublicKey
 from shared.errors import Expected
 
@@ -47,6 +48,8 @@ REPLY_BY_ERROR: Final[dict[type[Expected], Reply]] = {
     RecipientsUnavailable: replies.DATABASE_AWAY,
     JournalUnavailable: replies.DATABASE_AWAY,
     JournalFull: replies.QUEUE_FULL,
+    BlobsUnavailable: replies.DATABASE_AWAY,
+    BlobsFull: replies.QUEUE_FULL,
     MemoryExhausted: replies.QUEUE_FULL,
     MailNotStorable: replies.UNFORESEEN,
 }
@@ -62,6 +65,7 @@ class Accepting:
     journal: Journal
     metrics: RelayMetrics
     limits: Limits
+    blobs: BlobStore
     # None: TLS is not set up.
     certificate: Certificate | None
     sessions: "set[RelaySession]" = field(default_factory=set)
@@ -449,6 +453,8 @@ class RelaySession(SMTP):
             origin,
             mail_key=self._accepting.mail_key,
             journal=self._accepting.journal,
+            blobs=self._accepting.blobs,
+            inline_limit_bytes=self._settings.inline_limit_bytes,
         )
         self._mails += 1
         self._mail_bytes += len(content)

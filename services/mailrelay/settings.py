@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from shared.settings import PREFIX, CommonSettings, Port
+from shared.settings import PREFIX, BlobSettings, CommonSettings, Port
 
 
 def _words(value: object) -> object:
@@ -37,7 +37,7 @@ class MailDomainSettings(BaseSettings):
     )
 
 
-class RelaySettings(CommonSettings, MailDomainSettings):
+class RelaySettings(CommonSettings, MailDomainSettings, BlobSettings):
     """`serve`: accepts mail. It is given the public mail key only, so it can open nothing that it has accepted."""
 
     smtp_host: str = Field(
@@ -80,6 +80,13 @@ class RelaySettings(CommonSettings, MailDomainSettings):
         ge=65_536,
         le=268_435_456,
         description="the largest mail to accept, 65536 to 268435456 bytes",
+    )
+    # PostgreSQL writes a large value several times over, a folder once.
+    inline_limit_bytes: int = Field(
+        262_144,
+        ge=0,
+        le=16_777_216,
+        description="up to how many bytes a sealed mail lies in its row, larger ones in the blob store, such as 262144",
     )
     journal_queue_bytes: int = Field(
         134_217_728,
@@ -167,7 +174,7 @@ class RelaySettings(CommonSettings, MailDomainSettings):
     )
 
 
-class MailWorkerSettings(CommonSettings):
+class MailWorkerSettings(CommonSettings, BlobSettings):
     """`worker`: opens accepted mail and makes messages of it."""
 
     key_file: Path = Field(

@@ -10,6 +10,7 @@ from typing import Final
 from services.mailrelay.commands import MailCommand
 from services.mailrelay.journal import AcceptedRow, Journal
 from services.mailrelay.recipients import Recipient
+from shared.blobs import BlobStore
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
 from shared.database import new_id
 
@@ -37,8 +38,10 @@ async def store(
     *,
     mail_key: MailPublicKey,
     journal: Journal,
+    blobs: BlobStore,
+    inline_limit_bytes: int,
 ) -> str:
-    """All copies are committed when this returns; the id of the first. Raises what `Journal.append` raises.
+    """All copies are committed when this returns; the id of the first. Raises what `Journal.append` and `BlobStore.put` raise.
 
     Copies of a large mail go one after the other. When a later one fails the sender repeats the whole mail, and the
     worker recognises those it has.
@@ -54,9 +57,18 @@ async def store(
             else:
                 row = _seal(content, recipient, address, origin, mail_key)
             rows.append(row)
+        rows = await asyncio.gather(*(_take_out(row, blobs, inline_limit_bytes) for row in rows))
         first_id = first_id or str(rows[0].id)
         await journal.append(rows)
     return first_id
+
+
+async def _take_out(row: AcceptedRow, blobs: BlobStore, inline_limit_bytes: int) -> AcceptedRow:
+    """A row with a large mail names a blob in its place, which is durable from here on."""
+    if row.raw is None or len(row.raw) <= inline_limit_bytes:
+        return row
+    blob = await blobs.put(row.id, row.raw)
+    return row._replace(raw=None, blob_key=blob.key, blob_digest=blob.digest)
 
 
 def _seal(

@@ -52,10 +52,10 @@ def measure() -> list[Figure]:
         targets = {"ours": stack.enter_context(running_relay(postgres, folder)).port}
         if reason is None:
             targets["Postfix"] = stack.enter_context(running_postfix(folder / "postfix"))
-        return _measure_all(targets, postgres)
+        return _measure_all(targets, postgres, folder)
 
 
-def _measure_all(targets: dict[str, int], postgres: EmbeddedPostgres) -> list[Figure]:
+def _measure_all(targets: dict[str, int], postgres: EmbeddedPostgres, folder: Path) -> list[Figure]:
     figures: list[Figure] = []
     p99: dict[str, list[float]] = {target: [] for target in targets}
     for size_name, size in SIZES.items():
@@ -70,6 +70,7 @@ def _measure_all(targets: dict[str, int], postgres: EmbeddedPostgres) -> list[Fi
                         p99[target].append(result["p99_ms"])
                     if target == "ours":
                         asyncio.run(_check_and_empty(postgres, int(result["accepted"])))
+                        _empty_blobs(folder / "blobs")
                     say(
                         f"{figure_name:<18}{target:<9}{result['rate']:>9,.1f}/s  p99 {result['p99_ms']:,.1f} ms"
                     )
@@ -123,6 +124,12 @@ async def _check_and_empty(postgres: EmbeddedPostgres, accepted: int) -> None:
     await connection.close()
 
 
+def _empty_blobs(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.unlink()
+
+
 class Relay(NamedTuple):
     port: int
     pid: int
@@ -136,6 +143,7 @@ def running_relay(postgres: EmbeddedPostgres, folder: Path, **settings: str) -> 
         "PATH": os.defpath,
         "REPLYCO_DATABASE_URL": postgres.url(RELAY, _DATABASE),
         "REPLYCO_MAIL_PUBLIC_KEY_FILE": str(folder / "mail-public.json"),
+        "REPLYCO_BLOB_URL": (folder / "blobs").as_uri(),
         "REPLYCO_SMTP_PORT": str(port),
         "REPLYCO_SIDE_PORT": "0",
         **{f"REPLYCO_{name.upper()}": value for name, value in settings.items()},

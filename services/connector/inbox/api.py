@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from services.connector.dependencies import AdminViewer, InboxReader, KeyringOf, SessionsOf
+from services.connector.dependencies import AdminViewer, BlobsOf, InboxReader, KeyringOf, SessionsOf
 from services.connector.inbox import service
 from services.connector.inbox.downloads import Downloads
 from services.connector.inbox.filenames import content_disposition
@@ -148,9 +148,12 @@ async def download_raw_mail(
     _place: PlaceForDownload,
     sessions: SessionsOf,
     keyring: KeyringOf,
+    blobs: BlobsOf,
 ) -> Response:
     """The mail as it was accepted, byte for byte. The audit log keeps who took it."""
-    return _download(await service.download_raw_mail(sessions, keyring, caller, message_id), "message/rfc822")
+    return _download(
+        await service.download_raw_mail(sessions, keyring, blobs, caller, message_id), "message/rfc822"
+    )
 
 
 def _download(download: service.Download, content_type: str) -> Response:

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Select, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.blobs import Blob
 from shared.crypto.envelope import Sealed
 from shared.tables import AcceptedMail, Attachment, Conversation, Integration, Message
 
@@ -190,10 +191,14 @@ async def raw_mail_key_of(session: AsyncSession, account_id: UUID, message_id: U
     return None if row is None else RawMailKey(*row)
 
 
-async def raw_mail_of(session: AsyncSession, account_id: UUID, accepted_mail_id: UUID) -> Sealed | None:
-    """The sealed raw mail."""
-    return await session.scalar(
-        select(AcceptedMail.raw).where(
-            AcceptedMail.id == accepted_mail_id, AcceptedMail.account_id == account_id
-        )
+async def raw_mail_of(
+    session: AsyncSession, account_id: UUID, accepted_mail_id: UUID
+) -> Sealed | Blob | None:
+    """The sealed raw mail, or where it lies."""
+    statement = select(AcceptedMail.raw, AcceptedMail.blob_key, AcceptedMail.blob_digest).where(
+        AcceptedMail.id == accepted_mail_id, AcceptedMail.account_id == account_id
     )
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        return None
+    return row.raw or Blob(row.blob_key or "", row.blob_digest or b"")

@@ -17,6 +17,7 @@ from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.inbox import queries
 from services.connector.inbox.filenames import clean_filename
+from shared.blobs import Blob, BlobStore
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import Sessions
@@ -156,9 +157,12 @@ async def download_attachment(
 
 
 async def download_raw_mail(
-    sessions: Sessions, keyring: Keyring, caller: Caller, message_id: UUID
+    sessions: Sessions, keyring: Keyring, blobs: BlobStore, caller: Caller, message_id: UUID
 ) -> Download:
-    """The mail as it was accepted; who took it is written down with it. Raises InboxNotFound, SealBroken."""
+    """The mail as it was accepted; who took it is written down first.
+
+    Raises InboxNotFound, SealBroken, BlobMissing, BlobDamaged, BlobsUnavailable.
+    """
     account_id = caller.account_id
     async with sessions.begin() as session:
         found = await queries.raw_mail_key_of(session, account_id, message_id)
@@ -168,9 +172,12 @@ async def download_raw_mail(
         if found is None or sealed is None:
             raise InboxNotFound
         keys = await keyring.of(session, account_id)
-        key = keys.open(Place("messages", "raw_key", message_id), found.raw_key)
-        content_key = ContentKey(account_id, found.accepted_mail_id, key)
-        content = await _off_loop(len(sealed.ciphertext), lambda: content_key.open("raw", sealed))
+    # No transaction waits for the blob store.
+    whole = Sealed(await blobs.get(sealed)) if isinstance(sealed, Blob) else sealed
+    key = keys.open(Place("messages", "raw_key", message_id), found.raw_key)
+    content_key = ContentKey(account_id, found.accepted_mail_id, key)
+    content = await _off_loop(len(whole.ciphertext), lambda: content_key.open("raw", whole))
+    async with sessions.begin() as session:
         session.add(audit_entry(caller, "message.raw_downloaded", message_id))
     return Download(f"message-{message_id}.eml", "message/rfc822", content)
 

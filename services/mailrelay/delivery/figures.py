@@ -24,6 +24,9 @@ class Figures:
             "Mails that could not be delivered and wait for an operator",
             registry=registry,
         )
+        self.blobs_swept = Counter(
+            "replyco_blobs_swept", "Blobs without a row that were removed", registry=registry
+        )
         self.seconds = Histogram(
             "replyco_mail_delivery_seconds",
             "From the relay's 250 to the message being visible",

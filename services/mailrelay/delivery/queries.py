@@ -15,6 +15,7 @@ from sqlalchemy import case, func, insert, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.blobs import Blob
 from shared.crypto.envelope import Sealed
 from shared.database import UNAVAILABLE, asyncpg_dsn
 from shared.events import MAIL_CHANNEL
@@ -54,7 +55,7 @@ class Contents(NamedTuple):
     """What is sealed of an accepted mail."""
 
     content_key: bytes
-    raw: Sealed
+    raw: Sealed | Blob
 
 
 async def claim_due(session: AsyncSession, *, limit: int, max_bytes: int) -> list[Claimed]:
@@ -96,10 +97,23 @@ def _claimable() -> Any:
 
 async def load_contents(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> dict[UUID, Contents]:
     """The sealed mails that belong to claimed rows."""
-    statement = select(AcceptedMail.id, AcceptedMail.content_key, AcceptedMail.raw).where(
-        AcceptedMail.id.in_(accepted_mail_ids)
-    )
-    return {row.id: Contents(row.content_key, row.raw) for row in await session.execute(statement)}
+    statement = select(
+        AcceptedMail.id,
+        AcceptedMail.content_key,
+        AcceptedMail.raw,
+        AcceptedMail.blob_key,
+        AcceptedMail.blob_digest,
+    ).where(AcceptedMail.id.in_(accepted_mail_ids))
+    return {
+        row.id: Contents(row.content_key, row.raw or Blob(row.blob_key, row.blob_digest))
+        for row in await session.execute(statement)
+    }
+
+
+async def known_ids(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> set[UUID]:
+    """Those that have a row."""
+    statement = select(AcceptedMail.id).where(AcceptedMail.id.in_(accepted_mail_ids))
+    return set(await session.scalars(statement))
 
 
 async def insert_digests(session: AsyncSession, rows: Iterable[dict[str, Any]]) -> set[tuple[UUID, bytes]]:

@@ -23,6 +23,7 @@ from services.mailrelay.delivery.parser import Parser
 from services.mailrelay.delivery.threads import Thread, thread_of
 from services.mailrelay.parsing.filenames import safe_filename
 from services.mailrelay.parsing.mail import MailKind, ParsedMail, parse_header_only
+from shared.blobs import Blob, BlobDamaged, BlobMissing, BlobStore, BlobsUnavailable
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey, MailPrivateKey
 from shared.database import Sessions, is_unavailable, new_id
@@ -68,6 +69,7 @@ class Delivery:
     private_key: MailPrivateKey
     parser: Parser
     figures: Figures
+    blobs: BlobStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +124,13 @@ def _is_database_away(error: Exception) -> bool:
 
 
 def _is_our_fault(error: Exception) -> bool:
-    """Nothing is wrong with the mail: a key is missing here, or a grant or table in the database, or it is too slow."""
+    """Nothing is wrong with the mail: a key is missing here, a blob, or a grant or table in the database, or it is too slow."""
     if isinstance(error, SealBroken):
         return error.fields.get("table") != "accepted_mail"
-    return isinstance(error, MailKeyMissing | ProgrammingError | TimeoutError)
+    return isinstance(
+        error,
+        MailKeyMissing | ProgrammingError | TimeoutError | BlobMissing | BlobDamaged | BlobsUnavailable,
+    )
 
 
 async def _leave_other_keys(
@@ -190,7 +195,8 @@ async def _deliver(
     if not claimed:
         return []
     contents = await queries.load_contents(session, [mail.id for mail in claimed])
-    opened = await asyncio.to_thread(_open, delivery.private_key, claimed, contents)
+    sealed_mails = await _fetch(delivery.blobs, contents)
+    opened = await asyncio.to_thread(_open, delivery.private_key, claimed, contents, sealed_mails)
     parsed = await _understand(delivery.parser, opened)
     incoming: list[_Incoming] = []
     for sealed, mail in zip(opened, parsed, strict=True):
@@ -216,16 +222,26 @@ async def _deliver(
     return new
 
 
+async def _fetch(blobs: BlobStore, contents: dict[UUID, queries.Contents]) -> dict[UUID, Sealed]:
+    """The sealed mails, those too that lie in the blob store."""
+    return {
+        mail_id: Sealed(await blobs.get(content.raw)) if isinstance(content.raw, Blob) else content.raw
+        for mail_id, content in contents.items()
+    }
+
+
 def _open(
-    private_key: MailPrivateKey, claimed: list[queries.Claimed], contents: dict[UUID, queries.Contents]
+    private_key: MailPrivateKey,
+    claimed: list[queries.Claimed],
+    contents: dict[UUID, queries.Contents],
+    sealed_mails: dict[UUID, Sealed],
 ) -> list[_Opened]:
     opened: list[_Opened] = []
     for mail in claimed:
         if mail.mail_key_id != private_key.key_id:
             raise MailKeyMissing(mail_key_id=mail.mail_key_id)
-        sealed = contents[mail.id]
-        key = ContentKey.open_with(private_key, mail.account_id, mail.id, sealed.content_key)
-        opened.append(_Opened(mail, key, key.open("raw", sealed.raw)))
+        key = ContentKey.open_with(private_key, mail.account_id, mail.id, contents[mail.id].content_key)
+        opened.append(_Opened(mail, key, key.open("raw", sealed_mails[mail.id])))
     return opened
 
 

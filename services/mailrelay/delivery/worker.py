@@ -14,7 +14,9 @@ from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.parser import Parser
 from services.mailrelay.delivery.queries import LISTENING_FAILURES, mail_announcements
 from services.mailrelay.delivery.service import Delivery, deliver_due
+from services.mailrelay.delivery.sweeper import sweep_forever
 from services.mailrelay.settings import MailWorkerSettings
+from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
 from shared.database import create_engine, create_sessions, is_unavailable
@@ -41,7 +43,9 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=3)
     sessions = create_sessions(engine)
     parser = Parser()
-    delivery = Delivery(sessions, keyring, private_key, parser, Figures(registry))
+    figures = Figures(registry)
+    blobs = open_blobs(settings.blob_url)
+    delivery = Delivery(sessions, keyring, private_key, parser, figures, blobs)
     wake = asyncio.Event()
 
     async def is_ready() -> bool:
@@ -63,14 +67,17 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             is_ready=is_ready,
         ):
             listening = asyncio.create_task(_listen(database_url, wake))
+            sweeping = asyncio.create_task(sweep_forever(blobs, sessions, figures))
             log.info("mail_worker_started")
             try:
                 await _deliver_until(delivery, wake, stop)
             finally:
                 listening.cancel()
-                await asyncio.wait([listening])
+                sweeping.cancel()
+                await asyncio.wait([listening, sweeping])
     finally:
         parser.close()
+        blobs.close()
         await engine.dispose()
         log.info("mail_worker_stopped")
 

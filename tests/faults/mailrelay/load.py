@@ -120,6 +120,7 @@ class RelayProcess:
             "REPLYCO_MAIL_PUBLIC_KEY_FILE": str(keys.mail_public_key_file),
             "REPLYCO_SMTP_PORT": str(self.port),
             "REPLYCO_SIDE_PORT": "0",
+            "REPLYCO_BLOB_URL": keys.blob_url,
             "REPLYCO_COMMIT_TIMEOUT_SECONDS": "3",
             **{f"REPLYCO_{name.upper()}": value for name, value in settings.items()},
         }
@@ -187,7 +188,7 @@ async def stored(database: Database, keys: Keys) -> Counter[tuple[str, str]]:
     """How often each mail lies in the database, by its id and hash."""
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     try:
-        rows = await connection.fetch("SELECT id, account_id, content_key, raw FROM accepted_mail")
+        rows = await connection.fetch("SELECT id, account_id, content_key, raw, blob_key FROM accepted_mail")
     finally:
         await connection.close()
     counted: Counter[tuple[str, str]] = Counter()

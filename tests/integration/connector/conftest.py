@@ -52,6 +52,7 @@ def settings(database: Database, keys: Keys) -> ConnectorSettings:
     return ConnectorSettings(
         database_url=SecretStr(database.url(CONNECTOR)),
         key_file=keys.key_file,
+        blob_url=keys.blob_url,
         amazon_application_id="amzn1.sp.solution.test",
         amazon_client_id="amzn1.application-oa2-client.test",
         amazon_client_secret=SecretStr("canary-client-secret"),

@@ -75,6 +75,7 @@ async def running_relay(database: Database, keys: Keys, **settings: Any) -> Asyn
         "side_port": 0,
         "mail_public_key_file": keys.mail_public_key_file,
         "smtp_hostname": "mx.test.example",
+        "blob_url": keys.blob_url,
         "shutdown_seconds": 2,
         **settings,
     }
@@ -171,4 +172,7 @@ async def stored_mails(database: Database, keys: Keys) -> list[bytes]:
 
 def opened(row: asyncpg.Record, keys: Keys, column: str) -> bytes:
     key = ContentKey.open_with(keys.mail_private_key, row["account_id"], row["id"], row["content_key"])
-    return key.open(column, Sealed(row[column]))
+    sealed = row[column]
+    if column == "raw" and sealed is None:
+        sealed = (keys.blob_folder / row["blob_key"]).read_bytes()
+    return key.open(column, Sealed(sealed))

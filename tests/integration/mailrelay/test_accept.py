@@ -210,7 +210,7 @@ async def test_more_than_may_wait_is_452(database: Database, keys: Keys, address
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     large = b"x" * 700_000
     async with (
-        running_relay(database, keys, journal_queue_bytes=1_048_576) as relay,
+        running_relay(database, keys, journal_queue_bytes=1_048_576, inline_limit_bytes=1_048_576) as relay,
         relay.client() as first,
         relay.client() as second,
     ):

@@ -5,6 +5,7 @@ import inspect
 from services.mailrelay import journal, limits, recipients, replies
 from services.mailrelay.replies import Reply
 from services.mailrelay.session import REPLY_BY_ERROR
+from shared.blobs import BlobsFull, BlobsUnavailable
 from shared.errors import Expected
 
 
@@ -14,7 +15,7 @@ def test_every_expected_failure_has_a_reply_that_asks_to_try_again():
         for room in (journal, limits, recipients)
         for _name, member in inspect.getmembers(room, inspect.isclass)
         if issubclass(member, Expected) and member is not Expected
-    }
+    } | {BlobsFull, BlobsUnavailable}
 
     assert set(REPLY_BY_ERROR) == expected
     assert all(400 <= reply.code < 500 for reply in REPLY_BY_ERROR.values())

@@ -110,6 +110,24 @@ async def test_the_raw_mail_comes_byte_for_byte_and_is_written_down(signed_in, i
     )
 
 
+async def test_a_large_raw_mail_comes_from_the_blob_store(app, client, inbox, worker, owner_sessions):
+    message = await worker.message(inbox)
+    before = await client.get(f"/api/v1/messages/{message.id}/raw")
+    blobs = app.state.parts.blobs
+    async with owner_sessions.begin() as session:
+        mail = await session.get_one(AcceptedMail, message.accepted_mail_id)
+        blob = await blobs.put(mail.id, mail.raw.ciphertext)
+        mail.raw, mail.blob_key, mail.blob_digest = None, blob.key, blob.digest
+
+    answer = await client.get(f"/api/v1/messages/{message.id}/raw")
+
+    assert (answer.status_code, answer.content) == (200, before.content)
+
+    await blobs.remove(blob.key)
+    answer = await client.get(f"/api/v1/messages/{message.id}/raw")
+    assert (answer.status_code, answer.json()["code"]) == (503, "blob_missing")
+
+
 async def test_a_raw_mail_that_does_not_open_is_not_written_down_as_taken(
     client, inbox, worker, owner_sessions
 ):

@@ -15,6 +15,7 @@ from deploy.demo.postgres import MAIL_WORKER, RELAY
 from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.parser import Parser
 from services.mailrelay.delivery.service import Delivery
+from shared.blobs import open_blobs
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
 from shared.database import Sessions, create_engine, create_sessions, new_id
 from shared.events import MAIL_CHANNEL
@@ -100,9 +101,16 @@ async def delivery(
     database: Database, keys: Keys, keyring: Keyring, parser: Parser
 ) -> AsyncIterator[Delivery]:
     engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
+    blobs = open_blobs(keys.blob_url)
     yield Delivery(
-        create_sessions(engine), keyring, keys.mail_private_key, parser, Figures(CollectorRegistry())
+        create_sessions(engine),
+        keyring,
+        keys.mail_private_key,
+        parser,
+        Figures(CollectorRegistry()),
+        blobs,
     )
+    blobs.close()
     await engine.dispose()
 
 

@@ -105,6 +105,7 @@ async def test_raw_mail_opens_with_the_key_that_the_message_keeps(
 
     async with sessions() as session:
         accepted = (await session.scalars(select(AcceptedMail).where(AcceptedMail.id == mail_id))).one()
+    assert accepted.raw is not None
     assert ContentKey(message.account_id, mail_id, key).open("raw", accepted.raw) == raw
 
 

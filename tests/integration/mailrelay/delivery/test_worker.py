@@ -31,6 +31,7 @@ def worker_settings(database: Database, keys: Keys) -> MailWorkerSettings:
         key_file=keys.key_file,
         mail_private_key_file=keys.mail_private_key_file,
         worker_port=free_port(),
+        blob_url=keys.blob_url,
     )
 
 
