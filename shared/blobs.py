@@ -148,7 +148,12 @@ class FolderBlobs:
         if day not in self._durable_days:
             self._make_day(day)
         path = self._path(key)
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        try:
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+        except FileNotFoundError:
+            # Somebody has changed the folder under us: the next blob makes its day anew.
+            self._durable_days.discard(day)
+            raise
         try:
             with open(file, "wb", buffering=0) as writer:  # noqa: PTH123 - it is open already
                 rest = memoryview(content)

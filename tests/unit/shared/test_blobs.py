@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -92,6 +93,17 @@ async def test_a_file_in_the_place_of_the_folder(tmp_path: Path):
     with pytest.raises(BlobsUnavailable):
         await blobs.put(new_id(), b"x")
     blobs.close()
+
+
+async def test_a_folder_that_was_taken_away_is_made_again(blobs: BlobStore, folder: Path):
+    await blobs.put(new_id(), b"x")
+    shutil.rmtree(folder)
+    with pytest.raises(BlobsUnavailable):
+        await blobs.put(new_id(), b"y")
+
+    blob = await blobs.put(new_id(), b"z")
+
+    assert await blobs.get(blob) == b"z"
 
 
 async def test_a_full_disk_leaves_nothing_behind(blobs: BlobStore, monkeypatch: pytest.MonkeyPatch):
