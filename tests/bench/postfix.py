@@ -46,6 +46,7 @@ maillog_file = {folder}/log
 _UNCHANGED = """\
 local_header_rewrite_clients =
 smtp_line_length_limit = 0
+smtp_tls_security_level = {tls}
 """
 
 _MASTER = """\
@@ -68,6 +69,7 @@ discard unix - - n - - discard
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 smtp unix - - n - - smtp
+tlsmgr unix - - n 1000? 1 tlsmgr
 """
 
 
@@ -81,11 +83,13 @@ def why_not() -> str | None:
 
 
 @contextmanager
-def running_postfix(folder: Path, *, pass_on_to: int | None = None) -> Iterator[int]:
-    """A running Postfix; gives its port. It passes mail on to a port of this machine, or discards it."""
+def running_postfix(folder: Path, *, pass_on_to: int | None = None, tls: str = "none") -> Iterator[int]:
+    """A running Postfix; gives its port. It passes mail on to a port of this machine, with `tls` (its own words: none, encrypt), or discards it."""
     main = _MAIN.format(folder=folder, transport="discard:")
     if pass_on_to is not None:
-        main = _MAIN.format(folder=folder, transport=f"smtp:[127.0.0.1]:{pass_on_to}") + _UNCHANGED
+        main = _MAIN.format(folder=folder, transport=f"smtp:[127.0.0.1]:{pass_on_to}") + _UNCHANGED.format(
+            tls=tls
+        )
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     config = folder / "config"

@@ -19,6 +19,7 @@ from tests.bench import postfix
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
 from tests.integration.mailrelay.accepting import DOMAIN, Relay, running_relay, stored_mails
+from tests.integration.mailrelay.certificates import CertificateFiles
 from tests.unit.mailrelay.parsing.test_samples import SAMPLES
 
 ADDRESS = f"mabtekrud@{DOMAIN}"
@@ -28,11 +29,13 @@ SECONDS = 40
 
 
 @pytest.fixture
-async def relay(database: Database, keys: Keys, sessions: Sessions, keyring: Keyring) -> AsyncIterator[Relay]:
+async def relay(
+    database: Database, keys: Keys, sessions: Sessions, keyring: Keyring, tmp_path: Path
+) -> AsyncIterator[Relay]:
     async with sessions.begin() as session:
         account = await make_account(session, keyring)
         await make_relay_address(session, await make_integration(session, account.id), local_part="mabtekrud")
-    async with running_relay(database, keys) as running:
+    async with running_relay(database, keys, **CertificateFiles(tmp_path).settings) as running:
         yield running
 
 
@@ -59,7 +62,9 @@ async def test_pythons_smtplib(relay: Relay, database: Database, keys: Keys):
 
 
 async def test_aiosmtplib(relay: Relay, database: Database, keys: Keys):
-    async with aiosmtplib.SMTP(hostname="127.0.0.1", port=relay.smtp_port, timeout=SECONDS) as client:
+    async with aiosmtplib.SMTP(
+        hostname="127.0.0.1", port=relay.smtp_port, timeout=SECONDS, start_tls=False
+    ) as client:
         for mail in _samples():
             await client.sendmail(SENDER, [ADDRESS], mail, mail_options=["BODY=8BITMIME"])
 
@@ -100,7 +105,8 @@ async def test_smtp_source(relay: Relay, database: Database, keys: Keys):
 
 
 @pytest.mark.skipif(postfix.why_not() is not None, reason=str(postfix.why_not()))
-async def test_postfix(relay: Relay, database: Database, keys: Keys):
+@pytest.mark.parametrize("tls", ["none", "encrypt"])
+async def test_postfix(relay: Relay, database: Database, keys: Keys, tls: str):
     """It pipelines, keeps connections for the next mail, and asks for 8BITMIME where a mail needs it."""
     mails = _samples()
     told: asyncio.Queue[str] = asyncio.Queue()
@@ -109,7 +115,7 @@ async def test_postfix(relay: Relay, database: Database, keys: Keys):
     # Not pytest's folder: Postfix's users could not reach it.
     with (
         tempfile.TemporaryDirectory(prefix="replyco-postfix-") as folder,
-        postfix.running_postfix(Path(folder), pass_on_to=relay.smtp_port) as port,
+        postfix.running_postfix(Path(folder), pass_on_to=relay.smtp_port, tls=tls) as port,
     ):
 
         def deliver() -> None:
@@ -122,7 +128,9 @@ async def test_postfix(relay: Relay, database: Database, keys: Keys):
             while len(stored := await stored_mails(database, keys)) < len(mails):
                 await told.get()
 
+    plain = await connection.fetchval("SELECT count(*) FROM accepted_mail WHERE tls_version IS NULL")
     await connection.close()
+    assert plain == (len(mails) if tls == "none" else 0)
     assert sorted(_without_trace(mail) for mail in stored) == sorted(mails)
 
 
