@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import asyncpg
+import sqlalchemy
 import sqlalchemy.exc
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from uuid_utils.compat import uuid7
@@ -44,6 +45,16 @@ def is_unavailable(error: BaseException) -> bool:
         return False
     state = str(getattr(error.orig, "sqlstate", None) or "")
     return error.connection_invalidated or state.startswith(_UNAVAILABLE_STATES)
+
+
+async def answers(sessions: "Sessions") -> bool:
+    """Whether the database can be asked something now: what `/readyz` tells."""
+    try:
+        async with sessions() as session:
+            await session.execute(sqlalchemy.text("SELECT 1"))
+    except (*UNAVAILABLE, sqlalchemy.exc.DBAPIError):
+        return False
+    return True
 
 
 def new_id() -> UUID:

@@ -35,9 +35,7 @@ def run_role(
     try:
         asyncio.run(_until_signal(settings, run))
     except PortTaken as taken:
-        give_up(
-            f"Port {taken.fields['port']} {taken.fields['problem']}. Set {taken.fields['setting']} to a free one."
-        )
+        give_up(port_cure(taken))
     except KeyFileUnusable as unusable:
         give_up(key_file_cure(unusable))
     except CannotStart as reason:
@@ -53,6 +51,13 @@ def settings_or_exit(settings_class: type[_AnySettings]) -> _AnySettings:
         return load_settings(settings_class)
     except SettingsWrong as wrong:
         give_up(str(wrong))
+
+
+def port_cure(taken: PortTaken) -> str:
+    """What to do about a port."""
+    return (
+        f"Port {taken.fields['port']} {taken.fields['problem']}. Set {taken.fields['setting']} to a free one."
+    )
 
 
 def key_file_cure(unusable: KeyFileUnusable) -> str:

@@ -28,6 +28,16 @@ class PortTaken(Expected):
         return cls(port=port, setting=setting, problem=problem)
 
 
+def open_listener(host: str, port: int, *, setting: str, backlog: int | None = None) -> socket.socket:
+    """A listening socket for an HTTP server. Raises PortTaken."""
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=backlog
+        )
+    except OSError as error:
+        raise PortTaken.because(error, port=port, setting=setting) from error
+
+
 class _Server(uvicorn.Server):
     @override
     @contextlib.contextmanager
@@ -61,12 +71,7 @@ async def side_port(
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    try:
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
-    except OSError as error:
-        raise PortTaken.because(error, port=port, setting=setting) from error
+    listener = open_listener(host, port, setting=setting)
     config = uvicorn.Config(
         app,
         interface="asgi3",

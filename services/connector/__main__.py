@@ -1,9 +1,7 @@
 """The connector's commands. `serve` answers browsers and programs; `worker` does what happens in the background."""
 
 import asyncio
-import errno
 import json
-import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -25,8 +23,9 @@ from shared.crypto.raw_mail import create_mail_key_pair
 from shared.database import create_engine, create_sessions, is_unavailable
 from shared.keyring import Keyring
 from shared.logging import configure_logging
-from shared.process import FAILED, give_up, key_file_cure, run_role, settings_or_exit
+from shared.process import FAILED, give_up, key_file_cure, port_cure, run_role, settings_or_exit
 from shared.settings import CommonSettings
+from shared.side_port import PortTaken, open_listener
 
 cli = typer.Typer(
     help="Connects Amazon stores and shows their buyers' messages: REST API, pages, background work.",
@@ -73,14 +72,9 @@ def serve() -> None:
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     try:
-        listener = socket.create_server(
-            (settings.host, settings.port),
-            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
-            backlog=1024,
-        )
-    except OSError as error:
-        problem = "is taken" if error.errno == errno.EADDRINUSE else "cannot be opened"
-        give_up(f"Port {settings.port} {problem}. Set REPLYCO_PORT to a free one.")
+        listener = open_listener(settings.host, settings.port, setting="REPLYCO_PORT", backlog=1024)
+    except PortTaken as taken:
+        give_up(port_cure(taken))
     # uvicorn has stopped cleanly when it repeats Ctrl-C.
     with suppress(KeyboardInterrupt):
         Server(config, app).run(sockets=[listener])

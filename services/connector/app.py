@@ -7,8 +7,6 @@ from typing import Any
 from fastapi import FastAPI, Response
 from fastapi.routing import APIRoute, iter_route_contexts
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from typing_extensions import override
 
 from services.connector.accounts import api as accounts
@@ -28,7 +26,7 @@ from services.connector.settings import ConnectorSettings
 from services.connector.web import api as web
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
-from shared.database import UNAVAILABLE, create_engine, create_sessions
+from shared.database import answers, create_engine, create_sessions
 from shared.keyring import Keyring
 from shared.metrics import CONTENT_TYPE, render
 
@@ -103,10 +101,7 @@ def _assemble(
 
     @app.get("/readyz", include_in_schema=False)
     async def readyz(sessions: SessionsOf) -> Response:
-        try:
-            async with sessions.begin() as session:
-                await session.execute(text("SELECT 1"))
-        except (*UNAVAILABLE, DBAPIError):
+        if not await answers(sessions):
             return Response("database away\n", 503, media_type="text/plain")
         return Response("ready\n", media_type="text/plain")
 

@@ -8,14 +8,13 @@ import asyncpg
 import structlog
 from pgqueuer import PgQueuer
 from prometheus_client import CollectorRegistry, Counter
-from sqlalchemy import text
 
 from services.connector import housekeeping
 from services.connector.amazon.access import Amazon, create_amazon
 from services.connector.integrations import jobs as integration_jobs
 from services.connector.settings import ConnectorSettings
 from shared.crypto.key_provider import KeyFile
-from shared.database import UNAVAILABLE, Sessions, asyncpg_dsn, create_engine, create_sessions, is_unavailable
+from shared.database import Sessions, answers, asyncpg_dsn, create_engine, create_sessions, is_unavailable
 from shared.keyring import Keyring
 from shared.side_port import side_port
 
@@ -40,21 +39,13 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         settings.amazon_client_id, settings.amazon_client_secret, amazon_base_url=settings.amazon_base_url
     )
 
-    async def is_ready() -> bool:
-        try:
-            async with sessions() as session:
-                await session.execute(text("SELECT 1"))
-        except UNAVAILABLE:
-            return False
-        return True
-
     try:
         async with side_port(
             settings.host,
             settings.worker_port,
             setting="REPLYCO_WORKER_PORT",
             registry=registry,
-            is_ready=is_ready,
+            is_ready=lambda: answers(sessions),
         ):
             log.info("worker_started")
             while not stop.is_set():

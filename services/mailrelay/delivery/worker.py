@@ -8,7 +8,6 @@ from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry
-from sqlalchemy import text
 
 from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.parser import Parser
@@ -19,7 +18,7 @@ from services.mailrelay.settings import MailWorkerSettings
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
-from shared.database import create_engine, create_sessions, is_unavailable
+from shared.database import answers, create_engine, create_sessions, is_unavailable
 from shared.keyring import Keyring
 from shared.side_port import side_port
 
@@ -48,23 +47,13 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     delivery = Delivery(sessions, keyring, private_key, parser, figures, blobs)
     wake = asyncio.Event()
 
-    async def is_ready() -> bool:
-        try:
-            async with sessions() as session:
-                await session.execute(text("SELECT 1"))
-        except Exception as error:
-            if is_unavailable(error):
-                return False
-            raise
-        return True
-
     try:
         async with side_port(
             settings.side_host,
             settings.worker_port,
             setting="REPLYCO_WORKER_PORT",
             registry=registry,
-            is_ready=is_ready,
+            is_ready=lambda: answers(sessions),
         ):
             listening = asyncio.create_task(_listen(database_url, wake))
             sweeping = asyncio.create_task(sweep_forever(blobs, sessions, figures))
