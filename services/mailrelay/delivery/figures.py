@@ -1,6 +1,6 @@
 """What the mail worker counts, for its metrics page."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
 class Figures:
@@ -26,6 +26,12 @@ class Figures:
         )
         self.blobs_swept = Counter(
             "replyco_blobs_swept", "Blobs without a row that were removed", registry=registry
+        )
+        # Not a number while the database does not answer.
+        self.queue_age_seconds = Gauge(
+            "replyco_mail_queue_age_seconds",
+            "How long the accepted mail that is due longest waits for a worker",
+            registry=registry,
         )
         self.seconds = Histogram(
             "replyco_mail_delivery_seconds",

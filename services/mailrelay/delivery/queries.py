@@ -7,11 +7,11 @@ sorted), so that they wait for each other and never deadlock.
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import case, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, insert, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -37,6 +37,8 @@ from shared.tables import (
 # Polling delivers meanwhile; listening begins again, also when the server refused it (a password that was changed).
 LISTENING_FAILURES: Final = (*UNAVAILABLE, asyncpg.PostgresError)
 
+_Mail = TypeVar("_Mail")
+
 
 class Claimed(NamedTuple):
     """An accepted mail that this transaction has locked."""
@@ -51,6 +53,13 @@ class Claimed(NamedTuple):
     mail_key_id: str
 
 
+class InBlobStore(NamedTuple):
+    """An accepted mail that is due and lies in the blob store."""
+
+    id: UUID
+    blob: Blob
+
+
 class Contents(NamedTuple):
     """What is sealed of an accepted mail."""
 
@@ -59,22 +68,76 @@ class Contents(NamedTuple):
 
 
 async def claim_due(session: AsyncSession, *, limit: int, max_bytes: int) -> list[Claimed]:
-    """Lock the mails that have waited longest and that no other worker has; at least one, else not more than `max_bytes`."""
+    """Lock the mails that lie in their rows, have waited longest, and that no other worker has.
+
+    At least one, else not more than `max_bytes`.
+    """
     # Ordered as the partial index is: a backlog of a million costs no sort.
-    statement = _claimable().order_by(AcceptedMail.next_attempt_at).limit(limit)
-    claimed = [Claimed(*row) for row in await session.execute(statement)]
+    statement = (
+        _claimable()
+        .where(AcceptedMail.blob_key.is_(None))
+        .order_by(AcceptedMail.next_attempt_at)
+        .limit(limit)
+    )
+    while True:
+        claimed = [Claimed(*row) for row in await session.execute(statement)]
+        awake = await _let_rest(session, _up_to(max_bytes, claimed, size_of=lambda mail: mail.size))
+        if awake or not claimed:
+            return sorted(awake)
+
+
+async def due_in_blob_store(session: AsyncSession, *, limit: int, max_bytes: int) -> list[InBlobStore]:
+    """The mails that lie in the blob store and have waited longest, without those that a worker is delivering."""
+    statement = (
+        select(AcceptedMail.id, AcceptedMail.blob_key, AcceptedMail.blob_digest, AcceptedMail.size)
+        .where(_is_due(), AcceptedMail.blob_key.is_not(None))
+        .order_by(AcceptedMail.next_attempt_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    due = _up_to(max_bytes, (await session.execute(statement)).all(), size_of=lambda row: row.size)
+    return [InBlobStore(row.id, Blob(row.blob_key, row.blob_digest)) for row in due]
+
+
+def _up_to(max_bytes: int, mails: Sequence[_Mail], *, size_of: Callable[[_Mail], int]) -> list[_Mail]:
     total = 0
-    for count, mail in enumerate(claimed):
-        total += mail.size
+    for count, mail in enumerate(mails):
+        total += size_of(mail)
         if count > 0 and total > max_bytes:
-            return sorted(claimed[:count])
-    return sorted(claimed)
+            return list(mails[:count])
+    return list(mails)
 
 
-async def claim(session: AsyncSession, accepted_mail_id: UUID) -> Claimed | None:
-    """Lock one mail, if it still waits and nobody else has it."""
-    row = (await session.execute(_claimable().where(AcceptedMail.id == accepted_mail_id))).first()
-    return None if row is None else Claimed(*row)
+async def claim_these(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> list[Claimed]:
+    """Lock those that still wait and that no other worker has."""
+    statement = _claimable().where(AcceptedMail.id.in_(accepted_mail_ids))
+    return sorted(await _let_rest(session, [Claimed(*row) for row in await session.execute(statement)]))
+
+
+async def _let_rest(session: AsyncSession, claimed: Sequence[Claimed]) -> list[Claimed]:
+    """Mail of a store that is disconnected rests, sealed, until the store is restored or removed. The others.
+
+    Holding the row: whoever restores the store meanwhile waits, and finds the mail.
+    """
+    statement = (
+        select(Integration.id)
+        .where(
+            Integration.id.in_({mail.integration_id for mail in claimed}),
+            Integration.disconnected_at.is_not(None),
+            Integration.removed_at.is_(None),
+        )
+        .order_by(Integration.id)
+        .with_for_update(read=True)
+    )
+    resting = set(await session.scalars(statement))
+    if not resting:
+        return list(claimed)
+    await session.execute(
+        update(AcceptedMail)
+        .where(AcceptedMail.id.in_([mail.id for mail in claimed if mail.integration_id in resting]))
+        .values(state=MailState.RESTING)
+    )
+    return [mail for mail in claimed if mail.integration_id not in resting]
 
 
 def _claimable() -> Any:
@@ -90,9 +153,24 @@ def _claimable() -> Any:
             AcceptedMail.mail_key_id,
         )
         .join(RelayAddress, RelayAddress.id == AcceptedMail.relay_address_id)
-        .where(AcceptedMail.state == MailState.ACCEPTED, AcceptedMail.next_attempt_at <= func.now())
+        .where(_is_due())
         .with_for_update(of=AcceptedMail, skip_locked=True)
     )
+
+
+def _is_due() -> ColumnElement[bool]:
+    return and_(AcceptedMail.state == MailState.ACCEPTED, AcceptedMail.next_attempt_at <= func.now())
+
+
+async def queue_age_seconds(session: AsyncSession) -> float:
+    """How long the mail that is due longest has been due; locked ones count, those put off until later do not."""
+    statement = (
+        select(func.extract("epoch", func.now() - AcceptedMail.next_attempt_at))
+        .where(AcceptedMail.state == MailState.ACCEPTED)
+        .order_by(AcceptedMail.next_attempt_at)
+        .limit(1)
+    )
+    return max(0.0, float(await session.scalar(statement) or 0))
 
 
 async def load_contents(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> dict[UUID, Contents]:
@@ -110,10 +188,10 @@ async def load_contents(session: AsyncSession, accepted_mail_ids: Sequence[UUID]
     }
 
 
-async def known_ids(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> set[UUID]:
-    """Those that have a row."""
-    statement = select(AcceptedMail.id).where(AcceptedMail.id.in_(accepted_mail_ids))
-    return set(await session.scalars(statement))
+async def named_blobs(session: AsyncSession, keys: Sequence[str]) -> set[str]:
+    """Those that a row names; several may name one."""
+    statement = select(AcceptedMail.blob_key).where(AcceptedMail.blob_key.in_(keys))
+    return {key for key in await session.scalars(statement) if key is not None}
 
 
 async def insert_digests(session: AsyncSession, rows: Iterable[dict[str, Any]]) -> set[tuple[UUID, bytes]]:
@@ -184,7 +262,10 @@ async def turn_green(session: AsyncSession, integration_id: UUID) -> bool:
 
 
 async def tick_notification_step(session: AsyncSession, integration_id: UUID, countries: set[str]) -> bool:
-    """A buyer's message from a country proves that the address is entered there: the step ticks itself."""
+    """A buyer's message from a country proves that the address is entered there: the step ticks itself.
+
+    Without `done_by` it was seen, not told; a step that somebody has ticked before becomes one that was seen.
+    """
     proven = select(
         MarketplaceParticipation.integration_id,
         literal(SetupStepName.NOTIFICATION_PREFERENCES.value),
@@ -198,7 +279,11 @@ async def tick_notification_step(session: AsyncSession, integration_id: UUID, co
     statement = (
         upsert(SetupStep)
         .from_select(["integration_id", "step", "country", "account_id"], proven)
-        .on_conflict_do_nothing()
+        .on_conflict_do_update(
+            index_elements=[SetupStep.integration_id, SetupStep.step, SetupStep.country],
+            set_={"done_by": None},
+            where=SetupStep.done_by.is_not(None),
+        )
         .returning(SetupStep.country)
     )
     return (await session.execute(statement)).first() is not None

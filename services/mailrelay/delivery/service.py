@@ -1,13 +1,15 @@
 """Accepted mail → message: the use case of the mail worker.
 
 One transaction claims a batch, stores what was understood, and marks the mails delivered: whatever dies in between, a mail
-is either still waiting or visible exactly once. If a batch fails, its mails are delivered one by one, so that only the one
+is either still waiting or visible exactly once. What lies in the blob store, which may be another host, is fetched before that
+transaction begins; it is large, and has batches of its own, so that small mail never waits for the store. If a batch fails, its mails are delivered one by one, so that only the one
 that is at fault waits. A mail that cannot be understood is stored all the same (D8); held is only what cannot even be opened.
 What is our fault (a key, a grant, a table that is missing) costs a mail nothing but time: it waits until we have mended it.
 """
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -19,12 +21,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.mailrelay.delivery import queries
 from services.mailrelay.delivery.figures import Figures
+from services.mailrelay.delivery.incoming import Incoming, conversation_row, seal_rows
 from services.mailrelay.delivery.parser import Parser
-from services.mailrelay.delivery.threads import Thread, thread_of
-from services.mailrelay.parsing.filenames import safe_filename
+from services.mailrelay.delivery.threads import thread_of
 from services.mailrelay.parsing.mail import MailKind, ParsedMail, parse_header_only
-from shared.blobs import Blob, BlobDamaged, BlobMissing, BlobStore, BlobsUnavailable
-from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
+from shared.blobs import Blob, BlobDamaged, BlobMissing, BlobStore, BlobsUnavailable, blob_id_of
+from shared.crypto.envelope import SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey, MailPrivateKey
 from shared.database import Sessions, is_unavailable, new_id
 from shared.errors import Expected
@@ -33,6 +35,9 @@ from shared.keyring import Keyring
 from shared.tables import MailState
 
 log = structlog.get_logger()
+
+# The sealed mails that lie in the blob store.
+Fetched = dict[Blob, Sealed]
 
 # A batch shares one transaction's cost: beyond fifty there is little left to share, and the last waits for the first.
 MAX_BATCH: Final = 50
@@ -48,6 +53,8 @@ DELAYS: Final = (
 )
 # The wait for us to mend what is our fault; no attempt is spent on it.
 MENDING_DELAY: Final = timedelta(minutes=10)
+# The same for a blob store that is away: it comes back by itself.
+_BLOBS_AWAY_DELAY: Final = timedelta(minutes=1)
 # After as many failed attempts only the header is read: better half a mail within two minutes than none.
 ATTEMPTS_TO_PARSE: Final = 2
 # These say nothing about whether the seller's buyers reach us.
@@ -79,40 +86,47 @@ class _Opened:
     raw: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Incoming:
-    """A mail on its way to be a message."""
-
-    claimed: queries.Claimed
-    content_key: ContentKey
-    mail: ParsedMail
-    keys: AccountKeys
-    thread: Thread
-    message_id: UUID
-
-    @property
-    def digest(self) -> bytes:
-        return self.keys.lookup_hash("mail", self.mail.digest)
-
-    @property
-    def thread_key(self) -> bytes:
-        return self.keys.lookup_hash("thread", self.thread.name)
-
-
 async def deliver_due(delivery: Delivery) -> int:
-    """Deliver a batch of what is due; the number of mails it took on. Raises only what says that the database is away."""
+    """Deliver a batch of what is due and lies in its row; the number of mails it took on.
+
+    Raises only what says that the database is away.
+    """
+    return await _deliver_batch(
+        delivery,
+        lambda session: queries.claim_due(session, limit=MAX_BATCH, max_bytes=MAX_BATCH_BYTES),
+        fetched={},
+    )
+
+
+async def deliver_due_from_blob_store(delivery: Delivery) -> int:
+    """The same for what lies in the blob store. Another worker may fetch the same mails meanwhile; one delivers them."""
+    async with delivery.sessions.begin() as session:
+        due = await queries.due_in_blob_store(session, limit=MAX_BATCH, max_bytes=MAX_BATCH_BYTES)
+    fetched = await _fetch(delivery, due)
+    ids = [mail.id for mail in due if mail.blob in fetched]
+    if ids:
+        await _deliver_batch(delivery, lambda session: queries.claim_these(session, ids), fetched=fetched)
+    return len(due)
+
+
+async def _deliver_batch(
+    delivery: Delivery,
+    claim: Callable[[AsyncSession], Awaitable[list[queries.Claimed]]],
+    *,
+    fetched: Fetched,
+) -> int:
     claimed: list[queries.Claimed] = []
     try:
         async with delivery.sessions.begin() as session:
-            claimed = await queries.claim_due(session, limit=MAX_BATCH, max_bytes=MAX_BATCH_BYTES)
+            claimed = await claim(session)
             openable = await _leave_other_keys(delivery, session, claimed)
-            stored = await _deliver(delivery, session, openable)
+            stored = await _deliver(delivery, session, openable, fetched)
     except Exception as error:
         if not claimed or _is_database_away(error):
             raise
         log.warning("batch_failed", mails=len(claimed), exc_info=error)
         for mail in claimed:
-            await _deliver_alone(delivery, mail.id)
+            await _deliver_alone(delivery, mail.id, fetched)
         return len(claimed)
     _count(delivery.figures, openable, stored)
     return len(claimed)
@@ -124,13 +138,10 @@ def _is_database_away(error: Exception) -> bool:
 
 
 def _is_our_fault(error: Exception) -> bool:
-    """Nothing is wrong with the mail: a key is missing here, a blob, or a grant or table in the database, or it is too slow."""
+    """Nothing is wrong with the mail: a key is missing here, or a grant or table in the database, or it is too slow."""
     if isinstance(error, SealBroken):
         return error.fields.get("table") != "accepted_mail"
-    return isinstance(
-        error,
-        MailKeyMissing | ProgrammingError | TimeoutError | BlobMissing | BlobDamaged | BlobsUnavailable,
-    )
+    return isinstance(error, MailKeyMissing | ProgrammingError | TimeoutError)
 
 
 async def _leave_other_keys(
@@ -152,19 +163,17 @@ async def _leave_other_keys(
     return [mail for mail in claimed if mail.mail_key_id == key_id]
 
 
-async def _deliver_alone(delivery: Delivery, accepted_mail_id: UUID) -> None:
+async def _deliver_alone(delivery: Delivery, accepted_mail_id: UUID, fetched: Fetched) -> None:
     try:
         async with delivery.sessions.begin() as session:
-            claimed = await queries.claim(session, accepted_mail_id)
-            if claimed is None:
-                return
-            stored = await _deliver(delivery, session, [claimed])
+            claimed = await queries.claim_these(session, [accepted_mail_id])
+            stored = await _deliver(delivery, session, claimed, fetched)
     except Exception as error:  # whatever it is, it costs no other mail anything
         if _is_database_away(error):
             raise
         await _put_off(delivery, accepted_mail_id, error)
         return
-    _count(delivery.figures, [claimed], stored)
+    _count(delivery.figures, claimed, stored)
 
 
 async def _put_off(delivery: Delivery, accepted_mail_id: UUID, error: Exception) -> None:
@@ -190,23 +199,22 @@ async def _put_off(delivery: Delivery, accepted_mail_id: UUID, error: Exception)
 
 
 async def _deliver(
-    delivery: Delivery, session: AsyncSession, claimed: list[queries.Claimed]
-) -> list[_Incoming]:
+    delivery: Delivery, session: AsyncSession, claimed: list[queries.Claimed], fetched: Fetched
+) -> list[Incoming]:
     if not claimed:
         return []
     contents = await queries.load_contents(session, [mail.id for mail in claimed])
-    sealed_mails = await _fetch(delivery.blobs, contents)
-    opened = await asyncio.to_thread(_open, delivery.private_key, claimed, contents, sealed_mails)
+    opened = await asyncio.to_thread(_open, delivery.private_key, claimed, contents, fetched)
     parsed = await _understand(delivery.parser, opened)
-    incoming: list[_Incoming] = []
+    incoming: list[Incoming] = []
     for sealed, mail in zip(opened, parsed, strict=True):
         keys = await delivery.keyring.of(session, sealed.claimed.account_id)
-        incoming.append(_Incoming(sealed.claimed, sealed.content_key, mail, keys, thread_of(mail), new_id()))
+        incoming.append(Incoming(sealed.claimed, sealed.content_key, mail, keys, thread_of(mail), new_id()))
 
     new = await _without_duplicates(session, incoming)
     if new:
         conversation_ids = await _find_conversations(session, new)
-        messages, attachments = await asyncio.to_thread(_seal_rows, new, conversation_ids)
+        messages, attachments = await asyncio.to_thread(seal_rows, new, conversation_ids)
         await queries.insert_messages(session, messages, attachments)
         await _move_integrations(session, new)
         for item in new:
@@ -222,26 +230,50 @@ async def _deliver(
     return new
 
 
-async def _fetch(blobs: BlobStore, contents: dict[UUID, queries.Contents]) -> dict[UUID, Sealed]:
-    """The sealed mails, those too that lie in the blob store."""
-    return {
-        mail_id: Sealed(await blobs.get(content.raw)) if isinstance(content.raw, Blob) else content.raw
-        for mail_id, content in contents.items()
-    }
+async def _fetch(delivery: Delivery, due: list[queries.InBlobStore]) -> Fetched:
+    """What several copies share is fetched once. Mails whose blob does not come wait."""
+    blobs = list({mail.blob for mail in due})
+    results = dict(
+        zip(blobs, await asyncio.gather(*(_get(delivery.blobs, blob) for blob in blobs)), strict=True)
+    )
+    waiting: dict[str, list[UUID]] = {}
+    for mail in due:
+        result = results[mail.blob]
+        if isinstance(result, Expected):
+            waiting.setdefault(result.code, []).append(mail.id)
+    for code, ids in waiting.items():
+        delay = _BLOBS_AWAY_DELAY if code == BlobsUnavailable.code else MENDING_DELAY
+        async with delivery.sessions.begin() as session:
+            await queries.wait(session, ids, failure_code=code, delay=delay)
+        delivery.figures.put_off.labels(code).inc(len(ids))
+        log.error(code, mails=len(ids), accepted_mail_ids=[str(mail_id) for mail_id in ids[:10]])
+    return {blob: result for blob, result in results.items() if not isinstance(result, Expected)}
+
+
+async def _get(blobs: BlobStore, blob: Blob) -> Sealed | Expected:
+    try:
+        return Sealed(await blobs.get(blob))
+    except (BlobMissing, BlobDamaged, BlobsUnavailable) as error:
+        return error
 
 
 def _open(
     private_key: MailPrivateKey,
     claimed: list[queries.Claimed],
     contents: dict[UUID, queries.Contents],
-    sealed_mails: dict[UUID, Sealed],
+    fetched: Fetched,
 ) -> list[_Opened]:
     opened: list[_Opened] = []
     for mail in claimed:
         if mail.mail_key_id != private_key.key_id:
             raise MailKeyMissing(mail_key_id=mail.mail_key_id)
-        key = ContentKey.open_with(private_key, mail.account_id, mail.id, contents[mail.id].content_key)
-        opened.append(_Opened(mail, key, key.open("raw", sealed_mails[mail.id])))
+        content = contents[mail.id]
+        key = ContentKey.open_with(private_key, mail.account_id, mail.id, content.content_key)
+        if isinstance(content.raw, Blob):
+            raw = key.open_mail(fetched[content.raw], blob_id_of(content.raw.key))
+        else:
+            raw = key.open_mail(content.raw, None)
+        opened.append(_Opened(mail, key, raw))
     return opened
 
 
@@ -255,7 +287,7 @@ async def _understand(parser: Parser, opened: list[_Opened]) -> list[ParsedMail]
     ]
 
 
-async def _without_duplicates(session: AsyncSession, incoming: list[_Incoming]) -> list[_Incoming]:
+async def _without_duplicates(session: AsyncSession, incoming: list[Incoming]) -> list[Incoming]:
     """Leave out what is stored already; the first of two copies in one batch stays."""
     first = {(item.claimed.relay_address_id, item.digest): item for item in reversed(incoming)}
     new = await queries.insert_digests(
@@ -275,110 +307,22 @@ async def _without_duplicates(session: AsyncSession, incoming: list[_Incoming]) 
 
 
 async def _find_conversations(
-    session: AsyncSession, incoming: list[_Incoming]
+    session: AsyncSession, incoming: list[Incoming]
 ) -> dict[tuple[UUID, bytes], UUID]:
     rows: dict[tuple[UUID, bytes], dict[str, Any]] = {}
     for item in incoming:
         key = (item.claimed.integration_id, item.thread_key)
         row = rows.get(key)
         if row is None:
-            rows[key] = _conversation_row(item)
+            rows[key] = conversation_row(item)
         else:
             row["message_count"] += 1
             row["last_message_at"] = max(row["last_message_at"], item.claimed.accepted_at)
     return await queries.find_or_open_conversations(session, rows.values())
 
 
-def _conversation_row(item: _Incoming) -> dict[str, Any]:
-    conversation_id = new_id()
-    address = item.thread.buyer_address
-
-    def seal(column: str, text: str | None) -> Sealed | None:
-        return (
-            None
-            if text is None
-            else item.keys.seal_text(Place("conversations", column, conversation_id), text)
-        )
-
-    return {
-        "id": conversation_id,
-        "account_id": item.claimed.account_id,
-        "integration_id": item.claimed.integration_id,
-        "thread_key": item.thread_key,
-        "order_id": item.thread.order_id,
-        "country": item.mail.country,
-        "buyer_key": None if address is None else item.keys.lookup_hash("buyer", address),
-        "buyer_name": seal("buyer_name", item.mail.buyer_name),
-        "buyer_address": seal("buyer_address", item.mail.buyer_address),
-        "subject": seal("subject", item.mail.subject),
-        "message_count": 1,
-        "last_message_at": item.claimed.accepted_at,
-    }
-
-
-def _seal_rows(
-    incoming: list[_Incoming], conversation_ids: dict[tuple[UUID, bytes], UUID]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    messages: list[dict[str, Any]] = []
-    attachments: list[dict[str, Any]] = []
-    for item in incoming:
-        conversation_id = conversation_ids[item.claimed.integration_id, item.thread_key]
-        messages.append(_message_row(item, conversation_id))
-        attachments.extend(_attachment_rows(item))
-    return messages, attachments
-
-
-def _message_row(item: _Incoming, conversation_id: UUID) -> dict[str, Any]:
-    mail = item.mail
-
-    def seal(column: str, text: str | None) -> Sealed | None:
-        return None if text is None else item.keys.seal_text(Place("messages", column, item.message_id), text)
-
-    return {
-        "id": item.message_id,
-        "account_id": item.claimed.account_id,
-        "integration_id": item.claimed.integration_id,
-        "conversation_id": conversation_id,
-        "accepted_mail_id": item.claimed.id,
-        # The accepted mail is never rewritten: its key is kept a second time, for the readers of this account.
-        "raw_key": item.keys.seal(Place("messages", "raw_key", item.message_id), item.content_key.key),
-        "kind": mail.kind.value,
-        "from_amazon_domain": mail.amazon_domain,
-        "truncated": mail.truncated,
-        "received_at": item.claimed.accepted_at,
-        "sent_at": mail.sent_at,
-        "subject": seal("subject", mail.subject),
-        "sender_name": seal("sender_name", mail.sender_name),
-        "sender_address": seal("sender_address", mail.sender_address),
-        "body_text": seal("body_text", mail.text),
-        "body_html": seal("body_html", mail.html),
-        "size": item.claimed.size,
-        "attachment_count": len(mail.attachments),
-    }
-
-
-def _attachment_rows(item: _Incoming) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for position, attachment in enumerate(item.mail.attachments):
-        attachment_id = new_id()
-        filename = safe_filename(attachment.filename, attachment.content_type)
-        rows.append(
-            {
-                "id": attachment_id,
-                "account_id": item.claimed.account_id,
-                "message_id": item.message_id,
-                "position": position,
-                "filename": item.keys.seal_text(Place("attachments", "filename", attachment_id), filename),
-                "content_type": attachment.content_type,
-                "size": len(attachment.content),
-                "content": item.keys.seal(Place("attachments", "content", attachment_id), attachment.content),
-            }
-        )
-    return rows
-
-
-async def _move_integrations(session: AsyncSession, incoming: list[_Incoming]) -> None:
-    by_integration: dict[UUID, list[_Incoming]] = {}
+async def _move_integrations(session: AsyncSession, incoming: list[Incoming]) -> None:
+    by_integration: dict[UUID, list[Incoming]] = {}
     for item in incoming:
         by_integration.setdefault(item.claimed.integration_id, []).append(item)
     for integration_id, items in sorted(by_integration.items()):
@@ -402,7 +346,7 @@ async def _move_integrations(session: AsyncSession, incoming: list[_Incoming]) -
             )
 
 
-def _count(figures: Figures, claimed: list[queries.Claimed], stored: list[_Incoming]) -> None:
+def _count(figures: Figures, claimed: list[queries.Claimed], stored: list[Incoming]) -> None:
     for kind, count in Counter(item.mail.kind.value for item in stored).items():
         figures.delivered.labels(kind).inc(count)
     figures.duplicates.inc(len(claimed) - len(stored))

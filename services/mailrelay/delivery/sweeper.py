@@ -8,7 +8,7 @@ import structlog
 
 from services.mailrelay.delivery import queries
 from services.mailrelay.delivery.figures import Figures
-from shared.blobs import BlobStore, day_of, mail_id_of
+from shared.blobs import BlobStore, day_of
 from shared.database import Sessions, is_unavailable
 from shared.errors import Expected
 
@@ -22,22 +22,35 @@ _AGE: Final = timedelta(hours=24)
 CONFIRM_SECONDS: Final = 180.0
 
 
-async def sweep_forever(blobs: BlobStore, sessions: Sessions, figures: Figures) -> None:
-    """Once an hour; every day once, because nothing is added to a day that is over."""
+async def sweep_forever(
+    blobs: BlobStore,
+    sessions: Sessions,
+    figures: Figures,
+    *,
+    every_seconds: float = _EVERY_SECONDS,
+    confirm_seconds: float = CONFIRM_SECONDS,
+) -> None:
+    """Once an hour; every day once, because nothing is added to a day that is over. A store that is away is told once."""
     swept_before = ""
+    is_away = False
     while True:
         now = datetime.now(UTC)
         try:
-            await sweep(blobs, sessions, figures, now=now, from_day=swept_before)
+            await sweep(
+                blobs, sessions, figures, now=now, from_day=swept_before, confirm_seconds=confirm_seconds
+            )
             swept_before = day_of(now - _AGE)
+            is_away = False
         except Expected as error:
-            log.warning("sweep_put_off", code=error.code)
+            if not is_away:
+                log.warning("sweep_put_off", code=error.code)
+            is_away = True
         except Exception as error:  # waste that lies a while longer; delivering goes on
             if is_unavailable(error):
                 log.warning("database_unavailable", exc_info=error)
             else:
                 log.exception("sweep_failed")
-        await asyncio.sleep(_EVERY_SECONDS)
+        await asyncio.sleep(every_seconds)
 
 
 async def sweep(
@@ -66,7 +79,6 @@ async def sweep(
 
 
 async def _without_row(sessions: Sessions, keys: list[str]) -> list[str]:
-    mail_ids = {mail_id_of(key): key for key in keys}
     async with sessions.begin() as session:
-        known = await queries.known_ids(session, list(mail_ids))
-    return [key for mail_id, key in mail_ids.items() if mail_id not in known]
+        named = await queries.named_blobs(session, keys)
+    return [key for key in keys if key not in named]

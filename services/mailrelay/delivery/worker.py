@@ -4,6 +4,8 @@ Any number of workers may run. NOTIFY makes it fast, polling makes it certain: a
 """
 
 import asyncio
+import math
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -11,14 +13,14 @@ from prometheus_client import CollectorRegistry
 
 from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.parser import Parser
-from services.mailrelay.delivery.queries import LISTENING_FAILURES, mail_announcements
-from services.mailrelay.delivery.service import Delivery, deliver_due
+from services.mailrelay.delivery.queries import LISTENING_FAILURES, mail_announcements, queue_age_seconds
+from services.mailrelay.delivery.service import Delivery, deliver_due, deliver_due_from_blob_store
 from services.mailrelay.delivery.sweeper import sweep_forever
 from services.mailrelay.settings import MailWorkerSettings
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
-from shared.database import answers, create_engine, create_sessions, is_unavailable
+from shared.database import Sessions, answers, create_engine, create_sessions, is_unavailable
 from shared.keyring import Keyring
 from shared.side_port import side_port
 
@@ -28,6 +30,8 @@ log = structlog.get_logger()
 POLL_SECONDS: Final = 5.0
 FIRST_RETRY_SECONDS: Final = 0.2
 LONGEST_RETRY_SECONDS: Final = 5.0
+# As often as metrics are usually asked for.
+_MEASURE_SECONDS: Final = 15.0
 
 
 async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
@@ -39,13 +43,18 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     private_key = MailPrivateKey.load(settings.mail_private_key_file)
     registry = CollectorRegistry()
     database_url = settings.database_url.get_secret_value()
-    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=3)
+    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=5)
     sessions = create_sessions(engine)
     parser = Parser()
     figures = Figures(registry)
-    blobs = open_blobs(settings.blob_url)
+    blobs = open_blobs(settings)
     delivery = Delivery(sessions, keyring, private_key, parser, figures, blobs)
-    wake = asyncio.Event()
+    # A mail that is announced may lie in its row or in the blob store; each has whoever looks for it.
+    wake_for_rows, wake_for_blobs = asyncio.Event(), asyncio.Event()
+
+    def wake() -> None:
+        wake_for_rows.set()
+        wake_for_blobs.set()
 
     try:
         async with side_port(
@@ -56,14 +65,19 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             is_ready=lambda: answers(sessions),
         ):
             listening = asyncio.create_task(_listen(database_url, wake))
+            measuring = asyncio.create_task(_measure(sessions, figures))
             sweeping = asyncio.create_task(sweep_forever(blobs, sessions, figures))
             log.info("mail_worker_started")
             try:
-                await _deliver_until(delivery, wake, stop)
+                await asyncio.gather(
+                    _deliver_until(stop, wake_for_rows, lambda: deliver_due(delivery)),
+                    _deliver_until(stop, wake_for_blobs, lambda: deliver_due_from_blob_store(delivery)),
+                )
             finally:
                 listening.cancel()
+                measuring.cancel()
                 sweeping.cancel()
-                await asyncio.wait([listening, sweeping])
+                await asyncio.wait([listening, measuring, sweeping])
     finally:
         parser.close()
         blobs.close()
@@ -71,12 +85,14 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
         log.info("mail_worker_stopped")
 
 
-async def _deliver_until(delivery: Delivery, wake: asyncio.Event, stop: asyncio.Event) -> None:
+async def _deliver_until(
+    stop: asyncio.Event, wake: asyncio.Event, deliver: Callable[[], Awaitable[int]]
+) -> None:
     retry_seconds = FIRST_RETRY_SECONDS
     while not stop.is_set():
         wake.clear()  # before looking: what is announced from here on is looked for again
         try:
-            delivered = await deliver_due(delivery)
+            delivered = await deliver()
         except (
             Exception
         ) as error:  # the mail waits in its rows; a worker that ended would deliver nothing either
@@ -92,14 +108,26 @@ async def _deliver_until(delivery: Delivery, wake: asyncio.Event, stop: asyncio.
             await _wait_for_any(POLL_SECONDS, stop, wake)
 
 
-async def _listen(database_url: str, wake: asyncio.Event) -> None:
+async def _measure(sessions: Sessions, figures: Figures) -> None:
+    while True:
+        try:
+            async with sessions.begin() as session:
+                figures.queue_age_seconds.set(await queue_age_seconds(session))
+        except Exception as error:  # a figure is missing; delivering goes on
+            figures.queue_age_seconds.set(math.nan)
+            if not is_unavailable(error):  # else whoever delivers has said so
+                log.exception("queue_age_failed")
+        await asyncio.sleep(_MEASURE_SECONDS)
+
+
+async def _listen(database_url: str, wake: Callable[[], None]) -> None:
     retry_seconds = FIRST_RETRY_SECONDS
     while True:
         lost = asyncio.Event()
         try:
-            async with mail_announcements(database_url, wake.set, lost.set):
+            async with mail_announcements(database_url, wake, lost.set):
                 retry_seconds = FIRST_RETRY_SECONDS
-                wake.set()  # something may have come while nobody listened
+                wake()  # something may have come while nobody listened
                 await lost.wait()
         except LISTENING_FAILURES as error:
             log.warning("listener_unavailable", exc_info=error)

@@ -20,6 +20,7 @@ from shared.crypto.raw_mail import ContentKey, MailPublicKey
 from shared.database import Sessions, create_engine, create_sessions, new_id
 from shared.events import MAIL_CHANNEL
 from shared.keyring import Keyring
+from shared.settings import BlobSettings
 from shared.tables import AcceptedMail, Integration, RelayAddress
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
@@ -101,7 +102,7 @@ async def delivery(
     database: Database, keys: Keys, keyring: Keyring, parser: Parser
 ) -> AsyncIterator[Delivery]:
     engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
-    blobs = open_blobs(keys.blob_url)
+    blobs = open_blobs(BlobSettings(blob_url=keys.blob_url))
     yield Delivery(
         create_sessions(engine),
         keyring,

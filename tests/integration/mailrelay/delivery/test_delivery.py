@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.delivery.parser import Parser, ParserDied, ParsingTookTooLong
+from services.mailrelay.delivery.queries import queue_age_seconds
 from services.mailrelay.delivery.service import DELAYS, MAX_BATCH, Delivery, deliver_due
 from shared.crypto.envelope import AccountKeys, Place
 from shared.crypto.key_provider import KeyFile
@@ -32,6 +33,7 @@ from shared.tables import (
     SetupStep,
 )
 from tests.conftest import Database
+from tests.factories import make_user
 from tests.integration.mailrelay.delivery.conftest import MAILS, Accept, Store, mail
 
 
@@ -230,6 +232,30 @@ async def test_buyers_message_ticks_the_step_of_its_country(
     assert [(step.step, step.country, step.done_by) for step in steps] == [
         ("notification_preferences", "DE", None)
     ]
+
+
+async def test_a_step_that_somebody_has_ticked_becomes_one_that_was_seen(
+    delivery: Delivery, accept: Accept, sessions: Sessions, database: Database, store: Store
+):
+    owner = create_engine(database.url(OWNER), application_name="tests")
+    async with create_sessions(owner).begin() as session:
+        user = await make_user(session, store.account_id)
+        session.add(
+            SetupStep(
+                integration_id=store.integration.id,
+                step="notification_preferences",
+                country="DE",
+                account_id=store.account_id,
+                done_by=user.id,
+            )
+        )
+    await owner.dispose()
+
+    await accept(mail("buyer-question"))
+    await deliver_due(delivery)
+
+    async with sessions() as session:
+        assert [step.done_by for step in await session.scalars(select(SetupStep))] == [None]
 
 
 async def test_message_is_announced_with_ids_only(
@@ -447,6 +473,29 @@ async def test_mail_that_was_put_off_is_not_due(
     await deliver_due(hurried_delivery)
 
     assert await deliver_due(delivery) == 0
+
+
+async def test_age_of_the_queue_is_that_of_the_mail_that_is_due_longest(delivery: Delivery, accept: Accept):
+    async def age() -> float:
+        async with delivery.sessions.begin() as session:
+            return await queue_age_seconds(session)
+
+    async def move(mail_id: UUID, by: timedelta) -> None:
+        async with delivery.sessions.begin() as session:
+            await session.execute(
+                update(AcceptedMail)
+                .where(AcceptedMail.id == mail_id)
+                .values(next_attempt_at=AcceptedMail.next_attempt_at + by)
+            )
+
+    assert await age() == 0
+    first, second = await accept(mail("buyer-question")), await accept(mail("order-notice"))
+    await move(first, timedelta(minutes=-2))
+    await move(second, timedelta(hours=1))
+    assert 120 <= await age() < 180
+
+    await deliver_due(delivery)
+    assert await age() == 0
 
 
 async def test_parsing_that_takes_too_long_is_ended():

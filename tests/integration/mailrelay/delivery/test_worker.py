@@ -1,6 +1,7 @@
 """The worker as a whole: told, stopped, looked at from its side port."""
 
 import asyncio
+import re
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -123,3 +124,6 @@ async def test_side_port_tells_what_was_delivered(database: Database, keys: Keys
 
     assert ready.status_code == 200
     assert 'replyco_mail_delivered_total{kind="buyer_message"} 1.0' in metrics.text
+    age = re.search(r"^replyco_mail_queue_age_seconds (\S+)$", metrics.text, re.MULTILINE)
+    assert age is not None
+    assert 0 <= float(age[1]) < 15  # measured while the mail waited, or before

@@ -1,0 +1,44 @@
+"""Raw mail that is too large for a row, in a folder or a bucket: sealed, so whoever reads the store reads nothing (docs/adr/0006).
+
+A blob is durable before its row commits; a row without its blob would be a lost mail. A blob without a row is only waste, and
+is swept. The key begins with the day of the blob's id: a sweep lists a day at a time.
+"""
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from shared.blobs.folder import FolderBlobs
+from shared.blobs.store import (
+    Blob,
+    BlobDamaged,
+    BlobMissing,
+    BlobsFull,
+    BlobStore,
+    BlobsUnavailable,
+    blob_id_of,
+    day_of,
+)
+from shared.settings import BlobSettings
+
+__all__ = [
+    "Blob",
+    "BlobDamaged",
+    "BlobMissing",
+    "BlobStore",
+    "BlobsFull",
+    "BlobsUnavailable",
+    "FolderBlobs",
+    "blob_id_of",
+    "day_of",
+    "open_blobs",
+]
+
+
+def open_blobs(settings: BlobSettings) -> BlobStore:
+    """The store that the settings name. It need not be there yet."""
+    url = urlsplit(settings.blob_url)
+    if url.scheme == "file":
+        return FolderBlobs(Path(unquote(url.path)))
+    from shared.blobs.bucket import BucketBlobs  # noqa: PLC0415  # large; only who has a bucket loads it
+
+    return BucketBlobs(url.netloc, url.path.strip("/"), settings)
