@@ -1,11 +1,18 @@
-"""The mailrelay's commands. `serve` accepts mail; `worker` makes messages of what was accepted; `dns` knows the domain."""
+"""The mailrelay's commands. `serve` accepts mail; `worker` makes messages of what was accepted; `dns` knows the domain; `trace`
+tells of a session."""
 
 import asyncio
+import sys
 from typing import Annotated
 
 import typer
 
-from services.mailrelay.settings import MailDomainSettings, MailWorkerSettings, RelaySettings
+from services.mailrelay.settings import (
+    MailDomainSettings,
+    MailWorkerSettings,
+    RelaySettings,
+    SidePortSettings,
+)
 from shared.process import FAILED, run_role, settings_or_exit
 
 cli = typer.Typer(
@@ -19,9 +26,17 @@ cli = typer.Typer(
 @cli.command()
 def serve() -> None:
     """Accept mail over SMTP and keep it durably."""
-    from services.mailrelay.server import serve as run  # noqa: PLC0415  # each role loads only its own rooms
+    from services.mailrelay.supervisor import supervise  # noqa: PLC0415  # each role loads only its own rooms
 
-    run_role("mailrelay", RelaySettings, run)
+    run_role("mailrelay", RelaySettings, supervise)
+
+
+@cli.command(hidden=True)
+def accept(number: int, line: int, listeners: list[int]) -> None:
+    """One of the processes that `serve` starts, on file descriptors that it was given."""
+    from services.mailrelay.serving import run_accepting_process  # noqa: PLC0415  # each role loads only its own rooms
+
+    run_accepting_process(number, line, listeners)
 
 
 @cli.command()
@@ -35,6 +50,10 @@ def worker() -> None:
 @cli.command()
 def dns(
     check: Annotated[bool, typer.Option("--check", help="Say which are right, wrong or missing.")] = False,
+    resolver: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS[#PORT]", help="The name server to ask, if not the machine's own."),
+    ] = None,
 ) -> None:
     """Print the DNS records to set for the mail domain. With --check, exit code 1 says that not all are right."""
     from services.mailrelay import dns_check  # noqa: PLC0415  # each role loads only its own rooms
@@ -45,10 +64,30 @@ def dns(
         if settings.postmaster_local_part is None:
             print("; Reports go to postmaster@, which is refused until REPLYCO_POSTMASTER_LOCAL_PART is set.")
         return
-    findings = asyncio.run(dns_check.check(settings.mail_domain, settings.smtp_hostname, dns_check.asking()))
+    try:
+        ask = dns_check.asking() if resolver is None else dns_check.asking_at(resolver)
+    except ValueError:
+        raise typer.BadParameter(
+            "An IP address, and a port behind # if it is not 53.", param_hint="--resolver"
+        ) from None
+    findings = asyncio.run(dns_check.check(settings.mail_domain, settings.smtp_hostname, ask))
     print(dns_check.told(findings))
     if not dns_check.is_all_right(findings):
         raise typer.Exit(FAILED)
+
+
+@cli.command()
+def trace(
+    session_id: Annotated[str, typer.Argument(help="As at the end of every reply of the session.")],
+) -> None:
+    """Print what was said in a session, without addresses and contents. The relay remembers the last ones."""
+    from services.mailrelay.trace_query import NoTrace, trace_of  # noqa: PLC0415  # each role loads only its own rooms
+
+    try:
+        print(trace_of(session_id, settings_or_exit(SidePortSettings)), end="")
+    except NoTrace as reason:
+        print(reason, file=sys.stderr)
+        raise typer.Exit(FAILED) from None
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_address
 from typing import Final
 
 import dns.asyncresolver
@@ -17,12 +18,17 @@ from services.mailrelay.dns_records import (
     Verdict,
     judge,
     pointer_for,
+    policy_file,
     policy_for,
+    policy_host,
     records_for,
 )
+from services.mailrelay.policy_check import check_policy
 
 # What stands at a name, by its type; None when nobody could say.
 Ask = Callable[[str, str], Awaitable[Sequence[str] | None]]
+# What is served as the MTA-STS policy of a domain and a relay, at an address.
+Look = Callable[[str, str, str], Awaitable[Finding]]
 
 _TIMEOUT_SECONDS: Final = 5
 
@@ -50,8 +56,14 @@ def asking(
     return ask
 
 
-async def check(domain: str, hostname: str, ask: Ask) -> list[Finding]:
-    """Every record with its verdict, PTR records of the addresses that were found included."""
+def asking_at(resolver: str) -> Ask:
+    """Questions to `ADDRESS` or `ADDRESS#PORT`. Raises ValueError."""
+    address, _, port = resolver.partition("#")
+    return asking([str(ip_address(address))], port=int(port or 53))
+
+
+async def check(domain: str, hostname: str, ask: Ask, look: Look = check_policy) -> list[Finding]:
+    """Every record with its verdict, PTR records of the addresses that were found and the MTA-STS policy included."""
     findings = await _judged(records_for(domain, hostname), ask)
     addresses = [
         address
@@ -60,7 +72,14 @@ async def check(domain: str, hostname: str, ask: Ask) -> list[Finding]:
         for address in finding.found
         if finding.record.kind in {"A", "AAAA"}
     ]
-    return findings + await _judged([pointer_for(address, hostname) for address in addresses], ask)
+    findings += await _judged([pointer_for(address, hostname) for address in addresses], ask)
+    web_server = next(finding for finding in findings if finding.record.name == policy_host(domain))
+    if web_server.found:
+        return [*findings, await look(domain, hostname, web_server.found[0])]
+    return [
+        *findings,
+        judge(policy_file(domain, hostname), None if web_server.verdict is Verdict.UNCHECKED else []),
+    ]
 
 
 def to_set(domain: str, hostname: str) -> str:
@@ -72,7 +91,7 @@ def to_set(domain: str, hostname: str) -> str:
         f"; (the address, reversed)  PTR  {hostname.rstrip('.').lower()}.",
         f"; {NO_DKIM}",
         "",
-        f"; MTA-STS policy: serve this text at https://mta-sts.{domain.rstrip('.').lower()}/.well-known/mta-sts.txt",
+        f"; MTA-STS policy: serve this text, as text/plain, at {policy_file(domain, hostname).name}",
         "; once STARTTLS shows a certificate for the relay's name. When a week's reports show no failure, write",
         "; `mode: enforce` and change the id of the _mta-sts record.",
         *(f";   {line}" for line in policy_for(hostname).splitlines()),
@@ -115,5 +134,6 @@ def _lines(finding: Finding) -> list[str]:
         # What others have put into DNS may hold control characters, which a terminal would obey.
         lines += [f"{'':28}there is:  {ascii(value)[1:-1]}" for value in finding.found]
     if finding.verdict is not Verdict.RIGHT:
-        lines.append(f"{'':28}should be: {record.value or record.reason}")
+        first, *more = (record.value or record.reason).splitlines()
+        lines += [f"{'':28}should be: {first}", *(f"{'':39}{line}" for line in more)]
     return lines

@@ -11,6 +11,8 @@ from ipaddress import ip_address
 from typing import Final
 
 _POLICY_MAX_AGE_SECONDS: Final = 604_800
+# RFC 8461 §3.2: a year.
+_POLICY_LONGEST_AGE_SECONDS: Final = 31_557_600
 
 NO_DKIM: Final = "DKIM: no record yet. Nothing is sent from this domain; sending comes later."
 
@@ -80,7 +82,7 @@ def records_for(domain: str, hostname: str) -> tuple[Record, ...]:
             "v=STSv1",
             lambda found: _is_id(_tags(found[0]).get("id", "")),
         ),
-        Record(f"mta-sts.{domain}", "A", None, "the web server that serves the MTA-STS policy", _any),
+        Record(policy_host(domain), "A", None, "the web server that serves the MTA-STS policy", _any),
         _text(
             f"_smtp._tls.{domain}",
             f"v=TLSRPTv1; rua={reports}",
@@ -106,6 +108,22 @@ def pointer_for(address: str, hostname: str) -> Record:
 def policy_for(hostname: str) -> str:
     """The MTA-STS policy file (RFC 8461 §3.2). It begins with `testing`: failures are reported, mail still comes."""
     return f"version: STSv1\nmode: testing\nmx: {_plain(hostname)}\nmax_age: {_POLICY_MAX_AGE_SECONDS}\n"
+
+
+def policy_host(domain: str) -> str:
+    """The web server's name that senders ask (RFC 8461 §3.3)."""
+    return f"mta-sts.{_plain(domain)}"
+
+
+def policy_file(domain: str, hostname: str) -> Record:
+    """The policy as a record: its name is the URL, what is found are its lines."""
+    return Record(
+        f"https://{policy_host(domain)}/.well-known/mta-sts.txt",
+        "HTTPS",
+        policy_for(hostname),
+        "senders insist on TLS as it says",
+        lambda found: _names_host(found, _plain(hostname)),
+    )
 
 
 def policy_id(hostname: str) -> str:
@@ -150,6 +168,24 @@ def _sends_nothing(found: Sequence[str]) -> bool:
 
 def _is_id(value: str) -> bool:
     return 0 < len(value) <= 32 and value.isascii() and value.isalnum()
+
+
+def _names_host(policy: Sequence[str], hostname: str) -> bool:
+    """RFC 8461 §3.2, §4.1: of a mode that does something, and with the relay among its hosts."""
+    fields = [
+        (name.strip(), content.strip()) for name, _, content in (line.partition(":") for line in policy)
+    ]
+    single = dict(reversed(fields))
+    age = single.get("max_age", "")
+    hosts = [_plain(content) for name, content in fields if name == "mx"]
+    return (
+        single.get("version") == "STSv1"
+        and single.get("mode") in {"testing", "enforce"}
+        and age.isascii()
+        and age.isdigit()
+        and int(age[:20]) <= _POLICY_LONGEST_AGE_SECONDS
+        and (hostname in hosts or f"*.{hostname.partition('.')[2]}" in hosts)
+    )
 
 
 def _tags(value: str) -> dict[str, str]:

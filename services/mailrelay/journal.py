@@ -82,6 +82,7 @@ class _Entry:
     rows: Sequence[AcceptedRow]
     stored_bytes: int
     done: asyncio.Future[None] = field(repr=False)
+    since: float = field(default_factory=time.monotonic)
 
 
 class Journal:
@@ -100,6 +101,7 @@ class Journal:
         self._is_closing = False
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._next_connect_at = 0.0
+        metrics.queue_age_seconds.set_function(self._queue_age_seconds)
 
     async def append(self, rows: Sequence[AcceptedRow]) -> None:
         """Returns when the rows are committed, all of them. Raises JournalFull, JournalUnavailable, MailNotStorable.
@@ -245,6 +247,9 @@ class Journal:
             self._count(-entry.stored_bytes)
             if not entry.done.done():
                 entry.done.set_exception(reason())
+
+    def _queue_age_seconds(self) -> float:
+        return time.monotonic() - self._waiting[0].since if self._waiting else 0
 
     def _count(self, stored_bytes: int) -> None:
         self._unfinished_bytes += stored_bytes

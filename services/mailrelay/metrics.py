@@ -66,8 +66,19 @@ class RelayMetrics:
         self.queued_bytes = Gauge(
             "replyco_journal_queued_bytes", "Bytes waiting for their commit", registry=registry
         )
+        self.queue_age_seconds = Gauge(
+            "replyco_journal_queue_age_seconds",
+            "How long the mail that came first waits for its transaction",
+            registry=registry,
+        )
         self.journal_failures = Counter(
             "replyco_journal_failures", "Transactions that failed, by kind", ["kind"], registry=registry
+        )
+        self.blob_failures = Counter(
+            "replyco_blob_failures",
+            "Mails put off because the blob store did not take them, by cause",
+            ["code"],
+            registry=registry,
         )
         self.listening = Gauge(
             "replyco_recipients_listening",

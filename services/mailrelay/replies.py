@@ -2,7 +2,8 @@
 
 First digit: 2 done, 3 go on, 4 try again later, 5 do not try again. A sender keeps a mail that got a 4 for days and
 gives one up that got a 5: so whatever is our fault, or not understood, is a 4 (RFC 5321 §4.2.1). The second number is the
-enhanced status code (RFC 3463, RFC 2034). No reply repeats what the client sent.
+enhanced status code (RFC 3463, RFC 2034). No reply repeats what the client sent. Each ends with the session's id, so that a
+postmaster who shows one can be answered.
 """
 
 from dataclasses import dataclass
@@ -15,11 +16,7 @@ class Reply:
     status: str
     text: str
 
-    def line(self) -> bytes:
-        return f"{self.code} {self.status} {self.text}\r\n".encode("ascii")
-
     def naming(self, identifier: str) -> "Reply":
-        """The same reply with an id that support can look for."""
         return Reply(self.code, self.status, f"{self.text} {identifier}")
 
 
@@ -36,14 +33,14 @@ HELP: Final = Reply(214, "2.0.0", "https://www.rfc-editor.org/rfc/rfc5321")
 # RFC 5321 §3.5.3: the honest answer of a server that does not tell which mailboxes exist.
 CANNOT_VERIFY: Final = Reply(252, "2.5.2", "cannot VRFY user, but will take mail for known addresses")
 # RFC 5321 §4.1.1.4 (a 3yz reply carries no enhanced code, RFC 2034 §4).
-START_MAIL: Final = b"354 end data with <CR><LF>.<CR><LF>\r\n"
+START_MAIL: Final = "354 end data with <CR><LF>.<CR><LF>"
 
 # Try again later.
-DATABASE_AWAY: Final = Reply(451, "4.3.0", "cannot store mail at the moment, try again later;")
-QUEUE_FULL: Final = Reply(452, "4.3.1", "too much mail at the moment, try again later;")
+DATABASE_AWAY: Final = Reply(451, "4.3.0", "cannot store mail at the moment, try again later")
+QUEUE_FULL: Final = Reply(452, "4.3.1", "too much mail at the moment, try again later")
 # RFC 5321 §4.5.3.1.10: the sender tries the others in a transaction of their own.
 TOO_MANY_RECIPIENTS: Final = Reply(452, "4.5.3", "too many recipients, send the rest separately")
-UNFORESEEN: Final = Reply(451, "4.3.0", "local error, try again later;")
+UNFORESEEN: Final = Reply(451, "4.3.0", "local error, try again later")
 # RFC 5321 §3.8: a server may close with 421 at any time.
 TIMED_OUT: Final = Reply(421, "4.4.2", "timed out, closing")
 SESSION_TOO_LONG: Final = Reply(421, "4.4.2", "session too long, connect again")

@@ -1,38 +1,45 @@
 """Puts the accepting side together, and takes it apart without losing a mail."""
 
 import asyncio
-import socket
 from collections.abc import Callable
 from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from services.mailrelay.accepting import Accepting
 from services.mailrelay.descriptors import ACCEPT_BATCH, connections_within, report_exhaustion
 from services.mailrelay.journal import Journal
 from services.mailrelay.limits import Bite, Limits
+from services.mailrelay.listeners import Listeners
 from services.mailrelay.memory import give_large_blocks_back
 from services.mailrelay.metrics import RelayMetrics
 from services.mailrelay.recipients import Recipients
-from services.mailrelay.session import Accepting, RelaySession
+from services.mailrelay.session import RelaySession
 from services.mailrelay.settings import RelaySettings
 from services.mailrelay.tls import Certificate
 from shared.blobs import open_blobs
 from shared.crypto.raw_mail import MailPublicKey
-from shared.side_port import PortTaken, side_port
+from shared.side_port import Answering, health
 
 log = structlog.get_logger()
 
 # Connections that the kernel holds for us while we are busy.
 _BACKLOG: Final = 1024
+# asyncio's: the task that makes the transport, the transport's own start, and one to spare.
+_STEPS_TO_A_SESSION: Final = 3
 
 
-async def serve(
-    settings: RelaySettings, stop: asyncio.Event, *, on_ready: Callable[[int, int], None] | None = None
+async def accept_mail(
+    settings: RelaySettings,
+    listeners: Listeners,
+    stop: asyncio.Event,
+    *,
+    on_ready: Callable[[Answering], None],
 ) -> None:
-    """Accept mail until `stop`. `on_ready` is told the SMTP port and the side port, which may have been chosen by the system.
+    """Accept mail on these sockets until `stop`. `on_ready` is given what answers for the process on the side port.
 
-    Raises PortTaken, KeyFileUnusable, CertificateUnusable and DatabaseNotDurable before anything is accepted.
+    Raises KeyFileUnusable, CertificateUnusable and DatabaseNotDurable before anything is accepted.
     """
     give_large_blocks_back()
     mail_key = MailPublicKey.load(settings.mail_public_key_file)
@@ -58,7 +65,7 @@ async def serve(
         on_bite=lambda bite: metrics.limits.labels(bite).inc(),
     )
     metrics.memory_bytes.set_function(lambda: limits.memory_bytes)
-    blobs = open_blobs(settings.blob_url)
+    blobs = open_blobs(settings)
     accepting = Accepting(settings, mail_key, recipients, journal, metrics, limits, blobs, certificate)
     await journal.connect()
     writing = asyncio.create_task(journal.run())
@@ -66,22 +73,12 @@ async def serve(
     if certificate is not None:
         watching.append(asyncio.create_task(certificate.run()))
     try:
-        async with side_port(
-            settings.side_host,
-            settings.side_port,
-            setting="REPLYCO_SIDE_PORT",
-            registry=registry,
-            is_ready=recipients.is_ready,
-        ) as side:
-            server = await _listen(accepting)
-            smtp_port = int(server.sockets[0].getsockname()[1])
-            log.info("relay_ready", smtp_port=smtp_port, side_port=side)
-            if on_ready is not None:
-                on_ready(smtp_port, side)
-            await _until_stopped(stop, writing, *watching)
+        servers = await _listen(accepting, listeners)
+        on_ready(health(registry, recipients.is_ready, accepting.traces.page))
+        await _until_stopped(stop, writing, *watching)
+        for server in servers:
             server.close()
-            await _finish_sessions(accepting)
-            log.info("relay_stopped")
+        await _finish_sessions(accepting)
     finally:
         journal.close()
         blobs.close()
@@ -91,24 +88,17 @@ async def serve(
         await recipients.close()
 
 
-async def _listen(accepting: Accepting) -> asyncio.Server:
-    settings = accepting.settings
+async def _listen(accepting: Accepting, listeners: Listeners) -> list[asyncio.Server]:
     report_exhaustion(lambda: accepting.limits.on_bite(Bite.FILE_DESCRIPTORS))
-    try:
-        server = await asyncio.get_running_loop().create_server(
-            lambda: RelaySession(accepting),
-            settings.smtp_host,
-            settings.smtp_port,
-            family=socket.AF_UNSPEC,
-            backlog=ACCEPT_BATCH,
-        )
-    except OSError as error:
-        raise PortTaken.because(error, port=settings.smtp_port, setting="REPLYCO_SMTP_PORT") from error
+    loop = asyncio.get_running_loop()
+    servers = [
+        await loop.create_server(lambda: RelaySession(accepting), sock=listener, backlog=ACCEPT_BATCH)
+        for listener in listeners
+    ]
     # asyncio takes one number for what the kernel holds and for what is taken in one go; they are two.
-    for listener in server.sockets:
-        with listener.dup() as duplicate:
-            duplicate.listen(_BACKLOG)
-    return server
+    for listener in listeners:
+        listener.listen(_BACKLOG)
+    return servers
 
 
 async def _until_stopped(stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
@@ -123,6 +113,9 @@ async def _until_stopped(stop: asyncio.Event, *tasks: asyncio.Task[None]) -> Non
 
 async def _finish_sessions(accepting: Accepting) -> None:
     """Who is between two mails goes at once, who is within one has `shutdown_seconds`; then everybody goes."""
+    # What was taken from the listener a moment ago is a session only some steps of the loop later.
+    for _ in range(_STEPS_TO_A_SESSION):
+        await asyncio.sleep(0)
     for session in list(accepting.sessions):
         session.stop()
     try:

@@ -37,18 +37,36 @@ class MailDomainSettings(BaseSettings):
     )
 
 
-class RelaySettings(CommonSettings, MailDomainSettings, BlobSettings):
+class SidePortSettings(BaseSettings):
+    """Where `serve` can be asked about itself: all that `trace` has to know."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
+
+    side_host: str = Field("127.0.0.1", description="the address for /livez, /readyz, /metrics and /trace")
+    side_port: Port = Field(
+        8025, description="a free port for /livez, /readyz, /metrics and /trace, such as 8025"
+    )
+
+
+class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSettings):
     """`serve`: accepts mail. It is given the public mail key only, so it can open nothing that it has accepted."""
 
     smtp_host: str = Field(
         "127.0.0.1", description="the address to accept mail on, such as 0.0.0.0 for every interface"
     )
     smtp_port: Port = Field(2525, description="a free port for SMTP, such as 2525")
+    # Each takes connections to the database of its own, and counts the limits below for itself.
+    processes: int = Field(
+        1, ge=1, le=64, description="how many processes accept mail, about as many as there are processors"
+    )
+    run_as: str | None = Field(
+        None,
+        min_length=1,
+        description="the system's user that the relay becomes when its ports are open, if it was started as root",
+    )
     mail_public_key_file: Path = Field(
         description="the path of the file with the mail workers' public key (`python -m services.connector keys create` makes it)"
     )
-    side_host: str = Field("127.0.0.1", description="the address for /livez, /readyz and /metrics")
-    side_port: Port = Field(8025, description="a free port for /livez, /readyz and /metrics, such as 8025")
 
     # Without both of them STARTTLS is not offered.
     tls_certificate_file: Path | None = Field(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,11 +12,14 @@ import asyncpg
 from pydantic import SecretStr
 
 from deploy.demo.postgres import OWNER, RELAY
-from services.mailrelay.server import serve
+from services.mailrelay.listeners import open_listeners
+from services.mailrelay.server import accept_mail
 from services.mailrelay.settings import RelaySettings
+from shared.blobs import blob_id_of
 from shared.crypto.envelope import Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import asyncpg_dsn
+from shared.side_port import Answering, answering_on, open_listener
 from tests.conftest import Database, Keys
 
 DOMAIN = "replyco.email"
@@ -68,7 +72,7 @@ class Relay:
 async def running_relay(database: Database, keys: Keys, **settings: Any) -> AsyncIterator[Relay]:
     """A relay in this process, with the relay's own rights in the database."""
     stop = asyncio.Event()
-    ports: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
+    ready: asyncio.Future[Answering] = asyncio.get_running_loop().create_future()
     values = {
         "database_url": SecretStr(database.url(RELAY)),
         "smtp_port": 0,
@@ -79,35 +83,51 @@ async def running_relay(database: Database, keys: Keys, **settings: Any) -> Asyn
         "shutdown_seconds": 2,
         **settings,
     }
-    serving = asyncio.create_task(
-        serve(RelaySettings(**values), stop, on_ready=lambda smtp, side: ports.set_result((smtp, side)))
-    )
-    waiting: list[asyncio.Future[Any]] = [serving, ports]
+    relay_settings = RelaySettings(**values)
+    [listeners] = open_listeners(relay_settings, 1)
+    smtp_port = int(listeners[0].getsockname()[1])
+    serving = asyncio.create_task(accept_mail(relay_settings, listeners, stop, on_ready=ready.set_result))
+    waiting: list[asyncio.Future[Any]] = [serving, ready]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    if serving.done():
-        serving.result()
-    smtp_port, side_port = ports.result()
     try:
-        yield Relay(smtp_port, side_port, stop)
+        if serving.done():
+            serving.result()
+        side = open_listener("127.0.0.1", 0, setting="REPLYCO_SIDE_PORT")
+        side_port = int(side.getsockname()[1])
+        async with answering_on(side, ready.result()):
+            yield Relay(smtp_port, side_port, stop)
+            stop.set()
+            await serving
     finally:
         stop.set()
-        await serving
+        for listener in listeners:
+            listener.close()
+        await asyncio.gather(serving, return_exceptions=True)
 
 
 class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        # As the greeting has it.
+        self.session_id = ""
 
     async def reply(self) -> str:
-        """The next reply, all its lines. Empty when the server has closed."""
+        """The next reply, all its lines, without the session's id that each has to have. Empty when the server has closed."""
         lines = []
         async with asyncio.timeout(20):
             while True:
                 line = (await self.reader.readline()).decode("ascii")
                 lines.append(line.rstrip("\r\n"))
                 if line[3:4] != "-":
-                    return "\n".join(lines)
+                    break
+        if not lines[0]:
+            return ""
+        text, _, session_id = lines[0].rpartition(" ")
+        self.session_id = self.session_id or session_id
+        assert re.fullmatch(r"\([0-9a-f]{16}\)", session_id), lines[0]
+        assert session_id == self.session_id
+        return "\n".join([text, *lines[1:]])
 
     async def say(self, line: str | bytes) -> str:
         self.send((line.encode() if isinstance(line, str) else line) + b"\r\n")
@@ -172,7 +192,7 @@ async def stored_mails(database: Database, keys: Keys) -> list[bytes]:
 
 def opened(row: asyncpg.Record, keys: Keys, column: str) -> bytes:
     key = ContentKey.open_with(keys.mail_private_key, row["account_id"], row["id"], row["content_key"])
-    sealed = row[column]
-    if column == "raw" and sealed is None:
+    if column == "raw" and row["raw"] is None:
         sealed = (keys.blob_folder / row["blob_key"]).read_bytes()
-    return key.open(column, Sealed(sealed))
+        return key.open_mail(Sealed(sealed), blob_id_of(row["blob_key"]))
+    return key.open(column, Sealed(row[column]))

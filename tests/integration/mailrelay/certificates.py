@@ -16,7 +16,8 @@ HOST = "mx.test.example"
 class CertificateFiles:
     """A self-signed certificate and its key in a folder, and a client that trusts what was ever made here."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = HOST) -> None:
+        self.host = host
         self.certificate_file = folder / "certificate.pem"
         self.key_file = folder / "key.pem"
         self._trusted = ""
@@ -42,7 +43,9 @@ class CertificateFiles:
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=1))
             .add_extension(
-                x509.SubjectAlternativeName([x509.DNSName(HOST), x509.IPAddress(ip_address("127.0.0.1"))]),
+                x509.SubjectAlternativeName(
+                    [x509.DNSName(self.host), x509.IPAddress(ip_address("127.0.0.1"))]
+                ),
                 critical=False,
             )
             .sign(key, hashes.SHA256())

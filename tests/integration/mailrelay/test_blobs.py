@@ -1,6 +1,7 @@
 """Large mail: into the blob store before its row, out of it for the worker, and away when no row came."""
 
 import asyncio
+import json
 import os
 import time
 from datetime import UTC, datetime, timedelta
@@ -10,17 +11,19 @@ from uuid import UUID
 import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.delivery.figures import Figures
-from services.mailrelay.delivery.sweeper import sweep
+from services.mailrelay.delivery.sweeper import sweep, sweep_forever
 from shared.blobs import FolderBlobs, day_of
-from shared.crypto.envelope import Sealed
+from shared.crypto.envelope import SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
-from tests.integration.mailrelay.accepting import running_relay
+from tests.integration.mailrelay.accepting import Client, opened, running_relay
 
 ADDRESS = "mabtekrud@replyco.email"
 
@@ -102,6 +105,121 @@ async def test_without_the_folder_large_mail_is_put_off_and_small_mail_taken(
         async with relay.client() as client:
             assert (await client.deliver(address, _mail(300_000))).startswith("250 ")
     assert len(await _rows(database)) == 2
+
+
+async def test_a_mail_for_several_lies_in_the_folder_once(
+    database: Database, keys: Keys, sessions: Sessions, keyring, folder: Path
+):
+    """Small as it is. Each has a row, an envelope and a sealed key of its own."""
+    recipients = [
+        await _new_address(sessions, keyring, name) for name in ("aaabbbccc", "dddeeefff", "ggghhhiii")
+    ]
+    async with (
+        running_relay(database, keys, blob_url=folder.as_uri()) as relay,
+        relay.client() as client,
+    ):
+        await _begin(client, *recipients, recipients[0])
+        assert (await client.say("Subject: to all\r\n\r\nhello\r\n.")).startswith("250 2.0.0")
+
+    rows = await _rows(database)
+    [file] = _files(folder)
+    sealed = Sealed(file.read_bytes())
+    for row in rows:
+        key = ContentKey.open_with(keys.mail_private_key, row["account_id"], row["id"], row["content_key"])
+        assert row["blob_key"] == str(file.relative_to(folder))
+        assert key.open_mail(sealed, UUID(file.name)) == b"Subject: to all\r\n\r\nhello\r\n"
+    assert [json.loads(opened(row, keys, "envelope"))["rcpt_to"] for row in rows] == recipients
+    for column in ("id", "account_id", "relay_address_id", "content_key", "envelope"):
+        assert len({row[column] for row in rows}) == 3
+    # Another's key does not open with this row's account and id.
+    with pytest.raises(SealBroken):
+        ContentKey.open_with(
+            keys.mail_private_key, rows[0]["account_id"], rows[0]["id"], rows[1]["content_key"]
+        )
+
+
+async def test_without_the_folder_a_mail_for_several_is_put_off(
+    database: Database, keys: Keys, sessions: Sessions, keyring, folder: Path
+):
+    recipients = [await _new_address(sessions, keyring, name) for name in ("aaabbbccc", "dddeeefff")]
+    await asyncio.to_thread(folder.touch)
+    async with (
+        running_relay(database, keys, blob_url=folder.as_uri()) as relay,
+        relay.client() as client,
+    ):
+        await _begin(client, *recipients)
+        assert (await client.say("hello\r\n.")).startswith("451 4.3.0")
+    assert await _rows(database) == []
+
+
+async def _new_address(sessions: Sessions, keyring: Keyring, local_part: str) -> str:
+    async with sessions.begin() as session:
+        integration = await make_integration(session, (await make_account(session, keyring)).id)
+        await make_relay_address(session, integration, local_part=local_part)
+    return f"{local_part}@replyco.email"
+
+
+async def _begin(client: Client, *recipients: str) -> None:
+    await client.say("EHLO peer.example")
+    await client.say("MAIL FROM:<>")
+    for recipient in recipients:
+        assert (await client.say(f"RCPT TO:<{recipient}>")).startswith("250 ")
+    assert (await client.say("DATA")).startswith("354 ")
+
+
+async def test_a_blob_lies_until_its_last_row_has_gone(database: Database, folder: Path):
+    blobs = FolderBlobs(folder)
+    figures = Figures(CollectorRegistry())
+    engine = create_engine(database.url(MAIL_WORKER), application_name="tests")
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    blob = await blobs.put(_id_of_yesterday(), b"sealed")
+    for row_id in (first := _id_of_yesterday(), second := _id_of_yesterday()):
+        await _insert(database, row_id, blob.key, blob.digest)
+
+    async def sweep_again() -> None:
+        await sweep(blobs, create_sessions(engine), figures, now=datetime.now(UTC), confirm_seconds=0)
+
+    await owner.execute("DELETE FROM accepted_mail WHERE id = $1", first)
+    await sweep_again()
+    assert await blobs.get(blob) == b"sealed"
+
+    await owner.execute("DELETE FROM accepted_mail WHERE id = $1", second)
+    await sweep_again()
+    assert _files(folder) == []
+    blobs.close()
+    await owner.close()
+    await engine.dispose()
+
+
+async def test_sweeping_goes_on_when_the_folder_is_back(database: Database, folder: Path, tmp_path: Path):
+    blobs = FolderBlobs(folder)
+    engine = create_engine(database.url(MAIL_WORKER), application_name="tests")
+    await blobs.put(_id_of_yesterday(), b"sealed")
+    await asyncio.to_thread(folder.rename, tmp_path / "aside")
+    await asyncio.to_thread(folder.touch)  # a file in its place: it cannot be read
+    with capture_logs() as logs:
+        sweeping = asyncio.create_task(
+            sweep_forever(
+                blobs,
+                create_sessions(engine),
+                Figures(CollectorRegistry()),
+                every_seconds=0.05,
+                confirm_seconds=0,
+            )
+        )
+        async with asyncio.timeout(10):
+            while not any(entry["event"] == "sweep_put_off" for entry in logs):  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.3)  # it looks some times more
+            await asyncio.to_thread(folder.unlink)
+            await asyncio.to_thread((tmp_path / "aside").rename, folder)
+            while _files(folder):  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.02)
+    sweeping.cancel()
+    await asyncio.gather(sweeping, return_exceptions=True)
+    assert [entry["event"] for entry in logs].count("sweep_put_off") == 1
+    blobs.close()
+    await engine.dispose()
 
 
 def _id_of_yesterday() -> UUID:

@@ -97,7 +97,7 @@ async def test_ten_thousand_commands_at_once_are_answered(relay: Relay):
     async with relay.client() as client:
         client.send(b"NOOP\r\n" * 10_000 + b"QUIT\r\n")
 
-        assert (await client.reader.read()).count(b"250 2.0.0 OK\r\n") == 10_000
+        assert (await client.reader.read()).count(b"250 2.0.0 OK (") == 10_000
 
 
 async def test_a_whole_session_in_one_packet_is_answered_in_order(

@@ -44,8 +44,8 @@ def row(address: RelayAddress, raw: bytes) -> AcceptedRow:
     )
 
 
-def journal_of(database_url: str, *, seconds: float) -> Journal:
-    metrics = RelayMetrics(CollectorRegistry())
+def journal_of(database_url: str, *, seconds: float, registry: CollectorRegistry | None = None) -> Journal:
+    metrics = RelayMetrics(registry or CollectorRegistry())
     return Journal(database_url, commit_timeout_seconds=seconds, queue_bytes=2**30, metrics=metrics)
 
 
@@ -87,3 +87,24 @@ async def test_a_mail_whose_client_has_gone_is_not_written(database: Database, a
     journal.close()
     await writing
     await owner.close()
+
+
+async def test_the_age_of_the_queue_is_that_of_the_mail_which_waits_longest(
+    database: Database, address: RelayAddress
+):
+    registry = CollectorRegistry()
+    journal = journal_of(database.url(RELAY), seconds=10, registry=registry)
+
+    def age() -> float:
+        return registry.get_sample_value("replyco_journal_queue_age_seconds") or 0
+
+    assert age() == 0
+    waiting = [asyncio.create_task(journal.append([row(address, raw)])) for raw in (b"1", b"22")]
+    await asyncio.sleep(0.2)
+    assert 0.15 < age() < 5
+
+    writing = asyncio.create_task(journal.run())
+    await asyncio.gather(*waiting)
+    assert age() == 0
+    journal.close()
+    await writing

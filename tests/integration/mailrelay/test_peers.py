@@ -6,6 +6,7 @@ import smtplib
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import aiosmtplib
@@ -18,6 +19,7 @@ from shared.keyring import Keyring
 from tests.bench import postfix
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
+from tests.integration.mailrelay import exim
 from tests.integration.mailrelay.accepting import DOMAIN, Relay, running_relay, stored_mails
 from tests.integration.mailrelay.certificates import CertificateFiles
 from tests.unit.mailrelay.parsing.test_samples import SAMPLES
@@ -75,8 +77,7 @@ async def test_aiosmtplib(relay: Relay, database: Database, keys: Keys):
     shutil.which("swaks") is None, reason="swaks is not installed (Debian: apt-get install swaks)"
 )
 async def test_swaks(relay: Relay, database: Database, keys: Keys, tmp_path: Path):
-    # A process for each mail: a few are enough.
-    mails = _samples()[:5]
+    mails = _samples()
     for number, mail in enumerate(mails):
         file = tmp_path / f"{number}.eml"
         # swaks would fill in what it takes for placeholders; told not to, it leaves dots and the end to us.
@@ -92,7 +93,22 @@ async def test_swaks(relay: Relay, database: Database, keys: Keys, tmp_path: Pat
 @pytest.mark.skipif(
     shutil.which("smtp-source") is None, reason="smtp-source is not installed (Debian: postfix)"
 )
-async def test_smtp_source(relay: Relay, database: Database, keys: Keys):
+async def test_smtp_source(relay: Relay, database: Database, keys: Keys, tmp_path: Path):
+    file = tmp_path / "mail"
+    for mail in _samples():
+        file.write_bytes(mail.replace(b"\r\n", b"\n"))
+        await _run(
+            "smtp-source", "-F", str(file), "-f", SENDER, "-t", ADDRESS, f"127.0.0.1:{relay.smtp_port}"
+        )
+
+    # It puts an empty line behind every mail.
+    assert await stored_mails(database, keys) == [mail + b"\r\n" for mail in _samples()]
+
+
+@pytest.mark.skipif(
+    shutil.which("smtp-source") is None, reason="smtp-source is not installed (Debian: postfix)"
+)
+async def test_smtp_source_with_many_at_a_time(relay: Relay, database: Database, keys: Keys):
     await _run(
         "smtp-source", "-s", "10", "-m", "100", "-l", "20000", "-f", SENDER, "-t", ADDRESS,
         f"127.0.0.1:{relay.smtp_port}",
@@ -108,15 +124,33 @@ async def test_smtp_source(relay: Relay, database: Database, keys: Keys):
 @pytest.mark.parametrize("tls", ["none", "encrypt"])
 async def test_postfix(relay: Relay, database: Database, keys: Keys, tls: str):
     """It pipelines, keeps connections for the next mail, and asks for 8BITMIME where a mail needs it."""
-    mails = _samples()
+    # Not pytest's folder: Postfix's users could not reach it.
+    with tempfile.TemporaryDirectory(prefix="replyco-postfix-") as folder:
+        sending = postfix.running_postfix(Path(folder), pass_on_to=relay.smtp_port, tls=tls)
+        stored = await _passed_on(sending, database, keys, is_encrypted=tls == "encrypt")
+
+    assert sorted(_without_trace(mail) for mail in stored) == sorted(_samples())
+
+
+@pytest.mark.skipif(exim.why_not() is not None, reason=str(exim.why_not()))
+@pytest.mark.parametrize("tls", ["hosts_avoid_tls", "hosts_require_tls"])
+async def test_exim(relay: Relay, database: Database, keys: Keys, tls: str):
+    with tempfile.TemporaryDirectory(prefix="replyco-exim-") as folder:
+        sending = exim.running_exim(Path(folder), pass_on_to=relay.smtp_port, tls=tls)
+        stored = await _passed_on(sending, database, keys, is_encrypted=tls == "hosts_require_tls")
+
+    assert sorted(mail.removeprefix(b"\r\n") for mail in stored) == sorted(_samples())
+
+
+async def _passed_on(
+    mta: AbstractContextManager[int], database: Database, keys: Keys, *, is_encrypted: bool
+) -> list[bytes]:
+    """What the relay has stored when an MTA, which gives its port, was given every sample."""
     told: asyncio.Queue[str] = asyncio.Queue()
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     await connection.add_listener("replyco_accepted_mail", lambda *_arguments: told.put_nowait("told"))
-    # Not pytest's folder: Postfix's users could not reach it.
-    with (
-        tempfile.TemporaryDirectory(prefix="replyco-postfix-") as folder,
-        postfix.running_postfix(Path(folder), pass_on_to=relay.smtp_port, tls=tls) as port,
-    ):
+    mails = _samples()
+    with mta as port:
 
         def deliver() -> None:
             with smtplib.SMTP("127.0.0.1", port, timeout=SECONDS) as client:
@@ -130,8 +164,8 @@ async def test_postfix(relay: Relay, database: Database, keys: Keys, tls: str):
 
     plain = await connection.fetchval("SELECT count(*) FROM accepted_mail WHERE tls_version IS NULL")
     await connection.close()
-    assert plain == (len(mails) if tls == "none" else 0)
-    assert sorted(_without_trace(mail) for mail in stored) == sorted(mails)
+    assert plain == (0 if is_encrypted else len(mails))
+    return stored
 
 
 def _without_trace(mail: bytes) -> bytes:
@@ -145,6 +179,6 @@ def _without_trace(mail: bytes) -> bytes:
 
 async def _run(*command: str) -> None:
     finished = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, timeout=SECONDS, check=False
+        subprocess.run, command, capture_output=True, timeout=SECONDS, check=False
     )
     assert finished.returncode == 0, finished.stdout[-2000:] + finished.stderr[-2000:]

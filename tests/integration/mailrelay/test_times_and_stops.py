@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 
@@ -127,8 +128,9 @@ async def test_wrong_settings_stop_the_start_with_name_and_cure():
 
 
 async def test_a_taken_port_is_named_with_its_setting(database: Database, keys: Keys):
-    async with running_relay(database, keys) as relay:
-        for setting, port in (("smtp_port", relay.smtp_port), ("side_port", relay.side_port)):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = int(taken.getsockname()[1])
+        for setting in ("smtp_port", "side_port"):
             ports = {"smtp_port": "0", "side_port": "0"} | {setting: str(port)}
             async with _command(
                 "serve",

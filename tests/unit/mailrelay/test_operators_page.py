@@ -15,7 +15,7 @@ def test_the_page_explains_every_reply_and_none_that_is_not_given():
         f"{reply.code} {reply.status} {reply.text}"
         for _name, reply in inspect.getmembers(replies)
         if isinstance(reply, Reply)
-    } | {replies.START_MAIL.decode("ascii").rstrip()}
+    } | {replies.START_MAIL}
     rows = [line for line in PAGE.partition("## Replies")[2].splitlines() if line.startswith("| `")]
     explained = {line.split("`")[1] for line in rows}
 

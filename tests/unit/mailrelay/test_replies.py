@@ -3,8 +3,8 @@
 import inspect
 
 from services.mailrelay import journal, limits, recipients, replies
+from services.mailrelay.dialogue import REPLY_BY_ERROR
 from services.mailrelay.replies import Reply
-from services.mailrelay.session import REPLY_BY_ERROR
 from shared.blobs import BlobsFull, BlobsUnavailable
 from shared.errors import Expected
 
@@ -26,3 +26,11 @@ def test_the_enhanced_code_has_the_class_of_the_reply():
 
     assert len(every) > 20
     assert all(str(reply.code)[0] == reply.status[0] for reply in every)
+
+
+def test_a_reply_fits_into_a_line_with_its_identifiers():
+    # RFC 5321 §4.5.3.1.5: 512 octets with the end of the line.
+    every = [reply for _name, reply in inspect.getmembers(replies) if isinstance(reply, Reply)]
+    identifiers = " 01930e5c-6f3a-7c1e-9d5e-0123456789ab (0123456789abcdef)\r\n"
+
+    assert all(len(f"{reply.code} {reply.status} {reply.text}{identifiers}") <= 512 for reply in every)
