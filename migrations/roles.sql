@@ -16,6 +16,8 @@ END
 $$;
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
+-- No process needs tables or functions of its own, not even for a session.
+DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, replyco_connector, replyco_relay, replyco_mail_worker;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, replyco_connector, replyco_relay, replyco_mail_worker;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC, replyco_connector, replyco_relay, replyco_mail_worker;
@@ -29,20 +31,27 @@ GRANT INSERT (id, account_id, relay_address_id, session_id, peer_address, tls_ve
 
 -- The mail worker: accepted mail becomes messages. It sees no token, session, user or API key.
 GRANT SELECT ON accepted_mail, relay_addresses, account_keys TO replyco_mail_worker;
-GRANT SELECT (id, account_id, name, region, home_country, lock, lock_since, last_message_at, disconnected_at)
+GRANT SELECT (id, account_id, name, region, home_country, lock, lock_since, last_message_at, paused_at, disconnected_at, removed_at)
     ON integrations TO replyco_mail_worker;
 GRANT UPDATE (state, attempts, next_attempt_at, failure_code) ON accepted_mail TO replyco_mail_worker;
 GRANT UPDATE (last_message_at, lock, lock_since) ON integrations TO replyco_mail_worker;
 GRANT SELECT, INSERT ON messages, attachments, message_digests TO replyco_mail_worker;
 GRANT SELECT, INSERT, UPDATE ON conversations TO replyco_mail_worker;
 GRANT SELECT ON marketplace_participations TO replyco_mail_worker;
-GRANT SELECT, INSERT ON setup_steps TO replyco_mail_worker;
+GRANT SELECT, INSERT, UPDATE (done_by) ON setup_steps TO replyco_mail_worker;
+GRANT INSERT (id, account_id, at, kind, ids) ON events TO replyco_mail_worker;
 
--- The connector and its worker: everything else. Mail is read, never written; the audit log only grows.
+-- The connector and its worker: everything else. Mail is read and deleted, never written; the audit log only grows.
 GRANT SELECT, INSERT, UPDATE ON accounts, account_keys, users, integrations, relay_addresses, grants, conversations TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON sessions, sign_in_failures, api_keys, authorization_attempts, marketplace_participations,
     setup_steps TO replyco_connector;
 GRANT SELECT ON accepted_mail, messages, attachments TO replyco_connector;
+-- A store that is restored gets the mail of its rest; one that is removed may be erased.
+GRANT UPDATE (state) ON accepted_mail TO replyco_connector;
+GRANT SELECT, DELETE ON message_digests TO replyco_connector;
+GRANT DELETE ON accepted_mail, messages, attachments, conversations TO replyco_connector;
+GRANT SELECT, INSERT, UPDATE, DELETE ON login_requests, service_troubles, throttle_buckets, application_secrets, smtp_configurations,
+    events, webhooks, webhook_deliveries, idempotency_keys, notices TO replyco_connector;
 GRANT SELECT, INSERT ON audit_log TO replyco_connector;
 GRANT SELECT ON alembic_version TO replyco_connector; -- `doctor` compares it
 GRANT SELECT, INSERT, UPDATE, DELETE ON pgqueuer, pgqueuer_log, pgqueuer_statistics, pgqueuer_schedules TO replyco_connector;

@@ -30,7 +30,7 @@ class Keyring:
         for purpose in ("seal", "lookup"):
             key_id = new_id()
             wrapping_key_id, wrapped = await self._provider.wrap(
-                os.urandom(KEY_BYTES), _context(account_id, key_id, purpose)
+                os.urandom(KEY_BYTES), wrapping_context(account_id, key_id, purpose)
             )
             session.add(
                 AccountKey(
@@ -58,7 +58,9 @@ class Keyring:
         rows = (await session.scalars(select(AccountKey).where(AccountKey.account_id == account_id))).all()
         plain = await asyncio.gather(
             *(
-                self._provider.unwrap(r.wrapping_key_id, r.wrapped, _context(account_id, r.id, r.purpose))
+                self._provider.unwrap(
+                    r.wrapping_key_id, r.wrapped, wrapping_context(account_id, r.id, r.purpose)
+                )
                 for r in rows
             )
         )
@@ -74,5 +76,6 @@ class Keyring:
         return AccountKeys(account_id, current[0], data_keys, lookup[0])
 
 
-def _context(account_id: UUID, key_id: UUID, purpose: str) -> bytes:
+def wrapping_context(account_id: UUID, key_id: UUID, purpose: str) -> bytes:
+    """What a wrapped data key is bound to: a row of account_keys."""
     return b"\0".join((b"account_keys", account_id.bytes, key_id.bytes, purpose.encode()))

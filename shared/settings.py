@@ -5,7 +5,7 @@ Every field has a description that says how a right value looks; it is the cure 
 
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "REPLYCO_"
@@ -22,6 +22,15 @@ class SettingsWrong(Exception):
 def _of_postgresql(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
         raise ValueError("this is not the URL of a PostgreSQL database")
+    return value
+
+
+_Value = TypeVar("_Value")
+
+
+def _with_bucket(value: _Value, info: ValidationInfo) -> _Value:
+    if value is None and str(info.data.get("blob_url")).startswith("s3://"):
+        raise ValueError("a bucket cannot be used without it")
     return value
 
 
@@ -46,9 +55,32 @@ class BlobSettings(BaseSettings):
 
     blob_url: str = Field(
         "file:///var/lib/replyco/blobs",
-        pattern=r"^file:///.",
-        description="the folder for large mail, the same for relay, mail worker and connector and for no other "
-        "installation, such as file:///var/lib/replyco/blobs",
+        pattern=r"^(file:///.+|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-]+)*/?)$",
+        description="the folder or the S3 bucket for large mail, the same for relay, mail worker and connector and for no "
+        "other installation, such as file:///var/lib/replyco/blobs or s3://bucket/prefix",
+    )
+    blob_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[A-Za-z0-9.:\[\]-]+/?$",
+        description="the address of the S3 server, such as https://s3.example:9000. Leave it unset for AWS",
+    )
+    blob_region: Annotated[str | None, AfterValidator(_with_bucket)] = Field(
+        None,
+        pattern=r"^[A-Za-z0-9-]+$",
+        validate_default=True,
+        description="the region of the S3 bucket, such as eu-central-1; MinIO's is us-east-1 unless it was changed",
+    )
+    blob_access_key_id: Annotated[str | None, AfterValidator(_with_bucket)] = Field(
+        None,
+        min_length=1,
+        validate_default=True,
+        description="the id of this role's access key to the S3 bucket",
+    )
+    blob_secret_access_key: Annotated[SecretStr | None, AfterValidator(_with_bucket)] = Field(
+        None,
+        min_length=1,
+        validate_default=True,
+        description="the secret of this role's access key to the S3 bucket",
     )
 
 

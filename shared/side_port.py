@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import uvicorn
 from prometheus_client import CollectorRegistry
@@ -14,6 +14,22 @@ from typing_extensions import override
 
 from shared.errors import Expected
 from shared.metrics import CONTENT_TYPE, render
+
+PLAIN_TEXT: Final = "text/plain; charset=utf-8"
+
+
+class Answer(NamedTuple):
+    """What a path is answered with."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+# Of a path.
+Answering = Callable[[str], Awaitable[Answer]]
+
+NOT_FOUND: Final = Answer(404, PLAIN_TEXT, b"not found\n")
 
 
 class PortTaken(Expected):
@@ -54,15 +70,27 @@ async def side_port(
     setting: str,
     registry: CollectorRegistry,
     is_ready: Callable[[], Awaitable[bool]],
+    page: Callable[[str], str | None] = lambda _path: None,
 ) -> AsyncIterator[int]:
-    """Serve while the caller's block runs; gives the port. Raises PortTaken."""
+    """Serve a role's health and metrics while the caller's block runs; gives the port. Raises PortTaken.
+
+    `page` gives the text at any other path, or None.
+    """
+    listener = open_listener(host, port, setting=setting)
+    async with answering_on(listener, health(registry, is_ready, page)):
+        yield int(listener.getsockname()[1])
+
+
+@contextlib.asynccontextmanager
+async def answering_on(listener: socket.socket, answering: Answering) -> AsyncIterator[None]:
+    """Serve whatever `answering` knows while the caller's block runs; the listener is closed with it."""
 
     async def app(
         scope: dict[str, Any], _receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> None:
         if scope["type"] != "http":
             return
-        status, content_type, body = await _answer(scope["path"], registry, is_ready)
+        status, content_type, body = await answering(scope["path"])
         headers = [
             (b"content-type", content_type.encode()),
             (b"content-length", str(len(body)).encode()),
@@ -71,7 +99,6 @@ async def side_port(
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    listener = open_listener(host, port, setting=setting)
     config = uvicorn.Config(
         app,
         interface="asgi3",
@@ -87,24 +114,32 @@ async def side_port(
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield int(listener.getsockname()[1])
+        yield
     finally:
         server.should_exit = True
         await serving
         listener.close()
 
 
-async def _answer(
-    path: str, registry: CollectorRegistry, is_ready: Callable[[], Awaitable[bool]]
-) -> tuple[int, str, bytes]:
-    match path:
-        case "/livez":
-            return 200, "text/plain; charset=utf-8", b"ok\n"
-        case "/readyz":
-            if await is_ready():
-                return 200, "text/plain; charset=utf-8", b"ready\n"
-            return 503, "text/plain; charset=utf-8", b"the database does not answer\n"
-        case "/metrics":
-            return 200, CONTENT_TYPE, render(registry)
-        case _:
-            return 404, "text/plain; charset=utf-8", b"not found\n"
+def health(
+    registry: CollectorRegistry,
+    is_ready: Callable[[], Awaitable[bool]],
+    page: Callable[[str], str | None] = lambda _path: None,
+) -> Answering:
+    """What every role answers; `page` gives the text at any other path, or None."""
+
+    async def answer(path: str) -> Answer:
+        match path:
+            case "/livez":
+                return Answer(200, PLAIN_TEXT, b"ok\n")
+            case "/readyz":
+                if await is_ready():
+                    return Answer(200, PLAIN_TEXT, b"ready\n")
+                return Answer(503, PLAIN_TEXT, b"the database does not answer\n")
+            case "/metrics":
+                return Answer(200, CONTENT_TYPE, render(registry))
+            case _:
+                text = page(path)
+                return NOT_FOUND if text is None else Answer(200, PLAIN_TEXT, text.encode())
+
+    return answer

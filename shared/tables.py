@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import INET, JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, INET, JSONB, TIMESTAMP
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -52,6 +52,9 @@ class Base(DeclarativeBase):
         str: Text,
         datetime: TIMESTAMP(timezone=True),
         bytes: LargeBinary,
+        float: DOUBLE_PRECISION,
+        list[str]: ARRAY(Text),
+        dict[str, str]: JSONB,
         Sealed: SealedColumn,
     }
 
@@ -87,10 +90,79 @@ class SetupStepName(StrEnum):
     NOTIFICATION_PREFERENCES = "notification_preferences"
 
 
+class AfterRest(StrEnum):
+    """What becomes of a disconnected store's conversations when its rest is over."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+
+
+class StartedBy(StrEnum):
+    """Where an authorization began: on our page, or in Amazon's Appstore and Manage Your Apps."""
+
+    WEBSITE = "website"
+    AMAZON = "amazon"
+
+
+class RefusedBy(StrEnum):
+    """Who did not take a grant's tokens: Login with Amazon the refresh token, or the SP-API one that was new."""
+
+    LWA = "lwa"
+    SP_API = "sp_api"
+
+
+class TlsMode(StrEnum):
+    """How a connection to an SMTP server is made safe: after EHLO, or from the first byte."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+class SmtpCheck(StrEnum):
+    """How the last test of an SMTP configuration ended."""
+
+    OK = "ok"
+    DNS = "dns"
+    FORBIDDEN = "forbidden"
+    CONNECT = "connect"
+    TLS = "tls"
+    AUTH = "auth"
+    REJECTED = "rejected"
+    TIMEOUT = "timeout"
+
+
+class DeliveryState(StrEnum):
+    """waiting → delivered, or dead after the last try."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+class NoticeKind(StrEnum):
+    """What a store's owner is told by mail."""
+
+    LOCK_RED = "lock_red"
+    CONSENT_30 = "consent_30"
+    CONSENT_7 = "consent_7"
+    CONSENT_1 = "consent_1"
+
+
+class NoticeState(StrEnum):
+    """waiting → sent, or dead after the last try."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"
+
+
 class MailState(StrEnum):
-    """accepted → delivered. `held`: it does not open with its own key, again and again; counted, kept, never dropped."""
+    """accepted → delivered. `held`: it does not open with its own key, again and again; counted, kept, never dropped.
+    `resting`: its store is disconnected; restored, it becomes `accepted` again.
+    """
 
     ACCEPTED = "accepted"
+    RESTING = "resting"
     DELIVERED = "delivered"
     HELD = "held"
 
@@ -197,7 +269,12 @@ class ApiKey(Base):
 
 
 class Integration(Base):
-    """A connected store in one region. It has no name between consent and naming, and then no relay address either."""
+    """A connected store in one region. It has no name between consent and naming, and then no relay address either.
+
+    Disconnected, it rests until `rests_until` and can be restored; then it is removed, its address retired for ever, and, if so
+    decided, its data erased.
+    `version` counts the changes that clients make. `alerted_lock_since`: the red lock of which its owner has been told.
+    """
 
     __tablename__ = "integrations"
     __table_args__ = (
@@ -207,10 +284,14 @@ class Integration(Base):
         _one_of("region", Region),
         _one_of("lock", Lock),
         _one_of("sync_status", SyncStatus),
+        _one_of("data_after_rest", AfterRest),
+        CheckConstraint("(disconnected_at IS NULL) = (rests_until IS NULL)", name="rests_until"),
+        CheckConstraint("removed_at IS NULL OR disconnected_at IS NOT NULL", name="removed_at"),
         Index("uq_integrations_name", "account_id", "name_key", unique=True, postgresql_where=text("disconnected_at IS NULL")),
         Index(
-            "uq_integrations_store", "account_id", "region", "seller_id", unique=True, postgresql_where=text("disconnected_at IS NULL")
+            "uq_integrations_store", "account_id", "region", "seller_id", unique=True, postgresql_where=text("removed_at IS NULL")
         ),
+        Index("ix_integrations_rest_over", "rests_until", postgresql_where=text("disconnected_at IS NOT NULL AND removed_at IS NULL")),
     )  # fmt: skip
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -229,7 +310,18 @@ class Integration(Base):
     last_message_at: Mapped[datetime | None]
     last_order_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    owner_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    version: Mapped[int] = mapped_column(server_default="1")
+    paused_at: Mapped[datetime | None]
     disconnected_at: Mapped[datetime | None]
+    rests_until: Mapped[datetime | None]
+    data_after_rest: Mapped[str | None]
+    removed_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
+    idle_participation_since: Mapped[datetime | None]
+    idle_participation_checks: Mapped[int] = mapped_column(server_default="0")
+    alerted_lock_since: Mapped[datetime | None]
+    consent_warned: Mapped[int | None]
 
 
 class RelayAddress(Base):
@@ -264,6 +356,7 @@ class AuthorizationAttempt(Base):
         CheckConstraint("outcome IS NULL OR consumed_at IS NOT NULL", name="outcome_after_consumption"),
         CheckConstraint("(outcome = 'failed') = (problem_code IS NOT NULL)", name="problem_code"),
         _one_of("right_region", Region),
+        _one_of("started_by", StartedBy),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -280,13 +373,42 @@ class AuthorizationAttempt(Base):
     problem_code: Mapped[str | None]
     right_region: Mapped[str | None]
     integration_id: Mapped[UUID | None] = mapped_column(ForeignKey("integrations.id"))
+    started_by: Mapped[str] = mapped_column(server_default="website")
+    reconnects: Mapped[UUID | None] = mapped_column(ForeignKey("integrations.id"))
+    seller_id_expected: Mapped[str | None]
+
+
+class LoginRequest(Base):
+    """What Amazon sent to the login URI, kept through our own sign-in. Good once, for one browser, for some minutes."""
+
+    __tablename__ = "login_requests"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    browser_hash: Mapped[bytes] = mapped_column(index=True)
+    amazon_callback_uri: Mapped[str]
+    amazon_state: Mapped[str]
+    seller_id: Mapped[str]
+    is_draft: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Grant(Base):
-    """Amazon's permission for one integration. `version` counts every change of the tokens."""
+    """Amazon's permission for one integration. `version` counts every change of the tokens.
+
+    What Amazon has refused lately lies beside the tokens: `refused_at` once, `revoked_at` confirmed, `delayed_since` while
+    Amazon is in trouble, `role_missing_since` for one operation. `next_refresh_at` is when the worker renews it unasked.
+    """
 
     __tablename__ = "grants"
-    __table_args__ = (_one_of("region", Region),)
+    __table_args__ = (
+        _one_of("region", Region),
+        CheckConstraint(
+            "(role_missing_since IS NULL) = (role_missing_operation IS NULL)", name="role_missing"
+        ),
+        _one_of("refused_by", RefusedBy),
+        Index("ix_grants_due", "next_refresh_at"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
@@ -296,9 +418,18 @@ class Grant(Base):
     refresh_token: Mapped[Sealed]
     access_token: Mapped[Sealed | None]
     access_token_expires_at: Mapped[datetime | None]
+    access_token_seconds: Mapped[int] = mapped_column(server_default="3600")
     version: Mapped[int] = mapped_column(server_default="1")
     lease_holder: Mapped[UUID | None]
     leased_until: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+    next_refresh_at: Mapped[datetime | None]
+    refused_at: Mapped[datetime | None]
+    refused_by: Mapped[str | None]
+    revoked_at: Mapped[datetime | None]
+    delayed_since: Mapped[datetime | None]
+    role_missing_since: Mapped[datetime | None]
+    role_missing_operation: Mapped[str | None]
     consented_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=_now)
 
@@ -335,7 +466,8 @@ class AcceptedMail(Base):
     """Raw mail, durable, not yet understood: written by the relay, one row for each recipient.
 
     `content_key` is sealed to the mail worker's public key; `raw` and `envelope` are sealed with the content key
-    (shared.crypto.raw_mail). A large `raw` is a blob (shared.blobs), and the row has its key and SHA-256. The worker claims rows in state `accepted`; the row itself is the queue.
+    (shared.crypto.raw_mail). A large `raw`, and one for several recipients, is a blob (shared.blobs), and the row has its key and
+    SHA-256. The worker claims rows in state `accepted`; the row itself is the queue.
     """
 
     __tablename__ = "accepted_mail"
@@ -345,6 +477,8 @@ class AcceptedMail(Base):
             "num_nonnulls(raw, blob_key) = 1 AND num_nonnulls(blob_key, blob_digest) <> 1", name="raw_or_blob"
         ),
         Index("ix_accepted_mail_due", "next_attempt_at", postgresql_where=text("state = 'accepted'")),
+        Index("ix_accepted_mail_blob", "blob_key", postgresql_where=text("blob_key IS NOT NULL")),
+        Index("ix_accepted_mail_address", "relay_address_id"),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 
@@ -451,14 +585,196 @@ class Attachment(Base):
     content: Mapped[Sealed]
 
 
+class ServiceTrouble(Base):
+    """What fails for many stores at once; a row lives as long as the trouble. Scopes: application, lwa, sp-api:eu and so on."""
+
+    __tablename__ = "service_troubles"
+
+    scope: Mapped[str] = mapped_column(primary_key=True)
+    code: Mapped[str]
+    since: Mapped[datetime] = mapped_column(server_default=_now)
+
+
+class ThrottleBucket(Base):
+    """A token bucket, shared by all processes. `rate` is tokens a second."""
+
+    __tablename__ = "throttle_buckets"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    tokens: Mapped[float]
+    rate: Mapped[float]
+    burst: Mapped[float]
+    updated_at: Mapped[datetime] = mapped_column(server_default=_now, index=True)
+
+
+class ApplicationSecret(Base):
+    """A client secret that came by Amazon's rotation, wrapped by the key provider. The newest one counts first."""
+
+    __tablename__ = "application_secrets"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    client_id: Mapped[str]
+    wrapping_key_id: Mapped[str]
+    wrapped: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    expires_at: Mapped[datetime | None]
+
+
+class SmtpConfiguration(Base):
+    """The seller's own SMTP server, for replies. The password is never shown again."""
+
+    __tablename__ = "smtp_configurations"
+    __table_args__ = (
+        _one_of("tls_mode", TlsMode),
+        _one_of("check_result", SmtpCheck),
+        CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
+        CheckConstraint("(checked_at IS NULL) = (check_result IS NULL)", name="checked"),
+    )
+
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    host: Mapped[str]
+    port: Mapped[int]
+    tls_mode: Mapped[str]
+    username: Mapped[str]
+    password: Mapped[Sealed]
+    sender_address: Mapped[str]
+    version: Mapped[int] = mapped_column(server_default="1")
+    checked_at: Mapped[datetime | None]
+    check_result: Mapped[str | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=_now)
+
+
+class EventRow(Base):
+    """An event, written by the transaction that it tells of: what webhooks are fanned out from, and what a listener resumes from."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("ix_events_account", "account_id", "id"),
+        Index("ix_events_due", "id", postgresql_where=text("fanned_out_at IS NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    at: Mapped[datetime] = mapped_column(server_default=_now)
+    kind: Mapped[str]
+    ids: Mapped[dict[str, str]]
+    fanned_out_at: Mapped[datetime | None]
+
+
+class Webhook(Base):
+    """A program's address that is told events. For a while after a rotation both secrets sign."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (
+        CheckConstraint(
+            "(previous_secret IS NULL) = (previous_secret_until IS NULL)", name="previous_secret"
+        ),
+        CheckConstraint("cardinality(kinds) > 0", name="kinds"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    url: Mapped[str]
+    description: Mapped[str] = mapped_column(server_default="")
+    kinds: Mapped[list[str]]
+    secret: Mapped[Sealed]
+    previous_secret: Mapped[Sealed | None]
+    previous_secret_until: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(server_default="1")
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    failing_since: Mapped[datetime | None]
+    disabled_at: Mapped[datetime | None]
+    disabled_reason: Mapped[str | None]
+
+
+class WebhookDelivery(Base):
+    """One event for one webhook. `last_error` is a class of failure, never what the other side said."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        _one_of("state", DeliveryState),
+        UniqueConstraint("webhook_id", "event_id"),
+        Index(
+            "ix_webhook_deliveries_due",
+            "webhook_id",
+            "next_attempt_at",
+            postgresql_where=text("state = 'waiting'"),
+        ),
+        Index("ix_webhook_deliveries_webhook", "webhook_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    event_id: Mapped[UUID]
+    kind: Mapped[str]
+    ids: Mapped[dict[str, str]]
+    event_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(server_default="waiting")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    next_attempt_at: Mapped[datetime] = mapped_column(server_default=_now)
+    last_attempt_at: Mapped[datetime | None]
+    last_status: Mapped[int | None]
+    last_error: Mapped[str | None]
+    delivered_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """The answer to a POST that carried an Idempotency-Key, so that its repetition is answered alike. Kept for a day."""
+
+    __tablename__ = "idempotency_keys"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    caller_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    row_id: Mapped[UUID] = mapped_column(default=new_id)
+    method: Mapped[str]
+    path: Mapped[str]
+    request_digest: Mapped[bytes]
+    status: Mapped[int | None]
+    answer: Mapped[Sealed | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    locked_until: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Notice(Base):
+    """A mail to a store's owner, written by the transaction that it tells of. The key keeps it from being told twice."""
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        _one_of("kind", NoticeKind),
+        _one_of("state", NoticeState),
+        Index("ix_notices_due", "next_attempt_at", postgresql_where=text("state = 'waiting'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
+    kind: Mapped[str]
+    dedupe_key: Mapped[str] = mapped_column(unique=True)
+    fields: Mapped[dict[str, str]] = mapped_column(server_default=text("'{}'"))
+    state: Mapped[str] = mapped_column(server_default="waiting")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    next_attempt_at: Mapped[datetime] = mapped_column(server_default=_now)
+    sent_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=_now)
+
+
 class AuditEntry(Base):
     """Who did what, and when. Append-only: no role may change or delete a row."""
 
     __tablename__ = "audit_log"
-    __table_args__ = (CheckConstraint("actor_kind IN ('user', 'api_key', 'system')", name="actor_kind"),)
+    __table_args__ = (
+        CheckConstraint("actor_kind IN ('user', 'api_key', 'system')", name="actor_kind"),
+        Index("ix_audit_log_account", "account_id", "id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     at: Mapped[datetime] = mapped_column(server_default=_now)
     actor_kind: Mapped[str]
     actor_id: Mapped[UUID | None]

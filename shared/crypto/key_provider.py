@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, Self
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from shared.crypto.envelope import KEY_BYTES, SealBroken
 from shared.errors import Expected
+
+log = structlog.get_logger()
 
 _NONCE_BYTES: Final = 12
 
@@ -24,6 +27,10 @@ class KeyFileUnusable(Expected):
     """A key file is missing, not readable or not of the expected form."""
 
     code = "key_file_unusable"
+
+
+class KeyNotChangeable(Exception):
+    """What was asked of a key file cannot be done; the text says why, and what to do."""
 
 
 class KeyProvider(Protocol):
@@ -39,44 +46,150 @@ class KeyProvider(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class KeyFile:
-    """Key-encryption keys from a file that only its owner may read: `{"current": id, "keys": {id: base64}}`."""
-
+class _Keys:
     current_id: str
     keys: dict[str, bytes] = field(repr=False)
+
+
+class KeyFile:
+    """Key-encryption keys from a file that only its owner may read: `{"current": id, "keys": {id: base64}}`.
+
+    A changed file is read again before the next use, so that keys are rotated while processes run. One that has become
+    unusable changes nothing: the keys from before go on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises KeyFileUnusable."""
+        self._path = path
+        self._read_as = _stamp(path)
+        self._content = _read(path)
 
     @classmethod
     def create(cls, path: Path) -> None:
         """Write a file with one new key. Never overwrites one: that would lose every sealed value."""
-        content = {"current": "k1", "keys": {"k1": b64encode(os.urandom(KEY_BYTES)).decode()}}
-        write_private_file(path, json.dumps(content).encode())
+        write_private_file(path, _written(_Keys("k1", {"k1": os.urandom(KEY_BYTES)})))
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Raises KeyFileUnusable."""
-        try:
-            content = json.loads(path.read_bytes())
-            keys = {str(key_id): b64decode(key, validate=True) for key_id, key in content["keys"].items()}
-            current_id = str(content["current"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise KeyFileUnusable(path=str(path)) from error
-        if current_id not in keys or any(len(key) != KEY_BYTES for key in keys.values()):
-            raise KeyFileUnusable(path=str(path))
-        return cls(current_id, keys)
+        return cls(path)
+
+    @property
+    def current_id(self) -> str:
+        """The key that wraps."""
+        return self._fresh().current_id
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """All keys that unwrap, the oldest first."""
+        return tuple(self._fresh().keys)
+
+    def add(self, *, use: bool) -> str:
+        """Add a new key, and wrap with it from now on if `use`. Its id. Raises KeyFileUnusable."""
+        content = self._fresh()
+        numbers = [int(key_id[1:]) for key_id in content.keys if key_id[1:].isdecimal()]
+        key_id = f"k{max(numbers, default=0) + 1}"
+        keys = content.keys | {key_id: os.urandom(KEY_BYTES)}
+        self._replace(_Keys(key_id if use else content.current_id, keys))
+        return key_id
+
+    def use(self, key_id: str) -> None:
+        """Wrap with this key from now on. Raises KeyFileUnusable, KeyNotChangeable."""
+        content = self._fresh()
+        self._require(key_id)
+        self._replace(_Keys(key_id, content.keys))
+
+    def remove(self, key_id: str) -> None:
+        """Forget a key: what it wrapped never opens again. Raises KeyFileUnusable, KeyNotChangeable."""
+        content = self._fresh()
+        self._require(key_id)
+        if key_id == content.current_id:
+            raise KeyNotChangeable(f"{key_id} is the key that wraps at present. Rotate first.")
+        rest = {known: key for known, key in content.keys.items() if known != key_id}
+        self._replace(_Keys(content.current_id, rest))
 
     async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
+        content = self._fresh()
         nonce = os.urandom(_NONCE_BYTES)
-        return self.current_id, nonce + AESGCM(self.keys[self.current_id]).encrypt(nonce, key, context)
+        wrapped = nonce + AESGCM(content.keys[content.current_id]).encrypt(nonce, key, context)
+        return content.current_id, wrapped
 
     async def unwrap(self, wrapping_key_id: str, wrapped: bytes, context: bytes) -> bytes:
-        if wrapping_key_id not in self.keys:
+        content = self._fresh()
+        if wrapping_key_id not in content.keys:
             raise SealBroken(wrapping_key_id=wrapping_key_id)
         try:
-            return AESGCM(self.keys[wrapping_key_id]).decrypt(
+            return AESGCM(content.keys[wrapping_key_id]).decrypt(
                 wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:], context
             )
         except InvalidTag as error:
             raise SealBroken(wrapping_key_id=wrapping_key_id) from error
+
+    def _fresh(self) -> _Keys:
+        stamp = _stamp(self._path)
+        if stamp != self._read_as:
+            self._read_as = stamp
+            try:
+                self._content = _read(self._path)
+            except KeyFileUnusable as error:
+                log.error("key_file_unusable", path=str(self._path), exc_info=error)  # noqa: TRY400 - no bug of ours
+        return self._content
+
+    def _require(self, key_id: str) -> None:
+        if key_id not in self.key_ids:
+            raise KeyNotChangeable(f"{self._path} has no key {key_id}, only {', '.join(self.key_ids)}.")
+
+    def _replace(self, content: _Keys) -> None:
+        replace_private_file(self._path, _written(content))
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes whenever the file is replaced or written."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+def _read(path: Path) -> _Keys:
+    try:
+        content = json.loads(path.read_bytes())
+        keys = {str(key_id): b64decode(key, validate=True) for key_id, key in content["keys"].items()}
+        current_id = str(content["current"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KeyFileUnusable(path=str(path)) from error
+    if current_id not in keys or any(len(key) != KEY_BYTES for key in keys.values()):
+        raise KeyFileUnusable(path=str(path))
+    return _Keys(current_id, keys)
+
+
+def _written(content: _Keys) -> bytes:
+    keys = {key_id: b64encode(key).decode() for key_id, key in content.keys.items()}
+    return json.dumps({"current": content.current_id, "keys": keys}).encode()
+
+
+def replace_private_file(path: Path, content: bytes) -> None:
+    """Put new content in place of a file's, whole or not at all, with the same owner and rights. Raises KeyFileUnusable."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        status = path.stat()
+        write_private_file(new, content)
+        try:
+            new.chmod(status.st_mode & 0o777)
+            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(new, status.st_uid, status.st_gid)
+            new.replace(path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise KeyFileUnusable(path=str(path)) from error
 
 
 def write_private_file(path: Path, content: bytes) -> None:

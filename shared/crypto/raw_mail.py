@@ -4,13 +4,15 @@ The relay makes a fresh content key for each mail, seals the mail with it (AES-2
 worker's public key with HPKE (RFC 9180, X25519, HKDF-SHA256, AES-256-GCM). The worker opens the content key once and
 re-seals it under the account's data key; the mail itself is stored once and never rewritten.
 
-Form of the mail: version (1 byte) | nonce (12 bytes) | ciphertext with tag.
+Form of the mail: version (1 byte) | nonce (12 bytes) | ciphertext with tag. Version 1 is of one row and bound to it: account,
+row, column. Version 2 is shared by the copies of several recipients and bound to what they share: the blob that it is. Each
+copy has the content key sealed to the worker for itself, bound to its own row.
 """
 
 import json
 import os
 from base64 import b64decode, b64encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self
 from uuid import UUID
@@ -24,6 +26,7 @@ from shared.crypto.envelope import KEY_BYTES, Place, SealBroken, Sealed, place_b
 from shared.crypto.key_provider import KeyFileUnusable, write_private_file
 
 _VERSION: Final = 1
+_VERSION_SHARED: Final = 2
 _NONCE_BYTES: Final = 12
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
@@ -79,6 +82,10 @@ class ContentKey:
     def new(cls, account_id: UUID, accepted_mail_id: UUID) -> Self:
         return cls(account_id, accepted_mail_id, os.urandom(KEY_BYTES))
 
+    def of_copy(self, account_id: UUID, accepted_mail_id: UUID) -> Self:
+        """The same key for another recipient's copy."""
+        return replace(self, account_id=account_id, accepted_mail_id=accepted_mail_id)
+
     def seal_to(self, recipient: MailPublicKey) -> bytes:
         """The content key, for the holder of the private key only, bound to account and mail."""
         return _SUITE.encrypt(self.key, recipient.key, self._info())
@@ -96,20 +103,32 @@ class ContentKey:
 
     def seal(self, column: str, plaintext: bytes) -> Sealed:
         """Seal a column of the accepted mail: `raw` or `envelope`."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return Sealed(
-            bytes([_VERSION]) + nonce + AESGCM(self.key).encrypt(nonce, plaintext, self._place(column))
-        )
+        return self._seal(_VERSION, plaintext, self._place(column))
 
     def open(self, column: str, sealed: Sealed) -> bytes:
         """Raises SealBroken."""
+        return self._open(_VERSION, column, sealed, self._place(column))
+
+    def seal_shared(self, blob_id: UUID, mail: bytes) -> Sealed:
+        """Seal the mail of several copies, which lies in this blob."""
+        return self._seal(_VERSION_SHARED, mail, _shared_place(blob_id))
+
+    def open_mail(self, sealed: Sealed, blob_id: UUID | None) -> bytes:
+        """The mail, from its row or from this blob. Raises SealBroken."""
+        if blob_id is not None and sealed.ciphertext[:1] == bytes([_VERSION_SHARED]):
+            return self._open(_VERSION_SHARED, "raw", sealed, _shared_place(blob_id))
+        return self.open("raw", sealed)
+
+    def _seal(self, version: int, plaintext: bytes, place: bytes) -> Sealed:
+        nonce = os.urandom(_NONCE_BYTES)
+        return Sealed(bytes([version]) + nonce + AESGCM(self.key).encrypt(nonce, plaintext, place))
+
+    def _open(self, version: int, column: str, sealed: Sealed, place: bytes) -> bytes:
         blob = sealed.ciphertext
         try:
-            if blob[:1] != bytes([_VERSION]):
+            if blob[:1] != bytes([version]):
                 raise SealBroken(table="accepted_mail", column=column)
-            return AESGCM(self.key).decrypt(
-                blob[1 : 1 + _NONCE_BYTES], blob[1 + _NONCE_BYTES :], self._place(column)
-            )
+            return AESGCM(self.key).decrypt(blob[1 : 1 + _NONCE_BYTES], blob[1 + _NONCE_BYTES :], place)
         except (InvalidTag, ValueError) as error:
             raise SealBroken(table="accepted_mail", column=column) from error
 
@@ -118,6 +137,11 @@ class ContentKey:
 
     def _info(self) -> bytes:
         return b"replyco raw mail\0" + self._place("content_key")
+
+
+def _shared_place(blob_id: UUID) -> bytes:
+    # Shorter than any row's place, so equal to none.
+    return b"replyco shared mail\0" + blob_id.bytes
 
 
 def _read_key_file(path: Path, kind: str) -> tuple[str, bytes]:

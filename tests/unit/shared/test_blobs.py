@@ -1,45 +1,36 @@
-"""The store of large mail: what it holds, and what it says when the disk does not."""
+"""What every store of large mail does: the folder and the bucket."""
 
 import asyncio
-import errno
 import os
-import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from shared.blobs import (
-    Blob,
-    BlobDamaged,
-    BlobMissing,
-    BlobsFull,
-    BlobStore,
-    BlobsUnavailable,
-    day_of,
-    mail_id_of,
-    open_blobs,
-)
+from shared.blobs import Blob, BlobDamaged, BlobMissing, BlobStore, blob_id_of, day_of, open_blobs
 from shared.database import new_id
+from shared.settings import BlobSettings
+from tests.s3 import S3, blob_settings, s3_server
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "some where" / "blobs"
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    with s3_server() as server:
+        yield server
 
 
-@pytest.fixture
-def blobs(folder: Path):
-    store = open_blobs(folder.as_uri())
+@pytest.fixture(params=["folder", "bucket"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BlobStore]:
+    if request.param == "folder":
+        settings = BlobSettings(blob_url=(tmp_path / "some where" / "blobs").as_uri())
+    else:
+        s3: S3 = request.getfixturevalue("s3")
+        settings = blob_settings(s3.endpoint, s3.make_bucket())
+    store = open_blobs(settings)
     yield store
     store.close()
-
-
-def file_in_place(folder: Path) -> Path:
-    """What nobody can write to as a folder, not even root."""
-    path = folder / "blobs"
-    path.touch()
-    return path
 
 
 async def test_what_is_put_is_got(blobs: BlobStore):
@@ -49,7 +40,7 @@ async def test_what_is_put_is_got(blobs: BlobStore):
     put = await asyncio.gather(*map(blobs.put, mail_ids, contents))
 
     assert [await blobs.get(blob) for blob in put] == contents
-    assert [mail_id_of(blob.key) for blob in put] == mail_ids
+    assert [blob_id_of(blob.key) for blob in put] == mail_ids
 
 
 async def test_keys_are_listed_by_day_and_in_steps(blobs: BlobStore):
@@ -61,17 +52,28 @@ async def test_keys_are_listed_by_day_and_in_steps(blobs: BlobStore):
     rest = await blobs.list_day(today, after=first[-1], limit=10)
 
     assert today == day_of(datetime.now(UTC))
+    assert len(first) == 2
     assert first + rest == keys
     await blobs.remove(keys[0])
     await blobs.remove(keys[0])
     assert await blobs.list_day(today, after="", limit=10) == keys[1:]
 
 
-async def test_a_missing_and_a_damaged_blob_are_told_apart(blobs: BlobStore, folder: Path):
+async def test_days_are_listed_in_order_and_apart(blobs: BlobStore):
+    def id_of(day: int) -> UUID:
+        return UUID(int=int(datetime(2026, 1, day, 12, tzinfo=UTC).timestamp() * 1000) << 80)
+
+    put = [await blobs.put(id_of(day), b"x") for day in (3, 1, 2)]
+
+    assert await blobs.days() == ["20260101", "20260102", "20260103"]
+    assert await blobs.list_day("20260102", after="", limit=10) == [put[2].key]
+
+
+async def test_a_missing_and_a_damaged_blob_are_told_apart(blobs: BlobStore):
     blob = await blobs.put(new_id(), b"content")
-    (folder / blob.key).write_bytes(b"Content")
+    other = await blobs.put(new_id(), b"Content")
     with pytest.raises(BlobDamaged):
-        await blobs.get(blob)
+        await blobs.get(Blob(blob.key, other.digest))
 
     await blobs.remove(blob.key)
     with pytest.raises(BlobMissing):
@@ -79,43 +81,10 @@ async def test_a_missing_and_a_damaged_blob_are_told_apart(blobs: BlobStore, fol
 
 
 @pytest.mark.parametrize("key", ["../secret", "20260101/../../secret", "/etc/passwd", ""])
-async def test_no_key_leads_out_of_the_folder(blobs: BlobStore, folder: Path, key: str):
+async def test_no_key_leads_out_of_the_store(blobs: BlobStore, key: str):
     await blobs.put(new_id(), b"x")
-    (folder.parent / "secret").write_bytes(b"")
 
     with pytest.raises(BlobMissing):
         await blobs.get(Blob(key, b""))
-
-
-async def test_a_file_in_the_place_of_the_folder(tmp_path: Path):
-    blobs = open_blobs(file_in_place(tmp_path).as_uri())
-
-    with pytest.raises(BlobsUnavailable):
-        await blobs.put(new_id(), b"x")
-    blobs.close()
-
-
-async def test_a_folder_that_was_taken_away_is_made_again(blobs: BlobStore, folder: Path):
-    await blobs.put(new_id(), b"x")
-    shutil.rmtree(folder)
-    with pytest.raises(BlobsUnavailable):
-        await blobs.put(new_id(), b"y")
-
-    blob = await blobs.put(new_id(), b"z")
-
-    assert await blobs.get(blob) == b"z"
-
-
-async def test_a_full_disk_leaves_nothing_behind(blobs: BlobStore, monkeypatch: pytest.MonkeyPatch):
-    await blobs.put(new_id(), b"x")
-    [today] = await blobs.days()
-
-    def no_room(_file: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", no_room)
-        with pytest.raises(BlobsFull):
-            await blobs.put(new_id(), b"y")
-
-    assert len(await blobs.list_day(today, after="", limit=10)) == 1
+    with pytest.raises(BlobMissing):
+        await blobs.remove(key)

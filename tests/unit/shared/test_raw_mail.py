@@ -45,12 +45,67 @@ def test_an_envelope_does_not_open_as_a_mail(pair: tuple[MailPrivateKey, MailPub
         key.open("raw", key.seal("envelope", b"{}"))
 
 
+_OTHER_ACCOUNT, _OTHER_MAIL, _BLOB = UUID(int=4), UUID(int=5), UUID(int=6)
+
+
+def test_each_copy_opens_the_mail_that_all_share(pair: tuple[MailPrivateKey, MailPublicKey]):
+    private, public = pair
+    first = ContentKey.new(_ACCOUNT, _MAIL)
+    second = first.of_copy(_OTHER_ACCOUNT, _OTHER_MAIL)
+    shared = first.seal_shared(_BLOB, b"mail")
+
+    for key in (first, second):
+        opened = ContentKey.open_with(private, key.account_id, key.accepted_mail_id, key.seal_to(public))
+        assert opened.open_mail(shared, _BLOB) == b"mail"
+
+
+def test_the_key_of_a_copy_is_bound_to_its_own_row(pair: tuple[MailPrivateKey, MailPublicKey]):
+    private, public = pair
+    first = ContentKey.new(_ACCOUNT, _MAIL)
+    second = first.of_copy(_OTHER_ACCOUNT, _OTHER_MAIL)
+
+    with pytest.raises(SealBroken):
+        ContentKey.open_with(private, _ACCOUNT, _MAIL, second.seal_to(public))
+    with pytest.raises(SealBroken):
+        first.open("envelope", second.seal("envelope", b"{}"))
+
+
+@pytest.mark.parametrize("blob_id", [None, _MAIL, UUID(int=7)])
+def test_a_shared_mail_opens_in_no_other_place(blob_id: UUID | None):
+    key = ContentKey.new(_ACCOUNT, _MAIL)
+
+    with pytest.raises(SealBroken):
+        key.open_mail(key.seal_shared(_BLOB, b"mail"), blob_id)
+    with pytest.raises(SealBroken):
+        key.open("raw", key.seal_shared(_BLOB, b"mail"))
+
+
+def test_a_mail_of_one_row_does_not_open_as_a_shared_one_and_the_other_way_round():
+    key = ContentKey.new(_ACCOUNT, _MAIL)
+    of_row, shared = key.seal("raw", b"mail").ciphertext, key.seal_shared(_MAIL, b"mail").ciphertext
+
+    for disguised in (b"\2" + of_row[1:], b"\1" + shared[1:]):
+        with pytest.raises(SealBroken):
+            key.open_mail(Sealed(disguised), _MAIL)
+
+
+def test_a_large_mail_of_one_row_opens_from_its_blob():
+    """As large mail was always written: bound to its row, in a blob that has the row's id."""
+    key = ContentKey.new(_ACCOUNT, _MAIL)
+
+    assert key.open_mail(key.seal("raw", b"mail"), _MAIL) == b"mail"
+    with pytest.raises(SealBroken):
+        ContentKey.new(_OTHER_ACCOUNT, _MAIL).open_mail(key.seal("raw", b"mail"), _MAIL)
+
+
 @given(st.binary(max_size=120))
 def test_bytes_of_any_kind_are_refused_in_order(pair: tuple[MailPrivateKey, MailPublicKey], blob: bytes):
     with pytest.raises(SealBroken):
         ContentKey.open_with(pair[0], _ACCOUNT, _MAIL, blob)
     with pytest.raises(SealBroken):
         ContentKey.new(_ACCOUNT, _MAIL).open("raw", Sealed(blob))
+    with pytest.raises(SealBroken):
+        ContentKey.new(_ACCOUNT, _MAIL).open_mail(Sealed(blob), _MAIL)
 
 
 def test_key_files_are_never_overwritten(tmp_path: Path):
