@@ -32,24 +32,25 @@ def main(
     try:
         settings = load_settings(SandboxSettings)
         # Listen first: a second sandbox does not touch the file of the one that runs.
-        listener = _listen(host or settings.host, settings.port if port is None else port)
-        app = create_app(settings)
+        address = host or settings.host
+        listener = _listen(address, settings.port if port is None else port, "PORT")
+        app = create_app(settings, smtp_listener=_listen(address, settings.smtp_port, "SMTP_PORT"))
     except (SettingsWrong, StateFileUnusable) as wrong:
         _give_up(str(wrong), 2)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, setting: str) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            _give_up(f"Port {port} is taken. Set REPLYCO_SANDBOX_PORT to a free one.", 1)
+            _give_up(f"Port {port} is taken. Set REPLYCO_SANDBOX_{setting} to a free one.", 1)
         if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
             _give_up(f"{host} is no address of this machine. Set REPLYCO_SANDBOX_HOST to one.", 1)
         problem = os.strerror(error.errno or 0)
-        _give_up(f"Port {port} cannot be opened ({problem}). Set REPLYCO_SANDBOX_PORT to a free one.", 1)
+        _give_up(f"Port {port} cannot be opened ({problem}). Set REPLYCO_SANDBOX_{setting} to a free one.", 1)
 
 
 def _give_up(message: str, exit_code: int) -> NoReturn:

@@ -1,27 +1,53 @@
 """Puts the sandbox together: one application, its state, an overview page."""
 
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from html import escape
 from typing import Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.sandbox import buyer, consent, control, lwa, seller_central, sellers_api
+from services.sandbox import (
+    applications_api,
+    appstore,
+    buyer,
+    consent,
+    control,
+    inbox_page,
+    lwa,
+    notifications_api,
+    scenario_control,
+    scenario_page,
+    seller_central,
+    sellers_api,
+    unknown_operation,
+)
 from services.sandbox.courier import Courier
 from services.sandbox.dependencies import PageLanguage, SandboxState, preferred_language
+from services.sandbox.inbox import Inbox
 from services.sandbox.pages import STYLE_SHEET, STYLE_SHEET_PATH, not_found, page
+from services.sandbox.scenarios import OUTAGE_PAGE
 from services.sandbox.settings import SandboxSettings
-from services.sandbox.state import Clock, Sandbox, system_clock
+from services.sandbox.sp_api import SpApiRefused
+from services.sandbox.state import (
+    API_HOSTS,
+    LWA_HOST,
+    SELLER_CENTRAL_HOSTS,
+    Clock,
+    Sandbox,
+    system_clock,
+)
 from services.sandbox.state_file import SaveBeforeAnswer, StateFile
 from shared.marketplaces import BY_COUNTRY
 
 # Ten megabytes of attachments as base64 in JSON, and a little for the rest.
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+_AMAZON_HOSTS: Final = frozenset({LWA_HOST, *API_HOSTS, *SELLER_CENTRAL_HOSTS})
 
 _TEXTS: Final = {
     "de": {
@@ -29,6 +55,8 @@ _TEXTS: Final = {
         "what": "Hier wird Amazon nachgestellt: Anmeldung, Zustimmung, Schnittstelle und Käufer, für Entwicklung und Tests. "
         "Nichts davon erreicht Amazon, und Nachrichten gehen nur an Adressen, die in diesem Seller Central eingetragen sind.",
         "buyer": "Käufer sein: eine Nachricht schreiben",
+        "inbox": "Posteingang: was an Verkäufer und Käufer gesendet wurde",
+        "scenarios": "Szenarien: was bei Amazon schiefgehen kann, und die Uhr",
         "control": "Steuerung für Tests: Zähler",
     },
     "en": {
@@ -36,36 +64,63 @@ _TEXTS: Final = {
         "what": "Amazon is played here: sign-in, consent, API and buyers, for development and tests. Nothing of it reaches "
         "Amazon, and messages only go to addresses entered in this Seller Central.",
         "buyer": "Be the buyer: write a message",
+        "inbox": "Inbox: what was sent to sellers and buyers",
+        "scenarios": "Scenarios: what can go wrong at Amazon, and the clock",
         "control": "Control for tests: counters",
     },
 }
 
 
-def create_app(settings: SandboxSettings, clock: Clock = system_clock) -> FastAPI:
-    """The sandbox as an ASGI application; each has a state of its own. Raises StateFileUnusable."""
+def create_app(
+    settings: SandboxSettings, clock: Clock = system_clock, *, smtp_listener: socket.socket | None = None
+) -> FastAPI:
+    """The sandbox as an ASGI application; each has a state of its own. Raises StateFileUnusable.
+
+    Takes mail at `smtp_listener` while it runs, if there is one.
+    """
     sandbox = Sandbox(settings, clock)
     courier = Courier(sandbox)
+    inbox = Inbox(sandbox.now)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        await courier.close()
+        async with AsyncExitStack() as running:
+            running.push_async_callback(courier.close)
+            if smtp_listener is not None:
+                await running.enter_async_context(inbox.listening(smtp_listener))
+            yield
 
     app = FastAPI(title="Sandbox", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.sandbox = sandbox
     app.state.courier = courier
+    app.state.inbox = inbox
     if settings.state_file is not None:
         state_file = StateFile(settings.state_file, sandbox)
         state_file.open()
         app.add_middleware(SaveBeforeAnswer, state_file=state_file)
+    app.add_middleware(_Outage, sandbox=sandbox)
     app.add_middleware(_BodyLimit)
     app.add_api_route("/", _overview)
     app.add_api_route("/livez", _livez)
     app.add_api_route(STYLE_SHEET_PATH, _style_sheet)
-    for room in (control, buyer, lwa, sellers_api, consent, seller_central):
+    rooms = (
+        control,
+        scenario_control,
+        scenario_page,
+        inbox_page,
+        buyer,
+        lwa,
+        consent,
+        appstore,
+        seller_central,
+    )
+    # The last one answers whatever is left of the SP-API.
+    operations = (sellers_api, applications_api, notifications_api, unknown_operation)
+    for room in (*rooms, *operations):
         app.include_router(room.router)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(SpApiRefused, _sp_api_refused)
     return app
 
 
@@ -88,6 +143,22 @@ class _BodyLimit:
         await self._app(scope, receive, send)
 
 
+class _Outage:
+    """Answers for every host of Amazon while all of Amazon is away."""
+
+    def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
+        self._app = app
+        self._sandbox = sandbox
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            host = scope["path"].split("/")[1]
+            if host in _AMAZON_HOSTS and self._sandbox.scenarios.happens("outage"):
+                await HTMLResponse(OUTAGE_PAGE, 503)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
 async def _overview(language: PageLanguage, sandbox: SandboxState) -> Response:
     texts = _TEXTS[language]
     stores = "".join(
@@ -98,6 +169,8 @@ async def _overview(language: PageLanguage, sandbox: SandboxState) -> Response:
     )
     body = f"""<p>{texts["what"]}</p>
 <p><a id="buyer" href="{buyer.BUYER_PATH}">{texts["buyer"]}</a></p>
+<p><a id="inbox" href="{inbox_page.INBOX_PATH}">{texts["inbox"]}</a></p>
+<p><a id="scenarios" href="{scenario_page.SCENARIOS_PATH}">{texts["scenarios"]}</a></p>
 <h2>Seller Central</h2><ul>{stores}</ul>
 <p><a href="/control/counters">{texts["control"]}</a></p>"""
     return page(language, texts["title"], body)
@@ -122,6 +195,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return not_found(preferred_language(request))
     return PlainTextResponse(f"{error.detail}\n", error.status_code, error.headers)
+
+
+async def _sp_api_refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, SpApiRefused)
+    return error.response
 
 
 async def _validation_error(_request: Request, error: Exception) -> Response:

@@ -2,28 +2,29 @@
 
 As at Amazon: errors are shown on Amazon's own page with a code and never lead back to the application; neither does Cancel.
 Only a ticked box and Confirm send the browser to a registered redirect URI, with state, selling_partner_id and
-spapi_oauth_code. The Appstore's way in (login URI, then `/apps/authorize/confirm/…`) is here too.
+spapi_oauth_code. Scenarios change that. The Appstore's way in is in `appstore`.
 """
 
-import secrets
 from dataclasses import dataclass
+from datetime import timedelta
 from html import escape
 from typing import Final
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from services.sandbox.dependencies import Language, PageLanguage, SandboxState, SellerCentralHost
-from services.sandbox.pages import hidden, page
+from services.sandbox.login_uri import login_uri_call, with_query
+from services.sandbox.pages import hidden, origin, page
+from services.sandbox.scenarios import PAGE_CODES
 from services.sandbox.sellers import Seller
-from services.sandbox.state import APPSTORE_LIFE, Sandbox
+from services.sandbox.state import CODE_LIFE, Sandbox
 from shared.marketplaces import Region
 
 router = APIRouter()
 
 CONSENT_PATH: Final = "/apps/authorize/consent"
-CONFIRM_PATH: Final = "/apps/authorize/confirm"
 SIGN_IN_PATH: Final = "/ap/signin"
 SIGN_OUT_PATH: Final = "/ap/signout"
 SESSION_COOKIE: Final = "sandbox_session"
@@ -44,6 +45,8 @@ _TEXTS: Final = {
         "tick_missing": "Bitte setzen Sie zuerst das Häkchen.",
         "confirm": "Bestätigen",
         "cancel": "Abbrechen",
+        "confirmed": "Autorisiert",
+        "by_hand": "Der Rückweg liegt in Ihrer Hand: Öffnen Sie diesen Link, wann, wie oft und in welchem Browser Sie wollen.",
         "error": "Die Autorisierung ist nicht möglich",
         "error_text": "Bitte wenden Sie sich an den Anbieter der Anwendung und nennen Sie diesen Fehlercode:",
     },
@@ -61,6 +64,8 @@ _TEXTS: Final = {
         "tick_missing": "Please tick the box first.",
         "confirm": "Confirm",
         "cancel": "Cancel",
+        "confirmed": "Authorized",
+        "by_hand": "The way back is in your hands: open this link when, as often, and in whatever browser you like.",
         "error": "The authorization is not possible",
         "error_text": "Please contact the application's provider and name this error code:",
     },
@@ -164,12 +169,13 @@ async def consent_page(
     request: Request, host: SellerCentralHost, language: PageLanguage, sandbox: SandboxState
 ) -> Response:
     try:
-        wanted = _check(dict(request.query_params), sandbox)
+        wanted = check(dict(request.query_params), sandbox)
+        seller = signed_in(request, host, sandbox)
+        if seller is None:
+            return to_sign_in(request, host)
+        _raise_planned(sandbox, seller)
     except ConsentError as error:
         return error_page(language, host, error.code)
-    seller = signed_in(request, host, sandbox)
-    if seller is None:
-        return to_sign_in(request, host)
     return _show_consent(language, host, seller, wanted, sandbox)
 
 
@@ -180,56 +186,38 @@ async def consent(
     form = await request.form(max_files=0, max_fields=10, max_part_size=_MAX_FIELD_CHARS)
     fields = {name: value for name, value in form.items() if isinstance(value, str)}
     try:
-        wanted = _check(fields, sandbox)
+        wanted = check(fields, sandbox)
     except ConsentError as error:
         return error_page(language, host, error.code)
     seller = signed_in(request, host, sandbox)
     if seller is None:
         return RedirectResponse(f"/{host}{SIGN_IN_PATH}", 303)
     if fields.get("action") != "confirm":
-        # Cancel leads nowhere: the seller stays on Amazon's page.
-        return _show_consent(language, host, seller, wanted, sandbox)
+        return _cancelled(sandbox, language, host, seller, wanted)
     if not fields.get("consent"):
         return _show_consent(language, host, seller, wanted, sandbox, tick_missing=True)
-    if not wanted.state:
-        # Reported by integrators: a consent without `state` comes back through the login URI, without a code.
-        return RedirectResponse(appstore_start(sandbox, host, seller), 303)
-    return _send_back(sandbox, seller, wanted.target, wanted.state)
+    return _confirmed(sandbox, language, host, seller, wanted)
 
 
-@router.get(f"/{{host}}{CONFIRM_PATH}/{{application_id}}")
-async def appstore_confirm(
-    request: Request,
-    host: SellerCentralHost,
-    application_id: str,
-    language: PageLanguage,
-    sandbox: SandboxState,
+def _cancelled(
+    sandbox: Sandbox, language: Language, host: str, seller: Seller, wanted: ConsentRequest
 ) -> Response:
-    """The application sends the browser here after its login URI was opened; the seller has agreed before."""
-    fields = {**dict(request.query_params), "application_id": application_id}
-    try:
-        wanted = _check(fields, sandbox)
-    except ConsentError as error:
-        return error_page(language, host, error.code)
-    known = sandbox.appstore_states.pop(fields.get("amazon_state", ""), None)
-    seller = sandbox.sellers.get(known[0]) if known is not None and sandbox.now() < known[1] else None
-    if seller is None:
-        return error_page(language, host, "MD9999")
-    return _send_back(sandbox, seller, wanted.target, wanted.state)
+    """Cancel leads nowhere: the seller stays on Amazon's page."""
+    if sandbox.scenarios.happens("access-denied", seller.seller_id):
+        refusal = {"state": wanted.state, "error": "access_denied"}
+        return RedirectResponse(with_query(wanted.target, refusal), 303)
+    return _show_consent(language, host, seller, wanted, sandbox)
 
 
-def appstore_start(sandbox: Sandbox, host: str, seller: Seller) -> str:
-    """The login URI with what Amazon adds to it. `amazon_callback_uri` is the genuine https address, as Amazon sends it."""
-    amazon_state = secrets.token_urlsafe(48)
-    sandbox.appstore_states.put(amazon_state, (seller.seller_id, sandbox.now() + APPSTORE_LIFE))
-    parameters = {
-        "amazon_callback_uri": f"https://{host}{CONFIRM_PATH}/{sandbox.settings.application_id}",
-        "amazon_state": amazon_state,
-        "selling_partner_id": seller.seller_id,
-    }
-    if sandbox.settings.application_draft:
-        parameters["version"] = "beta"
-    return _with_query(sandbox.settings.login_uri, parameters)
+def _confirmed(
+    sandbox: Sandbox, language: Language, host: str, seller: Seller, wanted: ConsentRequest
+) -> Response:
+    # Reported by integrators: a consent without `state` comes back through the login URI, without a code.
+    if not wanted.state or sandbox.scenarios.happens("consent-through-login-uri", seller.seller_id):
+        return RedirectResponse(login_uri_call(sandbox, host, seller), 303)
+    if sandbox.scenarios.happens("redirect-uri-as-login-uri", seller.seller_id):
+        return RedirectResponse(login_uri_call(sandbox, host, seller, instead=wanted.target), 303)
+    return send_back(sandbox, language, host, seller, wanted)
 
 
 def error_page(language: Language, host: str, code: str) -> Response:
@@ -239,7 +227,7 @@ def error_page(language: Language, host: str, code: str) -> Response:
     return page(language, texts["error"], body, place=f"Seller Central · {host}", status=400)
 
 
-def _check(fields: dict[str, str], sandbox: Sandbox) -> ConsentRequest:
+def check(fields: dict[str, str], sandbox: Sandbox) -> ConsentRequest:
     """Raises ConsentError with Amazon's code."""
     settings = sandbox.settings
     application_id = fields.get("application_id", "")
@@ -251,7 +239,7 @@ def _check(fields: dict[str, str], sandbox: Sandbox) -> ConsentRequest:
         raise ConsentError("MD1000")
     if application_id != settings.application_id:
         raise ConsentError("MD4100")
-    if settings.application_draft and fields.get("version") != "beta":
+    if sandbox.is_draft and fields.get("version") != "beta":
         raise ConsentError("MD1000")
     if "#" in redirect_uri:
         raise ConsentError("MD5110")
@@ -308,17 +296,35 @@ def _show_consent(
     )
 
 
-def _send_back(sandbox: Sandbox, seller: Seller, target: str, state: str) -> Response:
-    parameters = {
-        "state": state,
-        "selling_partner_id": seller.seller_id,
-        "spapi_oauth_code": sandbox.issue_code(seller, target),
-    }
-    return RedirectResponse(_with_query(target, parameters), 303)
+def send_back(
+    sandbox: Sandbox, language: Language, host: str, seller: Seller, wanted: ConsentRequest
+) -> Response:
+    """To the redirect URI with a code, or whatever a scenario makes of it."""
+    on, target = sandbox.scenarios, wanted.target
+    who = _who_consents(sandbox, seller)
+    parameters = {"state": wanted.state, "selling_partner_id": who.seller_id}
+    if not on.happens("code-missing", seller.seller_id):
+        life = timedelta() if on.happens("code-expired", seller.seller_id) else CODE_LIFE
+        parameters["spapi_oauth_code"] = sandbox.issue_code(who, target, life)
+    location = with_query(target, parameters)
+    if not on.happens("callback-by-hand", seller.seller_id):
+        return RedirectResponse(location, 303)
+    texts = _TEXTS[language]
+    body = f'<p>{texts["by_hand"]}</p><p><a id="callback" href="{escape(location)}">{escape(origin(target))}</a></p>'
+    return page(language, texts["confirmed"], body, place=f"Seller Central · {host}")
 
 
-def _with_query(url: str, parameters: dict[str, str]) -> str:
-    """The URL with the parameters added; a registered URI may have a query of its own."""
-    parts = urlsplit(url)
-    query = "&".join(part for part in (parts.query, urlencode(parameters)) if part)
-    return urlunsplit(parts._replace(query=query))
+def _who_consents(sandbox: Sandbox, seller: Seller) -> Seller:
+    if sandbox.scenarios.happens("other-seller", seller.seller_id):
+        return sandbox.other_seller(seller)
+    if sandbox.scenarios.happens("other-region", seller.seller_id):
+        elsewhere = next(region for region in (Region.NA, Region.EU) if region is not seller.region)
+        return sandbox.other_seller(seller, elsewhere)
+    return seller
+
+
+def _raise_planned(sandbox: Sandbox, seller: Seller) -> None:
+    """Raises ConsentError where a scenario has Amazon refuse this seller."""
+    for code in PAGE_CODES:
+        if sandbox.scenarios.happens(f"page-{code}", seller.seller_id):
+            raise ConsentError(code)

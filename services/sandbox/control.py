@@ -7,20 +7,15 @@
     POST   /control/mails                                              a buyer writes; answers after the first attempt
     GET    /control/mails · /control/mails/{mail_id} · …/raw           state (?wait_seconds= waits for the end), bytes
     GET    /control/counters · POST /control/counters/reset            how often Amazon was called
-    GET    /control/scenarios                                          what is switched on
-    POST   /control/scenarios/revoke                                   a seller withdraws the authorization
-    POST   /control/scenarios/token-failures · api-failures            the next calls fail
-    POST   /control/scenarios/throttling                               the Sellers API's bucket on (default) or off
-    POST   /control/clock/advance                                      the sandbox's clock goes forward
     POST   /control/reset                                              everything as at the start
 
-There is no consent here: that goes through the pages, as for a seller.
+Scenarios, client secrets and the clock are in `scenario_control`, received mail in `inbox_page`. There is no consent here:
+that goes through the pages, as for a seller.
 """
 
 import asyncio
 import base64
 import binascii
-import json
 import secrets
 from dataclasses import asdict, fields
 from typing import Annotated, Any, Final, Literal
@@ -29,7 +24,7 @@ from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.sandbox.courier import NoAddress, SentMail
-from services.sandbox.dependencies import MailCourier, SandboxState
+from services.sandbox.dependencies import MailCourier, MailInbox, SandboxState
 from services.sandbox.frames import FRAMES, frame_language
 from services.sandbox.mail import MAX_ATTACHMENT_BYTES, Attachment, BuyerMessage, MessageWrong
 from services.sandbox.sellers import (
@@ -39,7 +34,7 @@ from services.sandbox.sellers import (
     language_of,
     make_seller,
 )
-from services.sandbox.state import MAX_SELLERS, Counters, Failure, Sandbox
+from services.sandbox.state import MAX_SELLERS, Counters, Sandbox
 from shared.marketplaces import BY_COUNTRY, Region
 
 router = APIRouter(prefix="/control")
@@ -81,35 +76,6 @@ class NewMail(_Request):
     subject: str | None = None
     language: str | None = None
     attachments: tuple[NewAttachment, ...] = ()
-
-
-class Revocation(_Request):
-    seller_id: str
-
-
-class Failures(_Request):
-    """`count` 0 takes the scenario away."""
-
-    count: int = Field(1, ge=0, le=100_000)
-    status: int = Field(503, ge=400, le=599)
-    body: dict[str, Any] | str = ""
-    content_type: str | None = None
-
-
-class TokenFailures(Failures):
-    grant_type: str | None = None
-
-
-class ApiFailures(Failures):
-    seller_id: str | None = None
-
-
-class Throttling(_Request):
-    enabled: bool
-
-
-class Advance(_Request):
-    seconds: float = Field(ge=0, le=10 * 365 * 86_400)
 
 
 @router.get("/sellers")
@@ -218,49 +184,10 @@ async def reset_counters(sandbox: SandboxState) -> dict[str, Any]:
     return _show_counters(sandbox.counters)
 
 
-@router.get("/scenarios")
-async def read_scenarios(sandbox: SandboxState) -> dict[str, Any]:
-    return {
-        "now": sandbox.now().isoformat(),
-        "throttling": sandbox.throttling,
-        "token_failures": asdict(sandbox.token_failure) if sandbox.token_failure else None,
-        "api_failures": asdict(sandbox.api_failure) if sandbox.api_failure else None,
-    }
-
-
-@router.post("/scenarios/revoke")
-async def revoke(revocation: Revocation, sandbox: SandboxState) -> dict[str, int]:
-    _seller(sandbox, revocation.seller_id)
-    return {"revoked": sandbox.revoke(revocation.seller_id)}
-
-
-@router.post("/scenarios/token-failures")
-async def fail_token_calls(failures: TokenFailures, sandbox: SandboxState) -> dict[str, Any]:
-    sandbox.token_failure = _failure(failures, grant_type=failures.grant_type)
-    return await read_scenarios(sandbox)
-
-
-@router.post("/scenarios/api-failures")
-async def fail_api_calls(failures: ApiFailures, sandbox: SandboxState) -> dict[str, Any]:
-    sandbox.api_failure = _failure(failures, seller_id=failures.seller_id)
-    return await read_scenarios(sandbox)
-
-
-@router.post("/scenarios/throttling")
-async def switch_throttling(throttling: Throttling, sandbox: SandboxState) -> dict[str, Any]:
-    sandbox.throttling = throttling.enabled
-    return await read_scenarios(sandbox)
-
-
-@router.post("/clock/advance")
-async def advance_clock(advance: Advance, sandbox: SandboxState) -> dict[str, str]:
-    sandbox.advance_clock(advance.seconds)
-    return {"now": sandbox.now().isoformat()}
-
-
 @router.post("/reset", status_code=204)
-async def reset(sandbox: SandboxState, courier: MailCourier) -> None:
+async def reset(sandbox: SandboxState, courier: MailCourier, inbox: MailInbox) -> None:
     courier.forget()
+    inbox.forget()
     sandbox.reset()
 
 
@@ -275,22 +202,6 @@ def _mail(mail: SentMail | None) -> SentMail:
     if mail is None:
         raise HTTPException(404, "no such mail")
     return mail
-
-
-def _failure(
-    failures: Failures, *, grant_type: str | None = None, seller_id: str | None = None
-) -> Failure | None:
-    if failures.count == 0:
-        return None
-    is_json = not isinstance(failures.body, str)
-    return Failure(
-        count=failures.count,
-        status=failures.status,
-        body=json.dumps(failures.body) if is_json else str(failures.body),
-        content_type=failures.content_type or ("application/json" if is_json else "text/html"),
-        grant_type=grant_type,
-        seller_id=seller_id,
-    )
 
 
 def _decode(attachment: NewAttachment) -> Attachment:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, cast
 from fastapi import Depends, HTTPException, Request
 
 from services.sandbox.courier import Courier
+from services.sandbox.inbox import Inbox
 from services.sandbox.state import SELLER_CENTRAL_HOSTS, Sandbox
 
 Language = Literal["de", "en"]
@@ -20,6 +21,10 @@ async def the_sandbox(request: Request) -> Sandbox:
 
 async def the_courier(request: Request) -> Courier:
     return cast("Courier", request.app.state.courier)
+
+
+async def the_inbox(request: Request) -> Inbox:
+    return cast("Inbox", request.app.state.inbox)
 
 
 async def the_language(request: Request) -> Language:
@@ -57,5 +62,6 @@ async def seller_central_host(host: str) -> str:
 
 SandboxState = Annotated[Sandbox, Depends(the_sandbox)]
 MailCourier = Annotated[Courier, Depends(the_courier)]
+MailInbox = Annotated[Inbox, Depends(the_inbox)]
 PageLanguage = Annotated[Language, Depends(the_language)]
 SellerCentralHost = Annotated[str, Depends(seller_central_host)]

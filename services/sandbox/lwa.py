@@ -1,10 +1,9 @@
 """Login with Amazon: the token endpoint, `/api.amazon.com/auth/o2/token`.
 
 Form-encoded only, credentials in the body only, errors with Amazon's status, words and shape. A refresh token is never
-rotated: the answer carries the one that was sent.
+rotated, unless a scenario has it: the answer carries the one that was sent.
 """
 
-import hmac
 import secrets
 from collections.abc import Callable
 from typing import Final
@@ -14,6 +13,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from services.sandbox.dependencies import SandboxState
+from services.sandbox.scenarios import TOKEN_ANSWERS
+from services.sandbox.sp_api import play
 from services.sandbox.state import ACCESS_TOKEN_LIFE, LWA_HOST, Sandbox
 from shared.marketplaces import LWA_ENDPOINT
 
@@ -43,13 +44,20 @@ async def token(request: Request, sandbox: SandboxState) -> Response:
         form = await _read_form(request)
         grant_type = form.get("grant_type", "")
         sandbox.counters.token[grant_type if grant_type in _GRANTS else "other"] += 1
+        seller_id = _seller_id(form, sandbox)
+        if seller_id is not None and grant_type == "refresh_token":
+            sandbox.counters.refreshes[seller_id] += 1
         planned = sandbox.planned_token_failure(grant_type)
         if planned is not None:
             sandbox.counters.token_errors["planned"] += 1
             return Response(planned.body, planned.status, _NO_STORE, planned.content_type)
+        answer = sandbox.scenarios.answer(TOKEN_ANSWERS, seller_id, grant_type)
+        if answer is not None:
+            sandbox.counters.token_errors["planned"] += 1
+            return await play(request, answer)
         _require(form, "grant_type")
         _authenticate(form, sandbox)
-        answer = _GRANTS.get(grant_type, _unsupported)(form, sandbox)
+        tokens = _GRANTS.get(grant_type, _unsupported)(form, sandbox)
     except Refused as refused:
         sandbox.counters.token_errors[refused.error] += 1
         return JSONResponse(
@@ -63,7 +71,7 @@ async def token(request: Request, sandbox: SandboxState) -> Response:
         )
     return JSONResponse(
         {
-            **answer,
+            **tokens,
             "token_type": "bearer",
             "expires_in": int(ACCESS_TOKEN_LIFE.total_seconds()),
         },
@@ -99,10 +107,8 @@ def _require(form: dict[str, str], name: str) -> str:
 def _authenticate(form: dict[str, str], sandbox: Sandbox) -> None:
     client_id = _require(form, "client_id")
     client_secret = _require(form, "client_secret")
-    expected = sandbox.settings.client_secret.get_secret_value()
-    if client_id != sandbox.settings.client_id or not hmac.compare_digest(
-        client_secret.encode(), expected.encode()
-    ):
+    known = client_id == sandbox.settings.client_id
+    if not known or not sandbox.client_secrets.accepts(client_secret, sandbox.now()):
         raise Refused(401, "invalid_client", "Client authentication failed")
 
 
@@ -110,29 +116,43 @@ def _exchange_code(form: dict[str, str], sandbox: Sandbox) -> dict[str, str]:
     authorization = sandbox.redeem_code(_require(form, "code"), _require(form, "redirect_uri"))
     if authorization is None:
         raise Refused(400, "invalid_grant", "The request has an invalid grant parameter : code")
-    return {
-        "access_token": sandbox.issue_access_token(authorization),
-        "refresh_token": sandbox.issue_refresh_token(authorization),
-    }
+    access_token = sandbox.issue_access_token(authorization, form["client_secret"])
+    if sandbox.scenarios.happens("token-no-refresh-token", authorization.seller_id):
+        return {"access_token": access_token}
+    return {"access_token": access_token, "refresh_token": sandbox.issue_refresh_token(authorization)}
 
 
 def _refresh(form: dict[str, str], sandbox: Sandbox) -> dict[str, str]:
     refresh_token = _require(form, "refresh_token")
     authorization = sandbox.authorization_of(refresh_token)
-    if authorization is None:
+    if authorization is None or sandbox.scenarios.happens("token-invalid-grant", authorization.seller_id):
         raise Refused(
             400,
             "invalid_grant",
             "The request has an invalid grant parameter : refresh_token. "
             "User may have revoked or didn't grant the permission.",
         )
-    return {"access_token": sandbox.issue_access_token(authorization), "refresh_token": refresh_token}
+    if sandbox.scenarios.happens("token-new-refresh-token", authorization.seller_id):
+        del sandbox.refresh_tokens[refresh_token]
+        refresh_token = sandbox.issue_refresh_token(authorization)
+    return {
+        "access_token": sandbox.issue_access_token(authorization, form["client_secret"]),
+        "refresh_token": refresh_token,
+    }
+
+
+def _seller_id(form: dict[str, str], sandbox: Sandbox) -> str | None:
+    """Whose call this is, as far as the form says."""
+    code = sandbox.codes.get(form.get("code", ""))
+    authorization = code.authorization if code else sandbox.refresh_tokens.get(form.get("refresh_token", ""))
+    return authorization.seller_id if authorization else None
 
 
 def _grantless(form: dict[str, str], sandbox: Sandbox) -> dict[str, str]:
-    if not set(_require(form, "scope").split()) <= GRANTLESS_SCOPES:
+    scopes = frozenset(_require(form, "scope").split())
+    if not scopes <= GRANTLESS_SCOPES:
         raise Refused(400, "invalid_scope", "The client is not authorized for the requested scope")
-    return {"access_token": sandbox.issue_access_token(None)}
+    return {"access_token": sandbox.issue_access_token(None, form["client_secret"], scopes)}
 
 
 def _unsupported(_form: dict[str, str], _sandbox: Sandbox) -> dict[str, str]:

@@ -28,7 +28,7 @@ button.main { background: var(--strong); color: #fff; border-color: var(--strong
 :focus-visible { outline: 3px solid #f90; outline-offset: 2px; }
 .note { border-left: 4px solid var(--strong); padding: .25rem .75rem; } .wrong { border-left: 4px solid #b00; padding: .25rem .75rem; }
 fieldset { border: 1px solid var(--line); margin-top: 1rem; } code { overflow-wrap: anywhere; }
-li form { display: inline; } .columns { columns: 14rem; }
+li form { display: inline; } pre { white-space: pre-wrap; overflow-wrap: anywhere; } .columns { columns: 14rem; }
 @media (prefers-color-scheme: dark) { :root { --strong: #2d8fb5; } }
 """
 

@@ -11,8 +11,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 
-from services.sandbox.consent import appstore_start, signed_in, to_sign_in
+from services.sandbox.appstore import APPSTORE_PATH
+from services.sandbox.consent import signed_in, to_sign_in
 from services.sandbox.dependencies import Language, PageLanguage, SandboxState, SellerCentralHost
+from services.sandbox.login_uri import login_uri_call
 from services.sandbox.pages import hidden, page
 from services.sandbox.sellers import AddressWrong, Seller, TooManyAddresses, bare_address
 from shared.marketplaces import BY_COUNTRY
@@ -84,6 +86,7 @@ _TEXTS: Final = {
         "optional": "Optionale Spalten",
         "save": "Speichern",
         "apps": "Apps verwalten",
+        "appstore": "Appstore",
         "authorized": "{app} ist autorisiert.",
         "not_authorized": "{app} ist nicht autorisiert.",
         "disable": "Autorisierung deaktivieren",
@@ -114,6 +117,7 @@ _TEXTS: Final = {
         "optional": "Optional columns",
         "save": "Save",
         "apps": "Manage Your Apps",
+        "appstore": "Appstore",
         "authorized": "{app} is authorized.",
         "not_authorized": "{app} is not authorized.",
         "disable": "Disable authorization",
@@ -143,6 +147,7 @@ async def home(
         (NOTIFICATION_PREFERENCES_PATH, "notifications"),
         (ORDER_REPORT_COLUMNS_PATH, "columns"),
         (MANAGE_APPS_PATH, "apps"),
+        (APPSTORE_PATH, "appstore"),
     )
     items = "".join(f'<li><a href="/{host}{path}">{texts[name]}</a></li>' for path, name in links)
     return _seller_page(language, host, seller, "Seller Central", f"<ul>{items}</ul>")
@@ -274,7 +279,7 @@ async def manage_apps(request: Request, host: SellerCentralHost, sandbox: Sandbo
         return to_sign_in(request, host)
     action = (await _fields(request)).get("action")
     if action == "reauthorize":
-        return RedirectResponse(appstore_start(sandbox, host, seller), 303)
+        return RedirectResponse(login_uri_call(sandbox, host, seller), 303)
     if action == "disable":
         sandbox.revoke(seller.seller_id)
     return RedirectResponse(f"/{host}{MANAGE_APPS_PATH}", 303)

@@ -1,23 +1,20 @@
-"""The Sellers API v1 of each region, and SP-API's answer to every other path: 403, not 404."""
+"""The Sellers API v1 of each region: getMarketplaceParticipations."""
 
-import re
-import uuid
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
 from services.sandbox.dependencies import SandboxState
 from services.sandbox.sellers import Seller
-from services.sandbox.state import API_HOSTS, PARTICIPATIONS_RATE, Sandbox
+from services.sandbox.sp_api import Operation, SpApiRefused, answered, seller_calling
+from services.sandbox.state import API_HOSTS, Sandbox
 from shared.marketplaces import BY_COUNTRY, Region
 
 router = APIRouter()
 
 PARTICIPATIONS_PATH: Final = "/sellers/v1/marketplaceParticipations"
-_MAX_USER_AGENT_CHARS: Final = 500
-# AppName/Version (Language=Python/3.11; Platform=Linux); the attribute Language is required.
-_USER_AGENT: Final = re.compile(r"[^/\s][^/]*/\S+ \((?:[^)]*[;\s])?Language=[^;)]+[^)]*\)")
+PARTICIPATIONS: Final = Operation("getMarketplaceParticipations", rate=0.016, burst=15)
 # Amazon lists its own test shops beside the real marketplaces; a reader must pass over ids it does not know.
 _NON_AMAZON: Final = {
     "marketplace": {
@@ -30,96 +27,59 @@ _NON_AMAZON: Final = {
     },
     "participation": {"isParticipating": True, "hasSuspendedListings": False},
 }
+_ELSEWHERE: Final = {Region.EU: ("US", "CA"), Region.NA: ("DE", "FR"), Region.FE: ("DE", "FR")}
 
 
 async def _get_participations(request: Request, sandbox: SandboxState) -> Response:
     """getMarketplaceParticipations of the region whose host was called."""
-    region = API_HOSTS[request.url.path.split("/")[1]]
-    user_agent = request.headers.get("user-agent", "")
-    if len(user_agent) > _MAX_USER_AGENT_CHARS or _USER_AGENT.match(user_agent) is None:
-        message = "The user-agent header is missing or malformed."
-        return _refused(sandbox, "user_agent", 400, code="InvalidInput", message=message)
-    seller, details = _seller_of_token(request.headers.get("x-amz-access-token"), region, sandbox)
-    if seller is None:
-        return _unauthorized(sandbox, details)
-    planned = sandbox.planned_api_failure(seller.seller_id)
-    if planned is not None:
-        sandbox.counters.participations_refused["planned"] += 1
-        headers = {"x-amzn-RequestId": str(uuid.uuid4())}
-        return Response(planned.body, planned.status, headers, planned.content_type)
-    if not sandbox.takes_participations_call(seller.seller_id):
-        message = "You exceeded your quota for the requested resource."
-        refused = _refused(sandbox, "throttled", 429, code="QuotaExceeded", message=message)
-        refused.headers["x-amzn-ErrorType"] = "TooManyRequestsException"
-        return refused
+    try:
+        seller = await seller_calling(request, sandbox, PARTICIPATIONS)
+    except SpApiRefused as refusal:
+        sandbox.counters.participations_refused[refusal.reason] += 1
+        raise
     sandbox.counters.participations[seller.seller_id] += 1
-    headers = {"x-amzn-RequestId": str(uuid.uuid4()), "x-amzn-RateLimit-Limit": str(PARTICIPATIONS_RATE)}
-    return JSONResponse({"payload": _participations(seller)}, headers=headers)
+    return answered(sandbox, PARTICIPATIONS, {"payload": _participations(seller, sandbox)})
 
 
-def _seller_of_token(token: str | None, region: Region, sandbox: Sandbox) -> tuple[Seller | None, str]:
-    """The seller whose token this is, or the `details` of the 403."""
-    if not token:
-        return None, "Access token is missing in the request header."
-    access = sandbox.access_tokens.get(token)
-    if access is None or access.authorization is None or access.authorization.revoked:
-        return None, "The access token you provided is revoked, malformed or invalid."
-    if sandbox.now() >= access.expires_at:
-        return None, "The access token you provided has expired."
-    if access.authorization.region is not region:
-        return None, "The access token you provided is revoked, malformed or invalid."
-    return sandbox.sellers.get(access.authorization.seller_id), ""
-
-
-def _participations(seller: Seller) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for country in seller.countries:
-        marketplace = BY_COUNTRY[country]
-        rows.append(
-            {
-                "marketplace": {
-                    "id": marketplace.marketplace_id,
-                    "name": f"Amazon.{marketplace.retail_domain.partition('.')[2]}",
-                    "countryCode": country,
-                    "defaultCurrencyCode": marketplace.currency,
-                    "defaultLanguageCode": marketplace.locale,
-                    "domainName": f"www.{marketplace.retail_domain}",
-                },
-                "participation": {
-                    "isParticipating": country not in seller.not_participating,
-                    "hasSuspendedListings": country in seller.suspended,
-                },
-                "storeName": seller.store_name,
-            }
-        )
+def _participations(seller: Seller, sandbox: Sandbox) -> list[dict[str, Any]]:
+    on, seller_id = sandbox.scenarios, seller.seller_id
+    if on.happens("participations-empty", seller_id):
+        return []
+    if on.happens("participations-other-region", seller_id):
+        return [_row(seller, country) for country in _ELSEWHERE[seller.region]]
+    if on.happens("participations-other-store", seller_id):
+        seller = sandbox.other_seller(seller)
+    if on.happens("store-renamed", seller_id):
+        seller = replace(seller, store_name=f"{seller.store_name} (renamed)")
+    if on.happens("participations-none", seller_id):
+        return [_row(replace(seller, not_participating=seller.countries), c) for c in seller.countries]
+    if on.happens("listings-suspended", seller_id):
+        seller = replace(seller, suspended=seller.countries)
+    rows = [_row(seller, country) for country in seller.countries]
     if seller.region is Region.EU:
         rows.append({**_NON_AMAZON, "storeName": seller.store_name})
     return rows
 
 
-def _unauthorized(sandbox: Sandbox, details: str) -> JSONResponse:
-    message = "Access to requested resource is denied."
-    return _refused(sandbox, "unauthorized", 403, code="Unauthorized", message=message, details=details)
-
-
-def _refused(
-    sandbox: Sandbox, reason: str, status: int, *, code: str, message: str, details: str = ""
-) -> JSONResponse:
-    sandbox.counters.participations_refused[reason] += 1
-    error = {"code": code, "message": message, "details": details}
-    return JSONResponse({"errors": [error]}, status, {"x-amzn-RequestId": str(uuid.uuid4())})
-
-
-async def _no_such_operation(sandbox: SandboxState) -> Response:
-    """An unknown path is forbidden, and `details` is empty, as with a missing role."""
-    return _unauthorized(sandbox, "")
+def _row(seller: Seller, country: str) -> dict[str, Any]:
+    marketplace = BY_COUNTRY[country]
+    return {
+        "marketplace": {
+            "id": marketplace.marketplace_id,
+            "name": f"Amazon.{marketplace.retail_domain.partition('.')[2]}",
+            "countryCode": country,
+            "defaultCurrencyCode": marketplace.currency,
+            "defaultLanguageCode": marketplace.locale,
+            "domainName": f"www.{marketplace.retail_domain}",
+        },
+        "participation": {
+            "isParticipating": country not in seller.not_participating,
+            "hasSuspendedListings": country in seller.suspended,
+        },
+        "storeName": seller.store_name,
+    }
 
 
 # Literal hosts, not a path parameter: a region's endpoint is only ever reached under its own name.
 for _host in API_HOSTS:
     router.add_api_route(f"/{_host}{PARTICIPATIONS_PATH}", _get_participations, methods=["GET"])
-    router.add_api_route(
-        f"/{_host}/{{path:path}}",
-        _no_such_operation,
-        methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-    )

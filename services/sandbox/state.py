@@ -4,14 +4,16 @@ Codes, tokens and sessions are only valid as Amazon's are: by this clock, for th
 """
 
 import secrets
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from services.sandbox.sellers import Seller, seeded_sellers
+from services.sandbox.client_secrets import ClientSecrets
+from services.sandbox.scenarios import Scenarios
+from services.sandbox.sellers import Seller, make_seller, seeded_sellers
 from services.sandbox.settings import SandboxSettings
 from shared.marketplaces import LWA_ENDPOINT, MARKETPLACES, Region, api_url
 
@@ -20,12 +22,10 @@ ACCESS_TOKEN_LIFE: Final = timedelta(seconds=3600)
 REFRESH_TOKEN_LIFE: Final = timedelta(days=365)
 APPSTORE_LIFE: Final = timedelta(minutes=10)
 
-PARTICIPATIONS_RATE: Final = 0.016
-PARTICIPATIONS_BURST: Final = 15
-
 # The oldest entry goes when one more comes. Far above what a test run makes, small enough to forget about memory.
 MAX_ENTRIES: Final = 10_000
 MAX_SELLERS: Final = 2_000
+MAX_NOTIFICATIONS: Final = 100
 
 LWA_HOST: Final = urlsplit(LWA_ENDPOINT).netloc
 API_HOSTS: Final = {urlsplit(api_url(region)).netloc: region for region in Region}
@@ -71,10 +71,12 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """`authorization` is None for a grantless token."""
+    """`authorization` is None for a grantless token, which has scopes instead. It dies with the secret that fetched it."""
 
     authorization: Authorization | None
     expires_at: datetime
+    client_secret: str = field(repr=False)
+    scopes: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -91,7 +93,7 @@ class Failure:
 
 @dataclass(slots=True)
 class Bucket:
-    """Amazon's token bucket of one seller and one operation."""
+    """Amazon's token bucket of one caller and one operation."""
 
     tokens: float
     filled_at: datetime
@@ -102,9 +104,11 @@ class Counters:
     """How often Amazon was called; what tests ask instead of mocking."""
 
     token: Counter[str] = field(default_factory=Counter)
+    refreshes: Counter[str] = field(default_factory=Counter)  # by seller
     token_errors: Counter[str] = field(default_factory=Counter)
     participations: Counter[str] = field(default_factory=Counter)
     participations_refused: Counter[str] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)
     consents: Counter[str] = field(default_factory=Counter)
     mails: Counter[str] = field(default_factory=Counter)
 
@@ -128,6 +132,12 @@ class Sandbox:
         self.counters = Counters()
         self.token_failure: Failure | None = None
         self.api_failure: Failure | None = None
+        self.scenarios = Scenarios()
+        self.client_secrets = ClientSecrets(self.settings.client_secret.get_secret_value())
+        # What Amazon would have put into the application's queue, and where its notifications go.
+        self.notifications: deque[dict[str, Any]] = deque(maxlen=MAX_NOTIFICATIONS)
+        self.destinations: Shelf[dict[str, Any]] = Shelf()
+        self.subscriptions: Shelf[dict[str, Any]] = Shelf()
         self.throttling = True
         self._buckets: Shelf[Bucket] = Shelf()
         self._clock_offset = timedelta()
@@ -140,6 +150,22 @@ class Sandbox:
 
     def advance_clock(self, seconds: float) -> None:
         self._clock_offset += timedelta(seconds=seconds)
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether the application is not published yet."""
+        return self.settings.application_draft or self.scenarios.is_on("draft")
+
+    def other_seller(self, seller: Seller, region: Region | None = None) -> Seller:
+        """Another seller than this one, of the same region or of the given one; made if there is none."""
+        wanted = region or seller.region
+        for other in self.sellers.values():
+            if other.region is wanted and other.seller_id != seller.seller_id:
+                return other
+        countries = tuple(m.country for m in MARKETPLACES if m.region is wanted)[:2]
+        other = make_seller(f"A9OTHERSTORE{wanted.upper()}", "Other Store", wanted, countries)
+        self.sellers[other.seller_id] = other
+        return other
 
     # --- sign-in ---------------------------------------------------------------------------------------------------
 
@@ -156,11 +182,11 @@ class Sandbox:
 
     # --- consent, codes and tokens ---------------------------------------------------------------------------------
 
-    def issue_code(self, seller: Seller, redirect_uri: str) -> str:
+    def issue_code(self, seller: Seller, redirect_uri: str, life: timedelta = CODE_LIFE) -> str:
         """The region is the seller's own, whatever host he consented on."""
         authorization = Authorization(seller.seller_id, seller.region, self.settings.client_id, self.now())
         code = secrets.token_urlsafe(15)
-        self.codes.put(code, Code(authorization, redirect_uri, self.now() + CODE_LIFE))
+        self.codes.put(code, Code(authorization, redirect_uri, self.now() + life))
         self.counters.consents[seller.seller_id] += 1
         return code
 
@@ -182,9 +208,15 @@ class Sandbox:
             return None
         return authorization if self.now() < authorization.given_at + REFRESH_TOKEN_LIFE else None
 
-    def issue_access_token(self, authorization: Authorization | None) -> str:
+    def issue_access_token(
+        self,
+        authorization: Authorization | None,
+        client_secret: str,
+        scopes: frozenset[str] = frozenset(),
+    ) -> str:
         token = f"Atza|{secrets.token_urlsafe(180)}"
-        self.access_tokens.put(token, AccessToken(authorization, self.now() + ACCESS_TOKEN_LIFE))
+        expires_at = self.now() + ACCESS_TOKEN_LIFE
+        self.access_tokens.put(token, AccessToken(authorization, expires_at, client_secret, scopes))
         return token
 
     def revoke(self, seller_id: str) -> int:
@@ -219,7 +251,7 @@ class Sandbox:
             self.token_failure = None
         return failure
 
-    def planned_api_failure(self, seller_id: str) -> Failure | None:
+    def planned_api_failure(self, seller_id: str | None) -> Failure | None:
         failure = self.api_failure
         if failure is None or failure.seller_id not in {None, seller_id}:
             return None
@@ -228,14 +260,14 @@ class Sandbox:
             self.api_failure = None
         return failure
 
-    def takes_participations_call(self, seller_id: str) -> bool:
-        """Whether the seller's bucket still holds a call."""
+    def takes_call(self, bucket_name: str, rate: float, burst: int) -> bool:
+        """Whether this bucket still holds a call."""
         if not self.throttling:
             return True
         now = self.now()
-        bucket = self._buckets.setdefault(seller_id, Bucket(PARTICIPATIONS_BURST, now))
-        refilled = (now - bucket.filled_at).total_seconds() * PARTICIPATIONS_RATE
-        bucket.tokens = min(PARTICIPATIONS_BURST, bucket.tokens + refilled)
+        bucket = self._buckets.setdefault(bucket_name, Bucket(burst, now))
+        refilled = (now - bucket.filled_at).total_seconds() * rate
+        bucket.tokens = min(burst, bucket.tokens + refilled)
         bucket.filled_at = now
         if bucket.tokens < 1:
             return False

@@ -1,7 +1,8 @@
 """A sandbox of its own for each test, a clock that stands still, and a mail server that keeps what it is given."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
@@ -99,8 +100,17 @@ def settings(mailbox: Mailbox) -> SandboxSettings:
 
 
 @pytest.fixture
-async def client(settings: SandboxSettings) -> AsyncIterator[httpx2.AsyncClient]:
-    app = create_app(settings, fixed_clock)
+def smtp_listener() -> Iterator[socket.socket]:
+    """Where the sandbox takes mail."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+@pytest.fixture
+async def client(
+    settings: SandboxSettings, smtp_listener: socket.socket
+) -> AsyncIterator[httpx2.AsyncClient]:
+    app = create_app(settings, fixed_clock, smtp_listener=smtp_listener)
     async with (
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://localhost:8090") as client,

@@ -14,7 +14,9 @@ import pytest
 async def spawn(port: int, **environment: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.sandbox",
-        env=os.environ | {"REPLYCO_SANDBOX_PORT": str(port)} | environment,  # noqa: TID251
+        env=os.environ  # noqa: TID251
+        | {"REPLYCO_SANDBOX_PORT": str(port), "REPLYCO_SANDBOX_SMTP_PORT": "0"}
+        | environment,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
 
@@ -53,12 +55,34 @@ async def test_signal_ends_it_in_order(number: signal.Signals) -> None:
     assert await ended(process) == (0, "")
 
 
+async def test_it_ends_in_order_while_somebody_delivers_a_mail() -> None:
+    port, smtp_port = free_port(), free_port()
+    process = await spawn(port, REPLYCO_SANDBOX_SMTP_PORT=str(smtp_port))
+    await answers(port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", smtp_port)
+    greeting = await reader.readline()
+
+    process.send_signal(signal.SIGTERM)
+
+    assert await ended(process) == (0, "")
+    assert greeting.startswith(b"220 ")
+    writer.close()
+
+
 async def test_taken_port_is_named_with_its_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         code, errors = await ended(await spawn(port))
 
     assert (code, errors) == (1, f"Port {port} is taken. Set REPLYCO_SANDBOX_PORT to a free one.\n")
+
+
+async def test_taken_smtp_port_is_named_with_its_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, errors = await ended(await spawn(0, REPLYCO_SANDBOX_SMTP_PORT=str(port)))
+
+    assert (code, errors) == (1, f"Port {port} is taken. Set REPLYCO_SANDBOX_SMTP_PORT to a free one.\n")
 
 
 async def test_foreign_address_is_named_with_its_setting() -> None:

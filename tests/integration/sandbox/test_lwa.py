@@ -157,5 +157,7 @@ async def test_token_calls_are_counted_by_grant(seller: Seller) -> None:
     counters = (await seller.client.get("/control/counters")).json()
 
     assert counters["token"] == {"authorization_code": 1, "refresh_token": 1}
+    assert counters["refreshes"] == {"A1LAMPENLADEN7": 1}
+    assert counters["operations"] == {"getMarketplaceParticipations": 1}
     assert counters["participations"] == {"A1LAMPENLADEN7": 1}
     assert counters["consents"] == {"A1LAMPENLADEN7": 1}

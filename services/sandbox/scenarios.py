@@ -1,0 +1,307 @@
+"""What can go wrong at Amazon, each under a name that a test or a person switches on: the list, and what is on now.
+
+A scenario may be limited to one seller, to one operation of the SP-API, and to a number of calls; without a number it
+lasts until it is switched off. What it does is written where it happens: consent, token endpoint, SP-API.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+# A slow Amazon answers after this long, and then with nothing useful.
+HANG_SECONDS: Final = 30.0
+MAX_SWITCHES: Final = 2_000
+
+OUTAGE_PAGE: Final = (
+    "<html><head><title>503 Service Unavailable</title></head><body>Service Unavailable</body></html>"
+)
+_FORBIDDEN: Final = '{"errors":[{"code":"Unauthorized","message":"%s","details":"%s"}]}'
+_DENIED: Final = "Access to requested resource is denied."
+
+
+class UnknownScenario(KeyError):
+    """There is no scenario of that name."""
+
+
+class TooManySwitches(Exception):
+    """More scenarios are on than anybody can mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Amazon says instead of what was asked for. `hangs`: only after `HANG_SECONDS`."""
+
+    status: int
+    body: str
+    content_type: str = "application/json"
+    rate_header: bool = False
+    error_type: str = ""
+    hangs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One thing that can happen. `place` is where, `happens` one sentence."""
+
+    name: str
+    place: str
+    happens: str
+
+
+@dataclass(slots=True)
+class Switch:
+    """A scenario that is on. `left` counts down with each use; None lasts."""
+
+    name: str
+    seller_id: str | None
+    operation: str | None
+    left: int | None
+
+
+# The codes that Amazon shows on its own page instead of the consent.
+PAGE_CODES: Final = {
+    "MD1000": "the application is a draft and version=beta is missing",
+    "MD4100": "the application is not found",
+    "MD5101": "the redirect URI is not registered",
+    "MD5110": "the redirect URI has a fragment",
+    "MD9100": "the application has no login URI or no redirect URI",
+    "MD9999": "anything else",
+    "SPDC8143": "the person is not the account's primary user",
+    "SPSA0404": "the account is of a kind that the application does not support",
+    "CONSENT_LIMIT_REACHED": "the application may not have more authorizations",
+}
+
+# What the Appstore sends as amazon_callback_uri instead of the genuine one. Only the first is Amazon's own doing.
+CALLBACK_URIS: Final = {
+    "callback-uri-relative": "/apps/authorize/confirm/{application_id}",
+    "callback-uri-other-host": "https://{host}.evil.example/apps/authorize/confirm/{application_id}",
+    "callback-uri-userinfo": "https://{host}@evil.example/apps/authorize/confirm/{application_id}",
+    "callback-uri-fragment": "https://evil.example#@{host}/apps/authorize/confirm/{application_id}",
+    "callback-uri-no-scheme": "//evil.example/apps/authorize/confirm/{application_id}",
+    "callback-uri-port": "https://{host}:8443/apps/authorize/confirm/{application_id}",
+    "callback-uri-http": "http://{host}/apps/authorize/confirm/{application_id}",
+    "callback-uri-backslash": "https://evil.example\\@{host}/apps/authorize/confirm/{application_id}",
+    "callback-uri-punycode": "https://xn--sellercentral-amazn-hbd.com/apps/authorize/confirm/{application_id}",
+    "callback-uri-other-application": "https://{host}/apps/authorize/confirm/amzn1.sp.solution.other",
+}
+
+TOKEN_ANSWERS: Final = {
+    # Without the key `error` a library may take it for a token.
+    "token-429-json": Answer(429, '{"message":"Too Many Requests"}'),
+    "token-429-html": Answer(429, "<html><body>Too Many Requests</body></html>", "text/html"),
+    "token-503-html": Answer(503, OUTAGE_PAGE, "text/html"),
+    "token-server-error": Answer(500, '{"error":"ServerError","error_description":"Internal error"}'),
+    "token-hangs": Answer(503, OUTAGE_PAGE, "text/html", hangs=True),
+    "token-empty": Answer(200, ""),
+    "token-invalid-client": Answer(
+        401, '{"error":"invalid_client","error_description":"Client authentication failed"}'
+    ),
+    "token-unauthorized-client": Answer(
+        400, '{"error":"unauthorized_client","error_description":"Not authorized for requested operation"}'
+    ),
+}
+
+_QUOTA: Final = '{"errors":[{"code":"QuotaExceeded","message":"You exceeded your quota for the requested resource.","details":""}]}'
+API_ANSWERS: Final = {
+    "api-token-expired": Answer(403, _FORBIDDEN % (_DENIED, "The access token you provided has expired.")),
+    "api-token-revoked": Answer(
+        403, _FORBIDDEN % (_DENIED, "The access token you provided is revoked, malformed or invalid.")
+    ),
+    "api-role-missing": Answer(403, _FORBIDDEN % (_DENIED, "")),
+    "api-secret-expired": Answer(
+        403, _FORBIDDEN % (_DENIED, "The LWA secret token you provided has expired.")
+    ),
+    "api-security-token-expired": Answer(
+        403, _FORBIDDEN % ("The security token included in the request is expired", "")
+    ),
+    "api-429": Answer(429, _QUOTA, rate_header=True, error_type="TooManyRequestsException"),
+    "api-429-without-rate": Answer(429, _QUOTA, error_type="TooManyRequestsException"),
+    "api-500": Answer(
+        500, '{"errors":[{"code":"InternalFailure","message":"We encountered an internal error."}]}'
+    ),
+    "api-503-html": Answer(503, OUTAGE_PAGE, "text/html"),
+    "api-empty": Answer(200, ""),
+    "api-hangs": Answer(503, OUTAGE_PAGE, "text/html", hangs=True),
+}
+
+SCENARIOS: Final = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario(
+            "access-denied", "consent", "Cancel leads back with error=access_denied instead of nowhere."
+        ),
+        Scenario("code-missing", "consent", "Confirm leads back without a code."),
+        Scenario("code-expired", "consent", "The code is more than five minutes old when it arrives."),
+        Scenario(
+            "callback-by-hand",
+            "consent",
+            "Confirm shows the way back as a link: to be opened twice, later, or in another browser.",
+        ),
+        Scenario(
+            "other-seller",
+            "consent",
+            "The consent is given for another store of the region than the signed-in one.",
+        ),
+        Scenario("other-region", "consent", "The consent is given for a store of another region."),
+        Scenario(
+            "consent-through-login-uri",
+            "consent",
+            "Confirm opens the login URI with amazon_callback_uri instead of the redirect URI with a code.",
+        ),
+        Scenario(
+            "redirect-uri-as-login-uri",
+            "consent",
+            "Confirm opens the redirect URI with amazon_callback_uri and without a code.",
+        ),
+        Scenario("draft", "consent", "The application is a draft: version=beta is needed, else MD1000."),
+        *(
+            Scenario(f"page-{code}", "consent", f"Amazon shows {code} instead of the consent: {why}.")
+            for code, why in PAGE_CODES.items()
+        ),
+        Scenario(
+            "callback-uri-relative",
+            "appstore",
+            "amazon_callback_uri has no host, as Amazon sometimes sends it.",
+        ),
+        *(
+            Scenario(
+                name, "appstore", f"amazon_callback_uri is a forged one: {uri.partition('/apps/')[0] or uri}."
+            )
+            for name, uri in CALLBACK_URIS.items()
+            if name not in {"callback-uri-relative", "callback-uri-other-application"}
+        ),
+        Scenario(
+            "callback-uri-other-application",
+            "appstore",
+            "amazon_callback_uri is meant for another application.",
+        ),
+        Scenario("token-429-json", "token", "429 with a JSON body that has no key `error`."),
+        Scenario("token-429-html", "token", "429 with an HTML page."),
+        Scenario("token-503-html", "token", "503 with an HTML page."),
+        Scenario("token-server-error", "token", "500 with the error ServerError."),
+        Scenario("token-hangs", "token", f"No answer for {HANG_SECONDS:.0f} seconds, then 503."),
+        Scenario("token-empty", "token", "200 with nothing in it."),
+        Scenario("token-no-refresh-token", "token", "The code is taken, but no refresh token comes back."),
+        Scenario(
+            "token-new-refresh-token", "token", "A refresh brings another refresh token; the old one is dead."
+        ),
+        Scenario(
+            "token-invalid-grant",
+            "token",
+            "A refresh meets invalid_grant: once with count 1, for good without a count.",
+        ),
+        Scenario(
+            "token-invalid-client", "token", "invalid_client, as after a secret has expired: for everybody."
+        ),
+        Scenario(
+            "token-unauthorized-client", "token", "unauthorized_client: the application may not do this."
+        ),
+        Scenario("api-token-expired", "api", "403: the access token has expired."),
+        Scenario("api-token-revoked", "api", "403: the access token is revoked, malformed or invalid."),
+        Scenario(
+            "api-role-missing", "api", "403 without details: a role is missing, for one operation if named."
+        ),
+        Scenario("api-secret-expired", "api", "403: the application's client secret has expired."),
+        Scenario(
+            "api-security-token-expired",
+            "api",
+            "403 for every seller at once, as in Amazon's outage of May 2023.",
+        ),
+        Scenario("api-429", "api", "429 with the header x-amzn-RateLimit-Limit."),
+        Scenario("api-429-without-rate", "api", "429 without that header."),
+        Scenario("api-500", "api", "500 with Amazon's JSON."),
+        Scenario("api-503-html", "api", "503 with an HTML page."),
+        Scenario("api-empty", "api", "200 with nothing in it."),
+        Scenario("api-hangs", "api", f"No answer for {HANG_SECONDS:.0f} seconds, then 503."),
+        Scenario("participations-empty", "store", "The list of marketplaces is empty."),
+        Scenario("participations-none", "store", "The store sells in none of its marketplaces any more."),
+        Scenario(
+            "participations-other-region", "store", "The region answers with marketplaces of another region."
+        ),
+        Scenario(
+            "participations-other-store",
+            "store",
+            "The region answers with another store's name and countries.",
+        ),
+        Scenario("store-renamed", "store", "The store has another name."),
+        Scenario("listings-suspended", "store", "Listings are suspended in every marketplace."),
+        Scenario(
+            "rotation-not-enrolled",
+            "application",
+            "rotateApplicationClientSecret: 400, no queue is registered.",
+        ),
+        Scenario("outage", "amazon", "All of Amazon answers 503 with an HTML page, its pages too."),
+    )
+}
+
+
+class Scenarios:
+    """What is on now."""
+
+    def __init__(self) -> None:
+        self._on: dict[tuple[str, str | None, str | None], Switch] = {}
+
+    def switch_on(
+        self,
+        name: str,
+        *,
+        seller_id: str | None = None,
+        operation: str | None = None,
+        count: int | None = None,
+    ) -> None:
+        """On, in place of the same scenario for the same seller and operation. Raises UnknownScenario, TooManySwitches."""
+        if name not in SCENARIOS:
+            raise UnknownScenario(name)
+        if len(self._on) >= MAX_SWITCHES:
+            raise TooManySwitches
+        self._on[name, seller_id, operation] = Switch(name, seller_id, operation, count)
+
+    def switch_off(self, name: str, *, seller_id: str | None = None) -> None:
+        """Off, for this seller only if one is named. Raises UnknownScenario."""
+        if name not in SCENARIOS:
+            raise UnknownScenario(name)
+        for key in [key for key in self._on if key[0] == name and seller_id in {None, key[1]}]:
+            del self._on[key]
+
+    def switch_all_off(self) -> None:
+        self._on.clear()
+
+    def now_on(self) -> list[Switch]:
+        return list(self._on.values())
+
+    def is_on(self, name: str, seller_id: str | None = None, operation: str | None = None) -> bool:
+        """Whether it would happen now; nothing is counted."""
+        return self._find(name, seller_id, operation) is not None
+
+    def happens(self, name: str, seller_id: str | None = None, operation: str | None = None) -> bool:
+        """Whether it happens now; one use of its count is gone."""
+        key = self._find(name, seller_id, operation)
+        if key is None:
+            return False
+        switch = self._on[key]
+        if switch.left is not None:
+            switch.left -= 1
+            if switch.left <= 0:
+                del self._on[key]
+        return True
+
+    def answer(
+        self, answers: dict[str, Answer], seller_id: str | None = None, operation: str | None = None
+    ) -> Answer | None:
+        """The first of these answers that is on, or nothing."""
+        for name, answer in answers.items():
+            if self.happens(name, seller_id, operation):
+                return answer
+        return None
+
+    def _find(
+        self, name: str, seller_id: str | None, operation: str | None
+    ) -> tuple[str, str | None, str | None] | None:
+        for key in (
+            (name, seller_id, operation),
+            (name, seller_id, None),
+            (name, None, operation),
+            (name, None, None),
+        ):
+            if key in self._on:
+                return key
+        return None

@@ -1,0 +1,164 @@
+"""The sandbox's side: what it answers fits Amazon's published models, errors and headers included."""
+
+import pytest
+
+from services.sandbox import applications_api, notifications_api, sellers_api
+from services.sandbox.scenarios import API_ANSWERS
+from services.sandbox.sp_api import Operation
+from tests.contract.conftest import Amazon
+from tests.contract.models import PublishedOperation
+
+Operations = dict[str, PublishedOperation]
+
+SELLERS = {"A1LAMPENLADEN7": "eu", "A2CASAVERDE34K": "eu", "A3BRIGHTPORCH9": "na", "A4HARBOURLITE2": "fe"}
+ROTATION = "sellingpartnerapi::client_credential:rotation"
+NOTIFICATIONS = "sellingpartnerapi::notifications"
+QUEUE = {
+    "name": "queue",
+    "resourceSpecification": {"sqs": {"arn": "arn:aws:sqs:eu-west-1:123456789012:queue"}},
+}
+PLAYED = [
+    operation
+    for module in (sellers_api, applications_api, notifications_api)
+    for operation in vars(module).values()
+    if isinstance(operation, Operation)
+]
+
+
+@pytest.mark.parametrize("played", PLAYED, ids=lambda operation: operation.name)
+def test_rate_and_burst_are_the_published_ones(operations: Operations, played: Operation) -> None:
+    assert (played.rate, played.burst) == operations[played.name].rate_and_burst
+
+
+@pytest.mark.parametrize(("seller_id", "region"), SELLERS.items())
+async def test_participations_fit_amazons_model(
+    operations: Operations, amazon: Amazon, seller_id: str, region: str
+) -> None:
+    operation = operations["getMarketplaceParticipations"]
+    token = await amazon.seller_token(seller_id)
+
+    good = await amazon.call(operation, token, region)
+    forbidden = await amazon.call(operation, "Atza|wrong", region)
+    throttled = [await amazon.call(operation, token, region) for _ in range(15)][-1]
+
+    assert [answer.status_code for answer in (good, forbidden, throttled)] == [200, 403, 429]
+    for answer in (good, forbidden, throttled):
+        operation.assert_answer_fits(answer)
+    assert len(good.json()["payload"]) >= 3
+
+
+async def test_refused_user_agent_fits_amazons_model(operations: Operations, amazon: Amazon) -> None:
+    operation = operations["getMarketplaceParticipations"]
+    headers = {"x-amz-access-token": await amazon.seller_token("A1LAMPENLADEN7"), "user-agent": "x"}
+
+    answer = await amazon.http.get(f"/sellingpartnerapi-eu.amazon.com{operation.path}", headers=headers)
+
+    assert answer.status_code == 400
+    operation.assert_answer_fits(answer)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, answer in API_ANSWERS.items()
+        if answer.content_type == "application/json" and answer.body
+    ],
+)
+async def test_scenarios_that_answer_json_fit_amazons_model(
+    operations: Operations, amazon: Amazon, name: str
+) -> None:
+    operation = operations["getMarketplaceParticipations"]
+    token = await amazon.seller_token("A1LAMPENLADEN7")
+    amazon.state.scenarios.switch_on(name)
+
+    answer = await amazon.call(operation, token)
+
+    assert answer.status_code == API_ANSWERS[name].status
+    operation.assert_answer_fits(answer)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "participations-empty",
+        "participations-none",
+        "participations-other-region",
+        "participations-other-store",
+        "store-renamed",
+        "listings-suspended",
+    ],
+)
+async def test_strange_stores_still_fit_amazons_model(
+    operations: Operations, amazon: Amazon, name: str
+) -> None:
+    operation = operations["getMarketplaceParticipations"]
+    token = await amazon.seller_token("A1LAMPENLADEN7")
+    amazon.state.scenarios.switch_on(name)
+
+    operation.assert_answer_fits(await amazon.call(operation, token))
+
+
+async def test_rotation_of_the_client_secret_fits_amazons_model(
+    operations: Operations, amazon: Amazon
+) -> None:
+    operation = operations["rotateApplicationClientSecret"]
+    token = await amazon.application_token(ROTATION)
+
+    done = await amazon.call(operation, token)
+    throttled = await amazon.call(operation, token)
+    amazon.state.throttling = False
+    amazon.state.scenarios.switch_on("rotation-not-enrolled")
+    not_enrolled = await amazon.call(operation, token)
+    forbidden = await amazon.call(operation, await amazon.application_token(NOTIFICATIONS))
+
+    answers = (done, throttled, not_enrolled, forbidden)
+    assert [answer.status_code for answer in answers] == [204, 429, 400, 403]
+    for answer in answers:
+        operation.assert_answer_fits(answer)
+    [published] = operation.examples(400)
+    assert not_enrolled.json()["errors"][0]["message"] == published["errors"][0]["message"]
+
+
+async def test_destinations_fit_amazons_model(operations: Operations, amazon: Amazon) -> None:
+    token = await amazon.application_token(NOTIFICATIONS)
+
+    async def check(name: str, status: int, *, body: object = None, **path: str) -> str:
+        answer = await amazon.call(operations[name], token, json=body, **path)
+        assert answer.status_code == status
+        operations[name].assert_answer_fits(answer)
+        payload = answer.json().get("payload")
+        return str(payload["destinationId"]) if isinstance(payload, dict) else ""
+
+    destination_id = await check("createDestination", 200, body=QUEUE)
+    await check("createDestination", 409, body=QUEUE)
+    await check("createDestination", 400, body={"name": "x"})
+    await check("getDestinations", 200)
+    await check("getDestination", 200, destinationId=destination_id)
+    await check("getDestination", 404, destinationId="unknown")
+    await check("deleteDestination", 200, destinationId=destination_id)
+    await check("deleteDestination", 404, destinationId=destination_id)
+
+
+async def test_subscriptions_fit_amazons_model(operations: Operations, amazon: Amazon) -> None:
+    application = await amazon.application_token(NOTIFICATIONS)
+    created = await amazon.call(operations["createDestination"], application, json=QUEUE)
+    token = await amazon.seller_token("A1LAMPENLADEN7")
+    wanted = {"payloadVersion": "1.0", "destinationId": created.json()["payload"]["destinationId"]}
+    create, read = operations["createSubscription"], operations["getSubscription"]
+
+    answers = [
+        (read, 404, await amazon.call(read, token, notificationType="ORDER_CHANGE")),
+        (create, 200, await amazon.call(create, token, json=wanted, notificationType="ORDER_CHANGE")),
+        (create, 409, await amazon.call(create, token, json=wanted, notificationType="ORDER_CHANGE")),
+        (
+            create,
+            400,
+            await amazon.call(create, token, json={}, notificationType="REPORT_PROCESSING_FINISHED"),
+        ),
+        (read, 200, await amazon.call(read, token, notificationType="ORDER_CHANGE")),
+    ]
+
+    for operation, status, answer in answers:
+        assert answer.status_code == status
+        operation.assert_answer_fits(answer)
