@@ -15,11 +15,13 @@ from services.connector.accounts.schemas import MeRequest
 from services.connector.accounts.service import EmailTaken, create_account
 from services.connector.app import create_app, openapi_document
 from services.connector.diagnosis import examine
+from services.connector.findings import Verdict
+from services.connector.key_commands import keys
+from services.connector.problem_page import problem_page
 from services.connector.server import Server
 from services.connector.settings import ConnectorSettings
 from services.connector.worker import run_worker
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
-from shared.crypto.raw_mail import create_mail_key_pair
 from shared.database import create_engine, create_sessions, is_unavailable
 from shared.keyring import Keyring
 from shared.logging import configure_logging
@@ -33,7 +35,6 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-keys = typer.Typer(help="Key files.", no_args_is_help=True)
 accounts = typer.Typer(help="Accounts.", no_args_is_help=True)
 cli.add_typer(keys, name="keys")
 cli.add_typer(accounts, name="accounts")
@@ -91,9 +92,9 @@ def doctor() -> None:
     """Check settings, database, key file and the way to Amazon; say in plain words what is wrong."""
     findings = asyncio.run(examine(settings_or_exit(ConnectorSettings)))
     for finding in findings:
-        print(("ok     " if finding.is_ok else "WRONG  ") + finding.text)
-    if not all(finding.is_ok for finding in findings):
-        raise typer.Exit(1)
+        print(f"{finding.verdict:7}{finding.text}")
+    if any(finding.verdict is Verdict.WRONG for finding in findings):
+        raise typer.Exit(FAILED)
 
 
 @cli.command()
@@ -102,26 +103,10 @@ def openapi() -> None:
     print(json.dumps(openapi_document(), indent=2, ensure_ascii=False))
 
 
-@keys.command("create")
-def create_keys(
-    directory: Annotated[Path, typer.Option(help="An existing folder that only we can read.")],
-) -> None:
-    """Write account-keys.json, mail-private.json and mail-public.json; never over a file that is there."""
-    account_keys = directory / "account-keys.json"
-    pair = directory / "mail-private.json", directory / "mail-public.json"
-    there = [str(path) for path in (account_keys, *pair) if path.exists()]
-    if there:
-        give_up(
-            f"Nothing was written, because these exist: {', '.join(there)}. Without them nothing sealed opens any more."
-        )
-    try:
-        KeyFile.create(account_keys)
-        create_mail_key_pair(*pair)
-    except KeyFileUnusable as unusable:
-        give_up(
-            f"{unusable.fields['path']} cannot be written. Is {directory} a folder that you may write to?"
-        )
-    print(f"Written to {directory}: {account_keys.name}, {pair[0].name}, {pair[1].name}. Keep a copy.")
+@cli.command()
+def problems() -> None:
+    """Print the page of all problem codes of the REST API (Markdown)."""
+    print(problem_page(), end="")
 
 
 @accounts.command("create")

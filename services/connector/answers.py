@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from services.connector.field_problems import field_problems
+from services.connector.idempotency.replay import Replay
 from services.connector.language import Language, preferred_language
 from services.connector.middleware import AsgiApp, Scope
 from services.connector.problems import problem_body
@@ -41,6 +42,7 @@ def answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(Expected, _expected)
     app.add_exception_handler(RequestValidationError, _wrong_request)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Replay, _replay)
     for error_class in (*UNAVAILABLE, DBAPIError):
         app.add_exception_handler(error_class, _database)
 
@@ -80,7 +82,7 @@ def problem(
 
 
 def _asks_for_page(request: Request) -> bool:
-    is_page = request.method == "GET" and not request.url.path.startswith("/api/")
+    is_page = request.method in {"GET", "POST"} and not request.url.path.startswith("/api/")
     return is_page and "text/html" in request.headers.get("accept", "")
 
 
@@ -89,6 +91,13 @@ async def _expected(request: Request, error: Exception) -> Response:
     answer = problem(request, error.code, error.fields)
     if answer.status_code >= 500:
         log.error("expected_failure", code=error.code, **error.fields)
+    return answer
+
+
+async def _replay(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Replay)
+    answer = Response(error.body, error.status)
+    answer.raw_headers += [*error.headers, (b"idempotent-replayed", b"true")]
     return answer
 
 

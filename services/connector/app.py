@@ -13,17 +13,31 @@ from services.connector.accounts import api as accounts
 from services.connector.accounts.passwords import Passwords
 from services.connector.amazon.access import create_amazon
 from services.connector.answers import answer_bug, answer_problems
+from services.connector.application.secrets import ClientSecrets
+from services.connector.audit import api as audit
 from services.connector.authorization import api as authorization
 from services.connector.dependencies import Parts, SessionsOf, asks_for_caller
 from services.connector.events import api as events
 from services.connector.events.hub import Hub
+from services.connector.idempotency.middleware import Idempotent
 from services.connector.inbox import api as inbox
 from services.connector.inbox.downloads import Downloads
 from services.connector.integrations import api as integrations
+from services.connector.integrations.service import recompute_lock
 from services.connector.middleware import BoundedBody, Observed, SafeHeaders, Scope
 from services.connector.openapi import API, DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
+from services.connector.outgoing.addresses import networks
+from services.connector.outgoing.connections import Outgoing
+from services.connector.problem_page import problem_page
+from services.connector.problems import PROBLEMS_PATH
+from services.connector.rate_limits import RateLimits, TellsLimits
 from services.connector.settings import ConnectorSettings
+from services.connector.smtp import api as smtp
+from services.connector.smtp.checker import SmtpChecker
+from services.connector.throttle import DatabaseBuckets
+from services.connector.tokens.service import Vault
 from services.connector.web import api as web
+from services.connector.webhooks import api as webhooks
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.database import answers, create_engine, create_sessions
@@ -32,22 +46,41 @@ from shared.metrics import CONTENT_TYPE, render
 
 # The routes of the API that need no caller.
 PUBLIC = frozenset(
-    {("POST", f"{API}/sessions"), ("GET", f"{API}/openapi.json"), ("HEAD", f"{API}/openapi.json")}
+    {
+        ("POST", f"{API}/sessions"),
+        ("GET", f"{API}/openapi.json"),
+        ("HEAD", f"{API}/openapi.json"),
+        ("GET", PROBLEMS_PATH),
+    }
 )
 
 
 def create_app(settings: ConnectorSettings) -> FastAPI:
     """The connector as an ASGI application. Raises KeyFileUnusable."""
-    keyring = Keyring(KeyFile.load(settings.key_file))
+    provider = KeyFile.load(settings.key_file)
+    keyring = Keyring(provider)
     engine = create_engine(settings.database_url.get_secret_value(), application_name="connector")
     registry = CollectorRegistry()
     passwords = Passwords()
-    blobs = open_blobs(settings.blob_url)
+    blobs = open_blobs(settings)
     hub = Hub(settings.database_url.get_secret_value(), registry)
+    outgoing = Outgoing(
+        allowed=networks(settings.outgoing_allowed_networks),
+        refused=networks(settings.outgoing_refused_networks),
+    )
+    sessions = create_sessions(engine)
     amazon = create_amazon(
         settings.amazon_client_id,
-        settings.amazon_client_secret,
+        ClientSecrets(
+            sessions,
+            provider,
+            settings.amazon_client_id,
+            settings.amazon_client_secret,
+            settings.amazon_client_secret_previous,
+            registry=registry,
+        ),
         amazon_base_url=settings.amazon_base_url,
+        buckets=DatabaseBuckets(sessions),
     )
 
     @asynccontextmanager
@@ -57,10 +90,26 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
         await hub.stop()
         passwords.close()
         blobs.close()
+        await vault.close()
         await amazon.close()
         await engine.dispose()
 
-    parts = Parts(settings, create_sessions(engine), keyring, passwords, amazon, hub, Downloads(), blobs)
+    vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
+    parts = Parts(
+        settings,
+        sessions,
+        keyring,
+        passwords,
+        amazon,
+        vault,
+        hub,
+        Downloads(),
+        blobs,
+        outgoing,
+        SmtpChecker(outgoing, settings.mail_domain),
+        RateLimits("caller", settings.requests_per_minute),
+        RateLimits("address", settings.anonymous_requests_per_minute),
+    )
     return _assemble(parts, registry, lifespan)
 
 
@@ -92,8 +141,15 @@ def _assemble(
     app.include_router(authorization.router, prefix=API)
     app.include_router(authorization.amazon_router)
     app.include_router(integrations.router, prefix=API)
+    app.include_router(smtp.router, prefix=API)
     app.include_router(inbox.router, prefix=API)
     app.include_router(events.router, prefix=API)
+    app.include_router(webhooks.router, prefix=API)
+    app.include_router(audit.router, prefix=API)
+
+    @app.get(PROBLEMS_PATH, include_in_schema=False)
+    async def problems() -> Response:
+        return Response(problem_page(), media_type="text/markdown")
 
     @app.get("/livez", include_in_schema=False)
     async def livez() -> Response:
@@ -111,7 +167,9 @@ def _assemble(
 
     app.include_router(web.router)
     answer_problems(app)
+    app.add_middleware(Idempotent)
     app.add_middleware(BoundedBody)
+    app.add_middleware(TellsLimits)
     app.add_middleware(Observed, registry=registry, route_of=_route_of, answer_bug=answer_bug)
     app.add_middleware(SafeHeaders)
     refuse_open_routes(app)

@@ -6,6 +6,7 @@ A route says whom it lets in by the type of its `caller`; a route without one mu
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
+from uuid import UUID
 
 from fastapi import Depends, Request, Security
 from fastapi.dependencies.models import Dependant
@@ -15,11 +16,18 @@ from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, NotSignedIn
 from services.connector.accounts.credentials import check_csrf_token
 from services.connector.accounts.passwords import Passwords
+from services.connector.accounts.sign_in_limits import network_of
 from services.connector.amazon.access import Amazon
 from services.connector.events.hub import Hub
+from services.connector.idempotency import service as idempotency
+from services.connector.idempotency.middleware import CLAIM
 from services.connector.inbox.downloads import Downloads
 from services.connector.language import Language, preferred_language
+from services.connector.outgoing.connections import Outgoing
+from services.connector.rate_limits import RateLimits
 from services.connector.settings import ConnectorSettings
+from services.connector.smtp.checker import SmtpChecker
+from services.connector.tokens.service import Vault
 from shared.blobs import BlobStore
 from shared.database import Sessions
 from shared.keyring import Keyring
@@ -27,6 +35,7 @@ from shared.permissions import Level, Permission
 
 SESSION_COOKIE: Final = "__Host-replyco_session"
 CSRF_HEADER: Final = "X-CSRF-Token"
+IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -39,9 +48,14 @@ class Parts:
     keyring: Keyring
     passwords: Passwords
     amazon: Amazon
+    vault: Vault
     hub: Hub
     downloads: Downloads
     blobs: BlobStore
+    outgoing: Outgoing
+    smtp_checker: SmtpChecker
+    caller_limits: RateLimits
+    anonymous_limits: RateLimits
 
 
 def _parts(request: Request) -> Parts:
@@ -49,39 +63,48 @@ def _parts(request: Request) -> Parts:
     return parts
 
 
-def _sessions(request: Request) -> Sessions:
+# All of these are coroutines: FastAPI would run a plain function in a thread, which costs more than the whole request.
+async def _sessions(request: Request) -> Sessions:
     return _parts(request).sessions
 
 
-def _keyring(request: Request) -> Keyring:
+async def _keyring(request: Request) -> Keyring:
     return _parts(request).keyring
 
 
-def _passwords(request: Request) -> Passwords:
+async def _passwords(request: Request) -> Passwords:
     return _parts(request).passwords
 
 
-def _amazon(request: Request) -> Amazon:
+async def _amazon(request: Request) -> Amazon:
     return _parts(request).amazon
 
 
-def _hub(request: Request) -> Hub:
+async def _hub(request: Request) -> Hub:
     return _parts(request).hub
 
 
-def _blobs(request: Request) -> BlobStore:
+async def _blobs(request: Request) -> BlobStore:
     return _parts(request).blobs
 
 
-def _settings(request: Request) -> ConnectorSettings:
+async def _outgoing(request: Request) -> Outgoing:
+    return _parts(request).outgoing
+
+
+async def _smtp_checker(request: Request) -> SmtpChecker:
+    return _parts(request).smtp_checker
+
+
+async def _settings(request: Request) -> ConnectorSettings:
     return _parts(request).settings
 
 
-def _now() -> datetime:
+async def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _language(request: Request) -> Language:
+async def _language(request: Request) -> Language:
     return preferred_language(request.headers.get("accept-language"))
 
 
@@ -91,6 +114,8 @@ PasswordsOf = Annotated[Passwords, Depends(_passwords)]
 AmazonOf = Annotated[Amazon, Depends(_amazon)]
 HubOf = Annotated[Hub, Depends(_hub)]
 BlobsOf = Annotated[BlobStore, Depends(_blobs)]
+OutgoingOf = Annotated[Outgoing, Depends(_outgoing)]
+SmtpCheckerOf = Annotated[SmtpChecker, Depends(_smtp_checker)]
 SettingsOf = Annotated[ConnectorSettings, Depends(_settings)]
 Now = Annotated[datetime, Depends(_now)]
 LanguageOf = Annotated[Language, Depends(_language)]
@@ -115,18 +140,53 @@ async def _authenticated(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Caller:
     """The caller, let in only with every permission that the route names. The one gate of the API."""
-    if bearer is not None:
-        caller = await accounts.caller_of_api_key(sessions, bearer.credentials.strip(), now)
-    elif token:
-        caller = await accounts.caller_of_session(sessions, token, now)
-        if request.method not in _SAFE_METHODS:
-            check_csrf_token(token, request.headers.get(CSRF_HEADER, ""))
-    else:
-        raise NotSignedIn
+    parts = _parts(request)
+    try:
+        caller = await _caller_of(sessions, now, token, bearer)
+    except NotSignedIn:
+        parts.anonymous_limits.take(network_of(request.client.host if request.client else ""), request.scope)
+        raise
+    parts.caller_limits.take(str(_id_of(caller)), request.scope)
+    if caller.is_browser and token and request.method not in _SAFE_METHODS:
+        check_csrf_token(token, request.headers.get(CSRF_HEADER, ""))
     for scope in scopes.scopes:
         permission, _, level = scope.partition(":")
         caller.require(Permission(permission), Level(level))
+    await _claim_once(parts, request, caller)
     return caller
+
+
+async def _caller_of(
+    sessions: Sessions, now: datetime, token: str | None, bearer: HTTPAuthorizationCredentials | None
+) -> Caller:
+    if bearer is not None:
+        return await accounts.caller_of_api_key(sessions, bearer.credentials.strip(), now)
+    if token:
+        return await accounts.caller_of_session(sessions, token, now)
+    raise NotSignedIn
+
+
+def _id_of(caller: Caller) -> UUID:
+    """The program or the person, whatever the session."""
+    return caller.api_key_id or caller.user_id
+
+
+async def _claim_once(parts: Parts, request: Request, caller: Caller) -> None:
+    """Claim a POST with an Idempotency-Key, so that it is done once and its answer kept. Raises Replay."""
+    key = request.headers.get(IDEMPOTENCY_HEADER)
+    if request.method != "POST" or key is None:
+        return
+    claim = await idempotency.claim(
+        parts.sessions,
+        parts.keyring,
+        account_id=caller.account_id,
+        caller_id=_id_of(caller),
+        key=key,
+        method=request.method,
+        path=f"{request.url.path}?{request.url.query}",
+        body=await request.body(),
+    )
+    request.scope[CLAIM].append(claim)
 
 
 def asks_for_caller(dependant: Dependant) -> bool:

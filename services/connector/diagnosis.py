@@ -1,7 +1,7 @@
 """What `doctor` looks at, and how it says what is wrong. It changes nothing and shows no value of a secret."""
 
 import asyncio
-from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,29 +10,28 @@ import asyncpg
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from services.connector.findings import Finding, Verdict, of_settings, ok, wrong
 from services.connector.settings import ConnectorSettings
+from shared.blobs import BlobsUnavailable, open_blobs
 from shared.crypto.envelope import SealBroken
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
 from shared.database import asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring
 
 _MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
+_CLOCK_TOLERANCE: Final = timedelta(seconds=30)
+_PARTITIONS_AHEAD: Final = timedelta(days=3)
 _AMAZON_TOKENS: Final = "https://api.amazon.com"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    is_ok: bool
-    text: str
 
 
 async def examine(settings: ConnectorSettings) -> list[Finding]:
     """Everything that `serve` and `worker` need, in the order in which one would repair it."""
-    findings = [Finding(is_ok=True, text="The settings are complete.")]
+    findings = [ok("The settings are complete."), *of_settings(settings)]
     keys, finding = _key_file(settings)
-    findings += [finding, *await _database(settings, keys), await _amazon(settings)]
+    findings += [finding, *await _database(settings, keys), await _blobs(settings), await _amazon(settings)]
+    if settings.notice_smtp_host is not None:
+        tls = settings.notice_smtp_tls == "tls"
+        findings.append(await _reachable(settings.notice_smtp_host, settings.notice_smtp_port, tls=tls))
     return findings
 
 
@@ -40,12 +39,11 @@ def _key_file(settings: ConnectorSettings) -> tuple[KeyFile | None, Finding]:
     try:
         keys = KeyFile.load(settings.key_file)
     except KeyFileUnusable:
-        return None, Finding(
-            is_ok=False,
-            text=f"{settings.key_file} is missing, unreadable or not a key file. Set REPLYCO_KEY_FILE to the file "
+        return None, wrong(
+            f"{settings.key_file} is missing, unreadable or not a key file. Set REPLYCO_KEY_FILE to the file "
             "that `keys create` has written.",
         )
-    return keys, Finding(is_ok=True, text="The key file is readable.")
+    return keys, ok("The key file is readable.")
 
 
 async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[Finding]:
@@ -54,24 +52,24 @@ async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[F
         connection = await asyncpg.connect(asyncpg_dsn(url), timeout=5, command_timeout=5)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         return [
-            Finding(
-                is_ok=False,
-                text=f"The database cannot be reached ({type(error).__name__}). Is PostgreSQL running, and does "
+            wrong(
+                f"The database cannot be reached ({type(error).__name__}). Is PostgreSQL running, and does "
                 "REPLYCO_DATABASE_URL name the right host, database, user and password?",
             )
         ]
     try:
-        findings = [Finding(is_ok=True, text="The database answers."), await _migrated(connection)]
+        findings = [ok("The database answers."), await _clock(connection), await _migrated(connection)]
         account_id = (
             await connection.fetchval("SELECT id FROM accounts ORDER BY id DESC LIMIT 1")
-            if findings[-1].is_ok
+            if findings[-1].verdict is Verdict.OK
             else None
         )
+        if findings[-1].verdict is Verdict.OK:
+            findings += [await _partitions(connection), await _rights(connection)]
     except (asyncpg.PostgresError, OSError, TimeoutError) as error:
         return [
-            Finding(
-                is_ok=False,
-                text=f"The database refuses us its tables ({type(error).__name__}). Run `python -m migrations upgrade`.",
+            wrong(
+                f"The database refuses us its tables ({type(error).__name__}). Run `python -m migrations upgrade`.",
             )
         ]
     finally:
@@ -85,17 +83,63 @@ async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[F
             await Keyring(keys).of(session, account_id)
     except SealBroken:
         findings.append(
-            Finding(
-                is_ok=False,
-                text="The key file does not open the keys of the accounts in this database: it belongs to another "
+            wrong(
+                "The key file does not open the keys of the accounts in this database: it belongs to another "
                 "installation, or a key was removed from it.",
             )
         )
     else:
-        findings.append(Finding(is_ok=True, text="The key file opens the accounts' keys."))
+        findings.append(ok("The key file opens the accounts' keys."))
     finally:
         await engine.dispose()
     return findings
+
+
+async def _clock(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    """Tokens end by the database's clock, sessions by ours."""
+    asked = datetime.now(UTC)
+    theirs: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    apart = abs(theirs - asked)
+    if apart <= _CLOCK_TOLERANCE:
+        return ok("Our clock and the database's agree.")
+    return wrong(
+        f"Our clock and the database's are {int(apart.total_seconds())} seconds apart. Set both by NTP."
+    )
+
+
+async def _partitions(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    """A worker makes them two weeks ahead; what has none lies in the default partition and makes look-ups slow."""
+    day = datetime.now(UTC) + _PARTITIONS_AHEAD
+    if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"accepted_mail_{day:%Y%m%d}"):
+        return ok("The tables have partitions for the coming days.")
+    return wrong(
+        "The partitions for the coming days are missing: no `worker` has run for days. Start one; it makes them."
+    )
+
+
+async def _rights(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    """Whoever took over the connector could otherwise wipe out his traces."""
+    if await connection.fetchval("SELECT has_table_privilege('audit_log', 'UPDATE, DELETE, TRUNCATE')"):
+        return wrong(
+            "The user of REPLYCO_DATABASE_URL may change the audit log. It is the owner of the tables or has too many rights; "
+            "name the connector's own user."
+        )
+    return ok("The database user cannot change the audit log.")
+
+
+async def _blobs(settings: ConnectorSettings) -> Finding:
+    """Large mail; a folder or bucket in which nothing lies yet is all right."""
+    store = open_blobs(settings)
+    try:
+        await store.days()
+    except BlobsUnavailable:
+        return wrong(
+            "The large mails at REPLYCO_BLOB_URL cannot be listed. Does it name the folder or bucket of the mail workers, "
+            "and may this user read there?"
+        )
+    finally:
+        store.close()
+    return ok("The store of large mails can be read.")
 
 
 async def _migrated(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
@@ -105,31 +149,32 @@ async def _migrated(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding
     try:
         current = await connection.fetchval("SELECT version_num FROM alembic_version")
     except asyncpg.InsufficientPrivilegeError:
-        return Finding(
-            is_ok=False,
-            text="This role may not see the version of the tables. Run `python -m migrations upgrade`.",
+        return wrong(
+            "This role may not see the version of the tables. Run `python -m migrations upgrade`.",
         )
     except asyncpg.UndefinedTableError:
         current = None
     if current == newest:
-        return Finding(is_ok=True, text="The tables are up to date.")
-    return Finding(
-        is_ok=False,
-        text=f"The tables are at {current or 'nothing'}, this version needs {newest}. Run `python -m migrations upgrade`.",
+        return ok("The tables are up to date.")
+    return wrong(
+        f"The tables are at {current or 'nothing'}, this version needs {newest}. Run `python -m migrations upgrade`.",
     )
 
 
 async def _amazon(settings: ConnectorSettings) -> Finding:
-    """Only whether somebody listens there: no credential leaves this machine."""
     parts = urlsplit(settings.amazon_base_url or _AMAZON_TOKENS)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    tls = parts.scheme == "https"
+    return await _reachable(parts.hostname or "", parts.port or (443 if tls else 80), tls=tls)
+
+
+async def _reachable(host: str, port: int, *, tls: bool) -> Finding:
+    """Only whether somebody listens there: no credential leaves this machine."""
     try:
         async with asyncio.timeout(5):
-            _, writer = await asyncio.open_connection(host, port, ssl=parts.scheme == "https" or None)
+            _, writer = await asyncio.open_connection(host, port, ssl=tls or None)
     except (OSError, TimeoutError) as error:
-        return Finding(
-            is_ok=False,
-            text=f"{host}:{port} cannot be reached ({type(error).__name__}). Is there a way out to it, and is its name resolved?",
+        return wrong(
+            f"{host}:{port} cannot be reached ({type(error).__name__}). Is there a way out to it, and is its name resolved?",
         )
     writer.close()
-    return Finding(is_ok=True, text=f"{host}:{port} can be reached.")
+    return ok(f"{host}:{port} can be reached.")

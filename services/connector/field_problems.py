@@ -42,6 +42,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "This is not a time zone of the IANA database, such as Europe/Berlin.",
         "Das ist keine Zeitzone der IANA-Datenbank, wie etwa Europe/Berlin.",
     ),
+    "country_or_integration": (
+        "Give either country or integration_id.",
+        "Geben Sie entweder country oder integration_id an.",
+    ),
     "control_characters": ("Control characters are not allowed.", "Steuerzeichen sind nicht erlaubt."),
 }  # fmt: skip
 _OTHER: Final = ("This value is not valid.", "Dieser Wert ist nicht gültig.")

@@ -18,6 +18,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "integrations", "description": "Connected stores: lock, checks, name, address, setup steps."},
     {"name": "inbox", "description": "Conversations with buyers, their messages and attachments."},
     {"name": "events", "description": "What happens, as server-sent events."},
+    {"name": "webhooks", "description": "What happens, as signed requests to a program's address."},
 ]
 
 # Every route answers its failures in this form.
@@ -33,7 +34,7 @@ _PROBLEM: Final[dict[str, Any]] = {
     "description": "RFC 9457. `code` is stable; title and detail are for people. Some codes have further members.",
     "required": ["type", "title", "status", "detail", "code"],
     "properties": {
-        "type": {"type": "string", "const": "about:blank"},
+        "type": {"type": "string", "description": "Where the code is described.", "format": "uri-reference"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
@@ -50,7 +51,7 @@ _PROBLEM: Final[dict[str, Any]] = {
     },
     "examples": [
         {
-            "type": "about:blank",
+            "type": "/api/v1/problems#not_found",
             "title": "Not found",
             "status": 404,
             "detail": "There is nothing here, or it belongs to somebody else.",
@@ -60,7 +61,21 @@ _PROBLEM: Final[dict[str, Any]] = {
 }
 
 
+_IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "With it, the same request is done once within 24 hours; its repetition gets the same answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+}
+
+
 def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Add what the routes refer to."""
+    """Add what the routes refer to, and what the gate asks of them."""
     document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _PROBLEM
+    for operations in document["paths"].values():
+        post = operations.get("post", {})
+        parameters = post.get("parameters", [])
+        if post.get("security") and _IDEMPOTENCY_KEY not in parameters:
+            post["parameters"] = [*parameters, _IDEMPOTENCY_KEY]
     return document

@@ -10,6 +10,9 @@ from typing import Final
 from services.connector.language import Language
 from shared.errors import Expected
 
+# Where the page of all codes is served; the `type` of each problem points into it.
+PROBLEMS_PATH: Final = "/api/v1/problems"
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -96,6 +99,36 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("The request has mistakes", "See the list of errors: each names a field and what is wrong with it."),
         ("Die Anfrage enthält Fehler", "Die Liste der Fehler nennt jedes Feld und was daran falsch ist."),
     ),
+    "idempotency_key_invalid": Problem(
+        422,
+        ("The Idempotency-Key is not usable", "Send 1 to 255 printable ASCII characters, such as a UUID."),
+        ("Der Idempotency-Key ist nicht brauchbar", "Senden Sie 1 bis 255 druckbare ASCII-Zeichen, etwa eine UUID."),
+    ),
+    "idempotency_key_reused": Problem(
+        422,
+        ("This Idempotency-Key belongs to another request", "Repeat a request exactly as it was, or choose a new key for a new one."),
+        ("Dieser Idempotency-Key gehört zu einer anderen Anfrage", "Wiederholen Sie eine Anfrage genau so, wie sie war, oder wählen Sie für eine neue einen neuen Schlüssel."),
+    ),
+    "idempotency_in_progress": Problem(
+        409,
+        ("This request is still being answered", "Repeat it in a moment: you will get its answer."),
+        ("Diese Anfrage wird noch beantwortet", "Wiederholen Sie sie gleich noch einmal: Sie erhalten dann ihre Antwort."),
+    ),
+    "rate_limited": Problem(
+        429,
+        ("Too many requests", "Please wait {retry_after_seconds} seconds, and then send fewer a minute."),
+        ("Zu viele Anfragen", "Bitte warten Sie {retry_after_seconds} Sekunden und senden Sie dann weniger in der Minute."),
+    ),
+    "precondition_failed": Problem(
+        412,
+        ("It has changed in the meantime", "Somebody else has changed it. Read it again, then repeat your change with the new ETag."),
+        ("Es wurde inzwischen geändert", "Jemand anderes hat es geändert. Lesen Sie es neu und wiederholen Sie Ihre Änderung mit dem neuen ETag."),
+    ),
+    "too_often": Problem(
+        429,
+        ("Too often", "This has been done too often of late. Please try again in {retry_after_seconds} seconds."),
+        ("Zu oft", "Das geschah zuletzt zu oft. Bitte versuchen Sie es in {retry_after_seconds} Sekunden noch einmal."),
+    ),
     "invalid_cursor": Problem(
         400,
         ("The cursor is not valid", "Take it unchanged from next_cursor of the page before, or leave it out."),
@@ -146,6 +179,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("The name is taken", "Another integration has this name already. Choose a different one."),
         ("Der Name ist vergeben", "Eine andere Integration heißt schon so. Wählen Sie einen anderen Namen."),
     ),
+    "owner_unfit": Problem(
+        422,
+        ("This person cannot be the owner", "Choose a user of your account with “General → Admin: view & edit”."),
+        ("Diese Person kann nicht verantwortlich sein", "Wählen Sie jemanden aus Ihrem Konto mit „Allgemein → Admin: anzeigen & bearbeiten“."),
+    ),
     "grant_missing": Problem(
         409,
         ("The store is not authorized", "Connect the store again. Its name, address and conversations stay."),
@@ -191,6 +229,16 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Too many open event streams", "Close some: each session or API key may have {most} at a time."),
         ("Zu viele offene Ereignisströme", "Schließen Sie einige: Je Sitzung oder API-Schlüssel sind {most} zugleich möglich."),
     ),
+    "too_many_webhooks": Problem(
+        409,
+        ("There are too many webhooks", "An account may have {limit} of them. Delete one that nobody needs any more."),
+        ("Es gibt zu viele Webhooks", "Ein Konto darf {limit} davon haben. Löschen Sie einen, den niemand mehr braucht."),
+    ),
+    "webhook_disabled": Problem(
+        409,
+        ("The webhook is disabled", "Nothing is sent to it. Enable it first."),
+        ("Der Webhook ist abgeschaltet", "Es wird nichts an ihn gesendet. Schalten Sie ihn zuerst ein."),
+    ),
     "downloads_busy": Problem(
         503,
         ("Too many downloads at once", "Please try again in a minute."),
@@ -200,6 +248,41 @@ PROBLEMS: Final[dict[str, Problem]] = {
         503,
         ("Live updates are not available just now", "Everything else works. Please try again in a minute."),
         ("Live-Aktualisierung ist gerade nicht möglich", "Alles andere funktioniert. Bitte versuchen Sie es in einer Minute noch einmal."),
+    ),
+    "host_invalid": Problem(
+        422,
+        ("This is not the name of a server", "Enter its full name in the public DNS, such as smtp.example.com, not an IP address."),
+        ("Das ist nicht der Name eines Servers", "Geben Sie seinen vollen Namen im öffentlichen DNS ein, etwa smtp.example.com, keine IP-Adresse."),
+    ),
+    "url_invalid": Problem(
+        422,
+        ("We cannot send to this address", "It must begin with https:// and hold neither user, password nor fragment."),
+        ("An diese Adresse können wir nicht senden", "Sie muss mit https:// beginnen und darf weder Benutzer noch Passwort noch Fragment enthalten."),
+    ),
+    "password_required": Problem(
+        422,
+        ("Enter the password again", "The stored password is only for the host, port and user name that it was entered for."),
+        ("Geben Sie das Passwort noch einmal ein", "Das gespeicherte Passwort gilt nur für Server, Port und Benutzernamen, für die es eingegeben wurde."),
+    ),
+    "port_not_allowed": Problem(
+        422,
+        ("This port is not for handing in mail", "Choose one of these: {ports}."),
+        ("Auf diesem Port gibt man keine Mail auf", "Wählen Sie einen von diesen: {ports}."),
+    ),
+    "sender_invalid": Problem(
+        422,
+        ("This is not a sender address", "Enter a plain e-mail address such as shop@example.com."),
+        ("Das ist keine Absenderadresse", "Geben Sie eine einfache E-Mail-Adresse ein, etwa shop@example.com."),
+    ),
+    "smtp_tests_busy": Problem(
+        503,
+        ("Too many tests at once", "Please try again in a minute."),
+        ("Zu viele Tests zugleich", "Bitte versuchen Sie es in einer Minute noch einmal."),
+    ),
+    "outgoing_failed": Problem(
+        502,
+        ("We do not reach the server", "Check its name and port, and whether it can be reached from the Internet ({reason})."),
+        ("Wir erreichen den Server nicht", "Prüfen Sie Namen und Port und ob er aus dem Internet erreichbar ist ({reason})."),
     ),
     "internal_error": Problem(
         500,
@@ -250,7 +333,13 @@ def problem_body(
 ) -> dict[str, object]:
     """The members of an RFC 9457 object."""
     status, title, detail = describe(code, language, fields or {})
-    standard = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    standard = {
+        "type": f"{PROBLEMS_PATH}#{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
     return (fields or {}) | standard
 
 

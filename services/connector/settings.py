@@ -1,11 +1,12 @@
 """The connector's settings: `serve` and `worker` share them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
+from services.connector.outgoing.addresses import networks
 from shared.settings import BlobSettings, CommonSettings, Port
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -26,7 +27,14 @@ def _on_this_machine(value: str) -> str:
     return value
 
 
+def _networks(value: str) -> str:
+    networks(value)
+    return value
+
+
 HttpUrl = Annotated[str, AfterValidator(_absolute_http_url)]
+SandboxUrl = Annotated[HttpUrl, AfterValidator(_on_this_machine)]
+Networks = Annotated[str, AfterValidator(_networks)]
 
 
 class ConnectorSettings(CommonSettings, BlobSettings):
@@ -61,13 +69,78 @@ class ConnectorSettings(CommonSettings, BlobSettings):
     amazon_client_secret: SecretStr = Field(
         min_length=1, description="the LWA client secret of the application"
     )
+    amazon_client_secret_previous: SecretStr | None = Field(
+        None,
+        min_length=1,
+        description="the client secret from before the last rotation, which Amazon takes for seven more days; unset it then",
+    )
     amazon_application_is_draft: bool = Field(
         False, description="true while the application is a draft at Amazon, else false"
     )
-    amazon_base_url: Annotated[HttpUrl, AfterValidator(_on_this_machine)] | None = Field(
+    amazon_base_url: SandboxUrl | None = Field(
         None,
         description="the sandbox's address, such as http://localhost:8090; leave it unset to reach Amazon itself",
     )
+    requests_per_minute: int = Field(
+        1200,
+        ge=1,
+        description="how many requests each user and each API key may send a minute to one process, such as 1200",
+    )
+    anonymous_requests_per_minute: int = Field(
+        120,
+        ge=1,
+        description="how many requests that are not signed in an address may send a minute to one process, such as 120",
+    )
+    notice_smtp_host: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9.:-]+$",
+        description="the mail server that takes our own mails to sellers, such as smtp.example; without it they wait",
+    )
+    notice_smtp_port: Port = Field(587, description="its port, such as 587 or 465")
+    notice_smtp_tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        description="starttls, tls (from the first byte), or none, which only this machine itself may be",
+    )
+    notice_smtp_username: str | None = Field(
+        None, description="the user name there; leave it unset if none is asked for"
+    )
+    notice_smtp_password: SecretStr | None = Field(
+        None, description="the password there; leave it unset if none is asked for"
+    )
+    notice_from: str | None = Field(
+        None,
+        pattern=r"^[^@\s<>]+@[^@\s<>]+$",
+        description="the sender of our own mails to sellers, such as no-reply@example.com; unset, it is no-reply at the mail domain",
+    )
+    outgoing_refused_networks: Networks = Field(
+        "",
+        description="networks of your own with public addresses, separated by commas, such as 192.0.2.0/24; no SMTP "
+        "server and no webhook that a seller names may lie in them. Private networks are refused anyway",
+    )
+    outgoing_allowed_networks: Networks = Field(
+        "",
+        description="networks, separated by commas, in which the SMTP servers and webhooks of sellers may lie although "
+        "they are not public, such as 127.0.0.0/8 while you develop. Leave it unset in production",
+    )
+
+    outgoing_smtp_ports: str = Field(
+        "465,587,2525",
+        pattern=r"^[1-9][0-9]{0,4}( ?, ?[1-9][0-9]{0,4})*$",
+        description="the ports that the SMTP servers of sellers may have, separated by commas, such as 465,587,2525; "
+        "add 25 only if you must",
+    )
+
+    @property
+    def smtp_ports(self) -> frozenset[int]:
+        """The ports that a seller's SMTP server may have."""
+        return frozenset(int(port) for port in self.outgoing_smtp_ports.split(","))
+
+    @field_validator("notice_smtp_tls")
+    @classmethod
+    def _plain_only_here(cls, value: str, info: ValidationInfo) -> str:
+        if value == "none" and info.data.get("notice_smtp_host") not in _LOOPBACK:
+            raise ValueError("without TLS only this machine itself may be named")
+        return value
 
     @property
     def redirect_uri(self) -> str:

@@ -1,6 +1,7 @@
 """The connector's worker: runs the rooms' jobs and schedules, and goes on through everything that PostgreSQL does meanwhile."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,9 +11,19 @@ from pgqueuer import PgQueuer
 from prometheus_client import CollectorRegistry, Counter
 
 from services.connector import housekeeping
-from services.connector.amazon.access import Amazon, create_amazon
+from services.connector.amazon.access import create_amazon
+from services.connector.application.secrets import ClientSecrets
 from services.connector.integrations import jobs as integration_jobs
+from services.connector.integrations.notices import MailServer, Postman
+from services.connector.integrations.service import recompute_lock
+from services.connector.outgoing.addresses import networks
+from services.connector.outgoing.connections import Outgoing
 from services.connector.settings import ConnectorSettings
+from services.connector.throttle import DatabaseBuckets
+from services.connector.tokens import jobs as token_jobs
+from services.connector.tokens.service import Vault
+from services.connector.webhooks.delivery import Courier
+from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.database import Sessions, answers, asyncpg_dsn, create_engine, create_sessions, is_unavailable
 from shared.keyring import Keyring
@@ -29,15 +40,39 @@ _STOP_SECONDS: Final = 10.0
 
 async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     """Work until `stop` is set. Raises KeyFileUnusable or PortTaken before anything has begun."""
-    keyring = Keyring(KeyFile.load(settings.key_file))
+    provider = KeyFile.load(settings.key_file)
+    keyring = Keyring(provider)
     registry = CollectorRegistry()
     restarts = Counter("replyco_worker_restarts", "Times the queue was taken up anew", registry=registry)
     database_url = settings.database_url.get_secret_value()
     engine = create_engine(database_url, application_name="replyco-connector-worker", pool_size=10)
     sessions = create_sessions(engine)
     amazon = create_amazon(
-        settings.amazon_client_id, settings.amazon_client_secret, amazon_base_url=settings.amazon_base_url
+        settings.amazon_client_id,
+        ClientSecrets(
+            sessions,
+            provider,
+            settings.amazon_client_id,
+            settings.amazon_client_secret,
+            settings.amazon_client_secret_previous,
+            registry=registry,
+        ),
+        amazon_base_url=settings.amazon_base_url,
+        buckets=DatabaseBuckets(sessions),
     )
+    vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
+    outgoing = Outgoing(
+        allowed=networks(settings.outgoing_allowed_networks),
+        refused=networks(settings.outgoing_refused_networks),
+    )
+    courier = Courier(sessions, keyring, outgoing, registry)
+    blobs = open_blobs(settings)
+    postman = _postman(settings, sessions, registry)
+
+    def register(queue: PgQueuer) -> None:
+        token_jobs.register(queue, vault)
+        integration_jobs.register(queue, sessions=sessions, vault=vault, blobs=blobs, postman=postman)
+        housekeeping.register(queue, sessions)
 
     try:
         async with side_port(
@@ -48,9 +83,10 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
             is_ready=lambda: answers(sessions),
         ):
             log.info("worker_started")
+            carrying = asyncio.create_task(courier.run(stop))
             while not stop.is_set():
                 try:
-                    await _work(database_url, sessions, keyring, amazon, stop)
+                    await _work(database_url, sessions, register, stop)
                 except Exception as error:
                     if is_unavailable(error):
                         log.warning("database_unavailable", exc_info=error)
@@ -59,14 +95,31 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
                         log.exception("worker_failed")
                 restarts.inc()
                 await _wait(_RETRY_SECONDS, stop)
+            await carrying
     finally:
+        await vault.close()
         await amazon.close()
+        blobs.close()
         await engine.dispose()
         log.info("worker_stopped")
 
 
+def _postman(settings: ConnectorSettings, sessions: Sessions, registry: CollectorRegistry) -> Postman | None:
+    if settings.notice_smtp_host is None:
+        return None
+    server = MailServer(
+        settings.notice_smtp_host,
+        settings.notice_smtp_port,
+        settings.notice_smtp_tls,
+        settings.notice_smtp_username,
+        settings.notice_smtp_password,
+        settings.notice_from or f"no-reply@{settings.mail_domain}",
+    )
+    return Postman(sessions, server, settings.public_url, registry)
+
+
 async def _work(
-    database_url: str, sessions: Sessions, keyring: Keyring, amazon: Amazon, stop: asyncio.Event
+    database_url: str, sessions: Sessions, register: Callable[[PgQueuer], None], stop: asyncio.Event
 ) -> None:
     """One connection's life: ends when `stop` is set or the connection is lost."""
     await housekeeping.keep_house(sessions, datetime.now(UTC))
@@ -75,8 +128,7 @@ async def _work(
     try:
         connection.add_termination_listener(lambda _connection: lost.set())
         queue = PgQueuer.from_asyncpg_connection(connection)
-        integration_jobs.register(queue, sessions=sessions, keyring=keyring, amazon=amazon)
-        housekeeping.register(queue, sessions)
+        register(queue)
         running = asyncio.create_task(queue.run(dequeue_timeout=_POLL))
         endings = [asyncio.create_task(stop.wait()), asyncio.create_task(lost.wait())]
         await asyncio.wait([running, *endings], return_when=asyncio.FIRST_COMPLETED)

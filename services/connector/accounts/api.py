@@ -1,4 +1,4 @@
-"""Routes: sessions, the caller himself, API keys."""
+"""Routes: sessions, the caller himself, users, API keys."""
 
 from typing import Annotated
 from uuid import UUID
@@ -18,6 +18,8 @@ from services.connector.accounts.schemas import (
     NewApiKeyAnswer,
     SignInRequest,
     UserAnswer,
+    UserItem,
+    UserPage,
 )
 from services.connector.dependencies import (
     SESSION_COOKIE,
@@ -81,6 +83,26 @@ async def update_me(body: MeRequest, caller: AnyCaller, request: Request, sessio
     """For people, not for API keys."""
     me = await service.update_me(sessions, caller, language=body.language, time_zone=body.time_zone)
     return _me(caller, me, request.cookies.get(SESSION_COOKIE))
+
+
+@router.get("/users", summary="List users")
+async def list_users(
+    caller: AdminViewer,
+    sessions: SessionsOf,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> UserPage:
+    """The account's people, oldest first: who can own an integration has `general_admin` edit."""
+    after = decode_cursor(cursor)[1] if cursor else None
+    rows = await service.list_users(sessions, caller, limit=limit + 1, after=after)
+    page = rows[:limit]
+    return UserPage(
+        items=[
+            UserItem(id=row.id, name=row.name, email=row.email, general_admin=Level(row.general_admin))
+            for row in page
+        ],
+        next_cursor=encode_cursor(None, page[-1].id) if len(rows) > limit else None,
+    )
 
 
 @router.get("/api-keys", summary="List API keys")

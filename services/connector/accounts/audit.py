@@ -16,3 +16,10 @@ def audit_entry(caller: Caller, action: str, subject_id: UUID, **fields: str) ->
         subject_id=subject_id,
         fields=fields,
     )
+
+
+def system_audit_entry(account_id: UUID, action: str, subject_id: UUID, **fields: str) -> AuditEntry:
+    """What happened without anybody asking for it, such as a webhook that was given up."""
+    return AuditEntry(
+        account_id=account_id, actor_kind="system", action=action, subject_id=subject_id, fields=fields
+    )

@@ -142,3 +142,28 @@ class NewApiKeyAnswer(ApiKeyAnswer):
 class ApiKeyPage(_Answer):
     items: list[ApiKeyAnswer]
     next_cursor: str | None
+
+
+class UserItem(_Answer):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f",
+                    "name": "Erika Beispiel",
+                    "email": "erika@seller.example",
+                    "general_admin": "edit",
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    name: str
+    email: str
+    general_admin: Level
+
+
+class UserPage(_Answer):
+    items: list[UserItem]
+    next_cursor: str | None

@@ -175,6 +175,7 @@ async def sign_out(sessions: Sessions, caller: Caller) -> None:
     session_id = caller.require_browser()
     async with sessions.begin() as session:
         await session.execute(delete(UserSession).where(UserSession.id == session_id))
+        session.add(audit_entry(caller, "signed_out", session_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,14 @@ async def update_me(sessions: Sessions, caller: Caller, *, language: str | None,
         user = await _user(session, caller)
         user.language = language or user.language
         user.time_zone = time_zone or user.time_zone
+        session.add(audit_entry(caller, "user_changed", user.id))
     return await me(sessions, caller)
+
+
+async def list_users(sessions: Sessions, caller: Caller, *, limit: int, after: UUID | None) -> list[User]:
+    """The account's people, oldest first."""
+    async with sessions.begin() as session:
+        return await queries.users_of(session, caller.account_id, limit=limit, after=after)
 
 
 async def list_api_keys(

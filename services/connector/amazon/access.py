@@ -7,6 +7,8 @@ from pydantic import SecretStr
 
 from services.connector.amazon.client import SpApiClient
 from services.connector.amazon.lwa import Lwa
+from services.connector.amazon.secrets import OneSecret, Secrets
+from services.connector.amazon.throttling import Buckets, Throttle
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,18 @@ class Amazon:
         await self.sp_api.close()
 
 
-def create_amazon(client_id: str, client_secret: SecretStr, *, amazon_base_url: str | None) -> Amazon:
-    """`amazon_base_url` is the sandbox's address, or None for Amazon itself."""
+def create_amazon(
+    client_id: str,
+    client_secret: SecretStr | Secrets,
+    *,
+    amazon_base_url: str | None,
+    buckets: Buckets | None = None,
+) -> Amazon:
+    """`amazon_base_url` is the sandbox's address, or None for Amazon itself. Without `buckets` Amazon alone throttles."""
+    secrets = OneSecret(client_secret) if isinstance(client_secret, SecretStr) else client_secret
     # Made once: reading the certificate authorities takes some 20 ms. Proxy and certificate variables are not heeded.
     tls = httpx2.create_ssl_context(trust_env=False)
     return Amazon(
-        Lwa(client_id, client_secret, amazon_base_url=amazon_base_url, tls=tls),
-        SpApiClient(amazon_base_url=amazon_base_url, tls=tls),
+        Lwa(client_id, secrets, amazon_base_url=amazon_base_url, tls=tls),
+        SpApiClient(amazon_base_url=amazon_base_url, tls=tls, throttle=Throttle(buckets)),
     )

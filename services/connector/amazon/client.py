@@ -6,9 +6,11 @@ Status first, then JSON: a gateway's 503 page must never be read as an empty lis
 import asyncio
 import platform
 import ssl
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx2
+import stamina
 import structlog
 from pydantic import SecretStr
 
@@ -20,6 +22,7 @@ from services.connector.amazon.errors import (
     TokenRefused,
 )
 from services.connector.amazon.lwa import request_id_of
+from services.connector.amazon.throttling import Throttle
 from shared.errors import Expected
 from shared.marketplaces import Region, api_url, reach
 
@@ -28,19 +31,35 @@ log = structlog.get_logger()
 _TIMEOUT: Final = httpx2.Timeout(8, connect=3)
 _TOTAL_SECONDS: Final = 10
 _MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
-# Reading may be tried again after a network error or a 5xx; a 429 only much later, by whoever asked.
-_PAUSES_SECONDS: Final = (0.2, 0.8)
-# Amazon demands this form and the attribute Language.
-_USER_AGENT: Final = (
-    f"Replyco/0.1 (Language=Python/{platform.python_version()}; Platform={platform.system()})"
+_MAX_USER_AGENT_CHARS: Final = 500
+
+
+def user_agent(version: str, **attributes: str) -> str:
+    """Amazon's form, in which some characters are escaped, and its greatest length. The attribute Language is a must."""
+    escaped = "; ".join(
+        f"{name}={_escaped(value, ');')}" for name, value in attributes.items() if value.isascii()
+    )
+    agent = f"Replyco/{_escaped(version, '(')} ({escaped})"
+    if len(agent) > _MAX_USER_AGENT_CHARS:
+        raise ValueError("Amazon refuses a user agent of more than 500 characters")
+    return agent
+
+
+def _escaped(value: str, special: str) -> str:
+    return "".join(f"\\{each}" if each in "\\" + special else each for each in value if each.isprintable())
+
+
+_USER_AGENT: Final = user_agent(
+    "0.1", Language=f"Python/{platform.python_version()}", Platform=platform.system()
 )
 
 
 class SpApiClient:
     """One a process; whoever made it closes it."""
 
-    def __init__(self, *, amazon_base_url: str | None, tls: ssl.SSLContext) -> None:
+    def __init__(self, *, amazon_base_url: str | None, tls: ssl.SSLContext, throttle: Throttle) -> None:
         self._amazon_base_url = amazon_base_url
+        self._throttle = throttle
         self._http = httpx2.AsyncClient(
             headers={"user-agent": _USER_AGENT, "accept": "application/json"},
             timeout=_TIMEOUT,
@@ -52,45 +71,102 @@ class SpApiClient:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def get(self, region: Region, path: str, access_token: SecretStr) -> dict[str, Any]:
+    async def get(self, call: "Call", path: str) -> dict[str, Any]:
         """The JSON object that this operation answers.
 
         Raises AmazonUnavailable, Throttled, TokenRefused, RoleMissing, ClientMisconfigured.
         """
-        for pause in (*_PAUSES_SECONDS, None):
-            try:
-                return await self._get_once(region, path, access_token)
-            except Expected as failure:
-                again = isinstance(failure, AmazonUnavailable) and not isinstance(failure, Throttled)
-                log.warning("sp_api_refused", path=path, region=region, code=failure.code, **failure.fields)
-                if not again or pause is None:
-                    raise
-                await asyncio.sleep(pause)
+        async for attempt in stamina.retry_context(
+            on=_may_be_repeated, attempts=3, timeout=None, wait_initial=0.2, wait_max=1.0, wait_jitter=0.3
+        ):
+            with attempt:
+                return await self._send("GET", call, path)
         raise AssertionError
 
-    async def _get_once(self, region: Region, path: str, access_token: SecretStr) -> dict[str, Any]:
-        url = reach(api_url(region) + path, self._amazon_base_url)
-        headers = {"x-amz-access-token": access_token.get_secret_value()}
+    async def post(self, call: "Call", path: str) -> None:
+        """An operation without a body that is done at most once: never repeated, whatever was answered.
+
+        Raises what `get` raises.
+        """
+        await self._send("POST", call, path)
+
+    async def _send(self, method: str, call: "Call", path: str) -> dict[str, Any]:
+        try:
+            await self._throttle.turn(call.region, call.seller_id, call.operation)
+            return await self._exchange(method, call, path)
+        except Expected as failure:
+            log.warning("sp_api_refused", region=call.region, code=failure.code, **failure.fields)
+            raise
+
+    async def _exchange(self, method: str, call: "Call", path: str) -> dict[str, Any]:
+        url = reach(api_url(call.region) + path, self._amazon_base_url)
+        headers = {"x-amz-access-token": call.access_token.get_secret_value()}
         try:
             async with (
                 asyncio.timeout(_TOTAL_SECONDS),
-                self._http.stream("GET", url, headers=headers) as answer,
+                self._http.stream(method, url, headers=headers) as answer,
             ):
                 content = bytearray()
                 async for chunk in answer.aiter_bytes():
                     content += chunk
                     if len(content) > _MAX_ANSWER_BYTES:
-                        raise AmazonUnavailable(reason="too_large", request_id=request_id_of(answer))
+                        raise AmazonUnavailable(
+                            operation=call.operation, reason="too_large", request_id=request_id_of(answer)
+                        )
         except (httpx2.HTTPError, TimeoutError) as error:
-            raise AmazonUnavailable(reason=type(error).__name__) from None
+            raise AmazonUnavailable(operation=call.operation, reason=type(error).__name__) from None
+        told = answer.headers.get("x-amzn-RateLimit-Limit")
+        self._throttle.learn(call.region, call.seller_id, call.operation, told)
+        if answer.status_code == 429:
+            await self._throttle.refused(call.region, call.seller_id, call.operation)
         body = _json_object(bytes(content))
         if answer.status_code == 200 and body is not None:
             return body
-        raise _failure(answer, body)
+        if answer.status_code == 204 and not content:
+            return {}
+        raise _failure(call.operation, answer, body)
 
 
-def _failure(answer: httpx2.Response, body: dict[str, Any] | None) -> Expected:
-    fields: dict[str, str | int] = {"status": answer.status_code, "request_id": request_id_of(answer)}
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Which operation, where and for whom. `seller_id` is empty where it concerns the application."""
+
+    operation: str
+    region: Region
+    seller_id: str
+    access_token: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class SellerApi:
+    """The SP-API as one seller has allowed it: what an operation needs, in one value."""
+
+    client: SpApiClient
+    region: Region
+    seller_id: str
+    access_token: SecretStr
+    # The operations that have been answered.
+    answered: set[str] = field(default_factory=set)
+
+    async def get(self, operation: str, path: str) -> dict[str, Any]:
+        """See `SpApiClient.get`."""
+        call = Call(operation, self.region, self.seller_id, self.access_token)
+        body = await self.client.get(call, path)
+        self.answered.add(operation)
+        return body
+
+
+def _may_be_repeated(error: Exception) -> bool:
+    """After a network error or a 5xx. A 429 only much later, by whoever asked."""
+    return isinstance(error, AmazonUnavailable) and not isinstance(error, Throttled)
+
+
+def _failure(operation: str, answer: httpx2.Response, body: dict[str, Any] | None) -> Expected:
+    fields: dict[str, str | int] = {
+        "operation": operation,
+        "status": answer.status_code,
+        "request_id": request_id_of(answer),
+    }
     if answer.status_code == 429:
         return Throttled(**fields)
     if answer.status_code == 403 and body is not None:

@@ -22,6 +22,7 @@ from services.connector.amazon.errors import (
     GrantInvalid,
     Throttled,
 )
+from services.connector.amazon.secrets import Secrets
 from shared.errors import Expected
 from shared.marketplaces import LWA_ENDPOINT, reach
 
@@ -57,10 +58,12 @@ class Lwa:
     """The token endpoint, for our one application."""
 
     def __init__(
-        self, client_id: str, client_secret: SecretStr, *, amazon_base_url: str | None, tls: ssl.SSLContext
+        self, client_id: str, secrets: Secrets, *, amazon_base_url: str | None, tls: ssl.SSLContext
     ) -> None:
         self._client_id = client_id
-        self._client_secret = client_secret
+        self._secrets = secrets
+        # The one that Amazon took last.
+        self._taken: SecretStr | None = None
         self._url = reach(LWA_ENDPOINT, amazon_base_url)
         self._tls = tls
 
@@ -85,7 +88,30 @@ class Lwa:
             GrantInvalid, grant_type="refresh_token", refresh_token=refresh_token.get_secret_value()
         )
 
+    async def grantless(self, scope: str) -> SecretStr:
+        """An access token for what concerns the application and no seller. Raises ClientMisconfigured, AmazonUnavailable."""
+        tokens = await self._call(ClientMisconfigured, grant_type="client_credentials", scope=scope)
+        return tokens.access_token
+
     async def _call(self, invalid_grant: type[Expected], *, grant_type: str, **fields: str) -> Tokens:
+        """With the secret that was taken last; if Amazon does not know it any more, with each of the others."""
+        known = await self._secrets.newest_first()
+        refused = ClientMisconfigured(error="invalid_client")
+        for secret in sorted(known, key=lambda secret: secret != self._taken):
+            try:
+                tokens = await self._call_with(secret, invalid_grant, grant_type=grant_type, **fields)
+            except ClientMisconfigured as failure:
+                refused = failure
+                if failure.fields.get("error") != "invalid_client":
+                    raise
+            else:
+                self._taken = secret
+                return tokens
+        raise refused
+
+    async def _call_with(
+        self, secret: SecretStr, invalid_grant: type[Expected], *, grant_type: str, **fields: str
+    ) -> Tokens:
         def check(answer: httpx2.Response) -> httpx2.Response:
             _raise_unless_usable(answer, invalid_grant)
             return answer
@@ -95,7 +121,7 @@ class Lwa:
                 asyncio.timeout(_TOTAL_SECONDS),
                 AsyncOAuth2Client(
                     self._client_id,
-                    self._client_secret.get_secret_value(),
+                    secret.get_secret_value(),
                     token_endpoint_auth_method=_CLIENT_AUTH,
                     timeout=_TIMEOUT,
                     verify=self._tls,

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from services.connector.amazon.client import SpApiClient
+from services.connector.amazon.client import SellerApi
 from services.connector.amazon.errors import AmazonUnavailable
-from shared.marketplaces import BY_ID, Marketplace, Region
+from shared.marketplaces import BY_ID, Marketplace
 
+_OPERATION: Final = "getMarketplaceParticipations"
 _PATH: Final = "/sellers/v1/marketplaceParticipations"
 
 
@@ -58,14 +59,12 @@ class Store:
         return any(participation.is_participating for participation in self.participations)
 
 
-async def get_marketplace_participations(
-    client: SpApiClient, region: Region, access_token: SecretStr
-) -> Store:
+async def get_marketplace_participations(api: SellerApi) -> Store:
     """Ask one region's endpoint. Amazon lists test shops beside its marketplaces: only ids of our table count.
 
     Raises what `SpApiClient.get` raises.
     """
-    body = await client.get(region, _PATH, access_token)
+    body = await api.get(_OPERATION, _PATH)
     try:
         rows = _Participations.model_validate(body).payload
     except ValidationError:
@@ -77,7 +76,7 @@ async def get_marketplace_participations(
             row.participation.hasSuspendedListings,
         )
         for row in rows
-        if row.marketplace.id in BY_ID and BY_ID[row.marketplace.id].region is region
+        if row.marketplace.id in BY_ID and BY_ID[row.marketplace.id].region is api.region
     }
     names = [row.storeName.strip() for row in rows if row.marketplace.id in known and row.storeName]
     return Store(names[0][:200] if names and names[0] else None, tuple(known.values()))

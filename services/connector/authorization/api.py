@@ -1,30 +1,38 @@
-"""Routes: marketplaces, attempts to authorize, and the two addresses that Amazon sends browsers to."""
+"""Routes: marketplaces, attempts to authorize, and the addresses that Amazon sends browsers to, answered with pages."""
 
 from typing import Annotated, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Cookie, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import SecretStr
 
+from services.connector import throttle
 from services.connector.accounts import service as accounts
-from services.connector.accounts.callers import Caller, NotSignedIn
-from services.connector.authorization import login_uri, service
+from services.connector.accounts.callers import Caller, CsrfTokenWrong, NotSignedIn
+from services.connector.accounts.credentials import check_csrf_token, csrf_token
+from services.connector.accounts.sign_in_limits import network_of
+from services.connector.authorization import confirm_page, login_uri, service
 from services.connector.authorization.attempts import (
     AttemptView,
     Callback,
     CallbackProblem,
-    Confirmation,
-    LoginRequest,
+    LoginParameters,
+    UnknownCountry,
     is_token,
     new_browser_token,
 )
 from services.connector.authorization.consent import Application
-from services.connector.authorization.problem_texts import CONFIRM_TEXTS, PROBLEM_TEXTS
+from services.connector.authorization.consent_errors import CONSENT_ERRORS
+from services.connector.authorization.problem_texts import HINT_TEXTS, PROBLEM_TEXTS
 from services.connector.authorization.schemas import (
     AttemptProblemAnswer,
     AuthorizationAnswer,
     AuthorizationRequest,
+    ConsentErrorAnswer,
+    ConsentErrorList,
+    HintAnswer,
     MarketplaceAnswer,
     MarketplaceList,
 )
@@ -42,20 +50,22 @@ from services.connector.dependencies import (
     SettingsOf,
 )
 from services.connector.language import Language
-from services.connector.web import plain_page
 from shared.marketplaces import MARKETPLACES, countries_of
 
 router = APIRouter(tags=["authorization"])
 # Outside of the API: browsers come here, sent by Amazon.
 amazon_router = APIRouter(include_in_schema=False)
-
-BROWSER_COOKIE: Final = "__Host-replyco_browser"
+# No code or state stays in the address bar or in the history, and no other site is told of it.
 _NO_TRACE: Final = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 
+# Of one user, and from one network.
+CONNECTS_A_MINUTE: Final = 10
+CALLBACKS_A_MINUTE: Final = 30
+BROWSER_COOKIE: Final = "__Host-replyco_browser"
 BrowserToken = Annotated[str | None, Cookie(alias=BROWSER_COOKIE, include_in_schema=False)]
 
 
-def _application(settings: SettingsOf) -> Application:
+async def _application(settings: SettingsOf) -> Application:
     return Application(
         settings.amazon_application_id,
         settings.redirect_uri,
@@ -65,6 +75,16 @@ def _application(settings: SettingsOf) -> Application:
 
 
 ApplicationOf = Annotated[Application, Depends(_application)]
+
+
+def _known_or_new(token: str | None) -> str:
+    """The browser's token, if it has one of ours."""
+    return token if token is not None and is_token(token) else new_browser_token()
+
+
+def _remember(response: Response, token: str) -> None:
+    """Lax, because the cookie must come along when Amazon sends the browser back."""
+    response.set_cookie(BROWSER_COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
 
 
 @router.get("/marketplaces", summary="List marketplaces")
@@ -86,6 +106,22 @@ async def list_marketplaces(_caller: AnyCaller, language: LanguageOf) -> Marketp
     )
 
 
+@router.get("/consent-errors", summary="What Amazon's error codes mean")
+async def list_consent_errors(_caller: AnyCaller, language: LanguageOf) -> ConsentErrorList:
+    """Amazon shows these on its own page and sends nobody back with them. `who_acts`: the seller himself, or our operators."""
+    return ConsentErrorList(
+        items=[
+            ConsentErrorAnswer(
+                code=error.code,
+                who_acts=error.who_acts,
+                title=error.texts[language][0],
+                detail=error.texts[language][1],
+            )
+            for error in CONSENT_ERRORS
+        ]
+    )
+
+
 @router.post("/authorizations", status_code=201, summary="Begin to connect a store")
 async def begin(
     *,
@@ -100,12 +136,22 @@ async def begin(
     browser_token: BrowserToken = None,
 ) -> AuthorizationAnswer:
     """Open `consent_url` in the same browser within ten minutes. For people only: an API key has no browser."""
-    token = browser_token if browser_token is not None and is_token(browser_token) else new_browser_token()
+    await throttle.require(
+        sessions, f"own:connect:{caller.user_id}", rate=CONNECTS_A_MINUTE / 60, burst=CONNECTS_A_MINUTE
+    )
+    token = _known_or_new(browser_token)
     view = await service.begin(
-        sessions, keyring, application, caller, country=body.country, browser_token=token, now=now
+        sessions,
+        keyring,
+        application,
+        caller,
+        country=body.country,
+        integration_id=body.integration_id,
+        browser_token=token,
+        now=now,
     )
     if token != browser_token:
-        response.set_cookie(BROWSER_COOKIE, token, path="/", secure=True, httponly=True, samesite="lax")
+        _remember(response, token)
     return _answer(view, language)
 
 
@@ -147,32 +193,34 @@ async def amazon_redirect(
     now: Now,
     browser_token: BrowserToken = None,
 ) -> Response:
-    """Both addresses take both shapes: Amazon is known to send a consent's return to either of them."""
-    caller = await _caller(request, sessions, now)
+    """A consent's answer completes its attempt; what comes without a code is kept until a person has said yes to it."""
+    network = network_of(request.client.host if request.client else "")
+    await throttle.require(
+        sessions, f"own:callback:{network}", rate=CALLBACKS_A_MINUTE / 60, burst=CALLBACKS_A_MINUTE
+    )
     parameters = _single_parameters(request)
     if "amazon_callback_uri" in parameters:
-        confirmation = await login_uri.ask_to_go_on(
-            sessions,
-            keyring,
-            application,
-            caller,
-            browser_token=browser_token,
-            request=LoginRequest(
-                amazon_callback_uri=parameters["amazon_callback_uri"],
-                amazon_state=parameters.get("amazon_state", ""),
-                seller_id=parameters.get("selling_partner_id", ""),
-            ),
-            now=now,
+        token = _known_or_new(browser_token)
+        given = LoginParameters(
+            amazon_callback_uri=parameters["amazon_callback_uri"],
+            amazon_state=parameters.get("amazon_state", ""),
+            seller_id=parameters.get("selling_partner_id", ""),
+            version=parameters.get("version", ""),
         )
-        if isinstance(confirmation, CallbackProblem):
-            return _problem_page(confirmation)
-        return _confirmation_page(confirmation, language)
+        kept = await login_uri.keep(sessions, application, browser_token=token, given=given, now=now)
+        if kept is None:
+            page_headers = confirm_page.headers(language, application)
+            return HTMLResponse(confirm_page.refused_page(language), 400, page_headers)
+        answer = _see(_confirm_address(kept))
+        if token != browser_token:
+            _remember(answer, token)
+        return answer
     outcome = await service.complete(
         sessions,
         keyring,
         amazon,
         application,
-        caller,
+        await _caller(request, sessions, now),
         browser_token=browser_token,
         callback=Callback(
             state=parameters.get("state", ""),
@@ -181,9 +229,65 @@ async def amazon_redirect(
         ),
         now=now,
     )
-    if isinstance(outcome, CallbackProblem):
-        return _problem_page(outcome)
-    return RedirectResponse(f"/connect/{outcome}", 303, _NO_TRACE)
+    return _problem_page(outcome) if isinstance(outcome, CallbackProblem) else _see(f"/connect/{outcome}")
+
+
+@amazon_router.get("/amazon/confirm/{request_id}")
+async def ask_to_connect(
+    *,
+    request_id: UUID,
+    request: Request,
+    sessions: SessionsOf,
+    application: ApplicationOf,
+    language: LanguageOf,
+    now: Now,
+    browser_token: BrowserToken = None,
+) -> Response:
+    """Who is not signed in signs in first; what Amazon sent waits here, not in the address."""
+    caller = await _caller(request, sessions, now)
+    if caller is None:
+        return _see(f"/sign-in?{urlencode({'next': _confirm_address(request_id)})}")
+    question = await login_uri.ask(
+        sessions, caller, request_id=request_id, browser_token=browser_token, now=now
+    )
+    if isinstance(question, CallbackProblem):
+        return _problem_page(question)
+    page = confirm_page.confirm_page(language, question, csrf_token(request.cookies[SESSION_COOKIE]))
+    return HTMLResponse(page, headers=confirm_page.headers(language, application))
+
+
+@amazon_router.post("/amazon/confirm/{request_id}")
+async def go_on_to_amazon(
+    *,
+    request_id: UUID,
+    request: Request,
+    sessions: SessionsOf,
+    keyring: KeyringOf,
+    application: ApplicationOf,
+    now: Now,
+    browser_token: BrowserToken = None,
+) -> Response:
+    """The person's yes, from the form of the page above and from nowhere else: then to Amazon."""
+    caller = await _caller(request, sessions, now)
+    if caller is None:
+        return _see(_confirm_address(request_id))
+    form = await request.form(max_files=0, max_fields=4)
+    try:
+        check_csrf_token(request.cookies[SESSION_COOKIE], str(form.get("csrf_token", "")))
+        target = await login_uri.go_on(
+            sessions,
+            keyring,
+            application,
+            caller,
+            request_id=request_id,
+            country=str(form.get("country", "")),
+            browser_token=browser_token,
+            now=now,
+        )
+    except (CsrfTokenWrong, UnknownCountry):
+        # The page is out of date: it is shown anew, and asks again.
+        return _see(_confirm_address(request_id))
+    return _problem_page(target) if isinstance(target, CallbackProblem) else _see(target)
 
 
 async def _caller(request: Request, sessions: SessionsOf, now: Now) -> Caller | None:
@@ -204,24 +308,22 @@ def _single_parameters(request: Request) -> dict[str, str]:
     return {name: value for name, value in pairs if names.count(name) == 1} if len(pairs) <= 20 else {}
 
 
+def _confirm_address(request_id: UUID) -> str:
+    return f"/amazon/confirm/{request_id}"
+
+
+def _see(address: str) -> RedirectResponse:
+    return RedirectResponse(address, 303, _NO_TRACE)
+
+
 def _problem_page(problem: CallbackProblem) -> RedirectResponse:
-    return RedirectResponse(f"/connect/problem/{problem}", 303, _NO_TRACE)
-
-
-def _confirmation_page(confirmation: Confirmation, language: Language) -> Response:
-    title, question, warning, button = CONFIRM_TEXTS[language]
-    question = question.format(
-        seller_id=confirmation.seller_id,
-        account=confirmation.account_name,
-        country=country_name(confirmation.country, language),
-    )
-    page = plain_page.plain_page(language, title, question, warning, button=button, url=confirmation.url)
-    return HTMLResponse(page, headers=plain_page.HEADERS | {"Content-Language": language.value})
+    return _see(f"/connect/problem/{problem}")
 
 
 def _answer(view: AttemptView, language: Language) -> AuthorizationAnswer:
     return AuthorizationAnswer(
         id=view.id,
+        reconnects=view.reconnects,
         country=view.country,
         region=view.region,
         covers=country_answers(countries_of(view.region), language),
@@ -230,7 +332,15 @@ def _answer(view: AttemptView, language: Language) -> AuthorizationAnswer:
         expires_at=view.expires_at,
         integration_id=view.integration_id,
         problem=_problem_answer(view, language),
+        hint=_hint_answer(view, language),
     )
+
+
+def _hint_answer(view: AttemptView, language: Language) -> HintAnswer | None:
+    if view.hint is None:
+        return None
+    title, detail = HINT_TEXTS[view.hint][language]
+    return HintAnswer(code=view.hint, title=title, detail=detail)
 
 
 def _problem_answer(view: AttemptView, language: Language) -> AttemptProblemAnswer | None:

@@ -1,7 +1,6 @@
 """One try to authorize: its secrets and its states. Nothing is read or written here."""
 
 import hashlib
-import hmac
 import re
 import secrets
 from base64 import urlsafe_b64encode
@@ -16,6 +15,7 @@ from pydantic import SecretStr
 from shared.crypto.envelope import AccountKeys
 from shared.errors import Expected
 from shared.marketplaces import Region
+from shared.tables import StartedBy
 
 # Amazon itself wants the whole authorization done within ten minutes.
 ATTEMPT_LIFETIME: Final = timedelta(minutes=10)
@@ -53,6 +53,15 @@ class AttemptProblem(StrEnum):
     AMAZON_UNAVAILABLE = "amazon_unavailable"
     CLIENT_MISCONFIGURED = "client_misconfigured"
     INTERRUPTED = "interrupted"
+    WRONG_ACCOUNT = "wrong_account"
+    OTHER_SELLER = "other_seller"
+    STORE_DIFFERS = "store_differs"
+
+
+class AttemptHint(StrEnum):
+    """What a person should know before he goes on at Amazon."""
+
+    SIGN_OUT_FIRST = "sign_out_first"
 
 
 class CallbackProblem(StrEnum):
@@ -63,13 +72,28 @@ class CallbackProblem(StrEnum):
     OTHER_BROWSER = "other_browser"
     SIGN_IN_AGAIN = "sign_in_again"
     CODE_MISSING = "code_missing"
+    PERMISSION_MISSING = "permission_missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What an attempt is for. `seller_id_expected`: no other seller may come back with it."""
+
+    country: str
+    seller_id_expected: str | None = None
+    reconnects: UUID | None = None
+    started_by: StartedBy = StartedBy.WEBSITE
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptView:
-    """An attempt as its page shows it. `consent_url` is None unless this browser began it and it is still waiting."""
+    """An attempt as its page shows it. `consent_url` is None unless this browser began it and it is still waiting.
+
+    `reconnects` is the integration that it is meant for.
+    """
 
     id: UUID
+    reconnects: UUID | None
     country: str
     region: Region
     status: AttemptStatus
@@ -78,29 +102,33 @@ class AttemptView:
     integration_id: UUID | None
     problem: AttemptProblem | None
     right_region: Region | None
+    hint: AttemptHint | None
 
 
 @dataclass(frozen=True, slots=True)
-class LoginRequest:
+class LoginParameters:
     """What Amazon's other shape brought: a seller whom we shall send back to Amazon. Unchecked."""
 
     amazon_callback_uri: str = field(repr=False)
     amazon_state: str = field(repr=False)
     seller_id: str
+    version: str
 
     @property
-    def is_well_formed(self) -> bool:
-        return 0 < len(self.amazon_state) <= _MAX_CODE and is_seller_id(self.seller_id)
+    def are_well_formed(self) -> bool:
+        return is_code(self.amazon_state) and is_seller_id(self.seller_id) and self.version in {"", "beta"}
 
 
 @dataclass(frozen=True, slots=True)
-class Confirmation:
-    """What a person is asked before we send him on to `url`."""
+class Question:
+    """What a person is asked before we send him on to Amazon. `country` is a guess, None without one."""
 
-    account_name: str
-    country: str
     seller_id: str
-    url: str = field(repr=False)
+    account_name: str
+    user_name: str
+    user_email: str = field(repr=False)
+    country: str | None
+    is_known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +170,6 @@ def state_of(account_keys: AccountKeys, attempt_id: UUID, browser_token: str) ->
     return _text(account_keys.lookup_hash("authorization_state", attempt_id.bytes + browser_token.encode()))
 
 
-def state_for_seller(account_keys: AccountKeys, state: str, seller_id: str) -> str:
-    """The same state, good for this seller alone: where Amazon names him before the consent, another one may not come back."""
-    return f"{state}.{_text(account_keys.lookup_hash('authorization_seller', f'{state}.{seller_id}'))}"
-
-
-def is_for_seller(account_keys: AccountKeys, state: str, seller_id: str) -> bool:
-    """False only for a state that was made for another seller."""
-    bare, dot, _ = state.partition(".")
-    expected = state_for_seller(account_keys, bare, seller_id)
-    return not dot or hmac.compare_digest(expected.encode(), state.encode())
-
-
 def _text(digest: bytes) -> str:
     return urlsafe_b64encode(digest).decode().rstrip("=")
 
@@ -181,3 +197,15 @@ def status_of(
         is_alive = now - consumed_at < COMPLETION_LIMIT
         return AttemptStatus.COMPLETING if is_alive else AttemptStatus.FAILED
     return AttemptStatus.WAITING if now < expires_at else AttemptStatus.EXPIRED
+
+
+def is_another_store(
+    name: str | None, countries: frozenset[str], *, told_name: str | None, told: set[str]
+) -> bool:
+    """Whether Amazon tells of another store than the one that is known. The seller id alone came through the browser.
+
+    Stores are renamed, and begin or cease to sell in a country. Who has a new name and other countries, some gone and some
+    new, since Amazon told last, is taken for another store.
+    """
+    is_renamed = name is not None and told_name is not None and name != told_name
+    return is_renamed and not (countries <= told or told <= countries)

@@ -61,6 +61,19 @@ def confirm_url(
     return reach(f"{target}?{urlencode(parameters)}", application.amazon_base_url)
 
 
+def is_genuine(application: Application, amazon_callback_uri: str) -> bool:
+    """Whether Amazon may have sent it."""
+    path = f"{_CONFIRM_PATH}{application.application_id}"
+    return amazon_callback_uri == path or _is_genuine(amazon_callback_uri, path)
+
+
+def country_of_host(amazon_callback_uri: str) -> str | None:
+    """The country that this Seller Central serves. None for a common one, and for .com, which Amazon names for any seller."""
+    host = urlsplit(amazon_callback_uri).netloc
+    countries = [m.country for m in MARKETPLACES if m.seller_central_host == host]
+    return countries[0] if len(countries) == 1 and countries != ["US"] else None
+
+
 def _is_genuine(url: str, path: str) -> bool:
     if len(url) > _MAX_URL or not url.isascii() or not url.isprintable() or "\\" in url:
         return False

@@ -1,8 +1,8 @@
-"""What is told about an attempt that failed, and what is asked before going on at Amazon; German and English."""
+"""What is told about an attempt that failed; German and English."""
 
 from typing import Final
 
-from services.connector.authorization.attempts import AttemptProblem
+from services.connector.authorization.attempts import AttemptHint, AttemptProblem
 from services.connector.language import Language
 
 PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
@@ -104,26 +104,74 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
             "A step on our side was not finished. Nothing is half set up. Please start again.",
         ),
     },
+    AttemptProblem.WRONG_ACCOUNT: {
+        Language.DE: (
+            "Das war ein anderer Store",
+            (
+                "Bei Amazon waren Sie mit einem anderen Verkäuferkonto angemeldet als dem dieser Integration. Es wurde nichts geändert. "
+                "Melden Sie sich bei Amazon ab, beginnen Sie noch einmal und melden Sie sich mit dem richtigen Konto an."
+            ),
+        ),
+        Language.EN: (
+            "That was another store",
+            (
+                "At Amazon you were signed in with another seller account than the one of this integration. Nothing was changed. Sign "
+                "out at Amazon, start again, and sign in with the right account."
+            ),
+        ),
+    },
+    AttemptProblem.OTHER_SELLER: {
+        Language.DE: (
+            "Amazon hat einen anderen Store geschickt",
+            (
+                "Sie hatten ein anderes Verkäuferkonto bestätigt, als am Ende von Amazon kam. Es wurde nichts verbunden. Melden Sie sich "
+                "bei Amazon ab und beginnen Sie noch einmal mit dem Konto, das Sie verbinden möchten."
+            ),
+        ),
+        Language.EN: (
+            "Amazon sent another store",
+            (
+                "You had confirmed another seller account than the one that came from Amazon in the end. Nothing was connected. Sign out "
+                "at Amazon, and start again with the account that you want to connect."
+            ),
+        ),
+    },
+    AttemptProblem.STORE_DIFFERS: {
+        Language.DE: (
+            "Der Store sieht nach einem anderen aus",
+            (
+                "Amazon nennt für diesen Store einen anderen Namen und andere Länder als bisher. Es wurde nichts geändert. Ist es ein "
+                "anderer Store, melden Sie sich bei Amazon ab und beginnen Sie noch einmal mit dem richtigen. Hat sich Ihr Store wirklich "
+                "so verändert, trennen Sie die Integration und verbinden Sie ihn danach neu."
+            ),
+        ),
+        Language.EN: (
+            "The store looks like another one",
+            (
+                "Amazon names another name and other countries for this store than before. Nothing was changed. If it is another store, "
+                "sign out at Amazon and start again with the right one. If your store has really changed so much, disconnect the "
+                "integration and then connect the store anew."
+            ),
+        ),
+    },
 }
 
-# Title, question, warning, button.
-CONFIRM_TEXTS: Final[dict[Language, tuple[str, str, str, str]]] = {
-    Language.DE: (
-        "Diesen Store verbinden?",
-        "Amazon möchte das Verkäuferkonto {seller_id} ({country}) mit „{account}“ bei Replyco verbinden.",
-        (
-            "Haben Sie das gerade selbst begonnen und ist das Ihr Verkäuferkonto? Dann machen Sie weiter. Wenn nicht, schließen Sie "
-            "dieses Fenster: Es wird nichts verbunden."
+HINT_TEXTS: Final[dict[AttemptHint, dict[Language, tuple[str, str]]]] = {
+    AttemptHint.SIGN_OUT_FIRST: {
+        Language.DE: (
+            "Mit welchem Store sind Sie bei Amazon angemeldet?",
+            (
+                "Amazon fragt nicht noch einmal, wer Sie sind: Verbunden wird der Store, mit dem Ihr Browser dort gerade angemeldet ist. "
+                "Für einen anderen Store melden Sie sich vorher in Seller Central ab, oder nehmen Sie ein privates Fenster und melden "
+                "Sie sich dort auch hier neu an."
+            ),
         ),
-        "Weiter zu Amazon",
-    ),
-    Language.EN: (
-        "Connect this store?",
-        "Amazon asks to connect the seller account {seller_id} ({country}) with “{account}” at Replyco.",
-        (
-            "Have you just begun this yourself, and is this your seller account? Then go on. If not, close this window: nothing will "
-            "be connected."
+        Language.EN: (
+            "With which store are you signed in at Amazon?",
+            (
+                "Amazon does not ask again who you are: it connects the store with which your browser is signed in there right now. For "
+                "another store, sign out of Seller Central first, or use a private window and sign in here there, too."
+            ),
         ),
-        "Go on to Amazon",
-    ),
+    },
 }

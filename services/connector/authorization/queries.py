@@ -5,12 +5,26 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from shared.marketplaces import Region
-from shared.tables import Account, Outcome, User
+from services.connector.accounts.audit import audit_entry
+from services.connector.accounts.callers import Caller
+from services.connector.authorization.attempts import (
+    ATTEMPT_LIFETIME,
+    ATTEMPTS_WINDOW,
+    MAX_UNFINISHED_ATTEMPTS,
+    Intent,
+    TooManyAttempts,
+    UnknownCountry,
+    hash_of,
+    state_of,
+)
+from shared.crypto.envelope import AccountKeys
+from shared.database import new_id
+from shared.marketplaces import BY_COUNTRY, Region
+from shared.tables import Account, Integration, LoginRequest, MarketplaceParticipation, Outcome, User
 from shared.tables import AuthorizationAttempt as Attempt
 
 
@@ -30,8 +44,12 @@ class AttemptRow:
     problem_code: str | None
     right_region: str | None
     integration_id: UUID | None
+    reconnects: UUID | None
+    seller_id_expected: str | None
 
 
+# The same store in more accounts than this is for our operators to look at.
+_MOST_TOLD: Final = 20
 _COLUMNS: Final[tuple[InstrumentedAttribute[Any], ...]] = (
     Attempt.id,
     Attempt.account_id,
@@ -45,6 +63,8 @@ _COLUMNS: Final[tuple[InstrumentedAttribute[Any], ...]] = (
     Attempt.problem_code,
     Attempt.right_region,
     Attempt.integration_id,
+    Attempt.reconnects,
+    Attempt.seller_id_expected,
 )
 
 
@@ -62,29 +82,200 @@ async def attempt_by_state(session: AsyncSession, state_hash: bytes) -> AttemptR
     return None if row is None else AttemptRow(*row)
 
 
-async def newest_waiting(
-    session: AsyncSession, account_id: UUID, user_id: UUID, browser_hash: bytes, now: datetime
-) -> AttemptRow | None:
-    """The attempt that a login URI without a state of ours must belong to."""
+async def newest_waiting_country(
+    session: AsyncSession, *, account_id: UUID, user_id: UUID, browser_hash: bytes, now: datetime
+) -> str | None:
+    """The country for which this person has just begun to connect a store in this browser."""
+    return await session.scalar(
+        select(Attempt.country)
+        .where(*_waiting(account_id, user_id, browser_hash, now))
+        .order_by(Attempt.id.desc())
+        .limit(1)
+    )
+
+
+async def bind_to_seller(
+    session: AsyncSession,
+    *,
+    account_id: UUID,
+    user_id: UUID,
+    browser_hash: bytes,
+    country: str,
+    seller_id: str,
+    now: datetime,
+) -> UUID | None:
+    """The newest attempt that waits in this browser and may be this seller's; from now on it is nobody else's."""
+    newest = (
+        select(Attempt.id)
+        .where(
+            *_waiting(account_id, user_id, browser_hash, now),
+            Attempt.country == country,
+            or_(Attempt.seller_id_expected.is_(None), Attempt.seller_id_expected == seller_id),
+        )
+        .order_by(Attempt.id.desc())
+        .limit(1)
+        .with_for_update()
+    )
+    return await session.scalar(
+        update(Attempt)
+        .where(Attempt.id == newest.scalar_subquery())
+        .values(seller_id_expected=seller_id)
+        .returning(Attempt.id)
+    )
+
+
+def _waiting(
+    account_id: UUID, user_id: UUID, browser_hash: bytes, now: datetime
+) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Attempt.account_id == account_id,
+        Attempt.user_id == user_id,
+        Attempt.browser_hash == browser_hash,
+        Attempt.consumed_at.is_(None),
+        Attempt.expires_at > now,
+    )
+
+
+async def known_country(session: AsyncSession, account_id: UUID, seller_id: str) -> str | None:
+    """The home country of the account's store with this seller id."""
+    return await session.scalar(
+        select(Integration.home_country)
+        .where(
+            Integration.account_id == account_id,
+            Integration.seller_id == seller_id,
+            Integration.removed_at.is_(None),
+        )
+        .order_by(Integration.id.desc())
+        .limit(1)
+    )
+
+
+async def names(session: AsyncSession, caller: Caller) -> tuple[str, str, str]:
+    """Of the account and of the user, and his e-mail address."""
     row = (
         await session.execute(
-            select(*_COLUMNS)
-            .where(
-                Attempt.account_id == account_id,
-                Attempt.user_id == user_id,
-                Attempt.browser_hash == browser_hash,
-                Attempt.consumed_at.is_(None),
-                Attempt.expires_at > now,
+            select(Account.name, User.name, User.email)
+            .join(User, User.account_id == Account.id)
+            .where(Account.id == caller.account_id, User.id == caller.user_id)
+        )
+    ).one()
+    return row[0], row[1], row[2]
+
+
+# --- what Amazon sent to the login URI -------------------------------------------------------------------------------
+
+
+async def keep_login_request(session: AsyncSession, request: LoginRequest, *, most: int) -> None:
+    """Of one browser's requests the newest stay."""
+    session.add(request)
+    await session.flush()
+    newest = (
+        select(LoginRequest.id)
+        .where(LoginRequest.browser_hash == request.browser_hash)
+        .order_by(LoginRequest.id.desc())
+        .limit(most)
+    )
+    await session.execute(
+        delete(LoginRequest).where(
+            LoginRequest.browser_hash == request.browser_hash, LoginRequest.id.not_in(newest)
+        )
+    )
+
+
+async def login_request(
+    session: AsyncSession, request_id: UUID, browser_hash: bytes, now: datetime
+) -> LoginRequest | None:
+    return await session.scalar(
+        select(LoginRequest).where(
+            LoginRequest.id == request_id,
+            LoginRequest.browser_hash == browser_hash,
+            LoginRequest.expires_at > now,
+        )
+    )
+
+
+async def take_login_request(
+    session: AsyncSession, request_id: UUID, browser_hash: bytes, now: datetime
+) -> LoginRequest | None:
+    """It is good once: of two at once, one gets it."""
+    return await session.scalar(
+        delete(LoginRequest)
+        .where(
+            LoginRequest.id == request_id,
+            LoginRequest.browser_hash == browser_hash,
+            LoginRequest.expires_at > now,
+        )
+        .returning(LoginRequest)
+    )
+
+
+# --- stores ----------------------------------------------------------------------------------------------------------
+
+
+async def store_to_reconnect(
+    session: AsyncSession, account_id: UUID, integration_id: UUID
+) -> tuple[str, str] | None:
+    """Home country and seller of an integration that is there, or rests and may come back."""
+    row = (
+        await session.execute(
+            select(Integration.home_country, Integration.seller_id).where(
+                Integration.id == integration_id,
+                Integration.account_id == account_id,
+                Integration.removed_at.is_(None),
             )
-            .order_by(Attempt.id.desc())
-            .limit(1)
         )
     ).one_or_none()
-    return None if row is None else AttemptRow(*row)
+    return None if row is None else (row.home_country, row.seller_id)
 
 
-async def account_name(session: AsyncSession, account_id: UUID) -> str:
-    return (await session.execute(select(Account.name).where(Account.id == account_id))).scalar_one()
+async def has_stores(session: AsyncSession, account_id: UUID) -> bool:
+    """Whether a store of this account is connected."""
+    statement = select(Integration.id).where(
+        Integration.account_id == account_id, Integration.disconnected_at.is_(None)
+    )
+    return bool(await session.scalar(select(statement.exists())))
+
+
+async def fingerprint(
+    session: AsyncSession, account_id: UUID, region: Region, seller_id: str
+) -> tuple[str | None, frozenset[str]] | None:
+    """Name and countries that Amazon told last of a connected store; None for one that is unknown or rests."""
+    row = (
+        await session.execute(
+            select(Integration.id, Integration.store_name).where(
+                Integration.account_id == account_id,
+                Integration.region == region,
+                Integration.seller_id == seller_id,
+                Integration.disconnected_at.is_(None),
+            )
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    countries = await session.scalars(
+        select(MarketplaceParticipation.country).where(
+            MarketplaceParticipation.integration_id == row.id,
+            MarketplaceParticipation.is_participating,
+        )
+    )
+    return row.store_name, frozenset(countries)
+
+
+async def known_elsewhere(
+    session: AsyncSession, account_id: UUID, region: Region, seller_id: str
+) -> list[tuple[UUID, UUID]]:
+    """Other accounts in which this store is connected, with their integrations."""
+    rows = await session.execute(
+        select(Integration.account_id, Integration.id)
+        .where(
+            Integration.account_id != account_id,
+            Integration.region == region,
+            Integration.seller_id == seller_id,
+            Integration.disconnected_at.is_(None),
+        )
+        .limit(_MOST_TOLD)
+    )
+    return [(row.account_id, row.id) for row in rows]
 
 
 async def unfinished_attempts(
@@ -106,6 +297,52 @@ async def unfinished_attempts(
         )
     ).one()
     return count, oldest
+
+
+async def add_attempt(
+    session: AsyncSession,
+    account_keys: AccountKeys,
+    caller: Caller,
+    intent: Intent,
+    *,
+    browser_token: str,
+    now: datetime,
+) -> tuple[UUID, str]:
+    """The new attempt and its state. Raises UnknownCountry, TooManyAttempts."""
+    marketplace = BY_COUNTRY.get(intent.country)
+    if marketplace is None:
+        raise UnknownCountry
+    count, oldest = await unfinished_attempts(
+        session, caller.account_id, caller.user_id, now - ATTEMPTS_WINDOW
+    )
+    if oldest is not None and count >= MAX_UNFINISHED_ATTEMPTS:
+        wait = oldest + ATTEMPTS_WINDOW - now
+        raise TooManyAttempts(
+            limit=MAX_UNFINISHED_ATTEMPTS, retry_after_seconds=max(1, int(wait.total_seconds()))
+        )
+    attempt_id = new_id()
+    state = state_of(account_keys, attempt_id, browser_token)
+    session.add(
+        Attempt(
+            id=attempt_id,
+            account_id=caller.account_id,
+            user_id=caller.user_id,
+            state_hash=hash_of(state),
+            browser_hash=hash_of(browser_token),
+            country=intent.country,
+            region=marketplace.region,
+            created_at=now,
+            expires_at=now + ATTEMPT_LIFETIME,
+            started_by=intent.started_by.value,
+            reconnects=intent.reconnects,
+            seller_id_expected=intent.seller_id_expected,
+        )
+    )
+    fields = {"country": intent.country, "started_by": intent.started_by.value}
+    if intent.reconnects is not None:
+        fields["reconnects"] = str(intent.reconnects)
+    session.add(audit_entry(caller, "authorization_begun", attempt_id, **fields))
+    return attempt_id, state
 
 
 async def consume(
@@ -131,6 +368,14 @@ async def consume(
         .values(consumed_at=now)
         .returning(Attempt.id)
     )
+
+
+async def has_outcome(session: AsyncSession, attempt_id: UUID) -> bool:
+    """Whether the attempt has ended. Its row is held, so that nobody else ends it meanwhile."""
+    outcome = await session.scalar(
+        select(Attempt.outcome).where(Attempt.id == attempt_id).with_for_update(key_share=True)
+    )
+    return outcome is not None
 
 
 async def write_outcome(

@@ -1,11 +1,14 @@
 """What goes over the wire about marketplaces and attempts to authorize."""
 
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from services.connector.authorization.attempts import AttemptProblem, AttemptStatus
+from services.connector.authorization.attempts import AttemptHint, AttemptProblem, AttemptStatus
+from services.connector.authorization.consent_errors import WhoActs
 from services.connector.countries import CountryAnswer
 from shared.marketplaces import Region
 
@@ -50,14 +53,52 @@ class MarketplaceList(_Answer):
     items: list[MarketplaceAnswer]
 
 
+class ConsentErrorAnswer(_Answer):
+    """A code that Amazon shows on its own error page during the consent."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "code": "SPDC8143",
+                    "who_acts": "seller",
+                    "title": "Only the primary user may consent",
+                    "detail": "Sign in at Amazon with the primary user of the seller account.",
+                }
+            ]
+        }
+    )
+
+    code: str
+    who_acts: WhoActs
+    title: str
+    detail: str
+
+
+class ConsentErrorList(_Answer):
+    items: list[ConsentErrorAnswer]
+
+
 class AuthorizationRequest(BaseModel):
+    """Either a country, for whichever store the seller signs in with, or the integration that is to be reconnected."""
+
     model_config = ConfigDict(
         frozen=True, extra="forbid", json_schema_extra={"examples": [{"country": "DE"}]}
     )
 
-    country: str = Field(
-        max_length=10, description="The country of the store, as GET /marketplaces names it."
+    country: str | None = Field(
+        None, max_length=10, description="The country of the store, as GET /marketplaces names it."
     )
+    integration_id: UUID | None = Field(
+        None,
+        description="Reconnect this integration. Its country is known, and no other store's consent is taken.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.country is None) == (self.integration_id is None):
+            raise PydanticCustomError("country_or_integration", "either country or integration_id")
+        return self
 
 
 class AttemptProblemAnswer(_Answer):
@@ -70,6 +111,14 @@ class AttemptProblemAnswer(_Answer):
     countries: list[CountryAnswer] = []
 
 
+class HintAnswer(_Answer):
+    """What a person should know before he goes on at Amazon."""
+
+    code: AttemptHint
+    title: str
+    detail: str
+
+
 class AuthorizationAnswer(_Answer):
     """One attempt to authorize. It ends as connected, reauthorized, failed or expired."""
 
@@ -78,6 +127,7 @@ class AuthorizationAnswer(_Answer):
             "examples": [
                 {
                     "id": "0199f3a2-6a01-7b3c-9e4d-5f60718293a4",
+                    "reconnects": None,
                     "country": "DE",
                     "region": "eu",
                     "covers": [{"country": "DE", "name": "Germany"}, {"country": "FR", "name": "France"}],
@@ -86,12 +136,14 @@ class AuthorizationAnswer(_Answer):
                     "expires_at": "2026-11-23T09:22:44Z",
                     "integration_id": None,
                     "problem": None,
+                    "hint": None,
                 }
             ]
         }
     )
 
     id: UUID
+    reconnects: UUID | None = Field(description="The integration that it is to reconnect.")
     country: str
     region: Region
     covers: list[CountryAnswer]
@@ -102,3 +154,6 @@ class AuthorizationAnswer(_Answer):
     expires_at: datetime
     integration_id: UUID | None
     problem: AttemptProblemAnswer | None
+    hint: HintAnswer | None = Field(
+        description="`sign_out_first`: the browser may be signed in at Amazon with another store."
+    )

@@ -5,17 +5,21 @@ is called; a second use of an attempt; half a connection. The attempt is consume
 outcome, so that back, reload and a double callback show the first one's.
 """
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.connector.accounts.audit import audit_entry
+from services.connector.accounts.audit import audit_entry, system_audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.amazon.access import Amazon
+from services.connector.amazon.client import SellerApi
 from services.connector.amazon.errors import (
     AmazonUnavailable,
     ClientMisconfigured,
@@ -27,37 +31,36 @@ from services.connector.amazon.lwa import Tokens
 from services.connector.amazon.sellers import Store, get_marketplace_participations
 from services.connector.authorization import queries
 from services.connector.authorization.attempts import (
-    ATTEMPT_LIFETIME,
-    ATTEMPTS_WINDOW,
-    MAX_UNFINISHED_ATTEMPTS,
     AttemptProblem,
-    AttemptStatus,
     AttemptView,
     Callback,
     CallbackProblem,
-    TooManyAttempts,
-    UnknownCountry,
+    Intent,
     hash_of,
+    is_another_store,
     is_code,
-    is_for_seller,
     is_seller_id,
     is_token,
     state_of,
-    status_of,
 )
 from services.connector.authorization.consent import Application, consent_url
+from services.connector.authorization.views import shown_instead, view_of
 from services.connector.integrations import service as integrations
 from services.connector.problems import NotFound
 from services.connector.tokens import service as tokens
-from shared.database import Sessions, new_id
+from shared.database import Sessions, is_unavailable
 from shared.events import EventKind, announce
 from shared.jobs import Job, enqueue
 from shared.keyring import Keyring
-from shared.marketplaces import BY_COUNTRY, Region
+from shared.marketplaces import Region
 from shared.permissions import Level, Permission
-from shared.tables import AuthorizationAttempt, Outcome
+from shared.tables import Outcome
 
 log = structlog.get_logger()
+
+# Together with exchange and probes less than COMPLETION_LIMIT, after which the attempt counts as interrupted.
+_WRITE_SECONDS: Final = 60.0
+_WRITE_PAUSE_SECONDS: Final = 0.5
 
 
 class _Failed(Exception):
@@ -87,51 +90,39 @@ async def begin(
     application: Application,
     caller: Caller,
     *,
-    country: str,
+    country: str | None = None,
+    integration_id: UUID | None = None,
     browser_token: str,
     now: datetime,
 ) -> AttemptView:
-    """Store an attempt, bound to account, user and browser. Raises UnknownCountry, TooManyAttempts, BrowserRequired."""
+    """Store an attempt, bound to account, user and browser: for a store of `country`, or to reconnect this integration.
+
+    Raises UnknownCountry, NotFound (the integration), TooManyAttempts, BrowserRequired.
+    """
     caller.require_browser()
-    marketplace = BY_COUNTRY.get(country)
-    if marketplace is None:
-        raise UnknownCountry
-    attempt_id = new_id()
     async with sessions.begin() as session:
-        count, oldest = await queries.unfinished_attempts(
-            session, caller.account_id, caller.user_id, now - ATTEMPTS_WINDOW
+        if integration_id is None:
+            intent = Intent(country or "")
+        else:
+            intent = await _intent_to_reconnect(session, caller, integration_id)
+        account_keys = await keyring.of(session, caller.account_id)
+        attempt_id, state = await queries.add_attempt(
+            session, account_keys, caller, intent, browser_token=browser_token, now=now
         )
-        if oldest is not None and count >= MAX_UNFINISHED_ATTEMPTS:
-            wait = oldest + ATTEMPTS_WINDOW - now
-            raise TooManyAttempts(
-                limit=MAX_UNFINISHED_ATTEMPTS, retry_after_seconds=max(1, int(wait.total_seconds()))
-            )
-        state = state_of(await keyring.of(session, caller.account_id), attempt_id, browser_token)
-        session.add(
-            AuthorizationAttempt(
-                id=attempt_id,
-                account_id=caller.account_id,
-                user_id=caller.user_id,
-                state_hash=hash_of(state),
-                browser_hash=hash_of(browser_token),
-                country=country,
-                region=marketplace.region,
-                created_at=now,
-                expires_at=now + ATTEMPT_LIFETIME,
-            )
-        )
-        session.add(audit_entry(caller, "authorization_begun", attempt_id, country=country))
-    return AttemptView(
-        id=attempt_id,
-        country=country,
-        region=marketplace.region,
-        status=AttemptStatus.WAITING,
-        expires_at=now + ATTEMPT_LIFETIME,
-        consent_url=consent_url(application, country, state),
-        integration_id=None,
-        problem=None,
-        right_region=None,
-    )
+        await session.flush()
+        row = await queries.attempt_by_id(session, caller.account_id, attempt_id)
+        assert row is not None
+        has_stores = await queries.has_stores(session, caller.account_id)
+    url = consent_url(application, intent.country, state)
+    return view_of(row, now, consent_url=url, has_stores=has_stores)
+
+
+async def _intent_to_reconnect(session: AsyncSession, caller: Caller, integration_id: UUID) -> Intent:
+    store = await queries.store_to_reconnect(session, caller.account_id, integration_id)
+    if store is None:
+        raise NotFound
+    home_country, seller_id = store
+    return Intent(home_country, seller_id_expected=seller_id, reconnects=integration_id)
 
 
 async def get_attempt(
@@ -149,32 +140,19 @@ async def get_attempt(
         row = await queries.attempt_by_id(session, caller.account_id, attempt_id)
         if row is None:
             raise NotFound
-        status = status_of(row.outcome, row.consumed_at, row.expires_at, now)
         url = None
-        if (
-            status is AttemptStatus.WAITING
-            and browser_token is not None
-            and _is_own(row, caller, browser_token)
-        ):
+        if browser_token is not None and _is_own(row, caller, browser_token):
             state = state_of(await keyring.of(session, caller.account_id), row.id, browser_token)
             url = consent_url(application, row.country, state)
-    problem = AttemptProblem(row.problem_code) if row.problem_code is not None else None
-    if status is AttemptStatus.FAILED and problem is None:
-        problem = AttemptProblem.INTERRUPTED
-    return AttemptView(
-        id=row.id,
-        country=row.country,
-        region=Region(row.region),
-        status=status,
-        expires_at=row.expires_at,
-        consent_url=url,
-        integration_id=row.integration_id,
-        problem=problem,
-        right_region=Region(row.right_region) if row.right_region is not None else None,
-    )
+        has_stores = await queries.has_stores(session, caller.account_id)
+    return view_of(row, now, consent_url=url, has_stores=has_stores)
 
 
-# --- Amazon's redirects ----------------------------------------------------------------------------------------------
+def _is_own(row: queries.AttemptRow, caller: Caller, browser_token: str) -> bool:
+    return row.user_id == caller.user_id and row.browser_hash == hash_of(browser_token)
+
+
+# --- Amazon's redirect -----------------------------------------------------------------------------------------------
 
 
 async def complete(
@@ -191,32 +169,36 @@ async def complete(
     """What a callback does: the attempt whose page shows the outcome, or why there is none to show here."""
     if not callback.state and not callback.code.get_secret_value():
         return CallbackProblem.CODE_MISSING
-    if not is_token(callback.state.partition(".")[0]):
+    if not is_token(callback.state):
         return CallbackProblem.ATTEMPT_UNKNOWN
-    attempt = await _consume(sessions, keyring, caller, callback, browser_token=browser_token, now=now)
+    attempt = await _consume(sessions, caller, callback, browser_token=browser_token, now=now)
     if not isinstance(attempt, queries.AttemptRow):
         # A problem, or a second callback: then the first one's outcome is shown, or that it is being worked on.
         return attempt
     assert caller is not None
     if not is_code(callback.code.get_secret_value()) or not is_seller_id(callback.seller_id):
-        await _fail(sessions, caller, attempt.id, _Failed(AttemptProblem.CODE_MISSING))
+        failure = _Failed(AttemptProblem.CODE_MISSING)
+        await _until_written(lambda: _fail(sessions, caller, attempt.id, failure))
         return attempt.id
     try:
-        given, store = await _prove(amazon, application, callback.code, Region(attempt.region))
-    except _Failed as failure:
-        await _fail(sessions, caller, attempt.id, failure)
-        return attempt.id
-    await _connect(sessions, keyring, caller, attempt, seller_id=callback.seller_id, given=given, store=store)
+        _check_seller(attempt, callback.seller_id)
+        given, store = await _prove(
+            amazon, application, callback.code, Region(attempt.region), callback.seller_id
+        )
+        seller_id = callback.seller_id
+        await _until_written(
+            lambda: _connect(
+                sessions, keyring, caller, attempt, seller_id=seller_id, given=given, store=store
+            )
+        )
+    except _Failed as failed:
+        failure = failed
+        await _until_written(lambda: _fail(sessions, caller, attempt.id, failure))
     return attempt.id
-
-
-def _is_own(row: queries.AttemptRow, caller: Caller, browser_token: str) -> bool:
-    return row.user_id == caller.user_id and row.browser_hash == hash_of(browser_token)
 
 
 async def _consume(
     sessions: Sessions,
-    keyring: Keyring,
     caller: Caller | None,
     callback: Callback,
     *,
@@ -224,13 +206,10 @@ async def _consume(
     now: datetime,
 ) -> queries.AttemptRow | UUID | CallbackProblem:
     """The attempt, if this call is the one that consumes it; its id, if it was consumed before; else what is wrong."""
-    state_hash = hash_of(callback.state.partition(".")[0])
+    state_hash = hash_of(callback.state)
     browser_hash = hash_of(browser_token) if browser_token is not None else b""
     async with sessions.begin() as session:
         if caller is not None and caller.may(Permission.GENERAL_ADMIN, Level.EDIT):
-            account_keys = await keyring.of(session, caller.account_id)
-            if not is_for_seller(account_keys, callback.state, callback.seller_id):
-                return CallbackProblem.ATTEMPT_UNKNOWN
             consumed = await queries.consume(
                 session,
                 state_hash=state_hash,
@@ -247,28 +226,23 @@ async def _consume(
             consumed = None
         row = await queries.attempt_by_state(session, state_hash)
     if row is None:
-        return CallbackProblem.ATTEMPT_UNKNOWN
-    return row if consumed is not None else _shown_instead(row, caller, browser_hash, now)
+        # Who is not signed in learns of no state whether it is one.
+        return CallbackProblem.ATTEMPT_UNKNOWN if caller is not None else CallbackProblem.OTHER_BROWSER
+    return row if consumed is not None else shown_instead(row, caller, browser_hash, now)
 
 
-def _shown_instead(
-    row: queries.AttemptRow, caller: Caller | None, browser_hash: bytes, now: datetime
-) -> UUID | CallbackProblem:
-    if row.browser_hash != browser_hash:
-        return CallbackProblem.OTHER_BROWSER
-    if caller is None or row.user_id != caller.user_id:
-        return CallbackProblem.SIGN_IN_AGAIN
-    if row.consumed_at is not None:
-        return row.id
-    is_over = now >= row.expires_at
-    return CallbackProblem.ATTEMPT_EXPIRED if is_over else CallbackProblem.SIGN_IN_AGAIN
+def _check_seller(attempt: queries.AttemptRow, seller_id: str) -> None:
+    """Another seller's code is not even exchanged. Raises _Failed."""
+    if attempt.seller_id_expected not in {None, seller_id}:
+        is_reconnect = attempt.reconnects is not None
+        raise _Failed(AttemptProblem.WRONG_ACCOUNT if is_reconnect else AttemptProblem.OTHER_SELLER)
 
 
 # --- what the code is worth ------------------------------------------------------------------------------------------
 
 
 async def _prove(
-    amazon: Amazon, application: Application, code: SecretStr, region: Region
+    amazon: Amazon, application: Application, code: SecretStr, region: Region, seller_id: str
 ) -> tuple[Tokens, Store]:
     """Tokens, and the proof that they are good for this region. Raises _Failed."""
     try:
@@ -276,27 +250,33 @@ async def _prove(
     except (CodeRejected, ClientMisconfigured, AmazonUnavailable) as error:
         raise _Failed(_problem_of(error)) from error
     try:
-        store = await get_marketplace_participations(amazon.sp_api, region, given.access_token)
+        store = await get_marketplace_participations(
+            SellerApi(amazon.sp_api, region, seller_id, given.access_token)
+        )
     except (TokenRefused, RoleMissing) as error:
         # What Amazon answers in a wrong region; asking the others tells that from a missing role.
-        right = await _region_that_answers(amazon, given, [r for r in Region if r is not region])
+        right = await _region_that_answers(amazon, given, seller_id, [r for r in Region if r is not region])
         problem = AttemptProblem.REGION_MISMATCH if right is not None else _problem_of(error)
         raise _Failed(problem, right) from error
     except (ClientMisconfigured, AmazonUnavailable) as error:
         raise _Failed(_problem_of(error)) from error
     if not store.sells_somewhere:
         # A wrong region was also seen to answer with an empty list.
-        right = await _region_that_answers(amazon, given, [r for r in Region if r is not region])
+        right = await _region_that_answers(amazon, given, seller_id, [r for r in Region if r is not region])
         raise _Failed(
             AttemptProblem.NO_PARTICIPATION if right is None else AttemptProblem.REGION_MISMATCH, right
         )
     return given, store
 
 
-async def _region_that_answers(amazon: Amazon, given: Tokens, regions: Sequence[Region]) -> Region | None:
+async def _region_that_answers(
+    amazon: Amazon, given: Tokens, seller_id: str, regions: Sequence[Region]
+) -> Region | None:
     for region in regions:
         try:
-            store = await get_marketplace_participations(amazon.sp_api, region, given.access_token)
+            store = await get_marketplace_participations(
+                SellerApi(amazon.sp_api, region, seller_id, given.access_token)
+            )
         except (TokenRefused, RoleMissing, ClientMisconfigured, AmazonUnavailable):
             continue
         if store.sells_somewhere:
@@ -308,11 +288,46 @@ def _problem_of(error: Exception) -> AttemptProblem:
     return _PROBLEM_OF.get(type(error), AttemptProblem.AMAZON_UNAVAILABLE)
 
 
+async def _tell_other_accounts(
+    session: AsyncSession, account_id: UUID, integration_id: UUID, region: Region, seller_id: str
+) -> None:
+    """Two accounts may have the same store: an agency, or a seller who moves. The older one is told, not cut off, and not whose it is."""
+    for other_account, other_integration in await queries.known_elsewhere(
+        session, account_id, region, seller_id
+    ):
+        session.add(system_audit_entry(other_account, "seller_known_elsewhere", other_integration))
+        await announce(
+            session, other_account, EventKind.INTEGRATION_CHANGED, integration_id=other_integration
+        )
+        log.warning(
+            "seller_known_elsewhere",
+            integration_id=str(integration_id),
+            other_integration_id=str(other_integration),
+        )
+
+
 # --- outcomes --------------------------------------------------------------------------------------------------------
+
+
+async def _until_written(write: Callable[[], Awaitable[None]]) -> None:
+    """Write an outcome, again and again while the database is away: the attempt and Amazon's code are used up by now."""
+    give_up_at = time.monotonic() + _WRITE_SECONDS
+    while True:
+        try:
+            await write()
+        except Exception as error:
+            if not is_unavailable(error) or time.monotonic() > give_up_at:
+                raise
+            log.warning("outcome_waits_for_database", error=type(error).__name__)
+            await asyncio.sleep(_WRITE_PAUSE_SECONDS)
+        else:
+            return
 
 
 async def _fail(sessions: Sessions, caller: Caller, attempt_id: UUID, failure: _Failed) -> None:
     async with sessions.begin() as session:
+        if await queries.has_outcome(session, attempt_id):
+            return
         await queries.write_outcome(
             session,
             attempt_id,
@@ -337,15 +352,23 @@ async def _connect(
     given: Tokens,
     store: Store,
 ) -> None:
-    """Integration, grant, countries, outcome, audit and events: one transaction, all or nothing."""
+    """Integration, grant, countries, outcome, audit and events: one transaction, all or nothing. Raises _Failed."""
     now, region = datetime.now(UTC), Region(attempt.region)
     async with sessions.begin() as session:
+        if await queries.has_outcome(session, attempt.id):
+            # Written before, and the database was lost before it could say so.
+            return
+        known = await queries.fingerprint(session, caller.account_id, region, seller_id)
+        told = {p.marketplace.country for p in store.participations if p.is_participating}
+        if known is not None and is_another_store(*known, told_name=store.name, told=told):
+            raise _Failed(AttemptProblem.STORE_DIFFERS)
         integration_id, is_new = await integrations.connect_store(
             session,
             caller.account_id,
             region=region,
             seller_id=seller_id,
             home_country=attempt.country,
+            owner_id=caller.user_id,
             now=now,
         )
         await tokens.store_grant(
@@ -362,6 +385,8 @@ async def _connect(
         await queries.write_outcome(session, attempt.id, outcome, integration_id=integration_id)
         # The path of every later reading, from the stored grant on, is walked once at once.
         await enqueue(session, Job.REFRESH_PARTICIPATIONS, integration_id)
+        if is_new:
+            await _tell_other_accounts(session, caller.account_id, integration_id, region, seller_id)
         action = "integration_connected" if is_new else "integration_reauthorized"
         session.add(audit_entry(caller, action, integration_id, region=region, authorization=str(attempt.id)))
         await announce(

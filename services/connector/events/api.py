@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
+from uuid import UUID
 
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
 
+from services.connector.accounts.callers import Caller
 from services.connector.accounts.standing import still_stands
 from services.connector.dependencies import AnyCaller, HubOf, SessionsOf
-from services.connector.events.hub import Subscription, frame
+from services.connector.events import service
+from services.connector.events.hub import RESYNC, Subscription, frame, frame_of
 from shared.database import Sessions, is_unavailable
 
 log = structlog.get_logger()
@@ -27,6 +30,7 @@ _RETRY_MILLISECONDS: Final = 2_000
 
 _EXAMPLE: Final = (
     "retry: 2000\nevent: ready\ndata: {}\n\n"
+    "id: 0199f3a2-7c21-7b1d-8a44-5e2c9d0f1a3b\n"
     'event: message.received\ndata: {"ids": {"integration_id": "0199f3a2-5a01-7c3b-9d22-1e8b6a0f9c2d", '
     '"conversation_id": "0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e", "message_id": "0199f3a2-7c20-7e4d-8f33-3a0c8b2d1e4f"}}\n\n'
     ": keep-alive\n\n"
@@ -42,9 +46,9 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 class EventStream(StreamingResponse):
     """Frees the subscription as soon as the listener is gone, even before the first byte."""
 
-    def __init__(self, subscription: Subscription, sessions: Sessions) -> None:
+    def __init__(self, subscription: Subscription, sessions: Sessions, last_event_id: str | None) -> None:
         super().__init__(
-            _frames(subscription, sessions),
+            _frames(subscription, sessions, last_event_id),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
@@ -64,19 +68,32 @@ class EventStream(StreamingResponse):
 
 
 @router.get("/events", summary="Follow events", response_class=StreamingResponse, responses=_RESPONSES)
-async def follow_events(caller: AnyCaller, sessions: SessionsOf, hub: HubOf) -> EventStream:
+async def follow_events(
+    *,
+    caller: AnyCaller,
+    sessions: SessionsOf,
+    hub: HubOf,
+    last_event_id: Annotated[
+        str | None, Header(max_length=100, description="The `id` of the last event that was received.")
+    ] = None,
+) -> EventStream:
     """Server-sent events with ids only; read what they name.
 
-    `ready` comes first: read what you show after it, and you miss nothing. `resync`: events were missed, read again what you
-    show. `authorization.changed` and `integration.changed` come to those who may view general.admin, `message.received` to
-    those who may view inbox.messages. The stream ends soon after the session, or when the caller may do less. A session or an API
-    key may have eight streams at a time (`too_many_streams`).
+    `ready` comes first: read what you show after it, and you miss nothing. Who was cut off sends `Last-Event-ID`, as browsers do
+    by themselves: then `resumed` comes first and what was missed follows, perhaps with events that are known already. `resync`,
+    first or later: events were missed, read again what you show. `authorization.changed`, `integration.changed` and
+    `webhook.disabled` come to those who may view general.admin, `message.received` to those who may view inbox.messages. The
+    stream ends soon after the session, or when the caller may do less. A session or an API key may have eight streams at a time
+    (`too_many_streams`).
     """
-    return EventStream(hub.subscribe(caller), sessions)
+    # From here on, what is told while the missed ones are read waits in the subscription: none falls in between.
+    return EventStream(hub.subscribe(caller), sessions, last_event_id)
 
 
-async def _frames(subscription: Subscription, sessions: Sessions) -> AsyncIterator[str]:
-    yield f"retry: {_RETRY_MILLISECONDS}\n" + frame("ready", {})
+async def _frames(
+    subscription: Subscription, sessions: Sessions, last_event_id: str | None
+) -> AsyncIterator[str]:
+    yield f"retry: {_RETRY_MILLISECONDS}\n" + await _opening(subscription.caller, sessions, last_event_id)
     loop = asyncio.get_running_loop()
     while True:
         check_at = loop.time() + KEEP_ALIVE_SECONDS
@@ -90,6 +107,21 @@ async def _frames(subscription: Subscription, sessions: Sessions) -> AsyncIterat
         if not await _is_welcome(subscription, sessions):
             return
         yield ": keep-alive\n\n"
+
+
+async def _opening(caller: Caller, sessions: Sessions, last_event_id: str | None) -> str:
+    """What a stream begins with."""
+    if last_event_id is None:
+        return frame("ready", {})
+    try:
+        missed = await service.missed_events(sessions, caller, UUID(last_event_id), datetime.now(UTC))
+    except ValueError:
+        return RESYNC
+    except Exception as error:
+        if is_unavailable(error):
+            return RESYNC
+        raise
+    return RESYNC if missed is None else frame("resumed", {}) + "".join(map(frame_of, missed))
 
 
 async def _next_until(subscription: Subscription, moment: float) -> str | None:

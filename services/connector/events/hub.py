@@ -17,10 +17,11 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from services.connector.accounts.callers import Caller
+from services.connector.events.kinds import PERMISSION_OF
 from shared.database import UNAVAILABLE, asyncpg_dsn
 from shared.errors import Expected
-from shared.events import CHANNEL, Event, EventKind
-from shared.permissions import Level, Permission
+from shared.events import CHANNEL, Event
+from shared.permissions import Level
 
 log = structlog.get_logger()
 
@@ -38,12 +39,6 @@ _LAST_DELAY: Final = 5.0
 _PROBE_SECONDS: Final = 15.0
 _PROBE_TIMEOUT: Final = 5.0
 
-_PERMISSION_OF: Final = {
-    EventKind.AUTHORIZATION_CHANGED: Permission.GENERAL_ADMIN,
-    EventKind.INTEGRATION_CHANGED: Permission.GENERAL_ADMIN,
-    EventKind.MESSAGE_RECEIVED: Permission.INBOX_MESSAGES,
-}
-
 
 class TooManyStreams(Expected):
     """This caller, or his account, listens often enough already."""
@@ -60,6 +55,11 @@ class StreamsExhausted(Expected):
 def frame(event: str, data: dict[str, object]) -> str:
     """One server-sent event."""
     return f"event: {event}\ndata: {json.dumps(data)}\n\n"
+
+
+def frame_of(event: Event) -> str:
+    """A told event, with the id from which a listener resumes."""
+    return f"id: {event.id}\n" + frame(event.kind, {"ids": event.ids})
 
 
 RESYNC: Final = frame("resync", {})
@@ -188,8 +188,8 @@ class Hub:
             # A newer version beside us, in the middle of an update, may tell of what we do not know.
             log.warning("event_unknown")
             return
-        permission = _PERMISSION_OF[event.kind]
-        text = frame(event.kind, {"ids": event.ids})
+        permission = PERMISSION_OF[event.kind]
+        text = frame_of(event)
         for subscription in self._subscriptions.get(event.account_id, ()):
             if subscription.caller.may(permission, Level.VIEW):
                 subscription.tell(text)

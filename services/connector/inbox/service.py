@@ -17,7 +17,7 @@ from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.inbox import queries
 from services.connector.inbox.filenames import clean_filename
-from shared.blobs import Blob, BlobStore
+from shared.blobs import Blob, BlobStore, blob_id_of
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import Sessions
@@ -173,10 +173,11 @@ async def download_raw_mail(
             raise InboxNotFound
         keys = await keyring.of(session, account_id)
     # No transaction waits for the blob store.
+    blob_id = blob_id_of(sealed.key) if isinstance(sealed, Blob) else None
     whole = Sealed(await blobs.get(sealed)) if isinstance(sealed, Blob) else sealed
     key = keys.open(Place("messages", "raw_key", message_id), found.raw_key)
     content_key = ContentKey(account_id, found.accepted_mail_id, key)
-    content = await _off_loop(len(whole.ciphertext), lambda: content_key.open("raw", whole))
+    content = await _off_loop(len(whole.ciphertext), lambda: content_key.open_mail(whole, blob_id))
     async with sessions.begin() as session:
         session.add(audit_entry(caller, "message.raw_downloaded", message_id))
     return Download(f"message-{message_id}.eml", "message/rfc822", content)

@@ -4,23 +4,29 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query, Response
 
 from services.connector.countries import country_name
 from services.connector.dependencies import AdminEditor, AdminViewer, LanguageOf, Now, SessionsOf, SettingsOf
-from services.connector.integrations import service
-from services.connector.integrations.check_texts import text_of
-from services.connector.integrations.guide import Step, deep_link
-from services.connector.integrations.health import Check, checks_of, consent_expires_at
-from services.connector.integrations.queries import Detail, Listed
+from services.connector.etags import etag_of
+from services.connector.integrations import life, service
+from services.connector.integrations.check_texts import farewell, text_of, title_of
+from services.connector.integrations.guide import Step, account_health_link, deep_link, manage_apps_link
+from services.connector.integrations.health import Action, Check, checks_of, consent_expires_at, not_checked
+from services.connector.integrations.life import Changes
+from services.connector.integrations.queries import Detail, Done, Listed
 from services.connector.integrations.schemas import (
+    ChangeRequest,
     CheckAnswer,
     IntegrationAnswer,
     IntegrationCountry,
     IntegrationItem,
     IntegrationPage,
+    ListState,
     LockAnswer,
-    NameRequest,
+    NotCheckedAnswer,
+    RestAnswer,
+    RestorationRequest,
     StepAnswer,
     StepList,
     StepRequest,
@@ -30,22 +36,28 @@ from services.connector.integrations.schemas import (
 from services.connector.language import Language
 from services.connector.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from services.connector.settings import ConnectorSettings
-from shared.tables import SetupStepName
+from shared.tables import AfterRest, SetupStepName
 
 router = APIRouter(tags=["integrations"])
 
 
 @router.get("/integrations", summary="List integrations")
 async def list_integrations(
+    *,
     caller: AdminViewer,
     sessions: SessionsOf,
     settings: SettingsOf,
+    state: Annotated[ListState, Query(description="Those that are connected, or those that rest.")] = (
+        ListState.CONNECTED
+    ),
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> IntegrationPage:
-    """The connected stores, oldest first, each with its lock and its dates."""
+    """The connected stores, oldest first, each with its lock and its dates; or those that rest after disconnecting."""
     after = decode_cursor(cursor)[1] if cursor else None
-    rows = await service.list_integrations(sessions, caller.account_id, limit=limit + 1, after=after)
+    rows = await service.list_integrations(
+        sessions, caller.account_id, is_resting=state is ListState.RESTING, limit=limit + 1, after=after
+    )
     page = rows[:limit]
     return IntegrationPage(
         items=[IntegrationItem(**_item(row, settings)) for row in page],
@@ -61,33 +73,87 @@ async def get_integration(
     sessions: SessionsOf,
     settings: SettingsOf,
     language: LanguageOf,
+    response: Response,
     now: Now,
 ) -> IntegrationAnswer:
-    """With its countries, the checks behind the lock, and when the consent ends."""
+    """With its countries, the checks behind the lock, and when the consent ends. ETag: the version for If-Match."""
     detail = await service.get_integration(sessions, caller.account_id, integration_id)
+    response.headers["ETag"] = etag_of(detail.listed.version)
     return _answer(detail, settings, language, now)
 
 
-@router.patch("/integrations/{integration_id}", summary="Name an integration")
-async def rename(
+@router.patch("/integrations/{integration_id}", summary="Change an integration")
+async def change(
     *,
     integration_id: UUID,
-    body: NameRequest,
+    body: ChangeRequest,
+    caller: AdminEditor,
+    sessions: SessionsOf,
+    settings: SettingsOf,
+    language: LanguageOf,
+    response: Response,
+    now: Now,
+    if_match: Annotated[str | None, Header(max_length=200)] = None,
+) -> IntegrationAnswer:
+    """Name it, pause or resume it, give it to another owner.
+
+    The first name brings the relay address; mail to it is accepted from that moment. If-Match guards against overwriting
+    somebody else's change; without it the last change wins.
+    """
+    given = body.model_fields_set
+    changes = Changes(
+        name=body.name if "name" in given else None,
+        is_paused=body.paused if "paused" in given else None,
+        owner_id=body.owner_id if "owner_id" in given else None,
+    )
+    detail = await life.change(sessions, caller, integration_id, changes, if_match=if_match, now=now)
+    response.headers["ETag"] = etag_of(detail.listed.version)
+    return _answer(detail, settings, language, now)
+
+
+@router.delete("/integrations/{integration_id}", summary="Disconnect a store")
+async def disconnect(
+    *,
+    integration_id: UUID,
     caller: AdminEditor,
     sessions: SessionsOf,
     settings: SettingsOf,
     language: LanguageOf,
     now: Now,
+    data: Annotated[
+        AfterRest, Query(description="What becomes of its conversations when the rest is over.")
+    ] = AfterRest.KEEP,
+) -> RestAnswer:
+    """The tokens are destroyed at once. For 30 days the store rests: its mail is still accepted, and it can be restored.
+
+    Then its address is retired for ever. Conversations stay readable unless they are to be deleted.
+    """
+    detail = await service.get_integration(sessions, caller.account_id, integration_id)
+    rests_until = await life.disconnect(sessions, caller, integration_id, data, now)
+    return RestAnswer(
+        rests_until=rests_until,
+        data_after_rest=data,
+        text=farewell(language),
+        link=manage_apps_link(detail.listed.home_country, settings.amazon_base_url),
+    )
+
+
+@router.post("/integrations/{integration_id}/restoration", summary="Restore a disconnected store")
+async def restore(
+    *,
+    integration_id: UUID,
+    body: RestorationRequest,
+    caller: AdminEditor,
+    sessions: SessionsOf,
+    settings: SettingsOf,
+    language: LanguageOf,
+    response: Response,
+    now: Now,
 ) -> IntegrationAnswer:
-    """The first name brings the relay address; mail to it is accepted from that moment."""
-    detail = await service.rename(sessions, caller, integration_id, body.name, now)
+    """While it rests. Name and address are as before, and mail that came meanwhile is delivered. Amazon has to be asked again."""
+    detail = await life.restore(sessions, caller, integration_id, new_name=body.name, now=now)
+    response.headers["ETag"] = etag_of(detail.listed.version)
     return _answer(detail, settings, language, now)
-
-
-@router.delete("/integrations/{integration_id}", status_code=204, summary="Disconnect a store")
-async def disconnect(integration_id: UUID, caller: AdminEditor, sessions: SessionsOf, now: Now) -> None:
-    """The tokens are destroyed and the address is retired at once. Conversations stay readable."""
-    await service.disconnect(sessions, caller, integration_id, now)
 
 
 @router.get("/integrations/{integration_id}/setup-steps", summary="List the setup steps")
@@ -118,8 +184,8 @@ async def tick_step(
 ) -> StepAnswer:
     """Mark it as done or as open again; twice is the same as once."""
     wanted = Step(step, country)
-    done_at = await service.tick_step(sessions, caller, integration_id, wanted, done=body.done, now=now)
-    return _step(wanted, done_at, settings, language)
+    done = await service.tick_step(sessions, caller, integration_id, wanted, done=body.done, now=now)
+    return _step(wanted, done, settings, language)
 
 
 def _item(row: Listed, settings: ConnectorSettings) -> dict[str, Any]:
@@ -136,6 +202,10 @@ def _item(row: Listed, settings: ConnectorSettings) -> dict[str, Any]:
         "last_message_at": row.last_message_at,
         "last_order_at": row.last_order_at,
         "created_at": row.created_at,
+        "owner_id": row.owner_id,
+        "paused_since": row.paused_at,
+        "rests_until": row.rests_until,
+        "data_after_rest": row.data_after_rest,
     }
 
 
@@ -154,14 +224,23 @@ def _answer(
             )
             for c in detail.countries
         ],
-        checks=[_check(check, language) for check in checks_of(detail.facts, now)],
+        checks=[_check(check, detail, settings, language) for check in checks_of(detail.facts, now)],
+        not_checked=[
+            NotCheckedAnswer(code=code, title=title_of(code, language)) for code in not_checked(detail.facts)
+        ],
         consented_at=consented_at,
         consent_expires_at=consent_expires_at(consented_at) if consented_at else None,
     )
 
 
-def _check(check: Check, language: Language) -> CheckAnswer:
+def _check(check: Check, detail: Detail, settings: ConnectorSettings, language: Language) -> CheckAnswer:
     text = text_of(check, language)
+    link = None
+    if check.action is Action.OPEN_SELLER_CENTRAL:
+        country = check.countries[0] if check.countries else detail.listed.home_country
+        link = account_health_link(country, settings.amazon_base_url)
+    elif check.action is not None:
+        link = f"{settings.public_url}/integrations/{detail.listed.id}"
     return CheckAnswer(
         code=check.code,
         state=check.state,
@@ -170,18 +249,19 @@ def _check(check: Check, language: Language) -> CheckAnswer:
         title=text.title,
         text=text.text,
         cure=text.cure,
+        action=check.action,
+        link=link,
     )
 
 
-def _step(
-    step: Step, done_at: datetime | None, settings: ConnectorSettings, language: Language
-) -> StepAnswer:
+def _step(step: Step, done: Done | None, settings: ConnectorSettings, language: Language) -> StepAnswer:
     return StepAnswer(
         step=step.name,
         country=step.country,
         country_name=country_name(step.country, language),
-        done=done_at is not None,
-        done_at=done_at,
+        done=done is not None,
+        done_at=done.at if done is not None else None,
+        by_itself=done is not None and done.by_itself,
         url=deep_link(step, settings.amazon_base_url),
     )
 

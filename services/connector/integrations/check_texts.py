@@ -1,4 +1,4 @@
-"""What the checks say to a seller: title, text and cure, German and English. A text may name {date} and {countries}."""
+"""What the checks say to a seller: title, text and cure, German and English. A text may name {date}, {countries} and {detail}."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from babel.dates import format_date
 
 from services.connector.countries import country_name
-from services.connector.integrations.health import Check
+from services.connector.integrations.health import Check, CheckState
 from services.connector.language import Language
 
 
@@ -17,6 +17,11 @@ class CheckText:
     title: str
     text: str
     cure: str
+
+
+def _title_only(german: str, english: str) -> dict[Language, CheckText]:
+    """For what is not checked yet."""
+    return {Language.DE: CheckText(german, "", ""), Language.EN: CheckText(english, "", "")}
 
 
 _TEXTS: Final = {
@@ -94,14 +99,133 @@ _TEXTS: Final = {
             "preferences.",
         ),
     },
+    "grant_revoked": {
+        Language.DE: CheckText(
+            "Autorisierung widerrufen",
+            "Amazon nimmt unsere Erlaubnis für diesen Store nicht mehr an. Nachrichten kommen weiter an.",
+            "Autorisieren Sie den Store noch einmal: ein Klick und Ihre Zustimmung bei Amazon. Nichts geht verloren.",
+        ),
+        Language.EN: CheckText(
+            "Authorization withdrawn",
+            "Amazon no longer accepts our permission for this store. Messages still arrive.",
+            "Authorize the store again: one click, and your consent at Amazon. Nothing is lost.",
+        ),
+    },
+    "role_missing": {
+        Language.DE: CheckText(
+            "Berechtigung fehlt",
+            "Amazon verweigert uns einen Teil der Daten dieses Stores: {detail}. Alles andere geht weiter.",
+            "Wir kümmern uns darum. Haben wir Sie darum gebeten, autorisieren Sie den Store noch einmal.",
+        ),
+        Language.EN: CheckText(
+            "Permission missing",
+            "Amazon denies us some of this store's data: {detail}. Everything else goes on.",
+            "We are looking into it. If we have asked you to, authorize the store again.",
+        ),
+    },
+    "amazon_trouble": {
+        Language.DE: CheckText(
+            "Störung bei Amazon",
+            "Amazon antwortet uns gerade nicht zuverlässig. Nachrichten kommen weiter an.",
+            "Sie müssen nichts tun. Wir versuchen es laufend noch einmal.",
+        ),
+        Language.EN: CheckText(
+            "Trouble at Amazon",
+            "Amazon does not answer us reliably at present. Messages still arrive.",
+            "There is nothing for you to do. We keep trying.",
+        ),
+    },
+    "service_trouble": {
+        Language.DE: CheckText(
+            "Störung bei uns",
+            "Bei uns stimmt gerade etwas nicht. Nichts geht verloren.",
+            "Sie müssen nichts tun. Unser Betrieb ist informiert.",
+        ),
+        Language.EN: CheckText(
+            "Trouble on our side",
+            "Something is wrong on our side at present. Nothing is lost.",
+            "There is nothing for you to do. Our operators have been told.",
+        ),
+    },
+    "paused": {
+        Language.DE: CheckText(
+            "Pausiert",
+            "Sie haben diese Integration angehalten. Nachrichten kommen weiter an, alles andere ruht.",
+            "Setzen Sie sie fort, wann immer Sie möchten.",
+        ),
+        Language.EN: CheckText(
+            "Paused",
+            "You have paused this integration. Messages still arrive, everything else rests.",
+            "Resume it whenever you like.",
+        ),
+    },
+    "mail_country_missing": {
+        Language.DE: CheckText(
+            "Aus einigen Ländern kam noch nichts",
+            "Aus diesen Ländern ist noch keine Nachricht angekommen: {countries}.",
+            "Verkaufen Sie dort, so prüfen Sie, ob die Adresse auch für diese Länder eingetragen ist.",
+        ),
+        Language.EN: CheckText(
+            "Nothing from some countries yet",
+            "No message has arrived from these countries yet: {countries}.",
+            "If you sell there, check that the address is entered for these countries, too.",
+        ),
+    },
+    "mail_not_authentic": _title_only(
+        "Nachrichten kommen nicht direkt von Amazon", "Mail does not come straight from Amazon"
+    ),
+    "sender_not_approved": _title_only("Absenderadresse nicht genehmigt", "Sender address not approved"),
+    "smtp_failing": _title_only("Eigener SMTP-Server lehnt ab", "Your SMTP server refuses"),
+    "orders_late": _title_only("Bestellungen verspätet", "Orders are late"),
+    "report_columns_missing": _title_only("Spalten fehlen im Bericht", "Report columns are missing"),
+}
+
+_FAREWELL: Final = {
+    Language.DE: (
+        "Unsere Schlüssel zu diesem Store sind gelöscht. Damit auch Amazon die Erlaubnis vergisst, öffnen Sie in Seller "
+        "Central „Apps verwalten“ und wählen Sie bei Replyco „Autorisierung deaktivieren“. Löschen Sie die Adresse dieser "
+        "Integration auch in Ihren Benachrichtigungseinstellungen."
+    ),
+    Language.EN: (
+        "Our keys to this store are destroyed. For Amazon to forget the permission, too, open “Manage Your Apps” in Seller "
+        "Central and choose “Disable authorization” for Replyco. Also remove this integration's address from your "
+        "notification preferences."
+    ),
+}
+
+# A first refusal is looked into before anybody is asked to act.
+_FIRST_REFUSAL: Final = {
+    Language.DE: CheckText(
+        "Amazon hat einmal abgelehnt",
+        "Amazon hat unsere Erlaubnis für diesen Store einmal nicht angenommen. Wir fragen gleich noch einmal.",
+        "Sie müssen nichts tun, solange es dabei bleibt.",
+    ),
+    Language.EN: CheckText(
+        "Amazon has refused once",
+        "Amazon has not accepted our permission for this store once. We are about to ask again.",
+        "There is nothing for you to do as long as it stays at that.",
+    ),
 }
 
 
 def text_of(check: Check, language: Language) -> CheckText:
     """What this check says."""
     text = _TEXTS[check.code][language]
+    if check.code == "grant_revoked" and check.state is CheckState.NOTICE:
+        text = _FIRST_REFUSAL[language]
     fields = {
         "date": format_date(check.on, format="long", locale=language.value) if check.on else "",
         "countries": ", ".join(country_name(country, language) for country in check.countries),
+        "detail": check.detail,
     }
     return CheckText(text.title, text.text.format_map(fields), text.cure)
+
+
+def title_of(code: str, language: Language) -> str:
+    """What a check is about, whatever its state."""
+    return _TEXTS[code][language].title
+
+
+def farewell(language: Language) -> str:
+    """What is left for the seller to do when he has disconnected a store."""
+    return _FAREWELL[language]

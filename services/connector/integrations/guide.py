@@ -13,6 +13,8 @@ _PATHS: Final = {
     SetupStepName.SELLER_PROFILE: "/sw/AccountInfo/SellerProfileView/step/SellerProfileView",
     SetupStepName.NOTIFICATION_PREFERENCES: "/notifications/preferences",
 }
+_ACCOUNT_HEALTH: Final = "/performance/dashboard"
+_MANAGE_APPS: Final = "/apps/manage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +40,13 @@ def deep_link(step: Step, amazon_base_url: str | None) -> str:
     """The page in the Seller Central of that country. Hosts that serve several countries are told which one."""
     host = BY_COUNTRY[step.country].seller_central_host
     return reach(f"https://{host}{_PATHS[step.name]}?country={step.country}", amazon_base_url)
+
+
+def account_health_link(country: str, amazon_base_url: str | None) -> str:
+    """The page in the Seller Central of that country that says what Amazon holds against the account."""
+    return reach(f"https://{BY_COUNTRY[country].seller_central_host}{_ACCOUNT_HEALTH}", amazon_base_url)
+
+
+def manage_apps_link(country: str, amazon_base_url: str | None) -> str:
+    """The page in the Seller Central of that country on which an authorization is disabled."""
+    return reach(f"https://{BY_COUNTRY[country].seller_central_host}{_MANAGE_APPS}", amazon_base_url)

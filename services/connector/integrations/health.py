@@ -14,17 +14,52 @@ from shared.tables import Lock
 
 # Amazon's consent ends after 365 days; there is no call that tells when.
 CONSENT_LIFETIME: Final = timedelta(days=365)
-_WARN_OF_CONSENT: Final = timedelta(days=30)
+WARN_OF_CONSENT: Final = timedelta(days=30)
+# Every code that a check may have, in the order in which checks of one state are listed.
+CODES: Final = (
+    "grant_missing",
+    "grant_revoked",
+    "consent_expiring",
+    "no_participation",
+    "role_missing",
+    "account_suspended",
+    "amazon_trouble",
+    "service_trouble",
+    "setup_incomplete",
+    "mail_first",
+    "mail_country_missing",
+    "mail_not_authentic",
+    "sender_not_approved",
+    "smtp_failing",
+    "orders_late",
+    "report_columns_missing",
+    "paused",
+)
+# These need orders, replies or the verdict on a mail's sender, of which nothing is known yet.
+_UNKNOWN: Final = frozenset(
+    {
+        "mail_not_authentic",
+        "sender_not_approved",
+        "smtp_failing",
+        "orders_late",
+        "report_columns_missing",
+    }
+)
 _PATIENCE_FOR_MAIL: Final = timedelta(days=3)
+_PATIENCE_FOR_COUNTRY: Final = timedelta(days=14)
+_PATIENCE_FOR_ROLE: Final = timedelta(hours=24)
+_IDLE_CHECKS: Final = 3
+_IDLE_TIME: Final = timedelta(hours=24)
+APPLICATION: Final = "application"
 
 
 class CheckState(StrEnum):
     """`waiting` and `notice` inform, `amber` wants action some time, `red` stops the store."""
 
-    WAITING = "waiting"
-    NOTICE = "notice"
-    AMBER = "amber"
     RED = "red"
+    AMBER = "amber"
+    NOTICE = "notice"
+    WAITING = "waiting"
 
 
 class Who(StrEnum):
@@ -34,6 +69,23 @@ class Who(StrEnum):
     OPERATOR = "operator"
     AMAZON = "amazon"
     NOBODY = "nobody"
+
+
+class Action(StrEnum):
+    """What the seller does about it; a page makes a button of it."""
+
+    REAUTHORIZE = "reauthorize"
+    OPEN_GUIDE = "open_guide"
+    OPEN_SELLER_CENTRAL = "open_seller_central"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that fails for many stores at once. Scopes: application, lwa, sp-api:eu and so on."""
+
+    scope: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +102,31 @@ class Facts:
     suspended: Collection[str]
     last_message_at: datetime | None
     last_order_at: datetime | None
+    # From here on: nothing, in a store without trouble.
+    paused_at: datetime | None = None
+    refused_at: datetime | None = None
+    revoked_at: datetime | None = None
+    delayed_since: datetime | None = None
+    role_missing_since: datetime | None = None
+    role_missing_operation: str | None = None
+    idle_since: datetime | None = None
+    idle_checks: int = 0
+    seen_countries: Collection[str] = ()
+    troubles: Collection[Trouble] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Something that is not as it should be. `on` and `countries` fill the text."""
+    """Something that is not as it should be. `on`, `countries` and `detail` fill the text."""
 
     code: str
     state: CheckState
     since: datetime | None
     who: Who = Who.SELLER
+    action: Action | None = None
     on: datetime | None = None
     countries: tuple[str, ...] = field(default=())
+    detail: str = ""
 
 
 def consent_expires_at(consented_at: datetime) -> datetime:
@@ -70,21 +135,34 @@ def consent_expires_at(consented_at: datetime) -> datetime:
 
 
 def checks_of(facts: Facts, now: datetime) -> tuple[Check, ...]:
-    """Everything that is not in order, the most urgent first."""
+    """Everything that is not in order, the most urgent first. Of a paused store nothing but that is looked at."""
+    if facts.paused_at is not None:
+        return (Check("paused", CheckState.NOTICE, facts.paused_at, action=Action.RESUME),)
     found = [
         check
         for check in (
-            _grant(facts),
+            _grant(facts, now),
             _consent(facts, now),
-            _participation(facts),
+            _participation(facts, now),
+            _role(facts, now),
             _suspension(facts),
+            _amazon_trouble(facts),
+            _service_trouble(facts),
             _setup(facts),
             _first_mail(facts, now),
+            _mail_of_countries(facts, now),
         )
         if check is not None
     ]
-    order = (CheckState.RED, CheckState.AMBER, CheckState.NOTICE, CheckState.WAITING)
+    order = list(CheckState)
     return tuple(sorted(found, key=lambda check: order.index(check.state)))
+
+
+def not_checked(facts: Facts) -> tuple[str, ...]:
+    """The codes of which nothing can be said at present."""
+    if facts.paused_at is not None:
+        return tuple(code for code in CODES if code != "paused")
+    return tuple(code for code in CODES if code in _UNKNOWN)
 
 
 def lock_of(facts: Facts, now: datetime) -> Lock:
@@ -107,41 +185,104 @@ def next_lock(current: Lock, facts: Facts, now: datetime, *, step_was_opened: bo
     return lock
 
 
-def _grant(facts: Facts) -> Check | None:
-    return None if facts.has_grant else Check("grant_missing", CheckState.RED, facts.created_at)
+def _grant(facts: Facts, now: datetime) -> Check | None:
+    if not facts.has_grant:
+        return Check("grant_missing", CheckState.RED, facts.created_at, action=Action.REAUTHORIZE)
+    if _is_over(facts, now):
+        return None  # that is why Amazon refuses, and another text says so
+    if facts.revoked_at is not None:
+        since = facts.refused_at or facts.revoked_at
+        return Check("grant_revoked", CheckState.RED, since, action=Action.REAUTHORIZE)
+    if facts.refused_at is not None:
+        return Check("grant_revoked", CheckState.NOTICE, facts.refused_at, who=Who.NOBODY)
+    return None
 
 
 def _consent(facts: Facts, now: datetime) -> Check | None:
     if not facts.has_grant or facts.consented_at is None:
         return None
     ends = consent_expires_at(facts.consented_at)
-    if now >= ends:
-        return Check("consent_expiring", CheckState.RED, ends, on=ends)
-    if now >= ends - _WARN_OF_CONSENT:
-        return Check("consent_expiring", CheckState.AMBER, ends - _WARN_OF_CONSENT, on=ends)
+    if _is_over(facts, now):
+        return Check("consent_expiring", CheckState.RED, ends, action=Action.REAUTHORIZE, on=ends)
+    if facts.revoked_at is None and now >= ends - WARN_OF_CONSENT:
+        since = ends - WARN_OF_CONSENT
+        return Check("consent_expiring", CheckState.AMBER, since, action=Action.REAUTHORIZE, on=ends)
     return None
 
 
-def _participation(facts: Facts) -> Check | None:
+def _is_over(facts: Facts, now: datetime) -> bool:
+    return facts.consented_at is not None and now >= consent_expires_at(facts.consented_at)
+
+
+def _participation(facts: Facts, now: datetime) -> Check | None:
     if facts.participating or facts.synced_at is None:
         return None
-    return Check("no_participation", CheckState.NOTICE, facts.synced_at)
+    since = facts.idle_since or facts.synced_at
+    is_certain = facts.idle_checks >= _IDLE_CHECKS and now - since >= _IDLE_TIME
+    state = CheckState.RED if is_certain else CheckState.NOTICE
+    return Check("no_participation", state, since, action=Action.OPEN_SELLER_CENTRAL)
+
+
+def _role(facts: Facts, now: datetime) -> Check | None:
+    since = facts.role_missing_since
+    if since is None or now - since < _PATIENCE_FOR_ROLE:
+        return None
+    return Check(
+        "role_missing",
+        CheckState.AMBER,
+        since,
+        who=Who.OPERATOR,
+        action=Action.REAUTHORIZE,
+        detail=facts.role_missing_operation or "",
+    )
 
 
 def _suspension(facts: Facts) -> Check | None:
     if not facts.suspended:
         return None
-    return Check("account_suspended", CheckState.AMBER, None, countries=tuple(facts.suspended))
+    return Check(
+        "account_suspended",
+        CheckState.AMBER,
+        None,
+        action=Action.OPEN_SELLER_CENTRAL,
+        countries=tuple(facts.suspended),
+    )
+
+
+def _amazon_trouble(facts: Facts) -> Check | None:
+    begun = [trouble.since for trouble in facts.troubles if trouble.scope != APPLICATION]
+    if facts.delayed_since is not None:
+        begun.append(facts.delayed_since)
+    return Check("amazon_trouble", CheckState.NOTICE, min(begun), who=Who.AMAZON) if begun else None
+
+
+def _service_trouble(facts: Facts) -> Check | None:
+    begun = [trouble.since for trouble in facts.troubles if trouble.scope == APPLICATION]
+    return Check("service_trouble", CheckState.NOTICE, min(begun), who=Who.OPERATOR) if begun else None
 
 
 def _setup(facts: Facts) -> Check | None:
     if facts.is_named and facts.open_steps == 0:
         return None
-    return Check("setup_incomplete", CheckState.WAITING, facts.created_at)
+    return Check("setup_incomplete", CheckState.WAITING, facts.created_at, action=Action.OPEN_GUIDE)
 
 
 def _first_mail(facts: Facts, now: datetime) -> Check | None:
     if facts.last_message_at is not None or not facts.is_named:
         return None
     is_late = facts.last_order_at is not None and now - facts.created_at >= _PATIENCE_FOR_MAIL
-    return Check("mail_first", CheckState.AMBER if is_late else CheckState.WAITING, facts.created_at)
+    state = CheckState.AMBER if is_late else CheckState.WAITING
+    return Check("mail_first", state, facts.created_at, action=Action.OPEN_GUIDE)
+
+
+def _mail_of_countries(facts: Facts, now: datetime) -> Check | None:
+    silent = tuple(country for country in facts.participating if country not in facts.seen_countries)
+    if not facts.seen_countries or not silent or now - facts.created_at < _PATIENCE_FOR_COUNTRY:
+        return None
+    return Check(
+        "mail_country_missing",
+        CheckState.NOTICE,
+        facts.created_at,
+        action=Action.OPEN_GUIDE,
+        countries=silent,
+    )

@@ -1,4 +1,4 @@
-"""Background entry points: read a store's countries again, one store on demand and all of them once a day."""
+"""Background entry points: a store's countries read again, rests ended, consents looked after, notices sent."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -10,19 +10,22 @@ from pgqueuer.errors import RetryRequested
 from pgqueuer.models import Job as QueuedJob
 from pgqueuer.models import Schedule
 
-from services.connector.amazon.access import Amazon
 from services.connector.amazon.errors import AmazonUnavailable
-from services.connector.integrations import service
-from services.connector.tokens.service import RenewalBusy
+from services.connector.integrations import consents, erasure, life, notices, service
+from services.connector.integrations.notices import Postman
+from services.connector.tokens.service import RenewalBusy, Vault
+from shared.blobs import BlobStore
 from shared.database import Sessions, is_unavailable
 from shared.errors import Expected
 from shared.jobs import Job
-from shared.keyring import Keyring
 
 log = structlog.get_logger()
 
 # Amazon allows about one call a minute and store; what is still wrong after these waits for the next day.
 _RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (2, 10, 60))
+_HOURLY: Final = "23 * * * *"
+_EACH_QUARTER: Final = "*/15 * * * *"
+_EACH_MINUTE: Final = "* * * * *"
 # In the night of Europe, where most sellers are.
 _DAILY: Final = "17 3 * * *"
 
@@ -31,15 +34,22 @@ class RefreshFailed(Exception):
     """A bug; its text is the kind of failure, and no more."""
 
 
-def register(queue: PgQueuer, *, sessions: Sessions, keyring: Keyring, amazon: Amazon) -> None:
+def register(
+    queue: PgQueuer, *, sessions: Sessions, vault: Vault, blobs: BlobStore, postman: Postman | None
+) -> None:
     """Make this room's jobs known to a worker."""
+    _register_refreshes(queue, sessions, vault)
+    _register_ends_of_rests(queue, sessions, blobs)
+    _register_notices(queue, sessions, postman)
 
+
+def _register_refreshes(queue: PgQueuer, sessions: Sessions, vault: Vault) -> None:
     @queue.entrypoint(Job.REFRESH_PARTICIPATIONS.value, on_failure="hold", concurrency_limit=5)
     async def refresh_participations(job: QueuedJob) -> None:
         assert job.payload is not None
         integration_id = UUID(bytes=job.payload)
         try:
-            await service.refresh_participations(sessions, keyring, amazon, integration_id, datetime.now(UTC))
+            await service.refresh_participations(sessions, vault, integration_id, datetime.now(UTC))
         except (AmazonUnavailable, RenewalBusy) as failure:
             if job.attempts < len(_RETRIES):
                 raise RetryRequested(_RETRIES[job.attempts], failure.code) from None
@@ -58,3 +68,32 @@ def register(queue: PgQueuer, *, sessions: Sessions, keyring: Keyring, amazon: A
     @queue.schedule("refresh_all_participations", _DAILY)
     async def refresh_all_participations(_schedule: Schedule) -> None:
         log.info("daily_refresh_enqueued", integrations=await service.refresh_all(sessions))
+
+
+def _register_ends_of_rests(queue: PgQueuer, sessions: Sessions, blobs: BlobStore) -> None:
+    @queue.schedule("remove_rested_integrations", _HOURLY)
+    async def remove_rested_integrations(_schedule: Schedule) -> None:
+        now = datetime.now(UTC)
+        removed = await life.remove_rested(sessions, now)
+        try:
+            erased = await erasure.erase_removed(sessions, blobs, now)
+        except Expected as failure:
+            log.warning("erasure_put_off", code=failure.code)
+            return
+        log.info("rests_ended", removed=removed, erased=erased)
+
+
+def _register_notices(queue: PgQueuer, sessions: Sessions, postman: Postman | None) -> None:
+    @queue.schedule("look_after_consents", _EACH_QUARTER)
+    async def look_after_consents(_schedule: Schedule) -> None:
+        now = datetime.now(UTC)
+        log.info("consents_looked_after", integrations=await consents.look_after_consents(sessions, now))
+        if postman is None and (waiting := await notices.count_waiting(sessions)):
+            log.warning("notices_wait_for_a_mail_server", waiting=waiting, setting="REPLYCO_NOTICE_SMTP_HOST")
+
+    if postman is not None:
+
+        @queue.schedule("send_notices", _EACH_MINUTE)
+        async def send_notices(_schedule: Schedule) -> None:
+            while await postman.send_due(datetime.now(UTC)):
+                pass

@@ -1,7 +1,7 @@
 """Reads of the integrations room: plain columns, a fixed number of statements, nothing sealed opened."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,9 +10,17 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.integrations.guide import Step, steps_of
-from services.connector.integrations.health import Facts
+from services.connector.integrations.health import APPLICATION, Facts, Trouble
 from shared.marketplaces import MARKETPLACES
-from shared.tables import Grant, Integration, MarketplaceParticipation, RelayAddress, SetupStep, SetupStepName
+from shared.tables import (
+    Grant,
+    Integration,
+    MarketplaceParticipation,
+    RelayAddress,
+    ServiceTrouble,
+    SetupStep,
+    SetupStepName,
+)
 
 _COUNTRY_ORDER = {marketplace.country: number for number, marketplace in enumerate(MARKETPLACES)}
 
@@ -36,6 +44,13 @@ class Listed:
     last_order_at: datetime | None
     created_at: datetime
     local_part: str | None
+    paused_at: datetime | None
+    idle_since: datetime | None
+    idle_checks: int
+    version: int
+    owner_id: UUID | None
+    rests_until: datetime | None
+    data_after_rest: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +63,25 @@ class Country:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """When a step was ticked; by itself, when the first mail from that country proved it."""
+
+    at: datetime
+    by_itself: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Detail:
-    """Everything that is known of one integration; `done` tells when each step was ticked."""
+    """Everything that is known of one integration; `done` tells of the steps that are ticked."""
 
     listed: Listed
     countries: tuple[Country, ...]
     steps: tuple[Step, ...]
-    done: dict[Step, datetime]
+    done: dict[Step, Done]
     facts: Facts
 
 
-def _listed(account_id: UUID) -> Select[*tuple[Any, ...]]:
+def _listed(account_id: UUID, *, is_resting: bool = False) -> Select[*tuple[Any, ...]]:
     return (
         select(
             Integration.id,
@@ -76,27 +99,38 @@ def _listed(account_id: UUID) -> Select[*tuple[Any, ...]]:
             Integration.last_order_at,
             Integration.created_at,
             RelayAddress.local_part,
+            Integration.paused_at,
+            Integration.idle_participation_since,
+            Integration.idle_participation_checks,
+            Integration.version,
+            Integration.owner_id,
+            Integration.rests_until,
+            Integration.data_after_rest,
         )
         .outerjoin(
             RelayAddress,
             (RelayAddress.integration_id == Integration.id) & RelayAddress.retired_at.is_(None),
         )
-        .where(Integration.account_id == account_id, Integration.disconnected_at.is_(None))
+        .where(
+            Integration.account_id == account_id,
+            Integration.removed_at.is_(None),
+            Integration.disconnected_at.is_not(None) if is_resting else Integration.disconnected_at.is_(None),
+        )
     )
 
 
 async def list_page(
-    session: AsyncSession, account_id: UUID, *, limit: int, after: UUID | None
+    session: AsyncSession, account_id: UUID, *, is_resting: bool, limit: int, after: UUID | None
 ) -> list[Listed]:
     """The account's integrations, oldest first, in one statement."""
-    statement = _listed(account_id).order_by(Integration.id).limit(limit)
+    statement = _listed(account_id, is_resting=is_resting).order_by(Integration.id).limit(limit)
     if after is not None:
         statement = statement.where(Integration.id > after)
     return [Listed(*row) for row in (await session.execute(statement)).all()]
 
 
 async def detail_of(session: AsyncSession, account_id: UUID, integration_id: UUID) -> Detail | None:
-    """One integration with all that its page shows, or None. Four statements, however much there is."""
+    """One integration with all that its page shows, or None. Five statements, however much there is."""
     row = (await session.execute(_listed(account_id).where(Integration.id == integration_id))).one_or_none()
     if row is None:
         return None
@@ -104,9 +138,15 @@ async def detail_of(session: AsyncSession, account_id: UUID, integration_id: UUI
     # A grant without tokens is the trace of one that was destroyed.
     grant = (
         await session.execute(
-            select(Grant.consented_at, (func.length(Grant.refresh_token) > 0).label("is_there")).where(
-                Grant.integration_id == integration_id
-            )
+            select(
+                Grant.consented_at,
+                (func.length(Grant.refresh_token) > 0).label("is_there"),
+                Grant.refused_at,
+                Grant.revoked_at,
+                Grant.delayed_since,
+                Grant.role_missing_since,
+                Grant.role_missing_operation,
+            ).where(Grant.integration_id == integration_id)
         )
     ).one_or_none()
     rows = await session.execute(
@@ -119,22 +159,39 @@ async def detail_of(session: AsyncSession, account_id: UUID, integration_id: UUI
     countries = tuple(
         sorted((Country(*r) for r in rows.all()), key=lambda c: _COUNTRY_ORDER.get(c.country, 99))
     )
-    ticked = await session.execute(
-        select(SetupStep.step, SetupStep.country, SetupStep.done_at).where(
-            SetupStep.integration_id == integration_id
+    ticked = (
+        await session.execute(
+            select(SetupStep.step, SetupStep.country, SetupStep.done_at, SetupStep.done_by).where(
+                SetupStep.integration_id == integration_id
+            )
+        )
+    ).all()
+    done = {
+        Step(SetupStepName(row.step), row.country): Done(row.done_at, by_itself=row.done_by is None)
+        for row in ticked
+    }
+    steps = steps_of(listed.home_country, [c.country for c in countries if c.is_participating])
+    troubles = await session.execute(
+        select(ServiceTrouble.scope, ServiceTrouble.since).where(
+            ServiceTrouble.scope.in_([APPLICATION, "lwa", f"sp-api:{listed.region}"])
         )
     )
-    done = {Step(SetupStepName(step), country): done_at for step, country, done_at in ticked.all()}
-    steps = steps_of(listed.home_country, [c.country for c in countries if c.is_participating])
-    return Detail(listed, countries, steps, done, _facts(listed, grant, countries, steps, done))
+    facts = _facts(listed, countries, steps, done, grant)
+    return Detail(
+        listed,
+        countries,
+        steps,
+        done,
+        replace(facts, troubles=tuple(Trouble(*trouble) for trouble in troubles.all())),
+    )
 
 
 def _facts(
     listed: Listed,
-    grant: Row[datetime, bool] | None,
     countries: Sequence[Country],
     steps: tuple[Step, ...],
-    done: dict[Step, datetime],
+    done: Mapping[Step, Done],
+    grant: Row[*tuple[Any, ...]] | None,
 ) -> Facts:
     return Facts(
         created_at=listed.created_at,
@@ -147,14 +204,27 @@ def _facts(
         suspended=tuple(c.country for c in countries if c.has_suspended_listings),
         last_message_at=listed.last_message_at,
         last_order_at=listed.last_order_at,
+        paused_at=listed.paused_at,
+        refused_at=grant.refused_at if grant is not None else None,
+        revoked_at=grant.revoked_at if grant is not None else None,
+        delayed_since=grant.delayed_since if grant is not None else None,
+        role_missing_since=grant.role_missing_since if grant is not None else None,
+        role_missing_operation=grant.role_missing_operation if grant is not None else None,
+        idle_since=listed.idle_since,
+        idle_checks=listed.idle_checks,
+        seen_countries=tuple(
+            step.country
+            for step, tick in done.items()
+            if step.name is SetupStepName.NOTIFICATION_PREFERENCES and tick.by_itself
+        ),
     )
 
 
 async def active_ids(session: AsyncSession, *, limit: int, after: UUID | None) -> Sequence[tuple[UUID, UUID]]:
-    """Account and id of integrations that are connected, of all accounts, by id."""
+    """Account and id of integrations that are connected and not paused, of all accounts, by id."""
     statement = (
         select(Integration.account_id, Integration.id)
-        .where(Integration.disconnected_at.is_(None))
+        .where(Integration.disconnected_at.is_(None), Integration.paused_at.is_(None))
         .order_by(Integration.id)
         .limit(limit)
     )

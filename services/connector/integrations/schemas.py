@@ -1,14 +1,16 @@
 """What goes over the wire about integrations."""
 
 from datetime import datetime
+from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from services.connector.integrations.health import CheckState, Who
+from services.connector.integrations.health import Action, CheckState, Who
 from shared.marketplaces import Region
-from shared.tables import Lock, SetupStepName, SyncStatus
+from shared.tables import AfterRest, Lock, SetupStepName, SyncStatus
 
 _EXAMPLE: JsonDict = {
     "id": "0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
@@ -23,6 +25,10 @@ _EXAMPLE: JsonDict = {
     "last_message_at": "2026-11-23T08:59:01Z",
     "last_order_at": None,
     "created_at": "2026-11-20T14:03:00Z",
+    "owner_id": "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f",
+    "paused_since": None,
+    "rests_until": None,
+    "data_after_rest": None,
 }
 _DETAIL_EXAMPLE: JsonDict = _EXAMPLE | {
     "countries": [
@@ -37,8 +43,11 @@ _DETAIL_EXAMPLE: JsonDict = _EXAMPLE | {
             "title": "Setup not finished",
             "text": "Some steps are still open before messages from every country can arrive.",
             "cure": "Go on with the next open step of the guide.",
+            "action": "open_guide",
+            "link": "https://app.example/integrations/0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
         }
     ],
+    "not_checked": [{"code": "orders_late", "title": "Orders are late"}],
     "consented_at": "2026-11-20T14:03:00Z",
     "consent_expires_at": "2027-11-20T14:03:00Z",
 }
@@ -50,6 +59,11 @@ class _Answer(BaseModel):
 
 class _Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ListState(StrEnum):
+    CONNECTED = "connected"
+    RESTING = "resting"
 
 
 class LockAnswer(_Answer):
@@ -82,6 +96,10 @@ class IntegrationItem(_Answer):
     last_message_at: datetime | None
     last_order_at: datetime | None
     created_at: datetime
+    owner_id: UUID | None = Field(description="The user who is told by mail when the lock turns red.")
+    paused_since: datetime | None
+    rests_until: datetime | None = Field(description="Null while the store is connected.")
+    data_after_rest: AfterRest | None = Field(description="What becomes of its data when the rest is over.")
 
 
 class IntegrationPage(_Answer):
@@ -106,6 +124,15 @@ class CheckAnswer(_Answer):
     title: str
     text: str
     cure: str
+    action: Action | None = Field(description="What the seller does about it.")
+    link: str | None = Field(description="Where it is done: a page of ours, or of Seller Central.")
+
+
+class NotCheckedAnswer(_Answer):
+    """A check of which nothing can be said at present."""
+
+    code: str
+    title: str
 
 
 class IntegrationAnswer(IntegrationItem):
@@ -113,17 +140,63 @@ class IntegrationAnswer(IntegrationItem):
 
     countries: list[IntegrationCountry]
     checks: list[CheckAnswer]
+    not_checked: list[NotCheckedAnswer]
     consented_at: datetime | None
     consent_expires_at: datetime | None
 
 
-class NameRequest(_Request):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Amazon Europa"}]})
+def _without_default(schema: JsonDict) -> None:
+    """What is left out has no value, whatever Python needs to have there."""
+    schema.pop("default")
+
+
+class ChangeRequest(_Request):
+    """At least one of the fields; what is left out stays as it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"minProperties": 1, "examples": [{"name": "Amazon Europa"}, {"paused": True}]}
+    )
 
     # The rules are the service's; this only bounds what it has to look at.
     name: str = Field(
-        max_length=1000, description="1 to 60 characters after trimming, unique in the account."
+        "",
+        max_length=1000,
+        description="1 to 60 characters after trimming, unique in the account.",
+        json_schema_extra=_without_default,
     )
+    paused: bool = Field(
+        False,
+        description="Paused, nothing is asked of Amazon for this store. Messages still arrive.",
+        json_schema_extra=_without_default,
+    )
+    owner_id: UUID = Field(
+        UUID(int=0),
+        description="A user of the account with “General → Admin: view & edit”.",
+        json_schema_extra=_without_default,
+    )
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("name at least one of: name, paused, owner_id")
+        return self
+
+
+class RestorationRequest(_Request):
+    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"name": "Amazon Europa 2"}]})
+
+    name: str | None = Field(
+        None, max_length=1000, description="A new name, should another store have taken the old one."
+    )
+
+
+class RestAnswer(_Answer):
+    """A store that was disconnected, and what is left for the seller to do."""
+
+    rests_until: datetime
+    data_after_rest: AfterRest
+    text: str
+    link: str = Field(description="Where the authorization is disabled at Amazon.")
 
 
 class StepRequest(_Request):
@@ -142,6 +215,7 @@ class StepAnswer(_Answer):
                     "country_name": "Germany",
                     "done": True,
                     "done_at": "2026-11-20T14:20:11Z",
+                    "by_itself": False,
                     "url": "https://sellercentral-europe.amazon.com/sw/AccountInfo/SellerProfileView/step/SellerProfileView?country=DE",
                 }
             ]
@@ -153,6 +227,7 @@ class StepAnswer(_Answer):
     country_name: str
     done: bool
     done_at: datetime | None
+    by_itself: bool = Field(description="A message from that country has proved it; nobody had to tick it.")
     url: str = Field(description="The page in Seller Central on which this step is done.")
 
 

@@ -2,35 +2,56 @@
 
 Tokens are opened here and nowhere else. A grant is never emptied because of an error. A renewal is done once for all
 processes: whoever takes the lease calls Amazon, the others wait for what he writes; no transaction is open meanwhile.
-Times are the database's, because the processes that compare them are many.
+
+What Amazon refuses is sorted by who has to act, and written beside the tokens: trouble at Amazon (`delayed_since`), a refused
+grant (`refused_at`, and `revoked_at` when it is refused again after a minute), a missing role. What concerns all stores at
+once, our own credentials above all, is a service trouble and touches no grant. A success ends it, nobody has to click.
 """
 
 import asyncio
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
+import structlog
+from prometheus_client import CollectorRegistry, Counter
 from pydantic import SecretStr
-from sqlalchemy import CursorResult, func, or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.amazon.access import Amazon
+from services.connector.amazon.client import SellerApi
+from services.connector.amazon.errors import (
+    AmazonUnavailable,
+    ClientMisconfigured,
+    GrantInvalid,
+    RoleMissing,
+    TokenRefused,
+)
 from services.connector.amazon.lwa import Tokens
-from shared.crypto.envelope import AccountKeys, Place, Sealed
+from services.connector.tokens import queries
+from services.connector.tokens.sealing import open_access_token, open_refresh_token, seal_tokens
+from services.connector.tokens.standing import LWA, Standing, sp_api_scope
+from shared.crypto.envelope import AccountKeys
 from shared.database import Sessions, new_id
 from shared.errors import Expected
+from shared.jobs import Job, enqueue
 from shared.keyring import Keyring
 from shared.marketplaces import Region
-from shared.tables import Grant
+from shared.tables import Grant, RefusedBy
 
-# A token that ends during the call that it is handed out for is of no use.
-_RENEW_BEFORE_END: Final = timedelta(minutes=5)
-# Longer than a call to Login with Amazon may take, so that a lease ends by itself only when its holder has died.
-_LEASE: Final = timedelta(seconds=20)
-# Waiting for another process: 25 ms at first, then up to 400 ms, in all about as long as a lease.
-_WAITS_SECONDS: Final = (0.025, 0.05, 0.1, 0.2, *[0.4] * 50)
-_EMPTY: Final = Sealed(b"")
+log = structlog.get_logger()
+
+# Waiting for another process: 25 ms at first, then up to 400 ms, in all some 9 seconds.
+_WAITS_SECONDS: Final = (0.025, 0.05, 0.1, 0.2, *[0.4] * 22)
+# What the worker renews unasked: so many are claimed together, and so many renewed at once.
+_BATCH: Final = 50
+_AT_ONCE: Final = 5
+
+_Answer = TypeVar("_Answer")
+OnChange = Callable[[AsyncSession, UUID, UUID, datetime], Awaitable[None]]
 
 
 class GrantMissing(Expected):
@@ -47,18 +68,258 @@ class RenewalBusy(Expected):
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """`version` names the state of the grant that the token belongs to; see `access_token`."""
+    """`version` names the state of the grant that the token belongs to; see `Vault.access_token`."""
 
     value: SecretStr
     version: int
+    region: Region
+    seller_id: str
+    # Something stands against the grant that a success would end.
+    is_troubled: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Lease:
-    grant_id: UUID
+    holder: UUID
+    grant: queries.GrantRow
     account_keys: AccountKeys
-    version: int
     refresh_token: SecretStr
+
+
+class Vault:
+    """The way to the stores' tokens. One a process; whoever made it closes it, before the engine.
+
+    `on_change` is called in the transaction that changes what stands against a grant.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        keyring: Keyring,
+        amazon: Amazon,
+        on_change: OnChange,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._sessions = sessions
+        self._keyring = keyring
+        self._amazon = amazon
+        self._on_change = on_change
+        self._standing = Standing(sessions, on_change, registry)
+        self._renewals: dict[UUID, asyncio.Task[AccessToken]] = {}
+        self._outcomes = Counter(
+            "replyco_token_renewals",
+            "Calls to Login with Amazon for a new access token",
+            ["outcome"],
+            registry=registry,
+        )
+
+    async def close(self) -> None:
+        """End what is under way; leases are given back."""
+        renewals = list(self._renewals.values())
+        for renewal in renewals:
+            renewal.cancel()
+        await asyncio.gather(*renewals, return_exceptions=True)
+
+    # --- for whoever needs a token ---------------------------------------------------------------------------------
+
+    async def access_token(
+        self, account_id: UUID, integration_id: UUID, *, refused_version: int | None = None
+    ) -> AccessToken:
+        """An access token that is good for some minutes, renewed if need be.
+
+        `refused_version`: Amazon has just refused the token of this version; it is renewed unless somebody already did.
+        Raises GrantMissing, RenewalBusy, and what `Lwa.refresh` raises.
+        """
+        async with self._sessions.begin() as session:
+            account_keys = await self._keyring.of(session, account_id)
+            grant = await queries.read(session, account_id, integration_id)
+            if grant is None:
+                raise GrantMissing
+            if _is_good(grant, refused_version):
+                if not grant.is_warm:
+                    await queries.note_use(session, grant.id, grant.version)
+                return _opened(account_keys, grant)
+        return await self._renewed(account_id, integration_id, refused_version, is_used=True)
+
+    async def call(
+        self, account_id: UUID, integration_id: UUID, operation: Callable[[SellerApi], Awaitable[_Answer]]
+    ) -> _Answer:
+        """What an operation of the SP-API answers for this store. A refused token is renewed once, and the call repeated.
+
+        Raises what `access_token` and the operation raise.
+        """
+        token = await self.access_token(account_id, integration_id)
+        try:
+            return await self._call_with(token, account_id, integration_id, operation)
+        except TokenRefused:
+            pass
+        except ClientMisconfigured as failure:
+            # Amazon refuses all tokens that were given for a secret that has ended.
+            if failure.fields.get("error") != "secret_expired":
+                raise
+        # Ended early or made invalid by Amazon: one new token, one more try.
+        token = await self.access_token(account_id, integration_id, refused_version=token.version)
+        try:
+            return await self._call_with(token, account_id, integration_id, operation)
+        except TokenRefused:
+            await self._standing.refused(
+                account_id, integration_id, token.version, token.region, RefusedBy.SP_API
+            )
+            raise
+        except ClientMisconfigured as failure:
+            await self._standing.application_refused(failure)
+            raise
+
+    # --- for the worker --------------------------------------------------------------------------------------------
+
+    async def renew_due(self) -> int:
+        """Renew what is due: tokens in use before they end, the others once a week, refused ones again. How many."""
+        await self._standing.look()
+        count, turn = 0, asyncio.Semaphore(_AT_ONCE)
+
+        async def renew(due: queries.Due) -> None:
+            async with turn:
+                try:
+                    await self._renewed(due.account_id, due.integration_id, due.version, is_used=False)
+                except Expected as failure:
+                    # Written down beside the grant already; it is tried again in time.
+                    log.info("renewal_failed", integration_id=str(due.integration_id), code=failure.code)
+
+        while True:
+            async with self._sessions.begin() as session:
+                batch = await queries.claim_due(session, _BATCH)
+                for due in batch:
+                    if due.asks_the_store:
+                        await enqueue(session, Job.REFRESH_PARTICIPATIONS, due.integration_id)
+            async with asyncio.TaskGroup() as group:
+                for due in batch:
+                    if not due.asks_the_store:
+                        group.create_task(renew(due))
+            count += len(batch)
+            if len(batch) < _BATCH:
+                return count
+
+    # --- one renewal, for all that wait for it ---------------------------------------------------------------------
+
+    async def _renewed(
+        self, account_id: UUID, integration_id: UUID, refused_version: int | None, *, is_used: bool
+    ) -> AccessToken:
+        """Join the renewal that is under way in this process, or begin one. It goes on even if we are cancelled."""
+        while True:
+            renewal = self._renewals.get(integration_id)
+            if renewal is None:
+                renewal = asyncio.create_task(
+                    self._lease_and_renew(account_id, integration_id, refused_version, is_used=is_used)
+                )
+                self._renewals[integration_id] = renewal
+                renewal.add_done_callback(lambda done: self._forget(integration_id, done))
+            token = await asyncio.shield(renewal)
+            # Else it had begun before the token that it found was refused.
+            if token.version != refused_version:
+                return token
+
+    def _forget(self, integration_id: UUID, renewal: asyncio.Task[AccessToken]) -> None:
+        self._renewals.pop(integration_id, None)
+        if not renewal.cancelled():
+            # Nobody may be waiting any more; then it is not an error that nobody has seen.
+            renewal.exception()
+
+    async def _lease_and_renew(
+        self, account_id: UUID, integration_id: UUID, refused_version: int | None, *, is_used: bool
+    ) -> AccessToken:
+        holder = new_id()
+        for wait in _WAITS_SECONDS:
+            async with self._sessions.begin() as session:
+                account_keys = await self._keyring.of(session, account_id)
+                grant = await queries.read(session, account_id, integration_id)
+                if grant is None:
+                    raise GrantMissing
+                if _is_good(grant, refused_version):
+                    return _opened(account_keys, grant)
+                is_ours = await queries.lease(session, grant.id, grant.version, holder)
+            if not is_ours:
+                await asyncio.sleep(wait)
+                continue
+            refresh_token = open_refresh_token(account_keys, grant.id, grant.refresh_token)
+            lease = _Lease(holder, grant, account_keys, refresh_token)
+            renewed = await self._renew(account_id, integration_id, lease, is_used=is_used)
+            if renewed is not None:
+                return renewed
+        raise RenewalBusy(retry_after_seconds=2)
+
+    async def _renew(
+        self, account_id: UUID, integration_id: UUID, lease: _Lease, *, is_used: bool
+    ) -> AccessToken | None:
+        """Call Amazon and write the result, unless the grant has changed meanwhile: then None, and it is read again."""
+        grant = lease.grant
+        try:
+            given = await self._amazon.lwa.refresh(lease.refresh_token)
+        except BaseException as failure:
+            # Also when we are cancelled: the others need not wait for the lease to end.
+            await asyncio.shield(self._release(lease))
+            if isinstance(failure, Expected):
+                await self._not_renewed(account_id, integration_id, grant, failure)
+            raise
+        self._outcomes.labels("renewed").inc()
+        await self._standing.success(LWA)
+        # Amazon sends the same refresh token back; should it ever send another one, that is the one that counts.
+        sealed = seal_tokens(lease.account_keys, grant.id, given)
+        async with self._sessions.begin() as session:
+            if grant.is_troubled:
+                await queries.lock_integration(session, integration_id)
+            is_written = await queries.write_renewed(
+                session, grant.id, grant.version, lifetime=given.lifetime, is_used=is_used, **sealed
+            )
+            if grant.is_troubled and is_written:
+                await self._on_change(session, account_id, integration_id, datetime.now(UTC))
+        if not is_written:
+            return None
+        return AccessToken(
+            given.access_token, grant.version + 1, grant.region, grant.seller_id, grant.is_troubled
+        )
+
+    async def _release(self, lease: _Lease) -> None:
+        async with self._sessions.begin() as session:
+            await queries.release(session, lease.grant.id, lease.holder)
+
+    async def _not_renewed(
+        self, account_id: UUID, integration_id: UUID, grant: queries.GrantRow, failure: Expected
+    ) -> None:
+        self._outcomes.labels(failure.code).inc()
+        if isinstance(failure, GrantInvalid):
+            await self._standing.refused(
+                account_id, integration_id, grant.version, grant.region, RefusedBy.LWA
+            )
+        elif isinstance(failure, ClientMisconfigured):
+            await self._standing.application_refused(failure)
+        elif isinstance(failure, AmazonUnavailable):
+            await self._standing.delayed(account_id, integration_id, LWA, failure)
+
+    # --- one call --------------------------------------------------------------------------------------------------
+
+    async def _call_with(
+        self,
+        token: AccessToken,
+        account_id: UUID,
+        integration_id: UUID,
+        operation: Callable[[SellerApi], Awaitable[_Answer]],
+    ) -> _Answer:
+        api = SellerApi(self._amazon.sp_api, token.region, token.seller_id, token.value)
+        scope = sp_api_scope(token.region)
+        try:
+            answer = await operation(api)
+        except AmazonUnavailable as failure:
+            await self._standing.delayed(account_id, integration_id, scope, failure)
+            raise
+        except RoleMissing as failure:
+            await self._standing.role_missing(
+                account_id, integration_id, str(failure.fields.get("operation", ""))
+            )
+            raise
+        await self._standing.success(scope)
+        if token.is_troubled:
+            await self._standing.answered(account_id, integration_id, api.answered)
+        return answer
 
 
 async def store_grant(
@@ -76,14 +337,9 @@ async def store_grant(
     known = await session.scalar(select(Grant.id).where(Grant.integration_id == integration_id))
     grant_id = known or new_id()
     values: dict[str, Any] = {
-        "refresh_token": account_keys.seal_text(
-            _place("refresh_token", grant_id), tokens.refresh_token.get_secret_value()
-        ),
-        "access_token": account_keys.seal_text(
-            _place("access_token", grant_id), tokens.access_token.get_secret_value()
-        ),
-        "access_token_expires_at": func.now() + tokens.lifetime,
+        **seal_tokens(account_keys, grant_id, tokens),
         "consented_at": consented_at,
+        **queries.life_columns(tokens.lifetime, is_used=True),
     }
     if known is None:
         session.add(
@@ -101,7 +357,15 @@ async def store_grant(
     await session.execute(
         update(Grant)
         .where(Grant.id == grant_id)
-        .values(**values, version=Grant.version + 1, lease_holder=None, leased_until=None)
+        .values(
+            **values,
+            **queries.UNTROUBLED,
+            role_missing_since=None,
+            role_missing_operation=None,
+            version=Grant.version + 1,
+            lease_holder=None,
+            leased_until=None,
+        )
     )
 
 
@@ -111,9 +375,13 @@ async def destroy_grant(session: AsyncSession, integration_id: UUID) -> None:
         update(Grant)
         .where(Grant.integration_id == integration_id)
         .values(
-            refresh_token=_EMPTY,
+            **queries.UNTROUBLED,
+            role_missing_since=None,
+            role_missing_operation=None,
+            refresh_token=queries.EMPTY,
             access_token=None,
             access_token_expires_at=None,
+            next_refresh_at=None,
             version=Grant.version + 1,
             lease_holder=None,
             leased_until=None,
@@ -121,117 +389,11 @@ async def destroy_grant(session: AsyncSession, integration_id: UUID) -> None:
     )
 
 
-async def access_token(
-    sessions: Sessions,
-    keyring: Keyring,
-    amazon: Amazon,
-    account_id: UUID,
-    integration_id: UUID,
-    *,
-    refused_version: int | None = None,
-) -> AccessToken:
-    """An access token that is good for some minutes, renewed if need be.
-
-    `refused_version`: Amazon has just refused the token of this version; it is renewed unless somebody already did.
-    Raises GrantMissing, RenewalBusy, and what `Lwa.refresh` raises.
-    """
-    holder = new_id()
-    for wait in _WAITS_SECONDS:
-        async with sessions.begin() as session:
-            account_keys = await keyring.of(session, account_id)
-            found = await _read_or_lease(session, account_keys, integration_id, holder, refused_version)
-        if isinstance(found, AccessToken):
-            return found
-        if isinstance(found, _Lease):
-            renewed = await _renew(sessions, amazon, found, holder)
-            if renewed is not None:
-                return renewed
-        else:
-            await asyncio.sleep(wait)
-    raise RenewalBusy
+def _is_good(grant: queries.GrantRow, refused_version: int | None) -> bool:
+    return grant.access_token is not None and grant.is_fresh and grant.version != refused_version
 
 
-async def _read_or_lease(
-    session: AsyncSession,
-    account_keys: AccountKeys,
-    integration_id: UUID,
-    holder: UUID,
-    refused_version: int | None,
-) -> AccessToken | _Lease | None:
-    """The stored token if it is good enough, else the lease to renew it, else None: somebody else holds it."""
-    row = (
-        await session.execute(
-            select(
-                Grant.id,
-                Grant.version,
-                Grant.refresh_token,
-                Grant.access_token,
-                (Grant.access_token_expires_at > func.now() + _RENEW_BEFORE_END).label("is_fresh"),
-            ).where(Grant.integration_id == integration_id, Grant.account_id == account_keys.account_id)
-        )
-    ).one_or_none()
-    if row is None or row.refresh_token == _EMPTY:
-        raise GrantMissing
-    if row.access_token is not None and row.is_fresh and row.version != refused_version:
-        token = account_keys.open_text(_place("access_token", row.id), row.access_token)
-        return AccessToken(SecretStr(token), row.version)
-    leased = await session.scalar(
-        update(Grant)
-        .where(
-            Grant.id == row.id,
-            Grant.version == row.version,
-            or_(Grant.leased_until.is_(None), Grant.leased_until < func.now()),
-        )
-        .values(lease_holder=holder, leased_until=func.now() + _LEASE)
-        .returning(Grant.id)
-    )
-    if leased is None:
-        return None
-    refresh_token = account_keys.open_text(_place("refresh_token", row.id), row.refresh_token)
-    return _Lease(row.id, account_keys, row.version, SecretStr(refresh_token))
-
-
-async def _renew(sessions: Sessions, amazon: Amazon, lease: _Lease, holder: UUID) -> AccessToken | None:
-    """Call Amazon and write the result, unless the grant has changed meanwhile: then None, and it is read again."""
-    try:
-        tokens = await amazon.lwa.refresh(lease.refresh_token)
-    except BaseException:
-        # Also when we are cancelled: the others need not wait for the lease to end.
-        await asyncio.shield(_release(sessions, lease, holder))
-        raise
-    keys = lease.account_keys
-    values: dict[str, Any] = {
-        "access_token": keys.seal_text(
-            _place("access_token", lease.grant_id), tokens.access_token.get_secret_value()
-        ),
-        "access_token_expires_at": func.now() + tokens.lifetime,
-        "version": lease.version + 1,
-        "lease_holder": None,
-        "leased_until": None,
-    }
-    # Amazon sends the same one back; should it ever send another one, that is the one that counts.
-    sent = lease.refresh_token.get_secret_value()
-    if tokens.refresh_token is not None and tokens.refresh_token.get_secret_value() != sent:
-        values["refresh_token"] = keys.seal_text(
-            _place("refresh_token", lease.grant_id), tokens.refresh_token.get_secret_value()
-        )
-    async with sessions.begin() as session:
-        written = await session.execute(
-            update(Grant).where(Grant.id == lease.grant_id, Grant.version == lease.version).values(**values)
-        )
-    if cast("CursorResult[Any]", written).rowcount == 0:
-        return None
-    return AccessToken(tokens.access_token, lease.version + 1)
-
-
-async def _release(sessions: Sessions, lease: _Lease, holder: UUID) -> None:
-    async with sessions.begin() as session:
-        await session.execute(
-            update(Grant)
-            .where(Grant.id == lease.grant_id, Grant.lease_holder == holder)
-            .values(lease_holder=None, leased_until=None)
-        )
-
-
-def _place(column: str, grant_id: UUID) -> Place:
-    return Place("grants", column, grant_id)
+def _opened(account_keys: AccountKeys, grant: queries.GrantRow) -> AccessToken:
+    assert grant.access_token is not None
+    token = open_access_token(account_keys, grant.id, grant.access_token)
+    return AccessToken(token, grant.version, grant.region, grant.seller_id, grant.is_troubled)

@@ -80,6 +80,9 @@ router = APIRouter(include_in_schema=False)
 @router.get("/connect/problem/{code}")
 @router.get("/inbox")
 @router.get("/inbox/{conversation_id}")
+@router.get("/settings")
+@router.get("/settings/webhooks")
+@router.get("/settings/audit-log")
 async def page(request: Request) -> Response:
     """Every page is the same shell; the module /static/app.js shows what the address names."""
     return _answer(request, _SHELL)

@@ -17,6 +17,12 @@ HEADERS: Final = {
 def plain_page(language: Language, title: str, *paragraphs: str, button: str, url: str) -> str:
     """HTML; everything given is text, and `url` is where the button leads (empty: this address again)."""
     shown = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
+    link = f'<p><a class="button" rel="noreferrer" href="{escape(url)}">{escape(button)}</a></p>'
+    return document(language, title, f"{shown}\n{link}")
+
+
+def document(language: Language, title: str, body: str) -> str:
+    """A whole page around `body`, which is HTML; the title is text."""
     return (
         f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -26,7 +32,6 @@ def plain_page(language: Language, title: str, *paragraphs: str, button: str, ur
         '<link rel="stylesheet" href="/static/css/tokens.css">\n'
         '<link rel="stylesheet" href="/static/css/base.css">\n'
         '<link rel="stylesheet" href="/static/css/blocks.css">\n'
-        f'</head>\n<body>\n<main class="main main-narrow"><div class="page">\n<h1>{escape(title)}</h1>\n{shown}\n'
-        f'<p><a class="button" rel="noreferrer" href="{escape(url)}">{escape(button)}</a></p>\n'
+        f'</head>\n<body>\n<main class="main main-narrow"><div class="page">\n<h1>{escape(title)}</h1>\n{body}\n'
         "</div></main>\n</body>\n</html>\n"
     )

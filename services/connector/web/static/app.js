@@ -7,13 +7,16 @@ import { resync } from "./core/events.js";
 import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
 import { navigate, route, showCurrent, startRouter } from "./core/router.js";
 import { chooseLanguage, forgetSession, loadSession, may, signedIn, signOut } from "./core/session.js";
+import * as auditLog from "./pages/audit_log.js";
 import * as connect from "./pages/connect.js";
 import * as connectProblem from "./pages/connect_problem.js";
 import * as inbox from "./pages/inbox.js";
 import * as integrations from "./pages/integrations.js";
 import * as notFound from "./pages/not_found.js";
+import * as settings from "./pages/settings.js";
 import * as signInPage from "./pages/sign_in.js";
 import * as start from "./pages/start.js";
+import * as webhooks from "./pages/webhooks.js";
 import * as wizard from "./pages/wizard.js";
 
 const main = document.getElementById("main");
@@ -30,6 +33,9 @@ route("/connect/problem/:code", connectProblem, { isPublic: true });
 route("/connect/:attempt_id", connect);
 route("/inbox", inbox);
 route("/inbox/:conversation_id", inbox);
+route("/settings", settings);
+route("/settings/webhooks", webhooks);
+route("/settings/audit-log", auditLog);
 
 async function display(found, query, controller, isFirst) {
   const { signal } = controller;
@@ -106,6 +112,7 @@ function navigation() {
       {},
       may("inbox.messages", "view") && link("/inbox", t("header.inbox")),
       may("general.admin", "view") && link("/integrations", t("header.integrations")),
+      may("general.admin", "view") && link("/settings", t("header.settings")),
     ),
   );
 }

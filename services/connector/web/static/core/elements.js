@@ -182,6 +182,22 @@ export function confirmDialog({ title, content, confirm }) {
   });
 }
 
+/** Says something that one has to have read. */
+export function tell({ title, content }) {
+  return new Promise((resolve) => {
+    const id = newId("told");
+    const button = h("button", { type: "button", class: "button", onclick: () => dialog.close() }, t("common.close"));
+    const dialog = h("dialog", { class: "dialog dialog-small", "aria-labelledby": id }, h("h2", { id }, title), h("div", { class: "dialog-body" }, content), h("div", { class: "buttons buttons-end" }, button));
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve();
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+    button.focus();
+  });
+}
+
 /** Runs work at most once in a while, however often it is asked for; the last request is never lost. */
 export function atMostEvery(milliseconds, signal, work) {
   let isRunning = false;

@@ -34,7 +34,7 @@ export function pagedList({ load, render, container, label }) {
       container.append(...elements);
       replace(problemPlace);
       offerMore(page.next_cursor);
-      elements[0]?.querySelector("a")?.focus();
+      (elements[0]?.querySelector("a") ?? elements[0])?.focus();
     } catch (problem) {
       showProblem(problemPlace, problem);
     }

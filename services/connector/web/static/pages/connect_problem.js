@@ -10,6 +10,7 @@ const LINKS = {
   other_browser: "/integrations/new?source=amazon",
   sign_in_again: "/sign-in?next=%2Fintegrations%2Fnew%3Fsource%3Damazon",
   code_missing: "/integrations/new?source=amazon",
+  permission_missing: "/",
   unknown: "/integrations",
 };
 

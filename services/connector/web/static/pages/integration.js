@@ -1,13 +1,15 @@
 // One integration, as a dialog: the lock and its reasons, what it is connected to, the guide, the address at the end.
 
-import { get, patch, remove } from "../core/api.js";
+import { get } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import * as elements from "../core/elements.js";
-import { onEvent, resync } from "../core/events.js";
+import { onEvent } from "../core/events.js";
 import { date, dateTime, list } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { may } from "../core/session.js";
+import { reauthorizeButton } from "./authorize.js";
 import { guide } from "./guide.js";
+import { managePanel } from "./manage.js";
 
 /** Opens the dialog. `leave()` takes it away when the address changes; `onClosed` is called when the user closes it. */
 export function openIntegration(integrationId, { signal, onClosed }) {
@@ -94,8 +96,8 @@ function integrationContent(integrationId, { signal, heading, close }) {
       const integration = await get(path, signal);
       drawSummary(integration);
       await drawnGuide?.refresh();
-      // A name that is being typed is not taken away by news from elsewhere.
-      if (!manage.querySelector("form")?.contains(document.activeElement)) drawManage(integration);
+      // What is open, and what is being typed, is not taken away by news from elsewhere.
+      if (!manage.querySelector("details")?.open) drawManage(integration);
     } catch (problem) {
       elements.showProblem(problemPlace, problem);
     }
@@ -115,72 +117,25 @@ function integrationContent(integrationId, { signal, heading, close }) {
     replace(
       summary,
       h("p", { class: "lock-line" }, elements.lock(integration.lock.state), h("span", { class: "muted" }, t("integration.since", { time: dateTime(integration.lock.since) }))),
-      checks(integration, guidePlace),
+      checks(integration, { problem: problemPlace, guide: guidePlace, signal }),
       h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
+      notChecked(integration),
     );
   }
 
   function drawManage(integration) {
     if (!may("general.admin", "edit")) return;
-    replace(
-      manage,
-      h(
-        "details",
-        { class: "manage" },
-        h("summary", {}, t("integration.manage")),
-        integration.name && renameForm(integration),
-        h("p", { class: "hint" }, t("integration.reauthorize_hint")),
-        h(
-          "div",
-          { class: "buttons" },
-          h("a", { class: "button button-secondary", href: reauthorizeAddress(integration) }, t("integration.reauthorize")),
-          elements.actionButton(t("integration.disconnect"), () => disconnect(integration), { class: "button button-danger" }),
-        ),
-      ),
-    );
+    const onRenamed = (name) => {
+      heading.textContent = name;
+      elements.setTitle(name);
+    };
+    replace(manage, managePanel(integration, { problemPlace, signal, onRenamed, onChanged: redraw, close }));
   }
 
-  function renameForm(integration) {
-    const name = elements.field(t("integration.name"), { value: integration.name, maxlength: 60, autocomplete: "off" });
-    const button = h("button", { type: "submit", class: "button button-secondary" }, t("integration.rename"));
-    const rename = async () => {
-      try {
-        const renamed = await patch(path, { name: name.input.value }, signal);
-        name.setError(null);
-        name.input.value = renamed.name;
-        heading.textContent = renamed.name;
-        elements.setTitle(renamed.name);
-        elements.announce(t("integration.renamed"));
-        resync();
-      } catch (problem) {
-        name.setError(elements.fieldError(problem, "name"));
-        name.input.focus();
-      }
-    };
-    const submit = (event) => {
-      event.preventDefault();
-      elements.busy(button, rename);
-    };
-    return h("form", { class: "inline-form", novalidate: true, onsubmit: submit }, name.element, button);
-  }
-
-  async function disconnect(integration) {
-    const confirmed = await elements.confirmDialog({
-      title: t("disconnect.title", { name: integration.name ?? t("integrations.unnamed") }),
-      content: h("ul", {}, ["tokens", "address", "conversations", "again"].map((key) => h("li", {}, t(`disconnect.${key}`)))),
-      confirm: t("disconnect.confirm"),
-    });
-    if (!confirmed) return;
-    try {
-      await remove(path);
-    } catch (problem) {
-      elements.showProblem(problemPlace, problem);
-      problemPlace.scrollIntoView();
-      return;
-    }
-    elements.announce(t("disconnect.done"));
-    close();
-    resync();
+  async function redraw() {
+    const integration = await get(path, signal);
+    drawSummary(integration);
+    drawManage(integration);
   }
 
   return { draw, refresh, showGuide: () => guidePlace.scrollIntoView() };
@@ -188,34 +143,26 @@ function integrationContent(integrationId, { signal, heading, close }) {
 
 const LOUD = { red: "bad", amber: "warning", waiting: "info", notice: "info" };
 
-const CURED_BY_CONSENT = ["grant_missing", "grant_revoked", "consent_expiring", "region_mismatch", "role_missing"];
-const CURED_BY_GUIDE = ["setup_incomplete", "mail_first", "mail_country_missing", "report_columns_missing"];
-
-/** The button that leads to the cure, where it is one of ours. */
-function cureAction(check, integration, guidePlace, isFirstForGuide) {
+/** The button that leads to the cure. */
+function cureAction(check, integration, places, isFirstForGuide) {
+  if (check.action === "open_seller_central") return elements.outsideLink(check.link, t("check.to_seller_central"), { class: "button button-secondary button-small" });
   if (!may("general.admin", "edit")) return null;
-  if (CURED_BY_CONSENT.includes(check.code)) {
-    return h("a", { class: "button", href: reauthorizeAddress(integration) }, t("integration.reauthorize"));
-  }
+  if (check.action === "reauthorize") return reauthorizeButton(integration, places.problem, places.signal);
   if (isFirstForGuide && integration.address) {
     const toGuide = () => {
-      guidePlace.scrollIntoView();
-      guidePlace.querySelector("h3")?.focus({ preventScroll: true });
+      places.guide.scrollIntoView();
+      places.guide.querySelector("h3")?.focus({ preventScroll: true });
     };
     return h("button", { type: "button", class: "button button-secondary button-small", onclick: toGuide }, t("check.to_guide"));
   }
   return null;
 }
 
-function reauthorizeAddress(integration) {
-  return `/integrations/new?source=amazon&country=${integration.home_country}`;
-}
-
-function checks(integration, guidePlace) {
+function checks(integration, places) {
   const open = integration.checks.filter((check) => check.state in LOUD);
   if (!open.length) return null;
   // One button to the guide is enough.
-  const firstForGuide = open.find((check) => CURED_BY_GUIDE.includes(check.code));
+  const firstForGuide = open.find((check) => check.action === "open_guide");
   return h(
     "ul",
     { class: "checks", "aria-label": t("integration.checks") },
@@ -227,10 +174,16 @@ function checks(integration, guidePlace) {
         check.text && h("p", {}, check.text),
         check.cure && h("p", {}, h("strong", {}, t("check.cure")), " ", check.cure),
         check.since && h("p", { class: "muted" }, t("integration.since", { time: dateTime(check.since) })),
-        cureAction(check, integration, guidePlace, check === firstForGuide),
+        cureAction(check, integration, places, check === firstForGuide),
       ),
     ),
   );
+}
+
+/** What nothing is known of, quietly at the end. */
+function notChecked(integration) {
+  if (!integration.not_checked.length) return null;
+  return h("details", { class: "not-checked" }, h("summary", {}, t("check.not_checked")), h("ul", {}, integration.not_checked.map((check) => h("li", {}, check.title))));
 }
 
 function unnamedNotice(integration) {

@@ -11,7 +11,7 @@ export const width = "narrow";
 
 export async function show({ main, query }) {
   const next = ownAddress(query.get("next"));
-  if (signedIn()) return navigate(next, { replace: true });
+  if (signedIn()) return goOn(next);
 
   const email = field(t("sign_in.email"), {
     type: "email", name: "email", autocomplete: "username", required: true, inputmode: "email", autocapitalize: "none", "data-autofocus": true,
@@ -39,7 +39,7 @@ export async function show({ main, query }) {
       passwordField.input.select();
       return;
     }
-    await navigate(next, { replace: true });
+    await goOn(next);
   }
 
   const form = h("form", { class: "card form", novalidate: true, onsubmit: submit }, said, email.element, password.element, button);
@@ -56,6 +56,12 @@ function sentences(problem) {
     problem.status === 429 && until && h("p", {}, t("sign_in.again_at", { time: clockTime(until) })),
     h("p", { class: "code" }, code),
   ];
+}
+
+/** Not every address of ours is a page of this script: what Amazon sent is asked about by a page of the server. */
+function goOn(next) {
+  if (next.startsWith("/amazon/confirm/")) return location.replace(next);
+  return navigate(next, { replace: true });
 }
 
 function ownAddress(wanted) {

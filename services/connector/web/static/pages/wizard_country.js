@@ -1,11 +1,11 @@
 // Step 2, first half: choose the store's country, see what the choice covers, and open Amazon's window.
 
-import { get, post } from "../core/api.js";
+import { get } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
-import { busy, notice, showProblem } from "../core/elements.js";
+import { notice } from "../core/elements.js";
 import { list } from "../core/format.js";
 import { t } from "../core/i18n.js";
-import { navigate } from "../core/router.js";
+import { authorizeAtAmazon } from "./authorize.js";
 
 const REGIONS = ["eu", "na", "fe"];
 
@@ -34,22 +34,7 @@ export async function countryStep(place, signal, { country, region }) {
       form.querySelector("input").focus();
       return;
     }
-    // Opened within the click, before the API has answered: later a browser takes it for an unwanted pop-up.
-    const amazonWindow = openWaitingWindow();
-    busy(button, () => authorize(marketplace, amazonWindow));
-  }
-
-  async function authorize(marketplace, amazonWindow) {
-    let attempt;
-    try {
-      attempt = await post("/authorizations", { country: marketplace.country }, signal);
-    } catch (problem) {
-      amazonWindow?.close();
-      showProblem(problemPlace, problem);
-      return;
-    }
-    if (amazonWindow && !amazonWindow.closed) amazonWindow.location.replace(attempt.consent_url);
-    await navigate(`/integrations/new?attempt=${attempt.id}`, { state: { isBlocked: !amazonWindow } });
+    authorizeAtAmazon({ country: marketplace.country }, { button, problemPlace, signal });
   }
 
   const form = h(
@@ -70,16 +55,6 @@ export async function countryStep(place, signal, { country, region }) {
     form,
   );
   drawCovers();
-}
-
-function openWaitingWindow() {
-  const opened = window.open("", "_blank");
-  if (!opened) return null;
-  opened.document.title = t("wizard.opening");
-  opened.document.body.textContent = t("wizard.opening");
-  // Amazon's page gets no hold on ours.
-  opened.opener = null;
-  return opened;
 }
 
 function regionGroup(region, items, preselected) {

@@ -2,7 +2,7 @@
 
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { announce, notice, outsideLink, problemNotice } from "../core/elements.js";
+import { announce, notice, outsideLink, problemNotice, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { clockTime, list } from "../core/format.js";
 import { t } from "../core/i18n.js";
@@ -10,7 +10,6 @@ import { t } from "../core/i18n.js";
 const ASK_EVERY_MS = 3000;
 const CALM_TEXT_AFTER_MS = 60000;
 const MOST_COUNTRY_BUTTONS = 3;
-const AMAZON_CODES = ["MD1000", "MD4100", "MD5100", "MD5101", "MD5110", "MD9100", "MD9999", "SPDC8143", "SPSA0404"];
 
 export async function followStep(place, attemptId, signal, { onIntegration }) {
   const following = new AbortController();
@@ -71,7 +70,8 @@ const views = {
       spinner(t("wizard.waiting.follows", { time: clockTime(attempt.expires_at) })),
       windowLink(attempt),
       h("p", { class: "muted" }, t("wizard.waiting.covers", { countries: list(attempt.covers.map((each) => each.name)) })),
-      h("p", {}, h("a", { href: againAddress(attempt) }, t("wizard.other_country"))),
+      hint(attempt),
+      h("p", {}, h("a", { href: againAddress(attempt) }, t(attempt.reconnects ? "wizard.back_to_integration" : "wizard.other_country"))),
     ];
   },
   late(attempt) {
@@ -94,10 +94,16 @@ const views = {
     return [
       h("h2", { tabindex: "-1" }, t("wizard.failed.title")),
       notice("bad", problem.title, h("p", {}, problem.detail), h("p", { class: "code" }, problem.code)),
+      hint(attempt),
       cure(problem, attempt),
     ];
   },
 };
+
+/** What the API wants the person to know, such as to sign out of the previous store first. */
+function hint(attempt) {
+  return attempt.hint && notice("info", attempt.hint.title, h("p", {}, attempt.hint.detail));
+}
 
 /** What helps: another country where the region was wrong, waiting where it is Amazon or us, else another try. */
 function cure(problem, attempt) {
@@ -121,11 +127,12 @@ function rightCountries(problem) {
 }
 
 function againAddress(attempt) {
+  if (attempt.reconnects) return `/integrations/${attempt.reconnects}`;
   return `/integrations/new?source=amazon${attempt.country ? `&country=${attempt.country}` : ""}`;
 }
 
 function startAgain(attempt) {
-  return h("a", { href: againAddress(attempt), class: "button" }, t("wizard.start_again"));
+  return h("a", { href: againAddress(attempt), class: "button" }, t(attempt.reconnects ? "wizard.back_to_integration" : "wizard.start_again"));
 }
 
 function windowLink(attempt) {
@@ -137,12 +144,22 @@ function spinner(text) {
   return h("p", { class: "waiting" }, h("span", { class: "spinner", "aria-hidden": "true" }), text);
 }
 
+/** What the codes on Amazon's own pages mean; read when somebody asks. */
 function amazonCodes() {
+  const codes = h("div", { role: "status" });
+  const load = async () => {
+    try {
+      const { items } = await get("/consent-errors");
+      replace(codes, h("dl", {}, items.map((error) => h("div", {}, h("dt", {}, error.code), h("dd", {}, h("strong", {}, error.title), " ", error.detail)))));
+    } catch (problem) {
+      showProblem(codes, problem);
+    }
+  };
   return h(
     "details",
-    { class: "amazon-codes" },
+    { class: "amazon-codes", ontoggle: (event) => event.target.open && load() },
     h("summary", {}, t("amazon_code.title")),
-    h("dl", {}, AMAZON_CODES.map((code) => h("div", {}, h("dt", {}, code), h("dd", {}, t(`amazon_code.${code}`))))),
+    codes,
     h("p", {}, t("amazon_code.plan")),
   );
 }

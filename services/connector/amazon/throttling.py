@@ -1,0 +1,79 @@
+"""How often Amazon lets us call: its published rates, and buckets that hold for all processes together.
+
+Amazon keeps one bucket for each operation and seller of our application. Ours leave that much and no more, so that a 429 is
+rare; where Amazon tells another rate, that one counts.
+"""
+
+import asyncio
+import math
+from collections import OrderedDict
+from typing import Final, Protocol
+
+from services.connector.amazon.errors import Throttled
+from shared.marketplaces import Region
+
+# Calls a second, and how many at once: Amazon's models of November 2026.
+_PUBLISHED: Final = {
+    "getMarketplaceParticipations": (0.016, 15),
+    "rotateApplicationClientSecret": (0.0167, 1),
+}
+# So long a call waits for its turn; whoever would have to wait longer comes again later.
+_PATIENCE_SECONDS: Final = 2.0
+_KNOWN_RATES: Final = 10_000
+_SANE_RATES: Final = (0.0001, 1000.0)
+
+
+class Buckets(Protocol):
+    """Token buckets by key."""
+
+    async def take(self, key: str, *, rate: float, burst: float) -> float:
+        """Take one token: 0, or the seconds until there will be one."""
+        ...
+
+    async def empty(self, key: str) -> None:
+        """There are no tokens left, whatever we thought."""
+        ...
+
+
+class Throttle:
+    """One a process."""
+
+    def __init__(self, buckets: Buckets | None) -> None:
+        self._buckets = buckets
+        self._told: OrderedDict[str, float] = OrderedDict()
+
+    async def turn(self, region: Region, seller_id: str, operation: str) -> None:
+        """Wait for a moment until this may be called. Raises Throttled if a moment is not enough."""
+        if self._buckets is None:
+            return
+        key, (rate, burst) = _key(region, seller_id, operation), _PUBLISHED[operation]
+        rate = self._told.get(key, rate)
+        seconds = await self._buckets.take(key, rate=rate, burst=burst)
+        if 0 < seconds <= _PATIENCE_SECONDS:
+            await asyncio.sleep(seconds)
+            seconds = await self._buckets.take(key, rate=rate, burst=burst)
+        if seconds:
+            raise Throttled(operation=operation, reason="own_bucket", retry_after_seconds=math.ceil(seconds))
+
+    def learn(self, region: Region, seller_id: str, operation: str, told: str | None) -> None:
+        """Amazon has told the rate that it allows this seller, or has not, or nonsense."""
+        try:
+            rate = float(told or "")
+        except ValueError:
+            return
+        lowest, highest = _SANE_RATES
+        if lowest <= rate <= highest:
+            key = _key(region, seller_id, operation)
+            self._told[key] = rate
+            self._told.move_to_end(key)
+            if len(self._told) > _KNOWN_RATES:
+                self._told.popitem(last=False)
+
+    async def refused(self, region: Region, seller_id: str, operation: str) -> None:
+        """Amazon's own bucket is empty, so ours is, too."""
+        if self._buckets is not None:
+            await self._buckets.empty(_key(region, seller_id, operation))
+
+
+def _key(region: Region, seller_id: str, operation: str) -> str:
+    return f"sp-api:{region.value}:{seller_id}:{operation}"

@@ -1,0 +1,67 @@
+"""What goes over the wire about the audit log."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+# Outside of these, moments have no form in UTC or in an id.
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(9000, 1, 1, tzinfo=UTC)
+
+
+def _possible(value: datetime) -> datetime:
+    if not _FIRST <= value <= _LAST:
+        raise PydanticCustomError("impossible_time", "there is nothing at this time")
+    return value.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_possible)]
+
+
+class ActorAnswer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal["user", "api_key", "system"]
+    id: UUID | None
+    name: str | None = Field(description="The user's or the key's name now; null for the system.")
+
+
+class EntryAnswer(BaseModel):
+    """Ids and codes only: nobody's text, address or secret."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0199f3a2-8a10-7b2c-9d44-7a2f1e3c4d5b",
+                    "at": "2026-11-24T09:30:00Z",
+                    "actor": {
+                        "kind": "user",
+                        "id": "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f",
+                        "name": "Anna Beispiel",
+                    },
+                    "action": "integration_connected",
+                    "subject_id": "0199f3a2-5a01-7c3b-9d22-1e8b6a0f9c2d",
+                    "fields": {"region": "eu"},
+                }
+            ]
+        },
+    )
+
+    id: UUID
+    at: datetime
+    actor: ActorAnswer
+    action: str
+    subject_id: UUID | None = Field(description="What it was done to.")
+    fields: dict[str, Any]
+
+
+class EntryPage(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    items: list[EntryAnswer]
+    next_cursor: str | None

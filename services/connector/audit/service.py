@@ -1,0 +1,18 @@
+"""The audit log, read. It is written by those who do what it tells of, in their transactions (`accounts/audit.py`).
+
+No role may change or delete an entry, and nothing here does: entries are kept for as long as the account.
+"""
+
+from uuid import UUID
+
+from services.connector.audit import queries
+from services.connector.audit.queries import Entry, Filters
+from shared.database import Sessions
+
+
+async def list_entries(
+    sessions: Sessions, account_id: UUID, filters: Filters, *, limit: int, after: UUID | None
+) -> list[Entry]:
+    """Newest first."""
+    async with sessions.begin() as session:
+        return await queries.entries_of(session, account_id, filters, limit=limit, after=after)

@@ -1,0 +1,20 @@
+"""Who may know of an event: whoever may view what it names. One rule for streams and webhooks."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.connector.accounts.callers import Caller
+from shared.events import EventKind
+from shared.permissions import Level, Permission
+
+PERMISSION_OF: Final[Mapping[EventKind, Permission]] = {
+    EventKind.AUTHORIZATION_CHANGED: Permission.GENERAL_ADMIN,
+    EventKind.INTEGRATION_CHANGED: Permission.GENERAL_ADMIN,
+    EventKind.MESSAGE_RECEIVED: Permission.INBOX_MESSAGES,
+    EventKind.WEBHOOK_DISABLED: Permission.GENERAL_ADMIN,
+}
+
+
+def kinds_for(caller: Caller) -> list[EventKind]:
+    """The kinds that he may know of."""
+    return [kind for kind, permission in PERMISSION_OF.items() if caller.may(permission, Level.VIEW)]

@@ -1,0 +1,130 @@
+"""What `doctor` says of one thing, and what the settings alone tell: nothing here is asked of another server."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+from urllib.parse import urlsplit
+
+from services.connector.settings import ConnectorSettings
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+# Amazon's two forms of an application id, and the one of the credentials, which sellers' consent pages refuse (MD1000, MD4100).
+_APPLICATION_ID: Final = re.compile(r"amzn1\.(sp\.solution|sellerapps\.app)\.[0-9a-f-]{36}")
+_CLIENT_ID: Final = re.compile(r"amzn1\.application-oa2-client\.[0-9a-f]{32}")
+
+
+class Verdict(StrEnum):
+    """`note`: nothing is wrong, but somebody should know."""
+
+    OK = "ok"
+    NOTE = "note"
+    WRONG = "WRONG"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; if it is wrong, the text says what to do."""
+
+    verdict: Verdict
+    text: str
+
+
+def ok(text: str) -> Finding:
+    return Finding(Verdict.OK, text)
+
+
+def note(text: str) -> Finding:
+    return Finding(Verdict.NOTE, text)
+
+
+def wrong(text: str) -> Finding:
+    return Finding(Verdict.WRONG, text)
+
+
+def of_settings(settings: ConnectorSettings) -> list[Finding]:
+    """Whether the settings fit Amazon's rules. With the sandbox in Amazon's place they need not."""
+    if settings.amazon_base_url is not None:
+        return [note("The sandbox stands in for Amazon: no real store can be connected.")]
+    return [
+        _application_id(settings),
+        _client_id(settings),
+        *_public_url(settings),
+        *_previous_secret(settings),
+        *_ways_out(settings),
+        *_notices(settings),
+    ]
+
+
+def _application_id(settings: ConnectorSettings) -> Finding:
+    if _APPLICATION_ID.fullmatch(settings.amazon_application_id):
+        return ok("The application id has Amazon's form.")
+    if _CLIENT_ID.fullmatch(settings.amazon_application_id):
+        return wrong(
+            "REPLYCO_AMAZON_APPLICATION_ID holds the LWA client id; Amazon's consent page answers MD1000. Set it to the id "
+            "that begins with amzn1.sp.solution."
+        )
+    return wrong(
+        "REPLYCO_AMAZON_APPLICATION_ID does not look like amzn1.sp.solution.… with a UUID. Copy it from Solution Provider Portal."
+    )
+
+
+def _client_id(settings: ConnectorSettings) -> Finding:
+    if _CLIENT_ID.fullmatch(settings.amazon_client_id):
+        return ok("The LWA client id has Amazon's form.")
+    return wrong(
+        "REPLYCO_AMAZON_CLIENT_ID does not look like amzn1.application-oa2-client.… Copy it from the application's LWA credentials."
+    )
+
+
+def _public_url(settings: ConnectorSettings) -> list[Finding]:
+    parts = urlsplit(settings.public_url)
+    register = note(
+        f"Register at Amazon: OAuth redirect URI {settings.redirect_uri} and OAuth login URI "
+        f"{settings.public_url}/amazon/login. Whether they are, only Solution Provider Portal shows."
+    )
+    if parts.hostname in _LOOPBACK:
+        return [
+            wrong(
+                "REPLYCO_PUBLIC_URL names this machine; Amazon sends sellers' browsers there. Set it to the address on the internet."
+            ),
+            register,
+        ]
+    if parts.scheme != "https":
+        return [
+            wrong("REPLYCO_PUBLIC_URL must begin with https://; Amazon registers no other address."),
+            register,
+        ]
+    return [ok("The public address is one that Amazon registers."), register]
+
+
+def _previous_secret(settings: ConnectorSettings) -> list[Finding]:
+    if settings.amazon_client_secret_previous is None:
+        return []
+    return [
+        note(
+            "REPLYCO_AMAZON_CLIENT_SECRET_PREVIOUS is set. Amazon takes that secret for seven days after a rotation; unset it then."
+        )
+    ]
+
+
+def _ways_out(settings: ConnectorSettings) -> list[Finding]:
+    if not settings.outgoing_allowed_networks:
+        return []
+    return [
+        note(
+            "REPLYCO_OUTGOING_ALLOWED_NETWORKS opens networks of yours to the SMTP servers and webhooks that sellers name. "
+            "Unset it in production."
+        )
+    ]
+
+
+def _notices(settings: ConnectorSettings) -> list[Finding]:
+    if settings.notice_smtp_host is not None:
+        return []
+    return [
+        note(
+            "REPLYCO_NOTICE_SMTP_HOST is not set: mails to sellers, such as of a lock that turns red, wait until a mail "
+            "server is named."
+        )
+    ]

@@ -1,0 +1,54 @@
+"""Keeps the answer to a request that was claimed on its way in, before anybody sees it."""
+
+from typing import Any, Final, Protocol
+
+from services.connector.idempotency.replay import Headers
+from services.connector.middleware import AsgiApp, Message, Receive, Scope, Send
+
+# Where the gate lays the claim.
+CLAIM: Final = "replyco.idempotency"
+
+
+class Claimed(Protocol):
+    """What is owed an answer."""
+
+    async def finish(self, status: int, headers: Headers, body: bytes) -> None:
+        """Told once, after the answer is known."""
+
+
+class Idempotent:
+    """Holds the answer to a claimed request back until it is kept. Other answers pass as they come."""
+
+    def __init__(self, app: AsgiApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        claims: list[Claimed] = []
+        scope[CLAIM] = claims
+        held: list[Message] = []
+
+        async def hold(message: Message) -> None:
+            if not claims:
+                await send(message)
+                return
+            held.append(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                await claims.pop().finish(*_answer(held))
+                for part in held:
+                    await send(part)
+
+        try:
+            await self._app(scope, receive, hold)
+        finally:
+            # No answer came of it: a bug, or the end of this process.
+            if claims:
+                await claims.pop().finish(500, [], b"")
+
+
+def _answer(messages: list[Message]) -> tuple[int, Headers, bytes]:
+    start: dict[str, Any] = dict(messages[0])
+    body = b"".join(message.get("body", b"") for message in messages[1:])
+    return start["status"], list(start["headers"]), body

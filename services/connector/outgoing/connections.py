@@ -1,0 +1,204 @@
+"""Connections out: every address of the name is checked, and the checked address is the one that is connected to.
+
+DNS is asked once for each connection. A name that has answered harmlessly when it was entered, and answers otherwise now, is
+checked anew; between check and connection nobody is asked again. TLS is verified against the name.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from enum import StrEnum
+from ipaddress import ip_address
+from socket import AF_INET, AF_INET6, SOCK_STREAM, socket
+from typing import Final, TypeVar
+
+import dns.asyncresolver
+import dns.exception
+import httpcore2
+import structlog
+from typing_extensions import override
+
+from services.connector.outgoing.addresses import Address, Network, is_refused
+from services.connector.outgoing.hosts import host_name, https_url
+from shared.errors import Expected
+
+log = structlog.get_logger()
+
+_Connection = TypeVar("_Connection")
+
+# The addresses that a name has, looked up in DNS. Raises OSError.
+Resolve = Callable[[str], Awaitable[Sequence[Address]]]
+
+TOTAL_SECONDS: Final = 10.0
+_DNS_SECONDS: Final = 4.0
+_CONNECT_SECONDS: Final = 4.0
+_MOST_ADDRESSES: Final = 20
+_MOST_TRIED: Final = 3
+# Names of an inner network answer faster than others, and who is refused should not learn which ones there are.
+_DNS_FAILURE_SECONDS: Final = 1.0
+
+
+class Reason(StrEnum):
+    """Why a connection failed. A name that leads to an address of ours or of nobody looks like one that does not exist."""
+
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+
+
+class OutgoingFailed(Expected):
+    """The server could not be reached. Only the reason is told, never what the server or the system said."""
+
+    code = "outgoing_failed"
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason=reason.value)
+        self.reason = reason
+
+
+async def look_up(name: str) -> Sequence[Address]:
+    """Ask the machine's name servers, without search domains and without its hosts file."""
+    try:
+        answers = await dns.asyncresolver.Resolver().resolve_name(
+            f"{name}.", search=False, lifetime=_DNS_SECONDS
+        )
+    except dns.exception.DNSException as error:
+        raise OSError("no answer from DNS") from error
+    return [ip_address(address) for address in answers.addresses()]
+
+
+class Outgoing:
+    """The one way to servers that sellers name; one for each process."""
+
+    def __init__(
+        self,
+        *,
+        allowed: Sequence[Network] = (),
+        refused: Sequence[Network] = (),
+        resolve: Resolve = look_up,
+        new_tls_context: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+    ) -> None:
+        self.allowed = allowed
+        self._refused = refused
+        self._resolve = resolve
+        self.smtp_tls = _strict(new_tls_context())
+        self._https_tls = _strict(new_tls_context())
+
+    async def connect(self, host: str, port: int) -> socket:
+        """A connected socket, without TLS yet. Raises HostInvalid, OutgoingFailed."""
+        try:
+            async with asyncio.timeout(TOTAL_SECONDS):
+                addresses = await self._checked_addresses(host)
+                return await _first(addresses, lambda address: _dial(address, port))
+        except TimeoutError:
+            raise OutgoingFailed(Reason.TIMEOUT) from None
+
+    async def https_post(
+        self, url: str, body: str, headers: dict[str, str], *, seconds: float = TOTAL_SECONDS
+    ) -> int:
+        """The status of the answer; what else it says is not read. Raises UrlInvalid, HostInvalid, OutgoingFailed.
+
+        A redirect is an answer like any other, and no proxy of the environment is asked.
+        """
+        target = httpcore2.URL(https_url(url, self.allowed))
+        connection = httpcore2.AsyncHTTPConnection(
+            target.origin,
+            ssl_context=self._https_tls,
+            network_backend=_CheckedNetwork(self._checked_addresses),
+        )
+        try:
+            async with (
+                asyncio.timeout(seconds),
+                connection,
+                connection.stream(
+                    "POST", target, headers=list(headers.items()), content=body.encode()
+                ) as answer,
+            ):
+                return answer.status
+        except (TimeoutError, httpcore2.TimeoutException):
+            raise OutgoingFailed(Reason.TIMEOUT) from None
+        except httpcore2.ConnectError:
+            # TCP has been connected by then, or `_CheckedNetwork` would have said so.
+            raise OutgoingFailed(Reason.TLS) from None
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, OSError):
+            raise OutgoingFailed(Reason.CONNECT) from None
+
+    async def _checked_addresses(self, host: str) -> Sequence[Address]:
+        """All addresses of the name, every one of them fit to connect to. Raises HostInvalid, OutgoingFailed."""
+        name = host_name(host, self.allowed)
+        began = time.monotonic()
+        try:
+            addresses = [ip_address(name)]
+        except ValueError:
+            addresses = await self._resolved(name)
+        refused = [a for a in addresses if is_refused(a, allowed=self.allowed, refused=self._refused)]
+        if addresses and not refused:
+            # IPv4 first: a machine without IPv6 loses no time.
+            return sorted(addresses, key=lambda address: address.version)[:_MOST_TRIED]
+        if refused:
+            log.warning("outgoing_address_refused", address=str(refused[0]))
+        await asyncio.sleep(began + _DNS_FAILURE_SECONDS - time.monotonic())
+        raise OutgoingFailed(Reason.DNS)
+
+    async def _resolved(self, name: str) -> list[Address]:
+        try:
+            return list(await self._resolve(name))
+        except OSError:
+            return []
+
+
+async def _dial(address: Address, port: int) -> socket:
+    connection = socket(AF_INET if address.version == 4 else AF_INET6, SOCK_STREAM)
+    connection.setblocking(False)
+    try:
+        await asyncio.get_running_loop().sock_connect(connection, (str(address), port))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def _first(
+    addresses: Iterable[Address], dial: Callable[[Address], Awaitable[_Connection]]
+) -> _Connection:
+    """The connection to the first address that answers. Raises OutgoingFailed."""
+    failure = Reason.CONNECT
+    for address in addresses:
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                return await dial(address)
+        except TimeoutError:
+            failure = Reason.TIMEOUT
+        except (OSError, httpcore2.NetworkError):
+            failure = Reason.CONNECT
+    raise OutgoingFailed(failure)
+
+
+class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
+    """Gives httpcore2 connections to checked addresses; it then verifies TLS against the name in the URL."""
+
+    def __init__(self, checked_addresses: Callable[[str], Awaitable[Sequence[Address]]]) -> None:
+        self._checked_addresses = checked_addresses
+        self._network = httpcore2.AnyIOBackend()
+
+    @override
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        addresses = await self._checked_addresses(host)
+        return await _first(addresses, lambda address: self._network.connect_tcp(str(address), port))
+
+
+def _strict(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Verified against certificate and name, TLS 1.2 at least; said here, whatever defaults become."""
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = True
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context

@@ -1,0 +1,90 @@
+"""What the test of an SMTP server has shown, in both languages: what is wrong, and what to do."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from services.connector.language import Language
+from shared.tables import SmtpCheck
+
+
+@dataclass(frozen=True, slots=True)
+class CheckText:
+    title: str
+    cure: str
+
+
+# A name with an address that is not public is told like a name that does not exist: nobody explores networks through us.
+_NO_SERVER: Final = (
+    CheckText(
+        "We find no public server of this name",
+        "Check the name of the server. It must be known in the public DNS, with public addresses only.",
+    ),
+    CheckText(
+        "Unter diesem Namen finden wir keinen öffentlichen Server",
+        "Prüfen Sie den Namen des Servers. Er muss im öffentlichen DNS stehen, und zwar nur mit öffentlichen Adressen.",
+    ),
+)
+
+_TEXTS: Final[dict[SmtpCheck, tuple[CheckText, CheckText]]] = {
+    SmtpCheck.OK: (
+        CheckText("The server works", "There is nothing to do. We have signed in, and sent no mail."),
+        CheckText("Der Server funktioniert", "Es ist nichts zu tun. Wir haben uns angemeldet und keine Mail gesendet."),
+    ),
+    SmtpCheck.DNS: _NO_SERVER,
+    SmtpCheck.FORBIDDEN: _NO_SERVER,
+    SmtpCheck.CONNECT: (
+        CheckText(
+            "The server does not answer",
+            "Check name and port, and whether a firewall keeps connections from the Internet away.",
+        ),
+        CheckText(
+            "Der Server antwortet nicht",
+            "Prüfen Sie Name und Port und ob eine Firewall Verbindungen aus dem Internet abhält.",
+        ),
+    ),
+    SmtpCheck.TLS: (
+        CheckText(
+            "No safe connection is possible",
+            "The certificate must be valid for the server's name. Usually port 465 goes with TLS, port 587 with STARTTLS.",
+        ),
+        CheckText(
+            "Es kommt keine sichere Verbindung zustande",
+            "Das Zertifikat muss für den Namen des Servers gültig sein. Üblich sind Port 465 mit TLS und Port 587 mit STARTTLS.",
+        ),
+    ),
+    SmtpCheck.AUTH: (
+        CheckText(
+            "The server refuses the sign-in",
+            "Check user name and password. Some providers want a password of its own for programs.",
+        ),
+        CheckText(
+            "Der Server lehnt die Anmeldung ab",
+            "Prüfen Sie Benutzername und Passwort. Manche Anbieter verlangen ein eigenes Passwort für Programme.",
+        ),
+    ),
+    SmtpCheck.REJECTED: (
+        CheckText(
+            "The server does not want mail from us",
+            "Check whether this user may send with this sender address, or ask the provider of the server.",
+        ),
+        CheckText(
+            "Der Server will von uns keine Mail",
+            "Prüfen Sie, ob dieser Benutzer mit dieser Absenderadresse senden darf, oder fragen Sie den Anbieter des Servers.",
+        ),
+    ),
+    SmtpCheck.TIMEOUT: (
+        CheckText(
+            "The server is too slow",
+            "We have waited for ten seconds. Check name and port, and try again in a few minutes.",
+        ),
+        CheckText(
+            "Der Server ist zu langsam",
+            "Wir haben zehn Sekunden gewartet. Prüfen Sie Name und Port, und versuchen Sie es in ein paar Minuten noch einmal.",
+        ),
+    ),
+}  # fmt: skip
+
+
+def text_of(result: SmtpCheck, language: Language) -> CheckText:
+    english, german = _TEXTS[result]
+    return german if language is Language.DE else english

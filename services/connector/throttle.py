@@ -1,0 +1,71 @@
+"""Token buckets in the database: limits that hold across all processes.
+
+For what is rare and costly; the general limit of requests is each process's own (`rate_limits.py`).
+"""
+
+import math
+from typing import Final
+
+from sqlalchemy import text
+
+from shared.database import Sessions
+from shared.errors import Expected
+
+# The row's own lock makes this atomic. The clock is read before the lock is waited for, so time may seem to run backwards.
+_TAKE: Final = text("""
+    INSERT INTO throttle_buckets AS b (key, tokens, rate, burst, updated_at)
+    VALUES (:key, CAST(:burst AS double precision) - 1, :rate, :burst, clock_timestamp())
+    ON CONFLICT (key) DO UPDATE SET
+        tokens = least(excluded.burst, b.tokens + excluded.rate
+            * greatest(0, extract(epoch FROM excluded.updated_at - b.updated_at))) - 1,
+        rate = excluded.rate,
+        burst = excluded.burst,
+        updated_at = greatest(b.updated_at, excluded.updated_at)
+    WHERE b.tokens + excluded.rate * greatest(0, extract(epoch FROM excluded.updated_at - b.updated_at)) >= 1
+    RETURNING b.tokens
+""")
+_MISSING: Final = text("""
+    SELECT (1 - tokens) / :rate - extract(epoch FROM clock_timestamp() - updated_at) FROM throttle_buckets WHERE key = :key
+""")
+_EMPTY: Final = text("""
+    UPDATE throttle_buckets SET tokens = 0, updated_at = clock_timestamp() WHERE key = :key
+""")
+_SHORTEST_WAIT: Final = 0.001
+
+
+class TooOften(Expected):
+    """This has been done too often of late."""
+
+    code = "too_often"
+
+
+async def take(sessions: Sessions, key: str, *, rate: float, burst: float) -> float:
+    """Take one token: 0, or if there is none, the seconds until there will be one. `rate` is tokens a second."""
+    async with sessions.begin() as session:
+        taken = await session.scalar(_TAKE, {"key": key, "rate": rate, "burst": burst})
+        if taken is not None:
+            return 0.0
+        missing = await session.scalar(_MISSING, {"key": key, "rate": rate})
+    return max(_SHORTEST_WAIT, float(missing or 0))
+
+
+async def require(sessions: Sessions, key: str, *, rate: float, burst: float) -> None:
+    """Take one token. Raises TooOften, which says when to come back."""
+    seconds = await take(sessions, key, rate=rate, burst=burst)
+    if seconds:
+        raise TooOften(retry_after_seconds=math.ceil(seconds))
+
+
+class DatabaseBuckets:
+    """The same by a name that rooms without a database can be given."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    async def take(self, key: str, *, rate: float, burst: float) -> float:
+        return await take(self._sessions, key, rate=rate, burst=burst)
+
+    async def empty(self, key: str) -> None:
+        """There are no tokens left, whatever we thought."""
+        async with self._sessions.begin() as session:
+            await session.execute(_EMPTY, {"key": key})

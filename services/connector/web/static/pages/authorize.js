@@ -1,0 +1,44 @@
+// Begins an attempt to authorize and opens Amazon's window, in one click: for a country, or for the integration that it renews.
+
+import { post } from "../core/api.js";
+import { h } from "../core/dom.js";
+import { busy, showProblem } from "../core/elements.js";
+import { t } from "../core/i18n.js";
+import { navigate } from "../core/router.js";
+
+/** To be called within a click. `body` is `{country}` or `{integration_id}`; the page that follows the attempt is shown then. */
+export function authorizeAtAmazon(body, { button, problemPlace, signal }) {
+  // Opened within the click, before the API has answered: later a browser takes it for an unwanted pop-up.
+  const amazonWindow = openWaitingWindow();
+  return busy(button, () => begin(body, amazonWindow, problemPlace, signal));
+}
+
+/** The button that authorizes an integration again. */
+export function reauthorizeButton(integration, problemPlace, signal, { isFirst = true } = {}) {
+  const click = () => authorizeAtAmazon({ integration_id: integration.id }, { button, problemPlace, signal });
+  const button = h("button", { type: "button", class: isFirst ? "button" : "button button-secondary", onclick: click }, t("integration.reauthorize"));
+  return button;
+}
+
+async function begin(body, amazonWindow, problemPlace, signal) {
+  let attempt;
+  try {
+    attempt = await post("/authorizations", body, signal);
+  } catch (problem) {
+    amazonWindow?.close();
+    showProblem(problemPlace, problem);
+    return;
+  }
+  if (amazonWindow && !amazonWindow.closed) amazonWindow.location.replace(attempt.consent_url);
+  await navigate(`/integrations/new?attempt=${attempt.id}`, { state: { isBlocked: !amazonWindow } });
+}
+
+function openWaitingWindow() {
+  const opened = window.open("", "_blank");
+  if (!opened) return null;
+  opened.document.title = t("wizard.opening");
+  opened.document.body.textContent = t("wizard.opening");
+  // Amazon's page gets no hold on ours.
+  opened.opener = null;
+  return opened;
+}

@@ -1,0 +1,105 @@
+// What an admin changes of an integration: its name, the consent, a pause, the SMTP server, the end of the connection.
+
+import { patch, remove } from "../core/api.js";
+import { h, newId } from "../core/dom.js";
+import * as elements from "../core/elements.js";
+import { resync } from "../core/events.js";
+import { date } from "../core/format.js";
+import { t } from "../core/i18n.js";
+import { reauthorizeButton } from "./authorize.js";
+import { smtpSection } from "./smtp.js";
+
+/** `onRenamed(name)` and `onChanged()` are called after a change, `close()` when the store is disconnected. */
+export function managePanel(integration, { problemPlace, signal, onRenamed, onChanged, close }) {
+  const path = `/integrations/${integration.id}`;
+
+  async function attempt(work) {
+    try {
+      await work();
+    } catch (problem) {
+      elements.showProblem(problemPlace, problem);
+      problemPlace.scrollIntoView();
+      return false;
+    }
+    return true;
+  }
+
+  function renameForm() {
+    const name = elements.field(t("integration.name"), { value: integration.name, maxlength: 60, autocomplete: "off" });
+    const button = h("button", { type: "submit", class: "button button-secondary" }, t("integration.rename"));
+    const rename = async () => {
+      try {
+        const renamed = await patch(path, { name: name.input.value }, signal);
+        name.setError(null);
+        name.input.value = renamed.name;
+        onRenamed(renamed.name);
+        elements.announce(t("integration.renamed"));
+        resync();
+      } catch (problem) {
+        name.setError(elements.fieldError(problem, "name"));
+        name.input.focus();
+      }
+    };
+    const submit = (event) => {
+      event.preventDefault();
+      elements.busy(button, rename);
+    };
+    return h("form", { class: "inline-form", novalidate: true, onsubmit: submit }, name.element, button);
+  }
+
+  async function pause(paused) {
+    if (await attempt(() => patch(path, { paused }, signal))) {
+      elements.announce(t(paused ? "integration.paused" : "integration.resumed"));
+      onChanged();
+    }
+  }
+
+  async function disconnect() {
+    const data = dataChoice();
+    const confirmed = await elements.confirmDialog({
+      title: t("disconnect.title", { name: integration.name ?? t("integrations.unnamed") }),
+      content: [h("ul", {}, ["tokens", "address", "again"].map((key) => h("li", {}, t(`disconnect.${key}`)))), data.element],
+      confirm: t("disconnect.confirm"),
+    });
+    if (!confirmed) return;
+    let rest;
+    if (!(await attempt(async () => (rest = await remove(`${path}?data=${data.chosen()}`))))) return;
+    close();
+    resync();
+    await elements.tell({
+      title: t("disconnect.done"),
+      content: [
+        h("p", {}, t("disconnect.rests_until", { date: date(rest.rests_until) })),
+        h("p", {}, rest.text),
+        h("p", {}, elements.outsideLink(rest.link, t("disconnect.at_amazon"))),
+      ],
+    });
+  }
+
+  const isPaused = integration.paused_since !== null;
+  return h(
+    "details",
+    { class: "manage" },
+    h("summary", {}, t("integration.manage")),
+    integration.name && renameForm(),
+    h("p", { class: "hint" }, t("integration.reauthorize_hint")),
+    h(
+      "div",
+      { class: "buttons" },
+      reauthorizeButton(integration, problemPlace, signal, { isFirst: false }),
+      elements.actionButton(t(isPaused ? "integration.resume" : "integration.pause"), () => pause(!isPaused), { class: "button button-secondary" }),
+      elements.actionButton(t("integration.disconnect"), disconnect, { class: "button button-danger" }),
+    ),
+    integration.name && smtpSection(integration, signal),
+  );
+}
+
+function dataChoice() {
+  const name = newId("data");
+  const choices = ["keep", "delete"].map((choice) => {
+    const id = newId("choice");
+    return h("div", {}, h("input", { type: "radio", name, id, value: choice, checked: choice === "keep" }), " ", h("label", { for: id }, t(`disconnect.${choice}`)));
+  });
+  const element = h("fieldset", { class: "choices" }, h("legend", {}, t("disconnect.data")), choices);
+  return { element, chosen: () => element.querySelector("input:checked").value };
+}

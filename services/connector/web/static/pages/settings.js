@@ -1,0 +1,22 @@
+// The settings' pages: which there are for whom. The address /settings leads to the first of them.
+
+import { h } from "../core/dom.js";
+import { t } from "../core/i18n.js";
+import { navigate } from "../core/router.js";
+import { may } from "../core/session.js";
+
+const PAGES = { "/settings/webhooks": "webhooks.title", "/settings/audit-log": "audit.title" };
+
+// An address often has a password in its query: who may not change webhooks does not see them.
+const shown = () => Object.keys(PAGES).filter((address) => address !== "/settings/webhooks" || may("general.admin", "edit"));
+
+export async function show() {
+  await navigate(shown()[0], { replace: true });
+  return null;
+}
+
+/** Links from one page of the settings to the others. */
+export function settingsTabs() {
+  const links = shown().map((address) => h("li", {}, h("a", { href: address, "aria-current": address === location.pathname ? "page" : null }, t(PAGES[address]))));
+  return h("nav", { class: "tabs", "aria-label": t("header.settings") }, h("ul", {}, links));
+}

@@ -1,0 +1,222 @@
+"""Statements of webhooks: fan-out, claims and outcomes by the database's clock, because several workers do them at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import CursorResult, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.webhooks.retries import GIVEN_UP_AFTER
+from shared.crypto.envelope import Sealed
+from shared.database import new_id
+from shared.tables import Account, DeliveryState, EventRow, Webhook, WebhookDelivery
+
+# Whoever has claimed a delivery is done with it by then, or was killed; it is due again.
+_LEASE: Final = timedelta(seconds=60)
+
+# A few of each webhook, so that one with many that wait holds up no other; fewer still of one that fails.
+_CLAIM: Final = text("""
+WITH due AS (
+    SELECT waiting.id
+    FROM webhooks CROSS JOIN LATERAL (
+        SELECT id, next_attempt_at FROM webhook_deliveries
+        WHERE webhook_id = webhooks.id AND state = 'waiting' AND next_attempt_at <= now()
+        ORDER BY next_attempt_at LIMIT CASE WHEN webhooks.failing_since IS NULL THEN 2 ELSE 1 END
+        FOR UPDATE SKIP LOCKED
+    ) AS waiting
+    WHERE webhooks.disabled_at IS NULL AND webhooks.id <> ALL(:busy)
+    ORDER BY waiting.next_attempt_at LIMIT :limit
+)
+UPDATE webhook_deliveries SET attempts = attempts + 1, last_attempt_at = now(), next_attempt_at = now() + :lease
+FROM due WHERE webhook_deliveries.id = due.id
+RETURNING webhook_deliveries.id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is ours for a minute, and where it goes. `attempts` includes the one that begins now."""
+
+    id: UUID
+    account_id: UUID
+    webhook_id: UUID
+    event_id: UUID
+    kind: str
+    ids: dict[str, str]
+    event_at: datetime
+    attempts: int
+    url: str
+    secret: Sealed
+    previous_secret: Sealed | None
+    """None, too, when its time is over."""
+
+
+async def fan_out(session: AsyncSession, *, limit: int) -> int:
+    """Make a delivery of each event for each webhook that wants it. How many events were taken; other workers pass them over."""
+    events = (
+        await session.execute(
+            select(EventRow.id)
+            .where(EventRow.fanned_out_at.is_(None))
+            .order_by(EventRow.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    ).scalars()
+    event_ids = list(events)
+    if not event_ids:
+        return 0
+    wanted = await session.execute(
+        select(
+            EventRow.account_id,
+            Webhook.id.label("webhook_id"),
+            EventRow.id.label("event_id"),
+            EventRow.kind,
+            EventRow.ids,
+            EventRow.at.label("event_at"),
+        )
+        .join(Webhook, Webhook.account_id == EventRow.account_id)
+        .where(
+            EventRow.id.in_(event_ids),
+            Webhook.disabled_at.is_(None),
+            Webhook.created_at <= EventRow.at,
+            EventRow.kind == func.any(Webhook.kinds),
+        )
+        # Not deleted meanwhile, or none of these events could be stored.
+        .with_for_update(of=Webhook, key_share=True, read=True)
+    )
+    deliveries = [{"id": new_id(), **row} for row in wanted.mappings()]
+    if deliveries:
+        await session.execute(insert(WebhookDelivery).on_conflict_do_nothing(), deliveries)
+    await session.execute(update(EventRow).where(EventRow.id.in_(event_ids)).values(fanned_out_at=func.now()))
+    return len(event_ids)
+
+
+async def claim_due(session: AsyncSession, *, busy: Sequence[UUID], limit: int) -> list[Claimed]:
+    """Deliveries that are due, of webhooks that are not busy; other workers pass them over."""
+    ids = (await session.scalars(_CLAIM, {"busy": list(busy), "limit": limit, "lease": _LEASE})).all()
+    if not ids:
+        return []
+    rows = await session.execute(
+        select(
+            WebhookDelivery.id,
+            WebhookDelivery.account_id,
+            WebhookDelivery.webhook_id,
+            WebhookDelivery.event_id,
+            WebhookDelivery.kind,
+            WebhookDelivery.ids,
+            WebhookDelivery.event_at,
+            WebhookDelivery.attempts,
+            Webhook.url,
+            Webhook.secret,
+            Webhook.previous_secret,
+            (Webhook.previous_secret_until > func.now()).label("both_sign"),
+        )
+        .join(Webhook, Webhook.id == WebhookDelivery.webhook_id)
+        .where(WebhookDelivery.id.in_(ids))
+    )
+    claimed = []
+    for row in rows.mappings():
+        values = dict(row)
+        if not values.pop("both_sign"):
+            values["previous_secret"] = None
+        claimed.append(Claimed(**values))
+    return claimed
+
+
+async def write_delivered(session: AsyncSession, claimed: Claimed, status: int) -> None:
+    """It has arrived, whoever may have claimed it again meanwhile."""
+    await session.execute(
+        update(WebhookDelivery)
+        .where(WebhookDelivery.id == claimed.id)
+        .values(
+            state=DeliveryState.DELIVERED.value, delivered_at=func.now(), last_status=status, last_error=None
+        )
+    )
+    await session.execute(
+        update(Webhook)
+        .where(Webhook.id == claimed.webhook_id, Webhook.failing_since.is_not(None))
+        .values(failing_since=None)
+    )
+
+
+async def write_failed(
+    session: AsyncSession, claimed: Claimed, *, status: int | None, error: str, delay: timedelta | None
+) -> bool:
+    """Put it off, or give it up without a delay. Whether its webhook has failed for so long that it is to be disabled."""
+    again = {"state": DeliveryState.DEAD.value} if delay is None else {"next_attempt_at": func.now() + delay}
+    written = await session.execute(
+        update(WebhookDelivery)
+        .where(
+            WebhookDelivery.id == claimed.id,
+            WebhookDelivery.state == DeliveryState.WAITING.value,
+            # Else somebody has claimed it anew, and his outcome counts.
+            WebhookDelivery.attempts == claimed.attempts,
+        )
+        .values(last_status=status, last_error=error, **again)
+    )
+    assert isinstance(written, CursorResult)
+    if not written.rowcount:
+        return False
+    is_hopeless = await session.scalar(
+        update(Webhook)
+        .where(Webhook.id == claimed.webhook_id)
+        .values(failing_since=func.coalesce(Webhook.failing_since, func.now()))
+        .returning(Webhook.failing_since < func.now() - GIVEN_UP_AFTER)
+    )
+    return bool(is_hopeless)
+
+
+async def disable(session: AsyncSession, webhook_id: UUID, reason: str) -> bool:
+    """No more deliveries; what waits is dead, and can be sent again one by one. False if it was disabled already."""
+    disabled = await session.scalar(
+        update(Webhook)
+        .where(Webhook.id == webhook_id, Webhook.disabled_at.is_(None))
+        .values(disabled_at=func.now(), disabled_reason=reason, version=Webhook.version + 1)
+        .returning(Webhook.id)
+    )
+    if disabled is None:
+        return False
+    await session.execute(
+        update(WebhookDelivery)
+        .where(WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.state == DeliveryState.WAITING.value)
+        .values(state=DeliveryState.DEAD.value, last_error="disabled")
+    )
+    return True
+
+
+async def count_webhooks(session: AsyncSession, account_id: UUID) -> int:
+    """Two counts of one account never run at once: its row is held."""
+    await session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
+    statement = select(func.count()).select_from(Webhook).where(Webhook.account_id == account_id)
+    return (await session.execute(statement)).scalar_one()
+
+
+async def webhooks_of(
+    session: AsyncSession, account_id: UUID, *, limit: int, after: UUID | None
+) -> list[Webhook]:
+    """Newest first."""
+    statement = select(Webhook).where(Webhook.account_id == account_id)
+    if after is not None:
+        statement = statement.where(Webhook.id < after)
+    return list((await session.scalars(statement.order_by(Webhook.id.desc()).limit(limit))).all())
+
+
+async def deliveries_of(
+    session: AsyncSession, webhook_id: UUID, *, state: DeliveryState | None, limit: int, after: UUID | None
+) -> list[WebhookDelivery]:
+    """Newest first."""
+    statement = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
+    if state is not None:
+        statement = statement.where(WebhookDelivery.state == state.value)
+    if after is not None:
+        statement = statement.where(WebhookDelivery.id < after)
+    return list((await session.scalars(statement.order_by(WebhookDelivery.id.desc()).limit(limit))).all())
+
+
+async def database_time(session: AsyncSession) -> datetime:
+    """The clock by which deliveries are due."""
+    return (await session.execute(select(func.now()))).scalar_one()

@@ -1,0 +1,254 @@
+"""Webhooks: an account's programs that are told events, the secrets with which we sign, and what became of each delivery.
+
+The secret is told once, when it is made; a lost one is replaced. What is sent names ids only, so that a receiver that fell into
+wrong hands learns nothing without an API key.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.accounts.audit import audit_entry
+from services.connector.accounts.callers import Caller
+from services.connector.etags import require_match
+from services.connector.events.kinds import PERMISSION_OF
+from services.connector.outgoing.addresses import Network
+from services.connector.outgoing.hosts import https_url
+from services.connector.problems import NotFound
+from services.connector.webhooks import queries
+from services.connector.webhooks.signing import new_secret
+from shared.crypto.envelope import AccountKeys, Place, Sealed
+from shared.database import Sessions, new_id
+from shared.errors import Expected
+from shared.events import EventKind
+from shared.keyring import Keyring
+from shared.permissions import Level
+from shared.tables import DeliveryState, Webhook, WebhookDelivery
+
+log = structlog.get_logger()
+
+MAX_WEBHOOKS: Final = 20
+PING: Final = "webhook.ping"
+DISABLED_BY_USER: Final = "by_user"
+
+
+class TooManyWebhooks(Expected):
+    """The account has as many as anybody can oversee."""
+
+    code = "too_many_webhooks"
+
+
+class WebhookDisabled(Expected):
+    """Nothing is sent to a webhook that is disabled."""
+
+    code = "webhook_disabled"
+
+
+async def create_webhook(
+    sessions: Sessions,
+    keyring: Keyring,
+    caller: Caller,
+    *,
+    url: str,
+    kinds: Sequence[EventKind],
+    description: str,
+    allowed: Sequence[Network],
+    now: datetime,
+) -> tuple[str, Webhook]:
+    """The secret, told once, and the row. Raises UrlInvalid, HostInvalid, PermissionMissing, TooManyWebhooks."""
+    _require_kinds(caller, kinds)
+    webhook_id, secret = new_id(), new_secret()
+    async with sessions.begin() as session:
+        if await queries.count_webhooks(session, caller.account_id) >= MAX_WEBHOOKS:
+            raise TooManyWebhooks(limit=MAX_WEBHOOKS)
+        keys = await keyring.of(session, caller.account_id)
+        webhook = Webhook(
+            id=webhook_id,
+            account_id=caller.account_id,
+            url=https_url(url, allowed),
+            description=description,
+            kinds=_sorted(kinds),
+            secret=_sealed(keys, "secret", webhook_id, secret),
+            version=1,
+            created_by=caller.user_id,
+            created_at=now,
+        )
+        session.add(webhook)
+        session.add(audit_entry(caller, "webhook_created", webhook_id))
+    log.info("webhook_created", webhook_id=str(webhook_id))
+    return secret, webhook
+
+
+async def list_webhooks(
+    sessions: Sessions, account_id: UUID, *, limit: int, after: UUID | None
+) -> list[Webhook]:
+    """Newest first."""
+    async with sessions.begin() as session:
+        return await queries.webhooks_of(session, account_id, limit=limit, after=after)
+
+
+async def get_webhook(sessions: Sessions, account_id: UUID, webhook_id: UUID) -> Webhook:
+    """Raises NotFound."""
+    async with sessions.begin() as session:
+        return await _webhook(session, account_id, webhook_id)
+
+
+async def change_webhook(
+    sessions: Sessions,
+    caller: Caller,
+    webhook_id: UUID,
+    *,
+    url: str | None,
+    kinds: Sequence[EventKind] | None,
+    description: str | None,
+    enabled: bool | None,
+    if_match: str | None,
+    allowed: Sequence[Network],
+) -> Webhook:
+    """Change what is given. Raises NotFound, PreconditionFailed, UrlInvalid, HostInvalid, PermissionMissing."""
+    _require_kinds(caller, kinds or ())
+    async with sessions.begin() as session:
+        webhook = await _webhook(session, caller.account_id, webhook_id, is_held=True)
+        require_match(if_match, webhook.version)
+        if enabled is False:
+            await queries.disable(session, webhook_id, DISABLED_BY_USER)
+            await session.refresh(webhook)
+        elif enabled and webhook.disabled_at is not None:
+            webhook.disabled_at = webhook.disabled_reason = webhook.failing_since = None
+        if url is not None:
+            webhook.url = https_url(url, allowed)
+        if kinds is not None:
+            webhook.kinds = _sorted(kinds)
+        if description is not None:
+            webhook.description = description
+        webhook.version += 1
+        session.add(audit_entry(caller, "webhook_changed", webhook_id))
+    return webhook
+
+
+async def delete_webhook(sessions: Sessions, caller: Caller, webhook_id: UUID) -> None:
+    """With its deliveries. Raises NotFound."""
+    async with sessions.begin() as session:
+        await _webhook(session, caller.account_id, webhook_id, is_held=True)
+        await session.execute(delete(Webhook).where(Webhook.id == webhook_id))
+        session.add(audit_entry(caller, "webhook_deleted", webhook_id))
+    log.info("webhook_deleted", webhook_id=str(webhook_id))
+
+
+async def rotate_secret(
+    sessions: Sessions,
+    keyring: Keyring,
+    caller: Caller,
+    webhook_id: UUID,
+    *,
+    overlap: timedelta,
+    now: datetime,
+) -> tuple[str, Webhook]:
+    """A new secret, told once; until the overlap is over, the one before signs, too. Raises NotFound."""
+    secret = new_secret()
+    async with sessions.begin() as session:
+        webhook = await _webhook(session, caller.account_id, webhook_id, is_held=True)
+        keys = await keyring.of(session, caller.account_id)
+        if overlap:
+            # A sealed value is bound to its column: it has to be opened to move.
+            before = keys.open_text(Place("webhooks", "secret", webhook_id), webhook.secret)
+            webhook.previous_secret = _sealed(keys, "previous_secret", webhook_id, before)
+            webhook.previous_secret_until = now + overlap
+        else:
+            webhook.previous_secret = webhook.previous_secret_until = None
+        webhook.secret = _sealed(keys, "secret", webhook_id, secret)
+        webhook.version += 1
+        session.add(audit_entry(caller, "webhook_secret_rotated", webhook_id))
+    log.info("webhook_secret_rotated", webhook_id=str(webhook_id))
+    return secret, webhook
+
+
+async def ping(sessions: Sessions, caller: Caller, webhook_id: UUID, now: datetime) -> WebhookDelivery:
+    """A delivery for a test; the worker sends it at once. Raises NotFound, WebhookDisabled."""
+    async with sessions.begin() as session:
+        webhook = await _webhook(session, caller.account_id, webhook_id, is_held=True)
+        _require_enabled(webhook)
+        delivery = WebhookDelivery(
+            id=new_id(),
+            account_id=caller.account_id,
+            webhook_id=webhook_id,
+            event_id=new_id(),
+            kind=PING,
+            ids={"webhook_id": str(webhook_id)},
+            event_at=now,
+            state=DeliveryState.WAITING.value,
+            attempts=0,
+        )
+        session.add(delivery)
+        session.add(audit_entry(caller, "webhook_pinged", webhook_id))
+        await session.flush()
+        await session.refresh(delivery)
+    return delivery
+
+
+async def list_deliveries(
+    sessions: Sessions,
+    account_id: UUID,
+    webhook_id: UUID,
+    *,
+    state: DeliveryState | None,
+    limit: int,
+    after: UUID | None,
+) -> list[WebhookDelivery]:
+    """Newest first. Raises NotFound."""
+    async with sessions.begin() as session:
+        await _webhook(session, account_id, webhook_id)
+        return await queries.deliveries_of(session, webhook_id, state=state, limit=limit, after=after)
+
+
+async def resend(sessions: Sessions, caller: Caller, webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
+    """Send it now, whatever became of it, and try as often as a new one. Raises NotFound, WebhookDisabled."""
+    async with sessions.begin() as session:
+        webhook = await _webhook(session, caller.account_id, webhook_id, is_held=True)
+        _require_enabled(webhook)
+        delivery = await session.scalar(
+            select(WebhookDelivery)
+            .where(WebhookDelivery.id == delivery_id, WebhookDelivery.webhook_id == webhook_id)
+            .with_for_update()
+        )
+        if delivery is None:
+            raise NotFound
+        delivery.state, delivery.attempts, delivery.delivered_at = DeliveryState.WAITING.value, 0, None
+        delivery.next_attempt_at = await queries.database_time(session)
+        session.add(audit_entry(caller, "webhook_delivery_resent", webhook_id, delivery=str(delivery_id)))
+    return delivery
+
+
+def _require_kinds(caller: Caller, kinds: Sequence[EventKind]) -> None:
+    """Nobody has told to a program what he may not see himself."""
+    for kind in kinds:
+        caller.require(PERMISSION_OF[kind], Level.VIEW)
+
+
+def _require_enabled(webhook: Webhook) -> None:
+    if webhook.disabled_at is not None:
+        raise WebhookDisabled
+
+
+def _sorted(kinds: Sequence[EventKind]) -> list[str]:
+    return sorted({kind.value for kind in kinds})
+
+
+def _sealed(keys: AccountKeys, column: str, webhook_id: UUID, secret: str) -> Sealed:
+    return keys.seal_text(Place("webhooks", column, webhook_id), secret)
+
+
+async def _webhook(
+    session: AsyncSession, account_id: UUID, webhook_id: UUID, *, is_held: bool = False
+) -> Webhook:
+    """The row, held until the transaction ends where it is changed. Raises NotFound."""
+    statement = select(Webhook).where(Webhook.id == webhook_id, Webhook.account_id == account_id)
+    webhook = await session.scalar(statement.with_for_update() if is_held else statement)
+    if webhook is None:
+        raise NotFound
+    return webhook
