@@ -18,6 +18,14 @@ SECRETS_OF_THE_CONNECTOR = [
     "api_keys",
     "authorization_attempts",
     "sign_in_failures",
+    "login_requests",
+    "application_secrets",
+    "smtp_configurations",
+    "idempotency_keys",
+    "webhooks",
+    "webhook_deliveries",
+    "events",
+    "audit_log",
 ]
 
 
@@ -96,8 +104,9 @@ async def test_the_mail_worker_deletes_no_mail(database: Database):
 @pytest.mark.parametrize(
     "statement",
     [
-        "DELETE FROM accepted_mail",
-        "DELETE FROM messages",
+        "INSERT INTO accepted_mail DEFAULT VALUES",
+        "UPDATE accepted_mail SET raw = ''",
+        "UPDATE accepted_mail SET content_key = ''",
         "UPDATE messages SET kind = 'x'",
         "DELETE FROM relay_addresses",
         "DELETE FROM audit_log",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo.postgres import CONNECTOR
+from deploy.demo.postgres import CONNECTOR, OWNER
 from tests.conftest import Database, Keys
 
 ROOT = Path(__file__).parents[3]
@@ -106,3 +106,32 @@ async def test_the_doctor_names_every_fault(environment: dict[str, str]):
     assert (healthy, sick) == (0, 1)
     assert output.count("WRONG") == 3
     assert "canary" not in output
+
+
+async def test_the_doctor_looks_at_rights_large_mail_and_the_mail_server(
+    environment: dict[str, str], database: Database, tmp_path: Path
+):
+    not_a_folder = tmp_path / "blobs"
+    not_a_folder.touch()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        common = environment | {"REPLYCO_AMAZON_BASE_URL": f"http://127.0.0.1:{port}"}
+        _, healthy = await _run(
+            common | {"REPLYCO_NOTICE_SMTP_HOST": "127.0.0.1", "REPLYCO_NOTICE_SMTP_PORT": port}, "doctor"
+        )
+    _, sick = await _run(
+        common
+        | {
+            "REPLYCO_DATABASE_URL": database.url(OWNER),
+            "REPLYCO_BLOB_URL": not_a_folder.as_uri(),
+            "REPLYCO_NOTICE_SMTP_HOST": "127.0.0.1",
+            "REPLYCO_NOTICE_SMTP_PORT": "1",
+        },
+        "doctor",
+    )
+
+    assert "WRONG" not in healthy
+    assert healthy.count(f"127.0.0.1:{port} can be reached") == 2
+    assert "may change the audit log" in sick
+    assert "REPLYCO_BLOB_URL cannot be listed" in sick
+    assert "127.0.0.1:1 cannot be reached" in sick

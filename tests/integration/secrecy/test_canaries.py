@@ -16,7 +16,7 @@ from tests.factories import make_integration, make_relay_address
 from tests.integration.connector.conftest import PASSWORD
 from tests.integration.mailrelay.accepting import DOMAIN, running_relay
 
-_OF_THE_MAIL = {
+OF_THE_MAIL = {
     "name": "Canaria Geheim",
     "address": "canary7of0a1buyer@marketplace.amazon.de",
     "subject": "canarysubject",
@@ -29,16 +29,16 @@ _OF_THE_MAIL = {
 _WRONG_PASSWORD = "canary wrong password"
 
 
-def _mail() -> bytes:
+def the_mail() -> bytes:
     mail = EmailMessage()
-    mail["From"] = f'"{_OF_THE_MAIL["name"]}" <{_OF_THE_MAIL["address"]}>'
+    mail["From"] = f'"{OF_THE_MAIL["name"]}" <{OF_THE_MAIL["address"]}>'
     mail["To"] = f"shop@{DOMAIN}"
-    mail["Subject"] = f"{_OF_THE_MAIL['subject']} (Bestellung: 303-1234567-1234567)"
+    mail["Subject"] = f"{OF_THE_MAIL['subject']} (Bestellung: 303-1234567-1234567)"
     mail["Message-ID"] = "<canary@marketplace.amazon.de>"
-    mail.set_content(_OF_THE_MAIL["text"])
-    mail.add_alternative(f"<p>{_OF_THE_MAIL['text']}</p>", subtype="html")
+    mail.set_content(OF_THE_MAIL["text"])
+    mail.add_alternative(f"<p>{OF_THE_MAIL['text']}</p>", subtype="html")
     mail.add_attachment(
-        _OF_THE_MAIL["content"].encode(), maintype="image", subtype="jpeg", filename=_OF_THE_MAIL["filename"]
+        OF_THE_MAIL["content"].encode(), maintype="image", subtype="jpeg", filename=OF_THE_MAIL["filename"]
     )
     return mail.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
@@ -52,7 +52,7 @@ async def _as_owner(database: Database, *statements: str) -> None:
         await connection.close()
 
 
-async def _everything_stored(database: Database) -> str:
+async def everything_stored(database: Database) -> str:
     """Every row of every table as text; bytea as its hexadecimal digits."""
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     try:
@@ -81,12 +81,12 @@ async def address(account, sessions):
 async def received(logged, database, keys, address, delivery):
     """The mail has come by SMTP and is delivered, at the second attempt: the first fails as nobody expects."""
     async with running_relay(database, keys) as relay, relay.client() as smtp:
-        assert (await smtp.say(f"EHLO {_OF_THE_MAIL['helo']}")).startswith("250")
-        assert (await smtp.say(f"MAIL FROM:<{_OF_THE_MAIL['address']}>")).startswith("250")
-        assert (await smtp.say(f"RCPT TO:<{_OF_THE_MAIL['recipient']}>")).startswith("550")
+        assert (await smtp.say(f"EHLO {OF_THE_MAIL['helo']}")).startswith("250")
+        assert (await smtp.say(f"MAIL FROM:<{OF_THE_MAIL['address']}>")).startswith("250")
+        assert (await smtp.say(f"RCPT TO:<{OF_THE_MAIL['recipient']}>")).startswith("550")
         assert (await smtp.say(f"RCPT TO:<{address.local_part}@{DOMAIN}>")).startswith("250")
         assert (await smtp.say("DATA")).startswith("354")
-        smtp.send(_mail() + b"\r\n.\r\n")
+        smtp.send(the_mail() + b"\r\n.\r\n")
         assert (await smtp.reply()).startswith("250 2.0.0")
     await _as_owner(database, "ALTER TABLE attachments RENAME TO away")
     assert await deliver_due(delivery) == 1
@@ -104,8 +104,8 @@ async def test_a_mail_leaves_no_trace_outside_of_its_seals(logged, database, rec
     messages = f"{api}/conversations/{conversation['id']}/messages"
     message = (await client.get(messages)).json()["items"][0]
     attachment = f"{api}/messages/{message['id']}/attachments/{message['attachments'][0]['id']}"
-    assert (await client.get(attachment)).content == _OF_THE_MAIL["content"].encode()
-    assert _OF_THE_MAIL["text"].encode() in (await client.get(f"{api}/messages/{message['id']}/raw")).content
+    assert (await client.get(attachment)).content == OF_THE_MAIL["content"].encode()
+    assert OF_THE_MAIL["text"].encode() in (await client.get(f"{api}/messages/{message['id']}/raw")).content
     await _as_owner(database, "ALTER TABLE attachments RENAME TO away")
     assert (await client.get(messages)).status_code == 500
     await _as_owner(
@@ -121,13 +121,13 @@ async def test_a_mail_leaves_no_trace_outside_of_its_seals(logged, database, rec
     # What is looked for was really there, and the logs really tell of it.
     seen = json.dumps([read, message], ensure_ascii=False)
     for part in ("name", "address", "subject", "text", "filename"):
-        assert _OF_THE_MAIL[part] in seen, part
+        assert OF_THE_MAIL[part] in seen, part
     for told in ("session_ended", "mail_put_off", "unexpected_error", "seal_broken"):
         assert told in lines, told
-    stored = await _everything_stored(database)
+    stored = await everything_stored(database)
     assert received.local_part in stored
     metrics = (await client.get("/metrics")).text
-    for part, canary in _OF_THE_MAIL.items():
+    for part, canary in OF_THE_MAIL.items():
         assert canary not in lines, part
         assert canary not in stored, part
         assert canary.encode().hex() not in stored, part
@@ -152,7 +152,7 @@ async def test_what_lets_somebody_in_is_neither_logged_nor_stored(
     assert (await program.get("/api/v1/me")).status_code == 200
     session_cookies = [signed_in.token, *nobody.cookies.values()]
 
-    lines, stored = logged.getvalue(), await _everything_stored(database)
+    lines, stored = logged.getvalue(), await everything_stored(database)
     assert "signed_in" in lines
     assert "api_key_created" in lines
     assert len(session_cookies) == 2

@@ -1,11 +1,9 @@
 """Back, reload, double callbacks, other browsers, expired attempts, missing codes, wrong states: each ends on its page."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
-from html import unescape
 
 import httpx2
 import pytest
@@ -21,7 +19,6 @@ from shared.tables import AuthorizationAttempt, Grant, Integration
 from tests.conftest import Database
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import (
-    CASA_VERDE,
     LAMPENLADEN,
     Amazon,
     answering,
@@ -52,6 +49,7 @@ def problem_of(answer: httpx2.Response) -> str:
 
 
 async def test_the_redirect_leaves_no_trace(signed_in: SignedIn):
+    """# S: 303 to a clean address; no referrer, no store, no frames"""
     attempt = await begin(signed_in.client)
     callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
 
@@ -61,6 +59,8 @@ async def test_the_redirect_leaves_no_trace(signed_in: SignedIn):
     assert answer.headers["location"] == f"/connect/{attempt['id']}"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-store"
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cross-origin-opener-policy"].startswith("same-origin")
 
 
 async def test_after_cancel_the_attempt_expires(signed_in: SignedIn, sessions: Sessions):
@@ -89,6 +89,7 @@ async def test_a_reload_shows_the_first_outcome(signed_in: SignedIn, amazon: Ama
 async def test_of_parallel_callbacks_one_wins_and_all_show_its_outcome(
     signed_in: SignedIn, sessions: Sessions, amazon: Amazon
 ):
+    """# S: consumed by one atomic statement; a second callback shows the first one's outcome"""
     attempt = await begin(signed_in.client)
     callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
 
@@ -102,6 +103,7 @@ async def test_of_parallel_callbacks_one_wins_and_all_show_its_outcome(
 
 
 async def test_an_expired_attempt_is_not_completed(signed_in: SignedIn, sessions: Sessions, amazon: Amazon):
+    """# S: ten minutes, checked by the statement that consumes"""
     attempt = await begin(signed_in.client)
     callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
     await let_time_pass(sessions, timedelta(minutes=10))
@@ -113,6 +115,7 @@ async def test_an_expired_attempt_is_not_completed(signed_in: SignedIn, sessions
 
 
 async def test_another_browser_is_sent_away_and_the_attempt_stays(signed_in: SignedIn):
+    """# S: bound to the browser"""
     attempt = await begin(signed_in.client)
     callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
     own_cookie = signed_in.client.cookies.get(BROWSER_COOKIE)
@@ -144,6 +147,7 @@ async def test_who_has_signed_out_meanwhile_signs_in_again(
 async def test_another_user_in_the_same_browser_completes_nothing(
     signed_in: SignedIn, sign_in_as: SignInAs, sessions: Sessions
 ):
+    """# S: the signed-in user at the callback is the one who began"""
     attempt = await begin(signed_in.client)
     callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
     other = await sign_in_as()
@@ -182,6 +186,7 @@ async def test_a_state_that_is_not_ours_is_unknown(signed_in: SignedIn, amazon: 
 
 
 async def test_a_state_that_comes_twice_is_unknown(signed_in: SignedIn):
+    """# S: duplicate parameters are refused"""
     attempt = await begin(signed_in.client)
     callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
 
@@ -216,6 +221,7 @@ async def test_a_callback_without_code_or_seller_fails_the_attempt(
 async def test_a_seller_id_of_impossible_shape_is_not_taken(
     signed_in: SignedIn, sessions: Sessions, seller_id: str
 ):
+    """# S: selling_partner_id has a conservative charset and length"""
     attempt = await begin(signed_in.client)
     parameters = query_of(await consent(attempt["consent_url"], LAMPENLADEN))
 
@@ -274,85 +280,8 @@ async def test_the_login_address_takes_a_callback_too(signed_in: SignedIn):
     assert (await outcome(signed_in.client, attempt["id"]))["status"] == "connected"
 
 
-@pytest.mark.parametrize("path", ["/amazon/login", "/amazon/callback"])
-async def test_a_consent_that_returns_through_the_login_shape_goes_on_and_is_connected(
-    signed_in: SignedIn, amazon: Amazon, path: str
-):
-    attempt = await begin(signed_in.client)
-    without_state = str(httpx2.URL(attempt["consent_url"]).copy_remove_param("state"))
-    login_url = await consent(without_state, LAMPENLADEN)
-    assert "amazon_callback_uri" in query_of(login_url)
-
-    asked = await arrive(signed_in.client, login_url.replace("/amazon/login", path))
-    assert asked.status_code == 200
-    assert LAMPENLADEN in asked.text
-    assert signed_in.account.name in unescape(asked.text)
-    assert go_on_url(asked).startswith(f"{amazon.url}/sellercentral-europe.amazon.com/")
-    async with httpx2.AsyncClient() as browser:
-        back = await browser.get(go_on_url(asked))
-    answer = await arrive(signed_in.client, back.headers["location"])
-
-    assert answer.headers["location"] == f"/connect/{attempt['id']}"
-    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "connected"
-
-
-async def test_a_prepared_link_cannot_bring_another_seller_than_the_one_shown(
-    signed_in: SignedIn, sessions: Sessions, amazon: Amazon
-):
-    attempt = await begin(signed_in.client)
-    without_state = str(httpx2.URL(attempt["consent_url"]).copy_remove_param("state"))
-    of_somebody_else = await consent(without_state, CASA_VERDE)
-
-    prepared = str(httpx2.URL(of_somebody_else).copy_set_param("selling_partner_id", LAMPENLADEN))
-    asked = await arrive(signed_in.client, prepared)
-    async with httpx2.AsyncClient() as browser:
-        back = await browser.get(go_on_url(asked))
-    answer = await arrive(signed_in.client, back.headers["location"])
-
-    assert query_of(back.headers["location"])["selling_partner_id"] == CASA_VERDE
-    assert problem_of(answer) == "attempt_unknown"
-    assert amazon.state.counters.token.total() == 0
-    assert await nothing_was_connected(sessions)
-    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "waiting"
-
-
-def go_on_url(asked: httpx2.Response) -> str:
-    """Where the button of the page that asks leads."""
-    button = re.search(r'<a class="button" rel="noreferrer" href="([^"]+)"', asked.text)
-    assert button is not None, asked.text
-    return unescape(button[1])
-
-
-async def test_the_login_shape_without_a_waiting_attempt_begins_nothing(signed_in: SignedIn, amazon: Amazon):
-    parameters = {
-        "amazon_callback_uri": "https://sellercentral.amazon.com/apps/authorize/confirm/"
-        + amazon.state.settings.application_id,
-        "amazon_state": "amazon-state",
-        "selling_partner_id": LAMPENLADEN,
-    }
-
-    answer = await signed_in.client.get("/amazon/login", params=parameters)
-
-    assert problem_of(answer) == "attempt_unknown"
-
-
-async def test_the_login_shape_never_leads_to_a_host_that_is_not_amazons(signed_in: SignedIn, amazon: Amazon):
-    await begin(signed_in.client)
-    path = f"/apps/authorize/confirm/{amazon.state.settings.application_id}"
-
-    answer = await signed_in.client.get(
-        "/amazon/login",
-        params={
-            "amazon_callback_uri": f"https://sellercentral.amazon.com.evil.example{path}",
-            "amazon_state": "amazon-state",
-            "selling_partner_id": LAMPENLADEN,
-        },
-    )
-
-    assert problem_of(answer) == "attempt_unknown"
-
-
 async def test_a_second_attempt_leaves_the_first_one_alone(signed_in: SignedIn):
+    """# S: parallel tabs work"""
     first, second = await begin(signed_in.client, "DE"), await begin(signed_in.client, "FR")
 
     callback_url = await consent(first["consent_url"], LAMPENLADEN)
@@ -406,28 +335,57 @@ async def test_a_callback_while_the_database_is_away_is_taken_by_a_reload(
     assert (await outcome(signed_in.client, attempt["id"]))["status"] == "connected"
 
 
-async def test_a_database_lost_after_the_attempt_was_consumed_says_to_try_again(
-    signed_in: SignedIn, app: FastAPI, database: Database
+REFUSED = http_answer(400, '{"error": "invalid_grant"}')
+GIVEN = http_answer(
+    200, '{"access_token": "Atza|a", "refresh_token": "Atzr|r", "token_type": "bearer", "expires_in": 3600}'
+)
+SELLS_IN_GERMANY = http_answer(
+    200,
+    '{"payload": [{"marketplace": {"id": "A1PA6795UKMFR9"}, "storeName": "Lampenladen",'
+    ' "participation": {"isParticipating": true, "hasSuspendedListings": false}}]}',
+)
+
+
+@pytest.mark.parametrize(
+    ("answers", "status"), [([REFUSED], "failed"), ([GIVEN, SELLS_IN_GERMANY], "connected")]
+)
+async def test_a_database_lost_after_the_attempt_was_consumed_is_waited_for(
+    signed_in: SignedIn, app: FastAPI, database: Database, answers: list[bytes], status: str
 ):
     attempt = await begin(signed_in.client)
     callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
-    signed_in.client.headers["Accept"] = "text/html"
+    left, lost = list(answers), asyncio.Event()
 
-    async def lose_the_database(_request: bytes) -> bytes:
-        database.postgres.stop()
-        return http_answer(400, '{"error": "invalid_grant"}')
+    async def answer_and_lose_the_database(_request: bytes) -> bytes:
+        answer = left.pop(0)
+        if not left:
+            await asyncio.to_thread(database.postgres.stop)
+            lost.set()
+        return answer
 
-    async with answering(lose_the_database) as address:
+    async def bring_it_back() -> None:
+        await lost.wait()
+        await asyncio.to_thread(database.postgres.start_again)
+
+    async with answering(answer_and_lose_the_database) as address:
         away_in_between = create_amazon("client", SecretStr("secret"), amazon_base_url=address)
         app.state.parts = replace(app.state.parts, amazon=away_in_between)
-        try:
-            away = await arrive(signed_in.client, callback_url)
-        finally:
-            database.postgres.start_again()
+        arrived, _ = await asyncio.gather(arrive(signed_in.client, callback_url), bring_it_back())
         await away_in_between.close()
-    reloaded = await arrive(signed_in.client, callback_url)
 
-    assert away.status_code == 503
-    assert "Try again" in away.text
-    assert reloaded.headers["location"] == f"/connect/{attempt['id']}"
-    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "completing"
+    assert arrived.headers["location"] == f"/connect/{attempt['id']}"
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == status
+
+
+async def test_more_than_thirty_callbacks_a_minute_from_one_address_are_put_off(
+    new_client: Callable[..., httpx2.AsyncClient],
+):
+    """# S: rate limit of the callback: 30 a minute for an address"""
+    flood, neighbour = new_client(address="192.0.2.1"), new_client(address="192.0.2.2")
+    answers = [await flood.get("/amazon/callback") for _ in range(31)]
+
+    assert [answer.status_code for answer in answers] == [303] * 30 + [429]
+    assert answers[-1].json()["code"] == "too_often"
+    assert answers[-1].headers["content-type"] == "application/problem+json"
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 2
+    assert (await neighbour.get("/amazon/callback")).status_code == 303

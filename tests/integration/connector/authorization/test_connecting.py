@@ -7,6 +7,7 @@ import httpx2
 import pytest
 from sqlalchemy import func, select, text
 
+from services.connector.authorization import api
 from services.connector.authorization.api import BROWSER_COOKIE
 from shared.database import Sessions
 from shared.keyring import Keyring
@@ -23,6 +24,7 @@ from tests.integration.connector.connecting import (
     arrive,
     begin,
     connect,
+    connect_named,
     consent,
     outcome,
     query_of,
@@ -139,14 +141,29 @@ async def test_the_same_store_in_another_account_is_allowed_and_audited(
     assert set(entries) == {signed_in.account.id, other_account.id}
 
 
-async def test_a_disconnected_store_comes_back_as_a_new_integration(signed_in: SignedIn):
-    first = await connect(signed_in.client)
-    await signed_in.client.delete(f"/api/v1/integrations/{first['integration_id']}")
+async def test_connecting_a_store_that_rests_restores_it(signed_in: SignedIn):
+    first = await connect_named(signed_in)
+    path = f"/api/v1/integrations/{first}"
+    before = (await signed_in.client.get(path)).json()
+    await signed_in.client.delete(path)
 
     second = await connect(signed_in.client)
 
-    assert second["status"] == "connected"
-    assert second["integration_id"] != first["integration_id"]
+    after = (await signed_in.client.get(path)).json()
+    assert (second["status"], second["integration_id"]) == ("reauthorized", first)
+    assert (after["name"], after["address"]) == (before["name"], before["address"])
+    assert after["rests_until"] is None
+    assert "grant_missing" not in [check["code"] for check in after["checks"]]
+
+
+async def test_a_store_that_comes_back_to_a_taken_name_gets_a_number(signed_in: SignedIn):
+    first = await connect_named(signed_in, "Europa")
+    await signed_in.client.delete(f"/api/v1/integrations/{first}")
+    await connect_named(signed_in, "Europa", CASA_VERDE)
+
+    await connect(signed_in.client)
+
+    assert (await signed_in.client.get(f"/api/v1/integrations/{first}")).json()["name"] == "Europa 2"
 
 
 async def test_an_attempt_of_another_account_is_not_found(
@@ -193,7 +210,11 @@ async def test_a_program_cannot_begin_an_attempt(api_key_client: ApiKeyClient):
     assert answer.json()["code"] == "browser_required"
 
 
-async def test_twenty_unfinished_attempts_an_hour_are_enough(signed_in: SignedIn):
+async def test_twenty_unfinished_attempts_an_hour_are_enough(
+    signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+):
+    """# S: cap on pending attempts of a user"""
+    monkeypatch.setattr(api, "CONNECTS_A_MINUTE", 1000)  # the hour is what is tested here
     answers = await asyncio.gather(
         *(signed_in.client.post("/api/v1/authorizations", json={"country": "DE"}) for _ in range(23))
     )
@@ -205,7 +226,10 @@ async def test_twenty_unfinished_attempts_an_hour_are_enough(signed_in: SignedIn
     assert 3500 < int(refused.headers["retry-after"]) <= 3600
 
 
-async def test_failed_attempts_count_too_and_finished_ones_do_not(signed_in: SignedIn, sessions: Sessions):
+async def test_failed_attempts_count_too_and_finished_ones_do_not(
+    signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(api, "CONNECTS_A_MINUTE", 1000)
     assert (await connect(signed_in.client))["status"] == "connected"
     for _ in range(20):
         attempt = await begin(signed_in.client)
@@ -218,6 +242,7 @@ async def test_failed_attempts_count_too_and_finished_ones_do_not(signed_in: Sig
 
 
 async def test_the_browser_cookie_is_bound_to_this_host_and_hidden_from_scripts(signed_in: SignedIn):
+    """# S: the cookie is __Host-, Secure, HttpOnly, SameSite=Lax, Path=/"""
     answer = await signed_in.client.post("/api/v1/authorizations", json={"country": "DE"})
 
     cookie = next(c for c in answer.headers.get_list("set-cookie") if c.startswith(BROWSER_COOKIE))

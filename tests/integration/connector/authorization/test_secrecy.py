@@ -46,6 +46,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
 async def test_canaries_appear_nowhere(
     signed_in: SignedIn, app: FastAPI, amazon: Amazon, sessions: Sessions, logged: io.StringIO
 ):
+    """# S: tokens, codes and states never in a log, job, answer or plain column"""
     canaries = {CANARY_SECRET}
     shown: list[str] = []
     for seller_id, break_it in [(LAMPENLADEN, False), (BRIGHT_PORCH, False), (LAMPENLADEN, True)]:
@@ -66,9 +67,7 @@ async def test_canaries_appear_nowhere(
         integration_id: UUID = await session.scalar(text("SELECT id FROM integrations"))
         await session.execute(update(Grant).values(access_token_expires_at=None))
     parts: Parts = app.state.parts
-    await integrations.refresh_participations(
-        parts.sessions, parts.keyring, parts.amazon, integration_id, datetime.now(UTC)
-    )
+    await integrations.refresh_participations(parts.sessions, parts.vault, integration_id, datetime.now(UTC))
     canaries |= set(amazon.state.access_tokens) | set(amazon.state.refresh_tokens)
 
     lines = logged.getvalue()

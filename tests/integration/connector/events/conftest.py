@@ -50,11 +50,16 @@ class Listener:
 
     async def event(self, *, within: float = 5.0) -> tuple[str, str]:
         """The next event's name and data; comments are passed over."""
+        fields = await self.told(within=within)
+        return fields["event"], fields["data"]
+
+    async def told(self, *, within: float = 5.0) -> dict[str, str]:
+        """The next event with its id, if it has one."""
         async with asyncio.timeout(within):
             while True:
                 fields = dict(line.split(": ", 1) for line in await self.block() if not line.startswith(":"))
                 if "event" in fields:
-                    return fields["event"], fields["data"]
+                    return fields
 
     async def has_ended(self) -> bool:
         """Reads to the end, passing over whatever still comes."""

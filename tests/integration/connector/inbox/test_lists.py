@@ -178,7 +178,7 @@ async def test_a_page_of_messages_has_at_most_fifty(client, inbox, limit):
 async def test_a_disconnected_integrations_conversations_stay_readable(client, inbox, owner_sessions):
     async with owner_sessions.begin() as session:
         integration = await session.merge(inbox.integration)
-        integration.disconnected_at = datetime.now(UTC)
+        integration.disconnected_at = integration.rests_until = datetime.now(UTC)
 
     listed = (await client.get("/api/v1/conversations")).json()["items"]
     read = await client.get(f"/api/v1/conversations/{inbox.conversation.id}")

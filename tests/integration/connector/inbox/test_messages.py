@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import select, text
 
 from services.connector.inbox import downloads
-from shared.crypto.envelope import Sealed
+from shared.crypto.envelope import Place, Sealed
+from shared.crypto.raw_mail import ContentKey
 from shared.database import new_id
-from shared.tables import AcceptedMail, Attachment, AuditEntry
+from shared.tables import AcceptedMail, Attachment, AuditEntry, Message
 from tests.factories import make_attachment, make_message
 
 _MAIL = b"From: a@marketplace.amazon.de\r\nSubject: =?utf-8?q?L=C3=A4mpe?=\r\n\r\nbytes \x00\xff\xfe\r\n.\r\n"
@@ -126,6 +127,25 @@ async def test_a_large_raw_mail_comes_from_the_blob_store(app, client, inbox, wo
     await blobs.remove(blob.key)
     answer = await client.get(f"/api/v1/messages/{message.id}/raw")
     assert (answer.status_code, answer.json()["code"]) == (503, "blob_missing")
+
+
+async def test_a_raw_mail_that_others_got_too_comes_from_the_blob_that_all_share(
+    *, app, client, inbox, worker, keyring, owner_sessions
+):
+    message = await worker.message(inbox)
+    blobs, blob_id = app.state.parts.blobs, new_id()
+    async with owner_sessions.begin() as session:
+        mail = await session.get_one(AcceptedMail, message.accepted_mail_id)
+        key = ContentKey.new(message.account_id, mail.id)
+        blob = await blobs.put(blob_id, key.seal_shared(blob_id, _MAIL).ciphertext)
+        mail.raw, mail.blob_key, mail.blob_digest = None, blob.key, blob.digest
+        keys = await keyring.of(session, message.account_id)
+        stored = await session.get_one(Message, message.id)
+        stored.raw_key = keys.seal(Place("messages", "raw_key", message.id), key.key)
+
+    answer = await client.get(f"/api/v1/messages/{message.id}/raw")
+
+    assert (answer.status_code, answer.content) == (200, _MAIL)
 
 
 async def test_a_raw_mail_that_does_not_open_is_not_written_down_as_taken(

@@ -10,14 +10,12 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import event, func, select, update
 
-from services.connector.dependencies import Parts
-from services.connector.tokens.service import GrantMissing, access_token
 from shared.addresses import LOCAL_PART_LENGTH
 from shared.database import Sessions, asyncpg_dsn
 from shared.events import ADDRESS_CHANNEL, CHANNEL
 from shared.keyring import Keyring
 from shared.marketplaces import BY_COUNTRY
-from shared.tables import AuditEntry, Grant, MarketplaceParticipation, RelayAddress
+from shared.tables import Grant, MarketplaceParticipation, RelayAddress
 from tests.conftest import Database
 from tests.factories import make_account, make_grant, make_integration, make_relay_address
 from tests.integration.connector.conftest import SignedIn
@@ -92,7 +90,18 @@ async def test_a_name_that_breaks_the_rules_is_refused(signed_in: SignedIn, name
     assert (await signed_in.client.get(path)).json()["address"] is None
 
 
-@pytest.mark.parametrize("body", [{}, {"name": None}, {"name": "Europa", "region": "na"}, {"name": 7}, []])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"name": None},
+        {"name": "Europa", "region": "na"},
+        {"name": 7},
+        [],
+        {"paused": None},
+        {"owner_id": None},
+    ],
+)
 async def test_a_body_of_another_shape_is_refused(signed_in: SignedIn, body: object):
     integration_id = (await connect(signed_in.client))["integration_id"]
 
@@ -116,7 +125,7 @@ async def test_a_name_is_free_again_after_disconnecting(signed_in: SignedIn):
     first = await connect_named(signed_in, "Europa")
     await signed_in.client.delete(f"/api/v1/integrations/{first}")
 
-    second = await connect_named(signed_in, "Europa")
+    second = await connect_named(signed_in, "Europa", CASA_VERDE)
 
     assert second != first
 
@@ -215,33 +224,6 @@ async def test_ticking_twice_is_the_same_as_once(signed_in: SignedIn):
     assert second.json() == first.json()
 
 
-async def test_disconnecting_destroys_the_tokens_and_retires_the_address(
-    signed_in: SignedIn, sessions: Sessions, app: FastAPI, heard: list[tuple[str, str]]
-):
-    integration_id = await connect_named(signed_in)
-    path = f"/api/v1/integrations/{integration_id}"
-
-    answer = await signed_in.client.delete(path)
-
-    assert answer.status_code == 204
-    assert (await signed_in.client.get(path)).status_code == 404
-    assert (await signed_in.client.delete(path)).status_code == 404
-    assert (await signed_in.client.get("/api/v1/integrations")).json()["items"] == []
-    async with sessions.begin() as session:
-        grant = (await session.scalars(select(Grant))).one()
-        address = (await session.scalars(select(RelayAddress))).one()
-        actions = (await session.scalars(select(AuditEntry.action))).all()
-    assert (grant.refresh_token.ciphertext, grant.access_token) == (b"", None)
-    assert address.retired_at is not None
-    assert "integration_disconnected" in actions
-    assert heard.count((ADDRESS_CHANNEL, address.local_part)) == 2
-    parts: Parts = app.state.parts
-    with pytest.raises(GrantMissing):
-        await access_token(
-            parts.sessions, parts.keyring, parts.amazon, signed_in.account.id, grant.integration_id
-        )
-
-
 async def test_the_list_pages_by_keyset_and_shows_columns_only(
     signed_in: SignedIn, sessions: Sessions, app: FastAPI, amazon: Amazon
 ):
@@ -280,6 +262,7 @@ async def test_other_accounts_integrations_are_not_found(
         await other.get(path),
         await other.patch(path, json={"name": "Mine"}),
         await other.delete(path),
+        await other.post(f"{path}/restoration", json={}),
         await other.get(f"{path}/setup-steps"),
         await other.put(f"{path}/setup-steps/seller_profile/DE", json={"done": True}),
     ]

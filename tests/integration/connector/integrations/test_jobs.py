@@ -30,7 +30,7 @@ async def queue(database: Database, app: FastAPI) -> AsyncIterator[PgQueuer]:
     connection = await asyncpg.connect(asyncpg_dsn(database.url("replyco_connector")))
     made = PgQueuer.from_asyncpg_connection(connection)
     parts: Parts = app.state.parts
-    register(made, sessions=parts.sessions, keyring=parts.keyring, amazon=parts.amazon)
+    register(made, sessions=parts.sessions, vault=parts.vault, blobs=parts.blobs, postman=None)
     yield made
     await connection.close()
 
@@ -152,7 +152,7 @@ async def test_a_job_that_cannot_reach_its_database_is_tried_again_later(
     connection = await asyncpg.connect(asyncpg_dsn(database.url("replyco_connector")))
     queue = PgQueuer.from_asyncpg_connection(connection)
     parts: Parts = app.state.parts
-    register(queue, sessions=create_sessions(nowhere), keyring=parts.keyring, amazon=parts.amazon)
+    register(queue, sessions=create_sessions(nowhere), vault=parts.vault, blobs=parts.blobs, postman=None)
 
     # The queue stays open for the job that is to run again in two minutes.
     with pytest.raises(TimeoutError):
@@ -181,7 +181,9 @@ async def test_the_daily_refresh_takes_every_connected_store(signed_in: SignedIn
             await make_integration(session, signed_in.account.id, name=f"Store {number}")
         gone = await make_integration(session, signed_in.account.id, name="Gone")
         await session.execute(
-            update(Integration).where(Integration.id == gone.id).values(disconnected_at=func.now())
+            update(Integration)
+            .where(Integration.id == gone.id)
+            .values(disconnected_at=func.now(), rests_until=func.now())
         )
 
     assert await service.refresh_all(sessions) == 3

@@ -1,94 +1,26 @@
 """Access tokens: kept, renewed once for all processes, never lost by an error."""
 
 import asyncio
-from dataclasses import dataclass
-from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, text, update
 
-from services.connector.amazon.access import Amazon as AmazonAccess
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured, GrantInvalid, Throttled
-from services.connector.tokens.service import AccessToken, GrantMissing, access_token, destroy_grant
-from shared.crypto.key_provider import KeyFile
-from shared.database import Sessions, create_engine, create_sessions, new_id
-from shared.keyring import Keyring
+from services.connector.tokens.service import GrantMissing, RenewalBusy, destroy_grant
+from shared.database import Sessions, new_id
 from shared.tables import Grant
-from tests.conftest import Database, Keys
 from tests.integration.connector.conftest import SignedIn
-from tests.integration.connector.connecting import LAMPENLADEN, Amazon, answering, connect, http_answer
-
-
-@dataclass
-class Process:
-    """What one process has: its own connections, keyring and way to Amazon."""
-
-    sessions: Sessions
-    keyring: Keyring
-    amazon: AmazonAccess
-
-    async def access_token(self, store: "Store", refused_version: int | None = None) -> AccessToken:
-        return await access_token(
-            self.sessions,
-            self.keyring,
-            self.amazon,
-            store.account_id,
-            store.integration_id,
-            refused_version=refused_version,
-        )
-
-
-@dataclass
-class Store:
-    account_id: UUID
-    integration_id: UUID
-
-
-@pytest.fixture
-async def processes(database: Database, keys: Keys, amazon: Amazon):
-    """Two processes that know nothing of each other."""
-    engines = [create_engine(database.url("replyco_connector"), application_name="tests") for _ in range(2)]
-    made = [
-        Process(
-            create_sessions(engine),
-            Keyring(KeyFile.load(keys.key_file)),
-            create_amazon(
-                amazon.state.settings.client_id,
-                amazon.state.settings.client_secret,
-                amazon_base_url=amazon.url,
-            ),
-        )
-        for engine in engines
-    ]
-    yield made
-    for process in made:
-        await process.amazon.close()
-    for engine in engines:
-        await engine.dispose()
-
-
-@pytest.fixture
-async def store(signed_in: SignedIn) -> Store:
-    attempt = await connect(signed_in.client)
-    return Store(signed_in.account.id, UUID(attempt["integration_id"]))
-
-
-async def age(sessions: Sessions, minutes: int = 56) -> None:
-    """Let the access token come near its end."""
-    async with sessions.begin() as session:
-        await session.execute(
-            update(Grant).values(
-                access_token_expires_at=Grant.access_token_expires_at
-                - func.make_interval(0, 0, 0, 0, 0, minutes)
-            )
-        )
-
-
-async def the_grant(sessions: Sessions) -> Grant:
-    async with sessions.begin() as session:
-        return (await session.scalars(select(Grant))).one()
+from tests.integration.connector.connecting import LAMPENLADEN, Amazon, answering, http_answer
+from tests.integration.connector.tokens.conftest import (
+    Process,
+    Store,
+    age,
+    make_due,
+    process_with,
+    the_grant,
+)
 
 
 async def test_a_fresh_token_costs_no_call(processes: list[Process], store: Store, amazon: Amazon):
@@ -194,7 +126,7 @@ async def test_a_renewal_in_flight_does_not_bring_back_destroyed_tokens(
     async with answering(disconnect_meanwhile) as address:
         late = create_amazon("client", SecretStr("secret"), amazon_base_url=address)
         with pytest.raises(GrantMissing):
-            await Process(processes[0].sessions, processes[0].keyring, late).access_token(store)
+            await process_with(processes[0].sessions, processes[0].keyring, late).access_token(store)
         await late.close()
 
     grant = await the_grant(sessions)
@@ -221,7 +153,108 @@ async def test_a_revoked_grant_is_told_and_kept(
 
 
 async def test_no_token_shows_itself(processes: list[Process], store: Store):
+    """# S: tokens never in a repr or exception text."""
     token = await processes[0].access_token(store)
 
     assert "Atza" not in repr(token)
     assert isinstance(token.value, SecretStr)
+
+
+async def test_a_caller_who_leaves_does_not_end_the_renewal_for_the_others(
+    processes: list[Process], store: Store, sessions: Sessions, amazon: Amazon
+):
+    await age(sessions)
+    hurried = asyncio.create_task(processes[0].access_token(store))
+    patient = asyncio.create_task(processes[0].access_token(store))
+    await asyncio.sleep(0)
+    hurried.cancel()
+
+    assert (await patient).version == 2
+    assert amazon.state.counters.token["refresh_token"] == 1
+
+
+async def test_a_holder_that_overruns_its_lease_frees_nobody_elses(
+    processes: list[Process], store: Store, sessions: Sessions, amazon: Amazon
+):
+    """The first holder's call takes longer than its lease; the second one's lease and token stay."""
+    await age(sessions)
+    others = new_id()
+    called, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_request: bytes) -> bytes:
+        called.set()
+        await go_on.wait()
+        return http_answer(503, "<html></html>", "text/html")
+
+    async with answering(slow) as address:
+        late = create_amazon("client", SecretStr("secret"), amazon_base_url=address)
+        first = asyncio.create_task(
+            process_with(processes[0].sessions, processes[0].keyring, late).access_token(store)
+        )
+        await called.wait()
+        async with sessions.begin() as session:
+            await session.execute(
+                update(Grant).values(
+                    lease_holder=others, leased_until=func.now() + text("interval '20 seconds'")
+                )
+            )
+        go_on.set()
+        with pytest.raises(AmazonUnavailable):
+            await first
+        await late.close()
+
+    assert (await the_grant(sessions)).lease_holder == others
+
+
+async def test_waiting_too_long_is_busy_and_nothing_stands_against_the_grant(
+    processes: list[Process], store: Store, sessions: Sessions
+):
+    await age(sessions)
+    async with sessions.begin() as session:
+        await session.execute(
+            update(Grant).values(lease_holder=new_id(), leased_until=func.now() + text("interval '1 minute'"))
+        )
+
+    with pytest.raises(RenewalBusy):
+        await processes[0].access_token(store)
+
+    grant = await the_grant(sessions)
+    assert (grant.delayed_since, grant.refused_at) == (None, None)
+
+
+async def test_a_token_in_use_is_renewed_before_it_ends_and_once_only(
+    processes: list[Process], store: Store, sessions: Sessions, amazon: Amazon
+):
+    await processes[0].access_token(store)
+    due = (await the_grant(sessions)).next_refresh_at
+    ends = (await the_grant(sessions)).access_token_expires_at
+    assert due is not None
+    assert ends is not None
+    assert 8 * 60 < (ends - due).total_seconds() < 16 * 60
+    await make_due(sessions)
+
+    await asyncio.gather(*(process.vault.renew_due() for process in processes))
+
+    grant = await the_grant(sessions)
+    assert (grant.version, amazon.state.counters.token["refresh_token"]) == (2, 1)
+    assert grant.next_refresh_at is not None
+    assert (grant.next_refresh_at - due).total_seconds() < 3600
+
+
+async def test_a_grant_that_nobody_uses_is_looked_after_once_a_week(
+    processes: list[Process], store: Store, sessions: Sessions, amazon: Amazon
+):
+    async with sessions.begin() as session:
+        await session.execute(
+            update(Grant).values(used_at=func.now() - text("interval '3 hours'"), next_refresh_at=func.now())
+        )
+
+    await processes[0].vault.renew_due()
+    await processes[1].vault.renew_due()
+
+    grant = await the_grant(sessions)
+    assert amazon.state.counters.token["refresh_token"] == 1
+    assert grant.next_refresh_at is not None
+    assert grant.access_token_expires_at is not None
+    days = (grant.next_refresh_at - grant.access_token_expires_at).total_seconds() / 86400
+    assert 5.5 < days < 7

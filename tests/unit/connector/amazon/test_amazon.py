@@ -11,7 +11,15 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 from pydantic import SecretStr
 
 from services.connector.amazon.access import Amazon, create_amazon
-from services.connector.amazon.errors import AmazonUnavailable, CodeRejected, GrantInvalid
+from services.connector.amazon.applications import rotate_client_secret
+from services.connector.amazon.client import SellerApi, user_agent
+from services.connector.amazon.errors import (
+    AmazonUnavailable,
+    ClientMisconfigured,
+    CodeRejected,
+    GrantInvalid,
+    Throttled,
+)
 from services.connector.amazon.sellers import get_marketplace_participations
 from shared.marketplaces import Region
 from tests.integration.connector.connecting import answering, http_answer
@@ -21,6 +29,10 @@ TOKENS = '{"access_token": "Atza|a", "refresh_token": "Atzr|r", "token_type": "b
 
 def made_for(address: str) -> Amazon:
     return create_amazon("client-id", SecretStr("client-secret"), amazon_base_url=address)
+
+
+def on_behalf(amazon: Amazon) -> SellerApi:
+    return SellerApi(amazon.sp_api, Region.EU, "A1LAMPENLADEN7", SecretStr("Atza|a"))
 
 
 def test_authlib_uses_the_one_http_library():
@@ -145,7 +157,7 @@ async def test_a_call_carries_amazons_headers():
 
     async with answering(answer) as address:
         amazon = made_for(address)
-        store = await get_marketplace_participations(amazon.sp_api, Region.EU, SecretStr("Atza|a"))
+        store = await get_marketplace_participations(on_behalf(amazon))
         await amazon.close()
 
     head = seen[0].decode().lower()
@@ -170,7 +182,7 @@ async def test_an_answer_of_another_form_is_an_error_and_not_an_empty_list(paylo
     async with answering(answer) as address:
         amazon = made_for(address)
         with pytest.raises(AmazonUnavailable):
-            await get_marketplace_participations(amazon.sp_api, Region.EU, SecretStr("Atza|a"))
+            await get_marketplace_participations(on_behalf(amazon))
         await amazon.close()
 
 
@@ -181,5 +193,103 @@ async def test_an_answer_without_end_is_cut_off():
     async with answering(answer) as address:
         amazon = made_for(address)
         with pytest.raises(AmazonUnavailable):
-            await get_marketplace_participations(amazon.sp_api, Region.EU, SecretStr("Atza|a"))
+            await get_marketplace_participations(on_behalf(amazon))
         await amazon.close()
+
+
+class TwoSecrets:
+    async def newest_first(self) -> list[SecretStr]:
+        return [SecretStr("new"), SecretStr("old")]
+
+
+async def test_of_two_client_secrets_the_one_that_amazon_takes_is_found_and_remembered():
+    seen: list[str] = []
+
+    async def takes_the_old_one(request: bytes) -> bytes:
+        seen.append(parse_qs(request.partition(b"\r\n\r\n")[2].decode())["client_secret"][0])
+        if seen[-1] == "old":
+            return http_answer(200, TOKENS)
+        return http_answer(401, '{"error": "invalid_client"}')
+
+    async with answering(takes_the_old_one) as address:
+        amazon = create_amazon("client-id", TwoSecrets(), amazon_base_url=address)
+        await amazon.lwa.exchange_code(SecretStr("code"), "https://app.example/cb")
+        await amazon.lwa.refresh(SecretStr("Atzr|r"))
+        await amazon.close()
+
+    assert seen == ["new", "old", "old"]
+
+
+async def test_if_amazon_takes_no_client_secret_each_was_tried_once():
+    seen: list[bytes] = []
+
+    async def take_none(request: bytes) -> bytes:
+        seen.append(request)
+        return http_answer(401, '{"error": "invalid_client"}')
+
+    async with answering(take_none) as address:
+        amazon = create_amazon("client-id", TwoSecrets(), amazon_base_url=address)
+        with pytest.raises(ClientMisconfigured):
+            await amazon.lwa.refresh(SecretStr("Atzr|r"))
+        await amazon.close()
+
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "failure"),
+    [(204, "", None), (429, "{}", Throttled), (500, "", AmazonUnavailable), (400, "{}", ClientMisconfigured)],
+)
+async def test_a_rotation_of_the_client_secret_is_asked_for_exactly_once(
+    status: int, body: str, failure: type[Exception] | None
+):
+    seen: list[str] = []
+
+    async def answer(request: bytes) -> bytes:
+        line, _, rest = request.partition(b"\r\n")
+        seen.append(line.decode())
+        if b"/auth/o2/token" in line:
+            form = parse_qs(rest.partition(b"\r\n\r\n")[2].decode())
+            assert form["grant_type"] == ["client_credentials"]
+            assert form["scope"] == ["sellingpartnerapi::client_credential:rotation"]
+            return http_answer(200, TOKENS)
+        assert b"x-amz-access-token: Atza|a" in rest
+        return http_answer(status, body)
+
+    async with answering(answer) as address:
+        amazon = made_for(address)
+        if failure is None:
+            await rotate_client_secret(amazon, Region.EU)
+        else:
+            with pytest.raises(failure):
+                await rotate_client_secret(amazon, Region.EU)
+        await amazon.close()
+
+    assert [line.split("/")[0] for line in seen] == ["POST ", "POST "]
+    assert seen[1].endswith("/applications/2023-11-30/clientSecret HTTP/1.1")
+
+
+def test_the_user_agent_is_escaped_as_amazon_demands_and_never_too_long():
+    assert (
+        user_agent("1.0(beta)", Language="Python/3.11", Platform="Some;OS\n(x)")
+        == r"Replyco/1.0\(beta) (Language=Python/3.11; Platform=Some\;OS(x\))"
+    )
+    with pytest.raises(ValueError, match="500"):
+        user_agent("0.1", Language="x" * 500)
+
+
+async def test_reading_is_repeated_after_trouble_at_amazon_and_gives_up_after_three_times():
+    answers = [http_answer(503, "<html></html>", "text/html"), http_answer(200, '{"payload": []}')]
+
+    async def recover(_request: bytes) -> bytes:
+        return answers.pop(0)
+
+    async with answering(recover) as address:
+        amazon = made_for(address)
+        assert not (await get_marketplace_participations(on_behalf(amazon))).sells_somewhere
+        answers = [http_answer(500, "{}")] * 4
+        with pytest.raises(AmazonUnavailable):
+            await get_marketplace_participations(on_behalf(amazon))
+        await amazon.close()
+
+    assert len(answers) == 1

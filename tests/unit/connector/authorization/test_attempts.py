@@ -10,8 +10,7 @@ from services.connector.accounts.schemas import SignInRequest
 from services.connector.authorization.attempts import (
     AttemptProblem,
     Callback,
-    Confirmation,
-    LoginRequest,
+    LoginParameters,
     hash_of,
     is_token,
     new_browser_token,
@@ -81,8 +80,7 @@ def test_every_problem_has_a_text_in_both_languages(problem: AttemptProblem):
 def test_nothing_that_is_secret_shows_in_a_repr():
     shown = [
         Callback(state="canary", code=SecretStr("canary"), seller_id="A1"),
-        LoginRequest(amazon_callback_uri="canary", amazon_state="canary", seller_id="A1"),
-        Confirmation(account_name="Lampen", country="DE", seller_id="A1", url="canary"),
+        LoginParameters(amazon_callback_uri="canary", amazon_state="canary", seller_id="A1", version=""),
         SignInRequest(email="a@b.example", password="canary"),
     ]
 

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.connector.authorization.consent import Application, confirm_url, consent_url
+from services.connector.authorization.consent import (
+    Application,
+    confirm_url,
+    consent_url,
+    country_of_host,
+    is_genuine,
+)
 from shared.marketplaces import MARKETPLACES
 
 APPLICATION = Application(
@@ -92,7 +98,30 @@ def test_every_genuine_form_is_followed(uri: str, host: str):
     ],
 )
 def test_nothing_else_is_followed(uri: str):
+    """# S: amazon_callback_uri is https, of an exact Seller Central host, with our application's path and nothing else"""
     assert confirm(uri) is None
+    assert not is_genuine(APPLICATION, uri)
+
+
+@pytest.mark.parametrize(
+    ("host", "country"),
+    [
+        ("sellercentral.amazon.in", "IN"),
+        ("sellercentral.amazon.com.be", "BE"),
+        # Serves several countries, and is named for any seller.
+        ("sellercentral-europe.amazon.com", None),
+        ("sellercentral.amazon.com", None),
+        ("amazon.com", None),
+    ],
+)
+def test_the_country_is_known_from_a_host_of_its_own(host: str, country: str | None):
+    assert is_genuine(APPLICATION, f"https://{host}{PATH}")
+    assert country_of_host(f"https://{host}{PATH}") == country
+
+
+def test_a_relative_address_tells_no_country():
+    assert is_genuine(APPLICATION, PATH)
+    assert country_of_host(PATH) is None
 
 
 @given(st.text(max_size=80))

@@ -5,13 +5,24 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.connector.integrations.check_texts import text_of
-from services.connector.integrations.health import Facts, checks_of, lock_of, next_lock
+from services.connector.integrations.check_texts import text_of, title_of
+from services.connector.integrations.health import (
+    CODES,
+    CheckState,
+    Facts,
+    Trouble,
+    Who,
+    checks_of,
+    lock_of,
+    next_lock,
+    not_checked,
+)
 from services.connector.language import Language
 from shared.tables import Lock
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
 # A store that is entirely in order.
 FINE = Facts(
     created_at=NOW - 10 * DAY,
@@ -58,6 +69,60 @@ FINE = Facts(
         (replace(FINE, participating=()), "green", [("no_participation", "notice")]),
         (replace(FINE, participating=(), synced_at=None), "green", []),
         (replace(FINE, suspended=("FR",)), "green", [("account_suspended", "amber")]),
+        (replace(FINE, refused_at=NOW - MINUTE), "green", [("grant_revoked", "notice")]),
+        (
+            replace(FINE, refused_at=NOW - 2 * MINUTE, revoked_at=NOW - MINUTE),
+            "red",
+            [("grant_revoked", "red")],
+        ),
+        (
+            replace(FINE, revoked_at=NOW - MINUTE, consented_at=NOW - 340 * DAY),
+            "red",
+            [("grant_revoked", "red")],
+        ),
+        (
+            replace(FINE, revoked_at=NOW - MINUTE, consented_at=NOW - 366 * DAY),
+            "red",
+            [("consent_expiring", "red")],
+        ),
+        (replace(FINE, delayed_since=NOW - DAY), "green", [("amazon_trouble", "notice")]),
+        (replace(FINE, troubles=(Trouble("lwa", NOW),)), "green", [("amazon_trouble", "notice")]),
+        (replace(FINE, troubles=(Trouble("sp-api:eu", NOW),)), "green", [("amazon_trouble", "notice")]),
+        (replace(FINE, troubles=(Trouble("application", NOW),)), "green", [("service_trouble", "notice")]),
+        (
+            replace(FINE, role_missing_since=NOW - DAY, role_missing_operation="getOrders"),
+            "green",
+            [("role_missing", "amber")],
+        ),
+        (
+            replace(FINE, role_missing_since=NOW - DAY + MINUTE, role_missing_operation="getOrders"),
+            "green",
+            [],
+        ),
+        (
+            replace(FINE, participating=(), idle_since=NOW - DAY, idle_checks=3),
+            "red",
+            [("no_participation", "red")],
+        ),
+        (
+            replace(FINE, participating=(), idle_since=NOW - DAY, idle_checks=2),
+            "green",
+            [("no_participation", "notice")],
+        ),
+        (
+            replace(FINE, participating=(), idle_since=NOW - DAY + MINUTE, idle_checks=5),
+            "green",
+            [("no_participation", "notice")],
+        ),
+        (
+            replace(FINE, created_at=NOW - 14 * DAY, seen_countries=("DE",)),
+            "green",
+            [("mail_country_missing", "notice")],
+        ),
+        (replace(FINE, created_at=NOW - 13 * DAY, seen_countries=("DE",)), "green", []),
+        (replace(FINE, created_at=NOW - 14 * DAY, seen_countries=("DE", "FR")), "green", []),
+        (replace(FINE, paused_at=NOW - DAY), "green", [("paused", "notice")]),
+        (replace(FINE, paused_at=NOW - DAY, revoked_at=NOW - DAY), "green", [("paused", "notice")]),
         (
             replace(FINE, has_grant=False, suspended=("FR",), open_steps=1, participating=()),
             "red",
@@ -97,24 +162,70 @@ def test_green_falls_back_to_pending_only_by_the_sellers_own_hand(
     assert next_lock(current, facts, NOW, step_was_opened=step_was_opened) == lock
 
 
+EVERYTHING = [
+    replace(FINE, has_grant=False, suspended=("DE",), participating=(), open_steps=1, last_message_at=None),
+    replace(FINE, consented_at=NOW - 340 * DAY, role_missing_since=NOW - DAY, role_missing_operation="x"),
+    replace(FINE, consented_at=NOW - 366 * DAY),
+    replace(FINE, refused_at=NOW, troubles=(Trouble("application", NOW), Trouble("lwa", NOW))),
+    replace(FINE, refused_at=NOW, revoked_at=NOW, created_at=NOW - 20 * DAY, seen_countries=("DE",)),
+    replace(FINE, participating=(), idle_since=NOW - DAY, idle_checks=3, paused_at=None),
+    replace(FINE, paused_at=NOW),
+]
+
+
 @pytest.mark.parametrize("language", list(Language))
 def test_every_check_says_what_it_is_and_what_to_do(language: Language):
-    everything = [
-        replace(
-            FINE, has_grant=False, suspended=("DE",), participating=(), open_steps=1, last_message_at=None
-        ),
-        replace(FINE, consented_at=NOW - 340 * DAY),
-    ]
-
     codes = set()
-    for facts in everything:
+    for facts in EVERYTHING:
         for check in checks_of(facts, NOW):
             codes.add(check.code)
             text = text_of(check, language)
-            assert text.title
+            assert text.title == title_of(check.code, language) or check.state is CheckState.NOTICE
+            assert text.text
             assert text.cure
             assert "{" not in text.text
-    assert len(codes) == 6
+        for code in not_checked(facts):
+            codes.add(code)
+            assert title_of(code, language)
+    assert codes == set(CODES)
+
+
+def test_every_red_has_a_cure_that_the_seller_can_begin_himself():
+    reds = [check for facts in EVERYTHING for check in checks_of(facts, NOW) if check.state is CheckState.RED]
+
+    assert {check.code for check in reds} == {
+        "grant_missing",
+        "grant_revoked",
+        "consent_expiring",
+        "no_participation",
+    }
+    assert all(check.who is Who.SELLER and check.action is not None for check in reds)
+    assert all(check.since is not None for check in reds)
+
+
+def test_what_is_said_of_orders_and_replies_is_that_nothing_is_known_yet():
+    codes = not_checked(FINE)
+
+    assert set(codes) == {
+        "mail_not_authentic",
+        "sender_not_approved",
+        "smtp_failing",
+        "orders_late",
+        "report_columns_missing",
+    }
+    assert not set(codes) & {check.code for facts in EVERYTHING for check in checks_of(facts, NOW)}
+
+
+def test_of_a_paused_store_nothing_else_is_checked():
+    paused = replace(FINE, paused_at=NOW, has_grant=False, participating=())
+
+    assert set(not_checked(paused)) == set(CODES) - {"paused"}
+
+
+def test_since_when_is_the_first_refusal_not_its_confirmation():
+    facts = replace(FINE, refused_at=NOW - DAY, revoked_at=NOW)
+
+    assert checks_of(facts, NOW)[0].since == NOW - DAY
 
 
 def test_the_date_is_written_as_people_write_it():

@@ -1,0 +1,74 @@
+"""Every route that changes something leaves an entry in the audit log; a new route without one fails here."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from shared.database import Sessions
+from shared.tables import AuditEntry
+from tests.integration.connector.conftest import PASSWORD, SignedIn
+from tests.integration.connector.connecting import connect_named
+from tests.integration.connector.test_permissions import TABLE
+
+INTEGRATION = "/integrations/{integration_id}"
+WEBHOOK = "/webhooks/{webhook_id}"
+
+# In an order in which each finds what it changes.
+WALK = [
+    ("PATCH", "/me"),
+    ("POST", "/api-keys"),
+    ("DELETE", "/api-keys/{api_key_id}"),
+    ("POST", "/authorizations"),
+    ("PATCH", INTEGRATION),
+    ("PUT", f"{INTEGRATION}/setup-steps/{{step}}/{{country}}"),
+    ("PUT", f"{INTEGRATION}/smtp-configuration"),
+    ("POST", f"{INTEGRATION}/smtp-configuration/test"),
+    ("DELETE", f"{INTEGRATION}/smtp-configuration"),
+    ("DELETE", INTEGRATION),
+    ("POST", f"{INTEGRATION}/restoration"),
+    ("POST", "/webhooks"),
+    ("PATCH", WEBHOOK),
+    ("POST", f"{WEBHOOK}/secret"),
+    ("POST", f"{WEBHOOK}/ping"),
+    ("POST", f"{WEBHOOK}/deliveries/{{delivery_id}}/resend"),
+    ("DELETE", WEBHOOK),
+    ("DELETE", "/sessions/current"),
+]
+# What a later step names is what an earlier one has answered.
+ANSWERS_ID = {
+    ("POST", "/api-keys"): "api_key_id",
+    ("POST", "/webhooks"): "webhook_id",
+    ("POST", f"{WEBHOOK}/ping"): "delivery_id",
+}
+
+
+async def count(sessions: Sessions, account_id: UUID) -> int:
+    async with sessions.begin() as session:
+        statement = select(func.count()).select_from(AuditEntry).where(AuditEntry.account_id == account_id)
+        return (await session.execute(statement)).scalar_one()
+
+
+async def test_every_change_leaves_an_entry(
+    signed_in: SignedIn, sign_in_as: Callable[..., Awaitable[SignedIn]], sessions: Sessions
+):
+    """# S: audit row in the same transaction as the change"""
+    bodies = {(row.method, row.path): row.body for row in TABLE if row.method != "GET"}
+    assert set(WALK) == set(bodies)
+
+    ids = {"step": "seller_profile", "country": "DE", "integration_id": await connect_named(signed_in)}
+    for step in WALK:
+        before = await count(sessions, signed_in.account.id)
+
+        method, path = step
+        answer = await signed_in.client.request(method, "/api/v1" + path.format(**ids), json=bodies[step])
+
+        assert answer.status_code < 300, (step, answer.text)
+        assert await count(sessions, signed_in.account.id) == before + 1, step
+        if step in ANSWERS_ID:
+            ids[ANSWERS_ID[step]] = answer.json()["id"]
+
+    someone = await sign_in_as()
+    before = await count(sessions, someone.account.id)
+    await someone.client.post("/api/v1/sessions", json={"email": someone.user.email, "password": PASSWORD})
+    assert await count(sessions, someone.account.id) == before + 1

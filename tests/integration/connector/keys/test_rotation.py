@@ -1,0 +1,178 @@
+"""Key-encryption keys are rotated, data keys wrapped anew and old keys retired, while everything goes on."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from deploy.demo.postgres import CONNECTOR
+from services.connector.application.secrets import ClientSecrets
+from services.connector.keys import service
+from shared.crypto.envelope import Place, Sealed
+from shared.crypto.key_provider import KeyFile, KeyNotChangeable
+from shared.database import Sessions
+from shared.keyring import Keyring
+from tests.conftest import Database
+from tests.factories import make_account
+
+ROOT = Path(__file__).parents[4]
+_ACCOUNTS = 25
+_CLIENT_ID = "amzn1.application-oa2-client.test"
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    KeyFile.create(tmp_path / "account-keys.json")
+    return tmp_path / "account-keys.json"
+
+
+def _place(account_id: UUID) -> Place:
+    return Place("accounts", "test", account_id)
+
+
+async def _accounts(sessions: Sessions, keyring: Keyring, count: int) -> dict[UUID, Sealed]:
+    sealed = {}
+    for _ in range(count):
+        async with sessions.begin() as session:
+            account = await make_account(session, keyring)
+        async with sessions.begin() as session:
+            keys = await keyring.of(session, account.id)
+        sealed[account.id] = keys.seal(_place(account.id), account.id.bytes)
+    return sealed
+
+
+async def _opens(sessions: Sessions, keyring: Keyring, sealed: dict[UUID, Sealed]) -> None:
+    for account_id, value in dict(sealed).items():
+        async with sessions.begin() as session:
+            keys = await keyring.of(session, account_id)
+        assert keys.open(_place(account_id), value) == account_id.bytes
+
+
+async def test_rewrapping_goes_on_where_it_was_and_old_values_open(sessions: Sessions, key_file: Path):
+    file = KeyFile.load(key_file)
+    sealed = await _accounts(sessions, Keyring(file), 3)
+    file.add(use=True)
+
+    progress: list[int] = []
+    assert await service.rewrap(sessions, file, progress.append) == 6
+    assert await service.rewrap(sessions, file, progress.append) == 0
+
+    assert progress == [6]
+    assert [(use.key_id, use.wrapped) for use in await service.uses(sessions, file)] == [("k1", 0), ("k2", 6)]
+    file.remove("k1")
+    await _opens(sessions, Keyring(file), sealed)
+
+
+async def test_rotation_under_load_is_noticed_by_nobody(sessions: Sessions, key_file: Path):
+    sealed = await _accounts(sessions, Keyring(KeyFile.load(key_file)), _ACCOUNTS)
+    running = KeyFile.load(key_file)
+    rounds = 0
+    stop = asyncio.Event()
+
+    async def traffic() -> None:
+        nonlocal rounds
+        while not stop.is_set():
+            # A process that has just started, on the file that the running ones share.
+            await _opens(sessions, Keyring(running), sealed)
+            sealed.update(await _accounts(sessions, Keyring(running), 1))
+            rounds += 1
+
+    clients = [asyncio.create_task(traffic()) for _ in range(4)]
+    operator = KeyFile.load(key_file)
+    for number in range(2, 7):
+        new = operator.add(use=True)
+        await service.rewrap(sessions, operator, lambda _done: None)
+        # An account that was just being made may have been missed.
+        while True:
+            await service.rewrap(sessions, operator, lambda _done: None)
+            try:
+                await service.retire(sessions, operator, f"k{number - 1}")
+                break
+            except KeyNotChangeable:
+                continue
+        assert new == f"k{number}"
+    stop.set()
+    await asyncio.gather(*clients)
+
+    assert rounds >= 4
+    assert operator.key_ids == ("k6",)
+    await _opens(sessions, Keyring(operator), sealed)
+
+
+async def _run(database: Database, key_file: Path, *arguments: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.connector",
+        "keys",
+        *arguments,
+        cwd=ROOT,
+        env={
+            "PATH": os.defpath,
+            "REPLYCO_DATABASE_URL": database.url(CONNECTOR),
+            "REPLYCO_KEY_FILE": str(key_file),
+            "REPLYCO_AMAZON_CLIENT_ID": _CLIENT_ID,
+            "REPLYCO_AMAZON_CLIENT_SECRET": "canary-old-secret",
+            "REPLYCO_AMAZON_NEW_CLIENT_SECRET": "canary-new-secret",
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 40)
+    assert process.returncode is not None
+    return process.returncode, output.decode()
+
+
+async def test_an_operator_rotates_rewraps_and_retires(
+    sessions: Sessions, database: Database, key_file: Path
+):
+    sealed = await _accounts(sessions, Keyring(KeyFile.load(key_file)), 2)
+
+    code, output = await _run(database, key_file, "client-secret")
+    assert (code, "canary" in output) == (0, False)
+    assert (await _run(database, key_file, "rotate"))[0] == 0
+    code, output = await _run(database, key_file, "retire", "k1")
+    assert (code, "keys rewrap" in output) == (1, True)
+    code, output = await _run(database, key_file, "rewrap")
+    assert (code, "5 keys and secrets are wrapped anew" in output) == (0, True)
+    code, output = await _run(database, key_file, "status")
+    assert "k1: wraps 0, not needed any more" in output
+    assert "k2: wraps 5, the current one" in output
+    assert (await _run(database, key_file, "retire", "k1"))[0] == 0
+
+    await _opens(sessions, Keyring(KeyFile.load(key_file)), sealed)
+    secrets = ClientSecrets(
+        sessions, KeyFile.load(key_file), _CLIENT_ID, SecretStr("old"), registry=CollectorRegistry()
+    )
+    assert [secret.get_secret_value() for secret in await secrets.newest_first()] == [
+        "canary-new-secret",
+        "old",
+    ]
+
+
+async def test_a_key_for_several_machines_is_first_added_then_used(database: Database, key_file: Path):
+    code, output = await _run(database, key_file, "rotate", "--later")
+    assert (code, "keys use k2" in output) == (0, True)
+    assert KeyFile.load(key_file).current_id == "k1"
+
+    assert (await _run(database, key_file, "use", "k2"))[0] == 0
+
+    assert KeyFile.load(key_file).current_id == "k2"
+
+
+async def test_status_tells_of_a_key_that_is_missing(sessions: Sessions, database: Database, key_file: Path):
+    await _accounts(sessions, Keyring(KeyFile.load(key_file)), 1)
+    file = KeyFile.load(key_file)
+    file.add(use=True)
+    file.remove("k1")
+
+    code, output = await _run(database, key_file, "status")
+
+    assert code == 1
+    assert "k1: wraps 2, NOT IN THE FILE" in output
+    assert (await _run(database, key_file, "rewrap"))[0] == 1

@@ -1,0 +1,25 @@
+"""What docs/ says about the REST API is what the code does."""
+
+import json
+from pathlib import Path
+
+from services.connector.app import openapi_document
+from services.connector.problem_page import problem_page
+
+DOCS = Path(__file__).parents[3] / "docs"
+CURE = "The API has changed. Look at the difference, then write its descriptions anew: make api-docs"
+
+
+def test_the_checked_in_description_of_the_api_is_the_code_s():
+    assert json.loads((DOCS / "openapi.json").read_text()) == openapi_document(), CURE
+
+
+def test_the_checked_in_page_of_problem_codes_is_the_code_s():
+    assert (DOCS / "problems.md").read_text() == problem_page(), CURE
+
+
+def test_every_post_of_a_caller_takes_an_idempotency_key():
+    for path, operations in openapi_document()["paths"].items():
+        if "post" in operations:
+            names = [parameter["name"] for parameter in operations["post"].get("parameters", [])]
+            assert ("Idempotency-Key" in names) == (path != "/api/v1/sessions"), path
