@@ -10,10 +10,11 @@ _CHUNK_BYTES = 262_144
 _LINE = b"x" * 76 + b"\r\n"
 
 
-def make_room_for_connections() -> None:
-    """The clients need file descriptors, too."""
+def make_room_for_connections() -> int:
+    """The clients need file descriptors, too. How many this process may have from here on."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 def peak_mb(pid: int) -> float:

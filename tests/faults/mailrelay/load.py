@@ -3,16 +3,20 @@
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import os
+import secrets
 import signal
 import socket
+import ssl
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import asyncpg
+import psutil
 
 from deploy.demo.postgres import OWNER, RELAY
 from shared.crypto.key_provider import KeyFile
@@ -27,16 +31,51 @@ ADDRESS = f"mabtekrud@{DOMAIN}"
 _PAUSE_SECONDS = 0.02
 
 
-class Load:
-    """`accepted` holds the hash of every mail that was answered 250; `codes` counts the replies of each kind."""
+class Mail(NamedTuple):
+    """`id` is in its header, so that it is known again."""
 
-    def __init__(self, port: int, *, clients: int) -> None:
+    id: str
+    raw: bytes
+
+    @classmethod
+    def new(cls, mail_id: str) -> Self:
+        head = f"Message-ID: <{mail_id}@load.example>\r\n\r\n"
+        return cls(mail_id, f"{head}{os.urandom(1500).hex()}\r\n".encode())
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.raw).hexdigest()
+
+
+class Load:
+    """As senders do, each repeats a mail until it is answered 250.
+
+    `offered` holds the hash of every mail, `accepted` of those that were answered 250; `codes` counts the replies of each kind,
+    `refused` the connections that ended before a greeting.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        *,
+        clients: int,
+        name: str = "",
+        source: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+        pause_seconds: float = 0,
+    ) -> None:
         self._port = port
+        self._name = name
+        self._source = source
         self._clients = clients
+        self._tls = tls
+        self._pause_seconds = pause_seconds
+        self.offered: dict[str, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Condition()
         self.accepted: dict[str, str] = {}
         self.codes: Counter[str] = Counter()
+        self.refused = 0
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._client(number)) for number in range(self._clients)]
@@ -56,35 +95,48 @@ class Load:
             await self._changed.wait_for(lambda: self.codes[code] >= target)
 
     async def _client(self, number: int) -> None:
-        sent = 0
+        mails = (Mail.new(f"{self._name}{number}-{count}") for count in itertools.count(1))
+        mail = next(mails)
         while True:
+            is_greeted = False
             try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                reader, writer = await asyncio.open_connection(
+                    "127.0.0.1", self._port, local_addr=(self._source, 0)
+                )
                 try:
                     await self._heard(reader)
-                    await self._say(reader, writer, "EHLO load.example")
+                    is_greeted = True
+                    await self._greet(reader, writer)
                     while True:
-                        sent += 1
-                        await self._deliver(reader, writer, f"{number}-{sent}")
+                        await self._deliver(reader, writer, mail)
+                        if mail.id in self.accepted:
+                            mail = next(mails)
+                            await asyncio.sleep(self._pause_seconds)
                 finally:
                     writer.close()
             except (OSError, EOFError):
+                self.refused += not is_greeted
                 await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _deliver(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mail_id: str
-    ) -> None:
+    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._say(reader, writer, "EHLO load.example")
+        if self._tls is not None:
+            await self._say(reader, writer, "STARTTLS")
+            await writer.start_tls(self._tls, server_hostname="127.0.0.1")
+            await self._say(reader, writer, "EHLO load.example")
+
+    async def _deliver(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mail: Mail) -> None:
         await self._say(reader, writer, "RSET")
         await self._say(reader, writer, "MAIL FROM:<buyer@marketplace.amazon.de>")
         if await self._say(reader, writer, f"RCPT TO:<{ADDRESS}>") != "250":
             await asyncio.sleep(_PAUSE_SECONDS)
             return
         await self._say(reader, writer, "DATA")
-        mail = f"Message-ID: <{mail_id}@load.example>\r\n\r\n{os.urandom(1500).hex()}\r\n".encode()
-        writer.write(mail + b".\r\n")
+        self.offered[mail.id] = mail.digest
+        writer.write(mail.raw + b".\r\n")
         code = await self._heard(reader)
         if code == "250":
-            self.accepted[mail_id] = hashlib.sha256(mail).hexdigest()
+            self.accepted[mail.id] = mail.digest
         async with self._changed:
             self.codes[f"data {code}"] += 1
             self._changed.notify_all()
@@ -107,12 +159,27 @@ class Load:
                 return line[:3].decode()
 
 
+def _free_port() -> int:
+    """Below those that the system gives to clients: one of them could have it while the relay is away."""
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 class RelayProcess:
     """`python -m services.mailrelay serve`, always on the same port."""
 
-    def __init__(self, database: Database, keys: Keys, log: Path, **settings: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+    def __init__(
+        self,
+        database: Database,
+        keys: Keys,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        /,
+        **settings: str,
+    ) -> None:
+        self.port = _free_port()
         self._log = log
         self._environment = {
             "PATH": os.defpath,
@@ -123,6 +190,7 @@ class RelayProcess:
             "REPLYCO_BLOB_URL": keys.blob_url,
             "REPLYCO_COMMIT_TIMEOUT_SECONDS": "3",
             **{f"REPLYCO_{name.upper()}": value for name, value in settings.items()},
+            **(environment or {}),
         }
         self._process: asyncio.subprocess.Process | None = None
 
@@ -141,6 +209,27 @@ class RelayProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """The one that was started, and those that it has started."""
+        first = psutil.Process(self.pid)
+        return [first, *first.children(recursive=True)]
+
+    @property
+    def accepting(self) -> psutil.Process:
+        """The one that speaks with clients."""
+        [process] = psutil.Process(self.pid).children()
+        return process
+
+    async def kill(self) -> None:
+        """SIGKILL to all of its processes at once. After one to the first alone, the others would end in peace."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        for process in self.processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        await self._process.wait()
+
     async def end(self, number: signal.Signals) -> None:
         if self._process is None:
             return
@@ -155,7 +244,14 @@ class RelayProcess:
 
 
 @contextlib.asynccontextmanager
-async def running(database: Database, keys: Keys, log: Path, **settings: str) -> AsyncIterator[RelayProcess]:
+async def running(
+    database: Database,
+    keys: Keys,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    /,
+    **settings: str,
+) -> AsyncIterator[RelayProcess]:
     """A relay process on a database with one relay address."""
     engine = create_engine(database.url(OWNER), application_name="tests")
     keyring = Keyring(KeyFile.load(keys.key_file))
@@ -163,12 +259,12 @@ async def running(database: Database, keys: Keys, log: Path, **settings: str) ->
         account = await make_account(session, keyring)
         await make_relay_address(session, await make_integration(session, account.id), local_part="mabtekrud")
     await engine.dispose()
-    relay = RelayProcess(database, keys, log, **settings)
+    relay = RelayProcess(database, keys, log, environment, **settings)
     try:
         await relay.start()
         yield relay
     finally:
-        await relay.end(signal.SIGKILL)
+        await relay.kill()
 
 
 async def reachable(relay: RelayProcess) -> None:
@@ -184,11 +280,28 @@ async def reachable(relay: RelayProcess) -> None:
                 return
 
 
-async def stored(database: Database, keys: Keys) -> Counter[tuple[str, str]]:
+async def stored(database: Database, keys: Keys, *, order_by: str = "id") -> Counter[tuple[str, str]]:
     """How often each mail lies in the database, by its id and hash."""
+    return await _mails(
+        database,
+        keys,
+        f"SELECT id, account_id, content_key, raw, blob_key FROM accepted_mail ORDER BY {order_by}",
+    )
+
+
+async def visible(database: Database, keys: Keys) -> Counter[tuple[str, str]]:
+    """How often each mail is shown as a message, by its id and hash."""
+    return await _mails(
+        database,
+        keys,
+        "SELECT accepted_mail.* FROM messages JOIN accepted_mail ON accepted_mail.id = messages.accepted_mail_id",
+    )
+
+
+async def _mails(database: Database, keys: Keys, statement: str) -> Counter[tuple[str, str]]:
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     try:
-        rows = await connection.fetch("SELECT id, account_id, content_key, raw, blob_key FROM accepted_mail")
+        rows = await connection.fetch(statement)
     finally:
         await connection.close()
     counted: Counter[tuple[str, str]] = Counter()

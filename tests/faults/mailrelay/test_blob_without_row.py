@@ -1,7 +1,6 @@
 """SIGKILL between a mail's blob and its row: no 250, no row, and a blob that the sweeper removes."""
 
 import asyncio
-import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.sweeper import sweep
 from shared.blobs import open_blobs
 from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.settings import BlobSettings
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.load import running
 from tests.integration.mailrelay.accepting import Client, connect
@@ -27,7 +27,7 @@ async def _client(port: int) -> Client:
 
 
 async def test_killed_between_blob_and_row(database: Database, keys: Keys, tmp_path: Path):
-    blobs = open_blobs(keys.blob_url)
+    blobs = open_blobs(BlobSettings(blob_url=keys.blob_url))
     [today] = await blobs.days() or [f"{datetime.now(UTC):%Y%m%d}"]
 
     async def keys_of_today() -> set[str]:
@@ -45,7 +45,7 @@ async def test_killed_between_blob_and_row(database: Database, keys: Keys, tmp_p
         async with asyncio.timeout(2):
             while await keys_of_today() == before:  # noqa: ASYNC110 - another process; there is no event to await
                 await asyncio.sleep(0.02)
-        await relay.end(signal.SIGKILL)
+        await relay.kill()
         client.writer.close()
         await lock.rollback()
 

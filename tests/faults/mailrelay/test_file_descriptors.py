@@ -5,11 +5,10 @@ import resource
 import sys
 from pathlib import Path
 
-import psutil
-
 from tests.conftest import Database, Keys
+from tests.faults.mailrelay.counting import assert_nothing_lost
 from tests.faults.mailrelay.crowd import make_room_for_connections, reply
-from tests.faults.mailrelay.load import reachable, running
+from tests.faults.mailrelay.load import Load, reachable, running
 
 
 async def test_when_there_are_no_more_accepting_pauses_and_goes_on(
@@ -18,9 +17,9 @@ async def test_when_there_are_no_more_accepting_pauses_and_goes_on(
     make_room_for_connections()
     async with running(database, keys, tmp_path / "log", network_connection_limit="1000") as relay:
         await reachable(relay)
-        process = psutil.Process(relay.pid)
+        process = relay.accepting
         few = process.num_fds() + 50
-        resource.prlimit(relay.pid, resource.RLIMIT_NOFILE, (few, few))
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (few, few))
         clients = [await asyncio.open_connection("127.0.0.1", relay.port) for _ in range(80)]
         greeted = [await reply(reader) for reader, _ in clients[:40]]
 
@@ -55,3 +54,22 @@ async def test_no_more_connections_are_taken_than_there_are_descriptors_for():
     out, _ = await process.communicate()
 
     assert out.splitlines()[-1] == b"312 100 512"
+
+
+async def test_no_mail_is_lost_while_there_are_none(database: Database, keys: Keys, tmp_path: Path):
+    make_room_for_connections()
+    async with running(database, keys, tmp_path / "log", inline_limit_bytes="1000") as relay:
+        await reachable(relay)
+        # Each mail needs a file of its own; the later clients and the database connections may get none.
+        async with Load(relay.port, clients=5) as load:
+            await load.more("data 250", 20)
+            for process in relay.processes:
+                process.rlimit(resource.RLIMIT_NOFILE, (process.num_fds(), 4096))
+            async with Load(relay.port, clients=20, name="late") as late:
+                await load.more("data 451", 20)
+                for process in relay.processes:
+                    process.rlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+                await load.more("data 250", 20)
+                await late.more("data 250", 20)
+
+    await assert_nothing_lost("no file descriptors", database, keys, load, late)

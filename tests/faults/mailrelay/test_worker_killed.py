@@ -2,24 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 import pytest
 from sqlalchemy import func, insert, select
 
-from deploy.demo.postgres import MAIL_WORKER, OWNER, EmbeddedPostgres
+from deploy.demo.postgres import OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
 from shared.events import CHANNEL
 from shared.keyring import Keyring
 from shared.tables import AcceptedMail, Conversation, MailState, Message
-from tests.conftest import Keys
+from tests.conftest import Database, Keys
+from tests.faults.mailrelay.worker import worker_process
 from tests.integration.mailrelay.delivery.conftest import Store, accepted_row, mail, make_store
-from tests.processes import command
 
-ROOT = Path(__file__).parents[3]
 MAILS = 1_000
 COPIES = 100
 KILLS = 10
@@ -33,32 +31,6 @@ async def own_postgres(scratch: Path) -> AsyncIterator[EmbeddedPostgres]:
     await server.allow_logins()
     yield server
     server.stop()
-
-
-@asynccontextmanager
-async def worker_process(postgres: EmbeddedPostgres, keys: Keys) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *command("services.mailrelay", "worker"),
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-        env={
-            "REPLYCO_DATABASE_URL": postgres.url(MAIL_WORKER),
-            "REPLYCO_KEY_FILE": str(keys.key_file),
-            "REPLYCO_MAIL_PRIVATE_KEY_FILE": str(keys.mail_private_key_file),
-            "REPLYCO_WORKER_PORT": "0",
-            "REPLYCO_LOG_LEVEL": "ERROR",
-        },
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), 20)
-        finally:
-            if process.returncode is None:
-                process.kill()
 
 
 async def wait_for_messages(postgres: EmbeddedPostgres, enough: int) -> None:
@@ -109,10 +81,11 @@ async def test_mail_is_visible_once_though_workers_and_postgresql_are_killed(
 ):
     engine = create_engine(own_postgres.url(OWNER), application_name="tests")
     sessions = create_sessions(engine)
+    database = Database(own_postgres, "postgres")
     await accept_all(sessions, await make_store(sessions, keyring), keys)
 
     for kill in range(KILLS):
-        async with worker_process(own_postgres, keys) as worker:
+        async with worker_process(database, keys) as worker:
             await wait_for_one_more(own_postgres, sessions)
             if kill == KILLS // 2:
                 own_postgres.kill()
@@ -124,7 +97,7 @@ async def test_mail_is_visible_once_though_workers_and_postgresql_are_killed(
             worker.kill()
             await worker.wait()
 
-    async with worker_process(own_postgres, keys), worker_process(own_postgres, keys):
+    async with worker_process(database, keys), worker_process(database, keys):
         await wait_for_messages(own_postgres, MAILS)
         while (await count_up(sessions))[3]:  # noqa: ASYNC110 - copies make no event that could be awaited
             await asyncio.sleep(0.1)

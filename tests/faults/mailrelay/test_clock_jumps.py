@@ -1,0 +1,72 @@
+"""The clock jumps while mail is accepted: sessions, limits of time, ids and the journal go on."""
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from deploy.demo.postgres import OWNER
+from shared.database import asyncpg_dsn
+from tests.conftest import Database, Keys
+from tests.faults.mailrelay import clock
+from tests.faults.mailrelay.clock import Clock
+from tests.faults.mailrelay.counting import assert_nothing_lost, assert_right
+from tests.faults.mailrelay.faults import clock_jumped
+from tests.faults.mailrelay.load import Load, reachable, running, stored
+from tests.integration.mailrelay.accepting import connect
+
+JUMPS = ["-1d", "+1d", "+1h", "-1h", "+20d", "+0"]
+# A day's partition is made two weeks ahead, and none for the past.
+OUTSIDE_OF_THE_DAYS = ["-1d", "+20d"]
+
+
+@pytest.fixture
+def jumping(tmp_path: Path) -> Clock:
+    library = clock.installed()
+    if library is None:
+        pytest.skip(clock.REASON)
+    return Clock(tmp_path / "clock", library)
+
+
+async def test_mail_is_accepted_and_shown_through_every_jump(
+    database: Database, keys: Keys, tmp_path: Path, jumping: Clock
+):
+    assert_right("clock jumps", await clock_jumped(database, keys, tmp_path, jumping, jumps=JUMPS, mails=50))
+    # Each client's mails are dated in the order that it sent them in: by the database's clock, not by the relay's.
+    dated = [mail_id.split("-") for mail_id, _ in await stored(database, keys, order_by="accepted_at")]
+    for client in map(str, range(5)):
+        numbers = [int(number) for name, number in dated if name == client]
+        assert numbers == sorted(numbers)
+
+
+async def test_a_silent_session_ends_in_time_though_the_clock_was_put_back(
+    database: Database, keys: Keys, tmp_path: Path, jumping: Clock
+):
+    async with running(
+        database, keys, tmp_path / "log", jumping.environment, idle_timeout_seconds="2"
+    ) as relay:
+        await reachable(relay)
+        client = await connect(relay.port)
+        jumping.jump("-1d")
+        assert (await client.reply()).startswith("421 ")
+        client.writer.close()
+
+
+@pytest.mark.parametrize("jump", OUTSIDE_OF_THE_DAYS)
+async def test_an_id_of_a_day_without_a_partition_costs_no_mail(
+    database: Database, keys: Keys, tmp_path: Path, jumping: Clock, jump: str
+):
+    jumping.jump(jump)
+    async with (
+        running(database, keys, tmp_path / "log", jumping.environment) as relay,
+        Load(relay.port, clients=5) as load,
+    ):
+        await load.more("data 250", 20)
+
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    tables = await connection.fetch("SELECT DISTINCT tableoid::regclass::text AS name FROM accepted_mail")
+    # The day that such rows lie in can still come.
+    await connection.execute("SELECT ensure_partitions(now() + interval '20 days')")
+    await connection.close()
+    assert [table["name"] for table in tables] == ["accepted_mail_other"]
+    await assert_nothing_lost(f"clock at {jump}", database, keys, load)

@@ -1,0 +1,172 @@
+"""What `make soak` does: the fast tests' own faults and generators, for longer, cut into rounds of a minute or so."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from deploy.demo.postgres import OWNER, EmbeddedPostgres
+from migrations.upgrade import upgrade
+from services.mailrelay.parsing.mail import understand
+from tests.conftest import Database, Keys
+from tests.faults.mailrelay import clock
+from tests.faults.mailrelay.clock import Clock
+from tests.faults.mailrelay.counting import Count
+from tests.faults.mailrelay.crowd import peak_mb
+from tests.faults.mailrelay.faults import answers_lost, clock_jumped, slowed
+from tests.faults.mailrelay.kills import mixed, survived
+from tests.faults.mailrelay.load import RelayProcess, reachable, running
+from tests.integration.mailrelay.accepting import stored_mails
+from tests.integration.mailrelay.test_fuzz import Conversation
+from tests.unit.mailrelay.parsing.test_any_bytes import check_bounds, mutated_mails
+
+_KILLS_A_ROUND = 25
+_CONVERSATIONS_A_ROUND = 500
+_MUTATED_MAILS_A_ROUND = 10_000
+_GROWTH_LIMIT_MB = 50
+_TEMPLATE = "replyco_template"
+_JUMPS = ["-1d", "+1d", "+1h", "-1h", "+20d", "-20d", "+0"]
+# Limits have tests of their own; here they would hide what the session itself answers.
+_NO_LIMITS = {"error_limit": "1000000", "unknown_recipient_limit": "1000000", "delay_seconds": "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The counts of a round, and whether they are as they have to be."""
+
+    is_right: bool
+    counts: Mapping[str, int]
+
+
+class Place:
+    """A PostgreSQL that may be killed, keys, and a fresh database for each round."""
+
+    def __init__(self, postgres: EmbeddedPostgres, keys: Keys, folder: Path) -> None:
+        self._postgres = postgres
+        self.keys = keys
+        self.folder = folder
+
+    @classmethod
+    async def make(cls, folder: Path) -> "Place":
+        postgres = await asyncio.to_thread(EmbeddedPostgres.start, folder / "pg")
+        await postgres.create_database(_TEMPLATE)
+        await upgrade(postgres.url(OWNER, _TEMPLATE))
+        await postgres.allow_logins()
+        return cls(postgres, Keys.make(folder), folder)
+
+    async def database(self) -> Database:
+        name = f"soak_{uuid4().hex}"
+        await self._postgres.create_database(name, template=_TEMPLATE)
+        return Database(self._postgres, name)
+
+    def close(self) -> None:
+        self._postgres.stop()
+
+
+Round = Callable[[Place], Awaitable[Outcome]]
+
+
+def _outcome(count: Count, **more: int) -> Outcome:
+    return Outcome(count.is_right and count.accepted > 0, {**more, **asdict(count)})
+
+
+async def _kills(place: Place) -> Outcome:
+    victims = mixed(_KILLS_A_ROUND)
+    count = await survived(await place.database(), place.keys, place.folder, victims, processes="2")
+    return _outcome(count, kills=len(victims))
+
+
+async def _slow(place: Place) -> Outcome:
+    count = await slowed(
+        await place.database(),
+        place.keys,
+        place.folder,
+        delay_seconds=2,
+        mails=40,
+        commit_timeout_seconds=30,
+    )
+    return _outcome(count)
+
+
+async def _answers_lost(place: Place) -> Outcome:
+    times = 100
+    count = await answers_lost(await place.database(), place.keys, place.folder, times=times, clients=10)
+    return _outcome(count, answers_lost=times)
+
+
+async def _clock(place: Place) -> Outcome:
+    library = clock.installed()
+    if library is None:
+        raise RuntimeError(clock.REASON)
+    jumps = _JUMPS * 4
+    count = await clock_jumped(
+        await place.database(),
+        place.keys,
+        place.folder,
+        Clock(place.folder / "clock", library),
+        jumps=jumps,
+        mails=100,
+    )
+    return _outcome(count, jumps=len(jumps))
+
+
+async def _conversations(place: Place) -> Outcome:
+    database = await place.database()
+    accepted: list[bytes] = []
+    log = place.folder / "fuzz.log"
+    async with running(database, place.keys, log, **_NO_LIMITS) as relay:
+        await reachable(relay)
+        here = type("ConversationHere", (Conversation,), {"port": relay.port, "accepted": accepted})
+        before = _peak_mb(relay)
+        await asyncio.to_thread(run_state_machine_as_test, here, settings=_many(_CONVERSATIONS_A_ROUND))
+        grown_mb = _peak_mb(relay) - before
+    kept = sorted(await stored_mails(database, place.keys)) == sorted(accepted)
+    errors = log.read_text().count('"level": "error"')
+    return Outcome(
+        kept and not errors and grown_mb < _GROWTH_LIMIT_MB,
+        {
+            "conversations": _CONVERSATIONS_A_ROUND,
+            "accepted": len(accepted),
+            "errors": errors,
+            "grown_mb": grown_mb,
+        },
+    )
+
+
+def _peak_mb(relay: RelayProcess) -> int:
+    return round(max(peak_mb(process.pid) for process in relay.processes))
+
+
+async def _mutated_mails(_place: Place) -> Outcome:
+    def check(raw: bytes) -> None:
+        check_bounds(understand(raw))
+
+    checked = _many(_MUTATED_MAILS_A_ROUND)(given(raw=mutated_mails())(check))
+    await asyncio.to_thread(checked)
+    return Outcome(True, {"mails": _MUTATED_MAILS_A_ROUND})
+
+
+def _many(examples: int) -> settings:
+    """Others each time."""
+    return settings(
+        max_examples=examples,
+        stateful_step_count=30,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+# Each of a minute or so, by name.
+ROUNDS: Mapping[str, Round] = {
+    **{f"kills-{number}": _kills for number in range(1, 9)},
+    "postgresql-slow": _slow,
+    "postgresql-answers-lost": _answers_lost,
+    "clock": _clock,
+    **{f"fuzz-sessions-{number}": _conversations for number in range(1, 5)},
+    **{f"fuzz-mails-{number}": _mutated_mails for number in range(1, 3)},
+}
