@@ -52,7 +52,7 @@ def free_ports(count: int) -> list[int]:
 @pytest.fixture(scope="session")
 async def stack() -> AsyncIterator[Stack]:
     """What `make demo` starts."""
-    ports = free_ports(6)
+    ports = free_ports(7)
     with tempfile.TemporaryDirectory(prefix="replyco-", ignore_cleanup_errors=True) as folder:
         settings = DemoSettings(
             port=ports[0],
@@ -61,6 +61,7 @@ async def stack() -> AsyncIterator[Stack]:
             side_port=ports[3],
             mail_worker_port=ports[4],
             sandbox_port=ports[5],
+            sandbox_smtp_port=ports[6],
             data_folder=Path(folder) / "data",
         )
         async with Stack(settings) as running:
@@ -146,7 +147,7 @@ async def site(database: Database, keys: Keys, keyring: Keyring) -> AsyncIterato
     app = create_app(settings)
     sandbox = uvicorn.Server(_config(create_sandbox(amazon), sandbox_port))
     async with _running(Server(_config(app, port), app)), _running(sandbox):
-        yield Site(f"http://localhost:{port}", sessions, keyring, account)
+        yield Site(f"http://localhost:{port}", f"http://localhost:{sandbox_port}", sessions, keyring, account)
     await engine.dispose()
 
 

@@ -19,6 +19,7 @@ class Site:
     """Where the pages are, and the owner's hand in the database behind them."""
 
     url: str
+    amazon_url: str
     sessions: Sessions
     keyring: Keyring
     account: Account

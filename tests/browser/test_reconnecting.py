@@ -1,0 +1,125 @@
+"""A red lock is cured in one click; the wrong store is refused, and said to be the wrong one."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from playwright.async_api import Page, expect
+from sqlalchemy import update
+
+from services.connector.integrations.service import recompute_lock
+from shared.tables import AuthorizationAttempt, Grant
+from tests.browser.steps import CASA_VERDE, LAMPENLADEN, Site, agree, consent, open_amazon, sign_in
+
+
+async def _connect(page: Page) -> UUID:
+    await sign_in(page)
+    await consent(await open_amazon(page, "Deutschland"), LAMPENLADEN)
+    await page.get_by_label("Name der Integration").fill("Lampen Europa")
+    await page.get_by_role("button", name="Speichern und Adresse anzeigen").click()
+    await expect(page.locator("#relay-address")).to_be_visible()
+    return UUID(page.url.rpartition("/")[2])
+
+
+async def _withdraw(site: Site, integration_id: UUID) -> None:
+    """What the vault writes when Amazon has refused the refresh token twice."""
+    now = datetime.now(UTC)
+    async with site.sessions.begin() as session:
+        await session.execute(
+            update(Grant)
+            .where(Grant.integration_id == integration_id)
+            .values(refused_at=now - timedelta(minutes=2), revoked_at=now)
+        )
+        await recompute_lock(session, site.account.id, integration_id, now)
+
+
+async def test_a_withdrawn_authorization_turns_the_lock_red_and_one_click_cures_it(page: Page, site: Site):
+    integration_id = await _connect(page)
+    await _withdraw(site, integration_id)
+    check = page.get_by_test_id("check").filter(has_text="Autorisierung widerrufen")
+    await expect(check).to_be_visible()
+    await expect(page.locator("dialog [data-lock]")).to_have_attribute("data-lock", "red")
+
+    async with page.context.expect_page() as opened:
+        await check.get_by_role("button", name="Neu autorisieren").click()
+    amazon = await opened.value
+    await amazon.locator("#consent, #sign-in").first.wait_for()
+    await consent(amazon, LAMPENLADEN)
+
+    await page.get_by_role("link", name="Integration öffnen").click()
+    await expect(page.locator("dialog [data-lock]")).not_to_have_attribute("data-lock", "red")
+    await expect(page.get_by_test_id("check").filter(has_text="Autorisierung widerrufen")).to_have_count(0)
+
+
+async def test_another_store_cures_nothing_and_is_named_as_the_wrong_one(page: Page, site: Site):
+    integration_id = await _connect(page)
+    await _withdraw(site, integration_id)
+
+    async with page.context.expect_page() as opened:
+        await page.get_by_test_id("check").get_by_role("button", name="Neu autorisieren").click()
+    amazon = await opened.value
+    await agree(amazon, CASA_VERDE)
+
+    await expect(page.get_by_text("wrong_account")).to_be_visible()
+    await expect(page.get_by_text("privates Fenster").first).to_be_visible()
+    await page.get_by_role("link", name="Zurück zur Integration").click()
+    await expect(page.locator("dialog [data-lock]")).to_have_attribute("data-lock", "red")
+
+
+async def test_a_disconnected_store_rests_and_is_restored_from_the_list(page: Page, site: Site):
+    await _connect(page)
+    await page.get_by_text("Verwalten", exact=True).click()
+    await page.get_by_role("button", name="Pausieren").click()
+    await expect(page.get_by_test_id("check").filter(has_text="Pausiert")).to_be_visible()
+    await page.get_by_text("Verwalten", exact=True).click()
+    await page.get_by_role("button", name="Fortsetzen").click()
+    await expect(page.get_by_test_id("check").filter(has_text="Pausiert")).to_have_count(0)
+
+    await page.get_by_text("Verwalten", exact=True).click()
+    await page.get_by_role("button", name="Verbindung trennen").click()
+    await expect(page.get_by_label("Behalten, sie bleiben im Posteingang lesbar")).to_be_checked()
+    await page.get_by_role("button", name="Verbindung trennen").last.click()
+    await expect(page.get_by_role("link", name="Zu „Apps verwalten“ in Seller Central")).to_be_visible()
+    await page.get_by_role("button", name="Schließen").click()
+
+    resting = page.get_by_test_id("resting")
+    await expect(resting).to_contain_text("Lampen Europa")
+    await resting.get_by_role("button", name="Lampen Europa wiederherstellen").click()
+
+    await expect(page.get_by_role("heading", name="Lampen Europa")).to_be_visible()
+    await expect(page.get_by_test_id("check").filter(has_text="Nicht autorisiert")).to_be_visible()
+    await expect(page.get_by_test_id("resting")).to_have_count(0)
+
+
+async def test_an_smtp_server_that_nobody_may_reach_is_named_as_such(page: Page):
+    await _connect(page)
+    await page.get_by_text("Verwalten", exact=True).click()
+    await page.get_by_text("Erweitert: eigener SMTP-Server").click()
+    await page.get_by_label("Server", exact=True).fill("smtp.seller.example")
+    await page.get_by_label("Benutzername").fill("shop")
+    await page.get_by_label("Passwort").fill("canary password")
+    await page.get_by_label("Absenderadresse").fill("shop@seller.example")
+
+    await page.get_by_role("button", name="Testen").click()
+    await expect(page.locator(".smtp .notice-bad")).to_be_visible()
+    await page.screenshot(path="test-artifacts/smtp.png", full_page=True)
+    await page.get_by_role("button", name="Speichern").click()
+
+    await expect(page.get_by_label("Server", exact=True)).to_have_value("smtp.seller.example")
+    await expect(page.get_by_label("Passwort")).to_have_value("")
+    await page.get_by_label("Absenderadresse").fill("no address")
+    await page.get_by_role("button", name="Speichern").click()
+    await expect(page.get_by_label("Absenderadresse")).to_have_attribute("aria-invalid", "true")
+
+
+async def test_what_amazons_error_codes_mean_is_told_where_one_waits_in_vain(page: Page, site: Site):
+    await _connect(page)
+    await open_amazon(page, "Deutschland")
+    await expect(page.get_by_role("heading", name="Bitte stimmen Sie bei Amazon zu")).to_be_visible()
+    async with site.sessions.begin() as session:
+        await session.execute(update(AuthorizationAttempt).values(expires_at=datetime.now(UTC)))
+
+    await page.reload()
+    await page.get_by_text("Amazon zeigt einen Fehlercode?").click()
+
+    await expect(page.get_by_text("CONSENT_LIMIT_REACHED")).to_be_visible()
+    await expect(page.get_by_text("SPDC8143")).to_be_visible()

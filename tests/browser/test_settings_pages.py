@@ -1,0 +1,143 @@
+"""The settings in a real browser: webhooks and the audit log."""
+
+from playwright.async_api import Page, expect
+from sqlalchemy import select
+
+from services.connector.accounts.audit import system_audit_entry
+from shared.database import new_id
+from shared.tables import User
+from tests.browser.steps import Site, sign_in
+
+HELPDESK = "https://helpdesk.example/replyco"
+
+
+async def add_webhook(page: Page) -> str:
+    """With the keyboard; returns the secret."""
+    await page.get_by_text("Webhook hinzufügen").focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_label("Adresse").fill(HELPDESK)
+    await page.get_by_label("Änderung an einer Integration").check()
+    await page.get_by_label("Beschreibung").fill("Helpdesk")
+    await page.keyboard.press("Enter")
+    return await page.get_by_test_id("webhook-secret").inner_text()
+
+
+async def test_a_webhook_is_created_and_its_secret_shown_once_and_never_again(page: Page):
+    await sign_in(page, "/settings/webhooks")
+    await expect(page.get_by_role("link", name="Einstellungen")).to_have_attribute("aria-current", "page")
+    await expect(page.get_by_text("Es gibt noch keinen Webhook.")).to_be_visible()
+
+    secret = await add_webhook(page)
+
+    assert secret.startswith("whsec_")
+    await expect(page.get_by_role("heading", name="Das Geheimnis dieses Webhooks")).to_be_focused()
+    webhook = page.get_by_test_id("webhook")
+    await expect(webhook).to_contain_text(HELPDESK)
+    await expect(webhook).to_contain_text("Meldet: Änderung an einer Integration und Neue Nachricht")
+    await expect(page.get_by_test_id("webhook-state")).to_have_text("Läuft")
+    await page.get_by_text("Webhook hinzufügen").click()
+    await expect(page.get_by_label("Adresse")).to_have_value("")
+    await page.reload()
+    await expect(webhook).to_contain_text(HELPDESK)
+    assert secret not in await page.content()
+    await expect(page.get_by_test_id("webhook-secret")).to_have_count(0)
+
+
+async def test_an_address_that_is_none_is_said_at_its_field_and_keeps_what_was_entered(page: Page):
+    await sign_in(page, "/settings/webhooks")
+    await page.get_by_text("Webhook hinzufügen").click()
+    address = page.get_by_label("Adresse")
+    await address.fill("http://helpdesk.example/")
+    await page.get_by_label("Beschreibung").fill("Helpdesk")
+    await page.get_by_role("button", name="Hinzufügen").click()
+
+    await expect(address).to_be_focused()
+    await expect(address).to_have_attribute("aria-invalid", "true")
+    await expect(page.get_by_label("Beschreibung")).to_have_value("Helpdesk")
+
+
+async def test_a_webhook_is_paused_tested_given_a_new_secret_and_deleted(page: Page):
+    await sign_in(page, "/settings/webhooks")
+    first = await add_webhook(page)
+    await page.get_by_role("button", name="Ich habe es hinterlegt").click()
+    await expect(page.get_by_test_id("webhook-secret")).to_have_count(0)
+
+    await page.get_by_role("button", name="Pausieren: Helpdesk").click()
+    await expect(page.get_by_test_id("webhook-state")).to_contain_text("Pausiert seit")
+    await expect(page.get_by_role("button", name="Fortsetzen: Helpdesk")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_test_id("webhook-state")).to_have_text("Läuft")
+
+    await page.get_by_role("button", name="Testmeldung senden: Helpdesk").click()
+    delivery = page.get_by_test_id("delivery")
+    await expect(delivery).to_contain_text("Testmeldung")
+    await delivery.get_by_role("button", name="Erneut senden").click()
+    await expect(delivery).to_contain_text("Wird gleich gesendet")
+
+    await page.get_by_role("button", name="Geheimnis ersetzen: Helpdesk").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Geheimnis ersetzen").click()
+    second = page.get_by_test_id("webhook-secret")
+    await expect(second).to_contain_text("whsec_")
+    assert await second.inner_text() != first
+    await expect(page.get_by_text("gilt auch das bisherige Geheimnis")).to_be_visible()
+
+    await page.get_by_role("button", name="Löschen: Helpdesk").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Abbrechen").click()
+    await expect(page.get_by_test_id("webhook")).to_have_count(1)
+    await page.get_by_role("button", name="Löschen: Helpdesk").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Löschen").click()
+    await expect(page.get_by_text("Es gibt noch keinen Webhook.")).to_be_visible()
+
+
+async def test_what_was_just_done_is_in_the_audit_log(page: Page):
+    await sign_in(page, "/settings/webhooks")
+    await add_webhook(page)
+
+    await page.get_by_role("link", name="Protokoll").click()
+
+    await expect(page.get_by_role("heading", level=1)).to_be_focused()
+    entries = page.get_by_test_id("audit-entry")
+    await expect(entries).to_have_count(2)
+    await expect(entries.first).to_contain_text("Hat einen Webhook angelegt.")
+    await expect(entries.last).to_contain_text("Hat sich angemeldet.")
+    await page.get_by_role("button", name="English").click()
+    await expect(entries.first).to_contain_text("Changed their own details.")
+    await expect(entries.nth(1)).to_contain_text("Created a webhook.")
+
+
+async def test_the_audit_log_goes_on_page_by_page_and_shows_an_unknown_action_as_it_is(
+    page: Page, site: Site
+):
+    async with site.sessions.begin() as session:
+        session.add(system_audit_entry(site.account.id, "lamp_lit", new_id()))
+        await session.flush()
+        session.add_all(system_audit_entry(site.account.id, "webhook_disabled", new_id()) for _ in range(55))
+    await sign_in(page, "/settings/audit-log")
+    entries = page.get_by_test_id("audit-entry")
+    await expect(entries).to_have_count(50)
+
+    await page.get_by_role("button", name="Mehr laden").click()
+
+    await expect(entries).to_have_count(57)
+    await expect(entries.nth(50)).to_be_focused()
+    await expect(entries.last).to_contain_text("lamp_lit")
+    await expect(page.get_by_role("button", name="Mehr laden")).to_have_count(0)
+
+
+async def test_who_may_only_view_is_led_to_the_audit_log_alone(page: Page, site: Site):
+    async with site.sessions.begin() as session:
+        admin = await session.scalar(select(User).where(User.email == "admin@seller.example"))
+        assert admin is not None
+        admin.general_admin = "view"
+    await sign_in(page, "/inbox")
+
+    await page.get_by_role("link", name="Einstellungen").click()
+
+    await expect(page).to_have_url(f"{site.url}/settings/audit-log")
+    await expect(page.get_by_test_id("audit-entry")).to_have_count(1)
+    await expect(page.get_by_role("link", name="Webhooks")).to_have_count(0)
+
+
+async def test_an_agent_is_not_shown_the_settings(page: Page, site: Site):
+    await sign_in(page, "/inbox", email="agent@seller.example")
+    await expect(page.get_by_role("link", name="Einstellungen")).to_have_count(0)
