@@ -2,10 +2,15 @@
 
 import sys
 
-from tests.bench import accept, memory
+from tests.bench import accept, memory, refresh, rest
 from tests.bench.figures import keep, table
 
-BENCHMARKS = {"accept": accept.measure, "memory": memory.measure}
+BENCHMARKS = {
+    "accept": accept.measure,
+    "memory": memory.measure,
+    "refresh": refresh.measure,
+    "rest": rest.measure,
+}
 
 
 def main(names: list[str]) -> int:

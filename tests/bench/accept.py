@@ -14,23 +14,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg
+import psutil
 
 from deploy.demo.postgres import OWNER, RELAY, EmbeddedPostgres
-from migrations.upgrade import upgrade
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import create_mail_key_pair
 from shared.database import asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring
 from tests.bench.figures import Figure
+from tests.bench.installation import DATABASE, migrate
 from tests.bench.postfix import running_postfix, why_not
 from tests.factories import make_account, make_integration, make_relay_address
 from tests.processes import command
 
 SESSIONS = 50
+# As the operators' page advises; Postfix starts as many as it likes.
+PROCESSES = os.cpu_count() or 1
 ROUNDS = 3
 SECONDS = 3.0
 SIZES = {"4k": 4_096, "50k": 51_200, "1m": 1_048_576}
-_DATABASE = "replyco"
 # `#` is the session's number.
 _RECIPIENT = "bench#@replyco.email"
 
@@ -49,7 +51,8 @@ def measure() -> list[Figure]:
         postgres = EmbeddedPostgres.start(folder / "pg")
         stack.callback(postgres.stop)
         asyncio.run(prepare(postgres, folder))
-        targets = {"ours": stack.enter_context(running_relay(postgres, folder)).port}
+        relay = stack.enter_context(running_relay(postgres, folder, processes=str(PROCESSES)))
+        targets = {"ours": relay.port}
         if reason is None:
             targets["Postfix"] = stack.enter_context(running_postfix(folder / "postfix"))
         return _measure_all(targets, postgres, folder)
@@ -98,13 +101,11 @@ def _load(port: int, size: int, *, is_reused: bool) -> dict[str, float]:
 
 
 async def prepare(postgres: EmbeddedPostgres, folder: Path) -> None:
-    await postgres.create_database(_DATABASE)
-    await upgrade(postgres.url(OWNER, _DATABASE))
-    await postgres.allow_logins()
+    await migrate(postgres)
     KeyFile.create(folder / "account-keys.json")
     create_mail_key_pair(folder / "mail-private.json", folder / "mail-public.json")
     keyring = Keyring(KeyFile.load(folder / "account-keys.json"))
-    engine = create_engine(postgres.url(OWNER, _DATABASE), application_name="bench")
+    engine = create_engine(postgres.url(OWNER, DATABASE), application_name="bench")
     async with create_sessions(engine).begin() as session:
         account = await make_account(session, keyring)
         for number in range(SESSIONS):
@@ -115,7 +116,7 @@ async def prepare(postgres: EmbeddedPostgres, folder: Path) -> None:
 
 async def _check_and_empty(postgres: EmbeddedPostgres, accepted: int) -> None:
     """Every 250 must be a row; then make room, so that each run begins alike."""
-    connection = await asyncpg.connect(asyncpg_dsn(postgres.url(OWNER, _DATABASE)))
+    connection = await asyncpg.connect(asyncpg_dsn(postgres.url(OWNER, DATABASE)))
     stored = await connection.fetchval("SELECT count(*) FROM accepted_mail")
     if stored != accepted:
         raise RuntimeError(f"{accepted} mails were answered 250, {stored} are in the database")
@@ -132,6 +133,7 @@ def _empty_blobs(folder: Path) -> None:
 
 class Relay(NamedTuple):
     port: int
+    # Of a process that accepts mail.
     pid: int
 
 
@@ -141,7 +143,7 @@ def running_relay(postgres: EmbeddedPostgres, folder: Path, **settings: str) -> 
         port = int(free.getsockname()[1])
     environment = {
         "PATH": os.defpath,
-        "REPLYCO_DATABASE_URL": postgres.url(RELAY, _DATABASE),
+        "REPLYCO_DATABASE_URL": postgres.url(RELAY, DATABASE),
         "REPLYCO_MAIL_PUBLIC_KEY_FILE": str(folder / "mail-public.json"),
         "REPLYCO_BLOB_URL": (folder / "blobs").as_uri(),
         "REPLYCO_SMTP_PORT": str(port),
@@ -162,7 +164,8 @@ def running_relay(postgres: EmbeddedPostgres, folder: Path, **settings: str) -> 
             if relay.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the relay did not start: " + (folder / "relay.log").read_text()[-500:])
             time.sleep(0.05)
-        yield Relay(port, relay.pid)
+        accepting = psutil.Process(relay.pid).children()[0]
+        yield Relay(port, accepting.pid)
     finally:
         relay.terminate()
         try:
