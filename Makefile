@@ -1,6 +1,6 @@
 # Everything a developer does here is one word. `make` alone lists the words.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench requirements clean
+.PHONY: help demo test soak lint format bench api-docs requirements clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -17,6 +17,9 @@ demo: $(VENV)/.installed ## Run the whole product on this machine: http://localh
 test: $(VENV)/.installed ## Run every test (TESTS=tests/unit for a part)
 	@$(RUN) -m pytest -n 2 --dist loadfile $(TESTS)
 
+soak: $(VENV)/.installed ## Run the fault and fuzz tests for long (ONLY=kills for a part); goes on where it was broken off
+	@$(RUN) -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.soak $(ONLY)
+
 lint: $(VENV)/.installed ## Run ruff, mypy, import-linter and the migration check
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
@@ -28,14 +31,18 @@ format: $(VENV)/.installed ## Put the code into form
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
-bench: $(VENV)/.installed ## Measure (ONLY=accept or ONLY=memory); appends to bench-results.jsonl
+bench: $(VENV)/.installed ## Measure (ONLY=accept for one subject: accept, memory, refresh, rest); appends to bench-results.jsonl
 	@$(RUN) -m tests.bench $(ONLY)
+
+api-docs: $(VENV)/.installed ## Write the descriptions of the REST API anew: docs/openapi.json and docs/problems.md
+	@$(RUN) -m services.connector openapi > docs/openapi.json
+	@$(RUN) -m services.connector problems > docs/problems.md
 
 requirements: $(VENV)/.installed ## Compile the pinned requirements anew from pyproject.toml
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --upgrade pyproject.toml -o requirements.txt
+		--upgrade --extra development pyproject.toml -o requirements-development.txt
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --extra development -c requirements.txt pyproject.toml -o requirements-development.txt
+		--upgrade -c requirements-development.txt pyproject.toml -o requirements.txt
 
 clean: ## Remove the environment and the demo's data
 	@rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 from uuid import uuid4
 
 import pytest
@@ -36,6 +37,14 @@ class Keys:
     key_file: Path
     mail_private_key_file: Path
     mail_public_key_file: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> Self:
+        """As `python -m services.connector keys create` does."""
+        keys = cls(folder / "account-keys.json", folder / "mail-private.json", folder / "mail-public.json")
+        KeyFile.create(keys.key_file)
+        create_mail_key_pair(keys.mail_private_key_file, keys.mail_public_key_file)
+        return keys
 
     @property
     def blob_folder(self) -> Path:
@@ -74,11 +83,13 @@ async def postgres(scratch: Path) -> AsyncIterator[EmbeddedPostgres]:
 
 
 @pytest.fixture
-async def database(postgres: EmbeddedPostgres) -> Database:
+async def database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
     """A fresh, migrated, empty database."""
     name = f"test_{uuid4().hex}"
     await postgres.create_database(name, template=_TEMPLATE)
-    return Database(postgres, name)
+    yield Database(postgres, name)
+    # A thousand of them would fill ten gigabytes.
+    await postgres.drop_database(name)
 
 
 @pytest.fixture
@@ -91,11 +102,7 @@ async def sessions(database: Database) -> AsyncIterator[Sessions]:
 
 @pytest.fixture(scope="session")
 def keys(scratch: Path) -> Keys:
-    """Key files as `python -m services.connector keys create` makes them."""
-    made = Keys(scratch / "account-keys.json", scratch / "mail-private.json", scratch / "mail-public.json")
-    KeyFile.create(made.key_file)
-    create_mail_key_pair(made.mail_private_key_file, made.mail_public_key_file)
-    return made
+    return Keys.make(scratch)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ async def _run(settings: DemoSettings) -> None:
   Sign in          {DEMO_EMAIL}   password: {stack.password}
   Sandbox          {stack.sandbox_url}   (stands in for Amazon: Seller Central, and the buyer)
   SMTP             localhost:{settings.smtp_port}
+  Mails to sellers {stack.sandbox_url}/inbox   (what is sent to localhost:{settings.sandbox_smtp_port})
   Logs             {stack.data / "logs"}
 
   Ctrl-C stops everything. The data stay in {stack.data}.

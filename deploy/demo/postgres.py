@@ -45,6 +45,10 @@ class EmbeddedPostgres:
         """A new database, empty or a copy of another one that nobody is connected to."""
         await self._as_owner(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
 
+    async def drop_database(self, name: str) -> None:
+        """The end of a database, and of every connection to it."""
+        await self._as_owner(f'DROP DATABASE "{name}" WITH (FORCE)')
+
     async def has_database(self, name: str) -> bool:
         """Whether `create_database` was called for this name in an earlier run."""
         connection = await asyncpg.connect(asyncpg_dsn(self.url(OWNER)))

@@ -19,6 +19,9 @@ class DemoSettings(BaseSettings):
     side_port: Port = Field(8025, description="a free port for the relay's health and metrics, such as 8025")
     mail_worker_port: Port = Field(8026, description="a free port for the mail worker's health, such as 8026")
     sandbox_port: Port = Field(8090, description="a free port for the sandbox, such as 8090")
+    sandbox_smtp_port: Port = Field(
+        2526, description="a free port for mail that the sandbox takes, such as 2526"
+    )
     data_folder: Path = Field(
         Path(".data"), description="a folder for database, keys and logs, such as .data"
     )

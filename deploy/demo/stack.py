@@ -158,6 +158,10 @@ class Stack:
                 "REPLYCO_PUBLIC_URL": self.url,
                 "REPLYCO_KEY_FILE": str(keys / "account-keys.json"),
                 "REPLYCO_AMAZON_BASE_URL": self.sandbox_url,
+                # The sandbox takes our mails to sellers, and shows them.
+                "REPLYCO_NOTICE_SMTP_HOST": "127.0.0.1",
+                "REPLYCO_NOTICE_SMTP_PORT": str(settings.sandbox_smtp_port),
+                "REPLYCO_NOTICE_SMTP_TLS": "none",
             }
             | {f"REPLYCO_AMAZON_{name}": value for name, value in application.items()}
         )
@@ -180,6 +184,7 @@ class Stack:
             },
             "sandbox": {
                 "REPLYCO_SANDBOX_PORT": str(settings.sandbox_port),
+                "REPLYCO_SANDBOX_SMTP_PORT": str(settings.sandbox_smtp_port),
                 "REPLYCO_SANDBOX_RELAY_PORT": str(settings.smtp_port),
                 "REPLYCO_SANDBOX_REDIRECT_URIS": f"{self.url}/amazon/callback",
                 "REPLYCO_SANDBOX_LOGIN_URI": f"{self.url}/amazon/login",
@@ -210,7 +215,8 @@ class Stack:
 
     def _require_free_ports(self) -> None:
         taken = []
-        for name in ("port", "worker_port", "smtp_port", "side_port", "mail_worker_port", "sandbox_port"):
+        names = ("port", "worker_port", "smtp_port", "side_port", "mail_worker_port")
+        for name in (*names, "sandbox_port", "sandbox_smtp_port"):
             port = getattr(self.settings, name)
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
