@@ -254,7 +254,7 @@ async def test_a_new_address_works_at_once_in_every_process_and_a_retired_one_st
     async with sessions.begin() as session:
         await session.execute(update(RelayAddress).values(retired_at=func.now()))
         await session.execute(select(func.pg_notify(ADDRESS_CHANNEL, "newaddres")))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while await _answers(clients) != {"550"}:
             pass
     for client in clients:

@@ -53,7 +53,7 @@ async def test_nobody_waits_longer_because_others_wait_too(address: RelayAddress
     """A server that takes connections and says nothing: each batch in turn would wait for it."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        journal = journal_of(f"postgresql://relay@127.0.0.1:{port}/silent", seconds=0.5)
+        journal = journal_of(f"postgresql://relay@127.0.0.1:{port}/silent", seconds=1)
         writing = asyncio.create_task(journal.run())
         began = time.monotonic()
 
@@ -62,7 +62,7 @@ async def test_nobody_waits_longer_because_others_wait_too(address: RelayAddress
         )
 
         assert [type(answer) for answer in answers] == [JournalUnavailable] * 10
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 5
         journal.close()
         await writing
 

@@ -92,7 +92,7 @@ async def test_a_server_that_hangs_is_given_up_in_time():
         began = time.monotonic()
         with pytest.raises(BlobsUnavailable):
             await call()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 15
 
     for writer in hanging:
         writer.close()

@@ -76,7 +76,7 @@ async def test_a_disk_that_takes_too_long(folder: Path, monkeypatch: pytest.Monk
     began = time.monotonic()
     with pytest.raises(BlobsUnavailable):
         await blobs.put(new_id(), b"x")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
     go_on.set()
     assert (await blobs.get(await blobs.put(new_id(), b"y"))) == b"y"

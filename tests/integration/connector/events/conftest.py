@@ -63,7 +63,7 @@ class Listener:
 
     async def has_ended(self) -> bool:
         """Reads to the end, passing over whatever still comes."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             try:
                 while True:
                     await self.block()

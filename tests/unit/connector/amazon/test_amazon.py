@@ -112,7 +112,7 @@ async def test_a_server_that_never_answers_is_given_up_in_time():
             await amazon.lwa.exchange_code(SecretStr("code"), "https://app.example/cb")
         never.set()
 
-    assert time.monotonic() - started < 12
+    assert time.monotonic() - started < 40
 
 
 @pytest.mark.parametrize(
