@@ -35,17 +35,23 @@ GRANT SELECT (id, account_id, name, region, home_country, lock, lock_since, last
     ON integrations TO replyco_mail_worker;
 GRANT UPDATE (state, attempts, next_attempt_at, failure_code) ON accepted_mail TO replyco_mail_worker;
 GRANT UPDATE (last_message_at, lock, lock_since) ON integrations TO replyco_mail_worker;
-GRANT SELECT, INSERT ON messages, attachments, message_digests TO replyco_mail_worker;
+GRANT SELECT, INSERT ON message_digests TO replyco_mail_worker;
+-- What a newer parser understands better is written over what an older one understood.
+GRANT SELECT, INSERT, UPDATE ON messages TO replyco_mail_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON attachments, conversation_orders TO replyco_mail_worker;
 GRANT SELECT, INSERT, UPDATE ON conversations TO replyco_mail_worker;
 GRANT SELECT ON marketplace_participations TO replyco_mail_worker;
 GRANT SELECT, INSERT, UPDATE (done_by) ON setup_steps TO replyco_mail_worker;
 GRANT INSERT (id, account_id, at, kind, ids) ON events TO replyco_mail_worker;
 
--- The connector and its worker: everything else. Mail is read and deleted, never written; the audit log only grows.
+-- The connector and its worker: everything else. Mail is read, placed and deleted, its words are never written; the audit log only grows.
 GRANT SELECT, INSERT, UPDATE ON accounts, account_keys, users, integrations, relay_addresses, grants, conversations TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON sessions, sign_in_failures, api_keys, authorization_attempts, marketplace_participations,
     setup_steps TO replyco_connector;
 GRANT SELECT ON accepted_mail, messages, attachments TO replyco_connector;
+-- An agent moves messages between conversations, lets them out of quarantine, and settles answers.
+GRANT UPDATE (conversation_id, placed_by, answer_settled_at, recheck_at) ON messages TO replyco_connector;
+GRANT SELECT, INSERT, UPDATE, DELETE ON conversation_orders TO replyco_connector;
 -- A store that is restored gets the mail of its rest; one that is removed may be erased.
 GRANT UPDATE (state) ON accepted_mail TO replyco_connector;
 GRANT SELECT, DELETE ON message_digests TO replyco_connector;

@@ -10,7 +10,17 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, MetaData, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, INET, JSONB, TIMESTAMP
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -167,12 +177,44 @@ class MailState(StrEnum):
     HELD = "held"
 
 
+class ConversationStatus(StrEnum):
+    """`quarantine`: its one mail claims to be Amazon's and is not proven to be; nobody answers it by mistake."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    QUARANTINE = "quarantine"
+
+
+class Authenticity(StrEnum):
+    """Whether a mail is from whom it says. Only what says it is Amazon's is held to it."""
+
+    AUTHENTIC = "authentic"
+    """A signer or sender of Amazon's, proven."""
+    FORGED = "forged"
+    """It says that it is Amazon's, and nothing proves it."""
+    UNCHECKABLE = "uncheckable"
+    """It says that it is Amazon's, and the DNS did not answer in time."""
+    STRANGER = "stranger"
+    """It does not say that it is Amazon's."""
+    NOT_CHECKED = "not_checked"
+    """It came before there was a check."""
+
+
+class Scan(StrEnum):
+    """What the malware scanner said of an attachment."""
+
+    CLEAN = "clean"
+    INFECTED = "infected"
+    FAILED = "failed"
+
+
 def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
 _now = text("now()")
+_LISTED = text("merged_into IS NULL")
 
 
 class Account(Base):
@@ -503,17 +545,61 @@ class AcceptedMail(Base):
 
 
 class Conversation(Base):
+    """What one buyer and one seller say about one order or product (mailrelay's delivery/threads.py).
+
+    One that was merged stays as a sign-post: later mails of its thread go to `merged_into`. `answer_due_at` is the earliest
+    due time among its messages that still wait for an answer.
+    """
+
     __tablename__ = "conversations"
     __table_args__ = (
         UniqueConstraint("integration_id", "thread_key"),
+        _one_of("status", ConversationStatus),
         CheckConstraint("message_count >= 0", name="message_count"),
-        Index("ix_conversations_newest", "account_id", text("last_message_at DESC"), text("id DESC")),
+        CheckConstraint("merged_into IS NULL OR answer_due_at IS NULL", name="merged_into"),
+        Index(
+            "ix_conversations_newest",
+            "account_id",
+            text("last_message_at DESC"),
+            text("id DESC"),
+            postgresql_where=_LISTED,
+        ),
+        Index(
+            "ix_conversations_newest_of_status",
+            "account_id",
+            "status",
+            text("last_message_at DESC"),
+            text("id DESC"),
+            postgresql_where=_LISTED,
+        ),
         Index(
             "ix_conversations_newest_of_integration",
             "integration_id",
             text("last_message_at DESC"),
             text("id DESC"),
+            postgresql_where=_LISTED,
         ),
+        Index(
+            "ix_conversations_unread",
+            "account_id",
+            text("last_message_at DESC"),
+            text("id DESC"),
+            postgresql_where=text("is_unread AND merged_into IS NULL"),
+        ),
+        Index(
+            "ix_conversations_due",
+            "account_id",
+            "answer_due_at",
+            "id",
+            postgresql_where=text("answer_due_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_conversations_buyer",
+            "account_id",
+            "buyer_key",
+            postgresql_where=text("buyer_key IS NOT NULL"),
+        ),
+        Index("ix_conversations_merged", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -529,14 +615,46 @@ class Conversation(Base):
     message_count: Mapped[int] = mapped_column(server_default="0")
     last_message_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=_now)
+    status: Mapped[str] = mapped_column(server_default="open")
+    kind: Mapped[str] = mapped_column(server_default="other")
+    asin: Mapped[str | None]
+    is_unread: Mapped[bool] = mapped_column(server_default=text("true"))
+    answer_due_at: Mapped[datetime | None]
+    merged_into: Mapped[UUID | None] = mapped_column(ForeignKey("conversations.id"))
+
+
+class ConversationOrder(Base):
+    """Every order that a conversation's mails name, by which it is found."""
+
+    __tablename__ = "conversation_orders"
+    __table_args__ = (Index("ix_conversation_orders_conversation", "conversation_id"),)
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    order_id: Mapped[str] = mapped_column(primary_key=True)
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id"), primary_key=True)
 
 
 class Message(Base):
-    """What was understood of an accepted mail. `raw_key` is that mail's content key, sealed under the account's data key."""
+    """What was understood of an accepted mail. `raw_key` is that mail's content key, sealed under the account's data key.
+
+    `thread_key` is that of the conversation to which its own signs lead, wherever an agent (`placed_by`) has put it; without one
+    the mail came before it was kept.
+    `is_excerpt`: `body_text` is the buyer's own words, taken out of Amazon's frame; else it is all that the mail says.
+    `word_keys`: keyed hashes of its words, by which it is found. `parser_version` is that of the code that understood it.
+    """
 
     __tablename__ = "messages"
     __table_args__ = (
+        _one_of("authenticity", Authenticity),
         Index("ix_messages_of_conversation", "conversation_id", text("id DESC")),
+        Index("ix_messages_words", "word_keys", postgresql_using="gin"),
+        Index("ix_messages_recheck", "recheck_at", postgresql_where=text("recheck_at IS NOT NULL")),
+        Index(
+            "ix_messages_verification",
+            "integration_id",
+            text("id DESC"),
+            postgresql_where=text("kind = 'verification'"),
+        ),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 
@@ -558,6 +676,24 @@ class Message(Base):
     body_html: Mapped[Sealed | None]
     size: Mapped[int]
     attachment_count: Mapped[int]
+    thread_key: Mapped[bytes | None]
+    placed_by: Mapped[UUID | None]
+    authenticity: Mapped[str] = mapped_column(server_default="not_checked")
+    authenticity_reason: Mapped[str | None]
+    authentication_results: Mapped[Sealed | None]
+    recheck_at: Mapped[datetime | None]
+    order_ids: Mapped[list[str]] = mapped_column(server_default="{}")
+    asin: Mapped[str | None]
+    country: Mapped[str | None]
+    language: Mapped[str | None]
+    failure_reason: Mapped[str | None]
+    verification_code: Mapped[Sealed | None]
+    quoted_text: Mapped[Sealed | None]
+    is_excerpt: Mapped[bool] = mapped_column(server_default=text("false"))
+    word_keys: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
+    parser_version: Mapped[int] = mapped_column(server_default="0")
+    answer_due_at: Mapped[datetime | None]
+    answer_settled_at: Mapped[datetime | None]
 
 
 class MessageDigest(Base):
@@ -572,8 +708,12 @@ class MessageDigest(Base):
 
 
 class Attachment(Base):
+    """A file in a mail. `content_type` is what the mail says, `sniffed_type` what the bytes are; `content_id`, the name under
+    which the mail's HTML shows it (RFC 2392), without its brackets.
+    """
+
     __tablename__ = "attachments"
-    __table_args__ = (UniqueConstraint("message_id", "position"),)
+    __table_args__ = (UniqueConstraint("message_id", "position"), _one_of("scan", Scan))
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
@@ -581,6 +721,9 @@ class Attachment(Base):
     position: Mapped[int]
     filename: Mapped[Sealed]
     content_type: Mapped[str]
+    sniffed_type: Mapped[str | None]
+    content_id: Mapped[Sealed | None]
+    scan: Mapped[str | None]
     size: Mapped[int]
     content: Mapped[Sealed]
 

@@ -85,7 +85,7 @@ def _conversations(account_id: UUID, *columns: Any) -> Select[Any]:
     return (
         select(*columns)
         .join(Integration, Integration.id == Conversation.integration_id)
-        .where(Conversation.account_id == account_id)
+        .where(Conversation.account_id == account_id, Conversation.merged_into.is_(None))
     )
 
 

@@ -19,6 +19,7 @@ from shared.tables import (
     AfterRest,
     Attachment,
     Conversation,
+    ConversationOrder,
     Integration,
     Message,
     MessageDigest,
@@ -68,6 +69,12 @@ async def _erase_messages(sessions: Sessions, integration_id: UUID) -> None:
     while found:
         async with sessions.begin() as session:
             found = (await session.scalars(conversations.limit(_BATCH))).all()
+            await session.execute(
+                delete(ConversationOrder).where(ConversationOrder.conversation_id.in_(found))
+            )
+            await session.execute(
+                update(Conversation).where(Conversation.merged_into.in_(found)).values(merged_into=None)
+            )
             await session.execute(delete(Conversation).where(Conversation.id.in_(found)))
 
 
