@@ -58,7 +58,7 @@ GRANT SELECT, DELETE ON message_digests TO replyco_connector;
 GRANT DELETE ON accepted_mail, messages, attachments, conversations TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON login_requests, service_troubles, throttle_buckets, application_secrets, smtp_configurations,
     events, webhooks, webhook_deliveries, idempotency_keys, notices TO replyco_connector;
-GRANT SELECT, INSERT ON audit_log TO replyco_connector;
+GRANT SELECT, INSERT ON audit_log, application_notices TO replyco_connector;
 GRANT SELECT ON alembic_version TO replyco_connector; -- `doctor` compares it
 GRANT SELECT, INSERT, UPDATE, DELETE ON pgqueuer, pgqueuer_log, pgqueuer_statistics, pgqueuer_schedules TO replyco_connector;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;

@@ -763,6 +763,19 @@ class ApplicationSecret(Base):
     expires_at: Mapped[datetime | None]
 
 
+class ApplicationNotice(Base):
+    """A notice of Amazon's that was taken out of its queue. `secret_ends_at`: when the client secret ends of which it tells."""
+
+    __tablename__ = "application_notices"
+    __table_args__ = (UniqueConstraint("client_id", "notification_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    client_id: Mapped[str]
+    notification_id: Mapped[str]
+    secret_ends_at: Mapped[datetime]
+    received_at: Mapped[datetime] = mapped_column(server_default=_now)
+
+
 class SmtpConfiguration(Base):
     """The seller's own SMTP server, for replies. The password is never shown again."""
 

@@ -10,7 +10,9 @@ import asyncpg
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from services.connector.findings import Finding, Verdict, of_settings, ok, wrong
+from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured
+from services.connector.amazon.notice_queue import open_notice_queue
+from services.connector.findings import Finding, Verdict, end_of_client_secret, of_settings, ok, wrong
 from services.connector.settings import ConnectorSettings
 from shared.blobs import BlobsUnavailable, open_blobs
 from shared.crypto.envelope import SealBroken
@@ -29,6 +31,7 @@ async def examine(settings: ConnectorSettings) -> list[Finding]:
     findings = [ok("The settings are complete."), *of_settings(settings)]
     keys, finding = _key_file(settings)
     findings += [finding, *await _database(settings, keys), await _blobs(settings), await _amazon(settings)]
+    findings += await _notice_queue(settings)
     if settings.notice_smtp_host is not None:
         tls = settings.notice_smtp_tls == "tls"
         findings.append(await _reachable(settings.notice_smtp_host, settings.notice_smtp_port, tls=tls))
@@ -66,6 +69,7 @@ async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[F
         )
         if findings[-1].verdict is Verdict.OK:
             findings += [await _partitions(connection), await _rights(connection)]
+            findings.append(await _client_secret(connection, settings.amazon_client_id))
     except (asyncpg.PostgresError, OSError, TimeoutError) as error:
         return [
             wrong(
@@ -125,6 +129,40 @@ async def _rights(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
             "name the connector's own user."
         )
     return ok("The database user cannot change the audit log.")
+
+
+async def _client_secret(connection: "asyncpg.Connection[asyncpg.Record]", client_id: str) -> Finding:
+    ends_at = await connection.fetchval(
+        "SELECT greatest((SELECT max(expires_at) FROM application_secrets WHERE client_id = $1), "
+        "(SELECT max(secret_ends_at) FROM application_notices WHERE client_id = $1))",
+        client_id,
+    )
+    return end_of_client_secret(ends_at, datetime.now(UTC))
+
+
+async def _notice_queue(settings: ConnectorSettings) -> list[Finding]:
+    queue = open_notice_queue(settings)
+    if queue is None:
+        return []
+    try:
+        await queue.look()
+    except AmazonUnavailable:
+        return [
+            wrong(
+                "The queue of Amazon's notices cannot be reached. Is there a way out to REPLYCO_AMAZON_NOTICE_QUEUE_URL?"
+            )
+        ]
+    except ClientMisconfigured as refused:
+        return [
+            wrong(
+                f"The queue of Amazon's notices refuses us ({refused.fields['error']}). Do REPLYCO_AMAZON_NOTICE_QUEUE_URL and "
+                "…_QUEUE_REGION name the queue, and may REPLYCO_AMAZON_NOTICE_ACCESS_KEY_ID read it (sqs:ReceiveMessage, "
+                "sqs:DeleteMessage, sqs:GetQueueAttributes)?"
+            )
+        ]
+    finally:
+        await queue.close()
+    return [ok("The queue of Amazon's notices can be read.")]
 
 
 async def _blobs(settings: ConnectorSettings) -> Finding:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,6 +13,10 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # Amazon's two forms of an application id, and the one of the credentials, which sellers' consent pages refuse (MD1000, MD4100).
 _APPLICATION_ID: Final = re.compile(r"amzn1\.(sp\.solution|sellerapps\.app)\.[0-9a-f-]{36}")
 _CLIENT_ID: Final = re.compile(r"amzn1\.application-oa2-client\.[0-9a-f]{32}")
+
+
+_SECRET_TOLD: Final = timedelta(days=90)
+_SECRET_URGENT: Final = timedelta(days=14)
 
 
 class Verdict(StrEnum):
@@ -54,6 +59,19 @@ def of_settings(settings: ConnectorSettings) -> list[Finding]:
         *_ways_out(settings),
         *_notices(settings),
     ]
+
+
+def end_of_client_secret(ends_at: datetime | None, now: datetime) -> Finding:
+    """Amazon tells it 90 days before, and takes the old secret for seven days after a rotation."""
+    if ends_at is None:
+        return note(
+            "When the client secret ends is not known: Amazon has not told, and `keys` has stored none."
+        )
+    left = ends_at - now
+    if left > _SECRET_TOLD:
+        return ok("The client secret is good for months.")
+    text = f"The client secret ends on {ends_at:%Y-%m-%d}. Run `keys rotate-client-secret`."
+    return note(text) if left > _SECRET_URGENT else wrong(text)
 
 
 def _application_id(settings: ConnectorSettings) -> Finding:

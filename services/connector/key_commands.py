@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 from pydantic import Field, SecretStr
 
+from services.connector.application.service import store_client_secret
 from services.connector.keys import service
 from services.connector.settings import SandboxUrl
 from shared.crypto.envelope import SealBroken
@@ -146,7 +147,7 @@ def retire(
 
 @keys.command("rotate-client-secret")
 def rotate_client_secret() -> None:
-    """Ask Amazon for a new LWA client secret. It arrives in the application's queue; then `keys client-secret`."""
+    """Ask Amazon for a new LWA client secret. A worker takes it out of the queue that the settings name, else you do."""
     settings = settings_or_exit(ClientSecretSettings)
     asked = service.ask_for_client_secret(
         settings.amazon_client_id, settings.amazon_client_secret, amazon_base_url=settings.amazon_base_url
@@ -160,8 +161,8 @@ def rotate_client_secret() -> None:
             code=FAILED,
         )
     print(
-        "Amazon sends the new secret to the application's queue. Read it there, then run `keys client-secret`. The old one is "
-        "valid for seven more days."
+        "Amazon sends the new secret to the application's queue. With REPLYCO_AMAZON_NOTICE_QUEUE_URL set, a worker takes it "
+        "from there into use. Else read it there, then run `keys client-secret`. The old one is valid for seven more days."
     )
 
 
@@ -175,7 +176,7 @@ def client_secret() -> None:
         give_up("The new client secret is empty.")
 
     async def run(sessions: Sessions, file: KeyFile) -> None:
-        await service.store_client_secret(
+        await store_client_secret(
             sessions, file, settings.amazon_client_id, SecretStr(secret.strip()), datetime.now(UTC)
         )
 

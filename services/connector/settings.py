@@ -1,13 +1,15 @@
 """The connector's settings: `serve` and `worker` share them."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from services.connector.outgoing.addresses import networks
 from shared.settings import BlobSettings, CommonSettings, Port
+
+_Value = TypeVar("_Value")
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -29,6 +31,12 @@ def _on_this_machine(value: str) -> str:
 
 def _networks(value: str) -> str:
     networks(value)
+    return value
+
+
+def _with_queue(value: _Value, info: ValidationInfo) -> _Value:
+    if value is None and info.data.get("amazon_notice_queue_url"):
+        raise ValueError("the queue of Amazon's notices cannot be read without it")
     return value
 
 
@@ -80,6 +88,29 @@ class ConnectorSettings(CommonSettings, BlobSettings):
     amazon_base_url: SandboxUrl | None = Field(
         None,
         description="the sandbox's address, such as http://localhost:8090; leave it unset to reach Amazon itself",
+    )
+    amazon_notice_queue_url: HttpUrl | None = Field(
+        None,
+        description="the SQS queue into which Amazon puts its notices of client secrets, such as "
+        "https://sqs.eu-central-1.amazonaws.com/123456789012/notices. Leave it unset to rotate by hand",
+    )
+    amazon_notice_queue_region: Annotated[str | None, AfterValidator(_with_queue)] = Field(
+        None,
+        pattern=r"^[a-z0-9-]+$",
+        validate_default=True,
+        description="the AWS region of that queue, such as eu-central-1",
+    )
+    amazon_notice_access_key_id: Annotated[str | None, AfterValidator(_with_queue)] = Field(
+        None,
+        pattern=r"^[A-Za-z0-9]+$",
+        validate_default=True,
+        description="the id of an AWS access key that may read that queue and remove messages from it",
+    )
+    amazon_notice_secret_access_key: Annotated[SecretStr | None, AfterValidator(_with_queue)] = Field(
+        None,
+        min_length=1,
+        validate_default=True,
+        description="the secret of that AWS access key",
     )
     requests_per_minute: int = Field(
         1200,

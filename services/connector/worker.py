@@ -12,7 +12,10 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.connector import housekeeping
 from services.connector.amazon.access import create_amazon
+from services.connector.amazon.notice_queue import open_notice_queue
+from services.connector.application import jobs as application_jobs
 from services.connector.application.secrets import ClientSecrets
+from services.connector.application.service import NoticeReader
 from services.connector.integrations import jobs as integration_jobs
 from services.connector.integrations.notices import MailServer, Postman
 from services.connector.integrations.service import recompute_lock
@@ -47,16 +50,17 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     database_url = settings.database_url.get_secret_value()
     engine = create_engine(database_url, application_name="replyco-connector-worker", pool_size=10)
     sessions = create_sessions(engine)
+    secrets = ClientSecrets(
+        sessions,
+        provider,
+        settings.amazon_client_id,
+        settings.amazon_client_secret,
+        settings.amazon_client_secret_previous,
+        registry=registry,
+    )
     amazon = create_amazon(
         settings.amazon_client_id,
-        ClientSecrets(
-            sessions,
-            provider,
-            settings.amazon_client_id,
-            settings.amazon_client_secret,
-            settings.amazon_client_secret_previous,
-            registry=registry,
-        ),
+        secrets,
         amazon_base_url=settings.amazon_base_url,
         buckets=DatabaseBuckets(sessions),
     )
@@ -68,9 +72,16 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     courier = Courier(sessions, keyring, outgoing, registry)
     blobs = open_blobs(settings)
     postman = _postman(settings, sessions, registry)
+    notice_queue = open_notice_queue(settings)
+    reader = (
+        NoticeReader(sessions, provider, notice_queue, settings.amazon_client_id, registry)
+        if notice_queue is not None
+        else None
+    )
 
     def register(queue: PgQueuer) -> None:
         token_jobs.register(queue, vault)
+        application_jobs.register(queue, secrets, reader)
         integration_jobs.register(queue, sessions=sessions, vault=vault, blobs=blobs, postman=postman)
         housekeeping.register(queue, sessions)
 
@@ -99,6 +110,8 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     finally:
         await vault.close()
         await amazon.close()
+        if notice_queue is not None:
+            await notice_queue.close()
         blobs.close()
         await engine.dispose()
         log.info("worker_stopped")

@@ -1,4 +1,4 @@
-"""The application's client secrets that came by Amazon's rotation, newest first."""
+"""The application's client secrets that came by Amazon's rotation, and when the newest one ends."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.tables import ApplicationSecret
+from shared.tables import ApplicationNotice, ApplicationSecret
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +38,20 @@ async def newest(session: AsyncSession, client_id: str, limit: int) -> Sequence[
         .limit(limit)
     )
     return [WrappedSecret(*row) for row in rows]
+
+
+async def newest_ends_at(session: AsyncSession, client_id: str) -> datetime | None:
+    """When the newest client secret ends, by what is known of any: each ends later than the one before it."""
+    ends: datetime | None = await session.scalar(
+        select(
+            func.greatest(
+                select(func.max(ApplicationSecret.expires_at))
+                .where(ApplicationSecret.client_id == client_id)
+                .scalar_subquery(),
+                select(func.max(ApplicationNotice.secret_ends_at))
+                .where(ApplicationNotice.client_id == client_id)
+                .scalar_subquery(),
+            )
+        )
+    )
+    return ends

@@ -47,12 +47,12 @@ class ClientSecrets:
         self._settings = [secret for secret in settings if secret is not None]
         self._rotated: list[SecretStr] = []
         self._read_at = -_KEPT_SECONDS
-        self._expiry = Gauge(
+        self._ends_at: datetime | None = None
+        Gauge(
             "lwa_client_secret_expires_in_seconds",
-            "How long the newest client secret is still valid; -1 while Amazon has not told",
+            "How long the newest client secret is still valid; -1 while Amazon has not told, 0 when it has ended",
             registry=registry,
-        )
-        self._expiry.set(-1)
+        ).set_function(self._seconds_left)
 
     async def newest_first(self) -> Sequence[SecretStr]:
         """At least the settings' own. While the database is away, what was read last."""
@@ -71,6 +71,7 @@ class ClientSecrets:
     async def _read(self) -> None:
         async with self._sessions.begin() as session:
             rows = await queries.newest(session, self._client_id, _NEWEST)
+            self._ends_at = await queries.newest_ends_at(session, self._client_id)
         self._rotated = [
             SecretStr(
                 (
@@ -81,6 +82,8 @@ class ClientSecrets:
             )
             for row in rows
         ]
-        expires_at = rows[0].expires_at if rows else None
-        if expires_at is not None:
-            self._expiry.set((expires_at - datetime.now(UTC)).total_seconds())
+
+    def _seconds_left(self) -> float:
+        if self._ends_at is None:
+            return -1
+        return max(0.0, (self._ends_at - datetime.now(UTC)).total_seconds())

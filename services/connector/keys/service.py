@@ -6,7 +6,6 @@ Re-wrapping changes no data key: what processes hold opened stays good, and what
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import SecretStr
@@ -17,15 +16,13 @@ from services.connector.amazon.access import create_amazon
 from services.connector.amazon.applications import rotate_client_secret
 from services.connector.application.secrets import secret_context
 from shared.crypto.key_provider import KeyFile, KeyNotChangeable
-from shared.database import Sessions, new_id
+from shared.database import Sessions
 from shared.keyring import wrapping_context
 from shared.marketplaces import Region
 from shared.tables import AcceptedMail, AccountKey, ApplicationSecret, MailState
 
 # A transaction holds so many rows locked, for some milliseconds.
 _BATCH: Final = 200
-# Amazon ends a client secret after 180 days (LWA credentials FAQ).
-SECRET_LIFETIME: Final = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,26 +87,6 @@ async def retire(sessions: Sessions, keys: KeyFile, key_id: str) -> None:
             if await session.scalar(select(table.id).where(table.wrapping_key_id == key_id).limit(1)):
                 raise KeyNotChangeable(f"{key_id} still wraps something. Run `keys rewrap` first.")
         keys.remove(key_id)
-
-
-async def store_client_secret(
-    sessions: Sessions, keys: KeyFile, client_id: str, secret: SecretStr, now: datetime
-) -> None:
-    """Use this client secret first from now on, in every process within half a minute. The others stay for a while."""
-    secret_id = new_id()
-    wrapping_key_id, wrapped = await keys.wrap(
-        secret.get_secret_value().encode(), secret_context(secret_id, client_id)
-    )
-    async with sessions.begin() as session:
-        session.add(
-            ApplicationSecret(
-                id=secret_id,
-                client_id=client_id,
-                wrapping_key_id=wrapping_key_id,
-                wrapped=wrapped,
-                expires_at=now + SECRET_LIFETIME,
-            )
-        )
 
 
 async def ask_for_client_secret(

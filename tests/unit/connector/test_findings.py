@@ -1,11 +1,12 @@
 """What `doctor` reads out of the settings alone, before Amazon's pages answer with MD codes."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
-from services.connector.findings import Verdict, of_settings
+from services.connector.findings import Verdict, end_of_client_secret, of_settings
 from services.connector.settings import ConnectorSettings
 
 _RIGHT = {
@@ -89,3 +90,15 @@ def test_mails_to_sellers_that_wait_for_a_server_are_mentioned():
     )
 
     assert any("REPLYCO_NOTICE_SMTP_HOST" in finding.text for finding in of_settings(settings))
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict"),
+    [(None, Verdict.NOTE), (91, Verdict.OK), (89, Verdict.NOTE), (13, Verdict.WRONG), (-1, Verdict.WRONG)],
+)
+def test_the_nearer_the_end_of_the_client_secret_the_louder(days: int | None, verdict: Verdict):
+    now = datetime.now(UTC)
+
+    found = end_of_client_secret(None if days is None else now + timedelta(days=days), now)
+
+    assert found.verdict is verdict

@@ -1,0 +1,58 @@
+"""Settings that belong together."""
+
+import pytest
+
+from services.connector.settings import ConnectorSettings
+from shared.settings import SettingsWrong, load_settings
+
+_NEEDED = {
+    "DATABASE_URL": "postgresql://x@localhost/x",
+    "REPLYCO_KEY_FILE": "/keys.json",
+    "REPLYCO_AMAZON_APPLICATION_ID": "x",
+    "REPLYCO_AMAZON_CLIENT_ID": "x",
+    "REPLYCO_AMAZON_CLIENT_SECRET": "x",
+}
+_QUEUE = {
+    "REPLYCO_AMAZON_NOTICE_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/notices",
+    "REPLYCO_AMAZON_NOTICE_QUEUE_REGION": "eu-central-1",
+    "REPLYCO_AMAZON_NOTICE_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "REPLYCO_AMAZON_NOTICE_SECRET_ACCESS_KEY": "canary",
+}
+
+
+def _load(monkeypatch: pytest.MonkeyPatch, values: dict[str, str]) -> ConnectorSettings:
+    for name, value in (_NEEDED | values).items():
+        monkeypatch.setenv(name, value)
+    return load_settings(ConnectorSettings)
+
+
+def test_without_a_queue_amazons_notices_are_read_by_hand(monkeypatch: pytest.MonkeyPatch):
+    assert _load(monkeypatch, {}).amazon_notice_queue_url is None
+
+
+def test_a_queue_has_a_region_and_a_key(monkeypatch: pytest.MonkeyPatch):
+    assert "canary" not in repr(_load(monkeypatch, _QUEUE))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REPLYCO_AMAZON_NOTICE_QUEUE_URL", "http://sqs.eu-central-1.amazonaws.com/1/notices"),
+        ("REPLYCO_AMAZON_NOTICE_QUEUE_URL", "notices"),
+        ("REPLYCO_AMAZON_NOTICE_QUEUE_REGION", "Frankfurt am Main"),
+        ("REPLYCO_AMAZON_NOTICE_QUEUE_REGION", None),
+        ("REPLYCO_AMAZON_NOTICE_ACCESS_KEY_ID", None),
+        ("REPLYCO_AMAZON_NOTICE_SECRET_ACCESS_KEY", None),
+    ],
+)
+def test_a_wrong_or_missing_part_of_the_queue_is_named_with_its_cure(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str | None
+):
+    values = {each: text for each, text in (_QUEUE | {name: value}).items() if text is not None}
+
+    with pytest.raises(SettingsWrong) as wrong:
+        _load(monkeypatch, values)
+
+    assert str(wrong.value).count(". Set it to ") == 1
+    assert name in str(wrong.value)
+    assert "canary" not in str(wrong.value)
