@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
+from typing import Final
 
 from services.mailrelay.parsing.decoding import clean_text
 from services.mailrelay.parsing.mailboxes import MAX_NAME_CHARS, Mailbox, read_mailboxes
@@ -39,7 +40,10 @@ from services.mailrelay.parsing.structure import (
     read_parts,
 )
 
-__all__ = ["MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
+__all__ = ["PARSER_VERSION", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
+
+# Raised with each change of what is understood: `reprocess` runs the newer version over older mail.
+PARSER_VERSION: Final = 1
 
 # RFC 5322 §2.1.1 ends a line at 998 characters; a list shows the first hundred.
 MAX_SUBJECT_CHARS = 998
@@ -68,16 +72,30 @@ _TRACE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ParsedAttachment:
-    """A file in a mail. `filename` is what the sender wrote: clean it before it is shown or saved."""
+    """A file in a mail. `filename` and `content_type` are what the sender wrote: clean the name before it is shown or saved.
+
+    `sniffed_type` is what the content itself looks like. An inline one is part of the text (`cid:` links, RFC 2392) by its
+    `content_id`.
+    """
 
     filename: str | None
     content_type: str
     content: bytes
+    sniffed_type: str
+    content_id: str | None
+    is_inline: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedMail:
-    """What was understood. `truncated`: a limit has cut something, the raw mail holds the rest."""
+    """What was understood.
+
+    `is_excerpt`: `text` is the buyer's own words, taken out of Amazon's frame; else it is all that there was to read.
+    `quoted_text`: the history that the buyer quoted below his words, no longer in `text`.
+    `claim`: why the mail says that it is Amazon's (`from_domain`, `two_senders`, `display_name`, `lookalike_domain`), None for
+    anybody else's; only `from_domain` can be true, and only a check of its authenticity tells whether it is.
+    `from_domain`: the domain of the one From, for DMARC. `truncated`: a limit has cut something, the raw mail holds the rest.
+    """
 
     kind: MailKind
     subject: str | None
@@ -87,12 +105,20 @@ class ParsedMail:
     buyer_name: str | None
     thread_tag: str | None
     order_ids: tuple[str, ...]
+    asin: str | None
     country: str | None
+    language: str | None
+    failure_reason: str | None
+    verification_code: str | None
     text: str
+    is_excerpt: bool
+    quoted_text: str | None
     html: str | None
     attachments: tuple[ParsedAttachment, ...]
     sent_at: datetime | None
     amazon_domain: bool
+    claim: str | None
+    from_domain: str | None
     digest: bytes
     truncated: bool
 
@@ -114,6 +140,7 @@ class _Top:
     subject: str | None
     sender_name: str | None
     sender_address: str | None
+    from_domain: str | None
     amazon: Mailbox | None
     digest: bytes
     limits: Limits
@@ -149,12 +176,20 @@ def understand(raw: bytes) -> ParsedMail:
         buyer_name=buyer.name if buyer is not None else None,
         thread_tag=_thread_tag(buyer, words),
         order_ids=find_order_ids(top.subject, whole),
+        asin=None,
         country=country_of(amazon, header.text("x-marketplace-id")) if amazon is not None else None,
+        language=None,
+        failure_reason=None,
+        verification_code=None,
         text=words.text if words is not None else whole,
+        is_excerpt=words is not None,
+        quoted_text=None,
         html=words.html if words is not None else safe_html,
         attachments=body.attachments,
         sent_at=_sent_at(header),
         amazon_domain=amazon is not None,
+        claim="from_domain" if amazon is not None else None,
+        from_domain=top.from_domain,
         digest=top.digest,
         truncated=limits.was_reached,
     )
@@ -175,12 +210,20 @@ def _unparseable(top: _Top) -> ParsedMail:
         buyer_name=None,
         thread_tag=None,
         order_ids=find_order_ids(top.subject),
+        asin=None,
         country=None,
+        language=None,
+        failure_reason=None,
+        verification_code=None,
         text="",
+        is_excerpt=False,
+        quoted_text=None,
         html=None,
         attachments=(),
         sent_at=_sent_at(top.header),
         amazon_domain=top.amazon is not None,
+        claim="from_domain" if top.amazon is not None else None,
+        from_domain=top.from_domain,
         digest=top.digest,
         truncated=top.limits.was_reached,
     )
@@ -203,6 +246,7 @@ def _read_top(raw: bytes) -> _Top:
         # A From that is not readable for certain is shown as it stands (D8); it is never taken for an address.
         sender_name=senders[0].name if senders else (header.text("from") or "")[:MAX_NAME_CHARS] or None,
         sender_address=senders[0].address if senders else None,
+        from_domain=single.domain if single is not None else None,
         amazon=single if single is not None and is_amazon(single) else None,
         digest=hashlib.sha256(raw).digest() if limits.was_reached else _digest(fields, raw, len(block)),
         limits=limits,
@@ -244,7 +288,7 @@ def _read_body(header: Header, raw: bytes, body_start: int, limits: Limits) -> _
         elif is_body and part.content_type == "text/html" and html is None:
             html = _bounded(part, MAX_HTML_CHARS, limits)
         elif len(attachments) < MAX_ATTACHMENTS:
-            attachments.append(ParsedAttachment(part.filename, part.content_type, part.content))
+            attachments.append(_attachment(part))
         else:
             limits.was_reached = True
     safe = make_safe(html) if html is not None else None
@@ -252,6 +296,18 @@ def _read_body(header: Header, raw: bytes, body_start: int, limits: Limits) -> _
     text = "\n\n".join(piece for piece in plain if piece)
     limits.was_reached |= len(text) > MAX_TEXT_CHARS
     return _Body(text[:MAX_TEXT_CHARS] or None, html, safe, tuple(attachments))
+
+
+def _attachment(part: Part) -> ParsedAttachment:
+    return ParsedAttachment(
+        filename=part.filename,
+        content_type=part.content_type,
+        content=part.content,
+        sniffed_type=part.content_type,
+        content_id=part.content_id,
+        # An `attachment` is offered for download, even if the text names it (RFC 2183 §2.2).
+        is_inline=part.content_id is not None and not part.is_attachment,
+    )
 
 
 def _bounded(part: Part, max_chars: int, limits: Limits) -> str:

@@ -29,6 +29,8 @@ MAX_DECODED_BYTES = 40 * 1024 * 1024
 # Enough for names that people see; file systems end at 255 bytes. The end is kept, as it says what the file is.
 MAX_FILENAME_CHARS = 150
 _KEPT_END_CHARS = 30
+# A message id in form (RFC 2045 §7): local part and domain.
+MAX_CONTENT_ID_CHARS = 320
 # RFC 2046 allows 70 characters and blanks behind them.
 MAX_BOUNDARY_LINE_BYTES = 200
 _LF = ord("\n")
@@ -54,6 +56,7 @@ class Part:
     charset: str | None
     filename: str | None
     is_attachment: bool
+    content_id: str | None
     content: bytes
 
     @property
@@ -136,6 +139,7 @@ class _MimeHeader:
     boundary: bytes | None
     filename: str | None
     is_attachment: bool
+    content_id: str | None
     transfer_encoding: str
 
 
@@ -177,7 +181,7 @@ def _walk(header: Header, raw: bytes, span: tuple[int, int], depth: int, limits:
     if mime.content_type == "message/rfc822" and not content.endswith(b"\n"):
         content += b"\r\n"  # its own last line end was taken for the delimiter's; a mail ends with one
     limits.decoded_bytes -= len(content)
-    yield Part(mime.content_type, mime.charset, mime.filename, mime.is_attachment, content)
+    yield Part(mime.content_type, mime.charset, mime.filename, mime.is_attachment, mime.content_id, content)
 
 
 def _walk_section(raw: bytes, span: tuple[int, int], depth: int, limits: Limits) -> Iterator[Part]:
@@ -244,8 +248,15 @@ def _mime_header(header: Header, limits: Limits) -> _MimeHeader:
         filename=filename or None,
         is_attachment=(header.raw("content-disposition") or "").partition(";")[0].strip().lower()
         == "attachment",
+        content_id=_content_id(header),
         transfer_encoding=header.raw("content-transfer-encoding") or "",
     )
+
+
+def _content_id(header: Header) -> str | None:
+    # RFC 2392 §2: without its angles it is what stands behind `cid:`.
+    value = (header.text("content-id") or "").strip().removeprefix("<").removesuffix(">")
+    return value if 0 < len(value) <= MAX_CONTENT_ID_CHARS else None
 
 
 def _parameters(value: str | None) -> Message:
