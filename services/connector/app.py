@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.routing import APIRoute, iter_route_contexts
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 from typing_extensions import override
 
 from services.connector.accounts import api as accounts
@@ -109,6 +109,11 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
         SmtpChecker(outgoing, settings.mail_domain),
         RateLimits("caller", settings.requests_per_minute),
         RateLimits("address", settings.anonymous_requests_per_minute),
+        Counter(
+            "replyco_sellers_known_elsewhere",
+            "Stores that were connected although another account has them",
+            registry=registry,
+        ),
     )
     return _assemble(parts, registry, lifespan)
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import Depends, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from prometheus_client import Counter
 
 from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, NotSignedIn
@@ -56,6 +57,7 @@ class Parts:
     smtp_checker: SmtpChecker
     caller_limits: RateLimits
     anonymous_limits: RateLimits
+    known_elsewhere: Counter
 
 
 def _parts(request: Request) -> Parts:
@@ -96,6 +98,10 @@ async def _smtp_checker(request: Request) -> SmtpChecker:
     return _parts(request).smtp_checker
 
 
+async def _known_elsewhere(request: Request) -> Counter:
+    return _parts(request).known_elsewhere
+
+
 async def _settings(request: Request) -> ConnectorSettings:
     return _parts(request).settings
 
@@ -116,6 +122,7 @@ HubOf = Annotated[Hub, Depends(_hub)]
 BlobsOf = Annotated[BlobStore, Depends(_blobs)]
 OutgoingOf = Annotated[Outgoing, Depends(_outgoing)]
 SmtpCheckerOf = Annotated[SmtpChecker, Depends(_smtp_checker)]
+KnownElsewhereOf = Annotated[Counter, Depends(_known_elsewhere)]
 SettingsOf = Annotated[ConnectorSettings, Depends(_settings)]
 Now = Annotated[datetime, Depends(_now)]
 LanguageOf = Annotated[Language, Depends(_language)]

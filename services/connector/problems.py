@@ -164,6 +164,17 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Too many attempts", "You have begun {limit} authorizations within an hour without finishing them. Please wait a little."),
         ("Zu viele Versuche", "Sie haben in einer Stunde {limit} Autorisierungen begonnen und nicht abgeschlossen. Bitte warten Sie etwas."),
     ),
+    "account_attempts_full": Problem(
+        429,
+        (
+            "Too many attempts in this account",
+            "You and your colleagues have begun {limit} authorizations within an hour without finishing them. Please wait a little.",
+        ),
+        (
+            "Zu viele Versuche in diesem Konto",
+            "Sie und Ihre Kollegen haben in einer Stunde {limit} Autorisierungen begonnen und nicht abgeschlossen. Bitte warten Sie etwas.",
+        ),
+    ),
     "name_empty": Problem(
         422,
         ("The name is empty", "Enter a name with at least one visible character."),

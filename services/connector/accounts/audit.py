@@ -1,4 +1,4 @@
-"""The audit log: who did what. A row is added to the transaction that did it; ids and codes only."""
+"""The audit log: who did what. A row is added to the transaction that did it; ids and codes only, and the network of a sign-in."""
 
 from uuid import UUID
 

@@ -78,6 +78,13 @@ async def count_sign_in(
     return {key: (failures, ends_at) for key, failures, ends_at in (await session.execute(counted)).all()}
 
 
+async def touch_sign_in(session: AsyncSession, key: bytes) -> None:
+    """Write a count as it is."""
+    await session.execute(
+        update(SignInFailures).where(SignInFailures.key == key).values(failures=SignInFailures.failures)
+    )
+
+
 async def uncount_sign_in(session: AsyncSession, *, email_key: bytes, network_key: bytes) -> None:
     """After a success: the address starts anew, and the network is not charged."""
     for key, failures in ((email_key, 0), (network_key, func.greatest(SignInFailures.failures - 1, 0))):

@@ -29,6 +29,7 @@ from services.connector.accounts.sign_in_limits import (
     MAX_PER_NETWORK,
     email_key,
     network_key,
+    network_of,
 )
 from services.connector.problems import NotFound
 from shared.database import Sessions, new_id
@@ -133,6 +134,7 @@ async def sign_in(
 
     verdict = await passwords.verify(None if user is None else user.password_hash, password)
     if user is None or user.disabled_at is not None or not verdict.is_right:
+        await _keep_failure(sessions, user, by_email, client_address)
         raise InvalidCredentials
 
     token, session_id = new_session_token(), new_id()
@@ -164,10 +166,31 @@ async def sign_in(
                 actor_id=user.id,
                 action="signed_in",
                 subject_id=session_id,
+                fields={"network": network_of(client_address)},
             )
         )
     log.info("signed_in", user_id=str(user.id), session_id=str(session_id))
     return token, Caller(user.account_id, user.id, _levels(user), session_id=session_id)
+
+
+async def _keep_failure(
+    sessions: Sessions, user: User | None, counted_as: bytes, client_address: str
+) -> None:
+    """In the audit log of the account concerned: at most ten a quarter of an hour and user, for more are not tried at all."""
+    async with sessions.begin() as session:
+        # A row is written in any case: the time of a commit must not tell whether the address exists.
+        await queries.touch_sign_in(session, counted_as)
+        if user is not None:
+            session.add(
+                AuditEntry(
+                    account_id=user.account_id,
+                    actor_kind="user",
+                    actor_id=user.id,
+                    action="sign_in_failed",
+                    subject_id=user.id,
+                    fields={"network": network_of(client_address)},
+                )
+            )
 
 
 async def sign_out(sessions: Sessions, caller: Caller) -> None:

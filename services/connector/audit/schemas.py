@@ -30,7 +30,7 @@ class ActorAnswer(BaseModel):
 
 
 class EntryAnswer(BaseModel):
-    """Ids and codes only: nobody's text, address or secret."""
+    """Ids and codes only, and the network that a sign-in came from: nobody's text, address or secret."""
 
     model_config = ConfigDict(
         frozen=True,

@@ -44,6 +44,7 @@ from services.connector.dependencies import (
     AmazonOf,
     AnyCaller,
     KeyringOf,
+    KnownElsewhereOf,
     LanguageOf,
     Now,
     SessionsOf,
@@ -189,6 +190,7 @@ async def amazon_redirect(
     keyring: KeyringOf,
     amazon: AmazonOf,
     application: ApplicationOf,
+    known_elsewhere: KnownElsewhereOf,
     language: LanguageOf,
     now: Now,
     browser_token: BrowserToken = None,
@@ -221,6 +223,7 @@ async def amazon_redirect(
         amazon,
         application,
         await _caller(request, sessions, now),
+        known_elsewhere=known_elsewhere,
         browser_token=browser_token,
         callback=Callback(
             state=parameters.get("state", ""),

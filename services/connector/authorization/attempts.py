@@ -23,6 +23,8 @@ ATTEMPT_LIFETIME: Final = timedelta(minutes=10)
 COMPLETION_LIMIT: Final = timedelta(minutes=2)
 # A user who begins this many within an hour without finishing one is stuck, or a script.
 MAX_UNFINISHED_ATTEMPTS: Final = 20
+# The users of an account together: a script that signs in as many users gains nothing.
+MAX_UNFINISHED_IN_ACCOUNT: Final = 100
 ATTEMPTS_WINDOW: Final = timedelta(hours=1)
 
 _MAX_CODE: Final = 2048
@@ -150,6 +152,12 @@ class TooManyAttempts(Expected):
     """This user has begun too many attempts within the hour."""
 
     code = "too_many_attempts"
+
+
+class AccountAttemptsFull(Expected):
+    """The users of this account together have begun too many attempts within the hour."""
+
+    code = "account_attempts_full"
 
 
 def new_browser_token() -> str:

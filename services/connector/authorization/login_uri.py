@@ -112,7 +112,7 @@ async def go_on(
     browser_token: str | None,
     now: datetime,
 ) -> str | CallbackProblem:
-    """Where to send the browser at Amazon, after the person's yes. Raises UnknownCountry, TooManyAttempts."""
+    """Where to send the browser at Amazon, after the person's yes. Raises UnknownCountry, TooManyAttempts, AccountAttemptsFull."""
     problem = _problem_of(caller, browser_token)
     if problem is not None:
         return problem

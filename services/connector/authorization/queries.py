@@ -15,6 +15,8 @@ from services.connector.authorization.attempts import (
     ATTEMPT_LIFETIME,
     ATTEMPTS_WINDOW,
     MAX_UNFINISHED_ATTEMPTS,
+    MAX_UNFINISHED_IN_ACCOUNT,
+    AccountAttemptsFull,
     Intent,
     TooManyAttempts,
     UnknownCountry,
@@ -278,25 +280,36 @@ async def known_elsewhere(
     return [(row.account_id, row.id) for row in rows]
 
 
-async def unfinished_attempts(
-    session: AsyncSession, account_id: UUID, user_id: UUID, since: datetime
-) -> tuple[int, datetime | None]:
-    """How many attempts of this user led nowhere, and when the oldest began. Failed ones count: each may have cost a call.
+async def _require_room(session: AsyncSession, account_id: UUID, user_id: UUID, now: datetime) -> None:
+    """Counts attempts that led nowhere; failed ones too: each may have cost a call. Raises TooManyAttempts, AccountAttemptsFull.
 
-    Two counts of one user never run at once: his row is held.
+    Two counts of one account never run at once: its row is held.
     """
-    await session.execute(select(User.id).where(User.id == user_id).with_for_update(key_share=True))
-    count, oldest = (
+    await session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
+    is_own = Attempt.user_id == user_id
+    own, own_oldest, count, oldest = (
         await session.execute(
-            select(func.count(), func.min(Attempt.created_at)).where(
+            select(
+                func.count().filter(is_own),
+                func.min(Attempt.created_at).filter(is_own),
+                func.count(),
+                func.min(Attempt.created_at),
+            ).where(
                 Attempt.account_id == account_id,
-                Attempt.user_id == user_id,
                 or_(Attempt.outcome.is_(None), Attempt.outcome == Outcome.FAILED.value),
-                Attempt.created_at > since,
+                Attempt.created_at > now - ATTEMPTS_WINDOW,
             )
         )
     ).one()
-    return count, oldest
+    if own >= MAX_UNFINISHED_ATTEMPTS:
+        raise TooManyAttempts(limit=MAX_UNFINISHED_ATTEMPTS, retry_after_seconds=_wait(own_oldest, now))
+    if count >= MAX_UNFINISHED_IN_ACCOUNT:
+        raise AccountAttemptsFull(limit=MAX_UNFINISHED_IN_ACCOUNT, retry_after_seconds=_wait(oldest, now))
+
+
+def _wait(oldest: datetime, now: datetime) -> int:
+    """Seconds until the oldest attempt counts no more."""
+    return max(1, int((oldest + ATTEMPTS_WINDOW - now).total_seconds()))
 
 
 async def add_attempt(
@@ -308,18 +321,11 @@ async def add_attempt(
     browser_token: str,
     now: datetime,
 ) -> tuple[UUID, str]:
-    """The new attempt and its state. Raises UnknownCountry, TooManyAttempts."""
+    """The new attempt and its state. Raises UnknownCountry, TooManyAttempts, AccountAttemptsFull."""
     marketplace = BY_COUNTRY.get(intent.country)
     if marketplace is None:
         raise UnknownCountry
-    count, oldest = await unfinished_attempts(
-        session, caller.account_id, caller.user_id, now - ATTEMPTS_WINDOW
-    )
-    if oldest is not None and count >= MAX_UNFINISHED_ATTEMPTS:
-        wait = oldest + ATTEMPTS_WINDOW - now
-        raise TooManyAttempts(
-            limit=MAX_UNFINISHED_ATTEMPTS, retry_after_seconds=max(1, int(wait.total_seconds()))
-        )
+    await _require_room(session, caller.account_id, caller.user_id, now)
     attempt_id = new_id()
     state = state_of(account_keys, attempt_id, browser_token)
     session.add(

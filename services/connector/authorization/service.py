@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
+from prometheus_client import Counter
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -97,7 +98,7 @@ async def begin(
 ) -> AttemptView:
     """Store an attempt, bound to account, user and browser: for a store of `country`, or to reconnect this integration.
 
-    Raises UnknownCountry, NotFound (the integration), TooManyAttempts, BrowserRequired.
+    Raises UnknownCountry, NotFound (the integration), TooManyAttempts, AccountAttemptsFull, BrowserRequired.
     """
     caller.require_browser()
     async with sessions.begin() as session:
@@ -162,6 +163,7 @@ async def complete(
     application: Application,
     caller: Caller | None,
     *,
+    known_elsewhere: Counter,
     browser_token: str | None,
     callback: Callback,
     now: datetime,
@@ -188,7 +190,14 @@ async def complete(
         seller_id = callback.seller_id
         await _until_written(
             lambda: _connect(
-                sessions, keyring, caller, attempt, seller_id=seller_id, given=given, store=store
+                sessions,
+                keyring,
+                caller,
+                attempt,
+                known_elsewhere=known_elsewhere,
+                seller_id=seller_id,
+                given=given,
+                store=store,
             )
         )
     except _Failed as failed:
@@ -290,11 +299,10 @@ def _problem_of(error: Exception) -> AttemptProblem:
 
 async def _tell_other_accounts(
     session: AsyncSession, account_id: UUID, integration_id: UUID, region: Region, seller_id: str
-) -> None:
-    """Two accounts may have the same store: an agency, or a seller who moves. The older one is told, not cut off, and not whose it is."""
-    for other_account, other_integration in await queries.known_elsewhere(
-        session, account_id, region, seller_id
-    ):
+) -> bool:
+    """Whether others have this store: an agency, or a seller who moves. The older ones are told, not cut off, and not whose it is."""
+    others = await queries.known_elsewhere(session, account_id, region, seller_id)
+    for other_account, other_integration in others:
         session.add(system_audit_entry(other_account, "seller_known_elsewhere", other_integration))
         await announce(
             session, other_account, EventKind.INTEGRATION_CHANGED, integration_id=other_integration
@@ -304,6 +312,7 @@ async def _tell_other_accounts(
             integration_id=str(integration_id),
             other_integration_id=str(other_integration),
         )
+    return bool(others)
 
 
 # --- outcomes --------------------------------------------------------------------------------------------------------
@@ -348,12 +357,14 @@ async def _connect(
     caller: Caller,
     attempt: queries.AttemptRow,
     *,
+    known_elsewhere: Counter,
     seller_id: str,
     given: Tokens,
     store: Store,
 ) -> None:
     """Integration, grant, countries, outcome, audit and events: one transaction, all or nothing. Raises _Failed."""
     now, region = datetime.now(UTC), Region(attempt.region)
+    told_elsewhere = False
     async with sessions.begin() as session:
         if await queries.has_outcome(session, attempt.id):
             # Written before, and the database was lost before it could say so.
@@ -386,10 +397,14 @@ async def _connect(
         # The path of every later reading, from the stored grant on, is walked once at once.
         await enqueue(session, Job.REFRESH_PARTICIPATIONS, integration_id)
         if is_new:
-            await _tell_other_accounts(session, caller.account_id, integration_id, region, seller_id)
+            told_elsewhere = await _tell_other_accounts(
+                session, caller.account_id, integration_id, region, seller_id
+            )
         action = "integration_connected" if is_new else "integration_reauthorized"
         session.add(audit_entry(caller, action, integration_id, region=region, authorization=str(attempt.id)))
         await announce(
             session, caller.account_id, EventKind.AUTHORIZATION_CHANGED, authorization_id=attempt.id
         )
+    if told_elsewhere:
+        known_elsewhere.inc()
     log.info(action, integration_id=str(integration_id), authorization_id=str(attempt.id))

@@ -58,6 +58,22 @@ async def test_the_eleventh_attempt_for_an_address_is_refused_even_with_the_righ
     assert 0 < int(answer.headers["retry-after"]) <= 15 * 60
 
 
+async def test_a_failed_sign_in_is_in_the_audit_log_with_where_it_came_from(
+    signed_in: SignedIn, new_client, sessions: Sessions
+):
+    for number in range(14):
+        await _sign_in(new_client(address=f"192.0.2.{number}"), signed_in.user.email, "canary-wrong")
+    await _sign_in(new_client(), "nobody@seller.example", "canary-wrong")
+
+    async with sessions.begin() as session:
+        entries = (await session.scalars(select(AuditEntry).order_by(AuditEntry.id))).all()
+    # Not those that were refused before the password was looked at.
+    assert [entry.fields for entry in entries] == [{"network": f"192.0.2.{n}/32"} for n in range(10)]
+    assert {(entry.account_id, entry.actor_id, entry.action) for entry in entries} == {
+        (signed_in.account.id, signed_in.user.id, "sign_in_failed")
+    }
+
+
 async def test_parallel_attempts_do_not_slip_through_together(signed_in: SignedIn, new_client):
     clients = [new_client(address=f"192.0.2.{number}") for number in range(14)]
     async with asyncio.TaskGroup() as group:

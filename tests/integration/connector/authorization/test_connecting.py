@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -12,8 +13,8 @@ from services.connector.authorization.api import BROWSER_COOKIE
 from shared.database import Sessions
 from shared.keyring import Keyring
 from shared.marketplaces import BY_COUNTRY, countries_of
-from shared.tables import AuditEntry, Grant, Integration, MarketplaceParticipation
-from tests.factories import make_account
+from shared.tables import AuditEntry, AuthorizationAttempt, Grant, Integration, MarketplaceParticipation
+from tests.factories import make_account, make_user
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import (
     BRIGHT_PORCH,
@@ -224,6 +225,37 @@ async def test_twenty_unfinished_attempts_an_hour_are_enough(
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert refused.json()["code"] == "too_many_attempts"
     assert 3500 < int(refused.headers["retry-after"]) <= 3600
+
+
+async def test_the_users_of_an_account_together_may_leave_a_hundred_unfinished(
+    signed_in: SignedIn, sign_in_as: SignInAs, sessions: Sessions, keyring: Keyring
+):
+    """# S: cap on pending attempts of an account"""
+    now = datetime.now(UTC)
+    async with sessions.begin() as session:
+        colleagues = [await make_user(session, signed_in.account.id) for _ in range(10)]
+        other_account = await make_account(session, keyring)
+        session.add_all(
+            AuthorizationAttempt(
+                account_id=signed_in.account.id,
+                user_id=colleagues[number % 10].id,
+                state_hash=bytes([number]) * 32,
+                browser_hash=b"",
+                country="DE",
+                region="eu",
+                created_at=now - timedelta(minutes=30),
+                expires_at=now - timedelta(minutes=20),
+            )
+            for number in range(99)
+        )
+    elsewhere = await sign_in_as(of=other_account)
+
+    await begin(signed_in.client)
+    refused = await signed_in.client.post("/api/v1/authorizations", json={"country": "DE"})
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "account_attempts_full")
+    assert 1500 < int(refused.headers["retry-after"]) <= 1800
+    await begin(elsewhere.client)
 
 
 async def test_failed_attempts_count_too_and_finished_ones_do_not(

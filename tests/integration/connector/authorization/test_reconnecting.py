@@ -171,6 +171,8 @@ async def test_a_store_that_another_account_connects_is_told_to_the_first_one_an
     assert [(entry.account_id, str(entry.subject_id), entry.actor_kind) for entry in told] == [
         (signed_in.account.id, integration_id, "system")
     ]
+    metrics = (await signed_in.client.get("/metrics")).text
+    assert "replyco_sellers_known_elsewhere_total 1.0" in metrics
     # Not whose it is now.
     assert told[0].fields == {}
     assert str(other_account.id) not in str([event.ids for event in events])

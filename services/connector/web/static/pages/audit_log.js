@@ -53,7 +53,7 @@ function row(entry) {
   const cells = {
     when: h("time", { datetime: entry.at }, dateTime(entry.at)),
     who: actorText(entry.actor),
-    what: sentence(entry.action),
+    what: [sentence(entry.action), entry.fields.network ? h("span", { class: "muted" }, ` ${t("audit.network", { network: entry.fields.network })}`) : null],
   };
   return h(
     "tr",
