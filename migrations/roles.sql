@@ -39,7 +39,7 @@ GRANT SELECT, INSERT ON message_digests TO replyco_mail_worker;
 -- What a newer parser understands better is written over what an older one understood.
 GRANT SELECT, INSERT, UPDATE ON messages TO replyco_mail_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON attachments, conversation_orders TO replyco_mail_worker;
-GRANT SELECT, INSERT, UPDATE ON conversations TO replyco_mail_worker;
+GRANT SELECT, INSERT, UPDATE ON conversations, conversation_threads TO replyco_mail_worker;
 GRANT SELECT ON marketplace_participations TO replyco_mail_worker;
 GRANT SELECT, INSERT, UPDATE (done_by) ON setup_steps TO replyco_mail_worker;
 GRANT INSERT (id, account_id, at, kind, ids) ON events TO replyco_mail_worker;
@@ -51,7 +51,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON sessions, sign_in_failures, api_keys, au
 GRANT SELECT ON accepted_mail, messages, attachments TO replyco_connector;
 -- An agent moves messages between conversations, lets them out of quarantine, and settles answers.
 GRANT UPDATE (conversation_id, placed_by, answer_settled_at, recheck_at) ON messages TO replyco_connector;
-GRANT SELECT, INSERT, UPDATE, DELETE ON conversation_orders TO replyco_connector;
+GRANT SELECT, INSERT, UPDATE, DELETE ON conversation_threads, conversation_orders TO replyco_connector;
 -- A store that is restored gets the mail of its rest; one that is removed may be erased.
 GRANT UPDATE (state) ON accepted_mail TO replyco_connector;
 GRANT SELECT, DELETE ON message_digests TO replyco_connector;

@@ -547,8 +547,8 @@ class AcceptedMail(Base):
 class Conversation(Base):
     """What one buyer and one seller say about one order or product (mailrelay's delivery/threads.py).
 
-    One that was merged stays as a sign-post: later mails of its thread go to `merged_into`. `answer_due_at` is the earliest
-    due time among its messages that still wait for an answer.
+    One that was merged stays, empty, for whoever still has its id: everything of it is in `merged_into`. `answer_due_at` is the
+    earliest due time among its messages that still wait for an answer.
     """
 
     __tablename__ = "conversations"
@@ -605,7 +605,8 @@ class Conversation(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
-    thread_key: Mapped[bytes]
+    # Found by it were conversations of the version before; it goes with the next one (ConversationThread).
+    thread_key: Mapped[bytes | None]
     order_id: Mapped[str | None]
     country: Mapped[str | None]
     buyer_key: Mapped[bytes | None]
@@ -623,6 +624,24 @@ class Conversation(Base):
     merged_into: Mapped[UUID | None] = mapped_column(ForeignKey("conversations.id"))
 
 
+class ConversationThread(Base):
+    """A thread that leads to a conversation: the keyed hash of a sign by which a mail joins it. A conversation has any number.
+
+    Whoever touches a conversation's messages locks its threads first, then its row (shared.conversations). A mail's threads are
+    claimed before the conversation that it opens is there: hence the deferred reference.
+    """
+
+    __tablename__ = "conversation_threads"
+    __table_args__ = (Index("ix_conversation_threads_conversation", "conversation_id"),)
+
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), primary_key=True)
+    thread_key: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    conversation_id: Mapped[UUID] = mapped_column(
+        ForeignKey("conversations.id", deferrable=True, initially="DEFERRED")
+    )
+
+
 class ConversationOrder(Base):
     """Every order that a conversation's mails name, by which it is found."""
 
@@ -637,8 +656,7 @@ class ConversationOrder(Base):
 class Message(Base):
     """What was understood of an accepted mail. `raw_key` is that mail's content key, sealed under the account's data key.
 
-    `thread_key` is that of the conversation to which its own signs lead, wherever an agent (`placed_by`) has put it; without one
-    the mail came before it was kept.
+    `thread_keys` are the signs by which it joins a conversation, the surest first, wherever an agent (`placed_by`) has put it.
     `is_excerpt`: `body_text` is the buyer's own words, taken out of Amazon's frame; else it is all that the mail says.
     `word_keys`: keyed hashes of its words, by which it is found. `parser_version` is that of the code that understood it.
     """
@@ -676,7 +694,7 @@ class Message(Base):
     body_html: Mapped[Sealed | None]
     size: Mapped[int]
     attachment_count: Mapped[int]
-    thread_key: Mapped[bytes | None]
+    thread_keys: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary), server_default="{}")
     placed_by: Mapped[UUID | None]
     authenticity: Mapped[str] = mapped_column(server_default="not_checked")
     authenticity_reason: Mapped[str | None]

@@ -1,7 +1,6 @@
 """One function per table: rows with sensible defaults, so that a test names only what it is about."""
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
@@ -190,7 +189,6 @@ async def make_conversation(
         id=conversation_id,
         account_id=integration.account_id,
         integration_id=integration.id,
-        thread_key=os.urandom(32),
         order_id=order_id,
         country="DE",
         buyer_name=sealed("buyer_name", buyer_name),

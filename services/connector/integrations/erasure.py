@@ -20,6 +20,7 @@ from shared.tables import (
     Attachment,
     Conversation,
     ConversationOrder,
+    ConversationThread,
     Integration,
     Message,
     MessageDigest,
@@ -71,6 +72,9 @@ async def _erase_messages(sessions: Sessions, integration_id: UUID) -> None:
             found = (await session.scalars(conversations.limit(_BATCH))).all()
             await session.execute(
                 delete(ConversationOrder).where(ConversationOrder.conversation_id.in_(found))
+            )
+            await session.execute(
+                delete(ConversationThread).where(ConversationThread.conversation_id.in_(found))
             )
             await session.execute(
                 update(Conversation).where(Conversation.merged_into.in_(found)).values(merged_into=None)

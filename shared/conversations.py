@@ -1,0 +1,313 @@
+"""What both services do to conversations: find the one that a mail joins, merge, move, release, settle.
+
+Runs inside the caller's transaction. Rows are locked in one order everywhere: threads by their keys, conversations by their ids,
+integrations. So a mail that arrives meanwhile is either moved with the others, or finds the new place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Boolean, bindparam, delete, func, literal, literal_column, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.tables import (
+    Conversation,
+    ConversationOrder,
+    ConversationStatus,
+    ConversationThread,
+    Integration,
+    Message,
+)
+
+# The kind of message that a conversation is listed by, and that waits for an answer (mailrelay's MailKind).
+BUYER_MESSAGE: Final = "buyer_message"
+
+_Leads = dict[tuple[UUID, bytes], UUID]
+
+# All that a conversation's columns say of its messages. The order is that of the first message that names one.
+_RECOUNT: Final = text(
+    "WITH its AS (SELECT * FROM messages WHERE conversation_id = :id)"
+    " UPDATE conversations SET"
+    " message_count = (SELECT count(*) FROM its),"
+    " last_message_at = coalesce((SELECT max(received_at) FROM its), last_message_at),"
+    " kind = coalesce((SELECT kind FROM its ORDER BY kind = :buyer_message DESC, id DESC LIMIT 1), kind),"
+    " order_id = coalesce((SELECT order_ids[1] FROM its WHERE cardinality(order_ids) > 0 ORDER BY id LIMIT 1), order_id),"
+    " asin = coalesce((SELECT asin FROM its WHERE asin IS NOT NULL ORDER BY id LIMIT 1), asin),"
+    " country = coalesce((SELECT country FROM its WHERE country IS NOT NULL ORDER BY id LIMIT 1), country),"
+    " answer_due_at = CASE WHEN status <> 'quarantine' AND merged_into IS NULL"
+    " THEN (SELECT min(answer_due_at) FROM its WHERE answer_settled_at IS NULL) END"
+    " WHERE id = :id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """The threads of one mail, the surest first, and the conversation that it is in, or opens if none of them leads to one."""
+
+    account_id: UUID
+    integration_id: UUID
+    keys: tuple[bytes, ...]
+    own: UUID
+
+
+async def follow_threads(session: AsyncSession, mails: Sequence[Threads]) -> list[UUID]:
+    """The conversation of each mail: where its surest thread leads that leads anywhere, else its own.
+
+    From then on, all threads of a mail lead somewhere: those that led nowhere, to its conversation. They stay locked, so a
+    conversation that is found stays where it is until the transaction ends. Of a conversation that is new, the row must be
+    inserted before that.
+    """
+    assumed, placed = _follow(mails, {})
+    if not assumed:
+        return placed
+    account_of = {mail.integration_id: mail.account_id for mail in mails}
+    statement = upsert(ConversationThread).values(
+        [
+            {
+                "integration_id": integration_id,
+                "thread_key": key,
+                "account_id": account_of[integration_id],
+                "conversation_id": conversation_id,
+            }
+            for (integration_id, key), conversation_id in sorted(assumed.items())
+        ]
+    )
+    result = await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[ConversationThread.integration_id, ConversationThread.thread_key],
+            # Changes nothing, but locks.
+            set_={"conversation_id": ConversationThread.conversation_id},
+        ).returning(
+            ConversationThread.integration_id,
+            ConversationThread.thread_key,
+            ConversationThread.conversation_id,
+            # A row that was there has just been locked, and says so.
+            literal_column("xmax = 0", Boolean).label("is_new"),
+        )
+    )
+    known: _Leads = {
+        (row.integration_id, row.thread_key): row.conversation_id for row in result if not row.is_new
+    }
+    leads, placed = _follow(mails, known)
+    await _lead(session, {key: to for key, to in leads.items() if key not in known and to != assumed[key]})
+    return placed
+
+
+def _follow(mails: Sequence[Threads], known: _Leads) -> tuple[_Leads, list[UUID]]:
+    leads, placed = dict(known), []
+    for mail in mails:
+        keys = [(mail.integration_id, key) for key in mail.keys]
+        conversation_id = next((leads[key] for key in keys if key in leads), mail.own)
+        for key in keys:
+            leads.setdefault(key, conversation_id)
+        placed.append(conversation_id)
+    return leads, placed
+
+
+async def _lead(session: AsyncSession, leads: _Leads) -> None:
+    if not leads:
+        return
+    statement = (
+        update(ConversationThread)
+        .where(
+            ConversationThread.integration_id == bindparam("integration"),
+            ConversationThread.thread_key == bindparam("thread"),
+        )
+        .values(conversation_id=bindparam("conversation"))
+    )
+    connection = await session.connection()
+    await connection.execute(
+        statement,
+        [
+            {"integration": integration_id, "thread": key, "conversation": conversation_id}
+            for (integration_id, key), conversation_id in sorted(leads.items())
+        ],
+    )
+
+
+async def lock(session: AsyncSession, *conversation_ids: UUID) -> None:
+    """Nobody else changes these conversations, nor adds messages to them, until the transaction ends."""
+    await session.execute(
+        select(literal(1))
+        .where(ConversationThread.conversation_id.in_(conversation_ids))
+        .order_by(ConversationThread.integration_id, ConversationThread.thread_key)
+        .with_for_update()
+    )
+    await session.execute(
+        select(literal(1))
+        .where(Conversation.id.in_(conversation_ids))
+        .order_by(Conversation.id)
+        .with_for_update()
+    )
+
+
+async def merge(session: AsyncSession, source_id: UUID, target_id: UUID, *, by: UUID | None = None) -> None:
+    """All of the source goes to the target, and later mails of its threads, too. `by` is the agent who wants it so.
+
+    Both must be of one integration, and locked.
+    """
+    moved = {"conversation_id": target_id} | ({} if by is None else {"placed_by": by})
+    await session.execute(update(Message).where(Message.conversation_id == source_id).values(moved))
+    await session.execute(
+        update(ConversationThread)
+        .where(ConversationThread.conversation_id == source_id)
+        .values(conversation_id=target_id)
+    )
+    source = (
+        await session.execute(
+            select(Conversation.status, Conversation.is_unread, Conversation.buyer_key).where(
+                Conversation.id == source_id
+            )
+        )
+    ).one()
+    await session.execute(
+        update(Conversation).where(Conversation.merged_into == source_id).values(merged_into=target_id)
+    )
+    await session.execute(
+        update(Conversation)
+        .where(Conversation.id == source_id)
+        .values(merged_into=target_id, answer_due_at=None, message_count=0, is_unread=False)
+    )
+    opens = {} if source.status == ConversationStatus.CLOSED else {"status": ConversationStatus.OPEN.value}
+    await session.execute(
+        update(Conversation)
+        .where(Conversation.id == target_id)
+        .values(
+            is_unread=Conversation.is_unread | source.is_unread,
+            buyer_key=func.coalesce(Conversation.buyer_key, source.buyer_key),
+            **opens,
+        )
+    )
+    await _move_orders(session, source_id, target_id)
+    await recount(session, target_id)
+
+
+async def move(
+    session: AsyncSession, message_ids: Sequence[UUID], source_id: UUID, target_id: UUID, *, by: UUID | None
+) -> None:
+    """These messages of the source go to the target, and later mails of threads that no other message of the source has.
+
+    Both must be locked; the target may be new and empty.
+    """
+    moved = {"conversation_id": target_id} | ({} if by is None else {"placed_by": by})
+    await session.execute(
+        update(Message).where(Message.id.in_(message_ids), Message.conversation_id == source_id).values(moved)
+    )
+    of_source = select(func.unnest(Message.thread_keys)).where(Message.conversation_id == source_id)
+    of_target = select(func.unnest(Message.thread_keys)).where(Message.conversation_id == target_id)
+    await session.execute(
+        update(ConversationThread)
+        .where(
+            ConversationThread.conversation_id == source_id,
+            ConversationThread.thread_key.in_(of_target),
+            ConversationThread.thread_key.not_in(of_source),
+        )
+        .values(conversation_id=target_id)
+    )
+    await _name_orders(session, target_id)
+    orders = select(func.unnest(Message.order_ids))
+    await session.execute(
+        delete(ConversationOrder).where(
+            ConversationOrder.conversation_id == source_id,
+            ConversationOrder.order_id.in_(orders.where(Message.conversation_id == target_id)),
+            ConversationOrder.order_id.not_in(orders.where(Message.conversation_id == source_id)),
+        )
+    )
+    await recount(session, source_id)
+    await recount(session, target_id)
+
+
+async def release(session: AsyncSession, message_id: UUID) -> UUID:
+    """Let a message out of quarantine, into the conversation that it belongs to; the id of that one.
+
+    A message that is in no quarantine stays where it is.
+    """
+    found = select(
+        Message.account_id,
+        Message.integration_id,
+        Message.conversation_id,
+        Message.thread_keys,
+        Message.kind,
+        Message.received_at,
+    ).where(Message.id == message_id)
+    message = (await session.execute(found)).one()
+    quarantine_id: UUID = message.conversation_id
+    status = select(Conversation.status).where(Conversation.id == quarantine_id)
+    if await session.scalar(status) != ConversationStatus.QUARANTINE:
+        return quarantine_id
+    threads = Threads(message.account_id, message.integration_id, tuple(message.thread_keys), quarantine_id)
+    [conversation_id] = await follow_threads(session, [threads])
+    await lock(session, quarantine_id, conversation_id)
+    if await session.scalar(status) != ConversationStatus.QUARANTINE:  # somebody else has just done it
+        now_in: UUID = (await session.execute(found)).one().conversation_id
+        return now_in
+    if conversation_id == quarantine_id:
+        await session.execute(
+            update(Conversation)
+            .where(Conversation.id == quarantine_id)
+            .values(status=ConversationStatus.OPEN)
+        )
+        await recount(session, quarantine_id)
+    else:
+        await merge(session, quarantine_id, conversation_id)
+    if message.kind == BUYER_MESSAGE:
+        await session.execute(
+            update(Integration)
+            .where(
+                Integration.id == message.integration_id,
+                or_(Integration.last_message_at.is_(None), Integration.last_message_at < message.received_at),
+            )
+            .values(last_message_at=message.received_at)
+        )
+    return conversation_id
+
+
+async def settle(session: AsyncSession, conversation_id: UUID) -> None:
+    """Nothing in this conversation waits for an answer any more. The next message of the buyer does again."""
+    await lock(session, conversation_id)
+    await session.execute(
+        update(Message)
+        .where(
+            Message.conversation_id == conversation_id,
+            Message.answer_due_at.is_not(None),
+            Message.answer_settled_at.is_(None),
+        )
+        .values(answer_settled_at=func.now())
+    )
+    await session.execute(
+        update(Conversation).where(Conversation.id == conversation_id).values(answer_due_at=None)
+    )
+
+
+async def recount(session: AsyncSession, conversation_id: UUID) -> None:
+    """Let the conversation's columns say again what its messages are, after some came, went or changed."""
+    await session.execute(_RECOUNT, {"id": conversation_id, "buyer_message": BUYER_MESSAGE})
+
+
+async def _name_orders(session: AsyncSession, conversation_id: UUID) -> None:
+    """The conversation is found by every order that its messages name."""
+    named = (
+        select(Message.account_id, func.unnest(Message.order_ids), Message.conversation_id)
+        .where(Message.conversation_id == conversation_id)
+        .distinct()
+    )
+    await session.execute(
+        upsert(ConversationOrder)
+        .from_select(["account_id", "order_id", "conversation_id"], named)
+        .on_conflict_do_nothing()
+    )
+
+
+async def _move_orders(session: AsyncSession, source_id: UUID, target_id: UUID) -> None:
+    orders = select(ConversationOrder.account_id, ConversationOrder.order_id, literal(target_id)).where(
+        ConversationOrder.conversation_id == source_id
+    )
+    await session.execute(
+        upsert(ConversationOrder)
+        .from_select(["account_id", "order_id", "conversation_id"], orders)
+        .on_conflict_do_nothing()
+    )
+    await session.execute(delete(ConversationOrder).where(ConversationOrder.conversation_id == source_id))
