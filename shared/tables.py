@@ -945,6 +945,10 @@ class AuditEntry(Base):
     __table_args__ = (
         CheckConstraint("actor_kind IN ('user', 'api_key', 'system')", name="actor_kind"),
         Index("ix_audit_log_account", "account_id", "id"),
+        # For what is rare among much else: newest first, without looking through it all.
+        Index("ix_audit_log_actor", "account_id", "actor_id", "id"),
+        Index("ix_audit_log_subject", "account_id", "subject_id", "id"),
+        Index("ix_audit_log_action", "account_id", "action", "id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

@@ -1,14 +1,22 @@
 """The settings in a real browser: webhooks and the audit log."""
 
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
 from playwright.async_api import Page, expect
 from sqlalchemy import select
 
 from services.connector.accounts.audit import system_audit_entry
 from shared.database import new_id
-from shared.tables import User
+from shared.tables import AuditEntry, User
 from tests.browser.steps import Site, sign_in
 
 HELPDESK = "https://helpdesk.example/replyco"
+
+
+def uuid_of(moment: datetime) -> UUID:
+    """An id of this time."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 async def add_webhook(page: Page) -> str:
@@ -122,6 +130,42 @@ async def test_the_audit_log_goes_on_page_by_page_and_shows_an_unknown_action_as
     await expect(entries.nth(50)).to_be_focused()
     await expect(entries.last).to_contain_text("lamp_lit")
     await expect(page.get_by_role("button", name="Mehr laden")).to_have_count(0)
+
+
+async def test_the_audit_log_is_narrowed_down_by_who_what_and_day(page: Page, site: Site):
+    now = datetime.now(UTC)
+    async with site.sessions.begin() as session:
+        agent = await session.scalar(select(User).where(User.email == "agent@seller.example"))
+        assert agent is not None
+        agent.name = "Anna Beispiel"
+        long_ago = system_audit_entry(site.account.id, "webhook_disabled", new_id())
+        long_ago.at, long_ago.id = now - timedelta(days=40), uuid_of(now - timedelta(days=40))
+        session.add(long_ago)
+        session.add(
+            AuditEntry(
+                account_id=site.account.id, actor_kind="user", actor_id=agent.id, action="sign_in_failed",
+                subject_id=agent.id, fields={"network": "192.0.2.7/32"},
+            )
+        )  # fmt: skip
+    await sign_in(page, "/settings/audit-log")
+    entries = page.get_by_test_id("audit-entry")
+    await expect(entries).to_have_count(3)
+
+    await page.get_by_label("Wer", exact=True).select_option("Anna Beispiel")
+    await expect(entries).to_have_count(1)
+    await expect(entries).to_contain_text("fehlgeschlagen. Von 192.0.2.7/32.")
+    await page.get_by_label("Was", exact=True).select_option("Hat sich angemeldet.")
+    await expect(page.get_by_text("Dazu gibt es keinen Eintrag.")).to_be_visible()
+    await page.get_by_label("Wer", exact=True).select_option("Alle")
+    await expect(entries).to_have_count(1)
+    await page.get_by_label("Was", exact=True).select_option("Alles")
+    await page.get_by_label("Bis", exact=True).fill(f"{now - timedelta(days=39):%Y-%m-%d}")
+    await expect(entries).to_have_count(1)
+    await expect(entries).to_contain_text("Ein Webhook wurde abgeschaltet")
+    await page.get_by_label("Von", exact=True).fill(f"{now - timedelta(days=38):%Y-%m-%d}")
+    await expect(entries).to_have_count(0)
+    await page.get_by_label("Bis", exact=True).fill("")
+    await expect(entries).to_have_count(2)
 
 
 async def test_who_may_only_view_is_led_to_the_audit_log_alone(page: Page, site: Site):

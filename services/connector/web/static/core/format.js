@@ -28,6 +28,15 @@ export function clockTime(moment) {
   return formatted(moment, { timeStyle: "short" });
 }
 
+/** The first moment of a day in the user's time zone, some days later if wanted. `day`: 2026-11-23 */
+export function startOfDay(day, daysLater = 0) {
+  const utc = new Date(`${day}T00:00:00Z`);
+  utc.setUTCDate(utc.getUTCDate() + daysLater);
+  // What the clocks there show at that moment tells how far they are ahead.
+  const shown = new Date(`${utc.toLocaleString("sv-SE", { timeZone: timeZone() }).replace(" ", "T")}Z`);
+  return new Date(2 * utc - shown);
+}
+
 export function size(bytes) {
   const [unit, divisor, digits] = bytes < 1000000 ? ["kilobyte", 1000, 0] : ["megabyte", 1000000, 1];
   const format = new Intl.NumberFormat(language(), { style: "unit", unit, maximumFractionDigits: digits });

@@ -50,6 +50,13 @@ export function hasText(key) {
   return key in texts;
 }
 
+/** What there are texts for below a key: "a.b" and "a.c" below "a" are b and c. */
+export function namesBelow(key) {
+  return Object.keys(texts)
+    .filter((each) => each.startsWith(`${key}.`))
+    .map((each) => each.slice(key.length + 1));
+}
+
 /** One of two texts by number: key.one, key.other. */
 export function count(key, number) {
   const rule = new Intl.PluralRules(current).select(number) === "one" ? "one" : "other";

@@ -6,6 +6,7 @@ import { actionButton, announce, pageHeading, showProblem } from "../core/elemen
 import { dateTime } from "../core/format.js";
 import { hasText, t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
+import { auditFilter } from "./audit_filter.js";
 import { settingsTabs } from "./settings.js";
 
 const COLUMNS = ["when", "who", "what"];
@@ -14,17 +15,29 @@ export async function show({ main, signal }) {
   const place = h("div", {});
   const problemPlace = h("div", { class: "place" });
   const rows = h("tbody", { role: "rowgroup" });
+  const filter = await auditFilter({ signal, changed });
   const pages = pagedList({
-    load: (cursor) => get(`/audit-log${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`, signal),
+    load: (cursor) => {
+      const query = filter.query();
+      if (cursor) query.set("cursor", cursor);
+      return get(`/audit-log?${query}`, signal);
+    },
     render: row,
     container: rows,
     label: t("common.load_more"),
   });
   const again = actionButton(t("common.refresh"), read, { class: "button button-secondary" });
+  const found = [table(rows), pages.more];
+
+  async function refresh() {
+    const shown = await pages.refresh();
+    if (shown === 0) replace(place, h("p", { class: "muted" }, t("audit.none")));
+    else if (shown !== null && !place.contains(rows)) replace(place, found);
+  }
 
   async function read() {
     try {
-      await pages.refresh();
+      await refresh();
       replace(problemPlace);
       announce(t("audit.refreshed"));
     } catch (problem) {
@@ -32,9 +45,13 @@ export async function show({ main, signal }) {
     }
   }
 
-  await pages.refresh();
-  replace(place, table(rows), pages.more);
-  replace(main, settingsTabs(), h("div", { class: "page-head" }, pageHeading(t("audit.title")), again), h("p", {}, t("audit.lead")), problemPlace, place);
+  function changed() {
+    rows.replaceChildren();
+    return read();
+  }
+
+  await refresh();
+  replace(main, settingsTabs(), h("div", { class: "page-head" }, pageHeading(t("audit.title")), again), h("p", {}, t("audit.lead")), filter.element, problemPlace, place);
   return null;
 }
 

@@ -1,0 +1,52 @@
+// Which entries of the audit log are shown: by whom, what, from one day to another.
+
+import { get } from "../core/api.js";
+import { h, newId } from "../core/dom.js";
+import { startOfDay } from "../core/format.js";
+import { namesBelow, t } from "../core/i18n.js";
+
+const MOST = 100;
+// As far as the API goes.
+const FIRST_DAY = "2000-01-02";
+const LAST_DAY = "8999-12-30";
+
+/** A form and the query that it stands for; calls `changed()` with each choice. */
+export async function auditFilter({ signal, changed }) {
+  const [users, keys] = await Promise.all([get(`/users?limit=${MOST}`, signal), get(`/api-keys?limit=${MOST}`, signal)]);
+  const who = choice("who", [
+    ...users.items.map((user) => [user.id, user.name]),
+    ...keys.items.map((key) => [key.id, t("audit.actor.api_key", { name: key.name })]),
+  ]);
+  const actions = namesBelow("audit.action").map((action) => [action, t(`audit.action.${action}`)]);
+  const what = choice("what", actions.sort(([, one], [, other]) => one.localeCompare(other)));
+  const from = day("from");
+  const to = day("to");
+  const fields = [who, what, from, to];
+
+  return {
+    element: h("form", { class: "audit-filter", role: "search", "aria-label": t("audit.filter"), onchange: changed, onsubmit: (event) => event.preventDefault() }, fields.map((field) => field.element)),
+    query() {
+      const query = {
+        actor_id: who.input.value,
+        action: what.input.value,
+        since: from.input.value && from.input.checkValidity() && startOfDay(from.input.value).toISOString(),
+        // A day named last is shown whole.
+        until: to.input.value && to.input.checkValidity() && startOfDay(to.input.value, 1).toISOString(),
+      };
+      return new URLSearchParams(Object.entries(query).filter(([, value]) => value));
+    },
+  };
+}
+
+function choice(name, options) {
+  const all = h("option", { value: "" }, t(`audit.filter.${name}_all`));
+  return labelled(name, h("select", { class: "input", id: newId("audit") }, all, options.map(([value, text]) => h("option", { value }, text))));
+}
+
+function day(name) {
+  return labelled(name, h("input", { type: "date", class: "input", id: newId("audit"), min: FIRST_DAY, max: LAST_DAY }));
+}
+
+function labelled(name, input) {
+  return { input, element: h("div", { class: "field" }, h("label", { for: input.id }, t(`audit.filter.${name}`)), input) };
+}
