@@ -15,6 +15,7 @@ from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey, create_mail_key_pair
 from shared.database import Sessions, create_engine, create_sessions
 from shared.keyring import Keyring
+from tests.signing import NameServer, name_server
 
 _TEMPLATE = "replyco_template"
 
@@ -98,6 +99,13 @@ async def sessions(database: Database) -> AsyncIterator[Sessions]:
     engine = create_engine(database.url(CONNECTOR), application_name="tests")
     yield create_sessions(engine)
     await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def amazon_dns() -> Iterator[NameServer]:
+    """Has the keys that tests sign Amazon's mails with (`tests.signing.signed`). Who changes it puts it back."""
+    with name_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

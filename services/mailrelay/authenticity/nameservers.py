@@ -1,0 +1,215 @@
+"""Answers from name servers: remembered for as long as they say, asked once for all who wait, and never waited for twice.
+
+Most of Amazon's mail needs the same few records, so that an ordinary mail asks nothing. When the servers are dead, one question
+finds it out and all others are told at once; a domain whose own servers are slow is told apart from that by asking for the root,
+which every living resolver knows.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import dns.asyncresolver
+import dns.exception
+import dns.name
+import dns.nameserver
+import dns.rdata
+import dns.rdtypes.txtbase
+import dns.resolver
+import structlog
+
+from services.mailrelay.authenticity.figures import DnsFigures
+from services.mailrelay.authenticity.questions import Kind, Unanswered
+
+log = structlog.get_logger()
+
+# A recursive resolver gives up on a domain's own servers after a few seconds.
+QUESTION_SECONDS: Final = 4.0
+_SERVER_SECONDS: Final = 2.0
+# For the root, which a resolver has at hand.
+_PROBE_SECONDS: Final = 1.5
+# Dead servers are tried again after this.
+DEAD_SECONDS: Final = 10.0
+# A record may say that it must not be kept at all: a batch of mails still shares it.
+SHORTEST_SECONDS: Final = 60
+LONGEST_SECONDS: Final = 3600
+# A signer's new key may be asked for before it is published.
+NOTHING_SECONDS: Final = 60
+UNANSWERED_SECONDS: Final = 5
+MAX_REMEMBERED: Final = 10_000
+# A key of 8,192 bits has 1,400. Longer answers are asked for each time.
+MAX_REMEMBERED_CHARS: Final = 4096
+MAX_ASKING: Final = 100
+
+# What cannot be a name has no records.
+_NO_NAME: Final = (
+    dns.name.LabelTooLong,
+    dns.name.EmptyLabel,
+    dns.name.NameTooLong,
+    dns.name.BadEscape,
+    UnicodeError,
+)
+
+_Question = tuple[str, Kind]
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    texts: tuple[str, ...] | None
+    """None: the question was not answered."""
+    until: float
+
+
+class NameServers:
+    """The DNS as these servers tell it, or those of the machine."""
+
+    def __init__(
+        self,
+        servers: Sequence[tuple[str, int]],
+        figures: DnsFigures,
+        *,
+        question_seconds: float = QUESTION_SECONDS,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Raises dns.resolver.NoResolverConfiguration if the machine names none and none is given."""
+        self._resolver = dns.asyncresolver.Resolver(configure=not servers)
+        if servers:
+            self._resolver.nameservers = [
+                dns.nameserver.Do53Nameserver(address, port) for address, port in servers
+            ]
+        # A key does not fit into the 512 bytes that are certain; this much passes everywhere (RFC 9715).
+        self._resolver.use_edns(0, 0, 1232)
+        self._resolver.timeout = min(_SERVER_SECONDS, question_seconds)
+        self._question_seconds = question_seconds
+        self._figures = figures
+        self._now = now
+        self._remembered: OrderedDict[_Question, _Remembered] = OrderedDict()
+        self._asked: dict[_Question, asyncio.Task[_Remembered]] = {}
+        self._places = asyncio.Semaphore(MAX_ASKING)
+        self._probing = asyncio.Lock()
+        self._answered_at = now()
+        self._dead_until = 0.0
+
+    async def ask(self, name: str, kind: Kind) -> tuple[str, ...]:
+        """Raises Unanswered."""
+        question = name.lower().rstrip("."), kind
+        found = self._recall(question)
+        if found is None:
+            task = self._asked.get(question)
+            if task is None:
+                task = self._asked[question] = asyncio.create_task(self._find(question))
+                task.add_done_callback(lambda _task: self._asked.pop(question, None))
+            # Whoever waits no longer takes the answer from nobody else.
+            found = await asyncio.shield(task)
+        return _texts(found)
+
+    def recall(self, name: str, kind: Kind) -> tuple[str, ...] | None:
+        """What is known without asking; None if the question would have to be asked. Raises Unanswered."""
+        found = self._recall((name.lower().rstrip("."), kind))
+        return None if found is None else _texts(found)
+
+    async def close(self) -> None:
+        """End what is being asked."""
+        tasks = list(self._asked.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _recall(self, question: _Question) -> _Remembered | None:
+        found = self._remembered.get(question)
+        if found is not None and found.until > self._now():
+            self._remembered.move_to_end(question)
+            self._figures.remembered.inc()
+            return found
+        if self._dead_until > self._now():
+            return _Remembered(None, 0.0)
+        return None
+
+    async def _find(self, question: _Question) -> _Remembered:
+        began = time.perf_counter()
+        async with self._places:
+            found = await self._ask_servers(question)
+        self._figures.seconds.observe(time.perf_counter() - began)
+        self._figures.asked.labels("unanswered" if found.texts is None else "answered").inc()
+        if sum(map(len, found.texts or ())) <= MAX_REMEMBERED_CHARS:
+            self._remembered[question] = found
+            self._remembered.move_to_end(question)
+            if len(self._remembered) > MAX_REMEMBERED:
+                self._remembered.popitem(last=False)
+        return found
+
+    async def _ask_servers(self, question: _Question) -> _Remembered:
+        unanswered = _Remembered(None, self._now() + UNANSWERED_SECONDS)
+        if self._dead_until > self._now():
+            return unanswered
+        began = self._now()
+        try:
+            answer = await self._resolve(dns.name.from_text(question[0]), question[1], self._question_seconds)
+        except (dns.resolver.NXDOMAIN, *_NO_NAME):
+            return _Remembered((), self._now() + NOTHING_SECONDS)
+        except (dns.exception.DNSException, OSError):
+            await self._find_out_whether_dead(since=began)
+            return unanswered
+        if answer.rrset is None:
+            return _Remembered((), self._now() + NOTHING_SECONDS)
+        seconds = min(max(answer.rrset.ttl, SHORTEST_SECONDS), LONGEST_SECONDS)
+        return _Remembered(tuple(_as_text(value) for value in answer.rrset), self._now() + seconds)
+
+    async def _resolve(
+        self, name: dns.name.Name, kind: Kind | Literal["NS"], seconds: float
+    ) -> dns.resolver.Answer:
+        try:
+            answer = await self._resolver.resolve(
+                name, kind, raise_on_no_answer=False, search=False, lifetime=seconds
+            )
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoNameservers) as error:
+            # `errors` has what each server said; a server that could not be reached said nothing.
+            if isinstance(error, dns.resolver.NXDOMAIN) or any(said[4] for said in error.kwargs["errors"]):
+                self._answered_at = self._now()
+            raise
+        self._answered_at = self._now()
+        return answer
+
+    async def _find_out_whether_dead(self, *, since: float) -> None:
+        """A question was not answered. If any other was meanwhile, or the root is known, the servers live."""
+        async with self._probing:
+            if self._answered_at >= since or self._dead_until > self._now():
+                return
+            with contextlib.suppress(dns.exception.DNSException, OSError):
+                await self._resolve(dns.name.root, "NS", min(_PROBE_SECONDS, self._question_seconds))
+            if self._answered_at < since:
+                self._dead_until = self._now() + DEAD_SECONDS
+                self._figures.dead.inc()
+                log.warning("name_servers_dead")
+
+
+@dataclass(slots=True)
+class Recalling:
+    """The same, without ever asking: for whoever holds a transaction open. `missed`: something would have had to be asked."""
+
+    servers: NameServers
+    missed: bool = field(default=False)
+
+    async def ask(self, name: str, kind: Kind) -> tuple[str, ...]:
+        """Raises Unanswered, also for what is not known yet."""
+        found = self.servers.recall(name, kind)
+        if found is None:
+            self.missed = True
+            raise Unanswered
+        return found
+
+
+def _texts(found: _Remembered) -> tuple[str, ...]:
+    if found.texts is None:
+        raise Unanswered
+    return found.texts
+
+
+def _as_text(value: dns.rdata.Rdata) -> str:
+    if isinstance(value, dns.rdtypes.txtbase.TXTBase):
+        return b"".join(value.strings).decode("utf-8", "replace")
+    return value.to_text()

@@ -1,0 +1,65 @@
+"""Who signs Amazon's mail, and whose seal is trusted: `signers.toml`, read."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.mailrelay.authenticity.dmarc import is_aligned
+
+_DOMAIN = r"^[a-z0-9-]+(\.[a-z0-9-]+)+$"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    domain: str = Field(pattern=_DOMAIN)
+    source: str = Field(min_length=10)
+
+
+class Signer(_Entry):
+    """A domain that signs Amazon's mail; `assumed` if nobody has seen it do so."""
+
+    assumed: bool
+    signs_for_all: bool = False
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    signers: tuple[Signer, ...]
+    sealers: tuple[_Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """Whose proof counts."""
+
+    signers: tuple[Signer, ...]
+    sealers: frozenset[str]
+
+    def signs_for(self, domain: str, from_domain: str) -> bool:
+        """Whether a signature of this domain proves a mail from that one."""
+        return any(
+            f".{domain}".endswith(f".{signer.domain}")
+            and (signer.signs_for_all or is_aligned(domain, from_domain, strictly=False))
+            for signer in self.signers
+        )
+
+    def seals(self, sealers: tuple[str, ...]) -> bool:
+        """Whether all of them are trusted: each could have changed what the one before had sealed."""
+        return bool(sealers) and self.sealers.issuperset(sealers)
+
+
+def read_trusted(text: str) -> Trusted:
+    """Raises ValueError if the text is wrong: `signers.toml` explains how it should look."""
+    data = _Data.model_validate(tomllib.loads(text))
+    return Trusted(data.signers, frozenset(entry.domain for entry in data.sealers))
+
+
+@cache
+def trusted() -> Trusted:
+    """What ships with the code."""
+    return read_trusted(files(__package__).joinpath("signers.toml").read_text("utf-8"))
