@@ -33,6 +33,7 @@ class EventKind(StrEnum):
     """Everything that is told. The names are part of the public interface."""
 
     AUTHORIZATION_CHANGED = "authorization.changed"
+    CONVERSATION_CHANGED = "conversation.changed"
     INTEGRATION_CHANGED = "integration.changed"
     MESSAGE_RECEIVED = "message.received"
     WEBHOOK_DISABLED = "webhook.disabled"

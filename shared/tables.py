@@ -215,6 +215,8 @@ def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
 
 _now = text("now()")
 _LISTED = text("merged_into IS NULL")
+# A flood of forged mail lies outside of what is looked through for the inbox.
+_SHOWN = text("merged_into IS NULL AND status <> 'quarantine'")
 
 
 class Account(Base):
@@ -562,7 +564,7 @@ class Conversation(Base):
             "account_id",
             text("last_message_at DESC"),
             text("id DESC"),
-            postgresql_where=_LISTED,
+            postgresql_where=_SHOWN,
         ),
         Index(
             "ix_conversations_newest_of_status",
@@ -577,14 +579,14 @@ class Conversation(Base):
             "integration_id",
             text("last_message_at DESC"),
             text("id DESC"),
-            postgresql_where=_LISTED,
+            postgresql_where=_SHOWN,
         ),
         Index(
             "ix_conversations_unread",
             "account_id",
             text("last_message_at DESC"),
             text("id DESC"),
-            postgresql_where=text("is_unread AND merged_into IS NULL"),
+            postgresql_where=text("is_unread AND merged_into IS NULL AND status <> 'quarantine'"),
         ),
         Index(
             "ix_conversations_due",

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -178,7 +179,9 @@ async def make_conversation(
     subject: str | None = "Frage zur Lampe",
     order_id: str | None = "303-1234567-1234567",
     last_message_at: datetime | None = None,
+    **columns: Any,
 ) -> Conversation:
+    """`columns` are those that are stored as they are, such as `status`."""
     keys = await keyring.of(session, integration.account_id)
     conversation_id = new_id()
 
@@ -190,11 +193,10 @@ async def make_conversation(
         account_id=integration.account_id,
         integration_id=integration.id,
         order_id=order_id,
-        country="DE",
         buyer_name=sealed("buyer_name", buyer_name),
         subject=sealed("subject", subject),
-        message_count=1,
         last_message_at=last_message_at or datetime.now(UTC),
+        **{"message_count": 1, "kind": "buyer_message", "country": "DE"} | columns,
     )
     session.add(conversation)
     await session.flush()
@@ -213,8 +215,15 @@ async def make_message(
     sender_address: str | None = "k3x9example0abc@marketplace.amazon.de",
     kind: str = "buyer_message",
     content_key: ContentKey | None = None,
+    verification_code: str | None = None,
+    quoted_text: str | None = None,
+    authentication_results: str | None = None,
+    **columns: Any,
 ) -> Message:
-    """Needs the owner's rights. `content_key` ties it to an accepted mail; else it is tied to none that exists."""
+    """Needs the owner's rights. `content_key` ties it to an accepted mail; else it is tied to none that exists.
+
+    `columns` are those that are stored as they are, such as `answer_due_at`.
+    """
     keys = await keyring.of(session, conversation.account_id)
     message_id = new_id()
     content_key = content_key or ContentKey.new(conversation.account_id, new_id())
@@ -238,8 +247,12 @@ async def make_message(
         sender_address=sealed("sender_address", sender_address),
         body_text=keys.seal_text(Place("messages", "body_text", message_id), text),
         body_html=sealed("body_html", html),
+        verification_code=sealed("verification_code", verification_code),
+        quoted_text=sealed("quoted_text", quoted_text),
+        authentication_results=sealed("authentication_results", authentication_results),
         size=1000,
         attachment_count=0,
+        **columns,
     )
     session.add(message)
     await session.flush()
@@ -255,6 +268,9 @@ async def make_attachment(
     content_type: str = "image/jpeg",
     content: bytes = b"\xff\xd8\xff\xe0 not much of a lamp",
     position: int = 0,
+    sniffed_type: str | None = "image/jpeg",
+    content_id: str | None = None,
+    scan: str | None = None,
 ) -> Attachment:
     """Needs the owner's rights."""
     keys = await keyring.of(session, message.account_id)
@@ -266,6 +282,11 @@ async def make_attachment(
         position=position,
         filename=keys.seal_text(Place("attachments", "filename", attachment_id), filename),
         content_type=content_type,
+        sniffed_type=sniffed_type,
+        content_id=None
+        if content_id is None
+        else keys.seal_text(Place("attachments", "content_id", attachment_id), content_id),
+        scan=scan,
         size=len(content),
         content=keys.seal(Place("attachments", "content", attachment_id), content),
     )

@@ -211,3 +211,6 @@ AdminEditor = Annotated[Caller, Security(_authenticated, scopes=_needs(Permissio
 InboxReader = Annotated[
     Caller, Security(_authenticated, scopes=_needs(Permission.INBOX_MESSAGES, Level.VIEW))
 ]
+InboxEditor = Annotated[
+    Caller, Security(_authenticated, scopes=_needs(Permission.INBOX_MESSAGES, Level.EDIT))
+]

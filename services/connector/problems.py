@@ -250,6 +250,26 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("The webhook is disabled", "Nothing is sent to it. Enable it first."),
         ("Der Webhook ist abgeschaltet", "Es wird nichts an ihn gesendet. Schalten Sie ihn zuerst ein."),
     ),
+    "attachment_infected": Problem(
+        409,
+        ("This attachment is held back", "The malware scanner has found something in it. Ask the buyer for another file."),
+        ("Dieser Anhang wird zurückgehalten", "Die Schadsoftware-Prüfung hat etwas darin gefunden. Bitten Sie den Käufer um eine andere Datei."),
+    ),
+    "conversation_in_quarantine": Problem(
+        409,
+        ("This conversation is in quarantine", "Its mail says that it is Amazon's, and that is not proven. Release it first if you know it to be real."),
+        ("Diese Unterhaltung ist in Quarantäne", "Ihre Mail gibt sich als Amazons aus, und das ist nicht bewiesen. Geben Sie sie zuerst frei, wenn Sie wissen, dass sie echt ist."),
+    ),
+    "conversation_merged": Problem(
+        409,
+        ("This conversation was merged with another one", "Its messages are there now; “into” names it."),
+        ("Diese Unterhaltung wurde mit einer anderen zusammengeführt", "Ihre Nachrichten sind jetzt dort; „into“ nennt sie."),
+    ),
+    "list_too_slow": Problem(
+        422,
+        ("This takes too long to find", "There is too much to look through. Add a filter, such as a status, or another word."),
+        ("Das zu suchen dauert zu lange", "Es ist zu viel zu durchsuchen. Ergänzen Sie einen Filter, etwa einen Status, oder ein weiteres Wort."),
+    ),
     "downloads_busy": Problem(
         503,
         ("Too many downloads at once", "Please try again in a minute."),

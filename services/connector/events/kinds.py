@@ -10,6 +10,7 @@ from shared.permissions import Level, Permission
 PERMISSION_OF: Final[Mapping[EventKind, Permission]] = {
     EventKind.AUTHORIZATION_CHANGED: Permission.GENERAL_ADMIN,
     EventKind.INTEGRATION_CHANGED: Permission.GENERAL_ADMIN,
+    EventKind.CONVERSATION_CHANGED: Permission.INBOX_MESSAGES,
     EventKind.MESSAGE_RECEIVED: Permission.INBOX_MESSAGES,
     EventKind.WEBHOOK_DISABLED: Permission.GENERAL_ADMIN,
 }

@@ -4,31 +4,48 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from services.connector.dependencies import AdminViewer, BlobsOf, InboxReader, KeyringOf, SessionsOf
-from services.connector.inbox import service
+from services.connector.dependencies import (
+    AdminViewer,
+    BlobsOf,
+    InboxEditor,
+    InboxReader,
+    KeyringOf,
+    Now,
+    SessionsOf,
+)
+from services.connector.etags import etag_of
+from services.connector.inbox import changes, service
+from services.connector.inbox.changes import Changes, version_of
 from services.connector.inbox.downloads import Downloads
 from services.connector.inbox.filenames import content_disposition
-from services.connector.inbox.queries import ListedConversation
+from services.connector.inbox.listing import Filters, Sort
+from services.connector.inbox.opening import OpenedConversation
 from services.connector.inbox.schemas import (
-    AttachmentAnswer,
     ConversationAnswer,
-    ConversationItem,
+    ConversationChange,
+    ConversationCounts,
     ConversationPage,
-    IntegrationOfConversation,
     MessageAnswer,
     MessagePage,
+    VerificationMailAnswer,
+    VerificationMailList,
+)
+from services.connector.inbox.views import (
+    conversation_answer,
+    conversation_item,
+    message_answer,
+    message_item,
 )
 from services.connector.paging import DEFAULT_PAGE, MAX_PAGE, InvalidCursor, decode_cursor, encode_cursor
+from shared.tables import ConversationStatus
 
 router = APIRouter(tags=["inbox"])
 
 # Messages may be long, and every one on a page is opened.
 _MAX_MESSAGES: Final = 50
 _DEFAULT_MESSAGES: Final = 20
-# Types under which a browser shows a file and runs nothing of it. Everything else is bytes.
-_SAFE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "application/pdf", "text/plain"})
 _DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The file.",
@@ -50,9 +67,21 @@ PlaceForDownload = Annotated[None, Depends(_place)]
 
 @router.get("/conversations", summary="List conversations")
 async def list_conversations(
+    *,
     caller: InboxReader,
     sessions: SessionsOf,
     integration_id: UUID | None = None,
+    status: Annotated[
+        ConversationStatus | None, Query(description="Left out: open and closed, never quarantine.")
+    ] = None,
+    kind: Annotated[str | None, Query(pattern=r"^[a-z_]{1,40}$")] = None,
+    country: Annotated[str | None, Query(pattern=r"^[A-Z]{2}$")] = None,
+    unread: Annotated[bool, Query(description="Only those that are unread.")] = False,
+    due: Annotated[bool, Query(description="Only those that wait for an answer.")] = False,
+    sort: Annotated[
+        Sort,
+        Query(description="newest: by the newest message. due: the earliest first, only those that wait."),
+    ] = Sort.NEWEST,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> ConversationPage:
@@ -63,23 +92,85 @@ async def list_conversations(
         if at is None:
             raise InvalidCursor
         after = (at, row_id)
+    filters = Filters(
+        integration_id=integration_id,
+        status=status,
+        kind=kind,
+        country=country,
+        is_unread=unread,
+        is_due=due,
+    )
     rows = await service.list_conversations(
-        sessions, caller.account_id, integration_id=integration_id, limit=limit + 1, after=after
+        sessions, caller.account_id, filters, sort, limit=limit + 1, after=after
     )
     page = rows[:limit]
-    return ConversationPage(
-        items=[ConversationItem(**_listed(row)) for row in page],
-        next_cursor=encode_cursor(page[-1].last_message_at, page[-1].id) if len(rows) > limit else None,
+    next_cursor = None
+    if len(rows) > limit:
+        last = page[-1]
+        next_cursor = encode_cursor(last.answer_due_at if sort is Sort.DUE else last.last_message_at, last.id)
+    return ConversationPage(items=[conversation_item(row) for row in page], next_cursor=next_cursor)
+
+
+@router.get("/conversations/counts", summary="Count conversations")
+async def count_conversations(caller: InboxReader, sessions: SessionsOf, now: Now) -> ConversationCounts:
+    """What waits for somebody. Each number ends at 1000, which means 1000 or more."""
+    counts = await service.count_conversations(sessions, caller.account_id, now)
+    return ConversationCounts(
+        open=counts.open,
+        unread=counts.unread,
+        due=counts.due,
+        overdue=counts.overdue,
+        quarantine=counts.quarantine,
     )
 
 
 @router.get("/conversations/{conversation_id}", summary="Read a conversation")
 async def read_conversation(
-    conversation_id: UUID, caller: InboxReader, sessions: SessionsOf, keyring: KeyringOf
+    conversation_id: UUID, caller: InboxReader, sessions: SessionsOf, keyring: KeyringOf, response: Response
 ) -> ConversationAnswer:
-    """With the buyer's name and the subject."""
+    """With the buyer's name and the subject. One that was merged answers as what it was merged into, with that one's id."""
     opened = await service.read_conversation(sessions, keyring, caller.account_id, conversation_id)
-    return ConversationAnswer(**_listed(opened.listed), buyer_name=opened.buyer_name, subject=opened.subject)
+    return _shown(opened, response)
+
+
+@router.patch("/conversations/{conversation_id}", summary="Change a conversation")
+async def change_conversation(
+    *,
+    conversation_id: UUID,
+    body: ConversationChange,
+    caller: InboxEditor,
+    sessions: SessionsOf,
+    keyring: KeyringOf,
+    response: Response,
+    if_match: Annotated[str | None, Header(max_length=200)] = None,
+) -> ConversationAnswer:
+    """Close or reopen it, mark it as read or unread. With If-Match it is left alone if a message has come meanwhile."""
+    opened = await changes.change(
+        sessions,
+        keyring,
+        caller,
+        conversation_id,
+        Changes(
+            status=None if body.status is None else ConversationStatus(body.status), is_unread=body.unread
+        ),
+        if_match=if_match,
+    )
+    return _shown(opened, response)
+
+
+@router.post(
+    "/conversations/{conversation_id}/no-answer-needed", summary="Stop a conversation's answer clock"
+)
+async def settle_answers(
+    *,
+    conversation_id: UUID,
+    caller: InboxEditor,
+    sessions: SessionsOf,
+    keyring: KeyringOf,
+    response: Response,
+) -> ConversationAnswer:
+    """None of its messages needs an answer. The buyer's next one starts a new clock."""
+    return _shown(await changes.settle_answers(sessions, keyring, caller, conversation_id), response)
 
 
 @router.get("/conversations/{conversation_id}/messages", summary="Read a conversation's messages")
@@ -99,7 +190,7 @@ async def read_messages(
     )
     page = messages[:limit]
     return MessagePage(
-        items=[_message(message) for message in page],
+        items=[message_item(message) for message in page],
         next_cursor=encode_cursor(None, page[-1].row.id) if len(messages) > limit else None,
     )
 
@@ -109,7 +200,7 @@ async def read_message(
     message_id: UUID, caller: InboxReader, sessions: SessionsOf, keyring: KeyringOf
 ) -> MessageAnswer:
     """What was understood of the mail; its attachments are downloads of their own."""
-    return _message(await service.read_message(sessions, keyring, caller.account_id, message_id))
+    return message_answer(await service.read_message(sessions, keyring, caller.account_id, message_id))
 
 
 @router.get(
@@ -131,8 +222,7 @@ async def download_attachment(
     download = await service.download_attachment(
         sessions, keyring, caller.account_id, message_id, attachment_id
     )
-    is_safe = download.content_type in _SAFE_TYPES
-    return _download(download, download.content_type if is_safe else "application/octet-stream")
+    return _download(download)
 
 
 @router.get(
@@ -151,18 +241,38 @@ async def download_raw_mail(
     blobs: BlobsOf,
 ) -> Response:
     """The mail as it was accepted, byte for byte. The audit log keeps who took it."""
-    return _download(
-        await service.download_raw_mail(sessions, keyring, blobs, caller, message_id), "message/rfc822"
+    return _download(await service.download_raw_mail(sessions, keyring, blobs, caller, message_id))
+
+
+@router.get(
+    "/integrations/{integration_id}/verification-mails", summary="Read an integration's verification mails"
+)
+async def read_verification_mails(
+    integration_id: UUID, caller: AdminViewer, sessions: SessionsOf, keyring: KeyringOf
+) -> VerificationMailList:
+    """The newest ten mails by which Amazon proves that the relay address is the seller's, with their codes."""
+    mails = await service.read_verification_mails(sessions, keyring, caller.account_id, integration_id)
+    return VerificationMailList(
+        items=[
+            VerificationMailAnswer(
+                message_id=mail.message_id,
+                received_at=mail.received_at,
+                subject=mail.subject,
+                code=mail.code,
+                text=mail.text,
+            )
+            for mail in mails
+        ]
     )
 
 
-def _download(download: service.Download, content_type: str) -> Response:
+def _download(download: service.Download) -> Response:
     """A stranger's bytes: whatever they are, no browser may run them as ours."""
     return Response(
         download.content,
         headers={
             # Here, not as media_type: that would claim a charset for text, which nobody has checked.
-            "Content-Type": content_type,
+            "Content-Type": download.content_type,
             "Content-Disposition": content_disposition(download.filename),
             "Content-Security-Policy": "sandbox; default-src 'none'",
             "Cross-Origin-Resource-Policy": "same-origin",
@@ -172,36 +282,6 @@ def _download(download: service.Download, content_type: str) -> Response:
     )
 
 
-def _listed(row: ListedConversation) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "integration": IntegrationOfConversation(id=row.integration_id, name=row.integration_name),
-        "order_id": row.order_id,
-        "country": row.country,
-        "message_count": row.message_count,
-        "last_message_at": row.last_message_at,
-    }
-
-
-def _message(message: service.OpenedMessage) -> MessageAnswer:
-    row = message.row
-    return MessageAnswer(
-        id=row.id,
-        conversation_id=row.conversation_id,
-        kind=row.kind,
-        received_at=row.received_at,
-        sent_at=row.sent_at,
-        subject=message.subject,
-        sender_name=message.sender_name,
-        sender_address=message.sender_address,
-        text=message.text,
-        html=message.html,
-        from_amazon_domain=row.from_amazon_domain,
-        truncated=row.truncated,
-        size=row.size,
-        attachments=[
-            AttachmentAnswer(id=a.id, filename=a.filename, content_type=a.content_type, size=a.size)
-            for a in message.attachments
-        ],
-        problem=None if message.is_whole else "seal_broken",
-    )
+def _shown(opened: OpenedConversation, response: Response) -> ConversationAnswer:
+    response.headers["ETag"] = etag_of(version_of(opened.listed))
+    return conversation_answer(opened)

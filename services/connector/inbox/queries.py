@@ -6,29 +6,20 @@ the tables are partitioned: a look-up by id touches one partition.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import Select, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
+from services.connector.inbox.listing import LISTED, ListedConversation, conversations
 from shared.blobs import Blob
 from shared.crypto.envelope import Sealed
-from shared.tables import AcceptedMail, Attachment, Conversation, Integration, Message
+from shared.tables import AcceptedMail, Attachment, Conversation, ConversationStatus, Integration, Message
 
-
-@dataclass(frozen=True, slots=True)
-class ListedConversation:
-    """A conversation as the list shows it: plain columns."""
-
-    id: UUID
-    integration_id: UUID
-    integration_name: str | None
-    order_id: str | None
-    country: str | None
-    message_count: int
-    last_message_at: datetime
+# By its words a message is found, not read; there are up to a thousand.
+_MESSAGE: Final = select(Message).options(defer(Message.word_keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +39,9 @@ class ListedAttachment:
     message_id: UUID
     filename: Sealed
     content_type: str
+    sniffed_type: str | None
+    content_id: Sealed | None
+    scan: str | None
     size: int
 
 
@@ -58,6 +52,8 @@ class SealedAttachment:
     id: UUID
     filename: Sealed
     content_type: str
+    sniffed_type: str | None
+    scan: str | None
     size: int
     content: Sealed
 
@@ -70,70 +66,38 @@ class RawMailKey:
     raw_key: Sealed
 
 
-_LISTED = (
-    Conversation.id,
-    Conversation.integration_id,
-    Integration.name,
-    Conversation.order_id,
-    Conversation.country,
-    Conversation.message_count,
-    Conversation.last_message_at,
-)
-
-
-def _conversations(account_id: UUID, *columns: Any) -> Select[Any]:
-    return (
-        select(*columns)
-        .join(Integration, Integration.id == Conversation.integration_id)
-        .where(Conversation.account_id == account_id, Conversation.merged_into.is_(None))
-    )
-
-
-async def list_conversations(
-    session: AsyncSession,
-    account_id: UUID,
-    *,
-    integration_id: UUID | None,
-    limit: int,
-    after: tuple[datetime, UUID] | None,
-) -> list[ListedConversation]:
-    """Newest message first, in one statement. Disconnected integrations' conversations stay in the list."""
-    statement = _conversations(account_id, *_LISTED)
-    if integration_id is not None:
-        statement = statement.where(Conversation.integration_id == integration_id)
-    if after is not None:
-        statement = statement.where(tuple_(Conversation.last_message_at, Conversation.id) < after)
-    statement = statement.order_by(Conversation.last_message_at.desc(), Conversation.id.desc()).limit(limit)
-    return [ListedConversation(*row) for row in (await session.execute(statement)).all()]
-
-
 async def conversation_of(
     session: AsyncSession, account_id: UUID, conversation_id: UUID
 ) -> SealedConversation | None:
-    """One conversation, or None if this account has none with that id."""
-    statement = _conversations(account_id, *_LISTED, Conversation.buyer_name, Conversation.subject)
-    row = (await session.execute(statement.where(Conversation.id == conversation_id))).one_or_none()
+    """One conversation, or what it was merged into; None if this account has none with that id."""
+    statement = conversations(account_id, *LISTED, Conversation.buyer_name, Conversation.subject)
+    row = (
+        await session.execute(
+            statement.where(Conversation.id == _shown(account_id, conversation_id).scalar_subquery())
+        )
+    ).one_or_none()
     if row is None:
         return None
     *listed, buyer_name, subject = row
     return SealedConversation(ListedConversation(*listed), buyer_name, subject)
 
 
-async def has_conversation(session: AsyncSession, account_id: UUID, conversation_id: UUID) -> bool:
-    """Whether this account has a conversation with that id."""
-    statement = select(Conversation.id).where(
+async def shown_id_of(session: AsyncSession, account_id: UUID, conversation_id: UUID) -> UUID | None:
+    """Its id, or that of what it was merged into; None if this account has no such conversation."""
+    return await session.scalar(_shown(account_id, conversation_id))
+
+
+def _shown(account_id: UUID, conversation_id: UUID) -> Select[UUID]:
+    return select(func.coalesce(Conversation.merged_into, Conversation.id)).where(
         Conversation.id == conversation_id, Conversation.account_id == account_id
     )
-    return (await session.execute(statement)).first() is not None
 
 
 async def messages_of(
     session: AsyncSession, account_id: UUID, conversation_id: UUID, *, limit: int, after: UUID | None
 ) -> Sequence[Message]:
     """A conversation's messages, sealed, newest first."""
-    statement = select(Message).where(
-        Message.conversation_id == conversation_id, Message.account_id == account_id
-    )
+    statement = _MESSAGE.where(Message.conversation_id == conversation_id, Message.account_id == account_id)
     if after is not None:
         statement = statement.where(Message.id < after)
     return (await session.scalars(statement.order_by(Message.id.desc()).limit(limit))).all()
@@ -141,9 +105,7 @@ async def messages_of(
 
 async def message_of(session: AsyncSession, account_id: UUID, message_id: UUID) -> Message | None:
     """One message, sealed."""
-    return await session.scalar(
-        select(Message).where(Message.id == message_id, Message.account_id == account_id)
-    )
+    return await session.scalar(_MESSAGE.where(Message.id == message_id, Message.account_id == account_id))
 
 
 async def attachments_of(
@@ -156,6 +118,9 @@ async def attachments_of(
             Attachment.message_id,
             Attachment.filename,
             Attachment.content_type,
+            Attachment.sniffed_type,
+            Attachment.content_id,
+            Attachment.scan,
             Attachment.size,
         )
         .where(Attachment.message_id.in_(message_ids), Attachment.account_id == account_id)
@@ -167,12 +132,42 @@ async def attachments_of(
     return found
 
 
+async def verification_mails_of(
+    session: AsyncSession, account_id: UUID, integration_id: UUID, *, limit: int
+) -> Sequence[Message] | None:
+    """Amazon's mails with a code, newest first, without forged ones; None if there is no such integration."""
+    statement = select(Integration.id).where(
+        Integration.id == integration_id, Integration.account_id == account_id
+    )
+    if (await session.execute(statement)).first() is None:
+        return None
+    mails = (
+        _MESSAGE.join(Conversation, Conversation.id == Message.conversation_id)
+        .where(
+            Message.integration_id == integration_id,
+            Message.account_id == account_id,
+            # Written out, so that PostgreSQL sees that the index has all of them.
+            Message.kind == literal_column("'verification'"),
+            Conversation.status != ConversationStatus.QUARANTINE,
+        )
+        .order_by(Message.id.desc())
+        .limit(limit)
+    )
+    return (await session.scalars(mails)).all()
+
+
 async def attachment_of(
     session: AsyncSession, account_id: UUID, message_id: UUID, attachment_id: UUID
 ) -> SealedAttachment | None:
     """One attachment with its sealed content."""
     statement = select(
-        Attachment.id, Attachment.filename, Attachment.content_type, Attachment.size, Attachment.content
+        Attachment.id,
+        Attachment.filename,
+        Attachment.content_type,
+        Attachment.sniffed_type,
+        Attachment.scan,
+        Attachment.size,
+        Attachment.content,
     ).where(
         Attachment.id == attachment_id,
         Attachment.message_id == message_id,

@@ -1,7 +1,7 @@
 """What goes over the wire about conversations and messages."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +11,12 @@ _CONVERSATION: JsonDict = {
     "id": "0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
     "integration": {"id": "0199f3a2-5a01-7c3b-9d22-1e8b6a0f9c2d", "name": "Amazon Europa"},
     "order_id": "303-1234567-1234567",
+    "asin": "B0EXAMPLE1",
     "country": "DE",
+    "status": "open",
+    "kind": "buyer_message",
+    "unread": True,
+    "answer_due_at": "2026-11-24T08:59:01.204117Z",
     "message_count": 2,
     "last_message_at": "2026-11-23T08:59:01.204117Z",
 }
@@ -26,7 +31,17 @@ _MESSAGE: JsonDict = {
     "sender_address": "k3x9example0abc@marketplace.amazon.de",
     "text": "Guten Tag, wann kommt meine Lampe?",
     "html": None,
+    "is_excerpt": True,
+    "quoted_text": None,
+    "authenticity": {"verdict": "authentic", "reason": None},
     "from_amazon_domain": True,
+    "order_ids": ["303-1234567-1234567"],
+    "asin": "B0EXAMPLE1",
+    "country": "DE",
+    "language": "de",
+    "failure_reason": None,
+    "answer_due_at": "2026-11-24T08:59:01.204117Z",
+    "answer_settled_at": None,
     "truncated": False,
     "size": 14208,
     "attachments": [
@@ -34,11 +49,32 @@ _MESSAGE: JsonDict = {
             "id": "0199f3a2-7c21-7b5e-9a44-4b1d9c3e2f50",
             "filename": "lampe.jpg",
             "content_type": "image/jpeg",
+            "sniffed_type": "image/jpeg",
+            "inline": False,
+            "scan": None,
             "size": 10112,
         }
     ],
     "problem": None,
 }
+
+
+# The kinds of mail and of what it is about (mailrelay's parsing/mail.py).
+_KINDS: Final = "buyer_message, order_notice, claim_notice, return_notice, delivery_failure, verification, auto_reply, other, or unparseable"
+MAX_SPLIT: Final = 100
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ConversationChange(_Request):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "closed"}, {"unread": True}]})
+
+    status: Literal["open", "closed"] | None = Field(
+        None, description="Closing ends its answer clock, too. A new message opens it again."
+    )
+    unread: bool | None = None
 
 
 class _Answer(BaseModel):
@@ -56,8 +92,19 @@ class ConversationItem(_Answer):
     id: UUID
     integration: IntegrationOfConversation
     order_id: str | None
+    asin: str | None = Field(description="The product, where the buyer asks about one.")
     country: str | None = Field(
         description="ISO 3166 code of the marketplace's country, if the mail tells it."
+    )
+    status: Literal["open", "closed", "quarantine"] = Field(
+        description="quarantine: a mail that says it is Amazon's, and that is not proven."
+    )
+    kind: str = Field(
+        description=f"buyer_message if one of its messages is one; else that of the newest: {_KINDS}."
+    )
+    unread: bool = Field(description="For all who read here, not for each.")
+    answer_due_at: datetime | None = Field(
+        description="When the earliest message that waits for an answer must have one; null if none waits."
     )
     message_count: int
     last_message_at: datetime
@@ -66,6 +113,20 @@ class ConversationItem(_Answer):
 class ConversationPage(_Answer):
     items: list[ConversationItem]
     next_cursor: str | None
+
+
+class ConversationCounts(_Answer):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"open": 38, "unread": 5, "due": 12, "overdue": 1, "quarantine": 0}],
+        }
+    )
+
+    open: int = Field(description="Every number: 1000 means 1000 or more.")
+    unread: int
+    due: int = Field(description="Those that wait for an answer, overdue ones among them.")
+    overdue: int
+    quarantine: int
 
 
 class ConversationAnswer(ConversationItem):
@@ -88,27 +149,57 @@ class AttachmentAnswer(_Answer):
     content_type: str = Field(
         description="What the sender claims; the download may answer with a safer type."
     )
+    sniffed_type: str | None = Field(
+        description="What the bytes are; null if it came before that was looked at."
+    )
+    inline: bool = Field(description="Whether the mail's HTML may show it.")
+    scan: Literal["clean", "infected", "failed"] | None = Field(
+        description="What the malware scanner said; null if there is none. What is infected is not given out."
+    )
     size: int = Field(description="Bytes.")
 
 
-class MessageAnswer(_Answer):
+class AuthenticityAnswer(_Answer):
+    verdict: Literal["authentic", "forged", "uncheckable", "stranger", "not_checked"] = Field(
+        description="authentic: proven to be Amazon's. forged, uncheckable: says that it is Amazon's, and is not proven to be. "
+        "stranger: does not say so. not_checked: came before there was a check."
+    )
+    reason: str | None = Field(description="A stable code, such as display_name or dmarc_fail.")
+
+
+class MessageItem(_Answer):
     model_config = ConfigDict(json_schema_extra={"examples": [_MESSAGE]})
 
     id: UUID
     conversation_id: UUID
-    kind: str = Field(
-        description="What the mail is about: buyer_message, order_notice, claim_notice, return_notice, "
-        "delivery_failure, verification, auto_reply, other, or unparseable."
-    )
+    kind: str = Field(description=f"What the mail is about: {_KINDS}.")
     received_at: datetime
     sent_at: datetime | None = Field(description="What the sender claims.")
     subject: str | None
     sender_name: str | None
     sender_address: str | None
     text: str | None = Field(description="null only if it cannot be opened; see problem.")
-    html: str | None = Field(description="Cleaned: no scripts, no forms, nothing loaded from elsewhere.")
+    is_excerpt: bool = Field(
+        description="Whether `text` is the buyer's own words, without Amazon's frame; else it is all that the mail says."
+    )
+    quoted_text: str | None = Field(description="What the buyer quotes of earlier mails.")
+    html: str | None = Field(
+        description="Cleaned: no scripts, no forms, nothing loaded from elsewhere. To show it, take …/html."
+    )
+    authenticity: AuthenticityAnswer
     from_amazon_domain: bool = Field(
         description="Whether the sender's address belongs to Amazon; no proof of who sent it."
+    )
+    order_ids: list[str]
+    asin: str | None
+    country: str | None
+    language: str | None = Field(description="ISO 639 code of Amazon's frame around the words.")
+    failure_reason: str | None = Field(description="Of a delivery_failure, why: a stable code.")
+    answer_due_at: datetime | None = Field(
+        description="24 hours after it came, if Amazon counts them for it."
+    )
+    answer_settled_at: datetime | None = Field(
+        description="When it was answered, or it was decided that it needs none."
     )
     truncated: bool = Field(description="Whether a limit has cut something; the raw mail has all of it.")
     size: int = Field(description="Bytes of the raw mail.")
@@ -118,6 +209,45 @@ class MessageAnswer(_Answer):
     )
 
 
+class MessageAnswer(MessageItem):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                _MESSAGE
+                | {"authentication_results": "mx.replyco.email; dkim=pass header.d=marketplace.amazon.de"}
+            ]
+        }
+    )
+
+    authentication_results: str | None = Field(description="What was checked, in the form of RFC 8601.")
+
+
 class MessagePage(_Answer):
-    items: list[MessageAnswer]
+    items: list[MessageItem]
     next_cursor: str | None
+
+
+class VerificationMailAnswer(_Answer):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "message_id": "0199f3a2-7c20-7e4d-8f33-3a0c8b2d1e4f",
+                    "received_at": "2026-11-23T08:59:01.204117Z",
+                    "subject": "Verify your email address",
+                    "code": "482913",
+                    "text": "Your verification code is 482913.",
+                }
+            ]
+        }
+    )
+
+    message_id: UUID
+    received_at: datetime
+    subject: str | None
+    code: str | None = Field(description="null if none was recognised; then it stands in the text.")
+    text: str | None = Field(description="The beginning of the mail.")
+
+
+class VerificationMailList(_Answer):
+    items: list[VerificationMailAnswer]

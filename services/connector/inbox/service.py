@@ -1,7 +1,6 @@
 """Reading the inbox: what is sealed is opened here, on purpose, for one conversation or one message that somebody reads.
 
-A value that does not open costs that value alone: the message is shown without it and says so (D8). Much is opened on a
-thread, so that nobody else waits for it.
+Much is opened on a thread, so that nobody else waits for it.
 """
 
 import asyncio
@@ -11,25 +10,35 @@ from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
-import structlog
-
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
-from services.connector.inbox import queries
+from services.connector.inbox import listing, queries
+from services.connector.inbox.content_types import safe_type
 from services.connector.inbox.filenames import clean_filename
+from services.connector.inbox.listing import Counts, Filters, ListedConversation, Sort
+from services.connector.inbox.opening import (
+    OpenedConversation,
+    OpenedMessage,
+    Opener,
+    open_conversation,
+    open_messages,
+    sealed_bytes,
+)
 from shared.blobs import Blob, BlobStore, blob_id_of
-from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
+from shared.crypto.envelope import AccountKeys, Place, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import Sessions
 from shared.errors import Expected
 from shared.keyring import Keyring
-from shared.tables import Message
+from shared.tables import Message, Scan
 
-log = structlog.get_logger()
 T = TypeVar("T")
 
 # AES-GCM opens this much in about 0.1 ms; handing it to a thread costs as much.
 _SMALL_BYTES: Final = 128 * 1024
+# Codes of older mails are not valid any more.
+_VERIFICATION_MAILS: Final = 10
+_VERIFICATION_TEXT: Final = 4_000
 
 
 class InboxNotFound(Expected):
@@ -38,33 +47,10 @@ class InboxNotFound(Expected):
     code = "not_found"
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedConversation:
-    listed: queries.ListedConversation
-    buyer_name: str | None
-    subject: str | None
+class AttachmentInfected(Expected):
+    """The malware scanner has found something in it."""
 
-
-@dataclass(frozen=True, slots=True)
-class OpenedAttachment:
-    id: UUID
-    filename: str
-    content_type: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedMessage:
-    """A message to be read. `is_whole`: everything that is stored of it could be opened."""
-
-    row: Message
-    subject: str | None
-    sender_name: str | None
-    sender_address: str | None
-    text: str | None
-    html: str | None
-    attachments: list[OpenedAttachment]
-    is_whole: bool
+    code = "attachment_infected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +60,46 @@ class Download:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class VerificationMail:
+    """A mail with which Amazon proves the relay address; `text` is its beginning."""
+
+    message_id: UUID
+    received_at: datetime
+    subject: str | None
+    code: str | None
+    text: str | None
+
+
 async def list_conversations(
     sessions: Sessions,
     account_id: UUID,
+    filters: Filters,
+    sort: Sort,
     *,
-    integration_id: UUID | None,
     limit: int,
     after: tuple[datetime, UUID] | None,
-) -> list[queries.ListedConversation]:
-    """Nothing sealed is opened."""
+) -> list[ListedConversation]:
+    """Nothing sealed is opened. Raises ListTooSlow."""
     async with sessions.begin() as session:
-        return await queries.list_conversations(
-            session, account_id, integration_id=integration_id, limit=limit, after=after
-        )
+        return await listing.list_conversations(session, account_id, filters, sort, limit=limit, after=after)
+
+
+async def count_conversations(sessions: Sessions, account_id: UUID, now: datetime) -> Counts:
+    """What waits for somebody, each up to MOST_COUNTED."""
+    async with sessions.begin() as session:
+        return await listing.count_conversations(session, account_id, now)
 
 
 async def read_conversation(
     sessions: Sessions, keyring: Keyring, account_id: UUID, conversation_id: UUID
 ) -> OpenedConversation:
-    """With buyer and subject. Raises InboxNotFound."""
+    """With buyer and subject; of one that was merged, what it was merged into. Raises InboxNotFound."""
     async with sessions.begin() as session:
         found = await queries.conversation_of(session, account_id, conversation_id)
         if found is None:
             raise InboxNotFound
-        opener = _Opener(await keyring.of(session, account_id), "conversations", conversation_id)
-    return OpenedConversation(
-        found.listed,
-        buyer_name=opener.text("buyer_name", found.buyer_name),
-        subject=opener.text("subject", found.subject),
-    )
+        return open_conversation(await keyring.of(session, account_id), found)
 
 
 async def read_messages(
@@ -116,15 +113,14 @@ async def read_messages(
 ) -> list[OpenedMessage]:
     """A conversation's messages, newest first. Raises InboxNotFound."""
     async with sessions.begin() as session:
-        if not await queries.has_conversation(session, account_id, conversation_id):
+        shown_id = await queries.shown_id_of(session, account_id, conversation_id)
+        if shown_id is None:
             raise InboxNotFound
-        rows = await queries.messages_of(session, account_id, conversation_id, limit=limit, after=after)
+        rows = await queries.messages_of(session, account_id, shown_id, limit=limit, after=after)
         attachments = await queries.attachments_of(session, account_id, [row.id for row in rows])
         keys = await keyring.of(session, account_id)
-    size = sum(_sealed_bytes(row) for row in rows)
-    return await _off_loop(
-        size, lambda: [_open_message(keys, row, attachments.get(row.id, [])) for row in rows]
-    )
+    size = sum(sealed_bytes(row) for row in rows)
+    return await _off_loop(size, lambda: open_messages(keys, rows, attachments))
 
 
 async def read_message(
@@ -137,23 +133,53 @@ async def read_message(
             raise InboxNotFound
         attachments = await queries.attachments_of(session, account_id, [row.id])
         keys = await keyring.of(session, account_id)
-    return await _off_loop(_sealed_bytes(row), lambda: _open_message(keys, row, attachments.get(row.id, [])))
+    [message] = await _off_loop(sealed_bytes(row), lambda: open_messages(keys, [row], attachments))
+    return message
+
+
+async def read_verification_mails(
+    sessions: Sessions, keyring: Keyring, account_id: UUID, integration_id: UUID
+) -> list[VerificationMail]:
+    """The newest mails by which Amazon proves the address, so that whoever sets it up finds the code. Raises InboxNotFound."""
+    async with sessions.begin() as session:
+        rows = await queries.verification_mails_of(
+            session, account_id, integration_id, limit=_VERIFICATION_MAILS
+        )
+        if rows is None:
+            raise InboxNotFound
+        keys = await keyring.of(session, account_id)
+    size = sum(sealed_bytes(row) for row in rows)
+    return await _off_loop(size, lambda: [_verification_mail(keys, row) for row in rows])
+
+
+def _verification_mail(keys: AccountKeys, row: Message) -> VerificationMail:
+    opener = Opener(keys, "messages", row.id)
+    text = opener.text("body_text", row.body_text)
+    return VerificationMail(
+        row.id,
+        row.received_at,
+        subject=opener.text("subject", row.subject),
+        code=opener.text("verification_code", row.verification_code),
+        text=None if text is None else text[:_VERIFICATION_TEXT],
+    )
 
 
 async def download_attachment(
     sessions: Sessions, keyring: Keyring, account_id: UUID, message_id: UUID, attachment_id: UUID
 ) -> Download:
-    """The bytes that were sent. Raises InboxNotFound, SealBroken."""
+    """The bytes that were sent. Raises InboxNotFound, AttachmentInfected, SealBroken."""
     async with sessions.begin() as session:
         found = await queries.attachment_of(session, account_id, message_id, attachment_id)
         if found is None:
             raise InboxNotFound
+        if found.scan == Scan.INFECTED:
+            raise AttachmentInfected
         keys = await keyring.of(session, account_id)
-    opener = _Opener(keys, "attachments", attachment_id)
+    opener = Opener(keys, "attachments", attachment_id)
     filename = clean_filename(opener.text("filename", found.filename) or "")
     place = Place("attachments", "content", attachment_id)
     content = await _off_loop(found.size, lambda: keys.open(place, found.content))
-    return Download(filename, found.content_type, content)
+    return Download(filename, safe_type(found.content_type, found.sniffed_type), content)
 
 
 async def download_raw_mail(
@@ -181,50 +207,6 @@ async def download_raw_mail(
     async with sessions.begin() as session:
         session.add(audit_entry(caller, "message.raw_downloaded", message_id))
     return Download(f"message-{message_id}.eml", "message/rfc822", content)
-
-
-class _Opener:
-    """Opens the texts of one row; what does not open is None, and `is_whole` says so."""
-
-    def __init__(self, keys: AccountKeys, table: str, row_id: UUID) -> None:
-        self._keys = keys
-        self._table = table
-        self._row_id = row_id
-        self.is_whole = True
-
-    def text(self, column: str, sealed: Sealed | None) -> str | None:
-        if sealed is None:
-            return None
-        try:
-            return self._keys.open_text(Place(self._table, column, self._row_id), sealed)
-        except SealBroken:
-            # An operator's matter: a wrong key, or somebody has changed the row.
-            log.exception("seal_broken", table=self._table, column=column, row_id=str(self._row_id))
-            self.is_whole = False
-            return None
-
-
-def _open_message(
-    keys: AccountKeys, row: Message, attachments: list[queries.ListedAttachment]
-) -> OpenedMessage:
-    opener = _Opener(keys, "messages", row.id)
-    subject = opener.text("subject", row.subject)
-    sender_name = opener.text("sender_name", row.sender_name)
-    sender_address = opener.text("sender_address", row.sender_address)
-    text = opener.text("body_text", row.body_text)
-    html = opener.text("body_html", row.body_html)
-    is_whole = opener.is_whole
-    opened = []
-    for attachment in attachments:
-        of_attachment = _Opener(keys, "attachments", attachment.id)
-        filename = clean_filename(of_attachment.text("filename", attachment.filename) or "")
-        is_whole &= of_attachment.is_whole
-        opened.append(OpenedAttachment(attachment.id, filename, attachment.content_type, attachment.size))
-    return OpenedMessage(row, subject, sender_name, sender_address, text, html, opened, is_whole)
-
-
-def _sealed_bytes(row: Message) -> int:
-    return len(row.body_text.ciphertext) + (len(row.body_html.ciphertext) if row.body_html else 0)
 
 
 async def _off_loop(size: int, work: Callable[[], T]) -> T:

@@ -40,7 +40,8 @@ class Row:
         return API + path
 
 
-ADMIN_VIEW, ADMIN_EDIT, INBOX_VIEW = "general_admin:view", "general_admin:edit", "inbox_messages:view"
+ADMIN_VIEW, ADMIN_EDIT = "general_admin:view", "general_admin:edit"
+INBOX_VIEW, INBOX_EDIT = "inbox_messages:view", "inbox_messages:edit"
 
 SMTP = {
     "host": "smtp.seller.example",
@@ -74,8 +75,12 @@ TABLE = [
     Row("PUT", "/integrations/{integration_id}/smtp-configuration", ADMIN_EDIT, SMTP),
     Row("DELETE", "/integrations/{integration_id}/smtp-configuration", ADMIN_EDIT),
     Row("POST", "/integrations/{integration_id}/smtp-configuration/test", ADMIN_EDIT, SMTP),
+    Row("GET", "/integrations/{integration_id}/verification-mails", ADMIN_VIEW),
     Row("GET", "/conversations", INBOX_VIEW),
+    Row("GET", "/conversations/counts", INBOX_VIEW),
     Row("GET", "/conversations/{conversation_id}", INBOX_VIEW),
+    Row("PATCH", "/conversations/{conversation_id}", INBOX_EDIT, {"status": "closed"}),
+    Row("POST", "/conversations/{conversation_id}/no-answer-needed", INBOX_EDIT),
     Row("GET", "/conversations/{conversation_id}/messages", INBOX_VIEW),
     Row("GET", "/messages/{message_id}", INBOX_VIEW),
     Row("GET", "/messages/{message_id}/attachments/{attachment_id}", INBOX_VIEW),

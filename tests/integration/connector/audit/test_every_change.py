@@ -1,18 +1,22 @@
 """Every route that changes something leaves an entry in the audit log; a new route without one fails here."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
 
 from shared.database import Sessions
-from shared.tables import AuditEntry
+from shared.keyring import Keyring
+from shared.tables import AuditEntry, Integration
+from tests.factories import make_conversation, make_message
 from tests.integration.connector.conftest import PASSWORD, SignedIn
 from tests.integration.connector.connecting import connect_named
 from tests.integration.connector.test_permissions import TABLE
 
 INTEGRATION = "/integrations/{integration_id}"
 WEBHOOK = "/webhooks/{webhook_id}"
+CONVERSATION = "/conversations/{conversation_id}"
 
 # In an order in which each finds what it changes.
 WALK = [
@@ -25,6 +29,8 @@ WALK = [
     ("PUT", f"{INTEGRATION}/smtp-configuration"),
     ("POST", f"{INTEGRATION}/smtp-configuration/test"),
     ("DELETE", f"{INTEGRATION}/smtp-configuration"),
+    ("POST", f"{CONVERSATION}/no-answer-needed"),
+    ("PATCH", CONVERSATION),
     ("DELETE", INTEGRATION),
     ("POST", f"{INTEGRATION}/restoration"),
     ("POST", "/webhooks"),
@@ -49,14 +55,31 @@ async def count(sessions: Sessions, account_id: UUID) -> int:
         return (await session.execute(statement)).scalar_one()
 
 
+async def _mail(owner_sessions: Sessions, keyring: Keyring, integration_id: UUID) -> dict[str, str]:
+    """A conversation that waits for an answer, as the mail worker writes it."""
+    async with owner_sessions.begin() as session:
+        integration = await session.get_one(Integration, integration_id)
+        due_at = datetime.now(UTC) + timedelta(hours=3)
+        conversation = await make_conversation(session, keyring, integration, answer_due_at=due_at)
+        await make_message(session, keyring, conversation, answer_due_at=due_at)
+    return {"conversation_id": str(conversation.id)}
+
+
 async def test_every_change_leaves_an_entry(
-    signed_in: SignedIn, sign_in_as: Callable[..., Awaitable[SignedIn]], sessions: Sessions
+    *,
+    signed_in: SignedIn,
+    sign_in_as: Callable[..., Awaitable[SignedIn]],
+    sessions: Sessions,
+    owner_sessions: Sessions,
+    keyring: Keyring,
 ):
     """# S: audit row in the same transaction as the change"""
     bodies = {(row.method, row.path): row.body for row in TABLE if row.method != "GET"}
     assert set(WALK) == set(bodies)
 
-    ids = {"step": "seller_profile", "country": "DE", "integration_id": await connect_named(signed_in)}
+    integration_id = await connect_named(signed_in)
+    ids = {"step": "seller_profile", "country": "DE", "integration_id": integration_id}
+    ids |= await _mail(owner_sessions, keyring, UUID(integration_id))
     for step in WALK:
         before = await count(sessions, signed_in.account.id)
 

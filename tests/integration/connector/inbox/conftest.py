@@ -1,6 +1,6 @@
 """Conversations of an account, written as the mail worker writes them."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +9,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine, event
 
-from deploy.demo.postgres import OWNER
-from shared.database import Sessions, create_engine, create_sessions
+from shared.database import Sessions
 from shared.keyring import Keyring
 from shared.tables import Account, Conversation, Integration, Message
-from tests.conftest import Database, Keys
+from tests.conftest import Keys
 from tests.factories import (
     make_accepted_mail,
     make_account,
@@ -32,14 +31,6 @@ class Inbox:
     account: Account
     integration: Integration
     conversation: Conversation
-
-
-@pytest.fixture
-async def owner_sessions(database: Database) -> AsyncIterator[Sessions]:
-    """Sessions that may write what only the mail worker writes."""
-    engine = create_engine(database.url(OWNER), application_name="tests-owner")
-    yield create_sessions(engine)
-    await engine.dispose()
 
 
 @pytest.fixture

@@ -22,7 +22,12 @@ async def test_a_listed_conversation_shows_plain_columns_only(client, inbox):
                 "id": str(conversation.id),
                 "integration": {"id": str(inbox.integration.id), "name": "Amazon Europa"},
                 "order_id": "303-1234567-1234567",
+                "asin": None,
                 "country": "DE",
+                "status": "open",
+                "kind": "buyer_message",
+                "unread": True,
+                "answer_due_at": None,
                 "message_count": 1,
                 "last_message_at": conversation.last_message_at.isoformat().replace("+00:00", "Z"),
             }

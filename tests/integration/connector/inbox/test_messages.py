@@ -3,6 +3,7 @@
 import os
 import re
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from urllib.parse import unquote
 
 import httpx2
@@ -17,6 +18,8 @@ from shared.tables import AcceptedMail, Attachment, AuditEntry, Message
 from tests.factories import make_attachment, make_message
 
 _MAIL = b"From: a@marketplace.amazon.de\r\nSubject: =?utf-8?q?L=C3=A4mpe?=\r\n\r\nbytes \x00\xff\xfe\r\n.\r\n"
+
+_DUE = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -56,19 +59,26 @@ async def test_an_attachment_comes_byte_for_byte(client, message, worker, size):
 
 
 @pytest.mark.parametrize(
-    ("claimed", "answered"),
+    ("claimed", "sniffed", "answered"),
     [
-        ("image/png", "image/png"),
-        ("application/pdf", "application/pdf"),
-        ("text/plain", "text/plain"),
-        ("text/html", "application/octet-stream"),
-        ("image/svg+xml", "application/octet-stream"),
-        ("application/xhtml+xml", "application/octet-stream"),
-        ("text/plain\r\nSet-Cookie: x=1", "application/octet-stream"),
+        ("image/png", "image/png", "image/png"),
+        ("image/jpg", "image/jpeg", "image/jpeg"),
+        ("application/pdf", "application/pdf", "application/pdf"),
+        ("Text/Plain; charset=utf-8", "text/plain", "text/plain"),
+        ("image/png", "image/gif", "application/octet-stream"),
+        ("image/png", "text/html", "application/octet-stream"),
+        ("text/plain", "image/png", "application/octet-stream"),
+        ("image/png", None, "application/octet-stream"),
+        ("text/html", "text/html", "application/octet-stream"),
+        ("image/svg+xml", "image/svg+xml", "application/octet-stream"),
+        ("application/xhtml+xml", "application/xhtml+xml", "application/octet-stream"),
+        ("text/plain\r\nSet-Cookie: x=1", "text/plain", "application/octet-stream"),
     ],
 )
-async def test_a_download_runs_nowhere(client, message, worker, claimed, answered):
-    path = await worker.attachment(message, content_type=claimed, content=b"<script>alert(1)</script>")
+async def test_a_download_runs_nowhere(*, client, message, worker, claimed, sniffed, answered):
+    path = await worker.attachment(
+        message, content_type=claimed, sniffed_type=sniffed, content=b"<script>alert(1)</script>"
+    )
 
     answer = await client.get(path)
 
@@ -78,6 +88,69 @@ async def test_a_download_runs_nowhere(client, message, worker, claimed, answere
     assert answer.headers["cache-control"] == "no-store, private"
     assert answer.headers["content-disposition"].startswith("attachment;")
     assert "set-cookie" not in answer.headers
+
+
+async def test_what_the_scanner_has_found_is_listed_and_not_given_out(client, message, worker):
+    path = await worker.attachment(message, scan="infected")
+
+    answer = await client.get(path)
+    listed = (await client.get(f"/api/v1/messages/{message.id}")).json()["attachments"]
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "attachment_infected")
+    assert [attachment["scan"] for attachment in listed] == ["infected"]
+
+
+@pytest.mark.parametrize("scan", ["clean", "failed"])
+async def test_what_was_not_found_to_be_infected_is_given_out(client, message, worker, scan):
+    path = await worker.attachment(message, scan=scan)
+
+    assert (await client.get(path)).status_code == 200
+
+
+async def test_a_message_shows_what_was_understood_beside_its_words(
+    client, inbox, owner_sessions, keyring, worker
+):
+    async with owner_sessions.begin() as session:
+        row = await make_message(
+            session,
+            keyring,
+            inbox.conversation,
+            quoted_text="> Wann kommt sie?",
+            authentication_results="mx.example; dkim=pass",
+            authenticity="forged",
+            authenticity_reason="display_name",
+            order_ids=["303-1234567-1234567", "303-7654321-7654321"],
+            asin="B0EXAMPLE1",
+            country="DE",
+            language="de",
+            failure_reason="sender_not_approved",
+            is_excerpt=True,
+            answer_due_at=_DUE,
+        )
+    await worker.attachment(row, content_id="lamp@example")
+
+    body = (await client.get(f"/api/v1/messages/{row.id}")).json()
+    [listed] = (await client.get(f"/api/v1/conversations/{inbox.conversation.id}/messages")).json()["items"]
+
+    understood = {
+        "quoted_text": "> Wann kommt sie?",
+        "authenticity": {"verdict": "forged", "reason": "display_name"},
+        "order_ids": ["303-1234567-1234567", "303-7654321-7654321"],
+        "asin": "B0EXAMPLE1",
+        "country": "DE",
+        "language": "de",
+        "failure_reason": "sender_not_approved",
+        "is_excerpt": True,
+        "answer_due_at": "2026-11-24T09:00:00Z",
+        "answer_settled_at": None,
+    }
+    assert {name: body[name] for name in understood} == understood
+    assert body["authentication_results"] == "mx.example; dkim=pass"
+    assert [(a["sniffed_type"], a["inline"], a["scan"]) for a in body["attachments"]] == [
+        ("image/jpeg", True, None)
+    ]
+    # In the list is the same without what only the single message tells.
+    assert listed == {name: value for name, value in body.items() if name != "authentication_results"}
 
 
 async def test_a_hostile_name_arrives_clean(client, message, worker):

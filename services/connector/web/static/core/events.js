@@ -6,7 +6,7 @@ import { get } from "./api.js";
 
 const AGAIN_AFTER_MS = 10000;
 const HIDDEN_AFTER_MS = 5000;
-const KINDS = ["authorization.changed", "integration.changed", "message.received", "webhook.disabled"];
+const KINDS = ["authorization.changed", "conversation.changed", "integration.changed", "message.received", "webhook.disabled"];
 
 const bus = new EventTarget();
 let source = null;

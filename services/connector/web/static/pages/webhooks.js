@@ -13,6 +13,7 @@ import { webhookItem } from "./webhook_item.js";
 // Each kind with what one must be allowed to view to have it told.
 const KINDS = {
   "message.received": "inbox.messages",
+  "conversation.changed": "inbox.messages",
   "integration.changed": "general.admin",
   "authorization.changed": "general.admin",
   "webhook.disabled": "general.admin",

@@ -1,0 +1,147 @@
+"""What agents do with conversations: close, reopen, mark, settle.
+
+Each change holds the conversation, so that a mail that arrives meanwhile comes before or after it (shared.conversations); writes
+who did it into the audit log; and tells whoever listens.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.accounts.audit import audit_entry
+from services.connector.accounts.callers import Caller
+from services.connector.etags import require_match
+from services.connector.inbox import queries
+from services.connector.inbox.listing import ListedConversation
+from services.connector.inbox.opening import OpenedConversation, open_conversation
+from services.connector.problems import NotFound
+from shared import conversations
+from shared.database import Sessions
+from shared.errors import Expected
+from shared.events import EventKind, announce
+from shared.keyring import Keyring
+from shared.tables import Conversation, ConversationStatus
+
+
+class ConversationMerged(Expected):
+    """It is a sign-post now; `into` names where its messages are."""
+
+    code = "conversation_merged"
+
+
+class ConversationInQuarantine(Expected):
+    """Its mail must be released first, so that nobody takes it for a buyer's by mistake."""
+
+    code = "conversation_in_quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a caller wants to be otherwise; None is left as it is."""
+
+    status: ConversationStatus | None = None
+    is_unread: bool | None = None
+
+
+def version_of(row: Conversation | ListedConversation) -> int:
+    """For ETag and If-Match: equal while nothing has happened that an agent's decision rests on.
+
+    A new message is such a thing; that somebody has read it is not.
+    """
+    facts = (row.status, row.message_count, row.last_message_at.isoformat(), row.answer_due_at is None)
+    return int.from_bytes(hashlib.sha256(repr(facts).encode()).digest()[:8])
+
+
+async def change(
+    sessions: Sessions,
+    keyring: Keyring,
+    caller: Caller,
+    conversation_id: UUID,
+    changes: Changes,
+    *,
+    if_match: str | None,
+) -> OpenedConversation:
+    """Close, reopen, mark as read or unread. What is so already is left alone.
+
+    Raises NotFound, ConversationMerged, ConversationInQuarantine, PreconditionFailed.
+    """
+    async with sessions.begin() as session:
+        conversation = await _hold(session, caller.account_id, conversation_id)
+        require_match(if_match, version_of(conversation))
+        is_changed = False
+        if changes.status is not None and changes.status != conversation.status:
+            _refuse_quarantine(conversation)
+            conversation.status = changes.status.value
+            is_closed = changes.status is ConversationStatus.CLOSED
+            if is_closed:
+                await conversations.settle(session, conversation_id)
+            action = "conversation.closed" if is_closed else "conversation.reopened"
+            session.add(audit_entry(caller, action, conversation_id))
+            is_changed = True
+        if changes.is_unread is not None and changes.is_unread is not conversation.is_unread:
+            conversation.is_unread = changes.is_unread
+            is_changed = True
+        if is_changed:
+            await _tell(session, conversation)
+        return await _opened(session, keyring, caller.account_id, conversation_id)
+
+
+async def settle_answers(
+    sessions: Sessions, keyring: Keyring, caller: Caller, conversation_id: UUID
+) -> OpenedConversation:
+    """None of its messages needs an answer any more; the next one of the buyer's may.
+
+    Raises NotFound, ConversationMerged, ConversationInQuarantine.
+    """
+    async with sessions.begin() as session:
+        conversation = await _hold(session, caller.account_id, conversation_id)
+        _refuse_quarantine(conversation)
+        if conversation.answer_due_at is not None:
+            await conversations.settle(session, conversation_id)
+            session.add(audit_entry(caller, "conversation.no_answer_needed", conversation_id))
+            await _tell(session, conversation)
+        return await _opened(session, keyring, caller.account_id, conversation_id)
+
+
+async def _hold(session: AsyncSession, account_id: UUID, conversation_id: UUID) -> Conversation:
+    """The row; nobody else changes it until the transaction ends. Raises NotFound, ConversationMerged."""
+    its_row = select(Conversation).where(
+        Conversation.id == conversation_id, Conversation.account_id == account_id
+    )
+    if await session.scalar(its_row) is None:
+        raise NotFound
+    await conversations.lock(session, conversation_id)
+    conversation = (await session.scalars(its_row.execution_options(populate_existing=True))).one()
+    if conversation.merged_into is not None:
+        raise ConversationMerged(into=str(conversation.merged_into))
+    return conversation
+
+
+def _refuse_quarantine(conversation: Conversation) -> None:
+    """Raises ConversationInQuarantine."""
+    if conversation.status == ConversationStatus.QUARANTINE:
+        raise ConversationInQuarantine
+
+
+async def _tell(session: AsyncSession, conversation: Conversation) -> None:
+    """The event of a change."""
+    await announce(
+        session,
+        conversation.account_id,
+        EventKind.CONVERSATION_CHANGED,
+        integration_id=conversation.integration_id,
+        conversation_id=conversation.id,
+    )
+
+
+async def _opened(
+    session: AsyncSession, keyring: Keyring, account_id: UUID, conversation_id: UUID
+) -> OpenedConversation:
+    await session.flush()
+    found = await queries.conversation_of(session, account_id, conversation_id)
+    if found is None:
+        raise NotFound
+    return open_conversation(await keyring.of(session, account_id), found)

@@ -1,0 +1,112 @@
+"""Sealed rows → what somebody reads. A value that does not open costs that value alone: the rest is shown without it (D8)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from services.connector.inbox.filenames import clean_filename
+from services.connector.inbox.listing import ListedConversation
+from services.connector.inbox.queries import ListedAttachment, SealedConversation
+from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
+from shared.tables import Message
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedConversation:
+    listed: ListedConversation
+    buyer_name: str | None
+    subject: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedAttachment:
+    row: ListedAttachment
+    filename: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedMessage:
+    """A message to be read. `is_whole`: everything that is stored of it could be opened."""
+
+    row: Message
+    subject: str | None
+    sender_name: str | None
+    sender_address: str | None
+    text: str | None
+    html: str | None
+    quoted_text: str | None
+    authentication_results: str | None
+    attachments: list[OpenedAttachment]
+    is_whole: bool
+
+
+class Opener:
+    """Opens the texts of one row; what does not open is None, and `is_whole` says so."""
+
+    def __init__(self, keys: AccountKeys, table: str, row_id: UUID) -> None:
+        self._keys = keys
+        self._table = table
+        self._row_id = row_id
+        self.is_whole = True
+
+    def text(self, column: str, sealed: Sealed | None) -> str | None:
+        if sealed is None:
+            return None
+        try:
+            return self._keys.open_text(Place(self._table, column, self._row_id), sealed)
+        except SealBroken:
+            # An operator's matter: a wrong key, or somebody has changed the row.
+            log.exception("seal_broken", table=self._table, column=column, row_id=str(self._row_id))
+            self.is_whole = False
+            return None
+
+
+def open_conversation(keys: AccountKeys, found: SealedConversation) -> OpenedConversation:
+    """With buyer and subject."""
+    opener = Opener(keys, "conversations", found.listed.id)
+    return OpenedConversation(
+        found.listed,
+        buyer_name=opener.text("buyer_name", found.buyer_name),
+        subject=opener.text("subject", found.subject),
+    )
+
+
+def open_messages(
+    keys: AccountKeys, rows: Sequence[Message], attachments: Mapping[UUID, list[ListedAttachment]]
+) -> list[OpenedMessage]:
+    """Messages with their attachments' names."""
+    return [_open_message(keys, row, attachments.get(row.id, [])) for row in rows]
+
+
+def _open_message(keys: AccountKeys, row: Message, attachments: list[ListedAttachment]) -> OpenedMessage:
+    opener = Opener(keys, "messages", row.id)
+    subject = opener.text("subject", row.subject)
+    sender_name = opener.text("sender_name", row.sender_name)
+    sender_address = opener.text("sender_address", row.sender_address)
+    text = opener.text("body_text", row.body_text)
+    html = opener.text("body_html", row.body_html)
+    quoted_text = opener.text("quoted_text", row.quoted_text)
+    results = opener.text("authentication_results", row.authentication_results)
+    is_whole = opener.is_whole
+    opened = []
+    for attachment in attachments:
+        of_attachment = Opener(keys, "attachments", attachment.id)
+        filename = clean_filename(of_attachment.text("filename", attachment.filename) or "")
+        is_whole &= of_attachment.is_whole
+        opened.append(OpenedAttachment(attachment, filename))
+    return OpenedMessage(
+        row, subject, sender_name, sender_address, text, html, quoted_text, results, opened, is_whole
+    )
+
+
+def sealed_bytes(row: Message) -> int:
+    """How much opening a message costs."""
+    return sum(
+        len(sealed.ciphertext)
+        for sealed in (row.body_text, row.body_html, row.quoted_text, row.authentication_results)
+        if sealed is not None
+    )

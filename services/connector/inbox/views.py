@@ -1,0 +1,93 @@
+"""What was read → what goes over the wire."""
+
+from typing import Any
+
+from services.connector.inbox.listing import ListedConversation
+from services.connector.inbox.opening import OpenedConversation, OpenedMessage
+from services.connector.inbox.schemas import (
+    AttachmentAnswer,
+    AuthenticityAnswer,
+    ConversationAnswer,
+    ConversationItem,
+    IntegrationOfConversation,
+    MessageAnswer,
+    MessageItem,
+)
+
+
+def conversation_item(row: ListedConversation) -> ConversationItem:
+    return ConversationItem(**_listed(row))
+
+
+def conversation_answer(opened: OpenedConversation) -> ConversationAnswer:
+    return ConversationAnswer(**_listed(opened.listed), buyer_name=opened.buyer_name, subject=opened.subject)
+
+
+def message_item(message: OpenedMessage) -> MessageItem:
+    return MessageItem(**_message(message))
+
+
+def message_answer(message: OpenedMessage) -> MessageAnswer:
+    return MessageAnswer(**_message(message), authentication_results=message.authentication_results)
+
+
+def _listed(row: ListedConversation) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "integration": IntegrationOfConversation(id=row.integration_id, name=row.integration_name),
+        "order_id": row.order_id,
+        "asin": row.asin,
+        "country": row.country,
+        "status": row.status,
+        "kind": row.kind,
+        "unread": row.is_unread,
+        "answer_due_at": row.answer_due_at,
+        "message_count": row.message_count,
+        "last_message_at": row.last_message_at,
+    }
+
+
+def _message(message: OpenedMessage) -> dict[str, Any]:
+    row = message.row
+    return {
+        "id": row.id,
+        "conversation_id": row.conversation_id,
+        "kind": row.kind,
+        "received_at": row.received_at,
+        "sent_at": row.sent_at,
+        "subject": message.subject,
+        "sender_name": message.sender_name,
+        "sender_address": message.sender_address,
+        "text": message.text,
+        "is_excerpt": row.is_excerpt,
+        "quoted_text": message.quoted_text,
+        "html": message.html,
+        "authenticity": AuthenticityAnswer.model_validate(
+            {"verdict": row.authenticity, "reason": row.authenticity_reason}
+        ),
+        "from_amazon_domain": row.from_amazon_domain,
+        "order_ids": row.order_ids,
+        "asin": row.asin,
+        "country": row.country,
+        "language": row.language,
+        "failure_reason": row.failure_reason,
+        "answer_due_at": row.answer_due_at,
+        "answer_settled_at": row.answer_settled_at,
+        "truncated": row.truncated,
+        "size": row.size,
+        "attachments": [
+            AttachmentAnswer.model_validate(
+                {
+                    "id": attachment.row.id,
+                    "filename": attachment.filename,
+                    "content_type": attachment.row.content_type,
+                    "sniffed_type": attachment.row.sniffed_type,
+                    "inline": attachment.row.content_id is not None,
+                    "scan": attachment.row.scan,
+                    "size": attachment.row.size,
+                }
+            )
+            for attachment in message.attachments
+        ],
+        "problem": None if message.is_whole else "seal_broken",
+    }
