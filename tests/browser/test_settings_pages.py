@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from playwright.async_api import Page, expect
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from services.connector.accounts.audit import system_audit_entry
 from shared.database import new_id
-from shared.tables import AuditEntry, User
+from shared.tables import AuditEntry, User, Webhook
 from tests.browser.steps import Site, sign_in
 
 HELPDESK = "https://helpdesk.example/replyco"
@@ -95,6 +95,39 @@ async def test_a_webhook_is_paused_tested_given_a_new_secret_and_deleted(page: P
     await page.get_by_role("button", name="Löschen: Helpdesk").click()
     await page.get_by_role("dialog").get_by_role("button", name="Löschen").click()
     await expect(page.get_by_text("Es gibt noch keinen Webhook.")).to_be_visible()
+
+
+async def test_a_webhook_is_edited_and_another_ones_change_is_not_overwritten(page: Page, site: Site):
+    await sign_in(page, "/settings/webhooks")
+    await add_webhook(page)
+    webhook = page.get_by_test_id("webhook")
+    edit = page.get_by_role("button", name="Bearbeiten: Helpdesk")
+
+    await edit.click()
+    await expect(webhook.get_by_label("Adresse")).to_be_focused()
+    await expect(webhook.get_by_label("Adresse")).to_have_value(HELPDESK)
+    await webhook.get_by_label("Adresse").fill("http://helpdesk.example/")
+    await webhook.get_by_role("button", name="Speichern").click()
+    await expect(webhook.get_by_label("Adresse")).to_have_attribute("aria-invalid", "true")
+    await webhook.get_by_label("Adresse").fill(f"{HELPDESK}/neu")
+    await webhook.get_by_label("Neue Nachricht").uncheck()
+    await page.keyboard.press("Enter")
+    await expect(webhook).to_contain_text(f"{HELPDESK}/neu")
+    await expect(webhook).to_contain_text("Meldet: Änderung an einer Integration")
+    await expect(webhook).not_to_contain_text("Neue Nachricht")
+    await expect(edit).to_be_focused()
+
+    await edit.click()
+    await webhook.get_by_label("Adresse").fill(HELPDESK)
+    async with site.sessions.begin() as session:
+        await session.execute(update(Webhook).values(version=Webhook.version + 1, description="Anderes"))
+    await webhook.get_by_role("button", name="Speichern").click()
+    await expect(webhook.get_by_text("Es wurde inzwischen geändert")).to_be_visible()
+    await expect(webhook.get_by_label("Adresse")).to_have_value(HELPDESK)
+    await webhook.get_by_role("button", name="Abbrechen").click()
+    await expect(webhook.get_by_label("Adresse")).to_have_count(0)
+    async with site.sessions.begin() as session:
+        assert await session.scalar(select(Webhook.url)) == f"{HELPDESK}/neu"
 
 
 async def test_what_was_just_done_is_in_the_audit_log(page: Page):

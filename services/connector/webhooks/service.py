@@ -127,7 +127,9 @@ async def change_webhook(
         if description is not None:
             webhook.description = description
         webhook.version += 1
-        session.add(audit_entry(caller, "webhook_changed", webhook_id))
+        given = {"url": url, "kinds": kinds, "description": description, "enabled": enabled}
+        changed = " ".join(name for name, value in given.items() if value is not None)
+        session.add(audit_entry(caller, "webhook_changed", webhook_id, changed=changed))
     return webhook
 
 

@@ -87,6 +87,17 @@ async def test_a_change_that_insists_on_an_old_version_is_refused(client):
     assert second.json()["code"] == "precondition_failed"
 
 
+async def test_the_audit_log_names_what_was_changed_and_not_to_what(client):
+    made = await create(client, URL)
+
+    await client.patch(
+        f"/api/v1/webhooks/{made['id']}", json={"url": f"{URL}?key=canary", "kinds": ["webhook.disabled"]}
+    )
+
+    entry = (await client.get("/api/v1/audit-log?action=webhook_changed")).json()["items"][0]
+    assert entry["fields"] == {"changed": "url kinds"}
+
+
 async def test_another_accounts_webhook_is_not_found(client, sign_in_as, sessions, keyring):
     async with sessions.begin() as session:
         other = await make_account(session, keyring)

@@ -32,6 +32,9 @@ export function useCsrfToken(token) {
 export const get = (path, signal) => call("GET", path, undefined, signal);
 export const post = (path, body, signal) => call("POST", path, body, signal);
 export const patch = (path, body, signal) => call("PATCH", path, body, signal);
+/** What lies there and its version: `{ content, version }`. A change for that version alone is `patchVersion`. */
+export const getVersion = (path, signal) => callVersion("GET", path, undefined, signal);
+export const patchVersion = (path, body, version, signal) => callVersion("PATCH", path, body, signal, { "If-Match": version });
 export const put = (path, body, signal) => call("PUT", path, body, signal);
 export const remove = (path, signal) => call("DELETE", path, undefined, signal);
 
@@ -41,16 +44,25 @@ export function downloadUrl(path) {
 }
 
 async function call(method, path, body, signal) {
-  const answer = await send(method, path, body, signal);
-  if (answer.status === 204) return null;
-  if (answer.ok) return answer.json();
+  const answer = await successOf(method, path, body, signal);
+  return answer.status === 204 ? null : answer.json();
+}
+
+async function callVersion(method, path, body, signal, headers) {
+  const answer = await successOf(method, path, body, signal, headers);
+  return { content: await answer.json(), version: answer.headers.get("ETag") };
+}
+
+async function successOf(method, path, body, signal, headers) {
+  const answer = await send(method, path, body, signal, headers);
+  if (answer.ok) return answer;
   const problem = await problemOf(answer);
   if (answer.status === 401 && path !== "/sessions") apiState.dispatchEvent(new Event("signed-out"));
   throw problem;
 }
 
-async function send(method, path, body, signal) {
-  const headers = { Accept: "application/json", "Accept-Language": language() };
+async function send(method, path, body, signal, more = {}) {
+  const headers = { Accept: "application/json", "Accept-Language": language(), ...more };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && csrfToken) headers["X-CSRF-Token"] = csrfToken;
   try {

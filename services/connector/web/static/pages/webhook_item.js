@@ -1,11 +1,12 @@
 // One webhook: its state, what can be done with it, and what became of its last deliveries.
 
-import { get, patch, post, remove } from "../core/api.js";
+import { get, getVersion, patch, patchVersion, post, remove } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import * as elements from "../core/elements.js";
 import { dateTime, list } from "../core/format.js";
 import { hasText, t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
+import { webhookForm } from "./webhook_form.js";
 
 const READ_AGAIN_MS = 1500;
 const READ_AGAIN_TIMES = 6;
@@ -15,6 +16,7 @@ export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecr
   const path = `/webhooks/${webhook.id}`;
   const name = webhook.description || webhook.url;
   const problemPlace = h("div", { class: "place" });
+  const editPlace = h("div", { class: "place" });
   const deliveries = deliveriesSection(webhook, { path, name, signal, openDeliveries });
 
   async function attempt(work) {
@@ -26,13 +28,40 @@ export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecr
     }
   }
 
+  /** The form is for the version that is read now: if somebody changes it meanwhile, his change is not overwritten. */
+  const edit = () =>
+    attempt(async () => {
+      const { content, version } = await getVersion(path, signal);
+      const close = () => {
+        replace(editPlace);
+        focusOn("edit");
+      };
+      const form = webhookForm({
+        webhook: content,
+        label: t("webhooks.save"),
+        send: async (values) => {
+          const changes = Object.fromEntries(Object.entries(values).filter(([field, value]) => String(value) !== String(content[field])));
+          if (Object.keys(changes).length) await patchVersion(path, changes, version, signal);
+          replace(editPlace);
+          await refresh();
+          elements.announce(t("webhooks.saved"));
+          focusOn("edit");
+        },
+        more: elements.actionButton(t("common.cancel"), close, { class: "button button-secondary" }),
+      });
+      replace(editPlace, form.element);
+      form.focus();
+    });
+
+  // The item may have been drawn anew.
+  const focusOn = (what) => document.querySelector(`[data-webhook="${webhook.id}"] [data-action="${what}"]`)?.focus();
+
   const enable = (enabled) =>
     attempt(async () => {
       await patch(path, { enabled }, signal);
       await refresh();
       elements.announce(t(enabled ? "webhooks.resumed" : "webhooks.paused"));
-      // The item was drawn anew.
-      document.querySelector(`[data-webhook="${webhook.id}"] [data-action="enable"]`)?.focus();
+      focusOn("enable");
     });
 
   const ping = () =>
@@ -86,10 +115,12 @@ export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecr
       { class: "buttons" },
       action(webhook.enabled ? "webhooks.pause" : "webhooks.resume", () => enable(!webhook.enabled), { ...secondary, "data-action": "enable" }),
       webhook.enabled && action("webhooks.ping", ping),
+      action("webhooks.edit", edit, { ...secondary, "data-action": "edit" }),
       action("webhooks.rotate", rotate),
       action("webhooks.delete", erase, { class: "button button-danger button-small" }),
     ),
     problemPlace,
+    editPlace,
     deliveries.element,
   );
 }
