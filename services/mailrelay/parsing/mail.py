@@ -12,21 +12,32 @@ from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Final
 
+from services.mailrelay.parsing.claims import Claim, claim_of
 from services.mailrelay.parsing.decoding import clean_text
+from services.mailrelay.parsing.kinds import (
+    Recognised,
+    recognise_message,
+    recognise_notice,
+    recognise_report,
+)
+from services.mailrelay.parsing.language import language_of
 from services.mailrelay.parsing.mailboxes import MAX_NAME_CHARS, Mailbox, read_mailboxes
-from services.mailrelay.parsing.patterns import MailKind
+from services.mailrelay.parsing.patterns import WORDING, MailKind, Wording
+from services.mailrelay.parsing.quoting import split_history
 from services.mailrelay.parsing.recognition import (
     Buyer,
     Words,
     country_of,
+    find_asin,
     find_buyer,
     find_case_tag,
     find_order_ids,
     find_words,
     is_amazon,
-    notice_kind,
 )
+from services.mailrelay.parsing.reports import DeliveryReport, read_report
 from services.mailrelay.parsing.safe_html import MAX_HTML_CHARS, SafeHtml, make_safe
+from services.mailrelay.parsing.sniffing import sniff
 from services.mailrelay.parsing.structure import (
     MAX_FIELDS,
     MAX_HEADER_BYTES,
@@ -40,7 +51,7 @@ from services.mailrelay.parsing.structure import (
     read_parts,
 )
 
-__all__ = ["PARSER_VERSION", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
+__all__ = ["PARSER_VERSION", "Claim", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
 
 # Raised with each change of what is understood: `reprocess` runs the newer version over older mail.
 PARSER_VERSION: Final = 1
@@ -117,7 +128,7 @@ class ParsedMail:
     attachments: tuple[ParsedAttachment, ...]
     sent_at: datetime | None
     amazon_domain: bool
-    claim: str | None
+    claim: Claim | None
     from_domain: str | None
     digest: bytes
     truncated: bool
@@ -129,6 +140,7 @@ class _Body:
     html: str | None
     safe: SafeHtml | None
     attachments: tuple[ParsedAttachment, ...]
+    report: DeliveryReport | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +152,7 @@ class _Top:
     subject: str | None
     sender_name: str | None
     sender_address: str | None
+    claim: Claim | None
     from_domain: str | None
     amazon: Mailbox | None
     digest: bytes
@@ -154,9 +167,10 @@ def parse_mail(raw: bytes) -> ParsedMail:
         return parse_header_only(raw)
 
 
-def understand(raw: bytes) -> ParsedMail:
-    """The same without the safety net, so that tests see what would fall into it."""
-    top = _read_top(raw)
+def understand(raw: bytes, wording: Wording = WORDING) -> ParsedMail:
+    """The same without the safety net, so that tests see what would fall into it; and with less wording, so that they see
+    what each entry of it is good for."""
+    top = _read_top(raw, wording)
     header, limits = top.header, top.limits
     if not header:
         return _unparseable(top)
@@ -164,11 +178,14 @@ def understand(raw: bytes) -> ParsedMail:
     body = _read_body(header, raw, top.body_start, limits)
     whole = body.plain if body.plain is not None else body.safe.text if body.safe is not None else ""
     amazon = top.amazon
-    buyer = find_buyer(amazon, _reply_to(header)) if amazon is not None and not is_report(header) else None
-    words = find_words(body.plain, body.safe, body.html or "") if buyer is not None else None
-    safe_html = body.safe.html if body.safe is not None else None
+    buyer = None if amazon is None or is_report(header) else find_buyer(amazon, _reply_to(header), wording)
+    words = find_words(body.plain, body.safe, body.html or "", wording) if buyer is not None else None
+    own, quoted = split_history(words.text, wording) if words is not None else (whole, None)
+    recognised = _recognise(top, body, buyer, own, wording)
+    language = _language(top, own, words, recognised, wording)
+    country = country_of(amazon, header.text("x-marketplace-id")) if amazon is not None else None
     return ParsedMail(
-        kind=_kind(header, amazon, buyer, top.subject, whole),
+        kind=recognised.kind,
         subject=top.subject,
         sender_name=top.sender_name,
         sender_address=top.sender_address,
@@ -176,28 +193,57 @@ def understand(raw: bytes) -> ParsedMail:
         buyer_name=buyer.name if buyer is not None else None,
         thread_tag=_thread_tag(buyer, words),
         order_ids=find_order_ids(top.subject, whole),
-        asin=None,
-        country=country_of(amazon, header.text("x-marketplace-id")) if amazon is not None else None,
-        language=None,
-        failure_reason=None,
-        verification_code=None,
-        text=words.text if words is not None else whole,
+        asin=find_asin(words.frame if words is not None else whole) if amazon is not None else None,
+        country=country,
+        language="pt-BR" if language == "pt" and country == "BR" else language,
+        failure_reason=recognised.failure_reason,
+        verification_code=recognised.verification_code,
+        text=own,
         is_excerpt=words is not None,
-        quoted_text=None,
-        html=words.html if words is not None else safe_html,
+        quoted_text=quoted,
+        html=_html(body, words, quoted),
         attachments=body.attachments,
         sent_at=_sent_at(header),
         amazon_domain=amazon is not None,
-        claim="from_domain" if amazon is not None else None,
+        claim=top.claim,
         from_domain=top.from_domain,
         digest=top.digest,
         truncated=limits.was_reached,
     )
 
 
+def _recognise(top: _Top, body: _Body, buyer: Buyer | None, own: str, wording: Wording) -> Recognised:
+    if is_report(top.header):
+        return recognise_report(body.report, wording)
+    if buyer is not None:
+        return recognise_message(top.header, top.subject, own, wording)
+    if top.amazon is not None:
+        return recognise_notice(top.amazon, top.subject, own, wording)
+    return Recognised(MailKind.OTHER)
+
+
+def _language(
+    top: _Top, own: str, words: Words | None, recognised: Recognised, wording: Wording
+) -> str | None:
+    """What is written in, as far as its own words, Amazon's wording around them or the subject tell."""
+    return (
+        language_of(own, wording)
+        or recognised.language
+        or language_of(top.subject or "", wording)
+        or (words.language if words is not None else None)
+    )
+
+
+def _html(body: _Body, words: Words | None, quoted: str | None) -> str | None:
+    if words is not None:
+        # With a history taken off, the text alone is the buyer's own.
+        return words.html if quoted is None else None
+    return body.safe.html if body.safe is not None else None
+
+
 def parse_header_only(raw: bytes) -> ParsedMail:
     """For a mail whose body cannot be read, or not in time: who wrote about what, and nothing else (D8)."""
-    return _unparseable(_read_top(raw))
+    return _unparseable(_read_top(raw, WORDING))
 
 
 def _unparseable(top: _Top) -> ParsedMail:
@@ -222,14 +268,14 @@ def _unparseable(top: _Top) -> ParsedMail:
         attachments=(),
         sent_at=_sent_at(top.header),
         amazon_domain=top.amazon is not None,
-        claim="from_domain" if top.amazon is not None else None,
+        claim=top.claim,
         from_domain=top.from_domain,
         digest=top.digest,
         truncated=top.limits.was_reached,
     )
 
 
-def _read_top(raw: bytes) -> _Top:
+def _read_top(raw: bytes, wording: Wording) -> _Top:
     limits = Limits()
     header_end, body_start = end_of_header(raw, 0, len(raw))
     block = raw[: min(header_end, MAX_HEADER_BYTES)]
@@ -246,6 +292,7 @@ def _read_top(raw: bytes) -> _Top:
         # A From that is not readable for certain is shown as it stands (D8); it is never taken for an address.
         sender_name=senders[0].name if senders else (header.text("from") or "")[:MAX_NAME_CHARS] or None,
         sender_address=senders[0].address if senders else None,
+        claim=claim_of(header.all_raw("from"), wording),
         from_domain=single.domain if single is not None else None,
         amazon=single if single is not None and is_amazon(single) else None,
         digest=hashlib.sha256(raw).digest() if limits.was_reached else _digest(fields, raw, len(block)),
@@ -280,8 +327,13 @@ def _read_body(header: Header, raw: bytes, body_start: int, limits: Limits) -> _
     html: str | None = None
     attachments: list[ParsedAttachment] = []
     parts = read_parts(header, raw, body_start, limits)
-    # Of a delivery report only the part for people is shown (RFC 3464 §2); the rest is for programs.
-    for part in parts[:1] if is_report(header) else parts:
+    report = None
+    if is_report(header):
+        statuses = (part.content for part in parts if part.content_type == "message/delivery-status")
+        report = read_report(next(statuses, b""))
+        # Only the part for people is shown (RFC 3464 §2); the rest is for programs.
+        parts = parts[:1]
+    for part in parts:
         is_body = not part.is_attachment and part.filename is None
         if is_body and part.content_type == "text/plain":
             plain.append(clean_text(_bounded(part, MAX_TEXT_CHARS, limits)))
@@ -295,7 +347,7 @@ def _read_body(header: Header, raw: bytes, body_start: int, limits: Limits) -> _
     limits.was_reached |= safe is not None and safe.was_cut
     text = "\n\n".join(piece for piece in plain if piece)
     limits.was_reached |= len(text) > MAX_TEXT_CHARS
-    return _Body(text[:MAX_TEXT_CHARS] or None, html, safe, tuple(attachments))
+    return _Body(text[:MAX_TEXT_CHARS] or None, html, safe, tuple(attachments), report)
 
 
 def _attachment(part: Part) -> ParsedAttachment:
@@ -303,7 +355,7 @@ def _attachment(part: Part) -> ParsedAttachment:
         filename=part.filename,
         content_type=part.content_type,
         content=part.content,
-        sniffed_type=part.content_type,
+        sniffed_type=sniff(part.content),
         content_id=part.content_id,
         # An `attachment` is offered for download, even if the text names it (RFC 2183 §2.2).
         is_inline=part.content_id is not None and not part.is_attachment,
@@ -314,24 +366,6 @@ def _bounded(part: Part, max_chars: int, limits: Limits) -> str:
     text = part.text
     limits.was_reached |= len(text) > max_chars
     return text[:max_chars]
-
-
-def _kind(
-    header: Header, amazon: Mailbox | None, buyer: Buyer | None, subject: str | None, text: str
-) -> MailKind:
-    if is_report(header):
-        return MailKind.DELIVERY_FAILURE
-    if buyer is not None:
-        return MailKind.AUTO_REPLY if _is_automatic(header) else MailKind.BUYER_MESSAGE
-    if amazon is not None:
-        return notice_kind(amazon, subject, text)
-    return MailKind.OTHER
-
-
-def _is_automatic(header: Header) -> bool:
-    # RFC 3834 §5; `Precedence: auto_reply` is what older systems write instead.
-    submitted = (header.text("auto-submitted") or "no").partition(";")[0].strip().lower()
-    return submitted != "no" or (header.text("precedence") or "").lower() == "auto_reply"
 
 
 def _thread_tag(buyer: Buyer | None, words: Words | None) -> str | None:

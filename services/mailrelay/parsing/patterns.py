@@ -1,12 +1,25 @@
-"""How Amazon's mails are worded, as data: nothing but wording is here, and `recognition` decides.
+"""How Amazon's mails are worded: read once from the files in `wording/`, which people extend who do not program.
 
 Seen in reports of other developers: the marker lines in English and Spanish, the one `<pre>`, order ids, the shared
-address of Amazon Business. Everything else is assumed, so one sign alone never decides, except where the first one says so.
-All wording is compared casefolded and with straight apostrophes, as part of a line for phrases and as a whole line for markers.
+address of Amazon Business. Everything else is assumed, so one sign alone never decides. Nothing but wording is here, and
+`recognition` decides. `wording/general.toml` says how an entry is added.
 """
 
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+FOLDER = Path(__file__).parent / "wording"
+_GENERAL = "general.toml"
+
+# What stands for the three dots of an entry: enough for a date, a name and an address.
+_MAX_GAP_CHARS = 120
+_GAP = "…"
 
 
 class MailKind(StrEnum):
@@ -23,157 +36,251 @@ class MailKind(StrEnum):
     UNPARSEABLE = "unparseable"
 
 
-# Between dashes, before and after the buyer's words. The language of both may differ within one mail.
-OPENING_MARKERS = frozenset(
-    {
-        "message",  # en, fr
-        "nachricht",
-        "mensaje",
-        "messaggio",
-        "bericht",
-        "wiadomość",
-        "meddelande",
-        "mesaj",
-        "mensagem",
-        "メッセージ",
-        "الرسالة",
-    }
+# The order matters: a failed delivery of a reply about a return is a failed delivery.
+_NOTICES: Final = (
+    MailKind.DELIVERY_FAILURE,
+    MailKind.CLAIM_NOTICE,
+    MailKind.RETURN_NOTICE,
+    MailKind.ORDER_NOTICE,
+    MailKind.VERIFICATION,
 )
-CLOSING_MARKERS = frozenset(
-    {
-        "end message",
-        "ende der nachricht",
-        "fin du message",
-        "finalizar mensaje",
-        "fine messaggio",
-        "fine del messaggio",
-        "einde bericht",
-        "koniec wiadomości",
-        "slut på meddelandet",
-        "mesaj sonu",
-        "encerrar mensagem",
-        "メッセージ終了",
-        "نهاية الرسالة",
-    }
-)
-# In the frame around the `<pre>` of HTML, any language.
-FRAME_SIGNS = ("https://sellercentral", "[commmgrtok:")
+FAILURE_REASONS: Final = ("sender_not_approved", "buyer_opted_out", "attachment_refused", "address_unknown")
+_SIGNS = frozenset({"subjects", "texts"})
+# Section → its lists. Each list holds texts and nothing else.
+_IN_A_LANGUAGE: Mapping[str, frozenset[str]] = {
+    "language": frozenset({"typical_words"}),
+    "buyer_message": frozenset({"subjects", "opening_markers", "closing_markers"}),
+    "order_notice": _SIGNS,
+    "claim_notice": _SIGNS,
+    "return_notice": _SIGNS,
+    "delivery_failure": _SIGNS.union(FAILURE_REASONS),
+    "verification": frozenset({"subjects", "codes"}),
+    "auto_reply": _SIGNS,
+    "quoted_history": frozenset({"introductions", "separators", "labels"}),
+}
+_IN_GENERAL: Mapping[str, frozenset[str]] = {
+    "senders": frozenset({"any", *(kind.value for kind in _NOTICES)}),
+    "frame": frozenset({"signs"}),
+    "verification": frozenset({"code_shapes"}),
+    "reports": frozenset(FAILURE_REASONS),
+    "quoted_history": frozenset({"separators"}),
+    "lookalikes": frozenset("amzon"),
+}
 
-# Local parts of Amazon's own senders; nobody with such an address is a buyer.
-SYSTEM_SENDERS = frozenset(
-    {
-        "atoz-guarantee-no-reply",
-        "auto-confirm",
-        "do-not-reply",
-        "donotreply",
-        "no-reply",
-        "noreply",
-        "order-update",
-        "seller-notification",
-        "seller-notifications",
-        "seller-performance",
-        "seller-returns",
-        "shipment-tracking",
-    }
-)
+# File → section → list → its entries, as they stand in the files.
+Documents = Mapping[str, Mapping[str, Mapping[str, list[str]]]]
+
+
+class WordingWrong(ValueError):
+    """An entry that cannot be used; the text names file and entry. Raised when the program starts, never for a mail."""
 
 
 @dataclass(frozen=True, slots=True)
-class NoticeSigns:
-    """Signs of one kind of notice: its sender, a phrase of its subject, a phrase of its text. Two of three decide."""
+class Phrase:
+    """A wording of one language. `pattern` is for one with a gap; `head`, what stands before the gap, is quickly found."""
+
+    language: str
+    head: str
+    pattern: re.Pattern[str] | None
+
+    def is_in(self, text: str) -> bool:
+        return self.head in text and (self.pattern is None or self.pattern.search(text) is not None)
+
+    def ends_in(self, text: str) -> Iterator[int]:
+        """Every place behind it, for one without a gap."""
+        at = text.find(self.head)
+        while at >= 0:
+            at += len(self.head)
+            yield at
+            at = text.find(self.head, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """Wordings of all languages for one thing. All texts given here must be `fold`ed."""
+
+    phrases: tuple[Phrase, ...]
+
+    def language_in(self, text: str) -> str | None:
+        """The language of a phrase that the text holds; None if it holds none."""
+        return next((phrase.language for phrase in self.phrases if phrase.is_in(text)), None)
+
+    def language_before(self, text: str) -> str | None:
+        """The same for a phrase with which the text begins."""
+        return next((phrase.language for phrase in self.phrases if text.startswith(phrase.head)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """The signs of one kind of mail: who sends it, and what its subject and text hold."""
 
     kind: MailKind
     senders: frozenset[str]
-    subject: tuple[str, ...]
-    text: tuple[str, ...]
+    subjects: Phrases
+    texts: Phrases
 
 
-_GENERAL_SENDERS = frozenset({"donotreply", "do-not-reply", "no-reply", "noreply"})
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """All files together. What maps to a language maps a folded text to it."""
 
-# The order matters: a failed delivery of a reply about a return is a failed delivery.
-NOTICES = (
-    NoticeSigns(
-        MailKind.DELIVERY_FAILURE,
-        _GENERAL_SENDERS,
-        (
-            "konnte nicht zugestellt werden",
-            "could not be delivered",
-            "no se pudo entregar",
-            "n'a pas pu être remis",
-            "non è stato possibile consegnare",
-            "kon niet worden bezorgd",
-            "nie można było dostarczyć",
-            "kunde inte levereras",
-            "teslim edilemedi",
-            "não pôde ser entregue",
-            "配信できませんでした",
-            "تعذر تسليم",
+    typical_words: Mapping[str, str]
+    buyer_subjects: Phrases
+    opening_markers: Mapping[str, str]
+    closing_markers: Mapping[str, str]
+    notices: tuple[Signs, ...]
+    auto_reply: Signs
+    failure_reasons: Mapping[str, Phrases]
+    report_statuses: Mapping[str, str]
+    code_introductions: Phrases
+    code: re.Pattern[str]
+    introductions: tuple[re.Pattern[str], ...]
+    separators: frozenset[str]
+    labels: tuple[str, ...]
+    frame_signs: tuple[str, ...]
+    system_senders: frozenset[str]
+    lookalikes: Mapping[str, str]
+
+
+def fold(text: str) -> str:
+    """How wording is compared: without case, width, line ends and kinds of apostrophe."""
+    straight = unicodedata.normalize("NFKC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    return " ".join(straight.casefold().split())
+
+
+def read_documents(folder: Path = FOLDER) -> Documents:
+    """Every file of the folder. Raises WordingWrong for one that is no TOML."""
+    documents: dict[str, Any] = {}
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            documents[path.name] = tomllib.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:  # not TOML, or not UTF-8
+            raise WordingWrong(f"{path.name}: {error}") from error
+    return documents
+
+
+def build(documents: Documents) -> Wording:
+    """All files as one. Raises WordingWrong with the name of file and entry."""
+    _check(documents)
+    failure_reasons = {reason: _phrases(documents, "delivery_failure", reason) for reason in FAILURE_REASONS}
+    general = documents[_GENERAL]
+    senders = general.get("senders", {})
+    everybody = frozenset(senders.get("any", ()))
+    notices = tuple(_signs(documents, kind, frozenset(senders.get(kind, ()))) for kind in _NOTICES)
+    return Wording(
+        typical_words=_by_text(documents, "language", "typical_words"),
+        buyer_subjects=_phrases(documents, "buyer_message", "subjects"),
+        opening_markers=_by_text(documents, "buyer_message", "opening_markers"),
+        closing_markers=_by_text(documents, "buyer_message", "closing_markers"),
+        notices=notices,
+        auto_reply=_signs(documents, MailKind.AUTO_REPLY, frozenset()),
+        failure_reasons=failure_reasons,
+        report_statuses={
+            status: reason for reason, found in general.get("reports", {}).items() for status in found
+        },
+        code_introductions=_phrases(documents, "verification", "codes"),
+        code=_code(general.get("verification", {}).get("code_shapes", [])),
+        introductions=tuple(
+            re.compile(_gaps(fold(entry)))
+            for _, entry in _entries(documents, "quoted_history", "introductions")
         ),
-        (
-            "wurde nicht zugestellt",
-            "was not delivered",
-            "no se entregó",
-            "n'a pas été remis",
-            "non è stato consegnato",
-            "is niet bezorgd",
-            "nie została dostarczona",
-            "levererades inte",
-            "teslim edilmedi",
-            "não foi entregue",
-            "配信されませんでした",
-            "لم يتم تسليم",
-        ),
-    ),
-    NoticeSigns(
-        MailKind.CLAIM_NOTICE,
-        frozenset({"atoz-guarantee-no-reply"}),
-        ("a-to-z", "a bis z", "a à z", "a-z-garantie", "a-z garantie", "garantía de la a a la z", "garanzia dalla a alla z"),
-        ("a-to-z guarantee claim", "a-bis-z-garantieantrag", "réclamation au titre de la garantie a à z", "garantía de la a a la z"),
-    ),
-    NoticeSigns(
-        MailKind.RETURN_NOTICE,
-        frozenset({"seller-returns"}),
-        (
-            "return request",
-            "return authorization",
-            "rücksendeantrag",
-            "rücksendeanfrage",
-            "demande de retour",
-            "solicitud de devolución",
-            "richiesta di reso",
-            "retouraanvraag",
-            "returbegäran",
-            "iade talebi",
-            "solicitação de devolução",
-            "返品リクエスト",
-        ),
-        (
-            "requested a return",
-            "hat eine rücksendung beantragt",
-            "a demandé un retour",
-            "ha solicitado una devolución",
-            "ha richiesto un reso",
-            "heeft een retour aangevraagd",
-        ),
-    ),
-    NoticeSigns(
-        MailKind.ORDER_NOTICE,
-        frozenset({"seller-notification", "seller-notifications", "auto-confirm"}),
-        ("sold, ship now", "verkauft, jetzt versenden", "vendu, à expédier", "vendido, envía ahora", "venduto, spedisci ora"),
-        ("you have a new order", "sie haben eine neue bestellung", "nouvelle commande", "nuevo pedido", "nuovo ordine"),
-    ),
-    NoticeSigns(
-        MailKind.VERIFICATION,
-        _GENERAL_SENDERS,
-        (
-            "e-mail-adresse bestätigen",
-            "confirm your e-mail address",
-            "verify your e-mail address",
-            "verify your email address",
-            "confirmez votre adresse",
-            "confirma tu dirección de correo",
-            "conferma il tuo indirizzo",
-        ),
-        ("bestätigungscode", "verification code", "code de vérification", "código de verificación", "codice di verifica"),
-    ),
-)  # fmt: skip
+        separators=frozenset(fold(entry) for _, entry in _entries(documents, "quoted_history", "separators")),
+        labels=tuple(fold(entry) for _, entry in _entries(documents, "quoted_history", "labels")),
+        frame_signs=tuple(sign.casefold() for sign in general.get("frame", {}).get("signs", ())),
+        system_senders=everybody.union(*(notice.senders for notice in notices)),
+        lookalikes={
+            fold(entry): letter for letter, found in general.get("lookalikes", {}).items() for entry in found
+        },
+    )
+
+
+def _check(documents: Documents) -> None:
+    if _GENERAL not in documents:
+        raise WordingWrong(f"{_GENERAL} is missing")
+    seen: dict[tuple[str, str, str], str] = {}
+    for file, sections in documents.items():
+        allowed = _IN_GENERAL if file == _GENERAL else _IN_A_LANGUAGE
+        for section, lists in sections.items():
+            if section not in allowed or not isinstance(lists, dict):
+                raise WordingWrong(f"{file}: there is no section [{section}]; there are {_names(allowed)}")
+            for name, entries in lists.items():
+                where = f"{file}: [{section}] {name}"
+                if name not in allowed[section]:
+                    raise WordingWrong(
+                        f"{where}: there is no such list; there are {_names(allowed[section])}"
+                    )
+                if not isinstance(entries, list):
+                    raise WordingWrong(f'{where}: must be a list: ["…", "…"]')
+                for entry in entries:
+                    _check_entry(f"{where}: {entry!r}", entry, is_whole_line=name == "introductions")
+                    key = section, name, fold(entry)
+                    if key in seen:
+                        raise WordingWrong(
+                            f"{where}: {entry!r} is in {seen[key]} already; one of the two is enough"
+                        )
+                    seen[key] = file
+
+
+def _check_entry(where: str, entry: object, *, is_whole_line: bool) -> None:
+    if not isinstance(entry, str) or not fold(entry):
+        raise WordingWrong(f"{where}: must be a text in quotation marks that is not empty")
+    pieces = entry.split(_GAP)
+    # A phrase with two gaps could be searched for long; a line is short.
+    if len(pieces) > (3 if is_whole_line else 2) or not all(
+        piece.strip() or (is_whole_line and at == 0) for at, piece in enumerate(pieces)
+    ):
+        raise WordingWrong(f"{where}: … stands between words, once (or twice, in an introduction)")
+
+
+def _names(names: Mapping[str, object] | frozenset[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _entries(documents: Documents, section: str, name: str) -> Iterator[tuple[str, str]]:
+    for file, sections in documents.items():
+        for entry in sections.get(section, {}).get(name, ()):
+            yield file.removesuffix(".toml"), entry
+
+
+def _signs(documents: Documents, kind: MailKind, senders: frozenset[str]) -> Signs:
+    # Whatever tells why, or introduces a code, tells what the mail is about, too.
+    texts = [_phrases(documents, kind, name) for name in _IN_A_LANGUAGE[kind] - {"subjects"}]
+    return Signs(
+        kind,
+        senders,
+        _phrases(documents, kind, "subjects"),
+        Phrases(tuple(phrase for phrases in texts for phrase in phrases.phrases)),
+    )
+
+
+def _phrases(documents: Documents, section: str, name: str) -> Phrases:
+    return Phrases(tuple(_phrase(*entry) for entry in _entries(documents, section, name)))
+
+
+def _phrase(language: str, entry: str) -> Phrase:
+    folded = fold(entry)
+    # NFKC has made three dots of the one sign.
+    has_gap = _GAP in entry
+    head = fold(entry.partition(_GAP)[0])
+    return Phrase(language, head, re.compile(_gaps(folded)) if has_gap else None)
+
+
+def _gaps(folded: str) -> str:
+    gap = rf".{{1,{_MAX_GAP_CHARS}}}?"
+    return gap.join(re.escape(piece) for piece in folded.split(unicodedata.normalize("NFKC", _GAP)))
+
+
+def _by_text(documents: Documents, section: str, name: str) -> dict[str, str]:
+    return {fold(entry): language for language, entry in _entries(documents, section, name)}
+
+
+def _code(shapes: list[str]) -> re.Pattern[str]:
+    """Digits as the shapes have them, not within other letters and digits, soon after what introduces them."""
+    # Longer ones first, so that none is found within another.
+    alternatives = (
+        re.escape(shape).replace(r"\#", "[0-9]") for shape in sorted(shapes, key=len, reverse=True)
+    )
+    return re.compile(rf"[^0-9]{{0,40}}(?<![0-9a-z-])({'|'.join(alternatives)})(?![0-9a-z-])")
+
+
+WORDING: Final = build(read_documents())

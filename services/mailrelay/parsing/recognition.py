@@ -1,17 +1,10 @@
-"""What a mail is and which words are the buyer's. Guesses nothing: what is not certain is shown whole."""
+"""Who the buyer is, what his mail is about and which words are his. Guesses nothing: what is not certain is shown whole."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.mailrelay.parsing.mailboxes import Mailbox
-from services.mailrelay.parsing.patterns import (
-    CLOSING_MARKERS,
-    FRAME_SIGNS,
-    NOTICES,
-    OPENING_MARKERS,
-    SYSTEM_SENDERS,
-    MailKind,
-)
+from services.mailrelay.parsing.patterns import Wording, fold
 from services.mailrelay.parsing.safe_html import SafeHtml
 from shared.marketplaces import BY_BUYER_MAIL_DOMAIN, BY_ID, MARKETPLACES, Marketplace
 
@@ -28,7 +21,14 @@ _CASE_LINK = re.compile(
     rf"https://(?:{'|'.join(re.escape(host) for host in _SELLER_CENTRAL)})/messaging/inbox\?([^\s\"'<>]{{1,500}})"
 )
 _CASE_ID = re.compile(rf"(?:^|[&;])ss=({_TAG})(?=&|$)")
+_START_OF_PRE = re.compile(r"<pre[\s>]", re.IGNORECASE)
 _END_OF_PRE = re.compile(r"</pre\s*>", re.IGNORECASE)
+_ASIN = re.compile(r"\bASIN\s{0,2}[:\N{FULLWIDTH COLON}]\s{0,2}([0-9A-Z]{10})(?![0-9A-Za-z])")
+_PRODUCT_LINK = re.compile(
+    rf"https://(?:www\.)?(?:{'|'.join(map(re.escape, _BY_RETAIL_DOMAIN))})/(?:[^\s\"'<>/]{{1,200}}/)?(?:dp|gp/product)/([0-9A-Z]{{10}})(?![0-9A-Za-z])"
+)
+# The longest known has 45 letters.
+_MAX_MARKER_CHARS = 120
 _BUYER_LOCAL = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -44,11 +44,12 @@ class Buyer:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The buyer's own words, with the frame that Amazon wrote around them."""
+    """The buyer's own words, with the frame that Amazon wrote around them; `language` is the frame's."""
 
     text: str
     html: str | None
     frame: str
+    language: str | None
 
 
 def is_amazon(sender: Mailbox) -> bool:
@@ -67,10 +68,10 @@ def country_of(sender: Mailbox, marketplace_id: str | None) -> str | None:
     return BY_ID.get((marketplace_id or "").strip(), from_retail_domain).country
 
 
-def find_buyer(sender: Mailbox, reply_to: Mailbox | None) -> Buyer | None:
+def find_buyer(sender: Mailbox, reply_to: Mailbox | None, wording: Wording) -> Buyer | None:
     """The buyer, from an Amazon sender's own address or the address it wants answers at; the tag from either."""
     boxes = [sender] if reply_to is None else [sender, reply_to]
-    found = [buyer for buyer in map(_as_buyer, boxes) if buyer is not None]
+    found = [buyer for box in boxes if (buyer := _as_buyer(box, wording)) is not None]
     if not found:
         return None
     first = found[0]
@@ -80,11 +81,11 @@ def find_buyer(sender: Mailbox, reply_to: Mailbox | None) -> Buyer | None:
     return Buyer(first.address, tags[0] if tags else None, sender.name or first.name, first.marketplace)
 
 
-def _as_buyer(mailbox: Mailbox) -> Buyer | None:
+def _as_buyer(mailbox: Mailbox, wording: Wording) -> Buyer | None:
     marketplace = BY_BUYER_MAIL_DOMAIN.get(mailbox.domain)
     local, _, tag = mailbox.local.partition("+")
     local = local.lower()
-    if marketplace is None or local in SYSTEM_SENDERS or _BUYER_LOCAL.fullmatch(local) is None:
+    if marketplace is None or local in wording.system_senders or _BUYER_LOCAL.fullmatch(local) is None:
         return None
     return Buyer(
         f"{local}@{mailbox.domain}", tag if _IS_TAG.fullmatch(tag) else None, mailbox.name, marketplace
@@ -102,35 +103,48 @@ def find_order_ids(*texts: str | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def find_words(plain: str | None, safe: SafeHtml | None, raw_html: str) -> Words | None:
+def find_asin(text: str) -> str | None:
+    """The one product that Amazon's part of a mail names, by label or by link; None if it names several."""
+    found = {match.group(1) for pattern in (_ASIN, _PRODUCT_LINK) for match in pattern.finditer(text)}
+    return found.pop() if len(found) == 1 else None
+
+
+def find_words(plain: str | None, safe: SafeHtml | None, raw_html: str, wording: Wording) -> Words | None:
     """The buyer's words where Amazon's frame is recognised for certain, else None."""
     pre = safe.only_pre if safe is not None else None
-    between = _between_markers(plain) if plain is not None else None
+    between = _between_markers(plain, wording) if plain is not None else None
     if between is not None:
-        text, frame = between
-        return Words(text, pre.html if pre is not None and _same_words(pre.text, text) else None, frame)
-    if pre is None or not any(sign in raw_html.casefold() for sign in FRAME_SIGNS):
+        html = pre.html if pre is not None and _same_words(pre.text, between.text) else None
+        return replace(between, html=html)
+    if pre is None or not any(sign in raw_html.casefold() for sign in wording.frame_signs):
         return None
     # Markers in a language that we do not know: the <pre> is certain if the text part holds the same words.
     if plain is not None and _squeeze(pre.text) not in _squeeze(plain):
         return None
-    return Words(pre.text, pre.html, _END_OF_PRE.split(raw_html)[-1])
+    frame = _START_OF_PRE.split(raw_html)[0] + "\n" + _END_OF_PRE.split(raw_html)[-1]
+    return Words(pre.text, pre.html, frame, None)
 
 
-def _between_markers(plain: str) -> tuple[str, str] | None:
+def _between_markers(plain: str, wording: Wording) -> Words | None:
     lines = plain.split("\n")
     # A buyer may quote the markers: Amazon's own are the first opening and the last closing one.
-    opening = next((i for i, line in enumerate(lines) if _marker(line) in OPENING_MARKERS), None)
-    closing = next((i for i in range(len(lines) - 1, -1, -1) if _marker(lines[i]) in CLOSING_MARKERS), None)
+    openings = (i for i, line in enumerate(lines) if _marker(line) in wording.opening_markers)
+    closings = (i for i in range(len(lines) - 1, -1, -1) if _marker(lines[i]) in wording.closing_markers)
+    opening, closing = next(openings, None), next(closings, None)
     if opening is None or closing is None or closing <= opening:
         return None
-    return "\n".join(lines[opening + 1 : closing]).strip(), "\n".join(lines[:opening] + lines[closing + 1 :])
+    return Words(
+        text="\n".join(lines[opening + 1 : closing]).strip(),
+        html=None,
+        frame="\n".join(lines[:opening] + lines[closing + 1 :]),
+        language=wording.closing_markers[_marker(lines[closing])],
+    )
 
 
-def _marker(line: str) -> str | None:
-    if not (line.startswith("-----") and line.endswith("-----")):
-        return None
-    return line.strip("-").strip().rstrip(":").rstrip().casefold()
+def _marker(line: str) -> str:
+    if len(line) > _MAX_MARKER_CHARS or not (line.startswith("-----") and line.endswith("-----")):
+        return ""
+    return fold(line.strip("-")).rstrip(": ")
 
 
 def _squeeze(text: str) -> str:
@@ -148,21 +162,3 @@ def find_case_tag(frame: str) -> str | None:
         if case is not None:
             return case.group(1)
     return None
-
-
-def notice_kind(sender: Mailbox, subject: str | None, text: str) -> MailKind:
-    """Which notice an Amazon sender other than a buyer has written: two signs of three, else `other`."""
-    local, folded_subject, folded_text = sender.local.lower(), _fold(subject or ""), _fold(text)
-    for notice in NOTICES:
-        signs = (
-            local in notice.senders,
-            any(phrase in folded_subject for phrase in notice.subject),
-            any(phrase in folded_text for phrase in notice.text),
-        )
-        if sum(signs) >= 2:
-            return notice.kind
-    return MailKind.OTHER
-
-
-def _fold(text: str) -> str:
-    return text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")

@@ -124,12 +124,20 @@ class Header:
     def raw(self, name: str) -> str | None:
         """The first value, unfolded, with its encoded words as they are: for addresses and parameters."""
         values = self._values.get(name)
-        return None if values is None else re.sub(r"\r?\n(?=[ \t])", "", decode_text(values[0], None))
+        return None if values is None else _unfold(values[0])
+
+    def all_raw(self, name: str) -> list[str]:
+        """Every value as `raw` has the first."""
+        return [_unfold(value) for value in self._values.get(name, ())]
 
     def text(self, name: str) -> str | None:
         """The first value as a person reads it."""
         values = self._values.get(name)
         return None if values is None else decode_header(values[0])
+
+
+def _unfold(value: bytes) -> str:
+    return re.sub(r"\r?\n(?=[ \t])", "", decode_text(value, None))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from shared.database import Sessions, asyncpg_dsn
 from shared.keyring import Keyring
 from tests.bench import postfix
 from tests.conftest import Database, Keys
+from tests.contract.test_mail_samples import SAMPLES
 from tests.factories import make_account, make_integration, make_relay_address
 from tests.integration.mailrelay import exim
 from tests.integration.mailrelay.accepting import DOMAIN, Relay, running_relay, stored_mails
 from tests.integration.mailrelay.certificates import CertificateFiles
-from tests.unit.mailrelay.parsing.test_samples import SAMPLES
 
 ADDRESS = f"mabtekrud@{DOMAIN}"
 SENDER = "buyer@marketplace.amazon.de"
