@@ -270,6 +270,36 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("This takes too long to find", "There is too much to look through. Add a filter, such as a status, or another word."),
         ("Das zu suchen dauert zu lange", "Es ist zu viel zu durchsuchen. Ergänzen Sie einen Filter, etwa einen Status, oder ein weiteres Wort."),
     ),
+    "merge_into_itself": Problem(
+        422,
+        ("These are one conversation already", "Choose another conversation to merge it with."),
+        ("Das ist schon dieselbe Unterhaltung", "Wählen Sie eine andere Unterhaltung zum Zusammenführen."),
+    ),
+    "merge_other_store": Problem(
+        422,
+        ("These conversations belong to different stores", "Only conversations of one integration can be merged."),
+        ("Diese Unterhaltungen gehören zu verschiedenen Stores", "Nur Unterhaltungen einer Integration lassen sich zusammenführen."),
+    ),
+    "message_elsewhere": Problem(
+        422,
+        ("A message is not in this conversation", "It may have been moved meanwhile. Read the conversation again and choose anew."),
+        ("Eine Nachricht ist nicht in dieser Unterhaltung", "Vielleicht wurde sie inzwischen verschoben. Laden Sie die Unterhaltung neu und wählen Sie noch einmal."),
+    ),
+    "message_not_in_quarantine": Problem(
+        409,
+        ("This message is not in quarantine", "Nothing needs to be released; perhaps somebody else has done it."),
+        ("Diese Nachricht ist nicht in Quarantäne", "Es ist nichts freizugeben; vielleicht hat es schon jemand getan."),
+    ),
+    "search_too_short": Problem(
+        422,
+        ("There is no word to look for", "Enter a whole word of at least two letters, an order number, or a buyer's address."),
+        ("Darin ist kein Wort zum Suchen", "Geben Sie ein ganzes Wort mit mindestens zwei Buchstaben ein, eine Bestellnummer oder die Adresse eines Käufers."),
+    ),
+    "split_takes_all": Problem(
+        422,
+        ("Nothing would be left", "At least one message must stay in the conversation."),
+        ("Es bliebe nichts übrig", "Mindestens eine Nachricht muss in der Unterhaltung bleiben."),
+    ),
     "downloads_busy": Problem(
         503,
         ("Too many downloads at once", "Please try again in a minute."),

@@ -16,7 +16,7 @@ from services.connector.dependencies import (
     SessionsOf,
 )
 from services.connector.etags import etag_of
-from services.connector.inbox import changes, service
+from services.connector.inbox import changes, moves, service
 from services.connector.inbox.changes import Changes, version_of
 from services.connector.inbox.downloads import Downloads
 from services.connector.inbox.filenames import content_disposition
@@ -27,11 +27,14 @@ from services.connector.inbox.schemas import (
     ConversationChange,
     ConversationCounts,
     ConversationPage,
+    MergeRequest,
     MessageAnswer,
     MessagePage,
+    SplitRequest,
     VerificationMailAnswer,
     VerificationMailList,
 )
+from services.connector.inbox.search import MAX_QUERY
 from services.connector.inbox.views import (
     conversation_answer,
     conversation_item,
@@ -70,6 +73,7 @@ async def list_conversations(
     *,
     caller: InboxReader,
     sessions: SessionsOf,
+    keyring: KeyringOf,
     integration_id: UUID | None = None,
     status: Annotated[
         ConversationStatus | None, Query(description="Left out: open and closed, never quarantine.")
@@ -78,6 +82,14 @@ async def list_conversations(
     country: Annotated[str | None, Query(pattern=r"^[A-Z]{2}$")] = None,
     unread: Annotated[bool, Query(description="Only those that are unread.")] = False,
     due: Annotated[bool, Query(description="Only those that wait for an answer.")] = False,
+    q: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=MAX_QUERY,
+            description="An order id, a buyer's address, or words that are all in one message.",
+        ),
+    ] = None,
     sort: Annotated[
         Sort,
         Query(description="newest: by the newest message. due: the earliest first, only those that wait."),
@@ -101,7 +113,7 @@ async def list_conversations(
         is_due=due,
     )
     rows = await service.list_conversations(
-        sessions, caller.account_id, filters, sort, limit=limit + 1, after=after
+        sessions, keyring, caller.account_id, filters, sort, query=q, limit=limit + 1, after=after
     )
     page = rows[:limit]
     next_cursor = None
@@ -173,6 +185,34 @@ async def settle_answers(
     return _shown(await changes.settle_answers(sessions, keyring, caller, conversation_id), response)
 
 
+@router.post("/conversations/{conversation_id}/merge", summary="Merge a conversation into another one")
+async def merge(
+    *,
+    conversation_id: UUID,
+    body: MergeRequest,
+    caller: InboxEditor,
+    sessions: SessionsOf,
+    keyring: KeyringOf,
+    response: Response,
+) -> ConversationAnswer:
+    """Its messages go there, and so do later mails that would have come here. The answer is the conversation that goes on."""
+    return _shown(await moves.merge(sessions, keyring, caller, conversation_id, body.into), response)
+
+
+@router.post("/conversations/{conversation_id}/split", status_code=201, summary="Split messages off")
+async def split(
+    *,
+    conversation_id: UUID,
+    body: SplitRequest,
+    caller: InboxEditor,
+    sessions: SessionsOf,
+    keyring: KeyringOf,
+    response: Response,
+) -> ConversationAnswer:
+    """These messages become a conversation of their own, which is the answer. At least one must stay."""
+    return _shown(await moves.split(sessions, keyring, caller, conversation_id, body.message_ids), response)
+
+
 @router.get("/conversations/{conversation_id}/messages", summary="Read a conversation's messages")
 async def read_messages(
     *,
@@ -201,6 +241,19 @@ async def read_message(
 ) -> MessageAnswer:
     """What was understood of the mail; its attachments are downloads of their own."""
     return message_answer(await service.read_message(sessions, keyring, caller.account_id, message_id))
+
+
+@router.post("/messages/{message_id}/release", summary="Release a message from quarantine")
+async def release(
+    *,
+    message_id: UUID,
+    caller: InboxEditor,
+    sessions: SessionsOf,
+    keyring: KeyringOf,
+    response: Response,
+) -> ConversationAnswer:
+    """For who knows that it is real: it goes to the conversation that it belongs to, which is the answer."""
+    return _shown(await moves.release(sessions, keyring, caller, message_id), response)
 
 
 @router.get(

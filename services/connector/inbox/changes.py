@@ -69,11 +69,11 @@ async def change(
     Raises NotFound, ConversationMerged, ConversationInQuarantine, PreconditionFailed.
     """
     async with sessions.begin() as session:
-        conversation = await _hold(session, caller.account_id, conversation_id)
+        [conversation] = await hold(session, caller.account_id, conversation_id)
         require_match(if_match, version_of(conversation))
         is_changed = False
         if changes.status is not None and changes.status != conversation.status:
-            _refuse_quarantine(conversation)
+            refuse_quarantine(conversation)
             conversation.status = changes.status.value
             is_closed = changes.status is ConversationStatus.CLOSED
             if is_closed:
@@ -85,8 +85,8 @@ async def change(
             conversation.is_unread = changes.is_unread
             is_changed = True
         if is_changed:
-            await _tell(session, conversation)
-        return await _opened(session, keyring, caller.account_id, conversation_id)
+            await tell(session, conversation)
+        return await opened(session, keyring, caller.account_id, conversation_id)
 
 
 async def settle_answers(
@@ -97,36 +97,38 @@ async def settle_answers(
     Raises NotFound, ConversationMerged, ConversationInQuarantine.
     """
     async with sessions.begin() as session:
-        conversation = await _hold(session, caller.account_id, conversation_id)
-        _refuse_quarantine(conversation)
+        [conversation] = await hold(session, caller.account_id, conversation_id)
+        refuse_quarantine(conversation)
         if conversation.answer_due_at is not None:
             await conversations.settle(session, conversation_id)
             session.add(audit_entry(caller, "conversation.no_answer_needed", conversation_id))
-            await _tell(session, conversation)
-        return await _opened(session, keyring, caller.account_id, conversation_id)
+            await tell(session, conversation)
+        return await opened(session, keyring, caller.account_id, conversation_id)
 
 
-async def _hold(session: AsyncSession, account_id: UUID, conversation_id: UUID) -> Conversation:
-    """The row; nobody else changes it until the transaction ends. Raises NotFound, ConversationMerged."""
-    its_row = select(Conversation).where(
-        Conversation.id == conversation_id, Conversation.account_id == account_id
+async def hold(session: AsyncSession, account_id: UUID, *conversation_ids: UUID) -> list[Conversation]:
+    """The rows, in this order; nobody else changes them until the transaction ends. Raises NotFound, ConversationMerged."""
+    its_rows = select(Conversation).where(
+        Conversation.id.in_(conversation_ids), Conversation.account_id == account_id
     )
-    if await session.scalar(its_row) is None:
+    if len((await session.scalars(its_rows)).all()) < len(conversation_ids):
         raise NotFound
-    await conversations.lock(session, conversation_id)
-    conversation = (await session.scalars(its_row.execution_options(populate_existing=True))).one()
-    if conversation.merged_into is not None:
-        raise ConversationMerged(into=str(conversation.merged_into))
-    return conversation
+    await conversations.lock(session, *conversation_ids)
+    rows = {row.id: row for row in await session.scalars(its_rows.execution_options(populate_existing=True))}
+    held = [rows[conversation_id] for conversation_id in conversation_ids]
+    for row in held:
+        if row.merged_into is not None:
+            raise ConversationMerged(into=str(row.merged_into))
+    return held
 
 
-def _refuse_quarantine(conversation: Conversation) -> None:
+def refuse_quarantine(conversation: Conversation) -> None:
     """Raises ConversationInQuarantine."""
     if conversation.status == ConversationStatus.QUARANTINE:
         raise ConversationInQuarantine
 
 
-async def _tell(session: AsyncSession, conversation: Conversation) -> None:
+async def tell(session: AsyncSession, conversation: Conversation) -> None:
     """The event of a change."""
     await announce(
         session,
@@ -137,9 +139,10 @@ async def _tell(session: AsyncSession, conversation: Conversation) -> None:
     )
 
 
-async def _opened(
+async def opened(
     session: AsyncSession, keyring: Keyring, account_id: UUID, conversation_id: UUID
 ) -> OpenedConversation:
+    """The conversation as the transaction leaves it."""
     await session.flush()
     found = await queries.conversation_of(session, account_id, conversation_id)
     if found is None:

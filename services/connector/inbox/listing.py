@@ -18,8 +18,9 @@ from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.connector.inbox.search import Search
 from shared.errors import Expected
-from shared.tables import Conversation, ConversationStatus, Integration
+from shared.tables import Conversation, ConversationOrder, ConversationStatus, Integration, Message
 
 # Below the 15 s after which a statement counts as a database that is away.
 SEARCH_SECONDS: Final = 5
@@ -51,11 +52,12 @@ class Filters:
     country: str | None = None
     is_unread: bool = False
     is_due: bool = False
+    search: Search | None = None
 
     @property
-    def has_no_index(self) -> bool:
+    def may_be_slow(self) -> bool:
         """Whether a page may have to pass over rows without end."""
-        return self.kind is not None or self.country is not None
+        return self.kind is not None or self.country is not None or self.search is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ async def list_conversations(
 ) -> list[ListedConversation]:
     """Disconnected integrations' conversations stay in the list. Raises ListTooSlow."""
     statement = conversations(account_id, *LISTED).where(*_conditions(filters))
+    if filters.search is not None:
+        statement = statement.where(_is_found(account_id, filters.search))
     if sort is Sort.DUE:
         key = tuple_(Conversation.answer_due_at, Conversation.id)
         statement = statement.where(Conversation.answer_due_at.is_not(None))
@@ -138,7 +142,7 @@ async def list_conversations(
         if after is not None:
             statement = statement.where(key < after)
         statement = statement.order_by(Conversation.last_message_at.desc(), Conversation.id.desc())
-    async with _bounded(session, is_bounded=filters.has_no_index):
+    async with _bounded(session, is_bounded=filters.may_be_slow):
         rows = (await session.execute(statement.limit(limit))).all()
     return [ListedConversation(*row) for row in rows]
 
@@ -183,6 +187,25 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         if value is not None:
             conditions.append(column == value)
     return conditions
+
+
+def _is_found(account_id: UUID, search: Search) -> ColumnElement[bool]:
+    if search.order_id is not None:
+        orders = select(ConversationOrder.conversation_id).where(
+            ConversationOrder.account_id == account_id, ConversationOrder.order_id == search.order_id
+        )
+        return Conversation.id.in_(orders)
+    if search.buyer_key is not None:
+        return Conversation.buyer_key == search.buyer_key
+    # Looked up first and on its own: how rare a word is, PostgreSQL cannot know of hashes.
+    messages = (
+        select(Message.conversation_id)
+        .where(Message.account_id == account_id, Message.word_keys.contains(search.word_keys))
+        .distinct()
+        .cte("found")
+        .prefix_with("MATERIALIZED")
+    )
+    return Conversation.id.in_(select(messages.c.conversation_id))
 
 
 @asynccontextmanager

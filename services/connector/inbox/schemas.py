@@ -61,7 +61,7 @@ _MESSAGE: JsonDict = {
 
 # The kinds of mail and of what it is about (mailrelay's parsing/mail.py).
 _KINDS: Final = "buyer_message, order_notice, claim_notice, return_notice, delivery_failure, verification, auto_reply, other, or unparseable"
-MAX_SPLIT: Final = 100
+_MAX_SPLIT: Final = 100
 
 
 class _Request(BaseModel):
@@ -75,6 +75,14 @@ class ConversationChange(_Request):
         None, description="Closing ends its answer clock, too. A new message opens it again."
     )
     unread: bool | None = None
+
+
+class MergeRequest(_Request):
+    into: UUID = Field(description="The conversation that goes on.")
+
+
+class SplitRequest(_Request):
+    message_ids: list[UUID] = Field(min_length=1, max_length=_MAX_SPLIT)
 
 
 class _Answer(BaseModel):

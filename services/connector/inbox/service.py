@@ -5,7 +5,7 @@ Much is opened on a thread, so that nobody else waits for it.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
@@ -24,6 +24,7 @@ from services.connector.inbox.opening import (
     open_messages,
     sealed_bytes,
 )
+from services.connector.inbox.search import search_of
 from shared.blobs import Blob, BlobStore, blob_id_of
 from shared.crypto.envelope import AccountKeys, Place, Sealed
 from shared.crypto.raw_mail import ContentKey
@@ -73,15 +74,19 @@ class VerificationMail:
 
 async def list_conversations(
     sessions: Sessions,
+    keyring: Keyring,
     account_id: UUID,
     filters: Filters,
     sort: Sort,
     *,
+    query: str | None,
     limit: int,
     after: tuple[datetime, UUID] | None,
 ) -> list[ListedConversation]:
-    """Nothing sealed is opened. Raises ListTooSlow."""
+    """Nothing sealed is opened. `query`: an order id, a buyer's address, or words. Raises ListTooSlow, SearchTooShort."""
     async with sessions.begin() as session:
+        if query is not None:
+            filters = replace(filters, search=search_of(query, await keyring.of(session, account_id)))
         return await listing.list_conversations(session, account_id, filters, sort, limit=limit, after=after)
 
 

@@ -20,6 +20,7 @@ from tests.factories import make_account, make_integration
 from tests.integration.connector.conftest import SignedIn
 
 ID = "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f"
+OTHER_ID = "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e40"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ TABLE = [
     Row("GET", "/conversations/{conversation_id}", INBOX_VIEW),
     Row("PATCH", "/conversations/{conversation_id}", INBOX_EDIT, {"status": "closed"}),
     Row("POST", "/conversations/{conversation_id}/no-answer-needed", INBOX_EDIT),
+    Row("POST", "/conversations/{conversation_id}/merge", INBOX_EDIT, {"into": OTHER_ID}),
+    Row("POST", "/conversations/{conversation_id}/split", INBOX_EDIT, {"message_ids": [ID]}),
+    Row("POST", "/messages/{message_id}/release", INBOX_EDIT),
     Row("GET", "/conversations/{conversation_id}/messages", INBOX_VIEW),
     Row("GET", "/messages/{message_id}", INBOX_VIEW),
     Row("GET", "/messages/{message_id}/attachments/{attachment_id}", INBOX_VIEW),

@@ -31,6 +31,9 @@ WALK = [
     ("DELETE", f"{INTEGRATION}/smtp-configuration"),
     ("POST", f"{CONVERSATION}/no-answer-needed"),
     ("PATCH", CONVERSATION),
+    ("POST", f"{CONVERSATION}/split"),
+    ("POST", f"{CONVERSATION}/merge"),
+    ("POST", "/messages/{message_id}/release"),
     ("DELETE", INTEGRATION),
     ("POST", f"{INTEGRATION}/restoration"),
     ("POST", "/webhooks"),
@@ -56,13 +59,22 @@ async def count(sessions: Sessions, account_id: UUID) -> int:
 
 
 async def _mail(owner_sessions: Sessions, keyring: Keyring, integration_id: UUID) -> dict[str, str]:
-    """A conversation that waits for an answer, as the mail worker writes it."""
+    """A conversation that waits for an answer, another one, and a message in quarantine, as the mail worker writes them."""
     async with owner_sessions.begin() as session:
         integration = await session.get_one(Integration, integration_id)
         due_at = datetime.now(UTC) + timedelta(hours=3)
         conversation = await make_conversation(session, keyring, integration, answer_due_at=due_at)
         await make_message(session, keyring, conversation, answer_due_at=due_at)
-    return {"conversation_id": str(conversation.id)}
+        split_off = await make_message(session, keyring, conversation)
+        other = await make_conversation(session, keyring, integration)
+        quarantine = await make_conversation(session, keyring, integration, status="quarantine")
+        forged = await make_message(session, keyring, quarantine)
+    return {
+        "conversation_id": str(conversation.id),
+        "split_off": str(split_off.id),
+        "other": str(other.id),
+        "message_id": str(forged.id),
+    }
 
 
 async def test_every_change_leaves_an_entry(
@@ -80,6 +92,8 @@ async def test_every_change_leaves_an_entry(
     integration_id = await connect_named(signed_in)
     ids = {"step": "seller_profile", "country": "DE", "integration_id": integration_id}
     ids |= await _mail(owner_sessions, keyring, UUID(integration_id))
+    bodies["POST", f"{CONVERSATION}/split"] = {"message_ids": [ids["split_off"]]}
+    bodies["POST", f"{CONVERSATION}/merge"] = {"into": ids["other"]}
     for step in WALK:
         before = await count(sessions, signed_in.account.id)
 

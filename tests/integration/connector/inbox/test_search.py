@@ -1,0 +1,116 @@
+"""Conversations are found by an order, a buyer's address, and words; nothing sealed is opened for it."""
+
+from uuid import UUID
+
+import pytest
+
+from shared.search_words import word_keys
+from shared.tables import Conversation, ConversationOrder
+from tests.factories import make_conversation, make_message
+from tests.integration.connector.inbox.conftest import Inbox, counted_statements
+
+_LIST = "/api/v1/conversations"
+_BUYER = "k3x9example0abc@marketplace.amazon.de"
+
+
+@pytest.fixture
+async def found(inbox, foreign_inbox, owner_sessions, keyring):
+    """Conversations by what they are about; the other account has all of them, too."""
+    texts = {
+        "lamp": ["Wann kommt meine Lampe?", "Sie flackert."],
+        "chair": ["Der Stuhl wackelt, die Lampe nicht."],
+        "japanese": ["商品が届きません。いつ届きますか。"],
+    }
+    names: dict[str, str] = {}
+    for one in (inbox, foreign_inbox):
+        assert isinstance(one, Inbox)
+        async with owner_sessions.begin() as session:
+            keys = await keyring.of(session, one.account.id)
+            for name, messages in texts.items():
+                row = await make_conversation(
+                    session,
+                    keyring,
+                    one.integration,
+                    buyer_key=keys.lookup_hash("buyer", _BUYER) if name != "chair" else None,
+                    country="JP" if name == "japanese" else "DE",
+                )
+                names[str(row.id)] = name if one is inbox else "foreign"
+                for text in messages:
+                    await make_message(session, keyring, row, text=text, word_keys=word_keys(keys, text))
+                if name == "chair":
+                    for order_id in ("303-1111111-1111111", "303-2222222-2222222"):
+                        session.add(
+                            ConversationOrder(
+                                account_id=one.account.id, order_id=order_id, conversation_id=row.id
+                            )
+                        )
+    return names
+
+
+@pytest.mark.parametrize(
+    ("params", "names"),
+    [
+        ({"q": "303-2222222-2222222"}, ["chair"]),
+        ({"q": " 303-1111111-1111111 "}, ["chair"]),
+        ({"q": "303-2222222-9999999"}, []),
+        ({"q": "K3x9Example0ABC@marketplace.amazon.de"}, ["japanese", "lamp"]),
+        ({"q": "nobody@marketplace.amazon.de"}, []),
+        ({"q": "LAMPE"}, ["chair", "lamp"]),
+        ({"q": "lampe wann"}, ["lamp"]),
+        ({"q": "lampe flackert"}, []),  # in two messages
+        ({"q": "Lamp"}, []),  # not a whole word
+        ({"q": "届きません"}, ["japanese"]),
+        ({"q": "lampe", "country": "JP"}, []),
+        ({"q": _BUYER, "country": "JP"}, ["japanese"]),
+        ({"q": "lampe", "sort": "due"}, []),
+        ({"q": "lampe", "status": "closed"}, []),
+    ],
+)
+async def test_a_search_finds_what_has_it_in_this_account_alone(client, found, params, names):
+    answer = await client.get(_LIST, params=params)
+
+    assert answer.status_code == 200, answer.text
+    assert [found[item["id"]] for item in answer.json()["items"]] == names
+
+
+async def test_a_search_looks_into_the_quarantine_only_when_it_is_told_to(client, found, owner_sessions):
+    chair = next(UUID(key) for key, name in found.items() if name == "chair")
+    async with owner_sessions.begin() as session:
+        (await session.get_one(Conversation, chair)).status = "quarantine"
+
+    shown = (await client.get(_LIST, params={"q": "stuhl"})).json()["items"]
+    quarantine = (await client.get(_LIST, params={"q": "stuhl", "status": "quarantine"})).json()["items"]
+
+    assert (shown, [found[item["id"]] for item in quarantine]) == ([], ["chair"])
+
+
+@pytest.mark.parametrize("query", ["a", "?!", "  ", "…"])
+async def test_a_search_without_a_word_says_so(client, query):
+    answer = await client.get(_LIST, params={"q": query})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "search_too_short")
+
+
+@pytest.mark.parametrize("query", ["", "x" * 201])
+async def test_a_search_has_bounds(client, query):
+    answer = await client.get(_LIST, params={"q": query})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize("query", ["lampe", _BUYER, "303-2222222-2222222"])
+async def test_a_search_goes_page_by_page_at_a_fixed_number_of_statements(app, client, found, query):
+    await client.get(_LIST, params={"q": query})  # the account's keys are opened once a process
+    seen, cursor = [], None
+    while True:
+        with counted_statements(app) as statements:
+            params = {"q": query, "limit": "1"} | ({"cursor": cursor} if cursor else {})
+            page = (await client.get(_LIST, params=params)).json()
+        assert len(statements) == 3  # the caller, the bound of time, the list
+        assert not any("body_text" in sql for sql in statements)
+        seen += [found[item["id"]] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+
+    assert seen == {"lampe": ["chair", "lamp"], _BUYER: ["japanese", "lamp"]}.get(query, ["chair"])
