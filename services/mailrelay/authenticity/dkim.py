@@ -4,7 +4,6 @@ Stricter than the RFC where it lets the receiver choose: a signature that leaves
 leaves room for a second Subject above the signed one, proves nothing about what a reader would see.
 """
 
-import asyncio
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -90,10 +89,6 @@ async def check(signature: Signature, resolver: Resolver) -> Checked:
         return Checked(signature, key)
     is_theirs = key.has_signed(signature.digest, signature.value)
     return Checked(signature, None if is_theirs else Fault.SIGNATURE_INVALID)
-
-
-async def check_all(signatures: list[Signature], resolver: Resolver) -> list[Checked]:
-    return list(await asyncio.gather(*(check(signature, resolver) for signature in signatures)))
 
 
 def _read(field: Field, mail: SignedMail, received_at: datetime) -> Signature:

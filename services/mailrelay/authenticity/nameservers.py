@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import dns.asyncresolver
@@ -91,7 +91,7 @@ class NameServers:
         self._asked: dict[_Question, asyncio.Task[_Remembered]] = {}
         self._places = asyncio.Semaphore(MAX_ASKING)
         self._probing = asyncio.Lock()
-        self._answered_at = now()
+        self._answers = 0
         self._dead_until = 0.0
 
     async def ask(self, name: str, kind: Kind) -> tuple[str, ...]:
@@ -106,11 +106,6 @@ class NameServers:
             # Whoever waits no longer takes the answer from nobody else.
             found = await asyncio.shield(task)
         return _texts(found)
-
-    def recall(self, name: str, kind: Kind) -> tuple[str, ...] | None:
-        """What is known without asking; None if the question would have to be asked. Raises Unanswered."""
-        found = self._recall((name.lower().rstrip("."), kind))
-        return None if found is None else _texts(found)
 
     async def close(self) -> None:
         """End what is being asked."""
@@ -146,13 +141,13 @@ class NameServers:
         unanswered = _Remembered(None, self._now() + UNANSWERED_SECONDS)
         if self._dead_until > self._now():
             return unanswered
-        began = self._now()
+        answers = self._answers
         try:
             answer = await self._resolve(dns.name.from_text(question[0]), question[1], self._question_seconds)
         except (dns.resolver.NXDOMAIN, *_NO_NAME):
             return _Remembered((), self._now() + NOTHING_SECONDS)
         except (dns.exception.DNSException, OSError):
-            await self._find_out_whether_dead(since=began)
+            await self._find_out_whether_dead(answers)
             return unanswered
         if answer.rrset is None:
             return _Remembered((), self._now() + NOTHING_SECONDS)
@@ -169,38 +164,22 @@ class NameServers:
         except (dns.resolver.NXDOMAIN, dns.resolver.NoNameservers) as error:
             # `errors` has what each server said; a server that could not be reached said nothing.
             if isinstance(error, dns.resolver.NXDOMAIN) or any(said[4] for said in error.kwargs["errors"]):
-                self._answered_at = self._now()
+                self._answers += 1
             raise
-        self._answered_at = self._now()
+        self._answers += 1
         return answer
 
-    async def _find_out_whether_dead(self, *, since: float) -> None:
+    async def _find_out_whether_dead(self, answers: int) -> None:
         """A question was not answered. If any other was meanwhile, or the root is known, the servers live."""
         async with self._probing:
-            if self._answered_at >= since or self._dead_until > self._now():
+            if self._answers > answers or self._dead_until > self._now():
                 return
             with contextlib.suppress(dns.exception.DNSException, OSError):
                 await self._resolve(dns.name.root, "NS", min(_PROBE_SECONDS, self._question_seconds))
-            if self._answered_at < since:
+            if self._answers == answers:
                 self._dead_until = self._now() + DEAD_SECONDS
                 self._figures.dead.inc()
                 log.warning("name_servers_dead")
-
-
-@dataclass(slots=True)
-class Recalling:
-    """The same, without ever asking: for whoever holds a transaction open. `missed`: something would have had to be asked."""
-
-    servers: NameServers
-    missed: bool = field(default=False)
-
-    async def ask(self, name: str, kind: Kind) -> tuple[str, ...]:
-        """Raises Unanswered, also for what is not known yet."""
-        found = self.servers.recall(name, kind)
-        if found is None:
-            self.missed = True
-            raise Unanswered
-        return found
 
 
 def _texts(found: _Remembered) -> tuple[str, ...]:

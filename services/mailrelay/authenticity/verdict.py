@@ -13,11 +13,11 @@ import structlog
 
 from services.mailrelay.authenticity.arc import Chain, CheckedChain, check_chain, read_chain
 from services.mailrelay.authenticity.canonical import SignedMail
-from services.mailrelay.authenticity.dkim import Checked, Signature, check_all, read_signatures
+from services.mailrelay.authenticity.dkim import Checked, Signature, check, read_signatures
 from services.mailrelay.authenticity.dmarc import Policy, find_policy, is_aligned
 from services.mailrelay.authenticity.faults import Fault
 from services.mailrelay.authenticity.macros import Sender
-from services.mailrelay.authenticity.questions import Resolver, Unanswered
+from services.mailrelay.authenticity.questions import Resolver, Unanswered, Until
 from services.mailrelay.authenticity.results import NOTHING_CHECKED, Results, domains_that_passed
 from services.mailrelay.authenticity.signers import Trusted, trusted
 from services.mailrelay.authenticity.spf import check_host
@@ -25,8 +25,10 @@ from shared.tables import Authenticity
 
 log = structlog.get_logger()
 
-# All questions of a mail together. A resolver that answers at all needs less than a second.
+# For all questions of a mail together whose answers could prove it. A resolver that answers at all needs less than a second.
 MAX_SECONDS: Final = 10.0
+# For what is only noted down: who signs with a domain of his own decides how slow its servers are.
+NOTED_SECONDS: Final = 0.2
 
 _DKIM_DOMAINS = frozenset({"header.d", "header.i"})
 
@@ -98,29 +100,40 @@ def examine(raw: bytes, sender: Sender, from_domain: str, received_at: datetime)
 
 
 async def judge(
-    examined: Examined | Verdict, resolver: Resolver, whom_we_trust: Trusted | None = None
+    examined: Examined | Verdict,
+    resolver: Resolver,
+    *,
+    seconds: float = MAX_SECONDS,
+    whom_we_trust: Trusted | None = None,
 ) -> Verdict:
-    """Ask the DNS what is left to know, and decide. Never raises."""
+    """Ask the DNS what is left to know, for at most `seconds`, and decide. Never raises."""
     if isinstance(examined, Verdict):
         return examined
     try:
-        async with asyncio.timeout(MAX_SECONDS):
-            return await _judge(examined, resolver, whom_we_trust or trusted())
-    except TimeoutError:
-        return Verdict(Authenticity.UNCHECKABLE, "dns_unavailable", is_temporary=True)
+        return await _judge(examined, resolver, seconds, whom_we_trust or trusted())
     except Exception:  # as above
         log.exception("check_failed")
         return _FAILED
 
 
-async def _judge(examined: Examined, resolver: Resolver, whom_we_trust: Trusted) -> Verdict:
-    dkim, spf, policy, arc = await asyncio.gather(
-        check_all(examined.signatures, resolver),
-        check_host(resolver, examined.sender),
-        _policy(resolver, examined.from_domain),
-        check_chain(examined.chain, resolver),
-    )
+async def _judge(examined: Examined, resolver: Resolver, seconds: float, whom_we_trust: Trusted) -> Verdict:
+    now = asyncio.get_running_loop().time()
+    patient, hurried = Until(resolver, now + seconds), Until(resolver, now + min(seconds, NOTED_SECONDS))
     domain, from_domain = examined.sender.domain, examined.from_domain
+
+    def whoever_asks(*, proves: bool) -> Resolver:
+        return patient if proves else hurried
+
+    checks = (
+        check(one, whoever_asks(proves=whom_we_trust.signs_for(one.domain, from_domain)))
+        for one in examined.signatures
+    )
+    dkim, spf, policy, arc = await asyncio.gather(
+        asyncio.gather(*checks),
+        check_host(whoever_asks(proves=is_aligned(domain, from_domain, strictly=False)), examined.sender),
+        _policy(patient, from_domain),
+        check_chain(examined.chain, whoever_asks(proves=whom_we_trust.seals(examined.chain.sealers))),
+    )
     results = Results(tuple(dkim), spf, _dmarc(dkim, spf, policy, domain, from_domain), arc)
     written = results.written(examined.sender, from_domain)
 

@@ -1,0 +1,78 @@
+"""The data of who signs Amazon's mail."""
+
+import pytest
+
+from services.mailrelay.authenticity.dmarc import organisation_of
+from services.mailrelay.authenticity.signers import read_trusted, trusted
+from shared.marketplaces import BY_BUYER_MAIL_DOMAIN, MARKETPLACES
+
+
+def test_every_store_has_its_signer():
+    for marketplace in MARKETPLACES:
+        assert trusted().signs_for(marketplace.retail_domain, marketplace.buyer_mail_domain), (
+            marketplace.country
+        )
+        assert trusted().signs_for(marketplace.buyer_mail_domain, marketplace.retail_domain), (
+            marketplace.country
+        )
+
+
+def test_every_address_of_buyers_has_its_signer():
+    for domain in BY_BUYER_MAIL_DOMAIN:
+        assert trusted().signs_for(domain, domain)
+
+
+def test_amazons_mail_service_and_cloud_sign_for_anybody_and_prove_nothing():
+    for domain in ("amazonses.com", "eu-west-1.amazonses.com", "amazonaws.com", "awsapps.com"):
+        assert not trusted().signs_for(domain, "marketplace.amazon.com")
+
+
+def test_every_entry_says_how_it_is_known():
+    assert all(len(signer.source) > 30 for signer in trusted().signers)
+    assert {signer.domain for signer in trusted().signers if not signer.assumed} == {
+        "amazon.com",
+        "amazon.de",
+        "amazon.co.uk",
+    }
+
+
+def test_nobodys_seal_is_trusted():
+    assert not trusted().sealers
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("signers = []\nsomething = 1", "something"),
+        ('[[signers]]\ndomain = "amazon.de"\nassumed = true', "source"),
+        ('[[signers]]\ndomain = "Amazon.de"\nassumed = true\nsource = "a long enough one"', "domain"),
+        ('[[signers]]\ndomain = "de"\nassumed = true\nsource = "a long enough one"', "domain"),
+        ('[[signers]]\ndomain = "amazon.de"\nassumed = "perhaps"\nsource = "a long enough one"', "assumed"),
+        ("no data at all", "line 1"),
+    ],
+    ids=["unknown entry", "no source", "capital letter", "no domain", "not yes or no", "no data"],
+)
+def test_wrong_data_is_refused_with_what_is_wrong(text: str, wrong: str):
+    with pytest.raises(ValueError, match=wrong):
+        read_trusted(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "organisation"),
+    [
+        ("marketplace.amazon.co.uk", "amazon.co.uk"),
+        ("marketplace.amazon.com.be", "amazon.com.be"),
+        ("evil.com.be", "com.be"),
+        ("m.marketplace.amazon.co.jp", "amazon.co.jp"),
+        ("a.b.evil.example", "evil.example"),
+        ("amazon.de.evil.example", "evil.example"),
+        ("co.uk", "co.uk"),
+    ],
+)
+def test_what_was_registered(name: str, organisation: str):
+    assert organisation_of(name) == organisation
+
+
+def test_amazons_own_domains_are_each_an_organisation():
+    for marketplace in MARKETPLACES:
+        assert organisation_of(marketplace.buyer_mail_domain) == marketplace.retail_domain
