@@ -37,6 +37,9 @@ _CODECS: dict[str, str] = {
 _STATEFUL = frozenset({"iso2022_jp", "iso2022_jp_2", "iso2022_kr"})
 
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,64})\?([bBqQ])\?([^?\s]*)\?=")
+_NOT_BASE64 = bytes(
+    set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
+)
 _ONLY_FOLDING = re.compile(r"[ \t\r\n]*")
 # C0 without tab and line feed, DEL and C1. PostgreSQL's text cannot hold NUL, and no reader wants the others.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -111,7 +114,8 @@ def decode_transfer(content: bytes, encoding: str) -> bytes:
 
 def decode_base64(content: bytes) -> bytes:
     """Base64 with everything foreign to its alphabet skipped, and a broken end cut off."""
-    content = re.sub(rb"[^A-Za-z0-9+/=]+", b"", content)
+    # Not by a regular expression: 40 MB with a stray character in every fifth place took 2.4 GB.
+    content = content.translate(None, _NOT_BASE64)
     # One surplus character holds six bits and cannot be a byte: without it, padding makes the rest whole.
     for attempt in (content, content + b"==", content.rstrip(b"=")[:-1] + b"=="):
         try:

@@ -513,9 +513,9 @@ async def test_parsing_that_takes_too_long_is_ended():
 async def test_parser_that_was_killed_is_started_again():
     parser = Parser()
     await parser.parse([mail("buyer-question")])
-    assert parser._running is not None
-    parser._running[0].kill()
-    parser._running[0].join()
+    (running,) = parser._idle
+    running.process.kill()
+    running.process.join()
 
     with pytest.raises(ParserDied):
         await parser.parse([mail("buyer-question")])
