@@ -1,5 +1,6 @@
 """Routes: conversations, messages, attachments, raw mail."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -12,6 +13,7 @@ from services.connector.dependencies import (
     InboxEditor,
     InboxReader,
     KeyringOf,
+    LanguageOf,
     Now,
     SessionsOf,
 )
@@ -20,6 +22,7 @@ from services.connector.inbox import changes, moves, service
 from services.connector.inbox.changes import Changes, version_of
 from services.connector.inbox.downloads import Downloads
 from services.connector.inbox.filenames import content_disposition
+from services.connector.inbox.formatted import document, policy
 from services.connector.inbox.listing import Filters, Sort
 from services.connector.inbox.opening import OpenedConversation
 from services.connector.inbox.schemas import (
@@ -241,6 +244,45 @@ async def read_message(
 ) -> MessageAnswer:
     """What was understood of the mail; its attachments are downloads of their own."""
     return message_answer(await service.read_message(sessions, keyring, caller.account_id, message_id))
+
+
+@router.get(
+    "/messages/{message_id}/html",
+    summary="Show a message's HTML",
+    response_class=Response,
+    responses={200: {"description": "A document for a sandboxed frame.", "content": {"text/html": {}}}},
+)
+async def show_html(
+    *,
+    message_id: UUID,
+    caller: InboxReader,
+    _place: PlaceForDownload,
+    sessions: SessionsOf,
+    keyring: KeyringOf,
+    language: LanguageOf,
+) -> Response:
+    """The mail as it was formatted, as a document of its own that runs and loads nothing: put it into a sandboxed frame.
+
+    Its own images are inside of it; remote ones are named, not loaded. Behind each link stands where it leads. Of a message in
+    quarantine, links cannot be clicked.
+    """
+    formatted = await service.read_html(sessions, keyring, caller.account_id, message_id)
+    # On a thread: megabytes of images are written, and hostile HTML is slow to clean.
+    content = await asyncio.to_thread(
+        document, formatted.html, formatted.images, language, is_quarantined=formatted.is_quarantined
+    )
+    return Response(
+        content,
+        media_type="text/html",
+        headers={
+            "Content-Language": language.value,
+            "Content-Security-Policy": policy(is_quarantined=formatted.is_quarantined),
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            "Cache-Control": "no-store, private",
+        },
+    )
 
 
 @router.post("/messages/{message_id}/release", summary="Release a message from quarantine")

@@ -59,6 +59,14 @@ class SealedAttachment:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedHtml:
+    """A message's HTML, and whether the message is in quarantine."""
+
+    html: Sealed
+    is_quarantined: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RawMailKey:
     """What leads from a message to its raw mail."""
 
@@ -132,6 +140,17 @@ async def attachments_of(
     return found
 
 
+async def html_of(session: AsyncSession, account_id: UUID, message_id: UUID) -> SealedHtml | None:
+    """A message's HTML, if it has any."""
+    statement = (
+        select(Message.body_html, Conversation.status)
+        .join(Conversation, Conversation.id == Message.conversation_id)
+        .where(Message.id == message_id, Message.account_id == account_id, Message.body_html.is_not(None))
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return None if row is None else SealedHtml(row.body_html, row.status == ConversationStatus.QUARANTINE)
+
+
 async def verification_mails_of(
     session: AsyncSession, account_id: UUID, integration_id: UUID, *, limit: int
 ) -> Sequence[Message] | None:
@@ -175,6 +194,16 @@ async def attachment_of(
     )
     row = (await session.execute(statement)).one_or_none()
     return None if row is None else SealedAttachment(*row)
+
+
+async def contents_of(
+    session: AsyncSession, account_id: UUID, attachment_ids: Sequence[UUID]
+) -> dict[UUID, Sealed]:
+    """The sealed contents of these attachments."""
+    statement = select(Attachment.id, Attachment.content).where(
+        Attachment.id.in_(attachment_ids), Attachment.account_id == account_id
+    )
+    return {row.id: row.content for row in await session.execute(statement)}
 
 
 async def raw_mail_key_of(session: AsyncSession, account_id: UUID, message_id: UUID) -> RawMailKey | None:

@@ -4,17 +4,20 @@ Much is opened on a thread, so that nobody else waits for it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
+import structlog
+
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.inbox import listing, queries
-from services.connector.inbox.content_types import safe_type
+from services.connector.inbox.content_types import IMAGES, UNKNOWN, safe_type
 from services.connector.inbox.filenames import clean_filename
+from services.connector.inbox.formatted import MAX_IMAGE_BYTES, Image, named_images
 from services.connector.inbox.listing import Counts, Filters, ListedConversation, Sort
 from services.connector.inbox.opening import (
     OpenedConversation,
@@ -26,13 +29,14 @@ from services.connector.inbox.opening import (
 )
 from services.connector.inbox.search import search_of
 from shared.blobs import Blob, BlobStore, blob_id_of
-from shared.crypto.envelope import AccountKeys, Place, Sealed
+from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import Sessions
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables import Message, Scan
 
+log = structlog.get_logger()
 T = TypeVar("T")
 
 # AES-GCM opens this much in about 0.1 ms; handing it to a thread costs as much.
@@ -59,6 +63,15 @@ class Download:
     filename: str
     content_type: str
     content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FormattedHtml:
+    """What a document of a message is made of; images by Content-ID."""
+
+    html: str
+    images: dict[str, Image]
+    is_quarantined: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +153,58 @@ async def read_message(
         keys = await keyring.of(session, account_id)
     [message] = await _off_loop(sealed_bytes(row), lambda: open_messages(keys, [row], attachments))
     return message
+
+
+async def read_html(
+    sessions: Sessions, keyring: Keyring, account_id: UUID, message_id: UUID
+) -> FormattedHtml:
+    """A message's HTML with the images that it shows, as far as they are images. Raises InboxNotFound, SealBroken."""
+    async with sessions.begin() as session:
+        found = await queries.html_of(session, account_id, message_id)
+        if found is None:
+            raise InboxNotFound
+        attachments = await queries.attachments_of(session, account_id, [message_id])
+        keys = await keyring.of(session, account_id)
+    html = keys.open_text(Place("messages", "body_html", message_id), found.html)
+    if found.is_quarantined:
+        return FormattedHtml(html, {}, is_quarantined=True)
+    wanted = await _off_loop(len(html), lambda: _wanted_images(keys, html, attachments.get(message_id, [])))
+    async with sessions.begin() as session:
+        contents = await queries.contents_of(session, account_id, [row.id for row in wanted.values()])
+    images = await _off_loop(
+        sum(row.size for row in wanted.values()), lambda: _open_images(keys, wanted, contents)
+    )
+    return FormattedHtml(html, images, is_quarantined=False)
+
+
+def _wanted_images(
+    keys: AccountKeys, html: str, attachments: Sequence[queries.ListedAttachment]
+) -> dict[str, queries.ListedAttachment]:
+    """By Content-ID; the first ones that are together small enough."""
+    named, wanted, room = named_images(html), dict[str, queries.ListedAttachment](), MAX_IMAGE_BYTES
+    for row in attachments:
+        if row.sniffed_type not in IMAGES or row.scan == Scan.INFECTED or row.size > room:
+            continue
+        content_id = Opener(keys, "attachments", row.id).text("content_id", row.content_id)
+        if content_id in named and content_id not in wanted:
+            wanted[content_id] = row
+            room -= row.size
+    return wanted
+
+
+def _open_images(
+    keys: AccountKeys, wanted: Mapping[str, queries.ListedAttachment], contents: Mapping[UUID, Sealed]
+) -> dict[str, Image]:
+    images = {}
+    for content_id, row in wanted.items():
+        try:
+            content = keys.open(Place("attachments", "content", row.id), contents[row.id])
+        except SealBroken:
+            # It costs the image, not the words (D8).
+            log.exception("seal_broken", table="attachments", column="content", row_id=str(row.id))
+            continue
+        images[content_id] = Image(row.sniffed_type or UNKNOWN, content)
+    return images
 
 
 async def read_verification_mails(

@@ -1,6 +1,8 @@
 """HTML of a stranger → HTML that formats and does nothing else, and its text.
 
-Kept is what gives words a shape. Nothing that runs, loads, links, covers or submits survives; of a link its words do.
+Kept is what gives words a shape, where a link leads, and which of the mail's own files is an image. Nothing that runs, loads, covers
+or submits survives; of a remote image its description does. What is kept of links and images does nothing by itself: the connector
+writes both anew when it shows them.
 """
 
 from dataclasses import dataclass
@@ -18,8 +20,12 @@ MAX_TAGS = 10_000
 
 _TAGS = frozenset(
     {"b", "strong", "i", "em", "u", "s", "sub", "sup", "small", "br", "hr", "p", "div", "span", "blockquote", "pre", "code"}
-    | {"h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td"}
+    | {"h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td", "a", "img"}
 )  # fmt: skip
+_ATTRIBUTES = {"a": {"href"}, "img": {"src", "alt"}}
+_SCHEMES = {"http", "https", "mailto", "cid"}
+_MAX_URL_CHARS = 2_000
+_MAX_ALT_CHARS = 300
 # Their content is not meant to be read; of any other tag that goes, the words stay.
 _DROPPED_WITH_CONTENT = frozenset(
     {
@@ -75,13 +81,32 @@ def make_safe(html: str) -> SafeHtml:
     if kept.count("<") > MAX_TAGS:
         kept = "<".join(kept.split("<", MAX_TAGS)[:MAX_TAGS])
     cleaned = nh3.clean(
-        kept, tags=set(_TAGS), attributes={}, clean_content_tags=set(_DROPPED_WITH_CONTENT), link_rel=None
+        kept,
+        tags=set(_TAGS),
+        attributes=_ATTRIBUTES,
+        attribute_filter=_inert,
+        url_schemes=_SCHEMES,
+        clean_content_tags=set(_DROPPED_WITH_CONTENT),
+        link_rel=None,
     ).replace("\x00", "")
     return SafeHtml(cleaned, _text_of(cleaned), _only_pre(cleaned), was_cut=len(kept) < len(html))
 
 
+def _inert(_tag: str, attribute: str, value: str) -> str | None:
+    """What may stay of an attribute: a link to the web or a mailbox, an image of the mail's own (RFC 2392), a description."""
+    match attribute:
+        case "href" if value.lower().startswith(("http://", "https://", "mailto:")):
+            return value if len(value) <= _MAX_URL_CHARS else None
+        case "src" if value.lower().startswith("cid:"):
+            return value if len(value) <= _MAX_URL_CHARS else None
+        case "alt":
+            return value[:_MAX_ALT_CHARS]
+        case _:
+            return None
+
+
 def _only_pre(cleaned: str) -> SafeHtml | None:
-    # In cleaned HTML these are tags for certain: text is escaped, and no attribute is left.
+    # In cleaned HTML these are tags for certain: text and attributes are escaped.
     if cleaned.count("<pre>") != 1:
         return None
     inner = cleaned.partition("<pre>")[2].partition("</pre>")[0]

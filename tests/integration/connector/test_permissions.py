@@ -84,6 +84,7 @@ TABLE = [
     Row("POST", "/conversations/{conversation_id}/no-answer-needed", INBOX_EDIT),
     Row("POST", "/conversations/{conversation_id}/merge", INBOX_EDIT, {"into": OTHER_ID}),
     Row("POST", "/conversations/{conversation_id}/split", INBOX_EDIT, {"message_ids": [ID]}),
+    Row("GET", "/messages/{message_id}/html", INBOX_VIEW),
     Row("POST", "/messages/{message_id}/release", INBOX_EDIT),
     Row("GET", "/conversations/{conversation_id}/messages", INBOX_VIEW),
     Row("GET", "/messages/{message_id}", INBOX_VIEW),
