@@ -133,7 +133,6 @@ class SmtpCheck(StrEnum):
 
     OK = "ok"
     DNS = "dns"
-    FORBIDDEN = "forbidden"
     CONNECT = "connect"
     TLS = "tls"
     AUTH = "auth"

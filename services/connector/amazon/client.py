@@ -170,26 +170,29 @@ def _failure(operation: str, answer: httpx2.Response, body: dict[str, Any] | Non
     if answer.status_code == 429:
         return Throttled(**fields)
     if answer.status_code == 403 and body is not None:
-        return _forbidden(_details(body), fields)
+        return _forbidden(_said(body, "details"), _said(body, "message"), fields)
     if 400 <= answer.status_code < 500 and body is not None:
         return ClientMisconfigured(**fields)
     return AmazonUnavailable(**fields)
 
 
-def _forbidden(details: str, fields: dict[str, str | int]) -> Expected:
+def _forbidden(details: str, message: str, fields: dict[str, str | int]) -> Expected:
     """Amazon has one status for many things and tells them apart in words only."""
     if "LWA secret token" in details:
         return ClientMisconfigured(error="secret_expired", **fields)
     if "revoked, malformed or invalid" in details or "has expired" in details:
         return TokenRefused(**fields)
+    if "security token included in the request is expired" in message:
+        # No token of ours: Amazon's own behind its gateway, as for every seller at once on 2023-05-27.
+        return AmazonUnavailable(**fields)
     return RoleMissing(**fields)
 
 
-def _details(body: dict[str, Any]) -> str:
+def _said(body: dict[str, Any], part: str) -> str:
     errors = body.get("errors")
     first = errors[0] if isinstance(errors, list) and errors else None
-    details = first.get("details") if isinstance(first, dict) else None
-    return details if isinstance(details, str) else ""
+    words = first.get(part) if isinstance(first, dict) else None
+    return words if isinstance(words, str) else ""
 
 
 def _json_object(content: bytes) -> dict[str, Any] | None:

@@ -26,7 +26,7 @@ from services.connector.authorization.attempts import (
 from shared.crypto.envelope import AccountKeys
 from shared.database import new_id
 from shared.marketplaces import BY_COUNTRY, Region
-from shared.tables import Account, Integration, LoginRequest, MarketplaceParticipation, Outcome, User
+from shared.tables import Account, Grant, Integration, LoginRequest, MarketplaceParticipation, Outcome, User
 from shared.tables import AuthorizationAttempt as Attempt
 
 
@@ -230,11 +230,19 @@ async def store_to_reconnect(
     return None if row is None else (row.home_country, row.seller_id)
 
 
-async def has_stores(session: AsyncSession, account_id: UUID) -> bool:
-    """Whether a store of this account is connected."""
-    statement = select(Integration.id).where(
-        Integration.account_id == account_id, Integration.disconnected_at.is_(None)
+async def has_other_stores(session: AsyncSession, account_id: UUID, meant: UUID | None) -> bool:
+    """Whether a store of this account other than the one that is meant has been authorized. Its owner may be signed in at Amazon."""
+    statement = (
+        select(Integration.id)
+        .join(Grant, Grant.integration_id == Integration.id)
+        .where(
+            Integration.account_id == account_id,
+            Integration.disconnected_at.is_(None),
+            func.length(Grant.refresh_token) > 0,
+        )
     )
+    if meant is not None:
+        statement = statement.where(Integration.id != meant)
     return bool(await session.scalar(select(statement.exists())))
 
 

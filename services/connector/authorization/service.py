@@ -113,9 +113,9 @@ async def begin(
         await session.flush()
         row = await queries.attempt_by_id(session, caller.account_id, attempt_id)
         assert row is not None
-        has_stores = await queries.has_stores(session, caller.account_id)
+        has_others = await queries.has_other_stores(session, caller.account_id, row.reconnects)
     url = consent_url(application, intent.country, state)
-    return view_of(row, now, consent_url=url, has_stores=has_stores)
+    return view_of(row, now, consent_url=url, has_others=has_others)
 
 
 async def _intent_to_reconnect(session: AsyncSession, caller: Caller, integration_id: UUID) -> Intent:
@@ -145,8 +145,8 @@ async def get_attempt(
         if browser_token is not None and _is_own(row, caller, browser_token):
             state = state_of(await keyring.of(session, caller.account_id), row.id, browser_token)
             url = consent_url(application, row.country, state)
-        has_stores = await queries.has_stores(session, caller.account_id)
-    return view_of(row, now, consent_url=url, has_stores=has_stores)
+        has_others = await queries.has_other_stores(session, caller.account_id, row.reconnects)
+    return view_of(row, now, consent_url=url, has_others=has_others)
 
 
 def _is_own(row: queries.AttemptRow, caller: Caller, browser_token: str) -> bool:

@@ -21,7 +21,7 @@ _WRONG_STORES: Final = frozenset(
 )
 
 
-def view_of(row: AttemptRow, now: datetime, *, consent_url: str | None, has_stores: bool) -> AttemptView:
+def view_of(row: AttemptRow, now: datetime, *, consent_url: str | None, has_others: bool) -> AttemptView:
     """`consent_url` is shown while the attempt waits, and then no more."""
     status = status_of(row.outcome, row.consumed_at, row.expires_at, now)
     problem = AttemptProblem(row.problem_code) if row.problem_code is not None else None
@@ -38,15 +38,15 @@ def view_of(row: AttemptRow, now: datetime, *, consent_url: str | None, has_stor
         integration_id=row.integration_id,
         problem=problem,
         right_region=Region(row.right_region) if row.right_region is not None else None,
-        hint=_hint(row, status, problem, has_stores=has_stores),
+        hint=_hint(row, status, problem, has_others=has_others),
     )
 
 
 def _hint(
-    row: AttemptRow, status: AttemptStatus, problem: AttemptProblem | None, *, has_stores: bool
+    row: AttemptRow, status: AttemptStatus, problem: AttemptProblem | None, *, has_others: bool
 ) -> AttemptHint | None:
     """Where the hint to sign out at Amazon helps: before a further consent, and after one of a store that was not meant."""
-    before = status is AttemptStatus.WAITING and has_stores
+    before = status is AttemptStatus.WAITING and has_others
     by_surprise = status is AttemptStatus.REAUTHORIZED and row.seller_id_expected is None
     is_needed = before or by_surprise or problem in _WRONG_STORES
     return AttemptHint.SIGN_OUT_FIRST if is_needed else None

@@ -13,25 +13,22 @@ class CheckText:
     cure: str
 
 
-# A name with an address that is not public is told like a name that does not exist: nobody explores networks through us.
-_NO_SERVER: Final = (
-    CheckText(
-        "We find no public server of this name",
-        "Check the name of the server. It must be known in the public DNS, with public addresses only.",
-    ),
-    CheckText(
-        "Unter diesem Namen finden wir keinen öffentlichen Server",
-        "Prüfen Sie den Namen des Servers. Er muss im öffentlichen DNS stehen, und zwar nur mit öffentlichen Adressen.",
-    ),
-)
-
 _TEXTS: Final[dict[SmtpCheck, tuple[CheckText, CheckText]]] = {
     SmtpCheck.OK: (
         CheckText("The server works", "There is nothing to do. We have signed in, and sent no mail."),
         CheckText("Der Server funktioniert", "Es ist nichts zu tun. Wir haben uns angemeldet und keine Mail gesendet."),
     ),
-    SmtpCheck.DNS: _NO_SERVER,
-    SmtpCheck.FORBIDDEN: _NO_SERVER,
+    # A name with an address that is not public is told like a name that does not exist: nobody explores networks through us.
+    SmtpCheck.DNS: (
+        CheckText(
+            "We find no public server of this name",
+            "Check the name of the server. It must be known in the public DNS, with public addresses only.",
+        ),
+        CheckText(
+            "Unter diesem Namen finden wir keinen öffentlichen Server",
+            "Prüfen Sie den Namen des Servers. Er muss im öffentlichen DNS stehen, und zwar nur mit öffentlichen Adressen.",
+        ),
+    ),
     SmtpCheck.CONNECT: (
         CheckText(
             "The server does not answer",

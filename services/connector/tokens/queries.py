@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Final, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -173,10 +173,14 @@ async def note_use(session: AsyncSession, grant_id: UUID, version: int) -> None:
 
 
 async def claim_due(session: AsyncSession, limit: int) -> Sequence[Due]:
-    """Grants whose time has come, for this process alone: it renews them, or they are due again in some minutes."""
+    """Grants whose time has come, for this process alone: it renews them, or they are due again in some minutes.
+
+    Not those of a store that is paused, whose time a consent or a renewal under way may have set.
+    """
+    is_paused = exists().where(Integration.id == Grant.integration_id, Integration.paused_at.is_not(None))
     chosen = (
         select(Grant.id)
-        .where(Grant.next_refresh_at <= func.now(), _has_tokens)
+        .where(Grant.next_refresh_at <= func.now(), _has_tokens, ~is_paused)
         .order_by(Grant.next_refresh_at)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -149,6 +149,24 @@ async def test_the_hint_to_sign_out_first_comes_before_the_second_store_and_afte
     assert (await connect(signed_in.client, CASA_VERDE))["hint"] is None
 
 
+async def test_the_only_store_is_reconnected_or_restored_without_the_hint_to_sign_out_first(
+    signed_in: SignedIn,
+):
+    integration_id = await connect_named(signed_in)
+    path, again = f"/api/v1/integrations/{integration_id}", {"integration_id": integration_id}
+
+    reconnecting = (await signed_in.client.post("/api/v1/authorizations", json=again)).json()
+    await signed_in.client.delete(path)
+    await signed_in.client.post(f"{path}/restoration", json={})
+    restored = (await signed_in.client.post("/api/v1/authorizations", json=again)).json()
+    anew = await begin(signed_in.client)
+    await connect(signed_in.client, CASA_VERDE)
+    beside_another = (await signed_in.client.post("/api/v1/authorizations", json=again)).json()
+
+    assert [each["hint"] for each in (reconnecting, restored, anew)] == [None, None, None]
+    assert beside_another["hint"]["code"] == "sign_out_first"
+
+
 async def test_a_store_that_another_account_connects_is_told_to_the_first_one_and_not_cut_off(
     signed_in: SignedIn, sign_in_as: SignInAs, sessions: Sessions, keyring: Keyring
 ):

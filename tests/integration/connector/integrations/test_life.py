@@ -162,13 +162,21 @@ async def test_resuming_asks_amazon_again(signed_in: SignedIn, app: FastAPI, ses
         assert await session.scalar(select(Grant.next_refresh_at)) is not None
 
 
-async def test_a_consent_while_paused_does_not_resume(signed_in: SignedIn):
-    path = f"/api/v1/integrations/{await connect_named(signed_in)}"
+async def test_a_consent_while_paused_does_not_resume(
+    signed_in: SignedIn, app: FastAPI, amazon: Amazon, sessions: Sessions
+):
+    path, vault = f"/api/v1/integrations/{await connect_named(signed_in)}", app.state.parts.vault
     await patch(signed_in.client, path, {"paused": True})
 
     await connect(signed_in.client)
+    async with sessions.begin() as session:
+        await session.execute(update(Grant).values(next_refresh_at=func.now() - timedelta(minutes=1)))
+    renewed_while_paused = await vault.renew_due()
 
     assert (await signed_in.client.get(path)).json()["sync"]["status"] == "paused"
+    assert (renewed_while_paused, amazon.state.counters.token["refresh_token"]) == (0, 0)
+    await patch(signed_in.client, path, {"paused": False})
+    assert await vault.renew_due() == 1
 
 
 async def test_a_change_may_insist_on_the_version_it_has_seen(signed_in: SignedIn):

@@ -39,7 +39,7 @@ FAILURES = {
     "api-token-revoked": "amazon_unavailable",
     "api-role-missing": "role_missing",
     "api-secret-expired": "client_misconfigured",
-    "api-security-token-expired": "role_missing",
+    "api-security-token-expired": "amazon_unavailable",
     "api-429": "amazon_unavailable",
     "api-429-without-rate": "amazon_unavailable",
     "api-500": "amazon_unavailable",

@@ -10,9 +10,3 @@ def test_every_result_has_a_text_in_both_languages():
         english, german = text_of(result, Language.EN), text_of(result, Language.DE)
         assert english.title != german.title
         assert all(text.cure.endswith(".") for text in (english, german))
-
-
-def test_a_name_that_leads_inside_is_told_like_one_that_does_not_exist():
-    """# S: same message for what is refused and what is not there"""
-    for language in Language:
-        assert text_of(SmtpCheck.FORBIDDEN, language) == text_of(SmtpCheck.DNS, language)
