@@ -1,6 +1,7 @@
 """What `make soak` does: the fast tests' own faults and generators, for longer, cut into rounds of a minute or so."""
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,11 +23,13 @@ from tests.faults.mailrelay.kills import mixed, survived
 from tests.faults.mailrelay.load import RelayProcess, reachable, running
 from tests.integration.mailrelay.accepting import stored_mails
 from tests.integration.mailrelay.test_fuzz import Conversation
+from tests.unit.mailrelay.parsing.mutations import MAX_MB, try_mutations
 from tests.unit.mailrelay.parsing.test_any_bytes import check_bounds, mutated_mails
 
 _KILLS_A_ROUND = 25
 _CONVERSATIONS_A_ROUND = 500
 _MUTATED_MAILS_A_ROUND = 10_000
+_DAMAGED_MAILS_A_ROUND = 25_000
 _GROWTH_LIMIT_MB = 50
 _TEMPLATE = "replyco_template"
 _JUMPS = ["-1d", "+1d", "+1h", "-1h", "+20d", "-20d", "+0"]
@@ -150,6 +153,16 @@ async def _mutated_mails(_place: Place) -> Outcome:
     return Outcome(True, {"mails": _MUTATED_MAILS_A_ROUND})
 
 
+async def _damaged_mails(_place: Place) -> Outcome:
+    first = secrets.randbelow(10**9)
+    tried = await asyncio.to_thread(try_mutations, first, _DAMAGED_MAILS_A_ROUND)
+    counts = {"mails": _DAMAGED_MAILS_A_ROUND, **tried.kinds}
+    figures = {"peak_mb": tried.mb, "slowest_ms": round(tried.seconds * 1000)}
+    return Outcome(
+        tried.mb < MAX_MB and sum(tried.kinds.values()) == _DAMAGED_MAILS_A_ROUND, {**counts, **figures}
+    )
+
+
 def _many(examples: int) -> settings:
     """Others each time."""
     return settings(
@@ -169,4 +182,5 @@ ROUNDS: Mapping[str, Round] = {
     "clock": _clock,
     **{f"fuzz-sessions-{number}": _conversations for number in range(1, 5)},
     **{f"fuzz-mails-{number}": _mutated_mails for number in range(1, 3)},
+    **{f"damaged-mails-{number}": _damaged_mails for number in range(1, 6)},
 }

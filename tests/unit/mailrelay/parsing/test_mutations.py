@@ -1,0 +1,25 @@
+"""Thousands of damaged mails: each is a message or could not be parsed, in time and within the memory that a parser has."""
+
+import pytest
+
+from tests.unit.mailrelay.parsing.mutations import MAX_MB, mutated, samples, try_mutations
+
+COUNT = 5_000
+
+
+@pytest.mark.timeout(300)
+def test_every_mutated_mail_is_answered_within_the_limits():
+    tried = try_mutations(0, COUNT)
+
+    assert sum(tried.kinds.values()) == COUNT
+    assert tried.mb < MAX_MB
+    # The changes reach every branch: else they would prove little.
+    assert len(tried.kinds) == 9
+
+
+def test_a_number_makes_the_same_mail_again():
+    mails = samples()
+
+    assert [mutated(number, mails) for number in range(20)] == [
+        mutated(number, mails) for number in range(20)
+    ]
