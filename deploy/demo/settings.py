@@ -22,6 +22,9 @@ class DemoSettings(BaseSettings):
     sandbox_smtp_port: Port = Field(
         2526, description="a free port for mail that the sandbox takes, such as 2526"
     )
+    sandbox_dns_port: Port = Field(
+        8053, description="a free port for the sandbox's name server, such as 8053"
+    )
     data_folder: Path = Field(
         Path(".data"), description="a folder for database, keys and logs, such as .data"
     )

@@ -181,10 +181,13 @@ class Stack:
                 "REPLYCO_WORKER_PORT": str(settings.mail_worker_port),
                 "REPLYCO_KEY_FILE": str(keys / "account-keys.json"),
                 "REPLYCO_MAIL_PRIVATE_KEY_FILE": str(keys / "mail-private.json"),
+                # The sandbox signs as Amazon's domains do, and says so in a DNS of its own.
+                "REPLYCO_NAMESERVERS": f"127.0.0.1:{settings.sandbox_dns_port}",
             },
             "sandbox": {
                 "REPLYCO_SANDBOX_PORT": str(settings.sandbox_port),
                 "REPLYCO_SANDBOX_SMTP_PORT": str(settings.sandbox_smtp_port),
+                "REPLYCO_SANDBOX_DNS_PORT": str(settings.sandbox_dns_port),
                 "REPLYCO_SANDBOX_RELAY_PORT": str(settings.smtp_port),
                 "REPLYCO_SANDBOX_REDIRECT_URIS": f"{self.url}/amazon/callback",
                 "REPLYCO_SANDBOX_LOGIN_URI": f"{self.url}/amazon/login",
@@ -216,7 +219,7 @@ class Stack:
     def _require_free_ports(self) -> None:
         taken = []
         names = ("port", "worker_port", "smtp_port", "side_port", "mail_worker_port")
-        for name in (*names, "sandbox_port", "sandbox_smtp_port"):
+        for name in (*names, "sandbox_port", "sandbox_smtp_port", "sandbox_dns_port"):
             port = getattr(self.settings, name)
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

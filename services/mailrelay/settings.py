@@ -1,6 +1,7 @@
 """Settings of the mailrelay's two roles: `serve` faces the internet, `worker` understands what was accepted."""
 
-from ipaddress import IPv4Network, IPv6Network
+import re
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +10,27 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.settings import PREFIX, BlobSettings, CommonSettings, Port
 
+# An address of version 6 stands in brackets if a port follows.
+_WITH_PORT = re.compile(r"\[?(?P<address>[0-9.]+|(?<=\[)[^\[\]]+)\]?:(?P<port>[0-9]+)")
+
+NameServer = tuple[IPv4Address | IPv6Address, Annotated[int, Field(ge=1, le=65_535)]]
+
 
 def _words(value: object) -> object:
     """`a, b c` as a list: what is natural in a variable of the environment."""
     return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+def _name_servers(value: object) -> object:
+    """`192.0.2.53, 127.0.0.1:8053, [2001:db8::53]:53` as addresses with their ports."""
+    return (
+        [_name_server(word) for word in value.replace(",", " ").split()] if isinstance(value, str) else value
+    )
+
+
+def _name_server(word: str) -> tuple[str, str]:
+    match = _WITH_PORT.fullmatch(word)
+    return (word.strip("[]"), "53") if match is None else (match["address"], match["port"])
 
 
 class MailDomainSettings(BaseSettings):
@@ -203,3 +221,9 @@ class MailWorkerSettings(CommonSettings, BlobSettings):
     )
     side_host: str = Field("127.0.0.1", description="the address for /livez, /readyz and /metrics")
     worker_port: Port = Field(8026, description="a free port for /livez, /readyz and /metrics, such as 8026")
+    # Whoever can answer in their place decides what is taken for Amazon's mail: name servers of your own network.
+    nameservers: Annotated[tuple[NameServer, ...], NoDecode, BeforeValidator(_name_servers)] = Field(
+        (),
+        description="the name servers to ask who signs Amazon's mail, such as 192.0.2.53 or 127.0.0.1:8053. "
+        "Leave it unset for those of the machine",
+    )

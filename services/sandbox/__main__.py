@@ -5,12 +5,15 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
 import typer
 import uvicorn
 
 from services.sandbox.app import create_app
+from services.sandbox.name_server import Listeners, listen
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.state_file import StateFileUnusable
 from shared.settings import SettingsWrong, load_settings
@@ -34,7 +37,11 @@ def main(
         # Listen first: a second sandbox does not touch the file of the one that runs.
         address = host or settings.host
         listener = _listen(address, settings.port if port is None else port, "PORT")
-        app = create_app(settings, smtp_listener=_listen(address, settings.smtp_port, "SMTP_PORT"))
+        app = create_app(
+            settings,
+            smtp_listener=_listen(address, settings.smtp_port, "SMTP_PORT"),
+            dns_listeners=_listen_for_questions(address, settings.dns_port),
+        )
     except (SettingsWrong, StateFileUnusable) as wrong:
         _give_up(str(wrong), 2)
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
@@ -42,8 +49,19 @@ def main(
 
 
 def _listen(host: str, port: int, setting: str) -> socket.socket:
-    try:
+    with _explained(host, port, setting):
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+
+
+def _listen_for_questions(host: str, port: int) -> Listeners:
+    with _explained(host, port, "DNS_PORT"):
+        return listen(host, port)
+
+
+@contextmanager
+def _explained(host: str, port: int, setting: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             _give_up(f"Port {port} is taken. Set REPLYCO_SANDBOX_{setting} to a free one.", 1)

@@ -30,6 +30,7 @@ from services.sandbox import (
 from services.sandbox.courier import Courier
 from services.sandbox.dependencies import PageLanguage, SandboxState, preferred_language
 from services.sandbox.inbox import Inbox
+from services.sandbox.name_server import Listeners, Zone, serving
 from services.sandbox.pages import STYLE_SHEET, STYLE_SHEET_PATH, not_found, page
 from services.sandbox.scenarios import OUTAGE_PAGE
 from services.sandbox.settings import SandboxSettings
@@ -72,11 +73,15 @@ _TEXTS: Final = {
 
 
 def create_app(
-    settings: SandboxSettings, clock: Clock = system_clock, *, smtp_listener: socket.socket | None = None
+    settings: SandboxSettings,
+    clock: Clock = system_clock,
+    *,
+    smtp_listener: socket.socket | None = None,
+    dns_listeners: Listeners | None = None,
 ) -> FastAPI:
     """The sandbox as an ASGI application; each has a state of its own. Raises StateFileUnusable.
 
-    Takes mail at `smtp_listener` while it runs, if there is one.
+    While it runs it takes mail at `smtp_listener`, and answers questions of DNS at `dns_listeners`, if there are any.
     """
     sandbox = Sandbox(settings, clock)
     courier = Courier(sandbox)
@@ -88,6 +93,10 @@ def create_app(
             running.push_async_callback(courier.close)
             if smtp_listener is not None:
                 await running.enter_async_context(inbox.listening(smtp_listener))
+            if dns_listeners is not None:
+                zone = Zone()
+                sandbox.signer.publish(zone, ("127.0.0.1", "::1"))
+                await running.enter_async_context(serving(zone, dns_listeners))
             yield
 
     app = FastAPI(title="Sandbox", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)

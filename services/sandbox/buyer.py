@@ -11,7 +11,15 @@ from starlette.datastructures import FormData, UploadFile
 from services.sandbox.courier import MailState, NoAddress, SentMail
 from services.sandbox.dependencies import Language, MailCourier, PageLanguage, SandboxState
 from services.sandbox.frames import KINDS, frame_language
-from services.sandbox.mail import MAX_ATTACHMENTS, MAX_TEXT_CHARS, Attachment, BuyerMessage, MessageWrong
+from services.sandbox.mail import (
+    MAX_ATTACHMENTS,
+    MAX_TEXT_CHARS,
+    Attachment,
+    BuyerMessage,
+    Forgery,
+    MessageWrong,
+    make_code,
+)
 from services.sandbox.pages import hidden, not_found, option, page
 from services.sandbox.seller_central import NOTIFICATION_PREFERENCES_PATH
 from services.sandbox.sellers import Seller, language_of
@@ -43,6 +51,10 @@ _TEXTS: Final = {
         "none": "keine",
         "attempts": "Versuche",
         "again": "Noch eine Nachricht schreiben",
+        "forgery": "Wer schreibt?",
+        "verification": "Amazon selbst",
+        "verification_what": "Seller Central prüft eine neue Adresse mit einer E-Mail, in der ein Code steht.",
+        "verification_send": "Bestätigungs-E-Mail senden",
     },
     "en": {
         "title": "Be the buyer",
@@ -63,11 +75,27 @@ _TEXTS: Final = {
         "none": "none",
         "attempts": "Attempts",
         "again": "Write another message",
+        "forgery": "Who writes?",
+        "verification": "Amazon itself",
+        "verification_what": "Seller Central checks a new address with a mail that tells a code.",
+        "verification_send": "Send the verification mail",
     },
 }
 _KINDS: Final = {
     "de": ("Produkt", "Lieferung", "Rückgabe", "Rechnung", "Anderes"),
     "en": ("Product", "Shipping", "Return", "Invoice", "Something else"),
+}
+_FORGERIES: Final = {
+    "de": {
+        "": "der Käufer, über Amazon",
+        Forgery.UNSIGNED: "ein Fälscher mit Amazons Absender, ohne Amazons Signatur",
+        Forgery.LOOKALIKE: "ein Fälscher mit einer Domain, die Amazons ähnlich sieht",
+    },
+    "en": {
+        "": "the buyer, through Amazon",
+        Forgery.UNSIGNED: "a forger with Amazon's sender, without Amazon's signature",
+        Forgery.LOOKALIKE: "a forger with a domain that looks like Amazon's",
+    },
 }
 _STATES: Final = {
     "de": {
@@ -135,6 +163,7 @@ async def send(
         kind=kind if kind in KINDS else "other",
         language=frame_language(language_of(BY_COUNTRY[country])),
         attachments=attachments,
+        forgery=_forgery(str(form.get("forgery", ""))),
     )
     try:
         mails = await courier.send(seller, message)
@@ -142,8 +171,32 @@ async def send(
         return _show_form(language, seller, country, text=text, order_id=order.order_id, status=409)
     except MessageWrong as error:
         return _show_form(language, seller, country, text=text, order_id=order.order_id, problem=error.code)
+    return _to_sent_page(mails)
+
+
+@router.post(f"{BUYER_PATH}/verification")
+async def send_verification(
+    request: Request, language: PageLanguage, sandbox: SandboxState, courier: MailCourier
+) -> Response:
+    async with request.form(max_fields=10) as form:
+        seller = sandbox.sellers.get(str(form.get("seller_id", "")))
+        country = str(form.get("country", ""))
+    if seller is None or country not in seller.countries:
+        raise HTTPException(404)
+    try:
+        mails = await courier.send_verification(seller, country, make_code())
+    except NoAddress:
+        return _show_form(language, seller, country, status=409)
+    return _to_sent_page(mails)
+
+
+def _to_sent_page(mails: list[SentMail]) -> Response:
     query = urlencode([("mail", mail.mail_id) for mail in mails])
     return RedirectResponse(f"{BUYER_PATH}/sent?{query}", 303)
+
+
+def _forgery(name: str) -> Forgery | None:
+    return Forgery(name) if name in set(Forgery) else None
 
 
 @router.get(f"{BUYER_PATH}/sent")
@@ -221,6 +274,7 @@ def _show_form(
         for order in seller.orders_in(country)
     )
     kinds = "".join(option(kind, label) for kind, label in zip(KINDS, _KINDS[language], strict=True))
+    forgeries = "".join(option(forgery, label) for forgery, label in _FORGERIES[language].items())
     warning = ""
     if problem:
         reason = _PROBLEMS[language].get(problem, problem)
@@ -236,8 +290,12 @@ def _show_form(
 <label for="kind">{texts["kind"]}</label><select id="kind" name="kind">{kinds}</select>
 <label for="message">{texts["message"]}</label>
 <textarea id="message" name="message" rows="8" required maxlength="{MAX_TEXT_CHARS}">{escape(text)}</textarea>
+<label for="forgery">{texts["forgery"]}</label><select id="forgery" name="forgery">{forgeries}</select>
 <label for="attachment">{texts["attachment"]}</label><input type="file" id="attachment" name="attachment" multiple>
-<button class="main" id="send" type="submit">{texts["send"]}</button></form>"""
+<button class="main" id="send" type="submit">{texts["send"]}</button></form>
+<h2>{texts["verification"]}</h2><p>{texts["verification_what"]}</p>
+<form method="post" action="{BUYER_PATH}/verification">{hidden(seller_id=seller.seller_id, country=country)}
+<button id="send-verification" type="submit">{texts["verification_send"]}</button></form>"""
     place = f"{seller.store_name} · {BY_COUNTRY[country].retail_domain}"
     return page(language, texts["title"], body, place=place, status=422 if problem else status)
 

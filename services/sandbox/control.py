@@ -4,7 +4,9 @@
     POST   /control/sellers                                            one more seller
     POST   /control/sellers/{seller_id}/notification-addresses         enter an address for a country
     DELETE /control/sellers/{seller_id}/notification-addresses         take it away (query: country, address)
-    POST   /control/mails                                              a buyer writes; answers after the first attempt
+    POST   /control/mails                                              a buyer writes, or a forger in his name
+    POST   /control/verification-mails                                 Seller Central sends a code to the entered addresses
+    (both answer after the first attempt)
     GET    /control/mails · /control/mails/{mail_id} · …/raw           state (?wait_seconds= waits for the end), bytes
     GET    /control/counters · POST /control/counters/reset            how often Amazon was called
     POST   /control/reset                                              everything as at the start
@@ -26,7 +28,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.sandbox.courier import NoAddress, SentMail
 from services.sandbox.dependencies import MailCourier, MailInbox, SandboxState
 from services.sandbox.frames import FRAMES, frame_language
-from services.sandbox.mail import MAX_ATTACHMENT_BYTES, Attachment, BuyerMessage, MessageWrong
+from services.sandbox.mail import (
+    MAX_ATTACHMENT_BYTES,
+    Attachment,
+    BuyerMessage,
+    Forgery,
+    MessageWrong,
+    make_code,
+)
 from services.sandbox.sellers import (
     AddressWrong,
     Seller,
@@ -76,6 +85,12 @@ class NewMail(_Request):
     subject: str | None = None
     language: str | None = None
     attachments: tuple[NewAttachment, ...] = ()
+    forgery: Forgery | None = None
+
+
+class NewVerificationMail(_Request):
+    seller_id: str
+    country: str
 
 
 @router.get("/sellers")
@@ -139,6 +154,7 @@ async def send_mail(new: NewMail, sandbox: SandboxState, courier: MailCourier) -
         subject=new.subject,
         language=new.language or frame_language(language_of(BY_COUNTRY[order.country])),
         attachments=tuple(_decode(attachment) for attachment in new.attachments),
+        forgery=new.forgery,
     )
     try:
         mails = await courier.send(seller, message)
@@ -147,6 +163,19 @@ async def send_mail(new: NewMail, sandbox: SandboxState, courier: MailCourier) -
     except MessageWrong as error:
         raise HTTPException(422, error.code) from error
     return {"mails": [_show_mail(mail) for mail in mails]}
+
+
+@router.post("/verification-mails", status_code=201)
+async def send_verification_mail(
+    new: NewVerificationMail, sandbox: SandboxState, courier: MailCourier
+) -> dict[str, Any]:
+    seller = _seller(sandbox, new.seller_id)
+    code = make_code()
+    try:
+        mails = await courier.send_verification(seller, new.country, code)
+    except NoAddress as error:
+        raise HTTPException(409, "no notification address is entered for this country") from error
+    return {"code": code, "mails": [_show_mail(mail) for mail in mails]}
 
 
 @router.get("/mails")

@@ -5,6 +5,7 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +15,14 @@ from uuid import uuid4
 
 import aiosmtplib
 
-from services.sandbox.mail import BuyerMessage, check_message, compose, make_message_id
+from services.sandbox.dkim_signing import MAIL_SERVICE
+from services.sandbox.mail import (
+    BuyerMessage,
+    check_message,
+    compose,
+    compose_verification,
+    make_message_id,
+)
 from services.sandbox.sellers import Seller
 from services.sandbox.state import Sandbox
 from shared.marketplaces import BY_COUNTRY
@@ -78,25 +86,60 @@ class Courier:
         Raises MessageWrong, NoAddress.
         """
         check_message(message)
-        addresses = tuple(seller.addresses_in(message.order.country))
+        return await self._send(
+            seller,
+            message.order.country,
+            lambda to, message_id, now: compose(message, to=to, message_id=message_id, now=now),
+            order_id=message.order.order_id,
+            is_signed=message.forgery is None,
+        )
+
+    async def send_verification(self, seller: Seller, country: str, code: str) -> list[SentMail]:
+        """The same for the mail by which Seller Central proves the addresses. Raises NoAddress."""
+        marketplace = BY_COUNTRY[country]
+        return await self._send(
+            seller,
+            country,
+            lambda to, message_id, now: compose_verification(
+                marketplace, code, to=to, message_id=message_id, now=now
+            ),
+        )
+
+    async def _send(
+        self,
+        seller: Seller,
+        country: str,
+        compose_for: Callable[[str, str, datetime], bytes],
+        *,
+        order_id: str = "",
+        is_signed: bool = True,
+    ) -> list[SentMail]:
+        addresses = tuple(seller.addresses_in(country))
         if not addresses:
             raise NoAddress
-        return [await self._send_to(address, seller, message) for address in addresses]
+        mails: list[SentMail] = []
+        for address in addresses:
+            now = self._sandbox.now()
+            message_id = make_message_id(BY_COUNTRY[country], now, uuid4())
+            raw = compose_for(address, message_id, now)
+            if is_signed:
+                domains = BY_COUNTRY[country].retail_domain, MAIL_SERVICE
+                raw = await asyncio.to_thread(self._sandbox.signer.sign, raw, *domains)
+            mail = SentMail(
+                mail_id=uuid4().hex,
+                seller_id=seller.seller_id,
+                country=country,
+                order_id=order_id,
+                to=address,
+                message_id=message_id,
+                raw=raw,
+                made_at=now,
+            )
+            await self._begin(mail)
+            mails.append(mail)
+        return mails
 
-    async def _send_to(self, address: str, seller: Seller, message: BuyerMessage) -> SentMail:
-        now = self._sandbox.now()
-        message_id = make_message_id(BY_COUNTRY[message.order.country], now, uuid4())
-        raw = compose(message, to=address, message_id=message_id, now=now)
-        mail = SentMail(
-            mail_id=uuid4().hex,
-            seller_id=seller.seller_id,
-            country=message.order.country,
-            order_id=message.order.order_id,
-            to=address,
-            message_id=message_id,
-            raw=raw,
-            made_at=now,
-        )
+    async def _begin(self, mail: SentMail) -> None:
         self._keep(mail)
         self._sandbox.counters.mails["made"] += 1
         await self._attempt(mail)
@@ -104,7 +147,6 @@ class Courier:
             task = asyncio.create_task(self._retry(mail))
             self._retries.add(task)
             task.add_done_callback(self._retries.discard)
-        return mail
 
     def _keep(self, mail: SentMail) -> None:
         """The oldest mails go first when there are too many or they are too large together."""

@@ -6,6 +6,7 @@ Signed by dkimpy, not by code of ours: what the mail worker then checks is someb
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Self
 
 import dkim
@@ -23,6 +24,7 @@ from shared.marketplaces import MARKETPLACES
 
 SELECTOR: Final = "sandbox"
 MAIL_SERVICE: Final = "amazonses.com"
+AWS_REGIONS: Final = ("us-east-1", "eu-west-1", "us-west-2")
 _SIGNED: Final = (
     b"date",
     b"from",
@@ -42,7 +44,9 @@ class Signer:
     key: RSAPrivateKey
 
     @classmethod
-    def new(cls) -> Self:
+    @cache
+    def shared(cls) -> Self:
+        """One for all sandboxes of a process that bring none: making one takes long."""
         return cls(generate_private_key(65_537, 2048))
 
     @classmethod
@@ -82,6 +86,8 @@ class Signer:
             zone.text(domain, f"v=spf1 {networks} -all")
             zone.text(f"bounces.{domain}", f"v=spf1 include:{domain} -all")
             zone.text(f"_dmarc.{domain}", "v=DMARC1; p=quarantine")
+        for region in AWS_REGIONS:
+            zone.text(f"{region}.{MAIL_SERVICE}", f"v=spf1 include:{MAIL_SERVICE} -all")
 
     def _pem(self) -> bytes:
         return self.key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())

@@ -1,16 +1,18 @@
 """A buyer's message as the mail that Amazon makes of it: pure, from values to bytes with CRLF line ends.
 
-Plain text between two marker lines, HTML with the text in one `<pre>`, the anonymised address with the thread's +tag. Unlike
-Amazon's, these mails carry no DKIM signature: nobody but Amazon can make one.
+Plain text between two marker lines, HTML with the text in one `<pre>`, the anonymised address with the thread's +tag. The
+courier signs what is not forged.
 """
 
 import re
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from enum import StrEnum
 from html import escape
 from typing import Final
 from uuid import UUID
@@ -25,11 +27,34 @@ MAX_ATTACHMENTS: Final = 5
 MAX_ATTACHMENT_BYTES: Final = 10 * 1024 * 1024  # Amazon's bound for all of a message's attachments together
 
 _AWS_REGION: Final = {Region.NA: "us-east-1", Region.EU: "eu-west-1", Region.FE: "us-west-2"}
+_VERIFICATION: Final = {
+    "de": (
+        "E-Mail-Adresse bestätigen",
+        (
+            "Guten Tag,\n\ndiese Adresse wurde für Benachrichtigungen eingetragen. Ihr Bestätigungscode lautet {code}. "
+            "Er gilt 10 Minuten.\n\nAmazon\n"
+        ),
+    ),
+    "en": (
+        "Verify your e-mail address",
+        (
+            "Hello,\n\nthis address was entered for notifications. Your verification code is {code}. "
+            "It is good for 10 minutes.\n\nAmazon\n"
+        ),
+    ),
+}
 _SPC: Final = {Region.NA: "US", Region.EU: "EU", Region.FE: "JP"}
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
 # Controls, line and paragraph separators: in a header they could begin another one. Lone surrogates have no bytes.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+class Forgery(StrEnum):
+    """Somebody else writes in a buyer's name: with Amazon's sender and no signature, or with a sender that looks like it."""
+
+    UNSIGNED = "unsigned"
+    LOOKALIKE = "lookalike"
 
 
 class MessageWrong(ValueError):
@@ -57,6 +82,7 @@ class BuyerMessage:
     subject: str | None = None
     language: str = "en"
     attachments: tuple[Attachment, ...] = ()
+    forgery: Forgery | None = None
 
 
 def check_message(message: BuyerMessage) -> None:
@@ -94,9 +120,10 @@ def compose(message: BuyerMessage, *, to: str, message_id: str, now: datetime) -
     order = message.order
     marketplace = BY_COUNTRY[order.country]
     frame = FRAMES[message.language]
-    buyer = Address(
-        order.buyer_name, f"{order.buyer_local}+{order.thread_tag}", marketplace.buyer_mail_domain
-    )
+    domain = marketplace.buyer_mail_domain
+    if message.forgery is Forgery.LOOKALIKE:
+        domain = f"{domain}.buyers.example"
+    buyer = Address(order.buyer_name, f"{order.buyer_local}+{order.thread_tag}", domain)
     mail = EmailMessage(policy=SMTP)
     mail["Date"] = format_datetime(now)
     mail["From"] = buyer
@@ -122,6 +149,27 @@ def compose(message: BuyerMessage, *, to: str, message_id: str, now: datetime) -
             del part["MIME-Version"]  # RFC 2045 §4: of the whole mail only
         if part.is_multipart():
             part.set_boundary(f"----=_Part_{number + 1}_{message_id[4:16]}.{number + 1}")
+    return mail.as_bytes()
+
+
+def make_code() -> str:
+    """Six digits, as Seller Central asks for."""
+    return f"{secrets.randbelow(1_000_000):06d}"
+
+
+def compose_verification(
+    marketplace: Marketplace, code: str, *, to: str, message_id: str, now: datetime
+) -> bytes:
+    """The mail by which Seller Central proves that an address is read: it tells the code to enter there."""
+    words = _VERIFICATION["de" if marketplace.locale.startswith("de") else "en"]
+    mail = EmailMessage(policy=SMTP)
+    mail["Date"] = format_datetime(now)
+    mail["From"] = Address("Amazon", "donotreply", marketplace.retail_domain)
+    mail["To"] = to
+    mail["Message-ID"] = f"<{message_id}>"
+    mail["Subject"] = words[0]
+    mail["X-Marketplace-ID"] = marketplace.marketplace_id
+    mail.set_content(words[1].format(code=code), cte="quoted-printable")
     return mail.as_bytes()
 
 

@@ -16,6 +16,12 @@ class SandboxSettings(BaseSettings):
     host: str = Field("127.0.0.1", description="the address to listen on, such as 127.0.0.1")
     port: int = Field(8090, ge=0, le=65535, description="the port to listen on, such as 8090")
     smtp_port: int = Field(2526, ge=0, le=65535, description="the port to take mail on by SMTP, such as 2526")
+    dns_port: int = Field(
+        8053,
+        ge=0,
+        le=65535,
+        description="the port to answer DNS questions about the signatures on, such as 8053",
+    )
     relay_host: str = Field("localhost", description="the host that takes the buyers' mails by SMTP")
     relay_port: int = Field(2525, ge=1, le=65535, description="the SMTP port of that host, such as 2525")
     first_retry_seconds: float = Field(

@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from services.sandbox.client_secrets import ClientSecrets
+from services.sandbox.dkim_signing import Signer
 from services.sandbox.scenarios import Scenarios
 from services.sandbox.sellers import Seller, make_seller, seeded_sellers
 from services.sandbox.settings import SandboxSettings
@@ -119,6 +120,7 @@ class Sandbox:
     def __init__(self, settings: SandboxSettings, clock: Clock) -> None:
         self.settings = settings
         self._clock = clock
+        self.signer = Signer.shared()
         self.reset()
 
     def reset(self) -> None:

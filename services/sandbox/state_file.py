@@ -1,4 +1,5 @@
-"""What outlives a restart of the sandbox, in one JSON file: the sellers with all that they entered, and their refresh tokens.
+"""What outlives a restart of the sandbox, in one JSON file: the sellers with all that they entered, their refresh tokens, and the
+key that mails are signed with, which resolvers remember.
 
 The connector's database goes on holding the grants, and a seller does not enter his address twice. Codes, access
 tokens and sign-ins are short-lived at Amazon too; they are not kept.
@@ -12,6 +13,7 @@ from typing import Final
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.sandbox.dkim_signing import Signer
 from services.sandbox.sellers import Seller, make_seller
 from services.sandbox.state import Authorization, Sandbox
 
@@ -26,6 +28,7 @@ class StateFileUnusable(Exception):
 class _Kept:
     sellers: dict[str, Seller]
     refresh_tokens: dict[str, Authorization]
+    signing_key: str | None = None  # older files have none
 
 
 _KEPT: Final = TypeAdapter(_Kept)
@@ -61,7 +64,7 @@ class StateFile:
 
     def save(self) -> None:
         """Replace the file as a whole, if anything has changed: whoever reads it finds the old state or the new one."""
-        kept = _Kept(self._sandbox.sellers, self._sandbox.refresh_tokens)
+        kept = _Kept(self._sandbox.sellers, self._sandbox.refresh_tokens, self._sandbox.signer.to_pem())
         content = _KEPT.dump_json(kept, exclude=_NOT_KEPT, indent=1)
         if content == self._written:
             return
@@ -82,6 +85,8 @@ class StateFile:
             self._sandbox.sellers[seller_id] = seller
         for token, authorization in kept.refresh_tokens.items():
             self._sandbox.refresh_tokens.put(token, authorization)
+        if kept.signing_key is not None:
+            self._sandbox.signer = Signer.from_pem(kept.signing_key)
 
 
 class SaveBeforeAnswer:

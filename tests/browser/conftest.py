@@ -52,7 +52,7 @@ def free_ports(count: int) -> list[int]:
 @pytest.fixture(scope="session")
 async def stack() -> AsyncIterator[Stack]:
     """What `make demo` starts."""
-    ports = free_ports(7)
+    ports = free_ports(8)
     with tempfile.TemporaryDirectory(prefix="replyco-", ignore_cleanup_errors=True) as folder:
         settings = DemoSettings(
             port=ports[0],
@@ -62,6 +62,7 @@ async def stack() -> AsyncIterator[Stack]:
             mail_worker_port=ports[4],
             sandbox_port=ports[5],
             sandbox_smtp_port=ports[6],
+            sandbox_dns_port=ports[7],
             data_folder=Path(folder) / "data",
         )
         async with Stack(settings) as running:

@@ -24,6 +24,7 @@ import structlog
 
 from services.mailrelay.authenticity.figures import DnsFigures
 from services.mailrelay.authenticity.questions import Kind, Unanswered
+from shared.errors import CannotStart
 
 log = structlog.get_logger()
 
@@ -64,6 +65,10 @@ class _Remembered:
     until: float
 
 
+class NoNameServers(CannotStart):
+    """None is given, and the machine has none."""
+
+
 class NameServers:
     """The DNS as these servers tell it, or those of the machine."""
 
@@ -75,8 +80,13 @@ class NameServers:
         question_seconds: float = QUESTION_SECONDS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises dns.resolver.NoResolverConfiguration if the machine names none and none is given."""
-        self._resolver = dns.asyncresolver.Resolver(configure=not servers)
+        """Raises NoNameServers."""
+        try:
+            self._resolver = dns.asyncresolver.Resolver(configure=not servers)
+        except dns.resolver.NoResolverConfiguration as error:
+            raise NoNameServers(
+                "This machine names no name servers (/etc/resolv.conf). Set REPLYCO_NAMESERVERS to some, such as 192.0.2.53."
+            ) from error
         if servers:
             self._resolver.nameservers = [
                 dns.nameserver.Do53Nameserver(address, port) for address, port in servers

@@ -15,7 +15,7 @@ async def spawn(port: int, **environment: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.sandbox",
         env=os.environ  # noqa: TID251
-        | {"REPLYCO_SANDBOX_PORT": str(port), "REPLYCO_SANDBOX_SMTP_PORT": "0"}
+        | {"REPLYCO_SANDBOX_PORT": str(port), "REPLYCO_SANDBOX_SMTP_PORT": "0", "REPLYCO_SANDBOX_DNS_PORT": "0"}
         | environment,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
@@ -83,6 +83,14 @@ async def test_taken_smtp_port_is_named_with_its_setting() -> None:
         code, errors = await ended(await spawn(0, REPLYCO_SANDBOX_SMTP_PORT=str(port)))
 
     assert (code, errors) == (1, f"Port {port} is taken. Set REPLYCO_SANDBOX_SMTP_PORT to a free one.\n")
+
+
+async def test_taken_dns_port_is_named_with_its_setting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, errors = await ended(await spawn(0, REPLYCO_SANDBOX_DNS_PORT=str(port)))
+
+    assert (code, errors) == (1, f"Port {port} is taken. Set REPLYCO_SANDBOX_DNS_PORT to a free one.\n")
 
 
 async def test_foreign_address_is_named_with_its_setting() -> None:

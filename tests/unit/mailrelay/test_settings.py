@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from services.mailrelay.settings import RelaySettings
+from services.mailrelay.settings import MailWorkerSettings, RelaySettings
 from shared.settings import SettingsWrong, load_settings
 
 
@@ -12,6 +12,8 @@ from shared.settings import SettingsWrong, load_settings
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REPLYCO_DATABASE_URL", "postgresql://relay@localhost/replyco")
     monkeypatch.setenv("REPLYCO_MAIL_PUBLIC_KEY_FILE", "mail.pub")
+    monkeypatch.setenv("REPLYCO_MAIL_PRIVATE_KEY_FILE", "mail.key")
+    monkeypatch.setenv("REPLYCO_KEY_FILE", "accounts.key")
 
 
 def test_networks_are_written_side_by_side(monkeypatch: pytest.MonkeyPatch):
@@ -27,3 +29,37 @@ def test_a_wrong_network_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch):
 
     with pytest.raises(SettingsWrong, match=r"REPLYCO_PROXY_PROTOCOL_FROM.*such as 10\.0\.0\.0/24"):
         load_settings(RelaySettings)
+
+
+@pytest.mark.parametrize(
+    ("written", "servers"),
+    [
+        ("", ()),
+        ("127.0.0.1:8053", (("127.0.0.1", 8053),)),
+        ("192.0.2.53, 192.0.2.54", (("192.0.2.53", 53), ("192.0.2.54", 53))),
+        (
+            "2001:db8::53 [2001:db8::54]:5353 [2001:db8::55]",
+            (("2001:db8::53", 53), ("2001:db8::54", 5353), ("2001:db8::55", 53)),
+        ),
+    ],
+)
+def test_name_servers_are_written_with_or_without_port(
+    monkeypatch: pytest.MonkeyPatch, written: str, servers: tuple[tuple[str, int], ...]
+):
+    monkeypatch.setenv("REPLYCO_NAMESERVERS", written)
+
+    found = load_settings(MailWorkerSettings).nameservers
+    assert tuple((str(address), port) for address, port in found) == servers
+
+
+@pytest.mark.parametrize(
+    "written", ["dns.example", "192.0.2.53:0", "192.0.2.53:x", "192.0.2.53:70000", "1.2.3"]
+)
+def test_a_wrong_name_server_is_told_with_its_cure_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, written: str
+):
+    monkeypatch.setenv("REPLYCO_NAMESERVERS", written)
+
+    with pytest.raises(SettingsWrong, match=r"REPLYCO_NAMESERVERS.*such as 192\.0\.2\.53 or 127") as wrong:
+        load_settings(MailWorkerSettings)
+    assert written not in str(wrong.value).replace("192.0.2.53 or", "")
