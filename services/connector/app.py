@@ -16,6 +16,7 @@ from services.connector.answers import answer_bug, answer_problems
 from services.connector.application.secrets import ClientSecrets
 from services.connector.audit import api as audit
 from services.connector.authorization import api as authorization
+from services.connector.conditional_get import ConditionalGet
 from services.connector.dependencies import Parts, SessionsOf, asks_for_caller
 from services.connector.events import api as events
 from services.connector.events.hub import Hub
@@ -173,6 +174,7 @@ def _assemble(
     app.include_router(web.router)
     answer_problems(app)
     app.add_middleware(Idempotent)
+    app.add_middleware(ConditionalGet)
     app.add_middleware(BoundedBody)
     app.add_middleware(TellsLimits)
     app.add_middleware(Observed, registry=registry, route_of=_route_of, answer_bug=answer_bug)

@@ -1,7 +1,8 @@
 """Versions over HTTP: an answer names the version of what it shows (ETag), a change may insist on it (If-Match).
 
-The tag stands for what clients can change, not for every byte of an answer: a lock turns without a new version. So it guards
-changes, and nobody caches by it. If-Match is optional; without it the last change wins.
+The version stands for what clients can change, not for every byte of an answer: a lock turns without a new version. What is
+read has a digest behind the version, which tells whether anything differs (`conditional_get.py`); a change heeds the version
+alone. If-Match is optional; without it the last change wins.
 """
 
 from shared.errors import Expected
@@ -22,7 +23,24 @@ def require_match(if_match: str | None, version: int) -> None:
     """Raises PreconditionFailed if the header names versions, and this is not one of them."""
     if if_match is None or if_match.strip() == "*":
         return
-    # W/ may be there because a proxy has compressed the answer; a version is as exact with it.
-    named = {tag.strip().removeprefix("W/") for tag in if_match.split(",")}
-    if etag_of(version) not in named:
+    if etag_of(version) not in {_without_digest(tag) for tag in _tags(if_match)}:
         raise PreconditionFailed
+
+
+def with_digest(tag: str, digest: str) -> str:
+    """The tag of one answer that shows this version."""
+    return f'{tag[:-1]}.{digest}"'
+
+
+def is_among(tag: str, if_none_match: str) -> bool:
+    """Whether an If-None-Match header names this tag."""
+    return if_none_match.strip() == "*" or tag in _tags(if_none_match)
+
+
+def _without_digest(tag: str) -> str:
+    return f'{tag.partition(".")[0]}"' if "." in tag else tag
+
+
+def _tags(header: str) -> set[str]:
+    # W/ may be there because a proxy has compressed the answer; a version is as exact with it.
+    return {tag.strip().removeprefix("W/") for tag in header.split(",")}
