@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from services.mailrelay.authenticity.faults import Fault
+
 STATIC = Path(__file__).parents[4] / "services" / "connector" / "web" / "static"
 # t("key"), hasText("key"), parts(`key.${name}`, …), count("key", …); a key may also be chosen by `condition ? "a.b" : "c.d"`.
 _CALL = re.compile(r"\b(?:t|parts|count|hasText)\(\s*(?:[^\"'`()]*\?\s*)?(\"[^\"]+\"|`[^`]+`)")
@@ -96,3 +98,16 @@ def test_no_script_makes_markup_out_of_text() -> None:
     assert [
         (name, word) for name, content in _scripts().items() for word in forbidden if word in content
     ] == []
+
+
+def test_every_reason_for_a_verdict_has_a_text() -> None:
+    """Those that services.mailrelay.authenticity gives, and the claims of services.mailrelay.parsing."""
+    reasons = {fault.value for fault in Fault} | {
+        "signed_by_amazon", "sent_by_amazon", "forwarded_from_amazon", "not_signed", "signer_not_amazon",
+        "dns_unavailable", "check_failed", "two_senders", "display_name", "lookalike_domain",
+    }  # fmt: skip
+    assert reasons == {
+        key.removeprefix("authenticity.reason.")
+        for key in _texts("de")
+        if key.startswith("authenticity.reason.")
+    }

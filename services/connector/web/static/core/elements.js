@@ -157,12 +157,12 @@ export function outsideLink(address, label, attributes = {}) {
   );
 }
 
-/** Asks back before something that cannot be undone; true when confirmed. */
-export function confirmDialog({ title, content, confirm }) {
+/** Asks back before something that has consequences; true when confirmed. `check()` may hold the confirmation back. */
+export function confirmDialog({ title, content, confirm, isDangerous = true, check = () => true }) {
   return new Promise((resolve) => {
     const id = newId("confirm");
     const cancelButton = h("button", { type: "button", class: "button button-secondary" }, t("common.cancel"));
-    const confirmButton = h("button", { type: "button", class: "button button-danger" }, confirm);
+    const confirmButton = h("button", { type: "button", class: isDangerous ? "button button-danger" : "button" }, confirm);
     const dialog = h(
       "dialog",
       { class: "dialog dialog-small", "aria-labelledby": id },
@@ -171,7 +171,7 @@ export function confirmDialog({ title, content, confirm }) {
       h("div", { class: "buttons buttons-end" }, cancelButton, confirmButton),
     );
     cancelButton.addEventListener("click", () => dialog.close());
-    confirmButton.addEventListener("click", () => dialog.close("confirmed"));
+    confirmButton.addEventListener("click", () => check() && dialog.close("confirmed"));
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(dialog.returnValue === "confirmed");

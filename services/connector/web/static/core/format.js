@@ -37,6 +37,21 @@ export function startOfDay(day, daysLater = 0) {
   return new Date(2 * utc - shown);
 }
 
+/** 5 Std.: a length of time in the one unit that says enough. */
+export function duration(milliseconds) {
+  const minutes = Math.floor(Math.abs(milliseconds) / 60000);
+  const [unit, value] = minutes < 60 ? ["minute", Math.max(minutes, 1)] : minutes < 48 * 60 ? ["hour", Math.floor(minutes / 60)] : ["day", Math.floor(minutes / 1440)];
+  return new Intl.NumberFormat(language(), { style: "unit", unit, unitDisplay: "short" }).format(value);
+}
+
+export function countryName(code) {
+  return new Intl.DisplayNames([language()], { type: "region" }).of(code);
+}
+
+export function languageName(code) {
+  return new Intl.DisplayNames([language()], { type: "language" }).of(code);
+}
+
 export function size(bytes) {
   const [unit, divisor, digits] = bytes < 1000000 ? ["kilobyte", 1000, 0] : ["megabyte", 1000000, 1];
   const format = new Intl.NumberFormat(language(), { style: "unit", unit, maximumFractionDigits: digits });

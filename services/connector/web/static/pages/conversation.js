@@ -1,115 +1,112 @@
-// One conversation with its messages, newest first. Shows the text of a mail only, never its HTML.
+// One conversation with its messages, newest first, and what an agent can do with it.
 
-import { downloadUrl, get } from "../core/api.js";
-import { append, h, replace } from "../core/dom.js";
-import { announce, atMostEvery, notice, setTitle, showProblem } from "../core/elements.js";
+import { get, patch } from "../core/api.js";
+import { h, replace } from "../core/dom.js";
+import { announce, atMostEvery, setTitle, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
-import { dateTime, size } from "../core/format.js";
-import { hasText, t } from "../core/i18n.js";
+import { t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
 import { may } from "../core/session.js";
+import { answerClock } from "./answer_clock.js";
+import { actions } from "./conversation_actions.js";
+import { kindTag, whereFrom } from "./conversation_row.js";
+import { messageArticle } from "./message.js";
 
-export async function conversationPane(place, conversationId, signal, { listAddress }) {
-  const conversation = await get(`/conversations/${conversationId}`, signal);
+/** `reopen(id)` shows this conversation anew, or another one in its place. */
+export async function conversationPane(place, conversationId, signal, { listAddress, reopen }) {
+  const path = `/conversations/${conversationId}`;
+  let conversation = await get(path, signal);
+  // It was merged, and that one has its messages now.
+  if (conversation.id !== conversationId) return reopen(conversation.id);
+  let drawn = "";
+  // Whoever marks it unread while it is open wants it to stay so.
+  let isLeftUnread = false;
+  let isShown = false;
+  const heading = h("h2", { tabindex: "-1" });
+  const head = h("div", { class: "conversation-head" });
   const messages = h("div", { class: "messages" });
   const problemPlace = h("div", { class: "place" });
-  let shown = null;
   const pages = pagedList({
-    load: (cursor) => get(`/conversations/${conversationId}/messages${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`, signal),
-    render: (message) => article(message, conversation),
+    load: (cursor) => get(`${path}/messages${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`, signal),
+    render: (message) => messageArticle(message, conversation, { signal, reopen }),
     container: messages,
     label: t("conversation.older"),
   });
 
+  /** Sends a change; the conversation that the API answers is shown, and what was done is heard. */
+  async function act(send, said) {
+    try {
+      conversation = await send();
+      replace(problemPlace);
+      drawHead();
+      await pages.refresh();
+      announce(said);
+    } catch (problem) {
+      showProblem(problemPlace, problem);
+    }
+  }
+
+  const toolbar = { path, act, problemPlace, signal, reopen, leaveUnread: () => (isLeftUnread = true) };
+
+  function drawHead() {
+    const said = JSON.stringify({ ...conversation, unread: null });
+    if (said === drawn) return;
+    drawn = said;
+    const focused = head.contains(document.activeElement) ? document.activeElement.dataset.action : null;
+    const title = conversation.order_id ? t("conversation.order", { order: conversation.order_id }) : conversation.subject || t("inbox.no_order");
+    setTitle(title);
+    replace(heading, h("bdi", {}, title));
+    replace(
+      head,
+      h("p", { class: "muted" }, conversation.buyer_name && [h("bdi", {}, conversation.buyer_name), " · "], whereFrom(conversation)),
+      conversation.order_id && conversation.subject && h("p", { class: "subject", dir: "auto" }, conversation.subject),
+      h(
+        "p",
+        { class: "conversation-tags" },
+        kindTag(conversation.kind),
+        conversation.status !== "open" && h("span", { class: `tag tag-${conversation.status}` }, t(`status.${conversation.status}`)),
+        conversation.asin && h("span", { class: "muted" }, t("inbox.product", { asin: conversation.asin })),
+        conversation.answer_due_at && answerClock(conversation.answer_due_at),
+      ),
+      may("inbox.messages", "edit") && actions(conversation, toolbar),
+    );
+    // The button that was pressed may have become another one, or be gone.
+    if (focused) (head.querySelector(`[data-action="${focused}"]`) ?? heading).focus();
+  }
+
+  const newest = () => messages.firstElementChild?.dataset.message;
+
+  async function markRead() {
+    if (!conversation.unread || isLeftUnread || document.hidden || !may("inbox.messages", "edit")) return;
+    await patch(path, { unread: false }, signal);
+    conversation.unread = false;
+  }
+
   async function readAgain() {
     try {
-      const before = messages.firstElementChild;
+      const wasQuarantined = conversation.status === "quarantine";
+      const before = newest();
+      conversation = await get(path, signal);
+      if (conversation.id !== conversationId || wasQuarantined !== (conversation.status === "quarantine")) return await reopen(conversation.id);
+      drawHead();
       await pages.refresh();
       replace(problemPlace);
-      if (shown && messages.firstElementChild !== before) announce(t("conversation.new_message"));
+      if (newest() === before) return;
+      if (isShown) announce(t("conversation.new_message"));
+      isLeftUnread = false;
+      await markRead();
     } catch (problem) {
       showProblem(problemPlace, problem);
     }
   }
 
   const soon = atMostEvery(1000, signal, readAgain);
-  onEvent("message.received", signal, (ids) => (!ids.conversation_id || ids.conversation_id === conversationId) && soon());
-  shown = await pages.refresh();
-  const title = conversation.order_id ? t("conversation.order", { order: conversation.order_id }) : conversation.subject || t("inbox.no_order");
-  setTitle(title);
-  replace(
-    place,
-    h("a", { href: listAddress(), class: "back" }, t("inbox.back")),
-    h("h2", { tabindex: "-1" }, title),
-    h("p", { class: "muted" }, [conversation.buyer_name, conversation.integration.name, conversation.country].filter(Boolean).join(" · ")),
-    conversation.order_id && conversation.subject && h("p", { class: "subject" }, conversation.subject),
-    problemPlace,
-    messages,
-    pages.more,
-  );
-}
-
-function article(message, conversation) {
-  const sender = message.sender_name || message.sender_address || conversation.buyer_name || t("conversation.unknown_sender");
-  const element = h(
-    "article",
-    { class: "message card", "data-testid": "message", "data-message": message.id },
-    h(
-      "header",
-      { class: "message-head" },
-      h("h3", {}, sender),
-      h("time", { datetime: message.received_at }, dateTime(message.received_at)),
-    ),
-    message.sender_name && message.sender_address && h("p", { class: "muted message-address" }, message.sender_address),
-    message.subject && message.subject !== conversation.subject && h("p", { class: "subject" }, message.subject),
-    notes(message),
-    textOf(message),
-    attachments(message),
-  );
-  append(element, footer(message));
-  return element;
-}
-
-/** "No text" is only said where that is known: what cannot be opened has its own note. */
-function textOf(message) {
-  if (message.text) return h("div", { class: "message-text", dir: "auto" }, message.text);
-  return !message.problem && h("p", { class: "muted" }, t("conversation.no_text"));
-}
-
-function notes(message) {
-  const isUnparseable = message.kind === "unparseable";
-  const rawHint = may("general.admin", "view") ? "conversation.raw_has_all" : "conversation.ask_admin_for_raw";
-  return [
-    message.problem && notice("warning", null, h("p", {}, t("conversation.problem"))),
-    message.from_amazon_domain === false && notice("warning", t("conversation.not_amazon.title"), h("p", {}, t("conversation.not_amazon.text"))),
-    isUnparseable && notice("warning", t("conversation.unparseable"), h("p", {}, t(rawHint))),
-    message.truncated && !isUnparseable && notice("info", t("conversation.truncated"), h("p", {}, t(rawHint))),
-  ];
-}
-
-function attachments(message) {
-  if (!message.attachments.length) return null;
-  return h(
-    "ul",
-    { class: "attachments", "aria-label": t("conversation.attachments") },
-    message.attachments.map((attachment) =>
-      h(
-        "li",
-        {},
-        h(
-          "a",
-          { href: downloadUrl(`/messages/${message.id}/attachments/${attachment.id}`), download: attachment.filename || "" },
-          attachment.filename || t("conversation.unnamed_file"),
-        ),
-        h("span", { class: "muted" }, ` ${size(attachment.size)}`),
-      ),
-    ),
-  );
-}
-
-function footer(message) {
-  const kind = hasText(`kind.${message.kind}`) && message.kind !== "buyer_message" ? h("span", { class: "tag" }, t(`kind.${message.kind}`)) : null;
-  const raw = may("general.admin", "view") && h("a", { href: downloadUrl(`/messages/${message.id}/raw`), download: "" }, t("conversation.raw"));
-  if (!kind && !raw) return null;
-  return h("footer", { class: "message-foot" }, kind, raw);
+  const isOurs = (ids) => !ids.conversation_id || ids.conversation_id === conversationId;
+  onEvent("message.received", signal, (ids) => isOurs(ids) && soon());
+  onEvent("conversation.changed", signal, (ids) => isOurs(ids) && soon());
+  await pages.refresh();
+  isShown = true;
+  drawHead();
+  replace(place, h("a", { href: listAddress(), class: "back" }, t("inbox.back")), heading, head, problemPlace, messages, pages.more);
+  await markRead().catch((problem) => showProblem(problemPlace, problem));
 }

@@ -6,6 +6,7 @@ import { copyButton, outsideLink, showProblem } from "../core/elements.js";
 import { shortDate } from "../core/format.js";
 import { parts, t } from "../core/i18n.js";
 import { may } from "../core/session.js";
+import { verificationMails } from "./verification_mails.js";
 
 const STEPS = ["order_report_columns", "seller_profile", "notification_preferences"];
 // What is done at each step, sentence by sentence; {menu_…} in a text is the exact wording of Seller Central.
@@ -56,6 +57,7 @@ export function guide(integration, steps, signal, onChanged) {
 
   const marks = Object.fromEntries(STEPS.map((name) => [name, h("span", { class: "step-done" })]));
   const address = h("code", { class: "address address-small" }, integration.address);
+  const verification = verificationMails(integration, signal);
   const items = STEPS.map((name) =>
     h(
       "li",
@@ -72,13 +74,15 @@ export function guide(integration, steps, signal, onChanged) {
     h("div", { class: "progress" }, bar, progress),
     problemPlace,
     h("div", { class: "address-line" }, h("span", {}, t("guide.address")), address, copyButton(t("guide.copy"), address, { class: "button button-secondary button-small copy" })),
+    verification.element,
     h("ol", { class: "guide" }, items, h("li", {}, h("h4", {}, t("guide.approved_sender.title")), instructions("approved_sender", 2))),
-    h("p", { class: "hint" }, t("guide.verification")),
   ];
-  /** Reads the steps again; an answer that a box saved in the meantime has made old is dropped. */
+  verification.refresh();
+
+  /** Reads the steps and the verification mails again; an answer that a box saved in the meantime has made old is dropped. */
   async function refresh() {
     const savesBefore = saves;
-    const fresh = (await get(`/integrations/${integration.id}/setup-steps`, signal)).items;
+    const [{ items: fresh }] = await Promise.all([get(`/integrations/${integration.id}/setup-steps`, signal), verification.refresh()]);
     if (saves === savesBefore) update(fresh);
   }
 

@@ -1,82 +1,82 @@
 // The inbox: conversations on one side, one of them on the other; on a phone one after the other.
 
 import { get } from "../core/api.js";
-import { h, newId, replace } from "../core/dom.js";
-import { atMostEvery, pageHeading, setTitle, showProblem } from "../core/elements.js";
+import { h, replace } from "../core/dom.js";
+import { announce, atMostEvery, pageHeading, setTitle, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
-import { dateTime, shortTime } from "../core/format.js";
 import { count, t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
 import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
+import { keepClocks } from "./answer_clock.js";
 import { conversationPane } from "./conversation.js";
+import { conversationRow } from "./conversation_row.js";
+import { addressQuery, apiQuery, countSet, filterBox, filtersOf, searchForm, viewTabs } from "./inbox_filters.js";
 
 export const width = "full";
 
 export async function show({ main, params, query, signal }) {
+  let filters = filtersOf(query);
   let openId = null;
-  let integrationId = query.get("integration") ?? "";
+  let openIndex = 0;
   let pane = null;
   let listScroll = 0;
+  const current = () => filters;
   const listPlace = h("div", { class: "conversation-list" });
   const problemPlace = h("div", { class: "place" });
   const panePlace = h("section", { class: "pane", "aria-label": t("inbox.conversation") });
-  const filterPlace = h("div", { class: "filter" });
   const layout = h("div", { class: "inbox" });
+  const tabs = viewTabs();
+  const search = searchForm(current);
+  const box = await filterBox(current, signal);
 
-  const rows = h("ul", { class: "conversations" });
-  const pages = pagedList({ load: loadPage, render: row, container: rows, label: t("common.load_more") });
+  const rows = h("ul", { class: "conversations", "aria-label": t("inbox.conversations") });
+  const pages = pagedList({
+    load: (cursor) => get(`/conversations${apiQuery(filters, cursor)}`, signal),
+    render: (conversation) => h("li", {}, conversationRow(conversation, addressOf(conversation.id))),
+    container: rows,
+    label: t("common.load_more"),
+  });
   const full = [rows, pages.more];
 
-  function loadPage(cursor) {
-    const asked = new URLSearchParams();
-    if (integrationId) asked.set("integration_id", integrationId);
-    if (cursor) asked.set("cursor", cursor);
-    return get(`/conversations${asked.size ? `?${asked}` : ""}`, signal);
+  const addressOf = (conversationId) => `/inbox/${conversationId}${addressQuery(filters)}`;
+  const listAddress = () => `/inbox${addressQuery(filters)}`;
+  const links = () => [...rows.querySelectorAll(".conversation")];
+
+  /** Returns how many are shown, or null when it did not come to that: a problem, or a later reading that has overtaken this one. */
+  async function drawList() {
+    try {
+      return await readList();
+    } catch (problem) {
+      showProblem(problemPlace, problem);
+      return null;
+    }
   }
 
-  async function drawList() {
-    const shown = await pages.refresh();
+  async function readList() {
+    const [shown, counts] = await Promise.all([pages.refresh(), get("/conversations/counts", signal)]);
+    tabs.count(counts);
+    if (shown === null) return null;
     replace(problemPlace);
-    if (shown === 0) replace(listPlace, emptyState(integrationId));
+    if (shown === 0) replace(listPlace, emptyState(filters));
     else if (!listPlace.contains(rows)) replace(listPlace, full);
     layout.classList.toggle("inbox-empty", shown === 0);
     markOpen();
+    return shown;
   }
 
-  function filterQuery() {
-    return integrationId ? `?integration=${integrationId}` : "";
-  }
-
-  function row(conversation) {
-    return h(
-      "li",
-      {},
-      h(
-        "a",
-        { href: `/inbox/${conversation.id}${filterQuery()}`, class: "conversation", "data-testid": "conversation", "data-conversation": conversation.id },
-        h(
-          "span",
-          { class: "conversation-top" },
-          h("span", { class: "conversation-order" }, conversation.order_id ?? t("inbox.no_order")),
-          h("time", { datetime: conversation.last_message_at, title: dateTime(conversation.last_message_at) }, shortTime(conversation.last_message_at)),
-        ),
-        h(
-          "span",
-          { class: "conversation-below" },
-          [conversation.integration.name ?? t("integrations.unnamed"), conversation.country].filter(Boolean).join(" · "),
-          h("span", {}, count("inbox.messages", conversation.message_count)),
-        ),
-      ),
-    );
+  function drawFilters() {
+    for (const part of [tabs, search, box]) part.update(filters);
   }
 
   function markOpen() {
-    for (const link of listPlace.querySelectorAll(".conversation")) {
-      link.search = filterQuery();
-      if (link.dataset.conversation === openId) link.setAttribute("aria-current", "true");
+    links().forEach((link, index) => {
+      link.search = addressQuery(filters);
+      const isOpen = link.dataset.conversation === openId;
+      if (isOpen) openIndex = index;
+      if (isOpen) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
-    }
+    });
   }
 
   async function openConversation(conversationId) {
@@ -90,65 +90,92 @@ export async function show({ main, params, query, signal }) {
       replace(panePlace, h("p", { class: "muted pane-empty" }, t("inbox.choose")));
       return;
     }
+    const ends = AbortSignal.any([signal, pane.signal]);
+    const reopen = async (otherId = openId) => {
+      if (otherId === openId) await openConversation(openId);
+      else await navigate(addressOf(otherId), { replace: true });
+      focusPane();
+    };
     try {
-      await conversationPane(panePlace, openId, AbortSignal.any([signal, pane.signal]), { listAddress: () => `/inbox${filterQuery()}` });
+      await conversationPane(panePlace, openId, ends, { listAddress, reopen });
     } catch (problem) {
       // Tried again as soon as the network is back.
-      if (problem.status === 0) onEvent("resync", AbortSignal.any([signal, pane.signal]), () => openConversation(openId));
-      showProblem(panePlace, problem, h("a", { href: "/inbox" }, t("inbox.back")));
+      if (problem.status === 0) onEvent("resync", ends, () => openConversation(openId));
+      showProblem(panePlace, problem, h("a", { href: listAddress() }, t("inbox.back")));
     }
   }
 
+  function focusPane() {
+    panePlace.querySelector("h2")?.focus({ preventScroll: true });
+    panePlace.scrollTo(0, 0);
+    scrollTo(0, 0);
+  }
+
+  /** To the row of the conversation that is or was open; where it has left the list, to the one in its place. */
+  function focusRow(conversationId) {
+    const own = listPlace.querySelector(`[data-conversation="${CSS.escape(conversationId)}"]`);
+    const all = links();
+    (own ?? all[Math.min(openIndex, all.length - 1)])?.focus();
+  }
+
   async function change(newParams, newQuery) {
-    const wantedFilter = newQuery.get("integration") ?? "";
-    if (wantedFilter !== integrationId) {
-      integrationId = wantedFilter;
+    const wanted = filtersOf(newQuery);
+    if (addressQuery(wanted) !== addressQuery(filters)) {
+      filters = wanted;
+      drawFilters();
       rows.replaceChildren();
-      await drawList();
+      const shown = await drawList();
+      if (shown !== null) announce(shown ? count("inbox.shown", shown) : t("inbox.shown.none"));
     }
     const wasOpen = openId;
     if ((newParams.conversation_id ?? null) === openId) return;
     if (!wasOpen) listScroll = scrollY;
     await openConversation(newParams.conversation_id);
     if (openId) {
-      panePlace.querySelector("h2")?.focus({ preventScroll: true });
-      panePlace.scrollTo(0, 0);
-      scrollTo(0, 0);
+      focusPane();
     } else {
       // On a phone the list comes back where it was left, at the conversation that was read.
-      listPlace.querySelector(`[data-conversation="${CSS.escape(wasOpen)}"]`)?.focus({ preventScroll: true });
+      focusRow(wasOpen);
       scrollTo(0, listScroll);
     }
   }
 
-  async function drawFilter() {
-    if (!may("general.admin", "view")) return;
-    const integrations = (await get("/integrations?limit=100", signal)).items;
-    if (integrations.length < 2) return;
-    const id = newId("filter");
-    const options = integrations.map((each) => h("option", { value: each.id, selected: each.id === integrationId }, each.name ?? t("integrations.unnamed")));
-    const select = h("select", { id, class: "input" }, h("option", { value: "" }, t("inbox.all_integrations")), options);
-    select.addEventListener("change", () => navigate(`/inbox${select.value ? `?integration=${select.value}` : ""}`));
-    replace(filterPlace, h("label", { for: id, class: "visually-hidden" }, t("inbox.filter")), select);
-  }
+  listPlace.addEventListener("keydown", (event) => {
+    const all = links();
+    const here = all.indexOf(document.activeElement);
+    const target = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: all.length - 1 }[event.key];
+    if (here < 0 || target === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    all[target]?.focus();
+  });
+  panePlace.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && openId) focusRow(openId);
+  });
 
+  const soon = atMostEvery(1000, signal, drawList);
+  onEvent("message.received", signal, soon);
+  onEvent("conversation.changed", signal, soon);
+  keepClocks(layout, signal);
   const heading = pageHeading(t("inbox.title"));
-  replace(layout, h("div", { class: "list-pane" }, h("div", { class: "list-head" }, heading, filterPlace), problemPlace, listPlace), panePlace);
+  replace(layout, h("div", { class: "list-pane" }, h("div", { class: "list-head" }, heading, tabs.element, search.element, box.element), problemPlace, listPlace), panePlace);
   replace(main, layout);
-  onEvent("message.received", signal, atMostEvery(1000, signal, () => drawList().catch((problem) => showProblem(problemPlace, problem))));
-  await Promise.all([drawList(), drawFilter()]);
+  drawFilters();
+  await drawList();
   await openConversation(params.conversation_id);
   return change;
 }
 
-function emptyState(integrationId) {
-  const isFiltered = Boolean(integrationId);
-  const mayConnect = may("general.admin", "edit");
-  return h(
-    "div",
-    { class: "empty" },
-    h("h2", {}, t(isFiltered ? "inbox.empty.filtered" : "inbox.empty.title")),
-    h("p", {}, t(mayConnect ? "inbox.empty.text" : "inbox.empty.ask_admin")),
-    mayConnect && h("a", { href: "/integrations", class: "button" }, t("inbox.empty.button")),
-  );
+/** Nothing to show, and what to do about it. */
+function emptyState(filters) {
+  if (filters.q) return emptyBox("inbox.empty.search", filters.view !== "all" && searchAll(filters));
+  if (countSet(filters)) return emptyBox("inbox.empty.filtered");
+  if (filters.view !== "open" && filters.view !== "all") return emptyBox(`inbox.empty.${filters.view}`);
+  if (may("general.admin", "edit")) return emptyBox("inbox.empty.connect", h("a", { href: "/integrations", class: "button" }, t("inbox.empty.button")));
+  return emptyBox("inbox.empty.ask_admin");
+}
+
+const searchAll = ({ q }) => h("a", { href: `/inbox?${new URLSearchParams({ view: "all", q })}`, class: "button button-secondary" }, t("inbox.empty.search.button"));
+
+function emptyBox(key, action) {
+  return h("div", { class: "empty" }, h("h2", {}, t(`${key}.title`)), h("p", {}, t(`${key}.text`)), action);
 }

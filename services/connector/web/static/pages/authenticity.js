@@ -1,0 +1,75 @@
+// Whether a mail is from Amazon: a quiet mark where it is proven, and loud words where it is not.
+
+import { get, post } from "../core/api.js";
+import { h, replace, svg } from "../core/dom.js";
+import { actionButton, announce, confirmDialog, notice, showProblem } from "../core/elements.js";
+import { hasText, t } from "../core/i18n.js";
+import { may } from "../core/session.js";
+
+/** Proven: a small mark that says more when it is asked. */
+export function authenticMark(message, signal) {
+  if (message.authenticity.verdict !== "authentic") return null;
+  const shape = svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, svg("path", { d: "M5 12.5l4.5 4.5L19 7.5" }));
+  return h("details", { class: "authentic", "data-testid": "authentic" }, h("summary", {}, shape, t("authenticity.authentic")), h("p", {}, t(reasonKey(message.authenticity))), technical(message, signal));
+}
+
+/** Not proven: why, what to do, and in the quarantine the way out of it. */
+export function authenticityNotice(message, conversation, { signal, reopen }) {
+  const { verdict } = message.authenticity;
+  if (verdict === "forged" || verdict === "uncheckable") {
+    const isQuarantined = conversation.status === "quarantine";
+    const box = notice(
+      isQuarantined ? "bad" : "warning",
+      t(isQuarantined ? `authenticity.${verdict}.quarantine` : "authenticity.released"),
+      h("p", {}, t(reasonKey(message.authenticity))),
+      isQuarantined && h("p", {}, t(`authenticity.${verdict}.advice`)),
+      technical(message, signal),
+      isQuarantined && release(message, { signal, reopen }),
+    );
+    box.setAttribute("data-testid", "not-authentic");
+    if (isQuarantined) box.classList.add("notice-framed");
+    return box;
+  }
+  if (message.from_amazon_domain) return null;
+  return notice("warning", t("conversation.not_amazon.title"), h("p", {}, t("conversation.not_amazon.text")));
+}
+
+/** A reason that these pages do not know yet is said in general. */
+function reasonKey({ verdict, reason }) {
+  const key = `authenticity.reason.${reason}`;
+  return hasText(key) ? key : `authenticity.${verdict}.text`;
+}
+
+function release(message, { signal, reopen }) {
+  if (!may("inbox.messages", "edit")) return h("p", { class: "muted" }, t("release.not_allowed"));
+  const problemPlace = h("div", { class: "place" });
+
+  async function ask() {
+    const content = [1, 2, 3].map((number) => h("li", {}, t(`release.text.${number}`)));
+    const isConfirmed = await confirmDialog({ title: t("release.title"), content: h("ul", {}, content), confirm: t("release.confirm") });
+    if (!isConfirmed) return;
+    try {
+      const { id } = await post(`/messages/${message.id}/release`, undefined, signal);
+      await reopen(id);
+      announce(t("release.done"));
+    } catch (problem) {
+      showProblem(problemPlace, problem);
+    }
+  }
+
+  return [actionButton(t("release.button"), ask, { class: "button button-danger" }), problemPlace];
+}
+
+/** What was found when it was checked, for those who can read it (RFC 8601); read when somebody asks. */
+function technical(message, signal) {
+  const place = h("div", { role: "status" });
+  async function load() {
+    try {
+      const { authentication_results: results } = await get(`/messages/${message.id}`, signal);
+      replace(place, results ? h("code", { class: "code" }, results) : h("p", { class: "muted" }, t("authenticity.no_results")));
+    } catch (problem) {
+      showProblem(place, problem);
+    }
+  }
+  return h("details", { class: "technical", ontoggle: (event) => event.target.open && load() }, h("summary", {}, t("authenticity.technical")), place);
+}

@@ -1,0 +1,160 @@
+// What an agent can do with a conversation: close, stop the answer clock, leave unread, merge, split.
+
+import { get, patch, post } from "../core/api.js";
+import { h, newId, replace } from "../core/dom.js";
+import { actionButton, announce, confirmDialog, showProblem } from "../core/elements.js";
+import { countryName, dateTime } from "../core/format.js";
+import { t } from "../core/i18n.js";
+import { pagedList } from "../core/paged_list.js";
+import { conversationName, kindTag } from "./conversation_row.js";
+
+const SEARCH_AFTER_MS = 300;
+const MOST_FOUND = 5;
+const SHOWN_CHARACTERS = 90;
+
+/** The buttons. A quarantined mail has one of its own, beside the reason. */
+export function actions(conversation, { path, act, problemPlace, signal, reopen, leaveUnread }) {
+  if (conversation.status === "quarantine") return null;
+  const isClosed = conversation.status === "closed";
+  const button = (name, work, attributes = {}) => actionButton(t(`conversation.${name}`), work, { class: "button button-secondary button-small", "data-action": name, ...attributes });
+
+  const settle = () => act(() => post(`${path}/no-answer-needed`, undefined, signal), t("conversation.no_answer_needed.done"));
+  const close = () => act(() => patch(path, { status: "closed" }, signal), t("conversation.close.done"));
+  const open = () => act(() => patch(path, { status: "open" }, signal), t("conversation.reopen.done"));
+  const unread = () => {
+    leaveUnread();
+    return act(() => patch(path, { unread: true }, signal), t("conversation.mark_unread.done"));
+  };
+
+  /** Both lead to another conversation than the one that is shown. */
+  async function goOn(send, said) {
+    try {
+      const other = await send();
+      await reopen(other.id);
+      announce(said);
+    } catch (problem) {
+      showProblem(problemPlace, problem);
+    }
+  }
+
+  async function merge() {
+    const target = await chooseConversation(conversation, signal);
+    if (target) await goOn(() => post(`${path}/merge`, { into: target }, signal), t("conversation.merge.done"));
+  }
+
+  async function split() {
+    const chosen = await chooseMessages(path, signal);
+    if (chosen) await goOn(() => post(`${path}/split`, { message_ids: chosen }, signal), t("conversation.split.done"));
+  }
+
+  return h(
+    "div",
+    { class: "buttons", role: "group", "aria-label": t("conversation.actions") },
+    conversation.answer_due_at && button("no_answer_needed", settle),
+    isClosed ? button("reopen", open, { "data-action": "status" }) : button("close", close, { "data-action": "status" }),
+    button("mark_unread", unread),
+    button("merge", merge),
+    conversation.message_count > 1 && button("split", split),
+  );
+}
+
+/** Another conversation of the same store, or null. */
+async function chooseConversation(conversation, signal) {
+  const found = h("div", { class: "choices", role: "radiogroup", "aria-label": t("conversation.merge.found") });
+  const missing = h("p", { class: "field-error", role: "alert" });
+  const id = newId("merge");
+  const input = h("input", { type: "search", class: "input", id, maxlength: 200, autocomplete: "off", "aria-describedby": `${id}-hint` });
+  let soon = null;
+  let searches = 0;
+
+  async function search() {
+    searches += 1;
+    const mine = searches;
+    const asked = new URLSearchParams({ integration_id: conversation.integration.id, limit: MOST_FOUND + 1 });
+    if (input.value.trim()) asked.set("q", input.value.trim());
+    try {
+      const page = await get(`/conversations?${asked}`, signal);
+      if (mine !== searches) return;
+      const others = page.items.filter((each) => each.id !== conversation.id).slice(0, MOST_FOUND);
+      replace(found, others.length ? others.map((each) => choice(each)) : h("p", { class: "muted" }, t("conversation.merge.none")));
+    } catch (problem) {
+      if (mine === searches) showProblem(found, problem);
+    }
+  }
+
+  input.addEventListener("input", () => {
+    clearTimeout(soon);
+    soon = setTimeout(search, SEARCH_AFTER_MS);
+  });
+  const chosen = () => found.querySelector("input:checked")?.value;
+  const check = () => {
+    missing.textContent = chosen() ? "" : t("conversation.merge.missing");
+    return Boolean(chosen());
+  };
+  search();
+  const isConfirmed = await confirmDialog({
+    title: t("conversation.merge.title"),
+    content: [
+      h("p", {}, t("conversation.merge.text")),
+      h("div", { class: "field" }, h("label", { for: id }, t("conversation.merge.search")), h("p", { class: "hint", id: `${id}-hint` }, t("inbox.search.hint")), input),
+      found,
+      missing,
+    ],
+    confirm: t("conversation.merge.confirm"),
+    isDangerous: false,
+    check,
+  });
+  clearTimeout(soon);
+  return isConfirmed ? chosen() : null;
+
+  function choice(each) {
+    const radio = h("input", { type: "radio", name: id, value: each.id, id: newId("choice") });
+    return h(
+      "div",
+      { class: "choice" },
+      radio,
+      h("label", { for: radio.id }, h("strong", {}, conversationName(each)), " ", kindTag(each.kind), h("span", { class: "muted" }, [each.country && countryName(each.country), dateTime(each.last_message_at)].filter(Boolean).join(" · "))),
+    );
+  }
+}
+
+/** The ids of the messages that get a conversation of their own, or null. */
+async function chooseMessages(path, signal) {
+  const rows = h("div", { class: "choices", role: "group", "aria-label": t("conversation.split.messages") });
+  const problemPlace = h("div", { class: "place" });
+  const wrong = h("p", { class: "field-error", role: "alert" });
+  const pages = pagedList({
+    load: (cursor) => get(`${path}/messages?limit=50${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`, signal),
+    render: choice,
+    container: rows,
+    label: t("conversation.older"),
+  });
+  const boxes = () => [...rows.querySelectorAll("input")];
+  const chosen = () => boxes().filter((box) => box.checked).map((box) => box.value);
+  const check = () => {
+    const isSome = chosen().length > 0;
+    const isAll = chosen().length === boxes().length;
+    wrong.textContent = !isSome ? t("conversation.split.missing") : isAll ? t("conversation.split.all") : "";
+    return isSome && !isAll;
+  };
+  pages.refresh().catch((problem) => showProblem(problemPlace, problem));
+  const isConfirmed = await confirmDialog({
+    title: t("conversation.split.title"),
+    content: [h("p", {}, t("conversation.split.text")), problemPlace, rows, pages.more, wrong],
+    confirm: t("conversation.split.confirm"),
+    isDangerous: false,
+    check,
+  });
+  return isConfirmed ? chosen() : null;
+
+  function choice(message) {
+    const box = h("input", { type: "checkbox", value: message.id, id: newId("choice") });
+    const words = (message.text ?? message.subject ?? "").slice(0, SHOWN_CHARACTERS);
+    return h(
+      "div",
+      { class: "choice" },
+      box,
+      h("label", { for: box.id }, h("strong", {}, h("bdi", {}, message.sender_name || message.sender_address || t("conversation.unknown_sender"))), h("span", { class: "muted" }, dateTime(message.received_at)), h("bdi", {}, words)),
+    );
+  }
+}

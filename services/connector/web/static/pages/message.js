@@ -1,0 +1,98 @@
+// One message: the buyer's own words first; what else the mail holds stands folded below.
+
+import { downloadUrl } from "../core/api.js";
+import { h } from "../core/dom.js";
+import { notice } from "../core/elements.js";
+import { dateTime, languageName, list } from "../core/format.js";
+import { hasText, t } from "../core/i18n.js";
+import { may } from "../core/session.js";
+import { answerClock } from "./answer_clock.js";
+import { attachments } from "./attachments.js";
+import { authenticMark, authenticityNotice } from "./authenticity.js";
+import { kindTag } from "./conversation_row.js";
+import { formattedView } from "./formatted_view.js";
+
+const ORDER_ID = /\b(\d{3}-\d{7}-\d{7})\b/;
+
+/** `reopen(id)` shows a conversation anew after its message was released. */
+export function messageArticle(message, conversation, { signal, reopen }) {
+  const sender = message.sender_name || message.sender_address || conversation.buyer_name || t("conversation.unknown_sender");
+  return h(
+    "article",
+    { class: "message card", "data-testid": "message", "data-message": message.id },
+    h(
+      "header",
+      { class: "message-head" },
+      h("h3", {}, h("bdi", {}, sender)),
+      h("time", { datetime: message.received_at }, dateTime(message.received_at)),
+    ),
+    message.sender_name && message.sender_address && h("p", { class: "muted message-address" }, h("bdi", {}, message.sender_address)),
+    facts(message, conversation),
+    message.subject && message.subject !== conversation.subject && h("p", { class: "subject", dir: "auto" }, words(message.subject)),
+    authenticityNotice(message, conversation, { signal, reopen }),
+    notes(message),
+    deliveryFailure(message),
+    textOf(message),
+    quoted(message),
+    message.html && formattedView(message),
+    attachments(message),
+    footer(message, signal),
+  );
+}
+
+/** What the conversation's head does not say already. */
+function facts(message, conversation) {
+  const others = message.order_ids.filter((order) => order !== conversation.order_id);
+  // One message alone has the conversation's clock.
+  const isClockRunning = message.answer_due_at && !message.answer_settled_at && conversation.message_count > 1;
+  const shown = [
+    message.kind !== conversation.kind && kindTag(message.kind),
+    others.length > 0 && h("span", {}, t("message.orders", { orders: list(others) })),
+    message.asin && message.asin !== conversation.asin && h("span", {}, t("inbox.product", { asin: message.asin })),
+    message.language && h("span", {}, t("message.language", { language: languageName(message.language) })),
+    isClockRunning && answerClock(message.answer_due_at),
+    message.answer_due_at && message.answer_settled_at && h("span", {}, t("clock.settled")),
+  ].filter(Boolean);
+  return shown.length > 0 && h("p", { class: "message-facts muted" }, shown);
+}
+
+function notes(message) {
+  const isUnparseable = message.kind === "unparseable";
+  const isWhole = message.kind === "buyer_message" && !message.is_excerpt && Boolean(message.text);
+  const rawHint = may("general.admin", "view") ? "conversation.raw_has_all" : "conversation.ask_admin_for_raw";
+  return [
+    message.problem && notice("warning", null, h("p", {}, t("conversation.problem"))),
+    isUnparseable && notice("warning", t("conversation.unparseable"), h("p", {}, t(rawHint))),
+    message.truncated && !isUnparseable && notice("info", t("conversation.truncated"), h("p", {}, t(rawHint))),
+    isWhole && h("p", { class: "hint" }, t("message.whole")),
+  ];
+}
+
+/** Why Amazon did not take an answer of ours, and what helps. */
+function deliveryFailure({ kind, failure_reason: reason }) {
+  if (kind !== "delivery_failure") return null;
+  const key = hasText(`failure.${reason}.title`) ? reason : "unknown";
+  return notice("bad", t(`failure.${key}.title`), h("p", {}, h("strong", {}, t("check.cure")), " ", t(`failure.${key}.cure`)));
+}
+
+/** A text in which order ids keep their order: among Arabic letters their parts would be shown from right to left. */
+function words(text) {
+  return text.split(ORDER_ID).map((part, index) => (index % 2 ? h("bdi", { dir: "ltr" }, part) : part));
+}
+
+/** "No text" is only said where that is known: what cannot be opened has its own note. */
+function textOf(message) {
+  if (message.text) return h("div", { class: "message-text", dir: "auto", lang: message.language }, words(message.text));
+  return !message.problem && h("p", { class: "muted" }, t("conversation.no_text"));
+}
+
+function quoted(message) {
+  if (!message.quoted_text) return null;
+  return h("details", { class: "quoted" }, h("summary", {}, t("message.quoted")), h("div", { class: "message-text", dir: "auto" }, words(message.quoted_text)));
+}
+
+function footer(message, signal) {
+  const mark = authenticMark(message, signal);
+  const raw = may("general.admin", "view") && h("a", { href: downloadUrl(`/messages/${message.id}/raw`), download: "" }, t("conversation.raw"));
+  return (mark || raw) && h("footer", { class: "message-foot" }, mark, raw);
+}

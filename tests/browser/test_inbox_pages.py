@@ -1,0 +1,305 @@
+"""The inbox in a real browser: views, filters, search, and what an agent does with a conversation."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from playwright.async_api import Page, expect
+from sqlalchemy import select
+
+from shared.tables import Conversation, Integration, User
+from tests.browser.steps import Site, sign_in
+from tests.factories import make_attachment, make_conversation, make_integration, make_message, make_user
+
+# Far enough from every bound for the words to be the same however slow the machine is.
+IN_FIVE_HOURS = timedelta(hours=5, minutes=30)
+TWO_HOURS_AGO = -timedelta(hours=2, minutes=30)
+
+
+async def make_store(site: Site, name: str = "Lampen Europa") -> Integration:
+    async with site.sessions.begin() as session:
+        return await make_integration(session, site.account.id, name=name)
+
+
+async def make_thread(
+    site: Site, integration: Integration, *texts: str, due_in: timedelta | None = None, **columns: Any
+) -> Conversation:
+    """A conversation with these messages; the clock runs for all of them if `due_in` is given."""
+    due_at = None if due_in is None else datetime.now(UTC) + due_in
+    async with site.sessions.begin() as session:
+        conversation = await make_conversation(
+            session,
+            site.keyring,
+            integration,
+            answer_due_at=due_at,
+            **{"message_count": len(texts)} | columns,
+        )
+        for text in texts:
+            await make_message(
+                session, site.keyring, conversation, text=text, is_excerpt=True, answer_due_at=due_at,
+                authenticity="authentic", order_ids=[conversation.order_id] if conversation.order_id else [],
+            )  # fmt: skip
+    return conversation
+
+
+async def make_viewer(site: Site) -> None:
+    """viewer@seller.example, who may read and change nothing."""
+    async with site.sessions.begin() as session:
+        agent = (await session.scalars(select(User).where(User.email == "agent@seller.example"))).one()
+        await make_user(
+            session, site.account.id, email="viewer@seller.example", password_hash=agent.password_hash,
+            general_admin="none", inbox_messages="view",
+        )  # fmt: skip
+
+
+async def test_views_show_what_they_name_and_how_many_there_are(page: Page, site: Site):
+    store = await make_store(site)
+    await make_thread(site, store, "Frage", due_in=TWO_HOURS_AGO, order_id="303-1111111-1111111")
+    await make_thread(
+        site, store, "Frage", due_in=IN_FIVE_HOURS, order_id="303-2222222-2222222", is_unread=False
+    )
+    await make_thread(site, store, "Danke", status="closed", order_id="303-3333333-3333333", is_unread=False)
+    await sign_in(page, "/inbox")
+    views = page.get_by_role("navigation", name="Ansichten")
+    rows = page.get_by_test_id("conversation")
+
+    await expect(views.get_by_role("link")).to_have_text(
+        ["Offen 2", "Ungelesen 1", "Fällig 2 1 überfällig", "Geschlossen", "Quarantäne", "Alle"]
+    )
+    await expect(rows).to_have_count(2)
+    unread = rows.filter(has_text="303-1111111-1111111")
+    await expect(unread).to_contain_text("Ungelesen: 303-1111111-1111111")
+    await expect(rows.filter(has_text="303-2222222-2222222")).not_to_contain_text("Ungelesen")
+
+    await views.get_by_role("link", name="Fällig").click()
+    await expect(page).to_have_url(f"{site.url}/inbox?view=due")
+    clocks = page.get_by_test_id("answer-clock")
+    await expect(clocks).to_have_text(["Antwortfrist: überfällig seit 2 Std.", "Antwortfrist: noch 5 Std."])
+    await expect(clocks.first).to_have_attribute("title", re.compile("Antwort fällig: .*20"))
+
+    await views.get_by_role("link", name="Geschlossen").click()
+    await expect(rows).to_have_count(1)
+    await expect(rows).to_contain_text("303-3333333-3333333")
+    await views.get_by_role("link", name="Quarantäne").click()
+    await expect(page.get_by_role("heading", name="Die Quarantäne ist leer")).to_be_visible()
+
+
+async def test_filters_are_in_the_address_and_survive_reload_and_back(page: Page, site: Site):
+    store = await make_store(site)
+    other = await make_store(site, "Lampen Übersee")
+    await make_thread(site, store, "Frage", order_id="303-1111111-1111111")
+    await make_thread(site, other, "Frage", order_id="303-2222222-2222222")
+    await make_thread(site, other, "Bestellt", order_id="303-3333333-3333333", kind="order_notice")
+    await sign_in(page, "/inbox")
+    rows = page.get_by_test_id("conversation")
+    await expect(rows).to_have_count(3)
+
+    await page.get_by_text("Filtern und sortieren").click()
+    await page.get_by_label("Integration").select_option("Lampen Übersee")
+    await expect(rows).to_have_count(2)
+    await page.get_by_label("Art").select_option("Käufernachricht")
+    await expect(rows).to_have_count(1)
+    await page.reload()
+    await expect(rows).to_have_count(1)
+    await expect(rows).to_contain_text("303-2222222-2222222")
+    await expect(page.get_by_label("Art")).to_have_value("buyer_message")
+
+    await page.go_back()
+    await expect(rows).to_have_count(2)
+    await expect(page.get_by_label("Art")).to_have_value("")
+    await page.get_by_label("Land").select_option("Japan")
+    await expect(page.get_by_role("heading", name="Mit diesen Filtern gibt es nichts")).to_be_visible()
+    await page.get_by_role("link", name="Filter zurücksetzen").click()
+    await expect(rows).to_have_count(3)
+
+
+async def test_an_agent_walks_from_the_list_to_no_answer_needed_and_back_by_keyboard_alone(
+    page: Page, site: Site
+):
+    store = await make_store(site)
+    await make_thread(site, store, "Die ältere", due_in=IN_FIVE_HOURS, order_id="303-1111111-1111111",
+                      last_message_at=datetime.now(UTC) - timedelta(hours=1))  # fmt: skip
+    await make_thread(site, store, "Die neuere", order_id="303-2222222-2222222")
+    await sign_in(page, "/inbox", email="agent@seller.example")
+    rows = page.get_by_test_id("conversation")
+    await expect(rows).to_have_count(2)
+
+    await page.get_by_text("Filtern und sortieren").focus()
+    await page.keyboard.press("Tab")
+    await expect(rows.first).to_be_focused()
+    await page.keyboard.press("ArrowDown")
+    await expect(rows.last).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Bestellung 303-1111111-1111111")).to_be_focused()
+    # Read is read: the mark goes, in the list and in the number beside it.
+    await expect(rows.last).not_to_contain_text("Ungelesen")
+    await expect(page.get_by_role("link", name="Ungelesen 1")).to_be_visible()
+
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("button", name="Keine Antwort nötig")).to_be_focused()
+    await page.keyboard.press("Enter")
+
+    await expect(page.locator("#announcer")).to_have_text("Die Antwortfrist ist beendet.")
+    await expect(page.get_by_role("button", name="Keine Antwort nötig")).to_have_count(0)
+    await expect(page.get_by_test_id("answer-clock")).to_have_count(0)
+    await expect(page.get_by_role("heading", name="Bestellung 303-1111111-1111111")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(rows.last).to_be_focused()
+
+
+async def test_a_conversation_is_closed_reopened_and_left_unread(page: Page, site: Site):
+    store = await make_store(site)
+    conversation = await make_thread(site, store, "Frage", due_in=IN_FIVE_HOURS)
+    await sign_in(page, f"/inbox/{conversation.id}")
+    views = page.get_by_role("navigation", name="Ansichten")
+    await expect(views.get_by_role("link", name="Ungelesen", exact=True)).to_be_visible()
+
+    await page.get_by_role("button", name="Schließen").click()
+    await expect(page.get_by_role("button", name="Wieder öffnen")).to_be_focused()
+    await expect(page.get_by_role("region", name="Unterhaltung").get_by_text("Geschlossen")).to_be_visible()
+    await expect(page.get_by_test_id("answer-clock")).to_have_count(0)
+    await expect(page.get_by_test_id("conversation")).to_have_count(0)
+
+    await page.get_by_role("button", name="Wieder öffnen").click()
+    await expect(page.get_by_test_id("conversation")).to_have_count(1)
+    await page.get_by_role("button", name="Als ungelesen markieren").click()
+    await expect(views.get_by_role("link", name="Ungelesen 1")).to_be_visible()
+    await expect(page.get_by_test_id("conversation")).to_contain_text("Ungelesen:")
+
+
+async def test_conversations_of_one_store_are_merged_and_split_again(page: Page, site: Site):
+    store = await make_store(site)
+    elsewhere = await make_store(site, "Lampen Übersee")
+    first = await make_thread(site, store, "Wann kommt meine Lampe?", order_id="303-1111111-1111111")
+    second = await make_thread(site, store, "Und der Schirm?", order_id="303-2222222-2222222")
+    await make_thread(site, elsewhere, "Fremd", order_id="303-3333333-3333333")
+    await sign_in(page, f"/inbox/{second.id}")
+
+    await page.get_by_role("button", name="Zusammenführen").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_role("radio")).to_have_count(1)
+    await dialog.get_by_role("button", name="Zusammenführen").click()
+    await expect(dialog.get_by_role("alert")).to_have_text("Bitte wählen Sie eine Unterhaltung.")
+    await dialog.get_by_role("radio", name="303-1111111-1111111").check()
+    await dialog.get_by_role("button", name="Zusammenführen").click()
+
+    await expect(page).to_have_url(f"{site.url}/inbox/{first.id}")
+    await expect(page.get_by_role("heading", name="Bestellung 303-1111111-1111111")).to_be_focused()
+    articles = page.get_by_role("article")
+    await expect(articles).to_have_count(2)
+
+    await page.get_by_role("button", name="Aufteilen").click()
+    await dialog.get_by_role("button", name="Abtrennen").click()
+    await expect(dialog.get_by_role("alert")).to_have_text("Bitte wählen Sie mindestens eine Nachricht.")
+    await dialog.get_by_role("checkbox", name="Und der Schirm?").check()
+    await dialog.get_by_role("button", name="Abtrennen").click()
+
+    await expect(articles).to_have_count(1)
+    await expect(articles).to_contain_text("Und der Schirm?")
+    await expect(page.get_by_test_id("conversation")).to_have_count(3)
+
+
+async def test_a_file_downloads_under_its_name_and_what_is_infected_does_not(page: Page, site: Site):
+    store = await make_store(site)
+    conversation = await make_thread(site, store)
+    async with site.sessions.begin() as session:
+        message = await make_message(session, site.keyring, conversation)
+        await make_attachment(
+            session, site.keyring, message, filename="Größe und Maße, Übersicht.pdf", content=b"%PDF-1.4 x",
+            content_type="application/pdf", sniffed_type="application/pdf",
+        )  # fmt: skip
+        await make_attachment(
+            session, site.keyring, message, filename="rechnung.exe", position=1, scan="infected",
+            content_type="application/pdf", sniffed_type="application/x-msdownload",
+        )  # fmt: skip
+    await sign_in(page, f"/inbox/{conversation.id}")
+    files = page.get_by_test_id("attachment")
+    await expect(files.first).to_contain_text("PDF")
+    async with page.expect_download() as download:
+        await files.first.get_by_role("link").click()
+
+    assert (await download.value).suggested_filename == "Größe und Maße, Übersicht.pdf"
+    await expect(files.last).to_contain_text("Der Virenscanner hat Schadsoftware gefunden")
+    await expect(files.last.get_by_role("link")).to_have_count(0)
+
+
+async def test_the_buyers_words_come_first_and_what_he_quotes_is_folded(page: Page, site: Site):
+    store = await make_store(site)
+    conversation = await make_thread(site, store)
+    async with site.sessions.begin() as session:
+        await make_message(
+            session, site.keyring, conversation, text="Der Schirm hat einen Riss.", is_excerpt=True,
+            quoted_text="> Ihre Lampe ist unterwegs.", authenticity="authentic",
+            authentication_results="mx.example; dkim=pass header.d=amazon.de",
+        )  # fmt: skip
+        await make_message(session, site.keyring, conversation, text="Alles auf einmal", is_excerpt=False)
+    await sign_in(page, f"/inbox/{conversation.id}")
+    whole, excerpt = page.get_by_role("article").first, page.get_by_role("article").last
+
+    await expect(whole).to_contain_text("deshalb wird die E-Mail ganz gezeigt")
+    await expect(excerpt).not_to_contain_text("ganz gezeigt")
+    quoted = excerpt.get_by_text("> Ihre Lampe ist unterwegs.")
+    await expect(quoted).to_be_hidden()
+    await excerpt.get_by_text("Früherer Verlauf").click()
+    await expect(quoted).to_be_visible()
+    await excerpt.get_by_text("Von Amazon", exact=True).click()
+    await excerpt.get_by_text("Technische Angaben").click()
+    await expect(excerpt).to_contain_text("dkim=pass header.d=amazon.de")
+
+
+async def test_a_failed_delivery_says_why_and_what_helps(page: Page, site: Site):
+    store = await make_store(site)
+    conversation = await make_thread(site, store, kind="delivery_failure")
+    async with site.sessions.begin() as session:
+        await make_message(
+            session, site.keyring, conversation, kind="delivery_failure", failure_reason="sender_not_approved"
+        )
+        await make_message(
+            session, site.keyring, conversation, kind="delivery_failure", failure_reason="new_one"
+        )
+    await sign_in(page, f"/inbox/{conversation.id}")
+
+    await expect(page.get_by_role("article").last).to_contain_text("Absender nicht genehmigt")
+    await expect(page.get_by_role("article").last).to_contain_text("Kommunikationsberechtigungen")
+    await expect(page.get_by_role("article").first).to_contain_text("Eine Antwort wurde nicht zugestellt")
+
+
+async def test_who_may_only_view_is_offered_no_change_and_marks_nothing_read(page: Page, site: Site):
+    store = await make_store(site)
+    conversation = await make_thread(site, store, "Frage", due_in=IN_FIVE_HOURS)
+    forged = await make_thread(site, store, status="quarantine", order_id=None)
+    async with site.sessions.begin() as session:
+        await make_message(
+            session, site.keyring, forged, authenticity="forged", authenticity_reason="new_one"
+        )
+    await make_viewer(site)
+    await sign_in(page, f"/inbox/{conversation.id}", email="viewer@seller.example")
+
+    await expect(page.get_by_role("article")).to_contain_text("Frage")
+    await expect(page.get_by_role("group", name="Unterhaltung bearbeiten")).to_have_count(0)
+    await page.goto(f"/inbox/{forged.id}?view=quarantine")
+    reason = page.get_by_test_id("not-authentic")
+    await expect(reason).to_contain_text("nichts beweist das")
+    await expect(reason).to_contain_text("Freigeben kann sie, wer Nachrichten bearbeiten darf.")
+    await expect(reason.get_by_role("button")).to_have_count(0)
+    await expect(page.get_by_test_id("conversation")).to_contain_text("Ungelesen:")
+
+
+async def test_a_search_without_a_hit_says_how_to_search_and_offers_to_look_everywhere(
+    page: Page, site: Site
+):
+    await make_thread(site, await make_store(site), "Frage")
+    await sign_in(page, "/inbox")
+    search = page.get_by_role("searchbox", name="Unterhaltungen suchen")
+    await search.fill("Lampenschirm")
+    await expect(page.get_by_text("Gesucht wird nach ganzen Wörtern")).to_be_visible()
+    await search.press("Enter")
+
+    await expect(page.get_by_role("heading", name="Nichts gefunden")).to_be_visible()
+    await page.get_by_role("link", name="In allen suchen").click()
+    await expect(page).to_have_url(f"{site.url}/inbox?view=all&q=Lampenschirm")
+    await search.fill("a")
+    await search.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("search_too_short")
+    await search.fill("")
+    await expect(page.get_by_test_id("conversation")).to_have_count(1)
