@@ -10,8 +10,10 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from services.connector.field_problems import field_problems
 from services.connector.idempotency.replay import Replay
@@ -114,7 +116,18 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404 and _asks_for_page(request):
         return page_not_found(request)
-    return problem(request, _HTTP_CODES.get(error.status_code, "internal_error"), headers=error.headers)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return problem(request, _HTTP_CODES.get(error.status_code, "internal_error"), headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method of this address (RFC 9110 §10.2.1); the router itself names only those of the first route that fits."""
+    fitting = [
+        route
+        for route in iter_route_contexts(request.app.routes)
+        if route.matches(request.scope)[0] is not Match.NONE
+    ]
+    return ", ".join(sorted({method for route in fitting for method in route.methods or ()}))
 
 
 async def _database(request: Request, error: Exception) -> Response:

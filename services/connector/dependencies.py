@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Header, Query, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from prometheus_client import Counter
+from pydantic import WithJsonSchema
 
 from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, NotSignedIn
@@ -126,6 +127,17 @@ KnownElsewhereOf = Annotated[Counter, Depends(_known_elsewhere)]
 SettingsOf = Annotated[ConnectorSettings, Depends(_settings)]
 Now = Annotated[datetime, Depends(_now)]
 LanguageOf = Annotated[Language, Depends(_language)]
+# Its bounds are `decode_cursor`'s: whatever is wrong with it, the answer is the same.
+Cursor = Annotated[
+    str | None,
+    Query(description="Where to go on: `next_cursor` of the page before."),
+    WithJsonSchema({"type": "string", "format": "cursor"}),
+]
+IfMatch = Annotated[
+    str | None,
+    Header(description="Change this version only: the ETag of what was read, or `*`."),
+    WithJsonSchema({"type": "string", "format": "etag"}),
+]
 
 
 _COOKIE: Final = APIKeyCookie(

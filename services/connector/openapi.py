@@ -10,6 +10,9 @@ Everything that the pages do, for programs and other frontends.
 Callers are signed-in users (cookie) or programs with an API key (`Authorization: Bearer rk_…`). Failures are
 `application/problem+json` (RFC 9457) with a stable `code`; their sentences are German or English by `Accept-Language`.
 Lists take `limit` and `cursor` and answer `next_cursor`.
+
+Formats of our own: `cursor` (from `next_cursor`), `etag` (from `ETag`, or `*`), `line` (without control characters), `integration-name`
+(the same, with something to see in it), `time-zone` (of the IANA database), `search` (see its parameter).
 """
 
 TAGS: Final[list[dict[str, Any]]] = [

@@ -21,6 +21,8 @@ from tests.faults.mailrelay.crowd import peak_mb
 from tests.faults.mailrelay.faults import answers_lost, clock_jumped, slowed
 from tests.faults.mailrelay.kills import mixed, survived
 from tests.faults.mailrelay.load import RelayProcess, reachable, running
+from tests.integration.connector.described.callers import Kind
+from tests.integration.connector.described.trying import served, tried
 from tests.integration.mailrelay.accepting import stored_mails
 from tests.integration.mailrelay.test_fuzz import Conversation
 from tests.unit.mailrelay.parsing.mutations import MAX_MB, try_mutations
@@ -30,6 +32,7 @@ _KILLS_A_ROUND = 25
 _CONVERSATIONS_A_ROUND = 500
 _MUTATED_MAILS_A_ROUND = 10_000
 _DAMAGED_MAILS_A_ROUND = 25_000
+_EXAMPLES_AN_OPERATION = 30
 _GROWTH_LIMIT_MB = 50
 _TEMPLATE = "replyco_template"
 _JUMPS = ["-1d", "+1d", "+1h", "-1h", "+20d", "-20d", "+0"]
@@ -163,6 +166,19 @@ async def _damaged_mails(_place: Place) -> Outcome:
     )
 
 
+def _api(kind: Kind) -> Round:
+    """Every operation of the API as this caller, with everything that schemathesis thinks of."""
+
+    async def run(place: Place) -> Outcome:
+        async with served(await place.database(), place.keys) as connector:
+            findings = await tried(connector, kind, place.folder, f"--max-examples={_EXAMPLES_AN_OPERATION}")
+        if findings:
+            raise RuntimeError(findings)
+        return Outcome(True, {"callers": 1})
+
+    return run
+
+
 def _many(examples: int) -> settings:
     """Others each time."""
     return settings(
@@ -183,4 +199,5 @@ ROUNDS: Mapping[str, Round] = {
     **{f"fuzz-sessions-{number}": _conversations for number in range(1, 5)},
     **{f"fuzz-mails-{number}": _mutated_mails for number in range(1, 3)},
     **{f"damaged-mails-{number}": _damaged_mails for number in range(1, 6)},
+    **{f"fuzz-api-{kind.name.lower()}": _api(kind) for kind in Kind},
 }

@@ -26,6 +26,7 @@ from services.connector.dependencies import (
     AdminEditor,
     AdminViewer,
     AnyCaller,
+    Cursor,
     Now,
     PasswordsOf,
     SessionsOf,
@@ -90,7 +91,7 @@ async def list_users(
     caller: AdminViewer,
     sessions: SessionsOf,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Cursor = None,
 ) -> UserPage:
     """The account's people, oldest first: who can own an integration has `general_admin` edit."""
     after = decode_cursor(cursor)[1] if cursor else None
@@ -110,7 +111,7 @@ async def list_api_keys(
     caller: AdminViewer,
     sessions: SessionsOf,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> ApiKeyPage:
     """Newest first, without the revoked ones. The keys themselves are never shown again."""
     after = decode_cursor(cursor)[1] if cursor else None

@@ -5,10 +5,17 @@ from typing import Annotated, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from services.connector.accounts.passwords import MAX_PASSWORD
+from services.connector.fields import Line, Time
 from shared.permissions import Level, Permission
 
 _TIME_ZONES = frozenset(available_timezones())
@@ -20,13 +27,6 @@ def _known_time_zone(value: str) -> str:
     return value
 
 
-def _without_control_characters(value: str) -> str:
-    # PostgreSQL stores no NUL; the others have no business in a line of text.
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise PydanticCustomError("control_characters", "control characters are not allowed")
-    return value
-
-
 def _in_utc(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
@@ -35,7 +35,9 @@ def _in_utc(value: datetime) -> datetime:
         raise PydanticCustomError("impossible_time", "this time cannot be stored") from None
 
 
-Line = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_without_control_characters)]
+TimeZone = Annotated[
+    str, AfterValidator(_known_time_zone), WithJsonSchema({"type": "string", "format": "time-zone"})
+]
 Levels = dict[Permission, Level]
 
 
@@ -108,7 +110,7 @@ class MeRequest(_Request):
     )
 
     language: Literal["de", "en"] | None = None
-    time_zone: Annotated[str, AfterValidator(_known_time_zone)] | None = Field(None, max_length=64)
+    time_zone: TimeZone | None = None
 
 
 class ApiKeyRequest(_Request):
@@ -122,7 +124,7 @@ class ApiKeyRequest(_Request):
 
     name: Line = Field(min_length=1, max_length=60)
     permissions: Levels = Field(description="What is left out is none.")
-    expires_at: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = None
+    expires_at: Annotated[Time, AfterValidator(_in_utc)] | None = None
 
 
 class ApiKeyAnswer(_Answer):

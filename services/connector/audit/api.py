@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from services.connector.audit import service
 from services.connector.audit.queries import Entry, Filters
 from services.connector.audit.schemas import ActorAnswer, EntryAnswer, EntryPage, Moment
-from services.connector.dependencies import AdminViewer, SessionsOf
+from services.connector.dependencies import AdminViewer, Cursor, SessionsOf
 from services.connector.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 
 router = APIRouter(tags=["accounts"])
@@ -25,7 +25,7 @@ async def list_entries(
     since: Moment | None = None,
     until: Moment | None = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Cursor = None,
 ) -> EntryPage:
     """Who did what, and when: newest first. Entries are never changed, and kept for at least twelve months."""
     after = decode_cursor(cursor)[1] if cursor else None

@@ -4,21 +4,20 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-# Outside of these, moments have no form in UTC or in an id.
+from services.connector.fields import Time
+
+# There is no entry outside of these, and some moments there have no form in UTC or in an id.
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def _possible(value: datetime) -> datetime:
-    if not _FIRST <= value <= _LAST:
-        raise PydanticCustomError("impossible_time", "there is nothing at this time")
-    return value.astimezone(UTC)
+    return min(max(value, _FIRST), _LAST).astimezone(UTC)
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_possible)]
+Moment = Annotated[Time, AfterValidator(_possible)]
 
 
 class ActorAnswer(BaseModel):

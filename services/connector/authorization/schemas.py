@@ -1,16 +1,16 @@
 """What goes over the wire about marketplaces and attempts to authorize."""
 
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.connector.authorization.attempts import AttemptHint, AttemptProblem, AttemptStatus
 from services.connector.authorization.consent_errors import WhoActs
 from services.connector.countries import CountryAnswer
-from shared.marketplaces import Region
+from shared.marketplaces import MARKETPLACES, Region
 
 
 class _Answer(BaseModel):
@@ -79,15 +79,29 @@ class ConsentErrorList(_Answer):
     items: list[ConsentErrorAnswer]
 
 
+# An unknown one is the service's `unknown_country`; pydantic only bounds what it has to look at.
+Country = Annotated[
+    str, Field(max_length=10), WithJsonSchema({"type": "string", "enum": [m.country for m in MARKETPLACES]})
+]
+
+
 class AuthorizationRequest(BaseModel):
     """Either a country, for whichever store the seller signs in with, or the integration that is to be reconnected."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_extra={"examples": [{"country": "DE"}]}
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"country": "DE"}],
+            "oneOf": [
+                {"required": [one], "properties": {one: {"not": {"type": "null"}}, other: {"type": "null"}}}
+                for one, other in (("country", "integration_id"), ("integration_id", "country"))
+            ],
+        },
     )
 
-    country: str | None = Field(
-        None, max_length=10, description="The country of the store, as GET /marketplaces names it."
+    country: Country | None = Field(
+        None, description="The country of the store, as GET /marketplaces names it."
     )
     integration_id: UUID | None = Field(
         None,

@@ -35,10 +35,21 @@ _EXAMPLE: Final = (
     '"conversation_id": "0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e", "message_id": "0199f3a2-7c20-7e4d-8f33-3a0c8b2d1e4f"}}\n\n'
     ": keep-alive\n\n"
 )
+# As OpenAPI 3.2 describes each event; who knows only 3.1 has the example.
+_EVENT: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "Send the last one as Last-Event-ID to resume."},
+        "event": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer", "description": "Milliseconds to wait before connecting anew."},
+    },
+}
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Server-sent events.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+        "content": {"text/event-stream": {"itemSchema": _EVENT, "example": _EXAMPLE}},
     }
 }
 

@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import WithJsonSchema
 
 from services.connector.dependencies import (
     AdminViewer,
     BlobsOf,
+    Cursor,
+    IfMatch,
     InboxEditor,
     InboxReader,
     KeyringOf,
@@ -20,6 +23,7 @@ from services.connector.dependencies import (
 from services.connector.etags import etag_of
 from services.connector.inbox import changes, moves, service
 from services.connector.inbox.changes import Changes, version_of
+from services.connector.inbox.content_types import SAFE, UNKNOWN
 from services.connector.inbox.downloads import Downloads
 from services.connector.inbox.filenames import content_disposition
 from services.connector.inbox.formatted import document, policy
@@ -55,7 +59,10 @@ _DEFAULT_MESSAGES: Final = 20
 _DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "The file.",
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {
+            content_type: {"schema": {"type": "string", "format": "binary"}}
+            for content_type in (UNKNOWN, *sorted(SAFE))
+        },
     }
 }
 
@@ -92,13 +99,14 @@ async def list_conversations(
             max_length=MAX_QUERY,
             description="An order id, a buyer's address, or words that are all in one message.",
         ),
+        WithJsonSchema({"type": "string", "format": "search", "maxLength": MAX_QUERY}),
     ] = None,
     sort: Annotated[
         Sort,
         Query(description="newest: by the newest message. due: the earliest first, only those that wait."),
     ] = Sort.NEWEST,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Cursor = None,
 ) -> ConversationPage:
     """The conversation with the newest message first. One that gets a message meanwhile moves to the first page."""
     after = None
@@ -157,7 +165,7 @@ async def change_conversation(
     sessions: SessionsOf,
     keyring: KeyringOf,
     response: Response,
-    if_match: Annotated[str | None, Header(max_length=200)] = None,
+    if_match: IfMatch = None,
 ) -> ConversationAnswer:
     """Close or reopen it, mark it as read or unread. With If-Match it is left alone if a message has come meanwhile."""
     opened = await changes.change(
@@ -224,7 +232,7 @@ async def read_messages(
     sessions: SessionsOf,
     keyring: KeyringOf,
     limit: Annotated[int, Query(ge=1, le=_MAX_MESSAGES)] = _DEFAULT_MESSAGES,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Cursor = None,
 ) -> MessagePage:
     """Newest first. A message that cannot be opened is in the list all the same, and says so in `problem`."""
     after = decode_cursor(cursor)[1] if cursor is not None else None

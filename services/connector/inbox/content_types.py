@@ -6,7 +6,7 @@ UNKNOWN: Final = "application/octet-stream"
 # Shown inside of a message. Not SVG, which is a document that runs.
 IMAGES: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 # A browser shows these and runs nothing of them.
-_SAFE: Final = IMAGES | {"application/pdf", "text/plain"}
+SAFE: Final = IMAGES | {"application/pdf", "text/plain"}
 _OTHER_NAMES: Final = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}
 
 
@@ -14,4 +14,4 @@ def safe_type(declared: str, sniffed: str | None) -> str:
     """The type for the download; bytes without a type unless both agree on one that is safe."""
     named = declared.partition(";")[0].strip().lower()
     named = _OTHER_NAMES.get(named, named)
-    return named if named == sniffed and named in _SAFE else UNKNOWN
+    return named if named == sniffed and named in SAFE else UNKNOWN

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from pydantic.config import JsonDict
 
 _CONVERSATION: JsonDict = {
@@ -74,7 +74,7 @@ class ConversationChange(_Request):
     status: Literal["open", "closed"] | None = Field(
         None, description="Closing ends its answer clock, too. A new message opens it again."
     )
-    unread: bool | None = None
+    unread: StrictBool | None = None
 
 
 class MergeRequest(_Request):

@@ -4,10 +4,19 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from services.connector.countries import country_name
-from services.connector.dependencies import AdminEditor, AdminViewer, LanguageOf, Now, SessionsOf, SettingsOf
+from services.connector.dependencies import (
+    AdminEditor,
+    AdminViewer,
+    Cursor,
+    IfMatch,
+    LanguageOf,
+    Now,
+    SessionsOf,
+    SettingsOf,
+)
 from services.connector.etags import etag_of
 from services.connector.integrations import life, service
 from services.connector.integrations.check_texts import farewell, text_of, title_of
@@ -51,7 +60,7 @@ async def list_integrations(
         ListState.CONNECTED
     ),
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
-    cursor: Annotated[str | None, Query(max_length=200)] = None,
+    cursor: Cursor = None,
 ) -> IntegrationPage:
     """The connected stores, oldest first, each with its lock and its dates; or those that rest after disconnecting."""
     after = decode_cursor(cursor)[1] if cursor else None
@@ -93,7 +102,7 @@ async def change(
     language: LanguageOf,
     response: Response,
     now: Now,
-    if_match: Annotated[str | None, Header(max_length=200)] = None,
+    if_match: IfMatch = None,
 ) -> IntegrationAnswer:
     """Name it, pause or resume it, give it to another owner.
 

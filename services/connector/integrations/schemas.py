@@ -2,13 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 
 from services.connector.integrations.health import Action, CheckState, Who
+from services.connector.integrations.names import MAX_NAME
 from shared.marketplaces import Region
 from shared.tables import AfterRest, Lock, SetupStepName, SyncStatus
 
@@ -150,6 +151,16 @@ def _without_default(schema: JsonDict) -> None:
     schema.pop("default")
 
 
+# The rules are `names.py`'s, which says more plainly what is wrong; pydantic only bounds what it has to look at.
+_DESCRIBED_NAME: JsonDict = {
+    "type": "string",
+    "format": "integration-name",
+    "minLength": 1,
+    "maxLength": MAX_NAME,
+}
+Name = Annotated[str, Field(max_length=1000), WithJsonSchema(_DESCRIBED_NAME)]
+
+
 class ChangeRequest(_Request):
     """At least one of the fields; what is left out stays as it is."""
 
@@ -157,14 +168,12 @@ class ChangeRequest(_Request):
         json_schema_extra={"minProperties": 1, "examples": [{"name": "Amazon Europa"}, {"paused": True}]}
     )
 
-    # The rules are the service's; this only bounds what it has to look at.
-    name: str = Field(
+    name: Name = Field(
         "",
-        max_length=1000,
         description="1 to 60 characters after trimming, unique in the account.",
         json_schema_extra=_without_default,
     )
-    paused: bool = Field(
+    paused: StrictBool = Field(
         False,
         description="Paused, nothing is asked of Amazon for this store. Messages still arrive.",
         json_schema_extra=_without_default,
@@ -185,9 +194,7 @@ class ChangeRequest(_Request):
 class RestorationRequest(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{}, {"name": "Amazon Europa 2"}]})
 
-    name: str | None = Field(
-        None, max_length=1000, description="A new name, should another store have taken the old one."
-    )
+    name: Name | None = Field(None, description="A new name, should another store have taken the old one.")
 
 
 class RestAnswer(_Answer):
@@ -202,7 +209,7 @@ class RestAnswer(_Answer):
 class StepRequest(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"done": True}]})
 
-    done: bool
+    done: StrictBool
 
 
 class StepAnswer(_Answer):

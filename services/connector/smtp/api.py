@@ -1,14 +1,14 @@
 """Routes: a seller's own SMTP server."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 
 from services.connector.dependencies import (
     AdminEditor,
     AdminViewer,
+    IfMatch,
     KeyringOf,
     LanguageOf,
     Now,
@@ -28,7 +28,6 @@ from shared.tables import SmtpCheck, SmtpConfiguration, TlsMode
 router = APIRouter(tags=["integrations"])
 
 _PATH = "/integrations/{integration_id}/smtp-configuration"
-IfMatch = Annotated[str | None, Header(max_length=200)]
 
 
 @router.get(_PATH, summary="Read the SMTP configuration")

@@ -3,26 +3,31 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, WithJsonSchema
 
+from services.connector.fields import WholeNumber, without_control_characters
 from shared.tables import SmtpCheck, TlsMode
 
 
-def _without_control_characters(value: str) -> str:
-    # They separate user and password in the sign-in, and commands from each other.
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
-        raise PydanticCustomError("control_characters", "control characters are not allowed")
-    return value
-
-
 def _secret_without_control_characters(value: SecretStr) -> SecretStr:
-    _without_control_characters(value.get_secret_value())
+    without_control_characters(value.get_secret_value())
     return value
 
 
 Password = Annotated[
     SecretStr, Field(min_length=1, max_length=1000), AfterValidator(_secret_without_control_characters)
+]
+
+# The rules of host and sender are `hosts.py`'s and `senders.py`'s; pydantic only bounds what they have to look at.
+Host = Annotated[
+    str,
+    Field(min_length=1, max_length=253),
+    WithJsonSchema({"type": "string", "format": "hostname", "maxLength": 253}),
+]
+Sender = Annotated[
+    str,
+    Field(min_length=1, max_length=320),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
 ]
 
 
@@ -48,22 +53,21 @@ class SmtpRequest(BaseModel):
         },
     )
 
-    # The rules of host and sender are the service's; this only bounds what it has to look at.
-    host: str = Field(min_length=1, max_length=253, description="Its full name in the public DNS.")
-    port: int = Field(ge=1, le=65535, description="465, 587 or 2525, unless the operators allow others.")
+    host: Host = Field(description="Its full name in the public DNS.")
+    port: WholeNumber = Field(
+        ge=1, le=65535, description="465, 587 or 2525, unless the operators allow others."
+    )
     tls_mode: TlsMode = Field(
         description="`tls` from the first byte (port 465), `starttls` otherwise. Never without."
     )
-    username: Annotated[str, AfterValidator(_without_control_characters)] = Field(
-        min_length=1, max_length=256
+    username: Annotated[str, AfterValidator(without_control_characters)] = Field(
+        min_length=1, max_length=256, json_schema_extra={"format": "line"}
     )
     password: Password | None = Field(
         None,
         description="Never shown again. Left out, the stored one stays, as long as host, port and username stay, too.",
     )
-    sender_address: str = Field(
-        min_length=1, max_length=320, description="The address from which the server sends."
-    )
+    sender_address: Sender = Field(description="The address from which the server sends.")
 
 
 class SmtpCheckAnswer(_Answer):

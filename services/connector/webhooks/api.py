@@ -4,9 +4,17 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
-from services.connector.dependencies import AdminEditor, KeyringOf, Now, OutgoingOf, SessionsOf
+from services.connector.dependencies import (
+    AdminEditor,
+    Cursor,
+    IfMatch,
+    KeyringOf,
+    Now,
+    OutgoingOf,
+    SessionsOf,
+)
 from services.connector.etags import etag_of
 from services.connector.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from services.connector.webhooks import service
@@ -27,7 +35,6 @@ from shared.tables import DeliveryState, Webhook, WebhookDelivery
 router = APIRouter(tags=["webhooks"])
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
-Cursor = Annotated[str | None, Query(max_length=200)]
 
 
 @router.post("/webhooks", status_code=201, summary="Create a webhook")
@@ -86,7 +93,7 @@ async def change_webhook(
     response: Response,
     sessions: SessionsOf,
     outgoing: OutgoingOf,
-    if_match: Annotated[str | None, Header(max_length=200)] = None,
+    if_match: IfMatch = None,
 ) -> WebhookAnswer:
     """Address, kinds, description, enabled."""
     webhook = await service.change_webhook(

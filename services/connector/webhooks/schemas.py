@@ -1,17 +1,25 @@
 """What goes over the wire about webhooks and their deliveries."""
 
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, WithJsonSchema
 
-from services.connector.accounts.schemas import Line
+from services.connector.fields import Line, WholeNumber
 from shared.events import EventKind
 from shared.tables import DeliveryState
 
 _MAX_URL = 2000
 _MAX_DESCRIPTION = 200
 _WEEK_HOURS = 168
+
+# The rules are `hosts.py`'s; pydantic only bounds what it has to look at.
+Url = Annotated[
+    str,
+    Field(max_length=_MAX_URL),
+    WithJsonSchema({"type": "string", "format": "uri", "maxLength": _MAX_URL}),
+]
 
 _EXAMPLE: dict[str, JsonValue] = {
     "id": "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f",
@@ -48,7 +56,7 @@ class WebhookRequest(_Request):
         }
     )
 
-    url: str = Field(max_length=_MAX_URL, description="An https address in the public internet.")
+    url: Url = Field(description="An https address in the public internet.")
     kinds: list[EventKind] = Field(min_length=1, max_length=len(EventKind), description="What is told.")
     description: Line = Field("", max_length=_MAX_DESCRIPTION)
 
@@ -58,10 +66,10 @@ class WebhookChange(_Request):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": True}]})
 
-    url: str | None = Field(None, max_length=_MAX_URL)
+    url: Url | None = None
     kinds: list[EventKind] | None = Field(None, min_length=1, max_length=len(EventKind))
     description: Line | None = Field(None, max_length=_MAX_DESCRIPTION)
-    enabled: bool | None = Field(
+    enabled: StrictBool | None = Field(
         None, description="False ends what waits, too. What happens while it is disabled is not told later."
     )
 
@@ -69,7 +77,7 @@ class WebhookChange(_Request):
 class SecretRequest(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"overlap_hours": 24}]})
 
-    overlap_hours: int = Field(
+    overlap_hours: WholeNumber = Field(
         24, ge=0, le=_WEEK_HOURS, description="For so long the secret before signs, too. 0: it ends at once."
     )
 

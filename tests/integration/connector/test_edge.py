@@ -135,7 +135,32 @@ async def test_unknown_addresses_and_methods_are_problems_too(nobody: httpx2.Asy
 
     assert (unknown.status_code, unknown.json()["title"]) == (404, "Nicht gefunden")
     assert (method.status_code, method.json()["code"]) == (405, "method_not_allowed")
-    assert method.headers["allow"] == "GET"
+    assert method.headers["allow"] == "GET, PATCH"
+
+
+@pytest.mark.parametrize("done", [0, 1, "true", "false", None])
+async def test_true_and_false_are_taken_as_such_only(client: httpx2.AsyncClient, done: object):
+    path = f"{API}/integrations/0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f/setup-steps/seller_profile/DE"
+    answer = await client.put(path, json={"done": done})
+
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "bool_type")
+
+
+@pytest.mark.parametrize(("hours", "status"), [(24.0, 404), ("24", 422), (True, 422), (24.5, 422)])
+async def test_a_whole_number_is_one_however_it_is_written(
+    client: httpx2.AsyncClient, hours: object, status: int
+):
+    path = f"{API}/webhooks/0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f/secret"
+    answer = await client.post(path, json={"overlap_hours": hours})
+
+    assert answer.status_code == status
+
+
+async def test_a_number_is_no_time(client: httpx2.AsyncClient):
+    body = {"name": "Helpdesk", "permissions": {}, "expires_at": 4102444800}
+    answer = await client.post(f"{API}/api-keys", json=body)
+
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "datetime_parsing")
 
 
 async def test_every_answer_has_safe_headers_and_an_id(nobody: httpx2.AsyncClient):

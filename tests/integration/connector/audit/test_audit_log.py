@@ -90,9 +90,9 @@ async def test_entries_are_filtered_by_actor_subject_action_and_time(signed_in, 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("since", "1999-12-31T00:00:00Z"),
-        ("until", "9999-12-31T00:00:00-12:00"),
         ("since", "x"),
+        ("since", "1764115200"),
+        ("until", "2026-11-24T09:30:00"),
         ("action", "A b"),
     ],
 )
@@ -100,6 +100,16 @@ async def test_impossible_filters_are_refused(client, name, value):
     answer = await client.get(LOG, params={name: value})
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("since", "0001-01-01T00:00:00+14:00"), ("until", "9999-12-31T00:00:00-12:00")],
+)
+async def test_a_time_outside_of_all_entries_excludes_none(signed_in, name, value):
+    await signed_in.client.patch("/api/v1/me", json={"language": "en"})
+
+    assert await actions(signed_in.client, **{name: value}) == ["user_changed"]
 
 
 async def test_the_log_is_read_page_by_page_in_one_statement(signed_in, app, sessions):

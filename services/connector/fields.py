@@ -1,0 +1,42 @@
+"""Kinds of values that the requests of several rooms have."""
+
+import re
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def without_control_characters(value: str) -> str:
+    """Raises the mistake `control_characters`."""
+    # PostgreSQL stores no NUL, SMTP separates by them; the others have no business in a line of text.
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise PydanticCustomError("control_characters", "control characters are not allowed")
+    return value
+
+
+def _a_number(value: object) -> object:
+    # 24.0 is a whole number in JSON; "24" and true are none, whatever Python makes of them.
+    if isinstance(value, (str, bool)):
+        raise PydanticCustomError("int_type", "not a whole number")
+    return value
+
+
+def _a_date(value: object) -> object:
+    # Pydantic takes numbers, too, for seconds or milliseconds: who sends one is not guessed at.
+    if not isinstance(value, str) or _DATE.match(value) is None:
+        raise PydanticCustomError("datetime_parsing", "not a time of RFC 3339")
+    return value
+
+
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    AfterValidator(without_control_characters),
+    Field(json_schema_extra={"format": "line"}),
+]
+# RFC 3339, with its zone.
+Time = Annotated[AwareDatetime, BeforeValidator(_a_date)]
+WholeNumber = Annotated[int, BeforeValidator(_a_number)]

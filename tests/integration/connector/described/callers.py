@@ -1,0 +1,127 @@
+"""Accounts in which there is something to find, one for each kind of caller, so that none takes it from another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.accounts.credentials import hash_secret, new_api_key, new_session_token
+from services.connector.accounts.service import IDLE_LIFETIME
+from shared.crypto.raw_mail import MailPublicKey
+from shared.database import new_id
+from shared.keyring import Keyring
+from shared.tables import Account, ApiKey, User, UserSession
+from tests.factories import (
+    make_accepted_mail,
+    make_account,
+    make_attachment,
+    make_conversation,
+    make_grant,
+    make_integration,
+    make_message,
+    make_relay_address,
+    make_user,
+)
+
+# Some of them are disconnected on the way.
+_STORES: Final = 5
+
+
+class Kind(StrEnum):
+    NOBODY = "nobody"
+    ADMIN = "an admin who is signed in"
+    AGENT = "an agent who is signed in"
+    EDIT_KEY = "an API key that may edit"
+    VIEW_KEY = "an API key that may view"
+
+
+_LEVELS: Final[Mapping[Kind, tuple[str, str]]] = {
+    Kind.NOBODY: ("edit", "edit"),
+    Kind.ADMIN: ("edit", "edit"),
+    Kind.AGENT: ("none", "view"),
+    Kind.EDIT_KEY: ("edit", "edit"),
+    Kind.VIEW_KEY: ("view", "view"),
+}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """How he shows who he is, by the names of the description, and by parameter the ids of what he could find."""
+
+    session: str | None
+    api_key: str | None
+    ids: Mapping[str, list[UUID]]
+
+    @property
+    def is_nobody(self) -> bool:
+        return self.session is None and self.api_key is None
+
+
+async def make_caller(session: AsyncSession, keyring: Keyring, mail_key: MailPublicKey, kind: Kind) -> Caller:
+    """A new account with a caller of this kind. Needs the owner's rights."""
+    account = await make_account(session, keyring)
+    general_admin, inbox_messages = _LEVELS[kind]
+    user = await make_user(session, account.id, general_admin=general_admin, inbox_messages=inbox_messages)
+    ids = await _fill(session, keyring, mail_key, account)
+    match kind:
+        case Kind.NOBODY:
+            return Caller(None, None, ids)
+        case Kind.ADMIN | Kind.AGENT:
+            return Caller(_sign_in(session, user), None, ids)
+        case Kind.EDIT_KEY | Kind.VIEW_KEY:
+            return Caller(None, _make_key(session, user), ids)
+
+
+def _sign_in(session: AsyncSession, user: User) -> str:
+    token, now = new_session_token(), datetime.now(UTC)
+    session.add(
+        UserSession(
+            id=new_id(),
+            account_id=user.account_id,
+            user_id=user.id,
+            token_hash=hash_secret(token),
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + IDLE_LIFETIME,
+        )
+    )
+    return token
+
+
+def _make_key(session: AsyncSession, user: User) -> str:
+    key = new_api_key()
+    session.add(
+        ApiKey(
+            account_id=user.account_id,
+            name="Helpdesk",
+            hint=key[-4:],
+            secret_hash=hash_secret(key),
+            general_admin=user.general_admin,
+            inbox_messages=user.inbox_messages,
+            created_by=user.id,
+        )
+    )
+    return key
+
+
+async def _fill(
+    session: AsyncSession, keyring: Keyring, mail_key: MailPublicKey, account: Account
+) -> dict[str, list[UUID]]:
+    stores = [await make_integration(session, account.id, name=f"Amazon {n}") for n in range(_STORES)]
+    for store in stores:
+        await make_grant(session, keyring, store)
+    conversation = await make_conversation(session, keyring, stores[0])
+    address = await make_relay_address(session, stores[0])
+    _, key = await make_accepted_mail(session, address, mail_key, state="delivered")
+    message = await make_message(session, keyring, conversation, content_key=key)
+    attachment = await make_attachment(session, keyring, message)
+    return {
+        "integration_id": [store.id for store in stores],
+        "conversation_id": [conversation.id],
+        "message_id": [message.id],
+        "attachment_id": [attachment.id],
+    }

@@ -1,0 +1,42 @@
+"""What schemathesis cannot know from the description: how our own formats look, and that a key is for one request.
+
+Loaded by its command; it imports nothing of ours.
+"""
+
+from itertools import count
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+
+_keys = count(1)
+
+_LABELS = st.from_regex(r"[a-z][a-z0-9]{0,20}", fullmatch=True)
+_LINES = st.text(st.characters(categories=["L", "M", "N", "P", "S"]), min_size=1, max_size=40)
+_HOSTS = st.lists(_LABELS, min_size=2, max_size=4).map(".".join)
+
+schemathesis.openapi.format("hostname", _HOSTS)
+schemathesis.openapi.format("email", st.builds("{}@{}".format, _LABELS, _HOSTS))
+schemathesis.openapi.format("uri", st.builds("https://{}/{}".format, _HOSTS, _LABELS))
+schemathesis.openapi.format("time-zone", st.sampled_from(["Europe/Berlin", "America/New_York", "UTC"]))
+# Every list takes it: the time of the last row, and its id.
+schemathesis.openapi.format(
+    "cursor",
+    st.just("WyIyMDI2LTExLTIzVDA4OjU5OjAxKzAwOjAwIiwiMDE5YWFiYmJjY2NjN2NjY2JiYmIwMTk5YWFiYmNjZGQiXQ"),
+)
+schemathesis.openapi.format(
+    "search", st.sampled_from(["Lampe", "303-1234567-1234567", "k3x9@marketplace.amazon.de"])
+)
+schemathesis.openapi.format("etag", st.just("*"))
+schemathesis.openapi.format("line", _LINES)
+schemathesis.openapi.format("integration-name", _LINES)
+
+
+@schemathesis.hook
+def before_call(
+    context: schemathesis.HookContext, case: "schemathesis.Case[Any]", kwargs: dict[str, Any]
+) -> None:
+    """Valid keys are given to one request each; those that are not valid stay as they are."""
+    key = case.headers.get("Idempotency-Key")
+    if key and len(key) <= 255 and key.isascii() and key.isprintable():
+        case.headers["Idempotency-Key"] = f"key-{next(_keys)}"

@@ -1,0 +1,135 @@
+"""schemathesis over the whole API: the real application on a socket, and a run of its command for each kind of caller."""
+
+import asyncio
+import dataclasses
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from pydantic import SecretStr
+
+from deploy.demo.postgres import CONNECTOR, OWNER
+from services.connector.accounts.credentials import csrf_token
+from services.connector.app import create_app
+from services.connector.dependencies import CSRF_HEADER
+from services.connector.openapi import API
+from services.connector.outgoing.addresses import Address, networks
+from services.connector.outgoing.connections import Outgoing
+from services.connector.server import Server
+from services.connector.settings import ConnectorSettings
+from services.connector.smtp.checker import SmtpChecker
+from shared.crypto.key_provider import KeyFile
+from shared.database import create_engine, create_sessions
+from shared.keyring import Keyring
+from tests.conftest import Database, Keys
+from tests.integration.connector.described.callers import Caller, Kind, make_caller
+
+CONFIGURATION: Final = Path(__file__).with_name("schemathesis.toml")
+HOOKS: Final = Path(__file__).with_name("hooks.py")
+# Neither is what is tested here, and all callers come from one address.
+_NO_LIMIT: Final = 1_000_000
+# What ends the caller himself is tried last: whoever has succeeded with it is nobody.
+_LAST: Final[Mapping[Kind, str]] = {
+    Kind.ADMIN: f"DELETE {API}/sessions/current",
+    Kind.AGENT: f"DELETE {API}/sessions/current",
+    Kind.EDIT_KEY: f"DELETE {API}/api-keys/{{api_key_id}}",
+}
+
+
+@dataclass(frozen=True)
+class Connector:
+    """The API at its address."""
+
+    url: str
+    database: Database
+    keys: Keys
+
+    async def caller(self, kind: Kind) -> Caller:
+        engine = create_engine(self.database.url(OWNER), application_name="tests-owner")
+        async with create_sessions(engine).begin() as session:
+            caller = await make_caller(
+                session, Keyring(KeyFile.load(self.keys.key_file)), self.keys.mail_public_key, kind
+            )
+        await engine.dispose()
+        return caller
+
+
+@asynccontextmanager
+async def served(database: Database, keys: Keys) -> AsyncIterator[Connector]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    app = create_app(
+        ConnectorSettings(
+            database_url=SecretStr(database.url(CONNECTOR)),
+            key_file=keys.key_file,
+            blob_url=keys.blob_url,
+            amazon_application_id="amzn1.sp.solution.test",
+            amazon_client_id="amzn1.application-oa2-client.test",
+            amazon_client_secret=SecretStr("canary-client-secret"),
+            # Nobody answers there: whoever asked Amazon would fail.
+            amazon_base_url="http://127.0.0.1:9",
+            requests_per_minute=_NO_LIMIT,
+            anonymous_requests_per_minute=_NO_LIMIT,
+        )
+    )
+    # Every name is one on which nobody listens: a test of an SMTP server asks nobody else.
+    outgoing = Outgoing(allowed=networks("127.99.99.99/32"), resolve=_nowhere)
+    app.state.parts = dataclasses.replace(
+        app.state.parts, outgoing=outgoing, smtp_checker=SmtpChecker(outgoing, "replyco.example")
+    )
+    server = Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"), app)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield Connector(f"http://127.0.0.1:{listener.getsockname()[1]}", database, keys)
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
+
+
+async def _nowhere(_name: str) -> Sequence[Address]:
+    return [ip_address("127.99.99.99")]
+
+
+async def tried(connector: Connector, kind: Kind, folder: Path, *arguments: str) -> str:
+    """All operations with all checks, as this caller. What schemathesis has found, or nothing."""
+    (folder / "schemathesis.toml").write_text(_configuration(await connector.caller(kind)))
+    last = _LAST.get(kind)
+    if last is None:
+        return await _run(connector, folder, *arguments)
+    found = await _run(connector, folder, f"--exclude-name={last}", *arguments)
+    return found + await _run(connector, folder, f"--include-name={last}", *arguments)
+
+
+async def _run(connector: Connector, folder: Path, *arguments: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "schemathesis.cli", "run", f"{connector.url}{API}/openapi.json", "--no-color", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=folder,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    return said.decode() if process.returncode else ""
+
+
+def _configuration(caller: Caller) -> str:
+    """The rules of all callers, and what is this one's own."""
+    lines = [f'hooks = "{HOOKS}"', CONFIGURATION.read_text()]
+    if caller.session is not None:
+        lines += ["[auth.openapi.session]", f'api_key = "{caller.session}"']
+        lines += ["[headers]", f'{CSRF_HEADER} = "{csrf_token(caller.session)}"']
+    if caller.api_key is not None:
+        lines += ["[auth.openapi.api_key]", f'bearer = "{caller.api_key}"']
+    for name, ids in caller.ids.items():
+        lines += [f"[dictionaries.{name}]", f"values = {json.dumps([str(i) for i in ids])}"]
+        lines += ["[parameters." + name + "]", f'dictionary = "{name}"', "probability = 0.7"]
+    # Made-up credentials beside true ones would hide what the true ones can do.
+    lines += [
+        "[generation]",
+        f"with-security-parameters = {json.dumps(caller.is_nobody)}",
+    ]
+    return "\n".join(lines)
