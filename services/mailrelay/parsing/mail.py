@@ -63,6 +63,8 @@ MAX_TEXT_CHARS = 200_000
 # Amazon allows a few per message; a page with more than this helps nobody.
 MAX_ATTACHMENTS = 100
 
+_SOMETHING = re.compile(rb"\S")
+
 # Added by every hop, so a mail that is delivered twice differs in these alone (RFC 5321 §4.4, and what mailboxes add).
 _TRACE = frozenset(
     {
@@ -105,7 +107,7 @@ class ParsedMail:
     `quoted_text`: the history that the buyer quoted below his words, no longer in `text`.
     `claim`: why the mail says that it is Amazon's (`from_domain`, `two_senders`, `display_name`, `lookalike_domain`), None for
     anybody else's; only `from_domain` can be true, and only a check of its authenticity tells whether it is.
-    `from_domain`: the domain of the one From, for DMARC. `truncated`: a limit has cut something, the raw mail holds the rest.
+    `from_domain`: the domain of the one From, for DMARC. `truncated`: not all is shown, the raw mail holds the rest.
     """
 
     kind: MailKind
@@ -177,9 +179,13 @@ def understand(raw: bytes, wording: Wording = WORDING) -> ParsedMail:
 
     body = _read_body(header, raw, top.body_start, limits)
     whole = body.plain if body.plain is not None else body.safe.text if body.safe is not None else ""
+    # A message that looks empty and is not: delimiters in an order that hides all, for one.
+    limits.was_reached |= not whole and not body.attachments and _holds_something(raw, top.body_start)
     amazon = top.amazon
     buyer = None if amazon is None or is_report(header) else find_buyer(amazon, _reply_to(header), wording)
     words = find_words(body.plain, body.safe, body.html or "", wording) if buyer is not None else None
+    if words is not None and not words.text and not body.attachments:
+        words = None  # nobody sends nothing: it stands somewhere else
     own, quoted = split_history(words.text, wording) if words is not None else (whole, None)
     recognised = _recognise(top, body, buyer, own, wording)
     language = _language(top, own, words, recognised, wording)
@@ -232,6 +238,10 @@ def _language(
         or language_of(top.subject or "", wording)
         or (words.language if words is not None else None)
     )
+
+
+def _holds_something(raw: bytes, body_start: int) -> bool:
+    return _SOMETHING.search(raw, body_start) is not None
 
 
 def _html(body: _Body, words: Words | None, quoted: str | None) -> str | None:

@@ -75,16 +75,30 @@ class Limits:
 
 
 def end_of_header(raw: bytes, start: int, end: int) -> tuple[int, int]:
-    """Where the header block ends and where the body begins: an empty line is between them (RFC 5322 §2.1)."""
+    """Where the header block ends and where the body begins: an empty line is between them (RFC 5322 §2.1), usually."""
     for empty in (b"\r\n", b"\n"):
         if raw.startswith(empty, start, end):
             return start, start + len(empty)
     crlf, lf = raw.find(b"\n\r\n", start, end), raw.find(b"\n\n", start, end)
     if crlf < 0 and lf < 0:
-        return end, end
+        stray = _first_stray_line(raw, start, end)
+        return stray, stray
     if lf < 0 or 0 <= crlf < lf:
         return crlf + 1, crlf + 3
     return lf + 1, lf + 2
+
+
+def _first_stray_line(raw: bytes, start: int, end: int) -> int:
+    """Without an empty line the body begins at the first line that belongs to no field: better shown than left out."""
+    position = start
+    for _ in range(MAX_FIELDS):
+        if raw[position : position + 1] not in {b" ", b"\t"} and _FIELD.match(raw, position, end) is None:
+            return position
+        line_end = raw.find(b"\n", position, end)
+        if line_end < 0:
+            break
+        position = line_end + 1
+    return end
 
 
 def read_fields(block: bytes) -> Iterator[Field]:

@@ -14,7 +14,7 @@ from random import Random  # noqa: TID251 - with a seed: what it makes can be ma
 from services.mailrelay.delivery.parser import PARSING_MEMORY_BYTES
 from services.mailrelay.parsing.mail import understand
 from tests.contract.test_mail_samples import SAMPLES
-from tests.unit.mailrelay.parsing.test_any_bytes import check_bounds
+from tests.unit.mailrelay.parsing.test_any_bytes import check_bounds, check_shown
 
 _OURS = Path(__file__).parents[3] / "mails"
 _PROCESSES = 2
@@ -167,6 +167,7 @@ def _try(first: int, count: int) -> Tried:
         try:
             mail = understand(raw)
             check_bounds(mail)
+            check_shown(mail, raw)
         except Exception as error:
             raise AssertionError(f"mutated mail {seed}: {type(error).__name__}") from error
         seconds = time.process_time() - started

@@ -12,6 +12,7 @@ from services.mailrelay.parsing.mail import (
     MAX_ATTACHMENTS,
     MAX_SUBJECT_CHARS,
     MAX_TEXT_CHARS,
+    MailKind,
     ParsedMail,
     understand,
 )
@@ -58,13 +59,23 @@ def check_bounds(mail: ParsedMail) -> None:
     assert mail.buyer_address is None or mail.amazon_domain
 
 
+def check_shown(mail: ParsedMail, raw: bytes) -> None:
+    """A mail that holds anything shows something, or says that there is more in it than is shown."""
+    shows = mail.text or mail.attachments or mail.kind is MailKind.UNPARSEABLE or mail.truncated
+    _, _, body = raw.replace(b"\r\n", b"\n").partition(b"\n\n")
+    assert shows or not body.strip()
+
+
 @given(raw=st.binary(max_size=3000))
 @example(raw=b"")
 @example(raw=b"\r\n")
 @example(raw=b":")
 @example(raw=b"From:\r\n\r\n")
 def test_any_bytes_are_answered(raw: bytes):
-    check_bounds(understand(raw))
+    mail = understand(raw)
+
+    check_bounds(mail)
+    check_shown(mail, raw)
 
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])

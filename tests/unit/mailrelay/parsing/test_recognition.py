@@ -32,6 +32,23 @@ def test_an_unknown_frame_is_shown_whole_with_its_history():
     )
 
 
+def test_a_frame_around_nothing_is_shown_whole():
+    understood = framed("")
+
+    assert not understood.is_excerpt
+    assert "302-1234567-7654321" in understood.text
+
+
+def test_a_frame_around_nothing_but_a_file_is_an_excerpt():
+    parts = "--b\r\n\r\n{}\r\n--b\r\nContent-Type: image/png; name=a.png\r\n\r\nx\r\n--b--\r\n"
+    understood = mail(
+        parts.format(FRAMED.format(text="", asin="")),
+        headers="Content-Type: multipart/mixed; boundary=b\r\n",
+    )
+
+    assert (understood.text, understood.is_excerpt, len(understood.attachments)) == ("", True, 1)
+
+
 def test_history_below_the_words_is_taken_off():
     understood = framed(f"Danke!\n\n{QUOTE}")
 

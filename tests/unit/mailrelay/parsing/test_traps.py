@@ -224,5 +224,24 @@ def test_no_empty_line_between_header_and_body():
     assert (mail.subject, mail.text) == ("Lamp", "")
 
 
+def test_body_without_an_empty_line_before_it_is_shown():
+    mail = understand(HEAD + b"Date: x\r\n (folded)\r\nHello, where is it?\r\nSubject: mine\r\n")
+
+    assert (mail.subject, mail.text) == ("Lamp", "Hello, where is it?\nSubject: mine")
+
+
+def test_message_that_only_looks_empty_says_that_there_is_more():
+    mail = body(b"--b\r\n--b--\r\n--b\r\n\r\nhello\r\n", b"Content-Type: multipart/mixed; boundary=b")
+
+    assert (mail.text, mail.truncated) == ("", True)
+    assert not body(b"\r\n").truncated
+
+
+def test_line_in_the_header_that_is_no_field_is_left_out():
+    mail = understand(b"Hello\r\n" + HEAD + b"World\r\n\r\nhello")
+
+    assert (mail.subject, mail.text) == ("Lamp", "hello")
+
+
 def test_uuencode_and_unknown_encodings_are_shown_as_they_are():
     assert "begin 644" in body(b"begin 644 a\n#0V%T\n`\nend", b"Content-Transfer-Encoding: x-uuencode").text
