@@ -1,8 +1,8 @@
 """The list of conversations, and how many there are: plain columns, one statement each, nothing sealed.
 
-Each sort has an index of its account that ends a page after `limit` rows: all that are shown, those of one integration, those of
-one status, the unread ones, those that wait for an answer. Kind, country and a second filter are compared on the way along
-such an index; a value that is rare in a large account makes that way long, and `SEARCH_SECONDS` end it (`ListTooSlow`).
+An index of its account ends a page after `limit` rows: of all that are shown, of one integration, of one status, of the unread
+ones, of those that wait for an answer. Kind, country and a second filter are compared on the way along such an index; a value that
+is rare in a large account makes that way long, and `SEARCH_SECONDS` end it (`ListTooSlow`).
 Forged mail lies outside of the indexes of what is shown: a flood of it costs the inbox nothing.
 """
 
@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal_column, select, text, tuple_
+from sqlalchemy import Boolean, ColumnElement, Select, and_, func, literal_column, select, text, tuple_
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -53,11 +53,6 @@ class Filters:
     is_unread: bool = False
     is_due: bool = False
     search: Search | None = None
-
-    @property
-    def may_be_slow(self) -> bool:
-        """Whether a page may have to pass over rows without end."""
-        return self.kind is not None or self.country is not None or self.search is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +98,11 @@ LISTED: Final = (
     Conversation.message_count,
     Conversation.last_message_at,
 )
-# Written out, because a partial index is used only if PostgreSQL sees its condition, and it does not see a parameter's value.
+# Written out as in the partial indexes, which are used only if PostgreSQL sees their conditions; it sees no parameter's value.
 _IS_SHOWN: Final = and_(
     Conversation.merged_into.is_(None), Conversation.status != literal_column("'quarantine'")
 )
+_IS_UNREAD: Final = literal_column("conversations.is_unread", Boolean)
 
 
 def conversations(account_id: UUID, *columns: Any) -> Select[Any]:
@@ -142,7 +138,8 @@ async def list_conversations(
         if after is not None:
             statement = statement.where(key < after)
         statement = statement.order_by(Conversation.last_message_at.desc(), Conversation.id.desc())
-    async with _bounded(session, is_bounded=filters.may_be_slow):
+    # Whatever is narrowed down may have to pass over rows without end: how common a value is in one account, PostgreSQL cannot know.
+    async with _bounded(session, is_bounded=filters != Filters()):
         rows = (await session.execute(statement.limit(limit))).all()
     return [ListedConversation(*row) for row in rows]
 
@@ -154,7 +151,7 @@ async def count_conversations(session: AsyncSession, account_id: UUID, now: date
     row = await session.execute(
         select(
             _up_to_most(account_id, _IS_SHOWN, Conversation.status == "open"),
-            _up_to_most(account_id, _IS_SHOWN, Conversation.is_unread.is_(True)),
+            _up_to_most(account_id, _IS_SHOWN, _IS_UNREAD),
             _up_to_most(account_id, is_due),
             _up_to_most(account_id, is_due, Conversation.answer_due_at < now),
             _up_to_most(account_id, in_quarantine),
@@ -176,7 +173,7 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         if filters.status is not None:
             conditions.append(Conversation.status == filters.status.value)
     if filters.is_unread:
-        conditions.append(Conversation.is_unread.is_(True))
+        conditions.append(_IS_UNREAD)
     if filters.is_due:
         conditions.append(Conversation.answer_due_at.is_not(None))
     for column, value in (
@@ -197,15 +194,14 @@ def _is_found(account_id: UUID, search: Search) -> ColumnElement[bool]:
         return Conversation.id.in_(orders)
     if search.buyer_key is not None:
         return Conversation.buyer_key == search.buyer_key
-    # Looked up first and on its own: how rare a word is, PostgreSQL cannot know of hashes.
     messages = (
         select(Message.conversation_id)
         .where(Message.account_id == account_id, Message.word_keys.contains(search.word_keys))
         .distinct()
-        .cte("found")
-        .prefix_with("MATERIALIZED")
     )
-    return Conversation.id.in_(select(messages.c.conversation_id))
+    # As an array, the found ones are looked up one by one: how many they are, PostgreSQL cannot guess of hashes, and a wrong guess
+    # reads the whole table.
+    return Conversation.id == func.any(func.array(messages.scalar_subquery()))
 
 
 @asynccontextmanager

@@ -148,13 +148,19 @@ async def test_a_quarantined_conversation_is_marked_but_neither_closed_nor_settl
         assert (answer.status_code, answer.json()["code"]) == (409, "conversation_in_quarantine")
 
 
-@pytest.mark.parametrize(
-    "body", [{"status": "quarantine"}, {"status": "x"}, {"unread": "x"}, {"kind": "other"}, [], None]
-)
-async def test_what_cannot_be_changed_is_refused(client, path, body):
-    answer = await client.patch(path, json=body)
+async def test_what_cannot_be_changed_is_refused(client, path):
+    bodies: list[object] = [
+        {"status": "quarantine"},
+        {"status": "x"},
+        {"unread": "x"},
+        {"kind": "x"},
+        [],
+        None,
+    ]
+    for body in bodies:
+        answer = await client.patch(path, json=body)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), body
 
 
 async def test_two_who_close_at_once_are_written_down_as_one_change(client, path, owner_sessions):

@@ -1,0 +1,110 @@
+"""How PostgreSQL finds what is listed: along an index that ends with the page, however much else there is."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine, event, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.inbox import listing
+from services.connector.inbox.listing import Filters, Sort
+from services.connector.inbox.search import Search
+from shared.database import Sessions
+from shared.tables import ConversationStatus
+from tests.integration.connector.inbox.conftest import Inbox
+
+# A third is forged, and one in a hundred is unread, open, and waits for an answer.
+_MANY = text(
+    "INSERT INTO conversations (id, account_id, integration_id, country, message_count, last_message_at, status, kind,"
+    " is_unread, answer_due_at)"
+    " SELECT gen_random_uuid(), :account_id, :integration_id, 'DE', 1, now() - make_interval(secs => n),"
+    " CASE WHEN n % 3 = 0 THEN 'quarantine' WHEN n % 100 = 1 THEN 'open' ELSE 'closed' END, 'buyer_message',"
+    " n % 100 = 1, CASE WHEN n % 100 = 1 THEN now() + make_interval(secs => n) END"
+    " FROM generate_series(1, 9000) n"
+)
+_SHOWN = "ix_conversations_newest on"
+
+
+@pytest.fixture
+async def many(inbox, foreign_inbox, owner_sessions):
+    async with owner_sessions.begin() as session:
+        for one in (inbox, foreign_inbox):
+            ids = {"account_id": one.account.id, "integration_id": one.integration.id}
+            await session.execute(_MANY, ids)
+        await session.execute(text("ANALYZE conversations"))
+    return inbox
+
+
+async def _plan(
+    sessions: Sessions, ask: Callable[[AsyncSession], Awaitable[None]], *, small: bool = False
+) -> str:
+    """How the last statement that `ask` sends is carried out. `small`: too little is there for an index to be worth it."""
+    engine: Engine = sessions.kw["bind"].sync_engine
+    sent: list[tuple[str, Any]] = []
+
+    def keep(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
+        sent.append((statement, parameters))
+
+    async with sessions.begin() as session:
+        if small:
+            await session.execute(text("SET LOCAL enable_seqscan = off"))
+        event.listen(engine, "before_cursor_execute", keep)
+        try:
+            await ask(session)
+        finally:
+            event.remove(engine, "before_cursor_execute", keep)
+        statement, parameters = sent[-1]
+        raw = await (await session.connection()).get_raw_connection()
+        assert raw.driver_connection is not None
+        rows = await raw.driver_connection.fetch(f"EXPLAIN {statement}", *parameters)
+    return "\n".join(row[0] for row in rows)
+
+
+async def test_a_page_is_read_from_its_index_without_sorting(many: Inbox, sessions: Sessions):
+    now = datetime.now(UTC)
+    for filters, sort, index in (
+        (Filters(), Sort.NEWEST, _SHOWN),
+        (Filters(status=ConversationStatus.OPEN), Sort.NEWEST, "ix_conversations_newest_of_status on"),
+        (Filters(status=ConversationStatus.QUARANTINE), Sort.NEWEST, "ix_conversations_newest_of_status on"),
+        (Filters(is_unread=True), Sort.NEWEST, "ix_conversations_unread on"),
+        (Filters(), Sort.DUE, "ix_conversations_due on"),
+        (Filters(kind="buyer_message", country="DE"), Sort.NEWEST, _SHOWN),
+    ):
+        at = now + timedelta(hours=1) if sort is Sort.DUE else now - timedelta(hours=1)
+        for after in (None, (at, many.conversation.id)):
+            plan = await _plan(sessions, partial(_page, many, filters, sort, after))
+
+            assert index in plan, plan
+            assert "Sort" not in plan, plan
+
+
+async def _page(
+    many: Inbox, filters: Filters, sort: Sort, after: tuple[datetime, UUID] | None, session: AsyncSession
+) -> None:
+    await listing.list_conversations(session, many.account.id, filters, sort, limit=20, after=after)
+
+
+async def test_a_search_or_a_count_reads_no_table_through(many: Inbox, sessions: Sessions):
+    searches = [
+        (Search(order_id="303-1234567-1234567"), "pk_conversation_orders"),
+        (Search(buyer_key=b"x" * 32), "ix_conversations_buyer"),
+        (Search(word_keys=(1, 2)), "_word_keys_idx"),
+    ]
+    for search, index in searches:
+        plan = await _plan(
+            sessions, partial(_page, many, Filters(search=search), Sort.NEWEST, None), small=True
+        )
+        assert index in plan, plan
+        assert "Seq Scan on conversations" not in plan, plan
+
+    counted = await _plan(sessions, partial(_counts, many), small=True)
+    assert "Seq Scan" not in counted, counted
+    assert "ix_conversations_unread" in counted, counted
+
+
+async def _counts(many: Inbox, session: AsyncSession) -> None:
+    await listing.count_conversations(session, many.account.id, datetime.now(UTC))
