@@ -24,8 +24,12 @@ from shared.tables import (
 
 # The kind of message that a conversation is listed by, and that waits for an answer (mailrelay's MailKind).
 BUYER_MESSAGE: Final = "buyer_message"
+AUTO_REPLY: Final = "auto_reply"
+# Kinds of messages that are about one order or product; others stand together by their sender, whatever they are about.
+ABOUT_ONE_ORDER: Final = frozenset({BUYER_MESSAGE, AUTO_REPLY, "claim_notice", "return_notice"})
 
-_Leads = dict[tuple[UUID, bytes], UUID]
+# The conversation to which each thread of an integration leads.
+Leads = dict[tuple[UUID, bytes], UUID]
 
 # All that a conversation's columns say of its messages. The order is that of the first message that names one.
 _RECOUNT: Final = text(
@@ -34,8 +38,10 @@ _RECOUNT: Final = text(
     " message_count = (SELECT count(*) FROM its),"
     " last_message_at = coalesce((SELECT max(received_at) FROM its), last_message_at),"
     " kind = coalesce((SELECT kind FROM its ORDER BY kind = :buyer_message DESC, id DESC LIMIT 1), kind),"
-    " order_id = coalesce((SELECT order_ids[1] FROM its WHERE cardinality(order_ids) > 0 ORDER BY id LIMIT 1), order_id),"
-    " asin = coalesce((SELECT asin FROM its WHERE asin IS NOT NULL ORDER BY id LIMIT 1), asin),"
+    " order_id = coalesce((SELECT order_ids[1] FROM its WHERE kind = ANY(:about_one_order) AND order_ids <> '{}'"
+    " ORDER BY id LIMIT 1), order_id),"
+    " asin = coalesce((SELECT asin FROM its WHERE kind = ANY(:about_one_order) AND asin IS NOT NULL"
+    " ORDER BY id LIMIT 1), asin),"
     " country = coalesce((SELECT country FROM its WHERE country IS NOT NULL ORDER BY id LIMIT 1), country),"
     " answer_due_at = CASE WHEN status <> 'quarantine' AND merged_into IS NULL"
     " THEN (SELECT min(answer_due_at) FROM its WHERE answer_settled_at IS NULL) END"
@@ -60,7 +66,7 @@ async def follow_threads(session: AsyncSession, mails: Sequence[Threads]) -> lis
     conversation that is found stays where it is until the transaction ends. Of a conversation that is new, the row must be
     inserted before that.
     """
-    assumed, placed = _follow(mails, {})
+    assumed, placed = follow(mails)
     if not assumed:
         return placed
     account_of = {mail.integration_id: mail.account_id for mail in mails}
@@ -88,16 +94,17 @@ async def follow_threads(session: AsyncSession, mails: Sequence[Threads]) -> lis
             literal_column("xmax = 0", Boolean).label("is_new"),
         )
     )
-    known: _Leads = {
+    known: Leads = {
         (row.integration_id, row.thread_key): row.conversation_id for row in result if not row.is_new
     }
-    leads, placed = _follow(mails, known)
+    leads, placed = follow(mails, known)
     await _lead(session, {key: to for key, to in leads.items() if key not in known and to != assumed[key]})
     return placed
 
 
-def _follow(mails: Sequence[Threads], known: _Leads) -> tuple[_Leads, list[UUID]]:
-    leads, placed = dict(known), []
+def follow(mails: Sequence[Threads], known: Leads | None = None) -> tuple[Leads, list[UUID]]:
+    """Where all threads lead after these mails, and the conversation of each. Pure: the rule of `follow_threads`."""
+    leads, placed = dict(known or {}), []
     for mail in mails:
         keys = [(mail.integration_id, key) for key in mail.keys]
         conversation_id = next((leads[key] for key in keys if key in leads), mail.own)
@@ -107,7 +114,7 @@ def _follow(mails: Sequence[Threads], known: _Leads) -> tuple[_Leads, list[UUID]
     return leads, placed
 
 
-async def _lead(session: AsyncSession, leads: _Leads) -> None:
+async def _lead(session: AsyncSession, leads: Leads) -> None:
     if not leads:
         return
     statement = (
@@ -284,7 +291,14 @@ async def settle(session: AsyncSession, conversation_id: UUID) -> None:
 
 async def recount(session: AsyncSession, conversation_id: UUID) -> None:
     """Let the conversation's columns say again what its messages are, after some came, went or changed."""
-    await session.execute(_RECOUNT, {"id": conversation_id, "buyer_message": BUYER_MESSAGE})
+    await session.execute(
+        _RECOUNT,
+        {
+            "id": conversation_id,
+            "buyer_message": BUYER_MESSAGE,
+            "about_one_order": sorted(ABOUT_ONE_ORDER),
+        },
+    )
 
 
 async def _name_orders(session: AsyncSession, conversation_id: UUID) -> None:

@@ -1,123 +1,172 @@
-"""A mail on its way to be a message, and the rows that it becomes, sealed for its account."""
+"""A mail on its way to be a message: the rows that it becomes, sealed for its account before any transaction begins. Pure."""
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
-from services.mailrelay.delivery.queries import Claimed
-from services.mailrelay.delivery.threads import Thread
+from services.mailrelay.authenticity.verdict import Verdict
+from services.mailrelay.delivery.judging import Understood
+from services.mailrelay.delivery.threads import buyer_of, order_of, threads_of
+from services.mailrelay.delivery.waiting_mail import Taken
 from services.mailrelay.parsing.filenames import safe_filename
-from services.mailrelay.parsing.mail import ParsedMail
+from services.mailrelay.parsing.mail import PARSER_VERSION, MailKind, ParsedAttachment, ParsedMail
+from shared.conversations import ABOUT_ONE_ORDER
 from shared.crypto.envelope import AccountKeys, Place, Sealed
-from shared.crypto.raw_mail import ContentKey
 from shared.database import new_id
+from shared.search_words import word_keys
+from shared.tables import Authenticity, ConversationStatus
+
+# Amazon's, on every day of the week, for the first answer to each message.
+TIME_TO_ANSWER: Final = timedelta(hours=24)
+# What claims to be Amazon's and is not proven to be.
+_UNPROVEN: Final = frozenset({Authenticity.FORGED, Authenticity.UNCHECKABLE})
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """An accepted mail, opened and understood."""
+    """An accepted mail, understood, and the rows that it becomes. The message's conversation is not known yet."""
 
-    claimed: Claimed
-    content_key: ContentKey
+    taken: Taken
     mail: ParsedMail
-    keys: AccountKeys
-    thread: Thread
-    message_id: UUID
+    verdict: Verdict
+    digest: bytes
+    message: dict[str, Any]
+    attachments: list[dict[str, Any]]
+    conversation: dict[str, Any]
+    """The conversation that it opens if it joins none."""
 
     @property
-    def digest(self) -> bytes:
-        return self.keys.lookup_hash("mail", self.mail.digest)
+    def message_id(self) -> UUID:
+        message_id: UUID = self.message["id"]
+        return message_id
 
     @property
-    def thread_key(self) -> bytes:
-        return self.keys.lookup_hash("thread", self.thread.name)
+    def thread_keys(self) -> tuple[bytes, ...]:
+        return tuple(self.message["thread_keys"])
+
+    @property
+    def own_conversation_id(self) -> UUID:
+        conversation_id: UUID = self.conversation["id"]
+        return conversation_id
+
+    @property
+    def is_quarantined(self) -> bool:
+        return self.verdict.authenticity in _UNPROVEN
 
 
-def conversation_row(item: Incoming) -> dict[str, Any]:
-    """The conversation that the mail opens, if there is none yet."""
-    conversation_id = new_id()
-    address = item.thread.buyer_address
-
-    def seal(column: str, text: str | None) -> Sealed | None:
-        return (
-            None
-            if text is None
-            else item.keys.seal_text(Place("conversations", column, conversation_id), text)
-        )
-
-    return {
-        "id": conversation_id,
-        "account_id": item.claimed.account_id,
-        "integration_id": item.claimed.integration_id,
-        "thread_key": item.thread_key,
-        "order_id": item.thread.order_id,
-        "country": item.mail.country,
-        "buyer_key": None if address is None else item.keys.lookup_hash("buyer", address),
-        "buyer_name": seal("buyer_name", item.mail.buyer_name),
-        "buyer_address": seal("buyer_address", item.mail.buyer_address),
-        "subject": seal("subject", item.mail.subject),
-        "message_count": 1,
-        "last_message_at": item.claimed.accepted_at,
-    }
-
-
-def seal_rows(
-    incoming: list[Incoming], conversation_ids: dict[tuple[UUID, bytes], UUID]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The messages, and all their attachments."""
-    messages: list[dict[str, Any]] = []
-    attachments: list[dict[str, Any]] = []
-    for item in incoming:
-        conversation_id = conversation_ids[item.claimed.integration_id, item.thread_key]
-        messages.append(_message_row(item, conversation_id))
-        attachments.extend(_attachment_rows(item))
-    return messages, attachments
-
-
-def _message_row(item: Incoming, conversation_id: UUID) -> dict[str, Any]:
-    mail = item.mail
-
-    def seal(column: str, text: str | None) -> Sealed | None:
-        return None if text is None else item.keys.seal_text(Place("messages", column, item.message_id), text)
-
-    return {
-        "id": item.message_id,
-        "account_id": item.claimed.account_id,
-        "integration_id": item.claimed.integration_id,
-        "conversation_id": conversation_id,
-        "accepted_mail_id": item.claimed.id,
+def make_incoming(
+    understood: Understood, verdict: Verdict, keys: AccountKeys, *, recheck_at: datetime | None
+) -> Incoming:
+    """Seal what was understood for its account."""
+    mail, taken = understood.mail, understood.opened.taken
+    message_id = new_id()
+    message = {
+        "id": message_id,
+        "account_id": taken.account_id,
+        "integration_id": taken.integration_id,
+        "accepted_mail_id": taken.id,
         # The accepted mail is never rewritten: its key is kept a second time, for the readers of this account.
-        "raw_key": item.keys.seal(Place("messages", "raw_key", item.message_id), item.content_key.key),
+        "raw_key": keys.seal(Place("messages", "raw_key", message_id), understood.opened.content_key.key),
+        "received_at": taken.accepted_at,
+        "size": taken.size,
+        "authenticity": verdict.authenticity.value,
+        "authenticity_reason": verdict.reason,
+        "authentication_results": keys.seal_text(
+            Place("messages", "authentication_results", message_id), verdict.results
+        ),
+        "recheck_at": recheck_at,
+        "answer_due_at": taken.accepted_at + TIME_TO_ANSWER if mail.kind is MailKind.BUYER_MESSAGE else None,
+        **understood_columns(mail, keys, message_id),
+    }
+    return Incoming(
+        taken=taken,
+        mail=mail,
+        verdict=verdict,
+        digest=keys.lookup_hash("mail", mail.digest),
+        message=message,
+        attachments=[
+            attachment_row(attachment, keys, taken.account_id, message_id, position)
+            for position, attachment in enumerate(mail.attachments)
+        ],
+        conversation=_conversation_row(taken, mail, verdict, keys),
+    )
+
+
+def understood_columns(mail: ParsedMail, keys: AccountKeys, message_id: UUID) -> dict[str, Any]:
+    """The columns of a message that say what the parser understood: all that another version of it may change."""
+
+    def seal(column: str, text: str | None) -> Sealed | None:
+        return None if text is None else keys.seal_text(Place("messages", column, message_id), text)
+
+    return {
         "kind": mail.kind.value,
         "from_amazon_domain": mail.amazon_domain,
         "truncated": mail.truncated,
-        "received_at": item.claimed.accepted_at,
         "sent_at": mail.sent_at,
         "subject": seal("subject", mail.subject),
         "sender_name": seal("sender_name", mail.sender_name),
         "sender_address": seal("sender_address", mail.sender_address),
         "body_text": seal("body_text", mail.text),
         "body_html": seal("body_html", mail.html),
-        "size": item.claimed.size,
+        "quoted_text": seal("quoted_text", mail.quoted_text),
+        "verification_code": seal("verification_code", mail.verification_code),
+        "is_excerpt": mail.is_excerpt,
+        "order_ids": list(mail.order_ids),
+        "asin": mail.asin,
+        "country": mail.country,
+        "language": mail.language,
+        "failure_reason": mail.failure_reason,
         "attachment_count": len(mail.attachments),
+        "thread_keys": [keys.lookup_hash("thread", name) for name in threads_of(mail)],
+        "word_keys": word_keys(keys, mail.subject, mail.text, mail.quoted_text, mail.sender_name),
+        "parser_version": PARSER_VERSION,
     }
 
 
-def _attachment_rows(item: Incoming) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for position, attachment in enumerate(item.mail.attachments):
-        attachment_id = new_id()
-        filename = safe_filename(attachment.filename, attachment.content_type)
-        rows.append(
-            {
-                "id": attachment_id,
-                "account_id": item.claimed.account_id,
-                "message_id": item.message_id,
-                "position": position,
-                "filename": item.keys.seal_text(Place("attachments", "filename", attachment_id), filename),
-                "content_type": attachment.content_type,
-                "size": len(attachment.content),
-                "content": item.keys.seal(Place("attachments", "content", attachment_id), attachment.content),
-            }
-        )
-    return rows
+def attachment_row(
+    attachment: ParsedAttachment, keys: AccountKeys, account_id: UUID, message_id: UUID, position: int
+) -> dict[str, Any]:
+    """A file of the mail, under a safe name. Only an inline one is shown by its content id."""
+    attachment_id = new_id()
+
+    def seal(column: str, content: bytes) -> Sealed:
+        return keys.seal(Place("attachments", column, attachment_id), content)
+
+    filename = safe_filename(attachment.filename, attachment.content_type)
+    content_id = attachment.content_id if attachment.is_inline else None
+    return {
+        "id": attachment_id,
+        "account_id": account_id,
+        "message_id": message_id,
+        "position": position,
+        "filename": seal("filename", filename.encode()),
+        "content_type": attachment.content_type,
+        "sniffed_type": attachment.sniffed_type,
+        "content_id": None if content_id is None else seal("content_id", content_id.encode()),
+        "size": len(attachment.content),
+        "content": seal("content", attachment.content),
+    }
+
+
+def _conversation_row(taken: Taken, mail: ParsedMail, verdict: Verdict, keys: AccountKeys) -> dict[str, Any]:
+    conversation_id = new_id()
+    buyer = buyer_of(mail)
+    is_quarantined = verdict.authenticity in _UNPROVEN
+
+    def seal(column: str, text: str | None) -> Sealed | None:
+        return None if text is None else keys.seal_text(Place("conversations", column, conversation_id), text)
+
+    return {
+        "id": conversation_id,
+        "account_id": taken.account_id,
+        "integration_id": taken.integration_id,
+        "status": (ConversationStatus.QUARANTINE if is_quarantined else ConversationStatus.OPEN).value,
+        "order_id": order_of(mail),
+        "asin": mail.asin if mail.kind in ABOUT_ONE_ORDER else None,
+        "country": mail.country,
+        "buyer_key": None if buyer is None else keys.lookup_hash("buyer", buyer.lower()),
+        "buyer_name": seal("buyer_name", mail.buyer_name),
+        "buyer_address": seal("buyer_address", mail.buyer_address),
+        "subject": seal("subject", mail.subject),
+    }

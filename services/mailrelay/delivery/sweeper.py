@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from services.mailrelay.delivery import queries
+from services.mailrelay.delivery import waiting_mail
 from services.mailrelay.delivery.figures import Figures
 from shared.blobs import BlobStore, day_of
 from shared.database import Sessions, is_unavailable
@@ -80,5 +80,5 @@ async def sweep(
 
 async def _without_row(sessions: Sessions, keys: list[str]) -> list[str]:
     async with sessions.begin() as session:
-        named = await queries.named_blobs(session, keys)
+        named = await waiting_mail.named_blobs(session, keys)
     return [key for key in keys if key not in named]

@@ -1,44 +1,50 @@
-"""Which conversation a mail belongs to. Pure.
+"""Which threads a mail has: the signs by which it joins a conversation, the surest first. Pure.
 
-Amazon's mails form no thread of their own (each is a fresh mail), so the conversation is: this buyer, this order. A guess
-that joins two buyers would show one's words to whoever answers the other, so where nothing is certain a mail stays alone.
+Amazon's mails form no thread of their own: each is a fresh mail. So one conversation is: one buyer and one order, or one buyer and
+one product before there is an order; and Amazon's own tag of the thread, where a mail has one, is the surest sign. A mail goes
+where its surest thread leads that leads anywhere (shared.conversations.follow_threads), and makes its other ones lead there. A
+guess that joins two buyers would show one's words to whoever answers the other, so every sign holds for one buyer alone, and a
+mail without one stays alone. docs/mail.md tells it with examples.
 """
 
-from dataclasses import dataclass
-
 from services.mailrelay.parsing.mail import MailKind, ParsedMail
+from shared.conversations import ABOUT_ONE_ORDER
 
-# The address that all orders of Amazon Business share: it tells nobody apart.
+# The address that all buyers of Amazon Business share: it tells nobody apart, an order or a tag does.
 _SHARED_BUYERS = frozenset({"no-reply-amazon-iba-buyer"})
-# Notices about one order: they stand together with the others about it.
-_ABOUT_ONE_ORDER = frozenset({MailKind.CLAIM_NOTICE, MailKind.RETURN_NOTICE})
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
-    """`name` is equal for mails of one conversation within an integration; it holds addresses, so only its hash is stored."""
+def threads_of(mail: ParsedMail) -> tuple[str, ...]:
+    """Names that are equal for mails of one thread within an integration. They hold addresses: only their hashes are stored.
 
-    name: str
-    order_id: str | None
-    buyer_address: str | None
-
-
-def thread_of(mail: ParsedMail) -> Thread:
-    """The conversation's thread, by the surest sign that the mail has."""
-    order_id = mail.order_ids[0] if mail.order_ids else None
+    None: the mail stays alone.
+    """
     if mail.buyer_address is not None:
-        return _thread_of_buyer(mail, mail.buyer_address, order_id)
-    if mail.kind is MailKind.UNPARSEABLE:
-        return Thread(f"alone {mail.digest.hex()}", None, None)
-    if mail.kind in _ABOUT_ONE_ORDER and order_id is not None:
-        return Thread(f"notice {mail.kind} order {order_id}", order_id, None)
-    return Thread(f"sender {mail.kind} {(mail.sender_address or '').lower()}", None, None)
-
-
-def _thread_of_buyer(mail: ParsedMail, buyer_address: str, order_id: str | None) -> Thread:
-    buyer = None if buyer_address.partition("@")[0] in _SHARED_BUYERS else buyer_address
+        return _threads_of_buyer(mail, mail.buyer_address)
+    order_id = order_of(mail)
     if order_id is not None:
-        return Thread(f"buyer {buyer_address} order {order_id}", order_id, buyer)
-    if mail.thread_tag is not None:
-        return Thread(f"buyer {buyer_address} tag {mail.thread_tag}", None, buyer)
-    return Thread(f"alone {mail.digest.hex()}", None, buyer)
+        return (f"notice {mail.kind} order {order_id}",)
+    if mail.kind is MailKind.UNPARSEABLE or mail.sender_address is None:
+        return ()
+    return (f"sender {mail.kind} {mail.sender_address.lower()}",)
+
+
+def _threads_of_buyer(mail: ParsedMail, buyer: str) -> tuple[str, ...]:
+    threads = [] if mail.thread_tag is None else [f"buyer {buyer} tag {mail.thread_tag}"]
+    order_id = order_of(mail)
+    if order_id is not None:
+        threads.append(f"buyer {buyer} order {order_id}")
+    elif mail.asin is not None and buyer_of(mail) is not None:
+        threads.append(f"buyer {buyer} product {mail.asin}")
+    return tuple(threads)
+
+
+def order_of(mail: ParsedMail) -> str | None:
+    """The one order that the mail is about: the first that it names. Others are mentioned, and found by it."""
+    return mail.order_ids[0] if mail.order_ids and mail.kind in ABOUT_ONE_ORDER else None
+
+
+def buyer_of(mail: ParsedMail) -> str | None:
+    """The buyer's address, if it is the address of one buyer."""
+    address = mail.buyer_address
+    return None if address is None or address.partition("@")[0] in _SHARED_BUYERS else address

@@ -13,9 +13,13 @@ from prometheus_client import CollectorRegistry
 
 from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.parser import Parser
-from services.mailrelay.delivery.queries import LISTENING_FAILURES, mail_announcements, queue_age_seconds
 from services.mailrelay.delivery.service import Delivery, deliver_due, deliver_due_from_blob_store
 from services.mailrelay.delivery.sweeper import sweep_forever
+from services.mailrelay.delivery.waiting_mail import (
+    LISTENING_FAILURES,
+    mail_announcements,
+    queue_age_seconds,
+)
 from services.mailrelay.settings import MailWorkerSettings
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
@@ -43,7 +47,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     private_key = MailPrivateKey.load(settings.mail_private_key_file)
     registry = CollectorRegistry()
     database_url = settings.database_url.get_secret_value()
-    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=5)
+    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=8)
     sessions = create_sessions(engine)
     parser = Parser()
     figures = Figures(registry)

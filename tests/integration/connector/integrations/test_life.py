@@ -31,6 +31,7 @@ from shared.tables import (
     Attachment,
     AuditEntry,
     Conversation,
+    ConversationThread,
     Grant,
     Integration,
     Message,
@@ -409,7 +410,7 @@ async def test_after_the_rest_everything_is_deleted_where_the_account_wants_that
     assert (too_early, erased) == (0, 1)
     assert await blobs.list_day(blob.key.partition("/")[0], after="", limit=10) == []
     async with owner.begin() as session:
-        for table in (Message, Conversation):
+        for table in (Message, Conversation, ConversationThread):
             left = (await session.scalars(select(table.integration_id))).all()
             assert left == [UUID(other_id)]
         assert await session.scalar(select(func.count()).select_from(AcceptedMail)) == 1

@@ -146,9 +146,9 @@ async def test_no_transaction_waits_for_the_blob_store_and_no_small_mail(
         delivering = asyncio.create_task(deliver_due_from_blob_store(delivery))
         owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
         async with asyncio.timeout(10):
-            while not await owner.fetchval(  # noqa: ASYNC110  # its last statement is the COMMIT of looking
+            while not await owner.fetchval(  # noqa: ASYNC110  # its last statement read what it has taken
                 "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND datname = current_database()"
-                " AND query LIKE 'COMMIT%'",
+                " AND state = 'idle' AND query LIKE '%content_key%'",
                 MAIL_WORKER,
             ):
                 await asyncio.sleep(0.02)

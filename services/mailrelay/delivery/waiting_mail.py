@@ -1,0 +1,242 @@
+"""Accepted mail as the queue that it is: what is due, who has it, and when it is tried again.
+
+A worker takes due mails, understands them, and stores them in one transaction that locks their rows. That nobody else has
+taken them meanwhile saves work and nothing more: only the transaction decides who delivers a mail.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import ColumnElement, Text, and_, case, cast, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.blobs import Blob
+from shared.crypto.envelope import Sealed
+from shared.database import UNAVAILABLE, Sessions, asyncpg_dsn
+from shared.events import MAIL_CHANNEL
+from shared.tables import AcceptedMail, Integration, MailState, RelayAddress
+
+# Polling delivers meanwhile; listening begins again, also when the server refused it (a password that was changed).
+LISTENING_FAILURES: Final = (*UNAVAILABLE, asyncpg.PostgresError)
+# As many mails are looked at for one that no other worker has taken: more than all workers together have in hand.
+_LOOKED_AT: Final = 2000
+
+
+class Taken(NamedTuple):
+    """An accepted mail that this worker has taken, still sealed. `raw` may lie in the blob store."""
+
+    id: UUID
+    account_id: UUID
+    integration_id: UUID
+    relay_address_id: UUID
+    accepted_at: datetime
+    size: int
+    attempts: int
+    mail_key_id: str
+    peer_address: str
+    is_resting: bool
+    content_key: bytes
+    envelope: Sealed
+    raw: Sealed | Blob
+
+
+@asynccontextmanager
+async def taken(
+    sessions: Sessions, *, in_blob_store: bool, limit: int, max_bytes: int
+) -> AsyncIterator[list[Taken]]:
+    """The due mails that have waited longest and that no other worker has: at least one, else not more than `max_bytes`.
+
+    They are this worker's until the block ends or the worker does: PostgreSQL ends a session's advisory locks with its
+    connection, so what a killed worker had is free at once. No transaction is open meanwhile.
+    """
+    async with sessions() as session:
+        try:
+            _ = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+            yield await _take(session, in_blob_store=in_blob_store, limit=limit, max_bytes=max_bytes)
+        finally:
+            try:
+                await session.execute(select(func.pg_advisory_unlock_all()))
+            except BaseException:
+                await session.invalidate()  # back in the pool, it would keep the mails from everybody
+                raise
+
+
+async def _take(session: AsyncSession, *, in_blob_store: bool, limit: int, max_bytes: int) -> list[Taken]:
+    is_blob = AcceptedMail.blob_key.is_not(None)
+    due = (
+        select(AcceptedMail.id, AcceptedMail.size)
+        .where(_is_due(), is_blob if in_blob_store else ~is_blob)
+        # Ordered as the partial index is: a backlog of a million costs no sort.
+        .order_by(AcceptedMail.next_attempt_at)
+        .limit(_LOOKED_AT)
+        .cte("due")
+    )
+    # Only as many rows are locked as are asked for, because a CTE with a LIMIT is read row by row.
+    is_taken = func.pg_try_advisory_lock(func.hashtextextended(cast(due.c.id, Text), 0))
+    ids: list[UUID] = []
+    total = 0
+    for row in await session.execute(select(due.c.id, due.c.size).where(is_taken).limit(limit)):
+        total += row.size
+        if ids and total > max_bytes:
+            break
+        ids.append(row.id)
+    return [] if not ids else await _read(session, ids)
+
+
+async def _read(session: AsyncSession, ids: Sequence[UUID]) -> list[Taken]:
+    statement = (
+        select(
+            AcceptedMail.id,
+            AcceptedMail.account_id,
+            RelayAddress.integration_id,
+            AcceptedMail.relay_address_id,
+            AcceptedMail.accepted_at,
+            AcceptedMail.size,
+            AcceptedMail.attempts,
+            AcceptedMail.mail_key_id,
+            AcceptedMail.peer_address,
+            and_(Integration.disconnected_at.is_not(None), Integration.removed_at.is_(None)),
+            AcceptedMail.content_key,
+            AcceptedMail.envelope,
+            AcceptedMail.raw,
+            AcceptedMail.blob_key,
+            AcceptedMail.blob_digest,
+        )
+        .join(RelayAddress, RelayAddress.id == AcceptedMail.relay_address_id)
+        .join(Integration, Integration.id == RelayAddress.integration_id)
+        # Again: another worker may have delivered it just before it let it go.
+        .where(AcceptedMail.id.in_(ids), _is_due())
+        .order_by(AcceptedMail.id)
+    )
+    rows: Sequence[Any] = (await session.execute(statement)).all()
+    return [
+        Taken._make((*row[:-3], row.raw if row.raw is not None else Blob(row.blob_key, row.blob_digest)))
+        for row in rows
+    ]
+
+
+async def lock_these(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> set[UUID]:
+    """Lock those that still wait; the answer holds the ones to deliver.
+
+    Mail of a store that is disconnected rests, sealed, until the store is restored or removed. Holding the row: whoever
+    restores the store meanwhile waits, and finds the mail.
+    """
+    locked = (
+        await session.execute(
+            select(AcceptedMail.id, RelayAddress.integration_id)
+            .join(RelayAddress, RelayAddress.id == AcceptedMail.relay_address_id)
+            .where(AcceptedMail.id.in_(accepted_mail_ids), _is_due())
+            .with_for_update(of=AcceptedMail, skip_locked=True)
+        )
+    ).all()
+    if not locked:
+        return set()
+    statement = (
+        select(Integration.id)
+        .where(
+            Integration.id.in_({row.integration_id for row in locked}),
+            Integration.disconnected_at.is_not(None),
+            Integration.removed_at.is_(None),
+        )
+        .order_by(Integration.id)
+        .with_for_update(read=True)
+    )
+    resting = set(await session.scalars(statement))
+    if resting:
+        await session.execute(
+            update(AcceptedMail)
+            .where(AcceptedMail.id.in_([row.id for row in locked if row.integration_id in resting]))
+            .values(state=MailState.RESTING)
+        )
+    return {row.id for row in locked if row.integration_id not in resting}
+
+
+def _is_due() -> ColumnElement[bool]:
+    return and_(AcceptedMail.state == MailState.ACCEPTED, AcceptedMail.next_attempt_at <= func.now())
+
+
+async def queue_age_seconds(session: AsyncSession) -> float:
+    """How long the mail that is due longest has been due; those put off until later do not count."""
+    statement = (
+        select(func.extract("epoch", func.now() - AcceptedMail.next_attempt_at))
+        .where(AcceptedMail.state == MailState.ACCEPTED)
+        .order_by(AcceptedMail.next_attempt_at)
+        .limit(1)
+    )
+    return max(0.0, float(await session.scalar(statement) or 0))
+
+
+async def named_blobs(session: AsyncSession, keys: Sequence[str]) -> set[str]:
+    """Those that a row names; several may name one."""
+    statement = select(AcceptedMail.blob_key).where(AcceptedMail.blob_key.in_(keys))
+    return {key for key in await session.scalars(statement) if key is not None}
+
+
+async def mark_delivered(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> None:
+    """The mails are messages now, or copies of messages."""
+    await session.execute(
+        update(AcceptedMail)
+        .where(AcceptedMail.id.in_(accepted_mail_ids))
+        .values(state=MailState.DELIVERED, failure_code=None)
+    )
+
+
+async def put_off(
+    session: AsyncSession,
+    accepted_mail_id: UUID,
+    *,
+    failure_code: str,
+    delays: Sequence[timedelta],
+    is_held_at_last: bool,
+) -> MailState | None:
+    """Try again later. After the last delay the mail is held, or tried after that delay for ever. None if it no longer waits."""
+    last = len(delays)
+    attempts = AcceptedMail.attempts
+    after_last = MailState.HELD if is_held_at_last else MailState.ACCEPTED
+    statement = (
+        update(AcceptedMail)
+        .where(AcceptedMail.id == accepted_mail_id, AcceptedMail.state == MailState.ACCEPTED)
+        .values(
+            attempts=attempts + 1,
+            failure_code=failure_code,
+            state=case((attempts >= last, after_last.value), else_=MailState.ACCEPTED.value),
+            next_attempt_at=func.now()
+            + case(*((attempts == count, delay) for count, delay in enumerate(delays)), else_=delays[-1]),
+        )
+        .returning(AcceptedMail.state)
+    )
+    state = (await session.execute(statement)).scalar_one_or_none()
+    return None if state is None else MailState(state)
+
+
+async def wait(
+    session: AsyncSession, accepted_mail_ids: Sequence[UUID], *, failure_code: str, delay: timedelta
+) -> None:
+    """Try again later, as if nothing had been tried."""
+    await session.execute(
+        update(AcceptedMail)
+        .where(AcceptedMail.id.in_(accepted_mail_ids), AcceptedMail.state == MailState.ACCEPTED)
+        .values(failure_code=failure_code, next_attempt_at=func.now() + delay)
+    )
+
+
+@asynccontextmanager
+async def mail_announcements(
+    database_url: str, on_mail: Callable[[], None], on_loss: Callable[[], None]
+) -> AsyncIterator[None]:
+    """Hear at once when a relay has committed mail. A connection of its own, because pooled ones come and go."""
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+        asyncpg_dsn(database_url),
+        timeout=5,
+        server_settings={"application_name": "replyco-mail-worker-listen"},
+    )
+    try:
+        connection.add_termination_listener(lambda _connection: on_loss())
+        await connection.add_listener(MAIL_CHANNEL, lambda *_args: on_mail())
+        yield
+    finally:
+        connection.terminate()
