@@ -1,8 +1,8 @@
 """What a file is, by its first bytes.
 
-A table of our own and no library: what matters are some twenty types and whether a file is what it says it is.
-`filetype` has had no release since 2022; `puremagic` knows 3,000 types, and answers with guesses by file name too.
-The signatures are those of the WHATWG's "MIME Sniffing" and of the formats' own specifications.
+A table of our own and no library: what matters are some twenty types, and whether a file is what it says it is.
+`filetype` has had no release since 2022; `puremagic` reads the end of a file as well, and answers with guesses, more or less
+sure. The signatures are those of the WHATWG's "MIME Sniffing" and of the formats' own specifications.
 """
 
 import re
