@@ -13,6 +13,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from deploy.demo.postgres import OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade
 from services.mailrelay.parsing.mail import understand
+from shared.crypto.key_provider import KeyFile
+from shared.database import create_engine, create_sessions
+from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay import clock
 from tests.faults.mailrelay.clock import Clock
@@ -21,14 +24,18 @@ from tests.faults.mailrelay.crowd import peak_mb
 from tests.faults.mailrelay.faults import answers_lost, clock_jumped, slowed
 from tests.faults.mailrelay.kills import mixed, survived
 from tests.faults.mailrelay.load import RelayProcess, reachable, running
+from tests.faults.mailrelay.worker_kills import delivered_though_killed
 from tests.integration.connector.described.callers import Kind
 from tests.integration.connector.described.trying import served, tried
 from tests.integration.mailrelay.accepting import stored_mails
+from tests.integration.mailrelay.delivery.conftest import make_store
 from tests.integration.mailrelay.test_fuzz import Conversation
 from tests.unit.mailrelay.parsing.mutations import MAX_MB, try_mutations
 from tests.unit.mailrelay.parsing.test_any_bytes import check_bounds, mutated_mails
 
 _KILLS_A_ROUND = 25
+_MAILS_A_WORKERS_ROUND = 2_000
+_WORKERS_KILLED_A_ROUND = 20
 _CONVERSATIONS_A_ROUND = 500
 _MUTATED_MAILS_A_ROUND = 10_000
 _DAMAGED_MAILS_A_ROUND = 25_000
@@ -84,6 +91,17 @@ async def _kills(place: Place) -> Outcome:
     victims = mixed(_KILLS_A_ROUND)
     count = await survived(await place.database(), place.keys, place.folder, victims, processes="2")
     return _outcome(count, kills=len(victims))
+
+
+async def _worker_kills(place: Place) -> Outcome:
+    database = await place.database()
+    engine = create_engine(database.url(OWNER), application_name="soak")
+    store = await make_store(create_sessions(engine), Keyring(KeyFile.load(place.keys.key_file)))
+    await engine.dispose()
+    visible = await delivered_though_killed(
+        database, place.keys, store, mails=_MAILS_A_WORKERS_ROUND, kills=_WORKERS_KILLED_A_ROUND
+    )
+    return Outcome(visible.is_right, {"kills": _WORKERS_KILLED_A_ROUND, **asdict(visible)})
 
 
 async def _slow(place: Place) -> Outcome:
@@ -193,6 +211,7 @@ def _many(examples: int) -> settings:
 # Each of a minute or so, by name.
 ROUNDS: Mapping[str, Round] = {
     **{f"kills-{number}": _kills for number in range(1, 9)},
+    **{f"worker-kills-{number}": _worker_kills for number in range(1, 4)},
     "postgresql-slow": _slow,
     "postgresql-answers-lost": _answers_lost,
     "clock": _clock,
