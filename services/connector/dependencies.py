@@ -153,15 +153,13 @@ async def _authenticated(
     *,
     request: Request,
     scopes: SecurityScopes,
-    sessions: SessionsOf,
-    now: Now,
     token: Annotated[str | None, Depends(_COOKIE)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Caller:
     """The caller, let in only with every permission that the route names. The one gate of the API."""
     parts = _parts(request)
     try:
-        caller = await _caller_of(sessions, now, token, bearer)
+        caller = await _caller_of(parts.sessions, datetime.now(UTC), token, bearer)
     except NotSignedIn:
         parts.anonymous_limits.take(network_of(request.client.host if request.client else ""), request.scope)
         raise

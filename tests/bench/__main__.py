@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import accept, memory, refresh, rest
+from tests.bench import accept, memory, refresh, rest, scale
 from tests.bench.figures import keep, table
 
 BENCHMARKS = {
@@ -10,6 +10,7 @@ BENCHMARKS = {
     "memory": memory.measure,
     "refresh": refresh.measure,
     "rest": rest.measure,
+    "scale": scale.measure,
 }
 
 

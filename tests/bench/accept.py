@@ -24,6 +24,7 @@ from shared.keyring import Keyring
 from tests.bench.figures import Figure
 from tests.bench.installation import DATABASE, migrate
 from tests.bench.postfix import running_postfix, why_not
+from tests.conftest import Database
 from tests.factories import make_account, make_integration, make_relay_address
 from tests.processes import command
 
@@ -101,7 +102,7 @@ def _load(port: int, size: int, *, is_reused: bool) -> dict[str, float]:
 
 
 async def prepare(postgres: EmbeddedPostgres, folder: Path) -> None:
-    await migrate(postgres)
+    await migrate(Database(postgres, DATABASE))
     KeyFile.create(folder / "account-keys.json")
     create_mail_key_pair(folder / "mail-private.json", folder / "mail-public.json")
     keyring = Keyring(KeyFile.load(folder / "account-keys.json"))

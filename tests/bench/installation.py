@@ -19,14 +19,15 @@ def installation() -> Iterator[tuple[Database, Keys]]:
         folder = Path(name)
         postgres = EmbeddedPostgres.start(folder / "pg")
         try:
-            asyncio.run(migrate(postgres))
-            yield Database(postgres, DATABASE), Keys.make(folder)
+            database = Database(postgres, DATABASE)
+            asyncio.run(migrate(database))
+            yield database, Keys.make(folder)
         finally:
             postgres.stop()
 
 
-async def migrate(postgres: EmbeddedPostgres) -> None:
+async def migrate(database: Database) -> None:
     """Make the database and its roles."""
-    await postgres.create_database(DATABASE)
-    await upgrade(postgres.url(OWNER, DATABASE))
-    await postgres.allow_logins()
+    await database.postgres.create_database(database.name)
+    await upgrade(database.url(OWNER))
+    await database.postgres.allow_logins()

@@ -1,33 +1,90 @@
 """The statements of this room that deserve a name."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy import bindparam, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.sign_in_limits import WINDOW
+from shared.database import Reader
 from shared.tables import Account, ApiKey, SignInFailures, User, UserSession
 
 
-async def live_session(
-    session: AsyncSession, token_hash: bytes, now: datetime
-) -> tuple[UserSession, User] | None:
-    """A session that has not ended, of a user who is not disabled."""
-    row = (
-        await session.execute(
-            select(UserSession, User)
-            .join(User, User.id == UserSession.user_id)
-            .where(
-                UserSession.token_hash == token_hash,
-                UserSession.expires_at > now,
-                User.disabled_at.is_(None),
-            )
-        )
-    ).one_or_none()
-    return None if row is None else (row[0], row[1])
+@dataclass(frozen=True, slots=True)
+class LiveSession:
+    """A session that has not ended, of a user who is not disabled, and what he may do."""
+
+    id: UUID
+    account_id: UUID
+    user_id: UUID
+    created_at: datetime
+    last_seen_at: datetime
+    general_admin: str
+    inbox_messages: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveApiKey:
+    """A key that is neither revoked nor expired, and what its creator, who is not disabled, may do himself."""
+
+    id: UUID
+    account_id: UUID
+    created_by: UUID
+    last_used_at: datetime | None
+    general_admin: str
+    inbox_messages: str
+    creators_general_admin: str
+    creators_inbox_messages: str
+
+
+# Every request asks one of these two: built once.
+_LIVE_SESSION: Final = (
+    select(
+        UserSession.id,
+        User.account_id,
+        UserSession.user_id,
+        UserSession.created_at,
+        UserSession.last_seen_at,
+        User.general_admin,
+        User.inbox_messages,
+    )
+    .join(User, User.id == UserSession.user_id)
+    .where(
+        UserSession.token_hash == bindparam("token_hash"),
+        UserSession.expires_at > bindparam("now"),
+        User.disabled_at.is_(None),
+    )
+)
+_LIVE_API_KEY: Final = (
+    select(
+        ApiKey.id,
+        ApiKey.account_id,
+        ApiKey.created_by,
+        ApiKey.last_used_at,
+        ApiKey.general_admin,
+        ApiKey.inbox_messages,
+        User.general_admin,
+        User.inbox_messages,
+    )
+    .join(User, User.id == ApiKey.created_by)
+    .where(
+        ApiKey.secret_hash == bindparam("secret_hash"),
+        ApiKey.revoked_at.is_(None),
+        or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > bindparam("now")),
+        User.disabled_at.is_(None),
+    )
+)
+
+
+async def live_session(reader: Reader, token_hash: bytes, now: datetime) -> LiveSession | None:
+    """Whose session this is, or None."""
+    row = (await reader.execute(_LIVE_SESSION, {"token_hash": token_hash, "now": now})).one_or_none()
+    return None if row is None else LiveSession(*row)
 
 
 async def end_oldest_sessions(session: AsyncSession, user_id: UUID, *, keep: int) -> None:
@@ -38,23 +95,10 @@ async def end_oldest_sessions(session: AsyncSession, user_id: UUID, *, keep: int
     await session.execute(delete(UserSession).where(UserSession.id.in_(newest_first.offset(keep))))
 
 
-async def live_api_key(
-    session: AsyncSession, secret_hash: bytes, now: datetime
-) -> tuple[ApiKey, User] | None:
-    """A key that is neither revoked nor expired, and its creator, who is not disabled."""
-    row = (
-        await session.execute(
-            select(ApiKey, User)
-            .join(User, User.id == ApiKey.created_by)
-            .where(
-                ApiKey.secret_hash == secret_hash,
-                ApiKey.revoked_at.is_(None),
-                or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
-                User.disabled_at.is_(None),
-            )
-        )
-    ).one_or_none()
-    return None if row is None else (row[0], row[1])
+async def live_api_key(reader: Reader, secret_hash: bytes, now: datetime) -> LiveApiKey | None:
+    """Whose key this is, or None."""
+    row = (await reader.execute(_LIVE_API_KEY, {"secret_hash": secret_hash, "now": now})).one_or_none()
+    return None if row is None else LiveApiKey(*row)
 
 
 async def count_sign_in(

@@ -82,37 +82,39 @@ class EmailTaken(Expected):
 
 async def caller_of_session(sessions: Sessions, token: str, now: datetime) -> Caller:
     """Raises NotSignedIn. Prolongs the session."""
-    async with sessions.begin() as session:
-        found = await queries.live_session(session, hash_secret(token), now)
-        if found is None:
-            raise NotSignedIn
-        user_session, user = found
-        if now - user_session.last_seen_at >= _TOUCH:
+    async with sessions.reading() as reader:
+        found = await queries.live_session(reader, hash_secret(token), now)
+    if found is None:
+        raise NotSignedIn
+    if now - found.last_seen_at >= _TOUCH:
+        async with sessions.begin() as session:
             await session.execute(
                 update(UserSession)
-                .where(UserSession.id == user_session.id)
-                .values(last_seen_at=now, expires_at=_expires_at(user_session.created_at, now))
+                .where(UserSession.id == found.id)
+                .values(last_seen_at=now, expires_at=_expires_at(found.created_at, now))
             )
-    return Caller(user.account_id, user.id, _levels(user), session_id=user_session.id)
+    levels = _levels(found.general_admin, found.inbox_messages)
+    return Caller(found.account_id, found.user_id, levels, session_id=found.id)
 
 
 async def caller_of_api_key(sessions: Sessions, key: str, now: datetime) -> Caller:
     """Raises NotSignedIn. A key never gives more than its creator has today."""
     if not key.startswith(API_KEY_PREFIX):
         raise NotSignedIn
-    async with sessions.begin() as session:
-        found = await queries.live_api_key(session, hash_secret(key), now)
-        if found is None:
-            raise NotSignedIn
-        api_key, creator = found
-        if api_key.last_used_at is None or now - api_key.last_used_at >= _TOUCH:
-            await session.execute(update(ApiKey).where(ApiKey.id == api_key.id).values(last_used_at=now))
-    own, most = _levels(api_key), _levels(creator)
+    async with sessions.reading() as reader:
+        found = await queries.live_api_key(reader, hash_secret(key), now)
+    if found is None:
+        raise NotSignedIn
+    if found.last_used_at is None or now - found.last_used_at >= _TOUCH:
+        async with sessions.begin() as session:
+            await session.execute(update(ApiKey).where(ApiKey.id == found.id).values(last_used_at=now))
+    own = _levels(found.general_admin, found.inbox_messages)
+    most = _levels(found.creators_general_admin, found.creators_inbox_messages)
     levels = {
         permission: level if most[permission].includes(level) else most[permission]
         for permission, level in own.items()
     }
-    return Caller(api_key.account_id, api_key.created_by, levels, api_key_id=api_key.id)
+    return Caller(found.account_id, found.created_by, levels, api_key_id=found.id)
 
 
 async def sign_in(
@@ -170,7 +172,8 @@ async def sign_in(
             )
         )
     log.info("signed_in", user_id=str(user.id), session_id=str(session_id))
-    return token, Caller(user.account_id, user.id, _levels(user), session_id=session_id)
+    levels = _levels(user.general_admin, user.inbox_messages)
+    return token, Caller(user.account_id, user.id, levels, session_id=session_id)
 
 
 async def _keep_failure(
@@ -364,10 +367,10 @@ async def _user(session: AsyncSession, caller: Caller) -> User:
     return user
 
 
-def _levels(row: User | ApiKey) -> dict[Permission, Level]:
+def _levels(general_admin: str, inbox_messages: str) -> dict[Permission, Level]:
     return {
-        Permission.GENERAL_ADMIN: Level(row.general_admin),
-        Permission.INBOX_MESSAGES: Level(row.inbox_messages),
+        Permission.GENERAL_ADMIN: Level(general_admin),
+        Permission.INBOX_MESSAGES: Level(inbox_messages),
     }
 
 

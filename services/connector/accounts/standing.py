@@ -15,7 +15,7 @@ from shared.tables import ApiKey, User, UserSession
 
 async def still_stands(sessions: Sessions, caller: Caller, now: datetime) -> bool:
     """False when he has signed out, was disabled or revoked, or may do less than when he came."""
-    async with sessions.begin() as session:
+    async with sessions.reading() as reader:
         if caller.session_id is not None:
             statement = (
                 select(User.general_admin, User.inbox_messages)
@@ -31,7 +31,7 @@ async def still_stands(sessions: Sessions, caller: Caller, now: datetime) -> boo
                 ApiKey.revoked_at.is_(None),
                 or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
             )
-        row = (await session.execute(statement.where(User.disabled_at.is_(None)))).one_or_none()
+        row = (await reader.execute(statement.where(User.disabled_at.is_(None)))).one_or_none()
     if row is None:
         return False
     # A key's own levels never change; what its creator has lost, it has lost too.

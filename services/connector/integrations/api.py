@@ -1,7 +1,7 @@
 """Routes: integrations and their setup steps."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -32,15 +32,12 @@ from services.connector.integrations.schemas import (
     IntegrationItem,
     IntegrationPage,
     ListState,
-    LockAnswer,
     NotCheckedAnswer,
     RestAnswer,
     RestorationRequest,
     StepAnswer,
     StepList,
     StepRequest,
-    StoreAnswer,
-    SyncAnswer,
 )
 from services.connector.language import Language
 from services.connector.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
@@ -68,10 +65,10 @@ async def list_integrations(
         sessions, caller.account_id, is_resting=state is ListState.RESTING, limit=limit + 1, after=after
     )
     page = rows[:limit]
-    return IntegrationPage(
-        items=[IntegrationItem(**_item(row, settings)) for row in page],
-        next_cursor=encode_cursor(None, page[-1].id) if len(rows) > limit else None,
-    )
+    return {
+        "items": [_item(row, settings.mail_domain) for row in page],
+        "next_cursor": encode_cursor(None, page[-1].id) if len(rows) > limit else None,
+    }
 
 
 @router.get("/integrations/{integration_id}", summary="Read an integration")
@@ -197,17 +194,17 @@ async def tick_step(
     return _step(wanted, done, settings, language)
 
 
-def _item(row: Listed, settings: ConnectorSettings) -> dict[str, Any]:
+def _item(row: Listed, mail_domain: str) -> IntegrationItem:
     return {
         "id": row.id,
         "source": row.source,
-        "lock": LockAnswer.model_validate({"state": row.lock, "since": row.lock_since}),
-        "sync": SyncAnswer.model_validate({"status": row.sync_status, "at": row.synced_at}),
-        "account": StoreAnswer(store_name=row.store_name, seller_id_masked=_masked(row.seller_id)),
+        "lock": {"state": row.lock, "since": row.lock_since},
+        "sync": {"status": row.sync_status, "at": row.synced_at},
+        "account": {"store_name": row.store_name, "seller_id_masked": _masked(row.seller_id)},
         "name": row.name,
         "region": row.region,
         "home_country": row.home_country,
-        "address": f"{row.local_part}@{settings.mail_domain}" if row.local_part else None,
+        "address": f"{row.local_part}@{mail_domain}" if row.local_part else None,
         "last_message_at": row.last_message_at,
         "last_order_at": row.last_order_at,
         "created_at": row.created_at,
@@ -222,9 +219,9 @@ def _answer(
     detail: Detail, settings: ConnectorSettings, language: Language, now: datetime
 ) -> IntegrationAnswer:
     consented_at = detail.facts.consented_at
-    return IntegrationAnswer(
-        **_item(detail.listed, settings),
-        countries=[
+    return {
+        **_item(detail.listed, settings.mail_domain),
+        "countries": [
             IntegrationCountry(
                 country=c.country,
                 name=country_name(c.country, language),
@@ -233,13 +230,13 @@ def _answer(
             )
             for c in detail.countries
         ],
-        checks=[_check(check, detail, settings, language) for check in checks_of(detail.facts, now)],
-        not_checked=[
+        "checks": [_check(check, detail, settings, language) for check in checks_of(detail.facts, now)],
+        "not_checked": [
             NotCheckedAnswer(code=code, title=title_of(code, language)) for code in not_checked(detail.facts)
         ],
-        consented_at=consented_at,
-        consent_expires_at=consent_expires_at(consented_at) if consented_at else None,
-    )
+        "consented_at": consented_at,
+        "consent_expires_at": consent_expires_at(consented_at) if consented_at else None,
+    }
 
 
 def _check(check: Check, detail: Detail, settings: ConnectorSettings, language: Language) -> CheckAnswer:

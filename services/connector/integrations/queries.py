@@ -3,42 +3,45 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.integrations.guide import Step, steps_of
 from services.connector.integrations.health import APPLICATION, Facts, Trouble
-from shared.marketplaces import MARKETPLACES
+from shared.database import Reader
+from shared.marketplaces import MARKETPLACES, Region
 from shared.tables import (
+    AfterRest,
     Grant,
     Integration,
+    Lock,
     MarketplaceParticipation,
     RelayAddress,
     ServiceTrouble,
     SetupStep,
     SetupStepName,
+    SyncStatus,
 )
 
 _COUNTRY_ORDER = {marketplace.country: number for number, marketplace in enumerate(MARKETPLACES)}
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """An integration as the list shows it."""
+class Listed(NamedTuple):
+    """An integration as the list shows it. Of enumerations it has the texts, which are equal to their members."""
 
     id: UUID
     source: str
     name: str | None
-    region: str
+    region: Region
     home_country: str
     seller_id: str
     store_name: str | None
-    lock: str
+    lock: Lock
     lock_since: datetime
-    sync_status: str
+    sync_status: SyncStatus
     synced_at: datetime | None
     last_message_at: datetime | None
     last_order_at: datetime | None
@@ -50,7 +53,7 @@ class Listed:
     version: int
     owner_id: UUID | None
     rests_until: datetime | None
-    data_after_rest: str | None
+    data_after_rest: AfterRest | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Detail:
     facts: Facts
 
 
-def _listed(account_id: UUID, *, is_resting: bool = False) -> Select[*tuple[Any, ...]]:
+def _listed(*, is_resting: bool = False) -> Select[*tuple[Any, ...]]:
     return (
         select(
             Integration.id,
@@ -112,32 +115,43 @@ def _listed(account_id: UUID, *, is_resting: bool = False) -> Select[*tuple[Any,
             (RelayAddress.integration_id == Integration.id) & RelayAddress.retired_at.is_(None),
         )
         .where(
-            Integration.account_id == account_id,
+            Integration.account_id == bindparam("account_id"),
             Integration.removed_at.is_(None),
             Integration.disconnected_at.is_not(None) if is_resting else Integration.disconnected_at.is_(None),
         )
     )
 
 
+# Built once: that costs as much as the asking.
+_ONE: Final = _listed().where(Integration.id == bindparam("integration_id"))
+_PAGE: Final = {
+    is_resting: _listed(is_resting=is_resting)
+    .where(Integration.id > bindparam("after"))
+    .order_by(Integration.id)
+    .limit(bindparam("limit"))
+    for is_resting in (False, True)
+}
+_BEFORE_ALL: Final = UUID(int=0)
+
+
 async def list_page(
-    session: AsyncSession, account_id: UUID, *, is_resting: bool, limit: int, after: UUID | None
+    reader: Reader, account_id: UUID, *, is_resting: bool, limit: int, after: UUID | None
 ) -> list[Listed]:
     """The account's integrations, oldest first, in one statement."""
-    statement = _listed(account_id, is_resting=is_resting).order_by(Integration.id).limit(limit)
-    if after is not None:
-        statement = statement.where(Integration.id > after)
-    return [Listed(*row) for row in (await session.execute(statement)).all()]
+    parameters = {"account_id": account_id, "after": after or _BEFORE_ALL, "limit": limit}
+    return [Listed(*row) for row in (await reader.execute(_PAGE[is_resting], parameters)).all()]
 
 
-async def detail_of(session: AsyncSession, account_id: UUID, integration_id: UUID) -> Detail | None:
+async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> Detail | None:
     """One integration with all that its page shows, or None. Five statements, however much there is."""
-    row = (await session.execute(_listed(account_id).where(Integration.id == integration_id))).one_or_none()
+    parameters = {"account_id": account_id, "integration_id": integration_id}
+    row = (await reader.execute(_ONE, parameters)).one_or_none()
     if row is None:
         return None
     listed = Listed(*row)
     # A grant without tokens is the trace of one that was destroyed.
     grant = (
-        await session.execute(
+        await reader.execute(
             select(
                 Grant.consented_at,
                 (func.length(Grant.refresh_token) > 0).label("is_there"),
@@ -149,7 +163,7 @@ async def detail_of(session: AsyncSession, account_id: UUID, integration_id: UUI
             ).where(Grant.integration_id == integration_id)
         )
     ).one_or_none()
-    rows = await session.execute(
+    rows = await reader.execute(
         select(
             MarketplaceParticipation.country,
             MarketplaceParticipation.is_participating,
@@ -160,7 +174,7 @@ async def detail_of(session: AsyncSession, account_id: UUID, integration_id: UUI
         sorted((Country(*r) for r in rows.all()), key=lambda c: _COUNTRY_ORDER.get(c.country, 99))
     )
     ticked = (
-        await session.execute(
+        await reader.execute(
             select(SetupStep.step, SetupStep.country, SetupStep.done_at, SetupStep.done_by).where(
                 SetupStep.integration_id == integration_id
             )
@@ -171,7 +185,7 @@ async def detail_of(session: AsyncSession, account_id: UUID, integration_id: UUI
         for row in ticked
     }
     steps = steps_of(listed.home_country, [c.country for c in countries if c.is_participating])
-    troubles = await session.execute(
+    troubles = await reader.execute(
         select(ServiceTrouble.scope, ServiceTrouble.since).where(
             ServiceTrouble.scope.in_([APPLICATION, "lwa", f"sp-api:{listed.region}"])
         )

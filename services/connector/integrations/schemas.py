@@ -5,8 +5,9 @@ from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator, with_config
 from pydantic.config import JsonDict
+from typing_extensions import TypedDict
 
 from services.connector.integrations.health import Action, CheckState, Who
 from services.connector.integrations.names import MAX_NAME
@@ -67,43 +68,51 @@ class ListState(StrEnum):
     RESTING = "resting"
 
 
-class LockAnswer(_Answer):
+# What a list has a hundred of is a dictionary: a model of each costs as much time as the database.
+class LockAnswer(TypedDict):
     state: Lock
     since: datetime
 
 
-class SyncAnswer(_Answer):
+class SyncAnswer(TypedDict):
     status: SyncStatus
-    at: datetime | None = Field(description="The last success.")
+    at: Annotated[datetime | None, Field(description="The last success.")]
 
 
-class StoreAnswer(_Answer):
+class StoreAnswer(TypedDict):
     store_name: str | None
     seller_id_masked: str
 
 
-class IntegrationItem(_Answer):
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
-
+@with_config(json_schema_extra={"examples": [_EXAMPLE]})
+class IntegrationItem(TypedDict):
     id: UUID
     source: str
     lock: LockAnswer
     sync: SyncAnswer
     account: StoreAnswer
-    name: str | None = Field(description="Null until the integration gets its name, and with it its address.")
+    name: Annotated[
+        str | None, Field(description="Null until the integration gets its name, and with it its address.")
+    ]
     region: Region
     home_country: str
-    address: str | None = Field(description="The relay address that the seller enters in Seller Central.")
+    address: Annotated[
+        str | None, Field(description="The relay address that the seller enters in Seller Central.")
+    ]
     last_message_at: datetime | None
     last_order_at: datetime | None
     created_at: datetime
-    owner_id: UUID | None = Field(description="The user who is told by mail when the lock turns red.")
+    owner_id: Annotated[
+        UUID | None, Field(description="The user who is told by mail when the lock turns red.")
+    ]
     paused_since: datetime | None
-    rests_until: datetime | None = Field(description="Null while the store is connected.")
-    data_after_rest: AfterRest | None = Field(description="What becomes of its data when the rest is over.")
+    rests_until: Annotated[datetime | None, Field(description="Null while the store is connected.")]
+    data_after_rest: Annotated[
+        AfterRest | None, Field(description="What becomes of its data when the rest is over.")
+    ]
 
 
-class IntegrationPage(_Answer):
+class IntegrationPage(TypedDict):
     items: list[IntegrationItem]
     next_cursor: str | None
 
@@ -136,9 +145,8 @@ class NotCheckedAnswer(_Answer):
     title: str
 
 
+@with_config(json_schema_extra={"examples": [_DETAIL_EXAMPLE]})
 class IntegrationAnswer(IntegrationItem):
-    model_config = ConfigDict(json_schema_extra={"examples": [_DETAIL_EXAMPLE]})
-
     countries: list[IntegrationCountry]
     checks: list[CheckAnswer]
     not_checked: list[NotCheckedAnswer]

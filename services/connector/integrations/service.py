@@ -24,7 +24,7 @@ from services.connector.integrations.notices import tell_owners
 from services.connector.integrations.rows import lock_row, wake
 from services.connector.problems import NotFound
 from services.connector.tokens import service as tokens
-from shared.database import Sessions, new_id
+from shared.database import Reader, Sessions, new_id
 from shared.errors import Expected
 from shared.events import EventKind, announce
 from shared.jobs import Job, enqueue
@@ -40,14 +40,14 @@ async def list_integrations(
     sessions: Sessions, account_id: UUID, *, is_resting: bool, limit: int, after: UUID | None
 ) -> list[queries.Listed]:
     """A page of the account's integrations, oldest first: those that are connected, or those that rest."""
-    async with sessions.begin() as session:
-        return await queries.list_page(session, account_id, is_resting=is_resting, limit=limit, after=after)
+    async with sessions.reading() as reader:
+        return await queries.list_page(reader, account_id, is_resting=is_resting, limit=limit, after=after)
 
 
 async def get_integration(sessions: Sessions, account_id: UUID, integration_id: UUID) -> queries.Detail:
     """Raises NotFound."""
-    async with sessions.begin() as session:
-        return await _detail(session, account_id, integration_id)
+    async with sessions.reading() as reader:
+        return await _detail(reader, account_id, integration_id)
 
 
 async def tick_step(
@@ -295,8 +295,8 @@ async def recompute_lock(
     await announce(session, account_id, EventKind.INTEGRATION_CHANGED, integration_id=integration_id)
 
 
-async def _detail(session: AsyncSession, account_id: UUID, integration_id: UUID) -> queries.Detail:
-    detail = await queries.detail_of(session, account_id, integration_id)
+async def _detail(reader: Reader, account_id: UUID, integration_id: UUID) -> queries.Detail:
+    detail = await queries.detail_of(reader, account_id, integration_id)
     if detail is None:
         raise NotFound
     return detail
