@@ -67,7 +67,9 @@ class Seller:
     def __init__(self, stack: Stack, seller: dict[str, Any]) -> None:
         self._url = stack.sandbox_url
         self.seller_id: str = seller["seller_id"]
-        self._order_ids = {order["country"]: order["order_id"] for order in reversed(seller["orders"])}
+        self._order_ids: dict[str, str] = {
+            order["country"]: order["order_id"] for order in reversed(seller["orders"])
+        }
 
     @classmethod
     async def of(cls, stack: Stack, store: Store, *countries: str) -> "Seller":
