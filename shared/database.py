@@ -70,7 +70,11 @@ class Sessions(async_sessionmaker[AsyncSession]):
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the database is away, rather than our SQL wrong. SQLAlchemy wraps some of these in its general class."""
+    """Whether the database is away, rather than our SQL wrong. SQLAlchemy wraps some of these in its general class, and a
+    group of tasks all of its errors in one.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_unavailable(one) for one in error.exceptions)
     if isinstance(error, UNAVAILABLE):
         return True
     if not isinstance(error, sqlalchemy.exc.DBAPIError):

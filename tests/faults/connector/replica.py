@@ -1,7 +1,8 @@
 """One replica of the connector, as far as tokens go: renews what is due, and asks for every store's token as calls do."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from prometheus_client import CollectorRegistry
@@ -12,11 +13,14 @@ from services.connector.integrations.service import recompute_lock
 from services.connector.settings import ConnectorSettings
 from services.connector.tokens.service import RenewalBusy, Vault
 from shared.crypto.key_provider import KeyFile
-from shared.database import Sessions, create_engine, create_sessions
+from shared.database import Sessions, create_engine, create_sessions, is_unavailable
 from shared.keyring import Keyring
 from shared.logging import configure_logging
 from shared.process import settings_or_exit
 from shared.tables import Grant
+
+# With the worker's five, about as many as there are connections: more would only wait for each other.
+_CALLERS = 8
 
 
 async def run() -> None:
@@ -38,21 +42,35 @@ async def run() -> None:
 
 async def _as_worker(vault: Vault) -> None:
     while True:
-        await vault.renew_due()
+        with _tried_again_later():
+            await vault.renew_due()
         await asyncio.sleep(0.05)
 
 
 async def _as_callers(sessions: Sessions, vault: Vault) -> None:
+    turn = asyncio.Semaphore(_CALLERS)
     while True:
-        async with sessions.begin() as session:
-            rows = (await session.execute(select(Grant.account_id, Grant.integration_id))).all()
-        await asyncio.gather(*(_ask(vault, row.account_id, row.integration_id) for row in rows))
+        with _tried_again_later():
+            async with sessions.begin() as session:
+                rows = (await session.execute(select(Grant.account_id, Grant.integration_id))).all()
+            await asyncio.gather(*(_ask(vault, turn, row.account_id, row.integration_id) for row in rows))
         await asyncio.sleep(0.05)
 
 
-async def _ask(vault: Vault, account_id: UUID, integration_id: UUID) -> None:
-    with suppress(RenewalBusy):
-        await vault.access_token(account_id, integration_id)
+async def _ask(vault: Vault, turn: asyncio.Semaphore, account_id: UUID, integration_id: UUID) -> None:
+    async with turn:
+        with suppress(RenewalBusy), _tried_again_later():
+            await vault.access_token(account_id, integration_id)
+
+
+@contextmanager
+def _tried_again_later() -> Iterator[None]:
+    """A busy machine may let somebody wait too long for a connection: a route answers 503, a job comes again."""
+    try:
+        yield
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
 
 
 if __name__ == "__main__":
