@@ -67,6 +67,14 @@ _IN_GENERAL: Mapping[str, frozenset[str]] = {
     "lookalikes": frozenset("amzon"),
 }
 
+# How often the three dots may stand in an entry of a list; a text that is searched for more of them could take long.
+_WHOLE_LINE: Final = "introductions"
+_GAPS: Mapping[str | tuple[str, str], int] = {
+    **dict.fromkeys(("subjects", "texts", *FAILURE_REASONS), 1),
+    ("auto_reply", "subjects"): 0,
+    _WHOLE_LINE: 2,
+}
+
 # File → section → list → its entries, as they stand in the files.
 Documents = Mapping[str, Mapping[str, Mapping[str, list[str]]]]
 
@@ -198,6 +206,16 @@ def _check(documents: Documents) -> None:
     if _GENERAL not in documents:
         raise WordingWrong(f"{_GENERAL} is missing")
     seen: dict[tuple[str, str, str], str] = {}
+    for file, section, name, entries in _checked_lists(documents):
+        for entry in entries:
+            where = f"{file}: [{section}] {name}: {entry!r}"
+            _check_entry(where, section, name, entry)
+            other = seen.setdefault((section, name, fold(entry)), where)
+            if other is not where:
+                raise WordingWrong(f"{where}: is there already ({other}); one of the two is enough")
+
+
+def _checked_lists(documents: Documents) -> Iterator[tuple[str, str, str, list[Any]]]:
     for file, sections in documents.items():
         allowed = _IN_GENERAL if file == _GENERAL else _IN_A_LANGUAGE
         for section, lists in sections.items():
@@ -211,25 +229,17 @@ def _check(documents: Documents) -> None:
                     )
                 if not isinstance(entries, list):
                     raise WordingWrong(f'{where}: must be a list: ["…", "…"]')
-                for entry in entries:
-                    _check_entry(f"{where}: {entry!r}", entry, is_whole_line=name == "introductions")
-                    key = section, name, fold(entry)
-                    if key in seen:
-                        raise WordingWrong(
-                            f"{where}: {entry!r} is in {seen[key]} already; one of the two is enough"
-                        )
-                    seen[key] = file
+                yield file, section, name, entries
 
 
-def _check_entry(where: str, entry: object, *, is_whole_line: bool) -> None:
+def _check_entry(where: str, section: str, name: str, entry: object) -> None:
     if not isinstance(entry, str) or not fold(entry):
         raise WordingWrong(f"{where}: must be a text in quotation marks that is not empty")
-    pieces = entry.split(_GAP)
-    # A phrase with two gaps could be searched for long; a line is short.
-    if len(pieces) > (3 if is_whole_line else 2) or not all(
-        piece.strip() or (is_whole_line and at == 0) for at, piece in enumerate(pieces)
-    ):
-        raise WordingWrong(f"{where}: … stands between words, once (or twice, in an introduction)")
+    first, *others = entry.split(_GAP)
+    if len(others) > _GAPS.get((section, name), _GAPS.get(name, 0)):
+        raise WordingWrong(f"{where}: … cannot stand here, or not as often")
+    if not all(piece.strip() for piece in others) or not (first.strip() or name == _WHOLE_LINE):
+        raise WordingWrong(f"{where}: … stands between words")
 
 
 def _names(names: Mapping[str, object] | frozenset[str]) -> str:
@@ -244,7 +254,7 @@ def _entries(documents: Documents, section: str, name: str) -> Iterator[tuple[st
 
 def _signs(documents: Documents, kind: MailKind, senders: frozenset[str]) -> Signs:
     # Whatever tells why, or introduces a code, tells what the mail is about, too.
-    texts = [_phrases(documents, kind, name) for name in _IN_A_LANGUAGE[kind] - {"subjects"}]
+    texts = [_phrases(documents, kind, name) for name in sorted(_IN_A_LANGUAGE[kind] - {"subjects"})]
     return Signs(
         kind,
         senders,
@@ -280,7 +290,7 @@ def _code(shapes: list[str]) -> re.Pattern[str]:
     alternatives = (
         re.escape(shape).replace(r"\#", "[0-9]") for shape in sorted(shapes, key=len, reverse=True)
     )
-    return re.compile(rf"[^0-9]{{0,40}}(?<![0-9a-z-])({'|'.join(alternatives)})(?![0-9a-z-])")
+    return re.compile(rf"[^0-9]{{0,40}}(?<![0-9a-z-])({'|'.join(alternatives) or '(?!)'})(?![0-9a-z-])")
 
 
 WORDING: Final = build(read_documents())

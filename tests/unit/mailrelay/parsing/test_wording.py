@@ -48,8 +48,11 @@ def test_there_is_a_file_for_each_language_and_each_has_every_section():
         ({"order_notice": {"texts": [5]}}, r"de\.toml: \[order_notice\] texts: 5: must be a text"),
         ({"order_notice": {"texts": [" "]}}, r"de\.toml: \[order_notice\] texts: ' ': must be a text"),
         ({"order_notice": {"texts": ["… neu"]}}, r"de\.toml: \[order_notice\] texts: '… neu': … stands between"),
-        ({"order_notice": {"texts": ["a … b … c"]}}, r"de\.toml: .*: … stands between words, once"),
-        ({"order_notice": {"texts": ["You have a NEW order"]}}, r"en\.toml: .*'you have a new order' is in de\.toml already"),
+        ({"order_notice": {"texts": ["a … b … c"]}}, r"de\.toml: .*: … cannot stand here, or not as often"),
+        ({"auto_reply": {"subjects": ["a … b"]}}, r"de\.toml: \[auto_reply\] subjects: 'a … b': … cannot stand here"),
+        ({"verification": {"codes": ["a … b"]}}, r"de\.toml: \[verification\] codes: 'a … b': … cannot stand here"),
+        ({"quoted_history": {"introductions": ["… a … "]}}, r"de\.toml: .*: … stands between words"),
+        ({"order_notice": {"texts": ["You have a NEW order"]}}, r"en\.toml: .*'you have a new order': is there already \(de\.toml"),
         ({"order_notice": 5}, r"de\.toml: there is no section \[order_notice\]"),
     ],
 )  # fmt: skip
