@@ -22,7 +22,7 @@ from services.connector.events import api as events
 from services.connector.events.hub import Hub
 from services.connector.idempotency.middleware import Idempotent
 from services.connector.inbox import api as inbox
-from services.connector.inbox.downloads import Downloads
+from services.connector.inbox.places import MAX_DOWNLOADS, MAX_SEARCHES, DownloadsBusy, Places, SearchesBusy
 from services.connector.integrations import api as integrations
 from services.connector.integrations.service import recompute_lock
 from services.connector.middleware import BoundedBody, Observed, SafeHeaders, Scope
@@ -104,7 +104,8 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
         amazon,
         vault,
         hub,
-        Downloads(),
+        Places(MAX_DOWNLOADS, DownloadsBusy),
+        Places(MAX_SEARCHES, SearchesBusy),
         blobs,
         outgoing,
         SmtpChecker(outgoing, settings.mail_domain),

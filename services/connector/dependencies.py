@@ -23,7 +23,7 @@ from services.connector.amazon.access import Amazon
 from services.connector.events.hub import Hub
 from services.connector.idempotency import service as idempotency
 from services.connector.idempotency.middleware import CLAIM
-from services.connector.inbox.downloads import Downloads
+from services.connector.inbox.places import Places
 from services.connector.language import Language, preferred_language
 from services.connector.outgoing.connections import Outgoing
 from services.connector.rate_limits import RateLimits
@@ -52,7 +52,8 @@ class Parts:
     amazon: Amazon
     vault: Vault
     hub: Hub
-    downloads: Downloads
+    downloads: Places
+    searches: Places
     blobs: BlobStore
     outgoing: Outgoing
     smtp_checker: SmtpChecker
@@ -85,6 +86,10 @@ async def _amazon(request: Request) -> Amazon:
 
 async def _hub(request: Request) -> Hub:
     return _parts(request).hub
+
+
+async def _searches(request: Request) -> Places:
+    return _parts(request).searches
 
 
 async def _blobs(request: Request) -> BlobStore:
@@ -120,6 +125,7 @@ KeyringOf = Annotated[Keyring, Depends(_keyring)]
 PasswordsOf = Annotated[Passwords, Depends(_passwords)]
 AmazonOf = Annotated[Amazon, Depends(_amazon)]
 HubOf = Annotated[Hub, Depends(_hub)]
+SearchesOf = Annotated[Places, Depends(_searches)]
 BlobsOf = Annotated[BlobStore, Depends(_blobs)]
 OutgoingOf = Annotated[Outgoing, Depends(_outgoing)]
 SmtpCheckerOf = Annotated[SmtpChecker, Depends(_smtp_checker)]

@@ -290,6 +290,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("This message is not in quarantine", "Nothing needs to be released; perhaps somebody else has done it."),
         ("Diese Nachricht ist nicht in Quarantäne", "Es ist nichts freizugeben; vielleicht hat es schon jemand getan."),
     ),
+    "searches_busy": Problem(
+        503,
+        ("Too many searches at once", "Please try again in a moment."),
+        ("Zu viele Suchen zugleich", "Bitte versuchen Sie es gleich noch einmal."),
+    ),
     "search_too_short": Problem(
         422,
         ("There is no word to look for", "Enter a whole word of at least two letters, an order number, or a buyer's address."),

@@ -18,17 +18,18 @@ from services.connector.dependencies import (
     KeyringOf,
     LanguageOf,
     Now,
+    SearchesOf,
     SessionsOf,
 )
 from services.connector.etags import etag_of
 from services.connector.inbox import changes, moves, service
 from services.connector.inbox.changes import Changes, version_of
 from services.connector.inbox.content_types import SAFE, UNKNOWN
-from services.connector.inbox.downloads import Downloads
 from services.connector.inbox.filenames import content_disposition
 from services.connector.inbox.formatted import document, policy
 from services.connector.inbox.listing import Filters, Sort
 from services.connector.inbox.opening import OpenedConversation
+from services.connector.inbox.places import Places
 from services.connector.inbox.schemas import (
     ConversationAnswer,
     ConversationChange,
@@ -69,7 +70,7 @@ _DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
 
 async def _place(request: Request) -> AsyncIterator[None]:
     """Kept until the answer has been sent."""
-    downloads: Downloads = request.app.state.parts.downloads
+    downloads: Places = request.app.state.parts.downloads
     async with downloads.place():
         yield
 
@@ -84,6 +85,7 @@ async def list_conversations(
     caller: InboxReader,
     sessions: SessionsOf,
     keyring: KeyringOf,
+    searches: SearchesOf,
     integration_id: UUID | None = None,
     status: Annotated[
         ConversationStatus | None, Query(description="Left out: open and closed, never quarantine.")
@@ -124,7 +126,15 @@ async def list_conversations(
         is_due=due,
     )
     rows = await service.list_conversations(
-        sessions, keyring, caller.account_id, filters, sort, query=q, limit=limit + 1, after=after
+        sessions,
+        keyring,
+        caller.account_id,
+        filters,
+        sort,
+        searches=searches,
+        query=q,
+        limit=limit + 1,
+        after=after,
     )
     page = rows[:limit]
     next_cursor = None

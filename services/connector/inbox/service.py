@@ -5,6 +5,7 @@ Much is opened on a thread, so that nobody else waits for it.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeVar
@@ -27,6 +28,7 @@ from services.connector.inbox.opening import (
     open_messages,
     sealed_bytes,
 )
+from services.connector.inbox.places import Places
 from services.connector.inbox.search import search_of
 from shared.blobs import Blob, BlobStore, blob_id_of
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
@@ -92,12 +94,16 @@ async def list_conversations(
     filters: Filters,
     sort: Sort,
     *,
+    searches: Places,
     query: str | None,
     limit: int,
     after: tuple[datetime, UUID] | None,
 ) -> list[ListedConversation]:
-    """Nothing sealed is opened. `query`: an order id, a buyer's address, or words. Raises ListTooSlow, SearchTooShort."""
-    async with sessions.begin() as session:
+    """Nothing sealed is opened. `query`: an order id, a buyer's address, or words. Raises ListTooSlow, SearchTooShort,
+    SearchesBusy.
+    """
+    is_search = query is not None or filters.kind is not None or filters.country is not None
+    async with searches.place() if is_search else nullcontext(), sessions.begin() as session:
         if query is not None:
             filters = replace(filters, search=search_of(query, await keyring.of(session, account_id)))
         return await listing.list_conversations(session, account_id, filters, sort, limit=limit, after=after)

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from sqlalchemy import select, text
 
-from services.connector.inbox import downloads
+from services.connector.inbox import places as bounds
 from shared.crypto.envelope import Place, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import new_id
@@ -321,7 +321,7 @@ async def test_a_download_keeps_its_place_until_it_has_left_and_waits_for_one(
     app, client, message, worker, monkeypatch
 ):
     path = await worker.attachment(message)
-    monkeypatch.setattr(downloads, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(bounds, "WAIT_SECONDS", 0.05)
     places = app.state.parts.downloads
     sent = []
 
@@ -338,13 +338,13 @@ async def test_a_download_keeps_its_place_until_it_has_left_and_waits_for_one(
     ) as watched_client:
         assert (await watched_client.get(path)).status_code == 200
         async with AsyncExitStack() as taken:
-            for _ in range(downloads.MAX_AT_A_TIME):
+            for _ in range(bounds.MAX_DOWNLOADS):
                 await taken.enter_async_context(places.place())
             busy = await watched_client.get(path)
 
     assert sent[:2] == [
-        ("http.response.start", downloads.MAX_AT_A_TIME - 1),
-        ("http.response.body", downloads.MAX_AT_A_TIME - 1),
+        ("http.response.start", bounds.MAX_DOWNLOADS - 1),
+        ("http.response.body", bounds.MAX_DOWNLOADS - 1),
     ]
     assert (busy.status_code, busy.json()["code"]) == (503, "downloads_busy")
-    assert places.free == downloads.MAX_AT_A_TIME
+    assert places.free == bounds.MAX_DOWNLOADS

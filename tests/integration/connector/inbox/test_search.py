@@ -1,9 +1,11 @@
 """Conversations are found by an order, a buyer's address, and words; nothing sealed is opened for it."""
 
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 import pytest
 
+from services.connector.inbox import places
 from shared.search_words import word_keys
 from shared.tables import Conversation, ConversationOrder
 from tests.factories import make_conversation, make_message
@@ -89,6 +91,18 @@ async def test_a_search_needs_a_word_and_has_bounds(client):
         answer = await client.get(_LIST, params={"q": query})
 
         assert (answer.status_code, answer.json()["code"]) == (422, code), query
+
+
+async def test_searches_leave_connections_to_what_is_quick(app, client, found, monkeypatch):
+    monkeypatch.setattr(places, "WAIT_SECONDS", 0.05)
+    async with AsyncExitStack() as taken:
+        for _ in range(places.MAX_SEARCHES):
+            await taken.enter_async_context(app.state.parts.searches.place())
+        searched = [await client.get(_LIST, params=params) for params in ({"q": "lampe"}, {"kind": "other"})]
+        listed = await client.get(_LIST, params={"status": "open"})
+
+    assert [(one.status_code, one.json()["code"]) for one in searched] == [(503, "searches_busy")] * 2
+    assert listed.status_code == 200
 
 
 @pytest.mark.parametrize("query", ["lampe", _BUYER, "303-2222222-2222222"])
