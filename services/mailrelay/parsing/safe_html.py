@@ -67,12 +67,16 @@ _NEW_LINE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SafeHtml:
-    """Cleaned HTML with its text; `only_pre` is the content of the one `<pre>` if there is exactly one."""
+    """Cleaned HTML; `only_pre` is the content of the one `<pre>` if there is exactly one."""
 
     html: str
-    text: str
     only_pre: "SafeHtml | None"
     was_cut: bool
+
+    @property
+    def text(self) -> str:
+        """Its words. Read on demand: most mails have them as plain text too, and this takes longest of all."""
+        return _text_of(self.html)
 
 
 def make_safe(html: str) -> SafeHtml:
@@ -89,7 +93,7 @@ def make_safe(html: str) -> SafeHtml:
         clean_content_tags=set(_DROPPED_WITH_CONTENT),
         link_rel=None,
     ).replace("\x00", "")
-    return SafeHtml(cleaned, _text_of(cleaned), _only_pre(cleaned), was_cut=len(kept) < len(html))
+    return SafeHtml(cleaned, _only_pre(cleaned), was_cut=len(kept) < len(html))
 
 
 def _inert(_tag: str, attribute: str, value: str) -> str | None:
@@ -110,8 +114,7 @@ def _only_pre(cleaned: str) -> SafeHtml | None:
     if cleaned.count("<pre>") != 1:
         return None
     inner = cleaned.partition("<pre>")[2].partition("</pre>")[0]
-    html = f"<pre>{inner}</pre>"
-    return SafeHtml(html, _text_of(html), None, was_cut=False)
+    return SafeHtml(f"<pre>{inner}</pre>", None, was_cut=False)
 
 
 def _text_of(cleaned: str) -> str:
