@@ -285,6 +285,24 @@ async def test_who_may_only_view_is_offered_no_change_and_marks_nothing_read(pag
     await expect(page.get_by_test_id("conversation")).to_contain_text("Ungelesen:")
 
 
+async def test_what_could_not_be_checked_says_that_it_is_tried_again(page: Page, site: Site):
+    conversation = await make_thread(site, await make_store(site), status="quarantine")
+    async with site.sessions.begin() as session:
+        await make_message(
+            session,
+            site.keyring,
+            conversation,
+            authenticity="uncheckable",
+            authenticity_reason="dns_unavailable",
+        )
+    await sign_in(page, f"/inbox/{conversation.id}?view=quarantine")
+
+    notice = page.get_by_test_id("not-authentic")
+    await expect(notice).to_contain_text("In Quarantäne: Echtheit nicht geprüft")
+    await expect(notice).to_contain_text("(DNS) blieb aus")
+    await expect(notice).to_contain_text("prüft sie von selbst immer wieder")
+
+
 async def test_a_search_without_a_hit_says_how_to_search_and_offers_to_look_everywhere(
     page: Page, site: Site
 ):

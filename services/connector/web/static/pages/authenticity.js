@@ -15,14 +15,17 @@ export function authenticMark(message, signal) {
 
 /** Not proven: why, what to do, and in the quarantine the way out of it. */
 export function authenticityNotice(message, conversation, { signal, reopen }) {
-  const { verdict } = message.authenticity;
+  const { verdict, reason } = message.authenticity;
   if (verdict === "forged" || verdict === "uncheckable") {
     const isQuarantined = conversation.status === "quarantine";
+    // What the DNS did not say today it may say tomorrow.
+    const isTriedAgain = reason === "dns_unavailable";
     const box = notice(
       isQuarantined ? "bad" : "warning",
       t(isQuarantined ? `authenticity.${verdict}.quarantine` : "authenticity.released"),
       h("p", {}, t(reasonKey(message.authenticity))),
-      isQuarantined && h("p", {}, t(`authenticity.${verdict}.advice`)),
+      isQuarantined && isTriedAgain && h("p", {}, t("authenticity.tried_again")),
+      isQuarantined && h("p", {}, t("authenticity.caution")),
       technical(message, signal),
       isQuarantined && release(message, { signal, reopen }),
     );
