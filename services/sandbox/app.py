@@ -25,6 +25,7 @@ from services.sandbox import (
     scenario_page,
     seller_central,
     sellers_api,
+    tokens_api,
     unknown_operation,
 )
 from services.sandbox.courier import Courier
@@ -124,7 +125,7 @@ def create_app(
         seller_central,
     )
     # The last one answers whatever is left of the SP-API.
-    operations = (sellers_api, applications_api, notifications_api, unknown_operation)
+    operations = (sellers_api, applications_api, notifications_api, tokens_api, unknown_operation)
     for room in (*rooms, *operations):
         app.include_router(room.router)
     app.add_exception_handler(HTTPException, _http_error)

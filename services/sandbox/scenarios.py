@@ -229,6 +229,11 @@ SCENARIOS: Final = {
             "application",
             "rotateApplicationClientSecret: 400, no queue is registered.",
         ),
+        Scenario(
+            "personal-data-refused",
+            "application",
+            "createRestrictedDataToken: 400, the application lacks the role for what was asked.",
+        ),
         Scenario("outage", "amazon", "All of Amazon answers 503 with an HTML page, its pages too."),
     )
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 from pydantic import SecretStr
 
 from deploy.demo.postgres import CONNECTOR, OWNER
@@ -36,6 +36,9 @@ _ARGUMENTS = [
     "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-quic",
 ]  # fmt: skip
+
+# Two loaded cores show a page within seconds, and this is no measurement.
+expect.set_options(timeout=20_000)
 
 
 def free_ports(count: int) -> list[int]:

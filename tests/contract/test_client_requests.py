@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from urllib.parse import parse_qs
 
 import pytest
@@ -12,7 +13,8 @@ from services.connector.amazon.access import Amazon as Access
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.applications import rotate_client_secret
 from services.connector.amazon.client import SellerApi
-from services.connector.amazon.errors import ClientMisconfigured
+from services.connector.amazon.errors import ClientMisconfigured, RoleMissing
+from services.connector.amazon.restricted_data_tokens import RestrictedResource, create_restricted_data_token
 from services.connector.amazon.sellers import get_marketplace_participations
 from shared.errors import Expected
 from shared.marketplaces import Region
@@ -108,6 +110,74 @@ async def test_published_refusal_of_a_rotation_is_the_operators_to_cure(
 
     with pytest.raises(ClientMisconfigured):
         await rotate_client_secret(access, Region.EU)
+
+
+ADDRESSES = RestrictedResource(
+    method="GET", path="/orders/v0/orders", data_elements=("buyerInfo", "shippingAddress")
+)
+DOCUMENT = RestrictedResource(method="GET", path="/reports/2021-06-30/documents/amzn1.spdoc.1.4.eu.abc-1")
+
+
+async def test_restricted_data_tokens_are_asked_for_as_published(
+    operations: Operations, amazon: Amazon, access: Access
+) -> None:
+    token = SecretStr(await amazon.seller_token("A1LAMPENLADEN7"))
+    api = SellerApi(access.sp_api, Region.EU, "A1LAMPENLADEN7", token)
+
+    given = await create_restricted_data_token(api, [ADDRESSES, DOCUMENT])
+
+    [request] = sent_to_the_sp_api(amazon)
+    assert_is_published(request, operations)
+    assert json.loads(request.content)["restrictedResources"][1] == {"method": "GET", "path": DOCUMENT.path}
+    assert given.value.get_secret_value().startswith("Atz.sprdt|")
+    assert given.lifetime == timedelta(hours=1)
+
+
+async def test_personal_data_that_the_application_may_not_see_are_a_missing_role(
+    operations: Operations, amazon: Amazon, access: Access
+) -> None:
+    token = SecretStr(await amazon.seller_token("A1LAMPENLADEN7"))
+    api = SellerApi(access.sp_api, Region.EU, "A1LAMPENLADEN7", token)
+    amazon.state.scenarios.switch_on("personal-data-refused")
+
+    with pytest.raises(RoleMissing):
+        await create_restricted_data_token(api, [ADDRESSES])
+
+    [request] = sent_to_the_sp_api(amazon)
+    assert_is_published(request, operations)
+    assert api.answered == set()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+async def test_amazons_own_examples_of_a_restricted_data_token_are_understood(
+    operations: Operations, number: int
+) -> None:
+    example = operations["createRestrictedDataToken"].examples(200)[number]
+
+    async def answer(_request: bytes) -> bytes:
+        return http_answer(200, json.dumps(example))
+
+    async with answering(answer) as address:
+        access = create_amazon("id", SecretStr("secret"), amazon_base_url=address)
+        api = SellerApi(access.sp_api, Region.NA, "A3BRIGHTPORCH9", SecretStr("Atza|a"))
+        given = await create_restricted_data_token(api, [ADDRESSES])
+        await access.close()
+
+    assert given.value.get_secret_value() == example["restrictedDataToken"]
+
+
+async def test_published_refusal_of_a_restricted_data_token_is_ours_to_cure(operations: Operations) -> None:
+    [example] = operations["createRestrictedDataToken"].examples(400)
+
+    async def answer(_request: bytes) -> bytes:
+        return http_answer(400, json.dumps(example))
+
+    async with answering(answer) as address:
+        access = create_amazon("id", SecretStr("secret"), amazon_base_url=address)
+        api = SellerApi(access.sp_api, Region.NA, "A3BRIGHTPORCH9", SecretStr("Atza|a"))
+        with pytest.raises(ClientMisconfigured):
+            await create_restricted_data_token(api, [ADDRESSES])
+        await access.close()
 
 
 async def test_amazons_own_example_of_a_store_is_understood(operations: Operations) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.sandbox import applications_api, notifications_api, sellers_api
+from services.sandbox import applications_api, notifications_api, sellers_api, tokens_api
 from services.sandbox.scenarios import API_ANSWERS
 from services.sandbox.sp_api import Operation
 from tests.contract.conftest import Amazon
@@ -19,7 +19,7 @@ QUEUE = {
 }
 PLAYED = [
     operation
-    for module in (sellers_api, applications_api, notifications_api)
+    for module in (sellers_api, applications_api, notifications_api, tokens_api)
     for operation in vars(module).values()
     if isinstance(operation, Operation)
 ]
@@ -138,6 +138,65 @@ async def test_destinations_fit_amazons_model(operations: Operations, amazon: Am
     await check("getDestination", 404, destinationId="unknown")
     await check("deleteDestination", 200, destinationId=destination_id)
     await check("deleteDestination", 404, destinationId=destination_id)
+
+
+async def test_restricted_data_tokens_fit_amazons_model(operations: Operations, amazon: Amazon) -> None:
+    operation = operations["createRestrictedDataToken"]
+    token = await amazon.seller_token("A1LAMPENLADEN7")
+    wanted = {"restrictedResources": [{"method": "GET", "path": "/orders/v0/orders/{orderId}/address"}]}
+
+    good = await amazon.call(operation, token, json=wanted)
+    invalid = await amazon.call(operation, token, json={"restrictedResources": []})
+    forbidden = await amazon.call(operation, "Atza|wrong", json=wanted)
+    amazon.state.scenarios.switch_on("personal-data-refused", count=1)
+    refused = await amazon.call(operation, token, json=wanted)
+    throttled = [await amazon.call(operation, token, json=wanted) for _ in range(20)][-1]
+
+    answers = (good, invalid, forbidden, refused, throttled)
+    assert [answer.status_code for answer in answers] == [200, 400, 403, 400, 429]
+    for answer in answers:
+        operation.assert_answer_fits(answer)
+    [published] = operation.examples(400)
+    assert invalid.json() == published
+    assert good.json().keys() == operation.examples(200)[0].keys()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        {"restrictedResources": "GET /orders/v0/orders"},
+        {"restrictedResources": [{"method": "", "path": "/orders/v0/orders"}]},
+        {"restrictedResources": [{"method": "GET", "path": "orders"}]},
+        {"restrictedResources": [{"method": "GET", "path": "/orders/v0/orders", "dataElements": ["all"]}]},
+        {"restrictedResources": [{"method": "GET", "path": "/orders/v0/orders"}] * 51},
+    ],
+)
+async def test_request_that_the_tokens_api_does_not_know_is_refused(
+    operations: Operations, amazon: Amazon, body: object
+) -> None:
+    operation = operations["createRestrictedDataToken"]
+    token = await amazon.seller_token("A1LAMPENLADEN7")
+
+    answer = await amazon.call(operation, token, json=body)
+
+    assert answer.status_code == 400
+    operation.assert_answer_fits(answer)
+
+
+async def test_restricted_data_token_opens_no_operation_that_is_not_restricted(
+    operations: Operations, amazon: Amazon
+) -> None:
+    wanted = {"restrictedResources": [{"method": "GET", "path": "/orders/v0/orders"}]}
+    token = await amazon.seller_token("A1LAMPENLADEN7")
+    answer = await amazon.call(operations["createRestrictedDataToken"], token, json=wanted)
+
+    other = await amazon.call(
+        operations["getMarketplaceParticipations"], answer.json()["restrictedDataToken"]
+    )
+
+    assert other.status_code == 403
 
 
 async def test_subscriptions_fit_amazons_model(operations: Operations, amazon: Amazon) -> None:

@@ -35,5 +35,5 @@ def create_amazon(
     tls = httpx2.create_ssl_context(trust_env=False)
     return Amazon(
         Lwa(client_id, secrets, amazon_base_url=amazon_base_url, tls=tls),
-        SpApiClient(amazon_base_url=amazon_base_url, tls=tls, throttle=Throttle(buckets)),
+        SpApiClient(amazon_base_url=amazon_base_url, tls=tls, throttle=Throttle(client_id, buckets)),
     )

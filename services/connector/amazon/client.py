@@ -1,4 +1,4 @@
-"""A thin SP-API client: one GET with Amazon's headers, bounded in time and size, every answer sorted into a result or an error.
+"""A thin SP-API client: one request with Amazon's headers, bounded in time and size, every answer sorted into a result or an error.
 
 Status first, then JSON: a gateway's 503 page must never be read as an empty list. Bodies are never logged.
 """
@@ -76,35 +76,51 @@ class SpApiClient:
 
         Raises AmazonUnavailable, Throttled, TokenRefused, RoleMissing, ClientMisconfigured.
         """
-        async for attempt in stamina.retry_context(
-            on=_may_be_repeated, attempts=3, timeout=None, wait_initial=0.2, wait_max=1.0, wait_jitter=0.3
-        ):
-            with attempt:
-                return await self._send("GET", call, path)
-        raise AssertionError
+        return await self._repeatedly("GET", call, path, None)
+
+    async def ask(self, call: "Call", path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What is read by a POST, because the question is too long for a URL. It leaves nothing behind and may be repeated.
+
+        Raises what `get` raises.
+        """
+        return await self._repeatedly("POST", call, path, body)
 
     async def post(self, call: "Call", path: str) -> None:
         """An operation without a body that is done at most once: never repeated, whatever was answered.
 
         Raises what `get` raises.
         """
-        await self._send("POST", call, path)
+        await self._send("POST", call, path, None)
 
-    async def _send(self, method: str, call: "Call", path: str) -> dict[str, Any]:
+    async def _repeatedly(
+        self, method: str, call: "Call", path: str, body: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        async for attempt in stamina.retry_context(
+            on=_may_be_repeated, attempts=3, timeout=None, wait_initial=0.2, wait_max=1.0, wait_jitter=0.3
+        ):
+            with attempt:
+                return await self._send(method, call, path, body)
+        raise AssertionError
+
+    async def _send(
+        self, method: str, call: "Call", path: str, body: dict[str, Any] | None
+    ) -> dict[str, Any]:
         try:
             await self._throttle.turn(call.region, call.seller_id, call.operation)
-            return await self._exchange(method, call, path)
+            return await self._exchange(method, call, path, body)
         except Expected as failure:
             log.warning("sp_api_refused", region=call.region, code=failure.code, **failure.fields)
             raise
 
-    async def _exchange(self, method: str, call: "Call", path: str) -> dict[str, Any]:
+    async def _exchange(
+        self, method: str, call: "Call", path: str, body: dict[str, Any] | None
+    ) -> dict[str, Any]:
         url = reach(api_url(call.region) + path, self._amazon_base_url)
         headers = {"x-amz-access-token": call.access_token.get_secret_value()}
         try:
             async with (
                 asyncio.timeout(_TOTAL_SECONDS),
-                self._http.stream(method, url, headers=headers) as answer,
+                self._http.stream(method, url, headers=headers, json=body) as answer,
             ):
                 content = bytearray()
                 async for chunk in answer.aiter_bytes():
@@ -119,12 +135,12 @@ class SpApiClient:
         self._throttle.learn(call.region, call.seller_id, call.operation, told)
         if answer.status_code == 429:
             await self._throttle.refused(call.region, call.seller_id, call.operation)
-        body = _json_object(bytes(content))
-        if answer.status_code == 200 and body is not None:
-            return body
+        answered = _json_object(bytes(content))
+        if answer.status_code == 200 and answered is not None:
+            return answered
         if answer.status_code == 204 and not content:
             return {}
-        raise _failure(call.operation, answer, body)
+        raise _failure(call.operation, answer, answered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +166,18 @@ class SellerApi:
 
     async def get(self, operation: str, path: str) -> dict[str, Any]:
         """See `SpApiClient.get`."""
-        call = Call(operation, self.region, self.seller_id, self.access_token)
-        body = await self.client.get(call, path)
+        answer = await self.client.get(self._call(operation), path)
         self.answered.add(operation)
-        return body
+        return answer
+
+    async def ask(self, operation: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """See `SpApiClient.ask`."""
+        answer = await self.client.ask(self._call(operation), path, body)
+        self.answered.add(operation)
+        return answer
+
+    def _call(self, operation: str) -> Call:
+        return Call(operation, self.region, self.seller_id, self.access_token)
 
 
 def _may_be_repeated(error: Exception) -> bool:
@@ -171,6 +195,9 @@ def _failure(operation: str, answer: httpx2.Response, body: dict[str, Any] | Non
         return Throttled(**fields)
     if answer.status_code == 403 and body is not None:
         return _forbidden(_said(body, "details"), _said(body, "message"), fields)
+    if answer.status_code == 400 and body is not None and "not have access to" in _said(body, "message"):
+        # The Tokens API does not say 403 when the application lacks the role for personal data (models issue 1723).
+        return RoleMissing(**fields)
     if 400 <= answer.status_code < 500 and body is not None:
         return ClientMisconfigured(**fields)
     return AmazonUnavailable(**fields)

@@ -1,7 +1,7 @@
 """How often Amazon lets us call: its published rates, and buckets that hold for all processes together.
 
-Amazon keeps one bucket for each operation and seller of our application. Ours leave that much and no more, so that a 429 is
-rare; where Amazon tells another rate, that one counts.
+Amazon keeps one bucket for each operation and seller of an application, in each region. Ours leave that much and no more, so
+that a 429 is rare; where Amazon tells another rate, that one counts.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from shared.marketplaces import Region
 _PUBLISHED: Final = {
     "getMarketplaceParticipations": (0.016, 15),
     "rotateApplicationClientSecret": (0.0167, 1),
+    "createRestrictedDataToken": (1.0, 10),
 }
 # So long a call waits for its turn; whoever would have to wait longer comes again later.
 _PATIENCE_SECONDS: Final = 2.0
@@ -36,9 +37,10 @@ class Buckets(Protocol):
 
 
 class Throttle:
-    """One a process."""
+    """One a process. Installations with other client ids may share the database: each has buckets of its own."""
 
-    def __init__(self, buckets: Buckets | None) -> None:
+    def __init__(self, client_id: str, buckets: Buckets | None) -> None:
+        self._client_id = client_id
         self._buckets = buckets
         self._told: OrderedDict[str, float] = OrderedDict()
 
@@ -46,7 +48,7 @@ class Throttle:
         """Wait for a moment until this may be called. Raises Throttled if a moment is not enough."""
         if self._buckets is None:
             return
-        key, (rate, burst) = _key(region, seller_id, operation), _PUBLISHED[operation]
+        key, (rate, burst) = self._key(region, seller_id, operation), _PUBLISHED[operation]
         rate = self._told.get(key, rate)
         seconds = await self._buckets.take(key, rate=rate, burst=burst)
         if 0 < seconds <= _PATIENCE_SECONDS:
@@ -63,7 +65,7 @@ class Throttle:
             return
         lowest, highest = _SANE_RATES
         if lowest <= rate <= highest:
-            key = _key(region, seller_id, operation)
+            key = self._key(region, seller_id, operation)
             self._told[key] = rate
             self._told.move_to_end(key)
             if len(self._told) > _KNOWN_RATES:
@@ -72,8 +74,7 @@ class Throttle:
     async def refused(self, region: Region, seller_id: str, operation: str) -> None:
         """Amazon's own bucket is empty, so ours is, too."""
         if self._buckets is not None:
-            await self._buckets.empty(_key(region, seller_id, operation))
+            await self._buckets.empty(self._key(region, seller_id, operation))
 
-
-def _key(region: Region, seller_id: str, operation: str) -> str:
-    return f"sp-api:{region.value}:{seller_id}:{operation}"
+    def _key(self, region: Region, seller_id: str, operation: str) -> str:
+        return f"sp-api:{self._client_id}:{region.value}:{seller_id}:{operation}"

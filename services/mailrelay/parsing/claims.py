@@ -10,6 +10,9 @@ from services.mailrelay.parsing.mailboxes import read_mailboxes
 from services.mailrelay.parsing.patterns import Wording
 from shared.marketplaces import BY_BUYER_MAIL_DOMAIN, MARKETPLACES
 
+# Some hundred senders; nobody reads further.
+MAX_CHARS = 32_768
+
 _RETAIL_DOMAINS = frozenset(m.retail_domain for m in MARKETPLACES)
 _DOMAIN = re.compile(r"@([^\s<>()\"',;:@]{1,255})")
 _WORD = re.compile("(?<![a-z])amazon(?![a-z])")
@@ -30,7 +33,7 @@ def claim_of(senders: Sequence[str], wording: Wording) -> Claim | None:
     """The claim of all From fields together, each unfolded and as it stands; None if nobody speaks of Amazon."""
     boxes = [box for value in senders for box in read_mailboxes(value)]
     # With the encoded words read, as a person sees it.
-    shown = decode_words(" ".join(senders))
+    shown = decode_words(" ".join(senders)[:MAX_CHARS])
     if len(senders) == 1 and len(boxes) == 1:
         domain = boxes[0].domain
         if belongs_to_amazon(domain):
@@ -41,7 +44,7 @@ def claim_of(senders: Sequence[str], wording: Wording) -> Claim | None:
         beside = re.sub(re.escape(boxes[0].address), " ", shown, flags=re.IGNORECASE)
         return Claim.DISPLAY_NAME if _speaks_of_amazon(beside, wording) else None
     # Several senders, or a From that can be read in two ways.
-    domains = [domain.rstrip(".").lower() for domain in _DOMAIN.findall(shown)]
+    domains = {domain.rstrip(".").lower() for domain in _DOMAIN.findall(shown)}
     if any(belongs_to_amazon(domain) or looks_like_amazon(domain, wording) for domain in domains):
         return Claim.TWO_SENDERS
     return Claim.DISPLAY_NAME if _speaks_of_amazon(shown, wording) else None

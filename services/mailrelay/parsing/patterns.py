@@ -192,7 +192,9 @@ def build(documents: Documents) -> Wording:
             re.compile(_gaps(fold(entry)))
             for _, entry in _entries(documents, "quoted_history", "introductions")
         ),
-        separators=frozenset(fold(entry) for _, entry in _entries(documents, "quoted_history", "separators")),
+        separators=frozenset(
+            fold(entry).strip("-_ ") for _, entry in _entries(documents, "quoted_history", "separators")
+        ),
         labels=tuple(fold(entry) for _, entry in _entries(documents, "quoted_history", "labels")),
         frame_signs=tuple(sign.casefold() for sign in general.get("frame", {}).get("signs", ())),
         system_senders=everybody.union(*(notice.senders for notice in notices)),

@@ -1,12 +1,15 @@
 """A buyer's words and, below them, the older mail that his program has put there."""
 
+from itertools import takewhile
+
 from services.mailrelay.parsing.patterns import Wording, fold
 
 # A date, a name and an address; mail programs break such a line in two or three.
 MAX_INTRODUCTION_CHARS = 300
 MAX_INTRODUCTION_LINES = 3
-# So many lines like `From:` make the header of an older mail.
+# So many lines like `From:`, one below the other, make the header of an older mail.
 MIN_LABELS = 2
+MAX_HEADER_LINES = 8
 
 
 def split_history(text: str, wording: Wording) -> tuple[str, str | None]:
@@ -42,21 +45,16 @@ def _start_of_quote(lines: list[str], wording: Wording) -> int | None:
 def _start_of_older_mail(lines: list[str], wording: Wording) -> int | None:
     """Where a known separator stands right above the header of an older mail."""
     for at, line in enumerate(lines):
-        if not line.startswith(("--", "__")) or not _is_separator(line, wording):
-            continue
-        below = [line for line in lines[at + 1 : at + 8] if line]
-        labels = [label for label in below if fold(label).startswith(wording.labels)]
-        if len(labels) >= MIN_LABELS and below[0] in labels:
-            return at
+        if line.startswith(("--", "__")) and _is_separator(line, wording):
+            below = [line for line in lines[at + 1 : at + 1 + MAX_HEADER_LINES] if line]
+            if (
+                sum(1 for _ in takewhile(lambda line: fold(line).startswith(wording.labels), below))
+                >= MIN_LABELS
+            ):
+                return at
     return None
 
 
 def _is_separator(line: str, wording: Wording) -> bool:
     # How many dashes there are differs from program to program.
-    return len(line) <= MAX_INTRODUCTION_CHARS and _without_dashes(fold(line)) in {
-        _without_dashes(separator) for separator in wording.separators
-    }
-
-
-def _without_dashes(line: str) -> str:
-    return line.strip("-_ ")
+    return len(line) <= MAX_INTRODUCTION_CHARS and fold(line).strip("-_ ") in wording.separators

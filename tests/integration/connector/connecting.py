@@ -159,8 +159,10 @@ async def answering(answer: Callable[[bytes], Awaitable[bytes | None]]) -> Async
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    server.close()
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
 
 
 def http_answer(status: int, body: str, content_type: str = "application/json") -> bytes:

@@ -11,7 +11,7 @@ import pytest
 
 from services.sandbox import scenarios
 from services.sandbox.scenarios import API_ANSWERS, CALLBACK_URIS, PAGE_CODES, SCENARIOS, TOKEN_ANSWERS
-from tests.integration.sandbox.conftest import CALLBACK, EUROPE, Seller
+from tests.integration.sandbox.conftest import CALLBACK, EUROPE, USER_AGENT, Seller
 
 LAMPENLADEN, CASA_VERDE = "A1LAMPENLADEN7", "A2CASAVERDE34K"
 
@@ -406,6 +406,31 @@ async def test_listings_can_be_suspended(seller: Seller) -> None:
     shown = await rows(seller, "listings-suspended")
 
     assert [row["participation"]["hasSuspendedListings"] for row in shown] == [True, True, True, False]
+
+
+# --- tokens for buyers' data ---------------------------------------------------------------------------------------------
+
+
+async def test_application_can_lack_the_role_for_buyers_data(seller: Seller) -> None:
+    tokens = await seller.connect()
+    await on(seller, "personal-data-refused", seller_id=LAMPENLADEN, count=1)
+
+    async def ask() -> httpx2.Response:
+        return await seller.client.post(
+            "/sellingpartnerapi-eu.amazon.com/tokens/2021-03-01/restrictedDataToken",
+            headers={"x-amz-access-token": tokens["access_token"], "user-agent": USER_AGENT},
+            json={
+                "restrictedResources": [
+                    {"method": "GET", "path": "/orders/v0/orders", "dataElements": ["buyerInfo"]}
+                ]
+            },
+        )
+
+    refused, given = await ask(), await ask()
+
+    assert refused.status_code == 400
+    assert refused.json()["errors"][0]["message"].endswith("requested data elements: [buyerInfo]")
+    assert given.json()["expiresIn"] == 3600
 
 
 # --- all of Amazon -----------------------------------------------------------------------------------------------------

@@ -41,12 +41,16 @@ class Server:
 
 @asynccontextmanager
 async def processes(
-    sessions: Sessions, server: Server, count: int = 1, seller_id: str = "A1LAMPENLADEN7"
+    sessions: Sessions,
+    server: Server,
+    count: int = 1,
+    seller_id: str = "A1LAMPENLADEN7",
+    client_id: str = "client",
 ) -> AsyncIterator[list[Callable[[], SellerApi]]]:
     async with answering(server) as address:
         ways = [
             create_amazon(
-                "client",
+                client_id,
                 SecretStr("secret"),
                 amazon_base_url=address,
                 buckets=DatabaseBuckets(sessions),
@@ -86,6 +90,21 @@ async def test_each_seller_has_a_bucket_of_its_own(sessions: Sessions):
     assert server.calls == BURST + 1
 
 
+async def test_each_application_has_a_bucket_of_its_own(sessions: Sessions):
+    server = Server()
+    async with (
+        processes(sessions, server) as ours,
+        processes(sessions, server, client_id="other") as other,
+    ):
+        for _ in range(BURST):
+            await get_marketplace_participations(ours[0]())
+        await get_marketplace_participations(other[0]())
+        with pytest.raises(Throttled):
+            await get_marketplace_participations(ours[0]())
+
+    assert server.calls == BURST + 1
+
+
 async def test_a_429_in_spite_of_the_bucket_empties_it_for_every_process(sessions: Sessions):
     server = Server()
     server.answer = http_answer(429, '{"errors": [{"code": "QuotaExceeded", "message": ""}]}')
@@ -110,7 +129,7 @@ async def test_the_rate_that_amazon_tells_counts_and_nonsense_does_not(sessions:
 
     async with sessions.begin() as session:
         bucket = (await session.scalars(select(ThrottleBucket))).one()
-    assert bucket.key == "sp-api:eu:A1LAMPENLADEN7:getMarketplaceParticipations"
+    assert bucket.key == "sp-api:client:eu:A1LAMPENLADEN7:getMarketplaceParticipations"
     assert bucket.rate == 20.0
 
 

@@ -1,0 +1,104 @@
+"""From Amazon's mail servers to the agent's screen: what is Amazon's reads right, and what is not is held back and says why."""
+
+import pytest
+from playwright.async_api import BrowserContext, Page, expect
+
+from deploy.demo.stack import DEMO_EMAIL, Stack
+from tests.browser.mails import Seller, Store, make_store
+
+
+@pytest.fixture
+async def store(stack: Stack) -> Store:
+    return await make_store(stack, "Lampen")
+
+
+@pytest.fixture
+async def page(german: BrowserContext, stack: Stack) -> Page:
+    page = await german.new_page()
+    await page.goto("/sign-in")
+    await page.get_by_label("E-Mail-Adresse").fill(DEMO_EMAIL)
+    await page.get_by_label("Passwort").fill(stack.password)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="Abmelden")).to_be_visible()
+    return page
+
+
+def only(store: Store, view: str = "open") -> str:
+    """The inbox with this store's conversations alone: all tests share one account."""
+    return f"/inbox?view={view}&integration={store.integration_id}"
+
+
+async def test_a_japanese_and_an_arabic_message_read_right(page: Page, stack: Stack, store: Store):
+    seller = await Seller.of(stack, store, "DE", "AE")
+    order_id = seller.order_id("AE")
+    await seller.hears_from_buyer("DE", "こんにちは。ランプの色は何色ですか。", subject="ランプについて")
+    await seller.hears_from_buyer("AE", f"مرحبا، متى يصل المصباح؟ رقم الطلب {order_id} شكرا", subject="سؤال")
+    await page.goto(only(store))
+
+    await page.get_by_role("link").filter(has_text=seller.order_id("DE")).click()
+    japanese = page.get_by_role("article").get_by_text("こんにちは。ランプの色は何色ですか。")
+    await expect(japanese).to_have_attribute("lang", "ja")
+    await expect(japanese).to_have_css("direction", "ltr")
+    await expect(page.get_by_role("article")).to_contain_text("Sprache: Japanisch")
+    await expect(
+        page.get_by_role("region", name="Unterhaltung").get_by_text("ランプについて")
+    ).to_be_visible()
+
+    await page.get_by_role("link").filter(has_text=order_id).click()
+    arabic = page.get_by_role("article").get_by_text("متى يصل المصباح")
+    await expect(arabic).to_have_attribute("lang", "ar")
+    await expect(arabic).to_have_css("direction", "rtl")
+    # Its parts would stand in the wrong order among Arabic letters.
+    await expect(arabic.get_by_text(order_id)).to_have_css("direction", "ltr")
+    await expect(page.get_by_role("region", name="Unterhaltung").get_by_text("سؤال")).to_have_css(
+        "direction", "rtl"
+    )
+
+
+async def test_an_attachment_with_umlauts_downloads_under_its_name(page: Page, stack: Stack, store: Store):
+    seller = await Seller.of(stack, store, "DE")
+    name = "Größe und Maße, Übersicht.pdf"
+    await seller.hears_from_buyer("DE", "Siehe Anhang", files={name: b"%PDF-1.4 Lampe"})
+    await page.goto(only(store))
+    await page.get_by_test_id("conversation").click()
+
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name=name).click()
+
+    file = await download.value
+    assert file.suggested_filename == name
+    assert (await file.path()).read_bytes() == b"%PDF-1.4 Lampe"
+
+
+async def test_a_conversation_is_found_by_order_by_words_and_not_by_parts_of_words(
+    page: Page, stack: Stack, store: Store
+):
+    seller = await Seller.of(stack, store, "DE")
+    await seller.hears_from_buyer("DE", "Der Lampenschirm hat einen Riss.")
+    await page.goto(only(store))
+    found = page.get_by_test_id("conversation")
+    await expect(found).to_have_count(1)
+    search = page.get_by_role("searchbox", name="Unterhaltungen suchen")
+
+    for wanted, count in {seller.order_id("DE"): 1, "riss LAMPENSCHIRM": 1, "Lampen": 0}.items():
+        await search.fill(wanted)
+        await search.press("Enter")
+        await expect(found).to_have_count(count)
+        # Not what was shown before.
+        await expect(page.locator("#announcer")).to_contain_text("gezeigt" if count else "Keine Unterhaltung")
+
+
+async def test_the_code_of_a_verification_mail_appears_on_the_setup_page_of_who_waits(
+    page: Page, stack: Stack, store: Store
+):
+    seller = await Seller.of(stack, store, "DE")
+    await page.goto(f"/integrations/{store.integration_id}")
+    mails = page.get_by_test_id("verification-mails")
+    await expect(mails).to_contain_text("Noch keine Bestätigungs-E-Mail angekommen")
+
+    code = await seller.verifies_address("DE")
+
+    await expect(page.get_by_test_id("verification-code")).to_have_text(code)
+    await expect(page.locator("#announcer")).to_contain_text(code)
+    await mails.get_by_text("Ganze E-Mail").click()
+    await expect(mails.locator(".message-text")).to_contain_text(code)
