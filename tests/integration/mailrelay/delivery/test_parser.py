@@ -5,10 +5,14 @@ import os
 import signal
 from contextlib import suppress
 
+import pytest
+
 from services.mailrelay.delivery.parser import Parser, ParserDied
 from tests.integration.mailrelay.delivery.conftest import mail
 
 QUESTION = mail("buyer-question")
+# What the relay takes unless a setting says otherwise.
+LARGEST_BYTES = 40 * 1024 * 1024
 
 
 async def test_mail_that_eats_memory_costs_itself_alone():
@@ -39,3 +43,19 @@ async def test_batch_that_takes_long_holds_up_no_other():
     os.kill(running.process.pid or 0, signal.SIGCONT)
     await slow
     parser.close()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "piece"),
+    [("base64", b"QUFB\r\n"), ("base64", b"AAA!"), ("quoted-printable", b"=41b="), ("8bit", b"x")],
+)
+async def test_largest_mails_are_parsed_within_the_limits(encoding: str, piece: bytes):
+    parser = Parser()
+    head = (
+        f"From: a@b.example\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    )
+
+    (parsed,) = await parser.parse([head.encode() + piece * (LARGEST_BYTES // len(piece))])
+    parser.close()
+
+    assert [attachment.content_type for attachment in parsed.attachments] == ["application/pdf"]
