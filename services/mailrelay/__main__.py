@@ -77,6 +77,26 @@ def dns(
 
 
 @cli.command()
+def reprocess(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+    ] = False,
+    held: Annotated[
+        bool, typer.Option("--held", help="Instead, let the workers try held mail again, from the beginning.")
+    ] = False,
+) -> None:
+    """Understand stored messages anew, with the parser of this version. Broken off, it goes on where it was.
+
+    Exit code 1 says that some messages were left as they were; 2, that it could not begin.
+    """
+    from services.mailrelay.delivery.reprocess_command import run_reprocess  # noqa: PLC0415  # each role loads only its own rooms
+
+    settings = settings_or_exit(MailWorkerSettings)
+    if not asyncio.run(run_reprocess(settings, dry_run=dry_run, held=held)):
+        raise typer.Exit(FAILED)
+
+
+@cli.command()
 def trace(
     session_id: Annotated[str, typer.Argument(help="As at the end of every reply of the session.")],
 ) -> None:

@@ -19,6 +19,18 @@ from shared.tables import Authenticity, ConversationStatus
 
 # Amazon's, on every day of the week, for the first answer to each message.
 TIME_TO_ANSWER: Final = timedelta(hours=24)
+# Columns of a message that are stored sealed.
+SEALED: Final = frozenset(
+    {
+        "subject",
+        "sender_name",
+        "sender_address",
+        "body_text",
+        "body_html",
+        "quoted_text",
+        "verification_code",
+    }
+)
 # What claims to be Amazon's and is not proven to be.
 _UNPROVEN: Final = frozenset({Authenticity.FORGED, Authenticity.UNCHECKABLE})
 
@@ -77,7 +89,8 @@ def make_incoming(
         ),
         "recheck_at": recheck_at,
         "answer_due_at": taken.accepted_at + TIME_TO_ANSWER if mail.kind is MailKind.BUYER_MESSAGE else None,
-        **understood_columns(mail, keys, message_id),
+        "parser_version": PARSER_VERSION,
+        **sealed_columns(understood_columns(mail, keys), keys, message_id),
     }
     return Incoming(
         taken=taken,
@@ -86,31 +99,34 @@ def make_incoming(
         digest=keys.lookup_hash("mail", mail.digest),
         message=message,
         attachments=[
-            attachment_row(attachment, keys, taken.account_id, message_id, position)
+            attachment_row(attachment, keys, message_id, position, new_id())
             for position, attachment in enumerate(mail.attachments)
         ],
-        conversation=_conversation_row(taken, mail, verdict, keys),
+        conversation=conversation_row(mail, keys, new_id(), taken.integration_id)
+        | {
+            "status": (
+                ConversationStatus.QUARANTINE
+                if verdict.authenticity in _UNPROVEN
+                else ConversationStatus.OPEN
+            ).value
+        },
     )
 
 
-def understood_columns(mail: ParsedMail, keys: AccountKeys, message_id: UUID) -> dict[str, Any]:
-    """The columns of a message that say what the parser understood: all that another version of it may change."""
-
-    def seal(column: str, text: str | None) -> Sealed | None:
-        return None if text is None else keys.seal_text(Place("messages", column, message_id), text)
-
+def understood_columns(mail: ParsedMail, keys: AccountKeys) -> dict[str, Any]:
+    """The columns of a message that say what the parser understood, in clear: all that another version of it may change."""
     return {
         "kind": mail.kind.value,
         "from_amazon_domain": mail.amazon_domain,
         "truncated": mail.truncated,
         "sent_at": mail.sent_at,
-        "subject": seal("subject", mail.subject),
-        "sender_name": seal("sender_name", mail.sender_name),
-        "sender_address": seal("sender_address", mail.sender_address),
-        "body_text": seal("body_text", mail.text),
-        "body_html": seal("body_html", mail.html),
-        "quoted_text": seal("quoted_text", mail.quoted_text),
-        "verification_code": seal("verification_code", mail.verification_code),
+        "subject": mail.subject,
+        "sender_name": mail.sender_name,
+        "sender_address": mail.sender_address,
+        "body_text": mail.text,
+        "body_html": mail.html,
+        "quoted_text": mail.quoted_text,
+        "verification_code": mail.verification_code,
         "is_excerpt": mail.is_excerpt,
         "order_ids": list(mail.order_ids),
         "asin": mail.asin,
@@ -120,15 +136,23 @@ def understood_columns(mail: ParsedMail, keys: AccountKeys, message_id: UUID) ->
         "attachment_count": len(mail.attachments),
         "thread_keys": [keys.lookup_hash("thread", name) for name in threads_of(mail)],
         "word_keys": word_keys(keys, mail.subject, mail.text, mail.quoted_text, mail.sender_name),
-        "parser_version": PARSER_VERSION,
+    }
+
+
+def sealed_columns(columns: dict[str, Any], keys: AccountKeys, message_id: UUID) -> dict[str, Any]:
+    """The same as they are stored."""
+    return {
+        column: keys.seal_text(Place("messages", column, message_id), value)
+        if column in SEALED and value is not None
+        else value
+        for column, value in columns.items()
     }
 
 
 def attachment_row(
-    attachment: ParsedAttachment, keys: AccountKeys, account_id: UUID, message_id: UUID, position: int
+    attachment: ParsedAttachment, keys: AccountKeys, message_id: UUID, position: int, attachment_id: UUID
 ) -> dict[str, Any]:
     """A file of the mail, under a safe name. Only an inline one is shown by its content id."""
-    attachment_id = new_id()
 
     def seal(column: str, content: bytes) -> Sealed:
         return keys.seal(Place("attachments", column, attachment_id), content)
@@ -137,7 +161,7 @@ def attachment_row(
     content_id = attachment.content_id if attachment.is_inline else None
     return {
         "id": attachment_id,
-        "account_id": account_id,
+        "account_id": keys.account_id,
         "message_id": message_id,
         "position": position,
         "filename": seal("filename", filename.encode()),
@@ -149,19 +173,19 @@ def attachment_row(
     }
 
 
-def _conversation_row(taken: Taken, mail: ParsedMail, verdict: Verdict, keys: AccountKeys) -> dict[str, Any]:
-    conversation_id = new_id()
+def conversation_row(
+    mail: ParsedMail, keys: AccountKeys, conversation_id: UUID, integration_id: UUID
+) -> dict[str, Any]:
+    """What a mail says of the conversation that it opens."""
     buyer = buyer_of(mail)
-    is_quarantined = verdict.authenticity in _UNPROVEN
 
     def seal(column: str, text: str | None) -> Sealed | None:
         return None if text is None else keys.seal_text(Place("conversations", column, conversation_id), text)
 
     return {
         "id": conversation_id,
-        "account_id": taken.account_id,
-        "integration_id": taken.integration_id,
-        "status": (ConversationStatus.QUARANTINE if is_quarantined else ConversationStatus.OPEN).value,
+        "account_id": keys.account_id,
+        "integration_id": integration_id,
         "order_id": order_of(mail),
         "asin": mail.asin if mail.kind in ABOUT_ONE_ORDER else None,
         "country": mail.country,
