@@ -99,7 +99,7 @@ def doctor() -> None:
     """Check settings, database, key file and the way to Amazon; say in plain words what is wrong."""
     findings = asyncio.run(examine(settings_or_exit(ConnectorSettings)))
     for finding in findings:
-        print(f"{finding.verdict:7}{finding.text}")
+        print(f"{finding.verdict:9}{finding.text}")
     if any(finding.verdict is Verdict.WRONG for finding in findings):
         raise typer.Exit(FAILED)
 

@@ -15,15 +15,18 @@ _APPLICATION_ID: Final = re.compile(r"amzn1\.(sp\.solution|sellerapps\.app)\.[0-
 _CLIENT_ID: Final = re.compile(r"amzn1\.application-oa2-client\.[0-9a-f]{32}")
 
 
+# Amazon tells it 90 days before.
 _SECRET_TOLD: Final = timedelta(days=90)
-_SECRET_URGENT: Final = timedelta(days=14)
+_SECRET_SOON: Final = timedelta(days=30)
+_SECRET_URGENT: Final = timedelta(days=7)
 
 
 class Verdict(StrEnum):
-    """`note`: nothing is wrong, but somebody should know."""
+    """`note`: nothing is wrong, but somebody should know. `warning`: it will be wrong if nobody acts."""
 
     OK = "ok"
     NOTE = "note"
+    WARNING = "warning"
     WRONG = "WRONG"
 
 
@@ -41,6 +44,10 @@ def ok(text: str) -> Finding:
 
 def note(text: str) -> Finding:
     return Finding(Verdict.NOTE, text)
+
+
+def warning(text: str) -> Finding:
+    return Finding(Verdict.WARNING, text)
 
 
 def wrong(text: str) -> Finding:
@@ -62,7 +69,7 @@ def of_settings(settings: ConnectorSettings) -> list[Finding]:
 
 
 def end_of_client_secret(ends_at: datetime | None, now: datetime) -> Finding:
-    """Amazon tells it 90 days before, and takes the old secret for seven days after a rotation."""
+    """The nearer the louder, by the steps of the alarms in deploy/alerts. Amazon takes the old secret for seven days after a rotation."""
     if ends_at is None:
         return note(
             "When the client secret ends is not known: Amazon has not told, and `keys` has stored none."
@@ -71,7 +78,9 @@ def end_of_client_secret(ends_at: datetime | None, now: datetime) -> Finding:
     if left > _SECRET_TOLD:
         return ok("The client secret is good for months.")
     text = f"The client secret ends on {ends_at:%Y-%m-%d}. Run `keys rotate-client-secret`."
-    return note(text) if left > _SECRET_URGENT else wrong(text)
+    if left > _SECRET_SOON:
+        return note(text)
+    return warning(text) if left > _SECRET_URGENT else wrong(text)
 
 
 def _application_id(settings: ConnectorSettings) -> Finding:

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from shared.blobs import BlobsFull, BlobsUnavailable
+
 
 class RelayMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -74,12 +76,17 @@ class RelayMetrics:
         self.journal_failures = Counter(
             "replyco_journal_failures", "Transactions that failed, by kind", ["kind"], registry=registry
         )
+        # Alarms count from 0: without it the first failure would be no increase. The same elsewhere.
+        for kind in ("unavailable", "row"):
+            self.journal_failures.labels(kind)
         self.blob_failures = Counter(
             "replyco_blob_failures",
             "Mails put off because the blob store did not take them, by cause",
             ["code"],
             registry=registry,
         )
+        for code in (BlobsUnavailable.code, BlobsFull.code):
+            self.blob_failures.labels(code)
         self.listening = Gauge(
             "replyco_recipients_listening",
             "1 while changed addresses are heard of, so that known ones may be kept",

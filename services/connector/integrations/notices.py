@@ -108,6 +108,8 @@ class Postman:
         self._tries = Counter(
             "replyco_notice_tries", "Tries to send a notice to an owner.", ["outcome"], registry=registry
         )
+        for outcome in NoticeState:
+            self._tries.labels(outcome.value)
 
     async def send_due(self, now: datetime) -> int:
         """Send a batch of what is due. How many were taken on."""

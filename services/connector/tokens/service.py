@@ -112,6 +112,8 @@ class Vault:
             ["outcome"],
             registry=registry,
         )
+        for outcome in ("renewed", GrantInvalid.code, ClientMisconfigured.code, AmazonUnavailable.code):
+            self._outcomes.labels(outcome)
 
     async def close(self) -> None:
         """End what is under way; leases are given back."""

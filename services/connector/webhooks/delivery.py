@@ -51,6 +51,8 @@ class Courier:
         self._tried = Counter(
             "replyco_webhook_tries", "Tries to deliver to a webhook.", ["outcome"], registry=registry
         )
+        for outcome in ("delivered", "put_off", "dead"):
+            self._tried.labels(outcome)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, through everything that PostgreSQL does meanwhile; what is under way is finished."""

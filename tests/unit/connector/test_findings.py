@@ -94,7 +94,16 @@ def test_mails_to_sellers_that_wait_for_a_server_are_mentioned():
 
 @pytest.mark.parametrize(
     ("days", "verdict"),
-    [(None, Verdict.NOTE), (91, Verdict.OK), (89, Verdict.NOTE), (13, Verdict.WRONG), (-1, Verdict.WRONG)],
+    [
+        (None, Verdict.NOTE),
+        (91, Verdict.OK),
+        (89, Verdict.NOTE),
+        (31, Verdict.NOTE),
+        (29, Verdict.WARNING),
+        (8, Verdict.WARNING),
+        (6, Verdict.WRONG),
+        (-1, Verdict.WRONG),
+    ],
 )
 def test_the_nearer_the_end_of_the_client_secret_the_louder(days: int | None, verdict: Verdict):
     now = datetime.now(UTC)
