@@ -15,7 +15,7 @@ from shared.database import is_unavailable
         (ExceptionGroup("tasks", [ExceptionGroup("inner", [TimeoutError()])]), True),
         (ExceptionGroup("tasks", [ConnectionResetError(), ValueError("ours")]), False),
     ],
-    ids=str,
+    ids=repr,
 )
 def test_a_group_of_errors_is_away_if_all_of_them_are(error: Exception, is_away: bool):
     assert is_unavailable(error) is is_away
