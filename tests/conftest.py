@@ -8,14 +8,17 @@ from typing import Self
 from uuid import uuid4
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade
+from services.mailrelay.authenticity.figures import DnsFigures
+from services.mailrelay.authenticity.nameservers import NameServers
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey, create_mail_key_pair
 from shared.database import Sessions, create_engine, create_sessions
 from shared.keyring import Keyring
-from tests.signing import NameServer, name_server
+from tests.signing import amazon_dns
 
 _TEMPLATE = "replyco_template"
 
@@ -101,11 +104,12 @@ async def sessions(database: Database) -> AsyncIterator[Sessions]:
     await engine.dispose()
 
 
-@pytest.fixture(scope="session")
-def amazon_dns() -> Iterator[NameServer]:
-    """Has the keys that tests sign Amazon's mails with (`tests.signing.signed`). Who changes it puts it back."""
-    with name_server() as server:
-        yield server
+@pytest.fixture
+async def name_servers() -> AsyncIterator[NameServers]:
+    """For whoever delivers mail here: they know the keys that `tests.signing.signed` signs with."""
+    servers = NameServers([amazon_dns().address], DnsFigures(CollectorRegistry()))
+    yield servers
+    await servers.close()
 
 
 @pytest.fixture(scope="session")

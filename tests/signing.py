@@ -4,12 +4,14 @@ The signing is dkimpy's, so that ours is held against another understanding of t
 """
 
 import asyncio
+import atexit
 import base64
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 
 import dkim
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -35,6 +37,10 @@ class NameServer:
     zone: Zone = field(default_factory=Zone)
 
     @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port
+
+    @property
     def setting(self) -> str:
         """For REPLYCO_NAMESERVERS."""
         return f"127.0.0.1:{self.port}"
@@ -50,6 +56,14 @@ class NameServer:
             self.zone.text(f"{SELECTOR}._domainkey.{domain}", f"v=DKIM1; k=ed25519; p={_PUBLIC}")
             self.zone.text(domain, "v=spf1 ip4:198.51.100.0/24 -all")
             self.zone.text(f"_dmarc.{domain}", "v=DMARC1; p=quarantine")
+
+
+@cache
+def amazon_dns() -> NameServer:
+    """One with Amazon's records, for all of this process and what it starts. Nobody changes it."""
+    running = name_server()
+    atexit.register(running.__exit__, None, None, None)
+    return running.__enter__()
 
 
 @contextmanager
@@ -75,10 +89,15 @@ def name_server() -> Iterator[NameServer]:
     loop.close()
 
 
+@lru_cache(maxsize=64)  # a mail that is sent twice has one signature, with one time in it
 def signed(raw: bytes) -> bytes:
-    """The mail as Amazon would have sent it, if it says that it is Amazon's; any other mail as it is."""
+    """The mail as Amazon would have sent it, if it says that it is Amazon's; any other mail, and a signed one, as it is."""
     mail = parse_header_only(raw)
-    if mail.claim != "from_domain" or mail.from_domain is None:
+    if (
+        f"s={SELECTOR};".encode() in raw.partition(b"\r\n\r\n")[0]
+        or mail.claim != "from_domain"
+        or mail.from_domain is None
+    ):
         return raw
     domain = next(
         m.retail_domain for m in MARKETPLACES if f".{mail.from_domain}".endswith(f".{m.retail_domain}")

@@ -45,6 +45,7 @@ class Verdict:
     is_temporary: bool = False
 
 
+NOT_FROM_AMAZON: Final = Verdict(Authenticity.STRANGER, "not_from_amazon")
 _FAILED: Final = Verdict(Authenticity.UNCHECKABLE, "check_failed")
 
 
@@ -61,7 +62,7 @@ class Examined:
 def judge_claim(claim: str | None) -> Verdict | None:
     """The verdict where the claim alone decides (`ParsedMail.claim`); None for a claim that can be true."""
     if claim is None:
-        return Verdict(Authenticity.STRANGER, "not_from_amazon")
+        return NOT_FROM_AMAZON
     return None if claim == "from_domain" else Verdict(Authenticity.FORGED, claim)
 
 

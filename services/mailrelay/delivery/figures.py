@@ -10,6 +10,12 @@ class Figures:
         self.delivered = Counter(
             "replyco_mail_delivered", "Accepted mails that became messages", ["kind"], registry=registry
         )
+        self.judged = Counter(
+            "replyco_mail_judged",
+            "Messages by whether they are Amazon's, and why",
+            ["authenticity", "reason"],
+            registry=registry,
+        )
         self.duplicates = Counter(
             "replyco_mail_duplicates", "Accepted mails that were copies of delivered ones", registry=registry
         )

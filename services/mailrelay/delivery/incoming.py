@@ -1,6 +1,6 @@
 """A mail on its way to be a message: the rows that it becomes, sealed for its account before any transaction begins. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -42,6 +42,7 @@ class Incoming:
     taken: Taken
     mail: ParsedMail
     verdict: Verdict
+    keys: AccountKeys = field(repr=False)
     digest: bytes
     message: dict[str, Any]
     attachments: list[dict[str, Any]]
@@ -82,12 +83,7 @@ def make_incoming(
         "raw_key": keys.seal(Place("messages", "raw_key", message_id), understood.opened.content_key.key),
         "received_at": taken.accepted_at,
         "size": taken.size,
-        "authenticity": verdict.authenticity.value,
-        "authenticity_reason": verdict.reason,
-        "authentication_results": keys.seal_text(
-            Place("messages", "authentication_results", message_id), verdict.results
-        ),
-        "recheck_at": recheck_at,
+        **verdict_columns(verdict, keys, message_id, recheck_at=recheck_at),
         "answer_due_at": taken.accepted_at + TIME_TO_ANSWER if mail.kind is MailKind.BUYER_MESSAGE else None,
         "parser_version": PARSER_VERSION,
         **sealed_columns(understood_columns(mail, keys), keys, message_id),
@@ -96,6 +92,7 @@ def make_incoming(
         taken=taken,
         mail=mail,
         verdict=verdict,
+        keys=keys,
         digest=keys.lookup_hash("mail", mail.digest),
         message=message,
         attachments=[
@@ -111,6 +108,20 @@ def make_incoming(
             ).value
         },
     )
+
+
+def verdict_columns(
+    verdict: Verdict, keys: AccountKeys, message_id: UUID, *, recheck_at: datetime | None
+) -> dict[str, Any]:
+    """The columns of a message that say whose it is."""
+    return {
+        "authenticity": verdict.authenticity.value,
+        "authenticity_reason": verdict.reason,
+        "authentication_results": keys.seal_text(
+            Place("messages", "authentication_results", message_id), verdict.results
+        ),
+        "recheck_at": recheck_at,
+    }
 
 
 def understood_columns(mail: ParsedMail, keys: AccountKeys) -> dict[str, Any]:

@@ -6,7 +6,7 @@ sorted), so that they wait for each other and never deadlock.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import bindparam, case, func, insert, literal, or_, select, update
@@ -41,12 +41,19 @@ async def insert_digests(session: AsyncSession, rows: Iterable[dict[str, Any]]) 
     return {(row.relay_address_id, row.digest) for row in await session.execute(statement)}
 
 
+class Quarantined(NamedTuple):
+    """A message in quarantine, and the mail that it was made of."""
+
+    message_id: UUID
+    accepted_mail_id: UUID
+
+
 async def quarantined_with_digest(
     session: AsyncSession, relay_address_id: UUID, digest: bytes
-) -> UUID | None:
+) -> Quarantined | None:
     """The message with this digest, if it is in quarantine."""
     statement = (
-        select(Message.id)
+        select(Message.id, Message.accepted_mail_id)
         .join(MessageDigest, MessageDigest.message_id == Message.id)
         .join(Conversation, Conversation.id == Message.conversation_id)
         .where(
@@ -55,7 +62,8 @@ async def quarantined_with_digest(
             Conversation.status == ConversationStatus.QUARANTINE,
         )
     )
-    return (await session.execute(statement)).scalar_one_or_none()
+    row = (await session.execute(statement)).one_or_none()
+    return None if row is None else Quarantined(*row)
 
 
 async def change_verdict(session: AsyncSession, message_id: UUID, columns: dict[str, Any]) -> None:

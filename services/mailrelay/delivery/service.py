@@ -18,6 +18,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import ProgrammingError
 
+from services.mailrelay.authenticity.questions import Resolver
 from services.mailrelay.delivery import waiting_mail
 from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.incoming import Incoming, make_incoming
@@ -74,6 +75,7 @@ class Delivery:
     parser: Parser
     figures: Figures
     blobs: BlobStore
+    resolver: Resolver
 
 
 async def deliver_due(delivery: Delivery) -> int:
@@ -184,7 +186,7 @@ async def _understand(delivery: Delivery, mails: Sequence[Taken]) -> list[Incomi
     opened = await asyncio.to_thread(_open_all, delivery.private_key, there, fetched)
     parsed = await _parse(delivery.parser, opened)
     understood = [Understood(item, mail) for item, mail in zip(opened, parsed, strict=True)]
-    verdicts = await judge(understood)
+    verdicts = await judge(understood, delivery.resolver)
     now = datetime.now(UTC)
     judged = []
     for item, verdict in zip(understood, verdicts, strict=True):
@@ -201,7 +203,10 @@ async def _understand(delivery: Delivery, mails: Sequence[Taken]) -> list[Incomi
     return await asyncio.to_thread(
         lambda: [
             make_incoming(
-                item, verdict, keys[item.opened.taken.account_id], recheck_at=recheck_at(verdict, now)
+                item,
+                verdict,
+                keys[item.opened.taken.account_id],
+                recheck_at=recheck_at(verdict, item.opened.taken.accepted_at, now),
             )
             for item, verdict in judged
         ]
@@ -251,6 +256,9 @@ async def _parse(parser: Parser, opened: Sequence[Opened]) -> list[ParsedMail]:
 def _count(figures: Figures, delivered: Sequence[Incoming], stored: Sequence[Incoming]) -> None:
     for kind, count in Counter(item.mail.kind.value for item in stored).items():
         figures.delivered.labels(kind).inc(count)
+    verdicts = Counter((item.verdict.authenticity.value, item.verdict.reason) for item in stored)
+    for labels, count in verdicts.items():
+        figures.judged.labels(*labels).inc(count)
     figures.duplicates.inc(len(delivered) - len(stored))
     now = datetime.now(UTC)
     for item in stored:

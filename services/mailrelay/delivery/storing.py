@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.mailrelay.delivery import queries
-from services.mailrelay.delivery.incoming import Incoming
+from services.mailrelay.delivery.incoming import Incoming, verdict_columns
 from services.mailrelay.parsing.mail import MailKind
 from shared.conversations import Threads, follow_threads, release
 from shared.events import EventKind, announce
@@ -40,8 +40,7 @@ async def store(session: AsyncSession, items: Sequence[Incoming]) -> list[Incomi
         for item, conversation_id in shown:
             await _announce_message(session, item, conversation_id, item.message_id)
     for copy in copies:
-        if copy.verdict.authenticity is Authenticity.AUTHENTIC:
-            await _prove(session, copy)
+        await _judge_again(session, copy)
     return new
 
 
@@ -168,28 +167,28 @@ async def _move_integrations(session: AsyncSession, shown: Sequence[Incoming]) -
             )
 
 
-async def _prove(session: AsyncSession, copy: Incoming) -> None:
-    """The same mail came once more, and this time it is proven: what waits in quarantine is let out.
+async def _judge_again(session: AsyncSession, copy: Incoming) -> None:
+    """A mail that is stored came once more, or is looked at once more. What waits in quarantine and is proven now is let out.
 
     Its conversations may be locked out of order here; PostgreSQL ends such a deadlock, and the mails are delivered one by one.
     """
-    message_id = await queries.quarantined_with_digest(session, copy.taken.relay_address_id, copy.digest)
-    if message_id is None:
+    found = await queries.quarantined_with_digest(session, copy.taken.relay_address_id, copy.digest)
+    if found is None:
         return
+    is_proven = copy.verdict.authenticity is Authenticity.AUTHENTIC
+    # Another copy says nothing against the first: it may have come by another way.
+    if not is_proven and found.accepted_mail_id != copy.taken.id:
+        return
+    recheck_at = copy.message["recheck_at"]
     await queries.change_verdict(
         session,
-        message_id,
-        {
-            "authenticity": copy.verdict.authenticity.value,
-            "authenticity_reason": copy.verdict.reason,
-            # Sealed for the row of the copy, which is never stored: of this one's check, the reason tells enough.
-            "authentication_results": None,
-            "recheck_at": None,
-        },
+        found.message_id,
+        verdict_columns(copy.verdict, copy.keys, found.message_id, recheck_at=recheck_at),
     )
-    conversation_id = await release(session, message_id)
-    await _move_integrations(session, [copy])
-    await _announce_message(session, copy, conversation_id, message_id)
+    if is_proven:
+        conversation_id = await release(session, found.message_id)
+        await _move_integrations(session, [copy])
+        await _announce_message(session, copy, conversation_id, found.message_id)
 
 
 async def _announce_message(

@@ -18,12 +18,22 @@ from shared.blobs import Blob
 from shared.crypto.envelope import Sealed
 from shared.database import UNAVAILABLE, Sessions, asyncpg_dsn
 from shared.events import MAIL_CHANNEL
-from shared.tables import AcceptedMail, Integration, MailState, RelayAddress
+from shared.tables import (
+    AcceptedMail,
+    Conversation,
+    ConversationStatus,
+    Integration,
+    MailState,
+    Message,
+    RelayAddress,
+)
 
 # Polling delivers meanwhile; listening begins again, also when the server refused it (a password that was changed).
 LISTENING_FAILURES: Final = (*UNAVAILABLE, asyncpg.PostgresError)
 # As many mails are looked at for one that no other worker has taken: more than all workers together have in hand.
 _LOOKED_AT: Final = 2000
+_RECHECKED: Final = 500
+_RECHECK_LEASE: Final = timedelta(hours=1)
 
 
 class Taken(NamedTuple):
@@ -174,6 +184,43 @@ async def named_blobs(session: AsyncSession, keys: Sequence[str]) -> set[str]:
     """Those that a row names; several may name one."""
     statement = select(AcceptedMail.blob_key).where(AcceptedMail.blob_key.in_(keys))
     return {key for key in await session.scalars(statement) if key is not None}
+
+
+async def requeue_unchecked(session: AsyncSession) -> int:
+    """Messages whose authenticity could not be checked, and that are to be looked at again: their mails are delivered once
+    more, and found to be copies of what is stored (`storing`). How many.
+    """
+    statement = (
+        select(Message.id, Message.accepted_mail_id, Conversation.status)
+        .join(Conversation, Conversation.id == Message.conversation_id)
+        .where(Message.recheck_at <= func.now())
+        .order_by(Message.recheck_at)
+        .limit(_RECHECKED)
+        .with_for_update(of=Message, skip_locked=True)
+    )
+    due = (await session.execute(statement)).all()
+    again = [row for row in due if row.status == ConversationStatus.QUARANTINE]
+    if not due:
+        return 0
+    # What an agent has let out needs no verdict any more. The others come again if whoever delivers them dies.
+    await session.execute(
+        update(Message)
+        .where(Message.id.in_([row.id for row in due]))
+        .values(
+            recheck_at=case(
+                (Message.id.in_([row.id for row in again]), func.now() + _RECHECK_LEASE), else_=None
+            )
+        )
+    )
+    await session.execute(
+        update(AcceptedMail)
+        .where(
+            AcceptedMail.id.in_([row.accepted_mail_id for row in again]),
+            AcceptedMail.state == MailState.DELIVERED,
+        )
+        .values(state=MailState.ACCEPTED, next_attempt_at=func.now())
+    )
+    return len(again)
 
 
 async def mark_delivered(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> None:

@@ -11,6 +11,8 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry
 
+from services.mailrelay.authenticity.figures import DnsFigures
+from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.parser import Parser
 from services.mailrelay.delivery.service import Delivery, deliver_due, deliver_due_from_blob_store
@@ -19,6 +21,7 @@ from services.mailrelay.delivery.waiting_mail import (
     LISTENING_FAILURES,
     mail_announcements,
     queue_age_seconds,
+    requeue_unchecked,
 )
 from services.mailrelay.settings import MailWorkerSettings
 from shared.blobs import open_blobs
@@ -36,23 +39,27 @@ FIRST_RETRY_SECONDS: Final = 0.2
 LONGEST_RETRY_SECONDS: Final = 5.0
 # As often as metrics are usually asked for.
 _MEASURE_SECONDS: Final = 15.0
+_RECHECK_SECONDS: Final = 30.0
 
 
 async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     """Deliver until `stop` is set; then end after the batch in hand.
 
-    Raises KeyFileUnusable or PortTaken before anything has begun.
+    Raises KeyFileUnusable, NoNameServers or PortTaken before anything has begun.
     """
     keyring = Keyring(KeyFile.load(settings.key_file))
     private_key = MailPrivateKey.load(settings.mail_private_key_file)
     registry = CollectorRegistry()
+    name_servers = NameServers(
+        [(str(address), port) for address, port in settings.nameservers], DnsFigures(registry)
+    )
     database_url = settings.database_url.get_secret_value()
     engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=8)
     sessions = create_sessions(engine)
     parser = Parser()
     figures = Figures(registry)
     blobs = open_blobs(settings)
-    delivery = Delivery(sessions, keyring, private_key, parser, figures, blobs)
+    delivery = Delivery(sessions, keyring, private_key, parser, figures, blobs, name_servers)
     # A mail that is announced may lie in its row or in the blob store; each has whoever looks for it.
     wake_for_rows, wake_for_blobs = asyncio.Event(), asyncio.Event()
 
@@ -71,6 +78,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             listening = asyncio.create_task(_listen(database_url, wake))
             measuring = asyncio.create_task(_measure(sessions, figures))
             sweeping = asyncio.create_task(sweep_forever(blobs, sessions, figures))
+            rechecking = asyncio.create_task(_recheck(sessions, wake))
             log.info("mail_worker_started")
             try:
                 await asyncio.gather(
@@ -81,8 +89,10 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
                 listening.cancel()
                 measuring.cancel()
                 sweeping.cancel()
-                await asyncio.wait([listening, measuring, sweeping])
+                rechecking.cancel()
+                await asyncio.wait([listening, measuring, sweeping, rechecking])
     finally:
+        await name_servers.close()
         parser.close()
         blobs.close()
         await engine.dispose()
@@ -122,6 +132,18 @@ async def _measure(sessions: Sessions, figures: Figures) -> None:
             if not is_unavailable(error):  # else whoever delivers has said so
                 log.exception("queue_age_failed")
         await asyncio.sleep(_MEASURE_SECONDS)
+
+
+async def _recheck(sessions: Sessions, wake: Callable[[], None]) -> None:
+    while True:
+        try:
+            async with sessions.begin() as session:
+                if await requeue_unchecked(session):
+                    wake()
+        except Exception as error:  # they stay in quarantine a little longer
+            if not is_unavailable(error):
+                log.exception("recheck_failed")
+        await asyncio.sleep(_RECHECK_SECONDS)
 
 
 async def _listen(database_url: str, wake: Callable[[], None]) -> None:

@@ -12,6 +12,7 @@ from shared.database import asyncpg_dsn
 from shared.tables import MailState
 from tests.conftest import Database, Keys
 from tests.processes import command
+from tests.signing import amazon_dns
 
 
 @asynccontextmanager
@@ -29,6 +30,7 @@ async def worker_process(
             "REPLYCO_MAIL_PRIVATE_KEY_FILE": str(keys.mail_private_key_file),
             "REPLYCO_BLOB_URL": keys.blob_url,
             "REPLYCO_WORKER_PORT": "0",
+            "REPLYCO_NAMESERVERS": amazon_dns().setting,
             "REPLYCO_LOG_LEVEL": "ERROR",
             **(environment or {}),
         },

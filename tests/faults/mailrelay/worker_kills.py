@@ -13,6 +13,7 @@ from shared.tables import AcceptedMail, Attachment, Conversation, MailState, Mes
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.worker import all_delivered, worker_process
 from tests.integration.mailrelay.delivery.conftest import Store, accepted_row
+from tests.signing import signed
 
 _SEEDS = sorted((Path(__file__).parents[2] / "mails").glob("*.eml"))
 # One in so many comes a second time, by another way.
@@ -53,7 +54,8 @@ async def delivered_though_killed(
     engine = create_engine(database.url(OWNER), application_name="tests")
     sessions = create_sessions(engine)
     raws = [
-        b"X-Number: %d\r\n" % number + _SEEDS[number % len(_SEEDS)].read_bytes() for number in range(mails)
+        signed(b"X-Number: %d\r\n" % number + _SEEDS[number % len(_SEEDS)].read_bytes())
+        for number in range(mails)
     ]
     raws += [b"Received: by another hop\r\n" + raw for raw in raws[::_COPIED]]
     async with sessions.begin() as session:

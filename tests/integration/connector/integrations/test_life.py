@@ -20,6 +20,7 @@ from services.connector.integrations.erasure import erase_removed
 from services.connector.integrations.life import REST, remove_rested
 from services.connector.integrations.service import refresh_all, refresh_participations
 from services.connector.tokens.service import GrantMissing
+from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.parser import Parser
 from services.mailrelay.delivery.service import Delivery, deliver_due
@@ -43,6 +44,7 @@ from tests.conftest import Database, Keys
 from tests.factories import make_accepted_mail, make_account, make_integration, make_user
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import CASA_VERDE, LAMPENLADEN, Amazon, connect, connect_named
+from tests.signing import signed
 
 SignInAs = Callable[..., Awaitable[SignedIn]]
 BUYERS_MAIL = (Path(__file__).parents[3] / "mails" / "buyer-question.eml").read_bytes()
@@ -57,13 +59,21 @@ async def owner(database: Database) -> AsyncIterator[Sessions]:
 
 
 @pytest.fixture
-async def delivery(database: Database, keys: Keys, keyring: Keyring, app: FastAPI) -> AsyncIterator[Delivery]:
+async def delivery(
+    database: Database, keys: Keys, keyring: Keyring, app: FastAPI, name_servers: NameServers
+) -> AsyncIterator[Delivery]:
     """A mail worker's parts, with the rights of its role."""
     engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
     parser = Parser()
     blobs = app.state.parts.blobs
     yield Delivery(
-        create_sessions(engine), keyring, keys.mail_private_key, parser, Figures(CollectorRegistry()), blobs
+        create_sessions(engine),
+        keyring,
+        keys.mail_private_key,
+        parser,
+        Figures(CollectorRegistry()),
+        blobs,
+        name_servers,
     )
     parser.close()
     await engine.dispose()
@@ -87,7 +97,7 @@ async def accept(owner: Sessions, keys: Keys, integration_id: str, *, subject: s
             )
         ).one()
         raw = BUYERS_MAIL.replace(b"Subject:", f"X-Number: {subject}\r\nSubject:".encode(), 1)
-        mail, _ = await make_accepted_mail(session, address, keys.mail_public_key, raw=raw)
+        mail, _ = await make_accepted_mail(session, address, keys.mail_public_key, raw=signed(raw))
         return mail.id
 
 

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import insert, text
 
 from deploy.demo.postgres import MAIL_WORKER, RELAY
+from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.parser import Parser
 from services.mailrelay.delivery.service import Delivery
@@ -24,6 +25,7 @@ from shared.settings import BlobSettings
 from shared.tables import AcceptedMail, Integration, RelayAddress
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
+from tests.signing import signed
 
 MAILS = Path(__file__).parents[3] / "mails"
 
@@ -74,8 +76,8 @@ async def make_store(sessions: Sessions, keyring: Keyring) -> Store:
 
 
 @pytest.fixture
-async def accept(database: Database, keys: Keys, store: Store) -> AsyncIterator[Accept]:
-    """Accept a mail for the store's address, with the relay's rights."""
+async def accept_forged(database: Database, keys: Keys, store: Store) -> AsyncIterator[Accept]:
+    """Accept a mail for the store's address as it is, with the relay's rights."""
     engine = create_engine(database.url(RELAY), application_name="tests-relay")
     public_key = keys.mail_public_key
 
@@ -90,6 +92,16 @@ async def accept(database: Database, keys: Keys, store: Store) -> AsyncIterator[
     await engine.dispose()
 
 
+@pytest.fixture
+def accept(accept_forged: Accept) -> Accept:
+    """The same, signed by Amazon if the mail says that it is Amazon's."""
+
+    async def accept_signed(raw: bytes) -> UUID:
+        return await accept_forged(signed(raw))
+
+    return accept_signed
+
+
 @pytest.fixture(scope="session")
 def parser() -> Iterator[Parser]:
     parser = Parser()
@@ -99,7 +111,7 @@ def parser() -> Iterator[Parser]:
 
 @pytest.fixture
 async def delivery(
-    database: Database, keys: Keys, keyring: Keyring, parser: Parser
+    database: Database, keys: Keys, keyring: Keyring, parser: Parser, name_servers: NameServers
 ) -> AsyncIterator[Delivery]:
     engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
     blobs = open_blobs(BlobSettings(blob_url=keys.blob_url))
@@ -110,6 +122,7 @@ async def delivery(
         parser,
         Figures(CollectorRegistry()),
         blobs,
+        name_servers,
     )
     blobs.close()
     await engine.dispose()

@@ -35,6 +35,7 @@ from shared.tables import (
 from tests.conftest import Database
 from tests.factories import make_user
 from tests.integration.mailrelay.delivery.conftest import MAILS, Accept, Store, mail
+from tests.signing import signed
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ async def make_due(database: Database) -> None:
 async def test_buyer_message_is_stored_sealed(
     delivery: Delivery, accept: Accept, sessions: Sessions, account_keys: AccountKeys, store: Store
 ):
-    raw = mail("buyer-question")
+    raw = signed(mail("buyer-question"))
     mail_id = await accept(raw)
 
     assert await deliver_due(delivery) == 1
@@ -98,7 +99,7 @@ async def test_buyer_message_is_stored_sealed(
 async def test_raw_mail_opens_with_the_key_that_the_message_keeps(
     delivery: Delivery, accept: Accept, sessions: Sessions, account_keys: AccountKeys
 ):
-    raw = mail("buyer-question")
+    raw = signed(mail("buyer-question"))
     mail_id = await accept(raw)
     await deliver_due(delivery)
 
@@ -159,7 +160,7 @@ async def test_redelivered_mail_is_no_second_message(
     first = await accept(mail("buyer-question"))
     if not in_one_batch:
         await deliver_due(delivery)
-    again = await accept(b"Received: by another hop\r\n" + mail("buyer-question"))
+    again = await accept(b"Received: by another hop\r\n" + signed(mail("buyer-question")))
 
     await deliver_due(delivery)
 

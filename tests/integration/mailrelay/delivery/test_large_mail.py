@@ -24,6 +24,7 @@ from shared.tables import AcceptedMail, MailState
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.delivery.conftest import Accept, Store, accepted_row, mail, make_store
 from tests.integration.mailrelay.delivery.test_delivery import all_messages, make_due, state_of
+from tests.signing import signed
 
 
 async def accept_large(
@@ -58,7 +59,7 @@ async def test_a_mail_for_two_accounts_is_delivered_to_both(
 ):
     """It lies in the blob store once; each account's message has a key to it of its own."""
     stores = [await make_store(sessions, keyring) for _ in range(2)]
-    raw = mail("buyer-question")
+    raw = signed(mail("buyer-question"))
     blob_id = new_id()
     rows = [accepted_row(store, keys.mail_public_key, raw) for store in stores]
     first = ContentKey.new(rows[0]["account_id"], rows[0]["id"])

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 
 import asyncpg
 import httpx2
@@ -19,6 +20,7 @@ from shared.database import asyncpg_dsn
 from shared.events import CHANNEL
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.delivery.conftest import Accept, mail
+from tests.signing import amazon_dns
 
 
 def free_port() -> int:
@@ -33,6 +35,7 @@ def worker_settings(database: Database, keys: Keys) -> MailWorkerSettings:
         mail_private_key_file=keys.mail_private_key_file,
         worker_port=free_port(),
         blob_url=keys.blob_url,
+        nameservers=((ip_address("127.0.0.1"), amazon_dns().port),),
     )
 
 

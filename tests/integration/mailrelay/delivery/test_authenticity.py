@@ -1,0 +1,357 @@
+"""What says that it is Amazon's is held to it before anybody sees it, and nobody's DNS holds up a mail for ever."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy import func, select, update
+
+from deploy.demo.postgres import OWNER
+from services.mailrelay.authenticity.figures import DnsFigures
+from services.mailrelay.authenticity.nameservers import UNANSWERED_SECONDS, NameServers
+from services.mailrelay.authenticity.verdict import Verdict
+from services.mailrelay.delivery.judging import PATIENCE, recheck_at, wait_before_storing
+from services.mailrelay.delivery.service import Delivery, deliver_due
+from services.mailrelay.delivery.waiting_mail import requeue_unchecked
+from shared.crypto.envelope import AccountKeys, Place
+from shared.database import Sessions, create_engine, create_sessions
+from shared.keyring import Keyring
+from shared.tables import (
+    AcceptedMail,
+    Authenticity,
+    Conversation,
+    Integration,
+    Lock,
+    MailState,
+    Message,
+)
+from tests.conftest import Database
+from tests.integration.mailrelay.delivery.conftest import Accept, Store, mail
+from tests.signing import NameServer, name_server, signed
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+TEMPORARY = Verdict(Authenticity.UNCHECKABLE, "dns_unavailable", is_temporary=True)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def dns() -> Iterator[NameServer]:
+    with name_server() as server:
+        yield server
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """What the name servers' answers are remembered by."""
+    return Clock()
+
+
+@pytest.fixture
+async def servers(dns: NameServer, clock: Clock) -> AsyncIterator[NameServers]:
+    servers = NameServers([dns.address], DnsFigures(CollectorRegistry()), question_seconds=2, now=clock)
+    yield servers
+    await servers.close()
+
+
+@pytest.fixture
+async def watched(delivery: Delivery, servers: NameServers) -> Delivery:
+    """A worker with a name server that this test changes."""
+    return replace(delivery, resolver=servers)
+
+
+async def return_of(dns: NameServer, servers: NameServers, clock: Clock) -> None:
+    """The name server answers again, and what was asked meanwhile is forgotten."""
+    await asyncio.gather(*servers._asked.values())
+    dns.zone.is_dead = False
+    clock.now += 60
+
+
+@pytest.fixture
+async def owner(database: Database) -> AsyncIterator[Sessions]:
+    engine = create_engine(database.url(OWNER), application_name="tests-owner")
+    yield create_sessions(engine)
+    await engine.dispose()
+
+
+async def only_message(sessions: Sessions) -> tuple[Message, Conversation]:
+    async with sessions() as session:
+        message = (await session.scalars(select(Message))).one()
+        conversation = await session.get_one(Conversation, message.conversation_id)
+        return message, conversation
+
+
+async def waiting(sessions: Sessions, mail_id: UUID) -> tuple[str, int, str | None]:
+    async with sessions() as session:
+        row = (await session.scalars(select(AcceptedMail).where(AcceptedMail.id == mail_id))).one()
+        return row.state, row.attempts, row.failure_code
+
+
+async def make_old(owner: Sessions, age: timedelta) -> None:
+    """As if the mails had been accepted so long ago, and their next attempt were due."""
+    async with owner.begin() as session:
+        await session.execute(
+            update(AcceptedMail).values(next_attempt_at=func.now(), accepted_at=func.now() - age)
+        )
+
+
+async def set_messages(owner: Sessions, **columns: Any) -> None:
+    async with owner.begin() as session:
+        await session.execute(update(Message).values(columns))
+
+
+async def test_a_signed_mail_is_authentic_and_says_why(
+    delivery: Delivery, accept: Accept, sessions: Sessions, keyring: Keyring, store: Store
+):
+    await accept(mail("buyer-question"))
+    await deliver_due(delivery)
+
+    message, conversation = await only_message(sessions)
+    async with sessions() as session:
+        keys: AccountKeys = await keyring.of(session, store.account_id)
+    assert (message.authenticity, message.authenticity_reason) == ("authentic", "signed_by_amazon")
+    assert message.authentication_results is not None
+    results = keys.open_text(
+        Place("messages", "authentication_results", message.id), message.authentication_results
+    )
+    assert results.startswith("mailrelay; dkim=pass header.d=amazon.de")
+    assert (conversation.status, message.recheck_at) == ("open", None)
+    assert delivery.figures.judged.labels("authentic", "signed_by_amazon")._value.get() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("buyer-question", "not_signed"),
+        ("lookalike-domain", "lookalike_domain"),
+        ("two-from-headers", "two_senders"),
+        ("lookalike-display-name", "display_name"),
+    ],
+)
+async def test_what_only_claims_to_be_amazons_is_kept_apart(
+    delivery: Delivery, accept_forged: Accept, sessions: Sessions, name: str, reason: str
+):
+    await accept_forged(mail(name))
+    await deliver_due(delivery)
+
+    message, conversation = await only_message(sessions)
+    assert (message.authenticity, message.authenticity_reason) == ("forged", reason)
+    assert conversation.status == "quarantine"
+    async with sessions() as session:
+        integration = (await session.scalars(select(Integration))).one()
+    assert (integration.lock, integration.last_message_at) == (Lock.PENDING, None)
+
+
+async def test_a_changed_mail_is_kept_apart(delivery: Delivery, accept_forged: Accept, sessions: Sessions):
+    await accept_forged(signed(mail("buyer-question")).replace(b"zu grob", b"zu fein"))
+    await deliver_due(delivery)
+
+    message, _ = await only_message(sessions)
+    assert (message.authenticity, message.authenticity_reason) == ("forged", "body_changed")
+
+
+async def test_a_stranger_asks_nothing_of_the_dns(
+    watched: Delivery, dns: NameServer, accept: Accept, sessions: Sessions
+):
+    await accept(b"From: shop@stranger.example\r\nSubject: Hello\r\n\r\nHello\r\n")
+    await deliver_due(watched)
+
+    message, conversation = await only_message(sessions)
+    assert (message.authenticity, conversation.status) == ("stranger", "open")
+    assert dns.zone.asked == []
+
+
+async def test_a_second_mail_of_a_signer_asks_nothing(watched: Delivery, dns: NameServer, accept: Accept):
+    await accept(mail("buyer-question"))
+    await deliver_due(watched)
+    asked = len(dns.zone.asked)
+
+    await accept(mail("buyer-question-quotes-markers"))
+    await deliver_due(watched)
+
+    assert asked > 0
+    assert len(dns.zone.asked) == asked
+
+
+async def test_a_mail_waits_for_a_dns_that_is_away_and_spends_no_attempt(
+    *,
+    watched: Delivery,
+    dns: NameServer,
+    servers: NameServers,
+    clock: Clock,
+    accept: Accept,
+    sessions: Sessions,
+    owner: Sessions,
+):
+    dns.zone.is_dead = True
+    mail_id = await accept(mail("buyer-question"))
+    await deliver_due(watched)
+    assert await waiting(sessions, mail_id) == (MailState.ACCEPTED, 0, "authenticity_unchecked")
+
+    await return_of(dns, servers, clock)
+    await make_old(owner, timedelta(seconds=30))
+    await deliver_due(watched)
+
+    message, _ = await only_message(sessions)
+    assert message.authenticity == "authentic"
+
+
+async def test_a_whole_batch_finds_out_once_that_the_dns_is_away(
+    watched: Delivery, dns: NameServer, accept: Accept, sessions: Sessions
+):
+    dns.zone.is_dead = True
+    for number in range(30):
+        await accept(mail("buyer-question") + b"%d\r\n" % number)
+
+    await deliver_due(watched)
+
+    async with sessions() as session:
+        codes = list(await session.scalars(select(AcceptedMail.failure_code)))
+    assert codes == ["authenticity_unchecked"] * 30
+
+
+async def test_after_ten_minutes_it_is_shown_as_what_could_not_be_checked(
+    watched: Delivery, dns: NameServer, accept: Accept, sessions: Sessions, owner: Sessions
+):
+    dns.zone.is_dead = True
+    mail_id = await accept(mail("buyer-question"))
+    await make_old(owner, PATIENCE)
+
+    await deliver_due(watched)
+
+    message, conversation = await only_message(sessions)
+    assert (message.authenticity, message.authenticity_reason) == ("uncheckable", "dns_unavailable")
+    assert message.recheck_at is not None
+    assert conversation.status == "quarantine"
+    assert (await waiting(sessions, mail_id))[0] == MailState.DELIVERED
+
+
+@pytest.fixture
+async def unchecked(
+    *,
+    watched: Delivery,
+    dns: NameServer,
+    servers: NameServers,
+    clock: Clock,
+    accept: Accept,
+    owner: Sessions,
+) -> Delivery:
+    """A worker that has put a true mail into quarantine, because the DNS was away; now it is back."""
+    dns.zone.is_dead = True
+    await accept(mail("buyer-question"))
+    await make_old(owner, PATIENCE)
+    await deliver_due(watched)
+    await return_of(dns, servers, clock)
+    return watched
+
+
+async def recheck(delivery: Delivery, owner: Sessions) -> int:
+    """As if the time for it had come."""
+    async with owner.begin() as session:
+        await session.execute(
+            update(Message).where(Message.recheck_at.is_not(None)).values(recheck_at=func.now())
+        )
+    async with delivery.sessions.begin() as session:
+        requeued = await requeue_unchecked(session)
+    await deliver_due(delivery)
+    return requeued
+
+
+async def test_a_second_look_lets_a_true_mail_out(unchecked: Delivery, sessions: Sessions, owner: Sessions):
+    assert await recheck(unchecked, owner) == 1
+
+    message, conversation = await only_message(sessions)
+    assert (message.authenticity, message.authenticity_reason) == ("authentic", "signed_by_amazon")
+    assert (conversation.status, message.recheck_at) == ("open", None)
+    assert conversation.answer_due_at == message.answer_due_at
+    async with sessions() as session:
+        integration = (await session.scalars(select(Integration))).one()
+    assert integration.last_message_at == message.received_at
+    assert integration.lock == Lock.GREEN
+    assert await recheck(unchecked, owner) == 0
+
+
+async def test_a_second_look_keeps_a_forged_mail_in(
+    unchecked: Delivery, dns: NameServer, sessions: Sessions, owner: Sessions
+):
+    dns.zone.text("test._domainkey.amazon.de", "v=DKIM1; p=")
+
+    await recheck(unchecked, owner)
+
+    message, conversation = await only_message(sessions)
+    assert (message.authenticity, message.authenticity_reason) == ("forged", "key_revoked")
+    assert (conversation.status, message.recheck_at) == ("quarantine", None)
+
+
+async def test_a_second_look_that_is_not_answered_is_followed_by_a_third(
+    unchecked: Delivery, dns: NameServer, sessions: Sessions, owner: Sessions
+):
+    dns.zone.is_dead = True
+
+    await recheck(unchecked, owner)
+
+    message, conversation = await only_message(sessions)
+    assert (message.authenticity, conversation.status) == ("uncheckable", "quarantine")
+    assert message.recheck_at is not None
+    assert message.recheck_at > datetime.now(UTC) + timedelta(minutes=5)
+
+
+async def test_what_an_agent_has_let_out_is_not_looked_at_again(
+    unchecked: Delivery, sessions: Sessions, owner: Sessions
+):
+    async with owner.begin() as session:
+        await session.execute(update(Conversation).values(status="open"))
+
+    assert await recheck(unchecked, owner) == 0
+
+    message, _ = await only_message(sessions)
+    assert (message.authenticity, message.recheck_at) == ("uncheckable", None)
+
+
+async def test_a_second_look_that_dies_is_made_again(unchecked: Delivery, owner: Sessions):
+    await set_messages(owner, recheck_at=func.now())
+    async with unchecked.sessions.begin() as session:
+        assert await requeue_unchecked(session) == 1
+
+    async with unchecked.sessions() as session:
+        left = (await session.scalars(select(Message.recheck_at))).one()
+    assert left is not None
+    assert left > datetime.now(UTC)
+
+
+def test_the_waits_grow_and_end():
+    waits = [
+        wait_before_storing(TEMPORARY, NOW, NOW + timedelta(seconds=age))
+        for age in (0, 20, 60, 300, 599, 600)
+    ]
+
+    assert [wait and wait.total_seconds() for wait in waits] == [5, 10, 30, 60, 60, None]
+    assert wait_before_storing(Verdict(Authenticity.FORGED, "not_signed"), NOW, NOW) is None
+    assert wait_before_storing(Verdict(Authenticity.UNCHECKABLE, "check_failed"), NOW, NOW) is None
+
+
+def test_the_looks_become_rarer_and_end_after_a_week():
+    ages = [timedelta(minutes=10), timedelta(minutes=20), timedelta(hours=2), timedelta(hours=13)]
+    looks = [recheck_at(TEMPORARY, NOW, NOW + age) for age in (*ages, timedelta(days=7))]
+
+    assert [
+        look and look - NOW - age for look, age in zip(looks, (*ages, timedelta(days=7)), strict=True)
+    ] == [
+        timedelta(minutes=10),
+        timedelta(hours=1),
+        timedelta(hours=6),
+        timedelta(days=1),
+        None,
+    ]
+    assert recheck_at(Verdict(Authenticity.UNCHECKABLE, "check_failed"), NOW, NOW) is None
+    assert UNANSWERED_SECONDS <= 5  # the first wait finds the question asked again
