@@ -37,8 +37,11 @@ async def store(session: AsyncSession, items: Sequence[Incoming]) -> list[Incomi
         )
         shown = [each for each in stored if not each.item.is_quarantined]
         await _move_integrations(session, [item for item, _ in shown])
-        for item, conversation_id in shown:
-            await _announce_message(session, item, conversation_id, item.message_id)
+        for item, conversation_id in stored:
+            if item.is_quarantined:
+                await _announce_quarantine(session, item, conversation_id)
+            else:
+                await _announce_message(session, item, conversation_id, item.message_id)
     for copy in copies:
         await _judge_again(session, copy)
     return new
@@ -201,4 +204,15 @@ async def _announce_message(
         integration_id=item.taken.integration_id,
         conversation_id=conversation_id,
         message_id=message_id,
+    )
+
+
+async def _announce_quarantine(session: AsyncSession, item: Incoming, conversation_id: UUID) -> None:
+    """Whoever watches over the quarantine hears of it; to a helpdesk no message has come."""
+    await announce(
+        session,
+        item.taken.account_id,
+        EventKind.CONVERSATION_CHANGED,
+        integration_id=item.taken.integration_id,
+        conversation_id=conversation_id,
     )
