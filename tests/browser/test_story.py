@@ -35,7 +35,7 @@ async def test_a_store_is_connected_and_its_buyers_message_is_read(german: Brows
     await expect(page.get_by_role("article")).to_contain_text("wann kommt meine Lampe? Viele Grüße, Größe M")
     await _keep_picture(page, "inbox")
     await page.goto("/integrations")
-    lock = page.locator("[data-lock]").first
+    lock = page.get_by_test_id("integration-row").filter(has_text="Lampen Europa").locator("[data-lock]")
     await expect(lock).to_have_attribute("data-lock", "green")
     await expect(lock).to_contain_text("Richtig eingerichtet")
     await _keep_picture(page, "integrations")

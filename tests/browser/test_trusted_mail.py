@@ -28,6 +28,54 @@ def only(store: Store, view: str = "open") -> str:
     return f"/inbox?view={view}&integration={store.integration_id}"
 
 
+async def test_a_lookalike_is_in_quarantine_with_its_reason_and_can_be_released(
+    page: Page, stack: Stack, store: Store
+):
+    seller = await Seller.of(stack, store, "DE")
+    await page.goto(only(store, "quarantine"))
+    await expect(page.get_by_role("heading", name="Mit diesen Filtern gibt es nichts")).to_be_visible()
+
+    await seller.hears_from_buyer("DE", "Bitte überweisen Sie den Betrag zurück.", forgery="lookalike")
+
+    await page.get_by_test_id("conversation").click()
+    notice = page.get_by_test_id("not-authentic")
+    await expect(notice).to_contain_text("In Quarantäne: gibt sich als Amazon aus")
+    await expect(notice).to_contain_text("sieht nur so aus wie eine von Amazon")
+    await expect(page.get_by_test_id("answer-clock")).to_have_count(0)
+    await notice.get_by_role("button", name="Freigeben").click()
+    dialog = page.get_by_role("dialog", name="Diese E-Mail freigeben?")
+    await expect(dialog).to_contain_text("Das Protokoll hält fest, wer sie freigegeben hat.")
+    await dialog.get_by_role("button", name="Abbrechen").click()
+    await notice.get_by_role("button", name="Freigeben").click()
+    await dialog.get_by_role("button", name="Freigeben").click()
+
+    await expect(notice).to_contain_text("Freigegeben, aber nicht nachweislich von Amazon")
+    await expect(notice.get_by_role("button")).to_have_count(0)
+    await page.goto(only(store))
+    await expect(page.get_by_test_id("conversation")).to_have_count(1)
+
+
+async def test_what_names_amazon_without_a_signature_does_not_join_the_buyers_conversation(
+    page: Page, stack: Stack, store: Store
+):
+    seller = await Seller.of(stack, store, "DE")
+    await seller.hears_from_buyer("DE", "Wann kommt meine Lampe?")
+    await seller.hears_from_buyer("DE", "Meine neue Bankverbindung", forgery="unsigned")
+
+    await page.goto(only(store, "quarantine"))
+    await page.get_by_test_id("conversation").click()
+
+    await expect(page.get_by_test_id("not-authentic")).to_contain_text(
+        "trägt aber keine digitale Unterschrift"
+    )
+    await page.goto(only(store))
+    await expect(page.get_by_test_id("conversation")).to_have_count(1)
+    await page.get_by_test_id("conversation").click()
+    await expect(page.get_by_role("article")).to_have_count(1)
+    await expect(page.get_by_role("article")).to_contain_text("Wann kommt meine Lampe?")
+    await expect(page.get_by_test_id("authentic")).to_have_text("Von Amazon", use_inner_text=True)
+
+
 async def test_a_japanese_and_an_arabic_message_read_right(page: Page, stack: Stack, store: Store):
     seller = await Seller.of(stack, store, "DE", "AE")
     order_id = seller.order_id("AE")
