@@ -16,6 +16,9 @@ class Figures:
             ["authenticity", "reason"],
             registry=registry,
         )
+        # What alarms look at is there from the beginning: from nothing to 1 would be no increase.
+        self.judged.labels("uncheckable", "dns_unavailable")
+        self.judged.labels("forged", "signer_not_amazon")
         self.duplicates = Counter(
             "replyco_mail_duplicates", "Accepted mails that were copies of delivered ones", registry=registry
         )

@@ -15,6 +15,7 @@ from tests.conftest import Database
 from tests.factories import make_integration, make_relay_address
 from tests.integration.connector.conftest import PASSWORD
 from tests.integration.mailrelay.accepting import DOMAIN, running_relay
+from tests.signing import signed
 
 OF_THE_MAIL = {
     "name": "Canaria Geheim",
@@ -40,7 +41,7 @@ def the_mail() -> bytes:
     mail.add_attachment(
         OF_THE_MAIL["content"].encode(), maintype="image", subtype="jpeg", filename=OF_THE_MAIL["filename"]
     )
-    return mail.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    return signed(mail.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
 
 
 async def _as_owner(database: Database, *statements: str) -> None:
