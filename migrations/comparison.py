@@ -1,4 +1,4 @@
-"""What counts when the database is compared with shared/tables.py."""
+"""What counts when the database is compared with shared/tables/."""
 
 from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.schema import SchemaItem

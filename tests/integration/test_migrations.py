@@ -1,4 +1,4 @@
-"""The migrations make exactly what shared/tables.py says."""
+"""The migrations make exactly what shared/tables/ says."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,0 +1,154 @@
+"""Who uses the product: accounts and their keys, users, API keys, and what they did."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.crypto.envelope import Sealed
+from shared.database import new_id
+from shared.permissions import Level
+from shared.tables.base import Base, now, one_of
+
+
+class Account(Base):
+    __tablename__ = "accounts"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=now)
+
+
+class AccountKey(Base):
+    """A data key of an account, wrapped by the key provider."""
+
+    __tablename__ = "account_keys"
+    __table_args__ = (
+        CheckConstraint("purpose IN ('seal', 'lookup')", name="purpose"),
+        Index(
+            "uq_account_keys_current",
+            "account_id",
+            "purpose",
+            unique=True,
+            postgresql_where=text("retired_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    purpose: Mapped[str]
+    wrapping_key_id: Mapped[str]
+    wrapped: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=now)
+    retired_at: Mapped[datetime | None]
+
+
+class User(Base):
+    __tablename__ = "users"
+    __table_args__ = (one_of("general_admin", Level), one_of("inbox_messages", Level))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    email: Mapped[str] = mapped_column(unique=True)
+    password_hash: Mapped[str]
+    name: Mapped[str]
+    language: Mapped[str] = mapped_column(server_default="en")
+    time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    general_admin: Mapped[str]
+    inbox_messages: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=now)
+    disabled_at: Mapped[datetime | None]
+
+
+class UserSession(Base):
+    """A sign-in. The cookie holds the token, the row only its hash."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    token_hash: Mapped[bytes] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=now)
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class SignInFailures(Base):
+    """Failed sign-ins in the current window, counted by hashed e-mail address and by hashed network."""
+
+    __tablename__ = "sign_in_failures"
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    failures: Mapped[int]
+    window_ends_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class ApiKey(Base):
+    """A program's way in: a bearer token of which only the hash is kept."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (one_of("general_admin", Level), one_of("inbox_messages", Level))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    name: Mapped[str]
+    hint: Mapped[str]
+    secret_hash: Mapped[bytes] = mapped_column(unique=True)
+    general_admin: Mapped[str]
+    inbox_messages: Mapped[str]
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(server_default=now)
+    expires_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """The answer to a POST that carried an Idempotency-Key, so that its repetition is answered alike. Kept for a day."""
+
+    __tablename__ = "idempotency_keys"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    caller_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    row_id: Mapped[UUID] = mapped_column(default=new_id)
+    method: Mapped[str]
+    path: Mapped[str]
+    request_digest: Mapped[bytes]
+    status: Mapped[int | None]
+    answer: Mapped[Sealed | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=now)
+    locked_until: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class AuditEntry(Base):
+    """Who did what, and when. Append-only: no role may change or delete a row."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (
+        CheckConstraint("actor_kind IN ('user', 'api_key', 'system')", name="actor_kind"),
+        Index("ix_audit_log_account", "account_id", "id"),
+        # For what is rare among much else: newest first, without looking through it all.
+        Index("ix_audit_log_actor", "account_id", "actor_id", "id"),
+        Index("ix_audit_log_subject", "account_id", "subject_id", "id"),
+        Index("ix_audit_log_action", "account_id", "action", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    at: Mapped[datetime] = mapped_column(server_default=now)
+    actor_kind: Mapped[str]
+    actor_id: Mapped[UUID | None]
+    action: Mapped[str]
+    subject_id: Mapped[UUID | None]
+    fields: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))

@@ -1,0 +1,66 @@
+"""What all tables are made of."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    CheckConstraint,
+    LargeBinary,
+    MetaData,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSONB, TIMESTAMP
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.types import TypeDecorator
+from typing_extensions import override
+
+from shared.crypto.envelope import Sealed
+
+
+class SealedColumn(TypeDecorator[Sealed]):
+    """bytea in the database, `Sealed` in Python; no cryptography happens here."""
+
+    impl: type[LargeBinary] = LargeBinary  # type: ignore[mutable-override]  # SQLAlchemy reads it from the class
+    cache_ok: bool | None = True
+
+    @override
+    def process_bind_param(self, value: Sealed | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else value.ciphertext
+
+    @override
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Sealed | None:
+        return None if value is None else Sealed(value)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        str: Text,
+        datetime: TIMESTAMP(timezone=True),
+        bytes: LargeBinary,
+        float: DOUBLE_PRECISION,
+        list[str]: ARRAY(Text),
+        dict[str, str]: JSONB,
+        Sealed: SealedColumn,
+    }
+
+
+def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    """The CHECK that holds a text column to the values of an enumeration."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+# For `server_default`.
+now = text("now()")

@@ -1,0 +1,239 @@
+"""Connected stores: their addresses, marketplaces, setup, SMTP servers, and what their owners are told."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.crypto.envelope import Sealed
+from shared.database import new_id
+from shared.marketplaces import Region
+from shared.tables.base import Base, now, one_of
+
+
+class SyncStatus(StrEnum):
+    NEVER = "never"
+    RUNNING = "running"
+    OK = "ok"
+    LATE = "late"
+    FAILED = "failed"
+    PAUSED = "paused"
+
+
+class Lock(StrEnum):
+    GREEN = "green"
+    RED = "red"
+    PENDING = "pending"
+
+
+class SetupStepName(StrEnum):
+    """What the seller does in Seller Central; the order is the guide's."""
+
+    ORDER_REPORT_COLUMNS = "order_report_columns"
+    SELLER_PROFILE = "seller_profile"
+    NOTIFICATION_PREFERENCES = "notification_preferences"
+
+
+class AfterRest(StrEnum):
+    """What becomes of a disconnected store's conversations when its rest is over."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+
+
+class TlsMode(StrEnum):
+    """How a connection to an SMTP server is made safe: after EHLO, or from the first byte."""
+
+    STARTTLS = "starttls"
+    TLS = "tls"
+
+
+class SmtpCheck(StrEnum):
+    """How the last test of an SMTP configuration ended."""
+
+    OK = "ok"
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    AUTH = "auth"
+    REJECTED = "rejected"
+    TIMEOUT = "timeout"
+
+
+class NoticeKind(StrEnum):
+    """What a store's owner is told by mail."""
+
+    LOCK_RED = "lock_red"
+    CONSENT_30 = "consent_30"
+    CONSENT_7 = "consent_7"
+    CONSENT_1 = "consent_1"
+
+
+class NoticeState(StrEnum):
+    """waiting → sent, or dead after the last try."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"
+
+
+class Integration(Base):
+    """A connected store in one region. It has no name between consent and naming, and then no relay address either.
+
+    Disconnected, it rests until `rests_until` and can be restored; then it is removed, its address retired for ever, and, if so
+    decided, its data erased.
+    `version` counts the changes that clients make. `alerted_lock_since`: the red lock of which its owner has been told.
+    """
+
+    __tablename__ = "integrations"
+    __table_args__ = (
+        CheckConstraint("source IN ('amazon')", name="source"),
+        CheckConstraint("char_length(name) BETWEEN 1 AND 60", name="name"),
+        CheckConstraint("(name IS NULL) = (name_key IS NULL)", name="name_key"),
+        one_of("region", Region),
+        one_of("lock", Lock),
+        one_of("sync_status", SyncStatus),
+        one_of("data_after_rest", AfterRest),
+        CheckConstraint("(disconnected_at IS NULL) = (rests_until IS NULL)", name="rests_until"),
+        CheckConstraint("removed_at IS NULL OR disconnected_at IS NOT NULL", name="removed_at"),
+        Index("uq_integrations_name", "account_id", "name_key", unique=True, postgresql_where=text("disconnected_at IS NULL")),
+        Index(
+            "uq_integrations_store", "account_id", "region", "seller_id", unique=True, postgresql_where=text("removed_at IS NULL")
+        ),
+        Index("ix_integrations_rest_over", "rests_until", postgresql_where=text("disconnected_at IS NOT NULL AND removed_at IS NULL")),
+    )  # fmt: skip
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    source: Mapped[str] = mapped_column(server_default="amazon")
+    name: Mapped[str | None]
+    name_key: Mapped[str | None]
+    region: Mapped[str]
+    home_country: Mapped[str]
+    seller_id: Mapped[str]
+    store_name: Mapped[str | None]
+    lock: Mapped[str] = mapped_column(server_default="pending")
+    lock_since: Mapped[datetime] = mapped_column(server_default=now)
+    sync_status: Mapped[str] = mapped_column(server_default="never")
+    synced_at: Mapped[datetime | None]
+    last_message_at: Mapped[datetime | None]
+    last_order_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=now)
+    owner_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    version: Mapped[int] = mapped_column(server_default="1")
+    paused_at: Mapped[datetime | None]
+    disconnected_at: Mapped[datetime | None]
+    rests_until: Mapped[datetime | None]
+    data_after_rest: Mapped[str | None]
+    removed_at: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
+    idle_participation_since: Mapped[datetime | None]
+    idle_participation_checks: Mapped[int] = mapped_column(server_default="0")
+    alerted_lock_since: Mapped[datetime | None]
+    consent_warned: Mapped[int | None]
+
+
+class RelayAddress(Base):
+    """A generated address. The local part is unique for ever: rows are never deleted."""
+
+    __tablename__ = "relay_addresses"
+    __table_args__ = (
+        CheckConstraint("local_part = lower(local_part)", name="local_part"),
+        Index(
+            "uq_relay_addresses_current",
+            "integration_id",
+            unique=True,
+            postgresql_where=text("retired_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
+    local_part: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=now)
+    retired_at: Mapped[datetime | None]
+
+
+class MarketplaceParticipation(Base):
+    """What getMarketplaceParticipations said last of one country."""
+
+    __tablename__ = "marketplace_participations"
+
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), primary_key=True)
+    marketplace_id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    country: Mapped[str]
+    is_participating: Mapped[bool]
+    has_suspended_listings: Mapped[bool]
+    updated_at: Mapped[datetime] = mapped_column(server_default=now)
+
+
+class SetupStep(Base):
+    """A step of the guide that is done, for one country. What has no row is open."""
+
+    __tablename__ = "setup_steps"
+    __table_args__ = (one_of("step", SetupStepName),)
+
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), primary_key=True)
+    step: Mapped[str] = mapped_column(primary_key=True)
+    country: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    done_at: Mapped[datetime] = mapped_column(server_default=now)
+    done_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+
+
+class SmtpConfiguration(Base):
+    """The seller's own SMTP server, for replies. The password is never shown again."""
+
+    __tablename__ = "smtp_configurations"
+    __table_args__ = (
+        one_of("tls_mode", TlsMode),
+        one_of("check_result", SmtpCheck),
+        CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
+        CheckConstraint("(checked_at IS NULL) = (check_result IS NULL)", name="checked"),
+    )
+
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    host: Mapped[str]
+    port: Mapped[int]
+    tls_mode: Mapped[str]
+    username: Mapped[str]
+    password: Mapped[Sealed]
+    sender_address: Mapped[str]
+    version: Mapped[int] = mapped_column(server_default="1")
+    checked_at: Mapped[datetime | None]
+    check_result: Mapped[str | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=now)
+
+
+class Notice(Base):
+    """A mail to a store's owner, written by the transaction that it tells of. The key keeps it from being told twice."""
+
+    __tablename__ = "notices"
+    __table_args__ = (
+        one_of("kind", NoticeKind),
+        one_of("state", NoticeState),
+        Index("ix_notices_due", "next_attempt_at", postgresql_where=text("state = 'waiting'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
+    kind: Mapped[str]
+    dedupe_key: Mapped[str] = mapped_column(unique=True)
+    fields: Mapped[dict[str, str]] = mapped_column(server_default=text("'{}'"))
+    state: Mapped[str] = mapped_column(server_default="waiting")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    next_attempt_at: Mapped[datetime] = mapped_column(server_default=now)
+    sent_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=now)

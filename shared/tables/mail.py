@@ -1,0 +1,309 @@
+"""Accepted mail, and what it becomes: messages in conversations."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, INET
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.crypto.envelope import Sealed
+from shared.database import new_id
+from shared.tables.base import Base, now, one_of
+
+_LISTED = text("merged_into IS NULL")
+# A flood of forged mail lies outside of what is looked through for the inbox.
+_SHOWN = text("merged_into IS NULL AND status <> 'quarantine'")
+
+
+class MailState(StrEnum):
+    """accepted → delivered. `held`: it does not open with its own key, again and again; counted, kept, never dropped.
+    `resting`: its store is disconnected; restored, it becomes `accepted` again.
+    """
+
+    ACCEPTED = "accepted"
+    RESTING = "resting"
+    DELIVERED = "delivered"
+    HELD = "held"
+
+
+class ConversationStatus(StrEnum):
+    """`quarantine`: its one mail claims to be Amazon's and is not proven to be; nobody answers it by mistake."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    QUARANTINE = "quarantine"
+
+
+class Authenticity(StrEnum):
+    """Whether a mail is from whom it says. Only what says it is Amazon's is held to it."""
+
+    AUTHENTIC = "authentic"
+    """A signer or sender of Amazon's, proven."""
+    FORGED = "forged"
+    """It says that it is Amazon's, and nothing proves it."""
+    UNCHECKABLE = "uncheckable"
+    """It says that it is Amazon's, and the DNS did not answer in time."""
+    STRANGER = "stranger"
+    """It does not say that it is Amazon's."""
+    NOT_CHECKED = "not_checked"
+    """It came before there was a check."""
+
+
+class Scan(StrEnum):
+    """What the malware scanner said of an attachment."""
+
+    CLEAN = "clean"
+    INFECTED = "infected"
+    FAILED = "failed"
+
+
+class AcceptedMail(Base):
+    """Raw mail, durable, not yet understood: written by the relay, one row for each recipient.
+
+    `content_key` is sealed to the mail worker's public key; `raw` and `envelope` are sealed with the content key
+    (shared.crypto.raw_mail). A large `raw`, and one for several recipients, is a blob (shared.blobs), and the row has its key and
+    SHA-256. The worker claims rows in state `accepted`; the row itself is the queue.
+    """
+
+    __tablename__ = "accepted_mail"
+    __table_args__ = (
+        one_of("state", MailState),
+        CheckConstraint(
+            "num_nonnulls(raw, blob_key) = 1 AND num_nonnulls(blob_key, blob_digest) <> 1", name="raw_or_blob"
+        ),
+        Index("ix_accepted_mail_due", "next_attempt_at", postgresql_where=text("state = 'accepted'")),
+        Index("ix_accepted_mail_blob", "blob_key", postgresql_where=text("blob_key IS NOT NULL")),
+        Index("ix_accepted_mail_address", "relay_address_id"),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID]
+    relay_address_id: Mapped[UUID] = mapped_column(ForeignKey("relay_addresses.id"))
+    accepted_at: Mapped[datetime] = mapped_column(server_default=now)
+    session_id: Mapped[str]
+    peer_address: Mapped[str] = mapped_column(INET)
+    tls_version: Mapped[str | None]
+    size: Mapped[int]
+    mail_key_id: Mapped[str]
+    content_key: Mapped[bytes]
+    envelope: Mapped[Sealed]
+    raw: Mapped[Sealed | None]
+    blob_key: Mapped[str | None]
+    blob_digest: Mapped[bytes | None]
+    state: Mapped[str] = mapped_column(server_default="accepted")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    next_attempt_at: Mapped[datetime] = mapped_column(server_default=now)
+    failure_code: Mapped[str | None]
+
+
+class Conversation(Base):
+    """What one buyer and one seller say about one order or product (mailrelay's delivery/threads.py).
+
+    One that was merged stays, empty, for whoever still has its id: everything of it is in `merged_into`. `answer_due_at` is the
+    earliest due time among its messages that still wait for an answer.
+    """
+
+    __tablename__ = "conversations"
+    __table_args__ = (
+        UniqueConstraint("integration_id", "thread_key"),
+        one_of("status", ConversationStatus),
+        CheckConstraint("message_count >= 0", name="message_count"),
+        CheckConstraint("merged_into IS NULL OR answer_due_at IS NULL", name="merged_into"),
+        Index(
+            "ix_conversations_newest",
+            "account_id",
+            text("last_message_at DESC"),
+            text("id DESC"),
+            postgresql_where=_SHOWN,
+        ),
+        Index(
+            "ix_conversations_newest_of_status",
+            "account_id",
+            "status",
+            text("last_message_at DESC"),
+            text("id DESC"),
+            postgresql_where=_LISTED,
+        ),
+        Index(
+            "ix_conversations_newest_of_integration",
+            "integration_id",
+            text("last_message_at DESC"),
+            text("id DESC"),
+            postgresql_where=_SHOWN,
+        ),
+        Index(
+            "ix_conversations_unread",
+            "account_id",
+            text("last_message_at DESC"),
+            text("id DESC"),
+            postgresql_where=text("is_unread AND merged_into IS NULL AND status <> 'quarantine'"),
+        ),
+        Index(
+            "ix_conversations_due",
+            "account_id",
+            "answer_due_at",
+            "id",
+            postgresql_where=text("answer_due_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_conversations_buyer",
+            "account_id",
+            "buyer_key",
+            postgresql_where=text("buyer_key IS NOT NULL"),
+        ),
+        Index("ix_conversations_merged", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
+    # Found by it were conversations of the version before; it goes with the next one (ConversationThread).
+    thread_key: Mapped[bytes | None]
+    order_id: Mapped[str | None]
+    country: Mapped[str | None]
+    buyer_key: Mapped[bytes | None]
+    buyer_name: Mapped[Sealed | None]
+    buyer_address: Mapped[Sealed | None]
+    subject: Mapped[Sealed | None]
+    message_count: Mapped[int] = mapped_column(server_default="0")
+    last_message_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=now)
+    status: Mapped[str] = mapped_column(server_default="open")
+    kind: Mapped[str] = mapped_column(server_default="other")
+    asin: Mapped[str | None]
+    is_unread: Mapped[bool] = mapped_column(server_default=text("true"))
+    answer_due_at: Mapped[datetime | None]
+    merged_into: Mapped[UUID | None] = mapped_column(ForeignKey("conversations.id"))
+
+
+class ConversationThread(Base):
+    """A thread that leads to a conversation: the keyed hash of a sign by which a mail joins it. A conversation has any number.
+
+    Whoever touches a conversation's messages locks its threads first, then its row (shared.conversations). A mail's threads are
+    claimed before the conversation that it opens is there: hence the deferred reference.
+    """
+
+    __tablename__ = "conversation_threads"
+    __table_args__ = (Index("ix_conversation_threads_conversation", "conversation_id"),)
+
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), primary_key=True)
+    thread_key: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    conversation_id: Mapped[UUID] = mapped_column(
+        ForeignKey("conversations.id", deferrable=True, initially="DEFERRED")
+    )
+
+
+class ConversationOrder(Base):
+    """Every order that a conversation's mails name, by which it is found."""
+
+    __tablename__ = "conversation_orders"
+    __table_args__ = (Index("ix_conversation_orders_conversation", "conversation_id"),)
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    order_id: Mapped[str] = mapped_column(primary_key=True)
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id"), primary_key=True)
+
+
+class Message(Base):
+    """What was understood of an accepted mail. `raw_key` is that mail's content key, sealed under the account's data key.
+
+    `thread_keys` are the signs by which it joins a conversation, the surest first, wherever an agent (`placed_by`) has put it.
+    `is_excerpt`: `body_text` is the buyer's own words, taken out of Amazon's frame; else it is all that the mail says.
+    `word_keys`: keyed hashes of its words, by which it is found. `parser_version` is that of the code that understood it.
+    """
+
+    __tablename__ = "messages"
+    __table_args__ = (
+        one_of("authenticity", Authenticity),
+        Index("ix_messages_of_conversation", "conversation_id", text("id DESC")),
+        Index("ix_messages_words", "word_keys", postgresql_using="gin"),
+        Index("ix_messages_recheck", "recheck_at", postgresql_where=text("recheck_at IS NOT NULL")),
+        Index(
+            "ix_messages_verification",
+            "integration_id",
+            text("id DESC"),
+            postgresql_where=text("kind = 'verification'"),
+        ),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
+    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id"))
+    accepted_mail_id: Mapped[UUID]
+    raw_key: Mapped[Sealed]
+    kind: Mapped[str]
+    from_amazon_domain: Mapped[bool]
+    truncated: Mapped[bool]
+    received_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    subject: Mapped[Sealed | None]
+    sender_name: Mapped[Sealed | None]
+    sender_address: Mapped[Sealed | None]
+    body_text: Mapped[Sealed]
+    body_html: Mapped[Sealed | None]
+    size: Mapped[int]
+    attachment_count: Mapped[int]
+    thread_keys: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary), server_default="{}")
+    placed_by: Mapped[UUID | None]
+    authenticity: Mapped[str] = mapped_column(server_default="not_checked")
+    authenticity_reason: Mapped[str | None]
+    authentication_results: Mapped[Sealed | None]
+    recheck_at: Mapped[datetime | None]
+    order_ids: Mapped[list[str]] = mapped_column(server_default="{}")
+    asin: Mapped[str | None]
+    country: Mapped[str | None]
+    language: Mapped[str | None]
+    failure_reason: Mapped[str | None]
+    verification_code: Mapped[Sealed | None]
+    quoted_text: Mapped[Sealed | None]
+    is_excerpt: Mapped[bool] = mapped_column(server_default=text("false"))
+    word_keys: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
+    parser_version: Mapped[int] = mapped_column(server_default="0")
+    answer_due_at: Mapped[datetime | None]
+    answer_settled_at: Mapped[datetime | None]
+
+
+class MessageDigest(Base):
+    """Keyed digests by which a re-delivered mail is recognised: the second one finds the row of the first."""
+
+    __tablename__ = "message_digests"
+
+    relay_address_id: Mapped[UUID] = mapped_column(ForeignKey("relay_addresses.id"), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    message_id: Mapped[UUID]
+
+
+class Attachment(Base):
+    """A file in a mail. `content_type` is what the mail says, `sniffed_type` what the bytes are; `content_id`, the name under
+    which the mail's HTML shows it (RFC 2392), without its brackets.
+    """
+
+    __tablename__ = "attachments"
+    __table_args__ = (UniqueConstraint("message_id", "position"), one_of("scan", Scan))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id"))
+    position: Mapped[int]
+    filename: Mapped[Sealed]
+    content_type: Mapped[str]
+    sniffed_type: Mapped[str | None]
+    content_id: Mapped[Sealed | None]
+    scan: Mapped[str | None]
+    size: Mapped[int]
+    content: Mapped[Sealed]
