@@ -1,0 +1,28 @@
+"""Every reason is explained: on the pages in both languages, and to operators."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.mailrelay.authenticity.faults import Fault
+
+ROOT = Path(__file__).parents[4]
+PROVEN = {"signed_by_amazon", "sent_by_amazon", "forwarded_from_amazon"}
+NOT_PROVEN = {"not_signed", "signer_not_amazon", "two_senders", "display_name", "lookalike_domain", *Fault}
+UNCHECKED = {"dns_unavailable", "check_failed"}
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_the_pages_have_a_text_for_each(language: str):
+    texts = ROOT / "services" / "connector" / "web" / "static" / "texts" / f"{language}.json"
+    known = json.loads(texts.read_text("utf-8"))
+
+    assert {f"authenticity.reason.{reason}" for reason in PROVEN | NOT_PROVEN | UNCHECKED} <= known.keys()
+
+
+def test_the_document_says_of_each_what_to_do():
+    page = (ROOT / "docs" / "mail.md").read_text("utf-8").partition("## Is it really from Amazon?")[2]
+
+    for reason in PROVEN | NOT_PROVEN | UNCHECKED:
+        assert f"`{reason}`" in page, reason
