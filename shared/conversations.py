@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Boolean, bindparam, delete, func, literal, literal_column, or_, select, text, update
+from sqlalchemy import bindparam, delete, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -49,6 +49,16 @@ _RECOUNT: Final = text(
 )
 
 
+# The update changes nothing, but locks. A row that was there has just been locked, and its xmax says so.
+_CLAIM_THREADS: Final = text(
+    "INSERT INTO conversation_threads AS known (integration_id, thread_key, account_id, conversation_id)"
+    " SELECT * FROM unnest(CAST(:integrations AS uuid[]), CAST(:threads AS bytea[]), CAST(:accounts AS uuid[]),"
+    " CAST(:conversations AS uuid[]))"
+    " ON CONFLICT (integration_id, thread_key) DO UPDATE SET conversation_id = known.conversation_id"
+    " RETURNING integration_id, thread_key, conversation_id, xmax = 0 AS is_new"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Threads:
     """The threads of one mail, the surest first, and the conversation that it is in, or opens if none of them leads to one."""
@@ -70,32 +80,18 @@ async def follow_threads(session: AsyncSession, mails: Sequence[Threads]) -> lis
     if not assumed:
         return placed
     account_of = {mail.integration_id: mail.account_id for mail in mails}
-    statement = upsert(ConversationThread).values(
-        [
-            {
-                "integration_id": integration_id,
-                "thread_key": key,
-                "account_id": account_of[integration_id],
-                "conversation_id": conversation_id,
-            }
-            for (integration_id, key), conversation_id in sorted(assumed.items())
-        ]
-    )
-    result = await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[ConversationThread.integration_id, ConversationThread.thread_key],
-            # Changes nothing, but locks.
-            set_={"conversation_id": ConversationThread.conversation_id},
-        ).returning(
-            ConversationThread.integration_id,
-            ConversationThread.thread_key,
-            ConversationThread.conversation_id,
-            # A row that was there has just been locked, and says so.
-            literal_column("xmax = 0", Boolean).label("is_new"),
-        )
+    ordered = sorted(assumed.items())
+    stored = await session.execute(
+        _CLAIM_THREADS,
+        {
+            "integrations": [integration_id for (integration_id, _), _ in ordered],
+            "threads": [key for (_, key), _ in ordered],
+            "accounts": [account_of[integration_id] for (integration_id, _), _ in ordered],
+            "conversations": [conversation_id for _, conversation_id in ordered],
+        },
     )
     known: Leads = {
-        (row.integration_id, row.thread_key): row.conversation_id for row in result if not row.is_new
+        (row.integration_id, bytes(row.thread_key)): row.conversation_id for row in stored if not row.is_new
     }
     leads, placed = follow(mails, known)
     await _lead(session, {key: to for key, to in leads.items() if key not in known and to != assumed[key]})

@@ -5,6 +5,7 @@ listener who was away resumes, and a NOTIFY, which every replica hears. Both bel
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Self
@@ -21,11 +22,13 @@ MAIL_CHANNEL: Final = "replyco_accepted_mail"
 ADDRESS_CHANNEL: Final = "replyco_relay_addresses"
 
 
-# One statement, because the mail worker tells an event for each mail.
+# One statement for any number, because the mail worker tells an event for each mail of a batch.
 _ANNOUNCE: Final = text(
-    "WITH stored AS (INSERT INTO events (id, account_id, at, kind, ids)"
-    " VALUES (:id, :account_id, clock_timestamp(), :kind, CAST(:ids AS jsonb)))"
-    " SELECT pg_notify(:channel, :payload)"
+    "WITH told AS (SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:accounts AS uuid[]), CAST(:kinds AS text[]),"
+    " CAST(:named AS text[]), CAST(:payloads AS text[])) AS t (id, account_id, kind, named, payload)),"
+    " stored AS (INSERT INTO events (id, account_id, at, kind, ids)"
+    " SELECT id, account_id, clock_timestamp(), kind, CAST(named AS jsonb) FROM told)"
+    " SELECT pg_notify(:channel, payload) FROM told"
 )
 
 
@@ -63,15 +66,26 @@ class Event:
 
 async def announce(session: AsyncSession, account_id: UUID, kind: EventKind, **ids: UUID) -> None:
     """Tell an event when, and only if, the caller's transaction commits."""
-    event = Event(new_id(), account_id, kind, {name: str(value) for name, value in ids.items()})
+    await announce_all(session, [event_of(account_id, kind, **ids)])
+
+
+def event_of(account_id: UUID, kind: EventKind, **ids: UUID) -> Event:
+    """An event that is not told yet."""
+    return Event(new_id(), account_id, kind, {name: str(value) for name, value in ids.items()})
+
+
+async def announce_all(session: AsyncSession, events: Sequence[Event]) -> None:
+    """`announce` for several."""
+    if not events:
+        return
     await session.execute(
         _ANNOUNCE,
         {
-            "id": event.id,
-            "account_id": account_id,
-            "kind": kind.value,
-            "ids": json.dumps(event.ids),
+            "ids": [event.id for event in events],
+            "accounts": [event.account_id for event in events],
+            "kinds": [event.kind.value for event in events],
+            "named": [json.dumps(event.ids) for event in events],
+            "payloads": [event.to_json() for event in events],
             "channel": CHANNEL,
-            "payload": event.to_json(),
         },
     )

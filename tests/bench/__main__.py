@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import accept, memory, refresh, rest, scale
+from tests.bench import accept, memory, refresh, rest, scale, visible
 from tests.bench.figures import keep, table
 
 BENCHMARKS = {
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "refresh": refresh.measure,
     "rest": rest.measure,
     "scale": scale.measure,
+    "visible": visible.measure,
 }
 
 

@@ -6,10 +6,10 @@ sorted), so that they wait for each other and never deadlock.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, func, insert, literal, or_, select, update
+from sqlalchemy import bindparam, case, func, insert, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,7 +17,6 @@ from shared.conversations import BUYER_MESSAGE
 from shared.tables import (
     Attachment,
     Conversation,
-    ConversationOrder,
     ConversationStatus,
     Integration,
     Lock,
@@ -28,17 +27,41 @@ from shared.tables import (
     SetupStepName,
 )
 
+# Arrays in place of rows: a statement of as many parameters would be built anew for each batch.
+_INSERT_DIGESTS: Final = text(
+    "INSERT INTO message_digests (relay_address_id, digest, account_id, message_id)"
+    " SELECT * FROM unnest(CAST(:addresses AS uuid[]), CAST(:digests AS bytea[]), CAST(:accounts AS uuid[]),"
+    " CAST(:messages AS uuid[])) ON CONFLICT DO NOTHING RETURNING relay_address_id, digest"
+)
+_NAME_ORDERS: Final = text(
+    "INSERT INTO conversation_orders (account_id, order_id, conversation_id)"
+    " SELECT * FROM unnest(CAST(:accounts AS uuid[]), CAST(:orders AS text[]), CAST(:conversations AS uuid[]))"
+    " ON CONFLICT DO NOTHING"
+)
 
-async def insert_digests(session: AsyncSession, rows: Iterable[dict[str, Any]]) -> set[tuple[UUID, bytes]]:
+
+class Digest(NamedTuple):
+    """A mail's digest, and the message that it would become. Compared in this order."""
+
+    relay_address_id: UUID
+    digest: bytes
+    account_id: UUID
+    message_id: UUID
+
+
+async def insert_digests(session: AsyncSession, digests: Iterable[Digest]) -> set[tuple[UUID, bytes]]:
     """Remember digests; the answer holds those that were new. Waits for a worker that is storing the same mail."""
-    ordered = sorted(rows, key=lambda row: (row["relay_address_id"], row["digest"]))
-    statement = (
-        upsert(MessageDigest)
-        .values(ordered)
-        .on_conflict_do_nothing()
-        .returning(MessageDigest.relay_address_id, MessageDigest.digest)
+    ordered = sorted(digests)
+    inserted = await session.execute(
+        _INSERT_DIGESTS,
+        {
+            "addresses": [one.relay_address_id for one in ordered],
+            "digests": [one.digest for one in ordered],
+            "accounts": [one.account_id for one in ordered],
+            "messages": [one.message_id for one in ordered],
+        },
     )
-    return {(row.relay_address_id, row.digest) for row in await session.execute(statement)}
+    return {(row.relay_address_id, bytes(row.digest)) for row in inserted}
 
 
 class Quarantined(NamedTuple):
@@ -103,15 +126,14 @@ async def open_conversations(session: AsyncSession, rows: Sequence[dict[str, Any
 
 async def name_orders(session: AsyncSession, rows: set[tuple[UUID, str, UUID]]) -> None:
     """Conversations are found by the orders that their mails name: account, order, conversation."""
+    ordered = sorted(rows)
     await session.execute(
-        upsert(ConversationOrder)
-        .values(
-            [
-                {"account_id": account_id, "order_id": order_id, "conversation_id": conversation_id}
-                for account_id, order_id, conversation_id in sorted(rows)
-            ]
-        )
-        .on_conflict_do_nothing()
+        _NAME_ORDERS,
+        {
+            "accounts": [account_id for account_id, _, _ in ordered],
+            "orders": [order_id for _, order_id, _ in ordered],
+            "conversations": [conversation_id for _, _, conversation_id in ordered],
+        },
     )
 
 

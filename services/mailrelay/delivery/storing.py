@@ -11,7 +11,7 @@ from services.mailrelay.delivery import queries
 from services.mailrelay.delivery.incoming import Incoming, verdict_columns
 from services.mailrelay.parsing.mail import MailKind
 from shared.conversations import Threads, follow_threads, release
-from shared.events import EventKind, announce
+from shared.events import Event, EventKind, announce, announce_all, event_of
 from shared.tables import Authenticity
 
 # These say nothing about whether the seller's buyers reach us.
@@ -37,11 +37,15 @@ async def store(session: AsyncSession, items: Sequence[Incoming]) -> list[Incomi
         )
         shown = [each for each in stored if not each.item.is_quarantined]
         await _move_integrations(session, [item for item, _ in shown])
-        for item, conversation_id in stored:
-            if item.is_quarantined:
-                await _announce_quarantine(session, item, conversation_id)
-            else:
-                await _announce_message(session, item, conversation_id, item.message_id)
+        await announce_all(
+            session,
+            [
+                _quarantined(item, conversation_id)
+                if item.is_quarantined
+                else _received(item, conversation_id, item.message_id)
+                for item, conversation_id in stored
+            ],
+        )
     for copy in copies:
         await _judge_again(session, copy)
     return new
@@ -55,12 +59,7 @@ async def _apart(session: AsyncSession, items: Sequence[Incoming]) -> tuple[list
     inserted = await queries.insert_digests(
         session,
         [
-            {
-                "relay_address_id": relay_address_id,
-                "digest": digest,
-                "account_id": item.taken.account_id,
-                "message_id": item.message_id,
-            }
+            queries.Digest(relay_address_id, digest, item.taken.account_id, item.message_id)
             for (relay_address_id, digest), item in first.items()
         ],
     )
@@ -191,14 +190,11 @@ async def _judge_again(session: AsyncSession, copy: Incoming) -> None:
     if is_proven:
         conversation_id = await release(session, found.message_id)
         await _move_integrations(session, [copy])
-        await _announce_message(session, copy, conversation_id, found.message_id)
+        await announce_all(session, [_received(copy, conversation_id, found.message_id)])
 
 
-async def _announce_message(
-    session: AsyncSession, item: Incoming, conversation_id: UUID, message_id: UUID
-) -> None:
-    await announce(
-        session,
+def _received(item: Incoming, conversation_id: UUID, message_id: UUID) -> Event:
+    return event_of(
         item.taken.account_id,
         EventKind.MESSAGE_RECEIVED,
         integration_id=item.taken.integration_id,
@@ -207,10 +203,9 @@ async def _announce_message(
     )
 
 
-async def _announce_quarantine(session: AsyncSession, item: Incoming, conversation_id: UUID) -> None:
+def _quarantined(item: Incoming, conversation_id: UUID) -> Event:
     """Whoever watches over the quarantine hears of it; to a helpdesk no message has come."""
-    await announce(
-        session,
+    return event_of(
         item.taken.account_id,
         EventKind.CONVERSATION_CHANGED,
         integration_id=item.taken.integration_id,

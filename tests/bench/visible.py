@@ -1,0 +1,236 @@
+"""From `250` to a message that REST shows, and how many a second go all the way: relay, worker and connector as they are deployed."""
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from deploy.demo.postgres import CONNECTOR, MAIL_WORKER, OWNER
+from shared.crypto.key_provider import KeyFile
+from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.keyring import Keyring
+from tests.bench.accept import running_relay
+from tests.bench.figures import Figure
+from tests.bench.installation import installation
+from tests.bench.served import Client, bench_key, free_port, running, settings_of
+from tests.conftest import Database, Keys
+from tests.factories import make_account, make_integration, make_relay_address, make_user
+from tests.processes import command
+
+RATE: Final = 100
+SECONDS: Final = 20
+MAILS: Final = 6_000
+ROUNDS: Final = 3
+STORES: Final = 20
+SESSIONS: Final = 20
+READERS: Final = 8
+# Not measured: the worker's parser starts with its first mail.
+WARM_UP: Final = 200
+_SEED: Final = (Path(__file__).parents[1] / "mails" / "buyer-question.eml").read_bytes()
+_NUMBER: Final = re.compile(rb"Frage (\d+) zur")
+
+
+def measure() -> list[Figure]:
+    """About two minutes."""
+    with installation() as (database, keys):
+        return asyncio.run(_measure(database, keys))
+
+
+async def _measure(database: Database, keys: Keys) -> list[Figure]:
+    api_key = await _prepare(database, keys)
+    port, side_port = free_port(), free_port()
+    worker = {
+        "REPLYCO_DATABASE_URL": database.url(MAIL_WORKER),
+        "REPLYCO_KEY_FILE": str(keys.key_file),
+        "REPLYCO_MAIL_PRIVATE_KEY_FILE": str(keys.mail_private_key_file),
+        "REPLYCO_BLOB_URL": keys.blob_url,
+        "REPLYCO_WORKER_PORT": str(side_port),
+        "REPLYCO_LOG_LEVEL": "WARNING",
+    }
+    p50, p99, rates = [], [], []
+    with (
+        running_relay(database.postgres, keys.key_file.parent, processes="1") as relay,
+        running(command("services.mailrelay", "worker"), worker),
+        running(command("services.connector", "serve"), settings_of(database.url(CONNECTOR), keys, port)),
+    ):
+        numbers = iter(range(10**9))
+        (await Client.connect(port, api_key)).close()  # when it is up
+        async with _sessions(relay.port) as sessions:
+            await _send_all(sessions, numbers, WARM_UP)
+            await _all_visible(database)
+            for turn in range(ROUNDS):
+                seconds = sorted(await _visible_after(sessions, numbers, port, api_key))
+                p50.append(seconds[len(seconds) // 2] * 1000)
+                p99.append(seconds[int(len(seconds) * 0.99)] * 1000)
+                _say(f"visible, turn {turn}: p50 {p50[-1]:.0f} ms, p99 {p99[-1]:.0f} ms")
+                began = time.perf_counter()
+                await _send_all(sessions, numbers, MAILS)
+                accepted = time.perf_counter()
+                await _all_visible(database)
+                rates.append(MAILS / (time.perf_counter() - began))
+                _say(
+                    f"pipeline, turn {turn}: {rates[-1]:.0f}/s, accepted at {MAILS / (accepted - began):.0f}/s,"
+                    f" load average {os.getloadavg()[0]:.1f}"
+                )
+    return [
+        Figure("visible_p50_ms", "ms", p50),
+        Figure("visible_p99_ms", "ms", p99),
+        Figure("pipeline_rate", "messages/s", rates),
+    ]
+
+
+async def _prepare(database: Database, keys: Keys) -> str:
+    keyring = Keyring(KeyFile.load(keys.key_file))
+    engine = create_engine(database.url(OWNER), application_name="bench")
+    async with create_sessions(engine).begin() as session:
+        account = await make_account(session, keyring)
+        creator = await make_user(session, account.id)
+        for number in range(STORES):
+            integration = await make_integration(session, account.id, name=f"Store {number}")
+            await make_relay_address(session, integration, local_part=f"bench{number:03d}")
+        api_key, row = bench_key(account.id, creator.id)
+        session.add(row)
+    await engine.dispose()
+    return api_key
+
+
+def mail(number: int) -> bytes:
+    """A buyer's question; every second one goes on in the conversation of the one before."""
+    about = number // 2
+    return (
+        _SEED.replace(b"Frage_zur", b"Frage_%d_zur" % number)
+        .replace(b"k3j4h5g6f7d8s9a", b"b%014d" % about)
+        .replace(b"302-7654321-1234567", b"302-%07d-1234567" % (about % 10**7))
+        .replace(b"11111111-2222-4333-8444-555555555555", b"11111111-2222-4333-8444-%012d" % about)
+    )
+
+
+class Smtp:
+    """One connection that is kept open; MAIL, RCPT and DATA in one packet (RFC 2920)."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def connect(cls, port: int) -> "Smtp":
+        session = cls(*await asyncio.open_connection("127.0.0.1", port))
+        await session._reply(b"220")
+        await session._say(b"EHLO bench.example", b"250")
+        return session
+
+    async def send(self, recipient: bytes, content: bytes) -> float:
+        """When the 250 came."""
+        self._writer.write(b"MAIL FROM:<bounce@amazon.de>\r\nRCPT TO:<" + recipient + b">\r\nDATA\r\n")
+        for code in (b"250", b"250", b"354"):
+            await self._reply(code)
+        await self._say(content + b"\r\n.", b"250")
+        return time.perf_counter()
+
+    def close(self) -> None:
+        self._writer.close()
+
+    async def _say(self, line: bytes, code: bytes) -> None:
+        self._writer.write(line + b"\r\n")
+        await self._reply(code)
+
+    async def _reply(self, code: bytes) -> None:
+        while (line := await self._reader.readline())[3:4] == b"-":
+            pass
+        if not line.startswith(code):
+            raise RuntimeError(line)
+
+
+@asynccontextmanager
+async def _sessions(port: int) -> AsyncIterator[list[Smtp]]:
+    sessions = [await Smtp.connect(port) for _ in range(SESSIONS)]
+    yield sessions
+    for session in sessions:
+        session.close()
+
+
+def _recipient(number: int) -> bytes:
+    return b"bench%03d@replyco.email" % (number // 2 % STORES)
+
+
+async def _send_all(sessions: list[Smtp], numbers: Iterable[int], count: int) -> None:
+    """As fast as the sessions go."""
+    todo = [next(iter(numbers)) for _ in range(count)]
+
+    async def keep_on(session: Smtp) -> None:
+        while todo:
+            number = todo.pop()
+            await session.send(_recipient(number), mail(number))
+
+    await asyncio.gather(*(keep_on(session) for session in sessions))
+
+
+async def _all_visible(database: Database) -> None:
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    while await connection.fetchval("SELECT EXISTS (SELECT FROM accepted_mail WHERE state = 'accepted')"):  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    await connection.close()
+
+
+async def _visible_after(
+    sessions: list[Smtp], numbers: Iterable[int], port: int, api_key: str
+) -> list[float]:
+    """Seconds from each 250 to the answer of REST that shows the message: a client that hears events and reads."""
+    accepted: dict[int, float] = {}
+    shown: dict[int, float] = {}
+    told: asyncio.Queue[str] = asyncio.Queue()
+    listening = asyncio.create_task(_listen(port, api_key, told))
+    reading = [asyncio.create_task(_read(port, api_key, told, shown)) for _ in range(READERS)]
+    free: asyncio.Queue[Smtp] = asyncio.Queue()
+    for session in sessions:
+        free.put_nowait(session)
+
+    async def send(number: int) -> None:
+        session = await free.get()
+        accepted[number] = await session.send(_recipient(number), mail(number))
+        free.put_nowait(session)
+
+    await asyncio.sleep(1)  # until everybody listens
+    begin = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for turn in range(RATE * SECONDS):
+            await asyncio.sleep(max(0.0, begin + turn / RATE - time.perf_counter()))
+            group.create_task(send(next(iter(numbers))))
+    async with asyncio.timeout(30):
+        while len(shown) < len(accepted):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    for task in (listening, *reading):
+        task.cancel()
+    await asyncio.wait([listening, *reading])
+    return [shown[number] - at for number, at in accepted.items()]
+
+
+async def _listen(port: int, api_key: str, told: asyncio.Queue[str]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        f"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {api_key}\r\n\r\n".encode()
+    )
+    while line := await reader.readline():
+        if line.startswith(b"data:") and b"message_id" in line:
+            told.put_nowait(json.loads(line[5:])["ids"]["message_id"])
+
+
+async def _read(port: int, api_key: str, told: asyncio.Queue[str], shown: dict[int, float]) -> None:
+    client = await Client.connect(port, api_key)
+    while True:
+        message_id = await told.get()
+        body = await client.get(f"/api/v1/messages/{message_id}")
+        number = _NUMBER.search(body)
+        if number is not None:
+            shown[int(number[1])] = time.perf_counter()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
