@@ -227,3 +227,9 @@ class MailWorkerSettings(CommonSettings, BlobSettings):
         description="the name servers to ask who signs Amazon's mail, such as 192.0.2.53 or 127.0.0.1:8053. "
         "Leave it unset for those of the machine",
     )
+    clamd: str | None = Field(
+        None,
+        pattern=r"^(/.+|[A-Za-z0-9.-]+:[0-9]{1,5})$",
+        description="where clamd listens, which looks for malware in attachments: clamd.internal:3310, or the path of its socket. "
+        "Leave it unset to scan nothing",
+    )

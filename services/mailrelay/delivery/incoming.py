@@ -178,6 +178,7 @@ def attachment_row(
         "filename": seal("filename", filename.encode()),
         "content_type": attachment.content_type,
         "sniffed_type": attachment.sniffed_type,
+        "scan": None,
         "content_id": None if content_id is None else seal("content_id", content_id.encode()),
         "size": len(attachment.content),
         "content": seal("content", attachment.content),

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.conversations import BUYER_MESSAGE
+from shared.crypto.envelope import Sealed
 from shared.tables import (
     Attachment,
     Conversation,
@@ -23,6 +24,7 @@ from shared.tables import (
     MarketplaceParticipation,
     Message,
     MessageDigest,
+    Scan,
     SetupStep,
     SetupStepName,
 )
@@ -195,3 +197,31 @@ async def tick_notification_step(session: AsyncSession, integration_id: UUID, co
         .returning(SetupStep.country)
     )
     return (await session.execute(statement)).first() is not None
+
+
+class Unseen(NamedTuple):
+    """An attachment that no scanner has seen."""
+
+    id: UUID
+    account_id: UUID
+
+
+async def unseen_attachments(session: AsyncSession, *, after: UUID, limit: int) -> list[Unseen]:
+    """By their ids."""
+    statement = (
+        select(Attachment.id, Attachment.account_id)
+        .where(or_(Attachment.scan.is_(None), Attachment.scan == Scan.FAILED), Attachment.id > after)
+        .order_by(Attachment.id)
+        .limit(limit)
+    )
+    return [Unseen(*row) for row in await session.execute(statement)]
+
+
+async def content_of(session: AsyncSession, attachment_id: UUID) -> Sealed | None:
+    """The sealed file, if it is still there."""
+    return await session.scalar(select(Attachment.content).where(Attachment.id == attachment_id))
+
+
+async def note_scan(session: AsyncSession, attachment_id: UUID, result: Scan) -> None:
+    """What the scanner said of it."""
+    await session.execute(update(Attachment).where(Attachment.id == attachment_id).values(scan=result.value))

@@ -336,7 +336,8 @@ def _attachment_rows(item: _Again) -> tuple[list[dict[str, Any]], list[dict[str,
             new.append(row)
         else:
             del left[same]
-            kept.append({name: row[name] for name in row if name != "content"})
+            # What a scanner said of a content stays true.
+            kept.append({name: row[name] for name in row if name not in {"content", "scan"}})
     return kept, new
 
 

@@ -25,6 +25,7 @@ from services.mailrelay.delivery.incoming import Incoming, make_incoming
 from services.mailrelay.delivery.judging import Understood, judge, recheck_at, wait_before_storing
 from services.mailrelay.delivery.opening import Fetched, Opened, open_mail
 from services.mailrelay.delivery.parser import Parser
+from services.mailrelay.delivery.scanning import Scanner, scan_all
 from services.mailrelay.delivery.storing import store
 from services.mailrelay.delivery.waiting_mail import Taken
 from services.mailrelay.parsing.mail import ParsedMail, parse_header_only
@@ -76,6 +77,7 @@ class Delivery:
     figures: Figures
     blobs: BlobStore
     resolver: Resolver
+    scanner: Scanner | None = None
 
 
 async def deliver_due(delivery: Delivery) -> int:
@@ -200,7 +202,7 @@ async def _understand(delivery: Delivery, mails: Sequence[Taken]) -> list[Incomi
             account_id: await delivery.keyring.of(session, account_id)
             for account_id in {item.opened.taken.account_id for item, _ in judged}
         }
-    return await asyncio.to_thread(
+    incoming = await asyncio.to_thread(
         lambda: [
             make_incoming(
                 item,
@@ -211,6 +213,8 @@ async def _understand(delivery: Delivery, mails: Sequence[Taken]) -> list[Incomi
             for item, verdict in judged
         ]
     )
+    await scan_all(delivery.scanner, incoming)
+    return incoming
 
 
 async def _fetch(delivery: Delivery, mails: Sequence[Taken]) -> Fetched:

@@ -15,6 +15,7 @@ from services.mailrelay.authenticity.figures import DnsFigures
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.delivery.figures import Figures
 from services.mailrelay.delivery.parser import Parser
+from services.mailrelay.delivery.scanning import Scanner, scan_again_forever
 from services.mailrelay.delivery.service import Delivery, deliver_due, deliver_due_from_blob_store
 from services.mailrelay.delivery.sweeper import sweep_forever
 from services.mailrelay.delivery.waiting_mail import (
@@ -54,12 +55,13 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
         [(str(address), port) for address, port in settings.nameservers], DnsFigures(registry)
     )
     database_url = settings.database_url.get_secret_value()
-    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=8)
+    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=10)
     sessions = create_sessions(engine)
     parser = Parser()
     figures = Figures(registry)
     blobs = open_blobs(settings)
-    delivery = Delivery(sessions, keyring, private_key, parser, figures, blobs, name_servers)
+    scanner = None if settings.clamd is None else Scanner(settings.clamd)
+    delivery = Delivery(sessions, keyring, private_key, parser, figures, blobs, name_servers, scanner)
     # A mail that is announced may lie in its row or in the blob store; each has whoever looks for it.
     wake_for_rows, wake_for_blobs = asyncio.Event(), asyncio.Event()
 
@@ -79,6 +81,9 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             measuring = asyncio.create_task(_measure(sessions, figures))
             sweeping = asyncio.create_task(sweep_forever(blobs, sessions, figures))
             rechecking = asyncio.create_task(_recheck(sessions, wake))
+            background = [listening, measuring, sweeping, rechecking]
+            if scanner is not None:
+                background.append(asyncio.create_task(scan_again_forever(scanner, sessions, keyring)))
             log.info("mail_worker_started")
             try:
                 await asyncio.gather(
@@ -86,11 +91,9 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
                     _deliver_until(stop, wake_for_blobs, lambda: deliver_due_from_blob_store(delivery)),
                 )
             finally:
-                listening.cancel()
-                measuring.cancel()
-                sweeping.cancel()
-                rechecking.cancel()
-                await asyncio.wait([listening, measuring, sweeping, rechecking])
+                for task in background:
+                    task.cancel()
+                await asyncio.wait(background)
     finally:
         await name_servers.close()
         parser.close()
