@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -176,7 +177,7 @@ async def _send_all(sessions: list[Smtp], todo: list[tuple[int, bytes]]) -> None
 
 def _signed_before(numbers: Iterable[int], count: int) -> list[tuple[int, bytes]]:
     """Signing is Amazon's work, and not measured."""
-    return [(number, mail(number)) for number, _ in zip(numbers, range(count), strict=False)]
+    return [(number, mail(number)) for number in islice(numbers, count)]
 
 
 async def _all_visible(database: Database) -> None:
@@ -193,7 +194,9 @@ async def _visible_after(
     accepted: dict[int, float] = {}
     shown: dict[int, float] = {}
     told: asyncio.Queue[str] = asyncio.Queue()
-    listening = asyncio.create_task(_listen(port, api_key, told))
+    todo = _signed_before(numbers, RATE * SECONDS)
+    is_ready = asyncio.Event()
+    listening = asyncio.create_task(_listen(port, api_key, told, is_ready))
     reading = [asyncio.create_task(_read(port, api_key, told, shown)) for _ in range(READERS)]
     free: asyncio.Queue[Smtp] = asyncio.Queue()
     for session in sessions:
@@ -204,14 +207,13 @@ async def _visible_after(
         accepted[number] = await session.send(_recipient(number), content)
         free.put_nowait(session)
 
-    todo = _signed_before(numbers, RATE * SECONDS)
-    await asyncio.sleep(1)  # until everybody listens
+    await is_ready.wait()
     begin = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for turn, (number, content) in enumerate(todo):
             await asyncio.sleep(max(0.0, begin + turn / RATE - time.perf_counter()))
             group.create_task(send(number, content))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while len(shown) < len(accepted):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     for task in (listening, *reading):
@@ -220,12 +222,14 @@ async def _visible_after(
     return [shown[number] - at for number, at in accepted.items()]
 
 
-async def _listen(port: int, api_key: str, told: asyncio.Queue[str]) -> None:
+async def _listen(port: int, api_key: str, told: asyncio.Queue[str], is_ready: asyncio.Event) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
         f"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {api_key}\r\n\r\n".encode()
     )
     while line := await reader.readline():
+        if line.startswith(b"event: ready"):
+            is_ready.set()
         if line.startswith(b"data:") and b"message_id" in line:
             told.put_nowait(json.loads(line[5:])["ids"]["message_id"])
 

@@ -38,6 +38,8 @@ log = structlog.get_logger()
 POLL_SECONDS: Final = 5.0
 FIRST_RETRY_SECONDS: Final = 0.2
 LONGEST_RETRY_SECONDS: Final = 5.0
+# Every mail is announced alike, and few lie in the blob store: not each is worth a look there.
+_BLOBS_PAUSE_SECONDS: Final = 0.1
 # As often as metrics are usually asked for.
 _MEASURE_SECONDS: Final = 15.0
 _RECHECK_SECONDS: Final = 30.0
@@ -88,7 +90,12 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             try:
                 await asyncio.gather(
                     _deliver_until(stop, wake_for_rows, lambda: deliver_due(delivery)),
-                    _deliver_until(stop, wake_for_blobs, lambda: deliver_due_from_blob_store(delivery)),
+                    _deliver_until(
+                        stop,
+                        wake_for_blobs,
+                        lambda: deliver_due_from_blob_store(delivery),
+                        pause_seconds=_BLOBS_PAUSE_SECONDS,
+                    ),
                 )
             finally:
                 for task in background:
@@ -103,7 +110,11 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
 
 
 async def _deliver_until(
-    stop: asyncio.Event, wake: asyncio.Event, deliver: Callable[[], Awaitable[int]]
+    stop: asyncio.Event,
+    wake: asyncio.Event,
+    deliver: Callable[[], Awaitable[int]],
+    *,
+    pause_seconds: float = 0.0,
 ) -> None:
     retry_seconds = FIRST_RETRY_SECONDS
     while not stop.is_set():
@@ -123,6 +134,8 @@ async def _deliver_until(
         retry_seconds = FIRST_RETRY_SECONDS
         if delivered == 0:
             await _wait_for_any(POLL_SECONDS, stop, wake)
+            if pause_seconds:
+                await _wait_for_any(pause_seconds, stop)
 
 
 async def _measure(sessions: Sessions, figures: Figures) -> None:
