@@ -3,6 +3,7 @@
 A route says whom it lets in by the type of its `caller`; a route without one must be listed as public (`app.py`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -21,6 +22,7 @@ from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.sign_in_limits import network_of
 from services.connector.amazon.access import Amazon
 from services.connector.events.hub import Hub
+from services.connector.fields import CursorField
 from services.connector.idempotency import service as idempotency
 from services.connector.idempotency.middleware import CLAIM
 from services.connector.inbox.places import Places
@@ -133,12 +135,7 @@ KnownElsewhereOf = Annotated[Counter, Depends(_known_elsewhere)]
 SettingsOf = Annotated[ConnectorSettings, Depends(_settings)]
 Now = Annotated[datetime, Depends(_now)]
 LanguageOf = Annotated[Language, Depends(_language)]
-# Its bounds are `decode_cursor`'s: whatever is wrong with it, the answer is the same.
-Cursor = Annotated[
-    str | None,
-    Query(description="Where to go on: `next_cursor` of the page before."),
-    WithJsonSchema({"type": "string", "format": "cursor"}),
-]
+Cursor = Annotated[CursorField, Query()]
 IfMatch = Annotated[
     str | None,
     Header(description="Change this version only: the ETag of what was read, or `*`."),
@@ -175,7 +172,8 @@ async def _authenticated(
     for scope in scopes.scopes:
         permission, _, level = scope.partition(":")
         caller.require(Permission(permission), Level(level))
-    await _claim_once(parts, request, caller)
+    if not only_reads(scopes.scopes):
+        await _claim_once(parts, request, caller)
     return caller
 
 
@@ -210,6 +208,11 @@ async def _claim_once(parts: Parts, request: Request, caller: Caller) -> None:
         body=await request.body(),
     )
     request.scope[CLAIM].append(claim)
+
+
+def only_reads(scopes: Sequence[str]) -> bool:
+    """Whether a route asks for no more than to view. Then there is nothing to do once, and its answer is never kept."""
+    return bool(scopes) and all(scope.endswith(f":{Level.VIEW}") for scope in scopes)
 
 
 def asks_for_caller(dependant: Dependant) -> bool:

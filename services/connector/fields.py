@@ -3,7 +3,14 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -40,3 +47,8 @@ Line = Annotated[
 # RFC 3339, with its zone.
 Time = Annotated[AwareDatetime, BeforeValidator(_a_date)]
 WholeNumber = Annotated[int, BeforeValidator(_a_number)]
+# Its bounds are `decode_cursor`'s: whatever is wrong with it, the answer is the same.
+CursorField = Annotated[
+    Annotated[str, WithJsonSchema({"type": "string", "format": "cursor"})] | None,
+    Field(description="Where to go on: `next_cursor` of the page before."),
+]

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from services.connector.dependencies import only_reads
+
 API: Final = "/api/v1"
 
 DESCRIPTION: Final = """\
@@ -79,6 +81,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     for operations in document["paths"].values():
         post = operations.get("post", {})
         parameters = post.get("parameters", [])
-        if post.get("security") and _IDEMPOTENCY_KEY not in parameters:
+        changes = any(not only_reads(scopes) for way in post.get("security", []) for scopes in way.values())
+        if changes and _IDEMPOTENCY_KEY not in parameters:
             post["parameters"] = [*parameters, _IDEMPOTENCY_KEY]
     return document

@@ -14,6 +14,7 @@ from tests.factories import make_attachment, make_conversation, make_integration
 # Far enough from every bound for the words to be the same however slow the machine is.
 IN_FIVE_HOURS = timedelta(hours=5, minutes=30)
 TWO_HOURS_AGO = -timedelta(hours=2, minutes=30)
+BUYER = "k3x9canary0abc@marketplace.amazon.de"
 
 
 async def make_store(site: Site, name: str = "Lampen Europa") -> Integration:
@@ -315,9 +316,55 @@ async def test_a_search_without_a_hit_says_how_to_search_and_offers_to_look_ever
 
     await expect(page.get_by_role("heading", name="Nichts gefunden")).to_be_visible()
     await page.get_by_role("link", name="In allen suchen").click()
-    await expect(page).to_have_url(f"{site.url}/inbox?view=all&q=Lampenschirm")
+    await expect(page).to_have_url(f"{site.url}/inbox?view=all")
+    await expect(search).to_have_value("Lampenschirm")
     await search.fill("a")
     await search.press("Enter")
     await expect(page.get_by_role("alert")).to_contain_text("search_too_short")
     await search.fill("")
     await expect(page.get_by_test_id("conversation")).to_have_count(1)
+
+
+async def test_what_is_searched_for_stands_in_no_address_and_survives_reload_and_back(page: Page, site: Site):
+    store = await make_store(site)
+    async with site.sessions.begin() as session:
+        keys = await site.keyring.of(session, site.account.id)
+    await make_thread(site, store, "Frage", buyer_key=keys.lookup_hash("buyer", BUYER))
+    await make_thread(site, store, "Frage", order_id="303-2222222-2222222")
+    addresses: list[str] = []
+    page.on("request", lambda request: addresses.append(request.url))
+    page.on("framenavigated", lambda frame: addresses.append(frame.url))
+    await sign_in(page, "/inbox")
+    rows, articles = page.get_by_test_id("conversation"), page.get_by_role("article")
+    search = page.get_by_role("searchbox", name="Unterhaltungen suchen")
+    await expect(rows).to_have_count(2)
+
+    await search.fill(BUYER)
+    await search.press("Enter")
+    await expect(rows).to_have_count(1)
+    await rows.click()
+    await expect(articles).to_have_count(1)
+    await page.get_by_role("button", name="Zusammenführen").click()
+    dialog = page.get_by_role("dialog")
+    async with page.expect_response("**/conversations/search"):
+        await dialog.get_by_role("searchbox").fill(BUYER)
+    await expect(dialog.get_by_role("radio")).to_have_count(0)
+    await page.keyboard.press("Escape")
+    await page.reload()
+    await expect(articles).to_have_count(1)
+    await expect(rows).to_have_count(1)
+    await expect(search).to_have_value(BUYER)
+    await page.get_by_role("link", name="Alle", exact=True).click()
+    await expect(page).to_have_url(f"{site.url}/inbox?view=all")
+    await expect(rows).to_have_count(1)
+
+    for _ in range(2):
+        await page.go_back()
+        await expect(rows).to_have_count(1)
+    await page.go_back()
+    await expect(rows).to_have_count(2)
+    await expect(search).to_have_value("")
+    await page.go_forward()
+    await expect(rows).to_have_count(1)
+    assert f"{site.url}/api/v1/conversations/search" in addresses
+    assert [address for address in addresses if "canary" in address] == []

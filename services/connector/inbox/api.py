@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import WithJsonSchema
 
+from services.connector.accounts.callers import Caller
 from services.connector.dependencies import (
     AdminViewer,
     BlobsOf,
@@ -27,7 +27,7 @@ from services.connector.inbox.changes import Changes, version_of
 from services.connector.inbox.content_types import SAFE, UNKNOWN
 from services.connector.inbox.filenames import content_disposition
 from services.connector.inbox.formatted import document, policy
-from services.connector.inbox.listing import Filters, Sort
+from services.connector.inbox.listing import Filters
 from services.connector.inbox.opening import OpenedConversation
 from services.connector.inbox.places import Places
 from services.connector.inbox.schemas import (
@@ -35,21 +35,24 @@ from services.connector.inbox.schemas import (
     ConversationChange,
     ConversationCounts,
     ConversationPage,
+    ListRequest,
     MergeRequest,
     MessageAnswer,
     MessagePage,
+    SearchRequest,
     SplitRequest,
     VerificationMailAnswer,
     VerificationMailList,
 )
-from services.connector.inbox.search import MAX_QUERY
 from services.connector.inbox.views import (
     conversation_answer,
-    conversation_item,
+    conversation_page,
     message_answer,
     message_item,
 )
-from services.connector.paging import DEFAULT_PAGE, MAX_PAGE, InvalidCursor, decode_cursor, encode_cursor
+from services.connector.paging import InvalidCursor, decode_cursor, encode_cursor
+from shared.database import Sessions
+from shared.keyring import Keyring
 from shared.tables import ConversationStatus
 
 router = APIRouter(tags=["inbox"])
@@ -82,66 +85,27 @@ PlaceForDownload = Annotated[None, Depends(_place)]
 @router.get("/conversations", summary="List conversations")
 async def list_conversations(
     *,
+    asked: Annotated[ListRequest, Query()],
     caller: InboxReader,
     sessions: SessionsOf,
     keyring: KeyringOf,
     searches: SearchesOf,
-    integration_id: UUID | None = None,
-    status: Annotated[
-        ConversationStatus | None, Query(description="Left out: open and closed, never quarantine.")
-    ] = None,
-    kind: Annotated[str | None, Query(pattern=r"^[a-z_]{1,40}$")] = None,
-    country: Annotated[str | None, Query(pattern=r"^[A-Z]{2}$")] = None,
-    unread: Annotated[bool, Query(description="Only those that are unread.")] = False,
-    due: Annotated[bool, Query(description="Only those that wait for an answer.")] = False,
-    q: Annotated[
-        str | None,
-        Query(
-            min_length=1,
-            max_length=MAX_QUERY,
-            description="An order id, a buyer's address, or words that are all in one message.",
-        ),
-        WithJsonSchema({"type": "string", "format": "search", "maxLength": MAX_QUERY}),
-    ] = None,
-    sort: Annotated[
-        Sort,
-        Query(description="newest: by the newest message. due: the earliest first, only those that wait."),
-    ] = Sort.NEWEST,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
-    cursor: Cursor = None,
 ) -> ConversationPage:
     """The conversation with the newest message first. One that gets a message meanwhile moves to the first page."""
-    after = None
-    if cursor is not None:
-        at, row_id = decode_cursor(cursor)
-        if at is None:
-            raise InvalidCursor
-        after = (at, row_id)
-    filters = Filters(
-        integration_id=integration_id,
-        status=status,
-        kind=kind,
-        country=country,
-        is_unread=unread,
-        is_due=due,
-    )
-    rows = await service.list_conversations(
-        sessions,
-        keyring,
-        caller.account_id,
-        filters,
-        sort,
-        searches=searches,
-        query=q,
-        limit=limit + 1,
-        after=after,
-    )
-    page = rows[:limit]
-    next_cursor = None
-    if len(rows) > limit:
-        last = page[-1]
-        next_cursor = encode_cursor(last.answer_due_at if sort is Sort.DUE else last.last_message_at, last.id)
-    return ConversationPage(items=[conversation_item(row) for row in page], next_cursor=next_cursor)
+    return await _page_of(sessions, keyring, searches, caller, asked)
+
+
+@router.post("/conversations/search", summary="Search conversations")
+async def search_conversations(
+    *,
+    body: SearchRequest,
+    caller: InboxReader,
+    sessions: SessionsOf,
+    keyring: KeyringOf,
+    searches: SearchesOf,
+) -> ConversationPage:
+    """As the list, with what is looked for. It only reads: a POST, because a buyer's address or words belong in no URL."""
+    return await _page_of(sessions, keyring, searches, caller, body, query=body.q)
 
 
 @router.get("/conversations/counts", summary="Count conversations")
@@ -377,6 +341,43 @@ async def read_verification_mails(
             for mail in mails
         ]
     )
+
+
+async def _page_of(
+    sessions: Sessions,
+    keyring: Keyring,
+    searches: Places,
+    caller: Caller,
+    asked: ListRequest,
+    *,
+    query: str | None = None,
+) -> ConversationPage:
+    after = None
+    if asked.cursor is not None:
+        at, row_id = decode_cursor(asked.cursor)
+        if at is None:
+            raise InvalidCursor
+        after = (at, row_id)
+    filters = Filters(
+        integration_id=asked.integration_id,
+        status=asked.status,
+        kind=asked.kind,
+        country=asked.country,
+        is_unread=asked.unread,
+        is_due=asked.due,
+    )
+    rows = await service.list_conversations(
+        sessions,
+        keyring,
+        caller.account_id,
+        filters,
+        asked.sort,
+        searches=searches,
+        query=query,
+        limit=asked.limit + 1,
+        after=after,
+    )
+    return conversation_page(rows, asked.limit, asked.sort)
 
 
 def _download(download: service.Download) -> Response:

@@ -1,11 +1,17 @@
 """What goes over the wire about conversations and messages."""
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
 from pydantic.config import JsonDict
+
+from services.connector.fields import CursorField, WholeNumber
+from services.connector.inbox.listing import Sort
+from services.connector.inbox.search import MAX_QUERY
+from services.connector.paging import DEFAULT_PAGE, MAX_PAGE
+from shared.tables import ConversationStatus
 
 _CONVERSATION: JsonDict = {
     "id": "0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
@@ -62,6 +68,50 @@ _MESSAGE: JsonDict = {
 # The kinds of mail and of what it is about (mailrelay's parsing/mail.py).
 _KINDS: Final = "buyer_message, order_notice, claim_notice, return_notice, delivery_failure, verification, auto_reply, other, or unparseable"
 _MAX_SPLIT: Final = 100
+_UNREAD: Final = "Only those that are unread."
+_DUE: Final = "Only those that wait for an answer."
+
+
+class ListRequest(BaseModel):
+    """Which conversations, in which order: the query of an address, in which nothing of a buyer's has a place."""
+
+    model_config = ConfigDict(frozen=True)
+
+    integration_id: UUID | None = None
+    status: ConversationStatus | None = Field(
+        None, description="Left out: open and closed, never quarantine."
+    )
+    kind: str | None = Field(None, pattern=r"^[a-z_]{1,40}$")
+    country: str | None = Field(None, pattern=r"^[A-Z]{2}$")
+    unread: bool = Field(False, description=_UNREAD)
+    due: bool = Field(False, description=_DUE)
+    sort: Sort = Field(
+        Sort.NEWEST,
+        description="newest: by the newest message. due: the earliest first, only those that wait.",
+    )
+    limit: int = Field(DEFAULT_PAGE, ge=1, le=MAX_PAGE)
+    cursor: CursorField = None
+
+
+class SearchRequest(ListRequest):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"q": "Lampe"}, {"q": "303-1234567-1234567", "status": "closed"}]},
+    )
+
+    q: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_QUERY,
+            description="An order id, a buyer's address, or words that are all in one message.",
+        ),
+        WithJsonSchema({"type": "string", "format": "search", "maxLength": MAX_QUERY}),
+    ]
+    # An address has texts only; JSON has values of these kinds.
+    unread: StrictBool = Field(False, description=_UNREAD)
+    due: StrictBool = Field(False, description=_DUE)
+    limit: WholeNumber = Field(DEFAULT_PAGE, ge=1, le=MAX_PAGE)
 
 
 class _Request(BaseModel):

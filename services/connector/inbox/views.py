@@ -1,18 +1,31 @@
 """What was read → what goes over the wire."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from services.connector.inbox.listing import ListedConversation
+from services.connector.inbox.listing import ListedConversation, Sort
 from services.connector.inbox.opening import OpenedConversation, OpenedMessage
 from services.connector.inbox.schemas import (
     AttachmentAnswer,
     AuthenticityAnswer,
     ConversationAnswer,
     ConversationItem,
+    ConversationPage,
     IntegrationOfConversation,
     MessageAnswer,
     MessageItem,
 )
+from services.connector.paging import encode_cursor
+
+
+def conversation_page(rows: Sequence[ListedConversation], limit: int, sort: Sort) -> ConversationPage:
+    """`rows` has one more than `limit` if there is another page."""
+    page = rows[:limit]
+    next_cursor = None
+    if len(rows) > limit:
+        last = page[-1]
+        next_cursor = encode_cursor(last.answer_due_at if sort is Sort.DUE else last.last_message_at, last.id)
+    return ConversationPage(items=[conversation_item(row) for row in page], next_cursor=next_cursor)
 
 
 def conversation_item(row: ListedConversation) -> ConversationItem:

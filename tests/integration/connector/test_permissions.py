@@ -78,6 +78,7 @@ TABLE = [
     Row("POST", "/integrations/{integration_id}/smtp-configuration/test", ADMIN_EDIT, SMTP),
     Row("GET", "/integrations/{integration_id}/verification-mails", ADMIN_VIEW),
     Row("GET", "/conversations", INBOX_VIEW),
+    Row("POST", "/conversations/search", INBOX_VIEW, {"q": "Lampe"}),
     Row("GET", "/conversations/counts", INBOX_VIEW),
     Row("GET", "/conversations/{conversation_id}", INBOX_VIEW),
     Row("PATCH", "/conversations/{conversation_id}", INBOX_EDIT, {"status": "closed"}),

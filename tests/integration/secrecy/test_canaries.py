@@ -109,8 +109,8 @@ async def test_a_mail_leaves_no_trace_outside_of_its_seals(logged, database, rec
     assert OF_THE_MAIL["text"].encode() in (await client.get(f"{api}/messages/{message['id']}/raw")).content
     assert OF_THE_MAIL["text"] in (await client.get(f"{api}/messages/{message['id']}/html")).text
     for query in (OF_THE_MAIL["subject"], OF_THE_MAIL["text"], OF_THE_MAIL["address"]):
-        found = (await client.get(f"{api}/conversations", params={"q": query})).json()["items"]
-        assert [item["id"] for item in found] == [conversation["id"]]
+        found = await client.post(f"{api}/conversations/search", json={"q": query})
+        assert [item["id"] for item in found.json()["items"]] == [conversation["id"]]
     await _as_owner(database, "ALTER TABLE attachments RENAME TO away")
     assert (await client.get(messages)).status_code == 500
     await _as_owner(

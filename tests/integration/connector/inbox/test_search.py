@@ -4,14 +4,16 @@ from contextlib import AsyncExitStack
 from uuid import UUID
 
 import pytest
+from sqlalchemy import func, select
 
 from services.connector.inbox import places
 from shared.search_words import word_keys
-from shared.tables import Conversation, ConversationOrder
+from shared.tables import AuditEntry, Conversation, ConversationOrder, IdempotencyKey
 from tests.factories import make_conversation, make_message
 from tests.integration.connector.inbox.conftest import Inbox, counted_statements
 
 _LIST = "/api/v1/conversations"
+_SEARCH = "/api/v1/conversations/search"
 _BUYER = "k3x9example0abc@marketplace.amazon.de"
 
 
@@ -50,7 +52,7 @@ async def found(inbox, foreign_inbox, owner_sessions, keyring):
 
 
 async def test_a_search_finds_what_has_it_in_this_account_alone(client, found):
-    for params, names in (
+    for body, names in (
         ({"q": "303-2222222-2222222"}, ["chair"]),
         ({"q": " 303-1111111-1111111 "}, ["chair"]),
         ({"q": "303-2222222-9999999"}, []),
@@ -66,10 +68,10 @@ async def test_a_search_finds_what_has_it_in_this_account_alone(client, found):
         ({"q": "lampe", "sort": "due"}, []),
         ({"q": "lampe", "status": "closed"}, []),
     ):
-        answer = await client.get(_LIST, params=params)
+        answer = await client.post(_SEARCH, json=body)
 
         assert answer.status_code == 200, answer.text
-        assert [found[item["id"]] for item in answer.json()["items"]] == names, params
+        assert [found[item["id"]] for item in answer.json()["items"]] == names, body
 
 
 async def test_a_search_looks_into_the_quarantine_only_when_it_is_told_to(client, found, owner_sessions):
@@ -77,8 +79,9 @@ async def test_a_search_looks_into_the_quarantine_only_when_it_is_told_to(client
     async with owner_sessions.begin() as session:
         (await session.get_one(Conversation, chair)).status = "quarantine"
 
-    shown = (await client.get(_LIST, params={"q": "stuhl"})).json()["items"]
-    quarantine = (await client.get(_LIST, params={"q": "stuhl", "status": "quarantine"})).json()["items"]
+    shown = (await client.post(_SEARCH, json={"q": "stuhl"})).json()["items"]
+    body = {"q": "stuhl", "status": "quarantine"}
+    quarantine = (await client.post(_SEARCH, json=body)).json()["items"]
 
     assert (shown, [found[item["id"]] for item in quarantine]) == ([], ["chair"])
 
@@ -88,7 +91,7 @@ async def test_a_search_needs_a_word_and_has_bounds(client):
         *((query, "search_too_short") for query in ("a", "?!", "  ", "…")),
         *((query, "invalid_request") for query in ("", "x" * 201)),
     ):
-        answer = await client.get(_LIST, params={"q": query})
+        answer = await client.post(_SEARCH, json={"q": query})
 
         assert (answer.status_code, answer.json()["code"]) == (422, code), query
 
@@ -98,7 +101,10 @@ async def test_searches_leave_connections_to_what_is_quick(app, client, found, m
     async with AsyncExitStack() as taken:
         for _ in range(places.MAX_SEARCHES):
             await taken.enter_async_context(app.state.parts.searches.place())
-        searched = [await client.get(_LIST, params=params) for params in ({"q": "lampe"}, {"kind": "other"})]
+        searched = [
+            await client.post(_SEARCH, json={"q": "lampe"}),
+            await client.get(_LIST, params={"kind": "other"}),
+        ]
         listed = await client.get(_LIST, params={"status": "open"})
 
     assert [(one.status_code, one.json()["code"]) for one in searched] == [(503, "searches_busy")] * 2
@@ -107,12 +113,12 @@ async def test_searches_leave_connections_to_what_is_quick(app, client, found, m
 
 @pytest.mark.parametrize("query", ["lampe", _BUYER, "303-2222222-2222222"])
 async def test_a_search_goes_page_by_page_at_a_fixed_number_of_statements(app, client, found, query):
-    await client.get(_LIST, params={"q": query})  # the account's keys are opened once a process
+    await client.post(_SEARCH, json={"q": query})  # the account's keys are opened once a process
     seen, cursor = [], None
     while True:
         with counted_statements(app) as statements:
-            params = {"q": query, "limit": "1"} | ({"cursor": cursor} if cursor else {})
-            page = (await client.get(_LIST, params=params)).json()
+            body = {"q": query, "limit": 1, "cursor": cursor}
+            page = (await client.post(_SEARCH, json=body)).json()
         assert len(statements) == 3  # the caller, the bound of time, the list
         assert not any("body_text" in sql for sql in statements)
         seen += [found[item["id"]] for item in page["items"]]
@@ -121,3 +127,22 @@ async def test_a_search_goes_page_by_page_at_a_fixed_number_of_statements(app, c
             break
 
     assert seen == {"lampe": ["chair", "lamp"], _BUYER: ["japanese", "lamp"]}.get(query, ["chair"])
+
+
+async def test_what_is_looked_for_is_taken_from_no_address(client, found):
+    everything = await client.get(_LIST)
+
+    assert (await client.get(_LIST, params={"q": "stuhl"})).json() == everything.json()
+    assert (await client.post(_SEARCH, params={"q": "stuhl"}, json={})).status_code == 422
+
+
+async def test_a_search_is_done_anew_each_time_and_nothing_of_it_is_kept(client, found, owner_sessions):
+    headers = {"Idempotency-Key": "k1"}
+    first = await client.post(_SEARCH, json={"q": "stuhl"}, headers=headers)
+    second = await client.post(_SEARCH, json={"q": "lampe"}, headers=headers)
+
+    assert [found[item["id"]] for item in first.json()["items"]] == ["chair"]
+    assert [found[item["id"]] for item in second.json()["items"]] == ["chair", "lamp"]
+    async with owner_sessions() as session:
+        for table in (IdempotencyKey, AuditEntry):
+            assert await session.scalar(select(func.count()).select_from(table)) == 0

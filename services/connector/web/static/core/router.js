@@ -33,7 +33,10 @@ export function navigate(address, { replace = false, state = {} } = {}) {
 
 let display = () => {};
 
-/** Starts: links of ours and the browser's back button lead to `display(found, query, controller, isFirst)`; aborting the controller ends the page. */
+/**
+ * Starts: links of ours and the browser's back button lead to `display(found, query, controller, isFirst)`; aborting the controller ends the page.
+ * What a link takes along in history.state stands as JSON in `data-state`, its own or that of what it lies in.
+ */
 export function startRouter(callback) {
   display = callback;
   addEventListener("popstate", () => showCurrent());
@@ -44,7 +47,7 @@ export function startRouter(callback) {
     if (link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
     if (!match(link.pathname)) return;
     event.preventDefault();
-    const state = link.dataset.overlay === undefined ? {} : { overlay: true };
+    const state = JSON.parse(link.closest("[data-state]")?.dataset.state ?? "{}");
     navigate(link.pathname + link.search, { state });
   });
   return showCurrent({ isFirst: true });

@@ -6,6 +6,7 @@ import { actionButton, announce, confirmDialog, showProblem } from "../core/elem
 import { countryName, dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
+import { readConversations } from "./conversation_list.js";
 import { conversationName, kindTag } from "./conversation_row.js";
 
 const SEARCH_AFTER_MS = 300;
@@ -70,10 +71,9 @@ async function chooseConversation(conversation, signal) {
   async function search() {
     searches += 1;
     const mine = searches;
-    const asked = new URLSearchParams({ integration_id: conversation.integration.id, limit: MOST_FOUND + 1 });
-    if (input.value.trim()) asked.set("q", input.value.trim());
+    const asked = { integration_id: conversation.integration.id, limit: MOST_FOUND + 1, q: input.value.trim() };
     try {
-      const page = await get(`/conversations?${asked}`, signal);
+      const page = await readConversations(asked, signal);
       if (mine !== searches) return;
       const others = page.items.filter((each) => each.id !== conversation.id).slice(0, MOST_FOUND);
       replace(found, others.length ? others.map((each) => choice(each)) : h("p", { class: "muted" }, t("conversation.merge.none")));

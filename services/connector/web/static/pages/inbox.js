@@ -10,8 +10,9 @@ import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 import { keepClocks } from "./answer_clock.js";
 import { conversationPane } from "./conversation.js";
+import { readConversations } from "./conversation_list.js";
 import { conversationRow } from "./conversation_row.js";
-import { addressQuery, apiQuery, countSet, filterBox, filtersOf, searchForm, viewTabs } from "./inbox_filters.js";
+import { addressQuery, areSame, askedFor, countSet, filterBox, filtersOf, searchForm, stateOf, viewTabs } from "./inbox_filters.js";
 
 export const width = "full";
 
@@ -32,7 +33,7 @@ export async function show({ main, params, query, signal }) {
 
   const rows = h("ul", { class: "conversations", "aria-label": t("inbox.conversations") });
   const pages = pagedList({
-    load: (cursor) => get(`/conversations${apiQuery(filters, cursor)}`, signal),
+    load: (cursor) => readConversations(askedFor(filters, cursor), signal),
     render: (conversation) => h("li", {}, conversationRow(conversation, addressOf(conversation.id))),
     container: rows,
     label: t("common.load_more"),
@@ -66,6 +67,8 @@ export async function show({ main, params, query, signal }) {
   }
 
   function drawFilters() {
+    // Every link in here keeps the search.
+    layout.dataset.state = JSON.stringify(stateOf(filters));
     for (const part of [tabs, search, box]) part.update(filters);
   }
 
@@ -93,7 +96,7 @@ export async function show({ main, params, query, signal }) {
     const ends = AbortSignal.any([signal, pane.signal]);
     const reopen = async (otherId = openId) => {
       if (otherId === openId) await openConversation(openId);
-      else await navigate(addressOf(otherId), { replace: true });
+      else await navigate(addressOf(otherId), { replace: true, state: stateOf(filters) });
       focusPane();
     };
     try {
@@ -120,7 +123,7 @@ export async function show({ main, params, query, signal }) {
 
   async function change(newParams, newQuery) {
     const wanted = filtersOf(newQuery);
-    if (addressQuery(wanted) !== addressQuery(filters)) {
+    if (!areSame(wanted, filters)) {
       filters = wanted;
       drawFilters();
       rows.replaceChildren();
@@ -167,14 +170,14 @@ export async function show({ main, params, query, signal }) {
 
 /** Nothing to show, and what to do about it. */
 function emptyState(filters) {
-  if (filters.q) return emptyBox("inbox.empty.search", filters.view !== "all" && searchAll(filters));
+  if (filters.q) return emptyBox("inbox.empty.search", filters.view !== "all" && searchAll());
   if (countSet(filters)) return emptyBox("inbox.empty.filtered");
   if (filters.view !== "open" && filters.view !== "all") return emptyBox(`inbox.empty.${filters.view}`);
   if (may("general.admin", "edit")) return emptyBox("inbox.empty.connect", h("a", { href: "/integrations", class: "button" }, t("inbox.empty.button")));
   return emptyBox("inbox.empty.ask_admin");
 }
 
-const searchAll = ({ q }) => h("a", { href: `/inbox?${new URLSearchParams({ view: "all", q })}`, class: "button button-secondary" }, t("inbox.empty.search.button"));
+const searchAll = () => h("a", { href: "/inbox?view=all", class: "button button-secondary" }, t("inbox.empty.search.button"));
 
 function emptyBox(key, action) {
   return h("div", { class: "empty" }, h("h2", {}, t(`${key}.title`)), h("p", {}, t(`${key}.text`)), action);

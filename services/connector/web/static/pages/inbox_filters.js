@@ -1,4 +1,4 @@
-// What the inbox shows: views, filters, sorting and search. The address holds all of it, so that reload and back work.
+// What the inbox shows: views, filters, sorting and search. The address and history.state hold all of it, so that reload and back work.
 
 import { get } from "../core/api.js";
 import { h, newId, replace, svg } from "../core/dom.js";
@@ -8,8 +8,8 @@ import { may } from "../core/session.js";
 
 const VIEWS = {
   open: { status: "open" },
-  unread: { unread: "true" },
-  due: { due: "true" },
+  unread: { unread: true },
+  due: { due: true },
   closed: { status: "closed" },
   quarantine: { status: "quarantine" },
   all: {},
@@ -18,28 +18,33 @@ const KINDS = ["buyer_message", "order_notice", "claim_notice", "return_notice",
 // The API counts no further.
 const MOST_COUNTED = 1000;
 
-/** What an address asks for; what it does not name has its usual value. */
+/** What an address asks for; what it does not name has its usual value. What is searched for stands beside it, in history.state. */
 export function filtersOf(query) {
   const view = query.get("view") in VIEWS ? query.get("view") : "open";
   const named = (name) => query.get(name) ?? "";
   const sort = ["newest", "due"].includes(query.get("sort")) ? query.get("sort") : usualSort(view);
-  return { view, q: named("q"), integration: named("integration"), country: named("country"), kind: named("kind"), sort };
+  return { view, q: history.state?.q ?? "", integration: named("integration"), country: named("country"), kind: named("kind"), sort };
 }
 
-/** The query of an address of ours; the usual values are left out. */
-export function addressQuery(filters) {
+/** The query of an address of ours; the usual values are left out, and so is what is searched for: it may be a buyer's. */
+export function addressQuery({ q: _, ...filters }) {
   const usual = { view: "open", sort: usualSort(filters.view) };
   const query = new URLSearchParams(Object.entries(filters).filter(([name, value]) => value && value !== usual[name]));
   return query.size ? `?${query}` : "";
 }
 
-/** The query by which the API lists the same. */
-export function apiQuery(filters, cursor) {
-  const { integration, country, kind, sort, q } = filters;
-  const asked = { ...VIEWS[filters.view], integration_id: integration, country, kind, sort: sort === "newest" ? "" : sort, q, cursor };
-  const query = new URLSearchParams(Object.entries(asked).filter(([, value]) => value));
-  return query.size ? `?${query}` : "";
+/** What of them goes along in history.state. */
+export const stateOf = ({ q }) => (q ? { q } : {});
+
+/** Whether both show the same. */
+export const areSame = (one, other) => one.q === other.q && addressQuery(one) === addressQuery(other);
+
+/** How the API is asked for the same. */
+export function askedFor({ view, integration, country, kind, sort, q }, cursor) {
+  return { ...VIEWS[view], integration_id: integration, country, kind, sort: sort === "newest" ? "" : sort, q, cursor };
 }
+
+const goTo = (filters) => navigate(`/inbox${addressQuery(filters)}`, { state: stateOf(filters) });
 
 /** How many of the filters in the box are set. */
 export function countSet({ integration, country, kind, view, sort }) {
@@ -80,8 +85,8 @@ const shownCount = (number) => (number >= MOST_COUNTED ? `${MOST_COUNTED - 1}+` 
 /** The search box. */
 export function searchForm(current) {
   const hintId = newId("search-hint");
-  const input = h("input", { type: "search", class: "input", name: "q", maxlength: 200, autocomplete: "off", "aria-label": t("inbox.search"), "aria-describedby": hintId, placeholder: t("inbox.search.placeholder") });
-  const search = () => navigate(`/inbox${addressQuery({ ...current(), q: input.value.trim() })}`);
+  const input = h("input", { type: "search", class: "input", maxlength: 200, autocomplete: "off", "aria-label": t("inbox.search"), "aria-describedby": hintId, placeholder: t("inbox.search.placeholder") });
+  const search = () => goTo({ ...current(), q: input.value.trim() });
   const submit = (event) => {
     event.preventDefault();
     search();
@@ -119,7 +124,7 @@ export async function filterBox(current, signal) {
     country: countries,
     kind: KINDS.map((kind) => [kind, t(`kind.${kind}`)]),
   };
-  const change = (name, value) => navigate(`/inbox${addressQuery({ ...current(), [name]: value })}`);
+  const change = (name, value) => goTo({ ...current(), [name]: value });
   const fields = {};
   for (const [name, options] of Object.entries(choices)) {
     if (name === "integration" && options.length < 2) continue;
@@ -136,7 +141,7 @@ export async function filterBox(current, signal) {
       const number = countSet(filters);
       replace(set, number > 0 && ` (${number})`);
       clear.hidden = number === 0;
-      clear.href = `/inbox${addressQuery(filtersOf(new URLSearchParams({ view: filters.view, q: filters.q })))}`;
+      clear.href = `/inbox${addressQuery(filtersOf(new URLSearchParams({ view: filters.view })))}`;
       if (number) element.open = true;
     },
   };

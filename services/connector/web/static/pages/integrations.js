@@ -104,7 +104,7 @@ function account(integration) {
 }
 
 function nameCell(integration) {
-  const details = h("a", { href: `/integrations/${integration.id}`, "data-overlay": "", class: "row-link" }, integration.name ?? t("integrations.unnamed"));
+  const details = h("a", { href: `/integrations/${integration.id}`, "data-state": '{"overlay":true}', class: "row-link" }, integration.name ?? t("integrations.unnamed"));
   if (integration.name || !may("general.admin", "edit")) return details;
   return [details, h("a", { href: `/integrations/new?integration=${integration.id}`, class: "button button-small below" }, t("integrations.continue"))];
 }
