@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import secrets
 import shutil
 import socket
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -42,14 +43,18 @@ expect.set_options(timeout=20_000)
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on just now."""
-    sockets = [socket.socket() for _ in range(count)]
-    for held in sockets:
-        held.bind(("127.0.0.1", 0))
-    ports = [held.getsockname()[1] for held in sockets]
-    for held in sockets:
-        held.close()
-    return ports
+    """Ports that nothing listens on just now.
+
+    They lie below those that systems take for outgoing connections, one of which could take them before they are listened on.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = 10_000 + secrets.randbelow(22_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in found:
+                found.append(port)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.async_api import Browser, BrowserContext, CDPSession, Dialog, Page, Route, expect
 
 from deploy.demo.stack import DEMO_EMAIL, Stack
@@ -13,6 +14,9 @@ from tests.browser.mails import hand_over, mail, make_store
 from tests.browser.payloads import PAYLOADS
 from tests.browser.steps import Site, sign_in
 from tests.factories import make_conversation, make_integration, make_message
+
+# The start and the end of the whole product alone take a minute on a busy machine.
+pytestmark = pytest.mark.timeout(300)
 
 SENDERS = 7
 MAILS_OF_EACH = 12

@@ -6,6 +6,9 @@ from playwright.async_api import BrowserContext, Page, expect
 from deploy.demo.stack import DEMO_EMAIL, Stack
 from tests.browser.mails import Seller, Store, make_store
 
+# The start and the end of the whole product alone take a minute on a busy machine.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture
 async def store(stack: Stack) -> Store:
