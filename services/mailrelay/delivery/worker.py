@@ -38,6 +38,8 @@ log = structlog.get_logger()
 POLL_SECONDS: Final = 5.0
 FIRST_RETRY_SECONDS: Final = 0.2
 LONGEST_RETRY_SECONDS: Final = 5.0
+# While PostgreSQL or a parser has one batch, the worker has another in hand.
+_BATCHES: Final = 2
 # Every mail is announced alike, and few lie in the blob store: not each is worth a look there.
 _BLOBS_PAUSE_SECONDS: Final = 0.1
 # As often as metrics are usually asked for.
@@ -89,7 +91,10 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             log.info("mail_worker_started")
             try:
                 await asyncio.gather(
-                    _deliver_until(stop, wake_for_rows, lambda: deliver_due(delivery)),
+                    *(
+                        _deliver_until(stop, wake_for_rows, lambda: deliver_due(delivery))
+                        for _ in range(_BATCHES)
+                    ),
                     _deliver_until(
                         stop,
                         wake_for_blobs,
