@@ -1,7 +1,8 @@
 """DKIM (RFC 6376, RFC 8301, RFC 8463). First what needs only the mail, then what needs the signer's key.
 
-Stricter than the RFC where it lets the receiver choose: a signature that leaves a part of the body unsigned (`l=`), or that
-leaves room for a second Subject above the signed one, proves nothing about what a reader would see.
+Stricter than the RFC where it lets the receiver choose: a signature that leaves a part of the body unsigned (`l=`), that
+leaves room for a second Subject above the signed one, or that leaves a Reply-To unsigned, proves nothing about what a reader
+would see.
 """
 
 import re
@@ -28,6 +29,8 @@ _SINGLE: Final = frozenset(
     {"from", "sender", "reply-to", "to", "date", "subject", "message-id", "mime-version", "content-type"}
     | {"content-transfer-encoding"}
 )
+# Who has a true mail that lacks one of these could add his own: whom it is about, what it says, how its body is read.
+_SIGNED_IF_THERE: Final = frozenset({"reply-to", "subject", "content-type"})
 _ALGORITHMS: Final[dict[str, KeyType]] = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})+")
 _SELECTOR = re.compile(r"(?=.{1,200}\Z)[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_][a-z0-9_-]{0,62})*")
@@ -144,7 +147,9 @@ def _fault(
         return Fault.BODY_NOT_COVERED
     if bytes_of(tags["bh"]) != body_hash:
         return Fault.BODY_CHANGED
-    if any(len(mail.named(name)) > names.count(name) for name in _SINGLE.intersection(names)):
+    if any(
+        len(mail.named(name)) > names.count(name) for name in _SINGLE.intersection(names) | _SIGNED_IF_THERE
+    ):
         return Fault.HEADER_ADDED
     return None
 

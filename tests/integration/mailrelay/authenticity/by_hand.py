@@ -36,7 +36,7 @@ def sign_by_hand(
         "a": "ed25519-sha256" if isinstance(key, Ed25519PrivateKey) else "rsa-sha256",
         "d": "amazon.de",
         "s": "hand",
-        "h": "from:to:subject:date",
+        "h": "from:to:subject:date:content-type",
         "bh": base64.b64encode(hashlib.sha256(body + b"\r\n").digest()).decode(),
         **tags,
         "b": "",

@@ -28,6 +28,9 @@ CHANGED: list[tuple[bytes, str]] = [
     (signed(MAIL).replace(b"abc123", b"abc124"), "signature_invalid"),
     (b"Subject: Dringend!\r\n" + signed(MAIL), "header_added"),
     (b"Content-Type: text/html\r\n" + signed(MAIL), "header_added"),
+    (sign_by_hand(MAIL, h="from:to:subject:date"), "header_added"),
+    (b"Reply-To: otherbuyer@marketplace.amazon.de\r\n" + sign_by_hand(MAIL), "header_added"),
+    (sign_by_hand(MAIL, h="from:to:date:content-type"), "header_added"),
     (sign_by_hand(MAIL, x=str(int((NOW - timedelta(hours=1)).timestamp()))), "signature_expired"),
     (sign_by_hand(MAIL, l=str(BODY_LENGTH - 5)), "body_not_covered"),
     (sign_by_hand(MAIL, l="0"), "body_not_covered"),
@@ -62,7 +65,7 @@ BESIDES: list[tuple[dict[str, Any], str]] = [
     ({"l": str(BODY_LENGTH)}, key_record(RSA_KEY)),
     ({"x": str(int((NOW + timedelta(hours=1)).timestamp())), "t": "1"}, key_record(RSA_KEY)),
     ({"i": "bounce@eu.amazon.de"}, key_record(RSA_KEY)),
-    ({"h": "from:from:subject:subject:to:date:reply-to"}, key_record(RSA_KEY)),
+    ({"h": "from:from:subject:subject:to:date:reply-to:content-type"}, key_record(RSA_KEY)),
     ({"q": "dns/txt:other", "z": "From:x"}, key_record(RSA_KEY)),
 ]
 
