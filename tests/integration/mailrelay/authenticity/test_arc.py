@@ -15,7 +15,7 @@ from tests.signing import NameServer
 
 PEM = RSA_KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
 TRUSTED = Trusted(trusted().signers, frozenset({"forwarder.example", "second.example"}))
-SEALED_HEADERS = [b"from", b"to", b"subject", b"date"]
+SEALED_HEADERS = [b"from", b"to", b"subject", b"date", b"content-type"]
 
 
 def sealed(raw: bytes, by: str = "forwarder.example", found: str = "dkim=pass header.d=amazon.de") -> bytes:
