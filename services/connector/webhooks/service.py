@@ -4,7 +4,7 @@ The secret is told once, when it is made; a lost one is replaced. What is sent n
 wrong hands learns nothing without an API key.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -111,10 +111,12 @@ async def change_webhook(
     allowed: Sequence[Network],
 ) -> Webhook:
     """Change what is given. Raises NotFound, PreconditionFailed, UrlInvalid, HostInvalid, PermissionMissing."""
-    _require_kinds(caller, kinds or ())
     async with sessions.begin() as session:
         webhook = await _webhook(session, caller.account_id, webhook_id, is_held=True)
         require_match(if_match, webhook.version)
+        wanted = {EventKind(kind) for kind in webhook.kinds} if kinds is None else set(kinds)
+        # What somebody else has chosen may stay, as long as it goes where he has sent it.
+        _require_kinds(caller, wanted if url is not None else wanted.difference(webhook.kinds))
         if enabled is False:
             await queries.disable(session, webhook_id, DISABLED_BY_USER)
             await session.refresh(webhook)
@@ -226,7 +228,7 @@ async def resend(sessions: Sessions, caller: Caller, webhook_id: UUID, delivery_
     return delivery
 
 
-def _require_kinds(caller: Caller, kinds: Sequence[EventKind]) -> None:
+def _require_kinds(caller: Caller, kinds: Iterable[EventKind]) -> None:
     """Nobody has told to a program what he may not see himself."""
     for kind in kinds:
         caller.require(PERMISSION_OF[kind], Level.VIEW)

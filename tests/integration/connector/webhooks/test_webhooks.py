@@ -75,6 +75,24 @@ async def test_nobody_has_told_to_a_program_what_he_may_not_see(sign_in_as):
     assert changed.status_code == 403
 
 
+async def test_who_may_not_see_what_a_webhook_is_told_sends_it_nowhere_else(client, sign_in_as):
+    made = await create(client, URL, "message.received")
+    path = f"/api/v1/webhooks/{made['id']}"
+    admin = await sign_in_as(general_admin="edit", inbox_messages="none")
+
+    moved = await admin.client.patch(path, json={"url": "https://other.example/x"})
+    more = await admin.client.patch(path, json={"kinds": ["message.received", "integration.changed"]})
+    less = await admin.client.patch(
+        path, json={"url": "https://other.example/x", "kinds": ["integration.changed"]}
+    )
+    again = await admin.client.patch(path, json={"kinds": ["message.received"]})
+
+    assert (moved.status_code, moved.json()["permission"]) == (403, "inbox.messages")
+    assert (more.status_code, more.json()["url"]) == (200, URL)
+    assert less.status_code == 200
+    assert again.status_code == 403
+
+
 async def test_a_change_that_insists_on_an_old_version_is_refused(client):
     answer = await client.post("/api/v1/webhooks", json={"url": URL, "kinds": ["integration.changed"]})
     path, etag = f"/api/v1/webhooks/{answer.json()['id']}", answer.headers["etag"]
