@@ -27,6 +27,7 @@ from services.connector.inbox.changes import Changes, version_of
 from services.connector.inbox.content_types import SAFE, UNKNOWN
 from services.connector.inbox.filenames import content_disposition
 from services.connector.inbox.formatted import document, policy
+from services.connector.inbox.leaving import InPieces
 from services.connector.inbox.listing import Filters
 from services.connector.inbox.opening import OpenedConversation
 from services.connector.inbox.places import Places
@@ -253,7 +254,7 @@ async def show_html(
     content = await asyncio.to_thread(
         document, formatted.html, formatted.images, language, is_quarantined=formatted.is_quarantined
     )
-    return Response(
+    return InPieces(
         content,
         media_type="text/html",
         headers={
@@ -382,7 +383,7 @@ async def _page_of(
 
 def _download(download: service.Download) -> Response:
     """A stranger's bytes: whatever they are, no browser may run them as ours."""
-    return Response(
+    return InPieces(
         download.content,
         headers={
             # Here, not as media_type: that would claim a charset for text, which nobody has checked.

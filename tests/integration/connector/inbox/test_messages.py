@@ -1,8 +1,9 @@
 """A message, its attachments and its raw mail: opened for those who may, byte for byte, as downloads that run nowhere."""
 
+import asyncio
 import os
 import re
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
@@ -10,6 +11,7 @@ import httpx2
 import pytest
 from sqlalchemy import select, text
 
+from services.connector.inbox import leaving
 from services.connector.inbox import places as bounds
 from shared.crypto.envelope import Place, Sealed
 from shared.crypto.raw_mail import ContentKey
@@ -347,4 +349,53 @@ async def test_a_download_keeps_its_place_until_it_has_left_and_waits_for_one(
         ("http.response.body", bounds.MAX_DOWNLOADS - 1),
     ]
     assert (busy.status_code, busy.json()["code"]) == (503, "downloads_busy")
+    assert places.free == bounds.MAX_DOWNLOADS
+
+
+async def test_a_large_download_leaves_piece_by_piece(client, app, message, worker, monkeypatch):
+    monkeypatch.setattr(leaving, "PIECE_BYTES", 10)
+    content = b"0123456789" * 3 + b"end"
+    path = await worker.attachment(message, content=content)
+    sizes = []
+
+    async def watching(scope, receive, send):
+        async def watched(part):
+            sizes.append(len(part.get("body", b"")))
+            await send(part)
+
+        await app(scope, receive, watched)
+
+    transport = httpx2.ASGITransport(app=watching)
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="https://testserver", cookies=client.cookies
+    ) as watched_client:
+        answer = await watched_client.get(path)
+
+    assert (answer.content, answer.headers["content-length"]) == (content, str(len(content)))
+    assert sizes == [0, 10, 10, 10, 3]
+
+
+async def test_a_download_that_nobody_takes_frees_its_place(client, app, message, worker, monkeypatch):
+    monkeypatch.setattr(leaving, "PIECE_BYTES", 10)
+    monkeypatch.setattr(leaving, "SEND_TIMEOUT_SECONDS", 0.05)
+    path = await worker.attachment(message, content=b"more than one piece")
+    places, free = app.state.parts.downloads, []
+
+    async def stuck(scope, receive, send):
+        async def taking_one_piece(part):
+            if not part.get("more_body", True):
+                free.append(places.free)
+                await asyncio.Event().wait()
+            await send(part)
+
+        await app(scope, receive, taking_one_piece)
+
+    transport = httpx2.ASGITransport(app=stuck)
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="https://testserver", cookies=client.cookies
+    ) as stuck_client:
+        with suppress(AssertionError):  # what the transport says of an answer that has no end
+            await stuck_client.get(path)
+
+    assert free == [bounds.MAX_DOWNLOADS - 1]
     assert places.free == bounds.MAX_DOWNLOADS
