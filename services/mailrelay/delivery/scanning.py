@@ -26,6 +26,8 @@ log = structlog.get_logger()
 # clamd reads a stream in pieces; a file of 40 MB takes it some seconds.
 _CHUNK_BYTES: Final = 262_144
 _SECONDS: Final = 20.0
+# One that hangs, or a batch of many files, is not waited for longer: what is left is looked at later.
+_BATCH_SECONDS: Final = 20.0
 _AT_A_TIME: Final = 4
 _AGAIN_SECONDS: Final = 60.0
 _AGAIN_AT_ONCE: Final = 20
@@ -69,7 +71,10 @@ class Scanner:
 
 
 async def scan_all(scanner: Scanner | None, incoming: Sequence[Incoming]) -> None:
-    """Note with each file of these mails what the scanner says of it; without one, nothing."""
+    """Note with each file of these mails what the scanner says of it; without one, nothing.
+
+    Waits for at most `_BATCH_SECONDS` and one file's `_SECONDS`, however many files there are.
+    """
     if scanner is None:
         return
     files = [
@@ -77,8 +82,12 @@ async def scan_all(scanner: Scanner | None, incoming: Sequence[Incoming]) -> Non
         for item in incoming
         for row, attachment in zip(item.attachments, item.mail.attachments, strict=True)
     ]
+    for row, _ in files:
+        row["scan"] = Scan.FAILED.value
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _BATCH_SECONDS
     remaining = iter(files)
-    while some := list(islice(remaining, _AT_A_TIME)):
+    while loop.time() < until and (some := list(islice(remaining, _AT_A_TIME))):
         results = await asyncio.gather(*(scanner.scan(content) for _, content in some))
         for (row, _), result in zip(some, results, strict=True):
             row["scan"] = result.value

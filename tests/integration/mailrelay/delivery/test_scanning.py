@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from services.mailrelay.delivery import scanning
 from services.mailrelay.delivery.scanning import Scanner, scan_again
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.database import Sessions
@@ -96,6 +97,24 @@ async def test_a_scanner_that_is_away_holds_up_no_mail_and_looks_later(
     last = await scan_again(clamd, delivery.sessions, delivery.keyring, after=UUID(int=0))
     assert await scans(delivery.sessions) == ["clean", "infected"]
     assert await scan_again(clamd, delivery.sessions, delivery.keyring, after=last) == UUID(int=0)
+
+
+async def test_a_scanner_that_hangs_is_asked_for_the_first_files_alone(
+    delivery: Delivery, accept: Accept, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(scanning, "_SECONDS", 0.3)
+    monkeypatch.setattr(scanning, "_BATCH_SECONDS", 0.3)
+    asked: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(lambda _reader, writer: asked.append(writer), "127.0.0.1", 0)
+    await accept(with_files(*(b"a lamp",) * 20))
+
+    await deliver_due(replace(delivery, scanner=Scanner(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")))
+    for writer in asked:
+        writer.close()
+    server.close()
+
+    assert await scans(delivery.sessions) == ["failed"] * 20
+    assert len(asked) <= 4
 
 
 async def test_a_socket_in_the_file_system_will_do(scratch: Path):
