@@ -44,8 +44,10 @@ async def erase_removed(sessions: Sessions, blobs: BlobStore, now: datetime) -> 
     async with sessions.begin() as session:
         due = (await session.scalars(statement.order_by(Integration.removed_at).limit(_BATCH))).all()
     for integration_id in due:
-        await _erase_messages(sessions, integration_id)
+        # Mail first: what still waits could become a message behind the one that was deleted last.
         await _erase_mail(sessions, blobs, integration_id)
+        await _erase_messages(sessions, integration_id)
+        await _erase_digests(sessions, integration_id)
         async with sessions.begin() as session:
             await session.execute(
                 update(Integration).where(Integration.id == integration_id).values(erased_at=now)
@@ -84,16 +86,6 @@ async def _erase_messages(sessions: Sessions, integration_id: UUID) -> None:
 
 async def _erase_mail(sessions: Sessions, blobs: BlobStore, integration_id: UUID) -> None:
     addresses = select(RelayAddress.id).where(RelayAddress.integration_id == integration_id)
-    key = tuple_(MessageDigest.relay_address_id, MessageDigest.digest)
-    digests = select(MessageDigest.relay_address_id, MessageDigest.digest).where(
-        MessageDigest.relay_address_id.in_(addresses)
-    )
-    while True:
-        async with sessions.begin() as session:
-            found = (await session.execute(digests.limit(_BATCH))).all()
-            await session.execute(delete(MessageDigest).where(key.in_([tuple(row) for row in found])))
-        if not found:
-            break
     mail = select(AcceptedMail.id, AcceptedMail.blob_key).where(AcceptedMail.relay_address_id.in_(addresses))
     while True:
         async with sessions.begin() as session:
@@ -111,4 +103,18 @@ async def _erase_mail(sessions: Sessions, blobs: BlobStore, integration_id: UUID
         async with sessions.begin() as session:
             await session.execute(delete(AcceptedMail).where(AcceptedMail.id.in_(ids)))
         if not rows:
+            break
+
+
+async def _erase_digests(sessions: Sessions, integration_id: UUID) -> None:
+    addresses = select(RelayAddress.id).where(RelayAddress.integration_id == integration_id)
+    key = tuple_(MessageDigest.relay_address_id, MessageDigest.digest)
+    digests = select(MessageDigest.relay_address_id, MessageDigest.digest).where(
+        MessageDigest.relay_address_id.in_(addresses)
+    )
+    while True:
+        async with sessions.begin() as session:
+            found = (await session.execute(digests.limit(_BATCH))).all()
+            await session.execute(delete(MessageDigest).where(key.in_([tuple(row) for row in found])))
+        if not found:
             break

@@ -430,6 +430,44 @@ async def test_after_the_rest_everything_is_deleted_where_the_account_wants_that
     assert await erase_removed(sessions, blobs, after_rest() + timedelta(hours=2)) == 0
 
 
+async def test_a_mail_that_is_delivered_while_its_store_is_deleted_is_deleted_too(
+    *,
+    signed_in: SignedIn,
+    sessions: Sessions,
+    owner: Sessions,
+    keys: Keys,
+    delivery: Delivery,
+    app: FastAPI,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    integration_id = await connect_named(signed_in)
+    await signed_in.client.delete(f"/api/v1/integrations/{integration_id}?data=delete")
+    large = await accept(owner, keys, integration_id)
+    await accept(owner, keys, integration_id, subject="zwei")
+    await remove_rested(sessions, after_rest())
+    blobs = app.state.parts.blobs
+    blob = await blobs.put(new_id(), b"sealed")
+    async with owner.begin() as session:
+        await session.execute(
+            update(AcceptedMail)
+            .where(AcceptedMail.id == large)
+            .values(raw=None, blob_key=blob.key, blob_digest=blob.digest)
+        )
+    remove, delivered = blobs.remove, []
+
+    async def remove_while_a_worker_delivers(key: str) -> None:
+        delivered.append(await deliver_due(delivery))
+        await remove(key)
+
+    monkeypatch.setattr(blobs, "remove", remove_while_a_worker_delivers)
+    await erase_removed(sessions, blobs, after_rest() + timedelta(hours=1))
+
+    assert delivered == [1]
+    async with owner.begin() as session:
+        for table in (Message, Conversation, AcceptedMail, MessageDigest):
+            assert await session.scalar(select(func.count()).select_from(table)) == 0
+
+
 async def test_the_list_of_a_hundred_is_one_statement_and_asks_nobody_with_amazon_away(
     signed_in: SignedIn, sessions: Sessions, amazon: Amazon
 ):
