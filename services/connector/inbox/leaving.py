@@ -10,8 +10,8 @@ from typing_extensions import override
 
 log = structlog.get_logger()
 
-PIECE_BYTES: Final = 256 * 1024
-# Who takes no piece for so long is gone.
+PIECE_BYTES: Final = 64 * 1024
+# Who takes no piece for so long is gone: that is 2 KB a second.
 SEND_TIMEOUT_SECONDS: Final = 30.0
 
 
