@@ -37,7 +37,7 @@ from shared.database import Sessions, is_unavailable, new_id
 from shared.errors import Expected
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
-from shared.tables import AcceptedMail, Attachment, ConversationStatus, Message
+from shared.tables import AcceptedMail, Attachment, Authenticity, ConversationStatus, Message
 
 log = structlog.get_logger()
 
@@ -55,6 +55,12 @@ class RawMailMissing(Expected):
     """The mail behind a message is gone: its store was erased."""
 
     code = "raw_mail_missing"
+
+
+class NeverProven(Expected):
+    """To the parser of then it was a stranger's; to that of now it says that it is Amazon's, and nobody has checked that."""
+
+    code = "never_proven"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +199,8 @@ async def _raw(blobs: BlobStore, message: Message, accepted: AcceptedMail | None
 def _compared(
     message: Message, mail: ParsedMail, keys: AccountKeys, attachments: Sequence[Attachment]
 ) -> _Again:
+    if mail.amazon_domain and message.authenticity == Authenticity.STRANGER:
+        raise NeverProven
     columns = understood_columns(mail, keys)
     changed = {column for column, value in columns.items() if _stored(message, column, keys) != value}
     if [_looks(each, keys) for each in attachments] != [_would_look(each) for each in mail.attachments]:

@@ -282,6 +282,19 @@ async def test_a_message_in_quarantine_stays_there(
     assert message.authenticity == fresh.authenticity
 
 
+async def test_a_strangers_mail_does_not_become_a_buyers_by_a_newer_parser(
+    delivery: Delivery, accept: Accept, again: Reprocessing, owner: Sessions, account_keys: AccountKeys
+):
+    [fresh] = await deliver(delivery, accept, buyers_mail(order=ORDER))
+    await spoil(owner, account_keys, fresh, authenticity="stranger", from_amazon_domain=False, thread_keys=[])
+
+    report = await run(again)
+
+    [message] = await all_messages(delivery.sessions)
+    assert (message.kind, message.from_amazon_domain, message.parser_version) == ("other", False, 0)
+    assert report.failures == {"never_proven": 1}
+
+
 async def test_large_mail_is_understood_anew_too(  # noqa: PLR0917
     delivery: Delivery, again: Reprocessing, owner: Sessions, account_keys: AccountKeys, database: Database, keys: Keys, store: Store
 ):  # fmt: skip
