@@ -85,7 +85,8 @@ def make_incoming(
         "size": taken.size,
         **verdict_columns(verdict, keys, message_id, recheck_at=recheck_at),
         "answer_due_at": taken.accepted_at + TIME_TO_ANSWER if mail.kind is MailKind.BUYER_MESSAGE else None,
-        "parser_version": PARSER_VERSION,
+        # What could not be parsed in time, or for another reason that may pass, is for `reprocess` to try once more.
+        "parser_version": 0 if mail.kind is MailKind.UNPARSEABLE else PARSER_VERSION,
         **sealed_columns(understood_columns(mail, keys), keys, message_id),
     }
     return Incoming(

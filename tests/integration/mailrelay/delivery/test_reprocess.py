@@ -11,7 +11,12 @@ from sqlalchemy import delete, func, select, update
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.delivery.reprocessing import BATCH, Report, Reprocessing, let_held_go, reprocess
-from services.mailrelay.delivery.service import Delivery, deliver_due, deliver_due_from_blob_store
+from services.mailrelay.delivery.service import (
+    ATTEMPTS_TO_PARSE,
+    Delivery,
+    deliver_due,
+    deliver_due_from_blob_store,
+)
 from services.mailrelay.parsing.mail import PARSER_VERSION
 from shared.crypto.envelope import AccountKeys, Place
 from shared.database import Sessions, create_engine, create_sessions
@@ -102,6 +107,27 @@ async def test_an_old_message_is_understood_as_a_new_one_is(
     )
     assert "body_text" in report.told(dry_run=False)
     assert "frame" not in report.told(dry_run=False)
+
+
+async def test_a_mail_of_which_only_the_header_was_read_is_parsed_after_all(
+    delivery: Delivery, accept: Accept, again: Reprocessing, owner: Sessions
+):
+    await accept(buyers_mail(order=ORDER))
+    async with owner.begin() as session:
+        await session.execute(update(AcceptedMail).values(attempts=ATTEMPTS_TO_PARSE))
+    await deliver_due(delivery)
+    [before] = await all_messages(delivery.sessions)
+
+    await run(again)
+
+    [message] = await all_messages(delivery.sessions)
+    assert (before.kind, message.kind, message.parser_version) == (
+        "unparseable",
+        "buyer_message",
+        PARSER_VERSION,
+    )
+    assert message.answer_due_at is not None
+    assert (await run(again)).seen == 0
 
 
 async def test_what_is_understood_alike_only_gets_the_version(
