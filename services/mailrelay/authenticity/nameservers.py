@@ -136,8 +136,16 @@ class NameServers:
 
     async def _find(self, question: _Question) -> _Remembered:
         began = time.perf_counter()
-        async with self._places:
+        # Nobody waits longer. Questions about a stranger's slow domains must not stand for hours before one about Amazon's.
+        try:
+            async with asyncio.timeout(self._question_seconds):
+                await self._places.acquire()
+        except TimeoutError:
+            return _Remembered(None, 0.0)
+        try:
             found = await self._ask_servers(question)
+        finally:
+            self._places.release()
         self._figures.seconds.observe(time.perf_counter() - began)
         self._figures.asked.labels("unanswered" if found.texts is None else "answered").inc()
         if sum(map(len, found.texts or ())) <= MAX_REMEMBERED_CHARS:

@@ -193,6 +193,20 @@ async def test_one_silent_domain_makes_the_servers_not_dead(
     assert registry.get_sample_value("replyco_mail_dns_asked_total", {"outcome": "unanswered"}) == 1
 
 
+async def test_questions_that_wait_too_long_for_their_turn_are_dropped(
+    dns: NameServer, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(nameservers, "MAX_ASKING", 1)
+    servers = NameServers([("127.0.0.1", dns.port)], DnsFigures(registry), question_seconds=0.5)
+    names = [f"slow{number}.example" for number in range(20)]
+    dns.zone.silent.update(names)
+
+    await asyncio.gather(*(unanswered(servers, name) for name in names))
+
+    assert len({name for name, _ in dns.zone.asked if name in names}) < 10
+    await servers.close()
+
+
 async def test_whoever_waits_only_so_long_finds_the_answer_later(servers: NameServers, dns: NameServer):
     hurried = Until(servers, asyncio.get_running_loop().time())
     with pytest.raises(Unanswered):
