@@ -236,6 +236,27 @@ async def test_after_ten_minutes_it_is_shown_as_what_could_not_be_checked(
     assert (await waiting(sessions, mail_id))[0] == MailState.DELIVERED
 
 
+class _NoRecords:
+    async def ask(self, name: str, kind: str) -> tuple[str, ...]:
+        return ()
+
+
+async def test_a_copy_that_proves_nothing_does_not_swallow_the_true_mail_behind_it(
+    delivery: Delivery, accept: Accept, sessions: Sessions
+):
+    await accept(mail("buyer-question"))
+    await deliver_due(replace(delivery, resolver=_NoRecords()))
+    before, quarantine = await only_message(sessions)
+
+    await accept(mail("buyer-question"))
+    await deliver_due(delivery)
+
+    after, conversation = await only_message(sessions)
+    assert (before.authenticity, quarantine.status) == ("forged", "quarantine")
+    assert (after.authenticity, conversation.status) == ("authentic", "open")
+    assert conversation.answer_due_at is not None
+
+
 @pytest.fixture
 async def unchecked(
     *,
