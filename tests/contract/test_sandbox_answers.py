@@ -150,7 +150,9 @@ async def test_restricted_data_tokens_fit_amazons_model(operations: Operations, 
     forbidden = await amazon.call(operation, "Atza|wrong", json=wanted)
     amazon.state.scenarios.switch_on("personal-data-refused", count=1)
     refused = await amazon.call(operation, token, json=wanted)
-    throttled = [await amazon.call(operation, token, json=wanted) for _ in range(20)][-1]
+    # On a slow machine the bucket fills while it is emptied.
+    many = [await amazon.call(operation, token, json=wanted) for _ in range(40)]
+    throttled = next(answer for answer in many if answer.status_code == 429)
 
     answers = (good, invalid, forbidden, refused, throttled)
     assert [answer.status_code for answer in answers] == [200, 400, 403, 400, 429]

@@ -27,13 +27,20 @@ class PostgresProxy:
         assert socket_folder is not None
         self._server_socket = socket_folder / _SOCKET
         self._connections: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_closed:  # it was being accepted meanwhile
+            writer.close()
+            return
         connection = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(connection)
         connection.add_done_callback(self._connections.discard)
+        # Here, because a task that is cancelled before it has begun comes to no `finally`.
+        connection.add_done_callback(lambda _ended: writer.close())
 
     async def close(self) -> None:
+        self._is_closed = True
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -44,7 +51,6 @@ class PostgresProxy:
                 self._server_socket, limit=_BUFFER_BYTES
             )
         except OSError:
-            writer.close()
             return
         directions = [
             asyncio.create_task(self._carry_questions(reader, server_writer)),
@@ -55,9 +61,8 @@ class PostgresProxy:
         finally:
             for direction in directions:
                 direction.cancel()
-            await asyncio.gather(*directions, return_exceptions=True)
-            writer.close()
             server_writer.close()
+            await asyncio.gather(*directions, return_exceptions=True)
 
     async def _carry_questions(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # What arrives during the wait is read in one piece, so a large question waits twice and not once a packet.
