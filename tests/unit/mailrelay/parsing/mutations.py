@@ -1,5 +1,6 @@
 """Mails that are nearly right: samples with bytes flipped, cut, nested, repeated, parts swapped. A number makes the same mail again."""
 
+import os
 import re
 import resource
 import time
@@ -14,6 +15,7 @@ from random import Random  # noqa: TID251 - with a seed: what it makes can be ma
 from services.mailrelay.delivery.parser import PARSING_MEMORY_BYTES
 from services.mailrelay.parsing.mail import understand
 from tests.contract.test_mail_samples import SAMPLES
+from tests.faults.mailrelay.crowd import peak_mb
 from tests.unit.mailrelay.parsing.test_any_bytes import check_bounds, check_shown
 
 _OURS = Path(__file__).parents[3] / "mails"
@@ -174,10 +176,5 @@ def _try(first: int, count: int) -> Tried:
         assert seconds < MAX_SECONDS, f"mutated mail {seed} took {seconds:.1f} s"
         slowest = max(slowest, seconds)
         kinds[mail.kind.value] += 1
-    return Tried(kinds, slowest, _peak_mb())
-
-
-def _peak_mb() -> int:
-    # VmHWM of proc(5) is this program's own; getrusage also remembers the process that started it.
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+    # Not what getrusage says: that also remembers the process that started this one.
+    return Tried(kinds, slowest, round(peak_mb(os.getpid())))
