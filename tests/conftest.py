@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade
-from services.mailrelay.authenticity.figures import DnsFigures
+from services.mailrelay.authenticity.metrics import DnsFigures
 from services.mailrelay.authenticity.nameservers import NameServers
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey, create_mail_key_pair

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from services.mailrelay.parsing.mail import parse_header_only
-from services.sandbox.name_server import Zone, listen, serving
+from services.sandbox.mail.name_server import Zone, listen, serving
 from shared.marketplaces import MARKETPLACES
 
 SELECTOR = "test"

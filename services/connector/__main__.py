@@ -15,11 +15,11 @@ from services.connector.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD, Pa
 from services.connector.accounts.schemas import MeRequest
 from services.connector.accounts.service import EmailTaken, create_account
 from services.connector.app import create_app, openapi_document
-from services.connector.diagnosis import examine
-from services.connector.findings import Verdict
-from services.connector.key_commands import keys
-from services.connector.problem_page import problem_page
-from services.connector.server import Server
+from services.connector.doctor.checks import examine
+from services.connector.doctor.findings import Verdict
+from services.connector.http.server import Server
+from services.connector.keys.commands import keys
+from services.connector.problems.page import problem_page
 from services.connector.settings import ConnectorSettings
 from services.connector.worker import run_worker
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable

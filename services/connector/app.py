@@ -12,30 +12,36 @@ from typing_extensions import override
 from services.connector.accounts import api as accounts
 from services.connector.accounts.passwords import Passwords
 from services.connector.amazon.access import create_amazon
-from services.connector.answers import answer_bug, answer_problems
-from services.connector.application.secrets import ClientSecrets
+from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.audit import api as audit
 from services.connector.authorization import api as authorization
-from services.connector.conditional_get import ConditionalGet
 from services.connector.dependencies import Parts, SessionsOf, asks_for_caller
 from services.connector.events import api as events
 from services.connector.events.hub import Hub
+from services.connector.http.conditional_get import ConditionalGet
+from services.connector.http.middleware import BoundedBody, Observed, SafeHeaders, Scope
+from services.connector.http.rate_limits import RateLimits, TellsLimits
 from services.connector.idempotency.middleware import Idempotent
 from services.connector.inbox import api as inbox
-from services.connector.inbox.places import MAX_DOWNLOADS, MAX_SEARCHES, DownloadsBusy, Places, SearchesBusy
+from services.connector.inbox.concurrency import (
+    MAX_DOWNLOADS,
+    MAX_SEARCHES,
+    DownloadsBusy,
+    Places,
+    SearchesBusy,
+)
 from services.connector.integrations import api as integrations
 from services.connector.integrations.service import recompute_lock
-from services.connector.middleware import BoundedBody, Observed, SafeHeaders, Scope
 from services.connector.openapi import API, DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
 from services.connector.outgoing.addresses import networks
 from services.connector.outgoing.connections import Outgoing
-from services.connector.problem_page import problem_page
-from services.connector.problems import PROBLEMS_PATH
-from services.connector.rate_limits import RateLimits, TellsLimits
+from services.connector.problems.catalogue import PROBLEMS_PATH
+from services.connector.problems.handlers import answer_bug, answer_problems
+from services.connector.problems.page import problem_page
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp import api as smtp
 from services.connector.smtp.checker import SmtpChecker
-from services.connector.throttle import DatabaseBuckets
+from services.connector.throttling.buckets import DatabaseBuckets
 from services.connector.tokens.service import Vault
 from services.connector.web import api as web
 from services.connector.webhooks import api as webhooks

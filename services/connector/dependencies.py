@@ -22,13 +22,13 @@ from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.sign_in_limits import network_of
 from services.connector.amazon.access import Amazon
 from services.connector.events.hub import Hub
-from services.connector.fields import CursorField
+from services.connector.http.language import Language, preferred_language
+from services.connector.http.rate_limits import RateLimits
+from services.connector.http.request_types import CursorField
 from services.connector.idempotency import service as idempotency
 from services.connector.idempotency.middleware import CLAIM
-from services.connector.inbox.places import Places
-from services.connector.language import Language, preferred_language
+from services.connector.inbox.concurrency import Places
 from services.connector.outgoing.connections import Outgoing
-from services.connector.rate_limits import RateLimits
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp.checker import SmtpChecker
 from services.connector.tokens.service import Vault

@@ -10,19 +10,19 @@ import structlog
 from pgqueuer import PgQueuer
 from prometheus_client import CollectorRegistry, Counter
 
-from services.connector import housekeeping
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.notice_queue import open_notice_queue
-from services.connector.application import jobs as application_jobs
-from services.connector.application.secrets import ClientSecrets
-from services.connector.application.service import NoticeReader
+from services.connector.amazon_credentials import jobs as application_jobs
+from services.connector.amazon_credentials.secrets import ClientSecrets
+from services.connector.amazon_credentials.service import NoticeReader
 from services.connector.integrations import jobs as integration_jobs
-from services.connector.integrations.notices import MailServer, Postman
+from services.connector.integrations.owner_mails import MailServer, Postman
 from services.connector.integrations.service import recompute_lock
+from services.connector.maintenance import jobs as housekeeping
 from services.connector.outgoing.addresses import networks
 from services.connector.outgoing.connections import Outgoing
 from services.connector.settings import ConnectorSettings
-from services.connector.throttle import DatabaseBuckets
+from services.connector.throttling.buckets import DatabaseBuckets
 from services.connector.tokens import jobs as token_jobs
 from services.connector.tokens.service import Vault
 from services.connector.webhooks.delivery import Courier

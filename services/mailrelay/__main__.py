@@ -26,7 +26,7 @@ cli = typer.Typer(
 @cli.command()
 def serve() -> None:
     """Accept mail over SMTP and keep it durably."""
-    from services.mailrelay.supervisor import supervise  # noqa: PLC0415  # each role loads only its own rooms
+    from services.mailrelay.process.supervisor import supervise  # noqa: PLC0415  # each role loads only its own rooms
 
     run_role("mailrelay", RelaySettings, supervise)
 
@@ -34,7 +34,7 @@ def serve() -> None:
 @cli.command(hidden=True)
 def accept(number: int, line: int, listeners: list[int]) -> None:
     """One of the processes that `serve` starts, on file descriptors that it was given."""
-    from services.mailrelay.serving import run_accepting_process  # noqa: PLC0415  # each role loads only its own rooms
+    from services.mailrelay.process.child import run_accepting_process  # noqa: PLC0415  # each role loads only its own rooms
 
     run_accepting_process(number, line, listeners)
 
@@ -56,7 +56,7 @@ def dns(
     ] = None,
 ) -> None:
     """Print the DNS records to set for the mail domain. With --check, exit code 1 says that not all are right."""
-    from services.mailrelay import dns_check  # noqa: PLC0415  # each role loads only its own rooms
+    from services.mailrelay.dns_setup import check as dns_check  # noqa: PLC0415  # each role loads only its own rooms
 
     settings = settings_or_exit(MailDomainSettings)
     if not check:
@@ -89,7 +89,7 @@ def reprocess(
 
     Exit code 1 says that some messages were left as they were; 2, that it could not begin.
     """
-    from services.mailrelay.delivery.reprocess_command import run_reprocess  # noqa: PLC0415  # each role loads only its own rooms
+    from services.mailrelay.reprocessing.command import run_reprocess  # noqa: PLC0415  # each role loads only its own rooms
 
     settings = settings_or_exit(MailWorkerSettings)
     if not asyncio.run(run_reprocess(settings, dry_run=dry_run, held=held)):
@@ -101,7 +101,7 @@ def trace(
     session_id: Annotated[str, typer.Argument(help="As at the end of every reply of the session.")],
 ) -> None:
     """Print what was said in a session, without addresses and contents. The relay remembers the last ones."""
-    from services.mailrelay.trace_query import NoTrace, trace_of  # noqa: PLC0415  # each role loads only its own rooms
+    from services.mailrelay.smtp.trace_command import NoTrace, trace_of  # noqa: PLC0415  # each role loads only its own rooms
 
     try:
         print(trace_of(session_id, settings_or_exit(SidePortSettings)), end="")

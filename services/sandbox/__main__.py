@@ -13,9 +13,9 @@ import typer
 import uvicorn
 
 from services.sandbox.app import create_app
-from services.sandbox.name_server import Listeners, listen
+from services.sandbox.mail.name_server import Listeners, listen
 from services.sandbox.settings import SandboxSettings
-from services.sandbox.state_file import StateFileUnusable
+from services.sandbox.state.state_file import StateFileUnusable
 from shared.settings import SettingsWrong, load_settings
 
 

@@ -12,31 +12,26 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.sandbox import (
+from services.sandbox.control import api as control
+from services.sandbox.control import scenario_control
+from services.sandbox.dependencies import PageLanguage, SandboxState, preferred_language
+from services.sandbox.login import appstore, consent, lwa
+from services.sandbox.mail.courier import Courier
+from services.sandbox.mail.inbox import Inbox
+from services.sandbox.mail.name_server import Listeners, Zone, serving
+from services.sandbox.pages import buyer, inbox_page, scenario_page
+from services.sandbox.pages.frame import STYLE_SHEET, STYLE_SHEET_PATH, not_found, page
+from services.sandbox.seller_central import settings_pages as seller_central
+from services.sandbox.settings import SandboxSettings
+from services.sandbox.sp_api import (
     applications_api,
-    appstore,
-    buyer,
-    consent,
-    control,
-    inbox_page,
-    lwa,
     notifications_api,
-    scenario_control,
-    scenario_page,
-    seller_central,
     sellers_api,
     tokens_api,
     unknown_operation,
 )
-from services.sandbox.courier import Courier
-from services.sandbox.dependencies import PageLanguage, SandboxState, preferred_language
-from services.sandbox.inbox import Inbox
-from services.sandbox.name_server import Listeners, Zone, serving
-from services.sandbox.pages import STYLE_SHEET, STYLE_SHEET_PATH, not_found, page
-from services.sandbox.scenarios import OUTAGE_PAGE
-from services.sandbox.settings import SandboxSettings
-from services.sandbox.sp_api import SpApiRefused
-from services.sandbox.state import (
+from services.sandbox.sp_api.operation import SpApiRefused
+from services.sandbox.state.memory import (
     API_HOSTS,
     LWA_HOST,
     SELLER_CENTRAL_HOSTS,
@@ -44,7 +39,8 @@ from services.sandbox.state import (
     Sandbox,
     system_clock,
 )
-from services.sandbox.state_file import SaveBeforeAnswer, StateFile
+from services.sandbox.state.scenarios import OUTAGE_PAGE
+from services.sandbox.state.state_file import SaveBeforeAnswer, StateFile
 from shared.marketplaces import BY_COUNTRY
 
 # Ten megabytes of attachments as base64 in JSON, and a little for the rest.

@@ -4,9 +4,9 @@ from typing import Annotated, Literal, cast
 
 from fastapi import Depends, HTTPException, Request
 
-from services.sandbox.courier import Courier
-from services.sandbox.inbox import Inbox
-from services.sandbox.state import SELLER_CENTRAL_HOSTS, Sandbox
+from services.sandbox.mail.courier import Courier
+from services.sandbox.mail.inbox import Inbox
+from services.sandbox.state.memory import SELLER_CENTRAL_HOSTS, Sandbox
 
 Language = Literal["de", "en"]
 

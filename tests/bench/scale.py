@@ -13,9 +13,9 @@ import asyncpg
 from prometheus_client import CollectorRegistry
 
 from deploy.demo.postgres import CONNECTOR, OWNER, RELAY
-from services.connector.paging import encode_cursor
+from services.connector.http.paging import encode_cursor
+from services.mailrelay.intake.recipients import Recipients
 from services.mailrelay.metrics import RelayMetrics
-from services.mailrelay.recipients import Recipients
 from shared.crypto.key_provider import KeyFile
 from shared.database import asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring

@@ -21,7 +21,7 @@ from deploy.demo.settings import DemoSettings
 from deploy.demo.stack import Stack
 from services.connector.accounts.passwords import Passwords
 from services.connector.app import create_app
-from services.connector.server import Server
+from services.connector.http.server import Server
 from services.connector.settings import ConnectorSettings
 from services.sandbox.app import create_app as create_sandbox
 from services.sandbox.settings import SandboxSettings

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.sandbox.app import create_app
 from services.sandbox.settings import SandboxSettings
-from services.sandbox.state import Sandbox
+from services.sandbox.state.memory import Sandbox
 from tests.contract.models import PublishedOperation, published_operations
 
 SELLER_CENTRAL = "/sellercentral.amazon.com"

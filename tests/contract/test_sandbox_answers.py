@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.sandbox import applications_api, notifications_api, sellers_api, tokens_api
-from services.sandbox.scenarios import API_ANSWERS
-from services.sandbox.sp_api import Operation
+from services.sandbox.sp_api import applications_api, notifications_api, sellers_api, tokens_api
+from services.sandbox.sp_api.operation import Operation
+from services.sandbox.state.scenarios import API_ANSWERS
 from tests.contract.conftest import Amazon
 from tests.contract.models import PublishedOperation
 

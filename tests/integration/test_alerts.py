@@ -12,16 +12,16 @@ from pydantic import SecretStr
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.notice_queue import NoticeQueue
 from services.connector.amazon.signing import AwsKey
-from services.connector.application.secrets import ClientSecrets
-from services.connector.application.service import NoticeReader
+from services.connector.amazon_credentials.secrets import ClientSecrets
+from services.connector.amazon_credentials.service import NoticeReader
 from services.connector.events.hub import Hub
-from services.connector.integrations.notices import MailServer, Postman
+from services.connector.integrations.owner_mails import MailServer, Postman
 from services.connector.integrations.service import recompute_lock
 from services.connector.outgoing.connections import Outgoing
 from services.connector.tokens.service import Vault
 from services.connector.webhooks.delivery import Courier
-from services.mailrelay.authenticity.figures import DnsFigures
-from services.mailrelay.delivery.figures import Figures
+from services.mailrelay.authenticity.metrics import DnsFigures
+from services.mailrelay.delivery.metrics import Figures
 from services.mailrelay.metrics import RelayMetrics
 from shared.crypto.key_provider import KeyFile
 from shared.database import Sessions

@@ -29,7 +29,7 @@ from tests.integration.connector.described.callers import Kind
 from tests.integration.connector.described.trying import served, tried
 from tests.integration.mailrelay.accepting import stored_mails
 from tests.integration.mailrelay.delivery.conftest import make_store
-from tests.integration.mailrelay.test_fuzz import Conversation
+from tests.integration.mailrelay.smtp.test_fuzz import Conversation
 from tests.unit.mailrelay.parsing.mutations import MAX_MB, try_mutations
 from tests.unit.mailrelay.parsing.test_any_bytes import check_bounds, mutated_mails
 

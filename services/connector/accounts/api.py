@@ -31,7 +31,7 @@ from services.connector.dependencies import (
     PasswordsOf,
     SessionsOf,
 )
-from services.connector.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
+from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from shared.permissions import Level, Permission
 from shared.tables import ApiKey
 

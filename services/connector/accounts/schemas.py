@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from services.connector.accounts.passwords import MAX_PASSWORD
-from services.connector.fields import Line, Time
+from services.connector.http.request_types import Line, Time
 from shared.permissions import Level, Permission
 
 _TIME_ZONES = frozenset(available_timezones())

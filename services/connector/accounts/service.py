@@ -31,7 +31,7 @@ from services.connector.accounts.sign_in_limits import (
     network_key,
     network_of,
 )
-from services.connector.problems import NotFound
+from services.connector.problems.catalogue import NotFound
 from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.keyring import Keyring

@@ -9,7 +9,7 @@ from services.connector.audit import service
 from services.connector.audit.queries import Entry, Filters
 from services.connector.audit.schemas import ActorAnswer, EntryAnswer, EntryPage, Moment
 from services.connector.dependencies import AdminViewer, Cursor, SessionsOf
-from services.connector.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
+from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 
 router = APIRouter(tags=["accounts"])
 

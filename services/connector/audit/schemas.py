@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.connector.fields import Time
+from services.connector.http.request_types import Time
 
 # There is no entry outside of these, and some moments there have no form in UTC or in an id.
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)

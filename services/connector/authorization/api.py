@@ -8,7 +8,6 @@ from fastapi import APIRouter, Cookie, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import SecretStr
 
-from services.connector import throttle
 from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, CsrfTokenWrong, NotSignedIn
 from services.connector.accounts.credentials import check_csrf_token, csrf_token
@@ -36,7 +35,6 @@ from services.connector.authorization.schemas import (
     MarketplaceAnswer,
     MarketplaceList,
 )
-from services.connector.countries import country_answers, country_name
 from services.connector.dependencies import (
     SESSION_COOKIE,
     AdminEditor,
@@ -50,7 +48,9 @@ from services.connector.dependencies import (
     SessionsOf,
     SettingsOf,
 )
-from services.connector.language import Language
+from services.connector.http.language import Language
+from services.connector.marketplaces.countries import country_answers, country_name
+from services.connector.throttling import buckets as throttle
 from shared.marketplaces import MARKETPLACES, countries_of
 
 router = APIRouter(tags=["authorization"])

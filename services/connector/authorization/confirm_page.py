@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from services.connector.authorization.attempts import Question
 from services.connector.authorization.consent import Application
-from services.connector.countries import country_name
-from services.connector.language import Language
+from services.connector.http.language import Language
+from services.connector.marketplaces.countries import country_name
 from services.connector.web import plain_page
 from shared.marketplaces import MARKETPLACES
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from services.connector.language import Language
+from services.connector.http.language import Language
 
 
 class WhoActs(StrEnum):

@@ -3,7 +3,7 @@
 from typing import Final
 
 from services.connector.authorization.attempts import AttemptHint, AttemptProblem
-from services.connector.language import Language
+from services.connector.http.language import Language
 
 PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
     AttemptProblem.CODE_MISSING: {

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from services.connector.authorization.attempts import AttemptHint, AttemptProblem, AttemptStatus
 from services.connector.authorization.consent_errors import WhoActs
-from services.connector.countries import CountryAnswer
+from services.connector.marketplaces.countries import CountryAnswer
 from shared.marketplaces import MARKETPLACES, Region
 
 

@@ -47,7 +47,7 @@ from services.connector.authorization.attempts import (
 from services.connector.authorization.consent import Application, consent_url
 from services.connector.authorization.views import shown_instead, view_of
 from services.connector.integrations import service as integrations
-from services.connector.problems import NotFound
+from services.connector.problems.catalogue import NotFound
 from services.connector.tokens import service as tokens
 from shared.database import Sessions, is_unavailable
 from shared.events import EventKind, announce

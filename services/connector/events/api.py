@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
 
 from services.connector.accounts.callers import Caller
-from services.connector.accounts.standing import still_stands
+from services.connector.accounts.revalidation import still_stands
 from services.connector.dependencies import AnyCaller, HubOf, SessionsOf
 from services.connector.events import service
 from services.connector.events.hub import RESYNC, Subscription, frame, frame_of

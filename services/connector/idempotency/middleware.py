@@ -2,8 +2,8 @@
 
 from typing import Any, Final, Protocol
 
+from services.connector.http.middleware import AsgiApp, Message, Receive, Scope, Send
 from services.connector.idempotency.replay import Headers
-from services.connector.middleware import AsgiApp, Message, Receive, Scope, Send
 
 # Where the gate lays the claim.
 CLAIM: Final = "replyco.idempotency"

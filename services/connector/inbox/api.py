@@ -21,16 +21,17 @@ from services.connector.dependencies import (
     SearchesOf,
     SessionsOf,
 )
-from services.connector.etags import etag_of
-from services.connector.inbox import changes, moves, service
+from services.connector.http.etags import etag_of
+from services.connector.http.paging import InvalidCursor, decode_cursor, encode_cursor
+from services.connector.inbox import changes, service
+from services.connector.inbox import merge_split as moves
 from services.connector.inbox.changes import Changes, version_of
+from services.connector.inbox.chunked_response import InPieces
+from services.connector.inbox.concurrency import Places
 from services.connector.inbox.content_types import SAFE, UNKNOWN
 from services.connector.inbox.filenames import content_disposition
-from services.connector.inbox.formatted import document, policy
-from services.connector.inbox.leaving import InPieces
+from services.connector.inbox.html_document import document, policy
 from services.connector.inbox.listing import Filters
-from services.connector.inbox.opening import OpenedConversation
-from services.connector.inbox.places import Places
 from services.connector.inbox.schemas import (
     ConversationAnswer,
     ConversationChange,
@@ -45,13 +46,13 @@ from services.connector.inbox.schemas import (
     VerificationMailAnswer,
     VerificationMailList,
 )
+from services.connector.inbox.unsealing import OpenedConversation
 from services.connector.inbox.views import (
     conversation_answer,
     conversation_page,
     message_answer,
     message_item,
 )
-from services.connector.paging import InvalidCursor, decode_cursor, encode_cursor
 from shared.database import Sessions
 from shared.keyring import Keyring
 from shared.tables import ConversationStatus

@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
-from services.connector.etags import require_match
+from services.connector.http.etags import require_match
 from services.connector.inbox import queries
 from services.connector.inbox.listing import ListedConversation
-from services.connector.inbox.opening import OpenedConversation, open_conversation
-from services.connector.problems import NotFound
+from services.connector.inbox.unsealing import OpenedConversation, open_conversation
+from services.connector.problems.catalogue import NotFound
 from shared import conversations
 from shared.database import Sessions
 from shared.errors import Expected

@@ -7,10 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
 from pydantic.config import JsonDict
 
-from services.connector.fields import CursorField, WholeNumber
+from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE
+from services.connector.http.request_types import CursorField, WholeNumber
 from services.connector.inbox.listing import Sort
 from services.connector.inbox.search import MAX_QUERY
-from services.connector.paging import DEFAULT_PAGE, MAX_PAGE
 from shared.tables import ConversationStatus
 
 _CONVERSATION: JsonDict = {

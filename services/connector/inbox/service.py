@@ -16,11 +16,13 @@ import structlog
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.inbox import listing, queries
+from services.connector.inbox.concurrency import Places
 from services.connector.inbox.content_types import IMAGES, UNKNOWN, safe_type
 from services.connector.inbox.filenames import clean_filename
-from services.connector.inbox.formatted import MAX_IMAGE_BYTES, Image, named_images
+from services.connector.inbox.html_document import MAX_IMAGE_BYTES, Image, named_images
 from services.connector.inbox.listing import Counts, Filters, ListedConversation, Sort
-from services.connector.inbox.opening import (
+from services.connector.inbox.search import search_of
+from services.connector.inbox.unsealing import (
     OpenedConversation,
     OpenedMessage,
     Opener,
@@ -28,8 +30,6 @@ from services.connector.inbox.opening import (
     open_messages,
     sealed_bytes,
 )
-from services.connector.inbox.places import Places
-from services.connector.inbox.search import search_of
 from shared.blobs import Blob, BlobStore, blob_id_of
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey

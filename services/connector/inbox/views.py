@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from services.connector.http.paging import encode_cursor
 from services.connector.inbox.listing import ListedConversation, Sort
-from services.connector.inbox.opening import OpenedConversation, OpenedMessage
 from services.connector.inbox.schemas import (
     AttachmentAnswer,
     AuthenticityAnswer,
@@ -15,7 +15,7 @@ from services.connector.inbox.schemas import (
     MessageAnswer,
     MessageItem,
 )
-from services.connector.paging import encode_cursor
+from services.connector.inbox.unsealing import OpenedConversation, OpenedMessage
 
 
 def conversation_page(rows: Sequence[ListedConversation], limit: int, sort: Sort) -> ConversationPage:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from services.connector.countries import country_name
 from services.connector.dependencies import (
     AdminEditor,
     AdminViewer,
@@ -17,12 +16,14 @@ from services.connector.dependencies import (
     SessionsOf,
     SettingsOf,
 )
-from services.connector.etags import etag_of
-from services.connector.integrations import life, service
+from services.connector.http.etags import etag_of
+from services.connector.http.language import Language
+from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
+from services.connector.integrations import lifecycle as life
+from services.connector.integrations import service
 from services.connector.integrations.check_texts import farewell, text_of, title_of
-from services.connector.integrations.guide import Step, account_health_link, deep_link, manage_apps_link
 from services.connector.integrations.health import Action, Check, checks_of, consent_expires_at, not_checked
-from services.connector.integrations.life import Changes
+from services.connector.integrations.lifecycle import Changes
 from services.connector.integrations.queries import Detail, Done, Listed
 from services.connector.integrations.schemas import (
     ChangeRequest,
@@ -39,8 +40,8 @@ from services.connector.integrations.schemas import (
     StepList,
     StepRequest,
 )
-from services.connector.language import Language
-from services.connector.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
+from services.connector.integrations.setup_steps import Step, account_health_link, deep_link, manage_apps_link
+from services.connector.marketplaces.countries import country_name
 from services.connector.settings import ConnectorSettings
 from shared.tables import AfterRest, SetupStepName
 

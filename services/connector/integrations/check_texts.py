@@ -5,9 +5,9 @@ from typing import Final
 
 from babel.dates import format_date
 
-from services.connector.countries import country_name
+from services.connector.http.language import Language
 from services.connector.integrations.health import Check, CheckState
-from services.connector.language import Language
+from services.connector.marketplaces.countries import country_name
 
 
 @dataclass(frozen=True, slots=True)

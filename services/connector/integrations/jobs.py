@@ -11,8 +11,11 @@ from pgqueuer.models import Job as QueuedJob
 from pgqueuer.models import Schedule
 
 from services.connector.amazon.errors import AmazonUnavailable
-from services.connector.integrations import consents, erasure, life, notices, service
-from services.connector.integrations.notices import Postman
+from services.connector.integrations import consent_reminders as consents
+from services.connector.integrations import erasure, service
+from services.connector.integrations import lifecycle as life
+from services.connector.integrations import owner_mails as notices
+from services.connector.integrations.owner_mails import Postman
 from services.connector.tokens.service import RenewalBusy, Vault
 from shared.blobs import BlobStore
 from shared.database import Sessions, is_unavailable

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import Row, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.connector.integrations.guide import Step, steps_of
 from services.connector.integrations.health import APPLICATION, Facts, Trouble
+from services.connector.integrations.setup_steps import Step, steps_of
 from shared.database import Reader
 from shared.marketplaces import MARKETPLACES, Region
 from shared.tables import (

@@ -17,12 +17,12 @@ from services.connector.accounts.callers import Caller
 from services.connector.amazon.errors import AmazonUnavailable
 from services.connector.amazon.sellers import Store, get_marketplace_participations
 from services.connector.integrations import queries
-from services.connector.integrations.guide import Step
 from services.connector.integrations.health import next_lock
 from services.connector.integrations.names import MAX_NAME, name_key
-from services.connector.integrations.notices import tell_owners
-from services.connector.integrations.rows import lock_row, wake
-from services.connector.problems import NotFound
+from services.connector.integrations.owner_mails import tell_owners
+from services.connector.integrations.row_locks import lock_row, wake
+from services.connector.integrations.setup_steps import Step
+from services.connector.problems.catalogue import NotFound
 from services.connector.tokens import service as tokens
 from shared.database import Reader, Sessions, new_id
 from shared.errors import Expected

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.applications import rotate_client_secret
-from services.connector.application.secrets import secret_context
+from services.connector.amazon_credentials.secrets import secret_context
 from shared.crypto.key_provider import KeyFile, KeyNotChangeable
 from shared.database import Sessions
 from shared.keyring import wrapping_context

@@ -16,8 +16,8 @@ from services.connector.dependencies import (
     SettingsOf,
     SmtpCheckerOf,
 )
-from services.connector.etags import etag_of
-from services.connector.language import Language
+from services.connector.http.etags import etag_of
+from services.connector.http.language import Language
 from services.connector.outgoing.addresses import networks
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp import service

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from services.connector.language import Language
+from services.connector.http.language import Language
 from shared.tables import SmtpCheck
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, WithJsonSchema
 
-from services.connector.fields import WholeNumber, without_control_characters
+from services.connector.http.request_types import WholeNumber, without_control_characters
 from shared.tables import SmtpCheck, TlsMode
 
 

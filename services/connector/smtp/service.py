@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
-from services.connector.etags import require_match
+from services.connector.http.etags import require_match
 from services.connector.outgoing.addresses import Network
 from services.connector.outgoing.hosts import host_name
-from services.connector.problems import NotFound
+from services.connector.problems.catalogue import NotFound
 from services.connector.smtp.checker import SmtpChecker, SmtpServer
 from services.connector.smtp.senders import sender_address
-from services.connector.throttle import require
+from services.connector.throttling.buckets import require
 from shared.crypto.envelope import Place, Sealed
 from shared.database import Sessions
 from shared.errors import Expected

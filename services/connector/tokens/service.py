@@ -32,8 +32,8 @@ from services.connector.amazon.errors import (
 )
 from services.connector.amazon.lwa import Tokens
 from services.connector.tokens import queries
+from services.connector.tokens.grant_health import LWA, Standing, sp_api_scope
 from services.connector.tokens.sealing import open_access_token, open_refresh_token, seal_tokens
-from services.connector.tokens.standing import LWA, Standing, sp_api_scope
 from shared.crypto.envelope import AccountKeys
 from shared.database import Sessions, new_id
 from shared.errors import Expected

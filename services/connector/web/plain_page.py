@@ -3,7 +3,7 @@
 from html import escape
 from typing import Final
 
-from services.connector.language import Language
+from services.connector.http.language import Language
 
 # Links and style sheets only. The address may hold a code of Amazon's, so that nobody is told of it and nothing is kept.
 HEADERS: Final = {

@@ -15,8 +15,8 @@ from services.connector.dependencies import (
     OutgoingOf,
     SessionsOf,
 )
-from services.connector.etags import etag_of
-from services.connector.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
+from services.connector.http.etags import etag_of
+from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from services.connector.webhooks import service
 from services.connector.webhooks.schemas import (
     DeliveryAnswer,

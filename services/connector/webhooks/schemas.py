@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, WithJsonSchema
 
-from services.connector.fields import Line, WholeNumber
+from services.connector.http.request_types import Line, WholeNumber
 from shared.events import EventKind
 from shared.tables import DeliveryState
 

@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
-from services.connector.etags import require_match
 from services.connector.events.kinds import PERMISSION_OF
+from services.connector.http.etags import require_match
 from services.connector.outgoing.addresses import Network
 from services.connector.outgoing.hosts import https_url
-from services.connector.problems import NotFound
+from services.connector.problems.catalogue import NotFound
 from services.connector.webhooks import queries
 from services.connector.webhooks.signing import new_secret
 from shared.crypto.envelope import AccountKeys, Place, Sealed

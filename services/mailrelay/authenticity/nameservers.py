@@ -22,7 +22,7 @@ import dns.rdtypes.txtbase
 import dns.resolver
 import structlog
 
-from services.mailrelay.authenticity.figures import DnsFigures
+from services.mailrelay.authenticity.metrics import DnsFigures
 from services.mailrelay.authenticity.questions import Kind, Unanswered
 from shared.errors import CannotStart
 

@@ -19,15 +19,15 @@ import structlog
 from sqlalchemy.exc import ProgrammingError
 
 from services.mailrelay.authenticity.questions import Resolver
-from services.mailrelay.delivery import waiting_mail
-from services.mailrelay.delivery.figures import Figures
-from services.mailrelay.delivery.incoming import Incoming, make_incoming
-from services.mailrelay.delivery.judging import Understood, judge, recheck_at, wait_before_storing
-from services.mailrelay.delivery.opening import Fetched, Opened, open_mail
-from services.mailrelay.delivery.parser import Parser
-from services.mailrelay.delivery.scanning import Scanner, scan_all
-from services.mailrelay.delivery.storing import store
-from services.mailrelay.delivery.waiting_mail import Taken
+from services.mailrelay.delivery import queue as waiting_mail
+from services.mailrelay.delivery.authentication import Understood, judge, recheck_at, wait_before_storing
+from services.mailrelay.delivery.clamav import Scanner, scan_all
+from services.mailrelay.delivery.conversation_writer import store
+from services.mailrelay.delivery.message_rows import Incoming, make_incoming
+from services.mailrelay.delivery.metrics import Figures
+from services.mailrelay.delivery.parser_pool import Parser
+from services.mailrelay.delivery.queue import Taken
+from services.mailrelay.delivery.unsealing import Fetched, Opened, open_mail
 from services.mailrelay.parsing.mail import ParsedMail, parse_header_only
 from shared.blobs import Blob, BlobDamaged, BlobMissing, BlobStore, BlobsUnavailable
 from shared.crypto.envelope import SealBroken, Sealed

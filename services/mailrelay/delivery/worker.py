@@ -11,19 +11,19 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry
 
-from services.mailrelay.authenticity.figures import DnsFigures
+from services.mailrelay.authenticity.metrics import DnsFigures
 from services.mailrelay.authenticity.nameservers import NameServers
-from services.mailrelay.delivery.figures import Figures
-from services.mailrelay.delivery.parser import Parser
-from services.mailrelay.delivery.scanning import Scanner, scan_again_forever
-from services.mailrelay.delivery.service import Delivery, deliver_due, deliver_due_from_blob_store
-from services.mailrelay.delivery.sweeper import sweep_forever
-from services.mailrelay.delivery.waiting_mail import (
+from services.mailrelay.delivery.blob_sweeper import sweep_forever
+from services.mailrelay.delivery.clamav import Scanner, scan_again_forever
+from services.mailrelay.delivery.metrics import Figures
+from services.mailrelay.delivery.parser_pool import Parser
+from services.mailrelay.delivery.queue import (
     LISTENING_FAILURES,
     mail_announcements,
     queue_age_seconds,
     requeue_unchecked,
 )
+from services.mailrelay.delivery.service import Delivery, deliver_due, deliver_due_from_blob_store
 from services.mailrelay.settings import MailWorkerSettings
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile

@@ -20,7 +20,7 @@ from services.connector.amazon.lwa import Tokens
 from services.connector.tokens.service import store_grant
 from services.sandbox.app import create_app as create_sandbox
 from services.sandbox.settings import SandboxSettings
-from services.sandbox.state import Authorization, Sandbox
+from services.sandbox.state.memory import Authorization, Sandbox
 from shared.database import Sessions
 from shared.keyring import Keyring
 from shared.marketplaces import Region

@@ -8,8 +8,8 @@ import asyncpg
 from prometheus_client import CollectorRegistry
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
-from services.mailrelay.delivery.figures import Figures
-from services.mailrelay.delivery.sweeper import sweep
+from services.mailrelay.delivery.blob_sweeper import sweep
+from services.mailrelay.delivery.metrics import Figures
 from shared.blobs import open_blobs
 from shared.database import asyncpg_dsn, create_engine, create_sessions
 from shared.settings import BlobSettings

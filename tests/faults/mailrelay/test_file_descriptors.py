@@ -40,7 +40,7 @@ async def test_when_there_are_no_more_accepting_pauses_and_goes_on(
 
 _FITTING = """
 import resource
-from services.mailrelay.descriptors import connections_within
+from services.mailrelay.process.file_limits import connections_within
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512))
 print(connections_within(2000), connections_within(100), resource.getrlimit(resource.RLIMIT_NOFILE)[0])

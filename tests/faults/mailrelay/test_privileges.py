@@ -72,7 +72,7 @@ def interpreter() -> str:
     for candidate in (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"):
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
             subprocess.run(
-                [candidate, "-c", "import services.mailrelay.serving"],
+                [candidate, "-c", "import services.mailrelay.process.child"],
                 user=USER,
                 env=_ENVIRONMENT,
                 check=True,

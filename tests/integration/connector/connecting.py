@@ -19,7 +19,7 @@ from deploy.demo.postgres import CONNECTOR
 from services.connector.settings import ConnectorSettings
 from services.sandbox.app import create_app as create_sandbox
 from services.sandbox.settings import SandboxSettings
-from services.sandbox.state import Failure, Sandbox
+from services.sandbox.state.memory import Failure, Sandbox
 from tests.conftest import Database, Keys
 from tests.integration.connector.conftest import SignedIn
 

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from services.connector import middleware
-from services.connector.middleware import MAX_BODY_BYTES
+from services.connector.http import middleware
+from services.connector.http.middleware import MAX_BODY_BYTES
 from services.connector.openapi import API
 from shared.logging import configure_logging
 from tests.integration.connector.conftest import PASSWORD

@@ -12,8 +12,8 @@ import asyncpg
 from pydantic import SecretStr
 
 from deploy.demo.postgres import OWNER, RELAY
-from services.mailrelay.listeners import open_listeners
-from services.mailrelay.server import accept_mail
+from services.mailrelay.process.listeners import open_listeners
+from services.mailrelay.process.relay import accept_mail
 from services.mailrelay.settings import RelaySettings
 from shared.blobs import blob_id_of
 from shared.crypto.envelope import Sealed

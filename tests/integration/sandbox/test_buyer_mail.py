@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from aiosmtpd.smtp import Envelope
 
-from services.sandbox.frames import FRAMES
+from services.sandbox.mail.frames import FRAMES
 from tests.integration.sandbox.conftest import EUROPE, Mailbox, Seller
 
 LAMPENLADEN = "A1LAMPENLADEN7"

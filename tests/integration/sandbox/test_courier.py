@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from services.sandbox.courier import Courier, MailState
-from services.sandbox.mail import BuyerMessage
+from services.sandbox.mail.buyer_mail import BuyerMessage
+from services.sandbox.mail.courier import Courier, MailState
 from services.sandbox.settings import SandboxSettings
-from services.sandbox.state import Sandbox, system_clock
+from services.sandbox.state.memory import Sandbox, system_clock
 
 
 class TlsNoticing:

@@ -8,7 +8,7 @@ import aiosmtplib
 import httpx2
 import pytest
 
-from services.sandbox import inbox
+from services.sandbox.mail import inbox
 
 OWNER = "ada@shop.example"
 

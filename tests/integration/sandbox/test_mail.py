@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sandbox.frames import FRAMES
-from services.sandbox.mail import (
+from services.sandbox.mail.buyer_mail import (
     Attachment,
     BuyerMessage,
     MessageWrong,
@@ -19,7 +18,8 @@ from services.sandbox.mail import (
     compose,
     make_message_id,
 )
-from services.sandbox.sellers import seeded_sellers
+from services.sandbox.mail.frames import FRAMES
+from services.sandbox.state.sellers import seeded_sellers
 from shared.marketplaces import BY_COUNTRY
 
 NOW = datetime(2026, 11, 2, 8, 15, 1, tzinfo=UTC)

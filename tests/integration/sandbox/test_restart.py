@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from services.sandbox.app import create_app
 from services.sandbox.settings import SandboxSettings
-from services.sandbox.state_file import StateFileUnusable
+from services.sandbox.state.state_file import StateFileUnusable
 from tests.integration.sandbox.conftest import EUROPE, Seller, fixed_clock
 
 ADDRESS = "aaabbbccc@replyco.email"

@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from services.sandbox import scenarios
-from services.sandbox.scenarios import API_ANSWERS, CALLBACK_URIS, PAGE_CODES, SCENARIOS, TOKEN_ANSWERS
+from services.sandbox.state import scenarios
+from services.sandbox.state.scenarios import API_ANSWERS, CALLBACK_URIS, PAGE_CODES, SCENARIOS, TOKEN_ANSWERS
 from tests.integration.sandbox.conftest import CALLBACK, EUROPE, USER_AGENT, Seller
 
 LAMPENLADEN, CASA_VERDE = "A1LAMPENLADEN7", "A2CASAVERDE34K"

@@ -11,7 +11,7 @@ import pytest
 
 from services.mailrelay.parsing.mail import parse_mail
 from services.sandbox.app import create_app
-from services.sandbox.name_server import Listeners, listen
+from services.sandbox.mail.name_server import Listeners, listen
 from services.sandbox.settings import SandboxSettings
 from tests.integration.sandbox.conftest import Mailbox, Seller, fixed_clock
 from tests.integration.sandbox.test_buyer_mail import LAMPENLADEN, enter, first_order, write

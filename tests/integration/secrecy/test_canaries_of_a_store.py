@@ -23,7 +23,7 @@ from tests.integration.connector.connecting import (
     consent,
     query_of,
 )
-from tests.integration.connector.integrations.test_notices import mailbox, postman, revoke
+from tests.integration.connector.integrations.test_owner_mails import mailbox, postman, revoke
 from tests.integration.connector.smtp.conftest import (
     PASSWORD,
     SellersServer,

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from services.connector.app import openapi_document
-from services.connector.problem_page import problem_page
+from services.connector.problems.page import problem_page
 
 DOCS = Path(__file__).parents[3] / "docs"
 CURE = "The API has changed. Look at the difference, then write its descriptions anew: make api-docs"

@@ -3,9 +3,9 @@
 import inspect
 from pathlib import Path
 
-from services.mailrelay import limits, replies
-from services.mailrelay.replies import Reply
 from services.mailrelay.settings import RelaySettings
+from services.mailrelay.smtp import limits, replies
+from services.mailrelay.smtp.replies import Reply
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operations" / "smtp.md").read_text("utf-8")
 

@@ -12,8 +12,8 @@ from services.connector.amazon.access import create_amazon
 from services.connector.amazon.client import SellerApi
 from services.connector.amazon.errors import Throttled
 from services.connector.amazon.sellers import get_marketplace_participations
-from services.connector.housekeeping import keep_house
-from services.connector.throttle import DatabaseBuckets
+from services.connector.maintenance.jobs import keep_house
+from services.connector.throttling.buckets import DatabaseBuckets
 from shared.database import Sessions
 from shared.marketplaces import Region
 from shared.tables import ThrottleBucket

@@ -12,10 +12,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
-from services.connector import housekeeping
 from services.connector.authorization.api import BROWSER_COOKIE
 from services.connector.dependencies import SESSION_COOKIE
-from services.sandbox.login_uri import login_uri_call
+from services.connector.maintenance import jobs as housekeeping
+from services.sandbox.login.login_uri import login_uri_call
 from shared.database import Sessions
 from shared.tables import AuditEntry, AuthorizationAttempt, Integration, LoginRequest
 from tests.integration.connector.conftest import SignedIn

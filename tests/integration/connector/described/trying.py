@@ -19,10 +19,10 @@ from deploy.demo.postgres import CONNECTOR, OWNER
 from services.connector.accounts.credentials import csrf_token
 from services.connector.app import create_app
 from services.connector.dependencies import CSRF_HEADER
+from services.connector.http.server import Server
 from services.connector.openapi import API
 from services.connector.outgoing.addresses import Address, networks
 from services.connector.outgoing.connections import Outgoing
-from services.connector.server import Server
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp.checker import SmtpChecker
 from shared.crypto.key_provider import KeyFile

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from services.connector.dependencies import SESSION_COOKIE
 from services.connector.events.hub import Hub
-from services.connector.server import Server
+from services.connector.http.server import Server
 from tests.integration.connector.conftest import SignedIn
 
 

@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, update
 
-from services.connector import housekeeping
 from services.connector.dependencies import SESSION_COOKIE
 from services.connector.events import service
+from services.connector.maintenance import jobs as housekeeping
 from shared.database import Sessions, new_id
 from shared.events import EventKind, announce
 from shared.tables import EventRow

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 from sqlalchemy import select, text
 
-from services.connector.inbox import leaving
-from services.connector.inbox import places as bounds
+from services.connector.inbox import chunked_response as leaving
+from services.connector.inbox import concurrency as bounds
 from shared.crypto.envelope import Place, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import new_id

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select
 
-from services.connector.inbox import places
+from services.connector.inbox import concurrency as places
 from shared.search_words import word_keys
 from shared.tables import AuditEntry, Conversation, ConversationOrder, IdempotencyKey
 from tests.factories import make_conversation, make_message

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from deploy.demo.postgres import CONNECTOR
-from services.connector.application.secrets import ClientSecrets
+from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.keys import service
 from shared.crypto.envelope import Place, Sealed
 from shared.crypto.key_provider import KeyFile, KeyNotChangeable

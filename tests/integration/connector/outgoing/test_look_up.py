@@ -9,7 +9,7 @@ import pytest
 
 from services.connector.outgoing import connections
 from services.connector.outgoing.connections import look_up
-from tests.integration.mailrelay.test_dns import Zone, name_server
+from tests.integration.mailrelay.dns_setup.test_dns import Zone, name_server
 
 HOST = "smtp.seller.example"
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete
 
 from services.connector.amazon.sellers import get_marketplace_participations
-from services.sandbox.scenarios import API_ANSWERS, TOKEN_ANSWERS
+from services.sandbox.state.scenarios import API_ANSWERS, TOKEN_ANSWERS
 from shared.database import Sessions
 from shared.errors import Expected
 from shared.tables import ThrottleBucket

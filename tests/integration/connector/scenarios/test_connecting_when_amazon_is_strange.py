@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from services.sandbox.scenarios import API_ANSWERS, PAGE_CODES, TOKEN_ANSWERS
+from services.sandbox.state.scenarios import API_ANSWERS, PAGE_CODES, TOKEN_ANSWERS
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import (
     CASA_VERDE,

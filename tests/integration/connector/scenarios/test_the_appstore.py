@@ -2,7 +2,7 @@
 
 import httpx2
 
-from services.sandbox.scenarios import CALLBACK_URIS
+from services.sandbox.state.scenarios import CALLBACK_URIS
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import LAMPENLADEN, Amazon, arrive
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from services.connector import housekeeping
+from services.connector.maintenance import jobs as housekeeping
 from services.connector.webhooks import queries
 from services.connector.webhooks.delivery import Courier
 from shared.database import Sessions, new_id

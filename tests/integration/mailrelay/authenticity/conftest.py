@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.mailrelay.authenticity.figures import DnsFigures
+from services.mailrelay.authenticity.metrics import DnsFigures
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.authenticity.questions import Resolver
 from services.mailrelay.authenticity.verdict import Verdict, authenticate

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.mailrelay.authenticity import nameservers
-from services.mailrelay.authenticity.figures import DnsFigures
+from services.mailrelay.authenticity.metrics import DnsFigures
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.authenticity.questions import Unanswered, Until
 from tests.signing import NameServer

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.authenticity.verdict import judge_claim
-from services.sandbox.dkim_signing import Signer
+from services.sandbox.mail.dkim_signing import Signer
 from shared.tables import Authenticity
 from tests.integration.mailrelay.authenticity.by_hand import ED25519_KEY, RSA_KEY, key_record, sign_by_hand
 from tests.integration.mailrelay.authenticity.conftest import MAIL, NOW, verdict_on

@@ -13,8 +13,8 @@ from sqlalchemy import insert, text
 
 from deploy.demo.postgres import MAIL_WORKER, RELAY
 from services.mailrelay.authenticity.nameservers import NameServers
-from services.mailrelay.delivery.figures import Figures
-from services.mailrelay.delivery.parser import Parser
+from services.mailrelay.delivery.metrics import Figures
+from services.mailrelay.delivery.parser_pool import Parser
 from services.mailrelay.delivery.service import Delivery
 from shared.blobs import open_blobs
 from shared.crypto.raw_mail import ContentKey, MailPublicKey

@@ -12,12 +12,12 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, update
 
 from deploy.demo.postgres import OWNER
-from services.mailrelay.authenticity.figures import DnsFigures
+from services.mailrelay.authenticity.metrics import DnsFigures
 from services.mailrelay.authenticity.nameservers import UNANSWERED_SECONDS, NameServers
 from services.mailrelay.authenticity.verdict import Verdict
-from services.mailrelay.delivery.judging import PATIENCE, recheck_at, wait_before_storing
+from services.mailrelay.delivery.authentication import PATIENCE, recheck_at, wait_before_storing
+from services.mailrelay.delivery.queue import requeue_unchecked
 from services.mailrelay.delivery.service import Delivery, deliver_due
-from services.mailrelay.delivery.waiting_mail import requeue_unchecked
 from shared.crypto.envelope import AccountKeys, Place
 from shared.database import Sessions, create_engine, create_sessions
 from shared.keyring import Keyring

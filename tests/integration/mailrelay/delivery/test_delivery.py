@@ -13,9 +13,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
-from services.mailrelay.delivery.parser import Parser, ParserDied, ParsingTookTooLong
+from services.mailrelay.delivery.parser_pool import Parser, ParserDied, ParsingTookTooLong
+from services.mailrelay.delivery.queue import queue_age_seconds
 from services.mailrelay.delivery.service import DELAYS, MAX_BATCH, Delivery, deliver_due
-from services.mailrelay.delivery.waiting_mail import queue_age_seconds
 from shared.crypto.envelope import AccountKeys, Place
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import ContentKey

@@ -18,7 +18,7 @@ from services.connector.authorization.attempts import (
     status_of,
 )
 from services.connector.authorization.problem_texts import PROBLEM_TEXTS
-from services.connector.language import Language
+from services.connector.http.language import Language
 from shared.crypto.envelope import AccountKeys
 from shared.database import new_id
 

@@ -3,7 +3,7 @@
 import pytest
 
 from services.connector.authorization.consent_errors import CONSENT_ERRORS, ConsentError
-from services.connector.language import Language
+from services.connector.http.language import Language
 
 # What Amazon documents, and what integrators have reported.
 SEEN = {

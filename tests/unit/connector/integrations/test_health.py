@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.connector.http.language import Language
 from services.connector.integrations.check_texts import text_of, title_of
 from services.connector.integrations.health import (
     CODES,
@@ -17,7 +18,6 @@ from services.connector.integrations.health import (
     next_lock,
     not_checked,
 )
-from services.connector.language import Language
 from shared.tables import Lock
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """What is told of a test."""
 
-from services.connector.language import Language
+from services.connector.http.language import Language
 from services.connector.smtp.check_texts import text_of
 from shared.tables import SmtpCheck
 

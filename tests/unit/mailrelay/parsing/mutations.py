@@ -12,7 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from random import Random  # noqa: TID251 - with a seed: what it makes can be made again
 
-from services.mailrelay.delivery.parser import PARSING_MEMORY_BYTES
+from services.mailrelay.delivery.parser_pool import PARSING_MEMORY_BYTES
 from services.mailrelay.parsing.mail import understand
 from tests.contract.test_mail_samples import SAMPLES
 from tests.faults.mailrelay.crowd import peak_mb

@@ -1,0 +1,41 @@
+"""Background entry point: each minute, what Amazon has put into the application's queue."""
+
+from typing import Final
+
+import structlog
+from pgqueuer import PgQueuer
+from pgqueuer.models import Schedule
+
+from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured
+from services.connector.amazon_credentials.secrets import ClientSecrets
+from services.connector.amazon_credentials.service import NoticeReader
+from shared.database import is_unavailable
+
+log = structlog.get_logger()
+
+_EVERY_MINUTE: Final = "* * * * *"
+
+
+def register(queue: PgQueuer, secrets: ClientSecrets, reader: NoticeReader | None) -> None:
+    """Make the schedule known to a worker. Without a reader only the end of the client secret is looked at."""
+
+    @queue.schedule("read_amazons_notices", _EVERY_MINUTE)
+    async def read_amazons_notices(_schedule: Schedule) -> None:
+        if reader is not None:
+            await read_notices(reader)
+        # For the metric: a worker without stores asks for no token, and its secret ends all the same.
+        await secrets.newest_first()
+
+
+async def read_notices(reader: NoticeReader) -> None:
+    """Never raises: what was received and not removed is given out again in some minutes."""
+    try:
+        await reader.read_all()
+    except (AmazonUnavailable, ClientMisconfigured) as failure:
+        reader.failed()
+        log.warning("notice_queue_failed", code=failure.code, **failure.fields)
+    except Exception as error:
+        if not is_unavailable(error):
+            log.exception("notices_broke_off")
+            return
+        log.warning("database_unavailable", error=type(error).__name__)

@@ -1,0 +1,125 @@
+"""The application's client secret as it changes: given by an operator, or by the notices that Amazon puts into a queue."""
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+from pydantic import SecretStr
+from sqlalchemy.dialects.postgresql import insert
+
+from services.connector.amazon.notice_queue import NoticeQueue
+from services.connector.amazon_credentials.notices import NewSecret, SecretExpiry, read_notice
+from services.connector.amazon_credentials.secrets import secret_context
+from shared.crypto.key_provider import KeyProvider
+from shared.database import Sessions, new_id
+from shared.tables import ApplicationNotice, ApplicationSecret
+
+log = structlog.get_logger()
+
+# Amazon ends a client secret after 180 days (LWA credentials FAQ).
+SECRET_LIFETIME: Final = timedelta(days=180)
+# A hundred notices at a time; what is left waits for the next time.
+_BATCHES: Final = 10
+
+
+async def store_client_secret(
+    sessions: Sessions, provider: KeyProvider, client_id: str, secret: SecretStr, now: datetime
+) -> None:
+    """Use this client secret first from now on, in every process within half a minute. The others stay for a while."""
+    row = await _wrapped(provider, client_id, secret, now + SECRET_LIFETIME)
+    async with sessions.begin() as session:
+        session.add(row)
+
+
+class NoticeReader:
+    """Takes Amazon's notices out of their queue. Any number may run."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        provider: KeyProvider,
+        queue: NoticeQueue,
+        client_id: str,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._sessions = sessions
+        self._provider = provider
+        self._queue = queue
+        self._client_id = client_id
+        self._notices = Counter(
+            "replyco_amazon_notices",
+            "Notices in Amazon's queue, by what became of them; queue_failed: the queue could not be read",
+            ["outcome"],
+            registry=registry,
+        )
+        for outcome in ("new_secret", "secret_expiry", "repeated", "left", "queue_failed"):
+            self._notices.labels(outcome)
+
+    async def read_all(self) -> None:
+        """A notice is removed after the commit of what it tells. What is not for us stays in the queue.
+
+        Raises AmazonUnavailable, ClientMisconfigured.
+        """
+        for _ in range(_BATCHES):
+            received = await self._queue.receive()
+            for message in received:
+                notice = read_notice(message.body)
+                if notice is None or notice.client_id != self._client_id:
+                    log.warning("notice_left_in_queue", message_id=message.message_id)
+                    self._notices.labels("left").inc()
+                    continue
+                self._notices.labels(await self._take(notice)).inc()
+                await self._queue.remove(message)
+            if not received:
+                return
+
+    def failed(self) -> None:
+        """Count that the queue could not be read."""
+        self._notices.labels("queue_failed").inc()
+
+    async def _take(self, notice: NewSecret | SecretExpiry) -> str:
+        """The outcome. A notice that was delivered before changes nothing."""
+        secret = None
+        if isinstance(notice, NewSecret):
+            secret = await _wrapped(self._provider, self._client_id, notice.secret, notice.ends_at)
+        async with self._sessions.begin() as session:
+            taken: UUID | None = await session.scalar(
+                insert(ApplicationNotice)
+                .values(
+                    id=new_id(),
+                    client_id=self._client_id,
+                    notification_id=notice.notification_id,
+                    secret_ends_at=notice.ends_at,
+                )
+                .on_conflict_do_nothing()
+                .returning(ApplicationNotice.id)
+            )
+            if taken is None:
+                return "repeated"
+            if secret is not None:
+                session.add(secret)
+        if secret is not None:
+            log.info("client_secret_arrived", ends_at=notice.ends_at.isoformat())
+            return "new_secret"
+        log.warning(
+            "client_secret_ends", ends_at=notice.ends_at.isoformat(), cure="keys rotate-client-secret"
+        )
+        return "secret_expiry"
+
+
+async def _wrapped(
+    provider: KeyProvider, client_id: str, secret: SecretStr, ends_at: datetime
+) -> ApplicationSecret:
+    secret_id = new_id()
+    wrapping_key_id, wrapped = await provider.wrap(
+        secret.get_secret_value().encode(), secret_context(secret_id, client_id)
+    )
+    return ApplicationSecret(
+        id=secret_id,
+        client_id=client_id,
+        wrapping_key_id=wrapping_key_id,
+        wrapped=wrapped,
+        expires_at=ends_at,
+    )

@@ -1,0 +1,218 @@
+"""What `doctor` looks at, and how it says what is wrong. It changes nothing and shows no value of a secret."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import asyncpg
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured
+from services.connector.amazon.notice_queue import open_notice_queue
+from services.connector.doctor.findings import Finding, Verdict, end_of_client_secret, of_settings, ok, wrong
+from services.connector.settings import ConnectorSettings
+from shared.blobs import BlobsUnavailable, open_blobs
+from shared.crypto.envelope import SealBroken
+from shared.crypto.key_provider import KeyFile, KeyFileUnusable
+from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.keyring import Keyring
+
+_MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
+_CLOCK_TOLERANCE: Final = timedelta(seconds=30)
+_PARTITIONS_AHEAD: Final = timedelta(days=3)
+_AMAZON_TOKENS: Final = "https://api.amazon.com"
+
+
+async def examine(settings: ConnectorSettings) -> list[Finding]:
+    """Everything that `serve` and `worker` need, in the order in which one would repair it."""
+    findings = [ok("The settings are complete."), *of_settings(settings)]
+    keys, finding = _key_file(settings)
+    findings += [finding, *await _database(settings, keys), await _blobs(settings), await _amazon(settings)]
+    findings += await _notice_queue(settings)
+    if settings.notice_smtp_host is not None:
+        tls = settings.notice_smtp_tls == "tls"
+        findings.append(await _reachable(settings.notice_smtp_host, settings.notice_smtp_port, tls=tls))
+    return findings
+
+
+def _key_file(settings: ConnectorSettings) -> tuple[KeyFile | None, Finding]:
+    try:
+        keys = KeyFile.load(settings.key_file)
+    except KeyFileUnusable:
+        return None, wrong(
+            f"{settings.key_file} is missing, unreadable or not a key file. Set REPLYCO_KEY_FILE to the file "
+            "that `keys create` has written.",
+        )
+    return keys, ok("The key file is readable.")
+
+
+async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[Finding]:
+    url = settings.database_url.get_secret_value()
+    try:
+        connection = await asyncpg.connect(asyncpg_dsn(url), timeout=5, command_timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        return [
+            wrong(
+                f"The database cannot be reached ({type(error).__name__}). Is PostgreSQL running, and does "
+                "REPLYCO_DATABASE_URL name the right host, database, user and password?",
+            )
+        ]
+    try:
+        findings = [ok("The database answers."), await _clock(connection), await _migrated(connection)]
+        account_id = (
+            await connection.fetchval("SELECT id FROM accounts ORDER BY id DESC LIMIT 1")
+            if findings[-1].verdict is Verdict.OK
+            else None
+        )
+        if findings[-1].verdict is Verdict.OK:
+            findings += [await _partitions(connection), await _rights(connection)]
+            findings.append(await _client_secret(connection, settings.amazon_client_id))
+    except (asyncpg.PostgresError, OSError, TimeoutError) as error:
+        return [
+            wrong(
+                f"The database refuses us its tables ({type(error).__name__}). Run `python -m migrations upgrade`.",
+            )
+        ]
+    finally:
+        connection.terminate()
+    if keys is None or account_id is None:
+        return findings
+
+    engine = create_engine(url, application_name="connector-doctor", pool_size=1)
+    try:
+        async with create_sessions(engine).begin() as session:
+            await Keyring(keys).of(session, account_id)
+    except SealBroken:
+        findings.append(
+            wrong(
+                "The key file does not open the keys of the accounts in this database: it belongs to another "
+                "installation, or a key was removed from it.",
+            )
+        )
+    else:
+        findings.append(ok("The key file opens the accounts' keys."))
+    finally:
+        await engine.dispose()
+    return findings
+
+
+async def _clock(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    """Tokens end by the database's clock, sessions by ours."""
+    asked = datetime.now(UTC)
+    theirs: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    apart = abs(theirs - asked)
+    if apart <= _CLOCK_TOLERANCE:
+        return ok("Our clock and the database's agree.")
+    return wrong(
+        f"Our clock and the database's are {int(apart.total_seconds())} seconds apart. Set both by NTP."
+    )
+
+
+async def _partitions(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    """A worker makes them two weeks ahead; what has none lies in the default partition and makes look-ups slow."""
+    day = datetime.now(UTC) + _PARTITIONS_AHEAD
+    if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"accepted_mail_{day:%Y%m%d}"):
+        return ok("The tables have partitions for the coming days.")
+    return wrong(
+        "The partitions for the coming days are missing: no `worker` has run for days. Start one; it makes them."
+    )
+
+
+async def _rights(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    """Whoever took over the connector could otherwise wipe out his traces."""
+    if await connection.fetchval("SELECT has_table_privilege('audit_log', 'UPDATE, DELETE, TRUNCATE')"):
+        return wrong(
+            "The user of REPLYCO_DATABASE_URL may change the audit log. It is the owner of the tables or has too many rights; "
+            "name the connector's own user."
+        )
+    return ok("The database user cannot change the audit log.")
+
+
+async def _client_secret(connection: "asyncpg.Connection[asyncpg.Record]", client_id: str) -> Finding:
+    ends_at = await connection.fetchval(
+        "SELECT greatest((SELECT max(expires_at) FROM application_secrets WHERE client_id = $1), "
+        "(SELECT max(secret_ends_at) FROM application_notices WHERE client_id = $1))",
+        client_id,
+    )
+    return end_of_client_secret(ends_at, datetime.now(UTC))
+
+
+async def _notice_queue(settings: ConnectorSettings) -> list[Finding]:
+    queue = open_notice_queue(settings)
+    if queue is None:
+        return []
+    try:
+        await queue.look()
+    except AmazonUnavailable:
+        return [
+            wrong(
+                "The queue of Amazon's notices cannot be reached. Is there a way out to REPLYCO_AMAZON_NOTICE_QUEUE_URL?"
+            )
+        ]
+    except ClientMisconfigured as refused:
+        return [
+            wrong(
+                f"The queue of Amazon's notices refuses us ({refused.fields['error']}). Do REPLYCO_AMAZON_NOTICE_QUEUE_URL and "
+                "…_QUEUE_REGION name the queue, and may REPLYCO_AMAZON_NOTICE_ACCESS_KEY_ID read it (sqs:ReceiveMessage, "
+                "sqs:DeleteMessage, sqs:GetQueueAttributes)?"
+            )
+        ]
+    finally:
+        await queue.close()
+    return [ok("The queue of Amazon's notices can be read.")]
+
+
+async def _blobs(settings: ConnectorSettings) -> Finding:
+    """Large mail; a folder or bucket in which nothing lies yet is all right."""
+    store = open_blobs(settings)
+    try:
+        await store.days()
+    except BlobsUnavailable:
+        return wrong(
+            "The large mails at REPLYCO_BLOB_URL cannot be listed. Does it name the folder or bucket of the mail workers, "
+            "and may this user read there?"
+        )
+    finally:
+        store.close()
+    return ok("The store of large mails can be read.")
+
+
+async def _migrated(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    try:
+        current = await connection.fetchval("SELECT version_num FROM alembic_version")
+    except asyncpg.InsufficientPrivilegeError:
+        return wrong(
+            "This role may not see the version of the tables. Run `python -m migrations upgrade`.",
+        )
+    except asyncpg.UndefinedTableError:
+        current = None
+    if current == newest:
+        return ok("The tables are up to date.")
+    return wrong(
+        f"The tables are at {current or 'nothing'}, this version needs {newest}. Run `python -m migrations upgrade`.",
+    )
+
+
+async def _amazon(settings: ConnectorSettings) -> Finding:
+    parts = urlsplit(settings.amazon_base_url or _AMAZON_TOKENS)
+    tls = parts.scheme == "https"
+    return await _reachable(parts.hostname or "", parts.port or (443 if tls else 80), tls=tls)
+
+
+async def _reachable(host: str, port: int, *, tls: bool) -> Finding:
+    """Only whether somebody listens there: no credential leaves this machine."""
+    try:
+        async with asyncio.timeout(5):
+            _, writer = await asyncio.open_connection(host, port, ssl=tls or None)
+    except (OSError, TimeoutError) as error:
+        return wrong(
+            f"{host}:{port} cannot be reached ({type(error).__name__}). Is there a way out to it, and is its name resolved?",
+        )
+    writer.close()
+    return ok(f"{host}:{port} can be reached.")

@@ -1,0 +1,172 @@
+"""What agents do with messages: conversations are merged and split, a message is let out of quarantine."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.accounts.audit import audit_entry
+from services.connector.accounts.callers import Caller
+from services.connector.inbox.changes import hold, opened, refuse_quarantine, tell
+from services.connector.inbox.unsealing import OpenedConversation, Opener
+from services.connector.problems.catalogue import NotFound
+from shared import conversations
+from shared.crypto.envelope import AccountKeys, Place, Sealed
+from shared.database import Sessions, new_id
+from shared.errors import Expected
+from shared.events import EventKind, announce
+from shared.keyring import Keyring
+from shared.tables import Conversation, ConversationStatus, Message
+
+# One lock for each message that is released; other kinds of locks have other numbers.
+_RELEASE_LOCKS: Final = 7
+
+
+class MergeIntoItself(Expected):
+    """A conversation is one with itself already."""
+
+    code = "merge_into_itself"
+
+
+class MergeOtherStore(Expected):
+    """The two are of different integrations: an answer would leave from the wrong store."""
+
+    code = "merge_other_store"
+
+
+class MessageElsewhere(Expected):
+    """A message that is to be split off is not in this conversation."""
+
+    code = "message_elsewhere"
+
+
+class SplitTakesAll(Expected):
+    """Nothing would be left of the conversation."""
+
+    code = "split_takes_all"
+
+
+class MessageNotInQuarantine(Expected):
+    """There is nothing to release it from."""
+
+    code = "message_not_in_quarantine"
+
+
+async def merge(
+    sessions: Sessions, keyring: Keyring, caller: Caller, source_id: UUID, target_id: UUID
+) -> OpenedConversation:
+    """All messages of the source go to the target, and later ones of its threads, too. The target.
+
+    Raises NotFound, MergeIntoItself, MergeOtherStore, ConversationMerged, ConversationInQuarantine.
+    """
+    if source_id == target_id:
+        raise MergeIntoItself
+    async with sessions.begin() as session:
+        source, target = await hold(session, caller.account_id, source_id, target_id)
+        refuse_quarantine(source)
+        refuse_quarantine(target)
+        if source.integration_id != target.integration_id:
+            raise MergeOtherStore
+        await conversations.merge(session, source_id, target_id, by=caller.user_id)
+        session.add(audit_entry(caller, "conversation.merged", source_id, into=str(target_id)))
+        await tell(session, source)
+        await tell(session, target)
+        return await opened(session, keyring, caller.account_id, target_id)
+
+
+async def split(
+    sessions: Sessions, keyring: Keyring, caller: Caller, source_id: UUID, message_ids: Sequence[UUID]
+) -> OpenedConversation:
+    """These messages become a conversation of their own; later mails of threads that only they have go there. The new one.
+
+    Raises NotFound, MessageElsewhere, SplitTakesAll, ConversationMerged, ConversationInQuarantine.
+    """
+    async with sessions.begin() as session:
+        [source] = await hold(session, caller.account_id, source_id)
+        refuse_quarantine(source)
+        subject_of = await _newest(session, source, message_ids)
+        keys = await keyring.of(session, caller.account_id)
+        made = _split_off(source, subject_of, keys)
+        session.add(made)
+        await session.flush()
+        await conversations.move(session, message_ids, source_id, made.id, by=caller.user_id)
+        session.add(audit_entry(caller, "conversation.split", source_id, into=str(made.id)))
+        await tell(session, source)
+        await tell(session, made)
+        return await opened(session, keyring, caller.account_id, made.id)
+
+
+async def release(
+    sessions: Sessions, keyring: Keyring, caller: Caller, message_id: UUID
+) -> OpenedConversation:
+    """An agent says that the message is real: it goes where it belongs. That conversation.
+
+    Raises NotFound, MessageNotInQuarantine.
+    """
+    async with sessions.begin() as session:
+        # Two agents at once would both find it in quarantine. Rows are not locked here: shared.conversations does it in its order.
+        await session.execute(
+            select(func.pg_advisory_xact_lock(_RELEASE_LOCKS, func.hashtext(str(message_id))))
+        )
+        row = (
+            await session.execute(
+                select(Conversation.id, Conversation.integration_id, Conversation.status)
+                .join(Message, Message.conversation_id == Conversation.id)
+                .where(Message.id == message_id, Message.account_id == caller.account_id)
+            )
+        ).one_or_none()
+        if row is None:
+            raise NotFound
+        if row.status != ConversationStatus.QUARANTINE:
+            raise MessageNotInQuarantine
+        conversation_id = await conversations.release(session, message_id)
+        await session.execute(update(Message).where(Message.id == message_id).values(recheck_at=None))
+        session.add(audit_entry(caller, "message.released", message_id))
+        for changed_id in {row.id, conversation_id}:
+            await announce(
+                session,
+                caller.account_id,
+                EventKind.CONVERSATION_CHANGED,
+                integration_id=row.integration_id,
+                conversation_id=changed_id,
+            )
+        return await opened(session, keyring, caller.account_id, conversation_id)
+
+
+async def _newest(session: AsyncSession, source: Conversation, message_ids: Sequence[UUID]) -> Message:
+    """The newest of these. Raises MessageElsewhere, SplitTakesAll."""
+    its = Message.conversation_id == source.id
+    statement = select(Message.id).where(its, Message.id.in_(message_ids)).order_by(Message.id.desc())
+    found = list(await session.scalars(statement))
+    if len(found) < len(set(message_ids)):
+        raise MessageElsewhere
+    others = select(Message.id).where(its, Message.id.not_in(message_ids)).limit(1)
+    if await session.scalar(others) is None:
+        raise SplitTakesAll
+    return await session.get_one(Message, found[0])
+
+
+def _split_off(source: Conversation, newest: Message, keys: AccountKeys) -> Conversation:
+    """The same buyer, about what the newest message says. What is counted is counted later, from its messages."""
+    conversation_id = new_id()
+    of_source = Opener(keys, "conversations", source.id)
+
+    def sealed(column: str, words: str | None) -> Sealed | None:
+        return (
+            None if words is None else keys.seal_text(Place("conversations", column, conversation_id), words)
+        )
+
+    return Conversation(
+        id=conversation_id,
+        account_id=source.account_id,
+        integration_id=source.integration_id,
+        buyer_key=source.buyer_key,
+        buyer_name=sealed("buyer_name", of_source.text("buyer_name", source.buyer_name)),
+        buyer_address=sealed("buyer_address", of_source.text("buyer_address", source.buyer_address)),
+        subject=sealed("subject", Opener(keys, "messages", newest.id).text("subject", newest.subject)),
+        last_message_at=newest.received_at,
+        status=source.status,
+        is_unread=source.is_unread,
+    )

@@ -1,0 +1,232 @@
+"""An integration's life after it was connected: changed, paused, disconnected, restored, removed.
+
+Disconnected, it rests: its tokens are gone at once, its address still takes mail, which stays sealed. Restored, it is as
+before, but for the consent. When the rest is over, its address is retired for ever.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.accounts.audit import audit_entry, system_audit_entry
+from services.connector.accounts.callers import Caller
+from services.connector.http.etags import require_match
+from services.connector.integrations import queries
+from services.connector.integrations.names import NameTaken, clean_name, name_key
+from services.connector.integrations.row_locks import give_address, lock_row, release_mail, tell_relays, wake
+from services.connector.integrations.service import recompute_lock
+from services.connector.problems.catalogue import NotFound
+from services.connector.tokens import service as tokens
+from shared.database import Sessions
+from shared.errors import Expected
+from shared.events import EventKind, announce
+from shared.jobs import Job, enqueue
+from shared.permissions import Level
+from shared.tables import (
+    AfterRest,
+    Grant,
+    Integration,
+    RelayAddress,
+    SmtpConfiguration,
+    SyncStatus,
+    User,
+)
+
+log = structlog.get_logger()
+
+REST: Final = timedelta(days=30)
+_BATCH: Final = 100
+
+
+class OwnerUnfit(Expected):
+    """An owner is a user of the account who may change integrations."""
+
+    code = "owner_unfit"
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a caller wants to be otherwise; None is left as it is."""
+
+    name: str | None = None
+    is_paused: bool | None = None
+    owner_id: UUID | None = None
+
+
+async def change(
+    sessions: Sessions,
+    caller: Caller,
+    integration_id: UUID,
+    changes: Changes,
+    *,
+    if_match: str | None,
+    now: datetime,
+) -> queries.Detail:
+    """The first name brings the relay address.
+
+    Raises NotFound, PreconditionFailed, NameEmpty, NameTooLong, NameTaken, OwnerUnfit.
+    """
+    name = clean_name(changes.name) if changes.name is not None else None
+    try:
+        async with sessions.begin() as session:
+            integration = await lock_row(session, caller.account_id, integration_id)
+            require_match(if_match, integration.version)
+            integration.version += 1
+            if name is not None:
+                await _name(session, caller, integration, name)
+            if changes.is_paused is not None:
+                await _pause(session, caller, integration, is_paused=changes.is_paused, now=now)
+            if changes.owner_id is not None:
+                await _give_to(session, caller, integration, changes.owner_id)
+            await session.flush()
+            await recompute_lock(session, caller.account_id, integration_id, now)
+            return await _detail(session, caller.account_id, integration_id)
+    except IntegrityError as error:
+        raise _name_taken(error) from error
+
+
+async def disconnect(
+    sessions: Sessions, caller: Caller, integration_id: UUID, after_rest: AfterRest, now: datetime
+) -> datetime:
+    """The tokens are destroyed at once, and the rest begins. Until when. Raises NotFound."""
+    async with sessions.begin() as session:
+        integration = await lock_row(session, caller.account_id, integration_id)
+        integration.disconnected_at, integration.rests_until = now, now + REST
+        integration.data_after_rest = after_rest.value
+        integration.version += 1
+        await tokens.destroy_grant(session, integration_id)
+        session.add(audit_entry(caller, "integration_disconnected", integration_id, data=after_rest.value))
+        await announce(
+            session, caller.account_id, EventKind.INTEGRATION_CHANGED, integration_id=integration_id
+        )
+    log.info("integration_disconnected", integration_id=str(integration_id))
+    return now + REST
+
+
+async def restore(
+    sessions: Sessions, caller: Caller, integration_id: UUID, *, new_name: str | None, now: datetime
+) -> queries.Detail:
+    """End the rest before its time. Another consent is needed: the tokens are gone.
+
+    Raises NotFound, NameTaken (then a new name helps), NameEmpty, NameTooLong.
+    """
+    name = clean_name(new_name) if new_name is not None else None
+    try:
+        async with sessions.begin() as session:
+            integration = await lock_row(session, caller.account_id, integration_id, is_resting=True)
+            if name is not None and integration.name is not None:
+                integration.name, integration.name_key = name, name_key(name)
+            await wake(session, integration)
+            session.add(audit_entry(caller, "integration_restored", integration_id))
+            await recompute_lock(session, caller.account_id, integration_id, now)
+            return await _detail(session, caller.account_id, integration_id)
+    except IntegrityError as error:
+        raise _name_taken(error) from error
+
+
+async def remove_rested(sessions: Sessions, now: datetime) -> int:
+    """Retire what has rested long enough, a batch per transaction. How many."""
+    count = 0
+    while True:
+        async with sessions.begin() as session:
+            over = await session.scalars(
+                select(Integration)
+                .where(
+                    Integration.disconnected_at.is_not(None),
+                    Integration.removed_at.is_(None),
+                    Integration.rests_until <= now,
+                )
+                .order_by(Integration.rests_until)
+                .limit(_BATCH)
+                .with_for_update(key_share=True, skip_locked=True)
+            )
+            batch = over.all()
+            for integration in batch:
+                await _remove(session, integration, now)
+        count += len(batch)
+        if len(batch) < _BATCH:
+            return count
+
+
+async def _remove(session: AsyncSession, integration: Integration, now: datetime) -> None:
+    integration.removed_at = now
+    await session.flush()
+    retired = await session.scalar(
+        update(RelayAddress)
+        .where(RelayAddress.integration_id == integration.id, RelayAddress.retired_at.is_(None))
+        .values(retired_at=now)
+        .returning(RelayAddress.local_part)
+    )
+    if retired is not None:
+        await tell_relays(session, retired)
+    await session.execute(delete(SmtpConfiguration).where(SmtpConfiguration.integration_id == integration.id))
+    if integration.data_after_rest == AfterRest.KEEP:
+        await release_mail(session, integration.id)
+    session.add(system_audit_entry(integration.account_id, "integration_removed", integration.id))
+    await announce(
+        session, integration.account_id, EventKind.INTEGRATION_CHANGED, integration_id=integration.id
+    )
+
+
+async def _name(session: AsyncSession, caller: Caller, integration: Integration, name: str) -> None:
+    is_first = integration.name is None
+    integration.name, integration.name_key = name, name_key(name)
+    await session.flush()
+    if is_first:
+        await give_address(session, integration)
+    action = "integration_named" if is_first else "integration_renamed"
+    session.add(audit_entry(caller, action, integration.id))
+
+
+async def _pause(
+    session: AsyncSession, caller: Caller, integration: Integration, *, is_paused: bool, now: datetime
+) -> None:
+    """Paused, nothing is asked of Amazon for this store, and its grant is not renewed. Mail goes on."""
+    if (integration.paused_at is not None) is is_paused:
+        return
+    integration.paused_at = now if is_paused else None
+    integration.sync_status = (SyncStatus.PAUSED if is_paused else SyncStatus.LATE).value
+    await session.flush()
+    await session.execute(
+        update(Grant)
+        .where(Grant.integration_id == integration.id, func.length(Grant.refresh_token) > 0)
+        .values(next_refresh_at=None if is_paused else func.now())
+    )
+    if not is_paused:
+        await enqueue(session, Job.REFRESH_PARTICIPATIONS, integration.id)
+    session.add(
+        audit_entry(caller, "integration_paused" if is_paused else "integration_resumed", integration.id)
+    )
+
+
+async def _give_to(session: AsyncSession, caller: Caller, integration: Integration, owner_id: UUID) -> None:
+    is_fit = await session.scalar(
+        select(User.id).where(
+            User.id == owner_id,
+            User.account_id == caller.account_id,
+            User.disabled_at.is_(None),
+            User.general_admin == Level.EDIT,
+        )
+    )
+    if is_fit is None:
+        raise OwnerUnfit
+    if integration.owner_id != owner_id:
+        integration.owner_id = owner_id
+        session.add(audit_entry(caller, "integration_moved", integration.id, owner=str(owner_id)))
+
+
+async def _detail(session: AsyncSession, account_id: UUID, integration_id: UUID) -> queries.Detail:
+    detail = await queries.detail_of(session, account_id, integration_id)
+    if detail is None:
+        raise NotFound
+    return detail
+
+
+def _name_taken(error: IntegrityError) -> Exception:
+    return NameTaken() if "uq_integrations_name" in str(error.orig) else error

@@ -1,0 +1,86 @@
+"""The mails that a store's owner gets, in his language and his time zone. Plain text, with the way to the cure."""
+
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, formataddr
+from typing import Final
+from uuid import UUID
+
+from babel.dates import format_datetime as format_moment
+from babel.dates import get_timezone
+
+from services.connector.http.language import Language
+from services.connector.integrations.check_texts import text_of
+from services.connector.integrations.health import Check
+
+_BODY: Final = {
+    Language.DE: """\
+Guten Tag {person},
+
+für „{store}“ gibt es etwas zu tun: {title}.
+
+{text}
+
+{cure}
+{link}
+
+Seit: {since}
+
+Diese Nachricht bekommen Sie einmal. Auf der Seite oben sehen Sie jederzeit, wie es steht.
+Replyco
+""",
+    Language.EN: """\
+Hello {person},
+
+“{store}” needs you: {title}.
+
+{text}
+
+{cure}
+{link}
+
+Since: {since}
+
+You get this message once. The page above tells at any time how things are.
+Replyco
+""",
+}
+
+
+def compose(
+    check: Check,
+    *,
+    notice_id: UUID,
+    store: str,
+    person: str,
+    address: str,
+    language: Language,
+    time_zone: str,
+    sender: str,
+    link: str,
+    now: datetime,
+) -> EmailMessage:
+    """The same notice has the same Message-ID, should it ever be sent twice."""
+    text = text_of(check, language)
+    since = format_moment(
+        check.since or now, format="short", tzinfo=get_timezone(time_zone), locale=language.value
+    )
+    message = EmailMessage()
+    message["From"] = formataddr(("Replyco", sender))
+    message["To"] = address
+    message["Subject"] = f"{store}: {text.title}"
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = f"<{notice_id}@{sender.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(
+        _BODY[language].format(
+            person=person,
+            store=store,
+            title=text.title,
+            text=text.text,
+            cure=text.cure,
+            link=link,
+            since=since,
+        )
+    )
+    return message

@@ -1,0 +1,206 @@
+"""Mails to a store's owner: written as rows by the transaction that they tell of, sent by the worker.
+
+A row is claimed before its mail is sent, and looked at once more: what has mended itself meanwhile is not told any more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+from uuid import UUID
+
+import aiosmtplib
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+from pydantic import SecretStr
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.http.language import Language
+from services.connector.integrations import queries
+from services.connector.integrations.health import Check, CheckState, checks_of
+from services.connector.integrations.owner_mail_texts import compose
+from shared.database import Sessions, new_id
+from shared.permissions import Level
+from shared.tables import Integration, Notice, NoticeKind, NoticeState, User
+
+log = structlog.get_logger()
+
+_BATCH: Final = 20
+_SECONDS: Final = 20.0
+# Waits after a try that failed; after the last one the notice is given up.
+_DELAYS: Final = tuple(timedelta(minutes=minutes) for minutes in (5, 30, 120, 360, 720, 1440))
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where notices are handed in. None of it is anybody's but the operator's."""
+
+    host: str
+    port: int
+    tls: Literal["starttls", "tls", "none"]
+    username: str | None
+    password: SecretStr | None
+    sender: str
+
+
+async def tell_owners(
+    session: AsyncSession,
+    account_id: UUID,
+    integration_id: UUID,
+    kind: NoticeKind,
+    occasion: str,
+) -> None:
+    """Add a mail to the owner; without one, to everybody in the account who can act. Once for each occasion."""
+    owners = (
+        select(User.id)
+        .where(User.account_id == account_id, User.disabled_at.is_(None))
+        .where(
+            User.id == select(Integration.owner_id).where(Integration.id == integration_id).scalar_subquery()
+        )
+    )
+    people = (await session.scalars(owners)).all() or (
+        await session.scalars(
+            select(User.id).where(
+                User.account_id == account_id, User.disabled_at.is_(None), User.general_admin == Level.EDIT
+            )
+        )
+    ).all()
+    if not people:
+        return
+    await session.execute(
+        insert(Notice)
+        .values(
+            [
+                {
+                    "id": new_id(),
+                    "account_id": account_id,
+                    "user_id": user_id,
+                    "integration_id": integration_id,
+                    "kind": kind.value,
+                    "dedupe_key": f"{kind}:{integration_id}:{occasion}:{user_id}",
+                    "fields": {"occasion": occasion},
+                }
+                for user_id in people
+            ]
+        )
+        .on_conflict_do_nothing(index_elements=["dedupe_key"])
+    )
+
+
+async def count_waiting(sessions: Sessions) -> int:
+    """Notices that are not sent yet."""
+    async with sessions.begin() as session:
+        statement = select(func.count()).select_from(Notice).where(Notice.state == NoticeState.WAITING)
+        return await session.scalar(statement) or 0
+
+
+class Postman:
+    """Sends notices. One a worker process."""
+
+    def __init__(
+        self, sessions: Sessions, server: MailServer, public_url: str, registry: CollectorRegistry
+    ) -> None:
+        self._sessions = sessions
+        self._server = server
+        self._public_url = public_url
+        self._tries = Counter(
+            "replyco_notice_tries", "Tries to send a notice to an owner.", ["outcome"], registry=registry
+        )
+        for outcome in NoticeState:
+            self._tries.labels(outcome.value)
+
+    async def send_due(self, now: datetime) -> int:
+        """Send a batch of what is due. How many were taken on."""
+        claimed = await self._claim(now)
+        for notice in claimed:
+            outcome = await self._deliver(notice, now)
+            self._tries.labels(outcome.value).inc()
+            if outcome is NoticeState.DEAD:
+                log.error("notice_given_up", notice_id=str(notice.id), kind=notice.kind)
+        return len(claimed)
+
+    async def _claim(self, now: datetime) -> Sequence[Notice]:
+        """Put off by the first delay at once: should we die, somebody tries again then."""
+        due = (
+            select(Notice.id)
+            .where(Notice.state == NoticeState.WAITING, Notice.next_attempt_at <= now)
+            .order_by(Notice.next_attempt_at)
+            .limit(_BATCH)
+            .with_for_update(skip_locked=True)
+        )
+        async with self._sessions.begin() as session:
+            claimed = await session.scalars(
+                update(Notice)
+                .where(Notice.id.in_(due.scalar_subquery()))
+                .values(attempts=Notice.attempts + 1, next_attempt_at=now + _DELAYS[0])
+                .returning(Notice)
+            )
+            return claimed.all()
+
+    async def _deliver(self, notice: Notice, now: datetime) -> NoticeState:
+        async with self._sessions.begin() as session:
+            user = await session.get_one(User, notice.user_id)
+            detail = await queries.detail_of(session, notice.account_id, notice.integration_id)
+        check = _still_true(notice, detail, now)
+        if detail is None or check is None or user.disabled_at is not None:
+            return await self._finish(notice, NoticeState.SENT, now)
+        message = compose(
+            check,
+            notice_id=notice.id,
+            store=detail.listed.name or detail.listed.store_name or "Amazon",
+            person=user.name,
+            address=user.email,
+            language=Language(user.language),
+            time_zone=user.time_zone,
+            sender=self._server.sender,
+            link=f"{self._public_url}/integrations/{notice.integration_id}",
+            now=now,
+        )
+        password = self._server.password
+        try:
+            await aiosmtplib.send(
+                message,
+                hostname=self._server.host,
+                port=self._server.port,
+                use_tls=self._server.tls == "tls",
+                start_tls=self._server.tls == "starttls",
+                username=self._server.username,
+                password=password.get_secret_value() if password is not None else None,
+                timeout=_SECONDS,
+            )
+        except (aiosmtplib.SMTPException, OSError) as failure:
+            log.warning("notice_not_sent", notice_id=str(notice.id), error=type(failure).__name__)
+            if notice.attempts > len(_DELAYS):
+                return await self._finish(notice, NoticeState.DEAD, now)
+            return await self._put_off(notice, now)
+        return await self._finish(notice, NoticeState.SENT, now)
+
+    async def _put_off(self, notice: Notice, now: datetime) -> NoticeState:
+        async with self._sessions.begin() as session:
+            await session.execute(
+                update(Notice)
+                .where(Notice.id == notice.id)
+                .values(next_attempt_at=now + _DELAYS[notice.attempts - 1])
+            )
+        return NoticeState.WAITING
+
+    async def _finish(self, notice: Notice, state: NoticeState, now: datetime) -> NoticeState:
+        sent_at = now if state is NoticeState.SENT else None
+        async with self._sessions.begin() as session:
+            await session.execute(
+                update(Notice).where(Notice.id == notice.id).values(state=state.value, sent_at=sent_at)
+            )
+        return state
+
+
+def _still_true(notice: Notice, detail: queries.Detail | None, now: datetime) -> Check | None:
+    """What the notice tells of, if it is still so."""
+    if detail is None:
+        return None
+    checks = checks_of(detail.facts, now)
+    if notice.kind == NoticeKind.LOCK_RED:
+        is_same = notice.fields["occasion"] == detail.listed.lock_since.isoformat()
+        return next((c for c in checks if is_same and c.state is CheckState.RED), None)
+    return next((c for c in checks if c.code == "consent_expiring" and c.state is CheckState.AMBER), None)

@@ -1,0 +1,83 @@
+"""The row of an integration and what hangs on it: locked, given an address, woken from its rest. Inside the caller's transaction."""
+
+import secrets
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.problems.catalogue import NotFound
+from shared.addresses import new_local_part
+from shared.database import new_id
+from shared.events import ADDRESS_CHANNEL, MAIL_CHANNEL
+from shared.tables import AcceptedMail, Integration, MailState, RelayAddress, SyncStatus
+
+# A candidate is taken with a chance of one in 100 even with ten million addresses given out.
+_ADDRESS_ATTEMPTS: Final = 20
+
+
+async def lock_row(
+    session: AsyncSession, account_id: UUID, integration_id: UUID, *, is_resting: bool = False
+) -> Integration:
+    """The row of a connected store, or of one that rests, held until the transaction ends. Raises NotFound."""
+    integration = await session.scalar(
+        select(Integration)
+        .where(
+            Integration.id == integration_id,
+            Integration.account_id == account_id,
+            Integration.removed_at.is_(None),
+        )
+        .with_for_update(key_share=True)
+    )
+    if integration is None or (integration.disconnected_at is not None) is not is_resting:
+        raise NotFound
+    return integration
+
+
+async def give_address(session: AsyncSession, integration: Integration) -> None:
+    """A local part that was never given out; the unique index decides, also between two at once."""
+    for _ in range(_ADDRESS_ATTEMPTS):
+        local_part = await session.scalar(
+            insert(RelayAddress)
+            .values(
+                id=new_id(),
+                account_id=integration.account_id,
+                integration_id=integration.id,
+                local_part=new_local_part(secrets.choice),
+            )
+            .on_conflict_do_nothing(index_elements=["local_part"])
+            .returning(RelayAddress.local_part)
+        )
+        if local_part is not None:
+            await tell_relays(session, local_part)
+            return
+    raise AssertionError("no free relay address found")
+
+
+async def tell_relays(session: AsyncSession, local_part: str) -> None:
+    """Relays keep addresses in memory; this reaches them when the transaction commits."""
+    await session.execute(
+        text("SELECT pg_notify(:channel, :payload)"), {"channel": ADDRESS_CHANNEL, "payload": local_part}
+    )
+
+
+async def wake(session: AsyncSession, integration: Integration) -> None:
+    """A store that rests is connected again, without its tokens. The caller holds the row and has seen to its name."""
+    integration.disconnected_at = integration.rests_until = integration.data_after_rest = None
+    integration.sync_status = (SyncStatus.PAUSED if integration.paused_at else SyncStatus.LATE).value
+    integration.version += 1
+    await session.flush()
+    await release_mail(session, integration.id)
+
+
+async def release_mail(session: AsyncSession, integration_id: UUID) -> None:
+    """What has come during the rest is delivered now. The mail worker rests mail only while it holds this row."""
+    addresses = select(RelayAddress.id).where(RelayAddress.integration_id == integration_id)
+    await session.execute(
+        update(AcceptedMail)
+        .where(AcceptedMail.relay_address_id.in_(addresses), AcceptedMail.state == MailState.RESTING)
+        .values(state=MailState.ACCEPTED)
+    )
+    await session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": MAIL_CHANNEL})

@@ -1,0 +1,228 @@
+"""The `keys` commands: make keys, rotate them while everything runs, and say what each is used for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from pydantic import Field, SecretStr
+
+from services.connector.amazon_credentials.service import store_client_secret
+from services.connector.keys import service
+from services.connector.settings import SandboxUrl
+from shared.crypto.envelope import SealBroken
+from shared.crypto.key_provider import KeyFile, KeyFileUnusable, KeyNotChangeable
+from shared.crypto.raw_mail import create_mail_key_pair
+from shared.database import Sessions, create_engine, create_sessions, is_unavailable
+from shared.errors import Expected
+from shared.process import FAILED, give_up, key_file_cure, settings_or_exit
+from shared.settings import CommonSettings
+
+keys = typer.Typer(
+    help="Keys: make, rotate, wrap anew. Processes may run meanwhile; they read a changed key file by themselves.",
+    no_args_is_help=True,
+)
+
+_Result = TypeVar("_Result")
+
+
+class KeySettings(CommonSettings):
+    """What the commands for an installation's keys need."""
+
+    key_file: Path = Field(description="the file with the key-encryption keys that `keys create` has written")
+
+
+class ClientSecretSettings(KeySettings):
+    """What the commands for the application's client secret need."""
+
+    amazon_client_id: str = Field(min_length=1, description="the LWA client id of the application")
+    amazon_client_secret: SecretStr = Field(
+        min_length=1, description="the LWA client secret of the application"
+    )
+    amazon_new_client_secret: SecretStr | None = Field(None, description="the new LWA client secret")
+    amazon_base_url: SandboxUrl | None = Field(
+        None,
+        description="the sandbox's address, such as http://localhost:8090; leave it unset to reach Amazon itself",
+    )
+
+
+@keys.command("create")
+def create_keys(
+    directory: Annotated[Path, typer.Option(help="An existing folder that only we can read.")],
+) -> None:
+    """Write account-keys.json, mail-private.json and mail-public.json; never over a file that is there."""
+    account_keys = directory / "account-keys.json"
+    pair = directory / "mail-private.json", directory / "mail-public.json"
+    there = [str(path) for path in (account_keys, *pair) if path.exists()]
+    if there:
+        give_up(
+            f"Nothing was written, because these exist: {', '.join(there)}. Without them nothing sealed opens any more."
+        )
+    try:
+        KeyFile.create(account_keys)
+        create_mail_key_pair(*pair)
+    except KeyFileUnusable as unusable:
+        give_up(
+            f"{unusable.fields['path']} cannot be written. Is {directory} a folder that you may write to?"
+        )
+    print(f"Written to {directory}: {account_keys.name}, {pair[0].name}, {pair[1].name}. Keep a copy.")
+
+
+@keys.command()
+def status() -> None:
+    """Say which keys there are, and how much each of them wraps."""
+    uses, mail = _with_database(_status)
+    print("Key-encryption keys:")
+    for use in uses:
+        notes = [f"wraps {use.wrapped}"]
+        if use.is_current:
+            notes.append("the current one")
+        elif use.is_in_file and not use.wrapped:
+            notes.append(f"not needed any more: `keys retire {use.key_id}`")
+        elif use.is_in_file:
+            notes.append("`keys rewrap` frees it")
+        else:
+            notes.append("NOT IN THE FILE: put it back from your copy")
+        print(f"  {use.key_id}: {', '.join(notes)}.")
+    print("Mail that no worker has opened yet, by mail key:")
+    for key_id, count in sorted(mail.items()):
+        print(f"  {key_id}: {count}")
+    if not mail:
+        print("  none")
+    if not all(use.is_in_file for use in uses):
+        raise typer.Exit(FAILED)
+
+
+@keys.command()
+def rotate(
+    *,
+    later: Annotated[
+        bool,
+        typer.Option("--later", help="Only add the key. Copy the file to every machine, then `keys use` it."),
+    ] = False,
+) -> None:
+    """Add a key-encryption key and wrap with it from now on. `keys rewrap` does the rest."""
+    key_id = _changed(lambda file: file.add(use=not later))
+    if later:
+        print(
+            f"{key_id} is in the file, and wraps nothing yet. Copy the file to every machine, then run `keys use {key_id}`."
+        )
+    else:
+        print(f"{key_id} wraps from now on. Keep a copy of the file, then run `keys rewrap`.")
+
+
+@keys.command()
+def use(key_id: Annotated[str, typer.Argument(help="A key of the file, such as k2.")]) -> None:
+    """Wrap with this key from now on."""
+    _changed(lambda file: file.use(key_id))
+    print(f"{key_id} wraps from now on. `keys rewrap` does the rest.")
+
+
+@keys.command()
+def rewrap() -> None:
+    """Wrap with the current key what older ones wrap. May be broken off and run again."""
+
+    async def run(sessions: Sessions, file: KeyFile) -> int:
+        return await service.rewrap(sessions, file, lambda done: print(f"{done} …"))
+
+    print(
+        f"{_with_database(run)} keys and secrets are wrapped anew. `keys status` says which old keys can go."
+    )
+
+
+@keys.command()
+def retire(
+    key_id: Annotated[str, typer.Argument(help="A key that wraps nothing any more, such as k1.")],
+) -> None:
+    """Take a key out of the file, if nothing is wrapped with it. Backups from before need it: keep it with them."""
+
+    async def run(sessions: Sessions, file: KeyFile) -> None:
+        await service.retire(sessions, file, key_id)
+
+    _with_database(run)
+    print(f"{key_id} is gone from the file. Backups from before need it: keep it with them, away from here.")
+
+
+@keys.command("rotate-client-secret")
+def rotate_client_secret() -> None:
+    """Ask Amazon for a new LWA client secret. A worker takes it out of the queue that the settings name, else you do."""
+    settings = settings_or_exit(ClientSecretSettings)
+    asked = service.ask_for_client_secret(
+        settings.amazon_client_id, settings.amazon_client_secret, amazon_base_url=settings.amazon_base_url
+    )
+    try:
+        asyncio.run(asked)
+    except Expected as failure:
+        give_up(
+            f"Amazon did not do it ({failure.code}). Is the application registered for the notice of a new secret, in "
+            "Solution Provider Portal? It may be asked about once a minute.",
+            code=FAILED,
+        )
+    print(
+        "Amazon sends the new secret to the application's queue. With REPLYCO_AMAZON_NOTICE_QUEUE_URL set, a worker takes it "
+        "from there into use. Else read it there, then run `keys client-secret`. The old one is valid for seven more days."
+    )
+
+
+@keys.command("client-secret")
+def client_secret() -> None:
+    """Use a new LWA client secret first, from REPLYCO_AMAZON_NEW_CLIENT_SECRET or asked for. No restart is needed."""
+    settings = settings_or_exit(ClientSecretSettings)
+    given = settings.amazon_new_client_secret
+    secret = given.get_secret_value() if given else str(typer.prompt("New client secret", hide_input=True))
+    if not secret.strip():
+        give_up("The new client secret is empty.")
+
+    async def run(sessions: Sessions, file: KeyFile) -> None:
+        await store_client_secret(
+            sessions, file, settings.amazon_client_id, SecretStr(secret.strip()), datetime.now(UTC)
+        )
+
+    _with_database(run)
+    print(
+        "Every process uses it within half a minute; the one from before is tried when Amazon refuses it. It ends in 180 days. "
+        "Put it into REPLYCO_AMAZON_CLIENT_SECRET, too, when you next restart."
+    )
+
+
+async def _status(sessions: Sessions, file: KeyFile) -> tuple[list[service.KeyUse], dict[str, int]]:
+    return await service.uses(sessions, file), await service.unopened_mail(sessions)
+
+
+def _changed(change: Callable[[KeyFile], _Result]) -> _Result:
+    path = settings_or_exit(KeySettings).key_file
+    try:
+        return change(KeyFile.load(path))
+    except KeyFileUnusable as unusable:
+        give_up(key_file_cure(unusable))
+    except KeyNotChangeable as reason:
+        give_up(str(reason), code=FAILED)
+
+
+def _with_database(run: Callable[[Sessions, KeyFile], Awaitable[_Result]]) -> _Result:
+    settings = settings_or_exit(KeySettings)
+
+    async def connected() -> _Result:
+        engine = create_engine(settings.database_url.get_secret_value(), application_name="connector-keys")
+        try:
+            return await run(create_sessions(engine), KeyFile.load(settings.key_file))
+        finally:
+            await engine.dispose()
+
+    try:
+        return asyncio.run(connected())
+    except KeyFileUnusable as unusable:
+        give_up(key_file_cure(unusable))
+    except KeyNotChangeable as reason:
+        give_up(str(reason), code=FAILED)
+    except SealBroken as broken:
+        give_up(
+            f"A key is missing or wrong: {broken.fields.get('wrapping_key_id', '?')}. `keys status` says more.",
+            code=FAILED,
+        )
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        give_up("The database cannot be reached. `doctor` says more.", code=FAILED)

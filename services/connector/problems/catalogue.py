@@ -1,0 +1,415 @@
+"""Every problem that the API answers with: status, and what to tell a person, in both languages (RFC 9457).
+
+Keyed by the stable `code` of `shared.errors.Expected`; a test holds that no class is without an entry. A text may name
+the error's fields in braces.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from services.connector.http.language import Language
+from shared.errors import Expected
+
+# Where the page of all codes is served; the `type` of each problem points into it.
+PROBLEMS_PATH: Final = "/api/v1/problems"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`en` and `de` are pairs of title and detail."""
+
+    status: int
+    en: tuple[str, str]
+    de: tuple[str, str]
+
+
+PROBLEMS: Final[dict[str, Problem]] = {
+    "malformed_json": Problem(
+        400,
+        ("The request is not valid JSON", "Send a JSON object as the body, with Content-Type: application/json."),
+        ("Die Anfrage ist kein gültiges JSON", "Senden Sie ein JSON-Objekt mit Content-Type: application/json."),
+    ),
+    "not_signed_in": Problem(
+        401,
+        ("You are not signed in", "Sign in, or send a valid API key as a bearer token."),
+        ("Sie sind nicht angemeldet", "Melden Sie sich an oder senden Sie einen gültigen API-Schlüssel als Bearer-Token."),
+    ),
+    "invalid_credentials": Problem(
+        401,
+        ("E-mail address or password is wrong", "Check both and try again."),
+        ("E-Mail-Adresse oder Passwort ist falsch", "Prüfen Sie beides und versuchen Sie es noch einmal."),
+    ),
+    "too_many_sign_ins": Problem(
+        429,
+        ("Too many attempts to sign in", "Please wait a few minutes, then try again."),
+        ("Zu viele Anmeldeversuche", "Bitte warten Sie einige Minuten und versuchen Sie es dann noch einmal."),
+    ),
+    "browser_required": Problem(
+        403,
+        ("Only a person can do this", "Sign in with a browser; an API key is not enough here."),
+        ("Das kann nur ein Mensch tun", "Melden Sie sich mit einem Browser an; ein API-Schlüssel genügt hier nicht."),
+    ),
+    "level_too_high": Problem(
+        422,
+        ("You cannot give away more than you have", "You do not have “{permission} ({level})” yourself. Choose a lower level."),
+        ("Mehr, als Sie selbst dürfen, können Sie nicht vergeben", "Sie haben „{permission} ({level})“ selbst nicht. Wählen Sie eine niedrigere Stufe."),
+    ),
+    "expiry_past": Problem(
+        422,
+        ("The key would be expired already", "Choose a time in the future, or leave expires_at out."),
+        ("Der Schlüssel wäre schon abgelaufen", "Wählen Sie einen Zeitpunkt in der Zukunft, oder lassen Sie expires_at weg."),
+    ),
+    "too_many_api_keys": Problem(
+        409,
+        ("There are too many API keys", "An account may have {limit} of them. Revoke one that nobody needs any more."),
+        ("Es gibt zu viele API-Schlüssel", "Ein Konto darf {limit} davon haben. Widerrufen Sie einen, den niemand mehr braucht."),
+    ),
+    "email_taken": Problem(
+        409,
+        ("This e-mail address is in use", "Somebody signs in with it already. Choose another one."),
+        ("Diese E-Mail-Adresse ist vergeben", "Jemand meldet sich bereits mit ihr an. Wählen Sie eine andere."),
+    ),
+    "permission_missing": Problem(
+        403,
+        ("You may not do this", "This needs the permission “{permission} ({level})”. Ask your administrator."),
+        ("Dazu fehlt Ihnen die Berechtigung", "Nötig ist die Berechtigung „{permission} ({level})“. Fragen Sie Ihren Administrator."),
+    ),
+    "csrf_token_wrong": Problem(
+        403,
+        ("The page is out of date", "Reload the page and try again."),
+        ("Die Seite ist veraltet", "Laden Sie die Seite neu und versuchen Sie es noch einmal."),
+    ),
+    "not_found": Problem(
+        404,
+        ("Not found", "There is nothing here, or it belongs to somebody else."),
+        ("Nicht gefunden", "Hier ist nichts, oder es gehört jemand anderem."),
+    ),
+    "method_not_allowed": Problem(
+        405,
+        ("This cannot be done here", "The address exists but does not offer this method."),
+        ("Das geht hier nicht", "Die Adresse gibt es, aber nicht mit dieser Methode."),
+    ),
+    "body_too_large": Problem(
+        413,
+        ("The request is too large", "A request may have at most 64 KB."),
+        ("Die Anfrage ist zu groß", "Eine Anfrage darf höchstens 64 KB haben."),
+    ),
+    "invalid_request": Problem(
+        422,
+        ("The request has mistakes", "See the list of errors: each names a field and what is wrong with it."),
+        ("Die Anfrage enthält Fehler", "Die Liste der Fehler nennt jedes Feld und was daran falsch ist."),
+    ),
+    "idempotency_key_invalid": Problem(
+        422,
+        ("The Idempotency-Key is not usable", "Send 1 to 255 printable ASCII characters, such as a UUID."),
+        ("Der Idempotency-Key ist nicht brauchbar", "Senden Sie 1 bis 255 druckbare ASCII-Zeichen, etwa eine UUID."),
+    ),
+    "idempotency_key_reused": Problem(
+        422,
+        ("This Idempotency-Key belongs to another request", "Repeat a request exactly as it was, or choose a new key for a new one."),
+        ("Dieser Idempotency-Key gehört zu einer anderen Anfrage", "Wiederholen Sie eine Anfrage genau so, wie sie war, oder wählen Sie für eine neue einen neuen Schlüssel."),
+    ),
+    "idempotency_in_progress": Problem(
+        409,
+        ("This request is still being answered", "Repeat it in a moment: you will get its answer."),
+        ("Diese Anfrage wird noch beantwortet", "Wiederholen Sie sie gleich noch einmal: Sie erhalten dann ihre Antwort."),
+    ),
+    "rate_limited": Problem(
+        429,
+        ("Too many requests", "Please wait {retry_after_seconds} seconds, and then send fewer a minute."),
+        ("Zu viele Anfragen", "Bitte warten Sie {retry_after_seconds} Sekunden und senden Sie dann weniger in der Minute."),
+    ),
+    "precondition_failed": Problem(
+        412,
+        ("It has changed in the meantime", "Somebody else has changed it. Read it again, then repeat your change with the new ETag."),
+        ("Es wurde inzwischen geändert", "Jemand anderes hat es geändert. Lesen Sie es neu und wiederholen Sie Ihre Änderung mit dem neuen ETag."),
+    ),
+    "too_often": Problem(
+        429,
+        ("Too often", "This has been done too often of late. Please try again in {retry_after_seconds} seconds."),
+        ("Zu oft", "Das geschah zuletzt zu oft. Bitte versuchen Sie es in {retry_after_seconds} Sekunden noch einmal."),
+    ),
+    "invalid_cursor": Problem(
+        400,
+        ("The cursor is not valid", "Take it unchanged from next_cursor of the page before, or leave it out."),
+        ("Der Cursor ist ungültig", "Übernehmen Sie ihn unverändert aus next_cursor der vorigen Seite, oder lassen Sie ihn weg."),
+    ),
+    "seal_broken": Problem(
+        500,
+        ("This cannot be opened", "The stored data does not open with our keys. Our operators have been told."),
+        ("Das lässt sich nicht öffnen", "Die gespeicherten Daten lassen sich mit unseren Schlüsseln nicht öffnen. Der Betrieb ist informiert."),
+    ),
+    "blob_missing": Problem(
+        503,
+        ("The raw mail is not there at the moment", "We could not find the stored file. Please try again later, or tell us."),
+        ("Die Original-Mail ist gerade nicht da", "Wir konnten die gespeicherte Datei nicht finden. Bitte versuchen Sie es später noch einmal oder melden Sie sich bei uns."),
+    ),
+    "blob_damaged": Problem(
+        500,
+        ("The raw mail is damaged", "The stored file is not what was accepted. Please tell us."),
+        ("Die Original-Mail ist beschädigt", "Die gespeicherte Datei ist nicht mehr, was angenommen wurde. Bitte melden Sie sich bei uns."),
+    ),
+    "blobs_unavailable": Problem(
+        503,
+        ("The raw mail cannot be read at the moment", "Please try again in a moment."),
+        ("Die Original-Mail lässt sich gerade nicht lesen", "Bitte versuchen Sie es gleich noch einmal."),
+    ),
+    "unknown_country": Problem(
+        400,
+        ("We do not know this country", "Choose one of the countries that GET /api/v1/marketplaces lists."),
+        ("Dieses Land kennen wir nicht", "Wählen Sie eines der Länder, die GET /api/v1/marketplaces nennt."),
+    ),
+    "too_many_attempts": Problem(
+        429,
+        ("Too many attempts", "You have begun {limit} authorizations within an hour without finishing them. Please wait a little."),
+        ("Zu viele Versuche", "Sie haben in einer Stunde {limit} Autorisierungen begonnen und nicht abgeschlossen. Bitte warten Sie etwas."),
+    ),
+    "account_attempts_full": Problem(
+        429,
+        (
+            "Too many attempts in this account",
+            "You and your colleagues have begun {limit} authorizations within an hour without finishing them. Please wait a little.",
+        ),
+        (
+            "Zu viele Versuche in diesem Konto",
+            "Sie und Ihre Kollegen haben in einer Stunde {limit} Autorisierungen begonnen und nicht abgeschlossen. Bitte warten Sie etwas.",
+        ),
+    ),
+    "name_empty": Problem(
+        422,
+        ("The name is empty", "Enter a name with at least one visible character."),
+        ("Der Name ist leer", "Geben Sie einen Namen mit mindestens einem sichtbaren Zeichen ein."),
+    ),
+    "name_too_long": Problem(
+        422,
+        ("The name is too long", "A name may have at most {limit} characters."),
+        ("Der Name ist zu lang", "Ein Name darf höchstens {limit} Zeichen haben."),
+    ),
+    "name_taken": Problem(
+        409,
+        ("The name is taken", "Another integration has this name already. Choose a different one."),
+        ("Der Name ist vergeben", "Eine andere Integration heißt schon so. Wählen Sie einen anderen Namen."),
+    ),
+    "owner_unfit": Problem(
+        422,
+        ("This person cannot be the owner", "Choose a user of your account with “General → Admin: view & edit”."),
+        ("Diese Person kann nicht verantwortlich sein", "Wählen Sie jemanden aus Ihrem Konto mit „Allgemein → Admin: anzeigen & bearbeiten“."),
+    ),
+    "grant_missing": Problem(
+        409,
+        ("The store is not authorized", "Connect the store again. Its name, address and conversations stay."),
+        ("Der Store ist nicht autorisiert", "Verbinden Sie den Store noch einmal. Name, Adresse und Unterhaltungen bleiben."),
+    ),
+    "grant_invalid": Problem(
+        409,
+        ("Amazon does not accept the authorization", "If this stays, connect the store again. Nothing is lost."),
+        ("Amazon nimmt die Autorisierung nicht an", "Bleibt es dabei, verbinden Sie den Store noch einmal. Nichts geht verloren."),
+    ),
+    "code_rejected": Problem(
+        409,
+        ("Amazon did not accept the consent", "Please start again."),
+        ("Amazon hat die Zustimmung nicht angenommen", "Bitte beginnen Sie noch einmal."),
+    ),
+    "token_refused": Problem(
+        503,
+        ("Amazon has refused us", "Nothing is lost. Please try again in a few minutes."),
+        ("Amazon hat uns abgewiesen", "Nichts ist verloren. Bitte versuchen Sie es in ein paar Minuten noch einmal."),
+    ),
+    "role_missing": Problem(
+        503,
+        ("Amazon denies us the data of the store", "Is the seller account active? If so, it is our fault: tell our support this code."),
+        ("Amazon verweigert uns die Daten des Stores", "Ist das Verkäuferkonto aktiv? Wenn ja, liegt es an uns: Nennen Sie unserem Support diesen Code."),
+    ),
+    "client_misconfigured": Problem(
+        503,
+        ("Something is wrong on our side", "Amazon does not accept our credentials. Our operators have been told."),
+        ("Bei uns stimmt etwas nicht", "Amazon nimmt unsere Zugangsdaten nicht an. Der Betrieb ist informiert."),
+    ),
+    "amazon_unavailable": Problem(
+        503,
+        ("Amazon does not answer", "Nothing is lost. Please try again in a few minutes."),
+        ("Amazon antwortet nicht", "Nichts ist verloren. Bitte versuchen Sie es in ein paar Minuten noch einmal."),
+    ),
+    "renewal_busy": Problem(
+        503,
+        ("Just a moment", "Access to Amazon is being renewed. Please try again in a moment."),
+        ("Einen Moment", "Der Zugang zu Amazon wird gerade erneuert. Bitte versuchen Sie es gleich noch einmal."),
+    ),
+    "too_many_streams": Problem(
+        429,
+        ("Too many open event streams", "Close some: each session or API key may have {most} at a time."),
+        ("Zu viele offene Ereignisströme", "Schließen Sie einige: Je Sitzung oder API-Schlüssel sind {most} zugleich möglich."),
+    ),
+    "too_many_webhooks": Problem(
+        409,
+        ("There are too many webhooks", "An account may have {limit} of them. Delete one that nobody needs any more."),
+        ("Es gibt zu viele Webhooks", "Ein Konto darf {limit} davon haben. Löschen Sie einen, den niemand mehr braucht."),
+    ),
+    "webhook_disabled": Problem(
+        409,
+        ("The webhook is disabled", "Nothing is sent to it. Enable it first."),
+        ("Der Webhook ist abgeschaltet", "Es wird nichts an ihn gesendet. Schalten Sie ihn zuerst ein."),
+    ),
+    "attachment_infected": Problem(
+        409,
+        ("This attachment is held back", "The malware scanner has found something in it. Ask the buyer for another file."),
+        ("Dieser Anhang wird zurückgehalten", "Die Schadsoftware-Prüfung hat etwas darin gefunden. Bitten Sie den Käufer um eine andere Datei."),
+    ),
+    "conversation_in_quarantine": Problem(
+        409,
+        ("This conversation is in quarantine", "Its mail says that it is Amazon's, and that is not proven. Release it first if you know it to be real."),
+        ("Diese Unterhaltung ist in Quarantäne", "Ihre Mail gibt sich als Amazons aus, und das ist nicht bewiesen. Geben Sie sie zuerst frei, wenn Sie wissen, dass sie echt ist."),
+    ),
+    "conversation_merged": Problem(
+        409,
+        ("This conversation was merged with another one", "Its messages are there now; “into” names it."),
+        ("Diese Unterhaltung wurde mit einer anderen zusammengeführt", "Ihre Nachrichten sind jetzt dort; „into“ nennt sie."),
+    ),
+    "list_too_slow": Problem(
+        422,
+        ("This takes too long to find", "There is too much to look through. Add a filter, such as a status, or another word."),
+        ("Das zu suchen dauert zu lange", "Es ist zu viel zu durchsuchen. Ergänzen Sie einen Filter, etwa einen Status, oder ein weiteres Wort."),
+    ),
+    "merge_into_itself": Problem(
+        422,
+        ("These are one conversation already", "Choose another conversation to merge it with."),
+        ("Das ist schon dieselbe Unterhaltung", "Wählen Sie eine andere Unterhaltung zum Zusammenführen."),
+    ),
+    "merge_other_store": Problem(
+        422,
+        ("These conversations belong to different stores", "Only conversations of one integration can be merged."),
+        ("Diese Unterhaltungen gehören zu verschiedenen Stores", "Nur Unterhaltungen einer Integration lassen sich zusammenführen."),
+    ),
+    "message_elsewhere": Problem(
+        422,
+        ("A message is not in this conversation", "It may have been moved meanwhile. Read the conversation again and choose anew."),
+        ("Eine Nachricht ist nicht in dieser Unterhaltung", "Vielleicht wurde sie inzwischen verschoben. Laden Sie die Unterhaltung neu und wählen Sie noch einmal."),
+    ),
+    "message_not_in_quarantine": Problem(
+        409,
+        ("This message is not in quarantine", "Nothing needs to be released; perhaps somebody else has done it."),
+        ("Diese Nachricht ist nicht in Quarantäne", "Es ist nichts freizugeben; vielleicht hat es schon jemand getan."),
+    ),
+    "searches_busy": Problem(
+        503,
+        ("Too many searches at once", "Please try again in a moment."),
+        ("Zu viele Suchen zugleich", "Bitte versuchen Sie es gleich noch einmal."),
+    ),
+    "search_too_short": Problem(
+        422,
+        ("There is no word to look for", "Enter a whole word of at least two letters, an order number, or a buyer's address."),
+        ("Darin ist kein Wort zum Suchen", "Geben Sie ein ganzes Wort mit mindestens zwei Buchstaben ein, eine Bestellnummer oder die Adresse eines Käufers."),
+    ),
+    "split_takes_all": Problem(
+        422,
+        ("Nothing would be left", "At least one message must stay in the conversation."),
+        ("Es bliebe nichts übrig", "Mindestens eine Nachricht muss in der Unterhaltung bleiben."),
+    ),
+    "downloads_busy": Problem(
+        503,
+        ("Too many downloads at once", "Please try again in a minute."),
+        ("Zu viele Downloads zugleich", "Bitte versuchen Sie es in einer Minute noch einmal."),
+    ),
+    "streams_exhausted": Problem(
+        503,
+        ("Live updates are not available just now", "Everything else works. Please try again in a minute."),
+        ("Live-Aktualisierung ist gerade nicht möglich", "Alles andere funktioniert. Bitte versuchen Sie es in einer Minute noch einmal."),
+    ),
+    "host_invalid": Problem(
+        422,
+        ("This is not the name of a server", "Enter its full name in the public DNS, such as smtp.example.com, not an IP address."),
+        ("Das ist nicht der Name eines Servers", "Geben Sie seinen vollen Namen im öffentlichen DNS ein, etwa smtp.example.com, keine IP-Adresse."),
+    ),
+    "url_invalid": Problem(
+        422,
+        ("We cannot send to this address", "It must begin with https:// and hold neither user, password nor fragment."),
+        ("An diese Adresse können wir nicht senden", "Sie muss mit https:// beginnen und darf weder Benutzer noch Passwort noch Fragment enthalten."),
+    ),
+    "password_required": Problem(
+        422,
+        ("Enter the password again", "The stored password is only for the host, port and user name that it was entered for."),
+        ("Geben Sie das Passwort noch einmal ein", "Das gespeicherte Passwort gilt nur für Server, Port und Benutzernamen, für die es eingegeben wurde."),
+    ),
+    "port_not_allowed": Problem(
+        422,
+        ("This port is not for handing in mail", "Choose one of these: {ports}."),
+        ("Auf diesem Port gibt man keine Mail auf", "Wählen Sie einen von diesen: {ports}."),
+    ),
+    "sender_invalid": Problem(
+        422,
+        ("This is not a sender address", "Enter a plain e-mail address such as shop@example.com."),
+        ("Das ist keine Absenderadresse", "Geben Sie eine einfache E-Mail-Adresse ein, etwa shop@example.com."),
+    ),
+    "smtp_tests_busy": Problem(
+        503,
+        ("Too many tests at once", "Please try again in a minute."),
+        ("Zu viele Tests zugleich", "Bitte versuchen Sie es in einer Minute noch einmal."),
+    ),
+    "outgoing_failed": Problem(
+        502,
+        ("We do not reach the server", "Check its name and port, and whether it can be reached from the Internet ({reason})."),
+        ("Wir erreichen den Server nicht", "Prüfen Sie Namen und Port und ob er aus dem Internet erreichbar ist ({reason})."),
+    ),
+    "internal_error": Problem(
+        500,
+        ("Something went wrong on our side", "Please try again. If it stays, tell us the time and what you did."),
+        ("Bei uns ist etwas schiefgegangen", "Bitte versuchen Sie es noch einmal. Bleibt es dabei, nennen Sie uns Uhrzeit und Vorgang."),
+    ),
+    "key_file_unusable": Problem(
+        500,
+        ("The key file cannot be used", "{path} is missing, unreadable, or not a key file."),
+        ("Die Schlüsseldatei ist nicht brauchbar", "{path} fehlt, ist nicht lesbar oder keine Schlüsseldatei."),
+    ),
+    "request_too_slow": Problem(
+        408,
+        ("The request took too long to arrive", "Send it again over a connection that is fast enough."),
+        ("Die Anfrage kam zu langsam an", "Senden Sie sie noch einmal über eine Verbindung, die schnell genug ist."),
+    ),
+    "database_unavailable": Problem(
+        503,
+        ("We cannot reach our data just now", "Nothing is lost. Please try again in a moment."),
+        ("Wir erreichen unsere Daten gerade nicht", "Nichts ist verloren. Bitte versuchen Sie es gleich noch einmal."),
+    ),
+}  # fmt: skip
+
+
+# What the pages call the permissions; the API's own names stay in the fields of the answer.
+_WORDS: Final[dict[str, tuple[str, str]]] = {
+    "general.admin": ("General → Admin", "Allgemein → Admin"),
+    "inbox.messages": ("Inbox → Messages", "Posteingang → Nachrichten"),
+    "none": ("none", "keine"),
+    "view": ("view", "anzeigen"),
+    "edit": ("view & edit", "anzeigen & bearbeiten"),
+}
+
+
+def describe(code: str, language: Language, fields: dict[str, str | int]) -> tuple[int, str, str]:
+    """Status, title and detail of a problem."""
+    problem = PROBLEMS[code]
+    title, detail = problem.de if language is Language.DE else problem.en
+    words = {name: value for name, value in fields.items() if name not in {"permission", "level"}}
+    for name in fields.keys() & {"permission", "level"}:
+        english, german = _WORDS[str(fields[name])]
+        words[name] = german if language is Language.DE else english
+    return problem.status, title, detail.format_map(words)
+
+
+def problem_body(
+    code: str, language: Language, fields: dict[str, str | int] | None = None
+) -> dict[str, object]:
+    """The members of an RFC 9457 object."""
+    status, title, detail = describe(code, language, fields or {})
+    standard = {
+        "type": f"{PROBLEMS_PATH}#{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    return (fields or {}) | standard
+
+
+class NotFound(Expected):
+    """Nothing here that this caller may see."""
+
+    code = "not_found"

@@ -1,0 +1,84 @@
+"""Removes blobs that no row names: what is left when a relay ends between a blob and its row, or its commit fails."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from services.mailrelay.delivery import queue as waiting_mail
+from services.mailrelay.delivery.metrics import Figures
+from shared.blobs import BlobStore, day_of
+from shared.database import Sessions, is_unavailable
+from shared.errors import Expected
+
+log = structlog.get_logger()
+
+_EVERY_SECONDS: Final = 3600.0
+_BATCH: Final = 500
+# Only whole days that ended at least so long ago.
+_AGE: Final = timedelta(hours=24)
+# A relay gives up on a row after a minute at most. Clocks may jump; this is waited for, so no row can still be coming.
+CONFIRM_SECONDS: Final = 180.0
+
+
+async def sweep_forever(
+    blobs: BlobStore,
+    sessions: Sessions,
+    figures: Figures,
+    *,
+    every_seconds: float = _EVERY_SECONDS,
+    confirm_seconds: float = CONFIRM_SECONDS,
+) -> None:
+    """Once an hour; every day once, because nothing is added to a day that is over. A store that is away is told once."""
+    swept_before = ""
+    is_away = False
+    while True:
+        now = datetime.now(UTC)
+        try:
+            await sweep(
+                blobs, sessions, figures, now=now, from_day=swept_before, confirm_seconds=confirm_seconds
+            )
+            swept_before = day_of(now - _AGE)
+            is_away = False
+        except Expected as error:
+            if not is_away:
+                log.warning("sweep_put_off", code=error.code)
+            is_away = True
+        except Exception as error:  # waste that lies a while longer; delivering goes on
+            if is_unavailable(error):
+                log.warning("database_unavailable", exc_info=error)
+            else:
+                log.exception("sweep_failed")
+        await asyncio.sleep(every_seconds)
+
+
+async def sweep(
+    blobs: BlobStore,
+    sessions: Sessions,
+    figures: Figures,
+    *,
+    now: datetime,
+    from_day: str = "",
+    confirm_seconds: float = CONFIRM_SECONDS,
+) -> None:
+    """Remove what has no row, twice looked at, from the days `from_day` to the last that is old enough."""
+    end = day_of(now - _AGE)
+    for day in await blobs.days():
+        if not from_day <= day < end:
+            continue
+        after = ""
+        while keys := await blobs.list_day(day, after=after, limit=_BATCH):
+            after = keys[-1]
+            if not await _without_row(sessions, keys):
+                continue
+            await asyncio.sleep(confirm_seconds)
+            for key in await _without_row(sessions, keys):
+                await blobs.remove(key)
+                figures.blobs_swept.inc()
+
+
+async def _without_row(sessions: Sessions, keys: list[str]) -> list[str]:
+    async with sessions.begin() as session:
+        named = await waiting_mail.named_blobs(session, keys)
+    return [key for key in keys if key not in named]

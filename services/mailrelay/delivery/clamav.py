@@ -1,0 +1,126 @@
+"""Attachments are shown to a malware scanner, if there is one: clamd, by its INSTREAM command over TCP or a Unix socket.
+
+A scanner that is away holds up no mail: what it has not seen is stored as `failed`, and shown to it again for a day.
+"""
+
+import asyncio
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from services.mailrelay.delivery import queries
+from services.mailrelay.delivery.message_rows import Incoming
+from shared.crypto.envelope import Place
+from shared.database import Sessions, is_unavailable
+from shared.keyring import Keyring
+from shared.tables import Scan
+
+log = structlog.get_logger()
+
+# clamd reads a stream in pieces; a file of 40 MB takes it some seconds.
+_CHUNK_BYTES: Final = 262_144
+_SECONDS: Final = 20.0
+# One that hangs, or a batch of many files, is not waited for longer: what is left is looked at later.
+_BATCH_SECONDS: Final = 20.0
+_AT_A_TIME: Final = 4
+_AGAIN_SECONDS: Final = 60.0
+_AGAIN_AT_ONCE: Final = 20
+_AGAIN_FOR: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scanner:
+    """clamd, at `host:port` or at the path of its socket."""
+
+    address: str
+
+    async def scan(self, content: bytes) -> Scan:
+        """What it says of a file. Never raises: a scanner that is away, slow or refuses is `failed`."""
+        try:
+            async with asyncio.timeout(_SECONDS):
+                reply = await self._ask(content)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            log.warning("scanner_unavailable", exc_info=error)
+            return Scan.FAILED
+        if reply.endswith(b" FOUND"):
+            return Scan.INFECTED
+        return Scan.CLEAN if reply == b"stream: OK" else Scan.FAILED
+
+    async def _ask(self, content: bytes) -> bytes:
+        host, colon, port = self.address.rpartition(":")
+        if colon and port.isdigit():
+            reader, writer = await asyncio.open_connection(host, int(port))
+        else:
+            reader, writer = await asyncio.open_unix_connection(self.address)
+        try:
+            writer.write(b"zINSTREAM\0")
+            for begin in range(0, len(content), _CHUNK_BYTES):
+                chunk = content[begin : begin + _CHUNK_BYTES]
+                writer.write(struct.pack(">L", len(chunk)) + chunk)
+                await writer.drain()
+            writer.write(struct.pack(">L", 0))
+            return (await reader.readuntil(b"\0"))[:-1]
+        finally:
+            writer.close()
+
+
+async def scan_all(scanner: Scanner | None, incoming: Sequence[Incoming]) -> None:
+    """Note with each file of these mails what the scanner says of it; without one, nothing.
+
+    Waits for at most `_BATCH_SECONDS` and one file's `_SECONDS`, however many files there are.
+    """
+    if scanner is None:
+        return
+    files = [
+        (row, attachment.content)
+        for item in incoming
+        for row, attachment in zip(item.attachments, item.mail.attachments, strict=True)
+    ]
+    for row, _ in files:
+        row["scan"] = Scan.FAILED.value
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _BATCH_SECONDS
+    remaining = iter(files)
+    while loop.time() < until and (some := list(islice(remaining, _AT_A_TIME))):
+        results = await asyncio.gather(*(scanner.scan(content) for _, content in some))
+        for (row, _), result in zip(some, results, strict=True):
+            row["scan"] = result.value
+
+
+async def scan_again_forever(scanner: Scanner, sessions: Sessions, keyring: Keyring) -> None:
+    """Show the scanner what it has not seen, every minute."""
+    after = UUID(int=0)
+    while True:
+        await asyncio.sleep(_AGAIN_SECONDS)
+        try:
+            after = await scan_again(scanner, sessions, keyring, after=after)
+        except Exception as error:  # files stay unseen a while longer; delivering goes on
+            if is_unavailable(error):
+                log.warning("database_unavailable", exc_info=error)
+            else:
+                log.exception("scanning_again_failed")
+
+
+async def scan_again(scanner: Scanner, sessions: Sessions, keyring: Keyring, *, after: UUID) -> UUID:
+    """Some files with larger ids; the id of the last, or the smallest of all when there are no more."""
+    # Ids begin with their time in milliseconds (RFC 9562 §5.7).
+    oldest = UUID(int=round((datetime.now(UTC) - _AGAIN_FOR).timestamp() * 1000) << 80)
+    async with sessions.begin() as session:
+        unseen = await queries.unseen_attachments(session, after=max(after, oldest), limit=_AGAIN_AT_ONCE)
+    for attachment in unseen:
+        async with sessions.begin() as session:
+            sealed = await queries.content_of(session, attachment.id)
+            keys = await keyring.of(session, attachment.account_id)
+        if sealed is None:
+            continue
+        content = keys.open(Place("attachments", "content", attachment.id), sealed)
+        result = await scanner.scan(content)
+        async with sessions.begin() as session:
+            await queries.note_scan(session, attachment.id, result)
+    return unseen[-1].id if unseen else UUID(int=0)

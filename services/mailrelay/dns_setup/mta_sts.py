@@ -1,0 +1,68 @@
+"""The MTA-STS policy file, fetched as senders fetch it (RFC 8461 §3.3): over HTTPS, and no redirect is followed."""
+
+import asyncio
+import ssl
+from typing import Final
+
+import httpx2
+
+from services.mailrelay.dns_setup.records import Finding, Verdict, policy_file, policy_host
+
+# RFC 8461 §3.3 suggests 64 KB, and a minute; here a person waits.
+_SIZE_LIMIT_BYTES: Final = 65_536
+_TIMEOUT_SECONDS: Final = 10
+
+
+class _NoPolicy(Exception):
+    """What senders take for none; the text says why."""
+
+
+async def check_policy(
+    domain: str, hostname: str, address: str, *, port: int = 443, tls: ssl.SSLContext | None = None
+) -> Finding:
+    """What a sender finds at the web server's address. `tls`: whom to trust, instead of whom the machine does."""
+    record = policy_file(domain, hostname)
+    name = policy_host(domain)
+    url = record.name.replace(name, f"{address}:{port}", 1)
+    try:
+        async with (
+            asyncio.timeout(_TIMEOUT_SECONDS),
+            httpx2.AsyncClient(
+                verify=tls or ssl.create_default_context(), trust_env=False, timeout=_TIMEOUT_SECONDS
+            ) as client,
+            client.stream(
+                "GET",
+                url,
+                headers={"host": name, "accept-encoding": "identity"},
+                extensions={"sni_hostname": name},
+            ) as answer,
+        ):
+            if answer.status_code == httpx2.codes.NOT_FOUND:
+                return Finding(record, Verdict.MISSING)
+            lines = (await _text(answer)).splitlines()
+    except _NoPolicy as reason:
+        return Finding(record, Verdict.WRONG, (str(reason),))
+    except (httpx2.HTTPError, OSError) as error:
+        if _is_of_tls(error):
+            return Finding(record, Verdict.WRONG, (f"no valid certificate for {name}",))
+        return Finding(record, Verdict.UNCHECKED)
+    return Finding(record, Verdict.RIGHT if record.will_do(lines) else Verdict.WRONG, tuple(lines))
+
+
+async def _text(answer: httpx2.Response) -> str:
+    if answer.status_code != httpx2.codes.OK:
+        raise _NoPolicy(f"an answer with status {answer.status_code}")
+    if answer.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/plain":
+        raise _NoPolicy("an answer that is not text/plain")
+    content = b""
+    async for piece in answer.aiter_raw():
+        content += piece
+        if len(content) > _SIZE_LIMIT_BYTES:
+            raise _NoPolicy(f"an answer of more than {_SIZE_LIMIT_BYTES} bytes")
+    return content.decode("utf-8", "replace")
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error is not None

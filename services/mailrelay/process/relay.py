@@ -1,0 +1,130 @@
+"""Puts the accepting side together, and takes it apart without losing a mail."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from services.mailrelay.intake.journal import Journal
+from services.mailrelay.intake.recipients import Recipients
+from services.mailrelay.metrics import RelayMetrics
+from services.mailrelay.process.file_limits import ACCEPT_BATCH, connections_within, report_exhaustion
+from services.mailrelay.process.listeners import Listeners
+from services.mailrelay.process.malloc import give_large_blocks_back
+from services.mailrelay.settings import RelaySettings
+from services.mailrelay.smtp.context import Accepting
+from services.mailrelay.smtp.limits import Bite, Limits
+from services.mailrelay.smtp.protocol import RelaySession
+from services.mailrelay.smtp.starttls import Certificate
+from shared.blobs import open_blobs
+from shared.crypto.raw_mail import MailPublicKey
+from shared.side_port import Answering, health
+
+log = structlog.get_logger()
+
+# Connections that the kernel holds for us while we are busy.
+_BACKLOG: Final = 1024
+# asyncio's: the task that makes the transport, the transport's own start, and one to spare.
+_STEPS_TO_A_SESSION: Final = 3
+
+
+async def accept_mail(
+    settings: RelaySettings,
+    listeners: Listeners,
+    stop: asyncio.Event,
+    *,
+    on_ready: Callable[[Answering], None],
+) -> None:
+    """Accept mail on these sockets until `stop`. `on_ready` is given what answers for the process on the side port.
+
+    Raises KeyFileUnusable, CertificateUnusable and DatabaseNotDurable before anything is accepted.
+    """
+    give_large_blocks_back()
+    mail_key = MailPublicKey.load(settings.mail_public_key_file)
+    registry = CollectorRegistry()
+    metrics = RelayMetrics(registry)
+    database_url = settings.database_url.get_secret_value()
+    certificate = Certificate.configured(settings, metrics)
+    recipients = await Recipients.open(
+        database_url,
+        domain=settings.mail_domain,
+        postmaster_local_part=settings.postmaster_local_part,
+        metrics=metrics,
+    )
+    journal = Journal(
+        database_url,
+        commit_timeout_seconds=settings.commit_timeout_seconds,
+        queue_bytes=settings.journal_queue_bytes,
+        metrics=metrics,
+    )
+    limits = Limits(
+        settings,
+        connection_limit=connections_within(settings.connection_limit),
+        on_bite=lambda bite: metrics.limits.labels(bite).inc(),
+    )
+    metrics.memory_bytes.set_function(lambda: limits.memory_bytes)
+    blobs = open_blobs(settings)
+    accepting = Accepting(settings, mail_key, recipients, journal, metrics, limits, blobs, certificate)
+    await journal.connect()
+    writing = asyncio.create_task(journal.run())
+    watching = [asyncio.create_task(recipients.run())]
+    if certificate is not None:
+        watching.append(asyncio.create_task(certificate.run()))
+    try:
+        servers = await _listen(accepting, listeners)
+        on_ready(health(registry, recipients.is_ready, accepting.traces.page))
+        await _until_stopped(stop, writing, *watching)
+        for server in servers:
+            server.close()
+        await _finish_sessions(accepting)
+    finally:
+        journal.close()
+        blobs.close()
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(writing, *watching, return_exceptions=True)
+        await recipients.close()
+
+
+async def _listen(accepting: Accepting, listeners: Listeners) -> list[asyncio.Server]:
+    report_exhaustion(lambda: accepting.limits.on_bite(Bite.FILE_DESCRIPTORS))
+    loop = asyncio.get_running_loop()
+    servers = [
+        await loop.create_server(lambda: RelaySession(accepting), sock=listener, backlog=ACCEPT_BATCH)
+        for listener in listeners
+    ]
+    # asyncio takes one number for what the kernel holds and for what is taken in one go; they are two.
+    for listener in listeners:
+        listener.listen(_BACKLOG)
+    return servers
+
+
+async def _until_stopped(stop: asyncio.Event, *tasks: asyncio.Task[None]) -> None:
+    """None of the tasks ever ends by itself: if one does, that is a bug, and the process must not go on without it."""
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    for task in tasks:
+        if task.done():
+            task.result()
+
+
+async def _finish_sessions(accepting: Accepting) -> None:
+    """Who is between two mails goes at once, who is within one has `shutdown_seconds`; then everybody goes."""
+    # What was taken from the listener a moment ago is a session only some steps of the loop later.
+    for _ in range(_STEPS_TO_A_SESSION):
+        await asyncio.sleep(0)
+    for session in list(accepting.sessions):
+        session.stop()
+    try:
+        async with asyncio.timeout(accepting.settings.shutdown_seconds):
+            while accepting.sessions:
+                accepting.session_ended.clear()
+                await accepting.session_ended.wait()
+    except TimeoutError:
+        log.warning("sessions_broken_off", sessions=len(accepting.sessions))
+    for session in list(accepting.sessions):
+        session.stop_now()
+    await asyncio.sleep(0)

@@ -1,0 +1,38 @@
+"""What all sessions of a process share."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from services.mailrelay.intake.journal import Journal
+from services.mailrelay.intake.recipients import Recipients
+from services.mailrelay.metrics import RelayMetrics
+from services.mailrelay.settings import RelaySettings
+from services.mailrelay.smtp.limits import Limits
+from services.mailrelay.smtp.starttls import Certificate
+from services.mailrelay.smtp.trace import Traces
+from shared.blobs import BlobStore
+from shared.crypto.raw_mail import MailPublicKey
+
+
+class OpenSession(Protocol):
+    """A session, as far as whoever stops the relay has to know it."""
+
+    def stop(self) -> None: ...
+    def stop_now(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepting:
+    settings: RelaySettings
+    mail_key: MailPublicKey
+    recipients: Recipients
+    journal: Journal
+    metrics: RelayMetrics
+    limits: Limits
+    blobs: BlobStore
+    # None: TLS is not set up.
+    certificate: Certificate | None
+    traces: Traces = field(default_factory=Traces)
+    sessions: set[OpenSession] = field(default_factory=set)
+    session_ended: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,0 +1,140 @@
+"""What every operation of the SP-API has in common: user agent, token, scenarios, rate limit, headers and error bodies."""
+
+import asyncio
+import json
+import re
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import Request, Response
+
+from services.sandbox.state import scenarios
+from services.sandbox.state.memory import API_HOSTS, AccessToken, Sandbox
+from services.sandbox.state.scenarios import API_ANSWERS, Answer
+from services.sandbox.state.sellers import Seller
+
+_MAX_USER_AGENT_CHARS: Final = 500
+# AppName/Version (Language=Python/3.11; Platform=Linux); the attribute Language is required.
+_USER_AGENT: Final = re.compile(r"[^/\s][^/]*/\S+ \((?:[^)]*[;\s])?Language=[^;)]+[^)]*\)")
+_DENIED: Final = "Access to requested resource is denied."
+_NO_GOOD: Final = "The access token you provided is revoked, malformed or invalid."
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Name, rate and burst as published; `scope` for those that are called without a seller."""
+
+    name: str
+    rate: float
+    burst: int
+    scope: str | None = None
+
+
+class SpApiRefused(Exception):
+    """The operation's answer is this error."""
+
+    def __init__(self, response: Response, reason: str) -> None:
+        super().__init__(reason)
+        self.response = response
+        self.reason = reason
+
+
+async def seller_calling(request: Request, sandbox: Sandbox, operation: Operation) -> Seller:
+    """The seller whose token was sent, after everything that may be in the way. Raises SpApiRefused."""
+    access = _access(request, sandbox)
+    authorization = access.authorization
+    region = API_HOSTS[request.url.path.split("/")[1]]
+    if authorization is None or authorization.revoked or authorization.region is not region:
+        raise unauthorized(_NO_GOOD)
+    seller = sandbox.sellers.get(authorization.seller_id)
+    if seller is None:
+        raise unauthorized("")
+    await _play(request, sandbox, operation, seller.seller_id)
+    _throttle(sandbox, operation, seller.seller_id)
+    return seller
+
+
+async def application_calling(request: Request, sandbox: Sandbox, operation: Operation) -> None:
+    """For operations without a seller. Raises SpApiRefused."""
+    access = _access(request, sandbox)
+    if operation.scope is None or operation.scope not in access.scopes:
+        raise unauthorized("")
+    await _play(request, sandbox, operation, None)
+    _throttle(sandbox, operation, "application")
+
+
+def answered(sandbox: Sandbox, operation: Operation, body: Any = None, status: int = 200) -> Response:
+    """The operation's good answer; without a body it has none."""
+    sandbox.counters.operations[operation.name] += 1
+    content = "" if body is None else json.dumps(body)
+    media_type = None if body is None else "application/json"
+    return Response(content, status, _headers(operation), media_type)
+
+
+def refused(status: int, code: str, message: str, reason: str, *, details: str = "") -> SpApiRefused:
+    """An error in Amazon's form, to be raised."""
+    error = {"code": code, "message": message, "details": details}
+    body = json.dumps({"errors": [error]})
+    return SpApiRefused(Response(body, status, _headers(None), "application/json"), reason)
+
+
+def unauthorized(details: str) -> SpApiRefused:
+    return refused(403, "Unauthorized", _DENIED, "unauthorized", details=details)
+
+
+async def play(request: Request, answer: Answer, operation: Operation | None = None) -> Response:
+    """A scenario's answer; one that hangs comes when the caller has gone or the time is over."""
+    if answer.hangs:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(scenarios.HANG_SECONDS):
+                while (await request.receive())["type"] != "http.disconnect":
+                    pass
+    headers = _headers(operation if answer.rate_header else None)
+    if answer.error_type:
+        headers["x-amzn-ErrorType"] = answer.error_type
+    return Response(answer.body, answer.status, headers, answer.content_type)
+
+
+def _access(request: Request, sandbox: Sandbox) -> AccessToken:
+    user_agent = request.headers.get("user-agent", "")
+    if len(user_agent) > _MAX_USER_AGENT_CHARS or _USER_AGENT.match(user_agent) is None:
+        raise refused(400, "InvalidInput", "The user-agent header is missing or malformed.", "user_agent")
+    token = request.headers.get("x-amz-access-token")
+    if not token:
+        raise unauthorized("Access token is missing in the request header.")
+    access = sandbox.access_tokens.get(token)
+    if access is None:
+        raise unauthorized(_NO_GOOD)
+    if sandbox.now() >= access.expires_at and not (access.authorization and access.authorization.revoked):
+        raise unauthorized("The access token you provided has expired.")
+    if not sandbox.client_secrets.accepts(access.client_secret, sandbox.now()):
+        raise unauthorized("The LWA secret token you provided has expired.")
+    return access
+
+
+async def _play(request: Request, sandbox: Sandbox, operation: Operation, seller_id: str | None) -> None:
+    planned = sandbox.planned_api_failure(seller_id)
+    if planned is not None:
+        response = Response(planned.body, planned.status, _headers(None), planned.content_type)
+        raise SpApiRefused(response, "planned")
+    answer = sandbox.scenarios.answer(API_ANSWERS, seller_id, operation.name)
+    if answer is not None:
+        raise SpApiRefused(await play(request, answer, operation), "planned")
+
+
+def _throttle(sandbox: Sandbox, operation: Operation, caller: str) -> None:
+    if sandbox.takes_call(f"{operation.name} {caller}", operation.rate, operation.burst):
+        return
+    message = "You exceeded your quota for the requested resource."
+    error = refused(429, "QuotaExceeded", message, "throttled")
+    error.response.headers["x-amzn-ErrorType"] = "TooManyRequestsException"
+    raise error
+
+
+def _headers(operation: Operation | None) -> dict[str, str]:
+    headers = {"x-amzn-RequestId": str(uuid.uuid4())}
+    if operation is not None:
+        headers["x-amzn-RateLimit-Limit"] = str(operation.rate)
+    return headers

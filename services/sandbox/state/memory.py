@@ -1,0 +1,277 @@
+"""Everything that the sandbox remembers: in memory, bounded, gone on restart but for what `state_file` keeps.
+
+Codes, tokens and sessions are only valid as Amazon's are: by this clock, for this client, this seller and this region.
+"""
+
+import secrets
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Generic, TypeVar
+from urllib.parse import urlsplit
+
+from services.sandbox.mail.dkim_signing import Signer
+from services.sandbox.settings import SandboxSettings
+from services.sandbox.state.client_secrets import ClientSecrets
+from services.sandbox.state.scenarios import Scenarios
+from services.sandbox.state.sellers import Seller, make_seller, seeded_sellers
+from shared.marketplaces import LWA_ENDPOINT, MARKETPLACES, Region, api_url
+
+CODE_LIFE: Final = timedelta(minutes=5)
+ACCESS_TOKEN_LIFE: Final = timedelta(seconds=3600)
+REFRESH_TOKEN_LIFE: Final = timedelta(days=365)
+APPSTORE_LIFE: Final = timedelta(minutes=10)
+
+# The oldest entry goes when one more comes. Far above what a test run makes, small enough to forget about memory.
+MAX_ENTRIES: Final = 10_000
+MAX_SELLERS: Final = 2_000
+MAX_NOTIFICATIONS: Final = 100
+
+LWA_HOST: Final = urlsplit(LWA_ENDPOINT).netloc
+API_HOSTS: Final = {urlsplit(api_url(region)).netloc: region for region in Region}
+SELLER_CENTRAL_HOSTS: Final = frozenset(m.seller_central_host for m in MARKETPLACES)
+
+Clock = Callable[[], datetime]
+_Value = TypeVar("_Value")
+
+
+def system_clock() -> datetime:
+    """The time of day, in UTC."""
+    return datetime.now(UTC)
+
+
+class Shelf(OrderedDict[str, _Value], Generic[_Value]):
+    """A dictionary that forgets its oldest entry when it is full."""
+
+    def put(self, key: str, value: _Value) -> None:
+        self[key] = value
+        while len(self) > MAX_ENTRIES:
+            self.popitem(last=False)
+
+
+@dataclass(slots=True)
+class Authorization:
+    """A seller's consent; revoked once and for ever, a new consent makes a new one."""
+
+    seller_id: str
+    region: Region
+    client_id: str
+    given_at: datetime
+    revoked: bool = False
+
+
+@dataclass(slots=True)
+class Code:
+    """An authorization code on its way through the browser."""
+
+    authorization: Authorization
+    redirect_uri: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """`authorization` is None for a grantless token, which has scopes instead. It dies with the secret that fetched it."""
+
+    authorization: Authorization | None
+    expires_at: datetime
+    client_secret: str = field(repr=False)
+    scopes: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Failure:
+    """The next `count` calls are answered with this instead."""
+
+    count: int
+    status: int
+    body: str
+    content_type: str
+    grant_type: str | None = None
+    seller_id: str | None = None
+
+
+@dataclass(slots=True)
+class Bucket:
+    """Amazon's token bucket of one caller and one operation."""
+
+    tokens: float
+    filled_at: datetime
+
+
+@dataclass(slots=True)
+class Counters:
+    """How often Amazon was called; what tests ask instead of mocking."""
+
+    token: Counter[str] = field(default_factory=Counter)
+    refreshes: Counter[str] = field(default_factory=Counter)  # by seller
+    token_errors: Counter[str] = field(default_factory=Counter)
+    participations: Counter[str] = field(default_factory=Counter)
+    participations_refused: Counter[str] = field(default_factory=Counter)
+    operations: Counter[str] = field(default_factory=Counter)
+    consents: Counter[str] = field(default_factory=Counter)
+    mails: Counter[str] = field(default_factory=Counter)
+
+
+class Sandbox:
+    """The state with the few rules that hold wherever it is used."""
+
+    def __init__(self, settings: SandboxSettings, clock: Clock) -> None:
+        self.settings = settings
+        self._clock = clock
+        self.signer = Signer.shared()
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the start: seeded sellers, no tokens, no scenarios, the clock right again."""
+        self.sellers: dict[str, Seller] = {seller.seller_id: seller for seller in seeded_sellers()}
+        self.sessions: Shelf[tuple[str, str]] = Shelf()  # cookie → Seller Central host, seller id
+        self.codes: Shelf[Code] = Shelf()
+        self.refresh_tokens: Shelf[Authorization] = Shelf()
+        self.access_tokens: Shelf[AccessToken] = Shelf()
+        self.appstore_states: Shelf[tuple[str, datetime]] = Shelf()  # amazon_state → seller id, expiry
+        self.counters = Counters()
+        self.token_failure: Failure | None = None
+        self.api_failure: Failure | None = None
+        self.scenarios = Scenarios()
+        self.client_secrets = ClientSecrets(self.settings.client_secret.get_secret_value())
+        # What Amazon would have put into the application's queue, and where its notifications go.
+        self.notifications: deque[dict[str, Any]] = deque(maxlen=MAX_NOTIFICATIONS)
+        self.destinations: Shelf[dict[str, Any]] = Shelf()
+        self.subscriptions: Shelf[dict[str, Any]] = Shelf()
+        self.throttling = True
+        self._buckets: Shelf[Bucket] = Shelf()
+        self._clock_offset = timedelta()
+
+    def reset_counters(self) -> None:
+        self.counters = Counters()
+
+    def now(self) -> datetime:
+        return self._clock() + self._clock_offset
+
+    def advance_clock(self, seconds: float) -> None:
+        self._clock_offset += timedelta(seconds=seconds)
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether the application is not published yet."""
+        return self.settings.application_draft or self.scenarios.is_on("draft")
+
+    def other_seller(self, seller: Seller, region: Region | None = None) -> Seller:
+        """Another seller than this one, of the same region or of the given one; made if there is none."""
+        wanted = region or seller.region
+        for other in self.sellers.values():
+            if other.region is wanted and other.seller_id != seller.seller_id:
+                return other
+        countries = tuple(m.country for m in MARKETPLACES if m.region is wanted)[:2]
+        other = make_seller(f"A9OTHERSTORE{wanted.upper()}", "Other Store", wanted, countries)
+        self.sellers[other.seller_id] = other
+        return other
+
+    # --- sign-in ---------------------------------------------------------------------------------------------------
+
+    def sign_in(self, host: str, seller_id: str) -> str:
+        cookie = secrets.token_urlsafe(24)
+        self.sessions.put(cookie, (host, seller_id))
+        return cookie
+
+    def signed_in_seller(self, host: str, cookie: str | None) -> Seller | None:
+        session = self.sessions.get(cookie) if cookie else None
+        if session is None or session[0] != host:
+            return None
+        return self.sellers.get(session[1])
+
+    # --- consent, codes and tokens ---------------------------------------------------------------------------------
+
+    def issue_code(self, seller: Seller, redirect_uri: str, life: timedelta = CODE_LIFE) -> str:
+        """The region is the seller's own, whatever host he consented on."""
+        authorization = Authorization(seller.seller_id, seller.region, self.settings.client_id, self.now())
+        code = secrets.token_urlsafe(15)
+        self.codes.put(code, Code(authorization, redirect_uri, self.now() + life))
+        self.counters.consents[seller.seller_id] += 1
+        return code
+
+    def redeem_code(self, code: str, redirect_uri: str) -> Authorization | None:
+        """Single use: it is gone whether or not the rest of the request is right."""
+        found = self.codes.pop(code, None)
+        if found is None or found.redirect_uri != redirect_uri or self.now() >= found.expires_at:
+            return None
+        return None if found.authorization.revoked else found.authorization
+
+    def issue_refresh_token(self, authorization: Authorization) -> str:
+        token = f"Atzr|{secrets.token_urlsafe(180)}"
+        self.refresh_tokens.put(token, authorization)
+        return token
+
+    def authorization_of(self, refresh_token: str) -> Authorization | None:
+        authorization = self.refresh_tokens.get(refresh_token)
+        if authorization is None or not self._is_for_this_client(authorization):
+            return None
+        return authorization if self.now() < authorization.given_at + REFRESH_TOKEN_LIFE else None
+
+    def issue_access_token(
+        self,
+        authorization: Authorization | None,
+        client_secret: str,
+        scopes: frozenset[str] = frozenset(),
+    ) -> str:
+        token = f"Atza|{secrets.token_urlsafe(180)}"
+        expires_at = self.now() + ACCESS_TOKEN_LIFE
+        self.access_tokens.put(token, AccessToken(authorization, expires_at, client_secret, scopes))
+        return token
+
+    def revoke(self, seller_id: str) -> int:
+        """What *Disable authorization* does: codes, refresh tokens and access tokens of the seller are dead."""
+        authorizations = [
+            *(code.authorization for code in self.codes.values()),
+            *self.refresh_tokens.values(),
+            *(token.authorization for token in self.access_tokens.values() if token.authorization),
+        ]
+        alive = {id(a): a for a in authorizations if a.seller_id == seller_id and not a.revoked}
+        for authorization in alive.values():
+            authorization.revoked = True
+        return len(alive)
+
+    def is_authorized(self, seller_id: str) -> bool:
+        return any(
+            a.seller_id == seller_id and self._is_for_this_client(a) for a in self.refresh_tokens.values()
+        )
+
+    def _is_for_this_client(self, authorization: Authorization) -> bool:
+        """The secret may have changed since; an authorization of another client id is not ours."""
+        return not authorization.revoked and authorization.client_id == self.settings.client_id
+
+    # --- scenarios -------------------------------------------------------------------------------------------------
+
+    def planned_token_failure(self, grant_type: str) -> Failure | None:
+        failure = self.token_failure
+        if failure is None or failure.grant_type not in {None, grant_type}:
+            return None
+        failure.count -= 1
+        if failure.count <= 0:
+            self.token_failure = None
+        return failure
+
+    def planned_api_failure(self, seller_id: str | None) -> Failure | None:
+        failure = self.api_failure
+        if failure is None or failure.seller_id not in {None, seller_id}:
+            return None
+        failure.count -= 1
+        if failure.count <= 0:
+            self.api_failure = None
+        return failure
+
+    def takes_call(self, bucket_name: str, rate: float, burst: int) -> bool:
+        """Whether this bucket still holds a call."""
+        if not self.throttling:
+            return True
+        now = self.now()
+        bucket = self._buckets.setdefault(bucket_name, Bucket(burst, now))
+        refilled = (now - bucket.filled_at).total_seconds() * rate
+        bucket.tokens = min(burst, bucket.tokens + refilled)
+        bucket.filled_at = now
+        if bucket.tokens < 1:
+            return False
+        bucket.tokens -= 1
+        return True

@@ -1,0 +1,106 @@
+"""What outlives a restart of the sandbox, in one JSON file: the sellers with all that they entered, their refresh tokens, and the
+key that mails are signed with, which resolvers remember.
+
+The connector's database goes on holding the grants, and a seller does not enter his address twice. Codes, access
+tokens and sign-ins are short-lived at Amazon too; they are not kept.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.sandbox.mail.dkim_signing import Signer
+from services.sandbox.state.memory import Authorization, Sandbox
+from services.sandbox.state.sellers import Seller, make_seller
+
+_UNCHANGING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class StateFileUnusable(Exception):
+    """The file cannot be read or written; the text names the setting and the cure, and nothing from the file."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    sellers: dict[str, Seller]
+    refresh_tokens: dict[str, Authorization]
+    signing_key: str | None = None  # older files have none
+
+
+_KEPT: Final = TypeAdapter(_Kept)
+_NOT_KEPT: Final = {"sellers": {"__all__": {"orders"}}}  # they follow from the seller id
+
+
+class StateFile:
+    """The file of one sandbox."""
+
+    def __init__(self, path: Path, sandbox: Sandbox) -> None:
+        self._path = path
+        self._sandbox = sandbox
+        self._written = b""
+
+    def open(self) -> None:
+        """Take over what is in the file, if there is one, and see that it can be written. Raises StateFileUnusable."""
+        try:
+            content = self._path.read_bytes() if self._path.exists() else None
+            if content is not None:
+                self._restore(_KEPT.validate_json(content))
+            self.save()
+        except OSError as error:
+            raise StateFileUnusable(
+                f"The sandbox's file {self._path} cannot be used ({os.strerror(error.errno or 0)}). "
+                "Set REPLYCO_SANDBOX_STATE_FILE to a file that can be read and written."
+            ) from None
+        except (ValueError, KeyError):
+            # Not chained: what is wrong would be quoted, and it may be a token.
+            raise StateFileUnusable(
+                f"The sandbox's file {self._path} is broken. Delete it, or set REPLYCO_SANDBOX_STATE_FILE to another "
+                "file. The sandbox then starts anew: connect the stores and enter their addresses again."
+            ) from None
+
+    def save(self) -> None:
+        """Replace the file as a whole, if anything has changed: whoever reads it finds the old state or the new one."""
+        kept = _Kept(self._sandbox.sellers, self._sandbox.refresh_tokens, self._sandbox.signer.to_pem())
+        content = _KEPT.dump_json(kept, exclude=_NOT_KEPT, indent=1)
+        if content == self._written:
+            return
+        new = self._path.with_name(f"{self._path.name}.new")
+        new.unlink(missing_ok=True)  # of a sandbox that was killed while it wrote
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._path)
+        self._written = content
+
+    def _restore(self, kept: _Kept) -> None:
+        for seller_id, seller in kept.sellers.items():
+            made = make_seller(seller_id, seller.store_name, seller.region, seller.countries)
+            seller.orders = made.orders
+            self._sandbox.sellers[seller_id] = seller
+        for token, authorization in kept.refresh_tokens.items():
+            self._sandbox.refresh_tokens.put(token, authorization)
+        if kept.signing_key is not None:
+            self._sandbox.signer = Signer.from_pem(kept.signing_key)
+
+
+class SaveBeforeAnswer:
+    """Saves before the first byte of an answer leaves: what a caller was told is still true after a restart."""
+
+    def __init__(self, app: ASGIApp, state_file: StateFile) -> None:
+        self._app = app
+        self._state_file = state_file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def save_and_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._state_file.save()
+            await send(message)
+
+        changes = scope["type"] == "http" and scope["method"] not in _UNCHANGING
+        await self._app(scope, receive, save_and_send if changes else send)

@@ -1,0 +1,210 @@
+"""Mails to owners: once, in their language, and only while there is something to tell."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from uuid import UUID
+
+import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from prometheus_client import CollectorRegistry
+from sqlalchemy import func, select, update
+
+from services.connector.integrations.consent_reminders import look_after_consents
+from services.connector.integrations.owner_mails import MailServer, Postman, count_waiting
+from services.connector.integrations.service import recompute_lock
+from shared.database import Sessions
+from shared.tables import Account, Grant, Integration, Notice, User
+from tests.integration.connector.conftest import SignedIn
+from tests.integration.connector.connecting import connect, connect_named
+
+SignInAs = Callable[..., Awaitable[SignedIn]]
+NOW = datetime.now(UTC)
+DAY = timedelta(days=1)
+
+
+class Mailbox:
+    """A real SMTP server that keeps what it takes, or refuses everything."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.answer = "250 OK"
+        self.port = 0
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        if self.answer.startswith("250"):
+            assert isinstance(envelope.content, bytes)
+            self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+        return self.answer
+
+
+@pytest.fixture
+async def mailbox() -> AsyncIterator[Mailbox]:
+    box = Mailbox()
+    server = await asyncio.get_running_loop().create_server(lambda: SMTP(box), "127.0.0.1", 0)
+    box.port = server.sockets[0].getsockname()[1]
+    yield box
+    server.close()
+
+
+@pytest.fixture
+def postman(sessions: Sessions, mailbox: Mailbox) -> Postman:
+    server = MailServer("127.0.0.1", mailbox.port, "none", None, None, "no-reply@replyco.example")
+    return Postman(sessions, server, "https://app.example", CollectorRegistry())
+
+
+async def revoke(sessions: Sessions, integration_id: str, account: Account, *, at: datetime = NOW) -> None:
+    """As the vault does it."""
+    async with sessions.begin() as session:
+        await session.execute(
+            update(Grant)
+            .where(Grant.integration_id == UUID(integration_id))
+            .values(refused_at=at, refused_by="lwa", revoked_at=at)
+        )
+        await recompute_lock(session, account.id, UUID(integration_id), at)
+
+
+async def recover(sessions: Sessions, integration_id: str, account: Account) -> None:
+    async with sessions.begin() as session:
+        await session.execute(update(Grant).values(refused_at=None, refused_by=None, revoked_at=None))
+        await recompute_lock(session, account.id, UUID(integration_id), NOW + timedelta(hours=1))
+
+
+async def notices(sessions: Sessions) -> list[tuple[str, str]]:
+    async with sessions.begin() as session:
+        rows = await session.execute(select(Notice.kind, Notice.state).order_by(Notice.id))
+        return [(row.kind, row.state) for row in rows]
+
+
+async def consented(sessions: Sessions, ago: timedelta) -> None:
+    async with sessions.begin() as session:
+        await session.execute(update(Grant).values(consented_at=NOW - ago))
+
+
+async def test_the_owner_is_told_once_when_the_lock_turns_red(
+    signed_in: SignedIn, sessions: Sessions, postman: Postman, mailbox: Mailbox
+):
+    integration_id = await connect_named(signed_in, "Amazon Europa")
+
+    await asyncio.gather(*(revoke(sessions, integration_id, signed_in.account) for _ in range(4)))
+    await asyncio.gather(postman.send_due(NOW + DAY), postman.send_due(NOW + DAY))
+    await postman.send_due(NOW + 2 * DAY)
+
+    assert await notices(sessions) == [("lock_red", "sent")]
+    [mail] = mailbox.mails
+    assert mail["To"] == signed_in.user.email
+    assert mail["Subject"] == "Amazon Europa: Autorisierung widerrufen"
+    body = mail.get_content()
+    assert f"https://app.example/integrations/{integration_id}" in body
+    assert "ein Klick" in body
+
+
+async def test_it_speaks_the_owners_language(
+    signed_in: SignedIn, sessions: Sessions, postman: Postman, mailbox: Mailbox
+):
+    integration_id = await connect_named(signed_in)
+    async with sessions.begin() as session:
+        await session.execute(update(User).values(language="en", time_zone="America/New_York"))
+    await revoke(sessions, integration_id, signed_in.account, at=datetime(2026, 11, 24, 2, 30, tzinfo=UTC))
+
+    await postman.send_due(NOW + DAY)
+
+    assert mailbox.mails[0]["Subject"] == "Amazon Europa: Authorization withdrawn"
+    assert "Since: 11/23/26, 9:30" in mailbox.mails[0].get_content()
+
+
+async def test_what_has_mended_itself_meanwhile_is_not_told(
+    signed_in: SignedIn, sessions: Sessions, postman: Postman, mailbox: Mailbox
+):
+    integration_id = await connect_named(signed_in)
+    await revoke(sessions, integration_id, signed_in.account)
+    await recover(sessions, integration_id, signed_in.account)
+
+    await postman.send_due(NOW + DAY)
+
+    lock = (await signed_in.client.get(f"/api/v1/integrations/{integration_id}")).json()["lock"]
+    assert lock["state"] != "red"
+    assert mailbox.mails == []
+    assert await count_waiting(sessions) == 0
+
+
+async def test_a_lock_that_turns_red_again_is_told_again(signed_in: SignedIn, sessions: Sessions):
+    integration_id = await connect_named(signed_in)
+    await revoke(sessions, integration_id, signed_in.account)
+    await recover(sessions, integration_id, signed_in.account)
+
+    await revoke(sessions, integration_id, signed_in.account, at=NOW + timedelta(hours=2))
+
+    assert len(await notices(sessions)) == 2
+
+
+async def test_without_an_owner_everybody_is_told_who_can_act(
+    signed_in: SignedIn, sign_in_as: SignInAs, sessions: Sessions
+):
+    colleague = await sign_in_as()
+    await sign_in_as(general_admin="view")
+    integration_id = await connect_named(signed_in)
+    async with sessions.begin() as session:
+        await session.execute(update(Integration).values(owner_id=None))
+
+    await revoke(sessions, integration_id, signed_in.account)
+
+    async with sessions.begin() as session:
+        told = set(await session.scalars(select(Notice.user_id)))
+    assert told == {signed_in.user.id, colleague.user.id}
+
+
+async def test_a_mail_server_that_is_away_costs_only_time_until_the_notice_is_given_up(
+    signed_in: SignedIn, sessions: Sessions, postman: Postman, mailbox: Mailbox
+):
+    integration_id = await connect_named(signed_in)
+    await revoke(sessions, integration_id, signed_in.account)
+    mailbox.answer = "451 later"
+
+    tries, now = 0, NOW + DAY
+    while await count_waiting(sessions):
+        tries += await postman.send_due(now)
+        now += 2 * DAY
+
+    assert tries == 7
+    assert await notices(sessions) == [("lock_red", "dead")]
+
+
+async def test_the_countdown_is_told_at_thirty_seven_and_one_days_each_once(
+    signed_in: SignedIn, sessions: Sessions, postman: Postman, mailbox: Mailbox
+):
+    """# S: consent countdown 30/7/1 days, then red"""
+    path = f"/api/v1/integrations/{await connect_named(signed_in)}"
+    await consented(sessions, timedelta(days=330))
+    told: list[int] = []
+    for day in range(36):
+        now = NOW + day * DAY
+        await asyncio.gather(look_after_consents(sessions, now), look_after_consents(sessions, now))
+        await postman.send_due(now + timedelta(hours=1))
+        if len(mailbox.mails) > len(told):
+            told.append(35 - day)
+
+    assert told == [30, 7, 1, 0]
+    assert [kind for kind, _ in await notices(sessions)] == [
+        "consent_30",
+        "consent_7",
+        "consent_1",
+        "lock_red",
+    ]
+    async with sessions.begin() as session:
+        assert await session.scalar(select(Integration.lock)) == "red"
+    await connect(signed_in.client)
+    assert (await signed_in.client.get(path)).json()["lock"]["state"] != "red"
+    await look_after_consents(sessions, NOW)
+    async with sessions.begin() as session:
+        assert await session.scalar(select(Integration.consent_warned)) is None
+
+
+async def test_a_store_with_nothing_due_is_not_touched(signed_in: SignedIn, sessions: Sessions):
+    await connect_named(signed_in)
+
+    assert await look_after_consents(sessions, NOW) == 0
+    async with sessions.begin() as session:
+        assert await session.scalar(select(func.count()).select_from(Notice)) == 0

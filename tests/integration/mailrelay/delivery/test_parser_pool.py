@@ -1,0 +1,61 @@
+"""The processes that parse: what a mail costs that takes too long or too much."""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+
+import pytest
+
+from services.mailrelay.delivery.parser_pool import Parser, ParserDied
+from tests.integration.mailrelay.delivery.conftest import mail
+
+QUESTION = mail("buyer-question")
+# What the relay takes unless a setting says otherwise.
+LARGEST_BYTES = 40 * 1024 * 1024
+
+
+async def test_mail_that_eats_memory_costs_itself_alone():
+    parser = Parser(memory_bytes=64 * 1024 * 1024)
+    hungry = b"From: a@b.example\r\nSubject: Hungry\r\n\r\n" + "\N{GRINNING FACE}".encode() * 4 * 1024 * 1024
+
+    # Either Python was refused the memory, or a library that is not Python ended the process.
+    with suppress(ParserDied):
+        (parsed,) = await parser.parse([hungry])
+        assert (parsed.kind, parsed.subject) == ("unparseable", "Hungry")
+    (parsed,) = await parser.parse([QUESTION])
+    parser.close()
+    assert parsed.kind == "buyer_message"
+
+
+async def test_batch_that_takes_long_holds_up_no_other():
+    parser = Parser(seconds=60)
+    await parser.parse([QUESTION])  # started
+    (running,) = parser._idle
+    os.kill(running.process.pid or 0, signal.SIGSTOP)
+    slow = asyncio.create_task(parser.parse([QUESTION]))
+    await asyncio.sleep(0)  # it has taken the only process that there is
+
+    (parsed,) = await parser.parse([QUESTION])
+
+    assert parsed.kind == "buyer_message"
+    assert not slow.done()
+    os.kill(running.process.pid or 0, signal.SIGCONT)
+    await slow
+    parser.close()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "piece"),
+    [("base64", b"QUFB\r\n"), ("base64", b"AAA!"), ("quoted-printable", b"=41b="), ("8bit", b"x")],
+)
+async def test_largest_mails_are_parsed_within_the_limits(encoding: str, piece: bytes):
+    parser = Parser()
+    head = (
+        f"From: a@b.example\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    )
+
+    (parsed,) = await parser.parse([head.encode() + piece * (LARGEST_BYTES // len(piece))])
+    parser.close()
+
+    assert [attachment.content_type for attachment in parsed.attachments] == ["application/pdf"]

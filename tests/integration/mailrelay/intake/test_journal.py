@@ -1,0 +1,110 @@
+"""The journal's promises that an SMTP dialogue does not show."""
+
+import asyncio
+import socket
+import time
+from ipaddress import ip_address
+
+import asyncpg
+import pytest
+from prometheus_client import CollectorRegistry
+
+from deploy.demo.postgres import OWNER, RELAY
+from services.mailrelay.intake.journal import AcceptedRow, Journal, JournalUnavailable
+from services.mailrelay.metrics import RelayMetrics
+from shared.database import Sessions, asyncpg_dsn, new_id
+from shared.keyring import Keyring
+from shared.tables import RelayAddress
+from tests.conftest import Database
+from tests.factories import make_account, make_integration, make_relay_address
+
+BATCH = bytes(16_777_216)
+
+
+@pytest.fixture
+async def address(sessions: Sessions, keyring: Keyring) -> RelayAddress:
+    async with sessions.begin() as session:
+        account = await make_account(session, keyring)
+        return await make_relay_address(session, await make_integration(session, account.id))
+
+
+def row(address: RelayAddress, raw: bytes) -> AcceptedRow:
+    return AcceptedRow(
+        id=new_id(),
+        account_id=address.account_id,
+        relay_address_id=address.id,
+        session_id="s1",
+        peer_address=ip_address("192.0.2.1"),
+        tls_version=None,
+        size=len(raw),
+        mail_key_id="k1",
+        content_key=b"",
+        envelope=b"",
+        raw=raw,
+    )
+
+
+def journal_of(database_url: str, *, seconds: float, registry: CollectorRegistry | None = None) -> Journal:
+    metrics = RelayMetrics(registry or CollectorRegistry())
+    return Journal(database_url, commit_timeout_seconds=seconds, queue_bytes=2**30, metrics=metrics)
+
+
+async def test_nobody_waits_longer_because_others_wait_too(address: RelayAddress):
+    """A server that takes connections and says nothing: each batch in turn would wait for it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        journal = journal_of(f"postgresql://relay@127.0.0.1:{port}/silent", seconds=1)
+        writing = asyncio.create_task(journal.run())
+        began = time.monotonic()
+
+        answers = await asyncio.gather(
+            *(journal.append([row(address, BATCH)]) for _ in range(10)), return_exceptions=True
+        )
+
+        assert [type(answer) for answer in answers] == [JournalUnavailable] * 10
+        assert time.monotonic() - began < 5
+        journal.close()
+        await writing
+
+
+async def test_a_mail_whose_client_has_gone_is_not_written(database: Database, address: RelayAddress):
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    journal = journal_of(database.url(RELAY), seconds=10)
+    writing = asyncio.create_task(journal.run())
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE accepted_mail IN SHARE MODE")
+        first = asyncio.create_task(journal.append([row(address, b"1")]))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the journal has taken the first
+        gone = asyncio.create_task(journal.append([row(address, b"22")]))
+        await asyncio.sleep(0)
+        gone.cancel()
+    await first
+    await journal.append([row(address, b"333")])
+
+    sizes = await owner.fetch("SELECT size FROM accepted_mail ORDER BY id")
+    assert [size for (size,) in sizes] == [1, 3]
+    journal.close()
+    await writing
+    await owner.close()
+
+
+async def test_the_age_of_the_queue_is_that_of_the_mail_which_waits_longest(
+    database: Database, address: RelayAddress
+):
+    registry = CollectorRegistry()
+    journal = journal_of(database.url(RELAY), seconds=10, registry=registry)
+
+    def age() -> float:
+        return registry.get_sample_value("replyco_journal_queue_age_seconds") or 0
+
+    assert age() == 0
+    waiting = [asyncio.create_task(journal.append([row(address, raw)])) for raw in (b"1", b"22")]
+    await asyncio.sleep(0.2)
+    assert 0.15 < age() < 5
+
+    writing = asyncio.create_task(journal.run())
+    await asyncio.gather(*waiting)
+    assert age() == 0
+    journal.close()
+    await writing

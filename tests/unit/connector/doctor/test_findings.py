@@ -1,0 +1,113 @@
+"""What `doctor` reads out of the settings alone, before Amazon's pages answer with MD codes."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from services.connector.doctor.findings import Verdict, end_of_client_secret, of_settings
+from services.connector.settings import ConnectorSettings
+
+_RIGHT = {
+    "public_url": "https://app.example",
+    "amazon_application_id": "amzn1.sp.solution.11111111-2222-3333-4444-555555555555",
+    "amazon_client_id": "amzn1.application-oa2-client." + "a" * 32,
+    "notice_smtp_host": "smtp.example",
+}
+
+
+def _verdicts(**changes: str) -> list[tuple[Verdict, str]]:
+    settings = ConnectorSettings(
+        database_url=SecretStr("postgresql://x@localhost/x"),
+        key_file=Path("/keys.json"),
+        blob_url="file:///blobs",
+        amazon_client_secret=SecretStr("canary"),
+        **(_RIGHT | changes),  # type: ignore[arg-type]  # all of them are text
+    )
+    return [(finding.verdict, finding.text) for finding in of_settings(settings)]
+
+
+def test_right_settings_only_leave_what_to_register():
+    assert [verdict for verdict, _ in _verdicts()] == [Verdict.OK, Verdict.OK, Verdict.OK, Verdict.NOTE]
+    assert "https://app.example/amazon/callback" in _verdicts()[-1][1]
+    assert "https://app.example/amazon/login" in _verdicts()[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "cure"),
+    [
+        ("amazon_application_id", _RIGHT["amazon_client_id"], "MD1000"),
+        ("amazon_application_id", "amzn1.sp.solution.", "Solution Provider Portal"),
+        ("amazon_client_id", _RIGHT["amazon_application_id"], "LWA credentials"),
+        ("public_url", "http://localhost:8000", "address on the internet"),
+        ("public_url", "https://127.0.0.1", "address on the internet"),
+    ],
+)
+def test_what_amazon_would_refuse_is_named_with_its_cure(setting: str, value: str, cure: str):
+    found = [text for verdict, text in _verdicts(**{setting: value}) if verdict is Verdict.WRONG]
+
+    assert len(found) == 1
+    assert cure in found[0]
+    assert f"REPLYCO_{setting.upper()}" in found[0]
+
+
+def test_the_older_form_of_an_application_id_is_right_too():
+    old = "amzn1.sellerapps.app.11111111-2222-3333-4444-555555555555"
+
+    assert all(verdict is not Verdict.WRONG for verdict, _ in _verdicts(amazon_application_id=old))
+
+
+def test_the_sandbox_is_named_as_such():
+    assert [verdict for verdict, _ in _verdicts(amazon_base_url="http://localhost:8090")] == [Verdict.NOTE]
+
+
+def test_a_client_secret_from_before_a_rotation_is_mentioned():
+    found = _verdicts(amazon_client_secret_previous="canary-before")
+
+    assert [verdict for verdict, text in found if "REPLYCO_AMAZON_CLIENT_SECRET_PREVIOUS" in text] == [
+        Verdict.NOTE
+    ]
+    assert not [text for _, text in found if "canary" in text]
+
+
+def test_networks_that_are_open_to_sellers_are_mentioned():
+    found = _verdicts(outgoing_allowed_networks="127.0.0.0/8")
+
+    assert [verdict for verdict, text in found if "REPLYCO_OUTGOING_ALLOWED_NETWORKS" in text] == [
+        Verdict.NOTE
+    ]
+
+
+def test_mails_to_sellers_that_wait_for_a_server_are_mentioned():
+    without = {**_RIGHT, "notice_smtp_host": None}
+    settings = ConnectorSettings(
+        database_url=SecretStr("postgresql://x@localhost/x"),
+        key_file=Path("/keys.json"),
+        blob_url="file:///blobs",
+        amazon_client_secret=SecretStr("canary"),
+        **without,  # type: ignore[arg-type]  # all of them are text
+    )
+
+    assert any("REPLYCO_NOTICE_SMTP_HOST" in finding.text for finding in of_settings(settings))
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict"),
+    [
+        (None, Verdict.NOTE),
+        (91, Verdict.OK),
+        (89, Verdict.NOTE),
+        (31, Verdict.NOTE),
+        (29, Verdict.WARNING),
+        (8, Verdict.WARNING),
+        (6, Verdict.WRONG),
+        (-1, Verdict.WRONG),
+    ],
+)
+def test_the_nearer_the_end_of_the_client_secret_the_louder(days: int | None, verdict: Verdict):
+    now = datetime.now(UTC)
+
+    found = end_of_client_secret(None if days is None else now + timedelta(days=days), now)
+
+    assert found.verdict is verdict

@@ -1,0 +1,123 @@
+"""A mail's HTML as a document: shape and words, visible targets, its own images, and nothing that runs or loads."""
+
+import re
+from base64 import b64encode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.connector.http.language import Language
+from services.connector.inbox import html_document as formatted
+from services.connector.inbox.html_document import Image, document, named_images, policy
+
+_PNG = Image("image/png", b"\x89PNG")
+_DATA = f"data:image/png;base64,{b64encode(_PNG.content).decode()}"
+_ALLOWED = re.compile(
+    r"</?(?:b|strong|i|em|u|s|sub|sup|small|br|hr|p|div|span|blockquote|pre|code|h[1-6]|ul|ol|li|table|thead|tbody|tr|th|td)>"
+    r'|<a href="(?:https?://|mailto:)[^"<>]*" target="_blank" rel="noopener noreferrer nofollow">|</a>'
+    r'|<bdi class="target" dir="ltr">|</bdi>|<span class="left-out">'
+    r'|<img src="data:image/png;base64,[A-Za-z0-9+/=]*" alt="[^"<>]*">'
+)
+_SNIPPETS = st.sampled_from(
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        '<img src="cid:lamp" onload=alert(1)>',
+        "<svg onload=alert(1)>",
+        "<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
+        '<a href="javascript:alert(1)">',
+        '<a href="https://a.example" onmouseover="alert(1)">x</a>',
+        '<form action="https://evil.example"><input name=q></form>',
+        '<meta http-equiv="refresh" content="0;url=https://evil.example">',
+        '<base href="https://evil.example">',
+        '<link rel="stylesheet" href="https://evil.example/x.css">',
+        '<iframe srcdoc="<script>alert(1)</script>">',
+        "<style>@import 'https://evil.example';</style>",
+        '<p style="background:url(https://evil.example)">',
+        '<table background="https://evil.example/x.png"><tr><td>',
+        "</body></html><script>alert(1)</script>",
+        "<!--><script>alert(1)</script>-->",
+        "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+        "&lt;script&gt;",
+        "<p>",
+        "\u202e",
+    ]
+)
+
+
+def _body(html: str, *, is_quarantined: bool = False, language: Language = Language.EN) -> str:
+    whole = document(html, {"lamp": _PNG}, language, is_quarantined=is_quarantined)
+    found = re.fullmatch(r'<!doctype html>.*<body dir="auto">(.*)</body></html>', whole, re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize(
+    ("html", "shown"),
+    [
+        ("<p>Größe <b>M</b><br>&lt;3</p>", "<p>Größe <b>M</b><br>&lt;3</p>"),
+        ('<img src="cid:lamp" alt="Lampe">', f'<img src="{_DATA}" alt="Lampe">'),
+        ('<img src="CID:l%61mp">', f'<img src="{_DATA}" alt="">'),
+        ('<img src="cid:other" alt="Lampe">', 'Lampe <span class="left-out">[image not loaded]</span>'),
+        ('<img alt="Lampe">', 'Lampe <span class="left-out">[image not loaded]</span>'),
+        ('<img src="https://t.example/1.png">', ' <span class="left-out">[image not loaded]</span>'),
+        ('<img alt="">', ""),
+        ("a\u202eb\u2066c", "abc"),
+    ],
+)
+def test_shape_words_and_own_images_stay(html, shown):
+    assert _body(html) == shown
+
+
+def test_behind_a_link_stands_where_it_leads():
+    assert _body('<a href="https://xn--mazon-3ve.de/login">amazon.de</a>!') == (
+        '<a href="https://xn--mazon-3ve.de/login" target="_blank" rel="noopener noreferrer nofollow">amazon.de</a>'
+        ' <bdi class="target" dir="ltr">[xn--mazon-3ve.de]</bdi>!'
+    )
+
+
+def test_what_is_no_plain_link_is_words():
+    assert _body('<a href="https://evil.example\\@amazon.de/">here</a>') == "here"
+
+
+def test_in_quarantine_a_link_is_named_and_not_clickable():
+    assert _body('<a href="https://evil.example/x">amazon.de</a>', is_quarantined=True) == (
+        'amazon.de <bdi class="target" dir="ltr">[evil.example]</bdi>'
+    )
+
+
+def test_a_german_reader_is_told_in_german():
+    assert "[Bild nicht geladen]" in _body("<img>", language=Language.DE)
+
+
+def test_an_image_that_is_shown_again_and_again_ends_at_the_bound(monkeypatch):
+    monkeypatch.setattr(formatted, "MAX_IMAGE_BYTES", 3 * len(_PNG.content))
+
+    body = _body('<img src="cid:lamp" alt="x">' * 10)
+
+    assert (body.count(_DATA), body.count("not loaded")) == (3, 7)
+
+
+def test_images_are_known_before_they_are_opened():
+    assert named_images('<img src="cid:a%40b"><img src="https://x.example/1.png"><a href="cid:c">x</a>') == {
+        "a@b"
+    }
+
+
+@given(st.lists(_SNIPPETS | st.text("<>/=\"'&;ab -!", max_size=10), max_size=8).map("".join))
+def test_whatever_is_sent_only_what_is_named_comes_out(html):
+    body = _body(html)
+
+    assert re.sub(r"[<>]", "", _ALLOWED.sub("", body)) == _ALLOWED.sub("", body)
+
+
+def test_the_policy_lets_nothing_run_load_or_leave():
+    rules = dict(rule.strip().partition(" ")[::2] for rule in policy(is_quarantined=False).split(";"))
+
+    assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
+    assert rules["img-src"] == "data:"
+    assert rules["frame-ancestors"] == "'self'"
+    assert set(rules["sandbox"].split()) == {"allow-popups", "allow-popups-to-escape-sandbox"}
+    assert "unsafe" not in policy(is_quarantined=False)
+    assert policy(is_quarantined=True).startswith("sandbox;")

@@ -1,0 +1,284 @@
+"""The limits by themselves, with a clock that is moved by hand."""
+
+from collections import Counter
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from services.mailrelay.settings import RelaySettings
+from services.mailrelay.smtp import replies
+from services.mailrelay.smtp.limits import Bite, Enough, Guest, Limits, network_of
+
+STRANGER = "192.0.2.1"
+OTHER = "198.51.100.1"
+AMAZON = "54.240.1.7"
+MB = 1_048_576
+
+
+class Bench:
+    """Limits with small numbers, and what bit so far."""
+
+    def __init__(self, **changed: Any) -> None:
+        values: dict[str, Any] = {
+            "database_url": SecretStr("postgresql://nobody@localhost/none"),
+            "mail_public_key_file": "none",
+            "connection_limit": 8,
+            "network_connection_limit": 3,
+            "command_limit": 100,
+            "error_delay_from": 2,
+            "error_limit": 4,
+            "unknown_recipient_delay_from": 5,
+            "unknown_recipient_limit": 10,
+            "unknown_recipient_window_seconds": 600,
+            "delay_seconds": 3,
+            "memory_budget_bytes": 120 * MB,
+            "trusted_networks": "54.240.0.0/18, 2001:db8:a::/48",
+            **changed,
+        }
+        settings = RelaySettings(**values)
+        self.now = 1000.0
+        self.bites: Counter[Bite] = Counter()
+        self.limits = Limits(
+            settings,
+            connection_limit=settings.connection_limit,
+            on_bite=lambda bite: self.bites.update([bite]),
+            clock=lambda: self.now,
+        )
+
+    def admit(self, address: str = STRANGER) -> Guest:
+        return self.limits.admit(ip_address(address))
+
+    def guess(self, guest: Guest, times: int) -> list[float]:
+        """Name unknown recipients; how long each reply had to wait."""
+        pauses = []
+        for _ in range(times):
+            guest.told(replies.UNKNOWN_ADDRESS)
+            pauses.append(guest.pause_seconds())
+        return pauses
+
+
+def test_an_ipv6_network_is_a_64_and_an_ipv4_one_an_address():
+    one, same, other = (network_of(ip_address(f"2001:db8:0:{tail}")) for tail in ("1::1", "1:f::9", "2::1"))
+
+    assert one == same != other
+    assert network_of(ip_address("192.0.2.1")) != network_of(ip_address("192.0.2.2"))
+    assert network_of(ip_address("::ffff:192.0.2.1")) == network_of(ip_address("192.0.2.1"))
+
+
+def test_a_network_has_so_many_connections_and_gets_them_back():
+    bench = Bench()
+    guests = [bench.admit() for _ in range(3)]
+
+    with pytest.raises(Enough) as enough:
+        bench.admit()
+    assert enough.value.reply is replies.TOO_MANY_CONNECTIONS
+    bench.admit(OTHER)
+    guests[0].leave()
+    bench.admit()
+    assert bench.bites == {Bite.NETWORK_CONNECTIONS: 1}
+
+
+def test_strangers_leave_places_free_for_trusted_networks():
+    bench = Bench()
+    for number in range(6):
+        bench.admit(f"192.0.2.{number}")
+
+    with pytest.raises(Enough):
+        bench.admit("192.0.2.9")
+    bench.admit(AMAZON)
+    bench.admit(AMAZON)
+    with pytest.raises(Enough):
+        bench.admit(AMAZON)
+    assert bench.bites == {Bite.CONNECTIONS: 2}
+
+
+def test_without_trusted_networks_strangers_have_all_places():
+    bench = Bench(trusted_networks="")
+
+    for number in range(8):
+        bench.admit(f"192.0.2.{number}")
+    with pytest.raises(Enough):
+        bench.admit("192.0.2.9")
+
+
+@pytest.mark.parametrize("address", [AMAZON, f"::ffff:{AMAZON}", "2001:db8:a:1::1"])
+def test_a_trusted_network_is_held_by_no_limit_of_its_own(address: str):
+    bench = Bench()
+    guests = [bench.admit(address) for _ in range(8)]
+
+    assert set(bench.guess(guests[0], 1000)) == {0}
+    for _ in range(1000):
+        guests[0].told(replies.SYNTAX)
+    assert guests[0].pause_seconds() == 0
+    guests[0].stay(has_recipient=False)
+    assert not bench.bites
+
+
+def test_unknown_recipients_slow_a_network_down_and_then_end_its_sessions():
+    bench = Bench()
+    first, second = bench.admit(), bench.admit()
+
+    assert bench.guess(first, 6) == [0, 0, 0, 0, 0, 3]
+    first.stay(has_recipient=False)
+    # Another session of the same network goes on where the first was; another network does not.
+    assert bench.guess(second, 5) == [3] * 5
+    with pytest.raises(Enough) as enough:
+        second.stay(has_recipient=False)
+    assert enough.value.reply is replies.TOO_MANY_UNKNOWN
+    assert bench.guess(bench.admit(OTHER), 5) == [0] * 5
+
+
+def test_a_braked_network_is_never_slowed_for_recipients_that_exist():
+    bench = Bench()
+    bench.guess(bench.admit(), 100)
+    honest = bench.admit()
+
+    for _ in range(50):
+        honest.command()
+        honest.told(replies.RECIPIENT_OK)
+        assert honest.pause_seconds() == 0
+        honest.stay(has_recipient=True)
+
+
+def test_a_mail_with_a_known_recipient_is_let_through_before_the_end():
+    bench = Bench()
+    guest = bench.admit()
+    bench.guess(guest, 11)
+
+    guest.stay(has_recipient=True)
+    with pytest.raises(Enough):
+        guest.stay(has_recipient=False)
+    guest.delivered()
+    guest.stay(has_recipient=False)
+
+
+def test_unknown_recipients_are_forgotten_with_time():
+    bench = Bench()
+    guest = bench.admit()
+    bench.guess(guest, 10)
+
+    bench.now += 300
+    assert bench.guess(guest, 1) == [3]
+    bench.now += 600
+    assert bench.guess(guest, 5) == [0] * 5
+
+
+def test_a_clock_that_stands_still_breaks_nothing():
+    bench = Bench()
+
+    assert bench.guess(bench.admit(), 20)[-1] == 3
+
+
+def test_no_more_networks_are_remembered_than_may_be():
+    bench = Bench(connection_limit=100_000)
+
+    for number in range(10_500):
+        guest = bench.admit(f"10.0.{number // 256}.{number % 256}")
+        guest.told(replies.UNKNOWN_ADDRESS)
+        guest.leave()
+
+    assert len(bench.limits._guesses) == 10_000
+    assert not bench.limits._uses
+
+
+def test_errors_slow_down_and_then_end_and_a_mail_forgives_them():
+    bench = Bench()
+    guest = bench.admit()
+
+    def err() -> float:
+        guest.told(replies.SYNTAX)
+        return guest.pause_seconds()
+
+    assert [err() for _ in range(4)] == [0, 0, 3, 3]
+    guest.delivered()
+    assert [err() for _ in range(5)] == [0, 0, 3, 3, 3]
+    with pytest.raises(Enough) as enough:
+        guest.stay(has_recipient=False)
+    assert enough.value.reply is replies.TOO_MANY_ERRORS
+
+
+def test_what_is_our_fault_is_held_against_nobody():
+    bench = Bench()
+    guest = bench.admit()
+
+    for _ in range(1000):
+        guest.told(replies.DATABASE_AWAY)
+
+    assert guest.pause_seconds() == 0
+    guest.stay(has_recipient=False)
+
+
+def test_commands_are_counted_from_mail_to_mail():
+    bench = Bench()
+    guest = bench.admit()
+
+    for _ in range(10):
+        for _ in range(100):
+            guest.command()
+        guest.delivered()
+    for _ in range(100):
+        guest.command()
+    with pytest.raises(Enough):
+        guest.command()
+    assert bench.bites == {Bite.COMMANDS: 1}
+
+
+def test_mails_in_flight_stay_within_the_budget():
+    bench = Bench(trusted_networks="")
+    guests = [bench.admit(f"192.0.2.{number}") for number in range(5)]
+
+    taken = [guest.hold(10 * MB) for guest in guests]
+
+    assert taken == [True, True, True, True, False]
+    assert bench.limits.memory_bytes == 120 * MB
+    guests[0].let_go()
+    assert guests[4].hold(10 * MB)
+    for guest in guests:
+        guest.leave()
+    assert bench.limits.memory_bytes == 0
+    assert bench.bites == {Bite.MEMORY: 1}
+
+
+def test_a_mail_that_grows_takes_only_what_it_grew():
+    bench = Bench()
+    guest = bench.admit()
+
+    assert [guest.hold(size * MB) for size in (1, 5, 3, 5)] == [True] * 4
+    assert bench.limits.memory_bytes == 15 * MB
+
+
+def test_a_lone_mail_is_taken_whatever_the_budget():
+    bench = Bench(memory_budget_bytes=MB)
+    alone, second = bench.admit(), bench.admit(OTHER)
+
+    assert alone.hold(40 * MB)
+    assert not second.hold(1)
+    assert alone.hold(50 * MB)
+
+
+def test_one_network_cannot_take_the_memory_of_all():
+    bench = Bench()
+    first, second = bench.admit(), bench.admit()
+
+    assert first.hold(15 * MB)
+    assert second.hold(5 * MB)
+    assert not second.hold(6 * MB)
+    assert bench.admit(OTHER).hold(10 * MB)
+    # A quarter is left, for trusted networks.
+    assert not bench.admit("203.0.113.1").hold(1)
+    assert bench.admit(AMAZON).hold(10 * MB)
+    assert not bench.admit(AMAZON).hold(1)
+
+
+def test_trusted_networks_are_words_and_wrong_ones_are_named():
+    settings = Bench(trusted_networks="54.240.0.0/18,199.255.192.0/22 2001:db8::/32").limits.settings
+
+    assert [str(network) for network in settings.trusted_networks] == [
+        "54.240.0.0/18",
+        "199.255.192.0/22",
+        "2001:db8::/32",
+    ]
+    with pytest.raises(ValueError, match="trusted_networks"):
+        Bench(trusted_networks="amazon")
