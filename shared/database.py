@@ -83,7 +83,7 @@ def is_unavailable(error: BaseException) -> bool:
     return error.connection_invalidated or state.startswith(_UNAVAILABLE_STATES)
 
 
-async def answers(sessions: "Sessions") -> bool:
+async def database_answers(sessions: "Sessions") -> bool:
     """Whether the database can be asked something now: what `/readyz` tells."""
     try:
         async with sessions() as session:

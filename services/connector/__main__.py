@@ -16,7 +16,7 @@ from services.connector.accounts.schemas import MeRequest
 from services.connector.accounts.service import EmailTaken, create_account
 from services.connector.app import create_app, openapi_document
 from services.connector.doctor.checks import examine
-from services.connector.doctor.findings import Verdict
+from services.connector.doctor.findings import Severity
 from services.connector.http.server import Server
 from services.connector.keys.commands import keys
 from services.connector.problems.page import problem_page
@@ -85,7 +85,7 @@ def serve() -> None:
         give_up(port_cure(taken))
     # uvicorn has stopped cleanly when it repeats Ctrl-C.
     with suppress(KeyboardInterrupt):
-        Server(config, app).run(sockets=[listener])
+        Server(config, end_streams=app.state.connector.hub.end_streams).run(sockets=[listener])
 
 
 @cli.command()
@@ -99,8 +99,8 @@ def doctor() -> None:
     """Check settings, database, key file and the way to Amazon; say in plain words what is wrong."""
     findings = asyncio.run(examine(settings_or_exit(ConnectorSettings)))
     for finding in findings:
-        print(f"{finding.verdict:9}{finding.text}")
-    if any(finding.verdict is Verdict.WRONG for finding in findings):
+        print(f"{finding.severity:9}{finding.text}")
+    if any(finding.severity is Severity.WRONG for finding in findings):
         raise typer.Exit(FAILED)
 
 

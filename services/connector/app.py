@@ -15,11 +15,12 @@ from services.connector.amazon.access import create_amazon
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.audit import api as audit
 from services.connector.authorization import api as authorization
-from services.connector.dependencies import Parts, SessionsOf, asks_for_caller
+from services.connector.dependencies import AppState, SessionsDep, asks_for_caller
 from services.connector.events import api as events
 from services.connector.events.hub import Hub
 from services.connector.http.conditional_get import ConditionalGet
 from services.connector.http.middleware import BoundedBody, Observed, SafeHeaders, Scope
+from services.connector.http.paths import API_PREFIX
 from services.connector.http.rate_limits import RateLimits, TellsLimits
 from services.connector.idempotency.middleware import Idempotent
 from services.connector.inbox import api as inbox
@@ -32,11 +33,11 @@ from services.connector.inbox.concurrency import (
 )
 from services.connector.integrations import api as integrations
 from services.connector.integrations.service import recompute_lock
-from services.connector.openapi import API, DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
+from services.connector.openapi import DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
 from services.connector.outgoing.addresses import networks
 from services.connector.outgoing.connections import Outgoing
 from services.connector.problems.catalogue import PROBLEMS_PATH
-from services.connector.problems.handlers import answer_bug, answer_problems
+from services.connector.problems.handlers import ErrorPages, ProblemHandlers
 from services.connector.problems.page import problem_page
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp import api as smtp
@@ -47,16 +48,16 @@ from services.connector.web import api as web
 from services.connector.webhooks import api as webhooks
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
-from shared.database import answers, create_engine, create_sessions
+from shared.database import create_engine, create_sessions, database_answers
 from shared.keyring import Keyring
 from shared.metrics import CONTENT_TYPE, render
 
 # The routes of the API that need no caller.
 PUBLIC = frozenset(
     {
-        ("POST", f"{API}/sessions"),
-        ("GET", f"{API}/openapi.json"),
-        ("HEAD", f"{API}/openapi.json"),
+        ("POST", f"{API_PREFIX}/sessions"),
+        ("GET", f"{API_PREFIX}/openapi.json"),
+        ("HEAD", f"{API_PREFIX}/openapi.json"),
         ("GET", PROBLEMS_PATH),
     }
 )
@@ -102,7 +103,7 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
         await engine.dispose()
 
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
-    parts = Parts(
+    state = AppState(
         settings,
         sessions,
         keyring,
@@ -123,7 +124,7 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
             registry=registry,
         ),
     )
-    return _assemble(parts, registry, lifespan)
+    return _assemble(state, registry, lifespan)
 
 
 def openapi_document() -> dict[str, Any]:
@@ -132,7 +133,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _assemble(
-    parts: Parts | None,
+    state: AppState | None,
     registry: CollectorRegistry,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None,
 ) -> FastAPI:
@@ -140,7 +141,7 @@ def _assemble(
         title="Replyco's Amazon connection",
         version="1",
         description=DESCRIPTION,
-        openapi_url=f"{API}/openapi.json",
+        openapi_url=f"{API_PREFIX}/openapi.json",
         openapi_tags=TAGS,
         responses=PROBLEM_RESPONSES,
         docs_url=None,
@@ -149,16 +150,16 @@ def _assemble(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.state.parts = parts
-    app.include_router(accounts.router, prefix=API)
-    app.include_router(authorization.router, prefix=API)
+    app.state.connector = state
+    app.include_router(accounts.router, prefix=API_PREFIX)
+    app.include_router(authorization.router, prefix=API_PREFIX)
     app.include_router(authorization.amazon_router)
-    app.include_router(integrations.router, prefix=API)
-    app.include_router(smtp.router, prefix=API)
-    app.include_router(inbox.router, prefix=API)
-    app.include_router(events.router, prefix=API)
-    app.include_router(webhooks.router, prefix=API)
-    app.include_router(audit.router, prefix=API)
+    app.include_router(integrations.router, prefix=API_PREFIX)
+    app.include_router(smtp.router, prefix=API_PREFIX)
+    app.include_router(inbox.router, prefix=API_PREFIX)
+    app.include_router(events.router, prefix=API_PREFIX)
+    app.include_router(webhooks.router, prefix=API_PREFIX)
+    app.include_router(audit.router, prefix=API_PREFIX)
 
     @app.get(PROBLEMS_PATH, include_in_schema=False)
     async def problems() -> Response:
@@ -169,8 +170,8 @@ def _assemble(
         return Response("alive\n", media_type="text/plain")
 
     @app.get("/readyz", include_in_schema=False)
-    async def readyz(sessions: SessionsOf) -> Response:
-        if not await answers(sessions):
+    async def readyz(sessions: SessionsDep) -> Response:
+        if not await database_answers(sessions):
             return Response("database away\n", 503, media_type="text/plain")
         return Response("ready\n", media_type="text/plain")
 
@@ -179,12 +180,15 @@ def _assemble(
         return Response(render(registry), media_type=CONTENT_TYPE)
 
     app.include_router(web.router)
-    answer_problems(app)
+    problem_handlers = ProblemHandlers(ErrorPages(problem=web.error_page, not_found=web.page_not_found))
+    problem_handlers.register(app)
     app.add_middleware(Idempotent)
     app.add_middleware(ConditionalGet)
     app.add_middleware(BoundedBody)
     app.add_middleware(TellsLimits)
-    app.add_middleware(Observed, registry=registry, route_of=_route_of, answer_bug=answer_bug)
+    app.add_middleware(
+        Observed, registry=registry, route_of=_route_of, answer_bug=problem_handlers.answer_bug
+    )
     app.add_middleware(SafeHeaders)
     refuse_open_routes(app)
     return app
@@ -216,4 +220,8 @@ def _route_of(scope: Scope) -> str:
     if path is None:
         return "none"
     # Routers are written without the prefix under which they are included.
-    return API + path if scope["path"].startswith(f"{API}/") and not path.startswith(API) else path
+    return (
+        API_PREFIX + path
+        if scope["path"].startswith(f"{API_PREFIX}/") and not path.startswith(API_PREFIX)
+        else path
+    )

@@ -44,8 +44,8 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What the composition root has built for this process; `request.app.state.parts`."""
+class AppState:
+    """What the composition root has built for this process; `request.app.state.connector`."""
 
     settings: ConnectorSettings
     sessions: Sessions
@@ -64,54 +64,54 @@ class Parts:
     known_elsewhere: Counter
 
 
-def _parts(request: Request) -> Parts:
-    parts: Parts = request.app.state.parts
-    return parts
+def _state(request: Request) -> AppState:
+    state: AppState = request.app.state.connector
+    return state
 
 
 # All of these are coroutines: FastAPI would run a plain function in a thread, which costs more than the whole request.
 async def _sessions(request: Request) -> Sessions:
-    return _parts(request).sessions
+    return _state(request).sessions
 
 
 async def _keyring(request: Request) -> Keyring:
-    return _parts(request).keyring
+    return _state(request).keyring
 
 
 async def _passwords(request: Request) -> Passwords:
-    return _parts(request).passwords
+    return _state(request).passwords
 
 
 async def _amazon(request: Request) -> Amazon:
-    return _parts(request).amazon
+    return _state(request).amazon
 
 
 async def _hub(request: Request) -> Hub:
-    return _parts(request).hub
+    return _state(request).hub
 
 
 async def _searches(request: Request) -> Places:
-    return _parts(request).searches
+    return _state(request).searches
 
 
 async def _blobs(request: Request) -> BlobStore:
-    return _parts(request).blobs
+    return _state(request).blobs
 
 
 async def _outgoing(request: Request) -> Outgoing:
-    return _parts(request).outgoing
+    return _state(request).outgoing
 
 
 async def _smtp_checker(request: Request) -> SmtpChecker:
-    return _parts(request).smtp_checker
+    return _state(request).smtp_checker
 
 
 async def _known_elsewhere(request: Request) -> Counter:
-    return _parts(request).known_elsewhere
+    return _state(request).known_elsewhere
 
 
 async def _settings(request: Request) -> ConnectorSettings:
-    return _parts(request).settings
+    return _state(request).settings
 
 
 async def _now() -> datetime:
@@ -122,19 +122,19 @@ async def _language(request: Request) -> Language:
     return preferred_language(request.headers.get("accept-language"))
 
 
-SessionsOf = Annotated[Sessions, Depends(_sessions)]
-KeyringOf = Annotated[Keyring, Depends(_keyring)]
-PasswordsOf = Annotated[Passwords, Depends(_passwords)]
-AmazonOf = Annotated[Amazon, Depends(_amazon)]
-HubOf = Annotated[Hub, Depends(_hub)]
-SearchesOf = Annotated[Places, Depends(_searches)]
-BlobsOf = Annotated[BlobStore, Depends(_blobs)]
-OutgoingOf = Annotated[Outgoing, Depends(_outgoing)]
-SmtpCheckerOf = Annotated[SmtpChecker, Depends(_smtp_checker)]
-KnownElsewhereOf = Annotated[Counter, Depends(_known_elsewhere)]
-SettingsOf = Annotated[ConnectorSettings, Depends(_settings)]
+SessionsDep = Annotated[Sessions, Depends(_sessions)]
+KeyringDep = Annotated[Keyring, Depends(_keyring)]
+PasswordsDep = Annotated[Passwords, Depends(_passwords)]
+AmazonDep = Annotated[Amazon, Depends(_amazon)]
+HubDep = Annotated[Hub, Depends(_hub)]
+SearchesDep = Annotated[Places, Depends(_searches)]
+BlobsDep = Annotated[BlobStore, Depends(_blobs)]
+OutgoingDep = Annotated[Outgoing, Depends(_outgoing)]
+SmtpCheckerDep = Annotated[SmtpChecker, Depends(_smtp_checker)]
+KnownElsewhereDep = Annotated[Counter, Depends(_known_elsewhere)]
+SettingsDep = Annotated[ConnectorSettings, Depends(_settings)]
 Now = Annotated[datetime, Depends(_now)]
-LanguageOf = Annotated[Language, Depends(_language)]
+LanguageDep = Annotated[Language, Depends(_language)]
 Cursor = Annotated[CursorField, Query()]
 IfMatch = Annotated[
     str | None,
@@ -160,20 +160,20 @@ async def _authenticated(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Caller:
     """The caller, let in only with every permission that the route names. The one gate of the API."""
-    parts = _parts(request)
+    state = _state(request)
     try:
-        caller = await _caller_of(parts.sessions, datetime.now(UTC), token, bearer)
+        caller = await _caller_of(state.sessions, datetime.now(UTC), token, bearer)
     except NotSignedIn:
-        parts.anonymous_limits.take(network_of(request.client.host if request.client else ""), request.scope)
+        state.anonymous_limits.take(network_of(request.client.host if request.client else ""), request.scope)
         raise
-    parts.caller_limits.take(str(_id_of(caller)), request.scope)
+    state.caller_limits.take(str(_id_of(caller)), request.scope)
     if caller.is_browser and token and request.method not in _SAFE_METHODS:
         check_csrf_token(token, request.headers.get(CSRF_HEADER, ""))
     for scope in scopes.scopes:
         permission, _, level = scope.partition(":")
         caller.require(Permission(permission), Level(level))
     if not only_reads(scopes.scopes):
-        await _claim_once(parts, request, caller)
+        await _claim_once(state, request, caller)
     return caller
 
 
@@ -192,14 +192,14 @@ def _id_of(caller: Caller) -> UUID:
     return caller.api_key_id or caller.user_id
 
 
-async def _claim_once(parts: Parts, request: Request, caller: Caller) -> None:
+async def _claim_once(state: AppState, request: Request, caller: Caller) -> None:
     """Claim a POST with an Idempotency-Key, so that it is done once and its answer kept. Raises Replay."""
     key = request.headers.get(IDEMPOTENCY_HEADER)
     if request.method != "POST" or key is None:
         return
     claim = await idempotency.claim(
-        parts.sessions,
-        parts.keyring,
+        state.sessions,
+        state.keyring,
         account_id=caller.account_id,
         caller_id=_id_of(caller),
         key=key,

@@ -4,8 +4,6 @@ from typing import Any, Final
 
 from services.connector.dependencies import only_reads
 
-API: Final = "/api/v1"
-
 DESCRIPTION: Final = """\
 Everything that the pages do, for programs and other frontends.
 

@@ -28,7 +28,14 @@ from services.connector.tokens.service import Vault
 from services.connector.webhooks.delivery import Courier
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
-from shared.database import Sessions, answers, asyncpg_dsn, create_engine, create_sessions, is_unavailable
+from shared.database import (
+    Sessions,
+    asyncpg_dsn,
+    create_engine,
+    create_sessions,
+    database_answers,
+    is_unavailable,
+)
 from shared.keyring import Keyring
 from shared.side_port import side_port
 
@@ -91,7 +98,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
             settings.worker_port,
             setting="REPLYCO_WORKER_PORT",
             registry=registry,
-            is_ready=lambda: answers(sessions),
+            is_ready=lambda: database_answers(sessions),
         ):
             log.info("worker_started")
             carrying = asyncio.create_task(courier.run(stop))

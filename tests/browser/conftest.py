@@ -155,7 +155,10 @@ async def site(database: Database, keys: Keys, keyring: Keyring) -> AsyncIterato
         )
     app = create_app(settings)
     sandbox = uvicorn.Server(_config(create_sandbox(amazon), sandbox_port))
-    async with _running(Server(_config(app, port), app)), _running(sandbox):
+    async with (
+        _running(Server(_config(app, port), end_streams=app.state.connector.hub.end_streams)),
+        _running(sandbox),
+    ):
         yield Site(f"http://localhost:{port}", f"http://localhost:{sandbox_port}", sessions, keyring, account)
     await engine.dispose()
 

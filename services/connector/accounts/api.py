@@ -28,8 +28,8 @@ from services.connector.dependencies import (
     AnyCaller,
     Cursor,
     Now,
-    PasswordsOf,
-    SessionsOf,
+    PasswordsDep,
+    SessionsDep,
 )
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from shared.permissions import Level, Permission
@@ -44,8 +44,8 @@ async def sign_in(
     body: SignInRequest,
     request: Request,
     response: Response,
-    sessions: SessionsOf,
-    passwords: PasswordsOf,
+    sessions: SessionsDep,
+    passwords: PasswordsDep,
     now: Now,
 ) -> MeAnswer:
     """Set the session's cookie. Every later change by a cookie caller needs the `csrf_token` in `X-CSRF-Token`."""
@@ -67,20 +67,20 @@ async def sign_in(
 
 
 @router.delete("/sessions/current", status_code=204, summary="Sign out")
-async def sign_out(caller: AnyCaller, response: Response, sessions: SessionsOf) -> None:
+async def sign_out(caller: AnyCaller, response: Response, sessions: SessionsDep) -> None:
     """End this session at once."""
     await service.sign_out(sessions, caller)
     response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
 
 
 @router.get("/me", summary="Who is asking")
-async def read_me(caller: AnyCaller, request: Request, sessions: SessionsOf) -> MeAnswer:
+async def read_me(caller: AnyCaller, request: Request, sessions: SessionsDep) -> MeAnswer:
     """The caller, his account and what he may do."""
     return _me(caller, await service.me(sessions, caller), request.cookies.get(SESSION_COOKIE))
 
 
 @router.patch("/me", summary="Change language or time zone")
-async def update_me(body: MeRequest, caller: AnyCaller, request: Request, sessions: SessionsOf) -> MeAnswer:
+async def update_me(body: MeRequest, caller: AnyCaller, request: Request, sessions: SessionsDep) -> MeAnswer:
     """For people, not for API keys."""
     me = await service.update_me(sessions, caller, language=body.language, time_zone=body.time_zone)
     return _me(caller, me, request.cookies.get(SESSION_COOKIE))
@@ -89,7 +89,7 @@ async def update_me(body: MeRequest, caller: AnyCaller, request: Request, sessio
 @router.get("/users", summary="List users")
 async def list_users(
     caller: AdminViewer,
-    sessions: SessionsOf,
+    sessions: SessionsDep,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> UserPage:
@@ -109,7 +109,7 @@ async def list_users(
 @router.get("/api-keys", summary="List API keys")
 async def list_api_keys(
     caller: AdminViewer,
-    sessions: SessionsOf,
+    sessions: SessionsDep,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> ApiKeyPage:
@@ -125,7 +125,7 @@ async def list_api_keys(
 
 @router.post("/api-keys", status_code=201, summary="Create an API key")
 async def create_api_key(
-    body: ApiKeyRequest, caller: AdminEditor, sessions: SessionsOf, now: Now
+    body: ApiKeyRequest, caller: AdminEditor, sessions: SessionsDep, now: Now
 ) -> NewApiKeyAnswer:
     """The answer shows the key, once. A key may do at most what its creator may, and ends with him."""
     key, row = await service.create_api_key(
@@ -140,7 +140,7 @@ async def create_api_key(
 
 
 @router.delete("/api-keys/{api_key_id}", status_code=204, summary="Revoke an API key")
-async def revoke_api_key(api_key_id: UUID, caller: AdminEditor, sessions: SessionsOf, now: Now) -> None:
+async def revoke_api_key(api_key_id: UUID, caller: AdminEditor, sessions: SessionsDep, now: Now) -> None:
     """It stops working at once."""
     await service.revoke_api_key(sessions, caller, api_key_id, now)
 

@@ -29,7 +29,7 @@ class TooManySignIns(Expected):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PasswordCheck:
     """Whether a password is right, and its new hash if the stored one was made with older parameters."""
 
     is_right: bool
@@ -53,24 +53,24 @@ class Passwords:
         """The form that is stored."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
 
-    async def verify(self, stored: str | None, password: str) -> Verdict:
+    async def verify(self, stored: str | None, password: str) -> PasswordCheck:
         """`stored` is None when there is no such user: the answer is no, after the same time. Raises TooManySignIns."""
         if self._waiting >= _MAX_WAITING:
             raise TooManySignIns(retry_after_seconds=10)
         self._waiting += 1
         try:
-            verdict = await asyncio.get_running_loop().run_in_executor(
+            check = await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._verify, stored or self._nobody, password
             )
         finally:
             self._waiting -= 1
-        return verdict if stored is not None else Verdict(is_right=False)
+        return check if stored is not None else PasswordCheck(is_right=False)
 
-    def _verify(self, stored: str, password: str) -> Verdict:
+    def _verify(self, stored: str, password: str) -> PasswordCheck:
         try:
             self._hasher.verify(stored, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-            return Verdict(is_right=False)
+            return PasswordCheck(is_right=False)
         if self._hasher.check_needs_rehash(stored):
-            return Verdict(is_right=True, new_hash=self._hasher.hash(password))
-        return Verdict(is_right=True)
+            return PasswordCheck(is_right=True, new_hash=self._hasher.hash(password))
+        return PasswordCheck(is_right=True)

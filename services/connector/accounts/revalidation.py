@@ -13,7 +13,7 @@ from shared.permissions import Level, Permission
 from shared.tables import ApiKey, User, UserSession
 
 
-async def still_stands(sessions: Sessions, caller: Caller, now: datetime) -> bool:
+async def is_still_allowed(sessions: Sessions, caller: Caller, now: datetime) -> bool:
     """False when he has signed out, was disabled or revoked, or may do less than when he came."""
     async with sessions.reading() as reader:
         if caller.session_id is not None:

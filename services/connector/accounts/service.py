@@ -134,8 +134,8 @@ async def sign_in(
         if failures > most:
             raise TooManySignIns(retry_after_seconds=max(1, int((ends_at - now).total_seconds())))
 
-    verdict = await passwords.verify(None if user is None else user.password_hash, password)
-    if user is None or user.disabled_at is not None or not verdict.is_right:
+    check = await passwords.verify(None if user is None else user.password_hash, password)
+    if user is None or user.disabled_at is not None or not check.is_right:
         await _keep_failure(sessions, user, by_email, client_address)
         raise InvalidCredentials
 
@@ -155,11 +155,11 @@ async def sign_in(
         await session.flush()
         await queries.end_oldest_sessions(session, user.id, keep=MAX_SESSIONS)
         await queries.uncount_sign_in(session, email_key=by_email, network_key=by_network)
-        if verdict.new_hash is not None:
+        if check.new_hash is not None:
             await session.execute(
                 update(User)
                 .where(User.id == user.id, User.password_hash == user.password_hash)
-                .values(password_hash=verdict.new_hash)
+                .values(password_hash=check.new_hash)
             )
         session.add(
             AuditEntry(

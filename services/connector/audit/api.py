@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from services.connector.audit import service
 from services.connector.audit.queries import Entry, Filters
 from services.connector.audit.schemas import ActorAnswer, EntryAnswer, EntryPage, Moment
-from services.connector.dependencies import AdminViewer, Cursor, SessionsOf
+from services.connector.dependencies import AdminViewer, Cursor, SessionsDep
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 
 router = APIRouter(tags=["accounts"])
@@ -18,7 +18,7 @@ router = APIRouter(tags=["accounts"])
 async def list_entries(
     *,
     caller: AdminViewer,
-    sessions: SessionsOf,
+    sessions: SessionsDep,
     actor_id: UUID | None = None,
     subject_id: UUID | None = None,
     action: Annotated[str | None, Query(pattern=r"^[a-z_.]{1,60}$")] = None,

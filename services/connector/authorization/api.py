@@ -39,14 +39,14 @@ from services.connector.dependencies import (
     SESSION_COOKIE,
     AdminEditor,
     AdminViewer,
-    AmazonOf,
+    AmazonDep,
     AnyCaller,
-    KeyringOf,
-    KnownElsewhereOf,
-    LanguageOf,
+    KeyringDep,
+    KnownElsewhereDep,
+    LanguageDep,
     Now,
-    SessionsOf,
-    SettingsOf,
+    SessionsDep,
+    SettingsDep,
 )
 from services.connector.http.language import Language
 from services.connector.marketplaces.countries import country_answers, country_name
@@ -66,7 +66,7 @@ BROWSER_COOKIE: Final = "__Host-replyco_browser"
 BrowserToken = Annotated[str | None, Cookie(alias=BROWSER_COOKIE, include_in_schema=False)]
 
 
-async def _application(settings: SettingsOf) -> Application:
+async def _application(settings: SettingsDep) -> Application:
     return Application(
         settings.amazon_application_id,
         settings.redirect_uri,
@@ -75,7 +75,7 @@ async def _application(settings: SettingsOf) -> Application:
     )
 
 
-ApplicationOf = Annotated[Application, Depends(_application)]
+ApplicationDep = Annotated[Application, Depends(_application)]
 
 
 def _known_or_new(token: str | None) -> str:
@@ -89,7 +89,7 @@ def _remember(response: Response, token: str) -> None:
 
 
 @router.get("/marketplaces", summary="List marketplaces")
-async def list_marketplaces(_caller: AnyCaller, language: LanguageOf) -> MarketplaceList:
+async def list_marketplaces(_caller: AnyCaller, language: LanguageDep) -> MarketplaceList:
     """Every country whose store can be connected, with all countries that the same consent covers."""
     return MarketplaceList(
         items=[
@@ -108,7 +108,7 @@ async def list_marketplaces(_caller: AnyCaller, language: LanguageOf) -> Marketp
 
 
 @router.get("/consent-errors", summary="What Amazon's error codes mean")
-async def list_consent_errors(_caller: AnyCaller, language: LanguageOf) -> ConsentErrorList:
+async def list_consent_errors(_caller: AnyCaller, language: LanguageDep) -> ConsentErrorList:
     """Amazon shows these on its own page and sends nobody back with them. `who_acts`: the seller himself, or our operators."""
     return ConsentErrorList(
         items=[
@@ -129,10 +129,10 @@ async def begin(
     body: AuthorizationRequest,
     caller: AdminEditor,
     response: Response,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
-    application: ApplicationOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    application: ApplicationDep,
+    language: LanguageDep,
     now: Now,
     browser_token: BrowserToken = None,
 ) -> AuthorizationAnswer:
@@ -161,10 +161,10 @@ async def get_authorization(
     *,
     authorization_id: UUID,
     caller: AdminViewer,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
-    application: ApplicationOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    application: ApplicationDep,
+    language: LanguageDep,
     now: Now,
     browser_token: BrowserToken = None,
 ) -> AuthorizationAnswer:
@@ -186,12 +186,12 @@ async def get_authorization(
 async def amazon_redirect(
     *,
     request: Request,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
-    amazon: AmazonOf,
-    application: ApplicationOf,
-    known_elsewhere: KnownElsewhereOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    amazon: AmazonDep,
+    application: ApplicationDep,
+    known_elsewhere: KnownElsewhereDep,
+    language: LanguageDep,
     now: Now,
     browser_token: BrowserToken = None,
 ) -> Response:
@@ -240,9 +240,9 @@ async def ask_to_connect(
     *,
     request_id: UUID,
     request: Request,
-    sessions: SessionsOf,
-    application: ApplicationOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    application: ApplicationDep,
+    language: LanguageDep,
     now: Now,
     browser_token: BrowserToken = None,
 ) -> Response:
@@ -264,9 +264,9 @@ async def go_on_to_amazon(
     *,
     request_id: UUID,
     request: Request,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
-    application: ApplicationOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    application: ApplicationDep,
     now: Now,
     browser_token: BrowserToken = None,
 ) -> Response:
@@ -293,7 +293,7 @@ async def go_on_to_amazon(
     return _problem_page(target) if isinstance(target, CallbackProblem) else _see(target)
 
 
-async def _caller(request: Request, sessions: SessionsOf, now: Now) -> Caller | None:
+async def _caller(request: Request, sessions: SessionsDep, now: Now) -> Caller | None:
     """Who is signed in in this browser. Nobody is no error here: the page says what to do."""
     token = request.cookies.get(SESSION_COOKIE)
     if not token:

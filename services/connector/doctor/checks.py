@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 
 from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured
 from services.connector.amazon.notice_queue import open_notice_queue
-from services.connector.doctor.findings import Finding, Verdict, end_of_client_secret, of_settings, ok, wrong
+from services.connector.doctor.findings import Finding, Severity, end_of_client_secret, of_settings, ok, wrong
 from services.connector.settings import ConnectorSettings
 from shared.blobs import BlobsUnavailable, open_blobs
 from shared.crypto.envelope import SealBroken
@@ -64,10 +64,10 @@ async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[F
         findings = [ok("The database answers."), await _clock(connection), await _migrated(connection)]
         account_id = (
             await connection.fetchval("SELECT id FROM accounts ORDER BY id DESC LIMIT 1")
-            if findings[-1].verdict is Verdict.OK
+            if findings[-1].severity is Severity.OK
             else None
         )
-        if findings[-1].verdict is Verdict.OK:
+        if findings[-1].severity is Severity.OK:
             findings += [await _partitions(connection), await _rights(connection)]
             findings.append(await _client_secret(connection, settings.amazon_client_id))
     except (asyncpg.PostgresError, OSError, TimeoutError) as error:

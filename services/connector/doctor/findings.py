@@ -21,7 +21,7 @@ _SECRET_SOON: Final = timedelta(days=30)
 _SECRET_URGENT: Final = timedelta(days=7)
 
 
-class Verdict(StrEnum):
+class Severity(StrEnum):
     """`note`: nothing is wrong, but somebody should know. `warning`: it will be wrong if nobody acts."""
 
     OK = "ok"
@@ -34,24 +34,24 @@ class Verdict(StrEnum):
 class Finding:
     """One thing that was looked at; if it is wrong, the text says what to do."""
 
-    verdict: Verdict
+    severity: Severity
     text: str
 
 
 def ok(text: str) -> Finding:
-    return Finding(Verdict.OK, text)
+    return Finding(Severity.OK, text)
 
 
 def note(text: str) -> Finding:
-    return Finding(Verdict.NOTE, text)
+    return Finding(Severity.NOTE, text)
 
 
 def warning(text: str) -> Finding:
-    return Finding(Verdict.WARNING, text)
+    return Finding(Severity.WARNING, text)
 
 
 def wrong(text: str) -> Finding:
-    return Finding(Verdict.WRONG, text)
+    return Finding(Severity.WRONG, text)
 
 
 def of_settings(settings: ConnectorSettings) -> list[Finding]:

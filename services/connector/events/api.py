@@ -13,8 +13,8 @@ from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
 
 from services.connector.accounts.callers import Caller
-from services.connector.accounts.revalidation import still_stands
-from services.connector.dependencies import AnyCaller, HubOf, SessionsOf
+from services.connector.accounts.revalidation import is_still_allowed
+from services.connector.dependencies import AnyCaller, HubDep, SessionsDep
 from services.connector.events import service
 from services.connector.events.hub import RESYNC, Subscription, frame, frame_of
 from shared.database import Sessions, is_unavailable
@@ -82,8 +82,8 @@ class EventStream(StreamingResponse):
 async def follow_events(
     *,
     caller: AnyCaller,
-    sessions: SessionsOf,
-    hub: HubOf,
+    sessions: SessionsDep,
+    hub: HubDep,
     last_event_id: Annotated[
         str | None, Header(max_length=100, description="The `id` of the last event that was received.")
     ] = None,
@@ -147,7 +147,7 @@ async def _next_until(subscription: Subscription, moment: float) -> str | None:
 
 async def _is_welcome(subscription: Subscription, sessions: Sessions) -> bool:
     try:
-        return await still_stands(sessions, subscription.caller, datetime.now(UTC))
+        return await is_still_allowed(sessions, subscription.caller, datetime.now(UTC))
     except Exception as error:
         # Without a database no event comes either; the next round asks again.
         if is_unavailable(error):

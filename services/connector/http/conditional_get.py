@@ -9,7 +9,7 @@ from typing import Final
 
 from services.connector.http.etags import is_among, with_digest
 from services.connector.http.middleware import AsgiApp, Message, Receive, Scope, Send
-from services.connector.openapi import API
+from services.connector.http.paths import API_PREFIX
 
 # Of a 304; the rest describes the content that it has not.
 _KEPT: Final = frozenset({b"etag", b"cache-control", b"content-language", b"vary"})
@@ -22,7 +22,11 @@ class ConditionalGet:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(f"{API}/"):
+        if (
+            scope["type"] != "http"
+            or scope["method"] != "GET"
+            or not scope["path"].startswith(f"{API_PREFIX}/")
+        ):
             await self._app(scope, receive, send)
             return
         known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match").decode(

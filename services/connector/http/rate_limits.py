@@ -15,7 +15,7 @@ from services.connector.http.middleware import AsgiApp, Message, Receive, Scope,
 from shared.errors import Expected
 
 # Where the gate lays what is left.
-STANDING: Final = "replyco.rate_limit"
+RATE_LIMIT_STATE: Final = "replyco.rate_limit"
 # Buckets of the least recent callers are forgotten, about 200 bytes each.
 _KEPT_BUCKETS: Final = 20_000
 _WINDOW_SECONDS: Final = 60
@@ -28,7 +28,7 @@ class RateLimited(Expected):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RateLimitState:
     """What a bucket holds after a request."""
 
     policy: str
@@ -74,7 +74,7 @@ class RateLimits:
         self._buckets[key] = (tokens, now)
         if len(self._buckets) > self._kept:
             self._buckets.popitem(last=False)
-        scope[STANDING] = Standing(self._policy, self._quota, tokens)
+        scope[RATE_LIMIT_STATE] = RateLimitState(self._policy, self._quota, tokens)
         if not allowed:
             raise RateLimited(retry_after_seconds=math.ceil((1 - tokens) / per_second))
 
@@ -88,9 +88,9 @@ class TellsLimits:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def telling(message: Message) -> None:
             if message["type"] == "http.response.start":
-                standing: Standing | None = scope.get(STANDING)
-                if standing is not None:
-                    message["headers"] = [*message["headers"], *standing.headers()]
+                state: RateLimitState | None = scope.get(RATE_LIMIT_STATE)
+                if state is not None:
+                    message["headers"] = [*message["headers"], *state.headers()]
             await send(message)
 
         await self._app(scope, receive, telling)

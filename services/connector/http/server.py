@@ -1,22 +1,20 @@
-"""The web server of `serve`: uvicorn, which ends the event streams before it waits for its connections."""
+"""The web server of `serve`: uvicorn, which ends answers without an end before it waits for its connections."""
 
 import socket
+from collections.abc import Callable
 
 import uvicorn
-from fastapi import FastAPI
 from typing_extensions import override
-
-from services.connector.events.hub import Hub
 
 
 class Server(uvicorn.Server):
-    """Without this a stop would wait for every open page."""
+    """`end_streams` is called when the server stops: otherwise the stop would wait for every open page."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+    def __init__(self, config: uvicorn.Config, *, end_streams: Callable[[], None]) -> None:
         super().__init__(config)
-        self._hub: Hub = app.state.parts.hub
+        self._end_streams = end_streams
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._hub.end_streams()
+        self._end_streams()
         await super().shutdown(sockets)

@@ -1,9 +1,9 @@
-"""Keeps the answer to a request that was claimed on its way in, before anybody sees it."""
+"""Keeps the answer to a request that was claimed on its way in, before anybody sees it, and sends a kept one again."""
 
 from typing import Any, Final, Protocol
 
 from services.connector.http.middleware import AsgiApp, Message, Receive, Scope, Send
-from services.connector.idempotency.replay import Headers
+from services.connector.idempotency.replay import Headers, Replay
 
 # Where the gate lays the claim.
 CLAIM: Final = "replyco.idempotency"
@@ -17,7 +17,10 @@ class Claimed(Protocol):
 
 
 class Idempotent:
-    """Holds the answer to a claimed request back until it is kept. Other answers pass as they come."""
+    """Holds the answer to a claimed request back until it is kept. Other answers pass as they come.
+
+    It stands next to the routes, so that an answer which is sent again gets the same headers from the edge as any other.
+    """
 
     def __init__(self, app: AsgiApp) -> None:
         self._app = app
@@ -42,10 +45,22 @@ class Idempotent:
 
         try:
             await self._app(scope, receive, hold)
+        except Replay as replay:
+            await _send_again(replay, send)
         finally:
             # No answer came of it: a bug, or the end of this process.
             if claims:
                 await claims.pop().finish(500, [], b"")
+
+
+async def _send_again(replay: Replay, send: Send) -> None:
+    headers = [
+        (b"content-length", str(len(replay.body)).encode()),
+        *replay.headers,
+        (b"idempotent-replayed", b"true"),
+    ]
+    await send({"type": "http.response.start", "status": replay.status, "headers": headers})
+    await send({"type": "http.response.body", "body": replay.body})
 
 
 def _answer(messages: list[Message]) -> tuple[int, Headers, bytes]:

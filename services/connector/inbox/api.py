@@ -10,16 +10,16 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from services.connector.accounts.callers import Caller
 from services.connector.dependencies import (
     AdminViewer,
-    BlobsOf,
+    BlobsDep,
     Cursor,
     IfMatch,
     InboxEditor,
     InboxReader,
-    KeyringOf,
-    LanguageOf,
+    KeyringDep,
+    LanguageDep,
     Now,
-    SearchesOf,
-    SessionsOf,
+    SearchesDep,
+    SessionsDep,
 )
 from services.connector.http.etags import etag_of
 from services.connector.http.paging import InvalidCursor, decode_cursor, encode_cursor
@@ -75,7 +75,7 @@ _DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
 
 async def _place(request: Request) -> AsyncIterator[None]:
     """Kept until the answer has been sent."""
-    downloads: Places = request.app.state.parts.downloads
+    downloads: Places = request.app.state.connector.downloads
     async with downloads.place():
         yield
 
@@ -89,9 +89,9 @@ async def list_conversations(
     *,
     asked: Annotated[ListRequest, Query()],
     caller: InboxReader,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
-    searches: SearchesOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    searches: SearchesDep,
 ) -> ConversationPage:
     """The conversation with the newest message first. One that gets a message meanwhile moves to the first page."""
     return await _page_of(sessions, keyring, searches, caller, asked)
@@ -102,16 +102,16 @@ async def search_conversations(
     *,
     body: SearchRequest,
     caller: InboxReader,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
-    searches: SearchesOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    searches: SearchesDep,
 ) -> ConversationPage:
     """As the list, with what is looked for. It only reads: a POST, because a buyer's address or words belong in no URL."""
     return await _page_of(sessions, keyring, searches, caller, body, query=body.q)
 
 
 @router.get("/conversations/counts", summary="Count conversations")
-async def count_conversations(caller: InboxReader, sessions: SessionsOf, now: Now) -> ConversationCounts:
+async def count_conversations(caller: InboxReader, sessions: SessionsDep, now: Now) -> ConversationCounts:
     """What waits for somebody. Each number ends at 1000, which means 1000 or more."""
     counts = await service.count_conversations(sessions, caller.account_id, now)
     return ConversationCounts(
@@ -125,7 +125,7 @@ async def count_conversations(caller: InboxReader, sessions: SessionsOf, now: No
 
 @router.get("/conversations/{conversation_id}", summary="Read a conversation")
 async def read_conversation(
-    conversation_id: UUID, caller: InboxReader, sessions: SessionsOf, keyring: KeyringOf, response: Response
+    conversation_id: UUID, caller: InboxReader, sessions: SessionsDep, keyring: KeyringDep, response: Response
 ) -> ConversationAnswer:
     """With the buyer's name and the subject. One that was merged answers as what it was merged into, with that one's id."""
     opened = await service.read_conversation(sessions, keyring, caller.account_id, conversation_id)
@@ -138,8 +138,8 @@ async def change_conversation(
     conversation_id: UUID,
     body: ConversationChange,
     caller: InboxEditor,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
     response: Response,
     if_match: IfMatch = None,
 ) -> ConversationAnswer:
@@ -164,8 +164,8 @@ async def settle_answers(
     *,
     conversation_id: UUID,
     caller: InboxEditor,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
     response: Response,
 ) -> ConversationAnswer:
     """None of its messages needs an answer. The buyer's next one starts a new clock."""
@@ -178,8 +178,8 @@ async def merge(
     conversation_id: UUID,
     body: MergeRequest,
     caller: InboxEditor,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
     response: Response,
 ) -> ConversationAnswer:
     """Its messages go there, and so do later mails that would have come here. The answer is the conversation that goes on."""
@@ -192,8 +192,8 @@ async def split(
     conversation_id: UUID,
     body: SplitRequest,
     caller: InboxEditor,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
     response: Response,
 ) -> ConversationAnswer:
     """These messages become a conversation of their own, which is the answer. At least one must stay."""
@@ -205,8 +205,8 @@ async def read_messages(
     *,
     conversation_id: UUID,
     caller: InboxReader,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
     limit: Annotated[int, Query(ge=1, le=_MAX_MESSAGES)] = _DEFAULT_MESSAGES,
     cursor: Cursor = None,
 ) -> MessagePage:
@@ -224,7 +224,7 @@ async def read_messages(
 
 @router.get("/messages/{message_id}", summary="Read a message")
 async def read_message(
-    message_id: UUID, caller: InboxReader, sessions: SessionsOf, keyring: KeyringOf
+    message_id: UUID, caller: InboxReader, sessions: SessionsDep, keyring: KeyringDep
 ) -> MessageAnswer:
     """What was understood of the mail; its attachments are downloads of their own."""
     return message_answer(await service.read_message(sessions, keyring, caller.account_id, message_id))
@@ -241,9 +241,9 @@ async def show_html(
     message_id: UUID,
     caller: InboxReader,
     _place: PlaceForDownload,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    language: LanguageDep,
 ) -> Response:
     """The mail as it was formatted, as a document of its own that runs and loads nothing: put it into a sandboxed frame.
 
@@ -274,8 +274,8 @@ async def release(
     *,
     message_id: UUID,
     caller: InboxEditor,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
     response: Response,
 ) -> ConversationAnswer:
     """For who knows that it is real: it goes to the conversation that it belongs to, which is the answer."""
@@ -294,8 +294,8 @@ async def download_attachment(
     attachment_id: UUID,
     caller: InboxReader,
     _place: PlaceForDownload,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
 ) -> Response:
     """Byte for byte what was sent. Always a download, never shown in our pages' place."""
     download = await service.download_attachment(
@@ -315,9 +315,9 @@ async def download_raw_mail(
     message_id: UUID,
     caller: AdminViewer,
     _place: PlaceForDownload,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
-    blobs: BlobsOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    blobs: BlobsDep,
 ) -> Response:
     """The mail as it was accepted, byte for byte. The audit log keeps who took it."""
     return _download(await service.download_raw_mail(sessions, keyring, blobs, caller, message_id))
@@ -327,7 +327,7 @@ async def download_raw_mail(
     "/integrations/{integration_id}/verification-mails", summary="Read an integration's verification mails"
 )
 async def read_verification_mails(
-    integration_id: UUID, caller: AdminViewer, sessions: SessionsOf, keyring: KeyringOf
+    integration_id: UUID, caller: AdminViewer, sessions: SessionsDep, keyring: KeyringDep
 ) -> VerificationMailList:
     """The newest ten mails by which Amazon proves that the relay address is the seller's, with their codes."""
     mails = await service.read_verification_mails(sessions, keyring, caller.account_id, integration_id)

@@ -11,10 +11,10 @@ from services.connector.dependencies import (
     AdminViewer,
     Cursor,
     IfMatch,
-    LanguageOf,
+    LanguageDep,
     Now,
-    SessionsOf,
-    SettingsOf,
+    SessionsDep,
+    SettingsDep,
 )
 from services.connector.http.etags import etag_of
 from services.connector.http.language import Language
@@ -52,8 +52,8 @@ router = APIRouter(tags=["integrations"])
 async def list_integrations(
     *,
     caller: AdminViewer,
-    sessions: SessionsOf,
-    settings: SettingsOf,
+    sessions: SessionsDep,
+    settings: SettingsDep,
     state: Annotated[ListState, Query(description="Those that are connected, or those that rest.")] = (
         ListState.CONNECTED
     ),
@@ -77,9 +77,9 @@ async def get_integration(
     *,
     integration_id: UUID,
     caller: AdminViewer,
-    sessions: SessionsOf,
-    settings: SettingsOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    settings: SettingsDep,
+    language: LanguageDep,
     response: Response,
     now: Now,
 ) -> IntegrationAnswer:
@@ -95,9 +95,9 @@ async def change(
     integration_id: UUID,
     body: ChangeRequest,
     caller: AdminEditor,
-    sessions: SessionsOf,
-    settings: SettingsOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    settings: SettingsDep,
+    language: LanguageDep,
     response: Response,
     now: Now,
     if_match: IfMatch = None,
@@ -123,9 +123,9 @@ async def disconnect(
     *,
     integration_id: UUID,
     caller: AdminEditor,
-    sessions: SessionsOf,
-    settings: SettingsOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    settings: SettingsDep,
+    language: LanguageDep,
     now: Now,
     data: Annotated[
         AfterRest, Query(description="What becomes of its conversations when the rest is over.")
@@ -151,9 +151,9 @@ async def restore(
     integration_id: UUID,
     body: RestorationRequest,
     caller: AdminEditor,
-    sessions: SessionsOf,
-    settings: SettingsOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    settings: SettingsDep,
+    language: LanguageDep,
     response: Response,
     now: Now,
 ) -> IntegrationAnswer:
@@ -167,9 +167,9 @@ async def restore(
 async def list_setup_steps(
     integration_id: UUID,
     caller: AdminViewer,
-    sessions: SessionsOf,
-    settings: SettingsOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    settings: SettingsDep,
+    language: LanguageDep,
 ) -> StepList:
     """What the seller does in Seller Central: the report columns once, the other steps for each country he sells in."""
     detail = await service.get_integration(sessions, caller.account_id, integration_id)
@@ -184,9 +184,9 @@ async def tick_step(
     country: str,
     body: StepRequest,
     caller: AdminEditor,
-    sessions: SessionsOf,
-    settings: SettingsOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    settings: SettingsDep,
+    language: LanguageDep,
     now: Now,
 ) -> StepAnswer:
     """Mark it as done or as open again; twice is the same as once."""

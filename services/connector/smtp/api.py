@@ -9,12 +9,12 @@ from services.connector.dependencies import (
     AdminEditor,
     AdminViewer,
     IfMatch,
-    KeyringOf,
-    LanguageOf,
+    KeyringDep,
+    LanguageDep,
     Now,
-    SessionsOf,
-    SettingsOf,
-    SmtpCheckerOf,
+    SessionsDep,
+    SettingsDep,
+    SmtpCheckerDep,
 )
 from services.connector.http.etags import etag_of
 from services.connector.http.language import Language
@@ -36,8 +36,8 @@ async def get_configuration(
     integration_id: UUID,
     caller: AdminViewer,
     response: Response,
-    sessions: SessionsOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    language: LanguageDep,
 ) -> SmtpAnswer:
     """The seller's own server for replies, without its password; 404 if replies go through ours."""
     return _shown(await service.get(sessions, caller.account_id, integration_id), response, language)
@@ -50,10 +50,10 @@ async def put_configuration(
     body: SmtpRequest,
     caller: AdminEditor,
     response: Response,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
-    settings: SettingsOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    settings: SettingsDep,
+    language: LanguageDep,
     now: Now,
     if_match: IfMatch = None,
 ) -> SmtpAnswer:
@@ -76,7 +76,7 @@ async def put_configuration(
 
 @router.delete(_PATH, status_code=204, summary="Delete the SMTP configuration")
 async def delete_configuration(
-    integration_id: UUID, caller: AdminEditor, sessions: SessionsOf, if_match: IfMatch = None
+    integration_id: UUID, caller: AdminEditor, sessions: SessionsDep, if_match: IfMatch = None
 ) -> None:
     """The password is destroyed; replies go through our server."""
     await service.delete(sessions, caller, integration_id, if_match=if_match)
@@ -87,11 +87,11 @@ async def check_configuration(
     *,
     integration_id: UUID,
     caller: AdminEditor,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
-    checker: SmtpCheckerOf,
-    settings: SettingsOf,
-    language: LanguageOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    checker: SmtpCheckerDep,
+    settings: SettingsDep,
+    language: LanguageDep,
     now: Now,
     body: SmtpRequest | None = None,
 ) -> SmtpCheckAnswer:

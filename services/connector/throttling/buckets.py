@@ -1,6 +1,6 @@
 """Token buckets in the database: limits that hold across all processes.
 
-For what is rare and costly; the general limit of requests is each process's own (`rate_limits.py`).
+For what is rare and costly; the general limit of requests is each process's own (`http/rate_limits.py`).
 """
 
 import math

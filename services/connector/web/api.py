@@ -4,12 +4,16 @@ Only files that were there at the start are served; a path from the browser neve
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, HTTPException, Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
+
+from services.connector.http.language import Language
+from services.connector.web import plain_page
 
 FOLDER: Final = Path(__file__).parent
 # No inline script or style anywhere; data: is for the small pictures inside the style sheets.
@@ -66,6 +70,14 @@ def _answer(request: Request, file: _File, status: int = 200) -> Response:
 def page_not_found(request: Request) -> Response:
     """The shell with status 404; for an unknown address that a person opened in a browser."""
     return _answer(request, _SHELL, 404)
+
+
+def error_page(
+    language: Language, title: str, detail: str, status: int, headers: Mapping[str, str]
+) -> Response:
+    """What went wrong, for a person whose browser asked for a page; it needs neither script nor database."""
+    page = plain_page.try_again_page(language, title, detail)
+    return HTMLResponse(page, status, plain_page.HEADERS | dict(headers))
 
 
 router = APIRouter(include_in_schema=False)

@@ -5,6 +5,8 @@ from typing import Final
 
 from services.connector.http.language import Language
 
+_TRY_AGAIN: Final = {Language.EN: "Try again", Language.DE: "Noch einmal versuchen"}
+
 # Links and style sheets only. The address may hold a code of Amazon's, so that nobody is told of it and nothing is kept.
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -19,6 +21,13 @@ def plain_page(language: Language, title: str, *paragraphs: str, button: str, ur
     shown = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
     link = f'<p><a class="button" rel="noreferrer" href="{escape(url)}">{escape(button)}</a></p>'
     return document(language, title, f"{shown}\n{link}")
+
+
+def try_again_page(language: Language, title: str, detail: str) -> str:
+    """What went wrong, and a button that asks for the same address again: a callback of Amazon's that was not taken yet is
+    taken by a reload.
+    """
+    return plain_page(language, title, detail, button=_TRY_AGAIN[language], url="")
 
 
 def document(language: Language, title: str, body: str) -> str:

@@ -10,10 +10,10 @@ from services.connector.dependencies import (
     AdminEditor,
     Cursor,
     IfMatch,
-    KeyringOf,
+    KeyringDep,
     Now,
-    OutgoingOf,
-    SessionsOf,
+    OutgoingDep,
+    SessionsDep,
 )
 from services.connector.http.etags import etag_of
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
@@ -43,9 +43,9 @@ async def create_webhook(
     body: WebhookRequest,
     caller: AdminEditor,
     response: Response,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
-    outgoing: OutgoingOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    outgoing: OutgoingDep,
     now: Now,
 ) -> NewWebhookAnswer:
     """From now on the events of these kinds are sent to the address. The answer shows the secret, once."""
@@ -64,7 +64,7 @@ async def create_webhook(
 
 @router.get("/webhooks", summary="List webhooks")
 async def list_webhooks(
-    caller: AdminEditor, sessions: SessionsOf, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
+    caller: AdminEditor, sessions: SessionsDep, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> WebhookPage:
     """Newest first."""
     after = decode_cursor(cursor)[1] if cursor else None
@@ -78,7 +78,7 @@ async def list_webhooks(
 
 @router.get("/webhooks/{webhook_id}", summary="Read a webhook")
 async def get_webhook(
-    webhook_id: UUID, caller: AdminEditor, response: Response, sessions: SessionsOf
+    webhook_id: UUID, caller: AdminEditor, response: Response, sessions: SessionsDep
 ) -> WebhookAnswer:
     """Whether it is enabled, and since when deliveries fail."""
     return _shown(await service.get_webhook(sessions, caller.account_id, webhook_id), response)
@@ -91,8 +91,8 @@ async def change_webhook(
     body: WebhookChange,
     caller: AdminEditor,
     response: Response,
-    sessions: SessionsOf,
-    outgoing: OutgoingOf,
+    sessions: SessionsDep,
+    outgoing: OutgoingDep,
     if_match: IfMatch = None,
 ) -> WebhookAnswer:
     """Address, kinds, description, enabled."""
@@ -111,7 +111,7 @@ async def change_webhook(
 
 
 @router.delete("/webhooks/{webhook_id}", status_code=204, summary="Delete a webhook")
-async def delete_webhook(webhook_id: UUID, caller: AdminEditor, sessions: SessionsOf) -> None:
+async def delete_webhook(webhook_id: UUID, caller: AdminEditor, sessions: SessionsDep) -> None:
     """With what still waits for it."""
     await service.delete_webhook(sessions, caller, webhook_id)
 
@@ -123,8 +123,8 @@ async def rotate_secret(
     body: SecretRequest,
     caller: AdminEditor,
     response: Response,
-    sessions: SessionsOf,
-    keyring: KeyringOf,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
     now: Now,
 ) -> NewWebhookAnswer:
     """The answer shows the new secret, once. During the overlap each delivery has two signatures."""
@@ -135,7 +135,7 @@ async def rotate_secret(
 
 
 @router.post("/webhooks/{webhook_id}/ping", status_code=202, summary="Test a webhook")
-async def ping(webhook_id: UUID, caller: AdminEditor, sessions: SessionsOf, now: Now) -> DeliveryAnswer:
+async def ping(webhook_id: UUID, caller: AdminEditor, sessions: SessionsDep, now: Now) -> DeliveryAnswer:
     """Sends a `webhook.ping`; its delivery tells what became of it."""
     return _delivery(await service.ping(sessions, caller, webhook_id, now))
 
@@ -145,7 +145,7 @@ async def list_deliveries(
     *,
     webhook_id: UUID,
     caller: AdminEditor,
-    sessions: SessionsOf,
+    sessions: SessionsDep,
     state: DeliveryState | None = None,
     limit: Limit = DEFAULT_PAGE,
     cursor: Cursor = None,
@@ -166,7 +166,7 @@ async def list_deliveries(
     "/webhooks/{webhook_id}/deliveries/{delivery_id}/resend", status_code=202, summary="Send a delivery again"
 )
 async def resend(
-    webhook_id: UUID, delivery_id: UUID, caller: AdminEditor, sessions: SessionsOf
+    webhook_id: UUID, delivery_id: UUID, caller: AdminEditor, sessions: SessionsDep
 ) -> DeliveryAnswer:
     """Now, with the same webhook-id, whether it was delivered, is dead or still waits."""
     return _delivery(await service.resend(sessions, caller, webhook_id, delivery_id))

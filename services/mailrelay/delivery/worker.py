@@ -28,7 +28,7 @@ from services.mailrelay.settings import MailWorkerSettings
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
-from shared.database import Sessions, answers, create_engine, create_sessions, is_unavailable
+from shared.database import Sessions, create_engine, create_sessions, database_answers, is_unavailable
 from shared.keyring import Keyring
 from shared.side_port import side_port
 
@@ -79,7 +79,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             settings.worker_port,
             setting="REPLYCO_WORKER_PORT",
             registry=registry,
-            is_ready=lambda: answers(sessions),
+            is_ready=lambda: database_answers(sessions),
         ):
             listening = asyncio.create_task(_listen(database_url, wake))
             measuring = asyncio.create_task(_measure(sessions, figures))

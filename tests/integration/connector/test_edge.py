@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from services.connector.http import middleware
 from services.connector.http.middleware import MAX_BODY_BYTES
-from services.connector.openapi import API
+from services.connector.http.paths import API_PREFIX
 from shared.logging import configure_logging
 from tests.integration.connector.conftest import PASSWORD
 
@@ -25,7 +25,9 @@ CANARY = "canary-7f3a"
     ids=["cut off", "deep", "not UTF-8", "number"],
 )
 async def test_malformed_json_is_told_as_such(nobody: httpx2.AsyncClient, body: bytes):
-    answer = await nobody.post(f"{API}/sessions", content=body, headers={"content-type": "application/json"})
+    answer = await nobody.post(
+        f"{API_PREFIX}/sessions", content=body, headers={"content-type": "application/json"}
+    )
 
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -33,7 +35,7 @@ async def test_malformed_json_is_told_as_such(nobody: httpx2.AsyncClient, body: 
 
 async def test_mistakes_are_named_in_the_callers_language_and_never_repeated(nobody: httpx2.AsyncClient):
     answer = await nobody.post(
-        f"{API}/sessions",
+        f"{API_PREFIX}/sessions",
         json={"email": CANARY * 60, f"{CANARY} {CANARY}": 1, "extra": 2},
         headers={"Accept-Language": "de"},
     )
@@ -54,14 +56,14 @@ async def test_text_that_cannot_be_stored_is_refused(nobody: httpx2.AsyncClient,
     content = json.dumps({"email": email, "password": "x"})
 
     answer = await nobody.post(
-        f"{API}/sessions", content=content, headers={"content-type": "application/json"}
+        f"{API_PREFIX}/sessions", content=content, headers={"content-type": "application/json"}
     )
 
     assert answer.status_code == 422
 
 
 async def test_the_number_of_told_mistakes_is_bounded(nobody: httpx2.AsyncClient):
-    answer = await nobody.post(f"{API}/sessions", json={f"field{number}": 1 for number in range(3000)})
+    answer = await nobody.post(f"{API_PREFIX}/sessions", json={f"field{number}": 1 for number in range(3000)})
 
     assert len(answer.json()["errors"]) == 20
 
@@ -75,7 +77,7 @@ async def test_a_request_that_is_too_large_is_refused(nobody: httpx2.AsyncClient
             yield body[begin : begin + 10_000]
 
     answer = await nobody.post(
-        f"{API}/sessions",
+        f"{API_PREFIX}/sessions",
         content=body if announced else chunks(),
         headers={"content-type": "application/json"},
     )
@@ -94,7 +96,7 @@ async def test_a_request_that_never_ends_is_given_up(
         await asyncio.Event().wait()
 
     answer = await nobody.post(
-        f"{API}/sessions", content=drip(), headers={"content-type": "application/json"}
+        f"{API_PREFIX}/sessions", content=drip(), headers={"content-type": "application/json"}
     )
 
     assert (answer.status_code, answer.json()["code"]) == (408, "request_too_slow")
@@ -109,7 +111,7 @@ async def test_nobody_is_signed_in_by_another_site_s_form(
     body = json.dumps({"email": signed_in.user.email, "password": PASSWORD}).encode()
     headers = {"content-type": content_type} if content_type else {}
 
-    answer = await nobody.post(f"{API}/sessions", content=body, headers=headers)
+    answer = await nobody.post(f"{API_PREFIX}/sessions", content=body, headers=headers)
 
     assert answer.status_code == 422
     assert "set-cookie" not in answer.headers
@@ -117,21 +119,23 @@ async def test_nobody_is_signed_in_by_another_site_s_form(
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "many"])
 async def test_a_limit_out_of_bounds_is_refused(client: httpx2.AsyncClient, limit: str):
-    answer = await client.get(f"{API}/api-keys", params={"limit": limit})
+    answer = await client.get(f"{API_PREFIX}/api-keys", params={"limit": limit})
 
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "limit")
 
 
 @pytest.mark.parametrize("cursor", ["x", "é", "W10", "bnVsbA", "a" * 5000])
 async def test_a_cursor_that_is_not_ours_is_refused(client: httpx2.AsyncClient, cursor: str):
-    answer = await client.get(f"{API}/api-keys", params={"cursor": cursor})
+    answer = await client.get(f"{API_PREFIX}/api-keys", params={"cursor": cursor})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_cursor")
 
 
 async def test_unknown_addresses_and_methods_are_problems_too(nobody: httpx2.AsyncClient):
-    unknown = await nobody.get(f"{API}/nothing", headers={"Accept": "text/html", "Accept-Language": "de"})
-    method = await nobody.request("OPTIONS", f"{API}/me")
+    unknown = await nobody.get(
+        f"{API_PREFIX}/nothing", headers={"Accept": "text/html", "Accept-Language": "de"}
+    )
+    method = await nobody.request("OPTIONS", f"{API_PREFIX}/me")
 
     assert (unknown.status_code, unknown.json()["title"]) == (404, "Nicht gefunden")
     assert (method.status_code, method.json()["code"]) == (405, "method_not_allowed")
@@ -140,7 +144,7 @@ async def test_unknown_addresses_and_methods_are_problems_too(nobody: httpx2.Asy
 
 @pytest.mark.parametrize("done", [0, 1, "true", "false", None])
 async def test_true_and_false_are_taken_as_such_only(client: httpx2.AsyncClient, done: object):
-    path = f"{API}/integrations/0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f/setup-steps/seller_profile/DE"
+    path = f"{API_PREFIX}/integrations/0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f/setup-steps/seller_profile/DE"
     answer = await client.put(path, json={"done": done})
 
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "bool_type")
@@ -150,7 +154,7 @@ async def test_true_and_false_are_taken_as_such_only(client: httpx2.AsyncClient,
 async def test_a_whole_number_is_one_however_it_is_written(
     client: httpx2.AsyncClient, hours: object, status: int
 ):
-    path = f"{API}/webhooks/0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f/secret"
+    path = f"{API_PREFIX}/webhooks/0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f/secret"
     answer = await client.post(path, json={"overlap_hours": hours})
 
     assert answer.status_code == status
@@ -158,13 +162,13 @@ async def test_a_whole_number_is_one_however_it_is_written(
 
 async def test_a_number_is_no_time(client: httpx2.AsyncClient):
     body = {"name": "Helpdesk", "permissions": {}, "expires_at": 4102444800}
-    answer = await client.post(f"{API}/api-keys", json=body)
+    answer = await client.post(f"{API_PREFIX}/api-keys", json=body)
 
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "datetime_parsing")
 
 
 async def test_every_answer_has_safe_headers_and_an_id(nobody: httpx2.AsyncClient):
-    answer = await nobody.get(f"{API}/me")
+    answer = await nobody.get(f"{API_PREFIX}/me")
 
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
@@ -173,15 +177,15 @@ async def test_every_answer_has_safe_headers_and_an_id(nobody: httpx2.AsyncClien
 
 
 async def test_a_slash_too_many_is_no_redirect(nobody: httpx2.AsyncClient):
-    assert (await nobody.get(f"{API}/me/", headers={"Host": "evil.example"})).status_code == 404
+    assert (await nobody.get(f"{API_PREFIX}/me/", headers={"Host": "evil.example"})).status_code == 404
 
 
 async def test_requests_are_counted_by_template(client: httpx2.AsyncClient):
-    await client.get(f"{API}/integrations/0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f?secret={CANARY}")
+    await client.get(f"{API_PREFIX}/integrations/0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f?secret={CANARY}")
 
     metrics = (await client.get("/metrics")).text
 
-    assert f'route="{API}/integrations/{{integration_id}}",status="4xx"}} 1.0' in metrics
+    assert f'route="{API_PREFIX}/integrations/{{integration_id}}",status="4xx"}} 1.0' in metrics
     assert CANARY not in metrics
 
 
@@ -190,7 +194,7 @@ async def test_the_database_away_is_503_and_sign_in_works_again_afterwards(
 ):
     database.postgres.stop()
     try:
-        answer = await client.get(f"{API}/me")
+        answer = await client.get(f"{API_PREFIX}/me")
         ready = await client.get("/readyz")
         alive = await client.get("/livez")
     finally:
@@ -199,7 +203,7 @@ async def test_the_database_away_is_503_and_sign_in_works_again_afterwards(
     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
     assert answer.headers["retry-after"] == "2"
     assert (ready.status_code, alive.status_code) == (503, 200)
-    assert (await client.get(f"{API}/me")).status_code == 200
+    assert (await client.get(f"{API_PREFIX}/me")).status_code == 200
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from services.connector.app import PUBLIC, openapi_document, refuse_open_routes
-from services.connector.openapi import API
+from services.connector.http.paths import API_PREFIX
 from shared.database import Sessions
 from shared.keyring import Keyring
 from tests.factories import make_account, make_integration
@@ -38,7 +38,7 @@ class Row:
         path = self.path.replace("{step}", "seller_profile").replace("{country}", "DE")
         while "{" in path:
             path = path[: path.index("{")] + ID + path[path.index("}") + 1 :]
-        return API + path
+        return API_PREFIX + path
 
 
 ADMIN_VIEW, ADMIN_EDIT = "general_admin:view", "general_admin:edit"
@@ -135,14 +135,14 @@ def test_the_table_names_exactly_the_routes_that_there_are(app: FastAPI):
         if (route.path or "").startswith("/api/")
     }
 
-    assert routes - PUBLIC == {(row.method, API + row.path) for row in TABLE}
+    assert routes - PUBLIC == {(row.method, API_PREFIX + row.path) for row in TABLE}
 
 
 def test_a_route_that_lets_everybody_in_stops_the_start(app: FastAPI):
-    @app.get(f"{API}/open")
+    @app.get(f"{API_PREFIX}/open")
     async def unguarded() -> None: ...
 
-    with pytest.raises(RuntimeError, match=f"GET {API}/open"):
+    with pytest.raises(RuntimeError, match=f"GET {API_PREFIX}/open"):
         refuse_open_routes(app)
 
 

@@ -91,7 +91,7 @@ def shown(signed_in) -> list[str]:
 async def _renew(app, sessions, account_id: UUID, integration_id: str) -> None:
     async with sessions.begin() as session:
         await session.execute(update(Grant).values(access_token_expires_at=None, access_token=None))
-    await app.state.parts.vault.access_token(account_id, UUID(integration_id))
+    await app.state.connector.vault.access_token(account_id, UUID(integration_id))
 
 
 async def _reconnect(client, integration_id: str) -> tuple[str, set[str]]:

@@ -116,7 +116,7 @@ async def test_the_log_is_read_page_by_page_in_one_statement(signed_in, app, ses
     async with sessions.begin() as session:
         session.add_all(audit_entry(caller_of(signed_in), "integration_renamed", new_id()) for _ in range(5))
     statements: list[str] = []
-    engine = app.state.parts.sessions.kw["bind"].sync_engine
+    engine = app.state.connector.sessions.kw["bind"].sync_engine
     event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
 
     pages, cursor = [], None

@@ -369,7 +369,7 @@ async def test_a_database_lost_after_the_attempt_was_consumed_is_waited_for(
 
     async with answering(answer_and_lose_the_database) as address:
         away_in_between = create_amazon("client", SecretStr("secret"), amazon_base_url=address)
-        app.state.parts = replace(app.state.parts, amazon=away_in_between)
+        app.state.connector = replace(app.state.connector, amazon=away_in_between)
         arrived, _ = await asyncio.gather(arrive(signed_in.client, callback_url), bring_it_back())
         await away_in_between.close()
 

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from services.connector.dependencies import Parts
+from services.connector.dependencies import AppState
 from services.connector.integrations import service as integrations
 from services.connector.tokens.service import GrantMissing
 from shared.database import Sessions
@@ -65,13 +65,13 @@ async def test_refreshing_while_it_is_disconnected(
         await session.execute(
             update(Grant).values(access_token_expires_at=datetime.now(UTC) - timedelta(hours=1))
         )
-    parts: Parts = app.state.parts
+    state: AppState = app.state.connector
 
     async def refresh() -> None:
         # It may be disconnected after it was looked up.
         with contextlib.suppress(GrantMissing):
             await integrations.refresh_participations(
-                parts.sessions, parts.vault, integration_id, datetime.now(UTC)
+                state.sessions, state.vault, integration_id, datetime.now(UTC)
             )
 
     async def disconnect() -> None:

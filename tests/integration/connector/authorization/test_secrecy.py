@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import text, update
 
 from services.connector.authorization.api import BROWSER_COOKIE
-from services.connector.dependencies import Parts
+from services.connector.dependencies import AppState
 from services.connector.integrations import service as integrations
 from shared.database import Sessions
 from shared.logging import configure_logging
@@ -66,8 +66,8 @@ async def test_canaries_appear_nowhere(
     async with sessions.begin() as session:
         integration_id: UUID = await session.scalar(text("SELECT id FROM integrations"))
         await session.execute(update(Grant).values(access_token_expires_at=None))
-    parts: Parts = app.state.parts
-    await integrations.refresh_participations(parts.sessions, parts.vault, integration_id, datetime.now(UTC))
+    state: AppState = app.state.connector
+    await integrations.refresh_participations(state.sessions, state.vault, integration_id, datetime.now(UTC))
     canaries |= set(amazon.state.access_tokens) | set(amazon.state.refresh_tokens)
 
     lines = logged.getvalue()

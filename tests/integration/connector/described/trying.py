@@ -19,8 +19,8 @@ from deploy.demo.postgres import CONNECTOR, OWNER
 from services.connector.accounts.credentials import csrf_token
 from services.connector.app import create_app
 from services.connector.dependencies import CSRF_HEADER
+from services.connector.http.paths import API_PREFIX
 from services.connector.http.server import Server
-from services.connector.openapi import API
 from services.connector.outgoing.addresses import Address, networks
 from services.connector.outgoing.connections import Outgoing
 from services.connector.settings import ConnectorSettings
@@ -37,9 +37,9 @@ HOOKS: Final = Path(__file__).with_name("hooks.py")
 _NO_LIMIT: Final = 1_000_000
 # What ends the caller himself is tried last: whoever has succeeded with it is nobody.
 _LAST: Final[Mapping[Kind, str]] = {
-    Kind.ADMIN: f"DELETE {API}/sessions/current",
-    Kind.AGENT: f"DELETE {API}/sessions/current",
-    Kind.EDIT_KEY: f"DELETE {API}/api-keys/{{api_key_id}}",
+    Kind.ADMIN: f"DELETE {API_PREFIX}/sessions/current",
+    Kind.AGENT: f"DELETE {API_PREFIX}/sessions/current",
+    Kind.EDIT_KEY: f"DELETE {API_PREFIX}/api-keys/{{api_key_id}}",
 }
 
 
@@ -80,10 +80,11 @@ async def served(database: Database, keys: Keys) -> AsyncIterator[Connector]:
     )
     # Every name is one on which nobody listens: a test of an SMTP server asks nobody else.
     outgoing = Outgoing(allowed=networks("127.99.99.99/32"), resolve=_nowhere)
-    app.state.parts = dataclasses.replace(
-        app.state.parts, outgoing=outgoing, smtp_checker=SmtpChecker(outgoing, "replyco.example")
+    app.state.connector = dataclasses.replace(
+        app.state.connector, outgoing=outgoing, smtp_checker=SmtpChecker(outgoing, "replyco.example")
     )
-    server = Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"), app)
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on")
+    server = Server(config, end_streams=app.state.connector.hub.end_streams)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield Connector(f"http://127.0.0.1:{listener.getsockname()[1]}", database, keys)
@@ -109,7 +110,7 @@ async def tried(connector: Connector, kind: Kind, folder: Path, *arguments: str)
 
 async def _run(connector: Connector, folder: Path, *arguments: str) -> str:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "schemathesis.cli", "run", f"{connector.url}{API}/openapi.json", "--no-color", *arguments,
+        sys.executable, "-m", "schemathesis.cli", "run", f"{connector.url}{API_PREFIX}/openapi.json", "--no-color", *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=folder,
     )  # fmt: skip
     said, _ = await process.communicate()

@@ -79,12 +79,12 @@ async def running(app: FastAPI) -> AsyncIterator[Running]:
     """`app`, which the fixture of that name has started, behind uvicorn; its hub hears PostgreSQL."""
     listening = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=20)
-    server = Server(config, app)
+    server = Server(config, end_streams=app.state.connector.hub.end_streams)
     # The socket takes connections before the server does: nothing to wait for.
     task = asyncio.create_task(server.serve(sockets=[listening]))
     async with asyncio.timeout(10):
-        await app.state.parts.hub.wait_until_listening()
-    yield Running(server, task, f"http://127.0.0.1:{listening.getsockname()[1]}", app.state.parts.hub)
+        await app.state.connector.hub.wait_until_listening()
+    yield Running(server, task, f"http://127.0.0.1:{listening.getsockname()[1]}", app.state.connector.hub)
     server.should_exit = True
     await task
 

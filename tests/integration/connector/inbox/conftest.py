@@ -87,7 +87,7 @@ def worker(owner_sessions: Sessions, keyring: Keyring, keys: Keys) -> Worker:
 @contextmanager
 def counted_statements(app: FastAPI) -> Iterator[list[str]]:
     """The SQL that the application's engine executes meanwhile."""
-    engine: Engine = app.state.parts.sessions.kw["bind"].sync_engine
+    engine: Engine = app.state.connector.sessions.kw["bind"].sync_engine
     seen: list[str] = []
 
     def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:

@@ -189,7 +189,7 @@ async def test_the_raw_mail_comes_byte_for_byte_and_is_written_down(signed_in, i
 async def test_a_large_raw_mail_comes_from_the_blob_store(app, client, inbox, worker, owner_sessions):
     message = await worker.message(inbox)
     before = await client.get(f"/api/v1/messages/{message.id}/raw")
-    blobs = app.state.parts.blobs
+    blobs = app.state.connector.blobs
     async with owner_sessions.begin() as session:
         mail = await session.get_one(AcceptedMail, message.accepted_mail_id)
         blob = await blobs.put(mail.id, mail.raw.ciphertext)
@@ -208,7 +208,7 @@ async def test_a_raw_mail_that_others_got_too_comes_from_the_blob_that_all_share
     *, app, client, inbox, worker, keyring, owner_sessions
 ):
     message = await worker.message(inbox)
-    blobs, blob_id = app.state.parts.blobs, new_id()
+    blobs, blob_id = app.state.connector.blobs, new_id()
     async with owner_sessions.begin() as session:
         mail = await session.get_one(AcceptedMail, message.accepted_mail_id)
         key = ContentKey.new(message.account_id, mail.id)
@@ -324,7 +324,7 @@ async def test_a_download_keeps_its_place_until_it_has_left_and_waits_for_one(
 ):
     path = await worker.attachment(message)
     monkeypatch.setattr(bounds, "WAIT_SECONDS", 0.05)
-    places = app.state.parts.downloads
+    places = app.state.connector.downloads
     sent = []
 
     async def watching(scope, receive, send):
@@ -379,7 +379,7 @@ async def test_a_download_that_nobody_takes_frees_its_place(client, app, message
     monkeypatch.setattr(leaving, "PIECE_BYTES", 10)
     monkeypatch.setattr(leaving, "SEND_TIMEOUT_SECONDS", 0.05)
     path = await worker.attachment(message, content=b"more than one piece")
-    places, free = app.state.parts.downloads, []
+    places, free = app.state.connector.downloads, []
 
     async def stuck(scope, receive, send):
         async def taking_one_piece(part):

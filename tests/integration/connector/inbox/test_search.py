@@ -100,7 +100,7 @@ async def test_searches_leave_connections_to_what_is_quick(app, client, found, m
     monkeypatch.setattr(places, "WAIT_SECONDS", 0.05)
     async with AsyncExitStack() as taken:
         for _ in range(places.MAX_SEARCHES):
-            await taken.enter_async_context(app.state.parts.searches.place())
+            await taken.enter_async_context(app.state.connector.searches.place())
         searched = [
             await client.post(_SEARCH, json={"q": "lampe"}),
             await client.get(_LIST, params={"kind": "other"}),

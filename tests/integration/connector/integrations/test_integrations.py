@@ -321,7 +321,7 @@ class counted_statements:  # noqa: N801
     """The SQL that the application sends meanwhile."""
 
     def __init__(self, app: FastAPI) -> None:
-        self._engine = app.state.parts.sessions.kw["bind"].sync_engine
+        self._engine = app.state.connector.sessions.kw["bind"].sync_engine
         self._statements: list[str] = []
 
     def __enter__(self) -> list[str]:

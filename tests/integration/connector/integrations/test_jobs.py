@@ -12,7 +12,7 @@ from pgqueuer.types import QueueExecutionMode
 from sqlalchemy import func, select, text, update
 
 from deploy.demo.postgres import OWNER
-from services.connector.dependencies import Parts
+from services.connector.dependencies import AppState
 from services.connector.integrations import service
 from services.connector.integrations.jobs import register
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
@@ -29,8 +29,8 @@ async def queue(database: Database, app: FastAPI) -> AsyncIterator[PgQueuer]:
     """A worker's queue with this room's jobs."""
     connection = await asyncpg.connect(asyncpg_dsn(database.url("replyco_connector")))
     made = PgQueuer.from_asyncpg_connection(connection)
-    parts: Parts = app.state.parts
-    register(made, sessions=parts.sessions, vault=parts.vault, blobs=parts.blobs, postman=None)
+    state: AppState = app.state.connector
+    register(made, sessions=state.sessions, vault=state.vault, blobs=state.blobs, postman=None)
     yield made
     await connection.close()
 
@@ -151,8 +151,8 @@ async def test_a_job_that_cannot_reach_its_database_is_tried_again_later(
     nowhere = create_engine("postgresql://127.0.0.1:1/nowhere", application_name="tests")
     connection = await asyncpg.connect(asyncpg_dsn(database.url("replyco_connector")))
     queue = PgQueuer.from_asyncpg_connection(connection)
-    parts: Parts = app.state.parts
-    register(queue, sessions=create_sessions(nowhere), vault=parts.vault, blobs=parts.blobs, postman=None)
+    state: AppState = app.state.connector
+    register(queue, sessions=create_sessions(nowhere), vault=state.vault, blobs=state.blobs, postman=None)
 
     # The queue stays open for the job that is to run again in two minutes.
     with pytest.raises(TimeoutError):

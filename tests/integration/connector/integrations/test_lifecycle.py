@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, update
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
-from services.connector.dependencies import Parts
+from services.connector.dependencies import AppState
 from services.connector.integrations.erasure import erase_removed
 from services.connector.integrations.lifecycle import REST, remove_rested
 from services.connector.integrations.service import refresh_all, refresh_participations
@@ -65,7 +65,7 @@ async def delivery(
     """A mail worker's parts, with the rights of its role."""
     engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
     parser = Parser()
-    blobs = app.state.parts.blobs
+    blobs = app.state.connector.blobs
     yield Delivery(
         create_sessions(engine),
         keyring,
@@ -135,20 +135,20 @@ async def test_a_paused_store_is_left_alone_and_its_mail_goes_on(
     delivery: Delivery,
 ):
     integration_id = await connect_named(signed_in)
-    path, parts = f"/api/v1/integrations/{integration_id}", app.state.parts
+    path, state = f"/api/v1/integrations/{integration_id}", app.state.connector
 
     paused = await patch(signed_in.client, path, {"paused": True})
     await accept(owner, keys, integration_id)
     await deliver_due(delivery)
     asked_before = amazon.state.counters.participations[LAMPENLADEN]
-    await refresh_participations(parts.sessions, parts.vault, UUID(integration_id), datetime.now(UTC))
+    await refresh_participations(state.sessions, state.vault, UUID(integration_id), datetime.now(UTC))
 
     assert paused["paused_since"] is not None
     assert paused["sync"]["status"] == "paused"
     assert [check["code"] for check in paused["checks"]] == ["paused"]
     assert "grant_revoked" in [check["code"] for check in paused["not_checked"]]
     assert amazon.state.counters.participations[LAMPENLADEN] == asked_before
-    assert await refresh_all(parts.sessions) == 0
+    assert await refresh_all(state.sessions) == 0
     assert await states(owner) == ["delivered"]
     async with sessions.begin() as session:
         assert await session.scalar(select(Grant.next_refresh_at)) is None
@@ -156,15 +156,15 @@ async def test_a_paused_store_is_left_alone_and_its_mail_goes_on(
 
 async def test_resuming_asks_amazon_again(signed_in: SignedIn, app: FastAPI, sessions: Sessions):
     integration_id = await connect_named(signed_in)
-    path, parts = f"/api/v1/integrations/{integration_id}", app.state.parts
+    path, state = f"/api/v1/integrations/{integration_id}", app.state.connector
     await patch(signed_in.client, path, {"paused": True})
 
     resumed = await patch(signed_in.client, path, {"paused": False})
-    await refresh_participations(parts.sessions, parts.vault, UUID(integration_id), datetime.now(UTC))
+    await refresh_participations(state.sessions, state.vault, UUID(integration_id), datetime.now(UTC))
 
     assert resumed["paused_since"] is None
     assert (await signed_in.client.get(path)).json()["sync"]["status"] == "ok"
-    assert await refresh_all(parts.sessions) == 1
+    assert await refresh_all(state.sessions) == 1
     assert [a for a in await actions(sessions) if "paused" in a or "resumed" in a] == [
         "integration_paused",
         "integration_resumed",
@@ -176,7 +176,7 @@ async def test_resuming_asks_amazon_again(signed_in: SignedIn, app: FastAPI, ses
 async def test_a_consent_while_paused_does_not_resume(
     signed_in: SignedIn, app: FastAPI, amazon: Amazon, sessions: Sessions
 ):
-    path, vault = f"/api/v1/integrations/{await connect_named(signed_in)}", app.state.parts.vault
+    path, vault = f"/api/v1/integrations/{await connect_named(signed_in)}", app.state.connector.vault
     await patch(signed_in.client, path, {"paused": True})
 
     await connect(signed_in.client)
@@ -285,9 +285,9 @@ async def test_disconnecting_destroys_the_tokens_at_once_and_begins_the_rest(
     assert (grant.refresh_token.ciphertext, grant.access_token) == (b"", None)
     assert address.retired_at is None
     assert told_relays == [address.local_part]
-    parts: Parts = app.state.parts
+    state: AppState = app.state.connector
     with pytest.raises(GrantMissing):
-        await parts.vault.access_token(signed_in.account.id, UUID(integration_id))
+        await state.vault.access_token(signed_in.account.id, UUID(integration_id))
 
 
 async def test_mail_of_a_resting_store_is_kept_sealed_and_seen_once_when_it_is_restored(
@@ -378,7 +378,7 @@ async def test_after_the_rest_the_address_is_retired_for_ever_and_what_is_kept_c
         remove_rested(sessions, after_rest()), remove_rested(sessions, after_rest())
     )
     await deliver_due(delivery)
-    erased = await erase_removed(sessions, app.state.parts.blobs, after_rest() + timedelta(days=1))
+    erased = await erase_removed(sessions, app.state.connector.blobs, after_rest() + timedelta(days=1))
 
     assert (sum(removed), erased) == (1, 0)
     async with sessions.begin() as session:
@@ -404,7 +404,7 @@ async def test_after_the_rest_everything_is_deleted_where_the_account_wants_that
     await signed_in.client.delete(f"/api/v1/integrations/{integration_id}?data=delete")
     resting = await accept(owner, keys, integration_id, subject="zwei")
     await deliver_due(delivery)
-    blobs = app.state.parts.blobs
+    blobs = app.state.connector.blobs
     blob = await blobs.put(new_id(), b"sealed")
     async with owner.begin() as session:
         await session.execute(
@@ -445,7 +445,7 @@ async def test_a_mail_that_is_delivered_while_its_store_is_deleted_is_deleted_to
     large = await accept(owner, keys, integration_id)
     await accept(owner, keys, integration_id, subject="zwei")
     await remove_rested(sessions, after_rest())
-    blobs = app.state.parts.blobs
+    blobs = app.state.connector.blobs
     blob = await blobs.put(new_id(), b"sealed")
     async with owner.begin() as session:
         await session.execute(

@@ -11,7 +11,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from services.connector.openapi import API
+from services.connector.http.paths import API_PREFIX
 from services.connector.outgoing.connections import Outgoing
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp.checker import SmtpChecker, SmtpServer
@@ -143,7 +143,7 @@ def settings(settings: ConnectorSettings, sellers_server: SellersServer) -> Conn
 
 @pytest.fixture
 def app(app: FastAPI, checker: SmtpChecker) -> FastAPI:
-    app.state.parts = dataclasses.replace(app.state.parts, smtp_checker=checker)
+    app.state.connector = dataclasses.replace(app.state.connector, smtp_checker=checker)
     return app
 
 
@@ -155,4 +155,4 @@ async def integration(sessions: Sessions, account: Account) -> Integration:
 
 @pytest.fixture
 def url(integration: Integration) -> str:
-    return f"{API}/integrations/{integration.id}/smtp-configuration"
+    return f"{API_PREFIX}/integrations/{integration.id}/smtp-configuration"

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from deploy.demo.postgres import OWNER
-from services.connector.openapi import API
+from services.connector.http.paths import API_PREFIX
 from shared.crypto.envelope import Place
 from shared.database import Sessions, asyncpg_dsn
 from shared.keyring import Keyring
@@ -269,7 +269,7 @@ async def test_another_accounts_configuration_is_not_found(
     async with sessions.begin() as session:
         stranger = await make_account(session, keyring)
         theirs = await make_integration(session, stranger.id)
-    url = f"{API}/integrations/{theirs.id}/smtp-configuration"
+    url = f"{API_PREFIX}/integrations/{theirs.id}/smtp-configuration"
 
     answers = [
         await client.get(url),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from services.connector.doctor.findings import Verdict, end_of_client_secret, of_settings
+from services.connector.doctor.findings import Severity, end_of_client_secret, of_settings
 from services.connector.settings import ConnectorSettings
 
 _RIGHT = {
@@ -17,7 +17,7 @@ _RIGHT = {
 }
 
 
-def _verdicts(**changes: str) -> list[tuple[Verdict, str]]:
+def _verdicts(**changes: str) -> list[tuple[Severity, str]]:
     settings = ConnectorSettings(
         database_url=SecretStr("postgresql://x@localhost/x"),
         key_file=Path("/keys.json"),
@@ -25,11 +25,11 @@ def _verdicts(**changes: str) -> list[tuple[Verdict, str]]:
         amazon_client_secret=SecretStr("canary"),
         **(_RIGHT | changes),  # type: ignore[arg-type]  # all of them are text
     )
-    return [(finding.verdict, finding.text) for finding in of_settings(settings)]
+    return [(finding.severity, finding.text) for finding in of_settings(settings)]
 
 
 def test_right_settings_only_leave_what_to_register():
-    assert [verdict for verdict, _ in _verdicts()] == [Verdict.OK, Verdict.OK, Verdict.OK, Verdict.NOTE]
+    assert [severity for severity, _ in _verdicts()] == [Severity.OK, Severity.OK, Severity.OK, Severity.NOTE]
     assert "https://app.example/amazon/callback" in _verdicts()[-1][1]
     assert "https://app.example/amazon/login" in _verdicts()[-1][1]
 
@@ -45,7 +45,7 @@ def test_right_settings_only_leave_what_to_register():
     ],
 )
 def test_what_amazon_would_refuse_is_named_with_its_cure(setting: str, value: str, cure: str):
-    found = [text for verdict, text in _verdicts(**{setting: value}) if verdict is Verdict.WRONG]
+    found = [text for severity, text in _verdicts(**{setting: value}) if severity is Severity.WRONG]
 
     assert len(found) == 1
     assert cure in found[0]
@@ -55,18 +55,18 @@ def test_what_amazon_would_refuse_is_named_with_its_cure(setting: str, value: st
 def test_the_older_form_of_an_application_id_is_right_too():
     old = "amzn1.sellerapps.app.11111111-2222-3333-4444-555555555555"
 
-    assert all(verdict is not Verdict.WRONG for verdict, _ in _verdicts(amazon_application_id=old))
+    assert all(severity is not Severity.WRONG for severity, _ in _verdicts(amazon_application_id=old))
 
 
 def test_the_sandbox_is_named_as_such():
-    assert [verdict for verdict, _ in _verdicts(amazon_base_url="http://localhost:8090")] == [Verdict.NOTE]
+    assert [severity for severity, _ in _verdicts(amazon_base_url="http://localhost:8090")] == [Severity.NOTE]
 
 
 def test_a_client_secret_from_before_a_rotation_is_mentioned():
     found = _verdicts(amazon_client_secret_previous="canary-before")
 
-    assert [verdict for verdict, text in found if "REPLYCO_AMAZON_CLIENT_SECRET_PREVIOUS" in text] == [
-        Verdict.NOTE
+    assert [severity for severity, text in found if "REPLYCO_AMAZON_CLIENT_SECRET_PREVIOUS" in text] == [
+        Severity.NOTE
     ]
     assert not [text for _, text in found if "canary" in text]
 
@@ -74,8 +74,8 @@ def test_a_client_secret_from_before_a_rotation_is_mentioned():
 def test_networks_that_are_open_to_sellers_are_mentioned():
     found = _verdicts(outgoing_allowed_networks="127.0.0.0/8")
 
-    assert [verdict for verdict, text in found if "REPLYCO_OUTGOING_ALLOWED_NETWORKS" in text] == [
-        Verdict.NOTE
+    assert [severity for severity, text in found if "REPLYCO_OUTGOING_ALLOWED_NETWORKS" in text] == [
+        Severity.NOTE
     ]
 
 
@@ -93,21 +93,21 @@ def test_mails_to_sellers_that_wait_for_a_server_are_mentioned():
 
 
 @pytest.mark.parametrize(
-    ("days", "verdict"),
+    ("days", "severity"),
     [
-        (None, Verdict.NOTE),
-        (91, Verdict.OK),
-        (89, Verdict.NOTE),
-        (31, Verdict.NOTE),
-        (29, Verdict.WARNING),
-        (8, Verdict.WARNING),
-        (6, Verdict.WRONG),
-        (-1, Verdict.WRONG),
+        (None, Severity.NOTE),
+        (91, Severity.OK),
+        (89, Severity.NOTE),
+        (31, Severity.NOTE),
+        (29, Severity.WARNING),
+        (8, Severity.WARNING),
+        (6, Severity.WRONG),
+        (-1, Severity.WRONG),
     ],
 )
-def test_the_nearer_the_end_of_the_client_secret_the_louder(days: int | None, verdict: Verdict):
+def test_the_nearer_the_end_of_the_client_secret_the_louder(days: int | None, severity: Severity):
     now = datetime.now(UTC)
 
     found = end_of_client_secret(None if days is None else now + timedelta(days=days), now)
 
-    assert found.verdict is verdict
+    assert found.severity is severity

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.connector.http.rate_limits import STANDING, RateLimited, RateLimits
+from services.connector.http.rate_limits import RATE_LIMIT_STATE, RateLimited, RateLimits
 
 
 class Clock:
@@ -17,7 +17,7 @@ class Clock:
 def _headers(limits: RateLimits, key: str = "a") -> dict[bytes, bytes]:
     scope: dict[str, Any] = {}
     limits.take(key, scope)
-    return dict(scope[STANDING].headers())
+    return dict(scope[RATE_LIMIT_STATE].headers())
 
 
 def test_the_answer_tells_the_quota_what_is_left_and_when_it_is_whole_again():
@@ -40,7 +40,7 @@ def test_who_has_used_his_quota_is_told_how_long_to_wait():
     with pytest.raises(RateLimited) as refused:
         limits.take("a", scope)
     assert refused.value.fields == {"retry_after_seconds": 2}
-    assert dict(scope[STANDING].headers())[b"ratelimit"] == b'"caller";r=0;t=60'
+    assert dict(scope[RATE_LIMIT_STATE].headers())[b"ratelimit"] == b'"caller";r=0;t=60'
 
     clock.now += 2
     limits.take("a", {})
