@@ -1,9 +1,8 @@
-"""Puts the sandbox together: one application, its state, an overview page."""
+"""Puts the sandbox together: one application, its state, and the routes of all rooms."""
 
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from html import escape
 from typing import Final
 
 from fastapi import FastAPI, Request, Response
@@ -12,16 +11,26 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.sandbox.control import api as control
-from services.sandbox.control import scenario_control
-from services.sandbox.dependencies import PageLanguage, SandboxState, preferred_language
-from services.sandbox.login import appstore, consent, lwa
-from services.sandbox.mail.courier import Courier
+from services.sandbox.amazon_hosts import API_HOSTS, LWA_HOST, SELLER_CENTRAL_HOSTS
+from services.sandbox.control import application, counters, mails, scenarios, sellers
+from services.sandbox.control import inbox as control_inbox
+from services.sandbox.dependencies import preferred_language
+from services.sandbox.html_page import STYLE_SHEET, STYLE_SHEET_PATH, not_found
+from services.sandbox.login import appstore, consent, lwa, sign_in
+from services.sandbox.mail.dkim_signing import publish_amazon
 from services.sandbox.mail.inbox import Inbox
 from services.sandbox.mail.name_server import Listeners, Zone, serving
-from services.sandbox.pages import buyer, inbox_page, scenario_page
-from services.sandbox.pages.frame import STYLE_SHEET, STYLE_SHEET_PATH, not_found, page
-from services.sandbox.seller_central import settings_pages as seller_central
+from services.sandbox.mail.sender import MailSender
+from services.sandbox.pages import buyer, overview
+from services.sandbox.pages import inbox as inbox_page
+from services.sandbox.pages import scenarios as scenarios_page
+from services.sandbox.seller_central import (
+    apps,
+    home,
+    notification_preferences,
+    report_columns,
+    seller_profile,
+)
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.sp_api import (
     applications_api,
@@ -31,42 +40,22 @@ from services.sandbox.sp_api import (
     unknown_operation,
 )
 from services.sandbox.sp_api.operation import SpApiRefused
-from services.sandbox.state.memory import (
-    API_HOSTS,
-    LWA_HOST,
-    SELLER_CENTRAL_HOSTS,
-    Clock,
-    Sandbox,
-    system_clock,
-)
+from services.sandbox.state.memory import Clock, Sandbox, system_clock
 from services.sandbox.state.scenarios import OUTAGE_PAGE
 from services.sandbox.state.state_file import SaveBeforeAnswer, StateFile
-from shared.marketplaces import BY_COUNTRY
 
 # Ten megabytes of attachments as base64 in JSON, and a little for the rest.
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+_ROUTERS: Final = (
+    *(module.router for module in (sellers, mails, control_inbox, scenarios, application, counters)),
+    *(module.router for module in (overview, buyer, inbox_page, scenarios_page)),
+    *(module.router for module in (lwa, sign_in, consent, appstore)),
+    *(module.router for module in (home, seller_profile, notification_preferences, report_columns, apps)),
+    *(module.router for module in (sellers_api, applications_api, notifications_api, tokens_api)),
+    # This one answers whatever is left of the SP-API, so it comes last.
+    unknown_operation.router,
+)
 _AMAZON_HOSTS: Final = frozenset({LWA_HOST, *API_HOSTS, *SELLER_CENTRAL_HOSTS})
-
-_TEXTS: Final = {
-    "de": {
-        "title": "Sandbox",
-        "what": "Hier wird Amazon nachgestellt: Anmeldung, Zustimmung, Schnittstelle und Käufer, für Entwicklung und Tests. "
-        "Nichts davon erreicht Amazon, und Nachrichten gehen nur an Adressen, die in diesem Seller Central eingetragen sind.",
-        "buyer": "Käufer sein: eine Nachricht schreiben",
-        "inbox": "Posteingang: was an Verkäufer und Käufer gesendet wurde",
-        "scenarios": "Szenarien: was bei Amazon schiefgehen kann, und die Uhr",
-        "control": "Steuerung für Tests: Zähler",
-    },
-    "en": {
-        "title": "Sandbox",
-        "what": "Amazon is played here: sign-in, consent, API and buyers, for development and tests. Nothing of it reaches "
-        "Amazon, and messages only go to addresses entered in this Seller Central.",
-        "buyer": "Be the buyer: write a message",
-        "inbox": "Inbox: what was sent to sellers and buyers",
-        "scenarios": "Scenarios: what can go wrong at Amazon, and the clock",
-        "control": "Control for tests: counters",
-    },
-}
 
 
 def create_app(
@@ -81,24 +70,24 @@ def create_app(
     While it runs it takes mail at `smtp_listener`, and answers questions of DNS at `dns_listeners`, if there are any.
     """
     sandbox = Sandbox(settings, clock)
-    courier = Courier(sandbox)
+    sender = MailSender(sandbox)
     inbox = Inbox(sandbox.now)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
-            running.push_async_callback(courier.close)
+            running.push_async_callback(sender.close)
             if smtp_listener is not None:
                 await running.enter_async_context(inbox.listening(smtp_listener))
             if dns_listeners is not None:
                 zone = Zone()
-                sandbox.signer.publish(zone, ("127.0.0.1", "::1"))
+                publish_amazon(zone, sandbox.signing_key, ("127.0.0.1", "::1"))
                 await running.enter_async_context(serving(zone, dns_listeners))
             yield
 
     app = FastAPI(title="Sandbox", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.sandbox = sandbox
-    app.state.courier = courier
+    app.state.sender = sender
     app.state.inbox = inbox
     if settings.state_file is not None:
         state_file = StateFile(settings.state_file, sandbox)
@@ -106,24 +95,10 @@ def create_app(
         app.add_middleware(SaveBeforeAnswer, state_file=state_file)
     app.add_middleware(_Outage, sandbox=sandbox)
     app.add_middleware(_BodyLimit)
-    app.add_api_route("/", _overview)
     app.add_api_route("/livez", _livez)
     app.add_api_route(STYLE_SHEET_PATH, _style_sheet)
-    rooms = (
-        control,
-        scenario_control,
-        scenario_page,
-        inbox_page,
-        buyer,
-        lwa,
-        consent,
-        appstore,
-        seller_central,
-    )
-    # The last one answers whatever is left of the SP-API.
-    operations = (sellers_api, applications_api, notifications_api, tokens_api, unknown_operation)
-    for room in (*rooms, *operations):
-        app.include_router(room.router)
+    for router in _ROUTERS:
+        app.include_router(router)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(SpApiRefused, _sp_api_refused)
@@ -163,27 +138,6 @@ class _Outage:
                 await HTMLResponse(OUTAGE_PAGE, 503)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
-
-
-async def _overview(language: PageLanguage, sandbox: SandboxState) -> Response:
-    texts = _TEXTS[language]
-    stores = "".join(
-        f"<li>{escape(seller.store_name)} ({escape(seller.seller_id)}, {', '.join(seller.countries)}): "
-        + ", ".join(f'<a href="/{host}/">{host}</a>' for host in _hosts_of(seller.countries))
-        + "</li>"
-        for seller in sandbox.sellers.values()
-    )
-    body = f"""<p>{texts["what"]}</p>
-<p><a id="buyer" href="{buyer.BUYER_PATH}">{texts["buyer"]}</a></p>
-<p><a id="inbox" href="{inbox_page.INBOX_PATH}">{texts["inbox"]}</a></p>
-<p><a id="scenarios" href="{scenario_page.SCENARIOS_PATH}">{texts["scenarios"]}</a></p>
-<h2>Seller Central</h2><ul>{stores}</ul>
-<p><a href="/control/counters">{texts["control"]}</a></p>"""
-    return page(language, texts["title"], body)
-
-
-def _hosts_of(countries: tuple[str, ...]) -> list[str]:
-    return list(dict.fromkeys(BY_COUNTRY[country].seller_central_host for country in countries))
 
 
 async def _livez() -> Response:

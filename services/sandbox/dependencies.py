@@ -4,9 +4,10 @@ from typing import Annotated, Literal, cast
 
 from fastapi import Depends, HTTPException, Request
 
-from services.sandbox.mail.courier import Courier
+from services.sandbox.amazon_hosts import SELLER_CENTRAL_HOSTS
 from services.sandbox.mail.inbox import Inbox
-from services.sandbox.state.memory import SELLER_CENTRAL_HOSTS, Sandbox
+from services.sandbox.mail.sender import MailSender
+from services.sandbox.state.memory import Sandbox
 
 Language = Literal["de", "en"]
 
@@ -19,8 +20,8 @@ async def the_sandbox(request: Request) -> Sandbox:
     return cast("Sandbox", request.app.state.sandbox)
 
 
-async def the_courier(request: Request) -> Courier:
-    return cast("Courier", request.app.state.courier)
+async def mail_sender(request: Request) -> MailSender:
+    return cast("MailSender", request.app.state.sender)
 
 
 async def the_inbox(request: Request) -> Inbox:
@@ -60,8 +61,8 @@ async def seller_central_host(host: str) -> str:
     return host
 
 
-SandboxState = Annotated[Sandbox, Depends(the_sandbox)]
-MailCourier = Annotated[Courier, Depends(the_courier)]
-MailInbox = Annotated[Inbox, Depends(the_inbox)]
-PageLanguage = Annotated[Language, Depends(the_language)]
+SandboxDep = Annotated[Sandbox, Depends(the_sandbox)]
+MailSenderDep = Annotated[MailSender, Depends(mail_sender)]
+InboxDep = Annotated[Inbox, Depends(the_inbox)]
+LanguageDep = Annotated[Language, Depends(the_language)]
 SellerCentralHost = Annotated[str, Depends(seller_central_host)]

@@ -6,17 +6,16 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from services.sandbox.dependencies import PageLanguage, SandboxState, SellerCentralHost
+from services.sandbox.dependencies import LanguageDep, SandboxDep, SellerCentralHost
+from services.sandbox.html_page import page
 from services.sandbox.login.consent import (
     ConsentError,
     check,
     error_page,
     send_back,
-    signed_in,
-    to_sign_in,
 )
 from services.sandbox.login.login_uri import CONFIRM_PATH, login_uri_call
-from services.sandbox.pages.frame import page
+from services.sandbox.login.sign_in import SignedInSeller
 
 router = APIRouter()
 
@@ -38,10 +37,8 @@ _TEXTS: Final = {
 
 @router.get("/{host}" + APPSTORE_PATH)
 async def appstore_page(
-    request: Request, host: SellerCentralHost, language: PageLanguage, sandbox: SandboxState
+    _seller: SignedInSeller, host: SellerCentralHost, language: LanguageDep, sandbox: SandboxDep
 ) -> Response:
-    if signed_in(request, host, sandbox) is None:
-        return to_sign_in(request, host)
     texts, app = _TEXTS[language], sandbox.settings.application_name
     body = f"""<p>{texts["what"].format(app=escape(app))}</p><form method="post" action="/{host}{APPSTORE_PATH}">
 <button class="main" id="authorize" type="submit">{texts["authorize"]}</button></form>"""
@@ -55,10 +52,7 @@ async def appstore_page(
 
 
 @router.post("/{host}" + APPSTORE_PATH)
-async def authorize(request: Request, host: SellerCentralHost, sandbox: SandboxState) -> Response:
-    seller = signed_in(request, host, sandbox)
-    if seller is None:
-        return to_sign_in(request, host)
+async def authorize(seller: SignedInSeller, host: SellerCentralHost, sandbox: SandboxDep) -> Response:
     return RedirectResponse(login_uri_call(sandbox, host, seller), 303)
 
 
@@ -67,8 +61,8 @@ async def confirm(
     request: Request,
     host: SellerCentralHost,
     application_id: str,
-    language: PageLanguage,
-    sandbox: SandboxState,
+    language: LanguageDep,
+    sandbox: SandboxDep,
 ) -> Response:
     """The application sends the browser here after its login URI was opened; the seller has agreed before."""
     fields = {**dict(request.query_params), "application_id": application_id}

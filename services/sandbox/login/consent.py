@@ -1,4 +1,4 @@
-"""Sign-in and consent on Seller Central, `/<Seller Central host>/apps/authorize/consent`.
+"""Consent on Seller Central, `/<Seller Central host>/apps/authorize/consent`.
 
 As at Amazon: errors are shown on Amazon's own page with a code and never lead back to the application; neither does Cancel.
 Only a ticked box and Confirm send the browser to a registered redirect URI, with state, selling_partner_id and
@@ -14,9 +14,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from services.sandbox.dependencies import Language, PageLanguage, SandboxState, SellerCentralHost
+from services.sandbox.dependencies import Language, LanguageDep, SandboxDep, SellerCentralHost
+from services.sandbox.html_page import hidden, origin, page
 from services.sandbox.login.login_uri import login_uri_call, with_query
-from services.sandbox.pages.frame import hidden, origin, page
+from services.sandbox.login.sign_in import SIGN_IN_PATH, SIGN_OUT_PATH, sign_in_location, signed_in
 from services.sandbox.state.memory import CODE_LIFE, Sandbox
 from services.sandbox.state.scenarios import PAGE_CODES
 from services.sandbox.state.sellers import Seller
@@ -25,16 +26,10 @@ from shared.marketplaces import Region
 router = APIRouter()
 
 CONSENT_PATH: Final = "/apps/authorize/consent"
-SIGN_IN_PATH: Final = "/ap/signin"
-SIGN_OUT_PATH: Final = "/ap/signout"
-SESSION_COOKIE: Final = "sandbox_session"
 _MAX_FIELD_CHARS: Final = 4_096
 
 _TEXTS: Final = {
     "de": {
-        "sign_in": "Anmelden",
-        "choose": "Mit welchem Verkäuferkonto möchten Sie sich anmelden?",
-        "account": "Verkäuferkonto",
         "consent": "{app} autorisieren",
         "as": "Angemeldet als {store} ({seller_id}).",
         "other": "Mit einem anderen Konto anmelden",
@@ -51,9 +46,6 @@ _TEXTS: Final = {
         "error_text": "Bitte wenden Sie sich an den Anbieter der Anwendung und nennen Sie diesen Fehlercode:",
     },
     "en": {
-        "sign_in": "Sign in",
-        "choose": "Which seller account do you want to sign in with?",
-        "account": "Seller account",
         "consent": "Authorize {app}",
         "as": "Signed in as {store} ({seller_id}).",
         "other": "Sign in with another account",
@@ -97,82 +89,15 @@ class ConsentRequest:
     target: str
 
 
-def signed_in(request: Request, host: str, sandbox: Sandbox) -> Seller | None:
-    return sandbox.signed_in_seller(host, request.cookies.get(SESSION_COOKIE))
-
-
-def to_sign_in(request: Request, host: str) -> RedirectResponse:
-    """To the sign-in page and back here afterwards."""
-    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return RedirectResponse(f"/{host}{SIGN_IN_PATH}?{urlencode({'return_to': here})}", 303)
-
-
-# --- signing in ------------------------------------------------------------------------------------------------------
-
-
-@router.get(f"/{{host}}{SIGN_IN_PATH}")
-async def sign_in_page(
-    host: SellerCentralHost, language: PageLanguage, sandbox: SandboxState, return_to: str = ""
-) -> Response:
-    texts = _TEXTS[language]
-    choices = "".join(
-        f'<label class="tick"><input type="radio" name="seller_id" id="seller-{escape(seller.seller_id)}" '
-        f'value="{escape(seller.seller_id)}" required> {escape(seller.store_name)} · {escape(seller.seller_id)} · '
-        f"{escape(', '.join(seller.countries))}</label>"
-        for seller in sandbox.sellers.values()
-    )
-    body = f"""<p>{texts["choose"]}</p>
-<form method="post" action="/{host}{SIGN_IN_PATH}">{hidden(return_to=return_to)}
-<fieldset><legend>{texts["account"]}</legend>{choices}</fieldset>
-<button class="main" id="sign-in" type="submit">{texts["sign_in"]}</button></form>"""
-    # The answer leads to the consent page, whose own answer is another form's: no other origin is needed here.
-    return page(language, texts["sign_in"], body, place=f"Seller Central · {host}")
-
-
-@router.post(f"/{{host}}{SIGN_IN_PATH}")
-async def sign_in(
-    request: Request, host: SellerCentralHost, language: PageLanguage, sandbox: SandboxState
-) -> Response:
-    form = await request.form(max_files=0, max_fields=4, max_part_size=_MAX_FIELD_CHARS)
-    seller_id, return_to = str(form.get("seller_id", "")), str(form.get("return_to", ""))
-    if seller_id not in sandbox.sellers:
-        return await sign_in_page(host, language, sandbox, return_to)
-    answer = RedirectResponse(_safe_return(host, return_to), 303)
-    answer.set_cookie(
-        SESSION_COOKIE, sandbox.sign_in(host, seller_id), path=f"/{host}", httponly=True, samesite="lax"
-    )
-    return answer
-
-
-@router.get(f"/{{host}}{SIGN_OUT_PATH}")
-async def sign_out(
-    request: Request, host: SellerCentralHost, sandbox: SandboxState, return_to: str = ""
-) -> Response:
-    sandbox.sessions.pop(request.cookies.get(SESSION_COOKIE, ""), None)
-    query = urlencode({"return_to": _safe_return(host, return_to)})
-    answer = RedirectResponse(f"/{host}{SIGN_IN_PATH}?{query}", 303)
-    answer.delete_cookie(SESSION_COOKIE, path=f"/{host}")
-    return answer
-
-
-def _safe_return(host: str, return_to: str) -> str:
-    """Only back to the same Seller Central host."""
-    wrong = not return_to.startswith(f"/{host}/") or any(c in return_to for c in "\\\r\n")
-    return f"/{host}/" if wrong else return_to
-
-
-# --- consent ---------------------------------------------------------------------------------------------------------
-
-
 @router.get(f"/{{host}}{CONSENT_PATH}")
 async def consent_page(
-    request: Request, host: SellerCentralHost, language: PageLanguage, sandbox: SandboxState
+    request: Request, host: SellerCentralHost, language: LanguageDep, sandbox: SandboxDep
 ) -> Response:
     try:
         wanted = check(dict(request.query_params), sandbox)
         seller = signed_in(request, host, sandbox)
         if seller is None:
-            return to_sign_in(request, host)
+            return RedirectResponse(sign_in_location(request, host), 303)
         _raise_planned(sandbox, seller)
     except ConsentError as error:
         return error_page(language, host, error.code)
@@ -181,7 +106,7 @@ async def consent_page(
 
 @router.post(f"/{{host}}{CONSENT_PATH}")
 async def consent(
-    request: Request, host: SellerCentralHost, language: PageLanguage, sandbox: SandboxState
+    request: Request, host: SellerCentralHost, language: LanguageDep, sandbox: SandboxDep
 ) -> Response:
     form = await request.form(max_files=0, max_fields=10, max_part_size=_MAX_FIELD_CHARS)
     fields = {name: value for name, value in form.items() if isinstance(value, str)}

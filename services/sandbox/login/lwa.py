@@ -12,9 +12,10 @@ from urllib.parse import parse_qsl, urlsplit
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from services.sandbox.dependencies import SandboxState
+from services.sandbox.amazon_hosts import LWA_HOST
+from services.sandbox.dependencies import SandboxDep
 from services.sandbox.sp_api.operation import play
-from services.sandbox.state.memory import ACCESS_TOKEN_LIFE, LWA_HOST, Sandbox
+from services.sandbox.state.memory import ACCESS_TOKEN_LIFE, Sandbox
 from services.sandbox.state.scenarios import TOKEN_ANSWERS
 from shared.marketplaces import LWA_ENDPOINT
 
@@ -38,7 +39,7 @@ class Refused(Exception):
 
 
 @router.post(f"/{LWA_HOST}{urlsplit(LWA_ENDPOINT).path}")
-async def token(request: Request, sandbox: SandboxState) -> Response:
+async def token(request: Request, sandbox: SandboxDep) -> Response:
     """Every grant that an SP-API application uses."""
     try:
         form = await _read_form(request)

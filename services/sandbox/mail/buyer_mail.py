@@ -1,7 +1,7 @@
 """A buyer's message as the mail that Amazon makes of it: pure, from values to bytes with CRLF line ends.
 
 Plain text between two marker lines, HTML with the text in one `<pre>`, the anonymised address with the thread's +tag. The
-courier signs what is not forged.
+sender signs what is not forged.
 """
 
 import re
@@ -17,7 +17,7 @@ from html import escape
 from typing import Final
 from uuid import UUID
 
-from services.sandbox.mail.frames import FRAMES, Frame
+from services.sandbox.mail.mail_templates import MAIL_TEMPLATES, MailTemplate
 from services.sandbox.state.sellers import Order
 from shared.marketplaces import BY_COUNTRY, Marketplace, Region
 
@@ -119,7 +119,7 @@ def compose(message: BuyerMessage, *, to: str, message_id: str, now: datetime) -
     """The mail's bytes. The message has passed `check_message`."""
     order = message.order
     marketplace = BY_COUNTRY[order.country]
-    frame = FRAMES[message.language]
+    words = MAIL_TEMPLATES[message.language]
     domain = marketplace.buyer_mail_domain
     if message.forgery is Forgery.LOOKALIKE:
         domain = f"{domain}.buyers.example"
@@ -131,14 +131,14 @@ def compose(message: BuyerMessage, *, to: str, message_id: str, now: datetime) -
     mail["To"] = to
     mail["Message-ID"] = f"<{message_id}>"
     mail["Subject"] = message.subject or (
-        f"{frame.subjects[message.kind].format(name=order.buyer_name)} ({frame.order} {order.order_id})"
+        f"{words.subjects[message.kind].format(name=order.buyer_name)} ({words.order} {order.order_id})"
     )
     mail["X-Space-Notification-Type"] = "BBC_MESSAGE_SENT_TO_MERCHANT"
     mail["X-Marketplace-ID"] = marketplace.marketplace_id
     text = message.text.replace("\r\n", "\n").replace("\r", "\n").strip()
     encoding = "base64" if message.language == "ja" else "quoted-printable"
-    mail.set_content(_plain(frame, order, marketplace, text, now), cte=encoding)
-    mail.add_alternative(_html(frame, order, marketplace, text, now), subtype="html", cte=encoding)
+    mail.set_content(_plain(words, order, marketplace, text, now), cte=encoding)
+    mail.add_alternative(_html(words, order, marketplace, text, now), subtype="html", cte=encoding)
     for attachment in message.attachments:
         maintype, _, subtype = attachment.content_type.partition("/")
         mail.add_attachment(
@@ -186,48 +186,48 @@ def _token(order: Order) -> str:
     return f"A{order.thread_tag.replace('-', '')[:14].upper()}"
 
 
-def _plain(frame: Frame, order: Order, marketplace: Marketplace, text: str, now: datetime) -> str:
+def _plain(words: MailTemplate, order: Order, marketplace: Marketplace, text: str, now: datetime) -> str:
     helpful, resolve, report = _links(order, marketplace)
-    return f"""{frame.received}
+    return f"""{words.received}
 
 # {order.order_id}:
 {order.quantity} / {order.product} [ASIN: {order.asin}]
 
-------------- {frame.begin} -------------
+------------- {words.begin} -------------
 
 {text}
 
-------------- {frame.end} -------------
+------------- {words.end} -------------
 
-{frame.helpful} {helpful}
+{words.helpful} {helpful}
 
-{frame.resolve} {resolve}
+{words.resolve} {resolve}
 
-{frame.report} {report}
+{words.report} {report}
 
 --------------------------
 
-Copyright {now.year} Amazon, Inc. {frame.rights}
+Copyright {now.year} Amazon, Inc. {words.rights}
 
 SPC-{_SPC[marketplace.region]}Amazon-0000000000000000
 """
 
 
-def _html(frame: Frame, order: Order, marketplace: Marketplace, text: str, now: datetime) -> str:
+def _html(words: MailTemplate, order: Order, marketplace: Marketplace, text: str, now: datetime) -> str:
     helpful, resolve, report = (escape(link) for link in _links(order, marketplace))
     return f"""<html><head><meta http-equiv="Content-Type" content="text/html; charset=utf-8">
 <style>td{{font-family:Arial,sans-serif;font-size:14px}}</style></head>
 <body>
-<table width="100%"><tr><td><h3>{frame.received}</h3></td></tr>
+<table width="100%"><tr><td><h3>{words.received}</h3></td></tr>
 <tr><td># {order.order_id}:</td></tr>
 <tr><td>{order.quantity} / {escape(order.product)} [ASIN: {order.asin}]</td></tr>
-<tr><td>{frame.begin}</td></tr>
+<tr><td>{words.begin}</td></tr>
 <tr><td>
 <pre style="font-family:Arial,sans-serif;white-space:pre-wrap;margin:0">{escape(text)}</pre>
 </td></tr>
-<tr><td><a href="{resolve}">{frame.resolve}</a> | <a href="{report}">{frame.report}</a></td></tr>
-<tr><td>{frame.helpful} <a href="{helpful}">+</a></td></tr>
-<tr><td>Copyright {now.year} Amazon, Inc. {frame.rights}</td></tr></table>
+<tr><td><a href="{resolve}">{words.resolve}</a> | <a href="{report}">{words.report}</a></td></tr>
+<tr><td>{words.helpful} <a href="{helpful}">+</a></td></tr>
+<tr><td>Copyright {now.year} Amazon, Inc. {words.rights}</td></tr></table>
 <div>[commMgrTok:{_token(order)}]</div>
 </body></html>
 """

@@ -8,7 +8,8 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData, UploadFile
 
-from services.sandbox.dependencies import Language, MailCourier, PageLanguage, SandboxState
+from services.sandbox.dependencies import Language, LanguageDep, MailSenderDep, SandboxDep
+from services.sandbox.html_page import hidden, not_found, option, page
 from services.sandbox.mail.buyer_mail import (
     MAX_ATTACHMENTS,
     MAX_TEXT_CHARS,
@@ -18,10 +19,9 @@ from services.sandbox.mail.buyer_mail import (
     MessageWrong,
     make_code,
 )
-from services.sandbox.mail.courier import MailState, NoAddress, SentMail
-from services.sandbox.mail.frames import KINDS, frame_language
-from services.sandbox.pages.frame import hidden, not_found, option, page
-from services.sandbox.seller_central.settings_pages import NOTIFICATION_PREFERENCES_PATH
+from services.sandbox.mail.mail_templates import KINDS, template_language
+from services.sandbox.mail.sender import MailState, NoAddress, SentMail
+from services.sandbox.seller_central.notification_preferences import NOTIFICATION_PREFERENCES_PATH
 from services.sandbox.state.memory import Sandbox
 from services.sandbox.state.sellers import Seller, language_of
 from shared.marketplaces import BY_COUNTRY
@@ -133,7 +133,7 @@ _PROBLEMS: Final = {
 
 @router.get(BUYER_PATH)
 async def buyer_page(
-    language: PageLanguage, sandbox: SandboxState, seller_id: str = "", country: str = "", order_id: str = ""
+    language: LanguageDep, sandbox: SandboxDep, seller_id: str = "", country: str = "", order_id: str = ""
 ) -> Response:
     seller = sandbox.sellers.get(seller_id)
     if seller is None or country not in seller.countries:
@@ -143,7 +143,7 @@ async def buyer_page(
 
 @router.post(BUYER_PATH)
 async def send(
-    request: Request, language: PageLanguage, sandbox: SandboxState, courier: MailCourier
+    request: Request, language: LanguageDep, sandbox: SandboxDep, sender: MailSenderDep
 ) -> Response:
     async with request.form(max_files=MAX_ATTACHMENTS + 1, max_fields=10, max_part_size=64 * 1024) as form:
         attachments = await _attachments(form)
@@ -161,12 +161,12 @@ async def send(
         # Browsers send CRLF for each line end, which would count twice.
         text=text.replace("\r\n", "\n"),
         kind=kind if kind in KINDS else "other",
-        language=frame_language(language_of(BY_COUNTRY[country])),
+        language=template_language(language_of(BY_COUNTRY[country])),
         attachments=attachments,
         forgery=_forgery(str(form.get("forgery", ""))),
     )
     try:
-        mails = await courier.send(seller, message)
+        mails = await sender.send(seller, message)
     except NoAddress:
         return _show_form(language, seller, country, text=text, order_id=order.order_id, status=409)
     except MessageWrong as error:
@@ -176,7 +176,7 @@ async def send(
 
 @router.post(f"{BUYER_PATH}/verification")
 async def send_verification(
-    request: Request, language: PageLanguage, sandbox: SandboxState, courier: MailCourier
+    request: Request, language: LanguageDep, sandbox: SandboxDep, sender: MailSenderDep
 ) -> Response:
     async with request.form(max_fields=10) as form:
         seller = sandbox.sellers.get(str(form.get("seller_id", "")))
@@ -184,7 +184,7 @@ async def send_verification(
     if seller is None or country not in seller.countries:
         raise HTTPException(404)
     try:
-        mails = await courier.send_verification(seller, country, make_code())
+        mails = await sender.send_verification(seller, country, make_code())
     except NoAddress:
         return _show_form(language, seller, country, status=409)
     return _to_sent_page(mails)
@@ -200,9 +200,9 @@ def _forgery(name: str) -> Forgery | None:
 
 
 @router.get(f"{BUYER_PATH}/sent")
-async def sent_page(request: Request, language: PageLanguage, courier: MailCourier) -> Response:
+async def sent_page(request: Request, language: LanguageDep, sender: MailSenderDep) -> Response:
     wanted = request.query_params.getlist("mail")[:20]
-    mails = [courier.mails[mail_id] for mail_id in wanted if mail_id in courier.mails]
+    mails = [sender.mails[mail_id] for mail_id in wanted if mail_id in sender.mails]
     if not mails:
         return not_found(language)
     texts = _TEXTS[language]

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from services.sandbox.dependencies import SandboxState
+from services.sandbox.amazon_hosts import API_HOSTS
+from services.sandbox.dependencies import SandboxDep
 from services.sandbox.sp_api.operation import Operation, answered, application_calling, refused
 from services.sandbox.state.client_secrets import Rotation
-from services.sandbox.state.memory import API_HOSTS, Sandbox
+from services.sandbox.state.memory import Sandbox
 
 router = APIRouter()
 
@@ -26,7 +27,7 @@ _NOT_ENROLLED: Final = (
 )
 
 
-async def _rotate(request: Request, sandbox: SandboxState) -> Response:
+async def _rotate(request: Request, sandbox: SandboxDep) -> Response:
     await application_calling(request, sandbox, ROTATE)
     if sandbox.scenarios.happens("rotation-not-enrolled"):
         raise refused(400, "InvalidInput", _NOT_ENROLLED, "not_enrolled")

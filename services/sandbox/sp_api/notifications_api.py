@@ -6,7 +6,8 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Request, Response
 
-from services.sandbox.dependencies import SandboxState
+from services.sandbox.amazon_hosts import API_HOSTS
+from services.sandbox.dependencies import SandboxDep
 from services.sandbox.sp_api.operation import (
     Operation,
     SpApiRefused,
@@ -15,7 +16,7 @@ from services.sandbox.sp_api.operation import (
     refused,
     seller_calling,
 )
-from services.sandbox.state.memory import API_HOSTS, Sandbox
+from services.sandbox.state.memory import Sandbox
 
 router = APIRouter()
 
@@ -31,7 +32,7 @@ _ARN: Final = re.compile(r"arn:aws:sqs:\S+:\S+:\S+")
 _Json = Annotated[Any, Body()]
 
 
-async def _create_destination(request: Request, sandbox: SandboxState, body: _Json = None) -> Response:
+async def _create_destination(request: Request, sandbox: SandboxDep, body: _Json = None) -> Response:
     await application_calling(request, sandbox, CREATE_DESTINATION)
     name, arn = _destination_fields(body)
     if any(known["name"] == name for known in sandbox.destinations.values()):
@@ -42,17 +43,17 @@ async def _create_destination(request: Request, sandbox: SandboxState, body: _Js
     return answered(sandbox, CREATE_DESTINATION, {"payload": destination})
 
 
-async def _get_destinations(request: Request, sandbox: SandboxState) -> Response:
+async def _get_destinations(request: Request, sandbox: SandboxDep) -> Response:
     await application_calling(request, sandbox, GET_DESTINATIONS)
     return answered(sandbox, GET_DESTINATIONS, {"payload": list(sandbox.destinations.values())})
 
 
-async def _get_destination(request: Request, destination_id: str, sandbox: SandboxState) -> Response:
+async def _get_destination(request: Request, destination_id: str, sandbox: SandboxDep) -> Response:
     await application_calling(request, sandbox, GET_DESTINATION)
     return answered(sandbox, GET_DESTINATION, {"payload": _destination(sandbox, destination_id)})
 
 
-async def _delete_destination(request: Request, destination_id: str, sandbox: SandboxState) -> Response:
+async def _delete_destination(request: Request, destination_id: str, sandbox: SandboxDep) -> Response:
     await application_calling(request, sandbox, DELETE_DESTINATION)
     _destination(sandbox, destination_id)
     del sandbox.destinations[destination_id]
@@ -60,7 +61,7 @@ async def _delete_destination(request: Request, destination_id: str, sandbox: Sa
 
 
 async def _create_subscription(
-    request: Request, notification_type: str, sandbox: SandboxState, body: _Json = None
+    request: Request, notification_type: str, sandbox: SandboxDep, body: _Json = None
 ) -> Response:
     seller = await seller_calling(request, sandbox, CREATE_SUBSCRIPTION)
     fields = body if isinstance(body, dict) else {}
@@ -79,7 +80,7 @@ async def _create_subscription(
     return answered(sandbox, CREATE_SUBSCRIPTION, {"payload": subscription})
 
 
-async def _get_subscription(request: Request, notification_type: str, sandbox: SandboxState) -> Response:
+async def _get_subscription(request: Request, notification_type: str, sandbox: SandboxDep) -> Response:
     seller = await seller_calling(request, sandbox, GET_SUBSCRIPTION)
     subscription = sandbox.subscriptions.get(f"{seller.seller_id} {notification_type}")
     if subscription is None:

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from fastapi import Request, Response
 
+from services.sandbox.amazon_hosts import API_HOSTS
 from services.sandbox.state import scenarios
-from services.sandbox.state.memory import API_HOSTS, AccessToken, Sandbox
+from services.sandbox.state.memory import AccessToken, Sandbox
 from services.sandbox.state.scenarios import API_ANSWERS, Answer
 from services.sandbox.state.sellers import Seller
 

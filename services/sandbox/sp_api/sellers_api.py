@@ -5,9 +5,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from services.sandbox.dependencies import SandboxState
+from services.sandbox.amazon_hosts import API_HOSTS
+from services.sandbox.dependencies import SandboxDep
 from services.sandbox.sp_api.operation import Operation, SpApiRefused, answered, seller_calling
-from services.sandbox.state.memory import API_HOSTS, Sandbox
+from services.sandbox.state.memory import Sandbox
 from services.sandbox.state.sellers import Seller
 from shared.marketplaces import BY_COUNTRY, Region
 
@@ -30,7 +31,7 @@ _NON_AMAZON: Final = {
 _ELSEWHERE: Final = {Region.EU: ("US", "CA"), Region.NA: ("DE", "FR"), Region.FE: ("DE", "FR")}
 
 
-async def _get_participations(request: Request, sandbox: SandboxState) -> Response:
+async def _get_participations(request: Request, sandbox: SandboxDep) -> Response:
     """getMarketplaceParticipations of the region whose host was called."""
     try:
         seller = await seller_calling(request, sandbox, PARTICIPATIONS)

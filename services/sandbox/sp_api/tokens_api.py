@@ -5,9 +5,9 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Request, Response
 
-from services.sandbox.dependencies import SandboxState
+from services.sandbox.amazon_hosts import API_HOSTS
+from services.sandbox.dependencies import SandboxDep
 from services.sandbox.sp_api.operation import Operation, SpApiRefused, answered, refused, seller_calling
-from services.sandbox.state.memory import API_HOSTS
 
 router = APIRouter()
 
@@ -19,7 +19,7 @@ _ELEMENTS: Final = frozenset({"buyerInfo", "shippingAddress", "buyerTaxInformati
 _NO_ROLE: Final = "Application does not have access to one or more requested data elements: [%s]"
 
 
-async def _create(request: Request, sandbox: SandboxState, body: Annotated[Any, Body()] = None) -> Response:
+async def _create(request: Request, sandbox: SandboxDep, body: Annotated[Any, Body()] = None) -> Response:
     seller = await seller_calling(request, sandbox, CREATE)
     elements = _elements(body)
     if sandbox.scenarios.happens("personal-data-refused", seller.seller_id):

@@ -2,14 +2,14 @@
 
 from fastapi import APIRouter, Response
 
-from services.sandbox.dependencies import SandboxState
+from services.sandbox.amazon_hosts import API_HOSTS
+from services.sandbox.dependencies import SandboxDep
 from services.sandbox.sp_api.operation import unauthorized
-from services.sandbox.state.memory import API_HOSTS
 
 router = APIRouter()
 
 
-async def _no_such_operation(sandbox: SandboxState) -> Response:
+async def _no_such_operation(sandbox: SandboxDep) -> Response:
     sandbox.counters.participations_refused["unauthorized"] += 1
     raise unauthorized("")
 

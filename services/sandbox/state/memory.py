@@ -9,14 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
-from urllib.parse import urlsplit
 
-from services.sandbox.mail.dkim_signing import Signer
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.state.client_secrets import ClientSecrets
 from services.sandbox.state.scenarios import Scenarios
 from services.sandbox.state.sellers import Seller, make_seller, seeded_sellers
-from shared.marketplaces import LWA_ENDPOINT, MARKETPLACES, Region, api_url
+from services.sandbox.state.signing_key import SigningKey
+from shared.marketplaces import MARKETPLACES, Region
 
 CODE_LIFE: Final = timedelta(minutes=5)
 ACCESS_TOKEN_LIFE: Final = timedelta(seconds=3600)
@@ -27,10 +26,6 @@ APPSTORE_LIFE: Final = timedelta(minutes=10)
 MAX_ENTRIES: Final = 10_000
 MAX_SELLERS: Final = 2_000
 MAX_NOTIFICATIONS: Final = 100
-
-LWA_HOST: Final = urlsplit(LWA_ENDPOINT).netloc
-API_HOSTS: Final = {urlsplit(api_url(region)).netloc: region for region in Region}
-SELLER_CENTRAL_HOSTS: Final = frozenset(m.seller_central_host for m in MARKETPLACES)
 
 Clock = Callable[[], datetime]
 _Value = TypeVar("_Value")
@@ -120,7 +115,7 @@ class Sandbox:
     def __init__(self, settings: SandboxSettings, clock: Clock) -> None:
         self.settings = settings
         self._clock = clock
-        self.signer = Signer.shared()
+        self.signing_key = SigningKey.shared()
         self.reset()
 
     def reset(self) -> None:

@@ -13,9 +13,9 @@ from typing import Final
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.sandbox.mail.dkim_signing import Signer
 from services.sandbox.state.memory import Authorization, Sandbox
 from services.sandbox.state.sellers import Seller, make_seller
+from services.sandbox.state.signing_key import SigningKey
 
 _UNCHANGING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -64,7 +64,7 @@ class StateFile:
 
     def save(self) -> None:
         """Replace the file as a whole, if anything has changed: whoever reads it finds the old state or the new one."""
-        kept = _Kept(self._sandbox.sellers, self._sandbox.refresh_tokens, self._sandbox.signer.to_pem())
+        kept = _Kept(self._sandbox.sellers, self._sandbox.refresh_tokens, self._sandbox.signing_key.to_pem())
         content = _KEPT.dump_json(kept, exclude=_NOT_KEPT, indent=1)
         if content == self._written:
             return
@@ -86,7 +86,7 @@ class StateFile:
         for token, authorization in kept.refresh_tokens.items():
             self._sandbox.refresh_tokens.put(token, authorization)
         if kept.signing_key is not None:
-            self._sandbox.signer = Signer.from_pem(kept.signing_key)
+            self._sandbox.signing_key = SigningKey.from_pem(kept.signing_key)
 
 
 class SaveBeforeAnswer:

@@ -16,6 +16,7 @@ from services.sandbox.settings import SandboxSettings
 
 EUROPE = "/sellercentral-europe.amazon.com"
 CALLBACK = "http://localhost:8000/amazon/callback"
+LAMPENLADEN, CASA_VERDE = "A1LAMPENLADEN7", "A2CASAVERDE34K"
 USER_AGENT = "Replyco/0.1 (Language=Python/3.11; Platform=Linux)"
 
 
@@ -121,3 +122,9 @@ async def client(
 @pytest.fixture
 def seller(client: httpx2.AsyncClient, settings: SandboxSettings) -> Seller:
     return Seller(client, settings)
+
+
+@pytest.fixture
+def smtp_port(client: httpx2.AsyncClient, smtp_listener: socket.socket) -> int:
+    """The port of a sandbox that runs."""
+    return int(smtp_listener.getsockname()[1])

@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.authenticity.verdict import judge_claim
-from services.sandbox.mail.dkim_signing import Signer
+from services.sandbox.mail.dkim_signing import publish_amazon, sign
+from services.sandbox.state.signing_key import SigningKey
 from shared.tables import Authenticity
 from tests.integration.mailrelay.authenticity.by_hand import ED25519_KEY, RSA_KEY, key_record, sign_by_hand
 from tests.integration.mailrelay.authenticity.conftest import MAIL, NOW, verdict_on
@@ -97,12 +98,12 @@ async def test_any_of_amazons_own_names_may_sign(resolver: NameServers, dns: Nam
 async def test_signatures_of_rsa_and_ed25519_by_another_program_are_understood(
     resolver: NameServers, dns: NameServer
 ):
-    signer = Signer(generate_private_key(65_537, 1024))
-    signer.publish(dns.zone, ["192.0.2.1"])
+    key = SigningKey(generate_private_key(65_537, 1024))
+    publish_amazon(dns.zone, key, ["192.0.2.1"])
 
     await resolver.ask("sandbox._domainkey.amazonses.com", "TXT")  # what proves nothing is not waited for
 
-    verdict = await verdict_on(signer.sign(MAIL, "amazon.de", "amazonses.com"), resolver)
+    verdict = await verdict_on(sign(MAIL, key, "amazon.de", "amazonses.com"), resolver)
 
     assert verdict.reason == "signed_by_amazon"
     assert "dkim=pass header.d=amazonses.com" in verdict.results

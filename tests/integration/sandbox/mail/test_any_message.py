@@ -18,7 +18,7 @@ from services.sandbox.mail.buyer_mail import (
     compose,
     make_message_id,
 )
-from services.sandbox.mail.frames import FRAMES
+from services.sandbox.mail.mail_templates import MAIL_TEMPLATES
 from services.sandbox.state.sellers import seeded_sellers
 from shared.marketplaces import BY_COUNTRY
 
@@ -31,7 +31,7 @@ MESSAGE_ID = make_message_id(BY_COUNTRY["DE"], NOW, UUID(int=7))
     text=st.text(max_size=300),
     subject=st.none() | st.text(max_size=80),
     filename=st.text(min_size=1, max_size=40),
-    language=st.sampled_from(sorted(FRAMES)),
+    language=st.sampled_from(sorted(MAIL_TEMPLATES)),
 )
 def test_any_message_is_refused_or_becomes_a_clean_mail(
     text: str, subject: str | None, filename: str, language: str

@@ -22,7 +22,7 @@ from services.sandbox.mail.buyer_mail import (
     compose_verification,
     make_message_id,
 )
-from services.sandbox.mail.dkim_signing import MAIL_SERVICE
+from services.sandbox.mail.dkim_signing import MAIL_SERVICE, sign
 from services.sandbox.state.memory import Sandbox
 from services.sandbox.state.sellers import Seller
 from shared.marketplaces import BY_COUNTRY
@@ -71,7 +71,7 @@ class SentMail:
         return hashlib.sha256(self.raw).hexdigest()
 
 
-class Courier:
+class MailSender:
     """Owns the mails and the tasks that try them again."""
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -124,7 +124,7 @@ class Courier:
             raw = compose_for(address, message_id, now)
             if is_signed:
                 domains = BY_COUNTRY[country].retail_domain, MAIL_SERVICE
-                raw = await asyncio.to_thread(self._sandbox.signer.sign, raw, *domains)
+                raw = await asyncio.to_thread(sign, raw, self._sandbox.signing_key, *domains)
             mail = SentMail(
                 mail_id=uuid4().hex,
                 seller_id=seller.seller_id,

@@ -1,7 +1,7 @@
 """Sign-in and consent, as a browser sees them."""
 
 from collections.abc import AsyncIterator
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
@@ -95,42 +95,6 @@ async def test_a_wrong_request_shows_amazons_code_and_leads_nowhere(
         assert "location" not in answer.headers
 
 
-async def test_session_of_one_seller_central_is_none_at_another(seller: Seller) -> None:
-    await seller.sign_in()
-
-    answer = await seller.client.get(
-        "/sellercentral.amazon.com/apps/authorize/consent", params=seller.consent_fields()
-    )
-
-    assert answer.status_code == 303
-
-
-async def test_sign_in_never_leads_to_another_site(seller: Seller) -> None:
-    for target in ("https://evil.example/", "//evil.example/", f"{EUROPE}.evil.example/", f"{EUROPE}/\\evil"):
-        form = {"seller_id": "A1LAMPENLADEN7", "return_to": target}
-        answer = await seller.client.post(f"{EUROPE}/ap/signin", data=form)
-        assert answer.headers["location"] == f"{EUROPE}/"
-
-
-async def test_unknown_hosts_are_not_found(client: httpx2.AsyncClient) -> None:
-    for path in ("/sellercentral.amazon.evil/", "/api.amazon.co.uk/auth/o2/token", "/amazon.com/apps/manage"):
-        assert (await client.get(path)).status_code == 404
-
-
-async def test_pages_follow_the_browsers_language(seller: Seller) -> None:
-    await seller.sign_in()
-
-    german = await seller.client.get(
-        CONSENT, params=seller.consent_fields(), headers={"accept-language": "de-DE,de;q=0.9,en;q=0.5"}
-    )
-    english = await seller.client.get(
-        CONSENT, params=seller.consent_fields(), headers={"accept-language": "fr,en;q=0.5"}
-    )
-
-    assert ">Bestätigen</button>" in german.text
-    assert ">Confirm</button>" in english.text
-
-
 async def test_consent_page_may_send_its_form_to_the_application_only(seller: Seller) -> None:
     await seller.sign_in()
 
@@ -165,29 +129,6 @@ async def test_draft_application_needs_version_beta(draft: Seller) -> None:
 
     assert "MD1000" in without.text
     assert with_beta.headers["location"].startswith(CALLBACK)
-
-
-async def test_reauthorize_goes_through_the_login_uri_and_back(seller: Seller) -> None:
-    await seller.sign_in()
-    answer = await seller.client.post(f"{EUROPE}/apps/manage", data={"action": "reauthorize"})
-    login = urlsplit(answer.headers["location"])
-    sent = {name: values[0] for name, values in parse_qs(login.query).items()}
-    assert login.path == "/amazon/login"
-    assert sent["selling_partner_id"] == "A1LAMPENLADEN7"
-    expected = (
-        f"https://sellercentral-europe.amazon.com/apps/authorize/confirm/{seller.settings.application_id}"
-    )
-    assert sent["amazon_callback_uri"] == expected
-
-    query = urlencode({"amazon_state": sent["amazon_state"], "state": "ours", "redirect_uri": CALLBACK})
-    confirm = f"{EUROPE}/apps/authorize/confirm/{seller.settings.application_id}?{query}"
-    back = await seller.client.get(confirm)
-    again = await seller.client.get(confirm)
-
-    parameters = parse_qs(urlsplit(back.headers["location"]).query)
-    assert parameters["state"] == ["ours"]
-    assert "spapi_oauth_code" in parameters
-    assert "MD9999" in again.text
 
 
 async def test_consent_without_state_comes_through_the_login_uri_without_a_code(seller: Seller) -> None:

@@ -1,4 +1,4 @@
-"""The words of Amazon's frame around a buyer's text, by language. Ours, in the shape that Amazon's mails have."""
+"""The words that stand around a buyer's text in Amazon's mails, by language. The wordings are our own, the shape is Amazon's."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,8 +7,8 @@ KINDS: Final = ("product", "order", "return", "invoice", "other")
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """`subjects` by kind, `{name}` is the buyer's; `order` stands before the order id in the subject."""
+class MailTemplate:
+    """The words of one language. `subjects` are by kind, with `{name}` for the buyer's name; `order` stands before the order id."""
 
     received: str
     begin: str
@@ -21,8 +21,8 @@ class Frame:
     subjects: dict[str, str]
 
 
-FRAMES: Final[dict[str, Frame]] = {
-    "de": Frame(
+MAIL_TEMPLATES: Final[dict[str, MailTemplate]] = {
+    "de": MailTemplate(
         received="Sie haben eine Nachricht erhalten.",
         begin="Nachricht:",
         end="Ende der Nachricht",
@@ -39,7 +39,7 @@ FRAMES: Final[dict[str, Frame]] = {
             "other": "Anfrage von Amazon-Kunde {name}",
         },
     ),
-    "en": Frame(
+    "en": MailTemplate(
         received="You have received a message.",
         begin="Message:",
         end="End message",
@@ -56,7 +56,7 @@ FRAMES: Final[dict[str, Frame]] = {
             "other": "Enquiry from Amazon customer {name}",
         },
     ),
-    "fr": Frame(
+    "fr": MailTemplate(
         received="Vous avez reçu un message.",
         begin="Message :",
         end="Fin du message",
@@ -73,7 +73,7 @@ FRAMES: Final[dict[str, Frame]] = {
             "other": "Question du client Amazon {name}",
         },
     ),
-    "es": Frame(
+    "es": MailTemplate(
         received="Ha recibido un mensaje.",
         begin="Mensaje:",
         end="Finalizar mensaje",
@@ -90,7 +90,7 @@ FRAMES: Final[dict[str, Frame]] = {
             "other": "Consulta del cliente de Amazon {name}",
         },
     ),
-    "it": Frame(
+    "it": MailTemplate(
         received="Hai ricevuto un messaggio.",
         begin="Messaggio:",
         end="Fine del messaggio",
@@ -107,7 +107,7 @@ FRAMES: Final[dict[str, Frame]] = {
             "other": "Domanda dal cliente Amazon {name}",
         },
     ),
-    "nl": Frame(
+    "nl": MailTemplate(
         received="U hebt een bericht ontvangen.",
         begin="Bericht:",
         end="Einde bericht",
@@ -124,7 +124,7 @@ FRAMES: Final[dict[str, Frame]] = {
             "other": "Vraag van Amazon-klant {name}",
         },
     ),
-    "ja": Frame(
+    "ja": MailTemplate(
         received="メッセージを受信しました。",
         begin="メッセージ:",
         end="メッセージ終了",
@@ -144,6 +144,6 @@ FRAMES: Final[dict[str, Frame]] = {
 }
 
 
-def frame_language(wanted: str) -> str:
-    """The wanted language if there is a frame in it, else English, which Amazon falls back to as well."""
-    return wanted if wanted in FRAMES else "en"
+def template_language(wanted: str) -> str:
+    """The wanted language if there is a template in it, else English, which Amazon falls back to as well."""
+    return wanted if wanted in MAIL_TEMPLATES else "en"

@@ -6,8 +6,8 @@ from typing import Final
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from services.sandbox.dependencies import SandboxState
-from services.sandbox.pages.frame import hidden, option, page
+from services.sandbox.dependencies import SandboxDep
+from services.sandbox.html_page import hidden, option, page
 from services.sandbox.state.memory import Sandbox
 from services.sandbox.state.scenarios import SCENARIOS, Switch, TooManySwitches, UnknownScenario
 
@@ -25,12 +25,12 @@ _CLOCK_STEPS: Final = {
 
 
 @router.get(SCENARIOS_PATH)
-async def scenarios_page(sandbox: SandboxState) -> Response:
+async def scenarios_page(sandbox: SandboxDep) -> Response:
     return page("en", "Scenarios", _switch_form(sandbox) + _now_on(sandbox) + _clock_form(sandbox) + _list())
 
 
 @router.post(SCENARIOS_PATH)
-async def change(request: Request, sandbox: SandboxState) -> Response:
+async def change(request: Request, sandbox: SandboxDep) -> Response:
     form = await request.form(max_files=0, max_fields=10, max_part_size=1_024)
     fields = {name: value for name, value in form.items() if isinstance(value, str)}
     if not _apply(fields, sandbox):

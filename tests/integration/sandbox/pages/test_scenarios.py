@@ -1,0 +1,26 @@
+"""The page on which a person switches scenarios."""
+
+from services.sandbox.state.scenarios import SCENARIOS
+from tests.integration.sandbox.conftest import Seller
+
+
+async def test_page_switches_on_and_off_and_moves_the_clock(seller: Seller) -> None:
+    form = {"action": "on", "name": "outage", "seller_id": "", "count": "", "operation": ""}
+    assert (await seller.client.post("/scenarios", data=form)).status_code == 303
+    shown = (await seller.client.get("/scenarios")).text
+    assert "Switch off outage" in shown
+    assert all(f"<code>{name}</code>" in shown for name in SCENARIOS)
+
+    await seller.client.post("/scenarios", data={"action": "off", "name": "outage"})
+    await seller.client.post("/scenarios", data={"action": "advance", "step": "7 days"})
+
+    shown = (await seller.client.get("/scenarios")).text
+    assert 'id="nothing-on"' in shown
+    assert "2026-11-09 08:15:01 UTC" in shown
+    for wrong in (
+        {"action": "on", "name": "x"},
+        {"action": "advance", "step": "x"},
+        {"action": "x"},
+        {"action": "on", "name": "outage", "seller_id": "x"},
+    ):
+        assert (await seller.client.post("/scenarios", data=wrong)).status_code == 422
