@@ -1,6 +1,6 @@
-"""Events out: what happened, told to whoever listens, at the moment the transaction that did it commits.
+"""Events: what happened in an account, announced at the moment when the transaction that did it commits.
 
-An event carries ids only; who receives it re-reads what he may see. It is a row, from which webhooks are fanned out and a
+An event carries ids only; its receivers read again what they may see. It is a row, from which webhooks are fanned out and a
 listener who was away resumes, and a NOTIFY, which every replica hears. Both belong to the transaction that they tell of.
 """
 
@@ -22,18 +22,18 @@ MAIL_CHANNEL: Final = "replyco_accepted_mail"
 ADDRESS_CHANNEL: Final = "replyco_relay_addresses"
 
 
-# One statement for any number, because the mail worker tells an event for each mail of a batch.
+# One statement for any number, because the mail worker announces an event for each mail of a batch.
 _ANNOUNCE: Final = text(
-    "WITH told AS (SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:accounts AS uuid[]), CAST(:kinds AS text[]),"
+    "WITH announced AS (SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:accounts AS uuid[]), CAST(:kinds AS text[]),"
     " CAST(:named AS text[]), CAST(:payloads AS text[])) AS t (id, account_id, kind, named, payload)),"
     " stored AS (INSERT INTO events (id, account_id, at, kind, ids)"
-    " SELECT id, account_id, clock_timestamp(), kind, CAST(named AS jsonb) FROM told)"
-    " SELECT pg_notify(:channel, payload) FROM told"
+    " SELECT id, account_id, clock_timestamp(), kind, CAST(named AS jsonb) FROM announced)"
+    " SELECT pg_notify(:channel, payload) FROM announced"
 )
 
 
 class EventKind(StrEnum):
-    """Everything that is told. The names are part of the public interface."""
+    """Every kind of event. The names are part of the public interface."""
 
     AUTHORIZATION_CHANGED = "authorization.changed"
     CONVERSATION_CHANGED = "conversation.changed"
@@ -65,17 +65,17 @@ class Event:
 
 
 async def announce(session: AsyncSession, account_id: UUID, kind: EventKind, **ids: UUID) -> None:
-    """Tell an event when, and only if, the caller's transaction commits."""
+    """Announce an event when, and only if, the caller's transaction commits."""
     await announce_all(session, [event_of(account_id, kind, **ids)])
 
 
 def event_of(account_id: UUID, kind: EventKind, **ids: UUID) -> Event:
-    """An event that is not told yet."""
+    """A new event, to be announced with `announce_all`."""
     return Event(new_id(), account_id, kind, {name: str(value) for name, value in ids.items()})
 
 
 async def announce_all(session: AsyncSession, events: Sequence[Event]) -> None:
-    """`announce` for several."""
+    """Announce several events when, and only if, the caller's transaction commits."""
     if not events:
         return
     await session.execute(

@@ -35,7 +35,7 @@ from services.connector.integrations import api as integrations
 from services.connector.integrations.service import recompute_lock
 from services.connector.openapi import DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
 from services.connector.outgoing.addresses import networks
-from services.connector.outgoing.connections import Outgoing
+from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.problems.catalogue import PROBLEMS_PATH
 from services.connector.problems.handlers import ErrorPages, ProblemHandlers
 from services.connector.problems.page import problem_page
@@ -72,7 +72,7 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
     passwords = Passwords()
     blobs = open_blobs(settings)
     hub = Hub(settings.database_url.get_secret_value(), registry)
-    outgoing = Outgoing(
+    outgoing = OutgoingConnections(
         allowed=networks(settings.outgoing_allowed_networks),
         refused=networks(settings.outgoing_refused_networks),
     )

@@ -28,7 +28,7 @@ from services.connector.http.request_types import CursorField
 from services.connector.idempotency import service as idempotency
 from services.connector.idempotency.middleware import CLAIM
 from services.connector.inbox.concurrency import Places
-from services.connector.outgoing.connections import Outgoing
+from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp.checker import SmtpChecker
 from services.connector.tokens.service import Vault
@@ -57,7 +57,7 @@ class AppState:
     downloads: Places
     searches: Places
     blobs: BlobStore
-    outgoing: Outgoing
+    outgoing: OutgoingConnections
     smtp_checker: SmtpChecker
     caller_limits: RateLimits
     anonymous_limits: RateLimits
@@ -98,7 +98,7 @@ async def _blobs(request: Request) -> BlobStore:
     return _state(request).blobs
 
 
-async def _outgoing(request: Request) -> Outgoing:
+async def _outgoing(request: Request) -> OutgoingConnections:
     return _state(request).outgoing
 
 
@@ -129,7 +129,7 @@ AmazonDep = Annotated[Amazon, Depends(_amazon)]
 HubDep = Annotated[Hub, Depends(_hub)]
 SearchesDep = Annotated[Places, Depends(_searches)]
 BlobsDep = Annotated[BlobStore, Depends(_blobs)]
-OutgoingDep = Annotated[Outgoing, Depends(_outgoing)]
+OutgoingDep = Annotated[OutgoingConnections, Depends(_outgoing)]
 SmtpCheckerDep = Annotated[SmtpChecker, Depends(_smtp_checker)]
 KnownElsewhereDep = Annotated[Counter, Depends(_known_elsewhere)]
 SettingsDep = Annotated[ConnectorSettings, Depends(_settings)]

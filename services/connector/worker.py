@@ -16,16 +16,16 @@ from services.connector.amazon_credentials import jobs as application_jobs
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.amazon_credentials.service import NoticeReader
 from services.connector.integrations import jobs as integration_jobs
-from services.connector.integrations.owner_mails import MailServer, Postman
+from services.connector.integrations.owner_mails import MailServer, NoticeMailer
 from services.connector.integrations.service import recompute_lock
 from services.connector.maintenance import jobs as housekeeping
 from services.connector.outgoing.addresses import networks
-from services.connector.outgoing.connections import Outgoing
+from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.settings import ConnectorSettings
 from services.connector.throttling.buckets import DatabaseBuckets
 from services.connector.tokens import jobs as token_jobs
 from services.connector.tokens.service import Vault
-from services.connector.webhooks.delivery import Courier
+from services.connector.webhooks.delivery import WebhookSender
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.database import (
@@ -72,13 +72,13 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         buckets=DatabaseBuckets(sessions),
     )
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
-    outgoing = Outgoing(
+    outgoing = OutgoingConnections(
         allowed=networks(settings.outgoing_allowed_networks),
         refused=networks(settings.outgoing_refused_networks),
     )
-    courier = Courier(sessions, keyring, outgoing, registry)
+    webhook_sender = WebhookSender(sessions, keyring, outgoing, registry)
     blobs = open_blobs(settings)
-    postman = _postman(settings, sessions, registry)
+    notice_mailer = _create_notice_mailer(settings, sessions, registry)
     notice_queue = open_notice_queue(settings)
     reader = (
         NoticeReader(sessions, provider, notice_queue, settings.amazon_client_id, registry)
@@ -89,7 +89,9 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     def register(queue: PgQueuer) -> None:
         token_jobs.register(queue, vault)
         application_jobs.register(queue, secrets, reader)
-        integration_jobs.register(queue, sessions=sessions, vault=vault, blobs=blobs, postman=postman)
+        integration_jobs.register(
+            queue, sessions=sessions, vault=vault, blobs=blobs, notice_mailer=notice_mailer
+        )
         housekeeping.register(queue, sessions)
 
     try:
@@ -101,7 +103,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
             is_ready=lambda: database_answers(sessions),
         ):
             log.info("worker_started")
-            carrying = asyncio.create_task(courier.run(stop))
+            sending_webhooks = asyncio.create_task(webhook_sender.run(stop))
             while not stop.is_set():
                 try:
                     await _work(database_url, sessions, register, stop)
@@ -113,7 +115,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
                         log.exception("worker_failed")
                 restarts.inc()
                 await _wait(_RETRY_SECONDS, stop)
-            await carrying
+            await sending_webhooks
     finally:
         await vault.close()
         await amazon.close()
@@ -124,7 +126,9 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         log.info("worker_stopped")
 
 
-def _postman(settings: ConnectorSettings, sessions: Sessions, registry: CollectorRegistry) -> Postman | None:
+def _create_notice_mailer(
+    settings: ConnectorSettings, sessions: Sessions, registry: CollectorRegistry
+) -> NoticeMailer | None:
     if settings.notice_smtp_host is None:
         return None
     server = MailServer(
@@ -135,7 +139,7 @@ def _postman(settings: ConnectorSettings, sessions: Sessions, registry: Collecto
         settings.notice_smtp_password,
         settings.notice_from or f"no-reply@{settings.mail_domain}",
     )
-    return Postman(sessions, server, settings.public_url, registry)
+    return NoticeMailer(sessions, server, settings.public_url, registry)
 
 
 async def _work(

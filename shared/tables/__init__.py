@@ -38,7 +38,7 @@ from shared.tables.events import (
     WebhookDelivery,
 )
 from shared.tables.integrations import (
-    AfterRest,
+    AfterGracePeriod,
     Integration,
     Lock,
     MarketplaceParticipation,
@@ -71,7 +71,7 @@ __all__ = [
     "AcceptedMail",
     "Account",
     "AccountKey",
-    "AfterRest",
+    "AfterGracePeriod",
     "ApiKey",
     "ApplicationNotice",
     "ApplicationSecret",

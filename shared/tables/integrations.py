@@ -41,8 +41,8 @@ class SetupStepName(StrEnum):
     NOTIFICATION_PREFERENCES = "notification_preferences"
 
 
-class AfterRest(StrEnum):
-    """What becomes of a disconnected store's conversations when its rest is over."""
+class AfterGracePeriod(StrEnum):
+    """What becomes of a disconnected store's conversations when its grace period is over."""
 
     KEEP = "keep"
     DELETE = "delete"
@@ -87,7 +87,7 @@ class NoticeState(StrEnum):
 class Integration(Base):
     """A connected store in one region. It has no name between consent and naming, and then no relay address either.
 
-    Disconnected, it rests until `rests_until` and can be restored; then it is removed, its address retired for ever, and, if so
+    Disconnected, it has a grace period until `rests_until`, in which it can be restored; then it is removed, its address retired for ever, and, if so
     decided, its data erased.
     `version` counts the changes that clients make. `alerted_lock_since`: the red lock of which its owner has been told.
     """
@@ -100,7 +100,7 @@ class Integration(Base):
         one_of("region", Region),
         one_of("lock", Lock),
         one_of("sync_status", SyncStatus),
-        one_of("data_after_rest", AfterRest),
+        one_of("data_after_rest", AfterGracePeriod),
         CheckConstraint("(disconnected_at IS NULL) = (rests_until IS NULL)", name="rests_until"),
         CheckConstraint("removed_at IS NULL OR disconnected_at IS NOT NULL", name="removed_at"),
         Index("uq_integrations_name", "account_id", "name_key", unique=True, postgresql_where=text("disconnected_at IS NULL")),

@@ -15,11 +15,11 @@ from services.connector.amazon.signing import AwsKey
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.amazon_credentials.service import NoticeReader
 from services.connector.events.hub import Hub
-from services.connector.integrations.owner_mails import MailServer, Postman
+from services.connector.integrations.owner_mails import MailServer, NoticeMailer
 from services.connector.integrations.service import recompute_lock
-from services.connector.outgoing.connections import Outgoing
+from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.tokens.service import Vault
-from services.connector.webhooks.delivery import Courier
+from services.connector.webhooks.delivery import WebhookSender
 from services.mailrelay.authenticity.metrics import DnsFigures
 from services.mailrelay.delivery.metrics import Figures
 from services.mailrelay.metrics import RelayMetrics
@@ -47,9 +47,9 @@ async def shown(sessions: Sessions, keyring: Keyring, keys: Keys) -> str:
     secrets = ClientSecrets(sessions, provider, "client", SecretStr("secret"), registry=registry)
     amazon = create_amazon("client", secrets, amazon_base_url="http://127.0.0.1:9")
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
-    Courier(sessions, keyring, Outgoing(), registry)
+    WebhookSender(sessions, keyring, OutgoingConnections(), registry)
     server = MailServer("127.0.0.1", 25, "none", None, None, "no-reply@relay.example")
-    Postman(sessions, server, "http://localhost:8000", registry)
+    NoticeMailer(sessions, server, "http://localhost:8000", registry)
     queue = NoticeQueue("http://127.0.0.1:9/1/notices", AwsKey("id", SecretStr("key"), "eu-central-1", "sqs"))
     NoticeReader(sessions, provider, queue, "client", registry)
     RelayMetrics(relay)

@@ -22,7 +22,7 @@ class WrappedSecret:
 
 
 async def newest(session: AsyncSession, client_id: str, limit: int) -> Sequence[WrappedSecret]:
-    """Those that have not expired."""
+    """The newest client secrets that have not expired, the newest first."""
     rows = await session.execute(
         select(
             ApplicationSecret.id,

@@ -80,7 +80,7 @@ class NoticeReader:
         self._notices.labels("queue_failed").inc()
 
     async def _take(self, notice: NewSecret | SecretExpiry) -> str:
-        """The outcome. A notice that was delivered before changes nothing."""
+        """Store what a notice tells; one that was delivered before changes nothing. The answer is the outcome for the metric."""
         secret = None
         if isinstance(notice, NewSecret):
             secret = await _wrapped(self._provider, self._client_id, notice.secret, notice.ends_at)

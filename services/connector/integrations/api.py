@@ -19,11 +19,10 @@ from services.connector.dependencies import (
 from services.connector.http.etags import etag_of
 from services.connector.http.language import Language
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
-from services.connector.integrations import lifecycle as life
-from services.connector.integrations import service
-from services.connector.integrations.check_texts import farewell, text_of, title_of
+from services.connector.integrations import lifecycle_service, service
+from services.connector.integrations.check_texts import disconnection_text, text_of, title_of
 from services.connector.integrations.health import Action, Check, checks_of, consent_expires_at, not_checked
-from services.connector.integrations.lifecycle import Changes
+from services.connector.integrations.lifecycle_service import Changes
 from services.connector.integrations.queries import Detail, Done, Listed
 from services.connector.integrations.schemas import (
     ChangeRequest,
@@ -43,7 +42,7 @@ from services.connector.integrations.schemas import (
 from services.connector.integrations.setup_steps import Step, account_health_link, deep_link, manage_apps_link
 from services.connector.marketplaces.countries import country_name
 from services.connector.settings import ConnectorSettings
-from shared.tables import AfterRest, SetupStepName
+from shared.tables import AfterGracePeriod, SetupStepName
 
 router = APIRouter(tags=["integrations"])
 
@@ -54,16 +53,17 @@ async def list_integrations(
     caller: AdminViewer,
     sessions: SessionsDep,
     settings: SettingsDep,
-    state: Annotated[ListState, Query(description="Those that are connected, or those that rest.")] = (
-        ListState.CONNECTED
-    ),
+    state: Annotated[
+        ListState,
+        Query(description="Those that are connected, or those in their grace period after disconnecting."),
+    ] = (ListState.CONNECTED),
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> IntegrationPage:
-    """The connected stores, oldest first, each with its lock and its dates; or those that rest after disconnecting."""
+    """The connected stores, oldest first, each with its lock and its dates; or those in their grace period after disconnecting."""
     after = decode_cursor(cursor)[1] if cursor else None
     rows = await service.list_integrations(
-        sessions, caller.account_id, is_resting=state is ListState.RESTING, limit=limit + 1, after=after
+        sessions, caller.account_id, in_grace_period=state is ListState.RESTING, limit=limit + 1, after=after
     )
     page = rows[:limit]
     return {
@@ -83,7 +83,7 @@ async def get_integration(
     response: Response,
     now: Now,
 ) -> IntegrationAnswer:
-    """With its countries, the checks behind the lock, and when the consent ends. ETag: the version for If-Match."""
+    """The integration with its countries, the checks behind the lock, and when the consent ends. ETag: the version for If-Match."""
     detail = await service.get_integration(sessions, caller.account_id, integration_id)
     response.headers["ETag"] = etag_of(detail.listed.version)
     return _answer(detail, settings, language, now)
@@ -113,7 +113,9 @@ async def change(
         is_paused=body.paused if "paused" in given else None,
         owner_id=body.owner_id if "owner_id" in given else None,
     )
-    detail = await life.change(sessions, caller, integration_id, changes, if_match=if_match, now=now)
+    detail = await lifecycle_service.change(
+        sessions, caller, integration_id, changes, if_match=if_match, now=now
+    )
     response.headers["ETag"] = etag_of(detail.listed.version)
     return _answer(detail, settings, language, now)
 
@@ -128,19 +130,20 @@ async def disconnect(
     language: LanguageDep,
     now: Now,
     data: Annotated[
-        AfterRest, Query(description="What becomes of its conversations when the rest is over.")
-    ] = AfterRest.KEEP,
+        AfterGracePeriod,
+        Query(description="What becomes of its conversations when the grace period is over."),
+    ] = AfterGracePeriod.KEEP,
 ) -> RestAnswer:
-    """The tokens are destroyed at once. For 30 days the store rests: its mail is still accepted, and it can be restored.
+    """The tokens are destroyed at once. For 30 days, its grace period, its mail is still accepted, and it can be restored.
 
     Then its address is retired for ever. Conversations stay readable unless they are to be deleted.
     """
     detail = await service.get_integration(sessions, caller.account_id, integration_id)
-    rests_until = await life.disconnect(sessions, caller, integration_id, data, now)
+    rests_until = await lifecycle_service.disconnect(sessions, caller, integration_id, data, now)
     return RestAnswer(
         rests_until=rests_until,
         data_after_rest=data,
-        text=farewell(language),
+        text=disconnection_text(language),
         link=manage_apps_link(detail.listed.home_country, settings.amazon_base_url),
     )
 
@@ -157,8 +160,8 @@ async def restore(
     response: Response,
     now: Now,
 ) -> IntegrationAnswer:
-    """While it rests. Name and address are as before, and mail that came meanwhile is delivered. Amazon has to be asked again."""
-    detail = await life.restore(sessions, caller, integration_id, new_name=body.name, now=now)
+    """Within its grace period. Name and address are as before, and mail that came meanwhile is delivered. Amazon has to be asked again."""
+    detail = await lifecycle_service.restore(sessions, caller, integration_id, new_name=body.name, now=now)
     response.headers["ETag"] = etag_of(detail.listed.version)
     return _answer(detail, settings, language, now)
 
@@ -171,7 +174,7 @@ async def list_setup_steps(
     settings: SettingsDep,
     language: LanguageDep,
 ) -> StepList:
-    """What the seller does in Seller Central: the report columns once, the other steps for each country he sells in."""
+    """What the seller does in Seller Central: the report columns once, the other steps for each country they sell in."""
     detail = await service.get_integration(sessions, caller.account_id, integration_id)
     return StepList(items=[_step(step, detail.done.get(step), settings, language) for step in detail.steps])
 
@@ -274,5 +277,5 @@ def _step(step: Step, done: Done | None, settings: ConnectorSettings, language: 
 
 
 def _masked(seller_id: str) -> str:
-    """Enough to tell one's own stores apart."""
+    """The seller id with its middle left out: enough to tell one's own stores apart."""
     return f"{seller_id[:2]}…{seller_id[-3:]}"

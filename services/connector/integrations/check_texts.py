@@ -226,6 +226,6 @@ def title_of(code: str, language: Language) -> str:
     return _TEXTS[code][language].title
 
 
-def farewell(language: Language) -> str:
+def disconnection_text(language: Language) -> str:
     """What is left for the seller to do when he has disconnected a store."""
     return _FAREWELL[language]

@@ -1,4 +1,4 @@
-"""What changes by time alone: consents that run out. Their owners are told 30, 7 and 1 days before; then the lock turns red."""
+"""Consents that run out: owners are reminded 30, 7 and 1 days before, and then the lock turns red."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, or_, select, update
 
 from services.connector.integrations.health import CONSENT_LIFETIME, WARN_OF_CONSENT, consent_expires_at
-from services.connector.integrations.owner_mails import tell_owners
+from services.connector.integrations.owner_mails import notify_owners
 from services.connector.integrations.service import recompute_lock
 from shared.database import Sessions
 from shared.tables import Grant, Integration, Lock, NoticeKind
@@ -16,8 +16,8 @@ _BATCH: Final = 100
 _COUNTDOWN: Final = {30: NoticeKind.CONSENT_30, 7: NoticeKind.CONSENT_7, 1: NoticeKind.CONSENT_1}
 
 
-async def look_after_consents(sessions: Sessions, now: datetime) -> int:
-    """Touches only the stores for which something is due, each in a transaction of its own. How many."""
+async def send_reminders(sessions: Sessions, now: datetime) -> int:
+    """Remind the owners of the stores for which something is due, each in a transaction of its own. The answer is how many."""
     async with sessions.begin() as session:
         # A new consent begins a new countdown.
         await session.execute(
@@ -35,13 +35,13 @@ async def look_after_consents(sessions: Sessions, now: datetime) -> int:
         async with sessions.begin() as session:
             batch = (await session.scalars(due.limit(_BATCH))).all()
         for integration_id in batch:
-            count += await _look_after(sessions, integration_id, now)
+            count += await _remind(sessions, integration_id, now)
             after = integration_id
         if len(batch) < _BATCH:
             return count
 
 
-async def _look_after(sessions: Sessions, integration_id: UUID, now: datetime) -> bool:
+async def _remind(sessions: Sessions, integration_id: UUID, now: datetime) -> bool:
     async with sessions.begin() as session:
         row = (
             await session.execute(
@@ -61,7 +61,7 @@ async def _look_after(sessions: Sessions, integration_id: UUID, now: datetime) -
             update(Integration).where(Integration.id == integration_id).values(consent_warned=days)
         )
         occasion = row.consented_at.isoformat()
-        await tell_owners(session, row.account_id, integration_id, _COUNTDOWN[days], occasion)
+        await notify_owners(session, row.account_id, integration_id, _COUNTDOWN[days], occasion)
         return True
 
 

@@ -16,7 +16,7 @@ from shared.blobs import BlobStore
 from shared.database import Sessions
 from shared.tables import (
     AcceptedMail,
-    AfterRest,
+    AfterGracePeriod,
     Attachment,
     Conversation,
     ConversationOrder,
@@ -38,7 +38,7 @@ async def erase_removed(sessions: Sessions, blobs: BlobStore, now: datetime) -> 
     """Delete the data of every store that is due. How many. Raises BlobsUnavailable; then it goes on the next time."""
     statement = select(Integration.id).where(
         Integration.removed_at <= now - _WAIT,
-        Integration.data_after_rest == AfterRest.DELETE,
+        Integration.data_after_rest == AfterGracePeriod.DELETE,
         Integration.erased_at.is_(None),
     )
     async with sessions.begin() as session:

@@ -1,4 +1,4 @@
-"""Background entry points: a store's countries read again, rests ended, consents looked after, notices sent."""
+"""Background entry points: a store's countries read again, grace periods ended, owners reminded of consents, mails to owners sent."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -11,11 +11,14 @@ from pgqueuer.models import Job as QueuedJob
 from pgqueuer.models import Schedule
 
 from services.connector.amazon.errors import AmazonUnavailable
-from services.connector.integrations import consent_reminders as consents
-from services.connector.integrations import erasure, service
-from services.connector.integrations import lifecycle as life
-from services.connector.integrations import owner_mails as notices
-from services.connector.integrations.owner_mails import Postman
+from services.connector.integrations import (
+    consent_reminders,
+    erasure,
+    lifecycle_service,
+    owner_mails,
+    service,
+)
+from services.connector.integrations.owner_mails import NoticeMailer
 from services.connector.tokens.service import RenewalBusy, Vault
 from shared.blobs import BlobStore
 from shared.database import Sessions, is_unavailable
@@ -38,12 +41,12 @@ class RefreshFailed(Exception):
 
 
 def register(
-    queue: PgQueuer, *, sessions: Sessions, vault: Vault, blobs: BlobStore, postman: Postman | None
+    queue: PgQueuer, *, sessions: Sessions, vault: Vault, blobs: BlobStore, notice_mailer: NoticeMailer | None
 ) -> None:
     """Make this room's jobs known to a worker."""
     _register_refreshes(queue, sessions, vault)
-    _register_ends_of_rests(queue, sessions, blobs)
-    _register_notices(queue, sessions, postman)
+    _register_removals(queue, sessions, blobs)
+    _register_notices(queue, sessions, notice_mailer)
 
 
 def _register_refreshes(queue: PgQueuer, sessions: Sessions, vault: Vault) -> None:
@@ -73,30 +76,30 @@ def _register_refreshes(queue: PgQueuer, sessions: Sessions, vault: Vault) -> No
         log.info("daily_refresh_enqueued", integrations=await service.refresh_all(sessions))
 
 
-def _register_ends_of_rests(queue: PgQueuer, sessions: Sessions, blobs: BlobStore) -> None:
-    @queue.schedule("remove_rested_integrations", _HOURLY)
-    async def remove_rested_integrations(_schedule: Schedule) -> None:
+def _register_removals(queue: PgQueuer, sessions: Sessions, blobs: BlobStore) -> None:
+    @queue.schedule("remove_disconnected_integrations", _HOURLY)
+    async def remove_disconnected_integrations(_schedule: Schedule) -> None:
         now = datetime.now(UTC)
-        removed = await life.remove_rested(sessions, now)
+        removed = await lifecycle_service.end_grace_periods(sessions, now)
         try:
             erased = await erasure.erase_removed(sessions, blobs, now)
         except Expected as failure:
             log.warning("erasure_put_off", code=failure.code)
             return
-        log.info("rests_ended", removed=removed, erased=erased)
+        log.info("grace_periods_ended", removed=removed, erased=erased)
 
 
-def _register_notices(queue: PgQueuer, sessions: Sessions, postman: Postman | None) -> None:
-    @queue.schedule("look_after_consents", _EACH_QUARTER)
-    async def look_after_consents(_schedule: Schedule) -> None:
+def _register_notices(queue: PgQueuer, sessions: Sessions, notice_mailer: NoticeMailer | None) -> None:
+    @queue.schedule("send_consent_reminders", _EACH_QUARTER)
+    async def send_consent_reminders(_schedule: Schedule) -> None:
         now = datetime.now(UTC)
-        log.info("consents_looked_after", integrations=await consents.look_after_consents(sessions, now))
-        if postman is None and (waiting := await notices.count_waiting(sessions)):
+        log.info("consent_reminders_sent", integrations=await consent_reminders.send_reminders(sessions, now))
+        if notice_mailer is None and (waiting := await owner_mails.count_waiting(sessions)):
             log.warning("notices_wait_for_a_mail_server", waiting=waiting, setting="REPLYCO_NOTICE_SMTP_HOST")
 
-    if postman is not None:
+    if notice_mailer is not None:
 
         @queue.schedule("send_notices", _EACH_MINUTE)
         async def send_notices(_schedule: Schedule) -> None:
-            while await postman.send_due(datetime.now(UTC)):
+            while await notice_mailer.send_due(datetime.now(UTC)):
                 pass

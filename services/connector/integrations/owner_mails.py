@@ -45,7 +45,7 @@ class MailServer:
     sender: str
 
 
-async def tell_owners(
+async def notify_owners(
     session: AsyncSession,
     account_id: UUID,
     integration_id: UUID,
@@ -96,7 +96,7 @@ async def count_waiting(sessions: Sessions) -> int:
         return await session.scalar(statement) or 0
 
 
-class Postman:
+class NoticeMailer:
     """Sends notices. One a worker process."""
 
     def __init__(

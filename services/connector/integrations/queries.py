@@ -14,7 +14,7 @@ from services.connector.integrations.setup_steps import Step, steps_of
 from shared.database import Reader
 from shared.marketplaces import MARKETPLACES, Region
 from shared.tables import (
-    AfterRest,
+    AfterGracePeriod,
     Grant,
     Integration,
     Lock,
@@ -53,7 +53,7 @@ class Listed(NamedTuple):
     version: int
     owner_id: UUID | None
     rests_until: datetime | None
-    data_after_rest: AfterRest | None
+    data_after_rest: AfterGracePeriod | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Detail:
     facts: Facts
 
 
-def _listed(*, is_resting: bool = False) -> Select[*tuple[Any, ...]]:
+def _listed(*, in_grace_period: bool = False) -> Select[*tuple[Any, ...]]:
     return (
         select(
             Integration.id,
@@ -117,7 +117,9 @@ def _listed(*, is_resting: bool = False) -> Select[*tuple[Any, ...]]:
         .where(
             Integration.account_id == bindparam("account_id"),
             Integration.removed_at.is_(None),
-            Integration.disconnected_at.is_not(None) if is_resting else Integration.disconnected_at.is_(None),
+            Integration.disconnected_at.is_not(None)
+            if in_grace_period
+            else Integration.disconnected_at.is_(None),
         )
     )
 
@@ -125,21 +127,21 @@ def _listed(*, is_resting: bool = False) -> Select[*tuple[Any, ...]]:
 # Built once: that costs as much as the asking.
 _ONE: Final = _listed().where(Integration.id == bindparam("integration_id"))
 _PAGE: Final = {
-    is_resting: _listed(is_resting=is_resting)
+    in_grace_period: _listed(in_grace_period=in_grace_period)
     .where(Integration.id > bindparam("after"))
     .order_by(Integration.id)
     .limit(bindparam("limit"))
-    for is_resting in (False, True)
+    for in_grace_period in (False, True)
 }
 _BEFORE_ALL: Final = UUID(int=0)
 
 
 async def list_page(
-    reader: Reader, account_id: UUID, *, is_resting: bool, limit: int, after: UUID | None
+    reader: Reader, account_id: UUID, *, in_grace_period: bool, limit: int, after: UUID | None
 ) -> list[Listed]:
     """The account's integrations, oldest first, in one statement."""
     parameters = {"account_id": account_id, "after": after or _BEFORE_ALL, "limit": limit}
-    return [Listed(*row) for row in (await reader.execute(_PAGE[is_resting], parameters)).all()]
+    return [Listed(*row) for row in (await reader.execute(_PAGE[in_grace_period], parameters)).all()]
 
 
 async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> Detail | None:

@@ -1,4 +1,4 @@
-"""The row of an integration and what hangs on it: locked, given an address, woken from its rest. Inside the caller's transaction."""
+"""The row of an integration and what hangs on it: locked, given an address, connected again. Everything happens inside the caller's transaction."""
 
 import secrets
 from typing import Final
@@ -19,9 +19,9 @@ _ADDRESS_ATTEMPTS: Final = 20
 
 
 async def lock_row(
-    session: AsyncSession, account_id: UUID, integration_id: UUID, *, is_resting: bool = False
+    session: AsyncSession, account_id: UUID, integration_id: UUID, *, in_grace_period: bool = False
 ) -> Integration:
-    """The row of a connected store, or of one that rests, held until the transaction ends. Raises NotFound."""
+    """The row of a connected store, or of one in its grace period, held until the transaction ends. Raises NotFound."""
     integration = await session.scalar(
         select(Integration)
         .where(
@@ -31,13 +31,13 @@ async def lock_row(
         )
         .with_for_update(key_share=True)
     )
-    if integration is None or (integration.disconnected_at is not None) is not is_resting:
+    if integration is None or (integration.disconnected_at is not None) is not in_grace_period:
         raise NotFound
     return integration
 
 
-async def give_address(session: AsyncSession, integration: Integration) -> None:
-    """A local part that was never given out; the unique index decides, also between two at once."""
+async def assign_relay_address(session: AsyncSession, integration: Integration) -> None:
+    """Give the store a local part that was never given out. The unique index decides, also between two transactions at once."""
     for _ in range(_ADDRESS_ATTEMPTS):
         local_part = await session.scalar(
             insert(RelayAddress)
@@ -51,20 +51,20 @@ async def give_address(session: AsyncSession, integration: Integration) -> None:
             .returning(RelayAddress.local_part)
         )
         if local_part is not None:
-            await tell_relays(session, local_part)
+            await notify_relays(session, local_part)
             return
     raise AssertionError("no free relay address found")
 
 
-async def tell_relays(session: AsyncSession, local_part: str) -> None:
+async def notify_relays(session: AsyncSession, local_part: str) -> None:
     """Relays keep addresses in memory; this reaches them when the transaction commits."""
     await session.execute(
         text("SELECT pg_notify(:channel, :payload)"), {"channel": ADDRESS_CHANNEL, "payload": local_part}
     )
 
 
-async def wake(session: AsyncSession, integration: Integration) -> None:
-    """A store that rests is connected again, without its tokens. The caller holds the row and has seen to its name."""
+async def reconnect(session: AsyncSession, integration: Integration) -> None:
+    """End a store's grace period: it is connected again, without tokens. The caller holds the row and has made its name unique."""
     integration.disconnected_at = integration.rests_until = integration.data_after_rest = None
     integration.sync_status = (SyncStatus.PAUSED if integration.paused_at else SyncStatus.LATE).value
     integration.version += 1
@@ -73,7 +73,7 @@ async def wake(session: AsyncSession, integration: Integration) -> None:
 
 
 async def release_mail(session: AsyncSession, integration_id: UUID) -> None:
-    """What has come during the rest is delivered now. The mail worker rests mail only while it holds this row."""
+    """Have the mail delivered that came during the grace period. The mail worker sets mail aside only while it holds this row."""
     addresses = select(RelayAddress.id).where(RelayAddress.integration_id == integration_id)
     await session.execute(
         update(AcceptedMail)

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from services.connector.integrations.health import Action, CheckState, Who
 from services.connector.integrations.names import MAX_NAME
 from shared.marketplaces import Region
-from shared.tables import AfterRest, Lock, SetupStepName, SyncStatus
+from shared.tables import AfterGracePeriod, Lock, SetupStepName, SyncStatus
 
 _EXAMPLE: JsonDict = {
     "id": "0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
@@ -108,7 +108,7 @@ class IntegrationItem(TypedDict):
     paused_since: datetime | None
     rests_until: Annotated[datetime | None, Field(description="Null while the store is connected.")]
     data_after_rest: Annotated[
-        AfterRest | None, Field(description="What becomes of its data when the rest is over.")
+        AfterGracePeriod | None, Field(description="What becomes of its data when the rest is over.")
     ]
 
 
@@ -209,7 +209,7 @@ class RestAnswer(_Answer):
     """A store that was disconnected, and what is left for the seller to do."""
 
     rests_until: datetime
-    data_after_rest: AfterRest
+    data_after_rest: AfterGracePeriod
     text: str
     link: str = Field(description="Where the authorization is disabled at Amazon.")
 

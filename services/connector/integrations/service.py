@@ -19,8 +19,8 @@ from services.connector.amazon.sellers import Store, get_marketplace_participati
 from services.connector.integrations import queries
 from services.connector.integrations.health import next_lock
 from services.connector.integrations.names import MAX_NAME, name_key
-from services.connector.integrations.owner_mails import tell_owners
-from services.connector.integrations.row_locks import lock_row, wake
+from services.connector.integrations.owner_mails import notify_owners
+from services.connector.integrations.row_locks import lock_row, reconnect
 from services.connector.integrations.setup_steps import Step
 from services.connector.problems.catalogue import NotFound
 from services.connector.tokens import service as tokens
@@ -37,15 +37,17 @@ _BATCH: Final = 500
 
 
 async def list_integrations(
-    sessions: Sessions, account_id: UUID, *, is_resting: bool, limit: int, after: UUID | None
+    sessions: Sessions, account_id: UUID, *, in_grace_period: bool, limit: int, after: UUID | None
 ) -> list[queries.Listed]:
-    """A page of the account's integrations, oldest first: those that are connected, or those that rest."""
+    """A page of the account's integrations, oldest first: those that are connected, or those in their grace period."""
     async with sessions.reading() as reader:
-        return await queries.list_page(reader, account_id, is_resting=is_resting, limit=limit, after=after)
+        return await queries.list_page(
+            reader, account_id, in_grace_period=in_grace_period, limit=limit, after=after
+        )
 
 
 async def get_integration(sessions: Sessions, account_id: UUID, integration_id: UUID) -> queries.Detail:
-    """Raises NotFound."""
+    """One integration with all that its page shows. Raises NotFound."""
     async with sessions.reading() as reader:
         return await _detail(reader, account_id, integration_id)
 
@@ -53,7 +55,7 @@ async def get_integration(sessions: Sessions, account_id: UUID, integration_id: 
 async def tick_step(
     sessions: Sessions, caller: Caller, integration_id: UUID, step: Step, *, done: bool, now: datetime
 ) -> queries.Done | None:
-    """Mark a step as done or open; twice is the same as once. When it was done, or None. Raises NotFound."""
+    """Mark a step as done or open; twice is the same as once. The answer is when it was done, or None. Raises NotFound."""
     async with sessions.begin() as session:
         await lock_row(session, caller.account_id, integration_id)
         if step not in (await _detail(session, caller.account_id, integration_id)).steps:
@@ -97,7 +99,7 @@ async def connect_store(
 ) -> tuple[UUID, bool]:
     """The account's integration of this store, locked, and whether it is new. The database decides between two at once.
 
-    One that rests is restored by it.
+    One in its grace period is restored by it.
     """
     while True:
         made = await session.scalar(
@@ -132,12 +134,12 @@ async def connect_store(
         if known is not None:
             if known.disconnected_at is not None:
                 await _take_free_name(session, known)
-                await wake(session, known)
+                await reconnect(session, known)
             return known.id, False
 
 
 async def _take_free_name(session: AsyncSession, integration: Integration) -> None:
-    """Another store may have taken the name of one that rested: then it gets a number."""
+    """Append a number to the name if another store took it during the grace period."""
     if integration.name is None:
         return
     taken = set(
@@ -231,7 +233,7 @@ async def refresh_participations(
 
 
 async def refresh_all(sessions: Sessions) -> int:
-    """Enqueue the daily refresh of every connected integration, a batch per transaction. How many."""
+    """Enqueue the daily refresh of every connected integration, a batch per transaction. The answer is how many."""
     count, after = 0, None
     while True:
         async with sessions.begin() as session:
@@ -247,7 +249,7 @@ async def refresh_all(sessions: Sessions) -> int:
 async def _note_failure(
     sessions: Sessions, account_id: UUID, integration_id: UUID, *, is_passing: bool, now: datetime
 ) -> None:
-    """Late or failed; since when, `synced_at` tells. The lock follows facts, not failures."""
+    """Mark the synchronization as late or failed; `synced_at` says since when. The lock follows facts, not failures."""
     status = SyncStatus.LATE if is_passing else SyncStatus.FAILED
     async with sessions.begin() as session:
         changed = await session.scalar(
@@ -273,7 +275,7 @@ async def recompute_lock(
     *,
     step_was_opened: bool = False,
 ) -> None:
-    """To be called by whatever has changed a fact, in the same transaction. Tells whoever listens.
+    """Decide the lock anew from the stored facts, and announce the change. Whoever changes a fact calls this in the same transaction.
 
     Does nothing for a store that is disconnected. The row is locked first, so that of two changes at once the later one
     sees both. Whoever changes another row of the integration, too, locks this one before.
@@ -290,7 +292,7 @@ async def recompute_lock(
         changes: dict[str, Any] = {"lock": lock.value, "lock_since": now}
         if lock is Lock.RED:
             changes["alerted_lock_since"] = now
-            await tell_owners(session, account_id, integration_id, NoticeKind.LOCK_RED, now.isoformat())
+            await notify_owners(session, account_id, integration_id, NoticeKind.LOCK_RED, now.isoformat())
         await session.execute(update(Integration).where(Integration.id == integration_id).values(**changes))
     await announce(session, account_id, EventKind.INTEGRATION_CHANGED, integration_id=integration_id)
 

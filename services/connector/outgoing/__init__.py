@@ -1,1 +1,4 @@
-"""Connections to servers that sellers name: SMTP servers and webhooks. Never to our own networks (docs/security.md)."""
+"""Connections to servers that sellers name: SMTP servers and webhooks.
+
+Every address is checked, and the checked one is connected to: never one of our own networks (docs/security.md).
+"""

@@ -69,8 +69,8 @@ async def look_up(name: str) -> Sequence[Address]:
     return [ip_address(address) for address in answers.addresses()]
 
 
-class Outgoing:
-    """The one way to servers that sellers name; one for each process."""
+class OutgoingConnections:
+    """Opens connections to servers that sellers name, after checking every address. There is one in a process."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Outgoing:
         try:
             async with asyncio.timeout(TOTAL_SECONDS):
                 addresses = await self._checked_addresses(host)
-                return await _first(addresses, lambda address: _dial(address, port))
+                return await _first_to_answer(addresses, lambda address: _dial(address, port))
         except TimeoutError:
             raise OutgoingFailed(Reason.TIMEOUT) from None
 
@@ -160,7 +160,7 @@ async def _dial(address: Address, port: int) -> socket:
     return connection
 
 
-async def _first(
+async def _first_to_answer(
     addresses: Iterable[Address], dial: Callable[[Address], Awaitable[_Connection]]
 ) -> _Connection:
     """The connection to the first address that answers. Raises OutgoingFailed."""
@@ -193,7 +193,9 @@ class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
         addresses = await self._checked_addresses(host)
-        return await _first(addresses, lambda address: self._network.connect_tcp(str(address), port))
+        return await _first_to_answer(
+            addresses, lambda address: self._network.connect_tcp(str(address), port)
+        )
 
 
 def _strict(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -112,14 +112,14 @@ async def check_configuration(
     return _check(result, now, language)
 
 
-def _entered(body: SmtpRequest) -> service.Entered:
-    return service.Entered(
+def _entered(body: SmtpRequest) -> service.EnteredConfiguration:
+    return service.EnteredConfiguration(
         body.host, body.port, body.tls_mode, body.username, body.password, body.sender_address
     )
 
 
-def _rules(settings: ConnectorSettings) -> service.Rules:
-    return service.Rules(settings.smtp_ports, networks(settings.outgoing_allowed_networks))
+def _rules(settings: ConnectorSettings) -> service.SmtpRules:
+    return service.SmtpRules(settings.smtp_ports, networks(settings.outgoing_allowed_networks))
 
 
 def _shown(stored: SmtpConfiguration, response: Response, language: Language) -> SmtpAnswer:

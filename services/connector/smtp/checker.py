@@ -13,7 +13,7 @@ from typing import Any, Final
 from aiosmtplib import SMTP, SMTPConnectResponseError, SMTPException
 from pydantic import SecretStr
 
-from services.connector.outgoing.connections import TOTAL_SECONDS, Outgoing, OutgoingFailed
+from services.connector.outgoing.connections import TOTAL_SECONDS, OutgoingConnections, OutgoingFailed
 from shared.errors import Expected
 from shared.tables import SmtpCheck, TlsMode
 
@@ -41,19 +41,21 @@ class SmtpServer:
 
 
 class SmtpChecker:
-    """One a process. `hello_name` is what we call ourselves."""
+    """Tests servers, a few at a time. There is one in a process. `hello_name` is the name that we give in EHLO."""
 
-    def __init__(self, outgoing: Outgoing, hello_name: str, *, seconds: float = TOTAL_SECONDS) -> None:
+    def __init__(
+        self, outgoing: OutgoingConnections, hello_name: str, *, seconds: float = TOTAL_SECONDS
+    ) -> None:
         self._outgoing = outgoing
         self._hello_name = hello_name
         self._seconds = seconds
-        self._places = asyncio.Semaphore(MAX_AT_A_TIME)
+        self._running = asyncio.Semaphore(MAX_AT_A_TIME)
 
     async def check(self, server: SmtpServer) -> SmtpCheck:
         """How it went. Raises HostInvalid, SmtpTestsBusy."""
-        if self._places.locked():
+        if self._running.locked():
             raise SmtpTestsBusy
-        async with self._places:
+        async with self._running:
             try:
                 async with asyncio.timeout(self._seconds):
                     return await self._try(server)
@@ -95,7 +97,7 @@ async def _first_failure(client: SMTP, server: SmtpServer) -> SmtpCheck | None:
         except TimeoutError:
             raise
         except (SMTPException, OSError, ValueError) as error:
-            return _at_the_door(error) if failure is SmtpCheck.CONNECT else failure
+            return _connection_failure(error) if failure is SmtpCheck.CONNECT else failure
     # The answers to these change nothing any more.
     with suppress(SMTPException, OSError):
         await client.rset()
@@ -103,7 +105,7 @@ async def _first_failure(client: SMTP, server: SmtpServer) -> SmtpCheck | None:
     return None
 
 
-def _at_the_door(error: Exception) -> SmtpCheck:
+def _connection_failure(error: Exception) -> SmtpCheck:
     if isinstance(error.__cause__, SSLError):
         return SmtpCheck.TLS
     return SmtpCheck.REJECTED if isinstance(error, SMTPConnectResponseError) else SmtpCheck.CONNECT

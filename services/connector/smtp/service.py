@@ -42,15 +42,15 @@ class PortNotAllowed(Expected):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What the operators permit."""
+class SmtpRules:
+    """Which ports and networks the operators permit."""
 
     ports: frozenset[int]
     allowed: Sequence[Network]
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
+class EnteredConfiguration:
     """A configuration as somebody has entered it; without a password, the stored one is meant."""
 
     host: str
@@ -60,11 +60,11 @@ class Entered:
     password: SecretStr | None
     sender_address: str
 
-    def checked(self, rules: Rules) -> "Entered":
+    def checked(self, rules: SmtpRules) -> "EnteredConfiguration":
         """In the form that is kept. Raises HostInvalid, PortNotAllowed, SenderInvalid."""
         if self.port not in rules.ports:
             raise PortNotAllowed(ports=", ".join(str(port) for port in sorted(rules.ports)))
-        return Entered(
+        return EnteredConfiguration(
             host_name(self.host, rules.allowed),
             self.port,
             self.tls_mode,
@@ -78,7 +78,7 @@ class Entered:
 
 
 async def get(sessions: Sessions, account_id: UUID, integration_id: UUID) -> SmtpConfiguration:
-    """Raises NotFound."""
+    """The stored configuration. Raises NotFound."""
     async with sessions.begin() as session:
         return await _existing(session, account_id, integration_id)
 
@@ -88,15 +88,15 @@ async def put(
     keyring: Keyring,
     caller: Caller,
     integration_id: UUID,
-    entered: Entered,
+    entered: EnteredConfiguration,
     *,
-    rules: Rules,
+    rules: SmtpRules,
     if_match: str | None,
     now: datetime,
 ) -> SmtpConfiguration:
     """Store it in place of any before; what was tested before says nothing of it.
 
-    Raises NotFound, PasswordRequired, PreconditionFailed, and what `Entered.checked` raises.
+    Raises NotFound, PasswordRequired, PreconditionFailed, and what `EnteredConfiguration.checked` raises.
     """
     wanted = entered.checked(rules)
     async with sessions.begin() as session:
@@ -137,13 +137,13 @@ async def check_server(
     caller: Caller,
     integration_id: UUID,
     *,
-    entered: Entered | None,
-    rules: Rules,
+    entered: EnteredConfiguration | None,
+    rules: SmtpRules,
     now: datetime,
 ) -> SmtpCheck:
     """Try what was entered, or what is stored; only of the latter the result is kept.
 
-    Raises NotFound, PasswordRequired, TooOften, SmtpTestsBusy, SealBroken, and what `Entered.checked` raises.
+    Raises NotFound, PasswordRequired, TooOften, SmtpTestsBusy, SealBroken, and what `EnteredConfiguration.checked` raises.
     """
     wanted = entered.checked(rules) if entered else None
     await _limit(sessions, caller)
@@ -171,8 +171,8 @@ async def _server(
     account_id: UUID,
     integration_id: UUID,
     *,
-    wanted: Entered | None,
-    rules: Rules,
+    wanted: EnteredConfiguration | None,
+    rules: SmtpRules,
 ) -> tuple[SmtpServer, int]:
     """The server to try, with its password opened, and the version of what is stored."""
     await _lock_integration(session, account_id, integration_id)
@@ -181,7 +181,7 @@ async def _server(
         raise NotFound
     if wanted is None:
         assert stored is not None
-        wanted = Entered(
+        wanted = EnteredConfiguration(
             stored.host,
             stored.port,
             TlsMode(stored.tls_mode),
@@ -209,7 +209,7 @@ async def _limit(sessions: Sessions, caller: Caller) -> None:
         await require(sessions, f"own:smtp-test:{whose}", rate=most / seconds, burst=most)
 
 
-def _kept_password(stored: SmtpConfiguration | None, wanted: Entered) -> Sealed:
+def _kept_password(stored: SmtpConfiguration | None, wanted: EnteredConfiguration) -> Sealed:
     """Raises PasswordRequired: else whoever may change the host could have our password sent to a server of his own."""
     if stored is None or not wanted.is_for_the_server_of(stored):
         raise PasswordRequired
@@ -232,7 +232,7 @@ async def _existing(session: AsyncSession, account_id: UUID, integration_id: UUI
 
 
 async def _lock_integration(session: AsyncSession, account_id: UUID, integration_id: UUID) -> None:
-    """One at a time. Raises NotFound for what is not connected, or belongs to somebody else."""
+    """Hold the integration's row, so that changes happen one at a time. Raises NotFound for what is not connected, or belongs to somebody else."""
     found = await session.scalar(
         select(Integration.id)
         .where(

@@ -42,8 +42,8 @@ def sp_api_scope(region: Region) -> str:
     return f"sp-api:{region.value}"
 
 
-class Standing:
-    """Writes down what Amazon said. `on_change` is called in the transaction that changes what stands against a grant."""
+class GrantHealth:
+    """Stores what Amazon said of a grant. `on_change` is called in the transaction that changes what stands against a grant."""
 
     def __init__(self, sessions: Sessions, on_change: "OnChange", registry: CollectorRegistry) -> None:
         self._sessions = sessions
@@ -61,7 +61,7 @@ class Standing:
     async def delayed(
         self, account_id: UUID, integration_id: UUID, scope: str, failure: AmazonUnavailable
     ) -> None:
-        """No usable answer. A store that is throttled is no trouble of Amazon's."""
+        """Amazon gave no usable answer. That a store is throttled is no outage of Amazon's."""
         async with self._sessions.begin() as session:
             await queries.lock_integration(session, integration_id)
             if await queries.note_delay(session, integration_id):
@@ -74,7 +74,7 @@ class Standing:
     async def refused(
         self, account_id: UUID, integration_id: UUID, version: int, region: Region, by: RefusedBy
     ) -> None:
-        """Once is noted; again after a minute is revoked, unless Amazon refuses many stores at once."""
+        """Note a first refusal; a second one after a minute revokes the grant, unless Amazon refuses many stores at once."""
         async with self._sessions.begin() as session:
             await queries.lock_integration(session, integration_id)
             is_new = await queries.note_refusal(session, integration_id, version, by)
@@ -95,7 +95,7 @@ class Standing:
                 await self._on_change(session, account_id, integration_id, datetime.now(UTC))
 
     async def answered(self, account_id: UUID, integration_id: UUID, operations: Collection[str]) -> None:
-        """The store's data was given."""
+        """Amazon gave the store's data: nothing stands against its grant any more."""
         async with self._sessions.begin() as session:
             await queries.lock_integration(session, integration_id)
             if await queries.note_success(session, integration_id, operations):
@@ -133,7 +133,7 @@ class Standing:
         if APPLICATION in over:
             self._alarm.set(0)
 
-    async def look(self) -> None:
+    async def learn_from_others(self) -> None:
         """Learn what other processes have found, and end the waves that are over."""
         async with self._sessions.begin() as session:
             self._known = await queries.troubles(session)

@@ -20,7 +20,7 @@ _LEASE: Final = timedelta(seconds=20)
 # A token must outlast the call that it is handed out for: it is renewed before less than this remains of its life.
 _RENEW_SHARE: Final = 0.2
 _RENEW_SECONDS: Final = 120
-# Whoever has asked within this time gets the next token ready before he asks again. A look once a day is not that.
+# Whoever has asked within this time gets the next token ready before they ask again. A look once a day is not that.
 _IN_USE: Final = timedelta(hours=2)
 # A grant that nobody uses is tried once a week, so that its end is noticed.
 _IDLE: Final = timedelta(days=7)
@@ -66,7 +66,7 @@ class GrantRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueGrant:
     """A grant that the worker has claimed to renew. `asks_the_store`: only a call of the SP-API can tell its state."""
 
     account_id: UUID
@@ -76,7 +76,7 @@ class Due:
 
 
 async def read(session: AsyncSession, account_id: UUID, integration_id: UUID) -> GrantRow | None:
-    """None as well if the tokens have been destroyed."""
+    """The grant of an integration; None if there is none, or if its tokens have been destroyed."""
     row = (
         await session.execute(
             select(
@@ -86,13 +86,28 @@ async def read(session: AsyncSession, account_id: UUID, integration_id: UUID) ->
                 Grant.version,
                 Grant.refresh_token,
                 Grant.access_token,
-                func.coalesce(Grant.access_token_expires_at > func.now() + _in_time, False),
-                func.coalesce(Grant.used_at > func.now() - _IN_USE / 2, False),
-                func.num_nonnulls(Grant.refused_at, Grant.delayed_since, Grant.role_missing_since) > 0,
+                func.coalesce(Grant.access_token_expires_at > func.now() + _in_time, False).label("is_fresh"),
+                func.coalesce(Grant.used_at > func.now() - _IN_USE / 2, False).label("is_warm"),
+                (
+                    func.num_nonnulls(Grant.refused_at, Grant.delayed_since, Grant.role_missing_since) > 0
+                ).label("is_troubled"),
             ).where(Grant.integration_id == integration_id, Grant.account_id == account_id, _has_tokens)
         )
     ).one_or_none()
-    return None if row is None else GrantRow(row[0], Region(row[1]), *row[2:])
+    if row is None:
+        return None
+    grant_id, region, seller_id, version, refresh_token, access_token, is_fresh, is_warm, is_troubled = row
+    return GrantRow(
+        id=grant_id,
+        region=Region(region),
+        seller_id=seller_id,
+        version=version,
+        refresh_token=refresh_token,
+        access_token=access_token,
+        is_fresh=is_fresh,
+        is_warm=is_warm,
+        is_troubled=is_troubled,
+    )
 
 
 async def lease(session: AsyncSession, grant_id: UUID, version: int, holder: UUID) -> bool:
@@ -172,7 +187,7 @@ async def note_use(session: AsyncSession, grant_id: UUID, version: int) -> None:
     )
 
 
-async def claim_due(session: AsyncSession, limit: int) -> Sequence[Due]:
+async def claim_due(session: AsyncSession, limit: int) -> Sequence[DueGrant]:
     """Grants whose time has come, for this process alone: it renews them, or they are due again in some minutes.
 
     Not those of a store that is paused, whose time a consent or a renewal under way may have set.
@@ -197,14 +212,17 @@ async def claim_due(session: AsyncSession, limit: int) -> Sequence[Due]:
             _refused_by_api,
         )
     )
-    return [Due(*row) for row in rows]
+    return [
+        DueGrant(account_id, integration_id, version, asks_the_store=refused_by_api)
+        for account_id, integration_id, version, refused_by_api in rows
+    ]
 
 
 # --- what Amazon has said of a grant ------------------------------------------------------------------------------------
 
 
 async def lock_integration(session: AsyncSession, integration_id: UUID) -> None:
-    """Before a grant's standing changes: everybody locks the integration first, then its grant."""
+    """Before a grant's health changes: everybody locks the integration first, then its grant."""
     await session.execute(
         select(Integration.id).where(Integration.id == integration_id).with_for_update(key_share=True)
     )
@@ -320,7 +338,7 @@ async def troubles(session: AsyncSession) -> dict[str, str]:
 
 
 async def note_trouble(session: AsyncSession, scope: str, code: str) -> bool:
-    """Whether it is new."""
+    """Store that a scope is in trouble. The answer is whether that is new."""
     noted = await session.scalar(
         insert(ServiceTrouble)
         .values(scope=scope, code=code)
@@ -331,12 +349,12 @@ async def note_trouble(session: AsyncSession, scope: str, code: str) -> bool:
 
 
 async def end_trouble(session: AsyncSession, scope: str) -> None:
-    """It is over."""
+    """Forget the trouble of a scope."""
     await session.execute(delete(ServiceTrouble).where(ServiceTrouble.scope == scope))
 
 
 def _around(wait: timedelta) -> ColumnElement[Any]:
-    """From now, `wait` or up to a fifth less, so that what began together does not stay together."""
+    """The time after `wait`, or up to a fifth less, so that grants which began together do not stay together."""
     return func.now() + wait * (0.8 + 0.2 * func.random())
 
 

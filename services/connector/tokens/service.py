@@ -1,11 +1,11 @@
 """The vault: grants stored, access tokens handed out and renewed, everything forgotten when a store is disconnected.
 
 Tokens are opened here and nowhere else. A grant is never emptied because of an error. A renewal is done once for all
-processes: whoever takes the lease calls Amazon, the others wait for what he writes; no transaction is open meanwhile.
+processes: whoever takes the lease calls Amazon, the others wait for the result; no transaction is open meanwhile.
 
 What Amazon refuses is sorted by who has to act, and written beside the tokens: trouble at Amazon (`delayed_since`), a refused
 grant (`refused_at`, and `revoked_at` when it is refused again after a minute), a missing role. What concerns all stores at
-once, our own credentials above all, is a service trouble and touches no grant. A success ends it, nobody has to click.
+once, our own credentials above all, is a service trouble and touches no grant. A success ends it; nobody has to click anything.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from services.connector.amazon.errors import (
 )
 from services.connector.amazon.lwa import Tokens
 from services.connector.tokens import queries
-from services.connector.tokens.grant_health import LWA, Standing, sp_api_scope
+from services.connector.tokens.grant_health import LWA, GrantHealth, sp_api_scope
 from services.connector.tokens.sealing import open_access_token, open_refresh_token, seal_tokens
 from shared.crypto.envelope import AccountKeys
 from shared.database import Sessions, new_id
@@ -104,7 +104,7 @@ class Vault:
         self._keyring = keyring
         self._amazon = amazon
         self._on_change = on_change
-        self._standing = Standing(sessions, on_change, registry)
+        self._grant_health = GrantHealth(sessions, on_change, registry)
         self._renewals: dict[UUID, asyncio.Task[AccessToken]] = {}
         self._outcomes = Counter(
             "replyco_token_renewals",
@@ -164,22 +164,22 @@ class Vault:
         try:
             return await self._call_with(token, account_id, integration_id, operation)
         except TokenRefused:
-            await self._standing.refused(
+            await self._grant_health.refused(
                 account_id, integration_id, token.version, token.region, RefusedBy.SP_API
             )
             raise
         except ClientMisconfigured as failure:
-            await self._standing.application_refused(failure)
+            await self._grant_health.application_refused(failure)
             raise
 
     # --- for the worker --------------------------------------------------------------------------------------------
 
     async def renew_due(self) -> int:
         """Renew what is due: tokens in use before they end, the others once a week, refused ones again. How many."""
-        await self._standing.look()
+        await self._grant_health.learn_from_others()
         count, turn = 0, asyncio.Semaphore(_AT_ONCE)
 
-        async def renew(due: queries.Due) -> None:
+        async def renew(due: queries.DueGrant) -> None:
             async with turn:
                 try:
                     await self._renewed(due.account_id, due.integration_id, due.version, is_used=False)
@@ -263,7 +263,7 @@ class Vault:
                 await self._not_renewed(account_id, integration_id, grant, failure)
             raise
         self._outcomes.labels("renewed").inc()
-        await self._standing.success(LWA)
+        await self._grant_health.success(LWA)
         # Amazon sends the same refresh token back; should it ever send another one, that is the one that counts.
         sealed = seal_tokens(lease.account_keys, grant.id, given)
         async with self._sessions.begin() as session:
@@ -289,13 +289,13 @@ class Vault:
     ) -> None:
         self._outcomes.labels(failure.code).inc()
         if isinstance(failure, GrantInvalid):
-            await self._standing.refused(
+            await self._grant_health.refused(
                 account_id, integration_id, grant.version, grant.region, RefusedBy.LWA
             )
         elif isinstance(failure, ClientMisconfigured):
-            await self._standing.application_refused(failure)
+            await self._grant_health.application_refused(failure)
         elif isinstance(failure, AmazonUnavailable):
-            await self._standing.delayed(account_id, integration_id, LWA, failure)
+            await self._grant_health.delayed(account_id, integration_id, LWA, failure)
 
     # --- one call --------------------------------------------------------------------------------------------------
 
@@ -311,16 +311,16 @@ class Vault:
         try:
             answer = await operation(api)
         except AmazonUnavailable as failure:
-            await self._standing.delayed(account_id, integration_id, scope, failure)
+            await self._grant_health.delayed(account_id, integration_id, scope, failure)
             raise
         except RoleMissing as failure:
-            await self._standing.role_missing(
+            await self._grant_health.role_missing(
                 account_id, integration_id, str(failure.fields.get("operation", ""))
             )
             raise
-        await self._standing.success(scope)
+        await self._grant_health.success(scope)
         if token.is_troubled:
-            await self._standing.answered(account_id, integration_id, api.answered)
+            await self._grant_health.answered(account_id, integration_id, api.answered)
         return answer
 
 

@@ -1,7 +1,7 @@
-"""Carries events to webhooks: at least once each, the same webhook-id at every try, in no promised order.
+"""Sends events to webhooks: at least once each, the same webhook-id at every try, in no promised order.
 
 Every step is a row: fan-out marks the event in the transaction that makes its deliveries, and a claim is a lease on the
-delivery. Whoever is killed in between is replaced by any other worker. No transaction is open while a receiver is asked.
+delivery. If a worker is killed in between, any other one takes over. No transaction is open while a receiver is asked.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from services.connector.accounts.audit import system_audit_entry
-from services.connector.outgoing.connections import Outgoing, OutgoingFailed
+from services.connector.outgoing.connections import OutgoingConnections, OutgoingFailed
 from services.connector.outgoing.hosts import HostInvalid, UrlInvalid
 from services.connector.webhooks import queries
-from services.connector.webhooks.queries import Claimed
+from services.connector.webhooks.queries import ClaimedDelivery
 from services.connector.webhooks.retries import delay_after
 from services.connector.webhooks.signing import body_of, signed_headers
 from shared.crypto.envelope import Place
@@ -37,11 +37,11 @@ _CLAIM: Final = 50
 _GONE: Final = 410
 
 
-class Courier:
-    """One a worker process."""
+class WebhookSender:
+    """Claims deliveries that are due and sends them. There is one in a worker process."""
 
     def __init__(
-        self, sessions: Sessions, keyring: Keyring, outgoing: Outgoing, registry: CollectorRegistry
+        self, sessions: Sessions, keyring: Keyring, outgoing: OutgoingConnections, registry: CollectorRegistry
     ) -> None:
         self._sessions = sessions
         self._keyring = keyring
@@ -65,7 +65,7 @@ class Courier:
                 if is_unavailable(error):
                     log.warning("database_unavailable", error=type(error).__name__)
                 else:
-                    # A courier that has ended helps nobody: tell the operators and go on.
+                    # A sender that has ended helps nobody: tell the operators and go on.
                     log.exception("webhooks_failed")
             # As soon as one is done there is room for its webhook's next.
             waited_for = [stopping, *self._tasks]
@@ -97,7 +97,7 @@ class Courier:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _deliver(self, claimed: Claimed) -> None:
+    async def _deliver(self, claimed: ClaimedDelivery) -> None:
         try:
             await self._write_outcome(claimed, *await self._try(claimed))
         except Exception as error:
@@ -111,7 +111,7 @@ class Courier:
             if not self._under_way[claimed.webhook_id]:
                 del self._under_way[claimed.webhook_id]
 
-    async def _try(self, claimed: Claimed) -> tuple[int | None, str | None]:
+    async def _try(self, claimed: ClaimedDelivery) -> tuple[int | None, str | None]:
         """The status that was answered, or why there was none."""
         body = body_of(claimed.kind, claimed.event_at, claimed.ids)
         headers = signed_headers(claimed.event_id, body, await self._secrets(claimed), datetime.now(UTC))
@@ -123,7 +123,7 @@ class Courier:
             # It was good when it was entered; what an operator allows has changed.
             return None, "url"
 
-    async def _secrets(self, claimed: Claimed) -> list[str]:
+    async def _secrets(self, claimed: ClaimedDelivery) -> list[str]:
         async with self._sessions.begin() as session:
             keys = await self._keyring.of(session, claimed.account_id)
         opened = [keys.open_text(Place("webhooks", "secret", claimed.webhook_id), claimed.secret)]
@@ -132,7 +132,7 @@ class Courier:
             opened.append(keys.open_text(place, claimed.previous_secret))
         return opened
 
-    async def _write_outcome(self, claimed: Claimed, status: int | None, error: str | None) -> None:
+    async def _write_outcome(self, claimed: ClaimedDelivery, status: int | None, error: str | None) -> None:
         if status is not None and 200 <= status < 300:
             async with self._sessions.begin() as session:
                 await queries.write_delivered(session, claimed, status)
@@ -143,7 +143,7 @@ class Courier:
         self._tried.labels("dead" if delay is None else "put_off").inc()
 
     async def _write_failure(
-        self, claimed: Claimed, status: int | None, error: str, delay: timedelta | None
+        self, claimed: ClaimedDelivery, status: int | None, error: str, delay: timedelta | None
     ) -> None:
         async with self._sessions.begin() as session:
             is_hopeless = await queries.write_failed(

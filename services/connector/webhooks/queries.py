@@ -38,7 +38,7 @@ RETURNING webhook_deliveries.id
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimedDelivery:
     """A delivery that is ours for a minute, and where it goes. `attempts` includes the one that begins now."""
 
     id: UUID
@@ -52,11 +52,11 @@ class Claimed:
     url: str
     secret: Sealed
     previous_secret: Sealed | None
-    """None, too, when its time is over."""
+    """The secret before the present one, as long as it signs as well."""
 
 
 async def fan_out(session: AsyncSession, *, limit: int) -> int:
-    """Make a delivery of each event for each webhook that wants it. How many events were taken; other workers pass them over."""
+    """Make a delivery of each event for each webhook that wants it. The answer is how many events were taken; other workers pass these over."""
     events = (
         await session.execute(
             select(EventRow.id)
@@ -95,7 +95,7 @@ async def fan_out(session: AsyncSession, *, limit: int) -> int:
     return len(event_ids)
 
 
-async def claim_due(session: AsyncSession, *, busy: Sequence[UUID], limit: int) -> list[Claimed]:
+async def claim_due(session: AsyncSession, *, busy: Sequence[UUID], limit: int) -> list[ClaimedDelivery]:
     """Deliveries that are due, of webhooks that are not busy; other workers pass them over."""
     ids = (await session.scalars(_CLAIM, {"busy": list(busy), "limit": limit, "lease": _LEASE})).all()
     if not ids:
@@ -123,11 +123,11 @@ async def claim_due(session: AsyncSession, *, busy: Sequence[UUID], limit: int) 
         values = dict(row)
         if not values.pop("both_sign"):
             values["previous_secret"] = None
-        claimed.append(Claimed(**values))
+        claimed.append(ClaimedDelivery(**values))
     return claimed
 
 
-async def write_delivered(session: AsyncSession, claimed: Claimed, status: int) -> None:
+async def write_delivered(session: AsyncSession, claimed: ClaimedDelivery, status: int) -> None:
     """It has arrived, whoever may have claimed it again meanwhile."""
     await session.execute(
         update(WebhookDelivery)
@@ -144,16 +144,21 @@ async def write_delivered(session: AsyncSession, claimed: Claimed, status: int) 
 
 
 async def write_failed(
-    session: AsyncSession, claimed: Claimed, *, status: int | None, error: str, delay: timedelta | None
+    session: AsyncSession,
+    claimed: ClaimedDelivery,
+    *,
+    status: int | None,
+    error: str,
+    delay: timedelta | None,
 ) -> bool:
-    """Put it off, or give it up without a delay. Whether its webhook has failed for so long that it is to be disabled."""
+    """Put it off, or give it up without a delay. The answer is whether its webhook has failed for so long that it is to be disabled."""
     again = {"state": DeliveryState.DEAD.value} if delay is None else {"next_attempt_at": func.now() + delay}
     written = await session.execute(
         update(WebhookDelivery)
         .where(
             WebhookDelivery.id == claimed.id,
             WebhookDelivery.state == DeliveryState.WAITING.value,
-            # Else somebody has claimed it anew, and his outcome counts.
+            # Else another worker has claimed it anew, and that worker's outcome counts.
             WebhookDelivery.attempts == claimed.attempts,
         )
         .values(last_status=status, last_error=error, **again)

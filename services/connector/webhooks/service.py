@@ -60,7 +60,7 @@ async def create_webhook(
     allowed: Sequence[Network],
     now: datetime,
 ) -> tuple[str, Webhook]:
-    """The secret, told once, and the row. Raises UrlInvalid, HostInvalid, PermissionMissing, TooManyWebhooks."""
+    """Create a webhook. The answer is its secret, which is told only this once, and its row. Raises UrlInvalid, HostInvalid, PermissionMissing, TooManyWebhooks."""
     _require_kinds(caller, kinds)
     webhook_id, secret = new_id(), new_secret()
     async with sessions.begin() as session:
@@ -115,7 +115,7 @@ async def change_webhook(
         webhook = await _webhook(session, caller.account_id, webhook_id, is_held=True)
         require_match(if_match, webhook.version)
         wanted = {EventKind(kind) for kind in webhook.kinds} if kinds is None else set(kinds)
-        # What somebody else has chosen may stay, as long as it goes where he has sent it.
+        # What somebody else has chosen may stay, as long as it goes to the address that they chose.
         _require_kinds(caller, wanted if url is not None else wanted.difference(webhook.kinds))
         if enabled is False:
             await queries.disable(session, webhook_id, DISABLED_BY_USER)
@@ -136,7 +136,7 @@ async def change_webhook(
 
 
 async def delete_webhook(sessions: Sessions, caller: Caller, webhook_id: UUID) -> None:
-    """With its deliveries. Raises NotFound."""
+    """Delete a webhook with its deliveries. Raises NotFound."""
     async with sessions.begin() as session:
         await _webhook(session, caller.account_id, webhook_id, is_held=True)
         await session.execute(delete(Webhook).where(Webhook.id == webhook_id))
@@ -204,7 +204,7 @@ async def list_deliveries(
     limit: int,
     after: UUID | None,
 ) -> list[WebhookDelivery]:
-    """Newest first. Raises NotFound."""
+    """A page of what became of a webhook's deliveries, newest first. Raises NotFound."""
     async with sessions.begin() as session:
         await _webhook(session, account_id, webhook_id)
         return await queries.deliveries_of(session, webhook_id, state=state, limit=limit, after=after)
@@ -229,7 +229,7 @@ async def resend(sessions: Sessions, caller: Caller, webhook_id: UUID, delivery_
 
 
 def _require_kinds(caller: Caller, kinds: Iterable[EventKind]) -> None:
-    """Nobody has told to a program what he may not see himself."""
+    """Nobody can have a program told what they may not see themselves. Raises PermissionMissing."""
     for kind in kinds:
         caller.require(PERMISSION_OF[kind], Level.VIEW)
 

@@ -23,7 +23,7 @@ from tests.integration.connector.connecting import (
     consent,
     query_of,
 )
-from tests.integration.connector.integrations.test_owner_mails import mailbox, postman, revoke
+from tests.integration.connector.integrations.test_owner_mails import mailbox, notice_mailer, revoke
 from tests.integration.connector.smtp.conftest import (
     PASSWORD,
     SellersServer,
@@ -35,7 +35,13 @@ from tests.integration.connector.smtp.conftest import (
     sellers_server,
     serve,
 )
-from tests.integration.connector.webhooks.conftest import carry, courier, deliveries, new_receiver, receiver
+from tests.integration.connector.webhooks.conftest import (
+    deliveries,
+    new_receiver,
+    receiver,
+    send_webhooks,
+    webhook_sender,
+)
 from tests.integration.mailrelay.accepting import DOMAIN, running_relay
 from tests.integration.secrecy.test_canaries import OF_THE_MAIL, everything_stored, the_mail
 
@@ -44,15 +50,15 @@ __all__ = [
     "app",
     "certificate",
     "checker",
-    "courier",
     "mailbox",
     "names",
     "new_receiver",
+    "notice_mailer",
     "outgoing",
-    "postman",
     "receiver",
     "sellers_server",
     "serve",
+    "webhook_sender",
 ]
 
 API = "/api/v1"
@@ -104,8 +110,8 @@ async def _reconnect(client, integration_id: str) -> tuple[str, set[str]]:
 
 
 async def test_a_store_leaves_no_trace_outside_of_its_seals(
-    *, logged, database, keys, sessions, signed_in, app, amazon, delivery, sellers_server, receiver, courier,
-    mailbox, postman, shown,
+    *, logged, database, keys, sessions, signed_in, app, amazon, delivery, sellers_server, receiver, webhook_sender,
+    mailbox, notice_mailer, shown,
 ):  # fmt: skip
     """# S: a whole run with canaries, then a search of logs, metrics, jobs and the dump of the database"""
     client, account = signed_in.client, signed_in.account
@@ -137,7 +143,7 @@ async def test_a_store_leaves_no_trace_outside_of_its_seals(
         assert (await smtp_client.deliver(f"{local_part}@{DOMAIN}", the_mail())).startswith("250")
     assert await deliver_due(delivery) == 1
     receiver.answers = ["500 canary", "204 No Content"]
-    await carry(courier)
+    await send_webhooks(webhook_sender)
     assert receiver.requests
     assert await deliveries(client, webhook)
 
@@ -148,11 +154,11 @@ async def test_a_store_leaves_no_trace_outside_of_its_seals(
         await _renew(app, sessions, account.id, integration_id)
     await revoke(sessions, integration_id, account)
     assert (await client.get(store)).json()["lock"]["state"] == "red"
-    await postman.send_due(datetime.now(UTC) + timedelta(days=1))
+    await notice_mailer.send_due(datetime.now(UTC) + timedelta(days=1))
     [notice] = mailbox.mails
     state, canaries = await _reconnect(client, integration_id)
     await _renew(app, sessions, account.id, integration_id)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
 
     for path in ("audit-log", "webhooks", "integrations", "users"):
         assert (await client.get(f"{API}/{path}")).status_code == 200

@@ -22,7 +22,7 @@ from services.connector.dependencies import CSRF_HEADER
 from services.connector.http.paths import API_PREFIX
 from services.connector.http.server import Server
 from services.connector.outgoing.addresses import Address, networks
-from services.connector.outgoing.connections import Outgoing
+from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp.checker import SmtpChecker
 from shared.crypto.key_provider import KeyFile
@@ -79,7 +79,7 @@ async def served(database: Database, keys: Keys) -> AsyncIterator[Connector]:
         )
     )
     # Every name is one on which nobody listens: a test of an SMTP server asks nobody else.
-    outgoing = Outgoing(allowed=networks("127.99.99.99/32"), resolve=_nowhere)
+    outgoing = OutgoingConnections(allowed=networks("127.99.99.99/32"), resolve=_nowhere)
     app.state.connector = dataclasses.replace(
         app.state.connector, outgoing=outgoing, smtp_checker=SmtpChecker(outgoing, "replyco.example")
     )

@@ -30,7 +30,7 @@ async def queue(database: Database, app: FastAPI) -> AsyncIterator[PgQueuer]:
     connection = await asyncpg.connect(asyncpg_dsn(database.url("replyco_connector")))
     made = PgQueuer.from_asyncpg_connection(connection)
     state: AppState = app.state.connector
-    register(made, sessions=state.sessions, vault=state.vault, blobs=state.blobs, postman=None)
+    register(made, sessions=state.sessions, vault=state.vault, blobs=state.blobs, notice_mailer=None)
     yield made
     await connection.close()
 
@@ -152,7 +152,9 @@ async def test_a_job_that_cannot_reach_its_database_is_tried_again_later(
     connection = await asyncpg.connect(asyncpg_dsn(database.url("replyco_connector")))
     queue = PgQueuer.from_asyncpg_connection(connection)
     state: AppState = app.state.connector
-    register(queue, sessions=create_sessions(nowhere), vault=state.vault, blobs=state.blobs, postman=None)
+    register(
+        queue, sessions=create_sessions(nowhere), vault=state.vault, blobs=state.blobs, notice_mailer=None
+    )
 
     # The queue stays open for the job that is to run again in two minutes.
     with pytest.raises(TimeoutError):

@@ -17,7 +17,7 @@ from sqlalchemy import func, select, update
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.connector.dependencies import AppState
 from services.connector.integrations.erasure import erase_removed
-from services.connector.integrations.lifecycle import REST, remove_rested
+from services.connector.integrations.lifecycle_service import GRACE_PERIOD, end_grace_periods
 from services.connector.integrations.service import refresh_all, refresh_participations
 from services.connector.tokens.service import GrantMissing
 from services.mailrelay.authenticity.nameservers import NameServers
@@ -121,7 +121,7 @@ async def patch(
 
 
 def after_rest() -> datetime:
-    return datetime.now(UTC) + REST + timedelta(minutes=1)
+    return datetime.now(UTC) + GRACE_PERIOD + timedelta(minutes=1)
 
 
 async def test_a_paused_store_is_left_alone_and_its_mail_goes_on(
@@ -352,7 +352,7 @@ async def test_a_rest_is_not_ended_before_its_time(signed_in: SignedIn, sessions
     path = f"/api/v1/integrations/{await connect_named(signed_in)}"
     await signed_in.client.delete(path)
 
-    removed = await remove_rested(sessions, datetime.now(UTC) + REST - timedelta(minutes=1))
+    removed = await end_grace_periods(sessions, datetime.now(UTC) + GRACE_PERIOD - timedelta(minutes=1))
 
     assert removed == 0
     assert (await signed_in.client.post(f"{path}/restoration", json={})).status_code == 200
@@ -375,7 +375,7 @@ async def test_after_the_rest_the_address_is_retired_for_ever_and_what_is_kept_c
     await deliver_due(delivery)
 
     removed = await asyncio.gather(
-        remove_rested(sessions, after_rest()), remove_rested(sessions, after_rest())
+        end_grace_periods(sessions, after_rest()), end_grace_periods(sessions, after_rest())
     )
     await deliver_due(delivery)
     erased = await erase_removed(sessions, app.state.connector.blobs, after_rest() + timedelta(days=1))
@@ -413,7 +413,7 @@ async def test_after_the_rest_everything_is_deleted_where_the_account_wants_that
             .values(raw=None, blob_key=blob.key, blob_digest=blob.digest)
         )
 
-    await remove_rested(sessions, after_rest())
+    await end_grace_periods(sessions, after_rest())
     too_early = await erase_removed(sessions, blobs, after_rest())
     erased = await erase_removed(sessions, blobs, after_rest() + timedelta(hours=1))
 
@@ -444,7 +444,7 @@ async def test_a_mail_that_is_delivered_while_its_store_is_deleted_is_deleted_to
     await signed_in.client.delete(f"/api/v1/integrations/{integration_id}?data=delete")
     large = await accept(owner, keys, integration_id)
     await accept(owner, keys, integration_id, subject="zwei")
-    await remove_rested(sessions, after_rest())
+    await end_grace_periods(sessions, after_rest())
     blobs = app.state.connector.blobs
     blob = await blobs.put(new_id(), b"sealed")
     async with owner.begin() as session:

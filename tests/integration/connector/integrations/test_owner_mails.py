@@ -12,8 +12,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, update
 
-from services.connector.integrations.consent_reminders import look_after_consents
-from services.connector.integrations.owner_mails import MailServer, Postman, count_waiting
+from services.connector.integrations.consent_reminders import send_reminders
+from services.connector.integrations.owner_mails import MailServer, NoticeMailer, count_waiting
 from services.connector.integrations.service import recompute_lock
 from shared.database import Sessions
 from shared.tables import Account, Grant, Integration, Notice, User
@@ -50,9 +50,9 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 
 
 @pytest.fixture
-def postman(sessions: Sessions, mailbox: Mailbox) -> Postman:
+def notice_mailer(sessions: Sessions, mailbox: Mailbox) -> NoticeMailer:
     server = MailServer("127.0.0.1", mailbox.port, "none", None, None, "no-reply@replyco.example")
-    return Postman(sessions, server, "https://app.example", CollectorRegistry())
+    return NoticeMailer(sessions, server, "https://app.example", CollectorRegistry())
 
 
 async def revoke(sessions: Sessions, integration_id: str, account: Account, *, at: datetime = NOW) -> None:
@@ -84,13 +84,13 @@ async def consented(sessions: Sessions, ago: timedelta) -> None:
 
 
 async def test_the_owner_is_told_once_when_the_lock_turns_red(
-    signed_in: SignedIn, sessions: Sessions, postman: Postman, mailbox: Mailbox
+    signed_in: SignedIn, sessions: Sessions, notice_mailer: NoticeMailer, mailbox: Mailbox
 ):
     integration_id = await connect_named(signed_in, "Amazon Europa")
 
     await asyncio.gather(*(revoke(sessions, integration_id, signed_in.account) for _ in range(4)))
-    await asyncio.gather(postman.send_due(NOW + DAY), postman.send_due(NOW + DAY))
-    await postman.send_due(NOW + 2 * DAY)
+    await asyncio.gather(notice_mailer.send_due(NOW + DAY), notice_mailer.send_due(NOW + DAY))
+    await notice_mailer.send_due(NOW + 2 * DAY)
 
     assert await notices(sessions) == [("lock_red", "sent")]
     [mail] = mailbox.mails
@@ -102,27 +102,27 @@ async def test_the_owner_is_told_once_when_the_lock_turns_red(
 
 
 async def test_it_speaks_the_owners_language(
-    signed_in: SignedIn, sessions: Sessions, postman: Postman, mailbox: Mailbox
+    signed_in: SignedIn, sessions: Sessions, notice_mailer: NoticeMailer, mailbox: Mailbox
 ):
     integration_id = await connect_named(signed_in)
     async with sessions.begin() as session:
         await session.execute(update(User).values(language="en", time_zone="America/New_York"))
     await revoke(sessions, integration_id, signed_in.account, at=datetime(2026, 11, 24, 2, 30, tzinfo=UTC))
 
-    await postman.send_due(NOW + DAY)
+    await notice_mailer.send_due(NOW + DAY)
 
     assert mailbox.mails[0]["Subject"] == "Amazon Europa: Authorization withdrawn"
     assert "Since: 11/23/26, 9:30" in mailbox.mails[0].get_content()
 
 
 async def test_what_has_mended_itself_meanwhile_is_not_told(
-    signed_in: SignedIn, sessions: Sessions, postman: Postman, mailbox: Mailbox
+    signed_in: SignedIn, sessions: Sessions, notice_mailer: NoticeMailer, mailbox: Mailbox
 ):
     integration_id = await connect_named(signed_in)
     await revoke(sessions, integration_id, signed_in.account)
     await recover(sessions, integration_id, signed_in.account)
 
-    await postman.send_due(NOW + DAY)
+    await notice_mailer.send_due(NOW + DAY)
 
     lock = (await signed_in.client.get(f"/api/v1/integrations/{integration_id}")).json()["lock"]
     assert lock["state"] != "red"
@@ -157,7 +157,7 @@ async def test_without_an_owner_everybody_is_told_who_can_act(
 
 
 async def test_a_mail_server_that_is_away_costs_only_time_until_the_notice_is_given_up(
-    signed_in: SignedIn, sessions: Sessions, postman: Postman, mailbox: Mailbox
+    signed_in: SignedIn, sessions: Sessions, notice_mailer: NoticeMailer, mailbox: Mailbox
 ):
     integration_id = await connect_named(signed_in)
     await revoke(sessions, integration_id, signed_in.account)
@@ -165,7 +165,7 @@ async def test_a_mail_server_that_is_away_costs_only_time_until_the_notice_is_gi
 
     tries, now = 0, NOW + DAY
     while await count_waiting(sessions):
-        tries += await postman.send_due(now)
+        tries += await notice_mailer.send_due(now)
         now += 2 * DAY
 
     assert tries == 7
@@ -173,7 +173,7 @@ async def test_a_mail_server_that_is_away_costs_only_time_until_the_notice_is_gi
 
 
 async def test_the_countdown_is_told_at_thirty_seven_and_one_days_each_once(
-    signed_in: SignedIn, sessions: Sessions, postman: Postman, mailbox: Mailbox
+    signed_in: SignedIn, sessions: Sessions, notice_mailer: NoticeMailer, mailbox: Mailbox
 ):
     """# S: consent countdown 30/7/1 days, then red"""
     path = f"/api/v1/integrations/{await connect_named(signed_in)}"
@@ -181,8 +181,8 @@ async def test_the_countdown_is_told_at_thirty_seven_and_one_days_each_once(
     told: list[int] = []
     for day in range(36):
         now = NOW + day * DAY
-        await asyncio.gather(look_after_consents(sessions, now), look_after_consents(sessions, now))
-        await postman.send_due(now + timedelta(hours=1))
+        await asyncio.gather(send_reminders(sessions, now), send_reminders(sessions, now))
+        await notice_mailer.send_due(now + timedelta(hours=1))
         if len(mailbox.mails) > len(told):
             told.append(35 - day)
 
@@ -197,7 +197,7 @@ async def test_the_countdown_is_told_at_thirty_seven_and_one_days_each_once(
         assert await session.scalar(select(Integration.lock)) == "red"
     await connect(signed_in.client)
     assert (await signed_in.client.get(path)).json()["lock"]["state"] != "red"
-    await look_after_consents(sessions, NOW)
+    await send_reminders(sessions, NOW)
     async with sessions.begin() as session:
         assert await session.scalar(select(Integration.consent_warned)) is None
 
@@ -205,6 +205,6 @@ async def test_the_countdown_is_told_at_thirty_seven_and_one_days_each_once(
 async def test_a_store_with_nothing_due_is_not_touched(signed_in: SignedIn, sessions: Sessions):
     await connect_named(signed_in)
 
-    assert await look_after_consents(sessions, NOW) == 0
+    assert await send_reminders(sessions, NOW) == 0
     async with sessions.begin() as session:
         assert await session.scalar(select(func.count()).select_from(Notice)) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.connector.outgoing.addresses import Address, networks
-from services.connector.outgoing.connections import Outgoing
+from services.connector.outgoing.connections import OutgoingConnections
 from tests.integration.mailrelay.certificates import CertificateFiles
 
 HOST = "server.seller.example"
@@ -49,17 +49,17 @@ def certificate(tmp_path: Path) -> CertificateFiles:
 
 
 @pytest.fixture
-def outgoing(names: Names, certificate: CertificateFiles) -> Outgoing:
+def outgoing(names: Names, certificate: CertificateFiles) -> OutgoingConnections:
     """Finds the servers of these tests."""
-    return Outgoing(
+    return OutgoingConnections(
         allowed=networks("127.0.0.1/32"), resolve=names.resolve, new_tls_context=certificate.client_context
     )
 
 
 @pytest.fixture
-def strict(names: Names, certificate: CertificateFiles) -> Outgoing:
+def strict(names: Names, certificate: CertificateFiles) -> OutgoingConnections:
     """As in production: nothing that is not public."""
-    return Outgoing(resolve=names.resolve, new_tls_context=certificate.client_context)
+    return OutgoingConnections(resolve=names.resolve, new_tls_context=certificate.client_context)
 
 
 def server_context(certificate: CertificateFiles) -> ssl.SSLContext:

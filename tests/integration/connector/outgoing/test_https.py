@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from services.connector.outgoing.connections import Outgoing, OutgoingFailed
+from services.connector.outgoing.connections import OutgoingConnections, OutgoingFailed
 from services.connector.outgoing.hosts import HostInvalid, UrlInvalid
 from tests.integration.connector.outgoing.conftest import HOST, Names, Serve
 
@@ -27,14 +27,14 @@ class Webhook:
         await writer.drain()
 
 
-async def _failure(outgoing: Outgoing, url: str, seconds: float = 10) -> str:
+async def _failure(outgoing: OutgoingConnections, url: str, seconds: float = 10) -> str:
     with pytest.raises(OutgoingFailed) as caught:
         await outgoing.https_post(url, BODY, {}, seconds=seconds)
     assert caught.value.fields == {"reason": caught.value.reason.value}
     return caught.value.reason.value
 
 
-async def test_a_body_arrives_as_it_is_and_the_status_comes_back(outgoing: Outgoing, serve: Serve):
+async def test_a_body_arrives_as_it_is_and_the_status_comes_back(outgoing: OutgoingConnections, serve: Serve):
     webhook = Webhook()
     port = await serve(webhook)
 
@@ -48,7 +48,9 @@ async def test_a_body_arrives_as_it_is_and_the_status_comes_back(outgoing: Outgo
     assert request.endswith(b"\r\n\r\n" + BODY.encode())
 
 
-async def test_a_redirect_is_an_answer_and_is_not_followed(outgoing: Outgoing, names: Names, serve: Serve):
+async def test_a_redirect_is_an_answer_and_is_not_followed(
+    outgoing: OutgoingConnections, names: Names, serve: Serve
+):
     """# S: redirect to http://169.254.169.254"""
     webhook = Webhook(b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest\r\n\r\n")
     port = await serve(webhook)
@@ -71,7 +73,7 @@ async def test_a_redirect_is_an_answer_and_is_not_followed(outgoing: Outgoing, n
     ],
 )
 async def test_a_name_with_any_address_that_is_not_public_fails_like_one_that_does_not_exist(
-    strict: Outgoing, names: Names, addresses: list[str]
+    strict: OutgoingConnections, names: Names, addresses: list[str]
 ):
     """# S: any of the A and AAAA records; names like 127.0.0.1.nip.io"""
     names.say("127.0.0.1.nip.example", addresses)
@@ -83,7 +85,9 @@ async def test_a_name_with_any_address_that_is_not_public_fails_like_one_that_do
     assert refused == missing == "dns"
 
 
-async def test_a_refusal_takes_as_long_as_a_name_that_does_not_exist(strict: Outgoing, names: Names):
+async def test_a_refusal_takes_as_long_as_a_name_that_does_not_exist(
+    strict: OutgoingConnections, names: Names
+):
     """# S: constant-ish time"""
     loop = asyncio.get_running_loop()
     names.say("inner.example", ["10.0.0.1"])
@@ -97,7 +101,9 @@ async def test_a_refusal_takes_as_long_as_a_name_that_does_not_exist(strict: Out
     assert abs(took[0] - took[1]) < 0.3
 
 
-async def test_what_is_checked_is_what_is_connected_to(outgoing: Outgoing, names: Names, serve: Serve):
+async def test_what_is_checked_is_what_is_connected_to(
+    outgoing: OutgoingConnections, names: Names, serve: Serve
+):
     """# S: rebinding resolver: DNS is asked once for a connection, and anew for the next"""
     webhook = Webhook()
     port = await serve(webhook)
@@ -109,7 +115,7 @@ async def test_what_is_checked_is_what_is_connected_to(outgoing: Outgoing, names
     assert len(webhook.requests) == 1
 
 
-async def test_the_certificate_must_be_of_the_name(outgoing: Outgoing, names: Names, serve: Serve):
+async def test_the_certificate_must_be_of_the_name(outgoing: OutgoingConnections, names: Names, serve: Serve):
     """# S: TLS name mismatch"""
     webhook = Webhook()
     port = await serve(webhook)
@@ -120,20 +126,20 @@ async def test_the_certificate_must_be_of_the_name(outgoing: Outgoing, names: Na
 
 
 async def test_the_certificate_must_be_of_somebody_whom_we_trust(
-    names: Names, serve: Serve, outgoing: Outgoing
+    names: Names, serve: Serve, outgoing: OutgoingConnections
 ):
     port = await serve(Webhook())
-    distrusting = Outgoing(allowed=outgoing.allowed, resolve=names.resolve)
+    distrusting = OutgoingConnections(allowed=outgoing.allowed, resolve=names.resolve)
 
     assert await _failure(distrusting, f"https://{HOST}:{port}/") == "tls"
 
 
-async def test_tls_1_1_is_not_spoken(outgoing: Outgoing):
+async def test_tls_1_1_is_not_spoken(outgoing: OutgoingConnections):
     """# S: TLS 1.2 at least"""
     assert outgoing.smtp_tls.minimum_version is ssl.TLSVersion.TLSv1_2
 
 
-async def test_a_server_without_tls_is_told_nothing(outgoing: Outgoing, serve: Serve):
+async def test_a_server_without_tls_is_told_nothing(outgoing: OutgoingConnections, serve: Serve):
     got = bytearray()
 
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -146,7 +152,7 @@ async def test_a_server_without_tls_is_told_nothing(outgoing: Outgoing, serve: S
     assert b"POST" not in got
 
 
-async def test_a_server_that_dribbles_is_given_up_in_time(outgoing: Outgoing, serve: Serve):
+async def test_a_server_that_dribbles_is_given_up_in_time(outgoing: OutgoingConnections, serve: Serve):
     """# S: slow loris server"""
 
     async def dribble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -163,7 +169,7 @@ async def test_a_server_that_dribbles_is_given_up_in_time(outgoing: Outgoing, se
     assert asyncio.get_running_loop().time() - began < 2
 
 
-async def test_a_huge_answer_is_not_read(outgoing: Outgoing, serve: Serve):
+async def test_a_huge_answer_is_not_read(outgoing: OutgoingConnections, serve: Serve):
     """# S: 1 GB response body"""
     sent = 0
 
@@ -186,24 +192,26 @@ async def test_a_huge_answer_is_not_read(outgoing: Outgoing, serve: Serve):
     "answer",
     [b"", b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 50_000, b"\0" * 200_000],
 )
-async def test_an_answer_that_is_none_is_a_failed_connection(outgoing: Outgoing, serve: Serve, answer: bytes):
+async def test_an_answer_that_is_none_is_a_failed_connection(
+    outgoing: OutgoingConnections, serve: Serve, answer: bytes
+):
     port = await serve(Webhook(answer))
 
     assert await _failure(outgoing, f"https://{HOST}:{port}/") == "connect"
 
 
-async def test_nobody_listening_is_a_failed_connection(outgoing: Outgoing, serve: Serve):
+async def test_nobody_listening_is_a_failed_connection(outgoing: OutgoingConnections, serve: Serve):
     assert await _failure(outgoing, f"https://{HOST}:1/") == "connect"
 
 
 @pytest.mark.parametrize("url", ["http://server.seller.example/", "https://u:p@server.seller.example/"])
-async def test_only_plain_https_is_posted_to(outgoing: Outgoing, url: str):
+async def test_only_plain_https_is_posted_to(outgoing: OutgoingConnections, url: str):
     with pytest.raises(UrlInvalid):
         await outgoing.https_post(url, BODY, {})
 
 
 @pytest.mark.parametrize("host", ["[::ffff:10.0.0.1]", "2130706433", "0x7f000001", "0177.0.0.1", "127.0.0.1"])
-async def test_a_literal_address_is_not_even_looked_up(strict: Outgoing, names: Names, host: str):
+async def test_a_literal_address_is_not_even_looked_up(strict: OutgoingConnections, names: Names, host: str):
     """# S: decimal and octal IP, [::ffff:10.0.0.1]"""
     with pytest.raises(HostInvalid):
         await strict.https_post(f"https://{host}/", BODY, {})
@@ -211,7 +219,7 @@ async def test_a_literal_address_is_not_even_looked_up(strict: Outgoing, names: 
 
 
 async def test_proxies_of_the_environment_are_not_asked(
-    outgoing: Outgoing, serve: Serve, monkeypatch: pytest.MonkeyPatch
+    outgoing: OutgoingConnections, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ):
     for name in ("https_proxy", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

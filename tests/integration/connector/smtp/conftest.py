@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from services.connector.http.paths import API_PREFIX
-from services.connector.outgoing.connections import Outgoing
+from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp.checker import SmtpChecker, SmtpServer
 from shared.database import Sessions
@@ -132,7 +132,7 @@ async def sellers_tls_server(certificate: CertificateFiles) -> AsyncIterator[Sel
 
 
 @pytest.fixture
-def checker(outgoing: Outgoing) -> SmtpChecker:
+def checker(outgoing: OutgoingConnections) -> SmtpChecker:
     return SmtpChecker(outgoing, "replyco.example", seconds=2)
 
 

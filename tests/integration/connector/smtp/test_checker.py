@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from pydantic import SecretStr
 
-from services.connector.outgoing.connections import Outgoing
+from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.smtp.checker import SmtpChecker, SmtpTestsBusy
 from shared.tables import SmtpCheck, TlsMode
 from tests.integration.connector.outgoing.conftest import HOST, Names, Serve
@@ -148,7 +148,7 @@ async def test_a_server_that_is_none_is_told_as_a_class(
 
 
 async def test_a_server_that_dribbles_is_given_up_in_time(
-    outgoing: Outgoing, serve: Serve, sellers_server: SellersServer
+    outgoing: OutgoingConnections, serve: Serve, sellers_server: SellersServer
 ):
     """# S: slow loris SMTP server; a limit for the whole, not for each answer"""
 
@@ -177,7 +177,7 @@ async def test_nobody_listening_is_told(checker: SmtpChecker, sellers_server: Se
     "address", ["127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "100.64.0.1"]
 )
 async def test_a_name_that_leads_inside_is_told_like_one_that_does_not_exist(
-    strict: Outgoing, names: Names, sellers_server: SellersServer, address: str
+    strict: OutgoingConnections, names: Names, sellers_server: SellersServer, address: str
 ):
     """# S: SMTP hosts like 127.0.0.1.nip.io, mapped, NAT64, 6to4, CGNAT"""
     names.say("127.0.0.1.nip.example", ["8.8.8.8", address])
@@ -205,7 +205,10 @@ async def test_every_test_looks_the_name_up_once_and_anew(
 
 
 async def test_a_process_tests_only_so_many_servers_at_once(
-    outgoing: Outgoing, serve: Serve, sellers_server: SellersServer, monkeypatch: pytest.MonkeyPatch
+    outgoing: OutgoingConnections,
+    serve: Serve,
+    sellers_server: SellersServer,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     """# S: bounded concurrency"""
     monkeypatch.setattr("services.connector.smtp.checker.MAX_AT_A_TIME", 2)

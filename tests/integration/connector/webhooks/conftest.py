@@ -1,4 +1,4 @@
-"""A receiver on this machine with a real certificate, and a courier that is set going by hand."""
+"""A receiver on this machine with a real certificate, and a webhook_sender that is set going by hand."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,8 +9,8 @@ import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.connector.outgoing.connections import Outgoing
-from services.connector.webhooks.delivery import Courier
+from services.connector.outgoing.connections import OutgoingConnections
+from services.connector.webhooks.delivery import WebhookSender
 from shared.database import Sessions
 from shared.keyring import Keyring
 from tests.integration.connector.outgoing.conftest import HOST, Serve, certificate, names, outgoing, serve
@@ -77,15 +77,15 @@ async def receiver(new_receiver: NewReceiver) -> Receiver:
 
 
 @pytest.fixture
-def courier(sessions: Sessions, keyring: Keyring, outgoing: Outgoing) -> Courier:
-    return Courier(sessions, keyring, outgoing, CollectorRegistry())
+def webhook_sender(sessions: Sessions, keyring: Keyring, outgoing: OutgoingConnections) -> WebhookSender:
+    return WebhookSender(sessions, keyring, outgoing, CollectorRegistry())
 
 
-async def carry(courier: Courier) -> None:
+async def send_webhooks(webhook_sender: WebhookSender) -> None:
     """What is there now is fanned out and tried once."""
-    await courier.fan_out()
-    await courier.begin_due()
-    await courier.finish()
+    await webhook_sender.fan_out()
+    await webhook_sender.begin_due()
+    await webhook_sender.finish()
 
 
 async def create(client: httpx2.AsyncClient, url: str, *kinds: str) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from standardwebhooks import WebhookVerificationError
 
 from services.connector.maintenance import jobs as housekeeping
 from services.connector.webhooks import queries
-from services.connector.webhooks.delivery import Courier
+from services.connector.webhooks.delivery import WebhookSender
 from shared.database import Sessions, new_id
 from shared.events import EventKind, announce
 from shared.tables import AuditEntry, EventRow, Webhook, WebhookDelivery
 from tests.factories import make_account
-from tests.integration.connector.webhooks.conftest import carry, create, deliveries
+from tests.integration.connector.webhooks.conftest import create, deliveries, send_webhooks
 
 
 async def tell(sessions: Sessions, account_id: UUID, kind: EventKind = EventKind.INTEGRATION_CHANGED) -> UUID:
@@ -39,12 +39,12 @@ async def make_due(sessions: Sessions) -> None:
         )
 
 
-async def test_an_event_is_sent_with_ids_only_and_signed(signed_in, receiver, courier, sessions):
+async def test_an_event_is_sent_with_ids_only_and_signed(signed_in, receiver, webhook_sender, sessions):
     """# S: payload has ids only, no buyer PII"""
     webhook = await create(signed_in.client, receiver.url)
     integration_id = await tell(sessions, signed_in.account.id)
 
-    await carry(courier)
+    await send_webhooks(webhook_sender)
 
     (request,) = receiver.requests
     assert request.line == "POST /replyco HTTP/1.1"
@@ -59,7 +59,7 @@ async def test_an_event_is_sent_with_ids_only_and_signed(signed_in, receiver, co
 
 
 async def test_a_webhook_is_told_the_kinds_that_it_wants_of_its_own_account_since_it_is_there(
-    *, signed_in, receiver, courier, sessions, keyring
+    *, signed_in, receiver, webhook_sender, sessions, keyring
 ):
     async with sessions.begin() as session:
         other = await make_account(session, keyring)
@@ -69,25 +69,25 @@ async def test_a_webhook_is_told_the_kinds_that_it_wants_of_its_own_account_sinc
     await tell(sessions, other.id)
     wanted = await tell(sessions, signed_in.account.id)
 
-    await carry(courier)
+    await send_webhooks(webhook_sender)
 
     assert [json.loads(request.body)["data"]["integration_id"] for request in receiver.requests] == [
         str(wanted)
     ]
 
 
-async def test_while_a_secret_is_replaced_both_sign(signed_in, receiver, courier, sessions):
+async def test_while_a_secret_is_replaced_both_sign(signed_in, receiver, webhook_sender, sessions):
     """# S: webhook secret rotation with two signatures"""
     webhook = await create(signed_in.client, receiver.url)
     answer = await signed_in.client.post(f"/api/v1/webhooks/{webhook['id']}/secret", json={})
     new_secret = answer.json()["secret"]
     assert answer.json()["previous_secret_until"] is not None
     await tell(sessions, signed_in.account.id)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
     async with sessions.begin() as session:
         await session.execute(update(Webhook).values(previous_secret_until=func.now() - timedelta(seconds=1)))
     await tell(sessions, signed_in.account.id)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
 
     during, after = receiver.requests
     assert len(during.headers["webhook-signature"].split(" ")) == 2
@@ -98,34 +98,34 @@ async def test_while_a_secret_is_replaced_both_sign(signed_in, receiver, courier
         Verifier(webhook["secret"]).verify(after.body, after.headers)
 
 
-async def test_a_secret_that_became_known_ends_at_once(signed_in, receiver, courier, sessions):
+async def test_a_secret_that_became_known_ends_at_once(signed_in, receiver, webhook_sender, sessions):
     webhook = await create(signed_in.client, receiver.url)
     await signed_in.client.post(f"/api/v1/webhooks/{webhook['id']}/secret", json={"overlap_hours": 0})
     await tell(sessions, signed_in.account.id)
 
-    await carry(courier)
+    await send_webhooks(webhook_sender)
 
     with pytest.raises(WebhookVerificationError):
         Verifier(webhook["secret"]).verify(receiver.requests[0].body, receiver.requests[0].headers)
 
 
 async def test_what_fails_is_sent_again_with_the_same_id_later_and_later(
-    signed_in, new_receiver, courier, sessions
+    signed_in, new_receiver, webhook_sender, sessions
 ):
     """# S: Standard Webhooks headers"""
     receiver = await new_receiver("500 Oh no", "302 Found", "204 No Content")
     webhook = await create(signed_in.client, receiver.url)
     await tell(sessions, signed_in.account.id)
 
-    await carry(courier)
+    await send_webhooks(webhook_sender)
     (first,) = await deliveries(signed_in.client, webhook)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
     assert len(receiver.requests) == 1
     await make_due(sessions)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
     (second,) = await deliveries(signed_in.client, webhook)
     await make_due(sessions)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
     (third,) = await deliveries(signed_in.client, webhook)
 
     assert [(d["state"], d["last_status"], d["last_error"]) for d in (first, second, third)] == [
@@ -138,15 +138,15 @@ async def test_what_fails_is_sent_again_with_the_same_id_later_and_later(
 
 
 async def test_a_delivery_that_failed_often_enough_is_dead_and_can_be_sent_again(
-    signed_in, new_receiver, courier, sessions
+    signed_in, new_receiver, webhook_sender, sessions
 ):
     receiver = await new_receiver("500 Oh no")
     webhook = await create(signed_in.client, receiver.url)
     await tell(sessions, signed_in.account.id)
     for _ in range(10):
-        await carry(courier)
+        await send_webhooks(webhook_sender)
         await make_due(sessions)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
 
     (dead,) = await deliveries(signed_in.client, webhook, state="dead")
     assert (len(receiver.requests), dead["attempts"], dead["next_attempt_at"]) == (10, 10, None)
@@ -154,23 +154,25 @@ async def test_a_delivery_that_failed_often_enough_is_dead_and_can_be_sent_again
     receiver.answers = ["200 OK"]
     path = f"/api/v1/webhooks/{webhook['id']}/deliveries/{dead['id']}/resend"
     assert (await signed_in.client.post(path)).json()["state"] == "waiting"
-    await carry(courier)
+    await send_webhooks(webhook_sender)
 
     assert await deliveries(signed_in.client, webhook, state="dead") == []
     (sent,) = await deliveries(signed_in.client, webhook, state="delivered")
     assert sent["event_id"] == dead["event_id"] == receiver.requests[-1].headers["webhook-id"]
 
 
-async def test_who_answers_gone_is_told_nothing_more(signed_in, new_receiver, receiver, courier, sessions):
+async def test_who_answers_gone_is_told_nothing_more(
+    signed_in, new_receiver, receiver, webhook_sender, sessions
+):
     gone = await new_receiver("410 Gone")
     webhook = await create(signed_in.client, gone.url)
     watcher = await create(signed_in.client, receiver.url, "webhook.disabled")
     for _ in range(3):
         await tell(sessions, signed_in.account.id)
 
-    await carry(courier)
-    await carry(courier)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
+    await send_webhooks(webhook_sender)
+    await send_webhooks(webhook_sender)
 
     shown = (await signed_in.client.get(f"/api/v1/webhooks/{webhook['id']}")).json()
     assert (shown["enabled"], shown["disabled_reason"]) == (False, "gone")
@@ -187,20 +189,20 @@ async def test_who_answers_gone_is_told_nothing_more(signed_in, new_receiver, re
 
 
 async def test_a_webhook_that_fails_for_five_days_is_disabled_and_can_be_enabled_again(
-    signed_in, new_receiver, courier, sessions
+    signed_in, new_receiver, webhook_sender, sessions
 ):
     receiver = await new_receiver("503 Away")
     webhook = await create(signed_in.client, receiver.url)
     path = f"/api/v1/webhooks/{webhook['id']}"
     await tell(sessions, signed_in.account.id)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
     shown = (await signed_in.client.get(path)).json()
     assert (shown["enabled"], shown["failing_since"] is not None) == (True, True)
 
     async with sessions.begin() as session:
         await session.execute(update(Webhook).values(failing_since=func.now() - timedelta(days=5, seconds=1)))
     await make_due(sessions)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
     shown = (await signed_in.client.get(path)).json()
     assert (shown["enabled"], shown["disabled_reason"]) == (False, "failing")
 
@@ -208,80 +210,82 @@ async def test_a_webhook_that_fails_for_five_days_is_disabled_and_can_be_enabled
     enabled = (await signed_in.client.patch(path, json={"enabled": True})).json()
     assert (enabled["enabled"], enabled["disabled_reason"], enabled["failing_since"]) == (True, None, None)
     await tell(sessions, signed_in.account.id)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
     assert (await deliveries(signed_in.client, webhook))[0]["state"] == "delivered"
 
 
-async def test_a_success_ends_the_days_of_failing(signed_in, new_receiver, courier, sessions):
+async def test_a_success_ends_the_days_of_failing(signed_in, new_receiver, webhook_sender, sessions):
     receiver = await new_receiver("503 Away", "204 No Content")
     webhook = await create(signed_in.client, receiver.url)
     await tell(sessions, signed_in.account.id)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
     await make_due(sessions)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
 
     shown = (await signed_in.client.get(f"/api/v1/webhooks/{webhook['id']}")).json()
     assert (shown["enabled"], shown["failing_since"]) == (True, None)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.7", "169.254.169.254", "::1"])
-async def test_nothing_is_sent_into_our_own_networks(*, signed_in, courier, sessions, names, address):
+async def test_nothing_is_sent_into_our_own_networks(*, signed_in, webhook_sender, sessions, names, address):
     """# S: webhooks out: SSRF rules as for SMTP"""
     webhook = await create(signed_in.client, "https://rebound.seller.example/")
     # It was harmless when it was entered.
     names.say("rebound.seller.example", [address])
     await tell(sessions, signed_in.account.id)
 
-    await carry(courier)
+    await send_webhooks(webhook_sender)
 
     (one,) = await deliveries(signed_in.client, webhook)
     assert (one["state"], one["last_status"], one["last_error"]) == ("waiting", None, "dns")
 
 
-async def test_a_redirect_is_not_followed(signed_in, new_receiver, receiver, courier, sessions):
+async def test_a_redirect_is_not_followed(signed_in, new_receiver, receiver, webhook_sender, sessions):
     """# S: webhooks out: no redirects"""
     redirecting = await new_receiver(f"307 Temporary Redirect\r\nLocation: {receiver.url}")
     webhook = await create(signed_in.client, redirecting.url)
     await tell(sessions, signed_in.account.id)
 
-    await carry(courier)
+    await send_webhooks(webhook_sender)
 
     assert (len(redirecting.requests), receiver.requests) == (1, [])
     assert (await deliveries(signed_in.client, webhook))[0]["last_status"] == 307
 
 
-async def test_a_receiver_that_hangs_holds_up_no_other(signed_in, receiver, new_receiver, courier, sessions):
+async def test_a_receiver_that_hangs_holds_up_no_other(
+    signed_in, receiver, new_receiver, webhook_sender, sessions
+):
     hanging = await new_receiver()
     hanging.go_on.clear()
     await create(signed_in.client, hanging.url)
     for _ in range(30):
         await tell(sessions, signed_in.account.id)
-    await courier.fan_out()
-    await courier.begin_due()
+    await webhook_sender.fan_out()
+    await webhook_sender.begin_due()
     async with asyncio.timeout(20):
         await hanging.arrived.wait()
     await create(signed_in.client, receiver.url)
     await tell(sessions, signed_in.account.id)
 
-    await courier.fan_out()
-    await courier.begin_due()
+    await webhook_sender.fan_out()
+    await webhook_sender.begin_due()
     async with asyncio.timeout(20):
         await receiver.arrived.wait()
 
     assert len(hanging.requests) <= 2
     hanging.go_on.set()
-    await courier.finish()
+    await webhook_sender.finish()
 
 
-async def test_two_couriers_make_one_delivery_of_each_event(
-    *, signed_in, receiver, courier, sessions, keyring, outgoing
+async def test_two_senders_make_one_delivery_of_each_event(
+    *, signed_in, receiver, webhook_sender, sessions, keyring, outgoing
 ):
     webhook = await create(signed_in.client, receiver.url)
     told = [await tell(sessions, signed_in.account.id) for _ in range(20)]
-    second = Courier(sessions, keyring, outgoing, CollectorRegistry())
+    second = WebhookSender(sessions, keyring, outgoing, CollectorRegistry())
 
     stop = asyncio.Event()
-    running = [asyncio.create_task(one.run(stop)) for one in (courier, second)]
+    running = [asyncio.create_task(one.run(stop)) for one in (webhook_sender, second)]
     async with asyncio.timeout(20):
         while len(receiver.requests) < len(told):  # noqa: ASYNC110 - the receiver tells of one only
             await asyncio.sleep(0.02)
@@ -298,28 +302,28 @@ async def test_two_couriers_make_one_delivery_of_each_event(
 
 
 async def test_what_a_killed_worker_had_claimed_is_sent_when_its_lease_is_over(
-    signed_in, receiver, courier, sessions
+    signed_in, receiver, webhook_sender, sessions
 ):
     await create(signed_in.client, receiver.url)
     await tell(sessions, signed_in.account.id)
-    await courier.fan_out()
+    await webhook_sender.fan_out()
     async with sessions.begin() as session:
         (claimed,) = await queries.claim_due(session, busy=[], limit=10)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
     assert receiver.requests == []
 
     await make_due(sessions)
-    await carry(courier)
+    await send_webhooks(webhook_sender)
 
     (request,) = receiver.requests
     assert request.headers["webhook-id"] == str(claimed.event_id)
 
 
-async def test_a_ping_arrives_like_an_event(signed_in, receiver, courier):
+async def test_a_ping_arrives_like_an_event(signed_in, receiver, webhook_sender):
     webhook = await create(signed_in.client, receiver.url)
 
     answer = await signed_in.client.post(f"/api/v1/webhooks/{webhook['id']}/ping")
-    await carry(courier)
+    await send_webhooks(webhook_sender)
 
     assert (answer.status_code, answer.json()["kind"]) == (202, "webhook.ping")
     (request,) = receiver.requests
@@ -327,12 +331,12 @@ async def test_a_ping_arrives_like_an_event(signed_in, receiver, courier):
 
 
 async def test_deliveries_are_shown_for_thirty_days_and_what_waits_for_longer(
-    signed_in, receiver, courier, sessions
+    signed_in, receiver, webhook_sender, sessions
 ):
     webhook = await create(signed_in.client, receiver.url)
     for _ in range(2):
         await tell(sessions, signed_in.account.id)
-        await carry(courier)
+        await send_webhooks(webhook_sender)
     await signed_in.client.post(f"/api/v1/webhooks/{webhook['id']}/ping")
     long_ago = int((datetime.now(UTC) - timedelta(days=31)).timestamp() * 1000) << 80
     waiting, young, old = [UUID(one["id"]) for one in await deliveries(signed_in.client, webhook)]

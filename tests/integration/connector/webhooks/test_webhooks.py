@@ -8,7 +8,7 @@ from sqlalchemy import select, text
 from services.connector.webhooks.service import MAX_WEBHOOKS
 from shared.tables import AuditEntry
 from tests.factories import make_account
-from tests.integration.connector.webhooks.conftest import carry, create, deliveries
+from tests.integration.connector.webhooks.conftest import create, deliveries, send_webhooks
 
 URL = "https://helpdesk.example/replyco?token=canary-query"
 
@@ -149,12 +149,12 @@ async def test_a_delivery_is_found_under_its_own_webhook_only(client):
     assert answer.status_code == 404
 
 
-async def test_to_a_disabled_webhook_nothing_is_sent(client, courier, receiver):
+async def test_to_a_disabled_webhook_nothing_is_sent(client, webhook_sender, receiver):
     made = await create(client, receiver.url)
     path = f"/api/v1/webhooks/{made['id']}"
     waiting = (await client.post(f"{path}/ping")).json()
     disabled = (await client.patch(path, json={"enabled": False})).json()
-    await carry(courier)
+    await send_webhooks(webhook_sender)
 
     ping, resent = (
         await client.post(f"{path}/ping"),

@@ -1,7 +1,7 @@
-"""An integration's life after it was connected: changed, paused, disconnected, restored, removed.
+"""What becomes of an integration after it was connected: changed, paused, disconnected, restored, removed.
 
-Disconnected, it rests: its tokens are gone at once, its address still takes mail, which stays sealed. Restored, it is as
-before, but for the consent. When the rest is over, its address is retired for ever.
+Disconnecting begins a grace period: the tokens are destroyed at once, but the address still accepts mail, which stays sealed.
+A store that is restored within it is as before, but for the consent. After it, the address is retired for ever.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,13 @@ from services.connector.accounts.callers import Caller
 from services.connector.http.etags import require_match
 from services.connector.integrations import queries
 from services.connector.integrations.names import NameTaken, clean_name, name_key
-from services.connector.integrations.row_locks import give_address, lock_row, release_mail, tell_relays, wake
+from services.connector.integrations.row_locks import (
+    assign_relay_address,
+    lock_row,
+    notify_relays,
+    reconnect,
+    release_mail,
+)
 from services.connector.integrations.service import recompute_lock
 from services.connector.problems.catalogue import NotFound
 from services.connector.tokens import service as tokens
@@ -29,7 +35,7 @@ from shared.events import EventKind, announce
 from shared.jobs import Job, enqueue
 from shared.permissions import Level
 from shared.tables import (
-    AfterRest,
+    AfterGracePeriod,
     Grant,
     Integration,
     RelayAddress,
@@ -40,7 +46,7 @@ from shared.tables import (
 
 log = structlog.get_logger()
 
-REST: Final = timedelta(days=30)
+GRACE_PERIOD: Final = timedelta(days=30)
 _BATCH: Final = 100
 
 
@@ -52,7 +58,7 @@ class OwnerUnfit(Expected):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a caller wants to be otherwise; None is left as it is."""
+    """The attributes that a caller wants to change; those that are None stay as they are."""
 
     name: str | None = None
     is_paused: bool | None = None
@@ -68,7 +74,7 @@ async def change(
     if_match: str | None,
     now: datetime,
 ) -> queries.Detail:
-    """The first name brings the relay address.
+    """Change what is given. With its first name, an integration gets its relay address.
 
     Raises NotFound, PreconditionFailed, NameEmpty, NameTooLong, NameTaken, OwnerUnfit.
     """
@@ -79,11 +85,11 @@ async def change(
             require_match(if_match, integration.version)
             integration.version += 1
             if name is not None:
-                await _name(session, caller, integration, name)
+                await _set_name(session, caller, integration, name)
             if changes.is_paused is not None:
                 await _pause(session, caller, integration, is_paused=changes.is_paused, now=now)
             if changes.owner_id is not None:
-                await _give_to(session, caller, integration, changes.owner_id)
+                await _change_owner(session, caller, integration, changes.owner_id)
             await session.flush()
             await recompute_lock(session, caller.account_id, integration_id, now)
             return await _detail(session, caller.account_id, integration_id)
@@ -92,37 +98,37 @@ async def change(
 
 
 async def disconnect(
-    sessions: Sessions, caller: Caller, integration_id: UUID, after_rest: AfterRest, now: datetime
+    sessions: Sessions, caller: Caller, integration_id: UUID, data_after: AfterGracePeriod, now: datetime
 ) -> datetime:
-    """The tokens are destroyed at once, and the rest begins. Until when. Raises NotFound."""
+    """Destroy the tokens at once and begin the grace period. The answer is when it ends. Raises NotFound."""
     async with sessions.begin() as session:
         integration = await lock_row(session, caller.account_id, integration_id)
-        integration.disconnected_at, integration.rests_until = now, now + REST
-        integration.data_after_rest = after_rest.value
+        integration.disconnected_at, integration.rests_until = now, now + GRACE_PERIOD
+        integration.data_after_rest = data_after.value
         integration.version += 1
         await tokens.destroy_grant(session, integration_id)
-        session.add(audit_entry(caller, "integration_disconnected", integration_id, data=after_rest.value))
+        session.add(audit_entry(caller, "integration_disconnected", integration_id, data=data_after.value))
         await announce(
             session, caller.account_id, EventKind.INTEGRATION_CHANGED, integration_id=integration_id
         )
     log.info("integration_disconnected", integration_id=str(integration_id))
-    return now + REST
+    return now + GRACE_PERIOD
 
 
 async def restore(
     sessions: Sessions, caller: Caller, integration_id: UUID, *, new_name: str | None, now: datetime
 ) -> queries.Detail:
-    """End the rest before its time. Another consent is needed: the tokens are gone.
+    """Connect a store again within its grace period. Another consent is needed: the tokens are gone.
 
     Raises NotFound, NameTaken (then a new name helps), NameEmpty, NameTooLong.
     """
     name = clean_name(new_name) if new_name is not None else None
     try:
         async with sessions.begin() as session:
-            integration = await lock_row(session, caller.account_id, integration_id, is_resting=True)
+            integration = await lock_row(session, caller.account_id, integration_id, in_grace_period=True)
             if name is not None and integration.name is not None:
                 integration.name, integration.name_key = name, name_key(name)
-            await wake(session, integration)
+            await reconnect(session, integration)
             session.add(audit_entry(caller, "integration_restored", integration_id))
             await recompute_lock(session, caller.account_id, integration_id, now)
             return await _detail(session, caller.account_id, integration_id)
@@ -130,8 +136,8 @@ async def restore(
         raise _name_taken(error) from error
 
 
-async def remove_rested(sessions: Sessions, now: datetime) -> int:
-    """Retire what has rested long enough, a batch per transaction. How many."""
+async def end_grace_periods(sessions: Sessions, now: datetime) -> int:
+    """Remove the stores whose grace period is over, a batch per transaction. The answer is how many."""
     count = 0
     while True:
         async with sessions.begin() as session:
@@ -164,9 +170,9 @@ async def _remove(session: AsyncSession, integration: Integration, now: datetime
         .returning(RelayAddress.local_part)
     )
     if retired is not None:
-        await tell_relays(session, retired)
+        await notify_relays(session, retired)
     await session.execute(delete(SmtpConfiguration).where(SmtpConfiguration.integration_id == integration.id))
-    if integration.data_after_rest == AfterRest.KEEP:
+    if integration.data_after_rest == AfterGracePeriod.KEEP:
         await release_mail(session, integration.id)
     session.add(system_audit_entry(integration.account_id, "integration_removed", integration.id))
     await announce(
@@ -174,12 +180,12 @@ async def _remove(session: AsyncSession, integration: Integration, now: datetime
     )
 
 
-async def _name(session: AsyncSession, caller: Caller, integration: Integration, name: str) -> None:
+async def _set_name(session: AsyncSession, caller: Caller, integration: Integration, name: str) -> None:
     is_first = integration.name is None
     integration.name, integration.name_key = name, name_key(name)
     await session.flush()
     if is_first:
-        await give_address(session, integration)
+        await assign_relay_address(session, integration)
     action = "integration_named" if is_first else "integration_renamed"
     session.add(audit_entry(caller, action, integration.id))
 
@@ -187,7 +193,7 @@ async def _name(session: AsyncSession, caller: Caller, integration: Integration,
 async def _pause(
     session: AsyncSession, caller: Caller, integration: Integration, *, is_paused: bool, now: datetime
 ) -> None:
-    """Paused, nothing is asked of Amazon for this store, and its grant is not renewed. Mail goes on."""
+    """A paused store asks nothing of Amazon, and its grant is not renewed. Its mail is still accepted."""
     if (integration.paused_at is not None) is is_paused:
         return
     integration.paused_at = now if is_paused else None
@@ -205,7 +211,9 @@ async def _pause(
     )
 
 
-async def _give_to(session: AsyncSession, caller: Caller, integration: Integration, owner_id: UUID) -> None:
+async def _change_owner(
+    session: AsyncSession, caller: Caller, integration: Integration, owner_id: UUID
+) -> None:
     is_fit = await session.scalar(
         select(User.id).where(
             User.id == owner_id,
