@@ -1,5 +1,5 @@
-"""The mailrelay's commands. `serve` accepts mail; `worker` makes messages of what was accepted; `dns` knows the domain; `trace`
-tells of a session."""
+"""The mailrelay's commands. `serve` accepts mail; `worker` makes messages of what was accepted; `dns` prints the
+domain's records; `trace` prints what was said in a session."""
 
 import asyncio
 import sys
@@ -32,11 +32,11 @@ def serve() -> None:
 
 
 @cli.command(hidden=True)
-def accept(number: int, line: int, listeners: list[int]) -> None:
+def accept(number: int, channel: int, listeners: list[int]) -> None:
     """One of the processes that `serve` starts, on file descriptors that it was given."""
-    from services.mailrelay.process.child import run_accepting_process  # noqa: PLC0415  # each role loads only its own rooms
+    from services.mailrelay.process.child import run_child  # noqa: PLC0415  # each role loads only its own rooms
 
-    run_accepting_process(number, line, listeners)
+    run_child(number, channel, listeners)
 
 
 @cli.command()
@@ -60,19 +60,19 @@ def dns(
 
     settings = settings_or_exit(MailDomainSettings)
     if not check:
-        print(dns_check.to_set(settings.mail_domain, settings.smtp_hostname))
+        print(dns_check.instructions(settings.mail_domain, settings.smtp_hostname))
         if settings.postmaster_local_part is None:
             print("; Reports go to postmaster@, which is refused until REPLYCO_POSTMASTER_LOCAL_PART is set.")
         return
     try:
-        ask = dns_check.asking() if resolver is None else dns_check.asking_at(resolver)
+        lookup = dns_check.lookup_with() if resolver is None else dns_check.lookup_at(resolver)
     except ValueError:
         raise typer.BadParameter(
             "An IP address, and a port behind # if it is not 53.", param_hint="--resolver"
         ) from None
-    findings = asyncio.run(dns_check.check(settings.mail_domain, settings.smtp_hostname, ask))
-    print(dns_check.told(findings))
-    if not dns_check.is_all_right(findings):
+    checks = asyncio.run(dns_check.check(settings.mail_domain, settings.smtp_hostname, lookup))
+    print(dns_check.report(checks))
+    if not dns_check.is_all_right(checks):
         raise typer.Exit(FAILED)
 
 

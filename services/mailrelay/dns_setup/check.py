@@ -14,10 +14,10 @@ import dns.resolver
 from services.mailrelay.dns_setup.mta_sts import check_policy
 from services.mailrelay.dns_setup.records import (
     NO_DKIM,
-    Finding,
-    Record,
-    Verdict,
-    judge,
+    DnsRecord,
+    RecordCheck,
+    RecordStatus,
+    check_record,
     pointer_for,
     policy_file,
     policy_for,
@@ -26,16 +26,16 @@ from services.mailrelay.dns_setup.records import (
 )
 
 # What stands at a name, by its type; None when nobody could say.
-Ask = Callable[[str, str], Awaitable[Sequence[str] | None]]
+DnsLookup = Callable[[str, str], Awaitable[Sequence[str] | None]]
 # What is served as the MTA-STS policy of a domain and a relay, at an address.
-Look = Callable[[str, str, str], Awaitable[Finding]]
+PolicyCheck = Callable[[str, str, str], Awaitable[RecordCheck]]
 
 _TIMEOUT_SECONDS: Final = 5
 
 
-def asking(
+def lookup_with(
     nameservers: Sequence[str] = (), *, port: int = 53, timeout_seconds: float = _TIMEOUT_SECONDS
-) -> Ask:
+) -> DnsLookup:
     """Questions to these name servers, or to the machine's own. Nothing is kept between two questions."""
 
     async def ask(name: str, kind: str) -> Sequence[str] | None:
@@ -56,33 +56,37 @@ def asking(
     return ask
 
 
-def asking_at(resolver: str) -> Ask:
+def lookup_at(resolver: str) -> DnsLookup:
     """Questions to `ADDRESS` or `ADDRESS#PORT`. Raises ValueError."""
     address, _, port = resolver.partition("#")
-    return asking([str(ip_address(address))], port=int(port or 53))
+    return lookup_with([str(ip_address(address))], port=int(port or 53))
 
 
-async def check(domain: str, hostname: str, ask: Ask, look: Look = check_policy) -> list[Finding]:
-    """Every record with its verdict, PTR records of the addresses that were found and the MTA-STS policy included."""
-    findings = await _judged(records_for(domain, hostname), ask)
+async def check(
+    domain: str, hostname: str, ask: DnsLookup, look: PolicyCheck = check_policy
+) -> list[RecordCheck]:
+    """Every record with its status, PTR records of the addresses that were found and the MTA-STS policy included."""
+    checks = await _check_all(records_for(domain, hostname), ask)
     addresses = [
         address
-        for finding in findings
-        if finding.record.name == hostname.rstrip(".").lower()
-        for address in finding.found
-        if finding.record.kind in {"A", "AAAA"}
+        for checked in checks
+        if checked.record.name == hostname.rstrip(".").lower()
+        for address in checked.found
+        if checked.record.kind in {"A", "AAAA"}
     ]
-    findings += await _judged([pointer_for(address, hostname) for address in addresses], ask)
-    web_server = next(finding for finding in findings if finding.record.name == policy_host(domain))
+    checks += await _check_all([pointer_for(address, hostname) for address in addresses], ask)
+    web_server = next(checked for checked in checks if checked.record.name == policy_host(domain))
     if web_server.found:
-        return [*findings, await look(domain, hostname, web_server.found[0])]
+        return [*checks, await look(domain, hostname, web_server.found[0])]
     return [
-        *findings,
-        judge(policy_file(domain, hostname), None if web_server.verdict is Verdict.UNCHECKED else []),
+        *checks,
+        check_record(
+            policy_file(domain, hostname), None if web_server.status is RecordStatus.UNCHECKED else []
+        ),
     ]
 
 
-def to_set(domain: str, hostname: str) -> str:
+def instructions(domain: str, hostname: str) -> str:
     """What the operator has to do, in words and zone-file lines."""
     lines = [
         f"; Mail for {domain}. Every record, in the order in which it matters.",
@@ -99,18 +103,18 @@ def to_set(domain: str, hostname: str) -> str:
     return "\n".join(lines)
 
 
-def told(findings: Sequence[Finding]) -> str:
-    """The findings, one line each; what is not right says what should be there."""
-    return "\n".join([*(line for finding in findings for line in _lines(finding)), NO_DKIM])
+def report(checks: Sequence[RecordCheck]) -> str:
+    """The checks, one line each; what is not right says what should be there."""
+    return "\n".join([*(line for checked in checks for line in _lines(checked)), NO_DKIM])
 
 
-def is_all_right(findings: Sequence[Finding]) -> bool:
-    return all(finding.verdict is Verdict.RIGHT for finding in findings)
+def is_all_right(checks: Sequence[RecordCheck]) -> bool:
+    return all(checked.status is RecordStatus.RIGHT for checked in checks)
 
 
-async def _judged(records: Sequence[Record], ask: Ask) -> list[Finding]:
+async def _check_all(records: Sequence[DnsRecord], ask: DnsLookup) -> list[RecordCheck]:
     answers = await asyncio.gather(*(ask(record.name, record.kind) for record in records))
-    return [judge(record, answer) for record, answer in zip(records, answers, strict=True)]
+    return [check_record(record, answer) for record, answer in zip(records, answers, strict=True)]
 
 
 def _as_text(value: dns.rdata.Rdata) -> str:
@@ -120,20 +124,20 @@ def _as_text(value: dns.rdata.Rdata) -> str:
     return value.to_text()
 
 
-def _zone(record: Record) -> str:
+def _zone(record: DnsRecord) -> str:
     if record.value is None:
         return f"; {record.name}.  {record.kind}  (the address)"
     value = f'"{record.value}"' if record.kind == "TXT" else record.value
     return f"{record.name}.  {record.kind}  {value}"
 
 
-def _lines(finding: Finding) -> list[str]:
-    record = finding.record
-    lines = [f"{finding.verdict.value:22}{record.kind:6}{record.name}"]
-    if finding.verdict is Verdict.WRONG:
+def _lines(checked: RecordCheck) -> list[str]:
+    record = checked.record
+    lines = [f"{checked.status.value:22}{record.kind:6}{record.name}"]
+    if checked.status is RecordStatus.WRONG:
         # What others have put into DNS may hold control characters, which a terminal would obey.
-        lines += [f"{'':28}there is:  {ascii(value)[1:-1]}" for value in finding.found]
-    if finding.verdict is not Verdict.RIGHT:
+        lines += [f"{'':28}there is:  {ascii(value)[1:-1]}" for value in checked.found]
+    if checked.status is not RecordStatus.RIGHT:
         first, *more = (record.value or record.reason).splitlines()
         lines += [f"{'':28}should be: {first}", *(f"{'':39}{line}" for line in more)]
     return lines

@@ -6,7 +6,7 @@ from typing import Final
 
 import httpx2
 
-from services.mailrelay.dns_setup.records import Finding, Verdict, policy_file, policy_host
+from services.mailrelay.dns_setup.records import RecordCheck, RecordStatus, policy_file, policy_host
 
 # RFC 8461 §3.3 suggests 64 KB, and a minute; here a person waits.
 _SIZE_LIMIT_BYTES: Final = 65_536
@@ -19,7 +19,7 @@ class _NoPolicy(Exception):
 
 async def check_policy(
     domain: str, hostname: str, address: str, *, port: int = 443, tls: ssl.SSLContext | None = None
-) -> Finding:
+) -> RecordCheck:
     """What a sender finds at the web server's address. `tls`: whom to trust, instead of whom the machine does."""
     record = policy_file(domain, hostname)
     name = policy_host(domain)
@@ -38,15 +38,17 @@ async def check_policy(
             ) as answer,
         ):
             if answer.status_code == httpx2.codes.NOT_FOUND:
-                return Finding(record, Verdict.MISSING)
+                return RecordCheck(record, RecordStatus.MISSING)
             lines = (await _text(answer)).splitlines()
     except _NoPolicy as reason:
-        return Finding(record, Verdict.WRONG, (str(reason),))
+        return RecordCheck(record, RecordStatus.WRONG, (str(reason),))
     except (httpx2.HTTPError, OSError) as error:
         if _is_of_tls(error):
-            return Finding(record, Verdict.WRONG, (f"no valid certificate for {name}",))
-        return Finding(record, Verdict.UNCHECKED)
-    return Finding(record, Verdict.RIGHT if record.will_do(lines) else Verdict.WRONG, tuple(lines))
+            return RecordCheck(record, RecordStatus.WRONG, (f"no valid certificate for {name}",))
+        return RecordCheck(record, RecordStatus.UNCHECKED)
+    return RecordCheck(
+        record, RecordStatus.RIGHT if record.is_satisfied_by(lines) else RecordStatus.WRONG, tuple(lines)
+    )
 
 
 async def _text(answer: httpx2.Response) -> str:

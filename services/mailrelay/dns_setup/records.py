@@ -17,7 +17,7 @@ _POLICY_LONGEST_AGE_SECONDS: Final = 31_557_600
 NO_DKIM: Final = "DKIM: no record yet. Nothing is sent from this domain; sending comes later."
 
 
-class Verdict(Enum):
+class RecordStatus(Enum):
     RIGHT = "right"
     WRONG = "wrong"
     MISSING = "missing"
@@ -25,40 +25,40 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One record to set. `value` None: only whoever runs the host knows it. `will_do` judges all that was found."""
+class DnsRecord:
+    """One record to set. `value` None: only whoever runs the host knows it. `is_satisfied_by` judges all that was found."""
 
     name: str
     kind: str
     value: str | None
     reason: str
-    will_do: Callable[[Sequence[str]], bool]
+    is_satisfied_by: Callable[[Sequence[str]], bool]
     # Text records of other kinds may stand at the same name; only those that begin so are looked at.
     prefix: str = ""
     is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    record: Record
-    verdict: Verdict
+class RecordCheck:
+    record: DnsRecord
+    status: RecordStatus
     found: tuple[str, ...] = ()
 
 
-def records_for(domain: str, hostname: str) -> tuple[Record, ...]:
+def records_for(domain: str, hostname: str) -> tuple[DnsRecord, ...]:
     """Everything to set but the PTR records, which depend on the host's addresses (`pointer_for`)."""
     domain, hostname = _plain(domain), _plain(hostname)
     reports = f"mailto:postmaster@{domain}"
     return (
-        Record(
+        DnsRecord(
             domain,
             "MX",
             f"10 {hostname}.",
             "where mail for the domain goes",
             lambda found: _names(found, hostname),
         ),
-        Record(hostname, "A", None, "the relay's public IPv4 address", _any),
-        Record(
+        DnsRecord(hostname, "A", None, "the relay's public IPv4 address", _any),
+        DnsRecord(
             hostname, "AAAA", None, "the relay's public IPv6 address, if it has one", _any, is_optional=True
         ),
         _text(
@@ -82,7 +82,7 @@ def records_for(domain: str, hostname: str) -> tuple[Record, ...]:
             "v=STSv1",
             lambda found: _is_id(_tags(found[0]).get("id", "")),
         ),
-        Record(policy_host(domain), "A", None, "the web server that serves the MTA-STS policy", _any),
+        DnsRecord(policy_host(domain), "A", None, "the web server that serves the MTA-STS policy", _any),
         _text(
             f"_smtp._tls.{domain}",
             f"v=TLSRPTv1; rua={reports}",
@@ -93,10 +93,10 @@ def records_for(domain: str, hostname: str) -> tuple[Record, ...]:
     )
 
 
-def pointer_for(address: str, hostname: str) -> Record:
+def pointer_for(address: str, hostname: str) -> DnsRecord:
     """The PTR record of one of the host's addresses. It is set where the address is rented."""
     hostname = _plain(hostname)
-    return Record(
+    return DnsRecord(
         ip_address(address).reverse_pointer,
         "PTR",
         f"{hostname}.",
@@ -115,9 +115,9 @@ def policy_host(domain: str) -> str:
     return f"mta-sts.{_plain(domain)}"
 
 
-def policy_file(domain: str, hostname: str) -> Record:
+def policy_file(domain: str, hostname: str) -> DnsRecord:
     """The policy as a record: its name is the URL, what is found are its lines."""
-    return Record(
+    return DnsRecord(
         f"https://{policy_host(domain)}/.well-known/mta-sts.txt",
         "HTTPS",
         policy_for(hostname),
@@ -131,22 +131,22 @@ def policy_id(hostname: str) -> str:
     return hashlib.sha256(policy_for(hostname).encode()).hexdigest()[:16]
 
 
-def judge(record: Record, answer: Sequence[str] | None) -> Finding:
+def check_record(record: DnsRecord, answer: Sequence[str] | None) -> RecordCheck:
     """What an answer says about a record. None: there was no answer."""
     if answer is None:
-        return Finding(record, Verdict.UNCHECKED)
+        return RecordCheck(record, RecordStatus.UNCHECKED)
     found = tuple(value for value in answer if value.lower().startswith(record.prefix.lower()))
     if not found:
-        return Finding(record, Verdict.RIGHT if record.is_optional else Verdict.MISSING)
+        return RecordCheck(record, RecordStatus.RIGHT if record.is_optional else RecordStatus.MISSING)
     # Two SPF, DMARC, MTA-STS or TLS-RPT records count as none (RFC 7208 §4.5, 7489 §6.6.3, 8461 §3.1, 8460 §3).
-    is_right = (not record.prefix or len(found) == 1) and record.will_do(found)
-    return Finding(record, Verdict.RIGHT if is_right else Verdict.WRONG, found)
+    is_right = (not record.prefix or len(found) == 1) and record.is_satisfied_by(found)
+    return RecordCheck(record, RecordStatus.RIGHT if is_right else RecordStatus.WRONG, found)
 
 
 def _text(
-    name: str, value: str, reason: str, prefix: str, will_do: Callable[[Sequence[str]], bool]
-) -> Record:
-    return Record(name, "TXT", value, reason, will_do, prefix=prefix)
+    name: str, value: str, reason: str, prefix: str, is_satisfied_by: Callable[[Sequence[str]], bool]
+) -> DnsRecord:
+    return DnsRecord(name, "TXT", value, reason, is_satisfied_by, prefix=prefix)
 
 
 def _any(_found: Sequence[str]) -> bool:

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from services.mailrelay.intake.journal import AcceptedRow, Journal
 from services.mailrelay.intake.recipients import Recipient
-from services.mailrelay.smtp.command_parser import MailCommand
 from shared.blobs import BlobStore
 from shared.crypto.envelope import Sealed
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
@@ -26,16 +25,18 @@ _SEAL_IN_THREAD_BYTES: Final = 4_194_304
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a mail came from."""
+    """Where a mail came from, and how its sender was named."""
 
     session_id: str
     peer_address: IPv4Address | IPv6Address
     helo: str
-    mail: MailCommand
+    # The path of MAIL, empty for the null sender `<>`, and its parameters as they were given.
+    sender: str
+    mail_options: tuple[str, ...]
     tls_version: str | None
 
 
-async def store(
+async def store_mail(
     content: bytes,
     recipients: Mapping[Recipient, str],
     origin: Origin,
@@ -53,14 +54,14 @@ async def store(
         [(recipient, address)] = recipients.items()
         key = ContentKey.new(recipient.account_id, new_id())
         row = _row(key, recipient, address, origin, mail_key=mail_key, size=len(content))
-        rows = [await _with_mail(row, key, content, blobs, inline_limit_bytes)]
+        rows = [await _with_content(row, key, content, blobs, inline_limit_bytes)]
     else:
-        rows = await _for_several(content, recipients, origin, mail_key, blobs)
+        rows = await _rows_for_several(content, recipients, origin, mail_key, blobs)
     await journal.append(rows)
     return str(rows[0].id)
 
 
-async def _with_mail(
+async def _with_content(
     row: AcceptedRow, key: ContentKey, content: bytes, blobs: BlobStore, inline_limit_bytes: int
 ) -> AcceptedRow:
     sealed = await _sealing(len(content), lambda: key.seal("raw", content))
@@ -70,7 +71,7 @@ async def _with_mail(
     return row._replace(blob_key=blob.key, blob_digest=blob.digest)
 
 
-async def _for_several(
+async def _rows_for_several(
     content: bytes,
     recipients: Mapping[Recipient, str],
     origin: Origin,
@@ -109,10 +110,10 @@ def _row(
 ) -> AcceptedRow:
     """The row of a copy, still without its mail."""
     envelope = {
-        "mail_from": origin.mail.address,
+        "mail_from": origin.sender,
         "rcpt_to": address,
         "helo": origin.helo,
-        "options": list(origin.mail.options),
+        "options": list(origin.mail_options),
     }
     return AcceptedRow(
         id=key.accepted_mail_id,

@@ -1,9 +1,9 @@
-"""What the side port tells: of all processes together."""
+"""What the side port answers for all children together."""
 
 import asyncio
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -12,30 +12,24 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 from typing_extensions import override
 
-from services.mailrelay.process.child_handle import AcceptingProcess
-from services.mailrelay.process.control_channel import LineBroken
+from services.mailrelay.process.control_channel import ChannelClosed
+from services.mailrelay.process.process_slot import ProcessSlot
 from shared.metrics import CONTENT_TYPE, render
 from shared.side_port import NOT_FOUND, PLAIN_TEXT, Answer
 
-# More than a process waits for its database.
+# Longer than a child waits for its database.
 _ANSWER_SECONDS: Final = 8.0
-# Less than `trace` waits.
+# Shorter than `trace` waits.
 _TRACE_SECONDS: Final = 4.0
-# What is asked of whichever process knows; nothing that could be mistaken for two questions.
-_OF_ONE_PROCESS: Final = re.compile(r"/trace/[A-Za-z0-9._-]{1,100}")
+# Paths that one child alone can answer; they hold nothing that could be mistaken for two requests.
+_ANSWERED_BY_ONE: Final = re.compile(r"/trace/[A-Za-z0-9._-]{1,100}")
 
 
-class HasProcess(Protocol):
-    """A place for a process, as far as it is told of here."""
+class ProcessAggregator:
+    """Asks every child, and makes one answer of theirs."""
 
-    number: int
-    deaths: int
-    process: AcceptingProcess | None
-
-
-class Whole:
-    def __init__(self, places: Sequence[HasProcess]) -> None:
-        self._places = places
+    def __init__(self, slots: Sequence[ProcessSlot]) -> None:
+        self._slots = slots
 
     async def answer(self, path: str) -> Answer:
         """The side port's answer."""
@@ -46,54 +40,56 @@ class Whole:
                 return await self._readiness()
             case "/metrics":
                 return await self._metrics()
-            case _ if _OF_ONE_PROCESS.fullmatch(path):
-                answers = await self._ask_all(path, timeout_seconds=_TRACE_SECONDS)
+            case _ if _ANSWERED_BY_ONE.fullmatch(path):
+                answers = await self._request_all(path, timeout_seconds=_TRACE_SECONDS)
                 return next((answer for answer in answers if answer and answer.status != 404), NOT_FOUND)
             case _:
                 return NOT_FOUND
 
-    async def _ask_all(self, path: str, *, timeout_seconds: float = _ANSWER_SECONDS) -> list[Answer | None]:
-        """Every place's answer; None where no process answers."""
+    async def _request_all(
+        self, path: str, *, timeout_seconds: float = _ANSWER_SECONDS
+    ) -> list[Answer | None]:
+        """Every slot's answer; None where no child answers."""
 
-        async def ask(place: HasProcess) -> Answer | None:
-            if place.process is None:
+        async def request(slot: ProcessSlot) -> Answer | None:
+            if slot.child is None:
                 return None
             try:
-                return await place.process.line.ask(path, timeout_seconds=timeout_seconds)
-            except LineBroken:
+                return await slot.child.channel.request(path, timeout_seconds=timeout_seconds)
+            except ChannelClosed:
                 return None
 
-        return await asyncio.gather(*(ask(place) for place in self._places))
+        return await asyncio.gather(*(request(slot) for slot in self._slots))
 
     async def _readiness(self) -> Answer:
-        answers = await self._ask_all("/readyz")
+        answers = await self._request_all("/readyz")
         if None in answers:
             return Answer(503, PLAIN_TEXT, b"a process is being started\n")
         return next((answer for answer in answers if answer and answer.status != 200), _READY)
 
     async def _metrics(self) -> Answer:
-        answers = await self._ask_all("/metrics")
+        answers = await self._request_all("/metrics")
         texts = {
-            place.number: answer.body.decode()
-            for place, answer in zip(self._places, answers, strict=True)
+            slot.number: answer.body.decode()
+            for slot, answer in zip(self._slots, answers, strict=True)
             if answer is not None
         }
         running = GaugeMetricFamily("replyco_relay_processes", "Processes that accept mail", value=len(texts))
         deaths = CounterMetricFamily(
             "replyco_relay_process_deaths",
             "Processes that ended without being told to",
-            value=sum(place.deaths for place in self._places),
+            value=sum(slot.deaths for slot in self._slots),
         )
         registry = CollectorRegistry()
-        registry.register(_Collected([running, deaths, *_together(texts)]))
+        registry.register(_Snapshot([running, deaths, *_merged(texts)]))
         return Answer(200, CONTENT_TYPE, render(registry))
 
 
 _READY: Final = Answer(200, PLAIN_TEXT, b"ready\n")
 
 
-def _together(texts: dict[int, str]) -> Iterable[Metric]:
-    """The processes' metrics, each with the number of its process as a label."""
+def _merged(texts: dict[int, str]) -> Iterable[Metric]:
+    """The children's metrics, each with the number of its process as a label."""
     families: dict[str, Metric] = {}
     for number, text in texts.items():
         for family in text_string_to_metric_families(text):
@@ -105,7 +101,7 @@ def _together(texts: dict[int, str]) -> Iterable[Metric]:
     return families.values()
 
 
-class _Collected(Collector):
+class _Snapshot(Collector):
     """Metrics as they were a moment ago."""
 
     def __init__(self, families: Sequence[Metric]) -> None:

@@ -1,4 +1,4 @@
-"""The supervisor's view of a process that accepts mail: started as a program of its own, asked, and ended."""
+"""The supervisor's handle on a child: started as a program of its own, asked, and ended."""
 
 import asyncio
 import contextlib
@@ -8,36 +8,36 @@ from typing import Final
 
 import structlog
 
-from services.mailrelay.process.control_channel import Line, LineBroken
+from services.mailrelay.process.control_channel import ChannelClosed, ControlChannel
 from services.mailrelay.process.listeners import Listeners
 
 log = structlog.get_logger()
 
 # Loading the code takes a second or two on a busy machine; the database is not waited for.
 _START_SECONDS: Final = 60.0
-_START_QUESTION: Final = "/livez"
+_START_PATH: Final = "/livez"
 # For closing the database's connections and the interpreter's own end, after the last session.
 _EXIT_SECONDS: Final = 10.0
 
 
-class NotStarted(Exception):
-    """It ended before it accepted mail, or took too long; its own words are on standard error."""
+class ChildNotStarted(Exception):
+    """The child ended before it accepted mail, or took too long; why, it has written to standard error."""
 
     def __init__(self, exit_code: int | None) -> None:
         super().__init__(exit_code)
         self.exit_code = exit_code
 
 
-class AcceptingProcess:
-    def __init__(self, process: asyncio.subprocess.Process, line: Line) -> None:
+class ChildHandle:
+    def __init__(self, process: asyncio.subprocess.Process, channel: ControlChannel) -> None:
         self._process = process
-        self._ended = asyncio.create_task(process.wait())
-        self.line = line
+        self._exit = asyncio.create_task(process.wait())
+        self.channel = channel
         self.pid = process.pid
 
     @classmethod
-    async def spawn(cls, number: int, listeners: Listeners) -> "AcceptingProcess":
-        """A new program, so that new code and new key files are taken into use. Raises NotStarted."""
+    async def spawn(cls, number: int, listeners: Listeners) -> "ChildHandle":
+        """A new program, so that new code and new key files are taken into use. Raises ChildNotStarted."""
         ours, theirs = socket.socketpair()
         with theirs:
             descriptors = [theirs.fileno(), *(listener.fileno() for listener in listeners)]
@@ -53,35 +53,35 @@ class AcceptingProcess:
             except OSError as error:
                 ours.close()
                 log.warning("process_not_spawned", exc_info=error)
-                raise NotStarted(None) from error
-        return cls(process, Line(*await asyncio.open_connection(sock=ours)))
+                raise ChildNotStarted(None) from error
+        return cls(process, ControlChannel(*await asyncio.open_connection(sock=ours)))
 
-    async def ready(self) -> None:
-        """Wait until it accepts mail. Raises NotStarted."""
+    async def wait_until_ready(self) -> None:
+        """Wait until it accepts mail. Raises ChildNotStarted."""
         try:
-            await self.line.ask(_START_QUESTION, timeout_seconds=_START_SECONDS)
-        except LineBroken as broken:
+            await self.channel.request(_START_PATH, timeout_seconds=_START_SECONDS)
+        except ChannelClosed as closed:
             # It may be on its way out, with an exit code that says why.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_EXIT_SECONDS):
-                    await self.ended()
-            raise NotStarted(await self.end(within_seconds=0)) from broken
+                    await self.wait()
+            raise ChildNotStarted(await self.stop(within_seconds=0)) from closed
 
-    async def ended(self) -> int:
-        """Its exit code, when it has ended."""
-        return await asyncio.shield(self._ended)
+    async def wait(self) -> int:
+        """Wait for its end; its exit code."""
+        return await asyncio.shield(self._exit)
 
-    async def end(self, *, within_seconds: float) -> int:
+    async def stop(self, *, within_seconds: float) -> int:
         """A clean stop if it does that in time, else SIGKILL; its exit code."""
         try:
-            # One that closed its end of the line is about to end by itself.
+            # A child that closed its end of the channel may have ended by itself.
             if self._process.returncode is None:
                 self._process.terminate()
             async with asyncio.timeout(within_seconds + _EXIT_SECONDS):
-                return await self.ended()
+                return await self.wait()
         except TimeoutError:
             log.warning("process_killed", pid=self.pid)
             self._process.kill()
-            return await self.ended()
+            return await self.wait()
         finally:
-            await self.line.close()
+            await self.channel.close()

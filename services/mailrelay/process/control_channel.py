@@ -1,7 +1,7 @@
-"""What the supervisor and one of its processes say to each other, over a pair of sockets.
+"""What the supervisor and one of its children say to each other, over a pair of sockets.
 
-The supervisor asks for a path of the side port, the process answers. The first answer says that the process accepts
-mail, and the end of the line that the other side has ended, however that went.
+The supervisor asks for a path of the side port, the child answers. The first answer says that the child accepts mail; the
+end of the channel says that the other side has ended, however that went.
 """
 
 import asyncio
@@ -11,35 +11,35 @@ import itertools
 from shared.side_port import Answer, Answering
 
 
-class LineBroken(Exception):
+class ChannelClosed(Exception):
     """The other side has ended, or did not answer in time."""
 
 
-class Line:
+class ControlChannel:
     """The supervisor's end."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._numbers = itertools.count()
-        self._awaited: dict[int, asyncio.Future[Answer]] = {}
-        self._reading = asyncio.create_task(self._read())
+        self._request_numbers = itertools.count()
+        self._pending: dict[int, asyncio.Future[Answer]] = {}
+        self._reading = asyncio.create_task(self._read_answers())
 
-    async def ask(self, path: str, *, timeout_seconds: float) -> Answer:
-        """Raises LineBroken."""
-        number = next(self._numbers)
+    async def request(self, path: str, *, timeout_seconds: float) -> Answer:
+        """The child's answer for a path of the side port. Raises ChannelClosed."""
+        number = next(self._request_numbers)
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._awaited[number] = answer
+        self._pending[number] = answer
         try:
             if self._reading.done():
-                raise LineBroken
+                raise ChannelClosed
             self._writer.write(f"{number} {path}\n".encode())
             async with asyncio.timeout(timeout_seconds):
                 return await answer
         except (TimeoutError, OSError) as error:
-            raise LineBroken from error
+            raise ChannelClosed from error
         finally:
-            self._awaited.pop(number, None)
+            self._pending.pop(number, None)
 
     async def close(self) -> None:
         self._reading.cancel()
@@ -48,32 +48,32 @@ class Line:
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
-    async def _read(self) -> None:
+    async def _read_answers(self) -> None:
         try:
             while head := await self._reader.readline():
                 number, status, size, content_type = head.decode().rstrip("\n").split(" ", 3)
                 body = await self._reader.readexactly(int(size))
-                answer = self._awaited.get(int(number))
-                # Not awaited any more: it took too long.
+                answer = self._pending.get(int(number))
+                # A request that took too long is not pending any more.
                 if answer is not None and not answer.done():
                     answer.set_result(Answer(int(status), content_type, body))
         except (OSError, EOFError):
             pass
         finally:
-            for answer in self._awaited.values():
+            for answer in self._pending.values():
                 if not answer.done():
-                    answer.set_exception(LineBroken())
+                    answer.set_exception(ChannelClosed())
 
 
-async def answer_the_line(
+async def serve_control_channel(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answering: Answering
 ) -> None:
-    """The process's end: answers until the supervisor has ended. A question that takes long holds up no other."""
+    """The child's end: answers until the supervisor has ended. A request that takes long holds up no other."""
     answers: set[asyncio.Task[None]] = set()
     try:
-        # So many at a time as the side port takes requests.
-        while question := await reader.readline():
-            answer = asyncio.create_task(_answer(question, writer, answering))
+        # The side port bounds how many requests come at a time.
+        while request := await reader.readline():
+            answer = asyncio.create_task(_answer(request, writer, answering))
             answers.add(answer)
             answer.add_done_callback(answers.discard)
     except OSError:
@@ -84,7 +84,7 @@ async def answer_the_line(
         await asyncio.gather(*answers, return_exceptions=True)
 
 
-async def _answer(question: bytes, writer: asyncio.StreamWriter, answering: Answering) -> None:
-    number, _, path = question.decode().rstrip("\n").partition(" ")
+async def _answer(request: bytes, writer: asyncio.StreamWriter, answering: Answering) -> None:
+    number, _, path = request.decode().rstrip("\n").partition(" ")
     status, content_type, body = await answering(path)
     writer.write(f"{number} {status} {len(body)} {content_type}\n".encode() + body)

@@ -23,7 +23,7 @@ ACCEPT_BATCH: Final = 100
 _OTHER_DESCRIPTORS: Final = 100
 
 
-def connections_within(connection_limit: int) -> int:
+def raise_file_limit(connection_limit: int) -> int:
     """Raise the soft limit to the hard one; how many of the wanted connections fit in."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -16,24 +16,24 @@ from shared.errors import CannotStart
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
 
-class RightsNotDropped(CannotStart):
+class PrivilegesNotDropped(CannotStart):
     """The process cannot become the user that it shall run as."""
 
 
-class NotAllowed(CannotStart):
+class FileNotAccessible(CannotStart):
     """The user may not use a file or folder that the settings name."""
 
 
-def drop_to(user: str) -> None:
-    """Become this user for good. Raises RightsNotDropped."""
+def drop_privileges_to(user: str) -> None:
+    """Become this user for good. Raises PrivilegesNotDropped."""
     try:
         entry = pwd.getpwnam(user)
     except KeyError as error:
-        raise RightsNotDropped(
+        raise PrivilegesNotDropped(
             f"There is no user {user}. Set REPLYCO_RUN_AS to a user of this system."
         ) from error
     if entry.pw_uid == 0:
-        raise RightsNotDropped(
+        raise PrivilegesNotDropped(
             "REPLYCO_RUN_AS must not name root. Set it to a user with no rights of its own."
         )
     if os.geteuid() == entry.pw_uid:
@@ -44,16 +44,16 @@ def drop_to(user: str) -> None:
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
     except PermissionError as error:
-        raise RightsNotDropped(
+        raise PrivilegesNotDropped(
             f"Only root can become {user}. Start as root or as {user}, or leave REPLYCO_RUN_AS out."
         ) from error
     # Libraries look for files in the home folder (asyncpg: passwords and certificates), and fail if they may not.
     os.environ["HOME"] = entry.pw_dir  # noqa: TID251  # no setting of ours
-    if _can_come_back():
-        raise RightsNotDropped(f"The rights of root could not be given up for {user}'s.")
+    if _can_regain_root():
+        raise PrivilegesNotDropped(f"The rights of root could not be given up for {user}'s.")
 
 
-def _can_come_back() -> bool:
+def _can_regain_root() -> bool:
     try:
         os.setuid(0)
     except PermissionError:
@@ -62,11 +62,11 @@ def _can_come_back() -> bool:
 
 
 def require_files(settings: RelaySettings, user: str) -> None:
-    """Whether the user may do what accepting mail needs. Raises NotAllowed."""
+    """Whether the user may do what accepting mail needs. Raises FileNotAccessible."""
     for name in ("mail_public_key_file", "tls_certificate_file", "tls_key_file"):
         path: Path | None = getattr(settings, name)
         if path is not None and not os.access(path, os.R_OK):
-            raise NotAllowed(
+            raise FileNotAccessible(
                 f"{user} cannot read {path}. Let it, or set REPLYCO_{name.upper()} to a file that it can read."
             )
     blobs = urlsplit(settings.blob_url)
@@ -75,11 +75,13 @@ def require_files(settings: RelaySettings, user: str) -> None:
         # It is made when it is first needed.
         present = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
         if not os.access(present, os.W_OK | os.X_OK):
-            raise NotAllowed(
+            raise FileNotAccessible(
                 f"{user} cannot write into {present}. Let it, or set REPLYCO_BLOB_URL to a folder that it can write into."
             )
     if not os.access(sys.executable, os.X_OK):
-        raise NotAllowed(f"{user} cannot run {sys.executable}. Install Python and the program where it can.")
+        raise FileNotAccessible(
+            f"{user} cannot run {sys.executable}. Install Python and the program where it can."
+        )
 
 
 def harden() -> None:

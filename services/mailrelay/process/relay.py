@@ -10,12 +10,12 @@ from prometheus_client import CollectorRegistry
 from services.mailrelay.intake.journal import Journal
 from services.mailrelay.intake.recipients import Recipients
 from services.mailrelay.metrics import RelayMetrics
-from services.mailrelay.process.file_limits import ACCEPT_BATCH, connections_within, report_exhaustion
+from services.mailrelay.process.file_limits import ACCEPT_BATCH, raise_file_limit, report_exhaustion
 from services.mailrelay.process.listeners import Listeners
 from services.mailrelay.process.malloc import give_large_blocks_back
 from services.mailrelay.settings import RelaySettings
-from services.mailrelay.smtp.context import Accepting
-from services.mailrelay.smtp.limits import Bite, Limits
+from services.mailrelay.smtp.context import RelayContext
+from services.mailrelay.smtp.limits import LimitHit, Limits
 from services.mailrelay.smtp.protocol import RelaySession
 from services.mailrelay.smtp.starttls import Certificate
 from shared.blobs import open_blobs
@@ -26,8 +26,8 @@ log = structlog.get_logger()
 
 # Connections that the kernel holds for us while we are busy.
 _BACKLOG: Final = 1024
-# asyncio's: the task that makes the transport, the transport's own start, and one to spare.
-_STEPS_TO_A_SESSION: Final = 3
+# asyncio takes the task that makes the transport, the transport's own start, and one to spare.
+_LOOP_STEPS_TO_A_SESSION: Final = 3
 
 
 async def accept_mail(
@@ -61,24 +61,24 @@ async def accept_mail(
     )
     limits = Limits(
         settings,
-        connection_limit=connections_within(settings.connection_limit),
-        on_bite=lambda bite: metrics.limits.labels(bite).inc(),
+        connection_limit=raise_file_limit(settings.connection_limit),
+        on_hit=lambda hit: metrics.limits.labels(hit).inc(),
     )
     metrics.memory_bytes.set_function(lambda: limits.memory_bytes)
     blobs = open_blobs(settings)
-    accepting = Accepting(settings, mail_key, recipients, journal, metrics, limits, blobs, certificate)
+    context = RelayContext(settings, mail_key, recipients, journal, metrics, limits, blobs, certificate)
     await journal.connect()
     writing = asyncio.create_task(journal.run())
     watching = [asyncio.create_task(recipients.run())]
     if certificate is not None:
         watching.append(asyncio.create_task(certificate.run()))
     try:
-        servers = await _listen(accepting, listeners)
-        on_ready(health(registry, recipients.is_ready, accepting.traces.page))
+        servers = await _listen(context, listeners)
+        on_ready(health(registry, recipients.is_ready, context.traces.page))
         await _until_stopped(stop, writing, *watching)
         for server in servers:
             server.close()
-        await _finish_sessions(accepting)
+        await _finish_sessions(context)
     finally:
         journal.close()
         blobs.close()
@@ -88,11 +88,11 @@ async def accept_mail(
         await recipients.close()
 
 
-async def _listen(accepting: Accepting, listeners: Listeners) -> list[asyncio.Server]:
-    report_exhaustion(lambda: accepting.limits.on_bite(Bite.FILE_DESCRIPTORS))
+async def _listen(context: RelayContext, listeners: Listeners) -> list[asyncio.Server]:
+    report_exhaustion(lambda: context.limits.on_hit(LimitHit.FILE_DESCRIPTORS))
     loop = asyncio.get_running_loop()
     servers = [
-        await loop.create_server(lambda: RelaySession(accepting), sock=listener, backlog=ACCEPT_BATCH)
+        await loop.create_server(lambda: RelaySession(context), sock=listener, backlog=ACCEPT_BATCH)
         for listener in listeners
     ]
     # asyncio takes one number for what the kernel holds and for what is taken in one go; they are two.
@@ -111,20 +111,20 @@ async def _until_stopped(stop: asyncio.Event, *tasks: asyncio.Task[None]) -> Non
             task.result()
 
 
-async def _finish_sessions(accepting: Accepting) -> None:
-    """Who is between two mails goes at once, who is within one has `shutdown_seconds`; then everybody goes."""
-    # What was taken from the listener a moment ago is a session only some steps of the loop later.
-    for _ in range(_STEPS_TO_A_SESSION):
+async def _finish_sessions(context: RelayContext) -> None:
+    """Sessions between two mails end at once; one within a mail has `shutdown_seconds` for it."""
+    # A connection taken from the listener a moment ago becomes a session only some steps of the loop later.
+    for _ in range(_LOOP_STEPS_TO_A_SESSION):
         await asyncio.sleep(0)
-    for session in list(accepting.sessions):
+    for session in list(context.sessions):
         session.stop()
     try:
-        async with asyncio.timeout(accepting.settings.shutdown_seconds):
-            while accepting.sessions:
-                accepting.session_ended.clear()
-                await accepting.session_ended.wait()
+        async with asyncio.timeout(context.settings.shutdown_seconds):
+            while context.sessions:
+                context.session_ended.clear()
+                await context.session_ended.wait()
     except TimeoutError:
-        log.warning("sessions_broken_off", sessions=len(accepting.sessions))
-    for session in list(accepting.sessions):
+        log.warning("sessions_broken_off", sessions=len(context.sessions))
+    for session in list(context.sessions):
         session.stop_now()
     await asyncio.sleep(0)

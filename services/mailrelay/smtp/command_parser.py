@@ -20,7 +20,7 @@ _SOURCE_ROUTE: Final = re.compile(r"@[^:]*:")
 _PARAMETER: Final = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9-]*)(?:=(?P<value>[\x21-\x3c\x3e-\x7e]+))?")
 
 
-class Malformed(Exception):
+class CommandRefused(Exception):
     """A command that cannot be carried out as it stands; `reply` says why."""
 
     def __init__(self, reply: Reply) -> None:
@@ -39,54 +39,54 @@ class MailCommand:
 
 
 def parse_mail(argument: str, *, size_limit: int) -> MailCommand:
-    """The argument of MAIL. Raises Malformed."""
+    """The argument of MAIL. Raises CommandRefused."""
     address, parameters = _parse(argument, "FROM:")
     smtputf8, size = False, 0
     for name, value in parameters:
         match name:
             case "SIZE":
                 if value is None or not value.isdigit() or len(value) > 20:
-                    raise Malformed(replies.SYNTAX)
+                    raise CommandRefused(replies.SYNTAX)
                 size = int(value)
                 if size > size_limit:
-                    raise Malformed(replies.TOO_LARGE)
+                    raise CommandRefused(replies.TOO_LARGE)
             case "BODY":
                 if value is None or value.upper() not in {"7BIT", "8BITMIME"}:
-                    raise Malformed(replies.SYNTAX)
+                    raise CommandRefused(replies.SYNTAX)
             case "SMTPUTF8":
                 if value is not None:
-                    raise Malformed(replies.SYNTAX)
+                    raise CommandRefused(replies.SYNTAX)
                 smtputf8 = True
             case _:
-                raise Malformed(replies.UNKNOWN_PARAMETER)
+                raise CommandRefused(replies.UNKNOWN_PARAMETER)
     if not address.isascii() and not smtputf8:
-        raise Malformed(replies.NEEDS_SMTPUTF8)
+        raise CommandRefused(replies.NEEDS_SMTPUTF8)
     return MailCommand(
         address, tuple(name if value is None else f"{name}={value}" for name, value in parameters), size
     )
 
 
 def parse_rcpt(argument: str) -> str:
-    """The argument of RCPT: the address. Raises Malformed."""
+    """The argument of RCPT: the address. Raises CommandRefused."""
     address, parameters = _parse(argument, "TO:")
     if parameters:
-        raise Malformed(replies.UNKNOWN_PARAMETER)
+        raise CommandRefused(replies.UNKNOWN_PARAMETER)
     if not address:
-        raise Malformed(replies.SYNTAX)
+        raise CommandRefused(replies.SYNTAX)
     return address
 
 
 def _parse(argument: str, keyword: str) -> tuple[str, list[tuple[str, str | None]]]:
     if argument[: len(keyword)].upper() != keyword:
-        raise Malformed(replies.SYNTAX)
+        raise CommandRefused(replies.SYNTAX)
     match = _ARGUMENT.fullmatch(argument, len(keyword))
     if match is None:
-        raise Malformed(replies.SYNTAX)
+        raise CommandRefused(replies.SYNTAX)
     parameters: list[tuple[str, str | None]] = []
     for word in (match["parameters"] or "").split():
         parameter = _PARAMETER.fullmatch(word)
         if parameter is None:
-            raise Malformed(replies.SYNTAX)
+            raise CommandRefused(replies.SYNTAX)
         parameters.append((parameter["name"].upper(), parameter["value"]))
     path = match["bare"] if match["path"] is None else match["path"]
     return _SOURCE_ROUTE.sub("", path, count=1) if path.startswith("@") else path, parameters

@@ -16,14 +16,14 @@ from shared.crypto.raw_mail import MailPublicKey
 
 
 class OpenSession(Protocol):
-    """A session, as far as whoever stops the relay has to know it."""
+    """A session, as far as stopping the relay needs it."""
 
     def stop(self) -> None: ...
     def stop_now(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Accepting:
+class RelayContext:
     settings: RelaySettings
     mail_key: MailPublicKey
     recipients: Recipients

@@ -35,7 +35,7 @@ class DataReader:
         self._buffer += chunk
         end = self._find_end(searched)
         if end < 0:
-            self._hold_the_limit()
+            self._enforce_size_limit()
             return None
         rest = bytes(self._buffer[end + len(_END) :])
         del self._buffer[end + 2 :]
@@ -47,10 +47,11 @@ class DataReader:
     def discard(self) -> None:
         """Keep nothing of this mail: it is only read to its end."""
         self.is_discarded = True
-        self._hold_the_limit()
+        self._enforce_size_limit()
 
-    def mail(self) -> bytes:
-        """The mail without its dots of transparency (RFC 5321 §4.5.2). Empty if it was too large or discarded."""
+    def take_mail(self) -> bytes:
+        """Hand over the mail, without its dots of transparency (RFC 5321 §4.5.2), and keep nothing of it. Empty if it was too large
+        or discarded."""
         if self.is_too_large or self.is_discarded:
             return b""
         if self._has_dots:
@@ -74,7 +75,7 @@ class DataReader:
             self._has_dots = True
         return self._buffer.find(_END, begin)
 
-    def _hold_the_limit(self) -> None:
+    def _enforce_size_limit(self) -> None:
         """Too large: keep only what the end may begin with. The dots of transparency do not count (RFC 1870 §5)."""
         excess = len(self._buffer) - 2 - self._size_limit
         if excess > 0 and not self.is_too_large:

@@ -13,13 +13,13 @@ import structlog
 from services.mailrelay.intake.journal import JournalFull, JournalUnavailable, MailNotStorable
 from services.mailrelay.intake.recipients import RecipientsUnavailable
 from services.mailrelay.smtp import replies
-from services.mailrelay.smtp.command_parser import Malformed, parse_mail
-from services.mailrelay.smtp.context import Accepting
-from services.mailrelay.smtp.limits import Guest, MemoryExhausted
-from services.mailrelay.smtp.reader import Disconnected, Incoming, LineTooLong
+from services.mailrelay.smtp.command_parser import CommandRefused, parse_mail
+from services.mailrelay.smtp.context import RelayContext
+from services.mailrelay.smtp.limits import ClientQuota, MemoryExhausted
+from services.mailrelay.smtp.reader import ClientReader, Disconnected, LineTooLong
 from services.mailrelay.smtp.replies import Reply
-from services.mailrelay.smtp.reply_writer import Outgoing
-from services.mailrelay.smtp.session_state import Visit
+from services.mailrelay.smtp.reply_writer import ReplyWriter
+from services.mailrelay.smtp.session_state import SessionState
 from services.mailrelay.smtp.transaction import Transaction
 from shared.blobs import BlobsFull, BlobsUnavailable
 from shared.errors import Expected
@@ -37,7 +37,7 @@ REPLY_BY_ERROR: Final[dict[type[Expected], Reply]] = {
 }
 
 
-class Finished(Exception):
+class SessionEnded(Exception):
     """The session ends; `reason` is for log and metrics."""
 
     def __init__(self, reason: str) -> None:
@@ -46,187 +46,204 @@ class Finished(Exception):
 
 
 class Dialogue:
-    """`encrypt` does the handshake after STARTTLS; `look_again` is told when a time may be over."""
+    """Takes commands and writes their replies, and counts both against the client's quota: nobody else does.
+
+    `start_tls` does the handshake after STARTTLS; `rearm_timer` is given the seconds after which a time may be over.
+    """
 
     def __init__(
         self,
-        accepting: Accepting,
-        visit: Visit,
-        guest: Guest,
-        incoming: Incoming,
-        outgoing: Outgoing,
+        context: RelayContext,
+        state: SessionState,
+        quota: ClientQuota,
+        reader: ClientReader,
+        writer: ReplyWriter,
         *,
-        encrypt: Callable[[], Awaitable[None]],
-        look_again: Callable[[float], None],
+        start_tls: Callable[[], Awaitable[None]],
+        rearm_timer: Callable[[float], None],
     ) -> None:
-        self._accepting = accepting
-        self._settings = accepting.settings
-        self._visit = visit
-        self._guest = guest
-        self._incoming = incoming
-        self._outgoing = outgoing
-        self._encrypt = encrypt
-        self._look_again = look_again
+        self._context = context
+        self._settings = context.settings
+        self._state = state
+        self._quota = quota
+        self._reader = reader
+        self._writer = writer
+        self._start_tls = start_tls
+        self._rearm_timer = rearm_timer
         self._transaction: Transaction | None = None
         self.is_stopping = False
 
     def is_idle(self) -> bool:
-        """Between two mails, and nothing left to say."""
-        return self._transaction is None and self._outgoing.is_empty()
+        """Between two mails, and no reply unsent."""
+        return self._transaction is None and self._writer.is_empty()
 
     async def run(self) -> None:
-        """Answer commands, for ever. Raises Finished, Enough, Disconnected, ConnectionError."""
-        incoming, outgoing = self._incoming, self._outgoing
-        outgoing.write(f"220 {self._settings.smtp_hostname} ESMTP Replyco")
+        """Greet, then answer commands for ever. Raises SessionEnded, LimitExceeded, Disconnected, ConnectionError."""
+        reader, writer = self._reader, self._writer
+        writer.write_text(f"220 {self._settings.smtp_hostname} ESMTP Replyco")
         while True:
-            if not incoming.has_line() or outgoing.is_much():
-                await outgoing.flush(incoming)
+            if not reader.has_line() or writer.is_full():
+                await writer.flush(reader)
             if self.is_stopping and self._transaction is None:
-                outgoing.say(replies.SHUTTING_DOWN)
-                raise Finished("stopped")
-            await self._answer_next()
+                writer.write(replies.SHUTTING_DOWN)
+                raise SessionEnded("stopped")
+            reply = await self._next_reply()
+            if reply is not None:
+                await self._answer(reply)
+            self._require_within_limits()
 
-    async def _answer_next(self) -> None:
-        """Read one command and answer it, later if the limits say so. Raises Enough when it was the last one."""
-        await self._carry_out_next()
-        if pause := self._guest.pause_seconds():
-            await asyncio.sleep(pause)
+    async def _answer(self, reply: Reply) -> None:
+        """Write the reply, and hold it back if the limits say so."""
+        self._writer.write(reply)
+        if delay_seconds := self._quota.count_reply(reply):
+            await asyncio.sleep(delay_seconds)
+
+    def _require_within_limits(self) -> None:
+        """Raises LimitExceeded when the last reply was one too many."""
         transaction = self._transaction
-        self._guest.stay(has_recipient=transaction is not None and transaction.has_recipient())
+        self._quota.require_within_limits(
+            has_recipient=transaction is not None and transaction.has_recipient()
+        )
 
-    async def _carry_out_next(self) -> None:
-        """Whatever goes wrong that nobody has thought of is a 451."""
-        say = self._outgoing.say
+    async def _next_reply(self) -> Reply | None:
+        """Read one command and carry it out. None: the command has written its reply itself."""
         try:
-            line = await self._incoming.line()
+            line = await self._reader.read_line()
         except LineTooLong:
-            self._visit.trace.note("a line that is too long")
-            say(replies.LINE_TOO_LONG)
-            return
-        self._visit.active = time.monotonic()
-        self._visit.trace.note_line(line)
-        self._guest.command()
+            self._state.trace.note("a line that is too long")
+            return replies.LINE_TOO_LONG
+        self._state.active_at = time.monotonic()
+        self._state.trace.note_line(line)
+        self._quota.count_command()
+        return await self._carry_out(line)
+
+    async def _carry_out(self, line: bytes) -> Reply | None:
+        """Whatever goes wrong that nobody has thought of is a 451."""
         verb, _, argument = line.partition(b" ")
         try:
             command = self._COMMANDS.get(verb.strip().upper())
             if command is None:
-                say(replies.UNRECOGNIZED)
-            else:
-                await command(self, argument.decode("utf-8").strip(" \t"))
+                return replies.UNRECOGNIZED
+            return await command(self, argument.decode("utf-8").strip(" \t"))
         except UnicodeDecodeError:
-            say(replies.NOT_UTF8)
-        except Malformed as malformed:
-            say(malformed.reply)
+            return replies.NOT_UTF8
+        except CommandRefused as refused:
+            return refused.reply
         except Expected as expected:
             if isinstance(expected, BlobsUnavailable | BlobsFull):
-                self._accepting.metrics.blob_failures.labels(expected.code).inc()
-            say(REPLY_BY_ERROR.get(type(expected), replies.UNFORESEEN))
-        except (Disconnected, ConnectionError, Finished):
+                self._context.metrics.blob_failures.labels(expected.code).inc()
+            return REPLY_BY_ERROR.get(type(expected), replies.UNFORESEEN)
+        except (Disconnected, ConnectionError, SessionEnded):
             raise
         except Exception as error:  # the edge: a bug of ours must cost no mail
-            log.exception("session_failed", session_id=self._visit.id)
-            say(replies.UNFORESEEN)
-            if self._visit.data_began is not None:
-                # Nobody knows where the mail ends: what follows must not be taken for commands.
-                raise Finished("failed") from error
+            log.exception("session_failed", session_id=self._state.id)
+            if self._state.data_began_at is None:
+                return replies.UNFORESEEN
+            # Nobody knows where the mail ends: what follows must not be taken for commands.
+            self._writer.write(replies.UNFORESEEN)
+            raise SessionEnded("failed") from error
 
     async def _ehlo(self, argument: str) -> None:
-        self._greeted(argument)
-        is_encrypted = self._visit.tls_version is not None
+        self._begin_session(argument)
+        is_encrypted = self._state.tls_version is not None
         offers = (
             "PIPELINING",
             f"SIZE {self._settings.message_size_limit_bytes}",
             "8BITMIME",
             "SMTPUTF8",
             "ENHANCEDSTATUSCODES",
-            *(["STARTTLS"] if self._accepting.certificate is not None and not is_encrypted else []),
+            *(["STARTTLS"] if self._context.certificate is not None and not is_encrypted else []),
             "HELP",
         )
         lines = [f"250-{offer}\r\n" for offer in offers[:-1]] + [f"250 {offers[-1]}\r\n"]
-        self._outgoing.write(f"250-{self._settings.smtp_hostname}", further="".join(lines))
+        self._writer.write_text(f"250-{self._settings.smtp_hostname}", further_lines="".join(lines))
 
     async def _helo(self, argument: str) -> None:
-        self._greeted(argument)
-        self._outgoing.write(f"250 {self._settings.smtp_hostname}")
+        self._begin_session(argument)
+        self._writer.write_text(f"250 {self._settings.smtp_hostname}")
 
-    def _greeted(self, argument: str) -> None:
+    def _begin_session(self, argument: str) -> None:
         if not argument or not argument.isprintable():
-            raise Malformed(replies.SYNTAX)
-        self._visit.helo = argument
+            raise CommandRefused(replies.SYNTAX)
+        self._state.helo = argument
         self._transaction = None
 
-    async def _mail(self, argument: str) -> None:
-        if self._visit.helo is None:
-            raise Malformed(replies.EHLO_FIRST)
-        if self._settings.tls_required and self._visit.tls_version is None:
-            raise Malformed(replies.TLS_FIRST)
+    async def _mail(self, argument: str) -> Reply:
+        if self._state.helo is None:
+            return replies.EHLO_FIRST
+        if self._settings.tls_required and self._state.tls_version is None:
+            return replies.TLS_FIRST
         if self._transaction is not None:
-            raise Malformed(replies.MAIL_TWICE)
+            return replies.MAIL_TWICE
         mail = parse_mail(argument, size_limit=self._settings.message_size_limit_bytes)
-        self._transaction = Transaction(mail, self._accepting, self._visit, self._guest, self._outgoing)
-        self._outgoing.say(replies.SENDER_OK)
+        self._transaction = Transaction(mail, self._context, self._state, self._quota)
+        return replies.SENDER_OK
 
-    async def _rcpt(self, argument: str) -> None:
+    async def _rcpt(self, argument: str) -> Reply:
         if self._transaction is None:
-            raise Malformed(replies.MAIL_FIRST)
-        await self._transaction.add(argument)
+            return replies.MAIL_FIRST
+        await self._transaction.add_recipient(argument)
+        return replies.RECIPIENT_OK
 
-    async def _data(self, argument: str) -> None:
+    async def _data(self, argument: str) -> Reply:
         transaction = self._transaction
         if argument:
-            raise Malformed(replies.SYNTAX)
+            return replies.SYNTAX
         if transaction is None:
-            raise Malformed(replies.MAIL_FIRST)
-        transaction.begin()
-        self._outgoing.write(replies.START_MAIL)
-        await self._outgoing.flush(self._incoming)
+            return replies.MAIL_FIRST
+        transaction.begin_data()
+        self._writer.write_text(replies.START_MAIL)
+        await self._writer.flush(self._reader)
         try:
-            await transaction.receive(self._incoming, self._look_again)
+            first_id = await transaction.receive(self._reader, self._rearm_timer)
         finally:
             self._transaction = None
+        self._quota.count_accepted_mail()
+        return replies.ACCEPTED.naming(first_id)
 
-    async def _rset(self, argument: str) -> None:
+    async def _rset(self, argument: str) -> Reply:
         if argument:
-            raise Malformed(replies.SYNTAX)
+            return replies.SYNTAX
         self._transaction = None
-        self._outgoing.say(replies.OK)
+        return replies.OK
 
-    async def _noop(self, _argument: str) -> None:
-        self._outgoing.say(replies.OK)
+    async def _noop(self, _argument: str) -> Reply:
+        return replies.OK
 
-    async def _quit(self, argument: str) -> None:
+    async def _quit(self, argument: str) -> Reply:
         if argument:
-            raise Malformed(replies.SYNTAX)
-        self._outgoing.say(replies.BYE)
-        raise Finished("quit")
+            return replies.SYNTAX
+        self._writer.write(replies.BYE)
+        raise SessionEnded("quit")
 
-    async def _vrfy(self, argument: str) -> None:
-        self._outgoing.say(replies.CANNOT_VERIFY if argument else replies.SYNTAX)
+    async def _vrfy(self, argument: str) -> Reply:
+        return replies.CANNOT_VERIFY if argument else replies.SYNTAX
 
-    async def _help(self, _argument: str) -> None:
-        self._outgoing.say(replies.HELP)
+    async def _help(self, _argument: str) -> Reply:
+        return replies.HELP
 
-    async def _starttls(self, argument: str) -> None:
-        if self._accepting.certificate is None:
-            raise Malformed(replies.NOT_IMPLEMENTED)
+    async def _starttls(self, argument: str) -> Reply | None:
+        if self._context.certificate is None:
+            return replies.NOT_IMPLEMENTED
         if argument:
-            raise Malformed(replies.SYNTAX)
-        if self._visit.tls_version is not None:
-            raise Malformed(replies.TLS_ALREADY)
-        await self._outgoing.flush(self._incoming)
-        self._outgoing.say(replies.START_TLS)
-        self._outgoing.send()
+            return replies.SYNTAX
+        if self._state.tls_version is not None:
+            return replies.TLS_ALREADY
+        await self._writer.flush(self._reader)
+        self._writer.write(replies.START_TLS)
+        self._writer.send()
         # Nothing is awaited between this and the handshake, so that nothing in plain text can come between.
-        self._incoming.forget()
-        await self._encrypt()
+        self._reader.discard_buffered()
+        await self._start_tls()
         # RFC 3207 §4.2: nothing that was said before counts.
-        self._visit.helo = self._transaction = None
-        self._visit.active = time.monotonic()
+        self._state.helo = self._transaction = None
+        self._state.active_at = time.monotonic()
+        return None
 
-    async def _not_implemented(self, _argument: str) -> None:
-        self._outgoing.say(replies.NOT_IMPLEMENTED)
+    async def _not_implemented(self, _argument: str) -> Reply:
+        return replies.NOT_IMPLEMENTED
 
-    _COMMANDS: ClassVar[dict[bytes, Callable[["Dialogue", str], Awaitable[None]]]] = {
+    _COMMANDS: ClassVar[dict[bytes, Callable[["Dialogue", str], Awaitable[Reply | None]]]] = {
         b"EHLO": _ehlo,
         b"HELO": _helo,
         b"MAIL": _mail,

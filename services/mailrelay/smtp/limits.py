@@ -33,8 +33,8 @@ _IPV6_HOST_BITS: Final = 64
 Network = tuple[int, int]
 
 
-class Bite(StrEnum):
-    """Why somebody was slowed down or refused; the label of the metric."""
+class LimitHit(StrEnum):
+    """Why a client was slowed down or refused; the label of the metric."""
 
     CONNECTIONS = "connections"
     NETWORK_CONNECTIONS = "network_connections"
@@ -50,11 +50,11 @@ class Bite(StrEnum):
 
 
 _REPLIES: Final = {
-    Bite.CONNECTIONS: replies.TOO_MANY_CONNECTIONS,
-    Bite.NETWORK_CONNECTIONS: replies.TOO_MANY_CONNECTIONS,
-    Bite.COMMANDS: replies.TOO_MANY_COMMANDS,
-    Bite.ERRORS: replies.TOO_MANY_ERRORS,
-    Bite.HARVEST: replies.TOO_MANY_UNKNOWN,
+    LimitHit.CONNECTIONS: replies.TOO_MANY_CONNECTIONS,
+    LimitHit.NETWORK_CONNECTIONS: replies.TOO_MANY_CONNECTIONS,
+    LimitHit.COMMANDS: replies.TOO_MANY_COMMANDS,
+    LimitHit.ERRORS: replies.TOO_MANY_ERRORS,
+    LimitHit.HARVEST: replies.TOO_MANY_UNKNOWN,
 }
 
 
@@ -64,29 +64,29 @@ class MemoryExhausted(Expected):
     code = "memory_exhausted"
 
 
-class Enough(Exception):
+class LimitExceeded(Exception):
     """The session has to end with `reply`."""
 
-    def __init__(self, bite: Bite) -> None:
-        super().__init__(bite)
-        self.bite = bite
+    def __init__(self, hit: LimitHit) -> None:
+        super().__init__(hit)
+        self.hit = hit
 
     @property
     def reply(self) -> Reply:
-        return _REPLIES[self.bite]
+        return _REPLIES[self.hit]
 
 
 @dataclass(slots=True)
-class _Use:
-    """What the sessions of one network have at the moment."""
+class _NetworkUse:
+    """What the open sessions of one network hold."""
 
     connections: int = 0
     memory: int = 0
 
 
 @dataclass(slots=True)
-class _Guesses:
-    """Unknown recipients of a network: a bucket that `unknown_recipient_window_seconds` empties."""
+class _UnknownRecipients:
+    """Unknown recipients that a network named: a bucket that empties within `unknown_recipient_window_seconds`."""
 
     level: float
     counted_at: float
@@ -101,22 +101,22 @@ def network_of(address: IPv4Address | IPv6Address) -> Network:
 
 
 class Limits:
-    """One a process."""
+    """One a process: what all clients hold together. Each client asks through a ClientQuota of its own."""
 
     def __init__(
         self,
         settings: RelaySettings,
         *,
         connection_limit: int,
-        on_bite: Callable[[Bite], None],
+        on_hit: Callable[[LimitHit], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self.on_bite = on_bite
+        self.on_hit = on_hit
         self._connection_limit = connection_limit
         self._clock = clock
-        self._uses: dict[Network, _Use] = {}
-        self._guesses: OrderedDict[Network, _Guesses] = OrderedDict()
+        self._use_by_network: dict[Network, _NetworkUse] = {}
+        self._unknown_by_network: OrderedDict[Network, _UnknownRecipients] = OrderedDict()
         self._connections = 0
         self._memory = 0
         kept_free = _KEPT_FREE if settings.trusted_networks else 0
@@ -129,65 +129,66 @@ class Limits:
         """What mails in flight are reckoned to hold."""
         return self._memory
 
-    def admit(self, address: IPv4Address | IPv6Address) -> "Guest":
-        """The client of a new connection, until it leaves. Raises Enough."""
+    def admit(self, address: IPv4Address | IPv6Address) -> "ClientQuota":
+        """The quota of a new connection, which it releases when it ends. Raises LimitExceeded."""
         mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
         real = address if mapped is None else mapped
         is_trusted = any(real in network for network in self.settings.trusted_networks)
         network = network_of(address)
-        use = self._uses.get(network) or _Use()
-        places = self._connection_limit if is_trusted else self._connections_of_others
-        if self._connections >= places:
-            raise self.bitten(Bite.CONNECTIONS)
+        use = self._use_by_network.get(network) or _NetworkUse()
+        connection_limit = self._connection_limit if is_trusted else self._connections_of_others
+        if self._connections >= connection_limit:
+            raise self.exceeded(LimitHit.CONNECTIONS)
         if not is_trusted and use.connections >= self.settings.network_connection_limit:
-            raise self.bitten(Bite.NETWORK_CONNECTIONS)
+            raise self.exceeded(LimitHit.NETWORK_CONNECTIONS)
         self._connections += 1
         use.connections += 1
-        self._uses[network] = use
-        return Guest(self, network, is_trusted=is_trusted)
+        self._use_by_network[network] = use
+        return ClientQuota(self, network, is_trusted=is_trusted)
 
-    def bitten(self, bite: Bite) -> Enough:
-        self.on_bite(bite)
-        return Enough(bite)
+    def exceeded(self, hit: LimitHit) -> LimitExceeded:
+        """The exception to raise, counted."""
+        self.on_hit(hit)
+        return LimitExceeded(hit)
 
-    def leave(self, network: Network) -> None:
-        use = self._uses[network]
+    def release_connection(self, network: Network) -> None:
+        use = self._use_by_network[network]
         self._connections -= 1
         use.connections -= 1
         if use.connections == 0:
-            del self._uses[network]
+            del self._use_by_network[network]
 
-    def fits(self, guest: "Guest", more: int) -> bool:
-        """Whether a guest may hold so much more. A lone mail always may: refused once, it would be refused for ever."""
-        if self._memory == guest.memory:
+    def has_memory_for(self, quota: "ClientQuota", more: int) -> bool:
+        """Whether a client may hold so much more. A lone mail always may: refused once, it would be refused for ever."""
+        if self._memory == quota.memory:
             return True
-        if guest.is_trusted:
+        if quota.is_trusted:
             return self._memory + more <= self.settings.memory_budget_bytes
-        of_network = self._uses[guest.network].memory
-        is_alone = of_network == guest.memory
+        of_network = self._use_by_network[quota.network].memory
+        is_alone = of_network == quota.memory
         return self._memory + more <= self._memory_of_others and (
             is_alone or of_network + more <= self._memory_of_a_network
         )
 
-    def hold(self, network: Network, more: int) -> None:
+    def add_memory(self, network: Network, more: int) -> None:
         self._memory += more
-        self._uses[network].memory += more
+        self._use_by_network[network].memory += more
 
-    def guessed(self, network: Network) -> float:
-        """One more unknown recipient: how many there are now."""
+    def count_unknown_recipient(self, network: Network) -> float:
+        """How full the network's bucket of unknown recipients is with this one."""
         now = self._clock()
-        guesses = self._guesses.setdefault(network, _Guesses(0, now))
-        self._guesses.move_to_end(network)
-        drained = (now - guesses.counted_at) / self.settings.unknown_recipient_window_seconds
-        guesses.level = max(0, guesses.level - drained * self.settings.unknown_recipient_limit) + 1
-        guesses.counted_at = now
-        if len(self._guesses) > _REMEMBERED_NETWORKS:
-            self._guesses.popitem(last=False)
-        return guesses.level
+        unknown = self._unknown_by_network.setdefault(network, _UnknownRecipients(0, now))
+        self._unknown_by_network.move_to_end(network)
+        drained = (now - unknown.counted_at) / self.settings.unknown_recipient_window_seconds
+        unknown.level = max(0, unknown.level - drained * self.settings.unknown_recipient_limit) + 1
+        unknown.counted_at = now
+        if len(self._unknown_by_network) > _REMEMBERED_NETWORKS:
+            self._unknown_by_network.popitem(last=False)
+        return unknown.level
 
 
-class Guest:
-    """One session, as the limits see it."""
+class ClientQuota:
+    """What one session may still ask for. The Dialogue counts its commands and replies, a Transaction reserves memory."""
 
     def __init__(self, limits: Limits, network: Network, *, is_trusted: bool) -> None:
         self._limits = limits
@@ -195,66 +196,65 @@ class Guest:
         self.is_trusted = is_trusted
         self.memory = 0
         self._commands = self._errors = 0
-        self._slow: Bite | None = None
-        self._end: Bite | None = None
+        self._exceeded: LimitHit | None = None
 
-    def leave(self) -> None:
-        self.let_go()
-        self._limits.leave(self.network)
+    def release(self) -> None:
+        """The session has ended: its connection and its memory are free again."""
+        self.release_memory()
+        self._limits.release_connection(self.network)
 
-    def command(self) -> None:
-        """Raises Enough when there were too many since the last accepted mail."""
+    def count_command(self) -> None:
+        """Raises LimitExceeded when there were too many since the last accepted mail."""
         self._commands += 1
         if self._commands > self._limits.settings.command_limit:
-            raise self._limits.bitten(Bite.COMMANDS)
+            raise self._limits.exceeded(LimitHit.COMMANDS)
 
-    def delivered(self) -> None:
-        """An accepted mail: this is no idler."""
+    def count_accepted_mail(self) -> None:
+        """Whoever delivers mail begins anew: commands and errors are forgiven."""
         self._commands = self._errors = 0
-        self._end = None
+        self._exceeded = None
 
-    def told(self, reply: Reply) -> None:
-        """Counts what went wrong by the client's own fault. What is ours (4yz) is never held against it."""
+    def count_reply(self, reply: Reply) -> float:
+        """Count what went wrong by the client's own fault; how many seconds the reply has to wait.
+
+        What is our fault (4yz) is never held against the client.
+        """
         if reply is replies.TOO_MANY_RECIPIENTS:
-            self._limits.on_bite(Bite.RECIPIENTS)
+            self._limits.on_hit(LimitHit.RECIPIENTS)
         if self.is_trusted or reply.code < 500:
-            return
+            return 0
         settings = self._limits.settings
         if reply is replies.UNKNOWN_ADDRESS:
-            level = self._limits.guessed(self.network)
-            self._slow = Bite.HARVEST_DELAYED if level > settings.unknown_recipient_delay_from else None
-            self._end = Bite.HARVEST if level > settings.unknown_recipient_limit else None
+            level = self._limits.count_unknown_recipient(self.network)
+            self._exceeded = LimitHit.HARVEST if level > settings.unknown_recipient_limit else None
+            is_delayed, delay = level > settings.unknown_recipient_delay_from, LimitHit.HARVEST_DELAYED
         else:
             self._errors += 1
-            self._slow = Bite.ERRORS_DELAYED if self._errors > settings.error_delay_from else None
-            self._end = Bite.ERRORS if self._errors > settings.error_limit else None
-
-    def pause_seconds(self) -> float:
-        """How long the last reply has to wait."""
-        if self._slow is None:
+            self._exceeded = LimitHit.ERRORS if self._errors > settings.error_limit else None
+            is_delayed, delay = self._errors > settings.error_delay_from, LimitHit.ERRORS_DELAYED
+        if not is_delayed:
             return 0
-        self._limits.on_bite(self._slow)
-        self._slow = None
-        return self._limits.settings.delay_seconds
+        self._limits.on_hit(delay)
+        return settings.delay_seconds
 
-    def stay(self, *, has_recipient: bool) -> None:
-        """Raises Enough when the last reply was one too many. A mail that has a known recipient is let through."""
-        if self._end is not None and not has_recipient:
-            raise self._limits.bitten(self._end)
+    def require_within_limits(self, *, has_recipient: bool) -> None:
+        """Raises LimitExceeded when the last reply was one too many. A mail that has a known recipient is let through."""
+        if self._exceeded is not None and not has_recipient:
+            raise self._limits.exceeded(self._exceeded)
 
-    def hold(self, mail_bytes: int) -> bool:
-        """Memory for a mail of this size, instead of what was held so far. False: there is none."""
+    def reserve_memory(self, mail_bytes: int) -> bool:
+        """Memory for a mail of this size, instead of what was reserved so far. False: there is none."""
         more = mail_bytes * _COPIES - self.memory
         if more > 0:
-            if not self._limits.fits(self, more):
-                self._limits.on_bite(Bite.MEMORY)
+            if not self._limits.has_memory_for(self, more):
+                self._limits.on_hit(LimitHit.MEMORY)
                 return False
             self.memory += more
-            self._limits.hold(self.network, more)
+            self._limits.add_memory(self.network, more)
         return True
 
-    def let_go(self) -> None:
+    def release_memory(self) -> None:
         """The mail is no longer in memory."""
         if self.memory:
-            self._limits.hold(self.network, -self.memory)
+            self._limits.add_memory(self.network, -self.memory)
             self.memory = 0

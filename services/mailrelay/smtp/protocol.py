@@ -1,4 +1,4 @@
-"""A session as a connection: how it begins, what ends it, and what is told of it afterwards.
+"""A session as a connection: how it begins, what ends it, and what is logged of it.
 
 aiosmtpd gives the connection its life. The conversation is ours, because aiosmtpd's own reader takes a mail line by line in
 steps of 2 KB, and its replies carry no enhanced codes.
@@ -14,15 +14,15 @@ from aiosmtpd.smtp import SMTP
 from typing_extensions import override
 
 from services.mailrelay.smtp import replies
-from services.mailrelay.smtp.context import Accepting
-from services.mailrelay.smtp.dialogue import Dialogue, Finished
-from services.mailrelay.smtp.limits import Bite, Enough
-from services.mailrelay.smtp.proxy_protocol import ProxyHeaderWrong, read_client_address
-from services.mailrelay.smtp.reader import STREAM_LIMIT_BYTES, Disconnected, Incoming
+from services.mailrelay.smtp.context import RelayContext
+from services.mailrelay.smtp.dialogue import Dialogue, SessionEnded
+from services.mailrelay.smtp.limits import LimitExceeded, LimitHit
+from services.mailrelay.smtp.proxy_protocol import InvalidProxyHeader, read_client_address
+from services.mailrelay.smtp.reader import STREAM_LIMIT_BYTES, ClientReader, Disconnected
 from services.mailrelay.smtp.replies import Reply
-from services.mailrelay.smtp.reply_writer import Outgoing
-from services.mailrelay.smtp.session_state import Visit
-from services.mailrelay.smtp.starttls import HandshakeFailed, shake_hands
+from services.mailrelay.smtp.reply_writer import ReplyWriter
+from services.mailrelay.smtp.session_state import SessionState
+from services.mailrelay.smtp.starttls import HandshakeFailed, perform_handshake
 
 log = structlog.get_logger()
 
@@ -49,8 +49,8 @@ class RelaySession(SMTP):
         # So that aiosmtpd finds no commands and no AUTH of its own either: its search would cost 70 µs a connection.
         return []
 
-    def __init__(self, accepting: Accepting) -> None:
-        settings = accepting.settings
+    def __init__(self, context: RelayContext) -> None:
+        settings = context.settings
         super().__init__(
             _NO_HOOKS,
             hostname=settings.smtp_hostname,
@@ -58,68 +58,68 @@ class RelaySession(SMTP):
             timeout=min(settings.idle_timeout_seconds, settings.session_timeout_seconds),
             loop=asyncio.get_running_loop(),
         )
-        self._accepting = accepting
+        self._context = context
         self._settings = settings
-        self._metrics = accepting.metrics
-        self._visit: Visit
-        self._outgoing: Outgoing
+        self._metrics = context.metrics
+        self._state: SessionState
+        self._reply_writer: ReplyWriter
         # None: not greeted yet.
         self._dialogue: Dialogue | None = None
-        self._is_shaking_hands = False
+        self._is_handshaking = False
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername")
         # None: the client has gone already. An IPv6 address may carry the interface's name, which inet has no place for.
         address = "0.0.0.0" if peer is None else str(peer[0]).partition("%")[0]  # noqa: S104  # no listener
-        self._visit = Visit(ip_address(address))
-        self._accepting.sessions.add(self)
-        self._accepting.traces.begin(self._visit.id, self._visit.trace)
+        self._state = SessionState(ip_address(address))
+        self._context.sessions.add(self)
+        self._context.traces.begin(self._state.id, self._state.trace)
         self._metrics.sessions_open.inc()
         super().connection_made(transport)
-        self._outgoing = Outgoing(self._writer, self._visit, self._metrics)
+        self._reply_writer = ReplyWriter(self._writer, self._state, self._metrics)
 
     @override
     async def _handle_client(self) -> None:
-        visit, outgoing = self._visit, self._outgoing
+        state, writer = self._state, self._reply_writer
         try:
-            await self._hear_of_client()
-            guest = visit.guest = self._accepting.limits.admit(visit.peer_address)
+            await self._learn_client_address()
+            quota = state.quota = self._context.limits.admit(state.peer_address)
             dialogue = self._dialogue = Dialogue(
-                self._accepting,
-                visit,
-                guest,
-                Incoming(self._reader),
-                outgoing,
-                encrypt=self._encrypt,
-                look_again=self._reset_timeout,
+                self._context,
+                state,
+                quota,
+                ClientReader(self._reader),
+                writer,
+                start_tls=self._start_tls,
+                rearm_timer=self._reset_timeout,
             )
             await dialogue.run()
-        except Finished as finished:
-            self._end(finished.reason)
-        except ProxyHeaderWrong:
+        except SessionEnded as ended:
+            self._end(ended.reason)
+        except InvalidProxyHeader:
             self._end("proxy_header_wrong")
-        except Enough as enough:
-            outgoing.say(enough.reply)
-            self._end(enough.bite)
+        except LimitExceeded as exceeded:
+            writer.write(exceeded.reply)
+            self._end(exceeded.hit)
         except (Disconnected, ConnectionError):
             self._end("disconnected")
 
-    async def _hear_of_client(self) -> None:
-        """Behind a load balancer: whom the session is with. Raises ProxyHeaderWrong."""
-        visit = self._visit
-        if any(visit.peer_address in network for network in self._settings.proxy_protocol_from):
+    async def _learn_client_address(self) -> None:
+        """Behind a load balancer, the PROXY header names the client. Raises InvalidProxyHeader."""
+        state = self._state
+        if any(state.peer_address in network for network in self._settings.proxy_protocol_from):
             seconds = self._settings.proxy_protocol_timeout_seconds
             client = await read_client_address(self._reader, timeout_seconds=seconds)
-            visit.peer_address = client or visit.peer_address
+            state.peer_address = client or state.peer_address
 
-    async def _encrypt(self) -> None:
-        """The handshake after STARTTLS. Raises Finished."""
-        certificate = self._accepting.certificate
+    async def _start_tls(self) -> None:
+        """The handshake after STARTTLS. Raises SessionEnded."""
+        certificate = self._context.certificate
         assert certificate is not None
-        self._is_shaking_hands = True
+        self._is_handshaking = True
         try:
-            tls_version = await shake_hands(
+            tls_version = await perform_handshake(
                 self,
                 self._reader,
                 self._writer,
@@ -129,28 +129,28 @@ class RelaySession(SMTP):
         except HandshakeFailed as failed:
             self._metrics.handshakes.labels("failed").inc()
             asyncio.get_running_loop().call_soon(self.connection_lost, None)
-            raise Finished("handshake_failed") from failed
+            raise SessionEnded("handshake_failed") from failed
         finally:
-            self._is_shaking_hands = False
+            self._is_handshaking = False
         self._metrics.handshakes.labels(tls_version).inc()
-        self._visit.tls_version = tls_version
-        self._visit.trace.note(f"encrypted with {tls_version}")
+        self._state.tls_version = tls_version
+        self._state.trace.note(f"encrypted with {tls_version}")
         self.transport = self._writer.transport
 
     @override
     def _timeout_cb(self) -> None:
-        """One timer a session: when it fires, it looks whether a time is over, and else when to look again."""
+        """One timer a session: when it fires, the session's time is over, or the timer is armed for the rest of it."""
         if self.transport is not None and self.transport.is_closing():
             self._writer.transport.abort()
             return
         now = time.monotonic()
-        end, reply = self._visit.ends(self._settings)
-        if end > now:
-            self._reset_timeout(end - now)
+        deadline, reply = self._state.deadline(self._settings)
+        if deadline > now:
+            self._reset_timeout(deadline - now)
             return
         if reply is replies.TOO_SLOW:
-            self._accepting.limits.on_bite(Bite.DATA_RATE)
-        self._break_off(reply, "timed_out")
+            self._context.limits.on_hit(LimitHit.DATA_RATE)
+        self._close_with(reply, "timed_out")
 
     def stop(self) -> None:
         """The relay is stopping: a client between two mails is sent away, one within a mail may finish it."""
@@ -160,22 +160,22 @@ class RelaySession(SMTP):
             self.stop_now()
 
     def stop_now(self) -> None:
-        """The time for finishing is over."""
-        self._break_off(replies.SHUTTING_DOWN, "stopped")
+        """The time for finishing a mail is over."""
+        self._close_with(replies.SHUTTING_DOWN, "stopped")
 
-    def _break_off(self, reply: Reply, reason: str) -> None:
+    def _close_with(self, reply: Reply, reason: str) -> None:
         if self.transport is None or self.transport.is_closing():
             return
-        self._visit.reason = reason
-        if not self._is_shaking_hands:
-            self._outgoing.say(reply)
-            self._outgoing.send()
+        self._state.end_reason = reason
+        if not self._is_handshaking:
+            self._reply_writer.write(reply)
+            self._reply_writer.send()
         self._close()
 
     def _end(self, reason: str) -> None:
-        self._visit.reason = reason
+        self._state.end_reason = reason
         if self.transport is not None and not self.transport.is_closing():
-            self._outgoing.send()
+            self._reply_writer.send()
             self._close()
 
     def _close(self) -> None:
@@ -185,32 +185,32 @@ class RelaySession(SMTP):
 
     @override
     def eof_received(self) -> bool | None:
-        # Not aiosmtpd's, which drops the session here: who has said all he wants to say may still wait for replies.
+        # Not aiosmtpd's, which drops the session here: a client that sends no more may still wait for replies.
         return asyncio.StreamReaderProtocol.eof_received(self)
 
     @override
     def connection_lost(self, error: Exception | None) -> None:
-        if self not in self._accepting.sessions:
+        if self not in self._context.sessions:
             # After a handshake that failed asyncio tells of the loss at times; we do so always.
             return
         super().connection_lost(error)
-        self._accepting.sessions.discard(self)
-        self._accepting.session_ended.set()
-        visit = self._visit
-        if visit.guest is not None:
-            visit.guest.leave()
-            visit.guest = None
-        visit.trace.note(f"ended: {visit.reason}")
-        self._accepting.traces.end(visit.id)
+        self._context.sessions.discard(self)
+        self._context.session_ended.set()
+        state = self._state
+        if state.quota is not None:
+            state.quota.release()
+            state.quota = None
+        state.trace.note(f"ended: {state.end_reason}")
+        self._context.traces.end(state.id)
         self._metrics.sessions_open.dec()
-        self._metrics.sessions.labels(visit.reason).inc()
+        self._metrics.sessions.labels(state.end_reason).inc()
         log.info(
             "session_ended",
-            session_id=visit.id,
-            reason=visit.reason,
-            mails=visit.mails,
-            bytes=visit.mail_bytes,
-            refusals=visit.refusals,
-            seconds=round(time.monotonic() - visit.began, 3),
-            tls=visit.tls_version,
+            session_id=state.id,
+            reason=state.end_reason,
+            mails=state.mails,
+            bytes=state.mail_bytes,
+            refusals=state.refusals,
+            seconds=round(time.monotonic() - state.began_at, 3),
+            tls=state.tls_version,
         )

@@ -1,7 +1,7 @@
 """The PROXY protocol, version 2 (binary): a load balancer in front of the relay says who the client is.
 
 Read only from the networks that REPLYCO_PROXY_PROTOCOL_FROM names, and there it must come: a header that anybody may send
-or leave out would let anybody choose his address. Version 1 is not understood.
+or leave out would let anybody choose their address. Version 1 is not understood.
 Specification: https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt, §2.2
 """
 
@@ -14,7 +14,7 @@ SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
 _LENGTH_LIMIT: Final = 2048
 
 
-class ProxyHeaderWrong(Exception):
+class InvalidProxyHeader(Exception):
     """No valid header in time: the connection must be closed, and not answered."""
 
 
@@ -23,17 +23,17 @@ async def read_client_address(
 ) -> IPv4Address | IPv6Address | None:
     """Read the header, and not a byte more. None: the load balancer speaks for itself, such as to see whether we are well.
 
-    Raises ProxyHeaderWrong.
+    Raises InvalidProxyHeader.
     """
     try:
         async with asyncio.timeout(timeout_seconds):
             head = await stream.readexactly(16)
             length = int.from_bytes(head[14:16], "big")
             if head[:12] != SIGNATURE or length > _LENGTH_LIMIT:
-                raise ProxyHeaderWrong
+                raise InvalidProxyHeader
             return _client_address(head[12], head[13], await stream.readexactly(length))
     except (TimeoutError, asyncio.IncompleteReadError, ConnectionError) as error:
-        raise ProxyHeaderWrong from error
+        raise InvalidProxyHeader from error
 
 
 def _client_address(command: int, family: int, addresses: bytes) -> IPv4Address | IPv6Address | None:
@@ -47,4 +47,4 @@ def _client_address(command: int, family: int, addresses: bytes) -> IPv4Address 
             address = IPv6Address(addresses[:16])
             return address.ipv4_mapped or address
         case _:
-            raise ProxyHeaderWrong
+            raise InvalidProxyHeader

@@ -26,7 +26,9 @@ class LineTooLong(Exception):
     """A command line beyond the limit; it has been skipped."""
 
 
-class Incoming:
+class ClientReader:
+    """One a session. Bytes leave it in the order in which they came."""
+
     def __init__(self, stream: asyncio.StreamReader) -> None:
         self._stream = stream
         self._buffer = bytearray()
@@ -35,7 +37,7 @@ class Incoming:
         """Whether the next command is here already, so that replies may be sent together."""
         return b"\n" in self._buffer
 
-    async def line(self) -> bytes:
+    async def read_line(self) -> bytes:
         """The next command line, without its end. A bare LF ends it too: commands are typed by hand at times, and no
         command can be smuggled through us. Raises LineTooLong, Disconnected."""
         searched, is_too_long = 0, False
@@ -52,18 +54,18 @@ class Incoming:
             raise LineTooLong
         return line.removesuffix(b"\r")
 
-    def forget(self) -> None:
+    def discard_buffered(self) -> None:
         """Throw away what has been read and not yet looked at."""
         self._buffer.clear()
 
-    async def mail(self, reader: DataReader, on_progress: Callable[[int], None]) -> None:
-        """Feed the reader to the end of the mail; `on_progress` is told how many bytes came. Raises Disconnected."""
-        rest = reader.feed(bytes(self._buffer))
+    async def read_mail(self, data_reader: DataReader, on_progress: Callable[[int], None]) -> None:
+        """Feed the reader to the end of the mail; `on_progress` is given how many bytes came. Raises Disconnected."""
+        rest = data_reader.feed(bytes(self._buffer))
         self._buffer.clear()
         while rest is None:
             chunk = await self._read()
             on_progress(len(chunk))
-            rest = reader.feed(chunk)
+            rest = data_reader.feed(chunk)
         self._buffer += rest
 
     async def _read(self) -> bytes:

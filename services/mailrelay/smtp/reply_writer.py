@@ -1,58 +1,57 @@
-"""What a session says to its client. Replies to pipelined commands are sent together."""
+"""What a session sends to its client. Replies to pipelined commands are sent together (RFC 2920 §3.2)."""
 
 import asyncio
 from typing import Final
 
 from services.mailrelay.metrics import RelayMetrics
-from services.mailrelay.smtp.reader import Incoming
+from services.mailrelay.smtp.reader import ClientReader
 from services.mailrelay.smtp.replies import Reply
-from services.mailrelay.smtp.session_state import Visit
+from services.mailrelay.smtp.session_state import SessionState
 
-# At most so much of it is kept back.
-_SEND_TOGETHER_BYTES: Final = 4096
+# More than this is not held back for the next command's reply.
+_GATHERED_BYTES: Final = 4096
 
 
-class Outgoing:
-    def __init__(self, writer: asyncio.StreamWriter, visit: Visit, metrics: RelayMetrics) -> None:
+class ReplyWriter:
+    def __init__(self, writer: asyncio.StreamWriter, state: SessionState, metrics: RelayMetrics) -> None:
         self._writer = writer
-        self._visit = visit
+        self._state = state
         self._metrics = metrics
         # At the end of every reply.
-        self._ending = f" ({visit.id})\r\n"
+        self._suffix = f" ({state.id})\r\n"
         self._buffer = bytearray()
 
-    def say(self, reply: Reply) -> None:
+    def write(self, reply: Reply) -> None:
+        """Every refusal passes here, so here they are counted for the metrics and the session's log line."""
         if reply.code >= 400:
-            visit = self._visit
-            visit.refusals += 1
+            self._state.refusals += 1
             self._metrics.refusals.labels(f"{reply.code} {reply.status}").inc()
-            if visit.guest is not None:
-                visit.guest.told(reply)
-        self._visit.trace.note(reply)
-        self._buffer += f"{reply.code} {reply.status} {reply.text}{self._ending}".encode("ascii")
+        self._state.trace.note(reply)
+        self._buffer += f"{reply.code} {reply.status} {reply.text}{self._suffix}".encode("ascii")
 
-    def write(self, text: str, *, further: str = "") -> None:
-        """A reply of which only the code counts; `further` are lines of their own."""
-        self._visit.trace.note(f"S: {text}")
-        self._buffer += f"{text}{self._ending}{further}".encode("ascii")
+    def write_text(self, first_line: str, *, further_lines: str = "") -> None:
+        """A reply without an enhanced code; each of the further lines has its own end."""
+        self._state.trace.note(f"S: {first_line}")
+        self._buffer += f"{first_line}{self._suffix}{further_lines}".encode("ascii")
 
     def is_empty(self) -> bool:
         return not self._buffer
 
-    def is_much(self) -> bool:
+    def is_full(self) -> bool:
         """Whether to send before the next command is answered."""
-        return len(self._buffer) > _SEND_TOGETHER_BYTES
+        return len(self._buffer) > _GATHERED_BYTES
 
     def send(self) -> None:
-        """Without waiting for the client to take it."""
+        """Hand everything to the transport, without waiting for the client to take it."""
         if self._buffer:
             self._writer.write(bytes(self._buffer))
             self._buffer.clear()
 
-    async def flush(self, incoming: Incoming) -> None:
+    async def flush(self, reader: ClientReader) -> None:
+        """Send, and wait while the client takes nothing."""
         if self._buffer:
             self.send()
-            if incoming.has_line():
+            if reader.has_line():
                 # Lets the other sessions run, too, when this client sends thousands of commands at once.
                 await asyncio.sleep(0)
             await self._writer.drain()

@@ -16,10 +16,10 @@ log = structlog.get_logger()
 
 # How often the files are looked at: two calls of stat.
 _CHECK_SECONDS: Final = 1.0
-# How long a client may take for its farewell at the end of an encrypted session.
-_FAREWELL_SECONDS: Final = 5.0
+# How long a client may take for TLS's close_notify at the end of an encrypted session.
+_TLS_SHUTDOWN_SECONDS: Final = 5.0
 
-# asyncio's read buffer for each encrypted connection, 256 KB if nobody says else: a thousand idle sessions would take 280 MB
+# asyncio's read buffer for each encrypted connection, 256 KB by default: a thousand idle sessions would take 280 MB
 # instead of 90. A TLS record has 16 KB.
 SSLProtocol.max_size = 65_536
 
@@ -33,7 +33,7 @@ class HandshakeFailed(Exception):
 
 
 class Certificate:
-    """The certificate that handshakes use at the moment. Files that cannot be used change nothing, but are told of."""
+    """The certificate that handshakes use at the moment. Files that cannot be used change nothing, and are reported."""
 
     def __init__(self, certificate_file: Path, key_file: Path, metrics: RelayMetrics) -> None:
         self._certificate_file = certificate_file
@@ -74,7 +74,7 @@ class Certificate:
         try:
             self.context = self._load()
         except OSError as error:
-            # Tried again every time (the process may have been short of files), told of once.
+            # Tried again every time (the process may have been short of files), reported once.
             if state != self._refused_state:
                 self._refused_state = state
                 self._metrics.certificate_broken.set(1)
@@ -107,7 +107,7 @@ def _state_of(path: Path) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-async def shake_hands(
+async def perform_handshake(
     protocol: asyncio.StreamReaderProtocol,
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
@@ -127,7 +127,7 @@ async def shake_hands(
             context,
             server_side=True,
             ssl_handshake_timeout=timeout_seconds,
-            ssl_shutdown_timeout=_FAREWELL_SECONDS,
+            ssl_shutdown_timeout=_TLS_SHUTDOWN_SECONDS,
         )
     except OSError as error:
         raise HandshakeFailed from error

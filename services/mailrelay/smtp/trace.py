@@ -1,4 +1,4 @@
-"""What was said in a session, for the postmaster who asks about it. No address, no content, nothing that nobody understood.
+"""What was said in a session, for the postmaster who asks about it: no address, no content, no line that is not a command.
 
 A process keeps the traces of all open sessions and of the last ones that ended, in memory. To note something costs one
 tuple; it is masked when somebody asks.
@@ -10,7 +10,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Final
 
-from services.mailrelay.smtp.command_parser import Malformed, parse_mail, parse_rcpt
+from services.mailrelay.smtp.command_parser import CommandRefused, parse_mail, parse_rcpt
 from services.mailrelay.smtp.replies import Reply
 
 # Of a session: so many first and last entries, and so much of each line.
@@ -21,7 +21,7 @@ _LINE_BYTES: Final = 200
 ENDED_SESSIONS: Final = 2000
 _ENDED_ENTRIES: Final = 50_000
 
-# What is told by name. Any other word may be a piece of a mail: it is not.
+# Verbs that are shown. Any other word may be a piece of a mail: only its length is.
 _KNOWN_VERBS: Final = frozenset(
     {
         "EHLO",
@@ -40,7 +40,7 @@ _KNOWN_VERBS: Final = frozenset(
     }
     | {"AUTH", "ETRN", "TURN", "XCLIENT"}
 )
-_TOLD_PARAMETERS: Final = frozenset({"SIZE", "BODY", "SMTPUTF8"})
+_SHOWN_PARAMETERS: Final = frozenset({"SIZE", "BODY", "SMTPUTF8"})
 # A host name, or an address in brackets.
 _HOST: Final = re.compile(r"[\w.:\[\]-]{1,100}")
 
@@ -82,7 +82,7 @@ class Trace:
         """How many are kept."""
         return len(self._first) + len(self._last or ())
 
-    def told(self, session_id: str) -> str:
+    def as_text(self, session_id: str) -> str:
         began_at = datetime.fromtimestamp(self._began_at, UTC)
         lines = [f"session {session_id}, began {began_at:%Y-%m-%d %H:%M:%S} UTC; seconds since then:"]
         lines += [self._line(entry) for entry in self._first]
@@ -94,12 +94,12 @@ class Trace:
     def _line(self, entry: Entry) -> str:
         at, what = entry
         if isinstance(what, bytes):
-            told = f"C: {_masked(what)}"
+            text = f"C: {_masked(what)}"
         elif isinstance(what, Reply):
-            told = f"S: {what.code} {what.status} {what.text}"
+            text = f"S: {what.code} {what.status} {what.text}"
         else:
-            told = what
-        return f"{at - self._began:10.3f} {told}"
+            text = what
+        return f"{at - self._began:10.3f} {text}"
 
 
 class Traces:
@@ -127,11 +127,11 @@ class Traces:
         """The answer of the side port at `/trace/{session_id}`; None where there is none."""
         session_id = path.removeprefix(PATH)
         trace = self._open.get(session_id) or self._ended.get(session_id)
-        return None if trace is None or session_id == path else trace.told(session_id)
+        return None if trace is None or session_id == path else trace.as_text(session_id)
 
 
 def _masked(line: bytes) -> str:
-    """What a client said, without what is not ours to know."""
+    """A command line, without the addresses and the contents in it."""
     verb, _, argument = line.decode("utf-8", "replace").partition(" ")
     verb, argument = verb.strip().upper(), argument.strip(" \t")
     if verb not in _KNOWN_VERBS:
@@ -143,11 +143,11 @@ def _masked(line: bytes) -> str:
             return f"{verb} {argument}"
         if verb == "MAIL":
             mail = parse_mail(argument, size_limit=10**20)
-            words = [word for word in mail.options if word.partition("=")[0] in _TOLD_PARAMETERS]
+            words = [word for word in mail.options if word.partition("=")[0] in _SHOWN_PARAMETERS]
             return " ".join([f"MAIL FROM:<{_masked_address(mail.address)}>", *words])
         if verb == "RCPT":
             return f"RCPT TO:<{_masked_address(parse_rcpt(argument))}>"
-    except Malformed:
+    except CommandRefused:
         pass
     return f"{verb} [{len(argument.encode())} bytes]"
 

@@ -27,4 +27,4 @@ def test_the_page_names_every_setting():
 
 
 def test_the_page_names_every_limit_as_the_metric_does():
-    assert [bite for bite in limits.Bite if f"`{bite}`" not in PAGE] == []
+    assert [hit for hit in limits.LimitHit if f"`{hit}`" not in PAGE] == []

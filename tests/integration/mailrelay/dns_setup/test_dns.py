@@ -16,9 +16,9 @@ import dns.rrset
 import pytest
 from typing_extensions import override
 
-from services.mailrelay.dns_setup.check import Look, asking, check, is_all_right, told
+from services.mailrelay.dns_setup.check import PolicyCheck, check, is_all_right, lookup_with, report
 from services.mailrelay.dns_setup.mta_sts import check_policy
-from services.mailrelay.dns_setup.records import Verdict, policy_for, records_for
+from services.mailrelay.dns_setup.records import RecordStatus, policy_for, records_for
 from tests.integration.mailrelay.certificates import CertificateFiles
 
 DOMAIN, HOST = "relay.example", "mx1.relay.example"
@@ -92,7 +92,7 @@ async def web_server(
     *,
     name: str = f"mta-sts.{DOMAIN}",
     at: tuple[str, int] = ("127.0.0.1", 0),
-) -> AsyncIterator[Look]:
+) -> AsyncIterator[PolicyCheck]:
     """Serves these bytes to whoever asks for the policy; gives what looks at it."""
     files = CertificateFiles(folder, name)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -115,55 +115,59 @@ async def web_server(
 
 async def test_a_domain_that_is_set_up_is_all_right(tmp_path: Path):
     async with name_server(RIGHT) as port, web_server(tmp_path) as look:
-        findings = await check(DOMAIN, HOST, asking(["127.0.0.1"], port=port), look)
+        checks = await check(DOMAIN, HOST, lookup_with(["127.0.0.1"], port=port), look)
 
-    assert is_all_right(findings), told(findings)
+    assert is_all_right(checks), report(checks)
     # The two PTR records of the addresses that were found and the policy among them.
-    assert len(findings) == 11
+    assert len(checks) == 11
 
 
 @pytest.mark.parametrize(
-    ("content", "verdict", "words"),
+    ("content", "status", "words"),
     [
-        (answer(POLICY.replace("\n", "\r\n")), Verdict.RIGHT, ""),
-        (answer(POLICY.replace("testing", "enforce")), Verdict.RIGHT, ""),
-        (answer(POLICY.replace("testing", "none")), Verdict.WRONG, "there is:  mode: none"),
-        (answer(POLICY.replace(HOST, "mail.elsewhere.example")), Verdict.WRONG, "mx: mail.elsewhere.example"),
-        (answer(""), Verdict.WRONG, "should be: version: STSv1\n"),
-        (answer("", status="404 Not Found"), Verdict.MISSING, "should be: version: STSv1\n"),
+        (answer(POLICY.replace("\n", "\r\n")), RecordStatus.RIGHT, ""),
+        (answer(POLICY.replace("testing", "enforce")), RecordStatus.RIGHT, ""),
+        (answer(POLICY.replace("testing", "none")), RecordStatus.WRONG, "there is:  mode: none"),
+        (
+            answer(POLICY.replace(HOST, "mail.elsewhere.example")),
+            RecordStatus.WRONG,
+            "mx: mail.elsewhere.example",
+        ),
+        (answer(""), RecordStatus.WRONG, "should be: version: STSv1\n"),
+        (answer("", status="404 Not Found"), RecordStatus.MISSING, "should be: version: STSv1\n"),
         (
             answer(POLICY, status="302 Found", more="Location: https://elsewhere.example/\r\n"),
-            Verdict.WRONG,
+            RecordStatus.WRONG,
             "an answer with status 302",
         ),
-        (answer(POLICY, kind="text/html"), Verdict.WRONG, "not text/plain"),
-        (answer(POLICY + "x" * 70_000), Verdict.WRONG, "more than 65536 bytes"),
-        (b"nonsense\r\n\r\n", Verdict.UNCHECKED, ""),
+        (answer(POLICY, kind="text/html"), RecordStatus.WRONG, "not text/plain"),
+        (answer(POLICY + "x" * 70_000), RecordStatus.WRONG, "more than 65536 bytes"),
+        (b"nonsense\r\n\r\n", RecordStatus.UNCHECKED, ""),
     ],
 )
 async def test_the_policy_is_judged_as_senders_see_it(
-    tmp_path: Path, content: bytes, verdict: Verdict, words: str
+    tmp_path: Path, content: bytes, status: RecordStatus, words: str
 ):
     async with web_server(tmp_path, content) as look:
-        finding = await look(DOMAIN, HOST, "127.0.0.1")
+        checked = await look(DOMAIN, HOST, "127.0.0.1")
 
-    assert finding.verdict is verdict
-    assert words in told([finding])
+    assert checked.status is status
+    assert words in report([checked])
 
 
 async def test_a_policy_with_another_names_certificate_is_wrong(tmp_path: Path):
     async with web_server(tmp_path, name="elsewhere.example") as look:
-        finding = await look(DOMAIN, HOST, "127.0.0.1")
+        checked = await look(DOMAIN, HOST, "127.0.0.1")
 
-    assert finding.verdict is Verdict.WRONG
-    assert f"no valid certificate for mta-sts.{DOMAIN}" in told([finding])
+    assert checked.status is RecordStatus.WRONG
+    assert f"no valid certificate for mta-sts.{DOMAIN}" in report([checked])
 
 
 async def test_a_web_server_that_does_not_answer_leaves_the_policy_unchecked():
     # Nobody listens at port 1.
-    finding = await check_policy(DOMAIN, HOST, "127.0.0.1", port=1)
+    checked = await check_policy(DOMAIN, HOST, "127.0.0.1", port=1)
 
-    assert finding.verdict is Verdict.UNCHECKED
+    assert checked.status is RecordStatus.UNCHECKED
 
 
 async def test_each_record_gets_its_verdict(tmp_path: Path):
@@ -174,35 +178,35 @@ async def test_each_record_gets_its_verdict(tmp_path: Path):
         name_server(zone, failing=failing, silent=silent) as port,
         web_server(tmp_path) as look,
     ):
-        findings = await check(DOMAIN, HOST, asking(["127.0.0.1"], port=port, timeout_seconds=0.5), look)
+        checks = await check(DOMAIN, HOST, lookup_with(["127.0.0.1"], port=port, timeout_seconds=0.5), look)
 
-    verdicts = {(finding.record.name, finding.record.kind): finding.verdict for finding in findings}
-    assert {key: verdict for key, verdict in verdicts.items() if verdict is not Verdict.RIGHT} == {
-        (DOMAIN, "MX"): Verdict.WRONG,
-        (DOMAIN, "TXT"): Verdict.WRONG,
-        (f"_dmarc.{DOMAIN}", "TXT"): Verdict.UNCHECKED,
-        (f"_mta-sts.{DOMAIN}", "TXT"): Verdict.UNCHECKED,
-        (f"_smtp._tls.{DOMAIN}", "TXT"): Verdict.MISSING,
+    verdicts = {(checked.record.name, checked.record.kind): checked.status for checked in checks}
+    assert {key: status for key, status in verdicts.items() if status is not RecordStatus.RIGHT} == {
+        (DOMAIN, "MX"): RecordStatus.WRONG,
+        (DOMAIN, "TXT"): RecordStatus.WRONG,
+        (f"_dmarc.{DOMAIN}", "TXT"): RecordStatus.UNCHECKED,
+        (f"_mta-sts.{DOMAIN}", "TXT"): RecordStatus.UNCHECKED,
+        (f"_smtp._tls.{DOMAIN}", "TXT"): RecordStatus.MISSING,
     }
-    words = told(findings)
+    words = report(checks)
     assert "there is:  10 mail.elsewhere.example." in words
     assert "should be: 10 mx1.relay.example." in words
     assert "\x1b" not in words
-    assert not is_all_right(findings)
+    assert not is_all_right(checks)
 
 
 async def test_a_domain_with_nothing_lacks_all_but_what_nobody_needs():
     async with name_server({}) as port:
-        findings = await check(DOMAIN, HOST, asking(["127.0.0.1"], port=port))
+        checks = await check(DOMAIN, HOST, lookup_with(["127.0.0.1"], port=port))
 
-    assert {finding.record.kind for finding in findings if finding.verdict is Verdict.RIGHT} == {"AAAA"}
-    assert {finding.verdict for finding in findings} == {Verdict.RIGHT, Verdict.MISSING}
+    assert {checked.record.kind for checked in checks if checked.status is RecordStatus.RIGHT} == {"AAAA"}
+    assert {checked.status for checked in checks} == {RecordStatus.RIGHT, RecordStatus.MISSING}
 
 
 async def command(port: int | str, **environment: str) -> tuple[int | None, str]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.mailrelay", "dns", "--check", "--resolver", f"127.0.0.1#{port}"),
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[4],
         env={"REPLYCO_MAIL_DOMAIN": DOMAIN, "REPLYCO_SMTP_HOSTNAME": HOST, **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

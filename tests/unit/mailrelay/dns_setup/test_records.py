@@ -4,10 +4,10 @@ import pytest
 from typer.testing import CliRunner
 
 from services.mailrelay.__main__ import cli
-from services.mailrelay.dns_setup.check import to_set
+from services.mailrelay.dns_setup.check import instructions
 from services.mailrelay.dns_setup.records import (
-    Verdict,
-    judge,
+    RecordStatus,
+    check_record,
     pointer_for,
     policy_for,
     policy_id,
@@ -34,35 +34,35 @@ def test_what_is_to_be_set():
 
 def test_what_is_to_be_set_is_right_once_it_is_set():
     for record in RECORDS.values():
-        assert judge(record, [record.value or "192.0.2.1"]).verdict is Verdict.RIGHT, record
+        assert check_record(record, [record.value or "192.0.2.1"]).status is RecordStatus.RIGHT, record
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "found", "verdict"),
+    ("name", "kind", "found", "status"),
     [
-        ("relay.example", "MX", ["10 MX1.RELAY.example."], Verdict.RIGHT),
-        ("relay.example", "MX", ["5 mx0.relay.example.", "10 mx1.relay.example."], Verdict.RIGHT),
-        ("relay.example", "MX", ["10 mail.elsewhere.example."], Verdict.WRONG),
-        ("relay.example", "MX", ["0 ."], Verdict.WRONG),
-        ("relay.example", "MX", [], Verdict.MISSING),
-        ("relay.example", "MX", None, Verdict.UNCHECKED),
-        ("mx1.relay.example", "A", [], Verdict.MISSING),
-        ("mx1.relay.example", "AAAA", [], Verdict.RIGHT),
-        ("mx1.relay.example", "AAAA", None, Verdict.UNCHECKED),
-        ("relay.example", "TXT", ["another-service=1", "v=spf1 -all"], Verdict.RIGHT),
-        ("relay.example", "TXT", ["another-service=1"], Verdict.MISSING),
-        ("relay.example", "TXT", ["v=spf1 +all"], Verdict.WRONG),
-        ("relay.example", "TXT", ["v=spf1 -all", "v=spf1 -all"], Verdict.WRONG),
-        ("_dmarc.relay.example", "TXT", ["v=DMARC1;p=REJECT;rua=mailto:x@y.example"], Verdict.RIGHT),
-        ("_dmarc.relay.example", "TXT", ["v=DMARC1; p=none"], Verdict.WRONG),
-        ("_mta-sts.relay.example", "TXT", ["v=STSv1; id=20261123;"], Verdict.RIGHT),
-        ("_mta-sts.relay.example", "TXT", ["v=STSv1; id=2026-11-23"], Verdict.WRONG),
-        ("_mta-sts.relay.example", "TXT", ["v=STSv1"], Verdict.WRONG),
-        ("_smtp._tls.relay.example", "TXT", ["v=TLSRPTv1"], Verdict.WRONG),
+        ("relay.example", "MX", ["10 MX1.RELAY.example."], RecordStatus.RIGHT),
+        ("relay.example", "MX", ["5 mx0.relay.example.", "10 mx1.relay.example."], RecordStatus.RIGHT),
+        ("relay.example", "MX", ["10 mail.elsewhere.example."], RecordStatus.WRONG),
+        ("relay.example", "MX", ["0 ."], RecordStatus.WRONG),
+        ("relay.example", "MX", [], RecordStatus.MISSING),
+        ("relay.example", "MX", None, RecordStatus.UNCHECKED),
+        ("mx1.relay.example", "A", [], RecordStatus.MISSING),
+        ("mx1.relay.example", "AAAA", [], RecordStatus.RIGHT),
+        ("mx1.relay.example", "AAAA", None, RecordStatus.UNCHECKED),
+        ("relay.example", "TXT", ["another-service=1", "v=spf1 -all"], RecordStatus.RIGHT),
+        ("relay.example", "TXT", ["another-service=1"], RecordStatus.MISSING),
+        ("relay.example", "TXT", ["v=spf1 +all"], RecordStatus.WRONG),
+        ("relay.example", "TXT", ["v=spf1 -all", "v=spf1 -all"], RecordStatus.WRONG),
+        ("_dmarc.relay.example", "TXT", ["v=DMARC1;p=REJECT;rua=mailto:x@y.example"], RecordStatus.RIGHT),
+        ("_dmarc.relay.example", "TXT", ["v=DMARC1; p=none"], RecordStatus.WRONG),
+        ("_mta-sts.relay.example", "TXT", ["v=STSv1; id=20261123;"], RecordStatus.RIGHT),
+        ("_mta-sts.relay.example", "TXT", ["v=STSv1; id=2026-11-23"], RecordStatus.WRONG),
+        ("_mta-sts.relay.example", "TXT", ["v=STSv1"], RecordStatus.WRONG),
+        ("_smtp._tls.relay.example", "TXT", ["v=TLSRPTv1"], RecordStatus.WRONG),
     ],
 )
-def test_what_is_there_is_judged(name: str, kind: str, found: list[str] | None, verdict: Verdict):
-    assert judge(RECORDS[name, kind], found).verdict is verdict
+def test_what_is_there_is_judged(name: str, kind: str, found: list[str] | None, status: RecordStatus):
+    assert check_record(RECORDS[name, kind], found).status is status
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_an_address_has_the_relays_name_and_no_other(address: str, name: str):
     record = pointer_for(address, "mx1.relay.example")
 
     assert record.name == name
-    assert judge(record, ["MX1.relay.example."]).verdict is Verdict.RIGHT
-    assert judge(record, ["host-25.hoster.example."]).verdict is Verdict.WRONG
-    assert judge(record, ["mx1.relay.example.", "other.example."]).verdict is Verdict.WRONG
+    assert check_record(record, ["MX1.relay.example."]).status is RecordStatus.RIGHT
+    assert check_record(record, ["host-25.hoster.example."]).status is RecordStatus.WRONG
+    assert check_record(record, ["mx1.relay.example.", "other.example."]).status is RecordStatus.WRONG
 
 
 def test_another_policy_has_another_id():
@@ -91,7 +91,7 @@ def test_another_policy_has_another_id():
 
 
 def test_the_words_promise_no_dkim_key():
-    words = to_set("relay.example", "mx1.relay.example")
+    words = instructions("relay.example", "mx1.relay.example")
 
     assert "sending comes later" in words
     assert "_domainkey" not in words

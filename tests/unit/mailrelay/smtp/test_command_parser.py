@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.mailrelay.smtp import replies
-from services.mailrelay.smtp.command_parser import Malformed, parse_mail, parse_rcpt
+from services.mailrelay.smtp.command_parser import CommandRefused, parse_mail, parse_rcpt
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_sender_is_understood(argument: str, address: str, options: tuple[str,
     ],
 )
 def test_a_wrong_sender_gets_its_reply(argument: str, reply: replies.Reply):
-    with pytest.raises(Malformed) as malformed:
+    with pytest.raises(CommandRefused) as malformed:
         parse_mail(argument, size_limit=1000)
 
     assert malformed.value.reply == reply
@@ -67,7 +67,7 @@ def test_a_wrong_sender_gets_its_reply(argument: str, reply: replies.Reply):
     ],
 )
 def test_a_wrong_recipient_gets_its_reply(argument: str, reply: replies.Reply):
-    with pytest.raises(Malformed) as malformed:
+    with pytest.raises(CommandRefused) as malformed:
         parse_rcpt(argument)
 
     assert malformed.value.reply == reply
@@ -79,5 +79,5 @@ def test_a_recipient_is_understood():
 
 @given(st.text(max_size=400))
 def test_any_text_is_understood_or_malformed(text: str):
-    with contextlib.suppress(Malformed):
+    with contextlib.suppress(CommandRefused):
         parse_rcpt("TO:" + text)

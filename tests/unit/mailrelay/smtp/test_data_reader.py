@@ -16,7 +16,7 @@ def read(*chunks: bytes, limit: int = LIMIT) -> tuple[bytes, bytes] | None:
     for position, chunk in enumerate(chunks):
         rest = reader.feed(chunk)
         if rest is not None:
-            return reader.mail(), rest + b"".join(chunks[position + 1 :])
+            return reader.take_mail(), rest + b"".join(chunks[position + 1 :])
     return None
 
 
@@ -107,7 +107,7 @@ def test_the_limit_is_exact_and_dots_of_transparency_do_not_count(step: int, lin
 
         assert rests[-1] is not None
         assert reader.is_too_large == is_too_large
-        assert len(reader.mail()) == (0 if is_too_large else size)
+        assert len(reader.take_mail()) == (0 if is_too_large else size)
 
 
 def test_a_mail_that_is_too_large_is_not_kept_and_its_end_is_still_found():

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from services.mailrelay.settings import RelaySettings
 from services.mailrelay.smtp import replies
-from services.mailrelay.smtp.limits import Bite, Enough, Guest, Limits, network_of
+from services.mailrelay.smtp.limits import ClientQuota, LimitExceeded, LimitHit, Limits, network_of
 
 STRANGER = "192.0.2.1"
 OTHER = "198.51.100.1"
@@ -18,7 +18,7 @@ MB = 1_048_576
 
 
 class Bench:
-    """Limits with small numbers, and what bit so far."""
+    """Limits with small numbers, and which were hit so far."""
 
     def __init__(self, **changed: Any) -> None:
         values: dict[str, Any] = {
@@ -39,24 +39,20 @@ class Bench:
         }
         settings = RelaySettings(**values)
         self.now = 1000.0
-        self.bites: Counter[Bite] = Counter()
+        self.hits: Counter[LimitHit] = Counter()
         self.limits = Limits(
             settings,
             connection_limit=settings.connection_limit,
-            on_bite=lambda bite: self.bites.update([bite]),
+            on_hit=lambda hit: self.hits.update([hit]),
             clock=lambda: self.now,
         )
 
-    def admit(self, address: str = STRANGER) -> Guest:
+    def admit(self, address: str = STRANGER) -> ClientQuota:
         return self.limits.admit(ip_address(address))
 
-    def guess(self, guest: Guest, times: int) -> list[float]:
-        """Name unknown recipients; how long each reply had to wait."""
-        pauses = []
-        for _ in range(times):
-            guest.told(replies.UNKNOWN_ADDRESS)
-            pauses.append(guest.pause_seconds())
-        return pauses
+    def name_unknown(self, quota: ClientQuota, times: int) -> list[float]:
+        """Name unknown recipients; how long each reply has to wait."""
+        return [quota.count_reply(replies.UNKNOWN_ADDRESS) for _ in range(times)]
 
 
 def test_an_ipv6_network_is_a_64_and_an_ipv4_one_an_address():
@@ -69,15 +65,15 @@ def test_an_ipv6_network_is_a_64_and_an_ipv4_one_an_address():
 
 def test_a_network_has_so_many_connections_and_gets_them_back():
     bench = Bench()
-    guests = [bench.admit() for _ in range(3)]
+    quotas = [bench.admit() for _ in range(3)]
 
-    with pytest.raises(Enough) as enough:
+    with pytest.raises(LimitExceeded) as exceeded:
         bench.admit()
-    assert enough.value.reply is replies.TOO_MANY_CONNECTIONS
+    assert exceeded.value.reply is replies.TOO_MANY_CONNECTIONS
     bench.admit(OTHER)
-    guests[0].leave()
+    quotas[0].release()
     bench.admit()
-    assert bench.bites == {Bite.NETWORK_CONNECTIONS: 1}
+    assert bench.hits == {LimitHit.NETWORK_CONNECTIONS: 1}
 
 
 def test_strangers_leave_places_free_for_trusted_networks():
@@ -85,13 +81,13 @@ def test_strangers_leave_places_free_for_trusted_networks():
     for number in range(6):
         bench.admit(f"192.0.2.{number}")
 
-    with pytest.raises(Enough):
+    with pytest.raises(LimitExceeded):
         bench.admit("192.0.2.9")
     bench.admit(AMAZON)
     bench.admit(AMAZON)
-    with pytest.raises(Enough):
+    with pytest.raises(LimitExceeded):
         bench.admit(AMAZON)
-    assert bench.bites == {Bite.CONNECTIONS: 2}
+    assert bench.hits == {LimitHit.CONNECTIONS: 2}
 
 
 def test_without_trusted_networks_strangers_have_all_places():
@@ -99,153 +95,148 @@ def test_without_trusted_networks_strangers_have_all_places():
 
     for number in range(8):
         bench.admit(f"192.0.2.{number}")
-    with pytest.raises(Enough):
+    with pytest.raises(LimitExceeded):
         bench.admit("192.0.2.9")
 
 
 @pytest.mark.parametrize("address", [AMAZON, f"::ffff:{AMAZON}", "2001:db8:a:1::1"])
 def test_a_trusted_network_is_held_by_no_limit_of_its_own(address: str):
     bench = Bench()
-    guests = [bench.admit(address) for _ in range(8)]
+    quotas = [bench.admit(address) for _ in range(8)]
 
-    assert set(bench.guess(guests[0], 1000)) == {0}
-    for _ in range(1000):
-        guests[0].told(replies.SYNTAX)
-    assert guests[0].pause_seconds() == 0
-    guests[0].stay(has_recipient=False)
-    assert not bench.bites
+    assert set(bench.name_unknown(quotas[0], 1000)) == {0}
+    assert {quotas[0].count_reply(replies.SYNTAX) for _ in range(1000)} == {0}
+    quotas[0].require_within_limits(has_recipient=False)
+    assert not bench.hits
 
 
 def test_unknown_recipients_slow_a_network_down_and_then_end_its_sessions():
     bench = Bench()
     first, second = bench.admit(), bench.admit()
 
-    assert bench.guess(first, 6) == [0, 0, 0, 0, 0, 3]
-    first.stay(has_recipient=False)
+    assert bench.name_unknown(first, 6) == [0, 0, 0, 0, 0, 3]
+    first.require_within_limits(has_recipient=False)
     # Another session of the same network goes on where the first was; another network does not.
-    assert bench.guess(second, 5) == [3] * 5
-    with pytest.raises(Enough) as enough:
-        second.stay(has_recipient=False)
-    assert enough.value.reply is replies.TOO_MANY_UNKNOWN
-    assert bench.guess(bench.admit(OTHER), 5) == [0] * 5
+    assert bench.name_unknown(second, 5) == [3] * 5
+    with pytest.raises(LimitExceeded) as exceeded:
+        second.require_within_limits(has_recipient=False)
+    assert exceeded.value.reply is replies.TOO_MANY_UNKNOWN
+    assert bench.name_unknown(bench.admit(OTHER), 5) == [0] * 5
 
 
 def test_a_braked_network_is_never_slowed_for_recipients_that_exist():
     bench = Bench()
-    bench.guess(bench.admit(), 100)
+    bench.name_unknown(bench.admit(), 100)
     honest = bench.admit()
 
     for _ in range(50):
-        honest.command()
-        honest.told(replies.RECIPIENT_OK)
-        assert honest.pause_seconds() == 0
-        honest.stay(has_recipient=True)
+        honest.count_command()
+        assert honest.count_reply(replies.RECIPIENT_OK) == 0
+        honest.require_within_limits(has_recipient=True)
 
 
 def test_a_mail_with_a_known_recipient_is_let_through_before_the_end():
     bench = Bench()
-    guest = bench.admit()
-    bench.guess(guest, 11)
+    quota = bench.admit()
+    bench.name_unknown(quota, 11)
 
-    guest.stay(has_recipient=True)
-    with pytest.raises(Enough):
-        guest.stay(has_recipient=False)
-    guest.delivered()
-    guest.stay(has_recipient=False)
+    quota.require_within_limits(has_recipient=True)
+    with pytest.raises(LimitExceeded):
+        quota.require_within_limits(has_recipient=False)
+    quota.count_accepted_mail()
+    quota.require_within_limits(has_recipient=False)
 
 
 def test_unknown_recipients_are_forgotten_with_time():
     bench = Bench()
-    guest = bench.admit()
-    bench.guess(guest, 10)
+    quota = bench.admit()
+    bench.name_unknown(quota, 10)
 
     bench.now += 300
-    assert bench.guess(guest, 1) == [3]
+    assert bench.name_unknown(quota, 1) == [3]
     bench.now += 600
-    assert bench.guess(guest, 5) == [0] * 5
+    assert bench.name_unknown(quota, 5) == [0] * 5
 
 
 def test_a_clock_that_stands_still_breaks_nothing():
     bench = Bench()
 
-    assert bench.guess(bench.admit(), 20)[-1] == 3
+    assert bench.name_unknown(bench.admit(), 20)[-1] == 3
 
 
 def test_no_more_networks_are_remembered_than_may_be():
     bench = Bench(connection_limit=100_000)
 
     for number in range(10_500):
-        guest = bench.admit(f"10.0.{number // 256}.{number % 256}")
-        guest.told(replies.UNKNOWN_ADDRESS)
-        guest.leave()
+        quota = bench.admit(f"10.0.{number // 256}.{number % 256}")
+        quota.count_reply(replies.UNKNOWN_ADDRESS)
+        quota.release()
 
-    assert len(bench.limits._guesses) == 10_000
-    assert not bench.limits._uses
+    assert len(bench.limits._unknown_by_network) == 10_000
+    assert not bench.limits._use_by_network
 
 
 def test_errors_slow_down_and_then_end_and_a_mail_forgives_them():
     bench = Bench()
-    guest = bench.admit()
+    quota = bench.admit()
 
     def err() -> float:
-        guest.told(replies.SYNTAX)
-        return guest.pause_seconds()
+        return quota.count_reply(replies.SYNTAX)
 
     assert [err() for _ in range(4)] == [0, 0, 3, 3]
-    guest.delivered()
+    quota.count_accepted_mail()
     assert [err() for _ in range(5)] == [0, 0, 3, 3, 3]
-    with pytest.raises(Enough) as enough:
-        guest.stay(has_recipient=False)
-    assert enough.value.reply is replies.TOO_MANY_ERRORS
+    with pytest.raises(LimitExceeded) as exceeded:
+        quota.require_within_limits(has_recipient=False)
+    assert exceeded.value.reply is replies.TOO_MANY_ERRORS
 
 
 def test_what_is_our_fault_is_held_against_nobody():
     bench = Bench()
-    guest = bench.admit()
+    quota = bench.admit()
 
-    for _ in range(1000):
-        guest.told(replies.DATABASE_AWAY)
+    delays = {quota.count_reply(replies.DATABASE_AWAY) for _ in range(1000)}
 
-    assert guest.pause_seconds() == 0
-    guest.stay(has_recipient=False)
+    assert delays == {0}
+    quota.require_within_limits(has_recipient=False)
 
 
 def test_commands_are_counted_from_mail_to_mail():
     bench = Bench()
-    guest = bench.admit()
+    quota = bench.admit()
 
     for _ in range(10):
         for _ in range(100):
-            guest.command()
-        guest.delivered()
+            quota.count_command()
+        quota.count_accepted_mail()
     for _ in range(100):
-        guest.command()
-    with pytest.raises(Enough):
-        guest.command()
-    assert bench.bites == {Bite.COMMANDS: 1}
+        quota.count_command()
+    with pytest.raises(LimitExceeded):
+        quota.count_command()
+    assert bench.hits == {LimitHit.COMMANDS: 1}
 
 
 def test_mails_in_flight_stay_within_the_budget():
     bench = Bench(trusted_networks="")
-    guests = [bench.admit(f"192.0.2.{number}") for number in range(5)]
+    quotas = [bench.admit(f"192.0.2.{number}") for number in range(5)]
 
-    taken = [guest.hold(10 * MB) for guest in guests]
+    taken = [quota.reserve_memory(10 * MB) for quota in quotas]
 
     assert taken == [True, True, True, True, False]
     assert bench.limits.memory_bytes == 120 * MB
-    guests[0].let_go()
-    assert guests[4].hold(10 * MB)
-    for guest in guests:
-        guest.leave()
+    quotas[0].release_memory()
+    assert quotas[4].reserve_memory(10 * MB)
+    for quota in quotas:
+        quota.release()
     assert bench.limits.memory_bytes == 0
-    assert bench.bites == {Bite.MEMORY: 1}
+    assert bench.hits == {LimitHit.MEMORY: 1}
 
 
 def test_a_mail_that_grows_takes_only_what_it_grew():
     bench = Bench()
-    guest = bench.admit()
+    quota = bench.admit()
 
-    assert [guest.hold(size * MB) for size in (1, 5, 3, 5)] == [True] * 4
+    assert [quota.reserve_memory(size * MB) for size in (1, 5, 3, 5)] == [True] * 4
     assert bench.limits.memory_bytes == 15 * MB
 
 
@@ -253,23 +244,23 @@ def test_a_lone_mail_is_taken_whatever_the_budget():
     bench = Bench(memory_budget_bytes=MB)
     alone, second = bench.admit(), bench.admit(OTHER)
 
-    assert alone.hold(40 * MB)
-    assert not second.hold(1)
-    assert alone.hold(50 * MB)
+    assert alone.reserve_memory(40 * MB)
+    assert not second.reserve_memory(1)
+    assert alone.reserve_memory(50 * MB)
 
 
 def test_one_network_cannot_take_the_memory_of_all():
     bench = Bench()
     first, second = bench.admit(), bench.admit()
 
-    assert first.hold(15 * MB)
-    assert second.hold(5 * MB)
-    assert not second.hold(6 * MB)
-    assert bench.admit(OTHER).hold(10 * MB)
+    assert first.reserve_memory(15 * MB)
+    assert second.reserve_memory(5 * MB)
+    assert not second.reserve_memory(6 * MB)
+    assert bench.admit(OTHER).reserve_memory(10 * MB)
     # A quarter is left, for trusted networks.
-    assert not bench.admit("203.0.113.1").hold(1)
-    assert bench.admit(AMAZON).hold(10 * MB)
-    assert not bench.admit(AMAZON).hold(1)
+    assert not bench.admit("203.0.113.1").reserve_memory(1)
+    assert bench.admit(AMAZON).reserve_memory(10 * MB)
+    assert not bench.admit(AMAZON).reserve_memory(1)
 
 
 def test_trusted_networks_are_words_and_wrong_ones_are_named():

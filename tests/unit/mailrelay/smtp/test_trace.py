@@ -6,15 +6,15 @@ from services.mailrelay.smtp import replies
 from services.mailrelay.smtp.trace import ENDED_SESSIONS, Trace, Traces
 
 
-def _told(*lines: bytes) -> list[str]:
+def _shown(*lines: bytes) -> list[str]:
     trace = Trace()
     for line in lines:
         trace.note_line(line)
-    return [line.partition("C: ")[2] for line in trace.told("id").splitlines()[1:]]
+    return [line.partition("C: ")[2] for line in trace.as_text("id").splitlines()[1:]]
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("line", "shown"),
     [
         (b"ehlo mail.sender.example", "EHLO mail.sender.example"),
         (b"EHLO [IPv6:2001:db8::1]", "EHLO [IPv6:2001:db8::1]"),
@@ -41,17 +41,17 @@ def _told(*lines: bytes) -> list[str]:
         (b"MAIL FROM:<" + b"j" * 300 + b"@amazon.de>", "MAIL [195 bytes]"),
     ],
 )  # fmt: skip
-def test_a_command_is_told_without_addresses_and_contents(said: bytes, told: str):
-    assert _told(said) == [told]
+def test_a_command_is_shown_without_addresses_and_contents(line: bytes, shown: str):
+    assert _shown(line) == [shown]
 
 
-def test_replies_and_what_happened_are_told_in_order():
+def test_replies_and_what_happened_are_shown_in_order():
     trace = Trace()
     trace.note_line(b"DATA")
     trace.note("a mail of 4,096 bytes in 12 ms")
     trace.note(replies.TOO_LARGE)
 
-    assert [line[11:] for line in trace.told("id").splitlines()[1:]] == [
+    assert [line[11:] for line in trace.as_text("id").splitlines()[1:]] == [
         "C: DATA",
         "a mail of 4,096 bytes in 12 ms",
         "S: 552 5.3.4 message is larger than this server takes",
@@ -63,11 +63,11 @@ def test_of_a_long_session_the_beginning_and_the_end_are_kept():
     for number in range(10_000):
         trace.note(f"entry {number}")
 
-    told = trace.told("id")
+    shown = trace.as_text("id")
     assert trace.entries == 80
-    assert "entry 0\n" in told
-    assert "… 9920 entries left out …" in told
-    assert told.endswith("entry 9999\n")
+    assert "entry 0\n" in shown
+    assert "… 9920 entries left out …" in shown
+    assert shown.endswith("entry 9999\n")
 
 
 def test_only_the_last_sessions_that_ended_are_kept_and_none_in_which_nothing_was_said():
