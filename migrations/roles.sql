@@ -62,4 +62,5 @@ GRANT SELECT, INSERT ON audit_log, application_notices TO replyco_connector;
 GRANT SELECT ON alembic_version TO replyco_connector; -- `doctor` compares it
 GRANT SELECT, INSERT, UPDATE, DELETE ON pgqueuer, pgqueuer_log, pgqueuer_statistics, pgqueuer_schedules TO replyco_connector;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;
-GRANT EXECUTE ON FUNCTION ensure_partitions(timestamptz), uuid_at(timestamptz) TO replyco_connector;
+GRANT EXECUTE ON FUNCTION ensure_partitions(timestamptz), partitions_missing(timestamptz), partition_ranges(), uuid_at(timestamptz)
+    TO replyco_connector;

@@ -1,20 +1,35 @@
-"""Brings a database to the state that this version of the code needs: queue tables, our tables, roles and grants.
+"""Brings a database to the state that this version of the code needs: queue tables, our tables, partitions, roles and grants.
 
 Every step may run again at any time. A forward-only history: going back is restoring a backup.
 """
 
+import asyncio
 from pathlib import Path
+from typing import Final
 
 import asyncpg
+import structlog
 from alembic import command
 from alembic.config import Config
 from pgqueuer.queries import Queries
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
-from shared.database import asyncpg_dsn, create_engine
+from shared.database import asyncpg_dsn, sqlalchemy_url
+
+log = structlog.get_logger()
 
 _FOLDER = Path(__file__).parent
-_ROLES = _FOLDER / "roles.sql"
+# While a migration waits for a lock, everybody who comes later waits behind it: mail that is being accepted, too.
+LOCK_TIMEOUT_SECONDS: Final = 2
+# A change that needs a lock that others wait for must be over in a moment; what takes longer needs no such lock (online.py).
+_STATEMENT_TIMEOUT_SECONDS: Final = 5
+# Between two attempts to get a lock the others have their turn. For a backup that runs for hours, run `upgrade` again after it.
+_PAUSE_SECONDS: Final = 1.0
+_TRIES: Final = 300
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
 def alembic_config() -> Config:
@@ -32,23 +47,47 @@ async def upgrade(database_url: str) -> None:
         if not await queue.schema_is_installed():
             await queue.install()
         await queue.upgrade()
-        await _upgrade_tables(database_url)
+        await upgrade_tables(database_url)
         async with owner.transaction():
-            await owner.execute(_ROLES.read_text())
+            for script in ("partitions.sql", "roles.sql"):
+                await owner.execute((_FOLDER / script).read_text())
+        if missing := await owner.fetchval("SELECT ensure_partitions(now())"):
+            log.warning("partitions_missing", count=missing)  # the connector's worker goes on trying
     finally:
         await owner.close()
 
 
-async def _upgrade_tables(database_url: str) -> None:
-    engine = create_engine(database_url, application_name="migrations")
+async def upgrade_tables(database_url: str, revision: str = "head") -> None:
+    """The migrations up to this one. One that gets no lock in time lets the others pass and tries again."""
+    engine = create_async_engine(
+        sqlalchemy_url(database_url),
+        poolclass=NullPool,
+        connect_args={
+            "server_settings": {
+                "application_name": "migrations",
+                "timezone": "UTC",
+                "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
+                "statement_timeout": f"{_STATEMENT_TIMEOUT_SECONDS}s",
+            }
+        },
+    )
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_run_alembic)
+        for attempt in range(1, _TRIES + 1):
+            try:
+                async with engine.connect() as connection:
+                    await connection.run_sync(_run_alembic, revision)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE or attempt == _TRIES:
+                    raise
+                log.warning("migration_waits_for_a_lock", attempt=attempt)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return
     finally:
         await engine.dispose()
 
 
-def _run_alembic(connection: Connection) -> None:
+def _run_alembic(connection: Connection, revision: str) -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

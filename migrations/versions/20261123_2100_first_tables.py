@@ -483,11 +483,9 @@ def upgrade() -> None:
         # Ciphertext does not compress: store it out of line as it is.
         op.execute(f"ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE EXTERNAL")
     op.execute(_UUID_AT)
-    op.execute(_ENSURE_PARTITIONS)
     for table in ("accepted_mail", "messages"):
-        # What no other partition takes (a wrong clock, a missed run of ensure_partitions): never a reason to refuse a mail.
+        # The months are made by `ensure_partitions` (migrations/partitions.sql); this takes what none of them does.
         op.execute(f"CREATE TABLE {table}_other PARTITION OF {table} DEFAULT")
-    op.execute("SELECT ensure_partitions(now())")
 
 
 _SEALED_AND_LARGE = (
@@ -500,38 +498,4 @@ _SEALED_AND_LARGE = (
 _UUID_AT = """
 CREATE FUNCTION uuid_at(at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN rpad(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0'), 32, '0')::uuid
-"""
-
-# Owned by the owner of the tables and run with his rights: the worker that calls it may create partitions and nothing else.
-_ENSURE_PARTITIONS = """
-CREATE FUNCTION ensure_partitions(today timestamptz) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
-DECLARE
-    begins timestamptz;
-BEGIN
-    PERFORM pg_advisory_xact_lock(7302114366);
-    FOR day IN 0..14 LOOP
-        begins := date_trunc('day', today) + make_interval(days => day);
-        BEGIN
-            EXECUTE format(
-                'CREATE TABLE IF NOT EXISTS %I PARTITION OF accepted_mail FOR VALUES FROM (%L) TO (%L)',
-                'accepted_mail_' || to_char(begins, 'YYYYMMDD'), uuid_at(begins), uuid_at(begins + interval '1 day'));
-        EXCEPTION WHEN check_violation THEN
-            -- Rows of that time lie in the default partition (a clock was wrong, a run was missed): they may stay there.
-            RAISE WARNING 'what accepted_mail takes from % on stays in its default partition', begins;
-        END;
-    END LOOP;
-    FOR month IN 0..3 LOOP
-        begins := date_trunc('month', today) + make_interval(months => month);
-        BEGIN
-            EXECUTE format(
-                'CREATE TABLE IF NOT EXISTS %I PARTITION OF messages FOR VALUES FROM (%L) TO (%L)',
-                'messages_' || to_char(begins, 'YYYYMM'), uuid_at(begins), uuid_at(begins + interval '1 month'));
-        EXCEPTION WHEN check_violation THEN
-            -- Rows of that time lie in the default partition (a clock was wrong, a run was missed): they may stay there.
-            RAISE WARNING 'what messages takes from % on stays in its default partition', begins;
-        END;
-    END LOOP;
-END
-$$
 """

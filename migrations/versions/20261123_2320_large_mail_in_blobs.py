@@ -11,8 +11,3 @@ def upgrade() -> None:
     op.add_column("accepted_mail", sa.Column("blob_key", sa.Text(), nullable=True))
     op.add_column("accepted_mail", sa.Column("blob_digest", sa.LargeBinary(), nullable=True))
     op.alter_column("accepted_mail", "raw", existing_type=sa.LargeBinary(), nullable=True)
-    op.create_check_constraint(
-        op.f("ck_accepted_mail_raw_or_blob"),
-        "accepted_mail",
-        "num_nonnulls(raw, blob_key) = 1 AND num_nonnulls(blob_key, blob_digest) <> 1",
-    )

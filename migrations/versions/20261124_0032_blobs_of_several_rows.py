@@ -1,16 +1,10 @@
 """Several rows may name one blob: the sweeper asks whether any does."""
 
-import sqlalchemy as sa
-from alembic import op
+from migrations import online
 
 revision = "20261124_0032"
-down_revision = "20261123_2320"
+down_revision = "20261123_2321"
 
 
 def upgrade() -> None:
-    op.create_index(
-        "ix_accepted_mail_blob",
-        "accepted_mail",
-        ["blob_key"],
-        postgresql_where=sa.text("blob_key IS NOT NULL"),
-    )
+    online.create_index("ix_accepted_mail_blob", "accepted_mail", "blob_key", where="blob_key IS NOT NULL")

@@ -11,7 +11,6 @@ down_revision = "20261124_0032"
 def upgrade() -> None:
     _new_tables()
     _new_columns()
-    _what_is_there_already()
 
 
 def _new_tables() -> None:
@@ -244,8 +243,6 @@ def _new_tables() -> None:
 
 
 def _new_columns() -> None:
-    op.drop_index(op.f("ix_audit_log_account_id"), table_name="audit_log")
-    op.create_index("ix_audit_log_account", "audit_log", ["account_id", "id"], unique=False)
     op.add_column(
         "authorization_attempts", sa.Column("started_by", sa.Text(), server_default="website", nullable=False)
     )
@@ -281,7 +278,6 @@ def _new_columns() -> None:
     op.add_column("integrations", sa.Column("data_after_rest", sa.Text(), nullable=True))
     op.add_column("integrations", sa.Column("removed_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
     op.add_column("integrations", sa.Column("erased_at", postgresql.TIMESTAMP(timezone=True), nullable=True))
-    op.create_index("ix_accepted_mail_address", "accepted_mail", ["relay_address_id"], unique=False)
     op.add_column(
         "integrations",
         sa.Column("idle_participation_since", postgresql.TIMESTAMP(timezone=True), nullable=True),
@@ -302,57 +298,3 @@ def _new_columns() -> None:
         postgresql_where=sa.text("disconnected_at IS NOT NULL AND removed_at IS NULL"),
     )
     op.create_foreign_key(op.f("fk_integrations_owner_id"), "integrations", "users", ["owner_id"], ["id"])
-
-
-def _what_is_there_already() -> None:
-    op.create_check_constraint(
-        op.f("ck_authorization_attempts_started_by"),
-        "authorization_attempts",
-        "started_by IN ('website', 'amazon')",
-    )
-    op.create_check_constraint(
-        op.f("ck_grants_role_missing"),
-        "grants",
-        "(role_missing_since IS NULL) = (role_missing_operation IS NULL)",
-    )
-    op.create_check_constraint(op.f("ck_grants_refused_by"), "grants", "refused_by IN ('lwa', 'sp_api')")
-    op.execute(
-        "UPDATE grants SET next_refresh_at = now() + random() * interval '1 hour' WHERE length(refresh_token) > 0"
-    )
-    # Whoever connected the store owns it.
-    op.execute(
-        "UPDATE integrations SET owner_id = (SELECT actor_id FROM audit_log WHERE subject_id = integrations.id"
-        " AND action = 'integration_connected' AND actor_kind = 'user' ORDER BY id DESC LIMIT 1)"
-    )
-    # Until now a store that was disconnected lost its address at once: nothing of it can be restored.
-    op.execute(
-        "UPDATE integrations SET rests_until = disconnected_at, removed_at = disconnected_at, data_after_rest = 'keep'"
-        " WHERE disconnected_at IS NOT NULL"
-    )
-    op.drop_index("uq_integrations_store", table_name="integrations")
-    op.create_index(
-        "uq_integrations_store",
-        "integrations",
-        ["account_id", "region", "seller_id"],
-        unique=True,
-        postgresql_where=sa.text("removed_at IS NULL"),
-    )
-    op.create_check_constraint(
-        op.f("ck_integrations_data_after_rest"), "integrations", "data_after_rest IN ('keep', 'delete')"
-    )
-    op.create_check_constraint(
-        op.f("ck_integrations_rests_until"),
-        "integrations",
-        "(disconnected_at IS NULL) = (rests_until IS NULL)",
-    )
-    op.create_check_constraint(
-        op.f("ck_integrations_removed_at"),
-        "integrations",
-        "removed_at IS NULL OR disconnected_at IS NOT NULL",
-    )
-    op.drop_constraint(op.f("ck_accepted_mail_state"), "accepted_mail")
-    op.create_check_constraint(
-        op.f("ck_accepted_mail_state"),
-        "accepted_mail",
-        "state IN ('accepted', 'resting', 'delivered', 'held')",
-    )

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 from shared.tables import SealedColumn
 
 revision = "20261126_0240"
-down_revision = "20261124_0100"
+down_revision = "20261124_0110"
 
 _TIME = postgresql.TIMESTAMP(timezone=True)
 
@@ -20,9 +20,6 @@ def upgrade() -> None:
     op.add_column("attachments", sa.Column("sniffed_type", sa.Text(), nullable=True))
     op.add_column("attachments", sa.Column("content_id", SealedColumn(), nullable=True))
     op.add_column("attachments", sa.Column("scan", sa.Text(), nullable=True))
-    op.create_check_constraint(
-        op.f("ck_attachments_scan"), "attachments", "scan IN ('clean', 'infected', 'failed')"
-    )
 
 
 def _conversations() -> None:
@@ -42,9 +39,6 @@ def _conversations() -> None:
         ),
     )
     op.create_index("ix_conversation_orders_conversation", "conversation_orders", ["conversation_id"])
-    op.execute(
-        "INSERT INTO conversation_orders SELECT account_id, order_id, id FROM conversations WHERE order_id IS NOT NULL"
-    )
     op.add_column("conversations", sa.Column("status", sa.Text(), server_default="open", nullable=False))
     op.add_column("conversations", sa.Column("kind", sa.Text(), server_default="other", nullable=False))
     op.add_column("conversations", sa.Column("asin", sa.Text(), nullable=True))
@@ -53,38 +47,6 @@ def _conversations() -> None:
     )
     op.add_column("conversations", sa.Column("answer_due_at", _TIME, nullable=True))
     op.add_column("conversations", sa.Column("merged_into", sa.Uuid(), nullable=True))
-    # What was there before has been seen, and is of the kind of its newest message.
-    op.execute(
-        "UPDATE conversations SET is_unread = false, kind = coalesce("
-        "(SELECT kind FROM messages WHERE conversation_id = conversations.id ORDER BY id DESC LIMIT 1), 'other')"
-    )
-    op.create_foreign_key(
-        op.f("fk_conversations_merged_into"), "conversations", "conversations", ["merged_into"], ["id"]
-    )
-    op.create_check_constraint(
-        op.f("ck_conversations_status"), "conversations", "status IN ('open', 'closed', 'quarantine')"
-    )
-    op.create_check_constraint(
-        op.f("ck_conversations_merged_into"), "conversations", "merged_into IS NULL OR answer_due_at IS NULL"
-    )
-    _conversation_indexes()
-
-
-def _conversation_indexes() -> None:
-    newest: list[Any] = [sa.literal_column("last_message_at DESC"), sa.literal_column("id DESC")]
-    listed = sa.text("merged_into IS NULL")
-    op.drop_index("ix_conversations_newest", table_name="conversations")
-    op.drop_index("ix_conversations_newest_of_integration", table_name="conversations")
-    for name, columns, where in (
-        ("newest", ["account_id", *newest], listed),
-        ("newest_of_status", ["account_id", "status", *newest], listed),
-        ("newest_of_integration", ["integration_id", *newest], listed),
-        ("unread", ["account_id", *newest], sa.text("is_unread AND merged_into IS NULL")),
-        ("due", ["account_id", "answer_due_at", "id"], sa.text("answer_due_at IS NOT NULL")),
-        ("buyer", ["account_id", "buyer_key"], sa.text("buyer_key IS NOT NULL")),
-        ("merged", ["merged_into"], sa.text("merged_into IS NOT NULL")),
-    ):
-        op.create_index(f"ix_conversations_{name}", "conversations", columns, postgresql_where=where)
 
 
 def _messages() -> None:
@@ -110,18 +72,3 @@ def _messages() -> None:
     ]
     for column in columns:
         op.add_column("messages", column)
-    op.create_check_constraint(
-        op.f("ck_messages_authenticity"),
-        "messages",
-        "authenticity IN ('authentic', 'forged', 'uncheckable', 'stranger', 'not_checked')",
-    )
-    op.create_index("ix_messages_words", "messages", ["word_keys"], postgresql_using="gin")
-    op.create_index(
-        "ix_messages_recheck", "messages", ["recheck_at"], postgresql_where=sa.text("recheck_at IS NOT NULL")
-    )
-    op.create_index(
-        "ix_messages_verification",
-        "messages",
-        ["integration_id", sa.literal_column("id DESC")],
-        postgresql_where=sa.text("kind = 'verification'"),
-    )

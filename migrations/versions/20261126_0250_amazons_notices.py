@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "20261126_0250"
-down_revision = "20261126_0240"
+down_revision = "20261126_0241"
 
 
 def upgrade() -> None:

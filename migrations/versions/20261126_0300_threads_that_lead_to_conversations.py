@@ -31,10 +31,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("integration_id", "thread_key", name=op.f("pk_conversation_threads")),
     )
     op.create_index("ix_conversation_threads_conversation", "conversation_threads", ["conversation_id"])
-    op.execute(
-        "INSERT INTO conversation_threads (integration_id, thread_key, account_id, conversation_id)"
-        " SELECT integration_id, thread_key, account_id, id FROM conversations"
-    )
     op.alter_column("conversations", "thread_key", nullable=True)
     op.add_column(
         "messages",
