@@ -20,9 +20,9 @@ from shared.crypto.key_provider import KeyFile, KeyFileUnusable
 from shared.database import asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring
 
-_MIGRATIONS: Final = Path(__file__).parents[2] / "migrations"
+_MIGRATIONS: Final = Path(__file__).parents[3] / "migrations"
 _CLOCK_TOLERANCE: Final = timedelta(seconds=30)
-_PARTITIONS_AHEAD: Final = timedelta(days=3)
+_PARTITIONS_AHEAD: Final = timedelta(days=28)
 _AMAZON_TOKENS: Final = "https://api.amazon.com"
 
 
@@ -112,12 +112,15 @@ async def _clock(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
 
 
 async def _partitions(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
-    """A worker makes them two weeks ahead; what has none lies in the default partition and makes look-ups slow."""
-    day = datetime.now(UTC) + _PARTITIONS_AHEAD
-    if await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"accepted_mail_{day:%Y%m%d}"):
-        return ok("The tables have partitions for the coming days.")
+    """A worker makes them three months ahead; what has none lies in the default partition and makes look-ups slow."""
+    missing = await connection.fetch(
+        "SELECT partitions_missing($1) AS name", datetime.now(UTC) + _PARTITIONS_AHEAD
+    )
+    if not missing:
+        return ok("The tables have partitions for the coming weeks.")
     return wrong(
-        "The partitions for the coming days are missing: no `worker` has run for days. Start one; it makes them."
+        f"The partitions for the coming weeks are missing ({', '.join(row['name'] for row in missing)}): no `worker` has run for "
+        "months, or something keeps the tables locked. Start one and see its log for partitions_missing."
     )
 
 
