@@ -54,7 +54,7 @@ def configure_logging(role: str, *, level: str = "INFO") -> None:
 def _describe_exception(
     _logger: object, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Type and place of an exception, for each link of its chain. Never its text: that may hold a value."""
+    """Type and code lines of an exception, for each link of its chain. Never its text: that may hold a value."""
     exc_info = event.pop("exc_info", None)
     if exc_info is True:
         exc_info = sys.exc_info()

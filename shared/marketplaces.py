@@ -99,9 +99,9 @@ def countries_of(region: Region) -> tuple[str, ...]:
 
 
 def reach(url: str, amazon_base_url: str | None) -> str:
-    """Where one of Amazon's addresses is reached.
+    """The URL at which one of Amazon's URLs is reached.
 
-    In production that is the address itself. With a stand-in for Amazon (the sandbox), all hosts of Amazon live below
+    In production that is the URL itself. With a stand-in for Amazon (the sandbox), all hosts of Amazon live below
     one base address, each host as the first segment of the path, so that regions stay as separate as they are at Amazon.
     """
     if amazon_base_url is None:

@@ -13,13 +13,13 @@ class Permission(StrEnum):
 
 
 class Level(StrEnum):
-    """none < view < edit."""
+    """How much a caller may do in an area, the lowest level first."""
 
     NONE = "none"
     VIEW = "view"
     EDIT = "edit"
 
     def includes(self, needed: "Level") -> bool:
-        """Whether somebody who has this level may do what needs the other."""
+        """Whether this level is enough for what needs the other."""
         order = tuple(Level)
         return order.index(self) >= order.index(needed)

@@ -22,9 +22,9 @@ _RUN: Final = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|(?:(?![{_UNSPACED}])[^\
 
 
 def word_keys(keys: AccountKeys, *texts: str | None) -> list[int]:
-    """The keys of all words of two letters or more, each once, at most `MAX_WORDS`; of a search as of a message.
+    """The keys of all words of two letters or more, each once, at most `MAX_WORDS`. A search is cut into words as a message is.
 
-    A word is found whole, in any spelling that differs in case, width or marks of vowels alone.
+    Only complete words are found, in any spelling that differs in case, width or marks of vowels alone.
     """
     found: dict[str, None] = {}
     for text in texts:

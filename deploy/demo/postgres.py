@@ -46,7 +46,7 @@ class EmbeddedPostgres:
         await self._as_owner(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
 
     async def drop_database(self, name: str) -> None:
-        """The end of a database, and of every connection to it."""
+        """Drop a database, with every connection to it."""
         await self._as_owner(f'DROP DATABASE "{name}" WITH (FORCE)')
 
     async def has_database(self, name: str) -> bool:
@@ -58,7 +58,7 @@ class EmbeddedPostgres:
             await connection.close()
 
     async def allow_logins(self) -> None:
-        """The roles come from the migrations without the right to log in; here they need no password."""
+        """Let the migrations' roles log in, here without a password."""
         for role in (CONNECTOR, RELAY, MAIL_WORKER):
             await self._as_owner(f"ALTER ROLE {role} LOGIN")
 
@@ -70,15 +70,15 @@ class EmbeddedPostgres:
             await connection.close()
 
     def stop(self) -> None:
-        """A clean stop in between: open transactions are rolled back, everything committed is there after the next start."""
+        """Stop the server cleanly for a while. Open transactions are rolled back, everything committed is there after the next start."""
         self.server.stop()
 
     def close(self) -> None:
-        """The end of our use: a clean stop, unless another process uses the server too."""
+        """Stop using the server; it stops cleanly, unless another process uses it, too."""
         self.server.cleanup()
 
     def start_again(self) -> None:
-        """After `stop` or `kill`, on the same folder."""
+        """Start the server on the same folder after `stop` or `kill`."""
         self.server.ensure_postgres_running()
 
     def kill(self) -> None:

@@ -1,7 +1,7 @@
 """The whole product on one machine: a database, the processes of both services, and the sandbox in Amazon's place.
 
 `make demo` shows it to a person, tests and benchmarks run on it. Each process gets the settings of its role and
-nothing else: the relay is never told where a key lies that opens something.
+nothing else: the relay never learns where a key lies that opens something.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ class Stack:
         return f"http://localhost:{self.settings.sandbox_port}"
 
     def database_url(self, role: str) -> str:
-        """The embedded database as this role; a real one as its owner, because its roles are its operator's to set up."""
+        """A URL of the embedded database for this role. A database of the operator's is used as its owner, whose roles we do not set up."""
         if self.settings.database_url is not None:
             return self.settings.database_url.get_secret_value()
         return self.postgres.url(role, _DATABASE)
@@ -88,7 +88,7 @@ class Stack:
         await self._stop()
 
     async def first_exit(self) -> str:
-        """Wait until one of the processes ends by itself; its name."""
+        """Wait until one of the processes ends by itself, and return its name."""
         waiting = {asyncio.create_task(r.process.wait()): name for name, r in self.running.items()}
         try:
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -101,7 +101,7 @@ class Stack:
         return self.data / "logs" / f"{name}.log"
 
     async def kill(self, name: str) -> None:
-        """SIGKILL to one process, as a test's accident."""
+        """SIGKILL one process, for tests of crashes."""
         self.running[name].process.kill()
         await self.running[name].process.wait()
 
@@ -181,7 +181,7 @@ class Stack:
                 "REPLYCO_WORKER_PORT": str(settings.mail_worker_port),
                 "REPLYCO_KEY_FILE": str(keys / "account-keys.json"),
                 "REPLYCO_MAIL_PRIVATE_KEY_FILE": str(keys / "mail-private.json"),
-                # The sandbox signs as Amazon's domains do, and says so in a DNS of its own.
+                # The sandbox signs as Amazon's domains do, and publishes its keys on a name server of its own.
                 "REPLYCO_NAMESERVERS": f"127.0.0.1:{settings.sandbox_dns_port}",
             },
             "sandbox": {
@@ -197,7 +197,7 @@ class Stack:
         }
 
     async def _prepare(self, connector: dict[str, str]) -> None:
-        """The first time: key files, the demo's account and its user."""
+        """Make the key files, the demo's account and its user, if this is the first start."""
         if not (self.data / "keys" / "account-keys.json").exists():
             await self._command(
                 connector, "services.connector", "keys", "create", "--directory", str(self.data / "keys")
@@ -252,7 +252,7 @@ class Stack:
         self.running[name] = Running(name, arguments, environment, ready_url, process)
 
     async def _ready(self, running: Running) -> None:
-        """Ask until it answers; there is no event to await across processes."""
+        """Wait until the process is ready. It is asked again and again: there is no event to await across processes."""
         deadline = asyncio.get_running_loop().time() + _READY_SECONDS
         async with httpx2.AsyncClient(timeout=2, trust_env=False) as client:
             while True:
@@ -289,7 +289,7 @@ class Stack:
 
 
 def _base_environment() -> dict[str, str]:
-    """What every process needs of the machine; settings of ours are not passed on unseen."""
+    """The variables that every process inherits. Settings of ours are passed on by name only."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV")
     inherited = {name: value for name in kept if (value := os.environ.get(name)) is not None}  # noqa: TID251
     return inherited | {"PYTHONUNBUFFERED": "1"}

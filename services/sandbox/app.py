@@ -125,7 +125,7 @@ class _BodyLimit:
 
 
 class _Outage:
-    """Answers for every host of Amazon while all of Amazon is away."""
+    """Answers 503 for every host of Amazon while the scenario `outage` is on."""
 
     def __init__(self, app: ASGIApp, sandbox: Sandbox) -> None:
         self._app = app

@@ -1,4 +1,7 @@
-"""What the routes share: the sandbox's state, the host from the path and the reader's language."""
+"""What routes ask for: the sandbox's state, its mail, the host from the path and the reader's language.
+
+All are coroutines though they wait for nothing, because FastAPI would send plain functions to a thread.
+"""
 
 from typing import Annotated, Literal, cast
 
@@ -11,24 +14,23 @@ from services.sandbox.state.memory import Sandbox
 
 Language = Literal["de", "en"]
 
-# The dependencies are coroutines though they wait for nothing: plain functions would each be sent to a thread.
-# RFC 9110 §12.5.4; a header longer than this is no browser's.
+# No browser sends a longer Accept-Language header (RFC 9110 §12.5.4).
 _MAX_ACCEPT_LANGUAGE_CHARS = 500
 
 
-async def the_sandbox(request: Request) -> Sandbox:
+async def get_sandbox(request: Request) -> Sandbox:
     return cast("Sandbox", request.app.state.sandbox)
 
 
-async def mail_sender(request: Request) -> MailSender:
+async def get_mail_sender(request: Request) -> MailSender:
     return cast("MailSender", request.app.state.sender)
 
 
-async def the_inbox(request: Request) -> Inbox:
+async def get_inbox(request: Request) -> Inbox:
     return cast("Inbox", request.app.state.inbox)
 
 
-async def the_language(request: Request) -> Language:
+async def get_language(request: Request) -> Language:
     return preferred_language(request)
 
 
@@ -55,14 +57,14 @@ def _quality(parameter: str) -> float:
 
 
 async def seller_central_host(host: str) -> str:
-    """The first segment of the path. Any host that is not one of Amazon's is unknown here."""
+    """The host in the first segment of the path; 404 if it is no Seller Central host of Amazon's."""
     if host not in SELLER_CENTRAL_HOSTS:
         raise HTTPException(404)
     return host
 
 
-SandboxDep = Annotated[Sandbox, Depends(the_sandbox)]
-MailSenderDep = Annotated[MailSender, Depends(mail_sender)]
-InboxDep = Annotated[Inbox, Depends(the_inbox)]
-LanguageDep = Annotated[Language, Depends(the_language)]
+SandboxDep = Annotated[Sandbox, Depends(get_sandbox)]
+MailSenderDep = Annotated[MailSender, Depends(get_mail_sender)]
+InboxDep = Annotated[Inbox, Depends(get_inbox)]
+LanguageDep = Annotated[Language, Depends(get_language)]
 SellerCentralHost = Annotated[str, Depends(seller_central_host)]

@@ -1,4 +1,4 @@
-"""The frame of every page: plain HTML without scripts, one small style sheet, a strict Content-Security-Policy.
+"""The layout of every page: plain HTML without scripts, one small style sheet, a strict Content-Security-Policy.
 
 The forms carry no token against cross-site requests: nothing here is worth forging, and the sandbox is never deployed.
 """
@@ -48,7 +48,7 @@ def page(
     form_targets: Iterable[str] = (),
     refresh_seconds: int | None = None,
 ) -> HTMLResponse:
-    """A whole page. `body` is HTML, everything else is text.
+    """A complete page. `body` is HTML, everything else is text.
 
     `form_targets` are the URLs that a form's answer may redirect to: browsers hold `form-action` against them too.
     """
@@ -100,7 +100,7 @@ def option(value: str, label: str, *, selected: bool = False) -> str:
 
 
 def not_found(language: Language) -> HTMLResponse:
-    """The page for an address that is nothing here."""
+    """The page for an address at which there is nothing."""
     if language == "de":
         return page(language, "Nicht gefunden", "<p>Unter dieser Adresse gibt es nichts.</p>", status=404)
     return page(language, "Not found", "<p>There is nothing at this address.</p>", status=404)

@@ -1,7 +1,7 @@
 """Raw mail that is too large for a row, in a folder or a bucket: sealed, so whoever reads the store reads nothing (docs/adr/0006).
 
 A blob is durable before its row commits; a row without its blob would be a lost mail. A blob without a row is only waste, and
-is swept. The key begins with the day of the blob's id: a sweep lists a day at a time.
+the mail worker sweeps it. The key begins with the day of the blob's id: a sweep lists a day at a time.
 """
 
 from pathlib import Path
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def open_blobs(settings: BlobSettings) -> BlobStore:
-    """The store that the settings name. It need not be there yet."""
+    """The store that the settings name. Neither its folder nor its server need be there yet."""
     url = urlsplit(settings.blob_url)
     if url.scheme == "file":
         return FolderBlobs(Path(unquote(url.path)))

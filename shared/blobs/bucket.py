@@ -1,6 +1,6 @@
-"""An S3-compatible bucket for large mail: AWS, MinIO, Ceph, Garage. What has been answered is durable there.
+"""An S3-compatible bucket for large mail: AWS, MinIO, Ceph, Garage. What the server has acknowledged is durable there.
 
-An error of the client holds the server's whole answer and address: of it, only the server's code is logged and kept.
+An error of the client library holds the server's answer and address; only the server's error code is logged and kept.
 """
 
 import asyncio
@@ -36,21 +36,21 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Connections to the store; a mail more waits for its turn.
+# Requests to the store at once; another one waits until one of these ends.
 _AT_ONCE: Final = 32
-# Of the client itself, all within our own limit.
+# The client library's own limits; all its attempts must end within `timeout_seconds`.
 _CONNECT_SECONDS: Final = 3
 _RETRIES: Final = 2
 _RETRY_SECONDS: Final = 5
 _CODE: Final = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
-# A missing bucket comes as the same exception, and must not be taken for a missing blob.
+# A missing bucket raises the same exception, and must not be treated as a missing blob.
 _MISSING: Final = "NoSuchKey"
-# Ceph's and MinIO's; AWS is never full.
+# The codes of Ceph and MinIO; AWS is never full.
 _FULL: Final = frozenset({"QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded"})
 
 
 class BucketBlobs:
-    """Nothing is asked of the server before it is needed."""
+    """A bucket. The server is asked nothing before the first blob."""
 
     def __init__(
         self, bucket: str, prefix: str, settings: BlobSettings, *, timeout_seconds: float = TIMEOUT_SECONDS
@@ -85,17 +85,17 @@ class BucketBlobs:
             },
         )
         self._timeout_seconds = timeout_seconds
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def put(self, blob_id: UUID, content: bytes) -> Blob:
         key = key_of(blob_id)
-        async with self._asking():
+        async with self._request():
             await obstore.put_async(self._store, key, content, use_multipart=False)
         return Blob(key, await _digest(content))
 
     async def get(self, blob: Blob) -> bytes:
         key = require_key(blob.key)
-        async with self._asking():
+        async with self._request():
             answer = await obstore.get_async(self._store, key)
             content = bytes(await answer.bytes_async())
         if await _digest(content) != blob.digest:
@@ -105,19 +105,19 @@ class BucketBlobs:
     async def remove(self, key: str) -> None:
         require_key(key)
         try:
-            async with self._asking():
+            async with self._request():
                 await obstore.delete_async(self._store, key)
         except BlobMissing:
             return
 
     async def days(self) -> list[str]:
-        async with self._asking():
+        async with self._request():
             found = await obstore.list_with_delimiter_async(self._store)
         return sorted(name for name in found["common_prefixes"] if DAY.fullmatch(name))
 
     async def list_day(self, day: str, *, after: str, limit: int) -> list[str]:
         keys: list[str] = []
-        async with self._asking():
+        async with self._request():
             # In the order of keys, as S3 has it.
             async for objects in obstore.list(self._store, day, offset=after or None, chunk_size=limit):
                 keys.extend(found["path"] for found in objects if KEY.fullmatch(found["path"]))
@@ -126,12 +126,12 @@ class BucketBlobs:
         return keys[:limit]
 
     def close(self) -> None:
-        """Connections end with the process."""
+        """Nothing to do: the client library's connections end with the process."""
 
     @asynccontextmanager
-    async def _asking(self) -> AsyncIterator[None]:
+    async def _request(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._timeout_seconds), self._turns:
+            async with asyncio.timeout(self._timeout_seconds), self._slots:
                 yield
         except (BaseError, OSError) as error:  # a TimeoutError is one, too
             found = _CODE.search(str(error))

@@ -80,7 +80,7 @@ class FolderBlobs:
         try:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
         except FileNotFoundError:
-            # Somebody has changed the folder under us: the next blob makes its day anew.
+            # Somebody has removed the day's folder: the next blob makes it again.
             self._durable_days.discard(day)
             raise
         try:
@@ -98,10 +98,12 @@ class FolderBlobs:
 
     def _make_day(self, day: str) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(PermissionError):  # then somebody else has made it, long ago
+        with contextlib.suppress(
+            PermissionError
+        ):  # a folder that we may not read was made by somebody else, long ago
             _sync_folder(self._folder.parent)
         (self._folder / day).mkdir(exist_ok=True)
-        # Also when it was there: whoever made it may not have come to this point yet.
+        # Also if it was there: the process that made it may not have synced it yet.
         _sync_folder(self._folder)
         self._durable_days.add(day)
 

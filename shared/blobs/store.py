@@ -1,4 +1,4 @@
-"""What every blob store does, and how its keys look."""
+"""The interface of every blob store, and the form of its keys."""
 
 import re
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from uuid import UUID
 
 from shared.errors import Expected
 
-# From the wait for a turn to the store's answer: what waits for it is a sender.
+# Covers the wait for a free connection, too; a sender waits meanwhile for the answer to its mail.
 TIMEOUT_SECONDS: Final = 10.0
 DAY: Final = re.compile(r"[0-9]{8}")
 KEY: Final = re.compile(r"[0-9]{8}/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class BlobsUnavailable(Expected):
-    """The blob store did not do it, or not in time."""
+    """The blob store failed, or did not answer in time."""
 
     code = "blobs_unavailable"
 
@@ -33,59 +33,59 @@ class BlobMissing(Expected):
 
 
 class BlobDamaged(Expected):
-    """A blob is not what was written."""
+    """A blob's bytes are not the ones that were written."""
 
     code = "blob_damaged"
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Where a blob lies, and the SHA-256 of its bytes: what its row keeps."""
+    """What a row keeps of its blob: the key, and the SHA-256 of the bytes."""
 
     key: str
     digest: bytes
 
 
 class BlobStore(Protocol):
-    """Whatever fails raises BlobsUnavailable, if nothing more exact is said."""
+    """Stores blobs. Every call raises BlobsUnavailable if the store fails, unless another error is named."""
 
     async def put(self, blob_id: UUID, content: bytes) -> Blob:
-        """The blob is durable when this returns. The id is a new one, as of `new_id`. Raises BlobsFull."""
+        """Store a blob, which is durable when this returns, under a new id as of `new_id`. Raises BlobsFull."""
 
     async def get(self, blob: Blob) -> bytes:
-        """Raises BlobMissing, BlobDamaged."""
+        """The blob's bytes. Raises BlobMissing, BlobDamaged."""
 
     async def remove(self, key: str) -> None:
-        """Nothing happens if it has gone."""
+        """Remove the blob with this key, if it is there."""
 
     async def days(self) -> list[str]:
-        """The days that blobs are from, in order."""
+        """The days of which there are blobs, in order."""
 
     async def list_day(self, day: str, *, after: str, limit: int) -> list[str]:
-        """The day's keys behind `after`, in order."""
+        """At most `limit` of the day's keys that come after `after`, in order."""
 
     def close(self) -> None:
-        """Nothing more will be asked of it."""
+        """Release what the store holds; it is not used again."""
 
 
 def day_of(moment: datetime) -> str:
-    """A day's name, as keys begin with it."""
+    """The name of a day, with which keys begin."""
     return f"{moment.astimezone(UTC):%Y%m%d}"
 
 
 def key_of(blob_id: UUID) -> str:
-    """Where the blob with this id lies, from the first time that it is put."""
+    """The key of the blob with this id, on every call the same."""
     # A UUIDv7 begins with its moment in milliseconds.
     return f"{day_of(datetime.fromtimestamp((blob_id.int >> 80) / 1000, UTC))}/{blob_id}"
 
 
 def require_key(key: str) -> str:
-    """A key comes out of a row; it must not lead out of the store. Raises BlobMissing."""
+    """The key, if it has the form of one: keys come from rows, and must not lead out of the store. Raises BlobMissing."""
     if not KEY.fullmatch(key):
         raise BlobMissing
     return key
 
 
 def blob_id_of(key: str) -> UUID:
-    """The id that a blob was put under. Raises BlobMissing: a key comes out of a row."""
+    """The id under which the blob with this key was stored. Raises BlobMissing if it has not the form of a key."""
     return UUID(require_key(key).partition("/")[2])

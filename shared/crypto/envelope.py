@@ -25,14 +25,14 @@ KEY_BYTES: Final = 32
 
 
 class SealBroken(Expected):
-    """A sealed value does not open here: altered, moved from another row, or sealed with a key we do not have."""
+    """A sealed value does not open: it was altered, moved from another row, or sealed with a key that we do not have."""
 
     code = "seal_broken"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sealed value lives."""
+    """The table, column and row that a sealed value belongs to. In any other place it does not open."""
 
     table: str
     column: str
@@ -41,7 +41,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Sealed:
-    """A sealed value as it is stored. It shows nothing of itself."""
+    """A sealed value as it is stored. Its `repr` shows nothing but its length."""
 
     ciphertext: bytes
 
@@ -51,7 +51,7 @@ class Sealed:
 
 
 def place_bytes(account_id: UUID, place: Place) -> bytes:
-    """Associated data: unambiguous, because neither table nor column names hold a NUL."""
+    """The associated data for a place. It is unambiguous, because no name of a table or column holds a NUL."""
     return b"\0".join((account_id.bytes, place.row_id.bytes, place.table.encode(), place.column.encode()))
 
 
@@ -76,7 +76,7 @@ class AccountKeys:
         return Sealed(bytes([_VERSION]) + self.current_id.bytes + nonce + sealed)
 
     def open(self, place: Place, sealed: Sealed) -> bytes:
-        """The value again. Raises SealBroken."""
+        """The value that was sealed for this place. Raises SealBroken."""
         blob = sealed.ciphertext
         if len(blob) < _HEADER_BYTES or blob[0] != _VERSION:
             raise SealBroken(table=place.table, column=place.column)

@@ -30,18 +30,18 @@ class KeyFileUnusable(Expected):
 
 
 class KeyNotChangeable(Exception):
-    """What was asked of a key file cannot be done; the text says why, and what to do."""
+    """A key file cannot be changed in this way; the text says why, and what to do."""
 
 
 class KeyProvider(Protocol):
     """Wraps and unwraps data keys. `context` binds a wrapped key to its owner: unwrapping with another one fails."""
 
     async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
-        """The id of the key-encryption key that was used, and the wrapped key."""
+        """Wrap a data key: the id of the key-encryption key that was used, and the wrapped key."""
         ...
 
     async def unwrap(self, wrapping_key_id: str, wrapped: bytes, context: bytes) -> bytes:
-        """The data key again. Raises SealBroken."""
+        """The data key that was wrapped. Raises SealBroken."""
         ...
 
 
@@ -54,14 +54,14 @@ class _Keys:
 class KeyFile:
     """Key-encryption keys from a file that only its owner may read: `{"current": id, "keys": {id: base64}}`.
 
-    A changed file is read again before the next use, so that keys are rotated while processes run. One that has become
-    unusable changes nothing: the keys from before go on.
+    A changed file is read again before the next use, so that keys are rotated while processes run. If it has
+    become unusable, the keys that were read before stay in use.
     """
 
     def __init__(self, path: Path) -> None:
         """Raises KeyFileUnusable."""
         self._path = path
-        self._read_as = _stamp(path)
+        self._stamp_read = _stamp(path)
         self._content = _read(path)
 
     @classmethod
@@ -76,16 +76,16 @@ class KeyFile:
 
     @property
     def current_id(self) -> str:
-        """The key that wraps."""
+        """The id of the key that wraps."""
         return self._fresh().current_id
 
     @property
     def key_ids(self) -> tuple[str, ...]:
-        """All keys that unwrap, the oldest first."""
+        """The ids of all keys that unwrap, the oldest first."""
         return tuple(self._fresh().keys)
 
     def add(self, *, use: bool) -> str:
-        """Add a new key, and wrap with it from now on if `use`. Its id. Raises KeyFileUnusable."""
+        """Add a new key, wrap with it from now on if `use`, and return its id. Raises KeyFileUnusable."""
         content = self._fresh()
         numbers = [int(key_id[1:]) for key_id in content.keys if key_id[1:].isdecimal()]
         key_id = f"k{max(numbers, default=0) + 1}"
@@ -127,8 +127,8 @@ class KeyFile:
 
     def _fresh(self) -> _Keys:
         stamp = _stamp(self._path)
-        if stamp != self._read_as:
-            self._read_as = stamp
+        if stamp != self._stamp_read:
+            self._stamp_read = stamp
             try:
                 self._content = _read(self._path)
             except KeyFileUnusable as error:
@@ -144,7 +144,7 @@ class KeyFile:
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes whenever the file is replaced or written."""
+    """Values that change whenever the file is replaced or written; None if there is no file."""
     try:
         status = path.stat()
     except OSError:

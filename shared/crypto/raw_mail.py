@@ -4,8 +4,8 @@ The relay makes a fresh content key for each mail, seals the mail with it (AES-2
 worker's public key with HPKE (RFC 9180, X25519, HKDF-SHA256, AES-256-GCM). The worker opens the content key once and
 re-seals it under the account's data key; the mail itself is stored once and never rewritten.
 
-Form of the mail: version (1 byte) | nonce (12 bytes) | ciphertext with tag. Version 1 is of one row and bound to it: account,
-row, column. Version 2 is shared by the copies of several recipients and bound to what they share: the blob that it is. Each
+Form of the mail: version (1 byte) | nonce (12 bytes) | ciphertext with tag. Version 1 belongs to one row and is bound to it: account,
+row, column. Version 2 is shared by the copies of several recipients and bound to the blob that they share. Each
 copy has the content key sealed to the worker for itself, bound to its own row.
 """
 
@@ -33,7 +33,7 @@ _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 @dataclass(frozen=True, slots=True)
 class MailPublicKey:
-    """Seals content keys; opens nothing."""
+    """The relay's half of the mail key: it seals content keys and opens nothing."""
 
     key_id: str
     key: X25519PublicKey = field(repr=False)
@@ -47,7 +47,7 @@ class MailPublicKey:
 
 @dataclass(frozen=True, slots=True)
 class MailPrivateKey:
-    """Opens content keys; held by the mail worker alone."""
+    """The mail worker's half of the mail key, which nobody else holds: it opens content keys."""
 
     key_id: str
     key: X25519PrivateKey = field(repr=False)
@@ -83,7 +83,7 @@ class ContentKey:
         return cls(account_id, accepted_mail_id, os.urandom(KEY_BYTES))
 
     def of_copy(self, account_id: UUID, accepted_mail_id: UUID) -> Self:
-        """The same key for another recipient's copy."""
+        """The same content key, bound to another recipient's copy of the mail."""
         return replace(self, account_id=account_id, accepted_mail_id=accepted_mail_id)
 
     def seal_to(self, recipient: MailPublicKey) -> bytes:
@@ -94,7 +94,7 @@ class ContentKey:
     def open_with(
         cls, holder: MailPrivateKey, account_id: UUID, accepted_mail_id: UUID, sealed: bytes
     ) -> Self:
-        """Raises SealBroken."""
+        """Open a content key that was sealed for this account and mail. Raises SealBroken."""
         bound = cls(account_id, accepted_mail_id, b"")
         try:
             return cls(account_id, accepted_mail_id, _SUITE.decrypt(sealed, holder.key, bound._info()))
@@ -106,15 +106,15 @@ class ContentKey:
         return self._seal(_VERSION, plaintext, self._place(column))
 
     def open(self, column: str, sealed: Sealed) -> bytes:
-        """Raises SealBroken."""
+        """Open a column that `seal` sealed. Raises SealBroken."""
         return self._open(_VERSION, column, sealed, self._place(column))
 
     def seal_shared(self, blob_id: UUID, mail: bytes) -> Sealed:
-        """Seal the mail of several copies, which lies in this blob."""
+        """Seal a mail that several recipients' copies share, for the blob that it is stored in."""
         return self._seal(_VERSION_SHARED, mail, _shared_place(blob_id))
 
     def open_mail(self, sealed: Sealed, blob_id: UUID | None) -> bytes:
-        """The mail, from its row or from this blob. Raises SealBroken."""
+        """Open a mail that was stored in its row, or in this blob if one is given. Raises SealBroken."""
         if blob_id is not None and sealed.ciphertext[:1] == bytes([_VERSION_SHARED]):
             return self._open(_VERSION_SHARED, "raw", sealed, _shared_place(blob_id))
         return self.open("raw", sealed)
@@ -140,7 +140,7 @@ class ContentKey:
 
 
 def _shared_place(blob_id: UUID) -> bytes:
-    # Shorter than any row's place, so equal to none.
+    # Shorter than the bytes of any row's place, so it equals none of them.
     return b"replyco shared mail\0" + blob_id.bytes
 
 

@@ -1,4 +1,4 @@
-"""Public keys that mails are signed with (RFC 6376 §3.3, RFC 8463), and whether a signature is theirs."""
+"""Checks the signatures of mails against their signers' public keys (RFC 6376 §3.3, RFC 8463)."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +21,7 @@ class KeyUnusable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SignerKey:
-    """A public key of a signer's."""
+    """A signer's public key."""
 
     key: RSAPublicKey | Ed25519PublicKey
 

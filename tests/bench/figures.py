@@ -1,4 +1,4 @@
-"""What a benchmark hands back, and how it is shown and kept."""
+"""The figures that a benchmark returns, the table that shows them, and the file that keeps them."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ RESULTS = Path(__file__).parents[2] / "bench-results.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One name of the results: all runs of ours and, where there is one, of the peer."""
+    """One figure: the values of all our runs and, where there is a peer, of all of its runs."""
 
     name: str
     unit: str

@@ -1,4 +1,4 @@
-"""The list of integrations as somebody would write it who wants nothing but speed: a bare route, one asyncpg query, no caller."""
+"""The peer for `rest`: the list of integrations written for speed alone, as a bare route with one asyncpg query and no caller."""
 
 import json
 import sys

@@ -45,16 +45,16 @@ _ADDRESSES: Final = """
         'b' || translate(lpad(to_hex(n * 2654435761 % 4294967296), 8, '0'), '0123456789abcdef', 'bcdfghjkmnprstvw')
     FROM stores
 """
-_TALKS: Final = """
-    CREATE TEMP TABLE talks AS
-    SELECT talk.n, uuidv7(-talk.age) AS id, stores.id AS integration_id, stores.account_id, talk.age, 1 + talk.n % 9 AS messages
+_PLAN: Final = """
+    CREATE TEMP TABLE planned AS
+    SELECT plan.n, uuidv7(-plan.age) AS id, stores.id AS integration_id, stores.account_id, plan.age, 1 + plan.n % 9 AS messages
     FROM (
         SELECT n, interval '1 day' + interval '364 days' * (1 - n / {conversations}::float8) AS age
         FROM generate_series(0, {conversations} - 1) n
-    ) talk
-    JOIN stores ON stores.n = CASE talk.n % 2
-        WHEN 0 THEN talk.n / 2 % ({addresses} / {accounts}) * {accounts}
-        ELSE talk.n * 7919::bigint % {addresses}
+    ) plan
+    JOIN stores ON stores.n = CASE plan.n % 2
+        WHEN 0 THEN plan.n / 2 % ({addresses} / {accounts}) * {accounts}
+        ELSE plan.n * 7919::bigint % {addresses}
     END
 """
 _CONVERSATIONS: Final = """
@@ -62,19 +62,19 @@ _CONVERSATIONS: Final = """
         message_count, last_message_at, created_at, is_unread)
     SELECT id, account_id, integration_id, '303-' || lpad(n::text, 7, '0') || '-1234567', 'DE', '\\x00', '\\x00', '\\x00',
         messages, now() - age + interval '1 hour' * messages, now() - age, n % 10 = 0
-    FROM talks ORDER BY n
+    FROM planned ORDER BY n
 """
 _MESSAGES: Final = """
     INSERT INTO messages (id, account_id, integration_id, conversation_id, accepted_mail_id, raw_key, kind, from_amazon_domain,
         truncated, received_at, subject, sender_name, sender_address, body_text, size, attachment_count)
     SELECT uuidv7(interval '1 hour' * position - age), account_id, integration_id, id, uuidv7(), sealed, 'buyer_message', true,
         false, now() - age + interval '1 hour' * position, sealed, sealed, sealed, body, 4096, 0
-    FROM talks, generate_series(1, messages) position,
+    FROM planned, generate_series(1, messages) position,
         (SELECT convert_to(repeat('x', 60), 'UTF8') AS sealed, convert_to(repeat('x', 300), 'UTF8') AS body) constant
     ORDER BY n, position
 """
 _LOAD: Final = (
-    _PARTITIONS, _SELLERS, _ACCOUNTS, _STORES, _INTEGRATIONS, _ADDRESSES, _TALKS, _CONVERSATIONS, _MESSAGES,
+    _PARTITIONS, _SELLERS, _ACCOUNTS, _STORES, _INTEGRATIONS, _ADDRESSES, _PLAN, _CONVERSATIONS, _MESSAGES,
 )  # fmt: skip
 
 
@@ -91,7 +91,7 @@ async def load(owner: "asyncpg.Connection[asyncpg.Record]", account_id: UUID, si
             ),
             timeout=None,
         )
-    await owner.execute("DROP TABLE talks, stores, sellers; RESET session_replication_role")
+    await owner.execute("DROP TABLE planned, stores, sellers; RESET session_replication_role")
     for table in ("integrations", "relay_addresses", "conversations", "messages"):
         await owner.execute(f"VACUUM (ANALYZE) {table}", timeout=None)
     await owner.execute("CHECKPOINT")

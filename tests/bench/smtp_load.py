@@ -20,20 +20,20 @@ class Count:
     begins: float = 0.0
     ends: float = 0.0
     accepted: int = 0
-    accepted_at_all: int = 0
+    accepted_with_warm_up: int = 0
     refused: int = 0
     latencies: list[float] = field(default_factory=list)
 
     def add(self, ended: float) -> None:
         now = time.perf_counter()
-        self.accepted_at_all += 1
+        self.accepted_with_warm_up += 1
         if self.begins <= now < self.ends:
             self.accepted += 1
             self.latencies.append(now - ended)
 
 
 class Session(asyncio.Protocol):
-    """Greeting, EHLO, then mails: one and QUIT, or one after the other."""
+    """One SMTP session: greeting, EHLO, then one mail and QUIT, or one mail after the other."""
 
     def __init__(self, count: Count, envelope: bytes, mail: bytes, *, is_reused: bool) -> None:
         self._count = count
@@ -72,18 +72,18 @@ class Session(asyncio.Protocol):
             self._transport.close()
             return
         self._transport.write(self._envelope)
-        self._handle = self._asked
+        self._handle = self._after_envelope
 
-    def _asked(self, code: bytes) -> None:
+    def _after_envelope(self, code: bytes) -> None:
         if code == b"354":
             self._transport.write(self._mail)
             self._sent_at = time.perf_counter()
-            self._handle = self._taken
+            self._handle = self._after_mail
         elif code != b"250":
             self._count.refused += 1
             self._transport.close()
 
-    def _taken(self, code: bytes) -> None:
+    def _after_mail(self, code: bytes) -> None:
         if code == b"250":
             self._count.add(self._sent_at)
         else:
@@ -92,9 +92,9 @@ class Session(asyncio.Protocol):
             self._ready(code)
         else:
             self._transport.write(b"QUIT\r\n")
-            self._handle = self._left
+            self._handle = self._after_quit
 
-    def _left(self, _code: bytes) -> None:
+    def _after_quit(self, _code: bytes) -> None:
         self._transport.close()
 
 
@@ -143,7 +143,7 @@ def main() -> None:
     result = {
         "rate": count.accepted / given.seconds,
         "p99_ms": p99,
-        "accepted": count.accepted_at_all,
+        "accepted": count.accepted_with_warm_up,
         "refused": count.refused,
     }
     print(json.dumps(result))  # noqa: T201

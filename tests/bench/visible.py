@@ -193,11 +193,11 @@ async def _visible_after(
     """Seconds from each 250 to the answer of REST that shows the message: a client that hears events and reads."""
     accepted: dict[int, float] = {}
     shown: dict[int, float] = {}
-    told: asyncio.Queue[str] = asyncio.Queue()
+    message_ids: asyncio.Queue[str] = asyncio.Queue()
     todo = _signed_before(numbers, RATE * SECONDS)
     is_ready = asyncio.Event()
-    listening = asyncio.create_task(_listen(port, api_key, told, is_ready))
-    reading = [asyncio.create_task(_read(port, api_key, told, shown)) for _ in range(READERS)]
+    listening = asyncio.create_task(_listen(port, api_key, message_ids, is_ready))
+    reading = [asyncio.create_task(_read(port, api_key, message_ids, shown)) for _ in range(READERS)]
     free: asyncio.Queue[Smtp] = asyncio.Queue()
     for session in sessions:
         free.put_nowait(session)
@@ -222,7 +222,7 @@ async def _visible_after(
     return [shown[number] - at for number, at in accepted.items()]
 
 
-async def _listen(port: int, api_key: str, told: asyncio.Queue[str], is_ready: asyncio.Event) -> None:
+async def _listen(port: int, api_key: str, message_ids: asyncio.Queue[str], is_ready: asyncio.Event) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
         f"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {api_key}\r\n\r\n".encode()
@@ -231,13 +231,13 @@ async def _listen(port: int, api_key: str, told: asyncio.Queue[str], is_ready: a
         if line.startswith(b"event: ready"):
             is_ready.set()
         if line.startswith(b"data:") and b"message_id" in line:
-            told.put_nowait(json.loads(line[5:])["ids"]["message_id"])
+            message_ids.put_nowait(json.loads(line[5:])["ids"]["message_id"])
 
 
-async def _read(port: int, api_key: str, told: asyncio.Queue[str], shown: dict[int, float]) -> None:
+async def _read(port: int, api_key: str, message_ids: asyncio.Queue[str], shown: dict[int, float]) -> None:
     client = await Client.connect(port, api_key)
     while True:
-        message_id = await told.get()
+        message_id = await message_ids.get()
         body = await client.get(f"/api/v1/messages/{message_id}")
         number = _NUMBER.search(body)
         if number is not None:

@@ -34,7 +34,7 @@ class Recorded:
 
 @dataclass
 class Recorder:
-    """Between the socket and the sandbox."""
+    """Stands between the socket and the sandbox, and records each request to the SP-API."""
 
     app: ASGIApp
     requests: list[Recorded] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Recorder:
 
 @dataclass
 class Amazon:
-    """A running sandbox: where it is, what it knows, and what was asked."""
+    """A running sandbox: its address, its state, and the requests that it was sent."""
 
     url: str
     state: Sandbox
@@ -67,7 +67,7 @@ class Amazon:
     http: httpx2.AsyncClient
 
     async def code(self, seller_id: str) -> str:
-        """What a seller's consent brings."""
+        """The authorization code of a seller's consent."""
         await self.http.post(f"{SELLER_CENTRAL}/ap/signin", data={"seller_id": seller_id})
         settings = self.state.settings
         fields = {

@@ -28,7 +28,7 @@ def _read(sample: dict[str, Any]) -> ParsedMail:
     return understand((SAMPLES / sample["file"]).read_bytes())
 
 
-def _understood(mail: ParsedMail) -> dict[str, Any]:
+def _parsed(mail: ParsedMail) -> dict[str, Any]:
     return {
         "kind": mail.kind.value,
         "language": mail.language,
@@ -56,15 +56,15 @@ needs_samples = pytest.mark.skipif(
 
 @needs_samples
 @pytest.mark.parametrize("sample", _samples(), ids=lambda sample: sample["file"])
-def test_sample_is_understood_field_by_field(sample: dict[str, Any]):
+def test_sample_is_parsed_field_by_field(sample: dict[str, Any]):
     assert sample.keys() == {"file", *FIELDS, "note"}
 
-    assert _understood(_read(sample)) == {name: sample[name] for name in FIELDS}
+    assert _parsed(_read(sample)) == {name: sample[name] for name in FIELDS}
 
 
 @needs_samples
 def test_table_in_the_documentation_has_the_figures_of_each_field():
-    samples = [(sample, _understood(_read(sample))) for sample in _samples()]
+    samples = [(sample, _parsed(_read(sample))) for sample in _samples()]
 
     figures = {
         name: (sum(found[name] == sample[name] for sample, found in samples), len(samples)) for name in FIELDS

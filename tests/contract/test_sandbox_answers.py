@@ -25,9 +25,9 @@ PLAYED = [
 ]
 
 
-@pytest.mark.parametrize("played", PLAYED, ids=lambda operation: operation.name)
-def test_rate_and_burst_are_the_published_ones(operations: Operations, played: Operation) -> None:
-    assert (played.rate, played.burst) == operations[played.name].rate_and_burst
+@pytest.mark.parametrize("operation", PLAYED, ids=lambda operation: operation.name)
+def test_rate_and_burst_are_the_published_ones(operations: Operations, operation: Operation) -> None:
+    assert (operation.rate, operation.burst) == operations[operation.name].rate_and_burst
 
 
 @pytest.mark.parametrize(("seller_id", "region"), SELLERS.items())

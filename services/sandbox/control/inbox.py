@@ -25,7 +25,7 @@ async def read_inbox(
     wait_seconds: Annotated[float, Query(ge=0, le=_MAX_WAIT_SECONDS)] = 0,
 ) -> list[dict[str, Any]]:
     """Waits, at most `wait_seconds`, until there are `count` mails (to this address)."""
-    mails = await inbox.wait_for(to, count, wait_seconds) if wait_seconds else inbox.to(to)
+    mails = await inbox.wait_for(to, count, wait_seconds) if wait_seconds else inbox.mails_to(to)
     return [_show(mail) for mail in mails]
 
 

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from services.sandbox.control.requests import ControlRequest, seller_or_404
 from services.sandbox.dependencies import SandboxDep
-from services.sandbox.state.memory import Failure
+from services.sandbox.state.memory import PlannedFailure
 from services.sandbox.state.scenarios import SCENARIOS, TooManySwitches, UnknownScenario
 
 router = APIRouter(prefix="/control")
@@ -138,11 +138,11 @@ async def advance_clock(advance: Advance, sandbox: SandboxDep) -> dict[str, str]
 
 def _failure(
     failures: Failures, *, grant_type: str | None = None, seller_id: str | None = None
-) -> Failure | None:
+) -> PlannedFailure | None:
     if failures.count == 0:
         return None
     is_json = not isinstance(failures.body, str)
-    return Failure(
+    return PlannedFailure(
         count=failures.count,
         status=failures.status,
         body=json.dumps(failures.body) if is_json else str(failures.body),

@@ -10,7 +10,7 @@ from services.sandbox.dependencies import LanguageDep, SandboxDep, SellerCentral
 from services.sandbox.html_page import page
 from services.sandbox.login.consent import (
     ConsentError,
-    check,
+    check_request,
     error_page,
     send_back,
 )
@@ -67,7 +67,7 @@ async def confirm(
     """The application sends the browser here after its login URI was opened; the seller has agreed before."""
     fields = {**dict(request.query_params), "application_id": application_id}
     try:
-        wanted = check(fields, sandbox)
+        wanted = check_request(fields, sandbox)
     except ConsentError as error:
         return error_page(language, host, error.code)
     known = sandbox.appstore_states.pop(fields.get("amazon_state", ""), None)

@@ -71,7 +71,7 @@ _REGIONS: Final = {
 
 
 class ConsentError(Exception):
-    """Amazon's error page; `code` is what it shows."""
+    """The consent ends on Amazon's error page, which shows `code`."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -80,7 +80,7 @@ class ConsentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ConsentRequest:
-    """The parameters of the consent URL, checked."""
+    """The checked parameters of a consent URL. `target` is where the browser goes afterwards."""
 
     application_id: str
     state: str
@@ -94,7 +94,7 @@ async def consent_page(
     request: Request, host: SellerCentralHost, language: LanguageDep, sandbox: SandboxDep
 ) -> Response:
     try:
-        wanted = check(dict(request.query_params), sandbox)
+        wanted = check_request(dict(request.query_params), sandbox)
         seller = signed_in(request, host, sandbox)
         if seller is None:
             return RedirectResponse(sign_in_location(request, host), 303)
@@ -111,7 +111,7 @@ async def consent(
     form = await request.form(max_files=0, max_fields=10, max_part_size=_MAX_FIELD_CHARS)
     fields = {name: value for name, value in form.items() if isinstance(value, str)}
     try:
-        wanted = check(fields, sandbox)
+        wanted = check_request(fields, sandbox)
     except ConsentError as error:
         return error_page(language, host, error.code)
     seller = signed_in(request, host, sandbox)
@@ -127,7 +127,7 @@ async def consent(
 def _cancelled(
     sandbox: Sandbox, language: Language, host: str, seller: Seller, wanted: ConsentRequest
 ) -> Response:
-    """Cancel leads nowhere: the seller stays on Amazon's page."""
+    """After Cancel the seller stays on Amazon's page, unless a scenario sends them back with an error."""
     if sandbox.scenarios.happens("access-denied", seller.seller_id):
         refusal = {"state": wanted.state, "error": "access_denied"}
         return RedirectResponse(with_query(wanted.target, refusal), 303)
@@ -146,14 +146,14 @@ def _confirmed(
 
 
 def error_page(language: Language, host: str, code: str) -> Response:
-    """Amazon's own error page; it leads nowhere."""
+    """Amazon's own error page, from which no link leads back to the application."""
     texts = _TEXTS[language]
     body = f'<p>{texts["error_text"]} <strong id="error-code">{escape(code)}</strong></p>'
     return page(language, texts["error"], body, place=f"Seller Central · {host}", status=400)
 
 
-def check(fields: dict[str, str], sandbox: Sandbox) -> ConsentRequest:
-    """Raises ConsentError with Amazon's code."""
+def check_request(fields: dict[str, str], sandbox: Sandbox) -> ConsentRequest:
+    """The request behind these parameters. Raises ConsentError with Amazon's code."""
     settings = sandbox.settings
     application_id = fields.get("application_id", "")
     redirect_uri = fields.get("redirect_uri", "")
@@ -224,7 +224,7 @@ def _show_consent(
 def send_back(
     sandbox: Sandbox, language: Language, host: str, seller: Seller, wanted: ConsentRequest
 ) -> Response:
-    """To the redirect URI with a code, or whatever a scenario makes of it."""
+    """Send the browser to the redirect URI with a code, or do what a scenario makes of that."""
     on, target = sandbox.scenarios, wanted.target
     who = _who_consents(sandbox, seller)
     parameters = {"state": wanted.state, "selling_partner_id": who.seller_id}

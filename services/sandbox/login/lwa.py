@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 
 from services.sandbox.amazon_hosts import LWA_HOST
 from services.sandbox.dependencies import SandboxDep
-from services.sandbox.sp_api.operation import play
+from services.sandbox.sp_api.operation import scenario_response
 from services.sandbox.state.memory import ACCESS_TOKEN_LIFE, Sandbox
 from services.sandbox.state.scenarios import TOKEN_ANSWERS
 from shared.marketplaces import LWA_ENDPOINT
@@ -29,7 +29,7 @@ _MAX_BODY_BYTES: Final = 16_384
 
 
 class Refused(Exception):
-    """The endpoint's error answer."""
+    """Ends a token call with this error as its answer."""
 
     def __init__(self, status: int, error: str, description: str) -> None:
         super().__init__(error)
@@ -40,7 +40,7 @@ class Refused(Exception):
 
 @router.post(f"/{LWA_HOST}{urlsplit(LWA_ENDPOINT).path}")
 async def token(request: Request, sandbox: SandboxDep) -> Response:
-    """Every grant that an SP-API application uses."""
+    """Answers every grant type that an SP-API application uses."""
     try:
         form = await _read_form(request)
         grant_type = form.get("grant_type", "")
@@ -55,7 +55,7 @@ async def token(request: Request, sandbox: SandboxDep) -> Response:
         answer = sandbox.scenarios.answer(TOKEN_ANSWERS, seller_id, grant_type)
         if answer is not None:
             sandbox.counters.token_errors["planned"] += 1
-            return await play(request, answer)
+            return await scenario_response(request, answer)
         _require(form, "grant_type")
         _authenticate(form, sandbox)
         tokens = _GRANTS.get(grant_type, _unsupported)(form, sandbox)
@@ -143,7 +143,7 @@ def _refresh(form: dict[str, str], sandbox: Sandbox) -> dict[str, str]:
 
 
 def _seller_id(form: dict[str, str], sandbox: Sandbox) -> str | None:
-    """Whose call this is, as far as the form says."""
+    """The seller whom the form's code or refresh token belongs to, if it is known."""
     code = sandbox.codes.get(form.get("code", ""))
     authorization = code.authorization if code else sandbox.refresh_tokens.get(form.get("refresh_token", ""))
     return authorization.seller_id if authorization else None

@@ -51,7 +51,7 @@ _CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class Forgery(StrEnum):
-    """Somebody else writes in a buyer's name: with Amazon's sender and no signature, or with a sender that looks like it."""
+    """How a forger writes in a buyer's name: with Amazon's sender and no signature, or with a sender that looks like Amazon's."""
 
     UNSIGNED = "unsigned"
     LOOKALIKE = "lookalike"
@@ -110,7 +110,7 @@ def check_message(message: BuyerMessage) -> None:
 
 
 def make_message_id(marketplace: Marketplace, now: datetime, random: UUID) -> str:
-    """As Amazon's mail service writes them, without the angle brackets."""
+    """A Message-ID in the form of Amazon's mail service, without the angle brackets."""
     milliseconds = int(now.timestamp() * 1000)
     return f"0102{milliseconds:012x}-{random}-000000@{_AWS_REGION[marketplace.region]}.amazonses.com"
 
@@ -160,7 +160,7 @@ def make_code() -> str:
 def compose_verification(
     marketplace: Marketplace, code: str, *, to: str, message_id: str, now: datetime
 ) -> bytes:
-    """The mail by which Seller Central proves that an address is read: it tells the code to enter there."""
+    """The mail by which Seller Central proves that somebody reads an address: it holds the code to enter there."""
     words = _VERIFICATION["de" if marketplace.locale.startswith("de") else "en"]
     mail = EmailMessage(policy=SMTP)
     mail["Date"] = format_datetime(now)

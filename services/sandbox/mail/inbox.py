@@ -1,6 +1,6 @@
-"""Inbound mail: whatever is sent to anybody by SMTP is taken, kept in memory, and shown. Nothing is sent on.
+"""Inbound mail: whatever is sent to anybody by SMTP is accepted, kept in memory, and shown. Nothing is sent on.
 
-This is where the connector's notices to sellers end up in development, and what tests read instead of a mailbox.
+In development the connector's mails to sellers end up here, and tests read them here.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _IDLE_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMail:
-    """One mail as it came: the envelope, and what a mail program would show."""
+    """A received mail: its envelope, its bytes, and what a mail program would show of them."""
 
     mail_id: str
     received_at: datetime
@@ -38,12 +38,12 @@ class ReceivedMail:
     raw: bytes
 
     def header(self, name: str) -> str:
-        """The first header of that name, or nothing."""
+        """The first header of that name, or an empty string."""
         return next((value for known, value in self.headers if known.lower() == name.lower()), "")
 
 
 class Inbox:
-    """The last mails that came, oldest first."""
+    """The last mails that were received, oldest first."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now
@@ -51,8 +51,8 @@ class Inbox:
         self._bytes_kept = 0
         self._arrived = asyncio.Condition()
 
-    def to(self, address: str | None) -> list[ReceivedMail]:
-        """The mails to this address, or all of them."""
+    def mails_to(self, address: str | None) -> list[ReceivedMail]:
+        """The mails to this address, or all of them if it is None."""
         return [
             mail
             for mail in self.mails.values()
@@ -60,13 +60,13 @@ class Inbox:
         ]
 
     async def wait_for(self, address: str | None, count: int, seconds: float) -> list[ReceivedMail]:
-        """Those mails as soon as there are `count` of them, or as many as there are when the time is over."""
+        """The mails to this address as soon as there are `count` of them, or as many as there are after `seconds`."""
         try:
             async with asyncio.timeout(seconds), self._arrived:
-                await self._arrived.wait_for(lambda: len(self.to(address)) >= count)
+                await self._arrived.wait_for(lambda: len(self.mails_to(address)) >= count)
         except TimeoutError:
             pass
-        return self.to(address)
+        return self.mails_to(address)
 
     def forget(self) -> None:
         self.mails.clear()
@@ -75,7 +75,7 @@ class Inbox:
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
-        """Called by aiosmtpd with each recipient: anybody."""
+        """Called by aiosmtpd with each recipient; any address is accepted."""
         if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
             return "452 4.5.3 Too many recipients"
         envelope.rcpt_tos.append(address)

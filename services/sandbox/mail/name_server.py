@@ -1,6 +1,6 @@
-"""A name server for the domains that the sandbox signs its mails with: it answers what it was told, and nothing else exists.
+"""A name server for the domains that the sandbox signs its mails with: it answers with the records of its zone, and no other name exists.
 
-The mail worker asks it in place of the real DNS (`REPLYCO_NAMESERVERS`). For tests it can also fail, or say nothing at all.
+The mail worker asks it in place of the real DNS (`REPLYCO_NAMESERVERS`). Tests can make it fail, or leave questions unanswered.
 """
 
 import asyncio
@@ -31,7 +31,8 @@ _TCP_SECONDS: Final = 10.0
 class Zone:
     """Records by name and type, as in a zone file; names in lower case without the last dot.
 
-    Of a name in `failing` the server says that it failed (SERVFAIL); of one in `silent`, nothing. `is_dead`: nothing of any.
+    A question about a name in `failing` is answered with SERVFAIL, one about a name in `silent` not at all; a dead server
+    answers none. The last questions are listed in `asked`.
     """
 
     records: dict[tuple[str, str], list[str]] = field(default_factory=dict)
@@ -45,7 +46,7 @@ class Zone:
         self.records[name, "TXT"] = [_as_strings(text) for text in texts]
 
     def answer(self, wire: bytes) -> dns.message.Message | None:
-        """The answer to a query; None for silence."""
+        """The answer to a query, or None if it gets none."""
         try:
             query = dns.message.from_wire(wire)
         except dns.exception.DNSException:

@@ -1,5 +1,5 @@
-"""Takes mails to the relay by SMTP, as Amazon's mail service would: one transaction a mail, opportunistic TLS, and after
-`4xx` or no answer the same bytes again, a bounded number of times. What the relay said stands beside the mail.
+"""Sends mails to the relay by SMTP as Amazon's mail service would: one transaction a mail, opportunistic TLS, and after
+`4xx` or no answer the same bytes again, a bounded number of times. The relay's last reply is kept with the mail.
 """
 
 import asyncio
@@ -35,11 +35,11 @@ _TIMEOUT_SECONDS: Final = 30.0
 
 
 class NoAddress(Exception):
-    """The seller entered no address for this country, so nobody is written to."""
+    """The seller has entered no address for this country, so no mail is sent."""
 
 
 class MailState(StrEnum):
-    """`retrying` after a temporary refusal, `refused` after a final one, `given_up` when all attempts are used."""
+    """How far a mail has come: `retrying` follows a temporary refusal, `refused` a final one, `given_up` the last attempt."""
 
     SENDING = "sending"
     RETRYING = "retrying"
@@ -50,7 +50,7 @@ class MailState(StrEnum):
 
 @dataclass(slots=True)
 class SentMail:
-    """One mail to one address, and how far it has come."""
+    """One mail to one address, with the state of its delivery."""
 
     mail_id: str
     seller_id: str
@@ -72,7 +72,7 @@ class SentMail:
 
 
 class MailSender:
-    """Owns the mails and the tasks that try them again."""
+    """Owns the mails that were made and the tasks that try them again."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -95,7 +95,7 @@ class MailSender:
         )
 
     async def send_verification(self, seller: Seller, country: str, code: str) -> list[SentMail]:
-        """The same for the mail by which Seller Central proves the addresses. Raises NoAddress."""
+        """Send the mail by which Seller Central proves its addresses, in the same way. Raises NoAddress."""
         marketplace = BY_COUNTRY[country]
         return await self._send(
             seller,
@@ -149,7 +149,7 @@ class MailSender:
             task.add_done_callback(self._retries.discard)
 
     def _keep(self, mail: SentMail) -> None:
-        """The oldest mails go first when there are too many or they are too large together."""
+        """Keep a mail; the oldest are dropped when there are too many, or too many bytes of them."""
         self.mails[mail.mail_id] = mail
         self._bytes_kept += len(mail.raw)
         while len(self.mails) > MAX_MAILS or self._bytes_kept > MAX_BYTES_KEPT:
@@ -158,7 +158,7 @@ class MailSender:
 
     async def _retry(self, mail: SentMail) -> None:
         pause = self._sandbox.settings.first_retry_seconds
-        # A mail that has fallen out of the list is no longer anybody's.
+        # A mail that was dropped from the list is not tried again.
         while mail.state is MailState.RETRYING and mail.mail_id in self.mails:
             await asyncio.sleep(pause)
             pause *= 2

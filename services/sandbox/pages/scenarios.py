@@ -41,7 +41,7 @@ async def change(request: Request, sandbox: SandboxDep) -> Response:
 
 
 def _apply(fields: dict[str, str], sandbox: Sandbox) -> bool:
-    """Do what the form says; whether it could be done."""
+    """Do what the form says. False if it says nothing that can be done."""
     name, seller_id = fields.get("name", ""), fields.get("seller_id") or None
     count = fields.get("count", "")
     try:
@@ -92,12 +92,12 @@ def _now_on(sandbox: Sandbox) -> str:
 
 
 def _show_switch(switch: Switch) -> str:
-    parts = [
+    limits = [
         switch.seller_id or "every seller",
         switch.operation or "",
         f"{switch.left} left" if switch.left else "",
     ]
-    about = escape(", ".join(part for part in parts if part))
+    about = escape(", ".join(limit for limit in limits if limit))
     return f"""<li><code>{switch.name}</code> ({about}) <form method="post" action="{SCENARIOS_PATH}">
 {hidden(action="off", name=switch.name, seller_id=switch.seller_id or "")}
 <button type="submit" aria-label="Switch off {switch.name}">Switch off</button></form></li>"""
@@ -113,14 +113,14 @@ Codes, tokens, consents and old client secrets age by it. Forward by:</p>
 
 
 def _list() -> str:
-    places = dict.fromkeys(scenario.place for scenario in SCENARIOS.values())
+    parts = dict.fromkeys(scenario.part for scenario in SCENARIOS.values())
     return "".join(
-        f"<h2>{place.capitalize()}</h2><dl>"
+        f"<h2>{part.capitalize()}</h2><dl>"
         + "".join(
-            f"<dt><code>{scenario.name}</code></dt><dd>{escape(scenario.happens)}</dd>"
+            f"<dt><code>{scenario.name}</code></dt><dd>{escape(scenario.description)}</dd>"
             for scenario in SCENARIOS.values()
-            if scenario.place == place
+            if scenario.part == part
         )
         + "</dl>"
-        for place in places
+        for part in parts
     )

@@ -48,6 +48,7 @@ def seller_page(
     status: int = 200,
     form_targets: tuple[str, ...] = (),
 ) -> Response:
+    """A page with the seller's name and the way to sign out above it."""
     texts = _TEXTS[language]
     who = texts["as"].format(store=escape(seller.store_name))
     head = f'<p>{who} <a href="/{host}/ap/signout">{texts["sign_out"]}</a> · <a href="/{host}/">Seller Central</a></p>'
@@ -62,6 +63,7 @@ def countries_here(seller: Seller, host: str, wanted: str) -> list[str]:
 
 
 def links_to_other_hosts(language: Language, host: str, seller: Seller, path: str) -> str:
+    """Links to the same page at the other hosts where the seller has countries."""
     texts = _TEXTS[language]
     others = [c for c in seller.countries if BY_COUNTRY[c].seller_central_host != host]
     if not others:
@@ -76,12 +78,14 @@ def links_to_other_hosts(language: Language, host: str, seller: Seller, path: st
 
 
 def own_country(seller: Seller, host: str, country: str) -> str:
+    """The country that a form names; 422 if the seller does not sell there at this host."""
     if country not in countries_here(seller, host, ""):
         raise HTTPException(422)
     return country
 
 
 def wanted_country(request: Request) -> str:
+    """The country that the link names, or an empty string."""
     return request.query_params.get("country", "")
 
 
@@ -91,11 +95,12 @@ def saved_notice(request: Request, language: Language) -> str:
     return f'<p class="note" role="status">{_TEXTS[language]["saved"]}</p>'
 
 
-def alert(language: Language, text: str) -> str:
-    return f'<p class="wrong" role="alert">{_TEXTS[language][text]}</p>'
+def alert(language: Language, problem: str) -> str:
+    return f'<p class="wrong" role="alert">{_TEXTS[language][problem]}</p>'
 
 
 def redirect_saved(host: str, path: str, country: str) -> RedirectResponse:
+    """Back to the page, which then says that the form was saved."""
     query = {"country": country, "saved": "1"} if country else {"saved": "1"}
     return RedirectResponse(f"/{host}{path}?{urlencode(query)}", 303)
 

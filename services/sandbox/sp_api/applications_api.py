@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from services.sandbox.amazon_hosts import API_HOSTS
 from services.sandbox.dependencies import SandboxDep
-from services.sandbox.sp_api.operation import Operation, answered, application_calling, refused
+from services.sandbox.sp_api.operation import Operation, refused, require_application, success
 from services.sandbox.state.client_secrets import Rotation
 from services.sandbox.state.memory import Sandbox
 
@@ -28,11 +28,11 @@ _NOT_ENROLLED: Final = (
 
 
 async def _rotate(request: Request, sandbox: SandboxDep) -> Response:
-    await application_calling(request, sandbox, ROTATE)
+    await require_application(request, sandbox, ROTATE)
     if sandbox.scenarios.happens("rotation-not-enrolled"):
         raise refused(400, "InvalidInput", _NOT_ENROLLED, "not_enrolled")
     announce_new_secret(sandbox, sandbox.client_secrets.rotate(sandbox.now()))
-    return answered(sandbox, ROTATE, status=204)
+    return success(sandbox, ROTATE, status=204)
 
 
 def announce_new_secret(sandbox: Sandbox, rotation: Rotation) -> None:

@@ -1,4 +1,4 @@
-"""The Notifications API v1: where notifications go (without a seller), and which are wanted (with one)."""
+"""The Notifications API v1: destinations, which the application manages, and subscriptions, one for each seller and type."""
 
 import re
 import uuid
@@ -11,10 +11,10 @@ from services.sandbox.dependencies import SandboxDep
 from services.sandbox.sp_api.operation import (
     Operation,
     SpApiRefused,
-    answered,
-    application_calling,
     refused,
-    seller_calling,
+    require_application,
+    require_seller,
+    success,
 )
 from services.sandbox.state.memory import Sandbox
 
@@ -33,37 +33,37 @@ _Json = Annotated[Any, Body()]
 
 
 async def _create_destination(request: Request, sandbox: SandboxDep, body: _Json = None) -> Response:
-    await application_calling(request, sandbox, CREATE_DESTINATION)
+    await require_application(request, sandbox, CREATE_DESTINATION)
     name, arn = _destination_fields(body)
     if any(known["name"] == name for known in sandbox.destinations.values()):
         raise refused(409, "Conflict", "A destination with this name exists already.", "conflict")
     destination_id = str(uuid.uuid4())
     destination = {"name": name, "destinationId": destination_id, "resource": {"sqs": {"arn": arn}}}
     sandbox.destinations.put(destination_id, destination)
-    return answered(sandbox, CREATE_DESTINATION, {"payload": destination})
+    return success(sandbox, CREATE_DESTINATION, {"payload": destination})
 
 
 async def _get_destinations(request: Request, sandbox: SandboxDep) -> Response:
-    await application_calling(request, sandbox, GET_DESTINATIONS)
-    return answered(sandbox, GET_DESTINATIONS, {"payload": list(sandbox.destinations.values())})
+    await require_application(request, sandbox, GET_DESTINATIONS)
+    return success(sandbox, GET_DESTINATIONS, {"payload": list(sandbox.destinations.values())})
 
 
 async def _get_destination(request: Request, destination_id: str, sandbox: SandboxDep) -> Response:
-    await application_calling(request, sandbox, GET_DESTINATION)
-    return answered(sandbox, GET_DESTINATION, {"payload": _destination(sandbox, destination_id)})
+    await require_application(request, sandbox, GET_DESTINATION)
+    return success(sandbox, GET_DESTINATION, {"payload": _destination(sandbox, destination_id)})
 
 
 async def _delete_destination(request: Request, destination_id: str, sandbox: SandboxDep) -> Response:
-    await application_calling(request, sandbox, DELETE_DESTINATION)
+    await require_application(request, sandbox, DELETE_DESTINATION)
     _destination(sandbox, destination_id)
     del sandbox.destinations[destination_id]
-    return answered(sandbox, DELETE_DESTINATION, {})
+    return success(sandbox, DELETE_DESTINATION, {})
 
 
 async def _create_subscription(
     request: Request, notification_type: str, sandbox: SandboxDep, body: _Json = None
 ) -> Response:
-    seller = await seller_calling(request, sandbox, CREATE_SUBSCRIPTION)
+    seller = await require_seller(request, sandbox, CREATE_SUBSCRIPTION)
     fields = body if isinstance(body, dict) else {}
     destination_id, version = fields.get("destinationId"), fields.get("payloadVersion")
     if not isinstance(version, str) or destination_id not in sandbox.destinations:
@@ -77,15 +77,15 @@ async def _create_subscription(
         "destinationId": destination_id,
     }
     sandbox.subscriptions.put(key, subscription)
-    return answered(sandbox, CREATE_SUBSCRIPTION, {"payload": subscription})
+    return success(sandbox, CREATE_SUBSCRIPTION, {"payload": subscription})
 
 
 async def _get_subscription(request: Request, notification_type: str, sandbox: SandboxDep) -> Response:
-    seller = await seller_calling(request, sandbox, GET_SUBSCRIPTION)
+    seller = await require_seller(request, sandbox, GET_SUBSCRIPTION)
     subscription = sandbox.subscriptions.get(f"{seller.seller_id} {notification_type}")
     if subscription is None:
         raise _not_found()
-    return answered(sandbox, GET_SUBSCRIPTION, {"payload": subscription})
+    return success(sandbox, GET_SUBSCRIPTION, {"payload": subscription})
 
 
 def _destination_fields(body: Any) -> tuple[str, str]:

@@ -20,12 +20,12 @@ _MAX_USER_AGENT_CHARS: Final = 500
 # AppName/Version (Language=Python/3.11; Platform=Linux); the attribute Language is required.
 _USER_AGENT: Final = re.compile(r"[^/\s][^/]*/\S+ \((?:[^)]*[;\s])?Language=[^;)]+[^)]*\)")
 _DENIED: Final = "Access to requested resource is denied."
-_NO_GOOD: Final = "The access token you provided is revoked, malformed or invalid."
+_REVOKED_OR_MALFORMED: Final = "The access token you provided is revoked, malformed or invalid."
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Name, rate and burst as published; `scope` for those that are called without a seller."""
+    """An operation with its published rate and burst. One that is called without a seller has a `scope`."""
 
     name: str
     rate: float
@@ -34,7 +34,7 @@ class Operation:
 
 
 class SpApiRefused(Exception):
-    """The operation's answer is this error."""
+    """Ends an operation with this error as its answer."""
 
     def __init__(self, response: Response, reason: str) -> None:
         super().__init__(reason)
@@ -42,32 +42,32 @@ class SpApiRefused(Exception):
         self.reason = reason
 
 
-async def seller_calling(request: Request, sandbox: Sandbox, operation: Operation) -> Seller:
-    """The seller whose token was sent, after everything that may be in the way. Raises SpApiRefused."""
-    access = _access(request, sandbox)
+async def require_seller(request: Request, sandbox: Sandbox, operation: Operation) -> Seller:
+    """The seller whose token was sent, once user agent, token, scenarios and rate limit allow it. Raises SpApiRefused."""
+    access = _require_access_token(request, sandbox)
     authorization = access.authorization
     region = API_HOSTS[request.url.path.split("/")[1]]
     if authorization is None or authorization.revoked or authorization.region is not region:
-        raise unauthorized(_NO_GOOD)
+        raise unauthorized(_REVOKED_OR_MALFORMED)
     seller = sandbox.sellers.get(authorization.seller_id)
     if seller is None:
         raise unauthorized("")
-    await _play(request, sandbox, operation, seller.seller_id)
+    await _refuse_as_scenario_says(request, sandbox, operation, seller.seller_id)
     _throttle(sandbox, operation, seller.seller_id)
     return seller
 
 
-async def application_calling(request: Request, sandbox: Sandbox, operation: Operation) -> None:
-    """For operations without a seller. Raises SpApiRefused."""
-    access = _access(request, sandbox)
+async def require_application(request: Request, sandbox: Sandbox, operation: Operation) -> None:
+    """The same checks for an operation that the application calls without a seller. Raises SpApiRefused."""
+    access = _require_access_token(request, sandbox)
     if operation.scope is None or operation.scope not in access.scopes:
         raise unauthorized("")
-    await _play(request, sandbox, operation, None)
+    await _refuse_as_scenario_says(request, sandbox, operation, None)
     _throttle(sandbox, operation, "application")
 
 
-def answered(sandbox: Sandbox, operation: Operation, body: Any = None, status: int = 200) -> Response:
-    """The operation's good answer; without a body it has none."""
+def success(sandbox: Sandbox, operation: Operation, body: Any = None, status: int = 200) -> Response:
+    """The answer of an operation that succeeded, with `body` as JSON if there is one; the call is counted."""
     sandbox.counters.operations[operation.name] += 1
     content = "" if body is None else json.dumps(body)
     media_type = None if body is None else "application/json"
@@ -82,11 +82,12 @@ def refused(status: int, code: str, message: str, reason: str, *, details: str =
 
 
 def unauthorized(details: str) -> SpApiRefused:
+    """Amazon's 403, to be raised."""
     return refused(403, "Unauthorized", _DENIED, "unauthorized", details=details)
 
 
-async def play(request: Request, answer: Answer, operation: Operation | None = None) -> Response:
-    """A scenario's answer; one that hangs comes when the caller has gone or the time is over."""
+async def scenario_response(request: Request, answer: Answer, operation: Operation | None = None) -> Response:
+    """A scenario's answer as a response. One that hangs comes after `HANG_SECONDS`, or when the caller has left."""
     if answer.hangs:
         with suppress(TimeoutError):
             async with asyncio.timeout(scenarios.HANG_SECONDS):
@@ -98,7 +99,7 @@ async def play(request: Request, answer: Answer, operation: Operation | None = N
     return Response(answer.body, answer.status, headers, answer.content_type)
 
 
-def _access(request: Request, sandbox: Sandbox) -> AccessToken:
+def _require_access_token(request: Request, sandbox: Sandbox) -> AccessToken:
     user_agent = request.headers.get("user-agent", "")
     if len(user_agent) > _MAX_USER_AGENT_CHARS or _USER_AGENT.match(user_agent) is None:
         raise refused(400, "InvalidInput", "The user-agent header is missing or malformed.", "user_agent")
@@ -107,7 +108,7 @@ def _access(request: Request, sandbox: Sandbox) -> AccessToken:
         raise unauthorized("Access token is missing in the request header.")
     access = sandbox.access_tokens.get(token)
     if access is None:
-        raise unauthorized(_NO_GOOD)
+        raise unauthorized(_REVOKED_OR_MALFORMED)
     if sandbox.now() >= access.expires_at and not (access.authorization and access.authorization.revoked):
         raise unauthorized("The access token you provided has expired.")
     if not sandbox.client_secrets.accepts(access.client_secret, sandbox.now()):
@@ -115,18 +116,20 @@ def _access(request: Request, sandbox: Sandbox) -> AccessToken:
     return access
 
 
-async def _play(request: Request, sandbox: Sandbox, operation: Operation, seller_id: str | None) -> None:
+async def _refuse_as_scenario_says(
+    request: Request, sandbox: Sandbox, operation: Operation, seller_id: str | None
+) -> None:
     planned = sandbox.planned_api_failure(seller_id)
     if planned is not None:
         response = Response(planned.body, planned.status, _headers(None), planned.content_type)
         raise SpApiRefused(response, "planned")
     answer = sandbox.scenarios.answer(API_ANSWERS, seller_id, operation.name)
     if answer is not None:
-        raise SpApiRefused(await play(request, answer, operation), "planned")
+        raise SpApiRefused(await scenario_response(request, answer, operation), "planned")
 
 
 def _throttle(sandbox: Sandbox, operation: Operation, caller: str) -> None:
-    if sandbox.takes_call(f"{operation.name} {caller}", operation.rate, operation.burst):
+    if sandbox.take_call(f"{operation.name} {caller}", operation.rate, operation.burst):
         return
     message = "You exceeded your quota for the requested resource."
     error = refused(429, "QuotaExceeded", message, "throttled")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from services.sandbox.amazon_hosts import API_HOSTS
 from services.sandbox.dependencies import SandboxDep
-from services.sandbox.sp_api.operation import Operation, SpApiRefused, answered, seller_calling
+from services.sandbox.sp_api.operation import Operation, SpApiRefused, require_seller, success
 from services.sandbox.state.memory import Sandbox
 from services.sandbox.state.sellers import Seller
 from shared.marketplaces import BY_COUNTRY, Region
@@ -34,12 +34,12 @@ _ELSEWHERE: Final = {Region.EU: ("US", "CA"), Region.NA: ("DE", "FR"), Region.FE
 async def _get_participations(request: Request, sandbox: SandboxDep) -> Response:
     """getMarketplaceParticipations of the region whose host was called."""
     try:
-        seller = await seller_calling(request, sandbox, PARTICIPATIONS)
+        seller = await require_seller(request, sandbox, PARTICIPATIONS)
     except SpApiRefused as refusal:
         sandbox.counters.participations_refused[refusal.reason] += 1
         raise
     sandbox.counters.participations[seller.seller_id] += 1
-    return answered(sandbox, PARTICIPATIONS, {"payload": _participations(seller, sandbox)})
+    return success(sandbox, PARTICIPATIONS, {"payload": _participations(seller, sandbox)})
 
 
 def _participations(seller: Seller, sandbox: Sandbox) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Request, Response
 
 from services.sandbox.amazon_hosts import API_HOSTS
 from services.sandbox.dependencies import SandboxDep
-from services.sandbox.sp_api.operation import Operation, SpApiRefused, answered, refused, seller_calling
+from services.sandbox.sp_api.operation import Operation, SpApiRefused, refused, require_seller, success
 
 router = APIRouter()
 
@@ -20,13 +20,13 @@ _NO_ROLE: Final = "Application does not have access to one or more requested dat
 
 
 async def _create(request: Request, sandbox: SandboxDep, body: Annotated[Any, Body()] = None) -> Response:
-    seller = await seller_calling(request, sandbox, CREATE)
+    seller = await require_seller(request, sandbox, CREATE)
     elements = _elements(body)
     if sandbox.scenarios.happens("personal-data-refused", seller.seller_id):
         # 400 and not 403, as developers report it of Amazon.
         raise refused(400, "InvalidInput", _NO_ROLE % ", ".join(sorted(elements)), "no_role")
     token = f"Atz.sprdt|{secrets.token_urlsafe(180)}"
-    return answered(sandbox, CREATE, {"restrictedDataToken": token, "expiresIn": _LIFE_SECONDS})
+    return success(sandbox, CREATE, {"restrictedDataToken": token, "expiresIn": _LIFE_SECONDS})
 
 
 def _elements(body: Any) -> set[str]:

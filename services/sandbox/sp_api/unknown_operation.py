@@ -1,4 +1,4 @@
-"""SP-API's answer to every path that is no operation: 403, not 404, and without `details`, as with a missing role."""
+"""The SP-API's answer to a path that is no operation: 403, not 404, and without `details`, as with a missing role."""
 
 from fastapi import APIRouter, Response
 

@@ -13,7 +13,7 @@ MAX_OLD_SECRETS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What Amazon tells of a rotation."""
+    """A rotation as Amazon announces it: the new secret, its end, and the end of the old one."""
 
     client_secret: str
     expires_at: datetime
@@ -23,8 +23,8 @@ class Rotation:
 class ClientSecrets:
     """The current secret and the old ones with their ends.
 
-    The first one does not expire by itself: a test that moves the clock by a year means the consent. See the scenario
-    `token-invalid-client`.
+    The first one never expires by itself, because tests that move the clock by a year are about the consent; the scenario
+    `token-invalid-client` refuses it.
     """
 
     def __init__(self, first: str) -> None:

@@ -22,7 +22,7 @@ ACCESS_TOKEN_LIFE: Final = timedelta(seconds=3600)
 REFRESH_TOKEN_LIFE: Final = timedelta(days=365)
 APPSTORE_LIFE: Final = timedelta(minutes=10)
 
-# The oldest entry goes when one more comes. Far above what a test run makes, small enough to forget about memory.
+# Far above what a test run makes, and small enough to need no thought about memory.
 MAX_ENTRIES: Final = 10_000
 MAX_SELLERS: Final = 2_000
 MAX_NOTIFICATIONS: Final = 100
@@ -36,8 +36,8 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-class Shelf(OrderedDict[str, _Value], Generic[_Value]):
-    """A dictionary that forgets its oldest entry when it is full."""
+class BoundedDict(OrderedDict[str, _Value], Generic[_Value]):
+    """A dictionary that drops its oldest entry when `put` finds it full."""
 
     def put(self, key: str, value: _Value) -> None:
         self[key] = value
@@ -47,7 +47,7 @@ class Shelf(OrderedDict[str, _Value], Generic[_Value]):
 
 @dataclass(slots=True)
 class Authorization:
-    """A seller's consent; revoked once and for ever, a new consent makes a new one."""
+    """A seller's consent. It stays revoked once it is; a new consent makes a new authorization."""
 
     seller_id: str
     region: Region
@@ -67,7 +67,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """`authorization` is None for a grantless token, which has scopes instead. It dies with the secret that fetched it."""
+    """An access token. A grantless one has scopes in place of an authorization; each dies with the secret that fetched it."""
 
     authorization: Authorization | None
     expires_at: datetime
@@ -76,8 +76,8 @@ class AccessToken:
 
 
 @dataclass(slots=True)
-class Failure:
-    """The next `count` calls are answered with this instead."""
+class PlannedFailure:
+    """An answer that the next `count` calls get in place of the right one."""
 
     count: int
     status: int
@@ -88,7 +88,7 @@ class Failure:
 
 
 @dataclass(slots=True)
-class Bucket:
+class TokenBucket:
     """Amazon's token bucket of one caller and one operation."""
 
     tokens: float
@@ -97,7 +97,7 @@ class Bucket:
 
 @dataclass(slots=True)
 class Counters:
-    """How often Amazon was called; what tests ask instead of mocking."""
+    """How often Amazon was called: tests ask this instead of mocking."""
 
     token: Counter[str] = field(default_factory=Counter)
     refreshes: Counter[str] = field(default_factory=Counter)  # by seller
@@ -110,7 +110,7 @@ class Counters:
 
 
 class Sandbox:
-    """The state with the few rules that hold wherever it is used."""
+    """The state of one sandbox, with the few rules that hold wherever it is used."""
 
     def __init__(self, settings: SandboxSettings, clock: Clock) -> None:
         self.settings = settings
@@ -121,22 +121,24 @@ class Sandbox:
     def reset(self) -> None:
         """Back to the start: seeded sellers, no tokens, no scenarios, the clock right again."""
         self.sellers: dict[str, Seller] = {seller.seller_id: seller for seller in seeded_sellers()}
-        self.sessions: Shelf[tuple[str, str]] = Shelf()  # cookie → Seller Central host, seller id
-        self.codes: Shelf[Code] = Shelf()
-        self.refresh_tokens: Shelf[Authorization] = Shelf()
-        self.access_tokens: Shelf[AccessToken] = Shelf()
-        self.appstore_states: Shelf[tuple[str, datetime]] = Shelf()  # amazon_state → seller id, expiry
+        self.sessions: BoundedDict[tuple[str, str]] = BoundedDict()  # cookie → Seller Central host, seller id
+        self.codes: BoundedDict[Code] = BoundedDict()
+        self.refresh_tokens: BoundedDict[Authorization] = BoundedDict()
+        self.access_tokens: BoundedDict[AccessToken] = BoundedDict()
+        self.appstore_states: BoundedDict[tuple[str, datetime]] = (
+            BoundedDict()
+        )  # amazon_state → seller id, expiry
         self.counters = Counters()
-        self.token_failure: Failure | None = None
-        self.api_failure: Failure | None = None
+        self.token_failure: PlannedFailure | None = None
+        self.api_failure: PlannedFailure | None = None
         self.scenarios = Scenarios()
         self.client_secrets = ClientSecrets(self.settings.client_secret.get_secret_value())
         # What Amazon would have put into the application's queue, and where its notifications go.
         self.notifications: deque[dict[str, Any]] = deque(maxlen=MAX_NOTIFICATIONS)
-        self.destinations: Shelf[dict[str, Any]] = Shelf()
-        self.subscriptions: Shelf[dict[str, Any]] = Shelf()
+        self.destinations: BoundedDict[dict[str, Any]] = BoundedDict()
+        self.subscriptions: BoundedDict[dict[str, Any]] = BoundedDict()
         self.throttling = True
-        self._buckets: Shelf[Bucket] = Shelf()
+        self._buckets: BoundedDict[TokenBucket] = BoundedDict()
         self._clock_offset = timedelta()
 
     def reset_counters(self) -> None:
@@ -180,7 +182,7 @@ class Sandbox:
     # --- consent, codes and tokens ---------------------------------------------------------------------------------
 
     def issue_code(self, seller: Seller, redirect_uri: str, life: timedelta = CODE_LIFE) -> str:
-        """The region is the seller's own, whatever host he consented on."""
+        """A new authorization code. Its region is the seller's own, whatever host they consented on."""
         authorization = Authorization(seller.seller_id, seller.region, self.settings.client_id, self.now())
         code = secrets.token_urlsafe(15)
         self.codes.put(code, Code(authorization, redirect_uri, self.now() + life))
@@ -188,7 +190,7 @@ class Sandbox:
         return code
 
     def redeem_code(self, code: str, redirect_uri: str) -> Authorization | None:
-        """Single use: it is gone whether or not the rest of the request is right."""
+        """The authorization behind a code. A code works once: it is gone even if the rest of the request is wrong."""
         found = self.codes.pop(code, None)
         if found is None or found.redirect_uri != redirect_uri or self.now() >= found.expires_at:
             return None
@@ -200,6 +202,7 @@ class Sandbox:
         return token
 
     def authorization_of(self, refresh_token: str) -> Authorization | None:
+        """The authorization behind a refresh token; None if the token is unknown, revoked, too old or another client's."""
         authorization = self.refresh_tokens.get(refresh_token)
         if authorization is None or not self._is_for_this_client(authorization):
             return None
@@ -234,12 +237,12 @@ class Sandbox:
         )
 
     def _is_for_this_client(self, authorization: Authorization) -> bool:
-        """The secret may have changed since; an authorization of another client id is not ours."""
+        """Whether it is good for the client id of today's settings, whatever the secret was when it was given."""
         return not authorization.revoked and authorization.client_id == self.settings.client_id
 
     # --- scenarios -------------------------------------------------------------------------------------------------
 
-    def planned_token_failure(self, grant_type: str) -> Failure | None:
+    def planned_token_failure(self, grant_type: str) -> PlannedFailure | None:
         failure = self.token_failure
         if failure is None or failure.grant_type not in {None, grant_type}:
             return None
@@ -248,7 +251,7 @@ class Sandbox:
             self.token_failure = None
         return failure
 
-    def planned_api_failure(self, seller_id: str | None) -> Failure | None:
+    def planned_api_failure(self, seller_id: str | None) -> PlannedFailure | None:
         failure = self.api_failure
         if failure is None or failure.seller_id not in {None, seller_id}:
             return None
@@ -257,12 +260,12 @@ class Sandbox:
             self.api_failure = None
         return failure
 
-    def takes_call(self, bucket_name: str, rate: float, burst: int) -> bool:
-        """Whether this bucket still holds a call."""
+    def take_call(self, bucket_name: str, rate: float, burst: int) -> bool:
+        """Whether the caller may make a call now; one that they may is taken out of their bucket."""
         if not self.throttling:
             return True
         now = self.now()
-        bucket = self._buckets.setdefault(bucket_name, Bucket(burst, now))
+        bucket = self._buckets.setdefault(bucket_name, TokenBucket(burst, now))
         refilled = (now - bucket.filled_at).total_seconds() * rate
         bucket.tokens = min(burst, bucket.tokens + refilled)
         bucket.filled_at = now

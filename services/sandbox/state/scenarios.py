@@ -1,7 +1,7 @@
-"""What can go wrong at Amazon, each under a name that a test or a person switches on: the list, and what is on now.
+"""What can go wrong at Amazon: the list of scenarios, each with a name, and which of them are switched on.
 
 A scenario may be limited to one seller, to one operation of the SP-API, and to a number of calls; without a number it
-lasts until it is switched off. What it does is written where it happens: consent, token endpoint, SP-API.
+lasts until it is switched off. The code for each stands where it applies: consent, token endpoint, SP-API.
 """
 
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ class UnknownScenario(KeyError):
 
 
 class TooManySwitches(Exception):
-    """More scenarios are on than anybody can mean."""
+    """As many scenarios are on as the sandbox allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What Amazon says instead of what was asked for. `hangs`: only after `HANG_SECONDS`."""
+    """What Amazon answers in place of the right answer. One that `hangs` comes after `HANG_SECONDS` only."""
 
     status: int
     body: str
@@ -40,16 +40,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One thing that can happen. `place` is where, `happens` one sentence."""
+    """Something that can go wrong: the part of Amazon where it does, and what it does, in one sentence."""
 
     name: str
-    place: str
-    happens: str
+    part: str
+    description: str
 
 
 @dataclass(slots=True)
 class Switch:
-    """A scenario that is on. `left` counts down with each use; None lasts."""
+    """A scenario that is on. `left` counts down with each use; without it the scenario lasts until it is switched off."""
 
     name: str
     seller_id: str | None
@@ -240,7 +240,7 @@ SCENARIOS: Final = {
 
 
 class Scenarios:
-    """What is on now."""
+    """The scenarios of one sandbox that are switched on."""
 
     def __init__(self) -> None:
         self._on: dict[tuple[str, str | None, str | None], Switch] = {}
@@ -253,7 +253,7 @@ class Scenarios:
         operation: str | None = None,
         count: int | None = None,
     ) -> None:
-        """On, in place of the same scenario for the same seller and operation. Raises UnknownScenario, TooManySwitches."""
+        """Switch a scenario on, in place of the same one for the same seller and operation. Raises UnknownScenario, TooManySwitches."""
         if name not in SCENARIOS:
             raise UnknownScenario(name)
         if len(self._on) >= MAX_SWITCHES:
@@ -261,7 +261,7 @@ class Scenarios:
         self._on[name, seller_id, operation] = Switch(name, seller_id, operation, count)
 
     def switch_off(self, name: str, *, seller_id: str | None = None) -> None:
-        """Off, for this seller only if one is named. Raises UnknownScenario."""
+        """Switch a scenario off, for one seller only if one is named. Raises UnknownScenario."""
         if name not in SCENARIOS:
             raise UnknownScenario(name)
         for key in [key for key in self._on if key[0] == name and seller_id in {None, key[1]}]:
@@ -274,11 +274,11 @@ class Scenarios:
         return list(self._on.values())
 
     def is_on(self, name: str, seller_id: str | None = None, operation: str | None = None) -> bool:
-        """Whether it would happen now; nothing is counted."""
+        """Whether the scenario applies now. Nothing is counted."""
         return self._find(name, seller_id, operation) is not None
 
     def happens(self, name: str, seller_id: str | None = None, operation: str | None = None) -> bool:
-        """Whether it happens now; one use of its count is gone."""
+        """Whether the scenario applies now; if it has a count, one use of it is taken."""
         key = self._find(name, seller_id, operation)
         if key is None:
             return False
@@ -292,7 +292,7 @@ class Scenarios:
     def answer(
         self, answers: dict[str, Answer], seller_id: str | None = None, operation: str | None = None
     ) -> Answer | None:
-        """The first of these answers that is on, or nothing."""
+        """The first of these answers whose scenario applies now, as `happens` decides."""
         for name, answer in answers.items():
             if self.happens(name, seller_id, operation):
                 return answer

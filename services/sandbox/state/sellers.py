@@ -69,7 +69,7 @@ class AddressWrong(ValueError):
 
 
 class TooManyAddresses(ValueError):
-    """This country has as many addresses as the page takes."""
+    """This country has as many addresses as it can have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Order:
 
 @dataclass(slots=True)
 class SellerProfile:
-    """What buyers of one country are shown; buyers' mails do not go there."""
+    """The addresses that buyers of one country are shown. Amazon does not send the buyers' mails to them."""
 
     service_email: str = ""
     reply_email: str = ""
@@ -142,7 +142,7 @@ def bare_address(entered: str) -> str:
 
 
 def language_of(marketplace: Marketplace) -> str:
-    """`de` for Germany and so on."""
+    """The language of a marketplace's locale, such as `de`."""
     return marketplace.locale.partition("_")[0]
 
 

@@ -1,7 +1,7 @@
 """What outlives a restart of the sandbox, in one JSON file: the sellers with all that they entered, their refresh tokens, and the
 key that mails are signed with, which resolvers remember.
 
-The connector's database goes on holding the grants, and a seller does not enter his address twice. Codes, access
+The connector's database goes on holding the grants, and sellers do not enter their addresses twice. Codes, access
 tokens and sign-ins are short-lived at Amazon too; they are not kept.
 """
 
@@ -17,7 +17,7 @@ from services.sandbox.state.memory import Authorization, Sandbox
 from services.sandbox.state.sellers import Seller, make_seller
 from services.sandbox.state.signing_key import SigningKey
 
-_UNCHANGING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_READ_ONLY_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class StateFileUnusable(Exception):
@@ -25,18 +25,18 @@ class StateFileUnusable(Exception):
 
 
 @dataclass(slots=True)
-class _Kept:
+class _SavedState:
     sellers: dict[str, Seller]
     refresh_tokens: dict[str, Authorization]
     signing_key: str | None = None  # older files have none
 
 
-_KEPT: Final = TypeAdapter(_Kept)
-_NOT_KEPT: Final = {"sellers": {"__all__": {"orders"}}}  # they follow from the seller id
+_SAVED_STATE: Final = TypeAdapter(_SavedState)
+_NOT_SAVED: Final = {"sellers": {"__all__": {"orders"}}}  # orders follow from the seller id
 
 
 class StateFile:
-    """The file of one sandbox."""
+    """Reads one sandbox's state from its file and writes it back."""
 
     def __init__(self, path: Path, sandbox: Sandbox) -> None:
         self._path = path
@@ -44,11 +44,11 @@ class StateFile:
         self._written = b""
 
     def open(self) -> None:
-        """Take over what is in the file, if there is one, and see that it can be written. Raises StateFileUnusable."""
+        """Restore the state from the file, if there is one, and make sure that the file can be written. Raises StateFileUnusable."""
         try:
             content = self._path.read_bytes() if self._path.exists() else None
             if content is not None:
-                self._restore(_KEPT.validate_json(content))
+                self._restore(_SAVED_STATE.validate_json(content))
             self.save()
         except OSError as error:
             raise StateFileUnusable(
@@ -63,9 +63,11 @@ class StateFile:
             ) from None
 
     def save(self) -> None:
-        """Replace the file as a whole, if anything has changed: whoever reads it finds the old state or the new one."""
-        kept = _Kept(self._sandbox.sellers, self._sandbox.refresh_tokens, self._sandbox.signing_key.to_pem())
-        content = _KEPT.dump_json(kept, exclude=_NOT_KEPT, indent=1)
+        """Replace the whole file if anything has changed, so that a reader finds the old state or the new one."""
+        kept = _SavedState(
+            self._sandbox.sellers, self._sandbox.refresh_tokens, self._sandbox.signing_key.to_pem()
+        )
+        content = _SAVED_STATE.dump_json(kept, exclude=_NOT_SAVED, indent=1)
         if content == self._written:
             return
         new = self._path.with_name(f"{self._path.name}.new")
@@ -78,7 +80,7 @@ class StateFile:
         new.replace(self._path)
         self._written = content
 
-    def _restore(self, kept: _Kept) -> None:
+    def _restore(self, kept: _SavedState) -> None:
         for seller_id, seller in kept.sellers.items():
             made = make_seller(seller_id, seller.store_name, seller.region, seller.countries)
             seller.orders = made.orders
@@ -90,7 +92,7 @@ class StateFile:
 
 
 class SaveBeforeAnswer:
-    """Saves before the first byte of an answer leaves: what a caller was told is still true after a restart."""
+    """Middleware that saves before the first byte of an answer leaves, so that what was answered survives a restart."""
 
     def __init__(self, app: ASGIApp, state_file: StateFile) -> None:
         self._app = app
@@ -102,5 +104,5 @@ class SaveBeforeAnswer:
                 self._state_file.save()
             await send(message)
 
-        changes = scope["type"] == "http" and scope["method"] not in _UNCHANGING
-        await self._app(scope, receive, save_and_send if changes else send)
+        may_change = scope["type"] == "http" and scope["method"] not in _READ_ONLY_METHODS
+        await self._app(scope, receive, save_and_send if may_change else send)

@@ -19,7 +19,7 @@ from deploy.demo.postgres import CONNECTOR
 from services.connector.settings import ConnectorSettings
 from services.sandbox.app import create_app as create_sandbox
 from services.sandbox.settings import SandboxSettings
-from services.sandbox.state.memory import Failure, Sandbox
+from services.sandbox.state.memory import PlannedFailure, Sandbox
 from tests.conftest import Database, Keys
 from tests.integration.connector.conftest import SignedIn
 
@@ -42,12 +42,12 @@ class Amazon:
     def fail_tokens(
         self, status: int, body: str, content_type: str = "application/json", count: int = 1
     ) -> None:
-        self.state.token_failure = Failure(count, status, body, content_type)
+        self.state.token_failure = PlannedFailure(count, status, body, content_type)
 
     def fail_api(
         self, status: int, body: str, content_type: str = "application/json", count: int = 1
     ) -> None:
-        self.state.api_failure = Failure(count, status, body, content_type)
+        self.state.api_failure = PlannedFailure(count, status, body, content_type)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ async def test_every_scenario_is_listed_with_a_sentence(seller: Seller) -> None:
     listed = (await seller.client.get("/control/scenarios")).json()
 
     assert [scenario["name"] for scenario in listed["scenarios"]] == list(SCENARIOS)
-    assert all(scenario["happens"].endswith(".") for scenario in listed["scenarios"])
+    assert all(scenario["description"].endswith(".") for scenario in listed["scenarios"])
     assert listed["on"] == []
     assert {*TOKEN_ANSWERS, *API_ANSWERS, *CALLBACK_URIS} <= set(SCENARIOS)
 
