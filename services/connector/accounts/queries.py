@@ -68,8 +68,8 @@ _LIVE_API_KEY: Final = (
         ApiKey.last_used_at,
         ApiKey.general_admin,
         ApiKey.inbox_messages,
-        User.general_admin,
-        User.inbox_messages,
+        User.general_admin.label("creators_general_admin"),
+        User.inbox_messages.label("creators_inbox_messages"),
     )
     .join(User, User.id == ApiKey.created_by)
     .where(
@@ -84,7 +84,7 @@ _LIVE_API_KEY: Final = (
 async def live_session(reader: Reader, token_hash: bytes, now: datetime) -> LiveSession | None:
     """Whose session this is, or None."""
     row = (await reader.execute(_LIVE_SESSION, {"token_hash": token_hash, "now": now})).one_or_none()
-    return None if row is None else LiveSession(*row)
+    return None if row is None else LiveSession(**row._asdict())
 
 
 async def end_oldest_sessions(session: AsyncSession, user_id: UUID, *, keep: int) -> None:
@@ -98,7 +98,7 @@ async def end_oldest_sessions(session: AsyncSession, user_id: UUID, *, keep: int
 async def live_api_key(reader: Reader, secret_hash: bytes, now: datetime) -> LiveApiKey | None:
     """Whose key this is, or None."""
     row = (await reader.execute(_LIVE_API_KEY, {"secret_hash": secret_hash, "now": now})).one_or_none()
-    return None if row is None else LiveApiKey(*row)
+    return None if row is None else LiveApiKey(**row._asdict())
 
 
 async def count_sign_in(

@@ -35,5 +35,8 @@ async def is_still_allowed(sessions: Sessions, caller: Caller, now: datetime) ->
     if row is None:
         return False
     # A key's own levels never change; what its creator has lost, it has lost too.
-    levels = {Permission.GENERAL_ADMIN: Level(row[0]), Permission.INBOX_MESSAGES: Level(row[1])}
+    levels = {
+        Permission.GENERAL_ADMIN: Level(row.general_admin),
+        Permission.INBOX_MESSAGES: Level(row.inbox_messages),
+    }
     return all(levels[permission].includes(level) for permission, level in caller.levels.items())

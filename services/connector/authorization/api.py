@@ -12,7 +12,7 @@ from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, CsrfTokenWrong, NotSignedIn
 from services.connector.accounts.credentials import check_csrf_token, csrf_token
 from services.connector.accounts.sign_in_limits import network_of
-from services.connector.authorization import confirm_page, login_uri, service
+from services.connector.authorization import callback_service, confirm_page, login_uri_service, service
 from services.connector.authorization.attempts import (
     AttemptView,
     Callback,
@@ -50,7 +50,6 @@ from services.connector.dependencies import (
 )
 from services.connector.http.language import Language
 from services.connector.marketplaces.countries import country_answers, country_name
-from services.connector.throttling import buckets as throttle
 from shared.marketplaces import MARKETPLACES, countries_of
 
 router = APIRouter(tags=["authorization"])
@@ -59,9 +58,6 @@ amazon_router = APIRouter(include_in_schema=False)
 # No code or state stays in the address bar or in the history, and no other site is told of it.
 _NO_TRACE: Final = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 
-# Of one user, and from one network.
-CONNECTS_A_MINUTE: Final = 10
-CALLBACKS_A_MINUTE: Final = 30
 BROWSER_COOKIE: Final = "__Host-replyco_browser"
 BrowserToken = Annotated[str | None, Cookie(alias=BROWSER_COOKIE, include_in_schema=False)]
 
@@ -137,9 +133,6 @@ async def begin(
     browser_token: BrowserToken = None,
 ) -> AuthorizationAnswer:
     """Open `consent_url` in the same browser within ten minutes. For people only: an API key has no browser."""
-    await throttle.require(
-        sessions, f"own:connect:{caller.user_id}", rate=CONNECTS_A_MINUTE / 60, burst=CONNECTS_A_MINUTE
-    )
     token = _known_or_new(browser_token)
     view = await service.begin(
         sessions,
@@ -197,9 +190,6 @@ async def amazon_redirect(
 ) -> Response:
     """A consent's answer completes its attempt; what comes without a code is kept until a person has said yes to it."""
     network = network_of(request.client.host if request.client else "")
-    await throttle.require(
-        sessions, f"own:callback:{network}", rate=CALLBACKS_A_MINUTE / 60, burst=CALLBACKS_A_MINUTE
-    )
     parameters = _single_parameters(request)
     if "amazon_callback_uri" in parameters:
         token = _known_or_new(browser_token)
@@ -209,7 +199,9 @@ async def amazon_redirect(
             seller_id=parameters.get("selling_partner_id", ""),
             version=parameters.get("version", ""),
         )
-        kept = await login_uri.keep(sessions, application, browser_token=token, given=given, now=now)
+        kept = await login_uri_service.keep(
+            sessions, application, network=network, browser_token=token, given=given, now=now
+        )
         if kept is None:
             page_headers = confirm_page.headers(language, application)
             return HTMLResponse(confirm_page.refused_page(language), 400, page_headers)
@@ -217,13 +209,14 @@ async def amazon_redirect(
         if token != browser_token:
             _remember(answer, token)
         return answer
-    outcome = await service.complete(
+    outcome = await callback_service.complete(
         sessions,
         keyring,
         amazon,
         application,
         await _caller(request, sessions, now),
         known_elsewhere=known_elsewhere,
+        network=network,
         browser_token=browser_token,
         callback=Callback(
             state=parameters.get("state", ""),
@@ -250,7 +243,7 @@ async def ask_to_connect(
     caller = await _caller(request, sessions, now)
     if caller is None:
         return _see(f"/sign-in?{urlencode({'next': _confirm_address(request_id)})}")
-    question = await login_uri.ask(
+    question = await login_uri_service.ask(
         sessions, caller, request_id=request_id, browser_token=browser_token, now=now
     )
     if isinstance(question, CallbackProblem):
@@ -277,7 +270,7 @@ async def go_on_to_amazon(
     form = await request.form(max_files=0, max_fields=4)
     try:
         check_csrf_token(request.cookies[SESSION_COOKIE], str(form.get("csrf_token", "")))
-        target = await login_uri.go_on(
+        target = await login_uri_service.go_on(
             sessions,
             keyring,
             application,

@@ -1,6 +1,6 @@
-"""The statements of the authorization room; each decides what it decides alone, in the database."""
+"""The statements of the authorization room. Those that change a row decide in the database who is first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -9,23 +9,8 @@ from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
-from services.connector.authorization.attempts import (
-    ATTEMPT_LIFETIME,
-    ATTEMPTS_WINDOW,
-    MAX_UNFINISHED_ATTEMPTS,
-    MAX_UNFINISHED_IN_ACCOUNT,
-    AccountAttemptsFull,
-    Intent,
-    TooManyAttempts,
-    UnknownCountry,
-    hash_of,
-    state_of,
-)
-from shared.crypto.envelope import AccountKeys
-from shared.database import new_id
-from shared.marketplaces import BY_COUNTRY, Region
+from shared.marketplaces import Region
 from shared.tables import Account, Grant, Integration, LoginRequest, MarketplaceParticipation, Outcome, User
 from shared.tables import AuthorizationAttempt as Attempt
 
@@ -50,23 +35,45 @@ class AttemptRow:
     seller_id_expected: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class CallerNames:
+    """How a person and their account are called on a page."""
+
+    account: str
+    user: str
+    email: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreToReconnect:
+    """An integration that is there, or was disconnected and may come back."""
+
+    home_country: str
+    seller_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownStore:
+    """What Amazon told last of a connected store."""
+
+    name: str | None
+    countries: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedAttempts:
+    """How many attempts of a user, and of all users of the account, led nowhere, and when the oldest of them began."""
+
+    of_user: int
+    oldest_of_user: datetime | None
+    of_account: int
+    oldest_of_account: datetime | None
+
+
 # The same store in more accounts than this is for our operators to look at.
 _MOST_TOLD: Final = 20
-_COLUMNS: Final[tuple[InstrumentedAttribute[Any], ...]] = (
-    Attempt.id,
-    Attempt.account_id,
-    Attempt.user_id,
-    Attempt.browser_hash,
-    Attempt.country,
-    Attempt.region,
-    Attempt.expires_at,
-    Attempt.consumed_at,
-    Attempt.outcome,
-    Attempt.problem_code,
-    Attempt.right_region,
-    Attempt.integration_id,
-    Attempt.reconnects,
-    Attempt.seller_id_expected,
+_COLUMNS: Final[tuple[InstrumentedAttribute[Any], ...]] = tuple(
+    getattr(Attempt, column.name) for column in fields(AttemptRow)
 )
 
 
@@ -76,12 +83,12 @@ async def attempt_by_id(session: AsyncSession, account_id: UUID, attempt_id: UUI
             select(*_COLUMNS).where(Attempt.id == attempt_id, Attempt.account_id == account_id)
         )
     ).one_or_none()
-    return None if row is None else AttemptRow(*row)
+    return None if row is None else AttemptRow(**row._asdict())
 
 
 async def attempt_by_state(session: AsyncSession, state_hash: bytes) -> AttemptRow | None:
     row = (await session.execute(select(*_COLUMNS).where(Attempt.state_hash == state_hash))).one_or_none()
-    return None if row is None else AttemptRow(*row)
+    return None if row is None else AttemptRow(**row._asdict())
 
 
 async def newest_waiting_country(
@@ -152,16 +159,16 @@ async def known_country(session: AsyncSession, account_id: UUID, seller_id: str)
     )
 
 
-async def names(session: AsyncSession, caller: Caller) -> tuple[str, str, str]:
-    """Of the account and of the user, and his e-mail address."""
+async def caller_names(session: AsyncSession, caller: Caller) -> CallerNames:
+    """How the caller is called."""
     row = (
         await session.execute(
-            select(Account.name, User.name, User.email)
+            select(Account.name.label("account"), User.name.label("user"), User.email)
             .join(User, User.account_id == Account.id)
             .where(Account.id == caller.account_id, User.id == caller.user_id)
         )
     ).one()
-    return row[0], row[1], row[2]
+    return CallerNames(**row._asdict())
 
 
 # --- what Amazon sent to the login URI -------------------------------------------------------------------------------
@@ -216,8 +223,8 @@ async def take_login_request(
 
 async def store_to_reconnect(
     session: AsyncSession, account_id: UUID, integration_id: UUID
-) -> tuple[str, str] | None:
-    """Home country and seller of an integration that is there, or rests and may come back."""
+) -> StoreToReconnect | None:
+    """The store that an attempt is to reconnect, if the account has it."""
     row = (
         await session.execute(
             select(Integration.home_country, Integration.seller_id).where(
@@ -227,7 +234,7 @@ async def store_to_reconnect(
             )
         )
     ).one_or_none()
-    return None if row is None else (row.home_country, row.seller_id)
+    return None if row is None else StoreToReconnect(**row._asdict())
 
 
 async def has_other_stores(session: AsyncSession, account_id: UUID, meant: UUID | None) -> bool:
@@ -246,10 +253,10 @@ async def has_other_stores(session: AsyncSession, account_id: UUID, meant: UUID 
     return bool(await session.scalar(select(statement.exists())))
 
 
-async def fingerprint(
+async def known_store(
     session: AsyncSession, account_id: UUID, region: Region, seller_id: str
-) -> tuple[str | None, frozenset[str]] | None:
-    """Name and countries that Amazon told last of a connected store; None for one that is unknown or rests."""
+) -> KnownStore | None:
+    """The connected store of this seller; None for one that is unknown or disconnected."""
     row = (
         await session.execute(
             select(Integration.id, Integration.store_name).where(
@@ -268,7 +275,7 @@ async def fingerprint(
             MarketplaceParticipation.is_participating,
         )
     )
-    return row.store_name, frozenset(countries)
+    return KnownStore(row.store_name, frozenset(countries))
 
 
 async def known_elsewhere(
@@ -288,75 +295,30 @@ async def known_elsewhere(
     return [(row.account_id, row.id) for row in rows]
 
 
-async def _require_room(session: AsyncSession, account_id: UUID, user_id: UUID, now: datetime) -> None:
-    """Counts attempts that led nowhere; failed ones too: each may have cost a call. Raises TooManyAttempts, AccountAttemptsFull.
+async def count_unfinished(
+    session: AsyncSession, account_id: UUID, user_id: UUID, *, since: datetime
+) -> UnfinishedAttempts:
+    """Attempts that led nowhere; failed ones too: each may have cost a call of Amazon's.
 
     Two counts of one account never run at once: its row is held.
     """
     await session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
     is_own = Attempt.user_id == user_id
-    own, own_oldest, count, oldest = (
+    row = (
         await session.execute(
             select(
-                func.count().filter(is_own),
-                func.min(Attempt.created_at).filter(is_own),
-                func.count(),
-                func.min(Attempt.created_at),
+                func.count().filter(is_own).label("of_user"),
+                func.min(Attempt.created_at).filter(is_own).label("oldest_of_user"),
+                func.count().label("of_account"),
+                func.min(Attempt.created_at).label("oldest_of_account"),
             ).where(
                 Attempt.account_id == account_id,
                 or_(Attempt.outcome.is_(None), Attempt.outcome == Outcome.FAILED.value),
-                Attempt.created_at > now - ATTEMPTS_WINDOW,
+                Attempt.created_at > since,
             )
         )
     ).one()
-    if own >= MAX_UNFINISHED_ATTEMPTS:
-        raise TooManyAttempts(limit=MAX_UNFINISHED_ATTEMPTS, retry_after_seconds=_wait(own_oldest, now))
-    if count >= MAX_UNFINISHED_IN_ACCOUNT:
-        raise AccountAttemptsFull(limit=MAX_UNFINISHED_IN_ACCOUNT, retry_after_seconds=_wait(oldest, now))
-
-
-def _wait(oldest: datetime, now: datetime) -> int:
-    """Seconds until the oldest attempt counts no more."""
-    return max(1, int((oldest + ATTEMPTS_WINDOW - now).total_seconds()))
-
-
-async def add_attempt(
-    session: AsyncSession,
-    account_keys: AccountKeys,
-    caller: Caller,
-    intent: Intent,
-    *,
-    browser_token: str,
-    now: datetime,
-) -> tuple[UUID, str]:
-    """The new attempt and its state. Raises UnknownCountry, TooManyAttempts, AccountAttemptsFull."""
-    marketplace = BY_COUNTRY.get(intent.country)
-    if marketplace is None:
-        raise UnknownCountry
-    await _require_room(session, caller.account_id, caller.user_id, now)
-    attempt_id = new_id()
-    state = state_of(account_keys, attempt_id, browser_token)
-    session.add(
-        Attempt(
-            id=attempt_id,
-            account_id=caller.account_id,
-            user_id=caller.user_id,
-            state_hash=hash_of(state),
-            browser_hash=hash_of(browser_token),
-            country=intent.country,
-            region=marketplace.region,
-            created_at=now,
-            expires_at=now + ATTEMPT_LIFETIME,
-            started_by=intent.started_by.value,
-            reconnects=intent.reconnects,
-            seller_id_expected=intent.seller_id_expected,
-        )
-    )
-    fields = {"country": intent.country, "started_by": intent.started_by.value}
-    if intent.reconnects is not None:
-        fields["reconnects"] = str(intent.reconnects)
-    session.add(audit_entry(caller, "authorization_begun", attempt_id, **fields))
-    return attempt_id, state
+    return UnfinishedAttempts(**row._asdict())
 
 
 async def consume(

@@ -1,88 +1,35 @@
-"""From "Authorize" to a connected store: attempt, callback, tokens, proof of the region, integration.
+"""Attempts to authorize: begun here, within limits, and watched while Amazon is asked."""
 
-What must never happen here: a state, code or token in a log, a URL of ours or an exception; a transaction open while Amazon
-is called; a second use of an attempt; half a connection. The attempt is consumed first, by one statement, and keeps its
-outcome, so that back, reload and a double callback show the first one's.
-"""
-
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
-from typing import Final
+from datetime import datetime
 from uuid import UUID
 
-import structlog
-from prometheus_client import Counter
-from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.connector.accounts.audit import audit_entry, system_audit_entry
+from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
-from services.connector.amazon.access import Amazon
-from services.connector.amazon.client import SellerApi
-from services.connector.amazon.errors import (
-    AmazonUnavailable,
-    ClientMisconfigured,
-    CodeRejected,
-    RoleMissing,
-    TokenRefused,
-)
-from services.connector.amazon.lwa import Tokens
-from services.connector.amazon.sellers import Store, get_marketplace_participations
 from services.connector.authorization import queries
 from services.connector.authorization.attempts import (
-    AttemptProblem,
+    ATTEMPT_LIFETIME,
+    ATTEMPTS_WINDOW,
+    MAX_UNFINISHED_ATTEMPTS,
+    MAX_UNFINISHED_IN_ACCOUNT,
+    AccountAttemptsFull,
     AttemptView,
-    Callback,
-    CallbackProblem,
     Intent,
+    TooManyAttempts,
+    UnknownCountry,
     hash_of,
-    is_another_store,
-    is_code,
-    is_seller_id,
-    is_token,
     state_of,
 )
 from services.connector.authorization.consent import Application, consent_url
-from services.connector.authorization.views import shown_instead, view_of
-from services.connector.integrations import service as integrations
+from services.connector.authorization.views import view_of
 from services.connector.problems.catalogue import NotFound
-from services.connector.tokens import service as tokens
-from shared.database import Sessions, is_unavailable
-from shared.events import EventKind, announce
-from shared.jobs import Job, enqueue
+from services.connector.throttling.limits import CONNECTS
+from shared.crypto.envelope import AccountKeys
+from shared.database import Sessions, new_id
 from shared.keyring import Keyring
-from shared.marketplaces import Region
-from shared.permissions import Level, Permission
-from shared.tables import Outcome
-
-log = structlog.get_logger()
-
-# Together with exchange and probes less than COMPLETION_LIMIT, after which the attempt counts as interrupted.
-_WRITE_SECONDS: Final = 60.0
-_WRITE_PAUSE_SECONDS: Final = 0.5
-
-
-class _Failed(Exception):
-    """This attempt has failed, for this reason."""
-
-    def __init__(self, problem: AttemptProblem, right_region: Region | None = None) -> None:
-        super().__init__(problem.value)
-        self.problem = problem
-        self.right_region = right_region
-
-
-_PROBLEM_OF: Final[dict[type[Exception], AttemptProblem]] = {
-    CodeRejected: AttemptProblem.CODE_REJECTED,
-    ClientMisconfigured: AttemptProblem.CLIENT_MISCONFIGURED,
-    RoleMissing: AttemptProblem.ROLE_MISSING,
-    # A token that is minutes old and refused in every region: Amazon has had such hours.
-    TokenRefused: AttemptProblem.AMAZON_UNAVAILABLE,
-}
-
-
-# --- begin and watch -------------------------------------------------------------------------------------------------
+from shared.marketplaces import BY_COUNTRY
+from shared.tables import AuthorizationAttempt
 
 
 async def begin(
@@ -98,8 +45,9 @@ async def begin(
 ) -> AttemptView:
     """Store an attempt, bound to account, user and browser: for a store of `country`, or to reconnect this integration.
 
-    Raises UnknownCountry, NotFound (the integration), TooManyAttempts, AccountAttemptsFull, BrowserRequired.
+    Raises UnknownCountry, NotFound (the integration), TooManyAttempts, AccountAttemptsFull, BrowserRequired, TooOften.
     """
+    await CONNECTS.require(sessions, caller.user_id)
     caller.require_browser()
     async with sessions.begin() as session:
         if integration_id is None:
@@ -107,7 +55,7 @@ async def begin(
         else:
             intent = await _intent_to_reconnect(session, caller, integration_id)
         account_keys = await keyring.of(session, caller.account_id)
-        attempt_id, state = await queries.add_attempt(
+        attempt_id, state = await add_attempt(
             session, account_keys, caller, intent, browser_token=browser_token, now=now
         )
         await session.flush()
@@ -122,8 +70,7 @@ async def _intent_to_reconnect(session: AsyncSession, caller: Caller, integratio
     store = await queries.store_to_reconnect(session, caller.account_id, integration_id)
     if store is None:
         raise NotFound
-    home_country, seller_id = store
-    return Intent(home_country, seller_id_expected=seller_id, reconnects=integration_id)
+    return Intent(store.home_country, seller_id_expected=store.seller_id, reconnects=integration_id)
 
 
 async def get_attempt(
@@ -153,258 +100,62 @@ def _is_own(row: queries.AttemptRow, caller: Caller, browser_token: str) -> bool
     return row.user_id == caller.user_id and row.browser_hash == hash_of(browser_token)
 
 
-# --- Amazon's redirect -----------------------------------------------------------------------------------------------
-
-
-async def complete(
-    sessions: Sessions,
-    keyring: Keyring,
-    amazon: Amazon,
-    application: Application,
-    caller: Caller | None,
-    *,
-    known_elsewhere: Counter,
-    browser_token: str | None,
-    callback: Callback,
-    now: datetime,
-) -> UUID | CallbackProblem:
-    """What a callback does: the attempt whose page shows the outcome, or why there is none to show here."""
-    if not callback.state and not callback.code.get_secret_value():
-        return CallbackProblem.CODE_MISSING
-    if not is_token(callback.state):
-        return CallbackProblem.ATTEMPT_UNKNOWN
-    attempt = await _consume(sessions, caller, callback, browser_token=browser_token, now=now)
-    if not isinstance(attempt, queries.AttemptRow):
-        # A problem, or a second callback: then the first one's outcome is shown, or that it is being worked on.
-        return attempt
-    assert caller is not None
-    if not is_code(callback.code.get_secret_value()) or not is_seller_id(callback.seller_id):
-        failure = _Failed(AttemptProblem.CODE_MISSING)
-        await _until_written(lambda: _fail(sessions, caller, attempt.id, failure))
-        return attempt.id
-    try:
-        _check_seller(attempt, callback.seller_id)
-        given, store = await _prove(
-            amazon, application, callback.code, Region(attempt.region), callback.seller_id
-        )
-        seller_id = callback.seller_id
-        await _until_written(
-            lambda: _connect(
-                sessions,
-                keyring,
-                caller,
-                attempt,
-                known_elsewhere=known_elsewhere,
-                seller_id=seller_id,
-                given=given,
-                store=store,
-            )
-        )
-    except _Failed as failed:
-        failure = failed
-        await _until_written(lambda: _fail(sessions, caller, attempt.id, failure))
-    return attempt.id
-
-
-async def _consume(
-    sessions: Sessions,
-    caller: Caller | None,
-    callback: Callback,
-    *,
-    browser_token: str | None,
-    now: datetime,
-) -> queries.AttemptRow | UUID | CallbackProblem:
-    """The attempt, if this call is the one that consumes it; its id, if it was consumed before; else what is wrong."""
-    state_hash = hash_of(callback.state)
-    browser_hash = hash_of(browser_token) if browser_token is not None else b""
-    async with sessions.begin() as session:
-        if caller is not None and caller.may(Permission.GENERAL_ADMIN, Level.EDIT):
-            consumed = await queries.consume(
-                session,
-                state_hash=state_hash,
-                browser_hash=browser_hash,
-                account_id=caller.account_id,
-                user_id=caller.user_id,
-                now=now,
-            )
-            if consumed is not None:
-                await announce(
-                    session, caller.account_id, EventKind.AUTHORIZATION_CHANGED, authorization_id=consumed
-                )
-        else:
-            consumed = None
-        row = await queries.attempt_by_state(session, state_hash)
-    if row is None:
-        # Who is not signed in learns of no state whether it is one.
-        return CallbackProblem.ATTEMPT_UNKNOWN if caller is not None else CallbackProblem.OTHER_BROWSER
-    return row if consumed is not None else shown_instead(row, caller, browser_hash, now)
-
-
-def _check_seller(attempt: queries.AttemptRow, seller_id: str) -> None:
-    """Another seller's code is not even exchanged. Raises _Failed."""
-    if attempt.seller_id_expected not in {None, seller_id}:
-        is_reconnect = attempt.reconnects is not None
-        raise _Failed(AttemptProblem.WRONG_ACCOUNT if is_reconnect else AttemptProblem.OTHER_SELLER)
-
-
-# --- what the code is worth ------------------------------------------------------------------------------------------
-
-
-async def _prove(
-    amazon: Amazon, application: Application, code: SecretStr, region: Region, seller_id: str
-) -> tuple[Tokens, Store]:
-    """Tokens, and the proof that they are good for this region. Raises _Failed."""
-    try:
-        given = await amazon.lwa.exchange_code(code, application.redirect_uri)
-    except (CodeRejected, ClientMisconfigured, AmazonUnavailable) as error:
-        raise _Failed(_problem_of(error)) from error
-    try:
-        store = await get_marketplace_participations(
-            SellerApi(amazon.sp_api, region, seller_id, given.access_token)
-        )
-    except (TokenRefused, RoleMissing) as error:
-        # What Amazon answers in a wrong region; asking the others tells that from a missing role.
-        right = await _region_that_answers(amazon, given, seller_id, [r for r in Region if r is not region])
-        problem = AttemptProblem.REGION_MISMATCH if right is not None else _problem_of(error)
-        raise _Failed(problem, right) from error
-    except (ClientMisconfigured, AmazonUnavailable) as error:
-        raise _Failed(_problem_of(error)) from error
-    if not store.sells_somewhere:
-        # A wrong region was also seen to answer with an empty list.
-        right = await _region_that_answers(amazon, given, seller_id, [r for r in Region if r is not region])
-        raise _Failed(
-            AttemptProblem.NO_PARTICIPATION if right is None else AttemptProblem.REGION_MISMATCH, right
-        )
-    return given, store
-
-
-async def _region_that_answers(
-    amazon: Amazon, given: Tokens, seller_id: str, regions: Sequence[Region]
-) -> Region | None:
-    for region in regions:
-        try:
-            store = await get_marketplace_participations(
-                SellerApi(amazon.sp_api, region, seller_id, given.access_token)
-            )
-        except (TokenRefused, RoleMissing, ClientMisconfigured, AmazonUnavailable):
-            continue
-        if store.sells_somewhere:
-            return region
-    return None
-
-
-def _problem_of(error: Exception) -> AttemptProblem:
-    return _PROBLEM_OF.get(type(error), AttemptProblem.AMAZON_UNAVAILABLE)
-
-
-async def _tell_other_accounts(
-    session: AsyncSession, account_id: UUID, integration_id: UUID, region: Region, seller_id: str
-) -> bool:
-    """Whether others have this store: an agency, or a seller who moves. The older ones are told, not cut off, and not whose it is."""
-    others = await queries.known_elsewhere(session, account_id, region, seller_id)
-    for other_account, other_integration in others:
-        session.add(system_audit_entry(other_account, "seller_known_elsewhere", other_integration))
-        await announce(
-            session, other_account, EventKind.INTEGRATION_CHANGED, integration_id=other_integration
-        )
-        log.warning(
-            "seller_known_elsewhere",
-            integration_id=str(integration_id),
-            other_integration_id=str(other_integration),
-        )
-    return bool(others)
-
-
-# --- outcomes --------------------------------------------------------------------------------------------------------
-
-
-async def _until_written(write: Callable[[], Awaitable[None]]) -> None:
-    """Write an outcome, again and again while the database is away: the attempt and Amazon's code are used up by now."""
-    give_up_at = time.monotonic() + _WRITE_SECONDS
-    while True:
-        try:
-            await write()
-        except Exception as error:
-            if not is_unavailable(error) or time.monotonic() > give_up_at:
-                raise
-            log.warning("outcome_waits_for_database", error=type(error).__name__)
-            await asyncio.sleep(_WRITE_PAUSE_SECONDS)
-        else:
-            return
-
-
-async def _fail(sessions: Sessions, caller: Caller, attempt_id: UUID, failure: _Failed) -> None:
-    async with sessions.begin() as session:
-        if await queries.has_outcome(session, attempt_id):
-            return
-        await queries.write_outcome(
-            session,
-            attempt_id,
-            Outcome.FAILED,
-            problem_code=failure.problem.value,
-            right_region=failure.right_region,
-        )
-        session.add(audit_entry(caller, "authorization_failed", attempt_id, problem=failure.problem.value))
-        await announce(
-            session, caller.account_id, EventKind.AUTHORIZATION_CHANGED, authorization_id=attempt_id
-        )
-    log.warning("authorization_failed", authorization_id=str(attempt_id), problem=failure.problem.value)
-
-
-async def _connect(
-    sessions: Sessions,
-    keyring: Keyring,
+async def add_attempt(
+    session: AsyncSession,
+    account_keys: AccountKeys,
     caller: Caller,
-    attempt: queries.AttemptRow,
+    intent: Intent,
     *,
-    known_elsewhere: Counter,
-    seller_id: str,
-    given: Tokens,
-    store: Store,
-) -> None:
-    """Integration, grant, countries, outcome, audit and events: one transaction, all or nothing. Raises _Failed."""
-    now, region = datetime.now(UTC), Region(attempt.region)
-    told_elsewhere = False
-    async with sessions.begin() as session:
-        if await queries.has_outcome(session, attempt.id):
-            # Written before, and the database was lost before it could say so.
-            return
-        known = await queries.fingerprint(session, caller.account_id, region, seller_id)
-        told = {p.marketplace.country for p in store.participations if p.is_participating}
-        if known is not None and is_another_store(*known, told_name=store.name, told=told):
-            raise _Failed(AttemptProblem.STORE_DIFFERS)
-        integration_id, is_new = await integrations.connect_store(
-            session,
-            caller.account_id,
-            region=region,
-            seller_id=seller_id,
-            home_country=attempt.country,
-            owner_id=caller.user_id,
-            now=now,
+    browser_token: str,
+    now: datetime,
+) -> tuple[UUID, str]:
+    """Store a new attempt; its id and its state. Raises UnknownCountry, TooManyAttempts, AccountAttemptsFull."""
+    marketplace = BY_COUNTRY.get(intent.country)
+    if marketplace is None:
+        raise UnknownCountry
+    await _require_room(session, caller, now)
+    attempt_id = new_id()
+    state = state_of(account_keys, attempt_id, browser_token)
+    session.add(
+        AuthorizationAttempt(
+            id=attempt_id,
+            account_id=caller.account_id,
+            user_id=caller.user_id,
+            state_hash=hash_of(state),
+            browser_hash=hash_of(browser_token),
+            country=intent.country,
+            region=marketplace.region,
+            created_at=now,
+            expires_at=now + ATTEMPT_LIFETIME,
+            started_by=intent.started_by.value,
+            reconnects=intent.reconnects,
+            seller_id_expected=intent.seller_id_expected,
         )
-        await tokens.store_grant(
-            session,
-            await keyring.of(session, caller.account_id),
-            integration_id=integration_id,
-            region=region,
-            seller_id=seller_id,
-            tokens=given,
-            consented_at=now,
+    )
+    fields = {"country": intent.country, "started_by": intent.started_by.value}
+    if intent.reconnects is not None:
+        fields["reconnects"] = str(intent.reconnects)
+    session.add(audit_entry(caller, "authorization_begun", attempt_id, **fields))
+    return attempt_id, state
+
+
+async def _require_room(session: AsyncSession, caller: Caller, now: datetime) -> None:
+    """Raises TooManyAttempts, AccountAttemptsFull."""
+    found = await queries.count_unfinished(
+        session, caller.account_id, caller.user_id, since=now - ATTEMPTS_WINDOW
+    )
+    if found.of_user >= MAX_UNFINISHED_ATTEMPTS:
+        raise TooManyAttempts(
+            limit=MAX_UNFINISHED_ATTEMPTS,
+            retry_after_seconds=_seconds_until_forgotten(found.oldest_of_user, now),
         )
-        await integrations.save_store(session, caller.account_id, integration_id, store, now)
-        outcome = Outcome.CONNECTED if is_new else Outcome.REAUTHORIZED
-        await queries.write_outcome(session, attempt.id, outcome, integration_id=integration_id)
-        # The path of every later reading, from the stored grant on, is walked once at once.
-        await enqueue(session, Job.REFRESH_PARTICIPATIONS, integration_id)
-        if is_new:
-            told_elsewhere = await _tell_other_accounts(
-                session, caller.account_id, integration_id, region, seller_id
-            )
-        action = "integration_connected" if is_new else "integration_reauthorized"
-        session.add(audit_entry(caller, action, integration_id, region=region, authorization=str(attempt.id)))
-        await announce(
-            session, caller.account_id, EventKind.AUTHORIZATION_CHANGED, authorization_id=attempt.id
+    if found.of_account >= MAX_UNFINISHED_IN_ACCOUNT:
+        raise AccountAttemptsFull(
+            limit=MAX_UNFINISHED_IN_ACCOUNT,
+            retry_after_seconds=_seconds_until_forgotten(found.oldest_of_account, now),
         )
-    if told_elsewhere:
-        known_elsewhere.inc()
-    log.info(action, integration_id=str(integration_id), authorization_id=str(attempt.id))
+
+
+def _seconds_until_forgotten(oldest: datetime | None, now: datetime) -> int:
+    """Until the oldest attempt counts no more."""
+    return max(1, int(((oldest or now) + ATTEMPTS_WINDOW - now).total_seconds()))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from pydantic import SecretStr
@@ -18,15 +17,12 @@ from services.connector.outgoing.hosts import host_name
 from services.connector.problems.catalogue import NotFound
 from services.connector.smtp.checker import SmtpChecker, SmtpServer
 from services.connector.smtp.senders import sender_address
-from services.connector.throttling.buckets import require
+from services.connector.throttling.limits import SMTP_TESTS_OF_ACCOUNT, SMTP_TESTS_OF_USER
 from shared.crypto.envelope import Place, Sealed
 from shared.database import Sessions
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables import Integration, SmtpCheck, SmtpConfiguration, TlsMode
-
-_TESTS_PER_MINUTE_OF_USER: Final = 5
-_TESTS_PER_HOUR_OF_ACCOUNT: Final = 20
 
 
 class PasswordRequired(Expected):
@@ -146,7 +142,8 @@ async def check_server(
     Raises NotFound, PasswordRequired, TooOften, SmtpTestsBusy, SealBroken, and what `EnteredConfiguration.checked` raises.
     """
     wanted = entered.checked(rules) if entered else None
-    await _limit(sessions, caller)
+    await SMTP_TESTS_OF_USER.require(sessions, caller.user_id)
+    await SMTP_TESTS_OF_ACCOUNT.require(sessions, caller.account_id)
     async with sessions.begin() as session:
         server, version = await _server(
             session, keyring, caller.account_id, integration_id, wanted=wanted, rules=rules
@@ -198,15 +195,6 @@ async def _server(
         wanted.host, wanted.port, wanted.tls_mode, wanted.username, password, wanted.sender_address
     )
     return server, stored.version if stored else 0
-
-
-async def _limit(sessions: Sessions, caller: Caller) -> None:
-    """Whoever may try servers at will can guess passwords and look for open ports. Raises TooOften."""
-    for whose, most, seconds in (
-        (f"user:{caller.user_id}", _TESTS_PER_MINUTE_OF_USER, 60),
-        (f"account:{caller.account_id}", _TESTS_PER_HOUR_OF_ACCOUNT, 3600),
-    ):
-        await require(sessions, f"own:smtp-test:{whose}", rate=most / seconds, burst=most)
 
 
 def _kept_password(stored: SmtpConfiguration | None, wanted: EnteredConfiguration) -> Sealed:

@@ -1,15 +1,14 @@
 """Token buckets in the database: limits that hold across all processes.
 
-For what is rare and costly; the general limit of requests is each process's own (`http/rate_limits.py`).
+For what is rare and costly (`limits.py`), and for Amazon's limits; the general limit of requests is each process's own
+(`http/rate_limits.py`).
 """
 
-import math
 from typing import Final
 
 from sqlalchemy import text
 
 from shared.database import Sessions
-from shared.errors import Expected
 
 # The row's own lock makes this atomic. The clock is read before the lock is waited for, so time may seem to run backwards.
 _TAKE: Final = text("""
@@ -33,12 +32,6 @@ _EMPTY: Final = text("""
 _SHORTEST_WAIT: Final = 0.001
 
 
-class TooOften(Expected):
-    """This has been done too often of late."""
-
-    code = "too_often"
-
-
 async def take(sessions: Sessions, key: str, *, rate: float, burst: float) -> float:
     """Take one token: 0, or if there is none, the seconds until there will be one. `rate` is tokens a second."""
     async with sessions.begin() as session:
@@ -47,13 +40,6 @@ async def take(sessions: Sessions, key: str, *, rate: float, burst: float) -> fl
             return 0.0
         missing = await session.scalar(_MISSING, {"key": key, "rate": rate})
     return max(_SHORTEST_WAIT, float(missing or 0))
-
-
-async def require(sessions: Sessions, key: str, *, rate: float, burst: float) -> None:
-    """Take one token. Raises TooOften, which says when to come back."""
-    seconds = await take(sessions, key, rate=rate, burst=burst)
-    if seconds:
-        raise TooOften(retry_after_seconds=math.ceil(seconds))
 
 
 class DatabaseBuckets:

@@ -1,14 +1,14 @@
 """The first walk, from "Authorize" to a connected store."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import httpx2
 import pytest
 from sqlalchemy import func, select, text
 
-from services.connector.authorization import api
 from services.connector.authorization.api import BROWSER_COOKIE
 from shared.database import Sessions
 from shared.keyring import Keyring
@@ -211,17 +211,39 @@ async def test_a_program_cannot_begin_an_attempt(api_key_client: ApiKeyClient):
     assert answer.json()["code"] == "browser_required"
 
 
-async def test_twenty_unfinished_attempts_an_hour_are_enough(
-    signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
-):
+def old_attempts(
+    account_id: UUID, user_ids: Sequence[UUID], count: int, *, age: timedelta, ended: str | None = None
+) -> list[AuthorizationAttempt]:
+    """Attempts that were begun a while ago: a minute's limit of connecting does not hold them up."""
+    begun = datetime.now(UTC) - age
+    return [
+        AuthorizationAttempt(
+            account_id=account_id,
+            user_id=user_ids[number % len(user_ids)],
+            state_hash=bytes([number]) * 32,
+            browser_hash=b"",
+            country="DE",
+            region="eu",
+            created_at=begun,
+            expires_at=begun + timedelta(minutes=10),
+            consumed_at=begun if ended is not None else None,
+            outcome=ended,
+            problem_code="code_missing" if ended == "failed" else None,
+        )
+        for number in range(count)
+    ]
+
+
+async def test_twenty_unfinished_attempts_an_hour_are_enough(signed_in: SignedIn, sessions: Sessions):
     """# S: cap on pending attempts of a user"""
-    monkeypatch.setattr(api, "CONNECTS_A_MINUTE", 1000)  # the hour is what is tested here
+    async with sessions.begin() as session:
+        session.add_all(old_attempts(signed_in.account.id, [signed_in.user.id], 15, age=timedelta(minutes=1)))
     answers = await asyncio.gather(
-        *(signed_in.client.post("/api/v1/authorizations", json={"country": "DE"}) for _ in range(23))
+        *(signed_in.client.post("/api/v1/authorizations", json={"country": "DE"}) for _ in range(8))
     )
 
     codes = sorted(answer.status_code for answer in answers)
-    assert codes == [201] * 20 + [429] * 3
+    assert codes == [201] * 5 + [429] * 3
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert refused.json()["code"] == "too_many_attempts"
     assert 3500 < int(refused.headers["retry-after"]) <= 3600
@@ -231,23 +253,11 @@ async def test_the_users_of_an_account_together_may_leave_a_hundred_unfinished(
     signed_in: SignedIn, sign_in_as: SignInAs, sessions: Sessions, keyring: Keyring
 ):
     """# S: cap on pending attempts of an account"""
-    now = datetime.now(UTC)
     async with sessions.begin() as session:
         colleagues = [await make_user(session, signed_in.account.id) for _ in range(10)]
         other_account = await make_account(session, keyring)
-        session.add_all(
-            AuthorizationAttempt(
-                account_id=signed_in.account.id,
-                user_id=colleagues[number % 10].id,
-                state_hash=bytes([number]) * 32,
-                browser_hash=b"",
-                country="DE",
-                region="eu",
-                created_at=now - timedelta(minutes=30),
-                expires_at=now - timedelta(minutes=20),
-            )
-            for number in range(99)
-        )
+        user_ids = [colleague.id for colleague in colleagues]
+        session.add_all(old_attempts(signed_in.account.id, user_ids, 99, age=timedelta(minutes=30)))
     elsewhere = await sign_in_as(of=other_account)
 
     await begin(signed_in.client)
@@ -258,12 +268,14 @@ async def test_the_users_of_an_account_together_may_leave_a_hundred_unfinished(
     await begin(elsewhere.client)
 
 
-async def test_failed_attempts_count_too_and_finished_ones_do_not(
-    signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(api, "CONNECTS_A_MINUTE", 1000)
+async def test_failed_attempts_count_too_and_finished_ones_do_not(signed_in: SignedIn, sessions: Sessions):
     assert (await connect(signed_in.client))["status"] == "connected"
-    for _ in range(20):
+    failed = old_attempts(
+        signed_in.account.id, [signed_in.user.id], 12, age=timedelta(minutes=1), ended="failed"
+    )
+    async with sessions.begin() as session:
+        session.add_all(failed)
+    for _ in range(8):
         attempt = await begin(signed_in.client)
         without_code = {"state": query_of(attempt["consent_url"])["state"], "selling_partner_id": LAMPENLADEN}
         await signed_in.client.get("/amazon/callback", params=without_code)

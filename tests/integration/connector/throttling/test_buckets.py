@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-from services.connector.throttling.buckets import TooOften, require, take
+from services.connector.throttling.buckets import take
+from services.connector.throttling.limits import Limit, TooOften
 from shared.database import Sessions
 
 
@@ -56,9 +57,10 @@ async def test_processes_that_come_at_once_get_no_more_than_there_is(sessions: S
 
 
 async def test_each_key_has_its_own_bucket_and_a_refusal_names_the_seconds(sessions: Sessions):
-    await require(sessions, "own:test:a", rate=0.1, burst=1)
-    await require(sessions, "own:test:b", rate=0.1, burst=1)
+    limit = Limit("test", 1, seconds=10)
+    await limit.require(sessions, "a")
+    await limit.require(sessions, "b")
 
     with pytest.raises(TooOften) as refused:
-        await require(sessions, "own:test:a", rate=0.1, burst=1)
+        await limit.require(sessions, "a")
     assert refused.value.fields == {"retry_after_seconds": 10}

@@ -15,7 +15,7 @@ import structlog
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
-from services.connector.authorization import queries
+from services.connector.authorization import queries, service
 from services.connector.authorization.attempts import (
     CallbackProblem,
     Intent,
@@ -26,6 +26,7 @@ from services.connector.authorization.attempts import (
     state_of,
 )
 from services.connector.authorization.consent import Application, confirm_url, country_of_host, is_genuine
+from services.connector.throttling.limits import CALLBACKS
 from shared.database import Sessions, new_id
 from shared.keyring import Keyring
 from shared.permissions import Level, Permission
@@ -42,11 +43,16 @@ async def keep(
     sessions: Sessions,
     application: Application,
     *,
+    network: str,
     browser_token: str,
     given: LoginParameters,
     now: datetime,
 ) -> UUID | None:
-    """Keep what Amazon sent through our own sign-in. None if Amazon cannot have sent it."""
+    """Keep what Amazon sent through our own sign-in. None if Amazon cannot have sent it.
+
+    Raises TooOften for a network that sends too many.
+    """
+    await CALLBACKS.require(sessions, network)
     if not given.are_well_formed or not is_genuine(application, given.amazon_callback_uri):
         log.warning("login_request_refused", host=_host_of(given.amazon_callback_uri))
         return None
@@ -82,7 +88,7 @@ async def ask(
         request = await queries.login_request(session, request_id, browser_hash, now)
         if request is None:
             return CallbackProblem.ATTEMPT_EXPIRED
-        account_name, user_name, user_email = await queries.names(session, caller)
+        names = await queries.caller_names(session, caller)
         waiting = await queries.newest_waiting_country(
             session,
             account_id=caller.account_id,
@@ -93,9 +99,9 @@ async def ask(
         known = await queries.known_country(session, caller.account_id, request.seller_id)
     return Question(
         seller_id=request.seller_id,
-        account_name=account_name,
-        user_name=user_name,
-        user_email=user_email,
+        account_name=names.account,
+        user_name=names.user,
+        user_email=names.email,
         country=known or waiting or country_of_host(request.amazon_callback_uri),
         is_known=known is not None,
     )
@@ -135,7 +141,7 @@ async def go_on(
             state = state_of(account_keys, attempt_id, browser_token)
         else:
             intent = Intent(country, seller_id_expected=request.seller_id, started_by=StartedBy.AMAZON)
-            attempt_id, state = await queries.add_attempt(
+            attempt_id, state = await service.add_attempt(
                 session, account_keys, caller, intent, browser_token=browser_token, now=now
             )
         session.add(audit_entry(caller, "authorization_confirmed", attempt_id, seller_id=request.seller_id))

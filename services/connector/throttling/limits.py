@@ -1,0 +1,42 @@
+"""What may be done only so often, and how often: every such limit of ours is in this file."""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from services.connector.throttling.buckets import take
+from shared.database import Sessions
+from shared.errors import Expected
+
+
+class TooOften(Expected):
+    """This has been done too often of late."""
+
+    code = "too_often"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`most` at once, and as many again within `seconds`. Use cases call `require` first."""
+
+    name: str
+    most: int
+    seconds: int = 60
+
+    async def require(self, sessions: Sessions, whose: UUID | str) -> None:
+        """Count one try of this user, account or network. Raises TooOften, which says when to come back."""
+        seconds = await take(
+            sessions, f"own:{self.name}:{whose}", rate=self.most / self.seconds, burst=self.most
+        )
+        if seconds:
+            raise TooOften(retry_after_seconds=math.ceil(seconds))
+
+
+# By user: each stores an attempt.
+CONNECTS: Final = Limit("connect", 10)
+# By network: anybody can call Amazon's redirect addresses.
+CALLBACKS: Final = Limit("callback", 30)
+# Whoever may try servers at will can guess passwords and look for open ports.
+SMTP_TESTS_OF_USER: Final = Limit("smtp-test:user", 5)
+SMTP_TESTS_OF_ACCOUNT: Final = Limit("smtp-test:account", 20, seconds=3600)
