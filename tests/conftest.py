@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade
-from services.mailrelay.authenticity.metrics import DnsFigures
+from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.nameservers import NameServers
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey, create_mail_key_pair
@@ -107,7 +107,7 @@ async def sessions(database: Database) -> AsyncIterator[Sessions]:
 @pytest.fixture
 async def name_servers() -> AsyncIterator[NameServers]:
     """For whoever delivers mail here: they know the keys that `tests.signing.signed` signs with."""
-    servers = NameServers([amazon_dns().address], DnsFigures(CollectorRegistry()))
+    servers = NameServers([amazon_dns().address], DnsMetrics(CollectorRegistry()))
     yield servers
     await servers.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.mailrelay.parsing.mail import MailKind, ParsedMail, parse_mail, understand
+from services.mailrelay.parsing.mail import MailKind, ParsedMail, parse_mail, parse_unguarded
 from tests.unit.mailrelay.parsing.comparing import first_disallowed_html
 
 _ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def _samples() -> list[dict[str, Any]]:
 
 
 def _read(sample: dict[str, Any]) -> ParsedMail:
-    return understand((SAMPLES / sample["file"]).read_bytes())
+    return parse_unguarded((SAMPLES / sample["file"]).read_bytes())
 
 
 def _parsed(mail: ParsedMail) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from services.connector.integrations.service import recompute_lock
 from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.tokens.service import Vault
 from services.connector.webhooks.delivery import WebhookSender
-from services.mailrelay.authenticity.metrics import DnsFigures
-from services.mailrelay.delivery.metrics import Figures
+from services.mailrelay.authenticity.metrics import DnsMetrics
+from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.metrics import RelayMetrics
 from shared.crypto.key_provider import KeyFile
 from shared.database import Sessions
@@ -53,8 +53,8 @@ async def shown(sessions: Sessions, keyring: Keyring, keys: Keys) -> str:
     queue = NoticeQueue("http://127.0.0.1:9/1/notices", AwsKey("id", SecretStr("key"), "eu-central-1", "sqs"))
     NoticeReader(sessions, provider, queue, "client", registry)
     RelayMetrics(relay)
-    Figures(mail_worker)
-    DnsFigures(mail_worker)
+    DeliveryMetrics(mail_worker)
+    DnsMetrics(mail_worker)
     text = b"".join(render(each) for each in (registry, relay, mail_worker)).decode()
     await queue.close()
     await vault.close()

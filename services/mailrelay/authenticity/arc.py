@@ -1,4 +1,4 @@
-"""ARC (RFC 8617): what earlier receivers say that they found, each seal holding those before it."""
+"""ARC (RFC 8617): what earlier receivers say that they found; each seal also covers all earlier ones."""
 
 import asyncio
 import re
@@ -9,13 +9,13 @@ from typing import Final
 from services.mailrelay.authenticity.canonical import SignedMail, digest_of
 from services.mailrelay.authenticity.dkim import (
     MAX_SIGNATURE_BYTES,
-    Checked,
+    CheckedSignature,
     Signature,
-    check,
+    check_signature,
     read_seal,
     read_signature,
 )
-from services.mailrelay.authenticity.questions import Resolver
+from services.mailrelay.authenticity.resolver import Resolver
 from services.mailrelay.authenticity.tags import TagsUnreadable, read_tags
 from services.mailrelay.parsing.structure import Field
 
@@ -28,7 +28,7 @@ _INSTANCE = re.compile(rb"[ \t\r\n]*i[ \t\r\n]*=[ \t\r\n]*([0-9]{1,2})[ \t\r\n]*
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """An unbroken chain as far as its form goes. `first_results`: what the first receiver says that it found."""
+    """A chain whose form is whole; its seals are not checked yet. `first_results` is what the first receiver says that it found."""
 
     sealers: tuple[str, ...]
     first_results: str
@@ -37,7 +37,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class CheckedChain:
-    """`result` in the words of RFC 8617 §4.4: none, pass, fail; or temperror, when nobody could say."""
+    """A chain and what came of it: none, pass or fail (RFC 8617 §4.4), or temperror if a key could not be asked for."""
 
     result: str
     sealers: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class CheckedChain:
 
 
 def read_chain(mail: SignedMail, received_at: datetime) -> Chain | CheckedChain:
-    """The chain to check, or that there is none, or that its form breaks it already."""
+    """The chain of a mail, to be checked; or the result, if there is none or its form already breaks it."""
     try:
         sets = _sets(mail)
         if not sets:
@@ -71,10 +71,12 @@ def read_chain(mail: SignedMail, received_at: datetime) -> Chain | CheckedChain:
 
 
 async def check_chain(chain: Chain | CheckedChain, resolver: Resolver) -> CheckedChain:
-    """Hold every seal, and the newest signature of the mail, against their signers' keys."""
+    """Check every seal, and the newest signature of the mail, with their signers' keys."""
     if isinstance(chain, CheckedChain):
         return chain
-    checked: list[Checked] = await asyncio.gather(*(check(one, resolver) for one in chain.to_check))
+    checked: list[CheckedSignature] = await asyncio.gather(
+        *(check_signature(one, resolver) for one in chain.to_check)
+    )
     if any(one.fault is not None for one in checked):
         return CheckedChain("fail", chain.sealers)
     if any(one.is_unanswered for one in checked):

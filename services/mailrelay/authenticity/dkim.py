@@ -13,7 +13,7 @@ from typing import Final, get_args
 from services.mailrelay.authenticity.canonical import Form, SignedMail, digest_of
 from services.mailrelay.authenticity.faults import Fault
 from services.mailrelay.authenticity.keys import find_key
-from services.mailrelay.authenticity.questions import Resolver, Unanswered
+from services.mailrelay.authenticity.resolver import Resolver, Unanswered
 from services.mailrelay.authenticity.tags import TagsUnreadable, bytes_of, read_tags, words_of
 from services.mailrelay.parsing.structure import Field
 from shared.crypto.signatures import KeyType
@@ -29,7 +29,7 @@ _SINGLE: Final = frozenset(
     {"from", "sender", "reply-to", "to", "date", "subject", "message-id", "mime-version", "content-type"}
     | {"content-transfer-encoding"}
 )
-# Who has a true mail that lacks one of these could add his own: whom it is about, what it says, how its body is read.
+# Whoever has a true mail that lacks one of these could add their own: who gets the answer, what it is about, how it is read.
 _SIGNED_IF_THERE: Final = frozenset({"reply-to", "subject", "content-type"})
 _ALGORITHMS: Final[dict[str, KeyType]] = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9_-]{0,62})+")
@@ -38,7 +38,7 @@ _SELECTOR = re.compile(r"(?=.{1,200}\Z)[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_][a-z
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One signature, as far as it can be judged without the key. With a `fault`, the key need not be asked for."""
+    """One signature, as far as it can be checked without the key. One with a `fault` needs no key to be refused."""
 
     domain: str
     selector: str
@@ -50,8 +50,8 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What came of a signature: passed (neither), at fault, or nobody could say."""
+class CheckedSignature:
+    """A signature and what came of it: it has a fault, or the key could not be asked for, or (neither) it passed."""
 
     signature: Signature
     fault: Fault | None
@@ -63,21 +63,21 @@ class Checked:
 
     @property
     def result(self) -> str:
-        """In the words of RFC 8601 §2.7.1."""
+        """The result in the words of RFC 8601 §2.7.1."""
         if self.is_unanswered:
             return "temperror"
         return "pass" if self.fault is None else self.fault.result
 
 
 def read_signatures(mail: SignedMail, received_at: datetime) -> list[Signature]:
-    """The signatures of a mail, the topmost ones first."""
+    """The signatures of a mail, the topmost one first."""
     return [_read(field, mail, received_at) for field in mail.named("dkim-signature")[:MAX_SIGNATURES]]
 
 
-async def check(signature: Signature, resolver: Resolver) -> Checked:
-    """Hold a signature against its signer's key."""
+async def check_signature(signature: Signature, resolver: Resolver) -> CheckedSignature:
+    """Check a signature with its signer's key."""
     if signature.fault is not None:
-        return Checked(signature, signature.fault)
+        return CheckedSignature(signature, signature.fault)
     try:
         key = await find_key(
             resolver,
@@ -87,11 +87,11 @@ async def check(signature: Signature, resolver: Resolver) -> Checked:
             identity_is_domain=signature.identity_is_domain,
         )
     except Unanswered:
-        return Checked(signature, None, is_unanswered=True)
+        return CheckedSignature(signature, None, is_unanswered=True)
     if isinstance(key, Fault):
-        return Checked(signature, key)
+        return CheckedSignature(signature, key)
     is_theirs = key.has_signed(signature.digest, signature.value)
-    return Checked(signature, None if is_theirs else Fault.SIGNATURE_INVALID)
+    return CheckedSignature(signature, None if is_theirs else Fault.SIGNATURE_INVALID)
 
 
 def _read(field: Field, mail: SignedMail, received_at: datetime) -> Signature:
@@ -110,7 +110,7 @@ def _read(field: Field, mail: SignedMail, received_at: datetime) -> Signature:
 def read_signature(
     field: Field, tags: dict[str, str], mail: SignedMail, received_at: datetime, *, identity: str | None
 ) -> Signature:
-    """A signature over header fields and body, whose tags are read. Raises TagsUnreadable or KeyError if they make no sense."""
+    """A signature over header fields and body, whose tags are read. Raises TagsUnreadable or KeyError for tags that make no sense."""
     names = words_of(tags["h"])
     header_form, body_form = _forms(tags.get("c", "simple/simple"))
     seal = read_seal(tags, digest_of(mail.chosen(names), field, header_form))

@@ -6,7 +6,7 @@ from typing import Final
 
 from publicsuffixlist import PublicSuffixList
 
-from services.mailrelay.authenticity.questions import Resolver
+from services.mailrelay.authenticity.resolver import Resolver
 from services.mailrelay.authenticity.tags import TagsUnreadable, read_tags
 from shared.marketplaces import MARKETPLACES
 
@@ -23,7 +23,7 @@ class Policy:
 
 
 async def find_policy(resolver: Resolver, from_domain: str) -> Policy | None:
-    """The domain's own, else its organisation's (§6.6.3). Raises Unanswered."""
+    """The policy of the domain, else of its organisation (§6.6.3), if there is one. Raises Unanswered."""
     for domain in dict.fromkeys((from_domain, organisation_of(from_domain))):
         policies = [
             policy

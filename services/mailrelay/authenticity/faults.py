@@ -1,10 +1,10 @@
-"""Why a signature counts for nothing. The codes are stable: they are stored, counted, and keys of texts on the page."""
+"""Why a signature proves nothing. The codes are stable: they are stored, counted, and keys of texts on the page."""
 
 from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """`result`, in the words of RFC 8601 §2.7.1; `said`, for who reads the field."""
+    """What is wrong with a signature."""
 
     BODY_CHANGED = "body_changed"
     SIGNATURE_INVALID = "signature_invalid"
@@ -20,10 +20,12 @@ class Fault(StrEnum):
 
     @property
     def result(self) -> str:
+        """The result of the signature in the words of RFC 8601 §2.7.1."""
         return _RESULTS[self]
 
     @property
-    def said(self) -> str:
+    def description(self) -> str:
+        """The fault in words, for people who read the Authentication-Results field."""
         return self.value.replace("_", " ")
 
 

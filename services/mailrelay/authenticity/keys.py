@@ -3,7 +3,7 @@
 from typing import Final
 
 from services.mailrelay.authenticity.faults import Fault
-from services.mailrelay.authenticity.questions import Resolver
+from services.mailrelay.authenticity.resolver import Resolver
 from services.mailrelay.authenticity.tags import TagsUnreadable, bytes_of, read_tags, words_of
 from shared.crypto.signatures import KeyType, KeyUnusable, SignerKey
 

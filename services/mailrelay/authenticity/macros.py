@@ -32,11 +32,11 @@ class Sender:
 
     @property
     def domain(self) -> str:
-        """The domain that is asked whether it lets this address send."""
+        """The domain whose record says whether this address may send."""
         return self.mail_from.rpartition("@")[2].lower().rstrip(".")
 
     def values(self, domain: str) -> dict[str, str]:
-        """What each letter stands for in a record of this domain (§7.2)."""
+        """The value of each macro letter in a record of this domain (§7.2)."""
         local, _, sender_domain = self.mail_from.rpartition("@")
         return {
             "s": self.mail_from,

@@ -1,9 +1,9 @@
-"""What is counted of the questions to the DNS."""
+"""Counters of the questions to the DNS."""
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 
-class DnsFigures:
+class DnsMetrics:
     """Counters of one process; the labels are closed sets."""
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -1,4 +1,4 @@
-"""Answers from name servers: remembered for as long as they say, asked once for all who wait, and never waited for twice.
+"""Answers from name servers: cached for as long as they say, and asked for once by all who wait for the same.
 
 Most of Amazon's mail needs the same few records, so that an ordinary mail asks nothing. When the servers are dead, one question
 finds it out and all others are told at once; a domain whose own servers are slow is told apart from that by asking for the root,
@@ -22,8 +22,8 @@ import dns.rdtypes.txtbase
 import dns.resolver
 import structlog
 
-from services.mailrelay.authenticity.metrics import DnsFigures
-from services.mailrelay.authenticity.questions import Kind, Unanswered
+from services.mailrelay.authenticity.metrics import DnsMetrics
+from services.mailrelay.authenticity.resolver import Kind, Unanswered
 from shared.errors import CannotStart
 
 log = structlog.get_logger()
@@ -41,9 +41,9 @@ LONGEST_SECONDS: Final = 3600
 # A signer's new key may be asked for before it is published.
 NOTHING_SECONDS: Final = 60
 UNANSWERED_SECONDS: Final = 5
-MAX_REMEMBERED: Final = 10_000
+MAX_CACHED: Final = 10_000
 # A key of 8,192 bits has 1,400. Longer answers are asked for each time.
-MAX_REMEMBERED_CHARS: Final = 4096
+MAX_CACHED_CHARS: Final = 4096
 MAX_ASKING: Final = 100
 
 # What cannot be a name has no records.
@@ -59,7 +59,7 @@ _Question = tuple[str, Kind]
 
 
 @dataclass(frozen=True, slots=True)
-class _Remembered:
+class _CachedAnswer:
     texts: tuple[str, ...] | None
     """None: the question was not answered."""
     until: float
@@ -75,7 +75,7 @@ class NameServers:
     def __init__(
         self,
         servers: Sequence[tuple[str, int]],
-        figures: DnsFigures,
+        metrics: DnsMetrics,
         *,
         question_seconds: float = QUESTION_SECONDS,
         now: Callable[[], float] = time.monotonic,
@@ -95,10 +95,10 @@ class NameServers:
         self._resolver.use_edns(0, 0, 1232)
         self._resolver.timeout = min(_SERVER_SECONDS, question_seconds)
         self._question_seconds = question_seconds
-        self._figures = figures
+        self._metrics = metrics
         self._now = now
-        self._remembered: OrderedDict[_Question, _Remembered] = OrderedDict()
-        self._asked: dict[_Question, asyncio.Task[_Remembered]] = {}
+        self._cache: OrderedDict[_Question, _CachedAnswer] = OrderedDict()
+        self._asked: dict[_Question, asyncio.Task[_CachedAnswer]] = {}
         self._places = asyncio.Semaphore(MAX_ASKING)
         self._probing = asyncio.Lock()
         self._answers = 0
@@ -124,53 +124,53 @@ class NameServers:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _recall(self, question: _Question) -> _Remembered | None:
-        found = self._remembered.get(question)
+    def _recall(self, question: _Question) -> _CachedAnswer | None:
+        found = self._cache.get(question)
         if found is not None and found.until > self._now():
-            self._remembered.move_to_end(question)
-            self._figures.remembered.inc()
+            self._cache.move_to_end(question)
+            self._metrics.remembered.inc()
             return found
         if self._dead_until > self._now():
-            return _Remembered(None, 0.0)
+            return _CachedAnswer(None, 0.0)
         return None
 
-    async def _find(self, question: _Question) -> _Remembered:
+    async def _find(self, question: _Question) -> _CachedAnswer:
         began = time.perf_counter()
         # Nobody waits longer. Questions about a stranger's slow domains must not stand for hours before one about Amazon's.
         try:
             async with asyncio.timeout(self._question_seconds):
                 await self._places.acquire()
         except TimeoutError:
-            return _Remembered(None, 0.0)
+            return _CachedAnswer(None, 0.0)
         try:
             found = await self._ask_servers(question)
         finally:
             self._places.release()
-        self._figures.seconds.observe(time.perf_counter() - began)
-        self._figures.asked.labels("unanswered" if found.texts is None else "answered").inc()
-        if sum(map(len, found.texts or ())) <= MAX_REMEMBERED_CHARS:
-            self._remembered[question] = found
-            self._remembered.move_to_end(question)
-            if len(self._remembered) > MAX_REMEMBERED:
-                self._remembered.popitem(last=False)
+        self._metrics.seconds.observe(time.perf_counter() - began)
+        self._metrics.asked.labels("unanswered" if found.texts is None else "answered").inc()
+        if sum(map(len, found.texts or ())) <= MAX_CACHED_CHARS:
+            self._cache[question] = found
+            self._cache.move_to_end(question)
+            if len(self._cache) > MAX_CACHED:
+                self._cache.popitem(last=False)
         return found
 
-    async def _ask_servers(self, question: _Question) -> _Remembered:
-        unanswered = _Remembered(None, self._now() + UNANSWERED_SECONDS)
+    async def _ask_servers(self, question: _Question) -> _CachedAnswer:
+        unanswered = _CachedAnswer(None, self._now() + UNANSWERED_SECONDS)
         if self._dead_until > self._now():
             return unanswered
         answers = self._answers
         try:
             answer = await self._resolve(dns.name.from_text(question[0]), question[1], self._question_seconds)
         except (dns.resolver.NXDOMAIN, *_NO_NAME):
-            return _Remembered((), self._now() + NOTHING_SECONDS)
+            return _CachedAnswer((), self._now() + NOTHING_SECONDS)
         except (dns.exception.DNSException, OSError):
             await self._find_out_whether_dead(answers)
             return unanswered
         if answer.rrset is None:
-            return _Remembered((), self._now() + NOTHING_SECONDS)
+            return _CachedAnswer((), self._now() + NOTHING_SECONDS)
         seconds = min(max(answer.rrset.ttl, SHORTEST_SECONDS), LONGEST_SECONDS)
-        return _Remembered(tuple(_as_text(value) for value in answer.rrset), self._now() + seconds)
+        return _CachedAnswer(tuple(_as_text(value) for value in answer.rrset), self._now() + seconds)
 
     async def _resolve(
         self, name: dns.name.Name, kind: Kind | Literal["NS"], seconds: float
@@ -196,11 +196,11 @@ class NameServers:
                 await self._resolve(dns.name.root, "NS", min(_PROBE_SECONDS, self._question_seconds))
             if self._answers == answers:
                 self._dead_until = self._now() + DEAD_SECONDS
-                self._figures.dead.inc()
+                self._metrics.dead.inc()
                 log.warning("name_servers_dead")
 
 
-def _texts(found: _Remembered) -> tuple[str, ...]:
+def _texts(found: _CachedAnswer) -> tuple[str, ...]:
     if found.texts is None:
         raise Unanswered
     return found.texts

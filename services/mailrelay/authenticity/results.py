@@ -1,11 +1,11 @@
-"""What was found, as the value of an Authentication-Results field (RFC 8601)."""
+"""The results of all checks, as the value of an Authentication-Results field (RFC 8601)."""
 
 import re
 from dataclasses import dataclass
 from typing import Final
 
 from services.mailrelay.authenticity.arc import CheckedChain
-from services.mailrelay.authenticity.dkim import Checked
+from services.mailrelay.authenticity.dkim import CheckedSignature
 from services.mailrelay.authenticity.macros import Sender
 
 # RFC 8601 §2.5: whose results these are. They are for our own pages and never leave in a header.
@@ -24,13 +24,13 @@ _COMMENT = re.compile(r"\([^()]{0,1000}\)")
 class Results:
     """The results of the four methods, each in its RFC's words."""
 
-    dkim: tuple[Checked, ...]
+    dkim: tuple[CheckedSignature, ...]
     spf: str
     dmarc: str
     arc: CheckedChain
 
-    def written(self, sender: Sender, from_domain: str) -> str:
-        """The value of the field."""
+    def to_field_value(self, sender: Sender, from_domain: str) -> str:
+        """The results as the value of an Authentication-Results field."""
         spf_of = (
             f"smtp.mailfrom={_value(sender.mail_from)}"
             if sender.has_sender
@@ -61,9 +61,9 @@ def domains_that_passed(value: str, method: str, names: frozenset[str]) -> set[s
     return found
 
 
-def _dkim(checked: Checked) -> str:
+def _dkim(checked: CheckedSignature) -> str:
     signature = checked.signature
-    reason = f' reason="{checked.fault.said}"' if checked.fault is not None else ""
+    reason = f' reason="{checked.fault.description}"' if checked.fault is not None else ""
     if not signature.domain:
         return f"dkim={checked.result}{reason}"
     return (
@@ -73,7 +73,7 @@ def _dkim(checked: Checked) -> str:
 
 
 def _value(text: str) -> str:
-    """As a token if it is one, else quoted; what is not printable ASCII is not repeated."""
+    """The text as a token if it is one, else quoted; what is not printable ASCII is replaced."""
     text = "".join(c if " " <= c <= "~" else "?" for c in text[:_MAX_VALUE_CHARS])
     if _TOKEN.fullmatch(text):
         return text

@@ -20,7 +20,7 @@ class _Entry(BaseModel):
 
 
 class Signer(_Entry):
-    """A domain that signs Amazon's mail; `assumed` if nobody has seen it do so."""
+    """A domain that signs Amazon's mail; `assumed` says that nobody has seen it do so."""
 
     assumed: bool
     signs_for_all: bool = False
@@ -34,8 +34,8 @@ class _Data(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Trusted:
-    """Whose proof counts."""
+class TrustedSigners:
+    """Whose signatures and seals count as proof."""
 
     signers: tuple[Signer, ...]
     sealers: frozenset[str]
@@ -53,13 +53,13 @@ class Trusted:
         return bool(sealers) and self.sealers.issuperset(sealers)
 
 
-def read_trusted(text: str) -> Trusted:
+def read_trusted_signers(text: str) -> TrustedSigners:
     """Raises ValueError if the text is wrong: `signers.toml` explains how it should look."""
     data = _Data.model_validate(tomllib.loads(text))
-    return Trusted(data.signers, frozenset(entry.domain for entry in data.sealers))
+    return TrustedSigners(data.signers, frozenset(entry.domain for entry in data.sealers))
 
 
 @cache
-def trusted() -> Trusted:
-    """What ships with the code."""
-    return read_trusted(files(__package__).joinpath("signers.toml").read_text("utf-8"))
+def trusted_signers() -> TrustedSigners:
+    """The signers and sealers that come with the code."""
+    return read_trusted_signers(files(__package__).joinpath("signers.toml").read_text("utf-8"))

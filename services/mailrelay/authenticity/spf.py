@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Final
 
 from services.mailrelay.authenticity.macros import Sender, expand
-from services.mailrelay.authenticity.questions import Kind, Resolver, Unanswered
+from services.mailrelay.authenticity.resolver import Kind, Resolver, Unanswered
 from services.mailrelay.authenticity.spf_record import (
     MechanismTerm,
     RecordWrong,
@@ -28,7 +28,7 @@ _RESULT_OF_QUALIFIER: Final = {"+": "pass", "-": "fail", "~": "softfail", "?": "
 
 
 class _PermanentError(Exception):
-    """The domain's records are wrong, or cost too much."""
+    """The domain's records are wrong, or need too many questions."""
 
 
 async def check_host(resolver: Resolver, sender: Sender) -> str:
@@ -109,7 +109,7 @@ class _Evaluation:
         return False
 
     async def _is_named(self, target: str) -> bool:
-        """§5.5. Nobody should publish it; who does gets it."""
+        """Whether the address has a name below the target (`ptr`, §5.5: nobody should publish it, but some do)."""
         names = await self._ask(self.sender.address.reverse_pointer, "PTR")
         for name in (name.lower().rstrip(".") for name in names[:MAX_NAMES]):
             is_below = f".{name}".endswith("." + target.lower().rstrip("."))

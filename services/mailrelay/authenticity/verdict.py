@@ -1,4 +1,4 @@
-"""Whether a mail that says it is Amazon's is: the only door of this room.
+"""The verdict on a mail that says it is Amazon's. Other rooms use this room through these functions.
 
 What needs only the mail is done first (`examine`), in a thread, because a mail may be large; what is left is small, and asks the
 DNS (`judge`).
@@ -13,13 +13,13 @@ import structlog
 
 from services.mailrelay.authenticity.arc import Chain, CheckedChain, check_chain, read_chain
 from services.mailrelay.authenticity.canonical import SignedMail
-from services.mailrelay.authenticity.dkim import Checked, Signature, check, read_signatures
+from services.mailrelay.authenticity.dkim import CheckedSignature, Signature, check_signature, read_signatures
 from services.mailrelay.authenticity.dmarc import Policy, find_policy, is_aligned
 from services.mailrelay.authenticity.faults import Fault
 from services.mailrelay.authenticity.macros import Sender
-from services.mailrelay.authenticity.questions import Resolver, Unanswered, Until
+from services.mailrelay.authenticity.resolver import Resolver, ResolverWithDeadline, Unanswered
 from services.mailrelay.authenticity.results import NOTHING_CHECKED, Results, domains_that_passed
-from services.mailrelay.authenticity.signers import Trusted, trusted
+from services.mailrelay.authenticity.signers import TrustedSigners, trusted_signers
 from services.mailrelay.authenticity.spf import check_host
 from shared.tables import Authenticity
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 # For all questions of a mail together whose answers could prove it. A resolver that answers at all needs less than a second.
 MAX_SECONDS: Final = 10.0
-# For what is only noted down: who signs with a domain of his own decides how slow its servers are.
+# For what is only noted down: whoever signs with a domain of their own decides how slow its servers are.
 NOTED_SECONDS: Final = 0.2
 
 _DKIM_DOMAINS = frozenset({"header.d", "header.i"})
@@ -35,8 +35,10 @@ _DKIM_DOMAINS = frozenset({"header.d", "header.i"})
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`reason` is a stable code, and the key of its text on the page; `results`, the value of an Authentication-Results field
-    (RFC 8601). `is_temporary`: another try may say more.
+    """Whether a mail is from whom it says, and why.
+
+    `reason` is a stable code, and the key of its text on the page; `results` is the value of an Authentication-Results field
+    (RFC 8601). `is_temporary` says that another try may tell more.
     """
 
     authenticity: Authenticity
@@ -51,7 +53,7 @@ _FAILED: Final = Verdict(Authenticity.UNCHECKABLE, "check_failed")
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A mail, as far as it can be judged without the DNS."""
+    """What a mail alone tells of its sender: all that can be found without the DNS."""
 
     sender: Sender
     from_domain: str
@@ -60,7 +62,7 @@ class Examined:
 
 
 def judge_claim(claim: str | None) -> Verdict | None:
-    """The verdict where the claim alone decides (`ParsedMail.claim`); None for a claim that can be true."""
+    """The verdict where what the mail claims to be (`ParsedMail.claim`) already decides; None for a claim that can be true."""
     if claim is None:
         return NOT_FROM_AMAZON
     return None if claim == "from_domain" else Verdict(Authenticity.FORGED, claim)
@@ -78,8 +80,8 @@ async def authenticate(
 ) -> Verdict:
     """Check a mail whose one From is in a domain of Amazon's. Never raises.
 
-    `mail_from` is the envelope's sender, empty for a bounce; `received_at`, when we accepted it: what a signature says of time
-    is held to that, however late we come to look.
+    `mail_from` is the envelope's sender, empty for a bounce. `received_at` is when we accepted the mail: what a signature says of
+    time is held to that, however late it is checked.
     """
     sender = Sender.of(peer_address, helo, mail_from)
     examined = await asyncio.to_thread(examine, raw, sender, from_domain, received_at)
@@ -105,45 +107,46 @@ async def judge(
     resolver: Resolver,
     *,
     seconds: float = MAX_SECONDS,
-    whom_we_trust: Trusted | None = None,
+    trusted: TrustedSigners | None = None,
 ) -> Verdict:
     """Ask the DNS what is left to know, for at most `seconds`, and decide. Never raises."""
     if isinstance(examined, Verdict):
         return examined
     try:
-        return await _judge(examined, resolver, seconds, whom_we_trust or trusted())
+        return await _judge(examined, resolver, seconds, trusted or trusted_signers())
     except Exception:  # as above
         log.exception("check_failed")
         return _FAILED
 
 
-async def _judge(examined: Examined, resolver: Resolver, seconds: float, whom_we_trust: Trusted) -> Verdict:
+async def _judge(examined: Examined, resolver: Resolver, seconds: float, trusted: TrustedSigners) -> Verdict:
     now = asyncio.get_running_loop().time()
-    patient, hurried = Until(resolver, now + seconds), Until(resolver, now + min(seconds, NOTED_SECONDS))
+    proving = ResolverWithDeadline(resolver, now + seconds)
+    noting = ResolverWithDeadline(resolver, now + min(seconds, NOTED_SECONDS))
     domain, from_domain = examined.sender.domain, examined.from_domain
 
-    def whoever_asks(*, proves: bool) -> Resolver:
-        return patient if proves else hurried
+    def resolver_for(*, proves: bool) -> Resolver:
+        return proving if proves else noting
 
     checks = (
-        check(one, whoever_asks(proves=whom_we_trust.signs_for(one.domain, from_domain)))
+        check_signature(one, resolver_for(proves=trusted.signs_for(one.domain, from_domain)))
         for one in examined.signatures
     )
     dkim, spf, policy, arc = await asyncio.gather(
         asyncio.gather(*checks),
-        check_host(whoever_asks(proves=is_aligned(domain, from_domain, strictly=False)), examined.sender),
-        _policy(patient, from_domain),
-        check_chain(examined.chain, whoever_asks(proves=whom_we_trust.seals(examined.chain.sealers))),
+        check_host(resolver_for(proves=is_aligned(domain, from_domain, strictly=False)), examined.sender),
+        _policy(proving, from_domain),
+        check_chain(examined.chain, resolver_for(proves=trusted.seals(examined.chain.sealers))),
     )
     results = Results(tuple(dkim), spf, _dmarc(dkim, spf, policy, domain, from_domain), arc)
-    written = results.written(examined.sender, from_domain)
+    written = results.to_field_value(examined.sender, from_domain)
 
-    proof = _proof(results, examined, whom_we_trust)
+    proof = _proof(results, examined, trusted)
     if proof is not None:
         return Verdict(Authenticity.AUTHENTIC, proof, written)
-    if _may_yet_be_proven(results, examined, whom_we_trust):
+    if _may_yet_be_proven(results, examined, trusted):
         return Verdict(Authenticity.UNCHECKABLE, "dns_unavailable", written, is_temporary=True)
-    return Verdict(Authenticity.FORGED, _why_not(dkim, from_domain, whom_we_trust), written)
+    return Verdict(Authenticity.FORGED, _why_not(dkim, from_domain, trusted), written)
 
 
 async def _policy(resolver: Resolver, from_domain: str) -> Policy | Unanswered | None:
@@ -154,9 +157,9 @@ async def _policy(resolver: Resolver, from_domain: str) -> Policy | Unanswered |
 
 
 def _dmarc(
-    dkim: list[Checked], spf: str, policy: Policy | Unanswered | None, domain: str, from_domain: str
+    dkim: list[CheckedSignature], spf: str, policy: Policy | Unanswered | None, domain: str, from_domain: str
 ) -> str:
-    """The result in the words of RFC 7489 §11.2."""
+    """The result of DMARC in the words of RFC 7489 §11.2."""
     if not isinstance(policy, Policy):
         return "none" if policy is None else "temperror"
     aligned = [
@@ -173,48 +176,47 @@ def _dmarc(
     return "fail"
 
 
-def _proof(results: Results, examined: Examined, whom_we_trust: Trusted) -> str | None:
-    """What proves the mail, if anything does."""
+def _proof(results: Results, examined: Examined, trusted: TrustedSigners) -> str | None:
+    """The reason why the mail is proven, or None if nothing proves it."""
     from_domain = examined.from_domain
-    if any(one.passed and whom_we_trust.signs_for(one.signature.domain, from_domain) for one in results.dkim):
+    if any(one.passed and trusted.signs_for(one.signature.domain, from_domain) for one in results.dkim):
         return "signed_by_amazon"
     # An aligned signature would have been one of Amazon's, so what passed here is SPF.
     if results.dmarc == "pass":
         return "sent_by_amazon"
-    attests = results.arc.result == "pass" and whom_we_trust.seals(results.arc.sealers)
-    if attests and _was_proven_before(results.arc.first_results, from_domain, whom_we_trust):
+    attests = results.arc.result == "pass" and trusted.seals(results.arc.sealers)
+    if attests and _was_proven_before(results.arc.first_results, from_domain, trusted):
         return "forwarded_from_amazon"
     return None
 
 
-def _was_proven_before(first_results: str, from_domain: str, whom_we_trust: Trusted) -> bool:
+def _was_proven_before(first_results: str, from_domain: str, trusted: TrustedSigners) -> bool:
     signers = domains_that_passed(first_results, "dkim", _DKIM_DOMAINS)
-    return any(whom_we_trust.signs_for(signer, from_domain) for signer in signers)
+    return any(trusted.signs_for(signer, from_domain) for signer in signers)
 
 
-def _may_yet_be_proven(results: Results, examined: Examined, whom_we_trust: Trusted) -> bool:
+def _may_yet_be_proven(results: Results, examined: Examined, trusted: TrustedSigners) -> bool:
     """Whether an answer that did not come could prove the mail; what strangers' servers do not answer changes nothing."""
     from_domain = examined.from_domain
     return (
         any(
-            one.is_unanswered and whom_we_trust.signs_for(one.signature.domain, from_domain)
-            for one in results.dkim
+            one.is_unanswered and trusted.signs_for(one.signature.domain, from_domain) for one in results.dkim
         )
         or (
             results.dmarc == "temperror"
             and results.spf in {"pass", "temperror"}
             and is_aligned(examined.sender.domain, from_domain, strictly=False)
         )
-        or (results.arc.result == "temperror" and whom_we_trust.seals(results.arc.sealers))
+        or (results.arc.result == "temperror" and trusted.seals(results.arc.sealers))
     )
 
 
-def _why_not(dkim: list[Checked], from_domain: str, whom_we_trust: Trusted) -> str:
+def _why_not(dkim: list[CheckedSignature], from_domain: str, trusted: TrustedSigners) -> str:
     """What is wrong with Amazon's topmost signature; without one, what there is instead."""
     if not dkim:
         return "not_signed"
     for one in dkim:
-        if one.fault is not None and whom_we_trust.signs_for(one.signature.domain, from_domain):
+        if one.fault is not None and trusted.signs_for(one.signature.domain, from_domain):
             return one.fault.value
     return (
         "signer_not_amazon" if any(one.signature.domain for one in dkim) else Fault.SIGNATURE_MALFORMED.value

@@ -1,1 +1,5 @@
-"""Accepted mail becomes messages in conversations: each exactly once, and none is ever lost."""
+"""Accepted mail becomes messages in conversations, each exactly once.
+
+Never is a mail lost, dropped or shown twice here, whatever is in it and whatever dies meanwhile; and never is a transaction open
+while another host is asked.
+"""

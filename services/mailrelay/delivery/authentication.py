@@ -1,4 +1,4 @@
-"""Whose mail it is: asked for each mail before it is stored, outside every transaction."""
+"""Whether each mail of a batch is from whom it says, and how long to wait for the DNS to tell: outside every transaction."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.mailrelay.authenticity import verdict as authenticity
 from services.mailrelay.authenticity.macros import Sender
-from services.mailrelay.authenticity.questions import Resolver
-from services.mailrelay.authenticity.verdict import Examined, Verdict, examine, judge_claim
-from services.mailrelay.delivery.unsealing import Opened
+from services.mailrelay.authenticity.resolver import Resolver
+from services.mailrelay.authenticity.verdict import (
+    NOT_FROM_AMAZON,
+    Examined,
+    Verdict,
+    examine,
+    judge,
+    judge_claim,
+)
+from services.mailrelay.delivery.unsealing import UnsealedMail
 from services.mailrelay.parsing.mail import ParsedMail
 
 # A batch waits for its slowest mail. An answer that takes longer is there when the mail is tried again.
@@ -19,7 +25,7 @@ BATCH_SECONDS: Final = 3.0
 PATIENCE: Final = timedelta(minutes=10)
 _SHORTEST_WAIT: Final = timedelta(seconds=5)
 _LONGEST_WAIT: Final = timedelta(seconds=60)
-# How long after which age a stored message is looked at again; older ones stay as they are.
+# How long after which age a stored message is rechecked; older ones stay as they are.
 _RECHECKS: Final = (
     (timedelta(minutes=20), timedelta(minutes=10)),
     (timedelta(hours=2), timedelta(hours=1)),
@@ -29,33 +35,36 @@ _RECHECKS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
-    """A mail that was opened and parsed."""
+class AuthenticatedMail:
+    """A mail that was unsealed and parsed, and whose sender was checked. The verdict may be that nobody could say."""
 
-    opened: Opened
-    mail: ParsedMail
+    unsealed: UnsealedMail
+    parsed: ParsedMail
+    verdict: Verdict
 
 
-async def judge(items: Sequence[Understood], resolver: Resolver) -> list[Verdict]:
-    """Whether each mail is from whom it says. Raises SealBroken for an envelope that does not open."""
-    examined = await asyncio.to_thread(lambda: [_examined(item) for item in items])
-    return list(
-        await asyncio.gather(*(authenticity.judge(one, resolver, seconds=BATCH_SECONDS) for one in examined))
+async def authenticate_batch(
+    unsealed: Sequence[UnsealedMail], parsed: Sequence[ParsedMail], resolver: Resolver
+) -> list[AuthenticatedMail]:
+    """Check each mail's sender. Raises SealBroken for an envelope that does not open."""
+    examined = await asyncio.to_thread(
+        lambda: [_examine(mail, content) for mail, content in zip(unsealed, parsed, strict=True)]
     )
+    verdicts = await asyncio.gather(*(judge(one, resolver, seconds=BATCH_SECONDS) for one in examined))
+    return [AuthenticatedMail(*mail) for mail in zip(unsealed, parsed, verdicts, strict=True)]
 
 
-def _examined(item: Understood) -> Examined | Verdict:
-    mail, taken = item.mail, item.opened.taken
-    decided = judge_claim(mail.claim)
-    if decided is not None or mail.from_domain is None:
-        return decided or authenticity.NOT_FROM_AMAZON
-    envelope = item.opened.envelope()
-    sender = Sender.of(taken.peer_address, envelope.get("helo"), envelope.get("mail_from", ""))
-    return examine(item.opened.raw, sender, mail.from_domain, taken.accepted_at)
+def _examine(unsealed: UnsealedMail, parsed: ParsedMail) -> Examined | Verdict:
+    decided = judge_claim(parsed.claim)
+    if decided is not None or parsed.from_domain is None:
+        return decided or NOT_FROM_AMAZON
+    envelope, queued = unsealed.envelope(), unsealed.queued
+    sender = Sender.of(queued.peer_address, envelope.get("helo"), envelope.get("mail_from", ""))
+    return examine(unsealed.raw, sender, parsed.from_domain, queued.accepted_at)
 
 
 def wait_before_storing(verdict: Verdict, accepted_at: datetime, now: datetime) -> timedelta | None:
-    """How long to wait for a better verdict; None: store it with this one."""
+    """How long to wait for a better verdict; None means that the mail is stored with this one."""
     waited = now - accepted_at
     if not verdict.is_temporary or waited >= PATIENCE:
         return None
@@ -63,7 +72,7 @@ def wait_before_storing(verdict: Verdict, accepted_at: datetime, now: datetime) 
 
 
 def recheck_at(verdict: Verdict, accepted_at: datetime, now: datetime) -> datetime | None:
-    """When a stored message is looked at again: after minutes, hours, then every day for a week."""
+    """When a stored message is rechecked: after minutes, hours, then every day for a week. None if another try tells no more."""
     if not verdict.is_temporary:
         return None
     return next((now + delay for age, delay in _RECHECKS if now - accepted_at < age), None)

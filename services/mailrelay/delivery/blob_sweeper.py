@@ -6,8 +6,8 @@ from typing import Final
 
 import structlog
 
-from services.mailrelay.delivery import queue as waiting_mail
-from services.mailrelay.delivery.metrics import Figures
+from services.mailrelay.delivery import queue
+from services.mailrelay.delivery.metrics import DeliveryMetrics
 from shared.blobs import BlobStore, day_of
 from shared.database import Sessions, is_unavailable
 from shared.errors import Expected
@@ -25,7 +25,7 @@ CONFIRM_SECONDS: Final = 180.0
 async def sweep_forever(
     blobs: BlobStore,
     sessions: Sessions,
-    figures: Figures,
+    metrics: DeliveryMetrics,
     *,
     every_seconds: float = _EVERY_SECONDS,
     confirm_seconds: float = CONFIRM_SECONDS,
@@ -37,7 +37,7 @@ async def sweep_forever(
         now = datetime.now(UTC)
         try:
             await sweep(
-                blobs, sessions, figures, now=now, from_day=swept_before, confirm_seconds=confirm_seconds
+                blobs, sessions, metrics, now=now, from_day=swept_before, confirm_seconds=confirm_seconds
             )
             swept_before = day_of(now - _AGE)
             is_away = False
@@ -56,7 +56,7 @@ async def sweep_forever(
 async def sweep(
     blobs: BlobStore,
     sessions: Sessions,
-    figures: Figures,
+    metrics: DeliveryMetrics,
     *,
     now: datetime,
     from_day: str = "",
@@ -75,10 +75,10 @@ async def sweep(
             await asyncio.sleep(confirm_seconds)
             for key in await _without_row(sessions, keys):
                 await blobs.remove(key)
-                figures.blobs_swept.inc()
+                metrics.blobs_swept.inc()
 
 
 async def _without_row(sessions: Sessions, keys: list[str]) -> list[str]:
     async with sessions.begin() as session:
-        named = await waiting_mail.named_blobs(session, keys)
+        named = await queue.referenced_blobs(session, keys)
     return [key for key in keys if key not in named]

@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 
 from services.mailrelay.delivery import queries
-from services.mailrelay.delivery.message_rows import Incoming
+from services.mailrelay.delivery.message_rows import NewMessage
 from shared.crypto.envelope import Place
 from shared.database import Sessions, is_unavailable
 from shared.keyring import Keyring
@@ -28,10 +28,10 @@ _CHUNK_BYTES: Final = 262_144
 _SECONDS: Final = 20.0
 # One that hangs, or a batch of many files, is not waited for longer: what is left is looked at later.
 _BATCH_SECONDS: Final = 20.0
-_AT_A_TIME: Final = 4
-_AGAIN_SECONDS: Final = 60.0
-_AGAIN_AT_ONCE: Final = 20
-_AGAIN_FOR: Final = timedelta(days=1)
+_CONCURRENT_SCANS: Final = 4
+_RESCAN_SECONDS: Final = 60.0
+_RESCAN_BATCH: Final = 20
+_RESCAN_AGE: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Scanner:
             writer.close()
 
 
-async def scan_all(scanner: Scanner | None, incoming: Sequence[Incoming]) -> None:
+async def scan_attachments(scanner: Scanner | None, messages: Sequence[NewMessage]) -> None:
     """Note with each file of these mails what the scanner says of it; without one, nothing.
 
     Waits for at most `_BATCH_SECONDS` and one file's `_SECONDS`, however many files there are.
@@ -79,48 +79,50 @@ async def scan_all(scanner: Scanner | None, incoming: Sequence[Incoming]) -> Non
         return
     files = [
         (row, attachment.content)
-        for item in incoming
-        for row, attachment in zip(item.attachments, item.mail.attachments, strict=True)
+        for item in messages
+        for row, attachment in zip(item.attachments, item.parsed.attachments, strict=True)
     ]
     for row, _ in files:
         row["scan"] = Scan.FAILED.value
     loop = asyncio.get_running_loop()
     until = loop.time() + _BATCH_SECONDS
     remaining = iter(files)
-    while loop.time() < until and (some := list(islice(remaining, _AT_A_TIME))):
+    while loop.time() < until and (some := list(islice(remaining, _CONCURRENT_SCANS))):
         results = await asyncio.gather(*(scanner.scan(content) for _, content in some))
         for (row, _), result in zip(some, results, strict=True):
             row["scan"] = result.value
 
 
-async def scan_again_forever(scanner: Scanner, sessions: Sessions, keyring: Keyring) -> None:
+async def rescan_forever(scanner: Scanner, sessions: Sessions, keyring: Keyring) -> None:
     """Show the scanner what it has not seen, every minute."""
     after = UUID(int=0)
     while True:
-        await asyncio.sleep(_AGAIN_SECONDS)
+        await asyncio.sleep(_RESCAN_SECONDS)
         try:
-            after = await scan_again(scanner, sessions, keyring, after=after)
-        except Exception as error:  # files stay unseen a while longer; delivering goes on
+            after = await rescan(scanner, sessions, keyring, after=after)
+        except Exception as error:  # files stay unscanned a while longer; delivering goes on
             if is_unavailable(error):
                 log.warning("database_unavailable", exc_info=error)
             else:
-                log.exception("scanning_again_failed")
+                log.exception("rescan_failed")
 
 
-async def scan_again(scanner: Scanner, sessions: Sessions, keyring: Keyring, *, after: UUID) -> UUID:
+async def rescan(scanner: Scanner, sessions: Sessions, keyring: Keyring, *, after: UUID) -> UUID:
     """Some files with larger ids; the id of the last, or the smallest of all when there are no more."""
     # Ids begin with their time in milliseconds (RFC 9562 §5.7).
-    oldest = UUID(int=round((datetime.now(UTC) - _AGAIN_FOR).timestamp() * 1000) << 80)
+    oldest = UUID(int=round((datetime.now(UTC) - _RESCAN_AGE).timestamp() * 1000) << 80)
     async with sessions.begin() as session:
-        unseen = await queries.unseen_attachments(session, after=max(after, oldest), limit=_AGAIN_AT_ONCE)
-    for attachment in unseen:
+        unscanned = await queries.unscanned_attachments(
+            session, after=max(after, oldest), limit=_RESCAN_BATCH
+        )
+    for attachment in unscanned:
         async with sessions.begin() as session:
-            sealed = await queries.content_of(session, attachment.id)
+            sealed = await queries.attachment_content(session, attachment.id)
             keys = await keyring.of(session, attachment.account_id)
         if sealed is None:
             continue
         content = keys.open(Place("attachments", "content", attachment.id), sealed)
         result = await scanner.scan(content)
         async with sessions.begin() as session:
-            await queries.note_scan(session, attachment.id, result)
-    return unseen[-1].id if unseen else UUID(int=0)
+            await queries.store_scan_result(session, attachment.id, result)
+    return unscanned[-1].id if unscanned else UUID(int=0)

@@ -1,13 +1,13 @@
-"""A mail on its way to be a message: the rows that it becomes, sealed for its account before any transaction begins. Pure."""
+"""The rows that an authenticated mail becomes, sealed for its account before any transaction begins. Pure."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final, TypedDict
 from uuid import UUID
 
 from services.mailrelay.authenticity.verdict import Verdict
-from services.mailrelay.delivery.authentication import Understood
-from services.mailrelay.delivery.queue import Taken
+from services.mailrelay.delivery.authentication import AuthenticatedMail
+from services.mailrelay.delivery.queue import QueuedMail
 from services.mailrelay.delivery.threads import buyer_of, order_of, threads_of
 from services.mailrelay.parsing.filenames import safe_filename
 from services.mailrelay.parsing.mail import PARSER_VERSION, MailKind, ParsedAttachment, ParsedMail
@@ -19,102 +19,201 @@ from shared.tables import Authenticity, ConversationStatus
 
 # Amazon's, on every day of the week, for the first answer to each message.
 TIME_TO_ANSWER: Final = timedelta(hours=24)
-# Columns of a message that are stored sealed.
-SEALED: Final = frozenset(
-    {
-        "subject",
-        "sender_name",
-        "sender_address",
-        "body_text",
-        "body_html",
-        "quoted_text",
-        "verification_code",
-    }
-)
 # What claims to be Amazon's and is not proven to be.
 _UNPROVEN: Final = frozenset({Authenticity.FORGED, Authenticity.UNCHECKABLE})
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """An accepted mail, understood, and the rows that it becomes. The message's conversation is not known yet."""
+class VerdictColumns(TypedDict):
+    """The columns of a message that say whether it is from whom it says."""
 
-    taken: Taken
-    mail: ParsedMail
+    authenticity: str
+    authenticity_reason: str
+    authentication_results: Sealed
+    recheck_at: datetime | None
+
+
+class PlainColumns(TypedDict):
+    """The columns of a message that the parser fills and that are stored as they are."""
+
+    kind: str
+    from_amazon_domain: bool
+    truncated: bool
+    sent_at: datetime | None
+    is_excerpt: bool
+    order_ids: list[str]
+    asin: str | None
+    country: str | None
+    language: str | None
+    failure_reason: str | None
+    attachment_count: int
+    thread_keys: list[bytes]
+    word_keys: list[int]
+
+
+class PrivateTexts(TypedDict):
+    """The columns of a message that the parser fills and that are stored sealed, in clear."""
+
+    subject: str | None
+    sender_name: str | None
+    sender_address: str | None
+    body_text: str
+    body_html: str | None
+    quoted_text: str | None
+    verification_code: str | None
+
+
+class SealedTexts(TypedDict):
+    """`PrivateTexts` as they are stored."""
+
+    subject: Sealed | None
+    sender_name: Sealed | None
+    sender_address: Sealed | None
+    body_text: Sealed
+    body_html: Sealed | None
+    quoted_text: Sealed | None
+    verification_code: Sealed | None
+
+
+class ParsedColumns(PlainColumns, PrivateTexts):
+    """Every column that another version of the parser may change, in clear."""
+
+
+class MessageRow(VerdictColumns, PlainColumns, SealedTexts):
+    """A row of `messages`, but for its conversation."""
+
+    id: UUID
+    account_id: UUID
+    integration_id: UUID
+    accepted_mail_id: UUID
+    raw_key: Sealed
+    received_at: datetime
+    size: int
+    answer_due_at: datetime | None
+    parser_version: int
+
+
+class StoredMessageRow(MessageRow):
+    """A whole row of `messages`."""
+
+    conversation_id: UUID
+
+
+class AttachmentRow(TypedDict):
+    """A row of `attachments`."""
+
+    id: UUID
+    account_id: UUID
+    message_id: UUID
+    position: int
+    filename: Sealed
+    content_type: str
+    sniffed_type: str
+    scan: str | None
+    content_id: Sealed | None
+    size: int
+    content: Sealed
+
+
+class ConversationRow(TypedDict):
+    """What a row of `conversations` has of the mail that opens it."""
+
+    id: UUID
+    account_id: UUID
+    integration_id: UUID
+    order_id: str | None
+    asin: str | None
+    country: str | None
+    buyer_key: bytes | None
+    buyer_name: Sealed | None
+    buyer_address: Sealed | None
+    subject: Sealed | None
+    status: str
+
+
+class OpenedConversationRow(ConversationRow):
+    """A whole row of `conversations`: with what its first messages make of it."""
+
+    message_count: int
+    last_message_at: datetime
+    kind: str
+    answer_due_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A mail on its way to be a message: the rows that it becomes. Which conversation it joins is not known yet."""
+
+    queued: QueuedMail
+    parsed: ParsedMail
     verdict: Verdict
     keys: AccountKeys = field(repr=False)
     digest: bytes
-    message: dict[str, Any]
-    attachments: list[dict[str, Any]]
-    conversation: dict[str, Any]
+    message: MessageRow
+    attachments: list[AttachmentRow]
+    conversation: ConversationRow
     """The conversation that it opens if it joins none."""
 
     @property
     def message_id(self) -> UUID:
-        message_id: UUID = self.message["id"]
-        return message_id
-
-    @property
-    def thread_keys(self) -> tuple[bytes, ...]:
-        return tuple(self.message["thread_keys"])
+        return self.message["id"]
 
     @property
     def own_conversation_id(self) -> UUID:
-        conversation_id: UUID = self.conversation["id"]
-        return conversation_id
+        return self.conversation["id"]
 
     @property
     def is_quarantined(self) -> bool:
         return self.verdict.authenticity in _UNPROVEN
 
 
-def make_incoming(
-    understood: Understood, verdict: Verdict, keys: AccountKeys, *, recheck_at: datetime | None
-) -> Incoming:
-    """Seal what was understood for its account."""
-    mail, taken = understood.mail, understood.opened.taken
+def make_new_message(
+    mail: AuthenticatedMail, keys: AccountKeys, *, recheck_at: datetime | None
+) -> NewMessage:
+    """Seal a mail for its account."""
+    parsed, verdict, queued = mail.parsed, mail.verdict, mail.unsealed.queued
     message_id = new_id()
-    message = {
-        "id": message_id,
-        "account_id": taken.account_id,
-        "integration_id": taken.integration_id,
-        "accepted_mail_id": taken.id,
+    is_unproven = verdict.authenticity in _UNPROVEN
+    message = MessageRow(
+        id=message_id,
+        account_id=queued.account_id,
+        integration_id=queued.integration_id,
+        accepted_mail_id=queued.id,
         # The accepted mail is never rewritten: its key is kept a second time, for the readers of this account.
-        "raw_key": keys.seal(Place("messages", "raw_key", message_id), understood.opened.content_key.key),
-        "received_at": taken.accepted_at,
-        "size": taken.size,
-        **verdict_columns(verdict, keys, message_id, recheck_at=recheck_at),
-        "answer_due_at": taken.accepted_at + TIME_TO_ANSWER if mail.kind is MailKind.BUYER_MESSAGE else None,
+        raw_key=keys.seal(Place("messages", "raw_key", message_id), mail.unsealed.content_key.key),
+        received_at=queued.accepted_at,
+        size=queued.size,
+        answer_due_at=queued.accepted_at + TIME_TO_ANSWER if parsed.kind is MailKind.BUYER_MESSAGE else None,
         # What could not be parsed in time, or for another reason that may pass, is for `reprocess` to try once more.
-        "parser_version": 0 if mail.kind is MailKind.UNPARSEABLE else PARSER_VERSION,
-        **sealed_columns(understood_columns(mail, keys), keys, message_id),
-    }
-    return Incoming(
-        taken=taken,
-        mail=mail,
+        parser_version=0 if parsed.kind is MailKind.UNPARSEABLE else PARSER_VERSION,
+        **verdict_columns(verdict, keys, message_id, recheck_at=recheck_at),
+        **plain_columns(parsed, keys),
+        **seal_texts(private_texts(parsed), keys, message_id),
+    )
+    return NewMessage(
+        queued=queued,
+        parsed=parsed,
         verdict=verdict,
         keys=keys,
-        digest=keys.lookup_hash("mail", mail.digest),
+        digest=keys.lookup_hash("mail", parsed.digest),
         message=message,
         attachments=[
             attachment_row(attachment, keys, message_id, position, new_id())
-            for position, attachment in enumerate(mail.attachments)
+            for position, attachment in enumerate(parsed.attachments)
         ],
-        conversation=conversation_row(mail, keys, new_id(), taken.integration_id)
-        | {
-            "status": (
-                ConversationStatus.QUARANTINE
-                if verdict.authenticity in _UNPROVEN
-                else ConversationStatus.OPEN
-            ).value
-        },
+        conversation=conversation_row(
+            parsed,
+            keys,
+            new_id(),
+            queued.integration_id,
+            status=ConversationStatus.QUARANTINE if is_unproven else ConversationStatus.OPEN,
+        ),
     )
 
 
 def verdict_columns(
     verdict: Verdict, keys: AccountKeys, message_id: UUID, *, recheck_at: datetime | None
-) -> dict[str, Any]:
-    """The columns of a message that say whose it is."""
+) -> VerdictColumns:
+    """A verdict as it is stored with its message."""
     return {
         "authenticity": verdict.authenticity.value,
         "authenticity_reason": verdict.reason,
@@ -125,20 +224,18 @@ def verdict_columns(
     }
 
 
-def understood_columns(mail: ParsedMail, keys: AccountKeys) -> dict[str, Any]:
-    """The columns of a message that say what the parser understood, in clear: all that another version of it may change."""
+def parsed_columns(mail: ParsedMail, keys: AccountKeys) -> ParsedColumns:
+    """What the parser says of a mail, in the columns of its message, in clear."""
+    return {**plain_columns(mail, keys), **private_texts(mail)}
+
+
+def plain_columns(mail: ParsedMail, keys: AccountKeys) -> PlainColumns:
+    """What the parser says of a mail, as far as it is stored as it is."""
     return {
         "kind": mail.kind.value,
         "from_amazon_domain": mail.amazon_domain,
         "truncated": mail.truncated,
         "sent_at": mail.sent_at,
-        "subject": mail.subject,
-        "sender_name": mail.sender_name,
-        "sender_address": mail.sender_address,
-        "body_text": mail.text,
-        "body_html": mail.html,
-        "quoted_text": mail.quoted_text,
-        "verification_code": mail.verification_code,
         "is_excerpt": mail.is_excerpt,
         "order_ids": list(mail.order_ids),
         "asin": mail.asin,
@@ -151,19 +248,39 @@ def understood_columns(mail: ParsedMail, keys: AccountKeys) -> dict[str, Any]:
     }
 
 
-def sealed_columns(columns: dict[str, Any], keys: AccountKeys, message_id: UUID) -> dict[str, Any]:
-    """The same as they are stored."""
+def private_texts(mail: ParsedMail) -> PrivateTexts:
+    """What the parser says of a mail, as far as it is stored sealed."""
     return {
-        column: keys.seal_text(Place("messages", column, message_id), value)
-        if column in SEALED and value is not None
-        else value
-        for column, value in columns.items()
+        "subject": mail.subject,
+        "sender_name": mail.sender_name,
+        "sender_address": mail.sender_address,
+        "body_text": mail.text,
+        "body_html": mail.html,
+        "quoted_text": mail.quoted_text,
+        "verification_code": mail.verification_code,
+    }
+
+
+def seal_texts(texts: PrivateTexts, keys: AccountKeys, message_id: UUID) -> SealedTexts:
+    """Seal the texts of a message, each for its own column."""
+
+    def seal(column: str, text: str | None) -> Sealed | None:
+        return None if text is None else keys.seal_text(Place("messages", column, message_id), text)
+
+    return {
+        "subject": seal("subject", texts["subject"]),
+        "sender_name": seal("sender_name", texts["sender_name"]),
+        "sender_address": seal("sender_address", texts["sender_address"]),
+        "body_text": keys.seal_text(Place("messages", "body_text", message_id), texts["body_text"]),
+        "body_html": seal("body_html", texts["body_html"]),
+        "quoted_text": seal("quoted_text", texts["quoted_text"]),
+        "verification_code": seal("verification_code", texts["verification_code"]),
     }
 
 
 def attachment_row(
     attachment: ParsedAttachment, keys: AccountKeys, message_id: UUID, position: int, attachment_id: UUID
-) -> dict[str, Any]:
+) -> AttachmentRow:
     """A file of the mail, under a safe name. Only an inline one is shown by its content id."""
 
     def seal(column: str, content: bytes) -> Sealed:
@@ -187,8 +304,13 @@ def attachment_row(
 
 
 def conversation_row(
-    mail: ParsedMail, keys: AccountKeys, conversation_id: UUID, integration_id: UUID
-) -> dict[str, Any]:
+    mail: ParsedMail,
+    keys: AccountKeys,
+    conversation_id: UUID,
+    integration_id: UUID,
+    *,
+    status: ConversationStatus = ConversationStatus.OPEN,
+) -> ConversationRow:
     """What a mail says of the conversation that it opens."""
     buyer = buyer_of(mail)
 
@@ -206,4 +328,5 @@ def conversation_row(
         "buyer_name": seal("buyer_name", mail.buyer_name),
         "buyer_address": seal("buyer_address", mail.buyer_address),
         "subject": seal("subject", mail.subject),
+        "status": status.value,
     }

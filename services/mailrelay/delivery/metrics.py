@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
-class Figures:
+class DeliveryMetrics:
     """Counters of one worker process; the labels are closed sets."""
 
     def __init__(self, registry: CollectorRegistry) -> None:

@@ -50,7 +50,7 @@ class _Running:
         self.connection.close()
 
 
-class Parser:
+class ParserPool:
     """A pool of processes that parse batches. Each is started when it is needed, and again after it was ended."""
 
     def __init__(

@@ -6,13 +6,19 @@ sorted), so that they wait for each other and never deadlock.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypedDict
 from uuid import UUID
 
 from sqlalchemy import bindparam, case, func, insert, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.mailrelay.delivery.message_rows import (
+    AttachmentRow,
+    OpenedConversationRow,
+    StoredMessageRow,
+    VerdictColumns,
+)
 from shared.conversations import BUYER_MESSAGE
 from shared.crypto.envelope import Sealed
 from shared.tables import (
@@ -35,7 +41,7 @@ _INSERT_DIGESTS: Final = text(
     " SELECT * FROM unnest(CAST(:addresses AS uuid[]), CAST(:digests AS bytea[]), CAST(:accounts AS uuid[]),"
     " CAST(:messages AS uuid[])) ON CONFLICT DO NOTHING RETURNING relay_address_id, digest"
 )
-_NAME_ORDERS: Final = text(
+_LINK_ORDERS: Final = text(
     "INSERT INTO conversation_orders (account_id, order_id, conversation_id)"
     " SELECT * FROM unnest(CAST(:accounts AS uuid[]), CAST(:orders AS text[]), CAST(:conversations AS uuid[]))"
     " ON CONFLICT DO NOTHING"
@@ -52,7 +58,7 @@ class Digest(NamedTuple):
 
 
 async def insert_digests(session: AsyncSession, digests: Iterable[Digest]) -> set[tuple[UUID, bytes]]:
-    """Remember digests; the answer holds those that were new. Waits for a worker that is storing the same mail."""
+    """Store digests; the answer holds those that were new. Waits for a worker that is storing the same mail."""
     ordered = sorted(digests)
     inserted = await session.execute(
         _INSERT_DIGESTS,
@@ -73,10 +79,10 @@ class Quarantined(NamedTuple):
     accepted_mail_id: UUID
 
 
-async def quarantined_with_digest(
+async def find_quarantined(
     session: AsyncSession, relay_address_id: UUID, digest: bytes
 ) -> Quarantined | None:
-    """The message with this digest, if it is in quarantine."""
+    """The message with this digest if it is in quarantine, None otherwise."""
     statement = (
         select(Message.id, Message.accepted_mail_id)
         .join(MessageDigest, MessageDigest.message_id == Message.id)
@@ -91,56 +97,78 @@ async def quarantined_with_digest(
     return None if row is None else Quarantined(*row)
 
 
-async def change_verdict(session: AsyncSession, message_id: UUID, columns: dict[str, Any]) -> None:
-    """Of a stored message."""
-    await session.execute(update(Message).where(Message.id == message_id).values(columns))
+async def change_verdict(session: AsyncSession, message_id: UUID, columns: VerdictColumns) -> None:
+    """Replace the verdict on a stored message."""
+    await session.execute(update(Message).where(Message.id == message_id).values(**columns))
 
 
-async def move_conversations(session: AsyncSession, moves: Sequence[dict[str, Any]]) -> None:
-    """New messages change what their conversations say of themselves, and open one that was closed."""
+class ConversationUpdate(TypedDict):
+    """What new messages change of their conversation."""
+
+    conversation: UUID
+    messages: int
+    newest_at: datetime
+    newest_kind: str
+    reopens: bool
+    due_at: datetime | None
+    first_order: str | None
+    first_product: str | None
+    first_country: str | None
+
+
+async def update_conversations(session: AsyncSession, updates: Sequence[ConversationUpdate]) -> None:
+    """Let conversations say of themselves what their new messages bring; one that was closed may open again."""
     statement = (
         update(Conversation)
         .where(Conversation.id == bindparam("conversation"))
         .values(
             message_count=Conversation.message_count + bindparam("messages"),
-            last_message_at=func.greatest(Conversation.last_message_at, bindparam("at")),
+            last_message_at=func.greatest(Conversation.last_message_at, bindparam("newest_at")),
             kind=case((Conversation.kind == BUYER_MESSAGE, BUYER_MESSAGE), else_=bindparam("newest_kind")),
             is_unread=True,
             status=case(
                 (Conversation.status != ConversationStatus.CLOSED, Conversation.status),
-                (bindparam("opens"), ConversationStatus.OPEN.value),
+                (bindparam("reopens"), ConversationStatus.OPEN.value),
                 else_=Conversation.status,
             ),
             answer_due_at=func.least(Conversation.answer_due_at, bindparam("due_at")),
-            order_id=func.coalesce(Conversation.order_id, bindparam("order")),
-            asin=func.coalesce(Conversation.asin, bindparam("product")),
-            country=func.coalesce(Conversation.country, bindparam("from_country")),
+            order_id=func.coalesce(Conversation.order_id, bindparam("first_order")),
+            asin=func.coalesce(Conversation.asin, bindparam("first_product")),
+            country=func.coalesce(Conversation.country, bindparam("first_country")),
         )
     )
     connection = await session.connection()
-    await connection.execute(statement, sorted(moves, key=lambda move: move["conversation"]))
+    await connection.execute(statement, sorted(updates, key=lambda each: each["conversation"]))
 
 
-async def open_conversations(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
+async def open_conversations(session: AsyncSession, rows: Sequence[OpenedConversationRow]) -> None:
     """Store conversations that nobody knows yet."""
     await session.execute(insert(Conversation), rows)
 
 
-async def name_orders(session: AsyncSession, rows: set[tuple[UUID, str, UUID]]) -> None:
-    """Conversations are found by the orders that their mails name: account, order, conversation."""
-    ordered = sorted(rows)
+class OrderLink(NamedTuple):
+    """An order that a mail names, and the conversation in which it does. Compared in this order."""
+
+    account_id: UUID
+    order_id: str
+    conversation_id: UUID
+
+
+async def link_orders(session: AsyncSession, links: Iterable[OrderLink]) -> None:
+    """Let conversations be found by the orders that their mails name."""
+    ordered = sorted(links)
     await session.execute(
-        _NAME_ORDERS,
+        _LINK_ORDERS,
         {
-            "accounts": [account_id for account_id, _, _ in ordered],
-            "orders": [order_id for _, order_id, _ in ordered],
-            "conversations": [conversation_id for _, _, conversation_id in ordered],
+            "accounts": [link.account_id for link in ordered],
+            "orders": [link.order_id for link in ordered],
+            "conversations": [link.conversation_id for link in ordered],
         },
     )
 
 
 async def insert_messages(
-    session: AsyncSession, messages: list[dict[str, Any]], attachments: list[dict[str, Any]]
+    session: AsyncSession, messages: Sequence[StoredMessageRow], attachments: Sequence[AttachmentRow]
 ) -> None:
     """Store messages with their attachments."""
     await session.execute(insert(Message), messages)
@@ -148,8 +176,8 @@ async def insert_messages(
         await session.execute(insert(Attachment), attachments)
 
 
-async def move_last_message_at(session: AsyncSession, integration_id: UUID, at: datetime) -> None:
-    """Move the list's column, never backwards."""
+async def advance_last_message_at(session: AsyncSession, integration_id: UUID, at: datetime) -> None:
+    """Note when the last message of a store came; a time once noted never goes back."""
     await session.execute(
         update(Integration)
         .where(
@@ -199,29 +227,31 @@ async def tick_notification_step(session: AsyncSession, integration_id: UUID, co
     return (await session.execute(statement)).first() is not None
 
 
-class Unseen(NamedTuple):
+class UnscannedAttachment(NamedTuple):
     """An attachment that no scanner has seen."""
 
     id: UUID
     account_id: UUID
 
 
-async def unseen_attachments(session: AsyncSession, *, after: UUID, limit: int) -> list[Unseen]:
-    """By their ids."""
+async def unscanned_attachments(
+    session: AsyncSession, *, after: UUID, limit: int
+) -> list[UnscannedAttachment]:
+    """The next attachments that no scanner has seen, in the order of their ids."""
     statement = (
         select(Attachment.id, Attachment.account_id)
         .where(or_(Attachment.scan.is_(None), Attachment.scan == Scan.FAILED), Attachment.id > after)
         .order_by(Attachment.id)
         .limit(limit)
     )
-    return [Unseen(*row) for row in await session.execute(statement)]
+    return [UnscannedAttachment(*row) for row in await session.execute(statement)]
 
 
-async def content_of(session: AsyncSession, attachment_id: UUID) -> Sealed | None:
+async def attachment_content(session: AsyncSession, attachment_id: UUID) -> Sealed | None:
     """The sealed file, if it is still there."""
     return await session.scalar(select(Attachment.content).where(Attachment.id == attachment_id))
 
 
-async def note_scan(session: AsyncSession, attachment_id: UUID, result: Scan) -> None:
-    """What the scanner said of it."""
+async def store_scan_result(session: AsyncSession, attachment_id: UUID, result: Scan) -> None:
+    """Note what the scanner said of an attachment."""
     await session.execute(update(Attachment).where(Attachment.id == attachment_id).values(scan=result.value))

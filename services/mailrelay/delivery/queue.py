@@ -1,13 +1,13 @@
-"""Accepted mail as the queue that it is: what is due, who has it, and when it is tried again.
+"""The table of accepted mail as a queue: which mail is due, which worker has claimed it, and when it is tried again.
 
-A worker takes due mails, understands them, and stores them in one transaction that locks their rows. That nobody else has
-taken them meanwhile saves work and nothing more: only the transaction decides who delivers a mail.
+A worker claims due mails, prepares them, and stores them in one transaction that locks their rows. The claim saves the work of
+preparing a mail twice, and nothing more: only the transaction decides who delivers a mail.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -30,14 +30,14 @@ from shared.tables import (
 
 # Polling delivers meanwhile; listening begins again, also when the server refused it (a password that was changed).
 LISTENING_FAILURES: Final = (*UNAVAILABLE, asyncpg.PostgresError)
-# As many mails are looked at for one that no other worker has taken: more than all workers together have in hand.
-_LOOKED_AT: Final = 2000
-_RECHECKED: Final = 500
+# How many due mails are tried for a claim: more than all workers together have in hand.
+_CANDIDATES: Final = 2000
+_RECHECK_BATCH: Final = 500
 _RECHECK_LEASE: Final = timedelta(hours=1)
 
 
-class Taken(NamedTuple):
-    """An accepted mail that this worker has taken, still sealed. `raw` may lie in the blob store."""
+class QueuedMail(NamedTuple):
+    """An accepted mail that this worker has claimed, still sealed. `raw` may lie in the blob store."""
 
     id: UUID
     account_id: UUID
@@ -48,25 +48,25 @@ class Taken(NamedTuple):
     attempts: int
     mail_key_id: str
     peer_address: str
-    is_resting: bool
+    is_store_disconnected: bool
     content_key: bytes
     envelope: Sealed
     raw: Sealed | Blob
 
 
 @asynccontextmanager
-async def taken(
+async def claim_due(
     sessions: Sessions, *, in_blob_store: bool, limit: int, max_bytes: int
-) -> AsyncIterator[list[Taken]]:
-    """The due mails that have waited longest and that no other worker has: at least one, else not more than `max_bytes`.
+) -> AsyncIterator[list[QueuedMail]]:
+    """Claim the due mails that have waited longest and that no other worker has: one of any size, or several of `max_bytes`.
 
-    They are this worker's until the block ends or the worker does: PostgreSQL ends a session's advisory locks with its
-    connection, so what a killed worker had is free at once. No transaction is open meanwhile.
+    The claim holds until the block ends or the worker does: PostgreSQL ends a session's advisory locks with its connection, so
+    what a killed worker had is free at once. No transaction is open meanwhile.
     """
     async with sessions() as session:
         try:
             _ = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-            yield await _take(session, in_blob_store=in_blob_store, limit=limit, max_bytes=max_bytes)
+            yield await _claim(session, in_blob_store=in_blob_store, limit=limit, max_bytes=max_bytes)
         finally:
             try:
                 await session.execute(select(func.pg_advisory_unlock_all()))
@@ -75,21 +75,23 @@ async def taken(
                 raise
 
 
-async def _take(session: AsyncSession, *, in_blob_store: bool, limit: int, max_bytes: int) -> list[Taken]:
+async def _claim(
+    session: AsyncSession, *, in_blob_store: bool, limit: int, max_bytes: int
+) -> list[QueuedMail]:
     is_blob = AcceptedMail.blob_key.is_not(None)
     due = (
         select(AcceptedMail.id, AcceptedMail.size)
         .where(_is_due(), is_blob if in_blob_store else ~is_blob)
         # Ordered as the partial index is: a backlog of a million costs no sort.
         .order_by(AcceptedMail.next_attempt_at)
-        .limit(_LOOKED_AT)
+        .limit(_CANDIDATES)
         .cte("due")
     )
     # Only as many rows are locked as are asked for, because a CTE with a LIMIT is read row by row.
-    is_taken = func.pg_try_advisory_lock(func.hashtextextended(cast(due.c.id, Text), 0))
+    is_claimed = func.pg_try_advisory_lock(func.hashtextextended(cast(due.c.id, Text), 0))
     ids: list[UUID] = []
     total = 0
-    for row in await session.execute(select(due.c.id, due.c.size).where(is_taken).limit(limit)):
+    for row in await session.execute(select(due.c.id, due.c.size).where(is_claimed).limit(limit)):
         total += row.size
         if ids and total > max_bytes:
             break
@@ -97,7 +99,7 @@ async def _take(session: AsyncSession, *, in_blob_store: bool, limit: int, max_b
     return [] if not ids else await _read(session, ids)
 
 
-async def _read(session: AsyncSession, ids: Sequence[UUID]) -> list[Taken]:
+async def _read(session: AsyncSession, ids: Sequence[UUID]) -> list[QueuedMail]:
     statement = (
         select(
             AcceptedMail.id,
@@ -109,7 +111,9 @@ async def _read(session: AsyncSession, ids: Sequence[UUID]) -> list[Taken]:
             AcceptedMail.attempts,
             AcceptedMail.mail_key_id,
             AcceptedMail.peer_address,
-            and_(Integration.disconnected_at.is_not(None), Integration.removed_at.is_(None)),
+            and_(Integration.disconnected_at.is_not(None), Integration.removed_at.is_(None)).label(
+                "is_store_disconnected"
+            ),
             AcceptedMail.content_key,
             AcceptedMail.envelope,
             AcceptedMail.raw,
@@ -122,18 +126,31 @@ async def _read(session: AsyncSession, ids: Sequence[UUID]) -> list[Taken]:
         .where(AcceptedMail.id.in_(ids), _is_due())
         .order_by(AcceptedMail.id)
     )
-    rows: Sequence[Any] = (await session.execute(statement)).all()
     return [
-        Taken._make((*row[:-3], row.raw if row.raw is not None else Blob(row.blob_key, row.blob_digest)))
-        for row in rows
+        QueuedMail(
+            id=row.id,
+            account_id=row.account_id,
+            integration_id=row.integration_id,
+            relay_address_id=row.relay_address_id,
+            accepted_at=row.accepted_at,
+            size=row.size,
+            attempts=row.attempts,
+            mail_key_id=row.mail_key_id,
+            peer_address=row.peer_address,
+            is_store_disconnected=row.is_store_disconnected,
+            content_key=row.content_key,
+            envelope=row.envelope,
+            raw=row.raw if row.raw is not None else Blob(row.blob_key, row.blob_digest),
+        )
+        for row in await session.execute(statement)
     ]
 
 
-async def lock_these(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> set[UUID]:
-    """Lock those that still wait; the answer holds the ones to deliver.
+async def lock_for_delivery(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> set[UUID]:
+    """Lock the mails that still wait; the answer holds those to deliver now.
 
-    Mail of a store that is disconnected rests, sealed, until the store is restored or removed. Holding the row: whoever
-    restores the store meanwhile waits, and finds the mail.
+    Mail of a store that is disconnected stays sealed until the store is restored or removed. The store's row is held: whoever
+    restores it meanwhile waits, and finds the mail.
     """
     locked = (
         await session.execute(
@@ -155,14 +172,14 @@ async def lock_these(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -
         .order_by(Integration.id)
         .with_for_update(read=True)
     )
-    resting = set(await session.scalars(statement))
-    if resting:
+    disconnected = set(await session.scalars(statement))
+    if disconnected:
         await session.execute(
             update(AcceptedMail)
-            .where(AcceptedMail.id.in_([row.id for row in locked if row.integration_id in resting]))
+            .where(AcceptedMail.id.in_([row.id for row in locked if row.integration_id in disconnected]))
             .values(state=MailState.RESTING)
         )
-    return {row.id for row in locked if row.integration_id not in resting}
+    return {row.id for row in locked if row.integration_id not in disconnected}
 
 
 def _is_due() -> ColumnElement[bool]:
@@ -170,7 +187,7 @@ def _is_due() -> ColumnElement[bool]:
 
 
 async def queue_age_seconds(session: AsyncSession) -> float:
-    """How long the mail that is due longest has been due; those put off until later do not count."""
+    """For how long the mail that has waited longest has been due; one whose next attempt is still to come does not count."""
     statement = (
         select(func.extract("epoch", func.now() - AcceptedMail.next_attempt_at))
         .where(AcceptedMail.state == MailState.ACCEPTED)
@@ -180,51 +197,52 @@ async def queue_age_seconds(session: AsyncSession) -> float:
     return max(0.0, float(await session.scalar(statement) or 0))
 
 
-async def named_blobs(session: AsyncSession, keys: Sequence[str]) -> set[str]:
-    """Those that a row names; several may name one."""
+async def referenced_blobs(session: AsyncSession, keys: Sequence[str]) -> set[str]:
+    """Those of these blobs that a row of accepted mail refers to."""
     statement = select(AcceptedMail.blob_key).where(AcceptedMail.blob_key.in_(keys))
     return {key for key in await session.scalars(statement) if key is not None}
 
 
-async def requeue_unchecked(session: AsyncSession) -> int:
-    """Messages whose authenticity could not be checked, and that are to be looked at again: their mails are delivered once
-    more, and found to be copies of what is stored (`storing`). How many.
+async def requeue_for_recheck(session: AsyncSession) -> int:
+    """Queue the mails of messages whose authenticity could not be checked and is to be rechecked now; the answer says how many.
+
+    Each is delivered once more, and found to be a copy of what is stored (`conversation_writer`).
     """
     statement = (
         select(Message.id, Message.accepted_mail_id, Conversation.status)
         .join(Conversation, Conversation.id == Message.conversation_id)
         .where(Message.recheck_at <= func.now())
         .order_by(Message.recheck_at)
-        .limit(_RECHECKED)
+        .limit(_RECHECK_BATCH)
         .with_for_update(of=Message, skip_locked=True)
     )
     due = (await session.execute(statement)).all()
-    again = [row for row in due if row.status == ConversationStatus.QUARANTINE]
+    in_quarantine = [row for row in due if row.status == ConversationStatus.QUARANTINE]
     if not due:
         return 0
-    # What an agent has let out needs no verdict any more. The others come again if whoever delivers them dies.
+    # What an agent has released needs no verdict any more. The others are queued again if whoever delivers them dies.
     await session.execute(
         update(Message)
         .where(Message.id.in_([row.id for row in due]))
         .values(
             recheck_at=case(
-                (Message.id.in_([row.id for row in again]), func.now() + _RECHECK_LEASE), else_=None
+                (Message.id.in_([row.id for row in in_quarantine]), func.now() + _RECHECK_LEASE), else_=None
             )
         )
     )
     await session.execute(
         update(AcceptedMail)
         .where(
-            AcceptedMail.id.in_([row.accepted_mail_id for row in again]),
+            AcceptedMail.id.in_([row.accepted_mail_id for row in in_quarantine]),
             AcceptedMail.state == MailState.DELIVERED,
         )
         .values(state=MailState.ACCEPTED, next_attempt_at=func.now())
     )
-    return len(again)
+    return len(in_quarantine)
 
 
 async def mark_delivered(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> None:
-    """The mails are messages now, or copies of messages."""
+    """Note that the mails are messages now, or copies of messages."""
     await session.execute(
         update(AcceptedMail)
         .where(AcceptedMail.id.in_(accepted_mail_ids))
@@ -232,7 +250,7 @@ async def mark_delivered(session: AsyncSession, accepted_mail_ids: Sequence[UUID
     )
 
 
-async def put_off(
+async def record_failed_attempt(
     session: AsyncSession,
     accepted_mail_id: UUID,
     *,
@@ -240,7 +258,10 @@ async def put_off(
     delays: Sequence[timedelta],
     is_held_at_last: bool,
 ) -> MailState | None:
-    """Try again later. After the last delay the mail is held, or tried after that delay for ever. None if it no longer waits."""
+    """Count an attempt that failed, and try again later; the answer is the new state, or None if the mail no longer waits.
+
+    After the last delay the mail is held, or tried again after that delay for ever.
+    """
     last = len(delays)
     attempts = AcceptedMail.attempts
     after_last = MailState.HELD if is_held_at_last else MailState.ACCEPTED
@@ -260,10 +281,10 @@ async def put_off(
     return None if state is None else MailState(state)
 
 
-async def wait(
+async def postpone(
     session: AsyncSession, accepted_mail_ids: Sequence[UUID], *, failure_code: str, delay: timedelta
 ) -> None:
-    """Try again later, as if nothing had been tried."""
+    """Try again later, without counting an attempt."""
     await session.execute(
         update(AcceptedMail)
         .where(AcceptedMail.id.in_(accepted_mail_ids), AcceptedMail.state == MailState.ACCEPTED)
@@ -275,7 +296,7 @@ async def wait(
 async def mail_announcements(
     database_url: str, on_mail: Callable[[], None], on_loss: Callable[[], None]
 ) -> AsyncIterator[None]:
-    """Hear at once when a relay has committed mail. A connection of its own, because pooled ones come and go."""
+    """Call `on_mail` whenever a relay has committed mail. A connection of its own, because pooled ones come and go."""
     connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
         asyncpg_dsn(database_url),
         timeout=5,

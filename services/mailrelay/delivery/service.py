@@ -1,10 +1,11 @@
-"""Accepted mail → message: the use case of the mail worker.
+"""Accepted mail becomes messages: the use case of the mail worker.
 
-A batch is taken, opened, parsed, judged and sealed without a transaction, because some of that asks other hosts: the blob store,
-the DNS. Then one transaction locks the mails, stores what was understood, and marks them delivered: whatever dies in between, a
-mail is either still waiting or visible exactly once. If a batch fails, its mails are delivered one by one, so that only the one
-that is at fault waits. A mail that cannot be understood is stored all the same (D8); held is only what cannot even be opened.
-What is our fault (a key, a grant, a table that is missing) costs a mail nothing but time: it waits until we have mended it.
+A batch is claimed, unsealed, parsed, authenticated and sealed for its accounts without a transaction, because some of that asks
+other hosts: the blob store, the DNS. Then one transaction locks the mails, stores the messages, and marks the mails delivered:
+whatever dies in between, a mail is either still waiting or visible exactly once. If a batch fails, its mails are delivered one by
+one, so that only the one that is at fault waits. A mail that cannot be parsed is stored all the same (D8); held is only what
+cannot even be unsealed. What is our fault (a key, a grant, a table that is missing) costs a mail nothing but time: it waits until
+we have mended it.
 """
 
 import asyncio
@@ -18,19 +19,24 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import ProgrammingError
 
-from services.mailrelay.authenticity.questions import Resolver
-from services.mailrelay.delivery import queue as waiting_mail
-from services.mailrelay.delivery.authentication import Understood, judge, recheck_at, wait_before_storing
-from services.mailrelay.delivery.clamav import Scanner, scan_all
-from services.mailrelay.delivery.conversation_writer import store
-from services.mailrelay.delivery.message_rows import Incoming, make_incoming
-from services.mailrelay.delivery.metrics import Figures
-from services.mailrelay.delivery.parser_pool import Parser
-from services.mailrelay.delivery.queue import Taken
-from services.mailrelay.delivery.unsealing import Fetched, Opened, open_mail
+from services.mailrelay.authenticity.resolver import Resolver
+from services.mailrelay.delivery import queue
+from services.mailrelay.delivery.authentication import (
+    AuthenticatedMail,
+    authenticate_batch,
+    recheck_at,
+    wait_before_storing,
+)
+from services.mailrelay.delivery.clamav import Scanner, scan_attachments
+from services.mailrelay.delivery.conversation_writer import store_messages
+from services.mailrelay.delivery.message_rows import NewMessage, make_new_message
+from services.mailrelay.delivery.metrics import DeliveryMetrics
+from services.mailrelay.delivery.parser_pool import ParserPool
+from services.mailrelay.delivery.queue import QueuedMail
+from services.mailrelay.delivery.unsealing import FetchedBlobs, UnsealedMail, unseal
 from services.mailrelay.parsing.mail import ParsedMail, parse_header_only
 from shared.blobs import Blob, BlobDamaged, BlobMissing, BlobStore, BlobsUnavailable
-from shared.crypto.envelope import SealBroken, Sealed
+from shared.crypto.envelope import AccountKeys, SealBroken, Sealed
 from shared.crypto.raw_mail import MailPrivateKey
 from shared.database import Sessions, is_unavailable
 from shared.errors import Expected
@@ -73,15 +79,15 @@ class Delivery:
     sessions: Sessions
     keyring: Keyring
     private_key: MailPrivateKey
-    parser: Parser
-    figures: Figures
+    parser: ParserPool
+    metrics: DeliveryMetrics
     blobs: BlobStore
     resolver: Resolver
     scanner: Scanner | None = None
 
 
 async def deliver_due(delivery: Delivery) -> int:
-    """Deliver a batch of what is due and lies in its row; the number of mails it took on.
+    """Deliver a batch of due mails that lie in their rows; the answer is the number of mails claimed.
 
     Raises only what says that the database is away.
     """
@@ -89,42 +95,42 @@ async def deliver_due(delivery: Delivery) -> int:
 
 
 async def deliver_due_from_blob_store(delivery: Delivery) -> int:
-    """The same for what lies in the blob store. It is large, and small mail does not wait for it."""
+    """Deliver a batch of due mails that lie in the blob store. They are large, and small mail does not wait for them."""
     return await _deliver_due(delivery, in_blob_store=True)
 
 
 async def _deliver_due(delivery: Delivery, *, in_blob_store: bool) -> int:
-    async with waiting_mail.taken(
+    async with queue.claim_due(
         delivery.sessions, in_blob_store=in_blob_store, limit=MAX_BATCH, max_bytes=MAX_BATCH_BYTES
     ) as mails:
-        ours = await _leave_other_keys(delivery, mails)
+        ours = await _postpone_other_keys(delivery, mails)
         if ours:
             await _deliver(delivery, ours)
     return len(mails)
 
 
-async def _deliver(delivery: Delivery, mails: Sequence[Taken]) -> None:
+async def _deliver(delivery: Delivery, mails: Sequence[QueuedMail]) -> None:
     try:
         await _deliver_together(delivery, mails)
     except Exception as error:  # whatever it is, it costs no other mail anything
         if _is_database_away(error):
             raise
         if len(mails) == 1:
-            await _put_off(delivery, mails[0].id, error)
+            await _try_later(delivery, mails[0].id, error)
             return
         log.warning("batch_failed", mails=len(mails), exc_info=error)
         for mail in mails:
             await _deliver(delivery, [mail])
 
 
-async def _deliver_together(delivery: Delivery, mails: Sequence[Taken]) -> None:
-    incoming = await _understand(delivery, [mail for mail in mails if not mail.is_resting])
+async def _deliver_together(delivery: Delivery, mails: Sequence[QueuedMail]) -> None:
+    messages = await _prepare(delivery, [mail for mail in mails if not mail.is_store_disconnected])
     async with delivery.sessions.begin() as session:
-        locked = await waiting_mail.lock_these(session, [mail.id for mail in mails])
-        ready = [item for item in incoming if item.taken.id in locked]
-        stored = await store(session, ready)
-        await waiting_mail.mark_delivered(session, [item.taken.id for item in ready])
-    _count(delivery.figures, ready, stored)
+        locked = await queue.lock_for_delivery(session, [mail.id for mail in mails])
+        ready = [item for item in messages if item.queued.id in locked]
+        stored = await store_messages(session, ready)
+        await queue.mark_delivered(session, [item.queued.id for item in ready])
+    _count(delivery.metrics, ready, stored)
 
 
 def _is_database_away(error: Exception) -> bool:
@@ -139,12 +145,12 @@ def _is_our_fault(error: Exception) -> bool:
     return isinstance(error, ProgrammingError | TimeoutError)
 
 
-async def _leave_other_keys(delivery: Delivery, mails: Sequence[Taken]) -> list[Taken]:
-    """Mails sealed to a key that we do not have wait until a worker has it; the answer holds the others."""
+async def _postpone_other_keys(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[QueuedMail]:
+    """Let mails wait that are sealed to a key which this worker does not have; the answer holds the others."""
     key_id = delivery.private_key.key_id
     others = [mail for mail in mails if mail.mail_key_id != key_id]
     if others:
-        await _wait(delivery, [mail.id for mail in others], MailKeyMissing.code, MENDING_DELAY)
+        await _postpone(delivery, [mail.id for mail in others], MailKeyMissing.code, MENDING_DELAY)
         log.error(
             MailKeyMissing.code,
             mails=len(others),
@@ -154,13 +160,13 @@ async def _leave_other_keys(delivery: Delivery, mails: Sequence[Taken]) -> list[
     return [mail for mail in mails if mail.mail_key_id == key_id]
 
 
-async def _put_off(delivery: Delivery, accepted_mail_id: UUID, error: Exception) -> None:
+async def _try_later(delivery: Delivery, accepted_mail_id: UUID, error: Exception) -> None:
     code = error.code if isinstance(error, Expected) else "unexpected"
     if _is_our_fault(error):
-        await _wait(delivery, [accepted_mail_id], code, MENDING_DELAY)
+        await _postpone(delivery, [accepted_mail_id], code, MENDING_DELAY)
     else:
         async with delivery.sessions.begin() as session:
-            state = await waiting_mail.put_off(
+            state = await queue.record_failed_attempt(
                 session,
                 accepted_mail_id,
                 failure_code=code,
@@ -168,57 +174,61 @@ async def _put_off(delivery: Delivery, accepted_mail_id: UUID, error: Exception)
                 is_held_at_last=isinstance(error, SealBroken),
             )
         if state is MailState.HELD:
-            delivery.figures.held.inc()
+            delivery.metrics.held.inc()
             log.error("mail_held", accepted_mail_id=str(accepted_mail_id), code=code, exc_info=error)
             return
-        delivery.figures.put_off.labels(code).inc()
+        delivery.metrics.put_off.labels(code).inc()
     log.warning("mail_put_off", accepted_mail_id=str(accepted_mail_id), code=code, exc_info=error)
 
 
-async def _wait(delivery: Delivery, accepted_mail_ids: Sequence[UUID], code: str, delay: timedelta) -> None:
+async def _postpone(
+    delivery: Delivery, accepted_mail_ids: Sequence[UUID], code: str, delay: timedelta
+) -> None:
     async with delivery.sessions.begin() as session:
-        await waiting_mail.wait(session, accepted_mail_ids, failure_code=code, delay=delay)
-    delivery.figures.put_off.labels(code).inc(len(accepted_mail_ids))
+        await queue.postpone(session, accepted_mail_ids, failure_code=code, delay=delay)
+    delivery.metrics.put_off.labels(code).inc(len(accepted_mail_ids))
 
 
-async def _understand(delivery: Delivery, mails: Sequence[Taken]) -> list[Incoming]:
-    """Open, parse, judge and seal. Those whose blob or verdict does not come wait, and are left out."""
+async def _prepare(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[NewMessage]:
+    """Unseal, parse, authenticate and seal for the account. A mail whose blob or verdict does not come waits, and is left out."""
     fetched = await _fetch(delivery, mails)
     there = [mail for mail in mails if not isinstance(mail.raw, Blob) or mail.raw in fetched]
-    opened = await asyncio.to_thread(_open_all, delivery.private_key, there, fetched)
-    parsed = await _parse(delivery.parser, opened)
-    understood = [Understood(item, mail) for item, mail in zip(opened, parsed, strict=True)]
-    verdicts = await judge(understood, delivery.resolver)
+    unsealed = await asyncio.to_thread(_unseal_all, delivery.private_key, there, fetched)
+    parsed = await _parse(delivery.parser, unsealed)
     now = datetime.now(UTC)
-    judged = []
-    for item, verdict in zip(understood, verdicts, strict=True):
-        delay = wait_before_storing(verdict, item.opened.taken.accepted_at, now)
+    authenticated = []
+    for mail in await authenticate_batch(unsealed, parsed, delivery.resolver):
+        queued = mail.unsealed.queued
+        delay = wait_before_storing(mail.verdict, queued.accepted_at, now)
         if delay is not None:
-            await _wait(delivery, [item.opened.taken.id], _UNCHECKED, delay)
+            await _postpone(delivery, [queued.id], _UNCHECKED, delay)
         else:
-            judged.append((item, verdict))
+            authenticated.append(mail)
     async with delivery.sessions() as session:
         keys = {
             account_id: await delivery.keyring.of(session, account_id)
-            for account_id in {item.opened.taken.account_id for item, _ in judged}
+            for account_id in {mail.unsealed.queued.account_id for mail in authenticated}
         }
-    incoming = await asyncio.to_thread(
-        lambda: [
-            make_incoming(
-                item,
-                verdict,
-                keys[item.opened.taken.account_id],
-                recheck_at=recheck_at(verdict, item.opened.taken.accepted_at, now),
-            )
-            for item, verdict in judged
-        ]
-    )
-    await scan_all(delivery.scanner, incoming)
-    return incoming
+    messages = await asyncio.to_thread(_make_messages, authenticated, keys, now)
+    await scan_attachments(delivery.scanner, messages)
+    return messages
 
 
-async def _fetch(delivery: Delivery, mails: Sequence[Taken]) -> Fetched:
-    """What several copies share is fetched once. Mails whose blob does not come wait."""
+def _make_messages(
+    mails: Sequence[AuthenticatedMail], keys: dict[UUID, AccountKeys], now: datetime
+) -> list[NewMessage]:
+    return [
+        make_new_message(
+            mail,
+            keys[mail.unsealed.queued.account_id],
+            recheck_at=recheck_at(mail.verdict, mail.unsealed.queued.accepted_at, now),
+        )
+        for mail in mails
+    ]
+
+
+async def _fetch(delivery: Delivery, mails: Sequence[QueuedMail]) -> FetchedBlobs:
+    """Fetch what lies in the blob store, once for all mails that share it. A mail whose blob does not come waits."""
     blobs = list({mail.raw for mail in mails if isinstance(mail.raw, Blob)})
     results = dict(
         zip(blobs, await asyncio.gather(*(_get(delivery.blobs, blob) for blob in blobs)), strict=True)
@@ -229,7 +239,7 @@ async def _fetch(delivery: Delivery, mails: Sequence[Taken]) -> Fetched:
         if isinstance(result, Expected):
             waiting.setdefault(result.code, []).append(mail.id)
     for code, ids in waiting.items():
-        await _wait(
+        await _postpone(
             delivery, ids, code, _BLOBS_AWAY_DELAY if code == BlobsUnavailable.code else MENDING_DELAY
         )
         log.error(code, mails=len(ids), accepted_mail_ids=[str(mail_id) for mail_id in ids[:10]])
@@ -243,27 +253,29 @@ async def _get(blobs: BlobStore, blob: Blob) -> Sealed | Expected:
         return error
 
 
-def _open_all(private_key: MailPrivateKey, mails: Sequence[Taken], fetched: Fetched) -> list[Opened]:
-    return [open_mail(private_key, mail, fetched) for mail in mails]
+def _unseal_all(
+    private_key: MailPrivateKey, mails: Sequence[QueuedMail], fetched: FetchedBlobs
+) -> list[UnsealedMail]:
+    return [unseal(private_key, mail, fetched) for mail in mails]
 
 
-async def _parse(parser: Parser, opened: Sequence[Opened]) -> list[ParsedMail]:
-    """Parse what has not failed too often; of the rest, the header."""
-    to_parse = [item for item in opened if item.taken.attempts < ATTEMPTS_TO_PARSE]
-    parsed = iter(await parser.parse([item.raw for item in to_parse]) if to_parse else [])
+async def _parse(parser: ParserPool, unsealed: Sequence[UnsealedMail]) -> list[ParsedMail]:
+    """Parse what has not failed too often; of the rest, only the header is read."""
+    to_parse = [mail for mail in unsealed if mail.queued.attempts < ATTEMPTS_TO_PARSE]
+    parsed = iter(await parser.parse([mail.raw for mail in to_parse]) if to_parse else [])
     return [
-        next(parsed) if item.taken.attempts < ATTEMPTS_TO_PARSE else parse_header_only(item.raw)
-        for item in opened
+        next(parsed) if mail.queued.attempts < ATTEMPTS_TO_PARSE else parse_header_only(mail.raw)
+        for mail in unsealed
     ]
 
 
-def _count(figures: Figures, delivered: Sequence[Incoming], stored: Sequence[Incoming]) -> None:
-    for kind, count in Counter(item.mail.kind.value for item in stored).items():
-        figures.delivered.labels(kind).inc(count)
+def _count(metrics: DeliveryMetrics, delivered: Sequence[NewMessage], stored: Sequence[NewMessage]) -> None:
+    for kind, count in Counter(item.parsed.kind.value for item in stored).items():
+        metrics.delivered.labels(kind).inc(count)
     verdicts = Counter((item.verdict.authenticity.value, item.verdict.reason) for item in stored)
     for labels, count in verdicts.items():
-        figures.judged.labels(*labels).inc(count)
-    figures.duplicates.inc(len(delivered) - len(stored))
+        metrics.judged.labels(*labels).inc(count)
+    metrics.duplicates.inc(len(delivered) - len(stored))
     now = datetime.now(UTC)
     for item in stored:
-        figures.seconds.observe(max(0.0, (now - item.taken.accepted_at).total_seconds()))
+        metrics.seconds.observe(max(0.0, (now - item.queued.accepted_at).total_seconds()))

@@ -1,37 +1,45 @@
-"""What a worker has taken, opened: the mail as it arrived, and its envelope."""
+"""A queued mail in clear: its bytes as they arrived, and the envelope with which the relay was given it."""
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
-from services.mailrelay.delivery.queue import Taken
+from services.mailrelay.delivery.queue import QueuedMail
 from shared.blobs import Blob, blob_id_of
 from shared.crypto.envelope import Sealed
 from shared.crypto.raw_mail import ContentKey, MailPrivateKey
 
-# The sealed mails that lie in the blob store.
-Fetched = dict[Blob, Sealed]
+# The sealed mails that lie in the blob store, by where they lie there.
+FetchedBlobs = dict[Blob, Sealed]
+
+
+class Envelope(TypedDict):
+    """What the sending server said of a mail: MAIL FROM (empty for a bounce), RCPT TO, and the name in HELO or EHLO."""
+
+    mail_from: str
+    rcpt_to: str
+    helo: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """An accepted mail in clear."""
+class UnsealedMail:
+    """A queued mail in clear."""
 
-    taken: Taken
+    queued: QueuedMail
     content_key: ContentKey
     raw: bytes = field(repr=False)
 
-    def envelope(self) -> dict[str, Any]:
-        """`mail_from`, `rcpt_to`, `helo` and `options`, as the relay was told. Raises SealBroken."""
-        envelope: dict[str, Any] = json.loads(self.content_key.open("envelope", self.taken.envelope))
+    def envelope(self) -> Envelope:
+        """The envelope, opened. Raises SealBroken."""
+        envelope: Envelope = json.loads(self.content_key.open("envelope", self.queued.envelope))
         return envelope
 
 
-def open_mail(private_key: MailPrivateKey, taken: Taken, fetched: Fetched) -> Opened:
-    """Raises SealBroken."""
-    key = ContentKey.open_with(private_key, taken.account_id, taken.id, taken.content_key)
-    if isinstance(taken.raw, Blob):
-        raw = key.open_mail(fetched[taken.raw], blob_id_of(taken.raw.key))
+def unseal(private_key: MailPrivateKey, queued: QueuedMail, fetched: FetchedBlobs) -> UnsealedMail:
+    """Open a mail with the mail worker's private key. Raises SealBroken."""
+    key = ContentKey.open_with(private_key, queued.account_id, queued.id, queued.content_key)
+    if isinstance(queued.raw, Blob):
+        raw = key.open_mail(fetched[queued.raw], blob_id_of(queued.raw.key))
     else:
-        raw = key.open_mail(taken.raw, None)
-    return Opened(taken, key, raw)
+        raw = key.open_mail(queued.raw, None)
+    return UnsealedMail(queued, key, raw)

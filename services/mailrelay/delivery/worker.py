@@ -11,17 +11,17 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry
 
-from services.mailrelay.authenticity.metrics import DnsFigures
+from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.delivery.blob_sweeper import sweep_forever
-from services.mailrelay.delivery.clamav import Scanner, scan_again_forever
-from services.mailrelay.delivery.metrics import Figures
-from services.mailrelay.delivery.parser_pool import Parser
+from services.mailrelay.delivery.clamav import Scanner, rescan_forever
+from services.mailrelay.delivery.metrics import DeliveryMetrics
+from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.queue import (
     LISTENING_FAILURES,
     mail_announcements,
     queue_age_seconds,
-    requeue_unchecked,
+    requeue_for_recheck,
 )
 from services.mailrelay.delivery.service import Delivery, deliver_due, deliver_due_from_blob_store
 from services.mailrelay.settings import MailWorkerSettings
@@ -56,16 +56,16 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     private_key = MailPrivateKey.load(settings.mail_private_key_file)
     registry = CollectorRegistry()
     name_servers = NameServers(
-        [(str(address), port) for address, port in settings.nameservers], DnsFigures(registry)
+        [(str(address), port) for address, port in settings.nameservers], DnsMetrics(registry)
     )
     database_url = settings.database_url.get_secret_value()
     engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=10)
     sessions = create_sessions(engine)
-    parser = Parser()
-    figures = Figures(registry)
+    parser = ParserPool()
+    metrics = DeliveryMetrics(registry)
     blobs = open_blobs(settings)
     scanner = None if settings.clamd is None else Scanner(settings.clamd)
-    delivery = Delivery(sessions, keyring, private_key, parser, figures, blobs, name_servers, scanner)
+    delivery = Delivery(sessions, keyring, private_key, parser, metrics, blobs, name_servers, scanner)
     # A mail that is announced may lie in its row or in the blob store; each has whoever looks for it.
     wake_for_rows, wake_for_blobs = asyncio.Event(), asyncio.Event()
 
@@ -82,12 +82,12 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             is_ready=lambda: database_answers(sessions),
         ):
             listening = asyncio.create_task(_listen(database_url, wake))
-            measuring = asyncio.create_task(_measure(sessions, figures))
-            sweeping = asyncio.create_task(sweep_forever(blobs, sessions, figures))
+            measuring = asyncio.create_task(_measure(sessions, metrics))
+            sweeping = asyncio.create_task(sweep_forever(blobs, sessions, metrics))
             rechecking = asyncio.create_task(_recheck(sessions, wake))
             background = [listening, measuring, sweeping, rechecking]
             if scanner is not None:
-                background.append(asyncio.create_task(scan_again_forever(scanner, sessions, keyring)))
+                background.append(asyncio.create_task(rescan_forever(scanner, sessions, keyring)))
             log.info("mail_worker_started")
             try:
                 await asyncio.gather(
@@ -143,13 +143,13 @@ async def _deliver_until(
                 await _wait_for_any(pause_seconds, stop)
 
 
-async def _measure(sessions: Sessions, figures: Figures) -> None:
+async def _measure(sessions: Sessions, metrics: DeliveryMetrics) -> None:
     while True:
         try:
             async with sessions.begin() as session:
-                figures.queue_age_seconds.set(await queue_age_seconds(session))
+                metrics.queue_age_seconds.set(await queue_age_seconds(session))
         except Exception as error:  # a figure is missing; delivering goes on
-            figures.queue_age_seconds.set(math.nan)
+            metrics.queue_age_seconds.set(math.nan)
             if not is_unavailable(error):  # else whoever delivers has said so
                 log.exception("queue_age_failed")
         await asyncio.sleep(_MEASURE_SECONDS)
@@ -159,7 +159,7 @@ async def _recheck(sessions: Sessions, wake: Callable[[], None]) -> None:
     while True:
         try:
             async with sessions.begin() as session:
-                if await requeue_unchecked(session):
+                if await requeue_for_recheck(session):
                     wake()
         except Exception as error:  # they stay in quarantine a little longer
             if not is_unavailable(error):

@@ -56,7 +56,7 @@ def recognise_report(report: DeliveryReport | None, wording: Wording) -> Recogni
 
 
 def recognise_message(header: Header, subject: str | None, own_text: str, wording: Wording) -> Recognised:
-    """Whether a buyer has written himself, or his mail program for him."""
+    """Whether a buyer has written themselves, or a program for them."""
     folded_subject = fold(subject or "")
     in_subject = wording.auto_reply.subjects.language_before(folded_subject)
     if _says_auto_reply(header):

@@ -1,7 +1,7 @@
-"""One accepted mail, understood as far as it can be: the only door of this room.
+"""Parses one accepted mail, as far as it can be parsed. Other rooms use this room through these functions.
 
-Pure: bytes in, values out, no exception for any bytes. A mail that cannot be understood comes back as `unparseable`, and
-everything is shown that could be read. Whether the mail is authentic is decided elsewhere: nothing here is proof.
+Pure: bytes in, values out, no exception for any bytes. A mail that cannot be parsed comes back as `unparseable`, with everything
+that could be read. Whether the mail is authentic is decided elsewhere: nothing here is proof.
 """
 
 import hashlib
@@ -26,13 +26,13 @@ from services.mailrelay.parsing.patterns import WORDING, MailKind, Wording
 from services.mailrelay.parsing.quoting import split_history
 from services.mailrelay.parsing.recognition import (
     Buyer,
-    Words,
+    BuyerText,
     country_of,
     find_asin,
     find_buyer,
+    find_buyer_text,
     find_case_tag,
     find_order_ids,
-    find_words,
     is_amazon,
 )
 from services.mailrelay.parsing.reports import DeliveryReport, read_report
@@ -53,7 +53,7 @@ from services.mailrelay.parsing.structure import (
 
 __all__ = ["PARSER_VERSION", "Claim", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
 
-# Raised with each change of what is understood: `reprocess` runs the newer version over older mail.
+# Raised with each change of what is parsed: `reprocess` runs the newer version over older mail.
 PARSER_VERSION: Final = 2
 
 # RFC 5322 §2.1.1 ends a line at 998 characters; a list shows the first hundred.
@@ -101,10 +101,10 @@ class ParsedAttachment:
 
 @dataclass(frozen=True, slots=True)
 class ParsedMail:
-    """What was understood.
+    """What a mail says, as far as it was parsed.
 
     `is_excerpt`: `text` is the buyer's own words, taken out of Amazon's frame; else it is all that there was to read.
-    `quoted_text`: the history that the buyer quoted below his words, no longer in `text`.
+    `quoted_text`: the history that the buyer quoted below their words, no longer in `text`.
     `claim`: why the mail says that it is Amazon's (`from_domain`, `two_senders`, `display_name`, `lookalike_domain`), None for
     anybody else's; only `from_domain` can be true, and only a check of its authenticity tells whether it is.
     `from_domain`: the domain of the one From, for DMARC. `truncated`: not all is shown, the raw mail holds the rest.
@@ -146,8 +146,8 @@ class _Body:
 
 
 @dataclass(frozen=True, slots=True)
-class _Top:
-    """What the header says, and where the body begins."""
+class _ParsedHeader:
+    """What the header of the mail says, and where its body begins."""
 
     header: Header
     body_start: int
@@ -162,81 +162,83 @@ class _Top:
 
 
 def parse_mail(raw: bytes) -> ParsedMail:
-    """Understand a mail as it was accepted."""
+    """Parse a mail as it was accepted."""
     try:
-        return understand(raw)
+        return parse_unguarded(raw)
     except Exception:  # noqa: BLE001 - a mail is shown whatever is in it (D8); a test holds that we never come here
         return parse_header_only(raw)
 
 
-def understand(raw: bytes, wording: Wording = WORDING) -> ParsedMail:
-    """The same without the safety net, so that tests see what would fall into it; and with less wording, so that they see
+def parse_unguarded(raw: bytes, wording: Wording = WORDING) -> ParsedMail:
+    """`parse_mail` without its safety net, so that tests see what would fall into it; and with less wording, so that they see
     what each entry of it is good for."""
-    top = _read_top(raw, wording)
-    header, limits = top.header, top.limits
+    head = _read_header(raw, wording)
+    header, limits = head.header, head.limits
     if not header:
-        return _unparseable(top)
+        return _unparseable(head)
 
-    body = _read_body(header, raw, top.body_start, limits)
-    whole = body.plain if body.plain is not None else body.safe.text if body.safe is not None else ""
+    body = _read_body(header, raw, head.body_start, limits)
+    all_text = body.plain if body.plain is not None else body.safe.text if body.safe is not None else ""
     # A message that looks empty and is not: delimiters in an order that hides all, for one.
-    limits.was_reached |= not whole and not body.attachments and _holds_something(raw, top.body_start)
-    amazon = top.amazon
+    limits.was_reached |= not all_text and not body.attachments and _holds_something(raw, head.body_start)
+    amazon = head.amazon
     buyer = None if amazon is None or is_report(header) else find_buyer(amazon, _reply_to(header), wording)
-    words = find_words(body.plain, body.safe, body.html or "", wording) if buyer is not None else None
-    if words is not None and not words.text and not body.attachments:
-        words = None  # nobody sends nothing: it stands somewhere else
-    own, quoted = split_history(words.text, wording) if words is not None else (whole, None)
-    recognised = _recognise(top, body, buyer, own, wording)
-    language = _language(top, own, words, recognised, wording)
+    excerpt = find_buyer_text(body.plain, body.safe, body.html or "", wording) if buyer is not None else None
+    if excerpt is not None and not excerpt.text and not body.attachments:
+        excerpt = None  # nobody sends nothing: it stands somewhere else
+    own, quoted = split_history(excerpt.text, wording) if excerpt is not None else (all_text, None)
+    recognised = _recognise(head, body, buyer, own, wording)
+    language = _language(head, own, excerpt, recognised, wording)
     country = country_of(amazon, header.text("x-marketplace-id")) if amazon is not None else None
     return ParsedMail(
         kind=recognised.kind,
-        subject=top.subject,
-        sender_name=top.sender_name,
-        sender_address=top.sender_address,
+        subject=head.subject,
+        sender_name=head.sender_name,
+        sender_address=head.sender_address,
         buyer_address=buyer.address if buyer is not None else None,
         buyer_name=buyer.name if buyer is not None else None,
-        thread_tag=_thread_tag(buyer, words),
-        order_ids=find_order_ids(top.subject, whole),
-        asin=find_asin(words.frame if words is not None else whole) if amazon is not None else None,
+        thread_tag=_thread_tag(buyer, excerpt),
+        order_ids=find_order_ids(head.subject, all_text),
+        asin=find_asin(excerpt.frame if excerpt is not None else all_text) if amazon is not None else None,
         country=country,
         language="pt-BR" if language == "pt" and country == "BR" else language,
         failure_reason=recognised.failure_reason,
         verification_code=recognised.verification_code,
         text=own,
-        is_excerpt=words is not None,
+        is_excerpt=excerpt is not None,
         quoted_text=quoted,
-        html=_html(body, words, quoted),
+        html=_html(body, excerpt, quoted),
         attachments=body.attachments,
         sent_at=_sent_at(header),
         amazon_domain=amazon is not None,
-        claim=top.claim,
-        from_domain=top.from_domain,
-        digest=top.digest,
+        claim=head.claim,
+        from_domain=head.from_domain,
+        digest=head.digest,
         truncated=limits.was_reached,
     )
 
 
-def _recognise(top: _Top, body: _Body, buyer: Buyer | None, own: str, wording: Wording) -> Recognised:
-    if is_report(top.header):
+def _recognise(
+    head: _ParsedHeader, body: _Body, buyer: Buyer | None, own: str, wording: Wording
+) -> Recognised:
+    if is_report(head.header):
         return recognise_report(body.report, wording)
     if buyer is not None:
-        return recognise_message(top.header, top.subject, own, wording)
-    if top.amazon is not None:
-        return recognise_notice(top.amazon, top.subject, own, wording)
+        return recognise_message(head.header, head.subject, own, wording)
+    if head.amazon is not None:
+        return recognise_notice(head.amazon, head.subject, own, wording)
     return Recognised(MailKind.OTHER)
 
 
 def _language(
-    top: _Top, own: str, words: Words | None, recognised: Recognised, wording: Wording
+    head: _ParsedHeader, own: str, excerpt: BuyerText | None, recognised: Recognised, wording: Wording
 ) -> str | None:
-    """What is written in, as far as its own words, Amazon's wording around them or the subject tell."""
+    """The language of the mail, as far as its own words, Amazon's wording around them or the subject tell it."""
     return (
         language_of(own, wording)
         or recognised.language
-        or language_of(top.subject or "", wording)
-        or (words.language if words is not None else None)
+        or language_of(head.subject or "", wording)
+        or (excerpt.language if excerpt is not None else None)
     )
 
 
@@ -244,28 +246,28 @@ def _holds_something(raw: bytes, body_start: int) -> bool:
     return _SOMETHING.search(raw, body_start) is not None
 
 
-def _html(body: _Body, words: Words | None, quoted: str | None) -> str | None:
-    if words is not None:
+def _html(body: _Body, excerpt: BuyerText | None, quoted: str | None) -> str | None:
+    if excerpt is not None:
         # With a history taken off, the text alone is the buyer's own.
-        return words.html if quoted is None else None
+        return excerpt.html if quoted is None else None
     return body.safe.html if body.safe is not None else None
 
 
 def parse_header_only(raw: bytes) -> ParsedMail:
-    """For a mail whose body cannot be read, or not in time: who wrote about what, and nothing else (D8)."""
-    return _unparseable(_read_top(raw, WORDING))
+    """Parse only the header, where the body cannot be read, or not in time: sender and subject are better than nothing (D8)."""
+    return _unparseable(_read_header(raw, WORDING))
 
 
-def _unparseable(top: _Top) -> ParsedMail:
+def _unparseable(head: _ParsedHeader) -> ParsedMail:
     return ParsedMail(
         kind=MailKind.UNPARSEABLE,
-        subject=top.subject,
-        sender_name=top.sender_name,
-        sender_address=top.sender_address,
+        subject=head.subject,
+        sender_name=head.sender_name,
+        sender_address=head.sender_address,
         buyer_address=None,
         buyer_name=None,
         thread_tag=None,
-        order_ids=find_order_ids(top.subject),
+        order_ids=find_order_ids(head.subject),
         asin=None,
         country=None,
         language=None,
@@ -276,16 +278,16 @@ def _unparseable(top: _Top) -> ParsedMail:
         quoted_text=None,
         html=None,
         attachments=(),
-        sent_at=_sent_at(top.header),
-        amazon_domain=top.amazon is not None,
-        claim=top.claim,
-        from_domain=top.from_domain,
-        digest=top.digest,
-        truncated=top.limits.was_reached,
+        sent_at=_sent_at(head.header),
+        amazon_domain=head.amazon is not None,
+        claim=head.claim,
+        from_domain=head.from_domain,
+        digest=head.digest,
+        truncated=head.limits.was_reached,
     )
 
 
-def _read_top(raw: bytes, wording: Wording) -> _Top:
+def _read_header(raw: bytes, wording: Wording) -> _ParsedHeader:
     limits = Limits()
     header_end, body_start = end_of_header(raw, 0, len(raw))
     block = raw[: min(header_end, MAX_HEADER_BYTES)]
@@ -295,7 +297,7 @@ def _read_top(raw: bytes, wording: Wording) -> _Top:
     senders = read_mailboxes(header.raw("from") or "")
     # RFC 5322 §3.6 allows one From, and DMARC has nothing to hold on to with two (RFC 7489 §6.6.1).
     single = senders[0] if header.count("from") == 1 and len(senders) == 1 else None
-    return _Top(
+    return _ParsedHeader(
         header=header,
         body_start=body_start,
         subject=_subject(header, limits),
@@ -378,10 +380,10 @@ def _bounded(part: Part, max_chars: int, limits: Limits) -> str:
     return text[:max_chars]
 
 
-def _thread_tag(buyer: Buyer | None, words: Words | None) -> str | None:
+def _thread_tag(buyer: Buyer | None, excerpt: BuyerText | None) -> str | None:
     if buyer is None or buyer.thread_tag is not None:
         return buyer.thread_tag if buyer is not None else None
-    return find_case_tag(words.frame) if words is not None else None
+    return find_case_tag(excerpt.frame) if excerpt is not None else None
 
 
 def _sent_at(header: Header) -> datetime | None:

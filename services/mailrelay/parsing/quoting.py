@@ -1,4 +1,4 @@
-"""A buyer's words and, below them, the older mail that his program has put there."""
+"""A buyer's words and, below them, the older mail that a mail program has put there."""
 
 from itertools import takewhile
 
@@ -13,7 +13,7 @@ MAX_HEADER_LINES = 8
 
 
 def split_history(text: str, wording: Wording) -> tuple[str, str | None]:
-    """His words, and what he quotes below them. Nothing is taken off that does not certainly begin an older mail."""
+    """The buyer's own words, and the history quoted below them. Nothing is taken off that does not certainly begin an older mail."""
     lines = text.split("\n")
     at = _start_of_quote(lines, wording)
     if at is None:
@@ -21,7 +21,7 @@ def split_history(text: str, wording: Wording) -> tuple[str, str | None]:
     if at is None:
         return text, None
     own = "\n".join(lines[:at]).strip()
-    # Someone who answers without a word of his own, or between the quoted lines, is shown whole.
+    # Someone who answers without a word of their own, or between the quoted lines, is shown whole.
     return (own, "\n".join(lines[at:]).strip()) if own else (text, None)
 
 

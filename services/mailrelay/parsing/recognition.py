@@ -1,4 +1,4 @@
-"""Who the buyer is, what his mail is about and which words are his. Guesses nothing: what is not certain is shown whole."""
+"""Who the buyer is, what their mail is about and which words are their own. Guesses nothing: what is not certain is shown whole."""
 
 import re
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ _BUYER_LOCAL = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class Buyer:
-    """A buyer as Amazon lets him be seen: the anonymised address, and the tag of the thread if it names one."""
+    """A buyer as Amazon lets them be seen: the anonymised address, and the tag of the thread if it names one."""
 
     address: str
     thread_tag: str | None
@@ -43,7 +43,7 @@ class Buyer:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class BuyerText:
     """The buyer's own words, with the frame that Amazon wrote around them; `language` is the frame's."""
 
     text: str
@@ -109,7 +109,9 @@ def find_asin(text: str) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def find_words(plain: str | None, safe: SafeHtml | None, raw_html: str, wording: Wording) -> Words | None:
+def find_buyer_text(
+    plain: str | None, safe: SafeHtml | None, raw_html: str, wording: Wording
+) -> BuyerText | None:
     """The buyer's words where Amazon's frame is recognised for certain, else None."""
     pre = safe.only_pre if safe is not None else None
     between = _between_markers(plain, wording) if plain is not None else None
@@ -122,10 +124,10 @@ def find_words(plain: str | None, safe: SafeHtml | None, raw_html: str, wording:
     if plain is not None and _squeeze(pre.text) not in _squeeze(plain):
         return None
     frame = _START_OF_PRE.split(raw_html)[0] + "\n" + _END_OF_PRE.split(raw_html)[-1]
-    return Words(pre.text, pre.html, frame, None)
+    return BuyerText(pre.text, pre.html, frame, None)
 
 
-def _between_markers(plain: str, wording: Wording) -> Words | None:
+def _between_markers(plain: str, wording: Wording) -> BuyerText | None:
     lines = plain.split("\n")
     # A buyer may quote the markers: Amazon's own are the first opening and the last closing one.
     openings = (i for i, line in enumerate(lines) if _marker(line) in wording.opening_markers)
@@ -133,7 +135,7 @@ def _between_markers(plain: str, wording: Wording) -> Words | None:
     opening, closing = next(openings, None), next(closings, None)
     if opening is None or closing is None or closing <= opening:
         return None
-    return Words(
+    return BuyerText(
         text="\n".join(lines[opening + 1 : closing]).strip(),
         html=None,
         frame="\n".join(lines[:opening] + lines[closing + 1 :]),

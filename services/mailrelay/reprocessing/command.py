@@ -1,11 +1,11 @@
-"""`python -m services.mailrelay reprocess`: its parts, its progress, its report."""
+"""The command `python -m services.mailrelay reprocess`: what it is made of, its progress and its report."""
 
 import sys
 import time
 from typing import Final
 
-from services.mailrelay.delivery.parser_pool import Parser
-from services.mailrelay.reprocessing.service import Report, Reprocessing, let_held_go, reprocess
+from services.mailrelay.delivery.parser_pool import ParserPool
+from services.mailrelay.reprocessing.service import Report, Reprocessing, reprocess, retry_held
 from services.mailrelay.settings import MailWorkerSettings
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
@@ -27,10 +27,10 @@ async def run_reprocess(settings: MailWorkerSettings, *, dry_run: bool, held: bo
     engine = create_engine(
         settings.database_url.get_secret_value(), application_name="replyco-reprocess", pool_size=2
     )
-    sessions, parser, blobs = create_sessions(engine), Parser(processes=1), open_blobs(settings)
+    sessions, parser, blobs = create_sessions(engine), ParserPool(processes=1), open_blobs(settings)
     try:
         if held:
-            count = await let_held_go(sessions, dry_run=dry_run)
+            count = await retry_held(sessions, dry_run=dry_run)
             print(f"{count} held mails {'would be' if dry_run else 'are'} tried again.")
             return True
         report = await reprocess(
@@ -44,7 +44,7 @@ async def run_reprocess(settings: MailWorkerSettings, *, dry_run: bool, held: bo
         parser.close()
         blobs.close()
         await engine.dispose()
-    print(report.told(dry_run=dry_run))
+    print(report.summary(dry_run=dry_run))
     return not report.failures
 
 

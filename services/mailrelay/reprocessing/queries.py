@@ -1,13 +1,14 @@
-"""The SQL of understanding stored messages anew."""
+"""The SQL of reprocessing. Every function runs inside its caller's transaction."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.mailrelay.delivery import queries
+from services.mailrelay.delivery import queries as delivery
+from services.mailrelay.delivery.message_rows import AttachmentRow, ConversationRow, OpenedConversationRow
 from shared.conversations import Threads, follow_threads, lock, move
 from shared.events import MAIL_CHANNEL
 from shared.tables import (
@@ -22,14 +23,16 @@ from shared.tables import (
 _HELD_A_BATCH: Final = 500
 
 
-async def count_older(session: AsyncSession, version: int) -> int:
-    """How many messages an older parser understood."""
+async def count_outdated(session: AsyncSession, version: int) -> int:
+    """How many messages an older version of the parser has made."""
     statement = select(func.count()).select_from(Message).where(Message.parser_version < version)
     return await session.scalar(statement) or 0
 
 
-async def older(session: AsyncSession, version: int, *, after: UUID, limit: int) -> Sequence[Message]:
-    """The next messages that an older parser understood, by their ids."""
+async def outdated_messages(
+    session: AsyncSession, version: int, *, after: UUID, limit: int
+) -> Sequence[Message]:
+    """The next messages that an older version of the parser has made, in the order of their ids."""
     statement = (
         select(Message)
         .where(Message.parser_version < version, Message.id > after)
@@ -39,14 +42,16 @@ async def older(session: AsyncSession, version: int, *, after: UUID, limit: int)
     return (await session.scalars(statement)).all()
 
 
-async def raw_of(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> dict[UUID, AcceptedMail]:
-    """The accepted mails behind messages; what was erased is missing."""
+async def accepted_mails_of(
+    session: AsyncSession, accepted_mail_ids: Sequence[UUID]
+) -> dict[UUID, AcceptedMail]:
+    """The mails of which messages were made, by their ids; those that were erased are missing."""
     statement = select(AcceptedMail).where(AcceptedMail.id.in_(accepted_mail_ids))
     return {mail.id: mail for mail in await session.scalars(statement)}
 
 
 async def attachments_of(session: AsyncSession, message_ids: Sequence[UUID]) -> dict[UUID, list[Attachment]]:
-    """In the order of their positions."""
+    """The attachments of each message, in the order of their positions."""
     statement = select(Attachment).where(Attachment.message_id.in_(message_ids)).order_by(Attachment.position)
     found: dict[UUID, list[Attachment]] = {}
     for attachment in await session.scalars(statement):
@@ -54,33 +59,44 @@ async def attachments_of(session: AsyncSession, message_ids: Sequence[UUID]) -> 
     return found
 
 
-async def mark_understood(session: AsyncSession, message_ids: Sequence[UUID], version: int) -> None:
-    """This version understands them as the last one did."""
+async def mark_up_to_date(session: AsyncSession, message_ids: Sequence[UUID], version: int) -> None:
+    """Note that this version of the parser makes the same of these messages as the last one did."""
     await session.execute(update(Message).where(Message.id.in_(message_ids)).values(parser_version=version))
 
 
-async def still_older(session: AsyncSession, message_id: UUID, version: int) -> Any:
-    """Lock a message, if nobody else has understood it meanwhile: where it is, and who put it there."""
+class Placement(NamedTuple):
+    """The conversation that a message is in, and the agent who has put it there, if one has."""
+
+    conversation_id: UUID
+    placed_by: UUID | None
+
+
+async def lock_outdated(session: AsyncSession, message_id: UUID, version: int) -> Placement | None:
+    """Lock a message, unless it is gone or was reprocessed meanwhile (None)."""
     statement = (
         select(Message.conversation_id, Message.placed_by)
         .where(Message.id == message_id, Message.parser_version < version)
         .with_for_update()
     )
-    return (await session.execute(statement)).one_or_none()
+    row = (await session.execute(statement)).one_or_none()
+    return None if row is None else Placement(row.conversation_id, row.placed_by)
 
 
-async def change(session: AsyncSession, message_id: UUID, columns: dict[str, Any]) -> None:
-    """Write what is understood now over what was."""
-    await session.execute(update(Message).where(Message.id == message_id).values(columns))
+async def change_message(session: AsyncSession, message_id: UUID, columns: Mapping[str, object]) -> None:
+    """Replace columns of a message."""
+    await session.execute(update(Message).where(Message.id == message_id).values(**columns))
 
 
 async def replace_attachments(
     session: AsyncSession,
     message_id: UUID,
-    kept: Sequence[dict[str, Any]],
-    new: Sequence[dict[str, Any]],
+    kept: Sequence[AttachmentRow],
+    new: Sequence[AttachmentRow],
 ) -> None:
-    """Those that are kept get their new columns, the others go. `kept` holds ids."""
+    """Give those that are kept their new columns, remove the others, and add the new ones.
+
+    What is kept has the same content as before, so what a scanner said of it stays true, too.
+    """
     kept_ids = [row["id"] for row in kept]
     await session.execute(
         delete(Attachment).where(Attachment.message_id == message_id, Attachment.id.not_in(kept_ids))
@@ -92,14 +108,14 @@ async def replace_attachments(
         .values(position=-1 - Attachment.position)
     )
     for row in kept:
-        columns = {name: value for name, value in row.items() if name != "id"}
+        columns = {name: value for name, value in row.items() if name not in {"id", "content", "scan"}}
         await session.execute(update(Attachment).where(Attachment.id == row["id"]).values(columns))
     if new:
         await session.execute(insert(Attachment), list(new))
 
 
 async def status_of(session: AsyncSession, conversation_id: UUID) -> str | None:
-    """Of a conversation."""
+    """The status of a conversation, if it exists."""
     return await session.scalar(select(Conversation.status).where(Conversation.id == conversation_id))
 
 
@@ -109,19 +125,19 @@ async def is_alone(session: AsyncSession, message_id: UUID, conversation_id: UUI
     return (await session.scalars(statement.limit(1))).first() is None
 
 
-async def find_place(
-    session: AsyncSession, threads: Threads, current_id: UUID, opened: dict[str, Any]
+async def find_conversation(
+    session: AsyncSession, threads: Threads, current_id: UUID, opened: OpenedConversationRow
 ) -> UUID:
     """The conversation to which a message's threads lead now, locked with the current one. `opened` is the row of a new one."""
     [conversation_id] = await follow_threads(session, [threads])
     if conversation_id != current_id and conversation_id == opened["id"]:
-        await queries.open_conversations(session, [opened | {"message_count": 0}])
+        await delivery.open_conversations(session, [opened])
     await lock(session, current_id, conversation_id)
     return conversation_id
 
 
-async def move_one(session: AsyncSession, message_id: UUID, source_id: UUID, target_id: UUID) -> None:
-    """A conversation that has nothing left is a sign-post, as a merged one is."""
+async def move_message(session: AsyncSession, message_id: UUID, source_id: UUID, target_id: UUID) -> None:
+    """Move a message. A conversation that has no message left leads to the target, as a merged one does."""
     await move(session, [message_id], source_id, target_id, by=None)
     await session.execute(
         update(Conversation)
@@ -130,21 +146,21 @@ async def move_one(session: AsyncSession, message_id: UUID, source_id: UUID, tar
     )
 
 
-async def name_buyer(session: AsyncSession, conversation_id: UUID, row: dict[str, Any]) -> None:
+async def fill_in_buyer(session: AsyncSession, row: ConversationRow) -> None:
     """Fill in what a conversation did not know of its buyer and subject; sealed for it."""
-    columns = (
-        Conversation.buyer_key,
-        Conversation.buyer_name,
-        Conversation.buyer_address,
-        Conversation.subject,
-    )
-    known = {
-        column.key: func.coalesce(column, literal(row[column.key], column.type))
-        for column in columns
-        if row[column.key] is not None
+    found = {
+        Conversation.buyer_key: row["buyer_key"],
+        Conversation.buyer_name: row["buyer_name"],
+        Conversation.buyer_address: row["buyer_address"],
+        Conversation.subject: row["subject"],
     }
-    if known:
-        await session.execute(update(Conversation).where(Conversation.id == conversation_id).values(known))
+    new = {
+        column.key: func.coalesce(column, literal(value, column.type))
+        for column, value in found.items()
+        if value is not None
+    }
+    if new:
+        await session.execute(update(Conversation).where(Conversation.id == row["id"]).values(new))
 
 
 async def count_held(session: AsyncSession) -> int:
@@ -153,8 +169,8 @@ async def count_held(session: AsyncSession) -> int:
     return await session.scalar(statement) or 0
 
 
-async def let_go(session: AsyncSession) -> int:
-    """Some held mails are due again, as if nothing had been tried; how many."""
+async def requeue_held(session: AsyncSession) -> int:
+    """Let some held mails be tried again from the beginning; the answer says how many."""
     held = (
         select(AcceptedMail.id)
         .where(AcceptedMail.state == MailState.HELD)

@@ -1,9 +1,9 @@
-"""Stored messages are understood anew, from their raw mail, by the parser of today: `python -m services.mailrelay reprocess`.
+"""Stored messages are made anew from their raw mail by the parser of today: `python -m services.mailrelay reprocess`.
 
-Goes through the messages that an older version understood, by their ids, in batches; what is done has the new version, so a
-command that was broken off goes on where it was. Live workers and agents are at work meanwhile: each message is written in a
-transaction of its own that locks it and looks again. What an agent has decided stays: where he put a message, what he settled,
-closed, read or released. So do the verdicts on authenticity: they are about the sender, not about the words.
+Goes through the messages that an older version has made, in the order of their ids, in batches. What is done has the new version,
+so a command that was broken off goes on where it was. Live workers and agents are at work meanwhile: each message is written in a
+transaction of its own that locks it and checks that nobody has changed it. What an agent has decided stays: where they put a
+message, what they settled, closed, read or released. So do the verdicts on authenticity: they are about the sender, not the words.
 """
 
 import asyncio
@@ -11,25 +11,29 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.mailrelay.delivery import queries
 from services.mailrelay.delivery.message_rows import (
-    SEALED,
     TIME_TO_ANSWER,
+    AttachmentRow,
+    OpenedConversationRow,
+    ParsedColumns,
+    PrivateTexts,
     attachment_row,
     conversation_row,
-    sealed_columns,
-    understood_columns,
+    parsed_columns,
+    private_texts,
+    seal_texts,
 )
-from services.mailrelay.delivery.parser_pool import Parser
+from services.mailrelay.delivery.parser_pool import ParserPool
+from services.mailrelay.delivery.queries import OrderLink, link_orders
 from services.mailrelay.parsing.filenames import safe_filename
 from services.mailrelay.parsing.mail import PARSER_VERSION, MailKind, ParsedAttachment, ParsedMail
-from services.mailrelay.reprocessing import queries as old_messages
+from services.mailrelay.reprocessing import queries
 from shared.blobs import Blob, BlobStore, blob_id_of
 from shared.conversations import Threads, lock, recount
 from shared.crypto.envelope import AccountKeys, Place, Sealed
@@ -47,7 +51,7 @@ BATCH: Final = 20
 
 
 class ChangedMeanwhile(Expected):
-    """Somebody else moved or understood the message while it was parsed; the next run looks again."""
+    """Somebody else moved or reprocessed the message while it was parsed; the next run tries it once more."""
 
     code = "changed_meanwhile"
 
@@ -66,11 +70,11 @@ class NeverProven(Expected):
 
 @dataclass(frozen=True, slots=True)
 class Reprocessing:
-    """What understanding anew needs."""
+    """What reprocessing needs."""
 
     sessions: Sessions
     keyring: Keyring
-    parser: Parser
+    parser: ParserPool
     blobs: BlobStore
 
 
@@ -85,7 +89,7 @@ class Report:
     fields: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
 
-    def told(self, *, dry_run: bool) -> str:
+    def summary(self, *, dry_run: bool) -> str:
         would = "would change" if dry_run else "changed"
         lines = [
             f"{self.seen} messages looked at, {self.changed} {would}, {self.moved} moved to another conversation."
@@ -96,13 +100,13 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class _Again:
-    """A message, and what it is understood to be now."""
+class _Reparsed:
+    """A message, and what the parser of today makes of it."""
 
     message: Message
-    mail: ParsedMail
+    parsed: ParsedMail
     keys: AccountKeys
-    columns: dict[str, Any]
+    columns: ParsedColumns
     changed: frozenset[str]
     attachments: Sequence[Attachment]
 
@@ -114,55 +118,53 @@ async def reprocess(
     progress: Callable[[Report], None],
     version: int = PARSER_VERSION,
 ) -> Report:
-    """Understand everything anew that an older version has understood. Raises what says that the database is away."""
+    """Make every message anew that an older version has made. Raises what says that the database is away."""
     report = Report()
     async with reprocessing.sessions.begin() as session:
-        report.total = await old_messages.count_older(session, version)
+        report.total = await queries.count_outdated(session, version)
     after = UUID(int=0)
     while True:
         async with reprocessing.sessions.begin() as session:
-            messages = await old_messages.older(session, version, after=after, limit=BATCH)
+            messages = await queries.outdated_messages(session, version, after=after, limit=BATCH)
         if not messages:
             return report
         after = messages[-1].id
-        again = await _understand_anew(reprocessing, messages, report)
-        for item in again:
+        reparsed = await _reparse(reprocessing, messages, report)
+        for item in reparsed:
             report.fields.update(item.changed)
-        report.changed += sum(bool(item.changed) for item in again)
+        report.changed += sum(bool(item.changed) for item in reparsed)
         if not dry_run:
-            await _store_anew(reprocessing, again, report, version)
+            await _store(reprocessing, reparsed, report, version)
         report.seen += len(messages)
         progress(report)
 
 
-async def _understand_anew(
+async def _reparse(
     reprocessing: Reprocessing, messages: Sequence[Message], report: Report
-) -> list[_Again]:
+) -> list[_Reparsed]:
     try:
-        return await _understand_together(reprocessing, messages)
+        return await _reparse_together(reprocessing, messages)
     except Exception as error:  # one mail's doing must not hold up all others
         if is_unavailable(error) and not isinstance(error, TimeoutError):
             raise
         if len(messages) > 1:
-            return [
-                again
-                for message in messages
-                for again in await _understand_anew(reprocessing, [message], report)
-            ]
-        _left(report, messages[0], error)
+            return [each for message in messages for each in await _reparse(reprocessing, [message], report)]
+        _count_failure(report, messages[0], error)
         return []
 
 
-def _left(report: Report, message: Message, error: Exception) -> None:
+def _count_failure(report: Report, message: Message, error: Exception) -> None:
     code = error.code if isinstance(error, Expected) else "unexpected"
     report.failures[code] += 1
     log.warning("message_left_as_it_was", message_id=str(message.id), code=code, exc_info=error)
 
 
-async def _understand_together(reprocessing: Reprocessing, messages: Sequence[Message]) -> list[_Again]:
+async def _reparse_together(reprocessing: Reprocessing, messages: Sequence[Message]) -> list[_Reparsed]:
     async with reprocessing.sessions.begin() as session:
-        accepted = await old_messages.raw_of(session, [message.accepted_mail_id for message in messages])
-        attachments = await old_messages.attachments_of(session, [message.id for message in messages])
+        accepted = await queries.accepted_mails_of(
+            session, [message.accepted_mail_id for message in messages]
+        )
+        attachments = await queries.attachments_of(session, [message.id for message in messages])
         keys = {
             message.account_id: await reprocessing.keyring.of(session, message.account_id)
             for message in messages
@@ -176,7 +178,7 @@ async def _understand_together(reprocessing: Reprocessing, messages: Sequence[Me
     mails = await reprocessing.parser.parse(raws)
     return await asyncio.to_thread(
         lambda: [
-            _compared(message, mail, keys[message.account_id], attachments.get(message.id, []))
+            _compare(message, mail, keys[message.account_id], attachments.get(message.id, []))
             for message, mail in zip(messages, mails, strict=True)
         ]
     )
@@ -197,26 +199,28 @@ async def _raw(blobs: BlobStore, message: Message, accepted: AcceptedMail | None
     return key.open_mail(Sealed(await blobs.get(blob)), blob_id_of(blob.key))
 
 
-def _compared(
+def _compare(
     message: Message, mail: ParsedMail, keys: AccountKeys, attachments: Sequence[Attachment]
-) -> _Again:
+) -> _Reparsed:
     if mail.amazon_domain and message.authenticity == Authenticity.STRANGER:
         raise NeverProven
-    columns = understood_columns(mail, keys)
-    changed = {column for column, value in columns.items() if _stored(message, column, keys) != value}
-    if [_looks(each, keys) for each in attachments] != [_would_look(each) for each in mail.attachments]:
+    columns = parsed_columns(mail, keys)
+    changed = {column for column, value in columns.items() if _stored_value(message, column, keys) != value}
+    if [_stored_attachment(each, keys) for each in attachments] != [
+        _parsed_attachment(each) for each in mail.attachments
+    ]:
         changed.add("attachments")
-    return _Again(message, mail, keys, columns, frozenset(changed), attachments)
+    return _Reparsed(message, mail, keys, columns, frozenset(changed), attachments)
 
 
-def _stored(message: Message, column: str, keys: AccountKeys) -> object:
+def _stored_value(message: Message, column: str, keys: AccountKeys) -> object:
     value = getattr(message, column)
-    if column not in SEALED or value is None:
+    if column not in PrivateTexts.__annotations__ or value is None:
         return value
     return keys.open_text(Place("messages", column, message.id), value)
 
 
-def _looks(attachment: Attachment, keys: AccountKeys) -> tuple[object, ...]:
+def _stored_attachment(attachment: Attachment, keys: AccountKeys) -> tuple[object, ...]:
     def opened(column: str, sealed: Sealed) -> bytes:
         return keys.open(Place("attachments", column, attachment.id), sealed)
 
@@ -229,7 +233,7 @@ def _looks(attachment: Attachment, keys: AccountKeys) -> tuple[object, ...]:
     )
 
 
-def _would_look(attachment: ParsedAttachment) -> tuple[object, ...]:
+def _parsed_attachment(attachment: ParsedAttachment) -> tuple[object, ...]:
     return (
         attachment.content,
         safe_filename(attachment.filename, attachment.content_type),
@@ -239,52 +243,52 @@ def _would_look(attachment: ParsedAttachment) -> tuple[object, ...]:
     )
 
 
-async def _store_anew(
-    reprocessing: Reprocessing, again: Sequence[_Again], report: Report, version: int
+async def _store(
+    reprocessing: Reprocessing, reparsed: Sequence[_Reparsed], report: Report, version: int
 ) -> None:
-    same = [item.message.id for item in again if not item.changed]
+    same = [item.message.id for item in reparsed if not item.changed]
     if same:
         async with reprocessing.sessions.begin() as session:
-            await old_messages.mark_understood(session, same, version)
-    for item in again:
+            await queries.mark_up_to_date(session, same, version)
+    for item in reparsed:
         if item.changed:
             try:
                 report.moved += await _store_one(reprocessing.sessions, item, version)
             except Exception as error:
                 if is_unavailable(error) and not isinstance(error, TimeoutError):
                     raise
-                _left(report, item.message, error)
+                _count_failure(report, item.message, error)
 
 
-async def _store_one(sessions: Sessions, item: _Again, version: int) -> bool:
+async def _store_one(sessions: Sessions, item: _Reparsed, version: int) -> bool:
     """Whether the message moved to another conversation. Locks as everybody does: threads, conversations, then the message."""
     message, keys = item.message, item.keys
     current_id = message.conversation_id
-    changed = {name: value for name, value in item.columns.items() if name in item.changed}
-    sealed = await asyncio.to_thread(sealed_columns, changed, keys, message.id)
+    sealed = await asyncio.to_thread(seal_texts, private_texts(item.parsed), keys, message.id)
+    changed = {name: value for name, value in {**item.columns, **sealed}.items() if name in item.changed}
     async with sessions.begin() as session:
-        place_id = await _find_place(session, item)
-        now_in = await old_messages.still_older(session, message.id, version)
-        if now_in is None:  # another command, or an erasure, was faster
+        target_id = await _find_conversation(session, item)
+        placement = await queries.lock_outdated(session, message.id, version)
+        if placement is None:  # another command, or an erasure, was faster
             raise ChangedMeanwhile
-        if (now_in.conversation_id, now_in.placed_by) != (current_id, message.placed_by):
+        if (placement.conversation_id, placement.placed_by) != (current_id, message.placed_by):
             raise ChangedMeanwhile
-        await old_messages.change(
-            session, message.id, {**sealed, "parser_version": version, "answer_due_at": _due_at(item)}
+        await queries.change_message(
+            session, message.id, {**changed, "parser_version": version, "answer_due_at": _due_at(item)}
         )
         if "attachments" in item.changed:
-            await old_messages.replace_attachments(session, message.id, *_attachment_rows(item))
-        orders = {(message.account_id, order_id, place_id) for order_id in item.mail.order_ids}
+            await queries.replace_attachments(session, message.id, *_attachment_rows(item))
+        orders = {OrderLink(message.account_id, order_id, target_id) for order_id in item.parsed.order_ids}
         if orders:
-            await queries.name_orders(session, orders)
-        await old_messages.name_buyer(
-            session, place_id, conversation_row(item.mail, keys, place_id, message.integration_id)
+            await link_orders(session, orders)
+        await queries.fill_in_buyer(
+            session, conversation_row(item.parsed, keys, target_id, message.integration_id)
         )
-        if place_id == current_id:
+        if target_id == current_id:
             await recount(session, current_id)
             return False
-        await old_messages.move_one(session, message.id, current_id, place_id)
-        for conversation_id in (current_id, place_id):
+        await queries.move_message(session, message.id, current_id, target_id)
+        for conversation_id in (current_id, target_id):
             await announce(
                 session,
                 message.account_id,
@@ -295,69 +299,71 @@ async def _store_one(sessions: Sessions, item: _Again, version: int) -> bool:
         return True
 
 
-async def _find_place(session: AsyncSession, item: _Again) -> UUID:
-    """Where the message belongs now. Where an agent has put it, or in quarantine, it stays."""
+async def _find_conversation(session: AsyncSession, item: _Reparsed) -> UUID:
+    """The conversation that the message belongs to now. Where an agent has put it, or in quarantine, it stays."""
     message = item.message
     current_id, new_keys = message.conversation_id, tuple(item.columns["thread_keys"])
     is_free = (
         message.placed_by is None
-        and await old_messages.status_of(session, current_id) != ConversationStatus.QUARANTINE
+        and await queries.status_of(session, current_id) != ConversationStatus.QUARANTINE
     )
     # A message without its threads of old came before they were kept; one that shares one is no stranger here.
     belongs_here = not message.thread_keys or bool(set(message.thread_keys) & set(new_keys))
     if not is_free or not new_keys or "thread_keys" not in item.changed:
         await lock(session, current_id)
         return current_id
-    if not belongs_here and not await old_messages.is_alone(session, message.id, current_id):
+    if not belongs_here and not await queries.is_alone(session, message.id, current_id):
         own_id = new_id()
     else:
         own_id = current_id
-    opened = conversation_row(item.mail, item.keys, own_id, message.integration_id)
-    return await old_messages.find_place(
-        session,
-        Threads(message.account_id, message.integration_id, new_keys, own_id),
-        current_id,
-        opened | {"last_message_at": message.received_at, "kind": item.mail.kind.value},
+    opened = OpenedConversationRow(
+        **conversation_row(item.parsed, item.keys, own_id, message.integration_id),
+        message_count=0,
+        last_message_at=message.received_at,
+        kind=item.parsed.kind.value,
+        answer_due_at=None,
+    )
+    return await queries.find_conversation(
+        session, Threads(message.account_id, message.integration_id, new_keys, own_id), current_id, opened
     )
 
 
-def _due_at(item: _Again) -> datetime | None:
-    """A clock that would be over by now is not started: the answer was given, or nobody missed it."""
-    if item.mail.kind is not MailKind.BUYER_MESSAGE:
+def _due_at(item: _Reparsed) -> datetime | None:
+    """When an answer is due. A clock that would be over by now is not started: the answer was given, or nobody missed it."""
+    if item.parsed.kind is not MailKind.BUYER_MESSAGE:
         return None
     due_at = item.message.received_at + TIME_TO_ANSWER
     return due_at if item.message.answer_due_at is not None or due_at > datetime.now(UTC) else None
 
 
-def _attachment_rows(item: _Again) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Those that keep their ids, because their content is the same, and those that are new."""
+def _attachment_rows(item: _Reparsed) -> tuple[list[AttachmentRow], list[AttachmentRow]]:
+    """The attachments that keep their ids, because their content is the same, and those that are new."""
     message, keys = item.message, item.keys
     left = {
         attachment.id: keys.open(Place("attachments", "content", attachment.id), attachment.content)
         for attachment in item.attachments
     }
-    kept: list[dict[str, Any]] = []
-    new: list[dict[str, Any]] = []
-    for position, attachment in enumerate(item.mail.attachments):
+    kept: list[AttachmentRow] = []
+    new: list[AttachmentRow] = []
+    for position, attachment in enumerate(item.parsed.attachments):
         same = next((key for key, content in left.items() if content == attachment.content), None)
         row = attachment_row(attachment, keys, message.id, position, same or new_id())
         if same is None:
             new.append(row)
         else:
             del left[same]
-            # What a scanner said of a content stays true.
-            kept.append({name: row[name] for name in row if name not in {"content", "scan"}})
+            kept.append(row)
     return kept, new
 
 
-async def let_held_go(sessions: Sessions, *, dry_run: bool) -> int:
-    """Held mail is tried again from the beginning: its key may be there by now. How many."""
+async def retry_held(sessions: Sessions, *, dry_run: bool) -> int:
+    """Let all held mail be tried again from the beginning, as its key may be there by now; the answer says how many."""
     if dry_run:
         async with sessions.begin() as session:
-            return await old_messages.count_held(session)
+            return await queries.count_held(session)
     total, count = 0, 1
     while count:
         async with sessions.begin() as session:
-            count = await old_messages.let_go(session)
+            count = await queries.requeue_held(session)
         total += count
     return total

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.delivery.blob_sweeper import sweep
-from services.mailrelay.delivery.metrics import Figures
+from services.mailrelay.delivery.metrics import DeliveryMetrics
 from shared.blobs import open_blobs
 from shared.database import asyncpg_dsn, create_engine, create_sessions
 from shared.settings import BlobSettings
@@ -54,8 +54,8 @@ async def test_killed_between_blob_and_row(database: Database, keys: Keys, tmp_p
     await owner.close()
     engine = create_engine(database.url(MAIL_WORKER), application_name="tests")
     in_two_days = datetime.now(UTC) + timedelta(days=2)
-    figures = Figures(CollectorRegistry())
-    await sweep(blobs, create_sessions(engine), figures, now=in_two_days, confirm_seconds=0)
+    metrics = DeliveryMetrics(CollectorRegistry())
+    await sweep(blobs, create_sessions(engine), metrics, now=in_two_days, confirm_seconds=0)
     assert waste not in await keys_of_today()
     blobs.close()
     await engine.dispose()

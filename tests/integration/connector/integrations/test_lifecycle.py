@@ -21,8 +21,8 @@ from services.connector.integrations.lifecycle_service import GRACE_PERIOD, end_
 from services.connector.integrations.service import refresh_all, refresh_participations
 from services.connector.tokens.service import GrantMissing
 from services.mailrelay.authenticity.nameservers import NameServers
-from services.mailrelay.delivery.metrics import Figures
-from services.mailrelay.delivery.parser_pool import Parser
+from services.mailrelay.delivery.metrics import DeliveryMetrics
+from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, new_id
 from shared.events import ADDRESS_CHANNEL
@@ -64,14 +64,14 @@ async def delivery(
 ) -> AsyncIterator[Delivery]:
     """A mail worker's parts, with the rights of its role."""
     engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
-    parser = Parser()
+    parser = ParserPool()
     blobs = app.state.connector.blobs
     yield Delivery(
         create_sessions(engine),
         keyring,
         keys.mail_private_key,
         parser,
-        Figures(CollectorRegistry()),
+        DeliveryMetrics(CollectorRegistry()),
         blobs,
         name_servers,
     )

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.mailrelay.authenticity.metrics import DnsFigures
+from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.nameservers import NameServers
-from services.mailrelay.authenticity.questions import Resolver
+from services.mailrelay.authenticity.resolver import Resolver
 from services.mailrelay.authenticity.verdict import Verdict, authenticate
 from tests.signing import NameServer, name_server
 
@@ -38,7 +38,7 @@ def dns() -> Iterator[NameServer]:
 @pytest.fixture
 async def resolver(dns: NameServer) -> AsyncIterator[NameServers]:
     """Patient enough for a busy machine; what is silent here is silent for ever."""
-    servers = NameServers([("127.0.0.1", dns.port)], DnsFigures(CollectorRegistry()))
+    servers = NameServers([("127.0.0.1", dns.port)], DnsMetrics(CollectorRegistry()))
     yield servers
     await servers.close()
 

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from services.mailrelay.authenticity.macros import Sender
 from services.mailrelay.authenticity.nameservers import NameServers
-from services.mailrelay.authenticity.signers import Trusted, read_trusted, trusted
+from services.mailrelay.authenticity.signers import TrustedSigners, read_trusted_signers, trusted_signers
 from services.mailrelay.authenticity.verdict import Verdict, examine, judge
 from shared.tables import Authenticity
 from tests.integration.mailrelay.authenticity.by_hand import RSA_KEY, key_record
@@ -14,7 +14,7 @@ from tests.integration.mailrelay.authenticity.conftest import MAIL, NOW
 from tests.signing import NameServer
 
 PEM = RSA_KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-TRUSTED = Trusted(trusted().signers, frozenset({"forwarder.example", "second.example"}))
+TRUSTED = TrustedSigners(trusted_signers().signers, frozenset({"forwarder.example", "second.example"}))
 SEALED_HEADERS = [b"from", b"to", b"subject", b"date", b"content-type"]
 
 
@@ -31,12 +31,12 @@ def _published(dns: NameServer) -> None:
         dns.zone.text(f"arc._domainkey.{domain}", key_record(RSA_KEY))
 
 
-async def verdict_on(raw: bytes, resolver: NameServers, whom_we_trust: Trusted = TRUSTED) -> Verdict:
+async def verdict_on(raw: bytes, resolver: NameServers, trusted_signers: TrustedSigners = TRUSTED) -> Verdict:
     # What is only noted is not waited for: here it is known before.
     for domain in ("forwarder.example", "second.example", "anybody.example"):
         await resolver.ask(f"arc._domainkey.{domain}", "TXT")
     examined = examine(raw, Sender.of("192.0.2.1", "x", ""), "marketplace.amazon.de", NOW)
-    return await judge(examined, resolver, whom_we_trust=whom_we_trust)
+    return await judge(examined, resolver, trusted=trusted_signers)
 
 
 async def test_the_word_of_a_trusted_forwarder_is_taken(resolver: NameServers):
@@ -72,7 +72,7 @@ async def test_the_word_of_anybody_is_not_taken(resolver: NameServers, raw: byte
 
 
 async def test_by_default_nobodys_word_is_taken(resolver: NameServers):
-    assert (await verdict_on(sealed(MAIL), resolver, trusted())).reason == "not_signed"
+    assert (await verdict_on(sealed(MAIL), resolver, trusted_signers())).reason == "not_signed"
 
 
 @pytest.mark.parametrize(
@@ -134,5 +134,5 @@ def test_a_sealer_in_the_data_is_trusted():
     text = '[[signers]]\ndomain = "amazon.de"\nassumed = true\nsource = "for this test"\n'
     text += '[[sealers]]\ndomain = "mail.shop.example"\nsource = "for this test"\n'
 
-    assert read_trusted(text).seals(("mail.shop.example",))
-    assert not read_trusted(text).seals(())
+    assert read_trusted_signers(text).seals(("mail.shop.example",))
+    assert not read_trusted_signers(text).seals(())

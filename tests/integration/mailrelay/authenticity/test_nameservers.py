@@ -8,9 +8,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.mailrelay.authenticity import nameservers
-from services.mailrelay.authenticity.metrics import DnsFigures
+from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.nameservers import NameServers
-from services.mailrelay.authenticity.questions import Unanswered, Until
+from services.mailrelay.authenticity.resolver import ResolverWithDeadline, Unanswered
 from tests.signing import NameServer
 
 
@@ -34,7 +34,7 @@ def registry() -> CollectorRegistry:
 @pytest.fixture
 async def servers(dns: NameServer, clock: Clock, registry: CollectorRegistry) -> AsyncIterator[NameServers]:
     dns.zone.text("known.example", "a text", "and another")
-    servers = NameServers([("127.0.0.1", dns.port)], DnsFigures(registry), now=clock)
+    servers = NameServers([("127.0.0.1", dns.port)], DnsMetrics(registry), now=clock)
     yield servers
     await servers.close()
 
@@ -42,7 +42,7 @@ async def servers(dns: NameServer, clock: Clock, registry: CollectorRegistry) ->
 @pytest.fixture
 async def impatient(dns: NameServer, clock: Clock, registry: CollectorRegistry) -> AsyncIterator[NameServers]:
     """For servers that are silent: waiting longer would bring nothing."""
-    servers = NameServers([("127.0.0.1", dns.port)], DnsFigures(registry), question_seconds=1, now=clock)
+    servers = NameServers([("127.0.0.1", dns.port)], DnsMetrics(registry), question_seconds=1, now=clock)
     yield servers
     await servers.close()
 
@@ -137,7 +137,7 @@ async def test_an_answer_of_any_size_comes_whole_but_only_small_ones_are_remembe
 async def test_no_more_than_so_many_answers_are_remembered(
     servers: NameServers, dns: NameServer, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(nameservers, "MAX_REMEMBERED", 2)
+    monkeypatch.setattr(nameservers, "MAX_CACHED", 2)
     for name in ("known.example", "b.example", "c.example", "known.example"):
         await servers.ask(name, "TXT")
 
@@ -175,7 +175,7 @@ async def test_many_questions_at_once_find_dead_servers_together(impatient: Name
 
 
 async def test_a_port_where_nobody_listens_is_a_dead_server(registry: CollectorRegistry):
-    servers = NameServers([("127.0.0.1", 9)], DnsFigures(registry), question_seconds=1)
+    servers = NameServers([("127.0.0.1", 9)], DnsMetrics(registry), question_seconds=1)
 
     await unanswered(servers, "known.example")
 
@@ -197,7 +197,7 @@ async def test_questions_that_wait_too_long_for_their_turn_are_dropped(
     dns: NameServer, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(nameservers, "MAX_ASKING", 1)
-    servers = NameServers([("127.0.0.1", dns.port)], DnsFigures(registry), question_seconds=0.5)
+    servers = NameServers([("127.0.0.1", dns.port)], DnsMetrics(registry), question_seconds=0.5)
     names = [f"slow{number}.example" for number in range(20)]
     dns.zone.silent.update(names)
 
@@ -208,7 +208,7 @@ async def test_questions_that_wait_too_long_for_their_turn_are_dropped(
 
 
 async def test_whoever_waits_only_so_long_finds_the_answer_later(servers: NameServers, dns: NameServer):
-    hurried = Until(servers, asyncio.get_running_loop().time())
+    hurried = ResolverWithDeadline(servers, asyncio.get_running_loop().time())
     with pytest.raises(Unanswered):
         await hurried.ask("known.example", "TXT")
 

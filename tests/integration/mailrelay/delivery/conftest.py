@@ -13,8 +13,8 @@ from sqlalchemy import insert, text
 
 from deploy.demo.postgres import MAIL_WORKER, RELAY
 from services.mailrelay.authenticity.nameservers import NameServers
-from services.mailrelay.delivery.metrics import Figures
-from services.mailrelay.delivery.parser_pool import Parser
+from services.mailrelay.delivery.metrics import DeliveryMetrics
+from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.service import Delivery
 from shared.blobs import open_blobs
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
@@ -103,15 +103,15 @@ def accept(accept_forged: Accept) -> Accept:
 
 
 @pytest.fixture(scope="session")
-def parser() -> Iterator[Parser]:
-    parser = Parser()
+def parser() -> Iterator[ParserPool]:
+    parser = ParserPool()
     yield parser
     parser.close()
 
 
 @pytest.fixture
 async def delivery(
-    database: Database, keys: Keys, keyring: Keyring, parser: Parser, name_servers: NameServers
+    database: Database, keys: Keys, keyring: Keyring, parser: ParserPool, name_servers: NameServers
 ) -> AsyncIterator[Delivery]:
     engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
     blobs = open_blobs(BlobSettings(blob_url=keys.blob_url))
@@ -120,7 +120,7 @@ async def delivery(
         keyring,
         keys.mail_private_key,
         parser,
-        Figures(CollectorRegistry()),
+        DeliveryMetrics(CollectorRegistry()),
         blobs,
         name_servers,
     )

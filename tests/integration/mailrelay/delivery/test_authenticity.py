@@ -12,11 +12,11 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, update
 
 from deploy.demo.postgres import OWNER
-from services.mailrelay.authenticity.metrics import DnsFigures
+from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.nameservers import UNANSWERED_SECONDS, NameServers
 from services.mailrelay.authenticity.verdict import Verdict
 from services.mailrelay.delivery.authentication import PATIENCE, recheck_at, wait_before_storing
-from services.mailrelay.delivery.queue import requeue_unchecked
+from services.mailrelay.delivery.queue import requeue_for_recheck
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.crypto.envelope import AccountKeys, Place
 from shared.database import Sessions, create_engine, create_sessions
@@ -59,7 +59,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def servers(dns: NameServer, clock: Clock) -> AsyncIterator[NameServers]:
-    servers = NameServers([dns.address], DnsFigures(CollectorRegistry()), question_seconds=2, now=clock)
+    servers = NameServers([dns.address], DnsMetrics(CollectorRegistry()), question_seconds=2, now=clock)
     yield servers
     await servers.close()
 
@@ -126,7 +126,7 @@ async def test_a_signed_mail_is_authentic_and_says_why(
     )
     assert results.startswith("mailrelay; dkim=pass header.d=amazon.de")
     assert (conversation.status, message.recheck_at) == ("open", None)
-    assert delivery.figures.judged.labels("authentic", "signed_by_amazon")._value.get() == 1
+    assert delivery.metrics.judged.labels("authentic", "signed_by_amazon")._value.get() == 1
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ async def recheck(delivery: Delivery, owner: Sessions) -> int:
             update(Message).where(Message.recheck_at.is_not(None)).values(recheck_at=func.now())
         )
     async with delivery.sessions.begin() as session:
-        requeued = await requeue_unchecked(session)
+        requeued = await requeue_for_recheck(session)
     await deliver_due(delivery)
     return requeued
 
@@ -342,7 +342,7 @@ async def test_what_an_agent_has_let_out_is_not_looked_at_again(
 async def test_a_second_look_that_dies_is_made_again(unchecked: Delivery, owner: Sessions):
     await set_messages(owner, recheck_at=func.now())
     async with unchecked.sessions.begin() as session:
-        assert await requeue_unchecked(session) == 1
+        assert await requeue_for_recheck(session) == 1
 
     async with unchecked.sessions() as session:
         left = (await session.scalars(select(Message.recheck_at))).one()

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from services.mailrelay.delivery import clamav as scanning
-from services.mailrelay.delivery.clamav import Scanner, scan_again
+from services.mailrelay.delivery.clamav import Scanner, rescan
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.database import Sessions
 from shared.tables import Attachment, Scan
@@ -94,9 +94,9 @@ async def test_a_scanner_that_is_away_holds_up_no_mail_and_looks_later(
     await deliver_due(replace(delivery, scanner=away))
     assert await scans(delivery.sessions) == ["failed", "failed"]
 
-    last = await scan_again(clamd, delivery.sessions, delivery.keyring, after=UUID(int=0))
+    last = await rescan(clamd, delivery.sessions, delivery.keyring, after=UUID(int=0))
     assert await scans(delivery.sessions) == ["clean", "infected"]
-    assert await scan_again(clamd, delivery.sessions, delivery.keyring, after=last) == UUID(int=0)
+    assert await rescan(clamd, delivery.sessions, delivery.keyring, after=last) == UUID(int=0)
 
 
 async def test_a_scanner_that_hangs_is_asked_for_the_first_files_alone(

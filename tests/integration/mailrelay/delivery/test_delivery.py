@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
-from services.mailrelay.delivery.parser_pool import Parser, ParserDied, ParsingTookTooLong
+from services.mailrelay.delivery.parser_pool import ParserDied, ParserPool, ParsingTookTooLong
 from services.mailrelay.delivery.queue import queue_age_seconds
 from services.mailrelay.delivery.service import DELAYS, MAX_BATCH, Delivery, deliver_due
 from shared.crypto.envelope import AccountKeys, Place
@@ -328,7 +328,7 @@ SLOW_MAIL = (
 @pytest.fixture
 def hurried_delivery(delivery: Delivery) -> Iterator[Delivery]:
     """A worker whose parser is never given the time that it needs."""
-    parser = Parser(seconds=0.0)
+    parser = ParserPool(seconds=0.0)
     yield replace(delivery, parser=parser)
     parser.close()
 
@@ -500,7 +500,7 @@ async def test_age_of_the_queue_is_that_of_the_mail_that_is_due_longest(delivery
 
 
 async def test_parsing_that_takes_too_long_is_ended():
-    hurried = Parser(seconds=0.0)
+    hurried = ParserPool(seconds=0.0)
 
     with pytest.raises(ParsingTookTooLong):
         await hurried.parse([SLOW_MAIL])
@@ -512,7 +512,7 @@ async def test_parsing_that_takes_too_long_is_ended():
 
 
 async def test_parser_that_was_killed_is_started_again():
-    parser = Parser()
+    parser = ParserPool()
     await parser.parse([mail("buyer-question")])
     (running,) = parser._idle
     running.process.kill()

@@ -112,7 +112,7 @@ async def test_it_waits_for_its_blob_at_no_cost(
 
     code = f"blob_{harm}"
     assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 0, code)
-    assert delivery.figures.put_off.labels(code)._value.get() == 1
+    assert delivery.metrics.put_off.labels(code)._value.get() == 1
     path.write_bytes(content)
     await make_due(database)
     await deliver_due_from_blob_store(delivery)

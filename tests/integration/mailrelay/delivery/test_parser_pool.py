@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from services.mailrelay.delivery.parser_pool import Parser, ParserDied
+from services.mailrelay.delivery.parser_pool import ParserDied, ParserPool
 from tests.integration.mailrelay.delivery.conftest import mail
 
 QUESTION = mail("buyer-question")
@@ -16,7 +16,7 @@ LARGEST_BYTES = 40 * 1024 * 1024
 
 
 async def test_mail_that_eats_memory_costs_itself_alone():
-    parser = Parser(memory_bytes=64 * 1024 * 1024)
+    parser = ParserPool(memory_bytes=64 * 1024 * 1024)
     hungry = b"From: a@b.example\r\nSubject: Hungry\r\n\r\n" + "\N{GRINNING FACE}".encode() * 4 * 1024 * 1024
 
     # Either Python was refused the memory, or a library that is not Python ended the process.
@@ -29,7 +29,7 @@ async def test_mail_that_eats_memory_costs_itself_alone():
 
 
 async def test_batch_that_takes_long_holds_up_no_other():
-    parser = Parser(seconds=60)
+    parser = ParserPool(seconds=60)
     await parser.parse([QUESTION])  # started
     (running,) = parser._idle
     os.kill(running.process.pid or 0, signal.SIGSTOP)
@@ -50,7 +50,7 @@ async def test_batch_that_takes_long_holds_up_no_other():
     [("base64", b"QUFB\r\n"), ("base64", b"AAA!"), ("quoted-printable", b"=41b="), ("8bit", b"x")],
 )
 async def test_largest_mails_are_parsed_within_the_limits(encoding: str, piece: bytes):
-    parser = Parser()
+    parser = ParserPool()
     head = (
         f"From: a@b.example\r\nContent-Type: application/pdf\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
     )

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.delivery.blob_sweeper import sweep, sweep_forever
-from services.mailrelay.delivery.metrics import Figures
+from services.mailrelay.delivery.metrics import DeliveryMetrics
 from shared.blobs import FolderBlobs, day_of
 from shared.crypto.envelope import SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey
@@ -169,7 +169,7 @@ async def _begin(client: Client, *recipients: str) -> None:
 
 async def test_a_blob_lies_until_its_last_row_has_gone(database: Database, folder: Path):
     blobs = FolderBlobs(folder)
-    figures = Figures(CollectorRegistry())
+    metrics = DeliveryMetrics(CollectorRegistry())
     engine = create_engine(database.url(MAIL_WORKER), application_name="tests")
     owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     blob = await blobs.put(_id_of_yesterday(), b"sealed")
@@ -177,7 +177,7 @@ async def test_a_blob_lies_until_its_last_row_has_gone(database: Database, folde
         await _insert(database, row_id, blob.key, blob.digest)
 
     async def sweep_again() -> None:
-        await sweep(blobs, create_sessions(engine), figures, now=datetime.now(UTC), confirm_seconds=0)
+        await sweep(blobs, create_sessions(engine), metrics, now=datetime.now(UTC), confirm_seconds=0)
 
     await owner.execute("DELETE FROM accepted_mail WHERE id = $1", first)
     await sweep_again()
@@ -202,7 +202,7 @@ async def test_sweeping_goes_on_when_the_folder_is_back(database: Database, fold
             sweep_forever(
                 blobs,
                 create_sessions(engine),
-                Figures(CollectorRegistry()),
+                DeliveryMetrics(CollectorRegistry()),
                 every_seconds=0.05,
                 confirm_seconds=0,
             )
@@ -245,14 +245,14 @@ async def _insert(database: Database, mail_id: UUID, key: str, digest: bytes) ->
 async def test_only_an_old_blob_without_a_row_is_swept(database: Database, folder: Path):
     """One row is there before the sweep looks; one comes after its first look, as a slow commit does."""
     blobs = FolderBlobs(folder)
-    figures = Figures(CollectorRegistry())
+    metrics = DeliveryMetrics(CollectorRegistry())
     engine = create_engine(database.url(MAIL_WORKER), application_name="tests")
     kept, slow, waste = [await blobs.put(_id_of_yesterday(), b"sealed") for _ in range(3)]
     fresh = await blobs.put(UUID(int=int(time.time() * 1000) << 80), b"sealed")
     await _insert(database, UUID(kept.key[9:]), kept.key, kept.digest)
 
     sweeping = asyncio.create_task(
-        sweep(blobs, create_sessions(engine), figures, now=datetime.now(UTC), confirm_seconds=2)
+        sweep(blobs, create_sessions(engine), metrics, now=datetime.now(UTC), confirm_seconds=2)
     )
     await asyncio.sleep(0.5)
     await _insert(database, UUID(slow.key[9:]), slow.key, slow.digest)

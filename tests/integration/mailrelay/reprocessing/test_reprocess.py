@@ -17,7 +17,7 @@ from services.mailrelay.delivery.service import (
     deliver_due_from_blob_store,
 )
 from services.mailrelay.parsing.mail import PARSER_VERSION
-from services.mailrelay.reprocessing.service import BATCH, Report, Reprocessing, let_held_go, reprocess
+from services.mailrelay.reprocessing.service import BATCH, Report, Reprocessing, reprocess, retry_held
 from shared.crypto.envelope import AccountKeys, Place
 from shared.database import Sessions, create_engine, create_sessions
 from shared.tables import AcceptedMail, Attachment, Conversation, MailState, Message
@@ -105,8 +105,8 @@ async def test_an_old_message_is_understood_as_a_new_one_is(
     assert dict(report.fields) == dict.fromkeys(
         ("kind", "order_ids", "is_excerpt", "word_keys", "body_text"), 1
     )
-    assert "body_text" in report.told(dry_run=False)
-    assert "frame" not in report.told(dry_run=False)
+    assert "body_text" in report.summary(dry_run=False)
+    assert "frame" not in report.summary(dry_run=False)
 
 
 async def test_a_mail_of_which_only_the_header_was_read_is_parsed_after_all(
@@ -381,8 +381,8 @@ async def test_held_mail_is_tried_again(delivery: Delivery, accept: Accept, owne
         )
     assert await deliver_due(delivery) == 0
 
-    assert await let_held_go(delivery.sessions, dry_run=True) == 1
-    assert await let_held_go(delivery.sessions, dry_run=False) == 1
+    assert await retry_held(delivery.sessions, dry_run=True) == 1
+    assert await retry_held(delivery.sessions, dry_run=False) == 1
     await deliver_due(delivery)
 
     assert await state_of(delivery.sessions, mail_id) == (MailState.DELIVERED, 0, None)

@@ -3,33 +3,33 @@
 import pytest
 
 from services.mailrelay.authenticity.dmarc import organisation_of
-from services.mailrelay.authenticity.signers import read_trusted, trusted
+from services.mailrelay.authenticity.signers import read_trusted_signers, trusted_signers
 from shared.marketplaces import BY_BUYER_MAIL_DOMAIN, MARKETPLACES
 
 
 def test_every_store_has_its_signer():
     for marketplace in MARKETPLACES:
-        assert trusted().signs_for(marketplace.retail_domain, marketplace.buyer_mail_domain), (
+        assert trusted_signers().signs_for(marketplace.retail_domain, marketplace.buyer_mail_domain), (
             marketplace.country
         )
-        assert trusted().signs_for(marketplace.buyer_mail_domain, marketplace.retail_domain), (
+        assert trusted_signers().signs_for(marketplace.buyer_mail_domain, marketplace.retail_domain), (
             marketplace.country
         )
 
 
 def test_every_address_of_buyers_has_its_signer():
     for domain in BY_BUYER_MAIL_DOMAIN:
-        assert trusted().signs_for(domain, domain)
+        assert trusted_signers().signs_for(domain, domain)
 
 
 def test_amazons_mail_service_and_cloud_sign_for_anybody_and_prove_nothing():
     for domain in ("amazonses.com", "eu-west-1.amazonses.com", "amazonaws.com", "awsapps.com"):
-        assert not trusted().signs_for(domain, "marketplace.amazon.com")
+        assert not trusted_signers().signs_for(domain, "marketplace.amazon.com")
 
 
 def test_every_entry_says_how_it_is_known():
-    assert all(len(signer.source) > 30 for signer in trusted().signers)
-    assert {signer.domain for signer in trusted().signers if not signer.assumed} == {
+    assert all(len(signer.source) > 30 for signer in trusted_signers().signers)
+    assert {signer.domain for signer in trusted_signers().signers if not signer.assumed} == {
         "amazon.com",
         "amazon.de",
         "amazon.co.uk",
@@ -37,7 +37,7 @@ def test_every_entry_says_how_it_is_known():
 
 
 def test_nobodys_seal_is_trusted():
-    assert not trusted().sealers
+    assert not trusted_signers().sealers
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_nobodys_seal_is_trusted():
 )
 def test_wrong_data_is_refused_with_what_is_wrong(text: str, wrong: str):
     with pytest.raises(ValueError, match=wrong):
-        read_trusted(text)
+        read_trusted_signers(text)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 import pytest
 
-from services.mailrelay.parsing.mail import Claim, understand
+from services.mailrelay.parsing.mail import Claim, parse_unguarded
 
 
 def claim_of(*senders: str) -> Claim | None:
     head = "".join(f"From: {sender}\r\n" for sender in senders)
-    return understand(f"{head}Subject: x\r\n\r\nx\r\n".encode()).claim
+    return parse_unguarded(f"{head}Subject: x\r\n\r\nx\r\n".encode()).claim
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_stranger_claims_nothing(sender: str):
 
 def test_only_one_sender_has_a_domain_to_be_checked():
     def domain_of(head: str) -> str | None:
-        return understand(f"{head}\r\n\r\nx".encode()).from_domain
+        return parse_unguarded(f"{head}\r\n\r\nx".encode()).from_domain
 
     assert domain_of("From: Kim <a@Mail.Example>") == "mail.example"
     assert domain_of("From: a@mail.example, b@mail.example") is None

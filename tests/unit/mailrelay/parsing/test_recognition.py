@@ -2,14 +2,14 @@
 
 import pytest
 
-from services.mailrelay.parsing.mail import MailKind, ParsedMail, understand
+from services.mailrelay.parsing.mail import MailKind, ParsedMail, parse_unguarded
 
 FRAMED = "# 302-1234567-7654321:\r\n1 / Lampe{asin}\r\n\r\n------------- Nachricht: -------------\r\n\r\n{text}\r\n\r\n------------- Ende der Nachricht -------------\r\n\r\nCopyright\r\n"
 QUOTE = "Am 3.11.2026 um 10:00 schrieb Shop <shop@marketplace.amazon.de>:\n> Guten Tag,\n>\n> gern."
 
 
 def mail(text: str, *, headers: str = "", sender: str = "kim4711@marketplace.amazon.de") -> ParsedMail:
-    return understand(f"From: Kim <{sender}>\r\nSubject: x\r\n{headers}\r\n{text}".encode())
+    return parse_unguarded(f"From: Kim <{sender}>\r\nSubject: x\r\n{headers}\r\n{text}".encode())
 
 
 def framed(text: str, *, asin: str = "", headers: str = "") -> ParsedMail:
@@ -166,7 +166,7 @@ def test_one_weak_sign_leaves_a_question_a_question(headers: str):
 
 
 def report(fields: str) -> ParsedMail:
-    return understand(
+    return parse_unguarded(
         b"From: Mail <MAILER-DAEMON@mx.example>\r\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n"
         b"--b\r\n\r\nnot delivered\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n"
         + fields.encode()
@@ -201,7 +201,7 @@ def test_a_report_that_tells_nothing_is_a_failure_without_a_reason():
 
 def test_of_two_reasons_none_is_guessed():
     text = "was not delivered. The buyer has opted out. The address does not exist."
-    understood = understand(
+    understood = parse_unguarded(
         f"From: donotreply@amazon.com\r\nSubject: could not be delivered\r\n\r\n{text}".encode()
     )
 
@@ -221,7 +221,7 @@ def test_of_two_reasons_none_is_guessed():
     ],
 )
 def test_code_is_read_where_it_is_introduced(text: str, code: str | None):
-    understood = understand(
+    understood = parse_unguarded(
         f"From: donotreply@amazon.com\r\nSubject: Verify your e-mail address\r\n\r\n{text}".encode()
     )
 
@@ -229,7 +229,7 @@ def test_code_is_read_where_it_is_introduced(text: str, code: str | None):
 
 
 def test_inline_picture_is_named_by_its_id():
-    understood = understand(
+    understood = parse_unguarded(
         b"From: a@b.example\r\nContent-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<b>x</b>\r\n"
         b"--b\r\nContent-Type: image/png\r\nContent-ID: <logo@mail>\r\nContent-Disposition: inline; filename=a.png\r\n\r\n\x89PNG\r\n\x1a\n\r\n"
         b"--b\r\nContent-Type: image/png\r\nContent-ID: <other@mail>\r\nContent-Disposition: attachment; filename=b.png\r\n\r\nMZ\x00\r\n--b--\r\n"

@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 import pytest
 
 from services.mailrelay.parsing.filenames import safe_filename
-from services.mailrelay.parsing.mail import MailKind, ParsedMail, understand
+from services.mailrelay.parsing.mail import MailKind, ParsedMail, parse_unguarded
 
 HEAD = b"From: Robin <k3j4h5g6f7d8s9a@marketplace.amazon.de>\r\nSubject: Lamp\r\n"
 
 
 def body(content: bytes, *headers: bytes) -> ParsedMail:
-    return understand(HEAD + b"".join(header + b"\r\n" for header in headers) + b"\r\n" + content)
+    return parse_unguarded(HEAD + b"".join(header + b"\r\n" for header in headers) + b"\r\n" + content)
 
 
 def test_encoded_words_cut_inside_a_character():
-    mail = understand(b"Subject: =?utf-8?Q?Gr=C3?=\r\n =?utf-8?Q?=BC=C3=9F?= =?utf-8?B?ZQ==?=\r\n\r\nx")
+    mail = parse_unguarded(b"Subject: =?utf-8?Q?Gr=C3?=\r\n =?utf-8?Q?=BC=C3=9F?= =?utf-8?B?ZQ==?=\r\n\r\nx")
 
     assert mail.subject == "Grüße"
 
@@ -25,7 +25,7 @@ def test_encoded_words_cut_inside_a_character():
 def test_encoded_words_cut_inside_a_character_of_a_stateful_charset():
     first, second = (base64.b64encode(word.encode("iso-2022-jp")).decode() for word in ("注文", "番号"))
 
-    mail = understand(f"Subject: =?iso-2022-jp?B?{first}?= =?ISO-2022-JP?B?{second}?=\r\n\r\nx".encode())
+    mail = parse_unguarded(f"Subject: =?iso-2022-jp?B?{first}?= =?ISO-2022-JP?B?{second}?=\r\n\r\nx".encode())
 
     assert mail.subject == "注文番号"
 
@@ -129,7 +129,7 @@ def test_quoted_printable_that_is_broken():
 
 
 def test_nul_bytes():
-    mail = understand(b"From: a\x00@b.example\r\nSubject: a\x00b\r\n\r\nhel\x00lo")
+    mail = parse_unguarded(b"From: a\x00@b.example\r\nSubject: a\x00b\r\n\r\nhel\x00lo")
 
     assert (mail.subject, mail.text) == ("ab", "hello")
 
@@ -188,7 +188,7 @@ def test_date_with_an_odd_zone(date: bytes, hour: int):
     ],
 )
 def test_sender_with_comments_and_groups(sender: bytes, address: str | None):
-    mail = understand(b"From: " + sender + b"\r\n\r\nhello")
+    mail = parse_unguarded(b"From: " + sender + b"\r\n\r\nhello")
 
     assert (mail.sender_address, mail.text) == (address, "hello")
     assert mail.sender_name
@@ -198,13 +198,13 @@ def test_sender_with_comments_and_groups(sender: bytes, address: str | None):
     "head", [b"Subject: x\r\n", b"From:\r\nSubject: x\r\n", b"From: \r\n\t\r\nSubject: x\r\n"]
 )
 def test_sender_missing(head: bytes):
-    mail = understand(head + b"\r\nhello")
+    mail = parse_unguarded(head + b"\r\nhello")
 
     assert (mail.kind, mail.sender_address, mail.text) == (MailKind.OTHER, None, "hello")
 
 
 def test_sender_twice():
-    mail = understand(HEAD + b"From: info@evil.example\r\n\r\nhello")
+    mail = parse_unguarded(HEAD + b"From: info@evil.example\r\n\r\nhello")
 
     assert (mail.kind, mail.amazon_domain, mail.buyer_address) == (MailKind.OTHER, False, None)
 
@@ -219,13 +219,13 @@ def test_line_ends_of_every_kind():
 
 
 def test_no_empty_line_between_header_and_body():
-    mail = understand(HEAD.rstrip())
+    mail = parse_unguarded(HEAD.rstrip())
 
     assert (mail.subject, mail.text) == ("Lamp", "")
 
 
 def test_body_without_an_empty_line_before_it_is_shown():
-    mail = understand(HEAD + b"Date: x\r\n (folded)\r\nHello, where is it?\r\nSubject: mine\r\n")
+    mail = parse_unguarded(HEAD + b"Date: x\r\n (folded)\r\nHello, where is it?\r\nSubject: mine\r\n")
 
     assert (mail.subject, mail.text) == ("Lamp", "Hello, where is it?\nSubject: mine")
 
@@ -238,7 +238,7 @@ def test_message_that_only_looks_empty_says_that_there_is_more():
 
 
 def test_line_in_the_header_that_is_no_field_is_left_out():
-    mail = understand(b"Hello\r\n" + HEAD + b"World\r\n\r\nhello")
+    mail = parse_unguarded(b"Hello\r\n" + HEAD + b"World\r\n\r\nhello")
 
     assert (mail.subject, mail.text) == ("Lamp", "hello")
 

@@ -1,4 +1,4 @@
-"""What the checks ask of the DNS. Who answers, and from where, is not theirs to know."""
+"""What the checks may ask the DNS. They do not know who answers, nor from where."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ Kind = Literal["TXT", "A", "AAAA", "MX", "PTR"]
 
 
 class Unanswered(Exception):
-    """Nobody could say what stands at the name: a passing fault, and proof of nothing."""
+    """The DNS did not say whether there are such records: a temporary failure, which proves nothing."""
 
 
 class Resolver(Protocol):
-    """Answers from the DNS."""
+    """Answers questions to the DNS."""
 
     async def ask(self, name: str, kind: Kind) -> tuple[str, ...]:
         """The records at a name: texts joined to one each (RFC 7208 §3.3), else names and addresses as text.
@@ -23,14 +23,14 @@ class Resolver(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Until:
-    """A resolver that is waited for until a time of the loop's clock and no longer, however many questions there are."""
+class ResolverWithDeadline:
+    """A resolver that is waited for until `deadline` (of the event loop's clock), however many questions there are."""
 
     resolver: Resolver
     deadline: float
 
     async def ask(self, name: str, kind: Kind) -> tuple[str, ...]:
-        """Raises Unanswered."""
+        """Ask, and wait until the deadline at most. Raises Unanswered."""
         try:
             async with asyncio.timeout_at(self.deadline):
                 return await self.resolver.ask(name, kind)

@@ -1,0 +1,11 @@
+"""Messages that were delivered as the worker delivers them."""
+
+from tests.integration.mailrelay.delivery.conftest import (
+    accept,
+    accept_forged,
+    delivery,
+    parser,
+    store,
+)
+
+__all__ = ["accept", "accept_forged", "delivery", "parser", "store"]
