@@ -18,19 +18,14 @@ from services.connector.authorization import api as authorization
 from services.connector.dependencies import AppState, SessionsDep, asks_for_caller
 from services.connector.events import api as events
 from services.connector.events.hub import Hub
+from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.conditional_get import ConditionalGet
 from services.connector.http.middleware import BoundedBody, Observed, SafeHeaders, Scope
 from services.connector.http.paths import API_PREFIX
 from services.connector.http.rate_limits import RateLimits, TellsLimits
 from services.connector.idempotency.middleware import Idempotent
 from services.connector.inbox import api as inbox
-from services.connector.inbox.concurrency import (
-    MAX_DOWNLOADS,
-    MAX_SEARCHES,
-    DownloadsBusy,
-    Places,
-    SearchesBusy,
-)
+from services.connector.inbox.limits import MAX_DOWNLOADS, MAX_SEARCHES, DownloadsBusy, SearchesBusy
 from services.connector.integrations import api as integrations
 from services.connector.integrations.service import recompute_lock
 from services.connector.openapi import DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
@@ -111,8 +106,8 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
         amazon,
         vault,
         hub,
-        Places(MAX_DOWNLOADS, DownloadsBusy),
-        Places(MAX_SEARCHES, SearchesBusy),
+        ConcurrencyLimit(MAX_DOWNLOADS, DownloadsBusy),
+        ConcurrencyLimit(MAX_SEARCHES, SearchesBusy),
         blobs,
         outgoing,
         SmtpChecker(outgoing, settings.mail_domain),

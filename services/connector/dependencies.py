@@ -22,12 +22,12 @@ from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.sign_in_limits import network_of
 from services.connector.amazon.access import Amazon
 from services.connector.events.hub import Hub
+from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.language import Language, preferred_language
 from services.connector.http.rate_limits import RateLimits
 from services.connector.http.request_types import CursorField
 from services.connector.idempotency import service as idempotency
 from services.connector.idempotency.middleware import CLAIM
-from services.connector.inbox.concurrency import Places
 from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp.checker import SmtpChecker
@@ -54,8 +54,8 @@ class AppState:
     amazon: Amazon
     vault: Vault
     hub: Hub
-    downloads: Places
-    searches: Places
+    downloads: ConcurrencyLimit
+    searches: ConcurrencyLimit
     blobs: BlobStore
     outgoing: OutgoingConnections
     smtp_checker: SmtpChecker
@@ -90,7 +90,7 @@ async def _hub(request: Request) -> Hub:
     return _state(request).hub
 
 
-async def _searches(request: Request) -> Places:
+async def _searches(request: Request) -> ConcurrencyLimit:
     return _state(request).searches
 
 
@@ -127,7 +127,7 @@ KeyringDep = Annotated[Keyring, Depends(_keyring)]
 PasswordsDep = Annotated[Passwords, Depends(_passwords)]
 AmazonDep = Annotated[Amazon, Depends(_amazon)]
 HubDep = Annotated[Hub, Depends(_hub)]
-SearchesDep = Annotated[Places, Depends(_searches)]
+SearchesDep = Annotated[ConcurrencyLimit, Depends(_searches)]
 BlobsDep = Annotated[BlobStore, Depends(_blobs)]
 OutgoingDep = Annotated[OutgoingConnections, Depends(_outgoing)]
 SmtpCheckerDep = Annotated[SmtpChecker, Depends(_smtp_checker)]

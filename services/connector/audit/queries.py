@@ -16,7 +16,7 @@ _CLOCKS_DIFFER: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What is left out filters nothing."""
+    """Which entries to read; a filter that is left out filters nothing."""
 
     actor_id: UUID | None = None
     subject_id: UUID | None = None
@@ -27,7 +27,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry with the name of who did it, as he is called now."""
+    """An entry with the name of who did it, as they are called now."""
 
     id: UUID
     at: datetime
@@ -42,7 +42,7 @@ class Entry:
 async def entries_of(
     session: AsyncSession, account_id: UUID, filters: Filters, *, limit: int, after: UUID | None
 ) -> list[Entry]:
-    """Newest first; one statement, however many there are."""
+    """A page of the audit log, newest first, in one statement."""
     statement = (
         select(
             AuditEntry.id,

@@ -13,6 +13,6 @@ from shared.database import Sessions
 async def list_entries(
     sessions: Sessions, account_id: UUID, filters: Filters, *, limit: int, after: UUID | None
 ) -> list[Entry]:
-    """Newest first."""
+    """A page of the audit log, newest first."""
     async with sessions.begin() as session:
         return await queries.entries_of(session, account_id, filters, limit=limit, after=after)

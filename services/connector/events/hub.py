@@ -1,7 +1,7 @@
 """Events of all accounts come in once a process and go out to whoever listens and may know.
 
 One connection listens to PostgreSQL. While it is away, events are missed; after every gap each listener is told `resync`:
-read again what you show. The same is told to one who is too slow, instead of keeping more and more for him.
+read again what you show. The same is told to one who is too slow, instead of keeping more and more for them.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ _PROBE_TIMEOUT: Final = 5.0
 
 
 class TooManyStreams(Expected):
-    """This caller, or his account, listens often enough already."""
+    """This caller, or their account, listens often enough already."""
 
     code = "too_many_streams"
 
@@ -76,7 +76,7 @@ class Subscription:
         self._ended = False
 
     def tell(self, text: str) -> None:
-        """Never waits."""
+        """Keep a frame for the listener; never waits."""
         if len(self._frames) >= MAX_WAITING:
             self._frames = [RESYNC]
         else:
@@ -84,12 +84,12 @@ class Subscription:
         self._changed.set()
 
     def end(self) -> None:
-        """Nothing will come any more."""
+        """Let `next` answer None: nothing will come any more."""
         self._ended = True
         self._changed.set()
 
     async def next(self) -> str | None:
-        """Waits; everything that is there, as one text. None at the end."""
+        """Wait for frames; everything that is there, as one text. None at the end."""
         await self._changed.wait()
         self._changed.clear()
         if self._ended:
@@ -108,7 +108,7 @@ class Subscription:
 
 
 class Hub:
-    """One a process. `start` and `stop` belong to the application's life; `end_streams` comes first at a shutdown."""
+    """All streams of one process. `start` and `stop` belong to the application's life; `end_streams` comes first at a shutdown."""
 
     def __init__(self, database_url: str, registry: CollectorRegistry) -> None:
         self._dsn = asyncpg_dsn(database_url)
@@ -144,7 +144,7 @@ class Hub:
         return self._count
 
     async def wait_until_listening(self) -> None:
-        """Until PostgreSQL's events are heard."""
+        """Wait until PostgreSQL's events are heard."""
         await self._is_listening.wait()
 
     def subscribe(self, caller: Caller) -> Subscription:
@@ -178,7 +178,7 @@ class Hub:
         self._streams.set(self._count)
 
     def subscriptions(self) -> list[Subscription]:
-        """Of all accounts."""
+        """The open subscriptions of all accounts."""
         return [subscription for mine in self._subscriptions.values() for subscription in mine]
 
     def _hear(self, payload: str) -> None:

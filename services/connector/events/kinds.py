@@ -17,5 +17,5 @@ PERMISSION_OF: Final[Mapping[EventKind, Permission]] = {
 
 
 def kinds_for(caller: Caller) -> list[EventKind]:
-    """The kinds that he may know of."""
+    """The kinds of event that the caller may know of."""
     return [kind for kind, permission in PERMISSION_OF.items() if caller.may(permission, Level.VIEW)]

@@ -24,7 +24,7 @@ _OVERLAP: Final = timedelta(seconds=30)
 async def missed_events(
     sessions: Sessions, caller: Caller, last_id: UUID, now: datetime
 ) -> list[Event] | None:
-    """What he may know of and may not have been told since this event, oldest first; some he knows already.
+    """What the caller may know of and may not have been told since this event, oldest first; some of it may be known already.
 
     None if that cannot be said: the event is unknown or too old, or there are too many.
     """

@@ -21,13 +21,12 @@ from services.connector.dependencies import (
     SearchesDep,
     SessionsDep,
 )
+from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.etags import etag_of
 from services.connector.http.paging import InvalidCursor, decode_cursor, encode_cursor
-from services.connector.inbox import changes, service
-from services.connector.inbox import merge_split as moves
+from services.connector.inbox import changes, merge_split, service
 from services.connector.inbox.changes import Changes, version_of
-from services.connector.inbox.chunked_response import InPieces
-from services.connector.inbox.concurrency import Places
+from services.connector.inbox.chunked_response import ChunkedResponse
 from services.connector.inbox.content_types import SAFE, UNKNOWN
 from services.connector.inbox.filenames import content_disposition
 from services.connector.inbox.html_document import document, policy
@@ -73,15 +72,15 @@ _DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-async def _place(request: Request) -> AsyncIterator[None]:
-    """Kept until the answer has been sent."""
-    downloads: Places = request.app.state.connector.downloads
-    async with downloads.place():
+async def _download_slot(request: Request) -> AsyncIterator[None]:
+    """A download keeps its slot until the answer has been sent."""
+    downloads: ConcurrencyLimit = request.app.state.connector.downloads
+    async with downloads.slot():
         yield
 
 
-# After the caller in each list of parameters: who is not let in takes no place.
-PlaceForDownload = Annotated[None, Depends(_place)]
+# After the caller in each list of parameters: who is not let in takes no slot.
+DownloadSlot = Annotated[None, Depends(_download_slot)]
 
 
 @router.get("/conversations", summary="List conversations")
@@ -129,7 +128,7 @@ async def read_conversation(
 ) -> ConversationAnswer:
     """With the buyer's name and the subject. One that was merged answers as what it was merged into, with that one's id."""
     opened = await service.read_conversation(sessions, keyring, caller.account_id, conversation_id)
-    return _shown(opened, response)
+    return _answer_of(opened, response)
 
 
 @router.patch("/conversations/{conversation_id}", summary="Change a conversation")
@@ -154,7 +153,7 @@ async def change_conversation(
         ),
         if_match=if_match,
     )
-    return _shown(opened, response)
+    return _answer_of(opened, response)
 
 
 @router.post(
@@ -169,7 +168,7 @@ async def settle_answers(
     response: Response,
 ) -> ConversationAnswer:
     """None of its messages needs an answer. The buyer's next one starts a new clock."""
-    return _shown(await changes.settle_answers(sessions, keyring, caller, conversation_id), response)
+    return _answer_of(await changes.settle_answers(sessions, keyring, caller, conversation_id), response)
 
 
 @router.post("/conversations/{conversation_id}/merge", summary="Merge a conversation into another one")
@@ -183,7 +182,9 @@ async def merge(
     response: Response,
 ) -> ConversationAnswer:
     """Its messages go there, and so do later mails that would have come here. The answer is the conversation that goes on."""
-    return _shown(await moves.merge(sessions, keyring, caller, conversation_id, body.into), response)
+    return _answer_of(
+        await merge_split.merge(sessions, keyring, caller, conversation_id, body.into), response
+    )
 
 
 @router.post("/conversations/{conversation_id}/split", status_code=201, summary="Split messages off")
@@ -197,7 +198,9 @@ async def split(
     response: Response,
 ) -> ConversationAnswer:
     """These messages become a conversation of their own, which is the answer. At least one must stay."""
-    return _shown(await moves.split(sessions, keyring, caller, conversation_id, body.message_ids), response)
+    return _answer_of(
+        await merge_split.split(sessions, keyring, caller, conversation_id, body.message_ids), response
+    )
 
 
 @router.get("/conversations/{conversation_id}/messages", summary="Read a conversation's messages")
@@ -240,7 +243,7 @@ async def show_html(
     *,
     message_id: UUID,
     caller: InboxReader,
-    _place: PlaceForDownload,
+    _slot: DownloadSlot,
     sessions: SessionsDep,
     keyring: KeyringDep,
     language: LanguageDep,
@@ -255,7 +258,7 @@ async def show_html(
     content = await asyncio.to_thread(
         document, formatted.html, formatted.images, language, is_quarantined=formatted.is_quarantined
     )
-    return InPieces(
+    return ChunkedResponse(
         content,
         media_type="text/html",
         headers={
@@ -279,7 +282,7 @@ async def release(
     response: Response,
 ) -> ConversationAnswer:
     """For who knows that it is real: it goes to the conversation that it belongs to, which is the answer."""
-    return _shown(await moves.release(sessions, keyring, caller, message_id), response)
+    return _answer_of(await merge_split.release(sessions, keyring, caller, message_id), response)
 
 
 @router.get(
@@ -293,7 +296,7 @@ async def download_attachment(
     message_id: UUID,
     attachment_id: UUID,
     caller: InboxReader,
-    _place: PlaceForDownload,
+    _slot: DownloadSlot,
     sessions: SessionsDep,
     keyring: KeyringDep,
 ) -> Response:
@@ -314,7 +317,7 @@ async def download_raw_mail(
     *,
     message_id: UUID,
     caller: AdminViewer,
-    _place: PlaceForDownload,
+    _slot: DownloadSlot,
     sessions: SessionsDep,
     keyring: KeyringDep,
     blobs: BlobsDep,
@@ -348,7 +351,7 @@ async def read_verification_mails(
 async def _page_of(
     sessions: Sessions,
     keyring: Keyring,
-    searches: Places,
+    searches: ConcurrencyLimit,
     caller: Caller,
     asked: ListRequest,
     *,
@@ -384,7 +387,7 @@ async def _page_of(
 
 def _download(download: service.Download) -> Response:
     """A stranger's bytes: whatever they are, no browser may run them as ours."""
-    return InPieces(
+    return ChunkedResponse(
         download.content,
         headers={
             # Here, not as media_type: that would claim a charset for text, which nobody has checked.
@@ -398,6 +401,6 @@ def _download(download: service.Download) -> Response:
     )
 
 
-def _shown(opened: OpenedConversation, response: Response) -> ConversationAnswer:
+def _answer_of(opened: OpenedConversation, response: Response) -> ConversationAnswer:
     response.headers["ETag"] = etag_of(version_of(opened.listed))
     return conversation_answer(opened)

@@ -27,13 +27,13 @@ from shared.tables import Conversation, ConversationStatus
 
 
 class ConversationMerged(Expected):
-    """It is a sign-post now; `into` names where its messages are."""
+    """The conversation is only a signpost now; `into` names where its messages are."""
 
     code = "conversation_merged"
 
 
 class ConversationInQuarantine(Expected):
-    """Its mail must be released first, so that nobody takes it for a buyer's by mistake."""
+    """The conversation's mail must be released first, so that nobody takes it for a buyer's by mistake."""
 
     code = "conversation_in_quarantine"
 
@@ -69,7 +69,7 @@ async def change(
     Raises NotFound, ConversationMerged, ConversationInQuarantine, PreconditionFailed.
     """
     async with sessions.begin() as session:
-        [conversation] = await hold(session, caller.account_id, conversation_id)
+        [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
         require_match(if_match, version_of(conversation))
         is_changed = False
         if changes.status is not None and changes.status != conversation.status:
@@ -85,29 +85,31 @@ async def change(
             conversation.is_unread = changes.is_unread
             is_changed = True
         if is_changed:
-            await tell(session, conversation)
-        return await opened(session, keyring, caller.account_id, conversation_id)
+            await announce_change(session, conversation)
+        return await read_changed(session, keyring, caller.account_id, conversation_id)
 
 
 async def settle_answers(
     sessions: Sessions, keyring: Keyring, caller: Caller, conversation_id: UUID
 ) -> OpenedConversation:
-    """None of its messages needs an answer any more; the next one of the buyer's may.
+    """Decide that no message of the conversation needs an answer any more; the buyer's next one may.
 
     Raises NotFound, ConversationMerged, ConversationInQuarantine.
     """
     async with sessions.begin() as session:
-        [conversation] = await hold(session, caller.account_id, conversation_id)
+        [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
         refuse_quarantine(conversation)
         if conversation.answer_due_at is not None:
             await conversations.settle(session, conversation_id)
             session.add(audit_entry(caller, "conversation.no_answer_needed", conversation_id))
-            await tell(session, conversation)
-        return await opened(session, keyring, caller.account_id, conversation_id)
+            await announce_change(session, conversation)
+        return await read_changed(session, keyring, caller.account_id, conversation_id)
 
 
-async def hold(session: AsyncSession, account_id: UUID, *conversation_ids: UUID) -> list[Conversation]:
-    """The rows, in this order; nobody else changes them until the transaction ends. Raises NotFound, ConversationMerged."""
+async def lock_conversations(
+    session: AsyncSession, account_id: UUID, *conversation_ids: UUID
+) -> list[Conversation]:
+    """The rows of these conversations, in this order; nobody else changes them until the transaction ends. Raises NotFound, ConversationMerged."""
     its_rows = select(Conversation).where(
         Conversation.id.in_(conversation_ids), Conversation.account_id == account_id
     )
@@ -123,13 +125,13 @@ async def hold(session: AsyncSession, account_id: UUID, *conversation_ids: UUID)
 
 
 def refuse_quarantine(conversation: Conversation) -> None:
-    """Raises ConversationInQuarantine."""
+    """Refuse what is not done to a conversation in quarantine. Raises ConversationInQuarantine."""
     if conversation.status == ConversationStatus.QUARANTINE:
         raise ConversationInQuarantine
 
 
-async def tell(session: AsyncSession, conversation: Conversation) -> None:
-    """The event of a change."""
+async def announce_change(session: AsyncSession, conversation: Conversation) -> None:
+    """Announce that the conversation has changed."""
     await announce(
         session,
         conversation.account_id,
@@ -139,7 +141,7 @@ async def tell(session: AsyncSession, conversation: Conversation) -> None:
     )
 
 
-async def opened(
+async def read_changed(
     session: AsyncSession, keyring: Keyring, account_id: UUID, conversation_id: UUID
 ) -> OpenedConversation:
     """The conversation as the transaction leaves it."""

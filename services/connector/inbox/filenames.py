@@ -45,7 +45,7 @@ def content_disposition(filename: str) -> str:
 
 
 def _shortened(name: str) -> str:
-    """Cut the stem, not the ending."""
+    """The name cut to the limit in its stem, not in its ending."""
     if len(name.encode()) <= _MAX_BYTES:
         return name
     stem, dot, ending = name.rpartition(".")

@@ -105,7 +105,7 @@ def _clean(html: str) -> str:
 
 
 def _content_id_of(attributes: dict[str, str | None]) -> str | None:
-    """RFC 2392 §2."""
+    """The Content-ID that an image of this mail is named by (RFC 2392 §2)."""
     scheme, _, name = (attributes.get("src") or "").partition(":")
     return unquote(name) if scheme.lower() == "cid" and name else None
 

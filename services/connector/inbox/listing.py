@@ -44,7 +44,7 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What is left out filters nothing, but what is in quarantine is seen only by who asks for it."""
+    """Which conversations to list. A filter that is left out filters nothing, but what is in quarantine is seen only by who asks for it."""
 
     integration_id: UUID | None = None
     status: ConversationStatus | None = None
@@ -75,7 +75,7 @@ class ListedConversation:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """MOST_COUNTED means "or more"."""
+    """How many conversations wait for somebody; MOST_COUNTED means "or more"."""
 
     open: int
     unread: int
@@ -206,7 +206,7 @@ def _is_found(account_id: UUID, search: Search) -> ColumnElement[bool]:
 
 @asynccontextmanager
 async def _bounded(session: AsyncSession, *, is_bounded: bool) -> AsyncIterator[None]:
-    """What happens within ends after SEARCH_SECONDS."""
+    """Statements inside of this block end after SEARCH_SECONDS. Raises ListTooSlow."""
     if not is_bounded:
         yield
         return

@@ -9,7 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
-from services.connector.inbox.changes import hold, opened, refuse_quarantine, tell
+from services.connector.inbox.changes import (
+    announce_change,
+    lock_conversations,
+    read_changed,
+    refuse_quarantine,
+)
 from services.connector.inbox.unsealing import OpenedConversation, Opener
 from services.connector.problems.catalogue import NotFound
 from shared import conversations
@@ -57,34 +62,34 @@ class MessageNotInQuarantine(Expected):
 async def merge(
     sessions: Sessions, keyring: Keyring, caller: Caller, source_id: UUID, target_id: UUID
 ) -> OpenedConversation:
-    """All messages of the source go to the target, and later ones of its threads, too. The target.
+    """Move all messages of the source to the target, and let later mails of its threads go there. Answers the target.
 
     Raises NotFound, MergeIntoItself, MergeOtherStore, ConversationMerged, ConversationInQuarantine.
     """
     if source_id == target_id:
         raise MergeIntoItself
     async with sessions.begin() as session:
-        source, target = await hold(session, caller.account_id, source_id, target_id)
+        source, target = await lock_conversations(session, caller.account_id, source_id, target_id)
         refuse_quarantine(source)
         refuse_quarantine(target)
         if source.integration_id != target.integration_id:
             raise MergeOtherStore
         await conversations.merge(session, source_id, target_id, by=caller.user_id)
         session.add(audit_entry(caller, "conversation.merged", source_id, into=str(target_id)))
-        await tell(session, source)
-        await tell(session, target)
-        return await opened(session, keyring, caller.account_id, target_id)
+        await announce_change(session, source)
+        await announce_change(session, target)
+        return await read_changed(session, keyring, caller.account_id, target_id)
 
 
 async def split(
     sessions: Sessions, keyring: Keyring, caller: Caller, source_id: UUID, message_ids: Sequence[UUID]
 ) -> OpenedConversation:
-    """These messages become a conversation of their own; later mails of threads that only they have go there. The new one.
+    """Make these messages a conversation of their own, where later mails of threads that only they have go, too. Answers the new one.
 
     Raises NotFound, MessageElsewhere, SplitTakesAll, ConversationMerged, ConversationInQuarantine.
     """
     async with sessions.begin() as session:
-        [source] = await hold(session, caller.account_id, source_id)
+        [source] = await lock_conversations(session, caller.account_id, source_id)
         refuse_quarantine(source)
         subject_of = await _newest(session, source, message_ids)
         keys = await keyring.of(session, caller.account_id)
@@ -93,15 +98,15 @@ async def split(
         await session.flush()
         await conversations.move(session, message_ids, source_id, made.id, by=caller.user_id)
         session.add(audit_entry(caller, "conversation.split", source_id, into=str(made.id)))
-        await tell(session, source)
-        await tell(session, made)
-        return await opened(session, keyring, caller.account_id, made.id)
+        await announce_change(session, source)
+        await announce_change(session, made)
+        return await read_changed(session, keyring, caller.account_id, made.id)
 
 
 async def release(
     sessions: Sessions, keyring: Keyring, caller: Caller, message_id: UUID
 ) -> OpenedConversation:
-    """An agent says that the message is real: it goes where it belongs. That conversation.
+    """Let a message out of quarantine, because an agent says that it is real. Answers the conversation that it belongs to.
 
     Raises NotFound, MessageNotInQuarantine.
     """
@@ -132,11 +137,11 @@ async def release(
                 integration_id=row.integration_id,
                 conversation_id=changed_id,
             )
-        return await opened(session, keyring, caller.account_id, conversation_id)
+        return await read_changed(session, keyring, caller.account_id, conversation_id)
 
 
 async def _newest(session: AsyncSession, source: Conversation, message_ids: Sequence[UUID]) -> Message:
-    """The newest of these. Raises MessageElsewhere, SplitTakesAll."""
+    """The newest of the messages to be split off. Raises MessageElsewhere, SplitTakesAll."""
     its = Message.conversation_id == source.id
     statement = select(Message.id).where(its, Message.id.in_(message_ids)).order_by(Message.id.desc())
     found = list(await session.scalars(statement))
@@ -149,7 +154,7 @@ async def _newest(session: AsyncSession, source: Conversation, message_ids: Sequ
 
 
 def _split_off(source: Conversation, newest: Message, keys: AccountKeys) -> Conversation:
-    """The same buyer, about what the newest message says. What is counted is counted later, from its messages."""
+    """A conversation of the same buyer, about what the newest message says. Its counts come later, from its messages."""
     conversation_id = new_id()
     of_source = Opener(keys, "conversations", source.id)
 

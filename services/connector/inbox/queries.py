@@ -91,7 +91,7 @@ async def conversation_of(
 
 
 async def shown_id_of(session: AsyncSession, account_id: UUID, conversation_id: UUID) -> UUID | None:
-    """Its id, or that of what it was merged into; None if this account has no such conversation."""
+    """The id of this conversation, or of the one that it was merged into; None if this account has no such conversation."""
     return await session.scalar(_shown(account_id, conversation_id))
 
 

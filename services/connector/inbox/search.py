@@ -16,14 +16,14 @@ _ORDER_ID: Final = re.compile(r"\d{3}-\d{7}-\d{7}")
 
 
 class SearchTooShort(Expected):
-    """There is no word of two letters or more in it."""
+    """There is no word of two letters or more in what is looked for."""
 
     code = "search_too_short"
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One of these is given. All of the words must be in one message."""
+    """By what conversations are found: one of these is given. All of the words must be in one message."""
 
     order_id: str | None = None
     buyer_key: bytes | None = None
@@ -31,7 +31,7 @@ class Search:
 
 
 def search_of(query: str, keys: AccountKeys) -> Search:
-    """Raises SearchTooShort."""
+    """What the caller looks for, by its form. Raises SearchTooShort."""
     asked = query.strip()
     if _ORDER_ID.fullmatch(asked):
         return Search(order_id=asked)

@@ -15,8 +15,8 @@ import structlog
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
+from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.inbox import listing, queries
-from services.connector.inbox.concurrency import Places
 from services.connector.inbox.content_types import IMAGES, UNKNOWN, safe_type
 from services.connector.inbox.filenames import clean_filename
 from services.connector.inbox.html_document import MAX_IMAGE_BYTES, Image, named_images
@@ -30,6 +30,7 @@ from services.connector.inbox.unsealing import (
     open_messages,
     sealed_bytes,
 )
+from services.connector.problems.catalogue import NotFound
 from shared.blobs import Blob, BlobStore, blob_id_of
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey
@@ -46,12 +47,6 @@ _SMALL_BYTES: Final = 128 * 1024
 # Codes of older mails are not valid any more.
 _VERIFICATION_MAILS: Final = 10
 _VERIFICATION_TEXT: Final = 4_000
-
-
-class InboxNotFound(Expected):
-    """No such conversation, message or attachment in this account."""
-
-    code = "not_found"
 
 
 class AttachmentInfected(Expected):
@@ -94,7 +89,7 @@ async def list_conversations(
     filters: Filters,
     sort: Sort,
     *,
-    searches: Places,
+    searches: ConcurrencyLimit,
     query: str | None,
     limit: int,
     after: tuple[datetime, UUID] | None,
@@ -103,14 +98,14 @@ async def list_conversations(
     SearchesBusy.
     """
     is_search = query is not None or filters.kind is not None or filters.country is not None
-    async with searches.place() if is_search else nullcontext(), sessions.begin() as session:
+    async with searches.slot() if is_search else nullcontext(), sessions.begin() as session:
         if query is not None:
             filters = replace(filters, search=search_of(query, await keyring.of(session, account_id)))
         return await listing.list_conversations(session, account_id, filters, sort, limit=limit, after=after)
 
 
 async def count_conversations(sessions: Sessions, account_id: UUID, now: datetime) -> Counts:
-    """What waits for somebody, each up to MOST_COUNTED."""
+    """How many conversations wait for somebody; each number goes up to MOST_COUNTED."""
     async with sessions.begin() as session:
         return await listing.count_conversations(session, account_id, now)
 
@@ -118,11 +113,11 @@ async def count_conversations(sessions: Sessions, account_id: UUID, now: datetim
 async def read_conversation(
     sessions: Sessions, keyring: Keyring, account_id: UUID, conversation_id: UUID
 ) -> OpenedConversation:
-    """With buyer and subject; of one that was merged, what it was merged into. Raises InboxNotFound."""
+    """One conversation with buyer and subject; for one that was merged, the conversation that goes on. Raises NotFound."""
     async with sessions.begin() as session:
         found = await queries.conversation_of(session, account_id, conversation_id)
         if found is None:
-            raise InboxNotFound
+            raise NotFound
         return open_conversation(await keyring.of(session, account_id), found)
 
 
@@ -135,11 +130,11 @@ async def read_messages(
     limit: int,
     after: UUID | None,
 ) -> list[OpenedMessage]:
-    """A conversation's messages, newest first. Raises InboxNotFound."""
+    """A conversation's messages, newest first. Raises NotFound."""
     async with sessions.begin() as session:
         shown_id = await queries.shown_id_of(session, account_id, conversation_id)
         if shown_id is None:
-            raise InboxNotFound
+            raise NotFound
         rows = await queries.messages_of(session, account_id, shown_id, limit=limit, after=after)
         attachments = await queries.attachments_of(session, account_id, [row.id for row in rows])
         keys = await keyring.of(session, account_id)
@@ -150,11 +145,11 @@ async def read_messages(
 async def read_message(
     sessions: Sessions, keyring: Keyring, account_id: UUID, message_id: UUID
 ) -> OpenedMessage:
-    """One message. Raises InboxNotFound."""
+    """One message. Raises NotFound."""
     async with sessions.begin() as session:
         row = await queries.message_of(session, account_id, message_id)
         if row is None:
-            raise InboxNotFound
+            raise NotFound
         attachments = await queries.attachments_of(session, account_id, [row.id])
         keys = await keyring.of(session, account_id)
     [message] = await _off_loop(sealed_bytes(row), lambda: open_messages(keys, [row], attachments))
@@ -164,11 +159,11 @@ async def read_message(
 async def read_html(
     sessions: Sessions, keyring: Keyring, account_id: UUID, message_id: UUID
 ) -> FormattedHtml:
-    """A message's HTML with the images that it shows, as far as they are images. Raises InboxNotFound, SealBroken."""
+    """A message's HTML with the images that it shows, as far as they are images. Raises NotFound, SealBroken."""
     async with sessions.begin() as session:
         found = await queries.html_of(session, account_id, message_id)
         if found is None:
-            raise InboxNotFound
+            raise NotFound
         attachments = await queries.attachments_of(session, account_id, [message_id])
         keys = await keyring.of(session, account_id)
     html = keys.open_text(Place("messages", "body_html", message_id), found.html)
@@ -186,7 +181,7 @@ async def read_html(
 def _wanted_images(
     keys: AccountKeys, html: str, attachments: Sequence[queries.ListedAttachment]
 ) -> dict[str, queries.ListedAttachment]:
-    """By Content-ID; the first ones that are together small enough."""
+    """The images that the HTML names, by Content-ID; the first ones that are together small enough."""
     named, wanted, room = named_images(html), dict[str, queries.ListedAttachment](), MAX_IMAGE_BYTES
     for row in attachments:
         if row.sniffed_type not in IMAGES or row.scan == Scan.INFECTED or row.size > room:
@@ -216,13 +211,13 @@ def _open_images(
 async def read_verification_mails(
     sessions: Sessions, keyring: Keyring, account_id: UUID, integration_id: UUID
 ) -> list[VerificationMail]:
-    """The newest mails by which Amazon proves the address, so that whoever sets it up finds the code. Raises InboxNotFound."""
+    """The newest mails by which Amazon proves the address, so that whoever sets it up finds the code. Raises NotFound."""
     async with sessions.begin() as session:
         rows = await queries.verification_mails_of(
             session, account_id, integration_id, limit=_VERIFICATION_MAILS
         )
         if rows is None:
-            raise InboxNotFound
+            raise NotFound
         keys = await keyring.of(session, account_id)
     size = sum(sealed_bytes(row) for row in rows)
     return await _off_loop(size, lambda: [_verification_mail(keys, row) for row in rows])
@@ -243,11 +238,11 @@ def _verification_mail(keys: AccountKeys, row: Message) -> VerificationMail:
 async def download_attachment(
     sessions: Sessions, keyring: Keyring, account_id: UUID, message_id: UUID, attachment_id: UUID
 ) -> Download:
-    """The bytes that were sent. Raises InboxNotFound, AttachmentInfected, SealBroken."""
+    """The bytes that were sent. Raises NotFound, AttachmentInfected, SealBroken."""
     async with sessions.begin() as session:
         found = await queries.attachment_of(session, account_id, message_id, attachment_id)
         if found is None:
-            raise InboxNotFound
+            raise NotFound
         if found.scan == Scan.INFECTED:
             raise AttachmentInfected
         keys = await keyring.of(session, account_id)
@@ -263,7 +258,7 @@ async def download_raw_mail(
 ) -> Download:
     """The mail as it was accepted; who took it is written down first.
 
-    Raises InboxNotFound, SealBroken, BlobMissing, BlobDamaged, BlobsUnavailable.
+    Raises NotFound, SealBroken, BlobMissing, BlobDamaged, BlobsUnavailable.
     """
     account_id = caller.account_id
     async with sessions.begin() as session:
@@ -272,7 +267,7 @@ async def download_raw_mail(
         if found is not None:
             sealed = await queries.raw_mail_of(session, account_id, found.accepted_mail_id)
         if found is None or sealed is None:
-            raise InboxNotFound
+            raise NotFound
         keys = await keyring.of(session, account_id)
     # No transaction waits for the blob store.
     blob_id = blob_id_of(sealed.key) if isinstance(sealed, Blob) else None

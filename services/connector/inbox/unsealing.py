@@ -66,7 +66,7 @@ class Opener:
 
 
 def open_conversation(keys: AccountKeys, found: SealedConversation) -> OpenedConversation:
-    """With buyer and subject."""
+    """Open a conversation's buyer and subject."""
     opener = Opener(keys, "conversations", found.listed.id)
     return OpenedConversation(
         found.listed,
@@ -78,7 +78,7 @@ def open_conversation(keys: AccountKeys, found: SealedConversation) -> OpenedCon
 def open_messages(
     keys: AccountKeys, rows: Sequence[Message], attachments: Mapping[UUID, list[ListedAttachment]]
 ) -> list[OpenedMessage]:
-    """Messages with their attachments' names."""
+    """Open messages and their attachments' names."""
     return [_open_message(keys, row, attachments.get(row.id, [])) for row in rows]
 
 

@@ -1,9 +1,9 @@
 """A message, its attachments and its raw mail: opened for those who may, byte for byte, as downloads that run nowhere."""
 
-import asyncio
 import os
 import re
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import unquote
 
@@ -11,8 +11,9 @@ import httpx2
 import pytest
 from sqlalchemy import select, text
 
-from services.connector.inbox import chunked_response as leaving
-from services.connector.inbox import concurrency as bounds
+from services.connector.http.concurrency import ConcurrencyLimit
+from services.connector.inbox.chunked_response import CHUNK_BYTES
+from services.connector.inbox.limits import DownloadsBusy
 from shared.crypto.envelope import Place, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import new_id
@@ -319,48 +320,18 @@ async def test_looking_up_a_raw_mail_touches_one_partition(owner_sessions):
     assert sum(" on accepted_mail" in line for line in lines) == 1, lines
 
 
-async def test_a_download_keeps_its_place_until_it_has_left_and_waits_for_one(
+async def test_a_download_keeps_its_slot_until_it_has_left_and_waits_for_one(
     app, client, message, worker, monkeypatch
 ):
-    path = await worker.attachment(message)
-    monkeypatch.setattr(bounds, "WAIT_SECONDS", 0.05)
-    places = app.state.connector.downloads
+    content = b"0123456789" * 20_000
+    path = await worker.attachment(message, content=content)
+    downloads = ConcurrencyLimit(2, DownloadsBusy, wait_seconds=0.05)
+    monkeypatch.setattr(app.state, "connector", replace(app.state.connector, downloads=downloads))
     sent = []
 
     async def watching(scope, receive, send):
         async def watched(part):
-            sent.append((part["type"], places.free))
-            await send(part)
-
-        await app(scope, receive, watched)
-
-    transport = httpx2.ASGITransport(app=watching)
-    async with httpx2.AsyncClient(
-        transport=transport, base_url="https://testserver", cookies=client.cookies
-    ) as watched_client:
-        assert (await watched_client.get(path)).status_code == 200
-        async with AsyncExitStack() as taken:
-            for _ in range(bounds.MAX_DOWNLOADS):
-                await taken.enter_async_context(places.place())
-            busy = await watched_client.get(path)
-
-    assert sent[:2] == [
-        ("http.response.start", bounds.MAX_DOWNLOADS - 1),
-        ("http.response.body", bounds.MAX_DOWNLOADS - 1),
-    ]
-    assert (busy.status_code, busy.json()["code"]) == (503, "downloads_busy")
-    assert places.free == bounds.MAX_DOWNLOADS
-
-
-async def test_a_large_download_leaves_piece_by_piece(client, app, message, worker, monkeypatch):
-    monkeypatch.setattr(leaving, "PIECE_BYTES", 10)
-    content = b"0123456789" * 3 + b"end"
-    path = await worker.attachment(message, content=content)
-    sizes = []
-
-    async def watching(scope, receive, send):
-        async def watched(part):
-            sizes.append(len(part.get("body", b"")))
+            sent.append((len(part.get("body", b"")), downloads.free))
             await send(part)
 
         await app(scope, receive, watched)
@@ -370,32 +341,36 @@ async def test_a_large_download_leaves_piece_by_piece(client, app, message, work
         transport=transport, base_url="https://testserver", cookies=client.cookies
     ) as watched_client:
         answer = await watched_client.get(path)
+        async with downloads.slot(), downloads.slot():
+            busy = await watched_client.get(path)
 
     assert (answer.content, answer.headers["content-length"]) == (content, str(len(content)))
-    assert sizes == [0, 10, 10, 10, 3]
+    rest = len(content) - 3 * CHUNK_BYTES
+    assert sent[:5] == [(size, 1) for size in (0, CHUNK_BYTES, CHUNK_BYTES, CHUNK_BYTES, rest)]
+    assert (busy.status_code, busy.json()["code"]) == (503, "downloads_busy")
+    assert downloads.free == 2
 
 
-async def test_a_download_that_nobody_takes_frees_its_place(client, app, message, worker, monkeypatch):
-    monkeypatch.setattr(leaving, "PIECE_BYTES", 10)
-    monkeypatch.setattr(leaving, "SEND_TIMEOUT_SECONDS", 0.05)
-    path = await worker.attachment(message, content=b"more than one piece")
-    places, free = app.state.connector.downloads, []
+async def test_a_download_that_ends_early_frees_its_slot(app, client, message, worker):
+    path = await worker.attachment(message, content=b"0123456789" * 20_000)
+    downloads = app.state.connector.downloads
+    before, during = downloads.free, []
 
     async def stuck(scope, receive, send):
-        async def taking_one_piece(part):
-            if not part.get("more_body", True):
-                free.append(places.free)
-                await asyncio.Event().wait()
+        async def lost(part):
+            if part.get("body"):
+                during.append(downloads.free)
+                raise OSError("connection lost")
             await send(part)
 
-        await app(scope, receive, taking_one_piece)
+        await app(scope, receive, lost)
 
     transport = httpx2.ASGITransport(app=stuck)
     async with httpx2.AsyncClient(
         transport=transport, base_url="https://testserver", cookies=client.cookies
     ) as stuck_client:
-        with suppress(AssertionError):  # what the transport says of an answer that has no end
+        with suppress(OSError, AssertionError):  # what the transport says of an answer that has no end
             await stuck_client.get(path)
 
-    assert free == [bounds.MAX_DOWNLOADS - 1]
-    assert places.free == bounds.MAX_DOWNLOADS
+    assert during == [before - 1]
+    assert downloads.free == before

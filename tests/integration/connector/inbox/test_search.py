@@ -1,12 +1,13 @@
 """Conversations are found by an order, a buyer's address, and words; nothing sealed is opened for it."""
 
-from contextlib import AsyncExitStack
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
 
-from services.connector.inbox import concurrency as places
+from services.connector.http.concurrency import ConcurrencyLimit
+from services.connector.inbox.limits import SearchesBusy
 from shared.search_words import word_keys
 from shared.tables import AuditEntry, Conversation, ConversationOrder, IdempotencyKey
 from tests.factories import make_conversation, make_message
@@ -97,10 +98,9 @@ async def test_a_search_needs_a_word_and_has_bounds(client):
 
 
 async def test_searches_leave_connections_to_what_is_quick(app, client, found, monkeypatch):
-    monkeypatch.setattr(places, "WAIT_SECONDS", 0.05)
-    async with AsyncExitStack() as taken:
-        for _ in range(places.MAX_SEARCHES):
-            await taken.enter_async_context(app.state.connector.searches.place())
+    searches = ConcurrencyLimit(1, SearchesBusy, wait_seconds=0.05)
+    monkeypatch.setattr(app.state, "connector", replace(app.state.connector, searches=searches))
+    async with searches.slot():
         searched = [
             await client.post(_SEARCH, json={"q": "lampe"}),
             await client.get(_LIST, params={"kind": "other"}),

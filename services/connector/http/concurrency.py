@@ -1,0 +1,35 @@
+"""How many costly requests of one kind a process answers at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from shared.errors import Expected
+
+_WAIT_SECONDS: Final = 10.0
+
+
+class ConcurrencyLimit:
+    """One a process for each kind of request; `busy` is raised by whoever waits in vain."""
+
+    def __init__(self, most: int, busy: type[Expected], wait_seconds: float = _WAIT_SECONDS) -> None:
+        self._slots = asyncio.Semaphore(most)
+        self._busy = busy
+        self._wait_seconds = wait_seconds
+        self.free = most
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Waits for a free slot, and keeps it until the block ends. Raises `busy`."""
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise self._busy from error
+        self.free -= 1
+        try:
+            yield
+        finally:
+            self.free += 1
+            self._slots.release()
