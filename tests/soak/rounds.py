@@ -24,6 +24,7 @@ from tests.faults.mailrelay.crowd import peak_mb
 from tests.faults.mailrelay.faults import answers_lost, clock_jumped, slowed
 from tests.faults.mailrelay.kills import mixed, survived
 from tests.faults.mailrelay.load import RelayProcess, reachable, running
+from tests.faults.mailrelay.migrating import revisions_of_this_relay, upgraded_under_load
 from tests.faults.mailrelay.worker_kills import delivered_though_killed
 from tests.integration.connector.described.callers import Kind
 from tests.integration.connector.described.trying import served, tried
@@ -40,6 +41,7 @@ _CONVERSATIONS_A_ROUND = 500
 _MUTATED_MAILS_A_ROUND = 10_000
 _DAMAGED_MAILS_A_ROUND = 25_000
 _EXAMPLES_AN_OPERATION = 30
+_CONVERSATIONS_OF_A_LARGE_INSTALLATION = 100_000
 _GROWTH_LIMIT_MB = 50
 _TEMPLATE = "replyco_template"
 _JUMPS = ["-1d", "+1d", "+1h", "-1h", "+20d", "-20d", "+0"]
@@ -71,9 +73,10 @@ class Place:
         await postgres.allow_logins()
         return cls(postgres, Keys.make(folder), folder)
 
-    async def database(self) -> Database:
+    async def database(self, *, is_empty: bool = False) -> Database:
+        """A migrated one, or one without any table."""
         name = f"soak_{uuid4().hex}"
-        await self._postgres.create_database(name, template=_TEMPLATE)
+        await self._postgres.create_database(name, template="template1" if is_empty else _TEMPLATE)
         return Database(self._postgres, name)
 
     def close(self) -> None:
@@ -184,6 +187,27 @@ async def _damaged_mails(_place: Place) -> Outcome:
     )
 
 
+def _migrations(revision: str) -> Round:
+    """A large installation of that version, upgraded while mail is accepted."""
+
+    async def run(place: Place) -> Outcome:
+        database = await place.database(is_empty=True)
+        log = place.folder / "migrations.log"
+        count = await upgraded_under_load(
+            database, place.keys, log, stops=[revision], conversations=_CONVERSATIONS_OF_A_LARGE_INSTALLATION
+        )
+        if count.differences:
+            raise RuntimeError(count.differences)
+        counts = {
+            "conversations": count.conversations,
+            "rows_missing": count.rows_missing,
+            "mails_put_off": count.mails_put_off,
+        }
+        return Outcome(count.is_right, {**counts, **asdict(count.mails)})
+
+    return run
+
+
 def _api(kind: Kind) -> Round:
     """Every operation of the API as this caller, with everything that schemathesis thinks of."""
 
@@ -218,5 +242,6 @@ ROUNDS: Mapping[str, Round] = {
     **{f"fuzz-sessions-{number}": _conversations for number in range(1, 5)},
     **{f"fuzz-mails-{number}": _mutated_mails for number in range(1, 3)},
     **{f"damaged-mails-{number}": _damaged_mails for number in range(1, 6)},
+    **{f"migrations-{revision}": _migrations(revision) for revision in revisions_of_this_relay()},
     **{f"fuzz-api-{kind.name.lower()}": _api(kind) for kind in Kind},
 }

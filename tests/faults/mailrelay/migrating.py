@@ -1,0 +1,246 @@
+"""A database with data of an earlier version, upgraded while a relay accepts mail and somebody reads for a long time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from deploy.demo.postgres import OWNER
+from migrations.comparison import is_not_of_a_partition, is_ours
+from migrations.upgrade import alembic_config, upgrade, upgrade_tables
+from shared.crypto.key_provider import KeyFile
+from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.keyring import Keyring
+from shared.tables import Base
+from tests.conftest import Database, Keys
+from tests.factories import make_account
+from tests.faults.mailrelay.counting import Count, counted
+from tests.faults.mailrelay.load import Load, RelayProcess, reachable
+
+# Before it there was no blob store, of which this version's relay writes.
+FIRST_OF_THIS_RELAY: Final = "20261123_2320"
+# What a database of an earlier version has is carried over by them.
+FIRST_WITH_ORDERS: Final = "20261126_0241"
+FIRST_WITH_THREADS: Final = "20261126_0301"
+MESSAGES_EACH: Final = 5
+# While the long reader reads, so many mails are accepted, and as many when it has ended.
+_MAILS: Final = 20
+
+_FILLED: Final = "filled"
+
+_PARTITIONS: Final = (Path(__file__).parents[3] / "migrations" / "partitions.sql").read_text()
+_RIGHTS: Final = """
+    GRANT USAGE ON SCHEMA public TO replyco_relay;
+    GRANT SELECT ON relay_addresses TO replyco_relay;
+    GRANT INSERT ON accepted_mail TO replyco_relay;
+"""
+_STORE: Final = """
+    CREATE TEMP TABLE store AS SELECT uuidv7() AS id, $1::uuid AS account_id, uuidv7() AS user_id, uuidv7() AS address_id;
+"""
+# In the columns of the first tables, which all later versions still have.
+_STORE_ROWS: Final = """
+    INSERT INTO users (id, account_id, email, password_hash, name, general_admin, inbox_messages)
+        SELECT user_id, account_id, user_id || '@seller.example', '', 'Seller', 'edit', 'edit' FROM store;
+    INSERT INTO integrations (id, account_id, region, home_country, seller_id, name, name_key)
+        SELECT id, account_id, 'eu', 'DE', id, id, id FROM store;
+    INSERT INTO audit_log (id, account_id, actor_kind, actor_id, action, subject_id)
+        SELECT uuidv7(), account_id, 'user', user_id, 'integration_connected', id FROM store;
+    INSERT INTO grants (id, account_id, integration_id, region, seller_id, refresh_token, consented_at)
+        SELECT uuidv7(), account_id, id, 'eu', id, '\\x00', now() FROM store;
+    INSERT INTO relay_addresses (id, account_id, integration_id, local_part) SELECT address_id, account_id, id, address_id FROM store;
+"""
+_CONVERSATIONS: Final = """
+    CREATE TEMP TABLE talks AS
+        SELECT uuidv7(-age) AS id, now() - age AS at, uuid_send(uuidv7()) AS thread_key, n
+        FROM generate_series(1, {count}) n, LATERAL (SELECT interval '150 days' * (1 - n / {count}::float8) AS age) ages;
+    INSERT INTO conversations (id, account_id, integration_id, thread_key, order_id, message_count, last_message_at)
+        SELECT talks.id, account_id, store.id, thread_key, '303-' || lpad(n::text, 7, '0') || '-1234567', {messages_each}, at
+        FROM talks, store;
+    INSERT INTO messages (id, account_id, integration_id, conversation_id, accepted_mail_id, raw_key, kind, from_amazon_domain,
+            truncated, received_at, body_text, size, attachment_count)
+        SELECT uuidv7(at - now()), account_id, store.id, talks.id, uuidv7(at - now()), '\\x00', 'buyer_message', true, false, at,
+            '\\x00', 1000, 1
+        FROM talks, store, generate_series(1, {messages_each});
+    INSERT INTO accepted_mail (id, account_id, relay_address_id, session_id, peer_address, size, mail_key_id, content_key,
+            envelope, raw, state)
+        SELECT accepted_mail_id, store.account_id, address_id, '{filled}', '::1', 1000, '', '\\x00', '\\x00', '\\x00', 'delivered'
+        FROM store JOIN messages ON integration_id = store.id;
+    INSERT INTO attachments (id, account_id, message_id, position, filename, content_type, size, content)
+        SELECT uuidv7(), store.account_id, messages.id, 0, '\\x00', 'image/png', 1, '\\x00'
+        FROM store JOIN messages ON integration_id = store.id;
+    DROP TABLE talks, store;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeCount:
+    """What an upgrade has left; all but `conversations` and `mails` have to be as they were, or 0."""
+
+    mails: Count
+    conversations: int
+    rows_missing: int
+    mails_put_off: int
+    differences: Sequence[object]
+
+    @property
+    def is_right(self) -> bool:
+        return self.mails.is_right and not (self.rows_missing or self.mails_put_off or self.differences)
+
+
+def revisions() -> list[str]:
+    """All of them, the oldest first."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    return [script.revision for script in reversed(list(scripts.walk_revisions()))]
+
+
+def revisions_of_this_relay() -> list[str]:
+    """Those whose tables this version's relay can write."""
+    every = revisions()
+    return every[every.index(FIRST_OF_THIS_RELAY) :]
+
+
+async def upgraded_under_load(
+    database: Database, keys: Keys, log: Path, *, stops: Sequence[str], conversations: int
+) -> UpgradeCount:
+    """Upgrade an empty database to each of these revisions, and at last to the newest one. At each, data are added."""
+    url = database.url(OWNER)
+    await upgrade_tables(url, stops[0])
+    owner = await asyncpg.connect(asyncpg_dsn(url))
+    await owner.execute(_PARTITIONS + _RIGHTS)
+    for month in range(7):
+        await owner.execute("SELECT ensure_partitions(now() - $1 * interval '1 month')", month)
+    relay = RelayProcess(database, keys, log, commit_timeout_seconds="10")
+    await _make_address_of_load(database, keys)
+    orders = threads = 0
+    try:
+        await _fill(owner, database, keys, conversations)
+        await relay.start()
+        await reachable(relay)
+        async with Load(relay.port, clients=3, pause_seconds=0.02) as load:
+            for stop, next_stop in zip(stops, (*stops[1:], None), strict=True):
+                orders += conversations * (stop < FIRST_WITH_ORDERS)
+                threads += conversations * (stop < FIRST_WITH_THREADS)
+                async with _long_reader(database) as reading:
+                    upgrading = asyncio.create_task(
+                        upgrade(url) if next_stop is None else upgrade_tables(url, next_stop)
+                    )
+                    await _waiting_or_done(owner, database, upgrading)
+                    await load.more("data 250", _MAILS)
+                    reading.set()
+                    await upgrading
+                await load.more("data 250", _MAILS)
+                if next_stop is not None:
+                    await _fill(owner, database, keys, conversations)
+    finally:
+        await relay.kill()
+    total = conversations * len(stops)
+    expected = {
+        "conversations": total,
+        "messages": total * MESSAGES_EACH,
+        "attachments": total * MESSAGES_EACH,
+        f"accepted_mail WHERE session_id = '{_FILLED}'": total * MESSAGES_EACH,
+        "conversation_orders": orders,
+        "conversation_threads": threads,
+    }
+    missing = sum([abs(await _rows(owner, table) - rows) for table, rows in expected.items()])
+    # What was never a mail opens with no key.
+    await owner.execute("DELETE FROM accepted_mail WHERE session_id = $1", _FILLED, timeout=None)
+    await owner.close()
+    return UpgradeCount(
+        mails=await counted(database, keys, load),
+        conversations=total,
+        rows_missing=missing,
+        mails_put_off=load.codes["data 451"],
+        differences=await differences(database),
+    )
+
+
+async def differences(database: Database) -> list[object]:
+    """Between the database and shared/tables/."""
+    engine = create_engine(database.url(OWNER), application_name="tests")
+    async with engine.connect() as connection:
+        found = await connection.run_sync(_differences)
+    await engine.dispose()
+    return found
+
+
+def _differences(connection: Connection) -> list[object]:
+    context = MigrationContext.configure(
+        connection, opts={"include_name": is_ours, "include_object": is_not_of_a_partition}
+    )
+    return list(compare_metadata(context, Base.metadata))
+
+
+async def _make_address_of_load(database: Database, keys: Keys) -> None:
+    """Where the load's mails go; factories that write today's columns cannot make it."""
+    engine = create_engine(database.url(OWNER), application_name="tests")
+    async with create_sessions(engine).begin() as session:
+        account = await make_account(session, Keyring(KeyFile.load(keys.key_file)))
+    await engine.dispose()
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await owner.execute(_STORE, account.id)
+    await owner.execute(_STORE_ROWS + "UPDATE relay_addresses SET local_part = 'mabtekrud'")
+    await owner.close()
+
+
+async def _fill(
+    owner: "asyncpg.Connection[asyncpg.Record]", database: Database, keys: Keys, conversations: int
+) -> None:
+    """One more store with conversations, five messages and an attachment each: foreign keys hold as it is made."""
+    engine = create_engine(database.url(OWNER), application_name="tests")
+    async with create_sessions(engine).begin() as session:
+        account = await make_account(session, Keyring(KeyFile.load(keys.key_file)))
+    await engine.dispose()
+    await owner.execute("SET session_replication_role = replica")
+    await owner.execute(_STORE, account.id)
+    await owner.execute(_STORE_ROWS)
+    await owner.execute(
+        _CONVERSATIONS.format(count=conversations, messages_each=MESSAGES_EACH, filled=_FILLED), timeout=None
+    )
+    await owner.execute("RESET session_replication_role; ANALYZE", timeout=None)
+
+
+@asynccontextmanager
+async def _long_reader(database: Database) -> AsyncIterator[asyncio.Event]:
+    """Reads the tables as a backup does, until the event is set or the block ends."""
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+    await transaction.start()
+    for table in ("accepted_mail", "messages", "conversations", "attachments"):
+        await connection.fetchval(f"SELECT count(*) FROM {table}", timeout=None)
+    ended = asyncio.Event()
+
+    async def end() -> None:
+        await ended.wait()
+        await connection.close()
+
+    ending = asyncio.create_task(end())
+    yield ended
+    ended.set()
+    await ending
+
+
+async def _waiting_or_done(
+    owner: "asyncpg.Connection[asyncpg.Record]", database: Database, upgrading: "asyncio.Task[None]"
+) -> None:
+    """Until the migration waits for the reader, if it does."""
+    waits = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity"
+        " WHERE datname = $1 AND application_name = 'migrations' AND wait_event_type = 'Lock')"
+    )
+    while not upgrading.done() and not await owner.fetchval(waits, database.name):  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0.01)
+
+
+async def _rows(owner: "asyncpg.Connection[asyncpg.Record]", table: str) -> int:
+    """Before a worker delivers what the load has sent, they are those that were filled in."""
+    rows: int = await owner.fetchval(f"SELECT count(*) FROM {table}", timeout=None)
+    return rows
