@@ -70,14 +70,15 @@ async def side_port(
     setting: str,
     registry: CollectorRegistry,
     is_ready: Callable[[], Awaitable[bool]],
+    problem: Callable[[], str | None] = lambda: None,
     page: Callable[[str], str | None] = lambda _path: None,
 ) -> AsyncIterator[int]:
     """Serve a role's health and metrics while the caller's block runs; gives the port. Raises PortTaken.
 
-    `page` gives the text at any other path, or None.
+    `problem` says why the role is not ready though its database answers; `page` gives the text at any other path, or None.
     """
     listener = open_listener(host, port, setting=setting)
-    async with answering_on(listener, health(registry, is_ready, page)):
+    async with answering_on(listener, health(registry, is_ready, page, problem=problem)):
         yield int(listener.getsockname()[1])
 
 
@@ -125,17 +126,20 @@ def health(
     registry: CollectorRegistry,
     is_ready: Callable[[], Awaitable[bool]],
     page: Callable[[str], str | None] = lambda _path: None,
+    *,
+    problem: Callable[[], str | None] = lambda: None,
 ) -> Answering:
-    """What every role answers; `page` gives the text at any other path, or None."""
+    """What every role answers, with the arguments of `side_port`."""
 
     async def answer(path: str) -> Answer:
         match path:
             case "/livez":
                 return Answer(200, PLAIN_TEXT, b"ok\n")
             case "/readyz":
-                if await is_ready():
+                reason = problem() if await is_ready() else "the database does not answer"
+                if reason is None:
                     return Answer(200, PLAIN_TEXT, b"ready\n")
-                return Answer(503, PLAIN_TEXT, b"the database does not answer\n")
+                return Answer(503, PLAIN_TEXT, f"{reason}\n".encode())
             case "/metrics":
                 return Answer(200, CONTENT_TYPE, render(registry))
             case _:

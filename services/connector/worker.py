@@ -26,6 +26,7 @@ from services.connector.throttling.buckets import DatabaseBuckets
 from services.connector.tokens import jobs as token_jobs
 from services.connector.tokens.service import Vault
 from services.connector.webhooks.delivery import WebhookSender
+from shared.background_tasks import BackgroundTasks
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.database import (
@@ -94,16 +95,21 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         )
         housekeeping.register(queue, sessions)
 
+    background = BackgroundTasks(stop, registry)
     try:
-        async with side_port(
-            settings.host,
-            settings.worker_port,
-            setting="REPLYCO_WORKER_PORT",
-            registry=registry,
-            is_ready=lambda: database_answers(sessions),
+        async with (
+            side_port(
+                settings.host,
+                settings.worker_port,
+                setting="REPLYCO_WORKER_PORT",
+                registry=registry,
+                is_ready=lambda: database_answers(sessions),
+                problem=background.problem,
+            ),
+            background,
         ):
             log.info("worker_started")
-            sending_webhooks = asyncio.create_task(webhook_sender.run(stop))
+            background.start("webhook_sender", lambda: webhook_sender.run(stop), ends_at_stop=True)
             while not stop.is_set():
                 try:
                     await _work(database_url, sessions, register, stop)
@@ -115,7 +121,6 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
                         log.exception("worker_failed")
                 restarts.inc()
                 await _wait(_RETRY_SECONDS, stop)
-            await sending_webhooks
     finally:
         await vault.close()
         await amazon.close()

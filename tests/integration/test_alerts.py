@@ -1,5 +1,6 @@
 """The alarms name what the processes really show, before anything has happened: from nothing to 1 would be no increase."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,7 @@ from services.connector.webhooks.delivery import WebhookSender
 from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.metrics import RelayMetrics
+from shared.background_tasks import BackgroundTasks
 from shared.crypto.key_provider import KeyFile
 from shared.database import Sessions
 from shared.keyring import Keyring
@@ -55,6 +57,7 @@ async def shown(sessions: Sessions, keyring: Keyring, keys: Keys) -> str:
     RelayMetrics(relay)
     DeliveryMetrics(mail_worker)
     DnsMetrics(mail_worker)
+    BackgroundTasks(asyncio.Event(), mail_worker)
     text = b"".join(render(each) for each in (registry, relay, mail_worker)).decode()
     await queue.close()
     await vault.close()

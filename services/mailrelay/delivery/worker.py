@@ -1,4 +1,4 @@
-"""The mail worker's life: hear of accepted mail, deliver it, and go on through everything that PostgreSQL does meanwhile.
+"""The mail worker: hears of accepted mail, delivers it, and goes on through everything that PostgreSQL does meanwhile.
 
 Any number of workers may run. NOTIFY makes it fast, polling makes it certain: a notification that nobody heard costs seconds.
 """
@@ -25,6 +25,7 @@ from services.mailrelay.delivery.queue import (
 )
 from services.mailrelay.delivery.service import Delivery, deliver_due, deliver_due_from_blob_store
 from services.mailrelay.settings import MailWorkerSettings
+from shared.background_tasks import BackgroundTasks
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
@@ -73,39 +74,38 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
         wake_for_rows.set()
         wake_for_blobs.set()
 
+    background = BackgroundTasks(stop, registry)
     try:
-        async with side_port(
-            settings.side_host,
-            settings.worker_port,
-            setting="REPLYCO_WORKER_PORT",
-            registry=registry,
-            is_ready=lambda: database_answers(sessions),
+        async with (
+            side_port(
+                settings.side_host,
+                settings.worker_port,
+                setting="REPLYCO_WORKER_PORT",
+                registry=registry,
+                is_ready=lambda: database_answers(sessions),
+                problem=background.problem,
+            ),
+            background,
         ):
-            listening = asyncio.create_task(_listen(database_url, wake))
-            measuring = asyncio.create_task(_measure(sessions, metrics))
-            sweeping = asyncio.create_task(sweep_forever(blobs, sessions, metrics))
-            rechecking = asyncio.create_task(_recheck(sessions, wake))
-            background = [listening, measuring, sweeping, rechecking]
+            background.start("mail_announcements", lambda: _listen(database_url, wake))
+            background.start("queue_age", lambda: _measure_queue_age(sessions, metrics))
+            background.start("blob_sweeper", lambda: sweep_forever(blobs, sessions, metrics))
+            background.start("recheck", lambda: _recheck(sessions, wake))
             if scanner is not None:
-                background.append(asyncio.create_task(rescan_forever(scanner, sessions, keyring)))
+                background.start("rescan", lambda: rescan_forever(scanner, sessions, keyring))
             log.info("mail_worker_started")
-            try:
-                await asyncio.gather(
-                    *(
-                        _deliver_until(stop, wake_for_rows, lambda: deliver_due(delivery))
-                        for _ in range(_BATCHES)
-                    ),
-                    _deliver_until(
-                        stop,
-                        wake_for_blobs,
-                        lambda: deliver_due_from_blob_store(delivery),
-                        pause_seconds=_BLOBS_PAUSE_SECONDS,
-                    ),
-                )
-            finally:
-                for task in background:
-                    task.cancel()
-                await asyncio.wait(background)
+            await asyncio.gather(
+                *(
+                    _deliver_until(stop, wake_for_rows, lambda: deliver_due(delivery))
+                    for _ in range(_BATCHES)
+                ),
+                _deliver_until(
+                    stop,
+                    wake_for_blobs,
+                    lambda: deliver_due_from_blob_store(delivery),
+                    pause_seconds=_BLOBS_PAUSE_SECONDS,
+                ),
+            )
     finally:
         await name_servers.close()
         parser.close()
@@ -143,7 +143,7 @@ async def _deliver_until(
                 await _wait_for_any(pause_seconds, stop)
 
 
-async def _measure(sessions: Sessions, metrics: DeliveryMetrics) -> None:
+async def _measure_queue_age(sessions: Sessions, metrics: DeliveryMetrics) -> None:
     while True:
         try:
             async with sessions.begin() as session:

@@ -130,3 +130,37 @@ async def test_side_port_tells_what_was_delivered(database: Database, keys: Keys
     age = re.search(r"^replyco_mail_queue_age_seconds (\S+)$", metrics.text, re.MULTILINE)
     assert age is not None
     assert 0 <= float(age[1]) < 15  # measured while the mail waited, or before
+
+
+async def test_a_background_task_of_the_worker_that_ends_is_restarted_and_seen(
+    database: Database, keys: Keys, accept: Accept
+):
+    settings = worker_settings(database, keys)
+
+    async def readiness(client: httpx2.AsyncClient, status: int) -> str:
+        while (answer := await client.get("/readyz")).status_code != status:  # noqa: ASYNC110 - readiness is no event
+            await asyncio.sleep(0.02)
+        return answer.text
+
+    with capture_logs() as logged:
+        async with (
+            asyncio.timeout(30),
+            heard_messages(database) as heard,
+            running(settings),
+            httpx2.AsyncClient(base_url=f"http://127.0.0.1:{settings.worker_port}") as client,
+        ):
+            await accept(mail("order-notice"))
+            await heard.get()
+            [listening] = [
+                task for task in asyncio.all_tasks() if task.get_name() == "background: mail_announcements"
+            ]
+            listening.cancel()
+            said = await readiness(client, 503)
+            await readiness(client, 200)
+            await accept(mail("buyer-question"))
+            await heard.get()
+
+    assert said == "background tasks have ended and are restarted: mail_announcements\n"
+    assert [line["task"] for line in logged if line["event"] == "background_task_ended"] == [
+        "mail_announcements"
+    ]
