@@ -1,4 +1,4 @@
-"""A page that needs neither script nor database: where the address itself must stay, or nothing else can be shown."""
+"""Pages that need neither script nor database, for when the address must stay as it is or nothing else can be shown."""
 
 from html import escape
 from typing import Final
@@ -7,7 +7,7 @@ from services.connector.http.language import Language
 
 _TRY_AGAIN: Final = {Language.EN: "Try again", Language.DE: "Noch einmal versuchen"}
 
-# Links and style sheets only. The address may hold a code of Amazon's, so that nobody is told of it and nothing is kept.
+# Links and style sheets only. The address may hold a code of Amazon's: it is sent to nobody as a referrer, and not cached.
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
@@ -17,21 +17,22 @@ HEADERS: Final = {
 
 
 def plain_page(language: Language, title: str, *paragraphs: str, button: str, url: str) -> str:
-    """HTML; everything given is text, and `url` is where the button leads (empty: this address again)."""
+    """A page with a title, paragraphs and one button, all given as text. An empty `url` leads to this address again."""
     shown = "".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
     link = f'<p><a class="button" rel="noreferrer" href="{escape(url)}">{escape(button)}</a></p>'
     return document(language, title, f"{shown}\n{link}")
 
 
 def try_again_page(language: Language, title: str, detail: str) -> str:
-    """What went wrong, and a button that asks for the same address again: a callback of Amazon's that was not taken yet is
-    taken by a reload.
+    """A page that says what went wrong, with a button that loads the same address again.
+
+    A callback of Amazon's that could not be handled is handled by such a reload.
     """
     return plain_page(language, title, detail, button=_TRY_AGAIN[language], url="")
 
 
 def document(language: Language, title: str, body: str) -> str:
-    """A whole page around `body`, which is HTML; the title is text."""
+    """A complete page around `body`, which is HTML; the title is text."""
     return (
         f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

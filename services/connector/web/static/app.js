@@ -1,8 +1,8 @@
-// Starts the pages: language, session, header, addresses.
+// Starts the pages: registers their addresses, draws the header, loads language and session.
 
 import { apiState, Problem } from "./core/api.js";
 import { h, replace } from "./core/dom.js";
-import { announce, notice, pageHeading, wordsOf } from "./core/elements.js";
+import { announce, notice, pageHeading, problemTexts } from "./core/elements.js";
 import { resync } from "./core/events.js";
 import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
 import { navigate, route, showCurrent, startRouter } from "./core/router.js";
@@ -69,7 +69,7 @@ function showPageProblem(problem) {
     isWaitingForNetwork = problem.status === 0;
     const again = h("button", { type: "button", class: "button", onclick: () => showCurrent({ again: true }) }, t("common.try_again"));
     const home = h("a", { href: "/", class: "button" }, t("not_found.home"));
-    const { title, detail, code } = wordsOf(problem);
+    const { title, detail, code } = problemTexts(problem);
     const box = notice("bad", null, h("p", {}, detail), problem.status === 403 ? home : again, h("p", { class: "code" }, code));
     replace(content, pageHeading(title), box);
   }
@@ -96,7 +96,7 @@ function goToSignIn() {
 
 function drawHeader() {
   document.getElementById("skip-link").textContent = t("header.skip");
-  replace(header, h("a", { href: "/", class: "brand" }, "Replyco"), signedIn() && navigation(), personal());
+  replace(header, h("a", { href: "/", class: "brand" }, "Replyco"), signedIn() && navigation(), personalMenu());
 }
 
 function navigation() {
@@ -117,7 +117,7 @@ function navigation() {
   );
 }
 
-function personal() {
+function personalMenu() {
   const other = language() === "de" ? "en" : "de";
   const otherName = { de: "Deutsch", en: "English" }[other];
   const languageButton = h("button", { type: "button", class: "link-button", lang: other, onclick: () => switchLanguage(other) }, otherName);
@@ -129,7 +129,7 @@ async function switchLanguage(wanted) {
   try {
     await chooseLanguage(wanted);
   } catch (problem) {
-    // The page has the language already; only remembering it with the user has failed, and the banner says why.
+    // The page has the language already; only saving it with the user has failed, and the banner says why.
     if (!(problem instanceof Problem)) throw problem;
   }
   await showCurrent({ again: true });

@@ -1,11 +1,11 @@
-// The public REST API. One place knows about CSRF, languages, problems and a network that is away.
+// Calls of the public REST API: the only module that knows about CSRF, languages, problems and a lost network.
 
 import { language } from "./i18n.js";
 
 const BASE = "/api/v1";
-const AGAIN_AFTER_MS = 4000;
+const RETRY_AFTER_MS = 4000;
 
-/** An answer that is not a success: RFC 9457 as the API gives it, or our own code when there is none. */
+/** An answer that is no success: a problem of the API's (RFC 9457), or "network_away" with status 0. */
 export class Problem extends Error {
   constructor(status, body, retryAfterSeconds) {
     super(body.code);
@@ -19,7 +19,7 @@ export class Problem extends Error {
   }
 }
 
-/** Tells what the rest of the pages must know: "signed-out", "offline", "online". */
+/** Dispatches the events "signed-out", "offline" and "online" to the rest of the pages. */
 export const apiState = new EventTarget();
 
 let csrfToken = null;
@@ -32,37 +32,37 @@ export function useCsrfToken(token) {
 export const get = (path, signal) => call("GET", path, undefined, signal);
 export const post = (path, body, signal) => call("POST", path, body, signal);
 export const patch = (path, body, signal) => call("PATCH", path, body, signal);
-/** What lies there and its version: `{ content, version }`. A change for that version alone is `patchVersion`. */
+/** A resource with its version, `{ content, version }`; `patchVersion` changes it only if it still has that version. */
 export const getVersion = (path, signal) => callVersion("GET", path, undefined, signal);
 export const patchVersion = (path, body, version, signal) => callVersion("PATCH", path, body, signal, { "If-Match": version });
 export const put = (path, body, signal) => call("PUT", path, body, signal);
 export const remove = (path, signal) => call("DELETE", path, undefined, signal);
 
-/** Where a download lies. */
+/** The URL of a download. */
 export function downloadUrl(path) {
   return BASE + path;
 }
 
 async function call(method, path, body, signal) {
-  const answer = await successOf(method, path, body, signal);
+  const answer = await sendOrThrow(method, path, body, signal);
   return answer.status === 204 ? null : answer.json();
 }
 
 async function callVersion(method, path, body, signal, headers) {
-  const answer = await successOf(method, path, body, signal, headers);
+  const answer = await sendOrThrow(method, path, body, signal, headers);
   return { content: await answer.json(), version: answer.headers.get("ETag") };
 }
 
-async function successOf(method, path, body, signal, headers) {
+async function sendOrThrow(method, path, body, signal, headers) {
   const answer = await send(method, path, body, signal, headers);
   if (answer.ok) return answer;
-  const problem = await problemOf(answer);
+  const problem = await readProblem(answer);
   if (answer.status === 401 && path !== "/sessions") apiState.dispatchEvent(new Event("signed-out"));
   throw problem;
 }
 
-async function send(method, path, body, signal, more = {}) {
-  const headers = { Accept: "application/json", "Accept-Language": language(), ...more };
+async function send(method, path, body, signal, extraHeaders = {}) {
+  const headers = { Accept: "application/json", "Accept-Language": language(), ...extraHeaders };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && csrfToken) headers["X-CSRF-Token"] = csrfToken;
   try {
@@ -74,16 +74,16 @@ async function send(method, path, body, signal, more = {}) {
       credentials: "same-origin",
       cache: "no-store",
     });
-    nowOnline();
+    markOnline();
     return answer;
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    nowOffline();
+    markOffline();
     throw new Problem(0, { code: "network_away" });
   }
 }
 
-async function problemOf(answer) {
+async function readProblem(answer) {
   const retryAfter = Number(answer.headers.get("Retry-After"));
   let body = {};
   if ((answer.headers.get("Content-Type") ?? "").includes("json")) {
@@ -92,25 +92,25 @@ async function problemOf(answer) {
   return new Problem(answer.status, body, Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : null);
 }
 
-function nowOffline() {
+function markOffline() {
   if (isOffline) return;
   isOffline = true;
   apiState.dispatchEvent(new Event("offline"));
-  setTimeout(askAgain, AGAIN_AFTER_MS);
+  setTimeout(retryNetwork, RETRY_AFTER_MS);
 }
 
-function nowOnline() {
+function markOnline() {
   if (!isOffline) return;
   isOffline = false;
   apiState.dispatchEvent(new Event("online"));
 }
 
-async function askAgain() {
+async function retryNetwork() {
   if (!isOffline) return;
   try {
     await fetch("/livez", { cache: "no-store" });
-    nowOnline();
+    markOnline();
   } catch {
-    setTimeout(askAgain, AGAIN_AFTER_MS);
+    setTimeout(retryNetwork, RETRY_AFTER_MS);
   }
 }

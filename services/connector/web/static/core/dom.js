@@ -1,13 +1,13 @@
-// The only way in which elements are made here. Text becomes text nodes, never markup, wherever it came from.
+// The only functions that make elements. Text becomes text nodes, never markup, wherever it came from.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** h("a", {href: "/", class: "x", onclick: f}, "text", node, [more]): attributes, listeners, children. */
+/** Makes an HTML element: h("a", {href: "/", class: "x", onclick: f}, "text", node, [more]). */
 export function h(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
-/** The same for pictures. */
+/** Makes an SVG element in the same way. */
 export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
@@ -30,7 +30,7 @@ export function append(element, children) {
   }
 }
 
-/** Puts new children in the place of the old ones. */
+/** Replaces an element's children. */
 export function replace(element, ...children) {
   element.replaceChildren();
   append(element, children);
@@ -39,7 +39,7 @@ export function replace(element, ...children) {
 
 let lastId = 0;
 
-/** A new id, to tie labels, hints and errors to their fields. */
+/** A new id, by which labels, hints and errors refer to their fields. */
 export function newId(prefix) {
   lastId += 1;
   return `${prefix}-${lastId}`;

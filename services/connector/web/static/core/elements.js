@@ -1,4 +1,4 @@
-// The few building blocks that pages share: headings, notices, problems, buttons, the lock, copying.
+// The building blocks that pages share: headings, notices, problems, buttons, fields, the lock, copying, dialogs.
 
 import { Problem } from "./api.js";
 import { append, h, newId, replace, svg } from "./dom.js";
@@ -21,21 +21,21 @@ export function pageHeading(text, attributes = {}) {
   return h("h1", { tabindex: "-1", ...attributes }, text);
 }
 
-/** A box with something to know. `tone`: info, good, warning, bad. */
+/** A box with information. `tone`: info, good, warning, bad. */
 export function notice(tone, title, ...content) {
   return h("div", { class: `notice notice-${tone}` }, title && h("p", { class: "notice-title" }, title), content);
 }
 
-/** What went wrong, in the API's words; the code small, for whoever helps. */
+/** A box that says what went wrong, in the API's words, with the code in small print for people who help. */
 export function problemNotice(problem, ...cure) {
-  const { title, detail, code } = wordsOf(problem);
+  const { title, detail, code } = problemTexts(problem);
   const box = notice("bad", title, detail && h("p", {}, detail), cure, h("p", { class: "code" }, code));
   box.setAttribute("role", "alert");
   return box;
 }
 
-/** Title, detail and code of whatever was thrown. */
-export function wordsOf(problem) {
+/** The title, detail and code to show for anything that was thrown. */
+export function problemTexts(problem) {
   if (!(problem instanceof Problem)) {
     console.error(problem);
     return { title: t("problem.unexpected.title"), detail: t("problem.unexpected.detail"), code: "unexpected" };
@@ -48,18 +48,19 @@ export function wordsOf(problem) {
   };
 }
 
-/** Shows a problem in a place made for it, unless the page has been left in the meantime. */
-export function showProblem(place, problem, ...cure) {
+/** Shows a problem in a container made for it, unless the page has been left in the meantime. */
+export function showProblem(container, problem, ...cure) {
   if (problem.name === "AbortError") return;
-  replace(place, problemNotice(problem, cure));
+  replace(container, problemNotice(problem, cure));
 }
 
-/** A button that is busy, and not to be pressed again, while its work runs. */
+/** A button that cannot be pressed again while its work runs. */
 export function actionButton(label, work, attributes = {}) {
   const button = h("button", { type: "button", class: "button", ...attributes, onclick: () => busy(button, work) }, label);
   return button;
 }
 
+/** Runs a button's work and marks the button as busy meanwhile; does nothing if it is busy already. */
 export async function busy(button, work) {
   if (button.getAttribute("aria-busy") === "true") return;
   button.setAttribute("aria-busy", "true");
@@ -87,9 +88,9 @@ export function field(label, inputAttributes, hint) {
   };
 }
 
-/** What the API says about one field, else its general sentence. */
+/** What a problem says about one field, else its general sentence. */
 export function fieldError(problem, name) {
-  return problem.errors?.find((error) => error.field === name)?.detail || wordsOf(problem).detail;
+  return problem.errors?.find((error) => error.field === name)?.detail || problemTexts(problem).detail;
 }
 
 const SHAPES = {
@@ -112,17 +113,17 @@ export function lock(state) {
 
 /** A button that copies a text and says so; without the clipboard it selects the text instead. */
 export function copyButton(label, textElement, attributes = {}) {
-  const said = h("span", { class: "copy-said" });
+  const confirmation = h("span", { class: "copy-said" });
   const button = h("button", { type: "button", class: "button button-secondary copy", ...attributes }, copyShape(), label);
-  let shownUntil = null;
+  let hideTimer = null;
   button.addEventListener("click", async () => {
     const done = await copyText(textElement);
-    said.textContent = t(done ? "copy.done" : "copy.selected");
-    announce(said.textContent);
-    clearTimeout(shownUntil);
-    shownUntil = setTimeout(() => (said.textContent = ""), 4000);
+    confirmation.textContent = t(done ? "copy.done" : "copy.selected");
+    announce(confirmation.textContent);
+    clearTimeout(hideTimer);
+    hideTimer = setTimeout(() => (confirmation.textContent = ""), 4000);
   });
-  return h("span", { class: "copy-place" }, button, said);
+  return h("span", { class: "copy-place" }, button, confirmation);
 }
 
 async function copyText(element) {
@@ -157,7 +158,7 @@ export function outsideLink(address, label, attributes = {}) {
   );
 }
 
-/** Asks back before something that has consequences; true when confirmed. `check()` may hold the confirmation back. */
+/** Asks people to confirm something that has consequences; resolves to true if they do. They can confirm only while `check()` is true. */
 export function confirmDialog({ title, content, confirm, isDangerous = true, check = () => true }) {
   return new Promise((resolve) => {
     const id = newId("confirm");
@@ -182,10 +183,10 @@ export function confirmDialog({ title, content, confirm, isDangerous = true, che
   });
 }
 
-/** Says something that one has to have read. */
-export function tell({ title, content }) {
+/** A dialog with something that people must read; resolves when they close it. */
+export function showMessage({ title, content }) {
   return new Promise((resolve) => {
-    const id = newId("told");
+    const id = newId("message");
     const button = h("button", { type: "button", class: "button", onclick: () => dialog.close() }, t("common.close"));
     const dialog = h("dialog", { class: "dialog dialog-small", "aria-labelledby": id }, h("h2", { id }, title), h("div", { class: "dialog-body" }, content), h("div", { class: "buttons buttons-end" }, button));
     dialog.addEventListener("close", () => {
@@ -198,8 +199,8 @@ export function tell({ title, content }) {
   });
 }
 
-/** Runs work at most once in a while, however often it is asked for; the last request is never lost. */
-export function atMostEvery(milliseconds, signal, work) {
+/** A function that runs `work` at most once in so many milliseconds, however often it is called; the last call always leads to a run. */
+export function throttled(milliseconds, signal, work) {
   let isRunning = false;
   let isWanted = false;
   return async function run() {

@@ -1,58 +1,59 @@
-// Live updates: one event stream per page that is seen. "resync" asks pages to read again.
+// Live updates: one event stream for each visible tab. "resync" asks pages to read again.
 //
-// A hidden page gives its stream up: over HTTP/1.1 a browser opens six connections to a host, and seven tabs would stall.
+// A hidden tab closes its stream: over HTTP/1.1 a browser opens six connections to a host, and seven tabs would stall.
 
 import { get } from "./api.js";
 
-const AGAIN_AFTER_MS = 10000;
+const RECONNECT_AFTER_MS = 10000;
 const HIDDEN_AFTER_MS = 5000;
 const KINDS = ["authorization.changed", "conversation.changed", "integration.changed", "message.received", "webhook.disabled"];
 
-const bus = new EventTarget();
+const listeners = new EventTarget();
 let source = null;
-let again = null;
-let hiding = null;
+let reconnectTimer = null;
+let hiddenTimer = null;
 let isWanted = false;
 
-/** Opens the stream, and from then on whenever the page is seen. */
+/** Opens the stream now, and again whenever the tab becomes visible. */
 export function openEvents() {
   isWanted = true;
   connect();
 }
 
+/** Closes the stream until `openEvents` is called again. */
 export function closeEvents() {
   isWanted = false;
   disconnect();
 }
 
 document.addEventListener("visibilitychange", () => {
-  clearTimeout(hiding);
-  if (document.hidden) hiding = setTimeout(disconnect, HIDDEN_AFTER_MS);
+  clearTimeout(hiddenTimer);
+  if (document.hidden) hiddenTimer = setTimeout(disconnect, HIDDEN_AFTER_MS);
   else connect();
 });
 
 function connect() {
   if (source || !isWanted) return;
-  clearTimeout(again);
+  clearTimeout(reconnectTimer);
   source = new EventSource("/api/v1/events");
-  // What was read before the stream stood may be old already; after a gap, events may have been missed.
+  // What was read before the stream was open may be outdated, and after a gap events may have been missed.
   source.addEventListener("ready", resync);
   source.addEventListener("resync", resync);
   for (const kind of KINDS) {
     source.addEventListener(kind, (event) => {
-      bus.dispatchEvent(new CustomEvent(kind, { detail: JSON.parse(event.data).ids ?? {} }));
+      listeners.dispatchEvent(new CustomEvent(kind, { detail: JSON.parse(event.data).ids ?? {} }));
     });
   }
   source.addEventListener("error", () => {
     // The browser comes back by itself after a broken connection, but not after an answer such as 503.
     if (source?.readyState !== EventSource.CLOSED) return;
     source = null;
-    again = setTimeout(comeBack, AGAIN_AFTER_MS);
+    reconnectTimer = setTimeout(reconnect, RECONNECT_AFTER_MS);
   });
 }
 
-/** Asks first whether somebody is still signed in: that answer, not the stream's, leads to the sign-in page. */
-async function comeBack() {
+/** Connects again if somebody is still signed in. That is asked first, because a refused stream does not say why. */
+async function reconnect() {
   try {
     await get("/me");
   } catch (problem) {
@@ -62,19 +63,19 @@ async function comeBack() {
 }
 
 function disconnect() {
-  clearTimeout(again);
+  clearTimeout(reconnectTimer);
   source?.close();
   source = null;
 }
 
 /** Asks every page that listens to read again. */
 export function resync() {
-  bus.dispatchEvent(new CustomEvent("resync", { detail: {} }));
+  listeners.dispatchEvent(new CustomEvent("resync", { detail: {} }));
 }
 
-/** Calls back with the ids of each event of a kind, and with {} after a gap, until the signal ends it. */
+/** Calls back with the ids of each event of a kind, and with {} after a gap, until the signal is aborted. */
 export function onEvent(kind, signal, callback) {
   const listener = (event) => callback(event.detail);
-  bus.addEventListener(kind, listener, { signal });
-  bus.addEventListener("resync", listener, { signal });
+  listeners.addEventListener(kind, listener, { signal });
+  listeners.addEventListener("resync", listener, { signal });
 }

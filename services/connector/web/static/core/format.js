@@ -18,7 +18,7 @@ export function shortDate(iso) {
   return formatted(iso, { dateStyle: "short" });
 }
 
-/** The time alone for today, the date for older ones: what a list has room for. */
+/** The time alone if it is today, else the date: short enough for a list. */
 export function shortTime(iso) {
   if (!iso) return "";
   return shortDate(iso) === shortDate(new Date()) ? formatted(iso, { timeStyle: "short" }) : shortDate(iso);
@@ -28,16 +28,16 @@ export function clockTime(moment) {
   return formatted(moment, { timeStyle: "short" });
 }
 
-/** The first moment of a day in the user's time zone, some days later if wanted. `day`: 2026-11-23 */
+/** The first moment of a day such as 2026-11-23 in the user's time zone, or of a day some days later. */
 export function startOfDay(day, daysLater = 0) {
   const utc = new Date(`${day}T00:00:00Z`);
   utc.setUTCDate(utc.getUTCDate() + daysLater);
-  // What the clocks there show at that moment tells how far they are ahead.
+  // The difference between what clocks in that zone show at this moment and UTC is the zone's offset.
   const shown = new Date(`${utc.toLocaleString("sv-SE", { timeZone: timeZone() }).replace(" ", "T")}Z`);
   return new Date(2 * utc - shown);
 }
 
-/** 5 Std.: a length of time in the one unit that says enough. */
+/** 5 Std.: a length of time in minutes, hours or days. */
 export function duration(milliseconds) {
   const minutes = Math.floor(Math.abs(milliseconds) / 60000);
   const [unit, value] = minutes < 60 ? ["minute", Math.max(minutes, 1)] : minutes < 48 * 60 ? ["hour", Math.floor(minutes / 60)] : ["day", Math.floor(minutes / 1440)];

@@ -1,7 +1,7 @@
-// German and English. Texts are flat keys in /static/texts; a text may hold {placeholders}.
+// The texts of the pages in German and English: flat keys in /static/texts, whose texts may hold {placeholders}.
 
 const LANGUAGES = ["de", "en"];
-const REMEMBERED = "replyco.language";
+const STORAGE_KEY = "replyco.language";
 
 let texts = {};
 let current = "en";
@@ -10,9 +10,9 @@ export function language() {
   return current;
 }
 
-/** What this browser was told last, else what it prefers; for people who are not signed in. */
+/** The language last chosen in this browser, else the one it prefers; for people who are not signed in. */
 export function browserLanguage() {
-  const remembered = localStorage.getItem(REMEMBERED);
+  const remembered = localStorage.getItem(STORAGE_KEY);
   if (LANGUAGES.includes(remembered)) return remembered;
   for (const preferred of navigator.languages) {
     const short = preferred.slice(0, 2).toLowerCase();
@@ -27,7 +27,7 @@ export async function useLanguage(wanted) {
   const answer = await fetch(`/static/texts/${chosen}.json`);
   texts = await answer.json();
   current = chosen;
-  localStorage.setItem(REMEMBERED, chosen);
+  localStorage.setItem(STORAGE_KEY, chosen);
   document.documentElement.lang = chosen;
 }
 
@@ -35,29 +35,29 @@ export async function useLanguage(wanted) {
 export function t(key, values = {}) {
   const text = texts[key];
   if (text === undefined) return key;
-  return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+  return text.replace(/\{(\w+)\}/g, (placeholder, name) => (name in values ? String(values[name]) : placeholder));
 }
 
 /** The text of a key as a list of parts, so that a placeholder can be an element. */
-export function parts(key, values = {}) {
+export function textParts(key, values = {}) {
   return t(key)
     .split(/(\{\w+\})/)
     .map((part) => (part.startsWith("{") && part.slice(1, -1) in values ? values[part.slice(1, -1)] : part));
 }
 
-/** Whether there is a text for a key made of a code that the API may add to. */
+/** Whether there is a text for a key; the API may send codes that these pages do not know. */
 export function hasText(key) {
   return key in texts;
 }
 
-/** What there are texts for below a key: "a.b" and "a.c" below "a" are b and c. */
-export function namesBelow(key) {
+/** The names below a key that have texts: with "a.b" and "a.c", those below "a" are b and c. */
+export function keysBelow(key) {
   return Object.keys(texts)
     .filter((each) => each.startsWith(`${key}.`))
     .map((each) => each.slice(key.length + 1));
 }
 
-/** One of two texts by number: key.one, key.other. */
+/** The text key.one or key.other, whichever the language uses with this number. */
 export function count(key, number) {
   const rule = new Intl.PluralRules(current).select(number) === "one" ? "one" : "other";
   return t(`${key}.${rule}`, { count: new Intl.NumberFormat(current).format(number) });

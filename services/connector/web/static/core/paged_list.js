@@ -1,11 +1,11 @@
-// A list of the API, which comes in pages: shown in a container, with a button for the next page, and read again on news.
+// Shows a paged list of the API in a container, with a button for the next page, and reads it again when something changed.
 
 import { h, replace } from "./dom.js";
 import { actionButton, showProblem } from "./elements.js";
 
 /**
- * `load(cursor)` gets a page, `render(item)` makes an element of an item. `refresh()` reads from the beginning, so far that
- * nothing that was shown goes away, and touches only what has changed: a click or a focus on a row is not lost.
+ * `load(cursor)` gets a page, `render(item)` makes an element of an item. `refresh()` reads as many pages as are shown, and
+ * replaces only the elements of items that have changed, so that a click or a focus on a row is not lost.
  */
 export function pagedList({ load, render, container, label }) {
   const drawn = new Map();
@@ -14,11 +14,11 @@ export function pagedList({ load, render, container, label }) {
   let refreshes = 0;
 
   function elementOf(item) {
-    const said = JSON.stringify(item);
+    const serialized = JSON.stringify(item);
     const known = drawn.get(item.id);
-    if (known?.said === said) return known.element;
+    if (known?.serialized === serialized) return known.element;
     const element = render(item);
-    drawn.set(item.id, { said, element });
+    drawn.set(item.id, { serialized, element });
     return element;
   }
 
@@ -40,10 +40,10 @@ export function pagedList({ load, render, container, label }) {
     }
   }
 
-  /** Returns how many are shown, or null when a later refresh has overtaken this one. */
+  /** Resolves to the number of items that are shown, or to null if a later refresh has overtaken this one. */
   async function refresh() {
     refreshes += 1;
-    const mine = refreshes;
+    const thisRefresh = refreshes;
     const wanted = container.children.length;
     let page = await load(null);
     const items = [...page.items];
@@ -51,8 +51,8 @@ export function pagedList({ load, render, container, label }) {
       page = await load(page.next_cursor);
       items.push(...page.items);
     }
-    if (mine !== refreshes) return null;
-    showExactly(container, items.map(elementOf));
+    if (thisRefresh !== refreshes) return null;
+    setChildren(container, items.map(elementOf));
     offerMore(page.next_cursor);
     return items.length;
   }
@@ -60,8 +60,8 @@ export function pagedList({ load, render, container, label }) {
   return { refresh, more: h("div", {}, problemPlace, more) };
 }
 
-/** Makes these the children, in this order, without moving those that are in place; the focus stays with its link. */
-function showExactly(container, elements) {
+/** Makes these elements the children, in this order, without touching those already in order; the focus stays on its link. */
+function setChildren(container, elements) {
   const focused = container.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
   const wanted = new Set(elements);
   for (const child of [...container.children]) if (!wanted.has(child)) child.remove();

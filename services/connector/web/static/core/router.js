@@ -1,9 +1,9 @@
-// Addresses to pages. A page is a module with show(context); what it starts ends with context.signal.
+// Finds the page for an address. A page is a module with show(context); whatever it starts ends when context.signal is aborted.
 
 const routes = [];
 let shown = null;
 
-/** Names the page of an address pattern such as /inbox/:conversation_id. */
+/** Registers the page for an address pattern such as /inbox/:conversation_id. */
 export function route(pattern, page, options = {}) {
   const names = [];
   const expression = pattern.replace(/:(\w+)/g, (_, name) => {
@@ -18,14 +18,14 @@ export function match(path) {
   for (const candidate of routes) {
     const found = candidate.expression.exec(path);
     if (!found) continue;
-    // Ids and codes need no decoding; what does is no address of ours and answers "not found" at the API.
+    // Ids and codes need no decoding. An address that does is none of ours: the API answers "not found".
     const params = Object.fromEntries(candidate.names.map((name, index) => [name, found[index + 1]]));
     return { ...candidate, params };
   }
   return null;
 }
 
-/** Goes to an address of ours. */
+/** Goes to an address of these pages. */
 export function navigate(address, { replace = false, state = {} } = {}) {
   history[replace ? "replaceState" : "pushState"](state, "", address);
   return showCurrent();
@@ -34,8 +34,9 @@ export function navigate(address, { replace = false, state = {} } = {}) {
 let display = () => {};
 
 /**
- * Starts: links of ours and the browser's back button lead to `display(found, query, controller, isFirst)`; aborting the controller ends the page.
- * What a link takes along in history.state stands as JSON in `data-state`, its own or that of what it lies in.
+ * Starts the router: links to these pages and the browser's back button call `display(found, query, controller, isFirst)`.
+ * Aborting the controller ends the page. A link puts the JSON in its own `data-state`, or in that of the nearest element
+ * around it, into history.state.
  */
 export function startRouter(callback) {
   display = callback;
@@ -53,7 +54,7 @@ export function startRouter(callback) {
   return showCurrent({ isFirst: true });
 }
 
-/** Shows what the address names now; the same page may take a change of its parameters without starting again. */
+/** Shows the page of the present address. A page that returned a `change` function is not started again, but called with its new parameters. */
 export async function showCurrent({ isFirst = false, again = false } = {}) {
   const found = match(location.pathname) ?? { page: null, params: {}, isPublic: true };
   const query = new URLSearchParams(location.search);

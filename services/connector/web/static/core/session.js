@@ -1,4 +1,4 @@
-// Who is signed in, and what he may do. The API decides; this only keeps what it said.
+// Who is signed in, and what they may do. The API decides; this module only remembers its answer.
 
 import { get, patch, post, remove, useCsrfToken } from "./api.js";
 import { closeEvents, openEvents } from "./events.js";
@@ -8,10 +8,12 @@ const LEVELS = ["none", "view", "edit"];
 
 let me = null;
 
+/** The API's answer about whoever is signed in, or null. */
 export function signedIn() {
   return me;
 }
 
+/** Whether whoever is signed in has this level of a permission, or a higher one. */
 export function may(permission, level) {
   return LEVELS.indexOf(me?.permissions?.[permission] ?? "none") >= LEVELS.indexOf(level);
 }
@@ -20,13 +22,13 @@ export function timeZone() {
   return me?.user?.time_zone ?? undefined;
 }
 
-/** Asks who is signed in; throws the 401 that says nobody is. */
+/** Asks the API who is signed in; throws its 401 if nobody is. */
 export async function loadSession() {
-  await begin(await get("/me"));
+  await startSession(await get("/me"));
 }
 
 export async function signIn(email, password) {
-  await begin(await post("/sessions", { email, password }));
+  await startSession(await post("/sessions", { email, password }));
 }
 
 export async function signOut() {
@@ -40,13 +42,13 @@ export function forgetSession() {
   closeEvents();
 }
 
-/** Switches the language and remembers it with the user, where there is one. */
+/** Switches the language, and saves it with the user if somebody is signed in. */
 export async function chooseLanguage(wanted) {
   await useLanguage(wanted);
   if (me?.user) me = { ...me, ...(await patch("/me", { language: wanted })) };
 }
 
-async function begin(answer) {
+async function startSession(answer) {
   me = answer;
   useCsrfToken(answer.csrf_token);
   if (answer.user && answer.user.language !== language()) await useLanguage(answer.user.language);

@@ -3,7 +3,7 @@
 import { get } from "../core/api.js";
 import { h, newId } from "../core/dom.js";
 import { startOfDay } from "../core/format.js";
-import { namesBelow, t } from "../core/i18n.js";
+import { keysBelow, t } from "../core/i18n.js";
 
 const MOST = 100;
 // As far as the API goes.
@@ -17,7 +17,7 @@ export async function auditFilter({ signal, changed }) {
     ...users.items.map((user) => [user.id, user.name]),
     ...keys.items.map((key) => [key.id, t("audit.actor.api_key", { name: key.name })]),
   ]);
-  const actions = namesBelow("audit.action").map((action) => [action, t(`audit.action.${action}`)]);
+  const actions = keysBelow("audit.action").map((action) => [action, t(`audit.action.${action}`)]);
   const what = choice("what", actions.sort(([, one], [, other]) => one.localeCompare(other)));
   const from = day("from");
   const to = day("to");

@@ -2,7 +2,7 @@
 
 import { get, patch } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { announce, atMostEvery, setTitle, showProblem } from "../core/elements.js";
+import { announce, setTitle, showProblem, throttled } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
@@ -100,7 +100,7 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     }
   }
 
-  const soon = atMostEvery(1000, signal, readAgain);
+  const soon = throttled(1000, signal, readAgain);
   const isOurs = (ids) => !ids.conversation_id || ids.conversation_id === conversationId;
   onEvent("message.received", signal, (ids) => isOurs(ids) && soon());
   onEvent("conversation.changed", signal, (ids) => isOurs(ids) && soon());

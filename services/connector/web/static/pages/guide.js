@@ -4,7 +4,7 @@ import { get, put } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import { copyButton, outsideLink, showProblem } from "../core/elements.js";
 import { shortDate } from "../core/format.js";
-import { parts, t } from "../core/i18n.js";
+import { t, textParts } from "../core/i18n.js";
 import { may } from "../core/session.js";
 import { verificationMails } from "./verification_mails.js";
 
@@ -91,7 +91,7 @@ export function guide(integration, steps, signal, onChanged) {
 
 function instructions(name, sentences = SENTENCES[name]) {
   const numbers = Array.from({ length: sentences }, (_, index) => index + 1);
-  return h("ul", { class: "instructions" }, numbers.map((number) => h("li", {}, parts(`guide.${name}.${number}`, menus()))));
+  return h("ul", { class: "instructions" }, numbers.map((number) => h("li", {}, textParts(`guide.${name}.${number}`, menus()))));
 }
 
 function menus() {

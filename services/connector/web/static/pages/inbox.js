@@ -2,7 +2,7 @@
 
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { announce, atMostEvery, pageHeading, setTitle, showProblem } from "../core/elements.js";
+import { announce, pageHeading, setTitle, showProblem, throttled } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { count, t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
@@ -155,7 +155,7 @@ export async function show({ main, params, query, signal }) {
     if (event.key === "Escape" && openId) focusRow(openId);
   });
 
-  const soon = atMostEvery(1000, signal, drawList);
+  const soon = throttled(1000, signal, drawList);
   onEvent("message.received", signal, soon);
   onEvent("conversation.changed", signal, soon);
   keepClocks(layout, signal);

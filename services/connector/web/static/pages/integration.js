@@ -89,7 +89,7 @@ function integrationContent(integrationId, { signal, heading, close }) {
     replace(guidePlace, drawnGuide.elements);
   }
 
-  const refresh = elements.atMostEvery(500, signal, readAgain);
+  const refresh = elements.throttled(500, signal, readAgain);
 
   async function readAgain() {
     try {

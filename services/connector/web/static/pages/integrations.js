@@ -2,7 +2,7 @@
 
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { atMostEvery, lock, pageHeading, setTitle, showProblem } from "../core/elements.js";
+import { lock, pageHeading, setTitle, showProblem, throttled } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
@@ -51,7 +51,7 @@ export async function show({ main, params, signal }) {
     else navigate("/integrations", { replace: true });
   }
 
-  const refresh = atMostEvery(1000, signal, () => drawList().catch((problem) => showProblem(problemPlace, problem)));
+  const refresh = throttled(1000, signal, () => drawList().catch((problem) => showProblem(problemPlace, problem)));
   onEvent("integration.changed", signal, refresh);
   onEvent("message.received", signal, refresh);
   await drawList();

@@ -66,7 +66,7 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
     if (!(await attempt(async () => (rest = await remove(`${path}?data=${data.chosen()}`))))) return;
     close();
     resync();
-    await elements.tell({
+    await elements.showMessage({
       title: t("disconnect.done"),
       content: [
         h("p", {}, t("disconnect.rests_until", { date: date(rest.rests_until) })),

@@ -1,7 +1,7 @@
 // Sign-in. Goes on to where somebody wanted to go, if that is an address of ours.
 
 import { h, replace } from "../core/dom.js";
-import { busy, field, pageHeading, wordsOf } from "../core/elements.js";
+import { busy, field, pageHeading, problemTexts } from "../core/elements.js";
 import { clockTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
@@ -48,7 +48,7 @@ export async function show({ main, query }) {
 }
 
 function sentences(problem) {
-  const { title, detail, code } = wordsOf(problem);
+  const { title, detail, code } = problemTexts(problem);
   const until = problem.retryAfterSeconds ? new Date(Date.now() + problem.retryAfterSeconds * 1000) : null;
   return [
     h("p", { class: "notice-title" }, title),

@@ -53,7 +53,7 @@ export async function show({ main, signal }) {
   }
 
   const read = () => refresh().catch((problem) => elements.showProblem(problemPlace, problem));
-  onEvent("webhook.disabled", signal, elements.atMostEvery(1000, signal, read));
+  onEvent("webhook.disabled", signal, elements.throttled(1000, signal, read));
   await refresh();
   replace(main, settingsTabs(), elements.pageHeading(t("webhooks.title")), h("p", { class: "lead" }, t("webhooks.lead")), secretPlace, problemPlace, place, addForm());
 
