@@ -7,6 +7,7 @@ from tests.bench.figures import keep, table
 
 BENCHMARKS = {
     "accept": accept.measure,
+    "accept_one_core": accept.measure_on_one_core,
     "memory": memory.measure,
     "refresh": refresh.measure,
     "rest": rest.measure,

@@ -112,6 +112,11 @@ def running_postfix(folder: Path, *, pass_on_to: int | None = None, tls: str = "
         subprocess.run([_POSTFIX, "-c", str(config), "stop"], check=False, capture_output=True)
 
 
+def master_pid(folder: Path) -> int:
+    """Of the running Postfix's process that starts all its others."""
+    return int((folder / "queue" / "pid" / "master.pid").read_text())
+
+
 def _wait_for(port: int) -> None:
     deadline = time.monotonic() + 10
     while True:

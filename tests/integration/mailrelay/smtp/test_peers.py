@@ -26,7 +26,7 @@ from tests.integration.mailrelay.certificates import CertificateFiles
 
 ADDRESS = f"mabtekrud@{DOMAIN}"
 SENDER = "buyer@marketplace.amazon.de"
-FOLDERS = [Path(__file__).parents[2] / "mails", SAMPLES]
+FOLDERS = [Path(__file__).parents[3] / "mails", SAMPLES]
 SECONDS = 40
 
 
