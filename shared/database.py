@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import sqlalchemy
 import sqlalchemy.exc
-from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.engine import AdaptedConnection, ExceptionContext
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -23,8 +23,19 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.pool import ConnectionPoolEntry
 from uuid_utils.compat import uuid7
 
-# What SQLAlchemy and asyncpg raise when the server is away, refuses, or breaks the connection (not: our SQL is wrong).
+
+class DatabaseUnavailable(Exception):
+    """The way to the server failed: nobody listens there, its name is not known, or the network broke off."""
+
+
+class DatabaseTimedOut(DatabaseUnavailable, TimeoutError):
+    """Connecting or a statement took longer than it may; the statement alone may be to blame."""
+
+
+# What our connections raise when the server is away, refuses, or breaks off (not: our SQL is wrong). A bare OSError is not among
+# them: a file or another server may have raised it, and that is a bug, to be seen as one.
 UNAVAILABLE: Final = (
+    DatabaseUnavailable,
     sqlalchemy.exc.InterfaceError,
     sqlalchemy.exc.OperationalError,
     sqlalchemy.exc.TimeoutError,
@@ -34,10 +45,9 @@ UNAVAILABLE: Final = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
-    ConnectionError,
-    TimeoutError,
-    OSError,
 )
+# For `except` around nothing but questions to asyncpg itself: there a bare OSError (a TimeoutError is one) is the database's.
+DRIVER_UNAVAILABLE: Final = (*UNAVAILABLE, OSError)
 
 
 # SQLSTATE classes of a server that is going, coming, or full: connection, insufficient resources, operator intervention.
@@ -45,6 +55,8 @@ _UNAVAILABLE_STATES: Final = ("08", "53", "57P")
 
 
 # A connection that was used this lately is alive, unless it is known to be closed: no question before each statement.
+CONNECT_SECONDS: Final = 5.0
+STATEMENT_SECONDS: Final = 15.0
 _TRUSTED_SECONDS: Final = 1.0
 _CHECK_SECONDS: Final = 5.0
 _IDLE_SINCE: Final = "replyco_idle_since"
@@ -98,26 +110,71 @@ def new_id() -> UUID:
     return uuid7()
 
 
-def create_engine(database_url: str, *, application_name: str, pool_size: int = 10) -> AsyncEngine:
+async def connect(
+    database_url: str,
+    *,
+    application_name: str,
+    connect_seconds: float = CONNECT_SECONDS,
+    statement_seconds: float = STATEMENT_SECONDS,
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """A connection of asyncpg's own, such as for LISTEN. Raises DatabaseUnavailable, and what else is in UNAVAILABLE."""
+    try:
+        return await asyncpg.connect(
+            asyncpg_dsn(database_url),
+            timeout=connect_seconds,
+            command_timeout=statement_seconds,
+            server_settings={"application_name": application_name, "timezone": "UTC"},
+        )
+    except OSError as error:
+        raise _as_unavailable(error) from error
+
+
+def create_engine(
+    database_url: str,
+    *,
+    application_name: str,
+    pool_size: int = 10,
+    connect_seconds: float = CONNECT_SECONDS,
+    pool_seconds: float = CONNECT_SECONDS,
+    statement_seconds: float = STATEMENT_SECONDS,
+) -> AsyncEngine:
     """The engine of one process. `application_name` shows in pg_stat_activity.
 
-    Times are bounded: 5 s to connect, 5 s to wait for a connection, 15 s for a statement.
+    All times are bounded: to connect, to wait for a connection of the pool, for a statement.
     """
+
+    async def connected() -> "asyncpg.Connection[asyncpg.Record]":
+        return await connect(
+            database_url,
+            application_name=application_name,
+            connect_seconds=connect_seconds,
+            statement_seconds=statement_seconds,
+        )
+
     engine = create_async_engine(
         sqlalchemy_url(database_url),
+        async_creator=connected,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=5,
+        pool_timeout=pool_seconds,
         hide_parameters=True,
-        connect_args={
-            "timeout": 5,
-            "command_timeout": 15,
-            "server_settings": {"application_name": application_name, "timezone": "UTC"},
-        },
     )
+    sqlalchemy.event.listen(engine.sync_engine, "handle_error", _name_failure)
     sqlalchemy.event.listen(engine.sync_engine, "checkin", _note_idle)
     sqlalchemy.event.listen(engine.sync_engine, "checkout", _replace_dead)
     return engine
+
+
+def _name_failure(context: ExceptionContext) -> BaseException | None:
+    """The driver's bare errors get the name that tells whose they are; SQLAlchemy raises what is returned."""
+    error = context.original_exception
+    return _as_unavailable(error) if isinstance(error, OSError) else None
+
+
+def _as_unavailable(error: OSError) -> DatabaseUnavailable:
+    # Without the text, which may name the host.
+    kind = DatabaseTimedOut if isinstance(error, TimeoutError) else DatabaseUnavailable
+    return kind(type(error).__name__)
 
 
 def _note_idle(_connection: AdaptedConnection | None, entry: ConnectionPoolEntry) -> None:
@@ -136,7 +193,7 @@ def _replace_dead(connection: AdaptedConnection, entry: ConnectionPoolEntry, _pr
     if not is_dead and idle_since is not None and time.monotonic() - idle_since > _TRUSTED_SECONDS:
         try:
             connection.run_async(lambda asked: asked.fetchval("SELECT 1", timeout=_CHECK_SECONDS))
-        except (*UNAVAILABLE, asyncpg.PostgresError):
+        except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError):
             is_dead = True
     if is_dead:
         raise sqlalchemy.exc.DisconnectionError

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import asyncpg
 import structlog
 from pgqueuer import PgQueuer
 from prometheus_client import CollectorRegistry, Counter
@@ -30,8 +30,9 @@ from shared.background_tasks import BackgroundTasks
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.database import (
+    DRIVER_UNAVAILABLE,
     Sessions,
-    asyncpg_dsn,
+    connect,
     create_engine,
     create_sessions,
     database_answers,
@@ -152,7 +153,7 @@ async def _work(
 ) -> None:
     """One connection's life: ends when `stop` is set or the connection is lost."""
     await housekeeping.keep_house(sessions, datetime.now(UTC))
-    connection = await asyncpg.connect(asyncpg_dsn(database_url), timeout=5, command_timeout=15)
+    connection = await connect(database_url, application_name="replyco-connector-queue")
     lost = asyncio.Event()
     try:
         connection.add_termination_listener(lambda _connection: lost.set())
@@ -172,7 +173,8 @@ async def _work(
             log.warning("queue_ended", exc_info=error)
     finally:
         if not connection.is_closed():
-            await connection.close(timeout=5)
+            with suppress(*DRIVER_UNAVAILABLE):
+                await connection.close(timeout=5)
 
 
 async def _wait(seconds: float, stop: asyncio.Event) -> None:

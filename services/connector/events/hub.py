@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from services.connector.accounts.callers import Caller
 from services.connector.events.kinds import PERMISSION_OF
-from shared.database import UNAVAILABLE, asyncpg_dsn
+from shared.database import DRIVER_UNAVAILABLE, connect
 from shared.errors import Expected
 from shared.events import CHANNEL, Event
 from shared.permissions import Level
@@ -111,7 +111,7 @@ class Hub:
     """All streams of one process. `start` and `stop` belong to the application's life; `end_streams` comes first at a shutdown."""
 
     def __init__(self, database_url: str, registry: CollectorRegistry) -> None:
-        self._dsn = asyncpg_dsn(database_url)
+        self._database_url = database_url
         self._subscriptions: dict[UUID, set[Subscription]] = {}
         self._by_caller: Counter[UUID] = Counter()
         self._count = 0
@@ -198,11 +198,8 @@ class Hub:
         delay = _FIRST_DELAY
         while True:
             try:
-                connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-                    self._dsn,
-                    timeout=5,
-                    command_timeout=_PROBE_TIMEOUT,
-                    server_settings={"application_name": "connector-events"},
+                connection = await connect(
+                    self._database_url, application_name="connector-events", statement_seconds=_PROBE_TIMEOUT
                 )
                 try:
                     lost = asyncio.Event()
@@ -216,7 +213,7 @@ class Hub:
                 finally:
                     self._is_listening.clear()
                     connection.terminate()
-            except UNAVAILABLE as error:
+            except DRIVER_UNAVAILABLE as error:
                 log.warning("events_unavailable", error=type(error).__name__)
             except Exception:
                 # Whatever it is, going deaf for good would be worse: try again, and tell the operators.

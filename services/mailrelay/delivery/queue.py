@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.blobs import Blob
 from shared.crypto.envelope import Sealed
-from shared.database import UNAVAILABLE, Sessions, asyncpg_dsn
+from shared.database import DRIVER_UNAVAILABLE, Sessions, asyncpg_dsn
 from shared.events import MAIL_CHANNEL
 from shared.tables import (
     AcceptedMail,
@@ -29,7 +29,7 @@ from shared.tables import (
 )
 
 # Polling delivers meanwhile; listening begins again, also when the server refused it (a password that was changed).
-LISTENING_FAILURES: Final = (*UNAVAILABLE, asyncpg.PostgresError)
+LISTENING_FAILURES: Final = (*DRIVER_UNAVAILABLE, asyncpg.PostgresError)
 # How many due mails are tried for a claim: more than all workers together have in hand.
 _CANDIDATES: Final = 2000
 _RECHECK_BATCH: Final = 500

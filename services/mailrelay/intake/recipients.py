@@ -15,7 +15,7 @@ import structlog
 
 from services.mailrelay.metrics import RelayMetrics
 from shared.addresses import local_part_for
-from shared.database import UNAVAILABLE, asyncpg_dsn
+from shared.database import DRIVER_UNAVAILABLE, asyncpg_dsn
 from shared.errors import Expected
 from shared.events import ADDRESS_CHANNEL
 
@@ -103,7 +103,7 @@ class Recipients:
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 row = await self._pool.fetchrow(_FIND, local_part)
-        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+        except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError) as error:
             self._metrics.lookups.labels("failed").inc()
             raise RecipientsUnavailable from error
         self._metrics.lookups.labels("database").inc()
@@ -121,7 +121,7 @@ class Recipients:
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 await self._pool.fetchval("SELECT 1")
-        except (*UNAVAILABLE, asyncpg.PostgresError):
+        except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError):
             return False
         return True
 
@@ -132,7 +132,7 @@ class Recipients:
             try:
                 await self._listen()
                 is_away = False
-            except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+            except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError) as error:
                 # Once for each time that the database goes away.
                 if not is_away:
                     log.warning("recipients_not_listening", exc_info=error)

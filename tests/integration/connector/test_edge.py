@@ -9,12 +9,15 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 
+from services.connector.app import create_app
 from services.connector.http import middleware
 from services.connector.http.middleware import MAX_BODY_BYTES
 from services.connector.http.paths import API_PREFIX
+from services.connector.settings import ConnectorSettings
 from shared.logging import configure_logging
-from tests.integration.connector.conftest import PASSWORD
+from tests.integration.connector.conftest import PASSWORD, open_client
 
 CANARY = "canary-7f3a"
 
@@ -206,6 +209,18 @@ async def test_the_database_away_is_503_and_sign_in_works_again_afterwards(
     assert (await client.get(f"{API_PREFIX}/me")).status_code == 200
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "nowhere.invalid"], ids=["refused", "no such host"])
+async def test_a_database_that_cannot_be_reached_is_503(settings: ConnectorSettings, host: str):
+    url = SecretStr(f"postgresql://somebody@{host}/replyco")
+    app = create_app(settings.model_copy(update={"database_url": url}))
+    async with app.router.lifespan_context(app), open_client(app, authorization="Bearer rk_x") as client:
+        answer = await client.get(f"{API_PREFIX}/me")
+        ready = await client.get("/readyz")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+    assert ready.status_code == 503
+
+
 @pytest.fixture
 def logged():
     """What a process would write to its log."""
@@ -223,12 +238,24 @@ def logged():
     root.setLevel(level)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(CANARY),
+        FileNotFoundError(2, CANARY, CANARY),
+        TimeoutError(CANARY),
+        ConnectionResetError(CANARY),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 async def test_a_bug_is_500_and_its_text_is_in_no_log(
-    app: FastAPI, nobody: httpx2.AsyncClient, logged: io.StringIO
+    app: FastAPI, nobody: httpx2.AsyncClient, logged: io.StringIO, error: Exception
 ):
+    """A time-out and a broken connection, too, unless they are known to be the database's."""
+
     @app.get("/bug")
     async def bug() -> None:
-        raise RuntimeError(CANARY)
+        raise error
 
     answer = await nobody.get(f"/bug?secret={CANARY}", headers={"Accept-Language": "de"})
 
@@ -236,6 +263,7 @@ async def test_a_bug_is_500_and_its_text_is_in_no_log(
     assert answer.headers["x-content-type-options"] == "nosniff"
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
     assert [line["event"] for line in lines] == ["unexpected_error", "request"]
-    assert lines[0]["exception"][0]["type"] == "RuntimeError"
+    assert lines[0]["exception"][0]["type"] == type(error).__name__
+    assert lines[0]["exception"][0]["places"][-1].endswith(" bug")
     assert {line["request_id"] for line in lines} == {answer.headers["x-request-id"]}
     assert CANARY not in logged.getvalue()

@@ -2,18 +2,22 @@
 
 import pytest
 
-from shared.database import is_unavailable
+from shared.database import DatabaseTimedOut, DatabaseUnavailable, is_unavailable
 
 
 @pytest.mark.parametrize(
     ("error", "is_away"),
     [
-        (ConnectionResetError(), True),
-        (TimeoutError(), True),
+        (DatabaseUnavailable(), True),
+        (DatabaseTimedOut(), True),
         (ValueError("ours"), False),
-        (ExceptionGroup("tasks", [ConnectionResetError(), TimeoutError()]), True),
-        (ExceptionGroup("tasks", [ExceptionGroup("inner", [TimeoutError()])]), True),
-        (ExceptionGroup("tasks", [ConnectionResetError(), ValueError("ours")]), False),
+        # Of a file, or of another server: whose they are, nobody knows.
+        (ConnectionResetError(), False),
+        (TimeoutError(), False),
+        (OSError(), False),
+        (ExceptionGroup("tasks", [DatabaseUnavailable(), DatabaseTimedOut()]), True),
+        (ExceptionGroup("tasks", [ExceptionGroup("inner", [DatabaseTimedOut()])]), True),
+        (ExceptionGroup("tasks", [DatabaseUnavailable(), ValueError("ours")]), False),
     ],
     ids=repr,
 )

@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.delivery.parser_pool import ParserDied, ParserPool, ParsingTookTooLong
@@ -19,7 +18,7 @@ from services.mailrelay.delivery.service import DELAYS, MAX_BATCH, Delivery, del
 from shared.crypto.envelope import AccountKeys, Place
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import ContentKey
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, sqlalchemy_url
+from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
 from shared.events import CHANNEL, Event, EventKind
 from shared.keyring import Keyring
 from shared.tables import (
@@ -418,9 +417,7 @@ async def test_statement_that_takes_too_long_holds_up_no_other_mail(
 ):
     slow = await accept(mail("buyer-question"))
     owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
-    impatient = create_async_engine(
-        sqlalchemy_url(database.url(MAIL_WORKER)), connect_args={"command_timeout": 0.3}
-    )
+    impatient = create_engine(database.url(MAIL_WORKER), application_name="tests", statement_seconds=0.3)
     hurried = replace(delivery, sessions=create_sessions(impatient))
     async with owner.transaction():
         await owner.execute("LOCK TABLE messages")
