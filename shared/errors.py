@@ -1,4 +1,4 @@
-"""The one base of every failure that we expect and have decided an answer for."""
+"""The base classes of failures that are expected and have a decided answer."""
 
 from typing import ClassVar
 
@@ -18,4 +18,4 @@ class Expected(Exception):
 
 
 class CannotStart(Exception):
-    """A reason not to start, or not to go on, that an operator must end; the text says what to do and holds no secret."""
+    """The process cannot start or go on until an operator mends something; the text says what, and holds no secret."""

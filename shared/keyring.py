@@ -1,4 +1,4 @@
-"""The data keys of accounts: made with the account, loaded when needed, kept opened for a while."""
+"""The data keys of accounts: made with the account, opened when they are needed, and kept in memory."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ _KEPT_ACCOUNTS: Final = 10_000
 
 
 class Keyring:
-    """Opens data keys through the key provider. One a process."""
+    """Opens data keys through the key provider. A process has one keyring."""
 
     def __init__(self, provider: KeyProvider) -> None:
         self._provider = provider
@@ -77,5 +77,5 @@ class Keyring:
 
 
 def wrapping_context(account_id: UUID, key_id: UUID, purpose: str) -> bytes:
-    """What a wrapped data key is bound to: a row of account_keys."""
+    """The context that binds a wrapped data key to its row of account_keys."""
     return b"\0".join((b"account_keys", account_id.bytes, key_id.bytes, purpose.encode()))

@@ -1,4 +1,4 @@
-"""Counters and times for Prometheus. Labels are closed sets; never an address, a name or an id."""
+"""Metrics for Prometheus. Every label has a closed set of values, never an address, a name or an id."""
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST

@@ -13,7 +13,7 @@ class Permission(StrEnum):
 
 
 class Level(StrEnum):
-    """How much a caller may do in an area, the lowest level first."""
+    """How much a caller may do in an area: none < view < edit."""
 
     NONE = "none"
     VIEW = "view"

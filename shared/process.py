@@ -1,4 +1,4 @@
-"""How a role runs as a process: settings first, logs, then work until SIGTERM or Ctrl-C. What stops the start is said in words."""
+"""Runs a role as a process: settings, logs, then work until SIGTERM or Ctrl-C. A start that fails says why in plain words."""
 
 import asyncio
 import signal
@@ -46,7 +46,7 @@ def run_role(
 
 
 def settings_or_exit(settings_class: type[_AnySettings]) -> _AnySettings:
-    """The settings, or the end of the process with all that is wrong with them."""
+    """The settings. If any are wrong, the process ends and names all of them."""
     try:
         return load_settings(settings_class)
     except SettingsWrong as wrong:
@@ -54,14 +54,14 @@ def settings_or_exit(settings_class: type[_AnySettings]) -> _AnySettings:
 
 
 def port_cure(taken: PortTaken) -> str:
-    """What to do about a port."""
+    """The sentence that says what to do about a port that cannot be opened."""
     return (
         f"Port {taken.fields['port']} {taken.fields['problem']}. Set {taken.fields['setting']} to a free one."
     )
 
 
 def key_file_cure(unusable: KeyFileUnusable) -> str:
-    """What to do about a key file."""
+    """The sentence that says what to do about a key file that cannot be used."""
     path = unusable.fields["path"]
     return f"The key file {path} cannot be used. `python -m services.connector keys create` makes a new set."
 

@@ -1,6 +1,6 @@
 """Settings: one frozen class per role, built once in `__main__` from `REPLYCO_…` variables and passed down.
 
-Every field has a description that says how a right value looks; it is the cure that a wrong one is answered with.
+Every field has a description of a right value, which the message about a wrong one quotes.
 """
 
 from typing import Annotated, TypeVar
@@ -35,7 +35,7 @@ def _with_bucket(value: _Value, info: ValidationInfo) -> _Value:
 
 
 class CommonSettings(BaseSettings):
-    """What every role that uses the database needs."""
+    """The settings of every role that uses the database."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
 
@@ -49,7 +49,7 @@ class CommonSettings(BaseSettings):
 
 
 class BlobSettings(BaseSettings):
-    """Where large mail lies, for the roles that write or read it."""
+    """Where large mail is stored, for the roles that write or read it."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
 

@@ -19,21 +19,21 @@ PLAIN_TEXT: Final = "text/plain; charset=utf-8"
 
 
 class Answer(NamedTuple):
-    """What a path is answered with."""
+    """The answer to a request for one path."""
 
     status: int
     content_type: str
     body: bytes
 
 
-# Of a path.
+# Answers a request for a path.
 Answering = Callable[[str], Awaitable[Answer]]
 
 NOT_FOUND: Final = Answer(404, PLAIN_TEXT, b"not found\n")
 
 
 class PortTaken(Expected):
-    """Nothing can be served there: `problem` says why, `setting` is what moves the port."""
+    """A port cannot be opened. `problem` says why, `setting` names the setting that chooses another one."""
 
     code = "port_taken"
 
@@ -58,7 +58,7 @@ class _Server(uvicorn.Server):
     @override
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # The signals belong to the role.
+        # The role handles signals itself.
         yield
 
 
@@ -84,7 +84,7 @@ async def side_port(
 
 @contextlib.asynccontextmanager
 async def answering_on(listener: socket.socket, answering: Answering) -> AsyncIterator[None]:
-    """Serve whatever `answering` knows while the caller's block runs; the listener is closed with it."""
+    """Serve the answers of `answering` while the caller's block runs; then the listener is closed."""
 
     async def app(
         scope: dict[str, Any], _receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]
@@ -129,7 +129,7 @@ def health(
     *,
     problem: Callable[[], str | None] = lambda: None,
 ) -> Answering:
-    """What every role answers, with the arguments of `side_port`."""
+    """The answers that every role gives, from the same arguments as `side_port`."""
 
     async def answer(path: str) -> Answer:
         match path:

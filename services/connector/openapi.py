@@ -16,7 +16,7 @@ Formats of our own: `cursor` (from `next_cursor`), `etag` (from `ETag`, or `*`),
 """
 
 TAGS: Final[list[dict[str, Any]]] = [
-    {"name": "accounts", "description": "Signing in and out, the caller himself, API keys."},
+    {"name": "accounts", "description": "Signing in and out, the caller, API keys."},
     {"name": "authorization", "description": "Connecting a store: marketplaces and attempts."},
     {"name": "integrations", "description": "Connected stores: lock, checks, name, address, setup steps."},
     {"name": "inbox", "description": "Conversations with buyers, their messages and attachments."},
@@ -74,7 +74,7 @@ _IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Add what the routes refer to, and what the gate asks of them."""
+    """Add the schema that the routes refer to, and the Idempotency-Key of every route that changes something."""
     document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _PROBLEM
     for operations in document["paths"].values():
         post = operations.get("post", {})

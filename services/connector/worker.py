@@ -55,7 +55,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     provider = KeyFile.load(settings.key_file)
     keyring = Keyring(provider)
     registry = CollectorRegistry()
-    restarts = Counter("replyco_worker_restarts", "Times the queue was taken up anew", registry=registry)
+    restarts = Counter("replyco_worker_restarts", "Times the job queue was restarted", registry=registry)
     database_url = settings.database_url.get_secret_value()
     engine = create_engine(database_url, application_name="replyco-connector-worker", pool_size=10)
     sessions = create_sessions(engine)

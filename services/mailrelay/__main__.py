@@ -1,5 +1,6 @@
-"""The mailrelay's commands. `serve` accepts mail; `worker` makes messages of what was accepted; `dns` prints the
-domain's records; `trace` prints what was said in a session."""
+"""The mailrelay's commands. `serve` accepts mail, `worker` makes messages of it, `dns` prints the domain's records,
+`reprocess` parses old messages anew, and `trace` prints the dialogue of a session.
+"""
 
 import asyncio
 import sys
@@ -33,7 +34,7 @@ def serve() -> None:
 
 @cli.command(hidden=True)
 def accept(number: int, channel: int, listeners: list[int]) -> None:
-    """One of the processes that `serve` starts, on file descriptors that it was given."""
+    """Run one of the processes that `serve` starts, on file descriptors that it passes on."""
     from services.mailrelay.process.child import run_child  # noqa: PLC0415  # each role loads only its own rooms
 
     run_child(number, channel, listeners)
@@ -49,7 +50,9 @@ def worker() -> None:
 
 @cli.command()
 def dns(
-    check: Annotated[bool, typer.Option("--check", help="Say which are right, wrong or missing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say which records are right, wrong or missing.")
+    ] = False,
     resolver: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS[#PORT]", help="The name server to ask, if not the machine's own."),
@@ -85,7 +88,7 @@ def reprocess(
         bool, typer.Option("--held", help="Instead, let the workers try held mail again, from the beginning.")
     ] = False,
 ) -> None:
-    """Understand stored messages anew, with the parser of this version. Broken off, it goes on where it was.
+    """Parse stored messages anew, with the parser of this version. If it is broken off, it later goes on where it was.
 
     Exit code 1 says that some messages were left as they were; 2, that it could not begin.
     """
@@ -100,7 +103,7 @@ def reprocess(
 def trace(
     session_id: Annotated[str, typer.Argument(help="As at the end of every reply of the session.")],
 ) -> None:
-    """Print what was said in a session, without addresses and contents. The relay remembers the last ones."""
+    """Print the dialogue of a session, without addresses and contents. The relay remembers the last sessions."""
     from services.mailrelay.smtp.trace_command import NoTrace, trace_of  # noqa: PLC0415  # each role loads only its own rooms
 
     try:

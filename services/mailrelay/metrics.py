@@ -1,4 +1,4 @@
-"""What the relay counts. Labels are closed sets."""
+"""The relay's metrics. Every label has a closed set of values."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -6,10 +6,10 @@ from shared.blobs import BlobsFull, BlobsUnavailable
 
 
 class RelayMetrics:
+    """The counters, gauges and histograms of one process that accepts mail."""
+
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.sessions_open = Gauge(
-            "replyco_smtp_sessions_open", "SMTP sessions at the moment", registry=registry
-        )
+        self.sessions_open = Gauge("replyco_smtp_sessions_open", "Open SMTP sessions", registry=registry)
         self.sessions = Counter(
             "replyco_smtp_sessions", "SMTP sessions that ended, by reason", ["reason"], registry=registry
         )
@@ -26,7 +26,7 @@ class RelayMetrics:
             registry=registry,
         )
         self.memory_bytes = Gauge(
-            "replyco_smtp_memory_bytes", "Memory that mails in flight are reckoned to take", registry=registry
+            "replyco_smtp_memory_bytes", "Estimated memory of the mails in progress", registry=registry
         )
         self.handshakes = Counter(
             "replyco_smtp_tls_handshakes",
@@ -42,11 +42,13 @@ class RelayMetrics:
         )
         self.certificate_broken = Gauge(
             "replyco_smtp_certificate_broken",
-            "1 while the certificate files cannot be used and the previous ones go on",
+            "1 while the certificate files cannot be used and the previous certificate stays in use",
             registry=registry,
         )
         self.mails = Counter("replyco_smtp_mails_accepted", "Mails answered 250", registry=registry)
-        self.mail_bytes = Counter("replyco_smtp_mail_bytes_accepted", "Their bytes", registry=registry)
+        self.mail_bytes = Counter(
+            "replyco_smtp_mail_bytes_accepted", "Bytes of the mails answered 250", registry=registry
+        )
         self.accept_seconds = Histogram(
             "replyco_smtp_accept_seconds",
             "Time from the end of a mail to its 250",
@@ -70,18 +72,18 @@ class RelayMetrics:
         )
         self.queue_age_seconds = Gauge(
             "replyco_journal_queue_age_seconds",
-            "How long the mail that came first waits for its transaction",
+            "How long the oldest waiting mail has waited for its transaction",
             registry=registry,
         )
         self.journal_failures = Counter(
             "replyco_journal_failures", "Transactions that failed, by kind", ["kind"], registry=registry
         )
-        # Alarms count from 0: without it the first failure would be no increase. The same elsewhere.
+        # A counter that alarms watch must exist from the start: if it appeared with its first failure, Prometheus would see no increase.
         for kind in ("unavailable", "row"):
             self.journal_failures.labels(kind)
         self.blob_failures = Counter(
             "replyco_blob_failures",
-            "Mails put off because the blob store did not take them, by cause",
+            "Mails answered 451 because the blob store failed, by cause",
             ["code"],
             registry=registry,
         )
@@ -89,9 +91,12 @@ class RelayMetrics:
             self.blob_failures.labels(code)
         self.listening = Gauge(
             "replyco_recipients_listening",
-            "1 while changed addresses are heard of, so that known ones may be kept",
+            "1 while notifications of changed addresses arrive, so that addresses may be cached",
             registry=registry,
         )
         self.lookups = Counter(
-            "replyco_recipients_lookups", "Looked-up addresses, by where", ["where"], registry=registry
+            "replyco_recipients_lookups",
+            "Looked-up addresses, by where they were found",
+            ["where"],
+            registry=registry,
         )

@@ -1,4 +1,4 @@
-"""Settings of the mailrelay's two roles: `serve` faces the internet, `worker` understands what was accepted."""
+"""Settings of the mailrelay's two roles: `serve` faces the internet, `worker` makes messages of accepted mail."""
 
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -17,7 +17,7 @@ NameServer = tuple[IPv4Address | IPv6Address, Annotated[int, Field(ge=1, le=65_5
 
 
 def _words(value: object) -> object:
-    """`a, b c` as a list: what is natural in a variable of the environment."""
+    """`a, b c` as a list, as people write lists into environment variables."""
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
@@ -34,7 +34,7 @@ def _name_server(word: str) -> tuple[str, str]:
 
 
 class MailDomainSettings(BaseSettings):
-    """The names that the relay is known under: all that `dns` has to know."""
+    """The names that the relay is known under. The command `dns` needs no other settings."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
 
@@ -56,7 +56,7 @@ class MailDomainSettings(BaseSettings):
 
 
 class SidePortSettings(BaseSettings):
-    """Where `serve` can be asked about itself: all that `trace` has to know."""
+    """Where `serve` answers about itself. The command `trace` needs no other settings."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
 
@@ -73,7 +73,7 @@ class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSe
         "127.0.0.1", description="the address to accept mail on, such as 0.0.0.0 for every interface"
     )
     smtp_port: Port = Field(2525, description="a free port for SMTP, such as 2525")
-    # Each takes connections to the database of its own, and counts the limits below for itself.
+    # Each process opens database connections of its own and counts the limits below on its own.
     processes: int = Field(
         1, ge=1, le=64, description="how many processes accept mail, about as many as there are processors"
     )
@@ -93,9 +93,9 @@ class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSe
     tls_key_file: Path | None = Field(
         None, description="the path of the certificate's private key in PEM, without a password"
     )
-    # RFC 3207 §4: a server in public MX records must not require it; whoever knows all his senders may.
+    # RFC 3207 §4: a server in public MX records must not require TLS; one that knows all its senders may.
     tls_required: bool = Field(False, description="true if mail may only be given after STARTTLS, else false")
-    # A handshake takes a few round trips; who has not ended it by then never will.
+    # A handshake takes a few round trips; one that has not ended by then never will.
     tls_handshake_timeout_seconds: float = Field(
         30, gt=0, le=600, description="how many seconds the handshake after STARTTLS may take, such as 30"
     )
@@ -117,7 +117,7 @@ class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSe
         le=268_435_456,
         description="the largest mail to accept, 65536 to 268435456 bytes",
     )
-    # PostgreSQL writes a large value several times over, a folder once.
+    # PostgreSQL writes a large value several times, a folder or bucket once.
     inline_limit_bytes: int = Field(
         262_144,
         ge=0,
@@ -146,7 +146,7 @@ class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSe
         20, ge=0, le=600, description="how many seconds a mail in progress has to arrive when the relay stops"
     )
 
-    # Amazon sends from many addresses, much at a time, and to addresses that were retired: no brake may keep it out.
+    # Amazon sends from many addresses, much at a time, and to addresses that were retired: no limit on strangers may keep it out.
     trusted_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_words)] = (
         Field(
             (),
@@ -163,11 +163,11 @@ class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSe
         ge=1,
         description="how many connections one IPv4 address or IPv6 /64 may hold at a time, such as 100",
     )
-    # An honest client needs four commands a mail; a thousand recipients and their refusals still fit.
+    # An honest client needs four commands a mail; a mail to a thousand recipients, all refused, still fits.
     command_limit: int = Field(
         20_000, ge=100, description="how many commands a session may give without a mail, at least 100"
     )
-    # RFC 5321 §4.5.3.1.8: at least 100 must be taken. Each gets a copy of its own, so more would only cost more at once.
+    # RFC 5321 §4.5.3.1.8: at least 100 must be accepted. Each gets a copy of its own, so a higher limit makes one mail more costly.
     recipient_limit: int = Field(
         100, ge=100, le=1000, description="how many recipients a mail may have, 100 to 1000"
     )
@@ -178,7 +178,7 @@ class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSe
     error_limit: int = Field(
         100, ge=1, description="after how many errors without a mail a session ends, such as 100"
     )
-    # A list with some dead addresses names a few; who guesses addresses names nothing else.
+    # A mailing list holds a few dead addresses; a client that guesses names nothing else.
     unknown_recipient_delay_from: int = Field(
         10, ge=1, description="after how many unknown recipients a network's replies are delayed, such as 10"
     )
@@ -188,11 +188,11 @@ class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSe
     unknown_recipient_window_seconds: float = Field(
         600, gt=0, le=86_400, description="after how many seconds that many are forgotten again, such as 600"
     )
-    # Tedious for who guesses, far below what a sender waits for (RFC 5321 §4.5.3.2: five minutes).
+    # Slow for a client that guesses, and far below what a sender waits for (RFC 5321 §4.5.3.2: five minutes).
     delay_seconds: float = Field(
         3, ge=0, le=30, description="how many seconds a delayed reply waits, up to 30"
     )
-    # Slower than any modem: at this rate nobody sends a mail, somebody holds a place.
+    # Slower than any modem: a client below this rate only occupies a connection.
     data_rate_floor_bytes: int = Field(
         1000, ge=1, description="how many bytes a second a mail has to arrive with, such as 1000"
     )
@@ -221,7 +221,7 @@ class MailWorkerSettings(CommonSettings, BlobSettings):
     )
     side_host: str = Field("127.0.0.1", description="the address for /livez, /readyz and /metrics")
     worker_port: Port = Field(8026, description="a free port for /livez, /readyz and /metrics, such as 8026")
-    # Whoever can answer in their place decides what is taken for Amazon's mail: name servers of your own network.
+    # Whoever can answer in their place decides which mail counts as Amazon's, so name servers of your own network.
     nameservers: Annotated[tuple[NameServer, ...], NoDecode, BeforeValidator(_name_servers)] = Field(
         (),
         description="the name servers to ask who signs Amazon's mail, such as 192.0.2.53 or 127.0.0.1:8053. "

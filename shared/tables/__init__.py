@@ -1,4 +1,4 @@
-"""Every table, once. Both services read this file; `migrations/` makes it true, and a test holds the two together.
+"""Every table, defined once. Both services use these definitions; `migrations/` creates the tables, and a test compares the two.
 
 Rules: `account_id` on whatever belongs to a customer; enumerations are text with a CHECK; sealed columns are `Sealed` and
 are opened on purpose, never on load. Growing tables are partitioned by ranges of their UUIDv7 id, which begins with the

@@ -138,7 +138,7 @@ class AuditEntry(Base):
     __table_args__ = (
         CheckConstraint("actor_kind IN ('user', 'api_key', 'system')", name="actor_kind"),
         Index("ix_audit_log_account", "account_id", "id"),
-        # For what is rare among much else: newest first, without looking through it all.
+        # Finds rare kinds of entries, newest first, without reading all others.
         Index("ix_audit_log_actor", "account_id", "actor_id", "id"),
         Index("ix_audit_log_subject", "account_id", "subject_id", "id"),
         Index("ix_audit_log_action", "account_id", "action", "id"),

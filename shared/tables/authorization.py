@@ -34,7 +34,7 @@ class StartedBy(StrEnum):
 
 
 class RefusedBy(StrEnum):
-    """Who did not take a grant's tokens: Login with Amazon the refresh token, or the SP-API one that was new."""
+    """Who refused a grant: Login with Amazon its refresh token, or the SP-API an access token that was new."""
 
     LWA = "lwa"
     SP_API = "sp_api"
@@ -164,7 +164,7 @@ class ApplicationSecret(Base):
 
 
 class ApplicationNotice(Base):
-    """A notice of Amazon's that was taken out of its queue. `secret_ends_at`: when the client secret ends of which it tells."""
+    """A notice of Amazon's that was taken out of its queue. `secret_ends_at` is the end of the client secret that it is about."""
 
     __tablename__ = "application_notices"
     __table_args__ = (UniqueConstraint("client_id", "notification_id"),)

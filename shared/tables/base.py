@@ -1,4 +1,4 @@
-"""What all tables are made of."""
+"""The base class, column types and defaults that all tables share."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -62,5 +62,5 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-# For `server_default`.
+# The current time, as a `server_default`.
 now = text("now()")

@@ -1,4 +1,4 @@
-"""What is told to programs: events, webhooks, their deliveries."""
+"""Events, the webhooks that receive them, and their deliveries."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -27,7 +27,7 @@ class DeliveryState(StrEnum):
 
 
 class EventRow(Base):
-    """An event, written by the transaction that it tells of: what webhooks are fanned out from, and what a listener resumes from."""
+    """An event, written by the transaction that it reports. Webhooks are fanned out from these rows, and listeners resume from them."""
 
     __tablename__ = "events"
     __table_args__ = (
@@ -44,7 +44,7 @@ class EventRow(Base):
 
 
 class Webhook(Base):
-    """A program's address that is told events. For a while after a rotation both secrets sign."""
+    """The address of a program that events are sent to. For a while after a rotation both secrets sign."""
 
     __tablename__ = "webhooks"
     __table_args__ = (

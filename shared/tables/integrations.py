@@ -1,4 +1,4 @@
-"""Connected stores: their addresses, marketplaces, setup, SMTP servers, and what their owners are told."""
+"""Connected stores: their addresses, marketplaces, setup, SMTP servers, and the mails to their owners."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -68,7 +68,7 @@ class SmtpCheck(StrEnum):
 
 
 class NoticeKind(StrEnum):
-    """What a store's owner is told by mail."""
+    """The occasions on which a store's owner gets a mail."""
 
     LOCK_RED = "lock_red"
     CONSENT_30 = "consent_30"
@@ -163,7 +163,7 @@ class RelayAddress(Base):
 
 
 class MarketplaceParticipation(Base):
-    """What getMarketplaceParticipations said last of one country."""
+    """One country of a store, as getMarketplaceParticipations last reported it."""
 
     __tablename__ = "marketplace_participations"
 
@@ -177,7 +177,7 @@ class MarketplaceParticipation(Base):
 
 
 class SetupStep(Base):
-    """A step of the guide that is done, for one country. What has no row is open."""
+    """A step of the guide that is done, for one country. A step without a row is open."""
 
     __tablename__ = "setup_steps"
     __table_args__ = (one_of("step", SetupStepName),)
@@ -216,7 +216,7 @@ class SmtpConfiguration(Base):
 
 
 class Notice(Base):
-    """A mail to a store's owner, written by the transaction that it tells of. The key keeps it from being told twice."""
+    """A mail to a store's owner, written by the transaction that it reports. The key prevents a second mail about the same."""
 
     __tablename__ = "notices"
     __table_args__ = (

@@ -21,7 +21,7 @@ from shared.database import new_id
 from shared.tables.base import Base, now, one_of
 
 _LISTED = text("merged_into IS NULL")
-# A flood of forged mail lies outside of what is looked through for the inbox.
+# Without quarantine, so that a flood of forged mail does not slow the inbox down.
 _SHOWN = text("merged_into IS NULL AND status <> 'quarantine'")
 
 
@@ -37,7 +37,7 @@ class MailState(StrEnum):
 
 
 class ConversationStatus(StrEnum):
-    """`quarantine`: its one mail claims to be Amazon's and is not proven to be; nobody answers it by mistake."""
+    """A conversation in `quarantine` has one mail, which claims to be Amazon's without proof; nobody answers it by mistake."""
 
     OPEN = "open"
     CLOSED = "closed"
@@ -45,22 +45,22 @@ class ConversationStatus(StrEnum):
 
 
 class Authenticity(StrEnum):
-    """Whether a mail is from whom it says. Only what says it is Amazon's is held to it."""
+    """Whether a mail is from Amazon. Only mail that claims to be is checked."""
 
     AUTHENTIC = "authentic"
-    """A signer or sender of Amazon's, proven."""
+    """A signature or a sending host proves that it is Amazon's."""
     FORGED = "forged"
-    """It says that it is Amazon's, and nothing proves it."""
+    """It claims to be Amazon's, and nothing proves it."""
     UNCHECKABLE = "uncheckable"
-    """It says that it is Amazon's, and the DNS did not answer in time."""
+    """It claims to be Amazon's, and the DNS did not answer in time."""
     STRANGER = "stranger"
-    """It does not say that it is Amazon's."""
+    """It does not claim to be Amazon's."""
     NOT_CHECKED = "not_checked"
-    """It came before there was a check."""
+    """It was accepted before there was a check."""
 
 
 class Scan(StrEnum):
-    """What the malware scanner said of an attachment."""
+    """The malware scanner's result for an attachment."""
 
     CLEAN = "clean"
     INFECTED = "infected"
@@ -68,7 +68,7 @@ class Scan(StrEnum):
 
 
 class AcceptedMail(Base):
-    """Raw mail, durable, not yet understood: written by the relay, one row for each recipient.
+    """Raw mail, durable, not yet parsed: written by the relay, one row for each recipient.
 
     `content_key` is sealed to the mail worker's public key; `raw` and `envelope` are sealed with the content key
     (shared.crypto.raw_mail). A large `raw`, and one for several recipients, is a blob (shared.blobs), and the row has its key and
@@ -206,7 +206,7 @@ class ConversationThread(Base):
 
 
 class ConversationOrder(Base):
-    """Every order that a conversation's mails name, by which it is found."""
+    """An order that a conversation's mails name, by which the conversation is found."""
 
     __tablename__ = "conversation_orders"
     __table_args__ = (Index("ix_conversation_orders_conversation", "conversation_id"),)
@@ -217,7 +217,7 @@ class ConversationOrder(Base):
 
 
 class Message(Base):
-    """What was understood of an accepted mail. `raw_key` is that mail's content key, sealed under the account's data key.
+    """What was read from an accepted mail. `raw_key` is that mail's content key, sealed under the account's data key.
 
     `thread_keys` are the signs by which it joins a conversation, the surest first, wherever an agent (`placed_by`) has put it.
     `is_excerpt`: `body_text` is the buyer's own words, taken out of Amazon's frame; else it is all that the mail says.
