@@ -54,6 +54,10 @@ DRIVER_UNAVAILABLE: Final = (*UNAVAILABLE, OSError)
 _UNAVAILABLE_STATES: Final = ("08", "53", "57P")
 
 
+# SQLSTATEs: class 40 is a transaction that was rolled back (deadlock, serialization), then a lock not available, and a cancel.
+_ENDED_FOR_OTHERS: Final = ("40", "55P03", "57014")
+
+
 # A connection that was used this lately is alive, unless it is known to be closed: no question before each statement.
 CONNECT_SECONDS: Final = 5.0
 STATEMENT_SECONDS: Final = 15.0
@@ -93,6 +97,16 @@ def is_unavailable(error: BaseException) -> bool:
         return False
     state = str(getattr(error.orig, "sqlstate", None) or "")
     return error.connection_invalidated or state.startswith(_UNAVAILABLE_STATES)
+
+
+def was_ended_for_others(error: BaseException) -> bool:
+    """Whether PostgreSQL ended the statement because of what others do, not because of what it says: a deadlock, a serialization
+    failure, a lock that did not come in time, a statement that was cancelled.
+    """
+    if not isinstance(error, sqlalchemy.exc.DBAPIError):
+        return False
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return state.startswith(_ENDED_FOR_OTHERS)
 
 
 async def database_answers(sessions: "Sessions") -> bool:

@@ -45,6 +45,8 @@ MAX_CACHED: Final = 10_000
 # A key of 8,192 bits has 1,400. Longer answers are asked for each time.
 MAX_CACHED_CHARS: Final = 4096
 MAX_ASKING: Final = 100
+# Questions whose answers are only noted down have slots of their own: strangers decide how many there are, and how slow.
+MAX_NOTING: Final = 30
 
 # What cannot be a name has no records.
 _NO_NAME: Final = (
@@ -98,28 +100,30 @@ class NameServers:
         self._metrics = metrics
         self._now = now
         self._cache: OrderedDict[_Question, _CachedAnswer] = OrderedDict()
-        self._asked: dict[_Question, asyncio.Task[_CachedAnswer]] = {}
-        self._places = asyncio.Semaphore(MAX_ASKING)
+        self._pending: dict[tuple[_Question, bool], asyncio.Task[_CachedAnswer]] = {}
+        self._slots = {True: asyncio.Semaphore(MAX_ASKING), False: asyncio.Semaphore(MAX_NOTING)}
         self._probing = asyncio.Lock()
         self._answers = 0
         self._dead_until = 0.0
 
-    async def ask(self, name: str, kind: Kind) -> tuple[str, ...]:
-        """Raises Unanswered."""
+    async def ask(self, name: str, kind: Kind, *, proves: bool = True) -> tuple[str, ...]:
+        """As `Resolver` says. Raises Unanswered."""
         question = name.lower().rstrip("."), kind
         found = self._recall(question)
         if found is None:
-            task = self._asked.get(question)
+            task = self._pending.get((question, True)) or self._pending.get((question, proves))
             if task is None:
-                task = self._asked[question] = asyncio.create_task(self._find(question))
-                task.add_done_callback(lambda _task: self._asked.pop(question, None))
+                task = self._pending[question, proves] = asyncio.create_task(
+                    self._find(question, self._slots[proves])
+                )
+                task.add_done_callback(lambda _task: self._pending.pop((question, proves), None))
             # Whoever waits no longer takes the answer from nobody else.
             found = await asyncio.shield(task)
         return _texts(found)
 
     async def close(self) -> None:
         """End what is being asked."""
-        tasks = list(self._asked.values())
+        tasks = list(self._pending.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -134,18 +138,18 @@ class NameServers:
             return _CachedAnswer(None, 0.0)
         return None
 
-    async def _find(self, question: _Question) -> _CachedAnswer:
+    async def _find(self, question: _Question, slots: asyncio.Semaphore) -> _CachedAnswer:
         began = time.perf_counter()
-        # Nobody waits longer. Questions about a stranger's slow domains must not stand for hours before one about Amazon's.
+        # Nobody waits longer: questions about slow domains must not stand for hours before others.
         try:
             async with asyncio.timeout(self._question_seconds):
-                await self._places.acquire()
+                await slots.acquire()
         except TimeoutError:
             return _CachedAnswer(None, 0.0)
         try:
             found = await self._ask_servers(question)
         finally:
-            self._places.release()
+            slots.release()
         self._metrics.seconds.observe(time.perf_counter() - began)
         self._metrics.asked.labels("unanswered" if found.texts is None else "answered").inc()
         if sum(map(len, found.texts or ())) <= MAX_CACHED_CHARS:

@@ -122,7 +122,7 @@ async def judge(
 async def _judge(examined: Examined, resolver: Resolver, seconds: float, trusted: TrustedSigners) -> Verdict:
     now = asyncio.get_running_loop().time()
     proving = ResolverWithDeadline(resolver, now + seconds)
-    noting = ResolverWithDeadline(resolver, now + min(seconds, NOTED_SECONDS))
+    noting = ResolverWithDeadline(resolver, now + min(seconds, NOTED_SECONDS), proves=False)
     domain, from_domain = examined.sender.domain, examined.from_domain
 
     def resolver_for(*, proves: bool) -> Resolver:

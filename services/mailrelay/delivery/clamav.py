@@ -16,7 +16,7 @@ import structlog
 
 from services.mailrelay.delivery import queries
 from services.mailrelay.delivery.message_rows import NewMessage
-from shared.crypto.envelope import Place
+from shared.crypto.envelope import Place, SealBroken
 from shared.database import Sessions, is_unavailable
 from shared.keyring import Keyring
 from shared.tables import Scan
@@ -108,7 +108,7 @@ async def rescan_forever(scanner: Scanner, sessions: Sessions, keyring: Keyring)
 
 
 async def rescan(scanner: Scanner, sessions: Sessions, keyring: Keyring, *, after: UUID) -> UUID:
-    """Some files with larger ids; the id of the last, or the smallest of all when there are no more."""
+    """Scan some unscanned files with larger ids; the answer is the id of the last, or the smallest of all ids if none is left."""
     # Ids begin with their time in milliseconds (RFC 9562 §5.7).
     oldest = UUID(int=round((datetime.now(UTC) - _RESCAN_AGE).timestamp() * 1000) << 80)
     async with sessions.begin() as session:
@@ -116,13 +116,22 @@ async def rescan(scanner: Scanner, sessions: Sessions, keyring: Keyring, *, afte
             session, after=max(after, oldest), limit=_RESCAN_BATCH
         )
     for attachment in unscanned:
-        async with sessions.begin() as session:
-            sealed = await queries.attachment_content(session, attachment.id)
-            keys = await keyring.of(session, attachment.account_id)
-        if sealed is None:
-            continue
-        content = keys.open(Place("attachments", "content", attachment.id), sealed)
-        result = await scanner.scan(content)
-        async with sessions.begin() as session:
-            await queries.store_scan_result(session, attachment.id, result)
+        try:
+            await _rescan_one(scanner, sessions, keyring, attachment)
+        except SealBroken as broken:  # nobody can read it here; the files behind it are scanned all the same
+            log.exception("attachment_not_scanned", attachment_id=str(attachment.id), code=broken.code)
     return unscanned[-1].id if unscanned else UUID(int=0)
+
+
+async def _rescan_one(
+    scanner: Scanner, sessions: Sessions, keyring: Keyring, attachment: queries.UnscannedAttachment
+) -> None:
+    async with sessions.begin() as session:
+        sealed = await queries.attachment_content(session, attachment.id)
+        keys = await keyring.of(session, attachment.account_id)
+    if sealed is None:
+        return
+    content = keys.open(Place("attachments", "content", attachment.id), sealed)
+    result = await scanner.scan(content)
+    async with sessions.begin() as session:
+        await queries.store_scan_result(session, attachment.id, result)

@@ -31,8 +31,15 @@ class PlacedMessage(NamedTuple):
     conversation_id: UUID
 
 
-async def store_messages(session: AsyncSession, items: Sequence[NewMessage]) -> list[NewMessage]:
-    """Store what is no copy of a stored message, and return it. A copy may still prove the message that it is a copy of."""
+class StoredBatch(NamedTuple):
+    """What became of a batch: the messages that were stored, and the copies of stored ones that are to be checked once more."""
+
+    new: list[NewMessage]
+    to_recheck: list[NewMessage]
+
+
+async def store_messages(session: AsyncSession, items: Sequence[NewMessage]) -> StoredBatch:
+    """Store what is no copy of a stored message. A copy may still prove the message that it is a copy of, now or later."""
     new, copies = await _split_off_copies(session, items)
     if new:
         placed = await _place_in_conversations(session, new)
@@ -54,9 +61,7 @@ async def store_messages(session: AsyncSession, items: Sequence[NewMessage]) -> 
                 for item, conversation_id in placed
             ],
         )
-    for copy in copies:
-        await _recheck_stored(session, copy)
-    return new
+    return StoredBatch(new, [copy for copy in copies if not await _recheck_stored(session, copy)])
 
 
 async def _split_off_copies(
@@ -184,20 +189,21 @@ async def _update_integrations(session: AsyncSession, shown: Sequence[NewMessage
             )
 
 
-async def _recheck_stored(session: AsyncSession, copy: NewMessage) -> None:
+async def _recheck_stored(session: AsyncSession, copy: NewMessage) -> bool:
     """Give the stored message the verdict on its copy: on the same mail, rechecked, or on one that came later.
 
-    A message that is in quarantine and is proven now is released.
+    A message that is in quarantine and is proven now is released. The answer is False if the copy can say more only later.
 
     Its conversations may be locked out of order here; PostgreSQL ends such a deadlock, and the mails are delivered one by one.
     """
     found = await queries.find_quarantined(session, copy.queued.relay_address_id, copy.digest)
     if found is None:
-        return
+        return True
     is_proven = copy.verdict.authenticity is Authenticity.AUTHENTIC
-    # Another copy says nothing against the first: it may have come by another way.
+    # Another copy says nothing against the first: it may have come by another way. One that nobody could check may be the true
+    # one, whatever the first was found to be.
     if not is_proven and found.accepted_mail_id != copy.queued.id:
-        return
+        return copy.message["recheck_at"] is None
     recheck_at = copy.message["recheck_at"]
     await queries.change_verdict(
         session,
@@ -208,6 +214,7 @@ async def _recheck_stored(session: AsyncSession, copy: NewMessage) -> None:
         conversation_id = await release(session, found.message_id)
         await _update_integrations(session, [copy])
         await announce_all(session, [_received(copy, conversation_id, found.message_id)])
+    return True
 
 
 def _received(item: NewMessage, conversation_id: UUID, message_id: UUID) -> Event:

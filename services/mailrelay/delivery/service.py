@@ -38,7 +38,7 @@ from services.mailrelay.parsing.mail import ParsedMail, parse_header_only
 from shared.blobs import Blob, BlobDamaged, BlobMissing, BlobStore, BlobsUnavailable
 from shared.crypto.envelope import AccountKeys, SealBroken, Sealed
 from shared.crypto.raw_mail import MailPrivateKey
-from shared.database import Sessions, is_unavailable
+from shared.database import Sessions, is_unavailable, was_ended_for_others
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables import MailState
@@ -57,6 +57,8 @@ DELAYS: Final = (
     timedelta(hours=1),
     timedelta(hours=6),
 )
+# The wait after a deadlock or a cancelled statement, which pass by themselves; no attempt is spent on it.
+CONTENTION_DELAY: Final = timedelta(seconds=10)
 # The wait for us to mend what is our fault; no attempt is spent on it.
 MENDING_DELAY: Final = timedelta(minutes=10)
 # The same for a blob store that is away: it comes back by itself.
@@ -128,9 +130,16 @@ async def _deliver_together(delivery: Delivery, mails: Sequence[QueuedMail]) -> 
     async with delivery.sessions.begin() as session:
         locked = await queue.lock_for_delivery(session, [mail.id for mail in mails])
         ready = [item for item in messages if item.queued.id in locked]
-        stored = await store_messages(session, ready)
-        await queue.mark_delivered(session, [item.queued.id for item in ready])
-    _count(delivery.metrics, ready, stored)
+        stored, to_recheck = await store_messages(session, ready)
+        waiting = {item.queued.id for item in to_recheck}
+        for item in to_recheck:
+            recheck_at = item.message["recheck_at"] or datetime.now(UTC)
+            await queue.postpone(
+                session, [item.queued.id], failure_code=_UNCHECKED, delay=recheck_at - datetime.now(UTC)
+            )
+        delivered = [item for item in ready if item.queued.id not in waiting]
+        await queue.mark_delivered(session, [item.queued.id for item in delivered])
+    _count(delivery.metrics, delivered, stored)
 
 
 def _is_database_away(error: Exception) -> bool:
@@ -138,11 +147,19 @@ def _is_database_away(error: Exception) -> bool:
     return is_unavailable(error) and not isinstance(error, TimeoutError)
 
 
-def _is_our_fault(error: Exception) -> bool:
-    """Nothing is wrong with the mail: a key is missing here, or a grant or table in the database, or it is too slow."""
+def _wait_without_attempt(error: Exception) -> timedelta | None:
+    """How long a mail waits after an error that is not its own; None if it is.
+
+    Nothing is wrong with the mail if the database ended the statement in favour of others, if a key is missing here, or a grant or
+    table in the database, or if the database or the machine is too slow, away or full.
+    """
+    if was_ended_for_others(error):
+        return CONTENTION_DELAY
     if isinstance(error, SealBroken):
-        return error.fields.get("table") != "accepted_mail"
-    return isinstance(error, ProgrammingError | TimeoutError)
+        is_our_fault = error.fields.get("table") != "accepted_mail"
+    else:
+        is_our_fault = isinstance(error, ProgrammingError | OSError) or is_unavailable(error)
+    return MENDING_DELAY if is_our_fault else None
 
 
 async def _postpone_other_keys(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[QueuedMail]:
@@ -162,8 +179,9 @@ async def _postpone_other_keys(delivery: Delivery, mails: Sequence[QueuedMail]) 
 
 async def _try_later(delivery: Delivery, accepted_mail_id: UUID, error: Exception) -> None:
     code = error.code if isinstance(error, Expected) else "unexpected"
-    if _is_our_fault(error):
-        await _postpone(delivery, [accepted_mail_id], code, MENDING_DELAY)
+    delay = _wait_without_attempt(error)
+    if delay is not None:
+        await _postpone(delivery, [accepted_mail_id], code, delay)
     else:
         async with delivery.sessions.begin() as session:
             state = await queue.record_failed_attempt(

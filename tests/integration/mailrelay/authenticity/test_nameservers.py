@@ -207,6 +207,31 @@ async def test_questions_that_wait_too_long_for_their_turn_are_dropped(
     await servers.close()
 
 
+@pytest.mark.parametrize("name", ["known.example", "noted.example"], ids=["another name", "the same name"])
+async def test_a_question_that_proves_never_waits_for_those_that_are_only_noted(
+    dns: NameServer, registry: CollectorRegistry, name: str
+):
+    dns.zone.text(name, "a text")
+    servers = NameServers([("127.0.0.1", dns.port)], DnsMetrics(registry), question_seconds=60)
+    strangers = [f"slow{number}.example" for number in range(nameservers.MAX_NOTING)]
+    dns.zone.silent.update(strangers)
+    noting = [
+        asyncio.create_task(servers.ask(stranger, "TXT", proves=False))
+        for stranger in [*strangers, *(f"more{number}.example" for number in range(200)), "noted.example"]
+    ]
+    async with asyncio.timeout(15):
+        while len({asked for asked, _ in dns.zone.asked}) < len(strangers):  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(15):
+        assert await servers.ask(name, "TXT") == ("a text",)
+
+    assert not any(task.done() for task in noting)
+    for task in noting:
+        task.cancel()
+    await servers.close()
+
+
 async def test_whoever_waits_only_so_long_finds_the_answer_later(servers: NameServers, dns: NameServer):
     hurried = ResolverWithDeadline(servers, asyncio.get_running_loop().time())
     with pytest.raises(Unanswered):

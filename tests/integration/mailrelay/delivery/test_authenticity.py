@@ -72,7 +72,7 @@ async def watched(delivery: Delivery, servers: NameServers) -> Delivery:
 
 async def return_of(dns: NameServer, servers: NameServers, clock: Clock) -> None:
     """The name server answers again, and what was asked meanwhile is forgotten."""
-    await asyncio.gather(*servers._asked.values())
+    await asyncio.gather(*servers._pending.values())
     dns.zone.is_dead = False
     clock.now += 60
 
@@ -237,7 +237,7 @@ async def test_after_ten_minutes_it_is_shown_as_what_could_not_be_checked(
 
 
 class _NoRecords:
-    async def ask(self, name: str, kind: str) -> tuple[str, ...]:
+    async def ask(self, name: str, kind: str, *, proves: bool = True) -> tuple[str, ...]:
         return ()
 
 
@@ -255,6 +255,53 @@ async def test_a_copy_that_proves_nothing_does_not_swallow_the_true_mail_behind_
     assert (before.authenticity, quarantine.status) == ("forged", "quarantine")
     assert (after.authenticity, conversation.status) == ("authentic", "open")
     assert conversation.answer_due_at is not None
+
+
+async def test_a_true_copy_that_nobody_can_check_yet_is_checked_until_it_proves_the_message(
+    *,
+    watched: Delivery,
+    dns: NameServer,
+    servers: NameServers,
+    clock: Clock,
+    accept: Accept,
+    sessions: Sessions,
+    owner: Sessions,
+):
+    await accept(mail("buyer-question"))
+    await deliver_due(replace(watched, resolver=_NoRecords()))
+    dns.zone.is_dead = True
+    true_copy = await accept(mail("buyer-question"))
+    await make_old(owner, PATIENCE)
+
+    await deliver_due(watched)
+    meanwhile, quarantine = await only_message(sessions)
+    still_waits = await waiting(sessions, true_copy)
+    await return_of(dns, servers, clock)
+    await make_old(owner, PATIENCE)
+    await deliver_due(watched)
+
+    after, conversation = await only_message(sessions)
+    assert (meanwhile.authenticity, quarantine.status) == ("forged", "quarantine")
+    assert still_waits == (MailState.ACCEPTED, 0, "authenticity_unchecked")
+    assert (after.id, after.authenticity, conversation.status) == (meanwhile.id, "authentic", "open")
+    assert (await waiting(sessions, true_copy))[0] == MailState.DELIVERED
+    assert await deliver_due(watched) == 0
+
+
+async def test_a_copy_that_nobody_could_check_for_a_week_is_checked_no_more(
+    watched: Delivery, dns: NameServer, accept: Accept, sessions: Sessions, owner: Sessions
+):
+    await accept(mail("buyer-question"))
+    await deliver_due(replace(watched, resolver=_NoRecords()))
+    dns.zone.is_dead = True
+    copy = await accept(mail("buyer-question"))
+    await make_old(owner, timedelta(days=8))
+
+    await deliver_due(watched)
+
+    message, conversation = await only_message(sessions)
+    assert (message.authenticity, conversation.status) == ("forged", "quarantine")
+    assert (await waiting(sessions, copy))[0] == MailState.DELIVERED
 
 
 @pytest.fixture

@@ -8,14 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
+from deploy.demo.postgres import OWNER
 from services.mailrelay.delivery import clamav as scanning
 from services.mailrelay.delivery.clamav import Scanner, rescan
 from services.mailrelay.delivery.service import Delivery, deliver_due
-from shared.database import Sessions
+from shared.database import Sessions, asyncpg_dsn
 from shared.tables import Attachment, Scan
+from tests.conftest import Database
 from tests.integration.mailrelay.delivery.conftest import Accept
 
 # Harmless, and every scanner's test (eicar.org); in two parts, so that none takes this file for it.
@@ -97,6 +101,24 @@ async def test_a_scanner_that_is_away_holds_up_no_mail_and_looks_later(
     last = await rescan(clamd, delivery.sessions, delivery.keyring, after=UUID(int=0))
     assert await scans(delivery.sessions) == ["clean", "infected"]
     assert await rescan(clamd, delivery.sessions, delivery.keyring, after=last) == UUID(int=0)
+
+
+async def test_a_file_that_does_not_open_keeps_no_other_from_the_scanner(
+    delivery: Delivery, accept: Accept, clamd: Scanner, database: Database
+):
+    await accept(with_files(b"a lamp", EICAR))
+    await deliver_due(replace(delivery, scanner=Scanner("/nowhere/clamd.sock")))
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await owner.execute("UPDATE attachments SET content = filename WHERE position = 0")
+    await owner.close()
+
+    with capture_logs() as logged:
+        last = await rescan(clamd, delivery.sessions, delivery.keyring, after=UUID(int=0))
+
+    assert await scans(delivery.sessions) == ["failed", "infected"]
+    assert await rescan(clamd, delivery.sessions, delivery.keyring, after=last) == UUID(int=0)
+    [told] = [line for line in logged if line["event"] == "attachment_not_scanned"]
+    assert told["code"] == "seal_broken"
 
 
 async def test_a_scanner_that_hangs_is_asked_for_the_first_files_alone(

@@ -10,15 +10,16 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import DBAPIError
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.delivery.parser_pool import ParserDied, ParserPool, ParsingTookTooLong
 from services.mailrelay.delivery.queue import queue_age_seconds
-from services.mailrelay.delivery.service import DELAYS, MAX_BATCH, Delivery, deliver_due
+from services.mailrelay.delivery.service import CONTENTION_DELAY, DELAYS, MAX_BATCH, Delivery, deliver_due
 from shared.crypto.envelope import AccountKeys, Place
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import ContentKey
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, is_unavailable
 from shared.events import CHANNEL, Event, EventKind
 from shared.keyring import Keyring
 from shared.tables import (
@@ -410,6 +411,50 @@ async def test_missing_grant_costs_no_attempt(
 
     assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 0, "unexpected")
     await owner.close()
+
+
+async def fail_each_insert(database: Database, sqlstate: str) -> None:
+    """Let PostgreSQL end every INSERT of a message with this error."""
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await owner.execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{sqlstate}'; END $$;"
+        " CREATE TRIGGER fail BEFORE INSERT ON messages FOR EACH ROW EXECUTE FUNCTION fail()"
+    )
+    await owner.close()
+
+
+@pytest.mark.parametrize(
+    "sqlstate",
+    ["40P01", "40001", "57014", "55P03"],
+    ids=["deadlock", "serialization failure", "cancelled statement", "lock not available"],
+)
+async def test_what_passes_by_itself_costs_no_attempt_and_no_more_than_seconds(
+    delivery: Delivery, accept: Accept, sessions: Sessions, database: Database, sqlstate: str
+):
+    mail_id = await accept(mail("buyer-question"))
+    await fail_each_insert(database, sqlstate)
+
+    await deliver_due(delivery)
+
+    assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 0, "unexpected")
+    async with sessions() as session:
+        waits = await session.scalar(select(AcceptedMail.next_attempt_at - func.now()))
+    assert waits is not None
+    assert waits <= CONTENTION_DELAY
+
+
+async def test_a_database_that_goes_costs_no_attempt(
+    delivery: Delivery, accept: Accept, sessions: Sessions, database: Database
+):
+    mail_id = await accept(mail("buyer-question"))
+    await fail_each_insert(database, "57P01")
+
+    with pytest.raises(DBAPIError) as ended:
+        await deliver_due(delivery)
+
+    assert is_unavailable(ended.value)
+    assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 0, None)
 
 
 async def test_statement_that_takes_too_long_holds_up_no_other_mail(
