@@ -14,6 +14,9 @@ class DemoSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
 
     port: Port = Field(8000, description="a free port for pages and REST, such as 8000")
+    connector_side_port: Port = Field(
+        8002, description="a free port for the connector's health and metrics, such as 8002"
+    )
     worker_port: Port = Field(8001, description="a free port for the connector's worker, such as 8001")
     smtp_port: Port = Field(2525, description="a free port for SMTP, such as 2525")
     side_port: Port = Field(8025, description="a free port for the relay's health and metrics, such as 8025")

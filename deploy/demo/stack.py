@@ -154,6 +154,7 @@ class Stack:
             | {
                 "REPLYCO_DATABASE_URL": self.database_url(CONNECTOR),
                 "REPLYCO_PORT": str(settings.port),
+                "REPLYCO_SIDE_PORT": str(settings.connector_side_port),
                 "REPLYCO_WORKER_PORT": str(settings.worker_port),
                 "REPLYCO_PUBLIC_URL": self.url,
                 "REPLYCO_KEY_FILE": str(keys / "account-keys.json"),
@@ -218,7 +219,7 @@ class Stack:
 
     def _require_free_ports(self) -> None:
         taken = []
-        names = ("port", "worker_port", "smtp_port", "side_port", "mail_worker_port")
+        names = ("port", "connector_side_port", "worker_port", "smtp_port", "side_port", "mail_worker_port")
         for name in (*names, "sandbox_port", "sandbox_smtp_port", "sandbox_dns_port"):
             port = getattr(self.settings, name)
             with socket.socket() as probe:

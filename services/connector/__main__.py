@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from services.connector.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD, Pa
 from services.connector.accounts.schemas import MeRequest
 from services.connector.accounts.service import EmailTaken, create_account
 from services.connector.app import create_app, openapi_document
+from services.connector.dependencies import AppState
 from services.connector.doctor.checks import examine
 from services.connector.doctor.findings import Severity
 from services.connector.http.server import Server
@@ -23,12 +25,12 @@ from services.connector.problems.page import problem_page
 from services.connector.settings import ConnectorSettings
 from services.connector.worker import run_worker
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
-from shared.database import create_engine, create_sessions, is_unavailable
+from shared.database import create_engine, create_sessions, database_answers, is_unavailable
 from shared.keyring import Keyring
 from shared.logging import configure_logging
 from shared.process import FAILED, give_up, key_file_cure, port_cure, run_role, settings_or_exit
 from shared.settings import CommonSettings
-from shared.side_port import PortTaken, open_listener
+from shared.side_port import PortTaken, answering_on, health, open_listener
 
 cli = typer.Typer(
     help="Connects Amazon stores and shows their buyers' messages: REST API, pages, background work.",
@@ -81,11 +83,19 @@ def serve() -> None:
     )
     try:
         listener = open_listener(settings.host, settings.port, setting="REPLYCO_PORT", backlog=1024)
+        side_listener = open_listener(settings.side_host, settings.side_port, setting="REPLYCO_SIDE_PORT")
     except PortTaken as taken:
         give_up(port_cure(taken))
     # uvicorn has stopped cleanly when it repeats Ctrl-C.
-    with suppress(KeyboardInterrupt):
-        Server(config, end_streams=app.state.connector.hub.end_streams).run(sockets=[listener])
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+        runner.run(_serve(app.state.connector, config, listener, side_listener))
+
+
+async def _serve(
+    state: AppState, config: uvicorn.Config, listener: socket.socket, side_listener: socket.socket
+) -> None:
+    async with answering_on(side_listener, health(state.registry, lambda: database_answers(state.sessions))):
+        await Server(config, end_streams=state.hub.end_streams).serve(sockets=[listener])
 
 
 @cli.command()

@@ -45,7 +45,6 @@ from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.database import create_engine, create_sessions, database_answers
 from shared.keyring import Keyring
-from shared.metrics import CONTENT_TYPE, render
 
 # The routes of the API that need no caller.
 PUBLIC = frozenset(
@@ -100,6 +99,7 @@ def create_app(settings: ConnectorSettings) -> FastAPI:
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
     state = AppState(
         settings,
+        registry,
         sessions,
         keyring,
         passwords,
@@ -169,10 +169,6 @@ def _assemble(
         if not await database_answers(sessions):
             return Response("database away\n", 503, media_type="text/plain")
         return Response("ready\n", media_type="text/plain")
-
-    @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        return Response(render(registry), media_type=CONTENT_TYPE)
 
     app.include_router(web.router)
     problem_handlers = ProblemHandlers(ErrorPages(problem=web.error_page, not_found=web.page_not_found))

@@ -12,7 +12,7 @@ from uuid import UUID
 from fastapi import Depends, Header, Query, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
-from prometheus_client import Counter
+from prometheus_client import CollectorRegistry, Counter
 from pydantic import WithJsonSchema
 
 from services.connector.accounts import service as accounts
@@ -48,6 +48,7 @@ class AppState:
     """What the composition root has built for this process; `request.app.state.connector`."""
 
     settings: ConnectorSettings
+    registry: CollectorRegistry
     sessions: Sessions
     keyring: Keyring
     passwords: Passwords

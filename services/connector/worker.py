@@ -100,7 +100,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     try:
         async with (
             side_port(
-                settings.host,
+                settings.side_host,
                 settings.worker_port,
                 setting="REPLYCO_WORKER_PORT",
                 registry=registry,

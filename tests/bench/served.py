@@ -39,6 +39,7 @@ def settings_of(database_url: str, keys: Keys, port: int) -> dict[str, str]:
         "REPLYCO_KEY_FILE": str(keys.key_file),
         "REPLYCO_BLOB_URL": keys.blob_url,
         "REPLYCO_PORT": str(port),
+        "REPLYCO_SIDE_PORT": "0",
         "REPLYCO_REQUESTS_PER_MINUTE": "100000000",
         "REPLYCO_AMAZON_APPLICATION_ID": "amzn1.sp.solution.bench",
         "REPLYCO_AMAZON_CLIENT_ID": "amzn1.application-oa2-client.bench",

@@ -60,7 +60,7 @@ def free_ports(count: int) -> list[int]:
 @pytest.fixture(scope="session")
 async def stack() -> AsyncIterator[Stack]:
     """What `make demo` starts."""
-    ports = free_ports(8)
+    ports = free_ports(9)
     with tempfile.TemporaryDirectory(prefix="replyco-", ignore_cleanup_errors=True) as folder:
         settings = DemoSettings(
             port=ports[0],
@@ -71,6 +71,7 @@ async def stack() -> AsyncIterator[Stack]:
             sandbox_port=ports[5],
             sandbox_smtp_port=ports[6],
             sandbox_dns_port=ports[7],
+            connector_side_port=ports[8],
             data_folder=Path(folder) / "data",
         )
         async with Stack(settings) as running:

@@ -39,7 +39,7 @@ _HEADERS: Final = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
 # Asked every few seconds by machines; a line each would hide the others.
-_UNLOGGED: Final = frozenset({"/livez", "/readyz", "/metrics"})
+_UNLOGGED: Final = frozenset({"/livez", "/readyz"})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

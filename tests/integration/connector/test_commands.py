@@ -1,11 +1,13 @@
 """The command line, as an operator meets it: real processes, plain words, exit codes."""
 
 import asyncio
+import signal
 import socket
 import stat
 import sys
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from deploy.demo.postgres import CONNECTOR, OWNER
@@ -63,6 +65,57 @@ async def test_a_taken_port_is_named_with_its_setting(environment: dict[str, str
 
     assert code == 2
     assert f"Port {port} is taken. Set REPLYCO_PORT to a free one." in output
+
+
+async def test_metrics_are_on_the_side_port_alone(environment: dict[str, str]):
+    ports = {"REPLYCO_PORT": str(free_port()), "REPLYCO_SIDE_PORT": str(free_port())}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.connector", "serve"),
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin"} | environment | ports,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    public, side = (f"http://127.0.0.1:{port}" for port in ports.values())
+    try:
+        async with httpx2.AsyncClient() as client:
+            assert (await until_answered(client, f"{public}/readyz")).status_code == 200
+            assert (await client.get(f"{public}/metrics")).status_code == 404
+            ready = await client.get(f"{side}/readyz")
+            metrics = await client.get(f"{side}/metrics")
+            pages = await client.get(f"{side}/api/v1/me")
+    finally:
+        process.terminate()
+        code = await process.wait()
+
+    assert (ready.status_code, pages.status_code) == (200, 404)
+    assert 'replyco_http_requests_total{method="GET",route="/readyz",status="2xx"}' in metrics.text
+    assert code in {0, -signal.SIGTERM}
+
+
+async def test_a_taken_side_port_is_named_with_its_setting(environment: dict[str, str]):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ports = {"REPLYCO_PORT": "0", "REPLYCO_SIDE_PORT": str(port)}
+        code, output = await _run(environment | ports, "serve")
+
+    assert code == 2
+    assert f"Port {port} is taken. Set REPLYCO_SIDE_PORT to a free one." in output
+
+
+async def until_answered(client: httpx2.AsyncClient, url: str) -> httpx2.Response:
+    """The first answer of a process that has just been started."""
+    while True:
+        try:
+            return await client.get(url)
+        except httpx2.ConnectError:
+            await asyncio.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def _modes(folder: Path) -> set[int]:

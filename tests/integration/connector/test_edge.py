@@ -17,6 +17,7 @@ from services.connector.http.middleware import MAX_BODY_BYTES
 from services.connector.http.paths import API_PREFIX
 from services.connector.settings import ConnectorSettings
 from shared.logging import configure_logging
+from shared.metrics import render
 from tests.integration.connector.conftest import PASSWORD, open_client
 
 CANARY = "canary-7f3a"
@@ -183,10 +184,10 @@ async def test_a_slash_too_many_is_no_redirect(nobody: httpx2.AsyncClient):
     assert (await nobody.get(f"{API_PREFIX}/me/", headers={"Host": "evil.example"})).status_code == 404
 
 
-async def test_requests_are_counted_by_template(client: httpx2.AsyncClient):
+async def test_requests_are_counted_by_template(app: FastAPI, client: httpx2.AsyncClient):
     await client.get(f"{API_PREFIX}/integrations/0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f?secret={CANARY}")
 
-    metrics = (await client.get("/metrics")).text
+    metrics = render(app.state.connector.registry).decode()
 
     assert f'route="{API_PREFIX}/integrations/{{integration_id}}",status="4xx"}} 1.0' in metrics
     assert CANARY not in metrics

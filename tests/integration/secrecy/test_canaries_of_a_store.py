@@ -12,6 +12,7 @@ from services.connector.authorization.api import BROWSER_COOKIE
 from services.connector.settings import ConnectorSettings
 from services.mailrelay.delivery.service import deliver_due
 from shared.events import EventKind
+from shared.metrics import render
 from shared.tables import Grant
 from tests.integration.connector.connecting import (
     CANARY_SECRET,
@@ -170,7 +171,7 @@ async def test_a_store_leaves_no_trace_outside_of_its_seals(
     canaries |= set(amazon.state.access_tokens) | set(amazon.state.refresh_tokens)
     personal = set(OF_THE_MAIL.values()) - {OF_THE_MAIL["helo"], OF_THE_MAIL["recipient"]}
     lines, stored = logged.getvalue(), before + await everything_stored(database)
-    metrics = (await client.get("/metrics")).text
+    metrics = render(app.state.connector.registry).decode()
     requests = "\n".join(f"{request.headers} {request.body}" for request in receiver.requests)
     assert len(canaries) >= 12
     for told_of in ("integration_connected", "smtp_tested", "webhook", "canary-run", "lock_red"):

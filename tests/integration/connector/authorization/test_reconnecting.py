@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from shared.database import Sessions
 from shared.keyring import Keyring
+from shared.metrics import render
 from shared.tables import AuditEntry, EventRow, Grant, Integration, MarketplaceParticipation
 from tests.factories import make_account, make_integration
 from tests.integration.connector.conftest import SignedIn
@@ -168,7 +170,7 @@ async def test_the_only_store_is_reconnected_or_restored_without_the_hint_to_sig
 
 
 async def test_a_store_that_another_account_connects_is_told_to_the_first_one_and_not_cut_off(
-    signed_in: SignedIn, sign_in_as: SignInAs, sessions: Sessions, keyring: Keyring
+    app: FastAPI, signed_in: SignedIn, sign_in_as: SignInAs, sessions: Sessions, keyring: Keyring
 ):
     """# S: uniqueness of a seller per account, not over all: nobody can squat on a seller's id"""
     integration_id = await connect_named(signed_in)
@@ -189,7 +191,7 @@ async def test_a_store_that_another_account_connects_is_told_to_the_first_one_an
     assert [(entry.account_id, str(entry.subject_id), entry.actor_kind) for entry in told] == [
         (signed_in.account.id, integration_id, "system")
     ]
-    metrics = (await signed_in.client.get("/metrics")).text
+    metrics = render(app.state.connector.registry).decode()
     assert "replyco_sellers_known_elsewhere_total 1.0" in metrics
     # Not whose it is now.
     assert told[0].fields == {}
