@@ -180,7 +180,7 @@ SCENARIOS: Final = {
         Scenario("token-server-error", "token", "500 with the error ServerError."),
         Scenario("token-hangs", "token", f"No answer for {HANG_SECONDS:.0f} seconds, then 503."),
         Scenario("token-empty", "token", "200 with nothing in it."),
-        Scenario("token-no-refresh-token", "token", "The code is taken, but no refresh token comes back."),
+        Scenario("token-no-refresh-token", "token", "The code is accepted, but no refresh token comes back."),
         Scenario(
             "token-new-refresh-token", "token", "A refresh brings another refresh token; the old one is dead."
         ),
