@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -18,7 +18,7 @@ from services.connector.amazon_credentials.service import NoticeReader
 from services.connector.integrations import jobs as integration_jobs
 from services.connector.integrations.owner_mails import MailServer, NoticeMailer
 from services.connector.integrations.service import recompute_lock
-from services.connector.maintenance import jobs as housekeeping
+from services.connector.maintenance.jobs import HousekeepingMetrics, keep_house_forever
 from services.connector.outgoing.addresses import networks
 from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.settings import ConnectorSettings
@@ -81,6 +81,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     webhook_sender = WebhookSender(sessions, keyring, outgoing, registry)
     blobs = open_blobs(settings)
     notice_mailer = _create_notice_mailer(settings, sessions, registry)
+    house_metrics = HousekeepingMetrics(registry)
     notice_queue = open_notice_queue(settings)
     reader = (
         NoticeReader(sessions, provider, notice_queue, settings.amazon_client_id, registry)
@@ -94,7 +95,6 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         integration_jobs.register(
             queue, sessions=sessions, vault=vault, blobs=blobs, notice_mailer=notice_mailer
         )
-        housekeeping.register(queue, sessions)
 
     background = BackgroundTasks(stop, registry)
     try:
@@ -111,9 +111,10 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         ):
             log.info("worker_started")
             background.start("webhook_sender", lambda: webhook_sender.run(stop), ends_at_stop=True)
+            background.start("housekeeping", lambda: keep_house_forever(sessions, house_metrics))
             while not stop.is_set():
                 try:
-                    await _work(database_url, sessions, register, stop)
+                    await _work(database_url, register, stop)
                 except Exception as error:
                     if is_unavailable(error):
                         log.warning("database_unavailable", exc_info=error)
@@ -148,11 +149,8 @@ def _create_notice_mailer(
     return NoticeMailer(sessions, server, settings.public_url, registry)
 
 
-async def _work(
-    database_url: str, sessions: Sessions, register: Callable[[PgQueuer], None], stop: asyncio.Event
-) -> None:
+async def _work(database_url: str, register: Callable[[PgQueuer], None], stop: asyncio.Event) -> None:
     """One connection's life: ends when `stop` is set or the connection is lost."""
-    await housekeeping.keep_house(sessions, datetime.now(UTC))
     connection = await connect(database_url, application_name="replyco-connector-queue")
     lost = asyncio.Event()
     try:

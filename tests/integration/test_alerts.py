@@ -18,6 +18,7 @@ from services.connector.amazon_credentials.service import NoticeReader
 from services.connector.events.hub import Hub
 from services.connector.integrations.owner_mails import MailServer, NoticeMailer
 from services.connector.integrations.service import recompute_lock
+from services.connector.maintenance.jobs import HousekeepingMetrics
 from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.tokens.service import Vault
 from services.connector.webhooks.delivery import WebhookSender
@@ -50,6 +51,7 @@ async def shown(sessions: Sessions, keyring: Keyring, keys: Keys) -> str:
     amazon = create_amazon("client", secrets, amazon_base_url="http://127.0.0.1:9")
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
     WebhookSender(sessions, keyring, OutgoingConnections(), registry)
+    HousekeepingMetrics(registry)
     server = MailServer("127.0.0.1", 25, "none", None, None, "no-reply@relay.example")
     NoticeMailer(sessions, server, "http://localhost:8000", registry)
     queue = NoticeQueue("http://127.0.0.1:9/1/notices", AwsKey("id", SecretStr("key"), "eu-central-1", "sqs"))

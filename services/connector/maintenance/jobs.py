@@ -1,90 +1,113 @@
-"""What the database needs now and then: partitions ahead of time, and an end to what is over."""
+"""What the database needs now and then: partitions ahead of time, and an end to what is over.
 
-from datetime import UTC, datetime, timedelta
+Each job stands alone: one that fails is logged and counted, and the others go on. None works longer than its batches, so that a table
+of which millions of rows are over holds up no other; the next round goes on with it.
+"""
+
+import asyncio
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
-from pgqueuer import PgQueuer
-from pgqueuer.models import Schedule
-from sqlalchemy import ColumnElement, delete, func, select, text
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from sqlalchemy import text
 
-from shared.database import Sessions
-from shared.tables import (
-    AuthorizationAttempt,
-    DeliveryState,
-    EventRow,
-    IdempotencyKey,
-    LoginRequest,
-    SignInFailures,
-    ThrottleBucket,
-    UserSession,
-    WebhookDelivery,
-)
+from shared.database import Sessions, is_unavailable
 
-_EVERY_TEN_MINUTES: Final = "*/10 * * * *"
-# An attempt's page may be looked at again for so long; the audit log keeps what came of it.
-_ATTEMPTS_KEPT: Final = timedelta(days=30)
-_JOB_LOG_KEPT: Final = timedelta(days=30)
-# From these a listener resumes who was away.
-_EVENTS_KEPT: Final = timedelta(hours=24)
-# A bucket that nobody has used for so long is full again.
-_BUCKETS_KEPT: Final = timedelta(days=1)
-_DELIVERIES_KEPT: Final = timedelta(days=30)
-_BATCH: Final = 10_000
+log = structlog.get_logger()
 
-
-def register(queue: PgQueuer, sessions: Sessions) -> None:
-    """Make the schedule known to a worker."""
-
-    @queue.schedule("housekeeping", _EVERY_TEN_MINUTES)
-    async def housekeeping(_schedule: Schedule) -> None:
-        await keep_house(sessions, datetime.now(UTC))
+_EVERY_SECONDS: Final = 600.0
+# What could not be done is tried again soon: a partition that waits for a reader, a database that was away.
+_AGAIN_SECONDS: Final = 60.0
+_BATCH: Final = 5_000
+_BATCHES_A_ROUND: Final = 100
+_PARTITIONS: Final = "partitions"
+# Which rows of which table are over. By indexes: only what may go is looked at.
+_OVER: Final[Mapping[str, str]] = {
+    "login_requests": "expires_at < :now",
+    "sessions": "expires_at < :now",
+    "idempotency_keys": "expires_at < :now",
+    "sign_in_failures": "window_ends_at < :now",
+    # An attempt's page may be looked at again for so long; the audit log keeps what came of it.
+    "authorization_attempts": "expires_at < :now - interval '30 days'",
+    # A full bucket is the same as none, and one that nobody has used for a day is full.
+    "throttle_buckets": "updated_at < :now - interval '1 day' OR updated_at < now() - interval '1 hour'"
+    " AND tokens + rate * extract(epoch FROM now() - updated_at) >= burst",
+    # The queue library's own tables.
+    "pgqueuer_log": "created < :now - interval '30 days'",
+    "pgqueuer_statistics": "created < :now - interval '30 days'",
+    # From these a listener resumes who was away.
+    "events": "id < uuid_at(:now - interval '24 hours') AND fanned_out_at < :now - interval '24 hours'",
+    "webhook_deliveries": "id < uuid_at(:now - interval '30 days') AND state <> 'waiting'",
+}
 
 
-async def keep_house(sessions: Sessions, now: datetime) -> None:
-    """May run at any time, by several workers at once."""
-    async with sessions.begin() as session:
-        await session.execute(text("SELECT ensure_partitions(:now)"), {"now": now})
-    async with sessions.begin() as session:
-        await session.execute(delete(LoginRequest).where(LoginRequest.expires_at < now))
-        await session.execute(delete(UserSession).where(UserSession.expires_at < now))
-        await session.execute(delete(IdempotencyKey).where(IdempotencyKey.expires_at < now))
-        await session.execute(delete(ThrottleBucket).where(ThrottleBucket.updated_at < now - _BUCKETS_KEPT))
-        await session.execute(delete(SignInFailures).where(SignInFailures.window_ends_at < now))
-        await session.execute(
-            delete(AuthorizationAttempt).where(AuthorizationAttempt.expires_at < now - _ATTEMPTS_KEPT)
+class HousekeepingMetrics:
+    """What a worker shows of its housekeeping."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.failures = Counter(
+            "replyco_housekeeping_failures", "Jobs of housekeeping that failed", ["job"], registry=registry
         )
-        # A full bucket is the same as none.
-        await session.execute(
-            text(
-                "DELETE FROM throttle_buckets WHERE updated_at < now() - interval '1 hour'"
-                " AND tokens + rate * extract(epoch FROM now() - updated_at) >= burst"
-            )
+        for job in (_PARTITIONS, *_OVER):
+            self.failures.labels(job)
+        self.partitions_missing = Gauge(
+            "replyco_partitions_missing",
+            "Partitions of this month and the three to come that could not be made yet",
+            registry=registry,
         )
-        for table in ("pgqueuer_log", "pgqueuer_statistics"):
-            statement = text(f"DELETE FROM {table} WHERE created < :before")  # noqa: S608 - the queue library's own tables
-            await session.execute(statement, {"before": now - _JOB_LOG_KEPT})
-    # By id, that is by age, so that only what may go is looked at.
-    await _forget(
-        sessions,
-        EventRow,
-        EventRow.id < func.uuid_at(now - _EVENTS_KEPT),
-        EventRow.fanned_out_at < now - _EVENTS_KEPT,
-    )
-    await _forget(
-        sessions,
-        WebhookDelivery,
-        WebhookDelivery.id < func.uuid_at(now - _DELIVERIES_KEPT),
-        WebhookDelivery.state != DeliveryState.WAITING.value,
-    )
+        self.partitions_missing.set(math.nan)  # not known yet
 
 
-async def _forget(
-    sessions: Sessions, table: type[EventRow | WebhookDelivery], *conditions: ColumnElement[bool]
-) -> None:
-    """Delete a batch a transaction: after a long rest there may be millions, which no single statement gets done in time."""
-    is_more = True
-    while is_more:
-        batch = select(table.id).where(*conditions).order_by(table.id).limit(_BATCH)
+async def keep_house_forever(sessions: Sessions, metrics: HousekeepingMetrics) -> None:
+    """Every ten minutes. Every worker may do it: what one has done is nothing to do for the other."""
+    while True:
+        is_done = await keep_house(sessions, datetime.now(UTC), metrics)
+        await asyncio.sleep(_EVERY_SECONDS if is_done else _AGAIN_SECONDS)
+
+
+async def keep_house(sessions: Sessions, now: datetime, metrics: HousekeepingMetrics | None = None) -> bool:
+    """Do everything once. Whether nothing is left to be tried again soon."""
+    metrics = metrics or HousekeepingMetrics(CollectorRegistry())
+    is_done = True
+    for job in (_PARTITIONS, *_OVER):
+        try:
+            if job == _PARTITIONS:
+                is_done &= await _make_partitions(sessions, now, metrics)
+            else:
+                await _delete_over(sessions, job, now)
+        except Exception as error:  # whatever it is, the other jobs are not to blame
+            is_done = False
+            metrics.failures.labels(job).inc()
+            if is_unavailable(error):
+                log.warning("database_unavailable", job=job, exc_info=error)
+            else:
+                log.exception("housekeeping_failed", job=job)
+    return is_done
+
+
+async def _make_partitions(sessions: Sessions, now: datetime, metrics: HousekeepingMetrics) -> bool:
+    """Three months ahead, so that it may wait for weeks until nobody is in the way."""
+    async with sessions.begin() as session:
+        missing = await session.scalar(text("SELECT ensure_partitions(:now)"), {"now": now})
+    metrics.partitions_missing.set(missing or 0)
+    if missing:
+        log.warning("partitions_missing", count=missing)
+    return not missing
+
+
+async def _delete_over(sessions: Sessions, table: str, now: datetime) -> None:
+    """Delete a batch a transaction, and in one round no more than some batches."""
+    over = _OVER[table].replace(":now", "CAST(:now AS timestamptz)")
+    statement = text(
+        f"DELETE FROM {table} WHERE ctid = ANY (ARRAY (SELECT ctid FROM {table} WHERE {over} LIMIT {_BATCH}))"  # noqa: S608 - our own names
+    )
+    for _ in range(_BATCHES_A_ROUND):
         async with sessions.begin() as session:
-            gone = await session.execute(delete(table).where(table.id.in_(batch)).returning(table.id))
-            is_more = len(gone.all()) == _BATCH
+            gone = await session.connection()
+            count = (await gone.execute(statement, {"now": now})).rowcount
+        if count < _BATCH:
+            return
+    log.info("housekeeping_goes_on_next_time", job=table)
