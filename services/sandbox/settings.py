@@ -57,6 +57,9 @@ class SandboxSettings(BaseSettings):
     login_uri: str = Field(
         "http://localhost:8000/amazon/login", description="the application's OAuth login URI at the connector"
     )
+    hang_seconds: float = Field(
+        30.0, gt=0, le=600, description="how long a scenario that hangs gives no answer, such as 30"
+    )
     state_file: Path | None = Field(
         None, description="a file for what shall outlive a restart, such as .data/sandbox.json"
     )

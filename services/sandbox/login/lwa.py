@@ -55,7 +55,7 @@ async def token(request: Request, sandbox: SandboxDep) -> Response:
         answer = sandbox.scenarios.answer(TOKEN_ANSWERS, seller_id, grant_type)
         if answer is not None:
             sandbox.counters.token_errors["planned"] += 1
-            return await scenario_response(request, answer)
+            return await scenario_response(request, sandbox, answer)
         _require(form, "grant_type")
         _authenticate(form, sandbox)
         tokens = _GRANTS.get(grant_type, _unsupported)(form, sandbox)

@@ -45,8 +45,9 @@ class ReceivedMail:
 class Inbox:
     """The last mails that were received, oldest first."""
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], *, max_mails: int = MAX_RECEIVED) -> None:
         self._now = now
+        self._max_mails = max_mails
         self.mails: OrderedDict[str, ReceivedMail] = OrderedDict()
         self._bytes_kept = 0
         self._arrived = asyncio.Condition()
@@ -96,7 +97,7 @@ class Inbox:
         )
         self.mails[mail.mail_id] = mail
         self._bytes_kept += len(raw)
-        while len(self.mails) > MAX_RECEIVED or self._bytes_kept > MAX_RECEIVED_BYTES:
+        while len(self.mails) > self._max_mails or self._bytes_kept > MAX_RECEIVED_BYTES:
             _, oldest = self.mails.popitem(last=False)
             self._bytes_kept -= len(oldest.raw)
         async with self._arrived:

@@ -11,7 +11,6 @@ from typing import Any, Final
 from fastapi import Request, Response
 
 from services.sandbox.amazon_hosts import API_HOSTS
-from services.sandbox.state import scenarios
 from services.sandbox.state.memory import AccessToken, Sandbox
 from services.sandbox.state.scenarios import API_ANSWERS, Answer
 from services.sandbox.state.sellers import Seller
@@ -86,11 +85,13 @@ def unauthorized(details: str) -> SpApiRefused:
     return refused(403, "Unauthorized", _DENIED, "unauthorized", details=details)
 
 
-async def scenario_response(request: Request, answer: Answer, operation: Operation | None = None) -> Response:
-    """A scenario's answer as a response. One that hangs comes after `HANG_SECONDS`, or when the caller has left."""
+async def scenario_response(
+    request: Request, sandbox: Sandbox, answer: Answer, operation: Operation | None = None
+) -> Response:
+    """A scenario's answer as a response. One that hangs comes late, or when the caller has left."""
     if answer.hangs:
         with suppress(TimeoutError):
-            async with asyncio.timeout(scenarios.HANG_SECONDS):
+            async with asyncio.timeout(sandbox.settings.hang_seconds):
                 while (await request.receive())["type"] != "http.disconnect":
                     pass
     headers = _headers(operation if answer.rate_header else None)
@@ -125,7 +126,7 @@ async def _refuse_as_scenario_says(
         raise SpApiRefused(response, "planned")
     answer = sandbox.scenarios.answer(API_ANSWERS, seller_id, operation.name)
     if answer is not None:
-        raise SpApiRefused(await scenario_response(request, answer, operation), "planned")
+        raise SpApiRefused(await scenario_response(request, sandbox, answer, operation), "planned")
 
 
 def _throttle(sandbox: Sandbox, operation: Operation, caller: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.sandbox.state import scenarios
+from services.sandbox.settings import SandboxSettings
 from services.sandbox.state.scenarios import TOKEN_ANSWERS
 from tests.integration.sandbox.conftest import LAMPENLADEN, Seller
 from tests.integration.sandbox.scenarios import on, refresh
@@ -30,11 +30,9 @@ async def test_token_scenario_can_be_limited_to_a_grant_type(seller: Seller) -> 
     assert (await seller.exchange(await seller.code())).status_code == 429
 
 
-async def test_hanging_amazon_answers_late_and_with_nothing_useful(
-    seller: Seller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("settings", [SandboxSettings(hang_seconds=0.2)], ids=["hangs 0.2 s"])
+async def test_hanging_amazon_answers_late_and_with_nothing_useful(seller: Seller) -> None:
     tokens = await seller.connect()
-    monkeypatch.setattr(scenarios, "HANG_SECONDS", 0.2)
     await on(seller, "token-hangs")
     await on(seller, "api-hangs")
     started = asyncio.get_running_loop().time()

@@ -1,13 +1,14 @@
-"""Mail that is sent to the sandbox: taken for anybody, shown, bounded, and gone after a reset."""
+"""Mail that is sent to the sandbox: accepted for anybody, shown, bounded, and gone after a reset."""
 
 import asyncio
+import socket
 from email.message import EmailMessage
 
 import aiosmtplib
 import httpx2
-import pytest
 
-from services.sandbox.mail import inbox
+from services.sandbox.mail.inbox import Inbox
+from tests.integration.sandbox.conftest import fixed_clock
 
 OWNER = "ada@shop.example"
 
@@ -61,14 +62,13 @@ async def test_a_test_can_wait_for_a_mail(client: httpx2.AsyncClient, smtp_port:
     assert nothing.json() == []
 
 
-async def test_only_the_last_mails_are_kept(
-    client: httpx2.AsyncClient, smtp_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(inbox, "MAX_RECEIVED", 2)
-    for number in range(3):
-        await send(smtp_port, notice(subject=str(number)))
+async def test_only_the_last_mails_are_kept(smtp_listener: socket.socket) -> None:
+    inbox = Inbox(fixed_clock, max_mails=2)
+    async with inbox.listening(smtp_listener):
+        for number in range(3):
+            await send(smtp_listener.getsockname()[1], notice(subject=str(number)))
 
-    assert [mail["subject"] for mail in (await client.get("/control/inbox")).json()] == ["1", "2"]
+    assert [mail.header("subject") for mail in inbox.mails.values()] == ["1", "2"]
 
 
 async def test_a_mail_has_a_hundred_recipients_at_most(client: httpx2.AsyncClient, smtp_port: int) -> None:
