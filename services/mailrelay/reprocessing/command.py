@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Final
 
 from services.mailrelay.delivery.parser_pool import ParserPool
@@ -15,6 +16,8 @@ from shared.logging import configure_logging
 from shared.process import FAILED, give_up, key_file_cure
 
 _PROGRESS_SECONDS: Final = 2.0
+# Nobody waits for one answer of a batch job: a large conversation, or a lock that an agent holds, takes its time.
+_STATEMENT_SECONDS: Final = 300.0
 
 
 async def run_reprocess(settings: MailWorkerSettings, *, dry_run: bool, held: bool) -> bool:
@@ -25,16 +28,20 @@ async def run_reprocess(settings: MailWorkerSettings, *, dry_run: bool, held: bo
     except KeyFileUnusable as unusable:
         give_up(key_file_cure(unusable))
     engine = create_engine(
-        settings.database_url.get_secret_value(), application_name="replyco-reprocess", pool_size=2
+        settings.database_url.get_secret_value(),
+        application_name="replyco-reprocess",
+        pool_size=2,
+        statement_seconds=_STATEMENT_SECONDS,
     )
     sessions, parser, blobs = create_sessions(engine), ParserPool(processes=1), open_blobs(settings)
+    progress = _Progress()
     try:
         if held:
-            count = await retry_held(sessions, dry_run=dry_run)
+            count = await retry_held(sessions, dry_run=dry_run, progress=progress.show_mails)
             print(f"{count} held mails {'would be' if dry_run else 'are'} tried again.")
             return True
         report = await reprocess(
-            Reprocessing(sessions, keyring, parser, blobs), dry_run=dry_run, progress=_Progress().tell
+            Reprocessing(sessions, keyring, parser, blobs), dry_run=dry_run, progress=progress.show_report
         )
     except Exception as error:
         if not is_unavailable(error):
@@ -49,13 +56,24 @@ async def run_reprocess(settings: MailWorkerSettings, *, dry_run: bool, held: bo
 
 
 class _Progress:
-    """A line every now and then."""
+    """A line on standard error every now and then."""
 
     def __init__(self) -> None:
-        self._told_at = time.monotonic()
+        self._shown_at = time.monotonic()
 
-    def tell(self, report: Report) -> None:
+    def show_report(self, report: Report) -> None:
+        # An id begins with its time in milliseconds (RFC 9562 §5.7).
+        day = datetime.fromtimestamp((report.last.int >> 80) / 1000, UTC).date()
+        self._show(
+            f"{report.passed} of about {report.estimated_total} messages, up to {day}:"
+            f" {report.seen} of an older version, {report.changed} differ"
+        )
+
+    def show_mails(self, passed: int, held: int) -> None:
+        self._show(f"{passed} accepted mails, {held} of them held")
+
+    def _show(self, line: str) -> None:
         now = time.monotonic()
-        if now - self._told_at >= _PROGRESS_SECONDS:
-            self._told_at = now
-            print(f"{report.seen} of {report.total} messages", file=sys.stderr)
+        if now - self._shown_at >= _PROGRESS_SECONDS:
+            self._shown_at = now
+            print(line, file=sys.stderr)

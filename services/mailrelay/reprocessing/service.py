@@ -1,14 +1,15 @@
 """Stored messages are made anew from their raw mail by the parser of today: `python -m services.mailrelay reprocess`.
 
-Goes through the messages that an older version has made, in the order of their ids, in batches. What is done has the new version,
-so a command that was broken off goes on where it was. Live workers and agents are at work meanwhile: each message is written in a
+Goes through all messages in the order of their ids, and through each batch of those that an older version has made. No statement
+takes longer for there being more messages. What is done has the new version, so a command that was broken off goes on where it was.
+Live workers and agents are at work meanwhile: each message is written in a
 transaction of its own that locks it and checks that nobody has changed it. What an agent has decided stays: where they put a
 message, what they settled, closed, read or released. So do the verdicts on authenticity: they are about the sender, not the words.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -46,8 +47,12 @@ from shared.tables import AcceptedMail, Attachment, Authenticity, ConversationSt
 
 log = structlog.get_logger()
 
-# The mails of a batch are in memory together: fifty of the largest would be too many.
-BATCH: Final = 20
+# The mails of a batch are in memory together, raw, parsed and as they were stored: some of any size, or one of the largest.
+MAX_BATCH: Final = 100
+MAX_BATCH_BYTES: Final = 16 * 1024 * 1024
+# How many messages, or accepted mails, are looked through in one statement: it takes some milliseconds.
+WINDOW: Final = 2000
+_BEFORE_ALL: Final = UUID(int=0)
 
 
 class ChangedMeanwhile(Expected):
@@ -80,9 +85,14 @@ class Reprocessing:
 
 @dataclass(slots=True)
 class Report:
-    """What was done: counts, and no contents. `fields` counts the messages in which a column changed."""
+    """What was done: counts, and no contents. `fields` counts the messages in which a column changed.
 
-    total: int = 0
+    `passed` counts all messages, up to the one with the id `last`; `seen`, those of an older version.
+    """
+
+    estimated_total: int = 0
+    passed: int = 0
+    last: UUID = _BEFORE_ALL
     seen: int = 0
     changed: int = 0
     moved: int = 0
@@ -92,7 +102,7 @@ class Report:
     def summary(self, *, dry_run: bool) -> str:
         would = "would change" if dry_run else "changed"
         lines = [
-            f"{self.seen} messages looked at, {self.changed} {would}, {self.moved} moved to another conversation."
+            f"{self.seen} messages of an older version, {self.changed} {would}, {self.moved} moved to another conversation."
         ]
         lines += [f"  {name:<20} {count:>9}" for name, count in sorted(self.fields.items())]
         lines += [f"  left as it was, {code}: {count}" for code, count in sorted(self.failures.items())]
@@ -120,23 +130,47 @@ async def reprocess(
 ) -> Report:
     """Make every message anew that an older version has made. Raises what says that the database is away."""
     report = Report()
-    async with reprocessing.sessions.begin() as session:
-        report.total = await queries.count_outdated(session, version)
-    after = UUID(int=0)
+    async with reprocessing.sessions() as session:
+        report.estimated_total = await queries.estimate_messages(session)
     while True:
-        async with reprocessing.sessions.begin() as session:
-            messages = await queries.outdated_messages(session, version, after=after, limit=BATCH)
-        if not messages:
+        async with reprocessing.sessions() as session:
+            window = await queries.next_messages(session, after=report.last, limit=WINDOW)
+        if not window:
             return report
-        after = messages[-1].id
-        reparsed = await _reparse(reprocessing, messages, report)
-        for item in reparsed:
-            report.fields.update(item.changed)
-        report.changed += sum(bool(item.changed) for item in reparsed)
-        if not dry_run:
-            await _store(reprocessing, reparsed, report, version)
-        report.seen += len(messages)
+        for batch in _batches([each for each in window if each.parser_version < version]):
+            await _reprocess_batch(reprocessing, batch, report, dry_run=dry_run, version=version)
+            progress(report)
+        report.passed += len(window)
+        report.last = window[-1].id
         progress(report)
+
+
+def _batches(messages: Iterable[queries.MessageAt]) -> Iterator[list[UUID]]:
+    """The ids in batches of bounded number and bytes; a message that is larger alone makes a batch of its own."""
+    batch: list[UUID] = []
+    total = 0
+    for message in messages:
+        if batch and (len(batch) == MAX_BATCH or total + message.size > MAX_BATCH_BYTES):
+            yield batch
+            batch, total = [], 0
+        batch.append(message.id)
+        total += message.size
+    if batch:
+        yield batch
+
+
+async def _reprocess_batch(
+    reprocessing: Reprocessing, message_ids: Sequence[UUID], report: Report, *, dry_run: bool, version: int
+) -> None:
+    async with reprocessing.sessions() as session:
+        messages = await queries.outdated_messages(session, message_ids, version)
+    reparsed = await _reparse(reprocessing, messages, report) if messages else []
+    for item in reparsed:
+        report.fields.update(item.changed)
+    report.changed += sum(bool(item.changed) for item in reparsed)
+    if not dry_run:
+        await _store(reprocessing, reparsed, report, version)
+    report.seen += len(messages)
 
 
 async def _reparse(
@@ -356,14 +390,23 @@ def _attachment_rows(item: _Reparsed) -> tuple[list[AttachmentRow], list[Attachm
     return kept, new
 
 
-async def retry_held(sessions: Sessions, *, dry_run: bool) -> int:
-    """Let all held mail be tried again from the beginning, as its key may be there by now; the answer says how many."""
-    if dry_run:
-        async with sessions.begin() as session:
-            return await queries.count_held(session)
-    total, count = 0, 1
-    while count:
-        async with sessions.begin() as session:
-            count = await queries.requeue_held(session)
-        total += count
-    return total
+async def retry_held(sessions: Sessions, *, dry_run: bool, progress: Callable[[int, int], None]) -> int:
+    """Let all held mail be tried again from the beginning, as its key may be there by now; the answer says how many.
+
+    `progress` is told how many mails were looked through, and how many of them were held.
+    """
+    after, passed, found = _BEFORE_ALL, 0, 0
+    while True:
+        async with sessions() as session:
+            window = await queries.next_mails(session, after=after, limit=WINDOW)
+        if not window:
+            return found
+        held = [mail.id for mail in window if mail.is_held]
+        if dry_run:
+            found += len(held)
+        elif held:
+            async with sessions.begin() as session:
+                found += await queries.requeue_held(session, held)
+        after = window[-1].id
+        passed += len(window)
+        progress(passed, found)

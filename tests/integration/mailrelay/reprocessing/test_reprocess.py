@@ -17,7 +17,7 @@ from services.mailrelay.delivery.service import (
     deliver_due_from_blob_store,
 )
 from services.mailrelay.parsing.mail import PARSER_VERSION
-from services.mailrelay.reprocessing.service import BATCH, Report, Reprocessing, reprocess, retry_held
+from services.mailrelay.reprocessing.service import MAX_BATCH, Report, Reprocessing, reprocess, retry_held
 from shared.crypto.envelope import AccountKeys, Place
 from shared.database import Sessions, create_engine, create_sessions
 from shared.tables import AcceptedMail, Attachment, Conversation, MailState, Message
@@ -161,7 +161,10 @@ async def test_a_dry_run_counts_and_changes_nothing(
 async def test_a_run_that_was_broken_off_goes_on_where_it_was(
     delivery: Delivery, accept: Accept, again: Reprocessing, owner: Sessions
 ):
-    await deliver(delivery, accept, *(buyers_mail(f"Nummer {number}") for number in range(BATCH + 3)))
+    for number in range(MAX_BATCH + 3):
+        await accept(buyers_mail(f"Nummer {number}"))
+    while await deliver_due(delivery):
+        pass
     async with owner.begin() as session:
         await session.execute(update(Message).values(parser_version=0))
 
@@ -381,8 +384,14 @@ async def test_held_mail_is_tried_again(delivery: Delivery, accept: Accept, owne
         )
     assert await deliver_due(delivery) == 0
 
-    assert await retry_held(delivery.sessions, dry_run=True) == 1
-    assert await retry_held(delivery.sessions, dry_run=False) == 1
+    shown: list[tuple[int, int]] = []
+
+    def progress(passed: int, held: int) -> None:
+        shown.append((passed, held))
+
+    assert await retry_held(delivery.sessions, dry_run=True, progress=progress) == 1
+    assert await retry_held(delivery.sessions, dry_run=False, progress=progress) == 1
+    assert shown == [(1, 1), (1, 1)]
     await deliver_due(delivery)
 
     assert await state_of(delivery.sessions, mail_id) == (MailState.DELIVERED, 0, None)
@@ -415,6 +424,6 @@ async def test_the_command_says_what_it_did_and_whether_all_went_well(  # noqa: 
     told = await asyncio.wait_for(process.stdout.read(), 50)
 
     assert await process.wait() == 1
-    assert "2 messages looked at, 1 changed, 0 moved" in told.decode()
+    assert "2 messages of an older version, 1 changed, 0 moved" in told.decode()
     assert "raw_mail_missing: 1" in told.decode()
     assert (await all_messages(delivery.sessions))[0].kind == "buyer_message"
