@@ -6,11 +6,11 @@ import { startOfDay } from "../core/format.js";
 import { keysBelow, t } from "../core/i18n.js";
 
 const MOST = 100;
-// As far as the API goes.
+// The first and the last day that the API accepts.
 const FIRST_DAY = "2000-01-02";
 const LAST_DAY = "8999-12-30";
 
-/** A form and the query that it stands for; calls `changed()` with each choice. */
+/** A form that filters the audit log, and the query of its choices; calls `changed()` after each choice. */
 export async function auditFilter({ signal, changed }) {
   const [users, keys] = await Promise.all([get(`/users?limit=${MOST}`, signal), get(`/api-keys?limit=${MOST}`, signal)]);
   const who = choice("who", [
@@ -30,7 +30,7 @@ export async function auditFilter({ signal, changed }) {
         actor_id: who.input.value,
         action: what.input.value,
         since: from.input.value && from.input.checkValidity() && startOfDay(from.input.value).toISOString(),
-        // A day named last is shown whole.
+        // The last day is included to its end.
         until: to.input.value && to.input.checkValidity() && startOfDay(to.input.value, 1).toISOString(),
       };
       return new URLSearchParams(Object.entries(query).filter(([, value]) => value));

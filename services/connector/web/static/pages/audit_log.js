@@ -57,7 +57,7 @@ export async function show({ main, signal }) {
 
 function table(rows) {
   const heads = COLUMNS.map((column) => h("th", { scope: "col", role: "columnheader" }, t(`audit.column.${column}`)));
-  // The roles stay true where the style sheet turns rows into blocks.
+  // The roles are set by hand, because the style sheet turns rows into blocks on a phone.
   return h(
     "table",
     { class: "audit card", role: "table", "aria-label": t("audit.title") },

@@ -6,9 +6,9 @@ import { busy, showProblem } from "../core/elements.js";
 import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
 
-/** To be called within a click. `body` is `{country}` or `{integration_id}`; the page that follows the attempt is shown then. */
+/** Must be called within a click. `body` is `{country}` or `{integration_id}`; afterwards the page that follows the attempt is shown. */
 export function authorizeAtAmazon(body, { button, problemPlace, signal }) {
-  // Opened within the click, before the API has answered: later a browser takes it for an unwanted pop-up.
+  // Opened within the click, before the API has answered: later a browser would block it as a pop-up.
   const amazonWindow = openWaitingWindow();
   return busy(button, () => begin(body, amazonWindow, problemPlace, signal));
 }
@@ -38,7 +38,7 @@ function openWaitingWindow() {
   if (!opened) return null;
   opened.document.title = t("wizard.opening");
   opened.document.body.textContent = t("wizard.opening");
-  // Amazon's page gets no hold on ours.
+  // Amazon's page must not be able to navigate ours.
   opened.opener = null;
   return opened;
 }

@@ -1,4 +1,4 @@
-// Amazon's window after the consent: says what happened, that it may be closed, and how to go on without the other one.
+// The page in Amazon's window after the consent: says what happened, that the window may be closed, and how to go on if the first one is gone.
 
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
@@ -21,7 +21,7 @@ export async function show({ main, params, signal }) {
     try {
       attempt = await get(`/authorizations/${params.attempt_id}`, done.signal);
     } catch (problem) {
-      // Of two looks at once, the one that sees the outcome ends the other.
+      // Two checks may run at once; the one that sees the outcome ends the other.
       if (problem.name === "AbortError") return null;
       throw problem;
     }

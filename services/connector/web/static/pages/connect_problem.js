@@ -1,4 +1,4 @@
-// Where Amazon's answer could not be matched to an attempt that may be shown here. Works without being signed in.
+// The page for an answer of Amazon's that matches no attempt of this browser. It needs no sign-in.
 
 import { h, replace } from "../core/dom.js";
 import { notice, pageHeading } from "../core/elements.js";
@@ -33,7 +33,7 @@ export async function show({ main, params }) {
   );
 }
 
-/** Anybody can write an address: what does not look like a code of ours is not repeated here. */
+/** Anybody can make up an address, so only what looks like a code of ours is shown. */
 function ownCode(text) {
   return /^[a-z_]{1,40}$/.test(text) ? text : "unknown";
 }

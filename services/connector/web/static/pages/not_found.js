@@ -1,4 +1,4 @@
-// An address that is no page, or names something that is not there for this account.
+// The page for an address that is no page, or names something that this account does not have.
 
 import { h, replace } from "../core/dom.js";
 import { pageHeading } from "../core/elements.js";

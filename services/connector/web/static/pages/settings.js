@@ -1,4 +1,4 @@
-// The settings' pages: which there are for whom. The address /settings leads to the first of them.
+// The pages of the settings that this user may see. The address /settings leads to the first of them.
 
 import { h } from "../core/dom.js";
 import { t } from "../core/i18n.js";
@@ -7,7 +7,7 @@ import { may } from "../core/session.js";
 
 const PAGES = { "/settings/webhooks": "webhooks.title", "/settings/audit-log": "audit.title" };
 
-// An address often has a password in its query: who may not change webhooks does not see them.
+// A webhook's address often has a password in its query, so only people who may change webhooks see them.
 const shown = () => Object.keys(PAGES).filter((address) => address !== "/settings/webhooks" || may("general.admin", "edit"));
 
 export async function show() {

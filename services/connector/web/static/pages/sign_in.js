@@ -1,4 +1,4 @@
-// Sign-in. Goes on to where somebody wanted to go, if that is an address of ours.
+// The sign-in page. It leads on to the page that somebody wanted, if that is an address of ours.
 
 import { h, replace } from "../core/dom.js";
 import { busy, field, pageHeading, problemTexts } from "../core/elements.js";
@@ -58,7 +58,7 @@ function sentences(problem) {
   ];
 }
 
-/** Not every address of ours is a page of this script: what Amazon sent is asked about by a page of the server. */
+/** Goes to a page. The server renders /amazon/confirm/ itself, so the browser has to load it. */
 function goOn(next) {
   if (next.startsWith("/amazon/confirm/")) return location.replace(next);
   return navigate(next, { replace: true });
