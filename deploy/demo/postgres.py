@@ -41,9 +41,15 @@ class EmbeddedPostgres:
         info = self.server.get_postmaster_info()
         return f"postgresql://{role}@/{database}?host={quote(str(info.socket_dir), safe='')}"
 
-    async def create_database(self, name: str, *, template: str = "template1") -> None:
-        """A new database, empty or a copy of another one that nobody is connected to."""
-        await self._as_owner(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    async def create_database(
+        self, name: str, *, template: str = "template1", copy_files: bool = False
+    ) -> None:
+        """A new database, empty or a copy of another one that nobody is connected to.
+
+        `copy_files` takes less of the processor, but waits for the disk, if the server's folder lies on one.
+        """
+        strategy = "FILE_COPY" if copy_files else "WAL_LOG"
+        await self._as_owner(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY {strategy}')
 
     async def drop_database(self, name: str) -> None:
         """Drop a database, with every connection to it."""

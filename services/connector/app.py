@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.routing import APIRoute, iter_route_contexts
 from prometheus_client import CollectorRegistry, Counter
+from starlette.routing import BaseRoute
 from typing_extensions import override
 
 from services.connector.accounts import api as accounts
@@ -57,13 +59,13 @@ PUBLIC = frozenset(
 )
 
 
-def create_app(settings: ConnectorSettings) -> FastAPI:
-    """The connector as an ASGI application. Raises KeyFileUnusable."""
+def create_app(settings: ConnectorSettings, passwords: Passwords | None = None) -> FastAPI:
+    """The connector as an ASGI application; it closes `passwords`. Raises KeyFileUnusable."""
     provider = KeyFile.load(settings.key_file)
     keyring = Keyring(provider)
     engine = create_engine(settings.database_url.get_secret_value(), application_name="connector")
     registry = CollectorRegistry()
-    passwords = Passwords()
+    passwords = passwords or Passwords()
     blobs = open_blobs(settings)
     hub = Hub(settings.database_url.get_secret_value(), registry)
     outgoing = OutgoingConnections(
@@ -146,15 +148,7 @@ def _assemble(
         lifespan=lifespan,
     )
     app.state.connector = state
-    app.include_router(accounts.router, prefix=API_PREFIX)
-    app.include_router(authorization.router, prefix=API_PREFIX)
-    app.include_router(authorization.amazon_router)
-    app.include_router(integrations.router, prefix=API_PREFIX)
-    app.include_router(smtp.router, prefix=API_PREFIX)
-    app.include_router(inbox.router, prefix=API_PREFIX)
-    app.include_router(events.router, prefix=API_PREFIX)
-    app.include_router(webhooks.router, prefix=API_PREFIX)
-    app.include_router(audit.router, prefix=API_PREFIX)
+    app.router.routes.extend(_rooms())
 
     @app.get(PROBLEMS_PATH, include_in_schema=False)
     async def problems() -> Response:
@@ -170,7 +164,7 @@ def _assemble(
             return Response("database away\n", 503, media_type="text/plain")
         return Response("ready\n", media_type="text/plain")
 
-    app.include_router(web.router)
+    app.router.routes.extend(_pages())
     problem_handlers = ProblemHandlers(ErrorPages(problem=web.error_page, not_found=web.page_not_found))
     problem_handlers.register(app)
     app.add_middleware(Idempotent)
@@ -183,6 +177,30 @@ def _assemble(
     app.add_middleware(SafeHeaders)
     refuse_open_routes(app)
     return app
+
+
+@cache
+def _rooms() -> list[BaseRoute]:
+    """The operations of the rooms. They know no application, so they are put together once a process, which takes a while."""
+    router = APIRouter(responses=PROBLEM_RESPONSES)
+    router.include_router(accounts.router, prefix=API_PREFIX)
+    router.include_router(authorization.router, prefix=API_PREFIX)
+    router.include_router(authorization.amazon_router)
+    router.include_router(integrations.router, prefix=API_PREFIX)
+    router.include_router(smtp.router, prefix=API_PREFIX)
+    router.include_router(inbox.router, prefix=API_PREFIX)
+    router.include_router(events.router, prefix=API_PREFIX)
+    router.include_router(webhooks.router, prefix=API_PREFIX)
+    router.include_router(audit.router, prefix=API_PREFIX)
+    return router.routes
+
+
+@cache
+def _pages() -> list[BaseRoute]:
+    """The pages, and their answer to every other path: so they come last."""
+    router = APIRouter(responses=PROBLEM_RESPONSES)
+    router.include_router(web.router)
+    return router.routes
 
 
 class _Application(FastAPI):

@@ -1,6 +1,8 @@
 """Both ways to Amazon in one part of the process: made by the composition root, closed with it."""
 
+import ssl
 from dataclasses import dataclass
+from functools import cache
 
 import httpx2
 from pydantic import SecretStr
@@ -31,9 +33,14 @@ def create_amazon(
 ) -> Amazon:
     """`amazon_base_url` is the sandbox's address, or None for Amazon itself. Without `buckets` Amazon alone throttles."""
     secrets = OneSecret(client_secret) if isinstance(client_secret, SecretStr) else client_secret
-    # Made once: reading the certificate authorities takes some 20 ms. Proxy and certificate variables are not heeded.
-    tls = httpx2.create_ssl_context(trust_env=False)
+    tls = _tls()
     return Amazon(
         Lwa(client_id, secrets, amazon_base_url=amazon_base_url, tls=tls),
         SpApiClient(amazon_base_url=amazon_base_url, tls=tls, throttle=Throttle(client_id, buckets)),
     )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once a process: reading the certificate authorities takes some 20 ms. Proxy and certificate variables are not heeded."""
+    return httpx2.create_ssl_context(trust_env=False)

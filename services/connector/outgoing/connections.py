@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
+from functools import cache
 from ipaddress import ip_address
 from socket import AF_INET, AF_INET6, SOCK_STREAM, socket
 from typing import Final, TypeVar
@@ -78,13 +79,15 @@ class OutgoingConnections:
         allowed: Sequence[Network] = (),
         refused: Sequence[Network] = (),
         resolve: Resolve = look_up,
-        new_tls_context: Callable[[], ssl.SSLContext] = ssl.create_default_context,
+        new_tls_context: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self.allowed = allowed
         self._refused = refused
         self._resolve = resolve
-        self.smtp_tls = _strict(new_tls_context())
-        self._https_tls = _strict(new_tls_context())
+        if new_tls_context is None:
+            self.smtp_tls, self._https_tls = _tls_contexts()
+        else:
+            self.smtp_tls, self._https_tls = _strict(new_tls_context()), _strict(new_tls_context())
 
     async def connect(self, host: str, port: int) -> socket:
         """A connected socket, without TLS yet. Raises HostInvalid, OutgoingFailed."""
@@ -196,6 +199,12 @@ class _CheckedNetwork(httpcore2.AsyncNetworkBackend):
         return await _first_to_answer(
             addresses, lambda address: self._network.connect_tcp(str(address), port)
         )
+
+
+@cache
+def _tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """For SMTP and for HTTPS, made once a process: each time the certificate authorities of the system are read."""
+    return _strict(ssl.create_default_context()), _strict(ssl.create_default_context())
 
 
 def _strict(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -18,6 +18,7 @@ from services.connector.accounts.credentials import (
     new_api_key,
     new_session_token,
 )
+from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.service import IDLE_LIFETIME
 from services.connector.app import create_app
 from services.connector.dependencies import CSRF_HEADER, SESSION_COOKIE
@@ -30,7 +31,7 @@ from tests.conftest import Database, Keys
 from tests.factories import make_account, make_user
 
 PASSWORD = "correct horse battery staple"
-# Cheap parameters: the tests hash often, and what they hold does not depend on the cost.
+# The tests hash often, and what they hold does not depend on the cost.
 CHEAP_HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 NewClient = Callable[..., Awaitable[httpx2.AsyncClient]]
@@ -62,7 +63,7 @@ def settings(database: Database, keys: Keys) -> ConnectorSettings:
 @pytest.fixture
 async def app(settings: ConnectorSettings) -> AsyncIterator[FastAPI]:
     """The real application, started and stopped."""
-    application = create_app(settings)
+    application = create_app(settings, Passwords(CHEAP_HASHER))
     async with application.router.lifespan_context(application):
         yield application
 

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+import argon2
 import httpx2
 import pytest
 from sqlalchemy import func, select, update
@@ -219,9 +220,14 @@ async def test_language_and_time_zone_can_be_changed(client: httpx2.AsyncClient)
 
 
 async def test_a_password_with_old_parameters_is_hashed_anew(signed_in: SignedIn, nobody, sessions: Sessions):
+    of_user = User.id == signed_in.user.id
+    older = argon2.PasswordHasher(time_cost=1, memory_cost=16, parallelism=1).hash(PASSWORD)
+    async with sessions.begin() as session:
+        await session.execute(update(User).where(of_user).values(password_hash=older))
+
     await _sign_in(nobody, signed_in.user.email)
 
     async with sessions.begin() as session:
-        stored = await session.scalar(select(User.password_hash).where(User.id == signed_in.user.id))
-    assert stored != signed_in.user.password_hash
+        stored = await session.scalar(select(User.password_hash).where(of_user))
+    assert stored != older
     assert (await _sign_in(nobody, signed_in.user.email)).status_code == 201
