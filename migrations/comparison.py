@@ -7,7 +7,7 @@ from shared.tables import Base
 
 
 def is_ours(name: str | None, kind: str, _parents: object) -> bool:
-    """Leaves out the queue library's tables and the partitions, which are made as time goes on."""
+    """Leaves out the partitions, which are made as time goes on."""
     return kind != "table" or name in Base.metadata.tables
 
 

@@ -1,4 +1,4 @@
-"""Brings a database to the state that this version of the code needs: queue tables, our tables, partitions, roles and grants.
+"""Brings a database to the state that this version of the code needs: tables, partitions, roles and grants.
 
 Every step may run again at any time. A forward-only history: going back is restoring a backup.
 """
@@ -11,7 +11,6 @@ import asyncpg
 import structlog
 from alembic import command
 from alembic.config import Config
-from pgqueuer.queries import Queries
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -43,10 +42,6 @@ async def upgrade(database_url: str) -> None:
     """Run by the owner of the database; needs CREATEROLE the first time."""
     owner = await asyncpg.connect(asyncpg_dsn(database_url))
     try:
-        queue = Queries.from_asyncpg_connection(owner)
-        if not await queue.schema_is_installed():
-            await queue.install()
-        await queue.upgrade()
         await upgrade_tables(database_url)
         async with owner.transaction():
             for script in ("partitions.sql", "roles.sql"):

@@ -1,31 +1,34 @@
-"""Background work: pgqueuer on PostgreSQL. A job is a row written in the caller's transaction; its arguments are ids only.
+"""Background work: a job is a row that is written in the caller's transaction, and the connector's worker does it.
 
-Handlers re-read what they need and are idempotent: a job may run twice. A job that fails is held, not deleted.
+A job names its kind and one subject, nothing else. Whoever does it reads again what it needs, and may do it twice.
 """
 
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
-import asyncpg
-from pgqueuer.queries import Queries
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+# Always in one order, so that two transactions that ask for the same jobs wait for each other and never deadlock.
+_ENQUEUE: Final = text(
+    "INSERT INTO jobs (kind, subject_id) SELECT :kind, subject_id FROM unnest(CAST(:subjects AS uuid[])) AS t (subject_id)"
+    " ORDER BY subject_id"
+    " ON CONFLICT (kind, subject_id) DO UPDATE SET requests = jobs.requests + 1, attempts = 0,"
+    " due_at = least(jobs.due_at, now()), held_at = NULL, failure = NULL"
+)
+
 
 class Job(StrEnum):
-    """Everything that is ever enqueued."""
+    """Everything that is asked for one subject at a time."""
 
     REFRESH_PARTICIPATIONS = "refresh_participations"
     """One integration: ask Amazon again in which countries the store sells."""
+    RECOMPUTE_LOCK = "recompute_lock"
+    """One integration: decide its lock anew, because a fact has changed."""
 
 
-async def enqueue(session: AsyncSession, job: Job, subject_id: UUID) -> None:
-    """Add a job to the caller's transaction, unless the same job for the same subject is waiting already."""
-    # Begins the transaction on the connection that the next statement uses, if nothing did yet.
-    await session.execute(text("SELECT 1"))
-    raw = await (await session.connection()).get_raw_connection()
-    connection = raw.driver_connection
-    assert isinstance(connection, asyncpg.Connection)
-    await Queries.from_asyncpg_connection(connection).enqueue(
-        [job.value], [subject_id.bytes], [0], dedupe_key=[f"{job}:{subject_id}"], on_conflict="skip"
-    )
+async def enqueue(session: AsyncSession, job: Job, *subject_ids: UUID) -> None:
+    """Ask for a job in the caller's transaction, for each of these subjects. One that waits already is due at once."""
+    if subject_ids:
+        await session.execute(_ENQUEUE, {"kind": job.value, "subjects": list(set(subject_ids))})

@@ -53,6 +53,7 @@ from shared.tables.integrations import (
     SyncStatus,
     TlsMode,
 )
+from shared.tables.jobs import JobRow
 from shared.tables.mail import (
     AcceptedMail,
     Attachment,
@@ -89,6 +90,7 @@ __all__ = [
     "Grant",
     "IdempotencyKey",
     "Integration",
+    "JobRow",
     "Lock",
     "LoginRequest",
     "MailState",

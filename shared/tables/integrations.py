@@ -124,6 +124,7 @@ class Integration(Base):
     sync_status: Mapped[str] = mapped_column(server_default="never")
     synced_at: Mapped[datetime | None]
     last_message_at: Mapped[datetime | None]
+    first_authentic_mail_at: Mapped[datetime | None]
     last_order_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     owner_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))

@@ -1,30 +1,32 @@
 """Background entry point: each minute, what Amazon has put into the application's queue."""
 
+from datetime import timedelta
 from typing import Final
 
 import structlog
-from pgqueuer import PgQueuer
-from pgqueuer.models import Schedule
 
 from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.amazon_credentials.service import NoticeReader
+from services.connector.job_queue.runner import JobRunner
+from services.connector.job_queue.schedules import Every
 from shared.database import is_unavailable
 
 log = structlog.get_logger()
 
-_EVERY_MINUTE: Final = "* * * * *"
+_EACH_MINUTE: Final = Every(timedelta(minutes=1))
 
 
-def register(queue: PgQueuer, secrets: ClientSecrets, reader: NoticeReader | None) -> None:
-    """Make the schedule known to a worker. Without a reader only the end of the client secret is looked at."""
+def register(runner: JobRunner, secrets: ClientSecrets, reader: NoticeReader | None) -> None:
+    """Make this room's work known to a worker. Without a reader only the end of the client secret is looked at."""
 
-    @queue.schedule("read_amazons_notices", _EVERY_MINUTE)
-    async def read_amazons_notices(_schedule: Schedule) -> None:
+    async def read_amazons_notices() -> None:
         if reader is not None:
             await read_notices(reader)
         # For the metric: a worker without stores asks for no token, and its secret ends all the same.
         await secrets.newest_first()
+
+    runner.add_recurring("read_amazons_notices", _EACH_MINUTE, read_amazons_notices)
 
 
 async def read_notices(reader: NoticeReader) -> None:

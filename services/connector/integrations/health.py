@@ -101,6 +101,7 @@ class Facts:
     participating: Collection[str]
     suspended: Collection[str]
     last_message_at: datetime | None
+    first_authentic_mail_at: datetime | None
     last_order_at: datetime | None
     # From here on: nothing, in a store without trouble.
     paused_at: datetime | None = None
@@ -166,18 +167,18 @@ def not_checked(facts: Facts) -> tuple[str, ...]:
 
 
 def lock_of(facts: Facts, now: datetime) -> Lock:
-    """Red if a check is red; else pending until the guide is ticked off or the first mail has come; else green."""
+    """Red if a check is red; else pending until the guide is ticked off or the first authentic mail has come; else green."""
     if any(check.state is CheckState.RED for check in checks_of(facts, now)):
         return Lock.RED
-    is_set_up = facts.is_named and (facts.open_steps == 0 or facts.last_message_at is not None)
+    is_set_up = facts.is_named and (facts.open_steps == 0 or facts.first_authentic_mail_at is not None)
     return Lock.GREEN if is_set_up else Lock.PENDING
 
 
 def next_lock(current: Lock, facts: Facts, now: datetime, *, step_was_opened: bool = False) -> Lock:
     """The lock after something has changed.
 
-    What is green does not fall back to pending by itself: Amazon may have added a country, or the mail worker may have
-    seen a mail that is no buyer's message. Only the seller takes it back, by opening a step.
+    What is green does not fall back to pending by itself: Amazon may have added a country, which has steps of its own. Only the
+    seller takes it back, by opening a step.
     """
     lock = lock_of(facts, now)
     if lock is Lock.PENDING and current is Lock.GREEN and not step_was_opened:

@@ -1,14 +1,10 @@
-"""Background entry points: a store's countries read again, grace periods ended, owners reminded of consents, mails to owners sent."""
+"""Background entry points: stores' countries read again, locks decided, grace periods ended, owners reminded, their mails sent."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
-from pgqueuer import PgQueuer
-from pgqueuer.errors import RetryRequested
-from pgqueuer.models import Job as QueuedJob
-from pgqueuer.models import Schedule
 
 from services.connector.amazon.errors import AmazonUnavailable
 from services.connector.integrations import (
@@ -19,9 +15,11 @@ from services.connector.integrations import (
     service,
 )
 from services.connector.integrations.owner_mails import NoticeMailer
+from services.connector.job_queue.runner import JobRunner, TryAgain
+from services.connector.job_queue.schedules import DailyAt, Every
 from services.connector.tokens.service import RenewalBusy, Vault
 from shared.blobs import BlobStore
-from shared.database import Sessions, is_unavailable
+from shared.database import Sessions
 from shared.errors import Expected
 from shared.jobs import Job
 
@@ -29,56 +27,56 @@ log = structlog.get_logger()
 
 # Amazon allows about one call a minute and store; what is still wrong after these waits for the next day.
 _RETRIES: Final = tuple(timedelta(minutes=minutes) for minutes in (2, 10, 60))
-_HOURLY: Final = "23 * * * *"
-_EACH_QUARTER: Final = "*/15 * * * *"
-_EACH_MINUTE: Final = "* * * * *"
+_HOURLY: Final = Every(timedelta(hours=1))
+_EACH_QUARTER: Final = Every(timedelta(minutes=15))
+_EACH_MINUTE: Final = Every(timedelta(minutes=1))
 # In the night of Europe, where most sellers are.
-_DAILY: Final = "17 3 * * *"
-
-
-class RefreshFailed(Exception):
-    """A bug; its text is the kind of failure, and no more."""
+_DAILY: Final = DailyAt(time(3, 17))
 
 
 def register(
-    queue: PgQueuer, *, sessions: Sessions, vault: Vault, blobs: BlobStore, notice_mailer: NoticeMailer | None
+    runner: JobRunner,
+    *,
+    sessions: Sessions,
+    vault: Vault,
+    blobs: BlobStore,
+    notice_mailer: NoticeMailer | None,
 ) -> None:
-    """Make this room's jobs known to a worker."""
-    _register_refreshes(queue, sessions, vault)
-    _register_removals(queue, sessions, blobs)
-    _register_notices(queue, sessions, notice_mailer)
+    """Make this room's work known to a worker."""
+    _register_refreshes(runner, sessions, vault)
+    _register_locks(runner, sessions)
+    _register_removals(runner, sessions, blobs)
+    _register_notices(runner, sessions, notice_mailer)
 
 
-def _register_refreshes(queue: PgQueuer, sessions: Sessions, vault: Vault) -> None:
-    @queue.entrypoint(Job.REFRESH_PARTICIPATIONS.value, on_failure="hold", concurrency_limit=5)
-    async def refresh_participations(job: QueuedJob) -> None:
-        assert job.payload is not None
-        integration_id = UUID(bytes=job.payload)
+def _register_refreshes(runner: JobRunner, sessions: Sessions, vault: Vault) -> None:
+    async def refresh_participations(integration_id: UUID, attempts: int) -> None:
         try:
             await service.refresh_participations(sessions, vault, integration_id, datetime.now(UTC))
         except (AmazonUnavailable, RenewalBusy) as failure:
-            if job.attempts < len(_RETRIES):
-                raise RetryRequested(_RETRIES[job.attempts], failure.code) from None
+            if attempts <= len(_RETRIES):
+                raise TryAgain(_RETRIES[attempts - 1]) from None
             log.warning("refresh_given_up", integration_id=str(integration_id), code=failure.code)
         except Expected as failure:
             # The sync status tells the seller, the log the operator; a second try would be answered the same.
             log.warning("refresh_refused", integration_id=str(integration_id), code=failure.code)
-        except Exception as bug:
-            if is_unavailable(bug) and job.attempts < len(_RETRIES):
-                log.warning("database_unavailable", error=type(bug).__name__)
-                raise RetryRequested(_RETRIES[job.attempts], "database_unavailable") from None
-            # The queue keeps the text of what a job raises, and this one's may hold a value.
-            log.exception("refresh_failed", integration_id=str(integration_id))
-            raise RefreshFailed(type(bug).__name__) from None
 
-    @queue.schedule("refresh_all_participations", _DAILY)
-    async def refresh_all_participations(_schedule: Schedule) -> None:
+    async def refresh_all_participations() -> None:
         log.info("daily_refresh_enqueued", integrations=await service.refresh_all(sessions))
 
+    runner.add(Job.REFRESH_PARTICIPATIONS, refresh_participations, at_once=5)
+    runner.add_recurring("refresh_all_participations", _DAILY, refresh_all_participations)
 
-def _register_removals(queue: PgQueuer, sessions: Sessions, blobs: BlobStore) -> None:
-    @queue.schedule("remove_disconnected_integrations", _HOURLY)
-    async def remove_disconnected_integrations(_schedule: Schedule) -> None:
+
+def _register_locks(runner: JobRunner, sessions: Sessions) -> None:
+    async def recompute_lock(integration_id: UUID, _attempts: int) -> None:
+        await service.recompute_lock_of(sessions, integration_id, datetime.now(UTC))
+
+    runner.add(Job.RECOMPUTE_LOCK, recompute_lock, at_once=3)
+
+
+def _register_removals(runner: JobRunner, sessions: Sessions, blobs: BlobStore) -> None:
+    async def remove_disconnected_integrations() -> None:
         now = datetime.now(UTC)
         removed = await lifecycle_service.end_grace_periods(sessions, now)
         try:
@@ -88,18 +86,21 @@ def _register_removals(queue: PgQueuer, sessions: Sessions, blobs: BlobStore) ->
             return
         log.info("grace_periods_ended", removed=removed, erased=erased)
 
+    runner.add_recurring("remove_disconnected_integrations", _HOURLY, remove_disconnected_integrations)
 
-def _register_notices(queue: PgQueuer, sessions: Sessions, notice_mailer: NoticeMailer | None) -> None:
-    @queue.schedule("send_consent_reminders", _EACH_QUARTER)
-    async def send_consent_reminders(_schedule: Schedule) -> None:
+
+def _register_notices(runner: JobRunner, sessions: Sessions, notice_mailer: NoticeMailer | None) -> None:
+    async def send_consent_reminders() -> None:
         now = datetime.now(UTC)
         log.info("consent_reminders_sent", integrations=await consent_reminders.send_reminders(sessions, now))
         if notice_mailer is None and (waiting := await owner_mails.count_waiting(sessions)):
             log.warning("notices_wait_for_a_mail_server", waiting=waiting, setting="REPLYCO_NOTICE_SMTP_HOST")
 
+    runner.add_recurring("send_consent_reminders", _EACH_QUARTER, send_consent_reminders)
     if notice_mailer is not None:
 
-        @queue.schedule("send_notices", _EACH_MINUTE)
-        async def send_notices(_schedule: Schedule) -> None:
+        async def send_notices() -> None:
             while await notice_mailer.send_due(datetime.now(UTC)):
                 pass
+
+        runner.add_recurring("send_notices", _EACH_MINUTE, send_notices)

@@ -44,6 +44,7 @@ class Listed(NamedTuple):
     sync_status: SyncStatus
     synced_at: datetime | None
     last_message_at: datetime | None
+    first_authentic_mail_at: datetime | None
     last_order_at: datetime | None
     created_at: datetime
     local_part: str | None
@@ -99,6 +100,7 @@ def _listed(*, in_grace_period: bool = False) -> Select[*tuple[Any, ...]]:
             Integration.sync_status,
             Integration.synced_at,
             Integration.last_message_at,
+            Integration.first_authentic_mail_at,
             Integration.last_order_at,
             Integration.created_at,
             RelayAddress.local_part,
@@ -219,6 +221,7 @@ def _facts(
         participating=tuple(c.country for c in countries if c.is_participating),
         suspended=tuple(c.country for c in countries if c.has_suspended_listings),
         last_message_at=listed.last_message_at,
+        first_authentic_mail_at=listed.first_authentic_mail_at,
         last_order_at=listed.last_order_at,
         paused_at=listed.paused_at,
         refused_at=grant.refused_at if grant is not None else None,
@@ -236,17 +239,14 @@ def _facts(
     )
 
 
-async def active_ids(session: AsyncSession, *, limit: int, after: UUID | None) -> Sequence[tuple[UUID, UUID]]:
-    """Account and id of integrations that are connected and not paused, of all accounts, by id."""
+async def active_ids(session: AsyncSession, *, limit: int, after: UUID | None) -> Sequence[UUID]:
+    """Integrations that are connected and not paused, of all accounts, in the order of their ids."""
     statement = (
-        select(Integration.account_id, Integration.id)
+        select(Integration.id)
         .where(Integration.disconnected_at.is_(None), Integration.paused_at.is_(None))
         .order_by(Integration.id)
         .limit(limit)
     )
     if after is not None:
         statement = statement.where(Integration.id > after)
-    return [
-        (account_id, integration_id)
-        for account_id, integration_id in (await session.execute(statement)).all()
-    ]
+    return (await session.scalars(statement)).all()

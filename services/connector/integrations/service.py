@@ -238,12 +238,11 @@ async def refresh_all(sessions: Sessions) -> int:
     while True:
         async with sessions.begin() as session:
             batch = await queries.active_ids(session, limit=_BATCH, after=after)
-            for _, integration_id in batch:
-                await enqueue(session, Job.REFRESH_PARTICIPATIONS, integration_id)
+            await enqueue(session, Job.REFRESH_PARTICIPATIONS, *batch)
         count += len(batch)
         if len(batch) < _BATCH:
             return count
-        after = batch[-1][1]
+        after = batch[-1]
 
 
 async def _note_failure(
@@ -264,6 +263,16 @@ async def _note_failure(
             .returning(Integration.id)
         )
         if changed is not None:
+            await recompute_lock(session, account_id, integration_id, now)
+
+
+async def recompute_lock_of(sessions: Sessions, integration_id: UUID, now: datetime) -> None:
+    """Decide a lock anew in a transaction of its own: of a fact that another process has stored."""
+    async with sessions.begin() as session:
+        account_id = await session.scalar(
+            select(Integration.account_id).where(Integration.id == integration_id)
+        )
+        if account_id is not None:
             await recompute_lock(session, account_id, integration_id, now)
 
 

@@ -35,9 +35,6 @@ _OVER: Final[Mapping[str, str]] = {
     # A full bucket is the same as none, and one that nobody has used for a day is full.
     "throttle_buckets": "updated_at < :now - interval '1 day' OR updated_at < now() - interval '1 hour'"
     " AND tokens + rate * extract(epoch FROM now() - updated_at) >= burst",
-    # The queue library's own tables.
-    "pgqueuer_log": "created < :now - interval '30 days'",
-    "pgqueuer_statistics": "created < :now - interval '30 days'",
     # From these a listener resumes who was away.
     "events": "id < uuid_at(:now - interval '24 hours') AND fanned_out_at < :now - interval '24 hours'",
     "webhook_deliveries": "id < uuid_at(:now - interval '30 days') AND state <> 'waiting'",

@@ -190,9 +190,8 @@ class Vault:
         while True:
             async with self._sessions.begin() as session:
                 batch = await queries.claim_due(session, _BATCH)
-                for due in batch:
-                    if due.asks_the_store:
-                        await enqueue(session, Job.REFRESH_PARTICIPATIONS, due.integration_id)
+                asking = [due.integration_id for due in batch if due.asks_the_store]
+                await enqueue(session, Job.REFRESH_PARTICIPATIONS, *asking)
             async with asyncio.TaskGroup() as group:
                 for due in batch:
                     if not due.asks_the_store:

@@ -17,7 +17,8 @@ from services.mailrelay.delivery.message_rows import (
 from services.mailrelay.delivery.queries import ConversationUpdate
 from services.mailrelay.parsing.mail import MailKind
 from shared.conversations import Threads, follow_threads, release
-from shared.events import Event, EventKind, announce, announce_all, event_of
+from shared.events import Event, EventKind, announce_all, event_of
+from shared.jobs import Job, enqueue
 from shared.tables import Authenticity
 
 # These say nothing about whether the seller's buyers reach us.
@@ -165,28 +166,29 @@ def _first(values: Iterable[str | None]) -> str | None:
 
 
 async def _update_integrations(session: AsyncSession, shown: Sequence[NewMessage]) -> None:
+    """Store what the mails prove of their stores. What follows from it for a store's lock, the connector decides."""
     by_integration: defaultdict[UUID, list[NewMessage]] = defaultdict(list)
     for item in shown:
         by_integration[item.queued.integration_id].append(item)
     for integration_id, items in sorted(by_integration.items()):
         from_buyers = [item for item in items if item.parsed.buyer_address is not None]
-        changed = False
         if from_buyers:
             newest = max(item.queued.accepted_at for item in from_buyers)
             await queries.advance_last_message_at(session, integration_id, newest)
         # A stranger's mail proves nothing, or anybody who knows the address could turn the lock.
-        if any(item.parsed.amazon_domain and item.parsed.kind not in _PROVES_NOTHING for item in items):
-            changed = await queries.turn_green(session, integration_id)
+        proofs = [
+            item.queued.accepted_at
+            for item in items
+            if item.parsed.amazon_domain and item.parsed.kind not in _PROVES_NOTHING
+        ]
+        has_new_facts = bool(proofs) and await queries.note_first_authentic_mail(
+            session, integration_id, min(proofs)
+        )
         countries = {item.parsed.country for item in from_buyers if item.parsed.country is not None}
         if countries:
-            changed |= await queries.tick_notification_step(session, integration_id, countries)
-        if changed:
-            await announce(
-                session,
-                items[0].queued.account_id,
-                EventKind.INTEGRATION_CHANGED,
-                integration_id=integration_id,
-            )
+            has_new_facts |= await queries.tick_notification_step(session, integration_id, countries)
+        if has_new_facts:
+            await enqueue(session, Job.RECOMPUTE_LOCK, integration_id)
 
 
 async def _recheck_stored(session: AsyncSession, copy: NewMessage) -> bool:

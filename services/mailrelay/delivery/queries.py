@@ -26,7 +26,6 @@ from shared.tables import (
     Conversation,
     ConversationStatus,
     Integration,
-    Lock,
     MarketplaceParticipation,
     Message,
     MessageDigest,
@@ -188,12 +187,12 @@ async def advance_last_message_at(session: AsyncSession, integration_id: UUID, a
     )
 
 
-async def turn_green(session: AsyncSession, integration_id: UUID) -> bool:
-    """The first mail has come: a lock that is pending turns green. A red one is not ours to turn."""
+async def note_first_authentic_mail(session: AsyncSession, integration_id: UUID, at: datetime) -> bool:
+    """Store when the first authentic mail came. The answer is whether it was this one."""
     statement = (
         update(Integration)
-        .where(Integration.id == integration_id, Integration.lock == Lock.PENDING)
-        .values(lock=Lock.GREEN, lock_since=func.now())
+        .where(Integration.id == integration_id, Integration.first_authentic_mail_at.is_(None))
+        .values(first_authentic_mail_at=at)
         .returning(Integration.id)
     )
     return (await session.execute(statement)).first() is not None

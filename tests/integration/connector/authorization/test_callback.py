@@ -255,7 +255,7 @@ async def test_a_failure_in_the_middle_of_connecting_leaves_nothing_half_written
     callback_url = await consent(attempt["consent_url"], LAMPENLADEN)
     owner = create_engine(database.url(OWNER), application_name="tests")
     async with owner.begin() as connection:
-        await connection.execute(text("ALTER TABLE pgqueuer RENAME TO away"))
+        await connection.execute(text("ALTER TABLE jobs RENAME TO away"))
 
     answer = await arrive(signed_in.client, callback_url)
 
@@ -263,7 +263,7 @@ async def test_a_failure_in_the_middle_of_connecting_leaves_nothing_half_written
     assert await nothing_was_connected(sessions)
     assert (await outcome(signed_in.client, attempt["id"]))["status"] == "completing"
     async with owner.begin() as connection:
-        await connection.execute(text("ALTER TABLE away RENAME TO pgqueuer"))
+        await connection.execute(text("ALTER TABLE away RENAME TO jobs"))
     await owner.dispose()
     again = await arrive(signed_in.client, callback_url)
     assert again.headers["location"] == f"/connect/{attempt['id']}"

@@ -308,7 +308,7 @@ async def test_connecting_enqueues_the_first_refresh(signed_in: SignedIn, sessio
     await connect(signed_in.client)
 
     async with sessions.begin() as session:
-        jobs = (await session.execute(text("SELECT entrypoint FROM pgqueuer"))).scalars().all()
+        jobs = (await session.execute(text("SELECT kind FROM jobs"))).scalars().all()
     assert jobs == ["refresh_participations"]
 
 

@@ -1,23 +1,21 @@
-"""Background work of the integrations room, run by a real queue."""
+"""Background work of the integrations room, run by a real worker's runner."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime
+from uuid import UUID
 
-import asyncpg
 import pytest
 from fastapi import FastAPI
-from pgqueuer import PgQueuer
-from pgqueuer.types import QueueExecutionMode
+from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, text, update
 
 from deploy.demo.postgres import OWNER
 from services.connector.dependencies import AppState
 from services.connector.integrations import service
 from services.connector.integrations.jobs import register
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from services.connector.job_queue.runner import JobRunner
+from shared.database import Sessions, create_engine, create_sessions
 from shared.jobs import Job, enqueue
-from shared.tables import Grant, Integration, MarketplaceParticipation
+from shared.tables import Grant, Integration, JobRow, MarketplaceParticipation
 from tests.conftest import Database
 from tests.factories import make_integration
 from tests.integration.connector.conftest import SignedIn
@@ -25,34 +23,31 @@ from tests.integration.connector.connecting import LAMPENLADEN, Amazon, connect,
 
 
 @pytest.fixture
-async def queue(database: Database, app: FastAPI) -> AsyncIterator[PgQueuer]:
-    """A worker's queue with this room's jobs."""
-    connection = await asyncpg.connect(asyncpg_dsn(database.url("replyco_connector")))
-    made = PgQueuer.from_asyncpg_connection(connection)
-    state: AppState = app.state.connector
-    register(made, sessions=state.sessions, vault=state.vault, blobs=state.blobs, notice_mailer=None)
-    yield made
-    await connection.close()
+def runner(app: FastAPI) -> JobRunner:
+    """A worker's runner with this room's work."""
+    return runner_with(app.state.connector, app.state.connector.sessions)
 
 
-async def run(queue: PgQueuer) -> None:
-    """Work until nothing is due."""
-    await queue.qm.run(mode=QueueExecutionMode.drain, dequeue_timeout=timedelta(seconds=1))
+def runner_with(state: AppState, sessions: Sessions) -> JobRunner:
+    made = JobRunner(state.sessions, CollectorRegistry())
+    register(made, sessions=sessions, vault=state.vault, blobs=state.blobs, notice_mailer=None)
+    return made
 
 
-async def queued(sessions: Sessions) -> list[tuple[str, str]]:
+async def refreshes(sessions: Sessions) -> list[JobRow]:
     async with sessions.begin() as session:
-        return [(row.entrypoint, row.status) for row in await session.execute(text("SELECT * FROM pgqueuer"))]
+        statement = select(JobRow).where(JobRow.kind == Job.REFRESH_PARTICIPATIONS)
+        return list((await session.scalars(statement)).all())
 
 
 async def test_a_refresh_brings_what_has_changed_at_amazon(
-    signed_in: SignedIn, queue: PgQueuer, amazon: Amazon, sessions: Sessions
+    signed_in: SignedIn, runner: JobRunner, amazon: Amazon, sessions: Sessions
 ):
     integration_id = await connect_named(signed_in)
     seller = amazon.state.sellers[LAMPENLADEN]
     seller.store_name, seller.countries, seller.suspended = "Lampenladen Neu", ("DE", "FR"), ("FR",)
 
-    await run(queue)
+    await runner.run_due()
 
     integration = (await signed_in.client.get(f"/api/v1/integrations/{integration_id}")).json()
     assert integration["account"]["store_name"] == "Lampenladen Neu"
@@ -61,41 +56,41 @@ async def test_a_refresh_brings_what_has_changed_at_amazon(
         ("DE", False),
         ("FR", True),
     ]
-    assert await queued(sessions) == []
+    assert await refreshes(sessions) == []
 
 
 async def test_a_token_that_amazon_refuses_is_renewed_and_the_call_made_again(
-    signed_in: SignedIn, queue: PgQueuer, amazon: Amazon
+    signed_in: SignedIn, runner: JobRunner, amazon: Amazon
 ):
     await connect(signed_in.client)
     amazon.state.access_tokens.clear()
 
-    await run(queue)
+    await runner.run_due()
 
     assert amazon.state.counters.token["refresh_token"] == 1
     assert amazon.state.counters.participations[LAMPENLADEN] == 2
 
 
 async def test_trouble_at_amazon_makes_the_sync_late_and_is_tried_again_later(
-    signed_in: SignedIn, queue: PgQueuer, amazon: Amazon, sessions: Sessions
+    signed_in: SignedIn, runner: JobRunner, amazon: Amazon, sessions: Sessions
 ):
     integration_id = await connect_named(signed_in)
     before = (await signed_in.client.get(f"/api/v1/integrations/{integration_id}")).json()
     amazon.fail_api(503, "<html></html>", "text/html", count=10)
 
-    # The queue stays open for the job that is to run again in two minutes.
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(run(queue), 4)
+    await runner.run_due()
 
     after = (await signed_in.client.get(f"/api/v1/integrations/{integration_id}")).json()
     assert after["sync"] == {"status": "late", "at": before["sync"]["at"]}
     assert after["lock"] == before["lock"]
-    assert await queued(sessions) == [("refresh_participations", "queued")]
+    (job,) = await refreshes(sessions)
+    assert (job.attempts, job.held_at, job.lease_holder) == (1, None, None)
+    assert job.due_at > datetime.now(UTC)
 
 
 @pytest.mark.parametrize("lock", ["pending", "green"])
 async def test_a_withdrawn_grant_fails_the_sync_and_leaves_lock_and_grant(
-    *, signed_in: SignedIn, queue: PgQueuer, amazon: Amazon, sessions: Sessions, lock: str
+    *, signed_in: SignedIn, runner: JobRunner, amazon: Amazon, sessions: Sessions, lock: str
 ):
     integration_id = await connect_named(signed_in)
     if lock == "green":
@@ -103,7 +98,7 @@ async def test_a_withdrawn_grant_fails_the_sync_and_leaves_lock_and_grant(
             await session.execute(update(Integration).values(last_message_at=func.now(), lock="green"))
     amazon.state.revoke(LAMPENLADEN)
 
-    await run(queue)
+    await runner.run_due()
 
     after = (await signed_in.client.get(f"/api/v1/integrations/{integration_id}")).json()
     assert after["sync"]["status"] == "failed"
@@ -113,19 +108,19 @@ async def test_a_withdrawn_grant_fails_the_sync_and_leaves_lock_and_grant(
 
 
 async def test_a_store_that_is_disconnected_meanwhile_is_passed_over(
-    signed_in: SignedIn, queue: PgQueuer, amazon: Amazon, sessions: Sessions
+    signed_in: SignedIn, runner: JobRunner, amazon: Amazon, sessions: Sessions
 ):
     integration_id = await connect_named(signed_in)
     await signed_in.client.delete(f"/api/v1/integrations/{integration_id}")
 
-    await run(queue)
+    await runner.run_due()
 
     assert amazon.state.counters.participations[LAMPENLADEN] == 1
-    assert await queued(sessions) == []
+    assert await refreshes(sessions) == []
 
 
 async def test_the_queue_keeps_no_value_of_a_job_that_fails(
-    signed_in: SignedIn, queue: PgQueuer, amazon: Amazon, sessions: Sessions, database: Database
+    signed_in: SignedIn, runner: JobRunner, amazon: Amazon, sessions: Sessions, database: Database
 ):
     await connect(signed_in.client)
     amazon.state.sellers[LAMPENLADEN].store_name = "canary store"
@@ -135,36 +130,27 @@ async def test_the_queue_keeps_no_value_of_a_job_that_fails(
         await connection.execute(text("ALTER TABLE integrations ADD CHECK (store_name <> 'canary store')"))
     await owner.dispose()
 
-    await run(queue)
+    await runner.run_due()
 
-    assert [status for _, status in await queued(sessions)] == ["failed"]
+    (job,) = await refreshes(sessions)
+    assert job.held_at is not None
+    assert job.failure == "IntegrityError"
     async with sessions.begin() as session:
-        kept = "".join((await session.scalars(text("SELECT pgqueuer_log::text FROM pgqueuer_log"))).all())
-    assert "IntegrityError" in kept
-    assert "canary" not in kept
+        assert "canary" not in "".join((await session.scalars(text("SELECT jobs::text FROM jobs"))).all())
 
 
 async def test_a_job_that_cannot_reach_its_database_is_tried_again_later(
-    signed_in: SignedIn, app: FastAPI, database: Database, sessions: Sessions
+    signed_in: SignedIn, app: FastAPI, sessions: Sessions
 ):
     await connect(signed_in.client)
     nowhere = create_engine("postgresql://127.0.0.1:1/nowhere", application_name="tests")
-    connection = await asyncpg.connect(asyncpg_dsn(database.url("replyco_connector")))
-    queue = PgQueuer.from_asyncpg_connection(connection)
-    state: AppState = app.state.connector
-    register(
-        queue, sessions=create_sessions(nowhere), vault=state.vault, blobs=state.blobs, notice_mailer=None
-    )
 
-    # The queue stays open for the job that is to run again in two minutes.
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(run(queue), 4)
-    await connection.close()
+    await runner_with(app.state.connector, create_sessions(nowhere)).run_due()
     await nowhere.dispose()
 
-    async with sessions.begin() as session:
-        due = (await session.execute(text("SELECT status, execute_after > now() FROM pgqueuer"))).all()
-    assert [tuple(row) for row in due] == [("queued", True)]
+    (job,) = await refreshes(sessions)
+    assert (job.attempts, job.held_at, job.lease_holder) == (1, None, None)
+    assert job.due_at > datetime.now(UTC)
 
 
 async def test_the_same_refresh_waits_only_once(signed_in: SignedIn, sessions: Sessions):
@@ -174,7 +160,7 @@ async def test_the_same_refresh_waits_only_once(signed_in: SignedIn, sessions: S
         await enqueue(session, Job.REFRESH_PARTICIPATIONS, integration_id)
 
     assert str(integration_id) == attempt["integration_id"]
-    assert len(await queued(sessions)) == 1
+    assert len(await refreshes(sessions)) == 1
 
 
 async def test_the_daily_refresh_takes_every_connected_store(signed_in: SignedIn, sessions: Sessions):
@@ -190,16 +176,16 @@ async def test_the_daily_refresh_takes_every_connected_store(signed_in: SignedIn
 
     assert await service.refresh_all(sessions) == 3
 
-    assert len(await queued(sessions)) == 3
+    assert len(await refreshes(sessions)) == 3
 
 
 async def test_an_empty_answer_leaves_no_country_behind(
-    signed_in: SignedIn, queue: PgQueuer, amazon: Amazon, sessions: Sessions
+    signed_in: SignedIn, runner: JobRunner, amazon: Amazon, sessions: Sessions
 ):
     integration_id = await connect_named(signed_in)
     amazon.fail_api(200, '{"payload": []}')
 
-    await run(queue)
+    await runner.run_due()
 
     checks = (await signed_in.client.get(f"/api/v1/integrations/{integration_id}")).json()["checks"]
     assert "no_participation" in [check["code"] for check in checks]
@@ -208,15 +194,62 @@ async def test_an_empty_answer_leaves_no_country_behind(
 
 
 async def test_a_country_that_amazon_adds_opens_steps_and_leaves_a_green_lock(
-    signed_in: SignedIn, queue: PgQueuer, amazon: Amazon, sessions: Sessions
+    signed_in: SignedIn, runner: JobRunner, amazon: Amazon, sessions: Sessions
 ):
     integration_id = await connect_named(signed_in)
     async with sessions.begin() as session:
         await session.execute(update(Integration).values(lock="green"))
     amazon.state.sellers[LAMPENLADEN].countries = ("DE", "FR", "IT", "NL")
 
-    await run(queue)
+    await runner.run_due()
 
     integration = (await signed_in.client.get(f"/api/v1/integrations/{integration_id}")).json()
     assert integration["lock"]["state"] == "green"
     assert "setup_incomplete" in [check["code"] for check in integration["checks"]]
+
+
+async def prove_by_mail(sessions: Sessions, integration_id: str) -> None:
+    """What the mail worker does with the first authentic mail."""
+    async with sessions.begin() as session:
+        await session.execute(update(Integration).values(first_authentic_mail_at=func.now()))
+        await enqueue(session, Job.RECOMPUTE_LOCK, UUID(integration_id))
+
+
+async def lock(signed_in: SignedIn, integration_id: str) -> str:
+    integration = (await signed_in.client.get(f"/api/v1/integrations/{integration_id}")).json()
+    return str(integration["lock"]["state"])
+
+
+async def test_the_first_authentic_mail_turns_a_pending_lock_green(
+    signed_in: SignedIn, runner: JobRunner, sessions: Sessions
+):
+    integration_id = await connect_named(signed_in)
+    assert await lock(signed_in, integration_id) == "pending"
+
+    await prove_by_mail(sessions, integration_id)
+    await runner.run_due()
+
+    assert await lock(signed_in, integration_id) == "green"
+
+
+async def test_a_mail_that_came_while_the_lock_was_red_counts_when_it_is_no_longer(
+    signed_in: SignedIn, runner: JobRunner, sessions: Sessions
+):
+    integration_id = await connect_named(signed_in)
+    # The first refresh, whose success would end what stands against the grant.
+    await runner.run_due()
+    async with sessions.begin() as session:
+        await session.execute(update(Grant).values(refused_at=func.now(), revoked_at=func.now()))
+        await enqueue(session, Job.RECOMPUTE_LOCK, UUID(integration_id))
+    await runner.run_due()
+    assert await lock(signed_in, integration_id) == "red"
+
+    await prove_by_mail(sessions, integration_id)
+    await runner.run_due()
+    assert await lock(signed_in, integration_id) == "red"
+    async with sessions.begin() as session:
+        await session.execute(update(Grant).values(refused_at=None, revoked_at=None))
+        await enqueue(session, Job.RECOMPUTE_LOCK, UUID(integration_id))
+    await runner.run_due()
+
+    assert await lock(signed_in, integration_id) == "green"

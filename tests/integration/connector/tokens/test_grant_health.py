@@ -110,7 +110,7 @@ async def test_a_new_token_that_the_api_calls_revoked_counts_after_a_second_time
     # That Login with Amazon gives a token does not take back what the API has said; the store is asked again.
     await processes[0].vault.renew_due()
     async with sessions.begin() as session:
-        jobs = (await session.scalars(text("SELECT entrypoint FROM pgqueuer"))).all()
+        jobs = (await session.scalars(text("SELECT kind FROM jobs"))).all()
     with pytest.raises(TokenRefused):
         await ask(processes[0], store)
 

@@ -26,7 +26,6 @@ from shared.tables import (
     Authenticity,
     Conversation,
     Integration,
-    Lock,
     MailState,
     Message,
 )
@@ -149,7 +148,7 @@ async def test_what_only_claims_to_be_amazons_is_kept_apart(
     assert conversation.status == "quarantine"
     async with sessions() as session:
         integration = (await session.scalars(select(Integration))).one()
-    assert (integration.lock, integration.last_message_at) == (Lock.PENDING, None)
+    assert (integration.first_authentic_mail_at, integration.last_message_at) == (None, None)
 
 
 async def test_a_changed_mail_is_kept_apart(delivery: Delivery, accept_forged: Accept, sessions: Sessions):
@@ -345,7 +344,7 @@ async def test_a_second_look_lets_a_true_mail_out(unchecked: Delivery, sessions:
     async with sessions() as session:
         integration = (await session.scalars(select(Integration))).one()
     assert integration.last_message_at == message.received_at
-    assert integration.lock == Lock.GREEN
+    assert integration.first_authentic_mail_at == message.received_at
     assert await recheck(unchecked, owner) == 0
 
 

@@ -21,12 +21,14 @@ from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import ContentKey
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, is_unavailable
 from shared.events import CHANNEL, Event, EventKind
+from shared.jobs import Job
 from shared.keyring import Keyring
 from shared.tables import (
     AcceptedMail,
     Attachment,
     Conversation,
     Integration,
+    JobRow,
     Lock,
     MailState,
     Message,
@@ -197,15 +199,41 @@ async def test_every_mail_of_the_folder_becomes_a_message(
     assert len(await all_messages(sessions)) == len(names)
 
 
-async def test_first_message_turns_a_pending_lock_green(
-    delivery: Delivery, accept: Accept, sessions: Sessions, store: Store
+@pytest.mark.parametrize("lock", [Lock.PENDING, Lock.RED])
+async def test_the_first_message_is_kept_as_a_fact_and_the_lock_is_left_to_the_connector(
+    *, delivery: Delivery, accept: Accept, sessions: Sessions, store: Store, lock: Lock
 ):
+    async with sessions.begin() as session:
+        await session.execute(update(Integration).values(lock=lock))
     await accept(mail("buyer-question"))
     await deliver_due(delivery)
 
     integration = await integration_of(sessions, store)
-    assert integration.lock == Lock.GREEN
-    assert integration.last_message_at == (await all_messages(sessions))[0].received_at
+    received_at = (await all_messages(sessions))[0].received_at
+    assert (integration.first_authentic_mail_at, integration.last_message_at) == (received_at, received_at)
+    assert integration.lock == lock
+    assert await asked_for(sessions) == [(Job.RECOMPUTE_LOCK, integration.id, 1)]
+
+
+async def test_later_messages_ask_for_nothing(
+    delivery: Delivery, accept: Accept, sessions: Sessions, store: Store
+):
+    await accept(mail("buyer-question"))
+    await deliver_due(delivery)
+    first = await integration_of(sessions, store)
+    await accept(mail("order-notice"))
+    await deliver_due(delivery)
+
+    again = await integration_of(sessions, store)
+    assert again.first_authentic_mail_at == first.first_authentic_mail_at
+    assert [requests for _, _, requests in await asked_for(sessions)] == [1]
+
+
+async def asked_for(sessions: Sessions) -> list[tuple[str, UUID, int]]:
+    """The jobs that wait for the connector's worker."""
+    async with sessions.begin() as session:
+        rows = await session.execute(select(JobRow.kind, JobRow.subject_id, JobRow.requests))
+        return [(kind, subject_id, requests) for kind, subject_id, requests in rows]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +246,7 @@ async def test_a_strangers_mail_proves_nothing(
     await deliver_due(delivery)
 
     integration = await integration_of(sessions, store)
-    assert (integration.lock, integration.last_message_at) == (Lock.PENDING, None)
+    assert (integration.first_authentic_mail_at, integration.last_message_at) == (None, None)
 
 
 async def test_buyers_message_ticks_the_step_of_its_country(
@@ -269,17 +297,14 @@ async def test_message_is_announced_with_ids_only(
 
     await deliver_due(delivery)
 
-    events = [Event.from_json(await asyncio.wait_for(heard.get(), 5)) for _ in range(2)]
+    event = Event.from_json(await asyncio.wait_for(heard.get(), 5))
     await connection.close()
     (message,) = await all_messages(sessions)
-    by_kind = {event.kind: event.ids for event in events}
-    assert by_kind == {
-        EventKind.INTEGRATION_CHANGED: {"integration_id": str(store.integration.id)},
-        EventKind.MESSAGE_RECEIVED: {
-            "integration_id": str(store.integration.id),
-            "conversation_id": str(message.conversation_id),
-            "message_id": str(message.id),
-        },
+    assert event.kind is EventKind.MESSAGE_RECEIVED
+    assert event.ids == {
+        "integration_id": str(store.integration.id),
+        "conversation_id": str(message.conversation_id),
+        "message_id": str(message.id),
     }
 
 

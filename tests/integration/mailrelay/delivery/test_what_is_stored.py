@@ -240,7 +240,7 @@ async def test_what_claims_to_be_amazons_and_is_not_is_in_quarantine_and_moves_n
         ("quarantine", 1, None),
     ]
     integration = await integration_of(sessions, store)
-    assert (integration.lock, integration.last_message_at) == ("pending", None)
+    assert (integration.first_authentic_mail_at, integration.last_message_at) == (None, None)
     async with sessions() as session:
         assert await session.scalar(select(func.count()).select_from(ConversationThread)) == 0
         # The quarantine has changed; no message has come.

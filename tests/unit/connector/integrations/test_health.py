@@ -34,6 +34,7 @@ FINE = Facts(
     participating=("DE", "FR"),
     suspended=(),
     last_message_at=NOW - DAY,
+    first_authentic_mail_at=NOW - DAY,
     last_order_at=None,
 )
 
@@ -42,21 +43,35 @@ FINE = Facts(
     ("facts", "lock", "checks"),
     [
         (FINE, "green", []),
-        (replace(FINE, last_message_at=None), "green", [("mail_first", "waiting")]),
+        (
+            replace(FINE, last_message_at=None, first_authentic_mail_at=None),
+            "green",
+            [("mail_first", "waiting")],
+        ),
         (replace(FINE, open_steps=2), "green", [("setup_incomplete", "waiting")]),
         (
-            replace(FINE, open_steps=2, last_message_at=None),
+            replace(FINE, open_steps=2, last_message_at=None, first_authentic_mail_at=None),
             "pending",
             [("setup_incomplete", "waiting"), ("mail_first", "waiting")],
         ),
-        (replace(FINE, is_named=False, last_message_at=None), "pending", [("setup_incomplete", "waiting")]),
         (
-            replace(FINE, last_message_at=None, last_order_at=NOW - DAY),
+            replace(FINE, is_named=False, last_message_at=None, first_authentic_mail_at=None),
+            "pending",
+            [("setup_incomplete", "waiting")],
+        ),
+        (
+            replace(FINE, last_message_at=None, first_authentic_mail_at=None, last_order_at=NOW - DAY),
             "green",
             [("mail_first", "amber")],
         ),
         (
-            replace(FINE, created_at=NOW - 2 * DAY, last_message_at=None, last_order_at=NOW - DAY),
+            replace(
+                FINE,
+                created_at=NOW - 2 * DAY,
+                last_message_at=None,
+                first_authentic_mail_at=None,
+                last_order_at=NOW - DAY,
+            ),
             "green",
             [("mail_first", "waiting")],
         ),
@@ -140,7 +155,7 @@ def test_facts_lead_to_lock_and_checks(facts: Facts, lock: str, checks: list[tup
     assert lock_of(facts, NOW) == lock
 
 
-OPEN = replace(FINE, open_steps=2, last_message_at=None)
+OPEN = replace(FINE, open_steps=2, last_message_at=None, first_authentic_mail_at=None)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +178,15 @@ def test_green_falls_back_to_pending_only_by_the_sellers_own_hand(
 
 
 EVERYTHING = [
-    replace(FINE, has_grant=False, suspended=("DE",), participating=(), open_steps=1, last_message_at=None),
+    replace(
+        FINE,
+        has_grant=False,
+        suspended=("DE",),
+        participating=(),
+        open_steps=1,
+        last_message_at=None,
+        first_authentic_mail_at=None,
+    ),
     replace(FINE, consented_at=NOW - 340 * DAY, role_missing_since=NOW - DAY, role_missing_operation="x"),
     replace(FINE, consented_at=NOW - 366 * DAY),
     replace(FINE, refused_at=NOW, troubles=(Trouble("application", NOW), Trouble("lwa", NOW))),

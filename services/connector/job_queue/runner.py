@@ -1,0 +1,211 @@
+"""Runs jobs and recurring work: claims what is due, extends the leases of what is under way, writes down what became of it.
+
+Every step is a row. If a worker is killed in the middle of a job, its lease ends and any other one takes over; that is why whatever
+runs here may run twice.
+"""
+
+import asyncio
+from collections import Counter as Tally
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+from services.connector.job_queue import queries
+from services.connector.job_queue.queries import LEASE, ClaimedJob
+from services.connector.job_queue.schedules import Schedule
+from shared.database import Sessions, is_unavailable, new_id
+from shared.jobs import Job
+
+log = structlog.get_logger()
+
+# What was asked for begins at the latest after this.
+_POLL_SECONDS: Final = 1.0
+_EXTEND_SECONDS: Final = LEASE.total_seconds() / 4
+# Jobs under way at a stop get this long; what is broken off runs again.
+_STOP_SECONDS: Final = 10.0
+# After these, a job that the database was away for is held as if it had failed.
+_UNAVAILABLE_WAITS: Final = tuple(timedelta(minutes=minutes) for minutes in (2, 10, 60))
+
+Handler = Callable[[UUID, int], Awaitable[None]]
+"""Does a job for one subject. Of its attempts, the first is number 1. Raises TryAgain to have another one later."""
+RecurringHandler = Callable[[], Awaitable[None]]
+
+
+class TryAgain(Exception):
+    """Raised by a job that wants to be run once more, after a while."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__()
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    handler: Handler
+    at_once: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Recurring:
+    handler: RecurringHandler
+    schedule: Schedule
+
+
+class JobRunner:
+    """There is one in a worker process. The rooms register their work before it runs."""
+
+    def __init__(self, sessions: Sessions, registry: CollectorRegistry) -> None:
+        self._sessions = sessions
+        self._holder = new_id()
+        self._kinds: dict[str, _Kind] = {}
+        self._recurring: dict[str, _Recurring] = {}
+        self._under_way: dict[asyncio.Task[None], ClaimedJob] = {}
+        self._has_rows = False
+        self._runs = Counter(
+            "replyco_jobs",
+            "Runs of background work, by how they ended.",
+            ["kind", "outcome"],
+            registry=registry,
+        )
+
+    def add(self, job: Job, handler: Handler, *, at_once: int) -> None:
+        """Run jobs of this kind, at most so many at once in this process."""
+        self._kinds[job.value] = _Kind(handler, at_once)
+        self._count_from_zero(job.value, "done", "put_off", "held")
+
+    def add_recurring(self, name: str, schedule: Schedule, handler: RecurringHandler) -> None:
+        """Run this again and again, in one worker at a time. What fails is logged, and its next run comes all the same."""
+        self._recurring[name] = _Recurring(handler, schedule)
+        self._count_from_zero(name, "done", "failed")
+
+    async def run(self, stop: asyncio.Event, *, stop_seconds: float = _STOP_SECONDS) -> None:
+        """Work until `stop` is set, through everything that PostgreSQL does meanwhile."""
+        stopping = asyncio.create_task(stop.wait())
+        extending = asyncio.create_task(self._extend_leases())
+        try:
+            while not stop.is_set():
+                with _failures_logged():
+                    await self._begin_due()
+                await asyncio.wait(
+                    [stopping, *self._under_way], timeout=_POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                )
+        finally:
+            await self._finish_or_give_back(stop_seconds)
+            extending.cancel()
+            stopping.cancel()
+
+    async def run_due(self) -> int:
+        """Run what is due until nothing is. The answer is how many runs that were."""
+        count = 0
+        while begun := await self._begin_due():
+            count += begun
+            await asyncio.wait(self._under_way)
+        return count
+
+    async def _begin_due(self) -> int:
+        if not self._has_rows:
+            now = datetime.now(UTC)
+            waits = {name: work.schedule.first_wait(now) for name, work in self._recurring.items()}
+            async with self._sessions.begin() as session:
+                await queries.add_recurring(session, waits)
+            self._has_rows = True
+        busy = Tally(job.kind for job in self._under_way.values())
+        room = {kind: known.at_once - busy[kind] for kind, known in self._kinds.items()}
+        room |= {name: 1 - busy[name] for name in self._recurring}
+        async with self._sessions.begin() as session:
+            claimed = await queries.claim_due(
+                session, self._holder, {kind: free for kind, free in room.items() if free > 0}
+            )
+        for job in claimed:
+            task = asyncio.create_task(self._run(job))
+            self._under_way[task] = job
+            task.add_done_callback(self._under_way.pop)
+        return len(claimed)
+
+    async def _run(self, job: ClaimedJob) -> None:
+        # If its outcome cannot be written, its lease ends, and it runs again.
+        with _failures_logged(job.kind):
+            if job.kind in self._recurring:
+                outcome = await self._run_recurring(job)
+            else:
+                outcome = await self._run_job(job)
+            self._runs.labels(job.kind, outcome).inc()
+
+    async def _run_recurring(self, job: ClaimedJob) -> str:
+        recurring = self._recurring[job.kind]
+        outcome = "failed"
+        with _failures_logged(job.kind):
+            await recurring.handler()
+            outcome = "done"
+        async with self._sessions.begin() as session:
+            await queries.put_off(session, self._holder, job, recurring.schedule.wait(datetime.now(UTC)))
+        return outcome
+
+    async def _run_job(self, job: ClaimedJob) -> str:
+        try:
+            await self._kinds[job.kind].handler(job.subject_id, job.attempts)
+        except TryAgain as again:
+            return await self._put_off(job, again.wait)
+        except Exception as error:
+            if is_unavailable(error) and job.attempts <= len(_UNAVAILABLE_WAITS):
+                log.warning("database_unavailable", kind=job.kind, error=type(error).__name__)
+                return await self._put_off(job, _UNAVAILABLE_WAITS[job.attempts - 1])
+            log.exception("job_failed", kind=job.kind, subject_id=str(job.subject_id))
+            async with self._sessions.begin() as session:
+                await queries.hold(session, self._holder, job, type(error).__name__)
+            return "held"
+        async with self._sessions.begin() as session:
+            await queries.finish(session, self._holder, job)
+        return "done"
+
+    async def _put_off(self, job: ClaimedJob, wait: timedelta) -> str:
+        async with self._sessions.begin() as session:
+            await queries.put_off(session, self._holder, job, wait)
+        return "put_off"
+
+    async def _extend_leases(self) -> None:
+        while True:
+            await asyncio.sleep(_EXTEND_SECONDS)
+            if not self._under_way:
+                continue
+            with _failures_logged():
+                async with self._sessions.begin() as session:
+                    await queries.extend_leases(session, self._holder, list(self._under_way.values()))
+
+    async def _finish_or_give_back(self, stop_seconds: float) -> None:
+        if not self._under_way:
+            return
+        _, late = await asyncio.wait(self._under_way, timeout=stop_seconds)
+        broken_off = [self._under_way[task] for task in late]
+        for task in late:
+            task.cancel()
+        if not late:
+            return
+        await asyncio.wait(late)
+        # If they cannot be given back, their leases end.
+        with _failures_logged():
+            async with self._sessions.begin() as session:
+                for job in broken_off:
+                    await queries.give_back(session, self._holder, job)
+
+    def _count_from_zero(self, kind: str, *outcomes: str) -> None:
+        for outcome in outcomes:
+            self._runs.labels(kind, outcome)
+
+
+@contextmanager
+def _failures_logged(kind: str | None = None) -> Iterator[None]:
+    """A worker that has ended helps nobody: tell the operators and go on."""
+    try:
+        yield
+    except Exception as error:
+        if is_unavailable(error):
+            log.warning("database_unavailable", kind=kind, error=type(error).__name__)
+        else:
+            log.exception("background_work_failed", kind=kind)
