@@ -100,7 +100,7 @@ def _register_notices(runner: JobRunner, sessions: Sessions, notice_mailer: Noti
     if notice_mailer is not None:
 
         async def send_notices() -> None:
-            while await notice_mailer.send_due(datetime.now(UTC)):
+            while await notice_mailer.send_next(datetime.now(UTC)):
                 pass
 
         runner.add_recurring("send_notices", _EACH_MINUTE, send_notices)

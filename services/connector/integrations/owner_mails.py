@@ -1,12 +1,13 @@
 """Mails to a store's owner: written as rows by the transaction that they tell of, sent by the worker.
 
-A row is claimed before its mail is sent, and looked at once more: what has mended itself meanwhile is not told any more.
+Each row is claimed by itself right before its mail is sent, for longer than sending may take, so that a slow mail server makes no
+second mail of it. Then it is looked at once more: what has mended itself meanwhile is not told any more.
 """
 
-from collections.abc import Sequence
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import aiosmtplib
@@ -27,8 +28,11 @@ from shared.tables import Integration, Notice, NoticeKind, NoticeState, User
 
 log = structlog.get_logger()
 
-_BATCH: Final = 20
-_SECONDS: Final = 20.0
+# One answer of the mail server, and the whole conversation with it: a server that dribbles is given up in time.
+_ANSWER_SECONDS: Final = 20.0
+SENDING_SECONDS: Final = 60.0
+# Much longer than sending takes: a lease ends by itself only when its holder was killed.
+LEASE: Final = timedelta(minutes=5)
 # Waits after a try that failed; after the last one the notice is given up.
 _DELAYS: Final = tuple(timedelta(minutes=minutes) for minutes in (5, 30, 120, 360, 720, 1440))
 
@@ -100,44 +104,51 @@ class NoticeMailer:
     """Sends notices. One a worker process."""
 
     def __init__(
-        self, sessions: Sessions, server: MailServer, public_url: str, registry: CollectorRegistry
+        self,
+        sessions: Sessions,
+        server: MailServer,
+        public_url: str,
+        registry: CollectorRegistry,
+        *,
+        seconds: float = SENDING_SECONDS,
     ) -> None:
         self._sessions = sessions
         self._server = server
         self._public_url = public_url
+        self._seconds = seconds
         self._tries = Counter(
             "replyco_notice_tries", "Tries to send a notice to an owner.", ["outcome"], registry=registry
         )
         for outcome in NoticeState:
             self._tries.labels(outcome.value)
 
-    async def send_due(self, now: datetime) -> int:
-        """Send a batch of what is due. How many were taken on."""
-        claimed = await self._claim(now)
-        for notice in claimed:
-            outcome = await self._deliver(notice, now)
-            self._tries.labels(outcome.value).inc()
-            if outcome is NoticeState.DEAD:
-                log.error("notice_given_up", notice_id=str(notice.id), kind=notice.kind)
-        return len(claimed)
+    async def send_next(self, now: datetime) -> bool:
+        """Send one notice that is due. False: none is."""
+        notice = await self._claim(now)
+        if notice is None:
+            return False
+        outcome = await self._deliver(notice, now)
+        self._tries.labels(outcome.value).inc()
+        if outcome is NoticeState.DEAD:
+            log.error("notice_given_up", notice_id=str(notice.id), kind=notice.kind)
+        return True
 
-    async def _claim(self, now: datetime) -> Sequence[Notice]:
-        """Put off by the first delay at once: should we die, somebody tries again then."""
+    async def _claim(self, now: datetime) -> Notice | None:
+        """Put it off by the lease at once: if this worker is killed, another one tries then."""
         due = (
             select(Notice.id)
             .where(Notice.state == NoticeState.WAITING, Notice.next_attempt_at <= now)
             .order_by(Notice.next_attempt_at)
-            .limit(_BATCH)
+            .limit(1)
             .with_for_update(skip_locked=True)
         )
         async with self._sessions.begin() as session:
-            claimed = await session.scalars(
+            return await session.scalar(
                 update(Notice)
-                .where(Notice.id.in_(due.scalar_subquery()))
-                .values(attempts=Notice.attempts + 1, next_attempt_at=now + _DELAYS[0])
+                .where(Notice.id == due.scalar_subquery())
+                .values(attempts=Notice.attempts + 1, next_attempt_at=now + LEASE)
                 .returning(Notice)
             )
-            return claimed.all()
 
     async def _deliver(self, notice: Notice, now: datetime) -> NoticeState:
         async with self._sessions.begin() as session:
@@ -160,16 +171,17 @@ class NoticeMailer:
         )
         password = self._server.password
         try:
-            await aiosmtplib.send(
-                message,
-                hostname=self._server.host,
-                port=self._server.port,
-                use_tls=self._server.tls == "tls",
-                start_tls=self._server.tls == "starttls",
-                username=self._server.username,
-                password=password.get_secret_value() if password is not None else None,
-                timeout=_SECONDS,
-            )
+            async with asyncio.timeout(self._seconds):
+                await aiosmtplib.send(
+                    message,
+                    hostname=self._server.host,
+                    port=self._server.port,
+                    use_tls=self._server.tls == "tls",
+                    start_tls=self._server.tls == "starttls",
+                    username=self._server.username,
+                    password=password.get_secret_value() if password is not None else None,
+                    timeout=_ANSWER_SECONDS,
+                )
         except (aiosmtplib.SMTPException, OSError) as failure:
             log.warning("notice_not_sent", notice_id=str(notice.id), error=type(failure).__name__)
             if notice.attempts > len(_DELAYS):
@@ -178,21 +190,23 @@ class NoticeMailer:
         return await self._finish(notice, NoticeState.SENT, now)
 
     async def _put_off(self, notice: Notice, now: datetime) -> NoticeState:
-        async with self._sessions.begin() as session:
-            await session.execute(
-                update(Notice)
-                .where(Notice.id == notice.id)
-                .values(next_attempt_at=now + _DELAYS[notice.attempts - 1])
-            )
+        await self._write_outcome(notice, next_attempt_at=now + _DELAYS[notice.attempts - 1])
         return NoticeState.WAITING
 
     async def _finish(self, notice: Notice, state: NoticeState, now: datetime) -> NoticeState:
-        sent_at = now if state is NoticeState.SENT else None
+        await self._write_outcome(
+            notice, state=state.value, sent_at=now if state is NoticeState.SENT else None
+        )
+        return state
+
+    async def _write_outcome(self, notice: Notice, **values: Any) -> None:
+        """Unless another worker has claimed it anew: then that worker's outcome counts."""
         async with self._sessions.begin() as session:
             await session.execute(
-                update(Notice).where(Notice.id == notice.id).values(state=state.value, sent_at=sent_at)
+                update(Notice)
+                .where(Notice.id == notice.id, Notice.attempts == notice.attempts)
+                .values(**values)
             )
-        return state
 
 
 def _still_true(notice: Notice, detail: queries.Detail | None, now: datetime) -> Check | None:

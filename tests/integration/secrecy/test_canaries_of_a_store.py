@@ -155,7 +155,7 @@ async def test_a_store_leaves_no_trace_outside_of_its_seals(
         await _renew(app, sessions, account.id, integration_id)
     await revoke(sessions, integration_id, account)
     assert (await client.get(store)).json()["lock"]["state"] == "red"
-    await notice_mailer.send_due(datetime.now(UTC) + timedelta(days=1))
+    await notice_mailer.send_next(datetime.now(UTC) + timedelta(days=1))
     [notice] = mailbox.mails
     state, canaries = await _reconnect(client, integration_id)
     await _renew(app, sessions, account.id, integration_id)

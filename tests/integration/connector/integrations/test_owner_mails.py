@@ -13,7 +13,13 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, update
 
 from services.connector.integrations.consent_reminders import send_reminders
-from services.connector.integrations.owner_mails import MailServer, NoticeMailer, count_waiting
+from services.connector.integrations.owner_mails import (
+    LEASE,
+    SENDING_SECONDS,
+    MailServer,
+    NoticeMailer,
+    count_waiting,
+)
 from services.connector.integrations.service import recompute_lock
 from shared.database import Sessions
 from shared.tables import Account, Grant, Integration, Notice, User
@@ -32,11 +38,17 @@ class Mailbox:
         self.mails: list[EmailMessage] = []
         self.answer = "250 OK"
         self.port = 0
+        # Cleared, it takes a mail and does not say so until it is set again.
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.is_asked = asyncio.Event()
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         if self.answer.startswith("250"):
             assert isinstance(envelope.content, bytes)
             self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+        self.is_asked.set()
+        await self.answers.wait()
         return self.answer
 
 
@@ -53,6 +65,14 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 def notice_mailer(sessions: Sessions, mailbox: Mailbox) -> NoticeMailer:
     server = MailServer("127.0.0.1", mailbox.port, "none", None, None, "no-reply@replyco.example")
     return NoticeMailer(sessions, server, "https://app.example", CollectorRegistry())
+
+
+async def send_due(notice_mailer: NoticeMailer, now: datetime) -> int:
+    """Send all that is due. The answer is how many tries that were."""
+    tries = 0
+    while await notice_mailer.send_next(now):
+        tries += 1
+    return tries
 
 
 async def revoke(sessions: Sessions, integration_id: str, account: Account, *, at: datetime = NOW) -> None:
@@ -89,8 +109,8 @@ async def test_the_owner_is_told_once_when_the_lock_turns_red(
     integration_id = await connect_named(signed_in, "Amazon Europa")
 
     await asyncio.gather(*(revoke(sessions, integration_id, signed_in.account) for _ in range(4)))
-    await asyncio.gather(notice_mailer.send_due(NOW + DAY), notice_mailer.send_due(NOW + DAY))
-    await notice_mailer.send_due(NOW + 2 * DAY)
+    await asyncio.gather(send_due(notice_mailer, NOW + DAY), send_due(notice_mailer, NOW + DAY))
+    await send_due(notice_mailer, NOW + 2 * DAY)
 
     assert await notices(sessions) == [("lock_red", "sent")]
     [mail] = mailbox.mails
@@ -109,7 +129,7 @@ async def test_it_speaks_the_owners_language(
         await session.execute(update(User).values(language="en", time_zone="America/New_York"))
     await revoke(sessions, integration_id, signed_in.account, at=datetime(2026, 11, 24, 2, 30, tzinfo=UTC))
 
-    await notice_mailer.send_due(NOW + DAY)
+    await send_due(notice_mailer, NOW + DAY)
 
     assert mailbox.mails[0]["Subject"] == "Amazon Europa: Authorization withdrawn"
     assert "Since: 11/23/26, 9:30" in mailbox.mails[0].get_content()
@@ -122,7 +142,7 @@ async def test_what_has_mended_itself_meanwhile_is_not_told(
     await revoke(sessions, integration_id, signed_in.account)
     await recover(sessions, integration_id, signed_in.account)
 
-    await notice_mailer.send_due(NOW + DAY)
+    await send_due(notice_mailer, NOW + DAY)
 
     lock = (await signed_in.client.get(f"/api/v1/integrations/{integration_id}")).json()["lock"]
     assert lock["state"] != "red"
@@ -165,7 +185,7 @@ async def test_a_mail_server_that_is_away_costs_only_time_until_the_notice_is_gi
 
     tries, now = 0, NOW + DAY
     while await count_waiting(sessions):
-        tries += await notice_mailer.send_due(now)
+        tries += await send_due(notice_mailer, now)
         now += 2 * DAY
 
     assert tries == 7
@@ -182,7 +202,7 @@ async def test_the_countdown_is_told_at_thirty_seven_and_one_days_each_once(
     for day in range(36):
         now = NOW + day * DAY
         await asyncio.gather(send_reminders(sessions, now), send_reminders(sessions, now))
-        await notice_mailer.send_due(now + timedelta(hours=1))
+        await send_due(notice_mailer, now + timedelta(hours=1))
         if len(mailbox.mails) > len(told):
             told.append(35 - day)
 
@@ -208,3 +228,52 @@ async def test_a_store_with_nothing_due_is_not_touched(signed_in: SignedIn, sess
     assert await send_reminders(sessions, NOW) == 0
     async with sessions.begin() as session:
         assert await session.scalar(select(func.count()).select_from(Notice)) == 0
+
+
+async def test_a_mail_server_that_stalls_makes_no_second_mail_and_holds_up_no_other_worker(
+    *,
+    signed_in: SignedIn,
+    sign_in_as: SignInAs,
+    sessions: Sessions,
+    notice_mailer: NoticeMailer,
+    mailbox: Mailbox,
+):
+    """Of a batch that one worker had claimed, another one would have sent what was left when the lease ended, and both would have."""
+    for _ in range(4):
+        await sign_in_as()
+    integration_id = await connect_named(signed_in)
+    async with sessions.begin() as session:
+        await session.execute(update(Integration).values(owner_id=None))
+    await revoke(sessions, integration_id, signed_in.account)
+    server = MailServer("127.0.0.1", mailbox.port, "none", None, None, "no-reply@replyco.example")
+    other = NoticeMailer(sessions, server, "https://app.example", CollectorRegistry())
+    mailbox.answers.clear()
+    stalled = asyncio.create_task(send_due(notice_mailer, NOW + DAY))
+    await mailbox.is_asked.wait()
+    mailbox.is_asked.clear()
+
+    # Shortly before the lease of the one mail that is under way ends, the other worker takes all that are left.
+    stalled_too = asyncio.create_task(send_due(other, NOW + DAY + LEASE - timedelta(seconds=1)))
+    await mailbox.is_asked.wait()
+    mailbox.answers.set()
+
+    assert await stalled + await stalled_too == 5
+    recipients = [mail["To"] for mail in mailbox.mails]
+    assert len(recipients) == len(set(recipients)) == 5
+    assert await notices(sessions) == [("lock_red", "sent")] * 5
+
+
+async def test_a_conversation_with_the_mail_server_ends_long_before_the_lease(
+    signed_in: SignedIn, sessions: Sessions, mailbox: Mailbox
+):
+    assert timedelta(seconds=SENDING_SECONDS) * 2 < LEASE
+    integration_id = await connect_named(signed_in)
+    await revoke(sessions, integration_id, signed_in.account)
+    server = MailServer("127.0.0.1", mailbox.port, "none", None, None, "no-reply@replyco.example")
+    hasty = NoticeMailer(sessions, server, "https://app.example", CollectorRegistry(), seconds=0.5)
+    mailbox.answers.clear()
+
+    assert await hasty.send_next(NOW + DAY)
+
+    assert await notices(sessions) == [("lock_red", "waiting")]
+    mailbox.answers.set()
