@@ -8,11 +8,21 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.blobs import INLINE_LIMIT_BYTES
 from shared.settings import PREFIX, BlobSettings, CommonSettings, Port
 
 # An address of version 6 stands in brackets if a port follows.
 _WITH_PORT = re.compile(r"\[?(?P<address>[0-9.]+|(?<=\[)[^\[\]]+)\]?:(?P<port>[0-9]+)")
 
+# PostgreSQL writes a large value several times, a folder or bucket once.
+InlineLimit = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=16_777_216,
+        description="up to how many bytes a sealed mail or attachment lies in its row, larger ones in the blob store, such as 262144",
+    ),
+]
 NameServer = tuple[IPv4Address | IPv6Address, Annotated[int, Field(ge=1, le=65_535)]]
 
 
@@ -117,13 +127,7 @@ class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSe
         le=268_435_456,
         description="the largest mail to accept, 65536 to 268435456 bytes",
     )
-    # PostgreSQL writes a large value several times, a folder or bucket once.
-    inline_limit_bytes: int = Field(
-        262_144,
-        ge=0,
-        le=16_777_216,
-        description="up to how many bytes a sealed mail lies in its row, larger ones in the blob store, such as 262144",
-    )
+    inline_limit_bytes: InlineLimit = INLINE_LIMIT_BYTES
     journal_queue_bytes: int = Field(
         134_217_728,
         ge=1_048_576,
@@ -219,6 +223,7 @@ class MailWorkerSettings(CommonSettings, BlobSettings):
     mail_private_key_file: Path = Field(
         description="the path of the file with the mail workers' private key (`python -m services.connector keys create` makes it)"
     )
+    inline_limit_bytes: InlineLimit = INLINE_LIMIT_BYTES
     side_host: str = Field("127.0.0.1", description="the address for /livez, /readyz and /metrics")
     worker_port: Port = Field(8026, description="a free port for /livez, /readyz and /metrics, such as 8026")
     # Whoever can answer in their place decides which mail counts as Amazon's, so name servers of your own network.

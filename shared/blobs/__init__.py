@@ -1,6 +1,6 @@
-"""Raw mail that is too large for a row, in a folder or a bucket: sealed, so whoever reads the store reads nothing (docs/adr/0006).
+"""Raw mail and attachments that are too large for a row, in a folder or a bucket: sealed, so whoever reads the store reads nothing (docs/adr/0006).
 
-A blob is durable before its row commits; a row without its blob would be a lost mail. A blob without a row is only waste, and
+A blob is durable before its row commits; a row without its blob would be a lost mail or file. A blob without a row is only waste, and
 the mail worker sweeps it. The key begins with the day of the blob's id: a sweep lists a day at a time.
 """
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from shared.blobs.folder import FolderBlobs
+from shared.blobs.sealed import INLINE_LIMIT_BYTES, fetch_sealed, sealed_or_blob
 from shared.blobs.store import (
     Blob,
     BlobDamaged,
@@ -21,6 +22,7 @@ from shared.blobs.store import (
 from shared.settings import BlobSettings
 
 __all__ = [
+    "INLINE_LIMIT_BYTES",
     "Blob",
     "BlobDamaged",
     "BlobMissing",
@@ -30,7 +32,9 @@ __all__ = [
     "FolderBlobs",
     "blob_id_of",
     "day_of",
+    "fetch_sealed",
     "open_blobs",
+    "sealed_or_blob",
 ]
 
 

@@ -294,11 +294,20 @@ class Attachment(Base):
     """
 
     __tablename__ = "attachments"
-    __table_args__ = (UniqueConstraint("message_id", "position"), one_of("scan", Scan))
+    __table_args__ = (
+        UniqueConstraint("message_id", "position"),
+        one_of("scan", Scan),
+        CheckConstraint(
+            "num_nonnulls(content, blob_key) = 1 AND num_nonnulls(blob_key, blob_digest) <> 1",
+            name="content_or_blob",
+        ),
+        Index("ix_attachments_blob", "blob_key", postgresql_where=text("blob_key IS NOT NULL")),
+        {"postgresql_partition_by": "RANGE (message_id)"},
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id"))
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id"), primary_key=True)
     position: Mapped[int]
     filename: Mapped[Sealed]
     content_type: Mapped[str]
@@ -306,4 +315,6 @@ class Attachment(Base):
     content_id: Mapped[Sealed | None]
     scan: Mapped[str | None]
     size: Mapped[int]
-    content: Mapped[Sealed]
+    content: Mapped[Sealed | None]
+    blob_key: Mapped[str | None]
+    blob_digest: Mapped[bytes | None]

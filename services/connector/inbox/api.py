@@ -246,6 +246,7 @@ async def show_html(
     _slot: DownloadSlot,
     sessions: SessionsDep,
     keyring: KeyringDep,
+    blobs: BlobsDep,
     language: LanguageDep,
 ) -> Response:
     """The mail as it was formatted, as a document of its own that runs and loads nothing: put it into a sandboxed frame.
@@ -253,7 +254,7 @@ async def show_html(
     Its own images are inside of it; remote ones are named, not loaded. Behind each link stands where it leads. Of a message in
     quarantine, links cannot be clicked.
     """
-    formatted = await service.read_html(sessions, keyring, caller.account_id, message_id)
+    formatted = await service.read_html(sessions, keyring, blobs, caller.account_id, message_id)
     # On a thread: megabytes of images are written, and hostile HTML is slow to clean.
     content = await asyncio.to_thread(
         document, formatted.html, formatted.images, language, is_quarantined=formatted.is_quarantined
@@ -299,10 +300,11 @@ async def download_attachment(
     _slot: DownloadSlot,
     sessions: SessionsDep,
     keyring: KeyringDep,
+    blobs: BlobsDep,
 ) -> Response:
     """Byte for byte what was sent. Always a download, never shown in our pages' place."""
     download = await service.download_attachment(
-        sessions, keyring, caller.account_id, message_id, attachment_id
+        sessions, keyring, blobs, caller.account_id, message_id=message_id, attachment_id=attachment_id
     )
     return _download(download)
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
 from services.connector.inbox.listing import LISTED, ListedConversation, conversations
-from shared.blobs import Blob
+from shared.blobs import Blob, sealed_or_blob
 from shared.crypto.envelope import Sealed
 from shared.tables import AcceptedMail, Attachment, Conversation, ConversationStatus, Integration, Message
 
@@ -55,7 +55,7 @@ class SealedAttachment:
     sniffed_type: str | None
     scan: str | None
     size: int
-    content: Sealed
+    content: Sealed | Blob
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,23 +187,35 @@ async def attachment_of(
         Attachment.scan,
         Attachment.size,
         Attachment.content,
+        Attachment.blob_key,
+        Attachment.blob_digest,
     ).where(
         Attachment.id == attachment_id,
         Attachment.message_id == message_id,
         Attachment.account_id == account_id,
     )
     row = (await session.execute(statement)).one_or_none()
-    return None if row is None else SealedAttachment(*row)
+    if row is None:
+        return None
+    content = sealed_or_blob(row.content, row.blob_key, row.blob_digest)
+    return SealedAttachment(
+        row.id, row.filename, row.content_type, row.sniffed_type, row.scan, row.size, content
+    )
 
 
 async def contents_of(
-    session: AsyncSession, account_id: UUID, attachment_ids: Sequence[UUID]
-) -> dict[UUID, Sealed]:
-    """The sealed contents of these attachments."""
-    statement = select(Attachment.id, Attachment.content).where(
-        Attachment.id.in_(attachment_ids), Attachment.account_id == account_id
+    session: AsyncSession, account_id: UUID, message_id: UUID, attachment_ids: Sequence[UUID]
+) -> dict[UUID, Sealed | Blob]:
+    """The sealed contents of these attachments of a message, or where they lie."""
+    statement = select(Attachment.id, Attachment.content, Attachment.blob_key, Attachment.blob_digest).where(
+        Attachment.message_id == message_id,
+        Attachment.id.in_(attachment_ids),
+        Attachment.account_id == account_id,
     )
-    return {row.id: row.content for row in await session.execute(statement)}
+    return {
+        row.id: sealed_or_blob(row.content, row.blob_key, row.blob_digest)
+        for row in await session.execute(statement)
+    }
 
 
 async def raw_mail_key_of(session: AsyncSession, account_id: UUID, message_id: UUID) -> RawMailKey | None:
@@ -225,4 +237,4 @@ async def raw_mail_of(
     row = (await session.execute(statement)).one_or_none()
     if row is None:
         return None
-    return row.raw or Blob(row.blob_key or "", row.blob_digest or b"")
+    return sealed_or_blob(row.raw, row.blob_key, row.blob_digest)

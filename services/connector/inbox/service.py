@@ -31,7 +31,7 @@ from services.connector.inbox.unsealing import (
     sealed_bytes,
 )
 from services.connector.problems.catalogue import NotFound
-from shared.blobs import Blob, BlobStore, blob_id_of
+from shared.blobs import Blob, BlobDamaged, BlobMissing, BlobStore, BlobsUnavailable, blob_id_of, fetch_sealed
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import Sessions
@@ -157,7 +157,7 @@ async def read_message(
 
 
 async def read_html(
-    sessions: Sessions, keyring: Keyring, account_id: UUID, message_id: UUID
+    sessions: Sessions, keyring: Keyring, blobs: BlobStore, account_id: UUID, message_id: UUID
 ) -> FormattedHtml:
     """A message's HTML with the images that it shows, as far as they are images. Raises NotFound, SealBroken."""
     async with sessions.begin() as session:
@@ -171,7 +171,10 @@ async def read_html(
         return FormattedHtml(html, {}, is_quarantined=True)
     wanted = await _off_loop(len(html), lambda: _wanted_images(keys, html, attachments.get(message_id, [])))
     async with sessions.begin() as session:
-        contents = await queries.contents_of(session, account_id, [row.id for row in wanted.values()])
+        stored = await queries.contents_of(
+            session, account_id, message_id, [row.id for row in wanted.values()]
+        )
+    contents = await _fetch_images(blobs, stored)
     images = await _off_loop(
         sum(row.size for row in wanted.values()), lambda: _open_images(keys, wanted, contents)
     )
@@ -193,11 +196,24 @@ def _wanted_images(
     return wanted
 
 
+async def _fetch_images(blobs: BlobStore, stored: Mapping[UUID, Sealed | Blob]) -> dict[UUID, Sealed]:
+    """An image whose blob does not come is left out: it costs the image, not the words (D8)."""
+    contents = {}
+    for attachment_id, content in stored.items():
+        try:
+            contents[attachment_id] = await fetch_sealed(blobs, content)
+        except (BlobMissing, BlobDamaged, BlobsUnavailable) as error:
+            log.exception(error.code, table="attachments", row_id=str(attachment_id))
+    return contents
+
+
 def _open_images(
     keys: AccountKeys, wanted: Mapping[str, queries.ListedAttachment], contents: Mapping[UUID, Sealed]
 ) -> dict[str, Image]:
     images = {}
     for content_id, row in wanted.items():
+        if row.id not in contents:
+            continue
         try:
             content = keys.open(Place("attachments", "content", row.id), contents[row.id])
         except SealBroken:
@@ -236,9 +252,18 @@ def _verification_mail(keys: AccountKeys, row: Message) -> VerificationMail:
 
 
 async def download_attachment(
-    sessions: Sessions, keyring: Keyring, account_id: UUID, message_id: UUID, attachment_id: UUID
+    sessions: Sessions,
+    keyring: Keyring,
+    blobs: BlobStore,
+    account_id: UUID,
+    *,
+    message_id: UUID,
+    attachment_id: UUID,
 ) -> Download:
-    """The bytes that were sent. Raises NotFound, AttachmentInfected, SealBroken."""
+    """The bytes that were sent.
+
+    Raises NotFound, AttachmentInfected, SealBroken, BlobMissing, BlobDamaged, BlobsUnavailable.
+    """
     async with sessions.begin() as session:
         found = await queries.attachment_of(session, account_id, message_id, attachment_id)
         if found is None:
@@ -249,7 +274,9 @@ async def download_attachment(
     opener = Opener(keys, "attachments", attachment_id)
     filename = clean_filename(opener.text("filename", found.filename) or "")
     place = Place("attachments", "content", attachment_id)
-    content = await _off_loop(found.size, lambda: keys.open(place, found.content))
+    # No transaction waits for the blob store.
+    sealed = await fetch_sealed(blobs, found.content)
+    content = await _off_loop(found.size, lambda: keys.open(place, sealed))
     return Download(filename, safe_type(found.content_type, found.sniffed_type), content)
 
 
@@ -271,7 +298,7 @@ async def download_raw_mail(
         keys = await keyring.of(session, account_id)
     # No transaction waits for the blob store.
     blob_id = blob_id_of(sealed.key) if isinstance(sealed, Blob) else None
-    whole = Sealed(await blobs.get(sealed)) if isinstance(sealed, Blob) else sealed
+    whole = await fetch_sealed(blobs, sealed)
     key = keys.open(Place("messages", "raw_key", message_id), found.raw_key)
     content_key = ContentKey(account_id, found.accepted_mail_id, key)
     content = await _off_loop(len(whole.ciphertext), lambda: content_key.open_mail(whole, blob_id))

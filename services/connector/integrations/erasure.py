@@ -1,19 +1,23 @@
 """What is left of a removed store whose owner wants its data gone: conversations, messages, attachments, mail and blobs.
 
-In small transactions that may be cut off anywhere: what is not deleted yet is found again. The integration and its address
-stay, because an address is never given out twice; the audit log stays, too.
+In small transactions that may be cut off anywhere: what is not deleted yet is found again. A store that cannot be erased now (the
+blob store is away) holds up no other one. The integration and its address stay, because an address is never given out twice; the
+audit log stays, too.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.blobs import BlobStore
-from shared.database import Sessions
+from shared.database import Sessions, is_unavailable
+from shared.errors import Expected
 from shared.tables import (
     AcceptedMail,
     AfterGracePeriod,
@@ -32,10 +36,11 @@ log = structlog.get_logger()
 # What a relay accepted in the last moment, not knowing yet, is in the tables by then.
 _WAIT: Final = timedelta(hours=1)
 _BATCH: Final = 500
+_CONCURRENT_REMOVALS: Final = 16
 
 
 async def erase_removed(sessions: Sessions, blobs: BlobStore, now: datetime) -> int:
-    """Delete the data of every store that is due. How many. Raises BlobsUnavailable; then it goes on the next time."""
+    """Delete the data of every store that is due; the answer says of how many all is gone. What could not be done waits for the next time."""
     statement = select(Integration.id).where(
         Integration.removed_at <= now - _WAIT,
         Integration.data_after_rest == AfterGracePeriod.DELETE,
@@ -43,50 +48,76 @@ async def erase_removed(sessions: Sessions, blobs: BlobStore, now: datetime) -> 
     )
     async with sessions.begin() as session:
         due = (await session.scalars(statement.order_by(Integration.removed_at).limit(_BATCH))).all()
+    erased = 0
     for integration_id in due:
-        # Mail first: what still waits could become a message behind the one that was deleted last.
-        await _erase_mail(sessions, blobs, integration_id)
-        await _erase_messages(sessions, integration_id)
-        await _erase_digests(sessions, integration_id)
+        try:
+            await _erase(sessions, blobs, integration_id, now)
+        except Expected as failure:
+            log.warning("erasure_put_off", integration_id=str(integration_id), code=failure.code)
+        except Exception as error:
+            if is_unavailable(error):
+                raise
+            log.exception("erasure_failed", integration_id=str(integration_id))
+        else:
+            erased += 1
+            log.info("integration_erased", integration_id=str(integration_id))
+    return erased
+
+
+async def _erase(sessions: Sessions, blobs: BlobStore, integration_id: UUID, now: datetime) -> None:
+    # Mail first: what still waits could become a message behind the one that was deleted last.
+    await _erase_mail(sessions, blobs, integration_id)
+    await _erase_conversations(sessions, blobs, integration_id)
+    await _erase_digests(sessions, integration_id)
+    async with sessions.begin() as session:
+        await session.execute(
+            update(Integration).where(Integration.id == integration_id).values(erased_at=now)
+        )
+
+
+async def _erase_conversations(sessions: Sessions, blobs: BlobStore, integration_id: UUID) -> None:
+    """Some conversations at a time, each with all that it has. Where it was cut off there is nothing to look through again."""
+    statement = select(Conversation.id).where(Conversation.integration_id == integration_id).limit(_BATCH)
+    while True:
         async with sessions.begin() as session:
-            await session.execute(
-                update(Integration).where(Integration.id == integration_id).values(erased_at=now)
+            found = (await session.scalars(statement)).all()
+        if not found:
+            return
+        await _erase_messages(sessions, blobs, found)
+        async with sessions.begin() as session:
+            await _delete_conversations(session, found)
+
+
+async def _erase_messages(sessions: Sessions, blobs: BlobStore, conversation_ids: Sequence[UUID]) -> None:
+    statement = select(Message.id).where(Message.conversation_id.in_(conversation_ids)).limit(_BATCH)
+    while True:
+        async with sessions.begin() as session:
+            found = (await session.scalars(statement)).all()
+            of_these = Attachment.message_id.in_(found)
+            keys = await session.scalars(
+                select(Attachment.blob_key).where(of_these, Attachment.blob_key.is_not(None))
             )
-        log.info("integration_erased", integration_id=str(integration_id))
-    return len(due)
-
-
-async def _erase_messages(sessions: Sessions, integration_id: UUID) -> None:
-    conversations = select(Conversation.id).where(Conversation.integration_id == integration_id)
-    found: Sequence[UUID] = [integration_id]
-    while found:
+            named = {key for key in keys if key is not None}
+        if not found:
+            return
+        # The blobs first: as long as its row is there, a blob that was left behind is found again.
+        await _remove(blobs, named)
         async with sessions.begin() as session:
-            found = (
-                await session.scalars(
-                    select(Message.id).where(Message.conversation_id.in_(conversations)).limit(_BATCH)
-                )
-            ).all()
-            await session.execute(delete(Attachment).where(Attachment.message_id.in_(found)))
+            await session.execute(delete(Attachment).where(of_these))
             await session.execute(delete(Message).where(Message.id.in_(found)))
-    found = [integration_id]
-    while found:
-        async with sessions.begin() as session:
-            found = (await session.scalars(conversations.limit(_BATCH))).all()
-            await session.execute(
-                delete(ConversationOrder).where(ConversationOrder.conversation_id.in_(found))
-            )
-            await session.execute(
-                delete(ConversationThread).where(ConversationThread.conversation_id.in_(found))
-            )
-            await session.execute(
-                update(Conversation).where(Conversation.merged_into.in_(found)).values(merged_into=None)
-            )
-            await session.execute(delete(Conversation).where(Conversation.id.in_(found)))
+
+
+async def _delete_conversations(session: AsyncSession, conversation_ids: Sequence[UUID]) -> None:
+    for table in (ConversationOrder, ConversationThread):
+        await session.execute(delete(table).where(table.conversation_id.in_(conversation_ids)))
+    await session.execute(
+        update(Conversation).where(Conversation.merged_into.in_(conversation_ids)).values(merged_into=None)
+    )
+    await session.execute(delete(Conversation).where(Conversation.id.in_(conversation_ids)))
 
 
 async def _erase_mail(sessions: Sessions, blobs: BlobStore, integration_id: UUID) -> None:
-    addresses = select(RelayAddress.id).where(RelayAddress.integration_id == integration_id)
-    mail = select(AcceptedMail.id, AcceptedMail.blob_key).where(AcceptedMail.relay_address_id.in_(addresses))
+    mail = select(AcceptedMail.id, AcceptedMail.blob_key).where(await _addresses(sessions, integration_id))
     while True:
         async with sessions.begin() as session:
             rows = (await session.execute(mail.limit(_BATCH))).all()
@@ -96,14 +127,28 @@ async def _erase_mail(sessions: Sessions, blobs: BlobStore, integration_id: UUID
             shared = select(AcceptedMail.blob_key).where(
                 AcceptedMail.blob_key.in_(keys), AcceptedMail.id.not_in(ids)
             )
-            keys -= set(await session.scalars(shared))
-        # The blobs first: as long as its row is there, a blob that was left behind is found again.
-        for blob_key in sorted(keys):
-            await blobs.remove(blob_key)
+            if keys:
+                keys -= set(await session.scalars(shared))
+        if not rows:
+            return
+        # The blobs first: as above.
+        await _remove(blobs, keys)
         async with sessions.begin() as session:
             await session.execute(delete(AcceptedMail).where(AcceptedMail.id.in_(ids)))
-        if not rows:
-            break
+
+
+async def _addresses(sessions: Sessions, integration_id: UUID) -> ColumnElement[bool]:
+    """That a mail was sent to one of the store's addresses."""
+    async with sessions.begin() as session:
+        statement = select(RelayAddress.id).where(RelayAddress.integration_id == integration_id)
+        return AcceptedMail.relay_address_id.in_((await session.scalars(statement)).all())
+
+
+async def _remove(blobs: BlobStore, keys: Collection[str]) -> None:
+    """Raises BlobsUnavailable; then the rows of all of them are still there."""
+    ordered = sorted(keys)
+    for begin in range(0, len(ordered), _CONCURRENT_REMOVALS):
+        await asyncio.gather(*(blobs.remove(key) for key in ordered[begin : begin + _CONCURRENT_REMOVALS]))
 
 
 async def _erase_digests(sessions: Sessions, integration_id: UUID) -> None:

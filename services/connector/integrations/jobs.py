@@ -79,11 +79,7 @@ def _register_removals(runner: JobRunner, sessions: Sessions, blobs: BlobStore) 
     async def remove_disconnected_integrations() -> None:
         now = datetime.now(UTC)
         removed = await lifecycle_service.end_grace_periods(sessions, now)
-        try:
-            erased = await erasure.erase_removed(sessions, blobs, now)
-        except Expected as failure:
-            log.warning("erasure_put_off", code=failure.code)
-            return
+        erased = await erasure.erase_removed(sessions, blobs, now)
         log.info("grace_periods_ended", removed=removed, erased=erased)
 
     runner.add_recurring("remove_disconnected_integrations", _HOURLY, remove_disconnected_integrations)

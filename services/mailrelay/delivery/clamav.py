@@ -16,6 +16,7 @@ import structlog
 
 from services.mailrelay.delivery import queries
 from services.mailrelay.delivery.message_rows import NewMessage
+from shared.blobs import BlobDamaged, BlobMissing, BlobStore, BlobsUnavailable, fetch_sealed
 from shared.crypto.envelope import Place, SealBroken
 from shared.database import Sessions, is_unavailable
 from shared.keyring import Keyring
@@ -93,13 +94,13 @@ async def scan_attachments(scanner: Scanner | None, messages: Sequence[NewMessag
             row["scan"] = result.value
 
 
-async def rescan_forever(scanner: Scanner, sessions: Sessions, keyring: Keyring) -> None:
+async def rescan_forever(scanner: Scanner, sessions: Sessions, keyring: Keyring, blobs: BlobStore) -> None:
     """Show the scanner what it has not seen, every minute."""
     after = UUID(int=0)
     while True:
         await asyncio.sleep(_RESCAN_SECONDS)
         try:
-            after = await rescan(scanner, sessions, keyring, after=after)
+            after = await rescan(scanner, sessions, keyring, blobs, after=after)
         except Exception as error:  # files stay unscanned a while longer; delivering goes on
             if is_unavailable(error):
                 log.warning("database_unavailable", exc_info=error)
@@ -107,7 +108,9 @@ async def rescan_forever(scanner: Scanner, sessions: Sessions, keyring: Keyring)
                 log.exception("rescan_failed")
 
 
-async def rescan(scanner: Scanner, sessions: Sessions, keyring: Keyring, *, after: UUID) -> UUID:
+async def rescan(
+    scanner: Scanner, sessions: Sessions, keyring: Keyring, blobs: BlobStore, *, after: UUID
+) -> UUID:
     """Scan some unscanned files with larger ids; the answer is the id of the last, or the smallest of all ids if none is left."""
     # Ids begin with their time in milliseconds (RFC 9562 §5.7).
     oldest = UUID(int=round((datetime.now(UTC) - _RESCAN_AGE).timestamp() * 1000) << 80)
@@ -117,21 +120,31 @@ async def rescan(scanner: Scanner, sessions: Sessions, keyring: Keyring, *, afte
         )
     for attachment in unscanned:
         try:
-            await _rescan_one(scanner, sessions, keyring, attachment)
-        except SealBroken as broken:  # nobody can read it here; the files behind it are scanned all the same
+            await _rescan_one(scanner, sessions, keyring, blobs, attachment)
+        except (
+            SealBroken,
+            BlobMissing,
+            BlobDamaged,
+            BlobsUnavailable,
+        ) as broken:  # nobody can read it here; the files behind it are scanned all the same
             log.exception("attachment_not_scanned", attachment_id=str(attachment.id), code=broken.code)
     return unscanned[-1].id if unscanned else UUID(int=0)
 
 
 async def _rescan_one(
-    scanner: Scanner, sessions: Sessions, keyring: Keyring, attachment: queries.UnscannedAttachment
+    scanner: Scanner,
+    sessions: Sessions,
+    keyring: Keyring,
+    blobs: BlobStore,
+    attachment: queries.UnscannedAttachment,
 ) -> None:
     async with sessions.begin() as session:
-        sealed = await queries.attachment_content(session, attachment.id)
+        stored = await queries.attachment_content(session, attachment.message_id, attachment.id)
         keys = await keyring.of(session, attachment.account_id)
-    if sealed is None:
+    if stored is None:
         return
+    sealed = await fetch_sealed(blobs, stored)
     content = keys.open(Place("attachments", "content", attachment.id), sealed)
     result = await scanner.scan(content)
     async with sessions.begin() as session:
-        await queries.store_scan_result(session, attachment.id, result)
+        await queries.store_scan_result(session, attachment.message_id, attachment.id, result)

@@ -111,7 +111,9 @@ class AttachmentRow(TypedDict):
     scan: str | None
     content_id: Sealed | None
     size: int
-    content: Sealed
+    content: Sealed | None
+    blob_key: str | None
+    blob_digest: bytes | None
 
 
 class ConversationRow(TypedDict):
@@ -300,6 +302,8 @@ def attachment_row(
         "content_id": None if content_id is None else seal("content_id", content_id.encode()),
         "size": len(attachment.content),
         "content": seal("content", attachment.content),
+        "blob_key": None,
+        "blob_digest": None,
     }
 
 

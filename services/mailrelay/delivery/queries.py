@@ -19,6 +19,7 @@ from services.mailrelay.delivery.message_rows import (
     StoredMessageRow,
     VerdictColumns,
 )
+from shared.blobs import Blob, sealed_or_blob
 from shared.conversations import BUYER_MESSAGE
 from shared.crypto.envelope import Sealed
 from shared.tables import (
@@ -231,6 +232,7 @@ class UnscannedAttachment(NamedTuple):
 
     id: UUID
     account_id: UUID
+    message_id: UUID
 
 
 async def unscanned_attachments(
@@ -238,7 +240,7 @@ async def unscanned_attachments(
 ) -> list[UnscannedAttachment]:
     """The next attachments that no scanner has seen, in the order of their ids."""
     statement = (
-        select(Attachment.id, Attachment.account_id)
+        select(Attachment.id, Attachment.account_id, Attachment.message_id)
         .where(or_(Attachment.scan.is_(None), Attachment.scan == Scan.FAILED), Attachment.id > after)
         .order_by(Attachment.id)
         .limit(limit)
@@ -246,11 +248,23 @@ async def unscanned_attachments(
     return [UnscannedAttachment(*row) for row in await session.execute(statement)]
 
 
-async def attachment_content(session: AsyncSession, attachment_id: UUID) -> Sealed | None:
-    """The sealed file, if it is still there."""
-    return await session.scalar(select(Attachment.content).where(Attachment.id == attachment_id))
+async def attachment_content(
+    session: AsyncSession, message_id: UUID, attachment_id: UUID
+) -> Sealed | Blob | None:
+    """The sealed file, or where it lies, if it is still there."""
+    statement = select(Attachment.content, Attachment.blob_key, Attachment.blob_digest).where(
+        Attachment.message_id == message_id, Attachment.id == attachment_id
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return None if row is None else sealed_or_blob(row.content, row.blob_key, row.blob_digest)
 
 
-async def store_scan_result(session: AsyncSession, attachment_id: UUID, result: Scan) -> None:
+async def store_scan_result(
+    session: AsyncSession, message_id: UUID, attachment_id: UUID, result: Scan
+) -> None:
     """Note what the scanner said of an attachment."""
-    await session.execute(update(Attachment).where(Attachment.id == attachment_id).values(scan=result.value))
+    await session.execute(
+        update(Attachment)
+        .where(Attachment.message_id == message_id, Attachment.id == attachment_id)
+        .values(scan=result.value)
+    )

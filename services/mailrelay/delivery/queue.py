@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ColumnElement, Text, and_, case, cast, func, select, update
+from sqlalchemy import ColumnElement, Text, and_, case, cast, func, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.blobs import Blob
@@ -20,6 +20,7 @@ from shared.database import DRIVER_UNAVAILABLE, Sessions, asyncpg_dsn
 from shared.events import MAIL_CHANNEL
 from shared.tables import (
     AcceptedMail,
+    Attachment,
     Conversation,
     ConversationStatus,
     Integration,
@@ -199,8 +200,9 @@ async def queue_age_seconds(session: AsyncSession) -> float:
 
 async def referenced_blobs(session: AsyncSession, keys: Sequence[str]) -> set[str]:
     """Those of these blobs that a row of accepted mail refers to."""
-    statement = select(AcceptedMail.blob_key).where(AcceptedMail.blob_key.in_(keys))
-    return {key for key in await session.scalars(statement) if key is not None}
+    mails = select(AcceptedMail.blob_key).where(AcceptedMail.blob_key.in_(keys))
+    attachments = select(Attachment.blob_key).where(Attachment.blob_key.in_(keys))
+    return {key for key in await session.scalars(union_all(mails, attachments)) if key is not None}
 
 
 async def requeue_for_recheck(session: AsyncSession) -> int:

@@ -29,13 +29,22 @@ from services.mailrelay.delivery.authentication import (
 )
 from services.mailrelay.delivery.clamav import Scanner, scan_attachments
 from services.mailrelay.delivery.conversation_writer import store_messages
+from services.mailrelay.delivery.large_attachments import put_large_attachments
 from services.mailrelay.delivery.message_rows import NewMessage, make_new_message
 from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.queue import QueuedMail
 from services.mailrelay.delivery.unsealing import FetchedBlobs, UnsealedMail, unseal
 from services.mailrelay.parsing.mail import ParsedMail, parse_header_only
-from shared.blobs import Blob, BlobDamaged, BlobMissing, BlobStore, BlobsUnavailable
+from shared.blobs import (
+    INLINE_LIMIT_BYTES,
+    Blob,
+    BlobDamaged,
+    BlobMissing,
+    BlobsFull,
+    BlobStore,
+    BlobsUnavailable,
+)
 from shared.crypto.envelope import AccountKeys, SealBroken, Sealed
 from shared.crypto.raw_mail import MailPrivateKey
 from shared.database import Sessions, is_unavailable, was_ended_for_others
@@ -86,6 +95,7 @@ class Delivery:
     blobs: BlobStore
     resolver: Resolver
     scanner: Scanner | None = None
+    inline_limit_bytes: int = INLINE_LIMIT_BYTES
 
 
 async def deliver_due(delivery: Delivery) -> int:
@@ -229,7 +239,21 @@ async def _prepare(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[NewM
         }
     messages = await asyncio.to_thread(_make_messages, authenticated, keys, now)
     await scan_attachments(delivery.scanner, messages)
-    return messages
+    return await _put_attachments(delivery, messages)
+
+
+async def _put_attachments(delivery: Delivery, messages: Sequence[NewMessage]) -> list[NewMessage]:
+    """Put large attachments into the blob store. A mail whose attachments it does not take waits, and is left out."""
+    ready = []
+    for item in messages:
+        try:
+            await put_large_attachments(delivery.blobs, item.attachments, delivery.inline_limit_bytes)
+        except (BlobsUnavailable, BlobsFull) as error:
+            await _postpone(delivery, [item.queued.id], error.code, _BLOBS_AWAY_DELAY)
+            log.exception(error.code, mails=1, accepted_mail_ids=[str(item.queued.id)])
+        else:
+            ready.append(item)
+    return ready
 
 
 def _make_messages(

@@ -66,7 +66,17 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     metrics = DeliveryMetrics(registry)
     blobs = open_blobs(settings)
     scanner = None if settings.clamd is None else Scanner(settings.clamd)
-    delivery = Delivery(sessions, keyring, private_key, parser, metrics, blobs, name_servers, scanner)
+    delivery = Delivery(
+        sessions,
+        keyring,
+        private_key,
+        parser,
+        metrics,
+        blobs,
+        name_servers,
+        scanner,
+        settings.inline_limit_bytes,
+    )
     # A mail that is announced may lie in its row or in the blob store; each has whoever looks for it.
     wake_for_rows, wake_for_blobs = asyncio.Event(), asyncio.Event()
 
@@ -92,7 +102,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             background.start("blob_sweeper", lambda: sweep_forever(blobs, sessions, metrics))
             background.start("recheck", lambda: _recheck(sessions, wake))
             if scanner is not None:
-                background.start("rescan", lambda: rescan_forever(scanner, sessions, keyring))
+                background.start("rescan", lambda: rescan_forever(scanner, sessions, keyring, blobs))
             log.info("mail_worker_started")
             await asyncio.gather(
                 *(

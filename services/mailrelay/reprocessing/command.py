@@ -41,7 +41,9 @@ async def run_reprocess(settings: MailWorkerSettings, *, dry_run: bool, held: bo
             print(f"{count} held mails {'would be' if dry_run else 'are'} tried again.")
             return True
         report = await reprocess(
-            Reprocessing(sessions, keyring, parser, blobs), dry_run=dry_run, progress=progress.show_report
+            Reprocessing(sessions, keyring, parser, blobs, settings.inline_limit_bytes),
+            dry_run=dry_run,
+            progress=progress.show_report,
         )
     except Exception as error:
         if not is_unavailable(error):

@@ -23,6 +23,8 @@ _ESTIMATE_MESSAGES: Final = text(
     "SELECT CAST(coalesce(sum(greatest(reltuples, 0)), 0) AS bigint)"
     " FROM pg_partition_tree('messages') JOIN pg_class ON pg_class.oid = relid WHERE isleaf"
 )
+# Of an attachment that a newer parser finds as it was.
+_KEPT: Final = frozenset({"id", "message_id", "content", "blob_key", "blob_digest", "scan"})
 
 
 async def estimate_messages(session: AsyncSession) -> int:
@@ -111,15 +113,19 @@ async def replace_attachments(
     message_id: UUID,
     kept: Sequence[AttachmentRow],
     new: Sequence[AttachmentRow],
-) -> None:
+) -> list[str]:
     """Give those that are kept their new columns, remove the others, and add the new ones.
 
-    What is kept has the same content as before, so what a scanner said of it stays true, too.
+    What is kept has the same content as before, so what a scanner said of it stays true, too. The answer holds the blobs that no
+    row names any more.
     """
     kept_ids = [row["id"] for row in kept]
-    await session.execute(
-        delete(Attachment).where(Attachment.message_id == message_id, Attachment.id.not_in(kept_ids))
+    gone = await session.scalars(
+        delete(Attachment)
+        .where(Attachment.message_id == message_id, Attachment.id.not_in(kept_ids))
+        .returning(Attachment.blob_key)
     )
+    unnamed = [key for key in gone if key is not None]
     # Out of the way: two may change places, and places are unique.
     await session.execute(
         update(Attachment)
@@ -127,10 +133,15 @@ async def replace_attachments(
         .values(position=-1 - Attachment.position)
     )
     for row in kept:
-        columns = {name: value for name, value in row.items() if name not in {"id", "content", "scan"}}
-        await session.execute(update(Attachment).where(Attachment.id == row["id"]).values(columns))
+        columns = {name: value for name, value in row.items() if name not in _KEPT}
+        await session.execute(
+            update(Attachment)
+            .where(Attachment.message_id == message_id, Attachment.id == row["id"])
+            .values(columns)
+        )
     if new:
         await session.execute(insert(Attachment), list(new))
+    return unnamed
 
 
 async def status_of(session: AsyncSession, conversation_id: UUID) -> str | None:

@@ -10,6 +10,7 @@ message, what they settled, closed, read or released. So do the verdicts on auth
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -18,6 +19,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.mailrelay.delivery.large_attachments import put_large_attachments
 from services.mailrelay.delivery.message_rows import (
     TIME_TO_ANSWER,
     AttachmentRow,
@@ -35,7 +37,16 @@ from services.mailrelay.delivery.queries import OrderLink, link_orders
 from services.mailrelay.parsing.filenames import safe_filename
 from services.mailrelay.parsing.mail import PARSER_VERSION, MailKind, ParsedAttachment, ParsedMail
 from services.mailrelay.reprocessing import queries
-from shared.blobs import Blob, BlobStore, blob_id_of
+from services.mailrelay.reprocessing.stored_files import StoredFile, fetch_file
+from shared.blobs import (
+    INLINE_LIMIT_BYTES,
+    Blob,
+    BlobStore,
+    BlobsUnavailable,
+    blob_id_of,
+    fetch_sealed,
+    sealed_or_blob,
+)
 from shared.conversations import Threads, lock, recount
 from shared.crypto.envelope import AccountKeys, Place, Sealed
 from shared.crypto.raw_mail import ContentKey
@@ -43,7 +54,7 @@ from shared.database import Sessions, is_unavailable, new_id
 from shared.errors import Expected
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
-from shared.tables import AcceptedMail, Attachment, Authenticity, ConversationStatus, Message
+from shared.tables import AcceptedMail, Authenticity, ConversationStatus, Message
 
 log = structlog.get_logger()
 
@@ -81,6 +92,7 @@ class Reprocessing:
     keyring: Keyring
     parser: ParserPool
     blobs: BlobStore
+    inline_limit_bytes: int = INLINE_LIMIT_BYTES
 
 
 @dataclass(slots=True)
@@ -118,7 +130,7 @@ class _Reparsed:
     keys: AccountKeys
     columns: ParsedColumns
     changed: frozenset[str]
-    attachments: Sequence[Attachment]
+    attachments: Sequence[StoredFile]
 
 
 async def reprocess(
@@ -209,10 +221,14 @@ async def _reparse_together(reprocessing: Reprocessing, messages: Sequence[Messa
         )
         for message in messages
     ]
+    files = {
+        message_id: [await fetch_file(reprocessing.blobs, row) for row in rows]
+        for message_id, rows in attachments.items()
+    }
     mails = await reprocessing.parser.parse(raws)
     return await asyncio.to_thread(
         lambda: [
-            _compare(message, mail, keys[message.account_id], attachments.get(message.id, []))
+            _compare(message, mail, keys[message.account_id], files.get(message.id, []))
             for message, mail in zip(messages, mails, strict=True)
         ]
     )
@@ -227,14 +243,13 @@ async def _raw(blobs: BlobStore, message: Message, accepted: AcceptedMail | None
         message.accepted_mail_id,
         keys.open(Place("messages", "raw_key", message.id), message.raw_key),
     )
-    if accepted.raw is not None:
-        return key.open_mail(accepted.raw, None)
-    blob = Blob(accepted.blob_key or "", accepted.blob_digest or b"")
-    return key.open_mail(Sealed(await blobs.get(blob)), blob_id_of(blob.key))
+    stored = sealed_or_blob(accepted.raw, accepted.blob_key, accepted.blob_digest)
+    blob_id = blob_id_of(stored.key) if isinstance(stored, Blob) else None
+    return key.open_mail(await fetch_sealed(blobs, stored), blob_id)
 
 
 def _compare(
-    message: Message, mail: ParsedMail, keys: AccountKeys, attachments: Sequence[Attachment]
+    message: Message, mail: ParsedMail, keys: AccountKeys, attachments: Sequence[StoredFile]
 ) -> _Reparsed:
     if mail.amazon_domain and message.authenticity == Authenticity.STRANGER:
         raise NeverProven
@@ -254,12 +269,14 @@ def _stored_value(message: Message, column: str, keys: AccountKeys) -> object:
     return keys.open_text(Place("messages", column, message.id), value)
 
 
-def _stored_attachment(attachment: Attachment, keys: AccountKeys) -> tuple[object, ...]:
+def _stored_attachment(file: StoredFile, keys: AccountKeys) -> tuple[object, ...]:
+    attachment = file.row
+
     def opened(column: str, sealed: Sealed) -> bytes:
         return keys.open(Place("attachments", column, attachment.id), sealed)
 
     return (
-        opened("content", attachment.content),
+        None if file.content is None else opened("content", file.content),
         opened("filename", attachment.filename).decode(),
         attachment.content_type,
         attachment.sniffed_type,
@@ -287,20 +304,23 @@ async def _store(
     for item in reparsed:
         if item.changed:
             try:
-                report.moved += await _store_one(reprocessing.sessions, item, version)
+                report.moved += await _store_one(reprocessing, item, version)
             except Exception as error:
                 if is_unavailable(error) and not isinstance(error, TimeoutError):
                     raise
                 _count_failure(report, item.message, error)
 
 
-async def _store_one(sessions: Sessions, item: _Reparsed, version: int) -> bool:
+async def _store_one(reprocessing: Reprocessing, item: _Reparsed, version: int) -> bool:
     """Whether the message moved to another conversation. Locks as everybody does: threads, conversations, then the message."""
     message, keys = item.message, item.keys
     current_id = message.conversation_id
     sealed = await asyncio.to_thread(seal_texts, private_texts(item.parsed), keys, message.id)
     changed = {name: value for name, value in {**item.columns, **sealed}.items() if name in item.changed}
-    async with sessions.begin() as session:
+    kept, new = await asyncio.to_thread(_attachment_rows, item) if "attachments" in item.changed else ([], [])
+    await put_large_attachments(reprocessing.blobs, new, reprocessing.inline_limit_bytes)
+    unnamed: list[str] = []
+    async with reprocessing.sessions.begin() as session:
         target_id = await _find_conversation(session, item)
         placement = await queries.lock_outdated(session, message.id, version)
         if placement is None:  # another command, or an erasure, was faster
@@ -311,7 +331,7 @@ async def _store_one(sessions: Sessions, item: _Reparsed, version: int) -> bool:
             session, message.id, {**changed, "parser_version": version, "answer_due_at": _due_at(item)}
         )
         if "attachments" in item.changed:
-            await queries.replace_attachments(session, message.id, *_attachment_rows(item))
+            unnamed = await queries.replace_attachments(session, message.id, kept, new)
         orders = {OrderLink(message.account_id, order_id, target_id) for order_id in item.parsed.order_ids}
         if orders:
             await link_orders(session, orders)
@@ -320,17 +340,20 @@ async def _store_one(sessions: Sessions, item: _Reparsed, version: int) -> bool:
         )
         if target_id == current_id:
             await recount(session, current_id)
-            return False
-        await queries.move_message(session, message.id, current_id, target_id)
-        for conversation_id in (current_id, target_id):
-            await announce(
-                session,
-                message.account_id,
-                EventKind.CONVERSATION_CHANGED,
-                integration_id=message.integration_id,
-                conversation_id=conversation_id,
-            )
-        return True
+        else:
+            await queries.move_message(session, message.id, current_id, target_id)
+            for conversation_id in (current_id, target_id):
+                await announce(
+                    session,
+                    message.account_id,
+                    EventKind.CONVERSATION_CHANGED,
+                    integration_id=message.integration_id,
+                    conversation_id=conversation_id,
+                )
+    for key in unnamed:
+        with suppress(BlobsUnavailable):  # then the sweeper finds it
+            await reprocessing.blobs.remove(key)
+    return target_id != current_id
 
 
 async def _find_conversation(session: AsyncSession, item: _Reparsed) -> UUID:
@@ -374,8 +397,9 @@ def _attachment_rows(item: _Reparsed) -> tuple[list[AttachmentRow], list[Attachm
     """The attachments that keep their ids, because their content is the same, and those that are new."""
     message, keys = item.message, item.keys
     left = {
-        attachment.id: keys.open(Place("attachments", "content", attachment.id), attachment.content)
-        for attachment in item.attachments
+        file.row.id: keys.open(Place("attachments", "content", file.row.id), file.content)
+        for file in item.attachments
+        if file.content is not None
     }
     kept: list[AttachmentRow] = []
     new: list[AttachmentRow] = []

@@ -105,7 +105,7 @@ async def test_an_image_that_does_not_open_costs_only_itself(client, message, ow
         made = await make_attachment(
             session, keyring, message, content=_PNG, sniffed_type="image/png", content_id="lamp@x"
         )
-        (await session.get_one(Attachment, made.id)).content = Sealed(b"\1" + b"x" * 60)
+        (await session.get_one(Attachment, (made.id, message.id))).content = Sealed(b"\1" + b"x" * 60)
 
     answer = await client.get(f"/api/v1/messages/{message.id}/html")
 

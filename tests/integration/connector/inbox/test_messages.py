@@ -261,7 +261,7 @@ async def test_an_attachment_that_does_not_open_is_listed_and_its_download_says_
 ):
     async with owner_sessions.begin() as session:
         attachment = await make_attachment(session, keyring, message)
-        row = await session.get_one(Attachment, attachment.id)
+        row = await session.get_one(Attachment, (attachment.id, message.id))
         row.filename = row.content = Sealed(b"\1" + b"x" * 60)
 
     listed = (await client.get(f"/api/v1/messages/{message.id}")).json()

@@ -98,9 +98,9 @@ async def test_a_scanner_that_is_away_holds_up_no_mail_and_looks_later(
     await deliver_due(replace(delivery, scanner=away))
     assert await scans(delivery.sessions) == ["failed", "failed"]
 
-    last = await rescan(clamd, delivery.sessions, delivery.keyring, after=UUID(int=0))
+    last = await rescan(clamd, delivery.sessions, delivery.keyring, delivery.blobs, after=UUID(int=0))
     assert await scans(delivery.sessions) == ["clean", "infected"]
-    assert await rescan(clamd, delivery.sessions, delivery.keyring, after=last) == UUID(int=0)
+    assert await rescan(clamd, delivery.sessions, delivery.keyring, delivery.blobs, after=last) == UUID(int=0)
 
 
 async def test_a_file_that_does_not_open_keeps_no_other_from_the_scanner(
@@ -113,10 +113,10 @@ async def test_a_file_that_does_not_open_keeps_no_other_from_the_scanner(
     await owner.close()
 
     with capture_logs() as logged:
-        last = await rescan(clamd, delivery.sessions, delivery.keyring, after=UUID(int=0))
+        last = await rescan(clamd, delivery.sessions, delivery.keyring, delivery.blobs, after=UUID(int=0))
 
     assert await scans(delivery.sessions) == ["failed", "infected"]
-    assert await rescan(clamd, delivery.sessions, delivery.keyring, after=last) == UUID(int=0)
+    assert await rescan(clamd, delivery.sessions, delivery.keyring, delivery.blobs, after=last) == UUID(int=0)
     [told] = [line for line in logged if line["event"] == "attachment_not_scanned"]
     assert told["code"] == "seal_broken"
 

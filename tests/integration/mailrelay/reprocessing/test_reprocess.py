@@ -294,6 +294,7 @@ async def test_attachments_keep_their_ids(
     assert report.fields == {"attachments": 1}
     assert (kept.id, kept.scan, kept.sniffed_type) == (first.id, "clean", "image/jpeg")
     assert names == ["färg.jpg", "räkning fdp.exe"]
+    assert new.content is not None
     assert account_keys.open(Place("attachments", "content", new.id), new.content) == b"%PDF-1.4\n"
 
 
