@@ -141,18 +141,18 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "blob_missing": Problem(
         503,
-        ("The raw mail is not there at the moment", "We could not find the stored file. Please try again later, or tell us."),
-        ("Die Original-Mail ist gerade nicht da", "Wir konnten die gespeicherte Datei nicht finden. Bitte versuchen Sie es später noch einmal oder melden Sie sich bei uns."),
+        ("The stored file is not there at the moment", "We could not find it. Please try again later, or tell us."),
+        ("Die gespeicherte Datei ist gerade nicht da", "Wir konnten sie nicht finden. Bitte versuchen Sie es später noch einmal oder melden Sie sich bei uns."),
     ),
     "blob_damaged": Problem(
         500,
-        ("The raw mail is damaged", "The stored file is not what was accepted. Please tell us."),
-        ("Die Original-Mail ist beschädigt", "Die gespeicherte Datei ist nicht mehr, was angenommen wurde. Bitte melden Sie sich bei uns."),
+        ("The stored file is damaged", "It is not what was accepted. Please tell us."),
+        ("Die gespeicherte Datei ist beschädigt", "Sie ist nicht mehr, was angenommen wurde. Bitte melden Sie sich bei uns."),
     ),
     "blobs_unavailable": Problem(
         503,
-        ("The raw mail cannot be read at the moment", "Please try again in a moment."),
-        ("Die Original-Mail lässt sich gerade nicht lesen", "Bitte versuchen Sie es gleich noch einmal."),
+        ("The stored file cannot be read at the moment", "Please try again in a moment."),
+        ("Die gespeicherte Datei lässt sich gerade nicht lesen", "Bitte versuchen Sie es gleich noch einmal."),
     ),
     "unknown_country": Problem(
         400,

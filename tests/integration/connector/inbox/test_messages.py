@@ -374,3 +374,23 @@ async def test_a_download_that_ends_early_frees_its_slot(app, client, message, w
 
     assert during == [before - 1]
     assert downloads.free == before
+
+
+async def test_a_large_attachment_comes_from_the_blob_store(client, app, message, owner_sessions, keyring):
+    """Byte for byte; without its blob the answer says that it is missing, and the message is still read."""
+    blobs = app.state.connector.blobs
+    content = b"\xff\xd8\xff\xe0" + b"lamp" * 1000
+    async with owner_sessions.begin() as session:
+        attachment = await make_attachment(session, keyring, message, content=content)
+        assert attachment.content is not None
+        blob = await blobs.put(attachment.id, attachment.content.ciphertext)
+        attachment.content, attachment.blob_key, attachment.blob_digest = None, blob.key, blob.digest
+    path = f"/api/v1/messages/{message.id}/attachments/{attachment.id}"
+
+    whole = await client.get(path)
+    await blobs.remove(blob.key)
+    missing = await client.get(path)
+
+    assert whole.content == content
+    assert (missing.status_code, missing.json()["code"]) == (503, "blob_missing")
+    assert (await client.get(f"/api/v1/messages/{message.id}")).status_code == 200
