@@ -2,21 +2,28 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 from hypothesis import HealthCheck, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from deploy.demo.postgres import OWNER, EmbeddedPostgres
+from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade
+from services.connector.integrations.erasure import erase_removed
 from services.mailrelay.parsing.mail import parse_unguarded
+from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
-from shared.database import create_engine, create_sessions
+from shared.database import asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring
+from shared.settings import BlobSettings
 from tests.conftest import Database, Keys
+from tests.factories import make_account
 from tests.faults.mailrelay import clock
 from tests.faults.mailrelay.clock import Clock
 from tests.faults.mailrelay.counting import Count
@@ -28,6 +35,7 @@ from tests.faults.mailrelay.migrating import revisions_of_this_relay, upgraded_u
 from tests.faults.mailrelay.worker_kills import delivered_though_killed
 from tests.integration.connector.described.callers import Kind
 from tests.integration.connector.described.trying import served, tried
+from tests.integration.connector.integrations.erasing import make_removed_store, rows_left
 from tests.integration.mailrelay.accepting import stored_mails
 from tests.integration.mailrelay.delivery.conftest import make_store
 from tests.integration.mailrelay.smtp.test_fuzz import Conversation
@@ -42,6 +50,7 @@ _MUTATED_MAILS_A_ROUND = 10_000
 _DAMAGED_MAILS_A_ROUND = 25_000
 _EXAMPLES_AN_OPERATION = 30
 _CONVERSATIONS_OF_A_LARGE_INSTALLATION = 100_000
+_ERASED_CONVERSATIONS = 50_000
 _GROWTH_LIMIT_MB = 50
 _TEMPLATE = "replyco_template"
 _JUMPS = ["-1d", "+1d", "+1h", "-1h", "+20d", "-20d", "+0"]
@@ -208,6 +217,30 @@ def _migrations(revision: str) -> Round:
     return run
 
 
+async def _erasure(place: Place) -> Outcome:
+    """A store of fifty thousand conversations, and one of a tenth of it, are erased: a conversation costs the same in both."""
+    database = await place.database()
+    engine = create_engine(database.url(CONNECTOR), application_name="soak")
+    sessions, blobs = create_sessions(engine), open_blobs(BlobSettings(blob_url=place.keys.blob_url))
+    async with sessions.begin() as session:
+        account = await make_account(session, Keyring(KeyFile.load(place.keys.key_file)))
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    microseconds, left = [], 0
+    for conversations in (_ERASED_CONVERSATIONS // 10, _ERASED_CONVERSATIONS):
+        await make_removed_store(owner, account.id, conversations)
+        began = time.monotonic()
+        await erase_removed(sessions, blobs, datetime.now(UTC))
+        microseconds.append(round((time.monotonic() - began) / conversations * 1e6))
+        left += await rows_left(owner)
+    await owner.close()
+    await engine.dispose()
+    few, many = microseconds
+    return Outcome(
+        left == 0 and many < 2 * few,
+        {"conversations": _ERASED_CONVERSATIONS, "left": left, "us_each": many, "us_each_of_a_tenth": few},
+    )
+
+
 def _api(kind: Kind) -> Round:
     """Every operation of the API as this caller, with everything that schemathesis thinks of."""
 
@@ -243,5 +276,6 @@ ROUNDS: Mapping[str, Round] = {
     **{f"fuzz-mails-{number}": _mutated_mails for number in range(1, 3)},
     **{f"damaged-mails-{number}": _damaged_mails for number in range(1, 6)},
     **{f"migrations-{revision}": _migrations(revision) for revision in revisions_of_this_relay()},
+    "erasure": _erasure,
     **{f"fuzz-api-{kind.name.lower()}": _api(kind) for kind in Kind},
 }
