@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261128_1000"
-down_revision = "20261126_0330"
+revision = "20261128_1110"
+down_revision = "20261128_1041"
 
 
 def upgrade() -> None:

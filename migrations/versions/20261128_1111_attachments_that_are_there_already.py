@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from migrations import online
 
-revision = "20261128_1001"
-down_revision = "20261128_1000"
+revision = "20261128_1111"
+down_revision = "20261128_1110"
 
 _END = (
     "SELECT uuid_at(date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + interval '2 months')"

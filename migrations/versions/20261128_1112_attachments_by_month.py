@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "20261128_1002"
-down_revision = "20261128_1001"
+revision = "20261128_1112"
+down_revision = "20261128_1111"
 
 _ASIDE = (
     "ALTER TABLE attachments RENAME TO attachments_before",
