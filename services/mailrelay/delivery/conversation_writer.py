@@ -14,7 +14,7 @@ from services.mailrelay.delivery.message_rows import (
     StoredMessageRow,
     verdict_columns,
 )
-from services.mailrelay.delivery.queries import ConversationUpdate
+from services.mailrelay.delivery.queries import ConversationUpdate, IntegrationFacts
 from services.mailrelay.parsing.mail import MailKind
 from shared.conversations import Threads, follow_threads, release
 from shared.events import Event, EventKind, announce_all, event_of
@@ -166,29 +166,35 @@ def _first(values: Iterable[str | None]) -> str | None:
 
 
 async def _update_integrations(session: AsyncSession, shown: Sequence[NewMessage]) -> None:
-    """Store what the mails prove of their stores. What follows from it for a store's lock, the connector decides."""
+    """Store what the mails prove of their stores. What follows from it for a store's lock, the connector decides.
+
+    In two statements for all stores of the batch: one for each would cost more than storing the messages.
+    """
     by_integration: defaultdict[UUID, list[NewMessage]] = defaultdict(list)
     for item in shown:
         by_integration[item.queued.integration_id].append(item)
-    for integration_id, items in sorted(by_integration.items()):
-        from_buyers = [item for item in items if item.parsed.buyer_address is not None]
-        if from_buyers:
-            newest = max(item.queued.accepted_at for item in from_buyers)
-            await queries.advance_last_message_at(session, integration_id, newest)
-        # A stranger's mail proves nothing, or anybody who knows the address could turn the lock.
-        proofs = [
-            item.queued.accepted_at
-            for item in items
-            if item.parsed.amazon_domain and item.parsed.kind not in _PROVES_NOTHING
-        ]
-        has_new_facts = bool(proofs) and await queries.note_first_authentic_mail(
-            session, integration_id, min(proofs)
-        )
-        countries = {item.parsed.country for item in from_buyers if item.parsed.country is not None}
-        if countries:
-            has_new_facts |= await queries.tick_notification_step(session, integration_id, countries)
-        if has_new_facts:
-            await enqueue(session, Job.RECOMPUTE_LOCK, integration_id)
+    if not by_integration:
+        return
+    facts = [_facts_of(integration_id, items) for integration_id, items in sorted(by_integration.items())]
+    has_new_facts = await queries.note_mail(session, facts)
+    has_new_facts |= await queries.tick_notification_steps(session, facts)
+    await enqueue(session, Job.RECOMPUTE_LOCK, *has_new_facts)
+
+
+def _facts_of(integration_id: UUID, items: Sequence[NewMessage]) -> IntegrationFacts:
+    from_buyers = [item for item in items if item.parsed.buyer_address is not None]
+    # A stranger's mail proves nothing, or anybody who knows the address could turn the lock.
+    proofs = (
+        item.queued.accepted_at
+        for item in items
+        if item.parsed.amazon_domain and item.parsed.kind not in _PROVES_NOTHING
+    )
+    return IntegrationFacts(
+        integration_id,
+        newest_message_at=max((item.queued.accepted_at for item in from_buyers), default=None),
+        first_authentic_mail_at=min(proofs, default=None),
+        countries=frozenset(item.parsed.country for item in from_buyers if item.parsed.country is not None),
+    )
 
 
 async def _recheck_stored(session: AsyncSession, copy: NewMessage) -> bool:

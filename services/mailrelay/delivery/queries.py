@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, TypedDict
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, func, insert, literal, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import bindparam, case, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.mailrelay.delivery.message_rows import (
@@ -26,12 +25,9 @@ from shared.tables import (
     Attachment,
     Conversation,
     ConversationStatus,
-    Integration,
-    MarketplaceParticipation,
     Message,
     MessageDigest,
     Scan,
-    SetupStep,
     SetupStepName,
 )
 
@@ -45,6 +41,34 @@ _LINK_ORDERS: Final = text(
     "INSERT INTO conversation_orders (account_id, order_id, conversation_id)"
     " SELECT * FROM unnest(CAST(:accounts AS uuid[]), CAST(:orders AS text[]), CAST(:conversations AS uuid[]))"
     " ON CONFLICT DO NOTHING"
+)
+
+
+# The rows are locked in the order of their ids; nothing is written where nothing is new.
+_NOTE_MAIL: Final = text(
+    "WITH facts AS (SELECT * FROM unnest(CAST(:integrations AS uuid[]), CAST(:newest AS timestamptz[]),"
+    " CAST(:authentic AS timestamptz[])) AS facts (id, newest_at, authentic_at)),"
+    " locked AS MATERIALIZED (SELECT id, first_authentic_mail_at FROM integrations"
+    " WHERE id = ANY(CAST(:integrations AS uuid[])) ORDER BY id FOR NO KEY UPDATE)"
+    " UPDATE integrations SET last_message_at = greatest(integrations.last_message_at, facts.newest_at),"
+    " first_authentic_mail_at = coalesce(integrations.first_authentic_mail_at, facts.authentic_at)"
+    " FROM locked JOIN facts ON facts.id = locked.id WHERE integrations.id = locked.id"
+    " AND (facts.newest_at > coalesce(integrations.last_message_at, '-infinity')"
+    " OR (facts.authentic_at IS NOT NULL AND integrations.first_authentic_mail_at IS NULL))"
+    " RETURNING integrations.id,"
+    " facts.authentic_at IS NOT NULL AND locked.first_authentic_mail_at IS NULL AS is_first"
+)
+# A conflict locks its row even where nothing is to change, so the steps that were seen before are left out first.
+_TICK_STEPS: Final = text(
+    "INSERT INTO setup_steps AS known (integration_id, step, country, account_id)"
+    " SELECT sells.integration_id, CAST(:step AS text), sells.country, sells.account_id"
+    " FROM unnest(CAST(:integrations AS uuid[]), CAST(:countries AS text[])) AS seen (integration_id, country)"
+    " JOIN marketplace_participations AS sells USING (integration_id, country)"
+    " WHERE sells.is_participating AND NOT EXISTS (SELECT FROM setup_steps AS step WHERE step.done_by IS NULL"
+    " AND (step.integration_id, step.step, step.country) = (sells.integration_id, :step, sells.country))"
+    " ORDER BY sells.integration_id, sells.country"
+    " ON CONFLICT (integration_id, step, country) DO UPDATE SET done_by = NULL WHERE known.done_by IS NOT NULL"
+    " RETURNING integration_id"
 )
 
 
@@ -176,55 +200,48 @@ async def insert_messages(
         await session.execute(insert(Attachment), attachments)
 
 
-async def advance_last_message_at(session: AsyncSession, integration_id: UUID, at: datetime) -> None:
-    """Note when the last message of a store came; a time once noted never goes back."""
-    await session.execute(
-        update(Integration)
-        .where(
-            Integration.id == integration_id,
-            or_(Integration.last_message_at.is_(None), Integration.last_message_at < at),
-        )
-        .values(last_message_at=at)
+class IntegrationFacts(NamedTuple):
+    """What the mails of a batch tell of a store: when its newest buyer's message and its first authentic mail came, and from
+    which countries its buyers write. Compared by the store.
+    """
+
+    integration_id: UUID
+    newest_message_at: datetime | None
+    first_authentic_mail_at: datetime | None
+    countries: frozenset[str]
+
+
+async def note_mail(session: AsyncSession, facts: Sequence[IntegrationFacts]) -> set[UUID]:
+    """Store when mail came to the stores, never going back; the answer holds those to which the first authentic mail has come."""
+    noted = await session.execute(
+        _NOTE_MAIL,
+        {
+            "integrations": [each.integration_id for each in facts],
+            "newest": [each.newest_message_at for each in facts],
+            "authentic": [each.first_authentic_mail_at for each in facts],
+        },
     )
+    return {row.id for row in noted if row.is_first}
 
 
-async def note_first_authentic_mail(session: AsyncSession, integration_id: UUID, at: datetime) -> bool:
-    """Store when the first authentic mail came. The answer is whether it was this one."""
-    statement = (
-        update(Integration)
-        .where(Integration.id == integration_id, Integration.first_authentic_mail_at.is_(None))
-        .values(first_authentic_mail_at=at)
-        .returning(Integration.id)
-    )
-    return (await session.execute(statement)).first() is not None
-
-
-async def tick_notification_step(session: AsyncSession, integration_id: UUID, countries: set[str]) -> bool:
-    """A buyer's message from a country proves that the address is entered there: the step ticks itself.
+async def tick_notification_steps(session: AsyncSession, facts: Sequence[IntegrationFacts]) -> set[UUID]:
+    """A buyer's message from a country proves that the address is entered there: the step ticks itself. The answer holds the stores
+    in which one did.
 
     Without `done_by` it was seen, not told; a step that somebody has ticked before becomes one that was seen.
     """
-    proven = select(
-        MarketplaceParticipation.integration_id,
-        literal(SetupStepName.NOTIFICATION_PREFERENCES.value),
-        MarketplaceParticipation.country,
-        MarketplaceParticipation.account_id,
-    ).where(
-        MarketplaceParticipation.integration_id == integration_id,
-        MarketplaceParticipation.country.in_(countries),
-        MarketplaceParticipation.is_participating,
+    seen = sorted((each.integration_id, country) for each in facts for country in each.countries)
+    if not seen:
+        return set()
+    ticked = await session.execute(
+        _TICK_STEPS,
+        {
+            "integrations": [integration_id for integration_id, _ in seen],
+            "countries": [country for _, country in seen],
+            "step": SetupStepName.NOTIFICATION_PREFERENCES.value,
+        },
     )
-    statement = (
-        upsert(SetupStep)
-        .from_select(["integration_id", "step", "country", "account_id"], proven)
-        .on_conflict_do_update(
-            index_elements=[SetupStep.integration_id, SetupStep.step, SetupStep.country],
-            set_={"done_by": None},
-            where=SetupStep.done_by.is_not(None),
-        )
-        .returning(SetupStep.country)
-    )
-    return (await session.execute(statement)).first() is not None
+    return {row.integration_id for row in ticked}
 
 
 class UnscannedAttachment(NamedTuple):

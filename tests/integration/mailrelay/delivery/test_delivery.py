@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
@@ -34,9 +34,9 @@ from shared.tables import (
     Message,
     SetupStep,
 )
-from tests.conftest import Database
+from tests.conftest import Database, Keys
 from tests.factories import make_user
-from tests.integration.mailrelay.delivery.conftest import MAILS, Accept, Store, mail
+from tests.integration.mailrelay.delivery.conftest import MAILS, Accept, Store, accepted_row, mail, make_store
 from tests.signing import signed
 
 
@@ -231,6 +231,33 @@ async def test_later_messages_ask_for_nothing(
     again = await integration_of(sessions, store)
     assert again.first_authentic_mail_at == first.first_authentic_mail_at
     assert [requests for _, _, requests in await asked_for(sessions)] == [1]
+
+
+async def test_each_store_of_a_batch_gets_its_own_facts(
+    *,
+    delivery: Delivery,
+    accept: Accept,
+    sessions: Sessions,
+    keyring: Keyring,
+    keys: Keys,
+    database: Database,
+    store: Store,
+):
+    other = await make_store(sessions, keyring)
+    owner = create_engine(database.url(OWNER), application_name="tests")
+    async with create_sessions(owner).begin() as session:
+        row = accepted_row(other, keys.mail_public_key, signed(mail("order-notice")))
+        await session.execute(insert(AcceptedMail).values(row))
+    await owner.dispose()
+    await accept(mail("buyer-question"))
+
+    assert await deliver_due(delivery) == 2
+
+    received_at = {message.integration_id: message.received_at for message in await all_messages(sessions)}
+    ours, theirs = await integration_of(sessions, store), await integration_of(sessions, other)
+    assert (ours.last_message_at, ours.first_authentic_mail_at) == (received_at[ours.id],) * 2
+    assert (theirs.last_message_at, theirs.first_authentic_mail_at) == (None, received_at[theirs.id])
+    assert {subject_id for _, subject_id, _ in await asked_for(sessions)} == {ours.id, theirs.id}
 
 
 async def asked_for(sessions: Sessions) -> list[tuple[str, UUID, int]]:
