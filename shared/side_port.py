@@ -103,6 +103,8 @@ async def answering_on(listener: socket.socket, answering: Answering) -> AsyncIt
     config = uvicorn.Config(
         app,
         interface="asgi3",
+        loop="asyncio",
+        http="h11",
         lifespan="off",
         log_config=None,
         log_level="warning",

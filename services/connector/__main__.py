@@ -73,6 +73,9 @@ def serve() -> None:
     gc.set_threshold(_GARBAGE_AFTER)
     config = uvicorn.Config(
         app,
+        # Named, so that what happens to be installed changes nothing (docs/adr/0014).
+        loop="uvloop",
+        http="h11",
         log_config=None,
         access_log=False,
         server_header=False,

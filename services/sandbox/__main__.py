@@ -44,7 +44,9 @@ def main(
         )
     except (SettingsWrong, StateFileUnusable) as wrong:
         _give_up(str(wrong), 2)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        app, loop="asyncio", http="h11", log_level="warning", access_log=False, timeout_graceful_shutdown=5
+    )
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -74,6 +74,8 @@ if __name__ == "__main__":
     uvicorn.run(
         create_peer(sys.argv[1], UUID(sys.argv[2])),
         port=int(sys.argv[3]),
+        loop="uvloop",
+        http="h11",
         access_log=False,
         log_level="error",
     )

@@ -1,0 +1,25 @@
+"""Every web server of ours names its event loop and its parser (docs/adr/0014)."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_no_server_takes_what_happens_to_be_installed():
+    calls = [
+        (path, {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords})
+        for room in ("services", "shared")
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"uvicorn.Config", "uvicorn.run"}
+    ]
+
+    assert len(calls) == 3
+    assert [path for path, given in calls if not {"loop", "http"} <= given.keys()] == []
+    assert {given["http"] for _, given in calls} == {"'h11'"}
+    assert {path.relative_to(ROOT).as_posix(): given["loop"] for path, given in calls} == {
+        "services/connector/__main__.py": "'uvloop'",
+        "services/sandbox/__main__.py": "'asyncio'",
+        "shared/side_port.py": "'asyncio'",
+    }
