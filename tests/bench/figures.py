@@ -48,15 +48,19 @@ class Figure:
         )
 
 
+def _shown(value: float) -> str:
+    return f"{value:,.2f}" if value < 10 else f"{value:,.1f}"
+
+
 def keep(figures: Sequence[Figure]) -> None:
     with RESULTS.open("a") as results:
         results.writelines(figure.to_json() + "\n" for figure in figures)
 
 
 def table(figures: Sequence[Figure]) -> str:
-    lines = [f"{'figure':<18}{'ours':>10}{'peer':>10}{'ratio':>8}  unit"]
+    lines = [f"{'figure':<28}{'ours':>10}{'peer':>10}{'ratio':>8}  unit"]
     for figure in figures:
-        peer = "-" if figure.peer is None else f"{figure.peer:,.1f}"
+        peer = "-" if figure.peer is None else _shown(figure.peer)
         ratio = "-" if figure.ratio is None else f"{figure.ratio:.2f}"
-        lines.append(f"{figure.name:<18}{figure.ours:>10,.1f}{peer:>10}{ratio:>8}  {figure.unit}")
+        lines.append(f"{figure.name:<28}{_shown(figure.ours):>10}{peer:>10}{ratio:>8}  {figure.unit}")
     return "\n".join(lines)

@@ -82,7 +82,7 @@ class _Entry:
     rows: Sequence[AcceptedRow]
     stored_bytes: int
     done: asyncio.Future[None] = field(repr=False)
-    since: float = field(default_factory=time.monotonic)
+    queued_at: float = field(default_factory=time.monotonic)
 
 
 class Journal:
@@ -102,6 +102,7 @@ class Journal:
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._next_connect_at = 0.0
         metrics.queue_age_seconds.set_function(self._queue_age_seconds)
+        metrics.queued_bytes.set_function(lambda: self._unfinished_bytes)
 
     async def append(self, rows: Sequence[AcceptedRow]) -> None:
         """Returns when the rows are committed, all of them. Raises JournalFull, JournalUnavailable, MailNotStorable.
@@ -113,15 +114,17 @@ class Journal:
         # A lone mail is always taken: its size has been checked, and refusing it would refuse it for ever.
         if len(self._waiting) >= _QUEUE_MAILS or (is_over and self._unfinished_bytes > 0):
             raise JournalFull
-        entry = _Entry(rows, stored_bytes, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        entry = _Entry(rows, stored_bytes, loop.create_future())
         self._waiting.append(entry)
-        self._count(stored_bytes)
+        self._unfinished_bytes += stored_bytes
         self._wake.set()
+        # A timer of our own: `asyncio.timeout` costs ten times as much, for every mail.
+        expiry = loop.call_later(self._commit_timeout_seconds, _expire, entry.done)
         try:
-            async with asyncio.timeout(self._commit_timeout_seconds):
-                await entry.done
-        except TimeoutError as error:
-            raise JournalUnavailable from error
+            await entry.done
+        finally:
+            expiry.cancel()
 
     async def run(self) -> None:
         """Write whatever arrives, until `close` and nothing waits any more."""
@@ -159,7 +162,7 @@ class Journal:
             self._waiting.popleft()
             if entry.done.done():
                 # Nobody waits for it any more: its client was answered 451 or has gone, and will send it again.
-                self._count(-entry.stored_bytes)
+                self._unfinished_bytes -= entry.stored_bytes
                 continue
             batch.append(entry)
             batch_bytes += entry.stored_bytes
@@ -187,7 +190,7 @@ class Journal:
             raise
         else:
             for entry in batch:
-                self._count(-entry.stored_bytes)
+                self._unfinished_bytes -= entry.stored_bytes
                 if not entry.done.done():
                     entry.done.set_result(None)
 
@@ -244,16 +247,18 @@ class Journal:
 
     def _fail(self, batch: list[_Entry], reason: type[Expected]) -> None:
         for entry in batch:
-            self._count(-entry.stored_bytes)
+            self._unfinished_bytes -= entry.stored_bytes
             if not entry.done.done():
                 entry.done.set_exception(reason())
 
     def _queue_age_seconds(self) -> float:
-        return time.monotonic() - self._waiting[0].since if self._waiting else 0
+        return time.monotonic() - self._waiting[0].queued_at if self._waiting else 0
 
-    def _count(self, stored_bytes: int) -> None:
-        self._unfinished_bytes += stored_bytes
-        self._metrics.queued_bytes.set(self._unfinished_bytes)
+
+def _expire(done: asyncio.Future[None]) -> None:
+    """Nobody waits longer for a commit; whether it came all the same, nobody knows."""
+    if not done.done():
+        done.set_exception(JournalUnavailable())
 
 
 async def _require_durability(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

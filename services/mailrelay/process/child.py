@@ -1,6 +1,7 @@
 """The program of one child: it accepts mail on sockets that it was given, for as long as its supervisor lives."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import Sequence
 from functools import partial
@@ -42,6 +43,9 @@ async def _accept_mail_until_orphaned(
         # Without a supervisor nobody would ever stop or replace this process.
         task.add_done_callback(lambda _ended: stop.set())
         serving.append(task)
+        # The code and what was set up stay for good: the garbage collector need not go through them again.
+        gc.collect()
+        gc.freeze()
 
     try:
         await accept_mail(settings, listeners, stop, on_ready=begin_to_answer)

@@ -5,6 +5,7 @@ steps of 2 KB, and its replies carry no enhanced codes.
 """
 
 import asyncio
+import functools
 import time
 from ipaddress import ip_address
 from typing import Final
@@ -28,6 +29,10 @@ log = structlog.get_logger()
 
 # A client that does not take the last reply is cut off after this time.
 _LAST_REPLY_SECONDS: Final = 10
+
+
+# Large senders come again and again: to read an address anew takes 10 µs of a connection.
+_address_of: Final = functools.lru_cache(maxsize=4096)(ip_address)
 
 
 class _NoHooks:
@@ -72,7 +77,7 @@ class RelaySession(SMTP):
         peer = transport.get_extra_info("peername")
         # None: the client has gone already. An IPv6 address may carry the interface's name, which inet has no place for.
         address = "0.0.0.0" if peer is None else str(peer[0]).partition("%")[0]  # noqa: S104  # no listener
-        self._state = SessionState(ip_address(address))
+        self._state = SessionState(_address_of(address))
         self._context.sessions.add(self)
         self._context.traces.begin(self._state.id, self._state.trace)
         self._metrics.sessions_open.inc()
@@ -214,3 +219,11 @@ class RelaySession(SMTP):
             seconds=round(time.monotonic() - state.began_at, 3),
             tls=state.tls_version,
         )
+        self._break_cycles()
+
+    def _break_cycles(self) -> None:
+        """Session, streams and dialogue refer to each other: without this they, and all that they have read, would stay until
+        the garbage collector comes by, which would then have to come often."""
+        self._dialogue = None
+        self._client_connected_cb = None
+        del self._reader, self._writer, self._reply_writer

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 _PROGRAM = """
 import structlog
@@ -33,3 +34,25 @@ def test_an_exception_is_logged_by_type_and_place_only():
     }  # fmt: skip
     assert [link["type"] for link in second["exception"]] == ["RuntimeError", "ValueError"]
     assert "canary" not in output
+
+
+def test_lines_of_libraries_have_the_same_form():
+    program = _PROGRAM + '\nimport logging\nlogging.getLogger("library").warning("took %s s", 3)\n'
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    line = json.loads(output.splitlines()[-1])
+
+    assert line | {"timestamp": ""} == {
+        "event": "took 3 s", "level": "warning", "role": "tester", "timestamp": ""
+    }  # fmt: skip
+
+
+def test_a_line_that_cannot_be_written_stops_nobody():
+    program = _PROGRAM + "\nimport sys\nprint('went on', file=sys.stderr)\n"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert done.stderr.splitlines()[0] == "went on"

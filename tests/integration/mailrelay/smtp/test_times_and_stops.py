@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -12,6 +13,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 
 from deploy.demo.postgres import OWNER, RELAY
+from services.mailrelay.smtp.dialogue import Dialogue
+from services.mailrelay.smtp.protocol import RelaySession
+from services.mailrelay.smtp.reader import ClientReader
 from shared.database import Sessions, asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
@@ -200,3 +204,24 @@ async def test_nothing_of_a_mail_reaches_the_logs(
     for trace in (b"canary", b"mabtekrud", b"127.0.0.1"):
         assert trace not in (ready + out + problem).lower()
     await connection.close()
+
+
+async def test_a_session_that_has_ended_leaves_nothing_for_the_garbage_collector(
+    database: Database, keys: Keys
+):
+    def alive() -> int:
+        return sum(isinstance(thing, RelaySession | Dialogue | ClientReader) for thing in gc.get_objects())
+
+    async with running_relay(database, keys) as relay, relay.client() as client:
+        await client.say("EHLO sender.example")
+        gc.collect()
+        gc.disable()
+        try:
+            while_it_lasts = alive()
+            await client.say("QUIT")
+            await relay.counts('replyco_smtp_sessions_total{reason="quit"} 1.0')
+            afterwards = alive()
+        finally:
+            gc.enable()
+
+    assert afterwards == while_it_lasts - 3
