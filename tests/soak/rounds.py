@@ -3,7 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,17 +20,20 @@ from services.connector.integrations.erasure import erase_removed
 from services.mailrelay.parsing.mail import parse_unguarded
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring
 from shared.settings import BlobSettings
 from tests.conftest import Database, Keys
 from tests.factories import make_account
+from tests.faults.connector.fleet import STORES
+from tests.faults.connector.renewals import renewed_at_once, renewed_through_kills
+from tests.faults.connector.webhook_kills import carried_through_kills
 from tests.faults.mailrelay import clock
 from tests.faults.mailrelay.clock import Clock
 from tests.faults.mailrelay.counting import Count
 from tests.faults.mailrelay.crowd import peak_mb
 from tests.faults.mailrelay.faults import answers_lost, clock_jumped, slowed
-from tests.faults.mailrelay.kills import mixed, survived
+from tests.faults.mailrelay.kills import mixed, postgresql_ended, relay_killed, survived
 from tests.faults.mailrelay.load import RelayProcess, reachable, running
 from tests.faults.mailrelay.migrating import revisions_of_this_relay, upgraded_under_load
 from tests.faults.mailrelay.worker_kills import delivered_though_killed
@@ -43,6 +47,7 @@ from tests.unit.mailrelay.parsing.mutations import MAX_MB, try_mutations
 from tests.unit.mailrelay.parsing.test_any_bytes import check_bounds, mutated_mails
 
 _KILLS_A_ROUND = 25
+_RELAY_KILLS_A_ROUND = 10
 _MAILS_A_WORKERS_ROUND = 2_000
 _WORKERS_KILLED_A_ROUND = 20
 _CONVERSATIONS_A_ROUND = 500
@@ -82,6 +87,20 @@ class Place:
         await postgres.allow_logins()
         return cls(postgres, Keys.make(folder), folder)
 
+    @property
+    def keyring(self) -> Keyring:
+        return Keyring(KeyFile.load(self.keys.key_file))
+
+    @asynccontextmanager
+    async def sessions(self) -> AsyncIterator[tuple[Database, Sessions]]:
+        """A fresh database, and sessions with the connector's rights in it."""
+        database = await self.database()
+        engine = create_engine(database.url(CONNECTOR), application_name="soak")
+        try:
+            yield database, create_sessions(engine)
+        finally:
+            await engine.dispose()
+
     async def database(self, *, is_empty: bool = False) -> Database:
         """A migrated one, or one without any table."""
         name = f"soak_{uuid4().hex}"
@@ -108,12 +127,48 @@ async def _kills(place: Place) -> Outcome:
 async def _worker_kills(place: Place) -> Outcome:
     database = await place.database()
     engine = create_engine(database.url(OWNER), application_name="soak")
-    store = await make_store(create_sessions(engine), Keyring(KeyFile.load(place.keys.key_file)))
+    store = await make_store(create_sessions(engine), place.keyring)
     await engine.dispose()
     visible = await delivered_though_killed(
         database, place.keys, store, mails=_MAILS_A_WORKERS_ROUND, kills=_WORKERS_KILLED_A_ROUND
     )
     return Outcome(visible.is_right, {"kills": _WORKERS_KILLED_A_ROUND, **asdict(visible)})
+
+
+async def _relay_kills(place: Place) -> Outcome:
+    count = await relay_killed(
+        await place.database(), place.keys, place.folder, kills=_RELAY_KILLS_A_ROUND, mails=150
+    )
+    return _outcome(count, kills=_RELAY_KILLS_A_ROUND)
+
+
+async def _postgresql_ends(place: Place) -> Outcome:
+    count = await postgresql_ended(await place.database(), place.keys, place.folder, mails=300)
+    return _outcome(count, kills=1)
+
+
+async def _replicas(place: Place) -> Outcome:
+    async with place.sessions() as (database, sessions):
+        renewals = await renewed_at_once(database, place.keys, sessions, place.keyring, periods=3)
+    return Outcome(renewals.calls == [3] * STORES and not renewals.red, {"renewals": sum(renewals.calls)})
+
+
+async def _replica_kills(place: Place) -> Outcome:
+    kills = 6
+    async with place.sessions() as (database, sessions):
+        renewals = await renewed_through_kills(database, place.keys, sessions, place.keyring, kills=kills)
+    return Outcome(
+        renewals.is_right,
+        {"kills": kills, "renewals": sum(renewals.calls), "repeated": renewals.repeated},
+    )
+
+
+async def _webhook_kills(place: Place) -> Outcome:
+    kills = 4
+    folder = place.folder / uuid4().hex
+    folder.mkdir()
+    carried = await carried_through_kills(await place.database(), place.keys, folder, events=60, kills=kills)
+    return Outcome(carried.is_right and carried.events == 60, {"kills": kills, "deliveries": carried.arrived})
 
 
 async def _slow(place: Place) -> Outcome:
@@ -269,6 +324,11 @@ def _many(examples: int) -> settings:
 ROUNDS: Mapping[str, Round] = {
     **{f"kills-{number}": _kills for number in range(1, 9)},
     **{f"worker-kills-{number}": _worker_kills for number in range(1, 4)},
+    "relay-kills": _relay_kills,
+    "postgresql-ends": _postgresql_ends,
+    "replicas": _replicas,
+    **{f"replica-kills-{number}": _replica_kills for number in range(1, 3)},
+    **{f"webhook-kills-{number}": _webhook_kills for number in range(1, 3)},
     "postgresql-slow": _slow,
     "postgresql-answers-lost": _answers_lost,
     "clock": _clock,

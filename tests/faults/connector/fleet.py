@@ -80,9 +80,15 @@ class Fleet:
                 if some_have_died:
                     await self.let_leases_end()
 
-    async def locks(self) -> set[str]:
+    async def red(self) -> int:
+        """Stores whose lock is red."""
         async with self.sessions.begin() as session:
-            return set(await session.scalars(select(Integration.lock)))
+            return (
+                await session.scalar(
+                    select(func.count()).select_from(Integration).where(Integration.lock == "red")
+                )
+                or 0
+            )
 
     async def troubled(self) -> int:
         """Grants that have lost their tokens, or against which something stands."""

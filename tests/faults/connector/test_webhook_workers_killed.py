@@ -1,184 +1,22 @@
-"""Two workers carry events to webhooks and are killed in the middle of it, again and again: every event arrives."""
+"""Two workers carry events to webhooks and are killed in the middle of it: every event arrives."""
 
-import asyncio
-import os
-import ssl
-from collections import Counter
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, update
 
-from deploy.demo.postgres import CONNECTOR
-from services.connector.accounts.callers import Caller
-from services.connector.outgoing.addresses import networks
-from services.connector.webhooks import service
-from shared.database import Sessions, new_id
-from shared.events import EventKind, announce
-from shared.keyring import Keyring
-from shared.permissions import Level, Permission
-from shared.tables import EventRow, WebhookDelivery
 from tests.conftest import Database, Keys
-from tests.factories import make_account, make_user
-from tests.integration.mailrelay.certificates import CertificateFiles
-from tests.processes import command
+from tests.faults.connector.webhook_kills import carried_through_kills
 
-WEBHOOKS, EVENTS, KILLS = 4, 60, 4
-
-
-@dataclass
-class Receiver:
-    """Counts what arrives by address and webhook-id, and takes a moment to answer."""
-
-    port: int = 0
-    got: Counter[tuple[str, str]] = field(default_factory=Counter)
-    arrivals: asyncio.Queue[None] = field(default_factory=asyncio.Queue)
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            line, *fields = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            headers = dict(field.lower().split(": ", 1) for field in fields if field)
-            await reader.readexactly(int(headers["content-length"]))
-            self.got[line.split(" ")[1], headers["webhook-id"]] += 1
-            self.arrivals.put_nowait(None)
-            await asyncio.sleep(0.02)
-            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-            await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> CertificateFiles:
-    return CertificateFiles(tmp_path)
-
-
-@pytest.fixture
-async def receiver(certificate: CertificateFiles) -> AsyncIterator[Receiver]:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate.certificate_file, certificate.key_file)
-    made = Receiver()
-    server = await asyncio.start_server(made, "127.0.0.1", 0, ssl=context)
-    made.port = server.sockets[0].getsockname()[1]
-    yield made
-    server.close()
-
-
-async def start_worker(
-    database: Database, keys: Keys, certificate: CertificateFiles
-) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *command("services.connector", "worker"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        env={
-            "PATH": os.defpath,
-            "SSL_CERT_FILE": str(certificate.certificate_file),
-            "REPLYCO_DATABASE_URL": database.url(CONNECTOR),
-            "REPLYCO_KEY_FILE": str(keys.key_file),
-            "REPLYCO_BLOB_URL": keys.blob_url,
-            "REPLYCO_WORKER_PORT": "0",
-            "REPLYCO_AMAZON_APPLICATION_ID": "amzn1.sp.solution.test",
-            "REPLYCO_AMAZON_CLIENT_ID": "amzn1.application-oa2-client.test",
-            "REPLYCO_AMAZON_CLIENT_SECRET": "secret",
-            "REPLYCO_OUTGOING_ALLOWED_NETWORKS": "127.0.0.0/8",
-        },
-    )
-
-
-async def make_webhooks(sessions: Sessions, keyring: Keyring, receiver: Receiver) -> UUID:
-    async with sessions.begin() as session:
-        account = await make_account(session, keyring)
-        user = await make_user(session, account.id)
-        now = (await session.execute(select(func.now()))).scalar_one()
-    caller = Caller(account.id, user.id, {Permission.GENERAL_ADMIN: Level.EDIT}, session_id=new_id())
-    for number in range(WEBHOOKS):
-        await service.create_webhook(
-            sessions,
-            keyring,
-            caller,
-            url=f"https://127.0.0.1:{receiver.port}/{number}",
-            kinds=[EventKind.INTEGRATION_CHANGED],
-            description="",
-            allowed=networks("127.0.0.0/8"),
-            now=now,
-        )
-    return account.id
-
-
-async def end_leases(sessions: Sessions) -> None:
-    """As if a minute had passed since the kill."""
-    async with sessions.begin() as session:
-        await session.execute(
-            update(WebhookDelivery)
-            .where(WebhookDelivery.state == "waiting", WebhookDelivery.attempts > 0)
-            .values(next_attempt_at=func.now())
-        )
-
-
-async def waiting(sessions: Sessions) -> int:
-    async with sessions.begin() as session:
-        events = await session.scalar(select(func.count()).where(EventRow.fanned_out_at.is_(None)))
-        deliveries = await session.scalar(select(func.count()).where(WebhookDelivery.state == "waiting"))
-    return (events or 0) + (deliveries or 0)
+# `make soak` has 60 events and four kills.
+EVENTS = 24
+KILLS = 2
 
 
 @pytest.mark.timeout(150)
 async def test_every_event_arrives_at_every_webhook_through_kills(
-    *,
-    database: Database,
-    keys: Keys,
-    sessions: Sessions,
-    keyring: Keyring,
-    receiver: Receiver,
-    certificate: CertificateFiles,
+    database: Database, keys: Keys, tmp_path: Path
 ):
-    account_id = await make_webhooks(sessions, keyring, receiver)
-    workers = [await start_worker(database, keys, certificate) for _ in range(2)]
-    try:
-        for _ in range(KILLS):
-            while not receiver.arrivals.empty():
-                receiver.arrivals.get_nowait()
-            for _ in range(EVENTS // KILLS):
-                async with sessions.begin() as session:
-                    await announce(
-                        session, account_id, EventKind.INTEGRATION_CHANGED, integration_id=new_id()
-                    )
-            # In the middle of carrying them.
-            async with asyncio.timeout(30):
-                for _ in range(5):
-                    await receiver.arrivals.get()
-            victim = workers.pop(0)
-            victim.kill()
-            await victim.wait()
-            workers.append(await start_worker(database, keys, certificate))
-            await end_leases(sessions)
-        async with asyncio.timeout(60):
-            while await waiting(sessions):
-                await end_leases(sessions)
-                await asyncio.sleep(1)
-    finally:
-        for worker in workers:
-            if worker.returncode is None:
-                worker.kill()
-            await worker.wait()
+    carried = await carried_through_kills(database, keys, tmp_path, events=EVENTS, kills=KILLS)
 
-    async with sessions.begin() as session:
-        rows = (
-            await session.execute(
-                select(WebhookDelivery.webhook_id, WebhookDelivery.event_id, WebhookDelivery.state)
-            )
-        ).all()
-        event_ids = {str(event_id) for event_id in await session.scalars(select(EventRow.id))}
-    assert len(event_ids) == EVENTS
-    # One delivery of each event for each webhook, all of them delivered, and each was really there.
-    assert Counter(row.state for row in rows) == {"delivered": EVENTS * WEBHOOKS}
-    assert len({(row.webhook_id, row.event_id) for row in rows}) == EVENTS * WEBHOOKS
-    assert set(receiver.got) == {
-        (f"/{number}", event_id) for number in range(WEBHOOKS) for event_id in event_ids
-    }
+    assert carried.events == EVENTS
+    assert carried.is_right, carried

@@ -19,6 +19,8 @@ from tests.faults.mailrelay.worker import worker_process
 # So many that something is always in flight; so slow that the worker keeps up.
 _CLIENTS = 10
 _PAUSE_SECONDS = 0.05
+# Where only the relay has to keep up.
+_MANY_CLIENTS = 20
 # Between what was killed being at work again and the next kill.
 _LONGEST_WAIT_SECONDS = 0.5
 
@@ -63,6 +65,37 @@ async def survived(
                         await asyncio.to_thread(database.postgres.kill)
                         await asyncio.to_thread(database.postgres.start_again)
         await load.more("data 250", _CLIENTS)
+    return await counted(database, keys, load)
+
+
+async def relay_killed(database: Database, keys: Keys, folder: Path, *, kills: int, mails: int) -> Count:
+    """The whole relay is killed again and again under load; `mails` are accepted before each kill and after the last."""
+    async with (
+        running(database, keys, folder / "relay.log") as relay,
+        Load(relay.port, clients=_MANY_CLIENTS) as load,
+    ):
+        for _ in range(kills):
+            await load.more("data 250", mails)
+            await relay.kill()
+            await relay.start()
+        await load.more("data 250", mails)
+    return await counted(database, keys, load)
+
+
+async def postgresql_ended(database: Database, keys: Keys, folder: Path, *, mails: int) -> Count:
+    """PostgreSQL is stopped once and killed once under load; the relay says `451` until it is there again."""
+    server = database.postgres
+    async with (
+        running(database, keys, folder / "relay.log") as relay,
+        Load(relay.port, clients=_MANY_CLIENTS) as load,
+    ):
+        for end_server in (server.stop, server.kill):
+            await load.more("data 250", mails)
+            await asyncio.to_thread(end_server)
+            await load.more("RCPT 451", 50)
+            await asyncio.to_thread(server.start_again)
+            await load.more("data 250", mails)
+    assert load.codes["RCPT 451"] >= 100
     return await counted(database, keys, load)
 
 

@@ -9,45 +9,28 @@ import pytest
 from deploy.demo.postgres import OWNER
 from shared.database import asyncpg_dsn
 from tests.conftest import Database, Keys
-from tests.faults.mailrelay.counting import assert_nothing_lost
+from tests.faults.mailrelay.counting import assert_nothing_lost, assert_right
+from tests.faults.mailrelay.kills import postgresql_ended, relay_killed
 from tests.faults.mailrelay.load import Load, running
 
-CLIENTS = 20
+# `make soak` kills it ten times.
+KILLS = 3
 
 
 @pytest.mark.timeout(120)
-async def test_the_relay_is_killed_ten_times_under_load(database: Database, keys: Keys, tmp_path: Path):
-    async with (
-        running(database, keys, tmp_path / "relay.log") as relay,
-        Load(relay.port, clients=CLIENTS) as load,
-    ):
-        for _ in range(10):
-            await load.more("data 250", 150)
-            await relay.kill()
-            await relay.start()
-        await load.more("data 250", 150)
+async def test_the_relay_is_killed_under_load(database: Database, keys: Keys, tmp_path: Path):
+    count = await relay_killed(database, keys, tmp_path, kills=KILLS, mails=100)
 
-    await assert_nothing_lost("relay killed 10 times", database, keys, load)
+    assert_right(f"relay killed {KILLS} times", count)
 
 
 @pytest.mark.timeout(120)
 async def test_postgresql_is_stopped_and_killed_under_load(
     own_database: Database, keys: Keys, tmp_path: Path
 ):
-    server = own_database.postgres
-    async with (
-        running(own_database, keys, tmp_path / "relay.log") as relay,
-        Load(relay.port, clients=CLIENTS) as load,
-    ):
-        for end_server in (server.stop, server.kill):
-            await load.more("data 250", 300)
-            await asyncio.to_thread(end_server)
-            await load.more("RCPT 451", 50)
-            await asyncio.to_thread(server.start_again)
-            await load.more("data 250", 300)
+    count = await postgresql_ended(own_database, keys, tmp_path, mails=100)
 
-    await assert_nothing_lost("PostgreSQL stopped once, killed once", own_database, keys, load)
-    assert load.codes["RCPT 451"] >= 100
+    assert_right("PostgreSQL stopped once, killed once", count)
 
 
 async def test_a_relay_that_starts_without_its_database_says_451_until_it_is_there(

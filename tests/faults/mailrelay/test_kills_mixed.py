@@ -13,6 +13,6 @@ from tests.faults.mailrelay.kills import mixed, survived, told
 async def test_whatever_is_killed_nothing_is_lost_and_nothing_is_shown_twice(
     own_database: Database, keys: Keys, tmp_path: Path
 ):
-    victims = mixed(9)
+    victims = mixed(3)
 
     assert_right(f"killed {told(victims)}", await survived(own_database, keys, tmp_path, victims))

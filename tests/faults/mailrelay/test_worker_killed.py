@@ -14,8 +14,8 @@ from tests.faults.mailrelay.worker_kills import delivered_though_killed
 from tests.integration.mailrelay.delivery.conftest import make_store
 
 # `make soak` kills twenty over 2,000 mails, three times.
-MAILS = 600
-KILLS = 4
+MAILS = 200
+KILLS = 2
 
 
 @pytest.fixture(scope="module")

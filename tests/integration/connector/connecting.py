@@ -5,7 +5,7 @@ import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +14,7 @@ import httpx2
 import pytest
 import uvicorn
 from pydantic import SecretStr
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from deploy.demo.postgres import CONNECTOR
 from services.connector.settings import ConnectorSettings
@@ -32,12 +33,40 @@ PUBLIC_URL = "https://testserver"
 CANARY_SECRET = "amzn1.oa2-cs.v1.canary-secret"  # never seen outside of the token call
 
 
+@dataclass
+class Gate:
+    """Between the socket and the sandbox: holds a request back until the test has done something else."""
+
+    app: ASGIApp
+    held_path: str | None = None
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @asynccontextmanager
+    async def holding(self, path: str) -> AsyncIterator[None]:
+        """The next request whose path ends like this goes on when the block ends. `arrived` is set when it is here."""
+        self.held_path, self.arrived, self.opened = path, asyncio.Event(), asyncio.Event()
+        try:
+            yield
+        finally:
+            self.opened.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        held_path = self.held_path
+        if scope["type"] == "http" and held_path is not None and scope["path"].endswith(held_path):
+            self.held_path = None
+            self.arrived.set()
+            await self.opened.wait()
+        await self.app(scope, receive, send)
+
+
 @dataclass(frozen=True)
 class Amazon:
-    """The sandbox of one test: its address, and its state to look into and to turn."""
+    """The sandbox of one test: its address, its state to look into and to turn, and a gate in front of it."""
 
     url: str
     state: Sandbox
+    gate: Gate
 
     def fail_tokens(
         self, status: int, body: str, content_type: str = "application/json", count: int = 1
@@ -61,9 +90,10 @@ async def amazon() -> AsyncIterator[Amazon]:
         )
     )
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=2))
+    gate = Gate(app)
+    server = uvicorn.Server(uvicorn.Config(gate, log_config=None, lifespan="on", timeout_graceful_shutdown=2))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    yield Amazon(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.sandbox)
+    yield Amazon(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.sandbox, gate)
     server.should_exit = True
     await serving
     listener.close()

@@ -361,7 +361,7 @@ async def test_every_line_gets_a_reply_that_fits(
     )
     before = psutil.Process().memory_info().rss
 
-    await asyncio.to_thread(run_state_machine_as_test, here, settings=repeated(100))
+    await asyncio.to_thread(run_state_machine_as_test, here, settings=repeated(40))
 
     assert psutil.Process().memory_info().rss - before < GROWTH_LIMIT_BYTES
     assert await stored_mails(database, keys) == accepted

@@ -141,7 +141,7 @@ async def test_limits_end_sessions_and_lose_no_mail(
         {"port": relay.smtp_port, "accepted": accepted, "tls": tls},
     )
 
-    await asyncio.to_thread(run_state_machine_as_test, here, settings=repeated(80))
+    await asyncio.to_thread(run_state_machine_as_test, here, settings=repeated(40))
 
     figures = await relay.metrics()
     assert await stored_mails(database, keys) == accepted
