@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import Final
@@ -21,19 +21,28 @@ from shared.database import asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring
 from tests.bench.figures import Figure
 from tests.bench.installation import installation, migrate
+from tests.bench.scale_queue import MONTHS, load_mails, queue_subjects
 from tests.bench.scale_rows import Size, load
 from tests.bench.served import Client, bench_key, free_port, running, settings_of
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_conversation, make_integration, make_message, make_user
 from tests.processes import command
 
-LARGE: Final = Size(accounts=2_000, addresses=1_000_000, conversations=1_000_000)
-SMALL: Final = Size(accounts=1, addresses=1_000, conversations=200)
+LARGE: Final = Size(
+    accounts=2_000,
+    addresses=1_000_000,
+    conversations=1_000_000,
+    delivered_mails=10_000_000,
+    months_of_mail=MONTHS,
+)
+SMALL: Final = Size(accounts=1, addresses=1_000, conversations=200, delivered_mails=1, months_of_mail=1)
 DOMAIN: Final = "replyco.email"
 LOOKUPS: Final = 1_000
 REQUESTS: Final = 100
 ROUNDS: Final = 5
 READABLE_MESSAGES: Final = 20
+
+_PEERS: Final = {"lookup": "1,000 addresses", "inbox": "1,000 messages", "queue": "an empty installation"}
 
 # Does something many times; the median of its times in microseconds.
 Measure = Callable[[], Awaitable[float]]
@@ -51,7 +60,7 @@ class Loaded:
 
 
 def measure() -> list[Figure]:
-    """Some minutes, most of which the rows take, and about seven gigabytes meanwhile."""
+    """Some minutes, most of which the rows take, and about twelve gigabytes meanwhile."""
     with installation() as (database, keys):
         return asyncio.run(_measure(database, keys))
 
@@ -72,7 +81,7 @@ async def _measure(large: Database, keys: Keys) -> list[Figure]:
             name,
             "µs",
             large_times,
-            "1,000 addresses" if name.startswith("scale_lookup") else "1,000 messages",
+            _PEERS[name.removeprefix("scale_").partition("_")[0]],
             small_times,
         )
         for name, (small_times, large_times) in runs.items()
@@ -90,8 +99,10 @@ async def _load(database: Database, keys: Keys, size: Size) -> Loaded:
     owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     began = time.monotonic()
     messages = await load(owner, account.id, size)
+    await load_mails(owner, size.delivered_mails, months=size.months_of_mail)
     print(  # noqa: T201
-        f"{size.addresses:,} addresses, {messages:,} messages: {time.monotonic() - began:.0f} s"
+        f"{size.addresses:,} addresses, {messages:,} messages, {size.delivered_mails:,} delivered mails:"
+        f" {time.monotonic() - began:.0f} s"
     )
     # The one whose messages are read, and therefore opened.
     async with sessions.begin() as session:
@@ -126,7 +137,7 @@ async def _load(database: Database, keys: Keys, size: Size) -> Loaded:
 async def _subjects(loaded: Loaded, keys: Keys) -> AsyncIterator[dict[str, Measure]]:
     """What is measured, by the names of the figures."""
     inbox = "/api/v1/conversations"
-    with ExitStack() as stack:
+    async with AsyncExitStack() as stack:
         port = free_port()
         settings = settings_of(loaded.database.url(CONNECTOR), keys, port)
         stack.enter_context(running(command("services.connector", "serve"), settings))
@@ -140,7 +151,10 @@ async def _subjects(loaded: Loaded, keys: Keys) -> AsyncIterator[dict[str, Measu
             await warm.find(f"{loaded.local_parts[0]}@{DOMAIN}")
         await _look_up(warm, loaded.local_parts)
 
+        of_queue = await stack.enter_async_context(queue_subjects(loaded.database))
+
         yield {
+            **of_queue,
             "scale_lookup": lambda: _look_up(cold, loaded.local_parts),
             "scale_lookup_warm": lambda: _look_up(warm, loaded.local_parts),
             "scale_inbox": lambda: _ask(client, inbox),

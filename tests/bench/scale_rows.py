@@ -19,6 +19,8 @@ class Size:
     accounts: int
     addresses: int
     conversations: int
+    delivered_mails: int
+    months_of_mail: int
 
 
 _PARTITIONS: Final = """
