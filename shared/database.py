@@ -4,7 +4,9 @@ A function that takes `sessions` opens one transaction and owns it, or reads wit
 runs inside its caller's. Nobody calls `commit()`.
 """
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -58,9 +60,9 @@ _UNAVAILABLE_STATES: Final = ("08", "53", "57P")
 _ENDED_FOR_OTHERS: Final = ("40", "55P03", "57014")
 
 
-# A connection that was used this lately is alive, unless it is known to be closed: no question before each statement.
 CONNECT_SECONDS: Final = 5.0
 STATEMENT_SECONDS: Final = 15.0
+# A connection that was used this lately is alive, unless it is known to be closed: no question before each statement.
 _TRUSTED_SECONDS: Final = 1.0
 _CHECK_SECONDS: Final = 5.0
 _IDLE_SINCE: Final = "replyco_idle_since"
@@ -185,7 +187,20 @@ def _name_failure(context: ExceptionContext) -> BaseException | None:
     return _as_unavailable(error) if isinstance(error, OSError) else None
 
 
-def _as_unavailable(error: OSError) -> DatabaseUnavailable:
+@contextlib.contextmanager
+def named_failures() -> Iterator[None]:
+    """The same for what is asked of the driver without SQLAlchemy between."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if str(error.sqlstate).startswith(_UNAVAILABLE_STATES):
+            raise _as_unavailable(error) from error
+        raise
+    except OSError as error:
+        raise _as_unavailable(error) from error
+
+
+def _as_unavailable(error: Exception) -> DatabaseUnavailable:
     # Without the text, which may name the host.
     kind = DatabaseTimedOut if isinstance(error, TimeoutError) else DatabaseUnavailable
     return kind(type(error).__name__)

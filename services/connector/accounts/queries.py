@@ -8,10 +8,10 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.connector.accounts.sign_in_limits import WINDOW
-from shared.database import Reader
+from shared.compiled_select import CompiledSelect
 from shared.tables import Account, ApiKey, SignInFailures, User, UserSession
 
 
@@ -42,8 +42,8 @@ class LiveApiKey:
     creators_inbox_messages: str
 
 
-# Every request asks one of these two: built once.
-_LIVE_SESSION: Final = (
+# Every request asks one of these two.
+_LIVE_SESSION: Final = CompiledSelect(
     select(
         UserSession.id,
         User.account_id,
@@ -60,7 +60,7 @@ _LIVE_SESSION: Final = (
         User.disabled_at.is_(None),
     )
 )
-_LIVE_API_KEY: Final = (
+_LIVE_API_KEY: Final = CompiledSelect(
     select(
         ApiKey.id,
         ApiKey.account_id,
@@ -81,10 +81,10 @@ _LIVE_API_KEY: Final = (
 )
 
 
-async def live_session(reader: Reader, token_hash: bytes, now: datetime) -> LiveSession | None:
+async def live_session(reader: AsyncConnection, token_hash: bytes, now: datetime) -> LiveSession | None:
     """Whose session this is, or None."""
-    row = (await reader.execute(_LIVE_SESSION, {"token_hash": token_hash, "now": now})).one_or_none()
-    return None if row is None else LiveSession(**row._asdict())
+    row = await _LIVE_SESSION.one_or_none(reader, token_hash=token_hash, now=now)
+    return None if row is None else LiveSession(**row)
 
 
 async def end_oldest_sessions(session: AsyncSession, user_id: UUID, *, keep: int) -> None:
@@ -95,10 +95,10 @@ async def end_oldest_sessions(session: AsyncSession, user_id: UUID, *, keep: int
     await session.execute(delete(UserSession).where(UserSession.id.in_(newest_first.offset(keep))))
 
 
-async def live_api_key(reader: Reader, secret_hash: bytes, now: datetime) -> LiveApiKey | None:
+async def live_api_key(reader: AsyncConnection, secret_hash: bytes, now: datetime) -> LiveApiKey | None:
     """Whose key this is, or None."""
-    row = (await reader.execute(_LIVE_API_KEY, {"secret_hash": secret_hash, "now": now})).one_or_none()
-    return None if row is None else LiveApiKey(**row._asdict())
+    row = await _LIVE_API_KEY.one_or_none(reader, secret_hash=secret_hash, now=now)
+    return None if row is None else LiveApiKey(**row)
 
 
 async def count_sign_in(

@@ -7,10 +7,11 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row, Select, bindparam, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.connector.integrations.health import APPLICATION, Facts, Trouble
 from services.connector.integrations.setup_steps import Step, steps_of
+from shared.compiled_select import CompiledSelect
 from shared.database import Reader
 from shared.marketplaces import MARKETPLACES, Region
 from shared.tables import (
@@ -129,21 +130,25 @@ def _listed(*, in_grace_period: bool = False) -> Select[*tuple[Any, ...]]:
 # Built once: that costs as much as the asking.
 _ONE: Final = _listed().where(Integration.id == bindparam("integration_id"))
 _PAGE: Final = {
-    in_grace_period: _listed(in_grace_period=in_grace_period)
-    .where(Integration.id > bindparam("after"))
-    .order_by(Integration.id)
-    .limit(bindparam("limit"))
+    in_grace_period: CompiledSelect(
+        _listed(in_grace_period=in_grace_period)
+        .where(Integration.id > bindparam("after"))
+        .order_by(Integration.id)
+        .limit(bindparam("limit"))
+    )
     for in_grace_period in (False, True)
 }
 _BEFORE_ALL: Final = UUID(int=0)
 
 
 async def list_page(
-    reader: Reader, account_id: UUID, *, in_grace_period: bool, limit: int, after: UUID | None
+    reader: AsyncConnection, account_id: UUID, *, in_grace_period: bool, limit: int, after: UUID | None
 ) -> list[Listed]:
     """The account's integrations, oldest first, in one statement."""
-    parameters = {"account_id": account_id, "after": after or _BEFORE_ALL, "limit": limit}
-    return [Listed(*row) for row in (await reader.execute(_PAGE[in_grace_period], parameters)).all()]
+    rows = await _PAGE[in_grace_period].all(
+        reader, account_id=account_id, after=after or _BEFORE_ALL, limit=limit
+    )
+    return [Listed(*row) for row in rows]
 
 
 async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> Detail | None:

@@ -1,4 +1,4 @@
-"""Composes what accepts mail in one process, and takes it apart without losing a mail."""
+"""Puts the accepting side together, and takes it apart without losing a mail."""
 
 import asyncio
 from collections.abc import Callable

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Float, bindparam, func, select, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.demo.postgres import CONNECTOR, OWNER, RELAY
+from shared.compiled_select import CompiledSelect
 from shared.database import (
     DatabaseTimedOut,
     DatabaseUnavailable,
@@ -102,11 +103,14 @@ async def owner(database: Database) -> AsyncIterator["asyncpg.Connection[asyncpg
     await connection.close()
 
 
-async def is_sleeping(owner: "asyncpg.Connection[asyncpg.Record]") -> int:
+async def is_sleeping(
+    owner: "asyncpg.Connection[asyncpg.Record]", statement: str = "SELECT pg_sleep(30)"
+) -> int:
     """Wait until the sleeping statement is under way; its backend."""
     while True:
         found: int | None = await owner.fetchval(
-            "SELECT pid FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)' AND datname = current_database()"
+            "SELECT pid FROM pg_stat_activity WHERE query LIKE $1 AND state = 'active' AND datname = current_database()",
+            statement,
         )
         if found is not None:
             return found
@@ -133,6 +137,31 @@ async def test_the_network_breaks_off_in_the_middle_of_a_statement(
         await proxy.close()
 
         assert is_unavailable(await asking)
+
+
+async def test_the_same_holds_for_what_is_asked_of_the_driver_itself(
+    database: Database, owner: "asyncpg.Connection[asyncpg.Record]"
+):
+    sleeping = CompiledSelect(select(func.pg_sleep(bindparam("seconds", type_=Float)).label("slept")))
+    hurried = create_engine(database.url(CONNECTOR), application_name="tests", statement_seconds=0.2)
+    with pytest.raises(DatabaseTimedOut):
+        async with create_sessions(hurried).reading() as reader:
+            await sleeping.all(reader, seconds=30.0)
+    await hurried.dispose()
+
+    patient = create_engine(database.url(CONNECTOR), application_name="tests")
+
+    async def ask() -> None:
+        async with create_sessions(patient).reading() as reader:
+            await sleeping.all(reader, seconds=30.0)
+
+    asking = asyncio.create_task(ask())
+    await owner.execute("SELECT pg_terminate_backend($1)", await is_sleeping(owner, "SELECT pg_sleep($1%"))
+    await asyncio.wait([asking])
+    await patient.dispose()
+    failure = asking.exception()
+    assert failure is not None
+    assert is_unavailable(failure)
 
 
 async def test_a_wrong_statement_is_a_bug(database: Database):

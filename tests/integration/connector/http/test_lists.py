@@ -1,16 +1,13 @@
 """Lists cost a fixed number of statements, open nothing sealed, and call nobody."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import httpx2
 import pytest
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from sqlalchemy import Engine
 
 from deploy.demo.postgres import OWNER
 from services.connector.settings import ConnectorSettings
@@ -28,6 +25,7 @@ from shared.tables import (
 from tests.conftest import Database
 from tests.factories import make_conversation, make_grant, make_integration, make_message, make_relay_address
 from tests.integration.connector.conftest import SignedIn
+from tests.statements import sent_statements
 
 PLAIN_LISTS = [
     "/api/v1/integrations",
@@ -49,21 +47,6 @@ async def owner(database: Database) -> AsyncIterator[Sessions]:
     engine = create_engine(database.url(OWNER), application_name="tests")
     yield create_sessions(engine)
     await engine.dispose()
-
-
-@contextmanager
-def _statements() -> Iterator[list[str]]:
-    """What is sent to PostgreSQL meanwhile."""
-    sent: list[str] = []
-
-    def count(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        sent.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", count)
-    try:
-        yield sent
-    finally:
-        event.remove(Engine, "before_cursor_execute", count)
 
 
 async def _one_of_each(sessions: Sessions, keyring: Keyring, signed_in: SignedIn) -> dict[str, UUID]:
@@ -132,7 +115,7 @@ async def _ask(client: httpx2.AsyncClient, path: str, ids: dict[str, UUID]) -> t
     """How many items came, and how many statements they took."""
     most = 50 if path.endswith("messages") else ROWS
     url = httpx2.URL(path.format(**ids)).copy_merge_params({"limit": most})
-    with _statements() as sent:
+    async with sent_statements(Engine) as sent:
         answer = await client.get(url)
     assert answer.status_code == 200, answer.text
     return len(answer.json()["items"]), len(sent)

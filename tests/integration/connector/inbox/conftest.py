@@ -1,13 +1,12 @@
 """Conversations of an account, written as the mail worker writes them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine
 
 from shared.database import Sessions
 from shared.keyring import Keyring
@@ -22,6 +21,7 @@ from tests.factories import (
     make_message,
     make_relay_address,
 )
+from tests.statements import sent_statements
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,7 @@ def worker(owner_sessions: Sessions, keyring: Keyring, keys: Keys) -> Worker:
     return Worker(owner_sessions, keyring, keys)
 
 
-@contextmanager
-def counted_statements(app: FastAPI) -> Iterator[list[str]]:
-    """The SQL that the application's engine executes meanwhile."""
+def counted_statements(app: FastAPI) -> AbstractAsyncContextManager[list[str]]:
+    """The SQL that the application sends meanwhile."""
     engine: Engine = app.state.connector.sessions.kw["bind"].sync_engine
-    seen: list[str] = []
-
-    def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        seen.append(statement)
-
-    event.listen(engine, "before_cursor_execute", count)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", count)
+    return sent_statements(engine)

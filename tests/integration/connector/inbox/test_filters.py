@@ -133,7 +133,7 @@ async def test_counts_tell_what_waits(client, six):
 async def test_counts_end_where_nobody_reads_on(app, client, six, monkeypatch):
     monkeypatch.setattr(listing, "MOST_COUNTED", 2)
 
-    with counted_statements(app) as statements:
+    async with counted_statements(app) as statements:
         counts = (await client.get(f"{_LIST}/counts")).json()
 
     assert counts == {"open": 2, "unread": 2, "due": 2, "overdue": 1, "quarantine": 1}
@@ -151,13 +151,13 @@ async def test_another_accounts_conversations_are_not_counted(client, foreign_in
 async def test_a_filtered_list_costs_the_same_number_of_statements_with_any_number_of_rows(
     *, app, client, inbox, owner_sessions, keyring, params
 ):
-    with counted_statements(app) as with_one:
+    async with counted_statements(app) as with_one:
         await client.get(_LIST, params=params)
     async with owner_sessions.begin() as session:
         for number in range(30):
             due_at = _START + timedelta(hours=number)
             await make_conversation(session, keyring, inbox.integration, answer_due_at=due_at)
-    with counted_statements(app) as with_many:
+    async with counted_statements(app) as with_many:
         assert len((await client.get(_LIST, params=params)).json()["items"]) >= 30
 
     assert len(with_one) == len(with_many)

@@ -8,7 +8,7 @@ import asyncpg
 import httpx2
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import event, func, select, update
+from sqlalchemy import func, select, update
 
 from shared.addresses import LOCAL_PART_LENGTH
 from shared.database import Sessions, asyncpg_dsn
@@ -20,6 +20,7 @@ from tests.conftest import Database
 from tests.factories import make_account, make_grant, make_integration, make_relay_address
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import CASA_VERDE, Amazon, connect, connect_named
+from tests.statements import sent_statements
 
 SignInAs = Callable[..., Awaitable[SignedIn]]
 
@@ -235,7 +236,7 @@ async def test_the_list_pages_by_keyset_and_shows_columns_only(
         for integration in made:
             await make_relay_address(session, integration)
 
-    with counted_statements(app) as statements:
+    async with sent_statements(app.state.connector.sessions.kw["bind"].sync_engine) as statements:
         first = (await signed_in.client.get("/api/v1/integrations?limit=5")).json()
     second = (
         await signed_in.client.get(
@@ -315,24 +316,6 @@ async def test_an_integration_without_a_grant_is_red_only_where_the_seller_can_a
     assert answers[0]["checks"][0]["code"] == "grant_missing"
     assert answers[0]["consent_expires_at"] is None
     assert "grant_missing" not in [check["code"] for check in answers[1]["checks"]]
-
-
-class counted_statements:  # noqa: N801
-    """The SQL that the application sends meanwhile."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self._engine = app.state.connector.sessions.kw["bind"].sync_engine
-        self._statements: list[str] = []
-
-    def __enter__(self) -> list[str]:
-        event.listen(self._engine, "before_cursor_execute", self._note)
-        return self._statements
-
-    def __exit__(self, *_: object) -> None:
-        event.remove(self._engine, "before_cursor_execute", self._note)
-
-    def _note(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
-        self._statements.append(statement)
 
 
 async def test_suspended_listings_are_told_but_do_not_turn_the_lock(signed_in: SignedIn, sessions: Sessions):

@@ -1,0 +1,51 @@
+"""What a process sends to PostgreSQL, whichever way it takes to the driver."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from sqlalchemy import Engine, Pool, event
+from sqlalchemy.engine import AdaptedConnection
+
+# Around statements, and before one on a connection that has rested.
+_NOT_COUNTED = {"BEGIN", "COMMIT", "ROLLBACK", "SELECT 1"}
+
+
+@asynccontextmanager
+async def sent_statements(engine: Engine | type[Engine]) -> AsyncIterator[list[str]]:
+    """The SQL that is sent by this engine, or by every one (`Engine`), meanwhile.
+
+    SQLAlchemy tells of what it executes itself, asyncpg of what it is asked without SQLAlchemy between.
+    """
+    sent: list[str] = []
+    pool = engine if isinstance(engine, Engine) else Pool
+
+    def executes(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    def asked(query: asyncpg.connection.LoggedQuery) -> None:
+        if query.query.partition(" ISOLATION")[0].rstrip(";") not in _NOT_COUNTED:
+            sent.append(query.query)
+
+    def begin(connection: AdaptedConnection, *_: object) -> None:
+        connection.driver_connection.add_query_logger(asked)
+
+    def end(connection: AdaptedConnection | None, *_: object) -> None:
+        if connection is not None:
+            connection.driver_connection.remove_query_logger(asked)
+
+    listeners = (
+        (engine, "before_cursor_execute", executes),
+        (pool, "checkout", begin),
+        (pool, "checkin", end),
+    )
+    for listener in listeners:
+        event.listen(*listener)
+    try:
+        yield sent
+        # The driver tells of a statement in the loop's next turn.
+        await asyncio.sleep(0)
+    finally:
+        for listener in listeners:
+            event.remove(*listener)
