@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, func, literal, or_, select, text, update
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, delete, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -42,6 +42,7 @@ _RECOUNT: Final = text(
     " ORDER BY id LIMIT 1), order_id),"
     " asin = coalesce((SELECT asin FROM its WHERE kind = ANY(:about_one_order) AND asin IS NOT NULL"
     " ORDER BY id LIMIT 1), asin),"
+    " (snippet, snippet_message_id) = (SELECT snippet, id FROM its ORDER BY received_at DESC, id DESC LIMIT 1),"
     " country = coalesce((SELECT country FROM its WHERE country IS NOT NULL ORDER BY id LIMIT 1), country),"
     " answer_due_at = CASE WHEN status <> 'quarantine' AND merged_into IS NULL"
     " THEN (SELECT min(answer_due_at) FROM its WHERE answer_settled_at IS NULL) END"
@@ -172,7 +173,14 @@ async def merge(session: AsyncSession, source_id: UUID, target_id: UUID, *, by: 
     await session.execute(
         update(Conversation)
         .where(Conversation.id == source_id)
-        .values(merged_into=target_id, answer_due_at=None, message_count=0, is_unread=False)
+        .values(
+            merged_into=target_id,
+            answer_due_at=None,
+            message_count=0,
+            is_unread=False,
+            snippet=None,
+            snippet_message_id=None,
+        )
     )
     opens = {} if source.status == ConversationStatus.CLOSED else {"status": ConversationStatus.OPEN.value}
     await session.execute(
@@ -196,9 +204,9 @@ async def move(
     Both must be locked; the target may be new and empty.
     """
     moved = {"conversation_id": target_id} | ({} if by is None else {"placed_by": by})
-    await session.execute(
-        update(Message).where(Message.id.in_(message_ids), Message.conversation_id == source_id).values(moved)
-    )
+    # As an array: a statement has room for some ten thousand values, and a conversation may have more messages.
+    is_one = Message.id == any_(literal(list(message_ids), ARRAY(Uuid)))
+    await session.execute(update(Message).where(is_one, Message.conversation_id == source_id).values(moved))
     of_source = select(func.unnest(Message.thread_keys)).where(Message.conversation_id == source_id)
     of_target = select(func.unnest(Message.thread_keys)).where(Message.conversation_id == target_id)
     await session.execute(

@@ -66,13 +66,18 @@ class AccountKeys:
     current_id: UUID
     data_keys: dict[UUID, bytes] = field(repr=False)
     lookup_key: bytes = field(repr=False)
+    # By the bytes that name the key in a ciphertext. Making one takes longer than to open a name with it, and a list opens hundreds.
+    _ciphers: dict[bytes, AESGCM] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ciphers = {key_id.bytes: AESGCM(key) for key_id, key in self.data_keys.items()}
+        object.__setattr__(self, "_ciphers", ciphers)
 
     def seal(self, place: Place, plaintext: bytes) -> Sealed:
         """Seal a value for the place where it will be stored."""
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = AESGCM(self.data_keys[self.current_id]).encrypt(
-            nonce, plaintext, place_bytes(self.account_id, place)
-        )
+        cipher = self._ciphers[self.current_id.bytes]
+        sealed = cipher.encrypt(nonce, plaintext, place_bytes(self.account_id, place))
         return Sealed(bytes([_VERSION]) + self.current_id.bytes + nonce + sealed)
 
     def open(self, place: Place, sealed: Sealed) -> bytes:
@@ -80,11 +85,11 @@ class AccountKeys:
         blob = sealed.ciphertext
         if len(blob) < _HEADER_BYTES or blob[0] != _VERSION:
             raise SealBroken(table=place.table, column=place.column)
-        key = self.data_keys.get(UUID(bytes=blob[1:17]))
-        if key is None:
+        cipher = self._ciphers.get(blob[1:17])
+        if cipher is None:
             raise SealBroken(table=place.table, column=place.column)
         try:
-            return AESGCM(key).decrypt(
+            return cipher.decrypt(
                 blob[17:_HEADER_BYTES], blob[_HEADER_BYTES:], place_bytes(self.account_id, place)
             )
         except InvalidTag as error:

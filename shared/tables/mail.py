@@ -111,7 +111,8 @@ class Conversation(Base):
     """What one buyer and one seller say about one order or product (mailrelay's delivery/threads.py).
 
     One that was merged stays, empty, for whoever still has its id: everything of it is in `merged_into`. `answer_due_at` is the
-    earliest due time among its messages that still wait for an answer.
+    earliest due time among its messages that still wait for an answer. `snippet` is a copy of that of its newest message
+    (`snippet_message_id`), sealed as it is there, so that it follows its message wherever that goes without being opened.
     """
 
     __tablename__ = "conversations"
@@ -176,6 +177,8 @@ class Conversation(Base):
     buyer_name: Mapped[Sealed | None]
     buyer_address: Mapped[Sealed | None]
     subject: Mapped[Sealed | None]
+    snippet: Mapped[Sealed | None]
+    snippet_message_id: Mapped[UUID | None]
     message_count: Mapped[int] = mapped_column(server_default="0")
     last_message_at: Mapped[datetime]
     created_at: Mapped[datetime] = mapped_column(server_default=now)
@@ -221,7 +224,7 @@ class Message(Base):
 
     `thread_keys` are the signs by which it joins a conversation, the surest first, wherever an agent (`placed_by`) has put it.
     `is_excerpt`: `body_text` is the buyer's own words, taken out of Amazon's frame; else it is all that the mail says.
-    `word_keys`: keyed hashes of its words, by which it is found. `parser_version` is that of the code that understood it.
+    `snippet`: the first words of `body_text`, for lists. `word_keys`: keyed hashes of its words, by which it is found. `parser_version` is that of the code that understood it.
     """
 
     __tablename__ = "messages"
@@ -254,6 +257,7 @@ class Message(Base):
     sender_name: Mapped[Sealed | None]
     sender_address: Mapped[Sealed | None]
     body_text: Mapped[Sealed]
+    snippet: Mapped[Sealed | None]
     body_html: Mapped[Sealed | None]
     size: Mapped[int]
     attachment_count: Mapped[int]

@@ -1,4 +1,4 @@
-"""The peer for `rest`: the list of integrations written for speed alone, as a bare route with one asyncpg query and no caller."""
+"""The peer for `rest`: the lists written for speed alone, as bare routes with one asyncpg query each, no caller, and nothing sealed."""
 
 import json
 import sys
@@ -18,6 +18,13 @@ _QUERY = """
     FROM integrations i LEFT JOIN relay_addresses r ON r.integration_id = i.id AND r.retired_at IS NULL
     WHERE i.account_id = $1 AND i.removed_at IS NULL AND i.disconnected_at IS NULL ORDER BY i.id LIMIT 101
 """
+_CONVERSATIONS = """
+    SELECT c.id, c.integration_id, i.name, p.buyer_name, p.subject, p.snippet, c.order_id, c.asin, c.country, c.status, c.kind,
+        c.is_unread, c.answer_due_at, c.message_count, c.last_message_at
+    FROM conversations c JOIN integrations i ON i.id = c.integration_id JOIN plain_texts p ON p.conversation_id = c.id
+    WHERE c.account_id = $1 AND c.merged_into IS NULL AND c.status <> 'quarantine'
+    ORDER BY c.last_message_at DESC, c.id DESC LIMIT 51
+"""
 
 
 def create_peer(dsn: str, account_id: UUID) -> FastAPI:
@@ -34,11 +41,39 @@ def create_peer(dsn: str, account_id: UUID) -> FastAPI:
     @app.get("/api/v1/integrations")
     async def integrations() -> Response:
         rows = await pools[0].fetch(_QUERY, account_id)
-        page = {"items": [_item(row) for row in rows[:100]], "next_cursor": None}
-        body = json.dumps(page, ensure_ascii=False, separators=(",", ":"))
-        return Response(body, media_type="application/json")
+        return _page([_item(row) for row in rows[:100]])
+
+    @app.get("/api/v1/conversations")
+    async def conversations() -> Response:
+        rows = await pools[0].fetch(_CONVERSATIONS, account_id)
+        return _page([_conversation(row) for row in rows[:50]])
 
     return app
+
+
+def _page(items: list[dict[str, object]]) -> Response:
+    page = {"items": items, "next_cursor": None}
+    body = json.dumps(page, ensure_ascii=False, separators=(",", ":"))
+    return Response(body, media_type="application/json")
+
+
+def _conversation(row: asyncpg.Record) -> dict[str, object]:
+    return {
+        "id": str(row["id"]),
+        "integration": {"id": str(row["integration_id"]), "name": row["name"]},
+        "buyer_name": row["buyer_name"],
+        "subject": row["subject"],
+        "snippet": row["snippet"],
+        "order_id": row["order_id"],
+        "asin": row["asin"],
+        "country": row["country"],
+        "status": row["status"],
+        "kind": row["kind"],
+        "unread": row["is_unread"],
+        "answer_due_at": _time(row["answer_due_at"]),
+        "message_count": row["message_count"],
+        "last_message_at": _time(row["last_message_at"]),
+    }
 
 
 def _item(row: asyncpg.Record) -> dict[str, object]:

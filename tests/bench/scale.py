@@ -5,20 +5,25 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
 from typing import Final
 from uuid import UUID
 
 import asyncpg
 from prometheus_client import CollectorRegistry
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.demo.postgres import CONNECTOR, OWNER, RELAY
-from services.connector.http.paging import encode_cursor
+from services.connector.http.paging import DEFAULT_PAGE, encode_cursor
 from services.mailrelay.intake.recipients import Recipients
 from services.mailrelay.metrics import RelayMetrics
+from shared.crypto.envelope import AccountKeys, Place
 from shared.crypto.key_provider import KeyFile
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import asyncpg_dsn, create_engine, create_sessions, new_id
 from shared.keyring import Keyring
+from shared.tables import Conversation
 from tests.bench.figures import Figure
 from tests.bench.installation import installation, migrate
 from tests.bench.scale_queue import MONTHS, load_mails, queue_subjects
@@ -122,6 +127,9 @@ async def _load(database: Database, keys: Keys, size: Size) -> Loaded:
         account.id,
     )
     assert deep is not None
+    async with sessions.begin() as session:
+        for before in (None, (deep["last_message_at"], deep["id"])):
+            await _seal_page(session, await keyring.of(session, account.id), before)
     await owner.close()
     await engine.dispose()
     return Loaded(
@@ -131,6 +139,19 @@ async def _load(database: Database, keys: Keys, size: Size) -> Loaded:
         encode_cursor(deep["last_message_at"], deep["id"]),
         [row["local_part"] for row in local_parts],
     )
+
+
+async def _seal_page(session: AsyncSession, keys: AccountKeys, before: tuple[datetime, UUID] | None) -> None:
+    """Let a page's conversations have what is opened of them, each sealed in its place."""
+    page = select(Conversation).where(Conversation.account_id == keys.account_id)
+    if before is not None:
+        page = page.where(tuple_(Conversation.last_message_at, Conversation.id) < before)
+    newest_first = page.order_by(Conversation.last_message_at.desc(), Conversation.id.desc())
+    for row in await session.scalars(newest_first.limit(DEFAULT_PAGE)):
+        row.buyer_name = keys.seal_text(Place("conversations", "buyer_name", row.id), "Erika Beispiel")
+        row.subject = keys.seal_text(Place("conversations", "subject", row.id), "Frage zur Lampe")
+        row.snippet_message_id = new_id()
+        row.snippet = keys.seal_text(Place("messages", "snippet", row.snippet_message_id), "x" * 160)
 
 
 @asynccontextmanager

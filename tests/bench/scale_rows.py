@@ -1,8 +1,8 @@
 """Rows for `scale`: made by PostgreSQL itself, because five million are to be there within minutes.
 
 A year of conversations, five messages each on average. Every second conversation belongs to the account that is measured, the
-others to any. Messages and conversations get the ids of their time, so that they lie in their months' partitions. What no list
-opens is a constant in place of sealed bytes.
+others to any. Messages and conversations get the ids of their time, so that they lie in their months' partitions. What is not
+read is a constant in place of sealed bytes; `scale` seals anew what the lists open.
 """
 
 from dataclasses import dataclass

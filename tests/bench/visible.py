@@ -1,4 +1,8 @@
-"""From `250` to a message that REST shows, and how many a second go all the way: relay, worker and connector as they are deployed."""
+"""From `250` to a message that REST shows, and how many a second go all the way: relay, worker and connector as they are deployed.
+
+Beside it runs the simplest program that could do the same (pipeline_peer), with the same mails, sessions and PostgreSQL. Latencies are
+measured at a fixed rate, and at a quarter of the rate that this machine sustained just before: so they mean the same on any machine.
+"""
 
 import asyncio
 import json
@@ -35,12 +39,14 @@ SESSIONS: Final = 20
 READERS: Final = 8
 # Not measured: the worker's parser starts with its first mail.
 WARM_UP: Final = 200
+PEER_NAME: Final = "aiosmtpd, email, one INSERT a mail"
+PEER_DATABASE: Final = "peer"
 _SEED: Final = (Path(__file__).parents[1] / "mails" / "buyer-question.eml").read_bytes()
 _NUMBER: Final = re.compile(rb"Frage (\d+) zur")
 
 
 def measure() -> list[Figure]:
-    """About two minutes."""
+    """About three minutes."""
     with installation() as (database, keys):
         return asyncio.run(_measure(database, keys))
 
@@ -57,37 +63,74 @@ async def _measure(database: Database, keys: Keys) -> list[Figure]:
         "REPLYCO_LOG_LEVEL": "WARNING",
         "REPLYCO_NAMESERVERS": amazon_dns().setting,
     }
-    p50, p99, rates = [], [], []
+    peer_port = free_port()
+    await database.postgres.create_database(PEER_DATABASE)
+    peer_dsn = asyncpg_dsn(database.postgres.url(OWNER, PEER_DATABASE))
+    p50, p99, quarter_p99, rates, peer_rates = [], [], [], [], []
     with (
         running_relay(database.postgres, keys.key_file.parent, processes="1") as relay,
         running(command("services.mailrelay", "worker"), worker),
         running(command("services.connector", "serve"), settings_of(database.url(CONNECTOR), keys, port)),
+        running(
+            [*command("tests.bench.pipeline_peer"), f"--port={peer_port}", f"--dsn={peer_dsn}"],
+            {},
+        ),
     ):
         numbers = iter(range(10**9))
         (await Client.connect(port, api_key)).close()  # when it is up
-        async with _sessions(relay.port) as sessions:
+        async with _sessions(relay.port) as sessions, _sessions(peer_port) as peer_sessions:
             await _send_all(sessions, _signed_before(numbers, WARM_UP))
             await _all_visible(database)
+            await _send_all(peer_sessions, _signed_before(numbers, WARM_UP))
             for turn in range(ROUNDS):
-                seconds = sorted(await _visible_after(sessions, numbers, port, api_key))
-                p50.append(seconds[len(seconds) // 2] * 1000)
-                p99.append(seconds[int(len(seconds) * 0.99)] * 1000)
-                _say(f"visible, turn {turn}: p50 {p50[-1]:.0f} ms, p99 {p99[-1]:.0f} ms")
-                todo = _signed_before(numbers, MAILS)
-                began = time.perf_counter()
-                await _send_all(sessions, todo)
-                accepted = time.perf_counter()
-                await _all_visible(database)
-                rates.append(MAILS / (time.perf_counter() - began))
+                rates.append(await _pipeline_rate(sessions, numbers, database))
+                peer_rates.append(await _peer_rate(peer_sessions, numbers, peer_dsn))
+                seconds = await _visible_after(sessions, numbers, port, api_key, rate=RATE)
+                p50.append(_percentile(seconds, 0.5) * 1000)
+                p99.append(_percentile(seconds, 0.99) * 1000)
+                seconds = await _visible_after(sessions, numbers, port, api_key, rate=rates[-1] / 4)
+                quarter_p99.append(_percentile(seconds, 0.99) * 1000)
                 _say(
-                    f"pipeline, turn {turn}: {rates[-1]:.0f}/s, accepted at {MAILS / (accepted - began):.0f}/s,"
+                    f"turn {turn}: pipeline {rates[-1]:.0f}/s, peer {peer_rates[-1]:.0f}/s; visible at {RATE}/s p50 {p50[-1]:.0f} ms,"
+                    f" p99 {p99[-1]:.0f} ms, at {rates[-1] / 4:.0f}/s p99 {quarter_p99[-1]:.0f} ms;"
                     f" load average {os.getloadavg()[0]:.1f}"
                 )
     return [
         Figure("visible_p50_ms", "ms", p50),
         Figure("visible_p99_ms", "ms", p99),
-        Figure("pipeline_rate", "messages/s", rates),
+        Figure("visible_p99_quarter_ms", "ms", quarter_p99),
+        Figure("pipeline_rate", "messages/s", rates, PEER_NAME, peer_rates),
     ]
+
+
+async def _pipeline_rate(sessions: list["Smtp"], numbers: Iterable[int], database: Database) -> float:
+    """Mails a second, from the first DATA until the last message is visible."""
+    todo = _signed_before(numbers, MAILS)
+    began = time.perf_counter()
+    await _send_all(sessions, todo)
+    await _all_visible(database)
+    return MAILS / (time.perf_counter() - began)
+
+
+async def _peer_rate(sessions: list["Smtp"], numbers: Iterable[int], dsn: str) -> float:
+    """The same of the peer: what it has answered 250 is visible. Each must be a row; then its table is emptied."""
+    todo = _signed_before(numbers, MAILS)
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("TRUNCATE mails")
+    began = time.perf_counter()
+    await _send_all(sessions, todo)
+    seconds = time.perf_counter() - began
+    stored = await connection.fetchval("SELECT count(*) FROM mails")
+    await connection.execute("TRUNCATE mails")
+    await connection.execute("CHECKPOINT")
+    await connection.close()
+    if stored != MAILS:
+        raise RuntimeError(f"the peer answered {MAILS} mails 250, and has {stored}")
+    return MAILS / seconds
+
+
+def _percentile(seconds: list[float], share: float) -> float:
+    return sorted(seconds)[int(len(seconds) * share)]
 
 
 async def _prepare(database: Database, keys: Keys) -> str:
@@ -125,7 +168,7 @@ class Smtp:
 
     @classmethod
     async def connect(cls, port: int) -> "Smtp":
-        session = cls(*await asyncio.open_connection("127.0.0.1", port))
+        session = cls(*await _connection_to(port))
         await session._reply(b"220")
         await session._say(b"EHLO bench.example", b"250")
         return session
@@ -150,6 +193,16 @@ class Smtp:
             pass
         if not line.startswith(code):
             raise RuntimeError(line)
+
+
+async def _connection_to(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Waits until the server is up."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.1)
 
 
 @asynccontextmanager
@@ -188,13 +241,13 @@ async def _all_visible(database: Database) -> None:
 
 
 async def _visible_after(
-    sessions: list[Smtp], numbers: Iterable[int], port: int, api_key: str
+    sessions: list[Smtp], numbers: Iterable[int], port: int, api_key: str, *, rate: float
 ) -> list[float]:
-    """Seconds from each 250 to the answer of REST that shows the message: a client that hears events and reads."""
+    """Seconds, at so many mails a second, from each 250 to the answer of REST that shows the message: a client that hears events and reads."""
     accepted: dict[int, float] = {}
     shown: dict[int, float] = {}
     message_ids: asyncio.Queue[str] = asyncio.Queue()
-    todo = _signed_before(numbers, RATE * SECONDS)
+    todo = _signed_before(numbers, max(100, round(rate * SECONDS)))
     is_ready = asyncio.Event()
     listening = asyncio.create_task(_listen(port, api_key, message_ids, is_ready))
     reading = [asyncio.create_task(_read(port, api_key, message_ids, shown)) for _ in range(READERS)]
@@ -211,7 +264,7 @@ async def _visible_after(
     begin = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for turn, (number, content) in enumerate(todo):
-            await asyncio.sleep(max(0.0, begin + turn / RATE - time.perf_counter()))
+            await asyncio.sleep(max(0.0, begin + turn / rate - time.perf_counter()))
             group.create_task(send(number, content))
     async with asyncio.timeout(120):
         while len(shown) < len(accepted):  # noqa: ASYNC110

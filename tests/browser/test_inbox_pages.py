@@ -7,6 +7,7 @@ from typing import Any
 from playwright.async_api import Page, expect
 from sqlalchemy import select
 
+from shared.events import EventKind, announce
 from shared.tables import Conversation, Integration, User
 from tests.browser.steps import Site, sign_in
 from tests.factories import make_attachment, make_conversation, make_integration, make_message, make_user
@@ -36,10 +37,11 @@ async def make_thread(
             **{"message_count": len(texts)} | columns,
         )
         for text in texts:
-            await make_message(
-                session, site.keyring, conversation, text=text, is_excerpt=True, answer_due_at=due_at,
+            message = await make_message(
+                session, site.keyring, conversation, text=text, snippet=text[:160], is_excerpt=True, answer_due_at=due_at,
                 authenticity="authentic", order_ids=[conversation.order_id] if conversation.order_id else [],
             )  # fmt: skip
+            conversation.snippet, conversation.snippet_message_id = message.snippet, message.id
     return conversation
 
 
@@ -69,7 +71,7 @@ async def test_views_show_what_they_name_and_how_many_there_are(page: Page, site
     )
     await expect(rows).to_have_count(2)
     unread = rows.filter(has_text="303-1111111-1111111")
-    await expect(unread).to_contain_text("Ungelesen: 303-1111111-1111111")
+    await expect(unread).to_contain_text("Ungelesen: Erika Beispiel")
     await expect(rows.filter(has_text="303-2222222-2222222")).not_to_contain_text("Ungelesen")
 
     await views.get_by_role("link", name="Fällig").click()
@@ -83,6 +85,107 @@ async def test_views_show_what_they_name_and_how_many_there_are(page: Page, site
     await expect(rows).to_contain_text("303-3333333-3333333")
     await views.get_by_role("link", name="Quarantäne").click()
     await expect(page.get_by_role("heading", name="Die Quarantäne ist leer")).to_be_visible()
+
+
+async def test_a_row_shows_who_wrote_about_what_and_how_it_begins(page: Page, site: Site):
+    store = await make_store(site)
+    await make_thread(site, store, "Wann kommt meine <b>Lampe</b>?", buyer_name="Erika Beispiel",
+                      subject="Anfrage zur Bestellung 303-1111111-1111111", order_id="303-1111111-1111111")  # fmt: skip
+    await make_thread(site, store, "أين طلبي 303-2222222-2222222؟", buyer_name="مريم <i>x</i>",
+                      subject="سؤال عن الطلب", order_id="303-2222222-2222222")  # fmt: skip
+    await make_thread(
+        site, store, "Verkauft", buyer_name=None, subject="Jetzt versenden", kind="order_notice"
+    )
+    await make_thread(site, store, buyer_name=None, subject=None, order_id="303-4444444-4444444")
+    await sign_in(page, "/inbox")
+    rows = page.get_by_test_id("conversation")
+    await expect(rows).to_have_count(4)
+
+    lines = [
+        await row.evaluate("row => [...row.children].map(line => line.textContent)")
+        for row in await rows.all()
+    ]
+    bare, notice, arabic, german = [[line.replace("Ungelesen: ", "") for line in each] for each in lines]
+    assert german[0].startswith("Erika Beispiel")
+    assert german[1:3] == ["Anfrage zur Bestellung 303-1111111-1111111", "Wann kommt meine <b>Lampe</b>?"]
+    assert german[-1] == "Lampen Europa · Deutschland"
+    assert arabic[0].startswith("مريم <i>x</i>")
+    assert arabic[1:3] == ["سؤال عن الطلب", "أين طلبي 303-2222222-2222222؟"]
+    assert arabic[-1] == "303-2222222-2222222Lampen Europa · Deutschland"
+    assert notice[0].startswith("Jetzt versenden")
+    assert notice[1] == "Verkauft"
+    assert bare[0].startswith("303-4444444-4444444")
+    right_to_left = rows.nth(2).locator(".conversation-subject, .conversation-snippet")
+    assert (
+        await right_to_left.evaluate_all("all => all.map(one => getComputedStyle(one).direction)")
+        == ["rtl"] * 2
+    )
+    times = await rows.locator("time:not(.clock)").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect().right)"
+    )
+    assert len(set(times)) == 1  # a right-to-left name moves nothing
+
+
+async def test_a_new_message_changes_its_row_and_long_words_push_nothing_aside(page: Page, site: Site):
+    store = await make_store(site)
+    thread = await make_thread(site, store, "x" * 160, buyer_name="N" * 300, subject="S" * 998)
+    await sign_in(page, "/inbox")
+    row = page.get_by_test_id("conversation")
+    await expect(row).to_contain_text("xxx")
+    fits = "element => element.scrollWidth <= element.clientWidth"
+    assert await page.locator(".list-pane").evaluate(fits)
+    await page.set_viewport_size({"width": 360, "height": 740})
+    assert await page.locator("body").evaluate(fits)
+
+    async with site.sessions.begin() as session:
+        row_now = await session.get_one(Conversation, thread.id)
+        message = await make_message(session, site.keyring, row_now, snippet="Hat sich erledigt, danke!")
+        row_now.snippet, row_now.snippet_message_id = message.snippet, message.id
+        await announce(
+            session, row_now.account_id, EventKind.MESSAGE_RECEIVED, integration_id=store.id,
+            conversation_id=thread.id, message_id=message.id,
+        )  # fmt: skip
+
+    await expect(row).to_contain_text("Hat sich erledigt, danke!")
+
+
+async def test_the_store_is_chosen_among_more_than_a_page_of_them(page: Page, site: Site):
+    async with site.sessions.begin() as session:
+        stores = [
+            await make_integration(session, site.account.id, name=f"Laden {number:03}")
+            for number in range(105)
+        ]
+    await make_thread(site, stores[-1], "Im letzten")
+    await make_thread(site, stores[0], "Im ersten")
+    await sign_in(page, f"/inbox?integration={stores[-1].id}")
+
+    rows, choice = page.get_by_test_id("conversation"), page.get_by_label("Integration")
+    await expect(choice.locator("option")).to_have_count(106)
+    await expect(choice).to_have_value(str(stores[-1].id))
+    await expect(rows).to_have_text([re.compile("Im letzten")])
+    await choice.select_option("Laden 000")
+    await expect(rows).to_have_text([re.compile("Im ersten")])
+
+
+async def test_messages_are_split_off_from_one_on_however_many(page: Page, site: Site):
+    store = await make_store(site)
+    await make_thread(site, store, *(f"Nr. {number}" for number in range(120)), order_id=None)
+    await sign_in(page, "/inbox", email="agent@seller.example")
+    await page.get_by_test_id("conversation").click()
+
+    await page.get_by_role("button", name="Aufteilen").click()
+    dialog = page.get_by_role("dialog")
+    for shown in (50, 100):
+        await expect(dialog.get_by_role("group").get_by_role("checkbox")).to_have_count(shown)
+        await dialog.get_by_role("button", name="Ältere Nachrichten laden").click()
+    await expect(dialog.get_by_role("group").get_by_role("checkbox")).to_have_count(120)
+    await dialog.get_by_role("checkbox", name="Nr. 5", exact=False).last.check()
+    await dialog.get_by_label("Auch alle neueren").check()
+    await dialog.get_by_role("button", name="Abtrennen").click()
+
+    await expect(page.get_by_test_id("conversation")).to_have_count(2)
+    await expect(page.get_by_test_id("conversation").first).to_contain_text("115 Nachrichten")
+    await expect(page.get_by_test_id("conversation").last).to_contain_text("5 Nachrichten")
 
 
 async def test_filters_are_in_the_address_and_survive_reload_and_back(page: Page, site: Site):

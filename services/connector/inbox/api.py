@@ -32,9 +32,9 @@ from services.connector.inbox.filenames import content_disposition
 from services.connector.inbox.html_document import document, policy
 from services.connector.inbox.listing import Filters
 from services.connector.inbox.schemas import (
-    ConversationAnswer,
     ConversationChange,
     ConversationCounts,
+    ConversationItem,
     ConversationPage,
     ListRequest,
     MergeRequest,
@@ -47,7 +47,7 @@ from services.connector.inbox.schemas import (
 )
 from services.connector.inbox.unsealing import OpenedConversation
 from services.connector.inbox.views import (
-    conversation_answer,
+    conversation_item,
     conversation_page,
     message_answer,
     message_item,
@@ -92,7 +92,7 @@ async def list_conversations(
     keyring: KeyringDep,
     searches: SearchesDep,
 ) -> ConversationPage:
-    """The conversation with the newest message first. One that gets a message meanwhile moves to the first page."""
+    """The conversation with the newest message first, with what an agent reads first of each. One that gets a message meanwhile moves to the first page."""
     return await _page_of(sessions, keyring, searches, caller, asked)
 
 
@@ -125,8 +125,8 @@ async def count_conversations(caller: InboxReader, sessions: SessionsDep, now: N
 @router.get("/conversations/{conversation_id}", summary="Read a conversation")
 async def read_conversation(
     conversation_id: UUID, caller: InboxReader, sessions: SessionsDep, keyring: KeyringDep, response: Response
-) -> ConversationAnswer:
-    """With the buyer's name and the subject. One that was merged answers as what it was merged into, with that one's id."""
+) -> ConversationItem:
+    """One that was merged answers as what it was merged into, with that one's id."""
     opened = await service.read_conversation(sessions, keyring, caller.account_id, conversation_id)
     return _answer_of(opened, response)
 
@@ -141,7 +141,7 @@ async def change_conversation(
     keyring: KeyringDep,
     response: Response,
     if_match: IfMatch = None,
-) -> ConversationAnswer:
+) -> ConversationItem:
     """Close or reopen it, mark it as read or unread. With If-Match it is left alone if a message has come meanwhile."""
     opened = await changes.change(
         sessions,
@@ -166,7 +166,7 @@ async def settle_answers(
     sessions: SessionsDep,
     keyring: KeyringDep,
     response: Response,
-) -> ConversationAnswer:
+) -> ConversationItem:
     """None of its messages needs an answer. The buyer's next one starts a new clock."""
     return _answer_of(await changes.settle_answers(sessions, keyring, caller, conversation_id), response)
 
@@ -180,7 +180,7 @@ async def merge(
     sessions: SessionsDep,
     keyring: KeyringDep,
     response: Response,
-) -> ConversationAnswer:
+) -> ConversationItem:
     """Its messages go there, and so do later mails that would have come here. The answer is the conversation that goes on."""
     return _answer_of(
         await merge_split.merge(sessions, keyring, caller, conversation_id, body.into), response
@@ -196,11 +196,10 @@ async def split(
     sessions: SessionsDep,
     keyring: KeyringDep,
     response: Response,
-) -> ConversationAnswer:
+) -> ConversationItem:
     """These messages become a conversation of their own, which is the answer. At least one must stay."""
-    return _answer_of(
-        await merge_split.split(sessions, keyring, caller, conversation_id, body.message_ids), response
-    )
+    chosen = merge_split.Chosen(body.message_ids or (), body.from_message_id)
+    return _answer_of(await merge_split.split(sessions, keyring, caller, conversation_id, chosen), response)
 
 
 @router.get("/conversations/{conversation_id}/messages", summary="Read a conversation's messages")
@@ -281,7 +280,7 @@ async def release(
     sessions: SessionsDep,
     keyring: KeyringDep,
     response: Response,
-) -> ConversationAnswer:
+) -> ConversationItem:
     """For who knows that it is real: it goes to the conversation that it belongs to, which is the answer."""
     return _answer_of(await merge_split.release(sessions, keyring, caller, message_id), response)
 
@@ -373,7 +372,7 @@ async def _page_of(
         is_unread=asked.unread,
         is_due=asked.due,
     )
-    rows = await service.list_conversations(
+    found = await service.list_conversations(
         sessions,
         keyring,
         caller.account_id,
@@ -384,7 +383,7 @@ async def _page_of(
         limit=asked.limit + 1,
         after=after,
     )
-    return conversation_page(rows, asked.limit, asked.sort)
+    return conversation_page(found, asked.limit, asked.sort)
 
 
 def _download(download: service.Download) -> Response:
@@ -403,6 +402,6 @@ def _download(download: service.Download) -> Response:
     )
 
 
-def _answer_of(opened: OpenedConversation, response: Response) -> ConversationAnswer:
+def _answer_of(opened: OpenedConversation, response: Response) -> ConversationItem:
     response.headers["ETag"] = etag_of(version_of(opened.listed))
-    return conversation_answer(opened)
+    return conversation_item(opened)

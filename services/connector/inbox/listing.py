@@ -1,24 +1,43 @@
-"""The list of conversations, and how many there are: plain columns, one statement each, nothing sealed.
+"""The list of conversations, and how many there are: one statement each. Of a row, three short columns are sealed (ADR 13).
 
 An index of its account ends a page after `limit` rows: of all that are shown, of one integration, of one status, of the unread
-ones, of those that wait for an answer. Kind, country and a second filter are compared on the way along such an index; a value that
-is rare in a large account makes that way long, and `SEARCH_SECONDS` end it (`ListTooSlow`).
+ones, of those that wait for an answer (`ends_with_its_page`). Kind, country and a second filter are compared on the way along such
+an index; a value that is rare in a large account makes that way long. So these are bounded as searches are: few at a time, and
+`SEARCH_SECONDS` end them (`ListTooSlow`).
 Forged mail lies outside of the indexes of what is shown: a flood of it costs the inbox nothing.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, Select, and_, func, literal_column, select, text, tuple_
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    DateTime,
+    Integer,
+    Row,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.connector.inbox.search import Search
+from shared.crypto.envelope import Sealed
 from shared.errors import Expected
 from shared.tables import Conversation, ConversationOrder, ConversationStatus, Integration, Message
 
@@ -55,9 +74,20 @@ class Filters:
     search: Search | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ListedConversation:
-    """A conversation as the list shows it: plain columns."""
+def ends_with_its_page(filters: Filters, sort: Sort) -> bool:
+    """Whether one index has just what is asked for, in its order, so that nothing is passed over on the way."""
+    if sort is Sort.DUE:
+        return replace(filters, is_due=False) == Filters()
+    alone = (
+        Filters(integration_id=filters.integration_id),
+        Filters(status=filters.status),
+        Filters(is_unread=filters.is_unread),
+    )
+    return filters in alone
+
+
+class ListedConversation(NamedTuple):
+    """The plain columns of a conversation."""
 
     id: UUID
     integration_id: UUID
@@ -65,12 +95,22 @@ class ListedConversation:
     order_id: str | None
     asin: str | None
     country: str | None
-    status: str
+    status: Literal["open", "closed", "quarantine"]
     kind: str
     is_unread: bool
     answer_due_at: datetime | None
     message_count: int
     last_message_at: datetime
+
+
+class SealedConversation(NamedTuple):
+    """A conversation with what an agent reads of it first, still sealed. The snippet is sealed for the message that it is of."""
+
+    listed: ListedConversation
+    buyer_name: Sealed | None
+    subject: Sealed | None
+    snippet: Sealed | None
+    snippet_message_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +124,7 @@ class Counts:
     quarantine: int
 
 
-LISTED: Final = (
+_LISTED: Final = (
     Conversation.id,
     Conversation.integration_id,
     Integration.name,
@@ -98,6 +138,13 @@ LISTED: Final = (
     Conversation.message_count,
     Conversation.last_message_at,
 )
+_SEALED: Final = (
+    Conversation.buyer_name,
+    Conversation.subject,
+    Conversation.snippet,
+    Conversation.snippet_message_id,
+)
+_COLUMNS: Final[tuple[Any, ...]] = (*_LISTED, *_SEALED)
 # Written out as in the partial indexes, which are used only if PostgreSQL sees their conditions; it sees no parameter's value.
 _IS_SHOWN: Final = and_(
     Conversation.merged_into.is_(None), Conversation.status != literal_column("'quarantine'")
@@ -105,43 +152,111 @@ _IS_SHOWN: Final = and_(
 _IS_UNREAD: Final = literal_column("conversations.is_unread", Boolean)
 
 
-def conversations(account_id: UUID, *columns: Any) -> Select[Any]:
-    """An account's conversations with their integration; those that were merged are among them."""
+def conversations() -> Select[Any]:
+    """The conversations of `account_id` with their integration; those that were merged are among them. For `conversation_of_row`."""
     return (
-        select(*columns)
+        select(*_COLUMNS)
         .join(Integration, Integration.id == Conversation.integration_id)
-        .where(Conversation.account_id == account_id)
+        .where(Conversation.account_id == bindparam("account_id"))
     )
 
 
+def conversation_of_row(row: Row[Any]) -> SealedConversation:
+    """A row of `conversations`."""
+    return SealedConversation(ListedConversation._make(row[: len(_LISTED)]), *row[len(_LISTED) :])
+
+
 async def list_conversations(
-    session: AsyncSession,
+    reader: AsyncSession | AsyncConnection,
     account_id: UUID,
     filters: Filters,
     sort: Sort,
     *,
     limit: int,
     after: tuple[datetime, UUID] | None,
-) -> list[ListedConversation]:
-    """Disconnected integrations' conversations stay in the list. Raises ListTooSlow."""
-    statement = conversations(account_id, *LISTED).where(*_conditions(filters))
-    if filters.search is not None:
-        statement = statement.where(_is_found(account_id, filters.search))
-    if sort is Sort.DUE:
-        key = tuple_(Conversation.answer_due_at, Conversation.id)
-        statement = statement.where(Conversation.answer_due_at.is_not(None))
-        if after is not None:
-            statement = statement.where(key > after)
-        statement = statement.order_by(Conversation.answer_due_at, Conversation.id)
+) -> list[SealedConversation]:
+    """A page of the list. Disconnected integrations' conversations stay in the list. Needs a transaction unless what is asked for
+    `ends_with_its_page`. Raises ListTooSlow.
+    """
+    after_at, after_id = after or (None, None)
+    search = filters.search or Search()
+    values = {
+        "account_id": account_id,
+        "integration_id": filters.integration_id,
+        "kind": filters.kind,
+        "country": filters.country,
+        "order_id": search.order_id,
+        "buyer_key": search.buyer_key,
+        "word_keys": list(search.word_keys) or None,
+        "after_at": after_at,
+        "after_id": after_id,
+        "limit": limit,
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    statement = _page(sort, filters.status, filters.is_unread, filters.is_due, frozenset(given))
+    async with _bounded(reader, is_bounded=not ends_with_its_page(filters, sort)):
+        rows = (await reader.execute(statement, given)).all()
+    return [conversation_of_row(row) for row in rows]
+
+
+@lru_cache(maxsize=1_000)
+def _page(
+    sort: Sort, status: ConversationStatus | None, is_unread: bool, is_due: bool, given: frozenset[str]
+) -> Select[Any]:
+    """The statement of a page. `given` are the values that it takes. Building it takes longer than reading a page."""
+    statement = conversations()
+    if status is ConversationStatus.QUARANTINE:
+        statement = statement.where(
+            Conversation.merged_into.is_(None), Conversation.status == literal(status.value)
+        )
     else:
-        key = tuple_(Conversation.last_message_at, Conversation.id)
-        if after is not None:
-            statement = statement.where(key < after)
-        statement = statement.order_by(Conversation.last_message_at.desc(), Conversation.id.desc())
-    # Whatever is narrowed down may have to pass over rows without end: how common a value is in one account, PostgreSQL cannot know.
-    async with _bounded(session, is_bounded=filters != Filters()):
-        rows = (await session.execute(statement.limit(limit))).all()
-    return [ListedConversation(*row) for row in rows]
+        statement = statement.where(_IS_SHOWN)
+        if status is not None:
+            statement = statement.where(Conversation.status == literal(status.value))
+    if is_unread:
+        statement = statement.where(_IS_UNREAD)
+    if is_due or sort is Sort.DUE:
+        statement = statement.where(Conversation.answer_due_at.is_not(None))
+    for name, condition in _CONDITIONS.items():
+        if name in given:
+            statement = statement.where(condition)
+    after = tuple_(bindparam("after_at", type_=DateTime(timezone=True)), bindparam("after_id", type_=Uuid()))
+    if sort is Sort.DUE:
+        due = (Conversation.answer_due_at, Conversation.id)
+        if "after_at" in given:
+            statement = statement.where(tuple_(*due) > after)
+        statement = statement.order_by(*due)
+    else:
+        newest = (Conversation.last_message_at, Conversation.id)
+        if "after_at" in given:
+            statement = statement.where(tuple_(*newest) < after)
+        statement = statement.order_by(*(column.desc() for column in newest))
+    return statement.limit(bindparam("limit", type_=Integer()))
+
+
+_ORDERS: Final = select(ConversationOrder.conversation_id).where(
+    ConversationOrder.account_id == bindparam("account_id"),
+    ConversationOrder.order_id == bindparam("order_id"),
+)
+_MESSAGES: Final = (
+    select(Message.conversation_id)
+    .where(
+        Message.account_id == bindparam("account_id"),
+        Message.word_keys.contains(bindparam("word_keys", type_=Message.word_keys.type)),
+    )
+    .distinct()
+)
+# By the names of their values.
+_CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
+    "integration_id": Conversation.integration_id == bindparam("integration_id"),
+    "kind": Conversation.kind == bindparam("kind"),
+    "country": Conversation.country == bindparam("country"),
+    "order_id": Conversation.id.in_(_ORDERS),
+    "buyer_key": Conversation.buyer_key == bindparam("buyer_key"),
+    # As an array, the found ones are looked up one by one: how many they are, PostgreSQL cannot guess of hashes, and a wrong guess
+    # reads the whole table.
+    "word_keys": Conversation.id == func.any(func.array(_MESSAGES.scalar_subquery())),
+}
 
 
 async def count_conversations(session: AsyncSession, account_id: UUID, now: datetime) -> Counts:
@@ -165,52 +280,13 @@ def _up_to_most(account_id: UUID, *conditions: ColumnElement[bool]) -> Any:
     return select(func.count()).select_from(rows.limit(MOST_COUNTED).subquery()).scalar_subquery()
 
 
-def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    if filters.status is ConversationStatus.QUARANTINE:
-        conditions = [Conversation.merged_into.is_(None), Conversation.status == filters.status.value]
-    else:
-        conditions = [_IS_SHOWN]
-        if filters.status is not None:
-            conditions.append(Conversation.status == filters.status.value)
-    if filters.is_unread:
-        conditions.append(_IS_UNREAD)
-    if filters.is_due:
-        conditions.append(Conversation.answer_due_at.is_not(None))
-    for column, value in (
-        (Conversation.integration_id, filters.integration_id),
-        (Conversation.kind, filters.kind),
-        (Conversation.country, filters.country),
-    ):
-        if value is not None:
-            conditions.append(column == value)
-    return conditions
-
-
-def _is_found(account_id: UUID, search: Search) -> ColumnElement[bool]:
-    if search.order_id is not None:
-        orders = select(ConversationOrder.conversation_id).where(
-            ConversationOrder.account_id == account_id, ConversationOrder.order_id == search.order_id
-        )
-        return Conversation.id.in_(orders)
-    if search.buyer_key is not None:
-        return Conversation.buyer_key == search.buyer_key
-    messages = (
-        select(Message.conversation_id)
-        .where(Message.account_id == account_id, Message.word_keys.contains(search.word_keys))
-        .distinct()
-    )
-    # As an array, the found ones are looked up one by one: how many they are, PostgreSQL cannot guess of hashes, and a wrong guess
-    # reads the whole table.
-    return Conversation.id == func.any(func.array(messages.scalar_subquery()))
-
-
 @asynccontextmanager
-async def _bounded(session: AsyncSession, *, is_bounded: bool) -> AsyncIterator[None]:
+async def _bounded(reader: AsyncSession | AsyncConnection, *, is_bounded: bool) -> AsyncIterator[None]:
     """Statements inside of this block end after SEARCH_SECONDS. Raises ListTooSlow."""
     if not is_bounded:
         yield
         return
-    await session.execute(text(f"SET LOCAL statement_timeout = '{SEARCH_SECONDS}s'"))
+    await reader.execute(text(f"SET LOCAL statement_timeout = '{SEARCH_SECONDS}s'"))
     try:
         yield
     except DBAPIError as error:

@@ -1,10 +1,11 @@
 """What agents do with messages: conversations are merged and split, a message is let out of quarantine."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
@@ -81,8 +82,16 @@ async def merge(
         return await read_changed(session, keyring, caller.account_id, target_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The messages to be split off: these, or `since` and all newer ones."""
+
+    message_ids: Sequence[UUID] = ()
+    since: UUID | None = None
+
+
 async def split(
-    sessions: Sessions, keyring: Keyring, caller: Caller, source_id: UUID, message_ids: Sequence[UUID]
+    sessions: Sessions, keyring: Keyring, caller: Caller, source_id: UUID, chosen: Chosen
 ) -> OpenedConversation:
     """Make these messages a conversation of their own, where later mails of threads that only they have go, too. Answers the new one.
 
@@ -91,9 +100,10 @@ async def split(
     async with sessions.begin() as session:
         [source] = await lock_conversations(session, caller.account_id, source_id)
         refuse_quarantine(source)
-        subject_of = await _newest(session, source, message_ids)
+        message_ids = await _newest_first(session, source, chosen)
+        newest = await session.get_one(Message, message_ids[0])
         keys = await keyring.of(session, caller.account_id)
-        made = _split_off(source, subject_of, keys)
+        made = _split_off(source, newest, keys)
         session.add(made)
         await session.flush()
         await conversations.move(session, message_ids, source_id, made.id, by=caller.user_id)
@@ -140,17 +150,17 @@ async def release(
         return await read_changed(session, keyring, caller.account_id, conversation_id)
 
 
-async def _newest(session: AsyncSession, source: Conversation, message_ids: Sequence[UUID]) -> Message:
-    """The newest of the messages to be split off. Raises MessageElsewhere, SplitTakesAll."""
-    its = Message.conversation_id == source.id
-    statement = select(Message.id).where(its, Message.id.in_(message_ids)).order_by(Message.id.desc())
-    found = list(await session.scalars(statement))
-    if len(found) < len(set(message_ids)):
+async def _newest_first(session: AsyncSession, source: Conversation, chosen: Chosen) -> list[UUID]:
+    """The ids of the chosen messages. Raises MessageElsewhere, SplitTakesAll."""
+    wanted = set(chosen.message_ids) if chosen.since is None else {chosen.since}
+    is_chosen = Message.id.in_(wanted) if chosen.since is None else Message.id >= chosen.since
+    its = select(Message.id).where(Message.conversation_id == source.id)
+    found = list(await session.scalars(its.where(is_chosen).order_by(Message.id.desc())))
+    if not wanted.issubset(found):
         raise MessageElsewhere
-    others = select(Message.id).where(its, Message.id.not_in(message_ids)).limit(1)
-    if await session.scalar(others) is None:
+    if await session.scalar(its.where(not_(is_chosen)).limit(1)) is None:
         raise SplitTakesAll
-    return await session.get_one(Message, found[0])
+    return found
 
 
 def _split_off(source: Conversation, newest: Message, keys: AccountKeys) -> Conversation:

@@ -13,22 +13,26 @@ from sqlalchemy import Select, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
-from services.connector.inbox.listing import LISTED, ListedConversation, conversations
+from services.connector.inbox.listing import SealedConversation, conversation_of_row, conversations
 from shared.blobs import Blob, sealed_or_blob
 from shared.crypto.envelope import Sealed
 from shared.tables import AcceptedMail, Attachment, Conversation, ConversationStatus, Integration, Message
 
-# By its words a message is found, not read; there are up to a thousand.
-_MESSAGE: Final = select(Message).options(defer(Message.word_keys))
+# By its words a message is found, not read; there are up to a thousand. Its HTML is read when it is shown.
+_MESSAGE: Final = select(Message).options(
+    defer(Message.word_keys, raiseload=True),
+    defer(Message.snippet, raiseload=True),
+    defer(Message.body_html, raiseload=True),
+)
+_HAS_HTML: Final = Message.body_html.is_not(None)
 
 
 @dataclass(frozen=True, slots=True)
-class SealedConversation:
-    """A conversation with what is sealed of it."""
+class SealedMessage:
+    """A message without its HTML."""
 
-    listed: ListedConversation
-    buyer_name: Sealed | None
-    subject: Sealed | None
+    row: Message
+    has_html: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +82,10 @@ async def conversation_of(
     session: AsyncSession, account_id: UUID, conversation_id: UUID
 ) -> SealedConversation | None:
     """One conversation, or what it was merged into; None if this account has none with that id."""
-    statement = conversations(account_id, *LISTED, Conversation.buyer_name, Conversation.subject)
-    row = (
-        await session.execute(
-            statement.where(Conversation.id == _shown(account_id, conversation_id).scalar_subquery())
-        )
-    ).one_or_none()
-    if row is None:
-        return None
-    *listed, buyer_name, subject = row
-    return SealedConversation(ListedConversation(*listed), buyer_name, subject)
+    shown = _shown(account_id, conversation_id).scalar_subquery()
+    statement = conversations().where(Conversation.id == shown)
+    row = (await session.execute(statement, {"account_id": account_id})).one_or_none()
+    return None if row is None else conversation_of_row(row)
 
 
 async def shown_id_of(session: AsyncSession, account_id: UUID, conversation_id: UUID) -> UUID | None:
@@ -103,17 +101,24 @@ def _shown(account_id: UUID, conversation_id: UUID) -> Select[UUID]:
 
 async def messages_of(
     session: AsyncSession, account_id: UUID, conversation_id: UUID, *, limit: int, after: UUID | None
-) -> Sequence[Message]:
+) -> list[SealedMessage]:
     """A conversation's messages, sealed, newest first."""
-    statement = _MESSAGE.where(Message.conversation_id == conversation_id, Message.account_id == account_id)
+    statement = _MESSAGE.add_columns(_HAS_HTML).where(
+        Message.conversation_id == conversation_id, Message.account_id == account_id
+    )
     if after is not None:
         statement = statement.where(Message.id < after)
-    return (await session.scalars(statement.order_by(Message.id.desc()).limit(limit))).all()
+    rows = await session.execute(statement.order_by(Message.id.desc()).limit(limit))
+    return [SealedMessage(*row) for row in rows]
 
 
-async def message_of(session: AsyncSession, account_id: UUID, message_id: UUID) -> Message | None:
+async def message_of(session: AsyncSession, account_id: UUID, message_id: UUID) -> SealedMessage | None:
     """One message, sealed."""
-    return await session.scalar(_MESSAGE.where(Message.id == message_id, Message.account_id == account_id))
+    statement = _MESSAGE.add_columns(_HAS_HTML).where(
+        Message.id == message_id, Message.account_id == account_id
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return None if row is None else SealedMessage(*row)
 
 
 async def attachments_of(

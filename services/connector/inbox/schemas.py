@@ -1,11 +1,13 @@
 """What goes over the wire about conversations and messages."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator, with_config
 from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE
 from services.connector.http.request_types import CursorField, WholeNumber
@@ -16,6 +18,9 @@ from shared.tables import ConversationStatus
 _CONVERSATION: JsonDict = {
     "id": "0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
     "integration": {"id": "0199f3a2-5a01-7c3b-9d22-1e8b6a0f9c2d", "name": "Amazon Europa"},
+    "buyer_name": "Erika",
+    "subject": "Anfrage zur Bestellung 303-1234567-1234567",
+    "snippet": "Guten Tag, wann kommt meine Lampe?",
     "order_id": "303-1234567-1234567",
     "asin": "B0EXAMPLE1",
     "country": "DE",
@@ -36,7 +41,7 @@ _MESSAGE: JsonDict = {
     "sender_name": "Erika Beispiel",
     "sender_address": "k3x9example0abc@marketplace.amazon.de",
     "text": "Guten Tag, wann kommt meine Lampe?",
-    "html": None,
+    "has_html": True,
     "is_excerpt": True,
     "quoted_text": None,
     "authenticity": {"verdict": "authentic", "reason": None},
@@ -132,43 +137,81 @@ class MergeRequest(_Request):
 
 
 class SplitRequest(_Request):
-    message_ids: list[UUID] = Field(min_length=1, max_length=_MAX_SPLIT)
+    """Single messages, or one and all that came after it: one of the two."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"message_ids": ["0199f3a2-7c20-7e4d-8f33-3a0c8b2d1e4f"]},
+                {"from_message_id": "0199f3a2-7c20-7e4d-8f33-3a0c8b2d1e4f"},
+            ],
+            "oneOf": [
+                {"required": [one], "properties": {one: {"not": {"type": "null"}}, other: {"type": "null"}}}
+                for one, other in (("message_ids", "from_message_id"), ("from_message_id", "message_ids"))
+            ],
+        }
+    )
+
+    message_ids: list[UUID] | None = Field(None, min_length=1, max_length=_MAX_SPLIT)
+    from_message_id: UUID | None = Field(
+        None, description="This message and all newer ones, however many they are."
+    )
+
+    @model_validator(mode="after")
+    def _has_one_of_the_two(self) -> Self:
+        if (self.message_ids is None) == (self.from_message_id is None):
+            raise PydanticCustomError("messages_or_from", "either message_ids or from_message_id")
+        return self
 
 
 class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class IntegrationOfConversation(_Answer):
+# What a list has a hundred of is a dictionary: a model of each costs as much time as the database.
+class IntegrationOfConversation(TypedDict):
     id: UUID
     name: str | None
 
 
-class ConversationItem(_Answer):
-    model_config = ConfigDict(json_schema_extra={"examples": [_CONVERSATION]})
-
+@with_config(json_schema_extra={"examples": [_CONVERSATION]})
+class ConversationItem(TypedDict):
     id: UUID
     integration: IntegrationOfConversation
+    buyer_name: Annotated[str | None, Field(description="As the mail names the buyer.")]
+    subject: str | None
+    snippet: Annotated[
+        str | None,
+        Field(
+            description="The first words of the newest message, at most 160 characters on one line, without what it quotes. "
+            "null if it has none, or came before there were snippets."
+        ),
+    ]
     order_id: str | None
-    asin: str | None = Field(description="The product, where the buyer asks about one.")
-    country: str | None = Field(
-        description="ISO 3166 code of the marketplace's country, if the mail tells it."
-    )
-    status: Literal["open", "closed", "quarantine"] = Field(
-        description="quarantine: a mail that says it is Amazon's, and that is not proven."
-    )
-    kind: str = Field(
-        description=f"buyer_message if one of its messages is one; else that of the newest: {_KINDS}."
-    )
-    unread: bool = Field(description="For all who read here, not for each.")
-    answer_due_at: datetime | None = Field(
-        description="When the earliest message that waits for an answer must have one; null if none waits."
-    )
+    asin: Annotated[str | None, Field(description="The product, where the buyer asks about one.")]
+    country: Annotated[
+        str | None, Field(description="ISO 3166 code of the marketplace's country, if the mail tells it.")
+    ]
+    status: Annotated[
+        Literal["open", "closed", "quarantine"],
+        Field(description="quarantine: a mail that says it is Amazon's, and that is not proven."),
+    ]
+    kind: Annotated[
+        str,
+        Field(description=f"buyer_message if one of its messages is one; else that of the newest: {_KINDS}."),
+    ]
+    unread: Annotated[bool, Field(description="For all who read here, not for each.")]
+    answer_due_at: Annotated[
+        datetime | None,
+        Field(
+            description="When the earliest message that waits for an answer must have one; null if none waits."
+        ),
+    ]
     message_count: int
     last_message_at: datetime
 
 
-class ConversationPage(_Answer):
+class ConversationPage(TypedDict):
     items: list[ConversationItem]
     next_cursor: str | None
 
@@ -185,20 +228,6 @@ class ConversationCounts(_Answer):
     due: int = Field(description="Those that wait for an answer, overdue ones among them.")
     overdue: int
     quarantine: int
-
-
-class ConversationAnswer(ConversationItem):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                _CONVERSATION
-                | {"buyer_name": "Erika", "subject": "Anfrage zur Bestellung 303-1234567-1234567"}
-            ]
-        }
-    )
-
-    buyer_name: str | None
-    subject: str | None
 
 
 class AttachmentAnswer(_Answer):
@@ -241,9 +270,7 @@ class MessageItem(_Answer):
         description="Whether `text` is the buyer's own words, without Amazon's frame; else it is all that the mail says."
     )
     quoted_text: str | None = Field(description="What the buyer quotes of earlier mails.")
-    html: str | None = Field(
-        description="Cleaned: no scripts, no forms, nothing loaded from elsewhere. To show it, take …/html."
-    )
+    has_html: bool = Field(description="Whether …/html shows it as it was formatted.")
     authenticity: AuthenticityAnswer
     from_amazon_domain: bool = Field(
         description="Whether the sender's address belongs to Amazon; no proof of who sent it."

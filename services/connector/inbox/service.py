@@ -5,9 +5,9 @@ Much is opened on a thread, so that nobody else waits for it.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from services.connector.inbox import listing, queries
 from services.connector.inbox.content_types import IMAGES, UNKNOWN, safe_type
 from services.connector.inbox.filenames import clean_filename
 from services.connector.inbox.html_document import MAX_IMAGE_BYTES, Image, named_images
-from services.connector.inbox.listing import Counts, Filters, ListedConversation, Sort
+from services.connector.inbox.listing import Counts, Filters, Sort
 from services.connector.inbox.search import search_of
 from services.connector.inbox.unsealing import (
     OpenedConversation,
@@ -93,15 +93,23 @@ async def list_conversations(
     query: str | None,
     limit: int,
     after: tuple[datetime, UUID] | None,
-) -> list[ListedConversation]:
-    """Nothing sealed is opened. `query`: an order id, a buyer's address, or words. Raises ListTooSlow, SearchTooShort,
-    SearchesBusy.
+) -> list[OpenedConversation]:
+    """A page of the list, with buyer, subject and snippet of each. `query`: an order id, a buyer's address, or words.
+
+    Raises ListTooSlow, SearchTooShort, SearchesBusy.
     """
-    is_search = query is not None or filters.kind is not None or filters.country is not None
-    async with searches.slot() if is_search else nullcontext(), sessions.begin() as session:
-        if query is not None:
-            filters = replace(filters, search=search_of(query, await keyring.of(session, account_id)))
-        return await listing.list_conversations(session, account_id, filters, sort, limit=limit, after=after)
+    async with sessions() as session:
+        keys = await keyring.of(session, account_id)
+    if query is not None:
+        filters = replace(filters, search=search_of(query, keys))
+    ask = partial(listing.list_conversations, limit=limit, after=after)
+    if listing.ends_with_its_page(filters, sort):
+        async with sessions.reading() as reader:
+            found = await ask(reader, account_id, filters, sort)
+    else:
+        async with searches.slot(), sessions.begin() as session:
+            found = await ask(session, account_id, filters, sort)
+    return [open_conversation(keys, conversation) for conversation in found]
 
 
 async def count_conversations(sessions: Sessions, account_id: UUID, now: datetime) -> Counts:
@@ -135,11 +143,11 @@ async def read_messages(
         shown_id = await queries.shown_id_of(session, account_id, conversation_id)
         if shown_id is None:
             raise NotFound
-        rows = await queries.messages_of(session, account_id, shown_id, limit=limit, after=after)
-        attachments = await queries.attachments_of(session, account_id, [row.id for row in rows])
+        found = await queries.messages_of(session, account_id, shown_id, limit=limit, after=after)
+        attachments = await queries.attachments_of(session, account_id, [each.row.id for each in found])
         keys = await keyring.of(session, account_id)
-    size = sum(sealed_bytes(row) for row in rows)
-    return await _off_loop(size, lambda: open_messages(keys, rows, attachments))
+    size = sum(sealed_bytes(each.row) for each in found)
+    return await _off_loop(size, lambda: open_messages(keys, found, attachments))
 
 
 async def read_message(
@@ -147,12 +155,12 @@ async def read_message(
 ) -> OpenedMessage:
     """One message. Raises NotFound."""
     async with sessions.begin() as session:
-        row = await queries.message_of(session, account_id, message_id)
-        if row is None:
+        found = await queries.message_of(session, account_id, message_id)
+        if found is None:
             raise NotFound
-        attachments = await queries.attachments_of(session, account_id, [row.id])
+        attachments = await queries.attachments_of(session, account_id, [message_id])
         keys = await keyring.of(session, account_id)
-    [message] = await _off_loop(sealed_bytes(row), lambda: open_messages(keys, [row], attachments))
+    [message] = await _off_loop(sealed_bytes(found.row), lambda: open_messages(keys, [found], attachments))
     return message
 
 

@@ -7,8 +7,8 @@ from uuid import UUID
 import structlog
 
 from services.connector.inbox.filenames import clean_filename
-from services.connector.inbox.listing import ListedConversation
-from services.connector.inbox.queries import ListedAttachment, SealedConversation
+from services.connector.inbox.listing import ListedConversation, SealedConversation
+from services.connector.inbox.queries import ListedAttachment, SealedMessage
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.tables import Message
 
@@ -17,9 +17,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class OpenedConversation:
+    """A conversation as a list and its page show it."""
+
     listed: ListedConversation
     buyer_name: str | None
     subject: str | None
+    snippet: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class OpenedMessage:
     sender_name: str | None
     sender_address: str | None
     text: str | None
-    html: str | None
+    has_html: bool
     quoted_text: str | None
     authentication_results: str | None
     attachments: list[OpenedAttachment]
@@ -66,29 +69,35 @@ class Opener:
 
 
 def open_conversation(keys: AccountKeys, found: SealedConversation) -> OpenedConversation:
-    """Open a conversation's buyer and subject."""
+    """Open a conversation's buyer, subject and snippet."""
     opener = Opener(keys, "conversations", found.listed.id)
+    snippet = None
+    if found.snippet_message_id is not None:
+        snippet = Opener(keys, "messages", found.snippet_message_id).text("snippet", found.snippet)
     return OpenedConversation(
         found.listed,
         buyer_name=opener.text("buyer_name", found.buyer_name),
         subject=opener.text("subject", found.subject),
+        snippet=snippet,
     )
 
 
 def open_messages(
-    keys: AccountKeys, rows: Sequence[Message], attachments: Mapping[UUID, list[ListedAttachment]]
+    keys: AccountKeys, found: Sequence[SealedMessage], attachments: Mapping[UUID, list[ListedAttachment]]
 ) -> list[OpenedMessage]:
     """Open messages and their attachments' names."""
-    return [_open_message(keys, row, attachments.get(row.id, [])) for row in rows]
+    return [_open_message(keys, message, attachments.get(message.row.id, [])) for message in found]
 
 
-def _open_message(keys: AccountKeys, row: Message, attachments: list[ListedAttachment]) -> OpenedMessage:
+def _open_message(
+    keys: AccountKeys, found: SealedMessage, attachments: list[ListedAttachment]
+) -> OpenedMessage:
+    row = found.row
     opener = Opener(keys, "messages", row.id)
     subject = opener.text("subject", row.subject)
     sender_name = opener.text("sender_name", row.sender_name)
     sender_address = opener.text("sender_address", row.sender_address)
     text = opener.text("body_text", row.body_text)
-    html = opener.text("body_html", row.body_html)
     quoted_text = opener.text("quoted_text", row.quoted_text)
     results = opener.text("authentication_results", row.authentication_results)
     is_whole = opener.is_whole
@@ -99,7 +108,16 @@ def _open_message(keys: AccountKeys, row: Message, attachments: list[ListedAttac
         is_whole &= of_attachment.is_whole
         opened.append(OpenedAttachment(attachment, filename))
     return OpenedMessage(
-        row, subject, sender_name, sender_address, text, html, quoted_text, results, opened, is_whole
+        row,
+        subject,
+        sender_name,
+        sender_address,
+        text,
+        found.has_html,
+        quoted_text,
+        results,
+        opened,
+        is_whole,
     )
 
 
@@ -107,6 +125,6 @@ def sealed_bytes(row: Message) -> int:
     """How much opening a message costs."""
     return sum(
         len(sealed.ciphertext)
-        for sealed in (row.body_text, row.body_html, row.quoted_text, row.authentication_results)
+        for sealed in (row.body_text, row.quoted_text, row.authentication_results)
         if sealed is not None
     )

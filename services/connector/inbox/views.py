@@ -4,50 +4,38 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.connector.http.paging import encode_cursor
-from services.connector.inbox.listing import ListedConversation, Sort
+from services.connector.inbox.listing import Sort
 from services.connector.inbox.schemas import (
     AttachmentAnswer,
     AuthenticityAnswer,
-    ConversationAnswer,
     ConversationItem,
     ConversationPage,
-    IntegrationOfConversation,
     MessageAnswer,
     MessageItem,
 )
 from services.connector.inbox.unsealing import OpenedConversation, OpenedMessage
 
 
-def conversation_page(rows: Sequence[ListedConversation], limit: int, sort: Sort) -> ConversationPage:
-    """`rows` has one more than `limit` if there is another page."""
-    page = rows[:limit]
+def conversation_page(found: Sequence[OpenedConversation], limit: int, sort: Sort) -> ConversationPage:
+    """A page of the list. `found` has one more than `limit` if there is another page."""
+    page = found[:limit]
     next_cursor = None
-    if len(rows) > limit:
-        last = page[-1]
+    if len(found) > limit:
+        last = page[-1].listed
         next_cursor = encode_cursor(last.answer_due_at if sort is Sort.DUE else last.last_message_at, last.id)
-    return ConversationPage(items=[conversation_item(row) for row in page], next_cursor=next_cursor)
+    return ConversationPage(
+        items=[conversation_item(conversation) for conversation in page], next_cursor=next_cursor
+    )
 
 
-def conversation_item(row: ListedConversation) -> ConversationItem:
-    return ConversationItem(**_listed(row))
-
-
-def conversation_answer(opened: OpenedConversation) -> ConversationAnswer:
-    return ConversationAnswer(**_listed(opened.listed), buyer_name=opened.buyer_name, subject=opened.subject)
-
-
-def message_item(message: OpenedMessage) -> MessageItem:
-    return MessageItem(**_message(message))
-
-
-def message_answer(message: OpenedMessage) -> MessageAnswer:
-    return MessageAnswer(**_message(message), authentication_results=message.authentication_results)
-
-
-def _listed(row: ListedConversation) -> dict[str, Any]:
+def conversation_item(opened: OpenedConversation) -> ConversationItem:
+    row = opened.listed
     return {
         "id": row.id,
-        "integration": IntegrationOfConversation(id=row.integration_id, name=row.integration_name),
+        "integration": {"id": row.integration_id, "name": row.integration_name},
+        "buyer_name": opened.buyer_name,
+        "subject": opened.subject,
+        "snippet": opened.snippet,
         "order_id": row.order_id,
         "asin": row.asin,
         "country": row.country,
@@ -58,6 +46,14 @@ def _listed(row: ListedConversation) -> dict[str, Any]:
         "message_count": row.message_count,
         "last_message_at": row.last_message_at,
     }
+
+
+def message_item(message: OpenedMessage) -> MessageItem:
+    return MessageItem(**_message(message))
+
+
+def message_answer(message: OpenedMessage) -> MessageAnswer:
+    return MessageAnswer(**_message(message), authentication_results=message.authentication_results)
 
 
 def _message(message: OpenedMessage) -> dict[str, Any]:
@@ -74,7 +70,7 @@ def _message(message: OpenedMessage) -> dict[str, Any]:
         "text": message.text,
         "is_excerpt": row.is_excerpt,
         "quoted_text": message.quoted_text,
-        "html": message.html,
+        "has_html": message.has_html,
         "authenticity": AuthenticityAnswer.model_validate(
             {"verdict": row.authenticity, "reason": row.authenticity_reason}
         ),

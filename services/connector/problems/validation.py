@@ -46,6 +46,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Give either country or integration_id.",
         "Geben Sie entweder country oder integration_id an.",
     ),
+    "messages_or_from": (
+        "Give either message_ids or from_message_id.",
+        "Geben Sie entweder message_ids oder from_message_id an.",
+    ),
     "control_characters": ("Control characters are not allowed.", "Steuerzeichen sind nicht erlaubt."),
 }  # fmt: skip
 _OTHER: Final = ("This value is not valid.", "Dieser Wert ist nicht gültig.")

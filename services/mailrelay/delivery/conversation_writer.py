@@ -137,6 +137,8 @@ def _conversation_update(conversation_id: UUID, messages: Sequence[NewMessage]) 
         "conversation": conversation_id,
         "messages": len(messages),
         "newest_at": messages[-1].queued.accepted_at,
+        "newest_id": messages[-1].message_id,
+        "newest_snippet": messages[-1].message["snippet"],
         "newest_kind": (MailKind.BUYER_MESSAGE if MailKind.BUYER_MESSAGE in kinds else kinds[-1]).value,
         # An auto-reply asks for nothing.
         "reopens": any(kind is not MailKind.AUTO_REPLY for kind in kinds),
@@ -154,6 +156,8 @@ def _opened_conversation(opener: NewMessage, messages: Sequence[NewMessage]) -> 
         "message_count": update["messages"],
         "last_message_at": update["newest_at"],
         "kind": update["newest_kind"],
+        "snippet": update["newest_snippet"],
+        "snippet_message_id": update["newest_id"],
         "answer_due_at": None if opener.is_quarantined else update["due_at"],
         "order_id": update["first_order"],
         "asin": update["first_product"],

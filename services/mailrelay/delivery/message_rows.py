@@ -8,6 +8,7 @@ from uuid import UUID
 from services.mailrelay.authenticity.verdict import Verdict
 from services.mailrelay.delivery.authentication import AuthenticatedMail
 from services.mailrelay.delivery.queue import QueuedMail
+from services.mailrelay.delivery.snippet import snippet_of
 from services.mailrelay.delivery.threads import buyer_of, order_of, threads_of
 from services.mailrelay.parsing.filenames import safe_filename
 from services.mailrelay.parsing.mail import PARSER_VERSION, MailKind, ParsedAttachment, ParsedMail
@@ -57,6 +58,7 @@ class PrivateTexts(TypedDict):
     sender_name: str | None
     sender_address: str | None
     body_text: str
+    snippet: str | None
     body_html: str | None
     quoted_text: str | None
     verification_code: str | None
@@ -69,6 +71,7 @@ class SealedTexts(TypedDict):
     sender_name: Sealed | None
     sender_address: Sealed | None
     body_text: Sealed
+    snippet: Sealed | None
     body_html: Sealed | None
     quoted_text: Sealed | None
     verification_code: Sealed | None
@@ -138,6 +141,8 @@ class OpenedConversationRow(ConversationRow):
     message_count: int
     last_message_at: datetime
     kind: str
+    snippet: Sealed | None
+    snippet_message_id: UUID | None
     answer_due_at: datetime | None
 
 
@@ -257,6 +262,7 @@ def private_texts(mail: ParsedMail) -> PrivateTexts:
         "sender_name": mail.sender_name,
         "sender_address": mail.sender_address,
         "body_text": mail.text,
+        "snippet": snippet_of(mail.text),
         "body_html": mail.html,
         "quoted_text": mail.quoted_text,
         "verification_code": mail.verification_code,
@@ -274,6 +280,7 @@ def seal_texts(texts: PrivateTexts, keys: AccountKeys, message_id: UUID) -> Seal
         "sender_name": seal("sender_name", texts["sender_name"]),
         "sender_address": seal("sender_address", texts["sender_address"]),
         "body_text": keys.seal_text(Place("messages", "body_text", message_id), texts["body_text"]),
+        "snippet": seal("snippet", texts["snippet"]),
         "body_html": seal("body_html", texts["body_html"]),
         "quoted_text": seal("quoted_text", texts["quoted_text"]),
         "verification_code": seal("verification_code", texts["verification_code"]),

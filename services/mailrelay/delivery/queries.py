@@ -132,6 +132,8 @@ class ConversationUpdate(TypedDict):
     conversation: UUID
     messages: int
     newest_at: datetime
+    newest_id: UUID
+    newest_snippet: Sealed | None
     newest_kind: str
     reopens: bool
     due_at: datetime | None
@@ -142,6 +144,9 @@ class ConversationUpdate(TypedDict):
 
 async def update_conversations(session: AsyncSession, updates: Sequence[ConversationUpdate]) -> None:
     """Let conversations say of themselves what their new messages bring; one that was closed may open again."""
+    is_newest = (
+        bindparam("newest_at", type_=Conversation.last_message_at.type) >= Conversation.last_message_at
+    )
     statement = (
         update(Conversation)
         .where(Conversation.id == bindparam("conversation"))
@@ -149,6 +154,13 @@ async def update_conversations(session: AsyncSession, updates: Sequence[Conversa
             message_count=Conversation.message_count + bindparam("messages"),
             last_message_at=func.greatest(Conversation.last_message_at, bindparam("newest_at")),
             kind=case((Conversation.kind == BUYER_MESSAGE, BUYER_MESSAGE), else_=bindparam("newest_kind")),
+            snippet=case(
+                (is_newest, bindparam("newest_snippet", type_=Conversation.snippet.type)),
+                else_=Conversation.snippet,
+            ),
+            snippet_message_id=case(
+                (is_newest, bindparam("newest_id")), else_=Conversation.snippet_message_id
+            ),
             is_unread=True,
             status=case(
                 (Conversation.status != ConversationStatus.CLOSED, Conversation.status),

@@ -36,7 +36,7 @@ _TIMEOUT_SECONDS: Final = 5
 def lookup_with(
     nameservers: Sequence[str] = (), *, port: int = 53, timeout_seconds: float = _TIMEOUT_SECONDS
 ) -> DnsLookup:
-    """Questions to these name servers, or to the machine's own. Nothing is kept between two questions."""
+    """A look-up that asks these name servers, or the machine's own. Nothing is kept between two questions."""
 
     async def ask(name: str, kind: str) -> Sequence[str] | None:
         try:
@@ -57,7 +57,7 @@ def lookup_with(
 
 
 def lookup_at(resolver: str) -> DnsLookup:
-    """Questions to `ADDRESS` or `ADDRESS#PORT`. Raises ValueError."""
+    """A look-up that asks the name server at `ADDRESS` or `ADDRESS#PORT`. Raises ValueError."""
     address, _, port = resolver.partition("#")
     return lookup_with([str(ip_address(address))], port=int(port or 53))
 
@@ -65,7 +65,7 @@ def lookup_at(resolver: str) -> DnsLookup:
 async def check(
     domain: str, hostname: str, ask: DnsLookup, look: PolicyCheck = check_policy
 ) -> list[RecordCheck]:
-    """Every record with its status, PTR records of the addresses that were found and the MTA-STS policy included."""
+    """Check every record, among them the PTR records of the addresses that were found, and the MTA-STS policy."""
     checks = await _check_all(records_for(domain, hostname), ask)
     addresses = [
         address

@@ -14,13 +14,13 @@ _TIMEOUT_SECONDS: Final = 10
 
 
 class _NoPolicy(Exception):
-    """What senders take for none; the text says why."""
+    """What is served is no policy to a sender; the text says why."""
 
 
 async def check_policy(
     domain: str, hostname: str, address: str, *, port: int = 443, tls: ssl.SSLContext | None = None
 ) -> RecordCheck:
-    """What a sender finds at the web server's address. `tls`: whom to trust, instead of whom the machine does."""
+    """What a sender finds at the web server's address. `tls` names whom to trust in place of the machine's authorities."""
     record = policy_file(domain, hostname)
     name = policy_host(domain)
     url = record.name.replace(name, f"{address}:{port}", 1)

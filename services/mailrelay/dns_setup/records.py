@@ -26,7 +26,7 @@ class RecordStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DnsRecord:
-    """One record to set. `value` None: only whoever runs the host knows it. `is_satisfied_by` judges all that was found."""
+    """One record to set. `value` is None where only the operator knows it. `is_satisfied_by` judges all that was found."""
 
     name: str
     kind: str
@@ -127,12 +127,12 @@ def policy_file(domain: str, hostname: str) -> DnsRecord:
 
 
 def policy_id(hostname: str) -> str:
-    """Changes with the policy (RFC 8461 §3.1: up to 32 letters and digits)."""
+    """The policy's id, which changes with its text (RFC 8461 §3.1: up to 32 letters and digits)."""
     return hashlib.sha256(policy_for(hostname).encode()).hexdigest()[:16]
 
 
 def check_record(record: DnsRecord, answer: Sequence[str] | None) -> RecordCheck:
-    """What an answer says about a record. None: there was no answer."""
+    """Compare a record with what the DNS answered; None stands for no answer."""
     if answer is None:
         return RecordCheck(record, RecordStatus.UNCHECKED)
     found = tuple(value for value in answer if value.lower().startswith(record.prefix.lower()))
@@ -158,7 +158,7 @@ def _plain(name: str) -> str:
 
 
 def _names(found: Sequence[str], hostname: str) -> bool:
-    """A second relay may stand beside this one, at any preference."""
+    """Whether one of the MX records names the relay: a second one may stand beside it, at any preference."""
     return any(_plain(value.rpartition(" ")[2]) == hostname for value in found)
 
 
@@ -171,7 +171,7 @@ def _is_id(value: str) -> bool:
 
 
 def _names_host(policy: Sequence[str], hostname: str) -> bool:
-    """RFC 8461 §3.2, §4.1: of a mode that does something, and with the relay among its hosts."""
+    """Whether the policy does something, and names the relay among its hosts (RFC 8461 §3.2, §4.1)."""
     fields = [
         (name.strip(), content.strip()) for name, _, content in (line.partition(":") for line in policy)
     ]
@@ -189,6 +189,6 @@ def _names_host(policy: Sequence[str], hostname: str) -> bool:
 
 
 def _tags(value: str) -> dict[str, str]:
-    """`v=DMARC1; p=reject` as tags."""
+    """The tags of a record such as `v=DMARC1; p=reject`."""
     tags = (tag.partition("=") for tag in value.split(";"))
     return {name.strip().lower(): content.strip() for name, _, content in tags}

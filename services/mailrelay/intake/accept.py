@@ -46,7 +46,7 @@ async def store_mail(
     blobs: BlobStore,
     inline_limit_bytes: int,
 ) -> str:
-    """All rows are committed when this returns, in one transaction; the id of the first.
+    """Store the mail for every recipient, in one transaction, and return the id of the first row once it is committed.
 
     Raises what `Journal.append` and `BlobStore.put` raise.
     """
@@ -64,7 +64,7 @@ async def store_mail(
 async def _with_content(
     row: AcceptedRow, key: ContentKey, content: bytes, blobs: BlobStore, inline_limit_bytes: int
 ) -> AcceptedRow:
-    sealed = await _sealing(len(content), lambda: key.seal("raw", content))
+    sealed = await _seal_off_loop(len(content), lambda: key.seal("raw", content))
     if len(sealed.ciphertext) <= inline_limit_bytes:
         return row._replace(raw=sealed.ciphertext)
     blob = await blobs.put(row.id, sealed.ciphertext)
@@ -80,7 +80,7 @@ async def _rows_for_several(
 ) -> list[AcceptedRow]:
     keys = _keys_of_copies([recipient.account_id for recipient in recipients])
     blob_id = new_id()
-    sealed = await _sealing(len(content), lambda: keys[0].seal_shared(blob_id, content))
+    sealed = await _seal_off_loop(len(content), lambda: keys[0].seal_shared(blob_id, content))
     blob = await blobs.put(blob_id, sealed.ciphertext)
     return [
         _row(key, recipient, address, origin, mail_key=mail_key, size=len(content))._replace(
@@ -95,7 +95,7 @@ def _keys_of_copies(account_ids: list[UUID]) -> list[ContentKey]:
     return [first, *(first.of_copy(account_id, new_id()) for account_id in account_ids[1:])]
 
 
-async def _sealing(size: int, seal: Callable[[], Sealed]) -> Sealed:
+async def _seal_off_loop(size: int, seal: Callable[[], Sealed]) -> Sealed:
     return await asyncio.to_thread(seal) if size >= _SEAL_IN_THREAD_BYTES else seal()
 
 

@@ -1,8 +1,8 @@
-"""The durable accept: a mail is ours when its rows are committed, and not a moment earlier (docs/adr, D6).
+"""The durable accept: a mail is ours when its rows are committed, and not a moment earlier (docs/architecture.md, "A mail arrives").
 
 Group commit: while one transaction is in flight, everything that arrives joins the next one; a lone mail waits for nobody.
 The one writer owns the one connection. Whatever goes wrong before PostgreSQL has confirmed the COMMIT (or when we cannot
-know) is told to the session as an exception, which answers 451: the sender keeps the mail and comes again. A second
+know) reaches the session as an exception, which answers 451: the sender keeps the mail and comes again. A second
 copy is harmless, a lost mail is not.
 """
 
@@ -105,7 +105,7 @@ class Journal:
         metrics.queued_bytes.set_function(lambda: self._unfinished_bytes)
 
     async def append(self, rows: Sequence[AcceptedRow]) -> None:
-        """Returns when the rows are committed, all of them. Raises JournalFull, JournalUnavailable, MailNotStorable.
+        """Wait until the rows are committed, all of them. Raises JournalFull, JournalUnavailable, MailNotStorable.
 
         The time for it includes the wait in the queue: behind a server that says nothing, every batch would wait in turn.
         """
@@ -143,7 +143,7 @@ class Journal:
         self._wake.set()
 
     async def connect(self) -> None:
-        """Connect before the first mail comes. Raises DatabaseNotDurable; a server that is away is met again later."""
+        """Connect before the first mail comes. Raises DatabaseNotDurable; a server that is away is tried again with the first mail."""
         try:
             async with asyncio.timeout(self._commit_timeout_seconds):
                 await self._connected()
@@ -256,7 +256,7 @@ class Journal:
 
 
 def _expire(done: asyncio.Future[None]) -> None:
-    """Nobody waits longer for a commit; whether it came all the same, nobody knows."""
+    """The time for the commit is over; it may have come all the same."""
     if not done.done():
         done.set_exception(JournalUnavailable())
 

@@ -22,14 +22,14 @@ from shared.events import ADDRESS_CHANNEL
 log = structlog.get_logger()
 
 # About 300 bytes each.
-_KEPT_ADDRESSES: Final = 100_000
+_CACHED_ADDRESSES: Final = 100_000
 _TIMEOUT_SECONDS: Final = 5
 _RECONNECT_SECONDS: Final = 0.5
 # A connection that died without a word is noticed after this long.
 _CHECK_SECONDS: Final = 15
 
 # RFC 5321 §4.5.1 and RFC 2142 §4: whoever runs a domain can be reached at these.
-_OPERATORS: Final = frozenset({"postmaster", "abuse"})
+_OPERATOR_LOCAL_PARTS: Final = frozenset({"postmaster", "abuse"})
 
 _FIND: Final = "SELECT id, account_id FROM relay_addresses WHERE local_part = $1 AND retired_at IS NULL"
 
@@ -47,7 +47,7 @@ class Recipient:
 
 
 class Recipients:
-    """One a process, made with `open`. `run` hears of changed addresses."""
+    """The addresses of one process, made with `open`; `run` listens for changes."""
 
     def __init__(
         self,
@@ -62,10 +62,10 @@ class Recipients:
         self._domain = domain
         self._postmaster_local_part = postmaster_local_part
         self._metrics = metrics
-        self._known: OrderedDict[str, Recipient] = OrderedDict()
+        self._cache: OrderedDict[str, Recipient] = OrderedDict()
         self._is_listening = False
         # Counts the changes heard of, so that an answer from before a change is not kept after it.
-        self._changes = 0
+        self._change_count = 0
 
     @classmethod
     async def open(
@@ -84,22 +84,22 @@ class Recipients:
         return cls(pool, dsn, domain, postmaster_local_part, metrics)
 
     async def find(self, address: str) -> Recipient | None:
-        """Whom an envelope recipient means, or None. Raises RecipientsUnavailable."""
+        """The recipient that an envelope address names, or None. Raises RecipientsUnavailable."""
         # RFC 5321 §4.5.1: the postmaster is known without a domain, too.
         local_part = (
             "postmaster" if address.lower() == "postmaster" else local_part_for(address, self._domain)
         )
-        if local_part in _OPERATORS:
+        if local_part in _OPERATOR_LOCAL_PARTS:
             local_part = self._postmaster_local_part
         # PostgreSQL's text holds no NUL, and none of our addresses is anything but ASCII.
         if local_part is None or not local_part.isascii() or not local_part.isprintable():
             return None
-        known = self._known.get(local_part)
+        known = self._cache.get(local_part)
         if known is not None:
-            self._known.move_to_end(local_part)
+            self._cache.move_to_end(local_part)
             self._metrics.lookups.labels("memory").inc()
             return known
-        changes = self._changes
+        changes = self._change_count
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 row = await self._pool.fetchrow(_FIND, local_part)
@@ -110,10 +110,10 @@ class Recipients:
         if row is None:
             return None
         found = Recipient(row["id"], row["account_id"])
-        if self._is_listening and changes == self._changes:
-            self._known[local_part] = found
-            if len(self._known) > _KEPT_ADDRESSES:
-                self._known.popitem(last=False)
+        if self._is_listening and changes == self._change_count:
+            self._cache[local_part] = found
+            if len(self._cache) > _CACHED_ADDRESSES:
+                self._cache.popitem(last=False)
         return found
 
     async def is_ready(self) -> bool:
@@ -153,13 +153,13 @@ class Recipients:
 
         def on_broken(_connection: object) -> None:
             # At once, not when this task is next run: no kept address outlives the connection.
-            self._forget(is_listening=False)
+            self._clear_cache(is_listening=False)
             broken.set()
 
         connection.add_termination_listener(on_broken)
         try:
             await connection.add_listener(ADDRESS_CHANNEL, self._on_change)
-            self._forget(is_listening=True)
+            self._clear_cache(is_listening=True)
             while not broken.is_set():
                 try:
                     async with asyncio.timeout(_CHECK_SECONDS):
@@ -168,14 +168,14 @@ class Recipients:
                     await connection.fetchval("SELECT 1")
         finally:
             connection.terminate()
-            self._forget(is_listening=False)
+            self._clear_cache(is_listening=False)
 
     def _on_change(self, _connection: object, _pid: int, _channel: str, local_part: object) -> None:
-        self._changes += 1
-        self._known.pop(str(local_part), None)
+        self._change_count += 1
+        self._cache.pop(str(local_part), None)
 
-    def _forget(self, *, is_listening: bool) -> None:
-        self._changes += 1
-        self._known.clear()
+    def _clear_cache(self, *, is_listening: bool) -> None:
+        self._change_count += 1
+        self._cache.clear()
         self._is_listening = is_listening
         self._metrics.listening.set(is_listening)

@@ -54,7 +54,7 @@ from services.mailrelay.parsing.structure import (
 __all__ = ["PARSER_VERSION", "Claim", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
 
 # Raised with each change of what is parsed: `reprocess` runs the newer version over older mail.
-PARSER_VERSION: Final = 2
+PARSER_VERSION: Final = 3
 
 # RFC 5322 §2.1.1 ends a line at 998 characters; a list shows the first hundred.
 MAX_SUBJECT_CHARS = 998

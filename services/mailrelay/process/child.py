@@ -18,7 +18,7 @@ from shared.side_port import Answering
 
 
 def run_child(number: int, channel: int, listeners: Sequence[int]) -> None:
-    """`channel` and `listeners` are the file descriptors that it was started with."""
+    """Accept mail; `channel` and `listeners` are the file descriptors that the child was started with."""
     harden()
     structlog.contextvars.bind_contextvars(process=number)
     run_role(

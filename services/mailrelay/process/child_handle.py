@@ -68,11 +68,11 @@ class ChildHandle:
             raise ChildNotStarted(await self.stop(within_seconds=0)) from closed
 
     async def wait(self) -> int:
-        """Wait for its end; its exit code."""
+        """Wait until it has ended, and return its exit code."""
         return await asyncio.shield(self._exit)
 
     async def stop(self, *, within_seconds: float) -> int:
-        """A clean stop if it does that in time, else SIGKILL; its exit code."""
+        """Stop it cleanly if it does so in time, else by SIGKILL, and return its exit code."""
         try:
             # A child that closed its end of the channel may have ended by itself.
             if self._process.returncode is None:

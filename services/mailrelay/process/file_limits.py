@@ -24,7 +24,7 @@ _OTHER_DESCRIPTORS: Final = 100
 
 
 def raise_file_limit(connection_limit: int) -> int:
-    """Raise the soft limit to the hard one; how many of the wanted connections fit in."""
+    """Raise the soft limit of open files to the hard one, and return how many of the wanted connections fit into it."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard == resource.RLIM_INFINITY:
@@ -36,7 +36,7 @@ def raise_file_limit(connection_limit: int) -> int:
 
 
 def report_exhaustion(on_exhausted: Callable[[], None]) -> None:
-    """Have the running loop say once a pause that accepting had to pause."""
+    """Have the running loop report, once for each pause, that accepting had to pause."""
     next_report = 0.0
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The sockets that mail is accepted on. Whoever starts the processes opens them, and keeps them open (docs/adr/0007)."""
+"""The sockets that mail is accepted on. The supervisor opens them, and keeps them open (docs/adr/0007)."""
 
 import socket
 from collections.abc import Sequence

@@ -32,7 +32,7 @@ class ProcessSlot:
         self._quick_deaths = 0
 
     async def start_first(self) -> None:
-        """Raises ChildNotStarted if an operator has to help."""
+        """Start the slot's first child, and try again as long as trying helps. Raises ChildNotStarted if an operator has to."""
         async with self._starting:
             await self._start_with_retries(gives_up=True)
 

@@ -1,4 +1,4 @@
-"""Puts the accepting side together, and takes it apart without losing a mail."""
+"""Composes what accepts mail in one process, and takes it apart without losing a mail."""
 
 import asyncio
 from collections.abc import Callable

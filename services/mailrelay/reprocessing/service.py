@@ -378,6 +378,8 @@ async def _find_conversation(session: AsyncSession, item: _Reparsed) -> UUID:
         message_count=0,
         last_message_at=message.received_at,
         kind=item.parsed.kind.value,
+        snippet=None,
+        snippet_message_id=None,
         answer_due_at=None,
     )
     return await queries.find_conversation(

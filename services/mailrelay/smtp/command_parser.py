@@ -1,4 +1,4 @@
-"""What MAIL and RCPT say: path and parameters, out of one line. Pure, and strict only where it matters.
+"""Parses the arguments of MAIL and RCPT: a path and its parameters. Pure, and strict only where it matters.
 
 An unusual sender address is no reason to refuse a mail. A path is taken with or without angle brackets, with quoted
 local parts, and with a source route, which is ignored (RFC 5321 §4.1.2, appendix C).

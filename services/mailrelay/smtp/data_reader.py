@@ -1,4 +1,4 @@
-"""The text of one mail, out of what a client sends after DATA. Pure: bytes in, bytes out.
+"""Finds the text of one mail in what a client sends after DATA. Pure: bytes in, bytes out.
 
 Only `CRLF . CRLF` ends it (the CRLF of the command line counts: a dot on the very first line ends an empty mail). A bare CR,
 a bare LF or a NUL is a byte like any other, never the end of a line: the mail is kept exactly as it came, and nothing
@@ -16,7 +16,7 @@ _STUFFED_PATTERN: Final = re.compile(re.escape(_STUFFED))
 
 
 class DataReader:
-    """Give it chunks until it returns what follows the end; then take the mail."""
+    """One a mail: `feed` it until it has found the end, then `take_mail`."""
 
     def __init__(self, size_limit: int) -> None:
         self._size_limit = size_limit
@@ -30,7 +30,7 @@ class DataReader:
         self.is_discarded = False
 
     def feed(self, chunk: bytes) -> bytes | None:
-        """None: more is to come. Otherwise the end has come, and this is what the client sent after it."""
+        """Take in a chunk. None while more is to come; once the end has come, what the client sent after it."""
         searched = max(len(self._buffer) - len(_END) + 1, 0)
         self._buffer += chunk
         end = self._find_end(searched)

@@ -1,8 +1,9 @@
 """How much one client, one network and all of them together may ask of a process.
 
-Whoever delivers known mail meets no brake: an accepted mail forgives a session's commands and errors, and the harvest brake
-touches only the replies that follow an unknown recipient. Trusted networks (Amazon's ranges) are held by no limit but memory,
-commands and time, and a part of all places is kept free for them. Pure but for what it counts: the clock is given.
+A client that delivers mail to known recipients meets no limit: an accepted mail forgives a session's commands and errors, and
+the limit on harvesting addresses delays only the replies that follow an unknown recipient. Trusted networks (Amazon's ranges)
+are held by no limit but memory, commands and time, and a part of all connections is kept free for them. Pure but for what it
+counts: the clock is given.
 """
 
 import time

@@ -21,7 +21,7 @@ class InvalidProxyHeader(Exception):
 async def read_client_address(
     stream: asyncio.StreamReader, *, timeout_seconds: float
 ) -> IPv4Address | IPv6Address | None:
-    """Read the header, and not a byte more. None: the load balancer speaks for itself, such as to see whether we are well.
+    """Read the header, and not a byte more. None: the load balancer connects on its own account, such as for a health check.
 
     Raises InvalidProxyHeader.
     """

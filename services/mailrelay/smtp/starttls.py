@@ -50,7 +50,7 @@ class Certificate:
 
     @classmethod
     def configured(cls, settings: RelaySettings, metrics: RelayMetrics) -> Self | None:
-        """None where TLS is not set up. Raises CertificateUnusable."""
+        """The certificate that the settings name, or None where they name none. Raises CertificateUnusable."""
         if settings.tls_certificate_file is not None and settings.tls_key_file is not None:
             return cls(settings.tls_certificate_file, settings.tls_key_file, metrics)
         if settings.tls_certificate_file or settings.tls_key_file or settings.tls_required:
@@ -115,7 +115,7 @@ async def perform_handshake(
     *,
     timeout_seconds: float,
 ) -> str:
-    """Encrypt the connection from here on; the TLS version. Raises HandshakeFailed."""
+    """Encrypt the connection from here on, and return the TLS version. Raises HandshakeFailed."""
     loop = asyncio.get_running_loop()
     # What a man in the middle has put behind STARTTLS in plain text (CVE-2024-34083). Up to the moment where start_tls
     # takes the connection over nothing is awaited, so that nothing can come between.

@@ -51,7 +51,7 @@ PATH: Final = "/trace/"
 
 
 class Trace:
-    """One session's dialogue; `note` what happens."""
+    """What was said in one session so far; `note` adds to it."""
 
     __slots__ = ("_began", "_began_at", "_first", "_last", "_noted")
 
@@ -79,7 +79,7 @@ class Trace:
 
     @property
     def entries(self) -> int:
-        """How many are kept."""
+        """How many entries are kept."""
         return len(self._first) + len(self._last or ())
 
     def as_text(self, session_id: str) -> str:
@@ -103,7 +103,7 @@ class Trace:
 
 
 class Traces:
-    """Those of one process, by session id."""
+    """The traces of one process's sessions, by session id."""
 
     def __init__(self) -> None:
         self._open: dict[str, Trace] = {}

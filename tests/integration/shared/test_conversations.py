@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from deploy.demo.postgres import OWNER
 from shared.conversations import Threads, follow_threads, lock, merge, move, recount, release, settle
+from shared.crypto.envelope import Sealed
 from shared.database import Sessions, create_engine, create_sessions, new_id
 from shared.keyring import Keyring
 from shared.tables import Conversation, ConversationOrder, ConversationThread, Integration, Message
@@ -337,3 +338,44 @@ async def test_what_is_settled_waits_no_more_until_the_buyer_writes_again(sessio
 
     await inbox.message(conversation, A, at=NOW + timedelta(hours=2))
     assert (await inbox.read(conversation)).answer_due_at == NOW + timedelta(hours=26)
+
+
+async def test_the_snippet_is_always_that_of_the_newest_message(
+    inbox: Inbox, sessions: Sessions, owner: Sessions
+):
+    async def snippet_of(conversation_id: UUID) -> tuple[bytes | None, UUID | None]:
+        row = await inbox.read(conversation_id)
+        return None if row.snippet is None else row.snippet.ciphertext, row.snippet_message_id
+
+    async def message(conversation_id: UUID, snippet: bytes, *keys: bytes, hours: int) -> UUID:
+        made = await inbox.message(conversation_id, *keys, at=NOW + timedelta(hours=hours))
+        async with owner.begin() as session:
+            (await session.get_one(Message, made)).snippet = Sealed(snippet)
+            await session.flush()
+            await recount(session, conversation_id)
+        return made
+
+    first, second = await inbox.conversation(A), await inbox.conversation(B)
+    quarantine = await inbox.conversation(status="quarantine")
+    older = await message(second, b"older", hours=1)
+    newer = await message(first, b"newer", A, hours=2)
+    newest = await message(quarantine, b"newest", B, hours=3)
+    assert await snippet_of(quarantine) == (b"newest", newest)
+
+    async with sessions.begin() as session:
+        await lock(session, first, second)
+        await merge(session, first, second)
+    assert (await snippet_of(first), await snippet_of(second)) == ((None, None), (b"newer", newer))
+
+    async with sessions.begin() as session:
+        await release(session, newest)
+    assert (await snippet_of(quarantine), await snippet_of(second)) == ((None, None), (b"newest", newest))
+
+    apart = await inbox.conversation()
+    async with sessions.begin() as session:
+        await lock(session, second, apart)
+        await move(session, [newest, newer], second, apart, by=None)
+    assert (await snippet_of(second), await snippet_of(apart)) == ((b"older", older), (b"newest", newest))
+
+    await inbox.message(second, at=NOW + timedelta(hours=4))
+    assert (await snippet_of(second))[0] is None  # the newest message came before there were snippets

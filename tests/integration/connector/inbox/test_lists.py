@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from shared.database import new_id
 from shared.tables import Conversation
 from tests.factories import make_attachment, make_conversation, make_integration, make_message
 from tests.integration.connector.inbox.conftest import counted_statements
@@ -11,7 +12,20 @@ from tests.integration.connector.inbox.conftest import counted_statements
 _START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-async def test_a_listed_conversation_shows_plain_columns_only(client, inbox):
+@pytest.fixture
+async def with_snippet(inbox, owner_sessions, keyring):
+    """The conversation shows the first words of a message."""
+    async with owner_sessions.begin() as session:
+        message = await make_message(
+            session, keyring, inbox.conversation, snippet="Guten Tag, wann kommt meine Lampe?"
+        )
+        row = await session.get_one(Conversation, inbox.conversation.id)
+        row.snippet, row.snippet_message_id = message.snippet, message.id
+    return inbox
+
+
+async def test_a_listed_conversation_shows_what_an_agent_reads_first(client, with_snippet):
+    inbox = with_snippet
     answer = await client.get("/api/v1/conversations")
 
     assert answer.status_code == 200, answer.text
@@ -21,6 +35,9 @@ async def test_a_listed_conversation_shows_plain_columns_only(client, inbox):
             {
                 "id": str(conversation.id),
                 "integration": {"id": str(inbox.integration.id), "name": "Amazon Europa"},
+                "buyer_name": "Erika Beispiel",
+                "subject": "Frage zur Lampe",
+                "snippet": "Guten Tag, wann kommt meine Lampe?",
                 "order_id": "303-1234567-1234567",
                 "asin": None,
                 "country": "DE",
@@ -36,12 +53,48 @@ async def test_a_listed_conversation_shows_plain_columns_only(client, inbox):
     }
 
 
-async def test_a_conversation_that_is_read_shows_buyer_and_subject(client, inbox):
-    answer = await client.get(f"/api/v1/conversations/{inbox.conversation.id}")
+async def test_a_conversation_that_is_read_shows_what_the_list_shows(client, with_snippet):
+    [listed] = (await client.get("/api/v1/conversations")).json()["items"]
+    answer = await client.get(f"/api/v1/conversations/{with_snippet.conversation.id}")
 
     assert answer.status_code == 200, answer.text
-    assert answer.json()["buyer_name"] == "Erika Beispiel"
-    assert answer.json()["subject"] == "Frage zur Lampe"
+    assert answer.json() == listed
+
+
+@pytest.mark.parametrize("column", ["buyer_name", "subject", "snippet"])
+async def test_what_does_not_open_is_left_out_of_its_row_and_the_list_is_shown(
+    client, with_snippet, owner_sessions, keyring, column
+):
+    async with owner_sessions.begin() as session:
+        await make_conversation(session, keyring, with_snippet.integration)
+        row = await session.get_one(Conversation, with_snippet.conversation.id)
+        setattr(row, column, row.subject if column == "buyer_name" else row.buyer_name)
+
+    answer = await client.get("/api/v1/conversations")
+
+    assert answer.status_code == 200, answer.text
+    [other, broken] = answer.json()["items"]
+    assert (other["buyer_name"], other["subject"], other["snippet"]) == (
+        "Erika Beispiel",
+        "Frage zur Lampe",
+        None,
+    )
+    shown = {name: broken[name] for name in ("buyer_name", "subject", "snippet")}
+    assert shown == {
+        "buyer_name": "Erika Beispiel",
+        "subject": "Frage zur Lampe",
+        "snippet": "Guten Tag, wann kommt meine Lampe?",
+    } | {column: None}
+
+
+async def test_a_snippet_opens_only_as_that_of_its_message(client, with_snippet, owner_sessions):
+    async with owner_sessions.begin() as session:
+        row = await session.get_one(Conversation, with_snippet.conversation.id)
+        row.snippet_message_id = new_id()
+
+    [item] = (await client.get("/api/v1/conversations")).json()["items"]
+
+    assert (item["snippet"], item["subject"]) == (None, "Frage zur Lampe")
 
 
 async def test_the_list_of_one_integration_has_its_conversations_only(client, inbox, owner_sessions, keyring):
@@ -146,9 +199,9 @@ async def test_lists_cost_the_same_number_of_statements_with_one_row_and_with_fi
     assert all(len(message["attachments"]) == 1 for message in messages)
     assert len(conversations_with_one) == len(conversations_with_fifty) == 2
     assert len(messages_with_one) == len(messages_with_fifty) == 4
-    for sql in conversations_with_fifty:
-        assert "buyer_name" not in sql
-        assert "subject" not in sql
+    sealed = ("buyer_address", "body_text", "body_html", "quoted_text", "sender_", "raw_key")
+    assert not any(column in sql for sql in conversations_with_fifty for column in sealed)
+    assert not any("body_html," in sql or "messages.snippet" in sql for sql in messages_with_fifty)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from shared import conversations
 from shared.database import Sessions, new_id
 from shared.keyring import Keyring
 from shared.tables import AuditEntry, Conversation, ConversationThread, EventRow, Message
@@ -215,6 +216,57 @@ async def test_what_cannot_be_split_off_stays(client, desk, foreign_inbox, worke
         answer = await client.post(f"/api/v1/conversations/{source}/split", json={"message_ids": message_ids})
         assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert (await desk.written(), await desk.told()) == ([], set())
+
+
+async def test_a_message_and_all_newer_ones_are_split_off_however_many(client, desk, owner_sessions, keyring):
+    source = await desk.conversation()
+    async with owner_sessions.begin() as session:
+        row = await session.get_one(Conversation, source)
+        made = [(await make_message(session, keyring, row, snippet=f"no. {n}")).id for n in range(130)]
+        await conversations.recount(session, source)
+
+    answer = await client.post(
+        f"/api/v1/conversations/{source}/split", json={"from_message_id": str(made[20])}
+    )
+
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["message_count"], answer.json()["snippet"]) == (110, "no. 129")
+    stayed = (await client.get(f"/api/v1/conversations/{source}")).json()
+    assert (stayed["message_count"], stayed["snippet"]) == (20, "no. 19")
+    assert (await desk.place_of(made[19]))[0] == source
+    assert str((await desk.place_of(made[20]))[0]) == answer.json()["id"]
+
+
+async def test_from_the_first_message_on_nothing_would_be_left(client, desk, foreign_inbox):
+    source, other = await desk.conversation(), await desk.conversation()
+    first, _ = await desk.message(source), await desk.message(source)
+    elsewhere = await desk.message(other)
+    path = f"/api/v1/conversations/{source}/split"
+
+    for message_id, code in (
+        (first, "split_takes_all"),
+        (elsewhere, "message_elsewhere"),
+        (new_id(), "message_elsewhere"),
+    ):
+        answer = await client.post(path, json={"from_message_id": str(message_id)})
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+async def test_a_split_names_its_messages_in_one_of_two_ways(client, desk):
+    source = await desk.conversation()
+    first, second = str(await desk.message(source)), str(await desk.message(source))
+    path = f"/api/v1/conversations/{source}/split"
+
+    bodies: list[dict[str, Any]] = [
+        {},
+        {"message_ids": []},
+        {"from_message_id": None},
+        {"message_ids": [first], "from_message_id": second},
+        {"message_ids": [str(new_id()) for _ in range(101)]},
+    ]
+    for body in bodies:
+        answer = await client.post(path, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), body
 
 
 async def test_a_message_that_is_named_twice_is_split_off_once(client, desk):

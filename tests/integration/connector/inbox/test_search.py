@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.inbox.limits import SearchesBusy
+from shared.database import new_id
 from shared.search_words import word_keys
 from shared.tables import AuditEntry, Conversation, ConversationOrder, IdempotencyKey
 from tests.factories import make_conversation, make_message
@@ -101,14 +102,33 @@ async def test_searches_leave_connections_to_what_is_quick(app, client, found, m
     searches = ConcurrencyLimit(1, SearchesBusy, wait_seconds=0.05)
     monkeypatch.setattr(app.state, "connector", replace(app.state.connector, searches=searches))
     async with searches.slot():
-        searched = [
-            await client.post(_SEARCH, json={"q": "lampe"}),
-            await client.get(_LIST, params={"kind": "other"}),
+        searched = [await client.post(_SEARCH, json={"q": "lampe"})]
+        searched += [
+            await client.get(_LIST, params=params)
+            for params in (
+                {"kind": "other"},
+                {"country": "DE"},
+                {"status": "open", "unread": True},
+                {"status": "open", "integration_id": str(new_id())},
+                {"due": True},
+                {"sort": "due", "status": "open"},
+            )
         ]
-        listed = await client.get(_LIST, params={"status": "open"})
+        quick = [
+            await client.get(_LIST, params=params)
+            for params in (
+                {},
+                {"status": "open"},
+                {"status": "quarantine"},
+                {"unread": True},
+                {"integration_id": str(new_id())},
+                {"sort": "due"},
+                {"due": True, "sort": "due"},
+            )
+        ]
 
-    assert [(one.status_code, one.json()["code"]) for one in searched] == [(503, "searches_busy")] * 2
-    assert listed.status_code == 200
+    assert [(one.status_code, one.json()["code"]) for one in searched] == [(503, "searches_busy")] * 7
+    assert [one.status_code for one in quick] == [200] * 7
 
 
 @pytest.mark.parametrize("query", ["lampe", _BUYER, "303-2222222-2222222"])

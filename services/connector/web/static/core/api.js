@@ -38,6 +38,16 @@ export const patchVersion = (path, body, version, signal) => callVersion("PATCH"
 export const put = (path, body, signal) => call("PUT", path, body, signal);
 export const remove = (path, signal) => call("DELETE", path, undefined, signal);
 
+/** All pages of a list, one after the other, each given to `take(items)` as soon as it is there. `path` has a query. */
+export async function eachPage(path, signal, take) {
+  let cursor = null;
+  do {
+    const page = await get(cursor ? `${path}&cursor=${encodeURIComponent(cursor)}` : path, signal);
+    take(page.items);
+    cursor = page.next_cursor;
+  } while (cursor);
+}
+
 /** The URL of a download. */
 export function downloadUrl(path) {
   return BASE + path;

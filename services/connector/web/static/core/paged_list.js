@@ -5,7 +5,8 @@ import { actionButton, showProblem } from "./elements.js";
 
 /**
  * `load(cursor)` gets a page, `render(item)` makes an element of an item. `refresh()` reads as many pages as are shown, and
- * replaces only the elements of items that have changed, so that a click or a focus on a row is not lost.
+ * replaces only the elements of items that have changed, so that a click or a focus on a row is not lost. `hasMore()` says
+ * whether there are items that are not shown yet.
  */
 export function pagedList({ load, render, container, label }) {
   const drawn = new Map();
@@ -57,7 +58,7 @@ export function pagedList({ load, render, container, label }) {
     return items.length;
   }
 
-  return { refresh, more: h("div", {}, problemPlace, more) };
+  return { refresh, more: h("div", {}, problemPlace, more), hasMore: () => more.childElementCount > 0 };
 }
 
 /** Makes these elements the children, in this order, without touching those already in order; the focus stays on its link. */

@@ -1,21 +1,25 @@
 // Which entries of the audit log are shown: by whom, what, from one day to another.
 
-import { get } from "../core/api.js";
+import { eachPage } from "../core/api.js";
 import { h, newId } from "../core/dom.js";
 import { startOfDay } from "../core/format.js";
 import { keysBelow, t } from "../core/i18n.js";
 
-const MOST = 100;
 // The first and the last day that the API accepts.
 const FIRST_DAY = "2000-01-02";
 const LAST_DAY = "8999-12-30";
 
 /** A form that filters the audit log, and the query of its choices; calls `changed()` after each choice. */
 export async function auditFilter({ signal, changed }) {
-  const [users, keys] = await Promise.all([get(`/users?limit=${MOST}`, signal), get(`/api-keys?limit=${MOST}`, signal)]);
+  const users = [];
+  const keys = [];
+  await Promise.all([
+    eachPage("/users?limit=100", signal, (items) => users.push(...items)),
+    eachPage("/api-keys?limit=100", signal, (items) => keys.push(...items)),
+  ]);
   const who = choice("who", [
-    ...users.items.map((user) => [user.id, user.name]),
-    ...keys.items.map((key) => [key.id, t("audit.actor.api_key", { name: key.name })]),
+    ...users.map((user) => [user.id, user.name]),
+    ...keys.map((key) => [key.id, t("audit.actor.api_key", { name: key.name })]),
   ]);
   const actions = keysBelow("audit.action").map((action) => [action, t(`audit.action.${action}`)]);
   const what = choice("what", actions.sort(([, one], [, other]) => one.localeCompare(other)));

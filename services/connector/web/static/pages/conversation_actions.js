@@ -8,10 +8,13 @@ import { t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
 import { readConversations } from "./conversation_list.js";
 import { conversationName, kindTag } from "./conversation_row.js";
+import { withOrderIds } from "./texts_with_orders.js";
 
 const SEARCH_AFTER_MS = 300;
 const MOST_FOUND = 5;
 const SHOWN_CHARACTERS = 90;
+// As far as the API takes them one by one.
+const MOST_SINGLE = 100;
 
 /** The buttons. A quarantined mail has one of its own, beside the reason. */
 export function actions(conversation, { path, act, problemPlace, signal, reopen, leaveUnread }) {
@@ -45,7 +48,7 @@ export function actions(conversation, { path, act, problemPlace, signal, reopen,
 
   async function split() {
     const chosen = await chooseMessages(path, signal);
-    if (chosen) await goOn(() => post(`${path}/split`, { message_ids: chosen }, signal), t("conversation.split.done"));
+    if (chosen) await goOn(() => post(`${path}/split`, chosen, signal), t("conversation.split.done"));
   }
 
   return h(
@@ -113,12 +116,12 @@ async function chooseConversation(conversation, signal) {
       "div",
       { class: "choice" },
       radio,
-      h("label", { for: radio.id }, h("strong", {}, conversationName(each)), " ", kindTag(each.kind), h("span", { class: "muted" }, [each.country && countryName(each.country), dateTime(each.last_message_at)].filter(Boolean).join(" · "))),
+      h("label", { for: radio.id }, h("strong", {}, h("bdi", {}, conversationName(each))), " ", kindTag(each.kind), h("span", { class: "muted" }, [each.order_id, each.country && countryName(each.country), dateTime(each.last_message_at)].filter(Boolean).join(" · ")), each.buyer_name && each.subject && h("bdi", {}, withOrderIds(each.subject))),
     );
   }
 }
 
-/** The ids of the messages that get a conversation of their own, or null. */
+/** How the API is told which messages get a conversation of their own, or null. */
 async function chooseMessages(path, signal) {
   const rows = h("div", { class: "choices", role: "group", "aria-label": t("conversation.split.messages") });
   const problemPlace = h("div", { class: "place" });
@@ -130,22 +133,29 @@ async function chooseMessages(path, signal) {
     label: t("conversation.older"),
   });
   const boxes = () => [...rows.querySelectorAll("input")];
+  const newer = h("input", { type: "checkbox", id: newId("newer") });
   const chosen = () => boxes().filter((box) => box.checked).map((box) => box.value);
+  // Newest first: with all newer ones, everything above the lowest that is chosen goes, too.
+  const isAll = () => (newer.checked ? boxes().at(-1)?.checked : chosen().length === boxes().length) && !pages.hasMore();
+  const mistake = () => {
+    if (chosen().length === 0) return t("conversation.split.missing");
+    if (isAll()) return t("conversation.split.all");
+    return !newer.checked && chosen().length > MOST_SINGLE ? t("conversation.split.too_many", { count: MOST_SINGLE }) : "";
+  };
   const check = () => {
-    const isSome = chosen().length > 0;
-    const isAll = chosen().length === boxes().length;
-    wrong.textContent = !isSome ? t("conversation.split.missing") : isAll ? t("conversation.split.all") : "";
-    return isSome && !isAll;
+    wrong.textContent = mistake();
+    return !wrong.textContent;
   };
   pages.refresh().catch((problem) => showProblem(problemPlace, problem));
   const isConfirmed = await confirmDialog({
     title: t("conversation.split.title"),
-    content: [h("p", {}, t("conversation.split.text")), problemPlace, rows, pages.more, wrong],
+    content: [h("p", {}, t("conversation.split.text")), problemPlace, rows, pages.more, h("div", { class: "choice" }, newer, h("label", { for: newer.id }, t("conversation.split.newer"))), wrong],
     confirm: t("conversation.split.confirm"),
     isDangerous: false,
     check,
   });
-  return isConfirmed ? chosen() : null;
+  if (!isConfirmed) return null;
+  return newer.checked ? { from_message_id: chosen().at(-1) } : { message_ids: chosen() };
 
   function choice(message) {
     const box = h("input", { type: "checkbox", value: message.id, id: newId("choice") });

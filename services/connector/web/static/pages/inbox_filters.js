@@ -1,7 +1,8 @@
 // What the inbox shows: views, filters, sorting and search. The address and history.state hold all of it, so that reload and back work.
 
-import { get } from "../core/api.js";
-import { h, newId, replace, svg } from "../core/dom.js";
+import { eachPage, get } from "../core/api.js";
+import { append, h, newId, replace, svg } from "../core/dom.js";
+import { showProblem } from "../core/elements.js";
 import { language, t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
@@ -114,26 +115,32 @@ function lens() {
 
 /** The box with the other filters and the sorting. Integrations are only offered to those who may see them. */
 export async function filterBox(current, signal) {
-  const [marketplaces, integrations] = await Promise.all([
-    get("/marketplaces", signal),
-    may("general.admin", "view") ? get("/integrations?limit=100", signal) : { items: [] },
-  ]);
+  const marketplaces = await get("/marketplaces", signal);
   const countries = marketplaces.items.map((each) => [each.country, each.name]).sort(([, one], [, other]) => one.localeCompare(other, language()));
   const choices = {
-    integration: integrations.items.map((each) => [each.id, each.name ?? t("integrations.unnamed")]),
+    integration: [],
     country: countries,
     kind: KINDS.map((kind) => [kind, t(`kind.${kind}`)]),
   };
   const change = (name, value) => goTo({ ...current(), [name]: value });
   const fields = {};
   for (const [name, options] of Object.entries(choices)) {
-    if (name === "integration" && options.length < 2) continue;
     fields[name] = choice(t(`inbox.filter.${name}`), [["", t("inbox.filter.any")], ...options], (value) => change(name, value));
   }
   fields.sort = choice(t("inbox.sort"), ["newest", "due"].map((sort) => [sort, t(`inbox.sort.${sort}`)]), (value) => change("sort", value));
+  const problemPlace = h("div", { class: "place" });
+  // There may be thousands: they come page by page while the inbox is used.
+  const { integration } = fields;
+  integration.element.hidden = true;
+  const addIntegrations = (items) => {
+    integration.add(items.map((each) => [each.id, each.name ?? t("integrations.unnamed")]));
+    integration.select.value = current().integration;
+    integration.element.hidden = integration.select.length < 3;
+  };
+  if (may("general.admin", "view")) eachPage("/integrations?limit=100", signal, addIntegrations).catch((problem) => showProblem(problemPlace, problem));
   const set = h("span", {});
   const clear = h("a", { class: "button button-secondary button-small" }, t("inbox.filter.clear"));
-  const element = h("details", { class: "filters" }, h("summary", {}, t("inbox.filters"), set), h("div", { class: "filter-fields" }, Object.values(fields).map((field) => field.element)), clear);
+  const element = h("details", { class: "filters" }, h("summary", {}, t("inbox.filters"), set), h("div", { class: "filter-fields" }, Object.values(fields).map((field) => field.element)), problemPlace, clear);
   return {
     element,
     update(filters) {
@@ -149,7 +156,9 @@ export async function filterBox(current, signal) {
 
 function choice(label, options, onChosen) {
   const id = newId("filter");
-  const select = h("select", { id, class: "input" }, options.map(([value, text]) => h("option", { value }, text)));
+  const select = h("select", { id, class: "input" });
+  const add = (more) => append(select, more.map(([value, text]) => h("option", { value }, text)));
+  add(options);
   select.addEventListener("change", () => onChosen(select.value));
-  return { select, element: h("div", { class: "field" }, h("label", { for: id }, label), select) };
+  return { select, add, element: h("div", { class: "field" }, h("label", { for: id }, label), select) };
 }

@@ -11,8 +11,7 @@ import { attachments } from "./attachments.js";
 import { authenticMark, authenticityNotice } from "./authenticity.js";
 import { kindTag } from "./conversation_row.js";
 import { formattedView } from "./formatted_view.js";
-
-const ORDER_ID = /\b(\d{3}-\d{7}-\d{7})\b/;
+import { withOrderIds } from "./texts_with_orders.js";
 
 /** `reopen(id)` shows a conversation anew after its message was released. */
 export function messageArticle(message, conversation, { signal, reopen }) {
@@ -28,13 +27,13 @@ export function messageArticle(message, conversation, { signal, reopen }) {
     ),
     message.sender_name && message.sender_address && h("p", { class: "muted message-address" }, h("bdi", {}, message.sender_address)),
     facts(message, conversation),
-    message.subject && message.subject !== conversation.subject && h("p", { class: "subject", dir: "auto" }, words(message.subject)),
+    message.subject && message.subject !== conversation.subject && h("p", { class: "subject", dir: "auto" }, withOrderIds(message.subject)),
     authenticityNotice(message, conversation, { signal, reopen }),
     notes(message),
     deliveryFailure(message),
     textOf(message),
     quoted(message),
-    message.html && formattedView(message),
+    message.has_html && formattedView(message),
     attachments(message),
     footer(message, signal),
   );
@@ -75,20 +74,15 @@ function deliveryFailure({ kind, failure_reason: reason }) {
   return notice("bad", t(`failure.${key}.title`), h("p", {}, h("strong", {}, t("check.cure")), " ", t(`failure.${key}.cure`)));
 }
 
-/** A text in which order ids keep their order: among Arabic letters their parts would be shown from right to left. */
-function words(text) {
-  return text.split(ORDER_ID).map((part, index) => (index % 2 ? h("bdi", { dir: "ltr" }, part) : part));
-}
-
 /** "No text" is only said where that is known: what cannot be opened has its own note. */
 function textOf(message) {
-  if (message.text) return h("div", { class: "message-text", dir: "auto", lang: message.language }, words(message.text));
+  if (message.text) return h("div", { class: "message-text", dir: "auto", lang: message.language }, withOrderIds(message.text));
   return !message.problem && h("p", { class: "muted" }, t("conversation.no_text"));
 }
 
 function quoted(message) {
   if (!message.quoted_text) return null;
-  return h("details", { class: "quoted" }, h("summary", {}, t("message.quoted")), h("div", { class: "message-text", dir: "auto" }, words(message.quoted_text)));
+  return h("details", { class: "quoted" }, h("summary", {}, t("message.quoted")), h("div", { class: "message-text", dir: "auto" }, withOrderIds(message.quoted_text)));
 }
 
 function footer(message, signal) {
