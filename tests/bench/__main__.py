@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import accept, memory, refresh, rest, scale, visible
+from tests.bench import accept, memory, refresh, rest, scale, scale_visible, visible
 from tests.bench.figures import keep, table
 
 BENCHMARKS = {
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "refresh": refresh.measure,
     "rest": rest.measure,
     "scale": scale.measure,
+    "scale_visible": scale_visible.measure,
     "visible": visible.measure,
 }
 

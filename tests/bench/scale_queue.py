@@ -26,17 +26,21 @@ _MAILS: Final = """
     FROM (SELECT id, account_id FROM relay_addresses LIMIT 1) address,
         (SELECT convert_to(repeat('x', 60), 'UTF8') AS sealed) constant,
         generate_series(1, {mails}) n,
-        LATERAL (SELECT interval '{days} days' * (1 - n / {mails}::float8) AS age) ages
+        LATERAL (SELECT interval '{days} days' * (1 - n / {most}::float8) AS age) ages
 """
 
 
-async def load_mails(owner: "asyncpg.Connection[asyncpg.Record]", delivered: int, *, months: int) -> None:
+async def load_mails(
+    owner: "asyncpg.Connection[asyncpg.Record]", delivered: int, *, months: int, due: int = DUE
+) -> None:
     """Delivered mails, evenly over so many months, and some of this minute that are due."""
     for month in range(months):
         await owner.execute("SELECT ensure_partitions(now() - $1 * interval '1 month')", month)
     await owner.execute("SET session_replication_role = replica; SET synchronous_commit = off")
-    for state, mails, days in (("delivered", delivered, 30 * (months - 1)), ("accepted", DUE, 0)):
-        await owner.execute(_MAILS.format(state=state, mails=mails, days=days), timeout=None)
+    for state, mails, days in (("delivered", delivered, 30 * (months - 1)), ("accepted", due, 0)):
+        await owner.execute(
+            _MAILS.format(state=state, mails=mails, most=max(mails, 1), days=days), timeout=None
+        )
     await owner.execute("RESET session_replication_role")
     await owner.execute("VACUUM (ANALYZE) accepted_mail", timeout=None)
 

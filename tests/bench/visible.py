@@ -48,10 +48,11 @@ _NUMBER: Final = re.compile(rb"Frage (\d+) zur")
 def measure() -> list[Figure]:
     """About three minutes."""
     with installation() as (database, keys):
-        return asyncio.run(_measure(database, keys))
+        return asyncio.run(measure_on(database, keys))
 
 
-async def _measure(database: Database, keys: Keys) -> list[Figure]:
+async def measure_on(database: Database, keys: Keys) -> list[Figure]:
+    """The same on an installation that is there already."""
     api_key = await _prepare(database, keys)
     port, side_port = free_port(), free_port()
     worker = {
