@@ -58,7 +58,7 @@ def refused(source: str) -> list[str]:
         given = texts(node)
         tables = {given[SLOW[name]]} if name in SLOW and len(given) > SLOW[name] else set()
         tables |= {
-            keyword.value.value
+            str(keyword.value.value)
             for keyword in node.keywords
             if keyword.arg == "table_name" and isinstance(keyword.value, ast.Constant)
         }

@@ -26,7 +26,6 @@ from services.mailrelay.delivery.message_rows import (
     OpenedConversationRow,
     ParsedColumns,
     PrivateTexts,
-    attachment_row,
     conversation_row,
     parsed_columns,
     private_texts,
@@ -34,10 +33,9 @@ from services.mailrelay.delivery.message_rows import (
 )
 from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.queries import OrderLink, link_orders
-from services.mailrelay.parsing.filenames import safe_filename
-from services.mailrelay.parsing.mail import PARSER_VERSION, MailKind, ParsedAttachment, ParsedMail
+from services.mailrelay.parsing.mail import PARSER_VERSION, MailKind, ParsedMail
 from services.mailrelay.reprocessing import queries
-from services.mailrelay.reprocessing.stored_files import StoredFile, fetch_file
+from services.mailrelay.reprocessing.stored_files import StoredFile, are_same, attachment_rows, fetch_file
 from shared.blobs import (
     INLINE_LIMIT_BYTES,
     Blob,
@@ -48,7 +46,7 @@ from shared.blobs import (
     sealed_or_blob,
 )
 from shared.conversations import Threads, lock, recount
-from shared.crypto.envelope import AccountKeys, Place, Sealed
+from shared.crypto.envelope import AccountKeys, Place
 from shared.crypto.raw_mail import ContentKey
 from shared.database import Sessions, is_unavailable, new_id
 from shared.errors import Expected
@@ -255,9 +253,7 @@ def _compare(
         raise NeverProven
     columns = parsed_columns(mail, keys)
     changed = {column for column, value in columns.items() if _stored_value(message, column, keys) != value}
-    if [_stored_attachment(each, keys) for each in attachments] != [
-        _parsed_attachment(each) for each in mail.attachments
-    ]:
+    if not are_same(attachments, mail.attachments, keys):
         changed.add("attachments")
     return _Reparsed(message, mail, keys, columns, frozenset(changed), attachments)
 
@@ -267,31 +263,6 @@ def _stored_value(message: Message, column: str, keys: AccountKeys) -> object:
     if column not in PrivateTexts.__annotations__ or value is None:
         return value
     return keys.open_text(Place("messages", column, message.id), value)
-
-
-def _stored_attachment(file: StoredFile, keys: AccountKeys) -> tuple[object, ...]:
-    attachment = file.row
-
-    def opened(column: str, sealed: Sealed) -> bytes:
-        return keys.open(Place("attachments", column, attachment.id), sealed)
-
-    return (
-        None if file.content is None else opened("content", file.content),
-        opened("filename", attachment.filename).decode(),
-        attachment.content_type,
-        attachment.sniffed_type,
-        None if attachment.content_id is None else opened("content_id", attachment.content_id).decode(),
-    )
-
-
-def _parsed_attachment(attachment: ParsedAttachment) -> tuple[object, ...]:
-    return (
-        attachment.content,
-        safe_filename(attachment.filename, attachment.content_type),
-        attachment.content_type,
-        attachment.sniffed_type,
-        attachment.content_id if attachment.is_inline else None,
-    )
 
 
 async def _store(
@@ -317,7 +288,12 @@ async def _store_one(reprocessing: Reprocessing, item: _Reparsed, version: int) 
     current_id = message.conversation_id
     sealed = await asyncio.to_thread(seal_texts, private_texts(item.parsed), keys, message.id)
     changed = {name: value for name, value in {**item.columns, **sealed}.items() if name in item.changed}
-    kept, new = await asyncio.to_thread(_attachment_rows, item) if "attachments" in item.changed else ([], [])
+    kept: list[AttachmentRow] = []
+    new: list[AttachmentRow] = []
+    if "attachments" in item.changed:
+        kept, new = await asyncio.to_thread(
+            attachment_rows, item.attachments, item.parsed.attachments, keys, message.id
+        )
     await put_large_attachments(reprocessing.blobs, new, reprocessing.inline_limit_bytes)
     unnamed: list[str] = []
     async with reprocessing.sessions.begin() as session:
@@ -393,27 +369,6 @@ def _due_at(item: _Reparsed) -> datetime | None:
         return None
     due_at = item.message.received_at + TIME_TO_ANSWER
     return due_at if item.message.answer_due_at is not None or due_at > datetime.now(UTC) else None
-
-
-def _attachment_rows(item: _Reparsed) -> tuple[list[AttachmentRow], list[AttachmentRow]]:
-    """The attachments that keep their ids, because their content is the same, and those that are new."""
-    message, keys = item.message, item.keys
-    left = {
-        file.row.id: keys.open(Place("attachments", "content", file.row.id), file.content)
-        for file in item.attachments
-        if file.content is not None
-    }
-    kept: list[AttachmentRow] = []
-    new: list[AttachmentRow] = []
-    for position, attachment in enumerate(item.parsed.attachments):
-        same = next((key for key, content in left.items() if content == attachment.content), None)
-        row = attachment_row(attachment, keys, message.id, position, same or new_id())
-        if same is None:
-            new.append(row)
-        else:
-            del left[same]
-            kept.append(row)
-    return kept, new
 
 
 async def retry_held(sessions: Sessions, *, dry_run: bool, progress: Callable[[int, int], None]) -> int:
