@@ -8,10 +8,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.crypto.envelope import Place, Sealed
+from shared.crypto.envelope import AccountKeys, Place, Sealed
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
 from shared.database import new_id
-from shared.keyring import Keyring
+from shared.keyring import Keyring, wrapped_keys
 from shared.marketplaces import BY_COUNTRY
 from shared.tables import (
     AcceptedMail,
@@ -33,8 +33,13 @@ async def make_account(session: AsyncSession, keyring: Keyring, *, name: str = "
     account = Account(id=new_id(), name=name)
     session.add(account)
     await session.flush()
-    await keyring.create(session, account.id)
+    await keyring.add(session, await keyring.new_keys(account.id))
     return account
+
+
+async def keys_within(session: AsyncSession, keyring: Keyring, account_id: UUID) -> AccountKeys:
+    """The keys of an account that this transaction may just have made."""
+    return await keyring.open(account_id, await wrapped_keys(session, account_id))
 
 
 async def make_user(
@@ -105,7 +110,7 @@ async def make_integration(
 async def make_grant(
     session: AsyncSession, keyring: Keyring, integration: Integration, *, refresh_token: str = "Atzr|refresh"
 ) -> Grant:
-    account_keys = await keyring.of(session, integration.account_id)
+    account_keys = await keys_within(session, keyring, integration.account_id)
     grant_id = new_id()
     grant = Grant(
         id=grant_id,
@@ -182,7 +187,7 @@ async def make_conversation(
     **columns: Any,
 ) -> Conversation:
     """`columns` are those that are stored as they are, such as `status`."""
-    keys = await keyring.of(session, integration.account_id)
+    keys = await keys_within(session, keyring, integration.account_id)
     conversation_id = new_id()
 
     def sealed(column: str, text: str | None) -> Sealed | None:
@@ -225,7 +230,7 @@ async def make_message(
 
     `columns` are those that are stored as they are, such as `answer_due_at`.
     """
-    keys = await keyring.of(session, conversation.account_id)
+    keys = await keys_within(session, keyring, conversation.account_id)
     message_id = new_id()
     content_key = content_key or ContentKey.new(conversation.account_id, new_id())
 
@@ -275,7 +280,7 @@ async def make_attachment(
     scan: str | None = None,
 ) -> Attachment:
     """Needs the owner's rights."""
-    keys = await keyring.of(session, message.account_id)
+    keys = await keys_within(session, keyring, message.account_id)
     attachment_id = new_id()
     attachment = Attachment(
         id=attachment_id,

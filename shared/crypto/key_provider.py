@@ -44,6 +44,10 @@ class KeyProvider(Protocol):
         """The data key that was wrapped. Raises SealBroken."""
         ...
 
+    def knows(self, wrapping_key_id: str) -> bool:
+        """Whether a key was not taken away by us. Asks no other host."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
@@ -124,6 +128,9 @@ class KeyFile:
             )
         except InvalidTag as error:
             raise SealBroken(wrapping_key_id=wrapping_key_id) from error
+
+    def knows(self, wrapping_key_id: str) -> bool:
+        return wrapping_key_id in self._fresh().keys
 
     def _fresh(self) -> _Keys:
         stamp = _stamp(self._path)

@@ -430,8 +430,7 @@ async def test_a_search_without_a_hit_says_how_to_search_and_offers_to_look_ever
 
 async def test_what_is_searched_for_stands_in_no_address_and_survives_reload_and_back(page: Page, site: Site):
     store = await make_store(site)
-    async with site.sessions.begin() as session:
-        keys = await site.keyring.of(session, site.account.id)
+    keys = await site.keyring.of(site.sessions, site.account.id)
     await make_thread(site, store, "Frage", buyer_key=keys.lookup_hash("buyer", BUYER))
     await make_thread(site, store, "Frage", order_id="303-2222222-2222222")
     addresses: list[str] = []

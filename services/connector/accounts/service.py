@@ -320,11 +320,12 @@ async def create_account(
     account_id, user_id = new_id(), new_id()
     email = normalise_email(admin_email)
     password_hash = await passwords.hash(password)
+    keys = await keyring.new_keys(account_id)
     try:
         async with sessions.begin() as session:
             session.add(Account(id=account_id, name=name))
             await session.flush()
-            await keyring.create(session, account_id)
+            await keyring.add(session, keys)
             session.add(
                 User(
                     id=user_id,

@@ -296,6 +296,7 @@ async def _connect(
     """Integration, grant, countries, outcome, audit and events: one transaction, all or nothing. Raises _Failed."""
     now, region = datetime.now(UTC), Region(attempt.region)
     told_elsewhere = False
+    account_keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         if await queries.has_outcome(session, attempt.id):
             # Written before, and the database was lost before it could say so.
@@ -317,7 +318,7 @@ async def _connect(
         )
         await tokens.store_grant(
             session,
-            await keyring.of(session, caller.account_id),
+            account_keys,
             integration_id=integration_id,
             region=region,
             seller_id=seller_id,

@@ -123,6 +123,7 @@ async def go_on(
     if problem is not None:
         return problem
     assert browser_token is not None
+    account_keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         request = await queries.take_login_request(session, request_id, hash_of(browser_token), now)
         if request is None:
@@ -136,7 +137,6 @@ async def go_on(
             seller_id=request.seller_id,
             now=now,
         )
-        account_keys = await keyring.of(session, caller.account_id)
         if attempt_id is not None:
             state = state_of(account_keys, attempt_id, browser_token)
         else:

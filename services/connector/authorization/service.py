@@ -49,12 +49,12 @@ async def begin(
     """
     await CONNECTS.require(sessions, caller.user_id)
     caller.require_browser()
+    account_keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         if integration_id is None:
             intent = Intent(country or "")
         else:
             intent = await _intent_to_reconnect(session, caller, integration_id)
-        account_keys = await keyring.of(session, caller.account_id)
         attempt_id, state = await add_attempt(
             session, account_keys, caller, intent, browser_token=browser_token, now=now
         )
@@ -84,13 +84,14 @@ async def get_attempt(
     now: datetime,
 ) -> AttemptView:
     """Raises NotFound."""
+    account_keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         row = await queries.attempt_by_id(session, caller.account_id, attempt_id)
         if row is None:
             raise NotFound
         url = None
         if browser_token is not None and _is_own(row, caller, browser_token):
-            state = state_of(await keyring.of(session, caller.account_id), row.id, browser_token)
+            state = state_of(account_keys, row.id, browser_token)
             url = consent_url(application, row.country, state)
         has_others = await queries.has_other_stores(session, caller.account_id, row.reconnects)
     return view_of(row, now, consent_url=url, has_others=has_others)

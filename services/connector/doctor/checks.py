@@ -83,8 +83,7 @@ async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[F
 
     engine = create_engine(url, application_name="connector-doctor", pool_size=1)
     try:
-        async with create_sessions(engine).begin() as session:
-            await Keyring(keys).of(session, account_id)
+        await Keyring(keys).of(create_sessions(engine), account_id)
     except SealBroken:
         findings.append(
             wrong(

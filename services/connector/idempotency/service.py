@@ -110,8 +110,8 @@ async def claim(
         )
         .returning(IdempotencyKey.row_id)
     )
+    account_keys = await keyring.of(sessions, account_id)
     async with sessions.begin() as session:
-        account_keys = await keyring.of(session, account_id)
         if (await session.execute(statement)).first() is not None:
             return Claim(sessions, account_keys, identity, row_id)
         found = await session.scalar(select(IdempotencyKey).filter_by(**identity))

@@ -19,6 +19,7 @@ from services.connector.inbox.listing import ListedConversation
 from services.connector.inbox.unsealing import OpenedConversation, open_conversation
 from services.connector.problems.catalogue import NotFound
 from shared import conversations
+from shared.crypto.envelope import AccountKeys
 from shared.database import Sessions
 from shared.errors import Expected
 from shared.events import EventKind, announce
@@ -68,6 +69,7 @@ async def change(
 
     Raises NotFound, ConversationMerged, ConversationInQuarantine, PreconditionFailed.
     """
+    keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
         require_match(if_match, version_of(conversation))
@@ -86,7 +88,7 @@ async def change(
             is_changed = True
         if is_changed:
             await announce_change(session, conversation)
-        return await read_changed(session, keyring, caller.account_id, conversation_id)
+        return await read_changed(session, keys, conversation_id)
 
 
 async def settle_answers(
@@ -96,6 +98,7 @@ async def settle_answers(
 
     Raises NotFound, ConversationMerged, ConversationInQuarantine.
     """
+    keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
         refuse_quarantine(conversation)
@@ -103,7 +106,7 @@ async def settle_answers(
             await conversations.settle(session, conversation_id)
             session.add(audit_entry(caller, "conversation.no_answer_needed", conversation_id))
             await announce_change(session, conversation)
-        return await read_changed(session, keyring, caller.account_id, conversation_id)
+        return await read_changed(session, keys, conversation_id)
 
 
 async def lock_conversations(
@@ -141,12 +144,10 @@ async def announce_change(session: AsyncSession, conversation: Conversation) -> 
     )
 
 
-async def read_changed(
-    session: AsyncSession, keyring: Keyring, account_id: UUID, conversation_id: UUID
-) -> OpenedConversation:
+async def read_changed(session: AsyncSession, keys: AccountKeys, conversation_id: UUID) -> OpenedConversation:
     """The conversation as the transaction leaves it."""
     await session.flush()
-    found = await queries.conversation_of(session, account_id, conversation_id)
+    found = await queries.conversation_of(session, keys.account_id, conversation_id)
     if found is None:
         raise NotFound
-    return open_conversation(await keyring.of(session, account_id), found)
+    return open_conversation(keys, found)

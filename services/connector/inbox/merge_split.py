@@ -69,6 +69,7 @@ async def merge(
     """
     if source_id == target_id:
         raise MergeIntoItself
+    keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         source, target = await lock_conversations(session, caller.account_id, source_id, target_id)
         refuse_quarantine(source)
@@ -79,7 +80,7 @@ async def merge(
         session.add(audit_entry(caller, "conversation.merged", source_id, into=str(target_id)))
         await announce_change(session, source)
         await announce_change(session, target)
-        return await read_changed(session, keyring, caller.account_id, target_id)
+        return await read_changed(session, keys, target_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +98,12 @@ async def split(
 
     Raises NotFound, MessageElsewhere, SplitTakesAll, ConversationMerged, ConversationInQuarantine.
     """
+    keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         [source] = await lock_conversations(session, caller.account_id, source_id)
         refuse_quarantine(source)
         message_ids = await _newest_first(session, source, chosen)
         newest = await session.get_one(Message, message_ids[0])
-        keys = await keyring.of(session, caller.account_id)
         made = _split_off(source, newest, keys)
         session.add(made)
         await session.flush()
@@ -110,7 +111,7 @@ async def split(
         session.add(audit_entry(caller, "conversation.split", source_id, into=str(made.id)))
         await announce_change(session, source)
         await announce_change(session, made)
-        return await read_changed(session, keyring, caller.account_id, made.id)
+        return await read_changed(session, keys, made.id)
 
 
 async def release(
@@ -120,6 +121,7 @@ async def release(
 
     Raises NotFound, MessageNotInQuarantine.
     """
+    keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         # Two agents at once would both find it in quarantine. Rows are not locked here: shared.conversations does it in its order.
         await session.execute(
@@ -147,7 +149,7 @@ async def release(
                 integration_id=row.integration_id,
                 conversation_id=changed_id,
             )
-        return await read_changed(session, keyring, caller.account_id, conversation_id)
+        return await read_changed(session, keys, conversation_id)
 
 
 async def _newest_first(session: AsyncSession, source: Conversation, chosen: Chosen) -> list[UUID]:

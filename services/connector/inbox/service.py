@@ -98,8 +98,7 @@ async def list_conversations(
 
     Raises ListTooSlow, SearchTooShort, SearchesBusy.
     """
-    async with sessions() as session:
-        keys = await keyring.of(session, account_id)
+    keys = await keyring.of(sessions, account_id)
     if query is not None:
         filters = replace(filters, search=search_of(query, keys))
     ask = partial(listing.list_conversations, limit=limit, after=after)
@@ -122,11 +121,12 @@ async def read_conversation(
     sessions: Sessions, keyring: Keyring, account_id: UUID, conversation_id: UUID
 ) -> OpenedConversation:
     """One conversation with buyer and subject; for one that was merged, the conversation that goes on. Raises NotFound."""
+    keys = await keyring.of(sessions, account_id)
     async with sessions.begin() as session:
         found = await queries.conversation_of(session, account_id, conversation_id)
         if found is None:
             raise NotFound
-        return open_conversation(await keyring.of(session, account_id), found)
+        return open_conversation(keys, found)
 
 
 async def read_messages(
@@ -139,13 +139,13 @@ async def read_messages(
     after: UUID | None,
 ) -> list[OpenedMessage]:
     """A conversation's messages, newest first. Raises NotFound."""
+    keys = await keyring.of(sessions, account_id)
     async with sessions.begin() as session:
         shown_id = await queries.shown_id_of(session, account_id, conversation_id)
         if shown_id is None:
             raise NotFound
         found = await queries.messages_of(session, account_id, shown_id, limit=limit, after=after)
         attachments = await queries.attachments_of(session, account_id, [each.row.id for each in found])
-        keys = await keyring.of(session, account_id)
     size = sum(sealed_bytes(each.row) for each in found)
     return await _off_loop(size, lambda: open_messages(keys, found, attachments))
 
@@ -154,12 +154,12 @@ async def read_message(
     sessions: Sessions, keyring: Keyring, account_id: UUID, message_id: UUID
 ) -> OpenedMessage:
     """One message. Raises NotFound."""
+    keys = await keyring.of(sessions, account_id)
     async with sessions.begin() as session:
         found = await queries.message_of(session, account_id, message_id)
         if found is None:
             raise NotFound
         attachments = await queries.attachments_of(session, account_id, [message_id])
-        keys = await keyring.of(session, account_id)
     [message] = await _off_loop(sealed_bytes(found.row), lambda: open_messages(keys, [found], attachments))
     return message
 
@@ -168,12 +168,12 @@ async def read_html(
     sessions: Sessions, keyring: Keyring, blobs: BlobStore, account_id: UUID, message_id: UUID
 ) -> FormattedHtml:
     """A message's HTML with the images that it shows, as far as they are images. Raises NotFound, SealBroken."""
+    keys = await keyring.of(sessions, account_id)
     async with sessions.begin() as session:
         found = await queries.html_of(session, account_id, message_id)
         if found is None:
             raise NotFound
         attachments = await queries.attachments_of(session, account_id, [message_id])
-        keys = await keyring.of(session, account_id)
     html = keys.open_text(Place("messages", "body_html", message_id), found.html)
     if found.is_quarantined:
         return FormattedHtml(html, {}, is_quarantined=True)
@@ -236,13 +236,13 @@ async def read_verification_mails(
     sessions: Sessions, keyring: Keyring, account_id: UUID, integration_id: UUID
 ) -> list[VerificationMail]:
     """The newest mails by which Amazon proves the address, so that whoever sets it up finds the code. Raises NotFound."""
+    keys = await keyring.of(sessions, account_id)
     async with sessions.begin() as session:
         rows = await queries.verification_mails_of(
             session, account_id, integration_id, limit=_VERIFICATION_MAILS
         )
         if rows is None:
             raise NotFound
-        keys = await keyring.of(session, account_id)
     size = sum(sealed_bytes(row) for row in rows)
     return await _off_loop(size, lambda: [_verification_mail(keys, row) for row in rows])
 
@@ -272,13 +272,13 @@ async def download_attachment(
 
     Raises NotFound, AttachmentInfected, SealBroken, BlobMissing, BlobDamaged, BlobsUnavailable.
     """
+    keys = await keyring.of(sessions, account_id)
     async with sessions.begin() as session:
         found = await queries.attachment_of(session, account_id, message_id, attachment_id)
         if found is None:
             raise NotFound
         if found.scan == Scan.INFECTED:
             raise AttachmentInfected
-        keys = await keyring.of(session, account_id)
     opener = Opener(keys, "attachments", attachment_id)
     filename = clean_filename(opener.text("filename", found.filename) or "")
     place = Place("attachments", "content", attachment_id)
@@ -296,6 +296,7 @@ async def download_raw_mail(
     Raises NotFound, SealBroken, BlobMissing, BlobDamaged, BlobsUnavailable.
     """
     account_id = caller.account_id
+    keys = await keyring.of(sessions, account_id)
     async with sessions.begin() as session:
         found = await queries.raw_mail_key_of(session, account_id, message_id)
         sealed = None
@@ -303,7 +304,6 @@ async def download_raw_mail(
             sealed = await queries.raw_mail_of(session, account_id, found.accepted_mail_id)
         if found is None or sealed is None:
             raise NotFound
-        keys = await keyring.of(session, account_id)
     # No transaction waits for the blob store.
     blob_id = blob_id_of(sealed.key) if isinstance(sealed, Blob) else None
     whole = await fetch_sealed(blobs, sealed)

@@ -18,7 +18,7 @@ from services.connector.problems.catalogue import NotFound
 from services.connector.smtp.checker import SmtpChecker, SmtpServer
 from services.connector.smtp.senders import sender_address
 from services.connector.throttling.limits import SMTP_TESTS_OF_ACCOUNT, SMTP_TESTS_OF_USER
-from shared.crypto.envelope import Place, Sealed
+from shared.crypto.envelope import AccountKeys, Place, Sealed
 from shared.database import Sessions
 from shared.errors import Expected
 from shared.keyring import Keyring
@@ -95,12 +95,12 @@ async def put(
     Raises NotFound, PasswordRequired, PreconditionFailed, and what `EnteredConfiguration.checked` raises.
     """
     wanted = entered.checked(rules)
+    keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         await _lock_integration(session, caller.account_id, integration_id)
         stored = await session.get(SmtpConfiguration, integration_id)
         require_match(if_match, stored.version if stored else 0)
         if wanted.password is not None:
-            keys = await keyring.of(session, caller.account_id)
             password = keys.seal_text(_place(integration_id), wanted.password.get_secret_value())
         else:
             password = _kept_password(stored, wanted)
@@ -144,9 +144,10 @@ async def check_server(
     wanted = entered.checked(rules) if entered else None
     await SMTP_TESTS_OF_USER.require(sessions, caller.user_id)
     await SMTP_TESTS_OF_ACCOUNT.require(sessions, caller.account_id)
+    keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         server, version = await _server(
-            session, keyring, caller.account_id, integration_id, wanted=wanted, rules=rules
+            session, keys, caller.account_id, integration_id, wanted=wanted, rules=rules
         )
         session.add(audit_entry(caller, "smtp_tested", integration_id))
     result = await checker.check(server)
@@ -164,7 +165,7 @@ async def check_server(
 
 async def _server(
     session: AsyncSession,
-    keyring: Keyring,
+    keys: AccountKeys,
     account_id: UUID,
     integration_id: UUID,
     *,
@@ -189,7 +190,6 @@ async def _server(
     password = wanted.password
     if password is None:
         sealed = _kept_password(stored, wanted)
-        keys = await keyring.of(session, account_id)
         password = SecretStr(keys.open_text(_place(integration_id), sealed))
     server = SmtpServer(
         wanted.host, wanted.port, wanted.tls_mode, wanted.username, password, wanted.sender_address

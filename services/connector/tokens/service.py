@@ -132,8 +132,8 @@ class Vault:
         `refused_version`: Amazon has just refused the token of this version; it is renewed unless somebody already did.
         Raises GrantMissing, RenewalBusy, and what `Lwa.refresh` raises.
         """
+        account_keys = await self._keyring.of(self._sessions, account_id)
         async with self._sessions.begin() as session:
-            account_keys = await self._keyring.of(session, account_id)
             grant = await queries.read(session, account_id, integration_id)
             if grant is None:
                 raise GrantMissing
@@ -229,9 +229,9 @@ class Vault:
         self, account_id: UUID, integration_id: UUID, refused_version: int | None, *, is_used: bool
     ) -> AccessToken:
         holder = new_id()
+        account_keys = await self._keyring.of(self._sessions, account_id)
         for wait in _WAITS_SECONDS:
             async with self._sessions.begin() as session:
-                account_keys = await self._keyring.of(session, account_id)
                 grant = await queries.read(session, account_id, integration_id)
                 if grant is None:
                     raise GrantMissing

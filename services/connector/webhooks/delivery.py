@@ -124,8 +124,7 @@ class WebhookSender:
             return None, "url"
 
     async def _secrets(self, claimed: ClaimedDelivery) -> list[str]:
-        async with self._sessions.begin() as session:
-            keys = await self._keyring.of(session, claimed.account_id)
+        keys = await self._keyring.of(self._sessions, claimed.account_id)
         opened = [keys.open_text(Place("webhooks", "secret", claimed.webhook_id), claimed.secret)]
         if claimed.previous_secret is not None:
             place = Place("webhooks", "previous_secret", claimed.webhook_id)

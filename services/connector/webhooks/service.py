@@ -63,10 +63,10 @@ async def create_webhook(
     """Create a webhook. The answer is its secret, which is told only this once, and its row. Raises UrlInvalid, HostInvalid, PermissionMissing, TooManyWebhooks."""
     _require_kinds(caller, kinds)
     webhook_id, secret = new_id(), new_secret()
+    keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         if await queries.count_webhooks(session, caller.account_id) >= MAX_WEBHOOKS:
             raise TooManyWebhooks(limit=MAX_WEBHOOKS)
-        keys = await keyring.of(session, caller.account_id)
         webhook = Webhook(
             id=webhook_id,
             account_id=caller.account_id,
@@ -155,9 +155,9 @@ async def rotate_secret(
 ) -> tuple[str, Webhook]:
     """A new secret, told once; until the overlap is over, the one before signs, too. Raises NotFound."""
     secret = new_secret()
+    keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         webhook = await _webhook(session, caller.account_id, webhook_id, is_held=True)
-        keys = await keyring.of(session, caller.account_id)
         if overlap:
             # A sealed value is bound to its column: it has to be opened to move.
             before = keys.open_text(Place("webhooks", "secret", webhook_id), webhook.secret)

@@ -138,9 +138,9 @@ async def _rescan_one(
     blobs: BlobStore,
     attachment: queries.UnscannedAttachment,
 ) -> None:
+    keys = await keyring.of(sessions, attachment.account_id)
     async with sessions.begin() as session:
         stored = await queries.attachment_content(session, attachment.message_id, attachment.id)
-        keys = await keyring.of(session, attachment.account_id)
     if stored is None:
         return
     sealed = await fetch_sealed(blobs, stored)

@@ -232,11 +232,10 @@ async def _prepare(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[NewM
             await _postpone(delivery, [queued.id], _UNCHECKED, delay)
         else:
             authenticated.append(mail)
-    async with delivery.sessions() as session:
-        keys = {
-            account_id: await delivery.keyring.of(session, account_id)
-            for account_id in {mail.unsealed.queued.account_id for mail in authenticated}
-        }
+    keys = {
+        account_id: await delivery.keyring.of(delivery.sessions, account_id)
+        for account_id in {mail.unsealed.queued.account_id for mail in authenticated}
+    }
     messages = await asyncio.to_thread(_make_messages, authenticated, keys, now)
     await scan_attachments(delivery.scanner, messages)
     return await _put_attachments(delivery, messages)

@@ -204,15 +204,15 @@ def _count_failure(report: Report, message: Message, error: Exception) -> None:
 
 
 async def _reparse_together(reprocessing: Reprocessing, messages: Sequence[Message]) -> list[_Reparsed]:
+    keys = {
+        account_id: await reprocessing.keyring.of(reprocessing.sessions, account_id)
+        for account_id in {message.account_id for message in messages}
+    }
     async with reprocessing.sessions.begin() as session:
         accepted = await queries.accepted_mails_of(
             session, [message.accepted_mail_id for message in messages]
         )
         attachments = await queries.attachments_of(session, [message.id for message in messages])
-        keys = {
-            message.account_id: await reprocessing.keyring.of(session, message.account_id)
-            for message in messages
-        }
     raws = [
         await _raw(
             reprocessing.blobs, message, accepted.get(message.accepted_mail_id), keys[message.account_id]

@@ -183,6 +183,5 @@ class TestWithoutKeys:
     async def test_such_a_key_file_opens_nothing_of_this_account(
         self, settings: ConnectorSettings, signed_in: SignedIn, owner: Sessions
     ):
-        async with owner() as session:
-            with pytest.raises(SealBroken):
-                await Keyring(KeyFile.load(settings.key_file)).of(session, signed_in.account.id)
+        with pytest.raises(SealBroken):
+            await Keyring(KeyFile.load(settings.key_file)).of(owner, signed_in.account.id)

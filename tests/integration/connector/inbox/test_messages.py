@@ -211,12 +211,12 @@ async def test_a_raw_mail_that_others_got_too_comes_from_the_blob_that_all_share
 ):
     message = await worker.message(inbox)
     blobs, blob_id = app.state.connector.blobs, new_id()
+    keys = await keyring.of(owner_sessions, message.account_id)
     async with owner_sessions.begin() as session:
         mail = await session.get_one(AcceptedMail, message.accepted_mail_id)
         key = ContentKey.new(message.account_id, mail.id)
         blob = await blobs.put(blob_id, key.seal_shared(blob_id, _MAIL).ciphertext)
         mail.raw, mail.blob_key, mail.blob_digest = None, blob.key, blob.digest
-        keys = await keyring.of(session, message.account_id)
         stored = await session.get_one(Message, message.id)
         stored.raw_key = keys.seal(Place("messages", "raw_key", message.id), key.key)
 

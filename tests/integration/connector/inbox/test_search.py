@@ -31,7 +31,7 @@ async def found(inbox, foreign_inbox, owner_sessions, keyring):
     for one in (inbox, foreign_inbox):
         assert isinstance(one, Inbox)
         async with owner_sessions.begin() as session:
-            keys = await keyring.of(session, one.account.id)
+            keys = await keyring.of(owner_sessions, one.account.id)
             for name, messages in texts.items():
                 row = await make_conversation(
                     session,

@@ -40,16 +40,14 @@ async def _accounts(sessions: Sessions, keyring: Keyring, count: int) -> dict[UU
     for _ in range(count):
         async with sessions.begin() as session:
             account = await make_account(session, keyring)
-        async with sessions.begin() as session:
-            keys = await keyring.of(session, account.id)
+        keys = await keyring.of(sessions, account.id)
         sealed[account.id] = keys.seal(_place(account.id), account.id.bytes)
     return sealed
 
 
 async def _opens(sessions: Sessions, keyring: Keyring, sealed: dict[UUID, Sealed]) -> None:
     for account_id, value in dict(sealed).items():
-        async with sessions.begin() as session:
-            keys = await keyring.of(session, account_id)
+        keys = await keyring.of(sessions, account_id)
         assert keys.open(_place(account_id), value) == account_id.bytes
 
 

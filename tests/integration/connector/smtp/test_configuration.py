@@ -35,7 +35,7 @@ async def _stored_password(
 ) -> str:
     async with sessions.begin() as session:
         row = await session.get_one(SmtpConfiguration, integration.id)
-        keys = await keyring.of(session, account.id)
+        keys = await keyring.of(sessions, account.id)
     return keys.open_text(Place("smtp_configurations", "password", integration.id), row.password)
 
 

@@ -284,7 +284,7 @@ async def make_stores(
     """Stores with grants that the sandbox knows. Their refresh tokens."""
     tokens = {}
     async with sessions.begin() as session:
-        account_keys = await keyring.of(session, account_id)
+        account_keys = await keyring.of(sessions, account_id)
         for number in range(count):
             seller_id = f"A1WAVE{number:06}"
             integration = await make_integration(session, account_id, name=f"Store {number}")

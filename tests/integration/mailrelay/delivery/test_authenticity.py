@@ -116,8 +116,7 @@ async def test_a_signed_mail_is_authentic_and_says_why(
     await deliver_due(delivery)
 
     message, conversation = await only_message(sessions)
-    async with sessions() as session:
-        keys: AccountKeys = await keyring.of(session, store.account_id)
+    keys: AccountKeys = await keyring.of(sessions, store.account_id)
     assert (message.authenticity, message.authenticity_reason) == ("authentic", "signed_by_amazon")
     assert message.authentication_results is not None
     results = keys.open_text(

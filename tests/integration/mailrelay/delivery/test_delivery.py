@@ -42,8 +42,7 @@ from tests.signing import signed
 
 @pytest.fixture
 async def account_keys(sessions: Sessions, keyring: Keyring, store: Store) -> AccountKeys:
-    async with sessions() as session:
-        return await keyring.of(session, store.account_id)
+    return await keyring.of(sessions, store.account_id)
 
 
 async def all_messages(sessions: Sessions) -> list[Message]:

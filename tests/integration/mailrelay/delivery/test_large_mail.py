@@ -85,7 +85,7 @@ async def test_a_mail_for_two_accounts_is_delivered_to_both(
     sealed = Sealed(await delivery.blobs.get(blob))
     for message in messages:
         async with sessions() as session:
-            account_keys = await keyring.of(session, message.account_id)
+            account_keys = await keyring.of(sessions, message.account_id)
         opened = account_keys.open(Place("messages", "raw_key", message.id), message.raw_key)
         copy = ContentKey(message.account_id, message.accepted_mail_id, opened)
         assert copy.open_mail(sealed, blob_id) == raw
