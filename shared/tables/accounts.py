@@ -40,6 +40,7 @@ class AccountKey(Base):
             unique=True,
             postgresql_where=text("retired_at IS NULL"),
         ),
+        Index("ix_account_keys_wrapping", "wrapping_key_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

@@ -84,6 +84,12 @@ class AcceptedMail(Base):
         Index("ix_accepted_mail_due", "next_attempt_at", postgresql_where=text("state = 'accepted'")),
         Index("ix_accepted_mail_blob", "blob_key", postgresql_where=text("blob_key IS NOT NULL")),
         Index("ix_accepted_mail_address", "relay_address_id"),
+        # Mail on its ordinary way, accepted and then delivered, is never in it.
+        Index(
+            "ix_accepted_mail_set_aside",
+            "mail_key_id",
+            postgresql_where=text("state IN ('resting', 'held')"),
+        ),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 

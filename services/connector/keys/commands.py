@@ -1,10 +1,12 @@
 """The `keys` commands: make keys, rotate them while everything runs, and say what each is used for."""
 
 import asyncio
+import sys
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 from pydantic import Field, SecretStr
@@ -26,6 +28,10 @@ keys = typer.Typer(
 )
 
 _Result = TypeVar("_Result")
+
+_PROGRESS_SECONDS: Final = 2.0
+# Nobody waits for one answer of an operator's command.
+_STATEMENT_SECONDS: Final = 300.0
 
 
 class KeySettings(CommonSettings):
@@ -125,7 +131,7 @@ def rewrap() -> None:
     """Wrap with the current key what older ones wrap. May be broken off and run again."""
 
     async def run(sessions: Sessions, file: KeyFile) -> int:
-        return await service.rewrap(sessions, file, lambda done: print(f"{done} …"))
+        return await service.rewrap(sessions, file, _Progress().show)
 
     print(
         f"{_with_database(run)} keys and secrets are wrapped anew. `keys status` says which old keys can go."
@@ -187,6 +193,18 @@ def client_secret() -> None:
     )
 
 
+class _Progress:
+    """Says on standard error how far it is, every other second."""
+
+    def __init__(self) -> None:
+        self._said_at = time.monotonic()
+
+    def show(self, done: int, total: int) -> None:
+        if time.monotonic() - self._said_at >= _PROGRESS_SECONDS:
+            self._said_at = time.monotonic()
+            print(f"{done} of {total} are wrapped anew.", file=sys.stderr, flush=True)
+
+
 async def _status(sessions: Sessions, file: KeyFile) -> tuple[list[service.KeyUse], dict[str, int]]:
     return await service.uses(sessions, file), await service.unopened_mail(sessions)
 
@@ -205,7 +223,11 @@ def _with_database(run: Callable[[Sessions, KeyFile], Awaitable[_Result]]) -> _R
     settings = settings_or_exit(KeySettings)
 
     async def connected() -> _Result:
-        engine = create_engine(settings.database_url.get_secret_value(), application_name="connector-keys")
+        engine = create_engine(
+            settings.database_url.get_secret_value(),
+            application_name="connector-keys",
+            statement_seconds=_STATEMENT_SECONDS,
+        )
         try:
             return await run(create_sessions(engine), KeyFile.load(settings.key_file))
         finally:

@@ -6,11 +6,11 @@ Re-wrapping changes no data key: what processes hold opened stays good, and what
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
+from uuid import UUID
 
 from pydantic import SecretStr
-from sqlalchemy import func, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Update, func, select, text, update
 
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.applications import rotate_client_secret
@@ -19,10 +19,22 @@ from shared.crypto.key_provider import KeyFile, KeyNotChangeable
 from shared.database import Sessions
 from shared.keyring import wrapping_context
 from shared.marketplaces import Region
-from shared.tables import AcceptedMail, AccountKey, ApplicationSecret, MailState
+from shared.tables import AccountKey, ApplicationSecret
 
 # A transaction holds so many rows locked, for some milliseconds.
 _BATCH: Final = 200
+# What key-encryption keys wrap; of client secrets there are a handful.
+_WRAPPED: Final = (AccountKey, ApplicationSecret)
+# By two indexes, which know only what is not delivered: ten million delivered mails are not looked at.
+UNOPENED_MAIL: Final = (
+    "SELECT mail_key_id, count(*) AS mails FROM ("
+    " SELECT mail_key_id FROM accepted_mail WHERE state = 'accepted'"
+    " UNION ALL SELECT mail_key_id FROM accepted_mail WHERE state IN ('resting', 'held')"
+    ") AS unopened GROUP BY mail_key_id"
+)
+
+
+_Row = TypeVar("_Row", AccountKey, ApplicationSecret)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +51,7 @@ async def uses(sessions: Sessions, keys: KeyFile) -> list[KeyUse]:
     """Every key of the file, the oldest first, then keys that wrap something but are not in the file."""
     async with sessions.begin() as session:
         counts: Counter[str] = Counter()
-        for table in (AccountKey, ApplicationSecret):
+        for table in _WRAPPED:
             rows = await session.execute(
                 select(table.wrapping_key_id, func.count()).group_by(table.wrapping_key_id)
             )
@@ -55,27 +67,53 @@ async def uses(sessions: Sessions, keys: KeyFile) -> list[KeyUse]:
 async def unopened_mail(sessions: Sessions) -> dict[str, int]:
     """How many accepted mails no worker has opened yet, by the mail key that they are sealed to."""
     async with sessions.begin() as session:
-        rows = await session.execute(
-            select(AcceptedMail.mail_key_id, func.count())
-            .where(AcceptedMail.state != MailState.DELIVERED.value)
-            .group_by(AcceptedMail.mail_key_id)
-        )
-        return {row.mail_key_id: row[1] for row in rows}
+        rows = await session.execute(text(UNOPENED_MAIL))
+        return {row.mail_key_id: row.mails for row in rows}
 
 
-async def rewrap(sessions: Sessions, keys: KeyFile, on_progress: Callable[[int], None]) -> int:
-    """Wrap with the current key what another one wraps. How many. Broken off, the next run goes on where it was.
+async def rewrap(
+    sessions: Sessions, keys: KeyFile, on_progress: Callable[[int, int], None], *, batch: int = _BATCH
+) -> int:
+    """Wrap with the current key what another one wraps. The answer is how many. `on_progress` hears how many are done, and of how many.
 
-    Raises SealBroken if a key that is needed is not in the file; what was done until then stays done.
+    Broken off, the next run goes on where it was. Raises SealBroken if a key that is needed is not in the file; what was done until
+    then stays done.
     """
-    done = 0
+    current, done = keys.current_id, 0
+    async with sessions.begin() as session:
+        total = 0
+        for table in _WRAPPED:
+            statement = select(func.count()).where(table.wrapping_key_id != current)
+            total += await session.scalar(statement) or 0
+
+    def count(rows: int) -> None:
+        nonlocal done
+        done += rows
+        on_progress(done, max(total, done))
+
+    await _rewrap_table(sessions, keys, AccountKey, count, batch)
+    await _rewrap_table(sessions, keys, ApplicationSecret, count, batch)
+    return done
+
+
+async def _rewrap_table(
+    sessions: Sessions, keys: KeyFile, table: type[_Row], count: Callable[[int], None], batch: int
+) -> None:
+    current, after = keys.current_id, UUID(int=0)
     while True:
+        # In the order of their ids, so that each row is looked at once.
+        statement = select(table).where(table.wrapping_key_id != current, table.id > after)
         async with sessions.begin() as session:
-            count = await _rewrap_batch(session, keys)
-        if count == 0:
-            return done
-        done += count
-        on_progress(done)
+            rows = (await session.scalars(statement.order_by(table.id).limit(batch))).all()
+        if not rows:
+            return
+        after = rows[-1].id
+        # The provider may be far away: nothing is locked meanwhile.
+        changes = [await _wrap_anew(row, keys) for row in rows]
+        async with sessions.begin() as session:
+            for change in changes:
+                await session.execute(change)
+        count(len(rows))
 
 
 async def retire(sessions: Sessions, keys: KeyFile, key_id: str) -> None:
@@ -83,7 +121,7 @@ async def retire(sessions: Sessions, keys: KeyFile, key_id: str) -> None:
     async with sessions.begin() as session:
         # Waits for accounts that are just being made: their keys may be wrapped already, and not be seen yet.
         await session.execute(text("LOCK TABLE account_keys, application_secrets IN SHARE MODE"))
-        for table in (AccountKey, ApplicationSecret):
+        for table in _WRAPPED:
             if await session.scalar(select(table.id).where(table.wrapping_key_id == key_id).limit(1)):
                 raise KeyNotChangeable(f"{key_id} still wraps something. Run `keys rewrap` first.")
         keys.remove(key_id)
@@ -100,33 +138,17 @@ async def ask_for_client_secret(
         await amazon.close()
 
 
-async def _rewrap_batch(session: AsyncSession, keys: KeyFile) -> int:
-    """A batch of data keys; client secrets, of which there are a handful, when no data key is left."""
-    account_keys = (
-        await session.scalars(
-            select(AccountKey)
-            .where(AccountKey.wrapping_key_id != keys.current_id)
-            .limit(_BATCH)
-            .with_for_update()
-        )
-    ).all()
-    for row in account_keys:
-        await _wrap_anew(row, wrapping_context(row.account_id, row.id, row.purpose), keys)
-    if account_keys:
-        return len(account_keys)
-    secrets = (
-        await session.scalars(
-            select(ApplicationSecret)
-            .where(ApplicationSecret.wrapping_key_id != keys.current_id)
-            .limit(_BATCH)
-            .with_for_update()
-        )
-    ).all()
-    for secret in secrets:
-        await _wrap_anew(secret, secret_context(secret.id, secret.client_id), keys)
-    return len(secrets)
-
-
-async def _wrap_anew(row: AccountKey | ApplicationSecret, context: bytes, keys: KeyFile) -> None:
+async def _wrap_anew(row: AccountKey | ApplicationSecret, keys: KeyFile) -> Update:
+    """The change of a row, unless somebody else has wrapped it anew meanwhile."""
+    if isinstance(row, AccountKey):
+        context = wrapping_context(row.account_id, row.id, row.purpose)
+    else:
+        context = secret_context(row.id, row.client_id)
     plain = await keys.unwrap(row.wrapping_key_id, row.wrapped, context)
-    row.wrapping_key_id, row.wrapped = await keys.wrap(plain, context)
+    wrapping_key_id, wrapped = await keys.wrap(plain, context)
+    table = type(row)
+    return (
+        update(table)
+        .where(table.id == row.id, table.wrapped == row.wrapped)
+        .values(wrapping_key_id=wrapping_key_id, wrapped=wrapped)
+    )

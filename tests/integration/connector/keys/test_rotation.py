@@ -6,16 +6,17 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from deploy.demo.postgres import CONNECTOR
+from deploy.demo.postgres import CONNECTOR, OWNER
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.keys import service
 from shared.crypto.envelope import Place, Sealed
 from shared.crypto.key_provider import KeyFile, KeyNotChangeable
-from shared.database import Sessions
+from shared.database import Sessions, asyncpg_dsn, new_id
 from shared.keyring import Keyring
 from tests.conftest import Database
 from tests.factories import make_account
@@ -56,11 +57,19 @@ async def test_rewrapping_goes_on_where_it_was_and_old_values_open(sessions: Ses
     sealed = await _accounts(sessions, Keyring(file), 3)
     file.add(use=True)
 
-    progress: list[int] = []
-    assert await service.rewrap(sessions, file, progress.append) == 6
-    assert await service.rewrap(sessions, file, progress.append) == 0
+    progress: list[tuple[int, int]] = []
 
-    assert progress == [6]
+    def break_off(done: int, total: int) -> None:
+        progress.append((done, total))
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await service.rewrap(sessions, file, break_off, batch=2)
+    assert await service.rewrap(sessions, file, lambda *done: progress.append(done), batch=2) == 2
+    assert await service.rewrap(sessions, file, lambda *done: progress.append(done), batch=2) == 0
+
+    assert progress == [(2, 6), (4, 6), (2, 2)]
     assert [(use.key_id, use.wrapped) for use in await service.uses(sessions, file)] == [("k1", 0), ("k2", 6)]
     file.remove("k1")
     await _opens(sessions, Keyring(file), sealed)
@@ -84,10 +93,10 @@ async def test_rotation_under_load_is_noticed_by_nobody(sessions: Sessions, key_
     operator = KeyFile.load(key_file)
     for number in range(2, 7):
         new = operator.add(use=True)
-        await service.rewrap(sessions, operator, lambda _done: None)
+        await service.rewrap(sessions, operator, lambda _done, _total: None)
         # An account that was just being made may have been missed.
         while True:
-            await service.rewrap(sessions, operator, lambda _done: None)
+            await service.rewrap(sessions, operator, lambda _done, _total: None)
             try:
                 await service.retire(sessions, operator, f"k{number - 1}")
                 break
@@ -174,3 +183,42 @@ async def test_status_tells_of_a_key_that_is_missing(sessions: Sessions, databas
     assert code == 1
     assert "k1: wraps 2, NOT IN THE FILE" in output
     assert (await _run(database, key_file, "rewrap"))[0] == 1
+
+
+async def test_what_is_counted_stands_in_indexes(sessions: Sessions, database: Database):
+    """With ten million delivered mails, none of them is looked at; a plan says so with fewer."""
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    try:
+        account_id, address_id = await _address(owner)
+        await owner.execute(
+            "INSERT INTO accepted_mail (id, account_id, relay_address_id, session_id, peer_address, size, mail_key_id, content_key,"
+            " envelope, raw, state) SELECT gen_random_uuid(), $1, $2, 's', '192.0.2.1', 1, 'm1', '', '', '', CASE number % 1000"
+            " WHEN 1 THEN 'accepted' WHEN 2 THEN 'held' WHEN 3 THEN 'resting' ELSE 'delivered' END FROM generate_series(1, 20000) number",
+            account_id,
+            address_id,
+        )
+        await owner.execute("ANALYZE accepted_mail")
+        plan = await owner.fetch(f"EXPLAIN {service.UNOPENED_MAIL}")
+    finally:
+        await owner.close()
+
+    lines = [row[0] for row in plan]
+    assert not [line for line in lines if "Seq Scan on accepted_mail_other" in line], lines
+    assert await service.unopened_mail(sessions) == {"m1": 60}
+
+
+async def _address(owner: "asyncpg.Connection[asyncpg.Record]") -> tuple[UUID, UUID]:
+    account_id, integration_id, address_id = new_id(), new_id(), new_id()
+    await owner.execute("INSERT INTO accounts (id, name) VALUES ($1, 'A')", account_id)
+    await owner.execute(
+        "INSERT INTO integrations (id, account_id, region, home_country, seller_id) VALUES ($1, $2, 'eu', 'DE', 'S1')",
+        integration_id,
+        account_id,
+    )
+    await owner.execute(
+        "INSERT INTO relay_addresses (id, account_id, integration_id, local_part) VALUES ($1, $2, $3, 'a1')",
+        address_id,
+        account_id,
+        integration_id,
+    )
+    return account_id, address_id
