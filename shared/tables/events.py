@@ -64,6 +64,7 @@ class Webhook(Base):
     previous_secret_until: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(server_default="1")
     created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    created_by_key: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     failing_since: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]

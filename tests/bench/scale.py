@@ -127,9 +127,10 @@ async def _load(database: Database, keys: Keys, size: Size) -> Loaded:
         account.id,
     )
     assert deep is not None
+    account_keys = await keyring.of(sessions, account.id)
     async with sessions.begin() as session:
         for before in (None, (deep["last_message_at"], deep["id"])):
-            await _seal_page(session, await keyring.of(session, account.id), before)
+            await _seal_page(session, account_keys, before)
     await owner.close()
     await engine.dispose()
     return Loaded(

@@ -90,7 +90,7 @@ async def test_a_disconnected_store_rests_and_is_restored_from_the_list(page: Pa
     await expect(page.get_by_test_id("resting")).to_have_count(0)
 
 
-async def test_an_smtp_server_that_nobody_may_reach_is_named_as_such(page: Page):
+async def _enter_smtp_server(page: Page) -> None:
     await _connect(page)
     await page.get_by_text("Verwalten", exact=True).click()
     await page.get_by_text("Erweitert: eigener SMTP-Server").click()
@@ -98,6 +98,10 @@ async def test_an_smtp_server_that_nobody_may_reach_is_named_as_such(page: Page)
     await page.get_by_label("Benutzername").fill("shop")
     await page.get_by_label("Passwort").fill("canary password")
     await page.get_by_label("Absenderadresse").fill("shop@seller.example")
+
+
+async def test_an_smtp_server_that_nobody_may_reach_is_named_as_such(page: Page):
+    await _enter_smtp_server(page)
 
     await page.get_by_role("button", name="Testen").click()
     await expect(page.locator(".smtp .notice-bad")).to_be_visible()
@@ -123,3 +127,23 @@ async def test_what_amazons_error_codes_mean_is_told_where_one_waits_in_vain(pag
 
     await expect(page.get_by_text("CONSENT_LIMIT_REACHED")).to_be_visible()
     await expect(page.get_by_text("SPDC8143")).to_be_visible()
+
+
+async def test_smtp_settings_are_removed_only_after_a_question_that_the_keyboard_answers(page: Page):
+    await _enter_smtp_server(page)
+    await page.get_by_role("button", name="Speichern").click()
+    await page.get_by_role("button", name="Entfernen").focus()
+    await page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="SMTP-Angaben entfernen?")
+    await expect(dialog).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(dialog).to_have_count(0)
+    await expect(page.get_by_label("Server", exact=True)).to_have_value("smtp.seller.example")
+
+    await page.get_by_role("button", name="Entfernen").focus()
+    await page.keyboard.press("Enter")
+    await dialog.get_by_role("button", name="Entfernen").press("Enter")
+
+    await expect(page.get_by_label("Server", exact=True)).to_have_value("")
+    await expect(page.get_by_label("Server", exact=True)).to_be_focused()
+    await expect(page.get_by_role("button", name="Entfernen")).to_have_count(0)

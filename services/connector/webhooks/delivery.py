@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from collections import Counter as Counts
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import structlog
@@ -25,6 +25,9 @@ from shared.crypto.envelope import Place
 from shared.database import Sessions, is_unavailable
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
 
 log = structlog.get_logger()
 
@@ -99,7 +102,11 @@ class WebhookSender:
 
     async def _deliver(self, claimed: ClaimedDelivery) -> None:
         try:
-            await self._write_outcome(claimed, *await self._try(claimed))
+            if claimed.creator.may_know(claimed.kind):
+                await self._write_outcome(claimed, *await self._try(claimed))
+            else:
+                async with self._sessions.begin() as session:
+                    await _disable(session, claimed, "creator")
         except Exception as error:
             # Its lease ends, and it is tried again.
             if is_unavailable(error):
@@ -149,13 +156,13 @@ class WebhookSender:
                 session, claimed, status=status, error=error, delay=delay
             )
             reason = "gone" if status == _GONE else "failing" if is_hopeless else None
-            if reason is not None and await queries.disable(session, claimed.webhook_id, reason):
-                session.add(
-                    system_audit_entry(
-                        claimed.account_id, "webhook_disabled", claimed.webhook_id, reason=reason
-                    )
-                )
-                await announce(
-                    session, claimed.account_id, EventKind.WEBHOOK_DISABLED, webhook_id=claimed.webhook_id
-                )
-                log.warning("webhook_disabled", webhook_id=str(claimed.webhook_id), reason=reason)
+            if reason is not None:
+                await _disable(session, claimed, reason)
+
+
+async def _disable(session: "AsyncSession", claimed: ClaimedDelivery, reason: str) -> None:
+    if not await queries.disable(session, claimed.webhook_id, reason):
+        return
+    session.add(system_audit_entry(claimed.account_id, "webhook_disabled", claimed.webhook_id, reason=reason))
+    await announce(session, claimed.account_id, EventKind.WEBHOOK_DISABLED, webhook_id=claimed.webhook_id)
+    log.warning("webhook_disabled", webhook_id=str(claimed.webhook_id), reason=reason)

@@ -6,14 +6,15 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import CursorResult, func, select, text, update
+from sqlalchemy import CursorResult, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.connector.webhooks.creators import Creator, levels
 from services.connector.webhooks.retries import GIVEN_UP_AFTER
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
-from shared.tables import Account, DeliveryState, EventRow, Webhook, WebhookDelivery
+from shared.tables import Account, ApiKey, DeliveryState, EventRow, User, Webhook, WebhookDelivery
 
 # Whoever has claimed a delivery is done with it by then, or was killed; it is due again.
 _LEASE: Final = timedelta(seconds=60)
@@ -37,6 +38,11 @@ RETURNING webhook_deliveries.id
 """)
 
 
+_KEY_IS_LIVE: Final = ApiKey.revoked_at.is_(None) & or_(
+    ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimedDelivery:
     """A delivery that is ours for a minute, and where it goes. `attempts` includes the one that begins now."""
@@ -50,6 +56,7 @@ class ClaimedDelivery:
     event_at: datetime
     attempts: int
     url: str
+    creator: Creator
     secret: Sealed
     previous_secret: Sealed | None
     """The secret before the present one, as long as it signs as well."""
@@ -114,17 +121,44 @@ async def claim_due(session: AsyncSession, *, busy: Sequence[UUID], limit: int) 
             Webhook.secret,
             Webhook.previous_secret,
             (Webhook.previous_secret_until > func.now()).label("both_sign"),
+            (User.disabled_at.is_(None) & or_(Webhook.created_by_key.is_(None), _KEY_IS_LIVE)).label(
+                "is_active"
+            ),
+            User.general_admin,
+            User.inbox_messages,
+            Webhook.created_by_key,
+            ApiKey.general_admin.label("key_general_admin"),
+            ApiKey.inbox_messages.label("key_inbox_messages"),
         )
         .join(Webhook, Webhook.id == WebhookDelivery.webhook_id)
+        .outerjoin(User, User.id == Webhook.created_by)
+        .outerjoin(ApiKey, ApiKey.id == Webhook.created_by_key)
         .where(WebhookDelivery.id.in_(ids))
     )
-    claimed = []
-    for row in rows.mappings():
-        values = dict(row)
-        if not values.pop("both_sign"):
-            values["previous_secret"] = None
-        claimed.append(ClaimedDelivery(**values))
-    return claimed
+    return [
+        ClaimedDelivery(
+            id=row.id,
+            account_id=row.account_id,
+            webhook_id=row.webhook_id,
+            event_id=row.event_id,
+            kind=row.kind,
+            ids=row.ids,
+            event_at=row.event_at,
+            attempts=row.attempts,
+            url=row.url,
+            creator=Creator(
+                # Without a user, there is nobody whose right it could be.
+                is_active=bool(row.is_active) and row.general_admin is not None,
+                user_levels=levels(row.general_admin, row.inbox_messages),
+                key_levels=None
+                if row.created_by_key is None
+                else levels(row.key_general_admin, row.key_inbox_messages),
+            ),
+            secret=row.secret,
+            previous_secret=row.previous_secret if row.both_sign else None,
+        )
+        for row in rows
+    ]
 
 
 async def write_delivered(session: AsyncSession, claimed: ClaimedDelivery, status: int) -> None:

@@ -35,6 +35,8 @@ log = structlog.get_logger()
 MAX_WEBHOOKS: Final = 20
 PING: Final = "webhook.ping"
 DISABLED_BY_USER: Final = "by_user"
+CREATOR_GONE: Final = "creator"
+"""Whoever made the webhook may not see any more what it tells. Whoever enables it again answers for it."""
 
 
 class TooManyWebhooks(Expected):
@@ -76,6 +78,7 @@ async def create_webhook(
             secret=_sealed(keys, "secret", webhook_id, secret),
             version=1,
             created_by=caller.user_id,
+            created_by_key=caller.api_key_id,
             created_at=now,
         )
         session.add(webhook)
@@ -115,12 +118,17 @@ async def change_webhook(
         webhook = await _webhook(session, caller.account_id, webhook_id, is_held=True)
         require_match(if_match, webhook.version)
         wanted = {EventKind(kind) for kind in webhook.kinds} if kinds is None else set(kinds)
+        is_taken_over = bool(enabled) and webhook.disabled_reason == CREATOR_GONE
         # What somebody else has chosen may stay, as long as it goes to the address that they chose.
-        _require_kinds(caller, wanted if url is not None else wanted.difference(webhook.kinds))
+        _require_kinds(
+            caller, wanted if url is not None or is_taken_over else wanted.difference(webhook.kinds)
+        )
         if enabled is False:
             await queries.disable(session, webhook_id, DISABLED_BY_USER)
             await session.refresh(webhook)
         elif enabled and webhook.disabled_at is not None:
+            if is_taken_over:
+                webhook.created_by, webhook.created_by_key = caller.user_id, caller.api_key_id
             webhook.disabled_at = webhook.disabled_reason = webhook.failing_since = None
         if url is not None:
             webhook.url = https_url(url, allowed)

@@ -3,8 +3,10 @@
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, update
@@ -16,7 +18,7 @@ from services.connector.webhooks import queries
 from services.connector.webhooks.delivery import WebhookSender
 from shared.database import Sessions, new_id
 from shared.events import EventKind, announce
-from shared.tables import AuditEntry, EventRow, Webhook, WebhookDelivery
+from shared.tables import ApiKey, AuditEntry, EventRow, User, Webhook, WebhookDelivery
 from tests.factories import make_account
 from tests.integration.connector.webhooks.conftest import create, deliveries, send_webhooks
 
@@ -352,3 +354,85 @@ async def test_deliveries_are_shown_for_thirty_days_and_what_waits_for_longer(
 
     left = [(one["id"], one["state"]) for one in await deliveries(signed_in.client, webhook)]
     assert left == [(str(young), "delivered"), (str(UUID(int=long_ago + 1)), "waiting")]
+
+
+async def reason_of(client: httpx2.AsyncClient, webhook: dict[str, Any]) -> str | None:
+    shown = (await client.get(f"/api/v1/webhooks/{webhook['id']}")).json()
+    assert shown["enabled"] is (shown["disabled_reason"] is None)
+    reason: str | None = shown["disabled_reason"]
+    return reason
+
+
+@pytest.mark.parametrize(
+    "change", [{"general_admin": "none"}, {"disabled_at": datetime(2026, 1, 1, tzinfo=UTC)}]
+)
+async def test_a_webhook_ends_with_its_creators_right_to_see(
+    *, signed_in, sign_in_as, receiver, webhook_sender, sessions, change
+):
+    creator = await sign_in_as()
+    webhook = await create(creator.client, receiver.url)
+    await tell(sessions, signed_in.account.id)
+    await send_webhooks(webhook_sender)
+    async with sessions.begin() as session:
+        await session.execute(update(User).where(User.id == creator.user.id).values(**change))
+
+    await tell(sessions, signed_in.account.id)
+    await send_webhooks(webhook_sender)
+
+    assert len(receiver.requests) == 1
+    assert await reason_of(signed_in.client, webhook) == "creator"
+    assert [d["state"] for d in await deliveries(signed_in.client, webhook)] == ["dead", "delivered"]
+    async with sessions() as session:
+        entry = (
+            await session.scalars(select(AuditEntry).where(AuditEntry.action == "webhook_disabled"))
+        ).one()
+    assert entry.fields == {"reason": "creator"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"revoked_at": datetime(2026, 1, 1, tzinfo=UTC)},
+        {"expires_at": datetime(2026, 1, 1, tzinfo=UTC)},
+        {"general_admin": "none"},
+    ],
+)
+async def test_a_webhook_of_an_api_key_ends_with_the_key(
+    *, signed_in, api_key_client, receiver, webhook_sender, sessions, change
+):
+    webhook = await create(await api_key_client(), receiver.url)
+    await tell(sessions, signed_in.account.id)
+    await send_webhooks(webhook_sender)
+    async with sessions.begin() as session:
+        await session.execute(update(ApiKey).values(**change))
+
+    await tell(sessions, signed_in.account.id)
+    await send_webhooks(webhook_sender)
+
+    assert len(receiver.requests) == 1
+    assert await reason_of(signed_in.client, webhook) == "creator"
+
+
+async def test_who_enables_such_a_webhook_again_answers_for_it(
+    *, signed_in, sign_in_as, receiver, webhook_sender, sessions
+):
+    creator = await sign_in_as()
+    webhook = await create(creator.client, receiver.url, "message.received")
+    async with sessions.begin() as session:
+        await session.execute(
+            update(User)
+            .where(User.id == creator.user.id)
+            .values(disabled_at=datetime(2026, 1, 1, tzinfo=UTC))
+        )
+    await tell(sessions, signed_in.account.id, EventKind.MESSAGE_RECEIVED)
+    await send_webhooks(webhook_sender)
+    path = f"/api/v1/webhooks/{webhook['id']}"
+    blind = await sign_in_as(inbox_messages="none")
+
+    assert (await blind.client.patch(path, json={"enabled": True})).status_code == 403
+    assert (await signed_in.client.patch(path, json={"enabled": True})).status_code == 200
+    await tell(sessions, signed_in.account.id, EventKind.MESSAGE_RECEIVED)
+    await send_webhooks(webhook_sender)
+
+    assert len(receiver.requests) == 1
+    assert await reason_of(signed_in.client, webhook) is None

@@ -1,6 +1,6 @@
 // Stores that were disconnected and can still be restored, with the day until which that is so.
 
-import { get, post } from "../core/api.js";
+import { eachPage, post } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import * as elements from "../core/elements.js";
 import { resync } from "../core/events.js";
@@ -11,13 +11,14 @@ import { may } from "../core/session.js";
 
 /** Draws the section, or nothing when no store rests. */
 export async function drawResting(place, signal) {
-  const resting = await get("/integrations?state=resting&limit=100", signal);
+  const resting = [];
+  await eachPage("/integrations?state=resting&limit=100", signal, (items) => resting.push(...items));
   replace(
     place,
-    resting.items.length > 0 && [
+    resting.length > 0 && [
       h("h2", {}, t("resting.title")),
       h("p", { class: "muted" }, t("resting.text")),
-      h("ul", { class: "resting" }, resting.items.map((integration) => item(integration, signal))),
+      h("ul", { class: "resting" }, resting.map((integration) => item(integration, signal))),
     ],
   );
 }

@@ -91,6 +91,8 @@ export function smtpSection(integration, signal) {
       );
     };
     const forget = async () => {
+      const confirmed = await elements.confirmDialog({ title: t("smtp.remove.title"), content: h("p", {}, t("smtp.remove.text")), confirm: t("smtp.remove") });
+      if (!confirmed) return;
       try {
         await remove(path, signal);
       } catch (problem) {
@@ -99,6 +101,8 @@ export function smtpSection(integration, signal) {
       }
       draw(null);
       elements.announce(t("smtp.removed"));
+      // The button that had the focus is gone.
+      place.querySelector("input").focus();
     };
     replace(
       place,
