@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261128_1130"
-down_revision = "20261128_1120"
+down_revision = "20261128_1125"
 
 
 def upgrade() -> None:

@@ -2,8 +2,8 @@
 
 from migrations import online
 
-revision = "20261128_1120"
-down_revision = "20261128_1112"
+revision = "20261128_1125"
+down_revision = "20261128_1120"
 
 
 def upgrade() -> None:
