@@ -14,6 +14,7 @@ from deploy.demo.postgres import CONNECTOR, OWNER
 from shared.crypto.key_provider import KeyFile
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring
+from shared.tables import Integration
 from tests.bench.figures import Figure
 from tests.bench.installation import installation
 from tests.bench.served import Client, bench_key, free_port, running, settings_of
@@ -82,23 +83,24 @@ async def _prepare(database: Database, keys: Keys) -> tuple[UUID, str]:
     async with sessions.begin() as session:
         account = await make_account(session, keyring)
         creator = await make_user(session, account.id)
-        for number in range(INTEGRATIONS):
-            integration = await make_integration(session, account.id, name=f"Store {number}")
-            await make_relay_address(session, integration)
+        stores = [
+            await make_integration(session, account.id, name=f"Store {number}")
+            for number in range(INTEGRATIONS)
+        ]
+        for store in stores:
+            await make_relay_address(session, store)
         api_key, row = bench_key(account.id, creator.id)
         session.add(row)
-    await _make_conversations(sessions, keyring, account.id)
+    await _make_conversations(sessions, keyring, stores[0])
     await engine.dispose()
     return account.id, api_key
 
 
-async def _make_conversations(sessions: Sessions, keyring: Keyring, account_id: UUID) -> None:
+async def _make_conversations(sessions: Sessions, keyring: Keyring, integration: Integration) -> None:
     now = datetime.now(UTC)
     async with sessions.begin() as session:
         for statement in _PLAIN_TEXTS:
             await session.execute(text(statement))
-        integration = await make_integration(session, account_id, name="Lampen Europa")
-        await make_relay_address(session, integration)
         for number in range(CONVERSATIONS):
             order_id = f"303-{number:07}-1234567"
             name, subject = f"Erika Beispiel {number}", f"Anfrage zur Bestellung {order_id}"
