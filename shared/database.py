@@ -214,7 +214,7 @@ def _replace_dead(connection: AdaptedConnection, entry: ConnectionPoolEntry, _pr
     """Let the pool connect anew instead of handing out a connection whose server is gone.
 
     A server that goes closes its connections, which asyncpg hears of at once. One that vanishes without a word is found out
-    when its connection has rested; within the trusted second the caller gets the error of his statement (503, try again).
+    when its connection has rested; within the trusted second the caller gets the error of the statement (503, try again).
     """
     driver: asyncpg.Connection[asyncpg.Record] = connection.driver_connection
     is_dead = driver.is_closed()

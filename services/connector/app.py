@@ -22,9 +22,9 @@ from services.connector.events import api as events
 from services.connector.events.hub import Hub
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.conditional_get import ConditionalGet
-from services.connector.http.middleware import BoundedBody, Observed, SafeHeaders, Scope
+from services.connector.http.middleware import BoundedBody, RequestObserver, SafeHeaders, Scope
 from services.connector.http.paths import API_PREFIX
-from services.connector.http.rate_limits import RateLimits, TellsLimits
+from services.connector.http.rate_limits import RateLimitHeaders, RateLimits
 from services.connector.idempotency.middleware import Idempotent
 from services.connector.inbox import api as inbox
 from services.connector.inbox.limits import MAX_DOWNLOADS, MAX_SEARCHES, DownloadsBusy, SearchesBusy
@@ -170,9 +170,9 @@ def _assemble(
     app.add_middleware(Idempotent)
     app.add_middleware(ConditionalGet)
     app.add_middleware(BoundedBody)
-    app.add_middleware(TellsLimits)
+    app.add_middleware(RateLimitHeaders)
     app.add_middleware(
-        Observed, registry=registry, route_of=_route_of, answer_bug=problem_handlers.answer_bug
+        RequestObserver, registry=registry, route_of=_route_of, answer_bug=problem_handlers.answer_bug
     )
     app.add_middleware(SafeHeaders)
     refuse_open_routes(app)

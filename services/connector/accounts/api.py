@@ -1,4 +1,4 @@
-"""Routes: sessions, the caller himself, users, API keys."""
+"""Routes: sessions, the caller, users, API keys."""
 
 from typing import Annotated
 from uuid import UUID
@@ -75,7 +75,7 @@ async def sign_out(caller: AnyCaller, response: Response, sessions: SessionsDep)
 
 @router.get("/me", summary="Who is asking")
 async def read_me(caller: AnyCaller, request: Request, sessions: SessionsDep) -> MeAnswer:
-    """The caller, his account and what he may do."""
+    """The caller, their account and what they may do."""
     return _me(caller, await service.me(sessions, caller), request.cookies.get(SESSION_COOKIE))
 
 
@@ -127,7 +127,7 @@ async def list_api_keys(
 async def create_api_key(
     body: ApiKeyRequest, caller: AdminEditor, sessions: SessionsDep, now: Now
 ) -> NewApiKeyAnswer:
-    """The answer shows the key, once. A key may do at most what its creator may, and ends with him."""
+    """The answer shows the key, once. A key may do at most what its creator may, and ends with them."""
     key, row = await service.create_api_key(
         sessions,
         caller,

@@ -1,4 +1,4 @@
-"""Who is asking, and the one place where it is decided whether he may."""
+"""Who is asking, and the one place where it is decided whether they may."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class BrowserRequired(Expected):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A signed-in user, or a program with an API key. `account_id` bounds everything that he can see."""
+    """A signed-in user, or a program with an API key. `account_id` bounds everything that they can see."""
 
     account_id: UUID
     user_id: UUID
@@ -44,7 +44,7 @@ class Caller:
 
     @property
     def is_browser(self) -> bool:
-        """Whether a person sits behind it."""
+        """Whether a signed-in person asks, rather than a program with an API key."""
         return self.session_id is not None
 
     def may(self, permission: Permission, level: Level) -> bool:

@@ -20,7 +20,7 @@ def new_session_token() -> str:
 
 
 def new_api_key() -> str:
-    """`rk_` and 43 characters."""
+    """An API key: `rk_` and 43 random characters."""
     return API_KEY_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
 
 
@@ -36,6 +36,6 @@ def csrf_token(session_token: str) -> str:
 
 
 def check_csrf_token(session_token: str, sent: str) -> None:
-    """Raises CsrfTokenWrong."""
+    """Whether the token that was sent belongs to this session. Raises CsrfTokenWrong if not."""
     if not hmac.compare_digest(csrf_token(session_token).encode(), sent.encode("utf-8", "surrogatepass")):
         raise CsrfTokenWrong

@@ -14,7 +14,7 @@ MIN_PASSWORD: Final = 10
 MAX_PASSWORD: Final = 256
 # Each hashing takes 64 MB and some 50 ms of a core for itself.
 _AT_ONCE: Final = 2
-# Who comes when this many wait already is sent away rather than queued for longer than he would wait.
+# When this many wait already, one more is sent away rather than queued for longer than anybody would wait.
 _MAX_WAITING: Final = 64
 
 
@@ -50,7 +50,7 @@ class Passwords:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def hash(self, password: str) -> str:
-        """The form that is stored."""
+        """The hash of a password, as it is stored."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
 
     async def verify(self, stored: str | None, password: str) -> PasswordCheck:

@@ -17,7 +17,7 @@ from shared.tables import Account, ApiKey, SignInFailures, User, UserSession
 
 @dataclass(frozen=True, slots=True)
 class LiveSession:
-    """A session that has not ended, of a user who is not disabled, and what he may do."""
+    """A session that has not ended, of a user who is not disabled, and what they may do."""
 
     id: UUID
     account_id: UUID
@@ -30,7 +30,7 @@ class LiveSession:
 
 @dataclass(frozen=True, slots=True)
 class LiveApiKey:
-    """A key that is neither revoked nor expired, and what its creator, who is not disabled, may do himself."""
+    """A key that is neither revoked nor expired, and what its creator, who is not disabled, may do."""
 
     id: UUID
     account_id: UUID
@@ -88,7 +88,7 @@ async def live_session(reader: AsyncConnection, token_hash: bytes, now: datetime
 
 
 async def end_oldest_sessions(session: AsyncSession, user_id: UUID, *, keep: int) -> None:
-    """All but the newest of a user's sessions."""
+    """End all but the newest of a user's sessions."""
     newest_first = (
         select(UserSession.id).where(UserSession.user_id == user_id).order_by(UserSession.id.desc())
     )
@@ -123,7 +123,7 @@ async def count_sign_in(
 
 
 async def touch_sign_in(session: AsyncSession, key: bytes) -> None:
-    """Write a count as it is."""
+    """Write a count without changing it, so that a failure costs as much as any other."""
     await session.execute(
         update(SignInFailures).where(SignInFailures.key == key).values(failures=SignInFailures.failures)
     )
@@ -138,7 +138,7 @@ async def uncount_sign_in(session: AsyncSession, *, email_key: bytes, network_ke
 
 
 async def users_of(session: AsyncSession, account_id: UUID, *, limit: int, after: UUID | None) -> list[User]:
-    """Those who may sign in, oldest first."""
+    """The account's users who may sign in, oldest first."""
     statement = select(User).where(User.account_id == account_id, User.disabled_at.is_(None))
     if after is not None:
         statement = statement.where(User.id > after)

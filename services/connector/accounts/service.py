@@ -57,7 +57,7 @@ class InvalidCredentials(Expected):
 
 
 class LevelTooHigh(Expected):
-    """Nobody hands out more than he has."""
+    """Nobody hands out more than they have."""
 
     code = "level_too_high"
 
@@ -206,7 +206,7 @@ async def sign_out(sessions: Sessions, caller: Caller) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Me:
-    """The caller as his pages show him; a program has no user."""
+    """The caller as their pages show them; a program has no user."""
 
     account: Account
     user: User | None

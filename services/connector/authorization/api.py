@@ -105,7 +105,7 @@ async def list_marketplaces(_caller: AnyCaller, language: LanguageDep) -> Market
 
 @router.get("/consent-errors", summary="What Amazon's error codes mean")
 async def list_consent_errors(_caller: AnyCaller, language: LanguageDep) -> ConsentErrorList:
-    """Amazon shows these on its own page and sends nobody back with them. `who_acts`: the seller himself, or our operators."""
+    """Amazon shows these on its own page and sends nobody back with them. `who_acts`: the seller, or our operators."""
     return ConsentErrorList(
         items=[
             ConsentErrorAnswer(
@@ -199,13 +199,13 @@ async def amazon_redirect(
             seller_id=parameters.get("selling_partner_id", ""),
             version=parameters.get("version", ""),
         )
-        kept = await login_uri_service.keep(
+        kept = await login_uri_service.keep_login_request(
             sessions, application, network=network, browser_token=token, given=given, now=now
         )
         if kept is None:
             page_headers = confirm_page.headers(language, application)
             return HTMLResponse(confirm_page.refused_page(language), 400, page_headers)
-        answer = _see(_confirm_address(kept))
+        answer = _redirect(_confirm_address(kept))
         if token != browser_token:
             _remember(answer, token)
         return answer
@@ -225,7 +225,9 @@ async def amazon_redirect(
         ),
         now=now,
     )
-    return _problem_page(outcome) if isinstance(outcome, CallbackProblem) else _see(f"/connect/{outcome}")
+    return (
+        _problem_page(outcome) if isinstance(outcome, CallbackProblem) else _redirect(f"/connect/{outcome}")
+    )
 
 
 @amazon_router.get("/amazon/confirm/{request_id}")
@@ -242,8 +244,8 @@ async def ask_to_connect(
     """Who is not signed in signs in first; what Amazon sent waits here, not in the address."""
     caller = await _caller(request, sessions, now)
     if caller is None:
-        return _see(f"/sign-in?{urlencode({'next': _confirm_address(request_id)})}")
-    question = await login_uri_service.ask(
+        return _redirect(f"/sign-in?{urlencode({'next': _confirm_address(request_id)})}")
+    question = await login_uri_service.confirmation_question(
         sessions, caller, request_id=request_id, browser_token=browser_token, now=now
     )
     if isinstance(question, CallbackProblem):
@@ -253,7 +255,7 @@ async def ask_to_connect(
 
 
 @amazon_router.post("/amazon/confirm/{request_id}")
-async def go_on_to_amazon(
+async def confirm_connecting(
     *,
     request_id: UUID,
     request: Request,
@@ -266,11 +268,11 @@ async def go_on_to_amazon(
     """The person's yes, from the form of the page above and from nowhere else: then to Amazon."""
     caller = await _caller(request, sessions, now)
     if caller is None:
-        return _see(_confirm_address(request_id))
+        return _redirect(_confirm_address(request_id))
     form = await request.form(max_files=0, max_fields=4)
     try:
         check_csrf_token(request.cookies[SESSION_COOKIE], str(form.get("csrf_token", "")))
-        target = await login_uri_service.go_on(
+        target = await login_uri_service.confirm(
             sessions,
             keyring,
             application,
@@ -282,8 +284,8 @@ async def go_on_to_amazon(
         )
     except (CsrfTokenWrong, UnknownCountry):
         # The page is out of date: it is shown anew, and asks again.
-        return _see(_confirm_address(request_id))
-    return _problem_page(target) if isinstance(target, CallbackProblem) else _see(target)
+        return _redirect(_confirm_address(request_id))
+    return _problem_page(target) if isinstance(target, CallbackProblem) else _redirect(target)
 
 
 async def _caller(request: Request, sessions: SessionsDep, now: Now) -> Caller | None:
@@ -308,12 +310,12 @@ def _confirm_address(request_id: UUID) -> str:
     return f"/amazon/confirm/{request_id}"
 
 
-def _see(address: str) -> RedirectResponse:
+def _redirect(address: str) -> RedirectResponse:
     return RedirectResponse(address, 303, _NO_TRACE)
 
 
 def _problem_page(problem: CallbackProblem) -> RedirectResponse:
-    return _see(f"/connect/problem/{problem}")
+    return _redirect(f"/connect/problem/{problem}")
 
 
 def _answer(view: AttemptView, language: Language) -> AuthorizationAnswer:

@@ -61,7 +61,7 @@ class AttemptProblem(StrEnum):
 
 
 class AttemptHint(StrEnum):
-    """What a person should know before he goes on at Amazon."""
+    """What a person should know before they go on at Amazon."""
 
     SIGN_OUT_FIRST = "sign_out_first"
 
@@ -123,7 +123,7 @@ class LoginParameters:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person is asked before we send him on to Amazon. `country` is a guess, None without one."""
+    """What a person is asked before we send them on to Amazon. `country` is a guess, None without one."""
 
     seller_id: str
     account_name: str
@@ -143,7 +143,7 @@ class Callback:
 
 
 class UnknownCountry(Expected):
-    """No marketplace of ours."""
+    """Amazon has no marketplace in this country, or none that can be connected."""
 
     code = "unknown_country"
 

@@ -95,7 +95,7 @@ def confirm_page(language: Language, question: Question, csrf_token: str) -> str
 
 
 def refused_page(language: Language) -> str:
-    """HTML for a link that cannot be Amazon's."""
+    """The page (HTML) for somebody who came by a link that Amazon cannot have made."""
     texts = _TEXTS[language]
     return plain_page.plain_page(
         language, texts.refused, texts.refused_text, button=texts.start, url="/integrations/new?source=amazon"

@@ -25,7 +25,7 @@ class Application:
 
 
 def consent_url(application: Application, country: str, state: str) -> str:
-    """Where the seller gives his consent. A draft needs version=beta, a published application must not have it."""
+    """Where the seller gives consent. A draft needs version=beta, a published application must not have it."""
     parameters = {
         "application_id": application.application_id,
         "state": state,
@@ -62,7 +62,7 @@ def confirm_url(
 
 
 def is_genuine(application: Application, amazon_callback_uri: str) -> bool:
-    """Whether Amazon may have sent it."""
+    """Whether this is an address of Amazon's at which a consent is confirmed."""
     path = f"{_CONFIRM_PATH}{application.application_id}"
     return amazon_callback_uri == path or _is_genuine(amazon_callback_uri, path)
 

@@ -12,7 +12,7 @@ from services.connector.http.language import Language
 
 
 class WhoActs(StrEnum):
-    """Who can do something about it."""
+    """Who can cure an error of Amazon's consent page."""
 
     SELLER = "seller"
     OPERATOR = "operator"

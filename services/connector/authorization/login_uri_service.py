@@ -1,7 +1,7 @@
-"""The login URI: Amazon's Appstore and "Manage Your Apps" send a seller to us without a code, and we send him back with a state.
+"""The login URI: Amazon's Appstore and "Manage Your Apps" send a seller to us without a code, and we send them back with a state.
 
 A consent that was begun at our page can come back this way, too. Anybody can prepare such a link, so that what it brought is
-kept here, a person is asked who is signed in, and the attempt that he goes on with is good for the seller that he was shown,
+kept here, a person is asked who is signed in, and the attempt that they go on with is good for the seller that they were shown,
 and for no other.
 """
 
@@ -39,7 +39,7 @@ _LIFETIME: Final = timedelta(minutes=10)
 _MOST_OF_ONE_BROWSER: Final = 5
 
 
-async def keep(
+async def keep_login_request(
     sessions: Sessions,
     application: Application,
     *,
@@ -71,7 +71,7 @@ async def keep(
     return request.id
 
 
-async def ask(
+async def confirmation_question(
     sessions: Sessions,
     caller: Caller,
     *,
@@ -79,7 +79,7 @@ async def ask(
     browser_token: str | None,
     now: datetime,
 ) -> Question | CallbackProblem:
-    """What to ask this person, or why he cannot go on."""
+    """What to ask this person, or why they cannot go on."""
     problem = _problem_of(caller, browser_token)
     if problem is not None:
         return problem
@@ -107,7 +107,7 @@ async def ask(
     )
 
 
-async def go_on(
+async def confirm(
     sessions: Sessions,
     keyring: Keyring,
     application: Application,

@@ -160,7 +160,7 @@ async def known_country(session: AsyncSession, account_id: UUID, seller_id: str)
 
 
 async def caller_names(session: AsyncSession, caller: Caller) -> CallerNames:
-    """How the caller is called."""
+    """The names of the caller and their account, for the page that asks them."""
     row = (
         await session.execute(
             select(Account.name.label("account"), User.name.label("user"), User.email)
@@ -363,7 +363,7 @@ async def write_outcome(
     problem_code: str | None = None,
     right_region: Region | None = None,
 ) -> None:
-    """The first outcome stays."""
+    """Write how an attempt ended, unless it has ended already: the first outcome stays."""
     await session.execute(
         update(Attempt)
         .where(Attempt.id == attempt_id, Attempt.outcome.is_(None))

@@ -126,7 +126,7 @@ class AttemptProblemAnswer(_Answer):
 
 
 class HintAnswer(_Answer):
-    """What a person should know before he goes on at Amazon."""
+    """What a person should know before they go on at Amazon."""
 
     code: AttemptHint
     title: str

@@ -83,7 +83,7 @@ async def get_attempt(
     browser_token: str | None,
     now: datetime,
 ) -> AttemptView:
-    """Raises NotFound."""
+    """The attempt as its page shows it. Raises NotFound."""
     account_keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         row = await queries.attempt_by_id(session, caller.account_id, attempt_id)
@@ -158,5 +158,5 @@ async def _require_room(session: AsyncSession, caller: Caller, now: datetime) ->
 
 
 def _seconds_until_forgotten(oldest: datetime | None, now: datetime) -> int:
-    """Until the oldest attempt counts no more."""
+    """How long it takes until the oldest attempt counts no more."""
     return max(1, int(((oldest or now) + ATTEMPTS_WINDOW - now).total_seconds()))

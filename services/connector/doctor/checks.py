@@ -12,7 +12,14 @@ from alembic.script import ScriptDirectory
 
 from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured
 from services.connector.amazon.notice_queue import open_notice_queue
-from services.connector.doctor.findings import Finding, Severity, end_of_client_secret, of_settings, ok, wrong
+from services.connector.doctor.findings import (
+    Finding,
+    Severity,
+    end_of_client_secret,
+    ok,
+    settings_findings,
+    wrong,
+)
 from services.connector.settings import ConnectorSettings
 from shared.blobs import BlobsUnavailable, open_blobs
 from shared.crypto.envelope import SealBroken
@@ -28,7 +35,7 @@ _AMAZON_TOKENS: Final = "https://api.amazon.com"
 
 async def examine(settings: ConnectorSettings) -> list[Finding]:
     """Everything that `serve` and `worker` need, in the order in which one would repair it."""
-    findings = [ok("The settings are complete."), *of_settings(settings)]
+    findings = [ok("The settings are complete."), *settings_findings(settings)]
     keys, finding = _key_file(settings)
     findings += [finding, *await _database(settings, keys), await _blobs(settings), await _amazon(settings)]
     findings += await _notice_queue(settings)
@@ -124,7 +131,7 @@ async def _partitions(connection: "asyncpg.Connection[asyncpg.Record]") -> Findi
 
 
 async def _rights(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
-    """Whoever took over the connector could otherwise wipe out his traces."""
+    """Whoever took over the connector could otherwise wipe out their traces."""
     if await connection.fetchval("SELECT has_table_privilege('audit_log', 'UPDATE, DELETE, TRUNCATE')"):
         return wrong(
             "The user of REPLYCO_DATABASE_URL may change the audit log. It is the owner of the tables or has too many rights; "

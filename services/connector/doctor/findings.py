@@ -54,7 +54,7 @@ def wrong(text: str) -> Finding:
     return Finding(Severity.WRONG, text)
 
 
-def of_settings(settings: ConnectorSettings) -> list[Finding]:
+def settings_findings(settings: ConnectorSettings) -> list[Finding]:
     """Whether the settings fit Amazon's rules. With the sandbox in Amazon's place they need not."""
     if settings.amazon_base_url is not None:
         return [note("The sandbox stands in for Amazon: no real store can be connected.")]

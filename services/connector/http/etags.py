@@ -15,7 +15,7 @@ class PreconditionFailed(Expected):
 
 
 def etag_of(version: int) -> str:
-    """The value of an ETag header."""
+    """The ETag header of what has this version."""
     return f'"{version}"'
 
 

@@ -1,4 +1,4 @@
-"""German or English."""
+"""Which of the two languages, German or English, an answer has."""
 
 from enum import StrEnum
 

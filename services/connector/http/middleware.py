@@ -25,7 +25,7 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # The largest request of the API is a few kilobytes.
 MAX_BODY_BYTES: Final = 64 * 1024
-# All of it, so that who sends a byte now and then does not keep his place.
+# All of it, so that a client that sends a byte now and then does not keep its place.
 BODY_SECONDS: Final = 20.0
 
 _HEADERS: Final = (
@@ -108,7 +108,7 @@ class SafeHeaders:
         await self._app(scope, receive, with_headers)
 
 
-class Observed:
+class RequestObserver:
     """Names the request (X-Request-Id), counts it, logs it, and answers a bug.
 
     A bug is logged here, once, with its type and place; nothing of it reaches the web server, which would log its text.

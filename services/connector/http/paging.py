@@ -25,7 +25,7 @@ def encode_cursor(at: datetime | None, row_id: UUID) -> str:
 
 
 def decode_cursor(cursor: str) -> tuple[datetime | None, UUID]:
-    """Raises InvalidCursor."""
+    """The sort key at which a page begins: the time, if the list is sorted by one, and the id. Raises InvalidCursor."""
     if len(cursor) > _MAX_CURSOR:
         raise InvalidCursor
     try:

@@ -79,7 +79,7 @@ class RateLimits:
             raise RateLimited(retry_after_seconds=math.ceil((1 - tokens) / per_second))
 
 
-class TellsLimits:
+class RateLimitHeaders:
     """Puts on an answer what the gate has found."""
 
     def __init__(self, app: AsgiApp) -> None:

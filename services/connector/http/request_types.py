@@ -17,7 +17,7 @@ _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def without_control_characters(value: str) -> str:
-    """Raises the mistake `control_characters`."""
+    """The text as it is; control characters are a mistake of the request, `control_characters`."""
     # PostgreSQL stores no NUL, SMTP separates by them; the others have no business in a line of text.
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise PydanticCustomError("control_characters", "control characters are not allowed")

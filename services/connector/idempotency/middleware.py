@@ -9,11 +9,11 @@ from services.connector.idempotency.replay import Headers, Replay
 CLAIM: Final = "replyco.idempotency"
 
 
-class Claimed(Protocol):
-    """What is owed an answer."""
+class ClaimedRequest(Protocol):
+    """A request that was claimed, and whose answer is to be kept."""
 
     async def finish(self, status: int, headers: Headers, body: bytes) -> None:
-        """Told once, after the answer is known."""
+        """Keep the answer; called once, when it is known."""
 
 
 class Idempotent:
@@ -29,7 +29,7 @@ class Idempotent:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        claims: list[Claimed] = []
+        claims: list[ClaimedRequest] = []
         scope[CLAIM] = claims
         held: list[Message] = []
 

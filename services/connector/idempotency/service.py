@@ -129,7 +129,7 @@ def _place(row_id: UUID) -> Place:
 
 
 def _pack(headers: Headers, body: bytes) -> bytes:
-    """One line of headers, then the body."""
+    """The form in which an answer is sealed: one line of headers, then the body."""
     return (
         json.dumps([(n.decode("latin-1"), v.decode("latin-1")) for n, v in headers]).encode() + b"\n" + body
     )

@@ -410,6 +410,6 @@ def problem_body(
 
 
 class NotFound(Expected):
-    """Nothing here that this caller may see."""
+    """There is nothing at this address that the caller may see; every room raises it for ids of other accounts, too."""
 
     code = "not_found"

@@ -13,7 +13,7 @@ people and may change. Words in braces are members of the answer of the same nam
 
 
 def problem_page() -> str:
-    """In Markdown, by code."""
+    """The page of all problem codes in Markdown, sorted by code."""
     parts = [_BEGINNING]
     for code, problem in sorted(PROBLEMS.items()):
         english, german = problem.en, problem.de

@@ -11,7 +11,7 @@ from shared.errors import Expected
 
 
 class TooOften(Expected):
-    """This has been done too often of late."""
+    """One of the limits below is reached for this user, account or network."""
 
     code = "too_often"
 

@@ -151,6 +151,7 @@ async def test_another_accounts_conversations_are_not_counted(client, foreign_in
 async def test_a_filtered_list_costs_the_same_number_of_statements_with_any_number_of_rows(
     *, app, client, inbox, owner_sessions, keyring, params
 ):
+    await client.get(_LIST)  # the account's keys are opened once a process
     async with counted_statements(app) as with_one:
         await client.get(_LIST, params=params)
     async with owner_sessions.begin() as session:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from services.connector.doctor.findings import Severity, end_of_client_secret, of_settings
+from services.connector.doctor.findings import Severity, end_of_client_secret, settings_findings
 from services.connector.settings import ConnectorSettings
 
 _RIGHT = {
@@ -25,7 +25,7 @@ def _verdicts(**changes: str) -> list[tuple[Severity, str]]:
         amazon_client_secret=SecretStr("canary"),
         **(_RIGHT | changes),  # type: ignore[arg-type]  # all of them are text
     )
-    return [(finding.severity, finding.text) for finding in of_settings(settings)]
+    return [(finding.severity, finding.text) for finding in settings_findings(settings)]
 
 
 def test_right_settings_only_leave_what_to_register():
@@ -89,7 +89,7 @@ def test_mails_to_sellers_that_wait_for_a_server_are_mentioned():
         **without,  # type: ignore[arg-type]  # all of them are text
     )
 
-    assert any("REPLYCO_NOTICE_SMTP_HOST" in finding.text for finding in of_settings(settings))
+    assert any("REPLYCO_NOTICE_SMTP_HOST" in finding.text for finding in settings_findings(settings))
 
 
 @pytest.mark.parametrize(
