@@ -68,11 +68,11 @@ class _CachedAnswer:
 
 
 class NoNameServers(CannotStart):
-    """None is given, and the machine has none."""
+    """No name server is configured, and the machine itself has none."""
 
 
 class NameServers:
-    """The DNS as these servers tell it, or those of the machine."""
+    """A resolver that asks the given name servers, or those of the machine, and caches what they answer."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class NameServers:
         question_seconds: float = QUESTION_SECONDS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises NoNameServers."""
+        """Without servers, those of the machine are asked. Raises NoNameServers."""
         try:
             self._resolver = dns.asyncresolver.Resolver(configure=not servers)
         except dns.resolver.NoResolverConfiguration as error:
@@ -107,7 +107,7 @@ class NameServers:
         self._dead_until = 0.0
 
     async def ask(self, name: str, kind: Kind, *, proves: bool = True) -> tuple[str, ...]:
-        """As `Resolver` says. Raises Unanswered."""
+        """Answer from the cache, else ask the servers, once for all who wait for the same. Raises Unanswered."""
         question = name.lower().rstrip("."), kind
         found = self._recall(question)
         if found is None:
@@ -122,7 +122,7 @@ class NameServers:
         return _texts(found)
 
     async def close(self) -> None:
-        """End what is being asked."""
+        """Cancel the questions that are under way."""
         tasks = list(self._pending.values())
         for task in tasks:
             task.cancel()

@@ -22,7 +22,7 @@ _COMMENT = re.compile(r"\([^()]{0,1000}\)")
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The results of the four methods, each in its RFC's words."""
+    """The results of DKIM, SPF, DMARC and ARC, each in the words of its RFC."""
 
     dkim: tuple[CheckedSignature, ...]
     spf: str

@@ -70,7 +70,7 @@ class _Evaluation:
         return result
 
     async def _matches(self, term: MechanismTerm, domain: str) -> bool:
-        """Whether the mechanism is true of the address (§5)."""
+        """Whether the mechanism matches the address of the sender (§5)."""
         if term.network is not None or term.name == "all":
             return term.network is None or self.sender.address in term.network
         self._count_lookup()

@@ -29,7 +29,7 @@ class RecordWrong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MechanismTerm:
-    """One mechanism with what follows its name."""
+    """One mechanism of a record, with its qualifier and what follows its name."""
 
     qualifier: str
     name: str

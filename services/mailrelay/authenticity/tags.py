@@ -9,7 +9,7 @@ _BLANK = re.compile(r"[ \t\r\n]+")
 
 
 class TagsUnreadable(ValueError):
-    """It is no list of tags, or names one twice."""
+    """The text is no list of tags, or names a tag twice."""
 
 
 def read_tags(text: str) -> dict[str, str]:
@@ -28,7 +28,7 @@ def read_tags(text: str) -> dict[str, str]:
 
 
 def words_of(value: str) -> list[str]:
-    """The entries of a list with colons, in lower case."""
+    """The entries of a value that is a list with colons, in lower case."""
     return [word.strip(" \t\r\n").lower() for word in value.split(":")]
 
 

@@ -30,7 +30,10 @@ async def sweep_forever(
     every_seconds: float = _EVERY_SECONDS,
     confirm_seconds: float = CONFIRM_SECONDS,
 ) -> None:
-    """Once an hour; every day once, because nothing is added to a day that is over. A store that is away is told once."""
+    """Sweep once an hour, each day only once, because nothing is added to a day that is over.
+
+    A blob store that is away is logged once, until it is back.
+    """
     swept_before = ""
     is_away = False
     while True:
@@ -62,7 +65,7 @@ async def sweep(
     from_day: str = "",
     confirm_seconds: float = CONFIRM_SECONDS,
 ) -> None:
-    """Remove what has no row, twice looked at, from the days `from_day` to the last that is old enough."""
+    """Remove the blobs without a row, checked twice, from the days `from_day` to the last that is old enough."""
     end = day_of(now - _AGE)
     for day in await blobs.days():
         if not from_day <= day < end:

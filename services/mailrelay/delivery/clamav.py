@@ -1,6 +1,6 @@
 """Attachments are shown to a malware scanner, if there is one: clamd, by its INSTREAM command over TCP or a Unix socket.
 
-A scanner that is away holds up no mail: what it has not seen is stored as `failed`, and shown to it again for a day.
+A scanner that is away holds up no mail: what could not be scanned is stored as `failed`, and scanned later, for a day.
 """
 
 import asyncio
@@ -37,12 +37,12 @@ _RESCAN_AGE: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Scanner:
-    """clamd, at `host:port` or at the path of its socket."""
+    """A client of clamd, which listens at `host:port` or at the path of a socket."""
 
     address: str
 
     async def scan(self, content: bytes) -> Scan:
-        """What it says of a file. Never raises: a scanner that is away, slow or refuses is `failed`."""
+        """Scan a file. Never raises: if the scanner is away, slow or refuses the file, the result is `failed`."""
         try:
             async with asyncio.timeout(_SECONDS):
                 reply = await self._ask(content)
@@ -95,7 +95,7 @@ async def scan_attachments(scanner: Scanner | None, messages: Sequence[NewMessag
 
 
 async def rescan_forever(scanner: Scanner, sessions: Sessions, keyring: Keyring, blobs: BlobStore) -> None:
-    """Show the scanner what it has not seen, every minute."""
+    """Every minute, scan some of the attachments that could not be scanned when they came."""
     after = UUID(int=0)
     while True:
         await asyncio.sleep(_RESCAN_SECONDS)

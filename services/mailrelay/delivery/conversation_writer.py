@@ -177,9 +177,10 @@ async def _update_integrations(session: AsyncSession, shown: Sequence[NewMessage
     by_integration: defaultdict[UUID, list[NewMessage]] = defaultdict(list)
     for item in shown:
         by_integration[item.queued.integration_id].append(item)
-    if not by_integration:
+    all_facts = [_facts_of(integration_id, items) for integration_id, items in sorted(by_integration.items())]
+    facts = [each for each in all_facts if each.newest_message_at or each.first_authentic_mail_at]
+    if not facts:
         return
-    facts = [_facts_of(integration_id, items) for integration_id, items in sorted(by_integration.items())]
     has_new_facts = await queries.note_mail(session, facts)
     has_new_facts |= await queries.tick_notification_steps(session, facts)
     await enqueue(session, Job.RECOMPUTE_LOCK, *has_new_facts)

@@ -1,4 +1,4 @@
-"""Processes of their own that parse: a mail that takes for ever, or eats memory, costs the process that it is in and nothing else.
+"""Processes of their own that parse: a mail that takes for ever, or needs too much memory, ends the process that parses it and nothing else.
 
 There are two, as a worker has two batches at a time: one of large mails must not hold up one of small ones. For speed one
 would do: it parses some 2,000 ordinary mails a second.
@@ -28,7 +28,7 @@ _CONTEXT = multiprocessing.get_context("spawn")
 
 
 class ParsingTookTooLong(Expected):
-    """The wall-time limit was reached; the process was ended."""
+    """The batch was not parsed within the limit of time, and the process was ended."""
 
     code = "parsing_took_too_long"
 
@@ -51,7 +51,7 @@ class _Running:
 
 
 class ParserPool:
-    """A pool of processes that parse batches. Each is started when it is needed, and again after it was ended."""
+    """A pool of processes that parse batches. A process is started when it is needed, and anew after it was ended."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class ParserPool:
             return parsed
 
     def close(self) -> None:
-        """End the processes."""
+        """End all processes of the pool."""
         self._idle.clear()
         while self._all:
             self._all.pop().end()

@@ -85,7 +85,7 @@ class MailKeyMissing(Expected):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What delivering needs; one a process."""
+    """What a mail worker needs to deliver mail; each process has one."""
 
     sessions: Sessions
     keyring: Keyring

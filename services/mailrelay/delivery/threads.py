@@ -45,6 +45,6 @@ def order_of(mail: ParsedMail) -> str | None:
 
 
 def buyer_of(mail: ParsedMail) -> str | None:
-    """The buyer's address, if it is the address of one buyer."""
+    """The buyer's address, unless it is one that many buyers share."""
     address = mail.buyer_address
     return None if address is None or address.partition("@")[0] in _SHARED_BUYERS else address

@@ -23,7 +23,7 @@ class Envelope(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class UnsealedMail:
-    """A queued mail in clear."""
+    """A queued mail in clear, with the key that opened it."""
 
     queued: QueuedMail
     content_key: ContentKey

@@ -95,7 +95,7 @@ class Phrase:
         return self.head in text and (self.pattern is None or self.pattern.search(text) is not None)
 
     def ends_in(self, text: str) -> Iterator[int]:
-        """Every place behind it, for one without a gap."""
+        """Where the phrase ends in the text, each time that it occurs. Only for a phrase without a gap."""
         at = text.find(self.head)
         while at >= 0:
             at += len(self.head)
@@ -114,7 +114,7 @@ class Phrases:
         return next((phrase.language for phrase in self.phrases if phrase.is_in(text)), None)
 
     def language_before(self, text: str) -> str | None:
-        """The same for a phrase with which the text begins."""
+        """The language of a phrase with which the text begins; None if it begins with none."""
         return next((phrase.language for phrase in self.phrases if text.startswith(phrase.head)), None)
 
 

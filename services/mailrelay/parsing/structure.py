@@ -141,7 +141,7 @@ class Header:
         return None if values is None else _unfold(values[0])
 
     def all_raw(self, name: str) -> list[str]:
-        """Every value as `raw` has the first."""
+        """All values of the name, each unfolded, with their encoded words as they are."""
         return [_unfold(value) for value in self._values.get(name, ())]
 
     def text(self, name: str) -> str | None:

@@ -194,7 +194,7 @@ async def fill_in_buyer(session: AsyncSession, row: ConversationRow) -> None:
 
 
 class MailAt(NamedTuple):
-    """An accepted mail on the way through all of them."""
+    """An accepted mail, as far as going through all of them needs to know."""
 
     id: UUID
     is_held: bool

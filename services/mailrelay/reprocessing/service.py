@@ -84,7 +84,7 @@ class NeverProven(Expected):
 
 @dataclass(frozen=True, slots=True)
 class Reprocessing:
-    """What reprocessing needs."""
+    """What the command needs to reprocess messages."""
 
     sessions: Sessions
     keyring: Keyring
