@@ -65,7 +65,14 @@ async def keep_house_forever(sessions: Sessions, metrics: HousekeepingMetrics) -
         await asyncio.sleep(_EVERY_SECONDS if is_done else _AGAIN_SECONDS)
 
 
-async def keep_house(sessions: Sessions, now: datetime, metrics: HousekeepingMetrics | None = None) -> bool:
+async def keep_house(
+    sessions: Sessions,
+    now: datetime,
+    metrics: HousekeepingMetrics | None = None,
+    *,
+    batch: int = _BATCH,
+    batches: int = _BATCHES_A_ROUND,
+) -> bool:
     """Do everything once. Whether nothing is left to be tried again soon."""
     metrics = metrics or HousekeepingMetrics(CollectorRegistry())
     is_done = True
@@ -74,7 +81,7 @@ async def keep_house(sessions: Sessions, now: datetime, metrics: HousekeepingMet
             if job == _PARTITIONS:
                 is_done &= await _make_partitions(sessions, now, metrics)
             else:
-                await _delete_over(sessions, job, now)
+                await _delete_over(sessions, job, now, batch, batches)
         except Exception as error:  # whatever it is, the other jobs are not to blame
             is_done = False
             metrics.failures.labels(job).inc()
@@ -95,16 +102,16 @@ async def _make_partitions(sessions: Sessions, now: datetime, metrics: Housekeep
     return not missing
 
 
-async def _delete_over(sessions: Sessions, table: str, now: datetime) -> None:
+async def _delete_over(sessions: Sessions, table: str, now: datetime, batch: int, batches: int) -> None:
     """Delete a batch a transaction, and in one round no more than some batches."""
     over = _OVER[table].replace(":now", "CAST(:now AS timestamptz)")
     statement = text(
-        f"DELETE FROM {table} WHERE ctid = ANY (ARRAY (SELECT ctid FROM {table} WHERE {over} LIMIT {_BATCH}))"  # noqa: S608 - our own names
+        f"DELETE FROM {table} WHERE ctid = ANY (ARRAY (SELECT ctid FROM {table} WHERE {over} LIMIT {batch}))"  # noqa: S608 - our own names
     )
-    for _ in range(_BATCHES_A_ROUND):
+    for _ in range(batches):
         async with sessions.begin() as session:
             gone = await session.connection()
             count = (await gone.execute(statement, {"now": now})).rowcount
-        if count < _BATCH:
+        if count < batch:
             return
     log.info("housekeeping_goes_on_next_time", job=table)

@@ -59,12 +59,10 @@ class OutgoingFailed(Expected):
         self.reason = reason
 
 
-async def look_up(name: str) -> Sequence[Address]:
+async def look_up(name: str, *, seconds: float = _DNS_SECONDS) -> Sequence[Address]:
     """Ask the machine's name servers, without search domains and without its hosts file."""
     try:
-        answers = await dns.asyncresolver.Resolver().resolve_name(
-            f"{name}.", search=False, lifetime=_DNS_SECONDS
-        )
+        answers = await dns.asyncresolver.Resolver().resolve_name(f"{name}.", search=False, lifetime=seconds)
     except dns.exception.DNSException as error:
         raise OSError("no answer from DNS") from error
     return [ip_address(address) for address in answers.addresses()]

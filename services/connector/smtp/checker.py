@@ -44,12 +44,17 @@ class SmtpChecker:
     """Tests servers, a few at a time. There is one in a process. `hello_name` is the name that we give in EHLO."""
 
     def __init__(
-        self, outgoing: OutgoingConnections, hello_name: str, *, seconds: float = TOTAL_SECONDS
+        self,
+        outgoing: OutgoingConnections,
+        hello_name: str,
+        *,
+        seconds: float = TOTAL_SECONDS,
+        max_at_a_time: int = MAX_AT_A_TIME,
     ) -> None:
         self._outgoing = outgoing
         self._hello_name = hello_name
         self._seconds = seconds
-        self._running = asyncio.Semaphore(MAX_AT_A_TIME)
+        self._running = asyncio.Semaphore(max_at_a_time)
 
     async def check(self, server: SmtpServer) -> SmtpCheck:
         """How it went. Raises HostInvalid, SmtpTestsBusy."""

@@ -80,6 +80,8 @@ class NameServers:
         metrics: DnsMetrics,
         *,
         question_seconds: float = QUESTION_SECONDS,
+        max_asking: int = MAX_ASKING,
+        max_cached: int = MAX_CACHED,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Without servers, those of the machine are asked. Raises NoNameServers."""
@@ -101,7 +103,8 @@ class NameServers:
         self._now = now
         self._cache: OrderedDict[_Question, _CachedAnswer] = OrderedDict()
         self._pending: dict[tuple[_Question, bool], asyncio.Task[_CachedAnswer]] = {}
-        self._slots = {True: asyncio.Semaphore(MAX_ASKING), False: asyncio.Semaphore(MAX_NOTING)}
+        self._slots = {True: asyncio.Semaphore(max_asking), False: asyncio.Semaphore(MAX_NOTING)}
+        self._max_cached = max_cached
         self._probing = asyncio.Lock()
         self._answers = 0
         self._dead_until = 0.0
@@ -155,7 +158,7 @@ class NameServers:
         if sum(map(len, found.texts or ())) <= MAX_CACHED_CHARS:
             self._cache[question] = found
             self._cache.move_to_end(question)
-            if len(self._cache) > MAX_CACHED:
+            if len(self._cache) > self._max_cached:
                 self._cache.popitem(last=False)
         return found
 

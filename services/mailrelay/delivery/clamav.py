@@ -40,11 +40,13 @@ class Scanner:
     """A client of clamd, which listens at `host:port` or at the path of a socket."""
 
     address: str
+    seconds: float = _SECONDS
+    batch_seconds: float = _BATCH_SECONDS
 
     async def scan(self, content: bytes) -> Scan:
         """Scan a file. Never raises: if the scanner is away, slow or refuses the file, the result is `failed`."""
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with asyncio.timeout(self.seconds):
                 reply = await self._ask(content)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             log.warning("scanner_unavailable", exc_info=error)
@@ -74,7 +76,7 @@ class Scanner:
 async def scan_attachments(scanner: Scanner | None, messages: Sequence[NewMessage]) -> None:
     """Note with each file of these mails what the scanner says of it; without one, nothing.
 
-    Waits for at most `_BATCH_SECONDS` and one file's `_SECONDS`, however many files there are.
+    Waits for at most the scanner's `batch_seconds` and one file's `seconds`, however many files there are.
     """
     if scanner is None:
         return
@@ -86,7 +88,7 @@ async def scan_attachments(scanner: Scanner | None, messages: Sequence[NewMessag
     for row, _ in files:
         row["scan"] = Scan.FAILED.value
     loop = asyncio.get_running_loop()
-    until = loop.time() + _BATCH_SECONDS
+    until = loop.time() + scanner.batch_seconds
     remaining = iter(files)
     while loop.time() < until and (some := list(islice(remaining, _CONCURRENT_SCANS))):
         results = await asyncio.gather(*(scanner.scan(content) for _, content in some))

@@ -142,7 +142,7 @@ async def test_who_missed_too_much_reads_anew(running, signed_in, sessions, monk
         assert await listener.event() == ("resync", "{}")
 
 
-async def test_events_are_kept_for_a_day_after_webhooks_were_told(sessions, account, monkeypatch):
+async def test_events_are_kept_for_a_day_after_webhooks_were_told(sessions, account):
     now = datetime.now(UTC)
     for _ in range(3):
         await tell(sessions, account.id)
@@ -159,8 +159,7 @@ async def test_events_are_kept_for_a_day_after_webhooks_were_told(sessions, acco
             )
 
     # One at a time, as after a long rest.
-    monkeypatch.setattr(housekeeping, "_BATCH", 1)
-    await housekeeping.keep_house(sessions, now)
+    await housekeeping.keep_house(sessions, now, batch=1)
 
     async with sessions() as session:
         assert set(await session.scalars(select(EventRow.id))) == {UUID(int=before.int + 1), young}

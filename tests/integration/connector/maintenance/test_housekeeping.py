@@ -10,7 +10,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from deploy.demo.postgres import OWNER
-from services.connector.maintenance import jobs
 from services.connector.maintenance.jobs import HousekeepingMetrics, keep_house, keep_house_forever
 from shared.database import Sessions, asyncpg_dsn
 from tests.conftest import Database
@@ -90,15 +89,13 @@ async def test_partitions_that_must_wait_are_seen_and_hold_up_nothing(
 
 
 async def test_a_round_has_an_end_and_the_next_one_goes_on(
-    sessions: Sessions, owner: "asyncpg.Connection[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+    sessions: Sessions, owner: "asyncpg.Connection[asyncpg.Record]"
 ):
-    monkeypatch.setattr(jobs, "_BATCH", 2)
-    monkeypatch.setattr(jobs, "_BATCHES_A_ROUND", 2)
     await fail_to_sign_in(owner, 5)
 
     left = []
     for _ in range(2):
-        await keep_house(sessions, NOW)
+        await keep_house(sessions, NOW, batch=2, batches=2)
         left.append(await owner.fetchval("SELECT count(*) FROM sign_in_failures"))
 
     assert left == [1, 0]

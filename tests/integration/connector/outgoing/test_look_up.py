@@ -7,7 +7,6 @@ from ipaddress import ip_address
 import dns.asyncresolver
 import pytest
 
-from services.connector.outgoing import connections
 from services.connector.outgoing.connections import look_up
 from tests.integration.mailrelay.dns_setup.test_dns import Zone, name_server
 
@@ -54,10 +53,9 @@ async def test_one_kind_of_address_is_enough(monkeypatch: pytest.MonkeyPatch):
 async def test_a_name_without_address_or_answer_fails_in_time(
     monkeypatch: pytest.MonkeyPatch, zone: Zone, failing: set[str], silent: set[str]
 ):
-    monkeypatch.setattr(connections, "_DNS_SECONDS", 0.3)
     async with _answering(monkeypatch, zone, failing=failing, silent=silent):
         with pytest.raises(OSError, match="no answer from DNS"):
-            await look_up(HOST)
+            await look_up(HOST, seconds=0.3)
 
 
 async def test_no_search_domain_is_tried(monkeypatch: pytest.MonkeyPatch):

@@ -208,11 +208,9 @@ async def test_a_process_tests_only_so_many_servers_at_once(
     outgoing: OutgoingConnections,
     serve: Serve,
     sellers_server: SellersServer,
-    monkeypatch: pytest.MonkeyPatch,
 ):
     """# S: bounded concurrency"""
-    monkeypatch.setattr("services.connector.smtp.checker.MAX_AT_A_TIME", 2)
-    checker = SmtpChecker(outgoing, "replyco.example", seconds=5)
+    checker = SmtpChecker(outgoing, "replyco.example", seconds=5, max_at_a_time=2)
     arrived, go_on = asyncio.Semaphore(0), asyncio.Event()
 
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

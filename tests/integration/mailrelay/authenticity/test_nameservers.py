@@ -134,10 +134,9 @@ async def test_an_answer_of_any_size_comes_whole_but_only_small_ones_are_remembe
     )  # each by UDP, then by TCP
 
 
-async def test_no_more_than_so_many_answers_are_remembered(
-    servers: NameServers, dns: NameServer, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(nameservers, "MAX_CACHED", 2)
+async def test_no_more_than_so_many_answers_are_remembered(dns: NameServer, registry: CollectorRegistry):
+    dns.zone.text("known.example", "a text")
+    servers = NameServers([("127.0.0.1", dns.port)], DnsMetrics(registry), max_cached=2)
     for name in ("known.example", "b.example", "c.example", "known.example"):
         await servers.ask(name, "TXT")
 
@@ -147,6 +146,7 @@ async def test_no_more_than_so_many_answers_are_remembered(
         "c.example",
         "known.example",
     ]
+    await servers.close()
 
 
 async def test_dead_servers_are_noticed_once(impatient: NameServers, dns: NameServer, clock: Clock):
@@ -194,10 +194,9 @@ async def test_one_silent_domain_makes_the_servers_not_dead(
 
 
 async def test_questions_that_wait_too_long_for_their_turn_are_dropped(
-    dns: NameServer, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+    dns: NameServer, registry: CollectorRegistry
 ):
-    monkeypatch.setattr(nameservers, "MAX_ASKING", 1)
-    servers = NameServers([("127.0.0.1", dns.port)], DnsMetrics(registry), question_seconds=0.5)
+    servers = NameServers([("127.0.0.1", dns.port)], DnsMetrics(registry), question_seconds=0.5, max_asking=1)
     names = [f"slow{number}.example" for number in range(20)]
     dns.zone.silent.update(names)
 

@@ -14,7 +14,6 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from deploy.demo.postgres import OWNER
-from services.mailrelay.delivery import clamav as scanning
 from services.mailrelay.delivery.clamav import Scanner, rescan
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.database import Sessions, asyncpg_dsn
@@ -121,16 +120,13 @@ async def test_a_file_that_does_not_open_keeps_no_other_from_the_scanner(
     assert told["code"] == "seal_broken"
 
 
-async def test_a_scanner_that_hangs_is_asked_for_the_first_files_alone(
-    delivery: Delivery, accept: Accept, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(scanning, "_SECONDS", 0.3)
-    monkeypatch.setattr(scanning, "_BATCH_SECONDS", 0.3)
+async def test_a_scanner_that_hangs_is_asked_for_the_first_files_alone(delivery: Delivery, accept: Accept):
     asked: list[asyncio.StreamWriter] = []
     server = await asyncio.start_server(lambda _reader, writer: asked.append(writer), "127.0.0.1", 0)
     await accept(with_files(*(b"a lamp",) * 20))
 
-    await deliver_due(replace(delivery, scanner=Scanner(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")))
+    address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await deliver_due(replace(delivery, scanner=Scanner(address, seconds=0.3, batch_seconds=0.3)))
     for writer in asked:
         writer.close()
     server.close()
