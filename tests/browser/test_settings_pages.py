@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from playwright.async_api import Page, expect
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from services.connector.accounts.audit import system_audit_entry
 from shared.database import new_id
@@ -218,3 +218,22 @@ async def test_who_may_only_view_is_led_to_the_audit_log_alone(page: Page, site:
 async def test_an_agent_is_not_shown_the_settings(page: Page, site: Site):
     await sign_in(page, "/inbox", email="agent@seller.example")
     await expect(page.get_by_role("link", name="Einstellungen")).to_have_count(0)
+
+
+async def test_the_page_says_that_a_webhook_ended_with_its_creators_right(page: Page, site: Site):
+    await sign_in(page, "/settings/webhooks")
+    await add_webhook(page)
+    await page.get_by_role("button", name="Ich habe es hinterlegt").click()
+    async with site.sessions.begin() as session:
+        await session.execute(
+            update(Webhook)
+            .where(Webhook.account_id == site.account.id)
+            .values(disabled_at=func.now(), disabled_reason="creator")
+        )
+    await page.reload()
+
+    await expect(page.get_by_test_id("webhook-state")).to_contain_text(
+        "Wer diesen Webhook angelegt hat, darf nicht mehr sehen"
+    )
+    await page.get_by_role("button", name="Fortsetzen: Helpdesk").click()
+    await expect(page.get_by_test_id("webhook-state")).to_have_text("Läuft")

@@ -92,7 +92,8 @@ class WebhookAnswer(_Answer):
     enabled: bool
     disabled_at: datetime | None
     disabled_reason: str | None = Field(
-        description="by_user; gone: it answered 410; failing: nothing could be delivered for five days."
+        description="by_user; gone: it answered 410; failing: nothing could be delivered for five days; creator: whoever made it may "
+        "not see any more what it tells, was removed, or their API key has ended."
     )
     failing_since: datetime | None = Field(
         description="When deliveries began to fail; null while they succeed."
