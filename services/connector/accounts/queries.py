@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import bindparam, case, delete, func, or_, select, update
@@ -40,6 +40,13 @@ class LiveApiKey:
     inbox_messages: str
     creators_general_admin: str
     creators_inbox_messages: str
+
+
+class SignInCount(NamedTuple):
+    """Failed sign-ins of an address or a network, and when its window ends."""
+
+    failures: int
+    window_ends_at: datetime
 
 
 # Every request asks one of these two.
@@ -103,8 +110,8 @@ async def live_api_key(reader: AsyncConnection, secret_hash: bytes, now: datetim
 
 async def count_sign_in(
     session: AsyncSession, keys: Sequence[bytes], now: datetime
-) -> dict[bytes, tuple[int, datetime]]:
-    """Add one to each key's count in its window, atomically; the counts and the ends of the windows afterwards."""
+) -> dict[bytes, SignInCount]:
+    """Add one to each key's count in its window, atomically; what the counts are afterwards."""
     statement = insert(SignInFailures).values(
         [{"key": key, "failures": 1, "window_ends_at": now + WINDOW} for key in keys]
     )
@@ -119,7 +126,8 @@ async def count_sign_in(
             ),
         },
     ).returning(SignInFailures.key, SignInFailures.failures, SignInFailures.window_ends_at)
-    return {key: (failures, ends_at) for key, failures, ends_at in (await session.execute(counted)).all()}
+    rows = (await session.execute(counted)).all()
+    return {row.key: SignInCount(row.failures, row.window_ends_at) for row in rows}
 
 
 async def touch_sign_in(session: AsyncSession, key: bytes) -> None:

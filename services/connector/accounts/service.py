@@ -130,9 +130,10 @@ async def sign_in(
         counts = await queries.count_sign_in(session, (by_email, by_network), now)
         user = await session.scalar(select(User).where(User.email == email))
     for key, most in ((by_email, MAX_PER_EMAIL), (by_network, MAX_PER_NETWORK)):
-        failures, ends_at = counts[key]
-        if failures > most:
-            raise TooManySignIns(retry_after_seconds=max(1, int((ends_at - now).total_seconds())))
+        count = counts[key]
+        if count.failures > most:
+            seconds = int((count.window_ends_at - now).total_seconds())
+            raise TooManySignIns(retry_after_seconds=max(1, seconds))
 
     check = await passwords.verify(None if user is None else user.password_hash, password)
     if user is None or user.disabled_at is not None or not check.is_right:
