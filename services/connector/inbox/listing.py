@@ -259,11 +259,13 @@ _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
 }
 
 
-async def count_conversations(session: AsyncSession, account_id: UUID, now: datetime) -> Counts:
-    """In one statement; each number goes up to MOST_COUNTED."""
+async def count_conversations(
+    reader: AsyncSession | AsyncConnection, account_id: UUID, now: datetime
+) -> Counts:
+    """How many conversations wait for somebody, in one statement; each number goes up to MOST_COUNTED."""
     is_due = and_(_IS_SHOWN, Conversation.answer_due_at.is_not(None))
     in_quarantine = and_(Conversation.merged_into.is_(None), Conversation.status == "quarantine")
-    row = await session.execute(
+    row = await reader.execute(
         select(
             _up_to_most(account_id, _IS_SHOWN, Conversation.status == "open"),
             _up_to_most(account_id, _IS_SHOWN, _IS_UNREAD),

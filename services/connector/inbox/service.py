@@ -113,8 +113,8 @@ async def list_conversations(
 
 async def count_conversations(sessions: Sessions, account_id: UUID, now: datetime) -> Counts:
     """How many conversations wait for somebody; each number goes up to MOST_COUNTED."""
-    async with sessions.begin() as session:
-        return await listing.count_conversations(session, account_id, now)
+    async with sessions.reading() as reader:
+        return await listing.count_conversations(reader, account_id, now)
 
 
 async def read_conversation(
