@@ -28,7 +28,7 @@ _INSTANCE = re.compile(rb"[ \t\r\n]*i[ \t\r\n]*=[ \t\r\n]*([0-9]{1,2})[ \t\r\n]*
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A chain whose form is whole; its seals are not checked yet. `first_results` is what the first receiver says that it found."""
+    """A chain of the right form, whose seals are not checked yet. `first_results` are the results that the first receiver noted."""
 
     sealers: tuple[str, ...]
     first_results: str

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Fault(StrEnum):
-    """What is wrong with a signature."""
+    """The faults that a signature can have."""
 
     BODY_CHANGED = "body_changed"
     SIGNATURE_INVALID = "signature_invalid"

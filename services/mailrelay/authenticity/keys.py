@@ -7,7 +7,7 @@ from services.mailrelay.authenticity.resolver import Resolver
 from services.mailrelay.authenticity.tags import TagsUnreadable, bytes_of, read_tags, words_of
 from shared.crypto.signatures import KeyType, KeyUnusable, SignerKey
 
-# RFC 8301 §3.2: shorter ones must not be taken for valid.
+# RFC 8301 §3.2: shorter keys must count as invalid.
 MIN_RSA_BITS: Final = 1024
 # Checking costs time with the length; nobody publishes more.
 MAX_RSA_BITS: Final = 8192

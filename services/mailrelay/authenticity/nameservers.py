@@ -31,7 +31,7 @@ log = structlog.get_logger()
 # A recursive resolver gives up on a domain's own servers after a few seconds.
 QUESTION_SECONDS: Final = 4.0
 _SERVER_SECONDS: Final = 2.0
-# For the root, which a resolver has at hand.
+# The question for the root, which every resolver can answer at once.
 _PROBE_SECONDS: Final = 1.5
 # Dead servers are tried again after this.
 DEAD_SECONDS: Final = 10.0
@@ -120,7 +120,7 @@ class NameServers:
                     self._find(question, self._slots[proves])
                 )
                 task.add_done_callback(lambda _task: self._pending.pop((question, proves), None))
-            # Whoever waits no longer takes the answer from nobody else.
+            # A caller that gives up does not cancel the question for the others.
             found = await asyncio.shield(task)
         return _texts(found)
 

@@ -35,7 +35,7 @@ class _Data(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class TrustedSigners:
-    """Whose signatures and seals count as proof."""
+    """The domains whose signatures, and the receivers whose ARC seals, count as proof."""
 
     signers: tuple[Signer, ...]
     sealers: frozenset[str]

@@ -24,7 +24,7 @@ _MUST_NAME: Final = frozenset({"include", "exists"})
 
 
 class RecordWrong(ValueError):
-    """The record breaks the grammar: whoever checks says `permerror` (§4.6)."""
+    """The record breaks the grammar; the result is `permerror` (§4.6)."""
 
 
 @dataclass(frozen=True, slots=True)

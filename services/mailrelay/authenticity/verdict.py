@@ -1,7 +1,7 @@
 """The verdict on a mail that says it is Amazon's. Other rooms use this room through these functions.
 
 What needs only the mail is done first (`examine`), in a thread, because a mail may be large; what is left is small, and asks the
-DNS (`judge`).
+DNS (`decide`).
 """
 
 import asyncio
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 # For all questions of a mail together whose answers could prove it. A resolver that answers at all needs less than a second.
 MAX_SECONDS: Final = 10.0
-# For what is only noted down: whoever signs with a domain of their own decides how slow its servers are.
+# The limit for questions that prove nothing: their servers belong to whoever signed, and may be slow.
 NOTED_SECONDS: Final = 0.2
 
 _DKIM_DOMAINS = frozenset({"header.d", "header.i"})
@@ -35,10 +35,10 @@ _DKIM_DOMAINS = frozenset({"header.d", "header.i"})
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a mail is from whom it says, and why.
+    """Whether a mail is from the sender that it names, and why.
 
     `reason` is a stable code, and the key of its text on the page; `results` is the value of an Authentication-Results field
-    (RFC 8601). `is_temporary` says that another try may tell more.
+    (RFC 8601). `is_temporary` says that a later check may find more.
     """
 
     authenticity: Authenticity
@@ -53,7 +53,7 @@ _FAILED: Final = Verdict(Authenticity.UNCHECKABLE, "check_failed")
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What a mail alone tells of its sender: all that can be found without the DNS."""
+    """All that can be found out about a mail's sender without the DNS."""
 
     sender: Sender
     from_domain: str
@@ -61,7 +61,7 @@ class Examined:
     chain: Chain | CheckedChain
 
 
-def judge_claim(claim: str | None) -> Verdict | None:
+def decide_claim(claim: str | None) -> Verdict | None:
     """The verdict where what the mail claims to be (`ParsedMail.claim`) already decides; None for a claim that can be true."""
     if claim is None:
         return NOT_FROM_AMAZON
@@ -85,7 +85,7 @@ async def authenticate(
     """
     sender = Sender.of(peer_address, helo, mail_from)
     examined = await asyncio.to_thread(examine, raw, sender, from_domain, received_at)
-    return await judge(examined, resolver)
+    return await decide(examined, resolver)
 
 
 def examine(raw: bytes, sender: Sender, from_domain: str, received_at: datetime) -> Examined | Verdict:
@@ -102,7 +102,7 @@ def examine(raw: bytes, sender: Sender, from_domain: str, received_at: datetime)
         return _FAILED
 
 
-async def judge(
+async def decide(
     examined: Examined | Verdict,
     resolver: Resolver,
     *,
@@ -113,13 +113,13 @@ async def judge(
     if isinstance(examined, Verdict):
         return examined
     try:
-        return await _judge(examined, resolver, seconds, trusted or trusted_signers())
+        return await _decide(examined, resolver, seconds, trusted or trusted_signers())
     except Exception:  # as above
         log.exception("check_failed")
         return _FAILED
 
 
-async def _judge(examined: Examined, resolver: Resolver, seconds: float, trusted: TrustedSigners) -> Verdict:
+async def _decide(examined: Examined, resolver: Resolver, seconds: float, trusted: TrustedSigners) -> Verdict:
     now = asyncio.get_running_loop().time()
     proving = ResolverWithDeadline(resolver, now + seconds)
     noting = ResolverWithDeadline(resolver, now + min(seconds, NOTED_SECONDS), proves=False)

@@ -12,9 +12,9 @@ from services.mailrelay.authenticity.verdict import (
     NOT_FROM_AMAZON,
     Examined,
     Verdict,
+    decide,
+    decide_claim,
     examine,
-    judge,
-    judge_claim,
 )
 from services.mailrelay.delivery.unsealing import UnsealedMail
 from services.mailrelay.parsing.mail import ParsedMail
@@ -50,12 +50,12 @@ async def authenticate_batch(
     examined = await asyncio.to_thread(
         lambda: [_examine(mail, content) for mail, content in zip(unsealed, parsed, strict=True)]
     )
-    verdicts = await asyncio.gather(*(judge(one, resolver, seconds=BATCH_SECONDS) for one in examined))
+    verdicts = await asyncio.gather(*(decide(one, resolver, seconds=BATCH_SECONDS) for one in examined))
     return [AuthenticatedMail(*mail) for mail in zip(unsealed, parsed, verdicts, strict=True)]
 
 
 def _examine(unsealed: UnsealedMail, parsed: ParsedMail) -> Examined | Verdict:
-    decided = judge_claim(parsed.claim)
+    decided = decide_claim(parsed.claim)
     if decided is not None or parsed.from_domain is None:
         return decided or NOT_FROM_AMAZON
     envelope, queued = unsealed.envelope(), unsealed.queued
@@ -72,7 +72,7 @@ def wait_before_storing(verdict: Verdict, accepted_at: datetime, now: datetime) 
 
 
 def recheck_at(verdict: Verdict, accepted_at: datetime, now: datetime) -> datetime | None:
-    """When a stored message is rechecked: after minutes, hours, then every day for a week. None if another try tells no more."""
+    """When a stored message is rechecked: after minutes, hours, then every day for a week. None if another check could change nothing."""
     if not verdict.is_temporary:
         return None
     return next((now + delay for age, delay in _RECHECKS if now - accepted_at < age), None)

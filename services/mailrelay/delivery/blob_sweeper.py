@@ -65,7 +65,7 @@ async def sweep(
     from_day: str = "",
     confirm_seconds: float = CONFIRM_SECONDS,
 ) -> None:
-    """Remove the blobs without a row, checked twice, from the days `from_day` to the last that is old enough."""
+    """Remove the blobs that have no row on two checks, of the days `from_day` to the last that is old enough."""
     end = day_of(now - _AGE)
     for day in await blobs.days():
         if not from_day <= day < end:

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 # clamd reads a stream in pieces; a file of 40 MB takes it some seconds.
 _CHUNK_BYTES: Final = 262_144
 _SECONDS: Final = 20.0
-# One that hangs, or a batch of many files, is not waited for longer: what is left is looked at later.
+# A scan that hangs, or a batch of many files, is given up after this time; the rest is scanned later.
 _BATCH_SECONDS: Final = 20.0
 _CONCURRENT_SCANS: Final = 4
 _RESCAN_SECONDS: Final = 60.0

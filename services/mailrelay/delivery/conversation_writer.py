@@ -241,7 +241,7 @@ def _received(item: NewMessage, conversation_id: UUID, message_id: UUID) -> Even
 
 
 def _quarantined(item: NewMessage, conversation_id: UUID) -> Event:
-    """Whoever watches over the quarantine hears of it; to a helpdesk no message has come."""
+    """Listeners to the quarantine get an event; for a helpdesk no message has come."""
     return event_of(
         item.queued.account_id,
         EventKind.CONVERSATION_CHANGED,

@@ -96,7 +96,7 @@ class MessageRow(VerdictColumns, PlainColumns, SealedTexts):
 
 
 class StoredMessageRow(MessageRow):
-    """A whole row of `messages`."""
+    """All columns of a row of `messages`."""
 
     conversation_id: UUID
 
@@ -136,7 +136,7 @@ class ConversationRow(TypedDict):
 
 
 class OpenedConversationRow(ConversationRow):
-    """A whole row of `conversations`: with what its first messages make of it."""
+    """All columns of a new row of `conversations`, as its first messages make them."""
 
     message_count: int
     last_message_at: datetime

@@ -213,8 +213,8 @@ async def insert_messages(
 
 
 class IntegrationFacts(NamedTuple):
-    """What the mails of a batch tell of a store: when its newest buyer's message and its first authentic mail came, and from
-    which countries its buyers write. Compared by the store.
+    """What the mails of a batch show about a store: when its newest buyer's message and its first authentic mail came, and from
+    which countries its buyers write. They sort by the store.
     """
 
     integration_id: UUID
@@ -240,7 +240,7 @@ async def tick_notification_steps(session: AsyncSession, facts: Sequence[Integra
     """A buyer's message from a country proves that the address is entered there: the step ticks itself. The answer holds the stores
     in which one did.
 
-    Without `done_by` it was seen, not told; a step that somebody has ticked before becomes one that was seen.
+    A step without `done_by` was done by a mail, not ticked by a person; one that a person ticked before becomes such a step.
     """
     seen = sorted((each.integration_id, country) for each in facts for country in each.countries)
     if not seen:
@@ -257,7 +257,7 @@ async def tick_notification_steps(session: AsyncSession, facts: Sequence[Integra
 
 
 class UnscannedAttachment(NamedTuple):
-    """An attachment that no scanner has seen."""
+    """An attachment that has not been scanned."""
 
     id: UUID
     account_id: UUID

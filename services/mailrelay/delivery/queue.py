@@ -188,7 +188,7 @@ def _is_due() -> ColumnElement[bool]:
 
 
 async def queue_age_seconds(session: AsyncSession) -> float:
-    """For how long the mail that has waited longest has been due; one whose next attempt is still to come does not count."""
+    """Seconds since the mail that is due longest became due; mail whose next attempt lies in the future does not count."""
     statement = (
         select(func.extract("epoch", func.now() - AcceptedMail.next_attempt_at))
         .where(AcceptedMail.state == MailState.ACCEPTED)

@@ -10,7 +10,7 @@ mail without one stays alone. docs/mail.md tells it with examples.
 from services.mailrelay.parsing.mail import MailKind, ParsedMail
 from shared.conversations import ABOUT_ONE_ORDER
 
-# The address that all buyers of Amazon Business share: it tells nobody apart, an order or a tag does.
+# The address that all buyers of Amazon Business share: only an order or a tag distinguishes them.
 _SHARED_BUYERS = frozenset({"no-reply-amazon-iba-buyer"})
 
 

@@ -1,6 +1,6 @@
 """The mail worker: hears of accepted mail, delivers it, and goes on through everything that PostgreSQL does meanwhile.
 
-Any number of workers may run. NOTIFY makes it fast, polling makes it certain: a notification that nobody heard costs seconds.
+Any number of workers may run. NOTIFY makes it fast, polling makes it certain: a lost notification costs seconds.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
         scanner,
         settings.inline_limit_bytes,
     )
-    # A mail that is announced may lie in its row or in the blob store; each has whoever looks for it.
+    # An announced mail may lie in its row or in the blob store; one loop waits for each.
     wake_for_rows, wake_for_blobs = asyncio.Event(), asyncio.Event()
 
     def wake() -> None:
@@ -160,7 +160,7 @@ async def _measure_queue_age(sessions: Sessions, metrics: DeliveryMetrics) -> No
                 metrics.queue_age_seconds.set(await queue_age_seconds(session))
         except Exception as error:  # a figure is missing; delivering goes on
             metrics.queue_age_seconds.set(math.nan)
-            if not is_unavailable(error):  # else whoever delivers has said so
+            if not is_unavailable(error):  # else the delivery has logged it
                 log.exception("queue_age_failed")
         await asyncio.sleep(_MEASURE_SECONDS)
 

@@ -25,9 +25,9 @@ from services.mailrelay.dns_setup.records import (
     records_for,
 )
 
-# What stands at a name, by its type; None when nobody could say.
+# Asks for the records of a type at a name; None if there was no answer.
 DnsLookup = Callable[[str, str], Awaitable[Sequence[str] | None]]
-# What is served as the MTA-STS policy of a domain and a relay, at an address.
+# Checks the MTA-STS policy that is served for a domain and a relay at an address.
 PolicyCheck = Callable[[str, str, str], Awaitable[RecordCheck]]
 
 _TIMEOUT_SECONDS: Final = 5

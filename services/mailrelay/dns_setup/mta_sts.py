@@ -14,7 +14,7 @@ _TIMEOUT_SECONDS: Final = 10
 
 
 class _NoPolicy(Exception):
-    """What is served is no policy to a sender; the text says why."""
+    """A policy that senders ignore; the text says why."""
 
 
 async def check_policy(

@@ -26,7 +26,7 @@ class RecordStatus(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DnsRecord:
-    """One record to set. `value` is None where only the operator knows it. `is_satisfied_by` judges all that was found."""
+    """One record to set. `value` is None where only the operator knows it. `is_satisfied_by` says whether the records found at its name will do."""
 
     name: str
     kind: str

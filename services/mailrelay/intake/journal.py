@@ -111,7 +111,7 @@ class Journal:
         """
         stored_bytes = sum(len(row.raw or b"") for row in rows)
         is_over = self._unfinished_bytes + stored_bytes > self._queue_limit_bytes
-        # A lone mail is always taken: its size has been checked, and refusing it would refuse it for ever.
+        # A mail that waits alone is always accepted: its size was checked, and it would be refused on every try.
         if len(self._waiting) >= _QUEUE_MAILS or (is_over and self._unfinished_bytes > 0):
             raise JournalFull
         loop = asyncio.get_running_loop()

@@ -47,7 +47,7 @@ class Recipient:
 
 
 class Recipients:
-    """The addresses of one process, made with `open`; `run` listens for changes."""
+    """Finds recipients by address. A process has one, made with `open`; `run` listens for changed addresses."""
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ _PUNYCODE = "xn--"
 
 
 class Claim(StrEnum):
-    """Why a mail is taken for one that wants to be Amazon's. Only `from_domain` can be true."""
+    """The reason why a mail counts as claiming to be Amazon's. Only `from_domain` can be true."""
 
     FROM_DOMAIN = "from_domain"
     TWO_SENDERS = "two_senders"

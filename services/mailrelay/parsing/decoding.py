@@ -102,7 +102,7 @@ def _split_words(text: str) -> Iterator[tuple[str, str | None, bytes]]:
 
 
 def decode_transfer(content: bytes, encoding: str) -> bytes:
-    """Undo a Content-Transfer-Encoding; an unknown one is taken as `binary`."""
+    """Undo a Content-Transfer-Encoding; an unknown one is treated as `binary`."""
     match encoding.strip().lower():
         case "base64":
             return decode_base64(content)

@@ -1,4 +1,4 @@
-"""What a mail is about, by Amazon's wording: two signs of three decide, else it is `other` and shown whole."""
+"""What a mail is about, by Amazon's wording: two signs of three decide, else it is `other`, and its full text is shown."""
 
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ def recognise_notice(sender: Mailbox, subject: str | None, text: str, wording: W
 
 
 def recognise_report(report: DeliveryReport | None, wording: Wording) -> Recognised:
-    """What a delivery status notification is about: one that tells of a delay only is no failure."""
+    """What a delivery status notification is about: one that reports only a delay is no failure."""
     if report is not None and not report.has_failed:
         return Recognised(MailKind.OTHER)
     reason = None
@@ -62,7 +62,7 @@ def recognise_message(header: Header, subject: str | None, own_text: str, wordin
     if _says_auto_reply(header):
         return Recognised(MailKind.AUTO_REPLY, language=in_subject)
     in_text = wording.auto_reply.texts.language_in(fold(own_text[:MAX_CHARS]))
-    # A real question that is taken for an auto-reply gets no answer in time: here, too, one sign is not enough.
+    # A question mistaken for an auto-reply would get no answer in time, so one sign is not enough here either.
     signs = (_says_automatic(header), in_subject is not None, in_text is not None)
     if sum(signs) >= 2:
         return Recognised(MailKind.AUTO_REPLY, language=in_text or in_subject)

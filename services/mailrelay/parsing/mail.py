@@ -301,7 +301,7 @@ def _read_header(raw: bytes, wording: Wording) -> _ParsedHeader:
         header=header,
         body_start=body_start,
         subject=_subject(header, limits),
-        # A From that is not readable for certain is shown as it stands (D8); it is never taken for an address.
+        # A From that is not readable for certain is shown as it stands (D8); it is never used as an address.
         sender_name=senders[0].name if senders else (header.text("from") or "")[:MAX_NAME_CHARS] or None,
         sender_address=senders[0].address if senders else None,
         claim=claim_of(header.all_raw("from"), wording),

@@ -1,7 +1,7 @@
 """The mailboxes in a From or Reply-To header (RFC 5322 §3.4), read strictly.
 
 Whether a mail is Amazon's is decided on the address found here, so a header with two readings has none: a display name,
-a comment or a quoted string is never taken for an address.
+a comment or a quoted string is never read as an address.
 """
 
 import re

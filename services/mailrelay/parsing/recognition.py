@@ -1,4 +1,4 @@
-"""Who the buyer is, what their mail is about and which words are their own. Guesses nothing: what is not certain is shown whole."""
+"""Who the buyer is, what their mail is about and which words are their own. Guesses nothing: where it is not certain, the full text is shown."""
 
 import re
 from dataclasses import dataclass, replace

@@ -75,7 +75,7 @@ class SafeHtml:
 
     @property
     def text(self) -> str:
-        """Its words. Read on demand: most mails have them as plain text too, and this takes longest of all."""
+        """The text of the HTML, read on demand: most mails have them as plain text too, and this takes longest of all."""
         return _text_of(self.html)
 
 

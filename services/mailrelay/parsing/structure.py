@@ -22,9 +22,9 @@ MAX_DELIMITERS = 100_000
 MAX_HEADER_BYTES = 256 * 1024
 MAX_PART_HEADER_BYTES = 16 * 1024
 MAX_FIELDS = 1_000
-# A subject, From or Content-Type that is longer has no honest meaning.
+# No genuine Subject, From or Content-Type is longer.
 MAX_VALUE_BYTES = 8 * 1024
-# The relay takes 40 MB at most, and decoding never makes more bytes out of fewer.
+# The relay accepts 40 MB at most, and decoding never makes more bytes out of fewer.
 MAX_DECODED_BYTES = 40 * 1024 * 1024
 # Enough for names that people see; file systems end at 255 bytes. The end is kept, as it says what the file is.
 MAX_FILENAME_CHARS = 150
@@ -201,7 +201,7 @@ def _walk(header: Header, raw: bytes, span: tuple[int, int], depth: int, limits:
         content = content[: limits.decoded_bytes]
         limits.was_reached = True
     if mime.content_type == "message/rfc822" and not content.endswith(b"\n"):
-        content += b"\r\n"  # its own last line end was taken for the delimiter's; a mail ends with one
+        content += b"\r\n"  # the part's last line end was counted to the delimiter; a mail ends with one
     limits.decoded_bytes -= len(content)
     yield Part(mime.content_type, mime.charset, mime.filename, mime.is_attachment, mime.content_id, content)
 

@@ -37,7 +37,7 @@ class ChildHandle:
 
     @classmethod
     async def spawn(cls, number: int, listeners: Listeners) -> "ChildHandle":
-        """A new program, so that new code and new key files are taken into use. Raises ChildNotStarted."""
+        """Start a child as a new program, so that new code and key files come into use. Raises ChildNotStarted."""
         ours, theirs = socket.socketpair()
         with theirs:
             descriptors = [theirs.fileno(), *(listener.fileno() for listener in listeners)]

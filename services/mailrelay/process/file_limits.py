@@ -36,7 +36,7 @@ def raise_file_limit(connection_limit: int) -> int:
 
 
 def report_exhaustion(on_exhausted: Callable[[], None]) -> None:
-    """Have the running loop report, once for each pause, that accepting had to pause."""
+    """Let the running event loop log once for each pause, not once a connection, that accepting pauses."""
     next_report = 0.0
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

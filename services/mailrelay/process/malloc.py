@@ -3,7 +3,7 @@
 import ctypes
 from typing import Final
 
-# Of mallopt(3).
+# The constants of mallopt(3).
 _M_MMAP_THRESHOLD: Final = -3
 # Above this a block is given back to the system as soon as it is free. Smaller ones are cheaper to keep.
 _GIVEN_BACK_BYTES: Final = 4_194_304

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from services.mailrelay.settings import RelaySettings
 from shared.errors import CannotStart
 
-# Of prctl(2).
+# The constants of prctl(2).
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
 

@@ -25,7 +25,7 @@ class ProcessSlot:
         self.deaths = 0
         self._listeners = listeners
         self._shutdown_seconds = shutdown_seconds
-        # All that have been started and have not ended: one that starts, the one that accepts, one that finishes.
+        # Every child that runs: one that starts, the one that accepts, one that finishes.
         self._alive: set[ChildHandle] = set()
         self._starting = asyncio.Lock()
         self._started_at = 0.0

@@ -95,7 +95,7 @@ async def _listen(context: RelayContext, listeners: Listeners) -> list[asyncio.S
         await loop.create_server(lambda: RelaySession(context), sock=listener, backlog=ACCEPT_BATCH)
         for listener in listeners
     ]
-    # asyncio takes one number for what the kernel holds and for what is taken in one go; they are two.
+    # asyncio uses one number for the kernel's backlog and for the connections accepted at once; we need two.
     for listener in listeners:
         listener.listen(_BACKLOG)
     return servers

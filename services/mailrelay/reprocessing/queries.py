@@ -126,7 +126,7 @@ async def replace_attachments(
         .returning(Attachment.blob_key)
     )
     unnamed = [key for key in gone if key is not None]
-    # Out of the way: two may change places, and places are unique.
+    # Out of the way first: two attachments may swap positions, and positions are unique.
     await session.execute(
         update(Attachment)
         .where(Attachment.message_id == message_id)

@@ -233,7 +233,7 @@ async def _reparse_together(reprocessing: Reprocessing, messages: Sequence[Messa
 
 
 async def _raw(blobs: BlobStore, message: Message, accepted: AcceptedMail | None, keys: AccountKeys) -> bytes:
-    """Raises RawMailMissing, SealBroken and what the blob store raises."""
+    """Read the raw mail. Raises RawMailMissing, SealBroken and the blob store's errors."""
     if accepted is None:
         raise RawMailMissing
     key = ContentKey(

@@ -34,7 +34,7 @@ class MailCommand:
 
     address: str
     options: tuple[str, ...]
-    # As declared with SIZE, a promise at best.
+    # The size that the client declared with SIZE, which it need not keep.
     size: int = 0
 
 

@@ -16,7 +16,7 @@ from shared.crypto.raw_mail import MailPublicKey
 
 
 class OpenSession(Protocol):
-    """A session, as far as stopping the relay needs it."""
+    """The part of a session that stopping the relay uses."""
 
     def stop(self) -> None: ...
     def stop_now(self) -> None: ...

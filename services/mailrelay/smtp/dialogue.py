@@ -74,7 +74,7 @@ class Dialogue:
         self.is_stopping = False
 
     def is_idle(self) -> bool:
-        """Between two mails, and no reply unsent."""
+        """Whether the session is between two mails and has sent every reply."""
         return self._transaction is None and self._writer.is_empty()
 
     async def run(self) -> None:
@@ -99,7 +99,7 @@ class Dialogue:
             await asyncio.sleep(delay_seconds)
 
     def _require_within_limits(self) -> None:
-        """Raises LimitExceeded when the last reply was one too many."""
+        """End the session if its last reply went over a limit. Raises LimitExceeded."""
         transaction = self._transaction
         self._quota.require_within_limits(
             has_recipient=transaction is not None and transaction.has_recipient()
@@ -118,7 +118,7 @@ class Dialogue:
         return await self._carry_out(line)
 
     async def _carry_out(self, line: bytes) -> Reply | None:
-        """Whatever goes wrong that nobody has thought of is a 451."""
+        """Carry out a command. An error that nobody has foreseen is answered 451."""
         verb, _, argument = line.partition(b" ")
         try:
             command = self._COMMANDS.get(verb.strip().upper())
@@ -235,7 +235,7 @@ class Dialogue:
         # Nothing is awaited between this and the handshake, so that nothing in plain text can come between.
         self._reader.discard_buffered()
         await self._start_tls()
-        # RFC 3207 §4.2: nothing that was said before counts.
+        # RFC 3207 §4.2: nothing that the client sent before STARTTLS is used.
         self._state.helo = self._transaction = None
         self._state.active_at = time.monotonic()
         return None

@@ -21,7 +21,7 @@ from shared.errors import Expected
 
 # What others leave free for trusted networks, of connections and of memory, when such networks are named.
 _KEPT_FREE: Final = 0.25
-# Of the memory one network may take half: a single one keeps nobody out.
+# One network may take half of the memory, so that no single one keeps the others out.
 _SHARE_OF_A_NETWORK: Final = 0.5
 # A mail lies in memory as it came, sealed, and on its way to the database.
 _COPIES: Final = 3
@@ -60,7 +60,7 @@ _REPLIES: Final = {
 
 
 class MemoryExhausted(Expected):
-    """Mails in flight take all the memory that they may."""
+    """The mails in progress take all the memory that they may."""
 
     code = "memory_exhausted"
 
@@ -127,7 +127,7 @@ class Limits:
 
     @property
     def memory_bytes(self) -> int:
-        """What mails in flight are reckoned to hold."""
+        """The estimated memory of the mails in progress."""
         return self._memory
 
     def admit(self, address: IPv4Address | IPv6Address) -> "ClientQuota":
@@ -205,13 +205,13 @@ class ClientQuota:
         self._limits.release_connection(self.network)
 
     def count_command(self) -> None:
-        """Raises LimitExceeded when there were too many since the last accepted mail."""
+        """Count a command. Raises LimitExceeded when there were too many since the last accepted mail."""
         self._commands += 1
         if self._commands > self._limits.settings.command_limit:
             raise self._limits.exceeded(LimitHit.COMMANDS)
 
     def count_accepted_mail(self) -> None:
-        """Whoever delivers mail begins anew: commands and errors are forgiven."""
+        """A mail was accepted: the commands and errors counted so far are forgotten."""
         self._commands = self._errors = 0
         self._exceeded = None
 

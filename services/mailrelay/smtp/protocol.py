@@ -51,7 +51,7 @@ class RelaySession(SMTP):
 
     @override
     def __dir__(self) -> list[str]:
-        # So that aiosmtpd finds no commands and no AUTH of its own either: its search would cost 70 µs a connection.
+        # Keeps aiosmtpd from searching for command hooks and AUTH of its own, which would cost 70 µs a connection.
         return []
 
     def __init__(self, context: RelayContext) -> None:
@@ -196,7 +196,7 @@ class RelaySession(SMTP):
     @override
     def connection_lost(self, error: Exception | None) -> None:
         if self not in self._context.sessions:
-            # After a handshake that failed asyncio tells of the loss at times; we do so always.
+            # After a failed handshake asyncio calls connection_lost only sometimes; we always do.
             return
         super().connection_lost(error)
         self._context.sessions.discard(self)

@@ -27,7 +27,7 @@ class LineTooLong(Exception):
 
 
 class ClientReader:
-    """One a session. Bytes leave it in the order in which they came."""
+    """The receiving side of one session. It returns bytes in the order in which they came."""
 
     def __init__(self, stream: asyncio.StreamReader) -> None:
         self._stream = stream
@@ -55,7 +55,7 @@ class ClientReader:
         return line.removesuffix(b"\r")
 
     def discard_buffered(self) -> None:
-        """Throw away what has been read and not yet looked at."""
+        """Drop the bytes that were received and not yet parsed."""
         self._buffer.clear()
 
     async def read_mail(self, data_reader: DataReader, on_progress: Callable[[int], None]) -> None:

@@ -1,7 +1,7 @@
 """Every reply that the relay gives, named, with the rule it follows.
 
 First digit: 2 done, 3 go on, 4 try again later, 5 do not try again. A sender keeps a mail that got a 4 for days and
-gives one up that got a 5: so whatever is our fault, or not understood, is a 4 (RFC 5321 §4.2.1). The second number is the
+gives one up that got a 5: so whatever is our fault, or unforeseen, is a 4 (RFC 5321 §4.2.1). The second number is the
 enhanced status code (RFC 3463, RFC 2034). No reply repeats what the client sent. Each ends with the session's id, so that a
 postmaster who shows one can be answered.
 """
@@ -30,7 +30,7 @@ ACCEPTED: Final = Reply(250, "2.0.0", "accepted as")
 START_TLS: Final = Reply(220, "2.0.0", "ready to start TLS")
 BYE: Final = Reply(221, "2.0.0", "bye")
 HELP: Final = Reply(214, "2.0.0", "https://www.rfc-editor.org/rfc/rfc5321")
-# RFC 5321 §3.5.3: the honest answer of a server that does not tell which mailboxes exist.
+# RFC 5321 §3.5.3: the answer of a server that does not reveal which mailboxes exist.
 CANNOT_VERIFY: Final = Reply(252, "2.5.2", "cannot VRFY user, but will take mail for known addresses")
 # RFC 5321 §4.1.1.4 (a 3yz reply carries no enhanced code, RFC 2034 §4).
 START_MAIL: Final = "354 end data with <CR><LF>.<CR><LF>"

@@ -14,7 +14,7 @@ from shared.errors import CannotStart
 
 log = structlog.get_logger()
 
-# How often the files are looked at: two calls of stat.
+# How often the certificate files are checked for changes: two calls of stat.
 _CHECK_SECONDS: Final = 1.0
 # How long a client may take for TLS's close_notify at the end of an encrypted session.
 _TLS_SHUTDOWN_SECONDS: Final = 5.0

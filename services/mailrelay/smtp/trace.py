@@ -1,7 +1,7 @@
-"""What was said in a session, for the postmaster who asks about it: no address, no content, no line that is not a command.
+"""The commands and replies of a session, kept for a postmaster's question: no address, no content, no line that is no command.
 
-A process keeps the traces of all open sessions and of the last ones that ended, in memory. To note something costs one
-tuple; it is masked when somebody asks.
+A process keeps the traces of all open sessions and of the last ones that ended, in memory. Noting an entry costs one
+tuple; entries are masked when they are read.
 """
 
 import re
@@ -44,14 +44,14 @@ _SHOWN_PARAMETERS: Final = frozenset({"SIZE", "BODY", "SMTPUTF8"})
 # A host name, or an address in brackets.
 _HOST: Final = re.compile(r"[\w.:\[\]-]{1,100}")
 
-# A line of the client, a reply of ours, or what happened, in words of ours.
+# A line of the client, a reply of ours, or an event in our own words.
 Entry = tuple[float, bytes | Reply | str]
 
 PATH: Final = "/trace/"
 
 
 class Trace:
-    """What was said in one session so far; `note` adds to it."""
+    """The commands and replies of one session so far; `note` adds one."""
 
     __slots__ = ("_began", "_began_at", "_first", "_last", "_noted")
 

@@ -20,7 +20,7 @@ _LEAST_MAIL_BYTES: Final = 4096
 
 
 class Transaction:
-    """Of the client's quota it takes memory alone; what commands and replies cost, the Dialogue counts."""
+    """One mail from MAIL to the end of DATA. It reserves memory from the client's quota; the Dialogue counts commands and replies."""
 
     def __init__(
         self, mail: MailCommand, context: RelayContext, state: SessionState, quota: ClientQuota
@@ -32,7 +32,7 @@ class Transaction:
         # By relay address: one that is named twice gets one copy.
         self._recipients: dict[Recipient, str] = {}
         self._has_refused_recipient = False
-        # A recipient was told to try again later; that must not become a "never" when DATA follows.
+        # A recipient got a 4yz reply, which must not become a 5yz when DATA follows.
         self._has_deferred_recipient = False
 
     def has_recipient(self) -> bool:

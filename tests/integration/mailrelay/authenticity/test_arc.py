@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from services.mailrelay.authenticity.macros import Sender
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.authenticity.signers import TrustedSigners, read_trusted_signers, trusted_signers
-from services.mailrelay.authenticity.verdict import Verdict, examine, judge
+from services.mailrelay.authenticity.verdict import Verdict, decide, examine
 from shared.tables import Authenticity
 from tests.integration.mailrelay.authenticity.by_hand import RSA_KEY, key_record
 from tests.integration.mailrelay.authenticity.conftest import MAIL, NOW
@@ -36,7 +36,7 @@ async def verdict_on(raw: bytes, resolver: NameServers, trusted_signers: Trusted
     for domain in ("forwarder.example", "second.example", "anybody.example"):
         await resolver.ask(f"arc._domainkey.{domain}", "TXT")
     examined = examine(raw, Sender.of("192.0.2.1", "x", ""), "marketplace.amazon.de", NOW)
-    return await judge(examined, resolver, trusted=trusted_signers)
+    return await decide(examined, resolver, trusted=trusted_signers)
 
 
 async def test_the_word_of_a_trusted_forwarder_is_taken(resolver: NameServers):

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from services.mailrelay.authenticity.nameservers import NameServers
-from services.mailrelay.authenticity.verdict import judge_claim
+from services.mailrelay.authenticity.verdict import decide_claim
 from services.sandbox.mail.dkim_signing import publish_amazon, sign
 from services.sandbox.state.signing_key import SigningKey
 from shared.tables import Authenticity
@@ -347,12 +347,12 @@ async def test_a_host_that_may_be_amazons_is_not_called_forged(
 
 
 def test_a_claim_that_cannot_be_true_asks_nobody():
-    assert judge_claim("from_domain") is None
-    stranger = judge_claim(None)
+    assert decide_claim("from_domain") is None
+    stranger = decide_claim(None)
     assert stranger is not None
     assert (stranger.authenticity, stranger.results) == (Authenticity.STRANGER, "mailrelay; none")
     for claim in ("two_senders", "display_name", "lookalike_domain"):
-        verdict = judge_claim(claim)
+        verdict = decide_claim(claim)
         assert verdict is not None
         assert (verdict.authenticity, verdict.reason) == (Authenticity.FORGED, claim)
 
