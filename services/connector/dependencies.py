@@ -160,7 +160,7 @@ async def _authenticated(
     token: Annotated[str | None, Depends(_COOKIE)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Caller:
-    """The caller, let in only with every permission that the route names. The one gate of the API."""
+    """The caller, if they have every permission that the route names. The only such check of the API."""
     state = _state(request)
     try:
         caller = await _caller_of(state.sessions, datetime.now(UTC), token, bearer)
@@ -217,7 +217,7 @@ def only_reads(scopes: Sequence[str]) -> bool:
 
 
 def asks_for_caller(dependant: Dependant) -> bool:
-    """Whether a route passes the gate above."""
+    """Whether a route checks its caller with `_authenticated`."""
     return any(part.call is _authenticated or asks_for_caller(part) for part in dependant.dependencies)
 
 

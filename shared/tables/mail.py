@@ -116,7 +116,7 @@ class AcceptedMail(Base):
 class Conversation(Base):
     """What one buyer and one seller say about one order or product (mailrelay's delivery/threads.py).
 
-    One that was merged stays, empty, for whoever still has its id: everything of it is in `merged_into`. `answer_due_at` is the
+    A merged conversation stays, empty, so that its id still leads to `merged_into`. `answer_due_at` is the
     earliest due time among its messages that still wait for an answer. `snippet` is a copy of that of its newest message
     (`snippet_message_id`), sealed as it is there, so that it follows its message wherever that goes without being opened.
     """

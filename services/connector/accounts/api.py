@@ -81,7 +81,7 @@ async def read_me(caller: AnyCaller, request: Request, sessions: SessionsDep) ->
 
 @router.patch("/me", summary="Change language or time zone")
 async def update_me(body: MeRequest, caller: AnyCaller, request: Request, sessions: SessionsDep) -> MeAnswer:
-    """For people, not for API keys."""
+    """Needs a signed-in user; API keys are refused."""
     me = await service.update_me(sessions, caller, language=body.language, time_zone=body.time_zone)
     return _me(caller, me, request.cookies.get(SESSION_COOKIE))
 

@@ -51,7 +51,7 @@ class Caller:
         return self.levels.get(permission, Level.NONE).includes(level)
 
     def require(self, permission: Permission, level: Level) -> None:
-        """Raises PermissionMissing, which names the permission and the level."""
+        """Require a permission. Raises PermissionMissing, which names it and the level."""
         if not self.may(permission, level):
             raise PermissionMissing(permission=permission.value, level=level.value)
 

@@ -89,7 +89,7 @@ _LIVE_API_KEY: Final = CompiledSelect(
 
 
 async def live_session(reader: AsyncConnection, token_hash: bytes, now: datetime) -> LiveSession | None:
-    """Whose session this is, or None."""
+    """The live session with this token, and its user; None if there is none."""
     row = await _LIVE_SESSION.one_or_none(reader, token_hash=token_hash, now=now)
     return None if row is None else LiveSession(**row)
 
@@ -103,7 +103,7 @@ async def end_oldest_sessions(session: AsyncSession, user_id: UUID, *, keep: int
 
 
 async def live_api_key(reader: AsyncConnection, secret_hash: bytes, now: datetime) -> LiveApiKey | None:
-    """Whose key this is, or None."""
+    """The live key with this secret, its account and its creator; None if there is none."""
     row = await _LIVE_API_KEY.one_or_none(reader, secret_hash=secret_hash, now=now)
     return None if row is None else LiveApiKey(**row)
 

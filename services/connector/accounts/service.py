@@ -42,16 +42,16 @@ log = structlog.get_logger()
 
 IDLE_LIFETIME: Final = timedelta(hours=12)
 MAX_LIFETIME: Final = timedelta(days=30)
-# Of one user; the next sign-in ends the oldest.
+# The sessions of one user at most; the next sign-in ends the oldest.
 MAX_SESSIONS: Final = 50
-# Of one account, not counting revoked ones.
+# The API keys of one account at most, not counting revoked ones.
 MAX_API_KEYS: Final = 100
 # Being seen is written down at most this often: reading must not cost a write each time.
 _TOUCH: Final = timedelta(minutes=1)
 
 
 class InvalidCredentials(Expected):
-    """Wrong e-mail address or wrong password, or a disabled user: never told which."""
+    """Wrong e-mail address or wrong password, or a disabled user; the answer never says which."""
 
     code = "invalid_credentials"
 
@@ -214,7 +214,7 @@ class Me:
 
 
 async def me(sessions: Sessions, caller: Caller) -> Me:
-    """Raises NotSignedIn if the account is gone."""
+    """The caller's account. Raises NotSignedIn if it is gone."""
     async with sessions.begin() as session:
         account = await session.scalar(select(Account).where(Account.id == caller.account_id))
         if account is None:
@@ -258,7 +258,7 @@ async def create_api_key(
     expires_at: datetime | None,
     now: datetime,
 ) -> tuple[str, ApiKey]:
-    """The key itself, told once, and its row. Raises BrowserRequired, LevelTooHigh, ExpiryPast, TooManyApiKeys.
+    """A new key, which is shown only this once, and its row. Raises BrowserRequired, LevelTooHigh, ExpiryPast, TooManyApiKeys.
 
     Only a person makes keys: a stolen key must not live on in others that it has made.
     """

@@ -1,4 +1,4 @@
-"""The audit log, read. It is written by those who do what it tells of, in their transactions (`accounts/audit.py`).
+"""Reads the audit log. Entries are written in the transactions that they record (`accounts/audit.py`).
 
 No role may change or delete an entry, and nothing here does: entries are kept for as long as the account.
 """

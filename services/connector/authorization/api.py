@@ -161,7 +161,7 @@ async def get_authorization(
     now: Now,
     browser_token: BrowserToken = None,
 ) -> AuthorizationAnswer:
-    """Its status, and in the end the integration or the problem. `authorization.changed` tells when to look again."""
+    """Its status, and in the end the integration or the problem. The event `authorization.changed` says when to ask again."""
     view = await service.get_attempt(
         sessions,
         keyring,
@@ -241,7 +241,7 @@ async def ask_to_connect(
     now: Now,
     browser_token: BrowserToken = None,
 ) -> Response:
-    """Who is not signed in signs in first; what Amazon sent waits here, not in the address."""
+    """People who are not signed in sign in first; what Amazon sent waits on the server, not in the address."""
     caller = await _caller(request, sessions, now)
     if caller is None:
         return _redirect(f"/sign-in?{urlencode({'next': _confirm_address(request_id)})}")

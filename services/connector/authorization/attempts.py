@@ -19,7 +19,7 @@ from shared.tables import StartedBy
 
 # Amazon itself wants the whole authorization done within ten minutes.
 ATTEMPT_LIFETIME: Final = timedelta(minutes=10)
-# Longer than code exchange and all probes may take together: who has no outcome by then has died on the way.
+# Longer than code exchange and all probes may take together: an attempt without an outcome by then was cut off.
 COMPLETION_LIMIT: Final = timedelta(minutes=2)
 # A user who begins this many within an hour without finishing one is stuck, or a script.
 MAX_UNFINISHED_ATTEMPTS: Final = 20
@@ -210,10 +210,10 @@ def status_of(
 def is_another_store(
     name: str | None, countries: frozenset[str], *, told_name: str | None, told: set[str]
 ) -> bool:
-    """Whether Amazon tells of another store than the one that is known. The seller id alone came through the browser.
+    """Whether Amazon's answer is about another store than the one connected before. The seller id alone came through the browser.
 
-    Stores are renamed, and begin or cease to sell in a country. Who has a new name and other countries, some gone and some
-    new, since Amazon told last, is taken for another store.
+    Stores are renamed, and begin or cease to sell in a country. One that has a new name and other countries, some gone and
+    some new, since Amazon's last answer, counts as another store.
     """
     is_renamed = name is not None and told_name is not None and name != told_name
     return is_renamed and not (countries <= told or told <= countries)

@@ -166,7 +166,7 @@ async def _consume(
             consumed = None
         row = await queries.attempt_by_state(session, state_hash)
     if row is None:
-        # Who is not signed in learns of no state whether it is one.
+        # A caller that is not signed in cannot find out whether a state exists.
         return CallbackProblem.ATTEMPT_UNKNOWN if caller is not None else CallbackProblem.OTHER_BROWSER
     return row if consumed is not None else shown_instead(row, caller, browser_hash, now)
 
@@ -231,7 +231,9 @@ def _problem_of(error: Exception) -> AttemptProblem:
 async def _tell_other_accounts(
     session: AsyncSession, account_id: UUID, integration_id: UUID, region: Region, seller_id: str
 ) -> bool:
-    """Whether others have this store: an agency, or a seller who moves. The older ones are told, not cut off, and not whose it is."""
+    """Whether other accounts have this store: an agency, or a seller who moves. They are notified, not disconnected, and do not learn
+    whose it is.
+    """
     others = await queries.known_elsewhere(session, account_id, region, seller_id)
     for other_account, other_integration in others:
         session.add(system_audit_entry(other_account, "seller_known_elsewhere", other_integration))

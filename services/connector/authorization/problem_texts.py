@@ -1,4 +1,4 @@
-"""What is told about an attempt that failed; German and English."""
+"""The sentences about a failed attempt, in German and English."""
 
 from typing import Final
 

@@ -54,7 +54,7 @@ class StoreToReconnect:
 
 @dataclass(frozen=True, slots=True)
 class KnownStore:
-    """What Amazon told last of a connected store."""
+    """Amazon's last answer about a connected store."""
 
     name: str | None
     countries: frozenset[str]

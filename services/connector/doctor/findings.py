@@ -15,7 +15,7 @@ _APPLICATION_ID: Final = re.compile(r"amzn1\.(sp\.solution|sellerapps\.app)\.[0-
 _CLIENT_ID: Final = re.compile(r"amzn1\.application-oa2-client\.[0-9a-f]{32}")
 
 
-# Amazon tells it 90 days before.
+# Amazon's reminder comes 90 days before.
 _SECRET_TOLD: Final = timedelta(days=90)
 _SECRET_SOON: Final = timedelta(days=30)
 _SECRET_URGENT: Final = timedelta(days=7)
@@ -32,7 +32,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; if it is wrong, the text says what to do."""
+    """The result of one check; if something is wrong, the text says what to do."""
 
     severity: Severity
     text: str

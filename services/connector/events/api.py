@@ -90,7 +90,7 @@ async def follow_events(
 ) -> EventStream:
     """Server-sent events with ids only; read what they name.
 
-    `ready` comes first: read what you show after it, and you miss nothing. Who was cut off sends `Last-Event-ID`, as browsers do
+    `ready` comes first: read what you show after it, and you miss nothing. A client that was cut off sends `Last-Event-ID`, as browsers do
     by themselves: then `resumed` comes first and what was missed follows, perhaps with events that are known already. `resync`,
     first or later: events were missed, read again what you show. `authorization.changed`, `integration.changed` and
     `webhook.disabled` come to those who may view general.admin, `message.received` and `conversation.changed` to those who may
@@ -98,7 +98,7 @@ async def follow_events(
     stream ends soon after the session, or when the caller may do less. A session or an API key may have eight streams at a time
     (`too_many_streams`).
     """
-    # From here on, what is told while the missed ones are read waits in the subscription: none falls in between.
+    # From here on, new events wait in the subscription while the missed ones are read, so that none is lost in between.
     return EventStream(hub.subscribe(caller), sessions, last_event_id)
 
 
@@ -109,7 +109,7 @@ async def _frames(
     loop = asyncio.get_running_loop()
     while True:
         check_at = loop.time() + KEEP_ALIVE_SECONDS
-        # Asked here too: who is always told something must be checked all the same.
+        # Checked here, too: a stream that is never idle must not outlive its caller's rights.
         while loop.time() < check_at:
             text = await _next_until(subscription, check_at)
             if text is None:

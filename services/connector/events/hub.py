@@ -1,4 +1,4 @@
-"""Events of all accounts come in once a process and go out to whoever listens and may know.
+"""A process receives the events of all accounts once and passes each to the listeners who may see it.
 
 One connection listens to PostgreSQL. While it is away, events are missed; after every gap each listener is told `resync`:
 read again what you show. The same is told to one who is too slow, instead of keeping more and more for them.
@@ -30,7 +30,7 @@ MAX_STREAMS_PER_CALLER: Final = 8
 MAX_STREAMS_PER_ACCOUNT: Final = 500
 # About 10 kB of memory each.
 MAX_STREAMS: Final = 5_000
-# An event is about 200 bytes; who is this far behind does better to read anew.
+# An event is about 200 bytes; a listener this far behind had better read everything again.
 MAX_WAITING: Final = 100
 
 _FIRST_DELAY: Final = 0.1
@@ -58,7 +58,7 @@ def frame(event: str, data: dict[str, object]) -> str:
 
 
 def frame_of(event: Event) -> str:
-    """A told event, with the id from which a listener resumes."""
+    """An event, with the id from which a listener resumes."""
     return f"id: {event.id}\n" + frame(event.kind, {"ids": event.ids})
 
 
@@ -66,7 +66,7 @@ RESYNC: Final = frame("resync", {})
 
 
 class Subscription:
-    """What one listener has not been told yet. Leaving it as a context frees its place."""
+    """The events that one listener has still to receive. Leaving the context frees its slot."""
 
     def __init__(self, hub: "Hub", caller: Caller) -> None:
         self._hub = hub
@@ -144,7 +144,7 @@ class Hub:
         return self._count
 
     async def wait_until_listening(self) -> None:
-        """Wait until PostgreSQL's events are heard."""
+        """Wait until the process listens to PostgreSQL."""
         await self._is_listening.wait()
 
     def subscribe(self, caller: Caller) -> Subscription:
@@ -216,7 +216,7 @@ class Hub:
             except DRIVER_UNAVAILABLE as error:
                 log.warning("events_unavailable", error=type(error).__name__)
             except Exception:
-                # Whatever it is, going deaf for good would be worse: try again, and tell the operators.
+                # Whatever the error is, never to listen again would be worse: log it and try again.
                 log.exception("events_failed")
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LAST_DELAY)

@@ -1,4 +1,4 @@
-"""Who may know of an event: whoever may view what it names. One rule for streams and webhooks."""
+"""Which permission an event needs: that of viewing what it names. One rule for streams and webhooks."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""What a listener has missed: told again from the stored events, so that a broken connection costs nobody a full reading."""
+"""Reads the events that a listener has missed from their rows, so that a broken connection costs nobody a full reading."""
 
 from datetime import datetime, timedelta
 from typing import Final

@@ -11,7 +11,7 @@ _WAIT_SECONDS: Final = 10.0
 
 
 class ConcurrencyLimit:
-    """One a process for each kind of request; `busy` is raised by whoever waits in vain."""
+    """The limit of one kind of request in a process; a request that waits too long raises `busy`."""
 
     def __init__(self, most: int, busy: type[Expected], wait_seconds: float = _WAIT_SECONDS) -> None:
         self._slots = asyncio.Semaphore(most)

@@ -1,4 +1,4 @@
-"""Conditional reading (RFC 9110 section 13.1.2): who has an answer already is told by 304 that it is still the same.
+"""Conditional reading (RFC 9110 section 13.1.2): a client that has the answer already gets 304 if it is still the same.
 
 A route names a version in its ETag, and two answers of one version may differ: a lock turns, the language is another one. So a
 read answer's tag gets a digest of the answer behind the version: `"7.5feceb66ffc86f38"`. If-Match heeds the version alone.
@@ -11,12 +11,12 @@ from services.connector.http.etags import is_among, with_digest
 from services.connector.http.middleware import AsgiApp, Message, Receive, Scope, Send
 from services.connector.http.paths import API_PREFIX
 
-# Of a 304; the rest describes the content that it has not.
+# The headers that a 304 repeats; the others describe content, which it has not.
 _KEPT: Final = frozenset({b"etag", b"cache-control", b"content-language", b"vary"})
 
 
 class ConditionalGet:
-    """Holds an answer with a tag back until it is whole; others go through as they come."""
+    """Holds an answer with an ETag back until it is complete; others go through as they come."""
 
     def __init__(self, app: AsgiApp) -> None:
         self._app = app

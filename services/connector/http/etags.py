@@ -20,7 +20,7 @@ def etag_of(version: int) -> str:
 
 
 def require_match(if_match: str | None, version: int) -> None:
-    """Raises PreconditionFailed if the header names versions, and this is not one of them."""
+    """Check If-Match. Raises PreconditionFailed if the header names versions, and this is not one of them."""
     if if_match is None or if_match.strip() == "*":
         return
     if etag_of(version) not in {_without_digest(tag) for tag in _tags(if_match)}:

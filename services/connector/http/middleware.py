@@ -25,7 +25,7 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # The largest request of the API is a few kilobytes.
 MAX_BODY_BYTES: Final = 64 * 1024
-# All of it, so that a client that sends a byte now and then does not keep its place.
+# The limit for the complete body, so that a client that sends a byte now and then does not keep its slot.
 BODY_SECONDS: Final = 20.0
 
 _HEADERS: Final = (

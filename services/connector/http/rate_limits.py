@@ -14,7 +14,7 @@ from typing import Final
 from services.connector.http.middleware import AsgiApp, Message, Receive, Scope, Send
 from shared.errors import Expected
 
-# Where the gate lays what is left.
+# The key under which the caller check stores the remaining quota for the middleware.
 RATE_LIMIT_STATE: Final = "replyco.rate_limit"
 # Buckets of the least recent callers are forgotten, about 200 bytes each.
 _KEPT_BUCKETS: Final = 20_000
@@ -36,7 +36,7 @@ class RateLimitState:
     tokens: float
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """`RateLimit-Policy` and `RateLimit`: quota a window, what remains, seconds until it is whole again."""
+        """`RateLimit-Policy` and `RateLimit`: quota a window, what remains, seconds until the quota is full again."""
         until_full = math.ceil((self.quota - self.tokens) * _WINDOW_SECONDS / self.quota)
         left = max(0, math.floor(self.tokens))
         return [
@@ -80,7 +80,7 @@ class RateLimits:
 
 
 class RateLimitHeaders:
-    """Puts on an answer what the gate has found."""
+    """Adds the headers of the caller's remaining quota to an answer."""
 
     def __init__(self, app: AsgiApp) -> None:
         self._app = app

@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 from services.connector.http.middleware import AsgiApp, Message, Receive, Scope, Send
 from services.connector.idempotency.replay import Headers, Replay
 
-# Where the gate lays the claim.
+# The key under which the caller check stores the claim for the middleware.
 CLAIM: Final = "replyco.idempotency"
 
 

@@ -79,7 +79,7 @@ async def _download_slot(request: Request) -> AsyncIterator[None]:
         yield
 
 
-# After the caller in each list of parameters: who is not let in takes no slot.
+# Comes after the caller in each list of parameters, so that a refused caller takes no slot.
 DownloadSlot = Annotated[None, Depends(_download_slot)]
 
 
@@ -126,7 +126,7 @@ async def count_conversations(caller: InboxReader, sessions: SessionsDep, now: N
 async def read_conversation(
     conversation_id: UUID, caller: InboxReader, sessions: SessionsDep, keyring: KeyringDep, response: Response
 ) -> ConversationItem:
-    """One that was merged answers as what it was merged into, with that one's id."""
+    """The id of a merged conversation answers with the one that it was merged into, and with that one's id."""
     opened = await service.read_conversation(sessions, keyring, caller.account_id, conversation_id)
     return _answer_of(opened, response)
 
@@ -228,7 +228,7 @@ async def read_messages(
 async def read_message(
     message_id: UUID, caller: InboxReader, sessions: SessionsDep, keyring: KeyringDep
 ) -> MessageAnswer:
-    """What was understood of the mail; its attachments are downloads of their own."""
+    """The message as it was parsed; its attachments are downloads of their own."""
     return message_answer(await service.read_message(sessions, keyring, caller.account_id, message_id))
 
 
@@ -281,7 +281,7 @@ async def release(
     keyring: KeyringDep,
     response: Response,
 ) -> ConversationItem:
-    """For who knows that it is real: it goes to the conversation that it belongs to, which is the answer."""
+    """Release a mail that you know to be genuine: it joins the conversation that it belongs to, which is the answer."""
     return _answer_of(await merge_split.release(sessions, keyring, caller, message_id), response)
 
 

@@ -1,7 +1,7 @@
 """What agents do with conversations: close, reopen, mark, settle.
 
 Each change holds the conversation, so that a mail that arrives meanwhile comes before or after it (shared.conversations); writes
-who did it into the audit log; and tells whoever listens.
+who did it into the audit log; and publishes the event.
 """
 
 import hashlib
@@ -28,20 +28,20 @@ from shared.tables import Conversation, ConversationStatus
 
 
 class ConversationMerged(Expected):
-    """The conversation is only a signpost now; `into` names where its messages are."""
+    """The conversation was merged and is empty now; `into` is the id of the one that has its messages."""
 
     code = "conversation_merged"
 
 
 class ConversationInQuarantine(Expected):
-    """The conversation's mail must be released first, so that nobody takes it for a buyer's by mistake."""
+    """The conversation's mail must be released first, so that nobody answers it as a buyer's by mistake."""
 
     code = "conversation_in_quarantine"
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a caller wants to be otherwise; None is left as it is."""
+    """What a caller wants to change; a None stays as it is."""
 
     status: ConversationStatus | None = None
     is_unread: bool | None = None

@@ -19,8 +19,8 @@ _SEND_TIMEOUT_SECONDS: Final = 30.0
 class ChunkedResponse(Response):
     """A response that waits with each chunk until the one before has been taken.
 
-    The web server copies whatever it is given into its buffer at once: given the whole, the answer would seem to have left while
-    all of it lay there for a reader who takes nothing.
+    The web server copies whatever it is given into its buffer at once: given the complete answer, it would
+    hold all of it for a reader who reads nothing.
     """
 
     def __init__(

@@ -82,7 +82,7 @@ def named_images(html: str) -> set[str]:
 
 
 def document(html: str, images: Mapping[str, Image], language: Language, *, is_quarantined: bool) -> str:
-    """The whole document. `images` by Content-ID; together they take up at most MAX_IMAGE_BYTES, however often they are shown."""
+    """The complete document. `images` by Content-ID; together they take up at most MAX_IMAGE_BYTES, however often they are shown."""
     writer = _Writer(images, _LEFT_OUT[language], is_quarantined=is_quarantined)
     writer.feed(_clean(html))
     writer.close()

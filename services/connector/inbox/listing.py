@@ -63,7 +63,7 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which conversations to list. A filter that is left out filters nothing, but what is in quarantine is seen only by who asks for it."""
+    """Which conversations to list. A filter that is left out filters nothing, but quarantine is listed only if it is asked for."""
 
     integration_id: UUID | None = None
     status: ConversationStatus | None = None

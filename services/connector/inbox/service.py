@@ -120,7 +120,7 @@ async def count_conversations(sessions: Sessions, account_id: UUID, now: datetim
 async def read_conversation(
     sessions: Sessions, keyring: Keyring, account_id: UUID, conversation_id: UUID
 ) -> OpenedConversation:
-    """One conversation with buyer and subject; for one that was merged, the conversation that goes on. Raises NotFound."""
+    """One conversation with buyer and subject; the id of a merged one gives the conversation that it was merged into. Raises NotFound."""
     keys = await keyring.of(sessions, account_id)
     async with sessions.begin() as session:
         found = await queries.conversation_of(session, account_id, conversation_id)

@@ -43,7 +43,7 @@ async def take(sessions: Sessions, key: str, *, rate: float, burst: float) -> fl
 
 
 class DatabaseBuckets:
-    """The same by a name that rooms without a database can be given."""
+    """The same buckets, for callers that have no database sessions."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
@@ -52,6 +52,6 @@ class DatabaseBuckets:
         return await take(self._sessions, key, rate=rate, burst=burst)
 
     async def empty(self, key: str) -> None:
-        """There are no tokens left, whatever we thought."""
+        """Set a bucket to no tokens, because Amazon has refused a call."""
         async with self._sessions.begin() as session:
             await session.execute(_EMPTY, {"key": key})

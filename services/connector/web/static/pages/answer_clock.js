@@ -20,7 +20,7 @@ export function answerClock(dueAt) {
   return clock;
 }
 
-/** Moves every clock in a place on, until the signal ends it. */
+/** Updates every clock in an element until the signal is aborted. */
 export function keepClocks(place, signal) {
   const timer = setInterval(() => place.querySelectorAll("time.clock").forEach(draw), REDRAW_MS);
   signal.addEventListener("abort", () => clearInterval(timer));

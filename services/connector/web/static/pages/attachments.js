@@ -5,7 +5,7 @@ import { h, svg } from "../core/dom.js";
 import { size } from "../core/format.js";
 import { t } from "../core/i18n.js";
 
-// By what the bytes are, not by what the mail says, where that is known. The first that fits.
+// Chosen by the type of the bytes, if it is known, else by the declared one; the first that fits.
 const TYPES = [
   ["image", /^image\//],
   ["pdf", /^application\/pdf$/],

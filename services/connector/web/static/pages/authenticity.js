@@ -6,7 +6,7 @@ import { actionButton, announce, confirmDialog, notice, showProblem } from "../c
 import { hasText, t } from "../core/i18n.js";
 import { may } from "../core/session.js";
 
-/** Proven: a small mark that says more when it is asked. */
+/** For proven mail: a small mark that shows more on request. */
 export function authenticMark(message, signal) {
   if (message.authenticity.verdict !== "authentic") return null;
   const shape = svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, svg("path", { d: "M5 12.5l4.5 4.5L19 7.5" }));
@@ -18,7 +18,7 @@ export function authenticityNotice(message, conversation, { signal, reopen }) {
   const { verdict, reason } = message.authenticity;
   if (verdict === "forged" || verdict === "uncheckable") {
     const isQuarantined = conversation.status === "quarantine";
-    // What the DNS did not say today it may say tomorrow.
+    // The DNS may answer at a later check.
     const isTriedAgain = reason === "dns_unavailable";
     const box = notice(
       isQuarantined ? "bad" : "warning",

@@ -33,7 +33,7 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     label: t("conversation.older"),
   });
 
-  /** Sends a change; the conversation that the API answers is shown, and what was done is heard. */
+  /** Sends a change, shows the conversation that the API answers, and announces what was done. */
   async function act(send, said) {
     try {
       conversation = await send();

@@ -16,7 +16,7 @@ const VIEWS = {
   all: {},
 };
 const KINDS = ["buyer_message", "order_notice", "claim_notice", "return_notice", "delivery_failure", "verification", "auto_reply", "other", "unparseable"];
-// The API counts no further.
+// The largest count that the API gives.
 const MOST_COUNTED = 1000;
 
 /** What an address asks for; what it does not name has its usual value. What is searched for stands beside it, in history.state. */
@@ -40,7 +40,7 @@ export const stateOf = ({ q }) => (q ? { q } : {});
 /** Whether both show the same. */
 export const areSame = (one, other) => one.q === other.q && addressQuery(one) === addressQuery(other);
 
-/** How the API is asked for the same. */
+/** The API's parameters for these filters. */
 export function askedFor({ view, integration, country, kind, sort, q }, cursor) {
   return { ...VIEWS[view], integration_id: integration, country, kind, sort: sort === "newest" ? "" : sort, q, cursor };
 }
