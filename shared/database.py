@@ -48,7 +48,7 @@ UNAVAILABLE: Final = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
 )
-# For `except` around nothing but questions to asyncpg itself: there a bare OSError (a TimeoutError is one) is the database's.
+# Only for an `except` around calls of asyncpg itself, where a bare OSError (a TimeoutError is one) comes from the database.
 DRIVER_UNAVAILABLE: Final = (*UNAVAILABLE, OSError)
 
 
@@ -182,7 +182,7 @@ def create_engine(
 
 
 def _name_failure(context: ExceptionContext) -> BaseException | None:
-    """The driver's bare errors get the name that tells whose they are; SQLAlchemy raises what is returned."""
+    """Wrap the driver's bare errors, so that they can be told from others; SQLAlchemy raises what is returned."""
     error = context.original_exception
     return _as_unavailable(error) if isinstance(error, OSError) else None
 
@@ -213,8 +213,8 @@ def _note_idle(_connection: AdaptedConnection | None, entry: ConnectionPoolEntry
 def _replace_dead(connection: AdaptedConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
     """Let the pool connect anew instead of handing out a connection whose server is gone.
 
-    A server that goes closes its connections, which asyncpg hears of at once. One that vanishes without a word is found out
-    when its connection has rested; within the trusted second the caller gets the error of the statement (503, try again).
+    A server that goes closes its connections, which asyncpg hears of at once. One that vanishes without a word is
+    noticed when a connection that was idle is used; within the trusted second the caller gets the error of the statement (503, try again).
     """
     driver: asyncpg.Connection[asyncpg.Record] = connection.driver_connection
     is_dead = driver.is_closed()

@@ -1,7 +1,7 @@
 """Events: what happened in an account, announced at the moment when the transaction that did it commits.
 
 An event carries ids only; its receivers read again what they may see. It is a row, from which webhooks are fanned out and a
-listener who was away resumes, and a NOTIFY, which every replica hears. Both belong to the transaction that they tell of.
+listener who was away resumes, and a NOTIFY, which every replica hears. Both belong to the transaction that they report.
 """
 
 import json
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.database import new_id
 
 CHANNEL: Final = "replyco_events"
-# Tells the mail workers that the relay has committed mail, and every relay that the addresses have changed.
+# Channels on which mail workers hear of committed mail, and relays of changed addresses.
 MAIL_CHANNEL: Final = "replyco_accepted_mail"
 ADDRESS_CHANNEL: Final = "replyco_relay_addresses"
 

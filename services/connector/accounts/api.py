@@ -127,7 +127,7 @@ async def list_api_keys(
 async def create_api_key(
     body: ApiKeyRequest, caller: AdminEditor, sessions: SessionsDep, now: Now
 ) -> NewApiKeyAnswer:
-    """The answer shows the key, once. A key may do at most what its creator may, and ends with them."""
+    """The answer shows the key, once. A key may do at most what its creator may, and ends when its creator is disabled."""
     key, row = await service.create_api_key(
         sessions,
         caller,

@@ -14,7 +14,7 @@ MIN_PASSWORD: Final = 10
 MAX_PASSWORD: Final = 256
 # Each hashing takes 64 MB and some 50 ms of a core for itself.
 _AT_ONCE: Final = 2
-# When this many wait already, one more is sent away rather than queued for longer than anybody would wait.
+# A caller that finds this many waiting is refused: it would give up before its turn.
 _MAX_WAITING: Final = 64
 
 

@@ -17,7 +17,7 @@ from shared.tables import Account, ApiKey, SignInFailures, User, UserSession
 
 @dataclass(frozen=True, slots=True)
 class LiveSession:
-    """A session that has not ended, of a user who is not disabled, and what they may do."""
+    """A session that has not ended, of a user who is not disabled, with their permissions."""
 
     id: UUID
     account_id: UUID
@@ -30,7 +30,7 @@ class LiveSession:
 
 @dataclass(frozen=True, slots=True)
 class LiveApiKey:
-    """A key that is neither revoked nor expired, and what its creator, who is not disabled, may do."""
+    """A key that is neither revoked nor expired, and the permissions of its creator, who is not disabled."""
 
     id: UUID
     account_id: UUID

@@ -14,7 +14,7 @@ from shared.tables import ApiKey, User, UserSession
 
 
 async def is_still_allowed(sessions: Sessions, caller: Caller, now: datetime) -> bool:
-    """False for a caller who has signed out, was disabled or revoked, or may do less than when they were let in."""
+    """False if the caller has signed out, was disabled or revoked, or has fewer permissions than when the answer began."""
     async with sessions.reading() as reader:
         if caller.session_id is not None:
             statement = (

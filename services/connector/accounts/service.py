@@ -57,7 +57,7 @@ class InvalidCredentials(Expected):
 
 
 class LevelTooHigh(Expected):
-    """Nobody hands out more than they have."""
+    """Nobody gives others more than they have."""
 
     code = "level_too_high"
 
@@ -207,7 +207,7 @@ async def sign_out(sessions: Sessions, caller: Caller) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Me:
-    """The caller as their pages show them; a program has no user."""
+    """The caller as the pages show them; a program has no user."""
 
     account: Account
     user: User | None

@@ -55,7 +55,7 @@ _USER_AGENT: Final = user_agent(
 
 
 class SpApiClient:
-    """One a process; whoever made it closes it."""
+    """The client of a process; its maker closes it."""
 
     def __init__(self, *, amazon_base_url: str | None, tls: ssl.SSLContext, throttle: Throttle) -> None:
         self._amazon_base_url = amazon_base_url
@@ -181,7 +181,7 @@ class SellerApi:
 
 
 def _may_be_repeated(error: Exception) -> bool:
-    """After a network error or a 5xx. A 429 only much later, by whoever asked."""
+    """Whether to try again at once: after a network error or a 5xx, not after a 429."""
     return isinstance(error, AmazonUnavailable) and not isinstance(error, Throttled)
 
 

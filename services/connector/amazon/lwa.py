@@ -94,7 +94,7 @@ class Lwa:
         return tokens.access_token
 
     async def _call(self, invalid_grant: type[Expected], *, grant_type: str, **fields: str) -> Tokens:
-        """With the secret that was taken last; if Amazon does not know it any more, with each of the others."""
+        """Try the secret that worked last; if Amazon refuses it, each of the others."""
         known = await self._secrets.newest_first()
         refused = ClientMisconfigured(error="invalid_client")
         for secret in sorted(known, key=lambda secret: secret != self._taken):

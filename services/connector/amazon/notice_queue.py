@@ -80,7 +80,7 @@ class NoticeQueue:
         return [QueuedNotice(each.message_id, each.body, each.receipt) for each in found]
 
     async def remove(self, notice: QueuedNotice) -> None:
-        """For ever. Once more does no harm."""
+        """Remove a notice from the queue for ever; doing it twice does no harm."""
         await self._ask("DeleteMessage", ReceiptHandle=notice.receipt)
 
     async def look(self) -> None:

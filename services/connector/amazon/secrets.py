@@ -1,4 +1,4 @@
-"""Where the client secrets come from: whoever makes the way to Amazon gives one of these."""
+"""The interface that gives the Amazon client its client secrets."""
 
 from collections.abc import Sequence
 from typing import Protocol

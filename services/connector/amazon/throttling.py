@@ -18,7 +18,7 @@ _PUBLISHED: Final = {
     "rotateApplicationClientSecret": (0.0167, 1),
     "createRestrictedDataToken": (1.0, 10),
 }
-# So long a call waits for its turn; whoever would have to wait longer comes again later.
+# A call waits at most this long for a token; otherwise it raises Throttled.
 _PATIENCE_SECONDS: Final = 2.0
 _KNOWN_RATES: Final = 10_000
 _SANE_RATES: Final = (0.0001, 1000.0)
@@ -58,7 +58,7 @@ class Throttle:
             raise Throttled(operation=operation, reason="own_bucket", retry_after_seconds=math.ceil(seconds))
 
     def learn(self, region: Region, seller_id: str, operation: str, told: str | None) -> None:
-        """Amazon has told the rate that it allows this seller, or has not, or nonsense."""
+        """Use the rate of Amazon's header for this seller, if it has one that makes sense."""
         try:
             rate = float(told or "")
         except ValueError:

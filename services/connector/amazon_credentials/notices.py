@@ -20,7 +20,7 @@ class _Notice(BaseModel):
 
 
 class NewSecret(_Notice):
-    """Amazon has made a new client secret. The one before it is taken for seven more days."""
+    """Amazon has made a new client secret. The one before stays valid for seven days."""
 
     kind: Literal["APPLICATION_OAUTH_CLIENT_NEW_SECRET"] = Field(validation_alias="notificationType")
     client_id: _Id = Field(validation_alias=AliasPath(*_NEW_SECRET, "clientId"))

@@ -1,6 +1,6 @@
-"""The client secrets that Amazon may take: what its rotation has sent, then the settings' current and previous one.
+"""The client secrets that may be valid: what Amazon's rotation has sent, then the settings' current and previous one.
 
-At Amazon two of them are valid for a week after a rotation. Whoever calls tries them in this order and remembers which works.
+At Amazon two of them are valid for a week after a rotation. A caller tries them in this order and remembers which works.
 """
 
 import time
@@ -50,7 +50,7 @@ class ClientSecrets:
         self._ends_at: datetime | None = None
         Gauge(
             "lwa_client_secret_expires_in_seconds",
-            "How long the newest client secret is still valid; -1 while Amazon has not told, 0 when it has ended",
+            "How long the newest client secret is still valid; -1 while it is not known, 0 when it has ended",
             registry=registry,
         ).set_function(self._seconds_left)
 

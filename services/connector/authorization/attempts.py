@@ -61,7 +61,7 @@ class AttemptProblem(StrEnum):
 
 
 class AttemptHint(StrEnum):
-    """What a person should know before they go on at Amazon."""
+    """A hint that the page shows before people go on to Amazon."""
 
     SIGN_OUT_FIRST = "sign_out_first"
 
@@ -123,7 +123,7 @@ class LoginParameters:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a person is asked before we send them on to Amazon. `country` is a guess, None without one."""
+    """The question that a person answers before we send them on to Amazon. `country` is a guess, None without one."""
 
     seller_id: str
     account_name: str

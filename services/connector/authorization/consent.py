@@ -25,7 +25,7 @@ class Application:
 
 
 def consent_url(application: Application, country: str, state: str) -> str:
-    """Where the seller gives consent. A draft needs version=beta, a published application must not have it."""
+    """The URL of Amazon's consent page. A draft needs version=beta, a published application must not have it."""
     parameters = {
         "application_id": application.application_id,
         "state": state,

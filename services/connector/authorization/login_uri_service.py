@@ -79,7 +79,7 @@ async def confirmation_question(
     browser_token: str | None,
     now: datetime,
 ) -> Question | CallbackProblem:
-    """What to ask this person, or why they cannot go on."""
+    """The question for this person, or the reason why they cannot go on."""
     problem = _problem_of(caller, browser_token)
     if problem is not None:
         return problem

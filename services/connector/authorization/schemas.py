@@ -126,7 +126,7 @@ class AttemptProblemAnswer(_Answer):
 
 
 class HintAnswer(_Answer):
-    """What a person should know before they go on at Amazon."""
+    """A hint that the page shows before people go on to Amazon."""
 
     code: AttemptHint
     title: str

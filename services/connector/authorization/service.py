@@ -83,7 +83,7 @@ async def get_attempt(
     browser_token: str | None,
     now: datetime,
 ) -> AttemptView:
-    """The attempt as its page shows it. Raises NotFound."""
+    """An attempt of the caller's account, as its page shows it. Raises NotFound."""
     account_keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         row = await queries.attempt_by_id(session, caller.account_id, attempt_id)

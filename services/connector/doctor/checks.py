@@ -131,7 +131,7 @@ async def _partitions(connection: "asyncpg.Connection[asyncpg.Record]") -> Findi
 
 
 async def _rights(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
-    """Whoever took over the connector could otherwise wipe out their traces."""
+    """The connector must not be able to change the audit log: somebody who took it over could remove their traces."""
     if await connection.fetchval("SELECT has_table_privilege('audit_log', 'UPDATE, DELETE, TRUNCATE')"):
         return wrong(
             "The user of REPLYCO_DATABASE_URL may change the audit log. It is the owner of the tables or has too many rights; "

@@ -20,7 +20,7 @@ class CheckText:
 
 
 def _title_only(german: str, english: str) -> dict[Language, CheckText]:
-    """For what is not checked yet."""
+    """The texts of a check without a result yet."""
     return {Language.DE: CheckText(german, "", ""), Language.EN: CheckText(english, "", "")}
 
 
@@ -227,5 +227,5 @@ def title_of(code: str, language: Language) -> str:
 
 
 def disconnection_text(language: Language) -> str:
-    """What is left for the seller to do when he has disconnected a store."""
+    """The steps left for sellers after they have disconnected a store."""
     return _FAREWELL[language]

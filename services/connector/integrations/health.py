@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.tables import Lock
 
-# Amazon's consent ends after 365 days; there is no call that tells when.
+# Amazon's consent ends after 365 days; no call of Amazon's says when.
 CONSENT_LIFETIME: Final = timedelta(days=365)
 WARN_OF_CONSENT: Final = timedelta(days=30)
 # Every code that a check may have, in the order in which checks of one state are listed.
@@ -136,7 +136,7 @@ def consent_expires_at(consented_at: datetime) -> datetime:
 
 
 def checks_of(facts: Facts, now: datetime) -> tuple[Check, ...]:
-    """Everything that is not in order, the most urgent first. Of a paused store nothing but that is looked at."""
+    """Everything that is not in order, the most urgent first. A paused store is only said to be paused."""
     if facts.paused_at is not None:
         return (Check("paused", CheckState.NOTICE, facts.paused_at, action=Action.RESUME),)
     found = [

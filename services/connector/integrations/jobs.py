@@ -58,7 +58,7 @@ def _register_refreshes(runner: JobRunner, sessions: Sessions, vault: Vault) -> 
                 raise TryAgain(_RETRIES[attempts - 1]) from None
             log.warning("refresh_given_up", integration_id=str(integration_id), code=failure.code)
         except Expected as failure:
-            # The sync status tells the seller, the log the operator; a second try would be answered the same.
+            # The seller sees it in the sync status, the operator in the log; a second try would be answered the same.
             log.warning("refresh_refused", integration_id=str(integration_id), code=failure.code)
 
     async def refresh_all_participations() -> None:

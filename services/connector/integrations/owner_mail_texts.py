@@ -1,4 +1,4 @@
-"""The mails that a store's owner gets, in his language and his time zone. Plain text, with the way to the cure."""
+"""The mails that a store's owner gets, in the owner's language and time zone. Plain text, with the way to the cure."""
 
 from datetime import datetime
 from email.message import EmailMessage

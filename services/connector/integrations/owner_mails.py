@@ -1,7 +1,8 @@
-"""Mails to a store's owner: written as rows by the transaction that they tell of, sent by the worker.
+"""Mails to a store's owner: written as rows by the transaction that they report, sent by the worker.
 
 Each row is claimed by itself right before its mail is sent, for longer than sending may take, so that a slow mail server makes no
-second mail of it. Then it is looked at once more: what has mended itself meanwhile is not told any more.
+second mail of it. Before it is sent its occasion is checked again: a trouble that has ended is
+not reported.
 """
 
 import asyncio
@@ -210,7 +211,7 @@ class NoticeMailer:
 
 
 def _still_true(notice: Notice, detail: queries.Detail | None, now: datetime) -> Check | None:
-    """What the notice tells of, if it is still so."""
+    """The occasion of the mail, if it still holds."""
     if detail is None:
         return None
     checks = checks_of(detail.facts, now)

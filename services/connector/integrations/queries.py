@@ -77,7 +77,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """Everything that is known of one integration; `done` tells of the steps that are ticked."""
+    """Everything that is known of one integration; `done` are the ticked steps."""
 
     listed: Listed
     countries: tuple[Country, ...]

@@ -204,7 +204,7 @@ async def refresh_participations(
 ) -> None:
     """Ask Amazon again in which countries the store sells. Does nothing for one that is paused or disconnected.
 
-    Raises AmazonUnavailable, RenewalBusy (try again later), and what else Amazon refuses; the sync status tells of it.
+    Raises AmazonUnavailable, RenewalBusy (try again later), and what else Amazon refuses; the sync status shows it.
     """
     async with sessions.begin() as session:
         account_id = await session.scalar(

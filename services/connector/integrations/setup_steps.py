@@ -37,7 +37,7 @@ def steps_of(home_country: str, participating: Collection[str]) -> tuple[Step, .
 
 
 def deep_link(step: Step, amazon_base_url: str | None) -> str:
-    """The page in the Seller Central of that country. Hosts that serve several countries are told which one."""
+    """The page in the Seller Central of that country. The URL names the country if its host serves several."""
     host = BY_COUNTRY[step.country].seller_central_host
     return reach(f"https://{host}{_PATHS[step.name]}?country={step.country}", amazon_base_url)
 

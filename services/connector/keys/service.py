@@ -74,9 +74,9 @@ async def unopened_mail(sessions: Sessions) -> dict[str, int]:
 async def rewrap(
     sessions: Sessions, keys: KeyFile, on_progress: Callable[[int, int], None], *, batch: int = _BATCH
 ) -> int:
-    """Wrap with the current key what another one wraps. The answer is how many. `on_progress` hears how many are done, and of how many.
+    """Wrap with the current key what other keys wrap, and return how many. `on_progress` is called with how many are done, of how many.
 
-    Broken off, the next run goes on where it was. Raises SealBroken if a key that is needed is not in the file; what was done until
+    After an interruption the next run goes on where it was. Raises SealBroken if a key that is needed is not in the file; what was done until
     then stays done.
     """
     current, done = keys.current_id, 0

@@ -1,7 +1,7 @@
-"""What the database needs now and then: partitions ahead of time, and an end to what is over.
+"""Housekeeping: partitions ahead of time, and the removal of expired rows.
 
 Each job stands alone: one that fails is logged and counted, and the others go on. None works longer than its batches, so that a table
-of which millions of rows are over holds up no other; the next round goes on with it.
+of which millions of rows have expired holds up no other; the next round goes on with it.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ _AGAIN_SECONDS: Final = 60.0
 _BATCH: Final = 5_000
 _BATCHES_A_ROUND: Final = 100
 _PARTITIONS: Final = "partitions"
-# Which rows of which table are over. By indexes: only what may go is looked at.
+# Which rows of which table have expired, by conditions that an index serves: no other rows are read.
 _OVER: Final[Mapping[str, str]] = {
     "login_requests": "expires_at < :now",
     "sessions": "expires_at < :now",
     "idempotency_keys": "expires_at < :now",
     "sign_in_failures": "window_ends_at < :now",
-    # An attempt's page may be looked at again for so long; the audit log keeps what came of it.
+    # The page of an attempt stays readable for so long; the audit log keeps its outcome.
     "authorization_attempts": "expires_at < :now - interval '30 days'",
     # A full bucket is the same as none, and one that nobody has used for a day is full.
     "throttle_buckets": "updated_at < :now - interval '1 day' OR updated_at < now() - interval '1 hour'"
     " AND tokens + rate * extract(epoch FROM now() - updated_at) >= burst",
-    # From these a listener resumes who was away.
+    # From these a listener resumes that was cut off.
     "events": "id < uuid_at(:now - interval '24 hours') AND fanned_out_at < :now - interval '24 hours'",
     "webhook_deliveries": "id < uuid_at(:now - interval '30 days') AND state <> 'waiting'",
 }

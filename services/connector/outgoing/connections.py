@@ -36,7 +36,7 @@ _DNS_SECONDS: Final = 4.0
 _CONNECT_SECONDS: Final = 4.0
 _MOST_ADDRESSES: Final = 20
 _MOST_TRIED: Final = 3
-# Names of an inner network answer faster than others, and who is refused should not learn which ones there are.
+# Names of an inner network answer faster than others, and a refusal must not reveal which exist.
 _DNS_FAILURE_SECONDS: Final = 1.0
 
 
@@ -50,7 +50,7 @@ class Reason(StrEnum):
 
 
 class OutgoingFailed(Expected):
-    """The server could not be reached. Only the reason is told, never what the server or the system said."""
+    """The server could not be reached. Only the class of failure is shown, never what the server or the system said."""
 
     code = "outgoing_failed"
 

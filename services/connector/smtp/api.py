@@ -57,7 +57,7 @@ async def put_configuration(
     now: Now,
     if_match: IfMatch = None,
 ) -> SmtpAnswer:
-    """For advanced users: Amazon must know the sender address, too, and who loses the server loses replies. Test it first.
+    """For advanced users: Amazon must know the sender address, too, and without the server replies are lost. Test it first.
 
     A new host, port or user name needs the password again (422 `password_required`).
     """

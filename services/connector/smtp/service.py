@@ -198,7 +198,9 @@ async def _server(
 
 
 def _kept_password(stored: SmtpConfiguration | None, wanted: EnteredConfiguration) -> Sealed:
-    """Raises PasswordRequired: else whoever may change the host could have our password sent to a server of his own."""
+    """Keep the stored password. Raises PasswordRequired for another server: else anybody who may change the host could have the
+    password sent to their own server.
+    """
     if stored is None or not wanted.is_for_the_server_of(stored):
         raise PasswordRequired
     return stored.password

@@ -1,7 +1,7 @@
-"""What stands against a grant, and against all of them: written when Amazon refuses, ended by the first success.
+"""What hinders one grant, and what hinders all: written when Amazon refuses, ended by the first success.
 
 Sorted by who has to act. Trouble at Amazon delays a store and is never its fault. A refused grant is believed when it is
-refused again after a minute. Our own credentials concern every store at once and touch no grant: the operators are told.
+refused again after a minute. Our own credentials concern every store at once and touch no grant: the operators are notified.
 """
 
 from collections import Counter as Tally
@@ -32,7 +32,7 @@ LWA: Final = "lwa"
 _IN_A_ROW: Final = 3
 # Trouble of this kind is not over with the first store that is answered.
 _WAVE: Final = "many_grants_refused"
-# What Login with Amazon and the SP-API say when our own credentials are not taken.
+# Error codes that say that Amazon refuses our own credentials.
 _SECRET_EXPIRED: Final = "secret_expired"  # noqa: S105 - what Amazon says, no password
 _OUR_CREDENTIALS: Final = frozenset({"invalid_client", "unauthorized_client", _SECRET_EXPIRED})
 
@@ -52,7 +52,7 @@ class GrantHealth:
         self._failures: Tally[str] = Tally()
         self._alarm = Gauge(
             "replyco_application_refused",
-            "1 while Amazon does not take our own credentials",
+            "1 while Amazon refuses our own credentials",
             registry=registry,
         )
 

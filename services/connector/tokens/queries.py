@@ -20,7 +20,7 @@ _LEASE: Final = timedelta(seconds=20)
 # A token must outlast the call that it is handed out for: it is renewed before less than this remains of its life.
 _RENEW_SHARE: Final = 0.2
 _RENEW_SECONDS: Final = 120
-# Whoever has asked within this time gets the next token ready before they ask again. A look once a day is not that.
+# An integration whose token was used within this time gets the next one before it is asked for. One use a day is too rare.
 _IN_USE: Final = timedelta(hours=2)
 # A grant that nobody uses is tried once a week, so that its end is noticed.
 _IDLE: Final = timedelta(days=7)
@@ -28,7 +28,7 @@ _IDLE: Final = timedelta(days=7)
 _AGAIN: Final = timedelta(minutes=5)
 # A refusal counts when Amazon repeats it after this long.
 _CONFIRMED_AFTER: Final = timedelta(seconds=60)
-# Tried on even so: Amazon may have been wrong.
+# A revoked grant is tried again, too: Amazon may have been wrong.
 _REVOKED_AGAIN: Final = timedelta(hours=1)
 # From so many refusals on, and from this share of all that were tried lately, they are Amazon's trouble; for a day.
 _WAVE_GRANTS: Final = 5
@@ -36,7 +36,7 @@ _WAVE_SHARE: Final = 0.2
 _WAVE_WINDOW: Final = timedelta(minutes=10)
 _WAVE_ENDS: Final = timedelta(days=1)
 
-# Nothing stands against a grant.
+# The columns of a grant that nothing hinders.
 UNTROUBLED: Final[dict[str, Any]] = {
     "delayed_since": None,
     "refused_at": None,
@@ -67,7 +67,7 @@ class GrantRow:
 
 @dataclass(frozen=True, slots=True)
 class DueGrant:
-    """A grant that the worker has claimed to renew. `asks_the_store`: only a call of the SP-API can tell its state."""
+    """A grant that the worker has claimed to renew. `asks_the_store`: only a call of the SP-API can show whether it is good."""
 
     account_id: UUID
     integration_id: UUID

@@ -87,9 +87,9 @@ class _Lease:
 
 
 class Vault:
-    """The way to the stores' tokens. One a process; whoever made it closes it, before the engine.
+    """Gives out the stores' tokens. A process has one, and its maker closes it before the engine.
 
-    `on_change` is called in the transaction that changes what stands against a grant.
+    `on_change` is called in the transaction that changes what hinders a grant.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Vault:
             renewal.cancel()
         await asyncio.gather(*renewals, return_exceptions=True)
 
-    # --- for whoever needs a token ---------------------------------------------------------------------------------
+    # --- for callers that need a token ---------------------------------------------------------------------------------
 
     async def access_token(
         self, account_id: UUID, integration_id: UUID, *, refused_version: int | None = None

@@ -31,7 +31,7 @@ from services.connector.webhooks.schemas import (
 from shared.events import EventKind
 from shared.tables import DeliveryState, Webhook, WebhookDelivery
 
-# An address often has a password in its query: who may not change webhooks does not see them.
+# An address often has a password in its query, so only those who may change webhooks see them.
 router = APIRouter(tags=["webhooks"])
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
@@ -112,7 +112,7 @@ async def change_webhook(
 
 @router.delete("/webhooks/{webhook_id}", status_code=204, summary="Delete a webhook")
 async def delete_webhook(webhook_id: UUID, caller: AdminEditor, sessions: SessionsDep) -> None:
-    """With what still waits for it."""
+    """Delete a webhook with its waiting deliveries."""
     await service.delete_webhook(sessions, caller, webhook_id)
 
 
@@ -136,7 +136,7 @@ async def rotate_secret(
 
 @router.post("/webhooks/{webhook_id}/ping", status_code=202, summary="Test a webhook")
 async def ping(webhook_id: UUID, caller: AdminEditor, sessions: SessionsDep, now: Now) -> DeliveryAnswer:
-    """Sends a `webhook.ping`; its delivery tells what became of it."""
+    """Sends a `webhook.ping`; its delivery shows the result."""
     return _delivery(await service.ping(sessions, caller, webhook_id, now))
 
 

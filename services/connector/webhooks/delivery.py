@@ -108,7 +108,7 @@ class WebhookSender:
                 async with self._sessions.begin() as session:
                     await _disable(session, claimed, "creator")
         except Exception as error:
-            # Its lease ends, and it is tried again.
+            # Left to its lease: when that ends, the delivery is tried again.
             if is_unavailable(error):
                 log.warning("database_unavailable", error=type(error).__name__)
             else:

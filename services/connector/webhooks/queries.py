@@ -63,7 +63,7 @@ class ClaimedDelivery:
 
 
 async def fan_out(session: AsyncSession, *, limit: int) -> int:
-    """Make a delivery of each event for each webhook that wants it. The answer is how many events were taken; other workers pass these over."""
+    """Make a delivery of each event for each webhook that wants it. Returns how many events were fanned out; other workers skip these."""
     events = (
         await session.execute(
             select(EventRow.id)
@@ -162,7 +162,7 @@ async def claim_due(session: AsyncSession, *, busy: Sequence[UUID], limit: int) 
 
 
 async def write_delivered(session: AsyncSession, claimed: ClaimedDelivery, status: int) -> None:
-    """It has arrived, whoever may have claimed it again meanwhile."""
+    """Mark a delivery as delivered, even if another worker has claimed it meanwhile."""
     await session.execute(
         update(WebhookDelivery)
         .where(WebhookDelivery.id == claimed.id)

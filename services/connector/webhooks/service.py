@@ -1,6 +1,6 @@
-"""Webhooks: an account's programs that are told events, the secrets with which we sign, and what became of each delivery.
+"""Webhooks: the programs of an account that receive events, the secrets with which we sign, and what became of each delivery.
 
-The secret is told once, when it is made; a lost one is replaced. What is sent names ids only, so that a receiver that fell into
+The secret is shown once, when it is made; a lost one is replaced. What is sent names ids only, so that a receiver that fell into
 wrong hands learns nothing without an API key.
 """
 
@@ -62,7 +62,7 @@ async def create_webhook(
     allowed: Sequence[Network],
     now: datetime,
 ) -> tuple[str, Webhook]:
-    """Create a webhook. The answer is its secret, which is told only this once, and its row. Raises UrlInvalid, HostInvalid, PermissionMissing, TooManyWebhooks."""
+    """Create a webhook. The answer is its secret, which is shown only this once, and its row. Raises UrlInvalid, HostInvalid, PermissionMissing, TooManyWebhooks."""
     _require_kinds(caller, kinds)
     webhook_id, secret = new_id(), new_secret()
     keys = await keyring.of(sessions, caller.account_id)
@@ -161,7 +161,7 @@ async def rotate_secret(
     overlap: timedelta,
     now: datetime,
 ) -> tuple[str, Webhook]:
-    """A new secret, told once; until the overlap is over, the one before signs, too. Raises NotFound."""
+    """A new secret, shown once; until the overlap is over, the one before signs, too. Raises NotFound."""
     secret = new_secret()
     keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
@@ -237,7 +237,7 @@ async def resend(sessions: Sessions, caller: Caller, webhook_id: UUID, delivery_
 
 
 def _require_kinds(caller: Caller, kinds: Iterable[EventKind]) -> None:
-    """Nobody can have a program told what they may not see themselves. Raises PermissionMissing."""
+    """Nobody may subscribe a program to events that they may not see themselves. Raises PermissionMissing."""
     for kind in kinds:
         caller.require(PERMISSION_OF[kind], Level.VIEW)
 

@@ -39,7 +39,7 @@ export function openIntegration(integrationId, { signal, onClosed }) {
     .draw()
     .then((drawn) => {
       replace(body, drawn);
-      // Who has just named the integration wants its address, not what he knows already.
+      // People who have just named the integration want its address, not what they know already.
       if (history.state?.showGuide) content.showGuide();
     })
     .catch((problem) => elements.showProblem(body, problem))
@@ -180,7 +180,7 @@ function checks(integration, places) {
   );
 }
 
-/** What nothing is known of, quietly at the end. */
+/** The checks without a result, inconspicuous at the end. */
 function notChecked(integration) {
   if (!integration.not_checked.length) return null;
   return h("details", { class: "not-checked" }, h("summary", {}, t("check.not_checked")), h("ul", {}, integration.not_checked.map((check) => h("li", {}, check.title))));

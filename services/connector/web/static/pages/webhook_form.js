@@ -5,7 +5,7 @@ import * as elements from "../core/elements.js";
 import { t } from "../core/i18n.js";
 import { may } from "../core/session.js";
 
-// Each kind with what one must be allowed to view to have it told.
+// Each kind of event with the permission that receiving it needs.
 const KINDS = {
   "message.received": "inbox.messages",
   "conversation.changed": "inbox.messages",

@@ -28,7 +28,7 @@ export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecr
     }
   }
 
-  /** The form is for the version that is read now: if somebody changes it meanwhile, his change is not overwritten. */
+  /** The form is for the version that is read now: if somebody else changes it meanwhile, their change is not overwritten. */
   const edit = () =>
     attempt(async () => {
       const { content, version } = await getVersion(path, signal);

@@ -1,4 +1,4 @@
-// Settings → webhooks: the account's programs that are told events, and a form for another one.
+// Settings → webhooks: the account's programs that receive events, and a form for another one.
 
 import { get, post } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
@@ -31,7 +31,7 @@ export async function show({ main, signal }) {
     else if (!place.contains(list)) replace(place, full);
   }
 
-  /** Once: it is in this notice and nowhere else, and goes away with it. */
+  /** The secret is shown once, in this notice, and goes away with it. */
   function showSecret(answer) {
     const secret = h("code", { class: "address address-small", "data-testid": "webhook-secret" }, answer.secret);
     const heading = h("h2", { tabindex: "-1" }, t("webhooks.secret.title"));

@@ -24,7 +24,7 @@ export async function followStep(place, attemptId, signal, { onIntegration }) {
       attempt = await get(`/authorizations/${attemptId}`, following.signal);
     } catch (problem) {
       if (problem.name === "AbortError") return;
-      // The network is away for a moment: the banner says so, and the next look goes on.
+      // The network is away for a moment: the banner says so, and the next check continues.
       if (problem.status !== 0 && problem.status < 500) throw problem;
       plan();
       return;
