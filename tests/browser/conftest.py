@@ -2,12 +2,10 @@
 
 import asyncio
 import os
-import secrets
 import shutil
-import socket
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -30,6 +28,8 @@ from shared.keyring import Keyring
 from tests.browser.steps import PASSWORD, Site
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_user
+from tests.integration.connector.conftest import CHEAP_HASHER
+from tests.processes import free_ports
 
 _CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # No sandbox of its own when run as root, and no traffic of its own to the internet.
@@ -40,21 +40,6 @@ _ARGUMENTS = [
 
 # Two loaded cores show a page within seconds, and this is no measurement.
 expect.set_options(timeout=20_000)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nothing listens on just now.
-
-    They lie below those that systems take for outgoing connections, one of which could take them before they are listened on.
-    """
-    found: list[int] = []
-    while len(found) < count:
-        port = 10_000 + secrets.randbelow(22_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            if port not in found:
-                found.append(port)
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -141,9 +126,7 @@ async def site(database: Database, keys: Keys, keyring: Keyring) -> AsyncIterato
     )
     engine = create_engine(database.url(OWNER), application_name="tests")
     sessions = create_sessions(engine)
-    passwords = Passwords()
-    password_hash = await passwords.hash(PASSWORD)
-    passwords.close()
+    password_hash = CHEAP_HASHER.hash(PASSWORD)
     async with sessions.begin() as session:
         account = await make_account(session, keyring)
         await make_user(session, account.id, email="admin@seller.example", password_hash=password_hash)
@@ -154,7 +137,7 @@ async def site(database: Database, keys: Keys, keyring: Keyring) -> AsyncIterato
             password_hash=password_hash,
             general_admin="none",
         )
-    app = create_app(settings)
+    app = create_app(settings, Passwords(CHEAP_HASHER))
     sandbox = uvicorn.Server(_config(create_sandbox(amazon), sandbox_port))
     async with (
         _running(Server(_config(app, port), end_streams=app.state.connector.hub.end_streams)),

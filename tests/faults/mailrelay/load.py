@@ -5,9 +5,7 @@ import contextlib
 import hashlib
 import itertools
 import os
-import secrets
 import signal
-import socket
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -25,7 +23,7 @@ from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
 from tests.integration.mailrelay.accepting import DOMAIN, opened
-from tests.processes import command
+from tests.processes import command, free_port
 
 ADDRESS = f"mabtekrud@{DOMAIN}"
 _PAUSE_SECONDS = 0.02
@@ -159,14 +157,6 @@ class Load:
                 return line[:3].decode()
 
 
-def _free_port() -> int:
-    """Below those that the system gives to clients: one of them could have it while the relay is away."""
-    while True:
-        port = 10_000 + secrets.randbelow(20_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
-
-
 class RelayProcess:
     """`python -m services.mailrelay serve`, always on the same port."""
 
@@ -179,7 +169,7 @@ class RelayProcess:
         /,
         **settings: str,
     ) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._log = log
         self._environment = {
             "PATH": os.defpath,

@@ -12,6 +12,7 @@ import pytest
 
 from deploy.demo.postgres import CONNECTOR, OWNER
 from tests.conftest import Database, Keys
+from tests.processes import free_port
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "canary long password"
@@ -110,12 +111,6 @@ async def until_answered(client: httpx2.AsyncClient, url: str) -> httpx2.Respons
             return await client.get(url)
         except httpx2.ConnectError:
             await asyncio.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _modes(folder: Path) -> set[int]:

@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.processes import free_port
+
 
 async def spawn(port: int, **environment: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
@@ -25,11 +27,6 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str]:
     async with asyncio.timeout(30):
         _, errors = await process.communicate()
     return process.returncode, errors.decode()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 async def answers(port: int) -> None:

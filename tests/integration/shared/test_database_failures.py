@@ -24,6 +24,7 @@ from shared.database import (
 )
 from tests.conftest import Database
 from tests.faults.mailrelay.proxy import before
+from tests.processes import free_port
 
 
 async def failure_of(engine: AsyncEngine, statement: str = "SELECT 1") -> Exception:
@@ -40,12 +41,6 @@ def silent_server():
     """A port whose connections are taken and never answered."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 async def test_nobody_listens():

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from deploy.demo.postgres import CONNECTOR, OWNER
 from services.connector.accounts.credentials import csrf_token
+from services.connector.accounts.passwords import Passwords
 from services.connector.app import create_app
 from services.connector.dependencies import CSRF_HEADER
 from services.connector.http.paths import API_PREFIX
@@ -29,6 +30,7 @@ from shared.crypto.key_provider import KeyFile
 from shared.database import create_engine, create_sessions
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
+from tests.integration.connector.conftest import CHEAP_HASHER
 from tests.integration.connector.described.callers import Caller, Kind, make_caller
 
 CONFIGURATION: Final = Path(__file__).with_name("schemathesis.toml")
@@ -76,7 +78,8 @@ async def served(database: Database, keys: Keys) -> AsyncIterator[Connector]:
             amazon_base_url="http://127.0.0.1:9",
             requests_per_minute=_NO_LIMIT,
             anonymous_requests_per_minute=_NO_LIMIT,
-        )
+        ),
+        Passwords(CHEAP_HASHER),
     )
     # Every name is one on which nobody listens: a test of an SMTP server asks nobody else.
     outgoing = OutgoingConnections(allowed=networks("127.99.99.99/32"), resolve=_nowhere)

@@ -16,7 +16,7 @@ from tests.conftest import Database, Keys
 from tests.integration.mailrelay.accepting import running_relay
 from tests.integration.mailrelay.delivery.conftest import Store
 from tests.integration.mailrelay.delivery.test_delivery import all_messages, make_due, state_of
-from tests.integration.mailrelay.delivery.test_worker import free_port
+from tests.processes import free_port
 from tests.s3 import blob_settings, s3_server
 
 LARGE = (

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,12 +19,8 @@ from shared.database import asyncpg_dsn
 from shared.events import CHANNEL
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.delivery.conftest import Accept, mail
+from tests.processes import free_port
 from tests.signing import amazon_dns
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def worker_settings(database: Database, keys: Keys) -> MailWorkerSettings:
