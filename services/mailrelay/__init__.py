@@ -1,4 +1,4 @@
 """The mailrelay: accepts mail durably over SMTP, and makes conversations of it.
 
-`serve` runs `process`, which stands on `smtp`, and that on `intake`; `worker` runs `delivery`. Who accepts mail can open none.
+`serve` runs `process`, which stands on `smtp`, and that on `intake`; `worker` runs `delivery`. The processes that accept mail have no key that opens it.
 """

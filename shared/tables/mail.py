@@ -27,7 +27,7 @@ _SHOWN = text("merged_into IS NULL AND status <> 'quarantine'")
 
 class MailState(StrEnum):
     """accepted → delivered. `held`: it does not open with its own key, again and again; counted, kept, never dropped.
-    `resting`: its store is disconnected; restored, it becomes `accepted` again.
+    `resting`: its store is disconnected and in its grace period; restored, it becomes `accepted` again.
     """
 
     ACCEPTED = "accepted"

@@ -81,13 +81,13 @@ async def test_a_disconnected_store_rests_and_is_restored_from_the_list(page: Pa
     await expect(page.get_by_role("link", name="Zu „Apps verwalten“ in Seller Central")).to_be_visible()
     await page.get_by_role("button", name="Schließen").click()
 
-    resting = page.get_by_test_id("resting")
-    await expect(resting).to_contain_text("Lampen Europa")
-    await resting.get_by_role("button", name="Lampen Europa wiederherstellen").click()
+    in_grace_period = page.get_by_test_id("grace-period")
+    await expect(in_grace_period).to_contain_text("Lampen Europa")
+    await in_grace_period.get_by_role("button", name="Lampen Europa wiederherstellen").click()
 
     await expect(page.get_by_role("heading", name="Lampen Europa")).to_be_visible()
     await expect(page.get_by_test_id("check").filter(has_text="Nicht autorisiert")).to_be_visible()
-    await expect(page.get_by_test_id("resting")).to_have_count(0)
+    await expect(page.get_by_test_id("grace-period")).to_have_count(0)
 
 
 async def _enter_smtp_server(page: Page) -> None:

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.soak.rounds import ROUNDS, Outcome, Place, Round
+from tests.soak.rounds import ROUNDS, Environment, Outcome, Round
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "soak-results.jsonl"
@@ -53,10 +53,10 @@ async def _run(rounds: dict[str, Round], commit: str | None, *, skipped: int) ->
     began = time.monotonic()
     print(f"{len(rounds)} rounds; {skipped} went well before at this commit", flush=True)  # noqa: T201
     with tempfile.TemporaryDirectory(prefix="replyco-", ignore_cleanup_errors=True) as folder:
-        place = await Place.make(Path(folder))
+        environment = await Environment.make(Path(folder))
         try:
             for name, run in rounds.items():
-                result = {"name": name, "commit": commit, **await _run_one(run, place)}
+                result = {"name": name, "commit": commit, **await _run_one(run, environment)}
                 results.append(result)
                 with RESULTS.open("a") as file:
                     file.write(json.dumps(result) + "\n")
@@ -67,15 +67,15 @@ async def _run(rounds: dict[str, Round], commit: str | None, *, skipped: int) ->
                     flush=True,
                 )
         finally:
-            place.close()
+            environment.close()
     return results
 
 
-async def _run_one(run: Round, place: Place) -> Result:
+async def _run_one(run: Round, environment: Environment) -> Result:
     began = time.monotonic()
     problem = None
     try:
-        outcome = await run(place)
+        outcome = await run(environment)
     except Exception as error:  # noqa: BLE001  # a finding: it is told, and the other rounds still have theirs
         outcome = Outcome(False, {})
         problem = f"{type(error).__name__}: {error}"

@@ -71,7 +71,7 @@ class Outcome:
     counts: Mapping[str, int]
 
 
-class Place:
+class Environment:
     """A PostgreSQL that may be killed, keys, and a fresh database for each round."""
 
     def __init__(self, postgres: EmbeddedPostgres, keys: Keys, folder: Path) -> None:
@@ -80,7 +80,7 @@ class Place:
         self.folder = folder
 
     @classmethod
-    async def make(cls, folder: Path) -> "Place":
+    async def make(cls, folder: Path) -> "Environment":
         postgres = await asyncio.to_thread(EmbeddedPostgres.start, folder / "pg")
         await postgres.create_database(_TEMPLATE)
         await upgrade(postgres.url(OWNER, _TEMPLATE))
@@ -102,7 +102,7 @@ class Place:
             await engine.dispose()
 
     async def database(self, *, is_empty: bool = False) -> Database:
-        """A migrated one, or one without any table."""
+        """A migrated database, or one without any table."""
         name = f"soak_{uuid4().hex}"
         await self._postgres.create_database(name, template="template1" if is_empty else _TEMPLATE)
         return Database(self._postgres, name)
@@ -111,71 +111,83 @@ class Place:
         self._postgres.stop()
 
 
-Round = Callable[[Place], Awaitable[Outcome]]
+Round = Callable[[Environment], Awaitable[Outcome]]
 
 
 def _outcome(count: Count, **more: int) -> Outcome:
     return Outcome(count.is_right and count.accepted > 0, {**more, **asdict(count)})
 
 
-async def _kills(place: Place) -> Outcome:
+async def _kills(environment: Environment) -> Outcome:
     victims = mixed(_KILLS_A_ROUND)
-    count = await survived(await place.database(), place.keys, place.folder, victims, processes="2")
+    count = await survived(
+        await environment.database(), environment.keys, environment.folder, victims, processes="2"
+    )
     return _outcome(count, kills=len(victims))
 
 
-async def _worker_kills(place: Place) -> Outcome:
-    database = await place.database()
+async def _worker_kills(environment: Environment) -> Outcome:
+    database = await environment.database()
     engine = create_engine(database.url(OWNER), application_name="soak")
-    store = await make_store(create_sessions(engine), place.keyring)
+    store = await make_store(create_sessions(engine), environment.keyring)
     await engine.dispose()
     visible = await delivered_though_killed(
-        database, place.keys, store, mails=_MAILS_A_WORKERS_ROUND, kills=_WORKERS_KILLED_A_ROUND
+        database, environment.keys, store, mails=_MAILS_A_WORKERS_ROUND, kills=_WORKERS_KILLED_A_ROUND
     )
     return Outcome(visible.is_right, {"kills": _WORKERS_KILLED_A_ROUND, **asdict(visible)})
 
 
-async def _relay_kills(place: Place) -> Outcome:
+async def _relay_kills(environment: Environment) -> Outcome:
     count = await relay_killed(
-        await place.database(), place.keys, place.folder, kills=_RELAY_KILLS_A_ROUND, mails=150
+        await environment.database(),
+        environment.keys,
+        environment.folder,
+        kills=_RELAY_KILLS_A_ROUND,
+        mails=150,
     )
     return _outcome(count, kills=_RELAY_KILLS_A_ROUND)
 
 
-async def _postgresql_ends(place: Place) -> Outcome:
-    count = await postgresql_ended(await place.database(), place.keys, place.folder, mails=300)
+async def _postgresql_ends(environment: Environment) -> Outcome:
+    count = await postgresql_ended(
+        await environment.database(), environment.keys, environment.folder, mails=300
+    )
     return _outcome(count, kills=1)
 
 
-async def _replicas(place: Place) -> Outcome:
-    async with place.sessions() as (database, sessions):
-        renewals = await renewed_at_once(database, place.keys, sessions, place.keyring, periods=3)
+async def _replicas(environment: Environment) -> Outcome:
+    async with environment.sessions() as (database, sessions):
+        renewals = await renewed_at_once(database, environment.keys, sessions, environment.keyring, periods=3)
     return Outcome(renewals.calls == [3] * STORES and not renewals.red, {"renewals": sum(renewals.calls)})
 
 
-async def _replica_kills(place: Place) -> Outcome:
+async def _replica_kills(environment: Environment) -> Outcome:
     kills = 6
-    async with place.sessions() as (database, sessions):
-        renewals = await renewed_through_kills(database, place.keys, sessions, place.keyring, kills=kills)
+    async with environment.sessions() as (database, sessions):
+        renewals = await renewed_through_kills(
+            database, environment.keys, sessions, environment.keyring, kills=kills
+        )
     return Outcome(
         renewals.is_right,
         {"kills": kills, "renewals": sum(renewals.calls), "repeated": renewals.repeated},
     )
 
 
-async def _webhook_kills(place: Place) -> Outcome:
+async def _webhook_kills(environment: Environment) -> Outcome:
     kills = 4
-    folder = place.folder / uuid4().hex
+    folder = environment.folder / uuid4().hex
     folder.mkdir()
-    carried = await carried_through_kills(await place.database(), place.keys, folder, events=60, kills=kills)
+    carried = await carried_through_kills(
+        await environment.database(), environment.keys, folder, events=60, kills=kills
+    )
     return Outcome(carried.is_right and carried.events == 60, {"kills": kills, "deliveries": carried.arrived})
 
 
-async def _slow(place: Place) -> Outcome:
+async def _slow(environment: Environment) -> Outcome:
     count = await slowed(
-        await place.database(),
-        place.keys,
-        place.folder,
+        await environment.database(),
+        environment.keys,
+        environment.folder,
         delay_seconds=2,
         mails=40,
         commit_timeout_seconds=30,
@@ -183,39 +195,41 @@ async def _slow(place: Place) -> Outcome:
     return _outcome(count)
 
 
-async def _answers_lost(place: Place) -> Outcome:
+async def _answers_lost(environment: Environment) -> Outcome:
     times = 100
-    count = await answers_lost(await place.database(), place.keys, place.folder, times=times, clients=10)
+    count = await answers_lost(
+        await environment.database(), environment.keys, environment.folder, times=times, clients=10
+    )
     return _outcome(count, answers_lost=times)
 
 
-async def _clock(place: Place) -> Outcome:
+async def _clock(environment: Environment) -> Outcome:
     library = clock.installed()
     if library is None:
         raise RuntimeError(clock.REASON)
     jumps = _JUMPS * 4
     count = await clock_jumped(
-        await place.database(),
-        place.keys,
-        place.folder,
-        Clock(place.folder / "clock", library),
+        await environment.database(),
+        environment.keys,
+        environment.folder,
+        Clock(environment.folder / "clock", library),
         jumps=jumps,
         mails=100,
     )
     return _outcome(count, jumps=len(jumps))
 
 
-async def _conversations(place: Place) -> Outcome:
-    database = await place.database()
+async def _conversations(environment: Environment) -> Outcome:
+    database = await environment.database()
     accepted: list[bytes] = []
-    log = place.folder / "fuzz.log"
-    async with running(database, place.keys, log, **_NO_LIMITS) as relay:
+    log = environment.folder / "fuzz.log"
+    async with running(database, environment.keys, log, **_NO_LIMITS) as relay:
         await reachable(relay)
         here = type("ConversationHere", (Conversation,), {"port": relay.port, "accepted": accepted})
         before = _peak_mb(relay)
         await asyncio.to_thread(run_state_machine_as_test, here, settings=_many(_CONVERSATIONS_A_ROUND))
         grown_mb = _peak_mb(relay) - before
-    kept = sorted(await stored_mails(database, place.keys)) == sorted(accepted)
+    kept = sorted(await stored_mails(database, environment.keys)) == sorted(accepted)
     errors = log.read_text().count('"level": "error"')
     return Outcome(
         kept and not errors and grown_mb < _GROWTH_LIMIT_MB,
@@ -232,7 +246,7 @@ def _peak_mb(relay: RelayProcess) -> int:
     return round(max(peak_mb(process.pid) for process in relay.processes))
 
 
-async def _mutated_mails(_place: Place) -> Outcome:
+async def _mutated_mails(_environment: Environment) -> Outcome:
     def check(raw: bytes) -> None:
         check_bounds(parse_unguarded(raw))
 
@@ -241,7 +255,7 @@ async def _mutated_mails(_place: Place) -> Outcome:
     return Outcome(True, {"mails": _MUTATED_MAILS_A_ROUND})
 
 
-async def _damaged_mails(_place: Place) -> Outcome:
+async def _damaged_mails(_environment: Environment) -> Outcome:
     first = secrets.randbelow(10**9)
     tried = await asyncio.to_thread(try_mutations, first, _DAMAGED_MAILS_A_ROUND)
     counts = {"mails": _DAMAGED_MAILS_A_ROUND, **tried.kinds}
@@ -254,11 +268,15 @@ async def _damaged_mails(_place: Place) -> Outcome:
 def _migrations(revision: str) -> Round:
     """A large installation of that version, upgraded while mail is accepted."""
 
-    async def run(place: Place) -> Outcome:
-        database = await place.database(is_empty=True)
-        log = place.folder / "migrations.log"
+    async def run(environment: Environment) -> Outcome:
+        database = await environment.database(is_empty=True)
+        log = environment.folder / "migrations.log"
         count = await upgraded_under_load(
-            database, place.keys, log, stops=[revision], conversations=_CONVERSATIONS_OF_A_LARGE_INSTALLATION
+            database,
+            environment.keys,
+            log,
+            stops=[revision],
+            conversations=_CONVERSATIONS_OF_A_LARGE_INSTALLATION,
         )
         if count.differences:
             raise RuntimeError(count.differences)
@@ -272,13 +290,13 @@ def _migrations(revision: str) -> Round:
     return run
 
 
-async def _erasure(place: Place) -> Outcome:
+async def _erasure(environment: Environment) -> Outcome:
     """A store of fifty thousand conversations, and one of a tenth of it, are erased: a conversation costs the same in both."""
-    database = await place.database()
+    database = await environment.database()
     engine = create_engine(database.url(CONNECTOR), application_name="soak")
-    sessions, blobs = create_sessions(engine), open_blobs(BlobSettings(blob_url=place.keys.blob_url))
+    sessions, blobs = create_sessions(engine), open_blobs(BlobSettings(blob_url=environment.keys.blob_url))
     async with sessions.begin() as session:
-        account = await make_account(session, Keyring(KeyFile.load(place.keys.key_file)))
+        account = await make_account(session, Keyring(KeyFile.load(environment.keys.key_file)))
     owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     microseconds, left = [], 0
     for conversations in (_ERASED_CONVERSATIONS // 10, _ERASED_CONVERSATIONS):
@@ -299,9 +317,11 @@ async def _erasure(place: Place) -> Outcome:
 def _api(kind: Kind) -> Round:
     """Every operation of the API as this caller, with everything that schemathesis thinks of."""
 
-    async def run(place: Place) -> Outcome:
-        async with served(await place.database(), place.keys) as connector:
-            findings = await tried(connector, kind, place.folder, f"--max-examples={_EXAMPLES_AN_OPERATION}")
+    async def run(environment: Environment) -> Outcome:
+        async with served(await environment.database(), environment.keys) as connector:
+            findings = await tried(
+                connector, kind, environment.folder, f"--max-examples={_EXAMPLES_AN_OPERATION}"
+            )
         if findings:
             raise RuntimeError(findings)
         return Outcome(True, {"callers": 1})

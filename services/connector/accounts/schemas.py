@@ -15,7 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from services.connector.accounts.passwords import MAX_PASSWORD
-from services.connector.http.request_types import Line, Time
+from services.connector.http.request_types import SingleLine, Time
 from shared.permissions import Level, Permission
 
 _TIME_ZONES = frozenset(available_timezones())
@@ -56,7 +56,7 @@ class SignInRequest(_Request):
         }
     )
 
-    email: Line = Field(min_length=1, max_length=254)
+    email: SingleLine = Field(min_length=1, max_length=254)
     # No lower bound: an older, shorter password is wrong or right, not malformed.
     password: str = Field(min_length=1, max_length=MAX_PASSWORD, repr=False)
 
@@ -122,7 +122,7 @@ class ApiKeyRequest(_Request):
         }
     )
 
-    name: Line = Field(min_length=1, max_length=60)
+    name: SingleLine = Field(min_length=1, max_length=60)
     permissions: Levels = Field(description="What is left out is none.")
     expires_at: Annotated[Time, AfterValidator(_in_utc)] | None = None
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from services.connector.audit import service
-from services.connector.audit.queries import Entry, Filters
+from services.connector.audit.queries import AuditFilters, Entry
 from services.connector.audit.schemas import ActorAnswer, EntryAnswer, EntryPage, Moment
 from services.connector.dependencies import AdminViewer, Cursor, SessionsDep
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
@@ -32,7 +32,7 @@ async def list_entries(
     rows = await service.list_entries(
         sessions,
         caller.account_id,
-        Filters(actor_id=actor_id, subject_id=subject_id, action=action, since=since, until=until),
+        AuditFilters(actor_id=actor_id, subject_id=subject_id, action=action, since=since, until=until),
         limit=limit + 1,
         after=after,
     )

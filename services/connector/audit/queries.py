@@ -15,7 +15,7 @@ _CLOCKS_DIFFER: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
+class AuditFilters:
     """Which entries to read; a filter that is left out filters nothing."""
 
     actor_id: UUID | None = None
@@ -40,7 +40,7 @@ class Entry:
 
 
 async def entries_of(
-    session: AsyncSession, account_id: UUID, filters: Filters, *, limit: int, after: UUID | None
+    session: AsyncSession, account_id: UUID, filters: AuditFilters, *, limit: int, after: UUID | None
 ) -> list[Entry]:
     """A page of the audit log, newest first, in one statement."""
     statement = (

@@ -6,12 +6,12 @@ No role may change or delete an entry, and nothing here does: entries are kept f
 from uuid import UUID
 
 from services.connector.audit import queries
-from services.connector.audit.queries import Entry, Filters
+from services.connector.audit.queries import AuditFilters, Entry
 from shared.database import Sessions
 
 
 async def list_entries(
-    sessions: Sessions, account_id: UUID, filters: Filters, *, limit: int, after: UUID | None
+    sessions: Sessions, account_id: UUID, filters: AuditFilters, *, limit: int, after: UUID | None
 ) -> list[Entry]:
     """A page of the audit log, newest first."""
     async with sessions.begin() as session:

@@ -1,5 +1,5 @@
-"""Who is told that something has happened: streams of events to browsers and programs that listen.
+"""Streams of events to browsers and programs: which events each listener receives, and in which order.
 
-An event carries ids and a kind, never contents; nobody is told of what they may not view, and a listener that may have missed
+An event carries ids and a kind, never contents; nobody receives one about what they may not view, and a listener that may have missed
 events gets a `resync`.
 """

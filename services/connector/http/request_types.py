@@ -38,7 +38,7 @@ def _a_date(value: object) -> object:
     return value
 
 
-Line = Annotated[
+SingleLine = Annotated[
     str,
     StringConstraints(strip_whitespace=True),
     AfterValidator(without_control_characters),

@@ -54,8 +54,8 @@ class IdempotencyInProgress(Expected):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """The right, and the duty, to do a request and to keep its answer."""
+class RequestClaim:
+    """A request that this process has claimed: it must carry it out and keep its answer."""
 
     sessions: Sessions
     account_keys: AccountKeys
@@ -86,7 +86,7 @@ async def claim(
     method: str,
     path: str,
     body: bytes,
-) -> Claim:
+) -> RequestClaim:
     """Claim a request for its first time. Raises Replay for a repetition, and IdempotencyKeyInvalid, …Reused, …InProgress."""
     if _KEY_FORM.fullmatch(key) is None:
         raise IdempotencyKeyInvalid
@@ -113,7 +113,7 @@ async def claim(
     account_keys = await keyring.of(sessions, account_id)
     async with sessions.begin() as session:
         if (await session.execute(statement)).first() is not None:
-            return Claim(sessions, account_keys, identity, row_id)
+            return RequestClaim(sessions, account_keys, identity, row_id)
         found = await session.scalar(select(IdempotencyKey).filter_by(**identity))
     if found is None:
         raise IdempotencyInProgress(retry_after_seconds=_RETRY_SECONDS)

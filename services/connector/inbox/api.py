@@ -25,12 +25,12 @@ from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.etags import etag_of
 from services.connector.http.paging import InvalidCursor, decode_cursor, encode_cursor
 from services.connector.inbox import changes, merge_split, service
-from services.connector.inbox.changes import Changes, version_of
+from services.connector.inbox.changes import ConversationChanges, version_of
 from services.connector.inbox.chunked_response import ChunkedResponse
 from services.connector.inbox.content_types import SAFE, UNKNOWN
 from services.connector.inbox.filenames import content_disposition
 from services.connector.inbox.html_document import document, policy
-from services.connector.inbox.listing import Filters
+from services.connector.inbox.listing import ConversationFilters
 from services.connector.inbox.schemas import (
     ConversationChange,
     ConversationCounts,
@@ -148,7 +148,7 @@ async def change_conversation(
         keyring,
         caller,
         conversation_id,
-        Changes(
+        ConversationChanges(
             status=None if body.status is None else ConversationStatus(body.status), is_unread=body.unread
         ),
         if_match=if_match,
@@ -364,7 +364,7 @@ async def _page_of(
         if at is None:
             raise InvalidCursor
         after = (at, row_id)
-    filters = Filters(
+    filters = ConversationFilters(
         integration_id=asked.integration_id,
         status=asked.status,
         kind=asked.kind,

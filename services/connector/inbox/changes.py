@@ -40,7 +40,7 @@ class ConversationInQuarantine(Expected):
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ConversationChanges:
     """What a caller wants to change; a None stays as it is."""
 
     status: ConversationStatus | None = None
@@ -61,7 +61,7 @@ async def change(
     keyring: Keyring,
     caller: Caller,
     conversation_id: UUID,
-    changes: Changes,
+    changes: ConversationChanges,
     *,
     if_match: str | None,
 ) -> OpenedConversation:

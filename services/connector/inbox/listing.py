@@ -62,7 +62,7 @@ class Sort(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
+class ConversationFilters:
     """Which conversations to list. A filter that is left out filters nothing, but quarantine is listed only if it is asked for."""
 
     integration_id: UUID | None = None
@@ -74,14 +74,14 @@ class Filters:
     search: Search | None = None
 
 
-def ends_with_its_page(filters: Filters, sort: Sort) -> bool:
+def ends_with_its_page(filters: ConversationFilters, sort: Sort) -> bool:
     """Whether one index has just what is asked for, in its order, so that nothing is passed over on the way."""
     if sort is Sort.DUE:
-        return replace(filters, is_due=False) == Filters()
+        return replace(filters, is_due=False) == ConversationFilters()
     alone = (
-        Filters(integration_id=filters.integration_id),
-        Filters(status=filters.status),
-        Filters(is_unread=filters.is_unread),
+        ConversationFilters(integration_id=filters.integration_id),
+        ConversationFilters(status=filters.status),
+        ConversationFilters(is_unread=filters.is_unread),
     )
     return filters in alone
 
@@ -169,7 +169,7 @@ def conversation_of_row(row: Row[Any]) -> SealedConversation:
 async def list_conversations(
     reader: AsyncSession | AsyncConnection,
     account_id: UUID,
-    filters: Filters,
+    filters: ConversationFilters,
     sort: Sort,
     *,
     limit: int,

@@ -20,7 +20,7 @@ from services.connector.inbox import listing, queries
 from services.connector.inbox.content_types import IMAGES, UNKNOWN, safe_type
 from services.connector.inbox.filenames import clean_filename
 from services.connector.inbox.html_document import MAX_IMAGE_BYTES, Image, named_images
-from services.connector.inbox.listing import Counts, Filters, Sort
+from services.connector.inbox.listing import ConversationFilters, Counts, Sort
 from services.connector.inbox.search import search_of
 from services.connector.inbox.unsealing import (
     OpenedConversation,
@@ -86,7 +86,7 @@ async def list_conversations(
     sessions: Sessions,
     keyring: Keyring,
     account_id: UUID,
-    filters: Filters,
+    filters: ConversationFilters,
     sort: Sort,
     *,
     searches: ConcurrencyLimit,

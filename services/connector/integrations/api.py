@@ -22,7 +22,7 @@ from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor
 from services.connector.integrations import lifecycle_service, service
 from services.connector.integrations.check_texts import disconnection_text, text_of, title_of
 from services.connector.integrations.health import Action, Check, checks_of, consent_expires_at, not_checked
-from services.connector.integrations.lifecycle_service import Changes
+from services.connector.integrations.lifecycle_service import IntegrationChanges
 from services.connector.integrations.queries import Detail, Done, Listed
 from services.connector.integrations.schemas import (
     ChangeRequest,
@@ -108,7 +108,7 @@ async def change(
     somebody else's change; without it the last change wins.
     """
     given = body.model_fields_set
-    changes = Changes(
+    changes = IntegrationChanges(
         name=body.name if "name" in given else None,
         is_paused=body.paused if "paused" in given else None,
         owner_id=body.owner_id if "owner_id" in given else None,

@@ -57,7 +57,7 @@ class OwnerUnfit(Expected):
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class IntegrationChanges:
     """The attributes that a caller wants to change; those that are None stay as they are."""
 
     name: str | None = None
@@ -69,7 +69,7 @@ async def change(
     sessions: Sessions,
     caller: Caller,
     integration_id: UUID,
-    changes: Changes,
+    changes: IntegrationChanges,
     *,
     if_match: str | None,
     now: datetime,

@@ -1,1 +1,3 @@
-"""What the database needs now and then. Nothing here waits for anybody or is waited for, and no row goes that somebody still needs."""
+"""Which partitions are made ahead of time and which rows have expired. No job holds up another one or accepting mail, and no row is
+removed that is still needed.
+"""

@@ -1,1 +1,3 @@
-"""Amazon's marketplaces and countries with their names in the caller's language. Which there are decides `shared.marketplaces` alone."""
+"""Amazon's marketplaces and countries with their names in the caller's language. Only `shared.marketplaces`
+decides which ones there are.
+"""

@@ -8,73 +8,73 @@ from shared.tables import SmtpCheck
 
 
 @dataclass(frozen=True, slots=True)
-class CheckText:
+class SmtpCheckText:
     title: str
     cure: str
 
 
-_TEXTS: Final[dict[SmtpCheck, tuple[CheckText, CheckText]]] = {
+_TEXTS: Final[dict[SmtpCheck, tuple[SmtpCheckText, SmtpCheckText]]] = {
     SmtpCheck.OK: (
-        CheckText("The server works", "There is nothing to do. We have signed in, and sent no mail."),
-        CheckText("Der Server funktioniert", "Es ist nichts zu tun. Wir haben uns angemeldet und keine Mail gesendet."),
+        SmtpCheckText("The server works", "There is nothing to do. We have signed in, and sent no mail."),
+        SmtpCheckText("Der Server funktioniert", "Es ist nichts zu tun. Wir haben uns angemeldet und keine Mail gesendet."),
     ),
     # A name with an address that is not public is told like a name that does not exist: nobody explores networks through us.
     SmtpCheck.DNS: (
-        CheckText(
+        SmtpCheckText(
             "We find no public server of this name",
             "Check the name of the server. It must be known in the public DNS, with public addresses only.",
         ),
-        CheckText(
+        SmtpCheckText(
             "Unter diesem Namen finden wir keinen öffentlichen Server",
             "Prüfen Sie den Namen des Servers. Er muss im öffentlichen DNS stehen, und zwar nur mit öffentlichen Adressen.",
         ),
     ),
     SmtpCheck.CONNECT: (
-        CheckText(
+        SmtpCheckText(
             "The server does not answer",
             "Check name and port, and whether a firewall keeps connections from the Internet away.",
         ),
-        CheckText(
+        SmtpCheckText(
             "Der Server antwortet nicht",
             "Prüfen Sie Name und Port und ob eine Firewall Verbindungen aus dem Internet abhält.",
         ),
     ),
     SmtpCheck.TLS: (
-        CheckText(
+        SmtpCheckText(
             "No safe connection is possible",
             "The certificate must be valid for the server's name. Usually port 465 goes with TLS, port 587 with STARTTLS.",
         ),
-        CheckText(
+        SmtpCheckText(
             "Es kommt keine sichere Verbindung zustande",
             "Das Zertifikat muss für den Namen des Servers gültig sein. Üblich sind Port 465 mit TLS und Port 587 mit STARTTLS.",
         ),
     ),
     SmtpCheck.AUTH: (
-        CheckText(
+        SmtpCheckText(
             "The server refuses the sign-in",
             "Check user name and password. Some providers want a password of its own for programs.",
         ),
-        CheckText(
+        SmtpCheckText(
             "Der Server lehnt die Anmeldung ab",
             "Prüfen Sie Benutzername und Passwort. Manche Anbieter verlangen ein eigenes Passwort für Programme.",
         ),
     ),
     SmtpCheck.REJECTED: (
-        CheckText(
+        SmtpCheckText(
             "The server does not want mail from us",
             "Check whether this user may send with this sender address, or ask the provider of the server.",
         ),
-        CheckText(
+        SmtpCheckText(
             "Der Server will von uns keine Mail",
             "Prüfen Sie, ob dieser Benutzer mit dieser Absenderadresse senden darf, oder fragen Sie den Anbieter des Servers.",
         ),
     ),
     SmtpCheck.TIMEOUT: (
-        CheckText(
+        SmtpCheckText(
             "The server is too slow",
             "We have waited for ten seconds. Check name and port, and try again in a few minutes.",
         ),
-        CheckText(
+        SmtpCheckText(
             "Der Server ist zu langsam",
             "Wir haben zehn Sekunden gewartet. Prüfen Sie Name und Port, und versuchen Sie es in ein paar Minuten noch einmal.",
         ),
@@ -82,6 +82,6 @@ _TEXTS: Final[dict[SmtpCheck, tuple[CheckText, CheckText]]] = {
 }  # fmt: skip
 
 
-def text_of(result: SmtpCheck, language: Language) -> CheckText:
+def text_of(result: SmtpCheck, language: Language) -> SmtpCheckText:
     english, german = _TEXTS[result]
     return german if language is Language.DE else english

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, WithJsonSchema
 
-from services.connector.http.request_types import Line, WholeNumber
+from services.connector.http.request_types import SingleLine, WholeNumber
 from shared.events import EventKind
 from shared.tables import DeliveryState
 
@@ -58,7 +58,7 @@ class WebhookRequest(_Request):
 
     url: Url = Field(description="An https address in the public internet.")
     kinds: list[EventKind] = Field(min_length=1, max_length=len(EventKind), description="What is told.")
-    description: Line = Field("", max_length=_MAX_DESCRIPTION)
+    description: SingleLine = Field("", max_length=_MAX_DESCRIPTION)
 
 
 class WebhookChange(_Request):
@@ -68,7 +68,7 @@ class WebhookChange(_Request):
 
     url: Url | None = None
     kinds: list[EventKind] | None = Field(None, min_length=1, max_length=len(EventKind))
-    description: Line | None = Field(None, max_length=_MAX_DESCRIPTION)
+    description: SingleLine | None = Field(None, max_length=_MAX_DESCRIPTION)
     enabled: StrictBool | None = Field(
         None, description="False ends what waits, too. What happens while it is disabled is not told later."
     )

@@ -20,7 +20,7 @@ _LABEL_END = re.compile("[.-]")
 _PUNYCODE = "xn--"
 
 
-class Claim(StrEnum):
+class SenderClaim(StrEnum):
     """The reason why a mail counts as claiming to be Amazon's. Only `from_domain` can be true."""
 
     FROM_DOMAIN = "from_domain"
@@ -29,7 +29,7 @@ class Claim(StrEnum):
     LOOKALIKE_DOMAIN = "lookalike_domain"
 
 
-def claim_of(senders: Sequence[str], wording: Wording) -> Claim | None:
+def claim_of(senders: Sequence[str], wording: Wording) -> SenderClaim | None:
     """The claim of all From fields together, each unfolded and as it stands; None if nobody speaks of Amazon."""
     boxes = [box for value in senders for box in read_mailboxes(value)]
     # With the encoded words read, as a person sees it.
@@ -37,17 +37,17 @@ def claim_of(senders: Sequence[str], wording: Wording) -> Claim | None:
     if len(senders) == 1 and len(boxes) == 1:
         domain = boxes[0].domain
         if belongs_to_amazon(domain):
-            return Claim.FROM_DOMAIN
+            return SenderClaim.FROM_DOMAIN
         if looks_like_amazon(domain, wording):
-            return Claim.LOOKALIKE_DOMAIN
+            return SenderClaim.LOOKALIKE_DOMAIN
         # Many sellers have a mailbox amazon@ at a domain of their own.
         beside = re.sub(re.escape(boxes[0].address), " ", shown, flags=re.IGNORECASE)
-        return Claim.DISPLAY_NAME if _speaks_of_amazon(beside, wording) else None
+        return SenderClaim.DISPLAY_NAME if _speaks_of_amazon(beside, wording) else None
     # Several senders, or a From that can be read in two ways.
     domains = {domain.rstrip(".").lower() for domain in _DOMAIN.findall(shown)}
     if any(belongs_to_amazon(domain) or looks_like_amazon(domain, wording) for domain in domains):
-        return Claim.TWO_SENDERS
-    return Claim.DISPLAY_NAME if _speaks_of_amazon(shown, wording) else None
+        return SenderClaim.TWO_SENDERS
+    return SenderClaim.DISPLAY_NAME if _speaks_of_amazon(shown, wording) else None
 
 
 def belongs_to_amazon(domain: str) -> bool:

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Final
 
-from services.mailrelay.parsing.claims import Claim, claim_of
+from services.mailrelay.parsing.claims import SenderClaim, claim_of
 from services.mailrelay.parsing.decoding import clean_text
 from services.mailrelay.parsing.kinds import (
     Recognised,
@@ -43,7 +43,7 @@ from services.mailrelay.parsing.structure import (
     MAX_HEADER_BYTES,
     Field,
     Header,
-    Limits,
+    ParserLimits,
     Part,
     end_of_header,
     is_report,
@@ -51,7 +51,7 @@ from services.mailrelay.parsing.structure import (
     read_parts,
 )
 
-__all__ = ["PARSER_VERSION", "Claim", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
+__all__ = ["PARSER_VERSION", "MailKind", "ParsedAttachment", "ParsedMail", "SenderClaim", "parse_mail"]
 
 # Raised with each change of what is parsed: `reprocess` runs the newer version over older mail.
 PARSER_VERSION: Final = 3
@@ -130,7 +130,7 @@ class ParsedMail:
     attachments: tuple[ParsedAttachment, ...]
     sent_at: datetime | None
     amazon_domain: bool
-    claim: Claim | None
+    claim: SenderClaim | None
     from_domain: str | None
     digest: bytes
     truncated: bool
@@ -154,11 +154,11 @@ class _ParsedHeader:
     subject: str | None
     sender_name: str | None
     sender_address: str | None
-    claim: Claim | None
+    claim: SenderClaim | None
     from_domain: str | None
     amazon: Mailbox | None
     digest: bytes
-    limits: Limits
+    limits: ParserLimits
 
 
 def parse_mail(raw: bytes) -> ParsedMail:
@@ -288,7 +288,7 @@ def _unparseable(head: _ParsedHeader) -> ParsedMail:
 
 
 def _read_header(raw: bytes, wording: Wording) -> _ParsedHeader:
-    limits = Limits()
+    limits = ParserLimits()
     header_end, body_start = end_of_header(raw, 0, len(raw))
     block = raw[: min(header_end, MAX_HEADER_BYTES)]
     fields = list(islice(read_fields(block), MAX_FIELDS + 1))
@@ -321,7 +321,7 @@ def _digest(fields: list[Field], raw: bytes, body_at: int) -> bytes:
     return digest.digest()
 
 
-def _subject(header: Header, limits: Limits) -> str | None:
+def _subject(header: Header, limits: ParserLimits) -> str | None:
     subject = header.text("subject")
     if subject is not None and len(subject) > MAX_SUBJECT_CHARS:
         limits.was_reached = True
@@ -334,7 +334,7 @@ def _reply_to(header: Header) -> Mailbox | None:
     return boxes[0] if header.count("reply-to") == 1 and len(boxes) == 1 else None
 
 
-def _read_body(header: Header, raw: bytes, body_start: int, limits: Limits) -> _Body:
+def _read_body(header: Header, raw: bytes, body_start: int, limits: ParserLimits) -> _Body:
     plain: list[str] = []
     html: str | None = None
     attachments: list[ParsedAttachment] = []
@@ -374,7 +374,7 @@ def _attachment(part: Part) -> ParsedAttachment:
     )
 
 
-def _bounded(part: Part, max_chars: int, limits: Limits) -> str:
+def _bounded(part: Part, max_chars: int, limits: ParserLimits) -> str:
     text = part.text
     limits.was_reached |= len(text) > max_chars
     return text[:max_chars]

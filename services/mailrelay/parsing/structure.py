@@ -65,7 +65,7 @@ class Part:
 
 
 @dataclass(slots=True)
-class Limits:
+class ParserLimits:
     """What is left to spend on one mail, and whether a limit has cut something."""
 
     parts: int = MAX_PARTS
@@ -165,7 +165,7 @@ class _MimeHeader:
     transfer_encoding: str
 
 
-def read_parts(header: Header, raw: bytes, body_start: int, limits: Limits) -> list[Part]:
+def read_parts(header: Header, raw: bytes, body_start: int, limits: ParserLimits) -> list[Part]:
     """The leaves of the mail in their order. Enclosed mails (message/rfc822) are leaves: nobody looks into a bomb."""
     return list(_walk(header, raw, (body_start, len(raw)), 0, limits))
 
@@ -179,7 +179,9 @@ def is_report(header: Header) -> bool:
     )
 
 
-def _walk(header: Header, raw: bytes, span: tuple[int, int], depth: int, limits: Limits) -> Iterator[Part]:
+def _walk(
+    header: Header, raw: bytes, span: tuple[int, int], depth: int, limits: ParserLimits
+) -> Iterator[Part]:
     # Spans instead of slices: fifty levels must not mean fifty copies of a large mail.
     mime = _mime_header(header, limits)
     if mime.boundary is not None:
@@ -206,7 +208,7 @@ def _walk(header: Header, raw: bytes, span: tuple[int, int], depth: int, limits:
     yield Part(mime.content_type, mime.charset, mime.filename, mime.is_attachment, mime.content_id, content)
 
 
-def _walk_section(raw: bytes, span: tuple[int, int], depth: int, limits: Limits) -> Iterator[Part]:
+def _walk_section(raw: bytes, span: tuple[int, int], depth: int, limits: ParserLimits) -> Iterator[Part]:
     start, end = span
     header_end, body_start = end_of_header(raw, start, end)
     if header_end - start > MAX_PART_HEADER_BYTES:
@@ -217,7 +219,7 @@ def _walk_section(raw: bytes, span: tuple[int, int], depth: int, limits: Limits)
 
 
 def _sections(
-    raw: bytes, span: tuple[int, int], boundary: bytes, limits: Limits
+    raw: bytes, span: tuple[int, int], boundary: bytes, limits: ParserLimits
 ) -> Iterator[tuple[int, int]]:
     """What stands between the delimiter lines (RFC 2046 §5.1.1); without a closing one the last part ends with the body."""
     position, body_end = span
@@ -247,7 +249,7 @@ def _sections(
         yield start, body_end
 
 
-def _mime_header(header: Header, limits: Limits) -> _MimeHeader:
+def _mime_header(header: Header, limits: ParserLimits) -> _MimeHeader:
     content = _parameters(header.raw("content-type"))
     disposition = _parameters(header.raw("content-disposition"))
     filename = _parameter(disposition, "filename") or _parameter(content, "name")

@@ -5,9 +5,9 @@ No mail is answered 250 before `intake` has committed it, and nothing about send
 The objects of a session, from the socket inwards:
 
     RelaySession (protocol)       the connection: PROXY header, timer, handshake, end; one a connection
-      SessionState                who the client is, how far the session has come, when its time is over
-        Trace (trace)             what was said, for the postmaster who asks
-        ClientQuota (limits)      what this client may still ask for; of the process's one Limits
+      SessionState                who the client is, how far the session has come, when its time limit ends
+        Trace (trace)             the commands and replies, kept for a postmaster's question
+        ClientQuota (limits)      what this client may still use of the process's Limits
       ClientReader (reader)       bytes in: command lines, and the text of a mail
       ReplyWriter (reply_writer)  replies out, gathered while the client pipelines
       Dialogue (dialogue)         command in, reply out; counts both against the quota

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.inbox import listing
-from services.connector.inbox.listing import Filters, Sort
+from services.connector.inbox.listing import ConversationFilters, Sort
 from services.connector.inbox.search import Search
 from shared.database import Sessions
 from shared.tables import ConversationStatus
@@ -67,12 +67,20 @@ async def _plan(
 async def test_a_page_is_read_from_its_index_without_sorting(many: Inbox, sessions: Sessions):
     now = datetime.now(UTC)
     for filters, sort, index in (
-        (Filters(), Sort.NEWEST, _SHOWN),
-        (Filters(status=ConversationStatus.OPEN), Sort.NEWEST, "ix_conversations_newest_of_status on"),
-        (Filters(status=ConversationStatus.QUARANTINE), Sort.NEWEST, "ix_conversations_newest_of_status on"),
-        (Filters(is_unread=True), Sort.NEWEST, "ix_conversations_unread on"),
-        (Filters(), Sort.DUE, "ix_conversations_due on"),
-        (Filters(kind="buyer_message", country="DE"), Sort.NEWEST, _SHOWN),
+        (ConversationFilters(), Sort.NEWEST, _SHOWN),
+        (
+            ConversationFilters(status=ConversationStatus.OPEN),
+            Sort.NEWEST,
+            "ix_conversations_newest_of_status on",
+        ),
+        (
+            ConversationFilters(status=ConversationStatus.QUARANTINE),
+            Sort.NEWEST,
+            "ix_conversations_newest_of_status on",
+        ),
+        (ConversationFilters(is_unread=True), Sort.NEWEST, "ix_conversations_unread on"),
+        (ConversationFilters(), Sort.DUE, "ix_conversations_due on"),
+        (ConversationFilters(kind="buyer_message", country="DE"), Sort.NEWEST, _SHOWN),
     ):
         at = now + timedelta(hours=1) if sort is Sort.DUE else now - timedelta(hours=1)
         for after in (None, (at, many.conversation.id)):
@@ -83,7 +91,11 @@ async def test_a_page_is_read_from_its_index_without_sorting(many: Inbox, sessio
 
 
 async def _page(
-    many: Inbox, filters: Filters, sort: Sort, after: tuple[datetime, UUID] | None, session: AsyncSession
+    many: Inbox,
+    filters: ConversationFilters,
+    sort: Sort,
+    after: tuple[datetime, UUID] | None,
+    session: AsyncSession,
 ) -> None:
     await listing.list_conversations(session, many.account.id, filters, sort, limit=20, after=after)
 
@@ -96,7 +108,7 @@ async def test_a_search_or_a_count_reads_no_table_through(many: Inbox, sessions:
     ]
     for search, index in searches:
         plan = await _plan(
-            sessions, partial(_page, many, Filters(search=search), Sort.NEWEST, None), small=True
+            sessions, partial(_page, many, ConversationFilters(search=search), Sort.NEWEST, None), small=True
         )
         assert index in plan, plan
         assert "Seq Scan on conversations" not in plan, plan

@@ -2,10 +2,10 @@
 
 import pytest
 
-from services.mailrelay.parsing.mail import Claim, parse_unguarded
+from services.mailrelay.parsing.mail import SenderClaim, parse_unguarded
 
 
-def claim_of(*senders: str) -> Claim | None:
+def claim_of(*senders: str) -> SenderClaim | None:
     head = "".join(f"From: {sender}\r\n" for sender in senders)
     return parse_unguarded(f"{head}Subject: x\r\n\r\nx\r\n".encode()).claim
 
@@ -20,7 +20,7 @@ def claim_of(*senders: str) -> Claim | None:
     ],
 )
 def test_a_domain_of_amazons_is_claimed(sender: str):
-    assert claim_of(sender) is Claim.FROM_DOMAIN
+    assert claim_of(sender) is SenderClaim.FROM_DOMAIN
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_domain_of_amazons_is_claimed(sender: str):
     ],
 )
 def test_two_readings_of_which_one_is_amazon_are_two_senders(senders: tuple[str, ...]):
-    assert claim_of(*senders) is Claim.TWO_SENDERS
+    assert claim_of(*senders) is SenderClaim.TWO_SENDERS
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_two_readings_of_which_one_is_amazon_are_two_senders(senders: tuple[str,
     ],
 )
 def test_a_name_that_speaks_of_amazon_claims_it(sender: str):
-    assert claim_of(sender) is Claim.DISPLAY_NAME
+    assert claim_of(sender) is SenderClaim.DISPLAY_NAME
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_name_that_speaks_of_amazon_claims_it(sender: str):
     ],
 )
 def test_a_domain_that_reads_amazon_is_a_lookalike(domain: str):
-    assert claim_of(f"Kim <kim@{domain}>") is Claim.LOOKALIKE_DOMAIN
+    assert claim_of(f"Kim <kim@{domain}>") is SenderClaim.LOOKALIKE_DOMAIN
 
 
 @pytest.mark.parametrize(

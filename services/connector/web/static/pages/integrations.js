@@ -10,11 +10,11 @@ import { pagedList } from "../core/paged_list.js";
 import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 import { openIntegration } from "./integration.js";
-import { drawResting } from "./resting.js";
+import { drawGracePeriod } from "./grace_period.js";
 
 export async function show({ main, params, signal }) {
   const place = h("div", {});
-  const restingPlace = h("section", { class: "section" });
+  const gracePeriodPlace = h("section", { class: "section" });
   const problemPlace = h("div", { class: "place" });
   let dialog = null;
 
@@ -28,7 +28,7 @@ export async function show({ main, params, signal }) {
   const full = [table(rows), pages.more];
 
   async function drawList() {
-    const [shown] = await Promise.all([pages.refresh(), drawResting(restingPlace, signal)]);
+    const [shown] = await Promise.all([pages.refresh(), drawGracePeriod(gracePeriodPlace, signal)]);
     replace(problemPlace);
     if (shown === 0) replace(place, emptyState());
     else if (!place.contains(rows)) replace(place, full);
@@ -58,7 +58,7 @@ export async function show({ main, params, signal }) {
   signal.addEventListener("abort", () => dialog?.leave());
 
   const add = may("general.admin", "edit") && h("a", { href: "/integrations/new", class: "button" }, t("integrations.add"));
-  replace(main, h("div", { class: "page-head" }, pageHeading(t("integrations.title")), add), problemPlace, place, restingPlace);
+  replace(main, h("div", { class: "page-head" }, pageHeading(t("integrations.title")), add), problemPlace, place, gracePeriodPlace);
   change(params);
   return change;
 }

@@ -9,16 +9,16 @@ import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 
-/** Draws the section, or nothing when no store rests. */
-export async function drawResting(place, signal) {
-  const resting = [];
-  await eachPage("/integrations?state=resting&limit=100", signal, (items) => resting.push(...items));
+/** Draws the section, or nothing when no store is in its grace period. */
+export async function drawGracePeriod(place, signal) {
+  const stores = [];
+  await eachPage("/integrations?state=resting&limit=100", signal, (items) => stores.push(...items));
   replace(
     place,
-    resting.length > 0 && [
-      h("h2", {}, t("resting.title")),
-      h("p", { class: "muted" }, t("resting.text")),
-      h("ul", { class: "resting" }, resting.map((integration) => item(integration, signal))),
+    stores.length > 0 && [
+      h("h2", {}, t("grace_period.title")),
+      h("p", { class: "muted" }, t("grace_period.text")),
+      h("ul", { class: "grace-period" }, stores.map((integration) => item(integration, signal))),
     ],
   );
 }
@@ -41,8 +41,8 @@ function item(integration, signal) {
   }
 
   function otherName() {
-    const field = elements.field(t("resting.other_name"), { maxlength: 60, autocomplete: "off" });
-    const button = h("button", { type: "submit", class: "button" }, t("resting.restore"));
+    const field = elements.field(t("grace_period.other_name"), { maxlength: 60, autocomplete: "off" });
+    const button = h("button", { type: "submit", class: "button" }, t("grace_period.restore"));
     const submit = (event) => {
       event.preventDefault();
       elements.busy(button, () => restore({ name: field.input.value }));
@@ -52,9 +52,9 @@ function item(integration, signal) {
 
   return h(
     "li",
-    { class: "card", "data-testid": "resting", "data-integration": integration.id },
-    h("p", {}, h("strong", {}, name), " ", h("span", { class: "muted" }, t(`resting.until.${integration.data_after_rest ?? "keep"}`, { date: date(integration.rests_until) }))),
-    may("general.admin", "edit") && elements.actionButton(t("resting.restore"), () => restore({}), { class: "button button-secondary", "aria-label": t("resting.restore_named", { name }) }),
+    { class: "card", "data-testid": "grace-period", "data-integration": integration.id },
+    h("p", {}, h("strong", {}, name), " ", h("span", { class: "muted" }, t(`grace_period.until.${integration.data_after_rest ?? "keep"}`, { date: date(integration.rests_until) }))),
+    may("general.admin", "edit") && elements.actionButton(t("grace_period.restore"), () => restore({}), { class: "button button-secondary", "aria-label": t("grace_period.restore_named", { name }) }),
     problemPlace,
   );
 }
