@@ -88,7 +88,7 @@ def reprocess(
         bool, typer.Option("--held", help="Instead, let the workers try held mail again, from the beginning.")
     ] = False,
 ) -> None:
-    """Parse stored messages anew, with the parser of this version. If it is broken off, it later goes on where it was.
+    """Parse stored messages anew, with the parser of this version. After an interruption it continues where it was.
 
     Exit code 1 says that some messages were left as they were; 2, that it could not begin.
     """

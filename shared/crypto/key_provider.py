@@ -63,7 +63,7 @@ class KeyFile:
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises KeyFileUnusable."""
+        """Read the file. Raises KeyFileUnusable."""
         self._path = path
         self._stamp_read = _stamp(path)
         self._content = _read(path)
@@ -75,12 +75,12 @@ class KeyFile:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Raises KeyFileUnusable."""
+        """The keys of a file. Raises KeyFileUnusable."""
         return cls(path)
 
     @property
     def current_id(self) -> str:
-        """The id of the key that wraps."""
+        """The id of the key that new values are wrapped with."""
         return self._fresh().current_id
 
     @property

@@ -141,7 +141,7 @@ async def create_api_key(
 
 @router.delete("/api-keys/{api_key_id}", status_code=204, summary="Revoke an API key")
 async def revoke_api_key(api_key_id: UUID, caller: AdminEditor, sessions: SessionsDep, now: Now) -> None:
-    """It stops working at once."""
+    """Revoke an API key; it stops working at once."""
     await service.revoke_api_key(sessions, caller, api_key_id, now)
 
 

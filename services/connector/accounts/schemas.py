@@ -103,7 +103,7 @@ class MeAnswer(_Answer):
 
 
 class MeRequest(_Request):
-    """What is left out stays as it is."""
+    """Fields that are left out stay as they are."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"language": "de", "time_zone": "Europe/Berlin"}]}

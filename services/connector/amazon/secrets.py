@@ -7,10 +7,10 @@ from pydantic import SecretStr
 
 
 class Secrets(Protocol):
-    """After a rotation two client secrets are valid for some days."""
+    """The client secrets that may be valid: after a rotation there are two for some days."""
 
     async def newest_first(self) -> Sequence[SecretStr]:
-        """At least one."""
+        """The secrets, at least one, the newest first."""
         ...
 
 

@@ -122,7 +122,7 @@ async def _frames(
 
 
 async def _opening(caller: Caller, sessions: Sessions, last_event_id: str | None) -> str:
-    """What a stream begins with."""
+    """The events with which a stream begins: `ready`, or `resumed` and the missed ones, or `resync`."""
     if last_event_id is None:
         return frame("ready", {})
     try:

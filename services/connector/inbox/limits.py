@@ -11,12 +11,12 @@ MAX_SEARCHES: Final = 4
 
 
 class DownloadsBusy(Expected):
-    """No other download ended in time."""
+    """The download waited for a slot and got none in time."""
 
     code = "downloads_busy"
 
 
 class SearchesBusy(Expected):
-    """No other search ended in time."""
+    """The search waited for a slot and got none in time."""
 
     code = "searches_busy"

@@ -63,7 +63,7 @@ class CheckState(StrEnum):
 
 
 class Who(StrEnum):
-    """Who can do something about it."""
+    """Who can mend what a check has found."""
 
     SELLER = "seller"
     OPERATOR = "operator"
@@ -90,7 +90,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of an integration."""
+    """The stored facts of an integration from which its checks and its lock are decided."""
 
     created_at: datetime
     is_named: bool

@@ -9,17 +9,17 @@ class Schedule(Protocol):
     """Says when work is due."""
 
     def first_wait(self, now: datetime) -> timedelta:
-        """From `now` until the first run that there ever is."""
+        """The time from `now` until the very first run."""
         ...
 
     def wait(self, now: datetime) -> timedelta:
-        """From `now` until the next run."""
+        """The time from `now` until the next run."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """So long after the end of a run."""
+    """Due an `interval` after the end of the last run."""
 
     interval: timedelta
 
@@ -32,7 +32,7 @@ class Every:
 
 @dataclass(frozen=True, slots=True)
 class DailyAt:
-    """Once a day at this time (UTC)."""
+    """Due once a day at this time (UTC)."""
 
     at: time
 

@@ -76,7 +76,7 @@ async def rewrap(
 ) -> int:
     """Wrap with the current key what other keys wrap, and return how many. `on_progress` is called with how many are done, of how many.
 
-    After an interruption the next run goes on where it was. Raises SealBroken if a key that is needed is not in the file; what was done until
+    After an interruption the next run continues where it was. Raises SealBroken if a key that is needed is not in the file; what was done until
     then stays done.
     """
     current, done = keys.current_id, 0

@@ -32,7 +32,7 @@ class PasswordRequired(Expected):
 
 
 class PortNotAllowed(Expected):
-    """Not a port for handing in mail."""
+    """The port is none of those on which mail may be submitted."""
 
     code = "port_not_allowed"
 

@@ -43,7 +43,7 @@ def sp_api_scope(region: Region) -> str:
 
 
 class GrantHealth:
-    """Stores what Amazon said of a grant. `on_change` is called in the transaction that changes what stands against a grant."""
+    """Stores what Amazon said of a grant. `on_change` is called in the transaction that changes what hinders a grant."""
 
     def __init__(self, sessions: Sessions, on_change: "OnChange", registry: CollectorRegistry) -> None:
         self._sessions = sessions
@@ -95,7 +95,7 @@ class GrantHealth:
                 await self._on_change(session, account_id, integration_id, datetime.now(UTC))
 
     async def answered(self, account_id: UUID, integration_id: UUID, operations: Collection[str]) -> None:
-        """Amazon gave the store's data: nothing stands against its grant any more."""
+        """Amazon gave the store's data: nothing hinders its grant any more."""
         async with self._sessions.begin() as session:
             await queries.lock_integration(session, integration_id)
             if await queries.note_success(session, integration_id, operations):

@@ -74,7 +74,7 @@ class AccessToken:
     version: int
     region: Region
     seller_id: str
-    # Something stands against the grant that a success would end.
+    # Something hinders the grant; the next success ends it.
     is_troubled: bool = field(default=False, compare=False)
 
 

@@ -66,7 +66,7 @@ async def create_webhook(
 async def list_webhooks(
     caller: AdminEditor, sessions: SessionsDep, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> WebhookPage:
-    """Newest first."""
+    """The account's webhooks, newest first."""
     after = decode_cursor(cursor)[1] if cursor else None
     rows = await service.list_webhooks(sessions, caller.account_id, limit=limit + 1, after=after)
     page = rows[:limit]

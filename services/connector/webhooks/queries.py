@@ -237,7 +237,7 @@ async def count_webhooks(session: AsyncSession, account_id: UUID) -> int:
 async def webhooks_of(
     session: AsyncSession, account_id: UUID, *, limit: int, after: UUID | None
 ) -> list[Webhook]:
-    """Newest first."""
+    """An account's webhooks, newest first."""
     statement = select(Webhook).where(Webhook.account_id == account_id)
     if after is not None:
         statement = statement.where(Webhook.id < after)
@@ -247,7 +247,7 @@ async def webhooks_of(
 async def deliveries_of(
     session: AsyncSession, webhook_id: UUID, *, state: DeliveryState | None, limit: int, after: UUID | None
 ) -> list[WebhookDelivery]:
-    """Newest first."""
+    """A webhook's deliveries, newest first."""
     statement = select(WebhookDelivery).where(WebhookDelivery.webhook_id == webhook_id)
     if state is not None:
         statement = statement.where(WebhookDelivery.state == state.value)

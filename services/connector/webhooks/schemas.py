@@ -62,7 +62,7 @@ class WebhookRequest(_Request):
 
 
 class WebhookChange(_Request):
-    """What is left out stays as it is."""
+    """Fields that are left out stay as they are."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": True}]})
 

@@ -90,13 +90,13 @@ async def create_webhook(
 async def list_webhooks(
     sessions: Sessions, account_id: UUID, *, limit: int, after: UUID | None
 ) -> list[Webhook]:
-    """Newest first."""
+    """An account's webhooks, newest first."""
     async with sessions.begin() as session:
         return await queries.webhooks_of(session, account_id, limit=limit, after=after)
 
 
 async def get_webhook(sessions: Sessions, account_id: UUID, webhook_id: UUID) -> Webhook:
-    """Raises NotFound."""
+    """A webhook of the account. Raises NotFound."""
     async with sessions.begin() as session:
         return await _webhook(session, account_id, webhook_id)
 

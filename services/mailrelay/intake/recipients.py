@@ -28,14 +28,14 @@ _RECONNECT_SECONDS: Final = 0.5
 # A connection that died without a word is noticed after this long.
 _CHECK_SECONDS: Final = 15
 
-# RFC 5321 §4.5.1 and RFC 2142 §4: whoever runs a domain can be reached at these.
+# RFC 5321 §4.5.1 and RFC 2142 §4: the addresses at which a domain's operator can be reached.
 _OPERATOR_LOCAL_PARTS: Final = frozenset({"postmaster", "abuse"})
 
 _FIND: Final = "SELECT id, account_id FROM relay_addresses WHERE local_part = $1 AND retired_at IS NULL"
 
 
 class RecipientsUnavailable(Expected):
-    """The database could not be asked."""
+    """The database did not answer which recipient an address belongs to."""
 
     code = "recipients_unavailable"
 

@@ -32,7 +32,7 @@ class ProcessAggregator:
         self._slots = slots
 
     async def answer(self, path: str) -> Answer:
-        """The side port's answer."""
+        """The answer to a request at the side port: liveness, readiness, metrics or a trace."""
         match path:
             case "/livez":
                 return Answer(200, PLAIN_TEXT, b"ok\n")

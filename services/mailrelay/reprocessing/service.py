@@ -1,7 +1,7 @@
 """Stored messages are made anew from their raw mail by the parser of today: `python -m services.mailrelay reprocess`.
 
 Goes through all messages in the order of their ids, and through each batch of those that an older version has made. No statement
-takes longer for there being more messages. What is done has the new version, so a command that was broken off goes on where it was.
+takes longer for there being more messages. What is done has the new version, so a command that was interrupted continues where it was.
 Live workers and agents are at work meanwhile: each message is written in a
 transaction of its own that locks it and checks that nobody has changed it. What an agent has decided stays: where they put a
 message, what they settled, closed, read or released. So do the verdicts on authenticity: they are about the sender, not the words.

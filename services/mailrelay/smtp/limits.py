@@ -148,7 +148,7 @@ class Limits:
         return ClientQuota(self, network, is_trusted=is_trusted)
 
     def exceeded(self, hit: LimitHit) -> LimitExceeded:
-        """The exception to raise, counted."""
+        """Count a limit that was hit, and return the exception to raise."""
         self.on_hit(hit)
         return LimitExceeded(hit)
 
@@ -255,7 +255,7 @@ class ClientQuota:
         return True
 
     def release_memory(self) -> None:
-        """The mail is no longer in memory."""
+        """Give back the memory of a mail that is no longer held."""
         if self.memory:
             self._limits.add_memory(self.network, -self.memory)
             self.memory = 0
