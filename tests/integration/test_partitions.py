@@ -88,6 +88,24 @@ async def test_a_month_of_too_many_stays_where_it_is_and_the_next_ones_are_made(
     assert [row[0] for row in await owner.fetch("SELECT partitions_missing($1)", FAR)] == ["accepted_mail"]
 
 
+async def test_a_month_that_stays_where_it_is_asks_for_no_lock(
+    database: Database, owner: "asyncpg.Connection[asyncpg.Record]"
+):
+    """Relays write into the default partition for as long as the month lasts, and every minute it is tried again."""
+    await accept(owner, FAR, mails=1001)
+    await owner.execute("SELECT ensure_partitions($1)", FAR)
+    await owner.execute(f"DROP TABLE attachments_{FAR:%Y%m}")
+    relay = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await relay.execute("BEGIN; LOCK TABLE accepted_mail_other IN ROW EXCLUSIVE MODE")
+
+    missing = await owner.fetchval("SELECT ensure_partitions($1)", FAR)
+
+    await relay.close()
+    # One that gets no lock leaves all that come after it for the next time.
+    assert missing == 1
+    assert f"attachments_{FAR:%Y%m}" in await months(owner, "attachments")
+
+
 async def test_months_begin_behind_the_days_of_an_earlier_version(
     owner: "asyncpg.Connection[asyncpg.Record]",
 ):
