@@ -28,7 +28,8 @@ _STATEMENT_TIMEOUT_SECONDS: Final = 5
 # Between two attempts to get a lock the others have their turn. For a backup that runs for hours, run `upgrade` again after it.
 _PAUSE_SECONDS: Final = 1.0
 _TRIES: Final = 300
-_LOCK_NOT_AVAILABLE: Final = "55P03"
+# A lock that did not come in time, and a deadlock, which PostgreSQL ended at the migration's expense.
+_LOCK_FAILURES: Final = frozenset({"55P03", "40P01"})
 
 
 def alembic_config() -> Config:
@@ -53,7 +54,7 @@ async def upgrade(database_url: str) -> None:
 
 
 async def upgrade_tables(database_url: str, revision: str = "head") -> None:
-    """The migrations up to this one. One that gets no lock in time lets the others pass and tries again."""
+    """The migrations up to this one. One that gets no lock in time, or meets a deadlock, lets the others pass and tries again."""
     engine = create_async_engine(
         sqlalchemy_url(database_url),
         poolclass=NullPool,
@@ -72,7 +73,7 @@ async def upgrade_tables(database_url: str, revision: str = "head") -> None:
                 async with engine.connect() as connection:
                     await connection.run_sync(_run_alembic, revision)
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE or attempt == _TRIES:
+                if getattr(error.orig, "sqlstate", None) not in _LOCK_FAILURES or attempt == _TRIES:
                     raise
                 log.warning("migration_waits_for_a_lock", attempt=attempt)
                 await asyncio.sleep(_PAUSE_SECONDS)

@@ -1,6 +1,7 @@
 """The attachments of now are made ready to be the first partition of their table, while they are written and read.
 
-It takes those of messages up to the end of next month; whoever has not got to the next migration by then begins here anew.
+It takes those of messages up to the end of next month, or of the month after the newest one where a clock was wrong; whoever has not got
+to the next migration by then begins here anew.
 """
 
 from alembic import op
@@ -11,9 +12,10 @@ from migrations import online
 revision = "20261128_1111"
 down_revision = "20261128_1110"
 
-_END = (
-    "SELECT uuid_at(date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + interval '2 months')"
-)
+_END = """
+    SELECT uuid_at(date_trunc('month', greatest(now(), newest) AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' + interval '2 months')
+    FROM (SELECT (SELECT uuid_extract_timestamp(message_id) FROM attachments ORDER BY message_id DESC LIMIT 1) AS newest) AS stored
+"""
 
 
 def upgrade() -> None:

@@ -1,9 +1,38 @@
 """The migrations make exactly what shared/tables/ says."""
 
-from deploy.demo.postgres import OWNER
-from migrations.upgrade import upgrade
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from deploy.demo.postgres import OWNER, EmbeddedPostgres
+from migrations.upgrade import upgrade, upgrade_tables
+from shared.database import asyncpg_dsn
 from tests.conftest import Database
 from tests.faults.mailrelay.migrating import differences
+
+BEFORE_MONTHS_OF_ATTACHMENTS = "20261128_1111"
+MONTHS_OF_ATTACHMENTS = "20261128_1112"
+
+
+@pytest.fixture
+async def empty(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
+    """A database of no version yet."""
+    database = Database(postgres, f"test_{uuid4().hex}")
+    await postgres.create_database(database.name)
+    yield database
+    await postgres.drop_database(database.name)
+
+
+@asynccontextmanager
+async def connected(database: Database) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    yield connection
+    await connection.close()
 
 
 async def test_migrated_database_equals_the_tables(database: Database):
@@ -12,3 +41,44 @@ async def test_migrated_database_equals_the_tables(database: Database):
 
 async def test_upgrade_may_run_again(database: Database):
     await upgrade(database.url(OWNER))
+
+
+async def test_an_upgrade_that_ends_a_deadlock_tries_again(empty: Database):
+    """A worker that stores a message has locked `messages`, and comes to `attachments` while the migration has it."""
+    url = empty.url(OWNER)
+    await upgrade_tables(url, BEFORE_MONTHS_OF_ATTACHMENTS)
+    waits = (
+        "SELECT EXISTS (SELECT FROM pg_stat_activity"
+        " WHERE datname = $1 AND application_name = 'migrations' AND wait_event_type = 'Lock')"
+    )
+    async with connected(empty) as worker, connected(empty) as owner:
+        async with worker.transaction():
+            # The migration is the one that PostgreSQL ends.
+            await worker.execute("SET LOCAL deadlock_timeout = '1min'")
+            await worker.execute("LOCK TABLE messages IN ROW EXCLUSIVE MODE")
+            upgrading = asyncio.create_task(upgrade_tables(url, MONTHS_OF_ATTACHMENTS))
+            while not await owner.fetchval(waits, empty.name):  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+            await worker.execute("LOCK TABLE attachments IN ROW EXCLUSIVE MODE")
+        await upgrading
+        is_partitioned = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'attachments'::regclass"
+
+        assert await owner.fetchval(is_partitioned)
+
+
+async def test_an_attachment_with_a_wrong_clock_stops_no_upgrade(empty: Database):
+    """What lies in the future when the first partition of attachments is made lies in that partition."""
+    url = empty.url(OWNER)
+    await upgrade_tables(url, "20261128_1110")
+    async with connected(empty) as owner:
+        await owner.execute("SET session_replication_role = replica")
+        message_id = await owner.fetchval("SELECT uuidv7($1)", timedelta(days=400))
+        await owner.execute(
+            "INSERT INTO attachments (id, account_id, message_id, position, filename, content_type, size, content)"
+            " VALUES (uuidv7(), uuidv7(), $1, 0, '', 'image/png', 0, '')",
+            message_id,
+        )
+
+        await upgrade(url)
+
+        assert await owner.fetchval("SELECT message_id FROM attachments_before") == message_id
