@@ -66,8 +66,10 @@ DELAYS: Final = (
     timedelta(hours=1),
     timedelta(hours=6),
 )
-# The wait after a deadlock or a cancelled statement, which pass by themselves; no attempt is spent on it.
+# The wait after a deadlock or a cancelled statement, which pass by themselves; no attempt is spent on it. It grows with the age of the
+# mail: one whose statement is always cancelled must not take the workers from the others every few seconds.
 CONTENTION_DELAY: Final = timedelta(seconds=10)
+LONGEST_CONTENTION_DELAY: Final = timedelta(minutes=1)
 # The wait for us to mend what is our fault; no attempt is spent on it.
 MENDING_DELAY: Final = timedelta(minutes=10)
 # The same for a blob store that is away: it comes back by itself.
@@ -128,7 +130,7 @@ async def _deliver(delivery: Delivery, mails: Sequence[QueuedMail]) -> None:
         if _is_database_away(error):
             raise
         if len(mails) == 1:
-            await _try_later(delivery, mails[0].id, error)
+            await _try_later(delivery, mails[0], error)
             return
         log.warning("batch_failed", mails=len(mails), exc_info=error)
         for mail in mails:
@@ -157,14 +159,14 @@ def _is_database_away(error: Exception) -> bool:
     return is_unavailable(error) and not isinstance(error, TimeoutError)
 
 
-def _wait_without_attempt(error: Exception) -> timedelta | None:
+def _wait_without_attempt(error: Exception, age: timedelta) -> timedelta | None:
     """How long a mail waits after an error that is not its own; None if it is.
 
     Nothing is wrong with the mail if the database ended the statement in favour of others, if a key is missing here, or a grant or
     table in the database, or if the database or the machine is too slow, away or full.
     """
     if was_ended_for_others(error):
-        return CONTENTION_DELAY
+        return min(max(age / 2, CONTENTION_DELAY), LONGEST_CONTENTION_DELAY)
     if isinstance(error, SealBroken):
         is_our_fault = error.fields.get("table") != "accepted_mail"
     else:
@@ -187,26 +189,26 @@ async def _postpone_other_keys(delivery: Delivery, mails: Sequence[QueuedMail]) 
     return [mail for mail in mails if mail.mail_key_id == key_id]
 
 
-async def _try_later(delivery: Delivery, accepted_mail_id: UUID, error: Exception) -> None:
+async def _try_later(delivery: Delivery, mail: QueuedMail, error: Exception) -> None:
     code = error.code if isinstance(error, Expected) else "unexpected"
-    delay = _wait_without_attempt(error)
+    delay = _wait_without_attempt(error, datetime.now(UTC) - mail.accepted_at)
     if delay is not None:
-        await _postpone(delivery, [accepted_mail_id], code, delay)
+        await _postpone(delivery, [mail.id], code, delay)
     else:
         async with delivery.sessions.begin() as session:
             state = await queue.record_failed_attempt(
                 session,
-                accepted_mail_id,
+                mail.id,
                 failure_code=code,
                 delays=DELAYS,
                 is_held_at_last=isinstance(error, SealBroken),
             )
         if state is MailState.HELD:
             delivery.metrics.held.inc()
-            log.error("mail_held", accepted_mail_id=str(accepted_mail_id), code=code, exc_info=error)
+            log.error("mail_held", accepted_mail_id=str(mail.id), code=code, exc_info=error)
             return
         delivery.metrics.put_off.labels(code).inc()
-    log.warning("mail_put_off", accepted_mail_id=str(accepted_mail_id), code=code, exc_info=error)
+    log.warning("mail_put_off", accepted_mail_id=str(mail.id), code=code, exc_info=error)
 
 
 async def _postpone(

@@ -15,7 +15,14 @@ from sqlalchemy.exc import DBAPIError
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.delivery.parser_pool import ParserDied, ParserPool, ParsingTookTooLong
 from services.mailrelay.delivery.queue import queue_age_seconds
-from services.mailrelay.delivery.service import CONTENTION_DELAY, DELAYS, MAX_BATCH, Delivery, deliver_due
+from services.mailrelay.delivery.service import (
+    CONTENTION_DELAY,
+    DELAYS,
+    LONGEST_CONTENTION_DELAY,
+    MAX_BATCH,
+    Delivery,
+    deliver_due,
+)
 from shared.crypto.envelope import AccountKeys, Place
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import ContentKey
@@ -497,6 +504,24 @@ async def test_what_passes_by_itself_costs_no_attempt_and_no_more_than_seconds(
         waits = await session.scalar(select(AcceptedMail.next_attempt_at - func.now()))
     assert waits is not None
     assert waits <= CONTENTION_DELAY
+
+
+async def test_a_mail_whose_statement_is_always_cancelled_is_tried_ever_more_seldom(
+    delivery: Delivery, accept: Accept, sessions: Sessions, database: Database
+):
+    """It must not take the workers from the others every few seconds."""
+    await accept(mail("buyer-question"))
+    await fail_each_insert(database, "57014")
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await owner.execute("UPDATE accepted_mail SET accepted_at = now() - interval '1 hour'")
+    await owner.close()
+
+    await deliver_due(delivery)
+
+    async with sessions() as session:
+        waits = await session.scalar(select(AcceptedMail.next_attempt_at - func.now()))
+    assert waits is not None
+    assert CONTENTION_DELAY < waits <= LONGEST_CONTENTION_DELAY
 
 
 async def test_a_database_that_goes_costs_no_attempt(
