@@ -1,4 +1,4 @@
-"""Removes blobs that no row names: what is left when a relay ends between a blob and its row, or its commit fails."""
+"""Removes blobs that no row names: what is left when a process ends between a blob and its row, before or after."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -16,10 +16,13 @@ log = structlog.get_logger()
 
 _EVERY_SECONDS: Final = 3600.0
 _BATCH: Final = 500
+# Rows go long after their day: erased with their store, or made anew of another blob. What they leave is found this late at most.
+_ALL_AGAIN: Final = timedelta(days=7)
 # Only whole days that ended at least so long ago.
 _AGE: Final = timedelta(hours=24)
-# A relay gives up on a row after a minute at most. Clocks may jump; this is waited for, so no row can still be coming.
-CONFIRM_SECONDS: Final = 180.0
+# A relay gives up on a row after a minute at most. A mail worker puts a mail's hundred attachments one after the other, each within
+# ten seconds, before their rows. Clocks may jump; this is waited for, so no row can still be coming.
+CONFIRM_SECONDS: Final = 1800.0
 
 
 async def sweep_forever(
@@ -29,19 +32,25 @@ async def sweep_forever(
     *,
     every_seconds: float = _EVERY_SECONDS,
     confirm_seconds: float = CONFIRM_SECONDS,
+    all_again: timedelta = _ALL_AGAIN,
 ) -> None:
-    """Sweep once an hour, each day only once, because nothing is added to a day that is over.
+    """Sweep once an hour the days that have ended since, to which nothing is added, and once a week all days.
 
     A blob store that is away is logged once, until it is back.
     """
     swept_before = ""
     is_away = False
+    all_due_at = datetime.now(UTC)
     while True:
         now = datetime.now(UTC)
+        if now >= all_due_at:
+            swept_before = ""
         try:
             await sweep(
                 blobs, sessions, metrics, now=now, from_day=swept_before, confirm_seconds=confirm_seconds
             )
+            if not swept_before:
+                all_due_at = now + all_again
             swept_before = day_of(now - _AGE)
             is_away = False
         except Expected as error:

@@ -222,6 +222,37 @@ async def test_sweeping_goes_on_when_the_folder_is_back(database: Database, fold
     await engine.dispose()
 
 
+async def test_a_blob_whose_row_goes_long_after_its_day_is_swept(database: Database, folder: Path):
+    """As two stores leave it that shared a mail and are erased at once: each has seen the other's row."""
+    blobs = FolderBlobs(folder)
+    engine = create_engine(database.url(MAIL_WORKER), application_name="tests")
+    named, _waste = [await blobs.put(_id_of_yesterday(), b"sealed") for _ in range(2)]
+    await _insert(database, _id_of_yesterday(), named.key, named.digest)
+    sweeping = asyncio.create_task(
+        sweep_forever(
+            blobs,
+            create_sessions(engine),
+            DeliveryMetrics(CollectorRegistry()),
+            every_seconds=0.05,
+            confirm_seconds=0,
+            all_again=timedelta(seconds=0.2),
+        )
+    )
+    async with asyncio.timeout(10):
+        while len(_files(folder)) == 2:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.02)
+        assert await blobs.get(named) == b"sealed"
+        owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+        await owner.execute("DELETE FROM accepted_mail")
+        await owner.close()
+        while _files(folder):  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.02)
+    sweeping.cancel()
+    await asyncio.gather(sweeping, return_exceptions=True)
+    blobs.close()
+    await engine.dispose()
+
+
 def _id_of_yesterday() -> UUID:
     milliseconds = int((time.time() - 3 * 86_400) * 1000)
     return UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | int.from_bytes(os.urandom(7), "big"))
