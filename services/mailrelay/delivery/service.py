@@ -17,7 +17,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from services.mailrelay.authenticity.resolver import Resolver
 from services.mailrelay.delivery import queue
@@ -29,7 +29,7 @@ from services.mailrelay.delivery.authentication import (
 )
 from services.mailrelay.delivery.clamav import Scanner, scan_attachments
 from services.mailrelay.delivery.conversation_writer import store_messages
-from services.mailrelay.delivery.large_attachments import put_large_attachments
+from services.mailrelay.delivery.large_attachments import put_large_attachments, remove_large_attachments
 from services.mailrelay.delivery.message_rows import NewMessage, make_new_message
 from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.delivery.parser_pool import ParserPool
@@ -139,8 +139,24 @@ async def _deliver(delivery: Delivery, mails: Sequence[QueuedMail]) -> None:
 
 async def _deliver_together(delivery: Delivery, mails: Sequence[QueuedMail]) -> None:
     messages = await _prepare(delivery, [mail for mail in mails if not mail.is_store_disconnected])
+    try:
+        delivered, stored = await _store(delivery, [mail.id for mail in mails], messages)
+    except DBAPIError as error:
+        # Only where PostgreSQL itself says that it has stored nothing: a COMMIT whose answer was lost may have come.
+        if getattr(error.orig, "sqlstate", None) and not is_unavailable(error):
+            await _remove_attachments(delivery, messages)
+        raise
+    _count(delivery.metrics, delivered, stored)
+    stored_ids = {item.message_id for item in stored}
+    await _remove_attachments(delivery, [item for item in messages if item.message_id not in stored_ids])
+
+
+async def _store(
+    delivery: Delivery, mail_ids: Sequence[UUID], messages: Sequence[NewMessage]
+) -> tuple[list[NewMessage], list[NewMessage]]:
+    """The one transaction. The answer holds the messages whose mails are delivered, and those of them that were stored."""
     async with delivery.sessions.begin() as session:
-        locked = await queue.lock_for_delivery(session, [mail.id for mail in mails])
+        locked = await queue.lock_for_delivery(session, mail_ids)
         ready = [item for item in messages if item.queued.id in locked]
         stored, to_recheck = await store_messages(session, ready)
         waiting = {item.queued.id for item in to_recheck}
@@ -151,7 +167,12 @@ async def _deliver_together(delivery: Delivery, mails: Sequence[QueuedMail]) -> 
             )
         delivered = [item for item in ready if item.queued.id not in waiting]
         await queue.mark_delivered(session, [item.queued.id for item in delivered])
-    _count(delivery.metrics, delivered, stored)
+    return delivered, stored
+
+
+async def _remove_attachments(delivery: Delivery, messages: Sequence[NewMessage]) -> None:
+    for item in messages:
+        await remove_large_attachments(delivery.blobs, item.attachments)
 
 
 def _is_database_away(error: Exception) -> bool:

@@ -1,14 +1,17 @@
 """Attachments over the inline limit lie in the blob store: durable before their row, and never removed while it is there."""
 
+import resource
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select, update
 
+from deploy.demo.postgres import OWNER
 from services.mailrelay.delivery.blob_sweeper import sweep
 from services.mailrelay.delivery.clamav import Scanner, rescan
 from services.mailrelay.delivery.metrics import DeliveryMetrics
@@ -16,11 +19,17 @@ from services.mailrelay.delivery.service import Delivery, deliver_due
 from services.mailrelay.reprocessing.service import Reprocessing, reprocess
 from shared.blobs import FolderBlobs, fetch_sealed, sealed_or_blob
 from shared.crypto.envelope import AccountKeys, Place
-from shared.database import Sessions
+from shared.database import Sessions, asyncpg_dsn
 from shared.tables import Attachment, MailState, Message
+from tests.conftest import Database
 from tests.integration.mailrelay.delivery.conftest import Accept
 from tests.integration.mailrelay.delivery.test_clamav import clamd, scans, with_files
-from tests.integration.mailrelay.delivery.test_delivery import account_keys, all_messages, state_of
+from tests.integration.mailrelay.delivery.test_delivery import (
+    account_keys,
+    all_messages,
+    fail_each_insert,
+    state_of,
+)
 
 __all__ = ["account_keys", "clamd"]
 
@@ -77,6 +86,57 @@ async def test_a_store_that_is_away_costs_a_mail_no_attempt_and_other_mail_nothi
     assert (await state_of(sessions, waits))[:2] == (MailState.ACCEPTED, 0)
     assert (await state_of(sessions, goes))[0] == MailState.DELIVERED
     assert len(await all_messages(sessions)) == 1
+
+
+async def test_attempts_that_fail_leave_nothing_in_the_blob_store(
+    delivering: Delivery,
+    accept: Accept,
+    blobs: FolderBlobs,
+    database: Database,
+    account_keys: AccountKeys,
+):
+    """Each attempt puts under new keys: a mail that is tried all day would fill the store."""
+    await accept(with_files(LARGE))
+    await fail_each_insert(database, "40P01")
+    await deliver_due(delivering)
+    left = await kept(blobs)
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await owner.execute("DROP TRIGGER fail ON messages; UPDATE accepted_mail SET next_attempt_at = now()")
+    await owner.close()
+
+    await deliver_due(delivering)
+
+    [row] = await files(delivering.sessions)
+    assert left == []
+    assert await kept(blobs) == [row.blob_key]
+    assert await opened(blobs, row, account_keys) == LARGE
+
+
+async def test_a_copy_of_a_stored_mail_leaves_nothing_in_the_blob_store(
+    delivering: Delivery, accept: Accept, blobs: FolderBlobs, sessions: Sessions
+):
+    for _ in range(2):
+        await accept(with_files(LARGE))
+        await deliver_due(delivering)
+
+    [row] = await files(sessions)
+    assert await kept(blobs) == [row.blob_key]
+
+
+async def test_a_store_that_becomes_full_within_a_mail_is_not_filled_by_it(
+    delivering: Delivery, accept: Accept, blobs: FolderBlobs, sessions: Sessions
+):
+    """The first file still goes in, the second does not."""
+    mail_id = await accept(with_files(LARGE, b"a larger lamp" * 200_000))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        await deliver_due(delivering)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert await kept(blobs) == []
+    assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 0, "blobs_unavailable")
 
 
 async def test_the_sweeper_leaves_what_a_row_names(
