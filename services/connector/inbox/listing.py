@@ -1,4 +1,4 @@
-"""The list of conversations, and how many there are: one statement each. Of a row, three short columns are sealed (ADR 13).
+"""The list of conversations, and how many there are: one statement each. Of a row, three short columns are sealed (ADR 15).
 
 An index of its account ends a page after `limit` rows: of all that are shown, of one integration, of one status, of the unread
 ones, of those that wait for an answer (`ends_with_its_page`). Kind, country and a second filter are compared on the way along such

@@ -106,8 +106,8 @@ def _listed(*, in_grace_period: bool = False) -> Select[*tuple[Any, ...]]:
             Integration.created_at,
             RelayAddress.local_part,
             Integration.paused_at,
-            Integration.idle_participation_since,
-            Integration.idle_participation_checks,
+            Integration.idle_participation_since.label("idle_since"),
+            Integration.idle_participation_checks.label("idle_checks"),
             Integration.version,
             Integration.owner_id,
             Integration.rests_until,
@@ -148,16 +148,16 @@ async def list_page(
     rows = await _PAGE[in_grace_period].all(
         reader, account_id=account_id, after=after or _BEFORE_ALL, limit=limit
     )
-    return [Listed(*row) for row in rows]
+    return [Listed(**row) for row in rows]
 
 
 async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> Detail | None:
     """One integration with all that its page shows, or None. Five statements, however much there is."""
     parameters = {"account_id": account_id, "integration_id": integration_id}
-    row = (await reader.execute(_ONE, parameters)).one_or_none()
+    row = (await reader.execute(_ONE, parameters)).mappings().one_or_none()
     if row is None:
         return None
-    listed = Listed(*row)
+    listed = Listed(**row)
     # A grant without tokens is the trace of one that was destroyed.
     grant = (
         await reader.execute(
