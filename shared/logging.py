@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import re
 import sys
 import traceback
 from functools import partial
@@ -50,6 +51,15 @@ def configure_logging(role: str, *, level: str = "INFO") -> None:
         "asyncio",
     ):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    logging.getLogger("asyncio").addFilter(_without_values)
+
+
+def _without_values(record: logging.LogRecord) -> bool:
+    """Keep what the event loop says, such as "Task exception was never retrieved", without what follows: the repr of a task or
+    of a callback's arguments repeats the text of an exception, which may hold a value.
+    """
+    record.msg, record.args = re.split(r"[(\n]", record.getMessage(), maxsplit=1)[0], ()
+    return True
 
 
 class _Lines:

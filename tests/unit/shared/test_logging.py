@@ -56,3 +56,32 @@ def test_a_line_that_cannot_be_written_stops_nobody():
         )
 
     assert done.stderr.splitlines()[0] == "went on"
+
+
+def test_the_event_loop_repeats_no_value_of_a_task_that_failed_unseen():
+    program = """
+import asyncio, gc
+from shared.logging import configure_logging
+
+configure_logging("tester")
+
+
+async def fail():
+    raise ValueError("Atzr|canary")
+
+
+async def forget():
+    task = asyncio.create_task(fail())
+    await asyncio.wait([task])
+    del task
+    gc.collect()
+
+
+asyncio.run(forget())
+"""
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    line = json.loads(output.stdout)
+
+    assert line["event"] == "Task exception was never retrieved"
+    assert [link["type"] for link in line["exception"]] == ["ValueError"]
+    assert "canary" not in output.stdout + output.stderr
