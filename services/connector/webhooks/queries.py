@@ -163,17 +163,18 @@ async def claim_due(session: AsyncSession, *, busy: Sequence[UUID], limit: int) 
 
 async def write_delivered(session: AsyncSession, claimed: ClaimedDelivery, status: int) -> None:
     """Mark a delivery as delivered, even if another worker has claimed it meanwhile."""
+    # The webhook first, as wherever both are written: so nobody waits for each other.
+    await session.execute(
+        update(Webhook)
+        .where(Webhook.id == claimed.webhook_id, Webhook.failing_since.is_not(None))
+        .values(failing_since=None)
+    )
     await session.execute(
         update(WebhookDelivery)
         .where(WebhookDelivery.id == claimed.id)
         .values(
             state=DeliveryState.DELIVERED.value, delivered_at=func.now(), last_status=status, last_error=None
         )
-    )
-    await session.execute(
-        update(Webhook)
-        .where(Webhook.id == claimed.webhook_id, Webhook.failing_since.is_not(None))
-        .values(failing_since=None)
     )
 
 
@@ -187,6 +188,10 @@ async def write_failed(
 ) -> bool:
     """Put it off, or give it up without a delay. The answer is whether its webhook has failed for so long that it is to be disabled."""
     again = {"state": DeliveryState.DEAD.value} if delay is None else {"next_attempt_at": func.now() + delay}
+    # The webhook first here, too: disabling one holds it, and then writes to its waiting deliveries.
+    await session.execute(
+        select(Webhook.id).where(Webhook.id == claimed.webhook_id).with_for_update(key_share=True)
+    )
     written = await session.execute(
         update(WebhookDelivery)
         .where(

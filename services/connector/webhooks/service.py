@@ -127,11 +127,14 @@ async def change_webhook(
             await queries.disable(session, webhook_id, DISABLED_BY_USER)
             await session.refresh(webhook)
         elif enabled and webhook.disabled_at is not None:
-            if is_taken_over:
-                webhook.created_by, webhook.created_by_key = caller.user_id, caller.api_key_id
             webhook.disabled_at = webhook.disabled_reason = webhook.failing_since = None
         if url is not None:
-            webhook.url = https_url(url, allowed)
+            new_url = https_url(url, allowed)
+            # Whoever says where it goes answers for it from now on, or it would still go there when they may see nothing any more.
+            is_taken_over |= new_url != webhook.url
+            webhook.url = new_url
+        if is_taken_over:
+            webhook.created_by, webhook.created_by_key = caller.user_id, caller.api_key_id
         if kinds is not None:
             webhook.kinds = _sorted(kinds)
         if description is not None:

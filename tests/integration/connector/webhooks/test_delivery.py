@@ -9,7 +9,7 @@ from uuid import UUID
 import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
@@ -436,3 +436,56 @@ async def test_who_enables_such_a_webhook_again_answers_for_it(
 
     assert len(receiver.requests) == 1
     assert await reason_of(signed_in.client, webhook) is None
+
+
+async def test_who_sends_a_webhook_elsewhere_answers_for_it(
+    *, signed_in, sign_in_as, receiver, new_receiver, webhook_sender, sessions
+):
+    """Else their own address would be told everything when they may see nothing any more."""
+    webhook = await create(signed_in.client, receiver.url)
+    other = await sign_in_as()
+    others = await new_receiver()
+    moved = await other.client.patch(f"/api/v1/webhooks/{webhook['id']}", json={"url": others.url})
+    assert moved.status_code == 200
+    async with sessions.begin() as session:
+        await session.execute(
+            update(User).where(User.id == other.user.id).values(disabled_at=datetime(2026, 1, 1, tzinfo=UTC))
+        )
+
+    await tell(sessions, signed_in.account.id)
+    await send_webhooks(webhook_sender)
+
+    assert others.requests == []
+    assert await reason_of(signed_in.client, webhook) == "creator"
+
+
+async def waits_for_a_lock(sessions: Sessions) -> None:
+    async with sessions() as session:
+        while not await session.scalar(
+            text(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+        ):
+            await session.rollback()
+
+
+@pytest.mark.parametrize("answer", ["500 No", "204 No Content"])
+async def test_an_outcome_and_the_end_of_its_webhook_never_wait_for_each_other(
+    *, signed_in, new_receiver, webhook_sender, sessions, answer
+):
+    receiver = await new_receiver("500 No", answer)
+    webhook = await create(signed_in.client, receiver.url)
+    await tell(sessions, signed_in.account.id)
+    await send_webhooks(webhook_sender)  # now it is a webhook that fails
+    await make_due(sessions)
+
+    async with sessions.begin() as session:
+        await session.execute(select(Webhook.id).with_for_update())
+        sending = asyncio.create_task(send_webhooks(webhook_sender))
+        await waits_for_a_lock(sessions)
+        assert await queries.disable(session, UUID(webhook["id"]), "by_user")
+    await sending
+
+    (delivery,) = await deliveries(signed_in.client, webhook)
+    assert delivery["attempts"] == 2
+    assert delivery["state"] == ("delivered" if answer.startswith("204") else "dead")
