@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, Counter
 from services.connector.job_queue import queries
 from services.connector.job_queue.queries import LEASE, ClaimedJob
 from services.connector.job_queue.schedules import Schedule
-from shared.database import Sessions, is_unavailable, new_id
+from shared.database import Sessions, is_unavailable, new_id, was_ended_for_others
 from shared.jobs import Job
 
 log = structlog.get_logger()
@@ -29,7 +29,7 @@ _POLL_SECONDS: Final = 1.0
 _EXTEND_SECONDS: Final = LEASE.total_seconds() / 4
 # Jobs under way at a stop get this long; what is broken off runs again.
 _STOP_SECONDS: Final = 10.0
-# After these, a job that the database was away for is held as if it had failed.
+# After these, a job that the database was away for, or that it ended because of others, is held as if it had failed.
 _UNAVAILABLE_WAITS: Final = tuple(timedelta(minutes=minutes) for minutes in (2, 10, 60))
 
 Handler = Callable[[UUID, int], Awaitable[None]]
@@ -153,8 +153,10 @@ class JobRunner:
         except TryAgain as again:
             return await self._put_off(job, again.wait)
         except Exception as error:
-            if is_unavailable(error) and job.attempts <= len(_UNAVAILABLE_WAITS):
-                log.warning("database_unavailable", kind=job.kind, error=type(error).__name__)
+            # Neither a database that is away nor a deadlock or a cancelled statement says anything against the job.
+            is_passing = is_unavailable(error) or was_ended_for_others(error)
+            if is_passing and job.attempts <= len(_UNAVAILABLE_WAITS):
+                log.warning("job_put_off", kind=job.kind, error=type(error).__name__)
                 return await self._put_off(job, _UNAVAILABLE_WAITS[job.attempts - 1])
             log.exception("job_failed", kind=job.kind, subject_id=str(job.subject_id))
             async with self._sessions.begin() as session:

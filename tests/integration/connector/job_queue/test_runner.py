@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from services.connector.job_queue.queries import LEASE, NO_SUBJECT
 from services.connector.job_queue.runner import JobRunner, TryAgain
@@ -154,6 +154,32 @@ async def test_a_job_that_fails_is_held_and_asking_again_frees_it(sessions: Sess
     await ask_for(sessions, subject_id)
 
     assert await runner.run_due() == 1
+    assert await rows(sessions) == []
+
+
+async def test_a_job_that_postgresql_ended_because_of_others_is_tried_again(
+    sessions: Sessions, new_runner: NewRunner
+):
+    """A deadlock or a cancelled statement says nothing against the job: held, a lock would stay as it was until somebody looks."""
+    runs = 0
+
+    async def handler(_subject_id: UUID, _attempts: int) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            async with sessions.begin() as session:
+                await session.execute(text("SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(20)"))
+
+    runner = new_runner()
+    runner.add(JOB, handler, at_once=1)
+    await ask_for(sessions, new_id())
+    await runner.run_due()
+    (waiting,) = await rows(sessions)
+    assert waiting.held_at is None
+    await let_pass(sessions, timedelta(hours=1))
+    await runner.run_due()
+
+    assert runs == 2
     assert await rows(sessions) == []
 
 
