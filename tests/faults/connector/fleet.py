@@ -125,7 +125,8 @@ async def make_fleet(sessions: Sessions, keyring: Keyring, sandbox: Sandbox) -> 
     """One account, its stores, and a refresh token at the sandbox for each."""
     async with sessions.begin() as session:
         account = await make_account(session, keyring)
-        account_keys = await keyring.of(sessions, account.id)
+    account_keys = await keyring.of(sessions, account.id)
+    async with sessions.begin() as session:
         for number in range(STORES):
             seller_id = f"A1FLEET{number:06}"
             integration = await make_integration(session, account.id, name=f"Store {number:02}")

@@ -4,10 +4,11 @@ import asyncio
 import io
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx2
 import pytest
+import structlog
 from fastapi import FastAPI
 from pydantic import SecretStr
 
@@ -223,17 +224,17 @@ async def test_a_database_that_cannot_be_reached_is_503(settings: ConnectorSetti
 
 
 @pytest.fixture
-def logged():
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """What a process would write to its log."""
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     # So that setting up the log closes none of pytest's handlers.
     root.handlers.clear()
-    configure_logging("test")
     written = io.StringIO()
-    handler = root.handlers[0]
-    assert isinstance(handler, logging.StreamHandler)
-    handler.setStream(written)
+    monkeypatch.setattr("sys.stdout", written)
+    configure_logging("test")
+    # The next test has an output of its own.
+    structlog.configure(cache_logger_on_first_use=False)
     yield written
     root.handlers[:] = before
     root.setLevel(level)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from shared.logging import configure_logging
 from tests.integration.connector.conftest import (
@@ -41,6 +42,8 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     written = io.StringIO()
     monkeypatch.setattr("sys.stdout", written)
     configure_logging("tester", level="DEBUG")
+    # The next test has an output of its own.
+    structlog.configure(cache_logger_on_first_use=False)
     yield written
     root.handlers[:] = handlers
     root.setLevel(level)
