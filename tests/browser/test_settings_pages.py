@@ -233,7 +233,7 @@ async def test_the_page_says_that_a_webhook_ended_with_its_creators_right(page: 
     await page.reload()
 
     await expect(page.get_by_test_id("webhook-state")).to_contain_text(
-        "Wer diesen Webhook angelegt hat, darf nicht mehr sehen"
+        "Wer diesen Webhook angelegt oder seine Adresse zuletzt geändert hat, darf nicht mehr sehen"
     )
     await page.get_by_role("button", name="Fortsetzen: Helpdesk").click()
     await expect(page.get_by_test_id("webhook-state")).to_have_text("Läuft")
