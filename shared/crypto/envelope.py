@@ -9,7 +9,7 @@ Form: version (1 byte) | id of the data key (16 bytes) | nonce (12 bytes) | ciph
 import hmac
 import os
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -30,8 +30,7 @@ class SealBroken(Expected):
     code = "seal_broken"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The table, column and row that a sealed value belongs to. In any other place it does not open."""
 
     table: str

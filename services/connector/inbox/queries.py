@@ -6,37 +6,93 @@ the tables are partitioned: a look-up by id touches one partition.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, func, literal_column, select
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import defer
+from sqlalchemy import ARRAY, Integer, Select, Uuid, bindparam, func, literal_column, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.connector.inbox.listing import SealedConversation, conversation_of_row, conversations
 from shared.blobs import Blob, sealed_or_blob
 from shared.crypto.envelope import Sealed
 from shared.tables import AcceptedMail, Attachment, Conversation, ConversationStatus, Integration, Message
 
-# By its words a message is found, not read; there are up to a thousand. Its HTML is read when it is shown.
-_MESSAGE: Final = select(Message).options(
-    defer(Message.word_keys, raiseload=True),
-    defer(Message.snippet, raiseload=True),
-    defer(Message.body_html, raiseload=True),
-)
-_HAS_HTML: Final = Message.body_html.is_not(None)
 
+class SealedMessage(NamedTuple):
+    """A message as it is read, still sealed: without its HTML, which is read when it is shown, and without the words by which it is
+    found.
+    """
 
-@dataclass(frozen=True, slots=True)
-class SealedMessage:
-    """A message without its HTML."""
-
-    row: Message
+    id: UUID
+    conversation_id: UUID
+    kind: str
+    received_at: datetime
+    sent_at: datetime | None
+    subject: Sealed | None
+    sender_name: Sealed | None
+    sender_address: Sealed | None
+    body_text: Sealed
+    quoted_text: Sealed | None
+    is_excerpt: bool
+    authenticity: str
+    authenticity_reason: str | None
+    authentication_results: Sealed | None
+    from_amazon_domain: bool
+    order_ids: list[str]
+    asin: str | None
+    country: str | None
+    language: str | None
+    failure_reason: str | None
+    answer_due_at: datetime | None
+    answer_settled_at: datetime | None
+    truncated: bool
+    size: int
     has_html: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ListedAttachment:
+class SealedVerificationMail(NamedTuple):
+    """What Amazon wrote to prove an address."""
+
+    id: UUID
+    received_at: datetime
+    subject: Sealed | None
+    body_text: Sealed
+    verification_code: Sealed | None
+
+
+# Built once: building a statement takes longer than reading a message.
+_MESSAGES: Final = select(
+    *(getattr(Message, name) for name in SealedMessage._fields if name != "has_html"),
+    Message.body_html.is_not(None).label("has_html"),
+).where(Message.account_id == bindparam("account_id"))
+_MESSAGE: Final = _MESSAGES.where(Message.id == bindparam("message_id"))
+_OF_CONVERSATION: Final = (
+    _MESSAGES.where(Message.conversation_id == bindparam("conversation_id"))
+    .order_by(Message.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
+_OF_CONVERSATION_BEFORE: Final = _OF_CONVERSATION.where(Message.id < bindparam("after"))
+_ATTACHMENTS: Final = (
+    select(
+        Attachment.id,
+        Attachment.message_id,
+        Attachment.filename,
+        Attachment.content_type,
+        Attachment.sniffed_type,
+        Attachment.content_id,
+        Attachment.scan,
+        Attachment.size,
+    )
+    .where(
+        Attachment.message_id == func.any(bindparam("message_ids", type_=ARRAY(Uuid))),
+        Attachment.account_id == bindparam("account_id"),
+    )
+    .order_by(Attachment.message_id, Attachment.position)
+)
+
+
+class ListedAttachment(NamedTuple):
     """An attachment without its content."""
 
     id: UUID
@@ -88,9 +144,11 @@ async def conversation_of(
     return None if row is None else conversation_of_row(row)
 
 
-async def shown_id_of(session: AsyncSession, account_id: UUID, conversation_id: UUID) -> UUID | None:
+async def shown_id_of(
+    reader: AsyncSession | AsyncConnection, account_id: UUID, conversation_id: UUID
+) -> UUID | None:
     """The id of this conversation, or of the one that it was merged into; None if this account has no such conversation."""
-    return await session.scalar(_shown(account_id, conversation_id))
+    return await reader.scalar(_shown(account_id, conversation_id))
 
 
 def _shown(account_id: UUID, conversation_id: UUID) -> Select[UUID]:
@@ -100,48 +158,32 @@ def _shown(account_id: UUID, conversation_id: UUID) -> Select[UUID]:
 
 
 async def messages_of(
-    session: AsyncSession, account_id: UUID, conversation_id: UUID, *, limit: int, after: UUID | None
+    reader: AsyncConnection, account_id: UUID, conversation_id: UUID, *, limit: int, after: UUID | None
 ) -> list[SealedMessage]:
     """A conversation's messages, sealed, newest first."""
-    statement = _MESSAGE.add_columns(_HAS_HTML).where(
-        Message.conversation_id == conversation_id, Message.account_id == account_id
-    )
-    if after is not None:
-        statement = statement.where(Message.id < after)
-    rows = await session.execute(statement.order_by(Message.id.desc()).limit(limit))
-    return [SealedMessage(*row) for row in rows]
+    values = {"account_id": account_id, "conversation_id": conversation_id, "limit": limit}
+    if after is None:
+        rows = await reader.execute(_OF_CONVERSATION, values)
+    else:
+        rows = await reader.execute(_OF_CONVERSATION_BEFORE, values | {"after": after})
+    return [SealedMessage._make(row) for row in rows]
 
 
-async def message_of(session: AsyncSession, account_id: UUID, message_id: UUID) -> SealedMessage | None:
+async def message_of(reader: AsyncConnection, account_id: UUID, message_id: UUID) -> SealedMessage | None:
     """One message, sealed."""
-    statement = _MESSAGE.add_columns(_HAS_HTML).where(
-        Message.id == message_id, Message.account_id == account_id
-    )
-    row = (await session.execute(statement)).one_or_none()
-    return None if row is None else SealedMessage(*row)
+    values = {"account_id": account_id, "message_id": message_id}
+    row = (await reader.execute(_MESSAGE, values)).one_or_none()
+    return None if row is None else SealedMessage._make(row)
 
 
 async def attachments_of(
-    session: AsyncSession, account_id: UUID, message_ids: Sequence[UUID]
+    reader: AsyncSession | AsyncConnection, account_id: UUID, message_ids: Sequence[UUID]
 ) -> dict[UUID, list[ListedAttachment]]:
     """The attachments of all these messages by message, in the mail's order, in one statement."""
-    statement = (
-        select(
-            Attachment.id,
-            Attachment.message_id,
-            Attachment.filename,
-            Attachment.content_type,
-            Attachment.sniffed_type,
-            Attachment.content_id,
-            Attachment.scan,
-            Attachment.size,
-        )
-        .where(Attachment.message_id.in_(message_ids), Attachment.account_id == account_id)
-        .order_by(Attachment.message_id, Attachment.position)
-    )
+    values = {"account_id": account_id, "message_ids": list(message_ids)}
     found: dict[UUID, list[ListedAttachment]] = {}
-    for row in (await session.execute(statement)).all():
-        found.setdefault(row.message_id, []).append(ListedAttachment(*row))
+    for row in await reader.execute(_ATTACHMENTS, values):
+        found.setdefault(row.message_id, []).append(ListedAttachment._make(row))
     return found
 
 
@@ -158,7 +200,7 @@ async def html_of(session: AsyncSession, account_id: UUID, message_id: UUID) -> 
 
 async def verification_mails_of(
     session: AsyncSession, account_id: UUID, integration_id: UUID, *, limit: int
-) -> Sequence[Message] | None:
+) -> list[SealedVerificationMail] | None:
     """Amazon's mails with a code, newest first, without forged ones; None if there is no such integration."""
     statement = select(Integration.id).where(
         Integration.id == integration_id, Integration.account_id == account_id
@@ -166,7 +208,8 @@ async def verification_mails_of(
     if (await session.execute(statement)).first() is None:
         return None
     mails = (
-        _MESSAGE.join(Conversation, Conversation.id == Message.conversation_id)
+        select(Message.id, Message.received_at, Message.subject, Message.body_text, Message.verification_code)
+        .join(Conversation, Conversation.id == Message.conversation_id)
         .where(
             Message.integration_id == integration_id,
             Message.account_id == account_id,
@@ -177,7 +220,7 @@ async def verification_mails_of(
         .order_by(Message.id.desc())
         .limit(limit)
     )
-    return (await session.scalars(mails)).all()
+    return [SealedVerificationMail._make(row) for row in await session.execute(mails)]
 
 
 async def attachment_of(

@@ -37,7 +37,7 @@ from shared.crypto.raw_mail import ContentKey
 from shared.database import Sessions
 from shared.errors import Expected
 from shared.keyring import Keyring
-from shared.tables import Message, Scan
+from shared.tables import Scan
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -140,13 +140,13 @@ async def read_messages(
 ) -> list[OpenedMessage]:
     """A conversation's messages, newest first. Raises NotFound."""
     keys = await keyring.of(sessions, account_id)
-    async with sessions.begin() as session:
-        shown_id = await queries.shown_id_of(session, account_id, conversation_id)
+    async with sessions.reading() as reader:
+        shown_id = await queries.shown_id_of(reader, account_id, conversation_id)
         if shown_id is None:
             raise NotFound
-        found = await queries.messages_of(session, account_id, shown_id, limit=limit, after=after)
-        attachments = await queries.attachments_of(session, account_id, [each.row.id for each in found])
-    size = sum(sealed_bytes(each.row) for each in found)
+        found = await queries.messages_of(reader, account_id, shown_id, limit=limit, after=after)
+        attachments = await queries.attachments_of(reader, account_id, [each.id for each in found])
+    size = sum(sealed_bytes(each) for each in found)
     return await _off_loop(size, lambda: open_messages(keys, found, attachments))
 
 
@@ -155,12 +155,12 @@ async def read_message(
 ) -> OpenedMessage:
     """One message. Raises NotFound."""
     keys = await keyring.of(sessions, account_id)
-    async with sessions.begin() as session:
-        found = await queries.message_of(session, account_id, message_id)
+    async with sessions.reading() as reader:
+        found = await queries.message_of(reader, account_id, message_id)
         if found is None:
             raise NotFound
-        attachments = await queries.attachments_of(session, account_id, [message_id])
-    [message] = await _off_loop(sealed_bytes(found.row), lambda: open_messages(keys, [found], attachments))
+        attachments = await queries.attachments_of(reader, account_id, [message_id])
+    [message] = await _off_loop(sealed_bytes(found), lambda: open_messages(keys, [found], attachments))
     return message
 
 
@@ -243,11 +243,11 @@ async def read_verification_mails(
         )
         if rows is None:
             raise NotFound
-    size = sum(sealed_bytes(row) for row in rows)
+    size = sum(len(row.body_text.ciphertext) for row in rows)
     return await _off_loop(size, lambda: [_verification_mail(keys, row) for row in rows])
 
 
-def _verification_mail(keys: AccountKeys, row: Message) -> VerificationMail:
+def _verification_mail(keys: AccountKeys, row: queries.SealedVerificationMail) -> VerificationMail:
     opener = Opener(keys, "messages", row.id)
     text = opener.text("body_text", row.body_text)
     return VerificationMail(

@@ -10,7 +10,6 @@ from services.connector.inbox.filenames import clean_filename
 from services.connector.inbox.listing import ListedConversation, SealedConversation
 from services.connector.inbox.queries import ListedAttachment, SealedMessage
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
-from shared.tables import Message
 
 log = structlog.get_logger()
 
@@ -35,12 +34,11 @@ class OpenedAttachment:
 class OpenedMessage:
     """A message to be read. `is_whole`: everything that is stored of it could be opened."""
 
-    row: Message
+    row: SealedMessage
     subject: str | None
     sender_name: str | None
     sender_address: str | None
     text: str | None
-    has_html: bool
     quoted_text: str | None
     authentication_results: str | None
     attachments: list[OpenedAttachment]
@@ -86,13 +84,12 @@ def open_messages(
     keys: AccountKeys, found: Sequence[SealedMessage], attachments: Mapping[UUID, list[ListedAttachment]]
 ) -> list[OpenedMessage]:
     """Open messages and their attachments' names."""
-    return [_open_message(keys, message, attachments.get(message.row.id, [])) for message in found]
+    return [_open_message(keys, message, attachments.get(message.id, [])) for message in found]
 
 
 def _open_message(
-    keys: AccountKeys, found: SealedMessage, attachments: list[ListedAttachment]
+    keys: AccountKeys, row: SealedMessage, attachments: list[ListedAttachment]
 ) -> OpenedMessage:
-    row = found.row
     opener = Opener(keys, "messages", row.id)
     subject = opener.text("subject", row.subject)
     sender_name = opener.text("sender_name", row.sender_name)
@@ -113,7 +110,6 @@ def _open_message(
         sender_name,
         sender_address,
         text,
-        found.has_html,
         quoted_text,
         results,
         opened,
@@ -121,7 +117,7 @@ def _open_message(
     )
 
 
-def sealed_bytes(row: Message) -> int:
+def sealed_bytes(row: SealedMessage) -> int:
     """How much opening a message costs."""
     return sum(
         len(sealed.ciphertext)

@@ -70,7 +70,7 @@ def _message(message: OpenedMessage) -> dict[str, Any]:
         "text": message.text,
         "is_excerpt": row.is_excerpt,
         "quoted_text": message.quoted_text,
-        "has_html": message.has_html,
+        "has_html": row.has_html,
         "authenticity": AuthenticityAnswer.model_validate(
             {"verdict": row.authenticity, "reason": row.authenticity_reason}
         ),
