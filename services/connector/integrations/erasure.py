@@ -1,12 +1,12 @@
 """What is left of a removed store whose owner wants its data gone: conversations, messages, attachments, mail and blobs.
 
 In small transactions that may be cut off anywhere: what is not deleted yet is found again. A store that cannot be erased now (the
-blob store is away) holds up no other one. The integration and its address stay, because an address is never given out twice; the
+blob store is away, a statement takes too long) holds up no other one. The integration and its address stay, because an address is never given out twice; the
 audit log stays, too.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.blobs import BlobStore
-from shared.database import Sessions, is_unavailable
+from shared.database import Sessions, database_answers, is_unavailable
 from shared.errors import Expected
 from shared.tables import (
     AcceptedMail,
@@ -39,29 +39,61 @@ _BATCH: Final = 500
 _CONCURRENT_REMOVALS: Final = 16
 
 
+class ErasureIncomplete(Exception):
+    """Some stores could not be erased. What is left of them is found again the next time."""
+
+    def __init__(self, *, erased: int, left: int) -> None:
+        super().__init__()
+        self.erased = erased
+        self.left = left
+
+
 async def erase_removed(sessions: Sessions, blobs: BlobStore, now: datetime) -> int:
-    """Delete the data of every store that is due; the answer says of how many all is gone. What could not be done waits for the next time."""
-    statement = select(Integration.id).where(
-        Integration.removed_at <= now - _WAIT,
-        Integration.data_after_rest == AfterGracePeriod.DELETE,
-        Integration.erased_at.is_(None),
-    )
-    async with sessions.begin() as session:
-        due = (await session.scalars(statement.order_by(Integration.removed_at).limit(_BATCH))).all()
-    erased = 0
-    for integration_id in due:
+    """Delete the data of every store that is due, and return how many these were.
+
+    Raises ErasureIncomplete if some could not be erased: after all the others.
+    """
+    erased = left = 0
+    async for integration_id in _due(sessions, now):
         try:
             await _erase(sessions, blobs, integration_id, now)
         except Expected as failure:
             log.warning("erasure_put_off", integration_id=str(integration_id), code=failure.code)
+            left += 1
         except Exception as error:
-            if is_unavailable(error):
+            # A statement that takes too long looks like a database that is away; only the latter concerns the stores behind.
+            if is_unavailable(error) and not await database_answers(sessions):
                 raise
             log.exception("erasure_failed", integration_id=str(integration_id))
+            left += 1
         else:
             erased += 1
             log.info("integration_erased", integration_id=str(integration_id))
+    if left:
+        raise ErasureIncomplete(erased=erased, left=left)
     return erased
+
+
+async def _due(sessions: Sessions, now: datetime) -> AsyncIterator[UUID]:
+    statement = (
+        select(Integration.id)
+        .where(
+            Integration.removed_at <= now - _WAIT,
+            Integration.data_after_rest == AfterGracePeriod.DELETE,
+            Integration.erased_at.is_(None),
+        )
+        .order_by(Integration.id)
+        .limit(_BATCH)
+    )
+    after = UUID(int=0)
+    while True:
+        async with sessions.begin() as session:
+            found = (await session.scalars(statement.where(Integration.id > after))).all()
+        for integration_id in found:
+            yield integration_id
+        if len(found) < _BATCH:
+            return
+        after = found[-1]
 
 
 async def _erase(sessions: Sessions, blobs: BlobStore, integration_id: UUID, now: datetime) -> None:

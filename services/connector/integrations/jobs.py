@@ -79,6 +79,7 @@ def _register_removals(runner: JobRunner, sessions: Sessions, blobs: BlobStore) 
     async def remove_disconnected_integrations() -> None:
         now = datetime.now(UTC)
         removed = await lifecycle_service.end_grace_periods(sessions, now)
+        # What could not be erased counts as a failure, so that it is tried again soon and an alarm tells.
         erased = await erasure.erase_removed(sessions, blobs, now)
         log.info("grace_periods_ended", removed=removed, erased=erased)
 

@@ -11,7 +11,7 @@ import pytest
 from typing_extensions import override
 
 from deploy.demo.postgres import CONNECTOR, OWNER
-from services.connector.integrations.erasure import erase_removed
+from services.connector.integrations.erasure import ErasureIncomplete, erase_removed
 from shared.blobs import BlobsUnavailable, FolderBlobs
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring
@@ -52,9 +52,11 @@ async def account_id(sessions: Sessions, keyring: Keyring) -> UUID:
         return (await make_account(session, keyring)).id
 
 
-async def erased(database: Database, blobs: BlobsAway) -> int:
+async def erased(database: Database, blobs: BlobsAway, *, statement_seconds: float = 15) -> int:
     """With a connection of its own: PostgreSQL counts what it has read when it ends."""
-    engine = create_engine(database.url(CONNECTOR), application_name="tests")
+    engine = create_engine(
+        database.url(CONNECTOR), application_name="tests", statement_seconds=statement_seconds
+    )
     try:
         return await erase_removed(create_sessions(engine), blobs, NOW)
     finally:
@@ -118,11 +120,32 @@ async def test_a_store_whose_blob_cannot_be_removed_holds_up_no_other(
     blobs.stubborn = blob.key
     second = await make_removed_store(owner, account_id, 3)
 
-    assert await erased(database, blobs) == 1
+    with pytest.raises(ErasureIncomplete) as incomplete:
+        await erased(database, blobs)
 
+    assert (incomplete.value.erased, incomplete.value.left) == (1, 1)
     left = {row["integration_id"] for row in await owner.fetch("SELECT integration_id FROM conversations")}
     assert (left, second) == ({first}, second)
     blobs.stubborn = ""
     assert await erased(database, blobs) == 1
     assert await rows_left(owner) == 0
     assert await blobs.list_day(blob.key.partition("/")[0], after="", limit=10) == []
+
+
+async def test_a_store_whose_statement_always_takes_too_long_holds_up_no_other(
+    database: Database, owner: "asyncpg.Connection[asyncpg.Record]", blobs: BlobsAway, account_id: UUID
+):
+    first = await make_removed_store(owner, account_id, 3)
+    await make_removed_store(owner, account_id, 3)
+
+    async with owner.transaction():
+        # A delete of these waits until its time is over.
+        await owner.fetch("SELECT FROM conversations WHERE integration_id = $1 FOR UPDATE", first)
+        with pytest.raises(ErasureIncomplete) as incomplete:
+            await erased(database, blobs, statement_seconds=1)
+        left = await owner.fetch("SELECT DISTINCT integration_id FROM conversations")
+
+    assert (incomplete.value.erased, incomplete.value.left) == (1, 1)
+    assert [row["integration_id"] for row in left] == [first]
+    assert await erased(database, blobs) == 1
+    assert await rows_left(owner) == 0
