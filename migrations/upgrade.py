@@ -4,6 +4,8 @@ Every step may run again at any time. A forward-only history: going back is rest
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +29,10 @@ LOCK_TIMEOUT_SECONDS: Final = 2
 _STATEMENT_TIMEOUT_SECONDS: Final = 5
 # Between two attempts to get a lock the others have their turn. For a backup that runs for hours, run `upgrade` again after it.
 _PAUSE_SECONDS: Final = 1.0
-_TRIES: Final = 300
-# A lock that did not come in time, and a deadlock, which PostgreSQL ended at the migration's expense.
-_LOCK_FAILURES: Final = frozenset({"55P03", "40P01"})
+# How often what others were to blame for is tried, by SQLSTATE: a lock that did not come in time; a deadlock, which PostgreSQL
+# ended at the migration's expense; a statement that was cancelled, as a busy server may be too slow for it. Whether that one is
+# too slow on an idle server, too, nobody knows, and it may hold locks meanwhile: so it is tried a few times only.
+_TRIES: Final[Mapping[str, int]] = {"55P03": 300, "40P01": 300, "57014": 10}
 
 
 def alembic_config() -> Config:
@@ -53,8 +56,14 @@ async def upgrade(database_url: str) -> None:
         await owner.close()
 
 
-async def upgrade_tables(database_url: str, revision: str = "head") -> None:
-    """The migrations up to this one. One that gets no lock in time, or meets a deadlock, lets the others pass and tries again."""
+async def upgrade_tables(
+    database_url: str,
+    revision: str = "head",
+    *,
+    tries: Mapping[str, int] = _TRIES,
+    pause_seconds: float = _PAUSE_SECONDS,
+) -> None:
+    """The migrations up to this one. One that gets no lock in time, meets a deadlock or is cancelled lets the others pass and tries again."""
     engine = create_async_engine(
         sqlalchemy_url(database_url),
         poolclass=NullPool,
@@ -68,15 +77,18 @@ async def upgrade_tables(database_url: str, revision: str = "head") -> None:
         },
     )
     try:
-        for attempt in range(1, _TRIES + 1):
+        failures = Counter[str]()
+        while True:
             try:
                 async with engine.connect() as connection:
                     await connection.run_sync(_run_alembic, revision)
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) not in _LOCK_FAILURES or attempt == _TRIES:
+                state = str(getattr(error.orig, "sqlstate", None))
+                failures[state] += 1
+                if failures[state] >= tries.get(state, 0):
                     raise
-                log.warning("migration_waits_for_a_lock", attempt=attempt)
-                await asyncio.sleep(_PAUSE_SECONDS)
+                log.warning("migration_tries_again", sqlstate=state, attempt=failures[state])
+                await asyncio.sleep(pause_seconds)
             else:
                 return
     finally:

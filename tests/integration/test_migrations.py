@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from deploy.demo.postgres import OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade, upgrade_tables
@@ -64,6 +65,37 @@ async def test_an_upgrade_that_ends_a_deadlock_tries_again(empty: Database):
         is_partitioned = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'attachments'::regclass"
 
         assert await owner.fetchval(is_partitioned)
+
+
+@pytest.mark.parametrize(("tries", "is_done"), [(3, True), (2, False)])
+async def test_an_upgrade_whose_statement_is_cancelled_tries_again_a_few_times(
+    empty: Database, tries: int, *, is_done: bool
+):
+    """A busy server is too slow for a statement; one that is always too slow must not hold its locks again and again."""
+    url = empty.url(OWNER)
+    await upgrade_tables(url, BEFORE_MONTHS_OF_ATTACHMENTS)
+    cancel = (
+        "SELECT pid, pg_cancel_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = $1 AND application_name = 'migrations' AND wait_event_type = 'Lock' AND pid <> ALL ($2)"
+    )
+    async with connected(empty) as reader, connected(empty) as owner:
+        async with reader.transaction():
+            await reader.execute("LOCK TABLE attachments IN ACCESS SHARE MODE")
+            upgrading = asyncio.create_task(
+                upgrade_tables(url, MONTHS_OF_ATTACHMENTS, tries={"57014": tries}, pause_seconds=0)
+            )
+            cancelled = list[int]()  # each try has a connection of its own
+            while len(cancelled) < 2:
+                cancelled += [row["pid"] for row in await owner.fetch(cancel, empty.name, cancelled)]
+                await asyncio.sleep(0.01)
+            if not is_done:
+                with pytest.raises(DBAPIError, match="canceling statement"):
+                    await upgrading
+        if is_done:
+            await upgrading
+        is_partitioned = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'attachments'::regclass"
+
+        assert await owner.fetchval(is_partitioned) is is_done
 
 
 async def test_an_attachment_with_a_wrong_clock_stops_no_upgrade(empty: Database):
