@@ -23,7 +23,7 @@ from services.connector.http.language import Language
 from services.connector.integrations import queries
 from services.connector.integrations.health import Check, CheckState, checks_of
 from services.connector.integrations.owner_mail_texts import compose
-from shared.database import Sessions, new_id
+from shared.database import Sessions, is_unavailable, new_id
 from shared.permissions import Level
 from shared.tables import Integration, Notice, NoticeKind, NoticeState, User
 
@@ -128,11 +128,27 @@ class NoticeMailer:
         notice = await self._claim(now)
         if notice is None:
             return False
-        outcome = await self._deliver(notice, now)
+        outcome = await self._try(notice, now)
         self._tries.labels(outcome.value).inc()
         if outcome is NoticeState.DEAD:
             log.error("notice_given_up", notice_id=str(notice.id), kind=notice.kind)
         return True
+
+    async def _try(self, notice: Notice, now: datetime) -> NoticeState:
+        if notice.attempts > len(_DELAYS) + 1:
+            # Its last try has no outcome: the worker was killed in it.
+            return await self._finish(notice, NoticeState.DEAD, now)
+        try:
+            await self._send_if_still_true(notice, now)
+        except Exception as error:
+            if is_unavailable(error):
+                raise  # it is due again when its lease ends
+            if isinstance(error, (aiosmtplib.SMTPException, OSError)):
+                log.warning("notice_not_sent", notice_id=str(notice.id), error=type(error).__name__)
+            else:
+                log.exception("notice_failed", notice_id=str(notice.id), kind=notice.kind)
+            return await self._fail(notice, now)
+        return await self._finish(notice, NoticeState.SENT, now)
 
     async def _claim(self, now: datetime) -> Notice | None:
         """Put it off by the lease at once: if this worker is killed, another one tries then."""
@@ -151,13 +167,13 @@ class NoticeMailer:
                 .returning(Notice)
             )
 
-    async def _deliver(self, notice: Notice, now: datetime) -> NoticeState:
+    async def _send_if_still_true(self, notice: Notice, now: datetime) -> None:
         async with self._sessions.begin() as session:
             user = await session.get_one(User, notice.user_id)
             detail = await queries.detail_of(session, notice.account_id, notice.integration_id)
         check = _still_true(notice, detail, now)
         if detail is None or check is None or user.disabled_at is not None:
-            return await self._finish(notice, NoticeState.SENT, now)
+            return
         message = compose(
             check,
             notice_id=notice.id,
@@ -171,26 +187,21 @@ class NoticeMailer:
             now=now,
         )
         password = self._server.password
-        try:
-            async with asyncio.timeout(self._seconds):
-                await aiosmtplib.send(
-                    message,
-                    hostname=self._server.host,
-                    port=self._server.port,
-                    use_tls=self._server.tls == "tls",
-                    start_tls=self._server.tls == "starttls",
-                    username=self._server.username,
-                    password=password.get_secret_value() if password is not None else None,
-                    timeout=_ANSWER_SECONDS,
-                )
-        except (aiosmtplib.SMTPException, OSError) as failure:
-            log.warning("notice_not_sent", notice_id=str(notice.id), error=type(failure).__name__)
-            if notice.attempts > len(_DELAYS):
-                return await self._finish(notice, NoticeState.DEAD, now)
-            return await self._put_off(notice, now)
-        return await self._finish(notice, NoticeState.SENT, now)
+        async with asyncio.timeout(self._seconds):
+            await aiosmtplib.send(
+                message,
+                hostname=self._server.host,
+                port=self._server.port,
+                use_tls=self._server.tls == "tls",
+                start_tls=self._server.tls == "starttls",
+                username=self._server.username,
+                password=password.get_secret_value() if password is not None else None,
+                timeout=_ANSWER_SECONDS,
+            )
 
-    async def _put_off(self, notice: Notice, now: datetime) -> NoticeState:
+    async def _fail(self, notice: Notice, now: datetime) -> NoticeState:
+        if notice.attempts > len(_DELAYS):
+            return await self._finish(notice, NoticeState.DEAD, now)
         await self._write_outcome(notice, next_attempt_at=now + _DELAYS[notice.attempts - 1])
         return NoticeState.WAITING
 

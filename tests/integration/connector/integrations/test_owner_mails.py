@@ -1,6 +1,7 @@
 """Mails to owners: once, in their language, and only while there is something to tell."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -11,6 +12,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, update
+from structlog.testing import capture_logs
 
 from services.connector.integrations.consent_reminders import send_reminders
 from services.connector.integrations.owner_mails import (
@@ -190,6 +192,51 @@ async def test_a_mail_server_that_is_away_costs_only_time_until_the_notice_is_gi
 
     assert tries == 7
     assert await notices(sessions) == [("lock_red", "dead")]
+
+
+async def test_a_notice_that_cannot_be_composed_is_given_up_and_holds_up_no_other(
+    signed_in: SignedIn,
+    sign_in_as: SignInAs,
+    sessions: Sessions,
+    notice_mailer: NoticeMailer,
+    mailbox: Mailbox,
+):
+    colleague = await sign_in_as()
+    integration_id = await connect_named(signed_in)
+    async with sessions.begin() as session:
+        await session.execute(update(Integration).values(owner_id=None))
+        # As if a time zone had been given up.
+        await session.execute(
+            update(User).where(User.id == signed_in.user.id).values(time_zone="Atlantis/Capital")
+        )
+    await revoke(sessions, integration_id, signed_in.account)
+
+    tries, now = 0, NOW + DAY
+    with capture_logs() as logs:
+        while await count_waiting(sessions):
+            tries += await send_due(notice_mailer, now)
+            now += 2 * DAY
+
+    assert tries == 7 + 1
+    assert sorted(await notices(sessions)) == [("lock_red", "dead"), ("lock_red", "sent")]
+    assert [mail["To"] for mail in mailbox.mails] == [colleague.user.email]
+    events = Counter(line["event"] for line in logs)
+    assert (events["notice_failed"], events["notice_given_up"]) == (7, 1)
+
+
+async def test_a_notice_that_kills_its_worker_is_given_up(
+    signed_in: SignedIn, sessions: Sessions, notice_mailer: NoticeMailer, mailbox: Mailbox
+):
+    integration_id = await connect_named(signed_in)
+    await revoke(sessions, integration_id, signed_in.account)
+    async with sessions.begin() as session:
+        # Seven tries were begun, and none of them has an outcome.
+        await session.execute(update(Notice).values(attempts=7))
+
+    assert await send_due(notice_mailer, NOW + DAY) == 1
+
+    assert await notices(sessions) == [("lock_red", "dead")]
+    assert mailbox.mails == []
 
 
 async def test_the_countdown_is_told_at_thirty_seven_and_one_days_each_once(
