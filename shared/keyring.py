@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.crypto.envelope import KEY_BYTES, AccountKeys, SealBroken
-from shared.crypto.key_provider import KeyProvider
+from shared.crypto.key_provider import KeyProvider, require_known
 from shared.database import Sessions, new_id
 from shared.tables import AccountKey
 
@@ -51,8 +51,7 @@ class Keyring:
         session.add_all(keys)
         await session.flush()
         for key in keys:
-            if not self._provider.knows(key.wrapping_key_id):
-                raise SealBroken(wrapping_key_id=key.wrapping_key_id)
+            require_known(self._provider, key.wrapping_key_id)
 
     async def of(self, sessions: Sessions, account_id: UUID) -> AccountKeys:
         """The opened keys of an account. Raises SealBroken if they are missing or wrapped with a key we do not have.

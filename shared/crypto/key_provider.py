@@ -49,6 +49,14 @@ class KeyProvider(Protocol):
         ...
 
 
+def require_known(provider: KeyProvider, wrapping_key_id: str) -> None:
+    """To be called in the transaction that stores what this key wraps, after the row is written: retiring a key waits for the end
+    of that transaction or comes before it. Raises SealBroken if the key was retired meanwhile.
+    """
+    if not provider.knows(wrapping_key_id):
+        raise SealBroken(wrapping_key_id=wrapping_key_id)
+
+
 @dataclass(frozen=True, slots=True)
 class _Keys:
     current_id: str

@@ -8,11 +8,12 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 from pydantic import SecretStr
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.amazon.notice_queue import NoticeQueue
 from services.connector.amazon_credentials.notices import NewSecret, SecretExpiry, read_notice
 from services.connector.amazon_credentials.secrets import secret_context
-from shared.crypto.key_provider import KeyProvider
+from shared.crypto.key_provider import KeyProvider, require_known
 from shared.database import Sessions, new_id
 from shared.tables import ApplicationNotice, ApplicationSecret
 
@@ -27,10 +28,13 @@ _BATCHES: Final = 10
 async def store_client_secret(
     sessions: Sessions, provider: KeyProvider, client_id: str, secret: SecretStr, now: datetime
 ) -> None:
-    """Use this client secret first from now on, in every process within half a minute. The others stay for a while."""
+    """Use this client secret first from now on, in every process within half a minute. The others stay for a while.
+
+    Raises SealBroken if the key that wraps it was retired meanwhile; then nothing is stored.
+    """
     row = await _wrapped(provider, client_id, secret, now + SECRET_LIFETIME)
     async with sessions.begin() as session:
-        session.add(row)
+        await _store(session, provider, row)
 
 
 class NoticeReader:
@@ -99,7 +103,7 @@ class NoticeReader:
             if taken is None:
                 return "repeated"
             if secret is not None:
-                session.add(secret)
+                await _store(session, self._provider, secret)
         if secret is not None:
             log.info("client_secret_arrived", ends_at=notice.ends_at.isoformat())
             return "new_secret"
@@ -107,6 +111,12 @@ class NoticeReader:
             "client_secret_ends", ends_at=notice.ends_at.isoformat(), cure="keys rotate-client-secret"
         )
         return "secret_expiry"
+
+
+async def _store(session: AsyncSession, provider: KeyProvider, secret: ApplicationSecret) -> None:
+    session.add(secret)
+    await session.flush()
+    require_known(provider, secret.wrapping_key_id)
 
 
 async def _wrapped(

@@ -15,7 +15,7 @@ from sqlalchemy import Update, func, select, text, update
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.applications import rotate_client_secret
 from services.connector.amazon_credentials.secrets import secret_context
-from shared.crypto.key_provider import KeyFile, KeyNotChangeable
+from shared.crypto.key_provider import KeyFile, KeyNotChangeable, require_known
 from shared.database import Sessions
 from shared.keyring import wrapping_context
 from shared.marketplaces import Region
@@ -112,7 +112,9 @@ async def _rewrap_table(
         changes = [await _wrap_anew(row, keys) for row in rows]
         async with sessions.begin() as session:
             for change in changes:
-                await session.execute(change)
+                await session.execute(change.statement)
+            for key_id in {change.wrapping_key_id for change in changes}:
+                require_known(keys, key_id)
         count(len(rows))
 
 
@@ -138,7 +140,13 @@ async def ask_for_client_secret(
         await amazon.close()
 
 
-async def _wrap_anew(row: AccountKey | ApplicationSecret, keys: KeyFile) -> Update:
+@dataclass(frozen=True, slots=True)
+class _Rewrapped:
+    wrapping_key_id: str
+    statement: Update
+
+
+async def _wrap_anew(row: AccountKey | ApplicationSecret, keys: KeyFile) -> _Rewrapped:
     """The change of a row, unless somebody else has wrapped it anew meanwhile."""
     if isinstance(row, AccountKey):
         context = wrapping_context(row.account_id, row.id, row.purpose)
@@ -147,8 +155,9 @@ async def _wrap_anew(row: AccountKey | ApplicationSecret, keys: KeyFile) -> Upda
     plain = await keys.unwrap(row.wrapping_key_id, row.wrapped, context)
     wrapping_key_id, wrapped = await keys.wrap(plain, context)
     table = type(row)
-    return (
+    statement = (
         update(table)
         .where(table.id == row.id, table.wrapped == row.wrapped)
         .values(wrapping_key_id=wrapping_key_id, wrapped=wrapped)
     )
+    return _Rewrapped(wrapping_key_id, statement)
