@@ -1,18 +1,21 @@
 """Structured logs: one JSON object a line on standard output. Event name and ids; never a name, address, text or secret."""
 
-import contextlib
 import json
 import logging
 import re
 import sys
 import traceback
-from functools import partial
-from typing import Final, TextIO
+from typing import Final
 
 import structlog
+from typing_extensions import override
+
+from shared.log_writer import LogWriter
 
 _MAX_CHAIN: Final = 4
 _MAX_FRAMES: Final = 12
+# One in a process; tests set up the log several times.
+_writers: Final[list[LogWriter]] = []
 
 
 def configure_logging(role: str, *, level: str = "INFO") -> None:
@@ -24,15 +27,17 @@ def configure_logging(role: str, *, level: str = "INFO") -> None:
         _describe_exception,
     ]
     rendering: list[structlog.typing.Processor] = [_add_role(role), _render]
-    # Ours go straight to the output: through the standard library a line would cost three times as much, which the relay
+    writer = LogWriter(sys.stdout)
+    _writers.append(writer)
+    # Ours go straight to the writer: through the standard library a line would cost three times as much, which the relay
     # pays for every session.
     structlog.configure(
         processors=[*describing, *rendering],
-        logger_factory=partial(_Lines, sys.stdout),
+        logger_factory=lambda *_names: writer,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _LibraryLines(writer)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=describing,
@@ -62,19 +67,27 @@ def _without_values(record: logging.LogRecord) -> bool:
     return True
 
 
-class _Lines:
-    """Writes lines to standard output. One that cannot be written (a full disk, a pipe without reader) is lost, as the
-    standard library's handlers have it: whatever the caller is about to do matters more."""
+class _LibraryLines(logging.Handler):
+    """Hands lines of the libraries to the writer."""
 
-    def __init__(self, output: TextIO, *_names: object) -> None:
-        self._output = output
+    def __init__(self, writer: LogWriter) -> None:
+        super().__init__()
+        self._writer = writer
 
-    def msg(self, line: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self._output.write(f"{line}\n")
-            self._output.flush()
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self._writer.msg(self.format(record))
 
-    debug = info = warning = error = critical = exception = msg
+
+def lost_lines() -> int:
+    """How many lines of this process were lost, because nobody read them in time or they could not be written."""
+    return sum(writer.lost for writer in _writers)
+
+
+def flush_log() -> None:
+    """Wait until what was logged so far is written."""
+    for writer in _writers:
+        writer.flush()
 
 
 def _describe_exception(

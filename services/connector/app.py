@@ -47,6 +47,7 @@ from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.database import create_engine, create_sessions, database_answers
 from shared.keyring import Keyring
+from shared.metrics import process_registry
 
 # The routes of the API that need no caller.
 PUBLIC = frozenset(
@@ -64,7 +65,7 @@ def create_app(settings: ConnectorSettings, passwords: Passwords | None = None) 
     provider = KeyFile.load(settings.key_file)
     keyring = Keyring(provider)
     engine = create_engine(settings.database_url.get_secret_value(), application_name="connector")
-    registry = CollectorRegistry()
+    registry = process_registry()
     passwords = passwords or Passwords()
     blobs = open_blobs(settings)
     hub = Hub(settings.database_url.get_secret_value(), registry)

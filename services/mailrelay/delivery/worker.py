@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.nameservers import NameServers
@@ -31,6 +30,7 @@ from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
 from shared.database import Sessions, create_engine, create_sessions, database_answers, is_unavailable
 from shared.keyring import Keyring
+from shared.metrics import process_registry
 from shared.side_port import side_port
 
 log = structlog.get_logger()
@@ -55,7 +55,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     """
     keyring = Keyring(KeyFile.load(settings.key_file))
     private_key = MailPrivateKey.load(settings.mail_private_key_file)
-    registry = CollectorRegistry()
+    registry = process_registry()
     name_servers = NameServers(
         [(str(address), port) for address, port in settings.nameservers], DnsMetrics(registry)
     )

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from prometheus_client import CollectorRegistry
 
 from services.mailrelay.intake.journal import Journal
 from services.mailrelay.intake.recipients import Recipients
@@ -20,6 +19,7 @@ from services.mailrelay.smtp.protocol import RelaySession
 from services.mailrelay.smtp.starttls import Certificate
 from shared.blobs import open_blobs
 from shared.crypto.raw_mail import MailPublicKey
+from shared.metrics import process_registry
 from shared.side_port import Answering, health
 
 log = structlog.get_logger()
@@ -43,7 +43,7 @@ async def accept_mail(
     """
     give_large_blocks_back()
     mail_key = MailPublicKey.load(settings.mail_public_key_file)
-    registry = CollectorRegistry()
+    registry = process_registry()
     metrics = RelayMetrics(registry)
     database_url = settings.database_url.get_secret_value()
     certificate = Certificate.configured(settings, metrics)

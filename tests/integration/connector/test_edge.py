@@ -1,14 +1,11 @@
 """What the edge answers to bad requests, to a database that is away and to our own bugs."""
 
 import asyncio
-import io
 import json
-import logging
 from collections.abc import AsyncIterator, Iterator
 
 import httpx2
 import pytest
-import structlog
 from fastapi import FastAPI
 from pydantic import SecretStr
 
@@ -17,9 +14,9 @@ from services.connector.http import middleware
 from services.connector.http.middleware import MAX_BODY_BYTES
 from services.connector.http.paths import API_PREFIX
 from services.connector.settings import ConnectorSettings
-from shared.logging import configure_logging
 from shared.metrics import render
 from tests.integration.connector.conftest import PASSWORD, open_client
+from tests.logs import WrittenLog, log_written
 
 CANARY = "canary-7f3a"
 
@@ -224,20 +221,10 @@ async def test_a_database_that_cannot_be_reached_is_503(settings: ConnectorSetti
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[WrittenLog]:
     """What a process would write to its log."""
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    # So that setting up the log closes none of pytest's handlers.
-    root.handlers.clear()
-    written = io.StringIO()
-    monkeypatch.setattr("sys.stdout", written)
-    configure_logging("test")
-    # The next test has an output of its own.
-    structlog.configure(cache_logger_on_first_use=False)
-    yield written
-    root.handlers[:] = before
-    root.setLevel(level)
+    with log_written(monkeypatch) as written:
+        yield written
 
 
 @pytest.mark.parametrize(
@@ -251,7 +238,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     ids=lambda error: type(error).__name__,
 )
 async def test_a_bug_is_500_and_its_text_is_in_no_log(
-    app: FastAPI, nobody: httpx2.AsyncClient, logged: io.StringIO, error: Exception
+    app: FastAPI, nobody: httpx2.AsyncClient, logged: WrittenLog, error: Exception
 ):
     """A time-out and a broken connection, too, unless they are known to be the database's."""
 

@@ -1,13 +1,9 @@
 """The connector, the mail worker and a log to look through, together."""
 
-import io
-import logging
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
-from shared.logging import configure_logging
 from tests.integration.connector.conftest import (
     account,
     api_key_client,
@@ -19,6 +15,7 @@ from tests.integration.connector.conftest import (
     signed_in,
 )
 from tests.integration.mailrelay.delivery.conftest import delivery, parser
+from tests.logs import WrittenLog, log_written
 
 __all__ = [
     "account",
@@ -35,15 +32,7 @@ __all__ = [
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """Everything that is logged, in the form and with the levels of a real process, at its most talkative."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    written = io.StringIO()
-    monkeypatch.setattr("sys.stdout", written)
-    configure_logging("tester", level="DEBUG")
-    # The next test has an output of its own.
-    structlog.configure(cache_logger_on_first_use=False)
-    yield written
-    root.handlers[:] = handlers
-    root.setLevel(level)
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[WrittenLog]:
+    """Everything that is logged, at its most talkative."""
+    with log_written(monkeypatch, level="DEBUG") as written:
+        yield written

@@ -1,8 +1,10 @@
 """Logs say what happened and where, never with which value."""
 
 import json
+import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 _PROGRAM = """
@@ -85,3 +87,57 @@ asyncio.run(forget())
     assert line["event"] == "Task exception was never retrieved"
     assert [link["type"] for link in line["exception"]] == ["ValueError"]
     assert "canary" not in output.stdout + output.stderr
+
+
+_TALKATIVE = """
+import sys
+from collections import Counter
+import structlog
+from shared.logging import configure_logging, lost_lines
+
+configure_logging("tester")
+log = structlog.get_logger()
+for number in range({lines}):
+    log.info("said", number=number, filling={filling!r})
+{end}
+"""
+
+
+def test_a_pipe_that_nobody_reads_stops_nobody_and_what_is_lost_is_counted():
+    program = _TALKATIVE.format(
+        lines=12_000, filling="x" * 100, end="print('went on', lost_lines(), file=sys.stderr)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        went_on = process.stderr.readline()  # nothing was read from the pipe until here
+        numbers = [json.loads(line)["number"] for line in process.stdout]
+
+    assert went_on.startswith("went on ")
+    lost = int(went_on.split()[-1])
+    assert 0 < lost < 12_000
+    assert len(numbers) == 12_000 - lost
+    assert numbers == sorted(numbers)
+
+
+def test_the_last_lines_of_a_process_that_ends_are_written():
+    for end in ("raise SystemExit(1)", "raise RuntimeError"):
+        program = _TALKATIVE.format(lines=3_000, filling="x" * 100, end=end)
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+        assert done.returncode == 1
+        assert [json.loads(line)["number"] for line in done.stdout.splitlines()] == list(range(3_000))
+
+
+def test_lines_of_several_processes_never_mix():
+    program = _TALKATIVE.format(lines=2_000, filling="x" * 900, end="")
+    reading, writing = os.pipe()
+    processes = [subprocess.Popen([sys.executable, "-c", program], stdout=writing) for _ in range(3)]
+    os.close(writing)
+    with os.fdopen(reading) as lines:
+        numbers = Counter(json.loads(line)["number"] for line in lines)
+
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert set(numbers.values()) == {3}

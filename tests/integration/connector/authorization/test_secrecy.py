@@ -1,7 +1,5 @@
 """No state, code, token or secret in a log line, an answer, a job or a row that anybody could read."""
 
-import io
-import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from uuid import UUID
@@ -14,7 +12,6 @@ from services.connector.authorization.api import BROWSER_COOKIE
 from services.connector.dependencies import AppState
 from services.connector.integrations import service as integrations
 from shared.database import Sessions
-from shared.logging import configure_logging
 from shared.tables import Grant
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import (
@@ -28,23 +25,18 @@ from tests.integration.connector.connecting import (
     outcome,
     query_of,
 )
+from tests.logs import WrittenLog, log_written
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[WrittenLog]:
     """Everything that is logged, in the form and with the levels of a real process, at its most talkative."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    written = io.StringIO()
-    monkeypatch.setattr("sys.stdout", written)
-    configure_logging("connector", level="DEBUG")
-    yield written
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with log_written(monkeypatch, level="DEBUG") as written:
+        yield written
 
 
 async def test_canaries_appear_nowhere(
-    signed_in: SignedIn, app: FastAPI, amazon: Amazon, sessions: Sessions, logged: io.StringIO
+    signed_in: SignedIn, app: FastAPI, amazon: Amazon, sessions: Sessions, logged: WrittenLog
 ):
     """# S: tokens, codes and states never in a log, job, answer or plain column"""
     canaries = {CANARY_SECRET}
