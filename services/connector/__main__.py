@@ -20,15 +20,24 @@ from services.connector.dependencies import AppState
 from services.connector.doctor.checks import examine
 from services.connector.doctor.findings import Severity
 from services.connector.http.server import Server
+from services.connector.job_queue.commands import jobs
 from services.connector.keys.commands import keys
 from services.connector.problems.page import problem_page
 from services.connector.settings import ConnectorSettings
 from services.connector.worker import run_worker
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
-from shared.database import create_engine, create_sessions, database_answers, is_unavailable
+from shared.database import Sessions, database_answers
 from shared.keyring import Keyring
 from shared.logging import configure_logging
-from shared.process import FAILED, give_up, key_file_cure, port_cure, run_role, settings_or_exit
+from shared.process import (
+    FAILED,
+    give_up,
+    key_file_cure,
+    port_cure,
+    run_role,
+    run_with_database,
+    settings_or_exit,
+)
 from shared.settings import CommonSettings
 from shared.side_port import PortTaken, answering_on, health, open_listener
 
@@ -40,6 +49,7 @@ cli = typer.Typer(
 )
 accounts = typer.Typer(help="Accounts.", no_args_is_help=True)
 cli.add_typer(keys, name="keys")
+cli.add_typer(jobs, name="jobs")
 cli.add_typer(accounts, name="accounts")
 
 # What a stop waits for answers that are on their way.
@@ -144,14 +154,11 @@ def create(
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         give_up(f"The password must have {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
 
-    async def run() -> None:
-        engine = create_engine(
-            settings.database_url.get_secret_value(), application_name="connector-accounts"
-        )
+    async def run(sessions: Sessions) -> None:
         passwords = Passwords()
         try:
             account_id, user_id = await create_account(
-                create_sessions(engine),
+                sessions,
                 Keyring(KeyFile.load(settings.key_file)),
                 passwords,
                 name=name.strip(),
@@ -162,19 +169,14 @@ def create(
             )
         finally:
             passwords.close()
-            await engine.dispose()
         print(f"account {account_id}\nuser {user_id}")
 
     try:
-        asyncio.run(run())
+        run_with_database(settings, "connector-accounts", run)
     except EmailTaken:
         give_up("Somebody signs in with this e-mail address already. Choose another one.", code=FAILED)
     except KeyFileUnusable as unusable:
         give_up(key_file_cure(unusable))
-    except Exception as error:
-        if not is_unavailable(error):
-            raise
-        give_up("The database cannot be reached. `doctor` says more.", code=FAILED)
 
 
 def _check_account(name: str, email: str, language: str, time_zone: str) -> None:

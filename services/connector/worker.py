@@ -32,6 +32,7 @@ from shared.database import (
     database_answers,
 )
 from shared.keyring import Keyring
+from shared.metrics import process_registry
 from shared.side_port import side_port
 
 log = structlog.get_logger()
@@ -41,7 +42,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     """Work until `stop` is set. Raises KeyFileUnusable or PortTaken before anything has begun."""
     provider = KeyFile.load(settings.key_file)
     keyring = Keyring(provider)
-    registry = CollectorRegistry()
+    registry = process_registry()
     engine = create_engine(
         settings.database_url.get_secret_value(), application_name="replyco-connector-worker", pool_size=10
     )

@@ -1,7 +1,7 @@
 """The statements of the table of jobs, by the database's clock, because several workers claim from it at once."""
 
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -18,33 +18,50 @@ NO_SUBJECT: Final = UUID(int=0)
 
 _CLAIM: Final = text("""
 WITH due AS (
-    SELECT waiting.kind, waiting.subject_id
+    SELECT waiting.kind, waiting.subject_id, waiting.lease_holder IS NOT NULL AS was_lost
     FROM unnest(CAST(:kinds AS text[]), CAST(:rooms AS int[])) AS wanted (kind, room)
     CROSS JOIN LATERAL (
-        SELECT kind, subject_id FROM jobs
+        SELECT kind, subject_id, lease_holder FROM jobs
         WHERE jobs.kind = wanted.kind AND held_at IS NULL AND due_at <= now() AND (leased_until IS NULL OR leased_until < now())
         ORDER BY due_at LIMIT wanted.room FOR UPDATE SKIP LOCKED
     ) AS waiting
 )
 UPDATE jobs SET attempts = attempts + 1, lease_holder = :holder, leased_until = now() + :lease
 FROM due WHERE jobs.kind = due.kind AND jobs.subject_id = due.subject_id
-RETURNING jobs.kind, jobs.subject_id, jobs.requests, jobs.attempts
+RETURNING jobs.kind, jobs.subject_id, jobs.requests, jobs.attempts, due.was_lost
 """)
 _EXTEND: Final = text("""
 UPDATE jobs SET leased_until = now() + :lease
 FROM unnest(CAST(:kinds AS text[]), CAST(:subjects AS uuid[])) AS held (kind, subject_id)
 WHERE jobs.kind = held.kind AND jobs.subject_id = held.subject_id AND lease_holder = :holder
 """)
+_HELD: Final = text(
+    "SELECT kind, subject_id, failure, held_at FROM jobs WHERE held_at IS NOT NULL ORDER BY held_at"
+)
 _FREE: Final[dict[str, Any]] = {"lease_holder": None, "leased_until": None}
 
 
 class ClaimedJob(NamedTuple):
-    """A job that is this worker's as long as it extends the lease. `attempts` includes the one that begins now."""
+    """A job that is this worker's as long as it extends the lease.
+
+    `attempts` includes the one that begins now. A job that `was_lost` is one whose last attempt ended without an outcome: its worker
+    was killed, perhaps by the job.
+    """
 
     kind: str
     subject_id: UUID
     requests: int
     attempts: int
+    was_lost: bool
+
+
+class HeldJob(NamedTuple):
+    """A job that nobody runs until it is asked for once more. `failure` is the kind of failure."""
+
+    kind: str
+    subject_id: UUID
+    failure: str
+    held_at: datetime
 
 
 async def add_recurring(session: AsyncSession, waits: Mapping[str, timedelta]) -> None:
@@ -59,7 +76,7 @@ async def claim_due(session: AsyncSession, holder: UUID, room: Mapping[str, int]
     rows = await session.execute(
         _CLAIM, {"kinds": list(room), "rooms": list(room.values()), "holder": holder, "lease": LEASE}
     )
-    return [ClaimedJob(row.kind, row.subject_id, row.requests, row.attempts) for row in rows]
+    return [ClaimedJob(row.kind, row.subject_id, row.requests, row.attempts, row.was_lost) for row in rows]
 
 
 async def extend_leases(session: AsyncSession, holder: UUID, jobs: Collection[ClaimedJob]) -> None:
@@ -82,6 +99,18 @@ async def put_off(session: AsyncSession, holder: UUID, job: ClaimedJob, wait: ti
     await _change(session, holder, job, due_at=func.now() + wait_or_none)
 
 
+async def begin_anew(session: AsyncSession, holder: UUID, job: ClaimedJob, wait: timedelta) -> None:
+    """Have recurring work that was done run again after its wait, with no attempts against it."""
+    await _change(session, holder, job, attempts=0, due_at=func.now() + wait)
+
+
+async def put_off_untried(session: AsyncSession, holder: UUID, job: ClaimedJob, longest: timedelta) -> None:
+    """Free a job that was claimed and not begun, to be due at a random moment of this time. The attempt does not count."""
+    await _change(
+        session, holder, job, attempts=JobRow.attempts - 1, due_at=func.now() + func.random() * longest
+    )
+
+
 async def hold(session: AsyncSession, holder: UUID, job: ClaimedJob, failure: str) -> None:
     """Keep a job that failed for good, for the operators to see. Asking for it once more frees it, also meanwhile."""
     is_current = JobRow.requests == job.requests
@@ -93,6 +122,23 @@ async def hold(session: AsyncSession, holder: UUID, job: ClaimedJob, failure: st
 async def give_back(session: AsyncSession, holder: UUID, job: ClaimedJob) -> None:
     """Free a job that was broken off; it is due at once, and the attempt does not count."""
     await _change(session, holder, job, attempts=func.greatest(JobRow.attempts - 1, 0))
+
+
+async def held(session: AsyncSession) -> list[HeldJob]:
+    """The jobs that are held, the oldest first."""
+    rows = await session.execute(_HELD)
+    return [HeldJob(row.kind, row.subject_id, row.failure, row.held_at) for row in rows]
+
+
+async def free_held(session: AsyncSession) -> int:
+    """Have all jobs that are held run once more, as if they were asked for. The answer is how many these are."""
+    freed = await session.execute(
+        update(JobRow)
+        .where(JobRow.held_at.is_not(None))
+        .values(held_at=None, failure=None, attempts=0, due_at=func.now())
+    )
+    assert isinstance(freed, CursorResult)
+    return freed.rowcount
 
 
 async def _change(session: AsyncSession, holder: UUID, job: ClaimedJob, **values: Any) -> None:

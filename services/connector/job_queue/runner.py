@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.connector.job_queue import queries
 from services.connector.job_queue.queries import LEASE, ClaimedJob
-from services.connector.job_queue.schedules import Schedule
+from services.connector.job_queue.schedules import Schedule, retry_wait
 from shared.database import Sessions, is_unavailable, new_id, was_ended_for_others
 from shared.jobs import Job
 
@@ -31,6 +31,12 @@ _EXTEND_SECONDS: Final = LEASE.total_seconds() / 4
 _STOP_SECONDS: Final = 10.0
 # After these, a job that the database was away for, or that it ended because of others, is held as if it had failed.
 _UNAVAILABLE_WAITS: Final = tuple(timedelta(minutes=minutes) for minutes in (2, 10, 60))
+# A job whose worker was killed is held after so many attempts: it may be what kills them.
+_MOST_ATTEMPTS: Final = 5
+_LOST: Final = "WorkerKilled"
+# After its second attempt it waits at random, for up to so long an attempt: those that only ran beside the one that kills get
+# done without it.
+_APART: Final = timedelta(minutes=1)
 
 Handler = Callable[[UUID, int], Awaitable[None]]
 """Does a job for one subject. Of its attempts, the first is number 1. Raises TryAgain to have another one later."""
@@ -77,12 +83,12 @@ class JobRunner:
     def add(self, job: Job, handler: Handler, *, at_once: int) -> None:
         """Run jobs of this kind, at most so many at once in this process."""
         self._kinds[job.value] = _Kind(handler, at_once)
-        self._count_from_zero(job.value, "done", "put_off", "held")
+        self._count_from_zero(job.value, "done", "put_off", "held", "lost")
 
     def add_recurring(self, name: str, schedule: Schedule, handler: RecurringHandler) -> None:
-        """Run this again and again, in one worker at a time. What fails is logged, and its next run comes all the same."""
+        """Run this again and again, in one worker at a time. What fails is logged and tried again soon, then ever more seldom."""
         self._recurring[name] = _Recurring(handler, schedule)
-        self._count_from_zero(name, "done", "failed")
+        self._count_from_zero(name, "done", "failed", "lost")
 
     async def run(self, stop: asyncio.Event, *, stop_seconds: float = _STOP_SECONDS) -> None:
         """Work until `stop` is set, through everything that PostgreSQL does meanwhile."""
@@ -131,21 +137,48 @@ class JobRunner:
     async def _run(self, job: ClaimedJob) -> None:
         # If its outcome cannot be written, its lease ends, and it runs again.
         with _failures_logged(job.kind):
+            if job.was_lost:
+                log.warning("job_lost", kind=job.kind, subject_id=str(job.subject_id), attempts=job.attempts)
+                self._runs.labels(job.kind, "lost").inc()
+                if not await self._is_to_be_tried(job):
+                    return
             if job.kind in self._recurring:
                 outcome = await self._run_recurring(job)
             else:
                 outcome = await self._run_job(job)
             self._runs.labels(job.kind, outcome).inc()
 
+    async def _is_to_be_tried(self, job: ClaimedJob) -> bool:
+        """Whether a job that was lost is run now. Workers are killed for reasons of their own, so one loss says nothing."""
+        failed = job.attempts - 1
+        if failed < 2:
+            return True
+        is_job = job.kind in self._kinds
+        async with self._sessions.begin() as session:
+            if is_job and failed >= _MOST_ATTEMPTS:
+                log.error("job_held", kind=job.kind, subject_id=str(job.subject_id), failure=_LOST)
+                await queries.hold(session, self._holder, job, _LOST)
+                self._runs.labels(job.kind, "held").inc()
+            elif is_job:
+                await queries.put_off_untried(session, self._holder, job, _APART * failed)
+            else:
+                # Work that the installation cannot do without is never held.
+                await queries.put_off_untried(session, self._holder, job, retry_wait(failed))
+        return False
+
     async def _run_recurring(self, job: ClaimedJob) -> str:
         recurring = self._recurring[job.kind]
-        outcome = "failed"
+        is_done = False
         with _failures_logged(job.kind):
             await recurring.handler()
-            outcome = "done"
+            is_done = True
+        wait = recurring.schedule.wait(datetime.now(UTC))
         async with self._sessions.begin() as session:
-            await queries.put_off(session, self._holder, job, recurring.schedule.wait(datetime.now(UTC)))
-        return outcome
+            if is_done:
+                await queries.begin_anew(session, self._holder, job, wait)
+            else:
+                await queries.put_off(session, self._holder, job, min(wait, retry_wait(job.attempts)))
+        return "done" if is_done else "failed"
 
     async def _run_job(self, job: ClaimedJob) -> str:
         try:

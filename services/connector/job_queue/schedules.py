@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from typing import Protocol
+from typing import Final, Protocol
+
+_FIRST_RETRY: Final = timedelta(minutes=1)
+_LONGEST_RETRY: Final = timedelta(hours=1)
 
 
 class Schedule(Protocol):
@@ -42,3 +45,9 @@ class DailyAt:
     def wait(self, now: datetime) -> timedelta:
         due = datetime.combine(now.date(), self.at, tzinfo=now.tzinfo)
         return (due if due > now else due + timedelta(days=1)) - now
+
+
+def retry_wait(failures: int) -> timedelta:
+    """How long work waits that has failed so many times in a row: a minute, then twice as long each time, an hour at the most."""
+    doublings = min(failures - 1, 10)
+    return min(_FIRST_RETRY * (1 << doublings), _LONGEST_RETRY)

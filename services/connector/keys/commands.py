@@ -17,9 +17,9 @@ from services.connector.settings import SandboxUrl
 from shared.crypto.envelope import SealBroken
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable, KeyNotChangeable
 from shared.crypto.raw_mail import create_mail_key_pair
-from shared.database import Sessions, create_engine, create_sessions, is_unavailable
+from shared.database import Sessions
 from shared.errors import Expected
-from shared.process import FAILED, give_up, key_file_cure, settings_or_exit
+from shared.process import FAILED, give_up, key_file_cure, run_with_database, settings_or_exit
 from shared.settings import CommonSettings
 
 keys = typer.Typer(
@@ -221,20 +221,14 @@ def _changed(change: Callable[[KeyFile], _Result]) -> _Result:
 
 def _with_database(run: Callable[[Sessions, KeyFile], Awaitable[_Result]]) -> _Result:
     settings = settings_or_exit(KeySettings)
-
-    async def connected() -> _Result:
-        engine = create_engine(
-            settings.database_url.get_secret_value(),
-            application_name="connector-keys",
+    try:
+        keys_of_file = KeyFile.load(settings.key_file)
+        return run_with_database(
+            settings,
+            "connector-keys",
+            lambda sessions: run(sessions, keys_of_file),
             statement_seconds=_STATEMENT_SECONDS,
         )
-        try:
-            return await run(create_sessions(engine), KeyFile.load(settings.key_file))
-        finally:
-            await engine.dispose()
-
-    try:
-        return asyncio.run(connected())
     except KeyFileUnusable as unusable:
         give_up(key_file_cure(unusable))
     except KeyNotChangeable as reason:
@@ -244,7 +238,3 @@ def _with_database(run: Callable[[Sessions, KeyFile], Awaitable[_Result]]) -> _R
             f"A key is missing or wrong: {broken.fields.get('wrapping_key_id', '?')}. `keys status` says more.",
             code=FAILED,
         )
-    except Exception as error:
-        if not is_unavailable(error):
-            raise
-        give_up("The database cannot be reached. `doctor` says more.", code=FAILED)

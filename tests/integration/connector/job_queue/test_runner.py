@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, text, update
 
 from services.connector.job_queue.queries import LEASE, NO_SUBJECT
-from services.connector.job_queue.runner import JobRunner, TryAgain
-from services.connector.job_queue.schedules import Every
-from shared.database import Sessions, new_id
+from services.connector.job_queue.runner import JobRunner, RecurringHandler, TryAgain
+from services.connector.job_queue.schedules import DailyAt, Every
+from shared.database import DatabaseUnavailable, Sessions, new_id
 from shared.jobs import Job, enqueue
 from shared.tables import JobRow
 
@@ -206,6 +206,128 @@ async def test_the_job_of_a_worker_that_was_killed_is_taken_over(sessions: Sessi
 
     assert seen == [2]
     dying.cancel()
+
+
+async def killed_while_running(
+    sessions: Sessions, new_runner: NewRunner, register: Callable[[JobRunner, RecurringHandler], None]
+) -> bool:
+    """Have a worker claim what is due, and end in the middle of it without a word. Whether it began anything."""
+    begun = asyncio.Event()
+
+    async def kill() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    worker = new_runner()
+    register(worker, kill)
+    dying = asyncio.create_task(worker.run_due())
+    beginning = asyncio.create_task(begun.wait())
+    await asyncio.wait([dying, beginning], return_when=asyncio.FIRST_COMPLETED)
+    beginning.cancel()
+    dying.cancel()
+    await let_pass(sessions, LEASE)
+    return begun.is_set()
+
+
+async def test_a_job_that_kills_its_workers_is_held_and_those_beside_it_are_done(
+    sessions: Sessions, new_runner: NewRunner
+):
+    killing, *innocent = (new_id() for _ in range(5))
+    done = set[UUID]()
+    begun = 0
+
+    def register(runner: JobRunner, kill: RecurringHandler) -> None:
+        async def handler(subject_id: UUID, _attempts: int) -> None:
+            if subject_id == killing:
+                await kill()
+            elif len(running) > 1:
+                # Not done yet when the worker is killed.
+                await asyncio.Event().wait()
+            done.add(subject_id)
+
+        runner.add(JOB, handler, at_once=5)
+
+    running = [killing, *innocent]
+    await ask_for(sessions, *running)
+    for _ in range(2):  # killed at once, and once more a lease later: all five beside each other
+        begun += await killed_while_running(sessions, new_runner, register)
+    assert await killed_while_running(sessions, new_runner, register) is False  # now each waits by itself
+    waits = [row.due_at for row in await rows(sessions)]
+    assert len(set(waits)) == len(running)
+    running = [killing]
+
+    failures = list[str | None]()
+    for _ in range(20):
+        await let_pass(sessions, timedelta(minutes=5))
+        begun += await killed_while_running(sessions, new_runner, register)
+        failures = [row.failure for row in await rows(sessions)]
+        if failures == ["WorkerKilled"]:
+            break
+
+    assert failures == ["WorkerKilled"]
+    assert done == set(innocent)
+    assert begun == 5
+    await ask_for(sessions, killing)
+    assert [(row.attempts, row.held_at) for row in await rows(sessions)] == [(0, None)]
+
+
+async def test_recurring_work_that_kills_its_workers_comes_ever_more_seldom_and_is_never_held(
+    sessions: Sessions, new_runner: NewRunner
+):
+    def register(runner: JobRunner, kill: RecurringHandler) -> None:
+        runner.add_recurring("minutely", Every(timedelta(minutes=1)), kill)
+
+    begun = 0
+    for _ in range(12):
+        begun += await killed_while_running(sessions, new_runner, register)
+    (row,) = await rows(sessions)
+    assert begun < 12
+    assert row.held_at is None
+
+    await let_pass(sessions, timedelta(hours=1))
+    runner = new_runner()
+    ran = asyncio.Event()
+
+    async def mended() -> None:
+        ran.set()
+
+    runner.add_recurring("minutely", Every(timedelta(minutes=1)), mended)
+    await runner.run_due()
+
+    assert ran.is_set()
+    assert [row.attempts for row in await rows(sessions)] == [0]
+
+
+async def test_daily_work_that_fails_is_tried_again_soon_and_ever_more_seldom(
+    sessions: Sessions, new_runner: NewRunner
+):
+    """A database that is away for a moment at night would cost a day."""
+    is_away = True
+
+    async def handler() -> None:
+        if is_away:
+            raise DatabaseUnavailable
+
+    runner = new_runner()
+    in_twelve_hours = datetime.now(UTC) + timedelta(hours=12)
+    runner.add_recurring("daily", DailyAt(in_twelve_hours.time()), handler)
+    await runner.run_due()  # makes its row
+    await let_pass(sessions, timedelta(hours=13))
+
+    waits = list[int]()
+    for _ in range(8):
+        before = datetime.now(UTC)
+        assert await runner.run_due() == 1
+        (row,) = await rows(sessions)
+        waits.append(round((row.due_at - before) / timedelta(minutes=1)))
+        await let_pass(sessions, row.due_at - datetime.now(UTC))
+    is_away = False
+    assert await runner.run_due() == 1
+
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+    (row,) = await rows(sessions)
+    assert row.due_at - datetime.now(UTC) > timedelta(hours=11)
+    assert row.attempts == 0
 
 
 async def test_what_a_worker_breaks_off_when_it_stops_is_due_at_once(
