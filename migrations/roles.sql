@@ -31,10 +31,14 @@ GRANT INSERT (id, account_id, relay_address_id, session_id, peer_address, tls_ve
 
 -- The mail worker: accepted mail becomes messages. It sees no token, session, user or API key.
 GRANT SELECT ON accepted_mail, relay_addresses, account_keys TO replyco_mail_worker;
-GRANT SELECT (id, account_id, name, region, home_country, last_message_at, first_authentic_mail_at, paused_at, disconnected_at, removed_at)
+GRANT SELECT (id, account_id, name, region, home_country, last_message_at, first_authentic_mail_at, misdirected_mail_at, forwarded_mail_at,
+    paused_at, disconnected_at, removed_at)
     ON integrations TO replyco_mail_worker;
 GRANT UPDATE (state, attempts, next_attempt_at, failure_code) ON accepted_mail TO replyco_mail_worker;
-GRANT UPDATE (last_message_at, first_authentic_mail_at) ON integrations TO replyco_mail_worker;
+GRANT UPDATE (last_message_at, first_authentic_mail_at, misdirected_mail_at, forwarded_mail_at) ON integrations TO replyco_mail_worker;
+-- To whom Amazon has addressed a mail: whether that mailbox is forwarded here, and whether another account had the mail first.
+GRANT SELECT (integration_id, address_key) ON forwarded_mailboxes TO replyco_mail_worker;
+GRANT SELECT, INSERT, UPDATE (account_id) ON seen_signatures TO replyco_mail_worker;
 -- It asks the connector's worker to decide the lock anew.
 GRANT SELECT (kind, subject_id, requests, due_at), INSERT (kind, subject_id), UPDATE (requests, attempts, due_at, held_at, failure)
     ON jobs TO replyco_mail_worker;
@@ -57,10 +61,10 @@ GRANT UPDATE (conversation_id, placed_by, answer_settled_at, recheck_at) ON mess
 GRANT SELECT, INSERT, UPDATE, DELETE ON conversation_threads, conversation_orders TO replyco_connector;
 -- A store that is restored gets the mail of its grace period; one that is removed may be erased.
 GRANT UPDATE (state) ON accepted_mail TO replyco_connector;
-GRANT SELECT, DELETE ON message_digests TO replyco_connector;
+GRANT SELECT, DELETE ON message_digests, seen_signatures TO replyco_connector;
 GRANT DELETE ON accepted_mail, messages, attachments, conversations TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON login_requests, service_troubles, throttle_buckets, application_secrets, smtp_configurations,
-    events, webhooks, webhook_deliveries, idempotency_keys, notices, jobs TO replyco_connector;
+    events, webhooks, webhook_deliveries, idempotency_keys, notices, jobs, forwarded_mailboxes TO replyco_connector;
 GRANT SELECT, INSERT ON audit_log, application_notices TO replyco_connector;
 GRANT SELECT ON alembic_version TO replyco_connector; -- `doctor` compares it
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;

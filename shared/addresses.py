@@ -44,3 +44,8 @@ def local_part_for(address: str, domain: str) -> str | None:
     if not at or host.rstrip(".").lower() != domain.lower():
         return None
     return local.partition("+")[0].lower() or None
+
+
+def comparable_address(address: str) -> str:
+    """An address of somebody else's in the form in which two are compared: its case and a final dot say nothing."""
+    return address.strip().rstrip(".").lower()

@@ -153,7 +153,7 @@ async def make_accepted_mail(
     key = ContentKey.new(address.account_id, mail_id)
     envelope = {
         "mail_from": "a@marketplace.amazon.de",
-        "rcpt_to": address.local_part,
+        "rcpt_to": f"{address.local_part}@replyco.email",
         "helo": "x",
         "options": [],
     }

@@ -17,12 +17,16 @@ import dkim
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from services.mailrelay.parsing.mail import parse_header_only
+from services.mailrelay.parsing.claimed_sender import claimed_sender
 from services.sandbox.mail.name_server import Zone, listen, serving
 from shared.marketplaces import MARKETPLACES
 
 SELECTOR = "test"
-_SIGNED = re.compile(rb"(?im)^(from|to|subject|date|message-id|reply-to|mime-version|content-type):")
+_SIGNED = re.compile(
+    rb"(?im)^(from|to|subject|date|message-id|reply-to|mime-version|content-type|auto-submitted):"
+)
+_TO = re.compile(rb"(?im)^to:[^\r\n]*")
+_IS_SIGNED = f"s={SELECTOR};".encode()
 # One for the whole run: no test is about who has it.
 _KEY = Ed25519PrivateKey.generate()
 _SEED = base64.b64encode(_KEY.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()))
@@ -89,18 +93,27 @@ def name_server() -> Iterator[NameServer]:
     loop.close()
 
 
+def addressed(raw: bytes, recipient: str) -> bytes:
+    """The mail to this recipient, if it has none and says that it is Amazon's, or another one."""
+    head, separator, body = raw.partition(b"\r\n\r\n")
+    if not separator or _IS_SIGNED in head or claimed_sender(raw).claim != "from_domain":
+        return raw
+    to = b"To: " + recipient.encode()
+    head, found = _TO.subn(to, head, count=1)
+    return (head if found else to + b"\r\n" + head) + separator + body
+
+
 @lru_cache(maxsize=64)  # a mail that is sent twice has one signature, with one time in it
-def signed(raw: bytes) -> bytes:
-    """The mail as Amazon would have sent it, if it says that it is Amazon's; any other mail, and a signed one, as it is."""
-    mail = parse_header_only(raw)
-    if (
-        f"s={SELECTOR};".encode() in raw.partition(b"\r\n\r\n")[0]
-        or mail.claim != "from_domain"
-        or mail.from_domain is None
-    ):
+def signed(raw: bytes, *names: bytes) -> bytes:
+    """The mail as Amazon would have sent it, if it says that it is Amazon's; any other mail, and a signed one, as it is.
+
+    `names` are signed besides the usual ones, also where the mail does not have them.
+    """
+    sender = claimed_sender(raw)
+    if _IS_SIGNED in raw.partition(b"\r\n\r\n")[0] or sender.claim != "from_domain" or sender.domain is None:
         return raw
     domain = next(
-        m.retail_domain for m in MARKETPLACES if f".{mail.from_domain}".endswith(f".{m.retail_domain}")
+        m.retail_domain for m in MARKETPLACES if f".{sender.domain}".endswith(f".{m.retail_domain}")
     )
     signature: bytes = dkim.sign(
         raw,
@@ -108,7 +121,9 @@ def signed(raw: bytes) -> bytes:
         domain.encode(),
         _SEED,
         canonicalize=(b"relaxed", b"relaxed"),
-        include_headers=[match.lower() for match in _SIGNED.findall(raw.partition(b"\r\n\r\n")[0])],
+        include_headers=list(
+            dict.fromkeys((*map(bytes.lower, _SIGNED.findall(raw.partition(b"\r\n\r\n")[0])), *names))
+        ),
         signature_algorithm=b"ed25519-sha256",
     )
     return signature + raw

@@ -1,6 +1,7 @@
 """Settings of the mailrelay's two roles: `serve` faces the internet, `worker` makes messages of accepted mail."""
 
 import re
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +42,13 @@ def _name_servers(value: object) -> object:
 def _name_server(word: str) -> tuple[str, str]:
     match = _WITH_PORT.fullmatch(word)
     return (word.strip("[]"), "53") if match is None else (match["address"], match["port"])
+
+
+class AddressedElsewhere(StrEnum):
+    """What is done with a true mail of Amazon's that names only mailboxes of which nothing is known."""
+
+    QUARANTINE = "quarantine"
+    MARK = "mark"
 
 
 class MailDomainSettings(BaseSettings):
@@ -231,6 +239,11 @@ class MailWorkerSettings(CommonSettings, BlobSettings):
         (),
         description="the name servers to ask who signs Amazon's mail, such as 192.0.2.53 or 127.0.0.1:8053. "
         "Leave it unset for those of the machine",
+    )
+    addressed_elsewhere: AddressedElsewhere = Field(
+        AddressedElsewhere.QUARANTINE,
+        description="what becomes of a true mail that Amazon has addressed to an unknown mailbox: quarantine, or mark to show it "
+        "with a mark",
     )
     clamd: str | None = Field(
         None,

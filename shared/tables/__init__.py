@@ -39,6 +39,7 @@ from shared.tables.events import (
 )
 from shared.tables.integrations import (
     AfterGracePeriod,
+    ForwardedMailbox,
     Integration,
     Lock,
     MarketplaceParticipation,
@@ -66,6 +67,7 @@ from shared.tables.mail import (
     Message,
     MessageDigest,
     Scan,
+    SeenSignature,
 )
 
 __all__ = [
@@ -87,6 +89,7 @@ __all__ = [
     "ConversationThread",
     "DeliveryState",
     "EventRow",
+    "ForwardedMailbox",
     "Grant",
     "IdempotencyKey",
     "Integration",
@@ -105,6 +108,7 @@ __all__ = [
     "RelayAddress",
     "Scan",
     "SealedColumn",
+    "SeenSignature",
     "ServiceTrouble",
     "SetupStep",
     "SetupStepName",

@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -89,6 +90,8 @@ class Integration(Base):
 
     Disconnected, it has a grace period until `rests_until`, in which it can be restored; then it is removed, its address retired for ever, and, if so
     decided, its data erased.
+    `misdirected_mail_at`, `forwarded_mail_at`: when the last true mail came, to within some minutes, that Amazon had addressed to another
+    mailbox: one that nobody has confirmed, and one of which mail is forwarded here.
     `version` counts the changes that clients make. `alerted_lock_since`: the red lock of which its owner has been told.
     """
 
@@ -106,6 +109,9 @@ class Integration(Base):
         Index("uq_integrations_name", "account_id", "name_key", unique=True, postgresql_where=text("disconnected_at IS NULL")),
         Index(
             "uq_integrations_store", "account_id", "region", "seller_id", unique=True, postgresql_where=text("removed_at IS NULL")
+        ),
+        Index(
+            "ix_integrations_misdirected", "misdirected_mail_at", postgresql_where=text("misdirected_mail_at IS NOT NULL")
         ),
         Index("ix_integrations_rest_over", "rests_until", postgresql_where=text("disconnected_at IS NOT NULL AND removed_at IS NULL")),
     )  # fmt: skip
@@ -125,6 +131,8 @@ class Integration(Base):
     synced_at: Mapped[datetime | None]
     last_message_at: Mapped[datetime | None]
     first_authentic_mail_at: Mapped[datetime | None]
+    misdirected_mail_at: Mapped[datetime | None]
+    forwarded_mail_at: Mapped[datetime | None]
     last_order_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     owner_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
@@ -161,6 +169,24 @@ class RelayAddress(Base):
     local_part: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     retired_at: Mapped[datetime | None]
+
+
+class ForwardedMailbox(Base):
+    """A mailbox of the seller's whose mail is forwarded to the store's relay address, as an administrator has confirmed.
+
+    `address_key`: its keyed hash, by which a mail's recipient is found.
+    """
+
+    __tablename__ = "forwarded_mailboxes"
+    __table_args__ = (UniqueConstraint("integration_id", "address_key"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
+    address: Mapped[Sealed]
+    address_key: Mapped[bytes]
+    confirmed_at: Mapped[datetime] = mapped_column(server_default=now)
+    confirmed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
 
 
 class MarketplaceParticipation(Base):

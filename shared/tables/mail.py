@@ -49,6 +49,8 @@ class Authenticity(StrEnum):
 
     AUTHENTIC = "authentic"
     """A signature or a sending host proves that it is Amazon's."""
+    MISDIRECTED = "misdirected"
+    """It is proven to be Amazon's, and Amazon has addressed it to somebody else."""
     FORGED = "forged"
     """It claims to be Amazon's, and nothing proves it."""
     UNCHECKABLE = "uncheckable"
@@ -230,6 +232,7 @@ class Message(Base):
 
     `thread_keys` are the signs by which it joins a conversation, the surest first, wherever an agent (`placed_by`) has put it.
     `is_excerpt`: `body_text` is the buyer's own words, taken out of Amazon's frame; else it is all that the mail says.
+    `sent_to`: whom its signed To and Cc name, a line each, if that is not its relay address; `sent_to_keys`, keyed hashes of them.
     `snippet`: the first words of `body_text`, for lists. `word_keys`: keyed hashes of its words, by which it is found. `parser_version` is that of the code that understood it.
     """
 
@@ -239,6 +242,12 @@ class Message(Base):
         Index("ix_messages_of_conversation", "conversation_id", text("id DESC")),
         Index("ix_messages_words", "word_keys", postgresql_using="gin"),
         Index("ix_messages_recheck", "recheck_at", postgresql_where=text("recheck_at IS NOT NULL")),
+        Index(
+            "ix_messages_misdirected",
+            "integration_id",
+            "id",
+            postgresql_where=text("authenticity = 'misdirected'"),
+        ),
         Index(
             "ix_messages_verification",
             "integration_id",
@@ -273,6 +282,8 @@ class Message(Base):
     authenticity_reason: Mapped[str | None]
     authentication_results: Mapped[Sealed | None]
     recheck_at: Mapped[datetime | None]
+    sent_to: Mapped[Sealed | None]
+    sent_to_keys: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary), server_default="{}")
     order_ids: Mapped[list[str]] = mapped_column(server_default="{}")
     asin: Mapped[str | None]
     country: Mapped[str | None]
@@ -296,6 +307,20 @@ class MessageDigest(Base):
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     message_id: Mapped[UUID]
+
+
+class SeenSignature(Base):
+    """A true mail of Amazon's that names no relay address, by a hash of what is signed of it, and the account that had it first.
+
+    In another account it is a replay. Kept for some weeks.
+    """
+
+    __tablename__ = "seen_signatures"
+    __table_args__ = (Index("ix_seen_signatures_seen_at", "seen_at"),)
+
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    seen_at: Mapped[datetime] = mapped_column(server_default=now)
 
 
 class Attachment(Base):

@@ -154,6 +154,7 @@ def mail(number: int) -> bytes:
     about = number // 2
     return signed(
         _SEED.replace(b"Frage_zur", b"Frage_%d_zur" % number)
+        .replace(b"mabtekrud@replyco.email", _recipient(number))
         .replace(b"k3j4h5g6f7d8s9a", b"b%014d" % about)
         .replace(b"302-7654321-1234567", b"302-%07d-1234567" % (about % 10**7))
         .replace(b"11111111-2222-4333-8444-555555555555", b"11111111-2222-4333-8444-%012d" % about)

@@ -44,7 +44,7 @@ _MESSAGE: JsonDict = {
     "has_html": True,
     "is_excerpt": True,
     "quoted_text": None,
-    "authenticity": {"verdict": "authentic", "reason": None},
+    "authenticity": {"verdict": "authentic", "reason": "signed_by_amazon", "sent_to": None},
     "from_amazon_domain": True,
     "order_ids": ["303-1234567-1234567"],
     "asin": "B0EXAMPLE1",
@@ -194,7 +194,9 @@ class ConversationItem(TypedDict):
     ]
     status: Annotated[
         Literal["open", "closed", "quarantine"],
-        Field(description="quarantine: a mail that says it is Amazon's, and that is not proven."),
+        Field(
+            description="quarantine: a mail that says it is Amazon's, and that is not proven, or that Amazon has sent to somebody else."
+        ),
     ]
     kind: Annotated[
         str,
@@ -247,11 +249,15 @@ class AttachmentAnswer(_Answer):
 
 
 class AuthenticityAnswer(_Answer):
-    verdict: Literal["authentic", "forged", "uncheckable", "stranger", "not_checked"] = Field(
-        description="authentic: proven to be Amazon's. forged, uncheckable: says that it is Amazon's, and is not proven to be. "
+    verdict: Literal["authentic", "misdirected", "forged", "uncheckable", "stranger", "not_checked"] = Field(
+        description="authentic: proven to be Amazon's. misdirected: proven, and Amazon has addressed it to somebody else. "
+        "forged, uncheckable: says that it is Amazon's, and is not proven to be. "
         "stranger: does not say so. not_checked: came before there was a check."
     )
-    reason: str | None = Field(description="A stable code, such as display_name or dmarc_fail.")
+    reason: str | None = Field(description="A stable code, such as display_name or body_changed.")
+    sent_to: list[str] | None = Field(
+        description="Whom Amazon's signature names as recipients, if the store's address is none of them; else null."
+    )
 
 
 class MessageItem(_Answer):

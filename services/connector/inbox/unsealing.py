@@ -41,6 +41,7 @@ class OpenedMessage:
     text: str | None
     quoted_text: str | None
     authentication_results: str | None
+    sent_to: list[str] | None
     attachments: list[OpenedAttachment]
     is_whole: bool
 
@@ -97,6 +98,7 @@ def _open_message(
     text = opener.text("body_text", row.body_text)
     quoted_text = opener.text("quoted_text", row.quoted_text)
     results = opener.text("authentication_results", row.authentication_results)
+    sent_to = opener.text("sent_to", row.sent_to)
     is_whole = opener.is_whole
     opened = []
     for attachment in attachments:
@@ -112,6 +114,7 @@ def _open_message(
         text,
         quoted_text,
         results,
+        None if sent_to is None else sent_to.splitlines(),
         opened,
         is_whole,
     )

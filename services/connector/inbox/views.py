@@ -72,7 +72,11 @@ def _message(message: OpenedMessage) -> dict[str, Any]:
         "quoted_text": message.quoted_text,
         "has_html": row.has_html,
         "authenticity": AuthenticityAnswer.model_validate(
-            {"verdict": row.authenticity, "reason": row.authenticity_reason}
+            {
+                "verdict": row.authenticity,
+                "reason": row.authenticity_reason,
+                "sent_to": message.sent_to,
+            }
         ),
         "from_amazon_domain": row.from_amazon_domain,
         "order_ids": row.order_ids,

@@ -25,6 +25,7 @@ from shared.tables import (
     Conversation,
     ConversationOrder,
     ConversationThread,
+    ForwardedMailbox,
     Integration,
     Message,
     MessageDigest,
@@ -102,6 +103,9 @@ async def _erase(sessions: Sessions, blobs: BlobStore, integration_id: UUID, now
     await _erase_conversations(sessions, blobs, integration_id)
     await _erase_digests(sessions, integration_id)
     async with sessions.begin() as session:
+        await session.execute(
+            delete(ForwardedMailbox).where(ForwardedMailbox.integration_id == integration_id)
+        )
         await session.execute(
             update(Integration).where(Integration.id == integration_id).values(erased_at=now)
         )

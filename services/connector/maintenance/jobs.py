@@ -37,6 +37,8 @@ _OVER: Final[Mapping[str, str]] = {
     " AND tokens + rate * extract(epoch FROM now() - updated_at) >= burst",
     # From these a listener resumes that was cut off.
     "events": "id < uuid_at(:now - interval '24 hours') AND fanned_out_at < :now - interval '24 hours'",
+    # Whoever sends on a mail that is older finds its recipient in its signed To all the same.
+    "seen_signatures": "seen_at < :now - interval '30 days'",
     "webhook_deliveries": "id < uuid_at(:now - interval '30 days') AND state <> 'waiting'",
 }
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from services.mailrelay.authenticity.canonical import SignedMail, digest_of
+from services.mailrelay.authenticity.covered import Covered
 from services.mailrelay.authenticity.dkim import (
     MAX_SIGNATURE_BYTES,
     CheckedSignature,
@@ -33,6 +34,12 @@ class Chain:
     sealers: tuple[str, ...]
     first_results: str
     to_check: tuple[Signature, ...]
+
+    @property
+    def covered(self) -> Covered | None:
+        """What the newest forwarder has signed of the mail; None if it is not what it has signed."""
+        newest = self.to_check[-1]
+        return newest.covered if newest.fault is None else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,9 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Final, Literal, Self
 
-from services.mailrelay.parsing.structure import (
-    MAX_FIELDS,
-    MAX_HEADER_BYTES,
-    Field,
-    end_of_header,
-    read_fields,
-)
+from services.mailrelay.parsing.structure import Field, read_head
 
 Form = Literal["simple", "relaxed"]
 
@@ -36,9 +29,8 @@ class SignedMail:
 
     @classmethod
     def read(cls, raw: bytes) -> Self:
-        header_end, body_start = end_of_header(raw, 0, len(raw))
-        block = raw[: min(header_end, MAX_HEADER_BYTES)]
-        return cls(list(islice(read_fields(block), MAX_FIELDS)), memoryview(raw)[body_start:])
+        head = read_head(raw)
+        return cls(head.fields, memoryview(raw)[head.body_start :])
 
     def named(self, name: str) -> list[Field]:
         return [item for item in self.fields if item.name == name]
@@ -56,6 +48,11 @@ class SignedMail:
         for item in self.fields:
             left.setdefault(item.name, []).append(item)
         return [left[name].pop() for name in names if left.get(name)]
+
+    def in_their_order(self, chosen: Iterable[Field]) -> tuple[Field, ...]:
+        """These fields of the mail in the order in which they stand there."""
+        wanted = {id(item) for item in chosen}
+        return tuple(item for item in self.fields if id(item) in wanted)
 
 
 def canonical_field(item: Field, form: Form) -> bytes:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final, get_args
 
 from services.mailrelay.authenticity.canonical import Form, SignedMail, digest_of
+from services.mailrelay.authenticity.covered import Covered
 from services.mailrelay.authenticity.faults import Fault
 from services.mailrelay.authenticity.keys import find_key
 from services.mailrelay.authenticity.resolver import Resolver, Unanswered
@@ -38,7 +39,10 @@ _SELECTOR = re.compile(r"(?=.{1,200}\Z)[a-z0-9_][a-z0-9_-]{0,62}(\.[a-z0-9_][a-z
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One signature, as far as it can be checked without the key. One with a `fault` needs no key to be refused."""
+    """One signature, as far as it can be checked without the key. One with a `fault` needs no key to be refused.
+
+    `covered` is what it signs; None for a seal, which signs no mail.
+    """
 
     domain: str
     selector: str
@@ -47,6 +51,7 @@ class Signature:
     digest: bytes
     value: bytes
     fault: Fault | None
+    covered: Covered | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,8 @@ def read_signature(
     """A signature over header fields and body, whose tags are read. Raises TagsUnreadable or KeyError for tags that make no sense."""
     names = words_of(tags["h"])
     header_form, body_form = _forms(tags.get("c", "simple/simple"))
-    seal = read_seal(tags, digest_of(mail.chosen(names), field, header_form))
+    chosen = mail.chosen(names)
+    seal = read_seal(tags, digest_of(chosen, field, header_form))
     identity_domain = seal.domain if identity is None else identity.rpartition("@")[2].lower()
     if (
         "from" not in names
@@ -125,6 +131,7 @@ def read_signature(
         seal,
         identity_is_domain=identity_domain == seal.domain,
         fault=seal.fault or _fault(tags, names, mail, body_form, received_at),
+        covered=Covered(frozenset(names), mail.in_their_order(chosen), bytes_of(tags["bh"])),
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from services.mailrelay.authenticity.arc import CheckedChain
@@ -59,6 +60,15 @@ def domains_that_passed(value: str, method: str, names: frozenset[str]) -> set[s
                 if f"{kind}.{prop}".lower() in names
             }
     return found
+
+
+def signatures_that_passed(value: str) -> list[bool]:
+    """Of each signature, in their order, whether results of our own (`Results.to_field_value`) say that it has passed."""
+    # None of what stands there of a signature can hold what separates the entries.
+    entries = value.split("; ")[1:]
+    return [
+        entry.startswith("dkim=pass ") for entry in takewhile(lambda one: one.startswith("dkim="), entries)
+    ]
 
 
 def _dkim(checked: CheckedSignature) -> str:

@@ -1,4 +1,4 @@
-"""Who signs Amazon's mail, and whose seal is trusted: `signers.toml`, read."""
+"""Who signs and sends Amazon's mail, and whose seal is trusted: `signers.toml`, read."""
 
 import tomllib
 from dataclasses import dataclass
@@ -30,15 +30,17 @@ class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     signers: tuple[Signer, ...]
+    envelopes: tuple[_Entry, ...] = ()
     sealers: tuple[_Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedSigners:
-    """The domains whose signatures, and the receivers whose ARC seals, count as proof."""
+    """The domains whose signatures, the envelope domains whose hosts, and the receivers whose ARC seals count as proof."""
 
     signers: tuple[Signer, ...]
-    sealers: frozenset[str]
+    sealers: frozenset[str] = frozenset()
+    envelopes: frozenset[str] = frozenset()
 
     def signs_for(self, domain: str, from_domain: str) -> bool:
         """Whether a signature of this domain proves a mail from that one."""
@@ -48,6 +50,10 @@ class TrustedSigners:
             for signer in self.signers
         )
 
+    def sends_from(self, envelope_domain: str) -> bool:
+        """Whether it proves a mail that a host of this domain has sent it (SPF); compared whole."""
+        return envelope_domain in self.envelopes
+
     def seals(self, sealers: tuple[str, ...]) -> bool:
         """Whether all of them are trusted: each could have changed what the one before had sealed."""
         return bool(sealers) and self.sealers.issuperset(sealers)
@@ -56,7 +62,11 @@ class TrustedSigners:
 def read_trusted_signers(text: str) -> TrustedSigners:
     """Raises ValueError if the text is wrong: `signers.toml` explains how it should look."""
     data = _Data.model_validate(tomllib.loads(text))
-    return TrustedSigners(data.signers, frozenset(entry.domain for entry in data.sealers))
+    return TrustedSigners(
+        data.signers,
+        sealers=frozenset(entry.domain for entry in data.sealers),
+        envelopes=frozenset(entry.domain for entry in data.envelopes),
+    )
 
 
 @cache

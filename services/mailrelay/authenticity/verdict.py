@@ -5,6 +5,7 @@ DNS (`decide`).
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,12 +14,18 @@ import structlog
 
 from services.mailrelay.authenticity.arc import Chain, CheckedChain, check_chain, read_chain
 from services.mailrelay.authenticity.canonical import SignedMail
+from services.mailrelay.authenticity.covered import Covered
 from services.mailrelay.authenticity.dkim import CheckedSignature, Signature, check_signature, read_signatures
 from services.mailrelay.authenticity.dmarc import Policy, find_policy, is_aligned
 from services.mailrelay.authenticity.faults import Fault
 from services.mailrelay.authenticity.macros import Sender
 from services.mailrelay.authenticity.resolver import Resolver, ResolverWithDeadline, Unanswered
-from services.mailrelay.authenticity.results import NOTHING_CHECKED, Results, domains_that_passed
+from services.mailrelay.authenticity.results import (
+    NOTHING_CHECKED,
+    Results,
+    domains_that_passed,
+    signatures_that_passed,
+)
 from services.mailrelay.authenticity.signers import TrustedSigners, trusted_signers
 from services.mailrelay.authenticity.spf import check_host
 from shared.tables import Authenticity
@@ -38,14 +45,25 @@ class Verdict:
     """Whether a mail is from the sender that it names, and why.
 
     `reason` is a stable code, and the key of its text on the page; `results` is the value of an Authentication-Results field
-    (RFC 8601). `is_temporary` says that a later check may find more.
+    (RFC 8601). `is_temporary` says that a later check may find more. `covered` is what the signature covers that proves the mail, or,
+    as long as none does, what the first covers that could; None if there is none.
     """
 
     authenticity: Authenticity
     reason: str
     results: str = NOTHING_CHECKED
     is_temporary: bool = False
+    covered: Covered | None = None
 
+
+# The reasons for which a mail is authentic.
+SIGNED_BY_AMAZON: Final = "signed_by_amazon"
+SENT_BY_AMAZON: Final = "sent_by_amazon"
+FORWARDED_FROM_AMAZON: Final = "forwarded_from_amazon"
+
+# The reasons for which a mail of Amazon's is misdirected. The first may be one for which a mail is authentic: then it is only a mark.
+NOT_ADDRESSED_HERE: Final = "not_addressed_here"
+REPLAYED: Final = "replayed"
 
 NOT_FROM_AMAZON: Final = Verdict(Authenticity.STRANGER, "not_from_amazon")
 _FAILED: Final = Verdict(Authenticity.UNCHECKABLE, "check_failed")
@@ -77,6 +95,7 @@ async def authenticate(
     from_domain: str,
     received_at: datetime,
     resolver: Resolver,
+    trusted: TrustedSigners | None = None,
 ) -> Verdict:
     """Check a mail whose one From is in a domain of Amazon's. Never raises.
 
@@ -85,21 +104,25 @@ async def authenticate(
     """
     sender = Sender.of(peer_address, helo, mail_from)
     examined = await asyncio.to_thread(examine, raw, sender, from_domain, received_at)
-    return await decide(examined, resolver)
+    return await decide(examined, resolver, trusted=trusted)
 
 
 def examine(raw: bytes, sender: Sender, from_domain: str, received_at: datetime) -> Examined | Verdict:
     """What can be found without the DNS. Never raises. Below a millisecond for an ordinary mail, a second for the largest."""
+    read = _read(raw, received_at)
+    return _FAILED if read is None else Examined(sender, from_domain, *read)
+
+
+def _read(raw: bytes, received_at: datetime) -> tuple[list[Signature], Chain | CheckedChain] | None:
+    """The signatures and the chain of a mail; None if they cannot be read."""
     try:
         mail = SignedMail.read(raw)
-        return Examined(
-            sender, from_domain, read_signatures(mail, received_at), read_chain(mail, received_at)
-        )
+        return read_signatures(mail, received_at), read_chain(mail, received_at)
     except (
         Exception
     ):  # a mail is shown whatever is in it (D8), in quarantine; a test holds that we never come here
         log.exception("check_failed")
-        return _FAILED
+        return None
 
 
 async def decide(
@@ -134,7 +157,7 @@ async def _decide(examined: Examined, resolver: Resolver, seconds: float, truste
     )
     dkim, spf, policy, arc = await asyncio.gather(
         asyncio.gather(*checks),
-        check_host(resolver_for(proves=is_aligned(domain, from_domain, strictly=False)), examined.sender),
+        check_host(resolver_for(proves=trusted.sends_from(domain)), examined.sender),
         _policy(proving, from_domain),
         check_chain(examined.chain, resolver_for(proves=trusted.seals(examined.chain.sealers))),
     )
@@ -142,11 +165,48 @@ async def _decide(examined: Examined, resolver: Resolver, seconds: float, truste
     written = results.to_field_value(examined.sender, from_domain)
 
     proof = _proof(results, examined, trusted)
+    passed = [one.passed for one in dkim]
+    covered = _covered(examined.signatures, examined.chain, passed, proof, from_domain, trusted)
     if proof is not None:
-        return Verdict(Authenticity.AUTHENTIC, proof, written)
+        return Verdict(Authenticity.AUTHENTIC, proof, written, covered=covered)
     if _may_yet_be_proven(results, examined, trusted):
-        return Verdict(Authenticity.UNCHECKABLE, "dns_unavailable", written, is_temporary=True)
-    return Verdict(Authenticity.FORGED, _why_not(dkim, from_domain, trusted), written)
+        return Verdict(
+            Authenticity.UNCHECKABLE, "dns_unavailable", written, is_temporary=True, covered=covered
+        )
+    return Verdict(Authenticity.FORGED, _why_not(dkim, from_domain, trusted), written, covered=covered)
+
+
+def covered_as_decided(
+    raw: bytes, from_domain: str, received_at: datetime, reason: str | None, results: str
+) -> Covered | None:
+    """What `Verdict.covered` was when a mail got this verdict. Asks nobody, and never raises."""
+    read = _read(raw, received_at)
+    if read is None:
+        return None
+    return _covered(*read, signatures_that_passed(results), reason, from_domain, trusted_signers())
+
+
+def _covered(
+    signatures: Sequence[Signature],
+    chain: Chain | CheckedChain,
+    passed: Sequence[bool],
+    proof: str | None,
+    from_domain: str,
+    trusted: TrustedSigners,
+) -> Covered | None:
+    """What the signature covers that is the proof; where none is, what the first covers that could be."""
+    by_amazon = [
+        (one.covered, has_passed)
+        for one, has_passed in zip(signatures, passed, strict=False)
+        if one.fault is None and trusted.signs_for(one.domain, from_domain)
+    ]
+    sealed = chain.covered if isinstance(chain, Chain) and trusted.seals(chain.sealers) else None
+    proving = next((covered for covered, has_passed in by_amazon if has_passed), None)
+    if proving is not None or proof == SENT_BY_AMAZON:
+        return proving
+    if proof == FORWARDED_FROM_AMAZON:
+        return sealed
+    return next((covered for covered, _ in by_amazon), sealed)
 
 
 async def _policy(resolver: Resolver, from_domain: str) -> Policy | Unanswered | None:
@@ -180,13 +240,12 @@ def _proof(results: Results, examined: Examined, trusted: TrustedSigners) -> str
     """The reason why the mail is proven, or None if nothing proves it."""
     from_domain = examined.from_domain
     if any(one.passed and trusted.signs_for(one.signature.domain, from_domain) for one in results.dkim):
-        return "signed_by_amazon"
-    # An aligned signature would have been one of Amazon's, so what passed here is SPF.
-    if results.dmarc == "pass":
-        return "sent_by_amazon"
+        return SIGNED_BY_AMAZON
+    if results.spf == "pass" and results.dmarc == "pass" and trusted.sends_from(examined.sender.domain):
+        return SENT_BY_AMAZON
     attests = results.arc.result == "pass" and trusted.seals(results.arc.sealers)
     if attests and _was_proven_before(results.arc.first_results, from_domain, trusted):
-        return "forwarded_from_amazon"
+        return FORWARDED_FROM_AMAZON
     return None
 
 
@@ -205,7 +264,7 @@ def _may_yet_be_proven(results: Results, examined: Examined, trusted: TrustedSig
         or (
             results.dmarc == "temperror"
             and results.spf in {"pass", "temperror"}
-            and is_aligned(examined.sender.domain, from_domain, strictly=False)
+            and trusted.sends_from(examined.sender.domain)
         )
         or (results.arc.result == "temperror" and trusted.seals(results.arc.sealers))
     )

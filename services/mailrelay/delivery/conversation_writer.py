@@ -14,7 +14,7 @@ from services.mailrelay.delivery.message_rows import (
     StoredMessageRow,
     verdict_columns,
 )
-from services.mailrelay.delivery.queries import ConversationUpdate, IntegrationFacts
+from services.mailrelay.delivery.queries import ConversationUpdate, ElsewhereFacts, IntegrationFacts
 from services.mailrelay.parsing.mail import MailKind
 from shared.conversations import Threads, follow_threads, release
 from shared.events import Event, EventKind, announce_all, event_of
@@ -53,6 +53,7 @@ async def store_messages(session: AsyncSession, items: Sequence[NewMessage]) -> 
             [row for item in new for row in item.attachments],
         )
         await _update_integrations(session, [item for item in new if not item.is_quarantined])
+        await _note_mail_elsewhere(session, new)
         await announce_all(
             session,
             [
@@ -186,6 +187,30 @@ async def _update_integrations(session: AsyncSession, shown: Sequence[NewMessage
     await enqueue(session, Job.RECOMPUTE_LOCK, *has_new_facts)
 
 
+async def _note_mail_elsewhere(session: AsyncSession, items: Sequence[NewMessage]) -> None:
+    """Note which stores get mail that Amazon has addressed to other mailboxes. A mailbox that is confirmed in this moment counts."""
+    by_integration: defaultdict[UUID, list[NewMessage]] = defaultdict(list)
+    for item in items:
+        if item.is_misdirected or item.is_forwarded:
+            by_integration[item.queued.integration_id].append(item)
+    if not by_integration:
+        return
+    await queries.note_mail_elsewhere(
+        session,
+        [
+            ElsewhereFacts(
+                integration_id,
+                misdirected_at=max((i.queued.accepted_at for i in found if i.is_misdirected), default=None),
+                forwarded_at=max((i.queued.accepted_at for i in found if i.is_forwarded), default=None),
+            )
+            for integration_id, found in by_integration.items()
+        ],
+    )
+    misdirected = [item.message_id for item in items if item.is_misdirected]
+    if misdirected:
+        await queries.recheck_if_confirmed_meanwhile(session, misdirected)
+
+
 def _facts_of(integration_id: UUID, items: Sequence[NewMessage]) -> IntegrationFacts:
     from_buyers = [item for item in items if item.parsed.buyer_address is not None]
     # A stranger's mail proves nothing, or anybody who knows the address could turn the lock.
@@ -226,6 +251,7 @@ async def _recheck_stored(session: AsyncSession, copy: NewMessage) -> bool:
     if is_proven:
         conversation_id = await release(session, found.message_id)
         await _update_integrations(session, [copy])
+        await _note_mail_elsewhere(session, [copy])
         await announce_all(session, [_received(copy, conversation_id, found.message_id)])
     return True
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypedDict
 from uuid import UUID
 
-from services.mailrelay.authenticity.verdict import Verdict
+from services.mailrelay.authenticity.verdict import NOT_ADDRESSED_HERE, Verdict
 from services.mailrelay.delivery.authentication import AuthenticatedMail
 from services.mailrelay.delivery.queue import QueuedMail
 from services.mailrelay.delivery.snippet import snippet_of
@@ -20,8 +20,8 @@ from shared.tables import Authenticity, ConversationStatus
 
 # Amazon's, on every day of the week, for the first answer to each message.
 TIME_TO_ANSWER: Final = timedelta(hours=24)
-# What claims to be Amazon's and is not proven to be.
-_UNPROVEN: Final = frozenset({Authenticity.FORGED, Authenticity.UNCHECKABLE})
+# What claims to be Amazon's and is not proven to be, or is Amazon's and not for here.
+_QUARANTINED: Final = frozenset({Authenticity.FORGED, Authenticity.UNCHECKABLE, Authenticity.MISDIRECTED})
 
 
 class VerdictColumns(TypedDict):
@@ -91,6 +91,8 @@ class MessageRow(VerdictColumns, PlainColumns, SealedTexts):
     raw_key: Sealed
     received_at: datetime
     size: int
+    sent_to: Sealed | None
+    sent_to_keys: list[bytes]
     answer_due_at: datetime | None
     parser_version: int
 
@@ -170,16 +172,25 @@ class NewMessage:
 
     @property
     def is_quarantined(self) -> bool:
-        return self.verdict.authenticity in _UNPROVEN
+        return self.verdict.authenticity in _QUARANTINED
+
+    @property
+    def is_misdirected(self) -> bool:
+        return self.verdict.reason == NOT_ADDRESSED_HERE and self.is_quarantined
+
+    @property
+    def is_forwarded(self) -> bool:
+        """Whether it is shown although it names another mailbox than ours."""
+        return self.message["sent_to"] is not None and not self.is_quarantined
 
 
 def make_new_message(
-    mail: AuthenticatedMail, keys: AccountKeys, *, recheck_at: datetime | None
+    mail: AuthenticatedMail, parsed: ParsedMail, keys: AccountKeys, *, recheck_at: datetime | None
 ) -> NewMessage:
     """Seal a mail for its account."""
-    parsed, verdict, queued = mail.parsed, mail.verdict, mail.unsealed.queued
+    verdict, queued = mail.verdict, mail.unsealed.queued
     message_id = new_id()
-    is_unproven = verdict.authenticity in _UNPROVEN
+    is_quarantined = verdict.authenticity in _QUARANTINED
     message = MessageRow(
         id=message_id,
         account_id=queued.account_id,
@@ -189,6 +200,10 @@ def make_new_message(
         raw_key=keys.seal(Place("messages", "raw_key", message_id), mail.unsealed.content_key.key),
         received_at=queued.accepted_at,
         size=queued.size,
+        sent_to=keys.seal_text(Place("messages", "sent_to", message_id), "\n".join(mail.sent_to))
+        if mail.is_elsewhere
+        else None,
+        sent_to_keys=mail.sent_to_keys(keys),
         answer_due_at=queued.accepted_at + TIME_TO_ANSWER if parsed.kind is MailKind.BUYER_MESSAGE else None,
         # What could not be parsed in time, or for another reason that may pass, is for `reprocess` to try once more.
         parser_version=0 if parsed.kind is MailKind.UNPARSEABLE else PARSER_VERSION,
@@ -201,7 +216,7 @@ def make_new_message(
         parsed=parsed,
         verdict=verdict,
         keys=keys,
-        digest=keys.lookup_hash("mail", parsed.digest),
+        digest=keys.lookup_hash("mail", mail.identity),
         message=message,
         attachments=[
             attachment_row(attachment, keys, message_id, position, new_id())
@@ -212,7 +227,7 @@ def make_new_message(
             keys,
             new_id(),
             queued.integration_id,
-            status=ConversationStatus.QUARANTINE if is_unproven else ConversationStatus.OPEN,
+            status=ConversationStatus.QUARANTINE if is_quarantined else ConversationStatus.OPEN,
         ),
     )
 

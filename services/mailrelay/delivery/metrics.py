@@ -19,6 +19,8 @@ class DeliveryMetrics:
         # What alarms look at is there from the beginning: from nothing to 1 would be no increase.
         self.judged.labels("uncheckable", "dns_unavailable")
         self.judged.labels("forged", "signer_not_amazon")
+        self.judged.labels("misdirected", "not_addressed_here")
+        self.judged.labels("misdirected", "replayed")
         self.duplicates = Counter(
             "replyco_mail_duplicates", "Accepted mails that were copies of delivered ones", registry=registry
         )
@@ -40,6 +42,12 @@ class DeliveryMetrics:
         self.queue_age_seconds = Gauge(
             "replyco_mail_queue_age_seconds",
             "How long the accepted mail that is due longest waits for a worker",
+            registry=registry,
+        )
+        # Not a number while the database does not answer. Each worker tells the same number.
+        self.stores_addressed_elsewhere = Gauge(
+            "replyco_mail_stores_addressed_elsewhere",
+            "Stores whose only mail of the last day Amazon has addressed to mailboxes that nobody has confirmed",
             registry=registry,
         )
         self.seconds = Histogram(

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, NamedTuple, TypedDict
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, func, insert, or_, select, text, update
+from sqlalchemy import any_, bindparam, case, exists, func, insert, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.mailrelay.delivery.message_rows import (
@@ -25,6 +25,7 @@ from shared.tables import (
     Attachment,
     Conversation,
     ConversationStatus,
+    ForwardedMailbox,
     Message,
     MessageDigest,
     Scan,
@@ -72,6 +73,26 @@ _TICK_STEPS: Final = text(
 )
 
 
+# The update changes nothing, but answers with the row that is there, and waits for whoever is just writing it.
+_FIRST_ACCOUNTS: Final = text(
+    "INSERT INTO seen_signatures AS seen (digest, account_id)"
+    " SELECT * FROM unnest(CAST(:digests AS bytea[]), CAST(:accounts AS uuid[]))"
+    " ON CONFLICT (digest) DO UPDATE SET account_id = seen.account_id RETURNING digest, account_id"
+)
+# The rows stay locked, so that whoever confirms a mailbox meanwhile waits for these messages, or is seen here. Noted to within ten minutes.
+_NOTE_ELSEWHERE: Final = text(
+    "WITH facts AS (SELECT * FROM unnest(CAST(:integrations AS uuid[]), CAST(:misdirected AS timestamptz[]),"
+    " CAST(:forwarded AS timestamptz[])) AS facts (id, misdirected_at, forwarded_at)),"
+    " locked AS MATERIALIZED (SELECT id FROM integrations WHERE id = ANY(CAST(:integrations AS uuid[]))"
+    " ORDER BY id FOR NO KEY UPDATE)"
+    " UPDATE integrations SET misdirected_mail_at = greatest(misdirected_mail_at, facts.misdirected_at),"
+    " forwarded_mail_at = greatest(forwarded_mail_at, facts.forwarded_at)"
+    " FROM locked JOIN facts USING (id) WHERE integrations.id = facts.id"
+    " AND (facts.misdirected_at > coalesce(misdirected_mail_at + interval '10 minutes', '-infinity')"
+    " OR facts.forwarded_at > coalesce(forwarded_mail_at + interval '10 minutes', '-infinity'))"
+)
+
+
 class Digest(NamedTuple):
     """A mail's digest, and the message that it would become. Compared in this order."""
 
@@ -94,6 +115,31 @@ async def insert_digests(session: AsyncSession, digests: Iterable[Digest]) -> se
         },
     )
     return {(row.relay_address_id, bytes(row.digest)) for row in inserted}
+
+
+class Mailbox(NamedTuple):
+    """Somebody else's mailbox that a mail of this integration names, by its keyed hash."""
+
+    integration_id: UUID
+    address_key: bytes
+
+
+async def find_forwarded_mailboxes(session: AsyncSession, mailboxes: Sequence[Mailbox]) -> set[Mailbox]:
+    """Those of which an administrator has confirmed that their mail is forwarded here."""
+    columns = ForwardedMailbox.integration_id, ForwardedMailbox.address_key
+    found = await session.execute(select(*columns).where(tuple_(*columns).in_(mailboxes)))
+    return {Mailbox(row.integration_id, bytes(row.address_key)) for row in found}
+
+
+async def first_accounts(
+    session: AsyncSession, signatures: Iterable[tuple[bytes, UUID]]
+) -> dict[bytes, UUID]:
+    """The account that had each signature first, for (signature, account); it is remembered for those that nobody had."""
+    first = dict(sorted(set(signatures), reverse=True))
+    found = await session.execute(
+        _FIRST_ACCOUNTS, {"digests": sorted(first), "accounts": [first[digest] for digest in sorted(first)]}
+    )
+    return {bytes(row.digest): row.account_id for row in found}
 
 
 class Quarantined(NamedTuple):
@@ -119,6 +165,40 @@ async def find_quarantined(
     )
     row = (await session.execute(statement)).one_or_none()
     return None if row is None else Quarantined(*row)
+
+
+class ElsewhereFacts(NamedTuple):
+    """When the newest mail of a batch came that names a mailbox which nobody has confirmed, and one that is forwarded here."""
+
+    integration_id: UUID
+    misdirected_at: datetime | None
+    forwarded_at: datetime | None
+
+
+async def note_mail_elsewhere(session: AsyncSession, facts: Sequence[ElsewhereFacts]) -> None:
+    """Keep what is known of mail that names other mailboxes, in the order of the integrations' ids, which stay locked."""
+    ordered = sorted(facts, key=lambda each: each.integration_id)
+    await session.execute(
+        _NOTE_ELSEWHERE,
+        {
+            "integrations": [each.integration_id for each in ordered],
+            "misdirected": [each.misdirected_at for each in ordered],
+            "forwarded": [each.forwarded_at for each in ordered],
+        },
+    )
+
+
+async def recheck_if_confirmed_meanwhile(session: AsyncSession, message_ids: Sequence[UUID]) -> None:
+    """Let misdirected messages be checked once more whose mailbox was confirmed since they were. Their integrations are locked."""
+    is_confirmed = exists(
+        select(ForwardedMailbox.address_key).where(
+            ForwardedMailbox.integration_id == Message.integration_id,
+            ForwardedMailbox.address_key == any_(Message.sent_to_keys),
+        )
+    )
+    await session.execute(
+        update(Message).where(Message.id.in_(message_ids), is_confirmed).values(recheck_at=func.now())
+    )
 
 
 async def change_verdict(session: AsyncSession, message_id: UUID, columns: VerdictColumns) -> None:

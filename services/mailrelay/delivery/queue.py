@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ColumnElement, Text, and_, case, cast, func, select, union_all, update
+from sqlalchemy import ColumnElement, Text, and_, case, cast, func, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.blobs import Blob
@@ -35,6 +35,9 @@ LISTENING_FAILURES: Final = (*DRIVER_UNAVAILABLE, asyncpg.PostgresError)
 _CANDIDATES: Final = 2000
 _RECHECK_BATCH: Final = 500
 _RECHECK_LEASE: Final = timedelta(hours=1)
+# The last recheck of a message by itself is a week after it came (`authentication.recheck_at`).
+_RECHECKS_END: Final = timedelta(days=8)
+_DAY: Final = timedelta(days=1)
 
 
 class QueuedMail(NamedTuple):
@@ -198,6 +201,16 @@ async def queue_age_seconds(session: AsyncSession) -> float:
     return max(0.0, float(await session.scalar(statement) or 0))
 
 
+async def count_stores_addressed_elsewhere(session: AsyncSession) -> int:
+    """How many stores saw, in the last day, only mail that Amazon has addressed to mailboxes of which nothing is known."""
+    statement = select(func.count()).where(
+        Integration.misdirected_mail_at > func.now() - _DAY,
+        Integration.disconnected_at.is_(None),
+        or_(Integration.last_message_at.is_(None), Integration.last_message_at < func.now() - _DAY),
+    )
+    return await session.scalar(statement) or 0
+
+
 async def referenced_blobs(session: AsyncSession, keys: Sequence[str]) -> set[str]:
     """Those of these blobs that a row of accepted mail refers to."""
     mails = select(AcceptedMail.blob_key).where(AcceptedMail.blob_key.in_(keys))
@@ -228,7 +241,14 @@ async def requeue_for_recheck(session: AsyncSession) -> int:
         .where(Message.id.in_([row.id for row in due]))
         .values(
             recheck_at=case(
-                (Message.id.in_([row.id for row in in_quarantine]), func.now() + _RECHECK_LEASE), else_=None
+                (
+                    and_(
+                        Message.id.in_([row.id for row in in_quarantine]),
+                        Message.received_at > func.now() - _RECHECKS_END,
+                    ),
+                    func.now() + _RECHECK_LEASE,
+                ),
+                else_=None,
             )
         )
     )

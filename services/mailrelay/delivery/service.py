@@ -1,6 +1,6 @@
 """Accepted mail becomes messages: the use case of the mail worker.
 
-A batch is claimed, unsealed, parsed, authenticated and sealed for its accounts without a transaction, because some of that asks
+A batch is claimed, unsealed, authenticated, parsed and sealed for its accounts without a transaction, because some of that asks
 other hosts: the blob store, the DNS. Then one transaction locks the mails, stores the messages, and marks the mails delivered:
 whatever dies in between, a mail is either still waiting or visible exactly once. If a batch fails, its mails are delivered one by
 one, so that only the one that is at fault waits. A mail that cannot be parsed is stored all the same (D8); held is only what
@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from services.mailrelay.authenticity.resolver import Resolver
 from services.mailrelay.delivery import queue
+from services.mailrelay.delivery.addressing import settle_addressees
 from services.mailrelay.delivery.authentication import (
     AuthenticatedMail,
     authenticate_batch,
@@ -36,6 +37,7 @@ from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.queue import QueuedMail
 from services.mailrelay.delivery.unsealing import FetchedBlobs, UnsealedMail, unseal
 from services.mailrelay.parsing.mail import ParsedMail, parse_header_only
+from services.mailrelay.settings import AddressedElsewhere
 from shared.blobs import (
     INLINE_LIMIT_BYTES,
     Blob,
@@ -97,6 +99,7 @@ class Delivery:
     blobs: BlobStore
     resolver: Resolver
     scanner: Scanner | None = None
+    addressed_elsewhere: AddressedElsewhere = AddressedElsewhere.QUARANTINE
     inline_limit_bytes: int = INLINE_LIMIT_BYTES
 
 
@@ -241,14 +244,13 @@ async def _postpone(
 
 
 async def _prepare(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[NewMessage]:
-    """Unseal, parse, authenticate and seal for the account. A mail whose blob or verdict does not come waits, and is left out."""
+    """Unseal, authenticate, parse and seal for the account. A mail whose blob or verdict does not come waits, and is left out."""
     fetched = await _fetch(delivery, mails)
     there = [mail for mail in mails if not isinstance(mail.raw, Blob) or mail.raw in fetched]
     unsealed = await asyncio.to_thread(_unseal_all, delivery.private_key, there, fetched)
-    parsed = await _parse(delivery.parser, unsealed)
     now = datetime.now(UTC)
     authenticated = []
-    for mail in await authenticate_batch(unsealed, parsed, delivery.resolver):
+    for mail in await authenticate_batch(unsealed, delivery.resolver):
         queued = mail.unsealed.queued
         delay = wait_before_storing(mail.verdict, queued.accepted_at, now)
         if delay is not None:
@@ -259,7 +261,11 @@ async def _prepare(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[NewM
         account_id: await delivery.keyring.of(delivery.sessions, account_id)
         for account_id in {mail.unsealed.queued.account_id for mail in authenticated}
     }
-    messages = await asyncio.to_thread(_make_messages, authenticated, keys, now)
+    authenticated = await settle_addressees(
+        delivery.sessions, authenticated, keys, delivery.addressed_elsewhere
+    )
+    parsed = await _parse(delivery.parser, authenticated)
+    messages = await asyncio.to_thread(_make_messages, authenticated, parsed, keys, now)
     await scan_attachments(delivery.scanner, messages)
     return await _put_attachments(delivery, messages)
 
@@ -279,15 +285,19 @@ async def _put_attachments(delivery: Delivery, messages: Sequence[NewMessage]) -
 
 
 def _make_messages(
-    mails: Sequence[AuthenticatedMail], keys: dict[UUID, AccountKeys], now: datetime
+    mails: Sequence[AuthenticatedMail],
+    parsed: Sequence[ParsedMail],
+    keys: dict[UUID, AccountKeys],
+    now: datetime,
 ) -> list[NewMessage]:
     return [
         make_new_message(
             mail,
+            content,
             keys[mail.unsealed.queued.account_id],
             recheck_at=recheck_at(mail.verdict, mail.unsealed.queued.accepted_at, now),
         )
-        for mail in mails
+        for mail, content in zip(mails, parsed, strict=True)
     ]
 
 
@@ -323,13 +333,15 @@ def _unseal_all(
     return [unseal(private_key, mail, fetched) for mail in mails]
 
 
-async def _parse(parser: ParserPool, unsealed: Sequence[UnsealedMail]) -> list[ParsedMail]:
+async def _parse(parser: ParserPool, mails: Sequence[AuthenticatedMail]) -> list[ParsedMail]:
     """Parse what has not failed too often; of the rest, only the header is read."""
-    to_parse = [mail for mail in unsealed if mail.queued.attempts < ATTEMPTS_TO_PARSE]
-    parsed = iter(await parser.parse([mail.raw for mail in to_parse]) if to_parse else [])
+    readable = await asyncio.to_thread(lambda: [mail.readable() for mail in mails])
+    is_tried = [mail.unsealed.queued.attempts < ATTEMPTS_TO_PARSE for mail in mails]
+    to_parse = [raw for raw, tried in zip(readable, is_tried, strict=True) if tried]
+    parsed = iter(await parser.parse(to_parse) if to_parse else [])
     return [
-        next(parsed) if mail.queued.attempts < ATTEMPTS_TO_PARSE else parse_header_only(mail.raw)
-        for mail in unsealed
+        next(parsed) if tried else parse_header_only(raw)
+        for raw, tried in zip(readable, is_tried, strict=True)
     ]
 
 

@@ -18,6 +18,7 @@ from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.queue import (
     LISTENING_FAILURES,
+    count_stores_addressed_elsewhere,
     mail_announcements,
     queue_age_seconds,
     requeue_for_recheck,
@@ -75,7 +76,8 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
         blobs,
         name_servers,
         scanner,
-        settings.inline_limit_bytes,
+        addressed_elsewhere=settings.addressed_elsewhere,
+        inline_limit_bytes=settings.inline_limit_bytes,
     )
     # An announced mail may lie in its row or in the blob store; one loop waits for each.
     wake_for_rows, wake_for_blobs = asyncio.Event(), asyncio.Event()
@@ -158,8 +160,10 @@ async def _measure_queue_age(sessions: Sessions, metrics: DeliveryMetrics) -> No
         try:
             async with sessions.begin() as session:
                 metrics.queue_age_seconds.set(await queue_age_seconds(session))
+                metrics.stores_addressed_elsewhere.set(await count_stores_addressed_elsewhere(session))
         except Exception as error:  # a figure is missing; delivering goes on
             metrics.queue_age_seconds.set(math.nan)
+            metrics.stores_addressed_elsewhere.set(math.nan)
             if not is_unavailable(error):  # else the delivery has logged it
                 log.exception("queue_age_failed")
         await asyncio.sleep(_MEASURE_SECONDS)

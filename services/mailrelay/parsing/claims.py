@@ -1,13 +1,13 @@
 """Whether a mail says that it is Amazon's, to a program or to a person who reads its sender."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from enum import StrEnum
 
 from services.mailrelay.parsing.decoding import decode_words
-from services.mailrelay.parsing.mailboxes import read_mailboxes
-from services.mailrelay.parsing.patterns import Wording
+from services.mailrelay.parsing.lookalikes import reads_amazon
+from services.mailrelay.parsing.mailboxes import Mailbox, read_mailboxes
+from services.mailrelay.parsing.structure import Header
 from shared.marketplaces import BY_BUYER_MAIL_DOMAIN, MARKETPLACES
 
 # Some hundred senders; nobody reads further.
@@ -15,8 +15,6 @@ MAX_CHARS = 32_768
 
 _RETAIL_DOMAINS = frozenset(m.retail_domain for m in MARKETPLACES)
 _DOMAIN = re.compile(r"@([^\s<>()\"',;:@]{1,255})")
-_WORD = re.compile("(?<![a-z])amazon(?![a-z])")
-_LABEL_END = re.compile("[.-]")
 _PUNYCODE = "xn--"
 
 
@@ -29,7 +27,13 @@ class SenderClaim(StrEnum):
     LOOKALIKE_DOMAIN = "lookalike_domain"
 
 
-def claim_of(senders: Sequence[str], wording: Wording) -> SenderClaim | None:
+def single_sender(header: Header) -> Mailbox | None:
+    """The one mailbox of the one From. RFC 5322 §3.6 allows one, and DMARC has nothing to hold on to with two (RFC 7489 §6.6.1)."""
+    boxes = read_mailboxes(header.raw("from") or "")
+    return boxes[0] if header.count("from") == 1 and len(boxes) == 1 else None
+
+
+def claim_of(senders: Sequence[str]) -> SenderClaim | None:
     """The claim of all From fields together, each unfolded and as it stands; None if nobody speaks of Amazon."""
     boxes = [box for value in senders for box in read_mailboxes(value)]
     # With the encoded words read, as a person sees it.
@@ -38,16 +42,16 @@ def claim_of(senders: Sequence[str], wording: Wording) -> SenderClaim | None:
         domain = boxes[0].domain
         if belongs_to_amazon(domain):
             return SenderClaim.FROM_DOMAIN
-        if looks_like_amazon(domain, wording):
+        if looks_like_amazon(domain):
             return SenderClaim.LOOKALIKE_DOMAIN
         # Many sellers have a mailbox amazon@ at a domain of their own.
         beside = re.sub(re.escape(boxes[0].address), " ", shown, flags=re.IGNORECASE)
-        return SenderClaim.DISPLAY_NAME if _speaks_of_amazon(beside, wording) else None
+        return SenderClaim.DISPLAY_NAME if reads_amazon(beside) else None
     # Several senders, or a From that can be read in two ways.
     domains = {domain.rstrip(".").lower() for domain in _DOMAIN.findall(shown)}
-    if any(belongs_to_amazon(domain) or looks_like_amazon(domain, wording) for domain in domains):
+    if any(belongs_to_amazon(domain) or looks_like_amazon(domain) for domain in domains):
         return SenderClaim.TWO_SENDERS
-    return SenderClaim.DISPLAY_NAME if _speaks_of_amazon(shown, wording) else None
+    return SenderClaim.DISPLAY_NAME if reads_amazon(shown) else None
 
 
 def belongs_to_amazon(domain: str) -> bool:
@@ -57,11 +61,10 @@ def belongs_to_amazon(domain: str) -> bool:
     )
 
 
-def looks_like_amazon(domain: str, wording: Wording) -> bool:
-    """Whether a part of a domain that is not Amazon's reads "amazon": `marketplace.amazon.de.evil.example`,
-    `amazon-de.example`, or the same with letters of another alphabet (RFC 3492)."""
-    readable = ".".join(_decode_label(label) for label in domain.split("."))
-    return "amazon" in _LABEL_END.split(_skeleton(readable, wording))
+def looks_like_amazon(domain: str) -> bool:
+    """Whether a domain that is not Amazon's reads "amazon": `marketplace.amazon.de.evil.example`, `amazonseller.example`, or the
+    same with letters of another alphabet (RFC 3492)."""
+    return reads_amazon(".".join(_decode_label(label) for label in domain.split(".")))
 
 
 def _decode_label(label: str) -> str:
@@ -72,16 +75,3 @@ def _decode_label(label: str) -> str:
         return label.removeprefix(_PUNYCODE).encode("ascii").decode("punycode")
     except UnicodeError:
         return label
-
-
-def _speaks_of_amazon(text: str, wording: Wording) -> bool:
-    return _WORD.search(_skeleton(text, wording)) is not None
-
-
-def _skeleton(text: str, wording: Wording) -> str:
-    """The text as a hurried reader sees it: without accents, invisible signs and letters that pass for others."""
-    letters = unicodedata.normalize("NFKD", text).casefold()
-    seen = "".join(letter for letter in letters if unicodedata.category(letter) not in {"Mn", "Cf"})
-    for alike, letter in wording.lookalikes.items():
-        seen = seen.replace(alike, letter)
-    return seen

@@ -1,18 +1,16 @@
 """Parses one accepted mail, as far as it can be parsed. Other rooms use this room through these functions.
 
 Pure: bytes in, values out, no exception for any bytes. A mail that cannot be parsed comes back as `unparseable`, with everything
-that could be read. Whether the mail is authentic is decided elsewhere: nothing here is proof.
+that could be read. Whether the mail is authentic is decided before: nothing here is proof.
 """
 
-import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from itertools import islice
 from typing import Final
 
-from services.mailrelay.parsing.claims import SenderClaim, claim_of
+from services.mailrelay.parsing.claims import single_sender
 from services.mailrelay.parsing.decoding import clean_text
 from services.mailrelay.parsing.kinds import (
     Recognised,
@@ -39,22 +37,18 @@ from services.mailrelay.parsing.reports import DeliveryReport, read_report
 from services.mailrelay.parsing.safe_html import MAX_HTML_CHARS, SafeHtml, make_safe
 from services.mailrelay.parsing.sniffing import sniff
 from services.mailrelay.parsing.structure import (
-    MAX_FIELDS,
-    MAX_HEADER_BYTES,
-    Field,
     Header,
     ParserLimits,
     Part,
-    end_of_header,
     is_report,
-    read_fields,
+    read_head,
     read_parts,
 )
 
-__all__ = ["PARSER_VERSION", "MailKind", "ParsedAttachment", "ParsedMail", "SenderClaim", "parse_mail"]
+__all__ = ["PARSER_VERSION", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
 
 # Raised with each change of what is parsed: `reprocess` runs the newer version over older mail.
-PARSER_VERSION: Final = 3
+PARSER_VERSION: Final = 4
 
 # RFC 5322 §2.1.1 ends a line at 998 characters; a list shows the first hundred.
 MAX_SUBJECT_CHARS = 998
@@ -64,23 +58,6 @@ MAX_TEXT_CHARS = 200_000
 MAX_ATTACHMENTS = 100
 
 _SOMETHING = re.compile(rb"\S")
-
-# Added by every hop, so a mail that is delivered twice differs in these alone (RFC 5321 §4.4, and what mailboxes add).
-_TRACE = frozenset(
-    {
-        "received",
-        "x-received",
-        "return-path",
-        "delivered-to",
-        "x-original-to",
-        "envelope-to",
-        "received-spf",
-        "authentication-results",
-        "arc-seal",
-        "arc-message-signature",
-        "arc-authentication-results",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +82,7 @@ class ParsedMail:
 
     `is_excerpt`: `text` is the buyer's own words, taken out of Amazon's frame; else it is all that there was to read.
     `quoted_text`: the history that the buyer quoted below their words, no longer in `text`.
-    `claim`: why the mail says that it is Amazon's (`from_domain`, `two_senders`, `display_name`, `lookalike_domain`), None for
-    anybody else's; only `from_domain` can be true, and only a check of its authenticity tells whether it is.
-    `from_domain`: the domain of the one From, for DMARC. `truncated`: not all is shown, the raw mail holds the rest.
+    `truncated`: not all is shown, the raw mail holds the rest.
     """
 
     kind: MailKind
@@ -130,9 +105,6 @@ class ParsedMail:
     attachments: tuple[ParsedAttachment, ...]
     sent_at: datetime | None
     amazon_domain: bool
-    claim: SenderClaim | None
-    from_domain: str | None
-    digest: bytes
     truncated: bool
 
 
@@ -154,10 +126,7 @@ class _ParsedHeader:
     subject: str | None
     sender_name: str | None
     sender_address: str | None
-    claim: SenderClaim | None
-    from_domain: str | None
     amazon: Mailbox | None
-    digest: bytes
     limits: ParserLimits
 
 
@@ -172,7 +141,7 @@ def parse_mail(raw: bytes) -> ParsedMail:
 def parse_unguarded(raw: bytes, wording: Wording = WORDING) -> ParsedMail:
     """`parse_mail` without its safety net, so that tests see what would fall into it; and with less wording, so that they see
     what each entry of it is good for."""
-    head = _read_header(raw, wording)
+    head = _read_header(raw)
     header, limits = head.header, head.limits
     if not header:
         return _unparseable(head)
@@ -211,9 +180,6 @@ def parse_unguarded(raw: bytes, wording: Wording = WORDING) -> ParsedMail:
         attachments=body.attachments,
         sent_at=_sent_at(header),
         amazon_domain=amazon is not None,
-        claim=head.claim,
-        from_domain=head.from_domain,
-        digest=head.digest,
         truncated=limits.was_reached,
     )
 
@@ -255,7 +221,7 @@ def _html(body: _Body, excerpt: BuyerText | None, quoted: str | None) -> str | N
 
 def parse_header_only(raw: bytes) -> ParsedMail:
     """Parse only the header, where the body cannot be read, or not in time: sender and subject are better than nothing (D8)."""
-    return _unparseable(_read_header(raw, WORDING))
+    return _unparseable(_read_header(raw))
 
 
 def _unparseable(head: _ParsedHeader) -> ParsedMail:
@@ -280,45 +246,27 @@ def _unparseable(head: _ParsedHeader) -> ParsedMail:
         attachments=(),
         sent_at=_sent_at(head.header),
         amazon_domain=head.amazon is not None,
-        claim=head.claim,
-        from_domain=head.from_domain,
-        digest=head.digest,
         truncated=head.limits.was_reached,
     )
 
 
-def _read_header(raw: bytes, wording: Wording) -> _ParsedHeader:
+def _read_header(raw: bytes) -> _ParsedHeader:
     limits = ParserLimits()
-    header_end, body_start = end_of_header(raw, 0, len(raw))
-    block = raw[: min(header_end, MAX_HEADER_BYTES)]
-    fields = list(islice(read_fields(block), MAX_FIELDS + 1))
-    limits.was_reached = len(block) < header_end or len(fields) > MAX_FIELDS
-    header = Header(fields)
+    head = read_head(raw)
+    limits.was_reached = head.is_cut
+    header = Header(head.fields)
     senders = read_mailboxes(header.raw("from") or "")
-    # RFC 5322 §3.6 allows one From, and DMARC has nothing to hold on to with two (RFC 7489 §6.6.1).
-    single = senders[0] if header.count("from") == 1 and len(senders) == 1 else None
+    single = single_sender(header)
     return _ParsedHeader(
         header=header,
-        body_start=body_start,
+        body_start=head.body_start,
         subject=_subject(header, limits),
         # A From that is not readable for certain is shown as it stands (D8); it is never used as an address.
         sender_name=senders[0].name if senders else (header.text("from") or "")[:MAX_NAME_CHARS] or None,
         sender_address=senders[0].address if senders else None,
-        claim=claim_of(header.all_raw("from"), wording),
-        from_domain=single.domain if single is not None else None,
         amazon=single if single is not None and is_amazon(single) else None,
-        digest=hashlib.sha256(raw).digest() if limits.was_reached else _digest(fields, raw, len(block)),
         limits=limits,
     )
-
-
-def _digest(fields: list[Field], raw: bytes, body_at: int) -> bytes:
-    digest = hashlib.sha256()
-    for field in fields:
-        if field.name not in _TRACE:
-            digest.update(field.raw + b"\n")
-    digest.update(memoryview(raw)[body_at:])
-    return digest.digest()
 
 
 def _subject(header: Header, limits: ParserLimits) -> str | None:

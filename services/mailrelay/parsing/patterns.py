@@ -64,7 +64,6 @@ _IN_GENERAL: Mapping[str, frozenset[str]] = {
     "verification": frozenset({"code_shapes"}),
     "reports": frozenset(FAILURE_REASONS),
     "quoted_history": frozenset({"separators"}),
-    "lookalikes": frozenset("amzon"),
 }
 
 # How often the three dots may stand in an entry of a list; a text that is searched for more of them could take long.
@@ -147,7 +146,6 @@ class Wording:
     labels: tuple[str, ...]
     frame_signs: tuple[str, ...]
     system_senders: frozenset[str]
-    lookalikes: Mapping[str, str]
 
 
 def fold(text: str) -> str:
@@ -198,9 +196,6 @@ def build(documents: Documents) -> Wording:
         labels=tuple(fold(entry) for _, entry in _entries(documents, "quoted_history", "labels")),
         frame_signs=tuple(sign.casefold() for sign in general.get("frame", {}).get("signs", ())),
         system_senders=everybody.union(*(notice.senders for notice in notices)),
-        lookalikes={
-            fold(entry): letter for letter, found in general.get("lookalikes", {}).items() for entry in found
-        },
     )
 
 

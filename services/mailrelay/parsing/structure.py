@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
+from itertools import islice
 
 from services.mailrelay.parsing.decoding import decode_header, decode_text, decode_transfer, decode_words
 
@@ -119,6 +120,25 @@ def _field(raw: bytes) -> Iterator[Field]:
         yield Field(match.group(1).decode("ascii").lower(), raw[match.end() :].strip(b" \t\r\n"), raw)
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The header of a mail, as far as it is read, and where its body begins. `is_cut`: there is more of it."""
+
+    fields: list[Field]
+    end: int
+    body_start: int
+    is_cut: bool
+
+
+def read_head(raw: bytes) -> Head:
+    """The header of a mail, within the limits."""
+    header_end, body_start = end_of_header(raw, 0, len(raw))
+    block = raw[: min(header_end, MAX_HEADER_BYTES)]
+    fields = list(islice(read_fields(block), MAX_FIELDS + 1))
+    is_cut = len(block) < header_end or len(fields) > MAX_FIELDS
+    return Head(fields[:MAX_FIELDS], len(block), body_start, is_cut)
+
+
 class Header:
     """Fields by name; of a field that must be single the first one counts (RFC 5322 §3.6 allows one)."""
 
@@ -168,6 +188,12 @@ class _MimeHeader:
 def read_parts(header: Header, raw: bytes, body_start: int, limits: ParserLimits) -> list[Part]:
     """The leaves of the mail in their order. Enclosed mails (message/rfc822) are leaves: nobody looks into a bomb."""
     return list(_walk(header, raw, (body_start, len(raw)), 0, limits))
+
+
+def media_type_of(header: Header) -> tuple[str, str | None]:
+    """The media type that the header names, `text/plain` if it names none, and its character set."""
+    parameters = _parameters(header.raw("content-type"))
+    return parameters.get_content_type(), _parameter(parameters, "charset") or None
 
 
 def is_report(header: Header) -> bool:

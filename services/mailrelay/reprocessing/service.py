@@ -19,6 +19,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.mailrelay.delivery.authentication import readable_as_decided
 from services.mailrelay.delivery.large_attachments import put_large_attachments
 from services.mailrelay.delivery.message_rows import (
     TIME_TO_ANSWER,
@@ -223,7 +224,13 @@ async def _reparse_together(reprocessing: Reprocessing, messages: Sequence[Messa
         message_id: [await fetch_file(reprocessing.blobs, row) for row in rows]
         for message_id, rows in attachments.items()
     }
-    mails = await reprocessing.parser.parse(raws)
+    readable = await asyncio.to_thread(
+        lambda: [
+            _readable(message, raw, keys[message.account_id])
+            for message, raw in zip(messages, raws, strict=True)
+        ]
+    )
+    mails = await reprocessing.parser.parse(readable)
     return await asyncio.to_thread(
         lambda: [
             _compare(message, mail, keys[message.account_id], files.get(message.id, []))
@@ -244,6 +251,15 @@ async def _raw(blobs: BlobStore, message: Message, accepted: AcceptedMail | None
     stored = sealed_or_blob(accepted.raw, accepted.blob_key, accepted.blob_digest)
     blob_id = blob_id_of(stored.key) if isinstance(stored, Blob) else None
     return key.open_mail(await fetch_sealed(blobs, stored), blob_id)
+
+
+def _readable(message: Message, raw: bytes, keys: AccountKeys) -> bytes:
+    """What may be read of the mail, as it was decided when its sender was checked. Raises SealBroken."""
+    if message.authentication_results is None:
+        return raw
+    place = Place("messages", "authentication_results", message.id)
+    results = keys.open_text(place, message.authentication_results)
+    return readable_as_decided(raw, message.received_at, message.authenticity_reason, results)
 
 
 def _compare(

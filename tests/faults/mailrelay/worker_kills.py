@@ -54,7 +54,7 @@ async def delivered_though_killed(
     engine = create_engine(database.url(OWNER), application_name="tests")
     sessions = create_sessions(engine)
     raws = [
-        signed(b"X-Number: %d\r\n" % number + _SEEDS[number % len(_SEEDS)].read_bytes())
+        signed(b"X-Number: %d\r\n" % number + _SEEDS[number % len(_SEEDS)].read_bytes(), b"x-number")
         for number in range(mails)
     ]
     raws += [b"Received: by another hop\r\n" + raw for raw in raws[::_COPIED]]

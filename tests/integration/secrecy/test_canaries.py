@@ -34,7 +34,7 @@ _WRONG_PASSWORD = "canary wrong password"
 def the_mail() -> bytes:
     mail = EmailMessage()
     mail["From"] = f'"{OF_THE_MAIL["name"]}" <{OF_THE_MAIL["address"]}>'
-    mail["To"] = f"shop@{DOMAIN}"
+    mail["To"] = f"mabtekrud@{DOMAIN}"
     mail["Subject"] = f"{OF_THE_MAIL['subject']} (Bestellung: 303-1234567-1234567)"
     mail["Message-ID"] = "<canary@marketplace.amazon.de>"
     mail.set_content(OF_THE_MAIL["text"])
@@ -76,7 +76,7 @@ async def address(account, sessions):
     """The relay address of a store of `account`."""
     async with sessions.begin() as session:
         integration = await make_integration(session, account.id)
-        return await make_relay_address(session, integration)
+        return await make_relay_address(session, integration, local_part="mabtekrud")
 
 
 @pytest.fixture

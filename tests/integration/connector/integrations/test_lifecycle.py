@@ -97,7 +97,8 @@ async def accept(owner: Sessions, keys: Keys, integration_id: str, *, subject: s
             )
         ).one()
         raw = BUYERS_MAIL.replace(b"Subject:", f"X-Number: {subject}\r\nSubject:".encode(), 1)
-        mail, _ = await make_accepted_mail(session, address, keys.mail_public_key, raw=signed(raw))
+        raw = signed(raw.replace(b"mabtekrud@", f"{address.local_part}@".encode()), b"x-number")
+        mail, _ = await make_accepted_mail(session, address, keys.mail_public_key, raw=raw)
         return mail.id
 
 

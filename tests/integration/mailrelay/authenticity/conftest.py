@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.authenticity.resolver import Resolver
+from services.mailrelay.authenticity.signers import TrustedSigners
 from services.mailrelay.authenticity.verdict import Verdict, authenticate
 from tests.signing import NameServer, name_server
 
@@ -51,6 +52,7 @@ async def verdict_on(
     helo: str = "mail.example",
     mail_from: str = "",
     from_domain: str = "marketplace.amazon.de",
+    trusted: TrustedSigners | None = None,
 ) -> Verdict:
     return await authenticate(
         raw,
@@ -60,4 +62,5 @@ async def verdict_on(
         from_domain=from_domain,
         received_at=NOW,
         resolver=resolver,
+        trusted=trusted,
     )

@@ -14,7 +14,9 @@ from tests.integration.mailrelay.authenticity.conftest import MAIL, NOW
 from tests.signing import NameServer
 
 PEM = RSA_KEY.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
-TRUSTED = TrustedSigners(trusted_signers().signers, frozenset({"forwarder.example", "second.example"}))
+TRUSTED = TrustedSigners(
+    trusted_signers().signers, sealers=frozenset({"forwarder.example", "second.example"})
+)
 SEALED_HEADERS = [b"from", b"to", b"subject", b"date", b"content-type"]
 
 

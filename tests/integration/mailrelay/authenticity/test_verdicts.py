@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from services.mailrelay.authenticity.nameservers import NameServers
+from services.mailrelay.authenticity.signers import TrustedSigners, trusted_signers
 from services.mailrelay.authenticity.verdict import decide_claim
 from services.sandbox.mail.dkim_signing import publish_amazon, sign
 from services.sandbox.state.signing_key import SigningKey
@@ -20,6 +21,8 @@ from tests.signing import NameServer, signed
 SHORT_KEY = "v=DKIM1; p=MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBAOaBTGmAO/aUovwdx5oJsUNts8qZDHGLsnaGfYZPullLyeWr14xX6NzphPwcRmDPeir+9wiY26oDhTctRWatQMECAwEAAQ=="
 BODY_LENGTH = len(b"Guten Tag,\r\nwann  kommt meine Lampe?\t\r\n")
 HAND = "hand._domainkey.amazon.de"
+# As if signers.toml named an envelope domain.
+NAMED = TrustedSigners(trusted_signers().signers, envelopes=frozenset({"amazon.de"}))
 
 # Made anew in each process, so tests are named by what becomes of them.
 CHANGED: list[tuple[bytes, str]] = [
@@ -256,15 +259,42 @@ async def test_a_changed_body_needs_no_question_to_be_forged(resolver: NameServe
     assert (verdict.authenticity, verdict.reason) == (Authenticity.FORGED, "body_changed")
 
 
-async def test_a_mail_sent_by_a_host_of_amazons_is_authentic(resolver: NameServers):
-    verdict = await verdict_on(MAIL, resolver, peer_address="198.51.100.7", mail_from="x@amazon.de")
+@pytest.mark.parametrize("mail_from", ["x@amazon.de", "x@bounces.amazon.de", "x@eu.amazon.de"])
+async def test_a_host_of_amazons_alone_proves_nothing(resolver: NameServers, dns: NameServer, mail_from: str):
+    dns.zone.text(mail_from.partition("@")[2], "v=spf1 ip4:198.51.100.0/24 -all")
+    await resolver.ask(mail_from.partition("@")[2], "TXT")  # what proves nothing is not waited for
+
+    verdict = await verdict_on(MAIL, resolver, peer_address="198.51.100.7", mail_from=mail_from)
+
+    assert (verdict.authenticity, verdict.reason) == (Authenticity.FORGED, "not_signed")
+    assert "spf=pass" in verdict.results
+    assert "dmarc=pass" in verdict.results
+
+
+async def test_an_envelope_domain_that_is_named_proves_a_mail(resolver: NameServers):
+    verdict = await verdict_on(
+        MAIL, resolver, peer_address="198.51.100.7", mail_from="x@amazon.de", trusted=NAMED
+    )
 
     assert (verdict.authenticity, verdict.reason) == (Authenticity.AUTHENTIC, "sent_by_amazon")
     assert "spf=pass smtp.mailfrom=x@amazon.de" in verdict.results
+    assert verdict.covered is None
 
 
-async def test_a_bounce_sent_by_a_host_of_amazons_is_authentic(resolver: NameServers):
-    verdict = await verdict_on(MAIL, resolver, peer_address="::ffff:198.51.100.7", helo="amazon.de")
+async def test_an_envelope_domain_is_compared_whole(resolver: NameServers, dns: NameServer):
+    dns.zone.text("eu.amazon.de", "v=spf1 ip4:198.51.100.0/24 -all")
+
+    verdict = await verdict_on(
+        MAIL, resolver, peer_address="198.51.100.7", mail_from="x@eu.amazon.de", trusted=NAMED
+    )
+
+    assert verdict.reason == "not_signed"
+
+
+async def test_a_bounce_sent_by_a_named_host_is_authentic(resolver: NameServers):
+    verdict = await verdict_on(
+        MAIL, resolver, peer_address="::ffff:198.51.100.7", helo="amazon.de", trusted=NAMED
+    )
 
     assert verdict.reason == "sent_by_amazon"
     assert "spf=pass smtp.helo=amazon.de" in verdict.results
@@ -301,7 +331,9 @@ async def test_who_registers_a_name_below_the_same_suffix_is_not_amazon(
 async def test_strict_alignment_is_kept_for_hosts(resolver: NameServers, dns: NameServer):
     dns.zone.text("_dmarc.amazon.de", "v=DMARC1; p=reject; aspf=s")
 
-    verdict = await verdict_on(MAIL, resolver, peer_address="198.51.100.7", mail_from="x@amazon.de")
+    verdict = await verdict_on(
+        MAIL, resolver, peer_address="198.51.100.7", mail_from="x@amazon.de", trusted=NAMED
+    )
 
     assert (verdict.authenticity, verdict.reason) == (Authenticity.FORGED, "not_signed")
     assert "dmarc=fail" in verdict.results
@@ -341,7 +373,9 @@ async def test_a_host_that_may_be_amazons_is_not_called_forged(
 ):
     dns.zone.failing.add(name)
 
-    verdict = await verdict_on(MAIL, resolver, peer_address="198.51.100.7", mail_from="x@amazon.de")
+    verdict = await verdict_on(
+        MAIL, resolver, peer_address="198.51.100.7", mail_from="x@amazon.de", trusted=NAMED
+    )
 
     assert (verdict.authenticity, verdict.is_temporary) == (Authenticity.UNCHECKABLE, True)
 

@@ -25,7 +25,7 @@ from shared.settings import BlobSettings
 from shared.tables import AcceptedMail, Integration, RelayAddress
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
-from tests.signing import signed
+from tests.signing import addressed, signed
 
 MAILS = Path(__file__).parents[3] / "mails"
 
@@ -63,16 +63,20 @@ def accepted_row(store: Store, public_key: MailPublicKey, raw: bytes) -> dict[st
         "size": len(raw),
         "mail_key_id": public_key.key_id,
         "content_key": key.seal_to(public_key),
-        "envelope": key.seal("envelope", json.dumps({"mail_from": ""}).encode()),
+        "envelope": key.seal(
+            "envelope",
+            json.dumps({"mail_from": "", "rcpt_to": f"{store.address.local_part}@replyco.email"}).encode(),
+        ),
         "raw": key.seal("raw", raw),
     }
 
 
-async def make_store(sessions: Sessions, keyring: Keyring) -> Store:
+async def make_store(sessions: Sessions, keyring: Keyring, *, local_part: str = "mabtekrud") -> Store:
+    """By default with the address that the mails of tests/mails name in To."""
     async with sessions.begin() as session:
         account = await make_account(session, keyring)
         integration = await make_integration(session, account.id)
-        return Store(integration, await make_relay_address(session, integration))
+        return Store(integration, await make_relay_address(session, integration, local_part=local_part))
 
 
 @pytest.fixture
@@ -93,11 +97,11 @@ async def accept_forged(database: Database, keys: Keys, store: Store) -> AsyncIt
 
 
 @pytest.fixture
-def accept(accept_forged: Accept) -> Accept:
-    """The same, signed by Amazon if the mail says that it is Amazon's."""
+def accept(accept_forged: Accept, store: Store) -> Accept:
+    """The same, sent there and signed by Amazon if the mail says that it is Amazon's."""
 
     async def accept_signed(raw: bytes) -> UUID:
-        return await accept_forged(signed(raw))
+        return await accept_forged(signed(addressed(raw, f"{store.address.local_part}@replyco.email")))
 
     return accept_signed
 

@@ -1,6 +1,8 @@
 """What says that it is Amazon's is held to it before anybody sees it, and nobody's DNS holds up a mail for ever."""
 
 import asyncio
+import base64
+import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -421,3 +423,103 @@ def test_the_looks_become_rarer_and_end_after_a_week():
     ]
     assert recheck_at(Verdict(Authenticity.UNCHECKABLE, "check_failed"), NOW, NOW) is None
     assert UNANSWERED_SECONDS <= 5  # the first wait finds the question asked again
+
+
+UNSIGNED = (
+    b"X-Pad: 1",
+    b"X-Forwarded-For: shop@mail.example",
+    b"X-Gm-Message-State: AOJu",
+    b"X-Spam-Status: No",
+    b"List-Id: <x>",
+)
+
+
+async def test_copies_with_other_unsigned_lines_are_one_message(
+    delivery: Delivery, accept_forged: Accept, sessions: Sessions
+):
+    true = signed(mail("buyer-question"))
+    for line in UNSIGNED:
+        await accept_forged(line + b"\r\n" + true)
+    await deliver_due(delivery)
+    await accept_forged(true)
+    await accept_forged(true.replace(b"\r\n\r\n", b"\r\nX-Pad: 2\r\n\r\n", 1))
+
+    await deliver_due(delivery)
+
+    message, conversation = await only_message(sessions)
+    assert (message.authenticity, conversation.message_count) == ("authentic", 1)
+    assert delivery.metrics.duplicates._value.get() == len(UNSIGNED) + 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Auto-Submitted: auto-replied",
+        b"Content-Transfer-Encoding: base64",
+        b"X-Marketplace-ID: A1RKKUPIHCS9HS",
+    ],
+)
+async def test_a_line_that_nobody_has_signed_changes_nothing(
+    *,
+    delivery: Delivery,
+    accept_forged: Accept,
+    sessions: Sessions,
+    keyring: Keyring,
+    store: Store,
+    line: bytes,
+):
+    await accept_forged(line + b"\r\n" + signed(mail("buyer-question")))
+
+    await deliver_due(delivery)
+
+    message, conversation = await only_message(sessions)
+    keys = await keyring.of(sessions, store.account_id)
+    text = keys.open_text(Place("messages", "body_text", message.id), message.body_text)
+    assert "zu grob" in text
+    assert (message.kind, message.country, message.language) == ("buyer_message", "DE", "de")
+    assert conversation.answer_due_at == message.answer_due_at is not None
+
+
+def with_a_wrong_signature(raw: bytes, *names: bytes) -> bytes:
+    """Signed over the right lines, and these, but not with Amazon's key."""
+    own = signed(raw, *names)
+    value = re.search(rb" b=([A-Za-z0-9+/=\s]+?)\r\n(?=\S)", own)
+    assert value is not None
+    return own[: value.start(1)] + base64.b64encode(bytes(64)) + own[value.end(1) :]
+
+
+@pytest.mark.parametrize("is_forged_first", [True, False])
+async def test_a_forged_copy_and_the_true_mail_are_one_message_in_either_order(
+    *,
+    delivery: Delivery,
+    accept_forged: Accept,
+    sessions: Sessions,
+    keyring: Keyring,
+    store: Store,
+    is_forged_first: bool,
+):
+    forged = b"Auto-Submitted: auto-replied\r\n" + with_a_wrong_signature(mail("buyer-question"))
+    copies = [forged, signed(mail("buyer-question"))]
+    for raw in copies if is_forged_first else reversed(copies):
+        await accept_forged(raw)
+        await deliver_due(delivery)
+
+    message, conversation = await only_message(sessions)
+    assert (message.authenticity, conversation.status) == ("authentic", "open")
+    assert (message.kind, conversation.answer_due_at) == ("buyer_message", message.answer_due_at)
+
+
+async def test_a_forged_signature_above_the_true_one_covers_nothing(
+    delivery: Delivery, accept_forged: Accept, sessions: Sessions
+):
+    """It would have covered a line that the true one does not."""
+    true = signed(mail("buyer-question"))
+    with_line = b"Auto-Submitted: auto-replied\r\n" + mail("buyer-question")
+    forged = with_a_wrong_signature(with_line, b"auto-submitted").removesuffix(mail("buyer-question"))
+    await accept_forged(forged + true)
+    await accept_forged(true)
+
+    await deliver_due(delivery)
+
+    message, _ = await only_message(sessions)
+    assert (message.authenticity, message.kind) == ("authentic", "buyer_message")

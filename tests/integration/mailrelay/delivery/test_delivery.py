@@ -249,10 +249,11 @@ async def test_each_store_of_a_batch_gets_its_own_facts(
     database: Database,
     store: Store,
 ):
-    other = await make_store(sessions, keyring)
+    other = await make_store(sessions, keyring, local_part="nefpotdak")
+    to_other = mail("order-notice").replace(b"mabtekrud@", b"nefpotdak@")
     owner = create_engine(database.url(OWNER), application_name="tests")
     async with create_sessions(owner).begin() as session:
-        row = accepted_row(other, keys.mail_public_key, signed(mail("order-notice")))
+        row = accepted_row(other, keys.mail_public_key, signed(to_other))
         await session.execute(insert(AcceptedMail).values(row))
     await owner.dispose()
     await accept(mail("buyer-question"))

@@ -1,6 +1,7 @@
 """Large mail, whose sealed bytes lie in the blob store."""
 
 import asyncio
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -58,8 +59,13 @@ async def test_a_mail_for_two_accounts_is_delivered_to_both(
     delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
 ):
     """It lies in the blob store once; each account's message has a key to it of its own."""
-    stores = [await make_store(sessions, keyring) for _ in range(2)]
-    raw = signed(mail("buyer-question"))
+    addresses = ("mabtekrud", "nefpotdak")
+    stores = [await make_store(sessions, keyring, local_part=one) for one in addresses]
+    raw = signed(
+        mail("buyer-question").replace(
+            b"To: mabtekrud@replyco.email", b"To: mabtekrud@replyco.email, nefpotdak@replyco.email"
+        )
+    )
     blob_id = new_id()
     rows = [accepted_row(store, keys.mail_public_key, raw) for store in stores]
     first = ContentKey.new(rows[0]["account_id"], rows[0]["id"])
@@ -67,10 +73,11 @@ async def test_a_mail_for_two_accounts_is_delivered_to_both(
     blob = await delivery.blobs.put(blob_id, first.seal_shared(blob_id, raw).ciphertext)
     engine = create_engine(database.url(RELAY), application_name="tests-relay")
     async with create_sessions(engine).begin() as session:
-        for row, key in zip(rows, copies, strict=True):
+        for row, key, address in zip(rows, copies, addresses, strict=True):
+            envelope = json.dumps({"mail_from": "", "rcpt_to": f"{address}@replyco.email"})
             shared = {
                 "content_key": key.seal_to(keys.mail_public_key),
-                "envelope": key.seal("envelope", b"{}"),
+                "envelope": key.seal("envelope", envelope.encode()),
                 "raw": None,
                 "blob_key": blob.key,
                 "blob_digest": blob.digest,

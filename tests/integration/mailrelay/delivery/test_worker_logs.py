@@ -12,7 +12,7 @@ from shared.tables import AcceptedMail
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.delivery.conftest import Accept
 from tests.integration.mailrelay.delivery.test_worker import heard_messages
-from tests.signing import amazon_dns, signed
+from tests.signing import amazon_dns
 
 ROOT = Path(__file__).parents[4]
 CANARY = "canary7f3a"
@@ -32,14 +32,14 @@ Content-Disposition: attachment; filename={CANARY}.pdf\r
 
 
 async def test_log_of_a_worker_holds_nothing_of_a_mail(database: Database, keys: Keys, accept: Accept):
-    failing = await accept(signed(MAIL + b"1"))
+    failing = await accept(MAIL + b"1")
     engine = create_engine(database.url(OWNER), application_name="tests-owner")
     async with create_sessions(engine).begin() as session:
         await session.execute(
             update(AcceptedMail).where(AcceptedMail.id == failing).values(raw=AcceptedMail.envelope)
         )
     await engine.dispose()
-    await accept(signed(MAIL + b"2"))
+    await accept(MAIL + b"2")
 
     async with heard_messages(database) as heard:
         worker = await asyncio.create_subprocess_exec(

@@ -36,8 +36,20 @@ def test_every_entry_says_how_it_is_known():
     }
 
 
-def test_nobodys_seal_is_trusted():
+def test_nobodys_seal_and_no_host_alone_is_trusted():
     assert not trusted_signers().sealers
+    assert not trusted_signers().envelopes
+
+
+def test_an_envelope_domain_in_the_data_is_trusted_by_its_whole_name():
+    text = '[[signers]]\ndomain = "amazon.de"\nassumed = true\nsource = "for this test"\n'
+    text += '[[envelopes]]\ndomain = "bounces.amazon.de"\nsource = "for this test"\n'
+
+    trusted = read_trusted_signers(text)
+
+    assert trusted.sends_from("bounces.amazon.de")
+    assert not trusted.sends_from("amazon.de")
+    assert not trusted.sends_from("eu.bounces.amazon.de")
 
 
 @pytest.mark.parametrize(
@@ -48,9 +60,20 @@ def test_nobodys_seal_is_trusted():
         ('[[signers]]\ndomain = "Amazon.de"\nassumed = true\nsource = "a long enough one"', "domain"),
         ('[[signers]]\ndomain = "de"\nassumed = true\nsource = "a long enough one"', "domain"),
         ('[[signers]]\ndomain = "amazon.de"\nassumed = "perhaps"\nsource = "a long enough one"', "assumed"),
+        ('signers = []\n[[envelopes]]\ndomain = "amazon.de"', "source"),
+        ('signers = []\n[[envelopes]]\ndomain = "x@amazon.de"\nsource = "a long enough one"', "domain"),
         ("no data at all", "line 1"),
     ],
-    ids=["unknown entry", "no source", "capital letter", "no domain", "not yes or no", "no data"],
+    ids=[
+        "unknown entry",
+        "no source",
+        "capital letter",
+        "no domain",
+        "not yes or no",
+        "envelope without source",
+        "no domain in envelope",
+        "no data",
+    ],
 )
 def test_wrong_data_is_refused_with_what_is_wrong(text: str, wrong: str):
     with pytest.raises(ValueError, match=wrong):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.mailrelay.parsing.claimed_sender import claimed_sender
 from services.mailrelay.parsing.decoding import decode_base64, decode_header, decode_text
 from services.mailrelay.parsing.mail import parse_mail
 from services.mailrelay.parsing.mailboxes import read_mailboxes
@@ -14,14 +15,14 @@ def test_trace_headers_do_not_change_the_digest():
     first = b"Received: from a\r\n by b\r\nReturn-Path: <1@a>\r\nFrom: a@b.example\r\n" + BODY
     again = b"Delivered-To: y\r\nReceived: from c\r\nX-Received: d\r\nFrom: a@b.example\r\n" + BODY
 
-    assert parse_mail(first).digest == parse_mail(again).digest
+    assert claimed_sender(first).digest == claimed_sender(again).digest
 
 
 @pytest.mark.parametrize("change", [(b"Hello", b"hello"), (b"Hi", b"hi"), (b"a@b", b"c@b")])
 def test_anything_else_changes_the_digest(change: tuple[bytes, bytes]):
     mail = b"From: a@b.example\r\n" + BODY
 
-    assert parse_mail(mail).digest != parse_mail(mail.replace(*change)).digest
+    assert claimed_sender(mail).digest != claimed_sender(mail.replace(*change)).digest
 
 
 def test_a_bare_carriage_return_begins_no_header():

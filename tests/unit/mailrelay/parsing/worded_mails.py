@@ -2,7 +2,7 @@
 
 `kind`, `subject`, and the body: `text`, in Amazon's frame if a buyer wrote it (its markers: `opening`, `closing`), or `html`, or
 `report_status` for a delivery report (RFC 3464). `sender` is needed where it is neither the usual buyer nor `donotreply`.
-Expected are `kind`, the file's `language`, and where they are given `failure_reason`, `verification_code`, `claim`, `words` (the buyer's,
+Expected are `kind`, the file's `language`, and where they are given `failure_reason`, `verification_code`, `words` (the buyer's,
 if they are not all of `text`) and `quoted` (what of `text` is quoted history).
 """
 
@@ -41,7 +41,6 @@ def understood(mail: ParsedMail, names: dict[str, str | None]) -> dict[str, str 
         "language": mail.language,
         "failure_reason": mail.failure_reason,
         "verification_code": mail.verification_code,
-        "claim": mail.claim,
         "words": mail.text if mail.is_excerpt else None,
         "quoted": mail.quoted_text,
     }
@@ -58,7 +57,6 @@ def _worded(name: str, fields: dict[str, str], domain: str, language: str | None
         **({} if language is None else {"language": language}),
         "failure_reason": fields.get("failure_reason"),
         "verification_code": fields.get("verification_code"),
-        "claim": fields.get("claim", None if "example" in sender else "from_domain"),
         "quoted": fields.get("quoted"),
         "words": _words(fields) if is_from_buyer else None,
     }
