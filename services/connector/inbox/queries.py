@@ -38,6 +38,7 @@ class SealedMessage(NamedTuple):
     authenticity: str
     authenticity_reason: str | None
     authentication_results: Sealed | None
+    sent_to: Sealed | None
     from_amazon_domain: bool
     order_ids: list[str]
     asin: str | None

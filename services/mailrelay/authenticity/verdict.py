@@ -166,7 +166,14 @@ async def _decide(examined: Examined, resolver: Resolver, seconds: float, truste
 
     proof = _proof(results, examined, trusted)
     passed = [one.passed for one in dkim]
-    covered = _covered(examined.signatures, examined.chain, passed, proof, from_domain, trusted)
+    covered = _covered(
+        examined.signatures,
+        examined.chain,
+        passed=passed,
+        proof=proof,
+        from_domain=from_domain,
+        trusted=trusted,
+    )
     if proof is not None:
         return Verdict(Authenticity.AUTHENTIC, proof, written, covered=covered)
     if _may_yet_be_proven(results, examined, trusted):
@@ -183,12 +190,19 @@ def covered_as_decided(
     read = _read(raw, received_at)
     if read is None:
         return None
-    return _covered(*read, signatures_that_passed(results), reason, from_domain, trusted_signers())
+    return _covered(
+        *read,
+        passed=signatures_that_passed(results),
+        proof=reason,
+        from_domain=from_domain,
+        trusted=trusted_signers(),
+    )
 
 
 def _covered(
     signatures: Sequence[Signature],
     chain: Chain | CheckedChain,
+    *,
     passed: Sequence[bool],
     proof: str | None,
     from_domain: str,

@@ -138,7 +138,7 @@ async def test_a_message_shows_what_was_understood_beside_its_words(
 
     understood = {
         "quoted_text": "> Wann kommt sie?",
-        "authenticity": {"verdict": "forged", "reason": "display_name"},
+        "authenticity": {"verdict": "forged", "reason": "display_name", "sent_to": None},
         "order_ids": ["303-1234567-1234567", "303-7654321-7654321"],
         "asin": "B0EXAMPLE1",
         "country": "DE",

@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[4]
 PROVEN = {"signed_by_amazon", "sent_by_amazon", "forwarded_from_amazon"}
 NOT_PROVEN = {"not_signed", "signer_not_amazon", "two_senders", "display_name", "lookalike_domain", *Fault}
 UNCHECKED = {"dns_unavailable", "check_failed"}
+MISDIRECTED = {"not_addressed_here", "replayed"}
+ALL = PROVEN | NOT_PROVEN | UNCHECKED | MISDIRECTED
 
 
 @pytest.mark.parametrize("language", ["de", "en"])
@@ -18,11 +20,11 @@ def test_the_pages_have_a_text_for_each(language: str):
     texts = ROOT / "services" / "connector" / "web" / "static" / "texts" / f"{language}.json"
     known = json.loads(texts.read_text("utf-8"))
 
-    assert {f"authenticity.reason.{reason}" for reason in PROVEN | NOT_PROVEN | UNCHECKED} <= known.keys()
+    assert {f"authenticity.reason.{reason}" for reason in ALL} <= known.keys()
 
 
 def test_the_document_says_of_each_what_to_do():
     page = (ROOT / "docs" / "mail.md").read_text("utf-8").partition("## Is it really from Amazon?")[2]
 
-    for reason in PROVEN | NOT_PROVEN | UNCHECKED:
+    for reason in sorted(ALL):
         assert f"`{reason}`" in page, reason

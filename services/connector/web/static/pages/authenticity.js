@@ -16,7 +16,7 @@ export function authenticMark(message, signal) {
 /** Not proven: why, what to do, and in the quarantine the way out of it. */
 export function authenticityNotice(message, conversation, { signal, reopen }) {
   const { verdict, reason } = message.authenticity;
-  if (verdict === "forged" || verdict === "uncheckable") {
+  if (verdict === "forged" || verdict === "uncheckable" || verdict === "misdirected") {
     const isQuarantined = conversation.status === "quarantine";
     // The DNS may answer at a later check.
     const isTriedAgain = reason === "dns_unavailable";
