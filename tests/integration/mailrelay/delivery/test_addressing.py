@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, insert, select, update
+from typing_extensions import override
 
 from deploy.demo.postgres import OWNER
 from services.mailrelay.delivery.parser_pool import ParserPool
@@ -392,6 +393,7 @@ class _ParsesAfter(ParserPool):
         self._parser = parser
         self._before = before
 
+    @override
     async def parse(self, mails: list[bytes]) -> list[ParsedMail]:
         await self._before()
         return await self._parser.parse(mails)

@@ -105,6 +105,7 @@ def test_every_reason_for_a_verdict_has_a_text() -> None:
     reasons = {fault.value for fault in Fault} | {
         "signed_by_amazon", "sent_by_amazon", "forwarded_from_amazon", "not_signed", "signer_not_amazon",
         "dns_unavailable", "check_failed", "two_senders", "display_name", "lookalike_domain",
+        "not_addressed_here", "replayed",
     }  # fmt: skip
     assert reasons == {
         key.removeprefix("authenticity.reason.")
