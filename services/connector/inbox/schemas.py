@@ -13,6 +13,7 @@ from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE
 from services.connector.http.request_types import CursorField, WholeNumber
 from services.connector.inbox.listing import Sort
 from services.connector.inbox.search import MAX_QUERY
+from shared.languages import MESSAGE_LANGUAGES
 from shared.tables import ConversationStatus
 
 _CONVERSATION: JsonDict = {
@@ -284,7 +285,12 @@ class MessageItem(_Answer):
     order_ids: list[str]
     asin: str | None
     country: str | None
-    language: str | None = Field(description="ISO 639 code of Amazon's frame around the words.")
+    # Not checked when it is answered: what an older parser has said is shown too.
+    language: Annotated[str, WithJsonSchema({"type": "string", "enum": list(MESSAGE_LANGUAGES)})] | None = (
+        Field(
+            description="The language of the buyer's own words (of any other mail its text's), as an ISO 639-1 code, in Brazil pt-BR; null where it is not certain."
+        )
+    )
     failure_reason: str | None = Field(description="Of a delivery_failure, why: a stable code.")
     answer_due_at: datetime | None = Field(
         description="24 hours after it came, if Amazon counts them for it."

@@ -4,6 +4,9 @@ import re
 import unicodedata
 from typing import Final
 
+from services.mailrelay.parsing.patterns import WORDING
+from services.mailrelay.parsing.quoting import without_quotes
+
 MAX_SNIPPET_CHARS: Final = 160
 # A cut looks for the end of a word this far back; what has longer words, or none, is cut where it is.
 _MAX_STEP_BACK: Final = 20
@@ -16,9 +19,9 @@ _DIRECTIONS: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+
 
 
 def snippet_of(text: str) -> str | None:
-    """The first words of a message on one line, without what it quotes; None if it has none."""
-    lines = (line for line in text[:_LOOKED_AT_CHARS].split("\n") if not line.lstrip().startswith(">"))
-    words = " ".join(_CONTROLS.sub(" ", _DIRECTIONS.sub("", " ".join(lines))).split())
+    """The first words of a message on one line, without what it quotes and what introduces that; None if it has none."""
+    own = without_quotes(text[:_LOOKED_AT_CHARS], WORDING)
+    words = " ".join(_CONTROLS.sub(" ", _DIRECTIONS.sub("", own)).split())
     if len(words) <= MAX_SNIPPET_CHARS:
         return words or None
     room = MAX_SNIPPET_CHARS - len(_ELLIPSIS)

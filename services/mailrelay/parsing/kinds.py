@@ -57,16 +57,15 @@ def recognise_report(report: DeliveryReport | None, wording: Wording) -> Recogni
 
 def recognise_message(header: Header, subject: str | None, own_text: str, wording: Wording) -> Recognised:
     """Whether a buyer has written themselves, or a program for them."""
-    folded_subject = fold(subject or "")
-    in_subject = wording.auto_reply.subjects.language_before(folded_subject)
     if _says_auto_reply(header):
-        return Recognised(MailKind.AUTO_REPLY, language=in_subject)
+        return Recognised(MailKind.AUTO_REPLY)
+    in_subject = wording.auto_reply.subjects.language_before(fold(subject or ""))
     in_text = wording.auto_reply.texts.language_in(fold(own_text[:MAX_CHARS]))
     # A question mistaken for an auto-reply would get no answer in time, so one sign is not enough here either.
     signs = (_says_automatic(header), in_subject is not None, in_text is not None)
     if sum(signs) >= 2:
-        return Recognised(MailKind.AUTO_REPLY, language=in_text or in_subject)
-    return Recognised(MailKind.BUYER_MESSAGE, language=wording.buyer_subjects.language_in(folded_subject))
+        return Recognised(MailKind.AUTO_REPLY, language=in_text)
+    return Recognised(MailKind.BUYER_MESSAGE)
 
 
 def _says_auto_reply(header: Header) -> bool:

@@ -21,7 +21,7 @@ from services.mailrelay.parsing.kinds import (
 from services.mailrelay.parsing.language import language_of
 from services.mailrelay.parsing.mailboxes import MAX_NAME_CHARS, Mailbox, read_mailboxes
 from services.mailrelay.parsing.patterns import WORDING, MailKind, Wording
-from services.mailrelay.parsing.quoting import split_history
+from services.mailrelay.parsing.quoting import split_history, without_quotes
 from services.mailrelay.parsing.recognition import (
     Buyer,
     BuyerText,
@@ -157,7 +157,7 @@ def parse_unguarded(raw: bytes, wording: Wording = WORDING) -> ParsedMail:
         excerpt = None  # nobody sends nothing: it stands somewhere else
     own, quoted = split_history(excerpt.text, wording) if excerpt is not None else (all_text, None)
     recognised = _recognise(head, body, buyer, own, wording)
-    language = _language(head, own, excerpt, recognised, wording)
+    language = _language(head, own, buyer, recognised, wording)
     country = country_of(amazon, header.text("x-marketplace-id")) if amazon is not None else None
     return ParsedMail(
         kind=recognised.kind,
@@ -197,15 +197,12 @@ def _recognise(
 
 
 def _language(
-    head: _ParsedHeader, own: str, excerpt: BuyerText | None, recognised: Recognised, wording: Wording
+    head: _ParsedHeader, own: str, buyer: Buyer | None, recognised: Recognised, wording: Wording
 ) -> str | None:
-    """The language of the mail, as far as its own words, Amazon's wording around them or the subject tell it."""
-    return (
-        language_of(own, wording)
-        or recognised.language
-        or language_of(head.subject or "", wording)
-        or (excerpt.language if excerpt is not None else None)
-    )
+    """The language of a buyer's own words, whatever Amazon wrote around them; of any other mail its text's, else its subject's."""
+    # A known wording is surer than a few words of it.
+    words = recognised.language or language_of(without_quotes(own, wording), wording)
+    return words if buyer is not None else words or language_of(head.subject or "", wording)
 
 
 def _holds_something(raw: bytes, body_start: int) -> bool:

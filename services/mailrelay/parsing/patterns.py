@@ -20,6 +20,8 @@ _GENERAL = "general.toml"
 # What stands for the three dots of an entry: enough for a date, a name and an address.
 _MAX_GAP_CHARS = 120
 _GAP = "…"
+# What `fold` makes of the one sign.
+_FOLDED_GAP = "..."
 
 
 class MailKind(StrEnum):
@@ -36,6 +38,16 @@ class MailKind(StrEnum):
     UNPARSEABLE = "unparseable"
 
 
+class Label(StrEnum):
+    """What a line in the header of an older mail names, as the lists of its wordings are called."""
+
+    FROM = "from"
+    DATE = "date"
+    TO = "to"
+    SUBJECT = "subject"
+    OTHER = "other_labels"
+
+
 # The order matters: a failed delivery of a reply about a return is a failed delivery.
 _NOTICES: Final = (
     MailKind.DELIVERY_FAILURE,
@@ -46,32 +58,47 @@ _NOTICES: Final = (
 )
 FAILURE_REASONS: Final = ("sender_not_approved", "buyer_opted_out", "attachment_refused", "address_unknown")
 _SIGNS = frozenset({"subjects", "texts"})
+# `not_da`: what tells that a text that looks Danish is not.
+_OTHER_LANGUAGES = frozenset({"not_cs", "not_da", "not_ru"})
+_HISTORY = frozenset(
+    {
+        "introductions",
+        "tellers",
+        "separators",
+        *(label.value for label in Label),
+        "forwarded",
+        "points_below",
+        "footers",
+    }
+)
 # Section → its lists. Each list holds texts and nothing else.
 _IN_A_LANGUAGE: Mapping[str, frozenset[str]] = {
-    "language": frozenset({"typical_words"}),
-    "buyer_message": frozenset({"subjects", "opening_markers", "closing_markers"}),
+    "buyer_message": frozenset({"opening_markers", "closing_markers"}),
     "order_notice": _SIGNS,
     "claim_notice": _SIGNS,
     "return_notice": _SIGNS,
     "delivery_failure": _SIGNS.union(FAILURE_REASONS),
     "verification": frozenset({"subjects", "codes"}),
     "auto_reply": _SIGNS,
-    "quoted_history": frozenset({"introductions", "separators", "labels"}),
+    "quoted_history": _HISTORY,
 }
 _IN_GENERAL: Mapping[str, frozenset[str]] = {
+    "language": _OTHER_LANGUAGES,
     "senders": frozenset({"any", *(kind.value for kind in _NOTICES)}),
     "frame": frozenset({"signs"}),
     "verification": frozenset({"code_shapes"}),
     "reports": frozenset(FAILURE_REASONS),
-    "quoted_history": frozenset({"separators"}),
+    "quoted_history": _HISTORY,
 }
 
+# Lists that count in texts of their language only, so that two languages may have the same word.
+_OF_ONE_LANGUAGE = frozenset({"tellers"})
 # How often the three dots may stand in an entry of a list; a text that is searched for more of them could take long.
 _WHOLE_LINE: Final = "introductions"
 _GAPS: Mapping[str | tuple[str, str], int] = {
     **dict.fromkeys(("subjects", "texts", *FAILURE_REASONS), 1),
     ("auto_reply", "subjects"): 0,
-    _WHOLE_LINE: 2,
+    _WHOLE_LINE: 3,
 }
 
 # File → section → list → its entries, as they stand in the files.
@@ -118,6 +145,39 @@ class Phrases:
 
 
 @dataclass(frozen=True, slots=True)
+class Introduction:
+    """A wording of the line above a quoted mail: what stands before, between and after its gaps."""
+
+    language: str
+    pieces: tuple[str, ...]
+
+    def is_whole(self, folded: str) -> bool:
+        """Whether the text is this wording from its beginning to its end; each gap holds something."""
+        first, *between, last = self.pieces
+        if not (folded.startswith(first) and folded.endswith(last)):
+            return False
+        at, end = len(first), len(folded) - len(last)
+        for piece in between:
+            at = folded.find(piece, at + 1, end) + len(piece)
+            if at < len(piece):
+                return False
+        return at < end
+
+
+@dataclass(frozen=True, slots=True)
+class QuotingWording:
+    """How mail programs word what they put around an older mail, `fold`ed; the words of a person's (`tellers`) by language."""
+
+    introductions: tuple[Introduction, ...]
+    tellers: Mapping[str, frozenset[str]]
+    separators: frozenset[str]
+    labels: Mapping[str, Label]
+    forwarded: frozenset[str]
+    points_below: frozenset[str]
+    footers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Signs:
     """The signs of one kind of mail: who sends it, and what its subject and text hold."""
 
@@ -131,19 +191,16 @@ class Signs:
 class Wording:
     """All files together. What maps to a language maps a folded text to it."""
 
-    typical_words: Mapping[str, str]
-    buyer_subjects: Phrases
-    opening_markers: Mapping[str, str]
-    closing_markers: Mapping[str, str]
+    not_in_language: Mapping[str, frozenset[str]]
+    opening_markers: frozenset[str]
+    closing_markers: frozenset[str]
     notices: tuple[Signs, ...]
     auto_reply: Signs
     failure_reasons: Mapping[str, Phrases]
     report_statuses: Mapping[str, str]
     code_introductions: Phrases
     code: re.Pattern[str]
-    introductions: tuple[re.Pattern[str], ...]
-    separators: frozenset[str]
-    labels: tuple[str, ...]
+    quoting: QuotingWording
     frame_signs: tuple[str, ...]
     system_senders: frozenset[str]
 
@@ -174,10 +231,11 @@ def build(documents: Documents) -> Wording:
     everybody = frozenset(senders.get("any", ()))
     notices = tuple(_signs(documents, kind, frozenset(senders.get(kind, ()))) for kind in _NOTICES)
     return Wording(
-        typical_words=_by_text(documents, "language", "typical_words"),
-        buyer_subjects=_phrases(documents, "buyer_message", "subjects"),
-        opening_markers=_by_text(documents, "buyer_message", "opening_markers"),
-        closing_markers=_by_text(documents, "buyer_message", "closing_markers"),
+        not_in_language={
+            name.removeprefix("not_"): _folded(documents, "language", name) for name in _OTHER_LANGUAGES
+        },
+        opening_markers=_folded(documents, "buyer_message", "opening_markers"),
+        closing_markers=_folded(documents, "buyer_message", "closing_markers"),
         notices=notices,
         auto_reply=_signs(documents, MailKind.AUTO_REPLY, frozenset()),
         failure_reasons=failure_reasons,
@@ -186,14 +244,7 @@ def build(documents: Documents) -> Wording:
         },
         code_introductions=_phrases(documents, "verification", "codes"),
         code=_code(general.get("verification", {}).get("code_shapes", [])),
-        introductions=tuple(
-            re.compile(_gaps(fold(entry)))
-            for _, entry in _entries(documents, "quoted_history", "introductions")
-        ),
-        separators=frozenset(
-            fold(entry).strip("-_ ") for _, entry in _entries(documents, "quoted_history", "separators")
-        ),
-        labels=tuple(fold(entry) for _, entry in _entries(documents, "quoted_history", "labels")),
+        quoting=_quoting(documents),
         frame_signs=tuple(sign.casefold() for sign in general.get("frame", {}).get("signs", ())),
         system_senders=everybody.union(*(notice.senders for notice in notices)),
     )
@@ -202,12 +253,13 @@ def build(documents: Documents) -> Wording:
 def _check(documents: Documents) -> None:
     if _GENERAL not in documents:
         raise WordingWrong(f"{_GENERAL} is missing")
-    seen: dict[tuple[str, str, str], str] = {}
+    seen: dict[tuple[str, str, str, str], str] = {}
     for file, section, name, entries in _checked_lists(documents):
         for entry in entries:
             where = f"{file}: [{section}] {name}: {entry!r}"
             _check_entry(where, section, name, entry)
-            other = seen.setdefault((section, name, fold(entry)), where)
+            scope = file if name in _OF_ONE_LANGUAGE else ""
+            other = seen.setdefault((scope, section, name, fold(entry)), where)
             if other is not where:
                 raise WordingWrong(f"{where}: is there already ({other}); one of the two is enough")
 
@@ -260,13 +312,35 @@ def _signs(documents: Documents, kind: MailKind, senders: frozenset[str]) -> Sig
     )
 
 
+def _quoting(documents: Documents) -> QuotingWording:
+    def folded(name: str) -> frozenset[str]:
+        return _folded(documents, "quoted_history", name)
+
+    return QuotingWording(
+        introductions=tuple(
+            Introduction(language, tuple(fold(entry).replace(" :", ":").split(_FOLDED_GAP)))
+            for language, entry in _entries(documents, "quoted_history", "introductions")
+        ),
+        tellers={
+            file.removesuffix(".toml"): frozenset(
+                map(fold, sections.get("quoted_history", {}).get("tellers", ()))
+            )
+            for file, sections in documents.items()
+        },
+        separators=folded("separators"),
+        labels={entry: label for label in Label for entry in folded(label)},
+        forwarded=folded("forwarded"),
+        points_below=folded("points_below"),
+        footers=folded("footers"),
+    )
+
+
 def _phrases(documents: Documents, section: str, name: str) -> Phrases:
     return Phrases(tuple(_phrase(*entry) for entry in _entries(documents, section, name)))
 
 
 def _phrase(language: str, entry: str) -> Phrase:
     folded = fold(entry)
-    # NFKC has made three dots of the one sign.
     has_gap = _GAP in entry
     head = fold(entry.partition(_GAP)[0])
     return Phrase(language, head, re.compile(_gaps(folded)) if has_gap else None)
@@ -274,11 +348,11 @@ def _phrase(language: str, entry: str) -> Phrase:
 
 def _gaps(folded: str) -> str:
     gap = rf".{{1,{_MAX_GAP_CHARS}}}?"
-    return gap.join(re.escape(piece) for piece in folded.split(unicodedata.normalize("NFKC", _GAP)))
+    return gap.join(re.escape(piece) for piece in folded.split(_FOLDED_GAP))
 
 
-def _by_text(documents: Documents, section: str, name: str) -> dict[str, str]:
-    return {fold(entry): language for language, entry in _entries(documents, section, name)}
+def _folded(documents: Documents, section: str, name: str) -> frozenset[str]:
+    return frozenset(fold(entry) for _, entry in _entries(documents, section, name))
 
 
 def _code(shapes: list[str]) -> re.Pattern[str]:

@@ -44,12 +44,11 @@ class Buyer:
 
 @dataclass(frozen=True, slots=True)
 class BuyerText:
-    """The buyer's own words, with the frame that Amazon wrote around them; `language` is the frame's."""
+    """The buyer's own words, with the frame that Amazon wrote around them."""
 
     text: str
     html: str | None
     frame: str
-    language: str | None
 
 
 def is_amazon(sender: Mailbox) -> bool:
@@ -124,7 +123,7 @@ def find_buyer_text(
     if plain is not None and _squeeze(pre.text) not in _squeeze(plain):
         return None
     frame = _START_OF_PRE.split(raw_html)[0] + "\n" + _END_OF_PRE.split(raw_html)[-1]
-    return BuyerText(pre.text, pre.html, frame, None)
+    return BuyerText(pre.text, pre.html, frame)
 
 
 def _between_markers(plain: str, wording: Wording) -> BuyerText | None:
@@ -139,7 +138,6 @@ def _between_markers(plain: str, wording: Wording) -> BuyerText | None:
         text="\n".join(lines[opening + 1 : closing]).strip(),
         html=None,
         frame="\n".join(lines[:opening] + lines[closing + 1 :]),
-        language=wording.closing_markers[_marker(lines[closing])],
     )
 
 

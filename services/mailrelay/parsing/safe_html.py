@@ -26,6 +26,8 @@ _ATTRIBUTES = {"a": {"href"}, "img": {"src", "alt"}}
 _SCHEMES = {"http", "https", "mailto", "cid"}
 _MAX_URL_CHARS = 2_000
 _MAX_ALT_CHARS = 300
+# Deeper quotes look like these.
+_MAX_QUOTE_MARKS = 3
 # Their content is not meant to be read; of any other tag that goes, the words stay.
 _DROPPED_WITH_CONTENT = frozenset(
     {
@@ -125,37 +127,53 @@ def _text_of(cleaned: str) -> str:
 
 
 class _TextReader(HTMLParser):
-    """Collects the words of cleaned, hence well-formed HTML; blanks count inside `<pre>` only."""
+    """Collects the words of cleaned, hence well-formed HTML; blanks count inside `<pre>` only. What is quoted has `>` before it."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.pieces: list[str] = []
         self._pre_depth = 0
+        self._quote_depth = 0
 
     @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "pre":
             self._pre_depth += 1
+        if tag == "blockquote":
+            self._quote_depth += 1
         self._separate(tag)
 
     @override
     def handle_endtag(self, tag: str) -> None:
         if tag == "pre":
             self._pre_depth -= 1
+        if tag == "blockquote":
+            self._quote_depth -= 1
         if tag != "br":
             self._separate(tag)
 
     @override
     def handle_data(self, data: str) -> None:
         if self._pre_depth > 0:
-            self.pieces.append(data)
+            self._begin_line()
+            self.pieces.append(data.replace("\n", f"\n{self._quote_marks}"))
             return
         words = " ".join(data.split())
+        if words:
+            self._begin_line()
         starts_blank = data[:1].isspace() and bool(self.pieces) and not self.pieces[-1].endswith(("\n", " "))
         if words:
             self.pieces.append(f"{' ' if starts_blank else ''}{words}{' ' if data[-1:].isspace() else ''}")
         elif starts_blank:
             self.pieces.append(" ")
+
+    @property
+    def _quote_marks(self) -> str:
+        return "> " * min(self._quote_depth, _MAX_QUOTE_MARKS)
+
+    def _begin_line(self) -> None:
+        if self._quote_depth > 0 and (not self.pieces or self.pieces[-1].endswith("\n")):
+            self.pieces.append(self._quote_marks)
 
     def _separate(self, tag: str) -> None:
         if tag == "br" or (tag in _NEW_LINE and self.pieces and not self.pieces[-1].endswith("\n")):

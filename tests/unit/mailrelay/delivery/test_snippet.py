@@ -18,6 +18,7 @@ from services.mailrelay.delivery.snippet import MAX_SNIPPET_CHARS, snippet_of
         ("", None),
         (" \n\t\n", None),
         ("> nothing of their own", None),
+        ("Am 2.11.2026 um 10:00 schrieb Shop <a@shop.example>:\n> Welche?\n\nDie rote.", "Die rote."),
         ("x\u202egpj.exe", "xgpj.exe"),
         ("\u2067مرحبا\u2069 أين طلبي؟", "مرحبا أين طلبي؟"),  # noqa: RUF001 - Arabic
         ("a\x00b\x1b[31m", "a b [31m"),

@@ -119,25 +119,31 @@ def test_a_link_to_another_shop_is_no_product():
         ("ok, この商品はまだありますか", "ja"),
         ("متى يصل الطلب؟", "ar"),
         ("Où est la commande que vous avez envoyée ?", "fr"),
-        ("你好 请问什么时候发货", None),
+        ("你好 请问什么时候发货", "zh"),
         ("4711", None),
-        ("the und", None),
+        ("Kim Muster", None),
     ],
 )
-def test_language_of_a_stranger_is_told_by_script_or_words(text: str, language: str | None):
+def test_language_of_a_stranger_is_told_by_their_words(text: str, language: str | None):
     assert mail(text, sender="kim@mail.example").language == language
 
 
-def test_own_words_tell_the_language_before_amazons():
+def test_own_words_alone_tell_the_language_of_a_buyer():
     assert framed("Where is my parcel? Thanks for your help").language == "en"
-    assert framed("4711").language == "de"
+    assert framed(f"Where is my parcel? Thanks for your help\n\n{QUOTE}").language == "en"
+    assert framed(f"{QUOTE}\n\nWhere is my parcel? Thanks for your help").language == "en"
+    # The frame and the subject are German.
+    assert (
+        mail(FRAMED.format(text="4711", asin=""), headers="Subject: Frage von einem Kunden\r\n").language
+        is None
+    )
 
 
 def test_portuguese_in_brazil_is_named_so():
     sender = "kim4711@marketplace.amazon.com.br"
 
-    assert mail("Olá, obrigado", sender=sender).language == "pt-BR"
-    assert mail("Olá, obrigado", sender="kim4711@marketplace.amazon.es").language == "pt"
+    assert mail("Olá, muito obrigado pela ajuda", sender=sender).language == "pt-BR"
+    assert mail("Olá, muito obrigado pela ajuda", sender="kim4711@marketplace.amazon.es").language == "pt"
 
 
 @pytest.mark.parametrize(

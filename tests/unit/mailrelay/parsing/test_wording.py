@@ -25,18 +25,20 @@ def test_worded_mail_is_understood(mail: WordedMail):
 def test_every_entry_is_needed_by_a_mail(file: str):
     mails = read_mails(file)
 
-    idle = [where for where, without in _each_entry_removed(file) if _all_understood(mails, without)]
+    # The mails are in the order of the entries, so that the one that needs an entry is found soon.
+    idle = [
+        where
+        for at, (where, without) in enumerate(_each_entry_removed(file))
+        if _all_understood(mails[at:] + mails[:at], without)
+    ]
 
     assert idle == [], "no mail in tests/mails/wording needs these: add one, or take the entry out"
 
 
 def test_there_is_a_file_for_each_language_and_each_has_every_section():
     assert {file.removesuffix(".toml") for file in FILES} >= LANGUAGES | {"general"}
-    for language in LANGUAGES - {"ja", "ar"}:
+    for language in LANGUAGES:
         assert DOCUMENTS[f"{language}.toml"].keys() == DOCUMENTS["en.toml"].keys(), language
-    # These two are known by their script.
-    for language in ("ja", "ar"):
-        assert DOCUMENTS[f"{language}.toml"].keys() == DOCUMENTS["en.toml"].keys() - {"language"}, language
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 `kind`, `subject`, and the body: `text`, in Amazon's frame if a buyer wrote it (its markers: `opening`, `closing`), or `html`, or
 `report_status` for a delivery report (RFC 3464). `sender` is needed where it is neither the usual buyer nor `donotreply`.
 Expected are `kind`, the file's `language`, and where they are given `failure_reason`, `verification_code`, `words` (the buyer's,
-if they are not all of `text`) and `quoted` (what of `text` is quoted history).
+if they are not all of `text`), `quoted` (what of `text` is quoted history) and `language` ("" for none) where it is not the file's.
 """
 
 import tomllib
@@ -54,7 +54,7 @@ def _worded(name: str, fields: dict[str, str], domain: str, language: str | None
     )
     expected: dict[str, str | None] = {
         "kind": fields["kind"],
-        **({} if language is None else {"language": language}),
+        **_language(fields, language),
         "failure_reason": fields.get("failure_reason"),
         "verification_code": fields.get("verification_code"),
         "quoted": fields.get("quoted"),
@@ -62,6 +62,13 @@ def _worded(name: str, fields: dict[str, str], domain: str, language: str | None
     }
     head = f"From: Kim <{sender}>\r\nSubject: {Header(fields['subject'], 'utf-8').encode()}\r\nMIME-Version: 1.0\r\n"
     return WordedMail(name, head.encode() + _body(fields, framed=is_from_buyer), expected)
+
+
+def _language(fields: dict[str, str], language: str | None) -> dict[str, str | None]:
+    if "language" in fields:
+        return {"language": fields["language"] or None}
+    # A buyer's words alone tell their language, and most of these mails have hardly any.
+    return {} if language is None or fields["kind"] == "buyer_message" else {"language": language}
 
 
 def _words(fields: dict[str, str]) -> str:

@@ -1,0 +1,91 @@
+"""The language of a buyer's words, by sentences that were written for it (`tests/mails/languages.toml`)."""
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from time import process_time
+
+import pytest
+
+from services.mailrelay.parsing import language as language_module
+from services.mailrelay.parsing.language import MAX_CHARS, language_of
+from services.mailrelay.parsing.patterns import WORDING
+from shared.languages import MESSAGE_LANGUAGES
+
+_FILE = tomllib.loads((Path(__file__).parents[3] / "mails" / "languages.toml").read_text(encoding="utf-8"))
+NOT_NAMED: dict[str, list[str]] = _FILE.pop("none")
+NAMED: dict[str, list[str]] = _FILE
+
+
+def test_there_are_sentences_in_each_language():
+    assert NAMED.keys() | {"pt-BR"} == set(MESSAGE_LANGUAGES)
+    assert min(map(len, NAMED.values())) >= 8
+
+
+def test_the_docs_and_the_description_of_the_api_say_the_same_list():
+    docs = Path(__file__).parents[4] / "docs"
+    message = json.loads((docs / "openapi.json").read_text())["components"]["schemas"]["MessageAnswer"]
+
+    enums = [kind["enum"] for kind in message["properties"]["language"]["anyOf"] if "enum" in kind]
+
+    assert enums == [list(MESSAGE_LANGUAGES)]
+    assert f"One of {', '.join(MESSAGE_LANGUAGES)}, or none" in (docs / "mail.md").read_text()
+
+
+@pytest.mark.parametrize("language", NAMED)
+def test_no_sentence_is_said_to_be_in_another_language(language: str):
+    found = [language_of(sentence, WORDING) for sentence in NAMED[language]]
+
+    assert set(found) <= {language, None}
+    # One of ten may be too short to tell.
+    assert found.count(language) >= len(found) - 1
+
+
+@pytest.mark.parametrize("language", NOT_NAMED)
+def test_a_language_that_is_not_ours_is_none(language: str):
+    assert {sentence: language_of(sentence, WORDING) for sentence in NOT_NAMED[language]} == dict.fromkeys(NOT_NAMED[language])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("WO IST MEIN PAKET", "de"),
+        (
+            "Where is my parcel? https://www.amazon.de/dp/B0TEST0001 302-1234567-7654321 kim@mail.example",
+            "en",
+        ),
+        ("Où est\nmon colis\u00a0?\n\nMerci d\u2019avance", "fr"),
+        ("谢谢", "zh"),
+        ("\ud800 Wo ist mein Paket?", "de"),
+        ("Wo ist\x00 mein Paket?", "de"),
+        ("</s> __label__fr Wo ist mein Paket?", "de"),
+        ("", None),
+        ("\n\n", None),
+        ("a" * 5_000, None),
+        ("😀" * 500, None),
+    ],
+)
+def test_text_that_is_not_only_words(text: str, language: str | None):
+    assert language_of(text, WORDING) == language
+
+
+def test_a_long_text_takes_no_longer_than_its_beginning():
+    text = "Wo bleibt mein Paket, und wann kommt es an? " * 4_000
+
+    def seconds(text: str) -> float:
+        start = process_time()
+        for _ in range(30):
+            language_of(text, WORDING)
+        return process_time() - start
+
+    seconds(text)
+    assert seconds(text) < 3 * seconds(text[:MAX_CHARS])
+
+
+def test_the_model_is_the_published_one():
+    model = Path(language_module.__file__).with_name("lid.176.ftz")
+
+    assert hashlib.sha256(model.read_bytes()).hexdigest() == (
+        "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
+    )
