@@ -1,4 +1,4 @@
-"""Which language a text is in, or none where that is not certain: fastText's model of 176 languages (ADR 16) tells.
+"""Which language a text is in, or none where that is not certain: fastText's model of 176 languages (ADR 18) tells.
 
 The model is `lid.176.ftz` as fasttext.cc publishes it, under CC BY-SA 3.0.
 """
