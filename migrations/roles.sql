@@ -53,8 +53,8 @@ GRANT INSERT (id, account_id, at, kind, ids) ON events TO replyco_mail_worker;
 
 -- The connector and its worker: everything else. Mail is read, placed and deleted, its words are never written; the audit log only grows.
 GRANT SELECT, INSERT, UPDATE ON accounts, account_keys, users, integrations, relay_addresses, grants, conversations TO replyco_connector;
-GRANT SELECT, INSERT, UPDATE, DELETE ON sessions, sign_in_failures, api_keys, authorization_attempts, marketplace_participations,
-    setup_steps TO replyco_connector;
+GRANT SELECT, INSERT, UPDATE, DELETE ON sessions, known_browsers, sign_in_failures, api_keys, authorization_attempts,
+    marketplace_participations, setup_steps TO replyco_connector;
 GRANT SELECT ON accepted_mail, messages, attachments TO replyco_connector;
 -- An agent moves messages between conversations, lets them out of quarantine, and settles answers.
 GRANT UPDATE (conversation_id, placed_by, answer_settled_at, recheck_at) ON messages TO replyco_connector;

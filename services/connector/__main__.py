@@ -19,6 +19,7 @@ from services.connector.app import create_app, openapi_document
 from services.connector.dependencies import AppState
 from services.connector.doctor.checks import examine
 from services.connector.doctor.findings import Severity
+from services.connector.http.connections import Connections
 from services.connector.http.server import Server
 from services.connector.job_queue.commands import jobs
 from services.connector.keys.commands import keys
@@ -27,6 +28,7 @@ from services.connector.settings import ConnectorSettings
 from services.connector.worker import run_worker
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
 from shared.database import Sessions, database_answers
+from shared.file_limits import raise_file_limit
 from shared.keyring import Keyring
 from shared.logging import configure_logging
 from shared.process import (
@@ -72,11 +74,13 @@ def serve() -> None:
     """Serve the REST API and the pages."""
     settings = settings_or_exit(ConnectorSettings)
     configure_logging("connector", level=settings.log_level)
+    settings = settings.model_copy(update={"connections": raise_file_limit(settings.connections)})
     try:
         app = create_app(settings)
     except KeyFileUnusable as unusable:
         give_up(key_file_cure(unusable))
-    proxies = [proxy.strip() for proxy in settings.trusted_proxies.split(",") if proxy.strip()]
+    state: AppState = app.state.connector
+    connections = Connections(settings.connection_bounds, state.registry)
     # Everything that is loaded stays: looking through it for garbage took a quarter of the time of a long list.
     gc.collect()
     gc.freeze()
@@ -85,12 +89,15 @@ def serve() -> None:
         app,
         # Named, so that what happens to be installed changes nothing (docs/adr/0014).
         loop="uvloop",
-        http="h11",
+        http=connections.protocol(),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(proxies),
-        forwarded_allow_ips=proxies,
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=[str(proxy) for proxy in settings.proxies],
+        # A second wall: `connections` refuses before, and better.
+        limit_concurrency=settings.connections + 1,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
@@ -101,7 +108,7 @@ def serve() -> None:
         give_up(port_cure(taken))
     # uvicorn has stopped cleanly when it repeats Ctrl-C.
     with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(app.state.connector, config, listener, side_listener))
+        runner.run(_serve(state, config, listener, side_listener))
 
 
 async def _serve(

@@ -19,10 +19,11 @@ from services.connector.audit import api as audit
 from services.connector.authorization import api as authorization
 from services.connector.dependencies import AppState, SessionsDep, asks_for_caller
 from services.connector.events import api as events
+from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import Hub
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.conditional_get import ConditionalGet
-from services.connector.http.middleware import BoundedBody, RequestObserver, SafeHeaders, Scope
+from services.connector.http.middleware import BODY_SECONDS, BoundedBody, RequestObserver, SafeHeaders, Scope
 from services.connector.http.paths import API_PREFIX
 from services.connector.http.rate_limits import RateLimitHeaders, RateLimits
 from services.connector.idempotency.middleware import Idempotent
@@ -60,7 +61,13 @@ PUBLIC = frozenset(
 )
 
 
-def create_app(settings: ConnectorSettings, passwords: Passwords | None = None) -> FastAPI:
+def create_app(
+    settings: ConnectorSettings,
+    passwords: Passwords | None = None,
+    *,
+    stream_bounds: StreamBounds | None = None,
+    body_seconds: float = BODY_SECONDS,
+) -> FastAPI:
     """The connector as an ASGI application; it closes `passwords`. Raises KeyFileUnusable."""
     provider = KeyFile.load(settings.key_file)
     keyring = Keyring(provider)
@@ -68,10 +75,11 @@ def create_app(settings: ConnectorSettings, passwords: Passwords | None = None) 
     registry = process_registry()
     passwords = passwords or Passwords()
     blobs = open_blobs(settings)
-    hub = Hub(settings.database_url.get_secret_value(), registry)
+    hub = Hub(settings.database_url.get_secret_value(), registry, stream_bounds or settings.stream_bounds)
     outgoing = OutgoingConnections(
         allowed=networks(settings.outgoing_allowed_networks),
         refused=networks(settings.outgoing_refused_networks),
+        webhook_ports=settings.webhook_ports,
     )
     sessions = create_sessions(engine)
     amazon = create_amazon(
@@ -122,7 +130,7 @@ def create_app(settings: ConnectorSettings, passwords: Passwords | None = None) 
             registry=registry,
         ),
     )
-    return _assemble(state, registry, lifespan)
+    return _assemble(state, registry, lifespan, body_seconds)
 
 
 def openapi_document() -> dict[str, Any]:
@@ -134,6 +142,7 @@ def _assemble(
     state: AppState | None,
     registry: CollectorRegistry,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None,
+    body_seconds: float = BODY_SECONDS,
 ) -> FastAPI:
     app = _Application(
         title="Replyco's Amazon connection",
@@ -170,7 +179,7 @@ def _assemble(
     problem_handlers.register(app)
     app.add_middleware(Idempotent)
     app.add_middleware(ConditionalGet)
-    app.add_middleware(BoundedBody)
+    app.add_middleware(BoundedBody, seconds=body_seconds)
     app.add_middleware(RateLimitHeaders)
     app.add_middleware(
         RequestObserver, registry=registry, route_of=_route_of, answer_bug=problem_handlers.answer_bug

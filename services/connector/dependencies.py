@@ -19,9 +19,9 @@ from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, NotSignedIn
 from services.connector.accounts.credentials import check_csrf_token
 from services.connector.accounts.passwords import Passwords
-from services.connector.accounts.sign_in_limits import network_of
 from services.connector.amazon.access import Amazon
 from services.connector.events.hub import Hub
+from services.connector.http.client_networks import network_of
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.language import Language, preferred_language
 from services.connector.http.rate_limits import RateLimits

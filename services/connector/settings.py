@@ -1,16 +1,22 @@
 """The connector's settings: `serve` and `worker` share them."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
-from services.connector.outgoing.addresses import networks
+from services.connector.events.bounds import StreamBounds
+from services.connector.http.connections import ConnectionBounds
+from services.connector.outgoing.addresses import Network, networks
 from shared.settings import BlobSettings, CommonSettings, Port
 
 _Value = TypeVar("_Value")
 
+# Said of the proxies in front of `serve`: there are none, or none that tells a client's address.
+NO_PROXY = "none"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -32,6 +38,18 @@ def _on_this_machine(value: str) -> str:
 def _networks(value: str) -> str:
     networks(value)
     return value
+
+
+def _proxies(value: str, info: ValidationInfo) -> str:
+    if not value.strip() and str(info.data.get("public_url", "")).startswith("https:"):
+        raise ValueError("behind https every client would seem to have the proxy's address")
+    if any(network.prefixlen == 0 for network in _proxy_networks(value)):
+        raise ValueError("everybody would be believed about their address")
+    return value
+
+
+def _proxy_networks(value: str) -> tuple[Network, ...]:
+    return () if value.strip().lower() == NO_PROXY else networks(value)
 
 
 def _with_queue(value: _Value, info: ValidationInfo) -> _Value:
@@ -61,11 +79,19 @@ class ConnectorSettings(CommonSettings, BlobSettings):
         "http://localhost:8000",
         description="the address at which browsers reach the pages, such as https://app.example",
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: Annotated[str, AfterValidator(_proxies)] = Field(
         "",
-        pattern=r"^[0-9a-fA-F:./, ]*$",
-        description="the addresses of the proxies in front of `serve`, separated by commas, such as 10.0.0.5; "
-        "only they are believed about a client's address. Leave it unset without a proxy",
+        validate_default=True,
+        description="the addresses or networks of the proxies in front of `serve`, separated by commas, such as 10.0.0.5; "
+        "only they are believed about a client's address. Set it to none if no proxy tells it",
+    )
+    connections: int = Field(
+        8_000, ge=100, description="how many connections one process of `serve` holds at most, such as 8000"
+    )
+    connections_per_network: int = Field(
+        200,
+        ge=10,
+        description="how many of them one client address may have that is no trusted proxy, such as 200",
     )
     key_file: Path = Field(description="the file with the key-encryption keys that `keys create` has written")
     mail_domain: str = Field(
@@ -164,11 +190,39 @@ class ConnectorSettings(CommonSettings, BlobSettings):
         description="the ports that the SMTP servers of sellers may have, separated by commas, such as 465,587,2525; "
         "add 25 only if you must",
     )
+    outgoing_webhook_ports: str = Field(
+        "443,8443",
+        pattern=r"^(any|[1-9][0-9]{0,4}( ?, ?[1-9][0-9]{0,4})*)$",
+        description="the ports to which webhooks are sent, separated by commas, such as 443,8443; or any, while you develop",
+    )
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """The proxies that are believed about a client's address."""
+        return _proxy_networks(self.trusted_proxies)
+
+    @property
+    def connection_bounds(self) -> ConnectionBounds:
+        """What one process of `serve` lets its clients open."""
+        return ConnectionBounds(self.connections, self.connections_per_network, proxies=self.proxies)
+
+    @property
+    def stream_bounds(self) -> StreamBounds:
+        """Streams stay open; they leave room for everybody else's connections."""
+        bounds = StreamBounds()
+        return replace(bounds, most_streams=min(bounds.most_streams, self.connections * 3 // 4))
 
     @property
     def smtp_ports(self) -> frozenset[int]:
         """The ports that a seller's SMTP server may have."""
         return frozenset(int(port) for port in self.outgoing_smtp_ports.split(","))
+
+    @property
+    def webhook_ports(self) -> Collection[int]:
+        """The ports that a webhook may have."""
+        if self.outgoing_webhook_ports == "any":
+            return range(1, 65536)
+        return frozenset(int(port) for port in self.outgoing_webhook_ports.split(","))
 
     @field_validator("notice_smtp_tls")
     @classmethod

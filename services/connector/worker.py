@@ -65,6 +65,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     outgoing = OutgoingConnections(
         allowed=networks(settings.outgoing_allowed_networks),
         refused=networks(settings.outgoing_refused_networks),
+        webhook_ports=settings.webhook_ports,
     )
     webhook_sender = WebhookSender(sessions, keyring, outgoing, registry)
     blobs = open_blobs(settings)

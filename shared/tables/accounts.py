@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     ForeignKey,
     Index,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -83,8 +84,21 @@ class UserSession(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class KnownBrowser(Base):
+    """A browser that has signed in as this user. Its cookie holds the token, the row only its hash; it lets nobody in."""
+
+    __tablename__ = "known_browsers"
+    __table_args__ = (UniqueConstraint("token_hash", "user_id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    token_hash: Mapped[bytes]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class SignInFailures(Base):
-    """Failed sign-ins in the current window, counted by hashed e-mail address and by hashed network."""
+    """Failed sign-ins in the current window, counted by hashes of where they came from and of whom they named."""
 
     __tablename__ = "sign_in_failures"
 

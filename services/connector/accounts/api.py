@@ -1,11 +1,11 @@
 """Routes: sessions, the caller, users, API keys."""
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from services.connector.accounts import service
+from services.connector.accounts import service, sign_in_service
 from services.connector.accounts.callers import Caller
 from services.connector.accounts.credentials import csrf_token
 from services.connector.accounts.schemas import (
@@ -35,6 +35,9 @@ from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor
 from shared.permissions import Level, Permission
 from shared.tables import ApiKey
 
+# A browser that sends it has signed in before (`sign_in_limits`).
+KNOWN_BROWSER_COOKIE: Final = "__Host-replyco_known_browser"
+
 router = APIRouter(tags=["accounts"])
 
 
@@ -51,25 +54,36 @@ async def sign_in(
     """Set the session's cookie. Every later change by a cookie caller needs the `csrf_token` in `X-CSRF-Token`."""
     # The peer's address; behind a proxy, uvicorn replaces it, for proxies named in REPLYCO_TRUSTED_PROXIES only.
     client_address = request.client.host if request.client else ""
-    token, caller = await service.sign_in(
-        sessions, passwords, body.email, body.password, client_address=client_address, now=now
+    signed_in = await sign_in_service.sign_in(
+        sessions,
+        passwords,
+        body.email,
+        body.password,
+        client_address=client_address,
+        session_token=request.cookies.get(SESSION_COOKIE, ""),
+        browser_token=request.cookies.get(KNOWN_BROWSER_COOKIE, ""),
+        now=now,
     )
-    response.set_cookie(
-        SESSION_COOKIE,
-        token,
-        max_age=int(service.MAX_LIFETIME.total_seconds()),
-        path="/",
-        secure=True,
-        httponly=True,
-        samesite="lax",
-    )
-    return _me(caller, await service.me(sessions, caller), token)
+    for name, token, lifetime in (
+        (SESSION_COOKIE, signed_in.session_token, service.MAX_LIFETIME),
+        (KNOWN_BROWSER_COOKIE, signed_in.browser_token, sign_in_service.BROWSER_LIFETIME),
+    ):
+        response.set_cookie(
+            name,
+            token,
+            max_age=int(lifetime.total_seconds()),
+            path="/",
+            secure=True,
+            httponly=True,
+            samesite="lax",
+        )
+    return _me(signed_in.caller, await service.me(sessions, signed_in.caller), signed_in.session_token)
 
 
 @router.delete("/sessions/current", status_code=204, summary="Sign out")
 async def sign_out(caller: AnyCaller, response: Response, sessions: SessionsDep) -> None:
-    """End this session at once."""
-    await service.sign_out(sessions, caller)
+    """End this session at once. The browser stays known, so that others cannot keep its user from signing in again."""
+    await sign_in_service.sign_out(sessions, caller)
     response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
 
 

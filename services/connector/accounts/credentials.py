@@ -1,4 +1,4 @@
-"""Session tokens, CSRF tokens and API keys: 256 random bits each. The database holds hashes only.
+"""Session tokens, CSRF tokens, API keys and what browsers are known by: 256 random bits each. The database holds hashes only.
 
 A plain SHA-256 is right here: there is nothing to guess in 256 random bits.
 """
@@ -16,6 +16,11 @@ _SECRET_BYTES: Final = 32
 
 
 def new_session_token() -> str:
+    return secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def new_browser_token() -> str:
+    """What a browser is known by that has signed in before. It lets nobody in."""
     return secrets.token_urlsafe(_SECRET_BYTES)
 
 

@@ -1,4 +1,6 @@
-"""Passwords: hashed with Argon2id, off the event loop, few at once. A password is never stored, logged or compared otherwise."""
+"""Passwords: hashed with Argon2id, off the event loop, few at once and by turns. A password is never stored, logged or compared
+otherwise.
+"""
 
 import asyncio
 import secrets
@@ -8,24 +10,16 @@ from typing import Final
 
 import argon2
 
-from shared.errors import Expected
+from services.connector.accounts.sign_in_limits import SignInOrigin, TooManySignIns
+from services.connector.accounts.turns import FairTurns, LineFull
 
 MIN_PASSWORD: Final = 10
 MAX_PASSWORD: Final = 256
 # Each hashing takes 64 MB and some 50 ms of a core for itself.
 _AT_ONCE: Final = 2
-# A caller that finds this many waiting is refused: it would give up before its turn.
-_MAX_WAITING: Final = 64
-
-
-class TooManySignIns(Expected):
-    """Sign-in is refused for a while, whatever the password; it does not tell whether the e-mail address exists."""
-
-    code = "too_many_sign_ins"
-
-    def __init__(self, *, retry_after_seconds: int) -> None:
-        super().__init__(retry_after_seconds=retry_after_seconds)
-        self.retry_after_seconds = retry_after_seconds
+# Some six seconds of hashing.
+_MOST_WAITING: Final = 256
+_RETRY_SECONDS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +36,7 @@ class Passwords:
     def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
         self._hasher = hasher or argon2.PasswordHasher()
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="passwords")
-        self._waiting = 0
+        self._turns = FairTurns(at_once=_AT_ONCE, most_waiting=_MOST_WAITING)
         # Verified when there is no such user, so that the time does not tell.
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
 
@@ -53,17 +47,16 @@ class Passwords:
         """The hash of a password, as it is stored."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
 
-    async def verify(self, stored: str | None, password: str) -> PasswordCheck:
+    async def verify(self, stored: str | None, password: str, origin: SignInOrigin) -> PasswordCheck:
         """`stored` is None when there is no such user: the answer is no, after the same time. Raises TooManySignIns."""
-        if self._waiting >= _MAX_WAITING:
-            raise TooManySignIns(retry_after_seconds=10)
-        self._waiting += 1
+        is_known = origin.browser_id is not None
         try:
-            check = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._verify, stored or self._nobody, password
-            )
-        finally:
-            self._waiting -= 1
+            async with self._turns.turn(origin.lane, is_known=is_known):
+                check = await asyncio.get_running_loop().run_in_executor(
+                    self._threads, self._verify, stored or self._nobody, password
+                )
+        except LineFull:
+            raise TooManySignIns(retry_after_seconds=_RETRY_SECONDS) from None
         return check if stored is not None else PasswordCheck(is_right=False)
 
     def _verify(self, stored: str, password: str) -> PasswordCheck:

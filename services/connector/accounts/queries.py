@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, delete, func, or_, select, update
+from sqlalchemy import and_, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from services.connector.accounts.sign_in_limits import WINDOW
+from services.connector.accounts.sign_in_limits import WINDOW, SignInOrigin
 from shared.compiled_select import CompiledSelect
-from shared.tables import Account, ApiKey, SignInFailures, User, UserSession
+from shared.database import new_id
+from shared.tables import Account, ApiKey, KnownBrowser, SignInFailures, User, UserSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +138,69 @@ async def touch_sign_in(session: AsyncSession, key: bytes) -> None:
     )
 
 
-async def uncount_sign_in(session: AsyncSession, *, email_key: bytes, network_key: bytes) -> None:
-    """After a success: the address starts anew, and the network is not charged."""
-    for key, failures in ((email_key, 0), (network_key, func.greatest(SignInFailures.failures - 1, 0))):
+async def uncount_sign_in(session: AsyncSession, origin: SignInOrigin) -> None:
+    """After a success: who has signed in starts anew, and those who share a count with them are not charged."""
+    own = origin.pair_key if origin.browser_id is None else origin.browser_key
+    shared = (origin.network_key, origin.wide_network_key, origin.email_key)
+    for key in (own, *(shared if origin.browser_id is None else ())):
+        failures = 0 if key is own else func.greatest(SignInFailures.failures - 1, 0)
         await session.execute(
             update(SignInFailures).where(SignInFailures.key == key).values(failures=failures)
         )
+
+
+async def user_signing_in(
+    session: AsyncSession, email: str, browser_hash: bytes, now: datetime
+) -> tuple[User | None, UUID | None]:
+    """The user with this address, and the browser's id if it has signed in as them before."""
+    statement = (
+        select(User, KnownBrowser.id)
+        .outerjoin(
+            KnownBrowser,
+            and_(
+                KnownBrowser.user_id == User.id,
+                KnownBrowser.token_hash == browser_hash,
+                KnownBrowser.expires_at > now,
+            ),
+        )
+        .where(User.email == email)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return (None, None) if row is None else (row[0], row[1])
+
+
+async def remember_browser(
+    session: AsyncSession, user: User, *, before: bytes, token_hash: bytes, expires_at: datetime, keep: int
+) -> None:
+    """Write down that this browser has signed in as this user; the token that it had before is good no more."""
+    # People who share a browser each have a row with its token.
+    await session.execute(
+        update(KnownBrowser).where(KnownBrowser.token_hash == before).values(token_hash=token_hash)
+    )
+    row = insert(KnownBrowser).values(
+        id=new_id(),
+        account_id=user.account_id,
+        user_id=user.id,
+        token_hash=token_hash,
+        expires_at=expires_at,
+    )
+    await session.execute(
+        row.on_conflict_do_update(
+            index_elements=[KnownBrowser.token_hash, KnownBrowser.user_id], set_={"expires_at": expires_at}
+        )
+    )
+    last_used_first = (
+        select(KnownBrowser.id)
+        .where(KnownBrowser.user_id == user.id)
+        .order_by(KnownBrowser.expires_at.desc(), KnownBrowser.id.desc())
+    )
+    await session.execute(delete(KnownBrowser).where(KnownBrowser.id.in_(last_used_first.offset(keep))))
+
+
+async def end_session(session: AsyncSession, token_hash: bytes) -> UserSession | None:
+    """End the session with this token, whosever it is; the session as it was."""
+    statement = delete(UserSession).where(UserSession.token_hash == token_hash).returning(UserSession)
+    return (await session.scalars(statement)).one_or_none()
 
 
 async def users_of(session: AsyncSession, account_id: UUID, *, limit: int, after: UUID | None) -> list[User]:

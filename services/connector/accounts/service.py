@@ -1,7 +1,7 @@
-"""Who is asking, signing in and out, and API keys.
+"""Who is asking, and API keys.
 
-What must never happen here: an answer, a time or a log line that tells whether an e-mail address exists; a secret in the
-database; a key or a session that still works after it was revoked, or after its user was disabled.
+What must never happen here: a secret in the database; a key or a session that still works after it was revoked, or after its user
+was disabled.
 """
 
 from dataclasses import dataclass
@@ -10,27 +10,15 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts import queries
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller, NotSignedIn
-from services.connector.accounts.credentials import (
-    API_KEY_PREFIX,
-    hash_secret,
-    new_api_key,
-    new_session_token,
-)
-from services.connector.accounts.passwords import Passwords, TooManySignIns
-from services.connector.accounts.sign_in_limits import (
-    MAX_PER_EMAIL,
-    MAX_PER_NETWORK,
-    email_key,
-    network_key,
-    network_of,
-)
+from services.connector.accounts.credentials import API_KEY_PREFIX, hash_secret, new_api_key
+from services.connector.accounts.passwords import Passwords
 from services.connector.problems.catalogue import NotFound
 from shared.database import Sessions, new_id
 from shared.errors import Expected
@@ -42,18 +30,10 @@ log = structlog.get_logger()
 
 IDLE_LIFETIME: Final = timedelta(hours=12)
 MAX_LIFETIME: Final = timedelta(days=30)
-# The sessions of one user at most; the next sign-in ends the oldest.
-MAX_SESSIONS: Final = 50
 # The API keys of one account at most, not counting revoked ones.
 MAX_API_KEYS: Final = 100
 # Being seen is written down at most this often: reading must not cost a write each time.
 _TOUCH: Final = timedelta(minutes=1)
-
-
-class InvalidCredentials(Expected):
-    """Wrong e-mail address or wrong password, or a disabled user; the answer never says which."""
-
-    code = "invalid_credentials"
 
 
 class LevelTooHigh(Expected):
@@ -91,9 +71,9 @@ async def caller_of_session(sessions: Sessions, token: str, now: datetime) -> Ca
             await session.execute(
                 update(UserSession)
                 .where(UserSession.id == found.id)
-                .values(last_seen_at=now, expires_at=_expires_at(found.created_at, now))
+                .values(last_seen_at=now, expires_at=session_end(found.created_at, now))
             )
-    levels = _levels(found.general_admin, found.inbox_messages)
+    levels = levels_of(found.general_admin, found.inbox_messages)
     return Caller(found.account_id, found.user_id, levels, session_id=found.id)
 
 
@@ -108,101 +88,13 @@ async def caller_of_api_key(sessions: Sessions, key: str, now: datetime) -> Call
     if found.last_used_at is None or now - found.last_used_at >= _TOUCH:
         async with sessions.begin() as session:
             await session.execute(update(ApiKey).where(ApiKey.id == found.id).values(last_used_at=now))
-    own = _levels(found.general_admin, found.inbox_messages)
-    most = _levels(found.creators_general_admin, found.creators_inbox_messages)
+    own = levels_of(found.general_admin, found.inbox_messages)
+    most = levels_of(found.creators_general_admin, found.creators_inbox_messages)
     levels = {
         permission: level if most[permission].includes(level) else most[permission]
         for permission, level in own.items()
     }
     return Caller(found.account_id, found.created_by, levels, api_key_id=found.id)
-
-
-async def sign_in(
-    sessions: Sessions, passwords: Passwords, email: str, password: str, *, client_address: str, now: datetime
-) -> tuple[str, Caller]:
-    """A new session's token. Raises InvalidCredentials, TooManySignIns.
-
-    The attempt is counted and committed first; no transaction is open while the password is hashed.
-    """
-    email = normalise_email(email)
-    by_email, by_network = email_key(email), network_key(client_address)
-    async with sessions.begin() as session:
-        counts = await queries.count_sign_in(session, (by_email, by_network), now)
-        user = await session.scalar(select(User).where(User.email == email))
-    for key, most in ((by_email, MAX_PER_EMAIL), (by_network, MAX_PER_NETWORK)):
-        count = counts[key]
-        if count.failures > most:
-            seconds = int((count.window_ends_at - now).total_seconds())
-            raise TooManySignIns(retry_after_seconds=max(1, seconds))
-
-    check = await passwords.verify(None if user is None else user.password_hash, password)
-    if user is None or user.disabled_at is not None or not check.is_right:
-        await _keep_failure(sessions, user, by_email, client_address)
-        raise InvalidCredentials
-
-    token, session_id = new_session_token(), new_id()
-    async with sessions.begin() as session:
-        session.add(
-            UserSession(
-                id=session_id,
-                account_id=user.account_id,
-                user_id=user.id,
-                token_hash=hash_secret(token),
-                created_at=now,
-                last_seen_at=now,
-                expires_at=_expires_at(now, now),
-            )
-        )
-        await session.flush()
-        await queries.end_oldest_sessions(session, user.id, keep=MAX_SESSIONS)
-        await queries.uncount_sign_in(session, email_key=by_email, network_key=by_network)
-        if check.new_hash is not None:
-            await session.execute(
-                update(User)
-                .where(User.id == user.id, User.password_hash == user.password_hash)
-                .values(password_hash=check.new_hash)
-            )
-        session.add(
-            AuditEntry(
-                account_id=user.account_id,
-                actor_kind="user",
-                actor_id=user.id,
-                action="signed_in",
-                subject_id=session_id,
-                fields={"network": network_of(client_address)},
-            )
-        )
-    log.info("signed_in", user_id=str(user.id), session_id=str(session_id))
-    levels = _levels(user.general_admin, user.inbox_messages)
-    return token, Caller(user.account_id, user.id, levels, session_id=session_id)
-
-
-async def _keep_failure(
-    sessions: Sessions, user: User | None, counted_as: bytes, client_address: str
-) -> None:
-    """In the audit log of the account concerned: at most ten a quarter of an hour and user, for more are not tried at all."""
-    async with sessions.begin() as session:
-        # A row is written in any case: the time of a commit must not tell whether the address exists.
-        await queries.touch_sign_in(session, counted_as)
-        if user is not None:
-            session.add(
-                AuditEntry(
-                    account_id=user.account_id,
-                    actor_kind="user",
-                    actor_id=user.id,
-                    action="sign_in_failed",
-                    subject_id=user.id,
-                    fields={"network": network_of(client_address)},
-                )
-            )
-
-
-async def sign_out(sessions: Sessions, caller: Caller) -> None:
-    """End this session at once."""
-    session_id = caller.require_browser()
-    async with sessions.begin() as session:
-        await session.execute(delete(UserSession).where(UserSession.id == session_id))
-        session.add(audit_entry(caller, "signed_out", session_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,12 +261,14 @@ async def _user(session: AsyncSession, caller: Caller) -> User:
     return user
 
 
-def _levels(general_admin: str, inbox_messages: str) -> dict[Permission, Level]:
+def levels_of(general_admin: str, inbox_messages: str) -> dict[Permission, Level]:
+    """What a row says of somebody's permissions."""
     return {
         Permission.GENERAL_ADMIN: Level(general_admin),
         Permission.INBOX_MESSAGES: Level(inbox_messages),
     }
 
 
-def _expires_at(created_at: datetime, now: datetime) -> datetime:
+def session_end(created_at: datetime, now: datetime) -> datetime:
+    """When a session ends that is used now and not again."""
     return min(now + IDLE_LIFETIME, created_at + MAX_LIFETIME)

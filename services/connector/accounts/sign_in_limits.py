@@ -1,35 +1,76 @@
-"""How often a sign-in may fail: by e-mail address, and by the network that it comes from.
+"""How often a sign-in may fail, and for whom that counts: nobody's failures keep another person out.
 
-Counted before the password is looked at, so that parallel attempts cannot slip through together. Keys are hashes: the table
-of failures holds neither addresses.
+Counted before the password is looked at, so that parallel attempts cannot slip through together. A browser that has signed in as
+this user before has a count of its own, which nobody else can use up. Every other attempt is counted by e-mail address and network
+together; by its network, against whoever tries many addresses; and by the address alone, against whoever tries from many networks.
+That last count refuses nobody: while it is high, each network has only two tries at this address instead of ten.
+
+Keys are hashes: the table of failures holds neither addresses nor networks.
 """
 
 import hashlib
+from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
 from typing import Final
+from uuid import UUID
+
+from services.connector.http.client_networks import network_of, wide_network_of
+from shared.errors import Expected
 
 WINDOW: Final = timedelta(minutes=15)
-MAX_PER_EMAIL: Final = 10
+MAX_PER_BROWSER: Final = 10
+MAX_PER_EMAIL_AND_NETWORK: Final = 10
+MAX_PER_EMAIL_AND_NETWORK_UNDER_ATTACK: Final = 2
+# From so many failures on, whatever the networks, somebody guesses.
+UNDER_ATTACK: Final = 100
 # Many honest people may sit behind one address.
-MAX_PER_NETWORK: Final = 50
+MAX_PER_NETWORK: Final = 150
+MAX_PER_WIDE_NETWORK: Final = 600
 
 
-def network_of(client_address: str) -> str:
-    """The /32 of an IPv4 address, the /64 of an IPv6 address: what one customer of a provider is given at least."""
-    try:
-        address = ip_address(client_address.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    mapped = getattr(address, "ipv4_mapped", None)
-    if mapped is not None:
-        address = mapped
-    return str(ip_network((address, 32 if address.version == 4 else 64), strict=False))
+class TooManySignIns(Expected):
+    """Sign-in is refused for a while, whatever the password; it does not tell whether the e-mail address exists."""
+
+    code = "too_many_sign_ins"
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__(retry_after_seconds=retry_after_seconds)
+        self.retry_after_seconds = retry_after_seconds
 
 
-def email_key(email: str) -> bytes:
-    return hashlib.sha256(b"email\0" + email.encode()).digest()
+@dataclass(frozen=True, slots=True)
+class SignInOrigin:
+    """Who tries to sign in, from where. `browser_id`: the browser has signed in as this user before."""
+
+    email: str
+    client_address: str
+    browser_id: UUID | None
+
+    @property
+    def lane(self) -> str:
+        """With whom an attempt waits in line: its browser, or everybody else of its network."""
+        return str(self.browser_id) if self.browser_id else wide_network_of(self.client_address)
+
+    @property
+    def browser_key(self) -> bytes:
+        return _key("browser", str(self.browser_id))
+
+    @property
+    def pair_key(self) -> bytes:
+        return _key("email and network", self.email, network_of(self.client_address))
+
+    @property
+    def network_key(self) -> bytes:
+        return _key("network", network_of(self.client_address))
+
+    @property
+    def wide_network_key(self) -> bytes:
+        return _key("wide network", wide_network_of(self.client_address))
+
+    @property
+    def email_key(self) -> bytes:
+        return _key("email", self.email)
 
 
-def network_key(client_address: str) -> bytes:
-    return hashlib.sha256(b"network\0" + network_of(client_address).encode()).digest()
+def _key(*parts: str) -> bytes:
+    return hashlib.sha256("\0".join(parts).encode()).digest()

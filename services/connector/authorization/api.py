@@ -11,7 +11,6 @@ from pydantic import SecretStr
 from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, CsrfTokenWrong, NotSignedIn
 from services.connector.accounts.credentials import check_csrf_token, csrf_token
-from services.connector.accounts.sign_in_limits import network_of
 from services.connector.authorization import callback_service, confirm_page, login_uri_service, service
 from services.connector.authorization.attempts import (
     AttemptView,
@@ -48,6 +47,7 @@ from services.connector.dependencies import (
     SessionsDep,
     SettingsDep,
 )
+from services.connector.http.client_networks import network_of
 from services.connector.http.language import Language
 from services.connector.marketplaces.countries import country_answers, country_name
 from shared.marketplaces import MARKETPLACES, countries_of

@@ -15,9 +15,8 @@ from uuid import UUID
 import structlog
 from prometheus_client import Counter
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.connector.accounts.audit import audit_entry, system_audit_entry
+from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.amazon.access import Amazon
 from services.connector.amazon.client import SellerApi
@@ -228,26 +227,6 @@ def _problem_of(error: Exception) -> AttemptProblem:
     return _PROBLEM_OF.get(type(error), AttemptProblem.AMAZON_UNAVAILABLE)
 
 
-async def _tell_other_accounts(
-    session: AsyncSession, account_id: UUID, integration_id: UUID, region: Region, seller_id: str
-) -> bool:
-    """Whether other accounts have this store: an agency, or a seller who moves. They are notified, not disconnected, and do not learn
-    whose it is.
-    """
-    others = await queries.known_elsewhere(session, account_id, region, seller_id)
-    for other_account, other_integration in others:
-        session.add(system_audit_entry(other_account, "seller_known_elsewhere", other_integration))
-        await announce(
-            session, other_account, EventKind.INTEGRATION_CHANGED, integration_id=other_integration
-        )
-        log.warning(
-            "seller_known_elsewhere",
-            integration_id=str(integration_id),
-            other_integration_id=str(other_integration),
-        )
-    return bool(others)
-
-
 # --- outcomes --------------------------------------------------------------------------------------------------------
 
 
@@ -297,7 +276,6 @@ async def _connect(
 ) -> None:
     """Integration, grant, countries, outcome, audit and events: one transaction, all or nothing. Raises _Failed."""
     now, region = datetime.now(UTC), Region(attempt.region)
-    told_elsewhere = False
     account_keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         if await queries.has_outcome(session, attempt.id):
@@ -332,15 +310,17 @@ async def _connect(
         await queries.write_outcome(session, attempt.id, outcome, integration_id=integration_id)
         # The path of every later reading, from the stored grant on, is walked once at once.
         await enqueue(session, Job.REFRESH_PARTICIPATIONS, integration_id)
-        if is_new:
-            told_elsewhere = await _tell_other_accounts(
-                session, caller.account_id, integration_id, region, seller_id
-            )
+        # For operators only. The seller's id came through the browser, so that it may be anybody's: it writes nothing, not so much as an
+        # entry of their audit log, where it might belong to.
+        is_elsewhere = is_new and await queries.is_known_elsewhere(
+            session, caller.account_id, region, seller_id
+        )
         action = "integration_connected" if is_new else "integration_reauthorized"
         session.add(audit_entry(caller, action, integration_id, region=region, authorization=str(attempt.id)))
         await announce(
             session, caller.account_id, EventKind.AUTHORIZATION_CHANGED, authorization_id=attempt.id
         )
-    if told_elsewhere:
+    if is_elsewhere:
         known_elsewhere.inc()
+        log.warning("seller_known_elsewhere", integration_id=str(integration_id))
     log.info(action, integration_id=str(integration_id), authorization_id=str(attempt.id))

@@ -71,7 +71,6 @@ class UnfinishedAttempts:
 
 
 # The same store in more accounts than this is for our operators to look at.
-_MOST_TOLD: Final = 20
 _COLUMNS: Final[tuple[InstrumentedAttribute[Any], ...]] = tuple(
     getattr(Attempt, column.name) for column in fields(AttemptRow)
 )
@@ -278,21 +277,15 @@ async def known_store(
     return KnownStore(row.store_name, frozenset(countries))
 
 
-async def known_elsewhere(
-    session: AsyncSession, account_id: UUID, region: Region, seller_id: str
-) -> list[tuple[UUID, UUID]]:
-    """Other accounts in which this store is connected, with their integrations."""
-    rows = await session.execute(
-        select(Integration.account_id, Integration.id)
-        .where(
-            Integration.account_id != account_id,
-            Integration.region == region,
-            Integration.seller_id == seller_id,
-            Integration.disconnected_at.is_(None),
-        )
-        .limit(_MOST_TOLD)
+async def is_known_elsewhere(session: AsyncSession, account_id: UUID, region: Region, seller_id: str) -> bool:
+    """Whether another account has connected a store under this id: an agency, a seller who moves, or an id that was made up."""
+    found = select(Integration.id).where(
+        Integration.account_id != account_id,
+        Integration.region == region,
+        Integration.seller_id == seller_id,
+        Integration.disconnected_at.is_(None),
     )
-    return [(row.account_id, row.id) for row in rows]
+    return bool(await session.scalar(select(found.exists())))
 
 
 async def count_unfinished(

@@ -16,16 +16,13 @@ from services.connector.accounts.callers import Caller
 from services.connector.accounts.revalidation import is_still_allowed
 from services.connector.dependencies import AnyCaller, HubDep, SessionsDep
 from services.connector.events import service
+from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import RESYNC, Subscription, frame, frame_of
 from shared.database import Sessions, is_unavailable
 
 log = structlog.get_logger()
 router = APIRouter(tags=["events"])
 
-# Proxies give up on a silent connection after 30 to 60 s. A stream outlives its session by this at most.
-KEEP_ALIVE_SECONDS: Final = 15.0
-# A listener who takes nothing for so long is gone.
-SEND_TIMEOUT_SECONDS: Final = 30.0
 _RETRY_MILLISECONDS: Final = 2_000
 
 _EXAMPLE: Final = (
@@ -57,18 +54,21 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 class EventStream(StreamingResponse):
     """Frees the subscription as soon as the listener is gone, even before the first byte."""
 
-    def __init__(self, subscription: Subscription, sessions: Sessions, last_event_id: str | None) -> None:
+    def __init__(
+        self, subscription: Subscription, sessions: Sessions, last_event_id: str | None, bounds: StreamBounds
+    ) -> None:
         super().__init__(
-            _frames(subscription, sessions, last_event_id),
+            _frames(subscription, sessions, last_event_id, bounds),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
         self._subscription = subscription
+        self._send_seconds = bounds.send_seconds
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def bounded(message: Message) -> None:
-            async with asyncio.timeout(SEND_TIMEOUT_SECONDS):
+            async with asyncio.timeout(self._send_seconds):
                 await send(message)
 
         with self._subscription:
@@ -99,16 +99,17 @@ async def follow_events(
     (`too_many_streams`).
     """
     # From here on, new events wait in the subscription while the missed ones are read, so that none is lost in between.
-    return EventStream(hub.subscribe(caller), sessions, last_event_id)
+    return EventStream(hub.subscribe(caller), sessions, last_event_id, hub.bounds)
 
 
 async def _frames(
-    subscription: Subscription, sessions: Sessions, last_event_id: str | None
+    subscription: Subscription, sessions: Sessions, last_event_id: str | None, bounds: StreamBounds
 ) -> AsyncIterator[str]:
-    yield f"retry: {_RETRY_MILLISECONDS}\n" + await _opening(subscription.caller, sessions, last_event_id)
+    opening = await _opening(subscription.caller, sessions, last_event_id, most_replayed=bounds.most_replayed)
+    yield f"retry: {_RETRY_MILLISECONDS}\n" + opening
     loop = asyncio.get_running_loop()
     while True:
-        check_at = loop.time() + KEEP_ALIVE_SECONDS
+        check_at = loop.time() + bounds.keep_alive_seconds
         # Checked here, too: a stream that is never idle must not outlive its caller's rights.
         while loop.time() < check_at:
             text = await _next_until(subscription, check_at)
@@ -121,12 +122,16 @@ async def _frames(
         yield ": keep-alive\n\n"
 
 
-async def _opening(caller: Caller, sessions: Sessions, last_event_id: str | None) -> str:
+async def _opening(
+    caller: Caller, sessions: Sessions, last_event_id: str | None, *, most_replayed: int
+) -> str:
     """The events with which a stream begins: `ready`, or `resumed` and the missed ones, or `resync`."""
     if last_event_id is None:
         return frame("ready", {})
     try:
-        missed = await service.missed_events(sessions, caller, UUID(last_event_id), datetime.now(UTC))
+        missed = await service.missed_events(
+            sessions, caller, UUID(last_event_id), datetime.now(UTC), most=most_replayed
+        )
     except ValueError:
         return RESYNC
     except Exception as error:

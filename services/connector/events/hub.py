@@ -17,6 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from services.connector.accounts.callers import Caller
+from services.connector.events.bounds import StreamBounds
 from services.connector.events.kinds import PERMISSION_OF
 from shared.database import DRIVER_UNAVAILABLE, connect
 from shared.errors import Expected
@@ -28,8 +29,6 @@ log = structlog.get_logger()
 # A browser's tabs, or a program's workers.
 MAX_STREAMS_PER_CALLER: Final = 8
 MAX_STREAMS_PER_ACCOUNT: Final = 500
-# About 10 kB of memory each.
-MAX_STREAMS: Final = 5_000
 # An event is about 200 bytes; a listener this far behind had better read everything again.
 MAX_WAITING: Final = 100
 
@@ -110,7 +109,10 @@ class Subscription:
 class Hub:
     """All streams of one process. `start` and `stop` belong to the application's life; `end_streams` comes first at a shutdown."""
 
-    def __init__(self, database_url: str, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, database_url: str, registry: CollectorRegistry, bounds: StreamBounds | None = None
+    ) -> None:
+        self.bounds = bounds or StreamBounds()
         self._database_url = database_url
         self._subscriptions: dict[UUID, set[Subscription]] = {}
         self._by_caller: Counter[UUID] = Counter()
@@ -152,7 +154,7 @@ class Hub:
         mine = self._subscriptions.get(caller.account_id, set())
         if self._by_caller[_who(caller)] >= MAX_STREAMS_PER_CALLER or len(mine) >= MAX_STREAMS_PER_ACCOUNT:
             raise TooManyStreams(most=MAX_STREAMS_PER_CALLER)
-        if self._count >= MAX_STREAMS or self._is_ending:
+        if self._count >= self.bounds.most_streams or self._is_ending:
             raise StreamsExhausted
         subscription = Subscription(self, caller)
         self._subscriptions.setdefault(caller.account_id, set()).add(subscription)

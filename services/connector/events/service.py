@@ -12,8 +12,6 @@ from shared.database import Sessions
 from shared.events import Event, EventKind
 from shared.tables import EventRow
 
-# More is cheaper to read anew.
-MAX_REPLAYED: Final = 1_000
 # Housekeeping deletes none that is younger than twice this.
 _RESUMABLE: Final = timedelta(hours=12)
 # An id is made before its transaction commits, so that an event with a smaller id may become visible later. No transaction
@@ -22,11 +20,11 @@ _OVERLAP: Final = timedelta(seconds=30)
 
 
 async def missed_events(
-    sessions: Sessions, caller: Caller, last_id: UUID, now: datetime
+    sessions: Sessions, caller: Caller, last_id: UUID, now: datetime, *, most: int
 ) -> list[Event] | None:
     """What the caller may know of and may not have been told since this event, oldest first; some of it may be known already.
 
-    None if that cannot be said: the event is unknown or too old, or there are too many.
+    None if that cannot be said: the event is unknown or too old, or there are more than `most`.
     """
     last_at = _milliseconds_of(last_id)
     if last_at < _milliseconds(now - _RESUMABLE):
@@ -40,10 +38,10 @@ async def missed_events(
             select(EventRow.id, EventRow.account_id, EventRow.kind, EventRow.ids)
             .where(mine, EventRow.id >= since, EventRow.kind.in_([kind.value for kind in kinds_for(caller)]))
             .order_by(EventRow.id)
-            .limit(MAX_REPLAYED + 1)
+            .limit(most + 1)
         )
         events = [Event(row.id, row.account_id, EventKind(row.kind), row.ids) for row in rows]
-    return None if len(events) > MAX_REPLAYED else events
+    return None if len(events) > most else events
 
 
 def _milliseconds_of(event_id: UUID) -> int:

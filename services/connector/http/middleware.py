@@ -60,8 +60,9 @@ class BodyTooSlow(HTTPException):
 class BoundedBody:
     """Refuses a Content-Length above the bound at once, and counts the bytes that come all the same, and the time."""
 
-    def __init__(self, app: AsgiApp) -> None:
+    def __init__(self, app: AsgiApp, seconds: float) -> None:
         self._app = app
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -70,7 +71,7 @@ class BoundedBody:
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         is_announced_too_large = announced.isdigit() and int(announced[:20]) > MAX_BODY_BYTES
         seen, is_complete = 0, False
-        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+        deadline = asyncio.get_running_loop().time() + self._seconds
 
         async def bounded() -> Message:
             nonlocal seen, is_complete

@@ -7,7 +7,7 @@ checked anew; between check and connection nobody is asked again. TLS is verifie
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from enum import StrEnum
 from functools import cache
 from ipaddress import ip_address
@@ -21,7 +21,7 @@ import structlog
 from typing_extensions import override
 
 from services.connector.outgoing.addresses import Address, Network, is_refused
-from services.connector.outgoing.hosts import host_name, https_url
+from services.connector.outgoing.hosts import WEBHOOK_PORTS, host_name, https_url
 from shared.errors import Expected
 
 log = structlog.get_logger()
@@ -76,16 +76,22 @@ class OutgoingConnections:
         *,
         allowed: Sequence[Network] = (),
         refused: Sequence[Network] = (),
+        webhook_ports: Collection[int] = WEBHOOK_PORTS,
         resolve: Resolve = look_up,
         new_tls_context: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         self.allowed = allowed
         self._refused = refused
+        self._webhook_ports = webhook_ports
         self._resolve = resolve
         if new_tls_context is None:
             self.smtp_tls, self._https_tls = _tls_contexts()
         else:
             self.smtp_tls, self._https_tls = _strict(new_tls_context()), _strict(new_tls_context())
+
+    def webhook_url(self, entered: str) -> str:
+        """The address as it is stored, if a webhook may have it. Raises UrlInvalid, HostInvalid, UrlPortNotAllowed."""
+        return https_url(entered, self.allowed, self._webhook_ports)
 
     async def connect(self, host: str, port: int) -> socket:
         """A connected socket, without TLS yet. Raises HostInvalid, OutgoingFailed."""
@@ -99,11 +105,11 @@ class OutgoingConnections:
     async def https_post(
         self, url: str, body: str, headers: dict[str, str], *, seconds: float = TOTAL_SECONDS
     ) -> int:
-        """The status of the answer; what else it says is not read. Raises UrlInvalid, HostInvalid, OutgoingFailed.
+        """The status of the answer; what else it says is not read. Raises UrlInvalid, HostInvalid, UrlPortNotAllowed, OutgoingFailed.
 
         A redirect is an answer like any other, and no proxy of the environment is asked.
         """
-        target = httpcore2.URL(https_url(url, self.allowed))
+        target = httpcore2.URL(self.webhook_url(url))
         connection = httpcore2.AsyncHTTPConnection(
             target.origin,
             ssl_context=self._https_tls,

@@ -1,7 +1,7 @@
 """What sellers enter as the name or the address of a server, checked without asking anybody."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -11,6 +11,8 @@ import idna
 from services.connector.outgoing.addresses import Network
 from shared.errors import Expected
 
+# Behind others there may be programs that were never meant for strangers: a webhook could speak to each of them.
+WEBHOOK_PORTS: Final = frozenset({443, 8443})
 _MAX_HOST: Final = 253
 _MAX_URL: Final = 2000
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -54,10 +56,18 @@ def host_name(entered: str, allowed: Sequence[Network] = ()) -> str:
     return name
 
 
-def https_url(entered: str, allowed: Sequence[Network] = ()) -> str:
-    """The address with its host as DNS has it. Raises UrlInvalid, HostInvalid."""
+class UrlPortNotAllowed(Expected):
+    """The address names a port that no webhook may have."""
+
+    code = "url_port_not_allowed"
+
+
+def https_url(entered: str, allowed: Sequence[Network] = (), ports: Collection[int] = WEBHOOK_PORTS) -> str:
+    """The address with its host as DNS has it. Raises UrlInvalid, HostInvalid, UrlPortNotAllowed."""
     parts = _parts(entered)
     host = host_name(parts.hostname or "", allowed)
+    if (parts.port or 443) not in ports:
+        raise UrlPortNotAllowed(ports=", ".join(str(port) for port in sorted(ports)))
     shown = f"[{host}]" if ":" in host else host
     authority = shown if parts.port in {None, 443} else f"{shown}:{parts.port}"
     return SplitResult("https", authority, parts.path or "/", parts.query, "").geturl()

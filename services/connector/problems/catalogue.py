@@ -325,6 +325,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("We cannot send to this address", "It must begin with https:// and hold neither user, password nor fragment."),
         ("An diese Adresse können wir nicht senden", "Sie muss mit https:// beginnen und darf weder Benutzer noch Passwort noch Fragment enthalten."),
     ),
+    "url_port_not_allowed": Problem(
+        422,
+        ("We do not send to this port", "Webhooks are sent to these ports: {ports}. Without a port in the address it is 443."),
+        ("An diesen Port senden wir nicht", "Webhooks werden an diese Ports gesendet: {ports}. Ohne Port in der Adresse ist es 443."),
+    ),
     "password_required": Problem(
         422,
         ("Enter the password again", "The stored password is only for the host, port and user name that it was entered for."),

@@ -40,3 +40,7 @@ CALLBACKS: Final = Limit("callback", 30)
 # Whoever may try servers at will can guess passwords and look for open ports.
 SMTP_TESTS_OF_USER: Final = Limit("smtp-test:user", 5)
 SMTP_TESTS_OF_ACCOUNT: Final = Limit("smtp-test:account", 20, seconds=3600)
+# By account: each makes us connect to a server that the account has named. All its webhooks can be tried in turn, and what a
+# receiver has missed can be sent again by a program.
+WEBHOOK_PINGS: Final = Limit("webhook-ping", 20)
+WEBHOOK_RESENDS: Final = Limit("webhook-resend", 120)

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, HTTPException, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from services.connector.http.language import Language
 from services.connector.web import plain_page
+from services.connector.web.own_address import own_address
 
 FOLDER: Final = Path(__file__).parent
 # No inline script or style anywhere; data: is for the small pictures inside the style sheets.
@@ -83,8 +84,16 @@ def error_page(
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/")
 @router.get("/sign-in")
+async def sign_in_page(request: Request) -> Response:
+    """The shell too, but never with a `next` that leads away from us."""
+    wanted = request.query_params.getlist("next")
+    if any(own_address(address) != address for address in wanted):
+        return RedirectResponse("/sign-in", 303, _HEADERS)
+    return _answer(request, _SHELL)
+
+
+@router.get("/")
 @router.get("/integrations")
 @router.get("/integrations/new")
 @router.get("/integrations/{integration_id}")

@@ -56,7 +56,7 @@ async def create_webhook(
         url=body.url,
         kinds=body.kinds,
         description=body.description,
-        allowed=outgoing.allowed,
+        outgoing=outgoing,
         now=now,
     )
     return NewWebhookAnswer(**_shown(webhook, response).model_dump(), secret=secret)
@@ -105,7 +105,7 @@ async def change_webhook(
         description=body.description,
         enabled=body.enabled,
         if_match=if_match,
-        allowed=outgoing.allowed,
+        outgoing=outgoing,
     )
     return _shown(webhook, response)
 
@@ -136,7 +136,7 @@ async def rotate_secret(
 
 @router.post("/webhooks/{webhook_id}/ping", status_code=202, summary="Test a webhook")
 async def ping(webhook_id: UUID, caller: AdminEditor, sessions: SessionsDep, now: Now) -> DeliveryAnswer:
-    """Sends a `webhook.ping`; its delivery shows the result."""
+    """Sends a `webhook.ping`; its delivery shows the result. Twenty a minute for each account."""
     return _delivery(await service.ping(sessions, caller, webhook_id, now))
 
 
@@ -168,7 +168,7 @@ async def list_deliveries(
 async def resend(
     webhook_id: UUID, delivery_id: UUID, caller: AdminEditor, sessions: SessionsDep
 ) -> DeliveryAnswer:
-    """Now, with the same webhook-id, whether it was delivered, is dead or still waits."""
+    """Now, with the same webhook-id, whether it was delivered, is dead or still waits. 120 a minute for each account."""
     return _delivery(await service.resend(sessions, caller, webhook_id, delivery_id))
 
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.connector.accounts.audit import system_audit_entry
 from services.connector.outgoing.connections import OutgoingConnections, OutgoingFailed
-from services.connector.outgoing.hosts import HostInvalid, UrlInvalid
+from services.connector.outgoing.hosts import HostInvalid, UrlInvalid, UrlPortNotAllowed
 from services.connector.webhooks import queries
 from services.connector.webhooks.queries import ClaimedDelivery
 from services.connector.webhooks.retries import delay_after
@@ -129,6 +129,8 @@ class WebhookSender:
         except (UrlInvalid, HostInvalid):
             # It was good when it was entered; what an operator allows has changed.
             return None, "url"
+        except UrlPortNotAllowed:
+            return None, "port"
 
     async def _secrets(self, claimed: ClaimedDelivery) -> list[str]:
         keys = await self._keyring.of(self._sessions, claimed.account_id)

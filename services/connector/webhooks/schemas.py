@@ -150,7 +150,7 @@ class DeliveryAnswer(_Answer):
     last_attempt_at: datetime | None
     last_status: int | None = Field(description="The status that the receiver answered last.")
     last_error: str | None = Field(
-        description="status, dns, connect, tls, timeout, url, or disabled: why it did not arrive."
+        description="status, dns, connect, tls, timeout, url, port, or disabled: why it did not arrive."
     )
     delivered_at: datetime | None
 

@@ -17,9 +17,9 @@ from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.events.kinds import PERMISSION_OF
 from services.connector.http.etags import require_match
-from services.connector.outgoing.addresses import Network
-from services.connector.outgoing.hosts import https_url
+from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.problems.catalogue import NotFound
+from services.connector.throttling.limits import WEBHOOK_PINGS, WEBHOOK_RESENDS
 from services.connector.webhooks import queries
 from services.connector.webhooks.signing import new_secret
 from shared.crypto.envelope import AccountKeys, Place, Sealed
@@ -59,10 +59,10 @@ async def create_webhook(
     url: str,
     kinds: Sequence[EventKind],
     description: str,
-    allowed: Sequence[Network],
+    outgoing: OutgoingConnections,
     now: datetime,
 ) -> tuple[str, Webhook]:
-    """Create a webhook. The answer is its secret, which is shown only this once, and its row. Raises UrlInvalid, HostInvalid, PermissionMissing, TooManyWebhooks."""
+    """Create a webhook. The answer is its secret, which is shown only this once, and its row. Raises UrlInvalid, HostInvalid, UrlPortNotAllowed, PermissionMissing, TooManyWebhooks."""
     _require_kinds(caller, kinds)
     webhook_id, secret = new_id(), new_secret()
     keys = await keyring.of(sessions, caller.account_id)
@@ -72,7 +72,7 @@ async def create_webhook(
         webhook = Webhook(
             id=webhook_id,
             account_id=caller.account_id,
-            url=https_url(url, allowed),
+            url=outgoing.webhook_url(url),
             description=description,
             kinds=_sorted(kinds),
             secret=_sealed(keys, "secret", webhook_id, secret),
@@ -111,9 +111,9 @@ async def change_webhook(
     description: str | None,
     enabled: bool | None,
     if_match: str | None,
-    allowed: Sequence[Network],
+    outgoing: OutgoingConnections,
 ) -> Webhook:
-    """Change what is given. Raises NotFound, PreconditionFailed, UrlInvalid, HostInvalid, PermissionMissing."""
+    """Change what is given. Raises NotFound, PreconditionFailed, UrlInvalid, HostInvalid, UrlPortNotAllowed, PermissionMissing."""
     async with sessions.begin() as session:
         webhook = await _webhook(session, caller.account_id, webhook_id, is_held=True)
         require_match(if_match, webhook.version)
@@ -129,7 +129,7 @@ async def change_webhook(
         elif enabled and webhook.disabled_at is not None:
             webhook.disabled_at = webhook.disabled_reason = webhook.failing_since = None
         if url is not None:
-            new_url = https_url(url, allowed)
+            new_url = outgoing.webhook_url(url)
             # Whoever says where it goes answers for it from now on, or it would still go there when they may see nothing any more.
             is_taken_over |= new_url != webhook.url
             webhook.url = new_url
@@ -184,7 +184,8 @@ async def rotate_secret(
 
 
 async def ping(sessions: Sessions, caller: Caller, webhook_id: UUID, now: datetime) -> WebhookDelivery:
-    """A delivery for a test; the worker sends it at once. Raises NotFound, WebhookDisabled."""
+    """A delivery for a test; the worker sends it at once. Raises NotFound, WebhookDisabled, TooOften."""
+    await WEBHOOK_PINGS.require(sessions, caller.account_id)
     async with sessions.begin() as session:
         webhook = await _webhook(session, caller.account_id, webhook_id, is_held=True)
         _require_enabled(webhook)
@@ -222,7 +223,8 @@ async def list_deliveries(
 
 
 async def resend(sessions: Sessions, caller: Caller, webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
-    """Send it now, whatever became of it, and try as often as a new one. Raises NotFound, WebhookDisabled."""
+    """Send it now, whatever became of it, and try as often as a new one. Raises NotFound, WebhookDisabled, TooOften."""
+    await WEBHOOK_RESENDS.require(sessions, caller.account_id)
     async with sessions.begin() as session:
         webhook = await _webhook(session, caller.account_id, webhook_id, is_held=True)
         _require_enabled(webhook)

@@ -9,7 +9,6 @@ import structlog
 from services.mailrelay.intake.journal import Journal
 from services.mailrelay.intake.recipients import Recipients
 from services.mailrelay.metrics import RelayMetrics
-from services.mailrelay.process.file_limits import ACCEPT_BATCH, raise_file_limit, report_exhaustion
 from services.mailrelay.process.listeners import Listeners
 from services.mailrelay.process.malloc import give_large_blocks_back
 from services.mailrelay.settings import RelaySettings
@@ -19,6 +18,7 @@ from services.mailrelay.smtp.protocol import RelaySession
 from services.mailrelay.smtp.starttls import Certificate
 from shared.blobs import open_blobs
 from shared.crypto.raw_mail import MailPublicKey
+from shared.file_limits import ACCEPT_BATCH, raise_file_limit, report_exhaustion
 from shared.metrics import process_registry
 from shared.side_port import Answering, health
 

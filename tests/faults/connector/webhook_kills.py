@@ -15,6 +15,7 @@ from sqlalchemy import func, select, update
 from deploy.demo.postgres import CONNECTOR
 from services.connector.accounts.callers import Caller
 from services.connector.outgoing.addresses import networks
+from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.webhooks import service
 from shared.crypto.key_provider import KeyFile
 from shared.database import Sessions, create_engine, create_sessions, new_id
@@ -114,6 +115,7 @@ async def _start_worker(
             "REPLYCO_AMAZON_CLIENT_ID": "amzn1.application-oa2-client.test",
             "REPLYCO_AMAZON_CLIENT_SECRET": "secret",
             "REPLYCO_OUTGOING_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "REPLYCO_OUTGOING_WEBHOOK_PORTS": "any",
         },
     )
 
@@ -124,6 +126,7 @@ async def _make_webhooks(sessions: Sessions, keyring: Keyring, receiver: Receive
         user = await make_user(session, account.id)
         now = (await session.execute(select(func.now()))).scalar_one()
     caller = Caller(account.id, user.id, {Permission.GENERAL_ADMIN: Level.EDIT}, session_id=new_id())
+    outgoing = OutgoingConnections(allowed=networks("127.0.0.0/8"), webhook_ports={receiver.port})
     for number in range(_WEBHOOKS):
         await service.create_webhook(
             sessions,
@@ -132,7 +135,7 @@ async def _make_webhooks(sessions: Sessions, keyring: Keyring, receiver: Receive
             url=f"https://127.0.0.1:{receiver.port}/{number}",
             kinds=[EventKind.INTEGRATION_CHANGED],
             description="",
-            allowed=networks("127.0.0.0/8"),
+            outgoing=outgoing,
             now=now,
         )
     return account.id

@@ -40,7 +40,7 @@ async def test_when_there_are_no_more_accepting_pauses_and_goes_on(
 
 _FITTING = """
 import resource
-from services.mailrelay.process.file_limits import raise_file_limit
+from shared.file_limits import raise_file_limit
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 512))
 print(raise_file_limit(2000), raise_file_limit(100), resource.getrlimit(resource.RLIMIT_NOFILE)[0])

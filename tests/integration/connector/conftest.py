@@ -22,6 +22,7 @@ from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.service import IDLE_LIFETIME
 from services.connector.app import create_app
 from services.connector.dependencies import CSRF_HEADER, SESSION_COOKIE
+from services.connector.events.bounds import StreamBounds
 from services.connector.settings import ConnectorSettings
 from shared.database import Sessions, create_engine, create_sessions, new_id
 from shared.keyring import Keyring
@@ -57,13 +58,21 @@ def settings(database: Database, keys: Keys) -> ConnectorSettings:
         amazon_application_id="amzn1.sp.solution.test",
         amazon_client_id="amzn1.application-oa2-client.test",
         amazon_client_secret=SecretStr("canary-client-secret"),
+        # Receivers of webhooks have free ports of this machine.
+        outgoing_webhook_ports="any",
     )
 
 
 @pytest.fixture
-async def app(settings: ConnectorSettings) -> AsyncIterator[FastAPI]:
+def stream_bounds() -> StreamBounds:
+    """Tests that cannot wait for the usual ones name others: `parametrize("stream_bounds", [StreamBounds(…)])`."""
+    return StreamBounds()
+
+
+@pytest.fixture
+async def app(settings: ConnectorSettings, stream_bounds: StreamBounds) -> AsyncIterator[FastAPI]:
     """The real application, started and stopped."""
-    application = create_app(settings, Passwords(CHEAP_HASHER))
+    application = create_app(settings, Passwords(CHEAP_HASHER), stream_bounds=stream_bounds)
     async with application.router.lifespan_context(application):
         yield application
 

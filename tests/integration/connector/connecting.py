@@ -111,6 +111,7 @@ def settings(database: Database, keys: Keys, amazon: Amazon) -> ConnectorSetting
         database_url=SecretStr(database.url(CONNECTOR)),
         key_file=keys.key_file,
         public_url=PUBLIC_URL,
+        trusted_proxies="none",
         amazon_application_id=sandbox.application_id,
         amazon_client_id=sandbox.client_id,
         amazon_client_secret=sandbox.client_secret,

@@ -10,7 +10,6 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from services.connector.app import create_app
-from services.connector.http import middleware
 from services.connector.http.middleware import MAX_BODY_BYTES
 from services.connector.http.paths import API_PREFIX
 from services.connector.settings import ConnectorSettings
@@ -88,18 +87,16 @@ async def test_a_request_that_is_too_large_is_refused(nobody: httpx2.AsyncClient
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_a_request_that_never_ends_is_given_up(
-    nobody: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.05)
-
+async def test_a_request_that_never_ends_is_given_up(settings: ConnectorSettings):
     async def drip() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.Event().wait()
 
-    answer = await nobody.post(
-        f"{API_PREFIX}/sessions", content=drip(), headers={"content-type": "application/json"}
-    )
+    app = create_app(settings, body_seconds=0.05)
+    async with app.router.lifespan_context(app), open_client(app) as client:
+        answer = await client.post(
+            f"{API_PREFIX}/sessions", content=drip(), headers={"content-type": "application/json"}
+        )
 
     assert (answer.status_code, answer.json()["code"]) == (408, "request_too_slow")
     assert answer.headers["connection"] == "close"

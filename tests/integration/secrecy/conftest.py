@@ -13,6 +13,7 @@ from tests.integration.connector.conftest import (
     settings,
     sign_in_as,
     signed_in,
+    stream_bounds,
 )
 from tests.integration.mailrelay.delivery.conftest import delivery, parser
 from tests.logs import WrittenLog, log_written
@@ -28,6 +29,7 @@ __all__ = [
     "settings",
     "sign_in_as",
     "signed_in",
+    "stream_bounds",
 ]
 
 

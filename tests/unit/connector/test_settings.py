@@ -56,3 +56,42 @@ def test_a_wrong_or_missing_part_of_the_queue_is_named_with_its_cure(
     assert str(wrong.value).count(". Set it to ") == 1
     assert name in str(wrong.value)
     assert "canary" not in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("public_url", "proxies", "believed"),
+    [
+        ("https://app.example", "10.0.0.5, 2001:db8::/64", ["10.0.0.5/32", "2001:db8::/64"]),
+        ("https://app.example", "none", []),
+        ("https://app.example", " None ", []),
+        ("http://localhost:8000", "", []),
+        ("http://localhost:8000", "10.0.0.5", ["10.0.0.5/32"]),
+    ],
+)
+def test_behind_https_somebody_says_who_tells_a_clients_address(
+    monkeypatch: pytest.MonkeyPatch, public_url: str, proxies: str, believed: list[str]
+):
+    settings = _load(monkeypatch, {"REPLYCO_PUBLIC_URL": public_url, "REPLYCO_TRUSTED_PROXIES": proxies})
+
+    assert [str(proxy) for proxy in settings.proxies] == believed
+
+
+@pytest.mark.parametrize(
+    "proxies", [None, "", "  ", "0.0.0.0/0", "10.0.0.5, ::/0", "proxy.example", "10.0.0.5/8", "*", "no"]
+)
+def test_nobody_starts_without_knowing_whom_to_believe(monkeypatch: pytest.MonkeyPatch, proxies: str | None):
+    values = {"REPLYCO_PUBLIC_URL": "https://app.example"}
+    if proxies is not None:
+        values["REPLYCO_TRUSTED_PROXIES"] = proxies
+
+    with pytest.raises(SettingsWrong, match=r"REPLYCO_TRUSTED_PROXIES.* Set it to none if no proxy tells it"):
+        _load(monkeypatch, values)
+
+
+def test_streams_leave_room_for_other_connections(monkeypatch: pytest.MonkeyPatch):
+    few, many = (
+        _load(monkeypatch, {"REPLYCO_CONNECTIONS": connections}).stream_bounds.most_streams
+        for connections in ("1000", "20000")
+    )
+
+    assert (few, many) == (750, 5000)

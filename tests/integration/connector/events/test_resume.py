@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from services.connector.dependencies import SESSION_COOKIE
-from services.connector.events import service
+from services.connector.events.bounds import StreamBounds
 from services.connector.maintenance import jobs as housekeeping
 from shared.database import Sessions, new_id
 from shared.events import EventKind, announce
@@ -128,8 +128,8 @@ async def test_who_was_away_for_too_long_reads_anew(running, signed_in, sessions
         assert await listener.event() == ("resync", "{}")
 
 
-async def test_who_missed_too_much_reads_anew(running, signed_in, sessions, monkeypatch):
-    monkeypatch.setattr(service, "MAX_REPLAYED", 3)
+@pytest.mark.parametrize("stream_bounds", [StreamBounds(most_replayed=3)], ids=["three"])
+async def test_who_missed_too_much_reads_anew(running, signed_in, sessions):
     await tell(sessions, signed_in.account.id)
     first = await last_stored(sessions)
     for _ in range(2):

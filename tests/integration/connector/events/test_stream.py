@@ -15,7 +15,7 @@ from sqlalchemy import delete, update
 from deploy.demo.postgres import OWNER
 from services.connector.accounts.callers import Caller
 from services.connector.dependencies import SESSION_COOKIE
-from services.connector.events import api
+from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import MAX_STREAMS_PER_CALLER, MAX_WAITING, RESYNC, Hub
 from shared.database import Sessions, asyncpg_dsn, new_id
 from shared.events import CHANNEL, EventKind, announce
@@ -176,18 +176,18 @@ async def test_a_session_has_a_bounded_number_of_streams_and_a_closed_one_is_fre
     await _until_open(running, 0)
 
 
-@pytest.fixture
-def soon(monkeypatch):
-    """Keep-alives and checks every moment."""
-    monkeypatch.setattr(api, "KEEP_ALIVE_SECONDS", 0.1)
+# Keep-alives and checks every moment.
+soon = pytest.mark.parametrize("stream_bounds", [StreamBounds(keep_alive_seconds=0.1)], ids=["soon"])
 
 
-async def test_a_silent_stream_is_kept_alive(soon, listen, signed_in):
+@soon
+async def test_a_silent_stream_is_kept_alive(listen, signed_in):
     async with listen(signed_in) as listener, asyncio.timeout(20):
         assert await listener.block() == [": keep-alive"]
         assert await listener.block() == [": keep-alive"]
 
 
+@soon
 @pytest.mark.parametrize(
     "change",
     [
@@ -212,7 +212,7 @@ async def test_a_silent_stream_is_kept_alive(soon, listen, signed_in):
         ),
     ],
 )
-async def test_a_stream_ends_with_what_let_its_listener_in(soon, listen, signed_in, sessions, change):
+async def test_a_stream_ends_with_what_let_its_listener_in(listen, signed_in, sessions, change):
     async with listen(signed_in) as listener:
         async with sessions.begin() as session:
             await session.execute(change(signed_in))
@@ -220,7 +220,8 @@ async def test_a_stream_ends_with_what_let_its_listener_in(soon, listen, signed_
         assert await listener.has_ended()
 
 
-async def test_a_revoked_api_keys_stream_ends(soon, running, api_key_client, sessions):
+@soon
+async def test_a_revoked_api_keys_stream_ends(running, api_key_client, sessions):
     key = (await api_key_client()).headers["authorization"]
 
     async with connected(running, headers={"authorization": key}) as listener:
@@ -231,8 +232,10 @@ async def test_a_revoked_api_keys_stream_ends(soon, running, api_key_client, ses
         assert await listener.has_ended()
 
 
-async def test_a_listener_who_takes_nothing_loses_his_place(soon, running, signed_in, monkeypatch):
-    monkeypatch.setattr(api, "SEND_TIMEOUT_SECONDS", 0.2)
+@pytest.mark.parametrize(
+    "stream_bounds", [StreamBounds(keep_alive_seconds=0.1, send_seconds=0.2)], ids=["soon"]
+)
+async def test_a_listener_who_takes_nothing_loses_his_place(running, signed_in):
     host, port = running.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as client:
         cookie = f"{SESSION_COOKIE}={signed_in.token}"
@@ -257,7 +260,8 @@ async def test_a_hub_without_a_database_keeps_trying_and_stops_when_told(signed_
             assert await subscription.next() is None
 
 
-async def test_an_open_stream_does_not_prolong_its_session(soon, listen, signed_in, sessions):
+@soon
+async def test_an_open_stream_does_not_prolong_its_session(listen, signed_in, sessions):
     async with sessions.begin() as session:
         before = await session.get_one(UserSession, signed_in.session_id)
 

@@ -52,14 +52,19 @@ def certificate(tmp_path: Path) -> CertificateFiles:
 def outgoing(names: Names, certificate: CertificateFiles) -> OutgoingConnections:
     """Finds the servers of these tests."""
     return OutgoingConnections(
-        allowed=networks("127.0.0.1/32"), resolve=names.resolve, new_tls_context=certificate.client_context
+        allowed=networks("127.0.0.1/32"),
+        webhook_ports=range(1, 65536),
+        resolve=names.resolve,
+        new_tls_context=certificate.client_context,
     )
 
 
 @pytest.fixture
 def strict(names: Names, certificate: CertificateFiles) -> OutgoingConnections:
     """As in production: nothing that is not public."""
-    return OutgoingConnections(resolve=names.resolve, new_tls_context=certificate.client_context)
+    return OutgoingConnections(
+        webhook_ports=range(1, 65536), resolve=names.resolve, new_tls_context=certificate.client_context
+    )
 
 
 def server_context(certificate: CertificateFiles) -> ssl.SSLContext:

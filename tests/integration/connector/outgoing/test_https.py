@@ -129,7 +129,7 @@ async def test_the_certificate_must_be_of_somebody_whom_we_trust(
     names: Names, serve: Serve, outgoing: OutgoingConnections
 ):
     port = await serve(Webhook())
-    distrusting = OutgoingConnections(allowed=outgoing.allowed, resolve=names.resolve)
+    distrusting = OutgoingConnections(allowed=outgoing.allowed, webhook_ports={port}, resolve=names.resolve)
 
     assert await _failure(distrusting, f"https://{HOST}:{port}/") == "tls"
 

@@ -14,6 +14,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from services.connector.maintenance import jobs as housekeeping
+from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.webhooks import queries
 from services.connector.webhooks.delivery import WebhookSender
 from shared.database import Sessions, new_id
@@ -240,6 +241,21 @@ async def test_nothing_is_sent_into_our_own_networks(*, signed_in, webhook_sende
 
     (one,) = await deliveries(signed_in.client, webhook)
     assert (one["state"], one["last_status"], one["last_error"]) == ("waiting", None, "dns")
+
+
+async def test_a_webhook_at_a_port_that_is_not_allowed_any_more_is_sent_nothing_and_says_why(
+    signed_in, receiver, outgoing, sessions, keyring
+):
+    """# S: webhooks that are there already, at other ports than an operator allows"""
+    webhook = await create(signed_in.client, receiver.url)
+    await tell(sessions, signed_in.account.id)
+    strict = OutgoingConnections(allowed=outgoing.allowed)
+
+    await send_webhooks(WebhookSender(sessions, keyring, strict, CollectorRegistry()))
+
+    (one,) = await deliveries(signed_in.client, webhook)
+    assert (one["state"], one["last_status"], one["last_error"]) == ("waiting", None, "port")
+    assert receiver.requests == []
 
 
 async def test_a_redirect_is_not_followed(signed_in, new_receiver, receiver, webhook_sender, sessions):

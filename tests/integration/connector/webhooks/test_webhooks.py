@@ -5,9 +5,12 @@ import json
 import pytest
 from sqlalchemy import select, text
 
+from services.connector.app import create_app
+from services.connector.throttling.limits import WEBHOOK_PINGS, WEBHOOK_RESENDS
 from services.connector.webhooks.service import MAX_WEBHOOKS
 from shared.tables import AuditEntry
 from tests.factories import make_account
+from tests.integration.connector.conftest import open_client
 from tests.integration.connector.webhooks.conftest import create, deliveries, send_webhooks
 
 URL = "https://helpdesk.example/replyco?token=canary-query"
@@ -61,6 +64,58 @@ async def test_only_public_https_addresses_are_taken(client, url, code):
 
     assert (created.status_code, created.json()["code"]) == (422, code)
     assert (changed.status_code, changed.json()["code"]) == (422, code)
+
+
+@pytest.fixture
+def usual_ports(settings):
+    """As without a word of the operator's."""
+    return settings.model_copy(update={"outgoing_webhook_ports": "443,8443"})
+
+
+async def test_a_webhook_speaks_to_ports_of_https_only(usual_ports, signed_in):
+    """# S: webhooks go to 443 and 8443 unless an operator names others"""
+    app = create_app(usual_ports)
+    answers = {}
+    async with app.router.lifespan_context(app), open_client(app, **signed_in.client.headers) as client:
+        client.cookies = signed_in.client.cookies
+        made = await create(client, "https://helpdesk.example:8443/")
+        for port in (443, 8443, 22, 5432, 80):
+            url = f"https://helpdesk.example:{port}/"
+            created = await client.post(
+                "/api/v1/webhooks", json={"url": url, "kinds": ["integration.changed"]}
+            )
+            changed = await client.patch(f"/api/v1/webhooks/{made['id']}", json={"url": url})
+            answers[port] = (created.status_code, changed.status_code)
+            refused = created.json() if created.status_code == 422 else None
+
+    assert answers == {443: (201, 200), 8443: (201, 200)} | dict.fromkeys((22, 5432, 80), (422, 422))
+    assert refused is not None
+    assert (refused["code"], refused["ports"]) == ("url_port_not_allowed", "443, 8443")
+
+
+async def test_pings_and_repeated_deliveries_of_an_account_are_limited(client, sign_in_as, sessions, keyring):
+    """# S: whoever presses the button again and again connects us no more often"""
+    first, second = await create(client, URL), await create(client, URL)
+    async with sessions.begin() as session:
+        other_account = await make_account(session, keyring)
+    other = await sign_in_as(of=other_account)
+    elsewhere = await create(other.client, URL)
+
+    pings = [
+        await client.post(f"/api/v1/webhooks/{(first, second)[number % 2]['id']}/ping")
+        for number in range(WEBHOOK_PINGS.most + 1)
+    ]
+    delivery = pings[0].json()["id"]
+    again = [
+        await client.post(f"/api/v1/webhooks/{first['id']}/deliveries/{delivery}/resend")
+        for _ in range(WEBHOOK_RESENDS.most + 1)
+    ]
+
+    for answers in (pings, again):
+        assert {answer.status_code for answer in answers[:-1]} == {202}
+        assert (answers[-1].status_code, answers[-1].json()["code"]) == (429, "too_often")
+        assert int(answers[-1].headers["retry-after"]) >= 1
+    assert (await other.client.post(f"/api/v1/webhooks/{elsewhere['id']}/ping")).status_code == 202
 
 
 async def test_nobody_has_told_to_a_program_what_he_may_not_see(sign_in_as):

@@ -11,6 +11,8 @@ CONNECTOR = Path(__file__).parents[4] / "services" / "connector"
 # Where the action stands in a call that makes an entry.
 _POSITION = {"audit_entry": 1, "system_audit_entry": 1}
 _TEXT = "audit.action."
+# No longer written; the entries that earlier versions have written stay.
+_FORMER = {"seller_known_elsewhere"}
 
 
 def _action_of(call: ast.Call) -> ast.expr | None:
@@ -72,4 +74,4 @@ def test_each_action_has_a_text_and_each_text_an_action(language: str):
 
     told = {key.removeprefix(_TEXT) for key in texts if key.startswith(_TEXT)}
 
-    assert told == _written()
+    assert told == _written() | _FORMER

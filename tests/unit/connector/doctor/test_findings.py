@@ -11,6 +11,7 @@ from services.connector.settings import ConnectorSettings
 
 _RIGHT = {
     "public_url": "https://app.example",
+    "trusted_proxies": "10.0.0.5",
     "amazon_application_id": "amzn1.sp.solution.11111111-2222-3333-4444-555555555555",
     "amazon_client_id": "amzn1.application-oa2-client." + "a" * 32,
     "notice_smtp_host": "smtp.example",

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.connector.outgoing.addresses import networks
-from services.connector.outgoing.hosts import HostInvalid, UrlInvalid, host_name, https_url
+from services.connector.outgoing.hosts import HostInvalid, UrlInvalid, UrlPortNotAllowed, host_name, https_url
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,17 @@ def test_a_url_needs_a_name_too(host: str):
         https_url(f"https://{host}/")
 
 
+@pytest.mark.parametrize("port", [1, 22, 25, 80, 444, 2375, 3306, 5432, 6379, 9200, 65535])
+def test_a_webhook_speaks_to_no_port_but_those_of_https(port: int):
+    with pytest.raises(UrlPortNotAllowed) as refused:
+        https_url(f"https://hooks.example.com:{port}/")
+
+    assert refused.value.fields == {"ports": "443, 8443"}
+    assert (
+        https_url(f"https://hooks.example.com:{port}/", ports={port}) == f"https://hooks.example.com:{port}/"
+    )
+
+
 @given(st.text(max_size=80))
 def test_any_text_is_a_host_name_or_refused(text: str):
     try:
@@ -124,7 +135,7 @@ def test_any_text_is_a_host_name_or_refused(text: str):
 def test_any_text_is_a_url_or_refused(text: str):
     try:
         url = https_url(f"https://{text}")
-    except (UrlInvalid, HostInvalid):
+    except (UrlInvalid, HostInvalid, UrlPortNotAllowed):
         return
     assert url.isascii()
     assert https_url(url) == url

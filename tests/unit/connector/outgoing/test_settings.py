@@ -25,10 +25,16 @@ def test_without_a_word_nothing_inside_is_reached_and_port_25_is_closed():
 
     assert settings.outgoing_allowed_networks == ""
     assert settings.smtp_ports == {465, 587, 2525}
+    assert settings.webhook_ports == {443, 8443}
 
 
 def test_an_operator_may_open_port_25():
     assert _settings(outgoing_smtp_ports="25, 587").smtp_ports == {25, 587}
+
+
+def test_an_operator_may_name_other_ports_for_webhooks():
+    assert _settings(outgoing_webhook_ports="443, 9443").webhook_ports == {443, 9443}
+    assert 5432 in _settings(outgoing_webhook_ports="any").webhook_ports
 
 
 @pytest.mark.parametrize(
@@ -40,6 +46,9 @@ def test_an_operator_may_open_port_25():
         ("outgoing_smtp_ports", ""),
         ("outgoing_smtp_ports", "587;465"),
         ("outgoing_smtp_ports", "smtp"),
+        ("outgoing_webhook_ports", ""),
+        ("outgoing_webhook_ports", "443-8443"),
+        ("outgoing_webhook_ports", "any, 443"),
     ],
 )
 def test_what_cannot_be_meant_stops_the_start(name: str, value: str):

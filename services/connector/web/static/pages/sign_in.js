@@ -4,6 +4,7 @@ import { h, replace } from "../core/dom.js";
 import { busy, field, pageHeading, problemTexts } from "../core/elements.js";
 import { clockTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { ownAddress } from "../core/own_address.js";
 import { navigate } from "../core/router.js";
 import { signedIn, signIn } from "../core/session.js";
 
@@ -62,10 +63,4 @@ function sentences(problem) {
 function goOn(next) {
   if (next.startsWith("/amazon/confirm/")) return location.replace(next);
   return navigate(next, { replace: true });
-}
-
-function ownAddress(wanted) {
-  if (!wanted || !URL.canParse(wanted, location.origin)) return "/";
-  const address = new URL(wanted, location.origin);
-  return address.origin === location.origin ? address.pathname + address.search : "/";
 }

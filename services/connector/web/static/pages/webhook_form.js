@@ -37,7 +37,7 @@ export function webhookForm({ webhook = NEW, label, send, more }) {
   }
 
   function showProblem(problem) {
-    const isOfUrl = ["url_invalid", "host_invalid"].includes(problem.code) || problem.errors?.some((error) => error.field === "url");
+    const isOfUrl = ["url_invalid", "host_invalid", "url_port_not_allowed"].includes(problem.code) || problem.errors?.some((error) => error.field === "url");
     const wrong = isOfUrl ? url : problem.errors?.some((error) => error.field === "description") ? description : null;
     if (!wrong) return elements.showProblem(said, problem);
     wrong.setError(elements.fieldError(problem, wrong === url ? "url" : "description"));

@@ -1,0 +1,277 @@
+"""Sign-ins that fail count against whoever makes them, and keep nobody else out."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+import argon2
+import httpx2
+import pytest
+from sqlalchemy import select, update
+
+from services.connector.accounts.api import KNOWN_BROWSER_COOKIE
+from services.connector.accounts.credentials import hash_secret
+from services.connector.accounts.passwords import Passwords
+from services.connector.accounts.sign_in_limits import (
+    MAX_PER_NETWORK,
+    MAX_PER_WIDE_NETWORK,
+    UNDER_ATTACK,
+    SignInOrigin,
+)
+from services.connector.accounts.sign_in_service import MAX_BROWSERS
+from services.connector.app import create_app
+from shared.database import Sessions
+from shared.tables import AuditEntry, KnownBrowser, SignInFailures
+from tests.factories import make_user
+from tests.integration.connector.conftest import PASSWORD, SignedIn, open_client
+
+NewClient = Callable[..., httpx2.AsyncClient]
+
+
+async def _sign_in(client: httpx2.AsyncClient, email: str, password: str = PASSWORD) -> int:
+    """The status; a browser that forgets its session and is known all the same."""
+    answer = await client.post("/api/v1/sessions", json={"email": email, "password": password})
+    if answer.status_code == 429:
+        assert answer.json()["code"] == "too_many_sign_ins"
+        assert 0 < int(answer.headers["retry-after"]) <= 15 * 60
+    return answer.status_code
+
+
+async def _failed_before(
+    sessions: Sessions, failures: int, keys: Iterable[bytes], *, over: bool = False
+) -> None:
+    window_ends_at = datetime.now(UTC) + timedelta(minutes=-1 if over else 1)
+    async with sessions.begin() as session:
+        session.add_all(
+            SignInFailures(key=key, failures=failures, window_ends_at=window_ends_at) for key in keys
+        )
+
+
+async def test_a_stranger_locks_their_own_network_out_of_an_address_and_nobody_else(
+    signed_in: SignedIn, new_client: NewClient
+):
+    email, stranger = signed_in.user.email, new_client(address="192.0.2.66")
+
+    tries = [await _sign_in(stranger, email, "wrong password") for _ in range(10)]
+    eleventh = await _sign_in(stranger, email)
+
+    assert (tries, eleventh) == ([401] * 10, 429)
+    assert await _sign_in(stranger, "colleague@seller.example", "wrong password") == 401
+    assert await _sign_in(new_client(address="192.0.2.7"), email) == 201
+
+
+async def test_many_strangers_lock_nobody_out_either(
+    signed_in: SignedIn, new_client: NewClient, sessions: Sessions
+):
+    """# S: distributed guessing narrows what each network may try, for an address that is attacked"""
+    email = signed_in.user.email
+    await _failed_before(sessions, UNDER_ATTACK, [SignInOrigin(email, "", None).email_key])
+    stranger, owner = new_client(address="192.0.2.66"), new_client(address="192.0.2.7")
+
+    tries = [await _sign_in(stranger, email, "wrong password") for _ in range(3)]
+
+    assert tries == [401, 401, 429]
+    assert await _sign_in(owner, email, "mistyped") == 401
+    assert await _sign_in(owner, email) == 201
+
+
+async def test_a_browser_that_has_signed_in_before_has_its_own_count(
+    signed_in: SignedIn, new_client: NewClient, sessions: Sessions
+):
+    email, address = signed_in.user.email, "2001:db8::1"
+    browser = new_client(address=address)
+    assert await _sign_in(browser, email) == 201
+    origin = SignInOrigin(email, address, None)
+    keys = (origin.pair_key, origin.network_key, origin.wide_network_key, origin.email_key)
+    async with sessions.begin() as session:
+        await session.execute(
+            update(SignInFailures).where(SignInFailures.key.in_(keys)).values(failures=100_000)
+        )
+
+    assert await _sign_in(new_client(address=address), email) == 429
+    assert await _sign_in(browser, email) == 201
+    tries = [await _sign_in(browser, email, "wrong password") for _ in range(10)]
+    eleventh = await _sign_in(browser, email)
+    assert (tries, eleventh) == ([401] * 10, 429)
+    # Nor does the browser use up the count of those around it.
+    async with sessions.begin() as session:
+        counted = await session.scalars(select(SignInFailures.failures).where(SignInFailures.key.in_(keys)))
+        assert set(counted) <= {100_000, 100_001}
+
+
+async def test_a_browser_is_known_for_the_users_who_have_signed_in_with_it_and_for_no_other(
+    signed_in: SignedIn, sign_in_as, new_client: NewClient
+):
+    colleague = await sign_in_as()
+    browser, stranger = new_client(address="192.0.2.7"), new_client(address="192.0.2.7")
+    await _sign_in(browser, signed_in.user.email)
+    for user in (signed_in.user, colleague.user):
+        while await _sign_in(stranger, user.email, "wrong password") != 429:
+            pass
+
+    assert await _sign_in(browser, colleague.user.email) == 429
+    assert await _sign_in(browser, signed_in.user.email) == 201
+
+
+async def test_two_who_share_a_browser_are_both_remembered(
+    signed_in: SignedIn, sign_in_as, new_client: NewClient
+):
+    colleague = await sign_in_as()
+    browser, stranger = new_client(), new_client()
+    for user in (signed_in.user, colleague.user):
+        assert await _sign_in(browser, user.email) == 201
+    for user in (signed_in.user, colleague.user):
+        while await _sign_in(stranger, user.email, "wrong password") != 429:
+            pass
+
+    assert [await _sign_in(browser, user.email) for user in (signed_in.user, colleague.user)] == [201, 201]
+
+
+async def test_what_a_browser_is_known_by_is_hashed_changes_each_time_and_lets_nobody_in(
+    signed_in: SignedIn, new_client: NewClient, sessions: Sessions
+):
+    email, browser, thief = signed_in.user.email, new_client(), new_client()
+    await _sign_in(browser, email)
+    first = browser.cookies[KNOWN_BROWSER_COOKIE]
+    await _sign_in(browser, email)
+    second = browser.cookies[KNOWN_BROWSER_COOKIE]
+
+    async with sessions.begin() as session:
+        stored = (await session.scalars(select(KnownBrowser.token_hash))).all()
+    assert stored == [hash_secret(second)]
+    assert first != second
+    thief.cookies.set(KNOWN_BROWSER_COOKIE, second)
+    assert (await thief.get("/api/v1/me")).status_code == 401
+    assert (
+        await browser.delete("/api/v1/sessions/current", headers={"X-CSRF-Token": "x"})
+    ).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "value", ["", "x", '"\\351"', "a" * 4000], ids=["empty", "short", "not ASCII", "long"]
+)
+async def test_a_cookie_that_was_made_up_is_none(signed_in: SignedIn, new_client: NewClient, value: str):
+    stranger = new_client(cookie=f"{KNOWN_BROWSER_COOKIE}={value}")
+    for _ in range(10):
+        await _sign_in(stranger, signed_in.user.email, "wrong password")
+
+    assert await _sign_in(stranger, signed_in.user.email) == 429
+
+
+async def test_so_many_browsers_of_a_user_are_remembered(
+    signed_in: SignedIn, new_client: NewClient, sessions: Sessions
+):
+    browsers = [new_client() for _ in range(MAX_BROWSERS + 1)]
+    for browser in browsers:
+        assert await _sign_in(browser, signed_in.user.email) == 201
+
+    async with sessions.begin() as session:
+        kept = set(await session.scalars(select(KnownBrowser.token_hash)))
+    assert kept == {hash_secret(browser.cookies[KNOWN_BROWSER_COOKIE]) for browser in browsers[1:]}
+
+
+@pytest.mark.parametrize(
+    ("failures", "key", "neighbour"),
+    [
+        (MAX_PER_NETWORK, "network_key", "2001:db8:0:1::1"),
+        (MAX_PER_WIDE_NETWORK, "wide_network_key", "2001:db8:1::1"),
+    ],
+    ids=["a /64", "a /48"],
+)
+async def test_a_network_is_refused_after_so_many_failures_whatever_the_address(
+    sessions: Sessions, new_client: NewClient, failures: int, key: str, neighbour: str
+):
+    await _failed_before(sessions, failures, [getattr(SignInOrigin("", "2001:db8::1", None), key)])
+
+    same = await _sign_in(new_client(address="2001:db8::ffff"), "a@seller.example", "wrong")
+    other = await _sign_in(new_client(address=neighbour), "b@seller.example", "wrong")
+
+    assert (same, other) == (429, 401)
+
+
+async def test_what_is_refused_for_one_address_is_not_held_against_the_network(
+    signed_in: SignedIn, new_client: NewClient, sessions: Sessions
+):
+    """A program with an old password in an office keeps none of its people out."""
+    for _ in range(30):
+        await _sign_in(new_client(), signed_in.user.email, "an old password")
+
+    origin = SignInOrigin(signed_in.user.email, "127.0.0.1", None)
+    async with sessions.begin() as session:
+        counts = {row.key: row.failures for row in await session.scalars(select(SignInFailures))}
+    assert (counts[origin.pair_key], counts[origin.network_key], counts[origin.email_key]) == (30, 10, 10)
+
+
+async def test_a_window_that_is_over_counts_anew(sessions: Sessions, nobody: httpx2.AsyncClient):
+    origin = SignInOrigin("a@seller.example", "127.0.0.1", None)
+    await _failed_before(sessions, 1000, [origin.pair_key, origin.network_key], over=True)
+
+    assert await _sign_in(nobody, "a@seller.example", "wrong") == 401
+
+
+async def test_a_success_resets_the_count_of_the_address(signed_in: SignedIn, nobody: httpx2.AsyncClient):
+    for _ in range(9):
+        await _sign_in(nobody, signed_in.user.email, "wrong")
+    assert await _sign_in(nobody, signed_in.user.email) == 201
+
+    for _ in range(9):
+        assert await _sign_in(nobody, signed_in.user.email, "wrong") == 401
+
+
+async def test_parallel_attempts_do_not_slip_through_together(signed_in: SignedIn, new_client: NewClient):
+    clients = [new_client(address="192.0.2.66") for _ in range(14)]
+
+    statuses = await asyncio.gather(*(_sign_in(client, signed_in.user.email, "wrong") for client in clients))
+
+    assert sorted(statuses) == [401] * 10 + [429] * 4
+
+
+async def test_a_failed_sign_in_is_in_the_audit_log_with_where_it_came_from(
+    signed_in: SignedIn, new_client: NewClient, sessions: Sessions
+):
+    for _ in range(14):
+        await _sign_in(new_client(address="192.0.2.66"), signed_in.user.email, "canary-wrong")
+    await _sign_in(new_client(address="2001:db8::1"), signed_in.user.email, "canary-wrong")
+    await _sign_in(new_client(), "nobody@seller.example", "canary-wrong")
+
+    async with sessions.begin() as session:
+        entries = (await session.scalars(select(AuditEntry).order_by(AuditEntry.id))).all()
+    # Not those that were refused before the password was looked at.
+    networks = ["192.0.2.66/32"] * 10 + ["2001:db8::/64"]
+    assert [entry.fields for entry in entries] == [{"network": network} for network in networks]
+    assert {(entry.account_id, entry.actor_id, entry.action) for entry in entries} == {
+        (signed_in.account.id, signed_in.user.id, "sign_in_failed")
+    }
+
+
+@pytest.mark.parametrize("networks", [1, 7, 120], ids=lambda networks: f"from {networks} networks")
+async def test_a_hundred_and_twenty_sign_ins_of_strangers_at_once_refuse_no_true_one(
+    settings, sessions: Sessions, account, networks: int
+):
+    """# S: hashing by turns, for a browser that is not known"""
+    # Costly enough that they pile up, and not as costly as the real one, which would take the test half a minute.
+    hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1)
+    async with sessions.begin() as session:
+        user = await make_user(session, account.id, password_hash=hasher.hash(PASSWORD))
+    app = create_app(settings, Passwords(hasher))
+    finished: list[str] = []
+
+    async def one(email: str, address: str, password: str) -> int:
+        async with open_client(app, address=address) as client:
+            status = await _sign_in(client, email, password)
+            finished.append(email)
+            return status
+
+    async with app.router.lifespan_context(app):
+        strangers = [
+            asyncio.create_task(one(f"{number}@stranger.example", f"198.51.100.{number % networks}", "wrong"))
+            for number in range(120)
+        ]
+        while len(finished) < 3:  # noqa: ASYNC110 - all of them have come by then
+            await asyncio.sleep(0.01)
+        true = await one(user.email, "192.0.2.7", PASSWORD)
+        statuses = await asyncio.gather(*strangers)
+
+    assert (true, set(statuses)) == (201, {401})
+    # Those of each network were served in turn with it, not before it.
+    assert networks == 120 or finished[-1] != user.email
