@@ -1,5 +1,6 @@
 """Webhooks over REST: made, read, changed, deleted, by whom it is allowed, and never their secrets twice."""
 
+import itertools
 import json
 
 import pytest
@@ -101,21 +102,27 @@ async def test_pings_and_repeated_deliveries_of_an_account_are_limited(client, s
     other = await sign_in_as(of=other_account)
     elsewhere = await create(other.client, URL)
 
-    pings = [
-        await client.post(f"/api/v1/webhooks/{(first, second)[number % 2]['id']}/ping")
-        for number in range(WEBHOOK_PINGS.most + 1)
-    ]
-    delivery = pings[0].json()["id"]
-    again = [
-        await client.post(f"/api/v1/webhooks/{first['id']}/deliveries/{delivery}/resend")
-        for _ in range(WEBHOOK_RESENDS.most + 1)
-    ]
+    pings = await _until_refused(
+        client, *(f"/api/v1/webhooks/{webhook['id']}/ping" for webhook in (first, second))
+    )
+    delivery = (await deliveries(client, first))[0]["id"]
+    again = await _until_refused(client, f"/api/v1/webhooks/{first['id']}/deliveries/{delivery}/resend")
 
-    for answers in (pings, again):
-        assert {answer.status_code for answer in answers[:-1]} == {202}
-        assert (answers[-1].status_code, answers[-1].json()["code"]) == (429, "too_often")
-        assert int(answers[-1].headers["retry-after"]) >= 1
+    # A bucket fills a little meanwhile.
+    assert WEBHOOK_PINGS.most <= pings < 2 * WEBHOOK_PINGS.most
+    assert WEBHOOK_RESENDS.most <= again < 2 * WEBHOOK_RESENDS.most
     assert (await other.client.post(f"/api/v1/webhooks/{elsewhere['id']}/ping")).status_code == 202
+
+
+async def _until_refused(client, *paths) -> int:
+    """How often these were taken, in turn."""
+    for taken in itertools.count():
+        answer = await client.post(paths[taken % len(paths)])
+        if answer.status_code != 202:
+            assert (answer.status_code, answer.json()["code"]) == (429, "too_often")
+            assert int(answer.headers["retry-after"]) >= 1
+            break
+    return taken
 
 
 async def test_nobody_has_told_to_a_program_what_he_may_not_see(sign_in_as):
