@@ -1,6 +1,7 @@
 """What `doctor` looks at, and how it says what is wrong. It changes nothing and shows no value of a secret."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from services.connector.doctor.findings import (
     end_of_client_secret,
     ok,
     settings_findings,
+    warning,
     wrong,
 )
 from services.connector.settings import ConnectorSettings
@@ -77,6 +79,7 @@ async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[F
         if findings[-1].severity is Severity.OK:
             findings += [await _partitions(connection), await _rights(connection)]
             findings.append(await _client_secret(connection, settings.amazon_client_id))
+            findings += await _webhook_ports(connection, settings.webhook_ports)
     except (asyncpg.PostgresError, OSError, TimeoutError) as error:
         return [
             wrong(
@@ -138,6 +141,24 @@ async def _rights(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
             "name the connector's own user."
         )
     return ok("The database user cannot change the audit log.")
+
+
+async def _webhook_ports(
+    connection: "asyncpg.Connection[asyncpg.Record]", allowed: Collection[int]
+) -> list[Finding]:
+    """Webhooks from before a port was closed."""
+    closed = await connection.fetch(
+        "SELECT port, count(*) FROM (SELECT coalesce(substring(url FROM '^https://[^/?]*:([0-9]+)[/?]')::int, 443) AS port "
+        "FROM webhooks WHERE disabled_at IS NULL) each_webhook WHERE NOT port = ANY($1) GROUP BY port ORDER BY port",
+        list(allowed),
+    )
+    return [
+        warning(
+            f"Webhooks at port {port} are sent nothing any more ({count} of them). Add the port to REPLYCO_OUTGOING_WEBHOOK_PORTS, or "
+            "tell their accounts."
+        )
+        for port, count in closed
+    ]
 
 
 async def _client_secret(connection: "asyncpg.Connection[asyncpg.Record]", client_id: str) -> Finding:

@@ -61,6 +61,7 @@ def settings_findings(settings: ConnectorSettings) -> list[Finding]:
     return [
         _application_id(settings),
         _client_id(settings),
+        *_proxies(settings),
         *_public_url(settings),
         *_previous_secret(settings),
         *_ways_out(settings),
@@ -102,6 +103,20 @@ def _client_id(settings: ConnectorSettings) -> Finding:
     return wrong(
         "REPLYCO_AMAZON_CLIENT_ID does not look like amzn1.application-oa2-client.… Copy it from the application's LWA credentials."
     )
+
+
+def _proxies(settings: ConnectorSettings) -> list[Finding]:
+    if settings.proxies:
+        named = ", ".join(str(proxy) for proxy in settings.proxies)
+        return [ok(f"These proxies, and nobody else, are believed about a client's address: {named}.")]
+    if not settings.public_url.startswith("https:"):
+        return []
+    return [
+        warning(
+            "REPLYCO_TRUSTED_PROXIES is none: all clients seem to have the address of what ends TLS in front of `serve`, and share "
+            "its limits. If that is a proxy which sends X-Forwarded-For, name its address."
+        )
+    ]
 
 
 def _public_url(settings: ConnectorSettings) -> list[Finding]:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select, text
 
 from services.connector.app import create_app
+from services.connector.doctor.checks import examine
 from services.connector.throttling.limits import WEBHOOK_PINGS, WEBHOOK_RESENDS
 from services.connector.webhooks.service import MAX_WEBHOOKS
 from shared.tables import AuditEntry
@@ -277,3 +278,22 @@ async def test_every_change_is_in_the_audit_log_without_address_and_secret(clien
     ]
     assert {entry.subject_id for entry in entries} == {entries[0].subject_id}
     assert "helpdesk.example" not in json.dumps([entry.fields for entry in entries])
+
+
+async def test_the_doctor_counts_webhooks_to_which_nothing_is_sent_any_more(client, settings):
+    for url in (
+        "https://helpdesk.example/a:1/",
+        "https://helpdesk.example:8443/",
+        "https://helpdesk.example:9443/x",
+        "https://helpdesk.example:9443/?y",
+    ):
+        await create(client, url)
+    off = await create(client, "https://helpdesk.example:9444/")
+    await client.patch(f"/api/v1/webhooks/{off['id']}", json={"enabled": False})
+    usual = {"outgoing_webhook_ports": "443,8443", "amazon_base_url": "http://127.0.0.1:9"}
+
+    findings = [finding.text for finding in await examine(settings.model_copy(update=usual))]
+
+    assert [text.partition(". ")[0] for text in findings if "REPLYCO_OUTGOING_WEBHOOK_PORTS" in text] == [
+        "Webhooks at port 9443 are sent nothing any more (2 of them)"
+    ]

@@ -30,7 +30,7 @@ def _verdicts(**changes: str) -> list[tuple[Severity, str]]:
 
 
 def test_right_settings_only_leave_what_to_register():
-    assert [severity for severity, _ in _verdicts()] == [Severity.OK, Severity.OK, Severity.OK, Severity.NOTE]
+    assert [severity for severity, _ in _verdicts()] == [Severity.OK] * 4 + [Severity.NOTE]
     assert "https://app.example/amazon/callback" in _verdicts()[-1][1]
     assert "https://app.example/amazon/login" in _verdicts()[-1][1]
 
@@ -51,6 +51,20 @@ def test_what_amazon_would_refuse_is_named_with_its_cure(setting: str, value: st
     assert len(found) == 1
     assert cure in found[0]
     assert f"REPLYCO_{setting.upper()}" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("proxies", "severity", "told"),
+    [("10.0.0.5", Severity.OK, "10.0.0.5/32"), ("none", Severity.WARNING, "REPLYCO_TRUSTED_PROXIES is none")],
+)
+def test_who_is_believed_about_a_clients_address_is_said(proxies: str, severity: Severity, told: str):
+    found = [
+        (each, text)
+        for each, text in _verdicts(trusted_proxies=proxies)
+        if "address" in text and told in text
+    ]
+
+    assert [each for each, _ in found] == [severity]
 
 
 def test_the_older_form_of_an_application_id_is_right_too():
