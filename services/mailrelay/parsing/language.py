@@ -50,6 +50,9 @@ def language_of(text: str, wording: Wording) -> str | None:
     second = others[0][1] if others else 0.0
     if language not in MESSAGE_LANGUAGES or first < MIN_PROBABILITY or first < MIN_RATIO_TO_SECOND * second:
         return None
-    # A word, or a letter, that the language does not have.
-    against = wording.not_in_language.get(language, frozenset())
-    return language if against.isdisjoint(words) and against.isdisjoint(line) else None
+    # Signs of a language and its neighbour: words, and single letters.
+    found = {*words, *line}
+    own, foreign = (wording.signs_of_languages.get(f"{which}_{language}") for which in ("only", "not"))
+    if (own is not None and own.isdisjoint(found)) or (foreign is not None and not foreign.isdisjoint(found)):
+        return None
+    return language

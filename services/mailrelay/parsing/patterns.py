@@ -58,8 +58,8 @@ _NOTICES: Final = (
 )
 FAILURE_REASONS: Final = ("sender_not_approved", "buyer_opted_out", "attachment_refused", "address_unknown")
 _SIGNS = frozenset({"subjects", "texts"})
-# `not_da`: what tells that a text that looks Danish is not.
-_OTHER_LANGUAGES = frozenset({"not_cs", "not_da", "not_ru"})
+# `only_da`: what a text must have to be Danish, `not_da`: what it must not have.
+_SIGNS_OF_LANGUAGES = frozenset({"only_cs", "only_da", "not_cs", "not_da", "not_ru"})
 _HISTORY = frozenset(
     {
         "introductions",
@@ -83,7 +83,7 @@ _IN_A_LANGUAGE: Mapping[str, frozenset[str]] = {
     "quoted_history": _HISTORY,
 }
 _IN_GENERAL: Mapping[str, frozenset[str]] = {
-    "language": _OTHER_LANGUAGES,
+    "language": _SIGNS_OF_LANGUAGES,
     "senders": frozenset({"any", *(kind.value for kind in _NOTICES)}),
     "frame": frozenset({"signs"}),
     "verification": frozenset({"code_shapes"}),
@@ -191,7 +191,7 @@ class Signs:
 class Wording:
     """All files together. What maps to a language maps a folded text to it."""
 
-    not_in_language: Mapping[str, frozenset[str]]
+    signs_of_languages: Mapping[str, frozenset[str]]
     opening_markers: frozenset[str]
     closing_markers: frozenset[str]
     notices: tuple[Signs, ...]
@@ -231,9 +231,7 @@ def build(documents: Documents) -> Wording:
     everybody = frozenset(senders.get("any", ()))
     notices = tuple(_signs(documents, kind, frozenset(senders.get(kind, ()))) for kind in _NOTICES)
     return Wording(
-        not_in_language={
-            name.removeprefix("not_"): _folded(documents, "language", name) for name in _OTHER_LANGUAGES
-        },
+        signs_of_languages={name: _folded(documents, "language", name) for name in _SIGNS_OF_LANGUAGES},
         opening_markers=_folded(documents, "buyer_message", "opening_markers"),
         closing_markers=_folded(documents, "buyer_message", "closing_markers"),
         notices=notices,

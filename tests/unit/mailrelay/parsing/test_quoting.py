@@ -5,6 +5,7 @@
 
 import tomllib
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from time import process_time
 
@@ -12,6 +13,7 @@ import pytest
 
 from services.mailrelay.parsing.patterns import WORDING
 from services.mailrelay.parsing.quoting import split_history, without_quotes
+from services.mailrelay.parsing.safe_html import make_safe
 
 LANGUAGES = tomllib.loads(
     (Path(__file__).parents[3] / "mails" / "quoted_history.toml").read_text(encoding="utf-8")
@@ -236,6 +238,33 @@ def test_words_alone_are_left_when_quotes_are_left_out():
         == "Hallo\nZwei.\n"
     )
     assert without_quotes("Maße:\n> 30 cm\nok", WORDING) == "Maße:\nok"
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<p>Danke, so geht es.</p><div>{gmail}<br><blockquote class=gmail_quote>Hallo,<br><br>gern.</blockquote></div>",
+        "<div>Danke, so geht es.</div><br><blockquote type=cite><div>{apple}<br><br></div>Hallo,<div>gern.</div></blockquote>",
+        "<p>Danke, so geht es.</p><hr><div id=divRplyFwdMsg><b>Von:</b> Shop &lt;a@shop.example&gt;<br><b>Gesendet:</b> Montag, 2. November 2026 10:00<br><b>An:</b> Kim<br><b>Betreff:</b> Lampe</div><div>Hallo,<br>gern.</div>",
+        "<p>Danke, so geht es.</p><div name=quote><div><b>Gesendet:</b>&nbsp;Montag, 02. November 2026 um 10:00 Uhr<br/><b>Von:</b>&nbsp;Shop &lt;a@shop.example&gt;<br/><b>An:</b>&nbsp;kim@mail.example<br/><b>Betreff:</b>&nbsp;Lampe</div><div>Hallo,</div></div>",
+        "<p>Danke, so geht es.</p><br><div class=yahoo_quoted><div>{yahoo}</div><div><br></div><div>Hallo,</div></div>",
+        "<p>Danke, so geht es.</p><div class=moz-cite-prefix>{thunderbird}<br></div><blockquote type=cite><p>Hallo,</p><blockquote><pre>alt\nund älter</pre></blockquote></blockquote>",
+    ],
+)  # fmt: skip
+def test_history_in_html_is_known_by_its_text(html: str):
+    words = Words("de")
+    filled = html.format(**{name: escape(words[name]) for name in ("gmail", "apple", "yahoo", "thunderbird")})
+
+    own, quoted = split_history(make_safe(filled).text, WORDING)
+
+    assert own == "Danke, so geht es."
+    assert "Hallo," in (quoted or "")
+
+
+def test_what_is_quoted_in_html_has_marks_and_no_more_than_three():
+    nested = "<blockquote>" * 5 + "tief" + "</blockquote>" * 5
+
+    assert make_safe(f"<p>a</p><blockquote>b<br>c</blockquote>d{nested}").text == "a\n> b\n> c\nd\n> > > tief"
 
 
 # Lines that come again and again, each of which looks like a beginning.
