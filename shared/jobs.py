@@ -26,6 +26,8 @@ class Job(StrEnum):
     """One integration: ask Amazon again in which countries the store sells."""
     RECOMPUTE_LOCK = "recompute_lock"
     """One integration: decide its lock anew, because a fact has changed."""
+    RECHECK_MAIL_OF_MAILBOX = "recheck_mail_of_mailbox"
+    """One forwarded mailbox: check again what waited in quarantine for its confirmation."""
 
 
 async def enqueue(session: AsyncSession, job: Job, *subject_ids: UUID) -> None:

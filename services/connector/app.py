@@ -21,6 +21,7 @@ from services.connector.dependencies import AppState, SessionsDep, asks_for_call
 from services.connector.events import api as events
 from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import Hub
+from services.connector.forwarding import api as forwarding
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.conditional_get import ConditionalGet
 from services.connector.http.middleware import BODY_SECONDS, BoundedBody, RequestObserver, SafeHeaders, Scope
@@ -198,6 +199,7 @@ def _rooms() -> list[BaseRoute]:
     router.include_router(authorization.amazon_router)
     router.include_router(integrations.router, prefix=API_PREFIX)
     router.include_router(smtp.router, prefix=API_PREFIX)
+    router.include_router(forwarding.router, prefix=API_PREFIX)
     router.include_router(inbox.router, prefix=API_PREFIX)
     router.include_router(events.router, prefix=API_PREFIX)
     router.include_router(webhooks.router, prefix=API_PREFIX)

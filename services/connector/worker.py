@@ -10,6 +10,7 @@ from services.connector.amazon.notice_queue import open_notice_queue
 from services.connector.amazon_credentials import jobs as application_jobs
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.amazon_credentials.service import NoticeReader
+from services.connector.forwarding import jobs as forwarding_jobs
 from services.connector.integrations import jobs as integration_jobs
 from services.connector.integrations.owner_mails import MailServer, NoticeMailer
 from services.connector.integrations.service import recompute_lock
@@ -81,6 +82,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     runner = JobRunner(sessions, registry)
     token_jobs.register(runner, vault)
     application_jobs.register(runner, secrets, reader)
+    forwarding_jobs.register(runner, sessions)
     integration_jobs.register(
         runner, sessions=sessions, vault=vault, blobs=blobs, notice_mailer=notice_mailer
     )

@@ -58,6 +58,39 @@ async def test_a_lookalike_is_in_quarantine_with_its_reason_and_can_be_released(
     await expect(page.get_by_test_id("conversation")).to_have_count(1)
 
 
+async def test_what_amazon_sent_elsewhere_waits_until_an_administrator_confirms_the_mailbox(
+    page: Page, stack: Stack, store: Store
+):
+    seller = await Seller.of(stack, store, "DE")
+    await seller.hears_from_buyer("DE", "Wann kommt meine Lampe?", forgery="forwarded")
+
+    await page.goto(only(store, "quarantine"))
+    await page.get_by_test_id("conversation").click()
+    notice = page.get_by_test_id("not-authentic")
+    await expect(notice).to_contain_text("In Quarantäne: nicht an diesen Store geschickt")
+    await expect(notice.get_by_test_id("sent-to")).to_have_text("Geschickt an: shop@mailbox.example")
+    await expect(page.get_by_test_id("answer-clock")).to_have_count(0)
+    await notice.get_by_role(
+        "button", name="Post an shop@mailbox.example wird hierher weitergeleitet"
+    ).click()
+    dialog = page.get_by_role("dialog", name="Wird Post an shop@mailbox.example hierher weitergeleitet?")
+    await dialog.get_by_role("button", name="Ja, es wird weitergeleitet").click()
+    await expect(notice).to_contain_text("Bestätigt.")
+
+    await page.goto(f"/integrations/{store.integration_id}")
+    await page.get_by_text("Verwalten").click()
+    await page.get_by_text("Weitergeleitete Postfächer").click()
+    mailboxes = page.get_by_test_id("forwarded-mailboxes")
+    await expect(mailboxes).to_contain_text("shop@mailbox.example")
+    await mailboxes.get_by_role("button", name="Zurückziehen").click()
+    await (
+        page.get_by_role("dialog", name="Dieses Postfach zurückziehen?")
+        .get_by_role("button", name="Zurückziehen")
+        .click()
+    )
+    await expect(page.get_by_text("Keine. Nur Post")).to_be_visible()
+
+
 async def test_what_names_amazon_without_a_signature_does_not_join_the_buyers_conversation(
     page: Page, stack: Stack, store: Store
 ):

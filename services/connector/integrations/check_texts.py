@@ -6,7 +6,7 @@ from typing import Final
 from babel.dates import format_date
 
 from services.connector.http.language import Language
-from services.connector.integrations.health import Check, CheckState
+from services.connector.integrations.health import FORWARDED, Check, CheckState
 from services.connector.marketplaces.countries import country_name
 
 
@@ -171,9 +171,20 @@ _TEXTS: Final = {
             "If you sell there, check that the address is entered for these countries, too.",
         ),
     },
-    "mail_not_authentic": _title_only(
-        "Nachrichten kommen nicht direkt von Amazon", "Mail does not come straight from Amazon"
-    ),
+    "mail_not_authentic": {
+        Language.DE: CheckText(
+            "Nachrichten kommen nicht direkt von Amazon",
+            "Hier ist Post angekommen, die Amazon an ein anderes Postfach geschickt hat. Sie wartet in Quarantäne.",
+            "Ist es Ihr Postfach, das weiterleitet? Tragen Sie besser die Adresse dieser Integration bei Amazon ein, oder bestätigen Sie die "
+            "Weiterleitung an der Nachricht. Kennen Sie das Postfach nicht, so müssen Sie nichts tun.",
+        ),
+        Language.EN: CheckText(
+            "Mail does not come straight from Amazon",
+            "Mail has arrived here that Amazon sent to another mailbox. It waits in quarantine.",
+            "Is it your mailbox, and does it forward? Better enter this integration's address at Amazon, or confirm the forwarding at the "
+            "message. If you do not know the mailbox, there is nothing for you to do.",
+        ),
+    },
     "sender_not_approved": _title_only("Absenderadresse nicht genehmigt", "Sender address not approved"),
     "smtp_failing": _title_only("Eigener SMTP-Server lehnt ab", "Your SMTP server refuses"),
     "orders_late": _title_only("Bestellungen verspätet", "Orders are late"),
@@ -190,6 +201,20 @@ _FAREWELL: Final = {
         "Our keys to this store are destroyed. For Amazon to forget the permission, too, open “Manage Your Apps” in Seller "
         "Central and choose “Disable authorization” for Replyco. Also remove this integration's address from your "
         "notification preferences."
+    ),
+}
+
+# An administrator has confirmed the mailbox, or our operators show such mail.
+_FORWARDED: Final = {
+    Language.DE: CheckText(
+        "Nachrichten kommen über eine Weiterleitung",
+        "Amazon schickt Post für diesen Store an ein anderes Postfach, das sie hierher weiterleitet. Sie kommt an, aber mit einem Umweg.",
+        "Tragen Sie die Adresse dieser Integration bei Amazon ein, im Verkäuferprofil und in den Benachrichtigungseinstellungen.",
+    ),
+    Language.EN: CheckText(
+        "Mail comes by way of forwarding",
+        "Amazon sends mail for this store to another mailbox, which forwards it here. It arrives, but by a detour.",
+        "Enter this integration's address at Amazon, in the seller profile and in the notification preferences.",
     ),
 }
 
@@ -213,6 +238,8 @@ def text_of(check: Check, language: Language) -> CheckText:
     text = _TEXTS[check.code][language]
     if check.code == "grant_revoked" and check.state is CheckState.NOTICE:
         text = _FIRST_REFUSAL[language]
+    if check.code == "mail_not_authentic" and check.detail == FORWARDED:
+        text = _FORWARDED[language]
     fields = {
         "date": format_date(check.on, format="long", locale=language.value) if check.on else "",
         "countries": ", ".join(country_name(country, language) for country in check.countries),

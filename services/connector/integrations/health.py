@@ -35,10 +35,9 @@ CODES: Final = (
     "report_columns_missing",
     "paused",
 )
-# These need orders, replies or the verdict on a mail's sender, of which nothing is known yet.
+# These need orders or replies, of which nothing is known yet.
 _UNKNOWN: Final = frozenset(
     {
-        "mail_not_authentic",
         "sender_not_approved",
         "smtp_failing",
         "orders_late",
@@ -47,10 +46,13 @@ _UNKNOWN: Final = frozenset(
 )
 _PATIENCE_FOR_MAIL: Final = timedelta(days=3)
 _PATIENCE_FOR_COUNTRY: Final = timedelta(days=14)
+_PATIENCE_FOR_FORWARDING: Final = timedelta(days=14)
 _PATIENCE_FOR_ROLE: Final = timedelta(hours=24)
 _IDLE_CHECKS: Final = 3
 _IDLE_TIME: Final = timedelta(hours=24)
 APPLICATION: Final = "application"
+# The detail of `mail_not_authentic` where an administrator knows of the forwarding.
+FORWARDED: Final = "forwarded"
 
 
 class CheckState(StrEnum):
@@ -108,6 +110,8 @@ class Facts:
     refused_at: datetime | None = None
     revoked_at: datetime | None = None
     delayed_since: datetime | None = None
+    misdirected_mail_at: datetime | None = None
+    forwarded_mail_at: datetime | None = None
     role_missing_since: datetime | None = None
     role_missing_operation: str | None = None
     idle_since: datetime | None = None
@@ -152,6 +156,7 @@ def checks_of(facts: Facts, now: datetime) -> tuple[Check, ...]:
             _setup(facts),
             _first_mail(facts, now),
             _mail_of_countries(facts, now),
+            _mail_elsewhere(facts, now),
         )
         if check is not None
     ]
@@ -274,6 +279,24 @@ def _first_mail(facts: Facts, now: datetime) -> Check | None:
     is_late = facts.last_order_at is not None and now - facts.created_at >= _PATIENCE_FOR_MAIL
     state = CheckState.AMBER if is_late else CheckState.WAITING
     return Check("mail_first", state, facts.created_at, action=Action.OPEN_GUIDE)
+
+
+def _mail_elsewhere(facts: Facts, now: datetime) -> Check | None:
+    """Amber only if nothing else has ever come: anybody can send somebody else's mail to a store that is in order."""
+    misdirected_at, forwarded_at = facts.misdirected_mail_at, facts.forwarded_mail_at
+    if misdirected_at is not None and now - misdirected_at < _PATIENCE_FOR_FORWARDING:
+        is_all = facts.first_authentic_mail_at is None
+        state = CheckState.AMBER if is_all else CheckState.NOTICE
+        return Check("mail_not_authentic", state, misdirected_at, action=Action.OPEN_GUIDE)
+    if forwarded_at is not None and now - forwarded_at < _PATIENCE_FOR_FORWARDING:
+        return Check(
+            "mail_not_authentic",
+            CheckState.NOTICE,
+            forwarded_at,
+            action=Action.OPEN_GUIDE,
+            detail=FORWARDED,
+        )
+    return None
 
 
 def _mail_of_countries(facts: Facts, now: datetime) -> Check | None:

@@ -47,6 +47,8 @@ class Listed(NamedTuple):
     last_message_at: datetime | None
     first_authentic_mail_at: datetime | None
     last_order_at: datetime | None
+    misdirected_mail_at: datetime | None
+    forwarded_mail_at: datetime | None
     created_at: datetime
     local_part: str | None
     paused_at: datetime | None
@@ -103,6 +105,8 @@ def _listed(*, in_grace_period: bool = False) -> Select[*tuple[Any, ...]]:
             Integration.last_message_at,
             Integration.first_authentic_mail_at,
             Integration.last_order_at,
+            Integration.misdirected_mail_at,
+            Integration.forwarded_mail_at,
             Integration.created_at,
             RelayAddress.local_part,
             Integration.paused_at,
@@ -228,6 +232,8 @@ def _facts(
         last_message_at=listed.last_message_at,
         first_authentic_mail_at=listed.first_authentic_mail_at,
         last_order_at=listed.last_order_at,
+        misdirected_mail_at=listed.misdirected_mail_at,
+        forwarded_mail_at=listed.forwarded_mail_at,
         paused_at=listed.paused_at,
         refused_at=grant.refused_at if grant is not None else None,
         revoked_at=grant.revoked_at if grant is not None else None,

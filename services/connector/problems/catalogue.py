@@ -270,6 +270,21 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("This takes too long to find", "There is too much to look through. Add a filter, such as a status, or another word."),
         ("Das zu suchen dauert zu lange", "Es ist zu viel zu durchsuchen. Ergänzen Sie einen Filter, etwa einen Status, oder ein weiteres Wort."),
     ),
+    "mailbox_invalid": Problem(
+        422,
+        ("This is no e-mail address", "Enter the mailbox to which Amazon sends, as in shop@example.com."),
+        ("Das ist keine E-Mail-Adresse", "Geben Sie das Postfach ein, an das Amazon schickt, etwa shop@example.com."),
+    ),
+    "mailbox_ours": Problem(
+        422,
+        ("This is one of our own addresses", "Confirm the mailbox that forwards, not an address of Replyco's: mail for those needs no confirmation."),
+        ("Das ist eine unserer eigenen Adressen", "Bestätigen Sie das Postfach, das weiterleitet, keine Adresse von Replyco: Mail an diese braucht keine Bestätigung."),
+    ),
+    "too_many_forwarded_mailboxes": Problem(
+        409,
+        ("There are too many forwarded mailboxes", "A store may have {limit} of them. Withdraw one that forwards nothing any more."),
+        ("Es gibt zu viele weitergeleitete Postfächer", "Ein Store darf {limit} davon haben. Ziehen Sie eines zurück, das nichts mehr weiterleitet."),
+    ),
     "merge_into_itself": Problem(
         422,
         ("These are one conversation already", "Choose another conversation to merge it with."),

@@ -21,6 +21,8 @@ from services.sandbox.mail.mail_templates import MAIL_TEMPLATES, MailTemplate
 from services.sandbox.state.sellers import Order
 from shared.marketplaces import BY_COUNTRY, Marketplace, Region
 
+# Whom Amazon sends a mail to that comes `forwarded`.
+FORWARDING_MAILBOX: Final = "shop@mailbox.example"
 MAX_TEXT_CHARS: Final = 4_000  # Buyer-Seller Messaging's own bound
 MAX_SUBJECT_CHARS: Final = 250
 MAX_ATTACHMENTS: Final = 5
@@ -51,10 +53,16 @@ _CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class Forgery(StrEnum):
-    """How a forger writes in a buyer's name: with Amazon's sender and no signature, or with a sender that looks like Amazon's."""
+    """How a mail in a buyer's name comes otherwise than from Amazon to the seller: a forger writes it with Amazon's sender and no
+    signature, or with a sender that looks like Amazon's; or it is true, and somebody sends it on whose mailbox Amazon sent it to."""
 
     UNSIGNED = "unsigned"
     LOOKALIKE = "lookalike"
+    FORWARDED = "forwarded"
+
+    @property
+    def is_signed(self) -> bool:
+        return self is Forgery.FORWARDED
 
 
 class MessageWrong(ValueError):
@@ -128,7 +136,7 @@ def compose(message: BuyerMessage, *, to: str, message_id: str, now: datetime) -
     mail["Date"] = format_datetime(now)
     mail["From"] = buyer
     mail["Reply-To"] = buyer
-    mail["To"] = to
+    mail["To"] = FORWARDING_MAILBOX if message.forgery is Forgery.FORWARDED else to
     mail["Message-ID"] = f"<{message_id}>"
     mail["Subject"] = message.subject or (
         f"{words.subjects[message.kind].format(name=order.buyer_name)} ({words.order} {order.order_id})"

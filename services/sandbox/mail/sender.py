@@ -91,7 +91,7 @@ class MailSender:
             message.order.country,
             lambda to, message_id, now: compose(message, to=to, message_id=message_id, now=now),
             order_id=message.order.order_id,
-            is_signed=message.forgery is None,
+            is_signed=message.forgery is None or message.forgery.is_signed,
         )
 
     async def send_verification(self, seller: Seller, country: str, code: str) -> list[SentMail]:

@@ -11,6 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from services.sandbox.dependencies import Language, LanguageDep, MailSenderDep, SandboxDep
 from services.sandbox.html_page import hidden, not_found, option, page
 from services.sandbox.mail.buyer_mail import (
+    FORWARDING_MAILBOX,
     MAX_ATTACHMENTS,
     MAX_TEXT_CHARS,
     Attachment,
@@ -90,11 +91,13 @@ _FORGERIES: Final = {
         "": "der Käufer, über Amazon",
         Forgery.UNSIGNED: "ein Fälscher mit Amazons Absender, ohne Amazons Signatur",
         Forgery.LOOKALIKE: "ein Fälscher mit einer Domain, die Amazons ähnlich sieht",
+        Forgery.FORWARDED: f"Amazon an {FORWARDING_MAILBOX}, und das Postfach leitet weiter",
     },
     "en": {
         "": "the buyer, through Amazon",
         Forgery.UNSIGNED: "a forger with Amazon's sender, without Amazon's signature",
         Forgery.LOOKALIKE: "a forger with a domain that looks like Amazon's",
+        Forgery.FORWARDED: f"Amazon to {FORWARDING_MAILBOX}, and that mailbox forwards it",
     },
 }
 _STATES: Final = {

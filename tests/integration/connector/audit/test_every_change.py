@@ -29,6 +29,8 @@ WALK = [
     ("PUT", f"{INTEGRATION}/smtp-configuration"),
     ("POST", f"{INTEGRATION}/smtp-configuration/test"),
     ("DELETE", f"{INTEGRATION}/smtp-configuration"),
+    ("POST", f"{INTEGRATION}/forwarded-mailboxes"),
+    ("DELETE", f"{INTEGRATION}/forwarded-mailboxes/{{mailbox_id}}"),
     ("POST", f"{CONVERSATION}/no-answer-needed"),
     ("PATCH", CONVERSATION),
     ("POST", f"{CONVERSATION}/split"),
@@ -50,6 +52,7 @@ SEARCH = ("POST", "/conversations/search")
 ANSWERS_ID = {
     ("POST", "/api-keys"): "api_key_id",
     ("POST", "/webhooks"): "webhook_id",
+    ("POST", f"{INTEGRATION}/forwarded-mailboxes"): "mailbox_id",
     ("POST", f"{WEBHOOK}/ping"): "delivery_id",
 }
 

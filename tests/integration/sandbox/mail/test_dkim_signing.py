@@ -59,3 +59,18 @@ async def test_a_verification_mail_goes_nowhere_before_an_address_is_entered(sel
     assert (await seller.client.post("/control/verification-mails", json=wanted)).status_code == 409
     page = await seller.client.post("/buyer/verification", data=wanted)
     assert (page.status_code, 'id="no-address"' in page.text) == (409, True)
+
+
+async def test_a_forwarded_mail_is_signed_and_names_the_mailbox_that_forwards(
+    seller: Seller, mailbox: Mailbox
+) -> None:
+    await enter(seller)
+
+    answer = await write(seller, await first_order(seller), forgery="forwarded")
+
+    assert answer.status_code == 201
+    raw = mailbox.envelopes[0].original_content
+    assert isinstance(raw, bytes)
+    assert raw.count(b"DKIM-Signature:") == 2
+    assert b"\r\nTo: shop@mailbox.example\r\n" in raw
+    assert claimed_sender(raw).claim == "from_domain"

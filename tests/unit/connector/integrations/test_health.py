@@ -178,6 +178,8 @@ def test_green_falls_back_to_pending_only_by_the_sellers_own_hand(
 
 
 EVERYTHING = [
+    replace(FINE, misdirected_mail_at=NOW - DAY),
+    replace(FINE, forwarded_mail_at=NOW - DAY),
     replace(
         FINE,
         has_grant=False,
@@ -230,7 +232,6 @@ def test_what_is_said_of_orders_and_replies_is_that_nothing_is_known_yet():
     codes = not_checked(FINE)
 
     assert set(codes) == {
-        "mail_not_authentic",
         "sender_not_approved",
         "smtp_failing",
         "orders_late",
@@ -256,3 +257,23 @@ def test_the_date_is_written_as_people_write_it():
 
     assert "1. Dezember 2026" in text_of(check, Language.DE).text
     assert "December 1, 2026" in text_of(check, Language.EN).text
+
+
+def test_mail_that_amazon_sends_elsewhere_is_said_and_turns_no_lock():
+    """# F: amber only if nothing else has come, for anybody can send such mail to a store that is in order"""
+    seen = NOW - timedelta(days=1)
+    only = replace(FINE, first_authentic_mail_at=None, misdirected_mail_at=seen)
+    beside = replace(FINE, misdirected_mail_at=seen)
+    forwarded = replace(FINE, forwarded_mail_at=seen)
+    long_ago = replace(
+        FINE, misdirected_mail_at=NOW - timedelta(days=15), forwarded_mail_at=NOW - timedelta(days=15)
+    )
+
+    def states(facts: Facts) -> list[tuple[CheckState, str]]:
+        return [(c.state, c.detail) for c in checks_of(facts, NOW) if c.code == "mail_not_authentic"]
+
+    assert states(only) == [(CheckState.AMBER, "")]
+    assert states(beside) == [(CheckState.NOTICE, "")]
+    assert states(forwarded) == [(CheckState.NOTICE, "forwarded")]
+    assert states(long_ago) == []
+    assert lock_of(beside, NOW) is lock_of(FINE, NOW)

@@ -3,6 +3,7 @@
 import { get, post } from "../core/api.js";
 import { h, replace, svg } from "../core/dom.js";
 import { actionButton, announce, confirmDialog, notice, showProblem } from "../core/elements.js";
+import { list } from "../core/format.js";
 import { hasText, t } from "../core/i18n.js";
 import { may } from "../core/session.js";
 
@@ -10,7 +11,13 @@ import { may } from "../core/session.js";
 export function authenticMark(message, signal) {
   if (message.authenticity.verdict !== "authentic") return null;
   const shape = svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, svg("path", { d: "M5 12.5l4.5 4.5L19 7.5" }));
-  return h("details", { class: "authentic", "data-testid": "authentic" }, h("summary", {}, shape, t("authenticity.authentic")), h("p", {}, t(reasonKey(message.authenticity))), technical(message, signal));
+  return h("details", { class: "authentic", "data-testid": "authentic" }, h("summary", {}, shape, t("authenticity.authentic")), h("p", {}, t(reasonKey(message.authenticity))), forwarded(message), technical(message, signal));
+}
+
+/** That it came by a detour. */
+function forwarded(message) {
+  const addresses = message.authenticity.sent_to;
+  return addresses?.length ? h("p", {}, t("authenticity.forwarded", { addresses: list(addresses) })) : null;
 }
 
 /** Not proven: why, what to do, and in the quarantine the way out of it. */
@@ -22,11 +29,13 @@ export function authenticityNotice(message, conversation, { signal, reopen }) {
     const isTriedAgain = reason === "dns_unavailable";
     const box = notice(
       isQuarantined ? "bad" : "warning",
-      t(isQuarantined ? `authenticity.${verdict}.quarantine` : "authenticity.released"),
+      t(isQuarantined ? `authenticity.${verdict}.quarantine` : verdict === "misdirected" ? "authenticity.misdirected.released" : "authenticity.released"),
       h("p", {}, t(reasonKey(message.authenticity))),
+      sentTo(message),
       isQuarantined && isTriedAgain && h("p", {}, t("authenticity.tried_again")),
       isQuarantined && h("p", {}, t("authenticity.caution")),
       technical(message, signal),
+      isQuarantined && reason === "not_addressed_here" && confirmForwarding(message, conversation, { signal }),
       isQuarantined && release(message, { signal, reopen }),
     );
     box.setAttribute("data-testid", "not-authentic");
@@ -41,6 +50,36 @@ export function authenticityNotice(message, conversation, { signal, reopen }) {
 function reasonKey({ verdict, reason }) {
   const key = `authenticity.reason.${reason}`;
   return hasText(key) ? key : `authenticity.${verdict}.text`;
+}
+
+/** Whom Amazon's signature names instead of the store. */
+function sentTo(message) {
+  const addresses = message.authenticity.sent_to;
+  return addresses?.length ? h("p", { "data-testid": "sent-to" }, t("authenticity.sent_to", { addresses: list(addresses) })) : null;
+}
+
+/** One button for each mailbox that may be the seller's own. */
+function confirmForwarding(message, conversation, { signal }) {
+  const addresses = (message.authenticity.sent_to ?? []).slice(0, 3);
+  if (!addresses.length) return null;
+  if (!may("general.admin", "edit")) return h("p", { class: "muted" }, t("forwarding.not_allowed"));
+  const problemPlace = h("div", { class: "place" });
+
+  async function ask(address) {
+    const content = [1, 2, 3].map((number) => h("li", {}, t(`forwarding.confirm.text.${number}`)));
+    const isConfirmed = await confirmDialog({ title: t("forwarding.confirm.title", { address }), content: h("ul", {}, content), confirm: t("forwarding.confirm") });
+    if (!isConfirmed) return;
+    try {
+      await post(`/integrations/${conversation.integration.id}/forwarded-mailboxes`, { address }, signal);
+      announce(t("forwarding.confirmed"));
+      replace(problemPlace, notice("good", null, h("p", {}, t("forwarding.confirmed"))));
+    } catch (problem) {
+      showProblem(problemPlace, problem);
+    }
+  }
+
+  const buttons = addresses.map((address) => actionButton(t("forwarding.confirm.button", { address }), () => ask(address), { class: "button button-secondary" }));
+  return [h("div", { class: "buttons" }, buttons), problemPlace];
 }
 
 function release(message, { signal, reopen }) {

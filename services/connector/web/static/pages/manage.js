@@ -7,6 +7,7 @@ import { resync } from "../core/events.js";
 import { date } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { reauthorizeButton } from "./authorize.js";
+import { forwardingSection } from "./forwarding.js";
 import { smtpSection } from "./smtp.js";
 
 /** `onRenamed(name)` and `onChanged()` are called after a change, `close()` when the store is disconnected. */
@@ -90,6 +91,7 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
       elements.actionButton(t(isPaused ? "integration.resume" : "integration.pause"), () => pause(!isPaused), { class: "button button-secondary" }),
       elements.actionButton(t("integration.disconnect"), disconnect, { class: "button button-danger" }),
     ),
+    integration.name && forwardingSection(integration, signal),
     integration.name && smtpSection(integration, signal),
   );
 }
