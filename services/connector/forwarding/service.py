@@ -6,7 +6,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Select, any_, delete, func, literal, select, update
+from sqlalchemy import Select, delete, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
@@ -158,7 +158,7 @@ async def _waiting(session: AsyncSession, mailbox_id: UUID, after: UUID) -> list
             Message.integration_id == mailbox.integration_id,
             # As text, so that the partial index serves it.
             Message.authenticity == literal("misdirected", literal_execute=True),
-            mailbox.address_key == any_(Message.sent_to_keys),
+            Message.sent_to_keys.contains([mailbox.address_key]),
             Message.id > after,
         )
         .order_by(Message.id)
@@ -167,7 +167,7 @@ async def _waiting(session: AsyncSession, mailbox_id: UUID, after: UUID) -> list
     return list(await session.scalars(statement))
 
 
-def _of(account_id: UUID, integration_id: UUID) -> Select[tuple[ForwardedMailbox]]:
+def _of(account_id: UUID, integration_id: UUID) -> Select[ForwardedMailbox]:
     return select(ForwardedMailbox).where(
         ForwardedMailbox.account_id == account_id, ForwardedMailbox.integration_id == integration_id
     )
