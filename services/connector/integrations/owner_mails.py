@@ -6,8 +6,10 @@ not reported.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -32,6 +34,7 @@ log = structlog.get_logger()
 # One answer of the mail server, and the whole conversation with it: a server that dribbles is given up in time.
 _ANSWER_SECONDS: Final = 20.0
 SENDING_SECONDS: Final = 60.0
+_QUIT_SECONDS: Final = 2.0
 # Much longer than sending takes: a lease ends by itself only when its holder was killed.
 LEASE: Final = timedelta(minutes=5)
 # Waits after a try that failed; after the last one the notice is given up.
@@ -186,18 +189,30 @@ class NoticeMailer:
             link=f"{self._public_url}/integrations/{notice.integration_id}",
             now=now,
         )
+        await self._hand_in(message)
+
+    async def _hand_in(self, message: EmailMessage) -> None:
+        """Returns once the server has taken it. Raises SMTPException, OSError."""
         password = self._server.password
-        async with asyncio.timeout(self._seconds):
-            await aiosmtplib.send(
-                message,
-                hostname=self._server.host,
-                port=self._server.port,
-                use_tls=self._server.tls == "tls",
-                start_tls=self._server.tls == "starttls",
-                username=self._server.username,
-                password=password.get_secret_value() if password is not None else None,
-                timeout=_ANSWER_SECONDS,
-            )
+        client = aiosmtplib.SMTP(
+            hostname=self._server.host,
+            port=self._server.port,
+            use_tls=self._server.tls == "tls",
+            start_tls=self._server.tls == "starttls",
+            username=self._server.username,
+            password=password.get_secret_value() if password is not None else None,
+            timeout=_ANSWER_SECONDS,
+        )
+        try:
+            async with asyncio.timeout(self._seconds):
+                await client.connect()
+                await client.send_message(message)
+            # It is taken: what the server says to QUIT, or that it says nothing, makes no second mail of it.
+            with suppress(aiosmtplib.SMTPException, OSError):
+                async with asyncio.timeout(_QUIT_SECONDS):
+                    await client.quit()
+        finally:
+            client.close()
 
     async def _fail(self, notice: Notice, now: datetime) -> NoticeState:
         if notice.attempts > len(_DELAYS):

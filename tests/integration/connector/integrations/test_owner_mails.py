@@ -44,6 +44,12 @@ class Mailbox:
         self.answers = asyncio.Event()
         self.answers.set()
         self.is_asked = asyncio.Event()
+        self.answers_quit = True
+
+    async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
+        if not self.answers_quit:
+            await asyncio.Event().wait()
+        return "221 bye"
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         if self.answer.startswith("250"):
@@ -324,3 +330,16 @@ async def test_a_conversation_with_the_mail_server_ends_long_before_the_lease(
 
     assert await notices(sessions) == [("lock_red", "waiting")]
     mailbox.answers.set()
+
+
+async def test_a_server_that_says_nothing_to_quit_gets_no_second_mail(
+    signed_in: SignedIn, sessions: Sessions, notice_mailer: NoticeMailer, mailbox: Mailbox
+):
+    integration_id = await connect_named(signed_in)
+    await revoke(sessions, integration_id, signed_in.account)
+    mailbox.answers_quit = False
+
+    assert await send_due(notice_mailer, NOW + DAY) == 1
+
+    assert await notices(sessions) == [("lock_red", "sent")]
+    assert len(mailbox.mails) == 1
