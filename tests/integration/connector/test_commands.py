@@ -1,4 +1,4 @@
-"""The command line, as an operator meets it: real processes, plain words, exit codes."""
+"""The command line, as an operator meets it: plain words, exit codes, and real processes where starting or ending one is what counts."""
 
 import asyncio
 import signal
@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from deploy.demo.postgres import CONNECTOR, OWNER
+from tests.commands import run_here
 from tests.conftest import Database, Keys
 from tests.processes import free_port
 
@@ -48,7 +49,7 @@ def environment(database: Database, keys: Keys) -> dict[str, str]:
 
 
 async def test_all_wrong_settings_are_named_at_once_with_cures_and_without_values():
-    code, output = await _run(
+    code, output = await run_here(
         {"REPLYCO_PORT": "canary-port", "REPLYCO_DATABASE_URL": "mysql://canary"}, "serve"
     )
 
@@ -118,9 +119,9 @@ def _modes(folder: Path) -> set[int]:
 
 
 async def test_keys_are_private_and_never_overwritten(tmp_path: Path):
-    first, _ = await _run({}, "keys", "create", "--directory", str(tmp_path))
+    first, _ = await run_here({}, "keys", "create", "--directory", str(tmp_path))
     before = (tmp_path / "account-keys.json").read_bytes()
-    second, output = await _run({}, "keys", "create", "--directory", str(tmp_path))
+    second, output = await run_here({}, "keys", "create", "--directory", str(tmp_path))
 
     assert (first, second) == (0, 2)
     assert "Nothing was written" in output
@@ -131,8 +132,8 @@ async def test_keys_are_private_and_never_overwritten(tmp_path: Path):
 async def test_an_account_is_made_once(environment: dict[str, str]):
     arguments = ("accounts", "create", "--name", "Lampenladen", "--admin-email", "anna@seller.example")
 
-    first, made = await _run(environment, *arguments, "--language", "de", "--time-zone", "Europe/Berlin")
-    second, refused = await _run(environment, *arguments)
+    first, made = await run_here(environment, *arguments, "--language", "de", "--time-zone", "Europe/Berlin")
+    second, refused = await run_here(environment, *arguments)
 
     assert (first, second) == (0, 1)
     assert made.startswith("account ")
@@ -143,8 +144,8 @@ async def test_an_account_is_made_once(environment: dict[str, str]):
 async def test_the_doctor_names_every_fault(environment: dict[str, str]):
     with socket.create_server(("127.0.0.1", 0)) as amazon:
         url = {"REPLYCO_AMAZON_BASE_URL": f"http://127.0.0.1:{amazon.getsockname()[1]}"}
-        healthy, _ = await _run(environment | url, "doctor")
-    sick, output = await _run(
+        healthy, _ = await run_here(environment | url, "doctor")
+    sick, output = await run_here(
         environment
         | {"REPLYCO_KEY_FILE": "/nothing", "REPLYCO_DATABASE_URL": "postgresql://x:canary@127.0.0.1:1/x"}
         | url,
@@ -164,10 +165,10 @@ async def test_the_doctor_looks_at_rights_large_mail_and_the_mail_server(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         common = environment | {"REPLYCO_AMAZON_BASE_URL": f"http://127.0.0.1:{port}"}
-        _, healthy = await _run(
+        _, healthy = await run_here(
             common | {"REPLYCO_NOTICE_SMTP_HOST": "127.0.0.1", "REPLYCO_NOTICE_SMTP_PORT": port}, "doctor"
         )
-    _, sick = await _run(
+    _, sick = await run_here(
         common
         | {
             "REPLYCO_DATABASE_URL": database.url(OWNER),

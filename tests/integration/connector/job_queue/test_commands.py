@@ -1,26 +1,20 @@
 """The `jobs` commands, as an operator runs them after an alarm."""
 
-import asyncio
-import os
-
 from sqlalchemy import update
-from typer.testing import CliRunner
 
 from deploy.demo.postgres import CONNECTOR
-from services.connector.__main__ import cli
 from shared.database import Sessions, new_id
 from shared.jobs import Job, enqueue
 from shared.tables import JobRow
 from shared.tables.base import now
+from tests.commands import run_here
 from tests.conftest import Database
 
 
 async def _run(database: Database, *arguments: str) -> str:
-    environment = {"PATH": os.defpath, "REPLYCO_DATABASE_URL": database.url(CONNECTOR)}
-    # A command has an event loop of its own.
-    result = await asyncio.to_thread(CliRunner().invoke, cli, ["jobs", *arguments], env=environment)
-    assert result.exit_code == 0, result.output
-    return result.output
+    code, output = await run_here({"REPLYCO_DATABASE_URL": database.url(CONNECTOR)}, "jobs", *arguments)
+    assert code == 0, output
+    return output
 
 
 async def test_held_jobs_are_listed_and_tried_once_more(sessions: Sessions, database: Database):

@@ -1,8 +1,6 @@
 """Key-encryption keys are rotated, data keys wrapped anew and old keys retired, while everything goes on."""
 
 import asyncio
-import os
-import sys
 from pathlib import Path
 from uuid import UUID
 
@@ -18,10 +16,10 @@ from shared.crypto.envelope import Place, Sealed
 from shared.crypto.key_provider import KeyFile, KeyNotChangeable
 from shared.database import Sessions, asyncpg_dsn, new_id
 from shared.keyring import Keyring
+from tests.commands import run_here
 from tests.conftest import Database
 from tests.factories import make_account
 
-ROOT = Path(__file__).parents[4]
 _ACCOUNTS = 25
 _CLIENT_ID = "amzn1.application-oa2-client.test"
 
@@ -112,27 +110,14 @@ async def test_rotation_under_load_is_noticed_by_nobody(sessions: Sessions, key_
 
 
 async def _run(database: Database, key_file: Path, *arguments: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.connector",
-        "keys",
-        *arguments,
-        cwd=ROOT,
-        env={
-            "PATH": os.defpath,
-            "REPLYCO_DATABASE_URL": database.url(CONNECTOR),
-            "REPLYCO_KEY_FILE": str(key_file),
-            "REPLYCO_AMAZON_CLIENT_ID": _CLIENT_ID,
-            "REPLYCO_AMAZON_CLIENT_SECRET": "canary-old-secret",
-            "REPLYCO_AMAZON_NEW_CLIENT_SECRET": "canary-new-secret",
-        },
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 40)
-    assert process.returncode is not None
-    return process.returncode, output.decode()
+    environment = {
+        "REPLYCO_DATABASE_URL": database.url(CONNECTOR),
+        "REPLYCO_KEY_FILE": str(key_file),
+        "REPLYCO_AMAZON_CLIENT_ID": _CLIENT_ID,
+        "REPLYCO_AMAZON_CLIENT_SECRET": "canary-old-secret",
+        "REPLYCO_AMAZON_NEW_CLIENT_SECRET": "canary-new-secret",
+    }
+    return await run_here(environment, "keys", *arguments)
 
 
 async def test_an_operator_rotates_rewraps_and_retires(

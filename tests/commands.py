@@ -1,0 +1,15 @@
+"""The connector's commands without a process of their own: to import all of it takes two seconds each time."""
+
+import asyncio
+from collections.abc import Mapping
+
+from typer.testing import CliRunner
+
+from services.connector.__main__ import cli
+
+
+async def run_here(environment: Mapping[str, str], *arguments: str) -> tuple[int, str]:
+    """The exit code of a command, and what it prints. For commands that set up no log and end by themselves."""
+    # A command has an event loop of its own.
+    result = await asyncio.to_thread(CliRunner(env=environment).invoke, cli, arguments)
+    return result.exit_code, result.output
