@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from services.mailrelay.parsing.body import Body, ParsedAttachment, read_body
 from services.mailrelay.parsing.claims import single_sender
-from services.mailrelay.parsing.decoding import clean_text
 from services.mailrelay.parsing.kinds import (
     Recognised,
     recognise_message,
@@ -33,16 +33,12 @@ from services.mailrelay.parsing.recognition import (
     find_order_ids,
     is_amazon,
 )
-from services.mailrelay.parsing.reports import DeliveryReport, read_report
-from services.mailrelay.parsing.safe_html import MAX_HTML_CHARS, SafeHtml, make_safe
 from services.mailrelay.parsing.sniffing import sniff
 from services.mailrelay.parsing.structure import (
     Header,
     ParserLimits,
-    Part,
     is_report,
     read_head,
-    read_parts,
 )
 
 __all__ = ["PARSER_VERSION", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
@@ -52,28 +48,7 @@ PARSER_VERSION: Final = 4
 
 # RFC 5322 §2.1.1 ends a line at 998 characters; a list shows the first hundred.
 MAX_SUBJECT_CHARS = 998
-# Seller Central lets a buyer write 4,000 characters. This is a long book's chapter, and the raw mail holds the rest.
-MAX_TEXT_CHARS = 200_000
-# Amazon allows a few per message; a page with more than this helps nobody.
-MAX_ATTACHMENTS = 100
-
 _SOMETHING = re.compile(rb"\S")
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedAttachment:
-    """A file in a mail. `filename` and `content_type` are what the sender wrote: clean the name before it is shown or saved.
-
-    `sniffed_type` is what the content itself looks like. An inline one is part of the text (`cid:` links, RFC 2392) by its
-    `content_id`.
-    """
-
-    filename: str | None
-    content_type: str
-    content: bytes
-    sniffed_type: str
-    content_id: str | None
-    is_inline: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +84,6 @@ class ParsedMail:
 
 
 @dataclass(frozen=True, slots=True)
-class _Body:
-    plain: str | None
-    html: str | None
-    safe: SafeHtml | None
-    attachments: tuple[ParsedAttachment, ...]
-    report: DeliveryReport | None
-
-
-@dataclass(frozen=True, slots=True)
 class _ParsedHeader:
     """What the header of the mail says, and where its body begins."""
 
@@ -144,10 +110,12 @@ def parse_unguarded(raw: bytes, wording: Wording = WORDING) -> ParsedMail:
     head = _read_header(raw)
     header, limits = head.header, head.limits
     if not header:
-        return _unparseable(head)
+        # Without a header there is no body either: all is shown, if it is anything to read.
+        is_text = sniff(raw).startswith("text/")
+        return _unparseable(head, read_body(header, raw, 0, limits) if is_text else None)
 
-    body = _read_body(header, raw, head.body_start, limits)
-    all_text = body.plain if body.plain is not None else body.safe.text if body.safe is not None else ""
+    body = read_body(header, raw, head.body_start, limits)
+    all_text = body.text
     # A message that looks empty and is not: delimiters in an order that hides all, for one.
     limits.was_reached |= not all_text and not body.attachments and _holds_something(raw, head.body_start)
     amazon = head.amazon
@@ -185,7 +153,7 @@ def parse_unguarded(raw: bytes, wording: Wording = WORDING) -> ParsedMail:
 
 
 def _recognise(
-    head: _ParsedHeader, body: _Body, buyer: Buyer | None, own: str, wording: Wording
+    head: _ParsedHeader, body: Body, buyer: Buyer | None, own: str, wording: Wording
 ) -> Recognised:
     if is_report(head.header):
         return recognise_report(body.report, wording)
@@ -209,7 +177,7 @@ def _holds_something(raw: bytes, body_start: int) -> bool:
     return _SOMETHING.search(raw, body_start) is not None
 
 
-def _html(body: _Body, excerpt: BuyerText | None, quoted: str | None) -> str | None:
+def _html(body: Body, excerpt: BuyerText | None, quoted: str | None) -> str | None:
     if excerpt is not None:
         # With a history taken off, the text alone is the buyer's own.
         return excerpt.html if quoted is None else None
@@ -221,7 +189,7 @@ def parse_header_only(raw: bytes) -> ParsedMail:
     return _unparseable(_read_header(raw))
 
 
-def _unparseable(head: _ParsedHeader) -> ParsedMail:
+def _unparseable(head: _ParsedHeader, body: Body | None = None) -> ParsedMail:
     return ParsedMail(
         kind=MailKind.UNPARSEABLE,
         subject=head.subject,
@@ -230,17 +198,17 @@ def _unparseable(head: _ParsedHeader) -> ParsedMail:
         buyer_address=None,
         buyer_name=None,
         thread_tag=None,
-        order_ids=find_order_ids(head.subject),
+        order_ids=find_order_ids(head.subject, body.text if body is not None else None),
         asin=None,
         country=None,
         language=None,
         failure_reason=None,
         verification_code=None,
-        text="",
+        text=body.text if body is not None else "",
         is_excerpt=False,
         quoted_text=None,
         html=None,
-        attachments=(),
+        attachments=body.attachments if body is not None else (),
         sent_at=_sent_at(head.header),
         amazon_domain=head.amazon is not None,
         truncated=head.limits.was_reached,
@@ -277,52 +245,6 @@ def _subject(header: Header, limits: ParserLimits) -> str | None:
 def _reply_to(header: Header) -> Mailbox | None:
     boxes = read_mailboxes(header.raw("reply-to") or "")
     return boxes[0] if header.count("reply-to") == 1 and len(boxes) == 1 else None
-
-
-def _read_body(header: Header, raw: bytes, body_start: int, limits: ParserLimits) -> _Body:
-    plain: list[str] = []
-    html: str | None = None
-    attachments: list[ParsedAttachment] = []
-    parts = read_parts(header, raw, body_start, limits)
-    report = None
-    if is_report(header):
-        statuses = (part.content for part in parts if part.content_type == "message/delivery-status")
-        report = read_report(next(statuses, b""))
-        # Only the part for people is shown (RFC 3464 §2); the rest is for programs.
-        parts = parts[:1]
-    for part in parts:
-        is_body = not part.is_attachment and part.filename is None
-        if is_body and part.content_type == "text/plain":
-            plain.append(clean_text(_bounded(part, MAX_TEXT_CHARS, limits)))
-        elif is_body and part.content_type == "text/html" and html is None:
-            html = _bounded(part, MAX_HTML_CHARS, limits)
-        elif len(attachments) < MAX_ATTACHMENTS:
-            attachments.append(_attachment(part))
-        else:
-            limits.was_reached = True
-    safe = make_safe(html) if html is not None else None
-    limits.was_reached |= safe is not None and safe.was_cut
-    text = "\n\n".join(piece for piece in plain if piece)
-    limits.was_reached |= len(text) > MAX_TEXT_CHARS
-    return _Body(text[:MAX_TEXT_CHARS] or None, html, safe, tuple(attachments), report)
-
-
-def _attachment(part: Part) -> ParsedAttachment:
-    return ParsedAttachment(
-        filename=part.filename,
-        content_type=part.content_type,
-        content=part.content,
-        sniffed_type=sniff(part.content),
-        content_id=part.content_id,
-        # An `attachment` is offered for download, even if the text names it (RFC 2183 §2.2).
-        is_inline=part.content_id is not None and not part.is_attachment,
-    )
-
-
-def _bounded(part: Part, max_chars: int, limits: ParserLimits) -> str:
-    text = part.text
-    limits.was_reached |= len(text) > max_chars
-    return text[:max_chars]
 
 
 def _thread_tag(buyer: Buyer | None, excerpt: BuyerText | None) -> str | None:

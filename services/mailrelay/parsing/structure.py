@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from email.message import Message
 from itertools import islice
 
-from services.mailrelay.parsing.decoding import decode_header, decode_text, decode_transfer, decode_words
+from services.mailrelay.parsing.charsets import decode_text
+from services.mailrelay.parsing.decoding import decode_header, decode_words
+from services.mailrelay.parsing.transfer import decode_transfer
+from services.mailrelay.parsing.uuencoded import split_uuencoded
 
 # Amazon's mails have 2 levels; 40 are known from a sample of broken ones. A level costs one more search of the body.
 MAX_DEPTH = 50
@@ -38,6 +41,12 @@ _LF = ord("\n")
 
 _FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]*:")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,80}/[a-z0-9!#$&^_.+-]{1,80}")
+# Some programs forget the semicolon before it.
+_CHARSET = re.compile(r"charset\s{0,5}=\s{0,5}([^\s;]{1,100})", re.IGNORECASE)
+_TOKEN = re.compile(r"[a-z0-9-]+")
+_UUENCODE = frozenset({"x-uuencode", "x-uue", "uuencode", "uue"})
+# A line of blanks alone where the empty line should be: what follows is no field, nor does it continue one.
+_BLANK_LINE = re.compile(rb"\n[ \t]+\r?\n(?![ \t\r\n])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +68,10 @@ class Part:
     is_attachment: bool
     content_id: str | None
     content: bytes
-
-    @property
-    def text(self) -> str:
-        return decode_text(self.content, self.charset)
+    flowing: str | None
+    """`flowed`, or `delsp` if the blank at which a line flows is no blank of the text (RFC 3676)."""
+    alternatives: tuple[tuple[int, int], ...]
+    """Of each `multipart/alternative` around it, from the outermost: the number of the container, and which of its parts this is."""
 
 
 @dataclass(slots=True)
@@ -74,6 +83,14 @@ class ParserLimits:
     decoded_bytes: int = MAX_DECODED_BYTES
     was_reached: bool = False
 
+    def take(self, content: bytes) -> bytes:
+        """As much of a part's content as may still be decoded."""
+        if len(content) > self.decoded_bytes:
+            content = content[: self.decoded_bytes]
+            self.was_reached = True
+        self.decoded_bytes -= len(content)
+        return content
+
 
 def end_of_header(raw: bytes, start: int, end: int) -> tuple[int, int]:
     """Where the header block ends and where the body begins: an empty line is between them (RFC 5322 §2.1), usually."""
@@ -84,9 +101,11 @@ def end_of_header(raw: bytes, start: int, end: int) -> tuple[int, int]:
     if crlf < 0 and lf < 0:
         stray = _first_stray_line(raw, start, end)
         return stray, stray
-    if lf < 0 or 0 <= crlf < lf:
-        return crlf + 1, crlf + 3
-    return lf + 1, lf + 2
+    header_end, body_start = (crlf + 1, crlf + 3) if lf < 0 or 0 <= crlf < lf else (lf + 1, lf + 2)
+    for blank in _BLANK_LINE.finditer(raw, start, header_end):
+        if _FIELD.match(raw, blank.end(), header_end) is None:
+            return blank.start() + 1, blank.end()
+    return header_end, body_start
 
 
 def _first_stray_line(raw: bytes, start: int, end: int) -> int:
@@ -179,15 +198,25 @@ class _MimeHeader:
     content_type: str
     charset: str | None
     boundary: bytes | None
+    is_alternative: bool
+    flowing: str | None
     filename: str | None
     is_attachment: bool
     content_id: str | None
     transfer_encoding: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Nesting:
+    """How deep a part lies, and in which alternatives (see `Part`)."""
+
+    depth: int = 0
+    alternatives: tuple[tuple[int, int], ...] = ()
+
+
 def read_parts(header: Header, raw: bytes, body_start: int, limits: ParserLimits) -> list[Part]:
     """The leaves of the mail in their order. Enclosed mails (message/rfc822) are leaves: nobody looks into a bomb."""
-    return list(_walk(header, raw, (body_start, len(raw)), 0, limits))
+    return list(_walk(header, raw, (body_start, len(raw)), _Nesting(), limits))
 
 
 def media_type_of(header: Header) -> tuple[str, str | None]:
@@ -206,42 +235,67 @@ def is_report(header: Header) -> bool:
 
 
 def _walk(
-    header: Header, raw: bytes, span: tuple[int, int], depth: int, limits: ParserLimits
+    header: Header, raw: bytes, span: tuple[int, int], nesting: _Nesting, limits: ParserLimits
 ) -> Iterator[Part]:
     # Spans instead of slices: fifty levels must not mean fifty copies of a large mail.
     mime = _mime_header(header, limits)
     if mime.boundary is not None:
         is_container = False
-        for section in _sections(raw, span, mime.boundary, limits):
+        for position, section in enumerate(_sections(raw, span, mime.boundary, limits)):
             is_container = True
-            if depth == MAX_DEPTH or limits.parts == 0:
+            if nesting.depth == MAX_DEPTH or limits.parts == 0:
                 limits.was_reached = True
                 return
-            yield from _walk_section(raw, section, depth + 1, limits)
+            # No two containers begin at one byte.
+            choice = ((span[0], position),) if mime.is_alternative else ()
+            inside = _Nesting(nesting.depth + 1, nesting.alternatives + choice)
+            yield from _walk_section(raw, section, inside, limits)
         if is_container:
             return
-    if limits.parts == 0:
-        limits.was_reached = True
-        return
-    limits.parts -= 1
-    content = decode_transfer(raw[span[0] : span[1]], mime.transfer_encoding)
-    if len(content) > limits.decoded_bytes:
-        content = content[: limits.decoded_bytes]
-        limits.was_reached = True
-    if mime.content_type == "message/rfc822" and not content.endswith(b"\n"):
-        content += b"\r\n"  # the part's last line end was counted to the delimiter; a mail ends with one
-    limits.decoded_bytes -= len(content)
-    yield Part(mime.content_type, mime.charset, mime.filename, mime.is_attachment, mime.content_id, content)
+    yield from _leaves(mime, raw[span[0] : span[1]], nesting.alternatives, limits)
 
 
-def _walk_section(raw: bytes, span: tuple[int, int], depth: int, limits: ParserLimits) -> Iterator[Part]:
+def _walk_section(
+    raw: bytes, span: tuple[int, int], nesting: _Nesting, limits: ParserLimits
+) -> Iterator[Part]:
     start, end = span
     header_end, body_start = end_of_header(raw, start, end)
     if header_end - start > MAX_PART_HEADER_BYTES:
         limits.was_reached = True
         header_end = start + MAX_PART_HEADER_BYTES
     header = Header(list(read_fields(raw[start:header_end])))
-    yield from _walk(header, raw, (body_start, end), depth, limits)
+    # Without any field all of it is to be read.
+    yield from _walk(header, raw, (body_start if header else start, end), nesting, limits)
+
+
+def _leaves(
+    mime: _MimeHeader, encoded: bytes, alternatives: tuple[tuple[int, int], ...], limits: ParserLimits
+) -> Iterator[Part]:
+    """The part, and the files that stand in it in uuencode."""
+    if limits.parts == 0:
+        limits.was_reached = True
+        return
+    is_text = mime.content_type.startswith("text/")
+    content = limits.take(decode_transfer(encoded, mime.transfer_encoding, is_text=is_text))
+    if mime.content_type == "message/rfc822" and not content.endswith(b"\n"):
+        content += b"\r\n"  # the part's last line end was counted to the delimiter; a mail ends with one
+    files = []
+    if mime.transfer_encoding in _UUENCODE or (mime.content_type == "text/plain" and not mime.is_attachment):
+        rest, files = split_uuencoded(content)
+        content = rest if files else content
+    is_file = mime.transfer_encoding in _UUENCODE and bool(files)
+    if not is_file or content.strip():
+        limits.parts -= 1
+        filename = None if is_file else mime.filename
+        yield Part(mime.content_type, mime.charset, filename, mime.is_attachment and not is_file, mime.content_id, content, mime.flowing, alternatives)  # fmt: skip
+    for file in files:
+        if limits.parts == 0:
+            limits.was_reached = True
+            return
+        limits.parts -= 1
+        name = (mime.filename if is_file else None) or _shorten(decode_text(file.name, mime.charset), limits)
+        content_type = mime.content_type if is_file else "application/octet-stream"
+        yield Part(content_type, None, name, True, mime.content_id if is_file else None, limits.take(file.content), None, alternatives)  # fmt: skip
 
 
 def _sections(
@@ -268,9 +322,9 @@ def _sections(
             # The line end before a delimiter belongs to the delimiter.
             end = at - 2 if raw[at - 2 : at] == b"\r\n" else at - 1
             yield start, max(start, end)
-        if rest == b"--":
-            return
-        start = position = min(line_end + 1, body_end)
+        position = min(line_end + 1, body_end)
+        # After the last delimiter comes nothing (RFC 2046 §5.1.1), unless an inner container was closed by the wrong one.
+        start = None if rest == b"--" else position
     if start is not None:
         yield start, body_end
 
@@ -278,29 +332,50 @@ def _sections(
 def _mime_header(header: Header, limits: ParserLimits) -> _MimeHeader:
     content = _parameters(header.raw("content-type"))
     disposition = _parameters(header.raw("content-disposition"))
-    filename = _parameter(disposition, "filename") or _parameter(content, "name")
-    filename = decode_words(filename).replace("\x00", "")
-    if len(filename) > MAX_FILENAME_CHARS:
-        limits.was_reached = True
-        filename = filename[: MAX_FILENAME_CHARS - _KEPT_END_CHARS] + filename[-_KEPT_END_CHARS:]
-    content_type = content.get_content_type()
+    # A name that was cut off has lost its second quotation mark.
+    filename = decode_words(
+        (_parameter(disposition, "filename") or _parameter(content, "name")).removeprefix('"')
+    )
+    declared_type = content.get_content_type()
+    media_type = _MEDIA_TYPE.match(declared_type)
+    content_type = media_type.group() if media_type is not None else "application/octet-stream"
     boundary = None
     if content_type.startswith("multipart/"):
         boundary = _parameter(content, "boundary").rstrip().encode() or None
         # Read as text if the boundary never comes: better a reader sees it than nobody.
         content_type = "text/plain"
-    elif _MEDIA_TYPE.fullmatch(content_type) is None:
-        content_type = "application/octet-stream"
+    flowing = None
+    if _parameter(content, "format").lower() == "flowed":
+        flowing = "delsp" if _parameter(content, "delsp").lower() == "yes" else "flowed"
+    encoding = _TOKEN.search((header.raw("content-transfer-encoding") or "").lower())
     return _MimeHeader(
         content_type=content_type,
-        charset=_parameter(content, "charset") or None,
+        charset=_charset(content),
         boundary=boundary,
-        filename=filename or None,
+        is_alternative=declared_type == "multipart/alternative",
+        flowing=flowing,
+        filename=_shorten(filename, limits) or None,
         is_attachment=(header.raw("content-disposition") or "").partition(";")[0].strip().lower()
         == "attachment",
         content_id=_content_id(header),
-        transfer_encoding=header.raw("content-transfer-encoding") or "",
+        transfer_encoding=encoding.group() if encoding is not None else "",
     )
+
+
+def _shorten(filename: str, limits: ParserLimits) -> str:
+    filename = filename.replace("\x00", "")
+    if len(filename) > MAX_FILENAME_CHARS:
+        limits.was_reached = True
+        filename = filename[: MAX_FILENAME_CHARS - _KEPT_END_CHARS] + filename[-_KEPT_END_CHARS:]
+    return filename
+
+
+def _charset(content: Message) -> str | None:
+    declared = _parameter(content, "charset")
+    if not declared:
+        found = _CHARSET.search(str(content["Content-Type"] or ""))
+        declared = found.group(1) if found is not None else ""
+    return declared or None
 
 
 def _content_id(header: Header) -> str | None:
@@ -324,6 +399,7 @@ def _parameter(message: Message, name: str) -> str:
         return ""
     if isinstance(value, tuple):
         charset, _, text = value
-        # RFC 2231 values come as latin-1 letters, one for each byte.
-        value = decode_text(text.encode("latin-1", "replace"), charset)
+        # RFC 2231 values come as latin-1 letters, one for each byte; others stood there without being encoded.
+        is_encoded = all(ord(letter) < 256 for letter in text)
+        value = decode_text(text.encode("latin-1"), charset) if is_encoded else text
     return value if isinstance(value, str) else ""

@@ -7,8 +7,8 @@ byte of the body fits it and what comes out is text. Only a mail of one part nee
 import re
 from typing import Final
 
-from services.mailrelay.parsing.decoding import decode_base64, decode_transfer
 from services.mailrelay.parsing.structure import Header, media_type_of
+from services.mailrelay.parsing.transfer import decode_base64, decode_quoted_printable
 
 # Of a larger body, the first part tells it.
 MAX_BYTES: Final = 64 * 1024
@@ -38,7 +38,7 @@ def transfer_encoding_of(header: Header, body: bytes | memoryview) -> str | None
     elif _is_quoted_printable(sample):
         escapes = len(_ESCAPED.findall(sample))
         is_certain = _SOFT_BREAK.search(sample) is not None
-        if is_certain or _is_text(decode_transfer(sample, "quoted-printable"), charset, escapes):
+        if is_certain or _is_text(decode_quoted_printable(sample), charset, escapes):
             return "quoted-printable"
     return None
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from services.mailrelay.parsing.decoding import decode_base64, decode_header, decode_text
+from services.mailrelay.parsing.body import MAX_ATTACHMENTS, MAX_TEXT_CHARS
+from services.mailrelay.parsing.charsets import decode_text
+from services.mailrelay.parsing.decoding import decode_header
 from services.mailrelay.parsing.mail import (
-    MAX_ATTACHMENTS,
     MAX_SUBJECT_CHARS,
-    MAX_TEXT_CHARS,
     MailKind,
     ParsedMail,
     parse_unguarded,
@@ -19,6 +19,7 @@ from services.mailrelay.parsing.mail import (
 from services.mailrelay.parsing.mailboxes import read_mailboxes
 from services.mailrelay.parsing.safe_html import make_safe
 from services.mailrelay.parsing.structure import MAX_DEPTH, MAX_FILENAME_CHARS
+from services.mailrelay.parsing.transfer import decode_base64
 from tests.unit.mailrelay.parsing.comparing import first_disallowed_html
 
 MAILS = [path.read_bytes() for path in sorted((Path(__file__).parents[3] / "mails").glob("*.eml"))]

@@ -2,11 +2,13 @@
 
 import pytest
 
+from services.mailrelay.parsing.charsets import decode_text
 from services.mailrelay.parsing.claimed_sender import claimed_sender
-from services.mailrelay.parsing.decoding import decode_base64, decode_header, decode_text
+from services.mailrelay.parsing.decoding import decode_header
 from services.mailrelay.parsing.mail import parse_mail
 from services.mailrelay.parsing.mailboxes import read_mailboxes
 from services.mailrelay.parsing.safe_html import make_safe
+from services.mailrelay.parsing.transfer import decode_base64
 
 BODY = b"To: x@replyco.email\r\nSubject: Hi\r\n\r\nHello\r\n"
 
@@ -47,13 +49,43 @@ def test_a_bare_carriage_return_begins_no_header():
         ("a@amazon.de)<a@b.example>", []),
         ("Group: a@b.example;", []),
         ("<@relay.example:a@b.example>", []),
-        ("a@marketplace.am\u0430zon.de", []),
+        ("a@marketplace.am\u0430zon.de", ["a@marketplace.am\u0430zon.de"]),
+        ("käufer@bücher.example", ["käufer@bücher.example"]),
+        ("Kim <用户@例え.example>", ["用户@例え.example"]),
+        ("Kim <a@xn--bcher-kva.example>", ["a@xn--bcher-kva.example"]),
+        ("a@\uff41mazon.de", []),
+        ("a@am\u00adazon.de", []),
+        ("a\u202e@b.example", []),
+        ("a\u3000b@c.example", []),
+        ("a@b\u0301.example", ["a@b\u0301.example"]),
+        ("a@-b.example", []),
+        ("a@b.example (Kim)", ["a@b.example"]),
+        ("a@b.example (c@d.example)", ["a@b.example"]),
+        ("Kim < a@b.example >", ["a@b.example"]),
         ("a@b.example,", []),
         ("", []),
     ],
 )
 def test_mailboxes_are_read_for_certain_or_not_at_all(value: str, addresses: list[str]):
     assert [box.address for box in read_mailboxes(value)] == addresses
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("a@b.example (Kim Muster)", "Kim Muster"),
+        ("a@b.example (=?utf-8?Q?Kim_M=C3=BCller?=)", "Kim Müller"),
+        ("<a@b.example> (Kim \\(the buyer\\))", "Kim (the buyer)"),
+        ("Robin <a@b.example> (Kim)", "Robin"),
+        ("(Robin) a@b.example (Kim)", "Kim"),
+        ('"" <a@b.example> (Kim)', "Kim"),
+        ("a@b.example ()", None),
+    ],
+)
+def test_a_name_may_stand_behind_its_address(value: str, name: str | None):
+    (box,) = read_mailboxes(value)
+
+    assert box.name == name
 
 
 @pytest.mark.parametrize(
@@ -67,6 +99,17 @@ def test_mailboxes_are_read_for_certain_or_not_at_all(value: str, addresses: lis
         (b"caf\xc3\xa9\r\n au lait", "café au lait"),
         (b"=?unknown?Q?caf=C3=A9?=", "café"),
         (b"=?utf-8?Q?a=0D=0ABcc:_x?=", "a Bcc: x"),
+        (b"=?utf-8?Q?wo ist es? Gr=c3=bc=c3=9fe?=", "wo ist es? Grüße"),
+        (b"Frage: =?utf-8?B?R3LDvMOf", "Frage: Grüß"),
+        (b"=?utf-8?B?RnJhZ2UgenVyIEdyw7bDn2Ugww==?= (1)", "Frage zur Größe \ufffd (1)"),
+        (b"=?utf-8?Q?Ich_m=C3?=", "Ich m\ufffd"),
+        (b"=?iso-8859-1?Q?Fr=C3=B6sche?=", "Frösche"),
+        (b"=?iso-8859-1?Q?Fr\xf6sche?=", "Frösche"),
+        (b"=?UTF8?Q?caf=C3?= =?utf-8?Q?=A9?=", "café"),
+        (b"=?x-sjis?B?g2WDWINn?=", "テスト"),
+        ("テスト".encode("iso-2022-jp"), "テスト"),
+        ("Größe ".encode() + b"\xc3", "Größe \ufffd"),
+        ("Где мой заказ?".encode("koi8-r"), "Где мой заказ?"),
     ],
 )
 def test_headers_are_shown_decoded(value: bytes, shown: str):

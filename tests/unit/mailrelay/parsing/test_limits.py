@@ -2,10 +2,9 @@
 
 import pytest
 
+from services.mailrelay.parsing.body import MAX_ATTACHMENTS, MAX_TEXT_CHARS
 from services.mailrelay.parsing.mail import (
-    MAX_ATTACHMENTS,
     MAX_SUBJECT_CHARS,
-    MAX_TEXT_CHARS,
     ParsedMail,
     parse_unguarded,
 )

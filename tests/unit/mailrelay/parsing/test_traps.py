@@ -231,7 +231,7 @@ def test_body_without_an_empty_line_before_it_is_shown():
 
 
 def test_message_that_only_looks_empty_says_that_there_is_more():
-    mail = body(b"--b\r\n--b--\r\n--b\r\n\r\nhello\r\n", b"Content-Type: multipart/mixed; boundary=b")
+    mail = body(b"--b\r\n--b--\r\nhello\r\n", b"Content-Type: multipart/mixed; boundary=b")
 
     assert (mail.text, mail.truncated) == ("", True)
     assert not body(b"\r\n").truncated
@@ -243,5 +243,196 @@ def test_line_in_the_header_that_is_no_field_is_left_out():
     assert (mail.subject, mail.text) == ("Lamp", "hello")
 
 
-def test_uuencode_and_unknown_encodings_are_shown_as_they_are():
-    assert "begin 644" in body(b"begin 644 a\n#0V%T\n`\nend", b"Content-Transfer-Encoding: x-uuencode").text
+def test_an_unknown_encoding_is_shown_as_it_is():
+    assert body(b"hello", b"Content-Transfer-Encoding: x-unknown").text == "hello"
+
+
+@pytest.mark.parametrize(
+    "encoding", [b'"quoted-printable"', b"quoted-printable;", b"Quoted-Printable (RFC 2045)"]
+)
+def test_encoding_that_is_named_oddly(encoding: bytes):
+    assert body(b"Gr=C3=BC=C3=9Fe=\r\n!", b"Content-Transfer-Encoding: " + encoding).text == "Grüße!"
+
+
+PDF = b"Content-Type: application/pdf; name=a.pdf\r\n\r\n%PDF-\r\n"
+ITS_HTML = b"Content-Type: text/html\r\n\r\n"
+
+
+def test_two_plain_texts_in_one_alternative_are_shown_once():
+    mail = body(
+        b"--a\r\n\r\nHallo Gr??e\r\n--a\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + "Hallo Grüße".encode()
+        + b"\r\n--a\r\n" + ITS_HTML + "<p>Hallo Grüße".encode() + b"\r\n--a--",
+        b"Content-Type: multipart/alternative; boundary=a",
+    )  # fmt: skip
+
+    assert (mail.text, mail.html, len(mail.attachments)) == ("Hallo Grüße", "<p>Hallo Grüße</p>", 0)
+
+
+def test_an_empty_alternative_hides_no_full_one():
+    mail = body(
+        b"--a\r\n\r\nHallo\r\n--a\r\n\r\n \r\n--a--", b"Content-Type: multipart/alternative; boundary=a"
+    )
+
+    assert mail.text == "Hallo"
+
+
+def test_texts_beside_each_other_are_all_shown():
+    mail = body(b"--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--", b"Content-Type: multipart/mixed; boundary=b")
+
+    assert mail.text == "one\n\ntwo"
+
+
+def test_html_file_and_html_are_one_text():
+    mail = body(
+        b"--b\r\n" + ITS_HTML + b"<html><body>before</body></html>\r\n--b\r\n" + PDF + b"--b\r\n" + ITS_HTML
+        + b"<html><body>after</body></html>\r\n--b--",
+        b"Content-Type: multipart/mixed; boundary=b",
+    )  # fmt: skip
+
+    assert mail.text.split() == ["before", "after"]
+    assert "before" in (mail.html or "")
+    assert "after" in (mail.html or "")
+    assert [a.filename for a in mail.attachments] == ["a.pdf"]
+
+
+def test_html_in_pieces_beside_its_plain_text_is_one_text():
+    mail = body(
+        b"--a\r\n\r\nbefore\r\n\r\nafter\r\n--a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + ITS_HTML
+        + b"<p>before\r\n--b\r\n" + PDF + b"--b\r\n" + ITS_HTML + b"<p>after\r\n--b--\r\n--a--",
+        b"Content-Type: multipart/alternative; boundary=a",
+    )  # fmt: skip
+
+    assert mail.text == "before\n\nafter"
+    assert (mail.html or "").count("after") == 1
+    assert [a.filename for a in mail.attachments] == ["a.pdf"]
+
+
+def test_plain_footer_below_an_html_text_hides_it_not():
+    mail = body(
+        b"--b\r\n" + ITS_HTML + b"<p>the question\r\n--b\r\n\r\na <footer>\r\n--b--",
+        b"Content-Type: multipart/mixed; boundary=b",
+    )
+
+    assert mail.text == "the question\n\na <footer>"
+    assert "a &lt;footer&gt;" in (mail.html or "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Hallo, hier ist ein Text ohne Kopf.\r\nZweite Zeile.\r\n", "Hallo,\r\n\r\nwo ist es?\r\n\r\nGrüße\r\n"],
+)
+def test_mail_without_a_header_shows_its_text(text: str):
+    mail = parse_unguarded(text.encode())
+
+    assert (mail.kind, mail.text) == (MailKind.UNPARSEABLE, text.replace("\r\n", "\n").strip())
+
+
+def test_part_without_a_header_shows_all_its_text():
+    mail = body(b"--b\r\none\r\n\r\ntwo\r\n--b--", b"Content-Type: multipart/mixed; boundary=b")
+
+    assert mail.text == "one\n\ntwo"
+
+
+@pytest.mark.parametrize("blanks", [b" ", b"\t", b"  \t "])
+def test_line_of_blanks_divides_header_and_body(blanks: bytes):
+    mail = parse_unguarded(HEAD + blanks + b"\r\nHello, where is it?\r\n\r\nKim\r\n")
+
+    assert (mail.subject, mail.text) == ("Lamp", "Hello, where is it?\n\nKim")
+
+
+def test_line_of_blanks_inside_of_a_folded_field_divides_nothing():
+    mail = parse_unguarded(b"X: a\r\n \r\n b\r\nX: a\r\n \r\nSubject: Lamp\r\n\r\nHello")
+
+    assert (mail.subject, mail.text) == ("Lamp", "Hello")
+
+
+def test_container_that_is_closed_by_the_boundary_around_it():
+    mail = body(
+        b"--o\r\nContent-Type: multipart/mixed; boundary=i\r\n\r\n--i\r\n\r\none\r\n--o--\r\n--o\r\n\r\ntwo\r\n--o--",
+        b"Content-Type: multipart/mixed; boundary=o",
+    )
+
+    assert mail.text == "one\n\ntwo"
+
+
+@pytest.mark.parametrize(
+    ("flowing", "content", "text"),
+    [
+        (b"", b"a \r\nb", "a\nb"),
+        (b"; format=flowed", b"a \r\nb\r\nc\r\n-- \r\nd", "a b\nc\n--\nd"),
+        (b"; format=flowed", b"> a \r\n> b\r\n>> c \r\nd", "> a b\n>> c\nd"),
+        (b"; format=flowed", b" From a\r\n > b", "From a\n> b"),
+        (b"; format=flowed; delsp=yes", "日本 \r\n語".encode(), "日本語"),
+    ],
+)
+def test_lines_that_flow_are_paragraphs(flowing: bytes, content: bytes, text: str):
+    assert body(content, b"Content-Type: text/plain; charset=utf-8" + flowing).text == text
+
+
+@pytest.mark.parametrize(
+    ("html", "header"),
+    [
+        (b'<meta http-equiv="Content-Type" content="text/html; charset=koi8-r"><p>', b"text/html"),
+        (b"<META CHARSET=koi8-r><p>", b"text/html; charset=unknown-8bit"),
+        (b'<?xml version="1.0" encoding="koi8-r"?><p>', b"text/html"),
+        (b"<meta charset=utf-8><p>", b"text/html; charset=koi8-r"),
+    ],
+)
+def test_html_names_its_charset_where_its_header_does_not(html: bytes, header: bytes):
+    assert body(html + "Где".encode("koi8-r"), b"Content-Type: " + header).text == "Где"
+
+
+def test_charset_without_a_semicolon_before_it():
+    assert body("Где".encode("koi8-r"), b"Content-Type: text/plain charset=koi8-r").text == "Где"
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+@pytest.mark.parametrize("label", [b"", b"; charset=utf-16", b"; charset=utf-8"])
+def test_text_in_two_or_four_bytes_a_letter(codec: str, label: bytes):
+    mail = body("Grüße aus Köln".encode(codec), b"Content-Type: text/plain" + label)
+
+    assert mail.text.lstrip("\ufeff") == "Grüße aus Köln"
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        b"filename*=utf-8''Gr%C3%B6%C3",
+        b'filename="=?utf-8?Q?Gr=C3=B6=C3?="',
+        b'filename="=?utf-8?Q?Gr=C3=B6=C3',
+        b'filename="Gr\xc3\xb6\xc3"',
+    ],
+)
+def test_file_name_cut_inside_of_a_character(parameter: bytes):
+    mail = body(b"x", b"Content-Type: application/pdf", b"Content-Disposition: attachment; " + parameter)
+
+    assert mail.attachments[0].filename == "Grö\ufffd"
+
+
+@pytest.mark.parametrize("name", ["Größe.pdf", "注文書.pdf", "Счёт.pdf"])
+@pytest.mark.parametrize("form", ["filename={}", "filename*=utf-8''{}", 'filename="{}"'])
+def test_file_name_that_is_not_encoded(form: str, name: str):
+    mail = body(
+        b"x",
+        b"Content-Type: application/pdf",
+        f"Content-Disposition: attachment; {form.format(name)}".encode(),
+    )
+
+    assert mail.attachments[0].filename == name
+
+
+def test_internationalised_sender_has_an_address():
+    mail = parse_unguarded("From: Jürgen <jürgen@bücher.example>\r\n\r\nhello".encode())
+
+    assert (mail.sender_name, mail.sender_address) == ("Jürgen", "jürgen@bücher.example")
+
+
+def test_tnef_and_enclosed_mail_stay_files():
+    mail = body(
+        b"--b\r\n\r\nhello\r\n--b\r\nContent-Type: application/ms-tnef; name=winmail.dat\r\n\r\n\x78\x9f\x3e\x22\r\n"
+        b"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nbegin 644 a.txt\r\n#0V%T\r\n`\r\nend\r\n--b--",
+        b"Content-Type: multipart/mixed; boundary=b",
+    )
+
+    assert mail.text == "hello"
+    assert [a.content_type for a in mail.attachments] == ["application/ms-tnef", "message/rfc822"]

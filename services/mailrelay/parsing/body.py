@@ -1,0 +1,195 @@
+"""What there is to read of a mail, and its files: which of its parts are its text, in what order, each once."""
+
+import re
+from dataclasses import dataclass, field
+from html import escape
+
+from services.mailrelay.parsing.charsets import codec_of, decode_text
+from services.mailrelay.parsing.decoding import clean_text
+from services.mailrelay.parsing.reports import DeliveryReport, read_report
+from services.mailrelay.parsing.safe_html import MAX_HTML_CHARS, SafeHtml, make_safe
+from services.mailrelay.parsing.sniffing import sniff
+from services.mailrelay.parsing.structure import Header, ParserLimits, Part, is_report, read_parts
+
+# Seller Central lets a buyer write 4,000 characters. This is a long book's chapter, and the raw mail holds the rest.
+MAX_TEXT_CHARS = 200_000
+# Amazon allows a few per message; a page with more than this helps nobody.
+MAX_ATTACHMENTS = 100
+# Of ISO-2022-JP that changes its table for each character; no other set takes so many.
+_MAX_BYTES_OF_CHAR = 8
+# Where browsers look for it (HTML Standard §4.2.5.4).
+_HEAD_OF_HTML_BYTES = 1_024
+_META_CHARSET = re.compile(
+    rb"<meta[^>]{0,300}?charset\s{0,5}=\s{0,5}[\"']?([\w:.-]{1,40})"
+    rb"|<\?xml[^>]{0,100}?encoding\s{0,5}=\s{0,5}[\"']([\w:.-]{1,40})",
+    re.IGNORECASE,
+)
+_QUOTE_MARKS = re.compile(">*")
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedAttachment:
+    """A file in a mail. `filename` and `content_type` are what the sender wrote: clean the name before it is shown or saved.
+
+    `sniffed_type` is what the content itself looks like. An inline one is part of the text (`cid:` links, RFC 2392) by its
+    `content_id`.
+    """
+
+    filename: str | None
+    content_type: str
+    content: bytes
+    sniffed_type: str
+    content_id: str | None
+    is_inline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """All that a mail shows. `text` is plain text where there is some, else that of the HTML; `plain` is None if there is none."""
+
+    text: str
+    plain: str | None
+    html: str | None
+    safe: SafeHtml | None
+    attachments: tuple[ParsedAttachment, ...]
+    report: DeliveryReport | None
+
+
+@dataclass(slots=True)
+class _Piece:
+    """What stands in one place of the mail, in up to two forms."""
+
+    plain: list[str] = field(default_factory=list)
+    html: list[str] = field(default_factory=list)
+
+
+def read_body(header: Header, raw: bytes, body_start: int, limits: ParserLimits) -> Body:
+    """The text and the files of a mail."""
+    parts = read_parts(header, raw, body_start, limits)
+    report = None
+    if is_report(header):
+        statuses = (part.content for part in parts if part.content_type == "message/delivery-status")
+        report = read_report(next(statuses, b""))
+        # Only the part for people is shown (RFC 3464 §2); the rest is for programs.
+        parts = parts[:1]
+    last = _last_alternatives(parts)
+    pieces: dict[object, _Piece] = {}
+    attachments: list[ParsedAttachment] = []
+    left = {"text/plain": MAX_TEXT_CHARS, "text/html": MAX_HTML_CHARS}
+    for number, part in enumerate(parts):
+        if _is_text(part):
+            if all(
+                position == last[container, part.content_type] for container, position in part.alternatives
+            ):
+                # What stands in one multipart/alternative is one text in several forms.
+                piece = pieces.setdefault(
+                    part.alternatives[0][0] if part.alternatives else -1 - number, _Piece()
+                )
+                text = _read_text(part, left[part.content_type], limits)
+                left[part.content_type] -= len(text)
+                (piece.plain if part.content_type == "text/plain" else piece.html).append(text)
+        elif len(attachments) < MAX_ATTACHMENTS:
+            attachments.append(_attachment(part))
+        else:
+            limits.was_reached = True
+    return _join(list(pieces.values()), tuple(attachments), report, limits)
+
+
+def _is_text(part: Part) -> bool:
+    return (
+        part.content_type in {"text/plain", "text/html"} and not part.is_attachment and part.filename is None
+    )
+
+
+def _last_alternatives(parts: list[Part]) -> dict[tuple[int, str], int]:
+    """Which part of a container is shown of those of one type: the last is the best (RFC 2046 §5.1.4) that holds anything."""
+    last: dict[tuple[int, str], int] = {}
+    for part in filter(_is_text, parts):
+        for container, position in part.alternatives:
+            if part.content.strip() or (container, part.content_type) not in last:
+                last[container, part.content_type] = position
+    return last
+
+
+def _join(
+    pieces: list[_Piece],
+    attachments: tuple[ParsedAttachment, ...],
+    report: DeliveryReport | None,
+    limits: ParserLimits,
+) -> Body:
+    plain = ["\n\n".join(filter(None, piece.plain)) for piece in pieces]
+    html = None
+    if any(piece.html for piece in pieces):
+        # Apple Mail writes a text, a file and the rest of the text as HTML of its own each.
+        html = "<br>\n".join("<br>\n".join(piece.html or _as_html(piece.plain)) for piece in pieces)
+    safe = make_safe(html) if html is not None else None
+    limits.was_reached |= safe is not None and safe.was_cut
+    if safe is None or not any(plain):
+        text = "\n\n".join(filter(None, plain)) or (safe.text if safe is not None else "")
+    elif all(words or not piece.html for words, piece in zip(plain, pieces, strict=True)):
+        text = "\n\n".join(filter(None, plain))
+    else:
+        both = (
+            words or make_safe("<br>".join(piece.html)).text
+            for words, piece in zip(plain, pieces, strict=True)
+        )
+        text = "\n\n".join(filter(None, both))
+    limits.was_reached |= len(text) > MAX_TEXT_CHARS
+    text = text[:MAX_TEXT_CHARS]
+    return Body(text, text if any(plain) else None, html, safe, attachments, report)
+
+
+def _as_html(plain: list[str]) -> list[str]:
+    return [escape(text).replace("\n", "<br>\n") for text in plain]
+
+
+def _read_text(part: Part, max_chars: int, limits: ParserLimits) -> str:
+    kept = part.content[: (max_chars + 1) * _MAX_BYTES_OF_CHAR]
+    if part.content_type == "text/html":
+        text = decode_text(
+            kept, part.charset if codec_of(part.charset) is not None else _charset_in_html(kept)
+        )
+    else:
+        text = decode_text(kept, part.charset)
+        text = clean_text(_unflow(text, part.flowing) if part.flowing is not None else text)
+    limits.was_reached |= len(text) > max_chars or len(kept) < len(part.content)
+    return text[:max_chars]
+
+
+def _charset_in_html(content: bytes) -> str | None:
+    found = _META_CHARSET.search(content[:_HEAD_OF_HTML_BYTES])
+    return (found.group(1) or found.group(2)).decode("ascii", "replace") if found is not None else None
+
+
+def _unflow(text: str, flowing: str) -> str:
+    """The paragraphs of a text whose lines flow (RFC 3676 §4.2): a blank at a line's end goes on in the next."""
+    paragraphs: list[tuple[int, list[str]]] = []
+    flows = False
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        depth = _end_of_marks(line)
+        content = line[depth:].removeprefix(" ")
+        if flows and paragraphs[-1][0] == depth and content != "-- ":
+            paragraphs[-1][1].append(content)
+        else:
+            paragraphs.append((depth, [content]))
+        flows = content.endswith(" ") and content != "-- "
+        if flows and flowing == "delsp":
+            paragraphs[-1][1][-1] = content[:-1]
+    return "\n".join(">" * depth + (" " if depth else "") + "".join(lines) for depth, lines in paragraphs)
+
+
+def _end_of_marks(line: str) -> int:
+    marks = _QUOTE_MARKS.match(line)
+    return marks.end() if marks is not None else 0
+
+
+def _attachment(part: Part) -> ParsedAttachment:
+    return ParsedAttachment(
+        filename=part.filename,
+        content_type=part.content_type,
+        content=part.content,
+        sniffed_type=sniff(part.content),
+        content_id=part.content_id,
+        # An `attachment` is offered for download, even if the text names it (RFC 2183 §2.2).
+        is_inline=part.content_id is not None and not part.is_attachment,
+    )
