@@ -14,7 +14,7 @@ from itertools import islice
 from services.mailrelay.parsing.charsets import decode_text
 from services.mailrelay.parsing.decoding import decode_header, decode_words
 from services.mailrelay.parsing.transfer import decode_transfer
-from services.mailrelay.parsing.uuencoded import split_uuencoded
+from services.mailrelay.parsing.uuencoded import UuencodedFile, split_uuencoded
 
 # Amazon's mails have 2 levels; 40 are known from a sample of broken ones. A level costs one more search of the body.
 MAX_DEPTH = 50
@@ -279,7 +279,7 @@ def _leaves(
     content = limits.take(decode_transfer(encoded, mime.transfer_encoding, is_text=is_text))
     if mime.content_type == "message/rfc822" and not content.endswith(b"\n"):
         content += b"\r\n"  # the part's last line end was counted to the delimiter; a mail ends with one
-    files = []
+    files: list[UuencodedFile] = []
     if mime.transfer_encoding in _UUENCODE or (mime.content_type == "text/plain" and not mime.is_attachment):
         rest, files = split_uuencoded(content)
         content = rest if files else content
