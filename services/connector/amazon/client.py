@@ -8,6 +8,7 @@ import platform
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 import httpx2
 import stamina
@@ -106,7 +107,7 @@ class SpApiClient:
         self, method: str, call: "Call", path: str, body: dict[str, Any] | None
     ) -> dict[str, Any]:
         try:
-            await self._throttle.turn(call.region, call.seller_id, call.operation)
+            await self._throttle.turn(call.region, call.quota_of, call.operation)
             return await self._exchange(method, call, path, body)
         except Expected as failure:
             log.warning("sp_api_refused", region=call.region, code=failure.code, **failure.fields)
@@ -132,9 +133,9 @@ class SpApiClient:
         except (httpx2.HTTPError, TimeoutError) as error:
             raise AmazonUnavailable(operation=call.operation, reason=type(error).__name__) from None
         told = answer.headers.get("x-amzn-RateLimit-Limit")
-        self._throttle.learn(call.region, call.seller_id, call.operation, told)
+        self._throttle.learn(call.region, call.quota_of, call.operation, told)
         if answer.status_code == 429:
-            await self._throttle.refused(call.region, call.seller_id, call.operation)
+            await self._throttle.refused(call.region, call.quota_of, call.operation)
         answered = _json_object(bytes(content))
         if answer.status_code == 200 and answered is not None:
             return answered
@@ -145,21 +146,21 @@ class SpApiClient:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Which operation, where and for whom. `seller_id` is empty where it concerns the application."""
+    """Which operation, where and for whom. `quota_of` names whose share of Amazon's limits it takes; empty: the application's."""
 
     operation: str
     region: Region
-    seller_id: str
+    quota_of: str
     access_token: SecretStr
 
 
 @dataclass(frozen=True, slots=True)
 class SellerApi:
-    """The SP-API as one seller has allowed it: what an operation needs, in one value."""
+    """The SP-API as one seller has allowed it: what an operation needs, in one value. `quota_of`: `quota_of_seller`."""
 
     client: SpApiClient
     region: Region
-    seller_id: str
+    quota_of: str
     access_token: SecretStr
     # The operations that have been answered.
     answered: set[str] = field(default_factory=set)
@@ -177,7 +178,14 @@ class SellerApi:
         return answer
 
     def _call(self, operation: str) -> Call:
-        return Call(operation, self.region, self.seller_id, self.access_token)
+        return Call(operation, self.region, self.quota_of, self.access_token)
+
+
+def quota_of_seller(account_id: UUID, seller_id: str) -> str:
+    """Whose share of Amazon's limits a seller's calls take. Only within the account: the seller's id came through a browser, and nobody
+    may use up what belongs to another account's store by naming it.
+    """
+    return f"{account_id}:{seller_id}"
 
 
 def _may_be_repeated(error: Exception) -> bool:

@@ -44,11 +44,11 @@ class Throttle:
         self._buckets = buckets
         self._told: OrderedDict[str, float] = OrderedDict()
 
-    async def turn(self, region: Region, seller_id: str, operation: str) -> None:
+    async def turn(self, region: Region, quota_of: str, operation: str) -> None:
         """Wait for a moment until this may be called. Raises Throttled if a moment is not enough."""
         if self._buckets is None:
             return
-        key, (rate, burst) = self._key(region, seller_id, operation), _PUBLISHED[operation]
+        key, (rate, burst) = self._key(region, quota_of, operation), _PUBLISHED[operation]
         rate = self._told.get(key, rate)
         seconds = await self._buckets.take(key, rate=rate, burst=burst)
         if 0 < seconds <= _PATIENCE_SECONDS:
@@ -57,24 +57,24 @@ class Throttle:
         if seconds:
             raise Throttled(operation=operation, reason="own_bucket", retry_after_seconds=math.ceil(seconds))
 
-    def learn(self, region: Region, seller_id: str, operation: str, told: str | None) -> None:
-        """Use the rate of Amazon's header for this seller, if it has one that makes sense."""
+    def learn(self, region: Region, quota_of: str, operation: str, told: str | None) -> None:
+        """Use the rate of Amazon's header for this seller or application, if it has one that makes sense."""
         try:
             rate = float(told or "")
         except ValueError:
             return
         lowest, highest = _SANE_RATES
         if lowest <= rate <= highest:
-            key = self._key(region, seller_id, operation)
+            key = self._key(region, quota_of, operation)
             self._told[key] = rate
             self._told.move_to_end(key)
             if len(self._told) > _KNOWN_RATES:
                 self._told.popitem(last=False)
 
-    async def refused(self, region: Region, seller_id: str, operation: str) -> None:
+    async def refused(self, region: Region, quota_of: str, operation: str) -> None:
         """Amazon's own bucket is empty, so ours is, too."""
         if self._buckets is not None:
-            await self._buckets.empty(self._key(region, seller_id, operation))
+            await self._buckets.empty(self._key(region, quota_of, operation))
 
-    def _key(self, region: Region, seller_id: str, operation: str) -> str:
-        return f"sp-api:{self._client_id}:{region.value}:{seller_id}:{operation}"
+    def _key(self, region: Region, quota_of: str, operation: str) -> str:
+        return f"sp-api:{self._client_id}:{region.value}:{quota_of}:{operation}"

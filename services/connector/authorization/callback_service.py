@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.amazon.access import Amazon
-from services.connector.amazon.client import SellerApi
+from services.connector.amazon.client import SellerApi, quota_of_seller
 from services.connector.amazon.errors import (
     AmazonUnavailable,
     ClientMisconfigured,
@@ -115,7 +115,11 @@ async def complete(
     try:
         _check_seller(attempt, callback.seller_id)
         given, store = await _prove(
-            amazon, application, callback.code, Region(attempt.region), callback.seller_id
+            amazon,
+            application,
+            callback.code,
+            Region(attempt.region),
+            quota_of_seller(caller.account_id, callback.seller_id),
         )
         seller_id = callback.seller_id
         await _until_written(
@@ -181,7 +185,7 @@ def _check_seller(attempt: queries.AttemptRow, seller_id: str) -> None:
 
 
 async def _prove(
-    amazon: Amazon, application: Application, code: SecretStr, region: Region, seller_id: str
+    amazon: Amazon, application: Application, code: SecretStr, region: Region, quota_of: str
 ) -> tuple[Tokens, Store]:
     """Tokens, and the proof that they are good for this region. Raises _Failed."""
     try:
@@ -190,18 +194,18 @@ async def _prove(
         raise _Failed(_problem_of(error)) from error
     try:
         store = await get_marketplace_participations(
-            SellerApi(amazon.sp_api, region, seller_id, given.access_token)
+            SellerApi(amazon.sp_api, region, quota_of, given.access_token)
         )
     except (TokenRefused, RoleMissing) as error:
         # What Amazon answers in a wrong region; asking the others tells that from a missing role.
-        right = await _region_that_answers(amazon, given, seller_id, [r for r in Region if r is not region])
+        right = await _region_that_answers(amazon, given, quota_of, [r for r in Region if r is not region])
         problem = AttemptProblem.REGION_MISMATCH if right is not None else _problem_of(error)
         raise _Failed(problem, right) from error
     except (ClientMisconfigured, AmazonUnavailable) as error:
         raise _Failed(_problem_of(error)) from error
     if not store.sells_somewhere:
         # A wrong region was also seen to answer with an empty list.
-        right = await _region_that_answers(amazon, given, seller_id, [r for r in Region if r is not region])
+        right = await _region_that_answers(amazon, given, quota_of, [r for r in Region if r is not region])
         raise _Failed(
             AttemptProblem.NO_PARTICIPATION if right is None else AttemptProblem.REGION_MISMATCH, right
         )
@@ -209,12 +213,12 @@ async def _prove(
 
 
 async def _region_that_answers(
-    amazon: Amazon, given: Tokens, seller_id: str, regions: Sequence[Region]
+    amazon: Amazon, given: Tokens, quota_of: str, regions: Sequence[Region]
 ) -> Region | None:
     for region in regions:
         try:
             store = await get_marketplace_participations(
-                SellerApi(amazon.sp_api, region, seller_id, given.access_token)
+                SellerApi(amazon.sp_api, region, quota_of, given.access_token)
             )
         except (TokenRefused, RoleMissing, ClientMisconfigured, AmazonUnavailable):
             continue

@@ -22,7 +22,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.amazon.access import Amazon
-from services.connector.amazon.client import SellerApi
+from services.connector.amazon.client import SellerApi, quota_of_seller
 from services.connector.amazon.errors import (
     AmazonUnavailable,
     ClientMisconfigured,
@@ -305,7 +305,8 @@ class Vault:
         integration_id: UUID,
         operation: Callable[[SellerApi], Awaitable[_Answer]],
     ) -> _Answer:
-        api = SellerApi(self._amazon.sp_api, token.region, token.seller_id, token.value)
+        quota_of = quota_of_seller(account_id, token.seller_id)
+        api = SellerApi(self._amazon.sp_api, token.region, quota_of, token.value)
         scope = sp_api_scope(token.region)
         try:
             answer = await operation(api)

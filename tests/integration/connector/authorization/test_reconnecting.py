@@ -11,7 +11,15 @@ from sqlalchemy import func, select, update
 from shared.database import Sessions
 from shared.keyring import Keyring
 from shared.metrics import render
-from shared.tables import Account, AuditEntry, EventRow, Grant, Integration, MarketplaceParticipation
+from shared.tables import (
+    Account,
+    AuditEntry,
+    EventRow,
+    Grant,
+    Integration,
+    MarketplaceParticipation,
+    ThrottleBucket,
+)
 from tests.factories import make_account, make_integration
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import (
@@ -199,8 +207,9 @@ async def test_a_store_that_another_account_connects_is_not_cut_off_and_nothing_
 async def test_a_forged_sellers_id_writes_nothing_into_the_account_that_has_it(
     signed_in: SignedIn, sign_in_as: SignInAs, sessions: Sessions, keyring: Keyring
 ):
-    """# S: the consent of one's own store, with the id of somebody else's"""
+    """# S: the consent of one's own store, with the id of somebody else's. Nor does it take of their share of Amazon's limits."""
     await connect_named(signed_in)
+    limits_before = await _limits_of(sessions, signed_in.account)
     async with sessions.begin() as session:
         other_account = await make_account(session, keyring)
     other = await sign_in_as(of=other_account)
@@ -211,7 +220,18 @@ async def test_a_forged_sellers_id_writes_nothing_into_the_account_that_has_it(
     await arrive(other.client, str(callback.copy_set_param("selling_partner_id", LAMPENLADEN)))
 
     assert (await outcome(other.client, attempt["id"]))["status"] == "connected"
+    assert await _limits_of(sessions, signed_in.account) == limits_before != []
     assert await _written_to(sessions, signed_in.account) == written_before
+
+
+async def _limits_of(sessions: Sessions, account: Account) -> list[tuple[str, float]]:
+    """What is left of the account's share of Amazon's limits."""
+    bucket = ThrottleBucket
+    async with sessions.begin() as session:
+        rows = await session.execute(
+            select(bucket.key, bucket.tokens).where(bucket.key.contains(str(account.id)))
+        )
+        return [(row.key, row.tokens) for row in rows if row.key.startswith("sp-api:")]
 
 
 async def _written_to(sessions: Sessions, account: Account) -> list[int]:
