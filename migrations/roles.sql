@@ -26,19 +26,21 @@ GRANT USAGE ON SCHEMA public TO replyco_connector, replyco_relay, replyco_mail_w
 -- The relay: the internet talks to it.
 GRANT SELECT (id, account_id, local_part, retired_at) ON relay_addresses TO replyco_relay;
 GRANT INSERT (id, account_id, relay_address_id, session_id, peer_address, tls_version, size, mail_key_id, content_key, envelope, raw,
-    blob_key, blob_digest)
+    blob_key, blob_digest, lane)
     ON accepted_mail TO replyco_relay;
+GRANT SELECT ON proven_networks TO replyco_relay;
 
 -- The mail worker: accepted mail becomes messages. It sees no token, session, user or API key.
 GRANT SELECT ON accepted_mail, relay_addresses, account_keys TO replyco_mail_worker;
 GRANT SELECT (id, account_id, name, region, home_country, last_message_at, first_authentic_mail_at, misdirected_mail_at, forwarded_mail_at,
     paused_at, disconnected_at, removed_at)
     ON integrations TO replyco_mail_worker;
-GRANT UPDATE (state, attempts, next_attempt_at, failure_code) ON accepted_mail TO replyco_mail_worker;
+GRANT UPDATE (state, attempts, next_attempt_at, failure_code, lane, is_put_off) ON accepted_mail TO replyco_mail_worker;
 GRANT UPDATE (last_message_at, first_authentic_mail_at, misdirected_mail_at, forwarded_mail_at) ON integrations TO replyco_mail_worker;
 -- To whom Amazon has addressed a mail: whether that mailbox is forwarded here, and whether another account had the mail first.
 GRANT SELECT (integration_id, address_key) ON forwarded_mailboxes TO replyco_mail_worker;
 GRANT SELECT, INSERT, UPDATE (account_id) ON seen_signatures TO replyco_mail_worker;
+GRANT SELECT, INSERT, UPDATE (proven_at), DELETE ON proven_networks TO replyco_mail_worker;
 -- It asks the connector's worker to decide the lock anew.
 GRANT SELECT (kind, subject_id, requests, due_at), INSERT (kind, subject_id), UPDATE (requests, attempts, due_at, held_at, failure)
     ON jobs TO replyco_mail_worker;

@@ -13,7 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, INET
+from sqlalchemy.dialects.postgresql import ARRAY, CIDR, INET
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.crypto.envelope import Sealed
@@ -34,6 +34,19 @@ class MailState(StrEnum):
     RESTING = "resting"
     DELIVERED = "delivered"
     HELD = "held"
+
+
+class Lane(StrEnum):
+    """Accepted mail is worked on in lanes that do not wait for each other (docs/adr/0016)."""
+
+    QUICK = "quick"
+    """It claims to be Amazon's, or comes from where Amazon's mail has come from, and lies in its row."""
+    LARGE = "large"
+    """The same, in the blob store."""
+    OTHER = "other"
+    """Nothing says so far that it is Amazon's."""
+    SLOW = "slow"
+    """It has failed in its lane: it took too long to parse, or ended what worked on it."""
 
 
 class ConversationStatus(StrEnum):
@@ -74,16 +87,32 @@ class AcceptedMail(Base):
 
     `content_key` is sealed to the mail worker's public key; `raw` and `envelope` are sealed with the content key
     (shared.crypto.raw_mail). A large `raw`, and one for several recipients, is a blob (shared.blobs), and the row has its key and
-    SHA-256. The worker claims rows in state `accepted`; the row itself is the queue.
+    SHA-256. The worker claims rows in state `accepted`; the row itself is the queue. `is_put_off`: it waits for `next_attempt_at`,
+    and takes no turn before.
     """
 
     __tablename__ = "accepted_mail"
     __table_args__ = (
         one_of("state", MailState),
+        one_of("lane", Lane),
         CheckConstraint(
             "num_nonnulls(raw, blob_key) = 1 AND num_nonnulls(blob_key, blob_digest) <> 1", name="raw_or_blob"
         ),
         Index("ix_accepted_mail_due", "next_attempt_at", postgresql_where=text("state = 'accepted'")),
+        Index(
+            "ix_accepted_mail_turns",
+            "lane",
+            "account_id",
+            "relay_address_id",
+            "next_attempt_at",
+            postgresql_where=text("state = 'accepted' AND NOT is_put_off"),
+        ),
+        Index(
+            "ix_accepted_mail_put_off",
+            "lane",
+            "next_attempt_at",
+            postgresql_where=text("state = 'accepted' AND is_put_off"),
+        ),
         Index("ix_accepted_mail_blob", "blob_key", postgresql_where=text("blob_key IS NOT NULL")),
         Index("ix_accepted_mail_address", "relay_address_id"),
         # Mail on its ordinary way, accepted and then delivered, is never in it.
@@ -113,6 +142,20 @@ class AcceptedMail(Base):
     attempts: Mapped[int] = mapped_column(server_default="0")
     next_attempt_at: Mapped[datetime] = mapped_column(server_default=now)
     failure_code: Mapped[str | None]
+    lane: Mapped[str] = mapped_column(server_default="quick")
+    is_put_off: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class ProvenNetwork(Base):
+    """A network that a mail has come from which was proven to be Amazon's: an IPv4 address, or the /64 of an IPv6 one.
+
+    Written by the mail worker, read by the relay, which lets such a network do more; forgotten after a month without such mail.
+    """
+
+    __tablename__ = "proven_networks"
+
+    network: Mapped[str] = mapped_column(CIDR, primary_key=True)
+    proven_at: Mapped[datetime] = mapped_column(server_default=now)
 
 
 class Conversation(Base):

@@ -12,8 +12,10 @@ from typing import Final
 import asyncpg
 
 from deploy.demo.postgres import MAIL_WORKER
-from services.mailrelay.delivery.queue import claim_due, queue_age_seconds
+from services.mailrelay.delivery.queue import queue_age_seconds
+from services.mailrelay.delivery.turns import Turns, claim_due
 from shared.database import Sessions, create_engine, create_sessions
+from shared.tables import Lane
 from tests.conftest import Database
 
 MONTHS: Final = 24
@@ -51,20 +53,19 @@ async def queue_subjects(database: Database) -> AsyncIterator[dict[str, Callable
     engine = create_engine(database.url(MAIL_WORKER), application_name="bench")
     sessions = create_sessions(engine)
     yield {
-        "scale_queue": lambda: _claim(sessions, in_blob_store=False, expected=DUE),
-        "scale_queue_idle": lambda: _claim(sessions, in_blob_store=True, expected=0),
+        "scale_queue": lambda: _claim(sessions, Lane.QUICK, expected=DUE),
+        "scale_queue_idle": lambda: _claim(sessions, Lane.LARGE, expected=0),
         "scale_queue_age": lambda: _age(sessions),
     }
     await engine.dispose()
 
 
-async def _claim(sessions: Sessions, *, in_blob_store: bool, expected: int) -> float:
+async def _claim(sessions: Sessions, lane: Lane, *, expected: int) -> float:
+    turns = Turns()
     times = []
     for _ in range(CLAIMS):
         began = time.perf_counter()
-        async with claim_due(
-            sessions, in_blob_store=in_blob_store, limit=DUE, max_bytes=8 * 1024 * 1024
-        ) as mails:
+        async with claim_due(sessions, turns, lane=lane, limit=DUE, max_bytes=8 * 1024 * 1024) as mails:
             found = len(mails)
         times.append(time.perf_counter() - began)
         if found != expected:

@@ -51,7 +51,8 @@ async def is_refused(database: Database, role: str, statement: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("table", TABLES)
+# From which networks Amazon's mail comes says nothing of any account.
+@pytest.mark.parametrize("table", [table for table in TABLES if table != "proven_networks"])
 async def test_the_relay_reads_no_table(database: Database, table: str):
     assert await is_refused(database, RELAY, f'SELECT * FROM "{table}"')
 

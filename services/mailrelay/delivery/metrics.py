@@ -30,6 +30,12 @@ class DeliveryMetrics:
             ["code"],
             registry=registry,
         )
+        self.slow = Counter(
+            "replyco_mail_slow",
+            "Mails that were moved into the slow lane, by the lane that they came from, and why",
+            ["lane", "code"],
+            registry=registry,
+        )
         self.held = Counter(
             "replyco_mail_held",
             "Mails that could not be delivered and wait for an operator",

@@ -1,34 +1,37 @@
 """Processes of their own that parse: a mail that takes for ever, or needs too much memory, ends the process that parses it and nothing else.
 
-There are two, as a worker has two batches at a time: one of large mails must not hold up one of small ones. For speed one
-would do: it parses some 2,000 ordinary mails a second.
+Each lane of mail has a pool of its own, so that what is slow in one is waited for in no other. For speed one process would do: it
+parses some 2,000 ordinary mails a second.
 """
 
 import asyncio
+import math
 import multiprocessing
+import os
 import resource
 import signal
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.mailrelay.parsing.mail import ParsedMail, parse_mail
 from shared.errors import Expected
 
-# The largest mails that tests know take a second or two; a batch of ordinary ones takes 50 ms.
+# For one mail. The largest that tests know take a second or two, an ordinary one takes half a millisecond.
 PARSING_SECONDS: Final = 10.0
 # The worst of 40 MB that tests know needs 310 MB. What needs more, where larger mail is let in, is shown by its header.
 PARSING_MEMORY_BYTES: Final = 512 * 1024 * 1024
-PROCESSES: Final = 2
 
 # `spawn`: a forked copy would hold our database connections, and locks of threads that it does not have.
 _CONTEXT = multiprocessing.get_context("spawn")
 
 
 class ParsingTookTooLong(Expected):
-    """The batch was not parsed within the limit of time, and the process was ended."""
+    """A mail was not parsed within the limit of time, and the process was ended."""
 
     code = "parsing_took_too_long"
 
@@ -37,6 +40,13 @@ class ParserDied(Expected):
     """The process ended while it parsed: killed for its memory, for one."""
 
     code = "parser_died"
+
+
+class ParsedTurn(NamedTuple):
+    """The first mails of a batch, parsed, and what was the matter with the one behind them; None if the time for a turn was over."""
+
+    mails: list[ParsedMail]
+    failure: Expected | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +61,50 @@ class _Running:
 
 
 class ParserPool:
-    """A pool of processes that parse batches. A process is started when it is needed, and anew after it was ended."""
+    """A pool of processes that parse. A process is started when it is needed, and anew after it was ended.
+
+    `niceness`: how far they stand back where processors are scarce (nice(2)).
+    """
 
     def __init__(
         self,
         *,
         seconds: float = PARSING_SECONDS,
         memory_bytes: int = PARSING_MEMORY_BYTES,
-        processes: int = PROCESSES,
+        processes: int = 1,
+        niceness: int = 0,
     ) -> None:
         self._seconds = seconds
         self._memory_bytes = memory_bytes
+        self._niceness = niceness
         self._free = asyncio.Semaphore(processes)
         self._all: set[_Running] = set()
         self._idle: list[_Running] = []
 
-    async def parse(self, mails: list[bytes]) -> list[ParsedMail]:
-        """Raises ParsingTookTooLong or ParserDied: then none of the batch is parsed, and the next call starts afresh."""
+    async def parse(self, mails: Sequence[bytes]) -> list[ParsedMail]:
+        """All of them, however long it takes. Raises ParsingTookTooLong or ParserDied for the first that cannot be parsed."""
+        turn = await self.parse_for(mails, turn_seconds=math.inf)
+        if turn.failure is not None:
+            raise turn.failure
+        return turn.mails
+
+    async def parse_for(self, mails: Sequence[bytes], *, turn_seconds: float) -> ParsedTurn:
+        """As many as come within that time and one mail more, and none behind one that cannot be parsed."""
         async with self._free:
             running = self._idle.pop() if self._idle else await asyncio.to_thread(self._start)
             try:
-                parsed = await asyncio.to_thread(self._ask, running, mails)
+                turn = await asyncio.to_thread(self._ask, running, mails, turn_seconds)
             except (
                 BaseException
             ):  # whatever it is doing now, nobody waits for it; the waiting thread hears of its end
                 self._all.discard(running)
                 running.process.kill()
                 raise
-            self._idle.append(running)
-            return parsed
+            if turn.failure is None:
+                self._idle.append(running)
+            else:
+                self._all.discard(running)
+            return turn
 
     def close(self) -> None:
         """End all processes of the pool."""
@@ -88,26 +113,33 @@ class ParserPool:
             self._all.pop().end()
 
     def _start(self) -> _Running:
-        running = _start(self._memory_bytes)
+        running = _start(self._memory_bytes, self._niceness)
         self._all.add(running)
         return running
 
-    def _ask(self, running: _Running, mails: list[bytes]) -> list[ParsedMail]:
+    def _ask(self, running: _Running, mails: Sequence[bytes], turn_seconds: float) -> ParsedTurn:
+        parsed: list[ParsedMail] = []
+        ends_at = time.monotonic() + turn_seconds
         try:
-            running.connection.send(mails)
-            if not running.connection.poll(self._seconds):
-                running.end()
-                raise ParsingTookTooLong
-            parsed: list[ParsedMail] = running.connection.recv()
-        except (EOFError, ConnectionError) as error:
+            for mail in mails:
+                running.connection.send_bytes(mail)
+                if not running.connection.poll(self._seconds):
+                    running.end()
+                    return ParsedTurn(parsed, ParsingTookTooLong())
+                parsed.append(running.connection.recv())
+                if time.monotonic() >= ends_at:
+                    break
+        except (EOFError, ConnectionError):
             running.end()
-            raise ParserDied from error
-        return parsed
+            return ParsedTurn(parsed, ParserDied())
+        return ParsedTurn(parsed, None)
 
 
-def _start(memory_bytes: int) -> _Running:
+def _start(memory_bytes: int, niceness: int) -> _Running:
     ours, theirs = _CONTEXT.Pipe()
-    process = _CONTEXT.Process(target=_serve, args=(theirs, memory_bytes), name="mail-parser", daemon=True)
+    process = _CONTEXT.Process(
+        target=_serve, args=(theirs, memory_bytes, niceness), name="mail-parser", daemon=True
+    )
     process.start()
     theirs.close()
     try:
@@ -119,13 +151,13 @@ def _start(memory_bytes: int) -> _Running:
     return _Running(process, ours)
 
 
-def _serve(connection: Connection, memory_bytes: int) -> None:
+def _serve(connection: Connection, memory_bytes: int, niceness: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # these are for the worker, which ends us
+    os.nice(niceness)
     # What is asked for beyond is refused: Python raises MemoryError, and only the mail's header is read; a library may abort.
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     with suppress(EOFError, ConnectionError):  # the worker is gone, however it went
         connection.send("ready")
         while True:
-            mails: list[bytes] = connection.recv()
-            connection.send([parse_mail(mail) for mail in mails])
+            connection.send(parse_mail(connection.recv_bytes()))

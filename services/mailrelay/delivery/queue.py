@@ -1,22 +1,24 @@
-"""The table of accepted mail as a queue: which mail is due, which worker has claimed it, and when it is tried again.
+"""The table of accepted mail as a queue: which mail is due, what becomes of its row, and when it is tried again.
 
-A worker claims due mails, prepares them, and stores them in one transaction that locks their rows. The claim saves the work of
+A worker claims due mails (`turns`), prepares them, and stores them in one transaction that locks their rows. The claim saves the work of
 preparing a mail twice, and nothing more: only the transaction decides who delivers a mail.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ColumnElement, Text, and_, case, cast, func, or_, select, union_all, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.mailrelay.networks import Network, network_of
 from shared.blobs import Blob
 from shared.crypto.envelope import Sealed
-from shared.database import DRIVER_UNAVAILABLE, Sessions, asyncpg_dsn
+from shared.database import DRIVER_UNAVAILABLE, asyncpg_dsn
 from shared.events import MAIL_CHANNEL
 from shared.tables import (
     AcceptedMail,
@@ -24,6 +26,7 @@ from shared.tables import (
     Conversation,
     ConversationStatus,
     Integration,
+    Lane,
     MailState,
     Message,
     RelayAddress,
@@ -31,8 +34,8 @@ from shared.tables import (
 
 # Polling delivers meanwhile; listening begins again, also when the server refused it (a password that was changed).
 LISTENING_FAILURES: Final = (*DRIVER_UNAVAILABLE, asyncpg.PostgresError)
-# How many due mails are tried for a claim: more than all workers together have in hand.
-_CANDIDATES: Final = 2000
+# So many put-off mails at a time take their place among the due ones again.
+_RETURNED_BATCH: Final = 500
 _RECHECK_BATCH: Final = 500
 _RECHECK_LEASE: Final = timedelta(hours=1)
 # The last recheck of a message by itself is a week after it came (`authentication.recheck_at`).
@@ -57,53 +60,14 @@ class QueuedMail(NamedTuple):
     envelope: Sealed
     raw: Sealed | Blob
 
-
-@asynccontextmanager
-async def claim_due(
-    sessions: Sessions, *, in_blob_store: bool, limit: int, max_bytes: int
-) -> AsyncIterator[list[QueuedMail]]:
-    """Claim the due mails that have waited longest and that no other worker has: one of any size, or several of `max_bytes`.
-
-    The claim holds until the block ends or the worker does: PostgreSQL ends a session's advisory locks with its connection, so
-    what a killed worker had is free at once. No transaction is open meanwhile.
-    """
-    async with sessions() as session:
-        try:
-            _ = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-            yield await _claim(session, in_blob_store=in_blob_store, limit=limit, max_bytes=max_bytes)
-        finally:
-            try:
-                await session.execute(select(func.pg_advisory_unlock_all()))
-            except BaseException:
-                await session.invalidate()  # back in the pool, it would keep the mails from everybody
-                raise
+    @property
+    def network(self) -> Network:
+        """Where it came from."""
+        return network_of(ip_address(self.peer_address))
 
 
-async def _claim(
-    session: AsyncSession, *, in_blob_store: bool, limit: int, max_bytes: int
-) -> list[QueuedMail]:
-    is_blob = AcceptedMail.blob_key.is_not(None)
-    due = (
-        select(AcceptedMail.id, AcceptedMail.size)
-        .where(_is_due(), is_blob if in_blob_store else ~is_blob)
-        # Ordered as the partial index is: a backlog of a million costs no sort.
-        .order_by(AcceptedMail.next_attempt_at)
-        .limit(_CANDIDATES)
-        .cte("due")
-    )
-    # Only as many rows are locked as are asked for, because a CTE with a LIMIT is read row by row.
-    is_claimed = func.pg_try_advisory_lock(func.hashtextextended(cast(due.c.id, Text), 0))
-    ids: list[UUID] = []
-    total = 0
-    for row in await session.execute(select(due.c.id, due.c.size).where(is_claimed).limit(limit)):
-        total += row.size
-        if ids and total > max_bytes:
-            break
-        ids.append(row.id)
-    return [] if not ids else await _read(session, ids)
-
-
-async def _read(session: AsyncSession, ids: Sequence[UUID]) -> list[QueuedMail]:
+async def read_due(session: AsyncSession, ids: Sequence[UUID]) -> list[QueuedMail]:
+    """These mails, in this order, as far as they are due."""
     statement = (
         select(
             AcceptedMail.id,
@@ -128,10 +92,9 @@ async def _read(session: AsyncSession, ids: Sequence[UUID]) -> list[QueuedMail]:
         .join(Integration, Integration.id == RelayAddress.integration_id)
         # Again: another worker may have delivered it just before it let it go.
         .where(AcceptedMail.id.in_(ids), _is_due())
-        .order_by(AcceptedMail.id)
     )
-    return [
-        QueuedMail(
+    mails = {
+        row.id: QueuedMail(
             id=row.id,
             account_id=row.account_id,
             integration_id=row.integration_id,
@@ -147,7 +110,33 @@ async def _read(session: AsyncSession, ids: Sequence[UUID]) -> list[QueuedMail]:
             raw=row.raw if row.raw is not None else Blob(row.blob_key, row.blob_digest),
         )
         for row in await session.execute(statement)
-    ]
+    }
+    return [mails[mail_id] for mail_id in ids if mail_id in mails]
+
+
+async def return_put_off(session: AsyncSession, lane: Lane) -> int:
+    """Mails of a lane that were put off until now are due again, and take their turns; the answer says how many."""
+    due = (
+        select(AcceptedMail.id)
+        .where(_is_due(), AcceptedMail.is_put_off, AcceptedMail.lane == lane)
+        .order_by(AcceptedMail.next_attempt_at)
+        .limit(_RETURNED_BATCH)
+    )
+    ids = (await session.scalars(due)).all()
+    await session.execute(
+        update(AcceptedMail).where(AcceptedMail.id.in_(ids), _is_due()).values(is_put_off=False)
+    )
+    return len(ids)
+
+
+async def move_to_slow_lane(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> None:
+    """Let no mail of another lane wait for these any more; whoever works on the slow lane is told."""
+    await session.execute(
+        update(AcceptedMail)
+        .where(AcceptedMail.id.in_(accepted_mail_ids), AcceptedMail.state == MailState.ACCEPTED)
+        .values(lane=Lane.SLOW)
+    )
+    await session.execute(select(func.pg_notify(MAIL_CHANNEL, "")))
 
 
 async def lock_for_delivery(session: AsyncSession, accepted_mail_ids: Sequence[UUID]) -> set[UUID]:
@@ -258,7 +247,7 @@ async def requeue_for_recheck(session: AsyncSession) -> int:
             AcceptedMail.id.in_([row.accepted_mail_id for row in in_quarantine]),
             AcceptedMail.state == MailState.DELIVERED,
         )
-        .values(state=MailState.ACCEPTED, next_attempt_at=func.now())
+        .values(state=MailState.ACCEPTED, next_attempt_at=func.now(), is_put_off=False)
     )
     return len(in_quarantine)
 
@@ -282,7 +271,8 @@ async def record_failed_attempt(
 ) -> MailState | None:
     """Count an attempt that failed, and try again later; the answer is the new state, or None if the mail no longer waits.
 
-    After the last delay the mail is held, or tried again after that delay for ever.
+    After the last delay the mail is held, or tried again after that delay for ever: in the slow lane, where it holds up none that
+    has not failed.
     """
     last = len(delays)
     attempts = AcceptedMail.attempts
@@ -293,6 +283,8 @@ async def record_failed_attempt(
         .values(
             attempts=attempts + 1,
             failure_code=failure_code,
+            lane=Lane.SLOW,
+            is_put_off=True,
             state=case((attempts >= last, after_last.value), else_=MailState.ACCEPTED.value),
             next_attempt_at=func.now()
             + case(*((attempts == count, delay) for count, delay in enumerate(delays)), else_=delays[-1]),
@@ -310,7 +302,7 @@ async def postpone(
     await session.execute(
         update(AcceptedMail)
         .where(AcceptedMail.id.in_(accepted_mail_ids), AcceptedMail.state == MailState.ACCEPTED)
-        .values(failure_code=failure_code, next_attempt_at=func.now() + delay)
+        .values(failure_code=failure_code, is_put_off=True, next_attempt_at=func.now() + delay)
     )
 
 

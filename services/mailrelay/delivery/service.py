@@ -2,16 +2,16 @@
 
 A batch is claimed, unsealed, authenticated, parsed and sealed for its accounts without a transaction, because some of that asks
 other hosts: the blob store, the DNS. Then one transaction locks the mails, stores the messages, and marks the mails delivered:
-whatever dies in between, a mail is either still waiting or visible exactly once. If a batch fails, its mails are delivered one by
-one, so that only the one that is at fault waits. A mail that cannot be parsed is stored all the same (D8); held is only what
-cannot even be unsealed. What is our fault (a key, a grant, a table that is missing) costs a mail nothing but time: it waits until
+whatever dies in between, a mail is either still waiting or visible exactly once. What is not parsed within the time for a turn is
+let go, and takes its turn anew. If a batch fails, its mails are delivered one by one, so that only the one that is at fault waits. A
+mail that cannot be parsed is stored all the same (D8); held is only what cannot even be unsealed. What is our fault (a key, a grant, a table that is missing) costs a mail nothing but time: it waits until
 we have mended it.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -34,7 +34,10 @@ from services.mailrelay.delivery.large_attachments import put_large_attachments,
 from services.mailrelay.delivery.message_rows import NewMessage, make_new_message
 from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.delivery.parser_pool import ParserPool
+from services.mailrelay.delivery.proven_networks import ProvenNetworks
 from services.mailrelay.delivery.queue import QueuedMail
+from services.mailrelay.delivery.suspects import Suspects
+from services.mailrelay.delivery.turns import Turns, claim_due
 from services.mailrelay.delivery.unsealing import FetchedBlobs, UnsealedMail, unseal
 from services.mailrelay.parsing.mail import ParsedMail, parse_header_only
 from services.mailrelay.settings import AddressedElsewhere
@@ -52,7 +55,7 @@ from shared.crypto.raw_mail import MailPrivateKey
 from shared.database import Sessions, is_unavailable, was_ended_for_others
 from shared.errors import Expected
 from shared.keyring import Keyring
-from shared.tables import MailState
+from shared.tables import Authenticity, Lane, MailState
 
 log = structlog.get_logger()
 
@@ -78,6 +81,8 @@ MENDING_DELAY: Final = timedelta(minutes=10)
 _BLOBS_AWAY_DELAY: Final = timedelta(minutes=1)
 # After as many failed attempts only the header is read: better half a mail within two minutes than none.
 ATTEMPTS_TO_PARSE: Final = 2
+# After this time of parsing a turn ends with the mail in hand: what is slow lets the mail of others come before its next.
+TURN_SECONDS: Final = 0.25
 _UNCHECKED: Final = "authenticity_unchecked"
 
 
@@ -89,7 +94,7 @@ class MailKeyMissing(Expected):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What a mail worker needs to deliver mail; each process has one."""
+    """What a mail worker needs to deliver the mail of a lane; a process has one for each, which share all but the parser and the turns."""
 
     sessions: Sessions
     keyring: Keyring
@@ -101,26 +106,25 @@ class Delivery:
     scanner: Scanner | None = None
     addressed_elsewhere: AddressedElsewhere = AddressedElsewhere.QUARANTINE
     inline_limit_bytes: int = INLINE_LIMIT_BYTES
+    lane: Lane = Lane.QUICK
+    turns: Turns = field(default_factory=Turns)
+    suspects: Suspects = field(default_factory=Suspects)
+    proven_networks: ProvenNetworks = field(default_factory=ProvenNetworks)
 
 
 async def deliver_due(delivery: Delivery) -> int:
-    """Deliver a batch of due mails that lie in their rows; the answer is the number of mails claimed.
+    """Deliver a batch of due mails of the lane; the answer is the number of mails claimed.
 
     Raises only what says that the database is away.
     """
-    return await _deliver_due(delivery, in_blob_store=False)
-
-
-async def deliver_due_from_blob_store(delivery: Delivery) -> int:
-    """Deliver a batch of due mails that lie in the blob store. They are large, and small mail does not wait for them."""
-    return await _deliver_due(delivery, in_blob_store=True)
-
-
-async def _deliver_due(delivery: Delivery, *, in_blob_store: bool) -> int:
-    async with queue.claim_due(
-        delivery.sessions, in_blob_store=in_blob_store, limit=MAX_BATCH, max_bytes=MAX_BATCH_BYTES
+    async with claim_due(
+        delivery.sessions,
+        delivery.turns,
+        lane=delivery.lane,
+        limit=min(MAX_BATCH, delivery.turns.worthwhile),
+        max_bytes=MAX_BATCH_BYTES,
     ) as mails:
-        ours = await _postpone_other_keys(delivery, mails)
+        ours = await _move_suspects(delivery, await _postpone_other_keys(delivery, mails))
         if ours:
             await _deliver(delivery, ours)
     return len(mails)
@@ -142,14 +146,20 @@ async def _deliver(delivery: Delivery, mails: Sequence[QueuedMail]) -> None:
 
 async def _deliver_together(delivery: Delivery, mails: Sequence[QueuedMail]) -> None:
     messages = await _prepare(delivery, [mail for mail in mails if not mail.is_store_disconnected])
+    to_store = {item.queued.id for item in messages} | {
+        mail.id for mail in mails if mail.is_store_disconnected
+    }
+    if not to_store:
+        return
     try:
-        delivered, stored = await _store(delivery, [mail.id for mail in mails], messages)
+        delivered, stored = await _store(delivery, sorted(to_store), messages)
     except DBAPIError as error:
         # Only where PostgreSQL itself says that it has stored nothing: a COMMIT whose answer was lost may have come.
         if getattr(error.orig, "sqlstate", None) and not is_unavailable(error):
             await _remove_attachments(delivery, messages)
         raise
     _count(delivery.metrics, delivered, stored)
+    await _note_proven_networks(delivery, stored)
     stored_ids = {item.message_id for item in stored}
     await _remove_attachments(delivery, [item for item in messages if item.message_id not in stored_ids])
 
@@ -264,7 +274,7 @@ async def _prepare(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[NewM
     authenticated = await settle_addressees(
         delivery.sessions, authenticated, keys, delivery.addressed_elsewhere
     )
-    parsed = await _parse(delivery.parser, authenticated)
+    authenticated, parsed = await _parse(delivery, authenticated)
     messages = await asyncio.to_thread(_make_messages, authenticated, parsed, keys, now)
     await scan_attachments(delivery.scanner, messages)
     return await _put_attachments(delivery, messages)
@@ -333,16 +343,73 @@ def _unseal_all(
     return [unseal(private_key, mail, fetched) for mail in mails]
 
 
-async def _parse(parser: ParserPool, mails: Sequence[AuthenticatedMail]) -> list[ParsedMail]:
-    """Parse what has not failed too often; of the rest, only the header is read."""
-    readable = await asyncio.to_thread(lambda: [mail.readable() for mail in mails])
-    is_tried = [mail.unsealed.queued.attempts < ATTEMPTS_TO_PARSE for mail in mails]
-    to_parse = [raw for raw, tried in zip(readable, is_tried, strict=True) if tried]
-    parsed = iter(await parser.parse(to_parse) if to_parse else [])
-    return [
-        next(parsed) if tried else parse_header_only(raw)
-        for raw, tried in zip(readable, is_tried, strict=True)
+async def _parse(
+    delivery: Delivery, mails: Sequence[AuthenticatedMail]
+) -> tuple[list[AuthenticatedMail], list[ParsedMail]]:
+    """Parse for the time of a turn; the answer holds the mails that are parsed, and what they are.
+
+    Of what has failed too often, only the header is read. One that cannot be parsed is put aside, and those behind it wait.
+    """
+    readable = await asyncio.to_thread(lambda: {mail.unsealed.queued.id: mail.readable() for mail in mails})
+    to_parse = [mail.unsealed.queued for mail in mails if mail.unsealed.queued.attempts < ATTEMPTS_TO_PARSE]
+    turn = await delivery.parser.parse_for(
+        [readable[mail.id] for mail in to_parse], turn_seconds=TURN_SECONDS
+    )
+    tried = len(turn.mails) + (turn.failure is not None)
+    delivery.turns.end([(mail.account_id, mail.relay_address_id) for mail in to_parse], tried)
+    if turn.failure is not None:
+        await _put_aside(delivery, to_parse[tried - 1], turn.failure)
+    parsed = {mail.id: content for mail, content in zip(to_parse, turn.mails, strict=False)}
+    for mail in mails:
+        if mail.unsealed.queued.attempts >= ATTEMPTS_TO_PARSE:
+            parsed[mail.unsealed.queued.id] = parse_header_only(readable[mail.unsealed.queued.id])
+    done = [mail for mail in mails if mail.unsealed.queued.id in parsed]
+    return done, [parsed[mail.unsealed.queued.id] for mail in done]
+
+
+async def _put_aside(delivery: Delivery, mail: QueuedMail, failure: Expected) -> None:
+    """A mail could not be parsed: it goes into the slow lane, where it has more time, and nobody waits for it who does not wait there."""
+    if delivery.lane is Lane.SLOW:
+        await _try_later(delivery, mail, failure)
+        return
+    delivery.suspects.note(mail.network, mail.account_id)
+    await _move_to_slow_lane(delivery, [mail], failure.code)
+    log.warning("mail_slow", accepted_mail_id=str(mail.id), lane=delivery.lane.value, code=failure.code)
+
+
+async def _move_suspects(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[QueuedMail]:
+    """Move into the slow lane what comes from where mail came that was slow; the answer holds the others."""
+    known = {mail.network for mail in mails if delivery.suspects.knows(mail.network)}
+    if delivery.lane is Lane.SLOW or not known:
+        return list(mails)
+    proven = await delivery.proven_networks.among(delivery.sessions, known)
+    suspect = [
+        mail
+        for mail in mails
+        if delivery.suspects.has(mail.network, mail.account_id, is_proven=mail.network in proven)
     ]
+    await _move_to_slow_lane(delivery, suspect, "suspect")
+    moved = {mail.id for mail in suspect}
+    return [mail for mail in mails if mail.id not in moved]
+
+
+async def _move_to_slow_lane(delivery: Delivery, mails: Sequence[QueuedMail], code: str) -> None:
+    if mails:
+        async with delivery.sessions.begin() as session:
+            await queue.move_to_slow_lane(session, [mail.id for mail in mails])
+        delivery.metrics.slow.labels(delivery.lane.value, code).inc(len(mails))
+
+
+async def _note_proven_networks(delivery: Delivery, stored: Sequence[NewMessage]) -> None:
+    proven = {
+        item.queued.network
+        for item in stored
+        if item.verdict.authenticity is Authenticity.AUTHENTIC and not item.is_quarantined
+    }
+    try:
+        await delivery.proven_networks.note(delivery.sessions, proven)
+    except Exception:  # the mail is delivered; the next one from there is noted
+        log.exception("proven_network_not_noted")
 
 
 def _count(metrics: DeliveryMetrics, delivered: Sequence[NewMessage], stored: Sequence[NewMessage]) -> None:

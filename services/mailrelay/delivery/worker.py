@@ -6,6 +6,7 @@ Any number of workers may run. NOTIFY makes it fast, polling makes it certain: a
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -15,7 +16,7 @@ from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.delivery.blob_sweeper import sweep_forever
 from services.mailrelay.delivery.clamav import Scanner, rescan_forever
 from services.mailrelay.delivery.metrics import DeliveryMetrics
-from services.mailrelay.delivery.parser_pool import ParserPool
+from services.mailrelay.delivery.parser_pool import PARSING_SECONDS, ParserPool
 from services.mailrelay.delivery.queue import (
     LISTENING_FAILURES,
     count_stores_addressed_elsewhere,
@@ -23,7 +24,8 @@ from services.mailrelay.delivery.queue import (
     queue_age_seconds,
     requeue_for_recheck,
 )
-from services.mailrelay.delivery.service import Delivery, deliver_due, deliver_due_from_blob_store
+from services.mailrelay.delivery.service import Delivery, deliver_due
+from services.mailrelay.delivery.turns import Turns
 from services.mailrelay.settings import MailWorkerSettings
 from shared.background_tasks import BackgroundTasks
 from shared.blobs import open_blobs
@@ -33,6 +35,7 @@ from shared.database import Sessions, create_engine, create_sessions, database_a
 from shared.keyring import Keyring
 from shared.metrics import process_registry
 from shared.side_port import side_port
+from shared.tables import Lane
 
 log = structlog.get_logger()
 
@@ -40,13 +43,33 @@ log = structlog.get_logger()
 POLL_SECONDS: Final = 5.0
 FIRST_RETRY_SECONDS: Final = 0.2
 LONGEST_RETRY_SECONDS: Final = 5.0
-# While PostgreSQL or a parser has one batch, the worker has another in hand.
-_BATCHES: Final = 2
-# Every mail is announced alike, and few lie in the blob store: not each is worth a look there.
-_BLOBS_PAUSE_SECONDS: Final = 0.1
+# Every mail is announced alike, and nearly all are for the quick lane: not each is worth a look into the others.
+_PAUSE_SECONDS: Final = 0.1
 # As often as metrics are usually asked for.
 _MEASURE_SECONDS: Final = 15.0
 _RECHECK_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _LaneWork:
+    """How a lane is worked on. `seconds`: for parsing one mail; what takes longer is moved into the slow lane."""
+
+    lane: Lane
+    seconds: float
+    batches: int = 1
+    niceness: int = 0
+    pause_seconds: float = _PAUSE_SECONDS
+
+
+# An ordinary mail is parsed in half a millisecond, the largest that tests know in a second or two. What does not claim to be
+# Amazon's, and what was slow before, is parsed where processors are scarce after what does claim it.
+_LANES: Final = (
+    # While PostgreSQL or a parser has one batch, the worker has another in hand.
+    _LaneWork(Lane.QUICK, seconds=1.0, batches=2, pause_seconds=0.0),
+    _LaneWork(Lane.LARGE, seconds=3.0),
+    _LaneWork(Lane.OTHER, seconds=3.0, niceness=10),
+    _LaneWork(Lane.SLOW, seconds=PARSING_SECONDS, niceness=19),
+)
 
 
 async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
@@ -61,17 +84,20 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
         [(str(address), port) for address, port in settings.nameservers], DnsMetrics(registry)
     )
     database_url = settings.database_url.get_secret_value()
-    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=10)
+    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=16)
     sessions = create_sessions(engine)
-    parser = ParserPool()
     metrics = DeliveryMetrics(registry)
     blobs = open_blobs(settings)
     scanner = None if settings.clamd is None else Scanner(settings.clamd)
+    parsers = {
+        work.lane: ParserPool(seconds=work.seconds, processes=work.batches, niceness=work.niceness)
+        for work in _LANES
+    }
     delivery = Delivery(
         sessions,
         keyring,
         private_key,
-        parser,
+        parsers[Lane.QUICK],
         metrics,
         blobs,
         name_servers,
@@ -79,12 +105,21 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
         addressed_elsewhere=settings.addressed_elsewhere,
         inline_limit_bytes=settings.inline_limit_bytes,
     )
-    # An announced mail may lie in its row or in the blob store; one loop waits for each.
-    wake_for_rows, wake_for_blobs = asyncio.Event(), asyncio.Event()
+    # An announced mail may be in any lane; each lane's loops wait for it.
+    wakes = {work.lane: asyncio.Event() for work in _LANES}
 
     def wake() -> None:
-        wake_for_rows.set()
-        wake_for_blobs.set()
+        for event in wakes.values():
+            event.set()
+
+    def work_on(work: _LaneWork) -> list[Awaitable[None]]:
+        of_lane = replace(delivery, lane=work.lane, parser=parsers[work.lane], turns=Turns())
+        return [
+            _deliver_until(
+                stop, wakes[work.lane], lambda: deliver_due(of_lane), pause_seconds=work.pause_seconds
+            )
+            for _ in range(work.batches)
+        ]
 
     background = BackgroundTasks(stop, registry)
     try:
@@ -106,21 +141,11 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             if scanner is not None:
                 background.start("rescan", lambda: rescan_forever(scanner, sessions, keyring, blobs))
             log.info("mail_worker_started")
-            await asyncio.gather(
-                *(
-                    _deliver_until(stop, wake_for_rows, lambda: deliver_due(delivery))
-                    for _ in range(_BATCHES)
-                ),
-                _deliver_until(
-                    stop,
-                    wake_for_blobs,
-                    lambda: deliver_due_from_blob_store(delivery),
-                    pause_seconds=_BLOBS_PAUSE_SECONDS,
-                ),
-            )
+            await asyncio.gather(*(loop for work in _LANES for loop in work_on(work)))
     finally:
         await name_servers.close()
-        parser.close()
+        for parser in parsers.values():
+            parser.close()
         blobs.close()
         await engine.dispose()
         log.info("mail_worker_stopped")
@@ -131,7 +156,7 @@ async def _deliver_until(
     wake: asyncio.Event,
     deliver: Callable[[], Awaitable[int]],
     *,
-    pause_seconds: float = 0.0,
+    pause_seconds: float,
 ) -> None:
     retry_seconds = FIRST_RETRY_SECONDS
     while not stop.is_set():

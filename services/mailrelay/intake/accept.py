@@ -13,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from services.mailrelay.intake.journal import AcceptedRow, Journal
+from services.mailrelay.intake.lanes import lane_of
 from services.mailrelay.intake.recipients import Recipient
 from shared.blobs import BlobStore
 from shared.crypto.envelope import Sealed
@@ -34,6 +35,8 @@ class Origin:
     sender: str
     mail_options: tuple[str, ...]
     tls_version: str | None
+    # Mail of Amazon's comes from there: an operator has said so, or it was proven.
+    is_known_network: bool = False
 
 
 async def store_mail(
@@ -57,7 +60,7 @@ async def store_mail(
         rows = [await _with_content(row, key, content, blobs, inline_limit_bytes)]
     else:
         rows = await _rows_for_several(content, recipients, origin, mail_key, blobs)
-    await journal.append(rows)
+    await journal.append([_in_its_lane(row, origin) for row in rows])
     return str(rows[0].id)
 
 
@@ -88,6 +91,15 @@ async def _rows_for_several(
         )
         for key, (recipient, address) in zip(keys, recipients.items(), strict=True)
     ]
+
+
+def _in_its_lane(row: AcceptedRow, origin: Origin) -> AcceptedRow:
+    lane = lane_of(
+        origin.sender,
+        is_from_known_network=origin.is_known_network,
+        is_in_blob_store=row.blob_key is not None,
+    )
+    return row._replace(lane=lane.value)
 
 
 def _keys_of_copies(account_ids: list[UUID]) -> list[ContentKey]:

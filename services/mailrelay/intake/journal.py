@@ -22,6 +22,7 @@ from services.mailrelay.metrics import RelayMetrics
 from shared.database import asyncpg_dsn
 from shared.errors import CannotStart, Expected
 from shared.events import MAIL_CHANNEL
+from shared.tables import Lane
 
 log = structlog.get_logger()
 
@@ -75,6 +76,7 @@ class AcceptedRow(NamedTuple):
     raw: bytes | None
     blob_key: str | None = None
     blob_digest: bytes | None = None
+    lane: str = Lane.QUICK.value
 
 
 @dataclass(eq=False, slots=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,14 +15,14 @@ from deploy.demo.postgres import MAIL_WORKER, RELAY
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.delivery.parser_pool import ParserPool
-from services.mailrelay.delivery.service import Delivery
+from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.blobs import open_blobs
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
 from shared.database import Sessions, create_engine, create_sessions, new_id
 from shared.events import MAIL_CHANNEL
 from shared.keyring import Keyring
 from shared.settings import BlobSettings
-from shared.tables import AcceptedMail, Integration, RelayAddress
+from shared.tables import AcceptedMail, Integration, Lane, RelayAddress
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
 from tests.signing import addressed, signed
@@ -130,6 +130,11 @@ async def delivery(
     )
     blobs.close()
     await engine.dispose()
+
+
+async def deliver_in_each_lane(delivery: Delivery) -> int:
+    """One turn in each lane, the slow one last; the number of mails claimed."""
+    return sum([await deliver_due(replace(delivery, lane=lane)) for lane in Lane])
 
 
 def mail(name: str) -> bytes:

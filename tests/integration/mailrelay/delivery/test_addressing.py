@@ -1,6 +1,6 @@
 """A true mail of Amazon's counts only where Amazon has sent it: whoever sends it on, unchanged, gains nothing."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -8,10 +8,9 @@ from sqlalchemy import func, insert, select, update
 from typing_extensions import override
 
 from deploy.demo.postgres import OWNER
-from services.mailrelay.delivery.parser_pool import ParserPool
+from services.mailrelay.delivery.parser_pool import ParsedTurn, ParserPool
 from services.mailrelay.delivery.queue import count_stores_addressed_elsewhere, requeue_for_recheck
 from services.mailrelay.delivery.service import Delivery, deliver_due
-from services.mailrelay.parsing.mail import ParsedMail
 from services.mailrelay.settings import AddressedElsewhere
 from shared.crypto.envelope import Place
 from shared.database import Sessions, create_engine, create_sessions, new_id
@@ -394,9 +393,9 @@ class _ParsesAfter(ParserPool):
         self._before = before
 
     @override
-    async def parse(self, mails: list[bytes]) -> list[ParsedMail]:
+    async def parse_for(self, mails: Sequence[bytes], *, turn_seconds: float) -> ParsedTurn:
         await self._before()
-        return await self._parser.parse(mails)
+        return await self._parser.parse_for(mails, turn_seconds=turn_seconds)
 
 
 async def test_stores_that_get_nothing_else_are_counted(

@@ -8,10 +8,10 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
-from services.mailrelay.delivery.service import Delivery, deliver_due, deliver_due_from_blob_store
+from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.blobs import blob_id_of, open_blobs
 from shared.database import Sessions
-from shared.tables import AcceptedMail, MailState
+from shared.tables import AcceptedMail, Lane, MailState
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.accepting import running_relay
 from tests.integration.mailrelay.delivery.conftest import Store
@@ -55,11 +55,11 @@ async def test_large_mail_waits_for_a_server_that_is_away_and_small_mail_does_no
             # It is away again when the worker comes, and then back, with what was in it.
             elsewhere = blob_settings(f"http://127.0.0.1:{free_port()}", "mail")
             with closing(open_blobs(elsewhere)) as away:
-                assert await deliver_due_from_blob_store(replace(delivery, blobs=away)) == 1
+                assert await deliver_due(replace(delivery, blobs=away, lane=Lane.LARGE)) == 1
             assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 0, "blobs_unavailable")
             assert await deliver_due(from_bucket) == 1
             await make_due(database)
-            assert await deliver_due_from_blob_store(from_bucket) == 1
+            assert await deliver_due(replace(from_bucket, lane=Lane.LARGE)) == 1
 
     assert await state_of(sessions, mail_id) == (MailState.DELIVERED, 0, None)
     assert len(await all_messages(sessions)) == 2

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -15,13 +16,13 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER, RELAY
-from services.mailrelay.delivery.service import Delivery, deliver_due, deliver_due_from_blob_store
+from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.blobs import Blob
 from shared.crypto.envelope import Place, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, new_id
 from shared.keyring import Keyring
-from shared.tables import AcceptedMail, MailState
+from shared.tables import AcceptedMail, Lane, MailState
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.delivery.conftest import Accept, Store, accepted_row, mail, make_store
 from tests.integration.mailrelay.delivery.test_delivery import all_messages, make_due, state_of
@@ -37,10 +38,17 @@ async def accept_large(
     engine = create_engine(database.url(RELAY), application_name="tests-relay")
     async with create_sessions(engine).begin() as session:
         await session.execute(
-            insert(AcceptedMail).values(row | {"raw": None, "blob_key": blob.key, "blob_digest": blob.digest})
+            insert(AcceptedMail).values(
+                row
+                | {"raw": None, "blob_key": blob.key, "blob_digest": blob.digest, "lane": Lane.LARGE.value}
+            )
         )
     await engine.dispose()
     return row["id"], blob
+
+
+async def deliver_large(delivery: Delivery) -> int:
+    return await deliver_due(replace(delivery, lane=Lane.LARGE))
 
 
 @pytest.fixture
@@ -49,7 +57,7 @@ async def accepted(database: Database, keys: Keys, store: Store, delivery: Deliv
 
 
 async def test_it_is_delivered(delivery: Delivery, accepted: tuple[UUID, Blob], sessions: Sessions):
-    assert await deliver_due_from_blob_store(delivery) == 1
+    assert await deliver_large(delivery) == 1
 
     [message] = await all_messages(sessions)
     assert (message.kind, message.accepted_mail_id) == ("buyer_message", accepted[0])
@@ -81,11 +89,12 @@ async def test_a_mail_for_two_accounts_is_delivered_to_both(
                 "raw": None,
                 "blob_key": blob.key,
                 "blob_digest": blob.digest,
+                "lane": Lane.LARGE.value,
             }
             await session.execute(insert(AcceptedMail).values(row | shared))
     await engine.dispose()
 
-    assert await deliver_due_from_blob_store(delivery) == 2
+    assert await deliver_large(delivery) == 2
 
     messages = await all_messages(sessions)
     assert {message.account_id for message in messages} == {store.integration.account_id for store in stores}
@@ -115,14 +124,14 @@ async def test_it_waits_for_its_blob_at_no_cost(
     if harm == "damaged":
         path.write_bytes(content[:-1])
 
-    await deliver_due_from_blob_store(delivery)
+    await deliver_large(delivery)
 
     code = f"blob_{harm}"
     assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 0, code)
     assert delivery.metrics.put_off.labels(code)._value.get() == 1
     path.write_bytes(content)
     await make_due(database)
-    await deliver_due_from_blob_store(delivery)
+    await deliver_large(delivery)
     assert await state_of(sessions, mail_id) == (MailState.DELIVERED, 0, None)
 
 
@@ -151,7 +160,7 @@ async def test_no_transaction_waits_for_the_blob_store_and_no_small_mail(
 ):
     mail_id, blob = accepted
     with fifo_in_place_of(keys.blob_folder / blob.key):
-        delivering = asyncio.create_task(deliver_due_from_blob_store(delivery))
+        delivering = asyncio.create_task(deliver_large(delivery))
         owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
         async with asyncio.timeout(10):
             while not await owner.fetchval(  # noqa: ASYNC110  # its last statement read what it has taken
@@ -185,8 +194,8 @@ async def test_while_the_store_is_away_it_waits_at_no_cost_and_not_for_long(
     path.unlink()
     path.mkdir()  # what nobody, not even root, can read
 
-    assert await deliver_due_from_blob_store(delivery) == 1
-    assert await deliver_due_from_blob_store(delivery) == 0
+    assert await deliver_large(delivery) == 1
+    assert await deliver_large(delivery) == 0
 
     assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 0, "blobs_unavailable")
     async with sessions() as session:
@@ -196,7 +205,7 @@ async def test_while_the_store_is_away_it_waits_at_no_cost_and_not_for_long(
     path.rmdir()
     path.write_bytes(content)
     await make_due(database)
-    await deliver_due_from_blob_store(delivery)
+    await deliver_large(delivery)
     assert await state_of(sessions, mail_id) == (MailState.DELIVERED, 0, None)
 
 
@@ -213,7 +222,7 @@ async def test_a_lost_blob_does_not_hold_up_the_others_of_its_batch(
     (keys.blob_folder / blob.key).unlink()
     whole, _ = await accept_large(database, keys, store, delivery, mail("order-notice"))
 
-    assert await deliver_due_from_blob_store(delivery) == 2
+    assert await deliver_large(delivery) == 2
 
     assert await state_of(sessions, whole) == (MailState.DELIVERED, 0, None)
     assert await state_of(sessions, lost) == (MailState.ACCEPTED, 0, "blob_missing")
@@ -226,7 +235,7 @@ async def test_four_workers_deliver_each_once(
         await accept_large(database, keys, store, delivery, mail("buyer-question") + b"%d\r\n" % number)
 
     async def work() -> None:
-        while await deliver_due_from_blob_store(delivery):
+        while await deliver_large(delivery):
             pass
 
     await asyncio.gather(*(work() for _ in range(4)))

@@ -29,7 +29,7 @@ async def test_mail_that_eats_memory_costs_itself_alone():
 
 
 async def test_batch_that_takes_long_holds_up_no_other():
-    parser = ParserPool(seconds=60)
+    parser = ParserPool(seconds=60, processes=2)
     await parser.parse([QUESTION])  # started
     (running,) = parser._idle
     os.kill(running.process.pid or 0, signal.SIGSTOP)

@@ -14,7 +14,6 @@ from services.mailrelay.delivery.service import (
     ATTEMPTS_TO_PARSE,
     Delivery,
     deliver_due,
-    deliver_due_from_blob_store,
 )
 from services.mailrelay.parsing.mail import PARSER_VERSION
 from services.mailrelay.reprocessing.service import MAX_BATCH, Report, Reprocessing, reprocess, retry_held
@@ -22,7 +21,7 @@ from shared.crypto.envelope import AccountKeys, Place
 from shared.database import Sessions, create_engine, create_sessions
 from shared.tables import AcceptedMail, Attachment, Conversation, MailState, Message
 from tests.conftest import Database, Keys
-from tests.integration.mailrelay.delivery.conftest import Accept, Store, mail
+from tests.integration.mailrelay.delivery.conftest import Accept, Store, deliver_in_each_lane, mail
 from tests.integration.mailrelay.delivery.test_delivery import (
     account_keys,
     all_conversations,
@@ -329,7 +328,7 @@ async def test_large_mail_is_understood_anew_too(  # noqa: PLR0917
     delivery: Delivery, again: Reprocessing, owner: Sessions, account_keys: AccountKeys, database: Database, keys: Keys, store: Store
 ):  # fmt: skip
     await accept_large(database, keys, store, delivery, mail("buyer-question"))
-    await deliver_due_from_blob_store(delivery)
+    await deliver_in_each_lane(delivery)
     [fresh] = await all_messages(delivery.sessions)
     await spoil(owner, account_keys, fresh)
 

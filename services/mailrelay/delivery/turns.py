@@ -1,0 +1,246 @@
+"""Whose mail is worked on next: due mail of a lane is taken in turns, by account, and within an account by address.
+
+However much waits for one address, the mail of every other is reached after one mail of it, and finding that costs the same: the
+index has lane, account and address in front, so that each next one is one step (docs/adr/0016). Where the turns have come to is
+remembered in the process: what is forgotten with it is who was served last, and nothing more.
+"""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import zip_longest
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.mailrelay.delivery.queue import QueuedMail, read_due, return_put_off
+from shared.database import Sessions
+from shared.tables import Lane
+
+# Accounts whose place in the round of their addresses is remembered; the one served longest ago is forgotten first.
+_REMEMBERED_ACCOUNTS: Final = 10_000
+# How many due mails of an address are tried for a claim: more than all workers together have in hand.
+_CANDIDATES: Final = 2000
+# A round of accounts whose mails others have in hand is passed over; after so many rounds, this worker waits.
+_ROUNDS: Final = 20
+# A turn that had time for few is followed by a small one: what is claimed in vain is opened and checked again and again.
+_FEWEST: Final = 4
+_MOST: Final = 1000
+_NOBODY: Final = UUID(int=0)
+
+
+# Each value once, from the one behind `after` to the end and on from the beginning: every step is one look into the index, and
+# UNION ends it where the round closes. Bounds and orders name the index's columns from the first on, and no account or address is
+# said to be equal: PostgreSQL would take an index with fewer columns then, and read through all that waits for others.
+_ACCOUNTS: Final = text("""
+    WITH RECURSIVE round AS (
+        SELECT coalesce(
+            (SELECT account_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+                AND account_id > CAST(:after AS uuid) ORDER BY account_id LIMIT 1),
+            (SELECT account_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+                ORDER BY account_id LIMIT 1)) AS account_id
+        UNION
+        SELECT coalesce(
+            (SELECT account_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+                AND account_id > round.account_id ORDER BY account_id LIMIT 1),
+            (SELECT account_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+                ORDER BY account_id LIMIT 1))
+        FROM round WHERE round.account_id IS NOT NULL
+    )
+    SELECT
+        EXISTS (SELECT FROM accepted_mail WHERE state = 'accepted' AND is_put_off AND lane = :lane
+            AND next_attempt_at <= now()) AS has_put_off,
+        ARRAY(SELECT account_id FROM round WHERE account_id IS NOT NULL LIMIT :most) AS account_ids
+""")
+_ADDRESSES: Final = text("""
+    SELECT turn.account_id, found.relay_address_id
+    FROM unnest(CAST(:accounts AS uuid[]), CAST(:after AS uuid[])) WITH ORDINALITY AS turn (account_id, after, place),
+    LATERAL (
+        WITH RECURSIVE round AS (
+            SELECT coalesce(
+                (SELECT relay_address_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+                    AND (account_id, relay_address_id) > (turn.account_id, turn.after) AND account_id <= turn.account_id
+                    ORDER BY account_id, relay_address_id LIMIT 1),
+                (SELECT relay_address_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+                    AND account_id >= turn.account_id AND account_id <= turn.account_id
+                    ORDER BY account_id, relay_address_id LIMIT 1)) AS relay_address_id
+            UNION
+            SELECT coalesce(
+                (SELECT relay_address_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+                    AND (account_id, relay_address_id) > (turn.account_id, round.relay_address_id)
+                    AND account_id <= turn.account_id ORDER BY account_id, relay_address_id LIMIT 1),
+                (SELECT relay_address_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+                    AND account_id >= turn.account_id AND account_id <= turn.account_id
+                    ORDER BY account_id, relay_address_id LIMIT 1))
+            FROM round WHERE round.relay_address_id IS NOT NULL
+        )
+        SELECT relay_address_id, row_number() OVER () AS place
+        FROM (SELECT relay_address_id FROM round WHERE relay_address_id IS NOT NULL LIMIT :most) AS these
+    ) AS found
+    ORDER BY turn.place, found.place
+""")
+# Only as many rows are locked as are asked for, because a subquery with a LIMIT is read row by row.
+_MAILS: Final = text("""
+    SELECT turn.account_id, turn.relay_address_id, mail.id, mail.size
+    FROM unnest(CAST(:accounts AS uuid[]), CAST(:addresses AS uuid[])) WITH ORDINALITY
+        AS turn (account_id, relay_address_id, place),
+    LATERAL (
+        SELECT id, size, next_attempt_at
+        FROM (
+            SELECT id, size, next_attempt_at FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+                AND (account_id, relay_address_id) >= (turn.account_id, turn.relay_address_id)
+                AND (account_id, relay_address_id) <= (turn.account_id, turn.relay_address_id) AND next_attempt_at <= now()
+            ORDER BY account_id, relay_address_id, next_attempt_at LIMIT :candidates
+        ) AS waiting
+        WHERE pg_try_advisory_lock(hashtextextended(CAST(waiting.id AS text), 0)) LIMIT :share
+    ) AS mail
+    ORDER BY turn.place, mail.next_attempt_at
+""")
+
+
+class _Claimed(NamedTuple):
+    account_id: UUID
+    relay_address_id: UUID
+    id: UUID
+    size: int
+
+
+class Turns:
+    """Where the turns of one lane have come to, for all who take mail from it in this process."""
+
+    def __init__(self) -> None:
+        self._account = _NOBODY
+        self._address_by_account: OrderedDict[UUID, UUID] = OrderedDict()
+        self._worthwhile = _MOST
+
+    @property
+    def worthwhile(self) -> int:
+        """How many mails a turn has time for, after what the last one had."""
+        return self._worthwhile
+
+    @property
+    def account(self) -> UUID:
+        """The account that was served last."""
+        return self._account
+
+    def address_of(self, account_id: UUID) -> UUID:
+        """The address of the account that was served last."""
+        return self._address_by_account.get(account_id, _NOBODY)
+
+    def end(self, accounts_and_addresses: Sequence[tuple[UUID, UUID]], tried: int) -> None:
+        """A turn had time for so many of these mails. The next one begins behind them, and takes no more than twice as many."""
+        self._worthwhile = (
+            min(_MOST, max(_FEWEST, 2 * tried)) if tried < len(accounts_and_addresses) else _MOST
+        )
+        if tried < len(accounts_and_addresses):
+            self.pass_over(accounts_and_addresses[:tried])
+
+    def pass_over(self, accounts_and_addresses: Sequence[tuple[UUID, UUID]]) -> None:
+        """These have had their turn, in this order: the next ones are those behind. Where one comes again, a new round has begun."""
+        seen: set[tuple[UUID, UUID]] = set()
+        seen_accounts: set[UUID] = set()
+        for account_id, address_id in accounts_and_addresses:
+            if account_id not in seen_accounts:
+                seen_accounts.add(account_id)
+                self._account = account_id
+            if (account_id, address_id) not in seen:
+                seen.add((account_id, address_id))
+                self._address_by_account[account_id] = address_id
+                self._address_by_account.move_to_end(account_id)
+        while len(self._address_by_account) > _REMEMBERED_ACCOUNTS:
+            self._address_by_account.popitem(last=False)
+
+
+@asynccontextmanager
+async def claim_due(
+    sessions: Sessions, turns: Turns, *, lane: Lane, limit: int, max_bytes: int
+) -> AsyncIterator[list[QueuedMail]]:
+    """Claim due mails of a lane that no other worker has, in turns: one of any size, or several of `max_bytes`.
+
+    The claim holds until the block ends or the worker does: PostgreSQL ends a session's advisory locks with its connection, so
+    what a killed worker had is free at once. No transaction is open meanwhile.
+    """
+    async with sessions() as session:
+        try:
+            _ = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+            ids = await _claim(session, turns, lane=lane, limit=limit, max_bytes=max_bytes)
+            yield [] if not ids else await read_due(session, ids)
+        finally:
+            try:
+                await session.execute(select(func.pg_advisory_unlock_all()))
+            except BaseException:
+                await session.invalidate()  # back in the pool, it would keep the mails from everybody
+                raise
+
+
+async def _claim(
+    session: AsyncSession, turns: Turns, *, lane: Lane, limit: int, max_bytes: int
+) -> list[UUID]:
+    for _ in range(_ROUNDS):
+        accounts = await _due_accounts(session, turns, lane=lane, limit=limit)
+        if not accounts:
+            return []
+        claimed = await _claim_of(session, turns, accounts, lane=lane, limit=limit)
+        if claimed:
+            return _within(claimed[:limit], max_bytes)
+        if len(accounts) < limit:  # others have all that is due in hand
+            return []
+    return []
+
+
+async def _due_accounts(session: AsyncSession, turns: Turns, *, lane: Lane, limit: int) -> list[UUID]:
+    """The next accounts with due mail. What was put off until now takes its place among them first."""
+    values = {"lane": lane.value, "after": turns.account, "most": limit}
+    found = (await session.execute(_ACCOUNTS, values)).one()
+    if found.has_put_off and await return_put_off(session, lane):
+        found = (await session.execute(_ACCOUNTS, values)).one()
+    return list(found.account_ids)
+
+
+async def _claim_of(
+    session: AsyncSession, turns: Turns, accounts: Sequence[UUID], *, lane: Lane, limit: int
+) -> list[_Claimed]:
+    """Mails of these accounts in the order of their turns: one of each account, from the next of its addresses, and so on."""
+    after = [turns.address_of(account_id) for account_id in accounts]
+    found = await session.execute(
+        _ADDRESSES,
+        {"lane": lane.value, "accounts": accounts, "after": after, "most": max(1, limit // len(accounts))},
+    )
+    pairs = [(row.account_id, row.relay_address_id) for row in found]
+    if not pairs:
+        return []
+    # At once, so that whoever claims meanwhile looks behind them.
+    turns.pass_over(pairs)
+    locked = await session.execute(
+        _MAILS,
+        {
+            "lane": lane.value,
+            "accounts": [account_id for account_id, _ in pairs],
+            "addresses": [address_id for _, address_id in pairs],
+            "candidates": _CANDIDATES,
+            "share": -(-limit // len(pairs)),
+        },
+    )
+    by_account: dict[UUID, dict[UUID, list[_Claimed]]] = {}
+    for row in locked:
+        mail = _Claimed(*row)
+        by_account.setdefault(mail.account_id, {}).setdefault(mail.relay_address_id, []).append(mail)
+    return _in_turns([_in_turns(list(of_addresses.values())) for of_addresses in by_account.values()])
+
+
+def _in_turns(queues: Sequence[Sequence[_Claimed]]) -> list[_Claimed]:
+    """The first of each queue, then the second of each, and so on."""
+    return [mail for rank in zip_longest(*queues) for mail in rank if mail is not None]
+
+
+def _within(mails: Sequence[_Claimed], max_bytes: int) -> list[UUID]:
+    ids: list[UUID] = []
+    total = 0
+    for mail in mails:
+        total += mail.size
+        if ids and total > max_bytes:
+            break
+        ids.append(mail.id)
+    return ids

@@ -1,0 +1,232 @@
+"""Whose mail comes next: whatever waits for one address, an account or a network keeps nobody else's mail waiting."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from uuid import UUID
+
+import asyncpg
+import pytest
+from sqlalchemy import insert, select
+
+from deploy.demo.postgres import OWNER, RELAY
+from services.mailrelay.delivery.parser_pool import ParserPool
+from services.mailrelay.delivery.queue import QueuedMail
+from services.mailrelay.delivery.service import MAX_BATCH, MAX_BATCH_BYTES, Delivery, deliver_due
+from services.mailrelay.delivery.turns import Turns, claim_due
+from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+from shared.keyring import Keyring
+from shared.tables import AcceptedMail, Lane, MailState
+from tests.conftest import Database, Keys
+from tests.factories import make_integration, make_relay_address
+from tests.integration.mailrelay.delivery.conftest import Store, accepted_row, mail, make_store
+from tests.integration.mailrelay.delivery.test_delivery import all_messages, state_of
+from tests.signing import signed
+
+QUESTION = mail("buyer-question")
+
+
+async def accept_for(
+    database: Database,
+    keys: Keys,
+    store: Store,
+    mails: Sequence[bytes],
+    *,
+    lane: Lane = Lane.QUICK,
+    peer: str = "192.0.2.1",
+) -> list[UUID]:
+    """Mails in this order, stored with the relay's rights."""
+    engine = create_engine(database.url(RELAY), application_name="tests-relay")
+    rows = [accepted_row(store, keys.mail_public_key, raw) for raw in mails]
+    async with create_sessions(engine).begin() as session:
+        for row in rows:
+            await session.execute(
+                insert(AcceptedMail).values(row | {"lane": lane.value, "peer_address": peer})
+            )
+    await engine.dispose()
+    return [row["id"] for row in rows]
+
+
+async def other_store(sessions: Sessions, keyring: Keyring, number: int = 0) -> Store:
+    """A store of another account."""
+    return await make_store(sessions, keyring, local_part=f"nefpotda{'bcdfghk'[number]}")
+
+
+async def another_address(sessions: Sessions, store: Store, number: int) -> Store:
+    """Another store of the same account."""
+    async with sessions.begin() as session:
+        integration = await make_integration(session, store.account_id, name=f"Another {number}")
+        return Store(
+            integration,
+            await make_relay_address(session, integration, local_part=f"rabtekru{'bcdfghk'[number]}"),
+        )
+
+
+async def claimed(
+    delivery: Delivery, turns: Turns, stack: AsyncExitStack, *, limit: int = MAX_BATCH
+) -> list[QueuedMail]:
+    return await stack.enter_async_context(
+        claim_due(delivery.sessions, turns, lane=delivery.lane, limit=limit, max_bytes=MAX_BATCH_BYTES)
+    )
+
+
+async def test_a_batch_holds_a_mail_of_each_account_before_a_second_of_any(
+    *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, keyring: Keyring, store: Store
+):
+    others = [await other_store(sessions, keyring, number) for number in range(3)]
+    await accept_for(database, keys, store, [QUESTION] * 300)
+    for other in others:
+        await accept_for(database, keys, other, [QUESTION] * 2)
+
+    async with AsyncExitStack() as stack:
+        mails = await claimed(delivery, Turns(), stack)
+
+    accounts = {store.account_id, *(other.account_id for other in others)}
+    assert len(mails) <= MAX_BATCH
+    assert {each.account_id for each in mails[:4]} == accounts
+    assert {each.account_id for each in mails[4:8]} == accounts
+    assert {each.account_id for each in mails[8:]} == {store.account_id}
+
+
+async def test_within_an_account_each_address_has_its_turn(
+    *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, keyring: Keyring, store: Store
+):
+    addresses = [store, *[await another_address(sessions, store, number) for number in range(4)]]
+    other = await other_store(sessions, keyring)
+    for each in addresses:
+        await accept_for(database, keys, each, [QUESTION] * 20)
+    await accept_for(database, keys, other, [QUESTION])
+
+    async with AsyncExitStack() as stack:
+        mails = await claimed(delivery, Turns(), stack)
+
+    # Five addresses give an account no more turns than one.
+    assert other.account_id in {each.account_id for each in mails[:2]}
+    of_account = [each.relay_address_id for each in mails if each.account_id == store.account_id]
+    assert set(of_account[:5]) == {each.address.id for each in addresses}
+
+
+async def test_more_accounts_than_fit_a_batch_come_one_after_the_other(
+    *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
+):
+    stores = [await other_store(sessions, keyring, number) for number in range(7)]
+    for each in stores:
+        await accept_for(database, keys, each, [QUESTION] * 4)
+    turns = Turns()
+    served: list[UUID] = []
+    for _ in range(7):
+        async with AsyncExitStack() as stack:  # let go undelivered: the turn is over all the same
+            served += [each.account_id for each in await claimed(delivery, turns, stack, limit=3)]
+
+    assert sorted(served) == sorted([each.account_id for each in stores] * 3)
+
+
+async def test_what_others_have_in_hand_is_passed_over(
+    *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
+):
+    stores = [await other_store(sessions, keyring, number) for number in range(6)]
+    for each in stores:
+        await accept_for(database, keys, each, [QUESTION])
+
+    async with AsyncExitStack() as stack:
+        # Each knows nothing of the other's turns, as in two processes.
+        first = await claimed(delivery, Turns(), stack, limit=3)
+        second = await claimed(delivery, Turns(), stack, limit=3)
+
+    assert len({each.account_id for each in [*first, *second]}) == 6
+
+
+async def test_a_backlog_costs_a_claim_no_more_rows(
+    *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, keyring: Keyring, store: Store
+):
+    other = await other_store(sessions, keyring)
+    await accept_for(database, keys, store, [QUESTION])
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await owner.execute(
+        "INSERT INTO accepted_mail (id, account_id, relay_address_id, session_id, peer_address, size, mail_key_id,"
+        " content_key, envelope, raw) SELECT uuidv7(), account_id, relay_address_id, session_id, peer_address, size,"
+        " mail_key_id, content_key, envelope, envelope FROM accepted_mail, generate_series(1, 20000)"
+    )
+    await accept_for(database, keys, other, [QUESTION])
+    await owner.execute("VACUUM ANALYZE accepted_mail")
+    read = "SELECT sum(idx_tup_read + seq_tup_read) FROM pg_stat_user_tables JOIN pg_stat_user_indexes USING (relid)"
+    read += " WHERE pg_stat_user_tables.relname LIKE 'accepted_mail%'"
+    await owner.execute("SELECT pg_stat_reset()")
+
+    async with AsyncExitStack() as stack:
+        mails = await claimed(delivery, Turns(), stack)
+        await delivery.sessions.kw["bind"].dispose()  # a session that ends has told what it read
+    entries = await owner.fetchval(read)
+    await owner.close()
+
+    assert {each.account_id for each in mails} == {store.account_id, other.account_id}
+    assert entries is not None
+    assert int(entries) < 2000
+
+
+@pytest.mark.parametrize("lane", [Lane.QUICK, Lane.LARGE, Lane.OTHER])
+async def test_what_takes_too_long_is_put_aside_and_the_next_of_its_network_with_it(
+    *,
+    delivery: Delivery,
+    database: Database,
+    keys: Keys,
+    sessions: Sessions,
+    keyring: Keyring,
+    store: Store,
+    lane: Lane,
+):
+    other = await other_store(sessions, keyring)
+    flood = await accept_for(database, keys, store, [QUESTION] * 60, lane=lane)
+    hurried = ParserPool(seconds=0.0)
+    impatient = replace(delivery, lane=lane, parser=hurried)
+
+    await deliver_due(impatient)
+    hurried.close()
+    patient = replace(impatient, parser=delivery.parser)
+    (from_elsewhere,) = await accept_for(
+        database, keys, store, [signed(QUESTION)], lane=lane, peer="198.51.100.7"
+    )
+    (for_another,) = await accept_for(database, keys, other, [signed(QUESTION)], lane=lane)
+    while await deliver_due(patient):
+        pass
+
+    slow = delivery.metrics.slow
+    assert slow.labels(lane.value, "parsing_took_too_long")._value.get() == 1
+    assert slow.labels(lane.value, "suspect")._value.get() == len(flood) - 1
+    for mail_id in (from_elsewhere, for_another):
+        assert await state_of(sessions, mail_id) == (MailState.DELIVERED, 0, None)
+    async with sessions() as session:
+        lanes = set(await session.scalars(select(AcceptedMail.lane).where(AcceptedMail.id.in_(flood))))
+    assert lanes == {Lane.SLOW}
+
+
+async def test_mail_in_the_slow_lane_is_delivered_whole_if_it_can_be(
+    *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, store: Store
+):
+    (mail_id,) = await accept_for(database, keys, store, [signed(QUESTION)])
+    hurried = ParserPool(seconds=0.0)
+    await deliver_due(replace(delivery, parser=hurried))
+    hurried.close()
+    assert await state_of(sessions, mail_id) == (MailState.ACCEPTED, 0, None)
+
+    assert await deliver_due(delivery) == 0
+    assert await deliver_due(replace(delivery, lane=Lane.SLOW)) == 1
+
+    (message,) = await all_messages(sessions)
+    assert (message.kind, message.truncated) == ("buyer_message", False)
+
+
+async def test_a_network_from_which_amazons_mail_comes_is_written_down_once(
+    *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, store: Store
+):
+    forged = QUESTION.replace(b"Frage", b"Frag")
+    await accept_for(database, keys, store, [signed(QUESTION)], peer="192.0.2.9")
+    await accept_for(database, keys, store, [signed(QUESTION + b"again\r\n")], peer="2001:db8:1:2::3")
+    await accept_for(database, keys, store, [forged], peer="198.51.100.7")
+    while await deliver_due(delivery):
+        pass
+
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    networks = {str(row["network"]) for row in await owner.fetch("SELECT network FROM proven_networks")}
+    await owner.close()
+    assert networks == {"192.0.2.9/32", "2001:db8:1:2::/64"}
