@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import re
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -31,6 +33,7 @@ from tests.integration.mailrelay.delivery.test_delivery import (
 from tests.integration.mailrelay.delivery.test_large_mail import accept_large
 from tests.integration.mailrelay.delivery.test_what_is_stored import ORDER, TAG, buyers_mail, deliver
 from tests.processes import command
+from tests.signing import signed
 
 __all__ = ["account_keys"]
 
@@ -106,6 +109,30 @@ async def test_an_old_message_is_understood_as_a_new_one_is(
     )
     assert "body_text" in report.summary(dry_run=False)
     assert "frame" not in report.summary(dry_run=False)
+
+
+async def test_only_what_is_signed_of_a_proven_mail_is_read_anew(
+    delivery: Delivery,
+    accept_forged: Accept,
+    again: Reprocessing,
+    owner: Sessions,
+    account_keys: AccountKeys,
+):
+    """Also below a signature that was found wrong then, and lists more than the right one."""
+    true = signed(mail("buyer-question"))
+    added = b"Auto-Submitted: auto-replied\r\n"
+    listing = signed(added + mail("buyer-question"), b"auto-submitted").partition(added)[0]
+    value = re.search(rb" b=([A-Za-z0-9+/=\s]+)\r\n\Z", listing)
+    assert value is not None
+    wrong = listing[: value.start(1)] + b64encode(bytes(64)) + b"\r\n"
+    [fresh] = await deliver(delivery, accept_forged, wrong + added + true)
+    await spoil(owner, account_keys, fresh)
+
+    await run(again)
+
+    [message] = await all_messages(delivery.sessions)
+    assert (fresh.authenticity, message.kind) == ("authentic", "buyer_message")
+    assert shown(message, account_keys) == shown(fresh, account_keys)
 
 
 async def test_a_mail_of_which_only_the_header_was_read_is_parsed_after_all(

@@ -6,8 +6,12 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.mailrelay.authenticity.addressees import Addressees
+from services.mailrelay.authenticity.covered import Covered
 from services.mailrelay.authenticity.macros import Sender
 from services.mailrelay.authenticity.verdict import Examined, examine
+from services.mailrelay.parsing.claimed_sender import claimed_sender
+from services.mailrelay.parsing.structure import read_head
 from tests.signing import signed
 
 MAILS = sorted((Path(__file__).parents[3] / "mails").glob("*.eml"))
@@ -28,4 +32,33 @@ def test_changed_mails_are_examined(path: Path, changes: list[tuple[int, int, by
         start = place % (len(raw) + 1)
         raw[start : start + length] = piece
 
-    assert isinstance(examine(bytes(raw), SENDER, "amazon.de", datetime.now(UTC)), Examined)
+    examined = examine(bytes(raw), SENDER, "amazon.de", datetime.now(UTC))
+
+    assert isinstance(examined, Examined)
+    for signature in examined.signatures:
+        if signature.covered is not None:
+            _use(signature.covered, bytes(raw))
+
+
+def _use(covered: Covered, raw: bytes) -> None:
+    """All that becomes of what is covered; nothing guards it, so nothing may fail."""
+    assert len(covered.identity) == 32
+    assert Addressees.of(covered, "mabtekrud@replyco.email").is_elsewhere_at_ours in {True, False}
+    alone = covered.alone_in(raw)
+    assert len(claimed_sender(alone).digest) == 32
+
+
+VALUES = st.text(st.characters(max_codepoint=255), max_size=60).map(lambda text: text.encode("latin-1"))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([b"To", b"Cc", b"Content-Type", b"From"]), VALUES), max_size=6),
+    st.binary(max_size=300) | st.text("ABCDabcd0123+/=\r\n ", max_size=300).map(str.encode),
+)
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_covered_can_be_used(fields: list[tuple[bytes, bytes]], body: bytes):
+    head = b"".join(name + b": " + value + b"\r\n" for name, value in fields)
+    raw = head + b"\r\n" + body
+    covered = Covered(frozenset({"from"}), tuple(read_head(raw).fields), bytes(32))
+
+    _use(covered, raw)
