@@ -22,6 +22,7 @@ from services.connector.events import api as events
 from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import Hub
 from services.connector.forwarding import api as forwarding
+from services.connector.http.client_networks import WIDE
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.conditional_get import ConditionalGet
 from services.connector.http.middleware import BODY_SECONDS, BoundedBody, RequestObserver, SafeHeaders, Scope
@@ -125,6 +126,7 @@ def create_app(
         SmtpChecker(outgoing, settings.mail_domain),
         RateLimits("caller", settings.requests_per_minute),
         RateLimits("address", settings.anonymous_requests_per_minute),
+        RateLimits("network", settings.anonymous_requests_per_minute * WIDE),
         Counter(
             "replyco_sellers_known_elsewhere",
             "Stores that were connected although another account has them",

@@ -21,7 +21,7 @@ from services.connector.accounts.credentials import check_csrf_token
 from services.connector.accounts.passwords import Passwords
 from services.connector.amazon.access import Amazon
 from services.connector.events.hub import Hub
-from services.connector.http.client_networks import network_of
+from services.connector.http.client_networks import network_of, wide_network_of
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.language import Language, preferred_language
 from services.connector.http.rate_limits import RateLimits
@@ -62,6 +62,7 @@ class AppState:
     smtp_checker: SmtpChecker
     caller_limits: RateLimits
     anonymous_limits: RateLimits
+    anonymous_wide_limits: RateLimits
     known_elsewhere: Counter
 
 
@@ -165,7 +166,9 @@ async def _authenticated(
     try:
         caller = await _caller_of(state.sessions, datetime.now(UTC), token, bearer)
     except NotSignedIn:
-        state.anonymous_limits.take(network_of(request.client.host if request.client else ""), request.scope)
+        client_address = request.client.host if request.client else ""
+        state.anonymous_wide_limits.take(wide_network_of(client_address), request.scope)
+        state.anonymous_limits.take(network_of(client_address), request.scope)
         raise
     state.caller_limits.take(str(_id_of(caller)), request.scope)
     if caller.is_browser and token and request.method not in _SAFE_METHODS:

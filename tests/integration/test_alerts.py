@@ -16,6 +16,7 @@ from services.connector.amazon.signing import AwsKey
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.amazon_credentials.service import NoticeReader
 from services.connector.events.hub import Hub
+from services.connector.http.connections import ConnectionBounds, Connections
 from services.connector.integrations import jobs as integration_jobs
 from services.connector.integrations.owner_mails import MailServer, NoticeMailer
 from services.connector.integrations.service import recompute_lock
@@ -57,6 +58,7 @@ async def shown(sessions: Sessions, keyring: Keyring, keys: Keys, tmp_path: Path
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
     WebhookSender(sessions, keyring, OutgoingConnections(), registry)
     HousekeepingMetrics(registry)
+    Connections(ConnectionBounds(most=1, most_of_network=1), registry)
     server = MailServer("127.0.0.1", 25, "none", None, None, "no-reply@relay.example")
     mailer = NoticeMailer(sessions, server, "http://localhost:8000", registry)
     queue = NoticeQueue("http://127.0.0.1:9/1/notices", AwsKey("id", SecretStr("key"), "eu-central-1", "sqs"))

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from services.connector.http.client_networks import network_of, wide_network_of
+from services.connector.http.client_networks import WIDE, network_of, wide_network_of
 from shared.errors import Expected
 
 WINDOW: Final = timedelta(minutes=15)
@@ -25,7 +25,7 @@ MAX_PER_EMAIL_AND_NETWORK_UNDER_ATTACK: Final = 2
 UNDER_ATTACK: Final = 100
 # Many honest people may sit behind one address.
 MAX_PER_NETWORK: Final = 150
-MAX_PER_WIDE_NETWORK: Final = 600
+MAX_PER_WIDE_NETWORK: Final = WIDE * MAX_PER_NETWORK
 
 
 class TooManySignIns(Expected):

@@ -47,7 +47,6 @@ from services.connector.dependencies import (
     SessionsDep,
     SettingsDep,
 )
-from services.connector.http.client_networks import network_of
 from services.connector.http.language import Language
 from services.connector.marketplaces.countries import country_answers, country_name
 from shared.marketplaces import MARKETPLACES, countries_of
@@ -189,7 +188,7 @@ async def amazon_redirect(
     browser_token: BrowserToken = None,
 ) -> Response:
     """A consent's answer completes its attempt; what comes without a code is kept until a person has said yes to it."""
-    network = network_of(request.client.host if request.client else "")
+    client_address = request.client.host if request.client else ""
     parameters = _single_parameters(request)
     if "amazon_callback_uri" in parameters:
         token = _known_or_new(browser_token)
@@ -200,7 +199,7 @@ async def amazon_redirect(
             version=parameters.get("version", ""),
         )
         kept = await login_uri_service.keep_login_request(
-            sessions, application, network=network, browser_token=token, given=given, now=now
+            sessions, application, client_address=client_address, browser_token=token, given=given, now=now
         )
         if kept is None:
             page_headers = confirm_page.headers(language, application)
@@ -216,7 +215,7 @@ async def amazon_redirect(
         application,
         await _caller(request, sessions, now),
         known_elsewhere=known_elsewhere,
-        network=network,
+        client_address=client_address,
         browser_token=browser_token,
         callback=Callback(
             state=parameters.get("state", ""),

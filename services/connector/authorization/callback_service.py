@@ -89,16 +89,19 @@ async def complete(
     caller: Caller | None,
     *,
     known_elsewhere: Counter,
-    network: str,
+    client_address: str,
     browser_token: str | None,
     callback: Callback,
     now: datetime,
 ) -> UUID | CallbackProblem:
     """What a callback does: the attempt whose page shows the outcome, or why there is none to show here.
 
-    Raises TooOften for a network that sends too many.
+    Raises TooOften for a user, or a network in which nobody is signed in, that sends too many.
     """
-    await CALLBACKS.require(sessions, network)
+    if caller is None:
+        await CALLBACKS.require_from(sessions, client_address)
+    else:
+        await CALLBACKS.require(sessions, caller.user_id)
     if not callback.state and not callback.code.get_secret_value():
         return CallbackProblem.CODE_MISSING
     if not is_token(callback.state):

@@ -43,7 +43,7 @@ async def keep_login_request(
     sessions: Sessions,
     application: Application,
     *,
-    network: str,
+    client_address: str,
     browser_token: str,
     given: LoginParameters,
     now: datetime,
@@ -52,7 +52,7 @@ async def keep_login_request(
 
     Raises TooOften for a network that sends too many.
     """
-    await CALLBACKS.require(sessions, network)
+    await CALLBACKS.require_from(sessions, client_address)
     if not given.are_well_formed or not is_genuine(application, given.amazon_callback_uri):
         log.warning("login_request_refused", host=_host_of(given.amazon_callback_uri))
         return None

@@ -1,8 +1,11 @@
 """The network that a client comes from: what is counted together, because one customer of a provider has all of it."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Final
 
-UNKNOWN = "unknown"
+UNKNOWN: Final = "unknown"
+# A /48 may have so many times what one of its 65,536 /64s may have.
+WIDE: Final = 4
 
 
 def network_of(client_address: str) -> str:

@@ -19,11 +19,9 @@ from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from services.connector.http.client_networks import network_of, wide_network_of
+from services.connector.http.client_networks import WIDE, network_of, wide_network_of
 
 _ALL: Final = "all"
-# A /48 may have so many times what one of its 65,536 /64s may have.
-_WIDE: Final = 4
 _REFUSED: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 10\r\nconnection: close\r\n"
     b"content-length: 22\r\n\r\ntoo many connections\r\n"
@@ -114,7 +112,7 @@ class Connections:
             return {_ALL: self.bounds.most}
         most = self.bounds.most_of_network
         # An IPv4 address is its own wide network, and its narrower limit is the one that holds.
-        return {wide_network_of(address): most * _WIDE} | {network_of(address): most, _ALL: self.bounds.most}
+        return {wide_network_of(address): most * WIDE} | {network_of(address): most, _ALL: self.bounds.most}
 
     def _is_proxy(self, address: str) -> bool:
         try:

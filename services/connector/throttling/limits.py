@@ -1,10 +1,11 @@
 """What may be done only so often, and how often: every such limit of ours is in this file."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
+from services.connector.http.client_networks import WIDE, network_of, wide_network_of
 from services.connector.throttling.buckets import take
 from shared.database import Sessions
 from shared.errors import Expected
@@ -32,10 +33,17 @@ class Limit:
         if seconds:
             raise TooOften(retry_after_seconds=math.ceil(seconds))
 
+    async def require_from(self, sessions: Sessions, client_address: str) -> None:
+        """Count one try of this client's network, and of its wider one, which may do more. Raises TooOften."""
+        network, wide_network = network_of(client_address), wide_network_of(client_address)
+        await self.require(sessions, network)
+        if wide_network != network:
+            await replace(self, most=self.most * WIDE).require(sessions, wide_network)
+
 
 # By user: each stores an attempt.
 CONNECTS: Final = Limit("connect", 10)
-# By network: anybody can call Amazon's redirect addresses.
+# By user, or by network where nobody is signed in: anybody can call Amazon's redirect addresses.
 CALLBACKS: Final = Limit("callback", 30)
 # Whoever may try servers at will can guess passwords and look for open ports.
 SMTP_TESTS_OF_USER: Final = Limit("smtp-test:user", 5)

@@ -389,3 +389,26 @@ async def test_more_than_thirty_callbacks_a_minute_from_one_address_are_put_off(
     assert answers[-1].headers["content-type"] == "application/problem+json"
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 2
     assert (await neighbour.get("/amazon/callback")).status_code == 303
+
+
+async def test_strangers_in_the_same_network_put_off_nobody_who_is_signed_in(
+    signed_in: SignedIn, new_client: Callable[..., httpx2.AsyncClient]
+):
+    """# S: all clients have one address where no proxy tells it"""
+    while (await new_client().get("/amazon/callback")).status_code != 429:
+        pass
+
+    assert (await connect(signed_in.client))["status"] == "connected"
+
+
+async def test_a_customer_with_thousands_of_networks_is_put_off_too(
+    new_client: Callable[..., httpx2.AsyncClient],
+):
+    """# S: the /48 of an IPv6 address, at four times as many as a /64"""
+    statuses = [
+        (await new_client(address=f"2001:db8:0:{number}::1").get("/amazon/callback")).status_code
+        for number in range(140)
+    ]
+
+    assert set(statuses[:120]) == {303}
+    assert 429 in statuses[120:]

@@ -51,3 +51,15 @@ async def test_who_is_not_signed_in_is_counted_by_address(new_client: Callable[.
     assert refused.status_code == 429
     assert refused.headers["ratelimit-policy"] == '"address";q=2;w=60'
     assert (await elsewhere.get("/api/v1/me")).status_code == 401
+
+
+async def test_a_customer_with_thousands_of_networks_is_counted_as_one(
+    new_client: Callable[..., httpx2.AsyncClient],
+):
+    """# S: the /48 of an IPv6 address, at four times as many as a /64"""
+    answers = [await new_client(address=f"2001:db8:0:{number}::1").get("/api/v1/me") for number in range(9)]
+    other = await new_client(address="2001:db8:1::1").get("/api/v1/me")
+
+    assert [answer.status_code for answer in answers] == [401] * 8 + [429]
+    assert answers[-1].headers["ratelimit-policy"] == '"network";q=8;w=60'
+    assert other.status_code == 401
