@@ -28,6 +28,9 @@ MAX_PART_HEADER_BYTES = 16 * 1024
 MAX_FIELDS = 1_000
 # No genuine Subject, From or Content-Type is longer.
 MAX_VALUE_BYTES = 8 * 1024
+# A name of 150 letters, each percent-encoded and in lines of its own, has some 40. The standard library looks for the end of each one
+# anew in all that was before it.
+MAX_PARAMETERS = 100
 # The relay accepts 40 MB at most, and decoding never makes more bytes out of fewer.
 MAX_DECODED_BYTES = 40 * 1024 * 1024
 # Enough for names that people see; file systems end at 255 bytes. The end is kept, as it says what the file is.
@@ -214,6 +217,14 @@ class _Nesting:
     alternatives: tuple[tuple[int, int], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Parameterised:
+    """A value like `text/plain; charset=utf-8`; the names of its parameters in lower case."""
+
+    content_type: str
+    parameters: dict[str, str]
+
+
 def read_parts(header: Header, raw: bytes, body_start: int, limits: ParserLimits) -> list[Part]:
     """The leaves of the mail in their order. Enclosed mails (message/rfc822) are leaves: nobody looks into a bomb."""
     return list(_walk(header, raw, (body_start, len(raw)), _Nesting(), limits))
@@ -221,16 +232,16 @@ def read_parts(header: Header, raw: bytes, body_start: int, limits: ParserLimits
 
 def media_type_of(header: Header) -> tuple[str, str | None]:
     """The media type that the header names, `text/plain` if it names none, and its character set."""
-    parameters = _parameters(header.raw("content-type"))
-    return parameters.get_content_type(), _parameter(parameters, "charset") or None
+    content = _parameterised(header.raw("content-type"))
+    return content.content_type, content.parameters.get("charset") or None
 
 
 def is_report(header: Header) -> bool:
     """Whether the mail is a delivery status notification (RFC 3464 §2)."""
-    parameters = _parameters(header.raw("content-type"))
+    content = _parameterised(header.raw("content-type"))
     return (
-        parameters.get_content_type() == "multipart/report"
-        and _parameter(parameters, "report-type").lower() == "delivery-status"
+        content.content_type == "multipart/report"
+        and content.parameters.get("report-type", "").lower() == "delivery-status"
     )
 
 
@@ -330,27 +341,27 @@ def _sections(
 
 
 def _mime_header(header: Header, limits: ParserLimits) -> _MimeHeader:
-    content = _parameters(header.raw("content-type"))
-    disposition = _parameters(header.raw("content-disposition"))
+    content = _parameterised(header.raw("content-type"))
+    disposition = _parameterised(header.raw("content-disposition"))
     # A name that was cut off has lost its second quotation mark.
     filename = decode_words(
-        (_parameter(disposition, "filename") or _parameter(content, "name")).removeprefix('"')
+        (disposition.parameters.get("filename") or content.parameters.get("name", "")).removeprefix('"')
     )
-    declared_type = content.get_content_type()
+    declared_type = content.content_type
     media_type = _MEDIA_TYPE.match(declared_type)
     content_type = media_type.group() if media_type is not None else "application/octet-stream"
     boundary = None
     if content_type.startswith("multipart/"):
-        boundary = _parameter(content, "boundary").rstrip().encode() or None
+        boundary = content.parameters.get("boundary", "").rstrip().encode() or None
         # Read as text if the boundary never comes: better a reader sees it than nobody.
         content_type = "text/plain"
     flowing = None
-    if _parameter(content, "format").lower() == "flowed":
-        flowing = "delsp" if _parameter(content, "delsp").lower() == "yes" else "flowed"
+    if content.parameters.get("format", "").lower() == "flowed":
+        flowing = "delsp" if content.parameters.get("delsp", "").lower() == "yes" else "flowed"
     encoding = _TOKEN.search((header.raw("content-transfer-encoding") or "").lower())
     return _MimeHeader(
         content_type=content_type,
-        charset=_charset(content),
+        charset=_charset(content, header),
         boundary=boundary,
         is_alternative=declared_type == "multipart/alternative",
         flowing=flowing,
@@ -370,10 +381,10 @@ def _shorten(filename: str, limits: ParserLimits) -> str:
     return filename
 
 
-def _charset(content: Message) -> str | None:
-    declared = _parameter(content, "charset")
+def _charset(content: _Parameterised, header: Header) -> str | None:
+    declared = content.parameters.get("charset", "")
     if not declared:
-        found = _CHARSET.search(str(content["Content-Type"] or ""))
+        found = _CHARSET.search(header.raw("content-type") or "")
         declared = found.group(1) if found is not None else ""
     return declared or None
 
@@ -384,22 +395,26 @@ def _content_id(header: Header) -> str | None:
     return value if 0 < len(value) <= MAX_CONTENT_ID_CHARS else None
 
 
-def _parameters(value: str | None) -> Message:
+def _parameterised(value: str | None) -> _Parameterised:
     message = Message()  # policy compat32
     if value is not None:
-        message["Content-Type"] = value
-    return message
-
-
-def _parameter(message: Message, name: str) -> str:
+        message["Content-Type"] = ";".join(value.split(";", MAX_PARAMETERS)[:MAX_PARAMETERS])
+    parameters: dict[str, str] = {}
     try:
-        value = message.get_param(name)
+        # All at once: the standard library reads the whole value for each one that it is asked for.
+        found = message.get_params([])
     except (ValueError, LookupError, TypeError):
-        # The standard library stumbles over a continuation numbered with 5,000 digits, or one with a number and one without.
-        return ""
-    if isinstance(value, tuple):
-        charset, _, text = value
-        # RFC 2231 values come as latin-1 letters, one for each byte; others stood there without being encoded.
-        is_encoded = all(ord(letter) < 256 for letter in text)
-        value = decode_text(text.encode("latin-1"), charset) if is_encoded else text
-    return value if isinstance(value, str) else ""
+        # It stumbles over a continuation numbered with 5,000 digits, or one with a number and one without.
+        found = []
+    for name, text in found:
+        parameters.setdefault(name.lower(), _parameter_text(text))
+    return _Parameterised(message.get_content_type(), parameters)
+
+
+def _parameter_text(value: str | tuple[str | None, str | None, str]) -> str:
+    if isinstance(value, str):
+        return value
+    charset, _, text = value
+    # RFC 2231 values come as latin-1 letters, one for each byte; others stood there without being encoded.
+    is_encoded = all(ord(letter) < 256 for letter in text)
+    return decode_text(text.encode("latin-1"), charset) if is_encoded else text
