@@ -31,7 +31,10 @@ _ALLOWED: Final = (
     | _BLOCKS
     | {"b", "strong", "i", "em", "u", "s", "sub", "sup", "small", "span", "code", "tr", "a"}
 )
-_ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {"a": frozenset({"href"}), "img": frozenset({"src", "alt"})}
+_ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
+    "a": frozenset({"href"}),
+    "img": frozenset({"src", "alt"}),
+}
 # Their content is not meant to be read. Without an end tag the first ones go on to the end, the others are left out alone.
 _DROPPED_AS_TEXT: Final = frozenset({"script", "style", "title", "textarea", "iframe", "noscript"})
 _DROPPED_AS_ELEMENTS: Final = frozenset({"template", "object", "select", "svg", "math"})
@@ -59,9 +62,7 @@ _TAG: Final = re.compile(
     re.IGNORECASE,
 )
 _IS_TAG: Final = re.compile("/?[a-z]", re.IGNORECASE)
-_ATTRIBUTE: Final = re.compile(
-    r"""([^\s/>=][^\s/>=]*+)\s*+(?:=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]*+)))?+"""
-)
+_ATTRIBUTE: Final = re.compile(r"""([^\s/>=][^\s/>=]*+)\s*+(?:=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]*+)))?+""")
 _MARKUP_THAT_IS_NONE: Final = ("<!", "<?", "</")
 _END_OF_COMMENT: Final = re.compile("--!?>")
 

@@ -91,7 +91,9 @@ def test_any_characters_are_balanced(html: str):
 
 def test_what_is_too_deep_is_shown_as_words():
     """Half a mail of 49 KB of nothing but nested elements, with a question at the bottom of it."""
-    mail = parse_unguarded(_HEAD + b"<div>" * 9_990 + b"Where is my lamp?" + b"</div>" * 9_990 + b"<p>Robin</p>")
+    mail = parse_unguarded(
+        _HEAD + b"<div>" * 9_990 + b"Where is my lamp?" + b"</div>" * 9_990 + b"<p>Robin</p>"
+    )
 
     assert mail.text == "Where is my lamp?\nRobin"
     assert mail.truncated
