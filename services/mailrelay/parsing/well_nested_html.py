@@ -63,7 +63,6 @@ _TAG: Final = re.compile(
 )
 _IS_TAG: Final = re.compile("/?[a-z]", re.IGNORECASE)
 _ATTRIBUTE: Final = re.compile(r"""([^\s/>=][^\s/>=]*+)\s*+(?:=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]*+)))?+""")
-_MARKUP_THAT_IS_NONE: Final = ("<!", "<?", "</")
 _END_OF_COMMENT: Final = re.compile("--!?>")
 
 
@@ -89,18 +88,9 @@ def _read(html: str, writer: "_Writer") -> None:
     never_end: set[str] = set()
     while (at := html.find("<", position)) >= 0:
         writer.words(html[position:at])
-        if html.startswith(_MARKUP_THAT_IS_NONE, at) and not _IS_TAG.match(html, at + 1):
-            end = _end_of_comment(html, at)
-            if end < 0:
-                return
-            position = end
-            continue
         tag = _TAG.match(html, at + 1)
         if tag is None:
-            if _IS_TAG.match(html, at + 1):
-                return
-            writer.words("&lt;")
-            position = at + 1
+            position = _end_of_no_tag(html, at, writer)
             continue
         position = tag.end()
         name = tag["name"].lower()
@@ -109,26 +99,42 @@ def _read(html: str, writer: "_Writer") -> None:
         elif name not in _READ_TO_THEIR_END:
             writer.start(name, tag["rest"])
         elif name not in never_end:
-            end_tag = _END_TAGS[name].search(html, position) if name != "plaintext" else None
-            if end_tag is None and name in _DROPPED_AS_ELEMENTS:
+            end = _end_of_content(html, position, name)
+            if end is None:
                 never_end.add(name)  # looked for once: there may be thousands
                 continue
-            end = len(html) if end_tag is None else end_tag.start()
             if name in _SHOWN_AS_TEXT:
                 writer.words(escape(html[position:end]))
             position = end
     writer.words(html[position:])
 
 
+def _end_of_no_tag(html: str, at: int, writer: "_Writer") -> int:
+    """Where what begins with this angle ends: a comment, what counts as one, a tag that was cut off, or the angle itself."""
+    if _IS_TAG.match(html, at + 1):
+        return len(html)
+    if html.startswith(("<!", "<?", "</"), at):
+        return _end_of_comment(html, at)
+    writer.words("&lt;")
+    return at + 1
+
+
+def _end_of_content(html: str, position: int, name: str) -> int | None:
+    """Where the content of an element ends that is read as a whole; None if it has no end tag, and needs one."""
+    end_tag = _END_TAGS[name].search(html, position) if name != "plaintext" else None
+    if end_tag is not None:
+        return end_tag.start()
+    return None if name in _DROPPED_AS_ELEMENTS else len(html)
+
+
 def _end_of_comment(html: str, at: int) -> int:
-    """Where a comment, or what counts as one, ends; -1 if it does not."""
     if not html.startswith("<!--", at):
-        return html.find(">", at) + 1 or -1
+        return html.find(">", at) + 1 or len(html)
     for empty in ("<!-->", "<!--->"):
         if html.startswith(empty, at):
             return at + len(empty)
     end = _END_OF_COMMENT.search(html, at + 4)
-    return -1 if end is None else end.end()
+    return len(html) if end is None else end.end()
 
 
 class _Writer:
