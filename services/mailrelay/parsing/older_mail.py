@@ -16,7 +16,7 @@ MAX_INTRODUCTION_LINES = 3
 MAX_HEADER_LINES = 12
 MAX_LABEL_CHARS = 40
 # Virus scanners and free mailers write a few lines below a mail.
-MAX_FOOTER_LINES = 6
+MAX_FOOTER_LINES = 4
 # Of the signs that draw a line, so many at least make one.
 MIN_RULE_CHARS = 5
 _RULE_SIGNS = "-_=*\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{EN DASH}\N{EM DASH}"
@@ -27,7 +27,7 @@ _WORD = re.compile(r"\w+")
 _DIGIT = re.compile(r"\d")
 _ADDRESS = re.compile(r"[^\s<>\[\]()\",;:@]{1,100}@([^\s<>\[\]()\",;:@]{1,255})")
 # Of the clock; with a dot only where it cannot be a part of a date.
-_TIME = re.compile(r"(?<![\d.])\d{1,2}(?:[:h時]\d\d|\.\d\d(?![\d.]))")
+_TIME = re.compile(r"(?<![\d.])\d{1,2}(?:[:時]\d\d|\s?h\s?\d\d|\.\d\d(?![\d.]))")
 # One for the day, two for the month or the year at least.
 _MIN_DATE_DIGITS = 3
 # Of the four things that every header names, so many; and all of them where it names no address.
@@ -79,7 +79,7 @@ def is_introduction(lines: Sequence[str], wording: QuotingWording, *, is_marked:
     It tells the day and, beside it, the time or an address; both where no `>` follows. A sentence about "you" or "me" is a person's.
     """
     whole = " ".join(lines)
-    if len(whole) > MAX_INTRODUCTION_CHARS or not is_unfinished(whole):
+    if len(whole) > MAX_INTRODUCTION_CHARS:
         return False
     # An address that is broken begins further up, and so does the name before it.
     if whole.startswith("<") or whole.count("<") != whole.count(">"):
@@ -90,10 +90,9 @@ def is_introduction(lines: Sequence[str], wording: QuotingWording, *, is_marked:
     if not _tells_day(_ADDRESS.sub("", whole)):
         return False
     folded = fold(whole).lstrip(f"{_RULE_SIGNS} ").replace(" :", ":")
-    known = next((known for known in wording.introductions if known.is_whole(folded)), None)
-    return known is not None and wording.tellers[known.language].isdisjoint(
-        _WORD.findall(_ADDRESS.sub("", folded))
-    )
+    languages = {known.language for known in wording.introductions if known.is_whole(folded)}
+    words = _WORD.findall(_ADDRESS.sub("", folded))
+    return bool(languages) and all(wording.tellers[language].isdisjoint(words) for language in languages)
 
 
 def read_header(lines: Sequence[str], at: int, wording: QuotingWording) -> OlderHeader | None:
@@ -154,11 +153,14 @@ def _written(line: str) -> str:
 
 
 def is_footer(paragraph: Sequence[str], wording: QuotingWording) -> bool:
-    """Whether the lines are what a program writes below every mail."""
+    """Whether the lines are what a program writes below every mail. It asks nothing."""
     if len(paragraph) > MAX_FOOTER_LINES:
         return False
-    folded = fold(" ".join(line[:MAX_INTRODUCTION_CHARS] for line in paragraph))
-    return not folded.strip(f"{_RULE_SIGNS} ") or any(footer in folded for footer in wording.footers)
+    folded = fold(" ".join(line[:MAX_INTRODUCTION_CHARS] for line in paragraph)).lstrip(f"{_RULE_SIGNS} ")
+    return not folded or (
+        "?" not in folded
+        and (folded.startswith(wording.footers) or any(link in folded for link in wording.footer_links))
+    )
 
 
 def is_unfinished(line: str) -> bool:

@@ -69,6 +69,7 @@ _HISTORY = frozenset(
         "forwarded",
         "points_below",
         "footers",
+        "footer_links",
     }
 )
 # Section → its lists. Each list holds texts and nothing else.
@@ -174,7 +175,8 @@ class QuotingWording:
     labels: Mapping[str, Label]
     forwarded: frozenset[str]
     points_below: frozenset[str]
-    footers: frozenset[str]
+    footers: tuple[str, ...]
+    footer_links: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +287,9 @@ def _check_entry(where: str, section: str, name: str, entry: object) -> None:
     first, *others = entry.split(_GAP)
     if len(others) > _GAPS.get((section, name), _GAPS.get(name, 0)):
         raise WordingWrong(f"{where}: … cannot stand here, or not as often")
-    if not all(piece.strip() for piece in others) or not (first.strip() or name == _WHOLE_LINE):
+    *between, last = others or [first]
+    ends = (bool(first.strip()), bool(last.strip()))
+    if not all(piece.strip() for piece in between) or not (any(ends) if name == _WHOLE_LINE else all(ends)):
         raise WordingWrong(f"{where}: … stands between words")
 
 
@@ -329,7 +333,8 @@ def _quoting(documents: Documents) -> QuotingWording:
         labels={entry: label for label in Label for entry in folded(label)},
         forwarded=folded("forwarded"),
         points_below=folded("points_below"),
-        footers=folded("footers"),
+        footers=tuple(folded("footers")),
+        footer_links=folded("footer_links"),
     )
 
 

@@ -61,6 +61,8 @@ PROGRAMS: dict[str, Callable[[Words], str]] = {
     "Gmail, broken": lambda w: f"{wrapped(w['gmail'])}\n\n{MARKED}",
     "Gmail on a phone": lambda w: f"{w['gmail_app']}\n\n{MARKED}",
     "Gmail, older": lambda _: f"2026-11-02 10:00 GMT+01:00 {NAME} <{ADDRESS}>:\n\n{MARKED}",
+    "Gmail, oldest": lambda _: f"2026/11/2 {NAME} <{ADDRESS}>\n\n{MARKED}",
+    "Yandex": lambda _: f'02.11.2026, 10:00, "{NAME}" <{ADDRESS}>:\n{MARKED}',
     "Thunderbird": lambda w: f"{w['thunderbird']}\n{MARKED}",
     "Thunderbird, deeper": lambda w: f"{w['thunderbird']}\n> {w['thunderbird']}\n>> old\n>\n{MARKED}",
     "Thunderbird and a footer": lambda w: f"{w['thunderbird']}\n{MARKED}\n\n--\n{w['footer']}",
@@ -118,6 +120,57 @@ def test_a_signature_below_the_quote_stays_with_the_words(language: str):
     )
 
 
+@pytest.mark.parametrize(
+    "introduction",
+    [
+        "Am 02.11.26, 10:00, {name} <{address}> schrieb:",
+        "Am Montag, den 02.11.2026, 10:00 +0100 schrieb {name}:",
+        "Am 2026-11-02 10:00, schrieb {name}:",
+        "{name} <{address}> hat am 02.11.2026 10:00 CET geschrieben:",
+        "{name} <{address}> schrieb am 10:00 Montag, 2.November 2026:",
+        "On Mon, 2026-11-02 at 10:00 +0100, {name} wrote:",
+        "On 02/11/2026 10:00 CET {name} <{address}> wrote:",
+        "--- On Mon, 11/2/26, {name} <{address}> wrote:",
+        "At 10:00 AM 11/2/2026, {name} wrote:",
+        "Le 2 nov. 2026 à 10 h 00, {name} <{address}> a écrit :",
+        "En lunes, 2 de noviembre de 2026, 10:00:00 CET, {name} <{address}> escribió:",
+        "In data lunedì 2 novembre 2026 10:00:00 CET, {name} <{address}> ha scritto:",
+        "Op 2 nov. 2026 om 10:00 heeft {name} <{address}> geschreven:",
+        "{name} schreef op 2-11-2026 om 10:00:",
+        "Dnia 2 listopada 2026 10:00 {name} <{address}> napisał(a):",
+        "Em 2 de nov. de 2026, à(s) 10:00, {name} <{address}> escreveu:",
+        "{name} skrev den 2026-11-02 10:00:",
+        "{name}, 02.11.2026 10:00 tarihinde yazdı:",  # noqa: RUF001 - Turkish
+        "{name} さんは 2026/11/02 10:00 に書きました:",
+        "2026/11/02 10:00\u3001{name}<{address}>のメール\uff1a",
+        "في 02\u200f/11\u200f/26 10:00، كتب {name}:",
+    ],
+)  # fmt: skip
+def test_other_introductions_are_known(introduction: str):
+    quoted = f"{introduction.format(name=NAME, address=ADDRESS)}\n{MARKED}"
+
+    assert split_history(f"Danke.\n\n{quoted}", WORDING) == ("Danke.", quoted)
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        f"> Message du 02/11/26 10:00\n> De : {NAME} <{ADDRESS}>\n> A : kim@mail.example\n> Objet : 4711\n>\n> Bonjour",
+        f"----Messaggio originale----\nDa: {ADDRESS}\nData: 02/11/2026 10.00\nA: <kim@mail.example>\nOgg: 4711\n\nBuongiorno",
+        f"----- Mail original -----\nDe: {NAME} <{ADDRESS}>\nÀ: kim@mail.example\nEnvoyé: Lundi 2 Novembre 2026 10:00:00\nObjet: 4711\n\nBonjour",
+        f"----Origineel Bericht----\nVan : {ADDRESS}\nDatum : 02/11/2026 10:00\nAan : kim@mail.example\nOnderwerp : 4711\n\nHallo",
+        f"Date: Mon, 2 Nov 2026 10:00:00 +0100\nFrom: {ADDRESS}\nTo: kim@mail.example\nSubject: 4711\n\nHello",
+        f"> Date: Mon, 2 Nov 2026 10:00:00 +0100\n> From: {ADDRESS}\n> To: kim@mail.example\n> Subject: 4711\n>\n> Hello",
+        f"From: {NAME} [mailto:{ADDRESS}]\nSent: Monday, November 02, 2026 10:00 AM\nTo: Kim\nSubject: RE: 4711\n\nHello",
+        f"Od: {NAME} <{ADDRESS}>\nDo: kim@mail.example;\nWysłane: 10:00 Poniedziałek 2026-11-02\nTemat: 4711\n\nWitam",
+        f"De: {NAME} <{ADDRESS}>\nEnviada: 2026/11/02 10:00:00\nPara: kim@mail.example\nAssunto: 4711\n\nOlá",
+        f"Gesendet von Mail für Windows 10\n\nVon: {NAME}\nGesendet: Montag, 2. November 2026 10:00\nAn: Kim\nBetreff: 4711\n\nHallo".partition("\n\n")[2],
+    ],
+)  # fmt: skip
+def test_other_headers_are_known(quoted: str):
+    assert split_history(f"Danke.\n\n{quoted}", WORDING) == ("Danke.", quoted)
+
+
 # What a buyer does → their text, in which every word may be theirs.
 OWN: dict[str, Callable[[Words], str]] = {
     "answers below": lambda w: f"{w['own']}\n\n{w['gmail']}\n{MARKED}\n\n{w['own']}",
@@ -126,6 +179,7 @@ OWN: dict[str, Callable[[Words], str]] = {
     "answers below a header": lambda w: f"{w.header()}\n\n{MAIL}\n\n{w['own']}",
     "answers between the lines": lambda w: f"{w['gmail']}\n> Wie viele?\n\n{w['own']}\n\n> Wohin?\n\n{w['own']}",
     "answers between the lines, after a word": lambda w: f"{w['own']}\n{w['gmail']}\n> Wie viele?\n{w['own']}\n> Wohin?\n",
+    "answers between the lines on a phone": lambda w: f"{w['own']}\n\n> {w['apple']}\n>\n> Wie viele?\n\n{w['own']}\n\n> Wohin?",
     "answers between the lines below a header": lambda w: f"{w['own']}\n\n{w.header()}\n\n> Wie viele?\n\n{w['own']}",
     "writes on below a footer": lambda w: f"{w['own']}\n\n{w['gmail']}\n{MARKED}\n\n{w['footer']}\n\n{w['own']}",
     "passes a mail on": lambda w: f"{w['own']}\n\n---------- {w['forwarded']} ----------\n{w.header()}\n\n{MAIL}",
@@ -175,6 +229,10 @@ def test_what_a_buyer_may_have_written_is_never_taken_off(language: str, case: s
         "Obrigado.\n\nEm 2/11/2026 às 10:00 você escreveu:\n> olá",
         "Tack.\n\nDen 2/11 2026 kl. 10:00 skrev jag till er:\n> hej",
         "Teşekkürler.\n\n2.11.2026 10:00 tarihinde bana yazdı:\n> merhaba",  # noqa: RUF001 - Turkish
+        "Danke!\n\nAm 2.11.2026 um 10:00 schrieb Shop <a@shop.example>:\n> Wie?\n\nVirenscanner meldet Ihren Anhang!",
+        "Danke!\n\nAm 2.11.2026 um 10:00 schrieb Shop <a@shop.example>:\n> Wie?\n\nDiese E-Mail wurde mir zurückgeschickt.",
+        "Danke!\n\nAm 2.11.2026 um 10:00 schrieb Shop <a@shop.example>:\n> Wie?\n\nVirenfrei. www.avast.com\nUnd wo bleibt sie?",
+        "Danke!\n\n2 Lampen, bestellt am 2.11.2026 um 10:00 <siehe Foto>:\n> eine kaputt",
         "Hallo,\n\nVon: Hamburg\nNach: Berlin\nDatum: 3.11.2026\n\nWann kommt es?",
         "Hallo\n\nVon: Hamburg\nAn: Berlin\nDatum: 3.11.2026\nBetreff: Lieferung\n\nWann kommt es?",
         "Hallo\n\nVon: Hamburg\nAn: Berlin\nGesendet: gestern um 10:00\nBetreff: Lieferung\n\nWann kommt es?",
