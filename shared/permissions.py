@@ -7,9 +7,9 @@ class Permission(StrEnum):
     """Areas of the product that an account's owner hands out."""
 
     GENERAL_ADMIN = "general.admin"
-    """*Allgemein → Admin*: integrations, API keys, raw mail."""
+    """*Allgemein → Admin*: integrations, API keys, webhooks, the audit log."""
     INBOX_MESSAGES = "inbox.messages"
-    """Conversations and their messages."""
+    """Conversations and their messages: whatever opens mail."""
 
 
 class Level(StrEnum):

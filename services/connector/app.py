@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from prometheus_client import CollectorRegistry, Counter
 from starlette.routing import BaseRoute
 from typing_extensions import override
@@ -17,7 +17,7 @@ from services.connector.amazon.access import create_amazon
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.audit import api as audit
 from services.connector.authorization import api as authorization
-from services.connector.dependencies import AppState, SessionsDep, asks_for_caller
+from services.connector.dependencies import AppState, SessionsDep, permissions_asked
 from services.connector.events import api as events
 from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import Hub
@@ -51,6 +51,7 @@ from shared.crypto.key_provider import KeyFile
 from shared.database import create_engine, create_sessions, database_answers
 from shared.keyring import Keyring
 from shared.metrics import process_registry
+from shared.permissions import Permission
 
 # The routes of the API that need no caller.
 PUBLIC = frozenset(
@@ -224,17 +225,28 @@ class _Application(FastAPI):
 
 
 def refuse_open_routes(app: FastAPI) -> None:
-    """A route of the API that asks for no caller and is not listed as public is a mistake: do not start with it."""
-    open_routes = [
-        f"{method} {route.path}"
-        for route in iter_route_contexts(app.routes)
-        for method in sorted(route.methods or ())
-        if (route.path or "").startswith("/api/")
-        and (method, route.path) not in PUBLIC
-        and not (isinstance(route.original_route, APIRoute) and asks_for_caller(route.dependant))
-    ]
-    if open_routes:
-        raise RuntimeError(f"These routes let everybody in: {', '.join(open_routes)}")
+    """Do not start with a route that lets in too many: one of the API that asks for no caller and is not listed as public, or one
+    that can open mail and does not ask for the permission to read it.
+    """
+    too_open = []
+    for route in iter_route_contexts(app.routes):
+        asked = permissions_asked(route.dependant) if isinstance(route.original_route, APIRoute) else None
+        for method in sorted(route.methods or ()):
+            is_public = (method, route.path) in PUBLIC or not (route.path or "").startswith("/api/")
+            if asked is None and not is_public:
+                too_open.append(f"{method} {route.path} lets everybody in")
+            elif opens_mail(route) and Permission.INBOX_MESSAGES not in (asked or ()):
+                too_open.append(f"{method} {route.path} opens mail without {Permission.INBOX_MESSAGES}")
+    if too_open:
+        raise RuntimeError(f"These routes let in too many: {', '.join(too_open)}")
+
+
+def opens_mail(route: RouteContext) -> bool:
+    """Whether a route is of the inbox, the only room that opens mail (pyproject.toml, tests/unit/connector/test_who_opens_mail.py)."""
+    return (
+        isinstance(route.original_route, APIRoute)
+        and route.original_route.endpoint.__module__ == inbox.__name__
+    )
 
 
 def _route_of(scope: Scope) -> str:

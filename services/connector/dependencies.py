@@ -219,9 +219,14 @@ def only_reads(scopes: Sequence[str]) -> bool:
     return bool(scopes) and all(scope.endswith(f":{Level.VIEW}") for scope in scopes)
 
 
-def asks_for_caller(dependant: Dependant) -> bool:
-    """Whether a route checks its caller with `_authenticated`."""
-    return any(part.call is _authenticated or asks_for_caller(part) for part in dependant.dependencies)
+def permissions_asked(dependant: Dependant) -> frozenset[Permission] | None:
+    """The permissions without which a route lets nobody in; None if it does not check its caller with `_authenticated`."""
+    for part in dependant.dependencies:
+        if part.call is _authenticated:
+            return frozenset(Permission(scope.partition(":")[0]) for scope in part.own_oauth_scopes or ())
+        if (asked := permissions_asked(part)) is not None:
+            return asked
+    return None
 
 
 def _needs(permission: Permission, level: Level) -> list[str]:
@@ -236,4 +241,12 @@ InboxReader = Annotated[
 ]
 InboxEditor = Annotated[
     Caller, Security(_authenticated, scopes=_needs(Permission.INBOX_MESSAGES, Level.EDIT))
+]
+# For mail that is an administrator's matter, too: as it came, and the mails with Amazon's codes.
+AdminInboxReader = Annotated[
+    Caller,
+    Security(
+        _authenticated,
+        scopes=_needs(Permission.GENERAL_ADMIN, Level.VIEW) + _needs(Permission.INBOX_MESSAGES, Level.VIEW),
+    ),
 ]

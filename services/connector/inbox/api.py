@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from services.connector.accounts.callers import Caller
 from services.connector.dependencies import (
-    AdminViewer,
+    AdminInboxReader,
     BlobsDep,
     Cursor,
     IfMatch,
@@ -127,7 +127,7 @@ async def read_conversation(
     conversation_id: UUID, caller: InboxReader, sessions: SessionsDep, keyring: KeyringDep, response: Response
 ) -> ConversationItem:
     """The id of a merged conversation answers with the one that it was merged into, and with that one's id."""
-    opened = await service.read_conversation(sessions, keyring, caller.account_id, conversation_id)
+    opened = await service.read_conversation(sessions, keyring, caller, conversation_id)
     return _answer_of(opened, response)
 
 
@@ -215,7 +215,7 @@ async def read_messages(
     """Newest first. A message that cannot be opened is in the list all the same, and says so in `problem`."""
     after = decode_cursor(cursor)[1] if cursor is not None else None
     messages = await service.read_messages(
-        sessions, keyring, caller.account_id, conversation_id, limit=limit + 1, after=after
+        sessions, keyring, caller, conversation_id, limit=limit + 1, after=after
     )
     page = messages[:limit]
     return MessagePage(
@@ -229,7 +229,7 @@ async def read_message(
     message_id: UUID, caller: InboxReader, sessions: SessionsDep, keyring: KeyringDep
 ) -> MessageAnswer:
     """The message as it was parsed; its attachments are downloads of their own."""
-    return message_answer(await service.read_message(sessions, keyring, caller.account_id, message_id))
+    return message_answer(await service.read_message(sessions, keyring, caller, message_id))
 
 
 @router.get(
@@ -253,7 +253,7 @@ async def show_html(
     Its own images are inside of it; remote ones are named, not loaded. Behind each link stands where it leads. Of a message in
     quarantine, links cannot be clicked.
     """
-    formatted = await service.read_html(sessions, keyring, blobs, caller.account_id, message_id)
+    formatted = await service.read_html(sessions, keyring, blobs, caller, message_id)
     # On a thread: megabytes of images are written, and hostile HTML is slow to clean.
     content = await asyncio.to_thread(
         document, formatted.html, formatted.images, language, is_quarantined=formatted.is_quarantined
@@ -303,7 +303,7 @@ async def download_attachment(
 ) -> Response:
     """Byte for byte what was sent. Always a download, never shown in our pages' place."""
     download = await service.download_attachment(
-        sessions, keyring, blobs, caller.account_id, message_id=message_id, attachment_id=attachment_id
+        sessions, keyring, blobs, caller, message_id=message_id, attachment_id=attachment_id
     )
     return _download(download)
 
@@ -317,7 +317,7 @@ async def download_attachment(
 async def download_raw_mail(
     *,
     message_id: UUID,
-    caller: AdminViewer,
+    caller: AdminInboxReader,
     _slot: DownloadSlot,
     sessions: SessionsDep,
     keyring: KeyringDep,
@@ -331,10 +331,10 @@ async def download_raw_mail(
     "/integrations/{integration_id}/verification-mails", summary="Read an integration's verification mails"
 )
 async def read_verification_mails(
-    integration_id: UUID, caller: AdminViewer, sessions: SessionsDep, keyring: KeyringDep
+    integration_id: UUID, caller: AdminInboxReader, sessions: SessionsDep, keyring: KeyringDep
 ) -> VerificationMailList:
     """The newest ten mails by which Amazon proves that the relay address is the seller's, with their codes."""
-    mails = await service.read_verification_mails(sessions, keyring, caller.account_id, integration_id)
+    mails = await service.read_verification_mails(sessions, keyring, caller, integration_id)
     return VerificationMailList(
         items=[
             VerificationMailAnswer(
@@ -375,7 +375,7 @@ async def _page_of(
     found = await service.list_conversations(
         sessions,
         keyring,
-        caller.account_id,
+        caller,
         filters,
         asked.sort,
         searches=searches,

@@ -16,7 +16,7 @@ from services.connector.accounts.callers import Caller
 from services.connector.http.etags import require_match
 from services.connector.inbox import queries
 from services.connector.inbox.listing import ListedConversation
-from services.connector.inbox.unsealing import OpenedConversation, open_conversation
+from services.connector.inbox.unsealing import OpenedConversation, keys_of, open_conversation
 from services.connector.problems.catalogue import NotFound
 from shared import conversations
 from shared.crypto.envelope import AccountKeys
@@ -69,7 +69,7 @@ async def change(
 
     Raises NotFound, ConversationMerged, ConversationInQuarantine, PreconditionFailed.
     """
-    keys = await keyring.of(sessions, caller.account_id)
+    keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
         require_match(if_match, version_of(conversation))
@@ -98,7 +98,7 @@ async def settle_answers(
 
     Raises NotFound, ConversationMerged, ConversationInQuarantine.
     """
-    keys = await keyring.of(sessions, caller.account_id)
+    keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
         refuse_quarantine(conversation)

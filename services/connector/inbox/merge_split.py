@@ -16,7 +16,7 @@ from services.connector.inbox.changes import (
     read_changed,
     refuse_quarantine,
 )
-from services.connector.inbox.unsealing import OpenedConversation, Opener
+from services.connector.inbox.unsealing import OpenedConversation, Opener, keys_of
 from services.connector.problems.catalogue import NotFound
 from shared import conversations
 from shared.crypto.envelope import AccountKeys, Place, Sealed
@@ -69,7 +69,7 @@ async def merge(
     """
     if source_id == target_id:
         raise MergeIntoItself
-    keys = await keyring.of(sessions, caller.account_id)
+    keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         source, target = await lock_conversations(session, caller.account_id, source_id, target_id)
         refuse_quarantine(source)
@@ -98,7 +98,7 @@ async def split(
 
     Raises NotFound, MessageElsewhere, SplitTakesAll, ConversationMerged, ConversationInQuarantine.
     """
-    keys = await keyring.of(sessions, caller.account_id)
+    keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         [source] = await lock_conversations(session, caller.account_id, source_id)
         refuse_quarantine(source)
@@ -121,7 +121,7 @@ async def release(
 
     Raises NotFound, MessageNotInQuarantine.
     """
-    keys = await keyring.of(sessions, caller.account_id)
+    keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         # Two agents at once would both find it in quarantine. Rows are not locked here: shared.conversations does it in its order.
         await session.execute(

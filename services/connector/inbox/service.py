@@ -26,6 +26,7 @@ from services.connector.inbox.unsealing import (
     OpenedConversation,
     OpenedMessage,
     Opener,
+    keys_of,
     open_conversation,
     open_messages,
     sealed_bytes,
@@ -85,7 +86,7 @@ class VerificationMail:
 async def list_conversations(
     sessions: Sessions,
     keyring: Keyring,
-    account_id: UUID,
+    caller: Caller,
     filters: ConversationFilters,
     sort: Sort,
     *,
@@ -98,16 +99,16 @@ async def list_conversations(
 
     Raises ListTooSlow, SearchTooShort, SearchesBusy.
     """
-    keys = await keyring.of(sessions, account_id)
+    keys = await keys_of(caller, sessions, keyring)
     if query is not None:
         filters = replace(filters, search=search_of(query, keys))
     ask = partial(listing.list_conversations, limit=limit, after=after)
     if listing.ends_with_its_page(filters, sort):
         async with sessions.reading() as reader:
-            found = await ask(reader, account_id, filters, sort)
+            found = await ask(reader, caller.account_id, filters, sort)
     else:
         async with searches.slot(), sessions.begin() as session:
-            found = await ask(session, account_id, filters, sort)
+            found = await ask(session, caller.account_id, filters, sort)
     return [open_conversation(keys, conversation) for conversation in found]
 
 
@@ -118,12 +119,12 @@ async def count_conversations(sessions: Sessions, account_id: UUID, now: datetim
 
 
 async def read_conversation(
-    sessions: Sessions, keyring: Keyring, account_id: UUID, conversation_id: UUID
+    sessions: Sessions, keyring: Keyring, caller: Caller, conversation_id: UUID
 ) -> OpenedConversation:
     """One conversation with buyer and subject; the id of a merged one gives the conversation that it was merged into. Raises NotFound."""
-    keys = await keyring.of(sessions, account_id)
+    keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
-        found = await queries.conversation_of(session, account_id, conversation_id)
+        found = await queries.conversation_of(session, caller.account_id, conversation_id)
         if found is None:
             raise NotFound
         return open_conversation(keys, found)
@@ -132,55 +133,55 @@ async def read_conversation(
 async def read_messages(
     sessions: Sessions,
     keyring: Keyring,
-    account_id: UUID,
+    caller: Caller,
     conversation_id: UUID,
     *,
     limit: int,
     after: UUID | None,
 ) -> list[OpenedMessage]:
     """A conversation's messages, newest first. Raises NotFound."""
-    keys = await keyring.of(sessions, account_id)
+    keys = await keys_of(caller, sessions, keyring)
     async with sessions.reading() as reader:
-        shown_id = await queries.shown_id_of(reader, account_id, conversation_id)
+        shown_id = await queries.shown_id_of(reader, caller.account_id, conversation_id)
         if shown_id is None:
             raise NotFound
-        found = await queries.messages_of(reader, account_id, shown_id, limit=limit, after=after)
-        attachments = await queries.attachments_of(reader, account_id, [each.id for each in found])
+        found = await queries.messages_of(reader, caller.account_id, shown_id, limit=limit, after=after)
+        attachments = await queries.attachments_of(reader, caller.account_id, [each.id for each in found])
     size = sum(sealed_bytes(each) for each in found)
     return await _off_loop(size, lambda: open_messages(keys, found, attachments))
 
 
 async def read_message(
-    sessions: Sessions, keyring: Keyring, account_id: UUID, message_id: UUID
+    sessions: Sessions, keyring: Keyring, caller: Caller, message_id: UUID
 ) -> OpenedMessage:
     """One message. Raises NotFound."""
-    keys = await keyring.of(sessions, account_id)
+    keys = await keys_of(caller, sessions, keyring)
     async with sessions.reading() as reader:
-        found = await queries.message_of(reader, account_id, message_id)
+        found = await queries.message_of(reader, caller.account_id, message_id)
         if found is None:
             raise NotFound
-        attachments = await queries.attachments_of(reader, account_id, [message_id])
+        attachments = await queries.attachments_of(reader, caller.account_id, [message_id])
     [message] = await _off_loop(sealed_bytes(found), lambda: open_messages(keys, [found], attachments))
     return message
 
 
 async def read_html(
-    sessions: Sessions, keyring: Keyring, blobs: BlobStore, account_id: UUID, message_id: UUID
+    sessions: Sessions, keyring: Keyring, blobs: BlobStore, caller: Caller, message_id: UUID
 ) -> FormattedHtml:
     """A message's HTML with the images that it shows, as far as they are images. Raises NotFound, SealBroken."""
-    keys = await keyring.of(sessions, account_id)
+    keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
-        found = await queries.html_of(session, account_id, message_id)
+        found = await queries.html_of(session, caller.account_id, message_id)
         if found is None:
             raise NotFound
-        attachments = await queries.attachments_of(session, account_id, [message_id])
+        attachments = await queries.attachments_of(session, caller.account_id, [message_id])
     html = keys.open_text(Place("messages", "body_html", message_id), found.html)
     if found.is_quarantined:
         return FormattedHtml(html, {}, is_quarantined=True)
     wanted = await _off_loop(len(html), lambda: _wanted_images(keys, html, attachments.get(message_id, [])))
     async with sessions.begin() as session:
         stored = await queries.contents_of(
-            session, account_id, message_id, [row.id for row in wanted.values()]
+            session, caller.account_id, message_id, [row.id for row in wanted.values()]
         )
     contents = await _fetch_images(blobs, stored)
     images = await _off_loop(
@@ -233,13 +234,13 @@ def _open_images(
 
 
 async def read_verification_mails(
-    sessions: Sessions, keyring: Keyring, account_id: UUID, integration_id: UUID
+    sessions: Sessions, keyring: Keyring, caller: Caller, integration_id: UUID
 ) -> list[VerificationMail]:
     """The newest mails by which Amazon proves the address, so that whoever sets it up finds the code. Raises NotFound."""
-    keys = await keyring.of(sessions, account_id)
+    keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         rows = await queries.verification_mails_of(
-            session, account_id, integration_id, limit=_VERIFICATION_MAILS
+            session, caller.account_id, integration_id, limit=_VERIFICATION_MAILS
         )
         if rows is None:
             raise NotFound
@@ -263,7 +264,7 @@ async def download_attachment(
     sessions: Sessions,
     keyring: Keyring,
     blobs: BlobStore,
-    account_id: UUID,
+    caller: Caller,
     *,
     message_id: UUID,
     attachment_id: UUID,
@@ -272,9 +273,9 @@ async def download_attachment(
 
     Raises NotFound, AttachmentInfected, SealBroken, BlobMissing, BlobDamaged, BlobsUnavailable.
     """
-    keys = await keyring.of(sessions, account_id)
+    keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
-        found = await queries.attachment_of(session, account_id, message_id, attachment_id)
+        found = await queries.attachment_of(session, caller.account_id, message_id, attachment_id)
         if found is None:
             raise NotFound
         if found.scan == Scan.INFECTED:
@@ -295,20 +296,19 @@ async def download_raw_mail(
 
     Raises NotFound, SealBroken, BlobMissing, BlobDamaged, BlobsUnavailable.
     """
-    account_id = caller.account_id
-    keys = await keyring.of(sessions, account_id)
+    keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
-        found = await queries.raw_mail_key_of(session, account_id, message_id)
+        found = await queries.raw_mail_key_of(session, caller.account_id, message_id)
         sealed = None
         if found is not None:
-            sealed = await queries.raw_mail_of(session, account_id, found.accepted_mail_id)
+            sealed = await queries.raw_mail_of(session, caller.account_id, found.accepted_mail_id)
         if found is None or sealed is None:
             raise NotFound
     # No transaction waits for the blob store.
     blob_id = blob_id_of(sealed.key) if isinstance(sealed, Blob) else None
     whole = await fetch_sealed(blobs, sealed)
     key = keys.open(Place("messages", "raw_key", message_id), found.raw_key)
-    content_key = ContentKey(account_id, found.accepted_mail_id, key)
+    content_key = ContentKey(caller.account_id, found.accepted_mail_id, key)
     content = await _off_loop(len(whole.ciphertext), lambda: content_key.open_mail(whole, blob_id))
     async with sessions.begin() as session:
         session.add(audit_entry(caller, "message.raw_downloaded", message_id))

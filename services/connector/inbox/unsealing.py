@@ -1,4 +1,7 @@
-"""Sealed rows → what somebody reads. A value that does not open costs that value alone: the rest is shown without it (D8)."""
+"""Sealed rows → what somebody reads. A value that does not open costs that value alone: the rest is shown without it (D8).
+
+Whoever opens mail gets the keys from `keys_of`, which asks for the permission.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,10 +9,14 @@ from uuid import UUID
 
 import structlog
 
+from services.connector.accounts.callers import Caller
 from services.connector.inbox.filenames import clean_filename
 from services.connector.inbox.listing import ListedConversation, SealedConversation
 from services.connector.inbox.queries import ListedAttachment, SealedMessage
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
+from shared.database import Sessions
+from shared.keyring import Keyring
+from shared.permissions import Level, Permission
 
 log = structlog.get_logger()
 
@@ -44,6 +51,12 @@ class OpenedMessage:
     sent_to: list[str] | None
     attachments: list[OpenedAttachment]
     is_whole: bool
+
+
+async def keys_of(caller: Caller, sessions: Sessions, keyring: Keyring) -> AccountKeys:
+    """The keys with which mail of the caller's account is opened. Raises PermissionMissing for who may not read it, whatever the route lets in."""
+    caller.require(Permission.INBOX_MESSAGES, Level.VIEW)
+    return await keyring.of(sessions, caller.account_id)
 
 
 class Opener:

@@ -13,7 +13,9 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from services.connector.app import PUBLIC, openapi_document, refuse_open_routes
+from services.connector.dependencies import AdminEditor
 from services.connector.http.paths import API_PREFIX
+from services.connector.inbox import api as inbox
 from shared.database import Sessions
 from shared.keyring import Keyring
 from tests.factories import make_account, make_integration
@@ -25,7 +27,7 @@ OTHER_ID = "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e40"
 
 @dataclass(frozen=True)
 class Row:
-    """`needs` is "area:level", or "" where any caller will do. `person_only`: an API key gets 403 browser_required."""
+    """`needs` are "area:level", or "" where any caller will do. `person_only`: an API key gets 403 browser_required."""
 
     method: str
     path: str
@@ -43,6 +45,7 @@ class Row:
 
 ADMIN_VIEW, ADMIN_EDIT = "general_admin:view", "general_admin:edit"
 INBOX_VIEW, INBOX_EDIT = "inbox_messages:view", "inbox_messages:edit"
+BOTH_VIEW = f"{ADMIN_VIEW} {INBOX_VIEW}"
 
 SMTP = {
     "host": "smtp.seller.example",
@@ -84,7 +87,7 @@ TABLE = [
         {"address": "shop@seller.example"},
     ),
     Row("DELETE", "/integrations/{integration_id}/forwarded-mailboxes/{mailbox_id}", ADMIN_EDIT),
-    Row("GET", "/integrations/{integration_id}/verification-mails", ADMIN_VIEW),
+    Row("GET", "/integrations/{integration_id}/verification-mails", BOTH_VIEW),
     Row("GET", "/conversations", INBOX_VIEW),
     Row("POST", "/conversations/search", INBOX_VIEW, {"q": "Lampe"}),
     Row("GET", "/conversations/counts", INBOX_VIEW),
@@ -98,7 +101,7 @@ TABLE = [
     Row("GET", "/conversations/{conversation_id}/messages", INBOX_VIEW),
     Row("GET", "/messages/{message_id}", INBOX_VIEW),
     Row("GET", "/messages/{message_id}/attachments/{attachment_id}", INBOX_VIEW),
-    Row("GET", "/messages/{message_id}/raw", ADMIN_VIEW),
+    Row("GET", "/messages/{message_id}/raw", BOTH_VIEW),
     Row("GET", "/audit-log", ADMIN_VIEW),
     Row("GET", "/webhooks", ADMIN_EDIT),
     Row(
@@ -130,9 +133,9 @@ async def _ask(client: httpx2.AsyncClient, row: Row) -> httpx2.Response:
 
 
 def _holds(needs: str, area: str, level: str) -> bool:
-    """Whether a caller whose `area` has this level, and who may do everything else, fulfils the need."""
-    needed_area, _, needed = needs.partition(":")
-    return needed_area != area or LEVELS.index(level) >= LEVELS.index(needed)
+    """Whether a caller whose `area` has this level, and who may do everything else, fulfils the needs."""
+    levels = dict(need.split(":") for need in needs.split())
+    return LEVELS.index(level) >= LEVELS.index(levels.get(area, "none"))
 
 
 def test_the_table_names_exactly_the_routes_that_there_are(app: FastAPI):
@@ -151,6 +154,16 @@ def test_a_route_that_lets_everybody_in_stops_the_start(app: FastAPI):
     async def unguarded() -> None: ...
 
     with pytest.raises(RuntimeError, match=f"GET {API_PREFIX}/open"):
+        refuse_open_routes(app)
+
+
+def test_a_route_that_opens_mail_for_who_may_not_read_it_stops_the_start(app: FastAPI):
+    async def peek(caller: AdminEditor) -> None: ...
+
+    peek.__module__ = inbox.__name__
+    app.get(f"{API_PREFIX}/peek")(peek)
+
+    with pytest.raises(RuntimeError, match=f"GET {API_PREFIX}/peek opens mail without inbox.messages"):
         refuse_open_routes(app)
 
 

@@ -13,9 +13,11 @@ OPENS = {"begin", "reading"}
 
 
 def asks_for_keys(node: ast.AST) -> bool:
-    """`keyring.of(…)`, `provider.wrap(…)`, `provider.unwrap(…)`, whatever they are attributes of."""
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+    """`keyring.of(…)`, `provider.wrap(…)`, `provider.unwrap(…)`, whatever they are attributes of, and `keys_of(…)` of the inbox."""
+    if not isinstance(node, ast.Call):
         return False
+    if not isinstance(node.func, ast.Attribute):
+        return ast.unparse(node.func) == "keys_of"
     owner = ast.unparse(node.func.value).rpartition(".")[2].lower()
     is_keyring = "keyring" in owner and node.func.attr in {"of", "open", "new_keys"}
     return is_keyring or node.func.attr in {"wrap", "unwrap"}
@@ -64,6 +66,7 @@ def test_nobody_asks_for_keys_while_a_transaction_is_open(path: Path):
         "async def f():\n async with self._sessions() as session:\n  keys = await self._keyring.of(s, a)",
         "async def f():\n async with searches.slot(), sessions.reading() as r:\n  await provider.unwrap(a, b, c)",
         "async def f(session: AsyncSession):\n await provider.wrap(a, b)",
+        "async def f():\n async with sessions.begin() as session:\n  keys = await keys_of(caller, sessions, keyring)",
     ],
 )
 def test_what_would_be_wrong_is_found(source: str):

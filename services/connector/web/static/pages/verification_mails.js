@@ -5,6 +5,7 @@ import { h, replace } from "../core/dom.js";
 import { announce, copyButton, showProblem } from "../core/elements.js";
 import { dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { may } from "../core/session.js";
 
 export function verificationMails(integration, signal) {
   const place = h("div", { class: "verification-mails", "data-testid": "verification-mails" });
@@ -12,6 +13,7 @@ export function verificationMails(integration, signal) {
   let shownId;
 
   async function refresh() {
+    if (!may("inbox.messages", "view")) return replace(place, h("p", { class: "muted" }, t("verification.not_allowed")));
     try {
       const { items } = await get(`/integrations/${integration.id}/verification-mails`, signal);
       const [first, ...older] = items;
