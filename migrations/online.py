@@ -13,7 +13,7 @@ from alembic import op
 from sqlalchemy import CursorResult, text
 
 # So many rows are changed in one transaction: a moment's work, and their locks are as short.
-BATCH: Final = 5_000
+_BATCH: Final = 5_000
 
 
 def add_check(table: str, name: str, condition: str) -> None:
@@ -21,12 +21,21 @@ def add_check(table: str, name: str, condition: str) -> None:
     _add_constraint(table, name, f"CHECK ({condition})")
 
 
-def add_foreign_key(table: str, name: str, column: str, referred: str) -> None:
-    """To the `id` of a table."""
-    _add_constraint(table, name, f"FOREIGN KEY ({column}) REFERENCES {referred} (id)")
+def add_foreign_key(
+    table: str, name: str, columns: str, referred: str, *, referred_columns: str = "id", options: str = ""
+) -> None:
+    """New rows are held to it at once; the others are looked through while both tables are written."""
+    what = f"FOREIGN KEY ({columns}) REFERENCES {referred} ({referred_columns}) {options}"
+    if not _is_partitioned(table):
+        _add_constraint(table, name, what)
+        return
+    # PostgreSQL before 18 knows no NOT VALID for the whole. That takes what its partitions have as it is, without looking at a row.
+    for partition in _partitions_without_constraint(table, name):
+        _add_constraint(partition, name, what)
+    _add_constraint(table, name, what, is_proven=True)
 
 
-def drop_check(table: str, name: str) -> None:
+def drop_constraint(table: str, name: str) -> None:
     """Whatever it held is allowed at once."""
     _alone(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")
 
@@ -45,12 +54,11 @@ def create_index(
     if not _is_partitioned(table):
         _create_concurrently(name, table, what, is_unique=is_unique)
         return
-    assert not is_unique, "a unique index over partitions is made with its table"
-    _alone(f"CREATE INDEX IF NOT EXISTS {name} ON ONLY {table} {what}")
+    _alone(f"CREATE {'UNIQUE ' if is_unique else ''}INDEX IF NOT EXISTS {name} ON ONLY {table} {what}")
     # The months that are made from here on have it from their beginning.
-    for partition in _partitions_without(table, name):
-        of_partition = f"{partition}_{name.removeprefix(f'ix_{table}_')}_ix"
-        _create_concurrently(of_partition, partition, what)
+    for partition in _partitions_without_index(table, name):
+        of_partition = f"{partition}_{name.partition(f'_{table}_')[2]}_ix"
+        _create_concurrently(of_partition, partition, what, is_unique=is_unique)
         _alone(f"ALTER INDEX {name} ATTACH PARTITION {of_partition}")
 
 
@@ -59,11 +67,11 @@ def drop_index(name: str) -> None:
     _alone(f"DROP INDEX CONCURRENTLY IF EXISTS {name}", waits=True)
 
 
-def in_batches(table: str, statement: str, *, key: str = "id") -> None:
-    """Run a statement for all rows of the table, some thousand at a time: those of `:first` < key <= `:last`."""
+def in_batches(table: str, statement: str, *, key: str = "id", rows: int = _BATCH) -> None:
+    """Run a statement for all rows of the table, so many at a time: those of `:first` < key <= `:last`."""
     first = UUID(int=0)
     ends = text(
-        f"SELECT {key} FROM (SELECT {key} FROM {table} WHERE {key} > :first ORDER BY {key} LIMIT {BATCH}) batch"  # noqa: S608 - our own names
+        f"SELECT {key} FROM (SELECT {key} FROM {table} WHERE {key} > :first ORDER BY {key} LIMIT {rows}) batch"  # noqa: S608 - our own names
         f" ORDER BY {key} DESC LIMIT 1"
     )
     with op.get_context().autocommit_block():
@@ -73,14 +81,14 @@ def in_batches(table: str, statement: str, *, key: str = "id") -> None:
             first = last
 
 
-def _add_constraint(table: str, name: str, what: str) -> None:
+def _add_constraint(table: str, name: str, what: str, *, is_proven: bool = False) -> None:
     known = (
         "SELECT convalidated FROM pg_constraint WHERE conname = :name AND conrelid = CAST(:table AS regclass)"
     )
     is_validated = _ask(known, {"name": name, "table": table}).scalar()
     if is_validated is None:
-        _alone(f"ALTER TABLE {table} ADD CONSTRAINT {name} {what} NOT VALID")
-    if not is_validated:
+        _alone(f"ALTER TABLE {table} ADD CONSTRAINT {name} {what}" + ("" if is_proven else " NOT VALID"))
+    if not is_validated and not is_proven:
         _alone(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}", waits=True)
 
 
@@ -103,7 +111,18 @@ def _is_partitioned(table: str) -> bool:
     )
 
 
-def _partitions_without(table: str, index: str) -> list[str]:
+def _partitions_without_constraint(table: str, name: str) -> list[str]:
+    """Those that do not have it, or not proven."""
+    statement = """
+        SELECT inhrelid::regclass::text FROM pg_inherits
+        WHERE inhparent = CAST(:table AS regclass) AND NOT EXISTS (
+            SELECT FROM pg_constraint WHERE conrelid = inhrelid AND conname = :name AND convalidated)
+        ORDER BY 1
+    """
+    return list(_ask(statement, {"table": table, "name": name}).scalars())
+
+
+def _partitions_without_index(table: str, index: str) -> list[str]:
     statement = """
         SELECT part.inhrelid::regclass::text FROM pg_inherits part
         WHERE part.inhparent = CAST(:table AS regclass) AND NOT EXISTS (

@@ -64,18 +64,20 @@ async def upgrade_tables(
     pause_seconds: float = _PAUSE_SECONDS,
 ) -> None:
     """The migrations up to this one. One that gets no lock in time, meets a deadlock or is cancelled lets the others pass and tries again."""
-    engine = create_async_engine(
-        sqlalchemy_url(database_url),
-        poolclass=NullPool,
-        connect_args={
-            "server_settings": {
+
+    async def connected() -> "asyncpg.Connection[asyncpg.Record]":
+        return await asyncpg.connect(
+            asyncpg_dsn(database_url),
+            server_settings={
                 "application_name": "migrations",
                 "timezone": "UTC",
                 "lock_timeout": f"{LOCK_TIMEOUT_SECONDS}s",
                 "statement_timeout": f"{_STATEMENT_TIMEOUT_SECONDS}s",
-            }
-        },
-    )
+            },
+        )
+
+    # The URL is asyncpg's to read: SQLAlchemy would not understand its sslmode.
+    engine = create_async_engine(sqlalchemy_url(database_url), async_creator=connected, poolclass=NullPool)
     try:
         failures = Counter[str]()
         while True:

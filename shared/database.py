@@ -153,11 +153,15 @@ def create_engine(
     connect_seconds: float = CONNECT_SECONDS,
     pool_seconds: float = CONNECT_SECONDS,
     statement_seconds: float = STATEMENT_SECONDS,
+    trusted_seconds: float = _TRUSTED_SECONDS,
 ) -> AsyncEngine:
     """The engine of one process. `application_name` shows in pg_stat_activity.
 
     All times are bounded: to connect, to wait for a connection of the pool, for a statement.
     """
+
+    def replace_dead(connection: AdaptedConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        _replace_dead(connection, entry, trusted_seconds)
 
     async def connected() -> "asyncpg.Connection[asyncpg.Record]":
         return await connect(
@@ -177,7 +181,7 @@ def create_engine(
     )
     sqlalchemy.event.listen(engine.sync_engine, "handle_error", _name_failure)
     sqlalchemy.event.listen(engine.sync_engine, "checkin", _note_idle)
-    sqlalchemy.event.listen(engine.sync_engine, "checkout", _replace_dead)
+    sqlalchemy.event.listen(engine.sync_engine, "checkout", replace_dead)
     return engine
 
 
@@ -210,7 +214,7 @@ def _note_idle(_connection: AdaptedConnection | None, entry: ConnectionPoolEntry
     entry.info[_IDLE_SINCE] = time.monotonic()
 
 
-def _replace_dead(connection: AdaptedConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
+def _replace_dead(connection: AdaptedConnection, entry: ConnectionPoolEntry, trusted_seconds: float) -> None:
     """Let the pool connect anew instead of handing out a connection whose server is gone.
 
     A server that goes closes its connections, which asyncpg hears of at once. One that vanishes without a word is
@@ -219,7 +223,7 @@ def _replace_dead(connection: AdaptedConnection, entry: ConnectionPoolEntry, _pr
     driver: asyncpg.Connection[asyncpg.Record] = connection.driver_connection
     is_dead = driver.is_closed()
     idle_since = entry.info.get(_IDLE_SINCE)
-    if not is_dead and idle_since is not None and time.monotonic() - idle_since > _TRUSTED_SECONDS:
+    if not is_dead and idle_since is not None and time.monotonic() - idle_since > trusted_seconds:
         try:
             connection.run_async(lambda asked: asked.fetchval("SELECT 1", timeout=_CHECK_SECONDS))
         except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError):

@@ -19,7 +19,7 @@ _CHECKS = (
 def upgrade() -> None:
     _rows()
     _indexes()
-    online.drop_check("accepted_mail", "ck_accepted_mail_state")
+    online.drop_constraint("accepted_mail", "ck_accepted_mail_state")
     for table, name, condition in _CHECKS:
         online.add_check(table, f"ck_{table}_{name}", condition)
 

@@ -28,5 +28,5 @@ def upgrade() -> None:
     online.create_index("pk_attachments_before", "attachments", "id, message_id", is_unique=True)
     # So that nothing is looked through when it becomes a partition.
     end = op.get_bind().scalar(text(_END))
-    online.drop_check("attachments", "ck_attachments_before_end")
+    online.drop_constraint("attachments", "ck_attachments_before_end")
     online.add_check("attachments", "ck_attachments_before_end", f"message_id < '{end}'")

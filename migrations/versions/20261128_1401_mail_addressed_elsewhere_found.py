@@ -9,7 +9,7 @@ _VERDICTS = "authenticity IN ('authentic', 'misdirected', 'forged', 'uncheckable
 
 
 def upgrade() -> None:
-    online.drop_check("messages", "ck_messages_authenticity")
+    online.drop_constraint("messages", "ck_messages_authenticity")
     online.add_check("messages", "ck_messages_authenticity", _VERDICTS)
     online.create_index(
         "ix_messages_misdirected", "messages", "integration_id, id", where="authenticity = 'misdirected'"

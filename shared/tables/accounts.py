@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
 from shared.permissions import Level
-from shared.tables.base import Base, now, one_of
+from shared.tables.base import Base, now, one_of, referable_within_account, within_account
 
 
 class Account(Base):
@@ -55,7 +55,11 @@ class AccountKey(Base):
 
 class User(Base):
     __tablename__ = "users"
-    __table_args__ = (one_of("general_admin", Level), one_of("inbox_messages", Level))
+    __table_args__ = (
+        one_of("general_admin", Level),
+        one_of("inbox_messages", Level),
+        referable_within_account("users"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
@@ -74,10 +78,11 @@ class UserSession(Base):
     """A sign-in. The cookie holds the token, the row only its hash."""
 
     __tablename__ = "sessions"
+    __table_args__ = (within_account("user_id", "users"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    user_id: Mapped[UUID] = mapped_column(index=True)
     token_hash: Mapped[bytes] = mapped_column(unique=True)
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     last_seen_at: Mapped[datetime] = mapped_column(server_default=now)
@@ -88,11 +93,11 @@ class KnownBrowser(Base):
     """A browser that has signed in as this user. Its cookie holds the token, the row only its hash; it lets nobody in."""
 
     __tablename__ = "known_browsers"
-    __table_args__ = (UniqueConstraint("token_hash", "user_id"),)
+    __table_args__ = (UniqueConstraint("token_hash", "user_id"), within_account("user_id", "users"))
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    user_id: Mapped[UUID] = mapped_column(index=True)
     token_hash: Mapped[bytes]
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
@@ -111,7 +116,12 @@ class ApiKey(Base):
     """A program's way in: a bearer token of which only the hash is kept."""
 
     __tablename__ = "api_keys"
-    __table_args__ = (one_of("general_admin", Level), one_of("inbox_messages", Level))
+    __table_args__ = (
+        one_of("general_admin", Level),
+        one_of("inbox_messages", Level),
+        within_account("created_by", "users"),
+        referable_within_account("api_keys"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
@@ -120,7 +130,7 @@ class ApiKey(Base):
     secret_hash: Mapped[bytes] = mapped_column(unique=True)
     general_admin: Mapped[str]
     inbox_messages: Mapped[str]
-    created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    created_by: Mapped[UUID]
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
 from shared.marketplaces import Region
-from shared.tables.base import Base, now, one_of
+from shared.tables.base import Base, now, one_of, within_account
 
 
 class Outcome(StrEnum):
@@ -51,11 +51,14 @@ class AuthorizationAttempt(Base):
         CheckConstraint("(outcome = 'failed') = (problem_code IS NOT NULL)", name="problem_code"),
         one_of("right_region", Region),
         one_of("started_by", StartedBy),
+        within_account("user_id", "users"),
+        within_account("integration_id", "integrations"),
+        within_account("reconnects", "integrations"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    user_id: Mapped[UUID]
     state_hash: Mapped[bytes] = mapped_column(unique=True)
     browser_hash: Mapped[bytes]
     country: Mapped[str]
@@ -66,9 +69,9 @@ class AuthorizationAttempt(Base):
     outcome: Mapped[str | None]
     problem_code: Mapped[str | None]
     right_region: Mapped[str | None]
-    integration_id: Mapped[UUID | None] = mapped_column(ForeignKey("integrations.id"))
+    integration_id: Mapped[UUID | None]
     started_by: Mapped[str] = mapped_column(server_default="website")
-    reconnects: Mapped[UUID | None] = mapped_column(ForeignKey("integrations.id"))
+    reconnects: Mapped[UUID | None]
     seller_id_expected: Mapped[str | None]
 
 
@@ -102,11 +105,12 @@ class Grant(Base):
         ),
         one_of("refused_by", RefusedBy),
         Index("ix_grants_due", "next_refresh_at"),
+        within_account("integration_id", "integrations"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), unique=True)
+    integration_id: Mapped[UUID] = mapped_column(unique=True)
     region: Mapped[str]
     seller_id: Mapped[str]
     refresh_token: Mapped[Sealed]

@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
     LargeBinary,
     MetaData,
     Text,
@@ -39,7 +41,7 @@ class Base(DeclarativeBase):
     metadata = MetaData(
         naming_convention={
             "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
             "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -60,6 +62,24 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     """The CHECK that holds a text column to the values of an enumeration."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def within_account(
+    column: str, referred: str, *, ondelete: str | None = None, is_deferred: bool = False
+) -> ForeignKeyConstraint:
+    """A reference to a row of the same account: a row of another account does not exist for it, whoever writes it."""
+    return ForeignKeyConstraint(
+        [column, "account_id"],
+        [f"{referred}.id", f"{referred}.account_id"],
+        ondelete=ondelete,
+        deferrable=is_deferred or None,
+        initially="DEFERRED" if is_deferred else None,
+    )
+
+
+def referable_within_account(table: str) -> Index:
+    """What `within_account` refers to."""
+    return Index(f"uq_{table}_id_account_id", "id", "account_id", unique=True)
 
 
 # The current time, as a `server_default`.

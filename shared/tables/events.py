@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
-from shared.tables.base import Base, now, one_of
+from shared.tables.base import Base, now, one_of, referable_within_account, within_account
 
 
 class DeliveryState(StrEnum):
@@ -52,6 +52,9 @@ class Webhook(Base):
             "(previous_secret IS NULL) = (previous_secret_until IS NULL)", name="previous_secret"
         ),
         CheckConstraint("cardinality(kinds) > 0", name="kinds"),
+        within_account("created_by", "users"),
+        within_account("created_by_key", "api_keys"),
+        referable_within_account("webhooks"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -63,8 +66,8 @@ class Webhook(Base):
     previous_secret: Mapped[Sealed | None]
     previous_secret_until: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(server_default="1")
-    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
-    created_by_key: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
+    created_by: Mapped[UUID | None]
+    created_by_key: Mapped[UUID | None]
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     failing_since: Mapped[datetime | None]
     disabled_at: Mapped[datetime | None]
@@ -85,11 +88,12 @@ class WebhookDelivery(Base):
             postgresql_where=text("state = 'waiting'"),
         ),
         Index("ix_webhook_deliveries_webhook", "webhook_id", "id"),
+        within_account("webhook_id", "webhooks", ondelete="CASCADE"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    webhook_id: Mapped[UUID]
     event_id: Mapped[UUID]
     kind: Mapped[str]
     ids: Mapped[dict[str, str]]

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
 from shared.marketplaces import Region
-from shared.tables.base import Base, now, one_of
+from shared.tables.base import Base, now, one_of, referable_within_account, within_account
 
 
 class SyncStatus(StrEnum):
@@ -114,6 +114,8 @@ class Integration(Base):
             "ix_integrations_misdirected", "misdirected_mail_at", postgresql_where=text("misdirected_mail_at IS NOT NULL")
         ),
         Index("ix_integrations_rest_over", "rests_until", postgresql_where=text("disconnected_at IS NOT NULL AND removed_at IS NULL")),
+        within_account("owner_id", "users"),
+        referable_within_account("integrations"),
     )  # fmt: skip
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -135,7 +137,7 @@ class Integration(Base):
     forwarded_mail_at: Mapped[datetime | None]
     last_order_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=now)
-    owner_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    owner_id: Mapped[UUID | None]
     version: Mapped[int] = mapped_column(server_default="1")
     paused_at: Mapped[datetime | None]
     disconnected_at: Mapped[datetime | None]
@@ -161,11 +163,13 @@ class RelayAddress(Base):
             unique=True,
             postgresql_where=text("retired_at IS NULL"),
         ),
+        within_account("integration_id", "integrations"),
+        referable_within_account("relay_addresses"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
+    integration_id: Mapped[UUID]
     local_part: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     retired_at: Mapped[datetime | None]
@@ -178,23 +182,28 @@ class ForwardedMailbox(Base):
     """
 
     __tablename__ = "forwarded_mailboxes"
-    __table_args__ = (UniqueConstraint("integration_id", "address_key"),)
+    __table_args__ = (
+        UniqueConstraint("integration_id", "address_key"),
+        within_account("integration_id", "integrations"),
+        within_account("confirmed_by", "users"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
+    integration_id: Mapped[UUID]
     address: Mapped[Sealed]
     address_key: Mapped[bytes]
     confirmed_at: Mapped[datetime] = mapped_column(server_default=now)
-    confirmed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    confirmed_by: Mapped[UUID | None]
 
 
 class MarketplaceParticipation(Base):
     """One country of a store, as getMarketplaceParticipations last reported it."""
 
     __tablename__ = "marketplace_participations"
+    __table_args__ = (within_account("integration_id", "integrations"),)
 
-    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), primary_key=True)
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     marketplace_id: Mapped[str] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     country: Mapped[str]
@@ -207,14 +216,18 @@ class SetupStep(Base):
     """A step of the guide that is done, for one country. A step without a row is open."""
 
     __tablename__ = "setup_steps"
-    __table_args__ = (one_of("step", SetupStepName),)
+    __table_args__ = (
+        one_of("step", SetupStepName),
+        within_account("integration_id", "integrations"),
+        within_account("done_by", "users"),
+    )
 
-    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), primary_key=True)
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     step: Mapped[str] = mapped_column(primary_key=True)
     country: Mapped[str] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     done_at: Mapped[datetime] = mapped_column(server_default=now)
-    done_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    done_by: Mapped[UUID | None]
 
 
 class SmtpConfiguration(Base):
@@ -226,9 +239,10 @@ class SmtpConfiguration(Base):
         one_of("check_result", SmtpCheck),
         CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
         CheckConstraint("(checked_at IS NULL) = (check_result IS NULL)", name="checked"),
+        within_account("integration_id", "integrations"),
     )
 
-    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), primary_key=True)
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     host: Mapped[str]
     port: Mapped[int]
@@ -250,12 +264,14 @@ class Notice(Base):
         one_of("kind", NoticeKind),
         one_of("state", NoticeState),
         Index("ix_notices_due", "next_attempt_at", postgresql_where=text("state = 'waiting'")),
+        within_account("user_id", "users"),
+        within_account("integration_id", "integrations"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
+    user_id: Mapped[UUID]
+    integration_id: Mapped[UUID]
     kind: Mapped[str]
     dedupe_key: Mapped[str] = mapped_column(unique=True)
     fields: Mapped[dict[str, str]] = mapped_column(server_default=text("'{}'"))

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
-from shared.tables.base import Base, now, one_of
+from shared.tables.base import Base, now, one_of, referable_within_account, within_account
 
 _LISTED = text("merged_into IS NULL")
 # Without quarantine, so that a flood of forged mail does not slow the inbox down.
@@ -95,6 +95,7 @@ class AcceptedMail(Base):
     __table_args__ = (
         one_of("state", MailState),
         one_of("lane", Lane),
+        within_account("relay_address_id", "relay_addresses"),
         CheckConstraint(
             "num_nonnulls(raw, blob_key) = 1 AND num_nonnulls(blob_key, blob_digest) <> 1", name="raw_or_blob"
         ),
@@ -126,7 +127,7 @@ class AcceptedMail(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID]
-    relay_address_id: Mapped[UUID] = mapped_column(ForeignKey("relay_addresses.id"))
+    relay_address_id: Mapped[UUID]
     accepted_at: Mapped[datetime] = mapped_column(server_default=now)
     session_id: Mapped[str]
     peer_address: Mapped[str] = mapped_column(INET)
@@ -170,6 +171,9 @@ class Conversation(Base):
     __table_args__ = (
         UniqueConstraint("integration_id", "thread_key"),
         one_of("status", ConversationStatus),
+        within_account("integration_id", "integrations"),
+        within_account("merged_into", "conversations"),
+        referable_within_account("conversations"),
         CheckConstraint("message_count >= 0", name="message_count"),
         CheckConstraint("merged_into IS NULL OR answer_due_at IS NULL", name="merged_into"),
         Index(
@@ -219,7 +223,7 @@ class Conversation(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
+    integration_id: Mapped[UUID]
     # Found by it were conversations of the version before; it goes with the next one (ConversationThread).
     thread_key: Mapped[bytes | None]
     order_id: Mapped[str | None]
@@ -238,7 +242,7 @@ class Conversation(Base):
     asin: Mapped[str | None]
     is_unread: Mapped[bool] = mapped_column(server_default=text("true"))
     answer_due_at: Mapped[datetime | None]
-    merged_into: Mapped[UUID | None] = mapped_column(ForeignKey("conversations.id"))
+    merged_into: Mapped[UUID | None]
 
 
 class ConversationThread(Base):
@@ -249,25 +253,30 @@ class ConversationThread(Base):
     """
 
     __tablename__ = "conversation_threads"
-    __table_args__ = (Index("ix_conversation_threads_conversation", "conversation_id"),)
+    __table_args__ = (
+        Index("ix_conversation_threads_conversation", "conversation_id"),
+        within_account("integration_id", "integrations"),
+        within_account("conversation_id", "conversations", is_deferred=True),
+    )
 
-    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"), primary_key=True)
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     thread_key: Mapped[bytes] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    conversation_id: Mapped[UUID] = mapped_column(
-        ForeignKey("conversations.id", deferrable=True, initially="DEFERRED")
-    )
+    conversation_id: Mapped[UUID]
 
 
 class ConversationOrder(Base):
     """An order that a conversation's mails name, by which the conversation is found."""
 
     __tablename__ = "conversation_orders"
-    __table_args__ = (Index("ix_conversation_orders_conversation", "conversation_id"),)
+    __table_args__ = (
+        Index("ix_conversation_orders_conversation", "conversation_id"),
+        within_account("conversation_id", "conversations"),
+    )
 
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     order_id: Mapped[str] = mapped_column(primary_key=True)
-    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id"), primary_key=True)
+    conversation_id: Mapped[UUID] = mapped_column(primary_key=True)
 
 
 class Message(Base):
@@ -282,6 +291,9 @@ class Message(Base):
     __tablename__ = "messages"
     __table_args__ = (
         one_of("authenticity", Authenticity),
+        within_account("integration_id", "integrations"),
+        within_account("conversation_id", "conversations"),
+        referable_within_account("messages"),
         Index("ix_messages_of_conversation", "conversation_id", text("id DESC")),
         Index("ix_messages_words", "word_keys", postgresql_using="gin"),
         Index("ix_messages_recheck", "recheck_at", postgresql_where=text("recheck_at IS NOT NULL")),
@@ -302,8 +314,8 @@ class Message(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    integration_id: Mapped[UUID] = mapped_column(ForeignKey("integrations.id"))
-    conversation_id: Mapped[UUID] = mapped_column(ForeignKey("conversations.id"))
+    integration_id: Mapped[UUID]
+    conversation_id: Mapped[UUID]
     accepted_mail_id: Mapped[UUID]
     raw_key: Mapped[Sealed]
     kind: Mapped[str]
@@ -345,8 +357,9 @@ class MessageDigest(Base):
     """Keyed digests by which a re-delivered mail is recognised: the second one finds the row of the first."""
 
     __tablename__ = "message_digests"
+    __table_args__ = (within_account("relay_address_id", "relay_addresses"),)
 
-    relay_address_id: Mapped[UUID] = mapped_column(ForeignKey("relay_addresses.id"), primary_key=True)
+    relay_address_id: Mapped[UUID] = mapped_column(primary_key=True)
     digest: Mapped[bytes] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     message_id: Mapped[UUID]
@@ -375,6 +388,7 @@ class Attachment(Base):
     __table_args__ = (
         UniqueConstraint("message_id", "position"),
         one_of("scan", Scan),
+        within_account("message_id", "messages"),
         CheckConstraint(
             "num_nonnulls(content, blob_key) = 1 AND num_nonnulls(blob_key, blob_digest) <> 1",
             name="content_or_blob",
@@ -385,7 +399,7 @@ class Attachment(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    message_id: Mapped[UUID] = mapped_column(ForeignKey("messages.id"), primary_key=True)
+    message_id: Mapped[UUID] = mapped_column(primary_key=True)
     position: Mapped[int]
     filename: Mapped[Sealed]
     content_type: Mapped[str]

@@ -44,6 +44,11 @@ async def test_upgrade_may_run_again(database: Database):
     await upgrade(database.url(OWNER))
 
 
+async def test_an_upgrade_takes_the_url_that_the_processes_take(database: Database):
+    """How TLS is asked for stands in it."""
+    await upgrade(f"{database.url(OWNER)}&sslmode=prefer")
+
+
 async def test_an_upgrade_that_ends_a_deadlock_tries_again(empty: Database):
     """A worker that stores a message has locked `messages`, and comes to `attachments` while the migration has it."""
     url = empty.url(OWNER)
@@ -111,6 +116,7 @@ async def test_an_attachment_with_a_wrong_clock_stops_no_upgrade(empty: Database
             message_id,
         )
 
-        await upgrade(url)
+        # No further: its message is made up, which a later migration would find.
+        await upgrade_tables(url, MONTHS_OF_ATTACHMENTS)
 
         assert await owner.fetchval("SELECT message_id FROM attachments_before") == message_id

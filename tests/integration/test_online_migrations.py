@@ -75,6 +75,20 @@ async def test_an_index_over_partitions_is_whole_at_last_and_in_new_months(datab
     assert await asked(database, VALID, name="^ix_messages_kind$") == [("ix_messages_kind", True)]
 
 
+async def test_a_unique_index_over_partitions_holds_in_each_of_them(database: Database):
+    """Cut off before its first partition, it goes on; a month that is made later has it, too."""
+
+    def create() -> None:
+        online.create_index("uq_messages_twice", "messages", "id, integration_id", is_unique=True)
+
+    await asked(database, "CREATE UNIQUE INDEX uq_messages_twice ON ONLY messages (id, integration_id)")
+
+    await migrate(database, create, create)
+    await asked(database, "SELECT ensure_partitions(now() + interval '200 days')")
+
+    assert await asked(database, VALID, name="^uq_messages_twice$") == [("uq_messages_twice", True)]
+
+
 async def test_a_rule_that_was_only_noted_is_proven_by_the_next_attempt(database: Database):
     await asked(database, "ALTER TABLE messages ADD CONSTRAINT ck_messages_size CHECK (size >= 0) NOT VALID")
 
@@ -86,8 +100,7 @@ async def test_a_rule_that_was_only_noted_is_proven_by_the_next_attempt(database
     assert proven == [(True,)]
 
 
-async def test_batches_change_each_row_once(database: Database, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(online, "BATCH", 3)
+async def test_batches_change_each_row_once(database: Database):
     await asked(
         database, "CREATE TABLE counted AS SELECT uuidv7() AS id, 0 AS times FROM generate_series(1, 10)"
     )
@@ -95,7 +108,7 @@ async def test_batches_change_each_row_once(database: Database, monkeypatch: pyt
     await migrate(
         database,
         lambda: online.in_batches(
-            "counted", "UPDATE counted SET times = times + 1 WHERE id > :first AND id <= :last"
+            "counted", "UPDATE counted SET times = times + 1 WHERE id > :first AND id <= :last", rows=3
         ),
     )
 

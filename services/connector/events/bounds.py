@@ -15,3 +15,5 @@ class StreamBounds:
     send_seconds: float = 30.0
     # More is cheaper to read anew.
     most_replayed: int = 1_000
+    # Events that were heard of and not yet read. No transaction of ours tells of so many.
+    most_heard: int = 10_000

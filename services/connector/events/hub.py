@@ -1,13 +1,15 @@
 """A process receives the events of all accounts once and passes each to the listeners who may see it.
 
-One connection listens to PostgreSQL. While it is away, events are missed; after every gap each listener is told `resync`:
-read again what you show. The same is told to one who is too slow, instead of keeping more and more for them.
+One connection listens to PostgreSQL. A notification is a hint: the event that it names is read from its row, and who may know of it is decided by
+that. While the connection is away, events are missed; after every gap each listener is told `resync`: read again what you show. The same
+is told to one who is too slow, instead of keeping more and more for them, and to all if more is heard of than can be read.
 """
 
 import asyncio
 import contextlib
 import json
 from collections import Counter
+from itertools import islice
 from types import TracebackType
 from typing import Final, Self
 from uuid import UUID
@@ -21,7 +23,7 @@ from services.connector.events.bounds import StreamBounds
 from services.connector.events.kinds import PERMISSION_OF
 from shared.database import DRIVER_UNAVAILABLE, connect
 from shared.errors import Expected
-from shared.events import CHANNEL, Event
+from shared.events import CHANNEL, Event, EventKind, id_in
 from shared.permissions import Level
 
 log = structlog.get_logger()
@@ -31,6 +33,11 @@ MAX_STREAMS_PER_CALLER: Final = 8
 MAX_STREAMS_PER_ACCOUNT: Final = 500
 # An event is about 200 bytes; a listener this far behind had better read everything again.
 MAX_WAITING: Final = 100
+# So many are read by one statement.
+_MAX_READ: Final = 500
+# After a flood everybody reads everything again: not more often than this.
+_FLOOD_SECONDS: Final = 1.0
+_READ: Final = "SELECT id, account_id, kind, ids FROM events WHERE id = ANY($1)"
 
 _FIRST_DELAY: Final = 0.1
 _LAST_DELAY: Final = 5.0
@@ -114,6 +121,11 @@ class Hub:
     ) -> None:
         self.bounds = bounds or StreamBounds()
         self._database_url = database_url
+        # In the order in which they were heard of, each once.
+        self._heard: dict[UUID, None] = {}
+        self._has_dropped = False
+        # Something was heard, or the connection is lost.
+        self._stirred = asyncio.Event()
         self._subscriptions: dict[UUID, set[Subscription]] = {}
         self._by_caller: Counter[UUID] = Counter()
         self._count = 0
@@ -184,17 +196,15 @@ class Hub:
         return [subscription for mine in self._subscriptions.values() for subscription in mine]
 
     def _hear(self, payload: str) -> None:
-        try:
-            event = Event.from_json(payload)
-        except (ValueError, KeyError, TypeError):
-            # A newer version beside us, in the middle of an update, may tell of what we do not know.
-            log.warning("event_unknown")
+        """Keep what a notification names, to be read. Nothing is logged of one that names nothing: anybody can send any number."""
+        event_id = id_in(payload)
+        if event_id is None or not self._count:
             return
-        permission = PERMISSION_OF[event.kind]
-        text = frame_of(event)
-        for subscription in self._subscriptions.get(event.account_id, ()):
-            if subscription.caller.may(permission, Level.VIEW):
-                subscription.tell(text)
+        if len(self._heard) < self.bounds.most_heard:
+            self._heard[event_id] = None
+        else:
+            self._has_dropped = True
+        self._stirred.set()
 
     async def _listen_for_ever(self) -> None:
         delay = _FIRST_DELAY
@@ -205,13 +215,13 @@ class Hub:
                 )
                 try:
                     lost = asyncio.Event()
-                    connection.add_termination_listener(lambda _connection, lost=lost: lost.set())
+                    connection.add_termination_listener(lambda _connection, lost=lost: self._lose(lost))
                     await connection.add_listener(CHANNEL, lambda *args: self._hear(str(args[3])))
                     delay = _FIRST_DELAY
+                    self._heard.clear()
                     self._is_listening.set()
-                    for subscription in self.subscriptions():
-                        subscription.tell(RESYNC)
-                    await _until_lost(connection, lost)
+                    self._tell_all(RESYNC)
+                    await self._tell_until_lost(connection, lost)
                 finally:
                     self._is_listening.clear()
                     connection.terminate()
@@ -223,15 +233,55 @@ class Hub:
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LAST_DELAY)
 
+    def _lose(self, lost: asyncio.Event) -> None:
+        lost.set()
+        self._stirred.set()
 
-async def _until_lost(connection: "asyncpg.Connection[asyncpg.Record]", lost: asyncio.Event) -> None:
-    while not lost.is_set():
-        try:
-            async with asyncio.timeout(_PROBE_SECONDS):
-                await lost.wait()
-        except TimeoutError:
-            await connection.execute("SELECT 1")
-    log.warning("events_unavailable", error="connection lost")
+    async def _tell_until_lost(
+        self, connection: "asyncpg.Connection[asyncpg.Record]", lost: asyncio.Event
+    ) -> None:
+        while not lost.is_set():
+            try:
+                async with asyncio.timeout(_PROBE_SECONDS):
+                    await self._stirred.wait()
+            except TimeoutError:
+                await connection.execute("SELECT 1")
+            self._stirred.clear()
+            if self._has_dropped:
+                self._has_dropped = False
+                self._heard.clear()
+                log.warning("events_flooded")
+                self._tell_all(RESYNC)
+                await asyncio.sleep(_FLOOD_SECONDS)
+            elif self._heard:
+                await self._tell_heard(connection)
+            if self._heard:
+                self._stirred.set()
+        log.warning("events_unavailable", error="connection lost")
+
+    async def _tell_heard(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """Read the events that were heard of first, and pass on those that there are."""
+        event_ids = list(islice(self._heard, _MAX_READ))
+        for event_id in event_ids:
+            del self._heard[event_id]
+        rows = {row["id"]: row for row in await connection.fetch(_READ, event_ids)}
+        for event_id in event_ids:
+            # A newer version beside us, in the middle of an update, may write kinds that we do not know.
+            if (row := rows.get(event_id)) is not None and row["kind"] in PERMISSION_OF:
+                self._pass_on(
+                    Event(event_id, row["account_id"], EventKind(row["kind"]), json.loads(row["ids"]))
+                )
+
+    def _pass_on(self, event: Event) -> None:
+        permission = PERMISSION_OF[event.kind]
+        text = frame_of(event)
+        for subscription in self._subscriptions.get(event.account_id, ()):
+            if subscription.caller.may(permission, Level.VIEW):
+                subscription.tell(text)
+
+    def _tell_all(self, text: str) -> None:
+        for subscription in self.subscriptions():
+            subscription.tell(text)
 
 
 def _who(caller: Caller) -> UUID:

@@ -167,7 +167,7 @@ async def _remove(session: AsyncSession, integration: Integration, now: datetime
         update(RelayAddress)
         .where(RelayAddress.integration_id == integration.id, RelayAddress.retired_at.is_(None))
         .values(retired_at=now)
-        .returning(RelayAddress.local_part)
+        .returning(RelayAddress.id)
     )
     if retired is not None:
         await notify_relays(session, retired)

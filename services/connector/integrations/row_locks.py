@@ -39,7 +39,7 @@ async def lock_row(
 async def assign_relay_address(session: AsyncSession, integration: Integration) -> None:
     """Give the store a local part that was never given out. The unique index decides, also between two transactions at once."""
     for _ in range(_ADDRESS_ATTEMPTS):
-        local_part = await session.scalar(
+        address_id = await session.scalar(
             insert(RelayAddress)
             .values(
                 id=new_id(),
@@ -48,18 +48,18 @@ async def assign_relay_address(session: AsyncSession, integration: Integration) 
                 local_part=new_local_part(secrets.choice),
             )
             .on_conflict_do_nothing(index_elements=["local_part"])
-            .returning(RelayAddress.local_part)
+            .returning(RelayAddress.id)
         )
-        if local_part is not None:
-            await notify_relays(session, local_part)
+        if address_id is not None:
+            await notify_relays(session, address_id)
             return
     raise AssertionError("no free relay address found")
 
 
-async def notify_relays(session: AsyncSession, local_part: str) -> None:
+async def notify_relays(session: AsyncSession, address_id: UUID) -> None:
     """Relays keep addresses in memory; this reaches them when the transaction commits."""
     await session.execute(
-        text("SELECT pg_notify(:channel, :payload)"), {"channel": ADDRESS_CHANNEL, "payload": local_part}
+        text("SELECT pg_notify(:channel, :payload)"), {"channel": ADDRESS_CHANNEL, "payload": str(address_id)}
     )
 
 

@@ -1,7 +1,8 @@
 """Which relay address a recipient names: memory first, then the database.
 
 Only found addresses are kept, so one that was made a second ago works at once. They are kept only while changes are heard
-of (LISTEN): when that connection breaks, everything kept is forgotten and the database is asked each time.
+of (LISTEN): when that connection breaks, everything kept is forgotten and the database is asked each time. What is heard is
+believed for no more than that: an address is forgotten, and looked up again.
 """
 
 import asyncio
@@ -17,11 +18,11 @@ from services.mailrelay.metrics import RelayMetrics
 from shared.addresses import local_part_for
 from shared.database import DRIVER_UNAVAILABLE, asyncpg_dsn
 from shared.errors import Expected
-from shared.events import ADDRESS_CHANNEL
+from shared.events import ADDRESS_CHANNEL, id_in
 
 log = structlog.get_logger()
 
-# About 300 bytes each.
+# About 400 bytes each.
 _CACHED_ADDRESSES: Final = 100_000
 _TIMEOUT_SECONDS: Final = 5
 _RECONNECT_SECONDS: Final = 0.5
@@ -63,6 +64,7 @@ class Recipients:
         self._postmaster_local_part = postmaster_local_part
         self._metrics = metrics
         self._cache: OrderedDict[str, Recipient] = OrderedDict()
+        self._local_parts: dict[UUID, str] = {}
         self._is_listening = False
         # Counts the changes heard of, so that an answer from before a change is not kept after it.
         self._change_count = 0
@@ -112,8 +114,10 @@ class Recipients:
         found = Recipient(row["id"], row["account_id"])
         if self._is_listening and changes == self._change_count:
             self._cache[local_part] = found
+            self._local_parts[found.relay_address_id] = local_part
             if len(self._cache) > _CACHED_ADDRESSES:
-                self._cache.popitem(last=False)
+                _, oldest = self._cache.popitem(last=False)
+                del self._local_parts[oldest.relay_address_id]
         return found
 
     async def is_ready(self) -> bool:
@@ -170,12 +174,20 @@ class Recipients:
             connection.terminate()
             self._clear_cache(is_listening=False)
 
-    def _on_change(self, _connection: object, _pid: int, _channel: str, local_part: object) -> None:
+    def _on_change(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        address_id = id_in(str(payload))
+        if address_id is None:
+            # Of a version that names addresses in another way: it may be any of them.
+            self._clear_cache(is_listening=self._is_listening)
+            return
         self._change_count += 1
-        self._cache.pop(str(local_part), None)
+        local_part = self._local_parts.pop(address_id, None)
+        if local_part is not None:
+            del self._cache[local_part]
 
     def _clear_cache(self, *, is_listening: bool) -> None:
         self._change_count += 1
         self._cache.clear()
+        self._local_parts.clear()
         self._is_listening = is_listening
         self._metrics.listening.set(is_listening)

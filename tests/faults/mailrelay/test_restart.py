@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import Text, cast, func, select, update
 
 from shared.database import Sessions
 from shared.events import ADDRESS_CHANNEL
@@ -253,7 +253,7 @@ async def test_a_new_address_works_at_once_in_every_process_and_a_retired_one_st
 
     async with sessions.begin() as session:
         await session.execute(update(RelayAddress).values(retired_at=func.now()))
-        await session.execute(select(func.pg_notify(ADDRESS_CHANNEL, "newaddres")))
+        await session.execute(select(func.pg_notify(ADDRESS_CHANNEL, cast(RelayAddress.id, Text))))
     async with asyncio.timeout(10):
         while await _answers(clients) != {"550"}:
             pass

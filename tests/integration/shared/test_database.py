@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-import shared.database
 from deploy.demo.postgres import CONNECTOR, OWNER
 from shared.database import asyncpg_dsn, create_engine, create_sessions
 from tests.conftest import Database
@@ -42,21 +41,21 @@ async def test_a_connection_that_the_server_has_ended_is_replaced_unnoticed(
         assert await session.scalar(BACKEND) != before
 
 
-async def test_a_connection_that_has_rested_is_asked_first_and_kept(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_connection_that_has_rested_is_asked_first_and_kept(database: Database):
     asked: list[str] = []
+    # However short it rests, it has rested.
+    engine = create_engine(database.url(CONNECTOR), application_name="tests", pool_size=1, trusted_seconds=0)
     sessions = create_sessions(engine)
     async with sessions.reading() as reader:
         before = await reader.scalar(BACKEND)
         driver = (await reader.get_raw_connection()).driver_connection
         assert isinstance(driver, asyncpg.Connection)
         driver.add_query_logger(lambda query: asked.append(query.query))
-    monkeypatch.setattr(shared.database, "_TRUSTED_SECONDS", 0.0)
 
     async with sessions.reading() as reader:
         assert await reader.scalar(BACKEND) == before
     assert asked[0] == "SELECT 1"
+    await engine.dispose()
 
 
 async def test_reading_opens_no_transaction(engine: AsyncEngine):

@@ -10,9 +10,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
-from deploy.demo.postgres import OWNER
+from deploy.demo.postgres import CONNECTOR, OWNER, RELAY
 from services.connector.accounts.callers import Caller
 from services.connector.dependencies import SESSION_COOKIE
 from services.connector.events.bounds import StreamBounds
@@ -20,7 +20,7 @@ from services.connector.events.hub import MAX_STREAMS_PER_CALLER, MAX_WAITING, R
 from shared.database import Sessions, asyncpg_dsn, new_id
 from shared.events import CHANNEL, EventKind, announce
 from shared.permissions import Level, Permission
-from shared.tables import ApiKey, User, UserSession
+from shared.tables import ApiKey, EventRow, User, UserSession
 from tests.conftest import Database
 from tests.factories import make_account
 from tests.integration.connector.events.conftest import Running, connected
@@ -157,6 +157,75 @@ async def test_a_payload_that_cannot_be_read_ends_nothing(listen, signed_in, ses
 
         assert await listener.event() == sent
     await connection.close()
+
+
+async def test_a_forged_notification_shows_nothing(listen, signed_in, sessions, keyring, database):
+    """A relay that was taken over may connect, so it may notify: of what never happened, of what is another account's, of nonsense."""
+    async with sessions.begin() as session:
+        other = await make_account(session, keyring)
+    ids = {"message_id": str(new_id())}
+    as_before = {"account_id": str(signed_in.account.id), "kind": "message.received", "ids": ids}
+    intruder = await asyncpg.connect(asyncpg_dsn(database.url(RELAY)))
+    async with listen(signed_in) as listener:
+        await _announce(sessions, other.id)
+        async with sessions.begin() as session:
+            foreign = (await session.scalars(select(EventRow.id))).one()
+        for payload in (
+            str(new_id()),
+            str(foreign),
+            json.dumps({"id": str(new_id()), **as_before}),
+            json.dumps({"id": str(foreign), **as_before}),
+            json.dumps(as_before),
+            "x" * 7_999,
+        ):
+            await intruder.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
+        await intruder.execute(
+            "SELECT pg_notify($1, CAST(uuidv7() AS text)) FROM generate_series(1, 3000)", CHANNEL
+        )
+        sent = await _announce(sessions, signed_in.account.id)
+
+        assert await listener.event() == sent
+    await intruder.close()
+
+
+async def test_the_version_before_is_understood(listen, signed_in, sessions, database):
+    """It notifies with all of the event. Beside us for the time of an update, it is believed no more than others."""
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    async with listen(signed_in) as listener:
+        event_id, ids = new_id(), {"message_id": str(new_id())}
+        await connection.execute(
+            "INSERT INTO events (id, account_id, kind, ids) VALUES ($1, $2, 'message.received', $3)",
+            event_id,
+            signed_in.account.id,
+            json.dumps(ids),
+        )
+        payload = json.dumps({"id": str(event_id), "account_id": str(new_id()), "kind": "x", "ids": {}})
+        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
+
+        assert await listener.event() == ("message.received", json.dumps({"ids": ids}))
+    await connection.close()
+
+
+async def test_a_flood_of_notifications_costs_a_resync_and_no_memory(signed_in, sessions, database):
+    hub = Hub(database.url(CONNECTOR), CollectorRegistry(), StreamBounds(most_heard=100))
+    hub.start()
+    await hub.wait_until_listening()
+    caller = Caller(signed_in.account.id, signed_in.user.id, {Permission.INBOX_MESSAGES: Level.VIEW})
+    flooding = await asyncpg.connect(asyncpg_dsn(database.url(RELAY)))
+    with hub.subscribe(caller) as subscription:
+        await flooding.execute(
+            "SELECT pg_notify($1, CAST(uuidv7() AS text)) FROM generate_series(1, 5000)", CHANNEL
+        )
+        told, sent = "", "nothing yet"
+        async with asyncio.timeout(20):
+            while sent not in told:
+                _, sent = await _announce(sessions, signed_in.account.id)
+                told += await subscription.next() or ""
+
+        assert told.startswith(RESYNC)
+        assert told.count(RESYNC) <= 3
+    await flooding.close()
+    await hub.stop()
 
 
 async def test_a_session_has_a_bounded_number_of_streams_and_a_closed_one_is_free_at_once(

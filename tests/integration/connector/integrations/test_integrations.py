@@ -1,6 +1,7 @@
 """Naming, listing, the guide, the lock and disconnecting, over the API."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -45,7 +46,9 @@ async def tick_all(client: httpx2.AsyncClient, path: str, *, done: bool = True) 
         assert answer.json()["done"] is done
 
 
-async def test_the_first_name_brings_the_address(signed_in: SignedIn, heard: list[tuple[str, str]]):
+async def test_the_first_name_brings_the_address(
+    signed_in: SignedIn, sessions: Sessions, heard: list[tuple[str, str]]
+):
     integration_id = (await connect(signed_in.client))["integration_id"]
 
     answer = await signed_in.client.patch(
@@ -59,7 +62,11 @@ async def test_the_first_name_brings_the_address(signed_in: SignedIn, heard: lis
     assert (len(local_part), domain) == (LOCAL_PART_LENGTH, "replyco.email")
     listed = (await signed_in.client.get("/api/v1/integrations")).json()["items"]
     assert listed[0]["address"] == named["address"]
-    assert (ADDRESS_CHANNEL, local_part) in heard
+    async with sessions.begin() as session:
+        address_id = await session.scalar(select(RelayAddress.id))
+    assert (ADDRESS_CHANNEL, str(address_id)) in heard
+    # Whoever may connect may listen: it tells them an id, and nothing else.
+    assert all(re.fullmatch("[0-9a-f-]{36}", payload) for _, payload in heard)
 
 
 async def test_a_later_name_keeps_the_address(signed_in: SignedIn):

@@ -285,7 +285,7 @@ async def test_disconnecting_destroys_the_tokens_at_once_and_begins_the_rest(
         address = (await session.scalars(select(RelayAddress))).one()
     assert (grant.refresh_token.ciphertext, grant.access_token) == (b"", None)
     assert address.retired_at is None
-    assert told_relays == [address.local_part]
+    assert told_relays == [str(address.id)]
     state: AppState = app.state.connector
     with pytest.raises(GrantMissing):
         await state.vault.access_token(signed_in.account.id, UUID(integration_id))
@@ -385,7 +385,7 @@ async def test_after_the_rest_the_address_is_retired_for_ever_and_what_is_kept_c
     async with sessions.begin() as session:
         address = (await session.scalars(select(RelayAddress))).one()
     assert address.retired_at is not None
-    assert told_relays == [address.local_part, address.local_part]
+    assert told_relays == [str(address.id), str(address.id)]
     assert (await signed_in.client.post(f"{path}/restoration", json={})).status_code == 404
     assert (await signed_in.client.get("/api/v1/integrations?state=resting")).json()["items"] == []
     assert len((await signed_in.client.get("/api/v1/conversations")).json()["items"]) == 1

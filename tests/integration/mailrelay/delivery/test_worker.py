@@ -47,15 +47,25 @@ async def running(settings: MailWorkerSettings) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def heard_messages(database: Database) -> AsyncIterator[asyncio.Queue[str]]:
+    """The ids of the messages' events, as they are announced."""
+    announced: asyncio.Queue[str] = asyncio.Queue()
     heard: asyncio.Queue[str] = asyncio.Queue()
-
-    def hear(*args: object) -> None:
-        if "message.received" in str(args[-1]):
-            heard.put_nowait(str(args[-1]))
-
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
-    await connection.add_listener(CHANNEL, hear)
+    await connection.add_listener(CHANNEL, lambda *args: announced.put_nowait(str(args[-1])))
+
+    async def hear() -> None:
+        while True:
+            event_id = await announced.get()
+            if (
+                await connection.fetchval("SELECT kind FROM events WHERE id = $1", event_id)
+                == "message.received"
+            ):
+                heard.put_nowait(event_id)
+
+    hearing = asyncio.create_task(hear())
     yield heard
+    hearing.cancel()
+    await asyncio.wait([hearing])
     await connection.close()
 
 

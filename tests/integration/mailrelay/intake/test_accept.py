@@ -163,7 +163,8 @@ async def test_a_retired_address_is_forgotten(relay: Relay, database: Database):
     async with relay.client() as client:
         await client.deliver(ADDRESS, MAIL)
         await connection.execute(
-            "UPDATE relay_addresses SET retired_at = now(); SELECT pg_notify('replyco_relay_addresses', 'mabtekrud')"
+            "UPDATE relay_addresses SET retired_at = now();"
+            " SELECT pg_notify('replyco_relay_addresses', CAST(id AS text)) FROM relay_addresses"
         )
 
         async def is_refused() -> bool:
@@ -174,6 +175,23 @@ async def test_a_retired_address_is_forgotten(relay: Relay, database: Database):
         async with asyncio.timeout(20):
             while not await is_refused():
                 pass
+    await connection.close()
+
+
+async def test_a_forged_notification_costs_a_look_up_and_no_mail(relay: Relay, database: Database):
+    """Whoever may connect may notify: of addresses that are as they were, of none, of any number."""
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(RELAY)))
+    notify = "SELECT pg_notify('replyco_relay_addresses', {}) FROM {}"
+    async with relay.client() as client:
+        for forged, of in (
+            ("CAST(id AS text)", "relay_addresses"),
+            ("repeat('x', 7999)", "relay_addresses"),
+            ("CAST(uuidv7() AS text)", "generate_series(1, 3000)"),
+        ):
+            assert (await client.deliver(ADDRESS, MAIL)).startswith("250 2.0.0")
+            await connection.execute(notify.format(forged, of))
+
+        assert (await client.deliver(ADDRESS, MAIL)).startswith("250 2.0.0")
     await connection.close()
 
 
