@@ -1,12 +1,12 @@
 """`python -m migrations upgrade`: the only command that changes the shape of the database."""
 
 import asyncio
-import sys
 
 import typer
 
 from migrations.upgrade import upgrade as upgrade_database
-from shared.settings import CommonSettings, SettingsWrong, load_settings
+from shared.process import settings_or_exit
+from shared.settings import CommonSettings
 
 app = typer.Typer(help="The database's shape.", no_args_is_help=True)
 
@@ -19,11 +19,7 @@ def _commands() -> None:
 @app.command()
 def upgrade() -> None:
     """Create or upgrade tables, queue, roles and grants. REPLYCO_DATABASE_URL must name the owner of the database."""
-    try:
-        settings = load_settings(CommonSettings)
-    except SettingsWrong as wrong:
-        print(wrong, file=sys.stderr)
-        raise typer.Exit(2) from None
+    settings = settings_or_exit(CommonSettings)
     asyncio.run(upgrade_database(settings.database_url.get_secret_value()))
     print("The database is up to date.")
 

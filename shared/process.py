@@ -13,6 +13,7 @@ from shared.crypto.key_provider import KeyFileUnusable
 from shared.database import STATEMENT_SECONDS, Sessions, create_engine, create_sessions, is_unavailable
 from shared.errors import CannotStart
 from shared.logging import configure_logging
+from shared.secure_defaults import refuse_unsafe, unsafe
 from shared.settings import CommonSettings, SettingsWrong, load_settings
 from shared.side_port import PortTaken
 
@@ -34,6 +35,7 @@ def run_role(
     """Run `run(settings, stop)` until it returns; `stop` is set by SIGTERM or SIGINT."""
     settings = settings_or_exit(settings_class)
     configure_logging(role, level=settings.log_level)
+    warn_of_development(settings)
     try:
         asyncio.run(_until_signal(settings, run))
     except PortTaken as taken:
@@ -75,12 +77,21 @@ def run_with_database(
         give_up("The database cannot be reached. `doctor` says more.", code=FAILED)
 
 
-def settings_or_exit(settings_class: type[_AnySettings]) -> _AnySettings:
-    """The settings. If any are wrong, the process ends and names all of them."""
+def settings_or_exit(settings_class: type[_AnySettings], *, even_if_unsafe: bool = False) -> _AnySettings:
+    """The settings. If any are wrong or not safe, the process ends and names all of them."""
     try:
-        return load_settings(settings_class)
+        settings = load_settings(settings_class)
+        if not even_if_unsafe:
+            refuse_unsafe(settings)
     except SettingsWrong as wrong:
         give_up(str(wrong))
+    return settings
+
+
+def warn_of_development(settings: CommonSettings) -> None:
+    """Say in the log that unsafe settings may be in use, and which are."""
+    if settings.development:
+        log.warning("development", unsafe_settings=[rule.name for rule in unsafe(settings)])
 
 
 def port_cure(taken: PortTaken) -> str:

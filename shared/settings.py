@@ -46,6 +46,14 @@ class CommonSettings(BaseSettings):
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
     )
+    development: bool = Field(
+        False,
+        description="true on a machine where you develop, so that settings which are not safe do not stop the start; else false",
+    )
+    side_ports_filtered: bool = Field(
+        False,
+        description="true if a firewall or a network policy lets nobody but probes and your metrics reach the side ports, else false",
+    )
 
 
 class BlobSettings(BaseSettings):

@@ -148,9 +148,9 @@ class Stack:
             "CLIENT_ID": "amzn1.application-oa2-client.demo",
         }
         application["CLIENT_SECRET"] = f"amzn1.oa2-cs.v1.{secrets.token_hex(16)}"
-        blobs = {"REPLYCO_BLOB_URL": (self.data / "blobs").as_uri()}
+        common = {"REPLYCO_DEVELOPMENT": "true", "REPLYCO_BLOB_URL": (self.data / "blobs").as_uri()}
         connector = (
-            blobs
+            common
             | {
                 "REPLYCO_DATABASE_URL": self.database_url(CONNECTOR),
                 "REPLYCO_PORT": str(settings.port),
@@ -169,14 +169,16 @@ class Stack:
         return {
             "connector": connector,
             "connector-worker": connector,
-            "mailrelay": blobs
+            "mailrelay": common
             | {
                 "REPLYCO_DATABASE_URL": self.database_url(RELAY),
                 "REPLYCO_SMTP_PORT": str(settings.smtp_port),
                 "REPLYCO_SIDE_PORT": str(settings.side_port),
+                # The sandbox has no certificate to check: its mails come as they are.
+                "REPLYCO_TLS_REQUIRED": "false",
                 "REPLYCO_MAIL_PUBLIC_KEY_FILE": str(keys / "mail-public.json"),
             },
-            "mail-worker": blobs
+            "mail-worker": common
             | {
                 "REPLYCO_DATABASE_URL": self.database_url(MAIL_WORKER),
                 "REPLYCO_WORKER_PORT": str(settings.mail_worker_port),

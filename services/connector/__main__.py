@@ -39,6 +39,7 @@ from shared.process import (
     run_role,
     run_with_database,
     settings_or_exit,
+    warn_of_development,
 )
 from shared.settings import CommonSettings
 from shared.side_port import PortTaken, answering_on, health, open_listener
@@ -74,6 +75,7 @@ def serve() -> None:
     """Serve the REST API and the pages."""
     settings = settings_or_exit(ConnectorSettings)
     configure_logging("connector", level=settings.log_level)
+    warn_of_development(settings)
     settings = settings.model_copy(update={"connections": raise_file_limit(settings.connections)})
     try:
         app = create_app(settings)
@@ -127,7 +129,7 @@ def worker() -> None:
 @cli.command()
 def doctor() -> None:
     """Check settings, database, key file and the way to Amazon; say in plain words what is wrong."""
-    findings = asyncio.run(examine(settings_or_exit(ConnectorSettings)))
+    findings = asyncio.run(examine(settings_or_exit(ConnectorSettings, even_if_unsafe=True)))
     for finding in findings:
         print(f"{finding.severity:9}{finding.text}")
     if any(finding.severity is Severity.WRONG for finding in findings):

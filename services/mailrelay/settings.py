@@ -104,15 +104,17 @@ class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSe
         description="the path of the file with the mail workers' public key (`python -m services.connector keys create` makes it)"
     )
 
-    # Without both of them STARTTLS is not offered.
+    # Without both of them STARTTLS is not offered, which only development bears.
     tls_certificate_file: Path | None = Field(
         None, description="the path of a certificate chain in PEM; it is read again when it changes"
     )
     tls_key_file: Path | None = Field(
         None, description="the path of the certificate's private key in PEM, without a password"
     )
-    # RFC 3207 §4: a server in public MX records must not require TLS; one that knows all its senders may.
-    tls_required: bool = Field(False, description="true if mail may only be given after STARTTLS, else false")
+    # RFC 3207 §4: a server in public MX records must not require TLS. One that knows all its senders may, and Amazon's all use it.
+    tls_required: bool = Field(
+        True, description="true if mail may only be given after STARTTLS; false only while you develop"
+    )
     # A handshake takes a few round trips; one that has not ended by then never will.
     tls_handshake_timeout_seconds: float = Field(
         30, gt=0, le=600, description="how many seconds the handshake after STARTTLS may take, such as 30"

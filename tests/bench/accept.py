@@ -197,6 +197,8 @@ def running_relay(postgres: EmbeddedPostgres, folder: Path, **settings: str) -> 
         "REPLYCO_BLOB_URL": (folder / "blobs").as_uri(),
         "REPLYCO_SMTP_PORT": str(port),
         "REPLYCO_SIDE_PORT": "0",
+        "REPLYCO_DEVELOPMENT": "true",
+        "REPLYCO_TLS_REQUIRED": "false",
         **{f"REPLYCO_{name.upper()}": value for name, value in settings.items()},
     }
     with (folder / "relay.log").open("wb") as log:

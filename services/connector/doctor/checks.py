@@ -19,6 +19,7 @@ from services.connector.doctor.findings import (
     end_of_client_secret,
     ok,
     settings_findings,
+    unsafe_findings,
     warning,
     wrong,
 )
@@ -37,7 +38,7 @@ _AMAZON_TOKENS: Final = "https://api.amazon.com"
 
 async def examine(settings: ConnectorSettings) -> list[Finding]:
     """Everything that `serve` and `worker` need, in the order in which one would repair it."""
-    findings = [ok("The settings are complete."), *settings_findings(settings)]
+    findings = [ok("The settings are complete."), *unsafe_findings(settings), *settings_findings(settings)]
     keys, finding = _key_file(settings)
     findings += [finding, *await _database(settings, keys), await _blobs(settings), await _amazon(settings)]
     findings += await _notice_queue(settings)

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from services.connector.settings import ConnectorSettings
+from shared.secure_defaults import unsafe
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # Amazon's two forms of an application id, and the one of the credentials, which sellers' consent pages refuse (MD1000, MD4100).
@@ -66,6 +67,17 @@ def settings_findings(settings: ConnectorSettings) -> list[Finding]:
         *_previous_secret(settings),
         *_ways_out(settings),
         *_notices(settings),
+    ]
+
+
+def unsafe_findings(settings: ConnectorSettings) -> list[Finding]:
+    """The settings that stop the start, or would if this were not development."""
+    broken = [f"{rule.name}: {rule.text}." for rule in unsafe(settings)]
+    if not settings.development:
+        return [wrong(text) for text in broken] or [ok("The settings are safe.")]
+    return [
+        warning("REPLYCO_DEVELOPMENT lets settings pass that are not safe. Unset it in production."),
+        *(warning(text) for text in broken),
     ]
 
 

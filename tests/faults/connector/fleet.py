@@ -167,6 +167,7 @@ async def replica(
             "PATH": os.defpath,
             "REPLYCO_DATABASE_URL": database.url(CONNECTOR),
             "REPLYCO_KEY_FILE": str(keys.key_file),
+            "REPLYCO_DEVELOPMENT": "true",
             "REPLYCO_AMAZON_BASE_URL": address,
             "REPLYCO_AMAZON_APPLICATION_ID": sandbox.settings.application_id,
             "REPLYCO_AMAZON_CLIENT_ID": sandbox.settings.client_id,

@@ -177,6 +177,8 @@ class RelayProcess:
             "REPLYCO_MAIL_PUBLIC_KEY_FILE": str(keys.mail_public_key_file),
             "REPLYCO_SMTP_PORT": str(self.port),
             "REPLYCO_SIDE_PORT": "0",
+            "REPLYCO_DEVELOPMENT": "true",
+            "REPLYCO_TLS_REQUIRED": "false",
             "REPLYCO_BLOB_URL": keys.blob_url,
             "REPLYCO_COMMIT_TIMEOUT_SECONDS": "3",
             **{f"REPLYCO_{name.upper()}": value for name, value in settings.items()},

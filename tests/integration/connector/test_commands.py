@@ -60,6 +60,32 @@ async def test_all_wrong_settings_are_named_at_once_with_cures_and_without_value
     assert "canary" not in output
 
 
+async def test_what_is_not_safe_stops_the_start_and_development_is_named(
+    environment: dict[str, str], keys: Keys, tmp_path: Path
+):
+    for_all_to_read = tmp_path / "keys.json"
+    for_all_to_read.write_bytes(keys.key_file.read_bytes())
+    for_all_to_read.chmod(0o644)
+    unsafe = environment | {
+        "REPLYCO_KEY_FILE": str(for_all_to_read),
+        "REPLYCO_AMAZON_BASE_URL": "http://127.0.0.1:1",
+    }
+    refused = {
+        command: await run_here(unsafe, *command.split()) for command in ("serve", "worker", "keys status")
+    }
+    doctors_word = (await run_here(unsafe, "doctor"))[1]
+    while_developing = (await run_here(unsafe | {"REPLYCO_DEVELOPMENT": "true"}, "doctor"))[1]
+
+    for command, (code, output) in refused.items():
+        assert code == 2, command
+        assert "REPLYCO_KEY_FILE: others than its owner may read this file" in output, command
+        assert "REPLYCO_DEVELOPMENT=true" in output, command
+    assert "REPLYCO_AMAZON_BASE_URL: " in refused["serve"][1]
+    assert "WRONG    REPLYCO_KEY_FILE: " in doctors_word
+    assert "warning  REPLYCO_DEVELOPMENT lets settings pass" in while_developing
+    assert "warning  REPLYCO_KEY_FILE: " in while_developing
+
+
 async def test_a_taken_port_is_named_with_its_setting(environment: dict[str, str]):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -143,7 +169,10 @@ async def test_an_account_is_made_once(environment: dict[str, str]):
 
 async def test_the_doctor_names_every_fault(environment: dict[str, str]):
     with socket.create_server(("127.0.0.1", 0)) as amazon:
-        url = {"REPLYCO_AMAZON_BASE_URL": f"http://127.0.0.1:{amazon.getsockname()[1]}"}
+        url = {
+            "REPLYCO_AMAZON_BASE_URL": f"http://127.0.0.1:{amazon.getsockname()[1]}",
+            "REPLYCO_DEVELOPMENT": "true",
+        }
         healthy, _ = await run_here(environment | url, "doctor")
     sick, output = await run_here(
         environment
@@ -164,7 +193,10 @@ async def test_the_doctor_looks_at_rights_large_mail_and_the_mail_server(
     not_a_folder.touch()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
-        common = environment | {"REPLYCO_AMAZON_BASE_URL": f"http://127.0.0.1:{port}"}
+        common = environment | {
+            "REPLYCO_AMAZON_BASE_URL": f"http://127.0.0.1:{port}",
+            "REPLYCO_DEVELOPMENT": "true",
+        }
         _, healthy = await run_here(
             common | {"REPLYCO_NOTICE_SMTP_HOST": "127.0.0.1", "REPLYCO_NOTICE_SMTP_PORT": port}, "doctor"
         )

@@ -79,6 +79,7 @@ async def running_relay(database: Database, keys: Keys, **settings: Any) -> Asyn
         "side_port": 0,
         "mail_public_key_file": keys.mail_public_key_file,
         "smtp_hostname": "mx.test.example",
+        "tls_required": False,
         "blob_url": keys.blob_url,
         "shutdown_seconds": 2,
         **settings,

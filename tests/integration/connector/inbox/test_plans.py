@@ -26,6 +26,13 @@ _MANY = text(
     " n % 100 = 1, CASE WHEN n % 100 = 1 THEN now() + make_interval(secs => n) END"
     " FROM generate_series(1, 9000) n"
 )
+# Each with words of its own.
+_MANY_MESSAGES = text(
+    "INSERT INTO messages (id, account_id, integration_id, conversation_id, accepted_mail_id, raw_key, kind, from_amazon_domain,"
+    " truncated, received_at, body_text, size, attachment_count, word_keys)"
+    " SELECT uuidv7(), account_id, integration_id, id, uuidv7(), '', 'buyer_message', true, false, now(), '', 1, 0, ARRAY[n, n + 1]"
+    " FROM conversations, generate_series(1, CAST(5000 AS bigint)) n WHERE id = :conversation_id"
+)
 _SHOWN = "ix_conversations_newest on"
 
 
@@ -35,7 +42,8 @@ async def many(inbox, foreign_inbox, owner_sessions):
         for one in (inbox, foreign_inbox):
             ids = {"account_id": one.account.id, "integration_id": one.integration.id}
             await session.execute(_MANY, ids)
-        await session.execute(text("ANALYZE conversations"))
+            await session.execute(_MANY_MESSAGES, {"conversation_id": one.conversation.id})
+        await session.execute(text("ANALYZE conversations, messages"))
     return inbox
 
 
