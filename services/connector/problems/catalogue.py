@@ -276,7 +276,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Das ist keine E-Mail-Adresse", "Geben Sie das Postfach ein, an das Amazon schickt, etwa shop@example.com."),
     ),
     "mailbox_ours": Problem(
-        422,
+        409,
         ("This is one of our own addresses", "Confirm the mailbox that forwards, not an address of Replyco's: mail for those needs no confirmation."),
         ("Das ist eine unserer eigenen Adressen", "Bestätigen Sie das Postfach, das weiterleitet, keine Adresse von Replyco: Mail an diese braucht keine Bestätigung."),
     ),

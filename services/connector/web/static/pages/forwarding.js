@@ -51,7 +51,7 @@ export function forwardingSection(integration, signal) {
         elements.announce(t("forwarding.confirmed"));
         await load();
       } catch (problem) {
-        if (problem.status === 422) field.setError(elements.fieldError(problem, "address"));
+        if (problem.status === 422 || problem.code === "mailbox_ours") field.setError(elements.fieldError(problem, "address"));
         else elements.showProblem(problemPlace, problem);
       }
     });
