@@ -140,7 +140,7 @@ def codec_of(label: str | None) -> str | None:
 
 def decode_text(content: bytes, label: str | None) -> str:
     """Text in the character set that its bytes show it to be in; `label` is what its sender calls it."""
-    return _decode(content, choose_codec(content, label))
+    return decode_as(content, choose_codec(content, label))
 
 
 def choose_codec(content: bytes, label: str | None) -> str:
@@ -215,7 +215,7 @@ def _by_marks(content: bytes) -> str | None:
 
 def _count(content: bytes, codec: str) -> tuple[int, int]:
     """How many characters beyond ASCII a codec can read, and how many it cannot."""
-    text = _decode(content, codec)
+    text = decode_as(content, codec)
     bad = text.count(REPLACEMENT)
     if codec == _UTF_8:
         bad -= content.count(REPLACEMENT.encode())  # some mail has lost a character on its way here
@@ -223,7 +223,8 @@ def _count(content: bytes, codec: str) -> tuple[int, int]:
     return max(0, beyond_ascii - bad), bad
 
 
-def _decode(content: bytes, codec: str) -> str:
+def decode_as(content: bytes, codec: str) -> str:
+    """Text by a codec that `choose_codec` has chosen."""
     match codec:
         case "iso-2022":
             return decode_iso_2022(content)

@@ -4,15 +4,15 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from services.mailrelay.parsing.charsets import codec_of, decode_text
+from services.mailrelay.parsing.charsets import choose_codec, codec_of, decode_as, decode_text
 from services.mailrelay.parsing.transfer import decode_base64
 
 # A word may be cut off where its header ends. Blanks and question marks inside of one are against RFC 2047 §2 and are seen.
 _ENCODED_WORD = re.compile(
     r"=\?([^?\s]{1,64})\?([bBqQ])\?((?:[^=?]++|\?(?!=)|=(?!\?(?!=)))*+)(?:\?=|\Z)", re.DOTALL
 )
-# Each is decoded, and may cost a guess at its character set. Subjects have as many sets as languages.
-_MAX_CHARSETS = 20
+# Each may cost a guess. A subject has one, or two where somebody has answered it.
+_MAX_CHARSETS = 5
 _ONLY_FOLDING = re.compile(r"[ \t\r\n]*")
 # C0 without tab and line feed, DEL and C1. PostgreSQL's text cannot hold NUL, and no reader wants the others.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -27,9 +27,17 @@ def decode_header(value: bytes) -> str:
 def decode_words(text: str) -> str:
     """Replace encoded words. Neighbours of one character set are joined as bytes first: Amazon cuts inside letters."""
     pieces = _join_words(text)
-    if len({piece[0] for piece in pieces if not isinstance(piece, str)}) > _MAX_CHARSETS:
+    contents: dict[str, list[bytes]] = {}
+    for piece in pieces:
+        if not isinstance(piece, str):
+            contents.setdefault(piece[0], []).append(piece[1])
+    if len(contents) > _MAX_CHARSETS:
         return text
-    return "".join(piece if isinstance(piece, str) else decode_text(piece[1], piece[0]) for piece in pieces)
+    # All words that are said to be in one set tell together which it is.
+    codecs = {charset: choose_codec(b" ".join(words), charset) for charset, words in contents.items()}
+    return "".join(
+        piece if isinstance(piece, str) else decode_as(piece[1], codecs[piece[0]]) for piece in pieces
+    )
 
 
 def _join_words(text: str) -> list[str | tuple[str, bytes]]:

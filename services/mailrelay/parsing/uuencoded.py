@@ -6,6 +6,7 @@ Only what truly decodes is taken out of a text, line by line: nobody's words tha
 import binascii
 import re
 from dataclasses import dataclass
+from itertools import islice
 
 from services.mailrelay.parsing.transfer import decode_base64
 
@@ -15,6 +16,8 @@ _BEGIN = re.compile(
 # A length, then as many letters; none of them is a small letter.
 _LINE = re.compile(rb"[!-M][ -`]{2,61}")
 _FULL_LINE = ord("M")
+# As many as a mail may have parts; what follows is shown as it is.
+_MAX_BEGINNINGS = 500
 _LINE_OF_BASE64 = re.compile(rb"[A-Za-z0-9+/]{1,76}={0,2}")
 
 
@@ -31,7 +34,7 @@ def split_uuencoded(text: bytes) -> tuple[bytes, list[UuencodedFile]]:
     kept: list[bytes] = []
     files: list[UuencodedFile] = []
     position = 0
-    for begin in _BEGIN.finditer(text):
+    for begin in islice(_BEGIN.finditer(text), _MAX_BEGINNINGS):
         if begin.start() < position:
             continue
         read = _read_base64 if begin["base64"] else _read_lines
