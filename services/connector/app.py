@@ -13,6 +13,8 @@ from typing_extensions import override
 
 from services.connector.accounts import api as accounts
 from services.connector.accounts.passwords import Passwords
+from services.connector.accounts.sign_in_limits import COUNTED_AT_ONCE, MOST_WAITING
+from services.connector.accounts.turns import FairTurns
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.audit import api as audit
@@ -117,6 +119,7 @@ def create_app(
         sessions,
         keyring,
         passwords,
+        FairTurns(at_once=COUNTED_AT_ONCE, most_waiting=MOST_WAITING),
         amazon,
         vault,
         hub,

@@ -19,6 +19,7 @@ from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, NotSignedIn
 from services.connector.accounts.credentials import check_csrf_token
 from services.connector.accounts.passwords import Passwords
+from services.connector.accounts.turns import FairTurns
 from services.connector.amazon.access import Amazon
 from services.connector.events.hub import Hub
 from services.connector.http.client_networks import network_of, wide_network_of
@@ -52,6 +53,7 @@ class AppState:
     sessions: Sessions
     keyring: Keyring
     passwords: Passwords
+    sign_in_turns: FairTurns
     amazon: Amazon
     vault: Vault
     hub: Hub
@@ -82,6 +84,10 @@ async def _keyring(request: Request) -> Keyring:
 
 async def _passwords(request: Request) -> Passwords:
     return _state(request).passwords
+
+
+async def _sign_in_turns(request: Request) -> FairTurns:
+    return _state(request).sign_in_turns
 
 
 async def _amazon(request: Request) -> Amazon:
@@ -127,6 +133,7 @@ async def _language(request: Request) -> Language:
 SessionsDep = Annotated[Sessions, Depends(_sessions)]
 KeyringDep = Annotated[Keyring, Depends(_keyring)]
 PasswordsDep = Annotated[Passwords, Depends(_passwords)]
+SignInTurnsDep = Annotated[FairTurns, Depends(_sign_in_turns)]
 AmazonDep = Annotated[Amazon, Depends(_amazon)]
 HubDep = Annotated[Hub, Depends(_hub)]
 SearchesDep = Annotated[ConcurrencyLimit, Depends(_searches)]

@@ -30,6 +30,7 @@ from services.connector.dependencies import (
     Now,
     PasswordsDep,
     SessionsDep,
+    SignInTurnsDep,
 )
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from shared.permissions import Level, Permission
@@ -48,6 +49,7 @@ async def sign_in(
     request: Request,
     response: Response,
     sessions: SessionsDep,
+    turns: SignInTurnsDep,
     passwords: PasswordsDep,
     now: Now,
 ) -> MeAnswer:
@@ -56,6 +58,7 @@ async def sign_in(
     client_address = request.client.host if request.client else ""
     signed_in = await sign_in_service.sign_in(
         sessions,
+        turns,
         passwords,
         body.email,
         body.password,

@@ -10,16 +10,18 @@ from typing import Final
 
 import argon2
 
-from services.connector.accounts.sign_in_limits import SignInOrigin, TooManySignIns
+from services.connector.accounts.sign_in_limits import (
+    MOST_WAITING,
+    RETRY_SECONDS,
+    SignInOrigin,
+    TooManySignIns,
+)
 from services.connector.accounts.turns import FairTurns, LineFull
 
 MIN_PASSWORD: Final = 10
 MAX_PASSWORD: Final = 256
 # Each hashing takes 64 MB and some 50 ms of a core for itself.
 _AT_ONCE: Final = 2
-# Some six seconds of hashing.
-_MOST_WAITING: Final = 256
-_RETRY_SECONDS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Passwords:
     def __init__(self, hasher: argon2.PasswordHasher | None = None) -> None:
         self._hasher = hasher or argon2.PasswordHasher()
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="passwords")
-        self._turns = FairTurns(at_once=_AT_ONCE, most_waiting=_MOST_WAITING)
+        self._turns = FairTurns(at_once=_AT_ONCE, most_waiting=MOST_WAITING)
         # Verified when there is no such user, so that the time does not tell.
         self._nobody = self._hasher.hash(secrets.token_urlsafe())
 
@@ -56,7 +58,7 @@ class Passwords:
                     self._threads, self._verify, stored or self._nobody, password
                 )
         except LineFull:
-            raise TooManySignIns(retry_after_seconds=_RETRY_SECONDS) from None
+            raise TooManySignIns(retry_after_seconds=RETRY_SECONDS) from None
         return check if stored is not None else PasswordCheck(is_right=False)
 
     def _verify(self, stored: str, password: str) -> PasswordCheck:

@@ -26,6 +26,11 @@ UNDER_ATTACK: Final = 100
 # Many honest people may sit behind one address.
 MAX_PER_NETWORK: Final = 150
 MAX_PER_WIDE_NETWORK: Final = WIDE * MAX_PER_NETWORK
+# How many attempts one process counts at once, for each holds a connection to the database; and how many wait for that, and for
+# being hashed. Whoever finds the line full comes again after so many seconds.
+COUNTED_AT_ONCE: Final = 3
+MOST_WAITING: Final = 256
+RETRY_SECONDS: Final = 10
 
 
 class TooManySignIns(Expected):

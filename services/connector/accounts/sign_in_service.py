@@ -27,11 +27,13 @@ from services.connector.accounts.sign_in_limits import (
     MAX_PER_EMAIL_AND_NETWORK_UNDER_ATTACK,
     MAX_PER_NETWORK,
     MAX_PER_WIDE_NETWORK,
+    RETRY_SECONDS,
     UNDER_ATTACK,
     SignInOrigin,
     TooManySignIns,
 )
-from services.connector.http.client_networks import network_of
+from services.connector.accounts.turns import FairTurns, LineFull
+from services.connector.http.client_networks import network_of, wide_network_of
 from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.tables import AuditEntry, User, UserSession
@@ -62,6 +64,7 @@ class SignedIn:
 
 async def sign_in(
     sessions: Sessions,
+    turns: FairTurns,
     passwords: Passwords,
     email: str,
     password: str,
@@ -77,10 +80,9 @@ async def sign_in(
     """
     email = normalise_email(email)
     known_hash = hash_secret(browser_token)
-    async with sessions.begin() as session:
-        user, browser_id = await queries.user_signing_in(session, email, known_hash, now)
-        origin = SignInOrigin(email, client_address, browser_id)
-        exceeded = await _count(session, origin, now)
+    user, origin, exceeded = await _counted(
+        sessions, turns, email, client_address=client_address, browser_hash=known_hash, now=now
+    )
     if exceeded is not None:
         seconds = int((exceeded.window_ends_at - now).total_seconds())
         raise TooManySignIns(retry_after_seconds=max(1, seconds))
@@ -120,6 +122,31 @@ async def sign_out(sessions: Sessions, caller: Caller) -> None:
     async with sessions.begin() as session:
         await session.execute(delete(UserSession).where(UserSession.id == session_id))
         session.add(audit_entry(caller, "signed_out", session_id))
+
+
+async def _counted(
+    sessions: Sessions,
+    turns: FairTurns,
+    email: str,
+    *,
+    client_address: str,
+    browser_hash: bytes,
+    now: datetime,
+) -> tuple[User | None, SignInOrigin, SignInCount | None]:
+    """The user, where the attempt comes from, and the count that it exceeds. Raises TooManySignIns.
+
+    By turns: those of one network wait for one another in the database, and would hold all of our connections meanwhile.
+    """
+    try:
+        async with (
+            turns.turn(wide_network_of(client_address), is_known=False),
+            sessions.begin() as session,
+        ):
+            user, browser_id = await queries.user_signing_in(session, email, browser_hash, now)
+            origin = SignInOrigin(email, client_address, browser_id)
+            return user, origin, await _count(session, origin, now)
+    except LineFull:
+        raise TooManySignIns(retry_after_seconds=RETRY_SECONDS) from None
 
 
 async def _count(session: AsyncSession, origin: SignInOrigin, now: datetime) -> SignInCount | None:

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 import argon2
 import httpx2
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from services.connector.accounts.api import KNOWN_BROWSER_COOKIE
 from services.connector.accounts.credentials import hash_secret
 from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.sign_in_limits import (
+    COUNTED_AT_ONCE,
     MAX_PER_NETWORK,
     MAX_PER_WIDE_NETWORK,
     UNDER_ATTACK,
@@ -24,6 +25,10 @@ from shared.database import Sessions
 from shared.tables import AuditEntry, KnownBrowser, SignInFailures
 from tests.factories import make_user
 from tests.integration.connector.conftest import PASSWORD, SignedIn, open_client
+
+_WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
 
 NewClient = Callable[..., httpx2.AsyncClient]
 
@@ -242,6 +247,38 @@ async def test_a_failed_sign_in_is_in_the_audit_log_with_where_it_came_from(
     assert {(entry.account_id, entry.actor_id, entry.action) for entry in entries} == {
         (signed_in.account.id, signed_in.user.id, "sign_in_failed")
     }
+
+
+async def test_sign_ins_that_wait_for_one_another_hold_up_nobody_else(
+    signed_in: SignedIn, new_client: NewClient, sessions: Sessions
+):
+    """# S: a flood of one network takes no more than its share of the connections to the database"""
+    network_key = SignInOrigin("", "192.0.2.66", None).network_key
+    await _failed_before(sessions, 1, [network_key])
+
+    async def waiting() -> int:
+        async with sessions.begin() as own:
+            return (await own.execute(_WAITING)).scalar_one()
+
+    async with sessions.begin() as session:
+        await session.execute(
+            select(SignInFailures).where(SignInFailures.key == network_key).with_for_update()
+        )
+        flood = [
+            asyncio.create_task(
+                _sign_in(new_client(address="192.0.2.66"), f"{number}@stranger.example", "wrong")
+            )
+            for number in range(30)
+        ]
+        async with asyncio.timeout(20):
+            while await waiting() < COUNTED_AT_ONCE:  # noqa: ASYNC110 - the database tells nobody who waits
+                await asyncio.sleep(0.01)
+
+        assert (await signed_in.client.get("/api/v1/me")).status_code == 200
+        assert await waiting() == COUNTED_AT_ONCE
+
+    assert set(await asyncio.gather(*flood)) == {401}
+    assert await _sign_in(new_client(), signed_in.user.email) == 201
 
 
 @pytest.mark.parametrize("networks", [1, 7, 120], ids=lambda networks: f"from {networks} networks")
