@@ -258,7 +258,8 @@ async def test_sign_ins_that_wait_for_one_another_hold_up_nobody_else(
 
     async def waiting() -> int:
         async with sessions.begin() as own:
-            return (await own.execute(_WAITING)).scalar_one()
+            count: int = (await own.execute(_WAITING)).scalar_one()
+            return count
 
     async with sessions.begin() as session:
         await session.execute(
