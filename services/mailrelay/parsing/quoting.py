@@ -26,6 +26,12 @@ from services.mailrelay.parsing.patterns import Label, QuotingWording, Wording
 # Below a program's separator, so many lines like `From:` make a header.
 MIN_LABELS = 2
 
+_QUOTATION_MARKS = (
+    '"',
+    "'",
+    *"\N{DOUBLE LOW-9 QUOTATION MARK}\N{LEFT DOUBLE QUOTATION MARK}\N{LEFT SINGLE QUOTATION MARK}«»「『",
+)
+
 # The first line of a history, and the line below its last.
 _Span = tuple[int, int]
 
@@ -126,7 +132,9 @@ def _unmarked_history(seen: Sequence[str], wording: Wording) -> _Span | None:
         below = _next_line(seen, below)
         if below == len(seen) or is_quoted(seen[below]):
             continue
-        return None if _is_doubtful(seen, start, header, wording) else (start, len(seen))
+        # Nobody's mail begins with a quotation mark: a person quotes it.
+        is_cited = seen[below].startswith(_QUOTATION_MARKS)
+        return None if is_cited or _is_doubtful(seen, start, header, wording) else (start, len(seen))
     return None
 
 
@@ -157,7 +165,7 @@ def _is_doubtful(seen: Sequence[str], start: int, header: OlderHeader | None, wo
         (header is not None and header.is_from_a_machine(wording.system_senders))
         or (bool(own) and is_unfinished(own[-1]))
         # "Hello," and then a mail with words of their own below it.
-        or (bool(own) and own[-1].endswith(",") and not is_separator(seen[start], wording.quoting))
+        or (len(own) == 1 and own[0].endswith(",") and not is_separator(seen[start], wording.quoting))
         or points_below(own, wording.quoting)
     )
 

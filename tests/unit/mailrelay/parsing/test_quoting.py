@@ -10,6 +10,8 @@ from pathlib import Path
 from time import process_time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.mailrelay.parsing.patterns import WORDING
 from services.mailrelay.parsing.quoting import split_history, without_quotes
@@ -233,6 +235,7 @@ def test_what_a_buyer_may_have_written_is_never_taken_off(language: str, case: s
         "Danke!\n\nAm 2.11.2026 um 10:00 schrieb Shop <a@shop.example>:\n> Wie?\n\nDiese E-Mail wurde mir zurückgeschickt.",
         "Danke!\n\nAm 2.11.2026 um 10:00 schrieb Shop <a@shop.example>:\n> Wie?\n\nVirenfrei. www.avast.com\nUnd wo bleibt sie?",
         "Danke!\n\n2 Lampen, bestellt am 2.11.2026 um 10:00 <siehe Foto>:\n> eine kaputt",
+        'Danke für die Antwort.\n\nAm 2.11.2026 um 10:00 schrieb Shop <a@shop.example>:\n\n"Wir schicken Ersatz."\n\nDas ist zwei Wochen her!',
         "Hallo,\n\nVon: Hamburg\nNach: Berlin\nDatum: 3.11.2026\n\nWann kommt es?",
         "Hallo\n\nVon: Hamburg\nAn: Berlin\nDatum: 3.11.2026\nBetreff: Lieferung\n\nWann kommt es?",
         "Hallo\n\nVon: Hamburg\nAn: Berlin\nGesendet: gestern um 10:00\nBetreff: Lieferung\n\nWann kommt es?",
@@ -271,6 +274,44 @@ def test_what_a_buyer_may_have_written_is_never_taken_off(language: str, case: s
 )  # fmt: skip
 def test_what_only_looks_like_history_stays(text: str):
     assert split_history(text, WORDING) == (text, None)
+
+
+def test_a_closing_without_a_name_is_no_greeting():
+    words = Words("en")
+    quoted = f"{words.header()}\n\n{MAIL}"
+
+    assert split_history(f"It works now.\n\nThanks,\n\n{quoted}", WORDING) == (
+        "It works now.\n\nThanks,",
+        quoted,
+    )
+
+
+def test_an_introduction_within_the_quote_may_be_broken():
+    words = Words("de")
+    quoted = "> " + wrapped(words["apple"]).replace("\n", "\n> ") + f"\n>\n{MARKED}"
+
+    assert split_history(f"Danke.\n\n{quoted}", WORDING) == ("Danke.", quoted)
+
+
+_PIECES = st.sampled_from(
+    [
+        "Danke.", "und noch etwas:", "Hallo,", "", ">", "> alt", ">> älter", "--", "www.avast.com", "_" * 32, "siehe unten",
+        *(words[name] for words in map(Words, ("de", "fr", "ja")) for name in ("apple", "gmail", "yahoo", "thunderbird")),
+        *(program(Words("en")) for program in PROGRAMS.values()),
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(_PIECES | st.text(max_size=30), max_size=14).map("\n".join))
+def test_no_line_is_lost_or_said_twice(text: str):
+    own, quoted = split_history(text, WORDING)
+
+    def lines(text: str) -> list[str]:
+        return sorted(filter(None, (line.strip() for line in text.split("\n"))))
+
+    assert lines(f"{own}\n{quoted or ''}") == lines(text)
+    # What has been taken off is taken off: nothing more goes the second time, but for a quote above a signature.
+    assert quoted is None or own
 
 
 def test_the_first_of_several_older_mails_begins_the_history():
