@@ -1,6 +1,6 @@
 """PostgreSQL that is slow, or breaks off at the worst moment: between COMMIT and its answer."""
 
-import time
+import math
 from pathlib import Path
 
 from tests.conftest import Database, Keys
@@ -10,8 +10,6 @@ from tests.faults.mailrelay.faults import answers_lost, slowed
 from tests.faults.mailrelay.load import Load, running
 
 COMMIT_TIMEOUT_SECONDS = 3
-# Nobody who waited for PostgreSQL itself would be answered earlier.
-HANGS_SECONDS = 20
 
 
 async def test_a_mail_is_accepted_a_little_later(database: Database, keys: Keys, tmp_path: Path):
@@ -40,12 +38,10 @@ async def test_slower_than_a_mail_may_wait_means_451_in_time(database: Database,
         Load(relay.port, clients=20) as load,
     ):
         await load.more("data 250", 100)
-        between.delay_seconds = HANGS_SECONDS
-        began = time.monotonic()
+        # Whoever waited for PostgreSQL itself would never be answered.
+        between.delay_seconds = math.inf
         # Every client's next mail. Whether a COMMIT that was on its way was carried out nobody knows.
         await load.more("data 451", 20)
-        # Some wait their time out twice: for the look-up of the address, then for the commit.
-        assert time.monotonic() - began < HANGS_SECONDS
         between.delay_seconds = 0
         await load.more("data 250", 100)
 
