@@ -24,6 +24,9 @@ _META_CHARSET = re.compile(
     rb"|<\?xml[^>]{0,100}?encoding\s{0,5}=\s{0,5}[\"']([\w:.-]{1,40})",
     re.IGNORECASE,
 )
+# The commands of RFC 1896 §2, and its way to write an angle.
+_ENRICHED = re.compile(r"<param>[^<]*</param>|<<|</?[A-Za-z0-9-]{1,60}>|\n+", re.IGNORECASE)
+_TEXTS = frozenset({"text/plain", "text/html", "text/enriched", "text/richtext"})
 _QUOTE_MARKS = re.compile(">*")
 
 
@@ -57,10 +60,11 @@ class Body:
 
 @dataclass(slots=True)
 class _Piece:
-    """What stands in one place of the mail, in up to two forms."""
+    """What stands in one place of the mail, in its forms."""
 
     plain: list[str] = field(default_factory=list)
     html: list[str] = field(default_factory=list)
+    enriched: list[str] = field(default_factory=list)
 
 
 def read_body(header: Header, raw: bytes, body_start: int, limits: ParserLimits) -> Body:
@@ -75,7 +79,10 @@ def read_body(header: Header, raw: bytes, body_start: int, limits: ParserLimits)
     last = _last_alternatives(parts)
     pieces: dict[object, _Piece] = {}
     attachments: list[ParsedAttachment] = []
-    left = {"text/plain": MAX_TEXT_CHARS, "text/html": MAX_HTML_CHARS}
+    left = {
+        content_type: MAX_HTML_CHARS if content_type == "text/html" else MAX_TEXT_CHARS
+        for content_type in _TEXTS
+    }
     for number, part in enumerate(parts):
         if _is_text(part):
             if all(
@@ -87,7 +94,8 @@ def read_body(header: Header, raw: bytes, body_start: int, limits: ParserLimits)
                 )
                 text = _read_text(part, left[part.content_type], limits)
                 left[part.content_type] -= len(text)
-                (piece.plain if part.content_type == "text/plain" else piece.html).append(text)
+                forms = {"text/plain": piece.plain, "text/html": piece.html}
+                forms.get(part.content_type, piece.enriched).append(text)
         elif len(attachments) < MAX_ATTACHMENTS:
             attachments.append(_attachment(part))
         else:
@@ -96,9 +104,7 @@ def read_body(header: Header, raw: bytes, body_start: int, limits: ParserLimits)
 
 
 def _is_text(part: Part) -> bool:
-    return (
-        part.content_type in {"text/plain", "text/html"} and not part.is_attachment and part.filename is None
-    )
+    return part.content_type in _TEXTS and not part.is_attachment and part.filename is None
 
 
 def _last_alternatives(parts: list[Part]) -> dict[tuple[int, str], int]:
@@ -117,11 +123,13 @@ def _join(
     report: DeliveryReport | None,
     limits: ParserLimits,
 ) -> Body:
-    plain = ["\n\n".join(filter(None, piece.plain)) for piece in pieces]
+    plain = ["\n\n".join(filter(None, piece.plain or piece.enriched)) for piece in pieces]
     html = None
     if any(piece.html for piece in pieces):
         # Apple Mail writes a text, a file and the rest of the text as HTML of its own each.
-        html = "<br>\n".join("<br>\n".join(piece.html or _as_html(piece.plain)) for piece in pieces)
+        html = "<br>\n".join(
+            "<br>\n".join(piece.html or _as_html(piece.plain or piece.enriched)) for piece in pieces
+        )
     safe = make_safe(html) if html is not None else None
     limits.was_reached |= safe is not None and safe.was_cut
     if safe is None or not any(plain):
@@ -151,7 +159,11 @@ def _read_text(part: Part, max_chars: int, limits: ParserLimits) -> str:
         )
     else:
         text = decode_text(kept, part.charset)
-        text = clean_text(_unflow(text, part.flowing) if part.flowing is not None else text)
+        if part.content_type != "text/plain":
+            text = _without_commands(text)
+        elif part.flowing is not None:
+            text = _unflow(text, part.flowing)
+        text = clean_text(text)
     limits.was_reached |= len(text) > max_chars or len(kept) < len(part.content)
     return text[:max_chars]
 
@@ -159,6 +171,23 @@ def _read_text(part: Part, max_chars: int, limits: ParserLimits) -> str:
 def _charset_in_html(content: bytes) -> str | None:
     found = _META_CHARSET.search(content[:_HEAD_OF_HTML_BYTES])
     return (found.group(1) or found.group(2)).decode("ascii", "replace") if found is not None else None
+
+
+def _without_commands(text: str) -> str:
+    """The words of `text/enriched`: a line end is a blank, of several all but one are line ends."""
+
+    def meaning(command: re.Match[str]) -> str:
+        match command.group():
+            case "<<":
+                return "<"
+            case "\n":
+                return " "
+            case ends if ends.startswith("\n"):
+                return ends[1:]
+            case _:
+                return ""
+
+    return _ENRICHED.sub(meaning, text.replace("\r\n", "\n"))
 
 
 def _unflow(text: str, flowing: str) -> str:

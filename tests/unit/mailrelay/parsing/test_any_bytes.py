@@ -140,6 +140,13 @@ HUGE = {
     "many comments": b"From: " + b"(" * 1_000_000 + b"\r\n\r\nhello",
     "many senders": b"".join(b"From: " + b"".join(b"@%d." % i for i in range(1_000)) + b"\r\n" for _ in range(30)) + b"\r\nhello",
     "many separators": BUYER + b"\r\n-----Message:-----\r\nx\r\n" + b"--\r\nFrom:\r\nx\r\n" * 15_000 + b"-----End message-----\r\n",
+    "many files in uuencode": BUYER + b"\r\n" + b"begin 644 a\r\n#0V%T\r\n`\r\nend\r\n" * 400_000,
+    "many names in many sets": BUYER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    + (b"--b\r\nContent-Type: a/b; name=\"" + b" ".join(b"=?x%d?Q?=E1=C8=F3?=" % (i % 5) for i in range(400)) + b"\"\r\n\r\nx\r\n") * 499,
+    "many escapes": BUYER + b"\r\n" + b"\x1b$B$\"\x1b(B" * 4_000_000,
+    "many old names without a label": BUYER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    + b"".join(f"--b\r\nContent-Type: a/b; name={f'Счёт {i} для вас ' * 100}\r\n\r\nx\r\n".encode("koi8-r") for i in range(499)),
+    "lines of blanks in the header": BUYER + b"X: a\r\n \r\n" * 1_000_000 + b"\r\nhello",
     "many words of two languages": BUYER + b"\r\n" + b"the und " * 20_000,
     "many introductions of codes": b"From: donotreply@amazon.com\r\nSubject: verify your e-mail address\r\n\r\n" + b"verification code " * 10_000,
 }  # fmt: skip

@@ -186,14 +186,15 @@ def test_utf_8_is_utf_8_whatever_its_label(language: str, label: str | None):
     assert decode_text(text.encode(), label) == text
 
 
+@pytest.mark.parametrize("labelled", [True, False])
 @pytest.mark.parametrize(
     ("language", "codec"), [*LANGUAGES_IN_SETS, *((language, "utf-8") for language in LETTERS)]
 )
-def test_one_bad_byte_costs_one_character(language: str, codec: str):
+def test_one_bad_byte_costs_one_character(language: str, codec: str, labelled: bool):
     text = LETTERS[language][0]
     after = text.encode(codec) + b" \xff."
 
-    shown = decode_text(after, codec)
+    shown = decode_text(after, codec if labelled else None)
 
     assert shown.replace("\ufffd", "").startswith(text)
     assert len(shown) <= len(text) + 3

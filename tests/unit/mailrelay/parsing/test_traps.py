@@ -276,6 +276,14 @@ def test_an_empty_alternative_hides_no_full_one():
     assert mail.text == "Hallo"
 
 
+def test_enriched_text_is_read_where_there_is_no_other():
+    enriched = b"--a\r\nContent-Type: text/enriched\r\n\r\n<bold>Hello</bold>,\r\n<color><param>red</param>3 << 4</color>\r\n\r\nKim\r\n"
+    alternative = b"Content-Type: multipart/alternative; boundary=a"
+
+    assert body(enriched + b"--a--", alternative).text == "Hello, 3 < 4\nKim"
+    assert body(enriched + b"--a\r\n\r\nplain\r\n--a--", alternative).text == "plain"
+
+
 def test_texts_beside_each_other_are_all_shown():
     mail = body(b"--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--", b"Content-Type: multipart/mixed; boundary=b")
 
