@@ -3,6 +3,7 @@
 import binascii
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from services.mailrelay.parsing.charsets import choose_codec, codec_of, decode_as, decode_text
 from services.mailrelay.parsing.transfer import decode_base64
@@ -13,6 +14,8 @@ _ENCODED_WORD = re.compile(
 )
 # Each may cost a guess. A subject has one, or two where somebody has answered it.
 _MAX_CHARSETS = 5
+# A subject of 998 letters in base64 has a hundred.
+_MAX_WORDS = 200
 _ONLY_FOLDING = re.compile(r"[ \t\r\n]*")
 # C0 without tab and line feed, DEL and C1. PostgreSQL's text cannot hold NUL, and no reader wants the others.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -60,13 +63,16 @@ def _join_words(text: str) -> list[str | tuple[str, bytes]]:
 def _split_words(text: str) -> Iterator[tuple[str, str | None, bytes]]:
     """Each encoded word with the plain text before it; at the end the plain text that is left."""
     position = 0
-    for match in _ENCODED_WORD.finditer(text):
+    charsets: dict[str, str] = {}
+    for match in islice(_ENCODED_WORD.finditer(text), _MAX_WORDS):
         charset, encoding, word = match.groups()
         raw = word.encode("utf-8", "replace")
         content = decode_base64(raw) if encoding in "bB" else binascii.a2b_qp(raw, header=True)
         # RFC 2231 §5: the language may stand behind the character set, `utf-8*en`.
         charset = charset.partition("*")[0].lower()
-        yield text[position : match.start()], codec_of(charset) or charset, content
+        if charset not in charsets:
+            charsets[charset] = codec_of(charset) or charset
+        yield text[position : match.start()], charsets[charset], content
         position = match.end()
     yield text[position:], None, b""
 
