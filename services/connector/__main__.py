@@ -19,7 +19,7 @@ from services.connector.app import create_app, openapi_document
 from services.connector.dependencies import AppState
 from services.connector.doctor.checks import examine
 from services.connector.doctor.findings import Severity
-from services.connector.http.connections import Connections
+from services.connector.http.connections import SEND_BUFFER_BYTES, Connections
 from services.connector.http.server import Server
 from services.connector.job_queue.commands import jobs
 from services.connector.keys.commands import keys
@@ -105,6 +105,7 @@ def serve() -> None:
     )
     try:
         listener = open_listener(settings.host, settings.port, setting="REPLYCO_PORT", backlog=1024)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         side_listener = open_listener(settings.side_host, settings.side_port, setting="REPLYCO_SIDE_PORT")
     except PortTaken as taken:
         give_up(port_cure(taken))

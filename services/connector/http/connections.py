@@ -21,6 +21,9 @@ from uvicorn.server import ServerState
 
 from services.connector.http.client_networks import WIDE, network_of, wide_network_of
 
+# How much of an answer the system keeps for a client. Left to itself it takes megabytes, which a slow client empties in steps of
+# minutes: nobody could tell one from a client that is gone.
+SEND_BUFFER_BYTES: Final = 128 * 1024
 _ALL: Final = "all"
 _REFUSED: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\nretry-after: 10\r\nconnection: close\r\n"

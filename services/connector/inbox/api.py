@@ -1,7 +1,8 @@
 """Routes: conversations, messages, attachments, raw mail."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -72,15 +73,18 @@ _DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-async def _download_slot(request: Request) -> AsyncIterator[None]:
-    """A download keeps its slot until the answer has been sent."""
+async def _download_slot(request: Request) -> AsyncIterator[Callable[[UUID], Awaitable[None]]]:
+    """Takes a slot for an account when it is called; the download keeps it until the answer has been sent."""
     downloads: ConcurrencyLimit = request.app.state.connector.downloads
-    async with downloads.slot():
-        yield
+    async with AsyncExitStack() as slots:
+
+        async def take(account_id: UUID) -> None:
+            await slots.enter_async_context(downloads.slot(account_id))
+
+        yield take
 
 
-# Comes after the caller in each list of parameters, so that a refused caller takes no slot.
-DownloadSlot = Annotated[None, Depends(_download_slot)]
+TakeSlot = Annotated[Callable[[UUID], Awaitable[None]], Depends(_download_slot)]
 
 
 @router.get("/conversations", summary="List conversations")
@@ -242,7 +246,7 @@ async def show_html(
     *,
     message_id: UUID,
     caller: InboxReader,
-    _slot: DownloadSlot,
+    take_slot: TakeSlot,
     sessions: SessionsDep,
     keyring: KeyringDep,
     blobs: BlobsDep,
@@ -253,8 +257,9 @@ async def show_html(
     Its own images are inside of it; remote ones are named, not loaded. Behind each link stands where it leads. Of a message in
     quarantine, links cannot be clicked.
     """
+    await take_slot(caller.account_id)
     formatted = await service.read_html(sessions, keyring, blobs, caller, message_id)
-    # On a thread: megabytes of images are written, and hostile HTML is slow to clean.
+    # On a thread: megabytes of images are written.
     content = await asyncio.to_thread(
         document, formatted.html, formatted.images, language, is_quarantined=formatted.is_quarantined
     )
@@ -296,12 +301,13 @@ async def download_attachment(
     message_id: UUID,
     attachment_id: UUID,
     caller: InboxReader,
-    _slot: DownloadSlot,
+    take_slot: TakeSlot,
     sessions: SessionsDep,
     keyring: KeyringDep,
     blobs: BlobsDep,
 ) -> Response:
     """Byte for byte what was sent. Always a download, never shown in our pages' place."""
+    await take_slot(caller.account_id)
     download = await service.download_attachment(
         sessions, keyring, blobs, caller, message_id=message_id, attachment_id=attachment_id
     )
@@ -318,12 +324,13 @@ async def download_raw_mail(
     *,
     message_id: UUID,
     caller: AdminInboxReader,
-    _slot: DownloadSlot,
+    take_slot: TakeSlot,
     sessions: SessionsDep,
     keyring: KeyringDep,
     blobs: BlobsDep,
 ) -> Response:
     """The mail as it was accepted, byte for byte. The audit log keeps who took it."""
+    await take_slot(caller.account_id)
     return _download(await service.download_raw_mail(sessions, keyring, blobs, caller, message_id))
 
 

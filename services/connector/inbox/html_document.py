@@ -1,8 +1,8 @@
 """A mail's HTML → a document of its own, to be shown in a sandboxed frame. Pure.
 
-Three walls stand one behind the other. The mail worker has cleaned the HTML when the mail came; here it is cleaned again, and
-written anew tag by tag, so that nothing comes out that is not named below; and the document's policy lets nothing run and
-nothing load, whatever came through. Of remote images the description stays: loading one tells the sender that, when and where
+Three walls stand one behind the other. The mail worker has cleaned the HTML when the mail came, once and for all; here it is written
+anew tag by tag, so that nothing comes out that is not named below; and the document's policy lets nothing run and nothing load,
+whatever came through. Writing takes time by the length of the HTML: no tree is built of it. Of remote images the description stays: loading one tells the sender that, when and where
 the mail is read. Behind a link stands where it leads. A mail in quarantine pretends to be Amazon's: its links are not for
 clicking and its images not for being taken in, they are named only.
 """
@@ -17,34 +17,21 @@ from html.parser import HTMLParser
 from typing import Final
 from urllib.parse import unquote
 
-import nh3
 from typing_extensions import override
 
 from services.connector.http.language import Language
 from services.connector.inbox.links import Link, link_of
 
 MAX_IMAGE_BYTES: Final = 5 * 1024 * 1024
+# More than the mail worker keeps of any mail: of 200,000 characters and 10,000 tags. What an earlier version of it has kept may be more.
+MAX_HTML_BYTES: Final = 2_000_000
+MAX_TAGS: Final = 40_000
 
 _VOID: Final = frozenset({"br", "hr"})
 _SHAPES: Final = _VOID | {
     "b", "strong", "i", "em", "u", "s", "sub", "sup", "small", "p", "div", "span", "blockquote", "pre", "code",
     "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td",
 }  # fmt: skip
-_DROPPED_WITH_CONTENT: Final = frozenset(
-    {
-        "script",
-        "style",
-        "title",
-        "template",
-        "iframe",
-        "object",
-        "noscript",
-        "select",
-        "textarea",
-        "svg",
-        "math",
-    }
-)
 # Embeddings, overrides and isolates of the bidirectional algorithm: they could write a target backwards.
 _DIRECTIONS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
@@ -73,10 +60,20 @@ def policy(*, is_quarantined: bool) -> str:
     return f"{sandbox}; {_POLICY}"
 
 
+def is_small_enough(html: str) -> bool:
+    """Whether the HTML is written quickly."""
+    return html.count("<") <= MAX_TAGS
+
+
+def document_of_text(text: str) -> str:
+    """HTML that shows a text, in the place of HTML that is too large."""
+    return f"<pre>{escape(text)}</pre>"
+
+
 def named_images(html: str) -> set[str]:
     """The Content-IDs of the images that the HTML wants to show."""
     reader = _ImageReader()
-    reader.feed(_clean(html))
+    reader.feed(html)
     reader.close()
     return reader.content_ids
 
@@ -84,23 +81,12 @@ def named_images(html: str) -> set[str]:
 def document(html: str, images: Mapping[str, Image], language: Language, *, is_quarantined: bool) -> str:
     """The complete document. `images` by Content-ID; together they take up at most MAX_IMAGE_BYTES, however often they are shown."""
     writer = _Writer(images, _LEFT_OUT[language], is_quarantined=is_quarantined)
-    writer.feed(_clean(html))
+    writer.feed(html)
     writer.close()
     body = "".join(writer.pieces)
     return (
         '<!doctype html><html><head><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
         f'<title></title><style>{_STYLE}</style></head><body dir="auto">{body}</body></html>'
-    )
-
-
-def _clean(html: str) -> str:
-    return nh3.clean(
-        html,
-        tags=set(_SHAPES | {"a", "img"}),
-        attributes={"a": {"href"}, "img": {"src", "alt"}},
-        url_schemes={"http", "https", "mailto", "cid"},
-        clean_content_tags=set(_DROPPED_WITH_CONTENT),
-        link_rel=None,
     )
 
 

@@ -1,4 +1,4 @@
-"""How many files and searches a process has under way at once."""
+"""How many files and searches a process has under way at once, for all accounts together."""
 
 from typing import Final
 

@@ -174,6 +174,7 @@ async def list_conversations(
     *,
     limit: int,
     after: tuple[datetime, UUID] | None,
+    seconds: float = SEARCH_SECONDS,
 ) -> list[SealedConversation]:
     """A page of the list. Disconnected integrations' conversations stay in the list. Needs a transaction unless what is asked for
     `ends_with_its_page`. Raises ListTooSlow.
@@ -194,7 +195,7 @@ async def list_conversations(
     }
     given = {name: value for name, value in values.items() if value is not None}
     statement = _page(sort, filters.status, filters.is_unread, filters.is_due, frozenset(given))
-    async with _bounded(reader, is_bounded=not ends_with_its_page(filters, sort)):
+    async with _bounded(reader, None if ends_with_its_page(filters, sort) else seconds):
         rows = (await reader.execute(statement, given)).all()
     return [conversation_of_row(row) for row in rows]
 
@@ -260,35 +261,35 @@ _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
 
 
 async def count_conversations(
-    reader: AsyncSession | AsyncConnection, account_id: UUID, now: datetime
+    reader: AsyncSession | AsyncConnection, account_id: UUID, now: datetime, *, most: int = MOST_COUNTED
 ) -> Counts:
-    """How many conversations wait for somebody, in one statement; each number goes up to MOST_COUNTED."""
+    """How many conversations wait for somebody, in one statement; each number goes up to `most`."""
     is_due = and_(_IS_SHOWN, Conversation.answer_due_at.is_not(None))
     in_quarantine = and_(Conversation.merged_into.is_(None), Conversation.status == "quarantine")
     row = await reader.execute(
         select(
-            _up_to_most(account_id, _IS_SHOWN, Conversation.status == "open"),
-            _up_to_most(account_id, _IS_SHOWN, _IS_UNREAD),
-            _up_to_most(account_id, is_due),
-            _up_to_most(account_id, is_due, Conversation.answer_due_at < now),
-            _up_to_most(account_id, in_quarantine),
+            _up_to_most(most, account_id, _IS_SHOWN, Conversation.status == "open"),
+            _up_to_most(most, account_id, _IS_SHOWN, _IS_UNREAD),
+            _up_to_most(most, account_id, is_due),
+            _up_to_most(most, account_id, is_due, Conversation.answer_due_at < now),
+            _up_to_most(most, account_id, in_quarantine),
         )
     )
     return Counts(*row.one())
 
 
-def _up_to_most(account_id: UUID, *conditions: ColumnElement[bool]) -> Any:
+def _up_to_most(most: int, account_id: UUID, *conditions: ColumnElement[bool]) -> Any:
     rows = select(Conversation.id).where(Conversation.account_id == account_id, *conditions)
-    return select(func.count()).select_from(rows.limit(MOST_COUNTED).subquery()).scalar_subquery()
+    return select(func.count()).select_from(rows.limit(most).subquery()).scalar_subquery()
 
 
 @asynccontextmanager
-async def _bounded(reader: AsyncSession | AsyncConnection, *, is_bounded: bool) -> AsyncIterator[None]:
-    """Statements inside of this block end after SEARCH_SECONDS. Raises ListTooSlow."""
-    if not is_bounded:
+async def _bounded(reader: AsyncSession | AsyncConnection, seconds: float | None) -> AsyncIterator[None]:
+    """Statements inside of this block end after so many seconds, if there is a bound. Raises ListTooSlow."""
+    if seconds is None:
         yield
         return
-    await reader.execute(text(f"SET LOCAL statement_timeout = '{SEARCH_SECONDS}s'"))
+    await reader.execute(text(f"SET LOCAL statement_timeout = '{seconds}s'"))
     try:
         yield
     except DBAPIError as error:

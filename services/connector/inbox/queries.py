@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Select, Uuid, bindparam, func, literal_column, select
+from sqlalchemy import ARRAY, Integer, Select, Uuid, bindparam, case, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.connector.inbox.listing import SealedConversation, conversation_of_row, conversations
@@ -121,9 +121,10 @@ class SealedAttachment:
 
 @dataclass(frozen=True, slots=True)
 class SealedHtml:
-    """A message's HTML, and whether the message is in quarantine."""
+    """A message's HTML, None if it is too large; its text; and whether the message is in quarantine."""
 
-    html: Sealed
+    html: Sealed | None
+    text: Sealed
     is_quarantined: bool
 
 
@@ -188,15 +189,20 @@ async def attachments_of(
     return found
 
 
-async def html_of(session: AsyncSession, account_id: UUID, message_id: UUID) -> SealedHtml | None:
-    """A message's HTML, if it has any."""
+async def html_of(
+    session: AsyncSession, account_id: UUID, message_id: UUID, *, most_bytes: int
+) -> SealedHtml | None:
+    """A message's HTML, if it has any; of more than `most_bytes` not even the bytes are read."""
+    is_small = func.octet_length(Message.body_html) <= most_bytes
     statement = (
-        select(Message.body_html, Conversation.status)
+        select(case((is_small, Message.body_html)).label("html"), Message.body_text, Conversation.status)
         .join(Conversation, Conversation.id == Message.conversation_id)
         .where(Message.id == message_id, Message.account_id == account_id, Message.body_html.is_not(None))
     )
     row = (await session.execute(statement)).one_or_none()
-    return None if row is None else SealedHtml(row.body_html, row.status == ConversationStatus.QUARANTINE)
+    if row is None:
+        return None
+    return SealedHtml(row.html, row.body_text, row.status == ConversationStatus.QUARANTINE)
 
 
 async def verification_mails_of(

@@ -19,7 +19,14 @@ from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.inbox import listing, queries
 from services.connector.inbox.content_types import IMAGES, UNKNOWN, safe_type
 from services.connector.inbox.filenames import clean_filename
-from services.connector.inbox.html_document import MAX_IMAGE_BYTES, Image, named_images
+from services.connector.inbox.html_document import (
+    MAX_HTML_BYTES,
+    MAX_IMAGE_BYTES,
+    Image,
+    document_of_text,
+    is_small_enough,
+    named_images,
+)
 from services.connector.inbox.listing import ConversationFilters, Counts, Sort
 from services.connector.inbox.search import search_of
 from services.connector.inbox.unsealing import (
@@ -107,7 +114,7 @@ async def list_conversations(
         async with sessions.reading() as reader:
             found = await ask(reader, caller.account_id, filters, sort)
     else:
-        async with searches.slot(), sessions.begin() as session:
+        async with searches.slot(caller.account_id), sessions.begin() as session:
             found = await ask(session, caller.account_id, filters, sort)
     return [open_conversation(keys, conversation) for conversation in found]
 
@@ -171,11 +178,12 @@ async def read_html(
     """A message's HTML with the images that it shows, as far as they are images. Raises NotFound, SealBroken."""
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
-        found = await queries.html_of(session, caller.account_id, message_id)
+        found = await queries.html_of(session, caller.account_id, message_id, most_bytes=MAX_HTML_BYTES)
         if found is None:
             raise NotFound
         attachments = await queries.attachments_of(session, caller.account_id, [message_id])
-    html = keys.open_text(Place("messages", "body_html", message_id), found.html)
+    size = len((found.html or found.text).ciphertext)
+    html = await _off_loop(size, lambda: _html_or_text(keys, message_id, found))
     if found.is_quarantined:
         return FormattedHtml(html, {}, is_quarantined=True)
     wanted = await _off_loop(len(html), lambda: _wanted_images(keys, html, attachments.get(message_id, [])))
@@ -188,6 +196,15 @@ async def read_html(
         sum(row.size for row in wanted.values()), lambda: _open_images(keys, wanted, contents)
     )
     return FormattedHtml(html, images, is_quarantined=False)
+
+
+def _html_or_text(keys: AccountKeys, message_id: UUID, found: queries.SealedHtml) -> str:
+    """The HTML; what an earlier version of the mail worker has kept may be too large to be shown so, until it is reprocessed."""
+    if found.html is not None:
+        html = keys.open_text(Place("messages", "body_html", message_id), found.html)
+        if is_small_enough(html):
+            return html
+    return document_of_text(keys.open_text(Place("messages", "body_text", message_id), found.text))
 
 
 def _wanted_images(

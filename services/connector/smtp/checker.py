@@ -9,10 +9,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from ssl import SSLError
 from typing import Any, Final
+from uuid import UUID
 
 from aiosmtplib import SMTP, SMTPConnectResponseError, SMTPException
 from pydantic import SecretStr
 
+from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.outgoing.connections import TOTAL_SECONDS, OutgoingConnections, OutgoingFailed
 from shared.errors import Expected
 from shared.tables import SmtpCheck, TlsMode
@@ -54,13 +56,12 @@ class SmtpChecker:
         self._outgoing = outgoing
         self._hello_name = hello_name
         self._seconds = seconds
-        self._running = asyncio.Semaphore(max_at_a_time)
+        # Nobody waits: a test takes half a minute where a server hangs.
+        self._running = ConcurrencyLimit(max_at_a_time, SmtpTestsBusy, wait_seconds=0)
 
-    async def check(self, server: SmtpServer) -> SmtpCheck:
+    async def check(self, account_id: UUID, server: SmtpServer) -> SmtpCheck:
         """How it went. Raises HostInvalid, SmtpTestsBusy."""
-        if self._running.locked():
-            raise SmtpTestsBusy
-        async with self._running:
+        async with self._running.slot(account_id):
             try:
                 async with asyncio.timeout(self._seconds):
                     return await self._try(server)

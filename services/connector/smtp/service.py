@@ -150,7 +150,7 @@ async def check_server(
             session, keys, caller.account_id, integration_id, wanted=wanted, rules=rules
         )
         session.add(audit_entry(caller, "smtp_tested", integration_id))
-    result = await checker.check(server)
+    result = await checker.check(caller.account_id, server)
     if wanted is None:
         async with sessions.begin() as session:
             await session.execute(

@@ -130,13 +130,15 @@ async def test_counts_tell_what_waits(client, six):
     assert answer.json() == {"open": 4, "unread": 3, "due": 2, "overdue": 1, "quarantine": 1}
 
 
-async def test_counts_end_where_nobody_reads_on(app, client, six, monkeypatch):
-    monkeypatch.setattr(listing, "MOST_COUNTED", 2)
-
+async def test_counts_end_where_nobody_reads_on(app, client, inbox, six):
+    async with app.state.connector.sessions.reading() as reader:
+        counts = await listing.count_conversations(
+            reader, inbox.integration.account_id, datetime.now(UTC), most=2
+        )
     async with counted_statements(app) as statements:
-        counts = (await client.get(f"{_LIST}/counts")).json()
+        await client.get(f"{_LIST}/counts")
 
-    assert counts == {"open": 2, "unread": 2, "due": 2, "overdue": 1, "quarantine": 1}
+    assert counts == listing.Counts(open=2, unread=2, due=2, overdue=1, quarantine=1)
     assert len(statements) == 2  # the caller, and all counts
 
 
@@ -164,12 +166,19 @@ async def test_a_filtered_list_costs_the_same_number_of_statements_with_any_numb
     assert len(with_one) == len(with_many)
 
 
-async def test_a_list_that_takes_too_long_says_so(client, inbox, owner_sessions, monkeypatch):
-    monkeypatch.setattr(listing, "SEARCH_SECONDS", 0.1)
-    async with owner_sessions.begin() as session:
+async def test_a_list_that_takes_too_long_says_so(app, inbox, owner_sessions):
+    async with owner_sessions.begin() as blocking:
         # Whoever reads the table waits for this transaction, as for a long way along an index.
-        await session.execute(text("LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE"))
+        await blocking.execute(text("LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE"))
 
-        answer = await client.get(_LIST, params={"country": "SE"})
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "list_too_slow")
+        async with app.state.connector.sessions.begin() as session:
+            with pytest.raises(listing.ListTooSlow):
+                await listing.list_conversations(
+                    session,
+                    inbox.integration.account_id,
+                    listing.ConversationFilters(country="SE"),
+                    listing.Sort.NEWEST,
+                    limit=1,
+                    after=None,
+                    seconds=0.1,
+                )

@@ -1,11 +1,14 @@
 """A message's HTML as a document for a sandboxed frame, with the images that the mail brings along."""
 
+import asyncio
+import time
 from base64 import b64encode
 from typing import Any
 
 import pytest
 
-from services.connector.inbox import service
+from services.connector.http.language import Language
+from services.connector.inbox.html_document import MAX_HTML_BYTES, MAX_IMAGE_BYTES, MAX_TAGS, document
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
 from shared.tables import Attachment, Conversation, Message
@@ -70,19 +73,58 @@ async def test_an_image_that_is_none_is_left_out_and_said_to_be(client, message,
     assert 'Lampe <span class="left-out">[Bild nicht geladen]</span>' in text
 
 
-async def test_images_beyond_the_bound_are_left_out(
-    *, client, inbox, owner_sessions, keyring, worker, monkeypatch
-):
-    monkeypatch.setattr(service, "MAX_IMAGE_BYTES", 2 * len(_PNG))
+async def test_images_beyond_the_bound_are_left_out(client, inbox, owner_sessions, keyring, worker):
     async with owner_sessions.begin() as session:
         html = "".join(f'<img src="cid:{number}">' for number in range(4))
         message = await make_message(session, keyring, inbox.conversation, html=html)
     for number in range(4):
-        await _image(worker, message, content_id=str(number), position=number)
+        content = _PNG + bytes(MAX_IMAGE_BYTES // 2 - len(_PNG))
+        await _image(worker, message, content=content, content_id=str(number), position=number)
 
     text = (await client.get(f"/api/v1/messages/{message.id}/html")).text
 
     assert (text.count("data:image/png"), text.count("not loaded")) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        pytest.param("<b></b>" * MAX_TAGS, id="tags"),
+        pytest.param("x" * (MAX_HTML_BYTES + 1), id="bytes"),
+    ],
+)
+async def test_html_of_an_earlier_version_that_is_too_large_is_shown_as_text(
+    client, inbox, owner_sessions, keyring, html
+):
+    async with owner_sessions.begin() as session:
+        message = await make_message(session, keyring, inbox.conversation, html=html, text="1 < 2?")
+
+    answer = await client.get(f"/api/v1/messages/{message.id}/html")
+
+    assert answer.status_code == 200
+    assert "<pre>1 &lt; 2?</pre>" in answer.text
+
+
+async def test_what_takes_long_is_not_done_by_the_thread_that_answers_everybody(
+    client, inbox, owner_sessions, keyring
+):
+    """The largest HTML that is shown: of the time of its thread, the loop gives it a small part of what it takes."""
+    html = "<p>x</p>" * (MAX_TAGS // 2)
+    async with owner_sessions.begin() as session:
+        message = await make_message(session, keyring, inbox.conversation, html=html)
+    started = time.thread_time()
+    document(html, {}, Language.EN, is_quarantined=False)
+    alone = time.thread_time() - started
+    longest, turn = 0.0, time.thread_time()
+    answer = asyncio.create_task(client.get(f"/api/v1/messages/{message.id}/html"))
+
+    while not answer.done():
+        turn = time.thread_time()
+        await asyncio.sleep(0)
+        longest = max(longest, time.thread_time() - turn)
+
+    assert (await answer).text.count("<p>x</p>") == MAX_TAGS // 2
+    assert longest < alone / 2
 
 
 async def test_in_quarantine_no_link_is_clickable_and_no_image_is_shown(

@@ -2,7 +2,7 @@
 
 import os
 import re
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from urllib.parse import unquote
@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.inbox.chunked_response import CHUNK_BYTES
-from services.connector.inbox.limits import DownloadsBusy
+from services.connector.inbox.limits import MAX_DOWNLOADS, MAX_SEARCHES, DownloadsBusy
 from shared.crypto.envelope import Place, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import new_id
@@ -342,7 +342,7 @@ async def test_a_download_keeps_its_slot_until_it_has_left_and_waits_for_one(
         transport=transport, base_url="https://testserver", cookies=client.cookies
     ) as watched_client:
         answer = await watched_client.get(path)
-        async with downloads.slot(), downloads.slot():
+        async with downloads.slot(message.account_id), downloads.slot(new_id()):
             busy = await watched_client.get(path)
 
     assert (answer.content, answer.headers["content-length"]) == (content, str(len(content)))
@@ -350,6 +350,23 @@ async def test_a_download_keeps_its_slot_until_it_has_left_and_waits_for_one(
     assert sent[:5] == [(size, 1) for size in (0, CHUNK_BYTES, CHUNK_BYTES, CHUNK_BYTES, rest)]
     assert (busy.status_code, busy.json()["code"]) == (503, "downloads_busy")
     assert downloads.free == 2
+
+
+async def test_another_account_finds_a_slot_while_one_holds_all_that_it_may(
+    app, client, message, worker, foreign_inbox
+):
+    path = await worker.attachment(message, content=b"lamp")
+    state = app.state.connector
+    greedy = foreign_inbox.integration.account_id
+    async with AsyncExitStack() as held:
+        for limit, most in ((state.downloads, MAX_DOWNLOADS), (state.searches, MAX_SEARCHES)):
+            for _ in range(most // 2):
+                await held.enter_async_context(limit.slot(greedy))
+
+        downloads = [await client.get(path) for _ in range(10)]
+        searches = [await client.post("/api/v1/conversations/search", json={"q": "lampe"}) for _ in range(10)]
+
+    assert {answer.status_code for answer in (*downloads, *searches)} == {200}
 
 
 async def test_a_download_that_ends_early_frees_its_slot(app, client, message, worker):

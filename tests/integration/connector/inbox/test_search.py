@@ -98,10 +98,10 @@ async def test_a_search_needs_a_word_and_has_bounds(client):
         assert (answer.status_code, answer.json()["code"]) == (422, code), query
 
 
-async def test_searches_leave_connections_to_what_is_quick(app, client, found, monkeypatch):
+async def test_searches_leave_connections_to_what_is_quick(app, client, inbox, found, monkeypatch):
     searches = ConcurrencyLimit(1, SearchesBusy, wait_seconds=0.05)
     monkeypatch.setattr(app.state, "connector", replace(app.state.connector, searches=searches))
-    async with searches.slot():
+    async with searches.slot(inbox.integration.account_id):
         searched = [await client.post(_SEARCH, json={"q": "lampe"})]
         searched += [
             await client.get(_LIST, params=params)

@@ -8,8 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.connector.http.language import Language
-from services.connector.inbox import html_document as formatted
-from services.connector.inbox.html_document import Image, document, named_images, policy
+from services.connector.inbox.html_document import (
+    MAX_IMAGE_BYTES,
+    MAX_TAGS,
+    Image,
+    document,
+    document_of_text,
+    is_small_enough,
+    named_images,
+    policy,
+)
+from services.mailrelay.parsing.safe_html import MAX_HTML_CHARS, make_safe
+from tests.hostile_html import MOST_GROWTH, SHAPES, growth
 
 _PNG = Image("image/png", b"\x89PNG")
 _DATA = f"data:image/png;base64,{b64encode(_PNG.content).decode()}"
@@ -91,12 +101,30 @@ def test_a_german_reader_is_told_in_german():
     assert "[Bild nicht geladen]" in _body("<img>", language=Language.DE)
 
 
-def test_an_image_that_is_shown_again_and_again_ends_at_the_bound(monkeypatch):
-    monkeypatch.setattr(formatted, "MAX_IMAGE_BYTES", 3 * len(_PNG.content))
+def test_an_image_that_is_shown_again_and_again_ends_at_the_bound():
+    large = Image("image/png", bytes(MAX_IMAGE_BYTES // 3))
 
-    body = _body('<img src="cid:lamp" alt="x">' * 10)
+    whole = document('<img src="cid:lamp" alt="x">' * 10, {"lamp": large}, Language.EN, is_quarantined=False)
 
-    assert (body.count(_DATA), body.count("not loaded")) == (3, 7)
+    assert (whole.count("data:image/png"), whole.count("not loaded")) == (3, 7)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_document_takes_time_by_the_length_of_the_mail(name):
+    def write(html):
+        named_images(html)
+        document(html, {}, Language.EN, is_quarantined=False)
+
+    def shape(size):
+        return make_safe(SHAPES[name](size)).html
+
+    assert growth(write, shape) < MOST_GROWTH
+
+
+def test_html_of_more_than_the_mail_worker_keeps_is_not_written():
+    assert all(is_small_enough(make_safe(shape(MAX_HTML_CHARS)).html) for shape in SHAPES.values())
+    assert not is_small_enough("<b></b>" * MAX_TAGS)
+    assert document_of_text("1 < 2\n") == "<pre>1 &lt; 2\n</pre>"
 
 
 def test_images_are_known_before_they_are_opened():
