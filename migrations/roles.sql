@@ -58,6 +58,7 @@ GRANT SELECT, INSERT, UPDATE ON accounts, account_keys, users, integrations, rel
 GRANT SELECT, INSERT, UPDATE, DELETE ON sessions, known_browsers, sign_in_failures, api_keys, authorization_attempts,
     marketplace_participations, setup_steps TO replyco_connector;
 GRANT SELECT ON accepted_mail, messages, attachments TO replyco_connector;
+GRANT SELECT ON proven_networks TO replyco_connector; -- `doctor` counts them
 -- An agent moves messages between conversations, lets them out of quarantine, and settles answers.
 GRANT UPDATE (conversation_id, placed_by, answer_settled_at, recheck_at) ON messages TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON conversation_threads, conversation_orders TO replyco_connector;

@@ -25,6 +25,8 @@ class RelayMetrics:
             ["limit"],
             registry=registry,
         )
+        for limit in ("address_rate", "network_rate"):
+            self.limits.labels(limit)
         self.memory_bytes = Gauge(
             "replyco_smtp_memory_bytes", "Estimated memory of the mails in progress", registry=registry
         )

@@ -146,6 +146,10 @@ class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSe
     commit_timeout_seconds: float = Field(
         10, gt=0, le=60, description="after how many seconds a mail is answered 451 instead of 250, up to 60"
     )
+    # RFC 5321 §4.5.3.2.7 asks for five minutes between commands. Whoever has not begun a mail after these has come for another reason.
+    first_mail_timeout_seconds: float = Field(
+        30, gt=0, le=3600, description="how many seconds of silence end a session without a mail, such as 30"
+    )
     # RFC 5321 §4.5.3.2.7: a server waits at least five minutes for the next command.
     idle_timeout_seconds: float = Field(
         300, gt=0, le=3600, description="how many seconds of silence end a session, such as 300"
@@ -176,6 +180,25 @@ class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSe
         100,
         ge=1,
         description="how many connections one IPv4 address or IPv6 /64 may hold at a time, such as 100",
+    )
+    # The largest stores get some hundred mails an hour. What comes above is not refused for good: its sender comes again.
+    address_mails_per_hour: int = Field(
+        6000, ge=1, description="how many mails an hour a relay address may get, such as 6000"
+    )
+    address_bytes_per_hour: int = Field(
+        1_073_741_824,
+        ge=1_048_576,
+        description="how many bytes an hour a relay address may get, such as 1073741824",
+    )
+    network_mails_per_hour: int = Field(
+        20_000,
+        ge=1,
+        description="how many mails an hour one IPv4 address or IPv6 /64 may send, such as 20000",
+    )
+    network_bytes_per_hour: int = Field(
+        2_147_483_648,
+        ge=1_048_576,
+        description="how many bytes an hour one IPv4 address or IPv6 /64 may send, such as 2147483648",
     )
     # An honest client needs four commands a mail; a mail to a thousand recipients, all refused, still fits.
     command_limit: int = Field(

@@ -2,12 +2,13 @@
 
 import sys
 
-from tests.bench import accept, memory, refresh, rest, scale, scale_visible, visible
+from tests.bench import accept, fairness, memory, refresh, rest, scale, scale_visible, visible
 from tests.bench.figures import keep, table
 
 BENCHMARKS = {
     "accept": accept.measure,
     "accept_one_core": accept.measure_on_one_core,
+    "fairness": fairness.measure,
     "memory": memory.measure,
     "refresh": refresh.measure,
     "rest": rest.measure,

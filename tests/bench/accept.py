@@ -31,7 +31,7 @@ from tests.bench.postfix import master_pid, running_postfix, why_not
 from tests.bench.processor_time import processor_seconds
 from tests.conftest import Database
 from tests.factories import make_account, make_integration, make_relay_address
-from tests.processes import command
+from tests.processes import NO_RATES, command
 
 SESSIONS = 50
 # As the operators' page advises; Postfix starts as many as it likes.
@@ -199,7 +199,7 @@ def running_relay(postgres: EmbeddedPostgres, folder: Path, **settings: str) -> 
         "REPLYCO_SIDE_PORT": "0",
         "REPLYCO_DEVELOPMENT": "true",
         "REPLYCO_TLS_REQUIRED": "false",
-        **{f"REPLYCO_{name.upper()}": value for name, value in settings.items()},
+        **{f"REPLYCO_{name.upper()}": value for name, value in (NO_RATES | settings).items()},
     }
     with (folder / "relay.log").open("wb") as log:
         relay = subprocess.Popen(

@@ -53,17 +53,9 @@ def measure() -> list[Figure]:
 
 async def measure_on(database: Database, keys: Keys) -> list[Figure]:
     """The same on an installation that is there already."""
-    api_key = await _prepare(database, keys)
-    port, side_port = free_port(), free_port()
-    worker = {
-        "REPLYCO_DATABASE_URL": database.url(MAIL_WORKER),
-        "REPLYCO_KEY_FILE": str(keys.key_file),
-        "REPLYCO_MAIL_PRIVATE_KEY_FILE": str(keys.mail_private_key_file),
-        "REPLYCO_BLOB_URL": keys.blob_url,
-        "REPLYCO_WORKER_PORT": str(side_port),
-        "REPLYCO_LOG_LEVEL": "WARNING",
-        "REPLYCO_NAMESERVERS": amazon_dns().setting,
-    }
+    api_key = await prepare_stores(database, keys)
+    port = free_port()
+    worker = worker_settings(database, keys)
     peer_port = free_port()
     await database.postgres.create_database(PEER_DATABASE)
     peer_dsn = asyncpg_dsn(database.postgres.url(OWNER, PEER_DATABASE))
@@ -79,19 +71,19 @@ async def measure_on(database: Database, keys: Keys) -> list[Figure]:
     ):
         numbers = iter(range(10**9))
         (await Client.connect(port, api_key)).close()  # when it is up
-        async with _sessions(relay.port) as sessions, _sessions(peer_port) as peer_sessions:
-            await _send_all(sessions, _signed_before(numbers, WARM_UP))
-            await _all_visible(database)
-            await _send_all(peer_sessions, _signed_before(numbers, WARM_UP))
+        async with open_sessions(relay.port) as sessions, open_sessions(peer_port) as peer_sessions:
+            await send_all(sessions, signed_before(numbers, WARM_UP))
+            await all_visible(database)
+            await send_all(peer_sessions, signed_before(numbers, WARM_UP))
             for turn in range(ROUNDS):
                 rates.append(await _pipeline_rate(sessions, numbers, database))
                 peer_rates.append(await _peer_rate(peer_sessions, numbers, peer_dsn))
-                seconds = await _visible_after(sessions, numbers, port, api_key, rate=RATE)
-                p50.append(_percentile(seconds, 0.5) * 1000)
-                p99.append(_percentile(seconds, 0.99) * 1000)
-                seconds = await _visible_after(sessions, numbers, port, api_key, rate=rates[-1] / 4)
-                quarter_p99.append(_percentile(seconds, 0.99) * 1000)
-                _say(
+                seconds = await visible_after(sessions, numbers, port, api_key, rate=RATE)
+                p50.append(percentile(seconds, 0.5) * 1000)
+                p99.append(percentile(seconds, 0.99) * 1000)
+                seconds = await visible_after(sessions, numbers, port, api_key, rate=rates[-1] / 4)
+                quarter_p99.append(percentile(seconds, 0.99) * 1000)
+                say(
                     f"turn {turn}: pipeline {rates[-1]:.0f}/s, peer {peer_rates[-1]:.0f}/s; visible at {RATE}/s p50 {p50[-1]:.0f} ms,"
                     f" p99 {p99[-1]:.0f} ms, at {rates[-1] / 4:.0f}/s p99 {quarter_p99[-1]:.0f} ms;"
                     f" load average {os.getloadavg()[0]:.1f}"
@@ -104,22 +96,35 @@ async def measure_on(database: Database, keys: Keys) -> list[Figure]:
     ]
 
 
+def worker_settings(database: Database, keys: Keys) -> dict[str, str]:
+    """Of the mail worker, for its environment."""
+    return {
+        "REPLYCO_DATABASE_URL": database.url(MAIL_WORKER),
+        "REPLYCO_KEY_FILE": str(keys.key_file),
+        "REPLYCO_MAIL_PRIVATE_KEY_FILE": str(keys.mail_private_key_file),
+        "REPLYCO_BLOB_URL": keys.blob_url,
+        "REPLYCO_WORKER_PORT": str(free_port()),
+        "REPLYCO_LOG_LEVEL": "WARNING",
+        "REPLYCO_NAMESERVERS": amazon_dns().setting,
+    }
+
+
 async def _pipeline_rate(sessions: list["Smtp"], numbers: Iterable[int], database: Database) -> float:
     """Mails a second, from the first DATA until the last message is visible."""
-    todo = _signed_before(numbers, MAILS)
+    todo = signed_before(numbers, MAILS)
     began = time.perf_counter()
-    await _send_all(sessions, todo)
-    await _all_visible(database)
+    await send_all(sessions, todo)
+    await all_visible(database)
     return MAILS / (time.perf_counter() - began)
 
 
 async def _peer_rate(sessions: list["Smtp"], numbers: Iterable[int], dsn: str) -> float:
     """The same of the peer: what it has answered 250 is visible. Each must be a row; then its table is emptied."""
-    todo = _signed_before(numbers, MAILS)
+    todo = signed_before(numbers, MAILS)
     connection = await asyncpg.connect(dsn)
     await connection.execute("TRUNCATE mails")
     began = time.perf_counter()
-    await _send_all(sessions, todo)
+    await send_all(sessions, todo)
     seconds = time.perf_counter() - began
     stored = await connection.fetchval("SELECT count(*) FROM mails")
     await connection.execute("TRUNCATE mails")
@@ -130,11 +135,11 @@ async def _peer_rate(sessions: list["Smtp"], numbers: Iterable[int], dsn: str) -
     return MAILS / seconds
 
 
-def _percentile(seconds: list[float], share: float) -> float:
+def percentile(seconds: list[float], share: float) -> float:
     return sorted(seconds)[int(len(seconds) * share)]
 
 
-async def _prepare(database: Database, keys: Keys) -> str:
+async def prepare_stores(database: Database, keys: Keys) -> str:
     keyring = Keyring(KeyFile.load(keys.key_file))
     engine = create_engine(database.url(OWNER), application_name="bench")
     async with create_sessions(engine).begin() as session:
@@ -172,21 +177,21 @@ class Smtp:
     async def connect(cls, port: int) -> "Smtp":
         session = cls(*await _connection_to(port))
         await session._reply(b"220")
-        await session._say(b"EHLO bench.example", b"250")
+        await session.say(b"EHLO bench.example", b"250")
         return session
 
-    async def send(self, recipient: bytes, content: bytes) -> float:
+    async def send(self, recipient: bytes, content: bytes, *, sender: bytes = b"bounce@amazon.de") -> float:
         """When the 250 came."""
-        self._writer.write(b"MAIL FROM:<bounce@amazon.de>\r\nRCPT TO:<" + recipient + b">\r\nDATA\r\n")
+        self._writer.write(b"MAIL FROM:<" + sender + b">\r\nRCPT TO:<" + recipient + b">\r\nDATA\r\n")
         for code in (b"250", b"250", b"354"):
             await self._reply(code)
-        await self._say(content + b"\r\n.", b"250")
+        await self.say(content + b"\r\n.", b"250")
         return time.perf_counter()
 
     def close(self) -> None:
         self._writer.close()
 
-    async def _say(self, line: bytes, code: bytes) -> None:
+    async def say(self, line: bytes, code: bytes) -> None:
         self._writer.write(line + b"\r\n")
         await self._reply(code)
 
@@ -208,7 +213,7 @@ async def _connection_to(port: int) -> tuple[asyncio.StreamReader, asyncio.Strea
 
 
 @asynccontextmanager
-async def _sessions(port: int) -> AsyncIterator[list[Smtp]]:
+async def open_sessions(port: int) -> AsyncIterator[list[Smtp]]:
     sessions = [await Smtp.connect(port) for _ in range(SESSIONS)]
     yield sessions
     for session in sessions:
@@ -219,7 +224,7 @@ def _recipient(number: int) -> bytes:
     return b"bench%03d@replyco.email" % (number // 2 % STORES)
 
 
-async def _send_all(sessions: list[Smtp], todo: list[tuple[int, bytes]]) -> None:
+async def send_all(sessions: list[Smtp], todo: list[tuple[int, bytes]]) -> None:
     """As fast as the sessions go."""
 
     async def keep_on(session: Smtp) -> None:
@@ -230,26 +235,26 @@ async def _send_all(sessions: list[Smtp], todo: list[tuple[int, bytes]]) -> None
     await asyncio.gather(*(keep_on(session) for session in sessions))
 
 
-def _signed_before(numbers: Iterable[int], count: int) -> list[tuple[int, bytes]]:
+def signed_before(numbers: Iterable[int], count: int) -> list[tuple[int, bytes]]:
     """Signing is Amazon's work, and not measured."""
     return [(number, mail(number)) for number in islice(numbers, count)]
 
 
-async def _all_visible(database: Database) -> None:
+async def all_visible(database: Database) -> None:
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     while await connection.fetchval("SELECT EXISTS (SELECT FROM accepted_mail WHERE state = 'accepted')"):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     await connection.close()
 
 
-async def _visible_after(
+async def visible_after(
     sessions: list[Smtp], numbers: Iterable[int], port: int, api_key: str, *, rate: float
 ) -> list[float]:
     """Seconds, at so many mails a second, from each 250 to the answer of REST that shows the message: a client that hears events and reads."""
     accepted: dict[int, float] = {}
     shown: dict[int, float] = {}
     message_ids: asyncio.Queue[str] = asyncio.Queue()
-    todo = _signed_before(numbers, max(100, round(rate * SECONDS)))
+    todo = signed_before(numbers, max(100, round(rate * SECONDS)))
     is_ready = asyncio.Event()
     listening = asyncio.create_task(_listen(port, api_key, message_ids, is_ready))
     reading = [asyncio.create_task(_read(port, api_key, message_ids, shown)) for _ in range(READERS)]
@@ -299,5 +304,5 @@ async def _read(port: int, api_key: str, message_ids: asyncio.Queue[str], shown:
             shown[int(number[1])] = time.perf_counter()
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     print(line, flush=True)  # noqa: T201

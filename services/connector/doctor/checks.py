@@ -17,6 +17,7 @@ from services.connector.doctor.findings import (
     Finding,
     Severity,
     end_of_client_secret,
+    note,
     ok,
     settings_findings,
     unsafe_findings,
@@ -78,7 +79,11 @@ async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[F
             else None
         )
         if findings[-1].severity is Severity.OK:
-            findings += [await _partitions(connection), await _rights(connection)]
+            findings += [
+                await _partitions(connection),
+                await _rights(connection),
+                await _amazons_networks(connection),
+            ]
             findings.append(await _client_secret(connection, settings.amazon_client_id))
             findings += await _webhook_ports(connection, settings.webhook_ports)
     except (asyncpg.PostgresError, OSError, TimeoutError) as error:
@@ -131,6 +136,20 @@ async def _partitions(connection: "asyncpg.Connection[asyncpg.Record]") -> Findi
     return wrong(
         f"The partitions for the coming weeks are missing ({', '.join(row['name'] for row in missing)}): no `worker` has run for "
         "months, or something keeps the tables locked. Start one and see its log for partitions_missing."
+    )
+
+
+async def _amazons_networks(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    """Known networks keep their places at the relay, and may send more, when strangers' mail takes them."""
+    known = await connection.fetchval("SELECT count(*) FROM proven_networks")
+    name_them = (
+        "Name the ranges of Amazon's mail service in REPLYCO_TRUSTED_NETWORKS of the relay: `dig +short TXT amazonses.com` lists "
+        "them as ip4:… (docs/operations/smtp.md, Limits)."
+    )
+    if known:
+        return ok(f"Amazon's mail has come from {known} networks, which the relay knows. {name_them}")
+    return note(
+        f"No mail of Amazon's has come within a month, so the relay knows no network of Amazon's. {name_them}"
     )
 
 

@@ -1,6 +1,14 @@
 """What the mail worker counts, for its metrics page."""
 
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from services.mailrelay.delivery.parser_pool import ParserDied, ParsingTookTooLong
+from shared.tables import Lane
+
+# It comes from where mail came from that was slow (`suspects`).
+SUSPECT: Final = "suspect"
 
 
 class DeliveryMetrics:
@@ -36,6 +44,8 @@ class DeliveryMetrics:
             ["lane", "code"],
             registry=registry,
         )
+        for code in (ParsingTookTooLong.code, ParserDied.code, SUSPECT):
+            self.slow.labels(Lane.QUICK.value, code)
         self.held = Counter(
             "replyco_mail_held",
             "Mails that could not be delivered and wait for an operator",

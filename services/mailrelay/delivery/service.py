@@ -9,6 +9,7 @@ we have mended it.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from services.mailrelay.delivery.clamav import Scanner, scan_attachments
 from services.mailrelay.delivery.conversation_writer import store_messages
 from services.mailrelay.delivery.large_attachments import put_large_attachments, remove_large_attachments
 from services.mailrelay.delivery.message_rows import NewMessage, make_new_message
-from services.mailrelay.delivery.metrics import DeliveryMetrics
+from services.mailrelay.delivery.metrics import SUSPECT, DeliveryMetrics
 from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.proven_networks import ProvenNetworks
 from services.mailrelay.delivery.queue import QueuedMail
@@ -117,6 +118,7 @@ async def deliver_due(delivery: Delivery) -> int:
 
     Raises only what says that the database is away.
     """
+    began = time.monotonic()
     async with claim_due(
         delivery.sessions,
         delivery.turns,
@@ -127,6 +129,7 @@ async def deliver_due(delivery: Delivery) -> int:
         ours = await _move_suspects(delivery, await _postpone_other_keys(delivery, mails))
         if ours:
             await _deliver(delivery, ours)
+    delivery.turns.end(len(mails), time.monotonic() - began)
     return len(mails)
 
 
@@ -356,7 +359,8 @@ async def _parse(
         [readable[mail.id] for mail in to_parse], turn_seconds=TURN_SECONDS
     )
     tried = len(turn.mails) + (turn.failure is not None)
-    delivery.turns.end([(mail.account_id, mail.relay_address_id) for mail in to_parse], tried)
+    if tried < len(to_parse):
+        delivery.turns.pass_over([(mail.account_id, mail.relay_address_id) for mail in to_parse[:tried]])
     if turn.failure is not None:
         await _put_aside(delivery, to_parse[tried - 1], turn.failure)
     parsed = {mail.id: content for mail, content in zip(to_parse, turn.mails, strict=False)}
@@ -388,7 +392,7 @@ async def _move_suspects(delivery: Delivery, mails: Sequence[QueuedMail]) -> lis
         for mail in mails
         if delivery.suspects.has(mail.network, mail.account_id, is_proven=mail.network in proven)
     ]
-    await _move_to_slow_lane(delivery, suspect, "suspect")
+    await _move_to_slow_lane(delivery, suspect, SUSPECT)
     moved = {mail.id for mail in suspect}
     return [mail for mail in mails if mail.id not in moved]
 

@@ -1,7 +1,7 @@
 """Whose mail is worked on next: due mail of a lane is taken in turns, by account, and within an account by address.
 
 However much waits for one address, the mail of every other is reached after one mail of it, and finding that costs the same: the
-index has lane, account and address in front, so that each next one is one step (docs/adr/0016). Where the turns have come to is
+index has lane, account and address in front, so that each next one is one step (docs/adr/0019). Where the turns have come to is
 remembered in the process: what is forgotten with it is who was served last, and nothing more.
 """
 
@@ -25,8 +25,10 @@ _REMEMBERED_ACCOUNTS: Final = 10_000
 _CANDIDATES: Final = 2000
 # A round of accounts whose mails others have in hand is passed over; after so many rounds, this worker waits.
 _ROUNDS: Final = 20
-# A turn that had time for few is followed by a small one: what is claimed in vain is opened and checked again and again.
-_FEWEST: Final = 4
+# All that is done for the mails of a turn: opening, checking, parsing, sealing, storing. Whoever comes meanwhile waits for it.
+WHOLE_TURN_SECONDS: Final = 0.5
+_FEWEST: Final = 2
+_FIRST: Final = 10
 _MOST: Final = 1000
 _NOBODY: Final = UUID(int=0)
 
@@ -129,13 +131,15 @@ class Turns:
         """The address of the account that was served last."""
         return self._address_by_account.get(account_id, _NOBODY)
 
-    def end(self, accounts_and_addresses: Sequence[tuple[UUID, UUID]], tried: int) -> None:
-        """A turn had time for so many of these mails. The next one begins behind them, and takes no more than twice as many."""
-        self._worthwhile = (
-            min(_MOST, max(_FEWEST, 2 * tried)) if tried < len(accounts_and_addresses) else _MOST
-        )
-        if tried < len(accounts_and_addresses):
-            self.pass_over(accounts_and_addresses[:tried])
+    def end(self, mails: int, seconds: float) -> None:
+        """A turn took so long for so many mails; the next one takes as many as fit, and after a quick one twice as many.
+
+        Where nothing is due the next one begins with few, so that nobody waits for a first large batch that turns out to be slow.
+        """
+        if seconds > WHOLE_TURN_SECONDS:
+            self._worthwhile = max(_FEWEST, int(mails * WHOLE_TURN_SECONDS / seconds))
+        else:
+            self._worthwhile = max(_FIRST, min(_MOST, 2 * mails))
 
     def pass_over(self, accounts_and_addresses: Sequence[tuple[UUID, UUID]]) -> None:
         """These have had their turn, in this order: the next ones are those behind. Where one comes again, a new round has begun."""

@@ -5,6 +5,7 @@ Any number of workers may run. NOTIFY makes it fast, polling makes it certain: a
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -45,6 +46,7 @@ FIRST_RETRY_SECONDS: Final = 0.2
 LONGEST_RETRY_SECONDS: Final = 5.0
 # Every mail is announced alike, and nearly all are for the quick lane: not each is worth a look into the others.
 _PAUSE_SECONDS: Final = 0.1
+_LONGEST_REST_SECONDS: Final = 1.0
 # As often as metrics are usually asked for.
 _MEASURE_SECONDS: Final = 15.0
 _RECHECK_SECONDS: Final = 30.0
@@ -52,12 +54,16 @@ _RECHECK_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class _LaneWork:
-    """How a lane is worked on. `seconds`: for parsing one mail; what takes longer is moved into the slow lane."""
+    """How a lane is worked on. `seconds`: for parsing one mail; what takes longer is moved into the slow lane.
+
+    `rest`: how long its loop rests after a turn, in turns: what it does in this process stands back, too.
+    """
 
     lane: Lane
     seconds: float
     batches: int = 1
     niceness: int = 0
+    rest: float = 0.0
     pause_seconds: float = _PAUSE_SECONDS
 
 
@@ -66,9 +72,9 @@ class _LaneWork:
 _LANES: Final = (
     # While PostgreSQL or a parser has one batch, the worker has another in hand.
     _LaneWork(Lane.QUICK, seconds=1.0, batches=2, pause_seconds=0.0),
-    _LaneWork(Lane.LARGE, seconds=3.0),
-    _LaneWork(Lane.OTHER, seconds=3.0, niceness=10),
-    _LaneWork(Lane.SLOW, seconds=PARSING_SECONDS, niceness=19),
+    _LaneWork(Lane.LARGE, seconds=3.0, rest=0.5),
+    _LaneWork(Lane.OTHER, seconds=3.0, niceness=10, rest=1.0),
+    _LaneWork(Lane.SLOW, seconds=PARSING_SECONDS, niceness=19, rest=2.0),
 )
 
 
@@ -116,7 +122,11 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
         of_lane = replace(delivery, lane=work.lane, parser=parsers[work.lane], turns=Turns())
         return [
             _deliver_until(
-                stop, wakes[work.lane], lambda: deliver_due(of_lane), pause_seconds=work.pause_seconds
+                stop,
+                wakes[work.lane],
+                lambda: deliver_due(of_lane),
+                pause_seconds=work.pause_seconds,
+                rest=work.rest,
             )
             for _ in range(work.batches)
         ]
@@ -157,10 +167,12 @@ async def _deliver_until(
     deliver: Callable[[], Awaitable[int]],
     *,
     pause_seconds: float,
+    rest: float,
 ) -> None:
     retry_seconds = FIRST_RETRY_SECONDS
     while not stop.is_set():
         wake.clear()  # before looking: what is announced from here on is looked for again
+        began = time.monotonic()
         try:
             delivered = await deliver()
         except (
@@ -174,6 +186,8 @@ async def _deliver_until(
             retry_seconds = min(retry_seconds * 2, LONGEST_RETRY_SECONDS)
             continue
         retry_seconds = FIRST_RETRY_SECONDS
+        if rest and delivered:
+            await _wait_for_any(min(_LONGEST_REST_SECONDS, rest * (time.monotonic() - began)), stop)
         if delivered == 0:
             await _wait_for_any(POLL_SECONDS, stop, wake)
             if pause_seconds:

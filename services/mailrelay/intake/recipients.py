@@ -58,7 +58,7 @@ class Recipients:
         postmaster_local_part: str | None,
         metrics: RelayMetrics,
     ) -> None:
-        self._pool = pool
+        self.pool = pool
         self._dsn = dsn
         self._domain = domain
         self._postmaster_local_part = postmaster_local_part
@@ -104,7 +104,7 @@ class Recipients:
         changes = self._change_count
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
-                row = await self._pool.fetchrow(_FIND, local_part)
+                row = await self.pool.fetchrow(_FIND, local_part)
         except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError) as error:
             self._metrics.lookups.labels("failed").inc()
             raise RecipientsUnavailable from error
@@ -124,7 +124,7 @@ class Recipients:
         """Whether the database answers."""
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
-                await self._pool.fetchval("SELECT 1")
+                await self.pool.fetchval("SELECT 1")
         except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError):
             return False
         return True
@@ -144,7 +144,7 @@ class Recipients:
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def close(self) -> None:
-        self._pool.terminate()
+        self.pool.terminate()
 
     async def _listen(self) -> None:
         connection = await asyncpg.connect(

@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from services.mailrelay.intake.journal import Journal
+from services.mailrelay.intake.proven_networks import ProvenNetworks
 from services.mailrelay.intake.recipients import Recipients
 from services.mailrelay.metrics import RelayMetrics
 from services.mailrelay.process.listeners import Listeners
@@ -59,17 +60,19 @@ async def accept_mail(
         queue_bytes=settings.journal_queue_bytes,
         metrics=metrics,
     )
+    proven_networks = ProvenNetworks(recipients.pool)
     limits = Limits(
         settings,
         connection_limit=raise_file_limit(settings.connection_limit),
         on_hit=lambda hit: metrics.limits.labels(hit).inc(),
+        proven_networks=lambda: proven_networks.networks,
     )
     metrics.memory_bytes.set_function(lambda: limits.memory_bytes)
     blobs = open_blobs(settings)
     context = RelayContext(settings, mail_key, recipients, journal, metrics, limits, blobs, certificate)
     await journal.connect()
     writing = asyncio.create_task(journal.run())
-    watching = [asyncio.create_task(recipients.run())]
+    watching = [asyncio.create_task(recipients.run()), asyncio.create_task(proven_networks.run())]
     if certificate is not None:
         watching.append(asyncio.create_task(certificate.run()))
     try:

@@ -176,6 +176,7 @@ class Dialogue:
         if self._transaction is not None:
             return replies.MAIL_TWICE
         mail = parse_mail(argument, size_limit=self._settings.message_size_limit_bytes)
+        self._state.has_begun_mail = True
         self._transaction = Transaction(mail, self._context, self._state, self._quota)
         return replies.SENDER_OK
 

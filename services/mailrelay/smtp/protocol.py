@@ -60,7 +60,11 @@ class RelaySession(SMTP):
             _NO_HOOKS,
             hostname=settings.smtp_hostname,
             enable_SMTPUTF8=True,
-            timeout=min(settings.idle_timeout_seconds, settings.session_timeout_seconds),
+            timeout=min(
+                settings.first_mail_timeout_seconds,
+                settings.idle_timeout_seconds,
+                settings.session_timeout_seconds,
+            ),
             loop=asyncio.get_running_loop(),
         )
         self._context = context
@@ -89,7 +93,7 @@ class RelaySession(SMTP):
         state, writer = self._state, self._reply_writer
         try:
             await self._learn_client_address()
-            quota = state.quota = self._context.limits.admit(state.peer_address)
+            quota = state.quota = self._context.limits.admit(state.peer_address, make_way=self._make_way)
             dialogue = self._dialogue = Dialogue(
                 self._context,
                 state,
@@ -167,6 +171,13 @@ class RelaySession(SMTP):
     def stop_now(self) -> None:
         """The time for finishing a mail is over."""
         self._close_with(replies.SHUTTING_DOWN, "stopped")
+
+    def _make_way(self) -> None:
+        """Others need the place: the client is told so, if it listens, and is not waited for."""
+        self._close_with(replies.TOO_MANY_CONNECTIONS, LimitHit.MADE_WAY)
+        transport = self._writer.transport
+        if transport.get_write_buffer_size():
+            transport.abort()
 
     def _close_with(self, reply: Reply, reason: str) -> None:
         if self.transport is None or self.transport.is_closing():

@@ -40,6 +40,8 @@ DATABASE_AWAY: Final = Reply(451, "4.3.0", "cannot store mail at the moment, try
 QUEUE_FULL: Final = Reply(452, "4.3.1", "too much mail at the moment, try again later")
 # RFC 5321 §4.5.3.1.10: the sender tries the others in a transaction of their own.
 TOO_MANY_RECIPIENTS: Final = Reply(452, "4.5.3", "too many recipients, send the rest separately")
+# RFC 3463: 4.2.1, the mailbox takes nothing at the moment.
+TOO_MUCH_MAIL: Final = Reply(452, "4.2.1", "too much mail within an hour, try again later")
 UNFORESEEN: Final = Reply(451, "4.3.0", "local error, try again later")
 # RFC 5321 §3.8: a server may close with 421 at any time.
 TIMED_OUT: Final = Reply(421, "4.4.2", "timed out, closing")

@@ -28,6 +28,7 @@ class SessionState:
     mails: int = 0
     mail_bytes: int = 0
     refusals: int = 0
+    has_begun_mail: bool = False
     began_at: float = field(default_factory=time.monotonic)
     # When the client last sent something.
     active_at: float = field(default_factory=time.monotonic)
@@ -37,7 +38,10 @@ class SessionState:
 
     def deadline(self, settings: RelaySettings) -> tuple[float, Reply]:
         """When the session is over if nothing more comes, and the reply that it gets then."""
-        idle = self.active_at + settings.idle_timeout_seconds, replies.TIMED_OUT
+        patience = settings.idle_timeout_seconds
+        if not self.has_begun_mail:
+            patience = min(patience, settings.first_mail_timeout_seconds)
+        idle = self.active_at + patience, replies.TIMED_OUT
         if self.data_began_at is None:
             session = self.began_at + settings.session_timeout_seconds, replies.SESSION_TOO_LONG
             return min(idle, session, key=_moment)

@@ -32,8 +32,8 @@ class Transaction:
         # By relay address: one that is named twice gets one copy.
         self._recipients: dict[Recipient, str] = {}
         self._has_refused_recipient = False
-        # A recipient got a 4yz reply, which must not become a 5yz when DATA follows.
-        self._has_deferred_recipient = False
+        # Why a recipient got a 4yz reply, which must not become a 5yz when DATA follows.
+        self._deferral: Exception | None = None
 
     def has_recipient(self) -> bool:
         return bool(self._recipients)
@@ -49,16 +49,19 @@ class Transaction:
         try:
             recipient = await self._context.recipients.find(address)
         except Exception:  # whatever it is, it is no "never"
-            self._has_deferred_recipient = True
+            self._deferral = RecipientsUnavailable()
             raise
         if recipient is None:
             raise CommandRefused(replies.UNKNOWN_ADDRESS)
+        if not self._quota.may_send_to(recipient.relay_address_id):
+            self._deferral = CommandRefused(replies.TOO_MUCH_MAIL)
+            raise self._deferral
         self._recipients.setdefault(recipient, address)
 
     def begin_data(self) -> None:
         """DATA: may the text come? Raises CommandRefused, RecipientsUnavailable, MemoryExhausted."""
-        if not self._recipients and self._has_deferred_recipient:
-            raise RecipientsUnavailable
+        if not self._recipients and self._deferral is not None:
+            raise self._deferral
         if not self._recipients:
             raise CommandRefused(
                 replies.NO_VALID_RECIPIENTS if self._has_refused_recipient else replies.RECIPIENT_FIRST
@@ -116,12 +119,14 @@ class Transaction:
                 sender=mail.address,
                 mail_options=mail.options,
                 tls_version=state.tls_version,
+                is_known_network=self._quota.is_known,
             ),
             mail_key=context.mail_key,
             journal=context.journal,
             blobs=context.blobs,
             inline_limit_bytes=context.settings.inline_limit_bytes,
         )
+        self._quota.count_mail([recipient.relay_address_id for recipient in self._recipients], len(content))
         state.mails += 1
         state.mail_bytes += len(content)
         context.metrics.mails.inc()

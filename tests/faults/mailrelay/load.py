@@ -23,7 +23,7 @@ from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
 from tests.integration.mailrelay.accepting import DOMAIN, opened
-from tests.processes import command, free_port
+from tests.processes import NO_RATES, command, free_port
 
 ADDRESS = f"mabtekrud@{DOMAIN}"
 _PAUSE_SECONDS = 0.02
@@ -181,7 +181,7 @@ class RelayProcess:
             "REPLYCO_TLS_REQUIRED": "false",
             "REPLYCO_BLOB_URL": keys.blob_url,
             "REPLYCO_COMMIT_TIMEOUT_SECONDS": "3",
-            **{f"REPLYCO_{name.upper()}": value for name, value in settings.items()},
+            **{f"REPLYCO_{name.upper()}": value for name, value in (NO_RATES | settings).items()},
             **(environment or {}),
         }
         self._process: asyncio.subprocess.Process | None = None

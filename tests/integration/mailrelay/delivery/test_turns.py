@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from deploy.demo.postgres import OWNER, RELAY
 from services.mailrelay.delivery.parser_pool import ParserPool
@@ -86,6 +86,21 @@ async def test_a_batch_holds_a_mail_of_each_account_before_a_second_of_any(
     assert {each.account_id for each in mails[:4]} == accounts
     assert {each.account_id for each in mails[4:8]} == accounts
     assert {each.account_id for each in mails[8:]} == {store.account_id}
+
+
+async def test_with_hundreds_due_for_one_address_another_accounts_mail_is_delivered_with_the_first(
+    *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, keyring: Keyring, store: Store
+):
+    other = await other_store(sessions, keyring)
+    await accept_for(database, keys, store, [QUESTION] * 300)
+    (mail_id,) = await accept_for(database, keys, other, [QUESTION])
+
+    await deliver_due(delivery)
+
+    assert await state_of(sessions, mail_id) == (MailState.DELIVERED, 0, None)
+    async with sessions() as session:
+        delivered = select(func.count()).where(AcceptedMail.state == MailState.DELIVERED)
+        assert (await session.scalar(delivered) or 0) <= MAX_BATCH
 
 
 async def test_within_an_account_each_address_has_its_turn(

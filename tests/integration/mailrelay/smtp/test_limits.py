@@ -3,10 +3,12 @@
 import asyncio
 import time
 
+import asyncpg
 import httpx2
 import pytest
 
-from shared.database import Sessions
+from deploy.demo.postgres import OWNER
+from shared.database import Sessions, asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
@@ -217,4 +219,80 @@ async def test_every_connection_leaves_its_place(database: Database, keys: Keys)
                 client.send(b"QUIT\r\n")
                 assert (await client.reader.read()).startswith(b"221 ")
                 client.writer.close()
-        assert await bites(relay, "connections") == 10
+        assert await bites(relay, "network_connections") == 10
+
+
+async def test_silent_connections_make_way_for_one_that_brings_mail(database: Database, keys: Keys):
+    async with (
+        running_relay(database, keys, connection_limit=4, network_connection_limit=100) as relay,
+        relay.client() as useful,
+    ):
+        assert (await useful.deliver(ADDRESS, b"first")).startswith("250 ")
+        silent = [await connect(relay.smtp_port) for _ in range(3)]
+
+        async with relay.client() as newcomer:
+            assert (await newcomer.deliver(ADDRESS, b"second")).startswith("250 ")
+            assert (await silent[0].reply()).startswith("421 4.7.0 too many connections")
+            assert (await useful.say("NOOP")).startswith("250 ")
+        assert await bites(relay, "made_way") == 1
+        for client in silent:
+            client.writer.close()
+
+
+async def test_clients_that_read_nothing_make_way_at_once(database: Database, keys: Keys):
+    async with running_relay(database, keys, connection_limit=2, network_connection_limit=100) as relay:
+        deaf = [await connect(relay.smtp_port) for _ in range(2)]
+        for client in deaf:
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a socket's
+            client.send(b"HELP\r\n" * 5000)
+        for _ in range(5):
+            async with relay.client() as newcomer:
+                assert (await newcomer.deliver(ADDRESS, b"a mail")).startswith("250 ")
+        for client in deaf:
+            client.writer.close()
+
+
+async def test_an_address_that_has_had_its_mail_of_the_hour_takes_more_later(database: Database, keys: Keys):
+    async with running_relay(database, keys, address_mails_per_hour=4) as relay, relay.client() as client:
+        for text in (b"first", b"second"):
+            assert (await client.deliver(ADDRESS, text)).startswith("250 ")
+
+        # One network may send half of them.
+        await client.say("MAIL FROM:<>")
+        refused = "452 4.2.1 too much mail within an hour, try again later"
+        assert await client.say(f"RCPT TO:<{ADDRESS}>") == refused
+        assert await client.say("DATA") == refused
+        assert await client.say("NOOP") == "250 2.0.0 OK"
+        assert await bites(relay, "address_rate") == 1
+    assert await stored_mails(database, keys) == [b"first\r\n", b"second\r\n"]
+
+
+async def test_a_network_that_has_sent_its_bytes_of_the_hour_sends_more_later(database: Database, keys: Keys):
+    async with (
+        running_relay(database, keys, network_bytes_per_hour=1_048_576) as relay,
+        relay.client() as client,
+    ):
+        assert (await client.deliver(ADDRESS, b"x" * 2_000_000)).startswith("250 ")
+        await client.say("MAIL FROM:<>")
+        assert (await client.say(f"RCPT TO:<{ADDRESS}>")).startswith("452 4.2.1")
+        assert await bites(relay, "network_rate") == 1
+
+
+async def test_mail_goes_into_the_lane_of_its_sender_or_of_its_network(database: Database, keys: Keys):
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+
+    async def deliver(sender: str) -> str:
+        async with relay.client() as client:
+            await client.begin(ADDRESS, sender=sender)
+            client.send(b"a mail\r\n.\r\n")
+            assert (await client.reply()).startswith("250 ")
+        return str(await owner.fetchval("SELECT lane FROM accepted_mail ORDER BY id DESC LIMIT 1"))
+
+    async with running_relay(database, keys) as relay:
+        assert await deliver("bounce@amazon.de") == "quick"
+        assert await deliver("someone@shop.example") == "other"
+    await owner.execute("INSERT INTO proven_networks VALUES ('127.0.0.1/32')")
+    async with running_relay(database, keys) as relay:
+        while await deliver("someone@shop.example") != "quick":  # it reads them when it starts
+            pass
+    await owner.close()

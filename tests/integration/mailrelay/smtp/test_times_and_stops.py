@@ -36,6 +36,28 @@ async def test_silence_ends_a_session(database: Database, keys: Keys):
         assert await client.reply() == "421 4.4.2 timed out, closing"
 
 
+async def test_silence_before_the_first_mail_ends_a_session_sooner(
+    database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
+):
+    await _make_address(sessions, keyring)
+    async with (
+        running_relay(database, keys, first_mail_timeout_seconds=0.3) as relay,
+        relay.client() as silent,
+        relay.client() as encrypted_nothing,
+        relay.client() as honest,
+    ):
+        await honest.begin(ADDRESS)
+        await encrypted_nothing.say("EHLO sender.example")
+        for client in (silent, encrypted_nothing):
+            assert await client.reply() == "421 4.4.2 timed out, closing"
+
+        honest.send(b"a mail\r\n.\r\n")
+        assert (await honest.reply()).startswith("250 ")
+        # Between two mails it may be silent for as long as RFC 5321 says.
+        await asyncio.wait([asyncio.create_task(silent.reader.read())])
+        assert (await honest.say("NOOP")).startswith("250 ")
+
+
 async def test_a_mail_that_trickles_in_for_ever_is_broken_off(
     database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
 ):

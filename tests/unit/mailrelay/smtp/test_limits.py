@@ -1,15 +1,17 @@
 """The limits by themselves, with a clock that is moved by hand."""
 
 from collections import Counter
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
 
+from services.mailrelay.networks import Network, network_of
 from services.mailrelay.settings import RelaySettings
 from services.mailrelay.smtp import replies
-from services.mailrelay.smtp.limits import ClientQuota, LimitExceeded, LimitHit, Limits, network_of
+from services.mailrelay.smtp.limits import ClientQuota, LimitExceeded, LimitHit, Limits
 
 STRANGER = "192.0.2.1"
 OTHER = "198.51.100.1"
@@ -40,15 +42,19 @@ class Bench:
         settings = RelaySettings(**values)
         self.now = 1000.0
         self.hits: Counter[LimitHit] = Counter()
+        self.proven: set[Network] = set()
+        # The clients whose connections were ended for others, in this order.
+        self.made_way: list[str] = []
         self.limits = Limits(
             settings,
             connection_limit=settings.connection_limit,
             on_hit=lambda hit: self.hits.update([hit]),
+            proven_networks=lambda: self.proven,
             clock=lambda: self.now,
         )
 
     def admit(self, address: str = STRANGER) -> ClientQuota:
-        return self.limits.admit(ip_address(address))
+        return self.limits.admit(ip_address(address), make_way=lambda: self.made_way.append(address))
 
     def name_unknown(self, quota: ClientQuota, times: int) -> list[float]:
         """Name unknown recipients; how long each reply has to wait."""
@@ -79,7 +85,7 @@ def test_a_network_has_so_many_connections_and_gets_them_back():
 def test_strangers_leave_places_free_for_trusted_networks():
     bench = Bench()
     for number in range(6):
-        bench.admit(f"192.0.2.{number}")
+        bench.admit(f"192.0.2.{number}").reserve_memory(1)  # a mail is on its way: they make way for nobody
 
     with pytest.raises(LimitExceeded):
         bench.admit("192.0.2.9")
@@ -94,7 +100,7 @@ def test_without_trusted_networks_strangers_have_all_places():
     bench = Bench(trusted_networks="")
 
     for number in range(8):
-        bench.admit(f"192.0.2.{number}")
+        bench.admit(f"192.0.2.{number}").reserve_memory(1)
     with pytest.raises(LimitExceeded):
         bench.admit("192.0.2.9")
 
@@ -273,3 +279,156 @@ def test_trusted_networks_are_words_and_wrong_ones_are_named():
     ]
     with pytest.raises(ValueError, match="trusted_networks"):
         Bench(trusted_networks="amazon")
+
+
+def test_a_site_counts_as_a_network_that_may_hold_four_times_as_much():
+    bench = Bench(connection_limit=100)
+    for number in range(12):
+        bench.admit(f"2001:db8:b:{number}::1")
+
+    with pytest.raises(LimitExceeded):
+        bench.admit("2001:db8:b:ffff::1")
+    bench.admit("2001:db8:c::1")
+    assert bench.hits == {LimitHit.NETWORK_CONNECTIONS: 1}
+
+
+def test_a_site_that_guesses_addresses_from_many_networks_is_stopped():
+    bench = Bench(connection_limit=100)
+    delays = [bench.name_unknown(bench.admit(f"2001:db8:b:{number:x}::1"), 4)[-1] for number in range(12)]
+
+    assert delays[0] == 0
+    assert delays[-1] == 3
+
+
+def test_when_places_are_scarce_the_silent_make_way_and_first_of_the_network_that_holds_most():
+    bench = Bench(trusted_networks="", network_connection_limit=5)
+    alone = bench.admit("192.0.2.9")
+    bench.now += 1
+    flood = [bench.admit(STRANGER) for _ in range(5)]
+    bench.now += 1
+    useful = bench.admit("192.0.2.10")
+    useful.count_mail([], 1000)
+    sending = bench.admit("192.0.2.11")
+    sending.reserve_memory(1)
+
+    newcomers = [bench.admit(f"203.0.113.{number}") for number in range(6)]
+
+    assert bench.made_way[:4] == [STRANGER] * 4
+    assert set(bench.made_way[4:]) <= {STRANGER, "192.0.2.9"}
+    assert "192.0.2.10" not in bench.made_way
+    assert "192.0.2.11" not in bench.made_way
+    assert bench.hits == {LimitHit.MADE_WAY: 6}
+    for quota in [alone, *flood, useful, sending, *newcomers]:
+        quota.release()
+    assert not bench.limits._use_by_network
+
+
+def test_whoever_has_brought_mail_makes_way_last_and_whose_mail_is_on_its_way_not_at_all():
+    bench = Bench(connection_limit=2, trusted_networks="")
+    useful, sending = bench.admit("192.0.2.10"), bench.admit("192.0.2.11")
+    useful.count_mail([], 1000)
+    sending.reserve_memory(1)
+
+    bench.admit("192.0.2.12").reserve_memory(1)
+    assert bench.made_way == ["192.0.2.10"]
+    with pytest.raises(LimitExceeded):
+        bench.admit("192.0.2.13")
+
+    # A mail that does not come to its end keeps nobody out for ever.
+    bench.now += 31
+    bench.admit("192.0.2.13")
+    assert len(bench.made_way) == 2
+
+
+@pytest.mark.parametrize("known", ["trusted", "proven"])
+def test_a_network_of_amazons_keeps_its_places_and_finds_one(known: str):
+    bench = Bench(trusted_networks="54.240.0.0/18" if known == "trusted" else "")
+    bench.proven = {ip_network("54.240.1.7/32")} if known == "proven" else set()
+    amazons = [bench.admit(AMAZON) for _ in range(2)]
+    for number in range(20):
+        bench.admit(f"203.0.113.{number}")
+
+    bench.admit(AMAZON)
+
+    assert AMAZON not in bench.made_way
+    assert all(quota.is_known for quota in amazons)
+
+
+def test_an_address_takes_so_many_mails_an_hour_and_half_of_them_from_one_network():
+    bench = Bench(address_mails_per_hour=10)
+    address, another = uuid4(), uuid4()
+    quota = bench.admit()
+    for _ in range(5):
+        assert quota.may_send_to(address)
+        quota.count_mail([address], 1000)
+
+    assert not quota.may_send_to(address)
+    assert quota.may_send_to(another)
+    assert bench.admit(OTHER).may_send_to(address)
+    assert bench.hits == {LimitHit.ADDRESS_RATE: 1}
+    bench.now += 3600 / 5 + 1
+    assert quota.may_send_to(address)
+
+
+def test_an_address_takes_so_many_bytes_an_hour():
+    bench = Bench(address_bytes_per_hour=10 * MB)
+    address = uuid4()
+    first, second, third = bench.admit(), bench.admit(OTHER), bench.admit("203.0.113.1")
+    first.count_mail([address], 5 * MB)
+    assert not first.may_send_to(address)
+    assert second.may_send_to(address)
+    second.count_mail([address], 5 * MB)
+
+    assert not third.may_send_to(address)
+
+
+def test_a_flood_of_strangers_keeps_no_mail_of_a_known_network_out():
+    bench = Bench(address_mails_per_hour=10, network_mails_per_hour=1000)
+    bench.proven = {ip_network("198.51.100.1/32")}
+    address = uuid4()
+    for number in range(20):
+        stranger = bench.admit(f"203.0.113.{number}")
+        if stranger.may_send_to(address):
+            stranger.count_mail([address], 1000)
+        stranger.release()
+
+    proven, trusted = bench.admit(OTHER), bench.admit(AMAZON)
+    for _ in range(30):
+        assert proven.may_send_to(address)
+        proven.count_mail([address], 1000)
+        assert trusted.may_send_to(address)
+        trusted.count_mail([address], 1000)
+    assert not bench.admit("203.0.113.99").may_send_to(address)
+
+
+def test_a_network_sends_so_many_copies_and_bytes_an_hour_to_whomever():
+    bench = Bench(network_mails_per_hour=100, network_bytes_per_hour=10 * MB)
+    of_mails, of_bytes = bench.admit(), bench.admit(OTHER)
+    of_mails.count_mail([uuid4() for _ in range(100)], 1000)
+    of_bytes.count_mail([uuid4()], 10 * MB)
+
+    assert not of_mails.may_send_to(uuid4())
+    assert not of_bytes.may_send_to(uuid4())
+    assert bench.hits == {LimitHit.NETWORK_RATE: 2}
+
+
+def test_a_site_with_many_networks_sends_no_more_than_four():
+    bench = Bench(network_mails_per_hour=10, connection_limit=100)
+    sent = 0
+    for number in range(100):
+        quota = bench.admit(f"2001:db8:b:{number:x}::1")
+        while quota.may_send_to(address := uuid4()):
+            quota.count_mail([address], 1)
+            sent += 1
+        quota.release()
+
+    assert sent == 40
+
+
+def test_the_levels_of_mail_that_are_remembered_are_bounded():
+    bench = Bench()
+    quota = bench.admit()
+    for _ in range(1100):
+        quota.count_mail([uuid4() for _ in range(50)], 1)
+
+    assert len(bench.limits.rates._levels) == 100_000
