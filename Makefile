@@ -15,7 +15,7 @@ demo: $(VENV)/.installed ## Run the whole product on this machine: http://localh
 	@exec $(RUN) -W "ignore:XDG_RUNTIME_DIR is not set" -m deploy.demo
 
 test: $(VENV)/.installed ## Run every test (TESTS=tests/unit for a part)
-	@$(RUN) -m pytest -n 2 --dist worksteal $(TESTS)
+	@$(RUN) -m pytest -n 4 --dist worksteal $(TESTS)
 
 soak: $(VENV)/.installed ## Run the fault and fuzz tests for long (ONLY=kills for a part); goes on where it was broken off
 	@$(RUN) -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.soak $(ONLY)

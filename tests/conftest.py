@@ -25,7 +25,7 @@ from tests.signing import amazon_dns
 
 _TEMPLATE = "replyco_template"
 _MEMORY = Path("/dev/shm")
-# What two workers and the servers of fault tests take at most, with room to spare.
+# What four workers and the servers of fault tests take at most, with room to spare.
 _ENOUGH_MEMORY = 4 * 1024**3
 
 

@@ -41,8 +41,10 @@ from tests.integration.connector.described.callers import Kind
 from tests.integration.connector.described.trying import served, tried
 from tests.integration.connector.integrations.erasing import make_removed_store, rows_left
 from tests.integration.mailrelay.accepting import stored_mails
+from tests.integration.mailrelay.certificates import CertificateFiles
 from tests.integration.mailrelay.delivery.conftest import make_store
 from tests.integration.mailrelay.smtp.test_fuzz import Conversation
+from tests.integration.mailrelay.smtp.test_fuzz_limits import converse, limited_relay
 from tests.unit.mailrelay.parsing.mutations import MAX_MB, try_mutations
 from tests.unit.mailrelay.parsing.test_any_bytes import check_bounds, mutated_mails
 
@@ -51,6 +53,7 @@ _RELAY_KILLS_A_ROUND = 10
 _MAILS_A_WORKERS_ROUND = 2_000
 _WORKERS_KILLED_A_ROUND = 20
 _CONVERSATIONS_A_ROUND = 500
+_LIMITED_CONVERSATIONS_A_ROUND = 200
 _MUTATED_MAILS_A_ROUND = 10_000
 _DAMAGED_MAILS_A_ROUND = 25_000
 _EXAMPLES_AN_OPERATION = 30
@@ -242,6 +245,23 @@ async def _conversations(environment: Environment) -> Outcome:
     )
 
 
+async def _limits(environment: Environment) -> Outcome:
+    """Conversations that run into every limit of a session."""
+    folder = environment.folder / uuid4().hex
+    folder.mkdir()
+    files = CertificateFiles(folder)
+    async with (
+        environment.sessions() as (database, sessions),
+        limited_relay(database, environment.keys, sessions, environment.keyring, files) as relay,
+    ):
+        accepted = await converse(relay, files, _many(_LIMITED_CONVERSATIONS_A_ROUND))
+        kept = sorted(await stored_mails(database, environment.keys)) == sorted(accepted)
+    return Outcome(
+        kept and len(accepted) > 0,
+        {"conversations": _LIMITED_CONVERSATIONS_A_ROUND, "accepted": len(accepted)},
+    )
+
+
 def _peak_mb(relay: RelayProcess) -> int:
     return round(max(peak_mb(process.pid) for process in relay.processes))
 
@@ -353,6 +373,7 @@ ROUNDS: Mapping[str, Round] = {
     "postgresql-answers-lost": _answers_lost,
     "clock": _clock,
     **{f"fuzz-sessions-{number}": _conversations for number in range(1, 5)},
+    **{f"fuzz-limits-{number}": _limits for number in range(1, 3)},
     **{f"fuzz-mails-{number}": _mutated_mails for number in range(1, 3)},
     **{f"damaged-mails-{number}": _damaged_mails for number in range(1, 6)},
     **{f"migrations-{revision}": _migrations(revision) for revision in revisions_of_this_relay()},

@@ -3,10 +3,12 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 from typing_extensions import override
@@ -99,10 +101,11 @@ def files(tmp_path: Path) -> CertificateFiles:
     return CertificateFiles(tmp_path)
 
 
-@pytest.fixture
-async def relay(
+@asynccontextmanager
+async def limited_relay(
     database: Database, keys: Keys, sessions: Sessions, keyring: Keyring, files: CertificateFiles
 ) -> AsyncIterator[Relay]:
+    """A relay with these limits, and everybody's addresses."""
     async with sessions.begin() as session:
         account = await make_account(session, keyring)
         for address in [f"mabtekrud@{DOMAIN}", *EVERYBODY]:
@@ -126,13 +129,8 @@ async def relay(
         yield running
 
 
-async def test_limits_end_sessions_and_lose_no_mail(
-    relay: Relay,
-    database: Database,
-    keys: Keys,
-    files: CertificateFiles,
-    capsys: pytest.CaptureFixture[str],
-):
+async def converse(relay: Relay, files: CertificateFiles, conversations: settings) -> list[bytes]:
+    """What was accepted in that many conversations. Raises AssertionError at the first answer that is not as it has to be."""
     accepted: list[bytes] = []
     tls: ssl.SSLContext = files.client_context()
     here = type(
@@ -140,10 +138,23 @@ async def test_limits_end_sessions_and_lose_no_mail(
         (LimitedConversation,),
         {"port": relay.smtp_port, "accepted": accepted, "tls": tls},
     )
+    await asyncio.to_thread(run_state_machine_as_test, here, settings=conversations)
+    return accepted
 
-    await asyncio.to_thread(run_state_machine_as_test, here, settings=repeated(40))
 
-    figures = await relay.metrics()
+async def test_limits_end_sessions_and_lose_no_mail(
+    *,
+    database: Database,
+    keys: Keys,
+    sessions: Sessions,
+    keyring: Keyring,
+    files: CertificateFiles,
+    capsys: pytest.CaptureFixture[str],
+):
+    async with limited_relay(database, keys, sessions, keyring, files) as relay:
+        accepted = await converse(relay, files, repeated(40))
+        figures = await relay.metrics()
+
     assert await stored_mails(database, keys) == accepted
     assert len(accepted) > 20
     assert "Traceback" not in "".join(capsys.readouterr())
