@@ -1,4 +1,4 @@
-"""What no installation is run with: settings that would let others read along. They stop the start, each with its cure.
+"""What no installation is run with: settings that would let others read along, or in. They stop the start, each with its cure.
 
 On a machine where somebody develops there is nothing to protect: REPLYCO_DEVELOPMENT=true lets them pass, and says so at each start.
 """
@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -20,6 +20,7 @@ from shared.settings import PREFIX, SettingsWrong
 
 # What `prefer`, the default, and `allow` leave to chance.
 _ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
+_LOOPBACK: Final = (ip_address("127.0.0.1"), ip_address("::1"))
 _KEY_FILE: Final = (
     "others than its owner may read this file, or somebody else owns it. `chmod 600` it, owned by the user that this runs as; "
     "a file of root's may be readable by a group (640)"
@@ -80,11 +81,17 @@ RULES: Final = (
         "named, as in a container, let a firewall or a network policy keep strangers away and set "
         "REPLYCO_SIDE_PORTS_FILTERED to true",
     ),
+    Rule(
+        ("outgoing_allowed_networks",),
+        lambda settings: _has_this_machine(settings.outgoing_allowed_networks),
+        "whoever names a webhook or an SMTP server reaches what listens on this machine alone. Leave out 127.0.0.0/8, ::1 and "
+        "what holds them",
+    ),
 )
 
 
 class SettingsUnsafe(SettingsWrong):
-    """Settings that others could read along with. The text names all of them, each with its cure."""
+    """Settings with which others could read along, or get in. The text names all of them, each with its cure."""
 
 
 def unsafe(settings: BaseSettings) -> Iterator[Rule]:
@@ -143,6 +150,12 @@ def _is_public(host: str) -> bool:
     except ValueError:
         return not _is_here(host)
     return address.is_unspecified or address.is_global
+
+
+def _has_this_machine(networks: str) -> bool:
+    """Whether any of these networks lies within those of this machine, or holds them."""
+    named = [ip_network(each.strip()) for each in networks.split(",") if each.strip()]
+    return any(one.is_loopback or any(here in one for here in _LOOPBACK) for one in named)
 
 
 def _others_can_read(path: Path | None, settings: BaseSettings) -> bool:

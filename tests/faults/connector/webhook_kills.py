@@ -114,6 +114,7 @@ async def _start_worker(
             "REPLYCO_AMAZON_APPLICATION_ID": "amzn1.sp.solution.test",
             "REPLYCO_AMAZON_CLIENT_ID": "amzn1.application-oa2-client.test",
             "REPLYCO_AMAZON_CLIENT_SECRET": "secret",
+            "REPLYCO_DEVELOPMENT": "true",
             "REPLYCO_OUTGOING_ALLOWED_NETWORKS": "127.0.0.0/8",
             "REPLYCO_OUTGOING_WEBHOOK_PORTS": "any",
         },

@@ -54,6 +54,16 @@ def test_the_settings_of_a_production_are_safe(kind: type[CommonSettings], tmp_p
         (ConnectorSettings, {"blob_endpoint": "http://s3.example:9000"}, ["BLOB_ENDPOINT"]),
         (ConnectorSettings, {"amazon_base_url": "http://localhost:8090"}, ["AMAZON_BASE_URL"]),
         (ConnectorSettings, {"side_host": "0.0.0.0"}, ["SIDE_HOST"]),
+        *(
+            (ConnectorSettings, {"outgoing_allowed_networks": network}, ["OUTGOING_ALLOWED_NETWORKS"])
+            for network in (
+                "127.0.0.0/8",
+                "10.0.0.0/8, 127.0.0.2/32",
+                "0.0.0.0/0",
+                "::1/128",
+                "::/0",
+            )
+        ),
         (RelaySettings, {"side_host": "::"}, ["SIDE_HOST"]),
         (MailWorkerSettings, {"side_host": "198.51.101.7"}, ["SIDE_HOST"]),
         (MailWorkerSettings, {"side_host": "worker.example"}, ["SIDE_HOST"]),
@@ -127,6 +137,12 @@ def test_a_database_elsewhere_is_not_asked_in_the_clear(tmp_path: Path, url: str
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "10.0.0.5", "192.168.1.2", "fd00::1"])
 def test_side_ports_may_be_in_a_private_network(tmp_path: Path, host: str):
     assert names(made(RelaySettings, tmp_path, side_host=host)) == []
+
+
+def test_networks_of_ones_own_may_be_opened_to_sellers(tmp_path: Path):
+    networks = "10.0.0.0/8, 192.168.7.0/24, fd00::/8"
+
+    assert names(made(ConnectorSettings, tmp_path, outgoing_allowed_networks=networks)) == []
 
 
 def test_side_ports_may_be_everywhere_where_strangers_are_kept_away(tmp_path: Path):
