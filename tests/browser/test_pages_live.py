@@ -2,8 +2,10 @@
 
 import pytest
 from playwright.async_api import Page, expect
+from sqlalchemy import select
 
 from shared.events import EventKind, announce
+from shared.tables import User
 from tests.browser.steps import BRIGHT_PORCH, LAMPENLADEN, PASSWORD, Site, consent, open_amazon, sign_in
 from tests.factories import make_conversation, make_integration, make_message, make_relay_address
 
@@ -199,3 +201,18 @@ async def test_the_network_banner_comes_and_goes_by_itself(page: Page):
 
     await expect(banner).to_be_hidden()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Posteingang")
+
+
+async def test_who_may_not_read_messages_is_told_whom_to_ask_for_amazons_code(page: Page, site: Site):
+    async with site.sessions.begin() as session:
+        admin = await session.scalar(select(User).where(User.email == "admin@seller.example"))
+        assert admin is not None
+        admin.inbox_messages = "none"
+        integration = await make_integration(session, site.account.id)
+        await make_relay_address(session, integration)
+    await sign_in(page, f"/integrations/{integration.id}")
+
+    await expect(page.get_by_test_id("verification-mails")).to_have_text(
+        "Der Inhalt dieser E-Mails ist für Sie nicht sichtbar: Dazu fehlt Ihnen die Berechtigung, Nachrichten zu lesen."
+        " Fragen Sie jemanden, der sie hat, nach dem Code."
+    )
