@@ -35,7 +35,7 @@ from tests.faults.mailrelay.crowd import peak_mb
 from tests.faults.mailrelay.faults import answers_lost, clock_jumped, slowed
 from tests.faults.mailrelay.kills import mixed, postgresql_ended, relay_killed, survived
 from tests.faults.mailrelay.load import RelayProcess, reachable, running
-from tests.faults.mailrelay.migrating import revisions_of_this_relay, upgraded_under_load
+from tests.faults.mailrelay.migrating import revisions_with_data, upgraded_under_load
 from tests.faults.mailrelay.worker_kills import delivered_though_killed
 from tests.integration.connector.described.callers import Kind
 from tests.integration.connector.described.trying import served, tried
@@ -376,7 +376,7 @@ ROUNDS: Mapping[str, Round] = {
     **{f"fuzz-limits-{number}": _limits for number in range(1, 3)},
     **{f"fuzz-mails-{number}": _mutated_mails for number in range(1, 3)},
     **{f"damaged-mails-{number}": _damaged_mails for number in range(1, 6)},
-    **{f"migrations-{revision}": _migrations(revision) for revision in revisions_of_this_relay()},
+    **{f"migrations-{revision}": _migrations(revision) for revision in revisions_with_data()},
     "erasure": _erasure,
     **{f"fuzz-api-{kind.name.lower()}": _api(kind) for kind in Kind},
 }

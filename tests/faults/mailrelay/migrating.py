@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,8 +25,10 @@ from tests.factories import make_account
 from tests.faults.mailrelay.counting import Count, counted
 from tests.faults.mailrelay.load import Load, RelayProcess, reachable
 
-# Before it there was no blob store, of which this version's relay writes.
-FIRST_OF_THIS_RELAY: Final = "20261123_2320"
+# Before it there was no blob store, and the data that are filled in would not fit.
+FIRST_WITH_BLOBS: Final = "20261123_2320"
+# Before it accepted mail had no lane, which this version's relay writes.
+FIRST_OF_THIS_RELAY: Final = "20261128_1410"
 # What a database of an earlier version has is carried over by them.
 FIRST_WITH_ORDERS: Final = "20261126_0241"
 FIRST_WITH_THREADS: Final = "20261126_0301"
@@ -101,46 +103,51 @@ def revisions() -> list[str]:
     return [script.revision for script in reversed(list(scripts.walk_revisions()))]
 
 
-def revisions_of_this_relay() -> list[str]:
-    """Those whose tables this version's relay can write."""
+def revisions_with_data() -> list[str]:
+    """Those whose tables can be filled in here."""
     every = revisions()
-    return every[every.index(FIRST_OF_THIS_RELAY) :]
+    return every[every.index(FIRST_WITH_BLOBS) :]
 
 
 async def upgraded_under_load(
     database: Database, keys: Keys, log: Path, *, stops: Sequence[str], conversations: int
 ) -> UpgradeCount:
-    """Upgrade an empty database to each of these revisions, and at last to the newest one. At each, data are added."""
+    """Upgrade an empty database to each of these revisions, and at last to the newest one. At each, data are added.
+
+    Mail is accepted from the first revision on that this version's relay can write to.
+    """
     url = database.url(OWNER)
     await upgrade_tables(url, stops[0])
     owner = await asyncpg.connect(asyncpg_dsn(url))
     await owner.execute(_PARTITIONS + _RIGHTS)
     for month in range(7):
         await owner.execute("SELECT ensure_partitions(now() - $1 * interval '1 month')", month)
-    relay = RelayProcess(database, keys, log, commit_timeout_seconds="10")
     await _make_address_of_load(database, keys)
     orders = threads = 0
-    try:
+    load: Load | None = None
+    async with AsyncExitStack() as running:
         await _fill(owner, database, keys, conversations)
-        await relay.start()
-        await reachable(relay)
-        async with Load(relay.port, clients=3, pause_seconds=0.02) as load:
-            for stop, next_stop in zip(stops, (*stops[1:], None), strict=True):
-                orders += conversations * (stop < FIRST_WITH_ORDERS)
-                threads += conversations * (stop < FIRST_WITH_THREADS)
-                async with _long_reader(database) as reading:
-                    upgrading = asyncio.create_task(
-                        upgrade(url) if next_stop is None else upgrade_tables(url, next_stop)
-                    )
-                    await _waiting_or_done(owner, database, upgrading)
+        for stop, next_stop in zip(stops, (*stops[1:], None), strict=True):
+            if load is None and stop >= FIRST_OF_THIS_RELAY:
+                load = await running.enter_async_context(_loaded_relay(database, keys, log))
+            orders += conversations * (stop < FIRST_WITH_ORDERS)
+            threads += conversations * (stop < FIRST_WITH_THREADS)
+            async with _long_reader(database) as reading:
+                upgrading = asyncio.create_task(
+                    upgrade(url) if next_stop is None else upgrade_tables(url, next_stop)
+                )
+                await _waiting_or_done(owner, database, upgrading)
+                if load is not None:
                     await load.more("data 250", _MAILS)
-                    reading.set()
-                    await upgrading
+                reading.set()
+                await upgrading
+            if load is None and next_stop is None:
+                load = await running.enter_async_context(_loaded_relay(database, keys, log))
+            if load is not None:
                 await load.more("data 250", _MAILS)
-                if next_stop is not None:
-                    await _fill(owner, database, keys, conversations)
-    finally:
-        await relay.kill()
+            if next_stop is not None:
+                await _fill(owner, database, keys, conversations)
+    assert load is not None
     total = conversations * len(stops)
     expected = {
         "conversations": total,
@@ -161,6 +168,19 @@ async def upgraded_under_load(
         mails_put_off=load.codes["data 451"],
         differences=await differences(database),
     )
+
+
+@asynccontextmanager
+async def _loaded_relay(database: Database, keys: Keys, log: Path) -> AsyncIterator[Load]:
+    """Mail on its way to a relay, until the block ends."""
+    relay = RelayProcess(database, keys, log, commit_timeout_seconds="10")
+    try:
+        await relay.start()
+        await reachable(relay)
+        async with Load(relay.port, clients=3, pause_seconds=0.02) as load:
+            yield load
+    finally:
+        await relay.kill()
 
 
 async def differences(database: Database) -> list[object]:

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.demo.postgres import EmbeddedPostgres
 from tests.conftest import Database, Keys
-from tests.faults.mailrelay.migrating import revisions_of_this_relay, upgraded_under_load
+from tests.faults.mailrelay.migrating import revisions_with_data, upgraded_under_load
 
 
 @pytest.mark.timeout(240)
@@ -19,7 +19,7 @@ async def test_every_migration_bears_data_and_a_reader_and_lets_mail_in(
     await postgres.create_database(database.name)
 
     count = await upgraded_under_load(
-        database, keys, tmp_path / "log", stops=revisions_of_this_relay(), conversations=100
+        database, keys, tmp_path / "log", stops=revisions_with_data(), conversations=100
     )
 
     assert count.is_right, count

@@ -89,7 +89,14 @@ async def started(
     # Whoever becomes root has root's home, which is closed to others.
     home = folder / "root"
     home.mkdir(mode=0o700)
-    values = {"smtp_port": "0", "side_port": "0", "database_url": database.url(RELAY)} | files | settings
+    values = {
+        "smtp_port": "0",
+        "side_port": "0",
+        "database_url": database.url(RELAY),
+        "development": "true",
+        "tls_required": "false",
+    }
+    values |= files | settings
     with (folder / "log").open("wb") as log:
         relay = await asyncio.create_subprocess_exec(
             *[interpreter, *command("services.mailrelay", "serve")[1:]],

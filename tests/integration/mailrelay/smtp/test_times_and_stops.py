@@ -127,6 +127,7 @@ async def test_a_mail_that_never_ends_does_not_hold_up_the_stop(
 @contextlib.asynccontextmanager
 async def _command(role: str, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """`python -m services.mailrelay role`; never left running when a test fails."""
+    settings = {"development": "true", "tls_required": "false", **settings}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
