@@ -51,12 +51,15 @@ from tests.factories import (
 
 NOW = datetime.now(UTC)
 # Between two tables of accounts.
-REFERENCES = [
-    reference
-    for table in Base.metadata.sorted_tables
-    for reference in table.foreign_key_constraints
-    if "account_id" in table.c and "account_id" in reference.referred_table.c
-]
+REFERENCES = sorted(
+    (
+        reference
+        for table in Base.metadata.sorted_tables
+        for reference in table.foreign_key_constraints
+        if "account_id" in table.c and "account_id" in reference.referred_table.c
+    ),
+    key=lambda reference: str(reference.name),
+)
 # What tells that something happened holds ids of what may have been deleted since; ids of mail end with the partition of their month.
 WITHOUT_A_REFERENCE = {
     ("audit_log", "actor_id"),

