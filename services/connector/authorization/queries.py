@@ -174,7 +174,7 @@ async def caller_names(session: AsyncSession, caller: Caller) -> CallerNames:
 
 
 async def keep_login_request(session: AsyncSession, request: LoginRequest, *, most: int) -> None:
-    """Of one browser's requests the newest stay."""
+    """Store a request for a login; of one browser's requests only the newest are kept."""
     session.add(request)
     await session.flush()
     newest = (

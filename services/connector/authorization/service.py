@@ -141,7 +141,7 @@ async def add_attempt(
 
 
 async def _require_room(session: AsyncSession, caller: Caller, now: datetime) -> None:
-    """Raises TooManyAttempts, AccountAttemptsFull."""
+    """Refuse one more attempt while too many are open. Raises TooManyAttempts, AccountAttemptsFull."""
     found = await queries.count_unfinished(
         session, caller.account_id, caller.user_id, since=now - ATTEMPTS_WINDOW
     )

@@ -162,7 +162,7 @@ def conversations() -> Select[Any]:
 
 
 def conversation_of_row(row: Row[Any]) -> SealedConversation:
-    """A row of `conversations`."""
+    """A conversation with its sealed columns, from a row of the list."""
     return SealedConversation(ListedConversation._make(row[: len(_LISTED)]), *row[len(_LISTED) :])
 
 

@@ -34,7 +34,6 @@ Resolve = Callable[[str], Awaitable[Sequence[Address]]]
 TOTAL_SECONDS: Final = 10.0
 _DNS_SECONDS: Final = 4.0
 _CONNECT_SECONDS: Final = 4.0
-_MOST_ADDRESSES: Final = 20
 _MOST_TRIED: Final = 3
 # Names of an inner network answer faster than others, and a refusal must not reveal which exist.
 _DNS_FAILURE_SECONDS: Final = 1.0

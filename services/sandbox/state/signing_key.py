@@ -29,7 +29,7 @@ class SigningKey:
 
     @classmethod
     def from_pem(cls, pem: str) -> Self:
-        """Raises ValueError."""
+        """The key of a PEM file. Raises ValueError."""
         key = load_pem_private_key(pem.encode(), None)
         if isinstance(key, RSAPrivateKey):
             return cls(key)
