@@ -1,7 +1,7 @@
 """What there is to read of a mail, and its files: which of its parts are its text, in what order, each once."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 
 from services.mailrelay.parsing.charsets import codec_of, decode_text
@@ -76,9 +76,12 @@ def read_body(header: Header, raw: bytes, body_start: int, limits: ParserLimits)
         report = read_report(next(statuses, b""))
         # Only the part for people is shown (RFC 3464 §2); the rest is for programs.
         parts = parts[:1]
+    attachments: list[ParsedAttachment] = []
+    # A text with a name is a file, unless it is all that there is to read.
+    if not any(map(_is_text, parts)):
+        parts = _with_first_text_unnamed(parts)
     last = _last_alternatives(parts)
     pieces: dict[object, _Piece] = {}
-    attachments: list[ParsedAttachment] = []
     left = {
         content_type: MAX_HTML_CHARS if content_type == "text/html" else MAX_TEXT_CHARS
         for content_type in _TEXTS
@@ -101,6 +104,12 @@ def read_body(header: Header, raw: bytes, body_start: int, limits: ParserLimits)
         else:
             limits.was_reached = True
     return _join(list(pieces.values()), tuple(attachments), report, limits)
+
+
+def _with_first_text_unnamed(parts: list[Part]) -> list[Part]:
+    named = (n for n, part in enumerate(parts) if part.content_type in _TEXTS and not part.is_attachment)
+    first = next(named, None)
+    return parts if first is None else [*parts[:first], replace(parts[first], filename=None), *parts[first:]]
 
 
 def _is_text(part: Part) -> bool:

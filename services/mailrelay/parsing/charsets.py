@@ -126,6 +126,7 @@ _WESTERN_TEXT = re.compile(
 # With fewer than three letters to go by, a detector only guesses.
 _MIN_EVIDENCE = 3
 _LETTER = re.compile(rb"[A-Za-z]")
+_SURROGATE_PAIR = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -228,6 +229,8 @@ def _count(content: bytes, codec: str) -> tuple[int, int]:
 def decode_as(content: bytes, codec: str) -> str:
     """Text by a codec that `choose_codec` has chosen."""
     match codec:
+        case "utf-8":
+            return _SURROGATE_PAIR.sub(_join_surrogates, content).decode(codec, "replace")
         case "iso-2022":
             return decode_iso_2022(content)
         case "euc-jp":
@@ -237,6 +240,17 @@ def decode_as(content: bytes, codec: str) -> str:
             return _SURROGATE.sub(REPLACEMENT, content.decode(codec, "replace"))
         case _:
             return content.decode(codec, "replace")
+
+
+def _join_surrogates(pair: re.Match[bytes]) -> bytes:
+    # Java and old databases write characters beyond the first 65,536 so (Unicode Technical Report 26).
+    return (
+        pair.group()
+        .decode("utf-8", "surrogatepass")
+        .encode("utf-16", "surrogatepass")
+        .decode("utf-16")
+        .encode()
+    )
 
 
 def _cannot_be(content: bytes, codec: str) -> bool:

@@ -17,6 +17,7 @@ _MAX_CHARSETS = 5
 # A subject of 998 letters in base64 has a hundred.
 _MAX_WORDS = 200
 _ONLY_FOLDING = re.compile(r"[ \t\r\n]*")
+_BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 # C0 without tab and line feed, DEL and C1. PostgreSQL's text cannot hold NUL, and no reader wants the others.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -64,17 +65,36 @@ def _split_words(text: str) -> Iterator[tuple[str, str | None, bytes]]:
     """Each encoded word with the plain text before it; at the end the plain text that is left."""
     position = 0
     charsets: dict[str, str] = {}
+    cut_off = ""
     for match in islice(_ENCODED_WORD.finditer(text), _MAX_WORDS):
         charset, encoding, word = match.groups()
-        raw = word.encode("utf-8", "replace")
-        content = decode_base64(raw) if encoding in "bB" else binascii.a2b_qp(raw, header=True)
+        plain = text[position : match.start()]
+        if not _ONLY_FOLDING.fullmatch(plain):
+            cut_off = ""
+        if encoding in "bB":
+            word, cut_off = _whole_groups(cut_off + "".join(word.split()))
+            content = decode_base64(word.encode("utf-8", "replace"))
+        else:
+            content, cut_off = binascii.a2b_qp(word.encode("utf-8", "replace"), header=True), ""
         # RFC 2231 §5: the language may stand behind the character set, `utf-8*en`.
         charset = charset.partition("*")[0].lower()
         if charset not in charsets:
             charsets[charset] = codec_of(charset) or charset
-        yield text[position : match.start()], charsets[charset], content
+        yield plain, charsets[charset], content
         position = match.end()
     yield text[position:], None, b""
+
+
+def _whole_groups(word: str) -> tuple[str, str]:
+    """Base64 as far as it is whole, and what belongs to the next word: some programs cut the letters of base64 themselves.
+
+    A word that only lacks its padding has no bits in its last letter that are of no byte.
+    """
+    surplus = len(word) % 4
+    unused = {2: 0b1111, 3: 0b11}.get(surplus, 0)
+    if "=" in word or surplus == 0 or (surplus > 1 and _BASE64.find(word[-1]) & unused == 0):
+        return word, ""
+    return word[:-surplus], word[-surplus:]
 
 
 def clean_text(text: str) -> str:

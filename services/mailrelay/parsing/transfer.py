@@ -19,6 +19,8 @@ _PADDING = re.compile(rb"=+")
 # Blanks at a line's end are what relays add (RFC 2045 §6.7 rule 3). Python loses all that follows a bare CR.
 _SOFT_BREAK = re.compile(rb"=[ \t]*(?:\r?\n|\r)")
 _ESCAPE = re.compile(rb"=[0-9A-F]{2}")
+# Not those of ISO-2022: escape, shift in, shift out.
+_ESCAPED_CONTROL = re.compile(rb"=(?=0[1-8BC]|1[0-9AC-F])")
 _EQUALS_WITHOUT_MEANING = re.compile(rb"=(?![0-9A-F]{2}|[ \t]*\r?\n|\Z)")
 # What no text holds: C0 without tab, line ends, form feed and escape (ISO-2022-JP).
 _BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]")
@@ -33,7 +35,7 @@ def decode_transfer(content: bytes, encoding: str, *, is_text: bool) -> bytes:
             decoded = decode_base64(content)
             return decoded if _is_base64(content, decoded, is_text=is_text) else content
         case "quoted-printable":
-            return decode_quoted_printable(content)
+            return decode_quoted_printable(_keep_controls(content) if is_text else content)
         case "" | "7bit" | "8bit" | "binary" if is_text:
             return _decode_unnamed(content)
         case _:
@@ -60,6 +62,12 @@ def decode_quoted_printable(content: bytes) -> bytes:
     return binascii.a2b_qp(_SOFT_BREAK.sub(b"", content))
 
 
+def _keep_controls(content: bytes) -> bytes:
+    """Escapes that would be control characters stay as they are: `?page=12` in a text that is no quoted-printable."""
+    # UTF-16 has some, and NUL.
+    return content if b"=00" in content else _ESCAPED_CONTROL.sub(b"=3D", content)
+
+
 def _is_base64(content: bytes, decoded: bytes, *, is_text: bool) -> bool:
     """Whether what is called base64 is that, well or badly; else it is plain text, or a file as it is."""
     foreign = content.strip().translate(None, _ALPHABET + _LINE_ENDS)
@@ -68,7 +76,7 @@ def _is_base64(content: bytes, decoded: bytes, *, is_text: bool) -> bool:
     if not is_text:
         head = content[:_HEAD_BYTES]
         return _NOT_ASCII_TEXT.search(head) is None or sniff(head) == UNKNOWN
-    return _reads_as_text(decoded) or not _reads_as_text(content)
+    return _reads_as_text(decoded) or _BINARY.search(content[:_HEAD_BYTES]) is not None
 
 
 def _decode_unnamed(content: bytes) -> bytes:

@@ -43,6 +43,19 @@ def test_file_that_is_called_base64_and_is_none_is_kept(content: bytes):
     assert decode_transfer(base64.encodebytes(content), "base64", is_text=False) == content
 
 
+def test_old_text_that_is_called_base64_and_is_none_is_shown():
+    content = "Die Größe, schön".encode("cp1252")
+
+    assert decode_transfer(content, "base64", is_text=True) == content
+
+
+def test_text_that_is_called_quoted_printable_and_is_none_is_shown():
+    content = b"https://shop.example/?page=12&x=1F und 100% = alles, =1B$B"
+
+    assert decode_transfer(content, "quoted-printable", is_text=True) == content.replace(b"=1B", b"\x1b")
+    assert decode_transfer(b"a=00=12", "quoted-printable", is_text=True) == b"a\x00\x12"
+
+
 def test_several_blocks_of_base64_are_read_on():
     assert decode_base64(b"SGVsbG8=\r\nLCB3b3JsZA==\r\n") == b"Hello, world"
 

@@ -284,6 +284,19 @@ def test_enriched_text_is_read_where_there_is_no_other():
     assert body(enriched + b"--a\r\n\r\nplain\r\n--a--", alternative).text == "plain"
 
 
+def test_text_with_a_name_is_read_where_there_is_no_other():
+    alone = body(b"Hello", b"Content-Type: text/plain; name=mail.txt")
+    beside = body(
+        b"--b\r\n\r\nHello\r\n--b\r\nContent-Type: text/plain; name=a.txt\r\n\r\na file\r\n--b--",
+        b"Content-Type: multipart/mixed; boundary=b",
+    )
+
+    assert [(m.text, [a.filename for a in m.attachments]) for m in (alone, beside)] == [
+        ("Hello", ["mail.txt"]),
+        ("Hello", ["a.txt"]),
+    ]
+
+
 def test_texts_beside_each_other_are_all_shown():
     mail = body(b"--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--", b"Content-Type: multipart/mixed; boundary=b")
 
