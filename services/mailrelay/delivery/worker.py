@@ -5,6 +5,7 @@ Any number of workers may run. NOTIFY makes it fast, polling makes it certain: a
 
 import asyncio
 import math
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -46,6 +47,7 @@ FIRST_RETRY_SECONDS: Final = 0.2
 LONGEST_RETRY_SECONDS: Final = 5.0
 # Every mail is announced alike, and nearly all are for the quick lane: not each is worth a look into the others.
 _PAUSE_SECONDS: Final = 0.1
+_THREAD_SWITCH_SECONDS: Final = 0.001
 _LONGEST_REST_SECONDS: Final = 1.0
 # As often as metrics are usually asked for.
 _MEASURE_SECONDS: Final = 15.0
@@ -83,6 +85,8 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
 
     Raises KeyFileUnusable, NoNameServers or PortTaken before anything has begun.
     """
+    # Threads that open and seal mail would else keep the loop waiting five milliseconds at each of its steps.
+    sys.setswitchinterval(_THREAD_SWITCH_SECONDS)
     keyring = Keyring(KeyFile.load(settings.key_file))
     private_key = MailPrivateKey.load(settings.mail_private_key_file)
     registry = process_registry()

@@ -42,9 +42,12 @@ async def test_all_but_its_share_are_told_to_come_later(database: Database, keys
     # As many as the machine lets one process have.
     connections = min(CONNECTIONS, make_room_for_connections() // 2)
     writers: list[asyncio.StreamWriter] = []
-    async with running(
-        database, keys, tmp_path / "log", network_connection_limit=str(SHARE), idle_timeout_seconds="60"
-    ) as relay:
+    settings = {
+        "network_connection_limit": str(SHARE),
+        "idle_timeout_seconds": "60",
+        "first_mail_timeout_seconds": "60",
+    }
+    async with running(database, keys, tmp_path / "log", **settings) as relay:
         await reachable(relay)
         async with Load(relay.port, clients=5, source="127.0.0.2") as others:
             await others.more("data 250", 20)
