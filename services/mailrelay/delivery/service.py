@@ -108,6 +108,9 @@ class Delivery:
     addressed_elsewhere: AddressedElsewhere = AddressedElsewhere.QUARANTINE
     inline_limit_bytes: int = INLINE_LIMIT_BYTES
     lane: Lane = Lane.QUICK
+    # Processor time of parsing: an ordinary mail takes half a millisecond. What costs more than this is delivered, and what its network
+    # sends next to the account waits in the slow lane.
+    costly_seconds: float = 0.1
     turns: Turns = field(default_factory=Turns)
     suspects: Suspects = field(default_factory=Suspects)
     proven_networks: ProvenNetworks = field(default_factory=ProvenNetworks)
@@ -361,6 +364,9 @@ async def _parse(
     tried = len(turn.mails) + (turn.failure is not None)
     if tried < len(to_parse):
         delivery.turns.pass_over([(mail.account_id, mail.relay_address_id) for mail in to_parse[:tried]])
+    for queued, cost in zip(to_parse, turn.costs, strict=False):
+        if cost >= delivery.costly_seconds and delivery.lane is not Lane.SLOW:
+            delivery.suspects.note(queued.network, queued.account_id)
     if turn.failure is not None:
         await _put_aside(delivery, to_parse[tried - 1], turn.failure)
     parsed = {mail.id: content for mail, content in zip(to_parse, turn.mails, strict=False)}

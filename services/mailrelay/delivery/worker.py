@@ -56,13 +56,15 @@ _RECHECK_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class _LaneWork:
-    """How a lane is worked on. `seconds`: for parsing one mail; what takes longer is moved into the slow lane.
+    """How a lane is worked on. `seconds`: for parsing one mail; what takes longer is moved into the slow lane. `costly_seconds`:
+    of processor time, after which the next from there goes into the slow lane, too.
 
     `rest`: how long its loop rests after a turn, in turns: what it does in this process stands back, too.
     """
 
     lane: Lane
     seconds: float
+    costly_seconds: float = math.inf
     batches: int = 1
     niceness: int = 0
     rest: float = 0.0
@@ -73,9 +75,9 @@ class _LaneWork:
 # Amazon's, and what was slow before, is parsed where processors are scarce after what does claim it.
 _LANES: Final = (
     # While PostgreSQL or a parser has one batch, the worker has another in hand.
-    _LaneWork(Lane.QUICK, seconds=1.0, batches=2, pause_seconds=0.0),
+    _LaneWork(Lane.QUICK, seconds=1.0, costly_seconds=0.1, batches=2, pause_seconds=0.0),
     _LaneWork(Lane.LARGE, seconds=3.0, rest=0.5),
-    _LaneWork(Lane.OTHER, seconds=3.0, niceness=10, rest=1.0),
+    _LaneWork(Lane.OTHER, seconds=3.0, costly_seconds=0.3, niceness=10, rest=1.0),
     _LaneWork(Lane.SLOW, seconds=PARSING_SECONDS, niceness=19, rest=2.0),
 )
 
@@ -123,7 +125,13 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             event.set()
 
     def work_on(work: _LaneWork) -> list[Awaitable[None]]:
-        of_lane = replace(delivery, lane=work.lane, parser=parsers[work.lane], turns=Turns())
+        of_lane = replace(
+            delivery,
+            lane=work.lane,
+            parser=parsers[work.lane],
+            turns=Turns(),
+            costly_seconds=work.costly_seconds,
+        )
         return [
             _deliver_until(
                 stop,

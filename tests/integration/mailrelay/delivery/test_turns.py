@@ -215,6 +215,22 @@ async def test_what_takes_too_long_is_put_aside_and_the_next_of_its_network_with
     assert lanes == {Lane.SLOW}
 
 
+async def test_what_costs_much_is_delivered_and_the_next_of_its_network_is_put_aside(
+    *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, keyring: Keyring, store: Store
+):
+    other = await other_store(sessions, keyring)
+    flood = await accept_for(database, keys, store, [QUESTION] * (MAX_BATCH + 20))
+    await deliver_due(replace(delivery, costly_seconds=0.0))
+    (for_another,) = await accept_for(database, keys, other, [QUESTION])
+    while await deliver_due(delivery):
+        pass
+
+    states = [(await state_of(sessions, mail_id))[0] for mail_id in flood]
+    assert states == [MailState.DELIVERED] * MAX_BATCH + [MailState.ACCEPTED] * 20
+    assert delivery.metrics.slow.labels(Lane.QUICK.value, "suspect")._value.get() == 20
+    assert await state_of(sessions, for_another) == (MailState.DELIVERED, 0, None)
+
+
 async def test_mail_in_the_slow_lane_is_delivered_whole_if_it_can_be(
     *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, store: Store
 ):
