@@ -27,8 +27,8 @@ _CANDIDATES: Final = 2000
 _ROUNDS: Final = 20
 # All that is done for the mails of a turn: opening, checking, parsing, sealing, storing. Whoever comes meanwhile waits for it.
 WHOLE_TURN_SECONDS: Final = 0.5
-_FEWEST: Final = 2
-_FIRST: Final = 10
+# Fewer would not be quicker: a turn has costs of its own, and a busy machine would fall behind with what is not slow at all.
+_FEWEST: Final = 16
 _MOST: Final = 1000
 _NOBODY: Final = UUID(int=0)
 
@@ -139,7 +139,7 @@ class Turns:
         if seconds > WHOLE_TURN_SECONDS:
             self._worthwhile = max(_FEWEST, int(mails * WHOLE_TURN_SECONDS / seconds))
         else:
-            self._worthwhile = max(_FIRST, min(_MOST, 2 * mails))
+            self._worthwhile = max(_FEWEST, min(_MOST, 2 * mails))
 
     def pass_over(self, accounts_and_addresses: Sequence[tuple[UUID, UUID]]) -> None:
         """These have had their turn, in this order: the next ones are those behind. Where one comes again, a new round has begun."""
