@@ -111,6 +111,7 @@ class Delivery:
     # Processor time of parsing: an ordinary mail takes half a millisecond. What costs more than this is delivered, and what its network
     # sends next to the account waits in the slow lane.
     costly_seconds: float = 0.1
+    turn_seconds: float = TURN_SECONDS
     turns: Turns = field(default_factory=Turns)
     suspects: Suspects = field(default_factory=Suspects)
     proven_networks: ProvenNetworks = field(default_factory=ProvenNetworks)
@@ -359,7 +360,7 @@ async def _parse(
     readable = await asyncio.to_thread(lambda: {mail.unsealed.queued.id: mail.readable() for mail in mails})
     to_parse = [mail.unsealed.queued for mail in mails if mail.unsealed.queued.attempts < ATTEMPTS_TO_PARSE]
     turn = await delivery.parser.parse_for(
-        [readable[mail.id] for mail in to_parse], turn_seconds=TURN_SECONDS
+        [readable[mail.id] for mail in to_parse], turn_seconds=delivery.turn_seconds
     )
     tried = len(turn.mails) + (turn.failure is not None)
     if tried < len(to_parse):

@@ -127,6 +127,8 @@ async def delivery(
         DeliveryMetrics(CollectorRegistry()),
         blobs,
         name_servers,
+        # A busy machine shortens no batch of a test.
+        turn_seconds=60.0,
     )
     blobs.close()
     await engine.dispose()
