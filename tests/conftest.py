@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
+import hypothesis
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
@@ -75,7 +76,12 @@ class Keys:
 
 
 def pytest_configure() -> None:
-    """Exceptions in the log as Python writes them: drawn with boxes and variables, as structlog would, one takes seconds."""
+    """Exceptions in the log as Python writes them: drawn with boxes and variables, as structlog would, one takes seconds.
+
+    And no example has a time by which it must be over: on a busy machine it would be the load that fails.
+    """
+    hypothesis.settings.register_profile("replyco", deadline=None)
+    hypothesis.settings.load_profile("replyco")
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
