@@ -37,7 +37,7 @@ class MailState(StrEnum):
 
 
 class Lane(StrEnum):
-    """Accepted mail is worked on in lanes that do not wait for each other (docs/adr/0019)."""
+    """Accepted mail is worked on in lanes that do not wait for each other (docs/adr/0017)."""
 
     QUICK = "quick"
     """It claims to be Amazon's, or comes from where Amazon's mail has come from, and lies in its row."""

@@ -1,7 +1,9 @@
 """The network that a client comes from: what is counted together, because one customer of a provider has all of it."""
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
+
+from shared import networks
 
 UNKNOWN: Final = "unknown"
 # A /48 may have so many times what one of its 65,536 /64s may have.
@@ -10,22 +12,18 @@ WIDE: Final = 4
 
 def network_of(client_address: str) -> str:
     """The /32 of an IPv4 address, the /64 of an IPv6 address: what one customer of a provider is given at least."""
-    return _network(client_address, ipv6_prefix=64)
+    address = _address(client_address)
+    return UNKNOWN if address is None else str(networks.network_of(address))
 
 
 def wide_network_of(client_address: str) -> str:
     """The /48 of an IPv6 address, which many a customer is given with its 65,536 /64s; an IPv4 address stands for itself."""
-    return _network(client_address, ipv6_prefix=48)
+    address = _address(client_address)
+    return UNKNOWN if address is None else str(networks.site_of(address) or networks.network_of(address))
 
 
-def _network(client_address: str, *, ipv6_prefix: int) -> str:
+def _address(client_address: str) -> IPv4Address | IPv6Address | None:
     try:
-        address = _plain(ip_address(client_address.partition("%")[0]))
+        return ip_address(client_address.partition("%")[0])
     except ValueError:
-        return UNKNOWN
-    return str(ip_network((address, 32 if address.version == 4 else ipv6_prefix), strict=False))
-
-
-def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """An IPv4 client of a socket that takes both has an IPv6 address that carries its own."""
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+        return None

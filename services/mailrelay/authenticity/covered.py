@@ -7,7 +7,7 @@ from typing import Final
 from services.mailrelay.authenticity.canonical import canonical_field
 from services.mailrelay.parsing.mailboxes import Mailbox, read_mailboxes
 from services.mailrelay.parsing.structure import Field, Header, end_of_header
-from services.mailrelay.parsing.transfer_encodings import transfer_encoding_of
+from services.mailrelay.parsing.unsigned_encoding import transfer_encoding_of
 
 _ENCODING: Final = "content-transfer-encoding"
 _END: Final = b"\r\n"

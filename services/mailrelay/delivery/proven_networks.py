@@ -9,8 +9,8 @@ from typing import Final
 
 from sqlalchemy import text
 
-from services.mailrelay.networks import Network
 from shared.database import Sessions
+from shared.networks import Network
 
 # A network is written anew so often as long as such mail comes from it; the relay knows it for a month after the last time.
 _REFRESH_SECONDS: Final = 86_400.0

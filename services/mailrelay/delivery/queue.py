@@ -15,11 +15,11 @@ import asyncpg
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.mailrelay.networks import Network, network_of
 from shared.blobs import Blob
 from shared.crypto.envelope import Sealed
 from shared.database import DRIVER_UNAVAILABLE, asyncpg_dsn
 from shared.events import MAIL_CHANNEL
+from shared.networks import Network, network_of
 from shared.tables import (
     AcceptedMail,
     Attachment,

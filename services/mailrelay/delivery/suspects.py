@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-from services.mailrelay.networks import Network
+from shared.networks import Network
 
 REMEMBERED_SECONDS: Final = 600.0
 _ACCOUNTS_FOR_ALL: Final = 3

@@ -1,7 +1,7 @@
 """Whose mail is worked on next: due mail of a lane is taken in turns, by account, and within an account by address.
 
 However much waits for one address, the mail of every other is reached after one mail of it, and finding that costs the same: the
-index has lane, account and address in front, so that each next one is one step (docs/adr/0019). Where the turns have come to is
+index has lane, account and address in front, so that each next one is one step (docs/adr/0017). Where the turns have come to is
 remembered in the process: what is forgotten with it is who was served last, and nothing more.
 """
 

@@ -10,8 +10,8 @@ from typing import Final
 import asyncpg
 import structlog
 
-from services.mailrelay.networks import Network
 from shared.database import DRIVER_UNAVAILABLE
+from shared.networks import Network
 
 log = structlog.get_logger()
 

@@ -16,12 +16,12 @@ from ipaddress import IPv6Address
 from typing import Final
 from uuid import UUID
 
-from services.mailrelay.networks import Address, Network, network_of, site_of
 from services.mailrelay.settings import RelaySettings
 from services.mailrelay.smtp import replies
 from services.mailrelay.smtp.rates import SITE_FACTOR, MailSource, Rates
 from services.mailrelay.smtp.replies import Reply
 from shared.errors import Expected
+from shared.networks import Address, Network, network_of, site_of
 
 # What others leave free for trusted networks, of connections and of memory, when such networks are named.
 _KEPT_FREE: Final = 0.25

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from services.mailrelay.networks import Network
 from services.mailrelay.settings import RelaySettings
+from shared.networks import Network
 
 # The site of an IPv6 network, with its 65,536 networks, may do as much as four of them.
 SITE_FACTOR: Final = 4

@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from services.mailrelay.intake.lanes import lane_of
-from services.mailrelay.networks import network_of, site_of
+from shared.networks import network_of, site_of
 from shared.tables import Lane
 
 

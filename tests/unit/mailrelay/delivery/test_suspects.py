@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from uuid import uuid4
 
 from services.mailrelay.delivery.suspects import REMEMBERED_SECONDS, Suspects
-from services.mailrelay.networks import network_of
+from shared.networks import network_of
 
 NETWORK = network_of(ip_address("192.0.2.1"))
 OTHER = network_of(ip_address("192.0.2.2"))

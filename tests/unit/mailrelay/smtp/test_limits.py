@@ -8,10 +8,10 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from services.mailrelay.networks import Network, network_of
 from services.mailrelay.settings import RelaySettings
 from services.mailrelay.smtp import replies
 from services.mailrelay.smtp.limits import ClientQuota, LimitExceeded, LimitHit, Limits
+from shared.networks import Network, network_of
 
 STRANGER = "192.0.2.1"
 OTHER = "198.51.100.1"

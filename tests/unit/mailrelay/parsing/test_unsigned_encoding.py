@@ -6,7 +6,7 @@ import quopri
 import pytest
 
 from services.mailrelay.parsing.structure import Header, read_head
-from services.mailrelay.parsing.transfer_encodings import MAX_BYTES, transfer_encoding_of
+from services.mailrelay.parsing.unsigned_encoding import MAX_BYTES, transfer_encoding_of
 
 PLAIN = "Content-Type: text/plain; charset=utf-8"
 UMLAUTS = "Guten Tag, wann kommt meine schöne große Lampe? Sie fehlt mir über dem Tisch, und der Flur ist düster. Grüße"
