@@ -20,7 +20,8 @@ from shared.settings import PREFIX, SettingsWrong
 
 # What `prefer`, the default, and `allow` leave to chance.
 _ENCRYPTED: Final = frozenset({"require", "verify-ca", "verify-full"})
-_LOOPBACK: Final = (ip_address("127.0.0.1"), ip_address("::1"))
+# Whoever connects to "no address" reaches this machine, too.
+_THIS_MACHINE: Final = tuple(ip_address(text) for text in ("127.0.0.1", "::1", "0.0.0.0", "::"))  # noqa: S104 - no listener
 _KEY_FILE: Final = (
     "others than its owner may read this file, or somebody else owns it. `chmod 600` it, owned by the user that this runs as; "
     "a file of root's may be readable by a group (640)"
@@ -84,8 +85,8 @@ RULES: Final = (
     Rule(
         ("outgoing_allowed_networks",),
         lambda settings: _has_this_machine(settings.outgoing_allowed_networks),
-        "whoever names a webhook or an SMTP server reaches what listens on this machine alone. Leave out 127.0.0.0/8, ::1 and "
-        "what holds them",
+        "whoever names a webhook or an SMTP server reaches what listens on this machine alone. Leave out 127.0.0.0/8, "
+        "0.0.0.0, ::1, :: and what holds them",
     ),
 )
 
@@ -117,9 +118,16 @@ def _may_travel_in_the_clear(database_url: str) -> bool:
     options = dict(parse_qsl(parts.query))
     if options.get("sslmode") in _ENCRYPTED:
         return False
-    # There may be several, separated by commas, and they may be given as an option. None, and a folder: a socket.
+    # There may be several, separated by commas, and they may be given as an option, or by whoever set the environment of PostgreSQL's
+    # clients. None, and a folder: a socket.
     named = unquote(parts.netloc.rpartition("@")[2]).split(",") + options.get("host", "").split(",")
-    return any(host and not host.startswith("/") and not _is_here(_without_port(host)) for host in named)
+    if not any(named):
+        named = os.environ.get("PGHOST", "").split(",")  # noqa: TID251 - asyncpg's
+    # Which host a service is stands in a file that is not read here.
+    is_service = "service" in options or "PGSERVICE" in os.environ  # noqa: TID251 - asyncpg's
+    return is_service or any(
+        host and not host.startswith("/") and not _is_here(_without_port(host)) for host in named
+    )
 
 
 def _without_port(host: str) -> str:
@@ -149,13 +157,14 @@ def _is_public(host: str) -> bool:
         address = ip_address(host)
     except ValueError:
         return not _is_here(host)
+    address = getattr(address, "ipv4_mapped", None) or address
     return address.is_unspecified or address.is_global
 
 
 def _has_this_machine(networks: str) -> bool:
     """Whether any of these networks lies within those of this machine, or holds them."""
     named = [ip_network(each.strip()) for each in networks.split(",") if each.strip()]
-    return any(one.is_loopback or any(here in one for here in _LOOPBACK) for one in named)
+    return any(one.is_loopback or any(here in one for here in _THIS_MACHINE) for one in named)
 
 
 def _others_can_read(path: Path | None, settings: BaseSettings) -> bool:

@@ -1,8 +1,9 @@
 """How many HTTP connections a process holds, and for how long one that does nothing useful may stay.
 
 uvicorn bounds neither: it waits for ever for the rest of a request's head, of a body that nobody reads, and for a client that takes no
-answer. A connection that has no request being answered is *waiting*. When there are too many, of one network or in all, the one
-that has waited longest makes room for the newcomer, so that a crowd of silent connections keeps nobody out.
+answer. A connection is *waiting* as long as it has no request that has come whole and is being answered. When there are too many, of
+one network or in all, the one that has waited longest makes room for the newcomer, so that a crowd of silent connections keeps nobody
+out.
 """
 
 import asyncio
@@ -93,7 +94,7 @@ class Connections:
         self._gauge.set(self._open[_ALL])
 
     def wait(self, connection: "BoundedConnection") -> None:
-        """It has no request that is being answered."""
+        """It has no request that has come whole and is being answered."""
         for group in connection.groups:
             self._waiting.setdefault(group, {})[connection] = None
 
@@ -172,9 +173,9 @@ class BoundedConnection(H11Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        self._sort()
         if self._is_answering():
             self._forget_head()
-            self._all.be_busy(self)
         else:
             # Of a head, or of a body whose answer has gone out already. It is the first byte that counts, not each.
             self._expect_head()
@@ -183,8 +184,7 @@ class BoundedConnection(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         # A pipelined request may have begun by now.
-        if not self._is_answering():
-            self._all.wait(self)
+        self._sort()
         self._watch_rest_of_answer()
 
     @override
@@ -206,6 +206,13 @@ class BoundedConnection(H11Protocol):
     def _is_answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
+
+    def _sort(self) -> None:
+        """Among those that wait, or not: whose body is still to come waits as whose head is."""
+        if self._is_answering() and not self.cycle.more_body:
+            self._all.be_busy(self)
+        else:
+            self._all.wait(self)
 
     def _expect_head(self) -> None:
         if self._head_timer is None and not self.transport.is_closing():

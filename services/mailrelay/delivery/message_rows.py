@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypedDict
 from uuid import UUID
 
-from services.mailrelay.authenticity.verdict import NOT_ADDRESSED_HERE, Verdict
+from services.mailrelay.authenticity.verdict import FORWARDED_FROM_AMAZON, NOT_ADDRESSED_HERE, Verdict
 from services.mailrelay.delivery.authentication import AuthenticatedMail
 from services.mailrelay.delivery.queue import QueuedMail
 from services.mailrelay.delivery.snippet import snippet_of
@@ -182,6 +182,15 @@ class NewMessage:
     def is_forwarded(self) -> bool:
         """Whether it is shown although it names another mailbox than ours."""
         return self.message["sent_to"] is not None and not self.is_quarantined
+
+    @property
+    def proves_its_network(self) -> bool:
+        """Whether it came from Amazon's own hosts: it is Amazon's, and nobody who has it is known to have sent it on."""
+        return (
+            self.verdict.authenticity is Authenticity.AUTHENTIC
+            and self.verdict.reason != FORWARDED_FROM_AMAZON
+            and self.message["sent_to"] is None
+        )
 
 
 def make_new_message(

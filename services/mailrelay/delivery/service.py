@@ -56,7 +56,7 @@ from shared.crypto.raw_mail import MailPrivateKey
 from shared.database import Sessions, is_unavailable, was_ended_for_others
 from shared.errors import Expected
 from shared.keyring import Keyring
-from shared.tables import Authenticity, Lane, MailState
+from shared.tables import Lane, MailState
 
 log = structlog.get_logger()
 
@@ -412,11 +412,7 @@ async def _move_to_slow_lane(delivery: Delivery, mails: Sequence[QueuedMail], co
 
 
 async def _note_proven_networks(delivery: Delivery, stored: Sequence[NewMessage]) -> None:
-    proven = {
-        item.queued.network
-        for item in stored
-        if item.verdict.authenticity is Authenticity.AUTHENTIC and not item.is_quarantined
-    }
+    proven = {item.queued.network for item in stored if item.proves_its_network}
     try:
         await delivery.proven_networks.note(delivery.sessions, proven)
     except Exception:  # the mail is delivered; the next one from there is noted

@@ -1,5 +1,6 @@
 """One mail, from MAIL to the reply to its last line (RFC 5321 §3.3)."""
 
+import asyncio
 import functools
 import time
 from collections.abc import Callable
@@ -109,24 +110,30 @@ class Transaction:
         if data_reader.is_discarded:
             raise MemoryExhausted
         mail = self._mail
-        first_id = await store_mail(
-            content,
-            self._recipients,
-            Origin(
-                session_id=state.id,
-                peer_address=state.peer_address,
-                helo=state.helo or "",
-                sender=mail.address,
-                mail_options=mail.options,
-                tls_version=state.tls_version,
-                is_known_network=self._quota.is_known,
-            ),
-            mail_key=context.mail_key,
-            journal=context.journal,
-            blobs=context.blobs,
-            inline_limit_bytes=context.settings.inline_limit_bytes,
-        )
-        self._quota.count_mail([recipient.relay_address_id for recipient in self._recipients], len(content))
+        addresses = [recipient.relay_address_id for recipient in self._recipients]
+        try:
+            first_id = await store_mail(
+                content,
+                self._recipients,
+                Origin(
+                    session_id=state.id,
+                    peer_address=state.peer_address,
+                    helo=state.helo or "",
+                    sender=mail.address,
+                    mail_options=mail.options,
+                    tls_version=state.tls_version,
+                    is_known_network=self._quota.is_known,
+                ),
+                mail_key=context.mail_key,
+                journal=context.journal,
+                blobs=context.blobs,
+                inline_limit_bytes=context.settings.inline_limit_bytes,
+            )
+        except asyncio.CancelledError:
+            # The client did not wait for the reply. Its mail may be stored all the same, so that it counts.
+            self._quota.count_mail(addresses, len(content))
+            raise
+        self._quota.count_mail(addresses, len(content))
         state.mails += 1
         state.mail_bytes += len(content)
         context.metrics.mails.inc()

@@ -62,9 +62,13 @@ def test_the_settings_of_a_production_are_safe(kind: type[CommonSettings], tmp_p
                 "0.0.0.0/0",
                 "::1/128",
                 "::/0",
+                "0.0.0.0/8",
+                "0.0.0.0/32",
+                "::/128",
             )
         ),
         (RelaySettings, {"side_host": "::"}, ["SIDE_HOST"]),
+        (RelaySettings, {"side_host": "::ffff:0.0.0.0"}, ["SIDE_HOST"]),
         (MailWorkerSettings, {"side_host": "198.51.101.7"}, ["SIDE_HOST"]),
         (MailWorkerSettings, {"side_host": "worker.example"}, ["SIDE_HOST"]),
         (RelaySettings, {"tls_required": False}, ["TLS_REQUIRED"]),
@@ -128,10 +132,25 @@ def test_a_database_is_here_or_asked_over_tls(tmp_path: Path, url: str):
         "postgresql:///replyco?host=%2Frun%2Fpostgresql,db.example",
         "postgresql://localhost.example/replyco",
         "postgresql://127.0.0.1.example/replyco",
+        "postgresql://localhost/replyco?service=shop",
     ],
 )
 def test_a_database_elsewhere_is_not_asked_in_the_clear(tmp_path: Path, url: str):
     assert names(made(CommonSettings, tmp_path, database_url=url)) == ["REPLYCO_DATABASE_URL"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PGHOST", "db.example"), ("PGHOST", "/run/postgresql,db.example"), ("PGSERVICE", "shop")],
+)
+def test_a_host_that_the_environment_names_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+):
+    monkeypatch.setenv(name, value)
+
+    assert names(made(CommonSettings, tmp_path, database_url="postgresql:///replyco")) == [
+        "REPLYCO_DATABASE_URL"
+    ]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "10.0.0.5", "192.168.1.2", "fd00::1"])

@@ -136,6 +136,22 @@ async def test_three_hundred_half_sent_heads_keep_nobody_out(address: str):
         assert server.open_now() <= 51
 
 
+async def test_half_sent_bodies_keep_nobody_out():
+    head = b"POST /slow HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    async with served(ConnectionBounds(most=3, most_of_network=100)) as server:
+        slow = [await server.open(f"127.0.0.{number}") for number in (2, 3, 4)]
+        for client in slow:
+            client.send(head)
+            assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            client.send(b"x")
+        honest = await server.open("127.0.0.5")
+        honest.send(GET)
+
+        assert await honest.answer() == (b"HTTP/1.1 200 OK", b"ok")
+        assert (server.ended("made_room"), server.ended("refused")) == (1, 0)
+        assert await slow[0].rest() == b""
+
+
 async def test_when_all_places_are_taken_who_has_waited_longest_makes_room():
     async with served(ConnectionBounds(most=3, most_of_network=100, head_seconds=30)) as server:
         silent = [await server.open(f"127.0.0.{number}") for number in (2, 3, 4)]

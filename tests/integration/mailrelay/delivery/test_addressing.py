@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 from typing_extensions import override
 
 from deploy.demo.postgres import OWNER
@@ -307,6 +307,32 @@ async def test_the_rule_can_be_a_mark(
     integration = await integration_of(sessions, store)
     assert integration.first_authentic_mail_at is not None
     assert integration.forwarded_mail_at is not None
+
+
+async def test_whoever_sends_a_true_mail_on_is_not_taken_for_amazon(
+    *,
+    delivery: Delivery,
+    accept_forged: Accept,
+    sessions: Sessions,
+    owner: Sessions,
+    keyring: Keyring,
+    store: Store,
+):
+    """A seller who forwards Amazon's mail from a host of their own would have it let through as Amazon's are."""
+    await confirm(owner, keyring, store, SHOP)
+    await accept_forged(sent_to(SHOP))
+    await accept_forged(sent_to("elsewhere@mail.example", "order-notice"))
+
+    marking = replace(delivery, addressed_elsewhere=AddressedElsewhere.MARK)
+    while await deliver_due(marking):
+        pass
+
+    assert sorted(await messages(sessions)) == [
+        ("authentic", "not_addressed_here", "open"),
+        ("authentic", "signed_by_amazon", "open"),
+    ]
+    async with owner.begin() as session:
+        assert (await session.execute(text("SELECT network FROM proven_networks"))).all() == []
 
 
 async def recheck(delivery: Delivery, owner: Sessions) -> int:

@@ -1,6 +1,8 @@
 """Small limits on real sockets: who goes too far is told so, and nobody else notices."""
 
 import asyncio
+import socket
+import struct
 import time
 
 import asyncpg
@@ -265,6 +267,31 @@ async def test_an_address_that_has_had_its_mail_of_the_hour_takes_more_later(dat
         assert await client.say("NOOP") == "250 2.0.0 OK"
         assert await bites(relay, "address_rate") == 1
     assert await stored_mails(database, keys) == [b"first\r\n", b"second\r\n"]
+
+
+async def test_a_mail_counts_although_its_sender_does_not_wait_for_the_reply(database: Database, keys: Keys):
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    async with running_relay(database, keys, address_mails_per_hour=2) as relay:
+        async with owner.transaction(), relay.client() as hasty:
+            await owner.execute("LOCK TABLE accepted_mail")  # the row waits here
+            await hasty.begin(ADDRESS)
+            hasty.send(b"a mail\r\n.\r\n")
+            while not await owner.fetchval(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'accepted_mail'::regclass"
+            ):
+                pass
+            # Not closed but reset: a sender that has only finished sending is still answered.
+            connection = hasty.writer.get_extra_info("socket")
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            hasty.writer.transport.abort()
+            await relay.counts("replyco_smtp_sessions_open 0.0")
+
+        async with relay.client() as client:
+            await client.say("HELO client.example")
+            await client.say("MAIL FROM:<>")
+            assert (await client.say(f"RCPT TO:<{ADDRESS}>")).startswith("452 4.2.1")
+    await owner.close()
+    assert await stored_mails(database, keys) == [b"a mail\r\n"]
 
 
 async def test_a_network_that_has_sent_its_bytes_of_the_hour_sends_more_later(database: Database, keys: Keys):
