@@ -62,8 +62,8 @@ SYNTAX: Final = Reply(501, "5.5.4", "syntax error in the arguments")
 NOT_IMPLEMENTED: Final = Reply(502, "5.5.1", "command not implemented")
 EHLO_FIRST: Final = Reply(503, "5.5.1", "say EHLO first")
 TLS_ALREADY: Final = Reply(503, "5.5.1", "TLS is active already")
-# RFC 3207 §4.
-TLS_FIRST: Final = Reply(530, "5.7.0", "say STARTTLS first")
+# RFC 3207 §4 has 530 for it, which makes the sender give the mail up; the fault may be in our certificate, and then it is mended.
+TLS_FIRST: Final = Reply(451, "4.7.0", "say STARTTLS first")
 MAIL_TWICE: Final = Reply(503, "5.5.1", "MAIL was given already")
 MAIL_FIRST: Final = Reply(503, "5.5.1", "MAIL is needed first")
 RECIPIENT_FIRST: Final = Reply(503, "5.5.1", "RCPT is needed first")
