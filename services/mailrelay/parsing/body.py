@@ -79,7 +79,7 @@ def read_body(header: Header, raw: bytes, body_start: int, limits: ParserLimits)
     attachments: list[ParsedAttachment] = []
     # A text with a name is a file, unless it is all that there is to read.
     if not any(map(_is_text, parts)):
-        parts = _with_first_text_unnamed(parts)
+        parts = _with_first_text_shown(parts)
     last = _last_alternatives(parts)
     pieces: dict[object, _Piece] = {}
     left = {
@@ -106,14 +106,32 @@ def read_body(header: Header, raw: bytes, body_start: int, limits: ParserLimits)
     return _join(list(pieces.values()), tuple(attachments), report, limits)
 
 
-def _with_first_text_unnamed(parts: list[Part]) -> list[Part]:
-    named = (n for n, part in enumerate(parts) if part.content_type in _TEXTS and not part.is_attachment)
-    first = next(named, None)
-    return parts if first is None else [*parts[:first], replace(parts[first], filename=None), *parts[first:]]
-
-
 def _is_text(part: Part) -> bool:
     return part.content_type in _TEXTS and not part.is_attachment and part.filename is None
+
+
+def _with_first_text_shown(parts: list[Part]) -> list[Part]:
+    """The parts, the first of which that could be read is text besides being a file, and so are its other forms."""
+    first = next(filter(_could_be_text, parts), None)
+    containers = {container for container, _ in first.alternatives[:1]} if first is not None else set()
+    shown: list[Part] = []
+    for part in parts:
+        is_form = part is first or any(container in containers for container, _ in part.alternatives[:1])
+        if is_form and _could_be_text(part):
+            content_type = part.content_type if part.content_type in _TEXTS else "text/plain"
+            shown.append(replace(part, filename=None, content_type=content_type))
+            if part.filename is None:
+                continue
+        shown.append(part)
+    return shown
+
+
+def _could_be_text(part: Part) -> bool:
+    # A table has a name; what has none and is some kind of text is a mail's words.
+    is_of_words = part.content_type in _TEXTS or (
+        part.content_type.startswith("text/") and part.filename is None and not part.alternatives
+    )
+    return is_of_words and not part.is_attachment
 
 
 def _last_alternatives(parts: list[Part]) -> dict[tuple[int, str], int]:

@@ -8,10 +8,13 @@ from itertools import islice
 from services.mailrelay.parsing.charsets import choose_codec, codec_of, decode_as, decode_text
 from services.mailrelay.parsing.transfer import decode_base64
 
-# A word may be cut off where its header ends. Blanks and question marks inside of one are against RFC 2047 §2 and are seen.
+# A word may be cut off where its header ends, or where the next one begins. Blanks and question marks inside of one are against RFC 2047 §2 and are seen.
 _ENCODED_WORD = re.compile(
-    r"=\?([^?\s]{1,64})\?([bBqQ])\?((?:[^=?]++|\?(?!=)|=(?!\?(?!=)))*+)(?:\?=|\Z)", re.DOTALL
+    r"=\?([^?\s]{1,64})\?([bBqQ])\?((?:[^=?]++|\?(?!=)|=(?!\?(?!=)))*+)(?:\?=|\Z|(?==\?))", re.DOTALL
 )
+# What a fold or a cut left of an escape: a blank behind the sign, or no digits behind other escapes.
+_FOLDED_ESCAPE = re.compile(rb"=[ \t\r\n]+(?=[0-9A-Fa-f]{2})")
+_CUT_ESCAPE = re.compile(rb"(?<==[0-9A-Fa-f]{2})=[0-9A-Fa-f]?\Z")
 # Each may cost a guess. A subject has one, or two where somebody has answered it.
 _MAX_CHARSETS = 5
 # A subject of 998 letters in base64 has a hundred.
@@ -75,7 +78,7 @@ def _split_words(text: str) -> Iterator[tuple[str, str | None, bytes]]:
             word, cut_off = _whole_groups(cut_off + "".join(word.split()))
             content = decode_base64(word.encode("utf-8", "replace"))
         else:
-            content, cut_off = binascii.a2b_qp(word.encode("utf-8", "replace"), header=True), ""
+            content, cut_off = _decode_q(word.encode("utf-8", "replace")), ""
         # RFC 2231 §5: the language may stand behind the character set, `utf-8*en`.
         charset = charset.partition("*")[0].lower()
         if charset not in charsets:
@@ -95,6 +98,10 @@ def _whole_groups(word: str) -> tuple[str, str]:
     if "=" in word or surplus == 0 or (surplus > 1 and _BASE64.find(word[-1]) & unused == 0):
         return word, ""
     return word[:-surplus], word[-surplus:]
+
+
+def _decode_q(word: bytes) -> bytes:
+    return binascii.a2b_qp(_CUT_ESCAPE.sub(b"", _FOLDED_ESCAPE.sub(b"=", word)), header=True)
 
 
 def clean_text(text: str) -> str:

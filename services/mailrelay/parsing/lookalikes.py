@@ -16,18 +16,28 @@ _OTHER_WORDS: Final = frozenset(
     {"as", "e", "en", "es", "ia", "ian", "ians", "ica", "ico", "ie", "ien", "iens", "ienne", "ische", "ischen", "it", "ite"}
     | {"ites", "ka", "ki", "ense", "io"}
 )  # fmt: skip
+# A first name of Central Asia, and the family names made of it.
+_OTHER_NAME: Final = "ramazon"
 # The letters that are blank (Hangul fillers, and what is drawn as nothing).
 _BLANK: Final = dict.fromkeys(map(ord, "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"))
 _RIGHT_TO_LEFT: Final = re.compile("[\u202b\u202e\u2067]")
 _NEW_WORD: Final = re.compile("(?<=[a-z])(?=[A-Z])")
+_UNSEEN: Final = frozenset({"Mn", "Me", "Cf", "Lm"})
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 
 
 def reads_amazon(text: str) -> bool:
     """Whether a person may read "Amazon" there, as a word or as the beginning, middle or end of one that is no other word."""
     # A sign may let letters run from right to left.
-    ways = (text, text[::-1]) if _RIGHT_TO_LEFT.search(text) else (text,)
-    return any(_is_in(_LETTERS.findall(_skeleton(way))) for way in ways)
+    ways = [text, text[::-1]] if _RIGHT_TO_LEFT.search(text) else [text]
+    # `Am@zon` is read with a letter there, `Amazon@home` with a sign.
+    ways += [way.replace("@", "a") for way in ways if "@" in way]
+    return any(_is_named(way) or _is_in(_LETTERS.findall(_skeleton(way))) for way in ways)
+
+
+def _is_named(text: str) -> bool:
+    """Whether the name stands there in the letters of a country that has its own."""
+    return _NAMES.search(_plain(text).casefold()) is not None
 
 
 def _is_in(words: list[str]) -> bool:
@@ -37,7 +47,7 @@ def _is_in(words: list[str]) -> bool:
 
 
 def _is_in_word(word: str) -> bool:
-    at = word.find(_WORD)
+    at = -1 if word.startswith(_OTHER_NAME) else word.find(_WORD)
     while at >= 0:
         if word[at + len(_WORD) :] not in _OTHER_WORDS:
             return True
@@ -61,21 +71,32 @@ def _begins_here(words: list[str]) -> bool:
     return False
 
 
-def _skeleton(text: str) -> str:
+def _plain(text: str) -> str:
+    """The text without accents, invisible signs, and signs that only modify a letter."""
     letters = unicodedata.normalize("NFKD", text).translate(_BLANK)
-    seen = "".join(letter for letter in letters if unicodedata.category(letter) not in {"Mn", "Me", "Cf"})
+    return "".join(letter for letter in letters if unicodedata.category(letter) not in _UNSEEN)
+
+
+def _skeleton(text: str) -> str:
+    seen = _plain(text)
     seen = _NEW_WORD.sub(" ", seen.translate(_LOOKALIKES)).casefold().translate(_LOOKALIKES)
     for pair, letter in _PAIRS.items():
         seen = seen.replace(pair, letter)
     return seen
 
 
-def _read() -> dict[str, str]:
-    content = files(__package__).joinpath("lookalikes.toml").read_text("utf-8")
-    lists = tomllib.loads(content).values()
-    return {alike: letter for found in lists for letter, entries in found.items() for alike in entries}
-
-
-_ALL: Final = _read()
+_DATA: Final = tomllib.loads(files(__package__).joinpath("lookalikes.toml").read_text("utf-8"))
+_ALL: Final = {
+    alike: letter
+    for which in ("unicode", "others")
+    for letter, entries in _DATA[which].items()
+    for alike in entries
+}
 _LOOKALIKES: Final = {ord(alike): letter for alike, letter in _ALL.items() if len(alike) == 1}
 _PAIRS: Final = {alike: letter for alike, letter in _ALL.items() if len(alike) > 1}
+_NAMES: Final = re.compile(
+    "|".join(
+        _plain(name) + "".join(f"(?!{_plain(other)})" for other in others)
+        for name, others in _DATA["names"].items()
+    )
+)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from email.message import Message
 from itertools import islice
 
+from services.mailrelay.parsing.boundaries import find_boundary
 from services.mailrelay.parsing.charsets import decode_text
 from services.mailrelay.parsing.decoding import decode_header, decode_words
 from services.mailrelay.parsing.transfer import decode_transfer
@@ -201,6 +202,7 @@ class _MimeHeader:
     content_type: str
     charset: str | None
     boundary: bytes | None
+    is_container: bool
     is_alternative: bool
     flowing: str | None
     filename: str | None
@@ -250,9 +252,9 @@ def _walk(
 ) -> Iterator[Part]:
     # Spans instead of slices: fifty levels must not mean fifty copies of a large mail.
     mime = _mime_header(header, limits)
-    if mime.boundary is not None:
+    for boundary in _boundaries(mime, raw, span):
         is_container = False
-        for position, section in enumerate(_sections(raw, span, mime.boundary, limits)):
+        for position, section in enumerate(_sections(raw, span, boundary, limits)):
             is_container = True
             if nesting.depth == MAX_DEPTH or limits.parts == 0:
                 limits.was_reached = True
@@ -264,6 +266,16 @@ def _walk(
         if is_container:
             return
     yield from _leaves(mime, raw[span[0] : span[1]], nesting.alternatives, limits)
+
+
+def _boundaries(mime: _MimeHeader, raw: bytes, span: tuple[int, int]) -> Iterator[bytes]:
+    """The boundary that the header names, and, asked for if that never comes, the one that the body shows."""
+    if mime.boundary is not None:
+        yield mime.boundary
+    if mime.is_container:
+        found = find_boundary(raw, *span)
+        if found is not None:
+            yield found
 
 
 def _walk_section(
@@ -363,6 +375,7 @@ def _mime_header(header: Header, limits: ParserLimits) -> _MimeHeader:
         content_type=content_type,
         charset=_charset(content, header),
         boundary=boundary,
+        is_container=declared_type.startswith("multipart/"),
         is_alternative=declared_type == "multipart/alternative",
         flowing=flowing,
         filename=_shorten(filename, limits) or None,

@@ -44,6 +44,24 @@ LISTS = tomllib.loads(files("services.mailrelay.parsing").joinpath("lookalikes.t
         "Amaz0n",
         "Arnazon",
         "4m4z0n",
+        "Am@zon Kundenservice",
+        "@mazon",
+        "Amazon@home",
+        "🅰🅼🅰🆉🅾🅽",
+        "ᗩᗰᗩᘔOᑎ",  # noqa: RUF001
+        "ᎪᎷᎪᏃᎾN",  # noqa: RUF001
+        "AMAZOИ",
+        "Amaзon",
+        "Ama3on",
+        "Amaz°n",
+        "Aʾmazon",  # noqa: RUF001
+        "アマゾン",
+        "ｱﾏｿﾞﾝ カスタマーサービス",
+        "亚马逊客服",
+        "아마존 고객센터",
+        "Служба Амазона",
+        "خدمة أمازون",
+        "अमेज़न सेवा",
     ],
 )
 def test_what_reads_amazon(text: str):
@@ -67,6 +85,13 @@ def test_what_reads_amazon(text: str):
         "Ramazan Onur",
         "Kim",
         "",
+        "Ramazon Aliyev",
+        "Dilnoza Ramazonova",
+        "アマゾン川の本屋",
+        "亚马逊雨林",
+        "Амазонка",
+        "Амазония",
+        "Amira@maz.example",
     ],
 )
 def test_what_only_has_its_letters(text: str):
@@ -75,7 +100,10 @@ def test_what_only_has_its_letters(text: str):
 
 def test_every_letter_of_the_lists_is_seen_through():
     entries = [
-        (letter, alike) for lists in LISTS.values() for letter, found in lists.items() for alike in found
+        (letter, alike)
+        for which in ("unicode", "others")
+        for letter, found in LISTS[which].items()
+        for alike in found
     ]
     assert len(entries) > 100
 

@@ -106,6 +106,80 @@ def test_boundary_that_is_none_or_never_comes(headers: tuple[bytes, ...]):
     assert "hello" in body(b"--b\r\n\r\nhello\r\n--b--", *headers).text
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        b"multipart/mixed",
+        b"multipart/mixed; boundary=other",
+        b'multipart/mixed; boundary="b',
+        b"multipart/mixed; boundary=b2",
+    ],
+)
+@pytest.mark.parametrize("preamble", [b"", b"This is a multi-part message in MIME format.\r\n\r\n"])
+def test_parts_are_found_whose_boundary_the_header_does_not_tell(content_type: bytes, preamble: bytes):
+    mail = body(
+        preamble + b"--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n"
+        b"--b\r\nContent-Type: application/pdf; name=a.pdf\r\n\r\n%PDF-\r\n--b--\r\n",
+        b"Content-Type: " + content_type,
+    )
+
+    assert (mail.text, [file.filename for file in mail.attachments]) == ("hello", ["a.pdf"])
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        b"text/plain; name=mail.txt",
+        b"text/html; name=mail.html",
+        b"text/markdown; charset=utf-8",
+        b"text/x-unknown",
+    ],
+)
+def test_only_text_of_a_mail_is_shown_whatever_its_name_or_type(content_type: bytes):
+    mail = body(b"hello", b"Content-Type: " + content_type)
+
+    assert mail.text == "hello"
+
+
+def test_forms_of_the_text_that_have_names_are_shown():
+    mail = body(
+        b"--b\r\nContent-Type: text/plain; name=part1\r\n\r\nhello\r\n"
+        b"--b\r\nContent-Type: text/html; name=part2\r\n\r\n<p>hello</p>\r\n--b--\r\n",
+        b"Content-Type: multipart/alternative; boundary=b",
+    )
+
+    assert (mail.text, mail.html) == ("hello", "<p>hello</p>")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (b"Content-Type: text/plain; name=notes.txt", b"Content-Disposition: attachment"),
+        (b"Content-Type: text/csv; name=orders.csv",),
+    ],
+)
+def test_file_of_text_stays_a_file(headers: tuple[bytes, ...]):
+    mail = body(b"a;b", *headers)
+
+    assert (mail.text, len(mail.attachments)) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("subject", "shown"),
+    [
+        (b"=?utf-8?Q?R=C3=BCck_=C3=BC=C3=B", "Rück ü\N{REPLACEMENT CHARACTER}"),
+        (b"=?utf-8?Q?R=C3=BCck_=C3=BC=C3=?=", "Rück ü\N{REPLACEMENT CHARACTER}"),
+        (b"=?utf-8?Q?R=C3=B", "R\N{REPLACEMENT CHARACTER}"),
+        (b"=?utf-8?Q?R=C3=BCck =?utf-8?Q?gabe?=", "Rück gabe"),
+        (b"=?utf-8?B?UsO8Y2s= =?utf-8?B?Z2FiZQ==?=", "Rückgabe"),
+        (b"=?utf-8?Q?R=C3=\r\n BCck?=", "Rück"),
+        (b"=?utf-8?Q?a=b?=", "a=b"),
+    ],
+)
+def test_encoded_word_cut_or_folded_inside_an_escape(subject: bytes, shown: str):
+    assert parse_unguarded(b"Subject: " + subject + b"\r\n\r\nx").subject == shown
+
+
 def test_base64_with_garbage():
     mail = body(b"SGVs!bG8s\r\n\x00IHdv\xffcmxk==\r\n--", b"Content-Transfer-Encoding: base64")
 
