@@ -1,6 +1,5 @@
 """Routes: conversations, messages, attachments, raw mail."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Annotated, Any, Final
@@ -46,6 +45,7 @@ from services.connector.inbox.schemas import (
     VerificationMailAnswer,
     VerificationMailList,
 )
+from services.connector.inbox.thread import in_thread
 from services.connector.inbox.unsealing import OpenedConversation
 from services.connector.inbox.views import (
     conversation_item,
@@ -260,8 +260,10 @@ async def show_html(
     await take_slot(caller.account_id)
     formatted = await service.read_html(sessions, keyring, blobs, caller, message_id)
     # On a thread: megabytes of images are written.
-    content = await asyncio.to_thread(
-        document, formatted.html, formatted.images, language, is_quarantined=formatted.is_quarantined
+    content = await in_thread(
+        lambda: document(
+            formatted.html, formatted.images, language, is_quarantined=formatted.is_quarantined
+        ).encode()
     )
     return ChunkedResponse(
         content,

@@ -3,7 +3,6 @@
 Much is opened on a thread, so that nobody else waits for it.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,6 +28,7 @@ from services.connector.inbox.html_document import (
 )
 from services.connector.inbox.listing import ConversationFilters, Counts, Sort
 from services.connector.inbox.search import search_of
+from services.connector.inbox.thread import in_thread
 from services.connector.inbox.unsealing import (
     OpenedConversation,
     OpenedMessage,
@@ -211,9 +211,11 @@ def _wanted_images(
     keys: AccountKeys, html: str, attachments: Sequence[queries.ListedAttachment]
 ) -> dict[str, queries.ListedAttachment]:
     """The images that the HTML names, by Content-ID; the first ones that are together small enough."""
-    named, wanted, room = named_images(html), dict[str, queries.ListedAttachment](), MAX_IMAGE_BYTES
-    for row in attachments:
-        if row.sniffed_type not in IMAGES or row.scan == Scan.INFECTED or row.size > room:
+    images = [row for row in attachments if row.sniffed_type in IMAGES and row.scan != Scan.INFECTED]
+    named = named_images(html) if images else set[str]()
+    wanted, room = dict[str, queries.ListedAttachment](), MAX_IMAGE_BYTES
+    for row in images:
+        if row.size > room:
             continue
         content_id = Opener(keys, "attachments", row.id).text("content_id", row.content_id)
         if content_id in named and content_id not in wanted:
@@ -333,4 +335,4 @@ async def download_raw_mail(
 
 
 async def _off_loop(size: int, work: Callable[[], T]) -> T:
-    return work() if size <= _SMALL_BYTES else await asyncio.to_thread(work)
+    return work() if size <= _SMALL_BYTES else await in_thread(work)
