@@ -16,9 +16,10 @@ from services.mailrelay.parsing.decoding import decode_words
 MAX_ADDRESS_CHARS = 320
 MAX_NAME_CHARS = 200
 
-# One token at a time; what no alternative covers makes the header unreadable. No alternative can backtrack into another.
+# One token at a time; what no alternative covers makes the header unreadable. No alternative can backtrack into another. Signs in an
+# encoded word part no addresses, whatever RFC 2047 §5 says of them; one with an address in it may be read in two ways.
 _TOKEN = re.compile(
-    r"""(?P<blank>[ \t\r\n]+)|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<angle><[^<>"]*>)|(?P<comma>,)|(?P<word>[^\s"<>(),;:\\]+)""",
+    r"""(?P<blank>[ \t\r\n]+)|(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<angle><[^<>"]*>)|(?P<comma>,)|(?P<encoded>=\?[^?@\s"<>]{1,64}\?[bBqQ]\?[^?@\s"<>]*\?=(?![^\s<(=]))|(?P<word>[^\s"<>(),;:\\]+)""",
     re.DOTALL,
 )
 # Dot-atoms, with letters of any alphabet in both parts (RFC 6531 §3.3); one that is quoted or has a source route is none of

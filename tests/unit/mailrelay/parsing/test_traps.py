@@ -277,6 +277,18 @@ def test_sender_missing(head: bytes):
     assert (mail.kind, mail.sender_address, mail.text) == (MailKind.OTHER, None, "hello")
 
 
+def test_signs_in_an_encoded_name_part_no_addresses():
+    mail = parse_unguarded(b"From: =?utf-8?Q?M=C3=BCller,_Kim_(Shop);?= <kim@mail.example>\r\n\r\nhello")
+
+    assert (mail.sender_name, mail.sender_address) == ("Müller, Kim (Shop);", "kim@mail.example")
+
+
+def test_an_encoded_name_with_an_address_and_a_comma_is_not_one_sender():
+    mail = parse_unguarded(b"From: =?utf-8?Q?a@b.example,?= <kim@marketplace.amazon.de>\r\n\r\nhello")
+
+    assert not mail.amazon_domain
+
+
 def test_sender_twice():
     mail = parse_unguarded(HEAD + b"From: info@evil.example\r\n\r\nhello")
 
