@@ -38,7 +38,7 @@ async def accept(owner: "asyncpg.Connection[asyncpg.Record]", at: datetime, mail
     await owner.execute(
         "INSERT INTO accepted_mail (id, account_id, relay_address_id, session_id, peer_address, size, mail_key_id,"
         " content_key, envelope, raw, state) SELECT (left(uuid_at($1)::text, 14) || right(uuidv7()::text, 22))::uuid,"
-        " uuidv7(), $3, '', '::1', 0, '', '', '', '', 'delivered' FROM generate_series(1, $2)",
+        " $3, $3, '', '::1', 0, '', '', '', '', 'delivered' FROM generate_series(1, $2)",
         at,
         mails,
         address_id,

@@ -68,6 +68,8 @@ async def delivery(
         DeliveryMetrics(CollectorRegistry()),
         app.state.connector.blobs,
         name_servers,
+        # A busy machine shortens no batch of a test.
+        turn_seconds=60.0,
     )
     parser.close()
     await engine.dispose()

@@ -74,6 +74,8 @@ async def delivery(
         DeliveryMetrics(CollectorRegistry()),
         blobs,
         name_servers,
+        # A busy machine shortens no batch of a test.
+        turn_seconds=60.0,
     )
     parser.close()
     await engine.dispose()

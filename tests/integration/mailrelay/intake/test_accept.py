@@ -214,7 +214,7 @@ async def test_250_comes_only_after_the_commit(relay: Relay, database: Database,
 
 async def test_a_commit_that_takes_too_long_is_451(database: Database, keys: Keys, address: str):
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
-    async with running_relay(database, keys, commit_timeout_seconds=0.5) as relay, relay.client() as client:
+    async with running_relay(database, keys, commit_timeout_seconds=2) as relay, relay.client() as client:
         async with connection.transaction():
             await connection.execute("LOCK TABLE accepted_mail IN SHARE MODE")
             assert (await client.deliver(address, MAIL)).startswith("451 4.3.0")

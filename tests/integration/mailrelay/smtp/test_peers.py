@@ -5,7 +5,7 @@ import shutil
 import smtplib
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -28,6 +28,8 @@ ADDRESS = f"mabtekrud@{DOMAIN}"
 SENDER = "buyer@marketplace.amazon.de"
 FOLDERS = [Path(__file__).parents[3] / "mails", SAMPLES]
 SECONDS = 40
+# A line of blanks below the header: an MTA puts the empty line there that is missing.
+REPAIRED_BY_MTAS = frozenset({"letter-blanks-below-the-header.eml"})
 
 
 @pytest.fixture
@@ -41,9 +43,9 @@ async def relay(
         yield running
 
 
-def _samples() -> list[bytes]:
+def _samples(without: Set[str] = frozenset()) -> list[bytes]:
     """As every sender puts them on the wire: each line ends with CRLF, the last one too."""
-    files = [file for folder in FOLDERS for file in sorted(folder.glob("*.eml"))]
+    files = [file for folder in FOLDERS for file in sorted(folder.glob("*.eml")) if file.name not in without]
     mails = [b"\r\n".join(file.read_bytes().splitlines()) + b"\r\n" for file in files]
     return [
         *mails,
@@ -129,7 +131,7 @@ async def test_postfix(relay: Relay, database: Database, keys: Keys, tls: str):
         sending = postfix.running_postfix(Path(folder), pass_on_to=relay.smtp_port, tls=tls)
         stored = await _passed_on(sending, database, keys, is_encrypted=tls == "encrypt")
 
-    assert sorted(_without_trace(mail) for mail in stored) == sorted(_samples())
+    assert sorted(_without_trace(mail) for mail in stored) == sorted(_samples(REPAIRED_BY_MTAS))
 
 
 @pytest.mark.skipif(exim.why_not() is not None, reason=str(exim.why_not()))
@@ -139,7 +141,7 @@ async def test_exim(relay: Relay, database: Database, keys: Keys, tls: str):
         sending = exim.running_exim(Path(folder), pass_on_to=relay.smtp_port, tls=tls)
         stored = await _passed_on(sending, database, keys, is_encrypted=tls == "hosts_require_tls")
 
-    assert sorted(mail.removeprefix(b"\r\n") for mail in stored) == sorted(_samples())
+    assert sorted(mail.removeprefix(b"\r\n") for mail in stored) == sorted(_samples(REPAIRED_BY_MTAS))
 
 
 async def _passed_on(
@@ -149,7 +151,7 @@ async def _passed_on(
     told: asyncio.Queue[str] = asyncio.Queue()
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     await connection.add_listener("replyco_accepted_mail", lambda *_arguments: told.put_nowait("told"))
-    mails = _samples()
+    mails = _samples(REPAIRED_BY_MTAS)
     with mta as port:
 
         def deliver() -> None:

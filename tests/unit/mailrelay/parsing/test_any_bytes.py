@@ -158,11 +158,11 @@ NOT_TOO_MUCH = {"many comments", "many senders", "many separators", "many words 
 
 @pytest.mark.parametrize("name", HUGE)
 def test_huge_mail_is_cut_in_time(name: str):
-    started = time.monotonic()
+    started = time.process_time()
 
     mail = parse_unguarded(HUGE[name])
 
-    assert time.monotonic() - started < SECONDS_ALLOWED
+    assert time.process_time() - started < SECONDS_ALLOWED
     check_bounds(mail)
     assert mail.truncated or name in NOT_TOO_MUCH
 
