@@ -19,10 +19,11 @@ _FROM_BUYERS = {"buyer_message", "auto_reply"}
 
 @dataclass(frozen=True)
 class WordedMail:
-    """A mail, and what must be understood of it."""
+    """A mail, and what must be understood of it. `says` is all that was written of it, in small letters."""
 
     name: str
     raw: bytes
+    says: str
     expected: dict[str, str | None]
 
 
@@ -61,7 +62,8 @@ def _worded(name: str, fields: dict[str, str], domain: str, language: str | None
         "words": _words(fields) if is_from_buyer else None,
     }
     head = f"From: Kim <{sender}>\r\nSubject: {Header(fields['subject'], 'utf-8').encode()}\r\nMIME-Version: 1.0\r\n"
-    return WordedMail(name, head.encode() + _body(fields, framed=is_from_buyer), expected)
+    raw = head.encode() + _body(fields, framed=is_from_buyer)
+    return WordedMail(name, raw, "\n".join(map(str, fields.values())).casefold(), expected)
 
 
 def _language(fields: dict[str, str], language: str | None) -> dict[str, str | None]:
