@@ -124,22 +124,22 @@ class ParserPool:
     def _ask(self, running: _Running, mails: Sequence[bytes], turn_seconds: float) -> ParsedTurn:
         parsed: list[ParsedMail] = []
         costs: list[float] = []
-        ends_at = time.monotonic() + turn_seconds
         try:
-            for mail in mails:
-                running.connection.send_bytes(mail)
+            # All at once: the process goes on to the next mail whether or not this one has had time to hear of the last.
+            running.connection.send((list(mails), turn_seconds))
+            while True:
                 if not running.connection.poll(self._seconds):
                     running.end()
                     return ParsedTurn(parsed, costs, ParsingTookTooLong())
-                mail_parsed, cost = running.connection.recv()
+                answer = running.connection.recv()
+                if answer is None:
+                    return ParsedTurn(parsed, costs, None)
+                mail_parsed, cost = answer
                 parsed.append(mail_parsed)
                 costs.append(cost)
-                if time.monotonic() >= ends_at:
-                    break
         except (EOFError, ConnectionError):
             running.end()
             return ParsedTurn(parsed, costs, ParserDied())
-        return ParsedTurn(parsed, costs, None)
 
 
 def _start(memory_bytes: int, niceness: int) -> _Running:
@@ -167,7 +167,12 @@ def _serve(connection: Connection, memory_bytes: int, niceness: int) -> None:
     with suppress(EOFError, ConnectionError):  # the worker is gone, however it went
         connection.send("ready")
         while True:
-            mail = connection.recv_bytes()
-            began = time.process_time()
-            parsed = parse_mail(mail)
-            connection.send((parsed, time.process_time() - began))
+            mails, turn_seconds = connection.recv()
+            ends_at = time.monotonic() + turn_seconds
+            for mail in mails:
+                began = time.process_time()
+                parsed = parse_mail(mail)
+                connection.send((parsed, time.process_time() - began))
+                if time.monotonic() >= ends_at:
+                    break
+            connection.send(None)  # the turn is over
