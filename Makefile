@@ -32,7 +32,7 @@ format: $(VENV)/.installed ## Put the code into form
 	@$(RUN) -m ruff format .
 
 bench: $(VENV)/.installed ## Measure (ONLY=accept for one subject: accept, accept_one_core, fairness, memory, refresh, rest, scale, visible); appends to bench-results.jsonl
-	@$(RUN) -m tests.bench $(ONLY)
+	@$(RUN) -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.bench $(ONLY)
 
 api-docs: $(VENV)/.installed ## Write the descriptions of the REST API anew: docs/openapi.json and docs/problems.md
 	@$(RUN) -m services.connector openapi > docs/openapi.json
