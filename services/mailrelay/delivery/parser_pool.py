@@ -94,6 +94,8 @@ class ParserPool:
 
     async def parse_for(self, mails: Sequence[bytes], *, turn_seconds: float) -> ParsedTurn:
         """As many as come within that time and one mail more, and none behind one that cannot be parsed."""
+        if not mails:
+            return ParsedTurn([], [], None)
         async with self._free:
             running = self._idle.pop() if self._idle else await asyncio.to_thread(self._start)
             try:
@@ -131,12 +133,11 @@ class ParserPool:
                 if not running.connection.poll(self._seconds):
                     running.end()
                     return ParsedTurn(parsed, costs, ParsingTookTooLong())
-                answer = running.connection.recv()
-                if answer is None:
-                    return ParsedTurn(parsed, costs, None)
-                mail_parsed, cost = answer
+                mail_parsed, cost, is_last = running.connection.recv()
                 parsed.append(mail_parsed)
                 costs.append(cost)
+                if is_last:
+                    return ParsedTurn(parsed, costs, None)
         except (EOFError, ConnectionError):
             running.end()
             return ParsedTurn(parsed, costs, ParserDied())
@@ -169,10 +170,10 @@ def _serve(connection: Connection, memory_bytes: int, niceness: int) -> None:
         while True:
             mails, turn_seconds = connection.recv()
             ends_at = time.monotonic() + turn_seconds
-            for mail in mails:
+            for left, mail in zip(reversed(range(len(mails))), mails, strict=True):
                 began = time.process_time()
                 parsed = parse_mail(mail)
-                connection.send((parsed, time.process_time() - began))
-                if time.monotonic() >= ends_at:
+                is_last = left == 0 or time.monotonic() >= ends_at
+                connection.send((parsed, time.process_time() - began, is_last))
+                if is_last:
                     break
-            connection.send(None)  # the turn is over
