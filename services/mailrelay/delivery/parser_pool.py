@@ -170,10 +170,10 @@ def _serve(connection: Connection, memory_bytes: int, niceness: int) -> None:
         while True:
             mails, turn_seconds = connection.recv()
             ends_at = time.monotonic() + turn_seconds
-            for left, mail in zip(reversed(range(len(mails))), mails, strict=True):
+            for number, mail in enumerate(mails, 1):
                 began = time.process_time()
                 parsed = parse_mail(mail)
-                is_last = left == 0 or time.monotonic() >= ends_at
+                is_last = number == len(mails) or time.monotonic() >= ends_at
                 connection.send((parsed, time.process_time() - began, is_last))
                 if is_last:
                     break
