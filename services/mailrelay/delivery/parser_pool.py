@@ -170,10 +170,10 @@ def _serve(connection: Connection, memory_bytes: int, niceness: int) -> None:
         while True:
             mails, turn_seconds = connection.recv()
             ends_at = time.monotonic() + turn_seconds
-            for number, mail in enumerate(mails, 1):
+            for place, mail in enumerate(mails, 1):
                 began = time.process_time()
                 parsed = parse_mail(mail)
-                is_last = number == len(mails) or time.monotonic() >= ends_at
+                is_last = place == len(mails) or time.monotonic() >= ends_at
                 connection.send((parsed, time.process_time() - began, is_last))
                 if is_last:
                     break
