@@ -53,6 +53,15 @@ GRANT SELECT ON marketplace_participations TO replyco_mail_worker;
 GRANT SELECT, INSERT, UPDATE (done_by) ON setup_steps TO replyco_mail_worker;
 GRANT INSERT (id, account_id, at, kind, ids) ON events TO replyco_mail_worker;
 
+-- It sends replies: it reads what agents wrote, writes what became of it, and stops or restarts a conversation's clock. Of notes, drafts and
+-- templates it sees nothing.
+GRANT SELECT ON outbound_messages, reply_files, smtp_configurations TO replyco_mail_worker;
+GRANT UPDATE (answers_message_id, state, state_since, due_at, attempts, first_attempt_at, claimed_until, data_sent_at, handed_over_at,
+    confirmed_at, transport, sent_from, failure, server_words, dismissed_at) ON outbound_messages TO replyco_mail_worker;
+GRANT UPDATE (scan) ON reply_files TO replyco_mail_worker;
+GRANT UPDATE (refused_since, refused_at) ON smtp_configurations TO replyco_mail_worker;
+GRANT SELECT (sender_refused_at, reply_confirmed_at), UPDATE (sender_refused_at, reply_confirmed_at) ON integrations TO replyco_mail_worker;
+
 -- The connector and its worker: everything else. Mail is read, placed and deleted, its words are never written; the audit log only grows.
 GRANT SELECT, INSERT, UPDATE ON accounts, account_keys, users, integrations, relay_addresses, grants, conversations TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON sessions, known_browsers, sign_in_failures, api_keys, authorization_attempts,
@@ -60,14 +69,15 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON sessions, known_browsers, sign_in_failur
 GRANT SELECT ON accepted_mail, messages, attachments TO replyco_connector;
 GRANT SELECT ON proven_networks TO replyco_connector; -- `doctor` counts them
 -- An agent moves messages between conversations, lets them out of quarantine, and settles answers.
-GRANT UPDATE (conversation_id, placed_by, answer_settled_at, recheck_at) ON messages TO replyco_connector;
+GRANT UPDATE (conversation_id, placed_by, answer_settled_at, answered_by, recheck_at) ON messages TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON conversation_threads, conversation_orders TO replyco_connector;
 -- A store that is restored gets the mail of its grace period; one that is removed may be erased.
 GRANT UPDATE (state) ON accepted_mail TO replyco_connector;
 GRANT SELECT, DELETE ON message_digests, seen_signatures TO replyco_connector;
 GRANT DELETE ON accepted_mail, messages, attachments, conversations TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON login_requests, service_troubles, throttle_buckets, application_secrets, smtp_configurations,
-    events, webhooks, webhook_deliveries, idempotency_keys, notices, jobs, forwarded_mailboxes TO replyco_connector;
+    events, webhooks, webhook_deliveries, idempotency_keys, notices, jobs, forwarded_mailboxes,
+    outbound_messages, reply_files, reply_drafts, reply_templates, notes TO replyco_connector;
 GRANT SELECT, INSERT ON audit_log, application_notices TO replyco_connector;
 GRANT SELECT ON alembic_version TO replyco_connector; -- `doctor` compares it
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;

@@ -1,4 +1,4 @@
-"""What both services do to conversations: find the one that a mail joins, merge, move, release, settle.
+"""What both services do to conversations: find the one that a mail joins, merge, move, release, settle, answer.
 
 Runs inside the caller's transaction. Rows are locked in one order everywhere: threads by their keys, conversations by their ids,
 integrations. So a mail that arrives meanwhile is either moved with the others, or finds the new place.
@@ -290,6 +290,48 @@ async def settle(session: AsyncSession, conversation_id: UUID) -> None:
     )
     await session.execute(
         update(Conversation).where(Conversation.id == conversation_id).values(answer_due_at=None)
+    )
+
+
+async def answer(session: AsyncSession, conversation_id: UUID, reply_id: UUID, answered_id: UUID) -> None:
+    """A reply has stopped the clock of the message that it answers, and of those before it. The conversation must be locked."""
+    await session.execute(
+        update(Message)
+        .where(
+            Message.conversation_id == conversation_id,
+            Message.id <= answered_id,
+            Message.answer_due_at.is_not(None),
+            Message.answer_settled_at.is_(None),
+        )
+        .values(answer_settled_at=func.now(), answered_by=reply_id)
+    )
+    await _set_due(session, conversation_id)
+
+
+async def take_answer_back(session: AsyncSession, conversation_id: UUID, reply_id: UUID) -> None:
+    """What a reply seemed to have answered waits again, since when it came. The conversation must be locked."""
+    await session.execute(
+        update(Message)
+        .where(Message.conversation_id == conversation_id, Message.answered_by == reply_id)
+        .values(answer_settled_at=None, answered_by=None)
+    )
+    await _set_due(session, conversation_id)
+
+
+async def _set_due(session: AsyncSession, conversation_id: UUID) -> None:
+    due_at = (
+        select(func.min(Message.answer_due_at))
+        .where(Message.conversation_id == conversation_id, Message.answer_settled_at.is_(None))
+        .scalar_subquery()
+    )
+    await session.execute(
+        update(Conversation)
+        .where(
+            Conversation.id == conversation_id,
+            Conversation.merged_into.is_(None),
+            Conversation.status != ConversationStatus.QUARANTINE,
+        )
+        .values(answer_due_at=due_at)
     )
 
 

@@ -44,6 +44,12 @@ class EventKind(StrEnum):
     CONVERSATION_CHANGED = "conversation.changed"
     INTEGRATION_CHANGED = "integration.changed"
     MESSAGE_RECEIVED = "message.received"
+    REPLY_CHANGED = "reply.changed"
+    REPLY_CONFIRMED = "reply.confirmed"
+    REPLY_FAILED = "reply.failed"
+    REPLY_HANDED_OVER = "reply.handed_over"
+    REPLY_PERHAPS_SENT = "reply.perhaps_sent"
+    REPLY_TYPED = "reply.typed"
     WEBHOOK_DISABLED = "webhook.disabled"
 
 

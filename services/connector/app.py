@@ -36,8 +36,6 @@ from services.connector.inbox.limits import MAX_DOWNLOADS, MAX_SEARCHES, Downloa
 from services.connector.integrations import api as integrations
 from services.connector.integrations.service import recompute_lock
 from services.connector.openapi import DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
-from services.connector.outgoing.addresses import networks
-from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.problems.catalogue import PROBLEMS_PATH
 from services.connector.problems.handlers import ErrorPages, ProblemHandlers
 from services.connector.problems.page import problem_page
@@ -53,6 +51,8 @@ from shared.crypto.key_provider import KeyFile
 from shared.database import create_engine, create_sessions, database_answers
 from shared.keyring import Keyring
 from shared.metrics import process_registry
+from shared.outgoing.addresses import networks
+from shared.outgoing.connections import OutgoingConnections
 from shared.permissions import Permission
 
 # The routes of the API that need no caller.

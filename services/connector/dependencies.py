@@ -29,13 +29,13 @@ from services.connector.http.rate_limits import RateLimits
 from services.connector.http.request_types import CursorField
 from services.connector.idempotency import service as idempotency
 from services.connector.idempotency.middleware import CLAIM
-from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp.checker import SmtpChecker
 from services.connector.tokens.service import Vault
 from shared.blobs import BlobStore
 from shared.database import Sessions
 from shared.keyring import Keyring
+from shared.outgoing.connections import OutgoingConnections
 from shared.permissions import Level, Permission
 
 SESSION_COOKIE: Final = "__Host-replyco_session"

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 
 from services.connector.events.bounds import StreamBounds
 from services.connector.http.connections import ConnectionBounds
-from services.connector.outgoing.addresses import Network, networks
+from shared.outgoing.addresses import Network, networks
 from shared.settings import BlobSettings, CommonSettings, Port
 
 _Value = TypeVar("_Value")

@@ -16,8 +16,6 @@ from services.connector.integrations.owner_mails import MailServer, NoticeMailer
 from services.connector.integrations.service import recompute_lock
 from services.connector.job_queue.runner import JobRunner
 from services.connector.maintenance.jobs import HousekeepingMetrics, keep_house_forever
-from services.connector.outgoing.addresses import networks
-from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.settings import ConnectorSettings
 from services.connector.throttling.buckets import DatabaseBuckets
 from services.connector.tokens import jobs as token_jobs
@@ -34,6 +32,8 @@ from shared.database import (
 )
 from shared.keyring import Keyring
 from shared.metrics import process_registry
+from shared.outgoing.addresses import networks
+from shared.outgoing.connections import OutgoingConnections
 from shared.side_port import side_port
 
 log = structlog.get_logger()

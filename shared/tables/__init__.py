@@ -72,6 +72,16 @@ from shared.tables.mail import (
     Scan,
     SeenSignature,
 )
+from shared.tables.replies import (
+    Note,
+    OutboundMessage,
+    ReplyDraft,
+    ReplyFailure,
+    ReplyFile,
+    ReplyState,
+    ReplyTemplate,
+    ReplyTransport,
+)
 
 __all__ = [
     "AcceptedMail",
@@ -105,13 +115,21 @@ __all__ = [
     "MarketplaceParticipation",
     "Message",
     "MessageDigest",
+    "Note",
     "Notice",
     "NoticeKind",
     "NoticeState",
+    "OutboundMessage",
     "Outcome",
     "ProvenNetwork",
     "RefusedBy",
     "RelayAddress",
+    "ReplyDraft",
+    "ReplyFailure",
+    "ReplyFile",
+    "ReplyState",
+    "ReplyTemplate",
+    "ReplyTransport",
     "Scan",
     "SealedColumn",
     "SeenSignature",

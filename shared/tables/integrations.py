@@ -40,6 +40,7 @@ class SetupStepName(StrEnum):
     ORDER_REPORT_COLUMNS = "order_report_columns"
     SELLER_PROFILE = "seller_profile"
     NOTIFICATION_PREFERENCES = "notification_preferences"
+    APPROVED_SENDER = "approved_sender"
 
 
 class AfterGracePeriod(StrEnum):
@@ -92,6 +93,8 @@ class Integration(Base):
     decided, its data erased.
     `misdirected_mail_at`, `forwarded_mail_at`: when the last true mail came, to within some minutes, that Amazon had addressed to another
     mailbox: one that nobody has confirmed, and one of which mail is forwarded here.
+    `sender_refused_at`: when Amazon first refused a reply because of its sender, nothing having got through since. `reply_confirmed_at`: when a
+    reply was last known to have reached a buyer.
     `version` counts the changes that clients make. `alerted_lock_since`: the red lock of which its owner has been told.
     """
 
@@ -136,6 +139,8 @@ class Integration(Base):
     misdirected_mail_at: Mapped[datetime | None]
     forwarded_mail_at: Mapped[datetime | None]
     last_order_at: Mapped[datetime | None]
+    sender_refused_at: Mapped[datetime | None]
+    reply_confirmed_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     owner_id: Mapped[UUID | None]
     version: Mapped[int] = mapped_column(server_default="1")
@@ -231,7 +236,10 @@ class SetupStep(Base):
 
 
 class SmtpConfiguration(Base):
-    """The seller's own SMTP server, for replies. The password is never shown again."""
+    """The seller's own SMTP server, for replies. The password is never shown again.
+
+    `refused_since`, `refused_at`: when it first and last refused the sign-in or the sender, nothing having been sent by it since.
+    """
 
     __tablename__ = "smtp_configurations"
     __table_args__ = (
@@ -253,6 +261,8 @@ class SmtpConfiguration(Base):
     version: Mapped[int] = mapped_column(server_default="1")
     checked_at: Mapped[datetime | None]
     check_result: Mapped[str | None]
+    refused_since: Mapped[datetime | None]
+    refused_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=now)
 
 

@@ -165,6 +165,7 @@ class Conversation(Base):
     A merged conversation stays, empty, so that its id still leads to `merged_into`. `answer_due_at` is the
     earliest due time among its messages that still wait for an answer. `snippet` is a copy of that of its newest message
     (`snippet_message_id`), sealed as it is there, so that it follows its message wherever that goes without being opened.
+    `last_reply_at`: when an agent last wrote a reply.
     """
 
     __tablename__ = "conversations"
@@ -242,6 +243,7 @@ class Conversation(Base):
     asin: Mapped[str | None]
     is_unread: Mapped[bool] = mapped_column(server_default=text("true"))
     answer_due_at: Mapped[datetime | None]
+    last_reply_at: Mapped[datetime | None]
     merged_into: Mapped[UUID | None]
 
 
@@ -286,6 +288,7 @@ class Message(Base):
     `is_excerpt`: `body_text` is the buyer's own words, taken out of Amazon's frame; else it is all that the mail says.
     `sent_to`: whom its signed To and Cc name, a line each, if that is not its relay address; `sent_to_keys`, keyed hashes of them.
     `snippet`: the first words of `body_text`, for lists. `word_keys`: keyed hashes of its words, by which it is found. `parser_version` is that of the code that understood it.
+    `answered_by`: the reply that stopped its clock, which goes on if that reply fails.
     """
 
     __tablename__ = "messages"
@@ -351,6 +354,7 @@ class Message(Base):
     parser_version: Mapped[int] = mapped_column(server_default="0")
     answer_due_at: Mapped[datetime | None]
     answer_settled_at: Mapped[datetime | None]
+    answered_by: Mapped[UUID | None]
 
 
 class MessageDigest(Base):

@@ -22,7 +22,6 @@ from services.connector.integrations.owner_mails import MailServer, NoticeMailer
 from services.connector.integrations.service import recompute_lock
 from services.connector.job_queue.runner import JobRunner
 from services.connector.maintenance.jobs import HousekeepingMetrics
-from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.tokens import jobs as token_jobs
 from services.connector.tokens.service import Vault
 from services.connector.webhooks.delivery import WebhookSender
@@ -35,6 +34,7 @@ from shared.crypto.key_provider import KeyFile
 from shared.database import Sessions
 from shared.keyring import Keyring
 from shared.metrics import process_registry, render
+from shared.outgoing.connections import OutgoingConnections
 from tests.conftest import Keys
 
 RULES: Final = Path(__file__).parents[2] / "deploy" / "alerts" / "replyco.yaml"

@@ -12,6 +12,12 @@ PERMISSION_OF: Final[Mapping[EventKind, Permission]] = {
     EventKind.INTEGRATION_CHANGED: Permission.GENERAL_ADMIN,
     EventKind.CONVERSATION_CHANGED: Permission.INBOX_MESSAGES,
     EventKind.MESSAGE_RECEIVED: Permission.INBOX_MESSAGES,
+    EventKind.REPLY_CHANGED: Permission.INBOX_MESSAGES,
+    EventKind.REPLY_CONFIRMED: Permission.INBOX_MESSAGES,
+    EventKind.REPLY_FAILED: Permission.INBOX_MESSAGES,
+    EventKind.REPLY_HANDED_OVER: Permission.INBOX_MESSAGES,
+    EventKind.REPLY_PERHAPS_SENT: Permission.INBOX_MESSAGES,
+    EventKind.REPLY_TYPED: Permission.INBOX_MESSAGES,
     EventKind.WEBHOOK_DISABLED: Permission.GENERAL_ADMIN,
 }
 

@@ -18,11 +18,11 @@ from services.connector.dependencies import (
 )
 from services.connector.http.etags import etag_of
 from services.connector.http.language import Language
-from services.connector.outgoing.addresses import networks
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp import service
 from services.connector.smtp.check_texts import text_of
 from services.connector.smtp.schemas import SmtpAnswer, SmtpCheckAnswer, SmtpRequest
+from shared.outgoing.addresses import networks
 from shared.tables import SmtpCheck, SmtpConfiguration, TlsMode
 
 router = APIRouter(tags=["integrations"])

@@ -15,8 +15,8 @@ from aiosmtplib import SMTP, SMTPConnectResponseError, SMTPException
 from pydantic import SecretStr
 
 from services.connector.http.concurrency import ConcurrencyLimit
-from services.connector.outgoing.connections import TOTAL_SECONDS, OutgoingConnections, OutgoingFailed
 from shared.errors import Expected
+from shared.outgoing.connections import TOTAL_SECONDS, OutgoingConnections, OutgoingFailed
 from shared.tables import SmtpCheck, TlsMode
 
 MAX_AT_A_TIME: Final = 10

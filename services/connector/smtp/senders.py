@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from services.connector.outgoing.hosts import HostInvalid, host_name
 from shared.errors import Expected
+from shared.outgoing.hosts import HostInvalid, host_name
 
 _MAX_ADDRESS: Final = 254
 # A dot-atom of RFC 5321: no quotes, no spaces, no line ends, nothing that has a meaning in a command or a header.

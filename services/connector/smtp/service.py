@@ -12,8 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.http.etags import require_match
-from services.connector.outgoing.addresses import Network
-from services.connector.outgoing.hosts import host_name
 from services.connector.problems.catalogue import NotFound
 from services.connector.smtp.checker import SmtpChecker, SmtpServer
 from services.connector.smtp.senders import sender_address
@@ -22,6 +20,8 @@ from shared.crypto.envelope import AccountKeys, Place, Sealed
 from shared.database import Sessions
 from shared.errors import Expected
 from shared.keyring import Keyring
+from shared.outgoing.addresses import Network
+from shared.outgoing.hosts import host_name
 from shared.tables import Integration, SmtpCheck, SmtpConfiguration, TlsMode
 
 

@@ -15,8 +15,6 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from services.connector.accounts.audit import system_audit_entry
-from services.connector.outgoing.connections import OutgoingConnections, OutgoingFailed
-from services.connector.outgoing.hosts import HostInvalid, UrlInvalid, UrlPortNotAllowed
 from services.connector.webhooks import queries
 from services.connector.webhooks.queries import ClaimedDelivery
 from services.connector.webhooks.retries import delay_after
@@ -25,6 +23,8 @@ from shared.crypto.envelope import Place
 from shared.database import Sessions, is_unavailable
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
+from shared.outgoing.connections import OutgoingConnections, OutgoingFailed
+from shared.outgoing.hosts import HostInvalid, UrlInvalid, UrlPortNotAllowed
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession

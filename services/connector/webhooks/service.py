@@ -17,7 +17,6 @@ from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.events.kinds import PERMISSION_OF
 from services.connector.http.etags import require_match
-from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.problems.catalogue import NotFound
 from services.connector.throttling.limits import WEBHOOK_PINGS, WEBHOOK_RESENDS
 from services.connector.webhooks import queries
@@ -27,6 +26,7 @@ from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.events import EventKind
 from shared.keyring import Keyring
+from shared.outgoing.connections import OutgoingConnections
 from shared.permissions import Level
 from shared.tables import DeliveryState, Webhook, WebhookDelivery
 

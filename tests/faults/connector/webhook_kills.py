@@ -14,13 +14,13 @@ from sqlalchemy import func, select, update
 
 from deploy.demo.postgres import CONNECTOR
 from services.connector.accounts.callers import Caller
-from services.connector.outgoing.addresses import networks
-from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.webhooks import service
 from shared.crypto.key_provider import KeyFile
 from shared.database import Sessions, create_engine, create_sessions, new_id
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
+from shared.outgoing.addresses import networks
+from shared.outgoing.connections import OutgoingConnections
 from shared.permissions import Level, Permission
 from shared.tables import EventRow, WebhookDelivery
 from tests.conftest import Database, Keys

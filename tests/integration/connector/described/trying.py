@@ -22,13 +22,13 @@ from services.connector.app import create_app
 from services.connector.dependencies import CSRF_HEADER
 from services.connector.http.paths import API_PREFIX
 from services.connector.http.server import Server
-from services.connector.outgoing.addresses import Address, networks
-from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp.checker import SmtpChecker
 from shared.crypto.key_provider import KeyFile
 from shared.database import create_engine, create_sessions
 from shared.keyring import Keyring
+from shared.outgoing.addresses import Address, networks
+from shared.outgoing.connections import OutgoingConnections
 from tests.conftest import Database, Keys
 from tests.integration.connector.conftest import CHEAP_HASHER
 from tests.integration.connector.described.callers import Caller, Kind, make_caller

@@ -12,13 +12,14 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from services.connector.http.paths import API_PREFIX
-from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp.checker import SmtpChecker, SmtpServer
 from shared.database import Sessions
+from shared.outgoing.connections import OutgoingConnections
 from shared.tables import Account, Integration, TlsMode
 from tests.factories import make_integration
-from tests.integration.connector.outgoing.conftest import (
+from tests.integration.mailrelay.certificates import CertificateFiles
+from tests.integration.shared.outgoing.conftest import (
     HOST,
     certificate,
     names,
@@ -27,7 +28,6 @@ from tests.integration.connector.outgoing.conftest import (
     server_context,
     strict,
 )
-from tests.integration.mailrelay.certificates import CertificateFiles
 
 __all__ = ["certificate", "names", "outgoing", "serve", "strict"]
 

@@ -6,11 +6,11 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.smtp.checker import SmtpChecker, SmtpTestsBusy
+from shared.outgoing.connections import OutgoingConnections
 from shared.tables import SmtpCheck, TlsMode
-from tests.integration.connector.outgoing.conftest import HOST, Names, Serve
 from tests.integration.connector.smtp.conftest import PASSWORD, SENDER, SellersServer
+from tests.integration.shared.outgoing.conftest import HOST, Names, Serve
 
 _ACCOUNT = uuid4()
 GREETING = b"220 server.seller.example ESMTP canary-banner\r\n"

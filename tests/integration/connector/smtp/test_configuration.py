@@ -18,8 +18,8 @@ from shared.tables import Account, AuditEntry, Integration, SmtpConfiguration
 from tests.conftest import Database
 from tests.factories import make_account, make_integration
 from tests.integration.connector.conftest import SignedIn
-from tests.integration.connector.outgoing.conftest import HOST, Names
 from tests.integration.connector.smtp.conftest import PASSWORD, SENDER, USER, SellersServer
+from tests.integration.shared.outgoing.conftest import HOST, Names
 
 
 async def _audited(sessions: Sessions, integration: Integration) -> list[str]:

@@ -9,11 +9,11 @@ import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.webhooks.delivery import WebhookSender
 from shared.database import Sessions
 from shared.keyring import Keyring
-from tests.integration.connector.outgoing.conftest import HOST, Serve, certificate, names, outgoing, serve
+from shared.outgoing.connections import OutgoingConnections
+from tests.integration.shared.outgoing.conftest import HOST, Serve, certificate, names, outgoing, serve
 
 __all__ = ["certificate", "names", "outgoing", "serve"]
 

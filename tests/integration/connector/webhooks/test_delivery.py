@@ -14,11 +14,11 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from services.connector.maintenance import jobs as housekeeping
-from services.connector.outgoing.connections import OutgoingConnections
 from services.connector.webhooks import queries
 from services.connector.webhooks.delivery import WebhookSender
 from shared.database import Sessions, new_id
 from shared.events import EventKind, announce
+from shared.outgoing.connections import OutgoingConnections
 from shared.tables import ApiKey, AuditEntry, EventRow, User, Webhook, WebhookDelivery
 from tests.factories import make_account
 from tests.integration.connector.webhooks.conftest import create, deliveries, send_webhooks

@@ -20,9 +20,9 @@ import httpcore2
 import structlog
 from typing_extensions import override
 
-from services.connector.outgoing.addresses import Address, Network, is_refused
-from services.connector.outgoing.hosts import WEBHOOK_PORTS, host_name, https_url
 from shared.errors import Expected
+from shared.outgoing.addresses import Address, Network, is_refused
+from shared.outgoing.hosts import WEBHOOK_PORTS, host_name, https_url
 
 log = structlog.get_logger()
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.connector.outgoing.addresses import networks
-from services.connector.outgoing.hosts import HostInvalid, UrlInvalid, UrlPortNotAllowed, host_name, https_url
+from shared.outgoing.addresses import networks
+from shared.outgoing.hosts import HostInvalid, UrlInvalid, UrlPortNotAllowed, host_name, https_url
 
 
 @pytest.mark.parametrize(

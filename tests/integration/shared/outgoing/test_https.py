@@ -5,9 +5,9 @@ import ssl
 
 import pytest
 
-from services.connector.outgoing.connections import OutgoingConnections, OutgoingFailed
-from services.connector.outgoing.hosts import HostInvalid, UrlInvalid
-from tests.integration.connector.outgoing.conftest import HOST, Names, Serve
+from shared.outgoing.connections import OutgoingConnections, OutgoingFailed
+from shared.outgoing.hosts import HostInvalid, UrlInvalid
+from tests.integration.shared.outgoing.conftest import HOST, Names, Serve
 
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"
 BODY = '{"kind":"integration.changed"}'

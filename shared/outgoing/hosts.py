@@ -8,8 +8,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import idna
 
-from services.connector.outgoing.addresses import Network
 from shared.errors import Expected
+from shared.outgoing.addresses import Network
 
 # Behind others there may be programs that were never meant for strangers: a webhook could speak to each of them.
 WEBHOOK_PORTS: Final = frozenset({443, 8443})

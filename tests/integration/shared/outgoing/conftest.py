@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.connector.outgoing.addresses import Address, networks
-from services.connector.outgoing.connections import OutgoingConnections
+from shared.outgoing.addresses import Address, networks
+from shared.outgoing.connections import OutgoingConnections
 from tests.integration.mailrelay.certificates import CertificateFiles
 
 HOST = "server.seller.example"

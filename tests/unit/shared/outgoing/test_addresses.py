@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from services.connector.outgoing.addresses import is_refused, networks
+from shared.outgoing.addresses import is_refused, networks
 
 
 @pytest.mark.parametrize(

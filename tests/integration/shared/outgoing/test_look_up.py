@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import dns.asyncresolver
 import pytest
 
-from services.connector.outgoing.connections import look_up
+from shared.outgoing.connections import look_up
 from tests.integration.mailrelay.dns_setup.test_dns import Zone, name_server
 
 HOST = "smtp.seller.example"
