@@ -22,7 +22,9 @@ from shared.tables import (
     Integration,
     MarketplaceParticipation,
     Message,
+    OutboundMessage,
     RelayAddress,
+    ReplyFile,
     User,
 )
 
@@ -300,3 +302,67 @@ async def make_attachment(
     session.add(attachment)
     await session.flush()
     return attachment
+
+
+async def make_reply(
+    session: AsyncSession,
+    keyring: Keyring,
+    message: Message,
+    *,
+    text: str = "Guten Tag, Ihre Lampe ist unterwegs.",
+    state: str = "queued",
+    server_words: str | None = None,
+    **columns: Any,
+) -> OutboundMessage:
+    """A reply to this message, due at once. `columns` are those that are stored as they are, such as `failure`."""
+    keys = await keys_within(session, keyring, message.account_id)
+    reply_id = new_id()
+    reply = OutboundMessage(
+        **{
+            "id": reply_id,
+            "account_id": message.account_id,
+            "integration_id": message.integration_id,
+            "conversation_id": message.conversation_id,
+            "answers_message_id": message.id,
+            "body_text": keys.seal_text(Place("outbound_messages", "body_text", reply_id), text),
+            "server_words": None
+            if server_words is None
+            else keys.seal_text(Place("outbound_messages", "server_words", reply_id), server_words),
+            "state": state,
+            "due_at": datetime.now(UTC),
+            **columns,
+        }
+    )
+    session.add(reply)
+    await session.flush()
+    return reply
+
+
+async def make_reply_file(
+    session: AsyncSession,
+    keyring: Keyring,
+    conversation: Conversation,
+    *,
+    reply: OutboundMessage | None = None,
+    filename: str = "anleitung.pdf",
+    content_type: str = "application/pdf",
+    content: bytes = b"%PDF-1.7 not much of a manual",
+    **columns: Any,
+) -> ReplyFile:
+    """A file of a reply, or of the draft of whoever has uploaded it."""
+    keys = await keys_within(session, keyring, conversation.account_id)
+    file_id = new_id()
+    file = ReplyFile(
+        id=file_id,
+        account_id=conversation.account_id,
+        conversation_id=conversation.id,
+        outbound_message_id=None if reply is None else reply.id,
+        filename=keys.seal_text(Place("reply_files", "filename", file_id), filename),
+        content_type=content_type,
+        size=len(content),
+        content=keys.seal(Place("reply_files", "content", file_id), content),
+        **columns,
+    )
+    session.add(file)
+    await session.flush()
+    return file

@@ -26,12 +26,6 @@ def upgrade() -> None:
     op.add_column(
         "smtp_configurations", sa.Column("refused_at", postgresql.TIMESTAMP(timezone=True), nullable=True)
     )
-    op.drop_constraint("ck_setup_steps_step", "setup_steps")
-    op.create_check_constraint(
-        "step",
-        "setup_steps",
-        "step IN ('order_report_columns', 'seller_profile', 'notification_preferences', 'approved_sender')",
-    )
     op.create_table(
         "outbound_messages",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -82,11 +76,6 @@ def upgrade() -> None:
         sa.CheckConstraint("transport IN ('platform', 'own')", name="ck_outbound_messages_transport"),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_outbound_messages_account_id"),
         sa.ForeignKeyConstraint(
-            ["answers_message_id", "account_id"],
-            ["messages.id", "messages.account_id"],
-            name="fk_outbound_messages_answers_message_id_account_id",
-        ),
-        sa.ForeignKeyConstraint(
             ["conversation_id", "account_id"],
             ["conversations.id", "conversations.account_id"],
             name="fk_outbound_messages_conversation_id_account_id",
@@ -104,7 +93,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_outbound_messages"),
     )
     op.create_index("ix_outbound_messages_account", "outbound_messages", ["account_id", "id"])
-    op.create_index("ix_outbound_messages_answers", "outbound_messages", ["answers_message_id"])
     op.create_index("ix_outbound_messages_conversation", "outbound_messages", ["conversation_id", "id"])
     op.create_index(
         "ix_outbound_messages_due",

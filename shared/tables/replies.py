@@ -73,7 +73,8 @@ _ON_ITS_WAY = text("state IN ('scheduled', 'queued', 'delayed')")
 class OutboundMessage(Base):
     """A reply to a buyer, which is also its place in the queue: a mail worker claims rows that are due.
 
-    `answers_message_id` is the buyer's message that it answers: the newest one, decided anew when it is first tried. `sent_from` and `transport` say how
+    `answers_message_id` is the buyer's message that it answers: the newest one, decided anew when it is first tried; that one may end with the
+    partition of its month. `sent_from` and `transport` say how
     it went. `data_sent_at`: the final dot is about to be sent, committed before it is; as long as the server's answer is not
     stored, nobody knows whether the reply is with the buyer. `claimed_until` ends the claim of a worker that has died.
     `server_words` is what the server, or Amazon's failure mail, said, cleaned. `round` counts an agent's wishes to send it: a report
@@ -89,10 +90,8 @@ class OutboundMessage(Base):
         CheckConstraint("(state = 'sending') = (claimed_until IS NOT NULL)", name="claimed"),
         within_account("integration_id", "integrations"),
         within_account("conversation_id", "conversations"),
-        within_account("answers_message_id", "messages"),
         within_account("written_by", "users"),
         referable_within_account("outbound_messages"),
-        Index("ix_outbound_messages_answers", "answers_message_id"),
         Index("ix_outbound_messages_due", "due_at", "id", postgresql_where=_ON_ITS_WAY),
         Index("ix_outbound_messages_sending", "claimed_until", postgresql_where=text("state = 'sending'")),
         Index("ix_outbound_messages_conversation", "conversation_id", "id"),

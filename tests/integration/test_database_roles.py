@@ -20,12 +20,14 @@ SECRETS_OF_THE_CONNECTOR = [
     "sign_in_failures",
     "login_requests",
     "application_secrets",
-    "smtp_configurations",
     "idempotency_keys",
     "webhooks",
     "webhook_deliveries",
     "events",
     "audit_log",
+    "reply_drafts",
+    "reply_templates",
+    "notes",
 ]
 
 

@@ -27,8 +27,12 @@ from shared.tables import (
     MarketplaceParticipation,
     Message,
     MessageDigest,
+    Note,
     Notice,
+    OutboundMessage,
     RelayAddress,
+    ReplyDraft,
+    ReplyTemplate,
     SetupStep,
     SmtpConfiguration,
     User,
@@ -46,6 +50,8 @@ from tests.factories import (
     make_integration,
     make_message,
     make_relay_address,
+    make_reply,
+    make_reply_file,
     make_user,
 )
 
@@ -69,6 +75,7 @@ WITHOUT_A_REFERENCE = {
     ("idempotency_keys", "row_id"),
     ("message_digests", "message_id"),
     ("messages", "accepted_mail_id"),
+    ("outbound_messages", "answers_message_id"),
     ("webhook_deliveries", "event_id"),
 }
 
@@ -83,6 +90,7 @@ class Referred(NamedTuple):
     message: Message
     key: ApiKey
     webhook: Webhook
+    reply: OutboundMessage
 
 
 async def make_referred(session: AsyncSession, keyring: Keyring) -> Referred:
@@ -115,20 +123,39 @@ async def make_referred(session: AsyncSession, keyring: Keyring) -> Referred:
     for row in (key, webhook):
         session.add(row)
         await session.flush()
-    return Referred(user, integration, address, conversation, message, key, webhook)
+    reply = await make_reply(session, keyring, message, written_by=user.id)
+    return Referred(user, integration, address, conversation, message, key, webhook, reply)
 
 
 async def refer(session: AsyncSession, keyring: Keyring, mail_key: MailPublicKey, referred: Referred) -> None:
     """A row of each table that refers to these."""
-    user, integration, address, conversation, message, _, webhook = referred
+    user, integration, address, conversation, message, _, webhook, reply = referred
     account_id = user.account_id
     integration.owner_id = user.id
     await make_grant(session, keyring, integration)
     await make_accepted_mail(session, address, mail_key)
     await make_conversation(session, keyring, integration, merged_into=conversation.id)
     await make_attachment(session, keyring, message)
+    await make_reply_file(session, keyring, conversation, reply=reply, uploaded_by=user.id)
     session.add_all(
         [
+            ReplyDraft(
+                account_id=account_id, conversation_id=conversation.id, user_id=user.id, body_text=Sealed(b"")
+            ),
+            ReplyTemplate(
+                account_id=account_id,
+                name="Thanks",
+                name_key="thanks",
+                language="en",
+                body_text="Thank you.",
+                changed_by=user.id,
+            ),
+            Note(
+                account_id=account_id,
+                conversation_id=conversation.id,
+                written_by=user.id,
+                body_text=Sealed(b""),
+            ),
             UserSession(account_id=account_id, user_id=user.id, token_hash=account_id.bytes, expires_at=NOW),
             KnownBrowser(account_id=account_id, user_id=user.id, token_hash=account_id.bytes, expires_at=NOW),
             AuthorizationAttempt(
