@@ -13,6 +13,7 @@ from uuid import uuid4
 import asyncpg
 from hypothesis import HealthCheck, given, settings
 from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.strategies import booleans
 
 from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade
@@ -45,6 +46,7 @@ from tests.integration.mailrelay.certificates import CertificateFiles
 from tests.integration.mailrelay.delivery.conftest import make_store
 from tests.integration.mailrelay.smtp.test_fuzz import Conversation
 from tests.integration.mailrelay.smtp.test_fuzz_limits import converse, limited_relay
+from tests.unit.mailrelay.outbound.reading_back import check_read_back, replies
 from tests.unit.mailrelay.parsing.mutations import MAX_MB, try_mutations
 from tests.unit.mailrelay.parsing.test_any_bytes import check_bounds, mutated_mails
 
@@ -56,6 +58,7 @@ _CONVERSATIONS_A_ROUND = 500
 _LIMITED_CONVERSATIONS_A_ROUND = 200
 _MUTATED_MAILS_A_ROUND = 10_000
 _DAMAGED_MAILS_A_ROUND = 25_000
+_REPLIES_A_ROUND = 5_000
 _EXAMPLES_AN_OPERATION = 30
 _CONVERSATIONS_OF_A_LARGE_INSTALLATION = 100_000
 _ERASED_CONVERSATIONS = 50_000
@@ -275,6 +278,12 @@ async def _mutated_mails(_environment: Environment) -> Outcome:
     return Outcome(True, {"mails": _MUTATED_MAILS_A_ROUND})
 
 
+async def _replies(_environment: Environment) -> Outcome:
+    checked = _many(_REPLIES_A_ROUND)(given(reply=replies(), eight_bit=booleans())(check_read_back))
+    await asyncio.to_thread(checked)
+    return Outcome(True, {"replies": _REPLIES_A_ROUND})
+
+
 async def _damaged_mails(_environment: Environment) -> Outcome:
     first = secrets.randbelow(10**9)
     tried = await asyncio.to_thread(try_mutations, first, _DAMAGED_MAILS_A_ROUND)
@@ -375,6 +384,7 @@ ROUNDS: Mapping[str, Round] = {
     **{f"fuzz-sessions-{number}": _conversations for number in range(1, 5)},
     **{f"fuzz-limits-{number}": _limits for number in range(1, 3)},
     **{f"fuzz-mails-{number}": _mutated_mails for number in range(1, 3)},
+    "fuzz-replies": _replies,
     **{f"damaged-mails-{number}": _damaged_mails for number in range(1, 6)},
     **{f"migrations-{revision}": _migrations(revision) for revision in revisions_with_data()},
     "erasure": _erasure,

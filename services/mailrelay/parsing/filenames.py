@@ -2,6 +2,9 @@
 
 import unicodedata
 
+# Enough for names that people see; file systems end at 255 bytes. The end is kept, as it says what the file is.
+MAX_FILENAME_CHARS = 150
+_KEPT_END_CHARS = 30
 # Refused by one file system or another, or read as a path.
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 _FOR_NAMELESS = {
@@ -25,3 +28,10 @@ def safe_filename(filename: str | None, content_type: str) -> str:
     )
     cleaned = "".join("_" if character in _FORBIDDEN else character for character in visible)
     return " ".join(cleaned.split()).strip(". ") or _FOR_NAMELESS.get(content_type, "attachment.bin")
+
+
+def shorten_filename(filename: str) -> str:
+    """With its beginning and its end, if it has more than MAX_FILENAME_CHARS."""
+    if len(filename) <= MAX_FILENAME_CHARS:
+        return filename
+    return filename[: MAX_FILENAME_CHARS - _KEPT_END_CHARS] + filename[-_KEPT_END_CHARS:]

@@ -14,6 +14,7 @@ from itertools import islice
 from services.mailrelay.parsing.boundaries import find_boundary
 from services.mailrelay.parsing.charsets import decode_text
 from services.mailrelay.parsing.decoding import decode_header, decode_words
+from services.mailrelay.parsing.filenames import MAX_FILENAME_CHARS, shorten_filename
 from services.mailrelay.parsing.transfer import decode_transfer
 from services.mailrelay.parsing.uuencoded import UuencodedFile, split_uuencoded
 
@@ -34,9 +35,6 @@ MAX_VALUE_BYTES = 8 * 1024
 MAX_PARAMETERS = 100
 # The relay accepts 40 MB at most, and decoding never makes more bytes out of fewer.
 MAX_DECODED_BYTES = 40 * 1024 * 1024
-# Enough for names that people see; file systems end at 255 bytes. The end is kept, as it says what the file is.
-MAX_FILENAME_CHARS = 150
-_KEPT_END_CHARS = 30
 # A message id in form (RFC 2045 §7): local part and domain.
 MAX_CONTENT_ID_CHARS = 320
 # RFC 2046 allows 70 characters and blanks behind them.
@@ -388,10 +386,8 @@ def _mime_header(header: Header, limits: ParserLimits) -> _MimeHeader:
 
 def _shorten(filename: str, limits: ParserLimits) -> str:
     filename = filename.replace("\x00", "")
-    if len(filename) > MAX_FILENAME_CHARS:
-        limits.was_reached = True
-        filename = filename[: MAX_FILENAME_CHARS - _KEPT_END_CHARS] + filename[-_KEPT_END_CHARS:]
-    return filename
+    limits.was_reached |= len(filename) > MAX_FILENAME_CHARS
+    return shorten_filename(filename)
 
 
 def _charset(content: _Parameterised, header: Header) -> str | None:

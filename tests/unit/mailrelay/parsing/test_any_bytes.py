@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.mailrelay.parsing.body import MAX_ATTACHMENTS, MAX_TEXT_CHARS
 from services.mailrelay.parsing.charsets import decode_text
 from services.mailrelay.parsing.decoding import decode_header
+from services.mailrelay.parsing.filenames import MAX_FILENAME_CHARS
 from services.mailrelay.parsing.mail import (
     MAX_SUBJECT_CHARS,
     MailKind,
@@ -18,7 +19,7 @@ from services.mailrelay.parsing.mail import (
 )
 from services.mailrelay.parsing.mailboxes import read_mailboxes
 from services.mailrelay.parsing.safe_html import make_safe
-from services.mailrelay.parsing.structure import MAX_DEPTH, MAX_FILENAME_CHARS
+from services.mailrelay.parsing.structure import MAX_DEPTH
 from services.mailrelay.parsing.transfer import decode_base64
 from tests.unit.mailrelay.parsing.comparing import first_disallowed_html
 

@@ -3,6 +3,7 @@
 import pytest
 
 from services.mailrelay.parsing.body import MAX_ATTACHMENTS, MAX_TEXT_CHARS
+from services.mailrelay.parsing.filenames import MAX_FILENAME_CHARS
 from services.mailrelay.parsing.mail import (
     MAX_SUBJECT_CHARS,
     ParsedMail,
@@ -18,7 +19,6 @@ from services.mailrelay.parsing.structure import (
     MAX_DELIMITERS,
     MAX_DEPTH,
     MAX_FIELDS,
-    MAX_FILENAME_CHARS,
     MAX_HEADER_BYTES,
     MAX_PARAMETERS,
     MAX_PART_HEADER_BYTES,
