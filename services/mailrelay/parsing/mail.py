@@ -18,7 +18,6 @@ from services.mailrelay.parsing.kinds import (
     recognise_notice,
     recognise_report,
 )
-from services.mailrelay.parsing.language import language_of
 from services.mailrelay.parsing.mailboxes import MAX_NAME_CHARS, Mailbox, read_mailboxes
 from services.mailrelay.parsing.patterns import WORDING, MailKind, Wording
 from services.mailrelay.parsing.quoting import split_history, without_quotes
@@ -40,6 +39,7 @@ from services.mailrelay.parsing.structure import (
     is_report,
     read_head,
 )
+from shared.language_detection import language_of
 
 __all__ = ["PARSER_VERSION", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
 
@@ -169,8 +169,10 @@ def _language(
 ) -> str | None:
     """The language of a buyer's own words, whatever Amazon wrote around them; of any other mail its text's, else its subject's."""
     # A known wording is surer than a few words of it.
-    words = recognised.language or language_of(without_quotes(own, wording), wording)
-    return words if buyer is not None else words or language_of(head.subject or "", wording)
+    words = recognised.language or language_of(without_quotes(own, wording), wording.signs_of_languages)
+    return (
+        words if buyer is not None else words or language_of(head.subject or "", wording.signs_of_languages)
+    )
 
 
 def _holds_something(raw: bytes, body_start: int) -> bool:

