@@ -3,6 +3,8 @@
 .PHONY: help demo test soak lint format bench api-docs requirements clean
 
 PYTHON ?= python3
+# Hundreds of processes start in a run of the tests: none of them should compile our code anew.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 RUN := $(VENV)/bin/python
 TESTS ?= tests
@@ -44,8 +46,9 @@ requirements: $(VENV)/.installed ## Compile the pinned requirements anew from py
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--upgrade -c requirements-development.txt pyproject.toml -o requirements.txt
 
-clean: ## Remove the environment and the demo's data
+clean: ## Remove the environment, the demo's data and what was compiled
 	@rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts
+	@find deploy migrations services shared tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.installed: requirements-development.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

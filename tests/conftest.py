@@ -80,6 +80,8 @@ def pytest_configure() -> None:
 
     And no example has a time by which it must be over: on a busy machine it would be the load that fails.
     """
+    # Nothing that is imported and collected is garbage.
+    gc.disable()
     hypothesis.settings.register_profile("replyco", deadline=None)
     hypothesis.settings.load_profile("replyco")
     structlog.configure(
@@ -95,6 +97,7 @@ def pytest_collection_finish() -> None:
     """What was imported and collected stays to the end: the garbage collector need not look through it after each test."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def memory_folder() -> Path | None:
