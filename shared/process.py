@@ -103,7 +103,9 @@ def port_cure(taken: PortTaken) -> str:
 
 def key_file_cure(unusable: KeyFileUnusable) -> str:
     """The sentence that says what to do about a key file that cannot be used."""
-    path = unusable.fields["path"]
+    path, command = unusable.fields["path"], unusable.fields.get("made_by")
+    if command is not None:
+        return f"The key file {path} cannot be used. `{command}` makes a new one."
     return f"The key file {path} cannot be used. `python -m services.connector keys create` makes a new set."
 
 

@@ -7,9 +7,10 @@ development and for one machine.
 import json
 import os
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Final, Generic, Protocol, Self, TypeVar
 
 import structlog
 from cryptography.exceptions import InvalidTag
@@ -24,7 +25,8 @@ _NONCE_BYTES: Final = 12
 
 
 class KeyFileUnusable(Expected):
-    """A key file is missing, not readable or not of the expected form."""
+    """A key file is missing, not readable or not of the expected form. `fields["made_by"]` is the command that makes one, if not `keys create`
+    of the connector."""
 
     code = "key_file_unusable"
 
@@ -57,6 +59,33 @@ def require_known(provider: KeyProvider, wrapping_key_id: str) -> None:
         raise SealBroken(wrapping_key_id=wrapping_key_id)
 
 
+_Content = TypeVar("_Content")
+
+
+class RereadFile(Generic[_Content]):
+    """What a key file holds. A changed file is read again before the next use, so that keys are rotated while processes run; if it has
+    become unusable, what was read before stays in use.
+    """
+
+    def __init__(self, path: Path, read: Callable[[Path], _Content]) -> None:
+        """Read the file. Raises KeyFileUnusable, as `read` does."""
+        self.path = path
+        self._read = read
+        self._stamp_read = _stamp(path)
+        self._content = read(path)
+
+    @property
+    def content(self) -> _Content:
+        stamp = _stamp(self.path)
+        if stamp != self._stamp_read:
+            self._stamp_read = stamp
+            try:
+                self._content = self._read(self.path)
+            except KeyFileUnusable as error:
+                log.error("key_file_unusable", path=str(self.path), exc_info=error)  # noqa: TRY400 - no bug of ours
+        return self._content
+
+
 @dataclass(frozen=True, slots=True)
 class _Keys:
     current_id: str
@@ -64,17 +93,11 @@ class _Keys:
 
 
 class KeyFile:
-    """Key-encryption keys from a file that only its owner may read: `{"current": id, "keys": {id: base64}}`.
-
-    A changed file is read again before the next use, so that keys are rotated while processes run. If it has
-    become unusable, the keys that were read before stay in use.
-    """
+    """Key-encryption keys from a file that only its owner may read: `{"current": id, "keys": {id: base64}}`."""
 
     def __init__(self, path: Path) -> None:
         """Read the file. Raises KeyFileUnusable."""
-        self._path = path
-        self._stamp_read = _stamp(path)
-        self._content = _read(path)
+        self._file = RereadFile(path, _read)
 
     @classmethod
     def create(cls, path: Path) -> None:
@@ -141,21 +164,14 @@ class KeyFile:
         return wrapping_key_id in self._fresh().keys
 
     def _fresh(self) -> _Keys:
-        stamp = _stamp(self._path)
-        if stamp != self._stamp_read:
-            self._stamp_read = stamp
-            try:
-                self._content = _read(self._path)
-            except KeyFileUnusable as error:
-                log.error("key_file_unusable", path=str(self._path), exc_info=error)  # noqa: TRY400 - no bug of ours
-        return self._content
+        return self._file.content
 
     def _require(self, key_id: str) -> None:
         if key_id not in self.key_ids:
-            raise KeyNotChangeable(f"{self._path} has no key {key_id}, only {', '.join(self.key_ids)}.")
+            raise KeyNotChangeable(f"{self._file.path} has no key {key_id}, only {', '.join(self.key_ids)}.")
 
     def _replace(self, content: _Keys) -> None:
-        replace_private_file(self._path, _written(content))
+        replace_private_file(self._file.path, _written(content))
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -1,0 +1,180 @@
+"""The keys that replies are signed with for the mail domain (DKIM). The mail worker alone needs the file.
+
+RSA of 2,048 bits and no other kind: every receiver checks it (RFC 8301 §3.2), and its record fits into one answer of the DNS. Ed25519 (RFC
+8463) is checked by few; a second signature would mean a second record a selector and prove nothing to Amazon.
+"""
+
+import json
+import secrets
+from base64 import b64encode
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Self
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+from shared.crypto.key_provider import (
+    KeyFileUnusable,
+    KeyNotChangeable,
+    RereadFile,
+    replace_private_file,
+    write_private_file,
+)
+from shared.crypto.signatures import SignerKey
+
+_BITS: Final = 2_048
+# A longer key costs more for each mail, and its record no longer fits into one answer.
+_MAX_BITS: Final = 4_096
+_MADE_BY: Final = "python -m services.mailrelay keys dkim create"
+
+
+@dataclass(frozen=True, slots=True)
+class DkimKey:
+    """A private key, and the selector under which its public half stands in the DNS."""
+
+    selector: str
+    key: RSAPrivateKey = field(repr=False)
+
+    @classmethod
+    def new(cls, now: datetime) -> Self:
+        """With a selector that no key ever had before: what resolvers remember of another one would else be taken for this one's."""
+        return cls(f"r{now:%Y%m%d}-{secrets.token_hex(2)}", generate_private_key(65_537, _BITS))
+
+    @property
+    def record(self) -> str:
+        """The TXT record of the public half (RFC 6376 §3.6.1)."""
+        der = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return f"v=DKIM1; k=rsa; p={b64encode(der).decode()}"
+
+    @property
+    def public(self) -> SignerKey:
+        """The public half, as receivers make it of the record."""
+        return SignerKey(self.key.public_key())
+
+    def record_name(self, domain: str) -> str:
+        return f"{self.selector}._domainkey.{domain}"
+
+    def sign(self, sha256: bytes) -> bytes:
+        """The signature (rsa-sha256, RFC 6376 §3.3.2) of something with this digest. Takes half a millisecond."""
+        return self.key.sign(sha256, PKCS1v15(), Prehashed(SHA256()))
+
+
+@dataclass(frozen=True, slots=True)
+class _DkimKeys:
+    current: str
+    keys: dict[str, DkimKey]
+
+
+class DkimKeyFile:
+    """Keys from a file that only its owner may read: `{"current": selector, "keys": {selector: PEM}}`. During a change there are two."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file. Raises KeyFileUnusable."""
+        self._file = RereadFile(path, _read)
+
+    @classmethod
+    def create(cls, path: Path, now: datetime) -> Self:
+        """Write a file with one new key; fails if there is a file. Raises KeyFileUnusable."""
+        key = DkimKey.new(now)
+        try:
+            write_private_file(path, _written(_DkimKeys(key.selector, {key.selector: key})))
+        except KeyFileUnusable as unusable:
+            raise _unusable(path) from unusable
+        return cls(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The keys of a file. Raises KeyFileUnusable."""
+        return cls(path)
+
+    @property
+    def current(self) -> DkimKey:
+        """The key that signs."""
+        content = self._file.content
+        return content.keys[content.current]
+
+    @property
+    def keys(self) -> tuple[DkimKey, ...]:
+        """All keys, the oldest first. The record of each belongs into the DNS."""
+        return tuple(self._file.content.keys.values())
+
+    def add(self, now: datetime, *, use: bool) -> DkimKey:
+        """Add a new key, and sign with it from now on if `use`. Raises KeyFileUnusable."""
+        content = self._file.content
+        key = DkimKey.new(now)
+        self._replace(_DkimKeys(key.selector if use else content.current, content.keys | {key.selector: key}))
+        return key
+
+    def key(self, selector: str) -> DkimKey:
+        """Raises KeyNotChangeable if there is none with that selector."""
+        keys = self._file.content.keys
+        if selector not in keys:
+            raise KeyNotChangeable(f"{self._file.path} has no key {selector}, only {', '.join(keys)}.")
+        return keys[selector]
+
+    def use(self, selector: str) -> None:
+        """Sign with this key from now on. Raises KeyFileUnusable, KeyNotChangeable."""
+        self.key(selector)
+        self._replace(_DkimKeys(selector, self._file.content.keys))
+
+    def remove(self, selector: str) -> None:
+        """Forget a key that does not sign. Raises KeyFileUnusable, KeyNotChangeable."""
+        self.key(selector)
+        content = self._file.content
+        if selector == content.current:
+            raise KeyNotChangeable(f"{selector} is the key that signs at present. Rotate first.")
+        rest = {known: key for known, key in content.keys.items() if known != selector}
+        self._replace(_DkimKeys(content.current, rest))
+
+    def _replace(self, content: _DkimKeys) -> None:
+        try:
+            replace_private_file(self._file.path, _written(content))
+        except KeyFileUnusable as unusable:
+            raise _unusable(self._file.path) from unusable
+
+
+def _read(path: Path) -> _DkimKeys:
+    try:
+        content = json.loads(path.read_bytes())
+        keys = {str(selector): _key(str(selector), pem) for selector, pem in content["keys"].items()}
+        current = str(content["current"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UnsupportedAlgorithm):
+        # The cause would name what is in the file.
+        raise _unusable(path) from None
+    if current not in keys:
+        raise _unusable(path)
+    return _DkimKeys(current, keys)
+
+
+def _key(selector: str, pem: str) -> DkimKey:
+    key = load_pem_private_key(pem.encode(), None)
+    if not isinstance(key, RSAPrivateKey) or not _BITS <= key.key_size <= _MAX_BITS:
+        raise ValueError("no RSA key of 2048 to 4096 bits")
+    # It goes into a header and into a name of the DNS.
+    if not (0 < len(selector) <= 63 and selector.isascii() and selector.replace("-", "").isalnum()):
+        raise ValueError("no selector")
+    return DkimKey(selector, key)
+
+
+def _written(content: _DkimKeys) -> bytes:
+    pems = {
+        selector: key.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        for selector, key in content.keys.items()
+    }
+    return json.dumps({"current": content.current, "keys": pems}).encode()
+
+
+def _unusable(path: Path) -> KeyFileUnusable:
+    return KeyFileUnusable(path=str(path), made_by=_MADE_BY)
