@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from services.mailrelay.authenticity.canonical import SignedMail
 from services.mailrelay.authenticity.dkim import check_signature, read_signatures
+from services.mailrelay.authenticity.resolver import Kind
 from services.mailrelay.outbound.composing import compose
 from services.mailrelay.outbound.reply import Reply, ReplyFile
 from services.mailrelay.outbound.signing import sign, signed_mail
@@ -47,7 +48,7 @@ class Published:
     def __init__(self, keys: DkimKeyFile) -> None:
         self._records = {key.record_name(DOMAIN): key.record for key in keys.keys}
 
-    async def ask(self, name: str, kind: str) -> tuple[str, ...]:
+    async def ask(self, name: str, kind: Kind, *, proves: bool = True) -> tuple[str, ...]:
         assert kind == "TXT"
         return (self._records[name],) if name in self._records else ()
 
