@@ -48,7 +48,7 @@ def compose(reply: Reply, *, mail_domain: str, eight_bit: bool) -> bytes:
         f"Date: {format_datetime(reply.sent_at.astimezone(UTC))}",
         f"From: {reply.from_address}",
         f"To: {reply.to_address}",
-        f"Message-ID: {message_id_of(reply.outbound_message_id, mail_domain)}",
+        f"Message-ID: {message_id_of(reply.outbound_message_id, reply.round_number, mail_domain)}",
         *_thread_fields(reply),
         text_field("Subject", reply_subject(reply.subject, reply.order_id)),
         # RFC 3834 §5.

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from shared.errors import Expected
@@ -36,8 +36,9 @@ class ReplyFile:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is sent for one row of `outbound_messages`.
+    """What is sent for one row of `outbound_messages`, in one of its rounds.
 
+    `round_number`: which of an agent's wishes to send it this is, from 1.
     `from_address`: the relay address, or the verified sender of the store's own SMTP server; the envelope's sender is exactly the same.
     `to_address`: the newest buyer address of the conversation with Amazon's tag (`…+tag@marketplace.amazon.de`), as the buyer's mail has it.
     `subject`: that of the buyer's newest mail, as it was parsed; without the `Re:`, or with any number of them.
@@ -58,6 +59,7 @@ class Reply:
     in_reply_to: str | None = field(default=None, repr=False)
     references: tuple[str, ...] = field(default=(), repr=False)
     has_html: bool = False
+    round_number: int = 1
 
 
 def require_answerable(reply: Reply) -> None:
@@ -67,17 +69,29 @@ def require_answerable(reply: Reply) -> None:
             raise NotAnswerable(address=which)
 
 
-def message_id_of(outbound_message_id: UUID, mail_domain: str) -> str:
-    """The Message-ID under which a reply is sent, and sent again: whatever names it comes back for this reply."""
-    return f"<reply.{outbound_message_id.hex}@{mail_domain.lower()}>"
+def message_id_of(outbound_message_id: UUID, round_number: int, mail_domain: str) -> str:
+    """The Message-ID under which a reply is sent: whatever names it comes back for this reply, in this round.
+
+    Attempts of one round share it, so that a server that gets a mail twice may know it; an agent's wish to send it again makes another one.
+    """
+    return f"<{outbound_message_id.hex}.{round_number}@{mail_domain.lower()}>"
 
 
-def outbound_message_named_in(text: str, mail_domain: str) -> UUID | None:
-    """The first reply of ours that a text names by its Message-ID: In-Reply-To, References, or a part of a returned mail.
+class NamedReply(NamedTuple):
+    """A reply of ours that a text names, and the round of it. Whether there is such a row, and whose it is, the caller looks up."""
 
-    Whether there is such a row, and whose it is, the caller looks up. Angle brackets and case may have changed on the way.
+    outbound_message_id: UUID
+    round_number: int
+
+
+def reply_named_in(text: str, mail_domain: str) -> NamedReply | None:
+    """The first reply that a text names by its Message-ID: In-Reply-To, References, or a part of a returned mail.
+
+    Angle brackets and case may have changed on the way.
     """
     found = re.search(
-        rf"(?<![a-z0-9.])reply\.([0-9a-f]{{32}})@{re.escape(mail_domain)}(?![a-z0-9.-])", text, re.IGNORECASE
+        rf"(?<![a-z0-9.])([0-9a-f]{{32}})\.([1-9][0-9]{{0,5}})@{re.escape(mail_domain)}(?![a-z0-9.-])",
+        text,
+        re.IGNORECASE,
     )
-    return UUID(found.group(1)) if found is not None else None
+    return NamedReply(UUID(found.group(1)), int(found.group(2))) if found is not None else None

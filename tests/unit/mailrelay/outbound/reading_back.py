@@ -108,7 +108,7 @@ def check_by_the_standard_library(raw: bytes, reply: Reply, written: Written) ->
     assert mail["Subject"] == written.subject
     assert mail["From"] == reply.from_address
     assert mail["To"] == reply.to_address
-    assert mail["Message-ID"] == message_id_of(reply.outbound_message_id, DOMAIN)
+    assert mail["Message-ID"] == message_id_of(reply.outbound_message_id, reply.round_number, DOMAIN)
     assert mail["Auto-Submitted"] == "no"
     assert mail["Date"].datetime == reply.sent_at.replace(microsecond=0)
     if reply.in_reply_to is not None and is_message_id(reply.in_reply_to):

@@ -11,11 +11,12 @@ import pytest
 
 from services.mailrelay.outbound.composing import compose, reply_subject
 from services.mailrelay.outbound.reply import (
+    NamedReply,
     NotAnswerable,
     Reply,
     ReplyFile,
     message_id_of,
-    outbound_message_named_in,
+    reply_named_in,
 )
 from tests.unit.mailrelay.outbound.reading_back import DOMAIN, a_reply, check_read_back
 
@@ -49,7 +50,7 @@ def test_the_mail_of_a_reply_without_files():
         "Date: Sat, 28 Nov 2026 12:00:05 +0000\r\n"
         "From: mabtekrud@replyco.email\r\n"
         "To: k3j4h5g6f7d8s9a+7b1e-4c@marketplace.amazon.de\r\n"
-        "Message-ID: <reply.0192f3a0111172228333944455556666@replyco.email>\r\n"
+        "Message-ID: <0192f3a0111172228333944455556666.1@replyco.email>\r\n"
         "In-Reply-To: <q2@amazonses.com>\r\n"
         "References: <q1@amazonses.com> <q2@amazonses.com>\r\n"
         "Subject: Re: Frage von =?UTF-8?B?SsO8cmdlbg==?= (Bestellung:\r\n"
@@ -293,20 +294,26 @@ def test_the_date_is_in_utc():
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (message_id_of(ID, DOMAIN), ID),
-        (f"In-Reply-To: <x@y>\r\nReferences: <x@y>\r\n {message_id_of(ID, 'REPLYCO.email')}", ID),
-        (f"Message-ID: <REPLY.{ID.hex.upper()}@Replyco.Email>", ID),
-        (f"reply.{ID.hex}@replyco.email", ID),
-        (f"<reply.{ID.hex}@replyco.email.evil.example>", None),
-        (f"<reply.{ID.hex}@evil.example>", None),
-        (f"<xreply.{ID.hex}@replyco.email>", None),
-        (f"<reply.{ID.hex}0@replyco.email>", None),
-        (f"<reply.{ID}@replyco.email>", None),
+        (message_id_of(ID, 1, DOMAIN), NamedReply(ID, 1)),
+        (
+            f"In-Reply-To: <x@y>\r\nReferences: <x@y>\r\n {message_id_of(ID, 12, 'REPLYCO.email')}",
+            NamedReply(ID, 12),
+        ),
+        (f"Message-ID: <{ID.hex.upper()}.2@Replyco.Email>", NamedReply(ID, 2)),
+        (f"{ID.hex}.1@replyco.email", NamedReply(ID, 1)),
+        (f"<{ID.hex}.1@replyco.email.evil.example>", None),
+        (f"<{ID.hex}.1@evil.example>", None),
+        (f"<x{ID.hex}.1@replyco.email>", None),
+        (f"<{ID.hex}0.1@replyco.email>", None),
+        (f"<{ID.hex}@replyco.email>", None),
+        (f"<{ID.hex}.0@replyco.email>", None),
+        (f"<{ID.hex}.9999999@replyco.email>", None),
+        (f"<{ID}.1@replyco.email>", None),
         ("", None),
     ],
 )
-def test_a_reply_is_recognised_by_its_message_id(text: str, found: UUID | None):
-    assert outbound_message_named_in(text, DOMAIN) == found
+def test_a_reply_and_its_round_are_recognised_by_its_message_id(text: str, found: NamedReply | None):
+    assert reply_named_in(text, DOMAIN) == found
 
 
 def test_the_parts_that_are_personal_are_in_no_representation():

@@ -82,7 +82,7 @@ MAIL_PLACES = {
     "that a person wrote it": (b"Auto-Submitted: no", b"Auto-Submitted: auto-replied"),
     "the encoding": (b"Content-Transfer-Encoding: 7bit", b"Content-Transfer-Encoding: base64"),
     "the charset": (b"charset=utf-8", b"charset=utf-7"),
-    "the message id": (b"Message-ID: <reply.", b"Message-ID: <replx."),
+    "the message id": (b".1@replyco", b".2@replyco"),
     "the thread": (b"In-Reply-To: <q@", b"In-Reply-To: <r@"),
     "the threads before": (b"References: <p@", b"References: <o@"),
     "a second From": (b"\r\nFrom:", b"\r\nFrom: evil@evil.example\r\nFrom:"),
