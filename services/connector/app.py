@@ -35,10 +35,12 @@ from services.connector.inbox import api as inbox
 from services.connector.inbox.limits import MAX_DOWNLOADS, MAX_SEARCHES, DownloadsBusy, SearchesBusy
 from services.connector.integrations import api as integrations
 from services.connector.integrations.service import recompute_lock
+from services.connector.notes import api as notes
 from services.connector.openapi import DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
 from services.connector.problems.catalogue import PROBLEMS_PATH
 from services.connector.problems.handlers import ErrorPages, ProblemHandlers
 from services.connector.problems.page import problem_page
+from services.connector.reply_templates import api as reply_templates
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp import api as smtp
 from services.connector.smtp.checker import SmtpChecker
@@ -206,6 +208,8 @@ def _rooms() -> list[BaseRoute]:
     router.include_router(integrations.router, prefix=API_PREFIX)
     router.include_router(smtp.router, prefix=API_PREFIX)
     router.include_router(forwarding.router, prefix=API_PREFIX)
+    router.include_router(notes.router, prefix=API_PREFIX)
+    router.include_router(reply_templates.router, prefix=API_PREFIX)
     router.include_router(inbox.router, prefix=API_PREFIX)
     router.include_router(events.router, prefix=API_PREFIX)
     router.include_router(webhooks.router, prefix=API_PREFIX)

@@ -20,6 +20,10 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "authorization", "description": "Connecting a store: marketplaces and attempts."},
     {"name": "integrations", "description": "Connected stores: lock, checks, name, address, setup steps."},
     {"name": "inbox", "description": "Conversations with buyers, their messages and attachments."},
+    {
+        "name": "replies",
+        "description": "Answers to buyers, templates for them, and notes between colleagues.",
+    },
     {"name": "events", "description": "What happens, as server-sent events."},
     {"name": "webhooks", "description": "What happens, as signed requests to a program's address."},
 ]

@@ -24,6 +24,13 @@ def without_control_characters(value: str) -> str:
     return value
 
 
+def _lines(value: str) -> str:
+    """The text with line feeds for all line ends; of control characters, tabs stay and the others are a mistake of the request."""
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    without_control_characters(text.replace("\n", " ").replace("\t", " "))
+    return text
+
+
 def _a_number(value: object) -> object:
     # 24.0 is a whole number in JSON; "24" and true are none, whatever Python makes of them.
     if isinstance(value, (str, bool)):
@@ -43,6 +50,13 @@ SingleLine = Annotated[
     StringConstraints(strip_whitespace=True),
     AfterValidator(without_control_characters),
     Field(json_schema_extra={"format": "line"}),
+]
+# A text of any number of lines. What is blank before or after it is not part of it.
+Lines = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    AfterValidator(_lines),
+    Field(json_schema_extra={"format": "lines"}),
 ]
 # RFC 3339, with its zone.
 Time = Annotated[AwareDatetime, BeforeValidator(_a_date)]

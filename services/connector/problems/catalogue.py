@@ -285,6 +285,26 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("There are too many forwarded mailboxes", "A store may have {limit} of them. Withdraw one that forwards nothing any more."),
         ("Es gibt zu viele weitergeleitete Postfächer", "Ein Store darf {limit} davon haben. Ziehen Sie eines zurück, das nichts mehr weiterleitet."),
     ),
+    "note_of_another": Problem(
+        403,
+        ("This note is somebody else's", "Only its writer, or who may edit “General → Admin”, can delete it."),
+        ("Diese Notiz ist von jemand anderem", "Löschen kann sie nur, wer sie geschrieben hat, oder wer „Allgemein → Admin“ bearbeiten darf."),
+    ),
+    "placeholder_unknown": Problem(
+        422,
+        ("The text has a placeholder that does not exist", "{names}: this is not one. There are: {known}, each in double braces. Loops and conditions are not possible."),
+        ("Der Text enthält einen Platzhalter, den es nicht gibt", "{names}: Das ist keiner. Es gibt: {known}, jeweils in doppelten geschweiften Klammern. Schleifen und Bedingungen sind nicht möglich."),
+    ),
+    "template_name_taken": Problem(
+        409,
+        ("The name is taken", "Another template in this language has this name already. Choose a different one."),
+        ("Der Name ist vergeben", "Eine andere Vorlage in dieser Sprache heißt schon so. Wählen Sie einen anderen Namen."),
+    ),
+    "too_many_templates": Problem(
+        409,
+        ("There are too many templates", "An account may have {limit} of them. Delete one that nobody uses any more."),
+        ("Es gibt zu viele Vorlagen", "Ein Konto darf {limit} davon haben. Löschen Sie eine, die niemand mehr braucht."),
+    ),
     "merge_into_itself": Problem(
         422,
         ("These are one conversation already", "Choose another conversation to merge it with."),

@@ -35,6 +35,7 @@ schemathesis.openapi.format(
 )
 schemathesis.openapi.format("etag", st.just("*"))
 schemathesis.openapi.format("line", _LINES)
+schemathesis.openapi.format("lines", _LINES)
 schemathesis.openapi.format("integration-name", _LINES)
 
 
