@@ -6,7 +6,7 @@ integrations. So a mail that arrives meanwhile is either moved with the others, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, delete, func, literal, or_, select, text, update
@@ -60,6 +60,15 @@ _CLAIM_THREADS: Final = text(
 )
 
 
+_ANSWER: Final = text(
+    "UPDATE messages SET answer_settled_at = now(), answered_by = reply.id"
+    " FROM unnest(CAST(:conversations AS uuid[]), CAST(:answered AS uuid[]), CAST(:replies AS uuid[]))"
+    " AS reply (conversation_id, answered_id, id)"
+    " WHERE messages.conversation_id = reply.conversation_id AND messages.id <= reply.answered_id"
+    " AND messages.answer_due_at IS NOT NULL AND messages.answer_settled_at IS NULL"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Threads:
     """The threads of one mail, the surest first, and the conversation that it is in, or opens if none of them leads to one."""
@@ -68,6 +77,14 @@ class Threads:
     integration_id: UUID
     keys: tuple[bytes, ...]
     own: UUID
+
+
+class Answering(NamedTuple):
+    """A reply, and the message that it answers."""
+
+    conversation_id: UUID
+    reply_id: UUID
+    answered_id: UUID
 
 
 async def follow_threads(session: AsyncSession, mails: Sequence[Threads]) -> list[UUID]:
@@ -293,19 +310,17 @@ async def settle(session: AsyncSession, conversation_id: UUID) -> None:
     )
 
 
-async def answer(session: AsyncSession, conversation_id: UUID, reply_id: UUID, answered_id: UUID) -> None:
-    """A reply has stopped the clock of the message that it answers, and of those before it. The conversation must be locked."""
+async def answer(session: AsyncSession, answers: Sequence[Answering]) -> None:
+    """Each reply has stopped the clock of the message that it answers, and of those before it. The conversations must be locked."""
     await session.execute(
-        update(Message)
-        .where(
-            Message.conversation_id == conversation_id,
-            Message.id <= answered_id,
-            Message.answer_due_at.is_not(None),
-            Message.answer_settled_at.is_(None),
-        )
-        .values(answer_settled_at=func.now(), answered_by=reply_id)
+        _ANSWER,
+        {
+            "conversations": [each.conversation_id for each in answers],
+            "answered": [each.answered_id for each in answers],
+            "replies": [each.reply_id for each in answers],
+        },
     )
-    await _set_due(session, conversation_id)
+    await _set_due(session, [each.conversation_id for each in answers])
 
 
 async def take_answer_back(session: AsyncSession, conversation_id: UUID, reply_id: UUID) -> None:
@@ -315,19 +330,20 @@ async def take_answer_back(session: AsyncSession, conversation_id: UUID, reply_i
         .where(Message.conversation_id == conversation_id, Message.answered_by == reply_id)
         .values(answer_settled_at=None, answered_by=None)
     )
-    await _set_due(session, conversation_id)
+    await _set_due(session, [conversation_id])
 
 
-async def _set_due(session: AsyncSession, conversation_id: UUID) -> None:
+async def _set_due(session: AsyncSession, conversation_ids: Sequence[UUID]) -> None:
     due_at = (
         select(func.min(Message.answer_due_at))
-        .where(Message.conversation_id == conversation_id, Message.answer_settled_at.is_(None))
+        .where(Message.conversation_id == Conversation.id, Message.answer_settled_at.is_(None))
+        .correlate(Conversation)
         .scalar_subquery()
     )
     await session.execute(
         update(Conversation)
         .where(
-            Conversation.id == conversation_id,
+            Conversation.id.in_(conversation_ids),
             Conversation.merged_into.is_(None),
             Conversation.status != ConversationStatus.QUARANTINE,
         )

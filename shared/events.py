@@ -24,6 +24,8 @@ CHANNEL: Final = "replyco_events"
 # Channels on which mail workers hear that mail was committed, and relays the ids of addresses that were made or retired.
 MAIL_CHANNEL: Final = "replyco_accepted_mail"
 ADDRESS_CHANNEL: Final = "replyco_relay_addresses"
+# The one on which mail workers hear that a reply waits to be sent (`shared.replies.announce_due`).
+REPLY_CHANNEL: Final = "replyco_replies"
 
 
 # One statement for any number, because the mail worker announces an event for each mail of a batch.

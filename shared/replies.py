@@ -3,16 +3,16 @@
 Runs inside the caller's transaction. Rows are locked in the order of shared.conversations, and the reply's row last.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import conversations
-from shared.conversations import BUYER_MESSAGE
-from shared.events import EventKind, announce_all, event_of
+from shared.conversations import BUYER_MESSAGE, Answering
+from shared.events import REPLY_CHANNEL, EventKind, announce_all, event_of
 from shared.tables import Authenticity, Message, OutboundMessage, ReplyState
 
 # From which states a reply may come into each.
@@ -22,7 +22,8 @@ BEFORE: Final[Mapping[ReplyState, frozenset[ReplyState]]] = {
     ReplyState.SENDING: frozenset({ReplyState.SCHEDULED, ReplyState.QUEUED, ReplyState.DELAYED}),
     ReplyState.DELAYED: frozenset({ReplyState.SENDING}),
     ReplyState.PERHAPS_SENT: frozenset({ReplyState.SENDING}),
-    ReplyState.HANDED_OVER: frozenset({ReplyState.SENDING}),
+    # The server's word may be stored so late that another worker has thought the claim was over.
+    ReplyState.HANDED_OVER: frozenset({ReplyState.SENDING, ReplyState.PERHAPS_SENT}),
     # Amazon's notice may be faster than our own note of the hand-over.
     ReplyState.CONFIRMED: frozenset({ReplyState.SENDING, ReplyState.HANDED_OVER, ReplyState.PERHAPS_SENT}),
     # A failure mail is right whatever was believed before.
@@ -56,18 +57,39 @@ class Reply(NamedTuple):
     conversation_id: UUID
 
 
-async def change_state(session: AsyncSession, reply: Reply, to: ReplyState, **values: Any) -> bool:
-    """Bring a reply into a state, with the columns that go with it. False, and nothing is changed, if its present state forbids it.
+async def change_state(
+    session: AsyncSession,
+    reply: Reply,
+    to: ReplyState,
+    *,
+    only_if: Sequence[ColumnElement[bool]] = (),
+    **values: Any,
+) -> bool:
+    """Bring a reply into a state, with the columns that go with it. False, and nothing is changed, if its present state, or one of
+    `only_if`, forbids it.
 
     With the buyer, or perhaps, it stops the clock of what it answers; failed, the clock goes on. The event is announced.
     """
-    await conversations.lock(session, reply.conversation_id)
+    return reply.id in await change_states(session, [reply], to, only_if=only_if, **values)
+
+
+async def change_states(
+    session: AsyncSession,
+    replies: Sequence[Reply],
+    to: ReplyState,
+    *,
+    only_if: Sequence[ColumnElement[bool]] = (),
+    **values: Any,
+) -> frozenset[UUID]:
+    """`change_state` for several replies, with the same columns; the ids of those that were changed."""
+    await conversations.lock(session, *{reply.conversation_id for reply in replies})
     changed = await session.execute(
         update(OutboundMessage)
         .where(
-            OutboundMessage.id == reply.id,
-            OutboundMessage.account_id == reply.account_id,
+            OutboundMessage.id.in_([reply.id for reply in replies]),
+            OutboundMessage.account_id.in_({reply.account_id for reply in replies}),
             OutboundMessage.state.in_([state.value for state in BEFORE[to]]),
+            *only_if,
         )
         .values(
             state=to.value,
@@ -76,34 +98,44 @@ async def change_state(session: AsyncSession, reply: Reply, to: ReplyState, **va
             **({"failure": None} if to is not ReplyState.FAILED else {}),
             **values,
         )
-        .returning(OutboundMessage.created_at, OutboundMessage.answers_message_id)
+        .returning(OutboundMessage.id, OutboundMessage.answers_message_id)
     )
-    row = changed.one_or_none()
-    if row is None:
-        return False
+    answered = {row.id: row.answers_message_id for row in changed}
+    moved = [reply for reply in replies if reply.id in answered]
+    if not moved:
+        return frozenset()
     if to in {ReplyState.HANDED_OVER, ReplyState.CONFIRMED, ReplyState.PERHAPS_SENT}:
-        await conversations.answer(session, reply.conversation_id, reply.id, row.answers_message_id)
+        await conversations.answer(
+            session, [Answering(reply.conversation_id, reply.id, answered[reply.id]) for reply in moved]
+        )
     elif to is ReplyState.FAILED:
-        await conversations.take_answer_back(session, reply.conversation_id, reply.id)
-    await announce(session, reply, to)
-    return True
+        for reply in moved:
+            await conversations.take_answer_back(session, reply.conversation_id, reply.id)
+    await _announce(session, moved, to)
+    return frozenset(answered)
 
 
 async def announce(session: AsyncSession, reply: Reply, state: ReplyState) -> None:
     """Announce a reply that has come into a state, and its conversation, whose clock may have changed."""
-    ids = {"integration_id": reply.integration_id, "conversation_id": reply.conversation_id}
-    await announce_all(
-        session,
-        [
-            event_of(
-                reply.account_id,
-                _ANNOUNCED_AS.get(state, EventKind.REPLY_CHANGED),
-                **ids,
-                reply_id=reply.id,
-            ),
-            event_of(reply.account_id, EventKind.CONVERSATION_CHANGED, **ids),
-        ],
-    )
+    await _announce(session, [reply], state)
+
+
+async def _announce(session: AsyncSession, replies: Sequence[Reply], state: ReplyState) -> None:
+    kind = _ANNOUNCED_AS.get(state, EventKind.REPLY_CHANGED)
+    events = []
+    for reply in replies:
+        ids = {"integration_id": reply.integration_id, "conversation_id": reply.conversation_id}
+        events.append(event_of(reply.account_id, kind, **ids, reply_id=reply.id))
+        events.append(event_of(reply.account_id, EventKind.CONVERSATION_CHANGED, **ids))
+    await announce_all(session, events)
+
+
+async def announce_due(session: AsyncSession) -> None:
+    """Tell the mail workers, when the caller's transaction commits, that a reply waits to be sent, now or at its time.
+
+    Said of every reply that comes into `queued` or `scheduled`, or whose time changes. Unheard, it costs seconds: workers look by themselves.
+    """
+    await session.execute(select(func.pg_notify(REPLY_CHANNEL, "")))
 
 
 async def answered_message_id(session: AsyncSession, account_id: UUID, conversation_id: UUID) -> UUID | None:

@@ -13,7 +13,7 @@ from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.http.etags import require_match
 from services.connector.problems.catalogue import NotFound
-from services.connector.smtp.checker import SmtpChecker, SmtpServer
+from services.connector.smtp.checker import SmtpChecker
 from services.connector.smtp.senders import sender_address
 from services.connector.throttling.limits import SMTP_TESTS_OF_ACCOUNT, SMTP_TESTS_OF_USER
 from shared.crypto.envelope import AccountKeys, Place, Sealed
@@ -22,6 +22,7 @@ from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.outgoing.addresses import Network
 from shared.outgoing.hosts import host_name
+from shared.outgoing.smtp import SmtpServer
 from shared.tables import Integration, SmtpCheck, SmtpConfiguration, TlsMode
 
 
@@ -146,11 +147,11 @@ async def check_server(
     await SMTP_TESTS_OF_ACCOUNT.require(sessions, caller.account_id)
     keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
-        server, version = await _server(
+        server, sender, version = await _server(
             session, keys, caller.account_id, integration_id, wanted=wanted, rules=rules
         )
         session.add(audit_entry(caller, "smtp_tested", integration_id))
-    result = await checker.check(caller.account_id, server)
+    result = await checker.check(caller.account_id, server, sender)
     if wanted is None:
         async with sessions.begin() as session:
             await session.execute(
@@ -171,8 +172,8 @@ async def _server(
     *,
     wanted: EnteredConfiguration | None,
     rules: SmtpRules,
-) -> tuple[SmtpServer, int]:
-    """The server to try, with its password opened, and the version of what is stored."""
+) -> tuple[SmtpServer, str, int]:
+    """The server to try, with its password opened, its sender, and the version of what is stored."""
     await _lock_integration(session, account_id, integration_id)
     stored = await session.get(SmtpConfiguration, integration_id)
     if wanted is None and stored is None:
@@ -191,10 +192,8 @@ async def _server(
     if password is None:
         sealed = _kept_password(stored, wanted)
         password = SecretStr(keys.open_text(_place(integration_id), sealed))
-    server = SmtpServer(
-        wanted.host, wanted.port, wanted.tls_mode, wanted.username, password, wanted.sender_address
-    )
-    return server, stored.version if stored else 0
+    server = SmtpServer(wanted.host, wanted.port, wanted.tls_mode.value, wanted.username, password)
+    return server, wanted.sender_address, stored.version if stored else 0
 
 
 def _kept_password(stored: SmtpConfiguration | None, wanted: EnteredConfiguration) -> Sealed:

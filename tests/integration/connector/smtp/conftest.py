@@ -13,9 +13,10 @@ from pydantic import SecretStr
 
 from services.connector.http.paths import API_PREFIX
 from services.connector.settings import ConnectorSettings
-from services.connector.smtp.checker import SmtpChecker, SmtpServer
+from services.connector.smtp.checker import SmtpChecker
 from shared.database import Sessions
 from shared.outgoing.connections import OutgoingConnections
+from shared.outgoing.smtp import SmtpServer
 from shared.tables import Account, Integration, TlsMode
 from tests.factories import make_integration
 from tests.integration.mailrelay.certificates import CertificateFiles
@@ -70,16 +71,17 @@ class SellersServer:
         is_right = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
         return AuthResult(success=is_right, handled=is_right)
 
-    def configuration(self, **other: Any) -> SmtpServer:
+    def configuration(
+        self, *, tls_mode: TlsMode = TlsMode.STARTTLS, sender_address: str = SENDER, **other: Any
+    ) -> tuple[SmtpServer, str]:
         values: dict[str, Any] = {
             "host": HOST,
             "port": self.port,
-            "tls_mode": TlsMode.STARTTLS,
+            "tls": tls_mode.value,
             "username": USER,
             "password": SecretStr(PASSWORD),
-            "sender_address": SENDER,
         }
-        return SmtpServer(**values | other)
+        return SmtpServer(**values | other), sender_address
 
     def body(self, **other: Any) -> dict[str, Any]:
         return {

@@ -19,7 +19,7 @@ GREETING = b"220 server.seller.example ESMTP canary-banner\r\n"
 async def test_a_server_with_starttls_works_and_gets_no_mail(
     checker: SmtpChecker, sellers_server: SellersServer
 ):
-    assert await checker.check(_ACCOUNT, sellers_server.configuration()) is SmtpCheck.OK
+    assert await checker.check(_ACCOUNT, *sellers_server.configuration()) is SmtpCheck.OK
 
     assert sellers_server.senders == [SENDER]
     assert set(sellers_server.hellos) == {"replyco.example"}
@@ -31,13 +31,13 @@ async def test_a_server_with_tls_from_the_first_byte_works(
 ):
     configuration = sellers_tls_server.configuration(tls_mode=TlsMode.TLS)
 
-    assert await checker.check(_ACCOUNT, configuration) is SmtpCheck.OK
+    assert await checker.check(_ACCOUNT, *configuration) is SmtpCheck.OK
 
 
 async def test_a_wrong_password_is_told(checker: SmtpChecker, sellers_server: SellersServer):
     configuration = sellers_server.configuration(password=SecretStr("other"))
 
-    assert await checker.check(_ACCOUNT, configuration) is SmtpCheck.AUTH
+    assert await checker.check(_ACCOUNT, *configuration) is SmtpCheck.AUTH
     assert sellers_server.senders == []
 
 
@@ -46,15 +46,15 @@ async def test_a_sender_that_the_server_does_not_want_is_told(
 ):
     configuration = sellers_server.configuration(sender_address="other@seller.example")
 
-    assert await checker.check(_ACCOUNT, configuration) is SmtpCheck.REJECTED
+    assert await checker.check(_ACCOUNT, *configuration) is SmtpCheck.REJECTED
 
 
 async def test_the_wrong_tls_mode_is_told(
     checker: SmtpChecker, sellers_server: SellersServer, sellers_tls_server: SellersServer
 ):
-    assert await checker.check(_ACCOUNT, sellers_server.configuration(tls_mode=TlsMode.TLS)) is SmtpCheck.TLS
+    assert await checker.check(_ACCOUNT, *sellers_server.configuration(tls_mode=TlsMode.TLS)) is SmtpCheck.TLS
     # The server waits for a handshake, and we for its greeting.
-    assert await checker.check(_ACCOUNT, sellers_tls_server.configuration()) is SmtpCheck.TIMEOUT
+    assert await checker.check(_ACCOUNT, *sellers_tls_server.configuration()) is SmtpCheck.TIMEOUT
 
 
 @pytest.mark.parametrize("mode", list(TlsMode))
@@ -69,7 +69,7 @@ async def test_the_certificate_must_be_of_the_name(
     names.say("other.seller.example", ["127.0.0.1"])
     server = sellers_tls_server if mode is TlsMode.TLS else sellers_server
 
-    result = await checker.check(_ACCOUNT, server.configuration(host="other.seller.example", tls_mode=mode))
+    result = await checker.check(_ACCOUNT, *server.configuration(host="other.seller.example", tls_mode=mode))
 
     assert result is SmtpCheck.TLS
     assert server.senders == []
@@ -90,7 +90,7 @@ async def test_starttls_that_was_stripped_ends_the_test_and_no_password_is_sent(
 
     port = await serve(stripped, tls=False)
 
-    assert await checker.check(_ACCOUNT, sellers_server.configuration(port=port)) is SmtpCheck.TLS
+    assert await checker.check(_ACCOUNT, *sellers_server.configuration(port=port)) is SmtpCheck.TLS
     assert b"AUTH" not in heard
     assert b"MAIL" not in heard
 
@@ -110,7 +110,7 @@ async def test_what_is_slipped_in_before_tls_is_not_believed(
 
     port = await serve(injecting, tls=False)
 
-    result = await checker.check(_ACCOUNT, sellers_server.configuration(port=port))
+    result = await checker.check(_ACCOUNT, *sellers_server.configuration(port=port))
 
     assert result in {SmtpCheck.TLS, SmtpCheck.TIMEOUT}
 
@@ -141,7 +141,7 @@ async def test_a_server_that_is_none_is_told_as_a_class(
 
     port = await serve(talk, tls=False)
 
-    result = await checker.check(_ACCOUNT, sellers_server.configuration(port=port))
+    result = await checker.check(_ACCOUNT, *sellers_server.configuration(port=port))
 
     assert result is (SmtpCheck.REJECTED if greeting.startswith(b"554") else SmtpCheck.CONNECT)
     seen = "".join(capsys.readouterr())
@@ -164,7 +164,7 @@ async def test_a_server_that_dribbles_is_given_up_in_time(
     began = asyncio.get_running_loop().time()
 
     result = await SmtpChecker(outgoing, "replyco.example", seconds=0.5).check(
-        _ACCOUNT, sellers_server.configuration(port=port)
+        _ACCOUNT, *sellers_server.configuration(port=port)
     )
 
     assert result is SmtpCheck.TIMEOUT
@@ -172,7 +172,7 @@ async def test_a_server_that_dribbles_is_given_up_in_time(
 
 
 async def test_nobody_listening_is_told(checker: SmtpChecker, sellers_server: SellersServer):
-    assert await checker.check(_ACCOUNT, sellers_server.configuration(port=1)) is SmtpCheck.CONNECT
+    assert await checker.check(_ACCOUNT, *sellers_server.configuration(port=1)) is SmtpCheck.CONNECT
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ async def test_a_name_that_leads_inside_is_told_like_one_that_does_not_exist(
     checker = SmtpChecker(strict, "replyco.example")
 
     inside, missing = await asyncio.gather(
-        checker.check(_ACCOUNT, sellers_server.configuration(host="127.0.0.1.nip.example")),
-        checker.check(_ACCOUNT, sellers_server.configuration(host="missing.example")),
+        checker.check(_ACCOUNT, *sellers_server.configuration(host="127.0.0.1.nip.example")),
+        checker.check(_ACCOUNT, *sellers_server.configuration(host="missing.example")),
     )
 
     assert inside is SmtpCheck.DNS
@@ -201,9 +201,9 @@ async def test_every_test_looks_the_name_up_once_and_anew(
     """# S: validated again at every use (DNS rebinding)"""
     names.say(HOST, ["127.0.0.1"], ["10.0.0.1"])
 
-    assert await checker.check(_ACCOUNT, sellers_server.configuration()) is SmtpCheck.OK
+    assert await checker.check(_ACCOUNT, *sellers_server.configuration()) is SmtpCheck.OK
     assert names.asked == [HOST]
-    assert await checker.check(_ACCOUNT, sellers_server.configuration()) is SmtpCheck.DNS
+    assert await checker.check(_ACCOUNT, *sellers_server.configuration()) is SmtpCheck.DNS
 
 
 async def test_a_process_tests_only_so_many_servers_at_once(
@@ -220,12 +220,12 @@ async def test_a_process_tests_only_so_many_servers_at_once(
         await go_on.wait()
 
     configuration = sellers_server.configuration(port=await serve(slow, tls=False))
-    running = [asyncio.create_task(checker.check(uuid4(), configuration)) for _ in range(2)]
+    running = [asyncio.create_task(checker.check(uuid4(), *configuration)) for _ in range(2)]
     for _ in range(2):
         await arrived.acquire()
 
     with pytest.raises(SmtpTestsBusy):
-        await checker.check(_ACCOUNT, configuration)
+        await checker.check(_ACCOUNT, *configuration)
     go_on.set()
     assert await asyncio.gather(*running) == [SmtpCheck.CONNECT] * 2
 
