@@ -43,7 +43,7 @@ def accept(number: int, channel: int, listeners: list[int]) -> None:
 @cli.command()
 def worker() -> None:
     """Turn accepted mail into messages."""
-    from services.mailrelay.delivery.worker import run_worker  # noqa: PLC0415  # each role loads only its own rooms
+    from services.mailrelay.worker import run_worker  # noqa: PLC0415  # each role loads only its own rooms
 
     run_role("mailrelay-worker", MailWorkerSettings, run_worker)
 

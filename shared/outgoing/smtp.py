@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from socket import socket
 from ssl import SSLCertVerificationError, SSLContext, SSLError
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from aiosmtplib import (
     SMTP,
@@ -183,7 +183,7 @@ class SmtpSession:
             raise SmtpFailed(Stage.END, None, Reason.CONNECT)
         raise SmtpFailed(Stage.END, Answer(answer.code, answer.message), None)
 
-    async def _until_written(self, answering: "asyncio.Future[object]") -> None:
+    async def _until_written(self, answering: "asyncio.Future[Any]") -> None:
         """Until the kernel has all of it. Only a large mail needs a look at all."""
         async with asyncio.timeout(self._content_seconds):
             while (

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
-from services.mailrelay.delivery.worker import POLL_SECONDS, run_worker
+from services.mailrelay.worker import POLL_SECONDS, run_worker
 from services.mailrelay.settings import MailWorkerSettings
 from shared.database import asyncpg_dsn
 from shared.events import CHANNEL
