@@ -13,8 +13,8 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
-from services.mailrelay.worker import POLL_SECONDS, run_worker
 from services.mailrelay.settings import MailWorkerSettings
+from services.mailrelay.worker import POLL_SECONDS, run_worker
 from shared.database import asyncpg_dsn
 from shared.events import CHANNEL
 from tests.conftest import Database, Keys
