@@ -72,7 +72,7 @@ _MESSAGE: JsonDict = {
 
 
 # The kinds of mail and of what it is about (mailrelay's parsing/mail.py).
-_KINDS: Final = "buyer_message, order_notice, claim_notice, return_notice, delivery_failure, verification, auto_reply, other, or unparseable"
+_KINDS: Final = "buyer_message, order_notice, claim_notice, return_notice, delivery_failure, reply_confirmation, verification, auto_reply, other, or unparseable"
 _MAX_SPLIT: Final = 100
 _UNREAD: Final = "Only those that are unread."
 _DUE: Final = "Only those that wait for an answer."

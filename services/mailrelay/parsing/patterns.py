@@ -32,6 +32,7 @@ class MailKind(StrEnum):
     CLAIM_NOTICE = "claim_notice"
     RETURN_NOTICE = "return_notice"
     DELIVERY_FAILURE = "delivery_failure"
+    REPLY_CONFIRMATION = "reply_confirmation"
     VERIFICATION = "verification"
     AUTO_REPLY = "auto_reply"
     OTHER = "other"
@@ -51,12 +52,23 @@ class Label(StrEnum):
 # The order matters: a failed delivery of a reply about a return is a failed delivery.
 _NOTICES: Final = (
     MailKind.DELIVERY_FAILURE,
+    MailKind.REPLY_CONFIRMATION,
     MailKind.CLAIM_NOTICE,
     MailKind.RETURN_NOTICE,
     MailKind.ORDER_NOTICE,
     MailKind.VERIFICATION,
 )
-FAILURE_REASONS: Final = ("sender_not_approved", "buyer_opted_out", "attachment_refused", "address_unknown")
+FAILURE_REASONS: Final = (
+    "sender_not_approved",
+    "buyer_opted_out",
+    "attachment_refused",
+    "address_unknown",
+    "sender_restricted",
+    "guideline_blocked",
+    "message_limit",
+    "conversation_closed",
+    "too_large",
+)
 _SIGNS = frozenset({"subjects", "texts"})
 # `only_da`: what a text must have to be Danish, `not_da`: what it must not have.
 _SIGNS_OF_LANGUAGES = frozenset({"only_cs", "only_da", "not_cs", "not_da", "not_ru"})
@@ -79,6 +91,7 @@ _IN_A_LANGUAGE: Mapping[str, frozenset[str]] = {
     "claim_notice": _SIGNS,
     "return_notice": _SIGNS,
     "delivery_failure": _SIGNS.union(FAILURE_REASONS),
+    "reply_confirmation": _SIGNS,
     "verification": frozenset({"subjects", "codes"}),
     "auto_reply": _SIGNS,
     "quoted_history": _HISTORY,

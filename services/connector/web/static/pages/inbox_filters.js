@@ -15,7 +15,7 @@ const VIEWS = {
   quarantine: { status: "quarantine" },
   all: {},
 };
-const KINDS = ["buyer_message", "order_notice", "claim_notice", "return_notice", "delivery_failure", "verification", "auto_reply", "other", "unparseable"];
+const KINDS = ["buyer_message", "order_notice", "claim_notice", "return_notice", "delivery_failure", "reply_confirmation", "verification", "auto_reply", "other", "unparseable"];
 // The largest count that the API gives.
 const MOST_COUNTED = 1000;
 
