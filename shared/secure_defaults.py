@@ -74,6 +74,7 @@ RULES: Final = (
         lambda settings: _others_can_read(settings.mail_private_key_file, settings),
         _KEY_FILE,
     ),
+    Rule(("dkim_key_file",), lambda settings: _others_can_read(settings.dkim_key_file, settings), _KEY_FILE),
     Rule(("tls_key_file",), lambda settings: _others_can_read(settings.tls_key_file, settings), _KEY_FILE),
     Rule(
         ("side_host", "side_ports_filtered"),

@@ -11,6 +11,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "REPLYCO_"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+Development = Annotated[
+    bool,
+    Field(
+        description="true on a machine where you develop, so that settings which are not safe do not stop the start; else false"
+    ),
+]
 
 _SettingsClass = TypeVar("_SettingsClass", bound=BaseSettings)
 
@@ -46,10 +52,7 @@ class CommonSettings(BaseSettings):
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR"
     )
-    development: bool = Field(
-        False,
-        description="true on a machine where you develop, so that settings which are not safe do not stop the start; else false",
-    )
+    development: Development = False
     side_ports_filtered: bool = Field(
         False,
         description="true if a firewall or a network policy lets nobody but probes and your metrics reach the side ports, else false",

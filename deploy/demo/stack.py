@@ -118,7 +118,7 @@ class Stack:
         (self.data / "keys").chmod(0o700)
         await self._start_database()
         environments = self._environments()
-        await self._prepare(environments["connector"])
+        await self._prepare(environments["connector"], environments["mail-worker"])
         settings = self.settings
         for name, arguments, port in (
             ("sandbox", ("services.sandbox",), settings.sandbox_port),
@@ -184,6 +184,7 @@ class Stack:
                 "REPLYCO_WORKER_PORT": str(settings.mail_worker_port),
                 "REPLYCO_KEY_FILE": str(keys / "account-keys.json"),
                 "REPLYCO_MAIL_PRIVATE_KEY_FILE": str(keys / "mail-private.json"),
+                "REPLYCO_DKIM_KEY_FILE": str(keys / "dkim-keys.json"),
                 # The sandbox signs as Amazon's domains do, and publishes its keys on a name server of its own.
                 "REPLYCO_NAMESERVERS": f"127.0.0.1:{settings.sandbox_dns_port}",
             },
@@ -199,8 +200,10 @@ class Stack:
             | {f"REPLYCO_SANDBOX_{name}": value for name, value in application.items()},
         }
 
-    async def _prepare(self, connector: dict[str, str]) -> None:
+    async def _prepare(self, connector: dict[str, str], mail_worker: dict[str, str]) -> None:
         """Make the key files, the demo's account and its user, if this is the first start."""
+        if not (self.data / "keys" / "dkim-keys.json").exists():
+            await self._command(mail_worker, "services.mailrelay", "keys", "dkim", "create")
         if not (self.data / "keys" / "account-keys.json").exists():
             await self._command(
                 connector, "services.connector", "keys", "create", "--directory", str(self.data / "keys")

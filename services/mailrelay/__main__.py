@@ -1,20 +1,24 @@
-"""The mailrelay's commands. `serve` accepts mail, `worker` makes messages of it, `dns` prints the domain's records,
-`reprocess` parses old messages anew, and `trace` prints the dialogue of a session.
+"""The mailrelay's commands. `serve` accepts mail, `worker` makes messages of it and sends replies, `dns` prints the domain's records,
+`keys dkim` keeps the key that replies are signed with, `reprocess` parses old messages anew, and `trace` prints the dialogue of a session.
 """
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from services.mailrelay.outbound.key_commands import keys, lookup_or_exit
 from services.mailrelay.settings import (
-    MailDomainSettings,
+    DnsSettings,
     MailWorkerSettings,
     RelaySettings,
     SidePortSettings,
 )
-from shared.process import FAILED, run_role, settings_or_exit
+from shared.crypto.dkim_keys import DkimKey, DkimKeyFile
+from shared.crypto.key_provider import KeyFileUnusable
+from shared.process import FAILED, give_up, key_file_cure, run_role, settings_or_exit
 
 cli = typer.Typer(
     help="Accepts the mails that Amazon sends, and delivers them to the matching integration.",
@@ -22,6 +26,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli.add_typer(keys, name="keys")
 
 
 @cli.command()
@@ -42,7 +47,7 @@ def accept(number: int, channel: int, listeners: list[int]) -> None:
 
 @cli.command()
 def worker() -> None:
-    """Turn accepted mail into messages."""
+    """Turn accepted mail into messages, and send replies."""
     from services.mailrelay.worker import run_worker  # noqa: PLC0415  # each role loads only its own rooms
 
     run_role("mailrelay-worker", MailWorkerSettings, run_worker)
@@ -61,22 +66,27 @@ def dns(
     """Print the DNS records to set for the mail domain. With --check, exit code 1 says that not all are right."""
     from services.mailrelay.dns_setup import check as dns_check  # noqa: PLC0415  # each role loads only its own rooms
 
-    settings = settings_or_exit(MailDomainSettings)
+    settings = settings_or_exit(DnsSettings)
+    sending = dns_check.Sending(settings.smarthost_spf, _dkim_keys(settings.dkim_key_file))
     if not check:
-        print(dns_check.instructions(settings.mail_domain, settings.smtp_hostname))
+        print(dns_check.instructions(settings.mail_domain, settings.smtp_hostname, sending=sending))
         if settings.postmaster_local_part is None:
             print("; Reports go to postmaster@, which is refused until REPLYCO_POSTMASTER_LOCAL_PART is set.")
         return
-    try:
-        lookup = dns_check.lookup_with() if resolver is None else dns_check.lookup_at(resolver)
-    except ValueError:
-        raise typer.BadParameter(
-            "An IP address, and a port behind # if it is not 53.", param_hint="--resolver"
-        ) from None
-    checks = asyncio.run(dns_check.check(settings.mail_domain, settings.smtp_hostname, lookup))
-    print(dns_check.report(checks))
+    lookup = lookup_or_exit(resolver)
+    checks = asyncio.run(
+        dns_check.check(settings.mail_domain, settings.smtp_hostname, lookup, sending=sending)
+    )
+    print(dns_check.report(checks, sending=sending))
     if not dns_check.is_all_right(checks):
         raise typer.Exit(FAILED)
+
+
+def _dkim_keys(path: Path | None) -> tuple[DkimKey, ...]:
+    try:
+        return () if path is None else DkimKeyFile.load(path).keys
+    except KeyFileUnusable as unusable:
+        give_up(key_file_cure(unusable))
 
 
 @cli.command()

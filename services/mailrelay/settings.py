@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.blobs import INLINE_LIMIT_BYTES
-from shared.settings import PREFIX, BlobSettings, CommonSettings, Port
+from shared.settings import PREFIX, BlobSettings, CommonSettings, Development, Port
 
 # An address of version 6 stands in brackets if a port follows.
 _WITH_PORT = re.compile(r"\[?(?P<address>[0-9.]+|(?<=\[)[^\[\]]+)\]?:(?P<port>[0-9]+)")
@@ -70,6 +70,31 @@ class MailDomainSettings(BaseSettings):
         None,
         pattern=r"^[a-z]{9}$",
         description="what stands before the @ of the relay address that mail for postmaster@ and abuse@ shall go to",
+    )
+
+
+class DkimKeySettings(MailDomainSettings):
+    """What the commands for the key that signs replies need."""
+
+    development: Development = False
+    dkim_key_file: Path = Field(
+        description="the path of the file with the keys that replies are signed with, which `keys dkim create` makes"
+    )
+
+
+class DnsSettings(MailDomainSettings):
+    """What the command `dns` needs."""
+
+    development: Development = False
+    dkim_key_file: Path | None = Field(
+        None,
+        description="the path of the file with the keys that replies are signed with (`keys dkim create` makes it), to print their records",
+    )
+    smarthost_spf: str | None = Field(
+        None,
+        pattern=r"^(include|ip4|ip6|a|mx|exists)(:[A-Za-z0-9._:/%{}-]+)?( (include|ip4|ip6|a|mx|exists)(:[A-Za-z0-9._:/%{}-]+)?)*$",
+        description="what the SPF record has to name because replies go out through the smarthost, as its operator says it, such as "
+        "include:spf.smarthost.example or ip4:192.0.2.25",
     )
 
 
@@ -247,14 +272,20 @@ class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSe
     )
 
 
-class MailWorkerSettings(CommonSettings, BlobSettings):
-    """`worker`: opens accepted mail and makes messages of it."""
+class MailWorkerSettings(CommonSettings, MailDomainSettings, BlobSettings):
+    """`worker`: opens accepted mail and makes messages of it, and sends replies."""
 
     key_file: Path = Field(
         description="the path of the file with the accounts' keys (`python -m services.connector keys create` makes it)"
     )
     mail_private_key_file: Path = Field(
         description="the path of the file with the mail workers' private key (`python -m services.connector keys create` makes it)"
+    )
+    # Replies go out without it, too: a new version is not to stop the delivery of mail.
+    dkim_key_file: Path | None = Field(
+        None,
+        description="the path of the file with the keys that replies are signed with (`python -m services.mailrelay keys dkim create` makes "
+        "it). Leave it unset only where the smarthost signs for the mail domain",
     )
     inline_limit_bytes: InlineLimit = INLINE_LIMIT_BYTES
     side_host: str = Field("127.0.0.1", description="the address for /livez, /readyz and /metrics")

@@ -28,9 +28,11 @@ from services.mailrelay.delivery.queue import (
 )
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from services.mailrelay.delivery.turns import Turns
+from services.mailrelay.outbound.metrics import OutboundMetrics
 from services.mailrelay.settings import MailWorkerSettings
 from shared.background_tasks import BackgroundTasks
 from shared.blobs import open_blobs
+from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
 from shared.database import Sessions, create_engine, create_sessions, database_answers, is_unavailable
@@ -92,6 +94,10 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     keyring = Keyring(KeyFile.load(settings.key_file))
     private_key = MailPrivateKey.load(settings.mail_private_key_file)
     registry = process_registry()
+    dkim_keys = None if settings.dkim_key_file is None else DkimKeyFile.load(settings.dkim_key_file)
+    OutboundMetrics(registry).replies_signed.set(dkim_keys is not None)
+    if dkim_keys is None:
+        log.warning("replies_unsigned", setting="REPLYCO_DKIM_KEY_FILE")
     name_servers = NameServers(
         [(str(address), port) for address, port in settings.nameservers], DnsMetrics(registry)
     )

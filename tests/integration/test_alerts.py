@@ -28,6 +28,7 @@ from services.connector.webhooks.delivery import WebhookSender
 from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.metrics import RelayMetrics
+from services.mailrelay.outbound.metrics import OutboundMetrics
 from shared.background_tasks import BackgroundTasks
 from shared.blobs.folder import FolderBlobs
 from shared.crypto.key_provider import KeyFile
@@ -69,6 +70,7 @@ async def shown(sessions: Sessions, keyring: Keyring, keys: Keys, tmp_path: Path
     integration_jobs.register(runner, sessions=sessions, vault=vault, blobs=blobs, notice_mailer=mailer)
     RelayMetrics(relay)
     DeliveryMetrics(mail_worker)
+    OutboundMetrics(mail_worker)
     DnsMetrics(mail_worker)
     BackgroundTasks(asyncio.Event(), mail_worker)
     text = b"".join(render(each) for each in (registry, relay, mail_worker)).decode()

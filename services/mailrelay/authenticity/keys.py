@@ -22,14 +22,15 @@ async def find_key(
     records = await resolver.ask(f"{selector}._domainkey.{domain}", "TXT")
     fault = Fault.KEY_MISSING
     for record in records[:_MAX_RECORDS]:
-        found = _read_record(record, key_type, identity_is_domain=identity_is_domain)
+        found = read_record(record, key_type, identity_is_domain=identity_is_domain)
         if isinstance(found, SignerKey):
             return found
         fault = found
     return fault
 
 
-def _read_record(record: str, key_type: KeyType, *, identity_is_domain: bool) -> SignerKey | Fault:
+def read_record(record: str, key_type: KeyType, *, identity_is_domain: bool) -> SignerKey | Fault:
+    """The key of one record, or why it is none for such a signature."""
     try:
         tags = read_tags(record)
         material = bytes_of(tags["p"])

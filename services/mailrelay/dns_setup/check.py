@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
@@ -14,16 +15,19 @@ import dns.resolver
 from services.mailrelay.dns_setup.mta_sts import check_policy
 from services.mailrelay.dns_setup.records import (
     NO_DKIM,
+    NO_SMARTHOST,
     DnsRecord,
     RecordCheck,
     RecordStatus,
     check_record,
+    dkim_record,
     pointer_for,
     policy_file,
     policy_for,
     policy_host,
     records_for,
 )
+from shared.crypto.dkim_keys import DkimKey
 
 # Asks for the records of a type at a name; None if there was no answer.
 DnsLookup = Callable[[str, str], Awaitable[Sequence[str] | None]]
@@ -62,11 +66,35 @@ def lookup_at(resolver: str) -> DnsLookup:
     return lookup_with([str(ip_address(address))], port=int(port or 53))
 
 
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How replies leave the mail domain, as far as its records say it (`records_for`)."""
+
+    smarthost_spf: str | None = None
+    dkim_keys: Sequence[DkimKey] = ()
+
+    def records(self, domain: str, hostname: str) -> tuple[DnsRecord, ...]:
+        return records_for(domain, hostname, smarthost_spf=self.smarthost_spf, dkim_keys=self.dkim_keys)
+
+    def notes(self) -> list[str]:
+        """What the records leave open."""
+        missing = ((self.smarthost_spf is None, NO_SMARTHOST), (not self.dkim_keys, NO_DKIM))
+        return [note for is_missing, note in missing if is_missing]
+
+
+NOTHING_SENT: Final = Sending()
+
+
 async def check(
-    domain: str, hostname: str, ask: DnsLookup, look: PolicyCheck = check_policy
+    domain: str,
+    hostname: str,
+    ask: DnsLookup,
+    look: PolicyCheck = check_policy,
+    *,
+    sending: Sending = NOTHING_SENT,
 ) -> list[RecordCheck]:
     """Check every record, among them the PTR records of the addresses that were found, and the MTA-STS policy."""
-    checks = await _check_all(records_for(domain, hostname), ask)
+    checks = await _check_all(sending.records(domain, hostname), ask)
     addresses = [
         address
         for checked in checks
@@ -86,14 +114,21 @@ async def check(
     ]
 
 
-def instructions(domain: str, hostname: str) -> str:
+async def check_dkim_record(key: DkimKey, domain: str, ask: DnsLookup) -> RecordCheck:
+    """Whether the DNS shows the record of this key."""
+    [checked] = await _check_all([dkim_record(key, domain)], ask)
+    return checked
+
+
+def instructions(domain: str, hostname: str, *, sending: Sending = NOTHING_SENT) -> str:
     """What the operator has to do, in words and zone-file lines."""
+    records = sending.records(domain, hostname)
     lines = [
         f"; Mail for {domain}. Every record, in the order in which it matters.",
-        *(line for record in records_for(domain, hostname) for line in (f"; {record.reason}", _zone(record))),
+        *(line for record in records for line in (f"; {record.reason}", zone_line(record))),
         "; the name of each of the relay's addresses, set where the address is rented",
         f"; (the address, reversed)  PTR  {hostname.rstrip('.').lower()}.",
-        f"; {NO_DKIM}",
+        *(f"; {note}" for note in sending.notes()),
         "",
         f"; MTA-STS policy: serve this text, as text/plain, at {policy_file(domain, hostname).name}",
         "; once STARTTLS shows a certificate for the relay's name. When a week's reports show no failure, write",
@@ -103,13 +138,21 @@ def instructions(domain: str, hostname: str) -> str:
     return "\n".join(lines)
 
 
-def report(checks: Sequence[RecordCheck]) -> str:
+def report(checks: Sequence[RecordCheck], *, sending: Sending = NOTHING_SENT) -> str:
     """The checks, one line each; what is not right says what should be there."""
-    return "\n".join([*(line for checked in checks for line in _lines(checked)), NO_DKIM])
+    return "\n".join([*(line for checked in checks for line in _lines(checked)), *sending.notes()])
 
 
 def is_all_right(checks: Sequence[RecordCheck]) -> bool:
     return all(checked.status is RecordStatus.RIGHT for checked in checks)
+
+
+def zone_line(record: DnsRecord) -> str:
+    """A record as a zone file has it."""
+    if record.value is None:
+        return f"; {record.name}.  {record.kind}  (the address)"
+    value = " ".join(f'"{text}"' for text in record.strings) if record.kind == "TXT" else record.value
+    return f"{record.name}.  {record.kind}  {value}"
 
 
 async def _check_all(records: Sequence[DnsRecord], ask: DnsLookup) -> list[RecordCheck]:
@@ -122,13 +165,6 @@ def _as_text(value: dns.rdata.Rdata) -> str:
     if isinstance(value, dns.rdtypes.txtbase.TXTBase):
         return b"".join(value.strings).decode("utf-8", "replace")
     return value.to_text()
-
-
-def _zone(record: DnsRecord) -> str:
-    if record.value is None:
-        return f"; {record.name}.  {record.kind}  (the address)"
-    value = f'"{record.value}"' if record.kind == "TXT" else record.value
-    return f"{record.name}.  {record.kind}  {value}"
 
 
 def _lines(checked: RecordCheck) -> list[str]:

@@ -1,6 +1,7 @@
 """Which DNS records a domain of relay addresses needs, and whether what was found there will do. Pure.
 
-The domain receives only: its SPF says that nobody sends from it, and it has no DKIM key.
+Replies come from relay addresses: their signatures (DKIM) and the server that brings them (SPF) have to be the domain's, as its DMARC
+record has all else refused.
 """
 
 import hashlib
@@ -10,11 +11,21 @@ from enum import Enum
 from ipaddress import ip_address
 from typing import Final
 
+from services.mailrelay.authenticity.keys import read_record
+from shared.crypto.dkim_keys import DkimKey
+
 _POLICY_MAX_AGE_SECONDS: Final = 604_800
 # RFC 8461 §3.2: a year.
 _POLICY_LONGEST_AGE_SECONDS: Final = 31_557_600
 
-NO_DKIM: Final = "DKIM: no record yet. Nothing is sent from this domain; sending comes later."
+# RFC 1035 §3.3: a string has at most 255 bytes; a longer text is several (RFC 6376 §3.6.2.2).
+_STRING_BYTES: Final = 255
+
+NO_DKIM: Final = "DKIM: REPLYCO_DKIM_KEY_FILE names no key, so replies are not signed here. `python -m services.mailrelay keys dkim create` makes one."
+NO_SMARTHOST: Final = (
+    "SPF: the record says that no server sends for this domain. Once replies go out through a smarthost, set REPLYCO_SMARTHOST_SPF to what "
+    "its operator says belongs into the record, such as include:spf.smarthost.example."
+)
 
 
 class RecordStatus(Enum):
@@ -37,6 +48,12 @@ class DnsRecord:
     prefix: str = ""
     is_optional: bool = False
 
+    @property
+    def strings(self) -> tuple[str, ...]:
+        """The value of a text record, cut into strings that the DNS takes."""
+        value = self.value or ""
+        return tuple(value[start : start + _STRING_BYTES] for start in range(0, len(value), _STRING_BYTES))
+
 
 @dataclass(frozen=True, slots=True)
 class RecordCheck:
@@ -45,9 +62,15 @@ class RecordCheck:
     found: tuple[str, ...] = ()
 
 
-def records_for(domain: str, hostname: str) -> tuple[DnsRecord, ...]:
-    """Everything to set but the PTR records, which depend on the host's addresses (`pointer_for`)."""
+def records_for(
+    domain: str, hostname: str, *, smarthost_spf: str | None = None, dkim_keys: Sequence[DkimKey] = ()
+) -> tuple[DnsRecord, ...]:
+    """Everything to set but the PTR records, which depend on the host's addresses (`pointer_for`).
+
+    `smarthost_spf`: the mechanisms that let the smarthost send for the domain; `dkim_keys`: every key that signs, will sign or has signed.
+    """
     domain, hostname = _plain(domain), _plain(hostname)
+    senders = [] if smarthost_spf is None else smarthost_spf.split()
     reports = f"mailto:postmaster@{domain}"
     return (
         DnsRecord(
@@ -63,11 +86,14 @@ def records_for(domain: str, hostname: str) -> tuple[DnsRecord, ...]:
         ),
         _text(
             domain,
-            "v=spf1 -all",
-            "nobody sends from this domain; sending comes later",
+            " ".join(["v=spf1", *senders, "-all"]),
+            "the smarthost sends for this domain, and nobody else"
+            if senders
+            else "nobody sends for this domain",
             "v=spf1",
-            _sends_nothing,
+            lambda found: _lets_send(found[0], senders),
         ),
+        *(dkim_record(key, domain) for key in dkim_keys),
         _text(
             f"_dmarc.{domain}",
             f"v=DMARC1; p=reject; rua={reports}",
@@ -90,6 +116,22 @@ def records_for(domain: str, hostname: str) -> tuple[DnsRecord, ...]:
             "v=TLSRPTv1",
             lambda found: bool(_tags(found[0]).get("rua")),
         ),
+    )
+
+
+def dkim_record(key: DkimKey, domain: str) -> DnsRecord:
+    """The record of a key that replies are signed with. It is right if whoever checks a signature would take our key from it."""
+
+    def has_our_key(found: Sequence[str]) -> bool:
+        # Several records under one name are undefined (RFC 6376 §3.6.2.2).
+        return len(found) == 1 and read_record(found[0], "rsa", identity_is_domain=True) == key.public
+
+    return _text(
+        key.record_name(_plain(domain)),
+        key.record,
+        "what replies are signed with is checked with it",
+        "",
+        has_our_key,
     )
 
 
@@ -162,8 +204,17 @@ def _names(found: Sequence[str], hostname: str) -> bool:
     return any(_plain(value.rpartition(" ")[2]) == hostname for value in found)
 
 
-def _sends_nothing(found: Sequence[str]) -> bool:
-    return found[0].lower().split() == ["v=spf1", "-all"]
+def _lets_send(found: str, senders: Sequence[str]) -> bool:
+    """Whether an SPF record lets these send, and in the end nobody else. Where there are some, others may stand beside them."""
+    words, wanted = found.lower().split(), {sender.lower() for sender in senders}
+    named = {word.removeprefix("+") for word in words[1:-1]}
+    return (
+        words[:1] == ["v=spf1"]
+        and words[-1] == "-all"
+        and not named & {"all", "?all", "~all"}
+        and named >= wanted
+        and (bool(wanted) or not named)
+    )
 
 
 def _is_id(value: str) -> bool:

@@ -19,7 +19,7 @@ CONNECTOR = {
     "amazon_client_secret": "canary",
 }
 RELAY = {"mail_public_key_file": "public", "tls_certificate_file": "certificate", "tls_key_file": "key"}
-WORKER = {"key_file": "key", "mail_private_key_file": "private"}
+WORKER = {"key_file": "key", "mail_private_key_file": "private", "dkim_key_file": "dkim"}
 KINDS: dict[type[CommonSettings], dict[str, Any]] = {
     CommonSettings: {},
     ConnectorSettings: CONNECTOR,
