@@ -9,8 +9,7 @@ from pathlib import Path
 
 import dkim
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from services.mailrelay.__main__ import cli
 from services.mailrelay.outbound.composing import compose
