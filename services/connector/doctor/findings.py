@@ -149,7 +149,15 @@ def _public_url(settings: ConnectorSettings) -> list[Finding]:
             wrong("REPLYCO_PUBLIC_URL must begin with https://; Amazon registers no other address."),
             register,
         ]
-    return [ok("The public address is one that Amazon registers."), register]
+    return [ok("The public address is one that Amazon registers."), register, _signing(settings)]
+
+
+def _signing(settings: ConnectorSettings) -> Finding:
+    # The key is the mail worker's alone.
+    return note(
+        f"Whether replies from {settings.mail_domain} are signed, and what its DNS lacks for that, says `python -m services.mailrelay dns "
+        "--check`, run as the mail worker."
+    )
 
 
 def _previous_secret(settings: ConnectorSettings) -> list[Finding]:

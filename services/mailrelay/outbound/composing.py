@@ -12,6 +12,7 @@ from email.utils import format_datetime
 from html import escape
 from typing import Final
 
+from services.mailrelay.outbound.file_types import content_type_of
 from services.mailrelay.outbound.header_fields import (
     file_fields,
     is_message_id,
@@ -102,8 +103,9 @@ def _text_part(subtype: str, text: str, *, eight_bit: bool) -> _Part:
 
 
 def _file_part(file: ReplyFile) -> _Part:
-    content_type = sniff(file.content)
-    name = shorten_filename(safe_filename(file.name, content_type))
+    sniffed = sniff(file.content)
+    name = shorten_filename(safe_filename(file.name, sniffed))
+    content_type = content_type_of(sniffed, name)
     charset = "; charset=utf-8" if content_type.startswith("text/") and _is_utf_8(file.content) else ""
     fields = [*file_fields(content_type + charset, name), "Content-Transfer-Encoding: base64"]
     return fields, encodebytes(file.content).replace(b"\n", b"\r\n")

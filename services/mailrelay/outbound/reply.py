@@ -28,7 +28,7 @@ class NotAnswerable(Expected):
 
 @dataclass(frozen=True, slots=True)
 class ReplyFile:
-    """A file of a reply. What it is, its bytes say (`parsing.sniffing`), not whoever chose it."""
+    """A file of a reply. What it is, its bytes say (`file_types`), not whoever chose it."""
 
     name: str = field(repr=False)
     content: bytes = field(repr=False)

@@ -29,10 +29,11 @@ def _verdicts(**changes: str) -> list[tuple[Severity, str]]:
     return [(finding.severity, finding.text) for finding in settings_findings(settings)]
 
 
-def test_right_settings_only_leave_what_to_register():
-    assert [severity for severity, _ in _verdicts()] == [Severity.OK] * 4 + [Severity.NOTE]
-    assert "https://app.example/amazon/callback" in _verdicts()[-1][1]
-    assert "https://app.example/amazon/login" in _verdicts()[-1][1]
+def test_right_settings_only_leave_what_to_register_and_what_others_know():
+    assert [severity for severity, _ in _verdicts()] == [Severity.OK] * 4 + [Severity.NOTE] * 2
+    assert "https://app.example/amazon/callback" in _verdicts()[-2][1]
+    assert "https://app.example/amazon/login" in _verdicts()[-2][1]
+    assert "Whether replies from replyco.email are signed" in _verdicts()[-1][1]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import fast_mail_parser
 from hypothesis import strategies as st
 
 from services.mailrelay.outbound.composing import compose, reply_subject
+from services.mailrelay.outbound.file_types import content_type_of
 from services.mailrelay.outbound.header_fields import is_message_id
 from services.mailrelay.outbound.reply import Reply, ReplyFile, message_id_of
 from services.mailrelay.outbound.transfer import clean_text
@@ -123,7 +124,9 @@ def check_by_the_standard_library(raw: bytes, reply: Reply, written: Written) ->
     assert (mail.get_body(("html",)) is not None) == (reply.has_html and bool(written.text.strip()))
     files = list(mail.iter_attachments()) if reply.files else []
     assert [(part.get_filename(), part.get_payload(decode=True)) for part in files] == written.files
-    assert [part.get_content_type() for part in files] == [sniff(content) for _, content in written.files]
+    assert [part.get_content_type() for part in files] == [
+        content_type_of(sniff(content), name) for name, content in written.files
+    ]
 
 
 def check_by_another_parser(raw: bytes, written: Written) -> None:

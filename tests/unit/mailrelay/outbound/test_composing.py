@@ -243,6 +243,11 @@ def test_what_is_no_message_id_is_left_out():
         ("\u202egpj.exe", b"MZ", ['application/vnd.microsoft.portable-executable;\r\n name="gpj.exe"']),
         ("../../etc/passwd", b"x", ['name="_.._etc_passwd"']),
         ("photo.jpg", b"\x00\x01", ["application/octet-stream"]),
+        ("Angebot.DOCX", b"PK\x03\x04[Content_Types].xml", ["application/vnd.openxmlformats-officedocument.wordprocessingml.document"]),
+        ("letter.doc\x00", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ["Content-Type: application/msword"]),
+        ("unknown.xyz", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ["Content-Type: application/octet-stream"]),
+        ("prices.csv", b"a;b", ["Content-Type: text/csv"]),
+        ("photo.docx", b"\xff\xd8\xff", ["Content-Type: image/jpeg"]),
         ("", b"\x89PNG\r\n\x1a\n", ['image/png;\r\n name="image.png"']),
     ],
 )  # fmt: skip
