@@ -225,6 +225,16 @@ def test_of_a_long_thread_the_first_mail_and_the_newest_are_named():
     assert mail["References"].split() == ["<m0@amazonses.com>", *ids[82:], "<q@amazonses.com>"]
 
 
+def test_a_long_message_id_stands_as_it_is():
+    """The standard library would make encoded-words of it, and the buyer's program would not find the thread."""
+    long = f"<{'0102018f3c2b7a41-' * 5}000000@eu-west-1.amazonses.com>"
+
+    header = header_of(composed(in_reply_to=long, references=("<a@b.example>",)))
+
+    assert f"In-Reply-To: {long}\r\n" in header
+    assert f"References: <a@b.example>\r\n {long}\r\n" in header
+
+
 def test_what_is_no_message_id_is_left_out():
     raw = composed(
         in_reply_to="no id", references=("<a@b>", "<ä@b>", "<a b@c>", "", "<a@b>", f"<{'a' * 400}@b>")
