@@ -14,15 +14,17 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.sandbox.amazon_hosts import API_HOSTS, LWA_HOST, SELLER_CENTRAL_HOSTS
-from services.sandbox.control import application, counters, mails, scenarios, sellers
+from services.sandbox.control import application, counters, mails, replies, scenarios, sellers
 from services.sandbox.control import inbox as control_inbox
 from services.sandbox.dependencies import preferred_language
 from services.sandbox.html_page import STYLE_SHEET, STYLE_SHEET_PATH, not_found
 from services.sandbox.login import appstore, consent, lwa, sign_in
 from services.sandbox.mail.dkim_signing import publish_amazon
 from services.sandbox.mail.inbox import Inbox
+from services.sandbox.mail.mail_room import MailRoom
 from services.sandbox.mail.name_server import Listeners, Zone, serving
 from services.sandbox.mail.sender import MailSender
+from services.sandbox.mail.smtp_server import InboundServer
 from services.sandbox.pages import buyer, overview
 from services.sandbox.pages import inbox as inbox_page
 from services.sandbox.pages import scenarios as scenarios_page
@@ -49,7 +51,7 @@ from services.sandbox.state.state_file import SaveBeforeAnswer, StateFile
 # Ten megabytes of attachments as base64 in JSON, and a little for the rest.
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 _ROUTERS: Final = (
-    *(module.router for module in (sellers, mails, control_inbox, scenarios, application, counters)),
+    *(module.router for module in (sellers, mails, replies, control_inbox, scenarios, application, counters)),
     *(module.router for module in (overview, buyer, inbox_page, scenarios_page)),
     *(module.router for module in (lwa, sign_in, consent, appstore)),
     *(module.router for module in (home, seller_profile, notification_preferences, report_columns, apps)),
@@ -74,13 +76,16 @@ def create_app(
     sandbox = Sandbox(settings, clock)
     sender = MailSender(sandbox)
     inbox = Inbox(sandbox.now)
+    mail_room = MailRoom(sandbox, sender)
+    inbound_server = InboundServer(sandbox, inbox, mail_room)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as running:
             running.push_async_callback(sender.close)
+            await running.enter_async_context(mail_room.working())
             if smtp_listener is not None:
-                await running.enter_async_context(inbox.listening(smtp_listener))
+                await running.enter_async_context(inbound_server.listening(smtp_listener))
             if dns_listeners is not None:
                 zone = Zone()
                 publish_amazon(zone, sandbox.signing_key, ("127.0.0.1", "::1"))
@@ -91,6 +96,8 @@ def create_app(
     app.state.sandbox = sandbox
     app.state.sender = sender
     app.state.inbox = inbox
+    app.state.mail_room = mail_room
+    app.state.inbound_server = inbound_server
     if settings.state_file is not None:
         state_file = StateFile(settings.state_file, sandbox)
         state_file.open()

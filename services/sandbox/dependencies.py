@@ -9,7 +9,9 @@ from fastapi import Depends, HTTPException, Request
 
 from services.sandbox.amazon_hosts import SELLER_CENTRAL_HOSTS
 from services.sandbox.mail.inbox import Inbox
+from services.sandbox.mail.mail_room import MailRoom
 from services.sandbox.mail.sender import MailSender
+from services.sandbox.mail.smtp_server import InboundServer
 from services.sandbox.state.memory import Sandbox
 
 Language = Literal["de", "en"]
@@ -28,6 +30,14 @@ async def get_mail_sender(request: Request) -> MailSender:
 
 async def get_inbox(request: Request) -> Inbox:
     return cast("Inbox", request.app.state.inbox)
+
+
+async def get_mail_room(request: Request) -> MailRoom:
+    return cast("MailRoom", request.app.state.mail_room)
+
+
+async def get_inbound_server(request: Request) -> InboundServer:
+    return cast("InboundServer", request.app.state.inbound_server)
 
 
 async def get_language(request: Request) -> Language:
@@ -66,5 +76,7 @@ async def seller_central_host(host: str) -> str:
 SandboxDep = Annotated[Sandbox, Depends(get_sandbox)]
 MailSenderDep = Annotated[MailSender, Depends(get_mail_sender)]
 InboxDep = Annotated[Inbox, Depends(get_inbox)]
+MailRoomDep = Annotated[MailRoom, Depends(get_mail_room)]
+InboundServerDep = Annotated[InboundServer, Depends(get_inbound_server)]
 LanguageDep = Annotated[Language, Depends(get_language)]
 SellerCentralHost = Annotated[str, Depends(seller_central_host)]

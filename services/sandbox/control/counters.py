@@ -10,7 +10,13 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from services.sandbox.dependencies import InboxDep, MailSenderDep, SandboxDep
+from services.sandbox.dependencies import (
+    InboundServerDep,
+    InboxDep,
+    MailRoomDep,
+    MailSenderDep,
+    SandboxDep,
+)
 from services.sandbox.state.memory import Counters
 
 router = APIRouter(prefix="/control")
@@ -28,7 +34,16 @@ async def reset_counters(sandbox: SandboxDep) -> dict[str, Any]:
 
 
 @router.post("/reset", status_code=204)
-async def reset(sandbox: SandboxDep, sender: MailSenderDep, inbox: InboxDep) -> None:
+async def reset(
+    sandbox: SandboxDep,
+    sender: MailSenderDep,
+    inbox: InboxDep,
+    mail_room: MailRoomDep,
+    server: InboundServerDep,
+) -> None:
+    mail_room.forget()
+    server.traffic.forget()
+    server.release_stalled()
     sender.forget()
     inbox.forget()
     sandbox.reset()

@@ -19,7 +19,6 @@ from services.sandbox.control.requests import ControlRequest, seller_or_404
 from services.sandbox.dependencies import MailSenderDep, SandboxDep
 from services.sandbox.mail.buyer_mail import (
     MAX_ATTACHMENT_BYTES,
-    Attachment,
     BuyerMessage,
     Forgery,
     MessageWrong,
@@ -28,6 +27,7 @@ from services.sandbox.mail.buyer_mail import (
 from services.sandbox.mail.mail_templates import MAIL_TEMPLATES, template_language
 from services.sandbox.mail.sender import NoAddress, SentMail
 from services.sandbox.state.sellers import language_of
+from services.sandbox.state.threads import File
 from shared.marketplaces import BY_COUNTRY
 
 router = APIRouter(prefix="/control")
@@ -51,6 +51,8 @@ class NewMail(ControlRequest):
     language: str | None = None
     attachments: tuple[NewAttachment, ...] = ()
     forgery: Forgery | None = None
+    answering: bool = True
+    quoting: bool = False
 
 
 class NewVerificationMail(ControlRequest):
@@ -76,7 +78,7 @@ async def send_mail(new: NewMail, sandbox: SandboxDep, sender: MailSenderDep) ->
         forgery=new.forgery,
     )
     try:
-        mails = await sender.send(seller, message)
+        mails = await sender.send(seller, message, answering=new.answering, quoting=new.quoting)
     except NoAddress as error:
         raise HTTPException(409, "no notification address is entered for this country") from error
     except MessageWrong as error:
@@ -127,12 +129,12 @@ def _mail_or_404(mail: SentMail | None) -> SentMail:
     return mail
 
 
-def _decode(attachment: NewAttachment) -> Attachment:
+def _decode(attachment: NewAttachment) -> File:
     try:
         content = base64.b64decode(attachment.base64, validate=True)
     except binascii.Error as error:
         raise HTTPException(422, "attachment is not base64") from error
-    return Attachment(attachment.filename, attachment.content_type, content)
+    return File(attachment.filename, attachment.content_type, content)
 
 
 def _show_mail(mail: SentMail) -> dict[str, Any]:
@@ -141,6 +143,7 @@ def _show_mail(mail: SentMail) -> dict[str, Any]:
         "seller_id": mail.seller_id,
         "country": mail.country,
         "order_id": mail.order_id,
+        "kind": mail.kind.value,
         "to": mail.to,
         "message_id": mail.message_id,
         "sha256": mail.sha256,

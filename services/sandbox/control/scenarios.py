@@ -19,7 +19,7 @@ from pydantic import Field
 from services.sandbox.control.requests import ControlRequest, seller_or_404
 from services.sandbox.dependencies import SandboxDep
 from services.sandbox.state.memory import PlannedFailure
-from services.sandbox.state.scenarios import SCENARIOS, TooManySwitches, UnknownScenario
+from services.sandbox.state.scenarios import SCENARIOS, SMTP_WORDS, TooManySwitches, UnknownScenario
 
 router = APIRouter(prefix="/control")
 
@@ -28,6 +28,8 @@ class SwitchOn(ControlRequest):
     seller_id: str | None = None
     operation: str | None = Field(None, max_length=100)
     count: int | None = Field(None, ge=1, le=100_000)
+    words: str | None = Field(None, pattern=SMTP_WORDS)
+    seconds: float | None = Field(None, gt=0, le=10 * 365 * 86_400)
 
 
 class Revocation(ControlRequest):
@@ -104,7 +106,12 @@ async def switch_on(
         seller_or_404(sandbox, wanted.seller_id)
     try:
         sandbox.scenarios.switch_on(
-            name, seller_id=wanted.seller_id, operation=wanted.operation, count=wanted.count
+            name,
+            seller_id=wanted.seller_id,
+            operation=wanted.operation,
+            count=wanted.count,
+            words=wanted.words,
+            seconds=wanted.seconds,
         )
     except UnknownScenario as error:
         raise HTTPException(404, "no such scenario") from error

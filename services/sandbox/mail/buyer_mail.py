@@ -19,6 +19,7 @@ from uuid import UUID
 
 from services.sandbox.mail.mail_templates import MAIL_TEMPLATES, MailTemplate
 from services.sandbox.state.sellers import Order
+from services.sandbox.state.threads import File, ThreadMessage
 from shared.marketplaces import BY_COUNTRY, Marketplace, Region
 
 # Whom Amazon sends a mail to that comes `forwarded`.
@@ -26,6 +27,8 @@ FORWARDING_MAILBOX: Final = "shop@mailbox.example"
 MAX_TEXT_CHARS: Final = 4_000  # Buyer-Seller Messaging's own bound
 MAX_SUBJECT_CHARS: Final = 250
 MAX_ATTACHMENTS: Final = 5
+_MAX_REFERENCES: Final = 20
+_MAX_QUOTED_LINES: Final = 200
 MAX_ATTACHMENT_BYTES: Final = 10 * 1024 * 1024  # Amazon's bound for all of a message's attachments together
 
 _AWS_REGION: Final = {Region.NA: "us-east-1", Region.EU: "eu-west-1", Region.FE: "us-west-2"}
@@ -74,13 +77,6 @@ class MessageWrong(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
-    filename: str
-    content_type: str
-    content: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class BuyerMessage:
     """What a buyer wrote about one order."""
 
@@ -89,8 +85,18 @@ class BuyerMessage:
     kind: str = "other"
     subject: str | None = None
     language: str = "en"
-    attachments: tuple[Attachment, ...] = ()
+    attachments: tuple[File, ...] = ()
     forgery: Forgery | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """What was written before: the Message-IDs of all, and the seller's newest message, which the buyer answers, and perhaps quotes."""
+
+    message_ids: tuple[str, ...]
+    answered: ThreadMessage | None
+    store_name: str
+    quotes: bool = False
 
 
 def check_message(message: BuyerMessage) -> None:
@@ -123,7 +129,9 @@ def make_message_id(marketplace: Marketplace, now: datetime, random: UUID) -> st
     return f"0102{milliseconds:012x}-{random}-000000@{_AWS_REGION[marketplace.region]}.amazonses.com"
 
 
-def compose(message: BuyerMessage, *, to: str, message_id: str, now: datetime) -> bytes:
+def compose(
+    message: BuyerMessage, *, to: str, message_id: str, now: datetime, thread: Thread | None = None
+) -> bytes:
     """The mail's bytes. The message has passed `check_message`."""
     order = message.order
     marketplace = BY_COUNTRY[order.country]
@@ -138,12 +146,17 @@ def compose(message: BuyerMessage, *, to: str, message_id: str, now: datetime) -
     mail["Reply-To"] = buyer
     mail["To"] = FORWARDING_MAILBOX if message.forgery is Forgery.FORWARDED else to
     mail["Message-ID"] = f"<{message_id}>"
+    if thread is not None and thread.answered is not None:
+        mail["In-Reply-To"] = f"<{thread.answered.mail_message_id}>"
+        mail["References"] = " ".join(f"<{known}>" for known in thread.message_ids[-_MAX_REFERENCES:])
     mail["Subject"] = message.subject or (
         f"{words.subjects[message.kind].format(name=order.buyer_name)} ({words.order} {order.order_id})"
     )
     mail["X-Space-Notification-Type"] = "BBC_MESSAGE_SENT_TO_MERCHANT"
     mail["X-Marketplace-ID"] = marketplace.marketplace_id
     text = message.text.replace("\r\n", "\n").replace("\r", "\n").strip()
+    if thread is not None and thread.answered is not None and thread.quotes:
+        text += "\n\n" + _quoted(words, thread.answered, thread.store_name)
     encoding = "base64" if message.language == "ja" else "quoted-printable"
     mail.set_content(_plain(words, order, marketplace, text, now), cte=encoding)
     mail.add_alternative(_html(words, order, marketplace, text, now), subtype="html", cte=encoding)
@@ -158,6 +171,15 @@ def compose(message: BuyerMessage, *, to: str, message_id: str, now: datetime) -
         if part.is_multipart():
             part.set_boundary(f"----=_Part_{number + 1}_{message_id[4:16]}.{number + 1}")
     return mail.as_bytes()
+
+
+def _quoted(words: MailTemplate, answered: ThreadMessage, store_name: str) -> str:
+    """The older message below an answer, as mail programs write it."""
+    introduction = words.wrote.format(
+        date=f"{answered.at:%d.%m.%Y}", time=f"{answered.at:%H:%M}", name=store_name
+    )
+    lines = answered.text.strip().split("\n")[:_MAX_QUOTED_LINES]
+    return "\n".join([introduction, *(f"> {line}".rstrip() for line in lines)])
 
 
 def make_code() -> str:

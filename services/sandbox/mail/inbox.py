@@ -1,4 +1,4 @@
-"""Inbound mail: whatever is sent to anybody by SMTP is accepted, kept in memory, and shown. Nothing is sent on.
+"""The inbox: mail to anybody but Amazon's buyers is kept in memory, and shown. Nothing is sent on.
 
 In development the connector's mails to sellers end up here, and tests read them here.
 """
@@ -6,23 +6,18 @@ In development the connector's mails to sellers end up here, and tests read them
 import asyncio
 import email
 import email.policy
-import socket
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import uuid4
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import Envelope
 
 MAX_RECEIVED: Final = 500
 MAX_RECEIVED_BYTES: Final = 100 * 1024 * 1024
-MAX_MAIL_BYTES: Final = 16 * 1024 * 1024
-MAX_RECIPIENTS: Final = 100
 _MAX_TEXT_CHARS: Final = 100_000
-_IDLE_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +68,15 @@ class Inbox:
         self.mails.clear()
         self._bytes_kept = 0
 
-    async def handle_RCPT(  # noqa: N802
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
-    ) -> str:
-        """Called by aiosmtpd with each recipient; any address is accepted."""
-        if len(envelope.rcpt_tos) >= MAX_RECIPIENTS:
-            return "452 4.5.3 Too many recipients"
-        envelope.rcpt_tos.append(address)
-        return "250 2.1.5 OK"
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Called by aiosmtpd with each mail."""
+    async def take(self, envelope: Envelope, recipients: list[str]) -> str:
+        """Keep a mail to these recipients. Returns what the mail server answers."""
         raw = envelope.original_content or b""
         headers, text = _read(raw)
         mail = ReceivedMail(
             mail_id=uuid4().hex,
             received_at=self._now(),
             mail_from=envelope.mail_from or "",
-            recipients=tuple(envelope.rcpt_tos),
+            recipients=tuple(recipients),
             headers=headers,
             text=text,
             raw=raw,
@@ -103,27 +89,6 @@ class Inbox:
         async with self._arrived:
             self._arrived.notify_all()
         return f"250 2.0.0 Accepted {mail.mail_id}"
-
-    @asynccontextmanager
-    async def listening(self, listener: socket.socket) -> AsyncIterator[None]:
-        """Take mails at this socket as long as the block lasts."""
-
-        def serve() -> SMTP:
-            return SMTP(
-                self,
-                data_size_limit=MAX_MAIL_BYTES,
-                enable_SMTPUTF8=True,
-                hostname="sandbox.localhost",
-                ident="sandbox",
-                timeout=_IDLE_SECONDS,
-                loop=asyncio.get_running_loop(),
-            )
-
-        server = await asyncio.get_running_loop().create_server(serve, sock=listener)
-        try:
-            yield
-        finally:
-            server.close()
 
 
 def _read(raw: bytes) -> tuple[tuple[tuple[str, str], ...], str]:

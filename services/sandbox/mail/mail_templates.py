@@ -8,7 +8,8 @@ KINDS: Final = ("product", "order", "return", "invoice", "other")
 
 @dataclass(frozen=True, slots=True)
 class MailTemplate:
-    """The words of one language. `subjects` are by kind, with `{name}` for the buyer's name; `order` stands before the order id."""
+    """The words of one language. `subjects` are by kind, with `{name}` for the buyer's name; `order` stands before the order id,
+    `wrote` before a message that is quoted."""
 
     received: str
     begin: str
@@ -18,6 +19,7 @@ class MailTemplate:
     report: str
     rights: str
     order: str
+    wrote: str
     subjects: dict[str, str]
 
 
@@ -31,6 +33,7 @@ MAIL_TEMPLATES: Final[dict[str, MailTemplate]] = {
         report="Fragwürdige Aktivität melden",
         rights="Alle Rechte vorbehalten.",
         order="Bestellung:",
+        wrote="Am {date} um {time} schrieb {name}:",
         subjects={
             "product": "Frage zu Produktdetails von Amazon-Kunde {name}",
             "order": "Frage zur Lieferung von Amazon-Kunde {name}",
@@ -48,6 +51,7 @@ MAIL_TEMPLATES: Final[dict[str, MailTemplate]] = {
         report="Report questionable activity",
         rights="All rights reserved.",
         order="Order:",
+        wrote="On {date} at {time}, {name} wrote:",
         subjects={
             "product": "Product details enquiry from Amazon customer {name}",
             "order": "Shipping enquiry from Amazon customer {name}",
@@ -65,6 +69,7 @@ MAIL_TEMPLATES: Final[dict[str, MailTemplate]] = {
         report="Signaler une activité suspecte",
         rights="Tous droits réservés.",
         order="Commande :",
+        wrote="Le {date} à {time}, {name} a écrit :",
         subjects={
             "product": "Question sur le produit du client Amazon {name}",
             "order": "Question sur la livraison du client Amazon {name}",
@@ -82,6 +87,7 @@ MAIL_TEMPLATES: Final[dict[str, MailTemplate]] = {
         report="Informar de actividad sospechosa",
         rights="Todos los derechos reservados.",
         order="Pedido:",
+        wrote="El {date} a las {time}, {name} escribió:",
         subjects={
             "product": "Consulta sobre detalles del producto del cliente de Amazon {name}",
             "order": "Consulta sobre el envío del cliente de Amazon {name}",
@@ -99,6 +105,7 @@ MAIL_TEMPLATES: Final[dict[str, MailTemplate]] = {
         report="Segnala attività sospetta",
         rights="Tutti i diritti riservati.",
         order="Ordine:",
+        wrote="Il {date} alle {time}, {name} ha scritto:",
         subjects={
             "product": "Domanda sul prodotto dal cliente Amazon {name}",
             "order": "Domanda sulla spedizione dal cliente Amazon {name}",
@@ -116,6 +123,7 @@ MAIL_TEMPLATES: Final[dict[str, MailTemplate]] = {
         report="Verdachte activiteit melden",
         rights="Alle rechten voorbehouden.",
         order="Bestelling:",
+        wrote="Op {date} om {time} schreef {name}:",
         subjects={
             "product": "Productvraag van Amazon-klant {name}",
             "order": "Vraag over de bezorging van Amazon-klant {name}",
@@ -133,6 +141,7 @@ MAIL_TEMPLATES: Final[dict[str, MailTemplate]] = {
         report="不審な行為を報告",
         rights="All rights reserved.",
         order="注文番号:",
+        wrote="{date} {time} {name}:",
         subjects={
             "product": "Amazonのカスタマー {name} 様からの商品詳細に関するお問い合わせ",
             "order": "Amazonのカスタマー {name} 様からの配送に関するお問い合わせ",

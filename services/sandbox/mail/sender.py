@@ -17,6 +17,7 @@ import aiosmtplib
 
 from services.sandbox.mail.buyer_mail import (
     BuyerMessage,
+    Thread,
     check_message,
     compose,
     compose_verification,
@@ -24,9 +25,11 @@ from services.sandbox.mail.buyer_mail import (
 )
 from services.sandbox.mail.dkim_signing import MAIL_SERVICE, sign
 from services.sandbox.state.memory import Sandbox
-from services.sandbox.state.sellers import Seller
+from services.sandbox.state.sellers import Order, Seller
+from services.sandbox.state.threads import Author
 from shared.marketplaces import BY_COUNTRY
 
+Composer = Callable[[str, str, datetime], bytes]  # address, Message-ID, time
 MAX_ATTEMPTS: Final = 8
 MAX_MAILS: Final = 1_000
 MAX_BYTES_KEPT: Final = 200 * 1024 * 1024
@@ -36,6 +39,16 @@ _TIMEOUT_SECONDS: Final = 30.0
 
 class NoAddress(Exception):
     """The seller has entered no address for this country, so no mail is sent."""
+
+
+class SentKind(StrEnum):
+    """What Amazon sends: what a buyer wrote, or what Amazon writes itself."""
+
+    BUYER_MESSAGE = "buyer_message"
+    VERIFICATION = "verification"
+    CONFIRMATION = "confirmation"
+    DELIVERY_FAILURE = "delivery_failure"
+    DELIVERY_REPORT = "delivery_report"
 
 
 class MailState(StrEnum):
@@ -56,7 +69,9 @@ class SentMail:
     seller_id: str
     country: str
     order_id: str
+    kind: SentKind
     to: str
+    envelope_sender: str
     message_id: str
     raw: bytes
     made_at: datetime
@@ -80,64 +95,110 @@ class MailSender:
         self._bytes_kept = 0
         self._retries: set[asyncio.Task[None]] = set()
 
-    async def send(self, seller: Seller, message: BuyerMessage) -> list[SentMail]:
+    async def send(
+        self, seller: Seller, message: BuyerMessage, *, answering: bool = True, quoting: bool = False
+    ) -> list[SentMail]:
         """One mail to each address that the seller entered for the order's country; the first attempt is awaited.
 
-        Raises MessageWrong, NoAddress.
+        A buyer who has a message of the seller's answers it, unless not `answering`; `quoting` it, as from a mail program. Raises
+        MessageWrong, NoAddress.
         """
         check_message(message)
-        return await self._send(
-            seller,
-            message.order.country,
-            lambda to, message_id, now: compose(message, to=to, message_id=message_id, now=now),
-            order_id=message.order.order_id,
-            is_signed=message.forgery is None or message.forgery.is_signed,
+        order, threads = message.order, self._sandbox.threads
+        addresses = tuple(seller.addresses_in(order.country))
+        if not addresses:
+            raise NoAddress
+        thread = Thread(
+            tuple(known.mail_message_id for known in threads.messages(order.order_id)),
+            threads.last_of_seller(order.order_id),
+            seller.store_name,
+            quotes=quoting,
         )
+        mails = [
+            await self._send(
+                order.country,
+                SentKind.BUYER_MESSAGE,
+                lambda to, message_id, now: compose(
+                    message, to=to, message_id=message_id, now=now, thread=thread if answering else None
+                ),
+                to=address,
+                seller=seller,
+                order_id=order.order_id,
+                is_signed=message.forgery is None or message.forgery.is_signed,
+            )
+            for address in addresses
+        ]
+        if message.forgery is None or message.forgery.is_signed:
+            threads.add(
+                order.order_id,
+                Author.BUYER,
+                at=mails[0].made_at,
+                text=message.text.strip(),
+                files=message.attachments,
+                mail_message_id=mails[0].message_id,
+            )
+        return mails
 
     async def send_verification(self, seller: Seller, country: str, code: str) -> list[SentMail]:
         """Send the mail by which Seller Central proves its addresses, in the same way. Raises NoAddress."""
-        marketplace = BY_COUNTRY[country]
+        addresses = tuple(seller.addresses_in(country))
+        if not addresses:
+            raise NoAddress
+        return [
+            await self._send(
+                country,
+                SentKind.VERIFICATION,
+                lambda to, message_id, now: compose_verification(
+                    BY_COUNTRY[country], code, to=to, message_id=message_id, now=now
+                ),
+                to=address,
+                seller=seller,
+            )
+            for address in addresses
+        ]
+
+    async def send_notice(
+        self, seller: Seller, order: Order, kind: SentKind, compose_for: Composer, *, to: str
+    ) -> SentMail:
+        """Send what Amazon itself writes about a message of the seller's. The first attempt is awaited."""
         return await self._send(
-            seller,
-            country,
-            lambda to, message_id, now: compose_verification(
-                marketplace, code, to=to, message_id=message_id, now=now
-            ),
+            order.country, kind, compose_for, to=to, seller=seller, order_id=order.order_id
         )
 
     async def _send(
         self,
-        seller: Seller,
         country: str,
-        compose_for: Callable[[str, str, datetime], bytes],
+        kind: SentKind,
+        compose_for: Composer,
         *,
+        to: str,
+        seller: Seller,
         order_id: str = "",
         is_signed: bool = True,
-    ) -> list[SentMail]:
-        addresses = tuple(seller.addresses_in(country))
-        if not addresses:
-            raise NoAddress
-        mails: list[SentMail] = []
-        for address in addresses:
-            now = self._sandbox.now()
-            message_id = make_message_id(BY_COUNTRY[country], now, uuid4())
-            raw = compose_for(address, message_id, now)
-            if is_signed:
-                domains = BY_COUNTRY[country].retail_domain, MAIL_SERVICE
-                raw = await asyncio.to_thread(sign, raw, self._sandbox.signing_key, *domains)
-            mail = SentMail(
-                mail_id=uuid4().hex,
-                seller_id=seller.seller_id,
-                country=country,
-                order_id=order_id,
-                to=address,
-                message_id=message_id,
-                raw=raw,
-                made_at=now,
-            )
-            await self._begin(mail)
-            mails.append(mail)
-        return mails
+    ) -> SentMail:
+        now = self._sandbox.now()
+        message_id = make_message_id(BY_COUNTRY[country], now, uuid4())
+        raw = compose_for(to, message_id, now)
+        if is_signed:
+            # A delivery report is the mail service's own.
+            is_report = kind is SentKind.DELIVERY_REPORT
+            domains = (MAIL_SERVICE,) if is_report else (BY_COUNTRY[country].retail_domain, MAIL_SERVICE)
+            raw = await asyncio.to_thread(sign, raw, self._sandbox.signing_key, *domains)
+        mail = SentMail(
+            mail_id=uuid4().hex,
+            seller_id=seller.seller_id,
+            country=country,
+            order_id=order_id,
+            kind=kind,
+            to=to,
+            # RFC 3464 §2: a report has no sender to report to.
+            envelope_sender="" if kind is SentKind.DELIVERY_REPORT else message_id,
+            message_id=message_id,
+            raw=raw,
+            made_at=now,
+        )
+        await self._begin(mail)
+        return mail
 
     async def _begin(self, mail: SentMail) -> None:
         self._keep(mail)
@@ -191,7 +252,7 @@ class MailSender:
         )
         await client.connect()
         try:
-            await client.mail(mail.message_id)
+            await client.mail(mail.envelope_sender)
             await client.rcpt(mail.to)
             reply = await client.data(mail.raw)
         finally:

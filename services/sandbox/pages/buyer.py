@@ -14,7 +14,6 @@ from services.sandbox.mail.buyer_mail import (
     FORWARDING_MAILBOX,
     MAX_ATTACHMENTS,
     MAX_TEXT_CHARS,
-    Attachment,
     BuyerMessage,
     Forgery,
     MessageWrong,
@@ -25,6 +24,7 @@ from services.sandbox.mail.sender import MailState, NoAddress, SentMail
 from services.sandbox.seller_central.notification_preferences import NOTIFICATION_PREFERENCES_PATH
 from services.sandbox.state.memory import Sandbox
 from services.sandbox.state.sellers import Seller, language_of
+from services.sandbox.state.threads import File
 from shared.marketplaces import BY_COUNTRY
 
 router = APIRouter()
@@ -229,14 +229,14 @@ def _show_mail(language: Language, mail: SentMail, number: int) -> str:
 <dt>Message-ID</dt><dd><code>{escape(mail.message_id)}</code></dd></dl>"""
 
 
-async def _attachments(form: FormData) -> tuple[Attachment, ...]:
+async def _attachments(form: FormData) -> tuple[File, ...]:
     uploads = [
         upload for upload in form.getlist("attachment") if isinstance(upload, UploadFile) and upload.filename
     ]
     attachments = []
     for upload in uploads:
         media_type = (upload.content_type or "application/octet-stream").partition(";")[0].strip().lower()
-        attachments.append(Attachment(upload.filename or "", media_type, await upload.read()))
+        attachments.append(File(upload.filename or "", media_type, await upload.read()))
     return tuple(attachments)
 
 

@@ -19,7 +19,7 @@ from services.sandbox.seller_central.seller_page import (
     seller_page,
     wanted_country,
 )
-from services.sandbox.state.sellers import AddressWrong, Seller, TooManyAddresses
+from services.sandbox.state.sellers import AddressWrong, Seller, TooManyAddresses, enter_address
 
 router = APIRouter()
 
@@ -72,7 +72,7 @@ async def save_notifications(
             addresses.remove(address)
         return redirect_saved(host, NOTIFICATION_PREFERENCES_PATH, country)
     try:
-        seller.enter_address(country, address)
+        enter_address(seller.addresses_in(country), address)
     except AddressWrong:
         return _show_notifications(
             language, host, seller, country, alert(language, "address_wrong"), status=422

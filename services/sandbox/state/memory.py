@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from services.sandbox.settings import SandboxSettings
+from services.sandbox.state.certificate_authority import CertificateAuthority
 from services.sandbox.state.client_secrets import ClientSecrets
 from services.sandbox.state.scenarios import Scenarios
-from services.sandbox.state.sellers import Seller, make_seller, seeded_sellers
+from services.sandbox.state.sellers import Order, Seller, make_seller, seeded_sellers
 from services.sandbox.state.signing_key import SigningKey
-from shared.marketplaces import MARKETPLACES, Region
+from services.sandbox.state.threads import Threads
+from shared.marketplaces import BY_BUYER_MAIL_DOMAIN, MARKETPLACES, Region
 
 CODE_LIFE: Final = timedelta(minutes=5)
 ACCESS_TOKEN_LIFE: Final = timedelta(seconds=3600)
@@ -116,11 +118,17 @@ class Sandbox:
         self.settings = settings
         self._clock = clock
         self.signing_key = SigningKey.shared()
+        self.smtp_authority = CertificateAuthority.shared()
+        self._told_of_clock: list[Callable[[], None]] = []
         self.reset()
 
     def reset(self) -> None:
         """Back to the start: seeded sellers, no tokens, no scenarios, the clock right again."""
-        self.sellers: dict[str, Seller] = {seller.seller_id: seller for seller in seeded_sellers()}
+        self.sellers: dict[str, Seller] = {}
+        self._orders_by_buyer: dict[tuple[str, str], tuple[Seller, Order]] = {}  # local part, country
+        for seller in seeded_sellers():
+            self.add_seller(seller)
+        self.threads = Threads()
         self.sessions: BoundedDict[tuple[str, str]] = BoundedDict()  # cookie → Seller Central host, seller id
         self.codes: BoundedDict[Code] = BoundedDict()
         self.refresh_tokens: BoundedDict[Authorization] = BoundedDict()
@@ -149,6 +157,12 @@ class Sandbox:
 
     def advance_clock(self, seconds: float) -> None:
         self._clock_offset += timedelta(seconds=seconds)
+        for tell in self._told_of_clock:
+            tell()
+
+    def when_clock_moves(self, tell: Callable[[], None]) -> None:
+        """Have a function called each time that the clock was moved."""
+        self._told_of_clock.append(tell)
 
     @property
     def is_draft(self) -> bool:
@@ -163,8 +177,22 @@ class Sandbox:
                 return other
         countries = tuple(m.country for m in MARKETPLACES if m.region is wanted)[:2]
         other = make_seller(f"A9OTHERSTORE{wanted.upper()}", "Other Store", wanted, countries)
-        self.sellers[other.seller_id] = other
+        self.add_seller(other)
         return other
+
+    def add_seller(self, seller: Seller) -> None:
+        """Put a seller among the sellers, in place of one with the same id."""
+        self.sellers[seller.seller_id] = seller
+        for order in seller.orders:
+            self._orders_by_buyer[order.buyer_local, order.country] = seller, order
+
+    def order_of_buyer(self, address: str) -> tuple[Seller, Order] | None:
+        """Whose buyer an anonymised address is, with or without the thread's `+tag`."""
+        local, _, domain = address.lower().rpartition("@")
+        marketplace = BY_BUYER_MAIL_DOMAIN.get(domain)
+        if marketplace is None:
+            return None
+        return self._orders_by_buyer.get((local.partition("+")[0], marketplace.country))
 
     # --- sign-in ---------------------------------------------------------------------------------------------------
 

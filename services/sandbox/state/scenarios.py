@@ -1,7 +1,7 @@
 """What can go wrong at Amazon: the list of scenarios, each with a name, and which of them are switched on.
 
 A scenario may be limited to one seller, to one operation of the SP-API, and to a number of calls; without a number it
-lasts until it is switched off. The code for each stands where it applies: consent, token endpoint, SP-API.
+lasts until it is switched off. The code for each stands where it applies: consent, token endpoint, SP-API, mail.
 """
 
 from dataclasses import dataclass
@@ -47,12 +47,17 @@ class Scenario:
 
 @dataclass(slots=True)
 class Switch:
-    """A scenario that is on. `left` counts down with each use; without it the scenario lasts until it is switched off."""
+    """A scenario that is on. `left` counts down with each use; without it the scenario lasts until it is switched off.
+
+    `words` are what Amazon's mail server says, `seconds` how long it waits, where a scenario is about that.
+    """
 
     name: str
     seller_id: str | None
     operation: str | None
     left: int | None
+    words: str | None = None
+    seconds: float | None = None
 
 
 # The codes that Amazon shows on its own page instead of the consent.
@@ -119,6 +124,23 @@ API_ANSWERS: Final = {
     "api-503-html": Answer(503, OUTAGE_PAGE, "text/html"),
     "api-empty": Answer(200, ""),
     "api-hangs": Answer(503, OUTAGE_PAGE, "text/html", hangs=True),
+}
+
+REFUSAL_WORDS: Final = "550 5.7.1 Message rejected"
+DEFERRAL_WORDS: Final = "451 4.3.0 Temporary local problem, please try again later"
+# One line of an SMTP server that refuses, now or for good.
+SMTP_WORDS: Final = r"^[45][0-9]{2} [\x20-\x7e]{1,400}$"
+BOUNCE_WORDS: Final = "550 5.1.1 mailbox unavailable"
+# Why a seller's message does not reach its buyer, as the mail says that Amazon answers with.
+FAILURE_REASONS: Final = {
+    "sender_not_approved": "names a sender that is not approved",
+    "attachment_refused": "names a file that is not accepted",
+    "buyer_opted_out": "says that the buyer wants no messages",
+    "sender_restricted": "says that this seller may not send messages for now",
+    "guideline_blocked": "says that the message breaks the guidelines",
+    "message_limit": "says that the limit of messages is reached",
+    "conversation_closed": "says that the conversation is closed",
+    "too_large": "says that the message is too large",
 }
 
 SCENARIOS: Final = {
@@ -234,6 +256,63 @@ SCENARIOS: Final = {
             "application",
             "createRestrictedDataToken: 400, the application lacks the role for what was asked.",
         ),
+        *(
+            Scenario(name, "mail server", what)
+            for name, what in (
+                ("smtp-closes", "The connection is closed before the greeting."),
+                ("smtp-without-tls", "New connections are not offered STARTTLS."),
+                ("smtp-requires-tls", "MAIL is refused without STARTTLS: 530 5.7.0."),
+                ("smtp-refuses-sender", f"MAIL is refused with `words`, else {REFUSAL_WORDS}."),
+                ("smtp-refuses-recipient", f"RCPT is refused with `words`, else {REFUSAL_WORDS}."),
+                ("smtp-refuses-mail", f"The final dot is answered with `words`, else {REFUSAL_WORDS}."),
+                ("smtp-defers-sender", f"MAIL is answered with `words`, else {DEFERRAL_WORDS}."),
+                ("smtp-defers-recipient", f"RCPT is answered with `words`, else {DEFERRAL_WORDS}."),
+                ("smtp-defers-mail", f"The final dot is answered with `words`, else {DEFERRAL_WORDS}."),
+                (
+                    "smtp-stalls-after-taking",
+                    "The mail is taken, and the final dot is not answered before it is released.",
+                ),
+                ("smtp-stalls-without-taking", "The mail is lost, and the final dot is not answered."),
+                (
+                    "smtp-closes-after-taking",
+                    "The mail is taken, and the connection closed without an answer.",
+                ),
+                (
+                    "smtp-closes-without-taking",
+                    "The mail is lost, and the connection closed at the final dot without an answer.",
+                ),
+            )
+        ),
+        *(
+            Scenario(name, "replies", what)
+            for name, what in (
+                ("reply-not-shown", "250, and then nothing: the buyer does not have it, and nobody is told."),
+                (
+                    "reply-delayed",
+                    "250, and the buyer has it when the clock is forward by `seconds`, else by 600, or when it is released.",
+                ),
+                (
+                    "reply-bounces",
+                    "250, and then a delivery report (RFC 3464) with `words`, else 550 5.1.1.",
+                ),
+                (
+                    "reply-late-report",
+                    "250 and the buyer has it, after a delivery report (RFC 3464) that it is delayed.",
+                ),
+                *(
+                    (f"reply-fails-{reason.replace('_', '-')}", f"250, and then the mail that {what}.")
+                    for reason, what in FAILURE_REASONS.items()
+                ),
+                (
+                    "buyer-opted-out",
+                    "The buyers want no messages but answers to their own: others come back with a mail that says so.",
+                ),
+                (
+                    "notices-name-the-reply",
+                    "Amazon's mails about a reply have its Message-ID in In-Reply-To and References.",
+                ),
+            )
+        ),
         Scenario("outage", "amazon", "All of Amazon answers 503 with an HTML page, its pages too."),
     )
 }
@@ -252,13 +331,15 @@ class Scenarios:
         seller_id: str | None = None,
         operation: str | None = None,
         count: int | None = None,
+        words: str | None = None,
+        seconds: float | None = None,
     ) -> None:
         """Switch a scenario on, in place of the same one for the same seller and operation. Raises UnknownScenario, TooManySwitches."""
         if name not in SCENARIOS:
             raise UnknownScenario(name)
         if len(self._on) >= MAX_SWITCHES:
             raise TooManySwitches
-        self._on[name, seller_id, operation] = Switch(name, seller_id, operation, count)
+        self._on[name, seller_id, operation] = Switch(name, seller_id, operation, count, words, seconds)
 
     def switch_off(self, name: str, *, seller_id: str | None = None) -> None:
         """Switch a scenario off, for one seller only if one is named. Raises UnknownScenario."""
@@ -279,15 +360,19 @@ class Scenarios:
 
     def happens(self, name: str, seller_id: str | None = None, operation: str | None = None) -> bool:
         """Whether the scenario applies now; if it has a count, one use of it is taken."""
+        return self.use(name, seller_id, operation) is not None
+
+    def use(self, name: str, seller_id: str | None = None, operation: str | None = None) -> Switch | None:
+        """The scenario as it was switched on, if it applies now; if it has a count, one use of it is taken."""
         key = self._find(name, seller_id, operation)
         if key is None:
-            return False
+            return None
         switch = self._on[key]
         if switch.left is not None:
             switch.left -= 1
             if switch.left <= 0:
                 del self._on[key]
-        return True
+        return switch
 
     def answer(
         self, answers: dict[str, Answer], seller_id: str | None = None, operation: str | None = None

@@ -6,11 +6,13 @@ Everything is invented and the same on each start, so that a seller id can be wr
 import hashlib
 import re
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from shared.marketplaces import BY_COUNTRY, Marketplace, Region
 
 MAX_ADDRESSES = 10  # per country; Amazon's own bound is not published
 ORDERS_PER_COUNTRY = 3
+MAX_ORDERS_PER_COUNTRY = 1_000
 
 _ADDRESS = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]{1,64})*"
@@ -64,6 +66,13 @@ _PRODUCTS = {
 _OTHER_PRODUCTS = ("Desk lamp size L, white", "Floor lamp walnut, dimmable", "LED bulb E27, warm white")
 
 
+class Notification(StrEnum):
+    """What Seller Central notifies of under *Messaging*: each has addresses of its own."""
+
+    BUYER_MESSAGES = "buyer_messages"
+    CONFIRMATIONS = "confirmations"
+
+
 class AddressWrong(ValueError):
     """What was entered is not one bare mail address."""
 
@@ -104,8 +113,11 @@ class Seller:
     countries: tuple[str, ...]
     not_participating: tuple[str, ...] = ()
     suspended: tuple[str, ...] = ()
+    orders_per_country: int = ORDERS_PER_COUNTRY
     orders: tuple[Order, ...] = ()
     notification_addresses: dict[str, list[str]] = field(default_factory=dict)
+    confirmation_addresses: dict[str, list[str]] = field(default_factory=dict)
+    messaging_permissions: dict[str, dict[str, bool]] = field(default_factory=dict)
     profiles: dict[str, SellerProfile] = field(default_factory=dict)
     report_columns: set[str] = field(default_factory=set)
 
@@ -115,22 +127,56 @@ class Seller:
     def order(self, order_id: str) -> Order | None:
         return next((order for order in self.orders if order.order_id == order_id), None)
 
-    def addresses_in(self, country: str) -> list[str]:
-        """Where mails about this country's buyers go: Messaging, Buyer Messages."""
-        return self.notification_addresses.setdefault(country, [])
+    def addresses_in(
+        self, country: str, notification: Notification = Notification.BUYER_MESSAGES
+    ) -> list[str]:
+        """Where Amazon sends a notification of Messaging's about this country's buyers. Without an address it does not."""
+        confirms = notification is Notification.CONFIRMATIONS
+        entered = self.confirmation_addresses if confirms else self.notification_addresses
+        return entered.setdefault(country, [])
+
+    def permissions_in(self, country: str) -> dict[str, bool]:
+        """The addresses under Messaging Permissions, and whether each is approved."""
+        return self.messaging_permissions.setdefault(country, {})
 
     def profile_in(self, country: str) -> SellerProfile:
         return self.profiles.setdefault(country, SellerProfile())
 
-    def enter_address(self, country: str, entered: str) -> str:
-        """Add a notification address. Raises AddressWrong, TooManyAddresses."""
+    def may_send_from(self, address: str, country: str) -> bool:
+        """Whether Amazon passes on this sender's mail to buyers of the country: an approved address, or the registered customer-service
+        address. Another address of the same mailbox, such as one with a `+tag`, is another sender.
+        """
+        senders = [sender for sender, approved in self.permissions_in(country).items() if approved]
+        senders.append(self.profile_in(country).service_email)
+        return address != "" and address.lower() in {sender.lower() for sender in senders}
+
+    def knows_sender(self, address: str) -> bool:
+        """Whether the seller entered this address anywhere."""
+        entered = {
+            *(a for addresses in self.notification_addresses.values() for a in addresses),
+            *(a for permissions in self.messaging_permissions.values() for a in permissions),
+            *(profile.service_email for profile in self.profiles.values()),
+        }
+        return address.lower() in {known.lower() for known in entered}
+
+    def set_permission(self, country: str, entered: str, *, approved: bool) -> str:
+        """Add an address to Messaging Permissions, or change its state. Raises AddressWrong, TooManyAddresses."""
         address = bare_address(entered)
-        addresses = self.addresses_in(country)
-        if address not in addresses:
-            if len(addresses) >= MAX_ADDRESSES:
-                raise TooManyAddresses
-            addresses.append(address)
+        permissions = self.permissions_in(country)
+        if address not in permissions and len(permissions) >= MAX_ADDRESSES:
+            raise TooManyAddresses
+        permissions[address] = approved
         return address
+
+
+def enter_address(addresses: list[str], entered: str) -> str:
+    """Add an address to a list of a seller's. Raises AddressWrong, TooManyAddresses."""
+    address = bare_address(entered)
+    if address not in addresses:
+        if len(addresses) >= MAX_ADDRESSES:
+            raise TooManyAddresses
+        addresses.append(address)
+    return address
 
 
 def bare_address(entered: str) -> str:
@@ -146,14 +192,22 @@ def language_of(marketplace: Marketplace) -> str:
     return marketplace.locale.partition("_")[0]
 
 
-def make_seller(seller_id: str, store_name: str, region: Region, countries: tuple[str, ...]) -> Seller:
+def make_seller(
+    seller_id: str,
+    store_name: str,
+    region: Region,
+    countries: tuple[str, ...],
+    orders_per_country: int = ORDERS_PER_COUNTRY,
+) -> Seller:
     """A seller with a few orders in each country; the same id gives the same orders."""
     orders = tuple(
         _make_order(seller_id, BY_COUNTRY[country], number)
         for country in countries
-        for number in range(ORDERS_PER_COUNTRY)
+        for number in range(orders_per_country)
     )
-    return Seller(seller_id, store_name, region, countries, orders=orders)
+    return Seller(
+        seller_id, store_name, region, countries, orders_per_country=orders_per_country, orders=orders
+    )
 
 
 def seeded_sellers() -> list[Seller]:

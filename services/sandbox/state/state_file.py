@@ -1,5 +1,5 @@
-"""What outlives a restart of the sandbox, in one JSON file: the sellers with all that they entered, their refresh tokens, and the
-key that mails are signed with, which resolvers remember.
+"""What outlives a restart of the sandbox, in one JSON file: the sellers with all that they entered, their refresh tokens, the
+key that mails are signed with, which resolvers remember, and the certificate authority, which clients trust.
 
 The connector's database goes on holding the grants, and sellers do not enter their addresses twice. Codes, access
 tokens and sign-ins are short-lived at Amazon too; they are not kept.
@@ -13,6 +13,7 @@ from typing import Final
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.sandbox.state.certificate_authority import CertificateAuthority
 from services.sandbox.state.memory import Authorization, Sandbox
 from services.sandbox.state.sellers import Seller, make_seller
 from services.sandbox.state.signing_key import SigningKey
@@ -28,7 +29,9 @@ class StateFileUnusable(Exception):
 class _SavedState:
     sellers: dict[str, Seller]
     refresh_tokens: dict[str, Authorization]
-    signing_key: str | None = None  # older files have none
+    # Older files have none of these.
+    signing_key: str | None = None
+    smtp_authority: str | None = None
 
 
 _SAVED_STATE: Final = TypeAdapter(_SavedState)
@@ -65,7 +68,10 @@ class StateFile:
     def save(self) -> None:
         """Replace the whole file if anything has changed, so that a reader finds the old state or the new one."""
         kept = _SavedState(
-            self._sandbox.sellers, self._sandbox.refresh_tokens, self._sandbox.signing_key.to_pem()
+            self._sandbox.sellers,
+            self._sandbox.refresh_tokens,
+            self._sandbox.signing_key.to_pem(),
+            self._sandbox.smtp_authority.to_pem(),
         )
         content = _SAVED_STATE.dump_json(kept, exclude=_NOT_SAVED, indent=1)
         if content == self._written:
@@ -82,13 +88,17 @@ class StateFile:
 
     def _restore(self, kept: _SavedState) -> None:
         for seller_id, seller in kept.sellers.items():
-            made = make_seller(seller_id, seller.store_name, seller.region, seller.countries)
+            made = make_seller(
+                seller_id, seller.store_name, seller.region, seller.countries, seller.orders_per_country
+            )
             seller.orders = made.orders
-            self._sandbox.sellers[seller_id] = seller
+            self._sandbox.add_seller(seller)
         for token, authorization in kept.refresh_tokens.items():
             self._sandbox.refresh_tokens.put(token, authorization)
         if kept.signing_key is not None:
             self._sandbox.signing_key = SigningKey.from_pem(kept.signing_key)
+        if kept.smtp_authority is not None:
+            self._sandbox.smtp_authority = CertificateAuthority.from_pem(kept.smtp_authority)
 
 
 class SaveBeforeAnswer:

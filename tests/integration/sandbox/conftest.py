@@ -1,10 +1,13 @@
 """A sandbox of its own for each test, a clock that stands still, and a mail server that keeps what it is given."""
 
 import asyncio
+import email
+import email.policy
 import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.message import EmailMessage
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -20,6 +23,12 @@ LAMPENLADEN, CASA_VERDE = "A1LAMPENLADEN7", "A2CASAVERDE34K"
 USER_AGENT = "Replyco/0.1 (Language=Python/3.11; Platform=Linux)"
 
 
+def parse(envelope: Envelope) -> EmailMessage:
+    """A mail as a mail program reads it."""
+    assert isinstance(envelope.content, bytes)
+    return email.message_from_bytes(envelope.content, policy=email.policy.default)
+
+
 @dataclass
 class Mailbox:
     """What a mail server received; `replies` are given for the next mails instead of 250."""
@@ -27,11 +36,21 @@ class Mailbox:
     port: int = 0
     replies: list[str] = field(default_factory=list)
     envelopes: list[Envelope] = field(default_factory=list)
+    arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def wait_for(self, count: int) -> list[EmailMessage]:
+        """The mails as soon as there are so many."""
+        async with asyncio.timeout(20), self.arrived:
+            await self.arrived.wait_for(lambda: len(self.envelopes) >= count)
+        assert len(self.envelopes) == count
+        return [parse(envelope) for envelope in self.envelopes]
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         if self.replies:
             return self.replies.pop(0)
         self.envelopes.append(envelope)
+        async with self.arrived:
+            self.arrived.notify_all()
         return "250 2.0.0 Accepted"
 
 

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sandbox.mail.buyer_mail import (
-    Attachment,
     BuyerMessage,
     MessageWrong,
     check_message,
@@ -20,6 +19,7 @@ from services.sandbox.mail.buyer_mail import (
 )
 from services.sandbox.mail.mail_templates import MAIL_TEMPLATES
 from services.sandbox.state.sellers import seeded_sellers
+from services.sandbox.state.threads import File
 from shared.marketplaces import BY_COUNTRY
 
 NOW = datetime(2026, 11, 2, 8, 15, 1, tzinfo=UTC)
@@ -36,7 +36,7 @@ MESSAGE_ID = make_message_id(BY_COUNTRY["DE"], NOW, UUID(int=7))
 def test_any_message_is_refused_or_becomes_a_clean_mail(
     text: str, subject: str | None, filename: str, language: str
 ) -> None:
-    attachment = Attachment(filename, "application/octet-stream", b"\x00\r\n.\n")
+    attachment = File(filename, "application/octet-stream", b"\x00\r\n.\n")
     message = BuyerMessage(ORDER, text, "product", subject, language, (attachment,))
     try:
         check_message(message)

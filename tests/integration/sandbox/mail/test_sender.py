@@ -103,7 +103,7 @@ def make_sandbox(port: int) -> Sandbox:
     sandbox = Sandbox(
         SandboxSettings(relay_host="127.0.0.1", relay_port=port, first_retry_seconds=0.01), system_clock
     )
-    sandbox.sellers["A1LAMPENLADEN7"].enter_address("DE", "aaabbbccc@replyco.email")
+    sandbox.sellers["A1LAMPENLADEN7"].addresses_in("DE").append("aaabbbccc@replyco.email")
     return sandbox
 
 

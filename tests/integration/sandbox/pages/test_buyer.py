@@ -1,20 +1,9 @@
 """The page on which a person is the buyer."""
 
-import email
-import email.policy
-from email.message import EmailMessage
-
-from aiosmtpd.smtp import Envelope
-
-from tests.integration.sandbox.conftest import EUROPE, LAMPENLADEN, Mailbox, Seller
+from tests.integration.sandbox.conftest import EUROPE, LAMPENLADEN, Mailbox, Seller, parse
 from tests.integration.sandbox.writing import enter, first_order
 
 PREFERENCES = f"{EUROPE}/notifications/preferences"
-
-
-def parse(envelope: Envelope) -> EmailMessage:
-    assert isinstance(envelope.content, bytes)
-    return email.message_from_bytes(envelope.content, policy=email.policy.default)
 
 
 async def test_seller_enters_the_address_and_a_buyer_writes_on_the_pages(
