@@ -25,6 +25,8 @@ from shared.tables import (
 # The kind of message that a conversation is listed by, and that waits for an answer (mailrelay's MailKind).
 BUYER_MESSAGE: Final = "buyer_message"
 AUTO_REPLY: Final = "auto_reply"
+# That a reply has arrived is seen on the reply: nobody has to read the notice.
+REPLY_CONFIRMATION: Final = "reply_confirmation"
 # Kinds of messages that are about one order or product; others stand together by their sender, whatever they are about.
 ABOUT_ONE_ORDER: Final = frozenset({BUYER_MESSAGE, AUTO_REPLY, "claim_notice", "return_notice"})
 
@@ -36,13 +38,14 @@ _RECOUNT: Final = text(
     "WITH its AS (SELECT * FROM messages WHERE conversation_id = :id)"
     " UPDATE conversations SET"
     " message_count = (SELECT count(*) FROM its),"
-    " last_message_at = coalesce((SELECT max(received_at) FROM its), last_message_at),"
+    " last_message_at = coalesce((SELECT max(received_at) FROM its WHERE kind <> :not_read), last_message_at),"
     " kind = coalesce((SELECT kind FROM its ORDER BY kind = :buyer_message DESC, id DESC LIMIT 1), kind),"
     " order_id = coalesce((SELECT order_ids[1] FROM its WHERE kind = ANY(:about_one_order) AND order_ids <> '{}'"
     " ORDER BY id LIMIT 1), order_id),"
     " asin = coalesce((SELECT asin FROM its WHERE kind = ANY(:about_one_order) AND asin IS NOT NULL"
     " ORDER BY id LIMIT 1), asin),"
-    " (snippet, snippet_message_id) = (SELECT snippet, id FROM its ORDER BY received_at DESC, id DESC LIMIT 1),"
+    " (snippet, snippet_message_id) = (SELECT snippet, id FROM its WHERE kind <> :not_read"
+    " ORDER BY received_at DESC, id DESC LIMIT 1),"
     " country = coalesce((SELECT country FROM its WHERE country IS NOT NULL ORDER BY id LIMIT 1), country),"
     " answer_due_at = CASE WHEN status <> 'quarantine' AND merged_into IS NULL"
     " THEN (SELECT min(answer_due_at) FROM its WHERE answer_settled_at IS NULL) END"
@@ -324,11 +327,16 @@ async def answer(session: AsyncSession, answers: Sequence[Answering]) -> None:
 
 
 async def take_answer_back(session: AsyncSession, conversation_id: UUID, reply_id: UUID) -> None:
-    """What a reply seemed to have answered waits again, since when it came. The conversation must be locked."""
+    """What a reply seemed to have answered waits again, since when it came, and the conversation is open. It must be locked."""
     await session.execute(
         update(Message)
         .where(Message.conversation_id == conversation_id, Message.answered_by == reply_id)
         .values(answer_settled_at=None, answered_by=None)
+    )
+    await session.execute(
+        update(Conversation)
+        .where(Conversation.id == conversation_id, Conversation.status == ConversationStatus.CLOSED)
+        .values(status=ConversationStatus.OPEN.value)
     )
     await _set_due(session, [conversation_id])
 
@@ -358,6 +366,7 @@ async def recount(session: AsyncSession, conversation_id: UUID) -> None:
         {
             "id": conversation_id,
             "buyer_message": BUYER_MESSAGE,
+            "not_read": REPLY_CONFIRMATION,
             "about_one_order": sorted(ABOUT_ONE_ORDER),
         },
     )

@@ -68,7 +68,7 @@ async def change_state(
     """Bring a reply into a state, with the columns that go with it. False, and nothing is changed, if its present state, or one of
     `only_if`, forbids it.
 
-    With the buyer, or perhaps, it stops the clock of what it answers; failed, the clock goes on. The event is announced.
+    Handed over, it stops the clock of what it answers; failed, the clock goes on. The event is announced.
     """
     return reply.id in await change_states(session, [reply], to, only_if=only_if, **values)
 
@@ -104,7 +104,7 @@ async def change_states(
     moved = [reply for reply in replies if reply.id in answered]
     if not moved:
         return frozenset()
-    if to in {ReplyState.HANDED_OVER, ReplyState.CONFIRMED, ReplyState.PERHAPS_SENT}:
+    if to in {ReplyState.HANDED_OVER, ReplyState.CONFIRMED}:
         await conversations.answer(
             session, [Answering(reply.conversation_id, reply.id, answered[reply.id]) for reply in moved]
         )

@@ -1,7 +1,7 @@
 """New messages join their conversations: what the one transaction does that delivers a batch of mails."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -15,14 +15,20 @@ from services.mailrelay.delivery.message_rows import (
     verdict_columns,
 )
 from services.mailrelay.delivery.queries import ConversationUpdate, ElsewhereFacts, IntegrationFacts
+from services.mailrelay.delivery.reply_outcomes import find_reported, store_outcomes
 from services.mailrelay.parsing.mail import MailKind
 from shared.conversations import Threads, follow_threads, release
 from shared.events import Event, EventKind, announce_all, event_of
 from shared.jobs import Job, enqueue
-from shared.tables import Authenticity
+from shared.replies import Reply
+from shared.tables import Authenticity, ConversationStatus
 
 # These say nothing about whether the seller's buyers reach us.
 _PROVES_NOTHING: Final = frozenset({MailKind.VERIFICATION, MailKind.UNPARSEABLE})
+# An auto-reply, and what tells of our own replies: these open no conversation, neither one that was closed nor a new one.
+ASKS_FOR_NOTHING: Final = frozenset(
+    {MailKind.AUTO_REPLY, MailKind.DELIVERY_FAILURE, MailKind.REPLY_CONFIRMATION}
+)
 
 
 class PlacedMessage(NamedTuple):
@@ -43,7 +49,8 @@ async def store_messages(session: AsyncSession, items: Sequence[NewMessage]) -> 
     """Store what is no copy of a stored message. A copy may still prove the message that it is a copy of, now or later."""
     new, copies = await _split_off_copies(session, items)
     if new:
-        placed = await _place_in_conversations(session, new)
+        reported = await find_reported(session, new)
+        placed = await _place_in_conversations(session, new, reported)
         await queries.insert_messages(
             session,
             [
@@ -54,6 +61,9 @@ async def store_messages(session: AsyncSession, items: Sequence[NewMessage]) -> 
         )
         await _update_integrations(session, [item for item in new if not item.is_quarantined])
         await _note_mail_elsewhere(session, new)
+        await store_outcomes(
+            session, new, reported, {item.message_id: conversation_id for item, conversation_id in placed}
+        )
         await announce_all(
             session,
             [
@@ -87,9 +97,13 @@ async def _split_off_copies(
     )
 
 
-async def _place_in_conversations(session: AsyncSession, items: Sequence[NewMessage]) -> list[PlacedMessage]:
-    """Find or open each message's conversation. One in quarantine has its own, to which no thread leads."""
-    trusted = [item for item in items if not item.is_quarantined]
+async def _place_in_conversations(
+    session: AsyncSession, items: Sequence[NewMessage], reported: Mapping[UUID, Reply]
+) -> list[PlacedMessage]:
+    """Find or open each message's conversation. One in quarantine has its own, to which no thread leads; one that reports on a reply
+    goes where that reply is.
+    """
+    trusted = [item for item in items if not item.is_quarantined and item.message_id not in reported]
     found = await follow_threads(
         session,
         [
@@ -104,6 +118,11 @@ async def _place_in_conversations(session: AsyncSession, items: Sequence[NewMess
     )
     placed = [PlacedMessage(*each) for each in zip(trusted, found, strict=True)]
     placed += [PlacedMessage(item, item.own_conversation_id) for item in items if item.is_quarantined]
+    placed += [
+        PlacedMessage(item, reported[item.message_id].conversation_id)
+        for item in items
+        if item.message_id in reported
+    ]
     by_conversation: defaultdict[UUID, list[NewMessage]] = defaultdict(list)
     for item, conversation_id in placed:
         by_conversation[conversation_id].append(item)
@@ -134,15 +153,18 @@ def _conversation_update(conversation_id: UUID, messages: Sequence[NewMessage]) 
     """What new messages change of a conversation; the oldest comes first."""
     kinds = [item.parsed.kind for item in messages]
     dues = [item.message["answer_due_at"] for item in messages]
+    # That a reply has arrived is seen on the reply: nobody has to read the notice.
+    to_read = [item for item in messages if item.parsed.kind is not MailKind.REPLY_CONFIRMATION]
+    newest = to_read[-1] if to_read else None
     return {
         "conversation": conversation_id,
         "messages": len(messages),
-        "newest_at": messages[-1].queued.accepted_at,
-        "newest_id": messages[-1].message_id,
-        "newest_snippet": messages[-1].message["snippet"],
+        "newest_at": None if newest is None else newest.queued.accepted_at,
+        "newest_id": None if newest is None else newest.message_id,
+        "newest_snippet": None if newest is None else newest.message["snippet"],
         "newest_kind": (MailKind.BUYER_MESSAGE if MailKind.BUYER_MESSAGE in kinds else kinds[-1]).value,
-        # An auto-reply asks for nothing.
-        "reopens": any(kind is not MailKind.AUTO_REPLY for kind in kinds),
+        "is_to_read": newest is not None,
+        "reopens": any(kind not in ASKS_FOR_NOTHING for kind in kinds),
         "due_at": min((due for due in dues if due is not None), default=None),
         "first_order": _first(item.conversation["order_id"] for item in messages),
         "first_product": _first(item.conversation["asin"] for item in messages),
@@ -152,13 +174,17 @@ def _conversation_update(conversation_id: UUID, messages: Sequence[NewMessage]) 
 
 def _opened_conversation(opener: NewMessage, messages: Sequence[NewMessage]) -> OpenedConversationRow:
     update = _conversation_update(opener.own_conversation_id, messages)
+    conversation = opener.conversation
+    if not opener.is_quarantined and not update["reopens"]:
+        conversation["status"] = ConversationStatus.CLOSED.value
     return {
-        **opener.conversation,
+        **conversation,
         "message_count": update["messages"],
-        "last_message_at": update["newest_at"],
+        "last_message_at": update["newest_at"] or messages[-1].queued.accepted_at,
         "kind": update["newest_kind"],
         "snippet": update["newest_snippet"],
         "snippet_message_id": update["newest_id"],
+        "is_unread": opener.is_quarantined or update["reopens"],
         "answer_due_at": None if opener.is_quarantined else update["due_at"],
         "order_id": update["first_order"],
         "asin": update["first_product"],

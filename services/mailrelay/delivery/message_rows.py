@@ -145,6 +145,7 @@ class OpenedConversationRow(ConversationRow):
     kind: str
     snippet: Sealed | None
     snippet_message_id: UUID | None
+    is_unread: bool
     answer_due_at: datetime | None
 
 

@@ -211,10 +211,11 @@ class ConversationUpdate(TypedDict):
 
     conversation: UUID
     messages: int
-    newest_at: datetime
-    newest_id: UUID
+    newest_at: datetime | None
+    newest_id: UUID | None
     newest_snippet: Sealed | None
     newest_kind: str
+    is_to_read: bool
     reopens: bool
     due_at: datetime | None
     first_order: str | None
@@ -232,6 +233,7 @@ async def update_conversations(session: AsyncSession, updates: Sequence[Conversa
         .where(Conversation.id == bindparam("conversation"))
         .values(
             message_count=Conversation.message_count + bindparam("messages"),
+            # NULL, where there is nothing to read, is ignored by `greatest`, and not newer than anything.
             last_message_at=func.greatest(Conversation.last_message_at, bindparam("newest_at")),
             kind=case((Conversation.kind == BUYER_MESSAGE, BUYER_MESSAGE), else_=bindparam("newest_kind")),
             snippet=case(
@@ -241,7 +243,7 @@ async def update_conversations(session: AsyncSession, updates: Sequence[Conversa
             snippet_message_id=case(
                 (is_newest, bindparam("newest_id")), else_=Conversation.snippet_message_id
             ),
-            is_unread=True,
+            is_unread=or_(Conversation.is_unread, bindparam("is_to_read")),
             status=case(
                 (Conversation.status != ConversationStatus.CLOSED, Conversation.status),
                 (bindparam("reopens"), ConversationStatus.OPEN.value),

@@ -13,6 +13,8 @@ from shared.conversations import ABOUT_ONE_ORDER
 # The address that all buyers of Amazon Business share: only an order or a tag distinguishes them.
 _SHARED_BUYERS = frozenset({"no-reply-amazon-iba-buyer"})
 
+_REPORTS = frozenset({MailKind.DELIVERY_FAILURE, MailKind.REPLY_CONFIRMATION})
+
 
 def threads_of(mail: ParsedMail) -> tuple[str, ...]:
     """Names that are equal for mails of one thread within an integration. They hold addresses: only their hashes are stored.
@@ -21,6 +23,9 @@ def threads_of(mail: ParsedMail) -> tuple[str, ...]:
     """
     if mail.buyer_address is not None:
         return _threads_of_buyer(mail, mail.buyer_address)
+    if mail.kind in _REPORTS:
+        # Those that name no reply of ours: together, whoever they say they are from.
+        return (f"reports {mail.kind}",)
     order_id = order_of(mail)
     if order_id is not None:
         return (f"notice {mail.kind} order {order_id}",)

@@ -84,14 +84,13 @@ class NamedReply(NamedTuple):
     round_number: int
 
 
-def reply_named_in(text: str, mail_domain: str) -> NamedReply | None:
+_NAMED: Final = re.compile(r"(?<![a-z0-9.])([0-9a-f]{32})\.([1-9][0-9]{0,5})@", re.IGNORECASE)
+
+
+def reply_named_in(text: str) -> NamedReply | None:
     """The first reply that a text names by its Message-ID: In-Reply-To, References, or a part of a returned mail.
 
-    Angle brackets and case may have changed on the way.
+    Angle brackets and case may have changed on the way, and the mail domain since the reply was sent.
     """
-    found = re.search(
-        rf"(?<![a-z0-9.])([0-9a-f]{{32}})\.([1-9][0-9]{{0,5}})@{re.escape(mail_domain)}(?![a-z0-9.-])",
-        text,
-        re.IGNORECASE,
-    )
+    found = _NAMED.search(text)
     return NamedReply(UUID(found.group(1)), int(found.group(2))) if found is not None else None

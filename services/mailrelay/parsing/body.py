@@ -9,7 +9,14 @@ from services.mailrelay.parsing.decoding import clean_text
 from services.mailrelay.parsing.reports import DeliveryReport, read_report
 from services.mailrelay.parsing.safe_html import MAX_HTML_CHARS, SafeHtml, make_safe
 from services.mailrelay.parsing.sniffing import sniff
-from services.mailrelay.parsing.structure import Header, ParserLimits, Part, is_report, read_parts
+from services.mailrelay.parsing.structure import (
+    Header,
+    ParserLimits,
+    Part,
+    is_report,
+    read_head,
+    read_parts,
+)
 
 # Seller Central lets a buyer write 4,000 characters. This is a long book's chapter, and the raw mail holds the rest.
 MAX_TEXT_CHARS = 200_000
@@ -26,6 +33,8 @@ _META_CHARSET = re.compile(
 )
 # The commands of RFC 1896 §2, and its way to write an angle.
 _ENRICHED = re.compile(r"<param>[^<]*</param>|<<|</?[A-Za-z0-9-]{1,60}>|\n+", re.IGNORECASE)
+# The returned mail, or its header (RFC 3462 §2).
+_RETURNED = frozenset({"message/rfc822", "text/rfc822-headers"})
 _TEXTS = frozenset({"text/plain", "text/html", "text/enriched", "text/richtext"})
 _QUOTE_MARKS = re.compile(">*")
 
@@ -56,6 +65,8 @@ class Body:
     safe: SafeHtml | None
     attachments: tuple[ParsedAttachment, ...]
     report: DeliveryReport | None
+    returned_id: str | None
+    """Of a delivery report: the Message-ID of the mail that comes back."""
 
 
 @dataclass(slots=True)
@@ -70,10 +81,12 @@ class _Piece:
 def read_body(header: Header, raw: bytes, body_start: int, limits: ParserLimits) -> Body:
     """The text and the files of a mail."""
     parts = read_parts(header, raw, body_start, limits)
-    report = None
+    report = returned_id = None
     if is_report(header):
         statuses = (part.content for part in parts if part.content_type == "message/delivery-status")
         report = read_report(next(statuses, b""))
+        returned = (part.content for part in parts if part.content_type in _RETURNED)
+        returned_id = Header(read_head(next(returned, b"")).fields).raw("message-id")
         # Only the part for people is shown (RFC 3464 §2); the rest is for programs.
         parts = parts[:1]
     attachments: list[ParsedAttachment] = []
@@ -103,7 +116,7 @@ def read_body(header: Header, raw: bytes, body_start: int, limits: ParserLimits)
             attachments.append(_attachment(part))
         else:
             limits.was_reached = True
-    return _join(list(pieces.values()), tuple(attachments), report, limits)
+    return _join(list(pieces.values()), tuple(attachments), report, returned_id, limits)
 
 
 def _is_text(part: Part) -> bool:
@@ -148,6 +161,7 @@ def _join(
     pieces: list[_Piece],
     attachments: tuple[ParsedAttachment, ...],
     report: DeliveryReport | None,
+    returned_id: str | None,
     limits: ParserLimits,
 ) -> Body:
     plain = ["\n\n".join(filter(None, piece.plain or piece.enriched)) for piece in pieces]
@@ -171,7 +185,7 @@ def _join(
         text = "\n\n".join(filter(None, both))
     limits.was_reached |= len(text) > MAX_TEXT_CHARS
     text = text[:MAX_TEXT_CHARS]
-    return Body(text, text if any(plain) else None, html, safe, attachments, report)
+    return Body(text, text if any(plain) else None, html, safe, attachments, report, returned_id)
 
 
 def _as_html(plain: list[str]) -> list[str]:

@@ -44,7 +44,11 @@ from shared.language_detection import language_of
 __all__ = ["PARSER_VERSION", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
 
 # Raised with each change of what is parsed: `reprocess` runs the newer version over older mail.
-PARSER_VERSION: Final = 4
+PARSER_VERSION: Final = 5
+# A thread of a hundred mails names the newest of them last, and first in In-Reply-To.
+MAX_REFERENCES: Final = 50
+MAX_REFERENCES_CHARS: Final = 20_000
+MAX_REPORT_CHARS: Final = 1_000
 
 # RFC 5322 §2.1.1 ends a line at 998 characters; a list shows the first hundred.
 MAX_SUBJECT_CHARS = 998
@@ -57,6 +61,7 @@ class ParsedMail:
 
     `is_excerpt`: `text` is the buyer's own words, taken out of Amazon's frame; else it is all that there was to read.
     `quoted_text`: the history that the buyer quoted below their words, no longer in `text`.
+    `references`: the Message-IDs of the mails that it answers or returns. `report_text`: of a failed delivery, the words that say why.
     `truncated`: not all is shown, the raw mail holds the rest.
     """
 
@@ -73,6 +78,8 @@ class ParsedMail:
     language: str | None
     failure_reason: str | None
     verification_code: str | None
+    references: tuple[str, ...]
+    report_text: str
     text: str
     is_excerpt: bool
     quoted_text: str | None
@@ -141,6 +148,8 @@ def parse_unguarded(raw: bytes, wording: Wording = WORDING) -> ParsedMail:
         language="pt-BR" if language == "pt" and country == "BR" else language,
         failure_reason=recognised.failure_reason,
         verification_code=recognised.verification_code,
+        references=_references(header, body.returned_id),
+        report_text=_report_text(recognised.kind, body, own),
         text=own,
         is_excerpt=excerpt is not None,
         quoted_text=quoted,
@@ -206,6 +215,8 @@ def _unparseable(head: _ParsedHeader, body: Body | None = None) -> ParsedMail:
         language=None,
         failure_reason=None,
         verification_code=None,
+        references=(),
+        report_text="",
         text=body.text if body is not None else "",
         is_excerpt=False,
         quoted_text=None,
@@ -253,6 +264,22 @@ def _thread_tag(buyer: Buyer | None, excerpt: BuyerText | None) -> str | None:
     if buyer is None or buyer.thread_tag is not None:
         return buyer.thread_tag if buyer is not None else None
     return find_case_tag(excerpt.frame) if excerpt is not None else None
+
+
+def _references(header: Header, returned_id: str | None) -> tuple[str, ...]:
+    """The mails that this one names (RFC 5322 §3.6.4), or that it returns: the first of them, as they stand."""
+    named = (header.raw("in-reply-to"), header.raw("references"), returned_id)
+    found = (each for value in named if value is not None for each in value[:MAX_REFERENCES_CHARS].split())
+    return tuple(dict.fromkeys(each for each in found if "@" in each))[:MAX_REFERENCES]
+
+
+def _report_text(kind: MailKind, body: Body, own: str) -> str:
+    """Of a failed delivery, why: what the other server said, or Amazon's words."""
+    if kind is not MailKind.DELIVERY_FAILURE:
+        return ""
+    if body.report is not None and body.report.diagnostic:
+        return body.report.diagnostic[:MAX_REPORT_CHARS]
+    return own[:MAX_REPORT_CHARS]
 
 
 def _sent_at(header: Header) -> datetime | None:

@@ -373,6 +373,7 @@ async def _find_conversation(session: AsyncSession, item: _Reparsed) -> UUID:
         snippet=None,
         snippet_message_id=None,
         answer_due_at=None,
+        is_unread=True,
     )
     return await queries.find_conversation(
         session, Threads(message.account_id, message.integration_id, new_keys, own_id), current_id, opened

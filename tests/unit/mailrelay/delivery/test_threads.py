@@ -64,7 +64,9 @@ TABLE = [
     (notice(MailKind.CLAIM_NOTICE), ["sender claim_notice donotreply@amazon.de"]),
     (notice(MailKind.RETURN_NOTICE, O1, O2), [f"notice return_notice order {O1}"]),
     (notice(MailKind.ORDER_NOTICE, O1), ["sender order_notice donotreply@amazon.de"]),
-    (notice(MailKind.DELIVERY_FAILURE, O1), ["sender delivery_failure donotreply@amazon.de"]),
+    (notice(MailKind.DELIVERY_FAILURE, O1), ["reports delivery_failure"]),
+    (notice(MailKind.DELIVERY_FAILURE, sender="mailer-daemon@mx.example"), ["reports delivery_failure"]),
+    (notice(MailKind.REPLY_CONFIRMATION, O1), ["reports reply_confirmation"]),
     (notice(MailKind.VERIFICATION), ["sender verification donotreply@amazon.de"]),
     # strangers, and what nobody understands
     (notice(MailKind.OTHER, O1, sender="Who@Else.example"), ["sender other who@else.example"]),

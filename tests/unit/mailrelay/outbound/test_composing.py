@@ -316,8 +316,7 @@ def test_the_date_is_in_utc():
         ),
         (f"Message-ID: <{ID.hex.upper()}.2@Replyco.Email>", NamedReply(ID, 2)),
         (f"{ID.hex}.1@replyco.email", NamedReply(ID, 1)),
-        (f"<{ID.hex}.1@replyco.email.evil.example>", None),
-        (f"<{ID.hex}.1@evil.example>", None),
+        (f"<{ID.hex}.1@the-domain-of-last-year.example>", NamedReply(ID, 1)),
         (f"<x{ID.hex}.1@replyco.email>", None),
         (f"<{ID.hex}0.1@replyco.email>", None),
         (f"<{ID.hex}@replyco.email>", None),
@@ -328,7 +327,7 @@ def test_the_date_is_in_utc():
     ],
 )
 def test_a_reply_and_its_round_are_recognised_by_its_message_id(text: str, found: NamedReply | None):
-    assert reply_named_in(text, DOMAIN) == found
+    assert reply_named_in(text) == found
 
 
 def test_the_parts_that_are_personal_are_in_no_representation():
