@@ -10,7 +10,6 @@ import structlog
 from pydantic_settings import BaseSettings
 
 from shared.crypto.key_provider import KeyFileUnusable
-from shared.database import STATEMENT_SECONDS, Sessions, create_engine, create_sessions, is_unavailable
 from shared.errors import CannotStart
 from shared.logging import configure_logging
 from shared.secure_defaults import refuse_unsafe, unsafe
@@ -19,7 +18,6 @@ from shared.side_port import PortTaken
 
 _SettingsClass = TypeVar("_SettingsClass", bound=CommonSettings)
 _AnySettings = TypeVar("_AnySettings", bound=BaseSettings)
-_Result = TypeVar("_Result")
 
 CANNOT_START = 2
 FAILED = 1
@@ -47,34 +45,6 @@ def run_role(
     except Exception as error:
         log.critical("role_failed", exc_info=error)
         raise SystemExit(FAILED) from None
-
-
-def run_with_database(
-    settings: CommonSettings,
-    application_name: str,
-    run: Callable[[Sessions], Awaitable[_Result]],
-    *,
-    statement_seconds: float = STATEMENT_SECONDS,
-) -> _Result:
-    """What `run(sessions)` returns, for an operator's command. If the database is away, the process ends and says so."""
-
-    async def connected() -> _Result:
-        engine = create_engine(
-            settings.database_url.get_secret_value(),
-            application_name=application_name,
-            statement_seconds=statement_seconds,
-        )
-        try:
-            return await run(create_sessions(engine))
-        finally:
-            await engine.dispose()
-
-    try:
-        return asyncio.run(connected())
-    except Exception as error:
-        if not is_unavailable(error):
-            raise
-        give_up("The database cannot be reached. `doctor` says more.", code=FAILED)
 
 
 def settings_or_exit(settings_class: type[_AnySettings], *, even_if_unsafe: bool = False) -> _AnySettings:

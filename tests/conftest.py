@@ -1,4 +1,4 @@
-"""The real parts that tests run on: a PostgreSQL of their own, migrated once, and a fresh database for each test."""
+"""The real parts that tests run on: a PostgreSQL of their own, migrated once, and an empty database for each test."""
 
 import gc
 import shutil
@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from uuid import uuid4
 
 import hypothesis
 import pytest
@@ -18,13 +17,24 @@ from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade
 from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.nameservers import NameServers
+from services.mailrelay.delivery.parser_pool import ParserPool
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey, create_mail_key_pair
-from shared.database import Sessions, create_engine, create_sessions
+from shared.database import Sessions
 from shared.keyring import Keyring
+from tests.kept_database import KeptDatabase
 from tests.signing import amazon_dns
 
-_TEMPLATE = "replyco_template"
+TEMPLATE = "replyco_template"
+_TESTS = Path(__file__).parent
+# With which part of the list the folders are run whose tests take seconds. A browser is started by one worker alone.
+_LONG = (
+    (0, _TESTS / "faults" / "connector"),
+    (0, _TESTS / "integration" / "connector" / "described"),
+    (1, _TESTS / "browser"),
+    (2, _TESTS / "faults" / "mailrelay"),
+    (3, _TESTS / "integration" / "mailrelay"),
+)
 _MEMORY = Path("/dev/shm")
 # What four workers and the servers of fault tests take at most, with room to spare.
 _ENOUGH_MEMORY = 4 * 1024**3
@@ -93,6 +103,30 @@ def pytest_configure() -> None:
     )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each worker of a run begins with tests that take long, most of them waiting, and ends with those that take milliseconds.
+
+    pytest-xdist gives each worker a part of the list, all alike, and one that is done takes over from the end of another's.
+    """
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    if workers == 1:
+        return
+    first: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    rest: list[pytest.Item] = []
+    for item in items:
+        begins_with = next((place for place, folder in _LONG if item.path.is_relative_to(folder)), None)
+        (rest if begins_with is None else first[begins_with % workers]).append(item)
+    left = len(items)
+    items.clear()
+    for number, begin in enumerate(first):
+        size = left // (workers - number)
+        fill = max(0, size - len(begin))
+        items += [*begin, *rest[:fill]]
+        del rest[:fill]
+        left -= len(begin) + fill
+    items += rest
+
+
 def pytest_collection_finish() -> None:
     """What was imported and collected stays to the end: the garbage collector need not look through it after each test."""
     gc.collect()
@@ -119,29 +153,56 @@ def scratch() -> Iterator[Path]:
 async def postgres(scratch: Path) -> AsyncIterator[EmbeddedPostgres]:
     """A running server with a migrated template database. It keeps what it has promised, as in production: the relay asks."""
     server = EmbeddedPostgres.start(scratch / "pg")
-    await server.create_database(_TEMPLATE)
-    await upgrade(server.url(OWNER, _TEMPLATE))
+    await server.create_database(TEMPLATE)
+    await upgrade(server.url(OWNER, TEMPLATE))
     await server.allow_logins()
     yield server
     server.close()
 
 
-@pytest.fixture
-async def database(postgres: EmbeddedPostgres, scratch: Path) -> AsyncIterator[Database]:
-    """A fresh, migrated, empty database."""
-    name = f"test_{uuid4().hex}"
-    await postgres.create_database(name, template=_TEMPLATE, copy_files=scratch.parent == _MEMORY)
-    yield Database(postgres, name)
-    # A thousand of them would fill ten gigabytes.
-    await postgres.drop_database(name)
+class _Kept:
+    """The worker's database, once a test has asked for one."""
+
+    database: KeptDatabase | None = None
+
+
+@pytest.fixture(scope="session")
+async def kept() -> AsyncIterator[_Kept]:
+    kept = _Kept()
+    yield kept
+    if kept.database is not None:
+        await kept.database.drop()
 
 
 @pytest.fixture
-async def sessions(database: Database) -> AsyncIterator[Sessions]:
+async def kept_database(
+    postgres: EmbeddedPostgres, scratch: Path, kept: _Kept
+) -> AsyncIterator[KeptDatabase]:
+    """What `database` is; its connections outlive the test."""
+    if kept.database is None:
+        kept.database = await KeptDatabase.create(postgres, TEMPLATE, copy_files=scratch.parent == _MEMORY)
+    yield kept.database
+    if not await kept.database.is_as_new():
+        await kept.database.drop()
+        kept.database = None
+
+
+@pytest.fixture
+def database(postgres: EmbeddedPostgres, kept_database: KeptDatabase) -> Database:
+    """A migrated, empty database that nobody else uses meanwhile."""
+    return Database(postgres, kept_database.name)
+
+
+@pytest.fixture
+def sessions(kept_database: KeptDatabase) -> Sessions:
     """Sessions with the connector's rights."""
-    engine = create_engine(database.url(CONNECTOR), application_name="tests")
-    yield create_sessions(engine)
-    await engine.dispose()
+    return kept_database.sessions(CONNECTOR)
+
+
+@pytest.fixture
+def owner_sessions(kept_database: KeptDatabase) -> Sessions:
+    """Sessions that may do everything, as relays and mail workers do what a test needs of them."""
+    return kept_database.sessions(OWNER)
 
 
 @pytest.fixture
@@ -150,6 +211,14 @@ async def name_servers() -> AsyncIterator[NameServers]:
     servers = NameServers([amazon_dns().address], DnsMetrics(CollectorRegistry()))
     yield servers
     await servers.close()
+
+
+@pytest.fixture(scope="session")
+def parser() -> Iterator[ParserPool]:
+    """A process that parses mails, for whoever delivers some."""
+    parser = ParserPool()
+    yield parser
+    parser.close()
 
 
 @pytest.fixture(scope="session")

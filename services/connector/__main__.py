@@ -28,6 +28,7 @@ from services.connector.settings import ConnectorSettings
 from services.connector.worker import run_worker
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
 from shared.database import Sessions, database_answers
+from shared.database_command import run_with_database
 from shared.file_limits import raise_file_limit
 from shared.keyring import Keyring
 from shared.logging import configure_logging
@@ -37,7 +38,6 @@ from shared.process import (
     key_file_cure,
     port_cure,
     run_role,
-    run_with_database,
     settings_or_exit,
     warn_of_development,
 )

@@ -5,7 +5,8 @@ import typer
 from services.connector.job_queue import queries
 from services.connector.job_queue.queries import HeldJob
 from shared.database import Sessions
-from shared.process import run_with_database, settings_or_exit
+from shared.database_command import run_with_database
+from shared.process import settings_or_exit
 from shared.settings import CommonSettings
 
 jobs = typer.Typer(help="Background jobs that failed for good and wait for a person.", no_args_is_help=True)

@@ -18,8 +18,9 @@ from shared.crypto.envelope import SealBroken
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable, KeyNotChangeable
 from shared.crypto.raw_mail import create_mail_key_pair
 from shared.database import Sessions
+from shared.database_command import run_with_database
 from shared.errors import Expected
-from shared.process import FAILED, give_up, key_file_cure, run_with_database, settings_or_exit
+from shared.process import FAILED, give_up, key_file_cure, settings_or_exit
 from shared.settings import CommonSettings
 
 keys = typer.Typer(

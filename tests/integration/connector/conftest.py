@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from deploy.demo.postgres import CONNECTOR, OWNER
+from deploy.demo.postgres import CONNECTOR
 from services.connector.accounts.credentials import (
     csrf_token,
     hash_secret,
@@ -24,7 +24,7 @@ from services.connector.app import create_app
 from services.connector.dependencies import CSRF_HEADER, SESSION_COOKIE
 from services.connector.events.bounds import StreamBounds
 from services.connector.settings import ConnectorSettings
-from shared.database import Sessions, create_engine, create_sessions, new_id
+from shared.database import Sessions, new_id
 from shared.keyring import Keyring
 from shared.permissions import Level
 from shared.tables import Account, ApiKey, User, UserSession
@@ -104,14 +104,6 @@ async def new_client(app: FastAPI) -> AsyncIterator[Callable[..., httpx2.AsyncCl
 def nobody(new_client: Callable[..., httpx2.AsyncClient]) -> httpx2.AsyncClient:
     """Not signed in."""
     return new_client()
-
-
-@pytest.fixture
-async def owner_sessions(database: Database) -> AsyncIterator[Sessions]:
-    """Sessions that may write what only the mail worker writes."""
-    engine = create_engine(database.url(OWNER), application_name="tests-owner")
-    yield create_sessions(engine)
-    await engine.dispose()
 
 
 @pytest.fixture

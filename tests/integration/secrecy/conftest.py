@@ -15,7 +15,7 @@ from tests.integration.connector.conftest import (
     signed_in,
     stream_bounds,
 )
-from tests.integration.mailrelay.delivery.conftest import delivery, parser
+from tests.integration.mailrelay.delivery.conftest import delivery
 from tests.logs import WrittenLog, log_written
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "delivery",
     "new_client",
     "nobody",
-    "parser",
     "settings",
     "sign_in_as",
     "signed_in",

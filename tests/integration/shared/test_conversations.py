@@ -1,7 +1,6 @@
 """What both services do to conversations: mails find theirs, agents merge, split, release and settle, all at the same time."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -10,13 +9,11 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from deploy.demo.postgres import OWNER
 from shared.conversations import Threads, follow_threads, lock, merge, move, recount, release, settle
 from shared.crypto.envelope import Sealed
-from shared.database import Sessions, create_engine, create_sessions, new_id
+from shared.database import Sessions, new_id
 from shared.keyring import Keyring
 from shared.tables import Conversation, ConversationOrder, ConversationThread, Integration, Message
-from tests.conftest import Database
 from tests.factories import make_account, make_conversation, make_integration, make_message
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -24,10 +21,8 @@ A, B, C, D = (bytes([letter]) * 32 for letter in b"abcd")
 
 
 @pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Sessions]:
-    engine = create_engine(database.url(OWNER), application_name="tests-owner")
-    yield create_sessions(engine)
-    await engine.dispose()
+def owner(owner_sessions: Sessions) -> Sessions:
+    return owner_sessions
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
-from deploy.demo.postgres import MAIL_WORKER, OWNER
+from deploy.demo.postgres import MAIL_WORKER
 from services.connector.forwarding import jobs
 from services.connector.forwarding.service import MAX_MAILBOXES
 from services.connector.job_queue.runner import JobRunner
@@ -34,10 +34,8 @@ API = "/api/v1"
 
 
 @pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Sessions]:
-    engine = create_engine(database.url(OWNER), application_name="tests")
-    yield create_sessions(engine)
-    await engine.dispose()
+def owner(owner_sessions: Sessions) -> Sessions:
+    return owner_sessions
 
 
 @pytest.fixture
@@ -55,11 +53,16 @@ def path(address: RelayAddress) -> str:
 
 @pytest.fixture
 async def delivery(
-    database: Database, keys: Keys, keyring: Keyring, app: FastAPI, name_servers: NameServers
+    *,
+    database: Database,
+    keys: Keys,
+    keyring: Keyring,
+    app: FastAPI,
+    parser: ParserPool,
+    name_servers: NameServers,
 ) -> AsyncIterator[Delivery]:
     """A mail worker's parts, with the rights of its role."""
     engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
-    parser = ParserPool()
     yield Delivery(
         create_sessions(engine),
         keyring,
@@ -71,7 +74,6 @@ async def delivery(
         # A busy machine shortens no batch of a test.
         turn_seconds=60.0,
     )
-    parser.close()
     await engine.dispose()
 
 

@@ -9,11 +9,10 @@ import httpx2
 import pytest
 from sqlalchemy import Engine
 
-from deploy.demo.postgres import OWNER
 from services.connector.settings import ConnectorSettings
 from shared.crypto.envelope import SealBroken, Sealed
 from shared.crypto.key_provider import KeyFile
-from shared.database import Sessions, create_engine, create_sessions, new_id
+from shared.database import Sessions, new_id
 from shared.keyring import Keyring
 from shared.tables import (
     ApiKey,
@@ -22,7 +21,6 @@ from shared.tables import (
     Webhook,
     WebhookDelivery,
 )
-from tests.conftest import Database
 from tests.factories import make_conversation, make_grant, make_integration, make_message, make_relay_address
 from tests.integration.connector.conftest import SignedIn
 from tests.statements import sent_statements
@@ -42,11 +40,9 @@ ROWS = 100
 
 
 @pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Sessions]:
+def owner(owner_sessions: Sessions) -> Sessions:
     """Messages are written by others than the connector."""
-    engine = create_engine(database.url(OWNER), application_name="tests")
-    yield create_sessions(engine)
-    await engine.dispose()
+    return owner_sessions
 
 
 async def _one_of_each(sessions: Sessions, keyring: Keyring, signed_in: SignedIn) -> dict[str, UUID]:

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, update
 
-from deploy.demo.postgres import MAIL_WORKER, OWNER
+from deploy.demo.postgres import MAIL_WORKER
 from services.connector.dependencies import AppState
 from services.connector.integrations.erasure import erase_removed
 from services.connector.integrations.lifecycle_service import GRACE_PERIOD, end_grace_periods
@@ -51,20 +51,23 @@ BUYERS_MAIL = (Path(__file__).parents[3] / "mails" / "buyer-question.eml").read_
 
 
 @pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Sessions]:
+def owner(owner_sessions: Sessions) -> Sessions:
     """Sessions that may do everything, as relays do what tests need of them."""
-    engine = create_engine(database.url(OWNER), application_name="tests")
-    yield create_sessions(engine)
-    await engine.dispose()
+    return owner_sessions
 
 
 @pytest.fixture
 async def delivery(
-    database: Database, keys: Keys, keyring: Keyring, app: FastAPI, name_servers: NameServers
+    *,
+    database: Database,
+    keys: Keys,
+    keyring: Keyring,
+    app: FastAPI,
+    parser: ParserPool,
+    name_servers: NameServers,
 ) -> AsyncIterator[Delivery]:
     """A mail worker's parts, with the rights of its role."""
     engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
-    parser = ParserPool()
     blobs = app.state.connector.blobs
     yield Delivery(
         create_sessions(engine),
@@ -77,7 +80,6 @@ async def delivery(
         # A busy machine shortens no batch of a test.
         turn_seconds=60.0,
     )
-    parser.close()
     await engine.dispose()
 
 

@@ -1,7 +1,7 @@
 """A mail worker's parts with the rights of its role, and a relay that accepts: what `journal` writes, in one statement."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from shared.settings import BlobSettings
 from shared.tables import AcceptedMail, Integration, Lane, RelayAddress
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
+from tests.kept_database import KeptDatabase
 from tests.signing import addressed, signed
 
 MAILS = Path(__file__).parents[3] / "mails"
@@ -80,20 +81,19 @@ async def make_store(sessions: Sessions, keyring: Keyring, *, local_part: str = 
 
 
 @pytest.fixture
-async def accept_forged(database: Database, keys: Keys, store: Store) -> AsyncIterator[Accept]:
+def accept_forged(kept_database: KeptDatabase, keys: Keys, store: Store) -> Accept:
     """Accept a mail for the store's address as it is, with the relay's rights."""
-    engine = create_engine(database.url(RELAY), application_name="tests-relay")
+    sessions = kept_database.sessions(RELAY)
     public_key = keys.mail_public_key
 
     async def accept_mail(raw: bytes) -> UUID:
         row = accepted_row(store, public_key, raw)
-        async with create_sessions(engine).begin() as session:
+        async with sessions.begin() as session:
             await session.execute(insert(AcceptedMail).values(row))
             await session.execute(text(f"NOTIFY {MAIL_CHANNEL}"))
         return UUID(str(row["id"]))
 
-    yield accept_mail
-    await engine.dispose()
+    return accept_mail
 
 
 @pytest.fixture
@@ -104,13 +104,6 @@ def accept(accept_forged: Accept, store: Store) -> Accept:
         return await accept_forged(signed(addressed(raw, f"{store.address.local_part}@replyco.email")))
 
     return accept_signed
-
-
-@pytest.fixture(scope="session")
-def parser() -> Iterator[ParserPool]:
-    parser = ParserPool()
-    yield parser
-    parser.close()
 
 
 @pytest.fixture

@@ -1,19 +1,18 @@
 """A true mail of Amazon's counts only where Amazon has sent it: whoever sends it on, unchanged, gains nothing."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, insert, select, text, update
 from typing_extensions import override
 
-from deploy.demo.postgres import OWNER
 from services.mailrelay.delivery.parser_pool import ParsedTurn, ParserPool
 from services.mailrelay.delivery.queue import count_stores_addressed_elsewhere, requeue_for_recheck
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from services.mailrelay.settings import AddressedElsewhere
 from shared.crypto.envelope import Place
-from shared.database import Sessions, create_engine, create_sessions, new_id
+from shared.database import Sessions, new_id
 from shared.keyring import Keyring
 from shared.tables import (
     AcceptedMail,
@@ -25,7 +24,7 @@ from shared.tables import (
     SeenSignature,
     SetupStep,
 )
-from tests.conftest import Database, Keys
+from tests.conftest import Keys
 from tests.integration.mailrelay.delivery.conftest import Accept, Store, accepted_row, mail, make_store
 from tests.signing import signed
 
@@ -40,10 +39,8 @@ def sent_to(recipient: str, name: str = "buyer-question") -> bytes:
 
 
 @pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Sessions]:
-    engine = create_engine(database.url(OWNER), application_name="tests-owner")
-    yield create_sessions(engine)
-    await engine.dispose()
+def owner(owner_sessions: Sessions) -> Sessions:
+    return owner_sessions
 
 
 @pytest.fixture

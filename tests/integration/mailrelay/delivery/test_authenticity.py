@@ -13,7 +13,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, update
 
-from deploy.demo.postgres import OWNER
 from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.nameservers import UNANSWERED_SECONDS, NameServers
 from services.mailrelay.authenticity.verdict import Verdict
@@ -21,7 +20,7 @@ from services.mailrelay.delivery.authentication import PATIENCE, recheck_at, wai
 from services.mailrelay.delivery.queue import requeue_for_recheck
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.crypto.envelope import AccountKeys, Place
-from shared.database import Sessions, create_engine, create_sessions
+from shared.database import Sessions
 from shared.keyring import Keyring
 from shared.tables import (
     AcceptedMail,
@@ -31,7 +30,6 @@ from shared.tables import (
     MailState,
     Message,
 )
-from tests.conftest import Database
 from tests.integration.mailrelay.delivery.conftest import Accept, Store, mail
 from tests.signing import NameServer, name_server, signed
 
@@ -79,10 +77,8 @@ async def return_of(dns: NameServer, servers: NameServers, clock: Clock) -> None
 
 
 @pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Sessions]:
-    engine = create_engine(database.url(OWNER), application_name="tests-owner")
-    yield create_sessions(engine)
-    await engine.dispose()
+def owner(owner_sessions: Sessions) -> Sessions:
+    return owner_sessions
 
 
 async def only_message(sessions: Sessions) -> tuple[Message, Conversation]:

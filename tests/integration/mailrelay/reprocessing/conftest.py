@@ -4,8 +4,7 @@ from tests.integration.mailrelay.delivery.conftest import (
     accept,
     accept_forged,
     delivery,
-    parser,
     store,
 )
 
-__all__ = ["accept", "accept_forged", "delivery", "parser", "store"]
+__all__ = ["accept", "accept_forged", "delivery", "store"]

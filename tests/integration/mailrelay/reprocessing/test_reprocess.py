@@ -4,14 +4,13 @@ import asyncio
 import os
 import re
 from base64 import b64encode
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from deploy.demo.postgres import MAIL_WORKER, OWNER
+from deploy.demo.postgres import MAIL_WORKER
 from services.mailrelay.delivery.service import (
     ATTEMPTS_TO_PARSE,
     Delivery,
@@ -20,7 +19,7 @@ from services.mailrelay.delivery.service import (
 from services.mailrelay.parsing.mail import PARSER_VERSION
 from services.mailrelay.reprocessing.service import MAX_BATCH, Report, Reprocessing, reprocess, retry_held
 from shared.crypto.envelope import AccountKeys, Place
-from shared.database import Sessions, create_engine, create_sessions
+from shared.database import Sessions
 from shared.tables import AcceptedMail, Attachment, Conversation, MailState, Message
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.delivery.conftest import Accept, Store, deliver_in_each_lane, mail
@@ -39,10 +38,8 @@ __all__ = ["account_keys"]
 
 
 @pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Sessions]:
-    engine = create_engine(database.url(OWNER), application_name="tests-owner")
-    yield create_sessions(engine)
-    await engine.dispose()
+def owner(owner_sessions: Sessions) -> Sessions:
+    return owner_sessions
 
 
 @pytest.fixture

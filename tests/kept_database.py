@@ -1,0 +1,102 @@
+"""A database that is emptied after each test: to copy the template and to drop the copy takes longer than most tests do.
+
+So does a connection, for which a server's process reads the catalogue anew: those of `sessions` stay open from test to test.
+"""
+
+from typing import Final, Self
+from uuid import uuid4
+
+import asyncpg
+from sqlalchemy import AsyncAdaptedQueuePool
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from deploy.demo.postgres import OWNER, EmbeddedPostgres
+from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
+
+_KEPT: Final = "tests-kept"
+
+# Whatever a test may leave besides rows: other tables, columns, indexes, functions, triggers, rights and settings of the database;
+# and what an analysis or a vacuum has noted of the tables, by which statements would be planned in another way.
+_SHAPE: Final = """
+SELECT
+    (SELECT (count(*), sum(xmin::text::bigint), sum(reltuples), sum(relpages)) FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'S')),
+    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_class WHERE relkind NOT IN ('r', 'p', 'v', 'S')),
+    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_attribute WHERE attrelid >= 16384),
+    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_index),
+    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_constraint),
+    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_trigger),
+    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_namespace),
+    (SELECT (count(*), sum(xmin::text::bigint)) FROM pg_proc WHERE oid >= 16384),
+    (SELECT count(*) FROM pg_statistic WHERE starelid >= 16384),
+    (SELECT count(*) FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase AND datname = current_database()),
+    (SELECT version_num FROM alembic_version)
+"""
+_THROW_OUT: Final = """
+SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+# The template has rows in no other table.
+_TABLES: Final = """
+SELECT oid::regclass::text FROM pg_class
+WHERE relkind IN ('r', 'p') AND NOT relispartition AND oid >= 16384 AND relname <> 'alembic_version'
+"""
+
+
+class KeptDatabase:
+    """The database of a worker of the run."""
+
+    def __init__(
+        self,
+        postgres: EmbeddedPostgres,
+        name: str,
+        owner: "asyncpg.Connection[asyncpg.Record]",
+        shape: asyncpg.Record | None,
+        tables: list[str],
+    ) -> None:
+        self.name = name
+        self._postgres = postgres
+        self._owner = owner
+        self._shape = shape
+        self._emptying = ";".join(f"DELETE FROM {table}" for table in tables)
+        self._engines: dict[str, AsyncEngine] = {}
+
+    @classmethod
+    async def create(cls, postgres: EmbeddedPostgres, template: str, *, copy_files: bool) -> Self:
+        name = f"test_{uuid4().hex}"
+        await postgres.create_database(name, template=template, copy_files=copy_files)
+        owner = await asyncpg.connect(asyncpg_dsn(postgres.url(OWNER, name)))
+        # Without triggers: neither an order among the tables nor what they say of a row that goes.
+        await owner.execute("SET session_replication_role = replica")
+        tables = [row[0] for row in await owner.fetch(_TABLES)]
+        return cls(postgres, name, owner, await owner.fetchrow(_SHAPE), tables)
+
+    def sessions(self, role: str) -> Sessions:
+        """Sessions with the rights of a role."""
+        if role not in self._engines:
+            self._engines[role] = create_engine(self._postgres.url(role, self.name), application_name=_KEPT)
+        return create_sessions(self._engines[role])
+
+    async def is_as_new(self) -> bool:
+        """Throw out whoever is still connected, and empty it. Whether the next test may have it: more than rows may be different."""
+        try:
+            await self._owner.execute(self._throw_out())
+            if await self._owner.fetchrow(_SHAPE) != self._shape:
+                return False
+            await self._owner.execute(self._emptying)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
+        return True
+
+    def _throw_out(self) -> str:
+        pools = [engine.pool for engine in self._engines.values()]
+        # A session that a test has left open is nobody's any more.
+        if any(isinstance(pool, AsyncAdaptedQueuePool) and pool.checkedout() for pool in pools):
+            self._engines.clear()
+            return _THROW_OUT
+        return f"{_THROW_OUT} AND application_name <> '{_KEPT}'"
+
+    async def drop(self) -> None:
+        for engine in self._engines.values():
+            await engine.dispose()
+        await self._owner.close()
+        await self._postgres.drop_database(self.name)
