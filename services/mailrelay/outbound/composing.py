@@ -12,7 +12,6 @@ from email.utils import format_datetime
 from html import escape
 from typing import Final
 
-from services.mailrelay.outbound.file_types import content_type_of
 from services.mailrelay.outbound.header_fields import (
     file_fields,
     is_message_id,
@@ -25,7 +24,8 @@ from services.mailrelay.outbound.reply import Reply, ReplyFile, message_id_of, r
 from services.mailrelay.outbound.transfer import clean_text, encode_text
 from services.mailrelay.parsing.filenames import safe_filename, shorten_filename
 from services.mailrelay.parsing.recognition import find_order_ids
-from services.mailrelay.parsing.sniffing import sniff
+from shared.file_types import content_type_of
+from shared.sniffing import sniff
 
 # As programs in the languages of Amazon's marketplaces write it, with or without a number: `Re[2]:`.
 _ANSWER_PREFIX: Final = re.compile(

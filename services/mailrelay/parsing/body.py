@@ -8,7 +8,6 @@ from services.mailrelay.parsing.charsets import codec_of, decode_text
 from services.mailrelay.parsing.decoding import clean_text
 from services.mailrelay.parsing.reports import DeliveryReport, read_report
 from services.mailrelay.parsing.safe_html import MAX_HTML_CHARS, SafeHtml, make_safe
-from services.mailrelay.parsing.sniffing import sniff
 from services.mailrelay.parsing.structure import (
     Header,
     ParserLimits,
@@ -17,6 +16,7 @@ from services.mailrelay.parsing.structure import (
     read_head,
     read_parts,
 )
+from shared.sniffing import sniff
 
 # Seller Central lets a buyer write 4,000 characters. This is a long book's chapter, and the raw mail holds the rest.
 MAX_TEXT_CHARS = 200_000

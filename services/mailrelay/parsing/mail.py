@@ -32,7 +32,6 @@ from services.mailrelay.parsing.recognition import (
     find_order_ids,
     is_amazon,
 )
-from services.mailrelay.parsing.sniffing import sniff
 from services.mailrelay.parsing.structure import (
     Header,
     ParserLimits,
@@ -40,6 +39,7 @@ from services.mailrelay.parsing.structure import (
     read_head,
 )
 from shared.language_detection import language_of
+from shared.sniffing import sniff
 
 __all__ = ["PARSER_VERSION", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
 

@@ -4,7 +4,7 @@ import binascii
 import codecs
 import re
 
-from services.mailrelay.parsing.sniffing import UNKNOWN, sniff
+from shared.sniffing import UNKNOWN, sniff
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET))

@@ -12,14 +12,14 @@ import fast_mail_parser
 from hypothesis import strategies as st
 
 from services.mailrelay.outbound.composing import compose, reply_subject
-from services.mailrelay.outbound.file_types import content_type_of
 from services.mailrelay.outbound.header_fields import is_message_id
 from services.mailrelay.outbound.reply import Reply, ReplyFile, message_id_of
 from services.mailrelay.outbound.transfer import clean_text
 from services.mailrelay.parsing.body import MAX_TEXT_CHARS
 from services.mailrelay.parsing.filenames import safe_filename, shorten_filename
 from services.mailrelay.parsing.mail import parse_mail
-from services.mailrelay.parsing.sniffing import sniff
+from shared.file_types import content_type_of
+from shared.sniffing import sniff
 
 DOMAIN = "replyco.email"
 # hypothesis wants them without a time zone.

@@ -1,4 +1,4 @@
-"""What the mail says that a file is. Pure.
+"""What a file is, by its bytes and its name. Pure.
 
 By its bytes, never by what the browser said; its name only tells apart what looks alike in bytes, so that an invoice in a document of
 Word's does not come as an archive.
@@ -6,7 +6,7 @@ Word's does not come as an archive.
 
 from typing import Final
 
-from services.mailrelay.parsing.sniffing import UNKNOWN
+from shared.sniffing import UNKNOWN
 
 _OLE: Final = "application/x-ole-storage"
 _OPEN_XML: Final = "application/vnd.openxmlformats-officedocument"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.mailrelay.parsing.sniffing import sniff
+from shared.sniffing import sniff
 
 
 def zipped(*names: str, content: str = "x") -> bytes:
