@@ -98,21 +98,32 @@ async def change_states(
             **({"failure": None} if to is not ReplyState.FAILED else {}),
             **values,
         )
-        .returning(OutboundMessage.id, OutboundMessage.answers_message_id)
+        .returning(OutboundMessage.id, OutboundMessage.answers_message_id, OutboundMessage.conversation_id)
     )
-    answered = {row.id: row.answers_message_id for row in changed}
-    moved = [reply for reply in replies if reply.id in answered]
+    rows = {row.id: row for row in changed}
+    # Where they are now: an agent may have merged conversations since the caller read of them.
+    moved = [
+        reply._replace(conversation_id=rows[reply.id].conversation_id)
+        for reply in replies
+        if reply.id in rows
+    ]
     if not moved:
         return frozenset()
+    if any(reply not in replies for reply in moved):
+        await conversations.lock(session, *{reply.conversation_id for reply in moved})
     if to in {ReplyState.HANDED_OVER, ReplyState.CONFIRMED}:
         await conversations.answer(
-            session, [Answering(reply.conversation_id, reply.id, answered[reply.id]) for reply in moved]
+            session,
+            [
+                Answering(reply.conversation_id, reply.id, rows[reply.id].answers_message_id)
+                for reply in moved
+            ],
         )
     elif to is ReplyState.FAILED:
         for reply in moved:
             await conversations.take_answer_back(session, reply.conversation_id, reply.id)
     await _announce(session, moved, to)
-    return frozenset(answered)
+    return frozenset(rows)
 
 
 async def announce(session: AsyncSession, reply: Reply, state: ReplyState) -> None:

@@ -84,6 +84,15 @@ RULES: Final = (
         "REPLYCO_SIDE_PORTS_FILTERED to true",
     ),
     Rule(
+        ("smarthost_tls", "smarthost_host"),
+        lambda settings: (
+            settings.smarthost_tls == "none"
+            and settings.smarthost_host is not None
+            and not _is_here(settings.smarthost_host)
+        ),
+        "replies to buyers and the password go unencrypted to another host. Set it to starttls or tls",
+    ),
+    Rule(
         ("outgoing_allowed_networks",),
         lambda settings: _has_this_machine(settings.outgoing_allowed_networks),
         "whoever names a webhook or an SMTP server reaches what listens on this machine alone. Leave out 127.0.0.0/8, "

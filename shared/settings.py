@@ -8,6 +8,8 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.outgoing.addresses import networks
+
 PREFIX = "REPLYCO_"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -92,6 +94,31 @@ class BlobSettings(BaseSettings):
         min_length=1,
         validate_default=True,
         description="the secret of this role's access key to the S3 bucket",
+    )
+
+
+def _networks(value: str) -> str:
+    networks(value)
+    return value
+
+
+Networks = Annotated[str, AfterValidator(_networks)]
+
+
+class OutgoingSettings(BaseSettings):
+    """Where the servers that sellers name may lie, for the roles that connect to them."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
+
+    outgoing_refused_networks: Networks = Field(
+        "",
+        description="networks of your own with public addresses, separated by commas, such as 192.0.2.0/24; no SMTP "
+        "server and no webhook that a seller names may lie in them. Private networks are refused anyway",
+    )
+    outgoing_allowed_networks: Networks = Field(
+        "",
+        description="networks, separated by commas, in which the SMTP servers and webhooks of sellers may lie although "
+        "they are not public, such as 127.0.0.0/8 while you develop. Leave it unset in production",
     )
 
 

@@ -187,6 +187,10 @@ class Stack:
                 "REPLYCO_DKIM_KEY_FILE": str(keys / "dkim-keys.json"),
                 # The sandbox signs as Amazon's domains do, and publishes its keys on a name server of its own.
                 "REPLYCO_NAMESERVERS": f"127.0.0.1:{settings.sandbox_dns_port}",
+                # Amazon's own way in: what buyers are answered goes to the sandbox.
+                "REPLYCO_SMARTHOST_HOST": "127.0.0.1",
+                "REPLYCO_SMARTHOST_PORT": str(settings.sandbox_smtp_port),
+                "REPLYCO_SMARTHOST_TLS": "none",
             },
             "sandbox": {
                 "REPLYCO_SANDBOX_PORT": str(settings.sandbox_port),

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from services.connector.events.bounds import StreamBounds
 from services.connector.http.connections import ConnectionBounds
 from shared.outgoing.addresses import Network, networks
-from shared.settings import BlobSettings, CommonSettings, Port
+from shared.settings import BlobSettings, CommonSettings, OutgoingSettings, Port
 
 _Value = TypeVar("_Value")
 
@@ -35,11 +35,6 @@ def _on_this_machine(value: str) -> str:
     return value
 
 
-def _networks(value: str) -> str:
-    networks(value)
-    return value
-
-
 def _proxies(value: str, info: ValidationInfo) -> str:
     if not value.strip() and str(info.data.get("public_url", "")).startswith("https:"):
         raise ValueError("behind https every client would seem to have the proxy's address")
@@ -60,10 +55,9 @@ def _with_queue(value: _Value, info: ValidationInfo) -> _Value:
 
 HttpUrl = Annotated[str, AfterValidator(_absolute_http_url)]
 SandboxUrl = Annotated[HttpUrl, AfterValidator(_on_this_machine)]
-Networks = Annotated[str, AfterValidator(_networks)]
 
 
-class ConnectorSettings(CommonSettings, BlobSettings):
+class ConnectorSettings(CommonSettings, OutgoingSettings, BlobSettings):
     """Every value comes from a `REPLYCO_…` variable of the same name."""
 
     host: str = Field("127.0.0.1", description="the address to listen on, such as 127.0.0.1 or 0.0.0.0")
@@ -173,17 +167,6 @@ class ConnectorSettings(CommonSettings, BlobSettings):
         pattern=r"^[^@\s<>]+@[^@\s<>]+$",
         description="the sender of our own mails to sellers, such as no-reply@example.com; unset, it is no-reply at the mail domain",
     )
-    outgoing_refused_networks: Networks = Field(
-        "",
-        description="networks of your own with public addresses, separated by commas, such as 192.0.2.0/24; no SMTP "
-        "server and no webhook that a seller names may lie in them. Private networks are refused anyway",
-    )
-    outgoing_allowed_networks: Networks = Field(
-        "",
-        description="networks, separated by commas, in which the SMTP servers and webhooks of sellers may lie although "
-        "they are not public, such as 127.0.0.0/8 while you develop. Leave it unset in production",
-    )
-
     outgoing_smtp_ports: str = Field(
         "465,587,2525",
         pattern=r"^[1-9][0-9]{0,4}( ?, ?[1-9][0-9]{0,4})*$",

@@ -4,13 +4,14 @@ import re
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.blobs import INLINE_LIMIT_BYTES
-from shared.settings import PREFIX, BlobSettings, CommonSettings, Development, Port
+from shared.outgoing.smtp import SmtpServer
+from shared.settings import PREFIX, BlobSettings, CommonSettings, Development, OutgoingSettings, Port
 
 # An address of version 6 stands in brackets if a port follows.
 _WITH_PORT = re.compile(r"\[?(?P<address>[0-9.]+|(?<=\[)[^\[\]]+)\]?:(?P<port>[0-9]+)")
@@ -42,6 +43,12 @@ def _name_servers(value: object) -> object:
 def _name_server(word: str) -> tuple[str, str]:
     match = _WITH_PORT.fullmatch(word)
     return (word.strip("[]"), "53") if match is None else (match["address"], match["port"])
+
+
+def _with_username(value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    if (value is None) != (info.data.get("smarthost_username") is None):
+        raise ValueError("a user name and a password are set together, or none of the two")
+    return value
 
 
 class AddressedElsewhere(StrEnum):
@@ -272,7 +279,7 @@ class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSe
     )
 
 
-class MailWorkerSettings(CommonSettings, MailDomainSettings, BlobSettings):
+class MailWorkerSettings(CommonSettings, MailDomainSettings, OutgoingSettings, BlobSettings):
     """`worker`: opens accepted mail and makes messages of it, and sends replies."""
 
     key_file: Path = Field(
@@ -307,3 +314,45 @@ class MailWorkerSettings(CommonSettings, MailDomainSettings, BlobSettings):
         description="where clamd listens, which looks for malware in attachments: clamd.internal:3310, or the path of its socket. "
         "Leave it unset to scan nothing",
     )
+    # Only what goes by the stores' own servers can do without it.
+    smarthost_host: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9.:-]+$",
+        description="the mail server that takes replies to buyers, such as smtp.example; without it they wait, and fail after four hours",
+    )
+    smarthost_port: Port = Field(587, description="its port, such as 587 or 465")
+    smarthost_tls: Literal["starttls", "tls", "none"] = Field(
+        "starttls",
+        description="starttls, tls (from the first byte), or none, which only a server on this machine may be",
+    )
+    smarthost_username: str | None = Field(
+        None, min_length=1, description="the user name there; leave it unset if none is asked for"
+    )
+    smarthost_password: Annotated[SecretStr | None, AfterValidator(_with_username)] = Field(
+        None,
+        min_length=1,
+        validate_default=True,
+        description="the password there; leave both unset if none is asked for",
+    )
+    smarthost_connections: int = Field(
+        4, ge=1, le=32, description="how many connections a worker opens to it at a time, such as 4"
+    )
+    smarthost_mails_per_second: float = Field(
+        100,
+        gt=0,
+        le=1000,
+        description="how many replies a second a worker gives to it: what its operator allows, over the number of workers, such as 14",
+    )
+
+    @property
+    def smarthost(self) -> SmtpServer | None:
+        """The platform's way out for replies."""
+        if self.smarthost_host is None:
+            return None
+        return SmtpServer(
+            self.smarthost_host,
+            self.smarthost_port,
+            self.smarthost_tls,
+            self.smarthost_username,
+            self.smarthost_password,
+        )

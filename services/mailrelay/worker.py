@@ -1,4 +1,5 @@
-"""The mail worker: hears of accepted mail, delivers it, and goes on through everything that PostgreSQL does meanwhile.
+"""The mail worker: hears of accepted mail and delivers it, hears of replies and sends them, and goes on through everything that PostgreSQL
+does meanwhile.
 
 Any number of workers may run. NOTIFY makes it fast, polling makes it certain: a lost notification costs seconds.
 """
@@ -7,7 +8,7 @@ import asyncio
 import math
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,14 +22,17 @@ from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.delivery.parser_pool import PARSING_SECONDS, ParserPool
 from services.mailrelay.delivery.queue import (
     LISTENING_FAILURES,
+    announcements,
     count_stores_addressed_elsewhere,
-    mail_announcements,
     queue_age_seconds,
     requeue_for_recheck,
 )
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from services.mailrelay.delivery.turns import Turns
 from services.mailrelay.outbound.metrics import OutboundMetrics
+from services.mailrelay.outbound.preparing import Preparation
+from services.mailrelay.outbound.sending import ReplySender, Ways
+from services.mailrelay.outbound.transports import Bounds
 from services.mailrelay.settings import MailWorkerSettings
 from shared.background_tasks import BackgroundTasks
 from shared.blobs import open_blobs
@@ -36,8 +40,11 @@ from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
 from shared.database import Sessions, create_engine, create_sessions, database_answers, is_unavailable
+from shared.events import MAIL_CHANNEL, REPLY_CHANNEL
 from shared.keyring import Keyring
 from shared.metrics import process_registry
+from shared.outgoing.addresses import networks
+from shared.outgoing.connections import OutgoingConnections
 from shared.side_port import side_port
 from shared.tables import Lane
 
@@ -95,14 +102,15 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     private_key = MailPrivateKey.load(settings.mail_private_key_file)
     registry = process_registry()
     dkim_keys = None if settings.dkim_key_file is None else DkimKeyFile.load(settings.dkim_key_file)
-    OutboundMetrics(registry).replies_signed.set(dkim_keys is not None)
+    outbound_metrics = OutboundMetrics(registry)
+    outbound_metrics.replies_signed.set(dkim_keys is not None)
     if dkim_keys is None:
         log.warning("replies_unsigned", setting="REPLYCO_DKIM_KEY_FILE")
     name_servers = NameServers(
         [(str(address), port) for address, port in settings.nameservers], DnsMetrics(registry)
     )
     database_url = settings.database_url.get_secret_value()
-    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=16)
+    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=20)
     sessions = create_sessions(engine)
     metrics = DeliveryMetrics(registry)
     blobs = open_blobs(settings)
@@ -123,6 +131,24 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
         addressed_elsewhere=settings.addressed_elsewhere,
         inline_limit_bytes=settings.inline_limit_bytes,
     )
+    outgoing = OutgoingConnections(
+        allowed=networks(settings.outgoing_allowed_networks),
+        refused=networks(settings.outgoing_refused_networks),
+    )
+    sender = ReplySender(
+        Preparation(sessions, keyring, blobs, scanner, settings.mail_domain),
+        Ways(
+            hello_name=settings.smtp_hostname,
+            outgoing=outgoing,
+            smarthost=settings.smarthost,
+            smarthost_tls=outgoing.smtp_tls,
+            smarthost_bounds=Bounds(settings.smarthost_connections, settings.smarthost_mails_per_second),
+        ),
+        outbound_metrics,
+        dkim_keys,
+    )
+    if settings.smarthost is None:
+        log.warning("no_smarthost", setting="REPLYCO_SMARTHOST_HOST")
     # An announced mail may be in any lane; each lane's loops wait for it.
     wakes = {work.lane: asyncio.Event() for work in _LANES}
 
@@ -162,7 +188,13 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             ),
             background,
         ):
-            background.start("mail_announcements", lambda: _listen(database_url, wake))
+            background.start(
+                "mail_announcements",
+                lambda: _listen(database_url, {MAIL_CHANNEL: wake, REPLY_CHANNEL: sender.wake.set}),
+            )
+            background.start("replies", lambda: sender.run(stop), ends_at_stop=True)
+            background.start("replies_recovery", sender.recover_forever)
+            background.start("replies_upkeep", sender.keep_up)
             background.start("queue_age", lambda: _measure_queue_age(sessions, metrics))
             background.start("blob_sweeper", lambda: sweep_forever(blobs, sessions, metrics))
             background.start("recheck", lambda: _recheck(sessions, wake))
@@ -238,14 +270,15 @@ async def _recheck(sessions: Sessions, wake: Callable[[], None]) -> None:
         await asyncio.sleep(_RECHECK_SECONDS)
 
 
-async def _listen(database_url: str, wake: Callable[[], None]) -> None:
+async def _listen(database_url: str, heard: Mapping[str, Callable[[], None]]) -> None:
     retry_seconds = FIRST_RETRY_SECONDS
     while True:
         lost = asyncio.Event()
         try:
-            async with mail_announcements(database_url, wake, lost.set):
+            async with announcements(database_url, heard, lost.set):
                 retry_seconds = FIRST_RETRY_SECONDS
-                wake()  # something may have come while nobody listened
+                for wake in heard.values():
+                    wake()  # something may have come while nobody listened
                 await lost.wait()
         except LISTENING_FAILURES as error:
             log.warning("listener_unavailable", exc_info=error)

@@ -206,6 +206,13 @@ class SmtpSession:
                 await self._client.quit(timeout=_CLOSE_SECONDS)
         self.abort()
 
+    def leave(self) -> None:
+        """Say goodbye and wait for no answer."""
+        if self._client.protocol is not None:
+            with suppress(SMTPException):
+                self._client.protocol.write(b"QUIT\r\n")
+        self.abort()
+
     def abort(self) -> None:
         """End the connection where it is."""
         self._client.close()

@@ -4,7 +4,7 @@ A worker claims due mails (`turns`), prepares them, and stores them in one trans
 preparing a mail twice, and nothing more: only the transaction decides who delivers a mail.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -307,10 +307,10 @@ async def postpone(
 
 
 @asynccontextmanager
-async def mail_announcements(
-    database_url: str, on_mail: Callable[[], None], on_loss: Callable[[], None]
+async def announcements(
+    database_url: str, heard: Mapping[str, Callable[[], None]], on_loss: Callable[[], None]
 ) -> AsyncIterator[None]:
-    """Call `on_mail` whenever a relay has committed mail. A connection of its own, because pooled ones come and go."""
+    """Call what `heard` has for a channel whenever somebody has notified there. A connection of its own, because pooled ones come and go."""
     connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
         asyncpg_dsn(database_url),
         timeout=5,
@@ -318,7 +318,8 @@ async def mail_announcements(
     )
     try:
         connection.add_termination_listener(lambda _connection: on_loss())
-        await connection.add_listener(MAIL_CHANNEL, lambda *_args: on_mail())
+        for channel, call in heard.items():
+            await connection.add_listener(channel, lambda *_args, call=call: call())
         yield
     finally:
         connection.terminate()
