@@ -16,6 +16,7 @@ import structlog
 
 from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.nameservers import NameServers
+from services.mailrelay.delivery.authentication import readable_as_decided
 from services.mailrelay.delivery.blob_sweeper import sweep_forever
 from services.mailrelay.delivery.clamav import Scanner, rescan_forever
 from services.mailrelay.delivery.metrics import DeliveryMetrics
@@ -136,7 +137,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
         refused=networks(settings.outgoing_refused_networks),
     )
     sender = ReplySender(
-        Preparation(sessions, keyring, blobs, scanner, settings.mail_domain),
+        Preparation(sessions, keyring, blobs, scanner, settings.mail_domain, readable_as_decided),
         Ways(
             hello_name=settings.smtp_hostname,
             outgoing=outgoing,

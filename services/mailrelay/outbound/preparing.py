@@ -1,16 +1,15 @@
 """From a claimed reply and its facts to what is sent: opened, its files fetched and scanned, addressed. Or why it cannot be sent."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
 from pydantic import SecretStr
 
-from services.mailrelay.delivery.authentication import readable_as_decided
-from services.mailrelay.delivery.clamav import Scanner
 from services.mailrelay.outbound import queries
 from services.mailrelay.outbound.answered_mail import AnsweredMail, read_answered_mail
 from services.mailrelay.outbound.outcomes import Outcome, failed
@@ -28,6 +27,17 @@ from shared.tables import ReplyFailure, ReplyTransport, Scan, SmtpConfiguration,
 log = structlog.get_logger()
 
 _NOT_ANSWERABLE: Final = failed(ReplyFailure.NOT_ANSWERABLE)
+
+
+# What may be read of a raw mail that came at this time and got this verdict, for this reason, with these results.
+Readable = Callable[[bytes, datetime, str | None, str], bytes]
+
+
+class Scanner(Protocol):
+    """A malware scanner."""
+
+    async def scan(self, content: bytes) -> Scan:
+        """Scan a file. Never raises: if the scanner is away, the result is `failed`."""
 
 
 class CannotSend(Exception):
@@ -60,6 +70,7 @@ class Preparation:
     blobs: BlobStore
     scanner: Scanner | None
     mail_domain: str
+    readable: Readable
 
 
 async def prepare(parts: Preparation, claim: Claim, facts: Facts, *, now: datetime) -> Prepared:
@@ -68,7 +79,7 @@ async def prepare(parts: Preparation, claim: Claim, facts: Facts, *, now: dateti
     if store is None or store.is_away or store.local_part is None or answered is None:
         raise CannotSend(_NOT_ANSWERABLE)
     keys = await parts.keyring.of(parts.sessions, claim.reply.account_id)
-    header = await _answered_mail(parts.blobs, keys, answered)
+    header = await _answered_mail(parts, keys, answered)
     sender_address = _opened(keys, answered, "sender_address")
     reply = Reply(
         outbound_message_id=claim.id,
@@ -105,12 +116,12 @@ def _opened(keys: AccountKeys, answered: Answered, column: str) -> str | None:
     return None if sealed is None else keys.open_text(Place("messages", column, answered.id), sealed)
 
 
-async def _answered_mail(blobs: BlobStore, keys: AccountKeys, answered: Answered) -> AnsweredMail:
+async def _answered_mail(parts: Preparation, keys: AccountKeys, answered: Answered) -> AnsweredMail:
     """What the buyer's mail says of itself; nothing, if it is gone: Amazon knows the thread by the address. Raises BlobsUnavailable."""
     if answered.raw is None:
         return AnsweredMail()
     try:
-        sealed = await fetch_sealed(blobs, answered.raw)
+        sealed = await fetch_sealed(parts.blobs, answered.raw)
         key = ContentKey(
             keys.account_id,
             answered.accepted_mail_id,
@@ -129,7 +140,7 @@ async def _answered_mail(blobs: BlobStore, keys: AccountKeys, answered: Answered
     # Whatever of the mail is not proven to be Amazon's is not believed here either.
     return await asyncio.to_thread(
         lambda: read_answered_mail(
-            readable_as_decided(raw, answered.received_at, answered.authenticity_reason, results)
+            parts.readable(raw, answered.received_at, answered.authenticity_reason, results)
         )
     )
 

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
+from services.mailrelay.delivery.authentication import readable_as_decided
 from services.mailrelay.outbound.metrics import OutboundMetrics
 from services.mailrelay.outbound.preparing import Preparation
 from services.mailrelay.outbound.sending import ReplySender, Ways
@@ -87,7 +88,7 @@ class Shop:
 
     async def _message(self, session: Any, conversation: Conversation, raw: bytes, **columns: Any) -> Message:
         _, key = await make_accepted_mail(session, self.address, self.mail_key, raw=raw, state="delivered")
-        values = {"authenticity": "authentic", "order_ids": [ORDER], "content_key": key}
+        values: dict[str, Any] = {"authenticity": "authentic", "order_ids": [ORDER], "content_key": key}
         values |= {"answer_due_at": datetime.now(UTC) + timedelta(hours=24)}
         return await make_message(session, self.keyring, conversation, **values | columns)
 
@@ -161,7 +162,7 @@ class Senders:
         blobs = open_blobs(BlobSettings(blob_url=self.keys.blob_url))
         outgoing = outgoing or OutgoingConnections()
         return ReplySender(
-            Preparation(self.sessions, self.keyring, blobs, scanner, "replyco.email"),
+            Preparation(self.sessions, self.keyring, blobs, scanner, "replyco.email", readable_as_decided),
             Ways(
                 hello_name="mx1.replyco.email",
                 outgoing=outgoing,
