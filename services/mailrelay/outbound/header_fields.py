@@ -15,8 +15,8 @@ _LINE: Final = 78
 # RFC 2047 §2: an encoded-word has at most 75 characters. Base64 makes 56 of 42 bytes, and with `=?UTF-8?B?` and `?=` there is
 # room for ` name="` in the line.
 _WORD_BYTES: Final = 42
-# A word that is longer is encoded, so that it can be folded.
-_LONGEST_PLAIN_WORD: Final = 66
+# A word that is longer is encoded, so that it can be folded; a tag of Amazon's is not, although its line is longer than it should be.
+_LONGEST_PLAIN_WORD: Final = 250
 # Percent-encoded, in one line with its name and number.
 _PIECE: Final = 60
 # RFC 5322 has no bound. Amazon's have some 80; more than this, and a line could become longer than 998.

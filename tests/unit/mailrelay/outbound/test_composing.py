@@ -300,6 +300,13 @@ def test_the_html_twin_says_the_same_and_nothing_of_it_is_markup():
     assert '<p dir="auto">5 &lt; 6 &amp; &lt;b&gt;</p>\r\n<p dir="auto">Grüße</p>' in html.get_content()
 
 
+def test_a_long_tag_stands_unencoded_beside_what_is_encoded():
+    tag = f"[commMgrTok:{'A1B2' * 30}]"
+
+    assert f"\r\n {tag}\r\n" in header_of(composed(subject=f"Grüße {tag}", order_id=None))
+    check_read_back(a_reply(subject=f"Grüße {tag} {'x' * 400}"), eight_bit=False)
+
+
 def test_the_date_is_in_utc():
     at = datetime(2026, 11, 28, 1, 0, tzinfo=timezone(timedelta(hours=9)))
 
