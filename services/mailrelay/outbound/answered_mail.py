@@ -37,10 +37,10 @@ def _buyer_address(header: Header) -> str | None:
         for name in ("from", "reply-to")
         if header.count(name) == 1 and len(boxes := read_mailboxes(header.raw(name) or "")) == 1
     ]
-    buyers = [(box.address, buyer) for box in named if (buyer := find_buyer(box, None, WORDING)) is not None]
-    with_tag = [
-        address
-        for address, buyer in buyers
-        if buyer.thread_tag is not None and buyer.address == buyers[0][1].address
-    ]
-    return next(iter(with_tag), buyers[0][0] if buyers else None)
+    # The address without its tag says whether both name the same buyer.
+    buyers = [(box, buyer.address) for box in named if (buyer := find_buyer(box, None, WORDING)) is not None]
+    if not buyers:
+        return None
+    first, whose = buyers[0]
+    with_tag = (box.address for box, buyer in buyers if buyer == whose and "+" in box.local)
+    return next(with_tag, first.address)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from services.mailrelay.outbound.reasons import clean_words, reason_of
+from services.mailrelay.outbound.reasons import clean_words, reason_of, status_in
 from shared.outgoing.smtp import Answer, SmtpFailed, Stage
 from shared.tables import ReplyFailure, ReplyState, ReplyTransport
 
@@ -20,7 +20,6 @@ PATIENCE: Final = timedelta(hours=4)
 FIRST_DELAY: Final = timedelta(seconds=15)
 LONGEST_DELAY: Final = timedelta(minutes=15)
 _JITTER: Final = 0.25
-_ENHANCED: Final = re.compile(r"(?<![0-9.])([245])\.([0-9]{1,3})\.([0-9]{1,3})(?![0-9.])")
 _TOO_LARGE: Final = 552
 _MUST_SIGN_IN: Final = frozenset({530, 534, 535, 538})
 _NO_RELAY: Final = re.compile(
@@ -68,16 +67,11 @@ def outcome_of(failure: SmtpFailed, transport: ReplyTransport) -> Outcome:
     words = clean_words(failure.answer)
     if not _is_final(failure.answer):
         return Outcome(ReplyState.DELAYED, words=words)
-    enhanced = enhanced_code(failure.answer)
     # A mail's size is told as early as its sender is named.
-    if (
-        is_own
-        and failure.stage is Stage.SENDER
-        and enhanced[1:2] != (3,)
-        and failure.answer.code != _TOO_LARGE
-    ):
+    is_size = failure.answer.code == _TOO_LARGE or (status_in(failure.answer) or "").startswith("5.3.")
+    if is_own and failure.stage is Stage.SENDER and not is_size:
         return Outcome(ReplyState.FAILED, ReplyFailure.SMTP_REFUSED, words, refuses_store=True)
-    return failed(reason_of(failure.answer.words, enhanced, failure.answer.code), words)
+    return failed(reason_of(failure.answer), words)
 
 
 def _without_answer(failure: SmtpFailed, *, is_own: bool) -> Outcome:
@@ -101,7 +95,7 @@ def _of_the_way(stage: Stage, answer: Answer, *, is_own: bool) -> Outcome:
 
 
 def _is_final(answer: Answer) -> bool:
-    return answer.code >= 500 or enhanced_code(answer)[:2] == (5, 7)
+    return answer.code >= 500 or (status_in(answer) or "").startswith("5.7.")
 
 
 def at_its_time(
@@ -130,12 +124,6 @@ def delay_after(attempts: int, jitter: float) -> timedelta:
     """How long to wait after so many attempts: twice as long each time, spread so that not all come back at once."""
     delay: timedelta = min(FIRST_DELAY * 2 ** min(max(attempts - 1, 0), 10), LONGEST_DELAY)
     return delay * (1 - _JITTER + 2 * _JITTER * jitter)
-
-
-def enhanced_code(answer: Answer) -> tuple[int, int, int] | tuple[()]:
-    """The enhanced status code (RFC 3463) in an answer; empty if it has none."""
-    found = _ENHANCED.search(answer.words)
-    return (int(found[1]), int(found[2]), int(found[3])) if found is not None else ()
 
 
 def _is_of_the_way(stage: Stage, answer: Answer) -> bool:

@@ -7,10 +7,13 @@ they say nothing. What neither tells is `unknown`, with the words shown; a wrong
 import re
 from typing import Final
 
+from services.mailrelay.parsing.kinds import failure_reason_in
+from services.mailrelay.parsing.patterns import WORDING
 from shared.outgoing.smtp import Answer
 from shared.tables import ReplyFailure
 
 MOST_CHARACTERS: Final = 500
+_STATUS: Final = re.compile(r"(?<![0-9.])[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
 _NO_WORDS: Final = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
 )
@@ -92,34 +95,31 @@ _WORDS: Final[tuple[tuple[ReplyFailure, re.Pattern[str]], ...]] = tuple(
         ),
     )
 )
-_BY_CODE: Final[dict[tuple[int, int], ReplyFailure]] = {
-    (1, 0): ReplyFailure.ADDRESS_UNKNOWN,
-    (1, 1): ReplyFailure.ADDRESS_UNKNOWN,
-    (1, 2): ReplyFailure.ADDRESS_UNKNOWN,
-    (1, 3): ReplyFailure.ADDRESS_UNKNOWN,
-    (1, 6): ReplyFailure.ADDRESS_UNKNOWN,
-    (1, 10): ReplyFailure.ADDRESS_UNKNOWN,
-    (2, 1): ReplyFailure.ADDRESS_UNKNOWN,
-    (2, 3): ReplyFailure.TOO_LARGE,
-    (3, 4): ReplyFailure.TOO_LARGE,
-}
 _TOO_LARGE: Final = 552
 
 
-def reason_of(words: str, enhanced: tuple[int, int, int] | tuple[()], code: int) -> ReplyFailure:
-    """The reason that these words and codes tell for certain, or `unknown`."""
-    text = " ".join(words.split())
-    for failure, pattern in _WORDS:
-        if pattern.search(text):
-            return failure
-    if enhanced:
-        return _BY_CODE.get(enhanced[1:], ReplyFailure.UNKNOWN)
-    return ReplyFailure.TOO_LARGE if code == _TOO_LARGE else ReplyFailure.UNKNOWN
+def reason_of(answer: Answer) -> ReplyFailure:
+    """The reason that these words, and the enhanced status, tell for certain, or `unknown`."""
+    words = " ".join(answer.words.split())
+    # Amazon's own words are those of its failure mails.
+    told = failure_reason_in(words, WORDING)
+    if told is None:
+        told = next((reason for reason, pattern in _WORDS if pattern.search(words)), None)
+    if told is None:
+        told = WORDING.report_statuses.get(status_in(answer) or "")
+    if told is None and answer.code == _TOO_LARGE:
+        told = ReplyFailure.TOO_LARGE
+    return ReplyFailure(told) if told is not None else ReplyFailure.UNKNOWN
 
 
 def clean_words(answer: Answer) -> str:
     """The server's words as one line that people can be shown, the code before them; at most 500 characters."""
     text = _NO_WORDS.sub(" ", _CODES.sub("", answer.words))
-    enhanced = re.search(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}", answer.words)
-    codes = f"{answer.code} {enhanced[0]}" if enhanced is not None else str(answer.code)
-    return f"{codes} {' '.join(text.split())}"[:MOST_CHARACTERS].strip()
+    codes = f"{answer.code} {status_in(answer) or ''}"
+    return " ".join(f"{codes} {text}".split())[:MOST_CHARACTERS]
+
+
+def status_in(answer: Answer) -> str | None:
+    """The enhanced status code (RFC 3463) in an answer, if it has one."""
+    found = _STATUS.search(answer.words)
+    return found[0] if found is not None else None

@@ -50,7 +50,7 @@ def recognise_report(report: DeliveryReport | None, wording: Wording) -> Recogni
     reason = None
     if report is not None:
         # Words say more than a status: Amazon may refuse for several reasons with one.
-        reason = _failure_reason(fold(report.diagnostic), wording)
+        reason = failure_reason_in(report.diagnostic, wording)
         reason = reason or wording.report_statuses.get((report.status or "").split(" ")[0])
     return Recognised(MailKind.DELIVERY_FAILURE, failure_reason=reason)
 
@@ -85,6 +85,11 @@ def _says_automatic(header: Header) -> bool:
 
 def _keyword(header: Header, name: str) -> str:
     return (header.text(name) or "").partition(";")[0].strip().lower()
+
+
+def failure_reason_in(text: str, wording: Wording) -> str | None:
+    """Why a reply did not arrive, by the words of a server or of Amazon's; None if they tell nothing for certain."""
+    return _failure_reason(fold(text), wording)
 
 
 def _failure_reason(folded_text: str, wording: Wording) -> str | None:
