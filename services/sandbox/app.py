@@ -25,12 +25,14 @@ from services.sandbox.mail.mail_room import MailRoom
 from services.sandbox.mail.name_server import Listeners, Zone, serving
 from services.sandbox.mail.sender import MailSender
 from services.sandbox.mail.smtp_server import InboundServer
-from services.sandbox.pages import buyer, overview
+from services.sandbox.pages import buyer, buyer_thread, overview
 from services.sandbox.pages import inbox as inbox_page
 from services.sandbox.pages import scenarios as scenarios_page
 from services.sandbox.seller_central import (
     apps,
     home,
+    messages,
+    messaging_permissions,
     notification_preferences,
     report_columns,
     seller_profile,
@@ -52,9 +54,10 @@ from services.sandbox.state.state_file import SaveBeforeAnswer, StateFile
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 _ROUTERS: Final = (
     *(module.router for module in (sellers, mails, replies, control_inbox, scenarios, application, counters)),
-    *(module.router for module in (overview, buyer, inbox_page, scenarios_page)),
+    *(module.router for module in (overview, buyer, buyer_thread, inbox_page, scenarios_page)),
     *(module.router for module in (lwa, sign_in, consent, appstore)),
-    *(module.router for module in (home, seller_profile, notification_preferences, report_columns, apps)),
+    *(module.router for module in (home, seller_profile, notification_preferences, messaging_permissions)),
+    *(module.router for module in (messages, report_columns, apps)),
     *(module.router for module in (sellers_api, applications_api, notifications_api, tokens_api)),
     # This one answers whatever is left of the SP-API, so it comes last.
     unknown_operation.router,

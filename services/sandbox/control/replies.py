@@ -6,10 +6,11 @@ GET    /control/replies/{reply_id}/raw           its bytes
 GET    /control/replies/{reply_id}/files/{n}     the bytes of one of its files, counted from 0
 POST   /control/replies/release                  held replies go on (query: seller_id)
 DELETE /control/replies                          forget them all, and the traffic
-GET    /control/smtp/traffic                     counters and the last mails that came whole
+GET    /control/smtp/traffic                     counters and the last mails that came whole (query: count, wait_seconds)
 POST   /control/smtp/release                     the final dots that are not answered yet get their answer
 GET    /control/smtp/ca.pem                      the certificate of the authority that vouches for the mail server
 GET    /control/threads/{order_id}               what buyer and seller wrote about an order
+POST   /control/threads/{order_id}/answers       the seller answers in Seller Central
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from pydantic import Field
 
 from services.sandbox.control.requests import ControlRequest
 from services.sandbox.dependencies import InboundServerDep, MailRoomDep, SandboxDep
+from services.sandbox.mail.buyer_mail import MAX_TEXT_CHARS
 from services.sandbox.mail.received_replies import MAX_REPLIES, ReceivedReply, ReplyState
 from services.sandbox.state.threads import File, ThreadMessage
 
@@ -51,6 +53,10 @@ class Wanted(ControlRequest):
                 self.message_id is None or self.message_id.strip("<>") == reply.content.message_id.strip("<>")
             )
         )
+
+
+class Answer(ControlRequest):
+    text: str = Field(min_length=1, max_length=MAX_TEXT_CHARS)
 
 
 @router.get("/replies")
@@ -90,8 +96,15 @@ async def forget_replies(mail_room: MailRoomDep, server: InboundServerDep) -> No
 
 
 @router.get("/smtp/traffic")
-async def read_traffic(server: InboundServerDep) -> dict[str, Any]:
+async def read_traffic(
+    server: InboundServerDep,
+    count: Annotated[int, Query(ge=1)] = 1,
+    wait_seconds: Annotated[float, Query(ge=0, le=_MAX_WAIT_SECONDS)] = 0,
+) -> dict[str, Any]:
+    """Waits, at most `wait_seconds`, until there were `count` mails that came whole."""
     traffic = server.traffic
+    if wait_seconds:
+        await traffic.wait_for(count, wait_seconds)
     return {
         "connections": traffic.connections,
         "tls_connections": traffic.tls_connections,
@@ -117,6 +130,18 @@ async def read_certificate(sandbox: SandboxDep) -> Response:
 @router.get("/threads/{order_id}")
 async def read_thread(order_id: str, sandbox: SandboxDep) -> list[dict[str, Any]]:
     return [_show_message(message) for message in sandbox.threads.messages(order_id)]
+
+
+@router.post("/threads/{order_id}/answers", status_code=201)
+async def answer_in_seller_central(
+    order_id: str, answer: Answer, sandbox: SandboxDep, mail_room: MailRoomDep
+) -> list[dict[str, Any]]:
+    """The seller answers on Seller Central's page."""
+    found = sandbox.find_order(order_id)
+    if found is None:
+        raise HTTPException(404, "no such order")
+    mail_room.answer_in_seller_central(*found, answer.text)
+    return await read_thread(order_id, sandbox)
 
 
 def _reply_or_404(reply: ReceivedReply | None) -> ReceivedReply:

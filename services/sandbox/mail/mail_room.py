@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
+from uuid import uuid4
 
+from services.sandbox.mail.buyer_mail import make_message_id
 from services.sandbox.mail.notices import (
     Reported,
     compose_confirmation,
@@ -22,6 +24,7 @@ from services.sandbox.state.memory import Sandbox
 from services.sandbox.state.scenarios import BOUNCE_WORDS, FAILURE_REASONS
 from services.sandbox.state.sellers import AddressWrong, Notification, Order, Seller, bare_address
 from services.sandbox.state.threads import Author
+from shared.marketplaces import BY_COUNTRY
 
 DELAY_SECONDS: Final = 600.0
 # A mail of this size is parsed in a thread: it takes longer than others should wait.
@@ -131,9 +134,21 @@ class MailRoom:
             mail_message_id=content.message_id.strip("<>"),
             files=content.files,
         )
-        self.confirm(reply.seller, reply.order, content.text, about=self._about(reply))
+        self._confirm(reply.seller, reply.order, content.text, about=self._about(reply))
 
-    def confirm(self, seller: Seller, order: Order, text: str, *, about: str | None = None) -> None:
+    def answer_in_seller_central(self, seller: Seller, order: Order, text: str) -> None:
+        """The buyer has what the seller wrote in Seller Central. Nobody gets a mail of it, except as a confirmation."""
+        now = self._sandbox.now()
+        self._sandbox.threads.add(
+            order.order_id,
+            Author.SELLER_CENTRAL,
+            at=now,
+            text=text,
+            mail_message_id=make_message_id(BY_COUNTRY[order.country], now, uuid4()),
+        )
+        self._confirm(seller, order, text)
+
+    def _confirm(self, seller: Seller, order: Order, text: str, *, about: str | None = None) -> None:
         """Send the notice that the message was sent to each address for confirmations. `about` is the Message-ID that it names."""
         for address in tuple(seller.addresses_in(order.country, Notification.CONFIRMATIONS)):
             self._notice(

@@ -1,5 +1,6 @@
 """What went over the inbound mail server's connections: by this a test proves that a mail came exactly once."""
 
+import asyncio
 import re
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ class SmtpTraffic:
     """Counters of mails to buyers. The oldest entries by connection and by Message-ID are forgotten when there are very many."""
 
     def __init__(self) -> None:
+        self._noted = asyncio.Event()
         self.forget()
 
     def forget(self) -> None:
@@ -46,11 +48,22 @@ class SmtpTraffic:
 
     def note(self, transaction: Transaction) -> None:
         self.transactions.append(transaction)
+        self._noted.set()
+        self._noted = asyncio.Event()
         self.answers[transaction.answer[:3] if transaction.answer else "none"] += 1
         if transaction.is_taken:
             self.taken += 1
             _count(self.taken_by_connection, transaction.connection)
             _count(self.taken_by_message_id, transaction.message_id)
+
+    async def wait_for(self, count: int, seconds: float) -> None:
+        """Until so many mails have come whole, at most so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.answers.total() < count:
+                    await self._noted.wait()
+        except TimeoutError:
+            pass
 
 
 def message_id_of(raw: bytes) -> str:

@@ -30,7 +30,9 @@ from shared.marketplaces import BY_COUNTRY
 router = APIRouter()
 
 BUYER_PATH: Final = "/buyer"
+THREAD_PATH: Final = "/buyer/thread"
 _REFRESH_SECONDS: Final = 2
+_MAX_THREAD_LINKS: Final = 50
 
 _TEXTS: Final = {
     "de": {
@@ -51,6 +53,7 @@ _TEXTS: Final = {
         "reply": "Antwort des Servers",
         "none": "keine",
         "attempts": "Versuche",
+        "thread": "Ihre Nachrichten zu Bestellung {order_id}",
         "again": "Noch eine Nachricht schreiben",
         "forgery": "Wer schreibt?",
         "verification": "Amazon selbst",
@@ -75,6 +78,7 @@ _TEXTS: Final = {
         "reply": "The server's reply",
         "none": "none",
         "attempts": "Attempts",
+        "thread": "Your messages about order {order_id}",
         "again": "Write another message",
         "forgery": "Who writes?",
         "verification": "Amazon itself",
@@ -169,7 +173,7 @@ async def send(
         forgery=_forgery(str(form.get("forgery", ""))),
     )
     try:
-        mails = await sender.send(seller, message)
+        mails = await sender.send(seller, message, quoting=form.get("quoting") == "yes")
     except NoAddress:
         return _show_form(language, seller, country, text=text, order_id=order.order_id, status=409)
     except MessageWrong as error:
@@ -213,9 +217,16 @@ async def sent_page(request: Request, language: LanguageDep, sender: MailSenderD
         {"seller_id": mails[0].seller_id, "country": mails[0].country, "order_id": mails[0].order_id}
     )
     again = f'<p><a id="again" href="{BUYER_PATH}?{escape(query)}">{texts["again"]}</a></p>'
+    if mails[0].order_id:
+        again += f"<p>{_thread_link(language, mails[0].order_id)}</p>"
     body = "".join(_show_mail(language, mail, number) for number, mail in enumerate(mails, start=1)) + again
     waiting = any(mail.state is MailState.RETRYING for mail in mails)
     return page(language, texts["title"], body, refresh_seconds=_REFRESH_SECONDS if waiting else None)
+
+
+def _thread_link(language: Language, order_id: str) -> str:
+    label = _TEXTS[language]["thread"].format(order_id=escape(order_id))
+    return f'<a id="thread-{escape(order_id)}" href="{THREAD_PATH}?order_id={escape(order_id)}">{label}</a>'
 
 
 def _show_mail(language: Language, mail: SentMail, number: int) -> str:
@@ -276,6 +287,10 @@ def _show_form(
         )
         for order in seller.orders_in(country)
     )
+    threads = "".join(
+        f"<li>{_thread_link(language, order.order_id)}</li>"
+        for order in seller.orders_in(country)[:_MAX_THREAD_LINKS]
+    )
     kinds = "".join(option(kind, label) for kind, label in zip(KINDS, _KINDS[language], strict=True))
     forgeries = "".join(option(forgery, label) for forgery, label in _FORGERIES[language].items())
     warning = ""
@@ -296,6 +311,7 @@ def _show_form(
 <label for="forgery">{texts["forgery"]}</label><select id="forgery" name="forgery">{forgeries}</select>
 <label for="attachment">{texts["attachment"]}</label><input type="file" id="attachment" name="attachment" multiple>
 <button class="main" id="send" type="submit">{texts["send"]}</button></form>
+<ul>{threads}</ul>
 <h2>{texts["verification"]}</h2><p>{texts["verification_what"]}</p>
 <form method="post" action="{BUYER_PATH}/verification">{hidden(seller_id=seller.seller_id, country=country)}
 <button id="send-verification" type="submit">{texts["verification_send"]}</button></form>"""

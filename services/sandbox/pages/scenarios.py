@@ -1,5 +1,6 @@
 """The page on which a person switches scenarios on and off and moves the sandbox's clock. In English: it is for developers."""
 
+import re
 from html import escape
 from typing import Final
 
@@ -9,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from services.sandbox.dependencies import SandboxDep
 from services.sandbox.html_page import hidden, option, page
 from services.sandbox.state.memory import Sandbox
-from services.sandbox.state.scenarios import SCENARIOS, Switch, TooManySwitches, UnknownScenario
+from services.sandbox.state.scenarios import SCENARIOS, SMTP_WORDS, Switch, TooManySwitches, UnknownScenario
 
 router = APIRouter()
 
@@ -51,7 +52,9 @@ def _apply(fields: dict[str, str], sandbox: Sandbox) -> bool:
                     name,
                     seller_id=seller_id,
                     operation=fields.get("operation") or None,
-                    count=int(count) if count.isascii() and count.isdigit() and int(count) > 0 else None,
+                    count=_whole_number(count),
+                    words=_words(fields.get("words", "")),
+                    seconds=_whole_number(fields.get("seconds", "")),
                 )
             case "off":
                 sandbox.scenarios.switch_off(name, seller_id=seller_id)
@@ -61,9 +64,20 @@ def _apply(fields: dict[str, str], sandbox: Sandbox) -> bool:
                 sandbox.advance_clock(_CLOCK_STEPS[fields.get("step", "")])
             case _:
                 return False
-    except (UnknownScenario, TooManySwitches, KeyError):
+    except (UnknownScenario, TooManySwitches, KeyError, ValueError):
         return False
     return True
+
+
+def _whole_number(entered: str) -> int | None:
+    return int(entered) if entered.isascii() and entered.isdigit() and int(entered) > 0 else None
+
+
+def _words(entered: str) -> str | None:
+    """What the mail server says, or None for its own words. Raises ValueError for what no server says."""
+    if entered and re.fullmatch(SMTP_WORDS, entered) is None:
+        raise ValueError
+    return entered or None
 
 
 def _switch_form(sandbox: Sandbox) -> str:
@@ -79,6 +93,9 @@ def _switch_form(sandbox: Sandbox) -> str:
 <input type="number" id="count" name="count" min="1">
 <label for="operation">Operation of the SP-API, or grant type (empty: any)</label>
 <input type="text" id="operation" name="operation" maxlength="100">
+<label for="words">What the mail server says, such as 550 5.7.1 Message rejected (empty: its own words)</label>
+<input type="text" id="words" name="words" maxlength="400">
+<label for="seconds">Seconds of a delay (empty: 600)</label><input type="number" id="seconds" name="seconds" min="1">
 <button class="main" id="on" type="submit">Switch on</button></form>"""
 
 
@@ -96,6 +113,8 @@ def _show_switch(switch: Switch) -> str:
         switch.seller_id or "every seller",
         switch.operation or "",
         f"{switch.left} left" if switch.left else "",
+        switch.words or "",
+        f"{switch.seconds:g} seconds" if switch.seconds else "",
     ]
     about = escape(", ".join(limit for limit in limits if limit))
     return f"""<li><code>{switch.name}</code> ({about}) <form method="post" action="{SCENARIOS_PATH}">

@@ -8,6 +8,8 @@ from services.sandbox.dependencies import LanguageDep, SellerCentralHost
 from services.sandbox.login.appstore import APPSTORE_PATH
 from services.sandbox.login.sign_in import SignedInSeller
 from services.sandbox.seller_central.apps import MANAGE_APPS_PATH
+from services.sandbox.seller_central.messages import MESSAGES_PATH
+from services.sandbox.seller_central.messaging_permissions import MESSAGING_PERMISSIONS_PATH
 from services.sandbox.seller_central.notification_preferences import NOTIFICATION_PREFERENCES_PATH
 from services.sandbox.seller_central.report_columns import ORDER_REPORT_COLUMNS_PATH
 from services.sandbox.seller_central.seller_page import seller_page
@@ -22,6 +24,8 @@ _TEXTS: Final = {
     "de": {
         "profile": "Verkäuferprofil",
         "notifications": "Benachrichtigungseinstellungen",
+        "permissions": "Kommunikationsberechtigungen",
+        "messages": "Nachrichten",
         "columns": "Spalten für Auftragsberichte hinzufügen oder entfernen",
         "apps": "Apps verwalten",
         "appstore": "Appstore",
@@ -29,6 +33,8 @@ _TEXTS: Final = {
     "en": {
         "profile": "Seller Profile",
         "notifications": "Notification Preferences",
+        "permissions": "Messaging Permissions",
+        "messages": "Messages",
         "columns": "Add or remove order report columns",
         "apps": "Manage Your Apps",
         "appstore": "Appstore",
@@ -42,6 +48,8 @@ async def home(seller: SignedInSeller, host: SellerCentralHost, language: Langua
     links = (
         (SELLER_PROFILE_PATH, "profile"),
         (NOTIFICATION_PREFERENCES_PATH, "notifications"),
+        (MESSAGING_PERMISSIONS_PATH, "permissions"),
+        (MESSAGES_PATH, "messages"),
         (ORDER_REPORT_COLUMNS_PATH, "columns"),
         (MANAGE_APPS_PATH, "apps"),
         (APPSTORE_PATH, "appstore"),

@@ -1,4 +1,4 @@
-"""Notification Preferences: the addresses to which Amazon sends the buyers' mails of a country."""
+"""Notification Preferences: the addresses to which Amazon sends a country's buyers' mails, and its confirmations of the seller's."""
 
 from html import escape
 from typing import Final
@@ -19,7 +19,13 @@ from services.sandbox.seller_central.seller_page import (
     seller_page,
     wanted_country,
 )
-from services.sandbox.state.sellers import AddressWrong, Seller, TooManyAddresses, enter_address
+from services.sandbox.state.sellers import (
+    AddressWrong,
+    Notification,
+    Seller,
+    TooManyAddresses,
+    enter_address,
+)
 
 router = APIRouter()
 
@@ -32,6 +38,8 @@ _TEXTS: Final = {
         "messaging": "Messaging-Präferenzen",
         "buyer_messages": "Käufernachrichten",
         "no_address": "Noch keine Adresse. Nachrichten von Käufern aus diesem Land gehen nirgendwohin.",
+        "confirmations": "Bestätigungsbenachrichtigungen",
+        "no_confirmations": "Noch keine Adresse. Gesendete Nachrichten werden nicht bestätigt.",
         "add_label": "E-Mail-Adresse",
         "add": "Hinzufügen",
         "remove": "Entfernen",
@@ -42,6 +50,8 @@ _TEXTS: Final = {
         "messaging": "Messaging",
         "buyer_messages": "Buyer Messages",
         "no_address": "No address yet. Messages from buyers in this country go nowhere.",
+        "confirmations": "Confirmation Notifications",
+        "no_confirmations": "No address yet. Sent messages are not confirmed.",
         "add_label": "Email address",
         "add": "Add",
         "remove": "Remove",
@@ -66,13 +76,16 @@ async def save_notifications(
     fields = await form_fields(request)
     country = own_country(seller, host, fields.get("country", ""))
     address = fields.get("address", "")
+    confirms = fields.get("notification") == Notification.CONFIRMATIONS
+    addresses = seller.addresses_in(
+        country, Notification.CONFIRMATIONS if confirms else Notification.BUYER_MESSAGES
+    )
     if fields.get("action") == "remove":
-        addresses = seller.addresses_in(country)
         if address in addresses:
             addresses.remove(address)
         return redirect_saved(host, NOTIFICATION_PREFERENCES_PATH, country)
     try:
-        enter_address(seller.addresses_in(country), address)
+        enter_address(addresses, address)
     except AddressWrong:
         return _show_notifications(
             language, host, seller, country, alert(language, "address_wrong"), status=422
@@ -86,25 +99,32 @@ def _show_notifications(
     language: Language, host: str, seller: Seller, country: str, notice: str, *, status: int = 200
 ) -> Response:
     texts = _TEXTS[language]
-    action = f"/{host}{NOTIFICATION_PREFERENCES_PATH}"
-    sections = []
-    for own in countries_here(seller, host, country):
-        entered = "".join(
-            f'<li><code>{escape(address)}</code> <form method="post" action="{action}">'
-            f"{hidden(country=own, address=address, action='remove')}"
-            f'<button type="submit" aria-label="{texts["remove"]}: {escape(address)}">{texts["remove"]}</button></form></li>'
-            for address in seller.addresses_in(own)
-        )
-        entered = f"<ul>{entered}</ul>" if entered else f"<p>{texts['no_address']}</p>"
-        sections.append(f"""<h2 id="{own}">{texts["country"].format(country=own)}</h2>
-<fieldset><legend>{texts["messaging"]}: {texts["buyer_messages"]}</legend>{entered}
-<form method="post" action="{action}">{hidden(country=own, action="add")}
-<label for="address-{own}">{texts["add_label"]}</label>
-<input type="text" inputmode="email" autocomplete="off" id="address-{own}" name="address" required maxlength="300">
-<button class="main" id="add-{own}" type="submit">{texts["add"]}</button></form></fieldset>""")
-    body = (
-        notice
-        + "".join(sections)
-        + links_to_other_hosts(language, host, seller, NOTIFICATION_PREFERENCES_PATH)
+    sections = "".join(
+        f'<h2 id="{own}">{texts["country"].format(country=own)}</h2>'
+        + "".join(_addresses(language, host, seller, own, notification) for notification in Notification)
+        for own in countries_here(seller, host, country)
     )
+    body = notice + sections + links_to_other_hosts(language, host, seller, NOTIFICATION_PREFERENCES_PATH)
     return seller_page(language, host, seller, texts["notifications"], body, status=status)
+
+
+def _addresses(
+    language: Language, host: str, seller: Seller, country: str, notification: Notification
+) -> str:
+    texts = _TEXTS[language]
+    confirms = notification is Notification.CONFIRMATIONS
+    name, none = ("confirmations", "no_confirmations") if confirms else ("buyer_messages", "no_address")
+    prefix = "confirmation-" if confirms else ""
+    action = f"/{host}{NOTIFICATION_PREFERENCES_PATH}"
+    entered = "".join(
+        f'<li><code>{escape(address)}</code> <form method="post" action="{action}">'
+        f"{hidden(country=country, notification=notification, address=address, action='remove')}"
+        f'<button type="submit" aria-label="{texts["remove"]}: {escape(address)}">{texts["remove"]}</button></form></li>'
+        for address in seller.addresses_in(country, notification)
+    )
+    entered = f"<ul>{entered}</ul>" if entered else f"<p>{texts[none]}</p>"
+    return f"""<fieldset><legend>{texts["messaging"]}: {texts[name]}</legend>{entered}
+<form method="post" action="{action}">{hidden(country=country, notification=notification, action="add")}
+<label for="{prefix}address-{country}">{texts["add_label"]}</label>
+<input type="text" inputmode="email" autocomplete="off" id="{prefix}address-{country}" name="address" required maxlength="300">
+<button class="main" id="{prefix}add-{country}" type="submit">{texts["add"]}</button></form></fieldset>"""

@@ -186,6 +186,14 @@ class Sandbox:
         for order in seller.orders:
             self._orders_by_buyer[order.buyer_local, order.country] = seller, order
 
+    def find_order(self, order_id: str) -> tuple[Seller, Order] | None:
+        """The order of this id, and whose it is."""
+        for seller in self.sellers.values():
+            order = seller.order(order_id)
+            if order is not None:
+                return seller, order
+        return None
+
     def order_of_buyer(self, address: str) -> tuple[Seller, Order] | None:
         """Whose buyer an anonymised address is, with or without the thread's `+tag`."""
         local, _, domain = address.lower().rpartition("@")

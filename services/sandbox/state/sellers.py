@@ -146,9 +146,11 @@ class Seller:
         """Whether Amazon passes on this sender's mail to buyers of the country: an approved address, or the registered customer-service
         address. Another address of the same mailbox, such as one with a `+tag`, is another sender.
         """
-        senders = [sender for sender, approved in self.permissions_in(country).items() if approved]
-        senders.append(self.profile_in(country).service_email)
-        return address != "" and address.lower() in {sender.lower() for sender in senders}
+        permissions = self.messaging_permissions.get(country, {})
+        senders = {sender.lower() for sender, approved in permissions.items() if approved}
+        if country in self.profiles:
+            senders.add(self.profiles[country].service_email.lower())
+        return address != "" and address.lower() in senders
 
     def knows_sender(self, address: str) -> bool:
         """Whether the seller entered this address anywhere."""

@@ -36,9 +36,8 @@ def reply_to(
 
 
 def connection(port: int, **options: Any) -> aiosmtplib.SMTP:
-    return aiosmtplib.SMTP(
-        hostname="127.0.0.1", port=port, timeout=WAIT_SECONDS, **{"start_tls": False, **options}
-    )
+    defaults = {"start_tls": False, "timeout": WAIT_SECONDS}
+    return aiosmtplib.SMTP(hostname="127.0.0.1", port=port, **{**defaults, **options})
 
 
 async def send(port: int, mail: EmailMessage, **options: Any) -> str:
@@ -74,8 +73,10 @@ async def replies(seller: Seller, count: int = 1, **wanted: Any) -> list[dict[st
     return found
 
 
-async def traffic(seller: Seller) -> dict[str, Any]:
-    found: dict[str, Any] = (await seller.client.get("/control/smtp/traffic")).json()
+async def traffic(seller: Seller, count: int = 0) -> dict[str, Any]:
+    """The counters as soon as there were so many mails."""
+    waiting = {"count": count, "wait_seconds": WAIT_SECONDS} if count else {}
+    found: dict[str, Any] = (await seller.client.get("/control/smtp/traffic", params=waiting)).json()
     return found
 
 

@@ -218,7 +218,7 @@ async def test_confirmation_goes_to_the_addresses_for_confirmations(
     await send(smtp_port, reply_to(order, text="Noch etwas."))
     [notice] = await mailbox.wait_for(1)
 
-    assert "wurde gesendet" in notice["subject"]
+    assert notice["subject"] == f"Ihre Nachricht wurde gesendet (Bestellung {order['order_id']})"
     assert order["order_id"] in notice.get_content()
     assert "Noch etwas." in notice.get_content()
     [made] = (await seller.client.get("/control/mails")).json()

@@ -1,5 +1,6 @@
 """A sandbox with a file is stopped and started again: what sellers did is still there, what is broken is refused."""
 
+import json
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,10 +12,18 @@ from pydantic import SecretStr
 
 from services.sandbox.app import create_app
 from services.sandbox.settings import SandboxSettings
+from services.sandbox.state.certificate_authority import CertificateAuthority
 from services.sandbox.state.state_file import StateFileUnusable
 from tests.integration.sandbox.conftest import EUROPE, Seller, fixed_clock
 
 ADDRESS = "aaabbbccc@replyco.email"
+SELLER_WITH_MANY_ORDERS = {
+    "store_name": "Viel",
+    "region": "eu",
+    "countries": ["DE"],
+    "seller_id": "A5VIEL1234567",
+    "orders_per_country": 20,
+}
 PREFERENCES = f"{EUROPE}/notifications/preferences"
 
 
@@ -54,6 +63,13 @@ async def test_what_sellers_entered_is_there_after_a_restart(state_file: Path) -
             f"{EUROPE}/sw/AccountInfo/SellerProfileView/step/SellerProfileView", data=profile
         )
         await seller.client.post(
+            f"{EUROPE}/messaging/permissions", data={"country": "DE", "address": ADDRESS, "state": "approved"}
+        )
+        await seller.client.post(
+            PREFERENCES,
+            data={"country": "DE", "action": "add", "address": ADDRESS, "notification": "confirmations"},
+        )
+        await seller.client.post(
             f"{EUROPE}/order-reports-and-feeds/column-picker", data={"column": "payment-method-details"}
         )
         before = (await seller.client.get("/control/sellers")).json()
@@ -65,6 +81,8 @@ async def test_what_sellers_entered_is_there_after_a_restart(state_file: Path) -
     assert after[0]["notification_addresses"]["DE"] == [ADDRESS]
     assert after[0]["profiles"]["DE"] == {"service_email": "a@example.com", "reply_email": "b@example.com"}
     assert after[0]["report_columns"]
+    assert after[0]["messaging_permissions"]["DE"] == {ADDRESS: True}
+    assert after[0]["confirmation_addresses"]["DE"] == [ADDRESS]
     assert after[-1]["seller_id"] == "A5NEU1234567"
 
 
@@ -87,6 +105,22 @@ async def test_refresh_token_does_not_hold_for_another_client_id(state_file: Pat
         answer = await seller.token(grant_type="refresh_token", refresh_token=tokens["refresh_token"])
 
     assert answer.json()["error"] == "invalid_grant"
+
+
+async def test_the_mail_servers_authority_is_the_same_after_a_restart(state_file: Path) -> None:
+    async with started(state_file) as seller:
+        before = (await seller.client.get("/control/smtp/ca.pem")).text
+        await seller.client.post("/control/sellers", json=SELLER_WITH_MANY_ORDERS)
+    state = json.loads(content_and_mode(state_file)[0])
+    CertificateAuthority.shared.cache_clear()  # as in another process
+
+    async with started(state_file) as seller:
+        after = (await seller.client.get("/control/smtp/ca.pem")).text
+        *_, made = (await seller.client.get("/control/sellers")).json()
+
+    assert after == before
+    assert before in state["smtp_authority"]
+    assert len(made["orders"]) == 20
 
 
 async def test_revoked_stays_revoked(state_file: Path) -> None:
