@@ -128,4 +128,4 @@ def _create_notice_mailer(
         settings.notice_smtp_password,
         settings.notice_from or f"no-reply@{settings.mail_domain}",
     )
-    return NoticeMailer(sessions, server, settings.public_url, registry)
+    return NoticeMailer(sessions, server, settings.public_url, registry, mail_domain=settings.mail_domain)

@@ -40,6 +40,7 @@ class SetupStepName(StrEnum):
     ORDER_REPORT_COLUMNS = "order_report_columns"
     SELLER_PROFILE = "seller_profile"
     NOTIFICATION_PREFERENCES = "notification_preferences"
+    APPROVED_SENDER = "approved_sender"
 
 
 class AfterGracePeriod(StrEnum):

@@ -61,7 +61,7 @@ async def shown(sessions: Sessions, keyring: Keyring, keys: Keys, tmp_path: Path
     HousekeepingMetrics(registry)
     Connections(ConnectionBounds(most=1, most_of_network=1), registry)
     server = MailServer("127.0.0.1", 25, "none", None, None, "no-reply@relay.example")
-    mailer = NoticeMailer(sessions, server, "http://localhost:8000", registry)
+    mailer = NoticeMailer(sessions, server, "http://localhost:8000", registry, mail_domain="replyco.email")
     queue = NoticeQueue("http://127.0.0.1:9/1/notices", AwsKey("id", SecretStr("key"), "eu-central-1", "sqs"))
     NoticeReader(sessions, provider, queue, "client", registry)
     runner = JobRunner(sessions, registry)

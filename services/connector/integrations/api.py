@@ -39,7 +39,13 @@ from services.connector.integrations.schemas import (
     StepList,
     StepRequest,
 )
-from services.connector.integrations.setup_steps import Step, account_health_link, deep_link, manage_apps_link
+from services.connector.integrations.setup_steps import (
+    Step,
+    account_health_link,
+    deep_link,
+    manage_apps_link,
+    messaging_permissions_link,
+)
 from services.connector.marketplaces.countries import country_name
 from services.connector.settings import ConnectorSettings
 from shared.tables import AfterGracePeriod, SetupStepName
@@ -244,11 +250,13 @@ def _answer(
 
 
 def _check(check: Check, detail: Detail, settings: ConnectorSettings, language: Language) -> CheckAnswer:
-    text = text_of(check, language)
+    text = text_of(check, language, address=detail.reply_address(settings.mail_domain))
     link = None
+    country = check.countries[0] if check.countries else detail.listed.home_country
     if check.action is Action.OPEN_SELLER_CENTRAL:
-        country = check.countries[0] if check.countries else detail.listed.home_country
         link = account_health_link(country, settings.amazon_base_url)
+    elif check.action is Action.APPROVE_SENDER:
+        link = messaging_permissions_link(country, settings.amazon_base_url)
     elif check.action is not None:
         link = f"{settings.public_url}/integrations/{detail.listed.id}"
     return CheckAnswer(

@@ -1,5 +1,6 @@
 """What the checks say to a seller: title, text and cure, German and English. A text may name {date}, {countries} and {detail}."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -185,8 +186,32 @@ _TEXTS: Final = {
             "message. If you do not know the mailbox, there is nothing for you to do.",
         ),
     },
-    "sender_not_approved": _title_only("Absenderadresse nicht genehmigt", "Sender address not approved"),
-    "smtp_failing": _title_only("Eigener SMTP-Server lehnt ab", "Your SMTP server refuses"),
+    "sender_not_approved": {
+        Language.DE: CheckText(
+            "Absenderadresse nicht genehmigt",
+            "Amazon hat Antworten nicht zugestellt, weil die Adresse {address} dort nicht als Absender genehmigt ist{in_countries}.",
+            "Genehmigen Sie genau diese Adresse in Seller Central unter Nachrichten → Kommunikationsberechtigungen. Dann senden Sie die "
+            "Antworten noch einmal: Text und Dateien sind noch da.",
+        ),
+        Language.EN: CheckText(
+            "Sender address not approved",
+            "Amazon has not delivered replies because the address {address} is not an approved sender there{in_countries}.",
+            "Approve exactly this address in Seller Central, under Messages → Messaging Permissions. Then send the replies again: text and "
+            "files are still there.",
+        ),
+    },
+    "smtp_failing": {
+        Language.DE: CheckText(
+            "Eigener SMTP-Server lehnt ab",
+            "Ihr eigener SMTP-Server nimmt die Anmeldung oder die Absenderadresse nicht an. Antworten dieses Stores gehen deshalb nicht hinaus.",
+            "Prüfen Sie Benutzer, Passwort und Absenderadresse, und testen Sie die Einstellungen.",
+        ),
+        Language.EN: CheckText(
+            "Your SMTP server refuses",
+            "Your own SMTP server does not accept the sign-in or the sender address. So this store's replies do not go out.",
+            "Check user, password and sender address, and test the settings.",
+        ),
+    },
     "orders_late": _title_only("Bestellungen verspätet", "Orders are late"),
     "report_columns_missing": _title_only("Spalten fehlen im Bericht", "Report columns are missing"),
 }
@@ -233,8 +258,8 @@ _FIRST_REFUSAL: Final = {
 }
 
 
-def text_of(check: Check, language: Language) -> CheckText:
-    """What this check says."""
+def text_of(check: Check, language: Language, *, address: str) -> CheckText:
+    """What this check says; `address` is the one that the store's replies come from."""
     text = _TEXTS[check.code][language]
     if check.code == "grant_revoked" and check.state is CheckState.NOTICE:
         text = _FIRST_REFUSAL[language]
@@ -242,10 +267,17 @@ def text_of(check: Check, language: Language) -> CheckText:
         text = _FORWARDED[language]
     fields = {
         "date": format_date(check.on, format="long", locale=language.value) if check.on else "",
+        "address": address,
+        "in_countries": _in_countries(check.countries, language),
         "countries": ", ".join(country_name(country, language) for country in check.countries),
         "detail": check.detail,
     }
     return CheckText(text.title, text.text.format_map(fields), text.cure)
+
+
+def _in_countries(countries: Sequence[str], language: Language) -> str:
+    names = ", ".join(country_name(country, language) for country in countries)
+    return f" ({names})" if names else ""
 
 
 def title_of(code: str, language: Language) -> str:

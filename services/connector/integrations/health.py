@@ -35,11 +35,9 @@ CODES: Final = (
     "report_columns_missing",
     "paused",
 )
-# These need orders or replies, of which nothing is known yet.
+# These need orders, of which nothing is known yet.
 _UNKNOWN: Final = frozenset(
     {
-        "sender_not_approved",
-        "smtp_failing",
         "orders_late",
         "report_columns_missing",
     }
@@ -48,6 +46,8 @@ _PATIENCE_FOR_MAIL: Final = timedelta(days=3)
 _PATIENCE_FOR_COUNTRY: Final = timedelta(days=14)
 _PATIENCE_FOR_FORWARDING: Final = timedelta(days=14)
 _PATIENCE_FOR_ROLE: Final = timedelta(hours=24)
+# A second refusal so long after the first is no slip.
+_SMTP_REFUSED_AGAIN: Final = timedelta(minutes=10)
 _IDLE_CHECKS: Final = 3
 _IDLE_TIME: Final = timedelta(hours=24)
 APPLICATION: Final = "application"
@@ -79,6 +79,8 @@ class Action(StrEnum):
     REAUTHORIZE = "reauthorize"
     OPEN_GUIDE = "open_guide"
     OPEN_SELLER_CENTRAL = "open_seller_central"
+    APPROVE_SENDER = "approve_sender"
+    OPEN_SMTP_SETTINGS = "open_smtp_settings"
     RESUME = "resume"
 
 
@@ -116,6 +118,11 @@ class Facts:
     role_missing_operation: str | None = None
     idle_since: datetime | None = None
     idle_checks: int = 0
+    sender_refused_at: datetime | None = None
+    sender_refused_in: Collection[str] = ()
+    reply_confirmed_at: datetime | None = None
+    smtp_refused_since: datetime | None = None
+    smtp_refused_at: datetime | None = None
     seen_countries: Collection[str] = ()
     troubles: Collection[Trouble] = ()
 
@@ -157,6 +164,8 @@ def checks_of(facts: Facts, now: datetime) -> tuple[Check, ...]:
             _first_mail(facts, now),
             _mail_of_countries(facts, now),
             _mail_elsewhere(facts, now),
+            _sender(facts),
+            _smtp(facts),
         )
         if check is not None
     ]
@@ -168,7 +177,10 @@ def not_checked(facts: Facts) -> tuple[str, ...]:
     """The codes of which nothing can be said at present."""
     if facts.paused_at is not None:
         return tuple(code for code in CODES if code != "paused")
-    return tuple(code for code in CODES if code in _UNKNOWN)
+    is_sender_known = facts.reply_confirmed_at is not None or facts.sender_refused_at is not None
+    return tuple(
+        code for code in CODES if code in _UNKNOWN or (code == "sender_not_approved" and not is_sender_known)
+    )
 
 
 def lock_of(facts: Facts, now: datetime) -> Lock:
@@ -297,6 +309,26 @@ def _mail_elsewhere(facts: Facts, now: datetime) -> Check | None:
             detail=FORWARDED,
         )
     return None
+
+
+def _sender(facts: Facts) -> Check | None:
+    if facts.sender_refused_at is None:
+        return None
+    return Check(
+        "sender_not_approved",
+        CheckState.RED,
+        facts.sender_refused_at,
+        action=Action.APPROVE_SENDER,
+        countries=tuple(facts.sender_refused_in),
+    )
+
+
+def _smtp(facts: Facts) -> Check | None:
+    since, last = facts.smtp_refused_since, facts.smtp_refused_at
+    if since is None or last is None:
+        return None
+    state = CheckState.RED if last - since >= _SMTP_REFUSED_AGAIN else CheckState.NOTICE
+    return Check("smtp_failing", state, since, action=Action.OPEN_SMTP_SETTINGS)
 
 
 def _mail_of_countries(facts: Facts, now: datetime) -> Check | None:

@@ -54,14 +54,15 @@ def compose(
     store: str,
     person: str,
     address: str,
+    reply_address: str,
     language: Language,
     time_zone: str,
     sender: str,
     link: str,
     now: datetime,
 ) -> EmailMessage:
-    """The same notice has the same Message-ID, should it ever be sent twice."""
-    text = text_of(check, language)
+    """The same notice has the same Message-ID, should it ever be sent twice. `reply_address`: what the store's replies come from."""
+    text = text_of(check, language, address=reply_address)
     since = format_moment(
         check.since or now, format="short", tzinfo=get_timezone(time_zone), locale=language.value
     )

@@ -114,11 +114,13 @@ class NoticeMailer:
         public_url: str,
         registry: CollectorRegistry,
         *,
+        mail_domain: str,
         seconds: float = SENDING_SECONDS,
     ) -> None:
         self._sessions = sessions
         self._server = server
         self._public_url = public_url
+        self._mail_domain = mail_domain
         self._seconds = seconds
         self._tries = Counter(
             "replyco_notice_tries", "Tries to send a notice to an owner.", ["outcome"], registry=registry
@@ -183,6 +185,7 @@ class NoticeMailer:
             store=detail.listed.name or detail.listed.store_name or "Amazon",
             person=user.name,
             address=user.email,
+            reply_address=detail.reply_address(self._mail_domain),
             language=Language(user.language),
             time_zone=user.time_zone,
             sender=self._server.sender,

@@ -20,10 +20,13 @@ from shared.tables import (
     Integration,
     Lock,
     MarketplaceParticipation,
+    OutboundMessage,
     RelayAddress,
+    ReplyFailure,
     ServiceTrouble,
     SetupStep,
     SetupStepName,
+    SmtpConfiguration,
     SyncStatus,
 )
 
@@ -49,6 +52,8 @@ class Listed(NamedTuple):
     last_order_at: datetime | None
     misdirected_mail_at: datetime | None
     forwarded_mail_at: datetime | None
+    sender_refused_at: datetime | None
+    reply_confirmed_at: datetime | None
     created_at: datetime
     local_part: str | None
     paused_at: datetime | None
@@ -86,6 +91,11 @@ class Detail:
     steps: tuple[Step, ...]
     done: dict[Step, Done]
     facts: Facts
+    own_sender: str | None
+
+    def reply_address(self, mail_domain: str) -> str:
+        """The address that the store's replies come from: that of the seller's own SMTP server, or the relay address."""
+        return self.own_sender or f"{self.listed.local_part}@{mail_domain}"
 
 
 def _listed(*, in_grace_period: bool = False) -> Select[*tuple[Any, ...]]:
@@ -107,6 +117,8 @@ def _listed(*, in_grace_period: bool = False) -> Select[*tuple[Any, ...]]:
             Integration.last_order_at,
             Integration.misdirected_mail_at,
             Integration.forwarded_mail_at,
+            Integration.sender_refused_at,
+            Integration.reply_confirmed_at,
             Integration.created_at,
             RelayAddress.local_part,
             Integration.paused_at,
@@ -156,7 +168,7 @@ async def list_page(
 
 
 async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> Detail | None:
-    """One integration with all that its page shows, or None. Five statements, however much there is."""
+    """One integration with all that its page shows, or None. A fixed number of statements, however much there is."""
     parameters = {"account_id": account_id, "integration_id": integration_id}
     row = (await reader.execute(_ONE, parameters)).mappings().one_or_none()
     if row is None:
@@ -203,14 +215,52 @@ async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> D
             ServiceTrouble.scope.in_([APPLICATION, "lwa", f"sp-api:{listed.region}"])
         )
     )
-    facts = _facts(listed, countries, steps, done, grant)
+    smtp = (
+        await reader.execute(
+            select(
+                SmtpConfiguration.sender_address,
+                SmtpConfiguration.refused_since,
+                SmtpConfiguration.refused_at,
+            ).where(SmtpConfiguration.integration_id == integration_id)
+        )
+    ).one_or_none()
+    refused_in: tuple[str, ...] = ()
+    if listed.sender_refused_at is not None:
+        refused_in = await _refused_in(reader, integration_id, listed.sender_refused_at)
+    facts = replace(
+        _facts(listed, countries, steps, done, grant),
+        sender_refused_at=listed.sender_refused_at,
+        sender_refused_in=refused_in,
+        reply_confirmed_at=listed.reply_confirmed_at,
+        smtp_refused_since=smtp.refused_since if smtp is not None else None,
+        smtp_refused_at=smtp.refused_at if smtp is not None else None,
+    )
     return Detail(
         listed,
         countries,
         steps,
         done,
         replace(facts, troubles=tuple(Trouble(*trouble) for trouble in troubles.all())),
+        smtp.sender_address if smtp is not None else None,
     )
+
+
+async def _refused_in(reader: Reader, integration_id: UUID, since: datetime) -> tuple[str, ...]:
+    """The countries whose replies were refused because of their sender since then, of the newest hundred that failed."""
+    newest = (
+        select(OutboundMessage.country)
+        .where(
+            OutboundMessage.integration_id == integration_id,
+            OutboundMessage.failure == ReplyFailure.SENDER_NOT_APPROVED.value,
+            OutboundMessage.state_since >= since,
+            OutboundMessage.country.is_not(None),
+        )
+        .order_by(OutboundMessage.id.desc())
+        .limit(100)
+        .subquery()
+    )
+    rows = await reader.execute(select(newest.c.country).distinct())
+    return tuple(sorted((row.country for row in rows), key=lambda country: _COUNTRY_ORDER.get(country, 99)))
 
 
 def _facts(

@@ -7,11 +7,12 @@ from typing import Final
 from shared.marketplaces import BY_COUNTRY, MARKETPLACES, reach
 from shared.tables import SetupStepName
 
-# Seller Central's paths. The column picker's is known from Amazon's help; the other two were seen in use and may change.
+# Seller Central's paths. The column picker's is known from Amazon's help; the others were seen in use and may change.
 _PATHS: Final = {
     SetupStepName.ORDER_REPORT_COLUMNS: "/order-reports-and-feeds/column-picker",
     SetupStepName.SELLER_PROFILE: "/sw/AccountInfo/SellerProfileView/step/SellerProfileView",
     SetupStepName.NOTIFICATION_PREFERENCES: "/notifications/preferences",
+    SetupStepName.APPROVED_SENDER: "/messaging/permissions",
 }
 _ACCOUNT_HEALTH: Final = "/performance/dashboard"
 _MANAGE_APPS: Final = "/apps/manage"
@@ -33,6 +34,7 @@ def steps_of(home_country: str, participating: Collection[str]) -> tuple[Step, .
         Step(SetupStepName.ORDER_REPORT_COLUMNS, home_country),
         *(Step(SetupStepName.SELLER_PROFILE, country) for country in ordered),
         *(Step(SetupStepName.NOTIFICATION_PREFERENCES, country) for country in ordered),
+        *(Step(SetupStepName.APPROVED_SENDER, country) for country in ordered),
     )
 
 
@@ -40,6 +42,11 @@ def deep_link(step: Step, amazon_base_url: str | None) -> str:
     """The page in the Seller Central of that country. The URL names the country if its host serves several."""
     host = BY_COUNTRY[step.country].seller_central_host
     return reach(f"https://{host}{_PATHS[step.name]}?country={step.country}", amazon_base_url)
+
+
+def messaging_permissions_link(country: str, amazon_base_url: str | None) -> str:
+    """The page in the Seller Central of that country on which senders are approved."""
+    return deep_link(Step(SetupStepName.APPROVED_SENDER, country), amazon_base_url)
 
 
 def account_health_link(country: str, amazon_base_url: str | None) -> str:

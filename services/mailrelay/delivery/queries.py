@@ -338,6 +338,19 @@ async def tick_notification_steps(session: AsyncSession, facts: Sequence[Integra
     return {row.integration_id for row in ticked}
 
 
+async def tick_approved_sender(session: AsyncSession, integration_id: UUID, country: str) -> set[UUID]:
+    """A reply that has reached a buyer in a country proves that its sender is approved there: the step ticks itself."""
+    ticked = await session.execute(
+        _TICK_STEPS,
+        {
+            "integrations": [integration_id],
+            "countries": [country],
+            "step": SetupStepName.APPROVED_SENDER.value,
+        },
+    )
+    return {row.integration_id for row in ticked}
+
+
 class UnscannedAttachment(NamedTuple):
     """An attachment that has not been scanned."""
 

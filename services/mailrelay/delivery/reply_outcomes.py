@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Uuid
 
+from services.mailrelay.delivery import queries
 from services.mailrelay.delivery.message_rows import NewMessage
 from services.mailrelay.outbound.reply import NamedReply, reply_named_in
 from services.mailrelay.parsing.decoding import clean_text
@@ -204,7 +205,8 @@ async def _fail(session: AsyncSession, item: NewMessage, reply: Reply) -> None:
 async def _confirm(session: AsyncSession, reply: Reply, at: datetime) -> None:
     if not await change_state(session, reply, ReplyState.CONFIRMED, confirmed_at=at):
         return
-    sent_at = select(OutboundMessage.data_sent_at).where(OutboundMessage.id == reply.id).scalar_subquery()
+    its = select(OutboundMessage.data_sent_at, OutboundMessage.country).where(OutboundMessage.id == reply.id)
+    sent_at, country = (await session.execute(its)).one()
     changed = await session.scalar(
         update(Integration)
         .where(
@@ -224,5 +226,8 @@ async def _confirm(session: AsyncSession, reply: Reply, at: datetime) -> None:
         )
         .returning(Integration.id)
     )
-    if changed is not None:
+    ticked = set[UUID]()
+    if country is not None:
+        ticked = await queries.tick_approved_sender(session, reply.integration_id, country)
+    if changed is not None or ticked:
         await enqueue(session, Job.RECOMPUTE_LOCK, reply.integration_id)

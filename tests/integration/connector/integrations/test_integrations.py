@@ -197,6 +197,7 @@ async def test_the_guide_has_each_country_and_its_own_host(signed_in: SignedIn, 
         ("order_report_columns", "DE"),
         *(("seller_profile", country) for country in ("ES", "GB", "NL")),
         *(("notification_preferences", country) for country in ("ES", "GB", "NL")),
+        *(("approved_sender", country) for country in ("ES", "GB", "NL")),
     ]
     dutch = items[-1]
     assert dutch["country_name"] == "Niederlande"

@@ -72,7 +72,9 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 @pytest.fixture
 def notice_mailer(sessions: Sessions, mailbox: Mailbox) -> NoticeMailer:
     server = MailServer("127.0.0.1", mailbox.port, "none", None, None, "no-reply@replyco.example")
-    return NoticeMailer(sessions, server, "https://app.example", CollectorRegistry())
+    return NoticeMailer(
+        sessions, server, "https://app.example", CollectorRegistry(), mail_domain="replyco.email"
+    )
 
 
 async def send_due(notice_mailer: NoticeMailer, now: datetime) -> int:
@@ -299,7 +301,9 @@ async def test_a_mail_server_that_stalls_makes_no_second_mail_and_holds_up_no_ot
         await session.execute(update(Integration).values(owner_id=None))
     await revoke(sessions, integration_id, signed_in.account)
     server = MailServer("127.0.0.1", mailbox.port, "none", None, None, "no-reply@replyco.example")
-    other = NoticeMailer(sessions, server, "https://app.example", CollectorRegistry())
+    other = NoticeMailer(
+        sessions, server, "https://app.example", CollectorRegistry(), mail_domain="replyco.email"
+    )
     mailbox.answers.clear()
     stalled = asyncio.create_task(send_due(notice_mailer, NOW + DAY))
     await mailbox.is_asked.wait()
@@ -323,7 +327,9 @@ async def test_a_conversation_with_the_mail_server_ends_long_before_the_lease(
     integration_id = await connect_named(signed_in)
     await revoke(sessions, integration_id, signed_in.account)
     server = MailServer("127.0.0.1", mailbox.port, "none", None, None, "no-reply@replyco.example")
-    hasty = NoticeMailer(sessions, server, "https://app.example", CollectorRegistry(), seconds=0.5)
+    hasty = NoticeMailer(
+        sessions, server, "https://app.example", CollectorRegistry(), seconds=0.5, mail_domain="replyco.email"
+    )
     mailbox.answers.clear()
 
     assert await hasty.send_next(NOW + DAY)

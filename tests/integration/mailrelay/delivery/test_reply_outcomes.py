@@ -21,6 +21,7 @@ from shared.tables import (
     Message,
     OutboundMessage,
     ReplyState,
+    SetupStep,
 )
 from tests.conftest import Database
 from tests.factories import make_reply
@@ -337,3 +338,14 @@ async def test_no_report_is_asked_for_twice(delivery, accept, owner, replied):
 
     assert (await kinds(owner)).count("reply.failed") == 1
     assert (await now_is(owner, reply)).state == ReplyState.FAILED.value
+
+
+async def test_the_step_of_the_approved_sender_ticks_itself(delivery, accept, owner, replied):
+    await replied()
+
+    await accept(confirmed(ORDER))
+    await deliver_in_each_lane(delivery)
+
+    async with owner.begin() as session:
+        steps = list(await session.scalars(select(SetupStep).where(SetupStep.step == "approved_sender")))
+    assert [(step.country, step.done_by) for step in steps] == [("DE", None)]

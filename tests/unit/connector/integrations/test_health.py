@@ -204,7 +204,7 @@ def test_every_check_says_what_it_is_and_what_to_do(language: Language):
     for facts in EVERYTHING:
         for check in checks_of(facts, NOW):
             codes.add(check.code)
-            text = text_of(check, language)
+            text = text_of(check, language, address="mabtekrud@replyco.email")
             assert text.title == title_of(check.code, language) or check.state is CheckState.NOTICE
             assert text.text
             assert text.cure
@@ -228,15 +228,10 @@ def test_every_red_has_a_cure_that_the_seller_can_begin_himself():
     assert all(check.since is not None for check in reds)
 
 
-def test_what_is_said_of_orders_and_replies_is_that_nothing_is_known_yet():
+def test_what_is_said_of_orders_is_that_nothing_is_known_yet():
     codes = not_checked(FINE)
 
-    assert set(codes) == {
-        "sender_not_approved",
-        "smtp_failing",
-        "orders_late",
-        "report_columns_missing",
-    }
+    assert set(codes) == {"sender_not_approved", "orders_late", "report_columns_missing"}
     assert not set(codes) & {check.code for facts in EVERYTHING for check in checks_of(facts, NOW)}
 
 
@@ -255,8 +250,8 @@ def test_since_when_is_the_first_refusal_not_its_confirmation():
 def test_the_date_is_written_as_people_write_it():
     check = checks_of(replace(FINE, consented_at=datetime(2025, 12, 1, tzinfo=UTC)), NOW)[0]
 
-    assert "1. Dezember 2026" in text_of(check, Language.DE).text
-    assert "December 1, 2026" in text_of(check, Language.EN).text
+    assert "1. Dezember 2026" in text_of(check, Language.DE, address="mabtekrud@replyco.email").text
+    assert "December 1, 2026" in text_of(check, Language.EN, address="mabtekrud@replyco.email").text
 
 
 def test_mail_that_amazon_sends_elsewhere_is_said_and_turns_no_lock():
@@ -277,3 +272,36 @@ def test_mail_that_amazon_sends_elsewhere_is_said_and_turns_no_lock():
     assert states(forwarded) == [(CheckState.NOTICE, "forwarded")]
     assert states(long_ago) == []
     assert lock_of(beside, NOW) is lock_of(FINE, NOW)
+
+
+def test_a_sender_that_amazon_refuses_turns_the_lock_red_until_a_reply_gets_through():
+    refused = replace(FINE, sender_refused_at=NOW - DAY, sender_refused_in=("DE", "FR"))
+
+    [check] = [check for check in checks_of(refused, NOW) if check.code == "sender_not_approved"]
+    texts = {
+        language: text_of(check, language, address="mabtekrud@replyco.email").text for language in Language
+    }
+
+    assert (check.state, check.since, lock_of(refused, NOW)) == (CheckState.RED, NOW - DAY, Lock.RED)
+    assert "mabtekrud@replyco.email" in texts[Language.DE]
+    assert "(Deutschland, Frankreich)" in texts[Language.DE]
+    assert "(Germany, France)" in texts[Language.EN]
+
+
+def test_of_the_sender_nothing_is_known_before_the_first_reply_came_through_or_back():
+    assert "sender_not_approved" in not_checked(replace(FINE, reply_confirmed_at=None))
+    assert "sender_not_approved" not in not_checked(replace(FINE, reply_confirmed_at=NOW))
+    assert "sender_not_approved" not in not_checked(replace(FINE, sender_refused_at=NOW))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "state", "lock"),
+    [(0, CheckState.NOTICE, Lock.GREEN), (9, CheckState.NOTICE, Lock.GREEN), (10, CheckState.RED, Lock.RED)],
+)
+def test_the_own_smtp_server_is_red_when_it_refuses_again_after_ten_minutes(minutes, state, lock):
+    since = NOW - DAY
+    facts = replace(FINE, smtp_refused_since=since, smtp_refused_at=since + timedelta(minutes=minutes))
+
+    [check] = [check for check in checks_of(facts, NOW) if check.code == "smtp_failing"]
+
+    assert (check.state, check.since, lock_of(facts, NOW)) == (state, since, lock)

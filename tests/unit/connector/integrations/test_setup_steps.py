@@ -14,6 +14,7 @@ def test_columns_come_once_and_the_others_per_country_with_home_first():
         ("order_report_columns", "FR"),
         *(("seller_profile", country) for country in ("FR", "DE", "IT")),
         *(("notification_preferences", country) for country in ("FR", "DE", "IT")),
+        *(("approved_sender", country) for country in ("FR", "DE", "IT")),
     ]
 
 

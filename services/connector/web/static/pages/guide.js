@@ -8,9 +8,9 @@ import { t, textParts } from "../core/i18n.js";
 import { may } from "../core/session.js";
 import { verificationMails } from "./verification_mails.js";
 
-const STEPS = ["order_report_columns", "seller_profile", "notification_preferences"];
+const STEPS = ["order_report_columns", "seller_profile", "notification_preferences", "approved_sender"];
 // What is done at each step, sentence by sentence; {menu_…} in a text is the exact wording of Seller Central.
-const SENTENCES = { order_report_columns: 2, seller_profile: 3, notification_preferences: 4 };
+const SENTENCES = { order_report_columns: 2, seller_profile: 3, notification_preferences: 4, approved_sender: 2 };
 
 /**
  * The guide of an integration: its elements, and `refresh()` for what was ticked elsewhere or by itself.
@@ -75,7 +75,7 @@ export function guide(integration, steps, signal, onChanged) {
     problemPlace,
     h("div", { class: "address-line" }, h("span", {}, t("guide.address")), address, copyButton(t("guide.copy"), address, { class: "button button-secondary button-small copy" })),
     verification.element,
-    h("ol", { class: "guide" }, items, h("li", {}, h("h4", {}, t("guide.approved_sender.title")), instructions("approved_sender", 2))),
+    h("ol", { class: "guide" }, items),
   ];
   verification.refresh();
 
@@ -89,8 +89,8 @@ export function guide(integration, steps, signal, onChanged) {
   return { elements, refresh };
 }
 
-function instructions(name, sentences = SENTENCES[name]) {
-  const numbers = Array.from({ length: sentences }, (_, index) => index + 1);
+function instructions(name) {
+  const numbers = Array.from({ length: SENTENCES[name] }, (_, index) => index + 1);
   return h("ul", { class: "instructions" }, numbers.map((number) => h("li", {}, textParts(`guide.${name}.${number}`, menus()))));
 }
 

@@ -117,7 +117,7 @@ function integrationContent(integrationId, { signal, heading, close }) {
     replace(
       summary,
       h("p", { class: "lock-line" }, elements.lock(integration.lock.state), h("span", { class: "muted" }, t("integration.since", { time: dateTime(integration.lock.since) }))),
-      checks(integration, { problem: problemPlace, guide: guidePlace, signal }),
+      checks(integration, { problem: problemPlace, guide: guidePlace, manage, signal }),
       h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
       notChecked(integration),
     );
@@ -146,7 +146,17 @@ const LOUD = { red: "bad", amber: "warning", waiting: "info", notice: "info" };
 /** The button that leads to the cure. */
 function cureAction(check, integration, places, isFirstForGuide) {
   if (check.action === "open_seller_central") return elements.outsideLink(check.link, t("check.to_seller_central"), { class: "button button-secondary button-small" });
+  if (check.action === "approve_sender") return elements.outsideLink(check.link, t("check.approve_sender"), { class: "button button-secondary button-small" });
   if (!may("general.admin", "edit")) return null;
+  if (check.action === "open_smtp_settings") {
+    const toSettings = () => {
+      const settings = places.manage.querySelector("details.smtp");
+      settings.open = true;
+      settings.scrollIntoView();
+      settings.querySelector("summary").focus({ preventScroll: true });
+    };
+    return h("button", { type: "button", class: "button button-secondary button-small", onclick: toSettings }, t("check.to_smtp_settings"));
+  }
   if (check.action === "reauthorize") return reauthorizeButton(integration, places.problem, places.signal);
   if (isFirstForGuide && integration.address) {
     const toGuide = () => {
