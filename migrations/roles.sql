@@ -60,7 +60,8 @@ GRANT UPDATE (answers_message_id, state, state_since, due_at, attempts, first_at
     confirmed_at, transport, sent_from, failure, server_words, dismissed_at) ON outbound_messages TO replyco_mail_worker;
 GRANT UPDATE (scan) ON reply_files TO replyco_mail_worker;
 GRANT UPDATE (refused_since, refused_at) ON smtp_configurations TO replyco_mail_worker;
-GRANT SELECT (sender_refused_at, reply_confirmed_at), UPDATE (sender_refused_at, reply_confirmed_at) ON integrations TO replyco_mail_worker;
+GRANT SELECT (sender_refused_at, reply_confirmed_at, confirmation_notice_at), UPDATE (sender_refused_at, reply_confirmed_at, confirmation_notice_at)
+    ON integrations TO replyco_mail_worker;
 
 -- The connector and its worker: everything else. Mail is read, placed and deleted, its words are never written; the audit log only grows.
 GRANT SELECT, INSERT, UPDATE ON accounts, account_keys, users, integrations, relay_addresses, grants, conversations TO replyco_connector;

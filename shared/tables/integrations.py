@@ -94,7 +94,8 @@ class Integration(Base):
     `misdirected_mail_at`, `forwarded_mail_at`: when the last true mail came, to within some minutes, that Amazon had addressed to another
     mailbox: one that nobody has confirmed, and one of which mail is forwarded here.
     `sender_refused_at`: when Amazon first refused a reply because of its sender, nothing having got through since. `reply_confirmed_at`: when a
-    reply was last known to have reached a buyer.
+    reply was last known to have reached a buyer; `confirmation_notice_at`: when a notice of Amazon's last said so, which only stores get that
+    want them.
     `version` counts the changes that clients make. `alerted_lock_since`: the red lock of which its owner has been told.
     """
 
@@ -141,6 +142,7 @@ class Integration(Base):
     last_order_at: Mapped[datetime | None]
     sender_refused_at: Mapped[datetime | None]
     reply_confirmed_at: Mapped[datetime | None]
+    confirmation_notice_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     owner_id: Mapped[UUID | None]
     version: Mapped[int] = mapped_column(server_default="1")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import any_, case, func, literal, null, or_, select, update
+from sqlalchemy import any_, case, func, literal, null, or_, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.types import Uuid
@@ -63,14 +63,14 @@ async def store_outcomes(
         if reply is not None and item.parsed.kind is MailKind.DELIVERY_FAILURE:
             await _fail(session, item, reply)
         elif reply is not None:
-            await _confirm(session, reply, item.queued.accepted_at)
+            await _confirm(session, reply, item.queued.accepted_at, is_notice=True)
     written = [
         item
         for item in items
         if item.parsed.kind in _FROM_BUYERS and item.verdict.authenticity is Authenticity.AUTHENTIC
     ]
     for item, answered in await _answered_by_buyers(session, written, conversation_of):
-        await _confirm(session, answered, item.queued.accepted_at)
+        await _confirm(session, answered, item.queued.accepted_at, is_notice=False)
 
 
 class _Row(NamedTuple):
@@ -202,7 +202,7 @@ async def _fail(session: AsyncSession, item: NewMessage, reply: Reply) -> None:
         await enqueue(session, Job.RECOMPUTE_LOCK, reply.integration_id)
 
 
-async def _confirm(session: AsyncSession, reply: Reply, at: datetime) -> None:
+async def _confirm(session: AsyncSession, reply: Reply, at: datetime, *, is_notice: bool) -> None:
     if not await change_state(session, reply, ReplyState.CONFIRMED, confirmed_at=at):
         return
     its = select(OutboundMessage.data_sent_at, OutboundMessage.country).where(OutboundMessage.id == reply.id)
@@ -215,10 +215,18 @@ async def _confirm(session: AsyncSession, reply: Reply, at: datetime) -> None:
                 Integration.reply_confirmed_at.is_(None),
                 Integration.reply_confirmed_at < at - _NOTED_TO,
                 Integration.sender_refused_at < sent_at,
+                *(
+                    [func.coalesce(Integration.confirmation_notice_at < at - _NOTED_TO, true())]
+                    if is_notice
+                    else []
+                ),
             ),
         )
         .values(
             reply_confirmed_at=func.greatest(Integration.reply_confirmed_at, at),
+            confirmation_notice_at=func.greatest(
+                Integration.confirmation_notice_at, at if is_notice else None
+            ),
             # What was sent before the refusal says nothing of it.
             sender_refused_at=case(
                 (Integration.sender_refused_at < sent_at, null()), else_=Integration.sender_refused_at

@@ -33,7 +33,7 @@ _META_CHARSET = re.compile(
 )
 # The commands of RFC 1896 §2, and its way to write an angle.
 _ENRICHED = re.compile(r"<param>[^<]*</param>|<<|</?[A-Za-z0-9-]{1,60}>|\n+", re.IGNORECASE)
-# The returned mail, or its header (RFC 3462 §2).
+# The returned mail, or its header (RFC 6522 §3).
 _RETURNED = frozenset({"message/rfc822", "text/rfc822-headers"})
 _TEXTS = frozenset({"text/plain", "text/html", "text/enriched", "text/richtext"})
 _QUOTE_MARKS = re.compile(">*")
