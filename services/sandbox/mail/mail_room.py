@@ -4,6 +4,7 @@ One task does one after the other, in the order in which they came, so that taki
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -23,9 +24,10 @@ from services.sandbox.mail.sender import MailSender, SentKind
 from services.sandbox.state.memory import Sandbox
 from services.sandbox.state.scenarios import BOUNCE_WORDS, FAILURE_REASONS
 from services.sandbox.state.sellers import AddressWrong, Notification, Order, Seller, bare_address
-from services.sandbox.state.threads import Author
+from services.sandbox.state.threads import Author, Written
 from shared.marketplaces import BY_COUNTRY
 
+_LOG = logging.getLogger(__name__)
 DELAY_SECONDS: Final = 600.0
 # A mail of this size is parsed in a thread: it takes longer than others should wait.
 _LARGE_BYTES: Final = 64 * 1024
@@ -85,9 +87,13 @@ class MailRoom:
         while True:
             reply = await self._queue.get()
             if len(reply.raw) > _LARGE_BYTES:
-                await asyncio.to_thread(getattr, reply, "content")
-            self._handle(reply)
-            await self.replies.tell_change()
+                await asyncio.to_thread(getattr, reply, "files")
+            try:
+                self._handle(reply)
+            except Exception:  # noqa: BLE001 - one mail does not hold up the others
+                _LOG.exception("a reply could not be handled")
+            if self._queue.empty():  # who waits looks at all replies each time
+                await self.replies.tell_change()
 
     def _handle(self, reply: ReceivedReply) -> None:
         scenarios, seller_id = self._sandbox.scenarios, reply.seller.seller_id
@@ -116,25 +122,23 @@ class MailRoom:
         for reason in FAILURE_REASONS:
             if scenarios.happens(f"reply-fails-{reason.replace('_', '-')}", seller_id):
                 return reason
-        messages = self._sandbox.threads.messages(reply.order.order_id)
-        return failure_reason(
-            reply,
-            wants_answers_only=scenarios.is_on("buyer-opted-out", seller_id),
-            answers_buyer=any(message.author is Author.BUYER for message in messages),
+        is_unwanted = scenarios.is_on("buyer-opted-out", seller_id) and not self._sandbox.threads.has_buyers(
+            reply.order.order_id
         )
+        return failure_reason(reply, is_unwanted=is_unwanted)
 
     def _show(self, reply: ReceivedReply) -> None:
         reply.state = ReplyState.SHOWN
-        content = reply.content
         self._sandbox.threads.add(
             reply.order.order_id,
             Author.SELLER_BY_MAIL,
             at=self._sandbox.now(),
-            text=content.text or content.html,
-            mail_message_id=content.message_id.strip("<>"),
-            files=content.files,
+            mail_message_id=reply.message_id.strip("<>"),
+            read=lambda: Written(reply.content.text or reply.content.html, reply.content.files),
+            size=len(reply.raw),
         )
-        self._confirm(reply.seller, reply.order, content.text, about=self._about(reply))
+        if reply.seller.addresses_in(reply.order.country, Notification.CONFIRMATIONS):
+            self._confirm(reply.seller, reply.order, reply.content.text, about=self._about(reply))
 
     def answer_in_seller_central(self, seller: Seller, order: Order, text: str) -> None:
         """The buyer has what the seller wrote in Seller Central. Nobody gets a mail of it, except as a confirmation."""
@@ -143,8 +147,9 @@ class MailRoom:
             order.order_id,
             Author.SELLER_CENTRAL,
             at=now,
-            text=text,
             mail_message_id=make_message_id(BY_COUNTRY[order.country], now, uuid4()),
+            read=lambda: Written(text),
+            size=len(text),
         )
         self._confirm(seller, order, text)
 
@@ -167,7 +172,7 @@ class MailRoom:
         if not _can_be_answered(reply):
             return
         about = self._about(reply)
-        files = reply.content.files
+        files = reply.files
         file = refused_file(reply) or (files[0].filename if files else "")
         self._notice(
             self._sender.send_notice(
@@ -206,7 +211,7 @@ class MailRoom:
     def _about(self, reply: ReceivedReply) -> str | None:
         """The Message-ID that Amazon's mails about this reply name, if they name one."""
         names_it = self._sandbox.scenarios.is_on("notices-name-the-reply", reply.seller.seller_id)
-        return reply.content.message_id or None if names_it else None
+        return reply.message_id or None if names_it else None
 
     def _notice(self, sending: Coroutine[Any, Any, object]) -> None:
         async def send() -> None:

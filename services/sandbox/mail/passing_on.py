@@ -11,28 +11,22 @@ MOST_FILE_BYTES: Final[int] = _ACCEPTED["most_bytes"]
 NAME_ENDINGS: Final = frozenset[str](_ACCEPTED["name_endings"])
 
 
-def failure_reason(reply: ReceivedReply, *, wants_answers_only: bool, answers_buyer: bool) -> str | None:
-    """The name of the reason for which the buyer does not get it, or None.
-
-    `wants_answers_only`: the buyer has opted out, which does not hold for the thread that they began (`answers_buyer`).
-    """
-    content = reply.content
-    senders = {reply.mail_from.lower(), *(sender.lower() for sender in content.senders)}
+def failure_reason(reply: ReceivedReply, *, is_unwanted: bool) -> str | None:
+    """The name of the reason for which the buyer does not get it, or None. `is_unwanted`: the buyer has opted out of such messages."""
     # One sender in the envelope and in From; who writes as two is none of those that were approved.
-    if len(senders) != 1 or not reply.seller.may_send_from(reply.mail_from, reply.order.country):
+    is_one = {sender.lower() for sender in reply.senders} == {reply.mail_from.lower()}
+    if not is_one or not reply.seller.may_send_from(reply.mail_from, reply.order.country):
         return "sender_not_approved"
-    if sum(len(file.content) for file in content.files) > MOST_FILE_BYTES:
+    if sum(len(file.content) for file in reply.files) > MOST_FILE_BYTES:
         return "too_large"
     if refused_file(reply) is not None:
         return "attachment_refused"
-    if wants_answers_only and not answers_buyer:
-        return "buyer_opted_out"
-    return None
+    return "buyer_opted_out" if is_unwanted else None
 
 
 def refused_file(reply: ReceivedReply) -> str | None:
     """The name of the first file whose kind Amazon does not take."""
-    for file in reply.content.files:
+    for file in reply.files:
         _, dot, ending = file.filename.rpartition(".")
         if not dot or ending.lower() not in NAME_ENDINGS:
             return file.filename

@@ -1,4 +1,8 @@
-"""The sellers' mails to buyers that the sandbox has taken: each with its envelope and its bytes, parsed when somebody looks."""
+"""The sellers' mails to buyers that the sandbox has taken: each with its envelope and its bytes, parsed when somebody looks.
+
+What decides about every reply is read from the header alone, because a whole mail takes Python's parser milliseconds, and the
+sandbox takes many in a second.
+"""
 
 import asyncio
 import email
@@ -8,12 +12,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from email.message import EmailMessage, MIMEPart
+from email.message import EmailMessage, Message, MIMEPart
 from enum import StrEnum
 from functools import cached_property
 from typing import Final
 from uuid import uuid4
 
+from services.sandbox.mail.smtp_traffic import message_id_of
 from services.sandbox.state.sellers import Order, Seller
 from services.sandbox.state.threads import File
 
@@ -35,10 +40,9 @@ class ReplyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReplyContent:
-    """A mail as a mail program reads it. `senders` are the addresses in From, in all its headers of that name."""
+    """A mail as a mail program reads it."""
 
     headers: tuple[tuple[str, str], ...]
-    senders: tuple[str, ...]
     text: str
     html: str
     files: tuple[File, ...]
@@ -47,10 +51,6 @@ class ReplyContent:
     def header(self, name: str) -> str:
         """The first header of that name, or an empty string."""
         return next((value for known, value in self.headers if known.lower() == name), "")
-
-    @property
-    def message_id(self) -> str:
-        return self.header("message-id").strip()
 
 
 @dataclass
@@ -72,8 +72,28 @@ class ReceivedReply:
     reply_id: str = field(default_factory=lambda: uuid4().hex)
 
     @cached_property
+    def message_id(self) -> str:
+        return message_id_of(self.raw)
+
+    @cached_property
+    def senders(self) -> tuple[str, ...]:
+        """The addresses in From, in all header fields of that name."""
+        fields = (str(value) for value in self._header.get_all("from", []))
+        return tuple(address for _, address in email.utils.getaddresses(list(fields)))
+
+    @cached_property
+    def files(self) -> tuple[File, ...]:
+        may_have_files = self._header.get_content_type() not in {"text/plain", "multipart/alternative"}
+        return self.content.files if may_have_files else ()
+
+    @cached_property
     def content(self) -> ReplyContent:
         return read_content(self.raw)
+
+    @cached_property
+    def _header(self) -> Message:
+        header = self.raw.partition(b"\r\n\r\n")[0]
+        return email.message_from_bytes(header, policy=email.policy.compat32)
 
 
 class ReceivedReplies:
@@ -126,25 +146,21 @@ class ReceivedReplies:
 
 
 def read_content(raw: bytes) -> ReplyContent:
-    """The parts of a mail. One that Python's parser stumbles over has its bytes as text, and no sender."""
+    """The parts of a mail. One that Python's parser stumbles over has its bytes as text."""
     try:
         mail = email.message_from_bytes(raw, policy=email.policy.default)
         assert isinstance(mail, EmailMessage)
         headers = tuple((name, str(value)) for name, value in mail.items())
-        senders = tuple(
-            address for _, address in email.utils.getaddresses([str(v) for v in mail.get_all("from", [])])
-        )
         plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
         return ReplyContent(
             headers=headers,
-            senders=senders,
             text=_text_of(plain),
             html=_text_of(html),
             files=tuple(_file_of(part) for part in mail.iter_attachments()) if mail.is_multipart() else (),
         )
     except (LookupError, ValueError, AttributeError, TypeError, AssertionError):
         text = raw.decode("utf-8", "replace")[:_MAX_TEXT_CHARS]
-        return ReplyContent((), (), text, "", (), is_readable=False)
+        return ReplyContent((), text, "", (), is_readable=False)
 
 
 def _text_of(part: MIMEPart | None) -> str:

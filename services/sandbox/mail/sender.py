@@ -26,7 +26,7 @@ from services.sandbox.mail.buyer_mail import (
 from services.sandbox.mail.dkim_signing import MAIL_SERVICE, sign
 from services.sandbox.state.memory import Sandbox
 from services.sandbox.state.sellers import Order, Seller
-from services.sandbox.state.threads import Author
+from services.sandbox.state.threads import Author, Written
 from shared.marketplaces import BY_COUNTRY
 
 Composer = Callable[[str, str, datetime], bytes]  # address, Message-ID, time
@@ -133,9 +133,9 @@ class MailSender:
                 order.order_id,
                 Author.BUYER,
                 at=mails[0].made_at,
-                text=message.text.strip(),
-                files=message.attachments,
                 mail_message_id=mails[0].message_id,
+                read=lambda: Written(message.text.strip(), message.attachments),
+                size=len(mails[0].raw),
             )
         return mails
 

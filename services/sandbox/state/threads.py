@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -34,19 +35,30 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What a message consists of."""
+
+    text: str
+    files: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ThreadMessage:
-    """A message that has arrived. `mail_message_id` is without angle brackets."""
+    """A message that has arrived. `mail_message_id` is without angle brackets; `read` is called by whoever looks at the message."""
 
     author: Author
     at: datetime
-    text: str
-    files: tuple[File, ...]
     mail_message_id: str
+    read: Callable[[], Written]
     message_key: str
 
     @property
-    def size(self) -> int:
-        return len(self.text) + sum(len(file.content) for file in self.files)
+    def text(self) -> str:
+        return self.read().text
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        return self.read().files
 
 
 class Threads:
@@ -69,19 +81,23 @@ class Threads:
         author: Author,
         *,
         at: datetime,
-        text: str,
         mail_message_id: str,
-        files: tuple[File, ...] = (),
-    ) -> ThreadMessage:
-        message = ThreadMessage(author, at, text, files, mail_message_id, uuid4().hex)
+        read: Callable[[], Written],
+        size: int,
+    ) -> None:
+        """Add a message of this size in bytes."""
+        message = ThreadMessage(author, at, mail_message_id, read, uuid4().hex)
         self._by_order.setdefault(order_id, deque()).append(message)
-        self._arrived.append((order_id, message.size))
-        self._bytes_kept += message.size
+        self._arrived.append((order_id, size))
+        self._bytes_kept += size
         while len(self._arrived) > self._max_messages or self._bytes_kept > self._max_bytes:
             oldest_order, size = self._arrived.popleft()
             self._by_order[oldest_order].popleft()
             self._bytes_kept -= size
-        return message
+
+    def has_buyers(self, order_id: str) -> bool:
+        """Whether the buyer wrote about an order."""
+        return any(message.author is Author.BUYER for message in self._by_order.get(order_id, ()))
 
     def last_of_seller(self, order_id: str) -> ThreadMessage | None:
         """The seller's newest message about an order."""

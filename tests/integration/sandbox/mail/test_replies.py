@@ -147,7 +147,7 @@ async def test_files_have_ten_megabytes_together(more: int, reason: str | None) 
     raw = reply_to(asdict(order), files=files).as_bytes()
     reply = ReceivedReply(lampenladen, order, fixed_clock(), 1, None, SENDER, (), "", raw)
 
-    assert failure_reason(reply, wants_answers_only=False, answers_buyer=True) == reason
+    assert failure_reason(reply, is_unwanted=False) == reason
 
 
 @pytest.mark.parametrize("filename", ["list.zip", "program.exe", "page.html", "pdf", "photo.jpg.js", ""])
@@ -276,7 +276,7 @@ async def test_each_mail_is_counted_by_connection_and_message_id(seller: Seller,
         "<r3@replyco.email>": 1,
     }
     assert [one["message_id"] for one in counted["transactions"]][-1] == "<r3@replyco.email>"
-    found = await replies(seller, 2, message_id="r2@replyco.email")
+    found = await replies(seller, 2, message_id="r2@replyco.email", brief=True)
     assert {reply["connection"] for reply in found} == {1}
 
     await seller.client.post("/control/reset")
@@ -298,3 +298,40 @@ async def test_a_client_of_the_standard_library_is_understood_too(seller: Seller
 
     [reply] = await replies(seller)
     assert (reply["state"], reply["tls"]) == ("shown", "TLSv1.3")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\r\n\r\n\r\n",
+        b"no header at all\r\n",
+        b"From: \xff\x00 <>\r\nContent-Type: multipart/mixed\r\n\r\nx\r\n",
+        b"From: =?utf-8?q?=FF?= <a@b.de\r\nContent-Type: text/plain; charset=no-such\r\n\r\n\xff\r\n",
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: message/rfc822\r\n\r\n\r\n--x--\r\n",
+    ],
+)
+async def test_what_is_no_mail_holds_up_nothing(seller: Seller, smtp_port: int, raw: bytes) -> None:
+    order = await first_order(seller)
+    await approve(seller)
+
+    async with connection(smtp_port) as smtp:
+        await smtp.sendmail(SENDER, [buyer_address(order)], raw)
+        await smtp.send_message(reply_to(order))
+
+    broken, right = await replies(seller, 2)
+    assert (broken["reason"], right["state"]) == ("sender_not_approved", "shown")
+
+
+async def test_a_hundred_replies_on_one_connection_come_in_order(seller: Seller, smtp_port: int) -> None:
+    order = await first_order(seller)
+    await approve(seller)
+
+    async with connection(smtp_port) as smtp:
+        for number in range(100):
+            await smtp.send_message(reply_to(order, message_id=f"<{number}@replyco.email>"))
+
+    found = await replies(seller, 100, brief=True)
+    assert [reply["message_id"] for reply in found] == [f"<{number}@replyco.email>" for number in range(100)]
+    assert {reply["connection"] for reply in found} == {1}
+    assert (await traffic(seller, 100))["taken_by_connection"] == {"1": 100}

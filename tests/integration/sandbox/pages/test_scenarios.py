@@ -24,3 +24,20 @@ async def test_page_switches_on_and_off_and_moves_the_clock(seller: Seller) -> N
         {"action": "on", "name": "outage", "seller_id": "x"},
     ):
         assert (await seller.client.post("/scenarios", data=wrong)).status_code == 422
+
+
+async def test_page_takes_the_words_of_the_mail_server_and_the_seconds_of_a_delay(seller: Seller) -> None:
+    form = {
+        "action": "on",
+        "name": "smtp-refuses-mail",
+        "words": "554 5.7.1 <No>",
+        "count": "2",
+        "seconds": "90",
+    }
+
+    assert (await seller.client.post("/scenarios", data={**form, "words": "250 OK"})).status_code == 422
+    assert (await seller.client.post("/scenarios", data=form)).status_code == 303
+
+    [switch] = (await seller.client.get("/control/scenarios")).json()["on"]
+    assert (switch["words"], switch["left"], switch["seconds"]) == ("554 5.7.1 <No>", 2, 90)
+    assert "554 5.7.1 &lt;No&gt;, 90 seconds" in (await seller.client.get("/scenarios")).text
