@@ -1,5 +1,6 @@
 """The base classes of failures that are expected and have a decided answer."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -8,6 +9,7 @@ class Expected(Exception):
 
     `code` is stable and part of the public interface. `fields` are safe to log and to show; the cause
     (`raise … from error`) stays private. The sentences that people read live with the edge, by code.
+    `shown` is for whoever asked, and for no log; so are `headers`.
     """
 
     code: ClassVar[str]
@@ -15,6 +17,8 @@ class Expected(Exception):
     def __init__(self, **fields: str | int) -> None:
         super().__init__(self.code)
         self.fields = fields
+        self.shown: Mapping[str, object] = {}
+        self.headers: Mapping[str, str] = {}
 
 
 class CannotStart(Exception):

@@ -40,6 +40,8 @@ from services.connector.openapi import DESCRIPTION, PROBLEM_RESPONSES, TAGS, com
 from services.connector.problems.catalogue import PROBLEMS_PATH
 from services.connector.problems.handlers import ErrorPages, ProblemHandlers
 from services.connector.problems.page import problem_page
+from services.connector.replies import api as replies
+from services.connector.replies.limits import MAX_UPLOADS, UPLOADS, UploadsBusy
 from services.connector.reply_templates import api as reply_templates
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp import api as smtp
@@ -127,6 +129,7 @@ def create_app(
         hub,
         ConcurrencyLimit(MAX_DOWNLOADS, DownloadsBusy),
         ConcurrencyLimit(MAX_SEARCHES, SearchesBusy),
+        ConcurrencyLimit(MAX_UPLOADS, UploadsBusy),
         blobs,
         outgoing,
         SmtpChecker(outgoing, settings.mail_domain),
@@ -188,7 +191,7 @@ def _assemble(
     problem_handlers.register(app)
     app.add_middleware(Idempotent)
     app.add_middleware(ConditionalGet)
-    app.add_middleware(BoundedBody, seconds=body_seconds)
+    app.add_middleware(BoundedBody, seconds=body_seconds, large=UPLOADS)
     app.add_middleware(RateLimitHeaders)
     app.add_middleware(
         RequestObserver, registry=registry, route_of=_route_of, answer_bug=problem_handlers.answer_bug
@@ -211,6 +214,7 @@ def _rooms() -> list[BaseRoute]:
     router.include_router(notes.router, prefix=API_PREFIX)
     router.include_router(reply_templates.router, prefix=API_PREFIX)
     router.include_router(inbox.router, prefix=API_PREFIX)
+    router.include_router(replies.router, prefix=API_PREFIX)
     router.include_router(events.router, prefix=API_PREFIX)
     router.include_router(webhooks.router, prefix=API_PREFIX)
     router.include_router(audit.router, prefix=API_PREFIX)
@@ -249,11 +253,13 @@ def refuse_open_routes(app: FastAPI) -> None:
 
 
 def opens_mail(route: RouteContext) -> bool:
-    """Whether a route is of the inbox, the only room that opens mail (pyproject.toml, tests/unit/connector/test_who_opens_mail.py)."""
-    return (
-        isinstance(route.original_route, APIRoute)
-        and route.original_route.endpoint.__module__ == inbox.__name__
-    )
+    """Whether a route is of a room that opens what buyers and agents write (pyproject.toml, tests/unit/connector/test_who_opens_mail.py)."""
+    return isinstance(route.original_route, APIRoute) and route.original_route.endpoint.__module__ in {
+        inbox.__name__,
+        notes.__name__,
+        replies.__name__,
+        reply_templates.__name__,
+    }
 
 
 def _route_of(scope: Scope) -> str:

@@ -3,7 +3,8 @@
 A route says whom it lets in by the type of its `caller`; a route without one must be listed as public (`app.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -29,6 +30,7 @@ from services.connector.http.rate_limits import RateLimits
 from services.connector.http.request_types import CursorField
 from services.connector.idempotency import service as idempotency
 from services.connector.idempotency.middleware import CLAIM
+from services.connector.replies.limits import UPLOADS
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp.checker import SmtpChecker
 from services.connector.tokens.service import Vault
@@ -41,6 +43,7 @@ from shared.permissions import Level, Permission
 SESSION_COOKIE: Final = "__Host-replyco_session"
 CSRF_HEADER: Final = "X-CSRF-Token"
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
+TakeSlot = Callable[[UUID], Awaitable[None]]
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -59,6 +62,7 @@ class AppState:
     hub: Hub
     downloads: ConcurrencyLimit
     searches: ConcurrencyLimit
+    uploads: ConcurrencyLimit
     blobs: BlobStore
     outgoing: OutgoingConnections
     smtp_checker: SmtpChecker
@@ -106,6 +110,19 @@ async def _blobs(request: Request) -> BlobStore:
     return _state(request).blobs
 
 
+def _slots(limit_of: Callable[[AppState], ConcurrencyLimit]) -> Callable[..., AsyncIterator[TakeSlot]]:
+    async def slot(request: Request) -> AsyncIterator[TakeSlot]:
+        """Takes a slot for an account when it is called, and keeps it until the answer has been sent."""
+        async with AsyncExitStack() as slots:
+
+            async def take(account_id: UUID) -> None:
+                await slots.enter_async_context(limit_of(_state(request)).slot(account_id))
+
+            yield take
+
+    return slot
+
+
 async def _outgoing(request: Request) -> OutgoingConnections:
     return _state(request).outgoing
 
@@ -137,6 +154,8 @@ SignInTurnsDep = Annotated[FairTurns, Depends(_sign_in_turns)]
 AmazonDep = Annotated[Amazon, Depends(_amazon)]
 HubDep = Annotated[Hub, Depends(_hub)]
 SearchesDep = Annotated[ConcurrencyLimit, Depends(_searches)]
+TakeDownloadSlot = Annotated[TakeSlot, Depends(_slots(lambda state: state.downloads))]
+TakeUploadSlot = Annotated[TakeSlot, Depends(_slots(lambda state: state.uploads))]
 BlobsDep = Annotated[BlobStore, Depends(_blobs)]
 OutgoingDep = Annotated[OutgoingConnections, Depends(_outgoing)]
 SmtpCheckerDep = Annotated[SmtpChecker, Depends(_smtp_checker)]
@@ -206,7 +225,8 @@ def _id_of(caller: Caller) -> UUID:
 async def _claim_once(state: AppState, request: Request, caller: Caller) -> None:
     """Claim a POST with an Idempotency-Key, so that it is done once and its answer kept. Raises Replay."""
     key = request.headers.get(IDEMPOTENCY_HEADER)
-    if request.method != "POST" or key is None:
+    # A file is read when there is room for it, not to be compared.
+    if request.method != "POST" or key is None or UPLOADS.has(request.scope):
         return
     claim = await idempotency.claim(
         state.sessions,
@@ -249,6 +269,8 @@ InboxReader = Annotated[
 InboxEditor = Annotated[
     Caller, Security(_authenticated, scopes=_needs(Permission.INBOX_MESSAGES, Level.EDIT))
 ]
+# Whoever writes to buyers.
+ReplyWriter = InboxEditor
 # For mail that is an administrator's matter, too: as it came, and the mails with Amazon's codes.
 AdminInboxReader = Annotated[
     Caller,

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from services.connector.dependencies import only_reads
+from services.connector.replies.limits import UPLOADS
 
 DESCRIPTION: Final = """\
 Everything that the pages do, for programs and other frontends.
@@ -80,10 +81,11 @@ _IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """Add the schema that the routes refer to, and the Idempotency-Key of every route that changes something."""
     document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _PROBLEM
-    for operations in document["paths"].values():
+    for path, operations in document["paths"].items():
         post = operations.get("post", {})
         parameters = post.get("parameters", [])
         changes = any(not only_reads(scopes) for way in post.get("security", []) for scopes in way.values())
-        if changes and _IDEMPOTENCY_KEY not in parameters:
+        is_upload = UPLOADS.path.fullmatch(path) is not None
+        if changes and not is_upload and _IDEMPOTENCY_KEY not in parameters:
             post["parameters"] = [*parameters, _IDEMPOTENCY_KEY]
     return document

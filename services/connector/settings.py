@@ -87,6 +87,12 @@ class ConnectorSettings(CommonSettings, OutgoingSettings, BlobSettings):
         ge=10,
         description="how many of them one client address may have that is no trusted proxy, such as 200",
     )
+    reply_undo_seconds: int = Field(
+        10,
+        ge=0,
+        le=60,
+        description="for how many seconds a reply can be taken back before it is sent, such as 10",
+    )
     key_file: Path = Field(description="the file with the key-encryption keys that `keys create` has written")
     mail_domain: str = Field(
         "replyco.email",

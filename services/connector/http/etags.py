@@ -27,6 +27,14 @@ def require_match(if_match: str | None, version: int) -> None:
         raise PreconditionFailed
 
 
+def versions_in(if_match: str) -> list[int]:
+    """The versions that an If-Match header names, as far as they can be ours."""
+    plain = (_without_digest(tag).strip('"') for tag in _tags(if_match))
+    return [
+        int(version) for version in plain if version.isascii() and version.isdigit() and len(version) <= 40
+    ]
+
+
 def with_digest(tag: str, digest: str) -> str:
     """The tag of one answer that shows this version."""
     return f'{tag[:-1]}.{digest}"'

@@ -5,8 +5,10 @@ No value of an exception goes into a log here: not the query string, not the tex
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
@@ -23,7 +25,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# The largest request of the API is a few kilobytes.
+# The largest request of the API that is no file is a few kilobytes.
 MAX_BODY_BYTES: Final = 64 * 1024
 # The limit for the complete body, so that a client that sends a byte now and then does not keep its slot.
 BODY_SECONDS: Final = 20.0
@@ -57,21 +59,38 @@ class BodyTooSlow(HTTPException):
         super().__init__(408, headers={"Connection": "close"})
 
 
+@dataclass(frozen=True, slots=True)
+class LargeBodies:
+    """Requests that may have a larger body, and take longer. Their routes read it bit by bit, when they have room for it."""
+
+    method: str
+    path: re.Pattern[str]
+    most_bytes: int
+    seconds: float
+
+    def has(self, scope: Scope) -> bool:
+        return scope["method"] == self.method and self.path.fullmatch(scope["path"]) is not None
+
+
 class BoundedBody:
     """Refuses a Content-Length above the bound at once, and counts the bytes that come all the same, and the time."""
 
-    def __init__(self, app: AsgiApp, seconds: float) -> None:
+    def __init__(self, app: AsgiApp, seconds: float, large: LargeBodies | None = None) -> None:
         self._app = app
         self._seconds = seconds
+        self._large = large
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most_bytes, seconds = MAX_BODY_BYTES, self._seconds
+        if self._large is not None and self._large.has(scope):
+            most_bytes, seconds = self._large.most_bytes, self._large.seconds
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        is_announced_too_large = announced.isdigit() and int(announced[:20]) > MAX_BODY_BYTES
+        is_announced_too_large = announced.isdigit() and int(announced[:20]) > most_bytes
         seen, is_complete = 0, False
-        deadline = asyncio.get_running_loop().time() + self._seconds
+        deadline = asyncio.get_running_loop().time() + seconds
 
         async def bounded() -> Message:
             nonlocal seen, is_complete
@@ -86,7 +105,7 @@ class BoundedBody:
             if message["type"] == "http.request":
                 is_complete = not message.get("more_body", False)
                 seen += len(message.get("body", b""))
-                if seen > MAX_BODY_BYTES:
+                if seen > most_bytes:
                     raise BodyTooLarge
             return message
 

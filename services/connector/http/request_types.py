@@ -58,6 +58,8 @@ Lines = Annotated[
     AfterValidator(_lines),
     Field(json_schema_extra={"format": "lines"}),
 ]
+# The same, with what is blank before and after it: a text that is still being written.
+LinesAsTyped = Annotated[str, AfterValidator(_lines), Field(json_schema_extra={"format": "lines"})]
 # RFC 3339, with its zone.
 Time = Annotated[AwareDatetime, BeforeValidator(_a_date)]
 WholeNumber = Annotated[int, BeforeValidator(_a_number)]

@@ -1,11 +1,10 @@
 """Routes: conversations, messages, attachments, raw mail."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from services.connector.accounts.callers import Caller
 from services.connector.dependencies import (
@@ -20,6 +19,8 @@ from services.connector.dependencies import (
     Now,
     SearchesDep,
     SessionsDep,
+    SettingsDep,
+    TakeDownloadSlot,
 )
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.etags import etag_of
@@ -32,9 +33,9 @@ from services.connector.inbox.filenames import content_disposition
 from services.connector.inbox.html_document import document, policy
 from services.connector.inbox.listing import ConversationFilters
 from services.connector.inbox.schemas import (
+    ConversationAnswer,
     ConversationChange,
     ConversationCounts,
-    ConversationItem,
     ConversationPage,
     ListRequest,
     MergeRequest,
@@ -46,9 +47,9 @@ from services.connector.inbox.schemas import (
     VerificationMailList,
 )
 from services.connector.inbox.thread import in_thread
-from services.connector.inbox.unsealing import OpenedConversation
+from services.connector.inbox.unsealing import ReadConversation
 from services.connector.inbox.views import (
-    conversation_item,
+    conversation_answer,
     conversation_page,
     message_answer,
     message_item,
@@ -73,18 +74,19 @@ _DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-async def _download_slot(request: Request) -> AsyncIterator[Callable[[UUID], Awaitable[None]]]:
-    """Takes a slot for an account when it is called; the download keeps it until the answer has been sent."""
-    downloads: ConcurrencyLimit = request.app.state.connector.downloads
-    async with AsyncExitStack() as slots:
+async def _shown(
+    response: Response, language: LanguageDep, settings: SettingsDep
+) -> Callable[[ReadConversation], ConversationAnswer]:
+    """Answers with one conversation in the caller's language, and names its version."""
 
-        async def take(account_id: UUID) -> None:
-            await slots.enter_async_context(downloads.slot(account_id))
+    def show(read: ReadConversation) -> ConversationAnswer:
+        response.headers["ETag"] = etag_of(version_of(read.opened.listed))
+        return conversation_answer(read, language, settings.amazon_base_url)
 
-        yield take
+    return show
 
 
-TakeSlot = Annotated[Callable[[UUID], Awaitable[None]], Depends(_download_slot)]
+Show = Annotated[Callable[[ReadConversation], ConversationAnswer], Depends(_shown)]
 
 
 @router.get("/conversations", summary="List conversations")
@@ -128,11 +130,11 @@ async def count_conversations(caller: InboxReader, sessions: SessionsDep, now: N
 
 @router.get("/conversations/{conversation_id}", summary="Read a conversation")
 async def read_conversation(
-    conversation_id: UUID, caller: InboxReader, sessions: SessionsDep, keyring: KeyringDep, response: Response
-) -> ConversationItem:
+    conversation_id: UUID, caller: InboxReader, sessions: SessionsDep, keyring: KeyringDep, show: Show
+) -> ConversationAnswer:
     """The id of a merged conversation answers with the one that it was merged into, and with that one's id."""
     opened = await service.read_conversation(sessions, keyring, caller, conversation_id)
-    return _answer_of(opened, response)
+    return show(opened)
 
 
 @router.patch("/conversations/{conversation_id}", summary="Change a conversation")
@@ -143,9 +145,9 @@ async def change_conversation(
     caller: InboxEditor,
     sessions: SessionsDep,
     keyring: KeyringDep,
-    response: Response,
+    show: Show,
     if_match: IfMatch = None,
-) -> ConversationItem:
+) -> ConversationAnswer:
     """Close or reopen it, mark it as read or unread. With If-Match it is left alone if a message has come meanwhile."""
     opened = await changes.change(
         sessions,
@@ -157,7 +159,7 @@ async def change_conversation(
         ),
         if_match=if_match,
     )
-    return _answer_of(opened, response)
+    return show(opened)
 
 
 @router.post(
@@ -169,10 +171,10 @@ async def settle_answers(
     caller: InboxEditor,
     sessions: SessionsDep,
     keyring: KeyringDep,
-    response: Response,
-) -> ConversationItem:
-    """None of its messages needs an answer. The buyer's next one starts a new clock."""
-    return _answer_of(await changes.settle_answers(sessions, keyring, caller, conversation_id), response)
+    show: Show,
+) -> ConversationAnswer:
+    """None of its messages needs an answer. The buyer's next one starts a new clock. Only we know: Amazon's own clock ends in `seller_central_url`."""
+    return show(await changes.settle_answers(sessions, keyring, caller, conversation_id))
 
 
 @router.post("/conversations/{conversation_id}/merge", summary="Merge a conversation into another one")
@@ -183,12 +185,10 @@ async def merge(
     caller: InboxEditor,
     sessions: SessionsDep,
     keyring: KeyringDep,
-    response: Response,
-) -> ConversationItem:
+    show: Show,
+) -> ConversationAnswer:
     """Its messages go there, and so do later mails that would have come here. The answer is the conversation that goes on."""
-    return _answer_of(
-        await merge_split.merge(sessions, keyring, caller, conversation_id, body.into), response
-    )
+    return show(await merge_split.merge(sessions, keyring, caller, conversation_id, body.into))
 
 
 @router.post("/conversations/{conversation_id}/split", status_code=201, summary="Split messages off")
@@ -199,11 +199,11 @@ async def split(
     caller: InboxEditor,
     sessions: SessionsDep,
     keyring: KeyringDep,
-    response: Response,
-) -> ConversationItem:
+    show: Show,
+) -> ConversationAnswer:
     """These messages become a conversation of their own, which is the answer. At least one must stay."""
     chosen = merge_split.Chosen(body.message_ids or (), body.from_message_id)
-    return _answer_of(await merge_split.split(sessions, keyring, caller, conversation_id, chosen), response)
+    return show(await merge_split.split(sessions, keyring, caller, conversation_id, chosen))
 
 
 @router.get("/conversations/{conversation_id}/messages", summary="Read a conversation's messages")
@@ -246,7 +246,7 @@ async def show_html(
     *,
     message_id: UUID,
     caller: InboxReader,
-    take_slot: TakeSlot,
+    take_slot: TakeDownloadSlot,
     sessions: SessionsDep,
     keyring: KeyringDep,
     blobs: BlobsDep,
@@ -286,10 +286,10 @@ async def release(
     caller: InboxEditor,
     sessions: SessionsDep,
     keyring: KeyringDep,
-    response: Response,
-) -> ConversationItem:
+    show: Show,
+) -> ConversationAnswer:
     """Release a mail that you know to be genuine: it joins the conversation that it belongs to, which is the answer."""
-    return _answer_of(await merge_split.release(sessions, keyring, caller, message_id), response)
+    return show(await merge_split.release(sessions, keyring, caller, message_id))
 
 
 @router.get(
@@ -303,7 +303,7 @@ async def download_attachment(
     message_id: UUID,
     attachment_id: UUID,
     caller: InboxReader,
-    take_slot: TakeSlot,
+    take_slot: TakeDownloadSlot,
     sessions: SessionsDep,
     keyring: KeyringDep,
     blobs: BlobsDep,
@@ -326,7 +326,7 @@ async def download_raw_mail(
     *,
     message_id: UUID,
     caller: AdminInboxReader,
-    take_slot: TakeSlot,
+    take_slot: TakeDownloadSlot,
     sessions: SessionsDep,
     keyring: KeyringDep,
     blobs: BlobsDep,
@@ -409,8 +409,3 @@ def _download(download: service.Download) -> Response:
             "Cache-Control": "no-store, private",
         },
     )
-
-
-def _answer_of(opened: OpenedConversation, response: Response) -> ConversationItem:
-    response.headers["ETag"] = etag_of(version_of(opened.listed))
-    return conversation_item(opened)

@@ -6,6 +6,8 @@ who did it into the audit log; and publishes the event.
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,10 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
-from services.connector.http.etags import require_match
+from services.connector.http.etags import require_match, versions_in
 from services.connector.inbox import queries
+from services.connector.inbox.answering import answering_of
 from services.connector.inbox.listing import ListedConversation
-from services.connector.inbox.unsealing import OpenedConversation, keys_of, open_conversation
+from services.connector.inbox.unsealing import ReadConversation, keys_of, open_answering
 from services.connector.problems.catalogue import NotFound
 from shared import conversations
 from shared.crypto.envelope import AccountKeys
@@ -25,6 +28,9 @@ from shared.errors import Expected
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
 from shared.tables import Conversation, ConversationStatus
+
+_DIGEST_BYTES: Final = 4
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ConversationMerged(Expected):
@@ -50,10 +56,29 @@ class ConversationChanges:
 def version_of(row: Conversation | ListedConversation) -> int:
     """For ETag and If-Match: equal while nothing has happened that an agent's decision rests on.
 
-    A new message is such a thing; that somebody has read it is not.
+    A new message is such a thing, and a reply of a colleague; that somebody has read it is not. It begins with the moment of the newest of
+    them, so that who has an older version can be told what came since.
     """
-    facts = (row.status, row.message_count, row.last_message_at.isoformat(), row.answer_due_at is None)
-    return int.from_bytes(hashlib.sha256(repr(facts).encode()).digest()[:8])
+    facts = (
+        row.status,
+        row.message_count,
+        row.last_message_at.isoformat(),
+        None if row.last_reply_at is None else row.last_reply_at.isoformat(),
+        row.answer_due_at is None,
+    )
+    newest = max(at for at in (row.last_message_at, row.last_reply_at) if at is not None)
+    digest = hashlib.sha256(repr(facts).encode()).digest()[:_DIGEST_BYTES]
+    microseconds = (newest - _EPOCH) // timedelta(microseconds=1)
+    return microseconds << (8 * _DIGEST_BYTES) | int.from_bytes(digest)
+
+
+def seen_until(if_match: str) -> datetime | None:
+    """Up to when whoever has this version has seen the conversation; None if it is none of ours."""
+    moments = [version >> (8 * _DIGEST_BYTES) for version in versions_in(if_match)]
+    try:
+        return _EPOCH + timedelta(microseconds=max(moments)) if moments else None
+    except OverflowError:
+        return None
 
 
 async def change(
@@ -64,7 +89,7 @@ async def change(
     changes: ConversationChanges,
     *,
     if_match: str | None,
-) -> OpenedConversation:
+) -> ReadConversation:
     """Close, reopen, mark as read or unread. What is so already is left alone.
 
     Raises NotFound, ConversationMerged, ConversationInQuarantine, PreconditionFailed.
@@ -88,12 +113,12 @@ async def change(
             is_changed = True
         if is_changed:
             await announce_change(session, conversation)
-        return await read_changed(session, keys, conversation_id)
+        return await read_changed(session, keys, caller, conversation_id)
 
 
 async def settle_answers(
     sessions: Sessions, keyring: Keyring, caller: Caller, conversation_id: UUID
-) -> OpenedConversation:
+) -> ReadConversation:
     """Decide that no message of the conversation needs an answer any more; the buyer's next one may.
 
     Raises NotFound, ConversationMerged, ConversationInQuarantine.
@@ -106,7 +131,7 @@ async def settle_answers(
             await conversations.settle(session, conversation_id)
             session.add(audit_entry(caller, "conversation.no_answer_needed", conversation_id))
             await announce_change(session, conversation)
-        return await read_changed(session, keys, conversation_id)
+        return await read_changed(session, keys, caller, conversation_id)
 
 
 async def lock_conversations(
@@ -144,10 +169,15 @@ async def announce_change(session: AsyncSession, conversation: Conversation) -> 
     )
 
 
-async def read_changed(session: AsyncSession, keys: AccountKeys, conversation_id: UUID) -> OpenedConversation:
-    """The conversation as the transaction leaves it."""
+async def read_changed(
+    session: AsyncSession, keys: AccountKeys, caller: Caller, conversation_id: UUID
+) -> ReadConversation:
+    """The conversation as the transaction leaves it. Raises NotFound."""
     await session.flush()
     found = await queries.conversation_of(session, keys.account_id, conversation_id)
     if found is None:
         raise NotFound
-    return open_conversation(keys, found)
+    answering = await answering_of(
+        session, keys.account_id, found.listed.id, reader_id=caller.user_id, now=datetime.now(UTC)
+    )
+    return open_answering(keys, found, answering)

@@ -101,6 +101,8 @@ class ListedConversation(NamedTuple):
     answer_due_at: datetime | None
     message_count: int
     last_message_at: datetime
+    last_reply_at: datetime | None
+    home_country: str
 
 
 class SealedConversation(NamedTuple):
@@ -137,6 +139,8 @@ _LISTED: Final = (
     Conversation.answer_due_at,
     Conversation.message_count,
     Conversation.last_message_at,
+    Conversation.last_reply_at,
+    Integration.home_country,
 )
 _SEALED: Final = (
     Conversation.buyer_name,

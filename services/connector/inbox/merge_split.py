@@ -16,7 +16,7 @@ from services.connector.inbox.changes import (
     read_changed,
     refuse_quarantine,
 )
-from services.connector.inbox.unsealing import OpenedConversation, Opener, keys_of
+from services.connector.inbox.unsealing import Opener, ReadConversation, keys_of
 from services.connector.problems.catalogue import NotFound
 from shared import conversations
 from shared.crypto.envelope import AccountKeys, Place, Sealed
@@ -62,7 +62,7 @@ class MessageNotInQuarantine(Expected):
 
 async def merge(
     sessions: Sessions, keyring: Keyring, caller: Caller, source_id: UUID, target_id: UUID
-) -> OpenedConversation:
+) -> ReadConversation:
     """Move all messages of the source to the target, and let later mails of its threads go there. Answers the target.
 
     Raises NotFound, MergeIntoItself, MergeOtherStore, ConversationMerged, ConversationInQuarantine.
@@ -80,7 +80,7 @@ async def merge(
         session.add(audit_entry(caller, "conversation.merged", source_id, into=str(target_id)))
         await announce_change(session, source)
         await announce_change(session, target)
-        return await read_changed(session, keys, target_id)
+        return await read_changed(session, keys, caller, target_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Chosen:
 
 async def split(
     sessions: Sessions, keyring: Keyring, caller: Caller, source_id: UUID, chosen: Chosen
-) -> OpenedConversation:
+) -> ReadConversation:
     """Make these messages a conversation of their own, where later mails of threads that only they have go, too. Answers the new one.
 
     Raises NotFound, MessageElsewhere, SplitTakesAll, ConversationMerged, ConversationInQuarantine.
@@ -111,12 +111,10 @@ async def split(
         session.add(audit_entry(caller, "conversation.split", source_id, into=str(made.id)))
         await announce_change(session, source)
         await announce_change(session, made)
-        return await read_changed(session, keys, made.id)
+        return await read_changed(session, keys, caller, made.id)
 
 
-async def release(
-    sessions: Sessions, keyring: Keyring, caller: Caller, message_id: UUID
-) -> OpenedConversation:
+async def release(sessions: Sessions, keyring: Keyring, caller: Caller, message_id: UUID) -> ReadConversation:
     """Let a message out of quarantine, because an agent says that it is real. Answers the conversation that it belongs to.
 
     Raises NotFound, MessageNotInQuarantine.
@@ -149,7 +147,7 @@ async def release(
                 integration_id=row.integration_id,
                 conversation_id=changed_id,
             )
-        return await read_changed(session, keys, conversation_id)
+        return await read_changed(session, keys, caller, conversation_id)
 
 
 async def _newest_first(session: AsyncSession, source: Conversation, chosen: Chosen) -> list[UUID]:

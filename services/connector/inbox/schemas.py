@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE
 from services.connector.http.request_types import CursorField, WholeNumber
+from services.connector.inbox.answerable import NotAnswerableReason
 from services.connector.inbox.listing import Sort
 from services.connector.inbox.search import MAX_QUERY
 from shared.languages import MESSAGE_LANGUAGES
@@ -31,6 +32,18 @@ _CONVERSATION: JsonDict = {
     "answer_due_at": "2026-11-24T08:59:01.204117Z",
     "message_count": 2,
     "last_message_at": "2026-11-23T08:59:01.204117Z",
+    "last_reply_at": None,
+}
+_ANSWERING: JsonDict = {
+    "not_answerable": None,
+    "being_answered_by": [
+        {
+            "user_id": "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f",
+            "name": "Kim Beispiel",
+            "since": "2026-11-23T09:03:11Z",
+        }
+    ],
+    "seller_central_url": "https://sellercentral-europe.amazon.com/messaging/inbox?fi=caseId&ss=A1B2C3D4E5F6G7&cc=A1B2C3D4E5F6G7",
 }
 _MESSAGE: JsonDict = {
     "id": "0199f3a2-7c20-7e4d-8f33-3a0c8b2d1e4f",
@@ -212,6 +225,37 @@ class ConversationItem(TypedDict):
     ]
     message_count: int
     last_message_at: datetime
+    last_reply_at: Annotated[datetime | None, Field(description="When somebody last wrote a reply here.")]
+
+
+class NotAnswerableAnswer(TypedDict):
+    reason: NotAnswerableReason
+    title: str
+    cure: str
+
+
+class WriterAnswer(TypedDict):
+    user_id: UUID
+    name: str
+    since: datetime
+
+
+@with_config(json_schema_extra={"examples": [_CONVERSATION | _ANSWERING]})
+class ConversationAnswer(ConversationItem):
+    not_answerable: Annotated[
+        NotAnswerableAnswer | None,
+        Field(description="Why nobody can be answered here; null if the buyer can."),
+    ]
+    being_answered_by: Annotated[
+        list[WriterAnswer],
+        Field(description="Colleagues who were typing an answer within the last 30 seconds."),
+    ]
+    seller_central_url: Annotated[
+        str,
+        Field(
+            description="Amazon's own page of this thread, where a seller also tells Amazon that no answer is needed: our mark does not."
+        ),
+    ]
 
 
 class ConversationPage(TypedDict):

@@ -16,6 +16,7 @@ from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.inbox import listing, queries
+from services.connector.inbox.changes import read_changed
 from services.connector.inbox.content_types import IMAGES, UNKNOWN, safe_type
 from services.connector.inbox.filenames import clean_filename
 from services.connector.inbox.html_document import (
@@ -33,6 +34,7 @@ from services.connector.inbox.unsealing import (
     OpenedConversation,
     OpenedMessage,
     Opener,
+    ReadConversation,
     keys_of,
     open_conversation,
     open_messages,
@@ -127,14 +129,11 @@ async def count_conversations(sessions: Sessions, account_id: UUID, now: datetim
 
 async def read_conversation(
     sessions: Sessions, keyring: Keyring, caller: Caller, conversation_id: UUID
-) -> OpenedConversation:
-    """One conversation with buyer and subject; the id of a merged one gives the conversation that it was merged into. Raises NotFound."""
+) -> ReadConversation:
+    """One conversation for its page; the id of a merged one gives the conversation that it was merged into. Raises NotFound."""
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
-        found = await queries.conversation_of(session, caller.account_id, conversation_id)
-        if found is None:
-            raise NotFound
-        return open_conversation(keys, found)
+        return await read_changed(session, keys, caller, conversation_id)
 
 
 async def read_messages(

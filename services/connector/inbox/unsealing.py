@@ -10,9 +10,11 @@ from uuid import UUID
 import structlog
 
 from services.connector.accounts.callers import Caller
+from services.connector.inbox.answering import Answering
 from services.connector.inbox.filenames import clean_filename
 from services.connector.inbox.listing import ListedConversation, SealedConversation
 from services.connector.inbox.queries import ListedAttachment, SealedMessage
+from services.connector.inbox.seller_central import thread_tag_of
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.database import Sessions
 from shared.keyring import Keyring
@@ -29,6 +31,15 @@ class OpenedConversation:
     buyer_name: str | None
     subject: str | None
     snippet: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadConversation:
+    """A conversation as its own page shows it. `thread_tag`: Amazon's name of the thread."""
+
+    opened: OpenedConversation
+    answering: Answering
+    thread_tag: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,16 @@ def open_conversation(keys: AccountKeys, found: SealedConversation) -> OpenedCon
         subject=opener.text("subject", found.subject),
         snippet=snippet,
     )
+
+
+def open_answering(keys: AccountKeys, found: SealedConversation, answering: Answering) -> ReadConversation:
+    """Open a conversation for its page; of the buyer's address only the thread's tag is kept."""
+    address = None
+    if answering.message_id is not None:
+        address = Opener(keys, "messages", answering.message_id).text(
+            "sender_address", answering.sender_address
+        )
+    return ReadConversation(open_conversation(keys, found), answering, thread_tag_of(address))
 
 
 def open_messages(

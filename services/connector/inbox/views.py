@@ -3,17 +3,23 @@
 from collections.abc import Sequence
 from typing import Any
 
+from services.connector.http.language import Language
 from services.connector.http.paging import encode_cursor
+from services.connector.inbox.answerable import not_answerable_text, why_not_answerable
 from services.connector.inbox.listing import Sort
 from services.connector.inbox.schemas import (
     AttachmentAnswer,
     AuthenticityAnswer,
+    ConversationAnswer,
     ConversationItem,
     ConversationPage,
     MessageAnswer,
     MessageItem,
+    NotAnswerableAnswer,
 )
-from services.connector.inbox.unsealing import OpenedConversation, OpenedMessage
+from services.connector.inbox.seller_central import thread_link
+from services.connector.inbox.unsealing import OpenedConversation, OpenedMessage, ReadConversation
+from shared.marketplaces import BY_COUNTRY
 
 
 def conversation_page(found: Sequence[OpenedConversation], limit: int, sort: Sort) -> ConversationPage:
@@ -45,6 +51,28 @@ def conversation_item(opened: OpenedConversation) -> ConversationItem:
         "answer_due_at": row.answer_due_at,
         "message_count": row.message_count,
         "last_message_at": row.last_message_at,
+        "last_reply_at": row.last_reply_at,
+    }
+
+
+def conversation_answer(
+    read: ReadConversation, language: Language, amazon_base_url: str | None
+) -> ConversationAnswer:
+    reason = why_not_answerable(read.answering.facts)
+    not_answerable: NotAnswerableAnswer | None = None
+    if reason is not None:
+        text = not_answerable_text(reason, language)
+        not_answerable = {"reason": reason, "title": text.title, "cure": text.cure}
+    listed = read.opened.listed
+    country = listed.country if listed.country in BY_COUNTRY else listed.home_country
+    return {
+        **conversation_item(read.opened),
+        "not_answerable": not_answerable,
+        "being_answered_by": [
+            {"user_id": writer.user_id, "name": writer.name, "since": writer.since}
+            for writer in read.answering.writers
+        ],
+        "seller_central_url": thread_link(country, read.thread_tag, amazon_base_url),
     }
 
 

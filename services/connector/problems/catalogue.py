@@ -335,6 +335,81 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("There is no word to look for", "Enter a whole word of at least two letters, an order number, or a buyer's address."),
         ("Darin ist kein Wort zum Suchen", "Geben Sie ein ganzes Wort mit mindestens zwei Buchstaben ein, eine Bestellnummer oder die Adresse eines Käufers."),
     ),
+    "if_match_required": Problem(
+        428,
+        ("The version is missing", "Send the conversation's ETag as If-Match, so that nobody answers what they have not read."),
+        ("Die Version fehlt", "Senden Sie den ETag der Unterhaltung als If-Match, damit niemand beantwortet, was er nicht gelesen hat."),
+    ),
+    "conversation_changed": Problem(
+        409,
+        ("Somebody has written meanwhile", "Nothing was sent. Read what is new, then send your reply again with the new ETag."),
+        ("Inzwischen hat jemand geschrieben", "Es wurde nichts gesendet. Lesen Sie, was neu ist, und senden Sie Ihre Antwort dann mit dem neuen ETag noch einmal."),
+    ),
+    "not_answerable": Problem(
+        409,
+        ("Nobody can be answered here", "{why}"),
+        ("Hier kann nicht geantwortet werden", "{why}"),
+    ),
+    "reply_empty": Problem(
+        422,
+        ("The reply says nothing", "There is nothing in it but what the buyer has written."),
+        ("Die Antwort sagt nichts", "Es steht nichts darin als das, was der Käufer geschrieben hat."),
+    ),
+    "reply_too_long": Problem(
+        422,
+        ("The reply is too long", "Amazon takes {limit} characters at most."),
+        ("Die Antwort ist zu lang", "Amazon nimmt höchstens {limit} Zeichen an."),
+    ),
+    "reply_warned": Problem(
+        422,
+        ("The reply may break Amazon's rules", "“warnings” names them. Change it, or send it again with their codes in confirmed_warnings."),
+        ("Die Antwort könnte gegen Amazons Regeln verstoßen", "„warnings“ nennt sie. Ändern Sie sie, oder senden Sie sie noch einmal mit deren Codes in confirmed_warnings."),
+    ),
+    "placeholders_missing": Problem(
+        422,
+        ("Values are missing", "There is no value for: {names}. Write what shall stand there."),
+        ("Es fehlen Werte", "Keinen Wert gibt es für: {names}. Schreiben Sie selbst, was dort stehen soll."),
+    ),
+    "files_refused": Problem(
+        422,
+        ("This file cannot be sent", "{why}"),
+        ("Diese Datei kann nicht gesendet werden", "{why}"),
+    ),
+    "reply_file_unknown": Problem(
+        422,
+        ("A file is not there", "It was removed, sent already, or uploaded by somebody else or elsewhere. Upload it again."),
+        ("Eine Datei ist nicht da", "Sie wurde entfernt, schon gesendet, oder von jemand anderem oder anderswo hochgeladen. Laden Sie sie noch einmal hoch."),
+    ),
+    "too_many_unsent_files": Problem(
+        409,
+        ("You have too many files that were not sent", "Remove some from your drafts, or send them."),
+        ("Sie haben zu viele Dateien, die nicht gesendet wurden", "Entfernen Sie einige aus Ihren Entwürfen, oder senden Sie sie."),
+    ),
+    "uploads_busy": Problem(
+        503,
+        ("Too many uploads at once", "Please try again in a minute."),
+        ("Zu viele Uploads zugleich", "Bitte versuchen Sie es in einer Minute noch einmal."),
+    ),
+    "blobs_full": Problem(
+        503,
+        ("The file cannot be stored at the moment", "Please try again later. Our operators have been told."),
+        ("Die Datei lässt sich gerade nicht speichern", "Bitte versuchen Sie es später noch einmal. Der Betrieb ist informiert."),
+    ),
+    "send_at_impossible": Problem(
+        422,
+        ("The reply cannot be sent at this time", "Choose a time in the future, {days} days ahead at most."),
+        ("Zu dieser Zeit kann die Antwort nicht gesendet werden", "Wählen Sie eine Zeit in der Zukunft, höchstens {days} Tage voraus."),
+    ),
+    "reply_state": Problem(
+        409,
+        ("This is not possible any more", "The reply is in the state “{state}” by now."),
+        ("Das ist nicht mehr möglich", "Die Antwort ist inzwischen im Zustand „{state}“."),
+    ),
+    "draft_changed": Problem(
+        412,
+        ("The draft has changed on another device", "“draft” has its text. Decide which of the two shall stay."),
+        ("Der Entwurf wurde auf einem anderen Gerät geändert", "„draft“ hat dessen Text. Entscheiden Sie, welcher der beiden bleiben soll."),
+    ),
     "split_takes_all": Problem(
         422,
         ("Nothing would be left", "At least one message must stay in the conversation."),

@@ -92,7 +92,7 @@ class ProblemHandlers:
 
     async def _expected(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, Expected)
-        answer = self._answer(request, error.code, error.fields)
+        answer = self._answer(request, error.code, error.fields, headers=error.headers, **error.shown)
         if answer.status_code >= 500:
             log.error("expected_failure", code=error.code, **error.fields)
         return answer

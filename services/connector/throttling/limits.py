@@ -52,3 +52,5 @@ SMTP_TESTS_OF_ACCOUNT: Final = Limit("smtp-test:account", 20, seconds=3600)
 # receiver has missed can be sent again by a program.
 WEBHOOK_PINGS: Final = Limit("webhook-ping", 20)
 WEBHOOK_RESENDS: Final = Limit("webhook-resend", 120)
+# By user or API key: each is read into memory, looked at and sealed.
+REPLY_FILES: Final = Limit("reply-file", 120)

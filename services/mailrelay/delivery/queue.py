@@ -30,6 +30,7 @@ from shared.tables import (
     MailState,
     Message,
     RelayAddress,
+    ReplyFile,
 )
 
 # Polling delivers meanwhile; listening begins again, also when the server refused it (a password that was changed).
@@ -201,10 +202,12 @@ async def count_stores_addressed_elsewhere(session: AsyncSession) -> int:
 
 
 async def referenced_blobs(session: AsyncSession, keys: Sequence[str]) -> set[str]:
-    """Those of these blobs that a row of accepted mail refers to."""
-    mails = select(AcceptedMail.blob_key).where(AcceptedMail.blob_key.in_(keys))
-    attachments = select(Attachment.blob_key).where(Attachment.blob_key.in_(keys))
-    return {key for key in await session.scalars(union_all(mails, attachments)) if key is not None}
+    """Those of these blobs that a row refers to: of accepted mail, of an attachment, of a reply's file."""
+    named = (
+        select(table.blob_key).where(table.blob_key.in_(keys))
+        for table in (AcceptedMail, Attachment, ReplyFile)
+    )
+    return {key for key in await session.scalars(union_all(*named)) if key is not None}
 
 
 async def requeue_for_recheck(session: AsyncSession) -> int:
