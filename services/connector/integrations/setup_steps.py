@@ -16,7 +16,6 @@ _PATHS: Final = {
 }
 _ACCOUNT_HEALTH: Final = "/performance/dashboard"
 _MANAGE_APPS: Final = "/apps/manage"
-_MESSAGING_PERMISSIONS: Final = "/messaging/permissions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +52,6 @@ def messaging_permissions_link(country: str, amazon_base_url: str | None) -> str
 def account_health_link(country: str, amazon_base_url: str | None) -> str:
     """The page in the Seller Central of that country that says what Amazon holds against the account."""
     return reach(f"https://{BY_COUNTRY[country].seller_central_host}{_ACCOUNT_HEALTH}", amazon_base_url)
-
-
-def messaging_permissions_link(country: str, amazon_base_url: str | None) -> str:
-    """The page in the Seller Central of that country on which senders are approved that write to buyers."""
-    host = BY_COUNTRY[country].seller_central_host
-    return reach(f"https://{host}{_MESSAGING_PERMISSIONS}?country={country}", amazon_base_url)
 
 
 def manage_apps_link(country: str, amazon_base_url: str | None) -> str:

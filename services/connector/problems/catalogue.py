@@ -347,8 +347,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "not_answerable": Problem(
         409,
-        ("Nobody can be answered here", "{why}"),
-        ("Hier kann nicht geantwortet werden", "{why}"),
+        ("Nobody can be answered here", "{why}."),
+        ("Hier kann nicht geantwortet werden", "{why}."),
     ),
     "reply_empty": Problem(
         422,
@@ -372,8 +372,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "files_refused": Problem(
         422,
-        ("This file cannot be sent", "{why}"),
-        ("Diese Datei kann nicht gesendet werden", "{why}"),
+        ("This file cannot be sent", "{why}."),
+        ("Diese Datei kann nicht gesendet werden", "{why}."),
     ),
     "reply_file_unknown": Problem(
         422,

@@ -18,7 +18,6 @@ from services.connector.inbox.unsealing import Opener, keys_of
 from services.connector.problems.catalogue import NotFound
 from services.connector.replies import drafts_service, service
 from services.connector.replies.unsealing import OpenedReply
-from shared.crypto.envelope import AccountKeys
 from shared.database import Sessions
 from shared.errors import Expected
 from shared.events import EventKind
@@ -64,7 +63,9 @@ async def send_reply_now(
         row = await _locked(session, caller, reply_id)
         if row.state != ReplyState.SCHEDULED:
             raise ReplyStateWrong(state=row.state)
-        return await _queue(session, keys, caller, row, "reply_sent_now", language=language, now=now)
+        await _queue(session, caller, row, language=language, now=now)
+        session.add(audit_entry(caller, "reply_sent_now", row.conversation_id, reply=str(row.id)))
+        return await service.opened_reply(session, keys, reply_id)
 
 
 async def send_reply_again(
@@ -76,12 +77,10 @@ async def send_reply_again(
         row = await _locked(session, caller, reply_id)
         if row.state not in {ReplyState.FAILED, ReplyState.PERHAPS_SENT}:
             raise ReplyStateWrong(state=row.state)
-        return await _queue(
+        await _queue(
             session,
-            keys,
             caller,
             row,
-            "reply_sent_again",
             language=language,
             now=now,
             round=OutboundMessage.round + 1,
@@ -95,6 +94,8 @@ async def send_reply_again(
             server_words=None,
             dismissed_at=None,
         )
+        session.add(audit_entry(caller, "reply_sent_again", row.conversation_id, reply=str(row.id)))
+        return await service.opened_reply(session, keys, reply_id)
 
 
 async def dismiss_reply(
@@ -141,20 +142,16 @@ async def _locked(session: AsyncSession, caller: Caller, reply_id: UUID) -> Outb
 
 async def _queue(
     session: AsyncSession,
-    keys: AccountKeys,
     caller: Caller,
     row: OutboundMessage,
-    action: str,
     *,
     language: Language,
     now: datetime,
     **values: Any,
-) -> OpenedReply:
+) -> None:
     answers = await service.require_answerable(session, caller, row.conversation_id, language, now)
     await _change(session, row, ReplyState.QUEUED, due_at=now, answers_message_id=answers, **values)
-    session.add(audit_entry(caller, action, row.conversation_id, reply=str(row.id)))
     await announce_due(session)
-    return await service.opened_reply(session, keys, row.id)
 
 
 async def _change(session: AsyncSession, row: OutboundMessage, to: ReplyState, **values: Any) -> None:

@@ -86,7 +86,7 @@ def blocked_by(text: str, files: Sequence[ChosenFile], language: Language) -> li
 
 
 def files_refused(refusal: Refusal, language: Language) -> FilesRefused:
-    return FilesRefused(reason=refusal.value, why=refusal_text(refusal, language))
+    return FilesRefused(reason=refusal.value, why=refusal_text(refusal, language).removesuffix("."))
 
 
 def require_sendable(text: str, files: Sequence[ChosenFile], language: Language) -> None:

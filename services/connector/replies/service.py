@@ -228,7 +228,7 @@ async def _require_answerable(
     reason = why_not_answerable(answering.facts)
     if reason is not None:
         text = not_answerable_text(reason, language)
-        raise NotAnswerable(reason=reason.value, why=f"{text.title} {text.cure}")
+        raise NotAnswerable(reason=reason.value, why=f"{text.title} {text.cure}".removesuffix("."))
     return answering
 
 

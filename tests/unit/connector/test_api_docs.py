@@ -19,7 +19,13 @@ def test_the_checked_in_page_of_problem_codes_is_the_code_s():
 
 
 def test_every_post_by_which_a_caller_changes_something_takes_an_idempotency_key():
-    without = {"/api/v1/sessions", "/api/v1/conversations/search"}
+    without = {
+        "/api/v1/sessions",
+        "/api/v1/conversations/search",
+        "/api/v1/conversations/{conversation_id}/replies/check",
+        # Its body is read when there is room for it, not to be compared.
+        "/api/v1/conversations/{conversation_id}/files",
+    }
     for path, operations in openapi_document()["paths"].items():
         if "post" in operations:
             names = [parameter["name"] for parameter in operations["post"].get("parameters", [])]
