@@ -19,7 +19,8 @@ from tests.integration.connector.replies.conftest import PDF, TAG, TEXT, Thread
 
 async def count_rows(sessions, table: type[Any]) -> int:
     async with sessions.begin() as session:
-        return (await session.execute(select(func.count()).select_from(table))).scalar_one()
+        count: int = await session.scalar(select(func.count()).select_from(table))
+        return count
 
 
 async def test_a_reply_waits_to_be_sent_and_can_be_undone_meanwhile(
