@@ -15,6 +15,7 @@ import uvicorn
 from services.sandbox.app import create_app
 from services.sandbox.mail.name_server import Listeners, listen
 from services.sandbox.settings import SandboxSettings
+from services.sandbox.state.certificate_authority import CertificateFileUnusable
 from services.sandbox.state.state_file import StateFileUnusable
 from shared.settings import SettingsWrong, load_settings
 
@@ -42,7 +43,7 @@ def main(
             smtp_listener=_listen(address, settings.smtp_port, "SMTP_PORT"),
             dns_listeners=_listen_for_questions(address, settings.dns_port),
         )
-    except (SettingsWrong, StateFileUnusable) as wrong:
+    except (SettingsWrong, StateFileUnusable, CertificateFileUnusable) as wrong:
         _give_up(str(wrong), 2)
     config = uvicorn.Config(
         app, loop="asyncio", http="h11", log_level="warning", access_log=False, timeout_graceful_shutdown=5

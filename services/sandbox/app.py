@@ -72,7 +72,7 @@ def create_app(
     smtp_listener: socket.socket | None = None,
     dns_listeners: Listeners | None = None,
 ) -> FastAPI:
-    """The sandbox as an ASGI application; each has a state of its own. Raises StateFileUnusable.
+    """The sandbox as an ASGI application; each has a state of its own. Raises StateFileUnusable, CertificateFileUnusable.
 
     While it runs it takes mail at `smtp_listener`, and answers questions of DNS at `dns_listeners`, if there are any.
     """
@@ -105,6 +105,8 @@ def create_app(
         state_file = StateFile(settings.state_file, sandbox)
         state_file.open()
         app.add_middleware(SaveBeforeAnswer, state_file=state_file)
+    if settings.smtp_ca_file is not None:
+        sandbox.smtp_authority.write_certificate(settings.smtp_ca_file)
     app.add_middleware(_Outage, sandbox=sandbox)
     app.add_middleware(_BodyLimit)
     app.add_api_route("/livez", _livez)

@@ -16,6 +16,10 @@ class SandboxSettings(BaseSettings):
     host: str = Field("127.0.0.1", description="the address to listen on, such as 127.0.0.1")
     port: int = Field(8090, ge=0, le=65535, description="the port to listen on, such as 8090")
     smtp_port: int = Field(2526, ge=0, le=65535, description="the port to take mail on by SMTP, such as 2526")
+    smtp_ca_file: Path | None = Field(
+        None,
+        description="a file to write the certificate to by which clients can check the SMTP server's, such as .data/sandbox-ca.pem",
+    )
     dns_port: int = Field(
         8053,
         ge=0,

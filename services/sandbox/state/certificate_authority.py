@@ -1,5 +1,6 @@
 """The certificate authority that vouches for the sandbox's SMTP server. A client that has its certificate can check the server's."""
 
+import os
 import ssl
 import tempfile
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ from cryptography.x509.oid import NameOID
 _LIFE: Final = timedelta(days=3650)
 _HOST_NAMES: Final = ("localhost", "sandbox.localhost")
 _HOST_ADDRESSES: Final = ("127.0.0.1", "::1")
+
+
+class CertificateFileUnusable(Exception):
+    """The file cannot be written; the text names the setting and the cure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,16 @@ class CertificateAuthority:
     def certificate_pem(self) -> str:
         """What a client needs to trust the server."""
         return self.certificate.public_bytes(Encoding.PEM).decode()
+
+    def write_certificate(self, path: Path) -> None:
+        """Put the certificate into a file that clients read. Raises CertificateFileUnusable."""
+        try:
+            path.write_text(self.certificate_pem())
+        except OSError as error:
+            raise CertificateFileUnusable(
+                f"The certificate cannot be written to {path} ({os.strerror(error.errno or 0)}). "
+                "Set REPLYCO_SANDBOX_SMTP_CA_FILE to a file that can be written."
+            ) from None
 
     def server_context(self) -> ssl.SSLContext:
         """For a server on this machine, with a new key and a certificate for the names and addresses of `localhost`."""
