@@ -38,7 +38,7 @@ from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.envelope import Place, Sealed
 from shared.database import is_unavailable, was_ended_for_others
 from shared.outgoing.connections import OutgoingConnections, Reason
-from shared.outgoing.smtp import SmtpFailed, SmtpServer, SmtpSession, Stage, open_session
+from shared.outgoing.smtp import END_SECONDS, SmtpFailed, SmtpServer, SmtpSession, Stage, open_session
 from shared.tables import ReplyFailure, ReplyState, ReplyTransport
 
 log = structlog.get_logger()
@@ -75,6 +75,7 @@ class Ways:
     smarthost_tls: SSLContext
     smarthost_bounds: Bounds
     own_bounds: Bounds = OWN_BOUNDS
+    end_seconds: float = END_SECONDS
 
 
 @dataclass(slots=True)
@@ -325,6 +326,7 @@ class ReplySender:
                 hello_name=self.ways.hello_name,
                 tls_context=self.ways.outgoing.smtp_tls,
                 dial=self.ways.outgoing.connect,
+                end_seconds=self.ways.end_seconds,
             )
             self.metrics.connections.labels(ReplyTransport.OWN.value).inc()
             return session
@@ -337,7 +339,10 @@ class ReplySender:
         if self.ways.smarthost is None:
             raise SmtpFailed(Stage.CONNECT, None, Reason.DNS)
         session = await open_session(
-            self.ways.smarthost, hello_name=self.ways.hello_name, tls_context=self.ways.smarthost_tls
+            self.ways.smarthost,
+            hello_name=self.ways.hello_name,
+            tls_context=self.ways.smarthost_tls,
+            end_seconds=self.ways.end_seconds,
         )
         self.metrics.connections.labels(ReplyTransport.PLATFORM.value).inc()
         return session

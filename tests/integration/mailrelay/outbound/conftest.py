@@ -1,7 +1,7 @@
 """A worker's sender with the rights of its role, a store with buyers' messages, and a mail server that takes its replies."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -157,6 +157,7 @@ class Senders:
         outgoing: OutgoingConnections | None = None,
         lease: timedelta = timedelta(seconds=30),
         scanner: Any = None,
+        end_seconds: float = 60,
         **parts: Any,
     ) -> ReplySender:
         blobs = open_blobs(BlobSettings(blob_url=self.keys.blob_url))
@@ -169,6 +170,7 @@ class Senders:
                 smarthost=smarthost,
                 smarthost_tls=outgoing.smtp_tls,
                 smarthost_bounds=bounds or Bounds(4, 10_000),
+                end_seconds=end_seconds,
             ),
             OutboundMetrics(CollectorRegistry()),
             lease=lease,
@@ -189,9 +191,6 @@ async def sender(senders: Senders, peer: Peer) -> AsyncIterator[ReplySender]:
     sender = senders(peer.server())
     yield sender
     await sender.finish(0)
-
-
-Send = Callable[[ReplySender], Awaitable[None]]
 
 
 async def send_all(sender: ReplySender, *, seconds: float = 30) -> None:
