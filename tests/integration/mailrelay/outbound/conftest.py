@@ -25,7 +25,7 @@ from shared.keyring import Keyring
 from shared.outgoing.connections import OutgoingConnections
 from shared.outgoing.smtp import SmtpServer
 from shared.settings import BlobSettings
-from shared.tables import Conversation, Integration, Message, OutboundMessage
+from shared.tables import Conversation, Integration, Message, OutboundMessage, SmtpConfiguration
 from tests.conftest import Database, Keys
 from tests.factories import (
     make_accepted_mail,
@@ -134,6 +134,35 @@ async def shop(owner: Sessions, keyring: Keyring, keys: Keys) -> Shop:
     return await make_shop(owner, keyring, keys)
 
 
+async def give_own_server(shop: Shop, **columns: Any) -> None:
+    """The store sends by a server of its own from now on."""
+    keys = await shop.keyring.of(shop.sessions, shop.integration.account_id)
+    place = Place("smtp_configurations", "password", shop.integration.id)
+    values: dict[str, Any] = {
+        "host": "127.0.0.1",
+        "port": 1,
+        "tls_mode": "starttls",
+        "username": "shop",
+        "password": "secret",
+    }
+    values |= {"sender_address": "shop@seller.example"} | columns
+    values["password"] = keys.seal_text(place, values["password"])
+    async with shop.sessions.begin() as session:
+        session.add(
+            SmtpConfiguration(
+                integration_id=shop.integration.id, account_id=shop.integration.account_id, **values
+            )
+        )
+
+
+@pytest.fixture
+async def own_shop(owner: Sessions, keyring: Keyring, keys: Keys) -> Shop:
+    """A store that sends by a server of its own, at which nobody listens."""
+    shop = await make_shop(owner, keyring, keys, local_part="gilnopwas")
+    await give_own_server(shop)
+    return shop
+
+
 @pytest.fixture
 async def peer() -> AsyncIterator[Peer]:
     async with listening(Peer()) as peer:
@@ -201,3 +230,9 @@ async def send_all(sender: ReplySender, *, seconds: float = 30) -> None:
             if rest and not sender.in_hand:
                 return
             await sender.finish(seconds)
+
+
+async def send_once(sender: ReplySender) -> None:
+    """What is due now, and nothing that becomes due by it."""
+    await sender.send_due()
+    await sender.finish(30)
