@@ -123,10 +123,10 @@ class ReplySender:
                     retry_seconds = _FIRST_RETRY_SECONDS
                 if rest:
                     await _wait_for_any(rest, stop, self.wake)
-            await self.finish(SHUTDOWN_SECONDS)
+            await self.settle(SHUTDOWN_SECONDS)
         finally:
             keeping.cancel()
-            await self.finish(0)
+            await self.close()
 
     async def send_due(self) -> float:
         """Take what is due into hand, as far as there is room. The answer: after how many seconds to look again at the latest."""
@@ -150,11 +150,14 @@ class ReplySender:
         """How many replies are being sent."""
         return len(self._in_hand)
 
-    async def finish(self, seconds: float) -> None:
-        """Wait for what is in hand; after the time it is left where it is."""
+    async def settle(self, seconds: float) -> None:
+        """Wait for what is in hand, for so long."""
         until = asyncio.get_running_loop().time() + seconds
         while self._tasks and (left := until - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(self._tasks, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+
+    async def close(self) -> None:
+        """Leave what is in hand where it is, and all connections."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

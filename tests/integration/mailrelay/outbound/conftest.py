@@ -219,7 +219,7 @@ async def senders(database: Database, keys: Keys, keyring: Keyring) -> AsyncIter
 async def sender(senders: Senders, peer: Peer) -> AsyncIterator[ReplySender]:
     sender = senders(peer.server())
     yield sender
-    await sender.finish(0)
+    await sender.close()
 
 
 async def send_all(sender: ReplySender, *, seconds: float = 30) -> None:
@@ -229,10 +229,10 @@ async def send_all(sender: ReplySender, *, seconds: float = 30) -> None:
             rest = await sender.send_due()
             if rest and not sender.in_hand:
                 return
-            await sender.finish(seconds)
+            await sender.settle(seconds)
 
 
 async def send_once(sender: ReplySender) -> None:
     """What is due now, and nothing that becomes due by it."""
     await sender.send_due()
-    await sender.finish(30)
+    await sender.settle(30)
