@@ -54,6 +54,8 @@ _KILLS_A_ROUND = 25
 _RELAY_KILLS_A_ROUND = 10
 _MAILS_A_WORKERS_ROUND = 2_000
 _WORKERS_KILLED_A_ROUND = 20
+_SENT_REPLIES_A_ROUND = 1_000
+_SENDERS_KILLED_A_ROUND = 30
 _CONVERSATIONS_A_ROUND = 500
 _LIMITED_CONVERSATIONS_A_ROUND = 200
 _MUTATED_MAILS_A_ROUND = 10_000
@@ -141,6 +143,17 @@ async def _worker_kills(environment: Environment) -> Outcome:
         database, environment.keys, store, mails=_MAILS_A_WORKERS_ROUND, kills=_WORKERS_KILLED_A_ROUND
     )
     return Outcome(visible.is_right, {"kills": _WORKERS_KILLED_A_ROUND, **asdict(visible)})
+
+
+async def _reply_kills(environment: Environment) -> Outcome:
+    sent = await replied_though_killed(
+        await environment.database(),
+        environment.keys,
+        environment.keyring,
+        replies=_SENT_REPLIES_A_ROUND,
+        kills=_SENDERS_KILLED_A_ROUND,
+    )
+    return Outcome(sent.is_right, asdict(sent))
 
 
 async def _relay_kills(environment: Environment) -> Outcome:
@@ -373,6 +386,7 @@ def _many(examples: int) -> settings:
 ROUNDS: Mapping[str, Round] = {
     **{f"kills-{number}": _kills for number in range(1, 9)},
     **{f"worker-kills-{number}": _worker_kills for number in range(1, 4)},
+    **{f"reply-kills-{number}": _reply_kills for number in range(1, 4)},
     "relay-kills": _relay_kills,
     "postgresql-ends": _postgresql_ends,
     "replicas": _replicas,

@@ -177,6 +177,7 @@ class Senders:
     keyring: Keyring
     keys: Keys
     clock: Clock = field(default_factory=Clock)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __call__(
         self,
@@ -189,6 +190,7 @@ class Senders:
         end_seconds: float = 60,
         **parts: Any,
     ) -> ReplySender:
+        self.registry = CollectorRegistry()
         blobs = open_blobs(BlobSettings(blob_url=self.keys.blob_url))
         outgoing = outgoing or OutgoingConnections()
         return ReplySender(
@@ -201,7 +203,7 @@ class Senders:
                 smarthost_bounds=bounds or Bounds(4, 10_000),
                 end_seconds=end_seconds,
             ),
-            OutboundMetrics(CollectorRegistry()),
+            OutboundMetrics(self.registry),
             lease=lease,
             clock=self.clock,
             **parts,

@@ -52,6 +52,10 @@ class Peer:
     # Set by a test to look at the world between the mail and its final dot, or between the dot and the answer.
     reached: dict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     go_on: dict[str, asyncio.Event] = field(default_factory=dict)
+    # Set whenever a connection has ended.
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    # How long the server takes to store a mail.
+    end_seconds: float = 0.0
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def server(self, *, username: str | None = None) -> SmtpServer:
@@ -90,11 +94,13 @@ class Peer:
                 self.mails.append(Taken(sender, recipient, raw, number))
                 async with self.arrived:
                     self.arrived.notify_all()
+                await asyncio.sleep(self.end_seconds)
                 await self._answer(writer, "end")
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             self.open_now -= 1
+            self.left.set()
             self.writers.discard(writer)
             writer.close()
 

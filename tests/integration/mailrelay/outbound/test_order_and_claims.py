@@ -106,6 +106,34 @@ async def test_replies_of_a_conversation_arrive_in_order_whatever_happens(
     ]
 
 
+async def test_after_an_hour_without_a_smarthost_all_arrive_once_and_in_order(
+    senders: Senders, shop: Shop, peer: Peer
+):
+    """The clock is moved to each time at which something is due."""
+    server, replies = peer.server(), []
+    for _ in range(5):
+        question = await shop.question()
+        replies.append([await shop.reply(question) for _ in range(3)])
+    peer.always["greeting"] = HANG_UP
+    sender = senders(server)
+    async with asyncio.timeout(50):
+        while any(row.state != "handed_over" for row in await shop.rows()):
+            if senders.clock.ahead > timedelta(hours=1):
+                peer.always.clear()
+            await send_all(sender)
+            waiting = [row.due_at for row in await shop.rows() if row.state in {"queued", "delayed"}]
+            senders.clock.ahead = max(
+                senders.clock.ahead,
+                max((due_at - datetime.now(UTC) for due_at in waiting), default=timedelta(0)),
+            )
+
+    assert timedelta(hours=1) < senders.clock.ahead < timedelta(hours=2)
+    arrived = [UUID(hex=mail.raw.partition(b"Message-ID: <")[2][:32].decode()) for mail in peer.mails]
+    assert len(arrived) == len(set(arrived)) == 15
+    for of_conversation in replies:
+        assert [reply for reply in arrived if reply in of_conversation] == of_conversation
+
+
 async def end_claims(shop: Shop, **columns: Any) -> None:
     async with shop.sessions.begin() as session:
         await session.execute(
