@@ -37,6 +37,7 @@ from tests.faults.mailrelay.faults import answers_lost, clock_jumped, slowed
 from tests.faults.mailrelay.kills import mixed, postgresql_ended, relay_killed, survived
 from tests.faults.mailrelay.load import RelayProcess, reachable, running
 from tests.faults.mailrelay.migrating import revisions_with_data, upgraded_under_load
+from tests.faults.mailrelay.reply_kills import replied_though_killed
 from tests.faults.mailrelay.worker_kills import delivered_though_killed
 from tests.integration.connector.described.callers import Kind
 from tests.integration.connector.described.trying import served, tried
