@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql import asyncpg as dialect
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from shared.database import named_failures
+from shared.database import Reader, named_failures
 
 
 class CompiledSelect:
@@ -27,10 +27,13 @@ class CompiledSelect:
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
         self._constants = {name: value for name, value in compiled.params.items() if value is not None}
 
-    async def all(self, reader: AsyncConnection, **parameters: object) -> Sequence[asyncpg.Record]:
-        """The rows. `reader` comes from `Sessions.reading()`. Raises what is in UNAVAILABLE when the database is away."""
+    async def all(self, reader: Reader, **parameters: object) -> Sequence[asyncpg.Record]:
+        """The rows. What a session has not flushed is not among them. Raises what is in UNAVAILABLE when the database is away."""
         given = self._constants | parameters
-        driver = (await reader.get_raw_connection()).driver_connection
+        connection: AsyncConnection = (
+            await reader.connection() if isinstance(reader, AsyncSession) else reader
+        )
+        driver = (await connection.get_raw_connection()).driver_connection
         assert driver is not None
         with named_failures():
             rows: list[asyncpg.Record] = await driver.fetch(self._sql, *(given[name] for name in self._names))

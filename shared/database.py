@@ -34,6 +34,10 @@ class DatabaseTimedOut(DatabaseUnavailable, TimeoutError):
     """Connecting or a statement took longer than it may; the statement alone may be to blame."""
 
 
+class StatementCancelled(Exception):
+    """PostgreSQL ended a statement that was asked of the driver: it took longer than its transaction allows, or somebody cancelled it."""
+
+
 # What our connections raise when the server is away, refuses, or breaks off (not: our SQL is wrong). A bare OSError is not among
 # them: a file or another server may have raised it, and that is a bug, to be seen as one.
 UNAVAILABLE: Final = (
@@ -196,6 +200,8 @@ def named_failures() -> Iterator[None]:
     """The same for what is asked of the driver without SQLAlchemy between."""
     try:
         yield
+    except asyncpg.QueryCanceledError as error:
+        raise StatementCancelled from error
     except asyncpg.PostgresError as error:
         if str(error.sqlstate).startswith(_UNAVAILABLE_STATES):
             raise _as_unavailable(error) from error

@@ -167,6 +167,14 @@ def _assemble(
         redoc_url=None,
         # A redirect would be built from the Host header, which anybody can choose.
         redirect_slashes=False,
+        # What we tell is in our own log lines and metrics. A span would hold the query of an address, and every request would ask several times whether there is one.
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
         lifespan=lifespan,
     )
     app.state.connector = state

@@ -7,7 +7,7 @@ an index; a value that is rare in a large account makes that way long. So these 
 Forged mail lies outside of the indexes of what is shown: a flood of it costs the inbox nothing.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -33,11 +33,12 @@ from sqlalchemy import (
     text,
     tuple_,
 )
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.connector.inbox.search import Search
+from shared.compiled_select import CompiledSelect
 from shared.crypto.envelope import Sealed
+from shared.database import StatementCancelled
 from shared.errors import Expected
 from shared.tables import Conversation, ConversationOrder, ConversationStatus, Integration, Message
 
@@ -45,7 +46,6 @@ from shared.tables import Conversation, ConversationOrder, ConversationStatus, I
 SEARCH_SECONDS: Final = 5
 # A count goes no further: nobody reads more, and a count must not grow with the account.
 MOST_COUNTED: Final = 1_000
-_QUERY_CANCELED: Final = "57014"
 
 
 class ListTooSlow(Expected):
@@ -166,8 +166,20 @@ def conversations() -> Select[Any]:
 
 
 def conversation_of_row(row: Row[Any]) -> SealedConversation:
-    """A conversation with its sealed columns, from a row of the list."""
+    """A conversation with its sealed columns, from a row of `conversations`."""
     return SealedConversation(ListedConversation._make(row[: len(_LISTED)]), *row[len(_LISTED) :])
+
+
+def _of_record(record: Iterable[Any]) -> SealedConversation:
+    """The same from asyncpg's own row, whose sealed columns are bytes."""
+    *listed, buyer_name, subject, snippet, snippet_message_id = record
+    return SealedConversation(
+        ListedConversation._make(listed),
+        None if buyer_name is None else Sealed(buyer_name),
+        None if subject is None else Sealed(subject),
+        None if snippet is None else Sealed(snippet),
+        snippet_message_id,
+    )
 
 
 async def list_conversations(
@@ -200,14 +212,14 @@ async def list_conversations(
     given = {name: value for name, value in values.items() if value is not None}
     statement = _page(sort, filters.status, filters.is_unread, filters.is_due, frozenset(given))
     async with _bounded(reader, None if ends_with_its_page(filters, sort) else seconds):
-        rows = (await reader.execute(statement, given)).all()
-    return [conversation_of_row(row) for row in rows]
+        records = await statement.all(reader, **given)
+    return [_of_record(record) for record in records]
 
 
 @lru_cache(maxsize=1_000)
 def _page(
     sort: Sort, status: ConversationStatus | None, is_unread: bool, is_due: bool, given: frozenset[str]
-) -> Select[Any]:
+) -> CompiledSelect:
     """The statement of a page. `given` are the values that it takes. Building it takes longer than reading a page."""
     statement = conversations()
     if status is ConversationStatus.QUARANTINE:
@@ -236,7 +248,7 @@ def _page(
         if "after_at" in given:
             statement = statement.where(tuple_(*newest) < after)
         statement = statement.order_by(*(column.desc() for column in newest))
-    return statement.limit(bindparam("limit", type_=Integer()))
+    return CompiledSelect(statement.limit(bindparam("limit", type_=Integer())))
 
 
 _ORDERS: Final = select(ConversationOrder.conversation_id).where(
@@ -296,7 +308,5 @@ async def _bounded(reader: AsyncSession | AsyncConnection, seconds: float | None
     await reader.execute(text(f"SET LOCAL statement_timeout = '{seconds}s'"))
     try:
         yield
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _QUERY_CANCELED:
-            raise
+    except StatementCancelled as error:
         raise ListTooSlow from error

@@ -5,6 +5,7 @@ Whoever opens mail gets the keys from `keys_of`, which asks for the permission.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -23,8 +24,7 @@ from shared.permissions import Level, Permission
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedConversation:
+class OpenedConversation(NamedTuple):
     """A conversation as a list and its page show it."""
 
     listed: ListedConversation

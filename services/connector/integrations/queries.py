@@ -34,7 +34,7 @@ _COUNTRY_ORDER = {marketplace.country: number for number, marketplace in enumera
 
 
 class Listed(NamedTuple):
-    """An integration as the list shows it. Of enumerations it has the texts, which are equal to their members."""
+    """An integration as the list shows it, in the order of `_listed`'s columns. Of enumerations it has the texts, which are equal to their members."""
 
     id: UUID
     source: str
@@ -164,7 +164,8 @@ async def list_page(
     rows = await _PAGE[in_grace_period].all(
         reader, account_id=account_id, after=after or _BEFORE_ALL, limit=limit
     )
-    return [Listed(**row) for row in rows]
+    # By place, not by name: that takes a tenth of the time.
+    return [Listed._make(row) for row in rows]
 
 
 async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> Detail | None:

@@ -1,11 +1,13 @@
 """How PostgreSQL finds what is listed: along an index that ends with the page, however much else there is."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import Engine, event, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -57,18 +59,25 @@ async def _plan(
     def keep(_connection: object, _cursor: object, statement: str, parameters: Any, *_rest: object) -> None:
         sent.append((statement, parameters))
 
+    def keep_asked(query: asyncpg.connection.LoggedQuery) -> None:
+        sent.append((query.query, query.args))
+
     async with sessions.begin() as session:
         if small:
             await session.execute(text("SET LOCAL enable_seqscan = off"))
+        driver = (await (await session.connection()).get_raw_connection()).driver_connection
+        assert driver is not None
         event.listen(engine, "before_cursor_execute", keep)
+        driver.add_query_logger(keep_asked)
         try:
             await ask(session)
+            # The driver tells of a statement in the loop's next turn.
+            await asyncio.sleep(0)
         finally:
+            driver.remove_query_logger(keep_asked)
             event.remove(engine, "before_cursor_execute", keep)
         statement, parameters = sent[-1]
-        raw = await (await session.connection()).get_raw_connection()
-        assert raw.driver_connection is not None
-        rows = await raw.driver_connection.fetch(f"EXPLAIN {statement}", *parameters)
+        rows = await driver.fetch(f"EXPLAIN {statement}", *parameters)
     return "\n".join(row[0] for row in rows)
 
 
