@@ -16,12 +16,12 @@ _SHOWN: Final = 50
 _TEXTS: Final = {
     "de": {
         "title": "Posteingang",
-        "what": "Alles, was an den Eingangsserver dieser Sandbox gesendet wurde, das Neueste zuerst. Nichts davon geht weiter.",
+        "what": "Alles, was an diese Sandbox für andere als Käufer gesendet wurde, das Neueste zuerst. Nichts davon geht weiter.",
         "none": "Noch ist nichts gekommen.",
     },
     "en": {
         "title": "Inbox",
-        "what": "Everything that was sent to this sandbox's inbound server, the newest first. Nothing of it goes anywhere.",
+        "what": "Everything that was sent to this sandbox for others than buyers, the newest first. Nothing of it goes anywhere.",
         "none": "Nothing has come yet.",
     },
 }

@@ -20,8 +20,8 @@ _TEXTS: Final = {
         "title": "Sandbox",
         "what": "Hier wird Amazon nachgestellt: Anmeldung, Zustimmung, Schnittstelle und Käufer, für Entwicklung und Tests. "
         "Nichts davon erreicht Amazon, und Nachrichten gehen nur an Adressen, die in diesem Seller Central eingetragen sind.",
-        "buyer": "Käufer sein: eine Nachricht schreiben",
-        "inbox": "Posteingang: was an Verkäufer und Käufer gesendet wurde",
+        "buyer": "Käufer sein: Nachrichten schreiben und lesen",
+        "inbox": "Posteingang: was an Verkäufer gesendet wurde",
         "scenarios": "Szenarien: was bei Amazon schiefgehen kann, und die Uhr",
         "control": "Steuerung für Tests: Zähler",
     },
@@ -29,8 +29,8 @@ _TEXTS: Final = {
         "title": "Sandbox",
         "what": "Amazon is played here: sign-in, consent, API and buyers, for development and tests. Nothing of it reaches "
         "Amazon, and messages only go to addresses entered in this Seller Central.",
-        "buyer": "Be the buyer: write a message",
-        "inbox": "Inbox: what was sent to sellers and buyers",
+        "buyer": "Be the buyer: write and read messages",
+        "inbox": "Inbox: what was sent to sellers",
         "scenarios": "Scenarios: what can go wrong at Amazon, and the clock",
         "control": "Control for tests: counters",
     },

@@ -38,6 +38,8 @@ _TEXTS: Final = {
         "approved": "Genehmigt",
         "blocked": "Nicht genehmigt",
         "save": "Speichern",
+        "to_approved": "Genehmigen",
+        "to_blocked": "Genehmigung zurückziehen",
         "remove": "Entfernen",
     },
     "en": {
@@ -52,6 +54,8 @@ _TEXTS: Final = {
         "approved": "Approved",
         "blocked": "Not approved",
         "save": "Save",
+        "to_approved": "Approve",
+        "to_blocked": "Withdraw approval",
         "remove": "Remove",
     },
 }
@@ -126,5 +130,5 @@ def _entry(language: Language, host: str, country: str, address: str, *, is_appr
 
     return (
         f'<li data-state="{state}"><code>{shown}</code>: {texts[state]} '
-        f"{button(texts[other], state=other)} {button(texts['remove'], action='remove')}</li>"
+        f"{button(texts[f'to_{other}'], state=other)} {button(texts['remove'], action='remove')}</li>"
     )
