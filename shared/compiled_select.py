@@ -10,9 +10,9 @@ from typing import Any
 import asyncpg
 from sqlalchemy import Select
 from sqlalchemy.dialects.postgresql import asyncpg as dialect
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.database import Reader, named_failures
+from shared.database import Sessions, named_failures
 
 
 class CompiledSelect:
@@ -27,19 +27,24 @@ class CompiledSelect:
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
         self._constants = {name: value for name, value in compiled.params.items() if value is not None}
 
-    async def all(self, reader: Reader, **parameters: object) -> Sequence[asyncpg.Record]:
-        """The rows. What a session has not flushed is not among them. Raises what is in UNAVAILABLE when the database is away."""
+    async def all(self, source: Sessions | AsyncSession, **parameters: object) -> Sequence[asyncpg.Record]:
+        """The rows, asked for alone or inside of a session's transaction. What that has not flushed is not among them.
+
+        Raises StatementCancelled, and what is in UNAVAILABLE when the database is away.
+        """
         given = self._constants | parameters
-        connection: AsyncConnection = (
-            await reader.connection() if isinstance(reader, AsyncSession) else reader
-        )
-        driver = (await connection.get_raw_connection()).driver_connection
+        values = [given[name] for name in self._names]
+        if isinstance(source, Sessions):
+            return await source.fetch(self._sql, *values)
+        driver = (await (await source.connection()).get_raw_connection()).driver_connection
         assert driver is not None
         with named_failures():
-            rows: list[asyncpg.Record] = await driver.fetch(self._sql, *(given[name] for name in self._names))
+            rows: list[asyncpg.Record] = await driver.fetch(self._sql, *values)
         return rows
 
-    async def one_or_none(self, reader: AsyncConnection, **parameters: object) -> asyncpg.Record | None:
+    async def one_or_none(
+        self, source: Sessions | AsyncSession, **parameters: object
+    ) -> asyncpg.Record | None:
         """The only row, or None."""
-        rows = await self.all(reader, **parameters)
+        rows = await self.all(source, **parameters)
         return rows[0] if rows else None

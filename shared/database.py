@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util import greenlet_spawn
 from uuid_utils.compat import uuid7
 
 
@@ -89,6 +90,18 @@ class Sessions(async_sessionmaker[AsyncSession]):
         Nothing is lost by it: in a transaction, too, each statement sees its own moment (READ COMMITTED).
         """
         return self._engine.connect()
+
+    async def fetch(self, sql: str, *parameters: object) -> list[asyncpg.Record]:
+        """The rows of one SELECT that stands alone, asked of the driver itself; for CompiledSelect. Raises what is in UNAVAILABLE."""
+        with named_failures():
+            borrowed = await self._engine.raw_connection()
+            try:
+                assert borrowed.driver_connection is not None
+                rows: list[asyncpg.Record] = await borrowed.driver_connection.fetch(sql, *parameters)
+            finally:
+                # The pool's own way, which waits for nothing unless the connection has broken.
+                await greenlet_spawn(borrowed.close)
+        return rows
 
 
 def is_unavailable(error: BaseException) -> bool:

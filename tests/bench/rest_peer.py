@@ -20,7 +20,7 @@ _QUERY = """
 """
 _CONVERSATIONS = """
     SELECT c.id, c.integration_id, i.name, p.buyer_name, p.subject, p.snippet, c.order_id, c.asin, c.country, c.status, c.kind,
-        c.is_unread, c.answer_due_at, c.message_count, c.last_message_at
+        c.is_unread, c.answer_due_at, c.message_count, c.last_message_at, c.last_reply_at
     FROM conversations c JOIN integrations i ON i.id = c.integration_id JOIN plain_texts p ON p.conversation_id = c.id
     WHERE c.account_id = $1 AND c.merged_into IS NULL AND c.status <> 'quarantine'
     ORDER BY c.last_message_at DESC, c.id DESC LIMIT 51
@@ -73,6 +73,7 @@ def _conversation(row: asyncpg.Record) -> dict[str, object]:
         "answer_due_at": _time(row["answer_due_at"]),
         "message_count": row["message_count"],
         "last_message_at": _time(row["last_message_at"]),
+        "last_reply_at": _time(row["last_reply_at"]),
     }
 
 

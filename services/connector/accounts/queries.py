@@ -8,11 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import and_, bindparam, case, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.sign_in_limits import WINDOW, SignInOrigin
 from shared.compiled_select import CompiledSelect
-from shared.database import new_id
+from shared.database import Sessions, new_id
 from shared.tables import Account, ApiKey, KnownBrowser, SignInFailures, User, UserSession
 
 
@@ -89,9 +89,9 @@ _LIVE_API_KEY: Final = CompiledSelect(
 )
 
 
-async def live_session(reader: AsyncConnection, token_hash: bytes, now: datetime) -> LiveSession | None:
+async def live_session(sessions: Sessions, token_hash: bytes, now: datetime) -> LiveSession | None:
     """The live session with this token, and its user; None if there is none."""
-    row = await _LIVE_SESSION.one_or_none(reader, token_hash=token_hash, now=now)
+    row = await _LIVE_SESSION.one_or_none(sessions, token_hash=token_hash, now=now)
     return None if row is None else LiveSession(**row)
 
 
@@ -103,9 +103,9 @@ async def end_oldest_sessions(session: AsyncSession, user_id: UUID, *, keep: int
     await session.execute(delete(UserSession).where(UserSession.id.in_(newest_first.offset(keep))))
 
 
-async def live_api_key(reader: AsyncConnection, secret_hash: bytes, now: datetime) -> LiveApiKey | None:
+async def live_api_key(sessions: Sessions, secret_hash: bytes, now: datetime) -> LiveApiKey | None:
     """The live key with this secret, its account and its creator; None if there is none."""
-    row = await _LIVE_API_KEY.one_or_none(reader, secret_hash=secret_hash, now=now)
+    row = await _LIVE_API_KEY.one_or_none(sessions, secret_hash=secret_hash, now=now)
     return None if row is None else LiveApiKey(**row)
 
 

@@ -62,8 +62,7 @@ class EmailTaken(Expected):
 
 async def caller_of_session(sessions: Sessions, token: str, now: datetime) -> Caller:
     """Raises NotSignedIn. Prolongs the session."""
-    async with sessions.reading() as reader:
-        found = await queries.live_session(reader, hash_secret(token), now)
+    found = await queries.live_session(sessions, hash_secret(token), now)
     if found is None:
         raise NotSignedIn
     if now - found.last_seen_at >= _TOUCH:
@@ -81,8 +80,7 @@ async def caller_of_api_key(sessions: Sessions, key: str, now: datetime) -> Call
     """Raises NotSignedIn. A key never gives more than its creator has today."""
     if not key.startswith(API_KEY_PREFIX):
         raise NotSignedIn
-    async with sessions.reading() as reader:
-        found = await queries.live_api_key(reader, hash_secret(key), now)
+    found = await queries.live_api_key(sessions, hash_secret(key), now)
     if found is None:
         raise NotSignedIn
     if found.last_used_at is None or now - found.last_used_at >= _TOUCH:

@@ -38,7 +38,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from services.connector.inbox.search import Search
 from shared.compiled_select import CompiledSelect
 from shared.crypto.envelope import Sealed
-from shared.database import StatementCancelled
+from shared.database import Sessions, StatementCancelled
 from shared.errors import Expected
 from shared.tables import Conversation, ConversationOrder, ConversationStatus, Integration, Message
 
@@ -183,7 +183,7 @@ def _of_record(record: Iterable[Any]) -> SealedConversation:
 
 
 async def list_conversations(
-    reader: AsyncSession | AsyncConnection,
+    source: Sessions | AsyncSession,
     account_id: UUID,
     filters: ConversationFilters,
     sort: Sort,
@@ -192,7 +192,7 @@ async def list_conversations(
     after: tuple[datetime, UUID] | None,
     seconds: float = SEARCH_SECONDS,
 ) -> list[SealedConversation]:
-    """A page of the list. Disconnected integrations' conversations stay in the list. Needs a transaction unless what is asked for
+    """A page of the list. Disconnected integrations' conversations stay in the list. Needs a session unless what is asked for
     `ends_with_its_page`. Raises ListTooSlow.
     """
     after_at, after_id = after or (None, None)
@@ -211,8 +211,8 @@ async def list_conversations(
     }
     given = {name: value for name, value in values.items() if value is not None}
     statement = _page(sort, filters.status, filters.is_unread, filters.is_due, frozenset(given))
-    async with _bounded(reader, None if ends_with_its_page(filters, sort) else seconds):
-        records = await statement.all(reader, **given)
+    async with _bounded(source, None if ends_with_its_page(filters, sort) else seconds):
+        records = await statement.all(source, **given)
     return [_of_record(record) for record in records]
 
 
@@ -300,12 +300,13 @@ def _up_to_most(most: int, account_id: UUID, *conditions: ColumnElement[bool]) -
 
 
 @asynccontextmanager
-async def _bounded(reader: AsyncSession | AsyncConnection, seconds: float | None) -> AsyncIterator[None]:
+async def _bounded(source: Sessions | AsyncSession, seconds: float | None) -> AsyncIterator[None]:
     """Statements inside of this block end after so many seconds, if there is a bound. Raises ListTooSlow."""
     if seconds is None:
         yield
         return
-    await reader.execute(text(f"SET LOCAL statement_timeout = '{seconds}s'"))
+    assert isinstance(source, AsyncSession)
+    await source.execute(text(f"SET LOCAL statement_timeout = '{seconds}s'"))
     try:
         yield
     except StatementCancelled as error:

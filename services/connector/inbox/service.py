@@ -113,8 +113,7 @@ async def list_conversations(
         filters = replace(filters, search=search_of(query, keys))
     ask = partial(listing.list_conversations, limit=limit, after=after)
     if listing.ends_with_its_page(filters, sort):
-        async with sessions.reading() as reader:
-            found = await ask(reader, caller.account_id, filters, sort)
+        found = await ask(sessions, caller.account_id, filters, sort)
     else:
         async with searches.slot(caller.account_id), sessions.begin() as session:
             found = await ask(session, caller.account_id, filters, sort)

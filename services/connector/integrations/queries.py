@@ -7,12 +7,12 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row, Select, bindparam, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.integrations.health import APPLICATION, Facts, Trouble
 from services.connector.integrations.setup_steps import Step, steps_of
 from shared.compiled_select import CompiledSelect
-from shared.database import Reader
+from shared.database import Reader, Sessions
 from shared.marketplaces import MARKETPLACES, Region
 from shared.tables import (
     AfterGracePeriod,
@@ -158,11 +158,11 @@ _BEFORE_ALL: Final = UUID(int=0)
 
 
 async def list_page(
-    reader: AsyncConnection, account_id: UUID, *, in_grace_period: bool, limit: int, after: UUID | None
+    sessions: Sessions, account_id: UUID, *, in_grace_period: bool, limit: int, after: UUID | None
 ) -> list[Listed]:
     """The account's integrations, oldest first, in one statement."""
     rows = await _PAGE[in_grace_period].all(
-        reader, account_id=account_id, after=after or _BEFORE_ALL, limit=limit
+        sessions, account_id=account_id, after=after or _BEFORE_ALL, limit=limit
     )
     # By place, not by name: that takes a tenth of the time.
     return [Listed._make(row) for row in rows]

@@ -40,10 +40,9 @@ async def list_integrations(
     sessions: Sessions, account_id: UUID, *, in_grace_period: bool, limit: int, after: UUID | None
 ) -> list[queries.Listed]:
     """A page of the account's integrations, oldest first: those that are connected, or those in their grace period."""
-    async with sessions.reading() as reader:
-        return await queries.list_page(
-            reader, account_id, in_grace_period=in_grace_period, limit=limit, after=after
-        )
+    return await queries.list_page(
+        sessions, account_id, in_grace_period=in_grace_period, limit=limit, after=after
+    )
 
 
 async def get_integration(sessions: Sessions, account_id: UUID, integration_id: UUID) -> queries.Detail:

@@ -65,3 +65,27 @@ async def test_reading_opens_no_transaction(engine: AsyncEngine):
         assert await reader.scalar(transaction) != await reader.scalar(transaction)
     async with sessions.begin() as session:
         assert await session.scalar(transaction) == await session.scalar(transaction)
+
+
+async def test_a_statement_that_stands_alone_gives_its_connection_back_whatever_becomes_of_it(
+    engine: AsyncEngine, database: Database
+):
+    sessions = create_sessions(engine)
+    ((before,),) = await sessions.fetch("SELECT pg_backend_pid()")
+
+    given_up = asyncio.create_task(sessions.fetch("SELECT pg_sleep(30)"))
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    while not await owner.fetchval(
+        "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND state = 'active' AND query LIKE 'SELECT pg_sleep%'",
+        before,
+    ):
+        pass
+    given_up.cancel()
+    await asyncio.wait([given_up])
+    with pytest.raises(asyncpg.PostgresError):
+        await sessions.fetch("SELECT nothing FROM nowhere")
+
+    # The pool has only this one.
+    ((after,),) = await sessions.fetch("SELECT pg_backend_pid()")
+    assert after == before
+    await owner.close()

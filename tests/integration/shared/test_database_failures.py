@@ -140,15 +140,13 @@ async def test_the_same_holds_for_what_is_asked_of_the_driver_itself(
     sleeping = CompiledSelect(select(func.pg_sleep(bindparam("seconds", type_=Float)).label("slept")))
     hurried = create_engine(database.url(CONNECTOR), application_name="tests", statement_seconds=0.2)
     with pytest.raises(DatabaseTimedOut):
-        async with create_sessions(hurried).reading() as reader:
-            await sleeping.all(reader, seconds=30.0)
+        await sleeping.all(create_sessions(hurried), seconds=30.0)
     await hurried.dispose()
 
     patient = create_engine(database.url(CONNECTOR), application_name="tests")
 
     async def ask() -> None:
-        async with create_sessions(patient).reading() as reader:
-            await sleeping.all(reader, seconds=30.0)
+        await sleeping.all(create_sessions(patient), seconds=30.0)
 
     asking = asyncio.create_task(ask())
     await owner.execute("SELECT pg_terminate_backend($1)", await is_sleeping(owner, "SELECT pg_sleep($1%"))
