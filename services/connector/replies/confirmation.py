@@ -10,13 +10,19 @@ CONFIRMED_WITHIN: Final = timedelta(hours=1)
 
 
 def is_unconfirmed(
-    *, state: str, handed_over_at: datetime | None, store_confirmed_at: datetime | None, now: datetime
+    *,
+    state: str,
+    handed_over_at: datetime | None,
+    store_confirmed_at: datetime | None,
+    store_notice_at: datetime | None,
+    now: datetime,
 ) -> bool:
-    """Whether Amazon ought to have confirmed this reply by now. `store_confirmed_at`: when any reply of the store was last confirmed.
+    """Whether Amazon ought to have confirmed this reply by now. `store_confirmed_at`: when any reply of the store was last confirmed,
+    by a notice or by a buyer who wrote again; `store_notice_at`: when by a notice.
 
-    Of a store whose replies were never confirmed, nobody knows whether Amazon shows any of them; of one with a confirmation since, this
-    reply's is missing.
+    Of a store whose replies were never confirmed, nobody knows whether Amazon shows any of them; of one that has had a notice since,
+    this reply's is missing. Without notices, a buyer who does not write again says nothing.
     """
     if state != ReplyState.HANDED_OVER or handed_over_at is None or now < handed_over_at + CONFIRMED_WITHIN:
         return False
-    return store_confirmed_at is None or store_confirmed_at > handed_over_at
+    return store_confirmed_at is None or (store_notice_at is not None and store_notice_at > handed_over_at)

@@ -48,6 +48,7 @@ class SealedReply(NamedTuple):
     writer_name: str | None
     home_country: str
     store_confirmed_at: datetime | None
+    store_notice_at: datetime | None
 
 
 class SealedFile(NamedTuple):
@@ -109,6 +110,7 @@ def _replies(account_id: UUID) -> Select[Any]:
             User.name,
             Integration.home_country,
             Integration.reply_confirmed_at,
+            Integration.confirmation_notice_at,
         )
         .join(Integration, Integration.id == OutboundMessage.integration_id)
         .outerjoin(User, User.id == OutboundMessage.written_by)

@@ -77,6 +77,7 @@ def reply_answer(reply: OpenedReply, shown: Shown) -> ReplyAnswer:
             state=row.state,
             handed_over_at=row.handed_over_at,
             store_confirmed_at=row.store_confirmed_at,
+            store_notice_at=row.store_notice_at,
             now=shown.now,
         ),
         transport=None if row.transport is None else ReplyTransport(row.transport),
