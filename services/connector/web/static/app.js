@@ -10,9 +10,12 @@ import { chooseLanguage, forgetSession, loadSession, may, signedIn, signOut } fr
 import * as auditLog from "./pages/audit_log.js";
 import * as connect from "./pages/connect.js";
 import * as connectProblem from "./pages/connect_problem.js";
+import { failedCount } from "./pages/failed_count.js";
 import * as inbox from "./pages/inbox.js";
 import * as integrations from "./pages/integrations.js";
 import * as notFound from "./pages/not_found.js";
+import * as replies from "./pages/replies.js";
+import * as replyTemplates from "./pages/reply_templates.js";
 import * as settings from "./pages/settings.js";
 import * as signInPage from "./pages/sign_in.js";
 import * as start from "./pages/start.js";
@@ -33,9 +36,11 @@ route("/connect/problem/:code", connectProblem, { isPublic: true });
 route("/connect/:attempt_id", connect);
 route("/inbox", inbox);
 route("/inbox/:conversation_id", inbox);
+route("/replies", replies);
 route("/settings", settings);
 route("/settings/webhooks", webhooks);
 route("/settings/audit-log", auditLog);
+route("/settings/templates", replyTemplates);
 
 async function display(found, query, controller, isFirst) {
   const { signal } = controller;
@@ -100,9 +105,9 @@ function drawHeader() {
 }
 
 function navigation() {
-  const link = (address, label) => {
+  const link = (address, label, more) => {
     const isHere = location.pathname === address || location.pathname.startsWith(`${address}/`);
-    return h("li", {}, h("a", { href: address, "aria-current": isHere ? "page" : null }, label));
+    return h("li", {}, h("a", { href: address, "aria-current": isHere ? "page" : null }, label, more));
   };
   return h(
     "nav",
@@ -111,8 +116,9 @@ function navigation() {
       "ul",
       {},
       may("inbox.messages", "view") && link("/inbox", t("header.inbox")),
+      may("inbox.messages", "view") && link("/replies", t("header.failed"), failedCount()),
       may("general.admin", "view") && link("/integrations", t("header.integrations")),
-      may("general.admin", "view") && link("/settings", t("header.settings")),
+      settings.hasSettings() && link("/settings", t("header.settings")),
     ),
   );
 }

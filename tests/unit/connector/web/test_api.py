@@ -16,9 +16,11 @@ PAGES = [
     "/connect/problem/other_browser",
     "/inbox",
     "/inbox/0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
+    "/replies",
     "/settings",
     "/settings/webhooks",
     "/settings/audit-log",
+    "/settings/templates",
 ]
 
 

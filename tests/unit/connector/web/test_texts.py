@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from services.mailrelay.authenticity.faults import Fault
+from shared.languages import MESSAGE_LANGUAGES
+from shared.tables import ReplyState
 
 STATIC = Path(__file__).parents[4] / "services" / "connector" / "web" / "static"
 # t("key"), hasText("key"), parts(`key.${name}`, …), count("key", …); a key may also be chosen by `condition ? "a.b" : "c.d"`.
@@ -112,3 +114,16 @@ def test_every_reason_for_a_verdict_has_a_text() -> None:
         for key in _texts("de")
         if key.startswith("authenticity.reason.")
     }
+
+
+def test_templates_can_be_written_in_every_language_that_a_message_can_be_in() -> None:
+    named = re.search(r"const LANGUAGES = (\[.*\]);", _scripts()["template_form.js"])
+
+    assert named is not None
+    assert tuple(json.loads(named[1])) == MESSAGE_LANGUAGES
+
+
+def test_every_state_of_a_reply_has_a_word() -> None:
+    states = {key.removeprefix("reply.state.") for key in _texts("de") if key.startswith("reply.state.")}
+
+    assert states == {state.value for state in ReplyState}

@@ -22,12 +22,19 @@ export class Problem extends Error {
 /** Dispatches the events "signed-out", "offline" and "online" to the rest of the pages. */
 export const apiState = new EventTarget();
 
+// A difference of seconds is the way of the answer.
+const CLOCK_TOLERANCE_MS = 2000;
+
+let clockDifference = 0;
 let csrfToken = null;
 let isOffline = false;
 
 export function useCsrfToken(token) {
   csrfToken = token;
 }
+
+/** The time at the server, as far as this browser's clock is known to be wrong. */
+export const serverNow = () => Date.now() + clockDifference;
 
 export const get = (path, signal) => call("GET", path, undefined, signal);
 export const post = (path, body, signal) => call("POST", path, body, signal);
@@ -36,6 +43,9 @@ export const patch = (path, body, signal) => call("PATCH", path, body, signal);
 export const getVersion = (path, signal) => callVersion("GET", path, undefined, signal);
 export const patchVersion = (path, body, version, signal) => callVersion("PATCH", path, body, signal, { "If-Match": version });
 export const put = (path, body, signal) => call("PUT", path, body, signal);
+export const putVersion = (path, body, version, signal) => callVersion("PUT", path, body, signal, { "If-Match": version });
+/** Once, however often it is sent with this key, and only if what it concerns still has that version. */
+export const postOnce = (path, body, { key, version, signal }) => callVersion("POST", path, body, signal, { "Idempotency-Key": key, ...(version && { "If-Match": version }) });
 export const remove = (path, signal) => call("DELETE", path, undefined, signal);
 
 /** All pages of a list, one after the other, each given to `take(items)` as soon as it is there. `path` has a query. */
@@ -85,11 +95,56 @@ async function send(method, path, body, signal, extraHeaders = {}) {
       cache: "no-store",
     });
     markOnline();
+    noteClock(answer.headers.get("Date"));
     return answer;
   } catch (error) {
     if (error.name === "AbortError") throw error;
     markOffline();
     throw new Problem(0, { code: "network_away" });
+  }
+}
+
+function noteClock(date) {
+  const difference = Date.parse(date) - Date.now();
+  if (Number.isFinite(difference)) clockDifference = Math.abs(difference) > CLOCK_TOLERANCE_MS ? difference : 0;
+}
+
+/** Sends a file as it is and calls back with the part that is sent already, from 0 to 1. */
+export function upload(path, file, signal, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    const abort = () => request.abort();
+    request.open("POST", BASE + path);
+    request.setRequestHeader("Accept", "application/json");
+    request.setRequestHeader("Accept-Language", language());
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    if (csrfToken) request.setRequestHeader("X-CSRF-Token", csrfToken);
+    request.upload.addEventListener("progress", (event) => event.lengthComputable && onProgress(event.loaded / event.total));
+    request.addEventListener("load", () => {
+      markOnline();
+      const body = jsonOrNothing(request.responseText);
+      if (request.status < 300) resolve(body);
+      else {
+        if (request.status === 401) apiState.dispatchEvent(new Event("signed-out"));
+        reject(new Problem(request.status, body, null));
+      }
+    });
+    request.addEventListener("error", () => {
+      markOffline();
+      reject(new Problem(0, { code: "network_away" }));
+    });
+    request.addEventListener("abort", () => reject(new DOMException("", "AbortError")));
+    signal.addEventListener("abort", abort);
+    request.addEventListener("loadend", () => signal.removeEventListener("abort", abort));
+    request.send(file);
+  });
+}
+
+function jsonOrNothing(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
   }
 }
 

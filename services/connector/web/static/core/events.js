@@ -6,7 +6,9 @@ import { get } from "./api.js";
 
 const RECONNECT_AFTER_MS = 10000;
 const HIDDEN_AFTER_MS = 5000;
-const KINDS = ["authorization.changed", "conversation.changed", "integration.changed", "message.received", "webhook.disabled"];
+/** What tells of a reply's state. */
+export const REPLY_KINDS = ["reply.changed", "reply.confirmed", "reply.failed", "reply.handed_over", "reply.perhaps_sent"];
+const KINDS = ["authorization.changed", "conversation.changed", "integration.changed", "message.received", "reply.typed", "webhook.disabled", ...REPLY_KINDS];
 
 const listeners = new EventTarget();
 let source = null;

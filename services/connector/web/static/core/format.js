@@ -33,8 +33,30 @@ export function startOfDay(day, daysLater = 0) {
   const utc = new Date(`${day}T00:00:00Z`);
   utc.setUTCDate(utc.getUTCDate() + daysLater);
   // The difference between what clocks in that zone show at this moment and UTC is the zone's offset.
-  const shown = new Date(`${utc.toLocaleString("sv-SE", { timeZone: timeZone() }).replace(" ", "T")}Z`);
-  return new Date(2 * utc - shown);
+  return new Date(2 * utc - shownAsUtc(utc));
+}
+
+/** The moment at which clocks in the user's time zone show this, such as 2026-11-23T09:00. An hour that a clock change leaves out is the next one. */
+export function momentOf(wallClock) {
+  const asUtc = new Date(`${wallClock}Z`);
+  // The zone's offset at that moment is known only once the moment is: the second guess is right.
+  const first = new Date(2 * asUtc - shownAsUtc(asUtc));
+  return new Date(first - (shownAsUtc(first) - asUtc));
+}
+
+/** What clocks in the user's time zone show at a moment, as fields for date and time have it: 2026-11-23T09:00. */
+export function wallClockOf(moment) {
+  return shownAsUtc(moment).toISOString().slice(0, 16);
+}
+
+/** Mitteleuropäische Zeit */
+export function zoneName(moment) {
+  const parts = new Intl.DateTimeFormat(language(), { timeZone: timeZone(), timeZoneName: "long" }).formatToParts(new Date(moment));
+  return parts.find(({ type }) => type === "timeZoneName").value;
+}
+
+function shownAsUtc(moment) {
+  return new Date(`${moment.toLocaleString("sv-SE", { timeZone: timeZone() }).replace(" ", "T")}Z`);
 }
 
 /** 5 Std.: a length of time in minutes, hours or days. */

@@ -61,15 +61,25 @@ export function pagedList({ load, render, container, label }) {
   return { refresh, more: h("div", {}, problemPlace, more), hasMore: () => more.childElementCount > 0 };
 }
 
-/** Makes these elements the children, in this order, without touching those already in order; the focus stays on its link. */
+/** Makes these elements the children, in this order, without touching those already in order; the focus stays on its link, or in its element. */
 function setChildren(container, elements) {
-  const focused = container.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  const wasInside = container.contains(document.activeElement) && document.activeElement !== container;
+  const focused = wasInside ? document.activeElement.getAttribute("href") : null;
+  const place = wasInside ? [...container.children].findIndex((child) => child.contains(document.activeElement)) : -1;
+  const named = wasInside && namedBy(container.children[place]);
   const wanted = new Set(elements);
   for (const child of [...container.children]) if (!wanted.has(child)) child.remove();
   elements.forEach((element, index) => {
     if (container.children[index] !== element) container.insertBefore(element, container.children[index] ?? null);
   });
-  if (focused && !container.contains(document.activeElement)) {
-    container.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
-  }
+  if (!wasInside || container.contains(document.activeElement)) return;
+  const link = focused && container.querySelector(`a[href="${CSS.escape(focused)}"]`);
+  // Drawn anew, for example because its state has changed: the button that had the focus may be gone.
+  (link ?? (named && container.querySelector(named)))?.focus({ preventScroll: true });
+}
+
+/** What finds an element again that is drawn anew, if it can take the focus. */
+function namedBy(element) {
+  const [name, value] = Object.entries(element.dataset).find(([each]) => ["reply", "note", "message"].includes(each)) ?? [];
+  return name && element.tabIndex === -1 && element.hasAttribute("tabindex") ? `[data-${name}="${CSS.escape(value)}"]` : null;
 }

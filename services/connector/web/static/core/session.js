@@ -3,6 +3,7 @@
 import { get, patch, post, remove, useCsrfToken } from "./api.js";
 import { closeEvents, openEvents } from "./events.js";
 import { language, useLanguage } from "./i18n.js";
+import { removeLocalDrafts } from "./local_drafts.js";
 
 const LEVELS = ["none", "view", "edit"];
 
@@ -22,6 +23,11 @@ export function timeZone() {
   return me?.user?.time_zone ?? undefined;
 }
 
+/** The user's id, or null for an API key. */
+export function userId() {
+  return me?.user?.id ?? null;
+}
+
 /** Asks the API who is signed in; throws its 401 if nobody is. */
 export async function loadSession() {
   await startSession(await get("/me"));
@@ -31,12 +37,23 @@ export async function signIn(email, password) {
   await startSession(await post("/sessions", { email, password }));
 }
 
+const beforeSignOut = new Set();
+
+/** Work that is done before somebody signs out, for as long as the signal is not aborted. */
+export function onSignOut(signal, work) {
+  beforeSignOut.add(work);
+  signal.addEventListener("abort", () => beforeSignOut.delete(work));
+}
+
 export async function signOut() {
+  await Promise.all([...beforeSignOut].map((work) => work()));
   await remove("/sessions/current");
+  removeLocalDrafts(() => true);
   forgetSession();
 }
 
 export function forgetSession() {
+  removeLocalDrafts((_, draft) => draft?.isSaved);
   me = null;
   useCsrfToken(null);
   closeEvents();
@@ -50,6 +67,8 @@ export async function chooseLanguage(wanted) {
 
 async function startSession(answer) {
   me = answer;
+  // A session may end by itself before the server had the last words: those stay for the same user, and for nobody else.
+  removeLocalDrafts((userId, draft) => userId !== answer.user?.id || !draft);
   useCsrfToken(answer.csrf_token);
   if (answer.user && answer.user.language !== language()) await useLanguage(answer.user.language);
   openEvents();

@@ -1,55 +1,103 @@
-// One conversation with its messages, newest first, and what an agent can do with it.
+// One conversation with what was said in it, newest first, and what an agent can do with it.
 
-import { get, patch } from "../core/api.js";
+import { getVersion, patch, Problem } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { announce, setTitle, showProblem, throttled } from "../core/elements.js";
-import { onEvent } from "../core/events.js";
+import { onEvent, REPLY_KINDS } from "../core/events.js";
 import { t } from "../core/i18n.js";
-import { pagedList } from "../core/paged_list.js";
-import { may } from "../core/session.js";
+import { may, userId } from "../core/session.js";
 import { answerClock } from "./answer_clock.js";
+import { commandPalette, commandsOf } from "./command_palette.js";
+import { compose } from "./compose.js";
 import { actions } from "./conversation_actions.js";
 import { kindTag, whereFrom } from "./conversation_row.js";
-import { messageArticle } from "./message.js";
+import { replyWishes } from "./reply_wishes.js";
+import { shortcuts } from "./shortcuts.js";
+import { thread } from "./thread.js";
+
+// As long as the API names somebody who has typed.
+const TYPING_ENDS_MS = 31000;
 
 /** `reopen(id)` shows this conversation anew, or another one in its place. */
 export async function conversationPane(place, conversationId, signal, { listAddress, reopen }) {
   const path = `/conversations/${conversationId}`;
-  let conversation = await get(path, signal);
+  let { content: conversation, version } = await getVersion(path, signal);
   // It was merged, and that one has its messages now.
   if (conversation.id !== conversationId) return reopen(conversation.id);
+  const isQuarantined = conversation.status === "quarantine";
+  const mayAnswer = may("inbox.messages", "edit") && !isQuarantined;
   let drawn = "";
+  let items = [];
   // Whoever marks it unread while it is open wants it to stay so.
   let isLeftUnread = false;
   let isShown = false;
   const heading = h("h2", { tabindex: "-1" });
   const head = h("div", { class: "conversation-head" });
-  const messages = h("div", { class: "messages" });
   const problemPlace = h("div", { class: "place" });
-  const pages = pagedList({
-    load: (cursor) => get(`${path}/messages${cursor ? `?cursor=${encodeURIComponent(cursor)}` : ""}`, signal),
-    render: (message) => messageArticle(message, conversation, { signal, reopen }),
-    container: messages,
-    label: t("conversation.older"),
+  const states = replyStates();
+  const shown = thread({
+    path,
+    signal,
+    conversation: () => conversation,
+    reopen,
+    wishes: replyWishes({ act: actOnReply, onCanceled: takenBack }),
+    onDelete: actOnReply,
+    onRead: (read) => (items = read),
   });
+  const box = mayAnswer && compose({ conversationId, signal, readAgain, onSent: sent, onNote: () => refresh(), onInsert: () => palette.open() });
+  const palette = mayAnswer && commandPalette({ signal, commands: () => commandsOf(box, head), onTemplate: insertTemplate });
 
-  /** Sends a change, shows the conversation that the API answers, and announces what was done. */
+  /** Reads version, thread and state anew. The version first: what it does not know yet, the thread may show, but not the other way round. */
+  async function refresh() {
+    const answer = await getVersion(path, signal);
+    if (answer.content.id !== conversationId || isQuarantined !== (answer.content.status === "quarantine")) return reopen(answer.content.id);
+    await shown.refresh();
+    ({ content: conversation, version } = answer);
+    drawHead();
+    box && box.update(conversation, version, items);
+    states.tell(items);
+    return null;
+  }
+
+  /** Sends a change, shows what came of it, and announces what was done. */
   async function act(send, said) {
+    if (await actOnReply(send)) announce(said);
+  }
+
+  async function actOnReply(send) {
     try {
-      conversation = await send();
+      await send();
       replace(problemPlace);
-      drawHead();
-      await pages.refresh();
-      announce(said);
+      await refresh();
+      return true;
     } catch (problem) {
       showProblem(problemPlace, problem);
+      // A reply that has gone on meanwhile is shown as it is now.
+      if (problem.status === 409) await refresh().catch((another) => showProblem(problemPlace, another));
+      return false;
     }
+  }
+
+  async function sent(reply) {
+    await refresh();
+    shown.focusReply(reply.id);
+  }
+
+  /** A reply that was taken back is a draft again. */
+  async function takenBack() {
+    await box.load();
+    box.open("reply");
+  }
+
+  function insertTemplate(template) {
+    box.open("reply");
+    return box.reply.insertTemplate(template);
   }
 
   const toolbar = { path, act, problemPlace, signal, reopen, leaveUnread: () => (isLeftUnread = true) };
 
   function drawHead() {
-    const said = JSON.stringify({ ...conversation, unread: null });
+    const said = JSON.stringify({ ...conversation, unread: null, being_answered_by: null });
     if (said === drawn) return;
     drawn = said;
     const focused = head.contains(document.activeElement) ? document.activeElement.dataset.action : null;
@@ -74,8 +122,6 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     if (focused) (head.querySelector(`[data-action="${focused}"]`) ?? heading).focus();
   }
 
-  const newest = () => messages.firstElementChild?.dataset.message;
-
   async function markRead() {
     if (!conversation.unread || isLeftUnread || document.hidden || !may("inbox.messages", "edit")) return;
     await patch(path, { unread: false }, signal);
@@ -84,14 +130,10 @@ export async function conversationPane(place, conversationId, signal, { listAddr
 
   async function readAgain() {
     try {
-      const wasQuarantined = conversation.status === "quarantine";
-      const before = newest();
-      conversation = await get(path, signal);
-      if (conversation.id !== conversationId || wasQuarantined !== (conversation.status === "quarantine")) return await reopen(conversation.id);
-      drawHead();
-      await pages.refresh();
+      const before = shown.newestMessage();
+      await refresh();
       replace(problemPlace);
-      if (newest() === before) return;
+      if (shown.newestMessage() === before) return;
       if (isShown) announce(t("conversation.new_message"));
       isLeftUnread = false;
       await markRead();
@@ -102,11 +144,50 @@ export async function conversationPane(place, conversationId, signal, { listAddr
 
   const soon = throttled(1000, signal, readAgain);
   const isOurs = (ids) => !ids.conversation_id || ids.conversation_id === conversationId;
-  onEvent("message.received", signal, (ids) => isOurs(ids) && soon());
-  onEvent("conversation.changed", signal, (ids) => isOurs(ids) && soon());
-  await pages.refresh();
+  for (const kind of ["message.received", "conversation.changed", ...REPLY_KINDS]) onEvent(kind, signal, (ids) => isOurs(ids) && soon());
+  await shown.refresh();
   isShown = true;
   drawHead();
-  replace(place, h("a", { href: listAddress(), class: "back" }, t("inbox.back")), heading, head, problemPlace, messages, pages.more);
+  states.tell(items);
+  replace(place, h("a", { href: listAddress(), class: "back" }, t("inbox.back")), heading, head, problemPlace, shown.element, shown.more, box && box.element);
   await markRead().catch((problem) => showProblem(problemPlace, problem));
+  if (!box) return null;
+  box.update(conversation, version, items);
+  shortcuts({ signal, palette, box });
+  watchTyping();
+  return box.load().catch((problem) => showProblem(problemPlace, problem));
+
+  /** Colleagues who type are named until they have not typed for a while. */
+  function watchTyping() {
+    let timer = null;
+    const read = throttled(2000, signal, async () => {
+      try {
+        const { content } = await getVersion(path, signal);
+        box.update({ ...conversation, being_answered_by: content.being_answered_by }, version, items);
+        clearTimeout(timer);
+        if (content.being_answered_by?.length) timer = setTimeout(read, TYPING_ENDS_MS);
+      } catch (problem) {
+        if (!(problem instanceof Problem) && problem.name !== "AbortError") throw problem;
+      }
+    });
+    onEvent("reply.typed", signal, (ids) => ids.conversation_id === conversationId && ids.user_id !== userId() && read());
+    signal.addEventListener("abort", () => clearTimeout(timer));
+  }
+}
+
+/** Tells people who do not see it that a reply's state has changed. */
+function replyStates() {
+  const known = new Map();
+  let isFirst = true;
+  return {
+    tell(items) {
+      for (const { type, id, state, failure } of items) {
+        if (type !== "reply" || known.get(id) === state) continue;
+        const isNew = !known.has(id);
+        known.set(id, state);
+        if (!isFirst && !isNew) announce([t(`reply.state.${state}`), failure?.title].filter(Boolean).join(". "));
+      }
+      isFirst = false;
+    },
+  };
 }

@@ -5,10 +5,17 @@ import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 
-const PAGES = { "/settings/webhooks": "webhooks.title", "/settings/audit-log": "audit.title" };
+const PAGES = {
+  // A webhook's address often has a password in its query, so only people who may change webhooks see them.
+  "/settings/webhooks": { title: "webhooks.title", needs: ["general.admin", "edit"] },
+  "/settings/audit-log": { title: "audit.title", needs: ["general.admin", "view"] },
+  "/settings/templates": { title: "templates.title", needs: ["inbox.messages", "view"] },
+};
 
-// A webhook's address often has a password in its query, so only people who may change webhooks see them.
-const shown = () => Object.keys(PAGES).filter((address) => address !== "/settings/webhooks" || may("general.admin", "edit"));
+const shown = () => Object.keys(PAGES).filter((address) => may(...PAGES[address].needs));
+
+/** Whether there is a page for this user. */
+export const hasSettings = () => shown().length > 0;
 
 export async function show() {
   await navigate(shown()[0], { replace: true });
@@ -17,6 +24,6 @@ export async function show() {
 
 /** Links from one page of the settings to the others. */
 export function settingsTabs() {
-  const links = shown().map((address) => h("li", {}, h("a", { href: address, "aria-current": address === location.pathname ? "page" : null }, t(PAGES[address]))));
+  const links = shown().map((address) => h("li", {}, h("a", { href: address, "aria-current": address === location.pathname ? "page" : null }, t(PAGES[address].title))));
   return h("nav", { class: "tabs", "aria-label": t("header.settings") }, h("ul", {}, links));
 }

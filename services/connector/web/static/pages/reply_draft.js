@@ -1,0 +1,165 @@
+// What an agent has begun to write is never lost: every change is kept in this browser at once, and by the server a moment later.
+
+import { getVersion, putVersion } from "../core/api.js";
+import { h, replace } from "../core/dom.js";
+import { actionButton, announce, notice } from "../core/elements.js";
+import { onEvent } from "../core/events.js";
+import { clockTime } from "../core/format.js";
+import { t } from "../core/i18n.js";
+import { keepLocalDraft, localDraft, removeLocalDraft } from "../core/local_drafts.js";
+import { onSignOut, userId } from "../core/session.js";
+
+const SAVE_AFTER_MS = 1000;
+
+/**
+ * `place` is where it says how things stand with the draft, `conflictPlace` where it asks which of two texts shall stay. `onLoaded(draft)` gets the
+ * server's draft whenever it was read.
+ */
+export function replyDraft({ conversationId, input, place, conflictPlace, signal, onLoaded }) {
+  const path = `/conversations/${conversationId}/draft`;
+  const owner = userId();
+  let tag = null;
+  let version = 0;
+  let saved = "";
+  let sending = null;
+  let timer = null;
+  let running = null;
+  let isConflict = false;
+  let isGone = false;
+
+  const isSaved = () => input.value === saved;
+
+  function keep() {
+    // Whoever has left this conversation, or signed out, leaves nothing behind that the server has.
+    if (isGone && isSaved()) return removeLocalDraft(owner, conversationId);
+    return keepLocalDraft(owner, conversationId, { text: input.value, version, isSaved: isSaved(), sending });
+  }
+
+  const say = (text) => (place.textContent = text);
+
+  /** Reads the server's draft and decides between it and this browser's copy. */
+  async function load() {
+    const answer = await getVersion(path, signal);
+    const { content } = answer;
+    const local = localDraft(owner, conversationId);
+    tag = answer.version;
+    version = content.version;
+    saved = content.text;
+    sending = local?.sending ?? null;
+    const isLocalNewer = local && !local.isSaved && local.text !== content.text;
+    setText(isLocalNewer ? local.text : content.text);
+    onLoaded(content);
+    if (!isLocalNewer) return keep();
+    if (local.version !== content.version && content.text) showConflict(content.text);
+    else await save();
+  }
+
+  function setText(text) {
+    if (input.value === text) return;
+    input.value = text;
+    input.dispatchEvent(new Event("change"));
+  }
+
+  function changed() {
+    const isKept = keep();
+    say(isKept ? "" : t("draft.not_kept"));
+    clearTimeout(timer);
+    timer = setTimeout(save, SAVE_AFTER_MS);
+  }
+
+  /** Resolves when the server has what stands in the box now, or has refused it. */
+  async function save() {
+    clearTimeout(timer);
+    while (running) await running;
+    if (isConflict || isSaved()) return;
+    running = put();
+    await running;
+    running = null;
+  }
+
+  async function put() {
+    const text = input.value;
+    try {
+      const answer = await putVersion(path, { text }, tag);
+      tag = answer.version;
+      version = answer.content.version;
+      saved = text;
+      keep();
+      if (isSaved()) say(text ? t("draft.saved", { time: clockTime(new Date()) }) : "");
+    } catch (problem) {
+      if (problem.status === 412) await resolveConflict();
+      else say(t(problem.status === 0 ? "draft.kept_here" : "draft.not_saved"));
+    }
+  }
+
+  async function resolveConflict() {
+    const answer = await getVersion(path);
+    tag = answer.version;
+    version = answer.content.version;
+    saved = answer.content.text;
+    if (isSaved()) keep();
+    // Sent or emptied elsewhere: what stands here is newer.
+    else if (!saved) timer = setTimeout(save, SAVE_AFTER_MS);
+    else showConflict(saved);
+  }
+
+  function showConflict(other) {
+    isConflict = true;
+    const end = (text) => {
+      isConflict = false;
+      replace(conflictPlace);
+      setText(text);
+      input.focus();
+      keep();
+      return save();
+    };
+    const box = notice(
+      "warning",
+      t("draft.conflict.title"),
+      h("p", {}, t("draft.conflict.text")),
+      h("div", { class: "other-text", dir: "auto", tabindex: "0", role: "group", "aria-label": t("draft.conflict.other") }, other),
+      h(
+        "div",
+        { class: "buttons" },
+        actionButton(t("draft.conflict.keep"), () => end(input.value), { class: "button button-small" }),
+        actionButton(t("draft.conflict.take"), () => end(other), { class: "button button-secondary button-small" }),
+      ),
+    );
+    replace(conflictPlace, box);
+    announce(t("draft.conflict.title"));
+  }
+
+  /** The key by which the server knows that it has taken this request already, should its answer have been lost. */
+  function keyFor(body) {
+    const content = JSON.stringify(body);
+    if (sending?.content !== content) sending = { content, key: crypto.randomUUID() };
+    keep();
+    return sending.key;
+  }
+
+  /** The server has answered, and has not taken it. */
+  function refused() {
+    sending = null;
+    keep();
+  }
+
+  /** Sent: text and files belong to the reply now. */
+  async function sent() {
+    clearTimeout(timer);
+    sending = null;
+    saved = "";
+    setText("");
+    removeLocalDraft(owner, conversationId);
+    say("");
+    await load();
+  }
+
+  signal.addEventListener("abort", () => {
+    isGone = true;
+    if (isSaved() && !sending) removeLocalDraft(owner, conversationId);
+    else if (userId() === owner) save();
+  });
+  onSignOut(signal, save);
+  onEvent("resync", signal, () => save());
+  return { load, changed, save, keyFor, refused, sent };
+}
