@@ -7,8 +7,8 @@ import { t } from "../core/i18n.js";
 import { noteBox } from "./note_box.js";
 import { replyBox } from "./reply_box.js";
 
-/** `reply` are the reply box's callbacks; `onNote(note)` is called when a note is stored. */
-export function compose({ conversationId, signal, onNote, ...reply }) {
+/** `reply` are the reply box's callbacks; `onNote(note)` is called when a note is stored, `onOpen()` before a box takes its place under the thread. */
+export function compose({ conversationId, signal, onNote, onOpen, ...reply }) {
   const replying = replyBox({ conversationId, signal, ...reply });
   const noting = noteBox({ conversationId, onSaved: onNote });
   const boxes = { reply: replying, note: noting };
@@ -33,6 +33,7 @@ export function compose({ conversationId, signal, onNote, ...reply }) {
   }
 
   function open(kind) {
+    onOpen();
     show(kind);
     if (isOpen(kind)) boxes[kind].focus();
     else whyNot.querySelector("a, button")?.focus();

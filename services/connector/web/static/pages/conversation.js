@@ -17,6 +17,7 @@ import { thread } from "./thread.js";
 
 // As long as the API names somebody who has typed.
 const TYPING_ENDS_MS = 31000;
+const MARGIN = 12;
 
 /** `reopen(id)` shows this conversation anew, or another one in its place. */
 export async function conversationPane(place, conversationId, signal, { listAddress, reopen }) {
@@ -44,7 +45,7 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     onDelete: actOnReply,
     onRead: (read) => (items = read),
   });
-  const box = mayAnswer && compose({ conversationId, signal, readAgain, onSent: sent, onNote: () => refresh(), onInsert: () => palette.open() });
+  const box = mayAnswer && compose({ conversationId, signal, readAgain, onSent: sent, onNote: () => refresh(), onInsert: () => palette.open(), onOpen: showNewest });
   const palette = mayAnswer && commandPalette({ signal, commands: () => commandsOf(box, head), onTemplate: insertTemplate });
 
   /** Reads version, thread and state anew. The version first: what it does not know yet, the thread may show, but not the other way round. */
@@ -81,6 +82,12 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   async function sent(reply) {
     await refresh();
     shown.focusReply(reply.id);
+  }
+
+  /** What is answered is in sight above the box; whoever has scrolled down already stays there. */
+  function showNewest() {
+    const top = shown.element.offsetTop - MARGIN;
+    if (place.scrollTop < top) place.scrollTo(0, top);
   }
 
   /** A reply that was taken back is a draft again. */

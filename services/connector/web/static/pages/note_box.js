@@ -15,7 +15,7 @@ export function noteBox({ conversationId, onSaved }) {
   const id = newId("note");
   const input = h("textarea", { id, class: "input reply-text", rows: 3, dir: "auto", "aria-describedby": `${id}-hint` });
   const problemPlace = h("div", { class: "place" });
-  const button = h("button", { type: "submit", class: "button button-note", "aria-keyshortcuts": "Control+Enter" }, t("note.save"));
+  const button = h("button", { type: "submit", class: "button button-small button-note", "aria-keyshortcuts": "Control+Enter" }, t("note.save"));
   let key = null;
   input.value = localDraft(owner, place)?.text ?? "";
   input.addEventListener("input", () => {
@@ -61,5 +61,5 @@ export function noteBox({ conversationId, onSaved }) {
     event.preventDefault();
     busy(button, save);
   });
-  return { element, isWriting: () => input.value !== "", focus: () => input.focus() };
+  return { element, isWriting: () => input.value !== "", focus: () => input.focus({ preventScroll: true }) };
 }

@@ -21,7 +21,7 @@ export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }
   const path = `/conversations/${conversationId}`;
   const id = newId("reply");
   const input = h("textarea", { id, class: "input reply-text", rows: 4, dir: "auto", "aria-describedby": `${id}-saved`, "data-testid": "reply-text" });
-  const saved = h("span", { class: "muted draft-state", id: `${id}-saved` });
+  const saved = h("p", { class: "muted place", id: `${id}-saved` });
   const conflictPlace = h("div", { class: "place" });
   const questionPlace = h("div", { class: "place" });
   const files = replyFiles({ path, signal, most: () => checks.mostBytes(), onChange: () => checks.changed() });
@@ -33,6 +33,7 @@ export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }
   let typedAt = 0;
 
   input.addEventListener("input", () => {
+    ask(null);
     draft.changed();
     checks.changed();
     tellTyping();
@@ -57,7 +58,7 @@ export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }
     const reason = hindrance();
     if (reason) return ask(notice("warning", reason));
     const body = { ...reply(), send_at: wish.sendAt ?? null, close: wish.close ?? false, confirmed_warnings: wish.confirmed ?? [] };
-    replace(questionPlace);
+    ask(null);
     try {
       const { content } = await postOnce(`${path}/replies`, body, { key: draft.keyFor(body), version: news.seen() });
       await taken(content);
@@ -102,14 +103,15 @@ export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }
 
   const backButton = () =>
     actionButton(t("reply.change_text"), () => {
-      replace(questionPlace);
+      ask(null);
       input.focus();
     }, { class: "button button-secondary button-small" });
 
-  /** Says or asks something above the buttons, and leads a keyboard there if there is something to decide. */
+  /** Says or asks something above the buttons, and leads a keyboard there if there is something to decide. What is asked is not told twice. */
   function ask(element) {
     replace(questionPlace, element);
-    element.scrollIntoView({ block: "nearest" });
+    checks.element.hidden = Boolean(element);
+    if (!element) return;
     const first = element.querySelector(".buttons button");
     if (first) first.focus();
     else announce(element.textContent);
@@ -139,9 +141,10 @@ export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }
     }
   }
 
-  const sendButton = h("button", { type: "submit", class: "button", "aria-keyshortcuts": "Control+Enter" }, t("reply.send"));
-  const closeButton = actionButton(t("reply.send_and_close"), () => send({ close: true }), { class: "button button-secondary" });
-  const laterButton = actionButton(t("reply.send_later"), sendLater, { class: "button button-secondary" });
+  const sendButton = h("button", { type: "submit", class: "button button-small", "aria-keyshortcuts": "Control+Enter" }, t("reply.send"));
+  const closeButton = actionButton(t("reply.send_and_close"), () => send({ close: true }), { class: "button button-secondary button-small" });
+  const laterButton = actionButton(t("reply.send_later"), sendLater, { class: "button button-secondary button-small" });
+  const insertButton = h("button", { type: "button", class: "button button-secondary button-small", onclick: onInsert, "aria-keyshortcuts": "Control+K" }, t("reply.insert"));
   const sendFrom = (button, work) => busy(button, work);
   const element = h(
     "form",
@@ -156,13 +159,13 @@ export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }
     },
     news.element,
     conflictPlace,
-    h("div", { class: "reply-head" }, h("label", { for: id }, t("reply.label")), saved),
+    h("div", { class: "reply-head" }, h("label", { for: id }, t("reply.label")), checks.counter),
     input,
     files.list,
     checks.element,
     questionPlace,
-    h("div", { class: "reply-tools" }, files.button, h("button", { type: "button", class: "button button-secondary button-small", onclick: onInsert, "aria-keyshortcuts": "Control+K" }, t("reply.insert")), checks.counter),
-    h("div", { class: "buttons reply-buttons" }, sendButton, closeButton, laterButton),
+    h("div", { class: "reply-buttons" }, h("div", { class: "buttons" }, sendButton, closeButton, laterButton), h("div", { class: "buttons" }, files.button, insertButton)),
+    saved,
   );
   files.acceptOn(element);
   element.addEventListener("keydown", (event) => {
@@ -175,7 +178,8 @@ export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }
   return {
     element,
     isWriting,
-    focus: () => input.focus(),
+    // The thread stays where it was scrolled to.
+    focus: () => input.focus({ preventScroll: true }),
     /** What is on the way to the server is awaited, and then the server's draft is read: a reply that was taken back is one again. */
     async load() {
       await draft.save();
