@@ -1,7 +1,7 @@
 // Under a conversation: the box for a reply and the one for an internal note, of which at most one is open.
 
 import { h, newId, replace } from "../core/dom.js";
-import { notice } from "../core/elements.js";
+import { notice, outsideLink } from "../core/elements.js";
 import { list } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { noteBox } from "./note_box.js";
@@ -78,12 +78,21 @@ export function compose({ conversationId, signal, onNote, onOpen, ...reply }) {
       isAnswerable = !reason;
       openers.reply.hidden = !isAnswerable;
       if (!isAnswerable && isOpen("reply")) show(null);
-      replace(whyNot, reason && notAnswerable(reason, replying.isWriting()));
+      const drawn = JSON.stringify(reason);
+      if (whyNot.dataset.drawn === drawn) return;
+      whyNot.dataset.drawn = drawn;
+      replace(whyNot, reason && notAnswerable(conversation, replying.isWriting()));
     },
   };
 }
 
 /** Why nobody can be answered here, and what helps. What was written is still there. */
-function notAnswerable(reason, hasDraft) {
-  return notice("warning", reason.title, reason.cure && h("p", {}, h("strong", {}, t("check.cure")), " ", reason.cure), hasDraft && h("p", {}, t("compose.draft_kept")));
+function notAnswerable({ not_answerable: reason, seller_central_url: address }, hasDraft) {
+  return notice(
+    "warning",
+    reason.title,
+    h("p", {}, h("strong", {}, t("check.cure")), " ", reason.cure),
+    hasDraft && h("p", {}, t("compose.draft_kept")),
+    outsideLink(address, t("check.to_seller_central"), { class: "button button-secondary button-small" }),
+  );
 }

@@ -35,6 +35,7 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   const heading = h("h2", { tabindex: "-1" });
   const head = h("div", { class: "conversation-head" });
   const problemPlace = h("div", { class: "place" });
+  const hintPlace = h("div", { class: "place" });
   const states = replyStates();
   const shown = thread({
     path,
@@ -60,9 +61,11 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     return null;
   }
 
-  /** Sends a change, shows what came of it, and announces what was done. */
-  async function act(send, said) {
-    if (await actOnReply(send)) announce(said);
+  /** Sends a change, shows what came of it, and announces what was done; `hint` is what there is to know besides. */
+  async function act(send, said, hint = null) {
+    if (!(await actOnReply(send))) return;
+    replace(hintPlace, hint);
+    announce(said);
   }
 
   async function actOnReply(send) {
@@ -156,7 +159,7 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   isShown = true;
   drawHead();
   states.tell(items);
-  replace(place, h("a", { href: listAddress(), class: "back" }, t("inbox.back")), heading, head, problemPlace, shown.element, shown.more, box && box.element);
+  replace(place, h("a", { href: listAddress(), class: "back" }, t("inbox.back")), heading, head, problemPlace, hintPlace, shown.element, shown.more, box && box.element);
   await markRead().catch((problem) => showProblem(problemPlace, problem));
   if (!box) return null;
   box.update(conversation, version, items);

@@ -2,7 +2,7 @@
 
 import { get, patch, post } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
-import { actionButton, announce, confirmDialog, showProblem } from "../core/elements.js";
+import { actionButton, announce, confirmDialog, notice, outsideLink, showProblem } from "../core/elements.js";
 import { countryName, dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
@@ -22,7 +22,7 @@ export function actions(conversation, { path, act, problemPlace, signal, reopen,
   const isClosed = conversation.status === "closed";
   const button = (name, work, attributes = {}) => actionButton(t(`conversation.${name}`), work, { class: "button button-secondary button-small", "data-action": name, ...attributes });
 
-  const settle = () => act(() => post(`${path}/no-answer-needed`, undefined, signal), t("conversation.no_answer_needed.done"));
+  const settle = () => act(() => post(`${path}/no-answer-needed`, undefined, signal), t("conversation.no_answer_needed.done"), amazonsClock(conversation));
   const close = () => act(() => patch(path, { status: "closed" }, signal), t("conversation.close.done"));
   const open = () => act(() => patch(path, { status: "open" }, signal), t("conversation.reopen.done"));
   const unread = () => {
@@ -59,6 +59,16 @@ export function actions(conversation, { path, act, problemPlace, signal, reopen,
     button("mark_unread", unread),
     button("merge", merge),
     conversation.message_count > 1 && button("split", split),
+  );
+}
+
+/** Only we know that no answer is needed; where Amazon is told. */
+function amazonsClock(conversation) {
+  return notice(
+    "info",
+    t("conversation.no_answer_needed.here.title"),
+    h("p", {}, t("conversation.no_answer_needed.here.text")),
+    outsideLink(conversation.seller_central_url, t("check.to_seller_central"), { class: "button button-secondary button-small" }),
   );
 }
 
