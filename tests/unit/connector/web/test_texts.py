@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.mailrelay.authenticity.faults import Fault
+from services.mailrelay.parsing.patterns import FAILURE_REASONS
 from shared.languages import MESSAGE_LANGUAGES
 from shared.tables import ReplyState
 
@@ -127,3 +128,8 @@ def test_every_state_of_a_reply_has_a_word() -> None:
     states = {key.removeprefix("reply.state.") for key in _texts("de") if key.startswith("reply.state.")}
 
     assert states == {state.value for state in ReplyState}
+
+
+def test_every_reason_that_amazon_gives_for_a_failure_has_a_title_and_a_cure() -> None:
+    for part in ("title", "cure"):
+        assert {f"failure.{reason}.{part}" for reason in FAILURE_REASONS} <= _texts("de").keys()

@@ -21,6 +21,16 @@ export function compose({ conversationId, signal, onNote, onOpen, ...reply }) {
     note: h("button", { type: "button", class: "button button-small button-note", "aria-keyshortcuts": "n", "aria-controls": ids.note, onclick: () => toggle("note") }, t("compose.note"), h("kbd", { "aria-hidden": "true" }, "N")),
   };
   let isAnswerable = true;
+  let latest = {};
+
+  function drawWhyNot() {
+    const hasDraft = replying.isWriting();
+    const drawn = JSON.stringify([latest.not_answerable, hasDraft]);
+    // What is the same stays: somebody may be on its link.
+    if (whyNot.dataset.drawn === drawn) return;
+    whyNot.dataset.drawn = drawn;
+    replace(whyNot, latest.not_answerable && notAnswerable(latest, hasDraft));
+  }
 
   const isOpen = (kind) => !places[kind].hidden;
 
@@ -68,6 +78,7 @@ export function compose({ conversationId, signal, onNote, onOpen, ...reply }) {
     async load() {
       await replying.load();
       if (replying.isWriting()) show("reply");
+      drawWhyNot();
     },
     update(conversation, version, items) {
       replying.update(version, items);
@@ -78,10 +89,8 @@ export function compose({ conversationId, signal, onNote, onOpen, ...reply }) {
       isAnswerable = !reason;
       openers.reply.hidden = !isAnswerable;
       if (!isAnswerable && isOpen("reply")) show(null);
-      const drawn = JSON.stringify(reason);
-      if (whyNot.dataset.drawn === drawn) return;
-      whyNot.dataset.drawn = drawn;
-      replace(whyNot, reason && notAnswerable(conversation, replying.isWriting()));
+      latest = conversation;
+      drawWhyNot();
     },
   };
 }
