@@ -78,6 +78,8 @@ export function rulesList(warnings, input) {
 }
 
 function excerptButton({ start, end, text }, input) {
+  // Of a file's name: it is not in the text.
+  if (start === null) return h("bdi", { class: "excerpt" }, text);
   return h("button", { type: "button", class: "excerpt", title: t("warned.show"), onclick: () => select(input, start, end) }, h("bdi", {}, text));
 }
 
