@@ -4,6 +4,7 @@ import { post } from "../core/api.js";
 import { h } from "../core/dom.js";
 import { announce, confirmDialog } from "../core/elements.js";
 import { t } from "../core/i18n.js";
+import { userId } from "../core/session.js";
 
 /** `act(send)` sends a wish and shows what came of it, or why not, and tells whether it was done; `onCanceled()` shows the draft that a reply has become again. */
 export function replyWishes({ act, onCanceled }) {
@@ -13,7 +14,12 @@ export function replyWishes({ act, onCanceled }) {
     return isDone;
   };
   return {
-    cancel: async (reply) => (await send(reply, "cancel", t("reply.said.canceled"))) && onCanceled(reply),
+    /** It is a draft of its writer's again. */
+    async cancel(reply) {
+      const isOwn = reply.written_by?.id === userId();
+      const said = isOwn ? t("reply.said.canceled") : t("reply.said.canceled_for", { name: reply.written_by?.name ?? t("reply.your_team") });
+      if ((await send(reply, "cancel", said)) && isOwn) await onCanceled(reply);
+    },
     sendNow: (reply) => send(reply, "send-now", t("reply.said.queued")),
     dismiss: (reply) => send(reply, "dismiss", t("reply.said.left")),
     async sendAgain(reply) {
