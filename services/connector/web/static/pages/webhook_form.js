@@ -9,6 +9,10 @@ import { may } from "../core/session.js";
 const KINDS = {
   "message.received": "inbox.messages",
   "conversation.changed": "inbox.messages",
+  "reply.handed_over": "inbox.messages",
+  "reply.confirmed": "inbox.messages",
+  "reply.failed": "inbox.messages",
+  "reply.perhaps_sent": "inbox.messages",
   "integration.changed": "general.admin",
   "authorization.changed": "general.admin",
   "webhook.disabled": "general.admin",
