@@ -42,7 +42,7 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     signal,
     conversation: () => conversation,
     reopen,
-    wishes: replyWishes({ act: actOnReply, onCanceled: takenBack }),
+    wishes: replyWishes({ act: actOnReply, onCanceled: takenBack, edit: mayAnswer && takeOver }),
     onDelete: actOnReply,
     onRead: (read) => (items = read),
   });
@@ -97,6 +97,12 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   async function takenBack() {
     await box.load();
     box.open("reply");
+  }
+
+  /** A failed reply's text, to be changed and sent as another one. */
+  function takeOver(reply) {
+    box.open("reply");
+    box.reply.insert(reply.text ?? "");
   }
 
   function insertTemplate(template) {

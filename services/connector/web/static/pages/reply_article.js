@@ -21,7 +21,8 @@ const TONES = { confirmed: "good", handed_over: "quiet", delayed: "warning", per
 const TICK_MS = 250;
 
 /**
- * `wishes` has `cancel`, `sendNow`, `sendAgain` and `dismiss`, each of which takes a reply and resolves when the thread shows what came of it.
+ * `wishes` has `cancel`, `sendNow`, `sendAgain` and `dismiss`, each of which takes a reply and resolves when what came of it is shown, and where there is a
+ * reply box, `edit`.
  */
 export function replyArticle(reply, { wishes, signal }) {
   const who = reply.written_by?.id === userId() ? t("reply.you") : (reply.written_by?.name ?? t("reply.your_team"));
@@ -29,7 +30,7 @@ export function replyArticle(reply, { wishes, signal }) {
     "article",
     { class: `message card reply reply-${reply.state}`, tabindex: "-1", "data-testid": "reply", "data-reply": reply.id, "data-state": reply.state },
     h("header", { class: "message-head" }, h("h3", {}, h("bdi", {}, who), h("span", { class: "muted" }, ` · ${t("reply.kind")}`)), h("time", { datetime: reply.created_at }, dateTime(reply.created_at))),
-    h("div", { class: "message-text", dir: "auto" }, reply.text),
+    reply.text === null ? h("p", { class: "muted" }, t("reply.unreadable")) : h("div", { class: "message-text", dir: "auto" }, reply.text),
     files(reply),
     replyStatus(reply, { wishes, signal }),
   );
@@ -75,9 +76,16 @@ function failureNotice(reply) {
     failure.cure && h("p", {}, h("strong", {}, t("check.cure")), " ", failure.cure),
     failure.code === "sender_not_approved" && senderAddress(reply),
     failure.server_words && h("details", { class: "technical" }, h("summary", {}, t("reply.server_words")), h("p", { class: "code" }, failure.server_words)),
-    failure.link && outsideLink(failure.link, t("check.to_seller_central"), { class: "button button-secondary button-small" }),
+    cureLink(reply),
     h("p", { class: "code" }, failure.code),
   );
+}
+
+/** To where it is cured: in Seller Central, or at the store's own mail server. */
+function cureLink({ failure, integration_id: integrationId }) {
+  if (failure.link) return outsideLink(failure.link, t("check.to_seller_central"), { class: "button button-secondary button-small" });
+  if (failure.action !== "open_smtp_configuration" || !may("general.admin", "view")) return null;
+  return h("a", { href: `/integrations/${integrationId}`, class: "button button-secondary button-small" }, t("reply.to_smtp"));
 }
 
 function unconfirmedNotice(reply) {
@@ -97,11 +105,21 @@ function buttons(reply, wishes, signal) {
     queued: () => [undoButton(reply, wishes, signal)],
     scheduled: () => [button("cancel", wishes.cancel), button("send_now", wishes.sendNow)],
     delayed: () => [button("cancel", wishes.cancel)],
-    failed: () => [button("send_again", wishes.sendAgain, { class: "button button-small" }), !reply.dismissed_at && button("leave", wishes.dismiss)],
+    failed: () => failedButtons(reply, wishes, button),
     perhaps_sent: () => [button("send_again", wishes.sendAgain), !reply.dismissed_at && button("leave", wishes.dismiss)],
   }[reply.state]?.();
   const present = shown?.filter(Boolean);
   return present?.length > 0 && h("div", { class: "buttons", role: "group", "aria-label": t("reply.actions") }, present);
+}
+
+/** What Amazon does not take as it is has to be changed first; everything else is sent again. */
+function failedButtons(reply, wishes, button) {
+  const isToChange = reply.failure?.action === "change_reply" && wishes.edit;
+  return [
+    isToChange && button("edit", wishes.edit, { class: "button button-small" }),
+    button("send_again", wishes.sendAgain, isToChange ? {} : { class: "button button-small" }),
+    !reply.dismissed_at && button("leave", wishes.dismiss),
+  ];
 }
 
 /** "Undo", with the seconds that are left, for as long as the server tells. */

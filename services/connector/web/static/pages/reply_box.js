@@ -188,6 +188,7 @@ export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }
     },
     save: draft.save,
     update: news.update,
+    insert,
     insertTemplate,
     chooseFiles: files.choose,
     send: () => sendFrom(sendButton, () => send()),

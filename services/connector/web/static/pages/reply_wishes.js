@@ -6,14 +6,18 @@ import { announce, confirmDialog } from "../core/elements.js";
 import { t } from "../core/i18n.js";
 import { userId } from "../core/session.js";
 
-/** `act(send)` sends a wish and shows what came of it, or why not, and tells whether it was done; `onCanceled()` shows the draft that a reply has become again. */
-export function replyWishes({ act, onCanceled }) {
+/**
+ * `act(send)` sends a wish and shows what came of it, or why not, and tells whether it was done; `onCanceled(reply)` shows the draft that a reply has become
+ * again; `edit(reply)`, if there is a box, takes its text into it.
+ */
+export function replyWishes({ act, onCanceled, edit }) {
   const send = async (reply, wish, said) => {
     const isDone = await act(() => post(`/replies/${reply.id}/${wish}`));
     if (isDone) announce(said);
     return isDone;
   };
   return {
+    edit,
     /** It is a draft of its writer's again. */
     async cancel(reply) {
       const isOwn = reply.written_by?.id === userId();
