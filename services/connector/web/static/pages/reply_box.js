@@ -49,12 +49,13 @@ export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }
 
   /** Why it cannot be sent yet, if that is known without the server. */
   function hindrance() {
-    if (files.isUploading()) return t("reply.files_uploading");
     if (files.hasRefused()) return t("reply.files_refused");
     return isWriting() ? null : t("reply.empty");
   }
 
   async function send(wish = {}) {
+    if (files.isUploading()) ask(notice("info", t("reply.files_uploading")));
+    await files.settled();
     const reason = hindrance();
     if (reason) return ask(notice("warning", reason));
     const body = { ...reply(), send_at: wish.sendAt ?? null, close: wish.close ?? false, confirmed_warnings: wish.confirmed ?? [] };

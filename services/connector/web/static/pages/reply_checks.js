@@ -28,7 +28,7 @@ export function replyChecks({ path, input, reply, bytes, signal }) {
       counter,
       h("span", { class: isTooLong ? "tone-bad" : "" }, t(isTooLong ? "counter.characters.over" : "counter.characters", { count: number(characters), most: number(mostCharacters) })),
       " · ",
-      h("span", { class: isTooLarge ? "tone-bad" : "" }, t("counter.files", { size: bytes() ? size(bytes()) : size(0), most: size(mostBytes) })),
+      h("span", { class: isTooLarge ? "tone-bad" : "" }, bytes() ? t("counter.files", { size: size(bytes()), most: size(mostBytes) }) : t("counter.files.none", { most: size(mostBytes) })),
     );
   }
 

@@ -12,6 +12,7 @@ export function replyFiles({ path, signal, most, onChange }) {
   const picker = h("input", { type: "file", multiple: true, class: "visually-hidden", tabindex: "-1", "aria-hidden": "true" });
   const button = h("button", { type: "button", class: "button button-secondary button-small", onclick: () => picker.click() }, t("files.choose"));
   const rows = new Map();
+  let uploads = Promise.resolve();
   const stored = () => [...rows.values()].filter(({ file }) => file).map(({ file }) => file);
   const bytes = () => [...rows.values()].reduce((sum, row) => sum + (row.isRefused ? 0 : row.size), 0);
 
@@ -20,37 +21,46 @@ export function replyFiles({ path, signal, most, onChange }) {
     picker.value = "";
   });
 
-  /** Takes files that a person has chosen, one after the other, so that they keep their order. */
-  async function add(files) {
-    for (const file of files) await addOne(file);
+  /** Takes files that a person has chosen: all are shown at once and sent one after the other, so that they keep their order. */
+  function add(files) {
+    const added = files.map(newRow);
+    uploads = uploads.then(async () => {
+      for (const row of added) await send(row);
+    });
   }
 
-  async function addOne(file) {
-    const row = { size: file.size, file: null, isRefused: false, ends: new AbortController() };
+  function newRow(file) {
     const key = newId("file");
-    const said = h("span", { class: "muted" }, size(file.size));
-    const progress = h("progress", { max: 1, value: 0, "aria-label": t("files.progress", { name: file.name }) });
-    row.element = h("li", { class: "reply-file" }, h("bdi", { class: "reply-file-name" }, file.name), said, progress, removeButton(file.name, () => drop(key)));
+    const row = { size: file.size, source: file, file: null, isRefused: false, ends: new AbortController() };
+    row.said = h("span", { class: "muted" }, size(file.size));
+    row.progress = h("progress", { max: 1, value: 0, "aria-label": t("files.progress", { name: file.name }) });
+    row.element = h("li", { class: "reply-file" }, h("bdi", { class: "reply-file-name" }, file.name), row.said, row.progress, removeButton(file.name, () => drop(key)));
     const isTooMuch = most() && bytes() + file.size > most();
     rows.set(key, row);
     list.append(row.element);
-    if (isTooMuch) return refuse(row, t("files.too_large", { most: size(most()) }), said, progress);
+    if (isTooMuch) refuse(row, t("files.too_large", { most: size(most()) }));
+    return row;
+  }
+
+  async function send(row) {
+    const { source, ends, progress } = row;
+    if (row.isRefused || ends.signal.aborted) return;
     try {
-      row.file = await upload(`${path}/files?filename=${encodeURIComponent(file.name)}`, file, AbortSignal.any([signal, row.ends.signal]), (part) => (progress.value = part));
+      row.file = await upload(`${path}/files?filename=${encodeURIComponent(source.name)}`, source, AbortSignal.any([signal, ends.signal]), (part) => (progress.value = part));
       progress.remove();
-      replace(said, size(row.file.size));
-      announce(t("files.added", { name: file.name }));
+      replace(row.said, size(row.file.size));
+      announce(t("files.added", { name: source.name }));
       onChange();
     } catch (problem) {
-      if (problem.name !== "AbortError") refuse(row, problemTexts(problem).detail, said, progress);
+      if (problem.name !== "AbortError") refuse(row, problemTexts(problem).detail);
     }
   }
 
-  function refuse(row, reason, said, progress) {
+  function refuse(row, reason) {
     row.isRefused = true;
     row.element.classList.add("reply-file-refused");
-    progress.remove();
-    replace(said, h("span", { class: "field-error", role: "alert" }, reason));
+    row.progress.remove();
+    replace(row.said, h("span", { class: "field-error", role: "alert" }, reason));
     onChange();
   }
 
@@ -121,6 +131,8 @@ export function replyFiles({ path, signal, most, onChange }) {
     bytes,
     ids: () => stored().map(({ id }) => id),
     isUploading: () => [...rows.values()].some((row) => !row.file && !row.isRefused),
+    /** Resolves when every file that was chosen is with the server, or refused. */
+    settled: () => uploads,
     hasRefused: () => [...rows.values()].some((row) => row.isRefused),
   };
 }
