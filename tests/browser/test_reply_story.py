@@ -141,7 +141,7 @@ async def test_buyer_and_agent_talk_and_what_does_not_arrive_is_told_cured_and_s
     await expect(state(second)).to_contain_text("Nicht zugestellt")
     await expect(second).to_contain_text(store.address)
     await expect(second.get_by_role("link", name="Zu Seller Central")).to_have_attribute(
-        "href", re.compile("^https://sellercentral")
+        "href", re.compile(r"/sellercentral-europe\.amazon\.com/messaging/permissions\?country=DE$")
     )
     await expect(clock).to_be_visible()
     await expect(page.get_by_test_id("failed-count")).to_have_text("1")

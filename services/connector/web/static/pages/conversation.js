@@ -166,12 +166,14 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   drawHead();
   states.tell(items);
   replace(place, h("a", { href: listAddress(), class: "back" }, t("inbox.back")), heading, head, problemPlace, hintPlace, shown.element, shown.more, box && box.element);
-  await markRead().catch((problem) => showProblem(problemPlace, problem));
-  if (!box) return null;
-  box.update(conversation, version, items);
-  shortcuts({ signal, palette, box });
-  watchTyping();
-  return box.load().catch((problem) => showProblem(problemPlace, problem));
+  // Keys count from the moment on at which there is something to see.
+  if (box) {
+    box.update(conversation, version, items);
+    shortcuts({ signal, palette, box });
+    watchTyping();
+  }
+  await Promise.all([markRead(), box && box.load()]).catch((problem) => showProblem(problemPlace, problem));
+  return null;
 
   /** Colleagues who type are named until they have not typed for a while. */
   function watchTyping() {
