@@ -81,14 +81,14 @@ async def test_ticking_off_the_guide_turns_the_lock_green_and_is_remembered(page
     await page.get_by_label("Name der Integration").fill("Lampen Europa")
     await page.keyboard.press("Enter")
     boxes = page.get_by_role("checkbox")
-    await expect(boxes).to_have_count(7)
+    await expect(boxes).to_have_count(10)
     lock = page.get_by_role("dialog").get_by_test_id("lock")
     await expect(lock).to_have_attribute("data-lock", "pending")
 
     for box in await boxes.all():
         await box.check()
 
-    await expect(page.get_by_test_id("setup-progress")).to_have_text("Alles erledigt (7 von 7)")
+    await expect(page.get_by_test_id("setup-progress")).to_have_text("Alles erledigt (10 von 10)")
     await expect(lock).to_have_attribute("data-lock", "green")
     await page.reload()
     await expect(boxes.first).to_be_checked()

@@ -215,9 +215,13 @@ async def test_who_may_only_view_is_led_to_the_audit_log_alone(page: Page, site:
     await expect(page.get_by_role("link", name="Webhooks")).to_have_count(0)
 
 
-async def test_an_agent_is_not_shown_the_settings(page: Page, site: Site):
+async def test_of_the_settings_an_agent_is_shown_the_templates_alone(page: Page, site: Site):
     await sign_in(page, "/inbox", email="agent@seller.example")
-    await expect(page.get_by_role("link", name="Einstellungen")).to_have_count(0)
+
+    await page.get_by_role("link", name="Einstellungen").click()
+
+    await expect(page).to_have_url(f"{site.url}/settings/templates")
+    await expect(page.get_by_role("navigation", name="Einstellungen").get_by_role("link")).to_have_text(["Vorlagen"])
 
 
 async def test_the_page_says_that_a_webhook_ended_with_its_creators_right(page: Page, site: Site):

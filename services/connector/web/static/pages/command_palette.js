@@ -41,6 +41,9 @@ export function commandPalette({ signal, commands, onTemplate }) {
     const dialog = h("dialog", { class: "dialog dialog-small palette", "aria-label": t("palette.title") }, input, said, listbox);
     const ends = new AbortController();
     let all = commands();
+    // Whoever types faster than the templates come gets the first that fits.
+    let isLoading = true;
+    let isEntered = false;
     let shown = [];
     let active = 0;
 
@@ -54,7 +57,7 @@ export function commandPalette({ signal, commands, onTemplate }) {
       shown = all.filter((entry) => words.every((word) => folded(`${entry.label} ${entry.about ?? ""}`).includes(word)));
       active = Math.min(active, Math.max(shown.length - 1, 0));
       replace(listbox, shown.map((entry, index) => h("li", { role: "option", id: `${id}-${index}`, class: "palette-entry", "aria-selected": String(index === active), onclick: () => choose(entry) }, h("bdi", {}, entry.label), entry.about && h("span", { class: "muted" }, entry.about))));
-      said.textContent = shown.length ? "" : t("palette.none");
+      said.textContent = shown.length || isLoading ? "" : t("palette.none");
       if (shown.length) input.setAttribute("aria-activedescendant", `${id}-${active}`);
       else input.removeAttribute("aria-activedescendant");
       listbox.children[active]?.scrollIntoView({ block: "nearest" });
@@ -62,11 +65,13 @@ export function commandPalette({ signal, commands, onTemplate }) {
 
     input.addEventListener("input", () => {
       active = 0;
+      isEntered = false;
       draw();
     });
     input.addEventListener("keydown", (event) => {
       const target = { ArrowDown: active + 1, ArrowUp: active - 1, Home: 0, End: shown.length - 1 }[event.key];
       if (event.key === "Enter" && shown[active]) choose(shown[active]);
+      else if (event.key === "Enter") isEntered = isLoading;
       else if (target !== undefined && shown.length) active = (target + shown.length) % shown.length;
       else return;
       event.preventDefault();
@@ -83,7 +88,9 @@ export function commandPalette({ signal, commands, onTemplate }) {
     function take(items) {
       const templates = items.map((template) => ({ label: template.name, about: t("palette.template", { language: languageName(template.language) }), work: () => onTemplate(template) }));
       all = [...commands(), ...templates];
+      isLoading = false;
       draw();
+      if (isEntered && shown[active]) choose(shown[active]);
     }
 
     document.body.append(dialog);
@@ -93,6 +100,7 @@ export function commandPalette({ signal, commands, onTemplate }) {
     get("/reply-templates", AbortSignal.any([signal, ends.signal]))
       .then(({ items }) => take(items))
       .catch((problem) => {
+        isLoading = false;
         if (problem.name !== "AbortError") said.textContent = problemTexts(problem).detail;
       });
   }
