@@ -221,7 +221,9 @@ async def test_of_the_settings_an_agent_is_shown_the_templates_alone(page: Page,
     await page.get_by_role("link", name="Einstellungen").click()
 
     await expect(page).to_have_url(f"{site.url}/settings/templates")
-    await expect(page.get_by_role("navigation", name="Einstellungen").get_by_role("link")).to_have_text(["Vorlagen"])
+    await expect(page.get_by_role("navigation", name="Einstellungen").get_by_role("link")).to_have_text(
+        ["Vorlagen"]
+    )
 
 
 async def test_the_page_says_that_a_webhook_ended_with_its_creators_right(page: Page, site: Site):
