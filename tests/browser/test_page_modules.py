@@ -27,7 +27,7 @@ _LOAD_ALL = """async ([lists, size]) => {
 }"""
 
 
-_LISTS = [
+_LISTS: list[list[list[int]]] = [
     [[], [], []],
     [[9, 5, 1], [], []],
     [[9, 7, 5, 3, 1], [8, 6, 4, 2], [10]],
@@ -40,7 +40,7 @@ async def test_lists_are_merged_by_time_and_nothing_older_ever_comes_before_what
     await page.goto("/sign-in")
 
     for lists in _LISTS:
-        pages = await page.evaluate(_LOAD_ALL, [lists, 2])
+        pages: list[list[int]] = await page.evaluate(_LOAD_ALL, [lists, 2])
 
         shown = [at for each in pages for at in each]
         assert shown == sorted((at for each in lists for at in each), reverse=True)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.async_api import Browser, BrowserContext, FilePayload, Locator, Page, expect
 from sqlalchemy import func, select
 
 from shared.replies import Reply, change_state
@@ -16,7 +16,7 @@ from tests.browser.test_inbox_pages import IN_FIVE_HOURS, make_store, make_threa
 from tests.factories import make_relay_address, make_reply
 
 AGENT = "agent@seller.example"
-PDF = {"name": "Rechnung März.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7 a bill"}
+PDF = FilePayload(name="Rechnung März.pdf", mimeType="application/pdf", buffer=b"%PDF-1.7 a bill")
 
 
 @pytest.fixture

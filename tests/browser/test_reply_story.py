@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import httpx2
 import pytest
-from playwright.async_api import BrowserContext, Locator, Page, expect
+from playwright.async_api import BrowserContext, FilePayload, Locator, Page, expect
 from sqlalchemy import update
 
 from deploy.demo.postgres import OWNER
@@ -20,7 +20,7 @@ from tests.browser.mails import Seller, Store, make_store
 pytestmark = pytest.mark.timeout(300)
 
 NAME = "Anleitung für Größe M.pdf"
-PDF = {"name": NAME, "mimeType": "application/pdf", "buffer": b"%PDF-1.7 a manual"}
+PDF = FilePayload(name=NAME, mimeType="application/pdf", buffer=b"%PDF-1.7 a manual")
 
 
 class Amazon:
