@@ -53,8 +53,9 @@ GRANT SELECT ON marketplace_participations TO replyco_mail_worker;
 GRANT SELECT, INSERT, UPDATE (done_by) ON setup_steps TO replyco_mail_worker;
 GRANT INSERT (id, account_id, at, kind, ids) ON events TO replyco_mail_worker;
 
--- It sends replies: it reads what agents wrote, writes what became of it, and stops or restarts a conversation's clock. Of notes, drafts and
--- templates it sees nothing.
+-- It sends replies: it reads what agents wrote, writes what became of it, and stops or restarts a conversation's clock. Of drafts and templates
+-- it sees nothing, and of notes only where they are: they go with a mail that is let out of quarantine.
+GRANT SELECT (id, conversation_id), UPDATE (conversation_id) ON notes TO replyco_mail_worker;
 GRANT SELECT ON outbound_messages, reply_files, smtp_configurations TO replyco_mail_worker;
 GRANT UPDATE (answers_message_id, state, state_since, due_at, attempts, first_attempt_at, claimed_until, data_sent_at, handed_over_at,
     confirmed_at, transport, sent_from, failure, server_words, dismissed_at) ON outbound_messages TO replyco_mail_worker;

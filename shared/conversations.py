@@ -20,6 +20,7 @@ from shared.tables import (
     ConversationThread,
     Integration,
     Message,
+    Note,
 )
 
 # The kind of message that a conversation is listed by, and that waits for an answer (mailrelay's MailKind).
@@ -169,12 +170,15 @@ async def lock(session: AsyncSession, *conversation_ids: UUID) -> None:
 
 
 async def merge(session: AsyncSession, source_id: UUID, target_id: UUID, *, by: UUID | None = None) -> None:
-    """All of the source goes to the target, and later mails of its threads, too. `by` is the agent who wants it so.
+    """All messages and notes of the source go to the target, and later mails of its threads, too. `by` is the agent who wants it so.
 
     Both must be of one integration, and locked.
     """
     moved = {"conversation_id": target_id} | ({} if by is None else {"placed_by": by})
     await session.execute(update(Message).where(Message.conversation_id == source_id).values(moved))
+    await session.execute(
+        update(Note).where(Note.conversation_id == source_id).values(conversation_id=target_id)
+    )
     await session.execute(
         update(ConversationThread)
         .where(ConversationThread.conversation_id == source_id)

@@ -17,6 +17,7 @@ from services.connector.inbox.changes import (
     refuse_quarantine,
 )
 from services.connector.inbox.unsealing import Opener, ReadConversation, keys_of
+from services.connector.inbox.written import merge_written, move_written
 from services.connector.problems.catalogue import NotFound
 from shared import conversations
 from shared.crypto.envelope import AccountKeys, Place, Sealed
@@ -63,7 +64,7 @@ class MessageNotInQuarantine(Expected):
 async def merge(
     sessions: Sessions, keyring: Keyring, caller: Caller, source_id: UUID, target_id: UUID
 ) -> ReadConversation:
-    """Move all messages of the source to the target, and let later mails of its threads go there. Answers the target.
+    """Move all of the source to the target, with what agents have written, and let later mails of its threads go there. Answers the target.
 
     Raises NotFound, MergeIntoItself, MergeOtherStore, ConversationMerged, ConversationInQuarantine.
     """
@@ -77,6 +78,7 @@ async def merge(
         if source.integration_id != target.integration_id:
             raise MergeOtherStore
         await conversations.merge(session, source_id, target_id, by=caller.user_id)
+        await merge_written(session, keys, source_id, target_id)
         session.add(audit_entry(caller, "conversation.merged", source_id, into=str(target_id)))
         await announce_change(session, source)
         await announce_change(session, target)
@@ -108,6 +110,7 @@ async def split(
         session.add(made)
         await session.flush()
         await conversations.move(session, message_ids, source_id, made.id, by=caller.user_id)
+        await move_written(session, message_ids, source_id, made.id)
         session.add(audit_entry(caller, "conversation.split", source_id, into=str(made.id)))
         await announce_change(session, source)
         await announce_change(session, made)

@@ -1,4 +1,4 @@
-"""What is left of a removed store whose owner wants its data gone: conversations, messages, attachments, mail and blobs.
+"""What is left of a removed store whose owner wants its data gone: conversations, messages, attachments, replies, mail and blobs.
 
 In small transactions that may be cut off anywhere: what is not deleted yet is found again. A store that cannot be erased now (the
 blob store is away, a statement takes too long) holds up no other one. The integration and its address stay, because an address is never given out twice; the
@@ -29,7 +29,11 @@ from shared.tables import (
     Integration,
     Message,
     MessageDigest,
+    Note,
+    OutboundMessage,
     RelayAddress,
+    ReplyDraft,
+    ReplyFile,
 )
 
 log = structlog.get_logger()
@@ -120,6 +124,8 @@ async def _erase_conversations(sessions: Sessions, blobs: BlobStore, integration
         if not found:
             return
         await _erase_messages(sessions, blobs, found)
+        await _erase_files(sessions, blobs, found)
+        await _erase_written(sessions, found)
         async with sessions.begin() as session:
             await _delete_conversations(session, found)
 
@@ -141,6 +147,37 @@ async def _erase_messages(sessions: Sessions, blobs: BlobStore, conversation_ids
         async with sessions.begin() as session:
             await session.execute(delete(Attachment).where(of_these))
             await session.execute(delete(Message).where(Message.id.in_(found)))
+
+
+async def _erase_files(sessions: Sessions, blobs: BlobStore, conversation_ids: Sequence[UUID]) -> None:
+    """The files that agents have chosen, sent or not."""
+    statement = (
+        select(ReplyFile.id, ReplyFile.blob_key)
+        .where(ReplyFile.conversation_id.in_(conversation_ids))
+        .limit(_BATCH)
+    )
+    while True:
+        async with sessions.begin() as session:
+            found = (await session.execute(statement)).all()
+        if not found:
+            return
+        # The blobs first: as above.
+        await _remove(blobs, {row.blob_key for row in found if row.blob_key is not None})
+        async with sessions.begin() as session:
+            await session.execute(delete(ReplyFile).where(ReplyFile.id.in_([row.id for row in found])))
+
+
+async def _erase_written(sessions: Sessions, conversation_ids: Sequence[UUID]) -> None:
+    """Replies, drafts and notes: some at a time, however many one conversation has."""
+    for table in (OutboundMessage, ReplyDraft, Note):
+        some = select(table.id).where(table.conversation_id.in_(conversation_ids)).limit(_BATCH)
+        while True:
+            async with sessions.begin() as session:
+                gone = (
+                    await session.scalars(delete(table).where(table.id.in_(some)).returning(table.id))
+                ).all()
+            if not gone:
+                break
 
 
 async def _delete_conversations(session: AsyncSession, conversation_ids: Sequence[UUID]) -> None:

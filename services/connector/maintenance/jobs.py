@@ -40,6 +40,10 @@ _OVER: Final[Mapping[str, str]] = {
     "events": "id < uuid_at(:now - interval '24 hours') AND fanned_out_at < :now - interval '24 hours'",
     # Whoever sends on a mail that is older finds its recipient in its signed To all the same.
     "seen_signatures": "seen_at < :now - interval '30 days'",
+    # Nobody looks after them any more; their blobs are swept.
+    "reply_files": "outbound_message_id IS NULL AND created_at < :now - interval '30 days' AND NOT EXISTS (SELECT FROM reply_drafts"
+    " WHERE reply_drafts.conversation_id = reply_files.conversation_id AND reply_drafts.user_id = reply_files.uploaded_by)",
+    "reply_drafts": "updated_at < :now - interval '1 year'",
     "webhook_deliveries": "id < uuid_at(:now - interval '30 days') AND state <> 'waiting'",
 }
 

@@ -390,6 +390,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Too many uploads at once", "Please try again in a minute."),
         ("Zu viele Uploads zugleich", "Bitte versuchen Sie es in einer Minute noch einmal."),
     ),
+    "upload_broken": Problem(
+        400,
+        ("The file did not arrive whole", "Upload it again."),
+        ("Die Datei kam nicht vollständig an", "Laden Sie sie noch einmal hoch."),
+    ),
     "blobs_full": Problem(
         503,
         ("The file cannot be stored at the moment", "Please try again later. Our operators have been told."),

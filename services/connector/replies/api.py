@@ -1,10 +1,12 @@
 """Routes: replies to buyers, their files and drafts, and who is writing one."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.requests import ClientDisconnect
 
 from services.connector.accounts.callers import Caller
 from services.connector.dependencies import (
@@ -28,6 +30,7 @@ from services.connector.inbox.chunked_response import ChunkedResponse
 from services.connector.inbox.content_types import SAFE, UNKNOWN
 from services.connector.inbox.filenames import content_disposition
 from services.connector.replies import changes_service, drafts_service, files_service, service
+from services.connector.replies.limits import UploadBroken
 from services.connector.replies.queries import ReplyFilters
 from services.connector.replies.schemas import (
     CheckAnswer,
@@ -268,7 +271,7 @@ async def add_file(
         caller,
         conversation_id,
         filename=filename,
-        content=request.stream(),
+        content=_bytes_of(request),
         language=language,
         now=now,
     )
@@ -362,6 +365,15 @@ async def note_typing(
 ) -> None:
     """They hear of it every five seconds at most (`reply.typed`), and it is over after 30 seconds without."""
     await drafts_service.note_typing(sessions, keyring, caller, conversation_id, now)
+
+
+async def _bytes_of(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises UploadBroken."""
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect:
+        raise UploadBroken from None
 
 
 async def _page(

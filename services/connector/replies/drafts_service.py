@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.callers import Caller
 from services.connector.http.etags import etag_of, require_match
-from services.connector.inbox.changes import lock_conversations
+from services.connector.inbox.changes import ConversationInQuarantine, lock_conversations, refuse_quarantine
 from services.connector.inbox.queries import shown_id_of
 from services.connector.inbox.unsealing import keys_of
 from services.connector.problems.catalogue import NotFound
@@ -27,7 +27,7 @@ from shared.errors import Expected
 from shared.events import EventKind
 from shared.events import announce as announce_event
 from shared.keyring import Keyring
-from shared.tables import Conversation, OutboundMessage, ReplyDraft, ReplyFile
+from shared.tables import Conversation, ConversationStatus, OutboundMessage, ReplyDraft, ReplyFile
 
 # Whoever types is told of this often at most.
 TYPED_EVERY: Final = timedelta(seconds=5)
@@ -76,11 +76,12 @@ async def write_draft(
     if_match: str | None,
     now: datetime,
 ) -> OpenedDraft:
-    """Keep a text. Raises NotFound, ConversationMerged, BrowserRequired, DraftChanged."""
+    """Keep a text. Raises NotFound, ConversationMerged, ConversationInQuarantine, BrowserRequired, DraftChanged."""
     caller.require_browser()
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
-        await lock_conversations(session, caller.account_id, conversation_id)
+        [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
+        refuse_quarantine(conversation)
         before = await _opened(session, keys, caller, conversation_id)
         _require_version(before, if_match)
         await _store(session, keys, _whose(caller, conversation_id), text, now)
@@ -115,15 +116,17 @@ async def note_typing(
     caller.require_browser()
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
-        store = (
+        found = (
             await session.execute(
-                select(Conversation.integration_id).where(
+                select(Conversation.status).where(
                     Conversation.id == conversation_id, Conversation.account_id == caller.account_id
                 )
             )
         ).one_or_none()
-        if store is None:
+        if found is None:
             raise NotFound
+        if found.status == ConversationStatus.QUARANTINE:
+            raise ConversationInQuarantine
         draft_id = new_id()
         told = await session.scalar(
             insert(ReplyDraft)

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.callers import Caller
 from services.connector.http.language import Language
-from services.connector.inbox.changes import lock_conversations
+from services.connector.inbox.changes import lock_conversations, refuse_quarantine
 from services.connector.inbox.content_types import safe_type
 from services.connector.inbox.filenames import clean_filename
 from services.connector.inbox.queries import shown_id_of
@@ -73,7 +73,7 @@ async def add_file(
 ) -> OpenedFile:
     """Take a file for the caller's next reply in this conversation. Its bytes are read here, and no further than Amazon's limit.
 
-    Raises NotFound, ConversationMerged, FilesRefused, TooManyUnsentFiles, TooOften, BlobsUnavailable, BlobsFull.
+    Raises NotFound, ConversationMerged, ConversationInQuarantine, FilesRefused, TooManyUnsentFiles, TooOften, BlobsUnavailable, BlobsFull.
     """
     await REPLY_FILES.require(sessions, caller.api_key_id or caller.user_id)
     keys = await keys_of(caller, sessions, keyring)
@@ -158,7 +158,8 @@ async def _store(
     language: Language,
     now: datetime,
 ) -> OpenedFile:
-    await lock_conversations(session, caller.account_id, conversation_id)
+    [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
+    refuse_quarantine(conversation)
     user_id = caller.user_id if caller.is_browser else None
     # One at a time for each user: their files are counted.
     await session.execute(select(User.id).where(User.id == caller.user_id).with_for_update(key_share=True))

@@ -15,6 +15,12 @@ UPLOADS: Final = LargeBodies(
 )
 
 
+class UploadBroken(Expected):
+    """The connection ended before the file did; nobody reads the answer."""
+
+    code = "upload_broken"
+
+
 class UploadsBusy(Expected):
     """The upload waited for a slot and got none in time."""
 

@@ -36,11 +36,19 @@ _ROWS: Final = """
     INSERT INTO attachments (id, account_id, message_id, position, filename, content_type, size, content)
         SELECT uuidv7(), gone.account_id, messages.id, 0, '\\x00', 'image/png', 1, '\\x00'
         FROM gone JOIN messages ON integration_id = gone.id;
+    INSERT INTO outbound_messages (id, account_id, integration_id, conversation_id, answers_message_id, body_text, due_at)
+        SELECT uuidv7(), gone.account_id, gone.id, talks.id, uuidv7(), '\\x00', now() FROM gone, talks;
+    INSERT INTO reply_files (id, account_id, conversation_id, outbound_message_id, filename, content_type, size, content)
+        SELECT uuidv7(), account_id, conversation_id, id, '\\x00', 'image/png', 1, '\\x00' FROM outbound_messages;
+    INSERT INTO reply_drafts (id, account_id, conversation_id, user_id, body_text)
+        SELECT uuidv7(), gone.account_id, talks.id, uuidv7(), '\\x00' FROM gone, talks;
+    INSERT INTO notes (id, account_id, conversation_id, body_text)
+        SELECT uuidv7(), gone.account_id, talks.id, '\\x00' FROM gone, talks;
     DROP TABLE talks;
 """
 _TABLES: Final = (
     "conversations", "messages", "attachments", "accepted_mail", "message_digests", "conversation_orders",
-    "conversation_threads",
+    "conversation_threads", "outbound_messages", "reply_files", "reply_drafts", "notes",
 )  # fmt: skip
 
 
