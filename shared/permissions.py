@@ -10,6 +10,8 @@ class Permission(StrEnum):
     """*Allgemein → Admin*: integrations, API keys, webhooks, the audit log."""
     INBOX_MESSAGES = "inbox.messages"
     """Conversations and their messages: whatever opens mail."""
+    INBOX_REPLIES = "inbox.replies"
+    """Writing to buyers. People who may edit the inbox may do it; an API key is allowed it by itself."""
 
 
 class Level(StrEnum):

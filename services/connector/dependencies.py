@@ -269,8 +269,14 @@ InboxReader = Annotated[
 InboxEditor = Annotated[
     Caller, Security(_authenticated, scopes=_needs(Permission.INBOX_MESSAGES, Level.EDIT))
 ]
-# Whoever writes to buyers.
-ReplyWriter = InboxEditor
+# Whoever writes to buyers. What they answer is opened for them.
+ReplyWriter = Annotated[
+    Caller,
+    Security(
+        _authenticated,
+        scopes=_needs(Permission.INBOX_MESSAGES, Level.VIEW) + _needs(Permission.INBOX_REPLIES, Level.EDIT),
+    ),
+]
 # For mail that is an administrator's matter, too: as it came, and the mails with Amazon's codes.
 AdminInboxReader = Annotated[
     Caller,

@@ -119,6 +119,7 @@ class ApiKey(Base):
     __table_args__ = (
         one_of("general_admin", Level),
         one_of("inbox_messages", Level),
+        one_of("inbox_replies", Level),
         within_account("created_by", "users"),
         referable_within_account("api_keys"),
     )
@@ -130,6 +131,8 @@ class ApiKey(Base):
     secret_hash: Mapped[bytes] = mapped_column(unique=True)
     general_admin: Mapped[str]
     inbox_messages: Mapped[str]
+    # Keys from before there were replies write none.
+    inbox_replies: Mapped[str] = mapped_column(server_default="none")
     created_by: Mapped[UUID]
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     expires_at: Mapped[datetime | None]

@@ -184,6 +184,7 @@ def _api_key(row: ApiKey) -> ApiKeyAnswer:
         permissions={
             Permission.GENERAL_ADMIN: Level(row.general_admin),
             Permission.INBOX_MESSAGES: Level(row.inbox_messages),
+            Permission.INBOX_REPLIES: Level(row.inbox_replies),
         },
         created_at=row.created_at,
         expires_at=row.expires_at,

@@ -39,6 +39,7 @@ class LiveApiKey:
     last_used_at: datetime | None
     general_admin: str
     inbox_messages: str
+    inbox_replies: str
     creators_general_admin: str
     creators_inbox_messages: str
 
@@ -76,6 +77,7 @@ _LIVE_API_KEY: Final = CompiledSelect(
         ApiKey.last_used_at,
         ApiKey.general_admin,
         ApiKey.inbox_messages,
+        ApiKey.inbox_replies,
         User.general_admin.label("creators_general_admin"),
         User.inbox_messages.label("creators_inbox_messages"),
     )

@@ -38,5 +38,6 @@ async def is_still_allowed(sessions: Sessions, caller: Caller, now: datetime) ->
     levels = {
         Permission.GENERAL_ADMIN: Level(row.general_admin),
         Permission.INBOX_MESSAGES: Level(row.inbox_messages),
+        Permission.INBOX_REPLIES: Level(row.inbox_messages),
     }
     return all(levels[permission].includes(level) for permission, level in caller.levels.items())

@@ -89,7 +89,11 @@ class MeAnswer(_Answer):
                         "time_zone": "Europe/Berlin",
                     },
                     "account": {"id": "0199f3a2-5a4f-7b60-9d0c-4b7a5d1e2f30", "name": "Lampenladen GmbH"},
-                    "permissions": {"general.admin": "edit", "inbox.messages": "edit"},
+                    "permissions": {
+                        "general.admin": "edit",
+                        "inbox.messages": "edit",
+                        "inbox.replies": "edit",
+                    },
                     "csrf_token": "7hJc0yq2iJx0m1n9b1k3f5d7s9a2c4e6g8i0k2m4o6Q",
                 }
             ]
@@ -117,7 +121,8 @@ class ApiKeyRequest(_Request):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"name": "Helpdesk", "permissions": {"general.admin": "view", "inbox.messages": "view"}}
+                {"name": "Helpdesk", "permissions": {"general.admin": "view", "inbox.messages": "view"}},
+                {"name": "Answers", "permissions": {"inbox.messages": "edit", "inbox.replies": "edit"}},
             ]
         }
     )

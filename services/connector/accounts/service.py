@@ -86,7 +86,7 @@ async def caller_of_api_key(sessions: Sessions, key: str, now: datetime) -> Call
     if found.last_used_at is None or now - found.last_used_at >= _TOUCH:
         async with sessions.begin() as session:
             await session.execute(update(ApiKey).where(ApiKey.id == found.id).values(last_used_at=now))
-    own = levels_of(found.general_admin, found.inbox_messages)
+    own = levels_of(found.general_admin, found.inbox_messages, found.inbox_replies)
     most = levels_of(found.creators_general_admin, found.creators_inbox_messages)
     levels = {
         permission: level if most[permission].includes(level) else most[permission]
@@ -167,6 +167,7 @@ async def create_api_key(
         secret_hash=hash_secret(key),
         general_admin=levels.get(Permission.GENERAL_ADMIN, Level.NONE).value,
         inbox_messages=levels.get(Permission.INBOX_MESSAGES, Level.NONE).value,
+        inbox_replies=levels.get(Permission.INBOX_REPLIES, Level.NONE).value,
         created_by=caller.user_id,
         created_at=now,
         expires_at=expires_at,
@@ -259,11 +260,14 @@ async def _user(session: AsyncSession, caller: Caller) -> User:
     return user
 
 
-def levels_of(general_admin: str, inbox_messages: str) -> dict[Permission, Level]:
-    """What a row says of somebody's permissions."""
+def levels_of(
+    general_admin: str, inbox_messages: str, inbox_replies: str | None = None
+) -> dict[Permission, Level]:
+    """What a row says of somebody's permissions. A user writes to buyers as far as they may edit the inbox."""
     return {
         Permission.GENERAL_ADMIN: Level(general_admin),
         Permission.INBOX_MESSAGES: Level(inbox_messages),
+        Permission.INBOX_REPLIES: Level(inbox_replies or inbox_messages),
     }
 
 

@@ -22,6 +22,10 @@ PERMISSION_OF: Final[Mapping[EventKind, Permission]] = {
 }
 
 
+# Not for webhooks: who types, and each step of a reply, of which those that somebody must know have kinds of their own.
+STREAM_ONLY: Final = frozenset({EventKind.REPLY_CHANGED, EventKind.REPLY_TYPED})
+
+
 def kinds_for(caller: Caller) -> list[EventKind]:
     """The kinds of event that the caller may know of."""
     return [kind for kind, permission in PERMISSION_OF.items() if caller.may(permission, Level.VIEW)]

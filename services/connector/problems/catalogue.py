@@ -497,6 +497,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
 _WORDS: Final[dict[str, tuple[str, str]]] = {
     "general.admin": ("General → Admin", "Allgemein → Admin"),
     "inbox.messages": ("Inbox → Messages", "Posteingang → Nachrichten"),
+    "inbox.replies": ("Inbox → Replies", "Posteingang → Antworten"),
     "none": ("none", "keine"),
     "view": ("view", "anzeigen"),
     "edit": ("view & edit", "anzeigen & bearbeiten"),

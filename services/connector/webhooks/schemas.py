@@ -4,16 +4,36 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StrictBool, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
+from services.connector.events.kinds import STREAM_ONLY
 from services.connector.http.request_types import SingleLine, WholeNumber
 from shared.events import EventKind
 from shared.tables import DeliveryState
 
 _MAX_URL = 2000
+
+
+def _for_webhooks(kind: EventKind) -> EventKind:
+    if kind in STREAM_ONLY:
+        raise PydanticCustomError(
+            "enum",
+            "not a kind for webhooks",
+            {"expected": ", ".join(k for k in EventKind if k not in STREAM_ONLY)},
+        )
+    return kind
+
+
 _MAX_DESCRIPTION = 200
 _WEEK_HOURS = 168
 
+# What changes at every keystroke, or says no more than another kind, is for streams alone.
+WebhookKind = Annotated[
+    EventKind,
+    AfterValidator(_for_webhooks),
+    WithJsonSchema({"type": "string", "enum": [kind.value for kind in EventKind if kind not in STREAM_ONLY]}),
+]
 # The rules are `hosts.py`'s; pydantic only bounds what it has to look at.
 Url = Annotated[
     str,
@@ -57,7 +77,7 @@ class WebhookRequest(_Request):
     )
 
     url: Url = Field(description="An https address in the public internet.")
-    kinds: list[EventKind] = Field(min_length=1, max_length=len(EventKind), description="What is told.")
+    kinds: list[WebhookKind] = Field(min_length=1, max_length=len(EventKind), description="What is told.")
     description: SingleLine = Field("", max_length=_MAX_DESCRIPTION)
 
 
@@ -67,7 +87,7 @@ class WebhookChange(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"enabled": True}]})
 
     url: Url | None = None
-    kinds: list[EventKind] | None = Field(None, min_length=1, max_length=len(EventKind))
+    kinds: list[WebhookKind] | None = Field(None, min_length=1, max_length=len(EventKind))
     description: SingleLine | None = Field(None, max_length=_MAX_DESCRIPTION)
     enabled: StrictBool | None = Field(
         None, description="False ends what waits, too. What happens while it is disabled is not told later."

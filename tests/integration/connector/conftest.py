@@ -168,7 +168,11 @@ def api_key_client(
     """Makes an API key with these levels and a client that sends it."""
 
     async def make(
-        *, general_admin: str = "edit", inbox_messages: str = "edit", of: Account | None = None
+        *,
+        general_admin: str = "edit",
+        inbox_messages: str = "edit",
+        inbox_replies: str = "edit",
+        of: Account | None = None,
     ) -> httpx2.AsyncClient:
         key, owner = new_api_key(), of or account
         async with sessions.begin() as session:
@@ -181,6 +185,7 @@ def api_key_client(
                     secret_hash=hash_secret(key),
                     general_admin=Level(general_admin).value,
                     inbox_messages=Level(inbox_messages).value,
+                    inbox_replies=Level(inbox_replies).value,
                     created_by=creator.id,
                 )
             )

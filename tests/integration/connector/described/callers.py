@@ -102,6 +102,7 @@ def _make_key(session: AsyncSession, user: User) -> str:
             secret_hash=hash_secret(key),
             general_admin=user.general_admin,
             inbox_messages=user.inbox_messages,
+            inbox_replies=user.inbox_messages,
             created_by=user.id,
         )
     )
