@@ -3,12 +3,9 @@
 import sqlalchemy as sa
 from alembic import op
 
-from migrations import online
-
 revision = "20261128_1730"
 down_revision = "20261128_1700"
 
 
 def upgrade() -> None:
     op.add_column("api_keys", sa.Column("inbox_replies", sa.Text(), server_default="none", nullable=False))
-    online.add_check("api_keys", "ck_api_keys_inbox_replies", "inbox_replies IN ('none', 'view', 'edit')")

@@ -183,14 +183,14 @@ async def list_replies(
 ) -> list[OpenedReply]:
     """Replies, newest first. Raises NotFound if they are to be of a conversation that the account has not."""
     keys = await keys_of(caller, sessions, keyring)
-    async with sessions.begin() as session:
+    async with sessions.reading() as reader:
         if filters.conversation_id is not None:
-            shown_id = await shown_id_of(session, caller.account_id, filters.conversation_id)
+            shown_id = await shown_id_of(reader, caller.account_id, filters.conversation_id)
             if shown_id is None:
                 raise NotFound
             filters = ReplyFilters(filters.state, filters.integration_id, shown_id, filters.is_undismissed)
-        rows = await queries.replies_of(session, caller.account_id, filters, limit=limit, after=after)
-        files = await queries.files_of_replies(session, caller.account_id, [row.id for row in rows])
+        rows = await queries.replies_of(reader, caller.account_id, filters, limit=limit, after=after)
+        files = await queries.files_of_replies(reader, caller.account_id, [row.id for row in rows])
     return open_replies(keys, rows, files)
 
 

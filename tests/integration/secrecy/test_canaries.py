@@ -15,6 +15,7 @@ from shared.metrics import render
 from tests.conftest import Database
 from tests.factories import make_integration, make_relay_address
 from tests.integration.connector.conftest import PASSWORD
+from tests.integration.connector.replies.conftest import make_thread
 from tests.integration.mailrelay.accepting import DOMAIN, running_relay
 from tests.signing import signed
 
@@ -138,6 +139,38 @@ async def test_a_mail_leaves_no_trace_outside_of_its_seals(logged, database, rec
         assert canary not in stored, part
         assert canary.encode().hex() not in stored, part
         assert canary not in metrics, part
+
+
+async def test_a_reply_leaves_no_trace_outside_of_its_seals(
+    *, logged, database, signed_in, app, owner_sessions, keyring, account
+):
+    thread = await make_thread(owner_sessions, keyring, account)
+    client, words = signed_in.client, "canary words of an agent, +49 30 1234567"
+    uploaded = (await thread.upload(client, "canaryfile.pdf", b"%PDF-canary content")).json()
+    refused = await thread.upload(client, "canaryprogram.exe", b"MZ canary content")
+    await client.put(f"{thread.path}/draft", json={"text": words})
+    conflict = await client.put(f"{thread.path}/draft", json={"text": "x"}, headers={"If-Match": '"9"'})
+    warned = await thread.post(client, words)
+    checked = await client.post(f"{thread.path}/replies/check", json={"text": words})
+    reply = await thread.reply(client, words, file_ids=[uploaded["id"]], confirmed_warnings=["phone_number"])
+    await client.post(f"/api/v1/replies/{reply['id']}/cancel")
+    await thread.reply(client, words, file_ids=[uploaded["id"]], confirmed_warnings=["phone_number"])
+    await _as_owner(database, "ALTER TABLE reply_files RENAME TO away")
+    broken = await client.get(f"{thread.path}/replies")
+    await _as_owner(database, "ALTER TABLE away RENAME TO reply_files")
+
+    lines, stored = logged.getvalue(), await everything_stored(database)
+    metrics = render(app.state.connector.registry).decode()
+    assert [each.status_code for each in (refused, conflict, warned, broken)] == [422, 412, 422, 500]
+    assert "30 1234567" in warned.text
+    assert words in conflict.text
+    assert "30 1234567" in checked.text
+    assert "unexpected_error" in lines
+    for canary in ("canary words", "30 1234567", "canaryfile", "canaryprogram", "canary content"):
+        assert canary not in lines
+        assert canary not in stored
+        assert canary.encode().hex() not in stored
+        assert canary not in metrics
 
 
 async def test_what_lets_somebody_in_is_neither_logged_nor_stored(

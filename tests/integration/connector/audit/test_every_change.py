@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from shared.database import Sessions
 from shared.keyring import Keyring
 from shared.tables import AuditEntry, Integration
-from tests.factories import make_conversation, make_message
+from tests.factories import make_conversation, make_message, make_reply
 from tests.integration.connector.conftest import PASSWORD, SignedIn
 from tests.integration.connector.connecting import connect_named
 from tests.integration.connector.test_permissions import TABLE
@@ -32,6 +32,16 @@ WALK = [
     ("POST", f"{INTEGRATION}/forwarded-mailboxes"),
     ("DELETE", f"{INTEGRATION}/forwarded-mailboxes/{{mailbox_id}}"),
     ("POST", f"{CONVERSATION}/no-answer-needed"),
+    ("POST", f"{CONVERSATION}/notes"),
+    ("DELETE", "/notes/{note_id}"),
+    ("POST", "/reply-templates"),
+    ("PATCH", "/reply-templates/{template_id}"),
+    ("DELETE", "/reply-templates/{template_id}"),
+    ("POST", f"{CONVERSATION}/replies"),
+    ("POST", "/replies/{reply_id}/cancel"),
+    ("POST", "/replies/{reply_id}/send-now"),
+    ("POST", "/replies/{reply_id}/send-again"),
+    ("POST", "/replies/{reply_id}/dismiss"),
     ("PATCH", CONVERSATION),
     ("POST", f"{CONVERSATION}/split"),
     ("POST", f"{CONVERSATION}/merge"),
@@ -48,12 +58,30 @@ WALK = [
 ]
 # Changes nothing: a POST because what is looked for has no place in an address.
 SEARCH = ("POST", "/conversations/search")
+CHECK = ("POST", f"{CONVERSATION}/replies/check")
+# What somebody has begun to write is nobody else's matter until it is sent.
+BEGUN = {
+    ("PUT", f"{CONVERSATION}/draft"),
+    ("DELETE", f"{CONVERSATION}/draft"),
+    ("PUT", f"{CONVERSATION}/typing"),
+    ("POST", f"{CONVERSATION}/files?filename=a.txt"),
+    ("DELETE", "/files/{file_id}"),
+}
+# The state in which a reply must be for each of these.
+REPLY_IN = {
+    ("POST", "/replies/{reply_id}/send-now"): "scheduled",
+    ("POST", "/replies/{reply_id}/send-again"): "failed",
+    ("POST", "/replies/{reply_id}/dismiss"): "perhaps_sent",
+}
 # What a later step names is what an earlier one has answered.
 ANSWERS_ID = {
     ("POST", "/api-keys"): "api_key_id",
     ("POST", "/webhooks"): "webhook_id",
     ("POST", f"{INTEGRATION}/forwarded-mailboxes"): "mailbox_id",
     ("POST", f"{WEBHOOK}/ping"): "delivery_id",
+    ("POST", f"{CONVERSATION}/notes"): "note_id",
+    ("POST", "/reply-templates"): "template_id",
+    ("POST", f"{CONVERSATION}/replies"): "reply_id",
 }
 
 
@@ -69,7 +97,15 @@ async def _mail(owner_sessions: Sessions, keyring: Keyring, integration_id: UUID
         integration = await session.get_one(Integration, integration_id)
         due_at = datetime.now(UTC) + timedelta(hours=3)
         conversation = await make_conversation(session, keyring, integration, answer_due_at=due_at)
-        await make_message(session, keyring, conversation, answer_due_at=due_at)
+        asked = await make_message(
+            session, keyring, conversation, answer_due_at=due_at, authenticity="authentic"
+        )
+        replies = {
+            state: await make_reply(
+                session, keyring, asked, state=state, failure="unknown" if state == "failed" else None
+            )
+            for state in REPLY_IN.values()
+        }
         split_off = await make_message(session, keyring, conversation)
         other = await make_conversation(session, keyring, integration)
         quarantine = await make_conversation(session, keyring, integration, status="quarantine")
@@ -79,6 +115,7 @@ async def _mail(owner_sessions: Sessions, keyring: Keyring, integration_id: UUID
         "split_off": str(split_off.id),
         "other": str(other.id),
         "message_id": str(forged.id),
+        **{state: str(reply.id) for state, reply in replies.items()},
     }
 
 
@@ -92,7 +129,8 @@ async def test_every_change_leaves_an_entry(
 ):
     """# S: audit row in the same transaction as the change"""
     bodies = {(row.method, row.path): row.body for row in TABLE if row.method != "GET"}
-    assert {*WALK, SEARCH} == set(bodies)
+    headers = {(row.method, row.path): row.headers for row in TABLE}
+    assert {*WALK, SEARCH, CHECK, *BEGUN} == set(bodies)
 
     integration_id = await connect_named(signed_in)
     ids = {"step": "seller_profile", "country": "DE", "integration_id": integration_id}
@@ -103,7 +141,10 @@ async def test_every_change_leaves_an_entry(
         before = await count(sessions, signed_in.account.id)
 
         method, path = step
-        answer = await signed_in.client.request(method, "/api/v1" + path.format(**ids), json=bodies[step])
+        named = ids | ({"reply_id": ids[REPLY_IN[step]]} if step in REPLY_IN else {})
+        answer = await signed_in.client.request(
+            method, "/api/v1" + path.format(**named), json=bodies[step], headers=headers[step]
+        )
 
         assert answer.status_code < 300, (step, answer.text)
         assert await count(sessions, signed_in.account.id) == before + 1, step

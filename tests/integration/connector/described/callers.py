@@ -24,6 +24,8 @@ from tests.factories import (
     make_integration,
     make_message,
     make_relay_address,
+    make_reply,
+    make_reply_file,
     make_user,
 )
 
@@ -120,9 +122,14 @@ async def _fill(
     _, key = await make_accepted_mail(session, address, mail_key, state="delivered")
     message = await make_message(session, keyring, conversation, content_key=key)
     attachment = await make_attachment(session, keyring, message)
+    asked = await make_message(session, keyring, conversation, authenticity="authentic")
+    reply = await make_reply(session, keyring, asked, state="failed", failure="unknown")
+    file = await make_reply_file(session, keyring, conversation, reply=reply)
     return {
         "integration_id": [store.id for store in stores],
         "conversation_id": [conversation.id],
         "message_id": [message.id],
         "attachment_id": [attachment.id],
+        "reply_id": [reply.id],
+        "file_id": [file.id],
     }

@@ -8,6 +8,7 @@ from uuid import UUID
 import httpx2
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.settings import ConnectorSettings
 from shared.crypto.envelope import SealBroken, Sealed
@@ -18,10 +19,19 @@ from shared.tables import (
     ApiKey,
     AuditEntry,
     Conversation,
+    Message,
     Webhook,
     WebhookDelivery,
 )
-from tests.factories import make_conversation, make_grant, make_integration, make_message, make_relay_address
+from tests.factories import (
+    make_conversation,
+    make_grant,
+    make_integration,
+    make_message,
+    make_relay_address,
+    make_reply,
+    make_reply_file,
+)
 from tests.integration.connector.conftest import SignedIn
 from tests.statements import sent_statements
 
@@ -35,7 +45,12 @@ PLAIN_LISTS = [
     "/api/v1/audit-log",
     "/api/v1/marketplaces",
 ]
-SEALED_LISTS = ["/api/v1/conversations", "/api/v1/conversations/{conversation}/messages"]
+SEALED_LISTS = [
+    "/api/v1/conversations",
+    "/api/v1/conversations/{conversation}/messages",
+    "/api/v1/conversations/{conversation}/replies",
+    "/api/v1/replies?state=failed&undismissed=true",
+]
 ROWS = 100
 
 
@@ -52,7 +67,7 @@ async def _one_of_each(sessions: Sessions, keyring: Keyring, signed_in: SignedIn
         await make_relay_address(session, integration)
         await make_grant(session, keyring, integration)
         conversation = await make_conversation(session, keyring, integration)
-        await make_message(session, keyring, conversation)
+        await _a_reply(session, keyring, await make_message(session, keyring, conversation))
         webhook = Webhook(
             id=new_id(),
             account_id=account_id,
@@ -62,6 +77,12 @@ async def _one_of_each(sessions: Sessions, keyring: Keyring, signed_in: SignedIn
         )
         session.add(webhook)
     return {"integration": integration.id, "conversation": conversation.id, "webhook": webhook.id}
+
+
+async def _a_reply(session: AsyncSession, keyring: Keyring, message: Message) -> None:
+    reply = await make_reply(session, keyring, message, state="failed", failure="unknown", server_words="550")
+    conversation = await session.get_one(Conversation, message.conversation_id)
+    await make_reply_file(session, keyring, conversation, reply=reply)
 
 
 async def _many_of_each(
@@ -74,7 +95,7 @@ async def _many_of_each(
             integration = await make_integration(session, account_id, name=f"Amazon {number}", lock="green")
             await make_relay_address(session, integration)
             await make_conversation(session, keyring, integration)
-            await make_message(session, keyring, conversation)
+            await _a_reply(session, keyring, await make_message(session, keyring, conversation))
             session.add(
                 ApiKey(
                     account_id=account_id,
