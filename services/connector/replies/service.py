@@ -18,7 +18,7 @@ from services.connector.http.etags import PreconditionFailed, etag_of, require_m
 from services.connector.http.language import Language
 from services.connector.inbox.answerable import not_answerable_text, why_not_answerable
 from services.connector.inbox.answering import Answering, answering_of
-from services.connector.inbox.changes import lock_conversations, seen_until, version_of
+from services.connector.inbox.changes import ConversationMerged, lock_conversations, seen_until, version_of
 from services.connector.inbox.queries import shown_id_of
 from services.connector.inbox.thread import in_thread
 from services.connector.inbox.unsealing import keys_of
@@ -111,6 +111,8 @@ async def write_reply(
         conversation = await session.get(Conversation, conversation_id)
         if conversation is None or conversation.account_id != caller.account_id:
             raise NotFound
+        if conversation.merged_into is not None:
+            raise ConversationMerged(into=str(conversation.merged_into))
         await _require_unchanged(session, conversation, if_match)
         answering = await _require_answerable(session, caller, conversation_id, language, now)
         files = await _chosen_files(session, caller, conversation_id, wanted.file_ids)

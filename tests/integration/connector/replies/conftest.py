@@ -74,13 +74,14 @@ async def make_thread(
     account: Account,
     *,
     integration: Integration | None = None,
+    is_due: bool = True,
     **columns: Any,
 ) -> Thread:
     async with sessions.begin() as session:
         if integration is None:
             integration = await make_integration(session, account.id)
             await make_relay_address(session, integration)
-        due_at = datetime.now(UTC) + timedelta(hours=20)
+        due_at = datetime.now(UTC) + timedelta(hours=20) if is_due else None
         conversation = await make_conversation(session, keyring, integration, answer_due_at=due_at, **columns)
         message = await make_message(
             session,

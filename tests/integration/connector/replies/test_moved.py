@@ -1,5 +1,8 @@
 """What agents have written goes where the messages go that it is about."""
 
+from deploy.demo.postgres import MAIL_WORKER
+from shared import conversations
+from shared.database import create_engine, create_sessions
 from shared.tables import ReplyFile
 from tests.factories import make_message, make_reply, make_reply_file
 from tests.integration.connector.replies.conftest import TEXT, make_thread
@@ -31,6 +34,8 @@ async def test_merged_conversations_have_all_replies_notes_files_and_drafts(
     assert (await colleague.client.get(f"{target.path}/draft")).json()["text"] == "Von mir"
     [note] = (await client.get(f"{target.path}/notes")).json()["items"]
     assert note["text"] == "Eine Notiz"
+    late = await client.post(f"{thread.path}/replies", json={"text": TEXT}, headers={"If-Match": "*"})
+    assert (late.status_code, late.json()["into"]) == (409, str(target.conversation.id))
     # The old address leads there.
     assert [each["id"] for each in await thread.replies(client)] == [reply["id"]]
 
@@ -55,3 +60,21 @@ async def test_split_off_messages_take_their_replies_with_them(
     async with sessions.begin() as session:
         stored = await session.get_one(ReplyFile, file.id)
     assert str(stored.conversation_id) == split["id"]
+
+
+async def test_notes_go_with_a_mail_that_the_mail_worker_lets_out_of_quarantine(
+    *, client, owner_sessions, keyring, account, thread, database
+):
+    held = await make_thread(
+        owner_sessions, keyring, account, integration=thread.integration, status="quarantine", is_due=False
+    )
+    await client.post(f"{held.path}/notes", json={"text": "Echt, ich habe nachgefragt"})
+    engine = create_engine(database.url(MAIL_WORKER), application_name="tests")
+
+    async with create_sessions(engine).begin() as session:
+        await conversations.lock(session, held.conversation.id, thread.conversation.id)
+        await conversations.merge(session, held.conversation.id, thread.conversation.id)
+    await engine.dispose()
+
+    [note] = (await client.get(f"{thread.path}/notes")).json()["items"]
+    assert note["text"] == "Echt, ich habe nachgefragt"
