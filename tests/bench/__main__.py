@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.bench import accept, fairness, memory, refresh, rest, scale, scale_visible, visible
+from tests.bench import accept, fairness, memory, refresh, replies, rest, scale, scale_visible, visible
 from tests.bench.figures import keep, table
 
 BENCHMARKS = {
@@ -11,6 +11,7 @@ BENCHMARKS = {
     "fairness": fairness.measure,
     "memory": memory.measure,
     "refresh": refresh.measure,
+    "replies": replies.measure,
     "rest": rest.measure,
     "scale": scale.measure,
     "scale_visible": scale_visible.measure,

@@ -83,8 +83,13 @@ def why_not() -> str | None:
 
 
 @contextmanager
-def running_postfix(folder: Path, *, pass_on_to: int | None = None, tls: str = "none") -> Iterator[int]:
-    """A running Postfix; gives its port. It passes mail on to a port of this machine, with `tls` (its own words: none, encrypt), or discards it."""
+def running_postfix(
+    folder: Path, *, pass_on_to: int | None = None, tls: str = "none", more: str = ""
+) -> Iterator[int]:
+    """A running Postfix; gives its port. It passes mail on to a port of this machine, with `tls` (its own words: none, encrypt), or discards it.
+
+    `more` are lines for its `main.cf`.
+    """
     main = _MAIN.format(folder=folder, transport="discard:")
     if pass_on_to is not None:
         main = _MAIN.format(folder=folder, transport=f"smtp:[127.0.0.1]:{pass_on_to}") + _UNCHANGED.format(
@@ -98,7 +103,7 @@ def running_postfix(folder: Path, *, pass_on_to: int | None = None, tls: str = "
         # mkdir's mode passes the umask, and Postfix's processes run as a user of their own.
         made.chmod(0o755)
     shutil.chown(folder / "data", "postfix")
-    (config / "main.cf").write_text(main)
+    (config / "main.cf").write_text(main + more)
     (config / "master.cf").write_text(_MASTER.format(port=port))
     started = subprocess.run(
         [_POSTFIX, "-c", str(config), "start"], check=False, capture_output=True, text=True

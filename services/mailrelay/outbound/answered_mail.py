@@ -31,6 +31,12 @@ def read_answered_mail(raw: bytes) -> AnsweredMail:
     )
 
 
+def buyer_in(address: str | None) -> str | None:
+    """The address, if it is a buyer's."""
+    boxes = read_mailboxes(address or "")
+    return address if len(boxes) == 1 and find_buyer(boxes[0], None, WORDING) is not None else None
+
+
 def _buyer_address(header: Header) -> str | None:
     named = [
         boxes[0]

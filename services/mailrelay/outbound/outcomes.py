@@ -22,12 +22,12 @@ LONGEST_DELAY: Final = timedelta(minutes=15)
 _JITTER: Final = 0.25
 _TOO_LARGE: Final = 552
 _MUST_SIGN_IN: Final = frozenset({530, 534, 535, 538})
-_NO_RELAY: Final = re.compile(
-    r"\brelay(?:ing)?\b.{0,40}\b(?:denied|not (?:allowed|permitted)|prohibited)|\bunable to relay\b",
+# Said with the recipient, too: Postfix waits for it before it refuses a sender.
+_TAKES_NOTHING_FROM_US: Final = re.compile(
+    r"\brelay(?:ing)?\b.{0,40}\b(?:denied|not (?:allowed|permitted)|prohibited)|\bunable to relay\b"
+    r"|\b(?:authentication|auth|log ?in|sign ?in)\b.{0,20}\brequired\b"
+    r"|\bsender address rejected\b|\bnot owned by user\b|\bpermissions? to send as\b|\bnot allowed to send as\b",
     re.IGNORECASE,
-)
-_SIGN_IN_WORDS: Final = re.compile(
-    r"\b(?:authentication|auth|log ?in|sign ?in)\b.{0,20}\brequired\b", re.IGNORECASE
 )
 
 
@@ -71,7 +71,11 @@ def outcome_of(failure: SmtpFailed, transport: ReplyTransport) -> Outcome:
     is_size = failure.answer.code == _TOO_LARGE or (status_in(failure.answer) or "").startswith("5.3.")
     if is_own and failure.stage is Stage.SENDER and not is_size:
         return Outcome(ReplyState.FAILED, ReplyFailure.SMTP_REFUSED, words, refuses_store=True)
-    return failed(reason_of(failure.answer), words)
+    reason = reason_of(failure.answer)
+    if is_own and reason is ReplyFailure.SENDER_NOT_APPROVED:
+        # It speaks for itself: what Amazon thinks of the sender comes later, by mail.
+        return Outcome(ReplyState.FAILED, ReplyFailure.SMTP_REFUSED, words, refuses_store=True)
+    return failed(reason, words)
 
 
 def _without_answer(failure: SmtpFailed, *, is_own: bool) -> Outcome:
@@ -130,11 +134,7 @@ def _is_of_the_way(stage: Stage, answer: Answer) -> bool:
     """Whether the server speaks of us, not of this mail."""
     if stage in _BEFORE_ANY_MAIL:
         return True
-    return (
-        answer.code in _MUST_SIGN_IN
-        or _NO_RELAY.search(answer.words) is not None
-        or _SIGN_IN_WORDS.search(answer.words) is not None
-    )
+    return answer.code in _MUST_SIGN_IN or _TAKES_NOTHING_FROM_US.search(answer.words) is not None
 
 
 # What comes before the first mail, and whether what the server says there may be shown.

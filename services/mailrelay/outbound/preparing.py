@@ -11,7 +11,7 @@ import structlog
 from pydantic import SecretStr
 
 from services.mailrelay.outbound import queries
-from services.mailrelay.outbound.answered_mail import AnsweredMail, read_answered_mail
+from services.mailrelay.outbound.answered_mail import AnsweredMail, buyer_in, read_answered_mail
 from services.mailrelay.outbound.outcomes import Outcome, failed
 from services.mailrelay.outbound.queries import Answered, Facts, File, Store
 from services.mailrelay.outbound.queue import Claim
@@ -80,12 +80,11 @@ async def prepare(parts: Preparation, claim: Claim, facts: Facts, *, now: dateti
         raise CannotSend(_NOT_ANSWERABLE)
     keys = await parts.keyring.of(parts.sessions, claim.reply.account_id)
     header = await _answered_mail(parts, keys, answered)
-    sender_address = _opened(keys, answered, "sender_address")
     reply = Reply(
         outbound_message_id=claim.id,
         round_number=claim.round,
         from_address=_sender(store, parts.mail_domain),
-        to_address=header.buyer_address or sender_address or "",
+        to_address=header.buyer_address or buyer_in(_opened(keys, answered, "sender_address")) or "",
         subject=_opened(keys, answered, "subject") or "",
         # A thread that was used again for another order names that one.
         order_id=answered.order_ids[0] if answered.order_ids else claim.order_id,

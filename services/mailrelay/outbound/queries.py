@@ -24,16 +24,20 @@ from shared.tables import (
     SmtpConfiguration,
 )
 
-# The newest proven message of the buyer; in a later attempt, the one that the first has decided on. One that left the table with its month is
-# no reason not to answer the newest that is there.
+# The newest proven message of the buyer; in a later attempt, the one that the first has decided on. One that has left the table with its
+# month, or the conversation with an agent's wish, is no reason not to answer the newest that is there.
 _ANSWERED: Final = text(
-    "SELECT claimed.reply_id, answered.* FROM unnest(CAST(:replies AS uuid[]), CAST(:conversations AS uuid[]), CAST(:decided AS uuid[]))"
-    " AS claimed (reply_id, conversation_id, decided_id) CROSS JOIN LATERAL ("
-    "SELECT m.id, m.accepted_mail_id, m.raw_key, m.received_at, m.subject, m.sender_address, m.order_ids,"
-    " m.authenticity_reason, m.authentication_results FROM messages m JOIN conversations c ON c.id = m.conversation_id"
-    " WHERE m.conversation_id = claimed.conversation_id AND m.kind = :buyer_message AND m.authenticity = :authentic"
-    " AND c.status <> 'quarantine' AND c.merged_into IS NULL"
-    " ORDER BY m.id IS NOT DISTINCT FROM claimed.decided_id DESC, m.id DESC LIMIT 1) answered"
+    "SELECT claimed.reply_id, m.id, m.accepted_mail_id, m.raw_key, m.received_at, m.subject, m.sender_address, m.order_ids,"
+    " m.authenticity_reason, m.authentication_results"
+    " FROM unnest(CAST(:replies AS uuid[]), CAST(:conversations AS uuid[]), CAST(:decided AS uuid[]))"
+    " AS claimed (reply_id, conversation_id, decided_id) JOIN conversations named ON named.id = claimed.conversation_id"
+    # Merged since it was claimed, perhaps.
+    " JOIN conversations c ON c.id = coalesce(named.merged_into, named.id) AND c.status <> 'quarantine'"
+    " CROSS JOIN LATERAL (SELECT coalesce("
+    "(SELECT d.id FROM messages d WHERE d.id = claimed.decided_id AND d.conversation_id = c.id),"
+    " (SELECT n.id FROM messages n WHERE n.conversation_id = c.id AND n.kind = :buyer_message"
+    " AND n.authenticity = :authentic ORDER BY n.id DESC LIMIT 1)) AS id) answered"
+    " JOIN messages m ON m.id = answered.id"
 )
 
 

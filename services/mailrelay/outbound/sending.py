@@ -162,6 +162,7 @@ class ReplySender:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._in_hand.clear()
         for transport in (self._platform, *(transport for _, transport in self._own.values())):
             transport.close_idle(all_of_them=True)
 
@@ -302,15 +303,17 @@ class ReplySender:
 
     def _judged(self, failure: SmtpFailed, transport: ReplyTransport) -> Outcome:
         outcome = outcome_of(failure, transport)
+        said = log.error if outcome.is_our_fault else log.info
+        said(
+            "smarthost_failed" if outcome.is_our_fault else "smtp_failed",
+            transport=transport.value,
+            stage=failure.stage.value,
+            code=failure.answer.code if failure.answer is not None else None,
+            reason=failure.reason,
+        )
         if outcome.is_our_fault:
             self.metrics.smarthost_failures.labels(failure.stage.value).inc()
             self.metrics.smarthost_away.set(1)
-            log.error(
-                "smarthost_failed",
-                stage=failure.stage.value,
-                code=failure.answer.code if failure.answer is not None else None,
-                reason=failure.reason,
-            )
         return outcome
 
     def _way(self, claim: Claim, prepared: Prepared) -> Transport:

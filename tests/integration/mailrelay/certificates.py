@@ -27,7 +27,7 @@ class CertificateFiles:
     def settings(self) -> dict[str, Path]:
         return {"tls_certificate_file": self.certificate_file, "tls_key_file": self.key_file}
 
-    def renew(self) -> None:
+    def renew(self, *, has_expired: bool = False) -> None:
         """New files in the place of the old ones."""
         key = ec.generate_private_key(ec.SECP256R1())
         # A name for each: OpenSSL looks for trusted certificates by name and takes the first.
@@ -40,8 +40,8 @@ class CertificateFiles:
             .issuer_name(name)
             .public_key(key.public_key())
             .serial_number(self.serial_number)
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
+            .not_valid_before(now - timedelta(days=2))
+            .not_valid_after(now + timedelta(days=-1 if has_expired else 1))
             .add_extension(
                 x509.SubjectAlternativeName(
                     [x509.DNSName(self.host), x509.IPAddress(ip_address("127.0.0.1"))]

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from services.mailrelay.outbound.sending import ReplySender
+from shared import conversations
 from shared.tables import (
     AcceptedMail,
     Conversation,
@@ -150,21 +151,37 @@ async def test_a_store_that_is_away_sends_nothing(
 
 @pytest.mark.parametrize(
     "columns",
-    [{"authenticity": "forged"}, {"kind": "auto_reply"}, {"sender_address": "no-reply@amazon.de"}],
+    [
+        {"authenticity": "forged"},
+        {"kind": "auto_reply"},
+        {"sender_address": "no-reply@amazon.de"},
+        {"sender_address": None},
+    ],
 )
 async def test_nobody_who_is_no_proven_buyer_is_answered(
     sender: ReplySender, shop: Shop, peer: Peer, columns: dict[str, Any]
 ):
-    question = await shop.question(raw=b"Subject: none\r\n\r\n", **columns)
-    reply = await shop.reply(question)
-    if "sender_address" in columns:
-        async with shop.sessions.begin() as session:
-            await session.execute(update(Message).values(sender_address=None))
+    reply = await shop.reply(await shop.question(raw=b"Subject: none\r\n\r\n", **columns))
 
     await send_all(sender)
 
     assert await failure_of(shop, reply) == "not_answerable"
     assert peer.mails == []
+
+
+async def test_a_conversation_that_was_merged_meanwhile_is_answered_where_it_is_now(
+    sender: ReplySender, shop: Shop, peer: Peer
+):
+    """The reply was claimed just before it was taken along."""
+    source, target = await shop.question(), await shop.question(raw=RAW.replace(b"<question@", b"<target@"))
+    await shop.reply(source)
+    async with shop.sessions.begin() as session:
+        await conversations.merge(session, source.conversation_id, target.conversation_id)
+
+    await send_all(sender)
+
+    mail = message_from_bytes(peer.mails[0].raw, policy=policy.default)
+    assert mail["In-Reply-To"] == "<target@eu-west-1.amazonses.com>"
 
 
 async def test_the_row_says_that_the_dot_is_coming_before_it_comes(

@@ -76,6 +76,8 @@ def test_5xx_is_for_good_with_the_servers_words(stage: Stage):
         (Stage.SENDER, "530 5.7.1 Authentication required"),
         (Stage.SENDER, "550 5.7.1 authentication required"),
         (Stage.RECIPIENT, "554 5.7.1 <b@x.example>: Relay access denied"),
+        (Stage.RECIPIENT, "553 5.7.1 <a@x.example>: Sender address rejected: not owned by user shop"),
+        (Stage.END, "550 5.7.60 SMTP; Client does not have permissions to send as this sender"),
         (Stage.RECIPIENT, "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain"),
     ],
 )
