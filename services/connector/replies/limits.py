@@ -8,7 +8,7 @@ from services.connector.replies.allowed_files import MOST_BYTES
 from shared.errors import Expected
 
 # A file is in memory as a whole, opened and sealed.
-MAX_UPLOADS: Final = 4
+MAX_UPLOADS: Final = 8
 # Somebody's telephone sends 10 MB; one byte more is told as what it is. Larger announced sizes are refused unread.
 UPLOADS: Final = LargeBodies(
     "POST", re.compile(r"/api/v1/conversations/[^/]+/files"), most_bytes=2 * MOST_BYTES, seconds=300.0

@@ -8,11 +8,13 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import select, update
 
 from services.connector.maintenance.jobs import HousekeepingMetrics, keep_house
+from services.connector.replies.files_service import MOST_UNSENT_BYTES
 from services.mailrelay.delivery.blob_sweeper import sweep
 from services.mailrelay.delivery.metrics import DeliveryMetrics
 from shared.blobs import FolderBlobs
 from shared.tables import ReplyDraft, ReplyFile
-from tests.integration.connector.replies.conftest import PDF
+from tests.factories import make_reply_file
+from tests.integration.connector.replies.conftest import PDF, make_thread
 
 MEGABYTE = 1024 * 1024
 LARGE = PDF + bytes(MEGABYTE)
@@ -99,6 +101,21 @@ async def test_sixty_files_are_too_many(client, thread):
 
     assert [answer.status_code for answer in answers] == [201] * 20 + [422] * 40
     assert answers[-1].json()["reason"] == "too_many_files"
+
+
+async def test_what_a_user_has_not_sent_is_bounded_in_all_conversations_together(
+    *, client, signed_in, thread, owner_sessions, keyring, account
+):
+    other = await make_thread(owner_sessions, keyring, account, integration=thread.integration)
+    async with owner_sessions.begin() as session:
+        file = await make_reply_file(session, keyring, other.conversation, uploaded_by=signed_in.user.id)
+        file.size = MOST_UNSENT_BYTES
+
+    refused = await thread.upload(client)
+    await client.delete(f"/api/v1/files/{file.id}")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_unsent_files")
+    assert (await thread.upload(client)).status_code == 201
 
 
 async def test_only_whoever_chose_it_removes_it_and_only_unsent(client, sign_in_as, thread):
