@@ -175,7 +175,7 @@ async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> D
     if row is None:
         return None
     listed = Listed(**row)
-    # A grant without tokens is the trace of one that was destroyed.
+    # A grant without tokens is the trace of one that was destroyed. With it, what is stored of the seller's own SMTP server.
     grant = (
         await reader.execute(
             select(
@@ -186,9 +186,16 @@ async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> D
                 Grant.delayed_since,
                 Grant.role_missing_since,
                 Grant.role_missing_operation,
-            ).where(Grant.integration_id == integration_id)
+                SmtpConfiguration.sender_address,
+                SmtpConfiguration.refused_since.label("smtp_refused_since"),
+                SmtpConfiguration.refused_at.label("smtp_refused_at"),
+            )
+            .select_from(Integration)
+            .outerjoin(Grant, Grant.integration_id == Integration.id)
+            .outerjoin(SmtpConfiguration, SmtpConfiguration.integration_id == Integration.id)
+            .where(Integration.id == integration_id)
         )
-    ).one_or_none()
+    ).one()
     rows = await reader.execute(
         select(
             MarketplaceParticipation.country,
@@ -216,15 +223,6 @@ async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> D
             ServiceTrouble.scope.in_([APPLICATION, "lwa", f"sp-api:{listed.region}"])
         )
     )
-    smtp = (
-        await reader.execute(
-            select(
-                SmtpConfiguration.sender_address,
-                SmtpConfiguration.refused_since,
-                SmtpConfiguration.refused_at,
-            ).where(SmtpConfiguration.integration_id == integration_id)
-        )
-    ).one_or_none()
     refused_in: tuple[str, ...] = ()
     if listed.sender_refused_at is not None:
         refused_in = await _refused_in(reader, integration_id, listed.sender_refused_at)
@@ -233,8 +231,8 @@ async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> D
         sender_refused_at=listed.sender_refused_at,
         sender_refused_in=refused_in,
         reply_confirmed_at=listed.reply_confirmed_at,
-        smtp_refused_since=smtp.refused_since if smtp is not None else None,
-        smtp_refused_at=smtp.refused_at if smtp is not None else None,
+        smtp_refused_since=grant.smtp_refused_since,
+        smtp_refused_at=grant.smtp_refused_at,
     )
     return Detail(
         listed,
@@ -242,7 +240,7 @@ async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> D
         steps,
         done,
         replace(facts, troubles=tuple(Trouble(*trouble) for trouble in troubles.all())),
-        smtp.sender_address if smtp is not None else None,
+        grant.sender_address,
     )
 
 
@@ -269,14 +267,14 @@ def _facts(
     countries: Sequence[Country],
     steps: tuple[Step, ...],
     done: Mapping[Step, Done],
-    grant: Row[*tuple[Any, ...]] | None,
+    grant: Row[*tuple[Any, ...]],
 ) -> Facts:
     return Facts(
         created_at=listed.created_at,
         is_named=listed.name is not None,
         open_steps=sum(step not in done for step in steps),
-        has_grant=grant is not None and grant.is_there,
-        consented_at=grant.consented_at if grant is not None else None,
+        has_grant=bool(grant.is_there),
+        consented_at=grant.consented_at,
         synced_at=listed.synced_at,
         participating=tuple(c.country for c in countries if c.is_participating),
         suspended=tuple(c.country for c in countries if c.has_suspended_listings),
@@ -286,11 +284,11 @@ def _facts(
         misdirected_mail_at=listed.misdirected_mail_at,
         forwarded_mail_at=listed.forwarded_mail_at,
         paused_at=listed.paused_at,
-        refused_at=grant.refused_at if grant is not None else None,
-        revoked_at=grant.revoked_at if grant is not None else None,
-        delayed_since=grant.delayed_since if grant is not None else None,
-        role_missing_since=grant.role_missing_since if grant is not None else None,
-        role_missing_operation=grant.role_missing_operation if grant is not None else None,
+        refused_at=grant.refused_at,
+        revoked_at=grant.revoked_at,
+        delayed_since=grant.delayed_since,
+        role_missing_since=grant.role_missing_since,
+        role_missing_operation=grant.role_missing_operation,
         idle_since=listed.idle_since,
         idle_checks=listed.idle_checks,
         seen_countries=tuple(
