@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "20261128_1730"
-down_revision = "20261128_1700"
+down_revision = "20261128_1701"
 
 
 def upgrade() -> None:
