@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, delete, func, literal, or_, select, text, update
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, case, delete, func, literal, null, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,6 +21,8 @@ from shared.tables import (
     Integration,
     Message,
     Note,
+    OutboundMessage,
+    ReplyState,
 )
 
 # The kind of message that a conversation is listed by, and that waits for an answer (mailrelay's MailKind).
@@ -331,11 +333,28 @@ async def answer(session: AsyncSession, answers: Sequence[Answering]) -> None:
 
 
 async def take_answer_back(session: AsyncSession, conversation_id: UUID, reply_id: UUID) -> None:
-    """What a reply seemed to have answered waits again, since when it came, and the conversation is open. It must be locked."""
+    """What only this reply seemed to have answered waits again, since when it came, and the conversation is open. It must be locked."""
+    other = (
+        select(OutboundMessage.id)
+        .where(
+            OutboundMessage.conversation_id == conversation_id,
+            OutboundMessage.id != reply_id,
+            OutboundMessage.state.in_([ReplyState.HANDED_OVER.value, ReplyState.CONFIRMED.value]),
+            OutboundMessage.answers_message_id >= Message.id,
+        )
+        .order_by(OutboundMessage.id)
+        .limit(1)
+        .correlate(Message)
+        .scalar_subquery()
+    )
     await session.execute(
         update(Message)
         .where(Message.conversation_id == conversation_id, Message.answered_by == reply_id)
-        .values(answer_settled_at=None, answered_by=None)
+        .values(
+            answered_by=other,
+            answer_settled_at=case((other.is_(None), null()), else_=Message.answer_settled_at),
+        )
+        .execution_options(synchronize_session=False)
     )
     await session.execute(
         update(Conversation)

@@ -94,6 +94,8 @@ async def change_states(
         .values(
             state=to.value,
             state_since=func.now(),
+            # What somebody has left at that was something else.
+            dismissed_at=None,
             **({"claimed_until": None} if to is not ReplyState.SENDING else {}),
             **({"failure": None} if to is not ReplyState.FAILED else {}),
             **values,

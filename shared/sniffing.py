@@ -29,13 +29,14 @@ _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"#!", "text/x-script"),
     (b"OggS", "audio/ogg"),
     (b"ID3", "audio/mpeg"),
-    (b"\xff\xfb", "audio/mpeg"),
+    # ISO/IEC 11172-3 and 13818-3, layer III, with and without a checksum.
+    *((b"\xff" + bytes([second]), "audio/mpeg") for second in (0xFB, 0xFA, 0xF3, 0xF2)),
     (b"\x1aE\xdf\xa3", "video/webm"),
 )
 # RIFF and the ISO base media format (ISO/IEC 14496-12 §4.3) say behind their length what they hold.
 _RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav", b"AVI ": "video/x-msvideo"}
 _BRANDS = {
-    **dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1"), "image/heic"),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), "image/heic"),
     b"avif": "image/avif",
     b"qt  ": "video/quicktime",
     b"M4A ": "audio/mp4",

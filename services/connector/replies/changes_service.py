@@ -92,7 +92,6 @@ async def send_reply_again(
             transport=None,
             sent_from=None,
             server_words=None,
-            dismissed_at=None,
         )
         session.add(audit_entry(caller, "reply_sent_again", row.conversation_id, reply=str(row.id)))
         return await service.opened_reply(session, keys, reply_id)

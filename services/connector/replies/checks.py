@@ -9,7 +9,7 @@ from typing import Final
 
 from services.connector.http.language import Language
 from services.connector.replies.allowed_files import Refusal, check_together
-from services.connector.replies.own_words import says_something
+from services.connector.replies.own_words import says_something, shows_nothing
 from services.connector.replies.texts import refusal_text, rule_text
 from services.connector.replies.warnings import Warned
 from services.connector.reply_templates.placeholders import names_in
@@ -68,10 +68,15 @@ class CheckedReply:
     files_bytes: int
 
 
+def characters_of(text: str) -> int:
+    """How many Amazon gets to see: what is blank before and after them is not sent."""
+    return len(text.strip())
+
+
 def blocked_by(text: str, files: Sequence[ChosenFile], language: Language) -> list[Expected]:
     """Everything for which this reply is not sent, but that it says nothing."""
     found: list[Expected] = []
-    if len(text) > MOST_CHARACTERS:
+    if characters_of(text) > MOST_CHARACTERS:
         found.append(ReplyTooLong(limit=MOST_CHARACTERS))
     if names := names_in(text):
         missing = PlaceholdersMissing(names=", ".join(names))
@@ -91,7 +96,7 @@ def files_refused(refusal: Refusal, language: Language) -> FilesRefused:
 
 def require_sendable(text: str, files: Sequence[ChosenFile], language: Language) -> None:
     """Raises ReplyEmpty, ReplyTooLong, PlaceholdersMissing, FilesRefused. Files may go without words, but not with the buyer's alone."""
-    if not says_something(text) and (text or not files):
+    if not says_something(text) and not (files and shows_nothing(text)):
         raise ReplyEmpty
     for problem in blocked_by(text, files, language):
         raise problem

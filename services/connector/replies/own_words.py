@@ -6,6 +6,11 @@ import unicodedata
 _UNSEEN = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Cn"})
 
 
+def shows_nothing(text: str) -> bool:
+    """Whether nothing of a text is to be seen."""
+    return not _is_seen(text)
+
+
 def says_something(text: str) -> bool:
     """Whether a line holds something to see that is neither a quotation (`>`) nor the line that introduces one ("… wrote:")."""
     lines = [line for line in text.splitlines() if _is_seen(line)]
@@ -20,5 +25,5 @@ def _is_quote(lines: list[str]) -> bool:
     return any(line.lstrip().startswith((">", "|")) for line in lines)
 
 
-def _is_seen(line: str) -> bool:
-    return any(unicodedata.category(character) not in _UNSEEN for character in line)
+def _is_seen(text: str) -> bool:
+    return any(unicodedata.category(character) not in _UNSEEN for character in text)

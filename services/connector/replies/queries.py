@@ -255,6 +255,7 @@ async def news_since(session: AsyncSession, account_id: UUID, conversation_id: U
             OutboundMessage.account_id == account_id,
             OutboundMessage.conversation_id == conversation_id,
             OutboundMessage.created_at > since,
+            OutboundMessage.state != ReplyState.CANCELED.value,
         )
         .order_by(OutboundMessage.id.desc())
         .limit(_MOST_NEWS)

@@ -25,6 +25,7 @@ from services.connector.inbox.unsealing import keys_of
 from services.connector.problems.catalogue import NotFound
 from services.connector.replies import drafts_service, queries
 from services.connector.replies.checks import (
+    MOST_CHARACTERS,
     CheckedReply,
     ChosenFile,
     blocked_by,
@@ -103,7 +104,7 @@ async def write_reply(
     Raises NotFound, ConversationMerged, IfMatchRequired, ConversationChanged, NotAnswerable, SendAtImpossible, ReplyFileUnknown,
     ReplyEmpty, ReplyTooLong, PlaceholdersMissing, FilesRefused, ReplyWarned.
     """
-    if if_match is None:
+    if if_match is None or if_match.strip() == "*":
         raise IfMatchRequired
     _require_possible(wanted.send_at, now)
     keys = await keys_of(caller, sessions, keyring)
@@ -285,10 +286,11 @@ async def _buyer_language(session: AsyncSession, caller: Caller, answering: Answ
 async def _warnings(
     text: str, files: Sequence[ChosenFile], country: str | None, buyer_language: str | None
 ) -> list[Warned]:
-    # On the thread: a long text takes some milliseconds.
+    # On the thread: it takes some milliseconds, even though only what can be sent is looked at.
+    looked_at = text.strip()[:MOST_CHARACTERS]
     return await in_thread(
         lambda: warnings_of(
-            text, [file.filename for file in files], country=country, buyer_language=buyer_language
+            looked_at, [file.filename for file in files], country=country, buyer_language=buyer_language
         )
     )
 

@@ -10,7 +10,7 @@ from services.connector.inbox.seller_central import thread_link
 from services.connector.integrations.setup_steps import messaging_permissions_link
 from services.connector.problems.catalogue import describe
 from services.connector.replies.allowed_files import MOST_BYTES
-from services.connector.replies.checks import MOST_CHARACTERS, CheckedReply, shown_warning
+from services.connector.replies.checks import MOST_CHARACTERS, CheckedReply, characters_of, shown_warning
 from services.connector.replies.confirmation import is_unconfirmed
 from services.connector.replies.failure_texts import FailureAction, failure_action, failure_text
 from services.connector.replies.queries import SealedReply
@@ -114,7 +114,7 @@ def check_answer(text: str, checked: CheckedReply, language: Language) -> CheckA
             BlockedAnswer(code=problem.code, detail=describe(problem.code, language, problem.fields)[2])
             for problem in checked.blocked
         ],
-        characters=len(text),
+        characters=characters_of(text),
         most_characters=MOST_CHARACTERS,
         files_bytes=checked.files_bytes,
         most_files_bytes=MOST_BYTES,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ from shared.marketplaces import MARKETPLACES
 # Of one rule so many places are shown, each so long.
 MOST_EXCERPTS: Final = 5
 _EXCERPT_CHARACTERS: Final = 80
+# After so many, it is clear that the rule is broken; the same place may stand there again and again.
+_MOST_LOOKED_AT: Final = 20
 _WORDS: Final = Path(__file__).with_name("warning_words.toml")
 _AMAZON: Final = tuple(marketplace.retail_domain for marketplace in MARKETPLACES)
 # Sentences that end without a space before the next ("kommt an.Es war") look like links; nobody writes a host so.
@@ -90,7 +93,7 @@ def warnings_of(
 def _warned(rule: Rule, places: Iterable[str]) -> Warned | None:
     excerpts = tuple(
         place if len(place) <= _EXCERPT_CHARACTERS else place[: _EXCERPT_CHARACTERS - 1] + "…"
-        for place in list(dict.fromkeys(places))[:MOST_EXCERPTS]
+        for place in list(dict.fromkeys(islice(places, _MOST_LOOKED_AT)))[:MOST_EXCERPTS]
     )
     return Warned(rule, excerpts) if excerpts else None
 

@@ -191,7 +191,6 @@ async def _fail(session: AsyncSession, item: NewMessage, reply: Reply) -> None:
         ReplyState.FAILED,
         failure=failure.value,
         server_words=item.keys.seal_text(Place("outbound_messages", "server_words", reply.id), words),
-        dismissed_at=None,
     )
     if is_changed and failure is ReplyFailure.SENDER_NOT_APPROVED:
         await session.execute(

@@ -63,8 +63,9 @@ async def test_its_words_are_nowhere_but_sealed(client, thread, sessions):
     assert kinds == ["reply.changed", "conversation.changed"]
 
 
-async def test_without_the_version_nothing_is_sent(client, thread, sessions):
-    answer = await client.post(f"{thread.path}/replies", json={"text": TEXT})
+@pytest.mark.parametrize("headers", [{}, {"If-Match": "*"}, {"If-Match": " * "}], ids=str)
+async def test_without_the_version_nothing_is_sent(client, thread, sessions, headers: dict[str, str]):
+    answer = await client.post(f"{thread.path}/replies", json={"text": TEXT}, headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (428, "if_match_required")
     assert await count_rows(sessions, OutboundMessage) == 0
@@ -167,6 +168,36 @@ async def test_a_bad_text_is_refused_with_the_draft_untouched(client, thread, se
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert await count_rows(sessions, OutboundMessage) == 0
     assert (await client.get(f"{thread.path}/draft")).json()["text"] == "Guten Tag"
+
+
+async def test_what_is_blank_around_a_text_does_not_count(client, thread):
+    words = "\n" + "a" * 4_000 + "\n"
+
+    checked = (await client.post(f"{thread.path}/replies/check", json={"text": words})).json()
+    reply = await thread.reply(client, words)
+
+    assert (checked["characters"], checked["blocked"]) == (4_000, [])
+    assert reply["text"] == words.strip()
+
+
+async def test_a_file_goes_without_words_however_they_are_blank(client, thread):
+    file = (await thread.upload(client)).json()
+
+    quoted = await thread.post(client, "> Wann kommt sie?", file_ids=[file["id"]])
+    reply = await thread.reply(client, " \n\u200b", file_ids=[file["id"]])
+
+    assert quoted.json()["code"] == "reply_empty"
+    assert [each["id"] for each in reply["files"]] == [file["id"]]
+
+
+async def test_a_reply_that_was_taken_back_is_no_news(client, thread):
+    version = await thread.version(client)
+    reply = await thread.reply(client)
+    await client.post(f"/api/v1/replies/{reply['id']}/cancel")
+
+    refused = await thread.post(client, headers={"If-Match": version})
+
+    assert (refused.status_code, refused.json()["replies"]) == (409, [])
 
 
 async def test_half_a_character_is_no_text(client, thread, sessions):
@@ -299,7 +330,7 @@ async def test_another_accounts_conversations_and_replies_are_not_there(
         reply = await make_reply(session, keyring, foreign_thread.message)
     path, theirs = foreign_thread.path, f"/api/v1/replies/{reply.id}"
     answers = [
-        await client.post(f"{path}/replies", json={"text": TEXT}, headers={"If-Match": "*"}),
+        await client.post(f"{path}/replies", json={"text": TEXT}, headers={"If-Match": "\"1\""}),
         await client.post(f"{path}/replies/check", json={"text": TEXT}),
         await client.get(f"{path}/replies"),
         await client.get(f"{path}/draft"),
