@@ -113,7 +113,7 @@ TABLE = [
         "/conversations/{conversation_id}/replies",
         REPLY,
         {"text": "Yes"},
-        headers={"If-Match": "*"},
+        headers={"If-Match": '"1"'},
     ),
     Row("POST", "/conversations/{conversation_id}/replies/check", INBOX_VIEW, {"text": "Yes"}),
     Row("GET", "/replies", INBOX_VIEW),
