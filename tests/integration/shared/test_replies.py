@@ -1,6 +1,7 @@
 """What follows for a conversation when a reply comes into a state."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ class Thread:
             due_at = datetime.now(UTC) + timedelta(hours=20)
             return await make_message(session, self._keyring, self.conversation, answer_due_at=due_at)
 
-    async def reply(self, message: Message, **columns: object) -> Reply:
+    async def reply(self, message: Message, **columns: Any) -> Reply:
         async with self._owner.begin() as session:
             row = await make_reply(session, self._keyring, message, **columns)
             return Reply(row.id, row.account_id, row.integration_id, row.conversation_id)
@@ -47,7 +48,7 @@ async def thread(owner_sessions: Sessions, keyring: Keyring) -> Thread:
 
 
 async def _become(sessions: Sessions, reply: Reply, state: ReplyState) -> None:
-    values = {"failure": "unknown"} if state is ReplyState.FAILED else {}
+    values: dict[str, Any] = {"failure": "unknown"} if state is ReplyState.FAILED else {}
     async with sessions.begin() as session:
         assert await change_state(session, reply, state, **values)
 
