@@ -127,7 +127,6 @@ async def check_reply(
     sessions: SessionsDep,
     keyring: KeyringDep,
     language: LanguageDep,
-    now: Now,
 ) -> CheckAnswer:
     """What sending it would say: what Amazon forbids, which may be confirmed, and what it surely refuses. It only reads: a POST, because what
     somebody writes belongs in no URL.
@@ -140,7 +139,6 @@ async def check_reply(
         text=body.text,
         file_ids=body.file_ids,
         language=language,
-        now=now,
     )
     return check_answer(body.text, checked, language)
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.blobs import Blob, sealed_or_blob
 from shared.crypto.envelope import Sealed
 from shared.database import Reader
-from shared.tables import Conversation, Integration, Message, OutboundMessage, ReplyFile, ReplyState, User
+from shared.tables import Integration, Message, OutboundMessage, ReplyFile, ReplyState, User
 
 # A count goes no further: nobody reads more.
 MOST_COUNTED: Final = 1_000
@@ -261,13 +261,3 @@ async def news_since(session: AsyncSession, account_id: UUID, conversation_id: U
         .limit(_MOST_NEWS)
     )
     return News(list(messages), list(replies))
-
-
-async def country_of_conversation(reader: Reader, account_id: UUID, conversation_id: UUID) -> str | None:
-    """The country of the conversation's marketplace."""
-    found: str | None = await reader.scalar(
-        select(Conversation.country).where(
-            Conversation.id == conversation_id, Conversation.account_id == account_id
-        )
-    )
-    return found

@@ -16,8 +16,12 @@ from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.http.etags import PreconditionFailed, etag_of, require_match
 from services.connector.http.language import Language
-from services.connector.inbox.answerable import not_answerable_text, why_not_answerable
-from services.connector.inbox.answering import Answering, answering_of
+from services.connector.inbox.answerable import (
+    NotAnswerableReason,
+    not_answerable_text,
+    why_not_answerable,
+)
+from services.connector.inbox.answering import answering_of
 from services.connector.inbox.changes import ConversationMerged, lock_conversations, seen_until, version_of
 from services.connector.inbox.queries import shown_id_of
 from services.connector.inbox.thread import in_thread
@@ -39,10 +43,9 @@ from shared.crypto.envelope import AccountKeys
 from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
-from shared.replies import Reply, announce, announce_due
+from shared.replies import Reply, announce, announce_due, answered_message_id
 from shared.tables import Conversation, OutboundMessage, ReplyFile, ReplyState
 
-SOONEST: Final = timedelta(0)
 LATEST: Final = timedelta(days=366)
 
 
@@ -115,9 +118,9 @@ async def write_reply(
         if conversation.merged_into is not None:
             raise ConversationMerged(into=str(conversation.merged_into))
         await _require_unchanged(session, conversation, if_match)
-        answering = await _require_answerable(session, caller, conversation_id, language, now)
+        answered_id = await require_answerable(session, caller, conversation_id, language, now)
         files = await _chosen_files(session, caller, conversation_id, wanted.file_ids)
-        buyer_language = await _buyer_language(session, caller, answering)
+        buyer_language = await queries.language_of_message(session, caller.account_id, answered_id)
     chosen = _chosen(open_files(keys, files))
     require_sendable(wanted.text, chosen, language)
     warnings = await _warnings(wanted.text, chosen, conversation.country, buyer_language)
@@ -125,15 +128,14 @@ async def write_reply(
     async with sessions.begin() as session:
         [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
         await _require_unchanged(session, conversation, if_match)
-        answering = await _require_answerable(session, caller, conversation_id, language, now)
-        assert answering.message_id is not None
+        answered_id = await require_answerable(session, caller, conversation_id, language, now)
         row = await _store(
-            session, keys, caller, conversation, wanted, answers=answering.message_id, undo=undo, now=now
+            session, keys, caller, conversation, wanted, answers=answered_id, undo=undo, now=now
         )
         await _attach(session, caller, conversation_id, row.id, wanted.file_ids)
         if caller.is_browser:
             await drafts_service.empty(session, keys, caller, conversation_id, now)
-        conversation.last_reply_at = now
+        conversation.last_reply_at = max(now, conversation.last_reply_at or now)
         session.add(audit_entry(caller, "reply_written", conversation_id, reply=str(row.id)))
         reply = Reply(row.id, row.account_id, row.integration_id, row.conversation_id)
         await announce(session, reply, ReplyState(row.state))
@@ -150,7 +152,6 @@ async def check_reply(
     text: str,
     file_ids: Sequence[UUID],
     language: Language,
-    now: datetime,
 ) -> CheckedReply:
     """What would be said to a reply if it were sent now. Raises NotFound, ReplyFileUnknown."""
     keys = await keys_of(caller, sessions, keyring)
@@ -158,11 +159,11 @@ async def check_reply(
         conversation = await session.get(Conversation, conversation_id)
         if conversation is None or conversation.account_id != caller.account_id:
             raise NotFound
-        answering = await answering_of(
-            session, caller.account_id, conversation_id, reader_id=caller.user_id, now=now
-        )
+        answered_id = await answered_message_id(session, caller.account_id, conversation_id)
         files = await _chosen_files(session, caller, conversation_id, file_ids)
-        buyer_language = await _buyer_language(session, caller, answering)
+        buyer_language = None
+        if answered_id is not None:
+            buyer_language = await queries.language_of_message(session, caller.account_id, answered_id)
     chosen = _chosen(open_files(keys, files))
     warnings = await _warnings(text, chosen, conversation.country, buyer_language)
     return CheckedReply(warnings, blocked_by(text, chosen, language), sum(file.size for file in chosen))
@@ -217,26 +218,19 @@ async def require_answerable(
     session: AsyncSession, caller: Caller, conversation_id: UUID, language: Language, now: datetime
 ) -> UUID:
     """The buyer's message that a reply would answer. Raises NotAnswerable."""
-    answering = await _require_answerable(session, caller, conversation_id, language, now)
-    assert answering.message_id is not None
-    return answering.message_id
-
-
-async def _require_answerable(
-    session: AsyncSession, caller: Caller, conversation_id: UUID, language: Language, now: datetime
-) -> Answering:
     answering = await answering_of(
         session, caller.account_id, conversation_id, reader_id=caller.user_id, now=now
     )
     reason = why_not_answerable(answering.facts)
-    if reason is not None:
+    if reason is not None or answering.message_id is None:
+        reason = reason or NotAnswerableReason.NO_ADDRESS
         text = not_answerable_text(reason, language)
         raise NotAnswerable(reason=reason.value, why=f"{text.title} {text.cure}".removesuffix("."))
-    return answering
+    return answering.message_id
 
 
 def _require_possible(send_at: datetime | None, now: datetime) -> None:
-    if send_at is not None and not SOONEST < send_at - now <= LATEST:
+    if send_at is not None and not timedelta(0) < send_at - now <= LATEST:
         raise SendAtImpossible(days=LATEST.days)
 
 
@@ -275,12 +269,6 @@ async def _chosen_files(
 
 def _chosen(files: Sequence[OpenedFile]) -> list[ChosenFile]:
     return [ChosenFile(file.filename, file.row.size, file.row.scan) for file in files]
-
-
-async def _buyer_language(session: AsyncSession, caller: Caller, answering: Answering) -> str | None:
-    if answering.message_id is None:
-        return None
-    return await queries.language_of_message(session, caller.account_id, answering.message_id)
 
 
 async def _warnings(
