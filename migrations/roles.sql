@@ -85,3 +85,4 @@ GRANT SELECT ON alembic_version TO replyco_connector; -- `doctor` compares it
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;
 GRANT EXECUTE ON FUNCTION ensure_partitions(timestamptz), partitions_missing(timestamptz), partition_ranges(), uuid_at(timestamptz)
     TO replyco_connector;
+GRANT EXECUTE ON FUNCTION uuid_at(timestamptz) TO replyco_mail_worker; -- where the queue begins

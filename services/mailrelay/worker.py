@@ -28,6 +28,7 @@ from services.mailrelay.delivery.queue import (
     queue_age_seconds,
     requeue_for_recheck,
 )
+from services.mailrelay.delivery.queue_start import QueueStart
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from services.mailrelay.delivery.turns import Turns
 from services.mailrelay.outbound.metrics import OutboundMetrics
@@ -246,10 +247,11 @@ async def _deliver_until(
 
 
 async def _measure_queue_age(sessions: Sessions, metrics: DeliveryMetrics) -> None:
+    queue_start = QueueStart()
     while True:
         try:
             async with sessions.begin() as session:
-                metrics.queue_age_seconds.set(await queue_age_seconds(session))
+                metrics.queue_age_seconds.set(await queue_age_seconds(session, queue_start))
                 metrics.stores_addressed_elsewhere.set(await count_stores_addressed_elsewhere(session))
         except Exception as error:  # a figure is missing; delivering goes on
             metrics.queue_age_seconds.set(math.nan)

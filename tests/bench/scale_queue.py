@@ -13,6 +13,7 @@ import asyncpg
 
 from deploy.demo.postgres import MAIL_WORKER
 from services.mailrelay.delivery.queue import queue_age_seconds
+from services.mailrelay.delivery.queue_start import QueueStart
 from services.mailrelay.delivery.turns import Turns, claim_due
 from shared.database import Sessions, create_engine, create_sessions
 from shared.tables import Lane
@@ -74,10 +75,11 @@ async def _claim(sessions: Sessions, lane: Lane, *, expected: int) -> float:
 
 
 async def _age(sessions: Sessions) -> float:
+    queue_start = QueueStart()
     times = []
     for _ in range(CLAIMS):
         began = time.perf_counter()
         async with sessions.begin() as session:
-            await queue_age_seconds(session)
+            await queue_age_seconds(session, queue_start)
         times.append(time.perf_counter() - began)
     return median(times) * 1e6

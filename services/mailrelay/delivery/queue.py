@@ -12,9 +12,10 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, union_all, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, text, union_all, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.mailrelay.delivery.queue_start import SINCE, QueueStart
 from shared.blobs import Blob
 from shared.crypto.envelope import Sealed
 from shared.database import DRIVER_UNAVAILABLE, asyncpg_dsn
@@ -42,6 +43,11 @@ _RECHECK_LEASE: Final = timedelta(hours=1)
 # The last recheck of a message by itself is a week after it came (`authentication.recheck_at`).
 _RECHECKS_END: Final = timedelta(days=8)
 _DAY: Final = timedelta(days=1)
+# The state is written out: for a parameter PostgreSQL would keep no plan, as the index of what is due would not be in it.
+_AGE: Final = text("""
+    SELECT extract(epoch FROM now() - next_attempt_at) FROM accepted_mail
+    WHERE id >= :since AND state = 'accepted' ORDER BY next_attempt_at LIMIT 1
+""").bindparams(SINCE)
 
 
 class QueuedMail(NamedTuple):
@@ -67,8 +73,8 @@ class QueuedMail(NamedTuple):
         return network_of(ip_address(self.peer_address))
 
 
-async def read_due(session: AsyncSession, ids: Sequence[UUID]) -> list[QueuedMail]:
-    """These mails, in this order, as far as they are due."""
+async def read_due(session: AsyncSession, ids: Sequence[UUID], *, since: UUID) -> list[QueuedMail]:
+    """These mails, in this order, as far as they are due. None of them is older than `since`."""
     statement = (
         select(
             AcceptedMail.id,
@@ -92,7 +98,7 @@ async def read_due(session: AsyncSession, ids: Sequence[UUID]) -> list[QueuedMai
         .join(RelayAddress, RelayAddress.id == AcceptedMail.relay_address_id)
         .join(Integration, Integration.id == RelayAddress.integration_id)
         # Again: another worker may have delivered it just before it let it go.
-        .where(AcceptedMail.id.in_(ids), _is_due())
+        .where(AcceptedMail.id.in_(ids), AcceptedMail.id >= SINCE, _is_due())
     )
     mails = {
         row.id: QueuedMail(
@@ -110,7 +116,7 @@ async def read_due(session: AsyncSession, ids: Sequence[UUID]) -> list[QueuedMai
             envelope=row.envelope,
             raw=row.raw if row.raw is not None else Blob(row.blob_key, row.blob_digest),
         )
-        for row in await session.execute(statement)
+        for row in await session.execute(statement, {"since": since})
     }
     return [mails[mail_id] for mail_id in ids if mail_id in mails]
 
@@ -180,15 +186,10 @@ def _is_due() -> ColumnElement[bool]:
     return and_(AcceptedMail.state == MailState.ACCEPTED, AcceptedMail.next_attempt_at <= func.now())
 
 
-async def queue_age_seconds(session: AsyncSession) -> float:
+async def queue_age_seconds(session: AsyncSession, queue_start: QueueStart) -> float:
     """Seconds since the mail that is due longest became due; mail whose next attempt lies in the future does not count."""
-    statement = (
-        select(func.extract("epoch", func.now() - AcceptedMail.next_attempt_at))
-        .where(AcceptedMail.state == MailState.ACCEPTED)
-        .order_by(AcceptedMail.next_attempt_at)
-        .limit(1)
-    )
-    return max(0.0, float(await session.scalar(statement) or 0))
+    age = await session.scalar(_AGE, {"since": await queue_start.find(session)})
+    return max(0.0, float(age or 0))
 
 
 async def count_stores_addressed_elsewhere(session: AsyncSession) -> int:

@@ -16,6 +16,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.mailrelay.delivery.queue import QueuedMail, read_due, return_put_off
+from services.mailrelay.delivery.queue_start import SINCE, QueueStart
 from shared.database import Sessions
 from shared.tables import Lane
 
@@ -39,41 +40,41 @@ _NOBODY: Final = UUID(int=0)
 _ACCOUNTS: Final = text("""
     WITH RECURSIVE round AS (
         SELECT coalesce(
-            (SELECT account_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+            (SELECT account_id FROM accepted_mail WHERE id >= :since AND state = 'accepted' AND NOT is_put_off AND lane = :lane
                 AND account_id > CAST(:after AS uuid) ORDER BY account_id LIMIT 1),
-            (SELECT account_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+            (SELECT account_id FROM accepted_mail WHERE id >= :since AND state = 'accepted' AND NOT is_put_off AND lane = :lane
                 ORDER BY account_id LIMIT 1)) AS account_id
         UNION
         SELECT coalesce(
-            (SELECT account_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+            (SELECT account_id FROM accepted_mail WHERE id >= :since AND state = 'accepted' AND NOT is_put_off AND lane = :lane
                 AND account_id > round.account_id ORDER BY account_id LIMIT 1),
-            (SELECT account_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+            (SELECT account_id FROM accepted_mail WHERE id >= :since AND state = 'accepted' AND NOT is_put_off AND lane = :lane
                 ORDER BY account_id LIMIT 1))
         FROM round WHERE round.account_id IS NOT NULL
     )
     SELECT
-        EXISTS (SELECT FROM accepted_mail WHERE state = 'accepted' AND is_put_off AND lane = :lane
+        EXISTS (SELECT FROM accepted_mail WHERE id >= :since AND state = 'accepted' AND is_put_off AND lane = :lane
             AND next_attempt_at <= now()) AS has_put_off,
         ARRAY(SELECT account_id FROM round WHERE account_id IS NOT NULL LIMIT :most) AS account_ids
-""")
+""").bindparams(SINCE)
 _ADDRESSES: Final = text("""
     SELECT turn.account_id, found.relay_address_id
     FROM unnest(CAST(:accounts AS uuid[]), CAST(:after AS uuid[])) WITH ORDINALITY AS turn (account_id, after, place),
     LATERAL (
         WITH RECURSIVE round AS (
             SELECT coalesce(
-                (SELECT relay_address_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+                (SELECT relay_address_id FROM accepted_mail WHERE id >= :since AND state = 'accepted' AND NOT is_put_off AND lane = :lane
                     AND (account_id, relay_address_id) > (turn.account_id, turn.after) AND account_id <= turn.account_id
                     ORDER BY account_id, relay_address_id LIMIT 1),
-                (SELECT relay_address_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+                (SELECT relay_address_id FROM accepted_mail WHERE id >= :since AND state = 'accepted' AND NOT is_put_off AND lane = :lane
                     AND account_id >= turn.account_id AND account_id <= turn.account_id
                     ORDER BY account_id, relay_address_id LIMIT 1)) AS relay_address_id
             UNION
             SELECT coalesce(
-                (SELECT relay_address_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+                (SELECT relay_address_id FROM accepted_mail WHERE id >= :since AND state = 'accepted' AND NOT is_put_off AND lane = :lane
                     AND (account_id, relay_address_id) > (turn.account_id, round.relay_address_id)
                     AND account_id <= turn.account_id ORDER BY account_id, relay_address_id LIMIT 1),
-                (SELECT relay_address_id FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+                (SELECT relay_address_id FROM accepted_mail WHERE id >= :since AND state = 'accepted' AND NOT is_put_off AND lane = :lane
                     AND account_id >= turn.account_id AND account_id <= turn.account_id
                     ORDER BY account_id, relay_address_id LIMIT 1))
             FROM round WHERE round.relay_address_id IS NOT NULL
@@ -82,7 +83,7 @@ _ADDRESSES: Final = text("""
         FROM (SELECT relay_address_id FROM round WHERE relay_address_id IS NOT NULL LIMIT :most) AS these
     ) AS found
     ORDER BY turn.place, found.place
-""")
+""").bindparams(SINCE)
 # Only as many rows are locked as are asked for, because a subquery with a LIMIT is read row by row.
 _MAILS: Final = text("""
     SELECT turn.account_id, turn.relay_address_id, mail.id, mail.size
@@ -91,7 +92,7 @@ _MAILS: Final = text("""
     LATERAL (
         SELECT id, size, next_attempt_at
         FROM (
-            SELECT id, size, next_attempt_at FROM accepted_mail WHERE state = 'accepted' AND NOT is_put_off AND lane = :lane
+            SELECT id, size, next_attempt_at FROM accepted_mail WHERE id >= :since AND state = 'accepted' AND NOT is_put_off AND lane = :lane
                 AND (account_id, relay_address_id) >= (turn.account_id, turn.relay_address_id)
                 AND (account_id, relay_address_id) <= (turn.account_id, turn.relay_address_id) AND next_attempt_at <= now()
             ORDER BY account_id, relay_address_id, next_attempt_at LIMIT :candidates
@@ -99,7 +100,7 @@ _MAILS: Final = text("""
         WHERE pg_try_advisory_lock(hashtextextended(CAST(waiting.id AS text), 0)) LIMIT :share
     ) AS mail
     ORDER BY turn.place, mail.next_attempt_at
-""")
+""").bindparams(SINCE)
 
 
 class _Claimed(NamedTuple):
@@ -112,7 +113,8 @@ class _Claimed(NamedTuple):
 class Turns:
     """Where the turns of one lane have come to, for all who take mail from it in this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue_start: QueueStart | None = None) -> None:
+        self.queue_start = queue_start or QueueStart()
         self._account = _NOBODY
         self._address_by_account: OrderedDict[UUID, UUID] = OrderedDict()
         self._worthwhile = _MOST
@@ -169,8 +171,9 @@ async def claim_due(
     async with sessions() as session:
         try:
             _ = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-            ids = await _claim(session, turns, lane=lane, limit=limit, max_bytes=max_bytes)
-            yield [] if not ids else await read_due(session, ids)
+            since = await turns.queue_start.find(session)
+            ids = await _claim(session, turns, lane=lane, since=since, limit=limit, max_bytes=max_bytes)
+            yield [] if not ids else await read_due(session, ids, since=since)
         finally:
             try:
                 await session.execute(select(func.pg_advisory_unlock_all()))
@@ -180,13 +183,13 @@ async def claim_due(
 
 
 async def _claim(
-    session: AsyncSession, turns: Turns, *, lane: Lane, limit: int, max_bytes: int
+    session: AsyncSession, turns: Turns, *, lane: Lane, since: UUID, limit: int, max_bytes: int
 ) -> list[UUID]:
     for _ in range(_ROUNDS):
-        accounts = await _due_accounts(session, turns, lane=lane, limit=limit)
+        accounts = await _due_accounts(session, turns, lane=lane, since=since, limit=limit)
         if not accounts:
             return []
-        claimed = await _claim_of(session, turns, accounts, lane=lane, limit=limit)
+        claimed = await _claim_of(session, turns, accounts, lane=lane, since=since, limit=limit)
         if claimed:
             return _within(claimed[:limit], max_bytes)
         if len(accounts) < limit:  # others have all that is due in hand
@@ -194,9 +197,11 @@ async def _claim(
     return []
 
 
-async def _due_accounts(session: AsyncSession, turns: Turns, *, lane: Lane, limit: int) -> list[UUID]:
+async def _due_accounts(
+    session: AsyncSession, turns: Turns, *, lane: Lane, since: UUID, limit: int
+) -> list[UUID]:
     """The next accounts with due mail. What was put off until now takes its place among them first."""
-    values = {"lane": lane.value, "after": turns.account, "most": limit}
+    values = {"lane": lane.value, "since": since, "after": turns.account, "most": limit}
     found = (await session.execute(_ACCOUNTS, values)).one()
     if found.has_put_off and await return_put_off(session, lane):
         found = (await session.execute(_ACCOUNTS, values)).one()
@@ -204,13 +209,19 @@ async def _due_accounts(session: AsyncSession, turns: Turns, *, lane: Lane, limi
 
 
 async def _claim_of(
-    session: AsyncSession, turns: Turns, accounts: Sequence[UUID], *, lane: Lane, limit: int
+    session: AsyncSession, turns: Turns, accounts: Sequence[UUID], *, lane: Lane, since: UUID, limit: int
 ) -> list[_Claimed]:
     """Mails of these accounts in the order of their turns: one of each account, from the next of its addresses, and so on."""
     after = [turns.address_of(account_id) for account_id in accounts]
     found = await session.execute(
         _ADDRESSES,
-        {"lane": lane.value, "accounts": accounts, "after": after, "most": max(1, limit // len(accounts))},
+        {
+            "lane": lane.value,
+            "since": since,
+            "accounts": accounts,
+            "after": after,
+            "most": max(1, limit // len(accounts)),
+        },
     )
     pairs = [(row.account_id, row.relay_address_id) for row in found]
     if not pairs:
@@ -221,6 +232,7 @@ async def _claim_of(
         _MAILS,
         {
             "lane": lane.value,
+            "since": since,
             "accounts": [account_id for account_id, _ in pairs],
             "addresses": [address_id for _, address_id in pairs],
             "candidates": _CANDIDATES,

@@ -1,6 +1,6 @@
 """Whose mail comes next: whatever waits for one address, an account or a network keeps nobody else's mail waiting."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from uuid import UUID
@@ -11,7 +11,8 @@ from sqlalchemy import func, insert, select
 
 from deploy.demo.postgres import OWNER, RELAY
 from services.mailrelay.delivery.parser_pool import ParserPool
-from services.mailrelay.delivery.queue import QueuedMail
+from services.mailrelay.delivery.queue import QueuedMail, queue_age_seconds
+from services.mailrelay.delivery.queue_start import QueueStart
 from services.mailrelay.delivery.service import MAX_BATCH, MAX_BATCH_BYTES, Delivery, deliver_due
 from services.mailrelay.delivery.turns import Turns, claim_due
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
@@ -177,6 +178,83 @@ async def test_a_backlog_costs_a_claim_no_more_rows(
     assert {each.account_id for each in mails} == {store.account_id, other.account_id}
     assert entries is not None
     assert int(entries) < 2000
+
+
+@pytest.fixture
+async def owner(database: Database) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A connection with the rights of the tables' owner; there are months of a year ago."""
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await connection.execute("SELECT ensure_partitions(now() - interval '1 year')")
+    yield connection
+    await connection.close()
+
+
+async def age_by(owner: "asyncpg.Connection[asyncpg.Record]", mail_id: UUID, age: str) -> UUID:
+    """Let a mail have been accepted so long ago, and be delivered; the answer is its new id."""
+    aged = await owner.fetchval(
+        "UPDATE accepted_mail SET id = uuidv7(-$2::text::interval), state = 'delivered' WHERE id = $1 RETURNING id",
+        mail_id,
+        age,
+    )
+    assert isinstance(aged, UUID)
+    return aged
+
+
+@pytest.mark.parametrize("age", ["9 days", "40 days", "1 year", "30 years"])
+@pytest.mark.parametrize("is_put_off", [False, True])
+async def test_mail_of_any_month_that_is_due_again_is_taken_and_counts_for_the_age(
+    *,
+    delivery: Delivery,
+    database: Database,
+    keys: Keys,
+    store: Store,
+    owner: "asyncpg.Connection[asyncpg.Record]",
+    age: str,
+    is_put_off: bool,
+):
+    mail_id = await age_by(owner, (await accept_for(database, keys, store, [QUESTION]))[0], age)
+    (recent,) = await accept_for(database, keys, store, [QUESTION])
+    turns, measured = Turns(QueueStart(look_seconds=0)), QueueStart(look_seconds=0)
+    async with AsyncExitStack() as stack:
+        assert [each.id for each in await claimed(delivery, turns, stack)] == [recent]
+
+    await owner.execute(
+        "UPDATE accepted_mail SET state = 'accepted', next_attempt_at = now() - interval '1 day', is_put_off = $2 WHERE id = $1",
+        mail_id,
+        is_put_off,
+    )
+
+    async with AsyncExitStack() as stack:
+        assert {each.id for each in await claimed(delivery, turns, stack)} == {mail_id, recent}
+    async with delivery.sessions.begin() as session:
+        assert await queue_age_seconds(session, measured) >= 24 * 60 * 60
+
+
+async def test_older_months_in_which_nothing_waits_are_not_touched_until_it_is_time_to_look_again(
+    *,
+    delivery: Delivery,
+    database: Database,
+    keys: Keys,
+    store: Store,
+    owner: "asyncpg.Connection[asyncpg.Record]",
+):
+    old = await age_by(owner, (await accept_for(database, keys, store, [QUESTION]))[0], "1 year")
+    (recent,) = await accept_for(database, keys, store, [QUESTION])
+    turns, measured = Turns(QueueStart(look_seconds=3600)), QueueStart(look_seconds=3600)
+
+    async def look() -> None:
+        async with AsyncExitStack() as stack:
+            assert [each.id for each in await claimed(delivery, turns, stack)] == [recent]
+        async with delivery.sessions.begin() as session:
+            await queue_age_seconds(session, measured)
+
+    await look()
+    month = await owner.fetchval("SELECT tableoid::regclass::text FROM accepted_mail WHERE id = $1", old)
+    async with owner.transaction():
+        await owner.execute(f"LOCK TABLE {month} IN ACCESS EXCLUSIVE MODE")
+        # As often as it takes until PostgreSQL keeps a plan for any values. Whatever touches the month waits until it is refused.
+        for _ in range(10):
+            await look()
 
 
 @pytest.mark.parametrize("lane", [Lane.QUICK, Lane.LARGE, Lane.OTHER])
