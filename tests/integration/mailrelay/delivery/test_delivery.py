@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.delivery.parser_pool import ParserDied, ParserPool, ParsingTookTooLong
 from services.mailrelay.delivery.queue import queue_age_seconds
+from services.mailrelay.delivery.queue_start import QueueStart
 from services.mailrelay.delivery.service import (
     CONTENTION_DELAY,
     DELAYS,
@@ -613,7 +614,7 @@ async def test_mail_that_was_put_off_is_not_due(
 async def test_age_of_the_queue_is_that_of_the_mail_that_is_due_longest(delivery: Delivery, accept: Accept):
     async def age() -> float:
         async with delivery.sessions.begin() as session:
-            return await queue_age_seconds(session)
+            return await queue_age_seconds(session, QueueStart())
 
     async def move(mail_id: UUID, by: timedelta) -> None:
         async with delivery.sessions.begin() as session:
