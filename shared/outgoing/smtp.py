@@ -36,6 +36,7 @@ END_SECONDS: Final = 600.0
 _CLOSE_SECONDS: Final = 2.0
 _DRAIN_LOOK_SECONDS: Final = 0.01
 _START_INPUT: Final = 354
+_SIZE_DIGITS: Final = 20
 
 
 class Stage(StrEnum):
@@ -109,7 +110,8 @@ class SmtpSession:
     def most_bytes(self) -> int | None:
         """The largest mail that the server takes (RFC 1870), if it says so."""
         size = self._client.esmtp_extensions.get("size", "").strip()
-        return int(size) or None if size.isdecimal() else None
+        # As long as RFC 1870 §3 lets it be: what is longer names no size.
+        return int(size) or None if size.isdecimal() and len(size) <= _SIZE_DIGITS else None
 
     async def name_sender(self, sender: str) -> None:
         """MAIL alone, taken back at once: whether the server would take mail from this sender. Raises SmtpFailed."""
@@ -156,7 +158,7 @@ class SmtpSession:
         with _failing_at(Stage.CONTENT):
             begun = await self._client.execute_command(b"DATA", timeout=self._step_seconds)
             if begun.code != _START_INPUT:
-                raise SmtpFailed(Stage.CONTENT, Answer(begun.code, begun.message), None)
+                raise _failed_by(Stage.CONTENT, begun.code, begun.message)
         protocol = self._client.protocol
         if protocol is None:
             raise SmtpFailed(Stage.CONTENT, None, Reason.CONNECT)
@@ -171,7 +173,7 @@ class SmtpSession:
                 if answering.done():
                     early = answering.result()
                     self.abort()
-                    raise SmtpFailed(Stage.CONTENT, Answer(early.code, early.message), None)
+                    raise _failed_by(Stage.CONTENT, early.code, early.message)
                 protocol.write(b".\r\n")
             with _failing_at(Stage.END):
                 answer = await asyncio.wait_for(answering, self._end_seconds)
@@ -179,9 +181,7 @@ class SmtpSession:
             answering.cancel()
         if 200 <= answer.code < 300:
             return Answer(answer.code, answer.message)
-        if not 400 <= answer.code < 600:
-            raise SmtpFailed(Stage.END, None, Reason.CONNECT)
-        raise SmtpFailed(Stage.END, Answer(answer.code, answer.message), None)
+        raise _failed_by(Stage.END, answer.code, answer.message)
 
     async def _until_written(self, answering: "asyncio.Future[Any]") -> None:
         """Until the kernel has all of it. Only a large mail needs a look at all."""
@@ -276,15 +276,22 @@ def _failing_at(stage: Stage) -> Iterator[None]:
         # STARTTLS, or a way to sign in, is not offered: asked for all the same, the server would say so.
         raise SmtpFailed(stage, Answer(504, ""), None) from error
     except SMTPResponseException as error:
-        # -1: what came is no answer of SMTP's.
-        answer = Answer(error.code, error.message) if error.code > 0 else None
-        raise SmtpFailed(stage, answer, None if answer else Reason.CONNECT) from error
+        raise _failed_by(stage, error.code, error.message) from error
     except (SMTPException, OSError, ValueError) as error:
         tls = error if isinstance(error, SSLError) else error.__cause__
         if isinstance(tls, SSLError):
             words = tls.verify_message if isinstance(tls, SSLCertVerificationError) else ""
             raise SmtpFailed(Stage.TLS, None, Reason.TLS, words) from error
         raise SmtpFailed(stage, None, Reason.TLS if stage is Stage.TLS else Reason.CONNECT) from error
+
+
+def _failed_by(stage: Stage, code: int, words: str) -> SmtpFailed:
+    """What a server's answer comes to. One that refuses nothing, or is none of SMTP's (RFC 5321 §4.2.1), answers something else than what
+    was asked: the connection is of no use any more.
+    """
+    if 400 <= code < 600:
+        return SmtpFailed(stage, Answer(code, words), None)
+    return SmtpFailed(stage, None, Reason.CONNECT)
 
 
 def _with_doubled_dots(mail: bytes) -> bytes:

@@ -61,7 +61,7 @@ class ParsedMail:
 
     `is_excerpt`: `text` is the buyer's own words, taken out of Amazon's frame; else it is all that there was to read.
     `quoted_text`: the history that the buyer quoted below their words, no longer in `text`.
-    `references`: the Message-IDs of the mails that it answers or returns. `report_text`: of a failed delivery, the words that say why.
+    `references`: the Message-IDs of the mails that it returns or answers, the surest first. `report_text`: of a failed delivery, the words that say why.
     `truncated`: not all is shown, the raw mail holds the rest.
     """
 
@@ -267,9 +267,12 @@ def _thread_tag(buyer: Buyer | None, excerpt: BuyerText | None) -> str | None:
 
 
 def _references(header: Header, returned_id: str | None) -> tuple[str, ...]:
-    """The mails that this one names (RFC 5322 §3.6.4), or that it returns: the first of them, as they stand."""
-    named = (header.raw("in-reply-to"), header.raw("references"), returned_id)
-    found = (each for value in named if value is not None for each in value[:MAX_REFERENCES_CHARS].split())
+    """The mails that this one returns, answers and names (RFC 5322 §3.6.4), as they stand: the surest first, then the newest."""
+    returned, answered, named = (
+        (value or "")[-MAX_REFERENCES_CHARS:].split()
+        for value in (returned_id, header.raw("in-reply-to"), header.raw("references"))
+    )
+    found = (*returned, *answered, *reversed(named))
     return tuple(dict.fromkeys(each for each in found if "@" in each))[:MAX_REFERENCES]
 
 
