@@ -108,6 +108,12 @@ class OutboundMessage(Base):
             postgresql_where=text("state = 'handed_over'"),
         ),
         Index("ix_outbound_messages_account", "account_id", "id"),
+        Index(
+            "ix_outbound_messages_order",
+            "integration_id",
+            "order_id",
+            postgresql_where=text("order_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

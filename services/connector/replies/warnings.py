@@ -22,6 +22,10 @@ from phonenumbers import PhoneNumberMatcher
 from shared.language_detection import language_of
 from shared.marketplaces import MARKETPLACES
 
+# More than Amazon takes. What is beyond costs time that grows faster than the text.
+MOST_CHARACTERS: Final = 10_000
+# What stands unseen within a word that was copied from elsewhere: it would hide a link or a telephone number.
+_INVISIBLE: Final = re.compile(r"[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 # Of one rule so many places are shown, each so long.
 MOST_EXCERPTS: Final = 5
 _EXCERPT_CHARACTERS: Final = 80
@@ -71,11 +75,12 @@ class Warned:
 def warnings_of(
     text: str, filenames: Sequence[str], *, country: str | None, buyer_language: str | None
 ) -> list[Warned]:
-    """Every rule that the reply may break, in the order of `Rule`.
+    """Every rule that the reply may break, in the order of `Rule`. Of a text that is longer than any reply may be, only its beginning is read.
 
     `country` is the marketplace's (ISO 3166-1), where a telephone number without its country is at home; `buyer_language`, that of the
     message which is answered, one of MESSAGE_LANGUAGES.
     """
+    text = _INVISIBLE.sub("", text[:MOST_CHARACTERS])
     links, addresses = _links_and_addresses(text)
     found = [
         _warned(Rule.LINK_OUTSIDE_AMAZON, links),

@@ -17,8 +17,8 @@ from sqlalchemy.types import Uuid
 
 from services.mailrelay.delivery import queries
 from services.mailrelay.delivery.message_rows import NewMessage
+from services.mailrelay.outbound.reasons import shown_line
 from services.mailrelay.outbound.reply import NamedReply, reply_named_in
-from services.mailrelay.parsing.decoding import clean_text
 from services.mailrelay.parsing.mail import MailKind
 from shared import conversations
 from shared.crypto.envelope import Place
@@ -30,7 +30,6 @@ from shared.tables import Authenticity, Integration, OutboundMessage, ReplyFailu
 _LATEST: Final = timedelta(days=2)
 _REPORTS: Final = frozenset({MailKind.DELIVERY_FAILURE, MailKind.REPLY_CONFIRMATION})
 _FROM_BUYERS: Final = frozenset({MailKind.BUYER_MESSAGE, MailKind.AUTO_REPLY})
-_MAX_WORDS: Final = 500
 # When a store's reply was last confirmed is noted to within this time.
 _NOTED_TO: Final = timedelta(minutes=10)
 
@@ -184,7 +183,7 @@ async def _answered_by_buyers(
 async def _fail(session: AsyncSession, item: NewMessage, reply: Reply) -> None:
     reason = item.parsed.failure_reason
     failure = ReplyFailure(reason) if reason is not None else ReplyFailure.UNKNOWN
-    words = " ".join(clean_text(item.parsed.report_text).split())[:_MAX_WORDS]
+    words = shown_line(item.parsed.report_text)
     is_changed = await change_state(
         session,
         reply,

@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from shared.database import is_unavailable
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -42,8 +44,10 @@ class GroupCommit(Generic[_Item, _Result]):
         try:
             results = await self._write([item for item, _ in group])
         except Exception as error:  # noqa: BLE001 - whoever waits for it decides
-            if len(group) == 1:
-                _tell(group[0][1], error=error)
+            # Without a database there is none to blame, and each would wait for it after the other.
+            if len(group) == 1 or is_unavailable(error):
+                for _, stored in group:
+                    _tell(stored, error=error)
                 return
             # One of them may be to blame: each for itself.
             for one in group:

@@ -66,7 +66,10 @@ _NOTE_DATA_SENT: Final = text(
     " FROM unnest(CAST(:ids AS uuid[]), CAST(:rounds AS int[]), CAST(:attempts AS int[]), CAST(:transports AS text[]),"
     " CAST(:senders AS text[]), CAST(:answered AS uuid[])) AS attempt (id, round, attempts, transport, sent_from, answered_id)"
     " WHERE reply.id = attempt.id AND reply.state = 'sending' AND reply.round = attempt.round"
-    " AND reply.attempts = attempt.attempts AND reply.claimed_until > clock_timestamp() RETURNING reply.id"
+    " AND reply.attempts = attempt.attempts AND reply.claimed_until > clock_timestamp()"
+    # A store may have been paused while its reply waited for a connection.
+    " AND NOT EXISTS (SELECT FROM integrations store WHERE store.id = reply.integration_id"
+    " AND num_nonnulls(store.paused_at, store.disconnected_at, store.removed_at) > 0) RETURNING reply.id"
 )
 # Nothing newer came than what was answered.
 _CLOSE: Final = text(
@@ -179,7 +182,9 @@ async def renew(session: AsyncSession, claims: Collection[Claim], lease: timedel
 
 
 async def note_data_sent(session: AsyncSession, sent: Sequence[DataSent]) -> list[bool]:
-    """Note that the final dots are about to be sent. False: the claim is over, and no dot may be sent."""
+    """Note that the final dots are about to be sent. False: no dot may be sent, as the claim is over, or the store has gone meanwhile,
+    which whoever takes the reply next will find.
+    """
     noted = set(
         await session.scalars(
             _NOTE_DATA_SENT,

@@ -113,10 +113,13 @@ def reason_of(answer: Answer) -> ReplyFailure:
 
 
 def clean_words(answer: Answer) -> str:
-    """The server's words as one line that people can be shown, the code before them; at most 500 characters."""
-    text = _NO_WORDS.sub(" ", _CODES.sub("", answer.words))
-    codes = f"{answer.code} {status_in(answer) or ''}"
-    return " ".join(f"{codes} {text}".split())[:MOST_CHARACTERS]
+    """The server's words as one line that people can be shown, the code before them."""
+    return shown_line(f"{answer.code} {status_in(answer) or ''} {_CODES.sub('', answer.words)}")
+
+
+def shown_line(words: str) -> str:
+    """A stranger's words as one line without signs that nobody sees or that turn its direction; at most 500 characters."""
+    return " ".join(_NO_WORDS.sub(" ", words).split())[:MOST_CHARACTERS]
 
 
 def status_in(answer: Answer) -> str | None:

@@ -44,9 +44,9 @@ def recognise_notice(sender: Mailbox, subject: str | None, text: str, wording: W
 
 
 def recognise_report(report: DeliveryReport | None, wording: Wording) -> Recognised:
-    """What a delivery status notification is about: one that reports only a delay is no failure."""
+    """What a delivery status notification is about: one that reports a delay or a success is no failure, and nobody has to read it."""
     if report is not None and not report.has_failed:
-        return Recognised(MailKind.OTHER)
+        return Recognised(MailKind.AUTO_REPLY)
     reason = None
     if report is not None:
         # Words say more than a status: Amazon may refuse for several reasons with one.

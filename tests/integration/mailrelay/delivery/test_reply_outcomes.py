@@ -163,6 +163,65 @@ async def test_the_clock_goes_on_and_a_closed_conversation_opens_when_a_reply_fa
     assert conversation.answer_due_at is not None
 
 
+async def test_what_another_reply_has_answered_stays_answered(delivery, accept, owner, replied):
+    first = await replied()
+    second = await replied()
+    async with owner.begin() as session:
+        await session.execute(update(OutboundMessage).values(answers_message_id=second.answers_message_id))
+        await session.execute(update(Message).values(answer_settled_at=func.now(), answered_by=first.id))
+        await session.execute(update(Conversation).values(answer_due_at=None))
+
+    await accept(report(message_id_of(first.id, 1, "replyco.email")))
+    await deliver_in_each_lane(delivery)
+    [conversation] = await conversations(owner)
+    assert ((await now_is(owner, first)).state, conversation.answer_due_at) == ("failed", None)
+    await accept(report(message_id_of(second.id, 1, "replyco.email"), words="550 5.1.1 nor this one"))
+    await deliver_in_each_lane(delivery)
+
+    [conversation] = await conversations(owner)
+    assert conversation.answer_due_at is not None
+
+
+async def test_of_a_thread_the_newest_reply_is_meant(delivery, accept, owner, replied):
+    older, newer = await replied(), await replied()
+    named = " ".join(message_id_of(reply.id, 1, "replyco.email") for reply in (older, newer))
+
+    # The server on the way gave the mail an id of its own.
+    await accept(f"References: <first@x> {named}\r\n".encode() + report("<rewritten@mx.example>"))
+    await deliver_in_each_lane(delivery)
+
+    assert [(await now_is(owner, reply)).state for reply in (older, newer)] == ["handed_over", "failed"]
+
+
+async def test_what_a_stranger_says_turns_no_direction_and_hides_nothing(
+    delivery, accept, owner, replied, account_keys: AccountKeys
+):
+    reply = await replied()
+
+    await accept(report(message_id_of(reply.id, 1, "replyco.email"), words="550 a\u202eb\u200b \u2028c\x07"))
+    await deliver_in_each_lane(delivery)
+
+    row = await now_is(owner, reply)
+    assert row.server_words is not None
+    words = account_keys.open_text(Place("outbound_messages", "server_words", row.id), row.server_words)
+    assert words == "smtp; 550 a b c"
+
+
+@pytest.mark.parametrize("action", ["delayed", "delivered", "relayed"])
+async def test_a_report_of_no_failure_changes_no_reply_and_opens_nothing(
+    delivery, accept, owner, replied, action: str
+):
+    reply = await replied()
+
+    await accept(
+        report(message_id_of(reply.id, 1, "replyco.email")).replace(b"Action: failed", f"Action: {action}".encode())
+    )
+    await deliver_in_each_lane(delivery)
+
+    assert (await now_is(owner, reply)).state == "handed_over"
+    assert sorted(each.status for each in await conversations(owner)) == ["closed", "open"]
+
+
 async def test_amazons_failure_mail_fails_the_newest_reply_about_its_order(delivery, accept, owner, replied):
     other = await replied(order=OTHER_ORDER, buyer="m3j4h5g6f7d8s9b")
     reply = await replied()

@@ -204,6 +204,33 @@ async def test_the_row_says_that_the_dot_is_coming_before_it_comes(
     assert (await shop.row(reply)).state == "handed_over"
 
 
+@pytest.mark.parametrize("column", ["paused_at", "disconnected_at"])
+async def test_a_store_that_went_while_its_reply_was_on_its_way_sends_no_dot(
+    sender: ReplySender, shop: Shop, peer: Peer, column: str
+):
+    reply = await shop.reply(await shop.question())
+    peer.go_on["DATA"] = asyncio.Event()
+
+    sending = asyncio.create_task(sender.send_due())
+    await peer.reached["DATA"].wait()
+    values = {column: datetime.now(UTC)} | (
+        {"rests_until": datetime(2027, 1, 1, tzinfo=UTC)} if column == "disconnected_at" else {}
+    )
+    async with shop.sessions.begin() as session:
+        await session.execute(update(Integration).values(values))
+    peer.go_on["DATA"].set()
+    await sending
+    await sender.settle(30)
+    assert (peer.mails, (await shop.row(reply)).data_sent_at) == ([], None)
+    async with shop.sessions.begin() as session:
+        await session.execute(update(OutboundMessage).values(claimed_until=datetime(2026, 1, 1, tzinfo=UTC)))
+    await sender.recover()
+    await send_all(sender)
+
+    row = await shop.row(reply)
+    assert (row.state, row.failure, peer.mails) == ("failed", "not_answerable", [])
+
+
 @pytest.mark.parametrize(
     ("step", "answer", "becomes"),
     [
@@ -225,6 +252,15 @@ async def test_the_row_says_that_the_dot_is_coming_before_it_comes(
         ("end", HANG_UP, "perhaps_sent"),
         ("end", STALL, "perhaps_sent"),
         ("end", "what", "perhaps_sent"),
+        # Answers to something else than was asked, and codes that SMTP does not have.
+        ("greeting", "999 no", "delayed"),
+        ("MAIL", "354 go on", "delayed"),
+        ("RCPT", "999 5.7.1 no", "delayed"),
+        ("DATA", "250 2.0.0 taken", "delayed"),
+        ("DATA", "250-5.7.1\r\n" * 3_000 + "250 ok", "delayed"),
+        ("end", "354 go on", "perhaps_sent"),
+        ("end", "999 5.7.1 no", "perhaps_sent"),
+        ("end", "250-taken\r\n" * 30_000 + "250 ok", "perhaps_sent"),
     ],
 )
 async def test_what_a_server_does_decides(  # noqa: PLR0917 - three of them are fixtures

@@ -1,7 +1,7 @@
 """The ways on which replies leave: connections that are used again, within bounds, and what each server offers."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -125,6 +125,31 @@ async def test_a_mail_that_the_server_says_is_too_large_is_not_begun(
     [row] = await shop.rows()
     assert (row.state, row.failure) == ("failed", "too_large")
     assert not [command for command in peer.commands if command.startswith("MAIL")]
+
+
+async def test_a_size_that_no_number_holds_is_no_bound(senders: Senders, shop: Shop, peer: Peer):
+    peer.always["EHLO"] = f"250-peer.example\r\n250 SIZE {'9' * 5_000}"
+    await replies(shop, 1)
+
+    await send_all(senders(peer.server()))
+
+    assert await states(shop) == {"handed_over"}
+
+
+async def test_a_server_that_answers_twice_is_not_believed_for_the_next_mail(
+    senders: Senders, shop: Shop, peer: Peer
+):
+    await replies(shop, 2)
+    peer.answers["end"].append("250 2.0.0 taken\r\n250 2.0.0 taken")
+    sender = senders(peer.server(), bounds=ONE)
+
+    await send_all(sender)
+    assert await states(shop) == {"handed_over", "delayed"}
+    sender.clock.ahead += timedelta(minutes=1)
+    await send_all(sender)
+
+    assert await states(shop) == {"handed_over"}
+    assert (len(peer.mails), peer.connections) == (2, 2)
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,9 @@ BROKEN: list[tuple[Rule, str, str]] = [
         "https://www.dhl.de/de?piececode=1",
     ),
     (Rule.LINK_OUTSIDE_AMAZON, "Schauen Sie auf müller-lampen.de", "müller-lampen.de"),
+    # What was copied from elsewhere has signs in it that nobody sees.
+    (Rule.LINK_OUTSIDE_AMAZON, "See https://lamps\u200b.sh\u00adop", "https://lamps.shop"),
+    (Rule.PHONE_NUMBER, "Call \u202a+44 20\u200b 7946 0958\u202c any time", "+44 20 7946 0958"),
     (Rule.EMAIL_ADDRESS, "Schreiben Sie an hilfe@lampenladen.de.", "hilfe@lampenladen.de"),
     (Rule.EMAIL_ADDRESS, "Write to mailto:help@lamps.com", "mailto:help@lamps.com"),
     (Rule.EMAIL_ADDRESS, "Schreiben Sie an hilfe (at) lampenladen.de", "hilfe (at) lampenladen.de"),

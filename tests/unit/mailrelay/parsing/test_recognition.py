@@ -195,14 +195,28 @@ def test_a_report_of_several_recipients_is_about_the_one_that_failed():
 
 
 @pytest.mark.parametrize("action", ["delayed", "delivered", "relayed", "expanded"])
-def test_a_report_that_tells_of_no_failure_is_none(action: str):
-    assert report(f"Action: {action}\r\nStatus: 4.4.1").kind is MailKind.OTHER
+def test_a_report_that_tells_of_no_failure_asks_for_nothing(action: str):
+    assert report(f"Action: {action}\r\nStatus: 4.4.1").kind is MailKind.AUTO_REPLY
 
 
 def test_a_report_that_tells_nothing_is_a_failure_without_a_reason():
     understood = report("Status: 5.1.1")
 
     assert (understood.kind, understood.failure_reason) == (MailKind.DELIVERY_FAILURE, None)
+
+
+def test_the_mail_that_is_returned_or_answered_is_named_before_its_thread_and_the_newest_of_that_first():
+    thread = " ".join(f"<{number}@x>" for number in range(100))
+    said = (
+        f"References: {thread}\r\nIn-Reply-To: <answered@x>\r\n"
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\n\r\nno\r\n"
+        "--b\r\nContent-Type: message/delivery-status\r\n\r\nA: b\r\n\r\nAction: failed\r\n"
+        "--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID:\r\n <returned@x>\r\n\r\n--b--\r\n"
+    )
+
+    found = parse_unguarded(f"From: x@y.example\r\n{said}".encode()).references
+
+    assert found[:4] == ("<returned@x>", "<answered@x>", "<99@x>", "<98@x>")
 
 
 def test_of_two_reasons_none_is_guessed():
