@@ -214,7 +214,9 @@ async def test_a_report_of_no_failure_changes_no_reply_and_opens_nothing(
     reply = await replied()
 
     await accept(
-        report(message_id_of(reply.id, 1, "replyco.email")).replace(b"Action: failed", f"Action: {action}".encode())
+        report(message_id_of(reply.id, 1, "replyco.email")).replace(
+            b"Action: failed", f"Action: {action}".encode()
+        )
     )
     await deliver_in_each_lane(delivery)
 
