@@ -145,7 +145,7 @@ async def test_a_server_that_answers_twice_is_not_believed_for_the_next_mail(
 
     await send_all(sender)
     assert await states(shop) == {"handed_over", "delayed"}
-    sender.clock.ahead += timedelta(minutes=1)
+    senders.clock.ahead += timedelta(minutes=1)
     await send_all(sender)
 
     assert await states(shop) == {"handed_over"}
