@@ -3,7 +3,7 @@
 from migrations import online
 
 revision = "20261128_1810"
-down_revision = "20261128_1700"
+down_revision = "20261128_1731"
 
 
 def upgrade() -> None:
