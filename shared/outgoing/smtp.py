@@ -162,6 +162,10 @@ class SmtpSession:
         protocol = self._client.protocol
         if protocol is None:
             raise SmtpFailed(Stage.CONTENT, None, Reason.CONNECT)
+        # What came with the last answer would be taken for the next one, and a mail for taken that was refused.
+        if protocol._buffer:  # noqa: SLF001 - aiosmtplib tells it in no other way
+            self.abort()
+            raise SmtpFailed(Stage.CONTENT, None, Reason.CONNECT)
         # Listening from now on: a server may refuse a mail, or hang up, before its end.
         answering = asyncio.ensure_future(protocol.read_response())
         try:

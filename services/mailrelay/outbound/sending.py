@@ -8,7 +8,8 @@ Whatever fails on our own side before the dot costs no attempt, and the server, 
 import asyncio
 import math
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ssl import SSLContext
@@ -56,8 +57,10 @@ _LONGEST_RETRY_SECONDS: Final = 5.0
 _OF_PLATFORM: Final = 48
 _MOST: Final = 96
 _OF_STORE: Final = 4
-# Files are held in memory, twice, while their mail is sent.
+# Files are held in memory, twice, while their mail is sent. By stores' own servers one for each store, and so many together that it takes
+# many that hang to hold up others.
 _LARGE_AT_A_TIME: Final = 4
+_LARGE_OF_STORES: Final = 12
 _LARGE_BYTES: Final = 262_144
 
 
@@ -94,12 +97,15 @@ class ReplySender:
     _own: dict[UUID, tuple[SmtpServer, Transport]] = field(init=False, default_factory=dict)
     _platform: Transport = field(init=False)
     _large: asyncio.Semaphore = field(init=False)
+    _large_of_stores: asyncio.Semaphore = field(init=False)
+    _large_of_store: dict[UUID, asyncio.Semaphore] = field(init=False, default_factory=dict)
     _data_sent: GroupCommit[DataSent, bool] = field(init=False)
     _outcomes: GroupCommit[Finished, bool] = field(init=False)
 
     def __post_init__(self) -> None:
         self._platform = Transport(self._connect_smarthost, self.ways.smarthost_bounds)
         self._large = asyncio.Semaphore(_LARGE_AT_A_TIME)
+        self._large_of_stores = asyncio.Semaphore(_LARGE_OF_STORES)
         self._data_sent = GroupCommit(self._store_data_sent)
         self._outcomes = GroupCommit(self._store_outcomes)
         self.metrics.smarthost_away.set(int(self.ways.smarthost is None))
@@ -212,6 +218,8 @@ class ReplySender:
 
     def _close_idle(self) -> None:
         self._platform.close_idle()
+        for store in [store for store, large in self._large_of_store.items() if not large.locked()]:
+            del self._large_of_store[store]
         for store, (_, transport) in list(self._own.items()):
             transport.close_idle()
             if transport.is_idle and not any(c.reply.integration_id == store for c in self._in_hand.values()):
@@ -256,18 +264,27 @@ class ReplySender:
 
     async def _send(self, claim: Claim, facts: Facts) -> None:
         began_at = self.clock()
-        is_large = sum(file.size for file in facts.files) > _LARGE_BYTES
         try:
-            if is_large:
-                async with self._large:
-                    outcome = await self._attempt(claim, facts)
-            else:
+            async with self._memory_for(claim, facts):
                 outcome = await self._attempt(claim, facts)
         except ClaimLost:
             log.warning("reply_claim_lost", reply_id=str(claim.id))
             self._let_go(claim)
             return
         await self._finish(claim, outcome, began_at)
+
+    @asynccontextmanager
+    async def _memory_for(self, claim: Claim, facts: Facts) -> AsyncIterator[None]:
+        """Large files wait for others, but never for a server that only another store has chosen."""
+        if sum(file.size for file in facts.files) <= _LARGE_BYTES:
+            yield
+        elif not claim.is_own:
+            async with self._large:
+                yield
+        else:
+            of_store = self._large_of_store.setdefault(claim.reply.integration_id, asyncio.Semaphore(1))
+            async with of_store, self._large_of_stores:
+                yield
 
     async def _attempt(self, claim: Claim, facts: Facts) -> Outcome:
         """Try to send a reply, and say what came of it. Raises ClaimLost."""

@@ -257,6 +257,7 @@ async def test_a_store_that_went_while_its_reply_was_on_its_way_sends_no_dot(
         ("MAIL", "354 go on", "delayed"),
         ("RCPT", "999 5.7.1 no", "delayed"),
         ("DATA", "250 2.0.0 taken", "delayed"),
+        ("DATA", "354 go on\r\n250 2.0.0 taken", "delayed"),
         ("DATA", "250-5.7.1\r\n" * 3_000 + "250 ok", "delayed"),
         ("end", "354 go on", "perhaps_sent"),
         ("end", "999 5.7.1 no", "perhaps_sent"),

@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 
 from services.mailrelay.outbound.transports import Bounds
 from shared.outgoing.connections import OutgoingConnections
-from shared.tables import JobRow, OutboundMessage, SmtpConfiguration
+from shared.tables import Conversation, JobRow, OutboundMessage, SmtpConfiguration
+from tests.factories import make_reply, make_reply_file
 from tests.integration.connector.smtp.conftest import (
     PASSWORD,
     SENDER,
@@ -19,7 +20,7 @@ from tests.integration.connector.smtp.conftest import (
     sellers_tls_server,
 )
 from tests.integration.mailrelay.outbound.conftest import Senders, Shop, give_own_server, send_all, send_once
-from tests.integration.mailrelay.outbound.peer import HANG_UP, Peer
+from tests.integration.mailrelay.outbound.peer import HANG_UP, STALL, Peer, listening
 from tests.integration.shared.outgoing.conftest import HOST, Names, certificate, names, outgoing
 
 __all__ = ["certificate", "names", "outgoing", "sellers_server", "sellers_tls_server"]
@@ -185,6 +186,30 @@ async def test_dots_arrive_as_they_were_written(senders: Senders, shop: Shop, pe
     [mail] = peer.mails
     assert await states(shop) == {"handed_over"}
     assert b"\r\n.\r\n" not in mail.raw
+
+
+async def test_a_stores_server_that_hangs_holds_up_no_other_stores_files(
+    senders: Senders, shop: Shop, own_shop: Shop, peer: Peer, outgoing: OutgoingConnections
+):
+    hanging = Peer(always={"greeting": STALL})
+    async with listening(hanging):
+        async with own_shop.sessions.begin() as session:
+            await session.execute(update(SmtpConfiguration).values(host=HOST, port=hanging.port))
+        for each in [own_shop] * 4 + [shop]:
+            question = await each.question()
+            async with each.sessions.begin() as session:
+                conversation = await session.get_one(Conversation, question.conversation_id)
+                reply = await make_reply(session, each.keyring, question)
+                await make_reply_file(
+                    session, each.keyring, conversation, reply=reply, content=b"%PDF-1.7" + bytes(300_000)
+                )
+        sender = senders(peer.server(), outgoing=outgoing)
+
+        await sender.send_due()
+        await peer.until_mails(1)
+
+        assert len(peer.mails) == 1
+        await sender.close()
 
 
 @pytest.mark.parametrize("mode", ["starttls", "tls"])
