@@ -5,6 +5,7 @@ byte that cannot be read costs one replacement character, never the text. Why th
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import chardet
@@ -133,7 +134,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def codec_of(label: str | None) -> str | None:
     """The codec that a label names: any of the WHATWG's Encoding Standard, in any spelling, and what else mail uses. None for
     an unknown one, and for `us-ascii`, which says nothing about bytes that are not ASCII."""
-    words = _WORD_OF_LABEL.findall((label or "")[:_MAX_LABEL_CHARS])
+    return _codec_of(label[:_MAX_LABEL_CHARS]) if label else None
+
+
+@lru_cache(maxsize=256)
+def _codec_of(label: str) -> str | None:
+    words = _WORD_OF_LABEL.findall(label)
     for name in (_collapse("".join(words)), *map(_collapse, words)):
         for spelling in (name, name.removeprefix("x"), name.removeprefix("cs")):
             if spelling in _CODECS:

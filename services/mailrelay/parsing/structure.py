@@ -6,7 +6,7 @@ once a level. Of its package we use what reads a single value of bounded length:
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from itertools import islice
@@ -163,9 +163,10 @@ def read_head(raw: bytes) -> Head:
 class Header:
     """Fields by name; of a field that must be single the first one counts (RFC 5322 §3.6 allows one)."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_parameterised", "_values")
 
     def __init__(self, fields: list[Field]) -> None:
+        self._parameterised: dict[str, _Parameterised] = {}
         self._values: dict[str, list[bytes]] = {}
         for item in fields:
             self._values.setdefault(item.name, []).append(item.value[:MAX_VALUE_BYTES])
@@ -189,6 +190,13 @@ class Header:
         """The first value as a person reads it."""
         values = self._values.get(name)
         return None if values is None else decode_header(values[0])
+
+    def parameterised(self, name: str) -> "_Parameterised":
+        """The first value, taken apart into what it says and its parameters; several ask for it, and once is dear enough."""
+        found = self._parameterised.get(name)
+        if found is None:
+            found = self._parameterised[name] = _parameterised(self.raw(name))
+        return found
 
 
 def _unfold(value: bytes) -> str:
@@ -222,7 +230,7 @@ class _Parameterised:
     """A value like `text/plain; charset=utf-8`; the names of its parameters in lower case."""
 
     content_type: str
-    parameters: dict[str, str]
+    parameters: Mapping[str, str]
 
 
 def read_parts(header: Header, raw: bytes, body_start: int, limits: ParserLimits) -> list[Part]:
@@ -232,13 +240,13 @@ def read_parts(header: Header, raw: bytes, body_start: int, limits: ParserLimits
 
 def media_type_of(header: Header) -> tuple[str, str | None]:
     """The media type that the header names, `text/plain` if it names none, and its character set."""
-    content = _parameterised(header.raw("content-type"))
+    content = header.parameterised("content-type")
     return content.content_type, content.parameters.get("charset") or None
 
 
 def is_report(header: Header) -> bool:
     """Whether the mail is a delivery status notification (RFC 3464 §2)."""
-    content = _parameterised(header.raw("content-type"))
+    content = header.parameterised("content-type")
     return (
         content.content_type == "multipart/report"
         and content.parameters.get("report-type", "").lower() == "delivery-status"
@@ -351,8 +359,8 @@ def _sections(
 
 
 def _mime_header(header: Header, limits: ParserLimits) -> _MimeHeader:
-    content = _parameterised(header.raw("content-type"))
-    disposition = _parameterised(header.raw("content-disposition"))
+    content = header.parameterised("content-type")
+    disposition = header.parameterised("content-disposition")
     # A name that was cut off has lost its second quotation mark.
     filename = decode_words(
         (disposition.parameters.get("filename") or content.parameters.get("name", "")).removeprefix('"')
@@ -405,9 +413,10 @@ def _content_id(header: Header) -> str | None:
 
 
 def _parameterised(value: str | None) -> _Parameterised:
+    if value is None:
+        return _Parameterised("text/plain", {})
     message = Message()  # policy compat32
-    if value is not None:
-        message["Content-Type"] = ";".join(value.split(";", MAX_PARAMETERS)[:MAX_PARAMETERS])
+    message["Content-Type"] = ";".join(value.split(";", MAX_PARAMETERS)[:MAX_PARAMETERS])
     parameters: dict[str, str] = {}
     try:
         # All at once: the standard library reads the whole value for each one that it is asked for.
