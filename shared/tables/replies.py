@@ -108,6 +108,14 @@ class OutboundMessage(Base):
             postgresql_where=text("state = 'handed_over'"),
         ),
         Index("ix_outbound_messages_account", "account_id", "id"),
+        Index("ix_outbound_messages_state", "account_id", "state", "id"),
+        Index("ix_outbound_messages_store", "integration_id", "id"),
+        Index(
+            "ix_outbound_messages_refused",
+            "integration_id",
+            "id",
+            postgresql_where=text("failure = 'sender_not_approved'"),
+        ),
         Index(
             "ix_outbound_messages_order",
             "integration_id",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, Select, bindparam, func, select
+from sqlalchemy import Row, Select, bindparam, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.integrations.health import APPLICATION, Facts, Trouble
@@ -250,7 +250,8 @@ async def _refused_in(reader: Reader, integration_id: UUID, since: datetime) -> 
         select(OutboundMessage.country)
         .where(
             OutboundMessage.integration_id == integration_id,
-            OutboundMessage.failure == ReplyFailure.SENDER_NOT_APPROVED.value,
+            # Written out as in the partial index, of which PostgreSQL sees no parameter's value.
+            OutboundMessage.failure == literal_column(f"'{ReplyFailure.SENDER_NOT_APPROVED.value}'"),
             OutboundMessage.state_since >= since,
             OutboundMessage.country.is_not(None),
         )

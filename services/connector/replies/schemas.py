@@ -175,7 +175,7 @@ class FailureAnswer(_Answer):
     link: str | None = Field(description="The page in Seller Central on which it is cured.")
     countries: list[str] = Field(description="The countries that it concerns.")
     server_words: str | None = Field(
-        description="What the server, or Amazon's mail, said; without addresses."
+        description="What the server, or Amazon's mail, said, in one line."
     )
 
 
