@@ -174,9 +174,7 @@ class FailureAnswer(_Answer):
     action: FailureAction
     link: str | None = Field(description="The page in Seller Central on which it is cured.")
     countries: list[str] = Field(description="The countries that it concerns.")
-    server_words: str | None = Field(
-        description="What the server, or Amazon's mail, said, in one line."
-    )
+    server_words: str | None = Field(description="What the server, or Amazon's mail, said, in one line.")
 
 
 class ReplyAnswer(_Answer):
