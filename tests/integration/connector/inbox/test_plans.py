@@ -50,7 +50,7 @@ async def many(inbox, foreign_inbox, owner_sessions):
 
 
 async def plan_of(
-    sessions: Sessions, ask: Callable[[AsyncSession], Awaitable[None]], *, small: bool = False
+    sessions: Sessions, ask: Callable[[AsyncSession], Awaitable[Any]], *, small: bool = False
 ) -> str:
     """How the last statement that `ask` sends is carried out. `small`: too little is there for an index to be worth it."""
     engine: Engine = sessions.kw["bind"].sync_engine
