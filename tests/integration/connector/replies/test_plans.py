@@ -66,6 +66,7 @@ async def test_no_count_and_no_list_reads_all_replies(many: Thread, sessions):
 
         assert "Seq Scan on outbound_messages" not in plan, (ask, plan)
 
+
 async def test_where_a_stores_sender_was_refused_is_found_without_reading_its_replies(many: Thread, sessions):
     since = datetime(2026, 1, 1, tzinfo=UTC)
     ask = partial(integration_queries._refused_in, integration_id=many.integration.id, since=since)
