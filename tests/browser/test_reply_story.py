@@ -147,15 +147,16 @@ async def test_buyer_and_agent_talk_and_what_does_not_arrive_is_told_cured_and_s
     await expect(page.get_by_test_id("failed-count")).to_have_text("1")
 
     await amazon.approve()
+    await amazon.confirm_replies()
     await second.get_by_role("button", name="Noch einmal senden").click()
-    await expect(state(second)).to_contain_text("An Amazon übergeben")
+    await expect(state(second)).to_contain_text("Beim Käufer angekommen")
     await expect(clock).to_have_count(0)
     await expect(page.get_by_test_id("failed-count")).to_have_text("")
     buyer = await as_buyer(german, stack, amazon.order_id)
     seen = buyer.locator("#thread [data-author=seller_by_mail]")
     await expect(seen).to_have_text([re.compile("Ja, sie passt"), re.compile("Sie kommt am Dienstag.")])
 
-    # Amazon says 250 and shows nothing: after an hour the reply says so, and what to look at.
+    # Amazon says 250 and shows nothing, while other replies of the store were confirmed: after an hour the reply says so, and what to look at.
     await scenario(stack, "reply-not-shown", seller)
     third = await answer(page, "Und noch etwas.")
     await expect(state(third)).to_contain_text("An Amazon übergeben")

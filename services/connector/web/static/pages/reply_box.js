@@ -27,7 +27,7 @@ export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }
   const files = replyFiles({ path, signal, most: () => checks.mostBytes(), onChange: () => checks.changed() });
   const reply = () => ({ text: input.value, file_ids: files.ids() });
   const checks = replyChecks({ path, input, reply, bytes: files.bytes, signal });
-  const draft = replyDraft({ conversationId, input, place: saved, conflictPlace, signal, onLoaded: (content) => files.show(content.files) });
+  const draft = replyDraft({ conversationId, input, place: saved, conflictPlace, signal, onLoading: files.ids, onLoaded: (content, before) => files.show(content.files, before) });
   const isWriting = () => input.value.trim() !== "" || files.ids().length > 0;
   const news = conversationNews({ isWriting, onAcknowledged: () => input.focus() });
   let typedAt = 0;

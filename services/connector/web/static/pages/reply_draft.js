@@ -1,6 +1,6 @@
 // What an agent has begun to write is never lost: every change is kept in this browser at once, and by the server a moment later.
 
-import { getVersion, putVersion } from "../core/api.js";
+import { getVersion, Problem, putVersion } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { actionButton, announce, notice } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
@@ -12,10 +12,10 @@ import { onSignOut, userId } from "../core/session.js";
 const SAVE_AFTER_MS = 1000;
 
 /**
- * `place` is where it says how things stand with the draft, `conflictPlace` where it asks which of two texts shall stay. `onLoaded(draft)` gets the
- * server's draft whenever it was read.
+ * `place` is where it says how things stand with the draft, `conflictPlace` where it asks which of two texts shall stay. `onLoaded(draft, before)` gets the
+ * server's draft whenever it was read, and what `onLoading()` answered before.
  */
-export function replyDraft({ conversationId, input, place, conflictPlace, signal, onLoaded }) {
+export function replyDraft({ conversationId, input, place, conflictPlace, signal, onLoading, onLoaded }) {
   const path = `/conversations/${conversationId}/draft`;
   const owner = userId();
   let tag = null;
@@ -37,21 +37,39 @@ export function replyDraft({ conversationId, input, place, conflictPlace, signal
 
   const say = (text) => (place.textContent = text);
 
+  /** One reading or saving after the other: what an older answer says must not take the place of what was saved since. */
+  async function inTurn(work) {
+    while (running) await running.catch(() => {});
+    running = work();
+    try {
+      return await running;
+    } finally {
+      running = null;
+    }
+  }
+
   /** Reads the server's draft and decides between it and this browser's copy. */
   async function load() {
+    const isToSave = await inTurn(read);
+    if (isToSave) await save();
+  }
+
+  async function read() {
+    const filesBefore = onLoading();
     const answer = await getVersion(path, signal);
     const { content } = answer;
-    const local = localDraft(owner, conversationId);
+    // What was typed meanwhile is the newest, also where this browser keeps nothing.
+    const local = isSaved() ? localDraft(owner, conversationId) : { text: input.value, version, isSaved: false, sending };
     tag = answer.version;
     version = content.version;
     saved = content.text;
     sending = local?.sending ?? null;
     const isLocalNewer = local && !local.isSaved && local.text !== content.text;
     setText(isLocalNewer ? local.text : content.text);
-    onLoaded(content);
-    if (!isLocalNewer) return keep();
-    if (local.version !== content.version && content.text) showConflict(content.text);
-    else await save();
+    onLoaded(content, filesBefore);
+    if (!isLocalNewer) keep();
+    else if (local.version !== content.version && content.text) showConflict(content.text);
+    return isLocalNewer;
   }
 
   function setText(text) {
@@ -70,11 +88,9 @@ export function replyDraft({ conversationId, input, place, conflictPlace, signal
   /** Resolves when the server has what stands in the box now, or has refused it. */
   async function save() {
     clearTimeout(timer);
-    while (running) await running;
-    if (isConflict || isSaved()) return;
-    running = put();
-    await running;
-    running = null;
+    await inTurn(async () => {
+      if (tag && !isConflict && !isSaved()) await put();
+    });
   }
 
   async function put() {
@@ -160,6 +176,7 @@ export function replyDraft({ conversationId, input, place, conflictPlace, signal
     else if (userId() === owner) save();
   });
   onSignOut(signal, save);
-  onEvent("resync", signal, () => save());
+  // What could not be read when the conversation was opened is read now.
+  onEvent("resync", signal, () => (tag ? save() : load()).catch((problem) => problem instanceof Problem || Promise.reject(problem)));
   return { load, changed, save, keyFor, refused, sent };
 }

@@ -81,14 +81,14 @@ export function replyFiles({ path, signal, most, onChange }) {
     return cross;
   }
 
-  /** Shows the files of a draft that was read from the server. */
-  function show(files) {
+  /** Shows the files of a draft that was read from the server. `before`: the ids of those that were here when it was asked; later ones it may not know. */
+  function show(files, before) {
     for (const [key, row] of rows) {
-      if (!row.file) continue;
+      if (!before.includes(row.file?.id)) continue;
       row.element.remove();
       rows.delete(key);
     }
-    for (const file of files) {
+    for (const file of files.filter(({ id }) => !stored().some((known) => known.id === id))) {
       const key = newId("file");
       const name = file.filename || t("conversation.unnamed_file");
       const link = h("a", { class: "reply-file-name", href: downloadUrl(`/files/${file.id}`), download: file.filename }, h("bdi", {}, name));
