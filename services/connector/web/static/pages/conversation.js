@@ -172,7 +172,8 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     shortcuts({ signal, palette, box });
     watchTyping();
   }
-  await Promise.all([markRead(), box && box.load()]).catch((problem) => showProblem(problemPlace, problem));
+  // Nobody waits for these: whoever writes already keeps the focus.
+  Promise.all([markRead(), box && box.load()]).catch((problem) => showProblem(problemPlace, problem));
   return null;
 
   /** Colleagues who type are named until they have not typed for a while. */
