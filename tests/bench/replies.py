@@ -85,11 +85,12 @@ async def measure_on(database: Database, keys: Keys) -> list[Figure]:
             for turn in range(ROUNDS):
                 rates.append(await _reply_rate(shop, database, sink, REPLIES))
                 peer_rates.append(await _peer_rate(shop, keys, sink, REPLIES))
+                say(f"turn {turn}: {rates[-1]:.0f} replies/s, peer {peer_rates[-1]:.0f}/s")
                 seconds = await _clicks(shop, sink, port, api_key)
                 p50.append(percentile(seconds, 0.5) * 1000)
                 p99.append(percentile(seconds, 0.99) * 1000)
                 say(
-                    f"turn {turn}: {rates[-1]:.0f} replies/s, peer {peer_rates[-1]:.0f}/s; click to 250 at {RATE}/s"
+                    f"turn {turn}: click to 250 at {RATE}/s"
                     f" p50 {p50[-1]:.0f} ms, p99 {p99[-1]:.0f} ms; load average {os.getloadavg()[0]:.1f}"
                 )
     await engine.dispose()
@@ -121,7 +122,7 @@ async def _writer(shop: Shop) -> str:
     async with shop.sessions.begin() as session:
         user: User = await make_user(session, shop.integration.account_id)
         key, row = bench_key(shop.integration.account_id, user.id)
-        row.inbox_messages = "edit"
+        row.inbox_replies = "edit"
         session.add(row)
     assert isinstance(row, ApiKey)
     return key
