@@ -1,11 +1,15 @@
-"""A mail server that takes every mail and keeps none: `python -m tests.bench.smtp_sink --port N`. It says when it took which.
+"""A mail server that makes every mail durable before its 250, as mail servers must (RFC 5321 §6.1), and then forgets it.
+
+`python -m tests.bench.smtp_sink --port N`. It says when it took which.
 
 For each mail a line on standard output: the id in its Message-ID, and the clock of this machine at the moment of the `250`.
 """
 
 import argparse
 import asyncio
+import os
 import sys
+import tempfile
 import time
 from typing import Final
 
@@ -16,6 +20,8 @@ _ANSWERS: Final = {
     b"DATA": b"354 go on\r\n",
     b"QUIT": b"221 bye\r\n",
 }
+_QUEUE: Final = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process runs
+_FILE: Final = _QUEUE.fileno()
 _END: Final = b"\r\n.\r\n"
 
 
@@ -48,6 +54,8 @@ class _Session(asyncio.Protocol):
         del self._buffer[: at + len(end)]
         if self._is_mail:
             self._is_mail = False
+            os.pwrite(_FILE, said, 0)
+            os.fdatasync(_FILE)
             self._transport.write(b"250 taken\r\n")
             name = said.partition(b"Message-ID: <")[2].partition(b".")[0].decode()
             sys.stdout.write(f"{name} {time.monotonic()}\n")

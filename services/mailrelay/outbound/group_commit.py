@@ -1,6 +1,6 @@
 """What happens at the same time shares one transaction: whoever comes while one is under way joins the next.
 
-Nobody waits for others: with nothing under way, a single one has its transaction at once.
+With nothing under way a single one has its transaction at once, unless `linger` says for how many seconds others are to be waited for.
 """
 
 import asyncio
@@ -17,10 +17,15 @@ class GroupCommit(Generic[_Item, _Result]):
     """`write` stores items in one transaction, and answers with a result for each."""
 
     def __init__(
-        self, write: Callable[[Sequence[_Item]], Awaitable[Sequence[_Result]]], *, most: int = 100
+        self,
+        write: Callable[[Sequence[_Item]], Awaitable[Sequence[_Result]]],
+        *,
+        most: int = 100,
+        linger: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._write = write
         self._most = most
+        self._linger = linger
         self._waiting: list[tuple[_Item, asyncio.Future[_Result]]] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -35,6 +40,8 @@ class GroupCommit(Generic[_Item, _Result]):
     async def _write_all(self) -> None:
         try:
             while self._waiting:
+                if seconds := self._linger():
+                    await asyncio.sleep(seconds)
                 group, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
                 await self._write_group(group)
         finally:

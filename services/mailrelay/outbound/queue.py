@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, func, select, text, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.mailrelay.outbound.outcomes import PATIENCE, Outcome, delay_after
 from shared import conversations
@@ -181,24 +181,23 @@ async def renew(session: AsyncSession, claims: Collection[Claim], lease: timedel
     )
 
 
-async def note_data_sent(session: AsyncSession, sent: Sequence[DataSent]) -> list[bool]:
-    """Note that the final dots are about to be sent. False: no dot may be sent, as the claim is over, or the store has gone meanwhile,
-    which whoever takes the reply next will find.
+async def note_data_sent(connection: AsyncConnection, sent: Sequence[DataSent]) -> list[bool]:
+    """On a connection that commits each statement: note that the final dots are about to be sent. False: no dot may be sent, as the claim
+    is over, or the store has gone meanwhile, which whoever takes the reply next will find.
     """
-    noted = set(
-        await session.scalars(
-            _NOTE_DATA_SENT,
-            {
-                "ids": [each.claim.id for each in sent],
-                "rounds": [each.claim.round for each in sent],
-                "attempts": [each.claim.attempts for each in sent],
-                "transports": [each.transport.value for each in sent],
-                "senders": [each.sent_from for each in sent],
-                "answered": [each.answered_id for each in sent],
-            },
-        )
+    noted = await connection.execute(
+        _NOTE_DATA_SENT,
+        {
+            "ids": [each.claim.id for each in sent],
+            "rounds": [each.claim.round for each in sent],
+            "attempts": [each.claim.attempts for each in sent],
+            "transports": [each.transport.value for each in sent],
+            "senders": [each.sent_from for each in sent],
+            "answered": [each.answered_id for each in sent],
+        },
     )
-    return [each.claim.id in noted for each in sent]
+    ids = set(noted.scalars())
+    return [each.claim.id in ids for each in sent]
 
 
 async def store_outcomes(session: AsyncSession, finished: Sequence[Finished]) -> list[bool]:
