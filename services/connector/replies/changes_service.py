@@ -18,6 +18,7 @@ from services.connector.inbox.unsealing import Opener, keys_of
 from services.connector.problems.catalogue import NotFound
 from services.connector.replies import drafts_service, service
 from services.connector.replies.unsealing import OpenedReply
+from services.connector.throttling.limits import REPLIES
 from shared.database import Sessions
 from shared.errors import Expected
 from shared.events import EventKind
@@ -57,7 +58,8 @@ async def cancel_reply(
 async def send_reply_now(
     sessions: Sessions, keyring: Keyring, caller: Caller, reply_id: UUID, *, language: Language, now: datetime
 ) -> OpenedReply:
-    """Send a scheduled reply at once. Raises NotFound, ReplyStateWrong, NotAnswerable."""
+    """Send a scheduled reply at once. Raises NotFound, ReplyStateWrong, NotAnswerable, TooOften."""
+    await REPLIES.require(sessions, caller.account_id)
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         row = await _locked(session, caller, reply_id)
@@ -71,7 +73,8 @@ async def send_reply_now(
 async def send_reply_again(
     sessions: Sessions, keyring: Keyring, caller: Caller, reply_id: UUID, *, language: Language, now: datetime
 ) -> OpenedReply:
-    """Send a reply once more that has failed, or perhaps has: with its text and files. Raises NotFound, ReplyStateWrong, NotAnswerable."""
+    """Send a reply once more that has failed, or perhaps has: with its text and files. Raises NotFound, ReplyStateWrong, NotAnswerable, TooOften."""
+    await REPLIES.require(sessions, caller.account_id)
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         row = await _locked(session, caller, reply_id)

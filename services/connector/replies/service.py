@@ -39,6 +39,7 @@ from services.connector.replies.checks import (
 from services.connector.replies.queries import ReplyCounts, ReplyFilters, SealedFile
 from services.connector.replies.unsealing import OpenedFile, OpenedReply, open_files, open_replies, text_place
 from services.connector.replies.warnings import Warned, warnings_of
+from services.connector.throttling.limits import REPLIES
 from shared.crypto.envelope import AccountKeys
 from shared.database import Sessions, new_id
 from shared.errors import Expected
@@ -105,11 +106,12 @@ async def write_reply(
     """Let a reply be sent, when it can be undone no more or at its time.
 
     Raises NotFound, ConversationMerged, IfMatchRequired, ConversationChanged, NotAnswerable, SendAtImpossible, ReplyFileUnknown,
-    ReplyEmpty, ReplyTooLong, PlaceholdersMissing, FilesRefused, ReplyWarned.
+    ReplyEmpty, ReplyTooLong, PlaceholdersMissing, FilesRefused, ReplyWarned, TooOften.
     """
     if if_match is None or if_match.strip() == "*":
         raise IfMatchRequired
     _require_possible(wanted.send_at, now)
+    await REPLIES.require(sessions, caller.account_id)
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         conversation = await session.get(Conversation, conversation_id)

@@ -54,3 +54,5 @@ WEBHOOK_PINGS: Final = Limit("webhook-ping", 20)
 WEBHOOK_RESENDS: Final = Limit("webhook-resend", 120)
 # By user or API key: each is read into memory, looked at and sealed.
 REPLY_FILES: Final = Limit("reply-file", 120)
+# By account: all accounts' replies go out through the same mail workers, in the order in which they are due.
+REPLIES: Final = Limit("reply", 600)

@@ -124,6 +124,22 @@ async def test_the_same_request_sends_one_reply(client, thread, sessions):
     assert await count_rows(sessions, OutboundMessage) == 1
 
 
+async def test_one_account_alone_does_not_fill_the_queue(client, thread, sessions):
+    version, now = await thread.version(client), datetime.now(UTC)
+    async with sessions.begin() as session:
+        await session.execute(
+            text(
+                "INSERT INTO throttle_buckets (key, tokens, rate, burst, updated_at) VALUES (:key, 0, 10, 600, :later)"
+            ),
+            {"key": f"own:reply:{thread.account.id}", "later": now + timedelta(hours=1)},
+        )
+
+    answer = await thread.post(client, headers={"If-Match": version})
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "too_often")
+    assert await count_rows(sessions, OutboundMessage) == 0
+
+
 async def test_a_reply_can_wait_for_its_time(client, thread):
     at = datetime.now(UTC) + timedelta(days=2)
 
