@@ -201,7 +201,11 @@ async def _fail(session: AsyncSession, item: NewMessage, reply: Reply) -> None:
 
 
 async def _confirm(session: AsyncSession, reply: Reply, at: datetime, *, is_notice: bool) -> None:
-    if not await change_state(session, reply, ReplyState.CONFIRMED, confirmed_at=at):
+    # A notice may be faster than our own note of the hand-over.
+    handed_over_at = func.coalesce(OutboundMessage.handed_over_at, at)
+    if not await change_state(
+        session, reply, ReplyState.CONFIRMED, confirmed_at=at, handed_over_at=handed_over_at
+    ):
         return
     its = select(OutboundMessage.data_sent_at, OutboundMessage.country).where(OutboundMessage.id == reply.id)
     sent_at, country = (await session.execute(its)).one()

@@ -71,11 +71,11 @@ _NOTE_DATA_SENT: Final = text(
     " AND NOT EXISTS (SELECT FROM integrations store WHERE store.id = reply.integration_id"
     " AND num_nonnulls(store.paused_at, store.disconnected_at, store.removed_at) > 0) RETURNING reply.id"
 )
-# Nothing newer came than what was answered.
+# Nothing newer came than what was answered. Amazon's notice may have been faster than our word, and an agent may have merged conversations.
 _CLOSE: Final = text(
-    "UPDATE conversations SET status = 'closed' FROM unnest(CAST(:conversations AS uuid[]), CAST(:replies AS uuid[]))"
-    " AS sent (conversation_id, reply_id) JOIN outbound_messages reply ON reply.id = sent.reply_id"
-    " WHERE conversations.id = sent.conversation_id AND conversations.status = 'open' AND NOT EXISTS (SELECT FROM messages"
+    "UPDATE conversations SET status = 'closed' FROM outbound_messages reply"
+    " WHERE reply.id = ANY(CAST(:replies AS uuid[])) AND reply.state IN ('handed_over', 'confirmed')"
+    " AND conversations.id = reply.conversation_id AND conversations.status = 'open' AND NOT EXISTS (SELECT FROM messages"
     " WHERE messages.conversation_id = conversations.id AND messages.kind = 'buyer_message' AND messages.id > reply.answers_message_id)"
 )
 
@@ -224,15 +224,9 @@ async def _store_handed_over(session: AsyncSession, taken: Sequence[Finished]) -
         handed_over_at=func.now(),
         server_words=None,
     )
-    closing = [each.claim for each in taken if each.claim.closes_conversation and each.claim.id in stored]
+    closing = [each.claim.id for each in taken if each.claim.closes_conversation]
     if closing:
-        await session.execute(
-            _CLOSE,
-            {
-                "conversations": [each.reply.conversation_id for each in closing],
-                "replies": [each.id for each in closing],
-            },
-        )
+        await session.execute(_CLOSE, {"replies": closing})
     own = {each.claim.reply.integration_id for each in taken if each.claim.is_own}
     if own:
         accepted = await session.scalars(

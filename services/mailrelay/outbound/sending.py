@@ -180,7 +180,7 @@ class ReplySender:
         await asyncio.gather(*tasks, return_exceptions=True)
         self._in_hand.clear()
         for transport in (self._platform, *(transport for _, transport in self._own.values())):
-            transport.close_idle(all_of_them=True)
+            transport.retire()
 
     async def recover_forever(self) -> None:
         """Decide about replies of workers that have died, as soon as their claims are over.
@@ -351,7 +351,7 @@ class ReplySender:
         if known is not None and known[0] == server:
             return known[1]
         if known is not None:
-            known[1].close_idle(all_of_them=True)
+            known[1].retire()
 
         async def connect() -> SmtpSession:
             session = await open_session(

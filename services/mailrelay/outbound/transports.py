@@ -64,6 +64,7 @@ class Transport:
         self._failed_at = -1.0
         self._failure: SmtpFailed | None = None
         self._offers_eight_bit = True
+        self._is_retired = False
 
     async def give(self, outgoing: Outgoing) -> None:
         """Returns once the server has taken the mail. Raises SmtpFailed, MailTooLarge, and what `outgoing` raises."""
@@ -126,7 +127,7 @@ class Transport:
         return self._idle.pop()[1] if self._idle else None
 
     def _return(self, session: SmtpSession) -> None:
-        if session.is_open and session.sent < self._bounds.mails_per_connection:
+        if session.is_open and not self._is_retired and session.sent < self._bounds.mails_per_connection:
             self._idle.append((asyncio.get_running_loop().time(), session))
         else:
             session.leave()
@@ -136,12 +137,17 @@ class Transport:
         """Whether it holds no connection, and nobody uses it."""
         return not self._idle and not self._slots.locked()
 
-    def close_idle(self, *, all_of_them: bool = False) -> None:
+    def retire(self) -> None:
+        """Nothing more goes this way: its connections are left, each once what it sends is sent."""
+        self._is_retired = True
+        self.close_idle()
+
+    def close_idle(self) -> None:
         """Say goodbye on connections that nobody has used for a while."""
         oldest = asyncio.get_running_loop().time() - self._bounds.idle_seconds
         kept = []
         for since, session in self._idle:
-            if session.is_open and since >= oldest and not all_of_them:
+            if session.is_open and since >= oldest and not self._is_retired:
                 kept.append((since, session))
             else:
                 session.leave()

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 
 from services.mailrelay.outbound.sending import ReplySender
 from shared import conversations
+from shared.replies import Reply, change_state
 from shared.tables import (
     AcceptedMail,
     Conversation,
@@ -18,6 +19,7 @@ from shared.tables import (
     Integration,
     Message,
     OutboundMessage,
+    ReplyState,
     ReplyFile,
     Scan,
 )
@@ -432,6 +434,26 @@ async def test_send_and_close_closes_unless_the_buyer_has_written_again(
     async with shop.sessions() as session:
         conversation = await session.get_one(Conversation, question.conversation_id)
     assert conversation.status == ("open" if has_written_again else "closed")
+
+
+async def test_send_and_close_closes_although_amazons_notice_was_faster(
+    sender: ReplySender, shop: Shop, peer: Peer
+):
+    question = await shop.question()
+    reply_id = await shop.reply(question, closes_conversation=True)
+    peer.go_on["end"] = asyncio.Event()
+
+    sending = asyncio.create_task(send_all(sender))
+    await peer.reached["end"].wait()
+    async with shop.sessions.begin() as session:
+        reply = Reply(reply_id, question.account_id, question.integration_id, question.conversation_id)
+        assert await change_state(session, reply, ReplyState.CONFIRMED, confirmed_at=datetime.now(UTC))
+    peer.go_on["end"].set()
+    await sending
+
+    async with shop.sessions() as session:
+        conversation = await session.get_one(Conversation, question.conversation_id)
+    assert (conversation.status, (await shop.row(reply_id)).state) == ("closed", "confirmed")
 
 
 async def with_file(shop: Shop, **columns: Any) -> UUID:

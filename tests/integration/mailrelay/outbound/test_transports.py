@@ -1,14 +1,16 @@
 """The ways on which replies leave: connections that are used again, within bounds, and what each server offers."""
 
 import asyncio
+import ssl
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
-from services.mailrelay.outbound.transports import Bounds
+from services.mailrelay.outbound.transports import Bounds, Outgoing, Transport
 from shared.outgoing.connections import OutgoingConnections
+from shared.outgoing.smtp import SmtpSession, open_session
 from shared.tables import Conversation, JobRow, OutboundMessage, SmtpConfiguration
 from tests.factories import make_reply, make_reply_file
 from tests.integration.connector.smtp.conftest import (
@@ -89,6 +91,33 @@ async def test_an_idle_connection_is_left(senders: Senders, shop: Shop, peer: Pe
     async with asyncio.timeout(10):
         await peer.reached["QUIT"].wait()
     upkeep.cancel()
+
+
+async def test_a_way_that_is_retired_keeps_no_connection_that_was_in_use(peer: Peer):
+    async def connect() -> SmtpSession:
+        tls = ssl.create_default_context()
+        return await open_session(peer.server(), hello_name="mx1.replyco.email", tls_context=tls)
+
+    async def compose(eight_bit: bool) -> bytes:
+        return b"Subject: x\r\n\r\nx\r\n"
+
+    async def nothing() -> None:
+        """Nobody has to know when the dot comes."""
+
+    way = Transport(connect, ONE)
+    peer.go_on["end"] = asyncio.Event()
+    giving = asyncio.create_task(
+        way.give(Outgoing("a@replyco.email", "b@peer.example", compose, nothing))
+    )
+    await peer.reached["end"].wait()
+
+    way.retire()
+    assert not peer.left.is_set()
+    peer.go_on["end"].set()
+    await giving
+
+    await asyncio.wait_for(peer.left.wait(), 10)
+    assert way.is_idle
 
 
 async def test_mails_are_given_no_faster_than_the_rate(senders: Senders, shop: Shop, peer: Peer):
