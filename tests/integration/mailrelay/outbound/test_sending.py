@@ -19,8 +19,8 @@ from shared.tables import (
     Integration,
     Message,
     OutboundMessage,
-    ReplyState,
     ReplyFile,
+    ReplyState,
     Scan,
 )
 from tests.conftest import Keys

@@ -106,9 +106,7 @@ async def test_a_way_that_is_retired_keeps_no_connection_that_was_in_use(peer: P
 
     way = Transport(connect, ONE)
     peer.go_on["end"] = asyncio.Event()
-    giving = asyncio.create_task(
-        way.give(Outgoing("a@replyco.email", "b@peer.example", compose, nothing))
-    )
+    giving = asyncio.create_task(way.give(Outgoing("a@replyco.email", "b@peer.example", compose, nothing)))
     await peer.reached["end"].wait()
 
     way.retire()
