@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.callers import Caller
 from services.connector.http.etags import etag_of, require_match
-from services.connector.inbox.changes import ConversationInQuarantine, lock_conversations, refuse_quarantine
+from services.connector.inbox.changes import ConversationMerged, lock_conversations, refuse_quarantine
 from services.connector.inbox.queries import shown_id_of
 from services.connector.inbox.unsealing import keys_of
 from services.connector.problems.catalogue import NotFound
@@ -27,7 +27,7 @@ from shared.errors import Expected
 from shared.events import EventKind
 from shared.events import announce as announce_event
 from shared.keyring import Keyring
-from shared.tables import Conversation, ConversationStatus, OutboundMessage, ReplyDraft, ReplyFile
+from shared.tables import Conversation, OutboundMessage, ReplyDraft, ReplyFile
 
 # Whoever types is told of this often at most.
 TYPED_EVERY: Final = timedelta(seconds=5)
@@ -112,21 +112,24 @@ async def empty(
 async def note_typing(
     sessions: Sessions, keyring: Keyring, caller: Caller, conversation_id: UUID, now: datetime
 ) -> None:
-    """Tell colleagues that the caller is writing an answer here. Raises NotFound, BrowserRequired."""
+    """Tell colleagues that the caller is writing an answer here.
+
+    Raises NotFound, ConversationMerged, ConversationInQuarantine, BrowserRequired.
+    """
     caller.require_browser()
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
-        found = (
-            await session.execute(
-                select(Conversation.status).where(
-                    Conversation.id == conversation_id, Conversation.account_id == caller.account_id
-                )
-            )
-        ).one_or_none()
-        if found is None:
+        # Held, so that no merge takes other drafts to where this one is added.
+        conversation = await session.scalar(
+            select(Conversation)
+            .where(Conversation.id == conversation_id, Conversation.account_id == caller.account_id)
+            .with_for_update(read=True, key_share=True)
+        )
+        if conversation is None:
             raise NotFound
-        if found.status == ConversationStatus.QUARANTINE:
-            raise ConversationInQuarantine
+        if conversation.merged_into is not None:
+            raise ConversationMerged(into=str(conversation.merged_into))
+        refuse_quarantine(conversation)
         draft_id = new_id()
         told = await session.scalar(
             insert(ReplyDraft)

@@ -2,8 +2,10 @@
 
 import unicodedata
 
-# What shows nothing: blanks, controls, direction marks and their like.
-_UNSEEN = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Cn"})
+# What shows nothing: blanks, controls, direction marks and their like; accents without a letter.
+_UNSEEN = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me"})
+# Letters and signs that are blank: the fillers of Hangul, Braille without a dot.
+_BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
 
 def shows_nothing(text: str) -> bool:
@@ -26,4 +28,6 @@ def _is_quote(lines: list[str]) -> bool:
 
 
 def _is_seen(text: str) -> bool:
-    return any(unicodedata.category(character) not in _UNSEEN for character in text)
+    return any(
+        unicodedata.category(character) not in _UNSEEN and character not in _BLANK for character in text
+    )

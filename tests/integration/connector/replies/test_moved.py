@@ -36,6 +36,8 @@ async def test_merged_conversations_have_all_replies_notes_files_and_drafts(
     assert note["text"] == "Eine Notiz"
     late = await client.post(f"{thread.path}/replies", json={"text": TEXT}, headers={"If-Match": '"1"'})
     assert (late.status_code, late.json()["into"]) == (409, str(target.conversation.id))
+    typed = await client.put(f"{thread.path}/typing")
+    assert (typed.status_code, typed.json()["into"]) == (409, str(target.conversation.id))
     # The old address leads there.
     assert [each["id"] for each in await thread.replies(client)] == [reply["id"]]
 

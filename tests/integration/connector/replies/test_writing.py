@@ -161,6 +161,7 @@ BAD = {
     "empty": ("", 422, "reply_empty"),
     "blank": (" \n\t ", 422, "reply_empty"),
     "unseen": ("\u200b\u202e\ufeff", 422, "reply_empty"),
+    "fillers": ("\u3164\u2800\ufe0f\u0301", 422, "reply_empty"),
     "quotes": ("> Wann kommt sie?\n>> Oder nie?", 422, "reply_empty"),
     "quotes_with_introduction": ("Am 3.12. schrieb Erika:\n\n> Wann kommt sie?\n", 422, "reply_empty"),
     "long": ("a" * 4_001, 422, "reply_too_long"),
