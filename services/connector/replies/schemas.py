@@ -130,7 +130,7 @@ class CheckAnswer(_Answer):
                     "characters": 36,
                     "most_characters": 4000,
                     "files_bytes": 48213,
-                    "most_files_bytes": 10485760,
+                    "most_files_bytes": 10000000,
                 }
             ]
         }

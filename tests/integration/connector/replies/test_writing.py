@@ -254,7 +254,7 @@ async def test_checking_says_what_sending_would_say(client, thread):
     assert [each["code"] for each in checked["warnings"]] == ["link_outside_amazon"]
     assert [each["code"] for each in checked["blocked"]] == ["placeholders_missing"]
     assert (checked["characters"], checked["most_characters"]) == (43, 4_000)
-    assert (checked["files_bytes"], checked["most_files_bytes"]) == (len(PDF), 10_485_760)
+    assert (checked["files_bytes"], checked["most_files_bytes"]) == (len(PDF), 10_000_000)
 
 
 async def test_files_go_with_the_reply_in_the_order_of_the_choice(client, thread, sessions):
