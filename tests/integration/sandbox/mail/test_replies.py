@@ -142,7 +142,7 @@ async def test_nobody_is_told_if_the_envelope_has_no_sender(
 async def test_files_have_ten_megabytes_together(more: int, reason: str | None) -> None:
     lampenladen = seeded_sellers()[0]
     lampenladen.set_permission("DE", SENDER, approved=True)
-    files = {"a.pdf": b"a" * 5_242_880, "b.pdf": b"b" * (5_242_880 + more)}
+    files = {"a.pdf": b"a" * 5_000_000, "b.pdf": b"b" * (5_000_000 + more)}
     order = lampenladen.orders_in("DE")[0]
     raw = reply_to(asdict(order), files=files).as_bytes()
     reply = ReceivedReply(lampenladen, order, fixed_clock(), 1, None, SENDER, (), "", raw)
