@@ -137,7 +137,9 @@ async def write_reply(
         await _attach(session, caller, conversation_id, row.id, wanted.file_ids)
         if caller.is_browser:
             await drafts_service.empty(session, keys, caller, conversation_id, now)
-        conversation.last_reply_at = max(now, conversation.last_reply_at or now)
+        # Later than the one before, also by the clock of a machine that is behind: else the version would stay the same.
+        before = conversation.last_reply_at
+        conversation.last_reply_at = now if before is None else max(now, before + timedelta(microseconds=1))
         session.add(audit_entry(caller, "reply_written", conversation_id, reply=str(row.id)))
         reply = Reply(row.id, row.account_id, row.integration_id, row.conversation_id)
         await announce(session, reply, ReplyState(row.state))

@@ -54,7 +54,7 @@ async def replied_though_killed(
                 len(peer.mails) + 1 + secrets.randbelow(_MOST_MAILS_BETWEEN_KILLS),
                 len(written) - kills + kill,
             )
-            async with _sender(database, keys, peer) as sender:
+            async with sending(database, keys, peer) as sender:
                 await peer.until_mails(enough, seconds=60)
                 if kill == kills // 2:
                     database.postgres.kill()
@@ -62,9 +62,9 @@ async def replied_though_killed(
                     await asyncio.sleep(secrets.randbelow(1000) / 1000)
                 sender.kill()
                 await sender.wait()
-        async with _sender(database, keys, peer), _sender(database, keys, peer):
-            states = await _until_none_is_under_way(database)
-        return _count(written, states, peer, kills)
+        async with sending(database, keys, peer), sending(database, keys, peer):
+            states = await until_none_is_under_way(database)
+        return count_sent(written, states, peer, kills)
 
 
 async def _write(database: Database, keys: Keys, keyring: Keyring, replies: int) -> dict[UUID, UUID]:
@@ -81,7 +81,7 @@ async def _write(database: Database, keys: Keys, keyring: Keyring, replies: int)
 
 
 @asynccontextmanager
-async def _sender(database: Database, keys: Keys, peer: Peer) -> AsyncIterator[asyncio.subprocess.Process]:
+async def sending(database: Database, keys: Keys, peer: Peer) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         *command(
             "tests.faults.mailrelay.replying", database.url(MAIL_WORKER), str(keys.key_file), str(peer.port)
@@ -97,7 +97,7 @@ async def _sender(database: Database, keys: Keys, peer: Peer) -> AsyncIterator[a
         await asyncio.wait_for(process.wait(), 30)
 
 
-async def _until_none_is_under_way(database: Database) -> dict[UUID, str]:
+async def until_none_is_under_way(database: Database) -> dict[UUID, str]:
     """The state of each reply. What is perhaps sent makes no event that is heard without the connector, so this looks again and again."""
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     try:
@@ -116,7 +116,7 @@ async def _until_none_is_under_way(database: Database) -> dict[UUID, str]:
     return {UUID(str(row["id"])): row["state"] for row in rows}
 
 
-def _count(written: dict[UUID, UUID], states: dict[UUID, str], peer: Peer, kills: int) -> Sent:
+def count_sent(written: dict[UUID, UUID], states: dict[UUID, str], peer: Peer, kills: int) -> Sent:
     arrived = [UUID(hex=mail.raw.partition(b"Message-ID: <")[2][:32].decode()) for mail in peer.mails]
     times = Counter(arrived)
     in_order = {

@@ -89,6 +89,18 @@ async def test_a_buyers_message_meanwhile_is_told_and_nothing_is_sent(
     assert (await thread.post(client)).status_code == 201
 
 
+async def test_a_version_that_was_answered_is_old_though_the_clock_went_back(client, thread, owner_sessions):
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    async with owner_sessions.begin() as session:
+        await session.execute(update(Conversation).values(last_reply_at=ahead, answer_due_at=None))
+    version = await thread.version(client)
+
+    answers = [await thread.post(client, headers={"If-Match": version}) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [201, 409]
+    assert answers[1].json()["code"] == "conversation_changed"
+
+
 async def test_of_two_agents_who_answer_at_once_one_is_warned(sign_in_as, thread, sessions):
     agents = [await sign_in_as(general_admin="none") for _ in range(2)]
     version = await thread.version(agents[0].client)
