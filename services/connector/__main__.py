@@ -1,48 +1,51 @@
 """The connector's commands. `serve` answers browsers and programs; `worker` does what happens in the background."""
 
-import asyncio
-import gc
-import json
-import socket
-from contextlib import suppress
-from pathlib import Path
-from typing import Annotated
+from shared.loading import loading
 
-import typer
-import uvicorn
-from pydantic import Field, SecretStr
+with loading():
+    import asyncio
+    import gc
+    import json
+    import socket
+    from contextlib import suppress
+    from pathlib import Path
+    from typing import Annotated
 
-from services.connector.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD, Passwords
-from services.connector.accounts.schemas import MeRequest
-from services.connector.accounts.service import EmailTaken, create_account
-from services.connector.app import create_app, openapi_document
-from services.connector.dependencies import AppState
-from services.connector.doctor.checks import examine
-from services.connector.doctor.findings import Severity
-from services.connector.http.connections import SEND_BUFFER_BYTES, Connections
-from services.connector.http.server import Server
-from services.connector.job_queue.commands import jobs
-from services.connector.keys.commands import keys
-from services.connector.problems.page import problem_page
-from services.connector.settings import ConnectorSettings
-from services.connector.worker import run_worker
-from shared.crypto.key_provider import KeyFile, KeyFileUnusable
-from shared.database import Sessions, database_answers
-from shared.database_command import run_with_database
-from shared.file_limits import raise_file_limit
-from shared.keyring import Keyring
-from shared.logging import configure_logging
-from shared.process import (
-    FAILED,
-    give_up,
-    key_file_cure,
-    port_cure,
-    run_role,
-    settings_or_exit,
-    warn_of_development,
-)
-from shared.settings import CommonSettings
-from shared.side_port import PortTaken, answering_on, health, open_listener
+    import typer
+    import uvicorn
+    from pydantic import Field, SecretStr
+
+    from services.connector.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD, Passwords
+    from services.connector.accounts.schemas import MeRequest
+    from services.connector.accounts.service import EmailTaken, create_account
+    from services.connector.app import create_app, openapi_document
+    from services.connector.dependencies import AppState
+    from services.connector.doctor.checks import examine
+    from services.connector.doctor.findings import Severity
+    from services.connector.http.connections import SEND_BUFFER_BYTES, Connections
+    from services.connector.http.server import Server
+    from services.connector.job_queue.commands import jobs
+    from services.connector.keys.commands import keys
+    from services.connector.problems.page import problem_page
+    from services.connector.settings import ConnectorSettings
+    from services.connector.worker import run_worker
+    from shared.crypto.key_provider import KeyFile, KeyFileUnusable
+    from shared.database import Sessions, database_answers
+    from shared.database_command import run_with_database
+    from shared.file_limits import raise_file_limit
+    from shared.keyring import Keyring
+    from shared.logging import configure_logging
+    from shared.process import (
+        FAILED,
+        give_up,
+        key_file_cure,
+        port_cure,
+        run_role,
+        settings_or_exit,
+        warn_of_development,
+    )
+    from shared.settings import CommonSettings
+    from shared.side_port import PortTaken, answering_on, health, open_listener
 
 cli = typer.Typer(
     help="Connects Amazon stores and shows their buyers' messages: REST API, pages, background work.",

@@ -2,23 +2,26 @@
 `keys dkim` keeps the key that replies are signed with, `reprocess` parses old messages anew, and `trace` prints the dialogue of a session.
 """
 
-import asyncio
-import sys
-from pathlib import Path
-from typing import Annotated
+from shared.loading import loading
 
-import typer
+with loading():
+    import asyncio
+    import sys
+    from pathlib import Path
+    from typing import Annotated
 
-from services.mailrelay.outbound.key_commands import keys, lookup_or_exit
-from services.mailrelay.settings import (
-    DnsSettings,
-    MailWorkerSettings,
-    RelaySettings,
-    SidePortSettings,
-)
-from shared.crypto.dkim_keys import DkimKey, DkimKeyFile
-from shared.crypto.key_provider import KeyFileUnusable
-from shared.process import FAILED, give_up, key_file_cure, run_role, settings_or_exit
+    import typer
+
+    from services.mailrelay.outbound.key_commands import keys, lookup_or_exit
+    from services.mailrelay.settings import (
+        DnsSettings,
+        MailWorkerSettings,
+        RelaySettings,
+        SidePortSettings,
+    )
+    from shared.crypto.dkim_keys import DkimKey, DkimKeyFile
+    from shared.crypto.key_provider import KeyFileUnusable
+    from shared.process import FAILED, give_up, key_file_cure, run_role, settings_or_exit
 
 cli = typer.Typer(
     help="Accepts the mails that Amazon sends, and delivers them to the matching integration.",
@@ -32,7 +35,8 @@ cli.add_typer(keys, name="keys")
 @cli.command()
 def serve() -> None:
     """Accept mail over SMTP and keep it durably."""
-    from services.mailrelay.process.supervisor import supervise  # noqa: PLC0415  # each role loads only its own rooms
+    with loading():
+        from services.mailrelay.process.supervisor import supervise  # noqa: PLC0415  # each role loads only its own rooms
 
     run_role("mailrelay", RelaySettings, supervise)
 
@@ -40,7 +44,8 @@ def serve() -> None:
 @cli.command(hidden=True)
 def accept(number: int, channel: int, listeners: list[int]) -> None:
     """Run one of the processes that `serve` starts, on file descriptors that it passes on."""
-    from services.mailrelay.process.child import run_child  # noqa: PLC0415  # each role loads only its own rooms
+    with loading():
+        from services.mailrelay.process.child import run_child  # noqa: PLC0415  # each role loads only its own rooms
 
     run_child(number, channel, listeners)
 
@@ -48,7 +53,8 @@ def accept(number: int, channel: int, listeners: list[int]) -> None:
 @cli.command()
 def worker() -> None:
     """Turn accepted mail into messages, and send replies."""
-    from services.mailrelay.worker import run_worker  # noqa: PLC0415  # each role loads only its own rooms
+    with loading():
+        from services.mailrelay.worker import run_worker  # noqa: PLC0415  # each role loads only its own rooms
 
     run_role("mailrelay-worker", MailWorkerSettings, run_worker)
 
@@ -64,7 +70,8 @@ def dns(
     ] = None,
 ) -> None:
     """Print the DNS records to set for the mail domain. With --check, exit code 1 says that not all are right."""
-    from services.mailrelay.dns_setup import check as dns_check  # noqa: PLC0415  # each role loads only its own rooms
+    with loading():
+        from services.mailrelay.dns_setup import check as dns_check  # noqa: PLC0415  # each role loads only its own rooms
 
     settings = settings_or_exit(DnsSettings)
     sending = dns_check.Sending(settings.smarthost_spf, _dkim_keys(settings.dkim_key_file))
@@ -102,7 +109,8 @@ def reprocess(
 
     Exit code 1 says that some messages were left as they were; 2, that it could not begin.
     """
-    from services.mailrelay.reprocessing.command import run_reprocess  # noqa: PLC0415  # each role loads only its own rooms
+    with loading():
+        from services.mailrelay.reprocessing.command import run_reprocess  # noqa: PLC0415  # each role loads only its own rooms
 
     settings = settings_or_exit(MailWorkerSettings)
     if not asyncio.run(run_reprocess(settings, dry_run=dry_run, held=held)):
@@ -114,7 +122,8 @@ def trace(
     session_id: Annotated[str, typer.Argument(help="As at the end of every reply of the session.")],
 ) -> None:
     """Print the dialogue of a session, without addresses and contents. The relay remembers the last sessions."""
-    from services.mailrelay.smtp.trace_command import NoTrace, trace_of  # noqa: PLC0415  # each role loads only its own rooms
+    with loading():
+        from services.mailrelay.smtp.trace_command import NoTrace, trace_of  # noqa: PLC0415  # each role loads only its own rooms
 
     try:
         print(trace_of(session_id, settings_or_exit(SidePortSettings)), end="")

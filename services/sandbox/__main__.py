@@ -1,23 +1,26 @@
 """`python -m services.sandbox`: the stand-in for Amazon on its own port, until it is interrupted."""
 
-import errno
-import os
-import signal
-import socket
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, NoReturn
+from shared.loading import loading
 
-import typer
-import uvicorn
+with loading():
+    import errno
+    import os
+    import signal
+    import socket
+    import sys
+    from collections.abc import Iterator
+    from contextlib import contextmanager
+    from typing import Annotated, NoReturn
 
-from services.sandbox.app import create_app
-from services.sandbox.mail.name_server import Listeners, listen
-from services.sandbox.settings import SandboxSettings
-from services.sandbox.state.certificate_authority import CertificateFileUnusable
-from services.sandbox.state.state_file import StateFileUnusable
-from shared.settings import SettingsWrong, load_settings
+    import typer
+    import uvicorn
+
+    from services.sandbox.app import create_app
+    from services.sandbox.mail.name_server import Listeners, listen
+    from services.sandbox.settings import SandboxSettings
+    from services.sandbox.state.certificate_authority import CertificateFileUnusable
+    from services.sandbox.state.state_file import StateFileUnusable
+    from shared.settings import SettingsWrong, load_settings
 
 
 def main(
