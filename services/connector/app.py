@@ -1,6 +1,6 @@
 """The composition root: the only place where the rooms are put together."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Response
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from prometheus_client import CollectorRegistry, Counter
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.routing import BaseRoute
 from typing_extensions import override
 
@@ -74,13 +75,18 @@ def create_app(
     settings: ConnectorSettings,
     passwords: Passwords | None = None,
     *,
+    engine: AsyncEngine | None = None,
     stream_bounds: StreamBounds | None = None,
     body_seconds: float = BODY_SECONDS,
 ) -> FastAPI:
-    """The connector as an ASGI application; it closes `passwords`. Raises KeyFileUnusable."""
+    """The connector as an ASGI application; it closes `passwords`, and leaves an `engine` of the caller's open. Raises KeyFileUnusable."""
     provider = KeyFile.load(settings.key_file)
     keyring = Keyring(provider)
-    engine = create_engine(settings.database_url.get_secret_value(), application_name="connector")
+    own_engine = None
+    if engine is None:
+        engine = own_engine = create_engine(
+            settings.database_url.get_secret_value(), application_name="connector"
+        )
     registry = process_registry()
     passwords = passwords or Passwords()
     blobs = open_blobs(settings)
@@ -114,7 +120,8 @@ def create_app(
         blobs.close()
         await vault.close()
         await amazon.close()
-        await engine.dispose()
+        if own_engine is not None:
+            await own_engine.dispose()
 
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
     state = AppState(
@@ -178,23 +185,7 @@ def _assemble(
         lifespan=lifespan,
     )
     app.state.connector = state
-    app.router.routes.extend(_rooms())
-
-    @app.get(PROBLEMS_PATH, include_in_schema=False)
-    async def problems() -> Response:
-        return Response(problem_page(), media_type="text/markdown")
-
-    @app.get("/livez", include_in_schema=False)
-    async def livez() -> Response:
-        return Response("alive\n", media_type="text/plain")
-
-    @app.get("/readyz", include_in_schema=False)
-    async def readyz(sessions: SessionsDep) -> Response:
-        if not await database_answers(sessions):
-            return Response("database away\n", 503, media_type="text/plain")
-        return Response("ready\n", media_type="text/plain")
-
-    app.router.routes.extend(_pages())
+    app.router.routes.extend(_routes())
     problem_handlers = ProblemHandlers(ErrorPages(problem=web.error_page, not_found=web.page_not_found))
     problem_handlers.register(app)
     app.add_middleware(Idempotent)
@@ -205,13 +196,12 @@ def _assemble(
         RequestObserver, registry=registry, route_of=_route_of, answer_bug=problem_handlers.answer_bug
     )
     app.add_middleware(SafeHeaders)
-    refuse_open_routes(app)
     return app
 
 
 @cache
-def _rooms() -> list[BaseRoute]:
-    """The operations of the rooms. They know no application, so they are put together once a process, which takes a while."""
+def _routes() -> list[BaseRoute]:
+    """All routes. They know no application, so they are put together and looked through once a process, which takes a while."""
     router = APIRouter(responses=PROBLEM_RESPONSES)
     router.include_router(accounts.router, prefix=API_PREFIX)
     router.include_router(authorization.router, prefix=API_PREFIX)
@@ -226,15 +216,27 @@ def _rooms() -> list[BaseRoute]:
     router.include_router(events.router, prefix=API_PREFIX)
     router.include_router(webhooks.router, prefix=API_PREFIX)
     router.include_router(audit.router, prefix=API_PREFIX)
-    return router.routes
-
-
-@cache
-def _pages() -> list[BaseRoute]:
-    """The pages, and their answer to every other path: so they come last."""
-    router = APIRouter(responses=PROBLEM_RESPONSES)
+    router.add_api_route(PROBLEMS_PATH, _problems, include_in_schema=False)
+    router.add_api_route("/livez", _livez, include_in_schema=False)
+    router.add_api_route("/readyz", _readyz, include_in_schema=False)
+    # The pages, and their answer to every other path: so they come last.
     router.include_router(web.router)
+    refuse_open_routes(router.routes)
     return router.routes
+
+
+async def _problems() -> Response:
+    return Response(problem_page(), media_type="text/markdown")
+
+
+async def _livez() -> Response:
+    return Response("alive\n", media_type="text/plain")
+
+
+async def _readyz(sessions: SessionsDep) -> Response:
+    if not await database_answers(sessions):
+        return Response("database away\n", 503, media_type="text/plain")
+    return Response("ready\n", media_type="text/plain")
 
 
 class _Application(FastAPI):
@@ -243,12 +245,12 @@ class _Application(FastAPI):
         return complete(super().openapi())
 
 
-def refuse_open_routes(app: FastAPI) -> None:
+def refuse_open_routes(routes: Sequence[BaseRoute]) -> None:
     """Do not start with a route that lets in too many: one of the API that asks for no caller and is not listed as public, or one
     that can open mail and does not ask for the permission to read it.
     """
     too_open = []
-    for route in iter_route_contexts(app.routes):
+    for route in iter_route_contexts(routes):
         asked = permissions_asked(route.dependant) if isinstance(route.original_route, APIRoute) else None
         for method in sorted(route.methods or ()):
             is_public = (method, route.path) in PUBLIC or not (route.path or "").startswith("/api/")

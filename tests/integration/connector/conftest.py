@@ -30,6 +30,7 @@ from shared.permissions import Level
 from shared.tables import Account, ApiKey, User, UserSession
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_user
+from tests.kept_database import KeptDatabase
 
 PASSWORD = "correct horse battery staple"
 # The tests hash often, and what they hold does not depend on the cost.
@@ -70,9 +71,16 @@ def stream_bounds() -> StreamBounds:
 
 
 @pytest.fixture
-async def app(settings: ConnectorSettings, stream_bounds: StreamBounds) -> AsyncIterator[FastAPI]:
+async def app(
+    settings: ConnectorSettings, stream_bounds: StreamBounds, kept_database: KeptDatabase
+) -> AsyncIterator[FastAPI]:
     """The real application, started and stopped."""
-    application = create_app(settings, Passwords(CHEAP_HASHER), stream_bounds=stream_bounds)
+    application = create_app(
+        settings,
+        Passwords(CHEAP_HASHER),
+        engine=kept_database.application_engine(CONNECTOR),
+        stream_bounds=stream_bounds,
+    )
     async with application.router.lifespan_context(application):
         yield application
 

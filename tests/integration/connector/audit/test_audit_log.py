@@ -5,7 +5,7 @@ from uuid import UUID
 
 import httpx2
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from services.connector.accounts.audit import audit_entry, system_audit_entry
 from services.connector.accounts.callers import Caller
@@ -13,6 +13,7 @@ from shared.database import new_id
 from shared.tables import AuditEntry
 from tests.factories import make_account
 from tests.integration.connector.conftest import PASSWORD, SignedIn
+from tests.statements import sent_statements
 
 LOG = "/api/v1/audit-log"
 
@@ -115,16 +116,14 @@ async def test_a_time_outside_of_all_entries_excludes_none(signed_in, name, valu
 async def test_the_log_is_read_page_by_page_in_one_statement(signed_in, app, sessions):
     async with sessions.begin() as session:
         session.add_all(audit_entry(caller_of(signed_in), "integration_renamed", new_id()) for _ in range(5))
-    statements: list[str] = []
-    engine = app.state.connector.sessions.kw["bind"].sync_engine
-    event.listen(engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
 
     pages, cursor = [], None
-    for _ in range(3):
-        query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
-        page = (await signed_in.client.get(LOG, params=query)).json()
-        pages.append([item["id"] for item in page["items"]])
-        cursor = page["next_cursor"]
+    async with sent_statements(app.state.connector.sessions.kw["bind"].sync_engine) as statements:
+        for _ in range(3):
+            query = {"limit": "2"} | ({"cursor": cursor} if cursor else {})
+            page = (await signed_in.client.get(LOG, params=query)).json()
+            pages.append([item["id"] for item in page["items"]])
+            cursor = page["next_cursor"]
 
     assert [len(page) for page in pages] == [2, 2, 1]
     assert cursor is None
