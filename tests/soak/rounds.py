@@ -28,6 +28,7 @@ from tests.conftest import Database, Keys
 from tests.factories import make_account
 from tests.faults.connector.fleet import STORES
 from tests.faults.connector.renewals import renewed_at_once, renewed_through_kills
+from tests.faults.connector.reply_request_kills import Victim, answered_though_killed
 from tests.faults.connector.webhook_kills import carried_through_kills
 from tests.faults.mailrelay import clock
 from tests.faults.mailrelay.clock import Clock
@@ -155,6 +156,19 @@ async def _reply_kills(environment: Environment) -> Outcome:
         kills=_SENDERS_KILLED_A_ROUND,
     )
     return Outcome(sent.is_right, asdict(sent))
+
+
+async def _reply_request_kills(environment: Environment) -> Outcome:
+    victims: list[Victim] = ["connector", "sender", "connector", "postgresql"] * 5
+    answered = await answered_though_killed(
+        await environment.database(),
+        environment.keys,
+        environment.keyring,
+        replies=_SENT_REPLIES_A_ROUND,
+        victims=victims,
+    )
+    counts = asdict(answered)
+    return Outcome(answered.is_right, {**counts.pop("sent"), **counts})
 
 
 async def _relay_kills(environment: Environment) -> Outcome:
@@ -388,6 +402,7 @@ ROUNDS: Mapping[str, Round] = {
     **{f"kills-{number}": _kills for number in range(1, 9)},
     **{f"worker-kills-{number}": _worker_kills for number in range(1, 4)},
     **{f"reply-kills-{number}": _reply_kills for number in range(1, 4)},
+    "reply-request-kills": _reply_request_kills,
     "relay-kills": _relay_kills,
     "postgresql-ends": _postgresql_ends,
     "replicas": _replicas,

@@ -6,6 +6,7 @@ from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.faults.connector.reply_request_kills import answered_though_killed
 
+# `make soak` has 1,000 replies, and kills mail worker and PostgreSQL besides.
 REPLIES = 36
 KILLS = 2
 
