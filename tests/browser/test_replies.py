@@ -232,7 +232,7 @@ async def test_files_are_checked_while_they_are_chosen(page: Page, thread: Conve
     await open_thread(page, thread)
     await page.keyboard.press("r")
     await page.keyboard.type("Anbei.")
-    await expect(boxes(page).get_by_text("Dateien: ")).to_contain_text("höchstens 10,5 MB")
+    await expect(boxes(page).get_by_text("Dateien: ")).to_contain_text("höchstens 10 MB")
     picker = page.locator("input[type=file]")
     await picker.set_input_files(
         {"name": "groß.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7" + b"0" * 10_500_000}
