@@ -74,6 +74,7 @@ async def test_keys_are_enough_to_answer_and_a_note_is_never_sent(
     keys = page.get_by_role("dialog", name="Tastenkürzel")
     await expect(keys.get_by_role("row")).to_have_count(7)
     await page.keyboard.press("Escape")
+    await expect(keys).to_be_hidden()
     await page.keyboard.press("r")
     await expect(box(page)).to_be_focused()
     await page.keyboard.type("Sie ist unterwegs.")
@@ -81,6 +82,8 @@ async def test_keys_are_enough_to_answer_and_a_note_is_never_sent(
     await page.keyboard.press("Control+k")
     await page.keyboard.type("antworten")
     await page.keyboard.press("Enter")
+    # The text was there before: only the focus tells that the palette has closed.
+    await expect(box(page)).to_be_focused()
     await expect(box(page)).to_have_value("Sie ist unterwegs.")
     await page.keyboard.press("Control+Enter")
 
