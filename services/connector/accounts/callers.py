@@ -47,6 +47,11 @@ class Caller:
         """Whether a signed-in person asks, rather than a program with an API key."""
         return self.session_id is not None
 
+    @property
+    def person_id(self) -> UUID | None:
+        """The user, if they ask themselves; None for a program with an API key."""
+        return self.user_id if self.is_browser else None
+
     def may(self, permission: Permission, level: Level) -> bool:
         return self.levels.get(permission, Level.NONE).includes(level)
 

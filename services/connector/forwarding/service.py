@@ -94,7 +94,7 @@ async def confirm_mailbox(
             address=keys.seal_text(_place(mailbox_id), address),
             address_key=key,
             confirmed_at=now,
-            confirmed_by=caller.user_id if caller.is_browser else None,
+            confirmed_by=caller.person_id,
         )
         session.add(mailbox)
         session.add(

@@ -1,7 +1,7 @@
 """Routes: conversations, messages, attachments, raw mail."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -28,8 +28,7 @@ from services.connector.http.paging import InvalidCursor, decode_cursor, encode_
 from services.connector.inbox import changes, merge_split, service
 from services.connector.inbox.changes import ConversationChanges, version_of
 from services.connector.inbox.chunked_response import ChunkedResponse
-from services.connector.inbox.content_types import SAFE, UNKNOWN
-from services.connector.inbox.filenames import content_disposition
+from services.connector.inbox.downloads import FILE_RESPONSES, download_headers
 from services.connector.inbox.html_document import document, policy
 from services.connector.inbox.listing import ConversationFilters
 from services.connector.inbox.schemas import (
@@ -63,15 +62,6 @@ router = APIRouter(tags=["inbox"])
 # Messages may be long, and every one on a page is opened.
 _MAX_MESSAGES: Final = 50
 _DEFAULT_MESSAGES: Final = 20
-_DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "The file.",
-        "content": {
-            content_type: {"schema": {"type": "string", "format": "binary"}}
-            for content_type in (UNKNOWN, *sorted(SAFE))
-        },
-    }
-}
 
 
 async def _shown(
@@ -296,7 +286,7 @@ async def release(
     "/messages/{message_id}/attachments/{attachment_id}",
     summary="Download an attachment",
     response_class=Response,
-    responses=_DOWNLOAD,
+    responses=FILE_RESPONSES,
 )
 async def download_attachment(
     *,
@@ -313,7 +303,7 @@ async def download_attachment(
     download = await service.download_attachment(
         sessions, keyring, blobs, caller, message_id=message_id, attachment_id=attachment_id
     )
-    return _download(download)
+    return ChunkedResponse(download.content, headers=download_headers(download))
 
 
 @router.get(
@@ -333,7 +323,8 @@ async def download_raw_mail(
 ) -> Response:
     """The mail as it was accepted, byte for byte. The audit log keeps who took it."""
     await take_slot(caller.account_id)
-    return _download(await service.download_raw_mail(sessions, keyring, blobs, caller, message_id))
+    download = await service.download_raw_mail(sessions, keyring, blobs, caller, message_id)
+    return ChunkedResponse(download.content, headers=download_headers(download))
 
 
 @router.get(
@@ -393,19 +384,3 @@ async def _page_of(
         after=after,
     )
     return conversation_page(found, asked.limit, asked.sort)
-
-
-def _download(download: service.Download) -> Response:
-    """A stranger's bytes: whatever they are, no browser may run them as ours."""
-    return ChunkedResponse(
-        download.content,
-        headers={
-            # Here, not as media_type: that would claim a charset for text, which nobody has checked.
-            "Content-Type": download.content_type,
-            "Content-Disposition": content_disposition(download.filename),
-            "Content-Security-Policy": "sandbox; default-src 'none'",
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store, private",
-        },
-    )

@@ -18,6 +18,7 @@ from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.inbox import listing, queries
 from services.connector.inbox.changes import read_changed
 from services.connector.inbox.content_types import IMAGES, UNKNOWN, safe_type
+from services.connector.inbox.downloads import Download
 from services.connector.inbox.filenames import clean_filename
 from services.connector.inbox.html_document import (
     MAX_HTML_BYTES,
@@ -63,13 +64,6 @@ class AttachmentInfected(Expected):
     """The malware scanner has found something in it."""
 
     code = "attachment_infected"
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    filename: str
-    content_type: str
-    content: bytes
 
 
 @dataclass(frozen=True, slots=True)

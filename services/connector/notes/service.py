@@ -76,7 +76,7 @@ async def write_note(
             id=note_id,
             account_id=caller.account_id,
             conversation_id=conversation_id,
-            written_by=caller.user_id if caller.is_browser else None,
+            written_by=caller.person_id,
             body_text=keys.seal_text(_place(note_id), text),
             created_at=now,
         )

@@ -27,8 +27,8 @@ from services.connector.dependencies import (
 from services.connector.http.etags import etag_of
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor
 from services.connector.inbox.chunked_response import ChunkedResponse
-from services.connector.inbox.content_types import SAFE, UNKNOWN
-from services.connector.inbox.filenames import content_disposition
+from services.connector.inbox.content_types import UNKNOWN
+from services.connector.inbox.downloads import FILE_RESPONSES, download_headers
 from services.connector.replies import changes_service, drafts_service, files_service, service
 from services.connector.replies.limits import UploadBroken
 from services.connector.replies.queries import ReplyFilters
@@ -62,15 +62,6 @@ _UPLOAD: Final[dict[str, Any]] = {
         "required": True,
         "description": "The file's bytes, as they are.",
         "content": {UNKNOWN: {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
-_DOWNLOAD: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "The file.",
-        "content": {
-            content_type: {"schema": {"type": "string", "format": "binary"}}
-            for content_type in (UNKNOWN, *sorted(SAFE))
-        },
     }
 }
 
@@ -277,7 +268,7 @@ async def add_file(
 
 
 @router.get(
-    "/files/{file_id}", summary="Download a reply's file", response_class=Response, responses=_DOWNLOAD
+    "/files/{file_id}", summary="Download a reply's file", response_class=Response, responses=FILE_RESPONSES
 )
 async def download_file(
     *,
@@ -291,18 +282,7 @@ async def download_file(
     """Byte for byte what was uploaded. Always a download."""
     await take_slot(caller.account_id)
     download = await files_service.download_file(sessions, keyring, blobs, caller, file_id)
-    return ChunkedResponse(
-        download.content,
-        headers={
-            # Here, not as media_type: that would claim a charset for text, which nobody has checked.
-            "Content-Type": download.content_type,
-            "Content-Disposition": content_disposition(download.filename),
-            "Content-Security-Policy": "sandbox; default-src 'none'",
-            "Cross-Origin-Resource-Policy": "same-origin",
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store, private",
-        },
-    )
+    return ChunkedResponse(download.content, headers=download_headers(download))
 
 
 @router.delete("/files/{file_id}", status_code=204, summary="Remove a file")

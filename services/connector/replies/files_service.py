@@ -17,9 +17,10 @@ from services.connector.accounts.callers import Caller
 from services.connector.http.language import Language
 from services.connector.inbox.changes import lock_conversations, refuse_quarantine
 from services.connector.inbox.content_types import safe_type
+from services.connector.inbox.downloads import Download
 from services.connector.inbox.filenames import clean_filename
 from services.connector.inbox.queries import shown_id_of
-from services.connector.inbox.service import AttachmentInfected, Download
+from services.connector.inbox.service import AttachmentInfected
 from services.connector.inbox.thread import in_thread
 from services.connector.inbox.unsealing import keys_of
 from services.connector.problems.catalogue import NotFound
@@ -102,7 +103,7 @@ async def add_file(
 
 async def remove_file(sessions: Sessions, blobs: BlobStore, caller: Caller, file_id: UUID) -> None:
     """Remove one of the caller's own files that was not sent. Raises NotFound."""
-    user_id = caller.user_id if caller.is_browser else None
+    user_id = caller.person_id
     async with sessions.begin() as session:
         gone = (
             await session.execute(
@@ -160,7 +161,7 @@ async def _store(
 ) -> OpenedFile:
     [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
     refuse_quarantine(conversation)
-    user_id = caller.user_id if caller.is_browser else None
+    user_id = caller.person_id
     # One at a time for each user: their files are counted.
     await session.execute(select(User.id).where(User.id == caller.user_id).with_for_update(key_share=True))
     await _require_room(session, caller, user_id, new.size)

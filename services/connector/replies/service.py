@@ -263,7 +263,7 @@ async def _chosen_files(
     """The chosen ones of the caller's files, in the order of the choice. Raises ReplyFileUnknown."""
     if not file_ids:
         return []
-    user_id = caller.user_id if caller.is_browser else None
+    user_id = caller.person_id
     files = await queries.files_of_draft(session, caller.account_id, conversation_id, user_id)
     by_id = {file.id: file for file in files}
     if len(set(file_ids)) < len(file_ids) or not by_id.keys() >= set(file_ids):
@@ -306,7 +306,7 @@ async def _store(
         integration_id=conversation.integration_id,
         conversation_id=conversation.id,
         answers_message_id=answers,
-        written_by=caller.user_id if caller.is_browser else None,
+        written_by=caller.person_id,
         body_text=keys.seal_text(text_place(reply_id), wanted.text.strip()),
         country=conversation.country,
         # A thread that was used again for another order is about that one.
@@ -326,7 +326,7 @@ async def _attach(
     session: AsyncSession, caller: Caller, conversation_id: UUID, reply_id: UUID, file_ids: Sequence[UUID]
 ) -> None:
     """The files are the reply's from now on. Raises ReplyFileUnknown if one was removed or sent meanwhile."""
-    user_id = caller.user_id if caller.is_browser else None
+    user_id = caller.person_id
     for position, file_id in enumerate(file_ids):
         taken = await session.scalar(
             update(ReplyFile)

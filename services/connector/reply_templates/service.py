@@ -84,7 +84,7 @@ async def create_template(
             language=language,
             body_text=text,
             version=1,
-            changed_by=_person(caller),
+            changed_by=caller.person_id,
             created_at=now,
             updated_at=now,
         )
@@ -125,7 +125,7 @@ async def change_template(
         with session.no_autoflush:
             await _require_free_name(session, template)
         template.version, template.updated_at = template.version + 1, now
-        template.changed_by = _person(caller)
+        template.changed_by = caller.person_id
         session.add(audit_entry(caller, "reply_template_changed", template_id))
         return template
 
@@ -198,7 +198,3 @@ async def _require_free_name(session: AsyncSession, template: ReplyTemplate) -> 
 async def _lock_account(session: AsyncSession, account_id: UUID) -> None:
     """One change of an account's templates at a time: their number and their names are compared."""
     await session.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))
-
-
-def _person(caller: Caller) -> UUID | None:
-    return caller.user_id if caller.is_browser else None
