@@ -40,10 +40,10 @@ class Answering:
     writers: list[Writer]
 
 
-async def answering_of(
-    session: AsyncSession, account_id: UUID, conversation_id: UUID, *, reader_id: UUID, now: datetime
-) -> Answering:
-    """The conversation must be the account's. `reader_id` is not told of themselves."""
+async def answer_facts_of(
+    session: AsyncSession, account_id: UUID, conversation_id: UUID
+) -> tuple[AnswerFacts, UUID | None]:
+    """What decides whether the buyer can be answered, and the message that an answer would answer. The conversation must be the account's."""
     store = (
         await session.execute(
             select(
@@ -60,6 +60,22 @@ async def answering_of(
         )
     ).one()
     message_id = await answered_message_id(session, account_id, conversation_id)
+    facts = AnswerFacts(
+        status=store.status,
+        is_erased=store.removed_at is not None,
+        is_disconnected=store.disconnected_at is not None,
+        is_paused=store.paused_at is not None,
+        has_relay_address=store.has_relay_address,
+        has_buyer_message=message_id is not None,
+    )
+    return facts, message_id
+
+
+async def answering_of(
+    session: AsyncSession, account_id: UUID, conversation_id: UUID, *, reader_id: UUID, now: datetime
+) -> Answering:
+    """The conversation must be the account's. `reader_id` is not told of themselves."""
+    facts, message_id = await answer_facts_of(session, account_id, conversation_id)
     sender_address = None
     if message_id is not None:
         sender_address = await session.scalar(
@@ -76,13 +92,5 @@ async def answering_of(
         )
         .order_by(ReplyDraft.typed_at.desc())
         .limit(_MOST_WRITERS)
-    )
-    facts = AnswerFacts(
-        status=store.status,
-        is_erased=store.removed_at is not None,
-        is_disconnected=store.disconnected_at is not None,
-        is_paused=store.paused_at is not None,
-        has_relay_address=store.has_relay_address,
-        has_buyer_message=message_id is not None,
     )
     return Answering(facts, message_id, sender_address, [Writer._make(row) for row in writers])

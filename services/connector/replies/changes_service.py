@@ -151,7 +151,7 @@ async def _queue(
     now: datetime,
     **values: Any,
 ) -> None:
-    answers = await service.require_answerable(session, caller, row.conversation_id, language, now)
+    answers = await service.require_answerable(session, caller, row.conversation_id, language)
     await _change(session, row, ReplyState.QUEUED, due_at=now, answers_message_id=answers, **values)
     await announce_due(session)
 

@@ -21,7 +21,7 @@ from services.connector.inbox.answerable import (
     not_answerable_text,
     why_not_answerable,
 )
-from services.connector.inbox.answering import answering_of
+from services.connector.inbox.answering import answer_facts_of
 from services.connector.inbox.changes import ConversationMerged, lock_conversations, seen_until, version_of
 from services.connector.inbox.queries import shown_id_of
 from services.connector.inbox.thread import in_thread
@@ -120,7 +120,7 @@ async def write_reply(
         if conversation.merged_into is not None:
             raise ConversationMerged(into=str(conversation.merged_into))
         await _require_unchanged(session, conversation, if_match)
-        answered_id = await require_answerable(session, caller, conversation_id, language, now)
+        answered_id = await require_answerable(session, caller, conversation_id, language)
         files = await _chosen_files(session, caller, conversation_id, wanted.file_ids)
         buyer_language = await queries.language_of_message(session, caller.account_id, answered_id)
     chosen = _chosen(open_files(keys, files))
@@ -130,7 +130,7 @@ async def write_reply(
     async with sessions.begin() as session:
         [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
         await _require_unchanged(session, conversation, if_match)
-        answered_id = await require_answerable(session, caller, conversation_id, language, now)
+        answered_id = await require_answerable(session, caller, conversation_id, language)
         row = await _store(
             session, keys, caller, conversation, wanted, answers=answered_id, undo=undo, now=now
         )
@@ -219,18 +219,16 @@ async def opened_reply(session: AsyncSession, keys: AccountKeys, reply_id: UUID)
 
 
 async def require_answerable(
-    session: AsyncSession, caller: Caller, conversation_id: UUID, language: Language, now: datetime
+    session: AsyncSession, caller: Caller, conversation_id: UUID, language: Language
 ) -> UUID:
     """The buyer's message that a reply would answer. Raises NotAnswerable."""
-    answering = await answering_of(
-        session, caller.account_id, conversation_id, reader_id=caller.user_id, now=now
-    )
-    reason = why_not_answerable(answering.facts)
-    if reason is not None or answering.message_id is None:
+    facts, message_id = await answer_facts_of(session, caller.account_id, conversation_id)
+    reason = why_not_answerable(facts)
+    if reason is not None or message_id is None:
         reason = reason or NotAnswerableReason.NO_ADDRESS
         text = not_answerable_text(reason, language)
         raise NotAnswerable(reason=reason.value, why=f"{text.title} {text.cure}".removesuffix("."))
-    return answering.message_id
+    return message_id
 
 
 def _require_possible(send_at: datetime | None, now: datetime) -> None:
