@@ -1,5 +1,5 @@
--- Partitions of the tables that grow (docs/adr/0002): one a month, cut by the UUIDv7 that a row's key begins with. Applied anew by
--- every `upgrade`. A default partition, named `…_other`, takes what no month does (a wrong clock, months that nobody has made): never
+-- Partitions of the tables that grow with time (docs/adr/0002): one a month, cut by the UUIDv7 that a row's key begins with. Applied anew by
+-- every `upgrade`. Tables in partitions by a hash have all of theirs from the beginning and are none of this file's. A default partition, named `…_other`, takes what no month does (a wrong clock, months that nobody has made): never
 -- a reason to refuse a mail.
 
 DROP FUNCTION IF EXISTS ensure_partitions(timestamptz), partitions_missing(timestamptz), partition_ranges();
@@ -20,7 +20,7 @@ $$;
 -- The tables whose rows of that moment would lie in the default partition, or nowhere.
 CREATE FUNCTION partitions_missing(moment timestamptz) RETURNS SETOF text
 LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT relname::text FROM pg_class
+    SELECT relname::text FROM pg_class JOIN pg_partitioned_table ON partrelid = pg_class.oid AND partstrat = 'r'
     WHERE relkind = 'p' AND relnamespace = 'public'::regnamespace AND NOT EXISTS (
         SELECT FROM partition_ranges() r WHERE r.parent = relname AND first <= uuid_at(moment) AND uuid_at(moment) < past)
     ORDER BY relname
@@ -50,7 +50,8 @@ DECLARE
     missing integer := 0;
     is_locked boolean := NOT pg_try_advisory_xact_lock(7302114366);  -- another worker is at it
 BEGIN
-    FOR growing IN SELECT relname FROM pg_class WHERE relkind = 'p' AND relnamespace = 'public'::regnamespace ORDER BY relname LOOP
+    FOR growing IN SELECT relname FROM pg_class JOIN pg_partitioned_table ON partrelid = pg_class.oid AND partstrat = 'r'
+        WHERE relnamespace = 'public'::regnamespace ORDER BY relname LOOP
         key := (SELECT attname FROM pg_partitioned_table JOIN pg_attribute ON attrelid = partrelid AND attnum = partattrs[0]
             WHERE partrelid = growing::regclass);
         few_strays := format('SELECT count(*) FROM (SELECT FROM %I WHERE %I >= $1 AND %I < $2 LIMIT 1001) few', growing || '_other', key, key);

@@ -45,6 +45,7 @@ class EventKind(StrEnum):
     AUTHORIZATION_CHANGED = "authorization.changed"
     CONVERSATION_CHANGED = "conversation.changed"
     INTEGRATION_CHANGED = "integration.changed"
+    ORDER_CHANGED = "order.changed"
     MESSAGE_RECEIVED = "message.received"
     REPLY_CHANGED = "reply.changed"
     REPLY_CONFIRMED = "reply.confirmed"

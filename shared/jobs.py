@@ -26,6 +26,8 @@ class Job(StrEnum):
     """One integration: ask Amazon again in which countries the store sells."""
     RECOMPUTE_LOCK = "recompute_lock"
     """One integration: decide its lock anew, because a fact has changed."""
+    FETCH_ORDERS_OF_CONVERSATION = "fetch_orders_of_conversation"
+    """One conversation: ask Amazon for the orders that its mails name, where our copy is missing or old."""
     RECHECK_MAIL_OF_MAILBOX = "recheck_mail_of_mailbox"
     """One forwarded mailbox: check again what waited in quarantine for its confirmation."""
 

@@ -13,6 +13,7 @@ from shared.crypto.raw_mail import ContentKey, MailPublicKey
 from shared.database import new_id
 from shared.keyring import Keyring, wrapped_keys
 from shared.marketplaces import BY_COUNTRY
+from shared.orders import order_row_id
 from shared.tables import (
     AcceptedMail,
     Account,
@@ -22,6 +23,7 @@ from shared.tables import (
     Integration,
     MarketplaceParticipation,
     Message,
+    Order,
     OutboundMessage,
     RelayAddress,
     ReplyFile,
@@ -336,6 +338,44 @@ async def make_reply(
     session.add(reply)
     await session.flush()
     return reply
+
+
+async def make_order(
+    session: AsyncSession,
+    keyring: Keyring,
+    integration: Integration,
+    *,
+    order_id: str | None = None,
+    **columns: Any,
+) -> Order:
+    """An order of this store, not shipped yet; with a buyer, and without items. `columns` are those that are stored as they are."""
+    keys = await keys_within(session, keyring, integration.account_id)
+    order_id = order_id or f"303-{next(_numbers):07}-{next(_numbers):07}"
+    row_id = order_row_id(integration.id, order_id)
+    now = datetime.now(UTC)
+    order = Order(
+        **{
+            "id": row_id,
+            "account_id": integration.account_id,
+            "integration_id": integration.id,
+            "order_id": order_id,
+            "marketplace_id": BY_COUNTRY["DE"].marketplace_id,
+            "country": "DE",
+            "status": "UNSHIPPED",
+            "fulfilled_by": "MERCHANT",
+            "purchased_at": now,
+            "last_updated_at": now,
+            "currency": "EUR",
+            "buyer": keys.seal(
+                Place("orders", "buyer", row_id), json.dumps({"name": "Erika Beispiel"}).encode()
+            ),
+            "personal_ends_at": now + timedelta(days=60),
+            **columns,
+        }
+    )
+    session.add(order)
+    await session.flush()
+    return order
 
 
 async def make_reply_file(

@@ -2,7 +2,8 @@
 
 Rules: `account_id` on whatever belongs to a customer; enumerations are text with a CHECK; sealed columns are `Sealed` and
 are opened on purpose, never on load. Growing tables are partitioned by ranges of their UUIDv7 id, which begins with the
-time: look-ups by id touch one partition, and references to them stay simple (docs/adr/0002).
+time: look-ups by id touch one partition, and references to them stay simple (docs/adr/0002). Orders change for weeks and are partitioned by
+their account (docs/adr/0024).
 """
 
 from shared.tables.accounts import (
@@ -72,6 +73,16 @@ from shared.tables.mail import (
     Scan,
     SeenSignature,
 )
+from shared.tables.orders import (
+    AmazonPause,
+    Order,
+    OrderItem,
+    OrderPackage,
+    OrderReport,
+    OrderReportState,
+    OrderSnapshot,
+    OrderSync,
+)
 from shared.tables.replies import (
     Note,
     OutboundMessage,
@@ -88,6 +99,7 @@ __all__ = [
     "Account",
     "AccountKey",
     "AfterGracePeriod",
+    "AmazonPause",
     "ApiKey",
     "ApplicationNotice",
     "ApplicationSecret",
@@ -119,6 +131,13 @@ __all__ = [
     "Notice",
     "NoticeKind",
     "NoticeState",
+    "Order",
+    "OrderItem",
+    "OrderPackage",
+    "OrderReport",
+    "OrderReportState",
+    "OrderSnapshot",
+    "OrderSync",
     "OutboundMessage",
     "Outcome",
     "ProvenNetwork",

@@ -21,11 +21,25 @@ from shared.tables.base import Base, now, one_of, referable_within_account, with
 
 
 class Account(Base):
+    """A customer. `messages_kept_days`: how long mail is kept. `longer_kept_days`: by how much longer than the rules say what is personal
+    in orders is kept, because a law demands it (`longer_kept_reason`).
+    """
+
     __tablename__ = "accounts"
+    __table_args__ = (
+        CheckConstraint("messages_kept_days BETWEEN 30 AND 3653", name="messages_kept_days"),
+        CheckConstraint("longer_kept_days BETWEEN 1 AND 3653", name="longer_kept_days"),
+        CheckConstraint(
+            "(longer_kept_days IS NULL) = (longer_kept_reason IS NULL)", name="longer_kept_reason"
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=now)
+    messages_kept_days: Mapped[int] = mapped_column(server_default="548")
+    longer_kept_days: Mapped[int | None]
+    longer_kept_reason: Mapped[str | None]
 
 
 class AccountKey(Base):

@@ -268,7 +268,10 @@ class ConversationThread(Base):
 
 
 class ConversationOrder(Base):
-    """An order that a conversation's mails name, by which the conversation is found."""
+    """An order that a conversation's mails name, by which the conversation is found.
+
+    `is_proven`: a mail that is proven to be Amazon's names it. Only then it is the conversation's order: a stranger may name any.
+    """
 
     __tablename__ = "conversation_orders"
     __table_args__ = (
@@ -279,6 +282,7 @@ class ConversationOrder(Base):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
     order_id: Mapped[str] = mapped_column(primary_key=True)
     conversation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    is_proven: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class Message(Base):

@@ -29,6 +29,12 @@ from shared.tables import (
     MessageDigest,
     Note,
     Notice,
+    Order,
+    OrderItem,
+    OrderPackage,
+    OrderReport,
+    OrderSnapshot,
+    OrderSync,
     OutboundMessage,
     RelayAddress,
     ReplyDraft,
@@ -49,6 +55,7 @@ from tests.factories import (
     make_grant,
     make_integration,
     make_message,
+    make_order,
     make_relay_address,
     make_reply,
     make_reply_file,
@@ -91,6 +98,7 @@ class Referred(NamedTuple):
     key: ApiKey
     webhook: Webhook
     reply: OutboundMessage
+    order: Order
 
 
 async def make_referred(session: AsyncSession, keyring: Keyring) -> Referred:
@@ -124,12 +132,13 @@ async def make_referred(session: AsyncSession, keyring: Keyring) -> Referred:
         session.add(row)
         await session.flush()
     reply = await make_reply(session, keyring, message, written_by=user.id)
-    return Referred(user, integration, address, conversation, message, key, webhook, reply)
+    order = await make_order(session, keyring, integration)
+    return Referred(user, integration, address, conversation, message, key, webhook, reply, order)
 
 
 async def refer(session: AsyncSession, keyring: Keyring, mail_key: MailPublicKey, referred: Referred) -> None:
     """A row of each table that refers to these."""
-    user, integration, address, conversation, message, _, webhook, reply = referred
+    user, integration, address, conversation, message, _, webhook, reply, order = referred
     account_id = user.account_id
     integration.owner_id = user.id
     await make_grant(session, keyring, integration)
@@ -208,6 +217,19 @@ async def refer(session: AsyncSession, keyring: Keyring, mail_key: MailPublicKey
             ),
             ConversationOrder(
                 account_id=account_id, order_id="303-1234567-1234567", conversation_id=conversation.id
+            ),
+            OrderItem(id=new_id(), account_id=account_id, order_row_id=order.id, item_id="1", position=0),
+            OrderPackage(
+                id=new_id(), account_id=account_id, order_row_id=order.id, reference="1", position=0
+            ),
+            OrderSync(account_id=account_id, integration_id=integration.id),
+            OrderReport(
+                account_id=account_id,
+                integration_id=integration.id,
+                report_type="GET_FLAT_FILE_ORDER_REPORT_DATA_SHIPPING",
+            ),
+            OrderSnapshot(
+                account_id=account_id, message_id=message.id, order_id="303-1234567-1234567", fields={}
             ),
             MessageDigest(
                 account_id=account_id, relay_address_id=address.id, digest=b"digest", message_id=message.id

@@ -11,6 +11,7 @@ PERMISSION_OF: Final[Mapping[EventKind, Permission]] = {
     EventKind.AUTHORIZATION_CHANGED: Permission.GENERAL_ADMIN,
     EventKind.INTEGRATION_CHANGED: Permission.GENERAL_ADMIN,
     EventKind.CONVERSATION_CHANGED: Permission.INBOX_MESSAGES,
+    EventKind.ORDER_CHANGED: Permission.INBOX_MESSAGES,
     EventKind.MESSAGE_RECEIVED: Permission.INBOX_MESSAGES,
     EventKind.REPLY_CHANGED: Permission.INBOX_MESSAGES,
     EventKind.REPLY_CONFIRMED: Permission.INBOX_MESSAGES,

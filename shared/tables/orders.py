@@ -1,0 +1,295 @@
+"""Orders of connected stores, how far they are known, and the reports and pauses that belong to asking Amazon for them.
+
+Orders, items and packages lie in partitions by a hash of the account: whoever reads names the account and touches one of them, and a
+row of any age is found by its key (docs/adr/0024). `order_id` is Amazon's number; `order_row_id` and `id` are derived from it
+(shared.orders). Which column is personal data, and when it ends, is said in docs/privacy.md.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.crypto.envelope import Sealed
+from shared.database import new_id
+from shared.tables.base import Base, now, one_of, within_account
+
+_BY_ACCOUNT = {"postgresql_partition_by": "HASH (account_id)"}
+# 18 digits, 4 of them behind the point: no currency has more.
+_AMOUNT = Numeric(18, 4)
+
+
+class OrderReportState(StrEnum):
+    """asked → ready → stored; or no_data, or failed."""
+
+    ASKED = "asked"
+    """Amazon has been asked for it and makes it."""
+    READY = "ready"
+    """Amazon has made it; its rows are being stored."""
+    STORED = "stored"
+    NO_DATA = "no_data"
+    FAILED = "failed"
+
+
+class Order(Base):
+    """One order of a store, as Amazon told it last.
+
+    `status`, `fulfilled_by`, `service_level` and `programs` are Amazon's words, also those that we do not know. `last_updated_at` is
+    Amazon's: what is older changes nothing. `fetched_at`: when the SP-API last said all this. `gone_at`: Amazon no longer knows the order.
+    `buyer` and `recipient` are JSON, sealed; `buyer_key` is the keyed hash of the buyer's address, if it is not one that many share.
+    `personal_ends_at`: when what is personal in this row and its items ends; null once there is none. `problems`: what of it could not be
+    read, as names of fields. `changed_at`: when a row of this order last changed here.
+    """
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        within_account("integration_id", "integrations"),
+        Index("ix_orders_newest", "account_id", text("last_updated_at DESC"), text("id DESC")),
+        Index(
+            "ix_orders_newest_of_integration",
+            "account_id",
+            "integration_id",
+            text("last_updated_at DESC"),
+            text("id DESC"),
+        ),
+        Index("ix_orders_number", "account_id", "order_id"),
+        Index("ix_orders_changed", "account_id", "changed_at", "id"),
+        Index(
+            "ix_orders_ship_by",
+            "account_id",
+            "ship_by",
+            "id",
+            postgresql_where=text("status IN ('UNSHIPPED', 'PARTIALLY_SHIPPED')"),
+        ),
+        Index(
+            "ix_orders_buyer",
+            "account_id",
+            "buyer_key",
+            postgresql_where=text("buyer_key IS NOT NULL"),
+        ),
+        Index(
+            "ix_orders_personal_ends",
+            "account_id",
+            "personal_ends_at",
+            postgresql_where=text("personal_ends_at IS NOT NULL"),
+        ),
+        Index("ix_orders_purchased", "account_id", "purchased_at"),
+        _BY_ACCOUNT,
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    integration_id: Mapped[UUID]
+    order_id: Mapped[str]
+    marketplace_id: Mapped[str | None]
+    country: Mapped[str | None]
+    sales_channel: Mapped[str | None]
+    status: Mapped[str]
+    fulfilled_by: Mapped[str | None]
+    service_level: Mapped[str | None]
+    programs: Mapped[list[str]] = mapped_column(server_default="{}")
+    is_business: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_prime: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_gift: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_pickup: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_replacement: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_exchange: Mapped[bool] = mapped_column(server_default=text("false"))
+    replaces_order_id: Mapped[str | None]
+    is_cancellation_requested: Mapped[bool] = mapped_column(server_default=text("false"))
+    purchased_at: Mapped[datetime | None]
+    last_updated_at: Mapped[datetime]
+    ship_after: Mapped[datetime | None]
+    ship_by: Mapped[datetime | None]
+    deliver_after: Mapped[datetime | None]
+    deliver_by: Mapped[datetime | None]
+    shipped_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    paid_at: Mapped[datetime | None]
+    currency: Mapped[str | None]
+    total: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    items_amount: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    shipping_amount: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    tax_amount: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    discount_amount: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    other_amount: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    paid_amount: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    payment_methods: Mapped[list[str]] = mapped_column(server_default="{}")
+    item_count: Mapped[int] = mapped_column(server_default="0")
+    quantity: Mapped[int] = mapped_column(server_default="0")
+    buyer: Mapped[Sealed | None]
+    buyer_key: Mapped[bytes | None]
+    recipient: Mapped[Sealed | None]
+    personal_ends_at: Mapped[datetime | None]
+    problems: Mapped[list[str]] = mapped_column(server_default="{}")
+    fetched_at: Mapped[datetime | None]
+    reported_at: Mapped[datetime | None]
+    gone_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=now)
+    changed_at: Mapped[datetime] = mapped_column(server_default=now)
+
+
+class OrderItem(Base):
+    """One item of an order. `gift` and `customization` are JSON, sealed; so is `report_personal`: cells of a report that are personal, or
+    of which nobody knows what they are. `report_columns`: the cells that are not, and that have no column of their own.
+    """
+
+    __tablename__ = "order_items"
+    __table_args__ = (
+        within_account("order_row_id", "orders", ondelete="CASCADE"),
+        Index("ix_order_items_of_order", "account_id", "order_row_id", "position"),
+        _BY_ACCOUNT,
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    order_row_id: Mapped[UUID]
+    item_id: Mapped[str]
+    position: Mapped[int]
+    asin: Mapped[str | None]
+    sku: Mapped[str | None]
+    title: Mapped[str | None]
+    condition: Mapped[str | None]
+    quantity: Mapped[int | None]
+    quantity_shipped: Mapped[int | None]
+    currency: Mapped[str | None]
+    unit_price: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    item_amount: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    shipping_amount: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    tax_amount: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    discount_amount: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    other_amount: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    total: Mapped[Decimal | None] = mapped_column(_AMOUNT)
+    gift_wrap: Mapped[str | None]
+    gift: Mapped[Sealed | None]
+    customization: Mapped[Sealed | None]
+    is_cancellation_requested: Mapped[bool] = mapped_column(server_default=text("false"))
+    cancel_reason: Mapped[str | None]
+    problems: Mapped[list[str]] = mapped_column(server_default="{}")
+    report_columns: Mapped[dict[str, str] | None]
+    report_personal: Mapped[Sealed | None]
+
+
+class OrderPackage(Base):
+    """A package of an order that the merchant sends; of Amazon's own packages the SP-API says nothing. `contents`: quantities by item id."""
+
+    __tablename__ = "order_packages"
+    __table_args__ = (
+        within_account("order_row_id", "orders", ondelete="CASCADE"),
+        Index("ix_order_packages_of_order", "account_id", "order_row_id", "position"),
+        _BY_ACCOUNT,
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    order_row_id: Mapped[UUID]
+    reference: Mapped[str]
+    position: Mapped[int]
+    status: Mapped[str | None]
+    detailed_status: Mapped[str | None]
+    carrier: Mapped[str | None]
+    shipping_service: Mapped[str | None]
+    tracking_number: Mapped[str | None]
+    shipped_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    contents: Mapped[dict[str, str]] = mapped_column(server_default=text("'{}'"))
+
+
+class OrderSync(Base):
+    """How far a store's orders are known.
+
+    `cursor_at`: whatever Amazon changed before is here. `run_…`: the run that is under way, whose pages have stored parameters, because
+    Amazon refuses a page's token with any other, and after a day (`run_token_at`). `history_…`: the same for the orders from before the
+    store was connected, which are asked for backwards: those placed since `history_until` are here; it goes on to `history_from`.
+    `claimed_until`: a worker is at it. `report_columns_missing`: what the last report lacked, null while none has told.
+    """
+
+    __tablename__ = "order_syncs"
+    __table_args__ = (
+        within_account("integration_id", "integrations"),
+        Index("ix_order_syncs_due", "next_at"),
+        CheckConstraint("(run_token IS NULL) = (run_token_at IS NULL)", name="run_token"),
+    )
+
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    cursor_at: Mapped[datetime | None]
+    run_after: Mapped[datetime | None]
+    run_before: Mapped[datetime | None]
+    run_token: Mapped[str | None]
+    run_token_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    next_at: Mapped[datetime] = mapped_column(server_default=now)
+    claimed_until: Mapped[datetime | None]
+    failing_since: Mapped[datetime | None]
+    failure: Mapped[str | None]
+    late_since: Mapped[datetime | None]
+    history_from: Mapped[datetime | None]
+    history_until: Mapped[datetime | None]
+    history_before: Mapped[datetime | None]
+    history_token: Mapped[str | None]
+    history_token_at: Mapped[datetime | None]
+    history_done_at: Mapped[datetime | None]
+    order_count: Mapped[int] = mapped_column(server_default="0")
+    report_columns_missing: Mapped[list[str] | None]
+    report_columns_checked_at: Mapped[datetime | None]
+    restricted_role_missing_at: Mapped[datetime | None]
+
+
+class OrderReport(Base):
+    """An order report of Amazon's, from being asked for to its last row. `rows_stored`: so many of its rows are here."""
+
+    __tablename__ = "order_reports"
+    __table_args__ = (
+        within_account("integration_id", "integrations"),
+        one_of("state", OrderReportState),
+        Index("ix_order_reports_of_integration", "integration_id", "id"),
+        Index("ix_order_reports_due", "next_at", postgresql_where=text("state IN ('asked', 'ready')")),
+        UniqueConstraint("integration_id", "report_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    integration_id: Mapped[UUID]
+    report_type: Mapped[str]
+    marketplace_ids: Mapped[list[str]] = mapped_column(server_default="{}")
+    data_from: Mapped[datetime | None]
+    data_to: Mapped[datetime | None]
+    report_id: Mapped[str | None]
+    document_id: Mapped[str | None]
+    state: Mapped[str] = mapped_column(server_default="asked")
+    rows_stored: Mapped[int] = mapped_column(server_default="0")
+    columns: Mapped[list[str] | None]
+    failure: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    next_at: Mapped[datetime] = mapped_column(server_default=now)
+    created_at: Mapped[datetime] = mapped_column(server_default=now)
+    done_at: Mapped[datetime | None]
+
+
+class OrderSnapshot(Base):
+    """An order as it was when a message came, in a few fields that are not personal: for ticket systems, which keep what they were told."""
+
+    __tablename__ = "order_snapshots"
+    __table_args__ = (within_account("message_id", "messages", ondelete="CASCADE"),)
+
+    message_id: Mapped[UUID] = mapped_column(primary_key=True)
+    order_id: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    fields: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    taken_at: Mapped[datetime] = mapped_column(server_default=now)
+
+
+class AmazonPause(Base):
+    """The operators have stopped all calls to Amazon of the application with this client id; without a row they go out."""
+
+    __tablename__ = "amazon_pauses"
+
+    client_id: Mapped[str] = mapped_column(primary_key=True)
+    paused_at: Mapped[datetime] = mapped_column(server_default=now)
+    reason: Mapped[str | None]
+    paused_by: Mapped[str | None]
