@@ -8,7 +8,7 @@ const RECONNECT_AFTER_MS = 10000;
 const HIDDEN_AFTER_MS = 5000;
 /** What tells of a reply's state. */
 export const REPLY_KINDS = ["reply.changed", "reply.confirmed", "reply.failed", "reply.handed_over", "reply.perhaps_sent"];
-const KINDS = ["authorization.changed", "conversation.changed", "integration.changed", "message.received", "reply.typed", "webhook.disabled", ...REPLY_KINDS];
+const KINDS = ["authorization.changed", "conversation.changed", "integration.changed", "message.received", "order.changed", "reply.typed", "webhook.disabled", ...REPLY_KINDS];
 
 const listeners = new EventTarget();
 let source = null;

@@ -9,6 +9,7 @@ import { may } from "../core/session.js";
 const KINDS = {
   "message.received": "inbox.messages",
   "conversation.changed": "inbox.messages",
+  "order.changed": "inbox.messages",
   "reply.handed_over": "inbox.messages",
   "reply.confirmed": "inbox.messages",
   "reply.failed": "inbox.messages",
