@@ -22,6 +22,9 @@ _BAD_WORDS = (
 
 LOCAL_PART_LENGTH = 9
 
+# Amazon gives all business buyers that it invoices itself one address: it names nobody.
+_SHARED_BUYERS = frozenset({"no-reply-amazon-iba-buyer"})
+
 # `secrets.choice`, or a fixed sequence in a test.
 Choose = Callable[[Sequence[str]], str]
 
@@ -49,3 +52,10 @@ def local_part_for(address: str, domain: str) -> str | None:
 def comparable_address(address: str) -> str:
     """An address of somebody else's in the form in which two are compared: its case and a final dot say nothing."""
     return address.strip().rstrip(".").lower()
+
+
+def own_buyer_address(address: str) -> str | None:
+    """A buyer's address without the tag of its thread, in lower case; None if it is one that many buyers share."""
+    local, _, domain = comparable_address(address).rpartition("@")
+    local = local.partition("+")[0]
+    return f"{local}@{domain}" if local and domain and local not in _SHARED_BUYERS else None

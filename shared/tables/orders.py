@@ -43,7 +43,8 @@ class Order(Base):
     Amazon's: what is older changes nothing. `fetched_at`: when the SP-API last said all this. `gone_at`: Amazon no longer knows the order.
     `buyer` and `recipient` are JSON, sealed; `buyer_key` is the keyed hash of the buyer's address, if it is not one that many share.
     `personal_ends_at`: when what is personal in this row and its items ends; null once there is none. `problems`: what of it could not be
-    read, as names of fields. `changed_at`: when a row of this order last changed here.
+    read, as names of fields. `api_digest`, `report_digest`: keyed hashes of what each of the two said last, by which the same once more
+    changes nothing. `changed_at`: when a row of this order last changed here.
     """
 
     __tablename__ = "orders"
@@ -126,6 +127,8 @@ class Order(Base):
     recipient: Mapped[Sealed | None]
     personal_ends_at: Mapped[datetime | None]
     problems: Mapped[list[str]] = mapped_column(server_default="{}")
+    api_digest: Mapped[bytes | None]
+    report_digest: Mapped[bytes | None]
     fetched_at: Mapped[datetime | None]
     reported_at: Mapped[datetime | None]
     gone_at: Mapped[datetime | None]
@@ -197,6 +200,23 @@ class OrderPackage(Base):
     shipped_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
     contents: Mapped[dict[str, str]] = mapped_column(server_default=text("'{}'"))
+
+
+class OrderLookup(Base):
+    """When Amazon was last asked for one order, and what came of it: `found`, or the code of the failure (`order_unknown`, `role_missing` …)."""
+
+    __tablename__ = "order_lookups"
+    __table_args__ = (
+        within_account("integration_id", "integrations"),
+        Index("ix_order_lookups_asked", "asked_at"),
+    )
+
+    order_row_id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    integration_id: Mapped[UUID]
+    order_id: Mapped[str]
+    outcome: Mapped[str]
+    asked_at: Mapped[datetime]
 
 
 class OrderSync(Base):

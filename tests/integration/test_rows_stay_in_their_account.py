@@ -31,6 +31,7 @@ from shared.tables import (
     Notice,
     Order,
     OrderItem,
+    OrderLookup,
     OrderPackage,
     OrderReport,
     OrderSnapshot,
@@ -82,6 +83,7 @@ WITHOUT_A_REFERENCE = {
     ("idempotency_keys", "row_id"),
     ("message_digests", "message_id"),
     ("messages", "accepted_mail_id"),
+    ("order_lookups", "order_row_id"),
     ("outbound_messages", "answers_message_id"),
     ("webhook_deliveries", "event_id"),
 }
@@ -221,6 +223,14 @@ async def refer(session: AsyncSession, keyring: Keyring, mail_key: MailPublicKey
             OrderItem(id=new_id(), account_id=account_id, order_row_id=order.id, item_id="1", position=0),
             OrderPackage(
                 id=new_id(), account_id=account_id, order_row_id=order.id, reference="1", position=0
+            ),
+            OrderLookup(
+                account_id=account_id,
+                integration_id=integration.id,
+                order_row_id=order.id,
+                order_id=order.order_id,
+                outcome="found",
+                asked_at=NOW,
             ),
             OrderSync(account_id=account_id, integration_id=integration.id),
             OrderReport(

@@ -8,10 +8,8 @@ mail without one stays alone. docs/mail.md tells it with examples.
 """
 
 from services.mailrelay.parsing.mail import MailKind, ParsedMail
+from shared.addresses import own_buyer_address
 from shared.conversations import ABOUT_ONE_ORDER
-
-# The address that all buyers of Amazon Business share: only an order or a tag distinguishes them.
-_SHARED_BUYERS = frozenset({"no-reply-amazon-iba-buyer"})
 
 _REPORTS = frozenset({MailKind.DELIVERY_FAILURE, MailKind.REPLY_CONFIRMATION})
 
@@ -50,6 +48,5 @@ def order_of(mail: ParsedMail) -> str | None:
 
 
 def buyer_of(mail: ParsedMail) -> str | None:
-    """The buyer's address, unless it is one that many buyers share."""
-    address = mail.buyer_address
-    return None if address is None or address.partition("@")[0] in _SHARED_BUYERS else address
+    """The buyer's address, unless it is one that many buyers share: only an order or a tag distinguishes those."""
+    return None if mail.buyer_address is None else own_buyer_address(mail.buyer_address)
