@@ -6,11 +6,12 @@ integrations. So a mail that arrives meanwhile is either moved with the others, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    Select,
     Uuid,
     any_,
     bindparam,
@@ -28,6 +29,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.tables import (
+    Authenticity,
     Conversation,
     ConversationOrder,
     ConversationStatus,
@@ -410,26 +412,40 @@ async def recount(session: AsyncSession, conversation_id: UUID) -> None:
 
 
 async def _name_orders(session: AsyncSession, conversation_id: UUID) -> None:
-    """The conversation is found by every order that its messages name."""
+    """The conversation is found by every order that its messages name, and has those that proven ones name."""
     named = (
-        select(Message.account_id, func.unnest(Message.order_ids), Message.conversation_id)
+        select(
+            Message.account_id,
+            func.unnest(Message.order_ids).label("order_id"),
+            Message.conversation_id,
+            (Message.authenticity == Authenticity.AUTHENTIC.value).label("is_proven"),
+        )
         .where(Message.conversation_id == conversation_id)
-        .distinct()
+        .subquery()
     )
-    await session.execute(
-        upsert(ConversationOrder)
-        .from_select(["account_id", "order_id", "conversation_id"], named)
-        .on_conflict_do_nothing()
-    )
+    once = (named.c.account_id, named.c.order_id, named.c.conversation_id)
+    await _link_orders(session, select(*once, func.bool_or(named.c.is_proven)).group_by(*once))
 
 
 async def _move_orders(session: AsyncSession, source_id: UUID, target_id: UUID) -> None:
-    orders = select(ConversationOrder.account_id, ConversationOrder.order_id, literal(target_id)).where(
-        ConversationOrder.conversation_id == source_id
+    orders = select(
+        ConversationOrder.account_id,
+        ConversationOrder.order_id,
+        literal(target_id),
+        ConversationOrder.is_proven,
+    ).where(ConversationOrder.conversation_id == source_id)
+    await _link_orders(session, orders)
+    await session.execute(delete(ConversationOrder).where(ConversationOrder.conversation_id == source_id))
+
+
+async def _link_orders(session: AsyncSession, orders: Select[Any, Any, Any, Any]) -> None:
+    """`orders`: account, order, conversation, and whether it is proven. What is proven once stays so."""
+    link = upsert(ConversationOrder).from_select(
+        ["account_id", "order_id", "conversation_id", "is_proven"], orders
     )
     await session.execute(
-        upsert(ConversationOrder)
-        .from_select(["account_id", "order_id", "conversation_id"], orders)
-        .on_conflict_do_nothing()
+        link.on_conflict_do_update(
+            index_elements=["account_id", "order_id", "conversation_id"],
+            set_={"is_proven": ConversationOrder.is_proven | link.excluded.is_proven},
+        )
     )
-    await session.execute(delete(ConversationOrder).where(ConversationOrder.conversation_id == source_id))

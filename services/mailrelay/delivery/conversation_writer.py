@@ -139,14 +139,21 @@ async def _place_in_conversations(
         await queries.open_conversations(session, opened)
     if updates:
         await queries.update_conversations(session, updates)
-    links = {
-        queries.OrderLink(item.queued.account_id, order_id, conversation_id)
-        for item, conversation_id in placed
-        for order_id in item.parsed.order_ids
-    }
-    if links:
-        await queries.link_orders(session, links)
+    links: dict[queries.OrderLink, bool] = {}
+    for item, conversation_id in placed:
+        is_proven = item.message["authenticity"] == Authenticity.AUTHENTIC
+        for order_id in item.parsed.order_ids:
+            link = queries.OrderLink(item.queued.account_id, order_id, conversation_id)
+            links[link] = links.get(link, False) or is_proven
+    await _link_orders(session, links)
     return placed
+
+
+async def _link_orders(session: AsyncSession, links: Mapping[queries.OrderLink, bool]) -> None:
+    """Note which orders the mails name; for those that proven mails name, the connector's worker asks Amazon at once."""
+    await queries.link_orders(session, links)
+    proven = {link.conversation_id for link, is_proven in links.items() if is_proven}
+    await enqueue(session, Job.FETCH_ORDERS_OF_CONVERSATION, *proven)
 
 
 def _conversation_update(conversation_id: UUID, messages: Sequence[NewMessage]) -> ConversationUpdate:
@@ -276,6 +283,11 @@ async def _recheck_stored(session: AsyncSession, copy: NewMessage) -> bool:
     )
     if is_proven:
         conversation_id = await release(session, found.message_id)
+        orders = (
+            queries.OrderLink(copy.queued.account_id, order_id, conversation_id)
+            for order_id in copy.parsed.order_ids
+        )
+        await _link_orders(session, dict.fromkeys(orders, True))
         await _update_integrations(session, [copy])
         await _note_mail_elsewhere(session, [copy])
         await announce_all(session, [_received(copy, conversation_id, found.message_id)])

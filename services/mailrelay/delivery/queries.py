@@ -4,7 +4,7 @@ Rows that two workers may touch at once are always touched in the same order (di
 sorted), so that they wait for each other and never deadlock.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, TypedDict
 from uuid import UUID
@@ -39,9 +39,10 @@ _INSERT_DIGESTS: Final = text(
     " CAST(:messages AS uuid[])) ON CONFLICT DO NOTHING RETURNING relay_address_id, digest"
 )
 _LINK_ORDERS: Final = text(
-    "INSERT INTO conversation_orders (account_id, order_id, conversation_id)"
-    " SELECT * FROM unnest(CAST(:accounts AS uuid[]), CAST(:orders AS text[]), CAST(:conversations AS uuid[]))"
-    " ON CONFLICT DO NOTHING"
+    "INSERT INTO conversation_orders AS known (account_id, order_id, conversation_id, is_proven)"
+    " SELECT * FROM unnest(CAST(:accounts AS uuid[]), CAST(:orders AS text[]), CAST(:conversations AS uuid[]),"
+    " CAST(:proven AS bool[])) ON CONFLICT (account_id, order_id, conversation_id)"
+    " DO UPDATE SET is_proven = true WHERE excluded.is_proven AND NOT known.is_proven"
 )
 
 
@@ -272,8 +273,10 @@ class OrderLink(NamedTuple):
     conversation_id: UUID
 
 
-async def link_orders(session: AsyncSession, links: Iterable[OrderLink]) -> None:
-    """Let conversations be found by the orders that their mails name."""
+async def link_orders(session: AsyncSession, links: Mapping[OrderLink, bool]) -> None:
+    """Let conversations be found by the orders that their mails name. Those that a proven mail names (`True`) are the conversations' own."""
+    if not links:
+        return
     ordered = sorted(links)
     await session.execute(
         _LINK_ORDERS,
@@ -281,6 +284,7 @@ async def link_orders(session: AsyncSession, links: Iterable[OrderLink]) -> None
             "accounts": [link.account_id for link in ordered],
             "orders": [link.order_id for link in ordered],
             "conversations": [link.conversation_id for link in ordered],
+            "proven": [links[link] for link in ordered],
         },
     )
 

@@ -1,7 +1,7 @@
 """Which threads a mail has: the signs by which it joins a conversation, the surest first. Pure.
 
 Amazon's mails form no thread of their own: each is a fresh mail. So one conversation is: one buyer and one order, or one buyer and
-one product before there is an order; and Amazon's own tag of the thread, where a mail has one, is the surest sign. A mail goes
+one product before there is an order; and Amazon's own tag and id of the thread, where a mail has them, are the surest signs. A mail goes
 where its surest thread leads that leads anywhere (shared.conversations.follow_threads), and makes its other ones lead there. A
 guess that joins two buyers would show one's words to whoever answers the other, so every sign holds for one buyer alone, and a
 mail without one stays alone. docs/mail.md tells it with examples.
@@ -34,6 +34,8 @@ def threads_of(mail: ParsedMail) -> tuple[str, ...]:
 
 def _threads_of_buyer(mail: ParsedMail, buyer: str) -> tuple[str, ...]:
     threads = [] if mail.thread_tag is None else [f"buyer {buyer} tag {mail.thread_tag}"]
+    if mail.thread_id is not None:
+        threads.append(f"buyer {buyer} thread {mail.thread_id}")
     order_id = order_of(mail)
     if order_id is not None:
         threads.append(f"buyer {buyer} order {order_id}")

@@ -30,6 +30,7 @@ from services.mailrelay.parsing.recognition import (
     find_buyer_text,
     find_case_tag,
     find_order_ids,
+    find_thread_id,
     is_amazon,
 )
 from services.mailrelay.parsing.structure import (
@@ -44,7 +45,7 @@ from shared.sniffing import sniff
 __all__ = ["PARSER_VERSION", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
 
 # Raised with each change of what is parsed: `reprocess` runs the newer version over older mail.
-PARSER_VERSION: Final = 5
+PARSER_VERSION: Final = 6
 # A thread of a hundred mails names the newest of them last, and first in In-Reply-To.
 MAX_REFERENCES: Final = 50
 MAX_REFERENCES_CHARS: Final = 20_000
@@ -60,6 +61,7 @@ class ParsedMail:
     """What a mail says, as far as it was parsed.
 
     `is_excerpt`: `text` is the buyer's own words, taken out of Amazon's frame; else it is all that there was to read.
+    `thread_tag`, `thread_id`: two signs of Amazon's for the thread; the first stands in addresses and links, the second in links.
     `quoted_text`: the history that the buyer quoted below their words, no longer in `text`.
     `references`: the Message-IDs of the mails that it returns or answers, the surest first. `report_text`: of a failed delivery, the words that say why.
     `truncated`: not all is shown, the raw mail holds the rest.
@@ -72,6 +74,7 @@ class ParsedMail:
     buyer_address: str | None
     buyer_name: str | None
     thread_tag: str | None
+    thread_id: str | None
     order_ids: tuple[str, ...]
     asin: str | None
     country: str | None
@@ -142,6 +145,7 @@ def parse_unguarded(raw: bytes, wording: Wording = WORDING) -> ParsedMail:
         buyer_address=buyer.address if buyer is not None else None,
         buyer_name=buyer.name if buyer is not None else None,
         thread_tag=_thread_tag(buyer, excerpt),
+        thread_id=find_thread_id(excerpt.frame) if excerpt is not None else None,
         order_ids=find_order_ids(head.subject, all_text),
         asin=find_asin(excerpt.frame if excerpt is not None else all_text) if amazon is not None else None,
         country=country,
@@ -209,6 +213,7 @@ def _unparseable(head: _ParsedHeader, body: Body | None = None) -> ParsedMail:
         buyer_address=None,
         buyer_name=None,
         thread_tag=None,
+        thread_id=None,
         order_ids=find_order_ids(head.subject, body.text if body is not None else None),
         asin=None,
         country=None,

@@ -20,6 +20,10 @@ _IS_TAG = re.compile(_TAG)
 _CASE_LINK = re.compile(
     rf"https://(?:{'|'.join(re.escape(host) for host in _SELLER_CENTRAL)})/messaging/inbox\?([^\s\"'<>]{{1,500}})"
 )
+_PAGE_LINK = re.compile(
+    rf"https://(?:{'|'.join(re.escape(host) for host in _SELLER_CENTRAL)})/[^\s\"'<>?]{{0,200}}\?([^\s\"'<>]{{1,500}})"
+)
+_LINK_PART = re.compile(r"(?:^|[&;])(t|m)=([A-Za-z0-9._:-]{6,100})(?=&|$)")
 _CASE_ID = re.compile(rf"(?:^|[&;])ss=({_TAG})(?=&|$)")
 _START_OF_PRE = re.compile(r"<pre[\s>]", re.IGNORECASE)
 _END_OF_PRE = re.compile(r"</pre\s*>", re.IGNORECASE)
@@ -161,4 +165,13 @@ def find_case_tag(frame: str) -> str | None:
         case = _CASE_ID.search(link.group(1).replace("&amp;", "&"))
         if case is not None:
             return case.group(1)
+    return None
+
+
+def find_thread_id(frame: str) -> str | None:
+    """Amazon's own id of the thread: `t=` in a link to Seller Central that names thread and message. Like `find_case_tag`, only in the frame."""
+    for link in _PAGE_LINK.finditer(frame):
+        parts = dict(_LINK_PART.findall(link.group(1).replace("&amp;", "&")))
+        if len(parts) == 2:
+            return str(parts["t"])
     return None

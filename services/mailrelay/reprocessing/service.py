@@ -324,9 +324,9 @@ async def _store_one(reprocessing: Reprocessing, item: _Reparsed, version: int) 
         )
         if "attachments" in item.changed:
             unnamed = await queries.replace_attachments(session, message.id, kept, new)
-        orders = {OrderLink(message.account_id, order_id, target_id) for order_id in item.parsed.order_ids}
-        if orders:
-            await link_orders(session, orders)
+        orders = (OrderLink(message.account_id, order_id, target_id) for order_id in item.parsed.order_ids)
+        is_proven = message.authenticity == Authenticity.AUTHENTIC
+        await link_orders(session, dict.fromkeys(orders, is_proven))
         await queries.fill_in_buyer(
             session, conversation_row(item.parsed, keys, target_id, message.integration_id)
         )

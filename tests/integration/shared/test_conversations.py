@@ -72,16 +72,21 @@ class Inbox:
         order_ids: list[str] | None = None,
         at: datetime = NOW,
         due: bool = True,
+        is_proven: bool = True,
     ) -> UUID:
         async with self._owner.begin() as session:
             conversation = await session.get_one(Conversation, conversation_id)
             message = await make_message(session, self._keyring, conversation, kind=kind)
             message.thread_keys, message.order_ids, message.received_at = list(keys), order_ids or [], at
             message.answer_due_at = at + timedelta(hours=24) if due else None
+            message.authenticity = "authentic" if is_proven else "stranger"
             for order_id in order_ids or []:
                 await session.merge(
                     ConversationOrder(
-                        account_id=conversation.account_id, order_id=order_id, conversation_id=conversation.id
+                        account_id=conversation.account_id,
+                        order_id=order_id,
+                        conversation_id=conversation.id,
+                        is_proven=is_proven,
                     )
                 )
             await session.flush()
@@ -110,6 +115,16 @@ class Inbox:
                 await session.scalars(
                     select(ConversationOrder.order_id).where(
                         ConversationOrder.conversation_id == conversation_id
+                    )
+                )
+            )
+
+    async def proven_orders_of(self, conversation_id: UUID) -> set[str]:
+        async with self._owner() as session:
+            return set(
+                await session.scalars(
+                    select(ConversationOrder.order_id).where(
+                        ConversationOrder.conversation_id == conversation_id, ConversationOrder.is_proven
                     )
                 )
             )
@@ -374,3 +389,24 @@ async def test_the_snippet_is_always_that_of_the_newest_message(
 
     await inbox.message(second, at=NOW + timedelta(hours=4))
     assert (await snippet_of(second))[0] is None  # the newest message came before there were snippets
+
+
+async def test_an_order_stays_proven_or_not_wherever_its_message_goes(inbox: Inbox, sessions: Sessions):
+    first, second, third = (
+        await inbox.conversation(A),
+        await inbox.conversation(B),
+        await inbox.conversation(),
+    )
+    await inbox.message(first, A, order_ids=["302-0000000-0000001"])
+    await inbox.message(second, B, order_ids=["302-0000000-0000002"], is_proven=False)
+    moved = await inbox.message(first, A, order_ids=["302-0000000-0000003"])
+
+    async with sessions.begin() as session:
+        await lock(session, first, second)
+        await merge(session, second, first)
+        await lock(session, first, third)
+        await move(session, [moved], first, third, by=None)
+
+    assert await inbox.orders_of(first) == {"302-0000000-0000001", "302-0000000-0000002"}
+    assert await inbox.proven_orders_of(first) == {"302-0000000-0000001"}
+    assert await inbox.proven_orders_of(third) == {"302-0000000-0000003"}

@@ -26,7 +26,9 @@ from shared.tables import (
     AcceptedMail,
     Authenticity,
     Conversation,
+    ConversationOrder,
     Integration,
+    JobRow,
     MailState,
     Message,
 )
@@ -342,6 +344,10 @@ async def test_a_second_look_lets_a_true_mail_out(unchecked: Delivery, sessions:
         integration = (await session.scalars(select(Integration))).one()
     assert integration.last_message_at == message.received_at
     assert integration.first_authentic_mail_at == message.received_at
+    async with owner() as session:
+        assert set(await session.scalars(select(ConversationOrder.is_proven))) == {True}
+        jobs = select(JobRow.subject_id).where(JobRow.kind == "fetch_orders_of_conversation")
+        assert await session.scalar(jobs) == message.conversation_id
     assert await recheck(unchecked, owner) == 0
 
 

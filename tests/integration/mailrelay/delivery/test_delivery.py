@@ -278,9 +278,13 @@ async def test_each_store_of_a_batch_gets_its_own_facts(
 
 
 async def asked_for(sessions: Sessions) -> list[tuple[str, UUID, int]]:
-    """The jobs that wait for the connector's worker."""
+    """The jobs that wait for the connector's worker, without those for the orders that the mails name."""
     async with sessions.begin() as session:
-        rows = await session.execute(select(JobRow.kind, JobRow.subject_id, JobRow.requests))
+        rows = await session.execute(
+            select(JobRow.kind, JobRow.subject_id, JobRow.requests).where(
+                JobRow.kind != Job.FETCH_ORDERS_OF_CONVERSATION
+            )
+        )
         return [(kind, subject_id, requests) for kind, subject_id, requests in rows]
 
 

@@ -11,9 +11,18 @@ from services.mailrelay.delivery.service import Delivery, deliver_due
 from services.mailrelay.parsing.mail import PARSER_VERSION, parse_mail
 from shared.crypto.envelope import AccountKeys, Place, Sealed
 from shared.database import Sessions
+from shared.jobs import Job
 from shared.keyring import Keyring
 from shared.search_words import word_keys
-from shared.tables import Attachment, Conversation, ConversationOrder, ConversationThread, EventRow, Message
+from shared.tables import (
+    Attachment,
+    Conversation,
+    ConversationOrder,
+    ConversationThread,
+    EventRow,
+    JobRow,
+    Message,
+)
 from tests.integration.mailrelay.delivery.conftest import Accept, Store, mail
 from tests.integration.mailrelay.delivery.test_delivery import (
     account_keys,
@@ -157,6 +166,50 @@ async def test_a_conversation_is_found_by_every_order_of_its_mails(
             )
         )
     assert set(orders) == {ORDER, OTHER_ORDER}
+
+
+async def named_orders(sessions: Sessions) -> set[tuple[str, bool]]:
+    """The orders that mails name, and whether a proven one does."""
+    async with sessions() as session:
+        rows = await session.execute(select(ConversationOrder.order_id, ConversationOrder.is_proven))
+        return {(row.order_id, row.is_proven) for row in rows}
+
+
+async def asked_for(owner: Sessions) -> list[UUID]:
+    """The conversations for whose orders the connector's worker asks Amazon."""
+    async with owner() as session:
+        jobs = select(JobRow.subject_id).where(JobRow.kind == Job.FETCH_ORDERS_OF_CONVERSATION)
+        return list(await session.scalars(jobs))
+
+
+async def test_what_a_proven_mail_names_is_asked_for_at_once(
+    delivery: Delivery, accept: Accept, sessions: Sessions, owner_sessions: Sessions
+):
+    [message] = await deliver(delivery, accept, buyers_mail(order=ORDER))
+
+    assert await named_orders(sessions) == {(ORDER, True)}
+    assert await asked_for(owner_sessions) == [message.conversation_id]
+
+
+async def test_a_stranger_who_names_an_order_is_given_none(
+    delivery: Delivery, accept: Accept, sessions: Sessions, owner_sessions: Sessions
+):
+    """Whoever knows a number could look into a store's order through whoever answers them."""
+    stranger = f"From: Kim <kim@else.example>\r\nSubject: {ORDER}\r\n\r\nWhere is {ORDER}?\r\n".encode()
+
+    await deliver(delivery, accept, stranger)
+
+    assert await named_orders(sessions) == {(ORDER, False)}
+    assert await asked_for(owner_sessions) == []
+
+
+async def test_a_forged_mail_is_given_none(
+    delivery: Delivery, accept_forged: Accept, sessions: Sessions, owner_sessions: Sessions
+):
+    await deliver(delivery, accept_forged, buyers_mail(order=ORDER))
+
+    assert await named_orders(sessions) == {(ORDER, False)}
+    assert await asked_for(owner_sessions) == []
 
 
 async def test_a_conversation_that_begins_before_the_order_is_the_orders(

@@ -26,12 +26,18 @@ def parsed(name: str) -> ParsedMail:
 
 
 def buyers_mail(
-    buyer: str, *, tag: str | None = None, orders: Sequence[str] = (), product: str | None = None
+    buyer: str,
+    *,
+    tag: str | None = None,
+    link: str | None = None,
+    orders: Sequence[str] = (),
+    product: str | None = None,
 ) -> ParsedMail:
     return replace(
         parsed("buyer-question"),
         buyer_address=buyer,
         thread_tag=tag,
+        thread_id=link,
         order_ids=tuple(orders),
         asin=product,
     )
@@ -53,6 +59,9 @@ TABLE = [
     (buyers_mail(ROBIN, orders=[O1]), [f"buyer {ROBIN} order {O1}"]),
     (buyers_mail(ROBIN, product=LAMP), [f"buyer {ROBIN} product {LAMP}"]),
     (buyers_mail(ROBIN), []),
+    (buyers_mail(ROBIN, tag=T1, link="L1", orders=[O1]), [f"buyer {ROBIN} tag {T1}", f"buyer {ROBIN} thread L1", f"buyer {ROBIN} order {O1}"]),
+    (buyers_mail(ROBIN, link="L1", orders=[O1]), [f"buyer {ROBIN} thread L1", f"buyer {ROBIN} order {O1}"]),
+    (buyers_mail(BUSINESS, link="L1", orders=[O1]), [f"buyer {BUSINESS} thread L1", f"buyer {BUSINESS} order {O1}"]),
     # the address that many buyers share: a product joins nobody
     (buyers_mail(BUSINESS, tag=T1, orders=[O1]), [f"buyer {BUSINESS} tag {T1}", f"buyer {BUSINESS} order {O1}"]),
     (buyers_mail(BUSINESS, tag=T1, product=LAMP), [f"buyer {BUSINESS} tag {T1}"]),
@@ -100,6 +109,16 @@ def conversations(*mails: ParsedMail) -> list[int]:
             [buyers_mail(ROBIN, orders=[O1]), buyers_mail(ROBIN, tag=T1, orders=[O1]), buyers_mail(ROBIN, tag=T1)],
             [1, 1, 1],
             id="a tag finds the conversation of the order that it came with",
+        ),
+        pytest.param(
+            [buyers_mail(ROBIN, link="L1", orders=[O1]), buyers_mail(ROBIN, link="L1", orders=[O2]), buyers_mail(KIM, link="L1")],
+            [1, 1, 2],
+            id="Amazon's own id of the thread decides before the order, and only for its buyer",
+        ),
+        pytest.param(
+            [buyers_mail(BUSINESS, link="L1", orders=[O1]), buyers_mail(BUSINESS, link="L2", orders=[O2])],
+            [1, 2],
+            id="two business buyers with one address stay two",
         ),
         pytest.param(
             [buyers_mail(ROBIN, tag=T1, orders=[O1]), buyers_mail(ROBIN, tag=T2, orders=[O1]), buyers_mail(ROBIN, tag=T2)],

@@ -3,6 +3,7 @@
 import pytest
 
 from services.mailrelay.parsing.mail import MailKind, ParsedMail, parse_unguarded
+from services.mailrelay.parsing.recognition import find_thread_id
 
 FRAMED = "# 302-1234567-7654321:\r\n1 / Lampe{asin}\r\n\r\n------------- Nachricht: -------------\r\n\r\n{text}\r\n\r\n------------- Ende der Nachricht -------------\r\n\r\nCopyright\r\n"
 QUOTE = "Am 3.11.2026 um 10:00 schrieb Shop <shop@marketplace.amazon.de>:\n> Guten Tag,\n>\n> gern."
@@ -259,3 +260,23 @@ def test_inline_picture_is_named_by_its_id():
         ("logo@mail", True, "image/png"),
         ("other@mail", False, "application/vnd.microsoft.portable-executable"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("frame", "thread"),
+    [
+        (
+            "https://sellercentral.amazon.de/messaging/thread?t=A2THREAD01&m=M1-0001&c=1&mp=A1PA6795UKMFR9",
+            "A2THREAD01",
+        ),
+        ('<a href="https://sellercentral-europe.amazon.com/m?m=M1-0001&amp;t=A2THREAD01">', "A2THREAD01"),
+        ("https://sellercentral.amazon.de/messaging/no-response-needed?t=A2THREAD01&s=1", None),
+        ("https://sellercentral.amazon.de/messaging/thread?t=A1&m=M1-0001", None),
+        ("https://sellercentral.amazon.de.example/thread?t=A2THREAD01&m=M1-0001", None),
+        ("https://www.amazon.de/thread?t=A2THREAD01&m=M1-0001", None),
+        ("https://sellercentral.amazon.de/thread?at=A2THREAD01&em=M1-0001", None),
+        ("", None),
+    ],
+)
+def test_the_id_of_the_thread_is_read_from_links_that_name_thread_and_message(frame: str, thread: str | None):
+    assert find_thread_id(frame) == thread
