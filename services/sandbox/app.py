@@ -14,7 +14,16 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.sandbox.amazon_hosts import API_HOSTS, LWA_HOST, SELLER_CENTRAL_HOSTS
-from services.sandbox.control import application, counters, mails, replies, scenarios, sellers
+from services.sandbox.control import (
+    application,
+    counters,
+    mails,
+    orders,
+    replies,
+    reports,
+    scenarios,
+    sellers,
+)
 from services.sandbox.control import inbox as control_inbox
 from services.sandbox.dependencies import preferred_language
 from services.sandbox.html_page import STYLE_SHEET, STYLE_SHEET_PATH, not_found
@@ -41,6 +50,9 @@ from services.sandbox.settings import SandboxSettings
 from services.sandbox.sp_api import (
     applications_api,
     notifications_api,
+    orders_api,
+    report_documents,
+    reports_api,
     sellers_api,
     tokens_api,
     unknown_operation,
@@ -54,11 +66,13 @@ from services.sandbox.state.state_file import SaveBeforeAnswer, StateFile
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 _ROUTERS: Final = (
     *(module.router for module in (sellers, mails, replies, control_inbox, scenarios, application, counters)),
+    *(module.router for module in (orders, reports)),
     *(module.router for module in (overview, buyer, buyer_thread, inbox_page, scenarios_page)),
     *(module.router for module in (lwa, sign_in, consent, appstore)),
     *(module.router for module in (home, seller_profile, notification_preferences, messaging_permissions)),
     *(module.router for module in (messages, report_columns, apps)),
     *(module.router for module in (sellers_api, applications_api, notifications_api, tokens_api)),
+    *(module.router for module in (orders_api, reports_api, report_documents)),
     # This one answers whatever is left of the SP-API, so it comes last.
     unknown_operation.router,
 )

@@ -104,12 +104,13 @@ class Amazon:
         region: str = "eu",
         *,
         json: object = None,
+        query: dict[str, str] | None = None,
         **path: str,
     ) -> httpx2.Response:
         """One call of an operation as any client would make it."""
         url = f"/sellingpartnerapi-{region}.amazon.com{operation.path.format(**path)}"
         headers = {"x-amz-access-token": token, "user-agent": USER_AGENT}
-        return await self.http.request(operation.method, url, headers=headers, json=json)
+        return await self.http.request(operation.method, url, headers=headers, json=json, params=query)
 
 
 @pytest.fixture(scope="session")

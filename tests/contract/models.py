@@ -13,7 +13,14 @@ import pytest
 from jsonschema import Draft4Validator
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
-_MODELS = ("sellers.json", "application_2023-11-30.json", "notifications.json", "tokens_2021-03-01.json")
+_MODELS = (
+    "sellers.json",
+    "application_2023-11-30.json",
+    "notifications.json",
+    "tokens_2021-03-01.json",
+    "orders_2026-01-01.json",
+    "reports_2021-06-30.json",
+)
 _RATES = re.compile(r"\|\s*Rate[^|]*\|\s*Burst\s*\|\s*\|[\s\-:|]*\|\s*([\d.]+)\s*\|\s*(\d+)\s*\|")
 
 

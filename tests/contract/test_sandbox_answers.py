@@ -2,7 +2,14 @@
 
 import pytest
 
-from services.sandbox.sp_api import applications_api, notifications_api, sellers_api, tokens_api
+from services.sandbox.sp_api import (
+    applications_api,
+    notifications_api,
+    orders_api,
+    reports_api,
+    sellers_api,
+    tokens_api,
+)
 from services.sandbox.sp_api.operation import Operation
 from services.sandbox.state.scenarios import API_ANSWERS
 from tests.contract.conftest import Amazon
@@ -19,7 +26,10 @@ QUEUE = {
 }
 PLAYED = [
     operation
-    for module in (sellers_api, applications_api, notifications_api, tokens_api)
+    for module in (
+        *(sellers_api, applications_api, notifications_api, tokens_api),
+        *(orders_api, reports_api),
+    )
     for operation in vars(module).values()
     if isinstance(operation, Operation)
 ]
@@ -107,7 +117,7 @@ async def test_rotation_of_the_client_secret_fits_amazons_model(
 
     done = await amazon.call(operation, token)
     throttled = await amazon.call(operation, token)
-    amazon.state.throttling = False
+    amazon.state.calls.throttling = False
     amazon.state.scenarios.switch_on("rotation-not-enrolled")
     not_enrolled = await amazon.call(operation, token)
     forbidden = await amazon.call(operation, await amazon.application_token(NOTIFICATIONS))

@@ -65,7 +65,7 @@ class Advance(ControlRequest):
 async def read_scenarios(sandbox: SandboxDep) -> dict[str, Any]:
     return {
         "now": sandbox.now().isoformat(),
-        "throttling": sandbox.throttling,
+        "throttling": sandbox.calls.throttling,
         "token_failures": asdict(sandbox.token_failure) if sandbox.token_failure else None,
         "api_failures": asdict(sandbox.api_failure) if sandbox.api_failure else None,
         "on": [asdict(switch) for switch in sandbox.scenarios.now_on()],
@@ -93,7 +93,7 @@ async def fail_api_calls(failures: ApiFailures, sandbox: SandboxDep) -> dict[str
 
 @router.post("/scenarios/throttling")
 async def switch_throttling(throttling: Throttling, sandbox: SandboxDep) -> dict[str, Any]:
-    sandbox.throttling = throttling.enabled
+    sandbox.calls.throttling = throttling.enabled
     return await read_scenarios(sandbox)
 
 
@@ -133,7 +133,7 @@ async def switch_off(name: str, sandbox: SandboxDep, seller_id: str | None = Non
 async def switch_all_off(sandbox: SandboxDep) -> dict[str, Any]:
     sandbox.scenarios.switch_all_off()
     sandbox.token_failure = sandbox.api_failure = None
-    sandbox.throttling = True
+    sandbox.calls.throttling = True
     return await read_scenarios(sandbox)
 
 

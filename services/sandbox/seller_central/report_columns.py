@@ -7,52 +7,11 @@ from fastapi import APIRouter, Request, Response
 from services.sandbox.dependencies import LanguageDep, SellerCentralHost
 from services.sandbox.login.sign_in import SignedInSeller
 from services.sandbox.seller_central.seller_page import redirect_saved, saved_notice, seller_page
+from services.sandbox.state.report_columns import OPTIONAL
 
 router = APIRouter()
 
 ORDER_REPORT_COLUMNS_PATH: Final = "/order-reports-and-feeds/column-picker"
-
-REPORT_COLUMNS: Final = (
-    "item-promotion-discount",
-    "item-promotion-id",
-    "ship-promotion-discount",
-    "ship-promotion-id",
-    "gift-wrap-type",
-    "gift-message-text",
-    "gift-wrap-price",
-    "gift-wrap-tax",
-    "is-business-order",
-    "purchase-order-number",
-    "price-designation",
-    "buyer-company-name",
-    "order-channel",
-    "order-channel-instance",
-    "sales-channel",
-    "earliest-ship-date",
-    "latest-ship-date",
-    "earliest-delivery-date",
-    "latest-delivery-date",
-    "is-prime",
-    "is-premium-order",
-    "is-global-express",
-    "fulfilled-by",
-    "shipment-status",
-    "address-type",
-    "number-of-items",
-    "tax-collection-model",
-    "tax-collection-responsible-party",
-    "ioss-number",
-    "buyer-vat-number",
-    "payment-method",
-    "payment-method-details",
-    "delivery-instructions",
-    "is-transparency",
-    "is-buyer-requested-cancellation",
-    "buyer-requested-cancel-reason",
-    "is-replacement-order",
-    "original-order-id",
-)
-
 
 _TEXTS: Final = {
     "de": {
@@ -74,9 +33,9 @@ async def columns_page(
 ) -> Response:
     texts = _TEXTS[language]
     ticks = "".join(
-        f'<label class="tick"><input type="checkbox" name="column" id="column-{name}" value="{name}"'
+        f'<label class="tick"><input type="checkbox" name="column" id="column-{name.replace(" ", "-")}" value="{name}"'
         f"{' checked' if name in seller.report_columns else ''}> {name}</label>"
-        for name in REPORT_COLUMNS
+        for name in OPTIONAL
     )
     body = f"""{saved_notice(request, language)}<form method="post" action="/{host}{ORDER_REPORT_COLUMNS_PATH}">
 <fieldset><legend>{texts["optional"]}</legend><div class="columns">{ticks}</div></fieldset>
@@ -86,6 +45,11 @@ async def columns_page(
 
 @router.post("/{host}" + ORDER_REPORT_COLUMNS_PATH)
 async def save_columns(request: Request, seller: SignedInSeller, host: SellerCentralHost) -> Response:
-    form = await request.form(max_files=0, max_fields=len(REPORT_COLUMNS) + 5)
-    seller.report_columns = {str(name) for name in form.getlist("column")} & set(REPORT_COLUMNS)
+    form = await request.form(max_files=0, max_fields=len(OPTIONAL) + 5)
+    seller.report_columns = {str(name) for name in form.getlist("column")} & set(OPTIONAL)
     return redirect_saved(host, ORDER_REPORT_COLUMNS_PATH, "")
+
+
+def _html_id(column: str) -> str:
+    """Such as `column-is-prime`; one column has a blank in its name, which an id cannot have."""
+    return f"column-{column.replace(' ', '-')}"

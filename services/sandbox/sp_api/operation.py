@@ -11,6 +11,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 
 from services.sandbox.amazon_hosts import API_HOSTS
+from services.sandbox.state.calls import Outcome
 from services.sandbox.state.memory import AccessToken, Sandbox
 from services.sandbox.state.scenarios import API_ANSWERS, Answer
 from services.sandbox.state.sellers import Seller
@@ -41,9 +42,14 @@ class SpApiRefused(Exception):
         self.reason = reason
 
 
-async def require_seller(request: Request, sandbox: Sandbox, operation: Operation) -> Seller:
-    """The seller whose token was sent, once user agent, token, scenarios and rate limit allow it. Raises SpApiRefused."""
-    access = _require_access_token(request, sandbox)
+async def require_seller(
+    request: Request, sandbox: Sandbox, operation: Operation, *, may_be_restricted: bool = False
+) -> Seller:
+    """The seller whose token was sent, once user agent, token, scenarios and rate limit allow it. Raises SpApiRefused.
+
+    With `may_be_restricted`, a restricted data token for exactly this path does as well.
+    """
+    access = _require_access_token(request, sandbox, may_be_restricted=may_be_restricted)
     authorization = access.authorization
     region = API_HOSTS[request.url.path.split("/")[1]]
     if authorization is None or authorization.revoked or authorization.region is not region:
@@ -100,7 +106,14 @@ async def scenario_response(
     return Response(answer.body, answer.status, headers, answer.content_type)
 
 
-def _require_access_token(request: Request, sandbox: Sandbox) -> AccessToken:
+def is_restricted_call(request: Request, sandbox: Sandbox) -> bool:
+    """Whether the call came with a restricted data token."""
+    return request.headers.get("x-amz-access-token", "") in sandbox.restricted_tokens
+
+
+def _require_access_token(
+    request: Request, sandbox: Sandbox, *, may_be_restricted: bool = False
+) -> AccessToken:
     user_agent = request.headers.get("user-agent", "")
     if len(user_agent) > _MAX_USER_AGENT_CHARS or _USER_AGENT.match(user_agent) is None:
         raise refused(400, "InvalidInput", "The user-agent header is missing or malformed.", "user_agent")
@@ -108,6 +121,12 @@ def _require_access_token(request: Request, sandbox: Sandbox) -> AccessToken:
     if not token:
         raise unauthorized("Access token is missing in the request header.")
     access = sandbox.access_tokens.get(token)
+    restricted = sandbox.restricted_tokens.get(token) if may_be_restricted else None
+    if restricted is not None:
+        path = "/" + request.url.path.split("/", 2)[2]
+        if (request.method, path) not in restricted.resources:
+            raise unauthorized("")
+        access = restricted.access
     if access is None:
         raise unauthorized(_REVOKED_OR_MALFORMED)
     if sandbox.now() >= access.expires_at and not (access.authorization and access.authorization.revoked):
@@ -122,15 +141,17 @@ async def _refuse_as_scenario_says(
 ) -> None:
     planned = sandbox.planned_api_failure(seller_id)
     if planned is not None:
+        sandbox.log_call(operation.name, seller_id or "application", Outcome.SCENARIO)
         response = Response(planned.body, planned.status, _headers(None), planned.content_type)
         raise SpApiRefused(response, "planned")
     answer = sandbox.scenarios.answer(API_ANSWERS, seller_id, operation.name)
     if answer is not None:
+        sandbox.log_call(operation.name, seller_id or "application", Outcome.SCENARIO)
         raise SpApiRefused(await scenario_response(request, sandbox, answer, operation), "planned")
 
 
 def _throttle(sandbox: Sandbox, operation: Operation, caller: str) -> None:
-    if sandbox.take_call(f"{operation.name} {caller}", operation.rate, operation.burst):
+    if sandbox.take_call(operation.name, caller, operation.rate, operation.burst):
         return
     message = "You exceeded your quota for the requested resource."
     error = refused(429, "QuotaExceeded", message, "throttled")

@@ -1,6 +1,8 @@
-"""The Tokens API v2021-03-01: createRestrictedDataToken. No operation here is restricted, so nothing takes such a token."""
+"""The Tokens API v2021-03-01: createRestrictedDataToken. Documents of restricted reports are had with such a token alone."""
 
 import secrets
+from dataclasses import replace
+from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Request, Response
@@ -8,6 +10,7 @@ from fastapi import APIRouter, Body, Request, Response
 from services.sandbox.amazon_hosts import API_HOSTS
 from services.sandbox.dependencies import SandboxDep
 from services.sandbox.sp_api.operation import Operation, SpApiRefused, refused, require_seller, success
+from services.sandbox.state.memory import RestrictedToken
 
 router = APIRouter()
 
@@ -16,16 +19,26 @@ _MAX_RESOURCES: Final = 50
 _LIFE_SECONDS: Final = 3600
 _METHODS: Final = frozenset({"GET", "PUT", "POST", "DELETE"})
 _ELEMENTS: Final = frozenset({"buyerInfo", "shippingAddress", "buyerTaxInformation"})
+_DOCUMENTS: Final = "/reports/2021-06-30/documents/"
 _NO_ROLE: Final = "Application does not have access to one or more requested data elements: [%s]"
 
 
 async def _create(request: Request, sandbox: SandboxDep, body: Annotated[Any, Body()] = None) -> Response:
     seller = await require_seller(request, sandbox, CREATE)
     elements = _elements(body)
-    if sandbox.scenarios.happens("personal-data-refused", seller.seller_id):
+    resources = frozenset((resource["method"], resource["path"]) for resource in body["restrictedResources"])
+    is_without_role = not sandbox.restricted_roles and any(
+        path.startswith(_DOCUMENTS) for _, path in resources
+    )
+    if is_without_role or sandbox.scenarios.happens("personal-data-refused", seller.seller_id):
         # 400 and not 403, as developers report it of Amazon.
         raise refused(400, "InvalidInput", _NO_ROLE % ", ".join(sorted(elements)), "no_role")
     token = f"Atz.sprdt|{secrets.token_urlsafe(180)}"
+    access = replace(
+        sandbox.access_tokens[request.headers["x-amz-access-token"]],
+        expires_at=sandbox.now() + timedelta(seconds=_LIFE_SECONDS),
+    )
+    sandbox.restricted_tokens.put(token, RestrictedToken(access, resources))
     return success(sandbox, CREATE, {"restrictedDataToken": token, "expiresIn": _LIFE_SECONDS})
 
 

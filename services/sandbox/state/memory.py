@@ -11,8 +11,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 
 from services.sandbox.settings import SandboxSettings
+from services.sandbox.state.calls import Call, Calls, Outcome
 from services.sandbox.state.certificate_authority import CertificateAuthority
 from services.sandbox.state.client_secrets import ClientSecrets
+from services.sandbox.state.order_book import OrderBook
+from services.sandbox.state.order_making import first_orders
+from services.sandbox.state.orders import PlacedOrder
+from services.sandbox.state.reports import Link, Report, Reports
+from services.sandbox.state.roles import RestrictedRole
 from services.sandbox.state.scenarios import Scenarios
 from services.sandbox.state.sellers import Order, Seller, make_seller, seeded_sellers
 from services.sandbox.state.signing_key import SigningKey
@@ -77,6 +83,14 @@ class AccessToken:
     scopes: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class RestrictedToken:
+    """A restricted data token: the access token that asked for it, and the methods and paths that it opens."""
+
+    access: AccessToken
+    resources: frozenset[tuple[str, str]]
+
+
 @dataclass(slots=True)
 class PlannedFailure:
     """An answer that the next `count` calls get in place of the right one."""
@@ -90,14 +104,6 @@ class PlannedFailure:
 
 
 @dataclass(slots=True)
-class TokenBucket:
-    """Amazon's token bucket of one caller and one operation."""
-
-    tokens: float
-    filled_at: datetime
-
-
-@dataclass(slots=True)
 class Counters:
     """How often Amazon was called: tests ask this instead of mocking."""
 
@@ -107,6 +113,10 @@ class Counters:
     participations: Counter[str] = field(default_factory=Counter)
     participations_refused: Counter[str] = field(default_factory=Counter)
     operations: Counter[str] = field(default_factory=Counter)
+    # By operation and caller: those that came within Amazon's rate, and those that did not.
+    calls: Counter[str] = field(default_factory=Counter)
+    throttled: Counter[str] = field(default_factory=Counter)
+    documents: Counter[str] = field(default_factory=Counter)  # downloads of reports, by seller
     consents: Counter[str] = field(default_factory=Counter)
     mails: Counter[str] = field(default_factory=Counter)
 
@@ -124,8 +134,12 @@ class Sandbox:
 
     def reset(self) -> None:
         """Back to the start: seeded sellers, no tokens, no scenarios, the clock right again."""
+        self._clock_offset = timedelta()
         self.sellers: dict[str, Seller] = {}
+        self.orders = OrderBook(self._tell_of_order)
+        self._orders_by_id: dict[str, tuple[Seller, Order]] = {}
         self._orders_by_buyer: dict[tuple[str, str], tuple[Seller, Order]] = {}  # local part, country
+        self._orders_by_tag: dict[str, tuple[Seller, Order]] = {}
         for seller in seeded_sellers():
             self.add_seller(seller)
         self.threads = Threads()
@@ -136,6 +150,13 @@ class Sandbox:
         self.appstore_states: BoundedDict[tuple[str, datetime]] = (
             BoundedDict()
         )  # amazon_state → seller id, expiry
+        self.restricted_tokens: BoundedDict[RestrictedToken] = BoundedDict()
+        self.restricted_roles: frozenset[RestrictedRole] = frozenset()
+        self.reports = Reports()
+        self.report_links: BoundedDict[Link] = BoundedDict()
+        # What the next pages of searchOrders and getReports begin with.
+        self.page_tokens: BoundedDict[Any] = BoundedDict()
+        self.report_tokens: BoundedDict[Any] = BoundedDict()
         self.counters = Counters()
         self.token_failure: PlannedFailure | None = None
         self.api_failure: PlannedFailure | None = None
@@ -145,9 +166,7 @@ class Sandbox:
         self.notifications: deque[dict[str, Any]] = deque(maxlen=MAX_NOTIFICATIONS)
         self.destinations: BoundedDict[dict[str, Any]] = BoundedDict()
         self.subscriptions: BoundedDict[dict[str, Any]] = BoundedDict()
-        self.throttling = True
-        self._buckets: BoundedDict[TokenBucket] = BoundedDict()
-        self._clock_offset = timedelta()
+        self.calls = Calls()
 
     def reset_counters(self) -> None:
         self.counters = Counters()
@@ -183,24 +202,51 @@ class Sandbox:
     def add_seller(self, seller: Seller) -> None:
         """Put a seller among the sellers, in place of one with the same id."""
         self.sellers[seller.seller_id] = seller
-        for order in seller.orders:
-            self._orders_by_buyer[order.buyer_local, order.country] = seller, order
+        self.orders.forget_seller(seller.seller_id)
+        self._put_into_books(seller, first_orders(seller, self.now()))
+
+    def add_orders(self, seller: Seller, orders: list[PlacedOrder], why: str | None = None) -> None:
+        """Give a seller new orders; whoever subscribed to changes is told if there is a reason. Raises TooManyOrders."""
+        self._put_into_books(seller, orders)
+        seller.orders = (*seller.orders, *(placed.order for placed in orders))
+        if why is not None:
+            for placed in orders:
+                self.orders.tell(placed, why)
+
+    def _put_into_books(self, seller: Seller, orders: list[PlacedOrder]) -> None:
+        self.orders.add(seller.seller_id, orders)
+        for placed in orders:
+            order = placed.order
+            self._orders_by_id[order.order_id] = seller, order
+            self._orders_by_buyer.setdefault((order.buyer_local, order.country), (seller, order))
+            self._orders_by_tag[order.thread_tag] = seller, order
 
     def find_order(self, order_id: str) -> tuple[Seller, Order] | None:
         """The order of this id, and whose it is."""
-        for seller in self.sellers.values():
-            order = seller.order(order_id)
-            if order is not None:
-                return seller, order
-        return None
+        return self._orders_by_id.get(order_id)
+
+    def placed_order(self, order_id: str) -> PlacedOrder | None:
+        """What became of the order of this id, unless it is gone."""
+        found = self._orders_by_id.get(order_id)
+        return None if found is None else self.orders.get(found[0].seller_id, order_id)
 
     def order_of_buyer(self, address: str) -> tuple[Seller, Order] | None:
-        """Whose buyer an anonymised address is, with or without the thread's `+tag`."""
+        """Whose buyer an anonymised address is, with or without the thread's `+tag`. A buyer of two orders has two tags."""
         local, _, domain = address.lower().rpartition("@")
         marketplace = BY_BUYER_MAIL_DOMAIN.get(domain)
         if marketplace is None:
             return None
-        return self._orders_by_buyer.get((local.partition("+")[0], marketplace.country))
+        name, _, tag = local.partition("+")
+        tagged = self._orders_by_tag.get(tag)
+        if tagged is not None and (tagged[1].buyer_local, tagged[1].country) == (name, marketplace.country):
+            return tagged
+        return self._orders_by_buyer.get((name, marketplace.country))
+
+    def _tell_of_order(self, placed: PlacedOrder, why: str) -> None:
+        """Called after each change of an order."""
+
+    def tell_of_report(self, report: Report) -> None:
+        """Called when a report is finished."""
 
     # --- sign-in ---------------------------------------------------------------------------------------------------
 
@@ -296,16 +342,13 @@ class Sandbox:
             self.api_failure = None
         return failure
 
-    def take_call(self, bucket_name: str, rate: float, burst: int) -> bool:
-        """Whether the caller may make a call now; one that they may is taken out of their bucket."""
-        if not self.throttling:
-            return True
-        now = self.now()
-        bucket = self._buckets.setdefault(bucket_name, TokenBucket(burst, now))
-        refilled = (now - bucket.filled_at).total_seconds() * rate
-        bucket.tokens = min(burst, bucket.tokens + refilled)
-        bucket.filled_at = now
-        if bucket.tokens < 1:
-            return False
-        bucket.tokens -= 1
-        return True
+    def take_call(self, operation: str, caller: str, rate: float, burst: int) -> bool:
+        """Whether the caller may make a call now; it is counted and logged either way."""
+        is_taken = self.calls.take(operation, caller, rate, burst, self.now())
+        self.log_call(operation, caller, Outcome.LET_THROUGH if is_taken else Outcome.THROTTLED)
+        return is_taken
+
+    def log_call(self, operation: str, caller: str, outcome: Outcome) -> None:
+        self.calls.log.append(Call(self.now(), operation, caller, outcome))
+        counter = self.counters.throttled if outcome is Outcome.THROTTLED else self.counters.calls
+        counter[f"{operation} {caller}"] += 1

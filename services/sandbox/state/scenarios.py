@@ -7,6 +7,8 @@ lasts until it is switched off. The code for each stands where it applies: conse
 from dataclasses import dataclass
 from typing import Final
 
+from services.sandbox.state.order_scenarios import ORDER_SCENARIOS, REPORT_SCENARIOS
+
 MAX_SWITCHES: Final = 2_000
 
 OUTAGE_PAGE: Final = (
@@ -313,6 +315,8 @@ SCENARIOS: Final = {
                 ),
             )
         ),
+        *(Scenario(name, "orders", what) for name, what in ORDER_SCENARIOS.items()),
+        *(Scenario(name, "reports", what) for name, what in REPORT_SCENARIOS.items()),
         Scenario("outage", "amazon", "All of Amazon answers 503 with an HTML page, its pages too."),
     )
 }

@@ -203,7 +203,7 @@ def make_seller(
 ) -> Seller:
     """A seller with a few orders in each country; the same id gives the same orders."""
     orders = tuple(
-        _make_order(seller_id, BY_COUNTRY[country], number)
+        make_order(seller_id, BY_COUNTRY[country], number)
         for country in countries
         for number in range(orders_per_country)
     )
@@ -222,7 +222,13 @@ def seeded_sellers() -> list[Seller]:
     ]
 
 
-def _make_order(seller_id: str, marketplace: Marketplace, number: int) -> Order:
+def products_of(country: str) -> tuple[str, ...]:
+    """What can be bought in a country, in its language."""
+    return _PRODUCTS.get(language_of(BY_COUNTRY[country]), _OTHER_PRODUCTS)
+
+
+def make_order(seller_id: str, marketplace: Marketplace, number: int) -> Order:
+    """The order that a seller has under this number in this country."""
     digest = hashlib.sha256(f"{seller_id} {marketplace.country} {number}".encode()).digest()
     digits = f"{int.from_bytes(digest[:8]) % 10**14:014d}"
     language = language_of(marketplace)
@@ -234,7 +240,7 @@ def _make_order(seller_id: str, marketplace: Marketplace, number: int) -> Order:
         buyer_name=_BUYERS.get(language, _OTHER_BUYERS)[number % 3],
         buyer_local=local,
         thread_tag=f"{tag[:8]}-{tag[8:12]}-4{tag[13:16]}-8{tag[17:20]}-{tag[20:32]}",
-        product=_PRODUCTS.get(language, _OTHER_PRODUCTS)[number % 3],
+        product=products_of(marketplace.country)[number % 3],
         asin=f"B0{digest[24:28].hex().upper()}",
         quantity=1 + digest[30] % 3,
     )

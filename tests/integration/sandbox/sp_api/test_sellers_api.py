@@ -57,7 +57,7 @@ async def test_access_token_expires_after_an_hour(seller: Seller) -> None:
 
 
 async def test_unknown_operation_is_forbidden_not_missing(seller: Seller) -> None:
-    answer = await seller.client.get(f"{EU}/orders/2026-01-01/orders", headers={"user-agent": USER_AGENT})
+    answer = await seller.client.get(f"{EU}/orders/v0/orders", headers={"user-agent": USER_AGENT})
 
     assert (answer.status_code, answer.json()["errors"][0]["details"]) == (403, "")
 
