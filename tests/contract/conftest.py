@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
@@ -104,7 +104,7 @@ class Amazon:
         region: str = "eu",
         *,
         json: object = None,
-        query: dict[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
         **path: str,
     ) -> httpx2.Response:
         """One call of an operation as any client would make it."""

@@ -1,5 +1,7 @@
 """The sandbox's side: what it answers fits Amazon's published models, errors and headers included."""
 
+from typing import Any
+
 import pytest
 
 from services.sandbox.sp_api import (
@@ -133,7 +135,7 @@ async def test_rotation_of_the_client_secret_fits_amazons_model(
 async def test_destinations_fit_amazons_model(operations: Operations, amazon: Amazon) -> None:
     token = await amazon.application_token(NOTIFICATIONS)
 
-    async def check(name: str, status: int, *, body: object = None, **path: str) -> str:
+    async def check(name: str, status: int, *, body: object = None, **path: Any) -> str:
         answer = await amazon.call(operations[name], token, json=body, **path)
         assert answer.status_code == status
         operations[name].assert_answer_fits(answer)
