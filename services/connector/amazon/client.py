@@ -6,8 +6,12 @@ Status first, then JSON: a gateway's 503 page must never be read as an empty lis
 import asyncio
 import platform
 import ssl
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import httpx2
@@ -15,8 +19,10 @@ import stamina
 import structlog
 from pydantic import SecretStr
 
+from services.connector.amazon.documents import Documents
 from services.connector.amazon.errors import (
     AmazonUnavailable,
+    AnswerTooLarge,
     ClientMisconfigured,
     RoleMissing,
     Throttled,
@@ -29,10 +35,20 @@ from shared.marketplaces import Region, api_url, reach
 
 log = structlog.get_logger()
 
-_TIMEOUT: Final = httpx2.Timeout(8, connect=3)
-_TOTAL_SECONDS: Final = 10
-_MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+_CONNECT_SECONDS: Final = 3
 _MAX_USER_AGENT_CHARS: Final = 500
+_DONE: Final = frozenset({200, 201, 202})
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long an answer may be, and how long it may take."""
+
+    most_bytes: int = 4 * 1024 * 1024
+    seconds: float = 10
+
+
+_USUAL: Final = Bounds()
 
 
 def user_agent(version: str, **attributes: str) -> str:
@@ -50,8 +66,15 @@ def _escaped(value: str, special: str) -> str:
     return "".join(f"\\{each}" if each in "\\" + special else each for each in value if each.isprintable())
 
 
-_USER_AGENT: Final = user_agent(
-    "0.1", Language=f"Python/{platform.python_version()}", Platform=platform.system()
+def _version() -> str:
+    """The project's, from the one place where it is written."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8"))["project"]
+    return str(project["version"])
+
+
+# Who is calling, as Amazon's Agent Policy wants it: our name and version, and what we run on. Nothing in it pretends to be anybody else.
+USER_AGENT: Final = user_agent(
+    _version(), Language=f"Python/{platform.python_version()}", Platform=platform.system()
 )
 
 
@@ -61,9 +84,9 @@ class SpApiClient:
     def __init__(self, *, amazon_base_url: str | None, tls: ssl.SSLContext, throttle: Throttle) -> None:
         self._amazon_base_url = amazon_base_url
         self._throttle = throttle
+        self.documents = Documents(amazon_base_url=amazon_base_url, tls=tls, user_agent=USER_AGENT)
         self._http = httpx2.AsyncClient(
-            headers={"user-agent": _USER_AGENT, "accept": "application/json"},
-            timeout=_TIMEOUT,
+            headers={"user-agent": USER_AGENT, "accept": "application/json"},
             verify=tls,
             trust_env=False,
             limits=httpx2.Limits(max_connections=50, max_keepalive_connections=20),
@@ -71,73 +94,82 @@ class SpApiClient:
 
     async def close(self) -> None:
         await self._http.aclose()
+        await self.documents.close()
 
-    async def get(self, call: "Call", path: str) -> dict[str, Any]:
-        """The JSON object that this operation answers.
+    async def get(
+        self, call: "Call", path: str, question: Mapping[str, str] | None = None, *, bounds: Bounds = _USUAL
+    ) -> dict[str, Any]:
+        """The JSON object that this operation answers. `question` becomes the query of the URL.
 
-        Raises AmazonUnavailable, Throttled, TokenRefused, RoleMissing, ClientMisconfigured.
+        Raises AmazonUnavailable, AnswerTooLarge, Throttled, TokenRefused, RoleMissing, ClientMisconfigured.
         """
-        return await self._repeatedly("GET", call, path, None)
+        query = f"?{urlencode(question, quote_via=quote, safe=',')}" if question else ""
+        return await self._repeatedly("GET", call, path + query, None, bounds)
 
     async def ask(self, call: "Call", path: str, body: dict[str, Any]) -> dict[str, Any]:
         """What is read by a POST, because the question is too long for a URL. It leaves nothing behind and may be repeated.
 
         Raises what `get` raises.
         """
-        return await self._repeatedly("POST", call, path, body)
+        return await self._repeatedly("POST", call, path, body, _USUAL)
 
-    async def post(self, call: "Call", path: str) -> None:
-        """An operation without a body that is done at most once: never repeated, whatever was answered.
+    async def post(self, call: "Call", path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """An operation that is done at most once: never repeated, whatever was answered. Empty if Amazon answers nothing.
 
         Raises what `get` raises.
         """
-        await self._send("POST", call, path, None)
+        return await self._send("POST", call, path, body, _USUAL)
 
     async def _repeatedly(
-        self, method: str, call: "Call", path: str, body: dict[str, Any] | None
+        self, method: str, call: "Call", path: str, body: dict[str, Any] | None, bounds: Bounds
     ) -> dict[str, Any]:
         async for attempt in stamina.retry_context(
             on=_may_be_repeated, attempts=3, timeout=None, wait_initial=0.2, wait_max=1.0, wait_jitter=0.3
         ):
             with attempt:
-                return await self._send(method, call, path, body)
+                return await self._send(method, call, path, body, bounds)
         raise AssertionError
 
     async def _send(
-        self, method: str, call: "Call", path: str, body: dict[str, Any] | None
+        self, method: str, call: "Call", path: str, body: dict[str, Any] | None, bounds: Bounds
     ) -> dict[str, Any]:
         try:
             await self._throttle.turn(call.region, call.quota_of, call.operation)
-            return await self._exchange(method, call, path, body)
+            return await self._exchange(method, call, path, body, bounds)
         except Expected as failure:
             log.warning("sp_api_refused", region=call.region, code=failure.code, **failure.fields)
             raise
 
     async def _exchange(
-        self, method: str, call: "Call", path: str, body: dict[str, Any] | None
+        self, method: str, call: "Call", path: str, body: dict[str, Any] | None, bounds: Bounds
     ) -> dict[str, Any]:
         url = reach(api_url(call.region) + path, self._amazon_base_url)
         headers = {"x-amz-access-token": call.access_token.get_secret_value()}
+        timeout = httpx2.Timeout(bounds.seconds, connect=_CONNECT_SECONDS)
         try:
             async with (
-                asyncio.timeout(_TOTAL_SECONDS),
-                self._http.stream(method, url, headers=headers, json=body) as answer,
+                asyncio.timeout(bounds.seconds),
+                self._http.stream(method, url, headers=headers, json=body, timeout=timeout) as answer,
             ):
                 content = bytearray()
                 async for chunk in answer.aiter_bytes():
                     content += chunk
-                    if len(content) > _MAX_ANSWER_BYTES:
-                        raise AmazonUnavailable(
-                            operation=call.operation, reason="too_large", request_id=request_id_of(answer)
-                        )
+                    if len(content) > bounds.most_bytes:
+                        raise AnswerTooLarge(operation=call.operation, request_id=request_id_of(answer))
         except (httpx2.HTTPError, TimeoutError) as error:
             raise AmazonUnavailable(operation=call.operation, reason=type(error).__name__) from None
         told = answer.headers.get("x-amzn-RateLimit-Limit")
         self._throttle.learn(call.region, call.quota_of, call.operation, told)
         if answer.status_code == 429:
-            await self._throttle.refused(call.region, call.quota_of, call.operation)
+            seconds = await self._throttle.refused(call.region, call.quota_of, call.operation)
+            raise Throttled(
+                operation=call.operation,
+                status=answer.status_code,
+                request_id=request_id_of(answer),
+                retry_after_seconds=seconds,
+            )
         answered = _json_object(bytes(content))
-        if answer.status_code == 200 and answered is not None:
+        if answer.status_code in _DONE and answered is not None:
             return answered
         if answer.status_code == 204 and not content:
             return {}
@@ -165,15 +197,28 @@ class SellerApi:
     # The operations that have been answered.
     answered: set[str] = field(default_factory=set)
 
-    async def get(self, operation: str, path: str) -> dict[str, Any]:
+    async def get(
+        self,
+        operation: str,
+        path: str,
+        question: Mapping[str, str] | None = None,
+        *,
+        bounds: Bounds = _USUAL,
+    ) -> dict[str, Any]:
         """See `SpApiClient.get`."""
-        answer = await self.client.get(self._call(operation), path)
+        answer = await self.client.get(self._call(operation), path, question, bounds=bounds)
         self.answered.add(operation)
         return answer
 
     async def ask(self, operation: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """See `SpApiClient.ask`."""
         answer = await self.client.ask(self._call(operation), path, body)
+        self.answered.add(operation)
+        return answer
+
+    async def post(self, operation: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """See `SpApiClient.post`."""
+        answer = await self.client.post(self._call(operation), path, body)
         self.answered.add(operation)
         return answer
 
@@ -189,8 +234,8 @@ def quota_of_seller(account_id: UUID, seller_id: str) -> str:
 
 
 def _may_be_repeated(error: Exception) -> bool:
-    """Whether to try again at once: after a network error or a 5xx, not after a 429."""
-    return isinstance(error, AmazonUnavailable) and not isinstance(error, Throttled)
+    """Whether to try again at once: after a network error or a 5xx; not after a 429, nor if the same would be too long again."""
+    return isinstance(error, AmazonUnavailable) and not isinstance(error, Throttled | AnswerTooLarge)
 
 
 def _failure(operation: str, answer: httpx2.Response, body: dict[str, Any] | None) -> Expected:
@@ -199,8 +244,6 @@ def _failure(operation: str, answer: httpx2.Response, body: dict[str, Any] | Non
         "status": answer.status_code,
         "request_id": request_id_of(answer),
     }
-    if answer.status_code == 429:
-        return Throttled(**fields)
     if answer.status_code == 403 and body is not None:
         return _forbidden(_said(body, "details"), _said(body, "message"), fields)
     if answer.status_code == 400 and body is not None and "not have access to" in _said(body, "message"):

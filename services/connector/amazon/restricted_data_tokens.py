@@ -2,7 +2,7 @@
 
 Reports of orders with names and addresses, and the Orders API v0, ask for one; the Orders API v2026-01-01 goes by the application's
 roles alone. It takes the place of the access token for the named resources only:
-`dataclasses.replace(api, access_token=token.value)`. Nothing asks for one yet: no call that needs it is made.
+`dataclasses.replace(api, access_token=token.value)`.
 """
 
 from collections.abc import Sequence

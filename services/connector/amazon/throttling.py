@@ -9,7 +9,7 @@ import math
 from collections import OrderedDict
 from typing import Final, Protocol
 
-from services.connector.amazon.errors import Throttled
+from services.connector.amazon.errors import QuotaUsed
 from shared.marketplaces import Region
 
 # Calls a second, and how many at once: Amazon's models of November 2026.
@@ -17,8 +17,19 @@ _PUBLISHED: Final = {
     "getMarketplaceParticipations": (0.016, 15),
     "rotateApplicationClientSecret": (0.0167, 1),
     "createRestrictedDataToken": (1.0, 10),
+    "searchOrders": (0.0056, 20),
+    "getOrder": (0.5, 30),
+    "createReport": (0.0167, 15),
+    "getReports": (0.0222, 10),
+    "getReport": (2.0, 15),
+    "getReportDocument": (0.0167, 15),
+    "createDestination": (1.0, 5),
+    "getDestinations": (1.0, 5),
+    "createSubscription": (1.0, 5),
+    "getSubscription": (1.0, 5),
+    "deleteSubscriptionById": (1.0, 5),
 }
-# A call waits at most this long for a token; otherwise it raises Throttled.
+# A call waits at most this long for a token; otherwise it raises QuotaUsed.
 _PATIENCE_SECONDS: Final = 2.0
 _KNOWN_RATES: Final = 10_000
 _SANE_RATES: Final = (0.0001, 1000.0)
@@ -45,17 +56,17 @@ class Throttle:
         self._told: OrderedDict[str, float] = OrderedDict()
 
     async def turn(self, region: Region, quota_of: str, operation: str) -> None:
-        """Wait for a moment until this may be called. Raises Throttled if a moment is not enough."""
+        """Wait for a moment until this may be called. Raises QuotaUsed, which says how long to wait, if a moment is not enough."""
         if self._buckets is None:
             return
-        key, (rate, burst) = self._key(region, quota_of, operation), _PUBLISHED[operation]
-        rate = self._told.get(key, rate)
+        key, (_, burst) = self._key(region, quota_of, operation), _PUBLISHED[operation]
+        rate = self._rate(key, operation)
         seconds = await self._buckets.take(key, rate=rate, burst=burst)
         if 0 < seconds <= _PATIENCE_SECONDS:
             await asyncio.sleep(seconds)
             seconds = await self._buckets.take(key, rate=rate, burst=burst)
         if seconds:
-            raise Throttled(operation=operation, reason="own_bucket", retry_after_seconds=math.ceil(seconds))
+            raise QuotaUsed(operation=operation, reason="own_bucket", retry_after_seconds=math.ceil(seconds))
 
     def learn(self, region: Region, quota_of: str, operation: str, told: str | None) -> None:
         """Use the rate of Amazon's header for this seller or application, if it has one that makes sense."""
@@ -71,10 +82,15 @@ class Throttle:
             if len(self._told) > _KNOWN_RATES:
                 self._told.popitem(last=False)
 
-    async def refused(self, region: Region, quota_of: str, operation: str) -> None:
-        """Amazon's own bucket is empty, so ours is, too."""
+    async def refused(self, region: Region, quota_of: str, operation: str) -> int:
+        """Amazon's own bucket is empty, so ours is, too. The seconds until there is a call in it: Amazon does not tell them."""
+        key = self._key(region, quota_of, operation)
         if self._buckets is not None:
-            await self._buckets.empty(self._key(region, quota_of, operation))
+            await self._buckets.empty(key)
+        return math.ceil(1 / self._rate(key, operation))
+
+    def _rate(self, key: str, operation: str) -> float:
+        return self._told.get(key, _PUBLISHED[operation][0])
 
     def _key(self, region: Region, quota_of: str, operation: str) -> str:
         return f"sp-api:{self._client_id}:{region.value}:{quota_of}:{operation}"

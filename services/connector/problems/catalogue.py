@@ -225,6 +225,46 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Something is wrong on our side", "Amazon does not accept our credentials. Our operators have been told."),
         ("Bei uns stimmt etwas nicht", "Amazon nimmt unsere Zugangsdaten nicht an. Der Betrieb ist informiert."),
     ),
+    "amazon_paused": Problem(
+        503,
+        ("Calls to Amazon are paused", "Our operators have stopped them for now. Messages still arrive, and nothing is lost. Please try again later."),
+        ("Aufrufe bei Amazon sind angehalten", "Unser Betrieb hat sie vorübergehend angehalten. Nachrichten kommen weiter an, nichts geht verloren. Bitte versuchen Sie es später noch einmal."),
+    ),
+    "order_unknown": Problem(
+        404,
+        ("Amazon does not know this order", "It belongs to another store, or Amazon no longer tells it."),
+        ("Amazon kennt diese Bestellung nicht", "Sie gehört zu einem anderen Store, oder Amazon nennt sie nicht mehr."),
+    ),
+    "page_token_refused": Problem(
+        503,
+        ("Amazon has lost its place in the list", "The orders are read from the last known state again. Nothing is lost."),
+        ("Amazon weiß nicht mehr, wo es in der Liste war", "Die Bestellungen werden ab dem letzten bekannten Stand noch einmal gelesen. Nichts geht verloren."),
+    ),
+    "report_unknown": Problem(
+        404,
+        ("Amazon does not have this report", "Amazon keeps reports for a while only. A new one is asked for."),
+        ("Amazon hat diesen Bericht nicht", "Amazon bewahrt Berichte nur eine Zeit lang auf. Ein neuer wird angefordert."),
+    ),
+    "restricted_role_missing": Problem(
+        503,
+        ("Names and addresses are not available to this application", "Amazon has not given it the role for them. Everything else of an order is there."),
+        ("Namen und Adressen stehen dieser Anwendung nicht zur Verfügung", "Amazon hat ihr die Rolle dafür nicht gegeben. Alles andere einer Bestellung ist da."),
+    ),
+    "document_expired": Problem(
+        503,
+        ("The report could not be fetched in time", "Its address at Amazon is good for five minutes. A new one is asked for."),
+        ("Der Bericht konnte nicht rechtzeitig geholt werden", "Seine Adresse bei Amazon gilt fünf Minuten. Eine neue wird angefordert."),
+    ),
+    "document_elsewhere": Problem(
+        503,
+        ("The report was not fetched", "Its address does not lead to one of Amazon's stores. Our operators see it in the log."),
+        ("Der Bericht wurde nicht geholt", "Seine Adresse führt zu keinem Speicher von Amazon. Unser Betrieb sieht es im Protokoll."),
+    ),
+    "document_too_large": Problem(
+        503,
+        ("The report is too large", "It was not read to its end. A shorter period makes a smaller one."),
+        ("Der Bericht ist zu groß", "Er wurde nicht zu Ende gelesen. Ein kürzerer Zeitraum ergibt einen kleineren."),
+    ),
     "amazon_unavailable": Problem(
         503,
         ("Amazon does not answer", "Nothing is lost. Please try again in a few minutes."),

@@ -27,6 +27,7 @@ from services.connector.amazon.errors import (
     AmazonUnavailable,
     ClientMisconfigured,
     GrantInvalid,
+    QuotaUsed,
     RoleMissing,
     TokenRefused,
 )
@@ -310,6 +311,9 @@ class Vault:
         scope = sp_api_scope(token.region)
         try:
             answer = await operation(api)
+        except QuotaUsed:
+            # Amazon was not asked: it has no trouble.
+            raise
         except AmazonUnavailable as failure:
             await self._grant_health.delayed(account_id, integration_id, scope, failure)
             raise
