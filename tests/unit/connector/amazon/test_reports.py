@@ -395,7 +395,9 @@ async def test_an_address_elsewhere_is_never_asked():
 
 async def test_a_presigned_address_is_sent_as_amazon_has_signed_it():
     server = Server(lambda _question: store_answer(b"x"))
-    query = "X-Amz-Credential=AKIA%2F20261120%2Feu-west-1%2Fs3&X-Amz-SignedHeaders=host&X-Amz-Signature=a%2Bb%3D"
+    query = (
+        "X-Amz-Credential=AKIA%2F20261120%2Feu-west-1%2Fs3&X-Amz-SignedHeaders=host&X-Amz-Signature=a%2Bb%3D"
+    )
 
     async with seller_of(server) as api:
         await read(api, f"{api.client.documents._amazon_base_url}/{STORE}/%2FNinetyDays/a.b?{query}")
