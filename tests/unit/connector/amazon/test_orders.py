@@ -239,7 +239,7 @@ async def test_one_order_is_asked_for_by_its_number():
         "../../tokens",
         "303-1234567-1234567\n",
         "303-1234567-1234567?x=y",
-        "３03-1234567-1234567",
+        "\uff1303-1234567-1234567",
     ],
 )
 async def test_nothing_but_an_order_number_gets_into_an_address(text: str):

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from services.connector.amazon.client import SellerApi
-from services.connector.amazon.documents import is_of_a_store
+from services.connector.amazon.documents import Documents, OpenDocument, is_of_a_store
 from services.connector.amazon.errors import (
     AmazonUnavailable,
     DocumentElsewhere,
@@ -29,7 +29,7 @@ from services.connector.amazon.reports import (
     get_reports,
     open_document,
 )
-from tests.integration.connector.connecting import http_answer
+from tests.integration.connector.connecting import NO_AUTHORITIES, http_answer
 from tests.unit.connector.amazon.test_orders import Server, always, seller_of
 
 SINCE = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
@@ -59,8 +59,11 @@ async def read(
         {"reportDocumentId": DOCUMENT_ID, "url": address, "compressionAlgorithm": compression}
     )
     async with open_document(api, document, most_bytes=most_bytes, seconds=10) as opened:
-        content = b"".join([chunk async for chunk in opened.chunks()])
-        return content, opened.content_type, opened.is_gzip
+        return await read_all(opened), opened.content_type, opened.is_gzip
+
+
+async def read_all(opened: OpenDocument) -> bytes:
+    return b"".join([chunk async for chunk in opened.chunks()])
 
 
 def in_store(api: SellerApi) -> str:
@@ -272,35 +275,28 @@ async def test_what_is_not_the_whole_document_is_an_error_that_names_no_address(
 
 
 async def test_a_store_that_drips_is_given_up_however_often_it_says_something():
-    count = 0
+    sent = 0
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal count
+        nonlocal sent
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 X\r\n\r\n")
-        try:
-            while True:
-                writer.write(b"x")
-                await writer.drain()
-                count += 1
-                await asyncio.sleep(0.02)
-        except OSError:
-            writer.close()
+        while not writer.is_closing():
+            writer.write(b"x")
+            sent += 1
+            await asyncio.sleep(0.02)
 
-    async with (
-        await asyncio.start_server(drip, "127.0.0.1", 0) as server,
-        seller_of(always(200, "{}")) as api,
-    ):
-        documents = api.client.documents
-        documents._amazon_base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        document = ReportDocument(reportDocumentId=DOCUMENT_ID, url=SecretStr(in_store(api)))
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    documents = Documents(amazon_base_url=base, tls=NO_AUTHORITIES, user_agent="Replyco/1")
+    url = SecretStr(f"{base}/{STORE}/{DOCUMENT_ID}")
+    async with server, documents.open(url, is_gzip=False, most_bytes=1_000, seconds=0.5) as opened:
         with pytest.raises(AmazonUnavailable) as raised:
-            async with open_document(api, document, most_bytes=1_000, seconds=0.5) as opened:
-                async for _ in opened.chunks():
-                    pass
+            await read_all(opened)
+    await documents.close()
 
     assert raised.value.fields["reason"] == "TimeoutError"
-    assert count > 2
+    assert sent > 2
 
 
 async def test_what_the_reader_does_with_a_chunk_takes_none_of_the_stores_time():
