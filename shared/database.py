@@ -223,6 +223,11 @@ def named_failures() -> Iterator[None]:
         raise _as_unavailable(error) from error
 
 
+async def bound_statements(session: AsyncSession, seconds: float) -> None:
+    """From here to the end of the session's transaction, a statement that takes longer ends with StatementCancelled."""
+    await session.execute(sqlalchemy.text(f"SET LOCAL statement_timeout = '{seconds}s'"))
+
+
 def _as_unavailable(error: Exception) -> DatabaseUnavailable:
     # Without the text, which may name the host.
     kind = DatabaseTimedOut if isinstance(error, TimeoutError) else DatabaseUnavailable

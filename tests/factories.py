@@ -8,22 +8,27 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.connector.orders import personal
+from services.connector.orders.model import OrderItemRecord
 from shared.crypto.envelope import AccountKeys, Place, Sealed
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
 from shared.database import new_id
 from shared.keyring import Keyring, wrapped_keys
 from shared.marketplaces import BY_COUNTRY
-from shared.orders import order_row_id
+from shared.orders import item_row_id, order_row_id, package_row_id
 from shared.tables import (
     AcceptedMail,
     Account,
     Attachment,
     Conversation,
+    ConversationOrder,
     Grant,
     Integration,
     MarketplaceParticipation,
     Message,
     Order,
+    OrderItem,
+    OrderPackage,
     OutboundMessage,
     RelayAddress,
     ReplyFile,
@@ -376,6 +381,81 @@ async def make_order(
     session.add(order)
     await session.flush()
     return order
+
+
+async def make_order_item(
+    session: AsyncSession,
+    keyring: Keyring,
+    order: Order,
+    *,
+    position: int = 0,
+    gift_message: str | None = None,
+    report_personal: dict[str, str] | None = None,
+    **columns: Any,
+) -> OrderItem:
+    """One lamp in an order. `columns` are those that are stored as they are."""
+    keys = await keys_within(session, keyring, order.account_id)
+    item_id = columns.pop("item_id", f"{next(_numbers):014}")
+    row_id = item_row_id(order.id, item_id)
+    told = OrderItemRecord(item_id, gift_message=gift_message, report_personal=report_personal)
+    item = OrderItem(
+        **{
+            "id": row_id,
+            "account_id": order.account_id,
+            "order_row_id": order.id,
+            "item_id": item_id,
+            "position": position,
+            "title": "Schreibtischlampe",
+            "sku": "LAMP-01",
+            "asin": "B0EXAMPLE1",
+            "quantity": 1,
+            "currency": order.currency,
+            "gift": personal.seal_gift(keys, row_id, told),
+            "report_personal": personal.seal_report_cells(keys, row_id, told),
+            **columns,
+        }
+    )
+    session.add(item)
+    await session.flush()
+    return item
+
+
+async def make_order_package(
+    session: AsyncSession, order: Order, *, reference: str = "1", **columns: Any
+) -> OrderPackage:
+    """A package of an order, on its way. `columns` are those that are stored as they are."""
+    package = OrderPackage(
+        **{
+            "id": package_row_id(order.id, reference),
+            "account_id": order.account_id,
+            "order_row_id": order.id,
+            "reference": reference,
+            "position": 0,
+            "status": "SHIPPED",
+            "carrier": "DHL",
+            "tracking_number": "00340434161094000000",
+            "contents": {},
+            **columns,
+        }
+    )
+    session.add(package)
+    await session.flush()
+    return package
+
+
+async def make_conversation_order(
+    session: AsyncSession, conversation: Conversation, order_id: str, *, is_proven: bool = True
+) -> None:
+    """A mail of the conversation names the order; a proven one, if nothing else is said."""
+    session.add(
+        ConversationOrder(
+            account_id=conversation.account_id,
+            order_id=order_id,
+            conversation_id=conversation.id,
+            is_proven=is_proven,
+        )
+    )
+    await session.flush()
 
 
 async def make_reply_file(

@@ -38,6 +38,7 @@ from services.connector.integrations import api as integrations
 from services.connector.integrations.service import recompute_lock
 from services.connector.notes import api as notes
 from services.connector.openapi import DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
+from services.connector.orders import api as orders
 from services.connector.problems.catalogue import PROBLEMS_PATH
 from services.connector.problems.handlers import ErrorPages, ProblemHandlers
 from services.connector.problems.page import problem_page
@@ -212,6 +213,7 @@ def _routes() -> list[BaseRoute]:
     router.include_router(notes.router, prefix=API_PREFIX)
     router.include_router(reply_templates.router, prefix=API_PREFIX)
     router.include_router(inbox.router, prefix=API_PREFIX)
+    router.include_router(orders.router, prefix=API_PREFIX)
     router.include_router(replies.router, prefix=API_PREFIX)
     router.include_router(events.router, prefix=API_PREFIX)
     router.include_router(webhooks.router, prefix=API_PREFIX)
@@ -247,7 +249,7 @@ class _Application(FastAPI):
 
 def refuse_open_routes(routes: Sequence[BaseRoute]) -> None:
     """Do not start with a route that lets in too many: one of the API that asks for no caller and is not listed as public, or one
-    that can open mail and does not ask for the permission to read it.
+    that can open mail or orders and does not ask for the permission to read them.
     """
     too_open = []
     for route in iter_route_contexts(routes):
@@ -263,10 +265,11 @@ def refuse_open_routes(routes: Sequence[BaseRoute]) -> None:
 
 
 def opens_mail(route: RouteContext) -> bool:
-    """Whether a route is of a room that opens what buyers and agents write (pyproject.toml, tests/unit/connector/test_who_opens_mail.py)."""
+    """Whether a route is of a room that opens what buyers and agents write, or what they have ordered (pyproject.toml, tests/unit/connector/test_who_opens_mail.py)."""
     return isinstance(route.original_route, APIRoute) and route.original_route.endpoint.__module__ in {
         inbox.__name__,
         notes.__name__,
+        orders.__name__,
         replies.__name__,
         reply_templates.__name__,
     }

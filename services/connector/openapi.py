@@ -21,6 +21,7 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "authorization", "description": "Connecting a store: marketplaces and attempts."},
     {"name": "integrations", "description": "Connected stores: lock, checks, name, address, setup steps."},
     {"name": "inbox", "description": "Conversations with buyers, their messages and attachments."},
+    {"name": "orders", "description": "Orders of connected stores, as Amazon told them last."},
     {
         "name": "replies",
         "description": "Answers to buyers, templates for them, and notes between colleagues.",

@@ -18,6 +18,12 @@ class InvalidCursor(Expected):
     code = "invalid_cursor"
 
 
+class ListTooSlow(Expected):
+    """What was asked for has to be looked for in too much."""
+
+    code = "list_too_slow"
+
+
 def encode_cursor(at: datetime | None, row_id: UUID) -> str:
     """Where a page ended: its last row's time, if the list is sorted by one, and id."""
     content = json.dumps([at.isoformat() if at else None, row_id.hex], separators=(",", ":"))

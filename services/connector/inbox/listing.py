@@ -7,8 +7,7 @@ an index; a value that is rare in a large account makes that way long. So these 
 Forged mail lies outside of the indexes of what is shown: a flood of it costs the inbox nothing.
 """
 
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -30,28 +29,21 @@ from sqlalchemy import (
     literal,
     literal_column,
     select,
-    text,
     tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from services.connector.http.paging import ListTooSlow
 from services.connector.inbox.search import Search
 from shared.compiled_select import CompiledSelect
 from shared.crypto.envelope import Sealed
-from shared.database import Sessions, StatementCancelled
-from shared.errors import Expected
+from shared.database import Sessions, StatementCancelled, bound_statements
 from shared.tables import Conversation, ConversationOrder, ConversationStatus, Integration, Message
 
 # Below the 15 s after which a statement counts as a database that is away.
 SEARCH_SECONDS: Final = 5
 # A count goes no further: nobody reads more, and a count must not grow with the account.
 MOST_COUNTED: Final = 1_000
-
-
-class ListTooSlow(Expected):
-    """What was asked for has to be looked for in too much."""
-
-    code = "list_too_slow"
 
 
 class Sort(StrEnum):
@@ -211,9 +203,14 @@ async def list_conversations(
     }
     given = {name: value for name, value in values.items() if value is not None}
     statement = _page(sort, filters.status, filters.is_unread, filters.is_due, frozenset(given))
-    async with _bounded(source, None if ends_with_its_page(filters, sort) else seconds):
-        records = await statement.all(source, **given)
-    return [_of_record(record) for record in records]
+    if ends_with_its_page(filters, sort):
+        return [_of_record(record) for record in await statement.all(source, **given)]
+    assert isinstance(source, AsyncSession)
+    await bound_statements(source, seconds)
+    try:
+        return [_of_record(record) for record in await statement.all(source, **given)]
+    except StatementCancelled as error:
+        raise ListTooSlow from error
 
 
 @lru_cache(maxsize=1_000)
@@ -297,17 +294,3 @@ async def count_conversations(
 def _up_to_most(most: int, account_id: UUID, *conditions: ColumnElement[bool]) -> Any:
     rows = select(Conversation.id).where(Conversation.account_id == account_id, *conditions)
     return select(func.count()).select_from(rows.limit(most).subquery()).scalar_subquery()
-
-
-@asynccontextmanager
-async def _bounded(source: Sessions | AsyncSession, seconds: float | None) -> AsyncIterator[None]:
-    """Statements inside of this block end after so many seconds, if there is a bound. Raises ListTooSlow."""
-    if seconds is None:
-        yield
-        return
-    assert isinstance(source, AsyncSession)
-    await source.execute(text(f"SET LOCAL statement_timeout = '{seconds}s'"))
-    try:
-        yield
-    except StatementCancelled as error:
-        raise ListTooSlow from error

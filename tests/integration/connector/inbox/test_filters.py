@@ -7,6 +7,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
+from services.connector.http.paging import ListTooSlow
 from services.connector.inbox import listing
 from tests.factories import make_conversation, make_integration
 from tests.integration.connector.inbox.conftest import counted_statements
@@ -172,7 +173,7 @@ async def test_a_list_that_takes_too_long_says_so(app, inbox, owner_sessions):
         await blocking.execute(text("LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE"))
 
         async with app.state.connector.sessions.begin() as session:
-            with pytest.raises(listing.ListTooSlow):
+            with pytest.raises(ListTooSlow):
                 await listing.list_conversations(
                     session,
                     inbox.integration.account_id,

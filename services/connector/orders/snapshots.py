@@ -1,0 +1,77 @@
+"""What an order was when a message came: a few fields, none of them personal, for ticket systems, which keep what they were told.
+
+Taken when the order has been fetched for the message, and never again; so it is as old as `taken_at` says, and nothing that comes to an
+old message late is passed off as what was true then.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Uuid, bindparam, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.database import Reader
+from shared.tables import OrderSnapshot
+
+# Whatever could not be fetched so long after the message says nothing of its moment any more.
+TAKEN_WITHIN: Final = timedelta(days=1)
+_TAKE: Final = text("""
+    INSERT INTO order_snapshots (message_id, order_id, account_id, fields)
+    SELECT m.id, o.order_id, o.account_id, jsonb_build_object(
+        'status', o.status, 'fulfilled_by', o.fulfilled_by, 'currency', o.currency, 'total', CAST(o.total AS text),
+        'item_count', o.item_count, 'quantity', o.quantity, 'purchased_at', o.purchased_at, 'ship_by', o.ship_by,
+        'deliver_by', o.deliver_by, 'shipped_at', o.shipped_at, 'delivered_at', o.delivered_at, 'carrier', p.carrier,
+        'tracking_number', p.tracking_number, 'is_prime', o.is_prime, 'is_business', o.is_business, 'is_gift', o.is_gift,
+        'is_pickup', o.is_pickup, 'is_replacement', o.is_replacement, 'is_cancellation_requested', o.is_cancellation_requested)
+    FROM messages m
+    JOIN conversation_orders c ON c.account_id = :account_id AND c.conversation_id = :conversation_id AND c.is_proven
+    JOIN orders o ON o.account_id = :account_id AND o.integration_id = m.integration_id AND o.order_id = c.order_id
+        AND (o.fetched_at IS NOT NULL OR o.reported_at IS NOT NULL)
+    LEFT JOIN LATERAL (SELECT carrier, tracking_number FROM order_packages
+        WHERE account_id = :account_id AND order_row_id = o.id ORDER BY position, id LIMIT 1) p ON true
+    WHERE m.account_id = :account_id AND m.conversation_id = :conversation_id AND m.received_at > :since
+        AND m.id >= CAST(:first AS uuid) AND m.authenticity = 'authentic'
+    ON CONFLICT DO NOTHING
+""")
+_OF_MESSAGES: Final = (
+    select(OrderSnapshot.message_id, OrderSnapshot.order_id, OrderSnapshot.taken_at, OrderSnapshot.fields)
+    .where(
+        OrderSnapshot.message_id == func.any(bindparam("message_ids", type_=ARRAY(Uuid))),
+        OrderSnapshot.account_id == bindparam("account_id"),
+    )
+    .order_by(OrderSnapshot.message_id, OrderSnapshot.order_id)
+)
+
+
+class Snapshot(NamedTuple):
+    """An order as of a message; `fields` are JSON."""
+
+    message_id: UUID
+    order_id: str
+    taken_at: datetime
+    fields: Mapping[str, Any]
+
+
+async def take_snapshots(
+    session: AsyncSession, account_id: UUID, conversation_id: UUID, *, now: datetime
+) -> None:
+    """Keep what is known now of a conversation's orders for its new messages, in the transaction that has stored them, or after it."""
+    since = now - TAKEN_WITHIN
+    # Ids begin with the moment at which they were made (UUIDv7): older partitions are not touched.
+    first = UUID(int=int(since.timestamp() * 1000) << 80)
+    await session.execute(
+        _TAKE, {"account_id": account_id, "conversation_id": conversation_id, "since": since, "first": first}
+    )
+
+
+async def snapshots_of(
+    reader: Reader, account_id: UUID, message_ids: Sequence[UUID]
+) -> dict[UUID, list[Snapshot]]:
+    """The snapshots of all these messages by message, in one statement."""
+    found: dict[UUID, list[Snapshot]] = {}
+    values = {"account_id": account_id, "message_ids": list(message_ids)}
+    for row in await reader.execute(_OF_MESSAGES, values):
+        found.setdefault(row.message_id, []).append(Snapshot._make(row))
+    return found
