@@ -122,7 +122,7 @@ async def _hinder(shop, conversation, reason: str) -> None:
                 grant.role_missing_since, grant.role_missing_operation = now, "getOrder"
             case "stopped":
                 session.add(AmazonPause(client_id="amzn1.application-oa2-client.test"))
-            case "failed":
+            case _:
                 await enqueue(session, Job.FETCH_ORDERS_OF_CONVERSATION, conversation.id)
                 row = await session.get_one(JobRow, (Job.FETCH_ORDERS_OF_CONVERSATION.value, conversation.id))
                 row.held_at, row.failure = now, "ValueError"
