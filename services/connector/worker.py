@@ -16,6 +16,8 @@ from services.connector.integrations.owner_mails import MailServer, NoticeMailer
 from services.connector.integrations.service import recompute_lock
 from services.connector.job_queue.runner import JobRunner
 from services.connector.maintenance.jobs import HousekeepingMetrics, keep_house_forever
+from services.connector.orders import jobs as order_jobs
+from services.connector.orders.fetch_service import OrderFetcher
 from services.connector.settings import ConnectorSettings
 from services.connector.throttling.buckets import DatabaseBuckets
 from services.connector.tokens import jobs as token_jobs
@@ -83,6 +85,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     token_jobs.register(runner, vault)
     application_jobs.register(runner, secrets, reader)
     forwarding_jobs.register(runner, sessions)
+    order_jobs.register(runner, OrderFetcher(sessions, keyring, vault))
     integration_jobs.register(
         runner, sessions=sessions, vault=vault, blobs=blobs, notice_mailer=notice_mailer
     )

@@ -26,6 +26,16 @@ from services.connector.orders.model import (
 )
 from shared.marketplaces import BY_ID
 
+# What is asked for beside the order itself. Of it, Amazon leaves out what the application has no role for.
+INCLUDED_DATA: Final = (
+    "BUYER",
+    "RECIPIENT",
+    "PROCEEDS",
+    "PAYMENT",
+    "FULFILLMENT",
+    "PACKAGES",
+    "CANCELLATION",
+)
 ORDER_ID: Final = re.compile(r"[0-9A-Z]{3}-[0-9]{7}-[0-9]{7}")
 _ID: Final = re.compile(r"[0-9A-Za-z._:-]{1,100}")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")

@@ -1,0 +1,203 @@
+"""The orders of one conversation, asked for one by one: as soon as a proven mail names them, and again when somebody looks.
+
+Whatever the state of the sync: Amazon gives it a page in three minutes, and this an order every two seconds. What became of each
+question is kept (`order_lookups`), so that a page can say why an order is not there, and nobody asks for it twice within the quarter of an hour.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.amazon.client import SellerApi
+from services.connector.amazon.errors import AmazonUnavailable, OrderUnknown, Throttled
+from services.connector.amazon.orders import IncludedData, get_order
+from services.connector.orders.reading import INCLUDED_DATA, OrderUnreadable, read_order
+from services.connector.orders.storing import store_orders
+from services.connector.tokens.service import RenewalBusy, Vault
+from shared.database import Sessions
+from shared.errors import Expected
+from shared.events import EventKind, announce
+from shared.jobs import Job, enqueue
+from shared.keyring import Keyring
+from shared.orders import order_row_id
+from shared.tables import Conversation, ConversationOrder, Integration, Order, OrderLookup
+
+log = structlog.get_logger()
+
+# How old our copy of an order may be for somebody who looks at it.
+FRESH: Final = timedelta(minutes=15)
+FOUND: Final = "found"
+# A conversation whose mails name more is no question about orders (mailrelay's parsing/recognition.py has as many in one mail).
+MOST_ORDERS: Final = 20
+_INCLUDED: Final = tuple(IncludedData(part) for part in INCLUDED_DATA)
+_UNREADABLE: Final = "order_unreadable"
+
+_NOTE: Final = text("""
+    INSERT INTO order_lookups (order_row_id, account_id, integration_id, order_id, outcome, asked_at)
+    VALUES (:row, :account, :integration, :order, :outcome, :now)
+    ON CONFLICT (order_row_id, account_id) DO UPDATE SET outcome = excluded.outcome, asked_at = excluded.asked_at
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedOrder:
+    """An order that a proven mail of a conversation names. `asked_at`: when Amazon last said something of it, or refused to."""
+
+    account_id: UUID
+    integration_id: UUID
+    order_id: str
+    fetched_at: datetime | None
+    asked_at: datetime | None
+    outcome: str | None
+
+    @property
+    def row_id(self) -> UUID:
+        return order_row_id(self.integration_id, self.order_id)
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether Amazon is to be asked. One that it could not answer for is asked for again at once."""
+        known_at = max((at for at in (self.fetched_at, self.asked_at) if at is not None), default=None)
+        if self.outcome == AmazonUnavailable.code:
+            known_at = self.fetched_at
+        return known_at is None or now - known_at > FRESH
+
+
+async def named_orders(session: AsyncSession, account_id: UUID, conversation_id: UUID) -> list[NamedOrder]:
+    """The conversation's own orders: those that proven mails name. None of a store that is paused or disconnected."""
+    rows = await session.execute(
+        select(Conversation.integration_id, ConversationOrder.order_id)
+        .join(Conversation, Conversation.id == ConversationOrder.conversation_id)
+        .join(Integration, Integration.id == Conversation.integration_id)
+        .where(
+            ConversationOrder.account_id == account_id,
+            ConversationOrder.conversation_id == conversation_id,
+            ConversationOrder.is_proven,
+            Conversation.account_id == account_id,
+            Integration.disconnected_at.is_(None),
+            Integration.paused_at.is_(None),
+        )
+        .order_by(ConversationOrder.order_id)
+        .limit(MOST_ORDERS)
+    )
+    named = {order_row_id(row.integration_id, row.order_id): row for row in rows}
+    orders = await session.execute(
+        select(Order.id, Order.fetched_at).where(Order.account_id == account_id, Order.id.in_(named))
+    )
+    fetched = {row.id: row.fetched_at for row in orders}
+    lookups = await session.scalars(
+        select(OrderLookup).where(OrderLookup.account_id == account_id, OrderLookup.order_row_id.in_(named))
+    )
+    asked = {lookup.order_row_id: lookup for lookup in lookups}
+    return [
+        NamedOrder(
+            account_id,
+            row.integration_id,
+            row.order_id,
+            fetched.get(row_id),
+            asked[row_id].asked_at if row_id in asked else None,
+            asked[row_id].outcome if row_id in asked else None,
+        )
+        for row_id, row in named.items()
+    ]
+
+
+async def ask_if_due(
+    session: AsyncSession, conversation_id: UUID, named: Sequence[NamedOrder], now: datetime
+) -> None:
+    """Ask for the orders of a conversation that somebody opens, once for all who look."""
+    if any(order.is_due(now) for order in named):
+        await enqueue(session, Job.FETCH_ORDERS_OF_CONVERSATION, conversation_id)
+
+
+class OrderFetcher:
+    """Asks Amazon for single orders. There is one in a worker process."""
+
+    def __init__(self, sessions: Sessions, keyring: Keyring, vault: Vault) -> None:
+        self._sessions = sessions
+        self._keyring = keyring
+        self._vault = vault
+
+    async def fetch_of_conversation(self, conversation_id: UUID, now: datetime) -> timedelta | None:
+        """Ask for what is due; how long to wait before what could not be asked for is tried again, or None."""
+        async with self._sessions.begin() as session:
+            account_id = await session.scalar(
+                select(Conversation.account_id).where(Conversation.id == conversation_id)
+            )
+            named = [] if account_id is None else await named_orders(session, account_id, conversation_id)
+        waits = [await self.fetch(order, now) for order in named if order.is_due(now)]
+        return max((wait for wait in waits if wait is not None), default=None)
+
+    async def fetch(self, order: NamedOrder, now: datetime) -> timedelta | None:
+        """Ask for one order and store what comes of it; how long to wait before it is tried again, or None if that would change nothing."""
+
+        async def operation(api: SellerApi) -> object:
+            return await get_order(api, order.order_id, included_data=_INCLUDED)
+
+        try:
+            told = await self._vault.call(order.account_id, order.integration_id, operation)
+            record = read_order(told, seen_at=now)
+        except (AmazonUnavailable, RenewalBusy) as failure:
+            await self._note(order, AmazonUnavailable.code, now)
+            return _wait_after(failure)
+        except OrderUnreadable:
+            await self._note(order, _UNREADABLE, now)
+            return None
+        except Expected as failure:
+            # The vault has written down what it means for the store.
+            await self._note(order, failure.code, now)
+            return None
+        keys = await self._keyring.of(self._sessions, order.account_id)
+        async with self._sessions.begin() as session:
+            await store_orders(session, keys, order.integration_id, [record], now=now)
+            await _write_outcome(session, order, FOUND, now)
+        return None
+
+    async def _note(self, order: NamedOrder, outcome: str, now: datetime) -> None:
+        """Write down why it was not given, and let those who look know, if it is another reason than before."""
+        async with self._sessions.begin() as session:
+            if outcome == OrderUnknown.code:
+                await session.execute(
+                    update(Order)
+                    .where(
+                        Order.account_id == order.account_id,
+                        Order.id == order.row_id,
+                        Order.gone_at.is_(None),
+                    )
+                    .values(gone_at=now, changed_at=now)
+                )
+            await _write_outcome(session, order, outcome, now)
+            if outcome != order.outcome:
+                await announce(
+                    session,
+                    order.account_id,
+                    EventKind.ORDER_CHANGED,
+                    integration_id=order.integration_id,
+                    order_row_id=order.row_id,
+                )
+        log.info("order_not_given", integration_id=str(order.integration_id), outcome=outcome)
+
+
+async def _write_outcome(session: AsyncSession, order: NamedOrder, outcome: str, now: datetime) -> None:
+    await session.execute(
+        _NOTE,
+        {
+            "row": order.row_id,
+            "account": order.account_id,
+            "integration": order.integration_id,
+            "order": order.order_id,
+            "outcome": outcome,
+            "now": now,
+        },
+    )
+
+
+def _wait_after(failure: Expected) -> timedelta:
+    if isinstance(failure, Throttled):
+        return timedelta(seconds=int(failure.fields.get("retry_after_seconds", 2)))
+    return timedelta(seconds=30)
