@@ -203,7 +203,7 @@ class OrderPackage(Base):
 
 
 class OrderLookup(Base):
-    """When Amazon was last asked for one order, and what came of it: `found`, or the code of the failure (`order_unknown`, `role_missing` …)."""
+    """When Amazon was last asked for one order, and what came of it: `asking`, `found`, or the code of the failure (`order_unknown`, `role_missing` …)."""
 
     __tablename__ = "order_lookups"
     __table_args__ = (

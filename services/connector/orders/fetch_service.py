@@ -38,6 +38,17 @@ MOST_ORDERS: Final = 20
 _INCLUDED: Final = tuple(IncludedData(part) for part in INCLUDED_DATA)
 _UNREADABLE: Final = "order_unreadable"
 
+_ASKING: Final = "asking"
+# Amazon has been asked by then, or whoever was to ask has been killed.
+_ASKED_WITHIN: Final = timedelta(minutes=1)
+_SOON: Final = timedelta(seconds=5)
+_CLAIM: Final = text("""
+    INSERT INTO order_lookups AS known (order_row_id, account_id, integration_id, order_id, outcome, asked_at)
+    VALUES (:row, :account, :integration, :order, :outcome, :now)
+    ON CONFLICT (order_row_id, account_id) DO UPDATE SET outcome = excluded.outcome, asked_at = excluded.asked_at
+    WHERE known.asked_at IS NOT DISTINCT FROM CAST(:seen AS timestamptz)
+    RETURNING true
+""")
 _NOTE: Final = text("""
     INSERT INTO order_lookups (order_row_id, account_id, integration_id, order_id, outcome, asked_at)
     VALUES (:row, :account, :integration, :order, :outcome, :now)
@@ -62,9 +73,11 @@ class NamedOrder:
 
     def is_due(self, now: datetime) -> bool:
         """Whether Amazon is to be asked. One that it could not answer for is asked for again at once."""
-        known_at = max((at for at in (self.fetched_at, self.asked_at) if at is not None), default=None)
-        if self.outcome == AmazonUnavailable.code:
-            known_at = self.fetched_at
+        if self.outcome == _ASKING and self.asked_at is not None and now - self.asked_at < _ASKED_WITHIN:
+            return False
+        is_answered = self.outcome not in {_ASKING, AmazonUnavailable.code}
+        times = (self.fetched_at, self.asked_at if is_answered else None)
+        known_at = max((at for at in times if at is not None), default=None)
         return known_at is None or now - known_at > FRESH
 
 
@@ -135,6 +148,8 @@ class OrderFetcher:
 
     async def fetch(self, order: NamedOrder, now: datetime) -> timedelta | None:
         """Ask for one order and store what comes of it; how long to wait before it is tried again, or None if that would change nothing."""
+        if not await self._claim(order, now):
+            return _SOON
 
         async def operation(api: SellerApi) -> object:
             return await get_order(api, order.order_id, included_data=_INCLUDED)
@@ -155,8 +170,14 @@ class OrderFetcher:
         keys = await self._keyring.of(self._sessions, order.account_id)
         async with self._sessions.begin() as session:
             await store_orders(session, keys, order.integration_id, [record], now=now)
-            await _write_outcome(session, order, FOUND, now)
+            await session.execute(_NOTE, _lookup(order, FOUND, now))
         return None
+
+    async def _claim(self, order: NamedOrder, now: datetime) -> bool:
+        """Whether it is ours to ask: of all that found the order as it is, one is."""
+        async with self._sessions.begin() as session:
+            found = await session.scalar(_CLAIM, _lookup(order, _ASKING, now) | {"seen": order.asked_at})
+        return found is not None
 
     async def _note(self, order: NamedOrder, outcome: str, now: datetime) -> None:
         """Write down why it was not given, and let those who look know, if it is another reason than before."""
@@ -171,7 +192,7 @@ class OrderFetcher:
                     )
                     .values(gone_at=now, changed_at=now)
                 )
-            await _write_outcome(session, order, outcome, now)
+            await session.execute(_NOTE, _lookup(order, outcome, now))
             if outcome != order.outcome:
                 await announce(
                     session,
@@ -183,18 +204,15 @@ class OrderFetcher:
         log.info("order_not_given", integration_id=str(order.integration_id), outcome=outcome)
 
 
-async def _write_outcome(session: AsyncSession, order: NamedOrder, outcome: str, now: datetime) -> None:
-    await session.execute(
-        _NOTE,
-        {
-            "row": order.row_id,
-            "account": order.account_id,
-            "integration": order.integration_id,
-            "order": order.order_id,
-            "outcome": outcome,
-            "now": now,
-        },
-    )
+def _lookup(order: NamedOrder, outcome: str, now: datetime) -> dict[str, object]:
+    return {
+        "row": order.row_id,
+        "account": order.account_id,
+        "integration": order.integration_id,
+        "order": order.order_id,
+        "outcome": outcome,
+        "now": now,
+    }
 
 
 def _wait_after(failure: Expected) -> timedelta:
