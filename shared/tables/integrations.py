@@ -205,7 +205,7 @@ class ForwardedMailbox(Base):
 
 
 class MarketplaceParticipation(Base):
-    """One country of a store, as getMarketplaceParticipations last reported it."""
+    """One country of a store, as getMarketplaceParticipations last reported it. `last_order_at`: when the newest order of it that is known was placed."""
 
     __tablename__ = "marketplace_participations"
     __table_args__ = (within_account("integration_id", "integrations"),)
@@ -216,6 +216,7 @@ class MarketplaceParticipation(Base):
     country: Mapped[str]
     is_participating: Mapped[bool]
     has_suspended_listings: Mapped[bool]
+    last_order_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=now)
 
 

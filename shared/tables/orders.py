@@ -222,35 +222,42 @@ class OrderLookup(Base):
 class OrderSync(Base):
     """How far a store's orders are known.
 
-    `cursor_at`: whatever Amazon changed before is here. `run_…`: the run that is under way, whose pages have stored parameters, because
-    Amazon refuses a page's token with any other, and after a day (`run_token_at`). `history_…`: the same for the orders from before the
-    store was connected, which are asked for backwards: those placed since `history_until` are here; it goes on to `history_from`.
-    `claimed_until`: a worker is at it. `report_columns_missing`: what the last report lacked, null while none has told.
+    `cursor_at`: what Amazon has changed between the connecting and then is here; what was placed before is history. `run_…`: the run that is
+    under way, kept because Amazon refuses a page's token with any other parameters, and after a day (`run_token_at`). `look_back_at`: when
+    the next run reaches back further than the others, for what Amazon shows late. `history_…`: the orders placed before the store was
+    connected, asked for backwards in windows: those since `history_until` are here, the window under way begins at `history_after`, the
+    last one ends at `history_from`. `claimed_until`: a worker is at it. `parked_at`: nothing is asked for this store until it is connected
+    and not paused again. `late_since`: listeners know that it is late. `order_count`: how many of its orders are here.
+    `report_columns_missing`: what the last report lacked, null while none has told.
     """
 
     __tablename__ = "order_syncs"
     __table_args__ = (
         within_account("integration_id", "integrations"),
-        Index("ix_order_syncs_due", "next_at"),
+        Index("ix_order_syncs_due", "next_at", postgresql_where=text("parked_at IS NULL")),
+        Index("ix_order_syncs_cursor", "cursor_at", postgresql_where=text("parked_at IS NULL")),
         CheckConstraint("(run_token IS NULL) = (run_token_at IS NULL)", name="run_token"),
+        CheckConstraint("(history_token IS NULL) = (history_token_at IS NULL)", name="history_token"),
     )
 
     integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    cursor_at: Mapped[datetime | None]
+    cursor_at: Mapped[datetime] = mapped_column(server_default=now)
     run_after: Mapped[datetime | None]
     run_before: Mapped[datetime | None]
     run_token: Mapped[str | None]
     run_token_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
+    look_back_at: Mapped[datetime] = mapped_column(server_default=now)
     next_at: Mapped[datetime] = mapped_column(server_default=now)
     claimed_until: Mapped[datetime | None]
+    parked_at: Mapped[datetime | None]
     failing_since: Mapped[datetime | None]
     failure: Mapped[str | None]
     late_since: Mapped[datetime | None]
-    history_from: Mapped[datetime | None]
-    history_until: Mapped[datetime | None]
-    history_before: Mapped[datetime | None]
+    history_from: Mapped[datetime] = mapped_column(server_default=text("now() - interval '730 days'"))
+    history_until: Mapped[datetime] = mapped_column(server_default=now)
+    history_after: Mapped[datetime] = mapped_column(server_default=text("now() - interval '30 days'"))
     history_token: Mapped[str | None]
     history_token_at: Mapped[datetime | None]
     history_done_at: Mapped[datetime | None]

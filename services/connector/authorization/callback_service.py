@@ -43,6 +43,7 @@ from services.connector.authorization.attempts import (
 from services.connector.authorization.consent import Application
 from services.connector.authorization.views import shown_instead
 from services.connector.integrations import service as integrations
+from services.connector.orders import syncs
 from services.connector.throttling.limits import CALLBACKS
 from services.connector.tokens import service as tokens
 from shared.database import Sessions, is_unavailable
@@ -313,6 +314,7 @@ async def _connect(
             consented_at=now,
         )
         await integrations.save_store(session, caller.account_id, integration_id, store, now)
+        await syncs.wake(session, integration_id, now)
         outcome = Outcome.CONNECTED if is_new else Outcome.REAUTHORIZED
         await queries.write_outcome(session, attempt.id, outcome, integration_id=integration_id)
         # The path of every later reading, from the stored grant on, is walked once at once.

@@ -33,6 +33,7 @@ from services.connector.integrations.schemas import (
     IntegrationPage,
     ListState,
     NotCheckedAnswer,
+    OrdersAnswer,
     RestAnswer,
     RestorationRequest,
     StepAnswer,
@@ -45,6 +46,12 @@ from services.connector.integrations.setup_steps import (
     deep_link,
     manage_apps_link,
     messaging_permissions_link,
+)
+from services.connector.integrations.sync_state import (
+    orders_late_since,
+    orders_status,
+    sync_status,
+    synced_at,
 )
 from services.connector.marketplaces.countries import country_name
 from services.connector.settings import ConnectorSettings
@@ -59,6 +66,7 @@ async def list_integrations(
     caller: AdminViewer,
     sessions: SessionsDep,
     settings: SettingsDep,
+    now: Now,
     state: Annotated[
         ListState,
         Query(description="Those that are connected, or those in their grace period after disconnecting."),
@@ -73,7 +81,7 @@ async def list_integrations(
     )
     page = rows[:limit]
     return {
-        "items": [_item(row, settings.mail_domain) for row in page],
+        "items": [_item(row, settings.mail_domain, now) for row in page],
         "next_cursor": encode_cursor(None, page[-1].id) if len(rows) > limit else None,
     }
 
@@ -204,12 +212,16 @@ async def tick_step(
     return _step(wanted, done, settings, language)
 
 
-def _item(row: Listed, mail_domain: str) -> IntegrationItem:
+def _item(row: Listed, mail_domain: str, now: datetime) -> IntegrationItem:
     return {
         "id": row.id,
         "source": row.source,
         "lock": {"state": row.lock, "since": row.lock_since},
-        "sync": {"status": row.sync_status, "at": row.synced_at},
+        "sync": {
+            "status": sync_status(row, now),
+            "at": synced_at(row, now),
+            "orders": _orders(row, now),
+        },
         "account": {"store_name": row.store_name, "seller_id_masked": _masked(row.seller_id)},
         "name": row.name,
         "region": row.region,
@@ -225,12 +237,27 @@ def _item(row: Listed, mail_domain: str) -> IntegrationItem:
     }
 
 
+def _orders(row: Listed, now: datetime) -> OrdersAnswer | None:
+    if row.orders_known_until is None or row.history_until is None or row.order_count is None:
+        return None
+    return {
+        "status": orders_status(row, now),
+        "completed_at": row.orders_completed_at,
+        "late_since": orders_late_since(row, now),
+        "history": {
+            "until": row.history_until,
+            "count": row.order_count,
+            "done": row.history_done_at is not None,
+        },
+    }
+
+
 def _answer(
     detail: Detail, settings: ConnectorSettings, language: Language, now: datetime
 ) -> IntegrationAnswer:
     consented_at = detail.facts.consented_at
     return {
-        **_item(detail.listed, settings.mail_domain),
+        **_item(detail.listed, settings.mail_domain, now),
         "countries": [
             IntegrationCountry(
                 country=c.country,
@@ -242,7 +269,8 @@ def _answer(
         ],
         "checks": [_check(check, detail, settings, language) for check in checks_of(detail.facts, now)],
         "not_checked": [
-            NotCheckedAnswer(code=code, title=title_of(code, language)) for code in not_checked(detail.facts)
+            NotCheckedAnswer(code=code, title=title_of(code, language))
+            for code in not_checked(detail.facts, now)
         ],
         "consented_at": consented_at,
         "consent_expires_at": consent_expires_at(consented_at) if consented_at else None,

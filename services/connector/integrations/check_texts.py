@@ -1,10 +1,11 @@
-"""What the checks say to a seller: title, text and cure, German and English. A text may name {date}, {countries} and {detail}."""
+"""What the checks say to a seller: title, text and cure, German and English. A text may name {date}, {time}, {countries} and {detail}."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
-from babel.dates import format_date
+from babel.dates import format_date, format_datetime
 
 from services.connector.http.language import Language
 from services.connector.integrations.health import FORWARDED, Check, CheckState
@@ -212,7 +213,18 @@ _TEXTS: Final = {
             "Check user, password and sender address, and test the settings.",
         ),
     },
-    "orders_late": _title_only("Bestellungen verspätet", "Orders are late"),
+    "orders_late": {
+        Language.DE: CheckText(
+            "Bestellungen verspätet",
+            "Was sich an Bestellungen seit {time} geändert hat, fehlt hier vielleicht noch.",
+            "Sie müssen nichts tun. Wir fragen Amazon laufend weiter; Bestellungen, nach denen jemand schreibt, holen wir einzeln.",
+        ),
+        Language.EN: CheckText(
+            "Orders are late",
+            "What has changed of orders since {time} may still be missing here.",
+            "There is nothing for you to do. We keep asking Amazon; orders that somebody writes about are fetched one by one.",
+        ),
+    },
     "report_columns_missing": _title_only("Spalten fehlen im Bericht", "Report columns are missing"),
 }
 
@@ -267,12 +279,18 @@ def text_of(check: Check, language: Language, *, address: str) -> CheckText:
         text = _FORWARDED[language]
     fields = {
         "date": format_date(check.on, format="long", locale=language.value) if check.on else "",
+        "time": _time(check.on, language),
         "address": address,
         "in_countries": _in_countries(check.countries, language),
         "countries": ", ".join(country_name(country, language) for country in check.countries),
         "detail": check.detail,
     }
     return CheckText(text.title, text.text.format_map(fields), text.cure)
+
+
+def _time(at: datetime | None, language: Language) -> str:
+    """Day and time, in UTC: whose clock it is that a reader goes by, nobody knows here."""
+    return "" if at is None else f"{format_datetime(at, 'short', locale=language.value)} UTC"
 
 
 def _in_countries(countries: Sequence[str], language: Language) -> str:

@@ -4,12 +4,13 @@ Red is only what the seller must act on and what really stops messages, orders o
 never turns a lock red.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from services.connector.orders.sync_steps import late_since
 from shared.tables import Lock
 
 # Amazon's consent ends after 365 days; no call of Amazon's says when.
@@ -35,15 +36,13 @@ CODES: Final = (
     "report_columns_missing",
     "paused",
 )
-# These need orders, of which nothing is known yet.
-_UNKNOWN: Final = frozenset(
-    {
-        "orders_late",
-        "report_columns_missing",
-    }
-)
+# Of these nothing is known yet.
+_UNKNOWN: Final = frozenset({"report_columns_missing"})
 _PATIENCE_FOR_MAIL: Final = timedelta(days=3)
 _PATIENCE_FOR_COUNTRY: Final = timedelta(days=14)
+# A store or country sells if an order was placed within this time.
+_SELLS: Final = timedelta(days=14)
+_PATIENCE_FOR_ORDERS: Final = timedelta(hours=24)
 _PATIENCE_FOR_FORWARDING: Final = timedelta(days=14)
 _PATIENCE_FOR_ROLE: Final = timedelta(hours=24)
 # A second refusal so long after the first is no slip.
@@ -94,7 +93,9 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The stored facts of an integration from which its checks and its lock are decided."""
+    """The stored facts of an integration from which its checks and its lock are decided. `newest_orders`: when the newest order of a
+    country was placed. `orders_known_until`: what Amazon has changed of orders until then is here; `orders_completed_at`: when the last run ended.
+    """
 
     created_at: datetime
     is_named: bool
@@ -124,6 +125,9 @@ class Facts:
     smtp_refused_since: datetime | None = None
     smtp_refused_at: datetime | None = None
     seen_countries: Collection[str] = ()
+    newest_orders: Mapping[str, datetime] = field(default_factory=dict)
+    orders_known_until: datetime | None = None
+    orders_completed_at: datetime | None = None
     troubles: Collection[Trouble] = ()
 
 
@@ -158,6 +162,7 @@ def checks_of(facts: Facts, now: datetime) -> tuple[Check, ...]:
             _participation(facts, now),
             _role(facts, now),
             _suspension(facts),
+            _orders(facts, now),
             _amazon_trouble(facts),
             _service_trouble(facts),
             _setup(facts),
@@ -173,14 +178,16 @@ def checks_of(facts: Facts, now: datetime) -> tuple[Check, ...]:
     return tuple(sorted(found, key=lambda check: order.index(check.state)))
 
 
-def not_checked(facts: Facts) -> tuple[str, ...]:
+def not_checked(facts: Facts, now: datetime) -> tuple[str, ...]:
     """The codes of which nothing can be said at present."""
     if facts.paused_at is not None:
         return tuple(code for code in CODES if code != "paused")
-    is_sender_known = facts.reply_confirmed_at is not None or facts.sender_refused_at is not None
-    return tuple(
-        code for code in CODES if code in _UNKNOWN or (code == "sender_not_approved" and not is_sender_known)
-    )
+    unknown = set(_UNKNOWN)
+    if facts.reply_confirmed_at is None and facts.sender_refused_at is None:
+        unknown.add("sender_not_approved")
+    if facts.orders_completed_at is None and _orders(facts, now) is None:
+        unknown.add("orders_late")
+    return tuple(code for code in CODES if code in unknown)
 
 
 def lock_of(facts: Facts, now: datetime) -> Lock:
@@ -255,6 +262,20 @@ def _role(facts: Facts, now: datetime) -> Check | None:
     )
 
 
+def _orders(facts: Facts, now: datetime) -> Check | None:
+    """That Amazon does not let us ask any more is said elsewhere, with what the seller does about it."""
+    if facts.orders_known_until is None or not facts.has_grant:
+        return None
+    if facts.revoked_at is not None or _is_over(facts, now):
+        return None
+    since = late_since(facts.orders_known_until, now)
+    if since is None:
+        return None
+    if now - since >= _PATIENCE_FOR_ORDERS:
+        return Check("orders_late", CheckState.AMBER, since, who=Who.OPERATOR, on=since)
+    return Check("orders_late", CheckState.NOTICE, since, who=Who.NOBODY, on=since)
+
+
 def _suspension(facts: Facts) -> Check | None:
     if not facts.suspended:
         return None
@@ -288,7 +309,7 @@ def _setup(facts: Facts) -> Check | None:
 def _first_mail(facts: Facts, now: datetime) -> Check | None:
     if facts.last_message_at is not None or not facts.is_named:
         return None
-    is_late = facts.last_order_at is not None and now - facts.created_at >= _PATIENCE_FOR_MAIL
+    is_late = _sells(facts.last_order_at, now) and now - facts.created_at >= _PATIENCE_FOR_MAIL
     state = CheckState.AMBER if is_late else CheckState.WAITING
     return Check("mail_first", state, facts.created_at, action=Action.OPEN_GUIDE)
 
@@ -333,6 +354,8 @@ def _smtp(facts: Facts) -> Check | None:
 
 def _mail_of_countries(facts: Facts, now: datetime) -> Check | None:
     silent = tuple(country for country in facts.participating if country not in facts.seen_countries)
+    if facts.orders_completed_at is not None:
+        silent = tuple(country for country in silent if _sells(facts.newest_orders.get(country), now))
     if not facts.seen_countries or not silent or now - facts.created_at < _PATIENCE_FOR_COUNTRY:
         return None
     return Check(
@@ -342,3 +365,8 @@ def _mail_of_countries(facts: Facts, now: datetime) -> Check | None:
         action=Action.OPEN_GUIDE,
         countries=silent,
     )
+
+
+def _sells(last_order_at: datetime | None, now: datetime) -> bool:
+    """Whether an order was placed lately."""
+    return last_order_at is not None and now - last_order_at < _SELLS

@@ -27,6 +27,7 @@ from services.connector.integrations.row_locks import (
     release_mail,
 )
 from services.connector.integrations.service import recompute_lock
+from services.connector.orders import syncs
 from services.connector.problems.catalogue import NotFound
 from services.connector.tokens import service as tokens
 from shared.database import Sessions
@@ -206,6 +207,7 @@ async def _pause(
     )
     if not is_paused:
         await enqueue(session, Job.REFRESH_PARTICIPATIONS, integration.id)
+        await syncs.wake(session, integration.id, now)
     session.add(
         audit_entry(caller, "integration_paused" if is_paused else "integration_resumed", integration.id)
     )

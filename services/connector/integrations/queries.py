@@ -20,6 +20,7 @@ from shared.tables import (
     Integration,
     Lock,
     MarketplaceParticipation,
+    OrderSync,
     OutboundMessage,
     RelayAddress,
     ReplyFailure,
@@ -63,6 +64,11 @@ class Listed(NamedTuple):
     owner_id: UUID | None
     rests_until: datetime | None
     data_after_rest: AfterGracePeriod | None
+    orders_known_until: datetime | None
+    orders_completed_at: datetime | None
+    order_count: int | None
+    history_until: datetime | None
+    history_done_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,7 @@ class Country:
     country: str
     is_participating: bool
     has_suspended_listings: bool
+    last_order_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,13 @@ def _listed(*, in_grace_period: bool = False) -> Select[*tuple[Any, ...]]:
             Integration.owner_id,
             Integration.rests_until,
             Integration.data_after_rest,
+            OrderSync.cursor_at.label("orders_known_until"),
+            OrderSync.completed_at.label("orders_completed_at"),
+            OrderSync.order_count,
+            OrderSync.history_until,
+            OrderSync.history_done_at,
         )
+        .outerjoin(OrderSync, OrderSync.integration_id == Integration.id)
         .outerjoin(
             RelayAddress,
             (RelayAddress.integration_id == Integration.id) & RelayAddress.retired_at.is_(None),
@@ -201,6 +214,7 @@ async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> D
             MarketplaceParticipation.country,
             MarketplaceParticipation.is_participating,
             MarketplaceParticipation.has_suspended_listings,
+            MarketplaceParticipation.last_order_at,
         ).where(MarketplaceParticipation.integration_id == integration_id)
     )
     countries = tuple(
@@ -292,6 +306,9 @@ def _facts(
         role_missing_operation=grant.role_missing_operation,
         idle_since=listed.idle_since,
         idle_checks=listed.idle_checks,
+        newest_orders={c.country: c.last_order_at for c in countries if c.last_order_at is not None},
+        orders_known_until=listed.orders_known_until,
+        orders_completed_at=listed.orders_completed_at,
         seen_countries=tuple(
             step.country
             for step, tick in done.items()

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from services.connector.integrations.health import Action, CheckState, Who
 from services.connector.integrations.names import MAX_NAME
+from services.connector.integrations.sync_state import OrdersStatus
 from shared.marketplaces import Region
 from shared.tables import AfterGracePeriod, Lock, SetupStepName, SyncStatus
 
@@ -18,14 +19,23 @@ _EXAMPLE: JsonDict = {
     "id": "0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
     "source": "amazon",
     "lock": {"state": "green", "since": "2026-11-23T09:12:44Z"},
-    "sync": {"status": "ok", "at": "2026-11-23T03:17:05Z"},
+    "sync": {
+        "status": "ok",
+        "at": "2026-11-23T09:10:31Z",
+        "orders": {
+            "status": "ok",
+            "completed_at": "2026-11-23T09:10:31Z",
+            "late_since": None,
+            "history": {"until": "2026-05-03T14:03:00Z", "count": 1240, "done": False},
+        },
+    },
     "account": {"store_name": "Lampenladen", "seller_id_masked": "A1…EN7"},
     "name": "Amazon Europa",
     "region": "eu",
     "home_country": "DE",
     "address": "mabtekrud@replyco.email",
     "last_message_at": "2026-11-23T08:59:01Z",
-    "last_order_at": None,
+    "last_order_at": "2026-11-23T08:41:20Z",
     "created_at": "2026-11-20T14:03:00Z",
     "owner_id": "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f",
     "paused_since": None,
@@ -49,7 +59,7 @@ _DETAIL_EXAMPLE: JsonDict = _EXAMPLE | {
             "link": "https://app.example/integrations/0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
         }
     ],
-    "not_checked": [{"code": "orders_late", "title": "Orders are late"}],
+    "not_checked": [{"code": "report_columns_missing", "title": "Report columns are missing"}],
     "consented_at": "2026-11-20T14:03:00Z",
     "consent_expires_at": "2027-11-20T14:03:00Z",
 }
@@ -74,9 +84,30 @@ class LockAnswer(TypedDict):
     since: datetime
 
 
+class OrderHistoryAnswer(TypedDict):
+    until: Annotated[
+        datetime, Field(description="Orders placed since then are here; it goes back while done is false.")
+    ]
+    count: Annotated[int, Field(description="How many of the store's orders are here.")]
+    done: bool
+
+
+class OrdersAnswer(TypedDict):
+    status: OrdersStatus
+    completed_at: Annotated[
+        datetime | None, Field(description="When all changes were last asked for to the end.")
+    ]
+    late_since: Annotated[
+        datetime | None,
+        Field(description="Set if that is over an hour ago: what changed since then may be missing."),
+    ]
+    history: OrderHistoryAnswer
+
+
 class SyncAnswer(TypedDict):
     status: SyncStatus
-    at: Annotated[datetime | None, Field(description="The last success.")]
+    at: Annotated[datetime | None, Field(description="The last success; of orders that are late, theirs.")]
+    orders: Annotated[OrdersAnswer | None, Field(description="Null while orders have never been asked for.")]
 
 
 class StoreAnswer(TypedDict):
@@ -100,7 +131,9 @@ class IntegrationItem(TypedDict):
         str | None, Field(description="The relay address that the seller enters in Seller Central.")
     ]
     last_message_at: datetime | None
-    last_order_at: datetime | None
+    last_order_at: Annotated[
+        datetime | None, Field(description="When the newest order that is here was placed.")
+    ]
     created_at: datetime
     owner_id: Annotated[
         UUID | None, Field(description="The user who is told by mail when the lock turns red.")

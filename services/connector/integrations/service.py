@@ -22,6 +22,7 @@ from services.connector.integrations.names import MAX_NAME, name_key
 from services.connector.integrations.owner_mails import notify_owners
 from services.connector.integrations.row_locks import lock_row, reconnect
 from services.connector.integrations.setup_steps import Step
+from services.connector.orders import syncs
 from services.connector.problems.catalogue import NotFound
 from services.connector.tokens import service as tokens
 from shared.database import Reader, Sessions, new_id
@@ -194,7 +195,14 @@ async def save_store(
             "idle_participation_since": func.coalesce(Integration.idle_participation_since, now),
             "idle_participation_checks": Integration.idle_participation_checks + 1,
         }
-    await session.execute(update(Integration).where(Integration.id == integration_id).values(**changes))
+    region = await session.scalar(
+        update(Integration)
+        .where(Integration.id == integration_id)
+        .values(**changes)
+        .returning(Integration.region)
+    )
+    assert region is not None
+    await syncs.ensure(session, account_id, integration_id, Region(region), now)
     await recompute_lock(session, account_id, integration_id, now)
 
 

@@ -54,6 +54,15 @@ _NEWEST: Final = text("""
     UPDATE integrations SET last_order_at = CAST(:newest AS timestamptz)
     WHERE id = :integration AND (last_order_at IS NULL OR last_order_at < CAST(:newest AS timestamptz))
 """)
+_NEWEST_OF_COUNTRY: Final = text("""
+    UPDATE marketplace_participations AS p SET last_order_at = told.newest
+    FROM unnest(CAST(:countries AS text[]), CAST(:newest AS timestamptz[])) AS told (country, newest)
+    WHERE p.integration_id = :integration AND p.country = told.country
+        AND (p.last_order_at IS NULL OR p.last_order_at < told.newest)
+""")
+_COUNT: Final = text(
+    "UPDATE order_syncs SET order_count = order_count + :new WHERE integration_id = :integration"
+)
 
 
 class _Known(NamedTuple):
@@ -107,12 +116,31 @@ async def store_orders(
         written = await batch.write(newer, BY_NEWER_REPORT)
         written += await batch.write(filling, BY_REPORT)
     new = sum(row_id not in batch.known for row_id in written)
-    placed = [each.order.purchased_at for each in told if each.order.purchased_at is not None]
-    if new and (newest := max((at for at in placed if at <= now), default=None)):
-        await session.execute(_NEWEST, {"integration": integration_id, "newest": newest})
+    if new:
+        await _note_new(session, integration_id, told, new, now)
     if is_news:
         await announce_all(session, [_event(keys.account_id, integration_id, row_id) for row_id in written])
     return Stored(new, tuple(written))
+
+
+async def _note_new(
+    session: AsyncSession, integration_id: UUID, told: Sequence[_Told], new: int, now: datetime
+) -> None:
+    """When the newest order was placed, in the store and in each country, and how many there are. In the order in which all lock these rows."""
+    newest: dict[str | None, datetime] = {}
+    for order in (each.order for each in told):
+        if order.purchased_at is not None and order.purchased_at <= now:
+            for country in {None, order.country}:
+                newest[country] = max(order.purchased_at, newest.get(country, order.purchased_at))
+    store = {"integration": integration_id}
+    if newest:
+        await session.execute(_NEWEST, store | {"newest": newest[None]})
+        countries = sorted(country for country in newest if country is not None)
+        await session.execute(
+            _NEWEST_OF_COUNTRY,
+            store | {"countries": countries, "newest": [newest[country] for country in countries]},
+        )
+    await session.execute(_COUNT, store | {"new": new})
 
 
 def _event(account_id: UUID, integration_id: UUID, row_id: UUID) -> Event:

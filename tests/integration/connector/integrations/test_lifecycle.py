@@ -168,7 +168,7 @@ async def test_resuming_asks_amazon_again(signed_in: SignedIn, app: FastAPI, ses
     await refresh_participations(state.sessions, state.vault, UUID(integration_id), datetime.now(UTC))
 
     assert resumed["paused_since"] is None
-    assert (await signed_in.client.get(path)).json()["sync"]["status"] == "ok"
+    assert (await signed_in.client.get(path)).json()["sync"]["status"] == "running"
     assert await refresh_all(state.sessions) == 1
     assert [a for a in await actions(sessions) if "paused" in a or "resumed" in a] == [
         "integration_paused",

@@ -37,6 +37,12 @@ FINE = Facts(
     first_authentic_mail_at=NOW - DAY,
     last_order_at=None,
 )
+WITH_ORDERS = replace(
+    FINE,
+    created_at=NOW - 20 * DAY,
+    orders_known_until=NOW - 5 * MINUTE,
+    orders_completed_at=NOW - 3 * MINUTE,
+)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +141,27 @@ FINE = Facts(
             [("mail_country_missing", "notice")],
         ),
         (replace(FINE, created_at=NOW - 13 * DAY, seen_countries=("DE",)), "green", []),
+        (
+            replace(WITH_ORDERS, seen_countries=("DE",), newest_orders={"DE": NOW, "FR": NOW - 13 * DAY}),
+            "green",
+            [("mail_country_missing", "notice")],
+        ),
+        (replace(WITH_ORDERS, seen_countries=("DE",), newest_orders={"FR": NOW - 14 * DAY}), "green", []),
+        (replace(WITH_ORDERS, seen_countries=("DE",)), "green", []),
+        (WITH_ORDERS, "green", []),
+        (replace(WITH_ORDERS, orders_known_until=NOW - 60 * MINUTE), "green", []),
+        (
+            replace(WITH_ORDERS, orders_known_until=NOW - 61 * MINUTE),
+            "green",
+            [("orders_late", "notice")],
+        ),
+        (replace(WITH_ORDERS, orders_known_until=NOW - DAY), "green", [("orders_late", "amber")]),
+        # Whoever withdraws the consent is told that, and not that we are late.
+        (
+            replace(WITH_ORDERS, orders_known_until=NOW - DAY, refused_at=NOW - DAY, revoked_at=NOW - DAY),
+            "red",
+            [("grant_revoked", "red")],
+        ),
         (replace(FINE, created_at=NOW - 14 * DAY, seen_countries=("DE", "FR")), "green", []),
         (replace(FINE, paused_at=NOW - DAY), "green", [("paused", "notice")]),
         (replace(FINE, paused_at=NOW - DAY, revoked_at=NOW - DAY), "green", [("paused", "notice")]),
@@ -209,7 +236,7 @@ def test_every_check_says_what_it_is_and_what_to_do(language: Language):
             assert text.text
             assert text.cure
             assert "{" not in text.text
-        for code in not_checked(facts):
+        for code in not_checked(facts, NOW):
             codes.add(code)
             assert title_of(code, language)
     assert codes == set(CODES)
@@ -228,17 +255,31 @@ def test_every_red_has_a_cure_that_the_seller_can_begin_himself():
     assert all(check.since is not None for check in reds)
 
 
-def test_what_is_said_of_orders_is_that_nothing_is_known_yet():
-    codes = not_checked(FINE)
+def test_what_is_said_of_orders_is_that_nothing_is_known_until_they_were_complete_once_or_are_late():
+    first = replace(WITH_ORDERS, orders_completed_at=None)
+    late = replace(first, orders_known_until=NOW - DAY)
 
-    assert set(codes) == {"sender_not_approved", "orders_late", "report_columns_missing"}
-    assert not set(codes) & {check.code for facts in EVERYTHING for check in checks_of(facts, NOW)}
+    assert set(not_checked(FINE, NOW)) == {"sender_not_approved", "orders_late", "report_columns_missing"}
+    assert set(not_checked(first, NOW)) == set(not_checked(FINE, NOW))
+    assert "orders_late" not in not_checked(late, NOW)
+    assert "orders_late" not in not_checked(WITH_ORDERS, NOW)
+
+
+def test_a_store_that_sold_long_ago_only_is_not_asked_where_its_mail_is():
+    silent = replace(FINE, last_message_at=None, first_authentic_mail_at=None)
+
+    assert [check.state for check in checks_of(replace(silent, last_order_at=NOW - 13 * DAY), NOW)] == [
+        "amber"
+    ]
+    assert [check.state for check in checks_of(replace(silent, last_order_at=NOW - 14 * DAY), NOW)] == [
+        "waiting"
+    ]
 
 
 def test_of_a_paused_store_nothing_else_is_checked():
     paused = replace(FINE, paused_at=NOW, has_grant=False, participating=())
 
-    assert set(not_checked(paused)) == set(CODES) - {"paused"}
+    assert set(not_checked(paused, NOW)) == set(CODES) - {"paused"}
 
 
 def test_since_when_is_the_first_refusal_not_its_confirmation():
@@ -289,9 +330,9 @@ def test_a_sender_that_amazon_refuses_turns_the_lock_red_until_a_reply_gets_thro
 
 
 def test_of_the_sender_nothing_is_known_before_the_first_reply_came_through_or_back():
-    assert "sender_not_approved" in not_checked(replace(FINE, reply_confirmed_at=None))
-    assert "sender_not_approved" not in not_checked(replace(FINE, reply_confirmed_at=NOW))
-    assert "sender_not_approved" not in not_checked(replace(FINE, sender_refused_at=NOW))
+    assert "sender_not_approved" in not_checked(replace(FINE, reply_confirmed_at=None), NOW)
+    assert "sender_not_approved" not in not_checked(replace(FINE, reply_confirmed_at=NOW), NOW)
+    assert "sender_not_approved" not in not_checked(replace(FINE, sender_refused_at=NOW), NOW)
 
 
 @pytest.mark.parametrize(

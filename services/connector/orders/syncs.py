@@ -1,0 +1,123 @@
+"""The rows that say how far stores' orders are known: made, woken, claimed, moved on.
+
+Times are the caller's, so that whoever simulates a week moves one clock. Two workers whose clocks differ at most ask for the same page
+twice: a row is moved on only by whoever has claimed it last.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.orders.sync_steps import FIRST_WINDOW, Sync
+from shared.marketplaces import Region
+from shared.tables import Grant, Integration, OrderSync
+
+# Longer than a call may take with all its repetitions and a new token before; after it the worker counts as dead.
+LEASE: Final = timedelta(minutes=5)
+# How far back searchOrders goes: two years; in Japan, Australia and Singapore to this day.
+_HISTORY: Final = timedelta(days=730)
+_HISTORY_OF_FAR_EAST: Final = datetime(2016, 1, 1, tzinfo=UTC)
+# The newest end of a search lies two minutes before it; with room for clocks that differ.
+_NOT_YET: Final = timedelta(minutes=4)
+
+_NEXT: Final = text("""
+    SELECT integration_id FROM order_syncs
+    WHERE parked_at IS NULL AND next_at <= :now AND (claimed_until IS NULL OR claimed_until <= :now)
+    ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED
+""")
+_COLUMNS: Final = [
+    getattr(OrderSync, field.name) for field in fields(Sync) if field.name in OrderSync.__table__.columns
+]
+
+
+async def ensure(
+    session: AsyncSession, account_id: UUID, integration_id: UUID, region: Region, now: datetime
+) -> None:
+    """Have a store's orders asked for from now on, and its history before; one that has a row already goes on with it."""
+    began_at = now - _NOT_YET
+    await session.execute(
+        insert(OrderSync)
+        .values(
+            integration_id=integration_id,
+            account_id=account_id,
+            cursor_at=began_at,
+            next_at=now,
+            look_back_at=now,
+            history_from=_HISTORY_OF_FAR_EAST if region is Region.FE else now - _HISTORY,
+            history_until=began_at,
+            history_after=began_at - FIRST_WINDOW,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+async def wake(session: AsyncSession, integration_id: UUID, now: datetime) -> None:
+    """Amazon may be asked for this store again: it has a new consent, or is no longer paused. The caller's transaction says so, too."""
+    await session.execute(
+        update(OrderSync)
+        .where(OrderSync.integration_id == integration_id)
+        .values(next_at=now, parked_at=None, failing_since=None, failure=None)
+    )
+
+
+async def claim(session: AsyncSession, now: datetime) -> Sync | None:
+    """One store whose turn it is, for this worker alone until the lease ends. None: there is none.
+
+    Stores that rest are met here once, and parked. Whether they rest is read when their rows are locked, so that whoever wakes one
+    comes before or after, and is never lost.
+    """
+    while True:
+        integration_id = await session.scalar(_NEXT, {"now": now})
+        if integration_id is None:
+            return None
+        has_tokens = func.coalesce(func.length(Grant.refresh_token) > 0, False)
+        rests, is_revoked = (
+            await session.execute(
+                select(
+                    Integration.disconnected_at.is_not(None)
+                    | Integration.paused_at.is_not(None)
+                    | ~has_tokens,
+                    Grant.revoked_at.is_not(None),
+                )
+                .outerjoin(Grant, Grant.integration_id == Integration.id)
+                .where(Integration.id == integration_id)
+            )
+        ).one()
+        row = update(OrderSync).where(OrderSync.integration_id == integration_id)
+        if rests:
+            await session.execute(row.values(parked_at=now))
+            continue
+        claimed = await session.execute(row.values(claimed_until=now + LEASE).returning(*_COLUMNS))
+        return Sync(**claimed.mappings().one(), is_revoked=is_revoked)
+
+
+async def move(session: AsyncSession, sync: Sync, changes: Mapping[str, Any]) -> bool:
+    """Change the row and give it back. False: the lease had ended and somebody else has it, or the store is gone; nothing was changed."""
+    moved = await session.scalar(
+        update(OrderSync)
+        .where(OrderSync.integration_id == sync.integration_id, OrderSync.claimed_until == sync.claimed_until)
+        .values(**changes, claimed_until=None)
+        .returning(OrderSync.integration_id)
+    )
+    return moved is not None
+
+
+async def oldest_cursor(session: AsyncSession) -> datetime | None:
+    """Up to when every store's orders are known that is asked for; None if there is no such store."""
+    return await session.scalar(select(func.min(OrderSync.cursor_at)).where(OrderSync.parked_at.is_(None)))
+
+
+async def count_due(session: AsyncSession, now: datetime) -> int:
+    """How many stores wait for their turn."""
+    waiting = select(func.count()).where(
+        OrderSync.parked_at.is_(None),
+        OrderSync.next_at <= now,
+        OrderSync.claimed_until.is_(None) | (OrderSync.claimed_until <= now),
+    )
+    return await session.scalar(waiting) or 0
