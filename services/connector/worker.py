@@ -1,6 +1,7 @@
 """The connector's worker: runs the rooms' jobs and schedules, and goes on through everything that PostgreSQL does meanwhile."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -18,6 +19,7 @@ from services.connector.job_queue.runner import JobRunner
 from services.connector.maintenance.jobs import HousekeepingMetrics, keep_house_forever
 from services.connector.orders import jobs as order_jobs
 from services.connector.orders.fetch_service import OrderFetcher
+from services.connector.orders.sync_service import OrderSynchronizer
 from services.connector.settings import ConnectorSettings
 from services.connector.throttling.buckets import DatabaseBuckets
 from services.connector.tokens import jobs as token_jobs
@@ -85,7 +87,11 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     token_jobs.register(runner, vault)
     application_jobs.register(runner, secrets, reader)
     forwarding_jobs.register(runner, sessions)
-    order_jobs.register(runner, OrderFetcher(sessions, keyring, vault))
+    order_jobs.register(
+        runner,
+        OrderFetcher(sessions, keyring, vault),
+        OrderSynchronizer(sessions, keyring, vault, lambda: datetime.now(UTC), registry),
+    )
     integration_jobs.register(
         runner, sessions=sessions, vault=vault, blobs=blobs, notice_mailer=notice_mailer
     )

@@ -1,14 +1,22 @@
-"""Background entry points: the orders of a conversation, asked for as soon as they are named and when somebody looks."""
+"""Background entry points: the orders of a conversation, asked for as soon as they are named and when somebody looks; and every store's
+orders, page by page.
+"""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from services.connector.job_queue.runner import JobRunner, TryAgain
+from services.connector.job_queue.schedules import Every
 from services.connector.orders.fetch_service import OrderFetcher
+from services.connector.orders.sync_service import OrderSynchronizer
 from shared.jobs import Job
 
 
-def register(runner: JobRunner, fetcher: OrderFetcher) -> None:
+_EACH_TEN_SECONDS: Final = Every(timedelta(seconds=10))
+
+
+def register(runner: JobRunner, fetcher: OrderFetcher, synchronizer: OrderSynchronizer) -> None:
     """Make this room's work known to a worker."""
 
     async def fetch_orders_of_conversation(conversation_id: UUID, _attempts: int) -> None:
@@ -16,4 +24,8 @@ def register(runner: JobRunner, fetcher: OrderFetcher) -> None:
         if wait is not None:
             raise TryAgain(wait)
 
+    async def synchronize_orders() -> None:
+        await synchronizer.run_due()
+
     runner.add(Job.FETCH_ORDERS_OF_CONVERSATION, fetch_orders_of_conversation, at_once=10)
+    runner.add_recurring("synchronize_orders", _EACH_TEN_SECONDS, synchronize_orders)

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.orders.sync_steps import FIRST_WINDOW, Sync
+from shared.database import Reader
 from shared.marketplaces import Region
 from shared.tables import Grant, Integration, OrderSync
 
@@ -108,16 +109,16 @@ async def move(session: AsyncSession, sync: Sync, changes: Mapping[str, Any]) ->
     return moved is not None
 
 
-async def oldest_cursor(session: AsyncSession) -> datetime | None:
+async def oldest_cursor(reader: Reader) -> datetime | None:
     """Up to when every store's orders are known that is asked for; None if there is no such store."""
-    return await session.scalar(select(func.min(OrderSync.cursor_at)).where(OrderSync.parked_at.is_(None)))
+    return await reader.scalar(select(func.min(OrderSync.cursor_at)).where(OrderSync.parked_at.is_(None)))
 
 
-async def count_due(session: AsyncSession, now: datetime) -> int:
+async def count_due(reader: Reader, now: datetime) -> int:
     """How many stores wait for their turn."""
     waiting = select(func.count()).where(
         OrderSync.parked_at.is_(None),
         OrderSync.next_at <= now,
         OrderSync.claimed_until.is_(None) | (OrderSync.claimed_until <= now),
     )
-    return await session.scalar(waiting) or 0
+    return await reader.scalar(waiting) or 0
