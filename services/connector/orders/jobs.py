@@ -12,7 +12,6 @@ from services.connector.orders.fetch_service import OrderFetcher
 from services.connector.orders.sync_service import OrderSynchronizer
 from shared.jobs import Job
 
-
 _EACH_TEN_SECONDS: Final = Every(timedelta(seconds=10))
 
 
