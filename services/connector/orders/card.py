@@ -6,12 +6,20 @@ Whoever looks never waits for Amazon: they see our copy and how old it is, and w
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from services.connector.http.language import Language
 
 # An older copy is fetched anew when somebody looks.
 FRESH: Final = timedelta(minutes=15)
+# Amazon has been asked by then, or whoever was to ask has been killed.
+ASKED_WITHIN: Final = timedelta(minutes=1)
+# What came of a question (OrderLookup): beside these there are the codes of failures.
+FOUND: Final = "found"
+ASKING: Final = "asking"
+UNKNOWN: Final = "order_unknown"
+# It was put off: by Amazon, or by the operators.
+_UNANSWERED: Final = frozenset({ASKING, "amazon_unavailable", "amazon_paused"})
 
 
 class CardState(StrEnum):
@@ -52,13 +60,20 @@ class StoreFacts:
     has_failed: bool = False
 
 
+class Lookup(NamedTuple):
+    """When Amazon was last asked for one order, and what came of it: one of the three below, or the code of the failure."""
+
+    outcome: str
+    asked_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class CopyFacts:
-    """Our copy of an order. `is_there`: an order, rather than a note that there is none. `gone_at`: Amazon no longer knows it."""
+    """Our copy of an order. `is_there`: there is one. `fetched_at`: when the SP-API last said it. `lookup`: when it was last asked for it alone."""
 
     is_there: bool = False
     fetched_at: datetime | None = None
-    gone_at: datetime | None = None
+    lookup: Lookup | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +99,37 @@ def why_not_asked(store: StoreFacts) -> Hindrance | None:
     return next((reason for reason, holds in reasons.items() if holds), None)
 
 
+def is_due(fetched_at: datetime | None, lookup: Lookup | None, now: datetime) -> bool:
+    """Whether Amazon is to be asked for an order: not while it is, nor within the quarter of an hour after it has said something of it."""
+    if lookup is not None and lookup.outcome == ASKING and now - lookup.asked_at < ASKED_WITHIN:
+        return False
+    is_answered = lookup is not None and lookup.outcome not in _UNANSWERED
+    answered_at = lookup.asked_at if lookup is not None and is_answered else None
+    known_at = max((at for at in (fetched_at, answered_at) if at is not None), default=None)
+    return known_at is None or now - known_at > FRESH
+
+
 def state_of(copy: CopyFacts, store: StoreFacts, now: datetime) -> OrderState:
     """What is said of one order of a conversation."""
-    asked_at = max((at for at in (copy.fetched_at, copy.gone_at) if at is not None), default=None)
-    is_fresh = asked_at is not None and now - asked_at <= FRESH
-    reason = None if is_fresh else why_not_asked(store)
-    is_coming = not is_fresh and reason is None
+    outcome = FOUND if copy.lookup is None else copy.lookup.outcome
+    is_asked_for = is_due(copy.fetched_at, copy.lookup, now)
+    hindrance = why_not_asked(store)
+    has_answer = copy.is_there or outcome == UNKNOWN
+    has_failed = outcome not in {FOUND, UNKNOWN, *_UNANSWERED}
+    reason = None
+    if is_asked_for or not has_answer:
+        reason = hindrance or (Hindrance.FAILED if has_failed else None)
     if copy.is_there:
         state = CardState.KNOWN
-    elif copy.gone_at is not None:
+    elif outcome == UNKNOWN:
         state = CardState.UNKNOWN
     else:
-        state = CardState.UNAVAILABLE if reason is not None else CardState.FETCHING
+        state = CardState.FETCHING if reason is None else CardState.UNAVAILABLE
     return OrderState(
-        state, reason, is_refreshing=is_coming, is_to_be_fetched=is_coming and not store.is_asked_for
+        state,
+        reason,
+        is_refreshing=reason is None and (is_asked_for or outcome == ASKING),
+        is_to_be_fetched=is_asked_for and hindrance is None and not store.is_asked_for,
     )
 
 

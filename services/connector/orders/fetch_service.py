@@ -4,7 +4,6 @@ Whatever the state of the sync: Amazon gives it a page in three minutes, and thi
 question is kept (`order_lookups`), so that a page can say why an order is not there, and nobody asks for it twice within the quarter of an hour.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,32 +14,26 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.amazon.client import SellerApi
-from services.connector.amazon.errors import AmazonUnavailable, OrderUnknown, Throttled
+from services.connector.amazon.errors import AmazonPaused, AmazonUnavailable, OrderUnknown, Throttled
 from services.connector.amazon.orders import IncludedData, get_order
+from services.connector.orders.card import ASKING, FOUND, Lookup, is_due
+from services.connector.orders.queries import MOST_ORDERS
 from services.connector.orders.reading import INCLUDED_DATA, OrderUnreadable, read_order
+from services.connector.orders.snapshots import take_snapshots
 from services.connector.orders.storing import store_orders
 from services.connector.tokens.service import RenewalBusy, Vault
 from shared.database import Sessions
 from shared.errors import Expected
 from shared.events import EventKind, announce
-from shared.jobs import Job, enqueue
 from shared.keyring import Keyring
 from shared.orders import order_row_id
 from shared.tables import Conversation, ConversationOrder, Integration, Order, OrderLookup
 
 log = structlog.get_logger()
 
-# How old our copy of an order may be for somebody who looks at it.
-FRESH: Final = timedelta(minutes=15)
-FOUND: Final = "found"
-# A conversation whose mails name more is no question about orders (mailrelay's parsing/recognition.py has as many in one mail).
-MOST_ORDERS: Final = 20
 _INCLUDED: Final = tuple(IncludedData(part) for part in INCLUDED_DATA)
 _UNREADABLE: Final = "order_unreadable"
 
-_ASKING: Final = "asking"
-# Amazon has been asked by then, or whoever was to ask has been killed.
-_ASKED_WITHIN: Final = timedelta(minutes=1)
 _SOON: Final = timedelta(seconds=5)
 _CLAIM: Final = text("""
     INSERT INTO order_lookups AS known (order_row_id, account_id, integration_id, order_id, outcome, asked_at)
@@ -58,27 +51,17 @@ _NOTE: Final = text("""
 
 @dataclass(frozen=True, slots=True)
 class NamedOrder:
-    """An order that a proven mail of a conversation names. `asked_at`: when Amazon last said something of it, or refused to."""
+    """An order that a proven mail of a conversation names, and what is known of it."""
 
     account_id: UUID
     integration_id: UUID
     order_id: str
     fetched_at: datetime | None
-    asked_at: datetime | None
-    outcome: str | None
+    lookup: Lookup | None
 
     @property
     def row_id(self) -> UUID:
         return order_row_id(self.integration_id, self.order_id)
-
-    def is_due(self, now: datetime) -> bool:
-        """Whether Amazon is to be asked. One that it could not answer for is asked for again at once."""
-        if self.outcome == _ASKING and self.asked_at is not None and now - self.asked_at < _ASKED_WITHIN:
-            return False
-        is_answered = self.outcome not in {_ASKING, AmazonUnavailable.code}
-        times = (self.fetched_at, self.asked_at if is_answered else None)
-        known_at = max((at for at in times if at is not None), default=None)
-        return known_at is None or now - known_at > FRESH
 
 
 async def named_orders(session: AsyncSession, account_id: UUID, conversation_id: UUID) -> list[NamedOrder]:
@@ -106,26 +89,17 @@ async def named_orders(session: AsyncSession, account_id: UUID, conversation_id:
     lookups = await session.scalars(
         select(OrderLookup).where(OrderLookup.account_id == account_id, OrderLookup.order_row_id.in_(named))
     )
-    asked = {lookup.order_row_id: lookup for lookup in lookups}
+    asked = {lookup.order_row_id: Lookup(lookup.outcome, lookup.asked_at) for lookup in lookups}
     return [
         NamedOrder(
             account_id,
             row.integration_id,
             row.order_id,
             fetched.get(row_id),
-            asked[row_id].asked_at if row_id in asked else None,
-            asked[row_id].outcome if row_id in asked else None,
+            asked.get(row_id),
         )
         for row_id, row in named.items()
     ]
-
-
-async def ask_if_due(
-    session: AsyncSession, conversation_id: UUID, named: Sequence[NamedOrder], now: datetime
-) -> None:
-    """Ask for the orders of a conversation that somebody opens, once for all who look."""
-    if any(order.is_due(now) for order in named):
-        await enqueue(session, Job.FETCH_ORDERS_OF_CONVERSATION, conversation_id)
 
 
 class OrderFetcher:
@@ -143,7 +117,12 @@ class OrderFetcher:
                 select(Conversation.account_id).where(Conversation.id == conversation_id)
             )
             named = [] if account_id is None else await named_orders(session, account_id, conversation_id)
-        waits = [await self.fetch(order, now) for order in named if order.is_due(now)]
+        waits = [
+            await self.fetch(order, now) for order in named if is_due(order.fetched_at, order.lookup, now)
+        ]
+        if account_id is not None and named:
+            async with self._sessions.begin() as session:
+                await take_snapshots(session, account_id, conversation_id, now=now)
         return max((wait for wait in waits if wait is not None), default=None)
 
     async def fetch(self, order: NamedOrder, now: datetime) -> timedelta | None:
@@ -157,8 +136,9 @@ class OrderFetcher:
         try:
             told = await self._vault.call(order.account_id, order.integration_id, operation)
             record = read_order(told, seen_at=now)
-        except (AmazonUnavailable, RenewalBusy) as failure:
-            await self._note(order, AmazonUnavailable.code, now)
+        except (AmazonUnavailable, AmazonPaused, RenewalBusy) as failure:
+            is_stopped = isinstance(failure, AmazonPaused)
+            await self._note(order, failure.code if is_stopped else AmazonUnavailable.code, now)
             return _wait_after(failure)
         except OrderUnreadable:
             await self._note(order, _UNREADABLE, now)
@@ -170,13 +150,15 @@ class OrderFetcher:
         keys = await self._keyring.of(self._sessions, order.account_id)
         async with self._sessions.begin() as session:
             await store_orders(session, keys, order.integration_id, [record], now=now)
-            await session.execute(_NOTE, _lookup(order, FOUND, now))
+            await session.execute(_NOTE, _columns(order, FOUND, now))
         return None
 
     async def _claim(self, order: NamedOrder, now: datetime) -> bool:
         """Whether it is ours to ask: of all that found the order as it is, one is."""
         async with self._sessions.begin() as session:
-            found = await session.scalar(_CLAIM, _lookup(order, _ASKING, now) | {"seen": order.asked_at})
+            found = await session.scalar(
+                _CLAIM, _columns(order, ASKING, now) | {"seen": order.lookup and order.lookup.asked_at}
+            )
         return found is not None
 
     async def _note(self, order: NamedOrder, outcome: str, now: datetime) -> None:
@@ -192,8 +174,8 @@ class OrderFetcher:
                     )
                     .values(gone_at=now, changed_at=now)
                 )
-            await session.execute(_NOTE, _lookup(order, outcome, now))
-            if outcome != order.outcome:
+            await session.execute(_NOTE, _columns(order, outcome, now))
+            if order.lookup is None or outcome != order.lookup.outcome:
                 await announce(
                     session,
                     order.account_id,
@@ -204,7 +186,7 @@ class OrderFetcher:
         log.info("order_not_given", integration_id=str(order.integration_id), outcome=outcome)
 
 
-def _lookup(order: NamedOrder, outcome: str, now: datetime) -> dict[str, object]:
+def _columns(order: NamedOrder, outcome: str, now: datetime) -> dict[str, object]:
     return {
         "row": order.row_id,
         "account": order.account_id,

@@ -116,8 +116,6 @@ _TO_BE_SHIPPED: Final = and_(
     ),
     Order.ship_by.is_not(None),
 )
-# A note that Amazon knows no such order is none (storing.py).
-IS_ORDER: Final = ~and_(Order.gone_at.is_not(None), Order.fetched_at.is_(None), Order.reported_at.is_(None))
 
 
 def orders() -> Select[Any]:
@@ -125,7 +123,7 @@ def orders() -> Select[Any]:
     return (
         select(*LISTED)
         .join(Integration, Integration.id == Order.integration_id)
-        .where(Order.account_id == bindparam("account_id"), IS_ORDER)
+        .where(Order.account_id == bindparam("account_id"))
     )
 
 

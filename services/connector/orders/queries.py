@@ -13,8 +13,8 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Integer, LargeBinary, Uuid, and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.connector.orders.card import StoreFacts
-from services.connector.orders.listing import IS_ORDER, LISTED, ListedOrder, orders
+from services.connector.orders.card import Lookup, StoreFacts
+from services.connector.orders.listing import LISTED, ListedOrder, orders
 from shared.crypto.envelope import Sealed
 from shared.database import Reader
 from shared.jobs import Job, enqueue
@@ -29,6 +29,7 @@ from shared.tables import (
     JobRow,
     Order,
     OrderItem,
+    OrderLookup,
     OrderPackage,
 )
 
@@ -159,6 +160,9 @@ _PACKAGES: Final = (
     )
     .order_by(OrderPackage.order_row_id, OrderPackage.position, OrderPackage.id)
 )
+_LOOKUPS: Final = select(OrderLookup.order_row_id, OrderLookup.outcome, OrderLookup.asked_at).where(
+    OrderLookup.account_id == bindparam("account_id"), OrderLookup.order_row_id == func.any(_OF_THESE)
+)
 _IS_JOB: Final = and_(
     JobRow.kind == Job.FETCH_ORDERS_OF_CONVERSATION.value, JobRow.subject_id == Conversation.id
 )
@@ -261,14 +265,12 @@ async def orders_by_number(reader: Reader, account_id: UUID, order_id: str) -> l
     return [ListedOrder._make(row) for row in rows]
 
 
-async def unknown_to_amazon(reader: Reader, account_id: UUID, ids: Sequence[UUID]) -> dict[UUID, datetime]:
-    """Of these, the rows that only note that Amazon knows no such order, and since when."""
+async def last_lookups(reader: Reader, account_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Lookup]:
+    """When Amazon was last asked for these, and what came of it; of those for which it was."""
     if not ids:
         return {}
-    statement = select(Order.id, Order.gone_at).where(
-        Order.account_id == account_id, Order.id.in_(ids), ~IS_ORDER
-    )
-    return {row.id: row.gone_at for row in await reader.execute(statement)}
+    rows = await reader.execute(_LOOKUPS, {"account_id": account_id, "ids": list(ids)})
+    return {row.order_row_id: Lookup(row.outcome, row.asked_at) for row in rows}
 
 
 async def conversation_facts(

@@ -9,7 +9,7 @@ from uuid import UUID
 from services.connector.accounts.callers import Caller
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.orders import listing, queries
-from services.connector.orders.card import CopyFacts, OrderState, state_of
+from services.connector.orders.card import CopyFacts, Lookup, OrderState, state_of
 from services.connector.orders.listing import ListedOrder, OrderFilters, OrderSort
 from services.connector.orders.queries import ConversationFacts, OtherConversationRow, WholeOrder
 from services.connector.orders.unsealing import OpenedOrder, keys_of, open_order
@@ -95,11 +95,10 @@ async def read_card(
         rows = queries.rows_of(facts)
         found = await queries.orders_of(reader, caller.account_id, list(rows))
         copies = {copy.listed.id: copy for copy in found}
-        missing = [row_id for row_id in rows if row_id not in copies]
-        unknown = await queries.unknown_to_amazon(reader, caller.account_id, missing)
+        lookups = await queries.last_lookups(reader, caller.account_id, list(rows))
         orders, conversations = await _of_the_same_buyer(reader, caller.account_id, facts, found)
     states = {
-        row_id: state_of(_copy_facts(copies.get(row_id), unknown.get(row_id)), facts.store, now)
+        row_id: state_of(_copy_facts(copies.get(row_id), lookups.get(row_id)), facts.store, now)
         for row_id in rows
     }
     if any(state.is_to_be_fetched for state in states.values()):
@@ -126,10 +125,10 @@ async def changed_orders(
     return await listing.changed_orders(sessions, account_id, after=after, limit=limit)
 
 
-def _copy_facts(copy: WholeOrder | None, unknown_since: datetime | None) -> CopyFacts:
+def _copy_facts(copy: WholeOrder | None, lookup: Lookup | None) -> CopyFacts:
     if copy is None:
-        return CopyFacts(gone_at=unknown_since)
-    return CopyFacts(is_there=True, fetched_at=copy.listed.fetched_at, gone_at=copy.listed.gone_at)
+        return CopyFacts(lookup=lookup)
+    return CopyFacts(is_there=True, fetched_at=copy.listed.fetched_at, lookup=lookup)
 
 
 async def _of_the_same_buyer(

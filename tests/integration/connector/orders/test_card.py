@@ -9,7 +9,8 @@ from sqlalchemy import select
 from services.connector.orders.card import FRESH
 from services.connector.orders.queries import MOST_ORDERS
 from shared.jobs import Job, enqueue
-from shared.tables import AmazonPause, Conversation, Grant, Integration, JobRow
+from shared.orders import order_row_id
+from shared.tables import AmazonPause, Conversation, Grant, Integration, JobRow, OrderLookup
 from tests.factories import make_integration, make_order, make_order_item
 from tests.integration.connector.inbox.conftest import counted_statements
 
@@ -148,8 +149,18 @@ async def test_what_cannot_be_asked_for_says_why_and_an_old_copy_is_shown_all_th
 
 
 async def test_an_order_that_amazon_does_not_know_is_said_to_be_unknown(client, shop):
-    await shop.order(order_id=ORDER_ID, fetched_at=None, gone_at=datetime.now(UTC), status="UNKNOWN")
     conversation = await shop.conversation(ORDER_ID)
+    async with shop.sessions.begin() as session:
+        session.add(
+            OrderLookup(
+                order_row_id=order_row_id(shop.integration.id, ORDER_ID),
+                account_id=shop.account.id,
+                integration_id=shop.integration.id,
+                order_id=ORDER_ID,
+                outcome="order_unknown",
+                asked_at=datetime.now(UTC),
+            )
+        )
 
     [card] = (await client.get(_path(conversation))).json()["items"]
 
@@ -228,5 +239,5 @@ async def test_a_card_of_many_orders_costs_as_many_statements_as_one_of_one(app,
         assert len(cards) == min(orders, MOST_ORDERS)
         counts.add(len([each for each in sent if "order" in each or "conversations" in each]))
 
-    # The conversation, its orders, their items and packages, the buyer's other orders and conversations.
-    assert counts == {6}
+    # The conversation, its orders, their items, packages and look-ups, the buyer's other orders and conversations.
+    assert counts == {7}

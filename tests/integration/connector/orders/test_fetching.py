@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
-from services.connector.orders.fetch_service import FRESH, OrderFetcher, ask_if_due, named_orders
+from services.connector.orders.card import FRESH
+from services.connector.orders.fetch_service import OrderFetcher, named_orders
 from services.sandbox.state.sellers import Seller
 from shared.database import Sessions
 from shared.keyring import Keyring
@@ -19,7 +20,6 @@ from shared.tables import (
     EventRow,
     Grant,
     Integration,
-    JobRow,
     Order,
     OrderLookup,
 )
@@ -241,25 +241,6 @@ async def test_an_order_whose_worker_was_killed_is_asked_for_after_a_minute(talk
     await talk.fetch(NOW + timedelta(seconds=60))
 
     assert set(await talk.orders()) == {order_id}
-
-
-async def test_many_who_look_ask_once(talk: Talk, seller: Seller):
-    await talk.names(seller.orders[0].order_id)
-
-    async def look() -> None:
-        async with talk.sessions.begin() as session:
-            named = await named_orders(session, talk.store.account_id, talk.conversation.id)
-            await ask_if_due(session, talk.conversation.id, named, NOW)
-
-    await asyncio.gather(*(look() for _ in range(5)))
-
-    async with talk.sessions() as session:
-        jobs = select(JobRow.subject_id).where(JobRow.kind == "fetch_orders_of_conversation")
-        assert list(await session.scalars(jobs)) == [talk.conversation.id]
-    await talk.fetch()
-    async with talk.sessions.begin() as session:
-        named = await named_orders(session, talk.store.account_id, talk.conversation.id)
-        assert not any(order.is_due(NOW) for order in named)
 
 
 async def test_another_account_names_nothing_here(talk: Talk, seller: Seller):
