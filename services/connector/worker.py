@@ -17,6 +17,8 @@ from services.connector.integrations.owner_mails import MailServer, NoticeMailer
 from services.connector.integrations.service import recompute_lock
 from services.connector.job_queue.runner import JobRunner
 from services.connector.maintenance.jobs import HousekeepingMetrics, keep_house_forever
+from services.connector.order_reports import jobs as order_report_jobs
+from services.connector.order_reports.service import Follower
 from services.connector.orders import jobs as order_jobs
 from services.connector.orders.fetch_service import OrderFetcher
 from services.connector.orders.sync_service import OrderSynchronizer
@@ -95,6 +97,8 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     integration_jobs.register(
         runner, sessions=sessions, vault=vault, blobs=blobs, notice_mailer=notice_mailer
     )
+
+    order_report_jobs.register(runner, sessions, Follower.create(sessions, vault, keyring, registry))
 
     background = BackgroundTasks(stop, registry)
     try:

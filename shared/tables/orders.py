@@ -268,7 +268,11 @@ class OrderSync(Base):
 
 
 class OrderReport(Base):
-    """An order report of Amazon's, from being asked for to its last row. `rows_stored`: so many of its rows are here."""
+    """An order report of Amazon's, from being asked for to its last row.
+
+    `rows_stored`: so many of its lines have been dealt with, in the transactions that stored what they say; `lines_left_out`: how many of
+    them are no row of an order. `problems`: what of the whole file could not be read. `failure`: why there is nothing (more) of it.
+    """
 
     __tablename__ = "order_reports"
     __table_args__ = (
@@ -291,6 +295,8 @@ class OrderReport(Base):
     state: Mapped[str] = mapped_column(server_default="asked")
     rows_stored: Mapped[int] = mapped_column(server_default="0")
     columns: Mapped[list[str] | None]
+    problems: Mapped[list[str]] = mapped_column(server_default="{}")
+    lines_left_out: Mapped[int] = mapped_column(server_default="0")
     failure: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(server_default="0")
     next_at: Mapped[datetime] = mapped_column(server_default=now)
