@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "20261128_2010"
-down_revision = "20261128_1950"
+down_revision = "20261128_1956"
 
 
 def upgrade() -> None:
