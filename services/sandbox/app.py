@@ -18,6 +18,7 @@ from services.sandbox.control import (
     application,
     counters,
     mails,
+    notices,
     orders,
     replies,
     reports,
@@ -34,7 +35,7 @@ from services.sandbox.mail.mail_room import MailRoom
 from services.sandbox.mail.name_server import Listeners, Zone, serving
 from services.sandbox.mail.sender import MailSender
 from services.sandbox.mail.smtp_server import InboundServer
-from services.sandbox.pages import buyer, buyer_thread, overview
+from services.sandbox.pages import buyer, buyer_thread, buying, overview
 from services.sandbox.pages import inbox as inbox_page
 from services.sandbox.pages import scenarios as scenarios_page
 from services.sandbox.seller_central import (
@@ -46,9 +47,11 @@ from services.sandbox.seller_central import (
     report_columns,
     seller_profile,
 )
+from services.sandbox.seller_central import orders as seller_orders
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.sp_api import (
     applications_api,
+    notice_queue_api,
     notifications_api,
     orders_api,
     report_documents,
@@ -66,13 +69,13 @@ from services.sandbox.state.state_file import SaveBeforeAnswer, StateFile
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 _ROUTERS: Final = (
     *(module.router for module in (sellers, mails, replies, control_inbox, scenarios, application, counters)),
-    *(module.router for module in (orders, reports)),
-    *(module.router for module in (overview, buyer, buyer_thread, inbox_page, scenarios_page)),
+    *(module.router for module in (orders, reports, notices)),
+    *(module.router for module in (overview, buyer, buying, buyer_thread, inbox_page, scenarios_page)),
     *(module.router for module in (lwa, sign_in, consent, appstore)),
     *(module.router for module in (home, seller_profile, notification_preferences, messaging_permissions)),
-    *(module.router for module in (messages, report_columns, apps)),
+    *(module.router for module in (messages, seller_orders, report_columns, apps)),
     *(module.router for module in (sellers_api, applications_api, notifications_api, tokens_api)),
-    *(module.router for module in (orders_api, reports_api, report_documents)),
+    *(module.router for module in (orders_api, reports_api, report_documents, notice_queue_api)),
     # This one answers whatever is left of the SP-API, so it comes last.
     unknown_operation.router,
 )

@@ -21,6 +21,7 @@ from services.sandbox.mail.buyer_mail import (
 )
 from services.sandbox.mail.mail_templates import KINDS, template_language
 from services.sandbox.mail.sender import MailState, NoAddress, SentMail
+from services.sandbox.pages.buying import buying_forms, buying_notice
 from services.sandbox.seller_central.notification_preferences import NOTIFICATION_PREFERENCES_PATH
 from services.sandbox.state.memory import Sandbox
 from services.sandbox.state.sellers import Seller, language_of
@@ -33,6 +34,7 @@ BUYER_PATH: Final = "/buyer"
 THREAD_PATH: Final = "/buyer/thread"
 _REFRESH_SECONDS: Final = 2
 _MAX_THREAD_LINKS: Final = 50
+_MAX_ORDERS: Final = 1_000
 
 _TEXTS: Final = {
     "de": {
@@ -140,12 +142,19 @@ _PROBLEMS: Final = {
 
 @router.get(BUYER_PATH)
 async def buyer_page(
-    language: LanguageDep, sandbox: SandboxDep, seller_id: str = "", country: str = "", order_id: str = ""
+    language: LanguageDep,
+    sandbox: SandboxDep,
+    *,
+    seller_id: str = "",
+    country: str = "",
+    order_id: str = "",
+    done: str = "",
 ) -> Response:
     seller = sandbox.sellers.get(seller_id)
     if seller is None or country not in seller.countries:
         return _choose_store(language, sandbox)
-    return _show_form(language, seller, country, order_id=order_id)
+    notice = buying_notice(language, done, order_id)
+    return _show_form(language, seller, country, order_id=order_id, notice=notice)
 
 
 @router.post(BUYER_PATH)
@@ -274,6 +283,7 @@ def _show_form(
     *,
     text: str = "",
     order_id: str = "",
+    notice: str = "",
     problem: str = "",
     status: int = 200,
 ) -> Response:
@@ -285,11 +295,11 @@ def _show_form(
             f"{order.order_id} · {order.buyer_name} · {order.quantity} x {order.product}",
             selected=order.order_id == order_id,
         )
-        for order in seller.orders_in(country)
+        for order in seller.orders_in(country)[-_MAX_ORDERS:]
     )
     threads = "".join(
         f"<li>{_thread_link(language, order.order_id)}</li>"
-        for order in seller.orders_in(country)[:_MAX_THREAD_LINKS]
+        for order in seller.orders_in(country)[-_MAX_THREAD_LINKS:]
     )
     kinds = "".join(option(kind, label) for kind, label in zip(KINDS, _KINDS[language], strict=True))
     forgeries = "".join(option(forgery, label) for forgery, label in _FORGERIES[language].items())
@@ -301,7 +311,7 @@ def _show_form(
         where = f'<p class="note">{texts["goes_to"]} <code>{escape(", ".join(addresses))}</code></p>'
     else:
         where = _no_address(language, seller, country)
-    body = f"""{warning}{where}
+    body = f"""{notice}{warning}{where}
 <form method="post" action="{BUYER_PATH}" enctype="multipart/form-data">
 {hidden(seller_id=seller.seller_id, country=country)}
 <label for="order_id">{texts["order"]}</label><select id="order_id" name="order_id" required>{orders}</select>
@@ -311,7 +321,7 @@ def _show_form(
 <label for="forgery">{texts["forgery"]}</label><select id="forgery" name="forgery">{forgeries}</select>
 <label for="attachment">{texts["attachment"]}</label><input type="file" id="attachment" name="attachment" multiple>
 <button class="main" id="send" type="submit">{texts["send"]}</button></form>
-<ul>{threads}</ul>
+<ul>{threads}</ul>{buying_forms(language, seller, country, orders)}
 <h2>{texts["verification"]}</h2><p>{texts["verification_what"]}</p>
 <form method="post" action="{BUYER_PATH}/verification">{hidden(seller_id=seller.seller_id, country=country)}
 <button id="send-verification" type="submit">{texts["verification_send"]}</button></form>"""

@@ -11,6 +11,7 @@ from services.sandbox.seller_central.apps import MANAGE_APPS_PATH
 from services.sandbox.seller_central.messages import MESSAGES_PATH
 from services.sandbox.seller_central.messaging_permissions import MESSAGING_PERMISSIONS_PATH
 from services.sandbox.seller_central.notification_preferences import NOTIFICATION_PREFERENCES_PATH
+from services.sandbox.seller_central.orders import ORDERS_PATH
 from services.sandbox.seller_central.report_columns import ORDER_REPORT_COLUMNS_PATH
 from services.sandbox.seller_central.seller_page import seller_page
 from services.sandbox.seller_central.seller_profile import SELLER_PROFILE_PATH
@@ -26,6 +27,7 @@ _TEXTS: Final = {
         "notifications": "Benachrichtigungseinstellungen",
         "permissions": "Kommunikationsberechtigungen",
         "messages": "Nachrichten",
+        "orders": "Bestellungen verwalten",
         "columns": "Spalten für Auftragsberichte hinzufügen oder entfernen",
         "apps": "Apps verwalten",
         "appstore": "Appstore",
@@ -35,6 +37,7 @@ _TEXTS: Final = {
         "notifications": "Notification Preferences",
         "permissions": "Messaging Permissions",
         "messages": "Messages",
+        "orders": "Manage Orders",
         "columns": "Add or remove order report columns",
         "apps": "Manage Your Apps",
         "appstore": "Appstore",
@@ -50,6 +53,7 @@ async def home(seller: SignedInSeller, host: SellerCentralHost, language: Langua
         (NOTIFICATION_PREFERENCES_PATH, "notifications"),
         (MESSAGING_PERMISSIONS_PATH, "permissions"),
         (MESSAGES_PATH, "messages"),
+        (ORDERS_PATH, "orders"),
         (ORDER_REPORT_COLUMNS_PATH, "columns"),
         (MANAGE_APPS_PATH, "apps"),
         (APPSTORE_PATH, "appstore"),

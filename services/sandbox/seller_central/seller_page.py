@@ -96,7 +96,11 @@ def saved_notice(request: Request, language: Language) -> str:
 
 
 def alert(language: Language, problem: str) -> str:
-    return f'<p class="wrong" role="alert">{_TEXTS[language][problem]}</p>'
+    return alert_text(_TEXTS[language][problem])
+
+
+def alert_text(text: str) -> str:
+    return f'<p class="wrong" role="alert">{text}</p>'
 
 
 def redirect_saved(host: str, path: str, country: str) -> RedirectResponse:

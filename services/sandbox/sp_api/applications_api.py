@@ -60,21 +60,21 @@ def announce_secret_expiry(sandbox: Sandbox, expires_at: datetime) -> None:
 
 def _notify(sandbox: Sandbox, kind: str, payload: dict[str, Any]) -> None:
     now = _text(sandbox.now())
-    sandbox.notifications.append(
-        {
-            "notificationVersion": "1.0",
-            "notificationType": kind,
-            "payloadVersion": "1.0",
-            "eventTime": now,
-            "payload": payload,
-            "notificationMetadata": {
-                "applicationId": sandbox.settings.application_id,
-                "subscriptionId": f"subscription-id-{secrets.token_hex(8)}",
-                "publishTime": now,
-                "notificationId": str(uuid.uuid4()),
-            },
-        }
-    )
+    notice = {
+        "notificationVersion": "1.0",
+        "notificationType": kind,
+        "payloadVersion": "1.0",
+        "eventTime": now,
+        "payload": payload,
+        "notificationMetadata": {
+            "applicationId": sandbox.settings.application_id,
+            "subscriptionId": f"subscription-id-{secrets.token_hex(8)}",
+            "publishTime": now,
+            "notificationId": str(uuid.uuid4()),
+        },
+    }
+    sandbox.notifications.append(notice)
+    sandbox.notices.tell_application(notice)
 
 
 def _text(time: datetime) -> str:

@@ -1,7 +1,6 @@
 """The Notifications API v1: destinations, which the application manages, and subscriptions, one for each seller and type."""
 
 import re
-import uuid
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Request, Response
@@ -27,6 +26,9 @@ GET_DESTINATION: Final = Operation("getDestination", rate=1, burst=5, scope=_SCO
 DELETE_DESTINATION: Final = Operation("deleteDestination", rate=1, burst=5, scope=_SCOPE)
 CREATE_SUBSCRIPTION: Final = Operation("createSubscription", rate=1, burst=5)
 GET_SUBSCRIPTION: Final = Operation("getSubscription", rate=1, burst=5)
+GET_SUBSCRIPTIONS: Final = Operation("getSubscriptions", rate=1, burst=5)
+GET_SUBSCRIPTION_BY_ID: Final = Operation("getSubscriptionById", rate=1, burst=5, scope=_SCOPE)
+DELETE_SUBSCRIPTION: Final = Operation("deleteSubscriptionById", rate=1, burst=5, scope=_SCOPE)
 
 _ARN: Final = re.compile(r"arn:aws:sqs:\S+:\S+:\S+")
 _Json = Annotated[Any, Body()]
@@ -35,17 +37,14 @@ _Json = Annotated[Any, Body()]
 async def _create_destination(request: Request, sandbox: SandboxDep, body: _Json = None) -> Response:
     await require_application(request, sandbox, CREATE_DESTINATION)
     name, arn = _destination_fields(body)
-    if any(known["name"] == name for known in sandbox.destinations.values()):
+    if any(known["name"] == name for known in sandbox.notices.destinations.values()):
         raise refused(409, "Conflict", "A destination with this name exists already.", "conflict")
-    destination_id = str(uuid.uuid4())
-    destination = {"name": name, "destinationId": destination_id, "resource": {"sqs": {"arn": arn}}}
-    sandbox.destinations.put(destination_id, destination)
-    return success(sandbox, CREATE_DESTINATION, {"payload": destination})
+    return success(sandbox, CREATE_DESTINATION, {"payload": sandbox.notices.add_destination(name, arn)})
 
 
 async def _get_destinations(request: Request, sandbox: SandboxDep) -> Response:
     await require_application(request, sandbox, GET_DESTINATIONS)
-    return success(sandbox, GET_DESTINATIONS, {"payload": list(sandbox.destinations.values())})
+    return success(sandbox, GET_DESTINATIONS, {"payload": list(sandbox.notices.destinations.values())})
 
 
 async def _get_destination(request: Request, destination_id: str, sandbox: SandboxDep) -> Response:
@@ -56,7 +55,7 @@ async def _get_destination(request: Request, destination_id: str, sandbox: Sandb
 async def _delete_destination(request: Request, destination_id: str, sandbox: SandboxDep) -> Response:
     await require_application(request, sandbox, DELETE_DESTINATION)
     _destination(sandbox, destination_id)
-    del sandbox.destinations[destination_id]
+    del sandbox.notices.destinations[destination_id]
     return success(sandbox, DELETE_DESTINATION, {})
 
 
@@ -66,26 +65,60 @@ async def _create_subscription(
     seller = await require_seller(request, sandbox, CREATE_SUBSCRIPTION)
     fields = body if isinstance(body, dict) else {}
     destination_id, version = fields.get("destinationId"), fields.get("payloadVersion")
-    if not isinstance(version, str) or destination_id not in sandbox.destinations:
+    directive = fields.get("processingDirective")
+    if not isinstance(version, str) or destination_id not in sandbox.notices.destinations:
         raise _invalid("destinationId and payloadVersion are required.")
-    key = f"{seller.seller_id} {notification_type}"
-    if key in sandbox.subscriptions:
+    if sandbox.notices.subscription(seller.seller_id, notification_type) is not None:
         raise refused(409, "Conflict", "A subscription of this type exists already.", "conflict")
-    subscription = {
-        "subscriptionId": str(uuid.uuid4()),
-        "payloadVersion": version,
-        "destinationId": destination_id,
-    }
-    sandbox.subscriptions.put(key, subscription)
+    wanted = {"payloadVersion": version, "destinationId": destination_id}
+    if isinstance(directive, dict):
+        wanted["processingDirective"] = directive
+    subscription = sandbox.notices.subscribe(seller.seller_id, notification_type, wanted)
     return success(sandbox, CREATE_SUBSCRIPTION, {"payload": subscription})
 
 
 async def _get_subscription(request: Request, notification_type: str, sandbox: SandboxDep) -> Response:
     seller = await require_seller(request, sandbox, GET_SUBSCRIPTION)
-    subscription = sandbox.subscriptions.get(f"{seller.seller_id} {notification_type}")
+    subscription = sandbox.notices.subscription(seller.seller_id, notification_type)
     if subscription is None:
         raise _not_found()
     return success(sandbox, GET_SUBSCRIPTION, {"payload": subscription})
+
+
+async def _get_subscriptions(request: Request, sandbox: SandboxDep) -> Response:
+    seller = await require_seller(request, sandbox, GET_SUBSCRIPTIONS)
+    kind = request.query_params.get("notificationTypes", "")
+    if not kind or "," in kind:
+        raise _invalid("notificationTypes is required and has one value.")
+    subscription = sandbox.notices.subscription(seller.seller_id, kind)
+    found = [] if subscription is None else [subscription]
+    return success(sandbox, GET_SUBSCRIPTIONS, {"payload": {"subscriptions": found}})
+
+
+async def _get_subscription_by_id(
+    request: Request, notification_type: str, subscription_id: str, sandbox: SandboxDep
+) -> Response:
+    await require_application(request, sandbox, GET_SUBSCRIPTION_BY_ID)
+    _, subscription = _by_id(sandbox, notification_type, subscription_id)
+    return success(sandbox, GET_SUBSCRIPTION_BY_ID, {"payload": subscription})
+
+
+async def _delete_subscription(
+    request: Request, notification_type: str, subscription_id: str, sandbox: SandboxDep
+) -> Response:
+    await require_application(request, sandbox, DELETE_SUBSCRIPTION)
+    seller_id, _ = _by_id(sandbox, notification_type, subscription_id)
+    sandbox.notices.unsubscribe(seller_id, notification_type)
+    return success(sandbox, DELETE_SUBSCRIPTION, {})
+
+
+def _by_id(sandbox: Sandbox, notification_type: str, subscription_id: str) -> tuple[str, dict[str, Any]]:
+    """The subscription of this id, and whose it is. Raises SpApiRefused."""
+    for seller_id in sandbox.sellers:
+        subscription = sandbox.notices.subscription(seller_id, notification_type)
+        if subscription is not None and subscription["subscriptionId"] == subscription_id:
+            return seller_id, subscription
+    raise _not_found()
 
 
 def _destination_fields(body: Any) -> tuple[str, str]:
@@ -101,7 +134,7 @@ def _destination_fields(body: Any) -> tuple[str, str]:
 
 
 def _destination(sandbox: Sandbox, destination_id: str) -> dict[str, Any]:
-    destination = sandbox.destinations.get(destination_id)
+    destination = sandbox.notices.destinations.get(destination_id)
     if destination is None:
         raise _not_found()
     return destination
@@ -122,6 +155,9 @@ for _host in API_HOSTS:
         ("GET", "destinations/{destination_id}", _get_destination),
         ("DELETE", "destinations/{destination_id}", _delete_destination),
         ("POST", "subscriptions/{notification_type}", _create_subscription),
+        ("GET", "subscriptions", _get_subscriptions),
         ("GET", "subscriptions/{notification_type}", _get_subscription),
+        ("GET", "subscriptions/{notification_type}/{subscription_id}", _get_subscription_by_id),
+        ("DELETE", "subscriptions/{notification_type}/{subscription_id}", _delete_subscription),
     ):
         router.add_api_route(f"/{_host}/notifications/v1/{_path}", _route, methods=[_method])

@@ -108,7 +108,7 @@ async def _get_document(request: Request, document_id: str, sandbox: SandboxDep)
     seller = await require_seller(request, sandbox, GET_DOCUMENT, may_be_restricted=True)
     settle_reports(sandbox)
     report = sandbox.reports.of_document(document_id)
-    if report is None or report.seller_id != seller.seller_id or not _has_document(report):
+    if report is None or report.seller_id != seller.seller_id or not report.has_document:
         raise refused(404, "NotFound", "The document does not exist.", "not_found")
     if report.report_type in RESTRICTED_TYPES and not is_restricted_call(request, sandbox):
         raise unauthorized("")
@@ -133,7 +133,7 @@ def settle_reports(sandbox: Sandbox) -> None:
         if "report-stuck" in report.flaws or seller is None:
             continue
         report.outcome = _outcome(sandbox, report, seller)
-        sandbox.tell_of_report(report)
+        sandbox.notices.tell_of_report(report)
 
 
 def has_role(sandbox: Sandbox) -> bool:
@@ -242,10 +242,6 @@ def _report(sandbox: Sandbox, seller: Seller, report_id: str) -> Report:
     return report
 
 
-def _has_document(report: Report) -> bool:
-    return report.outcome in {ReportStatus.DONE, ReportStatus.FATAL}
-
-
 def _show(report: Report, now: datetime) -> dict[str, Any]:
     status = report.status(now)
     answer: dict[str, Any] = {
@@ -261,7 +257,7 @@ def _show(report: Report, now: datetime) -> dict[str, Any]:
         answer["processingStartTime"] = time_text(report.starts_progress_at)
     if report.outcome is not None:
         answer["processingEndTime"] = time_text(min(report.finishes_at, now))
-    if _has_document(report):
+    if report.has_document:
         answer["reportDocumentId"] = report.document_id
     return answer
 

@@ -14,10 +14,11 @@ from services.sandbox.settings import SandboxSettings
 from services.sandbox.state.calls import Call, Calls, Outcome
 from services.sandbox.state.certificate_authority import CertificateAuthority
 from services.sandbox.state.client_secrets import ClientSecrets
+from services.sandbox.state.notices import Notices
 from services.sandbox.state.order_book import OrderBook
 from services.sandbox.state.order_making import first_orders
 from services.sandbox.state.orders import PlacedOrder
-from services.sandbox.state.reports import Link, Report, Reports
+from services.sandbox.state.reports import Link, Reports
 from services.sandbox.state.roles import RestrictedRole
 from services.sandbox.state.scenarios import Scenarios
 from services.sandbox.state.sellers import Order, Seller, make_seller, seeded_sellers
@@ -136,7 +137,9 @@ class Sandbox:
         """Back to the start: seeded sellers, no tokens, no scenarios, the clock right again."""
         self._clock_offset = timedelta()
         self.sellers: dict[str, Seller] = {}
-        self.orders = OrderBook(self._tell_of_order)
+        self.scenarios = Scenarios()
+        self.notices = Notices(self.settings.application_id, self.scenarios, self.now)
+        self.orders = OrderBook(self.notices.tell_of_order)
         self._orders_by_id: dict[str, tuple[Seller, Order]] = {}
         self._orders_by_buyer: dict[tuple[str, str], tuple[Seller, Order]] = {}  # local part, country
         self._orders_by_tag: dict[str, tuple[Seller, Order]] = {}
@@ -160,12 +163,9 @@ class Sandbox:
         self.counters = Counters()
         self.token_failure: PlannedFailure | None = None
         self.api_failure: PlannedFailure | None = None
-        self.scenarios = Scenarios()
         self.client_secrets = ClientSecrets(self.settings.client_secret.get_secret_value())
-        # What Amazon would have put into the application's queue, and where its notifications go.
+        # What Amazon put into the application's own queue, to be looked at by itself.
         self.notifications: deque[dict[str, Any]] = deque(maxlen=MAX_NOTIFICATIONS)
-        self.destinations: BoundedDict[dict[str, Any]] = BoundedDict()
-        self.subscriptions: BoundedDict[dict[str, Any]] = BoundedDict()
         self.calls = Calls()
 
     def reset_counters(self) -> None:
@@ -176,7 +176,7 @@ class Sandbox:
 
     def advance_clock(self, seconds: float) -> None:
         self._clock_offset += timedelta(seconds=seconds)
-        for tell in self._told_of_clock:
+        for tell in (self.notices.queues.wake, *self._told_of_clock):
             tell()
 
     def when_clock_moves(self, tell: Callable[[], None]) -> None:
@@ -241,12 +241,6 @@ class Sandbox:
         if tagged is not None and (tagged[1].buyer_local, tagged[1].country) == (name, marketplace.country):
             return tagged
         return self._orders_by_buyer.get((name, marketplace.country))
-
-    def _tell_of_order(self, placed: PlacedOrder, why: str) -> None:
-        """Called after each change of an order."""
-
-    def tell_of_report(self, report: Report) -> None:
-        """Called when a report is finished."""
 
     # --- sign-in ---------------------------------------------------------------------------------------------------
 

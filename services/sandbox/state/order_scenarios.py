@@ -29,6 +29,7 @@ REPORT_SCENARIOS: Final = {
     "report-url-elsewhere": "The document's URL leads to a host that is not Amazon's.",
     "report-url-redirects": "The document's URL redirects into the network of whoever fetches it.",
 }
+# The operation that limits one of these is the kind of the notice.
 NOTICE_SCENARIOS: Final = {
     "notices-late": "Notices come `seconds` late, else an hour.",
     "notices-doubled": "Each notice comes twice.",

@@ -70,6 +70,10 @@ class Report:
     def finishes_at(self) -> datetime:
         return self.starts_progress_at + timedelta(seconds=self.delivery.seconds_in_progress)
 
+    @property
+    def has_document(self) -> bool:
+        return self.outcome in {ReportStatus.DONE, ReportStatus.FATAL}
+
     def status(self, now: datetime) -> ReportStatus:
         if self.outcome is not None:
             return self.outcome

@@ -7,7 +7,7 @@ lasts until it is switched off. The code for each stands where it applies: conse
 from dataclasses import dataclass
 from typing import Final
 
-from services.sandbox.state.order_scenarios import ORDER_SCENARIOS, REPORT_SCENARIOS
+from services.sandbox.state.order_scenarios import NOTICE_SCENARIOS, ORDER_SCENARIOS, REPORT_SCENARIOS
 
 MAX_SWITCHES: Final = 2_000
 
@@ -317,6 +317,7 @@ SCENARIOS: Final = {
         ),
         *(Scenario(name, "orders", what) for name, what in ORDER_SCENARIOS.items()),
         *(Scenario(name, "reports", what) for name, what in REPORT_SCENARIOS.items()),
+        *(Scenario(name, "notices", what) for name, what in NOTICE_SCENARIOS.items()),
         Scenario("outage", "amazon", "All of Amazon answers 503 with an HTML page, its pages too."),
     )
 }

@@ -120,6 +120,8 @@ class Seller:
     messaging_permissions: dict[str, dict[str, bool]] = field(default_factory=dict)
     profiles: dict[str, SellerProfile] = field(default_factory=dict)
     report_columns: set[str] = field(default_factory=set)
+    # By country; where there is nothing the account is in order.
+    account_status: dict[str, str] = field(default_factory=dict)
 
     def orders_in(self, country: str) -> tuple[Order, ...]:
         return tuple(order for order in self.orders if order.country == country)
