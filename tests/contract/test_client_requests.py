@@ -16,6 +16,7 @@ from services.connector.amazon.client import SellerApi
 from services.connector.amazon.errors import ClientMisconfigured, RoleMissing
 from services.connector.amazon.restricted_data_tokens import RestrictedResource, create_restricted_data_token
 from services.connector.amazon.sellers import get_marketplace_participations
+from services.sandbox.state.roles import RestrictedRole
 from shared.errors import Expected
 from shared.marketplaces import Region
 from tests.contract.conftest import Amazon, Recorded
@@ -123,6 +124,7 @@ async def test_restricted_data_tokens_are_asked_for_as_published(
 ) -> None:
     token = SecretStr(await amazon.seller_token("A1LAMPENLADEN7"))
     api = SellerApi(access.sp_api, Region.EU, "A1LAMPENLADEN7", token)
+    amazon.state.restricted_roles = frozenset(RestrictedRole)
 
     given = await create_restricted_data_token(api, [ADDRESSES, DOCUMENT])
 
