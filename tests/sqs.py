@@ -9,6 +9,7 @@ import httpx2
 from pydantic import SecretStr
 
 from services.connector.amazon.notice_queue import NoticeQueue
+from services.connector.amazon.pausing import StopSwitch
 from services.connector.amazon.signing import AwsKey
 from tests.s3 import S3
 
@@ -54,5 +55,5 @@ def make_queue(server: S3) -> Sqs:
     return Sqs(ask(server.endpoint, "CreateQueue", QueueName=f"notices-{uuid4().hex}")["QueueUrl"])
 
 
-def open_queue(url: str) -> NoticeQueue:
-    return NoticeQueue(url, AwsKey("key", SecretStr(SECRET), REGION, "sqs"))
+def open_queue(url: str, switch: StopSwitch | None = None) -> NoticeQueue:
+    return NoticeQueue(url, AwsKey("key", SecretStr(SECRET), REGION, "sqs"), switch)

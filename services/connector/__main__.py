@@ -18,6 +18,7 @@ with loading():
     from services.connector.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD, Passwords
     from services.connector.accounts.schemas import MeRequest
     from services.connector.accounts.service import EmailTaken, create_account
+    from services.connector.amazon_pauses.commands import amazon
     from services.connector.app import create_app, openapi_document
     from services.connector.dependencies import AppState
     from services.connector.doctor.checks import examine
@@ -56,6 +57,7 @@ cli = typer.Typer(
 accounts = typer.Typer(help="Accounts.", no_args_is_help=True)
 cli.add_typer(keys, name="keys")
 cli.add_typer(jobs, name="jobs")
+cli.add_typer(amazon, name="amazon")
 cli.add_typer(accounts, name="accounts")
 
 # What a stop waits for answers that are on their way.

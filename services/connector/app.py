@@ -18,6 +18,8 @@ from services.connector.accounts.sign_in_limits import COUNTED_AT_ONCE, MOST_WAI
 from services.connector.accounts.turns import FairTurns
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon_credentials.secrets import ClientSecrets
+from services.connector.amazon_pauses import api as amazon_pauses
+from services.connector.amazon_pauses.service import PauseSwitch
 from services.connector.audit import api as audit
 from services.connector.authorization import api as authorization
 from services.connector.dependencies import AppState, SessionsDep, permissions_asked
@@ -98,6 +100,7 @@ def create_app(
         webhook_ports=settings.webhook_ports,
     )
     sessions = create_sessions(engine)
+    pause_switch = PauseSwitch(sessions, settings.amazon_client_id, registry)
     amazon = create_amazon(
         settings.amazon_client_id,
         ClientSecrets(
@@ -110,6 +113,7 @@ def create_app(
         ),
         amazon_base_url=settings.amazon_base_url,
         buckets=DatabaseBuckets(sessions),
+        switch=pause_switch,
     )
 
     @asynccontextmanager
@@ -133,6 +137,7 @@ def create_app(
         passwords,
         FairTurns(at_once=COUNTED_AT_ONCE, most_waiting=MOST_WAITING),
         amazon,
+        pause_switch,
         vault,
         hub,
         ConcurrencyLimit(MAX_DOWNLOADS, DownloadsBusy),
@@ -218,6 +223,7 @@ def _routes() -> list[BaseRoute]:
     router.include_router(events.router, prefix=API_PREFIX)
     router.include_router(webhooks.router, prefix=API_PREFIX)
     router.include_router(audit.router, prefix=API_PREFIX)
+    router.include_router(amazon_pauses.router, prefix=API_PREFIX)
     router.add_api_route(PROBLEMS_PATH, _problems, include_in_schema=False)
     router.add_api_route("/livez", _livez, include_in_schema=False)
     router.add_api_route("/readyz", _readyz, include_in_schema=False)

@@ -22,6 +22,7 @@ from services.connector.accounts.credentials import check_csrf_token
 from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.turns import FairTurns
 from services.connector.amazon.access import Amazon
+from services.connector.amazon_pauses.service import PauseSwitch
 from services.connector.events.hub import Hub
 from services.connector.http.client_networks import network_of, wide_network_of
 from services.connector.http.concurrency import ConcurrencyLimit
@@ -58,6 +59,7 @@ class AppState:
     passwords: Passwords
     sign_in_turns: FairTurns
     amazon: Amazon
+    pause_switch: PauseSwitch
     vault: Vault
     hub: Hub
     downloads: ConcurrencyLimit
@@ -96,6 +98,10 @@ async def _sign_in_turns(request: Request) -> FairTurns:
 
 async def _amazon(request: Request) -> Amazon:
     return _state(request).amazon
+
+
+async def _pause_switch(request: Request) -> PauseSwitch:
+    return _state(request).pause_switch
 
 
 async def _hub(request: Request) -> Hub:
@@ -152,6 +158,7 @@ KeyringDep = Annotated[Keyring, Depends(_keyring)]
 PasswordsDep = Annotated[Passwords, Depends(_passwords)]
 SignInTurnsDep = Annotated[FairTurns, Depends(_sign_in_turns)]
 AmazonDep = Annotated[Amazon, Depends(_amazon)]
+PauseSwitchDep = Annotated[PauseSwitch, Depends(_pause_switch)]
 HubDep = Annotated[Hub, Depends(_hub)]
 SearchesDep = Annotated[ConcurrencyLimit, Depends(_searches)]
 TakeDownloadSlot = Annotated[TakeSlot, Depends(_slots(lambda state: state.downloads))]

@@ -11,6 +11,7 @@ from services.connector.amazon.notice_queue import open_notice_queue
 from services.connector.amazon_credentials import jobs as application_jobs
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.amazon_credentials.service import NoticeReader
+from services.connector.amazon_pauses.service import PauseSwitch
 from services.connector.forwarding import jobs as forwarding_jobs
 from services.connector.integrations import jobs as integration_jobs
 from services.connector.integrations.owner_mails import MailServer, NoticeMailer
@@ -62,11 +63,13 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         settings.amazon_client_secret_previous,
         registry=registry,
     )
+    pause_switch = PauseSwitch(sessions, settings.amazon_client_id, registry)
     amazon = create_amazon(
         settings.amazon_client_id,
         secrets,
         amazon_base_url=settings.amazon_base_url,
         buckets=DatabaseBuckets(sessions),
+        switch=pause_switch,
     )
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
     outgoing = OutgoingConnections(
@@ -78,7 +81,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     blobs = open_blobs(settings)
     notice_mailer = _create_notice_mailer(settings, sessions, registry)
     house_metrics = HousekeepingMetrics(registry)
-    notice_queue = open_notice_queue(settings)
+    notice_queue = open_notice_queue(settings, pause_switch)
     reader = (
         NoticeReader(sessions, provider, notice_queue, settings.amazon_client_id, registry)
         if notice_queue is not None
@@ -115,6 +118,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         ):
             log.info("worker_started")
             background.start("webhook_sender", lambda: webhook_sender.run(stop), ends_at_stop=True)
+            background.start("pause_switch", pause_switch.watch)
             background.start("housekeeping", lambda: keep_house_forever(sessions, house_metrics))
             background.start("jobs", lambda: runner.run(stop), ends_at_stop=True)
             await stop.wait()

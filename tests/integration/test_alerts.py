@@ -15,6 +15,7 @@ from services.connector.amazon.notice_queue import NoticeQueue
 from services.connector.amazon.signing import AwsKey
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.amazon_credentials.service import NoticeReader
+from services.connector.amazon_pauses.service import PauseSwitch
 from services.connector.events.hub import Hub
 from services.connector.http.connections import ConnectionBounds, Connections
 from services.connector.integrations import jobs as integration_jobs
@@ -56,6 +57,7 @@ async def shown(sessions: Sessions, keyring: Keyring, keys: Keys, tmp_path: Path
     Hub(str(sessions.kw["bind"].url), registry)
     secrets = ClientSecrets(sessions, provider, "client", SecretStr("secret"), registry=registry)
     amazon = create_amazon("client", secrets, amazon_base_url="http://127.0.0.1:9")
+    PauseSwitch(sessions, "client", registry)
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
     WebhookSender(sessions, keyring, OutgoingConnections(), registry)
     HousekeepingMetrics(registry)

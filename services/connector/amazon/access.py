@@ -9,16 +9,18 @@ from pydantic import SecretStr
 
 from services.connector.amazon.client import SpApiClient
 from services.connector.amazon.lwa import Lwa
+from services.connector.amazon.pausing import NeverPaused, StopSwitch
 from services.connector.amazon.secrets import OneSecret, Secrets
 from services.connector.amazon.throttling import Buckets, Throttle
 
 
 @dataclass(frozen=True, slots=True)
 class Amazon:
-    """Tokens from `lwa`, data from `sp_api`."""
+    """Tokens from `lwa`, data from `sp_api`. Both ask `switch` before each call."""
 
     lwa: Lwa
     sp_api: SpApiClient
+    switch: StopSwitch
 
     async def close(self) -> None:
         await self.sp_api.close()
@@ -30,13 +32,19 @@ def create_amazon(
     *,
     amazon_base_url: str | None,
     buckets: Buckets | None = None,
+    switch: StopSwitch | None = None,
 ) -> Amazon:
-    """`amazon_base_url` is the sandbox's address, or None for Amazon itself. Without `buckets` Amazon alone throttles."""
+    """`amazon_base_url` is the sandbox's address, or None for Amazon itself. Without `buckets` Amazon alone throttles, and without
+    `switch` nobody can stop the calls.
+    """
     secrets = OneSecret(client_secret) if isinstance(client_secret, SecretStr) else client_secret
     tls = _tls()
+    switch = switch or NeverPaused()
+    throttle = Throttle(client_id, buckets)
     return Amazon(
-        Lwa(client_id, secrets, amazon_base_url=amazon_base_url, tls=tls),
-        SpApiClient(amazon_base_url=amazon_base_url, tls=tls, throttle=Throttle(client_id, buckets)),
+        Lwa(client_id, secrets, amazon_base_url=amazon_base_url, tls=tls, switch=switch),
+        SpApiClient(amazon_base_url=amazon_base_url, tls=tls, throttle=throttle, switch=switch),
+        switch,
     )
 
 

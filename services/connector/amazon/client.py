@@ -29,6 +29,7 @@ from services.connector.amazon.errors import (
     TokenRefused,
 )
 from services.connector.amazon.lwa import request_id_of
+from services.connector.amazon.pausing import StopSwitch
 from services.connector.amazon.throttling import Throttle
 from shared.errors import Expected
 from shared.marketplaces import Region, api_url, reach
@@ -81,10 +82,15 @@ USER_AGENT: Final = user_agent(
 class SpApiClient:
     """The client of a process; its maker closes it."""
 
-    def __init__(self, *, amazon_base_url: str | None, tls: ssl.SSLContext, throttle: Throttle) -> None:
+    def __init__(
+        self, *, amazon_base_url: str | None, tls: ssl.SSLContext, throttle: Throttle, switch: StopSwitch
+    ) -> None:
         self._amazon_base_url = amazon_base_url
         self._throttle = throttle
-        self.documents = Documents(amazon_base_url=amazon_base_url, tls=tls, user_agent=USER_AGENT)
+        self._switch = switch
+        self.documents = Documents(
+            amazon_base_url=amazon_base_url, tls=tls, user_agent=USER_AGENT, switch=switch
+        )
         self._http = httpx2.AsyncClient(
             headers={"user-agent": USER_AGENT, "accept": "application/json"},
             verify=tls,
@@ -101,7 +107,7 @@ class SpApiClient:
     ) -> dict[str, Any]:
         """The JSON object that this operation answers. `question` becomes the query of the URL.
 
-        Raises AmazonUnavailable, AnswerTooLarge, Throttled, TokenRefused, RoleMissing, ClientMisconfigured.
+        Raises AmazonUnavailable, AnswerTooLarge, Throttled, TokenRefused, RoleMissing, ClientMisconfigured, AmazonPaused.
         """
         query = f"?{urlencode(question, quote_via=quote, safe=',')}" if question else ""
         return await self._repeatedly("GET", call, path + query, None, bounds)
@@ -133,6 +139,7 @@ class SpApiClient:
     async def _send(
         self, method: str, call: "Call", path: str, body: dict[str, Any] | None, bounds: Bounds
     ) -> dict[str, Any]:
+        await self._switch.refuse_if_paused()
         try:
             await self._throttle.turn(call.region, call.quota_of, call.operation)
             return await self._exchange(method, call, path, body, bounds)

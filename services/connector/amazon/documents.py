@@ -23,6 +23,7 @@ from services.connector.amazon.errors import (
     DocumentExpired,
     DocumentTooLarge,
 )
+from services.connector.amazon.pausing import StopSwitch
 from shared.outgoing.addresses import Network, is_refused
 from shared.outgoing.connections import Resolve, look_up
 
@@ -78,9 +79,11 @@ class Documents:
         amazon_base_url: str | None,
         tls: ssl.SSLContext,
         user_agent: str,
+        switch: StopSwitch,
         resolve: Resolve = look_up,
     ) -> None:
         self._amazon_base_url = amazon_base_url
+        self._switch = switch
         # No connection is kept: the next one might be to another name at the same address, and TLS has been verified for the first.
         limits = httpx2.Limits(max_connections=20, max_keepalive_connections=0)
         transport = httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, limits=limits)
@@ -101,6 +104,7 @@ class Documents:
         """See `reports.open_document`."""
         if not is_of_a_store(url.get_secret_value(), self._amazon_base_url):
             raise DocumentElsewhere
+        await self._switch.refuse_if_paused()
         began = time.monotonic()
         request = self._http.build_request(
             "GET", url.get_secret_value(), timeout=httpx2.Timeout(seconds, connect=_CONNECT_SECONDS)

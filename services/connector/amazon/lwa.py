@@ -22,6 +22,7 @@ from services.connector.amazon.errors import (
     GrantInvalid,
     Throttled,
 )
+from services.connector.amazon.pausing import StopSwitch
 from services.connector.amazon.secrets import Secrets
 from shared.errors import Expected
 from shared.marketplaces import LWA_ENDPOINT, reach
@@ -58,7 +59,13 @@ class Lwa:
     """The token endpoint, for our one application."""
 
     def __init__(
-        self, client_id: str, secrets: Secrets, *, amazon_base_url: str | None, tls: ssl.SSLContext
+        self,
+        client_id: str,
+        secrets: Secrets,
+        *,
+        amazon_base_url: str | None,
+        tls: ssl.SSLContext,
+        switch: StopSwitch,
     ) -> None:
         self._client_id = client_id
         self._secrets = secrets
@@ -66,11 +73,12 @@ class Lwa:
         self._taken: SecretStr | None = None
         self._url = reach(LWA_ENDPOINT, amazon_base_url)
         self._tls = tls
+        self._switch = switch
 
     async def exchange_code(self, code: SecretStr, redirect_uri: str) -> Tokens:
         """Redeem a code, once and without a second try: a code is dead as soon as Amazon has seen it.
 
-        Raises CodeRejected, ClientMisconfigured, AmazonUnavailable.
+        Raises CodeRejected, ClientMisconfigured, AmazonUnavailable, AmazonPaused.
         """
         tokens = await self._call(
             CodeRejected,
@@ -83,18 +91,19 @@ class Lwa:
         return tokens
 
     async def refresh(self, refresh_token: SecretStr) -> Tokens:
-        """A new access token. Raises GrantInvalid, ClientMisconfigured, AmazonUnavailable."""
+        """A new access token. Raises GrantInvalid, ClientMisconfigured, AmazonUnavailable, AmazonPaused."""
         return await self._call(
             GrantInvalid, grant_type="refresh_token", refresh_token=refresh_token.get_secret_value()
         )
 
     async def grantless(self, scope: str) -> SecretStr:
-        """An access token for what concerns the application and no seller. Raises ClientMisconfigured, AmazonUnavailable."""
+        """An access token for what concerns the application and no seller. Raises ClientMisconfigured, AmazonUnavailable, AmazonPaused."""
         tokens = await self._call(ClientMisconfigured, grant_type="client_credentials", scope=scope)
         return tokens.access_token
 
     async def _call(self, invalid_grant: type[Expected], *, grant_type: str, **fields: str) -> Tokens:
         """Try the secret that worked last; if Amazon refuses it, each of the others."""
+        await self._switch.refuse_if_paused()
         known = await self._secrets.newest_first()
         refused = ClientMisconfigured(error="invalid_client")
         for secret in sorted(known, key=lambda secret: secret != self._taken):

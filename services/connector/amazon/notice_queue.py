@@ -13,6 +13,7 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured, Throttled
+from services.connector.amazon.pausing import NeverPaused, StopSwitch
 from services.connector.amazon.signing import AwsKey, signed
 from services.connector.settings import ConnectorSettings
 
@@ -52,11 +53,12 @@ class _Messages(BaseModel):
 
 
 class NoticeQueue:
-    """Whoever made it closes it. Every call raises AmazonUnavailable, Throttled, ClientMisconfigured."""
+    """Whoever made it closes it. Every call raises AmazonUnavailable, Throttled, ClientMisconfigured, AmazonPaused."""
 
-    def __init__(self, url: str, key: AwsKey) -> None:
+    def __init__(self, url: str, key: AwsKey, switch: StopSwitch | None = None) -> None:
         self._url = url
         self._key = key
+        self._switch = switch or NeverPaused()
         self._address = httpx2.URL(url).copy_with(path="/", query=None)
         self._http = httpx2.AsyncClient(
             timeout=_TIMEOUT, verify=httpx2.create_ssl_context(trust_env=False), trust_env=False
@@ -88,6 +90,7 @@ class NoticeQueue:
         await self._ask("GetQueueAttributes", AttributeNames=["QueueArn"])
 
     async def _ask(self, operation: str, **parameters: Any) -> bytes:
+        await self._switch.refuse_if_paused()
         request = self._http.build_request("POST", self._address, json={"QueueUrl": self._url, **parameters})
         headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"AmazonSQS.{operation}"}
         request.headers.update(
@@ -132,10 +135,10 @@ def _error_name(content: bytes) -> str:
     return name if _ERROR_NAME.fullmatch(name) else "other"
 
 
-def open_notice_queue(settings: ConnectorSettings) -> NoticeQueue | None:
+def open_notice_queue(settings: ConnectorSettings, switch: StopSwitch | None = None) -> NoticeQueue | None:
     """The queue that the settings name, if they name one."""
     url, region = settings.amazon_notice_queue_url, settings.amazon_notice_queue_region
     key_id, secret = settings.amazon_notice_access_key_id, settings.amazon_notice_secret_access_key
     if url is None or region is None or key_id is None or secret is None:
         return None
-    return NoticeQueue(url, AwsKey(key_id, secret, region, "sqs"))
+    return NoticeQueue(url, AwsKey(key_id, secret, region, "sqs"), switch)

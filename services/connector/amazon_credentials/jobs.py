@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured
+from services.connector.amazon.errors import AmazonPaused, AmazonUnavailable, ClientMisconfigured
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.amazon_credentials.service import NoticeReader
 from services.connector.job_queue.runner import JobRunner
@@ -21,18 +21,20 @@ def register(runner: JobRunner, secrets: ClientSecrets, reader: NoticeReader | N
     """Make this room's work known to a worker. Without a reader only the end of the client secret is looked at."""
 
     async def read_amazons_notices() -> None:
-        if reader is not None:
-            await read_notices(reader)
         # For the metric: a worker without stores asks for no token, and its secret ends all the same.
         await secrets.newest_first()
+        if reader is not None:
+            await read_notices(reader)
 
     runner.add_recurring("read_amazons_notices", _EACH_MINUTE, read_amazons_notices)
 
 
 async def read_notices(reader: NoticeReader) -> None:
-    """Never raises: what was received and not removed is given out again in some minutes."""
+    """Raises AmazonPaused, and nothing else: what was received and not removed is given out again in some minutes."""
     try:
         await reader.read_all()
+    except AmazonPaused:
+        raise
     except (AmazonUnavailable, ClientMisconfigured) as failure:
         reader.failed()
         log.warning("notice_queue_failed", code=failure.code, **failure.fields)

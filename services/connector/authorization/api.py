@@ -126,12 +126,15 @@ async def begin(
     response: Response,
     sessions: SessionsDep,
     keyring: KeyringDep,
+    amazon: AmazonDep,
     application: ApplicationDep,
     language: LanguageDep,
     now: Now,
     browser_token: BrowserToken = None,
 ) -> AuthorizationAnswer:
     """Open `consent_url` in the same browser within ten minutes. For people only: an API key has no browser."""
+    # Amazon's consent would be worth nothing.
+    await amazon.switch.refuse_if_paused()
     token = _known_or_new(browser_token)
     view = await service.begin(
         sessions,

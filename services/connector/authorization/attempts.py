@@ -53,6 +53,7 @@ class AttemptProblem(StrEnum):
     NO_PARTICIPATION = "no_participation"
     ROLE_MISSING = "role_missing"
     AMAZON_UNAVAILABLE = "amazon_unavailable"
+    AMAZON_PAUSED = "amazon_paused"
     CLIENT_MISCONFIGURED = "client_misconfigured"
     INTERRUPTED = "interrupted"
     WRONG_ACCOUNT = "wrong_account"

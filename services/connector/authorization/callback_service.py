@@ -21,6 +21,7 @@ from services.connector.accounts.callers import Caller
 from services.connector.amazon.access import Amazon
 from services.connector.amazon.client import SellerApi, quota_of_seller
 from services.connector.amazon.errors import (
+    AmazonPaused,
     AmazonUnavailable,
     ClientMisconfigured,
     CodeRejected,
@@ -74,6 +75,7 @@ _PROBLEM_OF: Final[dict[type[Exception], AttemptProblem]] = {
     CodeRejected: AttemptProblem.CODE_REJECTED,
     ClientMisconfigured: AttemptProblem.CLIENT_MISCONFIGURED,
     RoleMissing: AttemptProblem.ROLE_MISSING,
+    AmazonPaused: AttemptProblem.AMAZON_PAUSED,
     # A token that is minutes old and refused in every region: Amazon has had such hours.
     TokenRefused: AttemptProblem.AMAZON_UNAVAILABLE,
 }
@@ -97,7 +99,8 @@ async def complete(
 ) -> UUID | CallbackProblem:
     """What a callback does: the attempt whose page shows the outcome, or why there is none to show here.
 
-    Raises TooOften for a user, or a network in which nobody is signed in, that sends too many.
+    Raises TooOften for a user, or a network in which nobody is signed in, that sends too many; AmazonPaused before anything is used up,
+    so that the same address can be opened again while Amazon's code is good.
     """
     if caller is None:
         await CALLBACKS.require_from(sessions, client_address)
@@ -107,6 +110,7 @@ async def complete(
         return CallbackProblem.CODE_MISSING
     if not is_token(callback.state):
         return CallbackProblem.ATTEMPT_UNKNOWN
+    await amazon.switch.refuse_if_paused()
     attempt = await _consume(sessions, caller, callback, browser_token=browser_token, now=now)
     if not isinstance(attempt, queries.AttemptRow):
         # A problem, or a second callback: then the first one's outcome is shown, or that it is being worked on.
@@ -194,7 +198,7 @@ async def _prove(
     """Tokens, and the proof that they are good for this region. Raises _Failed."""
     try:
         given = await amazon.lwa.exchange_code(code, application.redirect_uri)
-    except (CodeRejected, ClientMisconfigured, AmazonUnavailable) as error:
+    except (CodeRejected, ClientMisconfigured, AmazonUnavailable, AmazonPaused) as error:
         raise _Failed(_problem_of(error)) from error
     try:
         store = await get_marketplace_participations(
@@ -205,7 +209,7 @@ async def _prove(
         right = await _region_that_answers(amazon, given, quota_of, [r for r in Region if r is not region])
         problem = AttemptProblem.REGION_MISMATCH if right is not None else _problem_of(error)
         raise _Failed(problem, right) from error
-    except (ClientMisconfigured, AmazonUnavailable) as error:
+    except (ClientMisconfigured, AmazonUnavailable, AmazonPaused) as error:
         raise _Failed(_problem_of(error)) from error
     if not store.sells_somewhere:
         # A wrong region was also seen to answer with an empty list.
@@ -224,7 +228,7 @@ async def _region_that_answers(
             store = await get_marketplace_participations(
                 SellerApi(amazon.sp_api, region, quota_of, given.access_token)
             )
-        except (TokenRefused, RoleMissing, ClientMisconfigured, AmazonUnavailable):
+        except (TokenRefused, RoleMissing, ClientMisconfigured, AmazonUnavailable, AmazonPaused):
             continue
         if store.sells_somewhere:
             return region

@@ -84,6 +84,16 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
             "Your consent arrived, but Amazon has not confirmed it to us just now. Please start again in a few minutes.",
         ),
     },
+    AttemptProblem.AMAZON_PAUSED: {
+        Language.DE: (
+            "Aufrufe bei Amazon sind angehalten",
+            "Unser Betrieb hat sie vorübergehend angehalten. Bitte beginnen Sie später noch einmal; Amazon fragt dann erneut.",
+        ),
+        Language.EN: (
+            "Calls to Amazon are paused",
+            "Our operators have stopped them for now. Please start again later; Amazon will ask once more.",
+        ),
+    },
     AttemptProblem.CLIENT_MISCONFIGURED: {
         Language.DE: (
             "Bei uns stimmt etwas nicht",

@@ -41,8 +41,17 @@ async def examine(settings: ConnectorSettings) -> list[Finding]:
     """Everything that `serve` and `worker` need, in the order in which one would repair it."""
     findings = [ok("The settings are complete."), *unsafe_findings(settings), *settings_findings(settings)]
     keys, finding = _key_file(settings)
-    findings += [finding, *await _database(settings, keys), await _blobs(settings), await _amazon(settings)]
-    findings += await _notice_queue(settings)
+    findings += [finding, *await _database(settings, keys), await _blobs(settings)]
+    paused_at = await _amazon_paused_at(settings)
+    if paused_at is None:
+        findings += [await _amazon(settings), *await _notice_queue(settings)]
+    else:
+        findings.append(
+            warning(
+                f"All calls to Amazon are paused since {paused_at:%Y-%m-%d %H:%M}Z, so Amazon was not asked. `amazon status` says by whom "
+                "and why, `amazon resume` lets them go on."
+            )
+        )
     if settings.notice_smtp_host is not None:
         tls = settings.notice_smtp_tls == "tls"
         findings.append(await _reachable(settings.notice_smtp_host, settings.notice_smtp_port, tls=tls))
@@ -247,6 +256,23 @@ async def _migrated(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding
     return wrong(
         f"The tables are at {current or 'nothing'}, this version needs {newest}. Run `python -m migrations upgrade`.",
     )
+
+
+async def _amazon_paused_at(settings: ConnectorSettings) -> datetime | None:
+    """None also if nobody can say: `_database` has told why."""
+    try:
+        connection = await asyncpg.connect(
+            asyncpg_dsn(settings.database_url.get_secret_value()), timeout=5, command_timeout=5
+        )
+        try:
+            paused_at: datetime | None = await connection.fetchval(
+                "SELECT paused_at FROM amazon_pauses WHERE client_id = $1", settings.amazon_client_id
+            )
+        finally:
+            connection.terminate()
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError):
+        return None
+    return paused_at
 
 
 async def _amazon(settings: ConnectorSettings) -> Finding:

@@ -149,6 +149,18 @@ _TEXTS: Final = {
             "There is nothing for you to do. Our operators have been told.",
         ),
     },
+    "amazon_paused": {
+        Language.DE: CheckText(
+            "Aufrufe bei Amazon angehalten",
+            "Unser Betrieb hat alle Aufrufe bei Amazon angehalten. Nachrichten kommen weiter an, Bestellungen werden vorerst nicht aktualisiert.",
+            "Sie müssen nichts tun. Es geht von selbst weiter.",
+        ),
+        Language.EN: CheckText(
+            "Calls to Amazon are paused",
+            "Our operators have stopped all calls to Amazon. Messages still arrive; orders are not brought up to date for now.",
+            "There is nothing for you to do. It goes on by itself.",
+        ),
+    },
     "paused": {
         Language.DE: CheckText(
             "Pausiert",

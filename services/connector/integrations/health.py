@@ -26,6 +26,7 @@ CODES: Final = (
     "account_suspended",
     "amazon_trouble",
     "service_trouble",
+    "amazon_paused",
     "setup_incomplete",
     "mail_first",
     "mail_country_missing",
@@ -129,6 +130,8 @@ class Facts:
     orders_known_until: datetime | None = None
     orders_completed_at: datetime | None = None
     troubles: Collection[Trouble] = ()
+    # Since when the operators have stopped all calls to Amazon.
+    amazon_paused_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,7 @@ def checks_of(facts: Facts, now: datetime) -> tuple[Check, ...]:
             _orders(facts, now),
             _amazon_trouble(facts),
             _service_trouble(facts),
+            _amazon_paused(facts),
             _setup(facts),
             _first_mail(facts, now),
             _mail_of_countries(facts, now),
@@ -298,6 +302,12 @@ def _amazon_trouble(facts: Facts) -> Check | None:
 def _service_trouble(facts: Facts) -> Check | None:
     begun = [trouble.since for trouble in facts.troubles if trouble.scope == APPLICATION]
     return Check("service_trouble", CheckState.NOTICE, min(begun), who=Who.OPERATOR) if begun else None
+
+
+def _amazon_paused(facts: Facts) -> Check | None:
+    if facts.amazon_paused_since is None:
+        return None
+    return Check("amazon_paused", CheckState.NOTICE, facts.amazon_paused_since, who=Who.OPERATOR)
 
 
 def _setup(facts: Facts) -> Check | None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import structlog
 
-from services.connector.amazon.errors import AmazonUnavailable
+from services.connector.amazon.errors import AmazonPaused, AmazonUnavailable
 from services.connector.integrations import (
     consent_reminders,
     erasure,
@@ -57,6 +57,9 @@ def _register_refreshes(runner: JobRunner, sessions: Sessions, vault: Vault) -> 
             if attempts <= len(_RETRIES):
                 raise TryAgain(_RETRIES[attempts - 1]) from None
             log.warning("refresh_given_up", integration_id=str(integration_id), code=failure.code)
+        except AmazonPaused:
+            # Put off by whoever runs jobs, for as long as it lasts.
+            raise
         except Expected as failure:
             # The seller sees it in the sync status, the operator in the log; a second try would be answered the same.
             log.warning("refresh_refused", integration_id=str(integration_id), code=failure.code)

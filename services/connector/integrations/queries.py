@@ -16,6 +16,7 @@ from shared.database import Reader, Sessions
 from shared.marketplaces import MARKETPLACES, Region
 from shared.tables import (
     AfterGracePeriod,
+    AmazonPause,
     Grant,
     Integration,
     Lock,
@@ -237,6 +238,7 @@ async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> D
             ServiceTrouble.scope.in_([APPLICATION, "lwa", f"sp-api:{listed.region}"])
         )
     )
+    paused_since = (await reader.execute(select(func.min(AmazonPause.paused_at)))).scalar_one()
     refused_in: tuple[str, ...] = ()
     if listed.sender_refused_at is not None:
         refused_in = await _refused_in(reader, integration_id, listed.sender_refused_at)
@@ -253,7 +255,11 @@ async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> D
         countries,
         steps,
         done,
-        replace(facts, troubles=tuple(Trouble(*trouble) for trouble in troubles.all())),
+        replace(
+            facts,
+            troubles=tuple(Trouble(*trouble) for trouble in troubles.all()),
+            amazon_paused_since=paused_since,
+        ),
         grant.sender_address,
     )
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
-from services.connector.amazon.errors import AmazonUnavailable
+from services.connector.amazon.errors import AmazonPaused, AmazonUnavailable
 from services.connector.amazon.sellers import Store, get_marketplace_participations
 from services.connector.integrations import queries
 from services.connector.integrations.health import next_lock
@@ -211,7 +211,7 @@ async def refresh_participations(
 ) -> None:
     """Ask Amazon again in which countries the store sells. Does nothing for one that is paused or disconnected.
 
-    Raises AmazonUnavailable, RenewalBusy (try again later), and what else Amazon refuses; the sync status shows it.
+    Raises AmazonUnavailable, RenewalBusy, AmazonPaused (try again later), and what else Amazon refuses; the sync status shows it.
     """
     async with sessions.begin() as session:
         account_id = await session.scalar(
@@ -225,6 +225,9 @@ async def refresh_participations(
         return
     try:
         store = await vault.call(account_id, integration_id, get_marketplace_participations)
+    except AmazonPaused:
+        # Nothing was asked, so nothing is known.
+        raise
     except Expected as failure:
         is_passing = isinstance(failure, AmazonUnavailable | tokens.RenewalBusy)
         await _note_failure(sessions, account_id, integration_id, is_passing=is_passing, now=now)

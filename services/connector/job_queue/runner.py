@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from services.connector.amazon.errors import AmazonPaused
 from services.connector.job_queue import queries
 from services.connector.job_queue.queries import LEASE, ClaimedJob
 from services.connector.job_queue.schedules import Schedule, retry_wait
@@ -37,6 +38,8 @@ _LOST: Final = "WorkerKilled"
 # After its second attempt it waits at random, for up to so long an attempt: those that only ran beside the one that kills get
 # done without it.
 _APART: Final = timedelta(minutes=1)
+# While the operators have stopped all calls to Amazon, a job that needs one looks again within this time, as often as it takes.
+_WHILE_PAUSED: Final = timedelta(minutes=1)
 
 Handler = Callable[[UUID, int], Awaitable[None]]
 """Does a job for one subject. Of its attempts, the first is number 1. Raises TryAgain to have another one later."""
@@ -88,7 +91,7 @@ class JobRunner:
     def add_recurring(self, name: str, schedule: Schedule, handler: RecurringHandler) -> None:
         """Run this again and again, in one worker at a time. What fails is logged and tried again soon, then ever more seldom."""
         self._recurring[name] = _Recurring(handler, schedule)
-        self._count_from_zero(name, "done", "failed", "lost")
+        self._count_from_zero(name, "done", "put_off", "failed", "lost")
 
     async def run(self, stop: asyncio.Event, *, stop_seconds: float = _STOP_SECONDS) -> None:
         """Work until `stop` is set, through everything that PostgreSQL does meanwhile."""
@@ -168,9 +171,14 @@ class JobRunner:
 
     async def _run_recurring(self, job: ClaimedJob) -> str:
         recurring = self._recurring[job.kind]
-        is_done = False
+        is_done, outcome = False, "failed"
         with _failures_logged(job.kind):
-            await recurring.handler()
+            try:
+                await recurring.handler()
+                outcome = "done"
+            except AmazonPaused:
+                # Nothing has failed: it comes again when it would anyway.
+                outcome = "put_off"
             is_done = True
         wait = recurring.schedule.wait(datetime.now(UTC))
         async with self._sessions.begin() as session:
@@ -178,13 +186,17 @@ class JobRunner:
                 await queries.begin_anew(session, self._holder, job, wait)
             else:
                 await queries.put_off(session, self._holder, job, min(wait, retry_wait(job.attempts)))
-        return "done" if is_done else "failed"
+        return outcome
 
     async def _run_job(self, job: ClaimedJob) -> str:
         try:
             await self._kinds[job.kind].handler(job.subject_id, job.attempts)
         except TryAgain as again:
             return await self._put_off(job, again.wait)
+        except AmazonPaused:
+            async with self._sessions.begin() as session:
+                await queries.put_off_untried(session, self._holder, job, _WHILE_PAUSED)
+            return "put_off"
         except Exception as error:
             # Neither a database that is away nor a deadlock or a cancelled statement says anything against the job.
             is_passing = is_unavailable(error) or was_ended_for_others(error)

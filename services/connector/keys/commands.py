@@ -1,6 +1,5 @@
 """The `keys` commands: make keys, rotate them while everything runs, and say what each is used for."""
 
-import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -11,6 +10,7 @@ from typing import Annotated, Final, TypeVar
 import typer
 from pydantic import Field, SecretStr
 
+from services.connector.amazon.errors import AmazonPaused
 from services.connector.amazon_credentials.service import store_client_secret
 from services.connector.keys import service
 from services.connector.settings import SandboxUrl
@@ -156,11 +156,19 @@ def retire(
 def rotate_client_secret() -> None:
     """Ask Amazon for a new LWA client secret. A worker takes it out of the queue that the settings name, else you do."""
     settings = settings_or_exit(ClientSecretSettings)
-    asked = service.ask_for_client_secret(
-        settings.amazon_client_id, settings.amazon_client_secret, amazon_base_url=settings.amazon_base_url
-    )
+
+    async def run(sessions: Sessions, _file: KeyFile) -> None:
+        await service.ask_for_client_secret(
+            sessions,
+            settings.amazon_client_id,
+            settings.amazon_client_secret,
+            amazon_base_url=settings.amazon_base_url,
+        )
+
     try:
-        asyncio.run(asked)
+        _with_database(run)
+    except AmazonPaused:
+        give_up("All calls to Amazon are paused. `amazon resume` lets them go on.", code=FAILED)
     except Expected as failure:
         give_up(
             f"Amazon did not do it ({failure.code}). Is the application registered for the notice of a new secret, in "

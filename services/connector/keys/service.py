@@ -15,6 +15,7 @@ from sqlalchemy import Update, func, select, text, update
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.applications import rotate_client_secret
 from services.connector.amazon_credentials.secrets import secret_context
+from services.connector.amazon_pauses.service import PauseSwitch
 from shared.crypto.key_provider import KeyFile, KeyNotChangeable, require_known
 from shared.database import Sessions
 from shared.keyring import wrapping_context
@@ -130,10 +131,15 @@ async def retire(sessions: Sessions, keys: KeyFile, key_id: str) -> None:
 
 
 async def ask_for_client_secret(
-    client_id: str, client_secret: SecretStr, *, amazon_base_url: str | None
+    sessions: Sessions, client_id: str, client_secret: SecretStr, *, amazon_base_url: str | None
 ) -> None:
-    """Amazon sends a new one to the application's queue. Raises what `rotate_client_secret` raises."""
-    amazon = create_amazon(client_id, client_secret, amazon_base_url=amazon_base_url)
+    """Amazon sends a new one to the application's queue. Raises what `rotate_client_secret` raises, and AmazonPaused."""
+    amazon = create_amazon(
+        client_id,
+        client_secret,
+        amazon_base_url=amazon_base_url,
+        switch=PauseSwitch(sessions, client_id),
+    )
     try:
         await rotate_client_secret(amazon, Region.EU)
     finally:

@@ -125,6 +125,10 @@ class Vault:
 
     # --- for callers that need a token ---------------------------------------------------------------------------------
 
+    async def refuse_if_paused(self) -> None:
+        """Raises AmazonPaused while the operators have stopped all calls to Amazon: for whoever writes something down before a call."""
+        await self._amazon.switch.refuse_if_paused()
+
     async def access_token(
         self, account_id: UUID, integration_id: UUID, *, refused_version: int | None = None
     ) -> AccessToken:
@@ -176,7 +180,11 @@ class Vault:
     # --- for the worker --------------------------------------------------------------------------------------------
 
     async def renew_due(self) -> int:
-        """Renew what is due: tokens in use before they end, the others once a week, refused ones again. How many."""
+        """Renew what is due: tokens in use before they end, the others once a week, refused ones again. How many.
+
+        Raises AmazonPaused before anything is claimed.
+        """
+        await self.refuse_if_paused()
         await self._grant_health.learn_from_others()
         count, turn = 0, asyncio.Semaphore(_AT_ONCE)
 

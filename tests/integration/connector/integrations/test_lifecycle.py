@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, update
 
 from deploy.demo.postgres import MAIL_WORKER
+from services.connector.amazon_pauses import service as amazon_pauses
 from services.connector.dependencies import AppState
 from services.connector.integrations.erasure import erase_removed
 from services.connector.integrations.lifecycle_service import GRACE_PERIOD, end_grace_periods
@@ -157,6 +158,24 @@ async def test_a_paused_store_is_left_alone_and_its_mail_goes_on(
     assert await states(owner) == ["delivered"]
     async with sessions.begin() as session:
         assert await session.scalar(select(Grant.next_refresh_at)) is None
+
+
+async def test_mail_is_accepted_and_shown_while_all_calls_to_amazon_are_paused(
+    signed_in: SignedIn, app: FastAPI, owner: Sessions, keys: Keys, delivery: Delivery
+):
+    integration_id = await connect_named(signed_in)
+    state = app.state.connector
+    await amazon_pauses.pause(state.sessions, state.settings.amazon_client_id, reason=None, paused_by=None)
+
+    await accept(owner, keys, integration_id)
+    await deliver_due(delivery)
+    listed = await signed_in.client.get("/api/v1/conversations")
+    [conversation] = listed.json()["items"]
+    messages = await signed_in.client.get(f"/api/v1/conversations/{conversation['id']}/messages")
+
+    assert await states(owner) == ["delivered"]
+    assert messages.status_code == 200
+    assert len(messages.json()["items"]) == 1
 
 
 async def test_resuming_asks_amazon_again(signed_in: SignedIn, app: FastAPI, sessions: Sessions):

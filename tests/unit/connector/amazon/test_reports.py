@@ -19,6 +19,7 @@ from services.connector.amazon.errors import (
     RestrictedRoleMissing,
     RoleMissing,
 )
+from services.connector.amazon.pausing import NeverPaused
 from services.connector.amazon.reports import (
     RESTRICTED_TYPES,
     ReportDocument,
@@ -288,7 +289,9 @@ async def test_a_store_that_drips_is_given_up_however_often_it_says_something():
 
     server = await asyncio.start_server(drip, "127.0.0.1", 0)
     base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    documents = Documents(amazon_base_url=base, tls=NO_AUTHORITIES, user_agent="Replyco/1")
+    documents = Documents(
+        amazon_base_url=base, tls=NO_AUTHORITIES, user_agent="Replyco/1", switch=NeverPaused()
+    )
     url = SecretStr(f"{base}/{STORE}/{DOCUMENT_ID}")
     async with server, documents.open(url, is_gzip=False, most_bytes=1_000, seconds=0.5) as opened:
         with pytest.raises(AmazonUnavailable) as raised:
