@@ -115,9 +115,7 @@ async def count_sign_in(
     session: AsyncSession, keys: Sequence[bytes], now: datetime
 ) -> dict[bytes, SignInCount]:
     """Add one to each key's count in its window, atomically; what the counts are afterwards."""
-    statement = insert(SignInFailures).values(
-        [{"key": key, "failures": 1, "window_ends_at": now + WINDOW} for key in keys]
-    )
+    statement = insert(SignInFailures)
     over = SignInFailures.window_ends_at <= now
     counted = statement.on_conflict_do_update(
         index_elements=[SignInFailures.key],
@@ -129,7 +127,9 @@ async def count_sign_in(
             ),
         },
     ).returning(SignInFailures.key, SignInFailures.failures, SignInFailures.window_ends_at)
-    rows = (await session.execute(counted)).all()
+    # Beside the statement: one that holds several rows is compiled anew each time.
+    fresh = [{"key": key, "failures": 1, "window_ends_at": now + WINDOW} for key in keys]
+    rows = (await session.execute(counted, fresh)).all()
     return {row.key: SignInCount(row.failures, row.window_ends_at) for row in rows}
 
 

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 import argon2
 import httpx2
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import Engine, event, select, text, update
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.engine.interfaces import CacheStats
 
 from services.connector.accounts.api import KNOWN_BROWSER_COOKIE
 from services.connector.accounts.credentials import hash_secret
@@ -313,3 +315,27 @@ async def test_a_hundred_and_twenty_sign_ins_of_strangers_at_once_refuse_no_true
     assert (true, set(statuses)) == (201, {401})
     # Those of each network were served in turn with it, not before it.
     assert networks == 120 or finished[-1] != user.email
+
+
+async def test_counting_a_sign_in_compiles_no_statement_anew(signed_in: SignedIn, new_client: NewClient):
+    """A flood of guesses is counted with statements that are known."""
+    kept: list[tuple[str, CacheStats]] = []
+
+    @event.listens_for(Engine, "before_cursor_execute")
+    def keep(_connection: object, _cursor: object, statement: str, *more: object) -> None:
+        _parameters, context, _many = more
+        assert isinstance(context, DefaultExecutionContext)
+        # Plain text has nothing to compile.
+        if context.compiled is not None:
+            kept.append((statement, context.cache_hit))
+
+    try:
+        for _ in range(2):
+            assert await _sign_in(new_client(address="192.0.2.66"), signed_in.user.email, "wrong") == 401
+    finally:
+        event.remove(Engine, "before_cursor_execute", keep)
+
+    assert any("INSERT INTO sign_in_failures" in statement for statement, _ in kept)
+    first, second = kept[: len(kept) // 2], kept[len(kept) // 2 :]
+    assert [statement for statement, _ in first] == [statement for statement, _ in second]
+    assert {hit for _, hit in second} == {CacheStats.CACHE_HIT}
