@@ -150,15 +150,17 @@ async def connect(
     connect_seconds: float = CONNECT_SECONDS,
     statement_seconds: float = STATEMENT_SECONDS,
 ) -> "asyncpg.Connection[asyncpg.Record]":
-    """A connection of asyncpg's own, such as for LISTEN. Raises DatabaseUnavailable, and what else is in UNAVAILABLE."""
+    """A connection of asyncpg's own, such as for LISTEN. Raises DatabaseUnavailable, also if the server is there and takes nobody yet."""
     try:
-        return await asyncpg.connect(
-            asyncpg_dsn(database_url),
-            timeout=connect_seconds,
-            command_timeout=statement_seconds,
-            server_settings={"application_name": application_name, "timezone": "UTC"},
-        )
-    except OSError as error:
+        # What the driver raises here, SQLAlchemy's pool turns into errors without a SQLSTATE, which nobody could tell apart any more.
+        with named_failures():
+            return await asyncpg.connect(
+                asyncpg_dsn(database_url),
+                timeout=connect_seconds,
+                command_timeout=statement_seconds,
+                server_settings={"application_name": application_name, "timezone": "UTC"},
+            )
+    except asyncpg.InterfaceError as error:
         raise _as_unavailable(error) from error
 
 
@@ -252,6 +254,9 @@ def _replace_dead(connection: AdaptedConnection, entry: ConnectionPoolEntry, tru
             connection.run_async(lambda asked: asked.fetchval("SELECT 1", timeout=_CHECK_SECONDS))
         except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError):
             is_dead = True
+    if is_dead and idle_since is None:
+        # It was made just now. The pool itself would end in an error that looks like a mistake of ours.
+        raise DatabaseUnavailable
     if is_dead:
         raise sqlalchemy.exc.DisconnectionError
 

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import asyncpg
 import pytest
-from sqlalchemy import Float, bindparam, func, select, text
+from sqlalchemy import Float, bindparam, event, func, select, text
+from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,6 +17,7 @@ from shared.compiled_select import CompiledSelect
 from shared.database import (
     DatabaseTimedOut,
     DatabaseUnavailable,
+    Sessions,
     asyncpg_dsn,
     connect,
     create_engine,
@@ -25,6 +27,9 @@ from shared.database import (
 from tests.conftest import Database
 from tests.faults.mailrelay.proxy import before
 from tests.processes import free_port
+
+# What a client asks first: whether the server speaks TLS.
+_TLS_REQUEST = (80877103).to_bytes(4)
 
 
 async def failure_of(engine: AsyncEngine, statement: str = "SELECT 1") -> Exception:
@@ -155,6 +160,80 @@ async def test_the_same_holds_for_what_is_asked_of_the_driver_itself(
     failure = asking.exception()
     assert failure is not None
     assert is_unavailable(failure)
+
+
+@contextlib.asynccontextmanager
+async def refusing_server(state: str) -> AsyncIterator[str]:
+    """The URL of a server that refuses everybody with this SQLSTATE, as PostgreSQL does while it starts or stops."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = b""
+        while not asked or asked.startswith(_TLS_REQUEST):
+            length = int.from_bytes(await reader.readexactly(4))
+            asked = await reader.readexactly(length - 4)
+            if asked.startswith(_TLS_REQUEST):
+                writer.write(b"N")
+        fields = f"SFATAL\0VFATAL\0C{state}\0Mnot now\0\0".encode()
+        writer.write(b"E" + (len(fields) + 4).to_bytes(4) + fields)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        yield f"postgresql://somebody@127.0.0.1:{server.sockets[0].getsockname()[1]}/replyco"
+
+
+async def by_transaction(sessions: Sessions) -> None:
+    async with sessions.begin() as session:
+        await session.execute(text("SELECT 1"))
+
+
+async def by_reading(sessions: Sessions) -> None:
+    async with sessions.reading():
+        pass
+
+
+async def by_driver(sessions: Sessions) -> None:
+    await sessions.fetch("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("state", "is_away"),
+    [
+        ("57P03", True),  # starts, or recovers
+        ("57P01", True),  # stops
+        ("57P02", True),  # another backend has crashed
+        ("53300", True),  # full
+        ("53200", True),  # out of memory
+        ("08006", True),
+        ("28P01", False),  # a wrong password
+        ("3D000", False),  # no such database
+    ],
+)
+@pytest.mark.parametrize("ask", [by_transaction, by_reading, by_driver])
+async def test_a_server_that_takes_nobody_yet_is_away_in_whatever_way_it_is_asked(
+    state: str, is_away: bool, ask: Callable[[Sessions], Awaitable[object]]
+):
+    async with refusing_server(state) as url:
+        engine = create_engine(url, application_name="tests")
+        with pytest.raises(Exception) as failure:  # noqa: PT011 - which one, is looked at
+            await ask(create_sessions(engine))
+        await engine.dispose()
+
+    assert is_unavailable(failure.value) is is_away
+
+
+async def test_a_connection_that_ends_before_its_first_statement_is_a_database_that_is_away(
+    database: Database,
+):
+    engine = create_engine(database.url(CONNECTOR), application_name="tests")
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def end(connection: AdaptedConnection, _entry: object) -> None:
+        driver: asyncpg.Connection[asyncpg.Record] = connection.driver_connection
+        driver.terminate()
+
+    with pytest.raises(DatabaseUnavailable):
+        await create_sessions(engine).fetch("SELECT 1")
+    await engine.dispose()
 
 
 async def test_a_wrong_statement_is_a_bug(database: Database):
