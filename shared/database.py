@@ -47,6 +47,8 @@ UNAVAILABLE: Final = (
     sqlalchemy.exc.OperationalError,
     sqlalchemy.exc.TimeoutError,
     asyncpg.InterfaceError,
+    # What a connection says to the next statement between a server's last words and its end.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,

@@ -14,6 +14,7 @@ _SOCKET = ".s.PGSQL.5432"
 _BUFFER_BYTES = 16_777_216
 # CommandComplete of a COMMIT (PostgreSQL's protocol, "Message Formats"): it is on the disk.
 _COMMITTED = b"C\0\0\0\x0bCOMMIT\0"
+_STOPPING = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
 
 
 class PostgresProxy:
@@ -27,6 +28,7 @@ class PostgresProxy:
         assert socket_folder is not None
         self._server_socket = socket_folder / _SOCKET
         self._connections: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._is_closed = False
 
     def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -35,9 +37,16 @@ class PostgresProxy:
             return
         connection = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(connection)
+        self._writers.add(writer)
         connection.add_done_callback(self._connections.discard)
         # Here, because a task that is cancelled before it has begun comes to no `finally`.
         connection.add_done_callback(lambda _ended: writer.close())
+        connection.add_done_callback(lambda _ended: self._writers.discard(writer))
+
+    def announce_end(self) -> None:
+        """Say what a PostgreSQL that stops says to each connection; the connections themselves end a moment later, which does not come."""
+        for writer in self._writers:
+            writer.write(b"E" + (len(_STOPPING) + 4).to_bytes(4) + _STOPPING)
 
     async def close(self) -> None:
         self._is_closed = True

@@ -25,7 +25,7 @@ from shared.database import (
     is_unavailable,
 )
 from tests.conftest import Database
-from tests.faults.mailrelay.proxy import before
+from tests.faults.mailrelay.proxy import PostgresProxy, before
 from tests.processes import free_port
 
 # What a client asks first: whether the server speaks TLS.
@@ -234,6 +234,49 @@ async def test_a_connection_that_ends_before_its_first_statement_is_a_database_t
     with pytest.raises(DatabaseUnavailable):
         await create_sessions(engine).fetch("SELECT 1")
     await engine.dispose()
+
+
+@pytest.mark.parametrize("ask", [by_transaction, by_driver])
+async def test_a_server_that_has_said_that_it_stops_is_away_though_its_connection_is_still_there(
+    database: Database, ask: Callable[[Sessions], Awaitable[object]]
+):
+    async with before(database) as proxy:
+        # With a connection that is trusted, the statement itself meets it.
+        engine = create_engine(
+            proxy.url.replace(RELAY, CONNECTOR), application_name="tests", pool_size=1, trusted_seconds=60
+        )
+        sessions = create_sessions(engine)
+        await ask(sessions)
+        await heard_of_the_end(proxy)
+
+        with pytest.raises(Exception) as failure:  # noqa: PT011 - which one, is looked at
+            await ask(sessions)
+        await engine.dispose()
+
+    assert is_unavailable(failure.value)
+
+
+@pytest.mark.parametrize("ask", [by_transaction, by_driver])
+async def test_a_connection_that_has_rested_meanwhile_is_replaced_unnoticed(
+    database: Database, ask: Callable[[Sessions], Awaitable[object]]
+):
+    async with before(database) as proxy:
+        engine = create_engine(
+            proxy.url.replace(RELAY, CONNECTOR), application_name="tests", pool_size=1, trusted_seconds=0
+        )
+        sessions = create_sessions(engine)
+        await ask(sessions)
+        await heard_of_the_end(proxy)
+
+        await ask(sessions)
+        await engine.dispose()
+
+
+async def heard_of_the_end(proxy: PostgresProxy) -> None:
+    """Let the driver read what the proxy has written: it lies ready in the loop's next turns."""
+    proxy.announce_end()
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 async def test_a_wrong_statement_is_a_bug(database: Database):
