@@ -78,22 +78,19 @@ async def notify_owners(
     if not people:
         return
     await session.execute(
-        insert(Notice)
-        .values(
-            [
-                {
-                    "id": new_id(),
-                    "account_id": account_id,
-                    "user_id": user_id,
-                    "integration_id": integration_id,
-                    "kind": kind.value,
-                    "dedupe_key": f"{kind}:{integration_id}:{occasion}:{user_id}",
-                    "fields": {"occasion": occasion},
-                }
-                for user_id in people
-            ]
-        )
-        .on_conflict_do_nothing(index_elements=["dedupe_key"])
+        insert(Notice).on_conflict_do_nothing(index_elements=["dedupe_key"]),
+        [
+            {
+                "id": new_id(),
+                "account_id": account_id,
+                "user_id": user_id,
+                "integration_id": integration_id,
+                "kind": kind.value,
+                "dedupe_key": f"{kind}:{integration_id}:{occasion}:{user_id}",
+                "fields": {"occasion": occasion},
+            }
+            for user_id in people
+        ],
     )
 
 
