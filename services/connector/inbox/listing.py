@@ -134,6 +134,7 @@ _LISTED: Final = (
     Conversation.last_reply_at,
     Integration.home_country,
 )
+_LISTED_COUNT: Final = len(_LISTED)
 _SEALED: Final = (
     Conversation.buyer_name,
     Conversation.subject,
@@ -159,14 +160,15 @@ def conversations() -> Select[Any]:
 
 def conversation_of_row(row: Row[Any]) -> SealedConversation:
     """A conversation with its sealed columns, from a row of `conversations`."""
-    return SealedConversation(ListedConversation._make(row[: len(_LISTED)]), *row[len(_LISTED) :])
+    return SealedConversation(ListedConversation._make(row[:_LISTED_COUNT]), *row[_LISTED_COUNT:])
 
 
 def _of_record(record: Iterable[Any]) -> SealedConversation:
     """The same from asyncpg's own row, whose sealed columns are bytes."""
-    *listed, buyer_name, subject, snippet, snippet_message_id = record
+    values = tuple(record)
+    buyer_name, subject, snippet, snippet_message_id = values[_LISTED_COUNT:]
     return SealedConversation(
-        ListedConversation._make(listed),
+        ListedConversation._make(values[:_LISTED_COUNT]),
         None if buyer_name is None else Sealed(buyer_name),
         None if subject is None else Sealed(subject),
         None if snippet is None else Sealed(snippet),

@@ -37,7 +37,7 @@ from services.connector.inbox.unsealing import (
     Opener,
     ReadConversation,
     keys_of,
-    open_conversation,
+    open_conversations,
     open_messages,
     sealed_bytes,
 )
@@ -111,7 +111,7 @@ async def list_conversations(
     else:
         async with searches.slot(caller.account_id), sessions.begin() as session:
             found = await ask(session, caller.account_id, filters, sort)
-    return [open_conversation(keys, conversation) for conversation in found]
+    return open_conversations(keys, found)
 
 
 async def count_conversations(sessions: Sessions, account_id: UUID, now: datetime) -> Counts:

@@ -3,7 +3,7 @@
 Whoever opens mail gets the keys from `keys_of`, which asks for the permission.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -93,16 +93,42 @@ class Opener:
 
 def open_conversation(keys: AccountKeys, found: SealedConversation) -> OpenedConversation:
     """Open a conversation's buyer, subject and snippet."""
-    opener = Opener(keys, "conversations", found.listed.id)
-    snippet = None
-    if found.snippet_message_id is not None:
-        snippet = Opener(keys, "messages", found.snippet_message_id).text("snippet", found.snippet)
-    return OpenedConversation(
-        found.listed,
-        buyer_name=opener.text("buyer_name", found.buyer_name),
-        subject=opener.text("subject", found.subject),
-        snippet=snippet,
-    )
+    return open_conversations(keys, [found])[0]
+
+
+def open_conversations(keys: AccountKeys, found: Iterable[SealedConversation]) -> list[OpenedConversation]:
+    """The same for a page of them."""
+    buyer_name = _text_of(keys, "conversations", "buyer_name")
+    subject = _text_of(keys, "conversations", "subject")
+    snippet = _text_of(keys, "messages", "snippet")
+    return [
+        OpenedConversation(
+            each.listed,
+            buyer_name(each.listed.id, each.buyer_name),
+            subject(each.listed.id, each.subject),
+            snippet(each.snippet_message_id, each.snippet),
+        )
+        for each in found
+    ]
+
+
+def _text_of(
+    keys: AccountKeys, table: str, column: str
+) -> Callable[[UUID | None, Sealed | None], str | None]:
+    """Opens the texts of one column; what does not open, or is of no row, is None."""
+    opened = keys.open_column(table, column)
+
+    def text(row_id: UUID | None, sealed: Sealed | None) -> str | None:
+        if sealed is None or row_id is None:
+            return None
+        try:
+            return opened(row_id, sealed).decode()
+        except SealBroken:
+            # As above.
+            log.exception("seal_broken", table=table, column=column, row_id=str(row_id))
+            return None
+
+    return text
 
 
 def open_answering(keys: AccountKeys, found: SealedConversation, answering: Answering) -> ReadConversation:
