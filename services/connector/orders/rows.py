@@ -80,7 +80,6 @@ def order_columns(
         "fetched_at": now if is_api else None,
         "reported_at": None if is_api else now,
         "gone_at": None,
-        "changed_at": now,
     }
 
 

@@ -89,7 +89,6 @@ _ORDERS: Final[Mapping[str, _Column]] = {
     "fetched_at": _TIME,
     "reported_at": _TIME._replace(report=_TOLD),
     "gone_at": _Column("timestamptz", "NULL", "o.{c}", "o.{c}"),
-    "changed_at": _DERIVED,
 }
 _ITEMS: Final[Mapping[str, _Column]] = {
     "item_id": _TEXT,
@@ -149,7 +148,7 @@ _AS_COLUMN: Final = {
 
 
 def _upsert(
-    table: str, keys: Mapping[str, str], columns: Mapping[str, _Column], by: str, where: str
+    table: str, keys: Mapping[str, str], columns: Mapping[str, _Column], by: str, suffix: str
 ) -> TextClause:
     """Arrays in place of rows: a statement of as many parameters would be built anew for each batch."""
     names = [*keys, *columns]
@@ -167,17 +166,19 @@ def _upsert(
     return text(
         f"INSERT INTO {table} AS o (account_id, {', '.join(names)})"  # noqa: S608 - our own names
         f" SELECT :account, {values} FROM unnest({parameters}) AS t ({', '.join(names)})"
-        f" ON CONFLICT (id, account_id) DO UPDATE SET {changes}{where} RETURNING id"
+        f" ON CONFLICT (id, account_id) DO UPDATE SET {changes}{suffix} RETURNING id"
     )
 
 
+# Not the moment at which Amazon was asked: that may be minutes ago, and whoever follows the changes would have read past it.
+_CHANGED: Final = ", changed_at = clock_timestamp()"
 # Somebody else may have stored a later change since the rows were read: of an order that was new to both.
 _NOT_LATER: Final = " WHERE o.last_updated_at <= excluded.last_updated_at"
 
 
 def _statements(by: str, *, where: str) -> Statements:
     return Statements(
-        _upsert("orders", _ORDER_KEYS, _ORDERS, by, where),
+        _upsert("orders", _ORDER_KEYS, _ORDERS, by, _CHANGED + where),
         _upsert("order_items", _ROW_KEYS, _ITEMS, by, ""),
         _upsert("order_packages", _ROW_KEYS, _PACKAGES, by, ""),
     )

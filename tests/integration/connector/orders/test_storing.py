@@ -104,11 +104,23 @@ async def test_a_new_order_is_there_with_its_items(store: Store):
 
 async def test_the_same_once_more_writes_nothing_but_when_it_was_asked_for(store: Store):
     await store.told(ORDER)
+    changed_at = (await store.order()).changed_at
 
     assert await store.told(ORDER, now=NOW + DAY) == Stored(0, ())
     order = await store.order()
-    assert (order.changed_at, order.fetched_at) == (NOW, NOW + DAY)
+    assert (order.changed_at, order.fetched_at) == (changed_at, NOW + DAY)
     assert await store.events() == 1
+
+
+async def test_a_change_carries_the_moment_of_its_storing_whenever_amazon_was_asked(store: Store):
+    """Whoever follows the changes has read past the moment of a question that took minutes to answer."""
+    async with store.sessions.begin() as session:
+        begun_at = await session.scalar(select(func.now()))
+    await store.told(ORDER, now=NOW - DAY)
+    first = (await store.order()).changed_at
+    await store.told(replace(ORDER, last_updated_at=NOW, status="SHIPPED"), now=NOW - DAY)
+
+    assert begun_at < first < (await store.order()).changed_at
 
 
 async def test_what_amazon_changed_earlier_changes_nothing(store: Store):
