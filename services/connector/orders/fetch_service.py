@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.amazon.client import SellerApi
@@ -173,7 +173,7 @@ class OrderFetcher:
                         Order.id == order.row_id,
                         Order.gone_at.is_(None),
                     )
-                    .values(gone_at=now, changed_at=now)
+                    .values(gone_at=now, changed_at=func.clock_timestamp())
                 )
             await session.execute(_NOTE, _columns(order, outcome, now))
             if order.lookup is None or outcome != order.lookup.outcome:
