@@ -233,6 +233,7 @@ async def make_message(
     verification_code: str | None = None,
     quoted_text: str | None = None,
     authentication_results: str | None = None,
+    received_at: datetime | None = None,
     **columns: Any,
 ) -> Message:
     """Needs the owner's rights. `content_key` ties it to an accepted mail; else it is tied to none that exists.
@@ -256,7 +257,7 @@ async def make_message(
         kind=kind,
         from_amazon_domain=True,
         truncated=False,
-        received_at=datetime.now(UTC),
+        received_at=received_at or datetime.now(UTC),
         subject=sealed("subject", subject),
         sender_name=sealed("sender_name", sender_name),
         sender_address=sealed("sender_address", sender_address),

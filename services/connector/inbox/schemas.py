@@ -14,6 +14,7 @@ from services.connector.http.request_types import CursorField, WholeNumber
 from services.connector.inbox.answerable import NotAnswerableReason
 from services.connector.inbox.listing import Sort
 from services.connector.inbox.search import MAX_QUERY
+from services.connector.orders.schemas import ORDER_SNAPSHOT, OrderSnapshotAnswer
 from shared.languages import MESSAGE_LANGUAGES
 from shared.tables import ConversationStatus
 
@@ -80,6 +81,7 @@ _MESSAGE: JsonDict = {
             "size": 10112,
         }
     ],
+    "order_snapshots": [ORDER_SNAPSHOT],
     "problem": None,
 }
 
@@ -345,6 +347,9 @@ class MessageItem(_Answer):
     truncated: bool = Field(description="Whether a limit has cut something; the raw mail has all of it.")
     size: int = Field(description="Bytes of the raw mail.")
     attachments: list[AttachmentAnswer]
+    order_snapshots: list[OrderSnapshotAnswer] = Field(
+        description="The conversation's orders as they were when the message came; empty while Amazon is asked, and where it could not tell within a day."
+    )
     problem: Literal["seal_broken"] | None = Field(
         description="seal_broken: some of what is stored does not open and is left out."
     )

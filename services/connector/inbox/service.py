@@ -32,6 +32,7 @@ from services.connector.inbox.listing import ConversationFilters, Counts, Sort
 from services.connector.inbox.search import search_of
 from services.connector.inbox.thread import in_thread
 from services.connector.inbox.unsealing import (
+    Beside,
     OpenedConversation,
     OpenedMessage,
     Opener,
@@ -41,11 +42,12 @@ from services.connector.inbox.unsealing import (
     open_messages,
     sealed_bytes,
 )
+from services.connector.orders.snapshots import snapshots_of
 from services.connector.problems.catalogue import NotFound
 from shared.blobs import Blob, BlobDamaged, BlobMissing, BlobStore, BlobsUnavailable, blob_id_of, fetch_sealed
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey
-from shared.database import Sessions
+from shared.database import Reader, Sessions
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables import Scan
@@ -145,9 +147,9 @@ async def read_messages(
         if shown_id is None:
             raise NotFound
         found = await queries.messages_of(reader, caller.account_id, shown_id, limit=limit, after=after)
-        attachments = await queries.attachments_of(reader, caller.account_id, [each.id for each in found])
+        beside = await _beside(reader, caller.account_id, [each.id for each in found])
     size = sum(sealed_bytes(each) for each in found)
-    return await _off_loop(size, lambda: open_messages(keys, found, attachments))
+    return await _off_loop(size, lambda: open_messages(keys, found, beside))
 
 
 async def read_message(
@@ -159,9 +161,14 @@ async def read_message(
         found = await queries.message_of(reader, caller.account_id, message_id)
         if found is None:
             raise NotFound
-        attachments = await queries.attachments_of(reader, caller.account_id, [message_id])
-    [message] = await _off_loop(sealed_bytes(found), lambda: open_messages(keys, [found], attachments))
+        beside = await _beside(reader, caller.account_id, [message_id])
+    [message] = await _off_loop(sealed_bytes(found), lambda: open_messages(keys, [found], beside))
     return message
+
+
+async def _beside(reader: Reader, account_id: UUID, message_ids: Sequence[UUID]) -> Beside:
+    attachments = await queries.attachments_of(reader, account_id, message_ids)
+    return Beside(attachments, await snapshots_of(reader, account_id, message_ids))
 
 
 async def read_html(

@@ -16,6 +16,7 @@ from services.connector.inbox.filenames import clean_filename
 from services.connector.inbox.listing import ListedConversation, SealedConversation
 from services.connector.inbox.queries import ListedAttachment, SealedMessage
 from services.connector.inbox.seller_central import thread_tag_of
+from services.connector.orders.snapshots import Snapshot
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.database import Sessions
 from shared.keyring import Keyring
@@ -61,7 +62,15 @@ class OpenedMessage:
     authentication_results: str | None
     sent_to: list[str] | None
     attachments: list[OpenedAttachment]
+    order_snapshots: Sequence[Snapshot]
     is_whole: bool
+
+
+class Beside(NamedTuple):
+    """What messages are shown with, by message."""
+
+    attachments: Mapping[UUID, list[ListedAttachment]]
+    snapshots: Mapping[UUID, list[Snapshot]]
 
 
 async def keys_of(caller: Caller, sessions: Sessions, keyring: Keyring) -> AccountKeys:
@@ -141,15 +150,21 @@ def open_answering(keys: AccountKeys, found: SealedConversation, answering: Answ
     return ReadConversation(open_conversation(keys, found), answering, thread_tag_of(address))
 
 
-def open_messages(
-    keys: AccountKeys, found: Sequence[SealedMessage], attachments: Mapping[UUID, list[ListedAttachment]]
-) -> list[OpenedMessage]:
+def open_messages(keys: AccountKeys, found: Sequence[SealedMessage], beside: Beside) -> list[OpenedMessage]:
     """Open messages and their attachments' names."""
-    return [_open_message(keys, message, attachments.get(message.id, [])) for message in found]
+    return [
+        _open_message(
+            keys, message, beside.attachments.get(message.id, []), beside.snapshots.get(message.id, [])
+        )
+        for message in found
+    ]
 
 
 def _open_message(
-    keys: AccountKeys, row: SealedMessage, attachments: list[ListedAttachment]
+    keys: AccountKeys,
+    row: SealedMessage,
+    attachments: list[ListedAttachment],
+    snapshots: Sequence[Snapshot],
 ) -> OpenedMessage:
     opener = Opener(keys, "messages", row.id)
     subject = opener.text("subject", row.subject)
@@ -176,6 +191,7 @@ def _open_message(
         results,
         None if sent_to is None else sent_to.splitlines(),
         opened,
+        snapshots,
         is_whole,
     )
 

@@ -19,6 +19,7 @@ from services.connector.inbox.schemas import (
 )
 from services.connector.inbox.seller_central import thread_link
 from services.connector.inbox.unsealing import OpenedConversation, OpenedMessage, ReadConversation
+from services.connector.orders.views import snapshot_answer
 from shared.marketplaces import BY_COUNTRY
 
 
@@ -130,5 +131,6 @@ def _message(message: OpenedMessage) -> dict[str, Any]:
             )
             for attachment in message.attachments
         ],
+        "order_snapshots": [snapshot_answer(snapshot) for snapshot in message.order_snapshots],
         "problem": None if message.is_whole else "seal_broken",
     }

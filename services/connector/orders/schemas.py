@@ -150,7 +150,7 @@ _OTHER_CONVERSATION: JsonDict = {
     "message_count": 3,
     "last_message_at": "2026-10-02T11:20:45.100312Z",
 }
-_SNAPSHOT: JsonDict = {
+ORDER_SNAPSHOT: JsonDict = {
     "order_id": "303-1234567-1234567",
     "taken_at": "2026-11-23T08:59:20.320118Z",
     "status": "UNSHIPPED",
@@ -484,7 +484,7 @@ class ConversationOrders(TypedDict):
     same_buyer: OfTheSameBuyer
 
 
-@with_config(json_schema_extra={"examples": [_SNAPSHOT]})
+@with_config(json_schema_extra={"examples": [ORDER_SNAPSHOT]})
 class OrderSnapshotAnswer(TypedDict):
     """An order as it was when the message came: what is not personal of it, and never changes again."""
 

@@ -1,7 +1,7 @@
 """What an order was when a message came: a few fields, none of them personal, for ticket systems, which keep what they were told.
 
-Taken when the order has been fetched for the message, and never again; so it is as old as `taken_at` says, and nothing that comes to an
-old message late is passed off as what was true then.
+Taken once, when the order has been fetched for the message: from a copy that Amazon gave after the message had come, or shortly before. What
+could not be fetched within a day has none; nothing is passed off as what was true then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.connector.orders.card import FRESH
 from shared.database import Reader
 from shared.tables import OrderSnapshot
 
@@ -28,7 +29,7 @@ _TAKE: Final = text("""
     FROM messages m
     JOIN conversation_orders c ON c.account_id = :account_id AND c.conversation_id = :conversation_id AND c.is_proven
     JOIN orders o ON o.account_id = :account_id AND o.integration_id = m.integration_id AND o.order_id = c.order_id
-        AND (o.fetched_at IS NOT NULL OR o.reported_at IS NOT NULL)
+        AND o.fetched_at > m.received_at - CAST(:fresh AS interval)
     LEFT JOIN LATERAL (SELECT carrier, tracking_number FROM order_packages
         WHERE account_id = :account_id AND order_row_id = o.id ORDER BY position, id LIMIT 1) p ON true
     WHERE m.account_id = :account_id AND m.conversation_id = :conversation_id AND m.received_at > :since
@@ -62,7 +63,14 @@ async def take_snapshots(
     # Ids begin with the moment at which they were made (UUIDv7): older partitions are not touched.
     first = UUID(int=int(since.timestamp() * 1000) << 80)
     await session.execute(
-        _TAKE, {"account_id": account_id, "conversation_id": conversation_id, "since": since, "first": first}
+        _TAKE,
+        {
+            "account_id": account_id,
+            "conversation_id": conversation_id,
+            "since": since,
+            "first": first,
+            "fresh": FRESH,
+        },
     )
 
 

@@ -115,7 +115,7 @@ async def test_the_same_once_more_writes_nothing_but_when_it_was_asked_for(store
 async def test_a_change_carries_the_moment_of_its_storing_whenever_amazon_was_asked(store: Store):
     """Whoever follows the changes has read past the moment of a question that took minutes to answer."""
     async with store.sessions.begin() as session:
-        begun_at = await session.scalar(select(func.now()))
+        begun_at = (await session.execute(select(func.now()))).scalar_one()
     await store.told(ORDER, now=NOW - DAY)
     first = (await store.order()).changed_at
     await store.told(replace(ORDER, last_updated_at=NOW, status="SHIPPED"), now=NOW - DAY)
