@@ -264,7 +264,7 @@ def _distinct(texts: Any) -> tuple[str, ...]:
 
 
 def _joined(*texts: str | None) -> str | None:
-    return " ".join(text for text in texts if text is not None) or None
+    return " ".join(_distinct(texts)) or None
 
 
 @cache
