@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from services.connector.integrations.owner_mails import MailServer, NoticeMailer
 from services.connector.integrations.service import recompute_lock
 from services.connector.job_queue.runner import JobRunner
 from services.connector.maintenance.jobs import HousekeepingMetrics
+from services.connector.orders.sync_service import OrderSynchronizer
 from services.connector.tokens import jobs as token_jobs
 from services.connector.tokens.service import Vault
 from services.connector.webhooks.delivery import WebhookSender
@@ -68,6 +70,7 @@ async def shown(sessions: Sessions, keyring: Keyring, keys: Keys, tmp_path: Path
     NoticeReader(sessions, provider, queue, "client", registry)
     runner = JobRunner(sessions, registry)
     token_jobs.register(runner, vault)
+    OrderSynchronizer(sessions, keyring, vault, lambda: datetime.now(UTC), registry)
     blobs = FolderBlobs(tmp_path)
     integration_jobs.register(runner, sessions=sessions, vault=vault, blobs=blobs, notice_mailer=mailer)
     RelayMetrics(relay)

@@ -55,6 +55,7 @@ Clock = Callable[[], datetime]
 _AT_ONCE: Final = 8
 # Then the job ends and is due again, perhaps for another worker.
 _ROUND_SECONDS: Final = 60.0
+_NOT_OUR_TURN: Final = "not_our_turn"
 _INCLUDED: Final = tuple(IncludedData(part) for part in INCLUDED_DATA)
 _REFUSALS: Final = (ClientMisconfigured, GrantInvalid, RoleMissing, TokenRefused)
 
@@ -97,7 +98,8 @@ class SyncMetrics:
         )
         self.due = Gauge("replyco_order_syncs_due", "Stores that wait for their turn", registry=registry)
         for kind in ("run", "history"):
-            self.calls.labels(kind, "stored")
+            for outcome in ("stored", _NOT_OUR_TURN):
+                self.calls.labels(kind, outcome)
             self.stored.labels(kind)
 
 
@@ -155,8 +157,9 @@ class OrderSynchronizer:
             outcome = refused.code
             await self._move(sync, after_refused_token(sync, question, self._clock()))
         except Expected as refused:
-            outcome = refused.code
-            await self._put_off(sync, question, _failure_of(refused))
+            failure = _failure_of(refused)
+            outcome = refused.code if failure.wait is None else _NOT_OUR_TURN
+            await self._put_off(sync, question, failure)
         except Exception as error:
             if is_unavailable(error):
                 raise
@@ -164,7 +167,7 @@ class OrderSynchronizer:
             outcome = "broke_off"
             log.exception("order_sync_broke_off", integration_id=str(sync.integration_id))
             await self._put_off(sync, question, Failure(outcome))
-        if outcome != "stored":
+        if outcome not in {"stored", _NOT_OUR_TURN}:
             log.info(
                 "orders_not_synchronized",
                 integration_id=str(sync.integration_id),
