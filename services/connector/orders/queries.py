@@ -338,6 +338,22 @@ async def other_conversations(
     return [OtherConversationRow._make(row) for row in await reader.execute(_OTHER_CONVERSATIONS, values)]
 
 
+async def named_order(
+    reader: Reader, account_id: UUID, integration_id: UUID, conversation_id: UUID, order_id: str
+) -> WholeOrder | None:
+    """Our copy of this order, if a proven mail of the conversation names it."""
+    named = select(ConversationOrder.order_id).where(
+        ConversationOrder.account_id == account_id,
+        ConversationOrder.conversation_id == conversation_id,
+        ConversationOrder.order_id == order_id,
+        ConversationOrder.is_proven,
+    )
+    if (await reader.execute(named)).first() is None:
+        return None
+    found = await orders_of(reader, account_id, [order_row_id(integration_id, order_id)])
+    return found[0] if found else None
+
+
 async def ask_for_orders(session: AsyncSession, conversation_id: UUID) -> None:
     """Have the orders of a conversation fetched, once for all who look at it meanwhile."""
     await enqueue(session, Job.FETCH_ORDERS_OF_CONVERSATION, conversation_id)

@@ -15,7 +15,7 @@ from shared.marketplaces import BY_COUNTRY
 
 
 class Placeholder(StrEnum):
-    """What a text may name. Of an order whose parcel is not known yet, the last two have no value."""
+    """What a text may name. From `order_status` on, what our copy of the order says (order_values.py); without one they have no value."""
 
     ORDER_ID = "order_id"
     ASIN = "asin"
@@ -24,6 +24,12 @@ class Placeholder(StrEnum):
     MARKETPLACE = "marketplace"
     STORE_NAME = "store_name"
     AGENT_NAME = "agent_name"
+    ORDER_STATUS = "order_status"
+    ORDER_DATE = "order_date"
+    ORDER_TOTAL = "order_total"
+    ITEM_TITLES = "item_titles"
+    SHIP_BY = "ship_by"
+    DELIVER_BY = "deliver_by"
     TRACKING_NUMBER = "tracking_number"
     CARRIER = "carrier"
 

@@ -12,9 +12,12 @@ from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.http.etags import require_match
 from services.connector.inbox import queries
+from services.connector.inbox.listing import ListedConversation
 from services.connector.inbox.unsealing import keys_of, open_conversation
 from services.connector.integrations.names import clean_name, name_key
+from services.connector.orders import queries as orders
 from services.connector.problems.catalogue import NotFound
+from services.connector.reply_templates.order_values import KnownOrder, order_values
 from services.connector.reply_templates.placeholders import (
     Filled,
     Placeholder,
@@ -157,6 +160,7 @@ async def fill_template(
             Integration.id == found.listed.integration_id
         )
         store_name = await session.scalar(store)
+        order = await _order_of(session, found.listed, caller.account_id)
         agent_name = None
         if caller.is_browser:
             agent_name = await session.scalar(select(User.name).where(User.id == caller.user_id))
@@ -171,7 +175,31 @@ async def fill_template(
             Placeholder.MARKETPLACE: marketplace_name(listed.country),
             Placeholder.STORE_NAME: store_name,
             Placeholder.AGENT_NAME: agent_name,
+            **({} if order is None else order_values(order, template.language)),
         },
+    )
+
+
+async def _order_of(session: AsyncSession, listed: ListedConversation, account_id: UUID) -> KnownOrder | None:
+    """Our copy of the order that the conversation is about; a number that a stranger wrote is none."""
+    order = None
+    if listed.order_id is not None:
+        order = await orders.named_order(
+            session, account_id, listed.integration_id, listed.id, listed.order_id
+        )
+    if order is None:
+        return None
+    return KnownOrder(
+        country=order.listed.country,
+        status=order.listed.status,
+        is_delivered=order.listed.delivered_at is not None,
+        purchased_at=order.listed.purchased_at,
+        ship_by=order.listed.ship_by,
+        deliver_by=order.listed.deliver_by,
+        total=order.listed.total,
+        currency=order.listed.currency,
+        titles=[item.title for item in order.items],
+        packages=[(package.carrier, package.tracking_number) for package in order.packages],
     )
 
 

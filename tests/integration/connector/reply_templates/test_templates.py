@@ -1,6 +1,8 @@
 """Templates of replies: made, changed, found, filled with what is known of a conversation."""
 
 import asyncio
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import insert
@@ -8,7 +10,14 @@ from sqlalchemy import insert
 from services.connector.reply_templates.service import MAX_TEMPLATES
 from shared.database import new_id
 from shared.tables import ReplyTemplate
-from tests.factories import make_conversation, make_integration
+from tests.factories import (
+    make_conversation,
+    make_conversation_order,
+    make_integration,
+    make_order,
+    make_order_item,
+    make_order_package,
+)
 from tests.integration.connector.inbox.conftest import foreign_inbox, inbox
 
 __all__ = ["foreign_inbox", "inbox"]
@@ -144,3 +153,45 @@ async def test_another_accounts_templates_and_conversations_are_not_there(
 
     assert [answer.status_code for answer in answers] == [404] * 5
     assert (await them.client.get(PATH)).json()["items"][0]["name"] == "Unterwegs"
+
+
+@pytest.mark.parametrize(("is_proven", "missing"), [(True, ["deliver_by"]), (False, None)])
+async def test_it_is_filled_with_the_order_that_a_proven_mail_names(
+    *, client, account, owner_sessions, keyring, is_proven, missing
+):
+    async with owner_sessions.begin() as session:
+        integration = await make_integration(session, account.id)
+        conversation = await make_conversation(session, keyring, integration)
+        order = await make_order(
+            session,
+            keyring,
+            integration,
+            order_id=conversation.order_id,
+            status="SHIPPED",
+            ship_by=datetime(2026, 11, 30, 22, 59, tzinfo=UTC),
+            total=Decimal("49.90"),
+        )
+        await make_order_item(session, keyring, order, title="Lampe {{order_id}}")
+        await make_order_package(session, order)
+        await make_conversation_order(session, conversation, order.order_id, is_proven=is_proven)
+    names = [
+        "order_status",
+        "ship_by",
+        "deliver_by",
+        "order_total",
+        "item_titles",
+        "tracking_number",
+        "carrier",
+    ]
+    text = "|".join(f"{{{{{name}}}}}" for name in names)
+    template = (await client.post(PATH, json=GREETING | {"text": text})).json()
+
+    filled = (
+        await client.get(f"/api/v1/conversations/{conversation.id}/reply-templates/{template['id']}")
+    ).json()
+
+    assert filled["missing"] == (missing or names)
+    if is_proven:
+        assert filled["text"] == (
+            "versandt|30. November 2026|{{deliver_by}}|49,90 €|Lampe order_id|00340434161094000000|DHL"
+        )
