@@ -199,11 +199,11 @@ class Sandbox:
         self.add_seller(other)
         return other
 
-    def add_seller(self, seller: Seller) -> None:
-        """Put a seller among the sellers, in place of one with the same id."""
+    def add_seller(self, seller: Seller, orders: list[PlacedOrder] | None = None) -> None:
+        """Put a seller among the sellers, in place of one with the same id; what became of their orders is made up if it is not given."""
         self.sellers[seller.seller_id] = seller
         self.orders.forget_seller(seller.seller_id)
-        self._put_into_books(seller, first_orders(seller, self.now()))
+        self._put_into_books(seller, first_orders(seller, self.now()) if orders is None else orders)
 
     def add_orders(self, seller: Seller, orders: list[PlacedOrder], why: str | None = None) -> None:
         """Give a seller new orders; whoever subscribed to changes is told if there is a reason. Raises TooManyOrders."""

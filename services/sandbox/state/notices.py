@@ -65,6 +65,19 @@ class Notices:
     def unsubscribe(self, seller_id: str, kind: str) -> None:
         del self._subscriptions[seller_id, kind]
 
+    def all_subscriptions(self) -> list[tuple[str, str, _Json]]:
+        """Every subscription, with the seller's id and the kind of notice."""
+        return [(seller_id, kind, found) for (seller_id, kind), found in self._subscriptions.items()]
+
+    def restore(self, destinations: dict[str, _Json], subscriptions: list[tuple[str, str, _Json]]) -> None:
+        """Put back what was there before a restart. Notices are not kept."""
+        self.destinations = OrderedDict(destinations)
+        for destination in destinations.values():
+            self.queues.open(_queue_of(destination))
+        self._subscriptions = OrderedDict(
+            ((seller_id, kind), found) for seller_id, kind, found in subscriptions
+        )
+
     def tell_of_order(self, placed: PlacedOrder, why: str) -> None:
         """ORDER_CHANGE, if the seller subscribed to it."""
         self._tell(placed.seller_id, ORDER_CHANGE, _order_change(placed, why, self._text()), pascal=True)

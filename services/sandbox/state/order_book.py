@@ -60,6 +60,14 @@ class OrderBook:
         """Every order of a seller in the order in which they came into the book, the gone ones too."""
         return list(self._orders.get(seller_id, {}).values())
 
+    def last_changed(self, most: int) -> list[PlacedOrder]:
+        """Of all orders those that changed last, at most so many, in the order in which they came."""
+        known = [placed for orders in self._orders.values() for placed in orders.values()]
+        if len(known) > most:
+            oldest = sorted((placed.updated_at for placed in known), reverse=True)[most - 1]
+            known = [placed for placed in known if placed.updated_at >= oldest][:most]
+        return known
+
     @contextmanager
     def changing(self, placed: PlacedOrder, at: datetime, why: str) -> Iterator[PlacedOrder]:
         """Change an order inside; afterwards its last change is `at`."""

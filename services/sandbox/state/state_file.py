@@ -1,20 +1,23 @@
 """What outlives a restart of the sandbox, in one JSON file: the sellers with all that they entered, their refresh tokens, the
-key that mails are signed with, which resolvers remember, and the certificate authority, which clients trust.
+key that mails are signed with, which resolvers remember, the certificate authority, which clients trust, the orders that changed
+last, and who wants to be told of what.
 
 The connector's database goes on holding the grants, and sellers do not enter their addresses twice. Codes, access
 tokens and sign-ins are short-lived at Amazon too; they are not kept.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.sandbox.state.certificate_authority import CertificateAuthority
 from services.sandbox.state.memory import Authorization, Sandbox
+from services.sandbox.state.order_making import first_orders
+from services.sandbox.state.orders import PlacedOrder
 from services.sandbox.state.sellers import Seller, make_seller
 from services.sandbox.state.signing_key import SigningKey
 
@@ -32,10 +35,15 @@ class _SavedState:
     # Older files have none of these.
     signing_key: str | None = None
     smtp_authority: str | None = None
+    orders: list[PlacedOrder] = field(default_factory=list)
+    destinations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    subscriptions: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
 
 _SAVED_STATE: Final = TypeAdapter(_SavedState)
-_NOT_SAVED: Final = {"sellers": {"__all__": {"orders"}}}  # orders follow from the seller id
+_NOT_SAVED: Final = {"sellers": {"__all__": {"orders"}}}  # they are kept with what became of them
+# A file that is written anew at each change stays small: thousands of orders are for tests, which have no file.
+_MAX_ORDERS: Final = 1_000
 
 
 class StateFile:
@@ -72,6 +80,9 @@ class StateFile:
             self._sandbox.refresh_tokens,
             self._sandbox.signing_key.to_pem(),
             self._sandbox.smtp_authority.to_pem(),
+            self._sandbox.orders.last_changed(_MAX_ORDERS),
+            dict(self._sandbox.notices.destinations),
+            self._sandbox.notices.all_subscriptions(),
         )
         content = _SAVED_STATE.dump_json(kept, exclude=_NOT_SAVED, indent=1)
         if content == self._written:
@@ -87,12 +98,18 @@ class StateFile:
         self._written = content
 
     def _restore(self, kept: _SavedState) -> None:
+        by_seller: dict[str, dict[str, PlacedOrder]] = {}
+        for placed in kept.orders:
+            by_seller.setdefault(placed.seller_id, {})[placed.order_id] = placed
         for seller_id, seller in kept.sellers.items():
             made = make_seller(
                 seller_id, seller.store_name, seller.region, seller.countries, seller.orders_per_country
             )
-            seller.orders = made.orders
-            self._sandbox.add_seller(seller)
+            orders = {placed.order_id: placed for placed in first_orders(made, self._sandbox.now())}
+            orders |= by_seller.get(seller_id, {})
+            seller.orders = tuple(placed.order for placed in orders.values())
+            self._sandbox.add_seller(seller, list(orders.values()))
+        self._sandbox.notices.restore(kept.destinations, kept.subscriptions)
         for token, authorization in kept.refresh_tokens.items():
             self._sandbox.refresh_tokens.put(token, authorization)
         if kept.signing_key is not None:

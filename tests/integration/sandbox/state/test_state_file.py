@@ -14,7 +14,8 @@ from services.sandbox.app import create_app
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.state.certificate_authority import CertificateAuthority
 from services.sandbox.state.state_file import StateFileUnusable
-from tests.integration.sandbox.conftest import EUROPE, Seller, fixed_clock
+from tests.integration.sandbox.conftest import EUROPE, LAMPENLADEN, Seller, fixed_clock
+from tests.integration.sandbox.grantless import NOTIFICATIONS, call, grantless
 
 ADDRESS = "aaabbbccc@replyco.email"
 SELLER_WITH_MANY_ORDERS = {
@@ -121,6 +122,45 @@ async def test_the_mail_servers_authority_is_the_same_after_a_restart(state_file
     assert after == before
     assert before in state["smtp_authority"]
     assert len(made["orders"]) == 20
+
+
+async def test_orders_are_there_after_a_restart_with_what_became_of_them(state_file: Path) -> None:
+    async with started(state_file) as seller:
+        await seller.client.post("/control/sellers", json=SELLER_WITH_MANY_ORDERS)
+        wanted = {"seller_id": "A5VIEL1234567", "country": "DE", "items": [{"unit_price": "19.90"}]}
+        [bought] = (await seller.client.post("/control/orders", json=wanted)).json()
+        await seller.client.post("/control/clock/advance", json={"seconds": 3_600})
+        await seller.client.post("/control/orders/ship", json={"order_ids": [bought["order_id"]]})
+        before = (await seller.client.get("/control/orders?seller_id=A5VIEL1234567")).json()
+        whole = (await seller.client.get(f"/control/orders/{bought['order_id']}")).json()
+
+    async with started(state_file) as seller:
+        after = (await seller.client.get("/control/orders?seller_id=A5VIEL1234567")).json()
+        again = (await seller.client.get(f"/control/orders/{bought['order_id']}")).json()
+        *_, made = (await seller.client.get("/control/sellers")).json()
+
+    assert len(after) == 21
+    assert after == before
+    assert again == whole
+    assert made["orders"][-1]["order_id"] == bought["order_id"]
+
+
+async def test_who_subscribed_is_told_after_a_restart(state_file: Path) -> None:
+    async with started(state_file) as seller:
+        application = await grantless(seller, NOTIFICATIONS)
+        own = (await seller.connect())["access_token"]
+        resource = {"sqs": {"arn": "arn:aws:sqs:eu-west-1:123456789012:orders"}}
+        destination = {"name": "orders", "resourceSpecification": resource}
+        root = "/sellingpartnerapi-eu.amazon.com/notifications/v1"
+        created = await call(seller, "POST", f"{root}/destinations", application, destination)
+        wanted = {"payloadVersion": "1.0", "destinationId": created.json()["payload"]["destinationId"]}
+        await call(seller, "POST", f"{root}/subscriptions/ORDER_CHANGE", own, wanted)
+
+    async with started(state_file) as seller:
+        await seller.client.post("/control/orders", json={"seller_id": LAMPENLADEN, "country": "DE"})
+        [notice] = (await seller.client.get("/control/notices?queue=orders")).json()
+
+    assert json.loads(notice["body"])["NotificationType"] == "ORDER_CHANGE"
 
 
 async def test_revoked_stays_revoked(state_file: Path) -> None:
