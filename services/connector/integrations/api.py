@@ -281,7 +281,9 @@ def _check(check: Check, detail: Detail, settings: ConnectorSettings, language: 
     text = text_of(check, language, address=detail.reply_address(settings.mail_domain))
     link = None
     country = check.countries[0] if check.countries else detail.listed.home_country
-    if check.action is Action.OPEN_SELLER_CENTRAL:
+    if check.code == "report_columns_missing":
+        link = deep_link(Step(SetupStepName.ORDER_REPORT_COLUMNS, country), settings.amazon_base_url)
+    elif check.action is Action.OPEN_SELLER_CENTRAL:
         link = account_health_link(country, settings.amazon_base_url)
     elif check.action is Action.APPROVE_SENDER:
         link = messaging_permissions_link(country, settings.amazon_base_url)

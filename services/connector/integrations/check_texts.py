@@ -21,11 +21,6 @@ class CheckText:
     cure: str
 
 
-def _title_only(german: str, english: str) -> dict[Language, CheckText]:
-    """The texts of a check without a result yet."""
-    return {Language.DE: CheckText(german, "", ""), Language.EN: CheckText(english, "", "")}
-
-
 _TEXTS: Final = {
     "setup_incomplete": {
         Language.DE: CheckText(
@@ -237,7 +232,18 @@ _TEXTS: Final = {
             "There is nothing for you to do. We keep asking Amazon; orders that somebody writes about are fetched one by one.",
         ),
     },
-    "report_columns_missing": _title_only("Spalten fehlen im Bericht", "Report columns are missing"),
+    "report_columns_missing": {
+        Language.DE: CheckText(
+            "Spalten fehlen im Bericht",
+            "Dem Auftragsbericht vom {time} fehlen Spalten, die wir neben Ihren Unterhaltungen zeigen: {detail}.",
+            "Schalten Sie in Seller Central alle Spalten ein. Danach fragen wir alle zwei Stunden einen neuen Bericht an; hat er sie alle, verschwindet dieser Hinweis.",
+        ),
+        Language.EN: CheckText(
+            "Report columns are missing",
+            "The order report of {time} lacks columns that we show beside your conversations: {detail}.",
+            "Switch on all columns in Seller Central. We then ask for a new report every two hours; once it has them all, this note goes away.",
+        ),
+    },
 }
 
 _FAREWELL: Final = {

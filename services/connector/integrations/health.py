@@ -37,8 +37,6 @@ CODES: Final = (
     "report_columns_missing",
     "paused",
 )
-# Of these nothing is known yet.
-_UNKNOWN: Final = frozenset({"report_columns_missing"})
 _PATIENCE_FOR_MAIL: Final = timedelta(days=3)
 _PATIENCE_FOR_COUNTRY: Final = timedelta(days=14)
 # A store or country sells if an order was placed within this time.
@@ -129,6 +127,9 @@ class Facts:
     newest_orders: Mapping[str, datetime] = field(default_factory=dict)
     orders_known_until: datetime | None = None
     orders_completed_at: datetime | None = None
+    # Of the optional columns of the order report that are shown, those that the last one lacked; None while none has told.
+    report_columns_missing: Collection[str] | None = None
+    report_columns_checked_at: datetime | None = None
     troubles: Collection[Trouble] = ()
     # Since when the operators have stopped all calls to Amazon.
     amazon_paused_since: datetime | None = None
@@ -166,6 +167,7 @@ def checks_of(facts: Facts, now: datetime) -> tuple[Check, ...]:
             _role(facts, now),
             _suspension(facts),
             _orders(facts, now),
+            _report_columns(facts),
             _amazon_trouble(facts),
             _service_trouble(facts),
             _amazon_paused(facts),
@@ -186,7 +188,10 @@ def not_checked(facts: Facts, now: datetime) -> tuple[str, ...]:
     """The codes of which nothing can be said at present."""
     if facts.paused_at is not None:
         return tuple(code for code in CODES if code != "paused")
-    unknown = set(_UNKNOWN)
+    unknown = set[str]()
+    if facts.report_columns_missing is None:
+        # The application may lack the role for such reports, or the store has no orders yet.
+        unknown.add("report_columns_missing")
     if facts.reply_confirmed_at is None and facts.sender_refused_at is None:
         unknown.add("sender_not_approved")
     if facts.orders_completed_at is None and _orders(facts, now) is None:
@@ -374,6 +379,19 @@ def _mail_of_countries(facts: Facts, now: datetime) -> Check | None:
         facts.created_at,
         action=Action.OPEN_GUIDE,
         countries=silent,
+    )
+
+
+def _report_columns(facts: Facts) -> Check | None:
+    if not facts.report_columns_missing:
+        return None
+    return Check(
+        "report_columns_missing",
+        CheckState.NOTICE,
+        None,
+        action=Action.OPEN_SELLER_CENTRAL,
+        on=facts.report_columns_checked_at,
+        detail=", ".join(facts.report_columns_missing),
     )
 
 

@@ -203,9 +203,12 @@ async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> D
                 SmtpConfiguration.sender_address,
                 SmtpConfiguration.refused_since.label("smtp_refused_since"),
                 SmtpConfiguration.refused_at.label("smtp_refused_at"),
+                OrderSync.report_columns_missing,
+                OrderSync.report_columns_checked_at,
             )
             .select_from(Integration)
             .outerjoin(Grant, Grant.integration_id == Integration.id)
+            .outerjoin(OrderSync, OrderSync.integration_id == Integration.id)
             .outerjoin(SmtpConfiguration, SmtpConfiguration.integration_id == Integration.id)
             .where(Integration.id == integration_id)
         )
@@ -249,6 +252,8 @@ async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> D
         reply_confirmed_at=listed.reply_confirmed_at,
         smtp_refused_since=grant.smtp_refused_since,
         smtp_refused_at=grant.smtp_refused_at,
+        report_columns_missing=grant.report_columns_missing,
+        report_columns_checked_at=grant.report_columns_checked_at,
     )
     return Detail(
         listed,

@@ -156,11 +156,16 @@ async def _named(session: AsyncSession, integration_id: UUID, seller_id: str) ->
 
 @asynccontextmanager
 async def replica(
-    database: Database, keys: Keys, address: str, sandbox: Sandbox
+    database: Database,
+    keys: Keys,
+    address: str,
+    sandbox: Sandbox,
+    *,
+    module: str = "tests.faults.connector.replica",
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A replica that is ready; ended at the end, if it still runs."""
     process = await asyncio.create_subprocess_exec(
-        *command("tests.faults.connector.replica"),
+        *command(module),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env={

@@ -1,5 +1,6 @@
 """Order reports from being asked for to their last row, with the sandbox in Amazon's place."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -11,16 +12,22 @@ from services.connector.order_reports.document_service import Bounds
 from services.connector.order_reports.planning import ALL_ORDERS, ORDER_REPORT
 from services.connector.order_reports.service import Follower
 from services.connector.orders.personal import open_buyer
+from services.sandbox.state.report_columns import OPTIONAL
+from services.sandbox.state.reports import Delivery
 from services.sandbox.state.roles import RestrictedRole
 from services.sandbox.state.sellers import Seller
 from shared.database import Sessions
 from shared.keyring import Keyring
 from shared.tables import (
+    Integration,
+    JobRow,
     Order,
     OrderItem,
     OrderReport,
     OrderSync,
+    SetupStep,
 )
+from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import LAMPENLADEN, Amazon, amazon, settings
 from tests.integration.connector.tokens.conftest import Process, Store, processes, store
 
@@ -66,7 +73,7 @@ class Reports:
             report = (await self.of_type(report_type))[0]
             if report.state not in {"asked", "ready"}:
                 return report
-            if report.report_id is None and report.failure is not None:
+            if report.failure is not None:
                 return report
             self.amazon.state.advance_clock(2)
             await self.let_it_be_due()
@@ -130,3 +137,229 @@ async def test_both_reports_are_stored_with_what_they_tell(reports: Reports, key
     assert open_buyer(keys, with_buyer.id, with_buyer.buyer).email
     for item in await reports.items():
         assert item.problems == []
+
+
+async def test_a_report_that_amazon_has_made_lately_is_taken(reports: Reports):
+    await reports.only(ORDER_REPORT)
+    await reports.once(ORDER_REPORT)
+    async with reports.owner.begin() as session:
+        await session.execute(delete(OrderReport).where(OrderReport.report_type == ORDER_REPORT))
+    before = reports.created()
+
+    again = await reports.once(ORDER_REPORT)
+
+    assert (again.state, reports.created()) == ("stored", before)
+
+
+async def test_the_same_once_more_writes_no_order(reports: Reports):
+    await reports.only(ALL_ORDERS)
+    await reports.once(ALL_ORDERS)
+    before = await reports.orders()
+    async with reports.owner.begin() as session:
+        await session.execute(
+            update(OrderReport)
+            .where(OrderReport.report_type == ALL_ORDERS)
+            .values(state="ready", rows_stored=0)
+        )
+
+    await reports.follow()
+
+    after = await reports.orders()
+    assert {order.order_id: order.changed_at for order in after.values()} == {
+        order.order_id: order.changed_at for order in before.values()
+    }
+
+
+async def test_the_history_is_asked_for_backwards_month_by_month(reports: Reports):
+    await reports.only(ALL_ORDERS)
+    first = await reports.once(ALL_ORDERS)
+
+    await reports.follow()
+
+    (_, second) = await reports.of_type(ALL_ORDERS)
+    assert first.data_from is not None
+    assert second.data_to == first.data_from
+    assert second.data_from == first.data_from - timedelta(days=30)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "state", "failure", "problems"),
+    [
+        ("report-cancelled", "no_data", None, []),
+        ("report-fatal", "asked", "fatal", []),
+        ("report-cut", "stored", None, ["cut_off"]),
+        ("report-column-twice", "stored", None, ["columns_twice"]),
+        ("report-wrong-charset", "stored", None, []),
+        ("report-cut-transfer", "ready", "amazon_unavailable", []),
+        ("report-zip-bomb", "failed", "report_zip_bomb", []),
+        ("report-url-elsewhere", "failed", "document_elsewhere", []),
+        ("report-url-redirects", "failed", "document_elsewhere", []),
+    ],
+)
+async def test_what_can_be_wrong_with_a_report_has_a_name(
+    reports: Reports, scenario: str, state: str, failure: str | None, problems: list[str]
+):
+    await reports.only(ALL_ORDERS)
+    reports.amazon.state.scenarios.switch_on(scenario)
+
+    report = await reports.once(ALL_ORDERS)
+
+    assert (report.state, report.failure, report.problems) == (state, failure, problems)
+    if state == "asked":
+        # Not before Amazon would make it.
+        assert report.next_at - datetime.now(UTC) > timedelta(minutes=30)
+    if state == "stored":
+        orders = await reports.orders()
+        assert orders
+
+
+async def test_a_transfer_that_breaks_is_tried_again_and_goes_on(reports: Reports):
+    await reports.only(ALL_ORDERS)
+    reports.amazon.state.scenarios.switch_on("report-cut-transfer", count=1)
+    broken = await reports.once(ALL_ORDERS)
+    reports.amazon.state.scenarios.switch_all_off()
+    for report in reports.amazon.state.reports.newest_first(LAMPENLADEN):
+        report.flaws = frozenset()
+
+    await reports.follow()
+
+    (report, *_) = await reports.of_type(ALL_ORDERS)
+    assert (broken.state, report.state, report.failure) == ("ready", "stored", None)
+
+
+async def test_without_the_role_nothing_is_wrong_with_the_store(reports: Reports):
+    reports.amazon.state.restricted_roles = frozenset()
+
+    report = await reports.once(ORDER_REPORT)
+    everything = await reports.once(ALL_ORDERS)
+
+    assert (report.state, report.failure) == ("failed", "restricted_role_missing")
+    assert everything.state == "stored"
+    sync = await reports.sync()
+    assert sync is not None
+    assert sync.restricted_role_missing_at is not None
+    assert sync.report_columns_missing is None
+    await reports.follow()
+    assert len(await reports.of_type(ORDER_REPORT)) == 1
+
+
+async def test_columns_are_proven_by_the_report(reports: Reports, signed_in: SignedIn):
+    path = f"/api/v1/integrations/{reports.store.integration_id}"
+    reports.seller.report_columns = set()
+    await reports.only(ORDER_REPORT)
+    await reports.once(ORDER_REPORT)
+
+    (check,) = [
+        check
+        for check in (await signed_in.client.get(path)).json()["checks"]
+        if check["code"] == "report_columns_missing"
+    ]
+    assert "gift-message-text" in check["text"]
+    assert check["link"].endswith(
+        "/sellercentral-europe.amazon.com/order-reports-and-feeds/column-picker?country=DE"
+    )
+    async with reports.owner() as session:
+        assert (await session.scalars(select(SetupStep))).all() == []
+
+    reports.seller.report_columns = set(OPTIONAL)
+    async with reports.owner.begin() as session:
+        await session.execute(delete(OrderReport).where(OrderReport.report_type == ORDER_REPORT))
+    # Amazon still has the report that lacks them.
+    reports.amazon.state.advance_clock(timedelta(hours=5).total_seconds())
+    reports.amazon.state.reports = type(reports.amazon.state.reports)()
+    await reports.once(ORDER_REPORT)
+
+    answer = (await signed_in.client.get(path)).json()
+    assert "report_columns_missing" not in [check["code"] for check in answer["checks"]]
+    assert "report_columns_missing" not in answer["not_checked"]
+    async with reports.owner() as session:
+        (step,) = (await session.scalars(select(SetupStep))).all()
+        jobs = (await session.scalars(select(JobRow.kind))).all()
+    assert (step.step, step.country, step.done_by) == ("order_report_columns", "DE", None)
+    assert "recompute_lock" in jobs
+
+
+async def test_a_worker_that_stops_in_the_middle_goes_on_where_it_was(reports: Reports):
+    await reports.only(ALL_ORDERS)
+    reports.amazon.state.reports.deliveries[None] = Delivery(rows=2000)
+    while not (found := await reports.of_type(ALL_ORDERS)) or found[0].report_id is None:
+        await reports.follow()
+    reports.amazon.state.advance_clock(5)
+
+    following = asyncio.create_task(reports.follow())
+    while (await reports.of_type(ALL_ORDERS))[0].rows_stored < 300:
+        pass
+    following.cancel()
+    await asyncio.wait([following])
+    middle = (await reports.of_type(ALL_ORDERS))[0]
+    some = len(await reports.items())
+    await reports.follow()
+
+    (report, *_) = await reports.of_type(ALL_ORDERS)
+    assert (middle.state, report.state, report.rows_stored) == ("ready", "stored", 2000)
+    assert 300 <= middle.rows_stored < 2000
+    assert some < len(await reports.items())
+
+
+async def test_two_workers_store_a_report_once(reports: Reports, processes: list[Process]):
+    await reports.only(ALL_ORDERS)
+    reports.amazon.state.reports.deliveries[None] = Delivery(rows=500)
+    await reports.follow()
+    reports.amazon.state.advance_clock(5)
+    other = processes[1]
+    second = Follower.create(
+        other.sessions, other.vault, other.keyring, CollectorRegistry(), Bounds(batch_rows=50)
+    )
+
+    await asyncio.gather(reports.follow(), second.follow(reports.store.integration_id))
+
+    (report, *_) = await reports.of_type(ALL_ORDERS)
+    assert (report.state, report.rows_stored) == ("stored", 500)
+
+
+async def test_an_item_without_an_id_is_the_one_with_its_sku(reports: Reports):
+    await reports.only(ALL_ORDERS)
+    await reports.once(ALL_ORDERS)
+    stand_ins = await reports.items()
+    async with reports.owner.begin() as session:
+        await session.execute(delete(OrderReport))
+
+    await reports.only(ORDER_REPORT)
+    await reports.once(ORDER_REPORT)
+
+    items = await reports.items()
+    assert all(item.item_id.startswith("sku:") for item in stand_ins)
+    assert len(items) == len(stand_ins)
+    merchant = [item for item in items if not item.item_id.startswith("sku:")]
+    assert merchant
+
+    # And the other way round: what "All Orders" says belongs to the item that has an id.
+    async with reports.owner.begin() as session:
+        await session.execute(delete(OrderReport))
+        await session.execute(update(OrderItem).values(report_columns=None))
+        await session.execute(update(Order).values(report_digest=None))
+    await reports.only(ALL_ORDERS)
+    await reports.once(ALL_ORDERS)
+    again = await reports.items()
+    assert {item.item_id for item in again} == {item.item_id for item in items}
+    assert all(item.report_columns and item.report_columns["item-status"] for item in again)
+
+
+async def test_a_paused_store_is_left_alone(reports: Reports):
+    async with reports.owner.begin() as session:
+        await session.execute(update(Integration).values(paused_at=func.now()))
+
+    assert await reports.follow() is None
+    assert reports.created() == 0
+
+
+async def test_amazons_limits_put_a_report_off(reports: Reports):
+    await reports.only(ALL_ORDERS)
+    reports.amazon.fail_api(429, '{"errors": [{"code": "QuotaExceeded", "message": "slow"}]}', count=9)
+
+    wait = await reports.follow()
+
+    (report, *_) = await reports.of_type(ALL_ORDERS)
+    assert (report.state, report.report_id, report.attempts) == ("asked", None, 0)
+    assert wait is not None
+    assert wait > timedelta(seconds=30)

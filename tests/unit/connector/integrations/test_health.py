@@ -222,6 +222,7 @@ EVERYTHING = [
     replace(FINE, refused_at=NOW, revoked_at=NOW, created_at=NOW - 20 * DAY, seen_countries=("DE",)),
     replace(FINE, participating=(), idle_since=NOW - DAY, idle_checks=3, paused_at=None),
     replace(FINE, paused_at=NOW),
+    replace(FINE, report_columns_missing=["is-prime"], report_columns_checked_at=NOW),
 ]
 
 
@@ -253,6 +254,25 @@ def test_every_red_has_a_cure_that_the_seller_can_begin_himself():
     }
     assert all(check.who is Who.SELLER and check.action is not None for check in reds)
     assert all(check.since is not None for check in reds)
+
+
+def test_columns_that_a_report_lacked_are_named_until_one_has_them_all():
+    lacking = replace(
+        FINE, report_columns_missing=["gift-message-text", "is-prime"], report_columns_checked_at=NOW
+    )
+    complete = replace(FINE, report_columns_missing=[], report_columns_checked_at=NOW)
+
+    (check,) = [check for check in checks_of(lacking, NOW) if check.code == "report_columns_missing"]
+    assert (check.state, check.who, check.detail) == (
+        CheckState.NOTICE,
+        Who.SELLER,
+        "gift-message-text, is-prime",
+    )
+    assert lock_of(lacking, NOW) is lock_of(FINE, NOW)
+    assert "gift-message-text, is-prime" in text_of(check, Language.EN, address="").text
+    assert "report_columns_missing" not in [check.code for check in checks_of(complete, NOW)]
+    assert "report_columns_missing" in not_checked(FINE, NOW)
+    assert "report_columns_missing" not in (*not_checked(lacking, NOW), *not_checked(complete, NOW))
 
 
 def test_what_is_said_of_orders_is_that_nothing_is_known_until_they_were_complete_once_or_are_late():
