@@ -218,8 +218,8 @@ async def test_a_transfer_that_breaks_is_tried_again_and_goes_on(reports: Report
     reports.amazon.state.scenarios.switch_on("report-cut-transfer", count=1)
     broken = await reports.once(ALL_ORDERS)
     reports.amazon.state.scenarios.switch_all_off()
-    for report in reports.amazon.state.reports.newest_first(LAMPENLADEN):
-        report.flaws = frozenset()
+    for made in reports.amazon.state.reports.newest_first(LAMPENLADEN):
+        made.flaws = frozenset()
 
     await reports.follow()
 
