@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.credentials import hash_secret, new_api_key, new_session_token
 from services.connector.accounts.service import IDLE_LIFETIME
+from services.connector.orders.snapshots import take_snapshots
 from shared.crypto.raw_mail import MailPublicKey
 from shared.database import new_id
 from shared.keyring import Keyring
@@ -20,9 +22,13 @@ from tests.factories import (
     make_account,
     make_attachment,
     make_conversation,
+    make_conversation_order,
     make_grant,
     make_integration,
     make_message,
+    make_order,
+    make_order_item,
+    make_order_package,
     make_relay_address,
     make_reply,
     make_reply_file,
@@ -125,6 +131,18 @@ async def _fill(
     asked = await make_message(session, keyring, conversation, authenticity="authentic")
     reply = await make_reply(session, keyring, asked, state="failed", failure="unknown")
     file = await make_reply_file(session, keyring, conversation, reply=reply)
+    order = await make_order(
+        session,
+        keyring,
+        stores[0],
+        order_id=conversation.order_id,
+        total=Decimal("49.90"),
+        fetched_at=datetime.now(UTC),
+    )
+    await make_order_item(session, keyring, order, gift_message="Alles Gute!")
+    await make_order_package(session, order, contents={"1": "1"})
+    await make_conversation_order(session, conversation, order.order_id)
+    await take_snapshots(session, account.id, conversation.id, now=datetime.now(UTC))
     return {
         "integration_id": [store.id for store in stores],
         "conversation_id": [conversation.id],
@@ -132,4 +150,5 @@ async def _fill(
         "attachment_id": [attachment.id],
         "reply_id": [reply.id],
         "file_id": [file.id],
+        "order_row_id": [order.id],
     }
