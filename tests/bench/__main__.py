@@ -2,7 +2,18 @@
 
 import sys
 
-from tests.bench import accept, fairness, memory, refresh, replies, rest, scale, scale_visible, visible
+from tests.bench import (
+    accept,
+    fairness,
+    memory,
+    orders,
+    refresh,
+    replies,
+    rest,
+    scale,
+    scale_visible,
+    visible,
+)
 from tests.bench.figures import keep, table
 
 BENCHMARKS = {
@@ -10,6 +21,7 @@ BENCHMARKS = {
     "accept_one_core": accept.measure_on_one_core,
     "fairness": fairness.measure,
     "memory": memory.measure,
+    "orders": orders.measure,
     "refresh": refresh.measure,
     "replies": replies.measure,
     "rest": rest.measure,

@@ -136,6 +136,7 @@ TABLE = [
     Row("GET", "/messages/{message_id}", INBOX_VIEW),
     Row("GET", "/messages/{message_id}/attachments/{attachment_id}", INBOX_VIEW),
     Row("GET", "/messages/{message_id}/raw", BOTH_VIEW),
+    Row("GET", "/status", ""),
     Row("GET", "/orders", INBOX_VIEW),
     Row("GET", "/orders/changes", INBOX_VIEW),
     Row("POST", "/orders/search", INBOX_VIEW, {"order_id": "303-1234567-1234567"}),

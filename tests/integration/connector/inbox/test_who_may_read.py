@@ -12,9 +12,11 @@ from services.connector.accounts.callers import Caller, PermissionMissing
 from services.connector.app import opens_mail
 from services.connector.http.paths import API_PREFIX
 from services.connector.inbox.unsealing import keys_of
+from services.connector.orders.unsealing import keys_of as keys_of_orders
 from shared.database import Sessions, new_id
 from shared.keyring import Keyring
 from shared.permissions import Level, Permission
+from tests.factories import make_conversation_order, make_order, make_order_item
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.inbox.conftest import Inbox, Worker
 
@@ -32,7 +34,7 @@ def api_routes(app: FastAPI, *, of_mail: bool) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 async def ids(inbox: Inbox, worker: Worker) -> dict[str, str]:
-    """A mail full of canaries, by the names that routes have for its ids."""
+    """A mail and an order full of canaries, by the names that routes have for their ids."""
     message = await worker.message(
         inbox,
         raw=f"Subject: {CANARY}\r\n\r\n{CANARY}\r\n".encode(),
@@ -46,7 +48,12 @@ async def ids(inbox: Inbox, worker: Worker) -> dict[str, str]:
         verification_code=CANARY,
     )
     attachment = await worker.attachment(message, filename=f"{CANARY}.txt", content=CANARY.encode())
+    async with worker.sessions.begin() as session:
+        order = await make_order(session, worker.keyring, inbox.integration, sales_channel=CANARY)
+        await make_order_item(session, worker.keyring, order, title=CANARY, gift_message=CANARY)
+        await make_conversation_order(session, inbox.conversation, order.order_id)
     return {
+        "order_row_id": str(order.id),
         "integration_id": str(inbox.integration.id),
         "conversation_id": str(inbox.conversation.id),
         "message_id": str(message.id),
@@ -84,7 +91,7 @@ async def test_without_the_permission_no_route_opens_mail(
         assert CANARY not in refused.text
         readable += method == "GET" and CANARY in (await client.get(url)).text
     # So that it is the permission that was missing, not the mail.
-    assert readable >= 6
+    assert readable >= 8
 
 
 async def test_without_the_permission_no_other_answer_has_anything_of_it(
@@ -107,10 +114,11 @@ async def test_without_the_permission_no_other_answer_has_anything_of_it(
     assert ids["message_id"] in audit_log.text
 
 
-async def test_the_keys_of_the_inbox_are_refused_whatever_a_route_has_let_in(
+async def test_the_keys_of_mail_and_orders_are_refused_whatever_a_route_has_let_in(
     sessions: Sessions, keyring: Keyring, inbox: Inbox
 ):
     stranger = Caller(inbox.account.id, new_id(), {Permission.GENERAL_ADMIN: Level.EDIT})
 
-    with pytest.raises(PermissionMissing):
-        await keys_of(stranger, sessions, keyring)
+    for keys in (keys_of, keys_of_orders):
+        with pytest.raises(PermissionMissing):
+            await keys(stranger, sessions, keyring)
