@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ _PLACED = Progress(
 )
 
 
-def _steps(**known: object) -> list[tuple[Step, StepState]]:
+def _steps(**known: Any) -> list[tuple[Step, StepState]]:
     return [(step.step, step.state) for step in timeline_of(replace(_PLACED, **known))]
 
 
