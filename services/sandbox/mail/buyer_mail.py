@@ -4,6 +4,7 @@ Plain text between two marker lines, HTML with the text in one `<pre>`, the anon
 sender signs what is not forged.
 """
 
+import hashlib
 import re
 import secrets
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from email.utils import format_datetime
 from enum import StrEnum
 from html import escape
 from typing import Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from services.sandbox.mail.mail_templates import MAIL_TEMPLATES, MailTemplate
@@ -99,6 +101,9 @@ class Thread:
     quotes: bool = False
 
 
+_Links = tuple[str, str, str]
+
+
 def check_message(message: BuyerMessage) -> None:
     """Raises MessageWrong for what Amazon's form would not take."""
     if not message.text.strip():
@@ -158,8 +163,9 @@ def compose(
     if thread is not None and thread.answered is not None and thread.quotes:
         text += "\n\n" + _quoted(words, thread.answered, thread.store_name)
     encoding = "base64" if message.language == "ja" else "quoted-printable"
-    mail.set_content(_plain(words, order, marketplace, text, now), cte=encoding)
-    mail.add_alternative(_html(words, order, marketplace, text, now), subtype="html", cte=encoding)
+    links = _links(order, marketplace, message_id)
+    mail.set_content(_plain(words, order, links, text, now), cte=encoding)
+    mail.add_alternative(_html(words, order, links, text, now), subtype="html", cte=encoding)
     for attachment in message.attachments:
         maintype, _, subtype = attachment.content_type.partition("/")
         mail.add_attachment(
@@ -203,11 +209,19 @@ def compose_verification(
     return mail.as_bytes()
 
 
-def _links(order: Order, marketplace: Marketplace) -> tuple[str, str, str]:
+def _links(order: Order, marketplace: Marketplace, message_id: str) -> _Links:
+    """What Amazon's frame links to. The second names thread, message, customer and marketplace, as links to Seller Central do."""
+    named = {
+        "t": _token(order),
+        "m": f"M{_short(message_id)}",
+        "c": f"A{_short(order.buyer_local)}",
+        "mp": marketplace.marketplace_id,
+        "s": "1",
+    }
     base = f"https://sellercentral.{marketplace.retail_domain}"
     return (
         f"{base}/gp/satisfaction/survey-form.html?customAttribute1Value=BBC_MESSAGE_SENT_TO_MERCHANT",
-        f"{base}/messaging/no-response-needed?t={_token(order)}&mp={marketplace.marketplace_id}&s=1",
+        f"{base}/messaging/no-response-needed?{urlencode(named)}",
         f"{base}/messaging/inbox?fi=caseId&ss={order.thread_tag}&cc={order.thread_tag}",
     )
 
@@ -216,8 +230,13 @@ def _token(order: Order) -> str:
     return f"A{order.thread_tag.replace('-', '')[:14].upper()}"
 
 
-def _plain(words: MailTemplate, order: Order, marketplace: Marketplace, text: str, now: datetime) -> str:
-    helpful, resolve, report = _links(order, marketplace)
+def _short(text: str) -> str:
+    """Thirteen characters that follow from a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:13].upper()
+
+
+def _plain(words: MailTemplate, order: Order, links: _Links, text: str, now: datetime) -> str:
+    helpful, resolve, report = links
     return f"""{words.received}
 
 # {order.order_id}:
@@ -239,12 +258,12 @@ def _plain(words: MailTemplate, order: Order, marketplace: Marketplace, text: st
 
 Copyright {now.year} Amazon, Inc. {words.rights}
 
-SPC-{_SPC[marketplace.region]}Amazon-0000000000000000
+SPC-{_SPC[BY_COUNTRY[order.country].region]}Amazon-0000000000000000
 """
 
 
-def _html(words: MailTemplate, order: Order, marketplace: Marketplace, text: str, now: datetime) -> str:
-    helpful, resolve, report = (escape(link) for link in _links(order, marketplace))
+def _html(words: MailTemplate, order: Order, links: _Links, text: str, now: datetime) -> str:
+    helpful, resolve, report = (escape(link) for link in links)
     return f"""<html><head><meta http-equiv="Content-Type" content="text/html; charset=utf-8">
 <style>td{{font-family:Arial,sans-serif;font-size:14px}}</style></head>
 <body>

@@ -7,6 +7,7 @@ import re
 from email.message import EmailMessage
 from html import unescape
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from aiosmtpd.smtp import Envelope
@@ -89,6 +90,16 @@ async def test_two_mails_about_one_order_share_the_thread_tag(seller: Seller, ma
     assert first["from"] == second["from"]
     assert first["message-id"] != second["message-id"]
     assert second["in-reply-to"] is None
+    one, other = (_named_in_link(words(mail, "plain")) for mail in (first, second))
+    assert one.keys() == other.keys() == {"t", "m", "c", "mp", "s"}
+    assert {name for name in one if one[name] != other[name]} == {"m"}
+
+
+def _named_in_link(text: str) -> dict[str, str]:
+    """What the link that names thread and message names."""
+    found = re.search(r"no-response-needed\?(\S+)", text)
+    assert found is not None
+    return dict(parse_qsl(found[1]))
 
 
 @pytest.mark.parametrize("language", MAIL_TEMPLATES)
