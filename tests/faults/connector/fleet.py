@@ -20,7 +20,7 @@ from services.connector.amazon.lwa import Tokens
 from services.connector.tokens.service import store_grant
 from services.sandbox.app import create_app as create_sandbox
 from services.sandbox.settings import SandboxSettings
-from services.sandbox.state.memory import Authorization, Sandbox
+from services.sandbox.state.memory import Authorization, Clock, Sandbox, system_clock
 from shared.database import Sessions
 from shared.keyring import Keyring
 from shared.marketplaces import Region
@@ -107,9 +107,9 @@ class Fleet:
 
 
 @asynccontextmanager
-async def running_sandbox() -> AsyncIterator[tuple[str, Sandbox]]:
+async def running_sandbox(clock: Clock = system_clock) -> AsyncIterator[tuple[str, Sandbox]]:
     """Its address and its state."""
-    app = create_sandbox(SandboxSettings())
+    app = create_sandbox(SandboxSettings(), clock)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=2))
     serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -1,0 +1,456 @@
+"""A simulated time of stores whose orders are bought, shipped and cancelled, while Amazon is away, throttles, refuses, forgets and shows
+late, and replicas are killed; and what can be counted at each step and in the end.
+
+One clock is moved for all: the sandbox's, which the replicas are told. Nobody sleeps.
+"""
+
+import asyncio
+import os
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random  # noqa: TID251 - with a seed: what happens can happen again
+from typing import Final
+from uuid import UUID
+
+from pydantic import SecretStr
+from sqlalchemy import func, select, update
+
+from deploy.demo.postgres import CONNECTOR
+from services.connector.amazon.lwa import Tokens
+from services.connector.orders import syncs
+from services.connector.tokens.service import store_grant
+from services.sandbox.state.calls import Outcome as CallOutcome
+from services.sandbox.state.memory import Authorization, Sandbox
+from services.sandbox.state.order_making import many_orders, new_order, place
+from services.sandbox.state.orders import CannotChange, PlacedOrder, Status
+from services.sandbox.state.sellers import Seller, make_seller
+from shared.database import Sessions
+from shared.keyring import Keyring
+from shared.marketplaces import Region
+from shared.tables import Grant, Integration, Order, OrderSync
+from tests.conftest import Database, Keys
+from tests.factories import make_account, make_integration
+from tests.faults.connector.fleet import running_sandbox
+from tests.processes import command
+
+_REPLICAS: Final = 2
+_REGIONS: Final = (
+    (Region.EU, ("DE", "FR")),
+    (Region.NA, ("US", "CA")),
+    (Region.EU, ("IT", "ES")),
+    (Region.FE, ("JP", "AU")),
+)
+_SEARCH: Final = "searchOrders"
+# Amazon's, as its model says.
+_RATE: Final = 0.0056
+_BURST: Final = 20
+# What Amazon has shown late, or as it was before, is found by looking back, about an hour after it is shown rightly.
+_UNTRUE: Final = frozenset({"orders-late", "orders-regress"})
+_FOUND_AFTER: Final = timedelta(hours=2)
+# In the end nothing goes wrong any more, until all that went wrong is made up for.
+_QUIET: Final = timedelta(hours=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is simulated. Each store sells so many orders a day; `history` orders of the two years before are there."""
+
+    stores: int
+    days: float
+    step: timedelta
+    kills: int
+    orders_a_day: int
+    history: int
+
+
+@dataclass(slots=True)
+class Counted:
+    """What was there, what happened, and what went wrong: only the last ones must be nothing."""
+
+    orders: int = 0
+    changes: int = 0
+    pages: int = 0
+    calls: int = 0
+    kills: int = 0
+    steps: int = 0
+    troubles: int = 0
+    above_rate: int = 0
+    missing: int = 0
+    unknown: int = 0
+    stale: int = 0
+    went_back: int = 0
+    untrue_cursor: int = 0
+    untrue_last_order: int = 0
+    history_open: int = 0
+
+    @property
+    def is_right(self) -> bool:
+        wrong = self.above_rate + self.missing + self.unknown + self.stale + self.went_back
+        return not wrong + self.untrue_cursor + self.untrue_last_order + self.history_open
+
+
+@dataclass(slots=True)
+class _Store:
+    integration_id: UUID
+    seller: Seller
+    since: datetime
+    # Amazon tells of its orders late or wrongly, or did until a moment ago.
+    untrue_until: datetime | None = None
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """A scenario that is on between two moments, for one store or for all."""
+
+    begins: datetime
+    ends: datetime
+    name: str
+    store: _Store | None = None
+    seconds: float | None = None
+    is_on: bool = False
+
+
+@dataclass(slots=True)
+class _Replica:
+    process: asyncio.subprocess.Process
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+
+@dataclass(slots=True)
+class _World:
+    plan: Plan
+    sessions: Sessions
+    sandbox: Sandbox
+    stores: list[_Store]
+    chance: Random
+    counted: Counted = field(default_factory=Counted)
+    open_orders: dict[str, list[PlacedOrder]] = field(default_factory=lambda: defaultdict(list))
+    seen: dict[tuple[UUID, str], datetime] = field(default_factory=dict)
+
+    @property
+    def now(self) -> datetime:
+        return self.sandbox.now()
+
+
+async def lived_through(
+    database: Database, keys: Keys, sessions: Sessions, keyring: Keyring, plan: Plan, *, seed: int = 7
+) -> Counted:
+    """Live through the plan, and count."""
+    start = datetime.now(UTC)
+    async with running_sandbox(lambda: start) as (address, sandbox), AsyncExitStack() as stack:
+        world = _World(plan, sessions, sandbox, [], Random(seed))
+        await _open_stores(world, keyring)
+        troubles = _troubles(world)
+        hired = await stack.enter_async_context(_hiring(database, keys, address, sandbox))
+        replicas = [await hired() for _ in range(_REPLICAS)]
+        steps = int(timedelta(days=plan.days) / plan.step)
+        killed_at = {int((number + 0.5) * steps / plan.kills) for number in range(plan.kills)}
+        for step in range(steps + int(_QUIET / plan.step)):
+            sandbox.advance_clock(plan.step.total_seconds())
+            is_quiet = step >= steps
+            _switch(world, troubles, is_quiet=is_quiet)
+            if not is_quiet:
+                _live(world)
+            replicas = await _work(world, replicas, hired, is_killed=step in killed_at)
+            await _check(world)
+        await _check_end(world)
+    return world.counted
+
+
+# --- the stores and what happens to them ---------------------------------------------------------------------------------
+
+
+async def _open_stores(world: _World, keyring: Keyring) -> None:
+    async with world.sessions.begin() as session:
+        account = await make_account(session, keyring)
+    account_keys = await keyring.of(world.sessions, account.id)
+    for number in range(world.plan.stores):
+        region, countries = _REGIONS[number % len(_REGIONS)]
+        seller = make_seller(f"A1WEEK{number:06}", f"Store {number}", region, countries)
+        world.sandbox.add_seller(seller)
+        now = world.now
+        past = many_orders(seller, countries, world.plan.history, now - timedelta(days=700), now)
+        world.sandbox.add_orders(seller, past)
+        authorization = Authorization(seller.seller_id, region, world.sandbox.settings.client_id, now)
+        async with world.sessions.begin() as session:
+            integration = await make_integration(
+                session,
+                account.id,
+                name=f"Store {number}",
+                region=region,
+                home_country=countries[0],
+                seller_id=seller.seller_id,
+                countries=countries,
+            )
+            await store_grant(
+                session,
+                account_keys,
+                integration_id=integration.id,
+                region=region,
+                seller_id=seller.seller_id,
+                tokens=Tokens(
+                    SecretStr("Atza|first"),
+                    SecretStr(world.sandbox.issue_refresh_token(authorization)),
+                    timedelta(hours=1),
+                ),
+                consented_at=now,
+            )
+            await syncs.ensure(session, account.id, integration.id, region, now)
+        world.stores.append(_Store(integration.id, seller, now))
+
+
+def _troubles(world: _World) -> list[_Trouble]:
+    """As parts of the time, so that a day has all that a week has."""
+    start, length = world.now, timedelta(days=world.plan.days)
+
+    def trouble(
+        begin: float, end: float, name: str, store: int | None = None, seconds: float | None = None
+    ) -> _Trouble:
+        whose = None if store is None else world.stores[store % len(world.stores)]
+        return _Trouble(start + length * begin, start + length * end, name, whose, seconds)
+
+    return [
+        trouble(0.05, 0.12, "orders-late", 0, 5_400),
+        trouble(0.10, 0.13, "api-503-html", 1),
+        trouble(0.10, 0.13, "api-empty", 3),
+        trouble(0.15, 0.16, "outage"),
+        trouble(0.20, 0.45, "orders-forbidden", 2),
+        trouble(0.25, 0.27, "token-503-html"),
+        trouble(0.30, 0.36, "api-429", 1),
+        trouble(0.40, 0.44, "orders-regress", 0),
+        trouble(0.46, 0.50, "orders-page-token-expired"),
+        trouble(0.52, 0.53, "api-security-token-expired"),
+        trouble(0.60, 0.66, "outage"),
+        trouble(0.80, 0.83, "api-token-expired", 1),
+        trouble(0.85, 0.90, "orders-dates-without-zone", 2),
+    ]
+
+
+def _switch(world: _World, troubles: list[_Trouble], *, is_quiet: bool) -> None:
+    for trouble in troubles:
+        wanted = not is_quiet and trouble.begins <= world.now < trouble.ends
+        seller_id = None if trouble.store is None else trouble.store.seller.seller_id
+        if wanted and not trouble.is_on:
+            world.sandbox.scenarios.switch_on(trouble.name, seller_id=seller_id, seconds=trouble.seconds)
+            world.counted.troubles += 1
+        elif not wanted and trouble.is_on:
+            world.sandbox.scenarios.switch_off(trouble.name, seller_id=seller_id)
+        trouble.is_on = wanted
+        if trouble.name in _UNTRUE and trouble.is_on and trouble.store is not None:
+            trouble.store.untrue_until = world.now + _FOUND_AFTER
+
+
+def _live(world: _World) -> None:
+    """Buyers buy, sellers ship and cancel."""
+    chance = world.chance
+    expected = world.plan.orders_a_day * (world.plan.step / timedelta(days=1))
+    for store in world.stores:
+        bought = int(expected) + (chance.random() < expected % 1)
+        if chance.random() < 0.002:
+            bought += 250  # a sale
+        placed = [
+            place(
+                store.seller.seller_id,
+                new_order(store.seller, chance.choice(store.seller.countries)),
+                world.now - world.plan.step * chance.random(),
+            )
+            for _ in range(bought)
+        ]
+        world.sandbox.add_orders(store.seller, placed)
+        waiting = world.open_orders[store.seller.seller_id]
+        waiting += placed
+        for order in [order for order in waiting if chance.random() < world.plan.step / timedelta(hours=12)]:
+            world.counted.changes += 1
+            if not _changed(world, order):
+                waiting.remove(order)
+
+
+def _changed(world: _World, order: PlacedOrder) -> bool:
+    """Let something happen to an order; whether something else can happen later."""
+    with world.sandbox.orders.changing(order, world.now, "OrderStatusChange"):
+        try:
+            if order.status in {Status.UNSHIPPED, Status.PENDING} and world.chance.random() < 0.1:
+                order.cancel("BUYER", "")
+                return False
+            if order.status in {Status.UNSHIPPED, Status.PENDING}:
+                order.ship(world.now.replace(microsecond=0), "DHL", secrets.token_hex(6))
+                return True
+            order.deliver(world.now.replace(microsecond=0))
+        except CannotChange:
+            pass
+    return False
+
+
+# --- the replicas ----------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _hiring(database: Database, keys: Keys, address: str, sandbox: Sandbox) -> AsyncIterator["_Hire"]:
+    """Starts replicas, and ends them all at the end."""
+    connected: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    server = await asyncio.start_server(lambda r, w: connected.put_nowait((r, w)), "127.0.0.1", 0)
+    port = str(server.sockets[0].getsockname()[1])
+    hire = _Hire(database, keys, address, sandbox, connected, port)
+    try:
+        yield hire
+    finally:
+        for process in hire.processes:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+        for writer in hire.writers:
+            writer.close()
+        server.close()
+
+
+@dataclass(slots=True)
+class _Hire:
+    database: Database
+    keys: Keys
+    address: str
+    sandbox: Sandbox
+    connected: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+    port: str
+    processes: list[asyncio.subprocess.Process] = field(default_factory=list)
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    async def __call__(self) -> _Replica:
+        settings = self.sandbox.settings
+        process = await asyncio.create_subprocess_exec(
+            *command("tests.faults.connector.order_replica", self.port),
+            stdin=asyncio.subprocess.PIPE,
+            env={
+                "PATH": os.defpath,
+                "REPLYCO_DATABASE_URL": self.database.url(CONNECTOR),
+                "REPLYCO_KEY_FILE": str(self.keys.key_file),
+                "REPLYCO_DEVELOPMENT": "true",
+                "REPLYCO_AMAZON_BASE_URL": self.address,
+                "REPLYCO_AMAZON_APPLICATION_ID": settings.application_id,
+                "REPLYCO_AMAZON_CLIENT_ID": settings.client_id,
+                "REPLYCO_AMAZON_CLIENT_SECRET": settings.client_secret.get_secret_value(),
+            },
+        )
+        self.processes.append(process)
+        async with asyncio.timeout(60):
+            reader, writer = await self.connected.get()
+        self.writers.append(writer)
+        return _Replica(process, reader, writer)
+
+
+async def _work(world: _World, replicas: list[_Replica], hired: _Hire, *, is_killed: bool) -> list[_Replica]:
+    """All replicas work until nothing is due; one of them may be killed meanwhile, and is followed by another one."""
+    for replica in replicas:
+        replica.writer.write(f"{world.now.isoformat()}\n".encode())
+    if is_killed:
+        victim = replicas[0]
+        await asyncio.sleep(world.chance.random() * 0.08)
+        victim.process.kill()
+        await victim.process.wait()
+        world.counted.kills += 1
+        # Leases of tokens go by PostgreSQL's clock, in which no time passes here.
+        async with world.sessions.begin() as session:
+            await session.execute(update(Grant).values(leased_until=None, lease_holder=None))
+        replicas = [*replicas[1:], await hired()]
+        working = replicas[:-1]
+    else:
+        working = replicas
+    for replica in working:
+        async with asyncio.timeout(120):
+            world.counted.pages += int(await replica.reader.readline())
+    return replicas
+
+
+# --- what is counted ---------------------------------------------------------------------------------------------------------
+
+
+async def _stored(world: _World) -> dict[UUID, dict[str, tuple[datetime, str]]]:
+    stored: dict[UUID, dict[str, tuple[datetime, str]]] = defaultdict(dict)
+    async with world.sessions() as session:
+        rows = await session.execute(
+            select(Order.integration_id, Order.order_id, Order.last_updated_at, Order.status)
+        )
+        for row in rows:
+            stored[row.integration_id][row.order_id] = (row.last_updated_at, row.status)
+    return stored
+
+
+async def _check(world: _World) -> None:
+    """At each step: what is said of how far orders are known is true, the last order is the last one, and nothing goes back."""
+    world.counted.steps += 1
+    stored = await _stored(world)
+    async with world.sessions() as session:
+        newest = dict(
+            (
+                await session.execute(
+                    select(Order.integration_id, func.max(Order.purchased_at)).group_by(Order.integration_id)
+                )
+            ).all()
+        )
+        said = {
+            row.id: row
+            for row in await session.execute(
+                select(
+                    Integration.id,
+                    Integration.last_order_at,
+                    OrderSync.cursor_at,
+                    OrderSync.history_until,
+                ).join(OrderSync, OrderSync.integration_id == Integration.id)
+            )
+        }
+    for store in world.stores:
+        row, known = said[store.integration_id], stored[store.integration_id]
+        world.counted.untrue_last_order += row.last_order_at != newest.get(store.integration_id)
+        is_amazons_fault = store.untrue_until is not None and world.now < store.untrue_until
+        for placed in world.sandbox.orders.of_seller(store.seller.seller_id):
+            at = known.get(placed.order_id, (None, ""))[0]
+            was_at = world.seen.get((store.integration_id, placed.order_id))
+            if at is not None:
+                world.counted.went_back += was_at is not None and at < was_at
+                world.seen[store.integration_id, placed.order_id] = at
+            is_told = store.since <= placed.updated_at < row.cursor_at and not is_amazons_fault
+            is_history = placed.created_at >= row.history_until and placed.created_at < store.since
+            if is_told or (is_history and placed.updated_at < store.since):
+                world.counted.untrue_cursor += at is None or at < placed.updated_at
+
+
+async def _check_end(world: _World) -> None:
+    """Every order is there once, as it was last, and none that is not Amazon's; no call was above Amazon's rate."""
+    stored = await _stored(world)
+    counted = world.counted
+    async with world.sessions() as session:
+        rows = await session.scalar(select(func.count()).select_from(Order)) or 0
+        open_ones = await session.scalars(select(OrderSync).where(OrderSync.history_done_at.is_(None)))
+        counted.history_open = len(open_ones.all())
+    for store in world.stores:
+        known = stored[store.integration_id]
+        at_amazon = world.sandbox.orders.of_seller(store.seller.seller_id)
+        counted.orders += len(at_amazon)
+        for placed in at_amazon:
+            at, status = known.get(placed.order_id, (None, ""))
+            counted.missing += at is None
+            counted.stale += at is not None and (at, status) != (placed.updated_at, placed.status)
+        counted.unknown += len(set(known) - {placed.order_id for placed in at_amazon})
+    assert rows == sum(len(known) for known in stored.values()), "an order is there twice"
+    calls = [call for call in world.sandbox.calls.log if call.operation == _SEARCH]
+    counted.calls = len(calls)
+    counted.above_rate = sum(call.outcome is CallOutcome.THROTTLED for call in calls)
+    counted.above_rate += _above_rate([(call.caller, call.at) for call in calls])
+
+
+def _above_rate(calls: list[tuple[str, datetime]]) -> int:
+    """How many of all calls, also those that Amazon refused, came when a bucket of Amazon's size would have been empty."""
+    tokens: dict[str, float] = {}
+    last: dict[str, datetime] = {}
+    above = Counter[str]()
+    for caller, at in calls:
+        passed = (at - last.get(caller, at)).total_seconds()
+        tokens[caller] = min(_BURST, tokens.get(caller, _BURST) + passed * _RATE) - 1
+        last[caller] = at
+        # What is in the bucket is computed by three, each in its own order of additions.
+        above[caller] += tokens[caller] < -0.001
+    return above.total()

@@ -1,0 +1,24 @@
+"""A day of a few stores, while everything goes wrong: every order is there once, as it was last, and nothing untrue is said meanwhile."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.database import Sessions
+from shared.keyring import Keyring
+from tests.conftest import Database, Keys
+from tests.faults.connector.order_week import Plan, lived_through
+
+# `make soak` has a week of twenty stores.
+DAY = Plan(stores=3, days=1, step=timedelta(minutes=14), kills=2, orders_a_day=15, history=60)
+
+
+@pytest.mark.timeout(180)
+async def test_a_day_in_which_everything_goes_wrong(
+    database: Database, keys: Keys, owner_sessions: Sessions, keyring: Keyring
+):
+    counted = await lived_through(database, keys, owner_sessions, keyring, DAY)
+
+    assert counted.is_right, counted
+    assert counted.kills == DAY.kills
+    assert counted.orders > 3 * 60
