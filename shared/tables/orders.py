@@ -143,7 +143,7 @@ class OrderItem(Base):
 
     __tablename__ = "order_items"
     __table_args__ = (
-        within_account("order_row_id", "orders", ondelete="CASCADE"),
+        within_account("order_row_id", "orders", ondelete="CASCADE", is_by_partition=True),
         Index("ix_order_items_of_order", "account_id", "order_row_id", "position"),
         _BY_ACCOUNT,
     )
@@ -182,7 +182,7 @@ class OrderPackage(Base):
 
     __tablename__ = "order_packages"
     __table_args__ = (
-        within_account("order_row_id", "orders", ondelete="CASCADE"),
+        within_account("order_row_id", "orders", ondelete="CASCADE", is_by_partition=True),
         Index("ix_order_packages_of_order", "account_id", "order_row_id", "position"),
         _BY_ACCOUNT,
     )

@@ -40,6 +40,23 @@ async def test_migrated_database_equals_the_tables(database: Database):
     assert await differences(database) == []
 
 
+async def test_each_partition_of_items_and_packages_refers_to_its_fellow_of_orders(database: Database):
+    proven = (
+        "SELECT conrelid::regclass::text, confrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND convalidated"
+        " AND conname = ANY ($1)"
+    )
+    names = [f"fk_{table}_order_row_id_account_id" for table in ("order_items", "order_packages")]
+
+    async with connected(database) as owner:
+        found = {tuple(row) for row in await owner.fetch(proven, names)}
+
+    assert found == {
+        (f"{table}_h{number:02}", f"orders_h{number:02}")
+        for table in ("order_items", "order_packages")
+        for number in range(16)
+    }
+
+
 async def test_upgrade_may_run_again(database: Database):
     await upgrade(database.url(OWNER))
 

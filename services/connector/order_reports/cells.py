@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -75,6 +75,7 @@ class Assumed(ValueError):
         self.value = value
 
 
+@lru_cache(20_000)
 def amount_of(words: str, country: str, currency: str | None) -> Decimal:
     """An amount, also a negative one. Raises ValueError."""
     if _PLAIN_AMOUNT.fullmatch(words) and not _THOUSANDTHS.fullmatch(words):

@@ -191,9 +191,14 @@ BY_REPORT: Final = _statements("report", where="")
 
 
 def arrays(account_id: UUID, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The parameters for these rows, of which there is at least one."""
-    return {"account": account_id} | {name: [_bound(row[name]) for row in rows] for name in rows[0]}
+    """The parameters for these rows, of which there is at least one. A column without any value is an empty array, which `unnest` fills up."""
+    return {"account": account_id} | {name: _array([row[name] for row in rows]) for name in rows[0]}
 
 
-def _bound(value: object) -> object:
-    return value.ciphertext if isinstance(value, Sealed) else value
+def _array(values: list[Any]) -> list[Any]:
+    first = next((value for value in values if value is not None), None)
+    if first is None:
+        return []
+    if isinstance(first, Sealed):
+        return [None if value is None else value.ciphertext for value in values]
+    return values
