@@ -159,6 +159,11 @@ class Stack:
                 "REPLYCO_PUBLIC_URL": self.url,
                 "REPLYCO_KEY_FILE": str(keys / "account-keys.json"),
                 "REPLYCO_AMAZON_BASE_URL": self.sandbox_url,
+                # The sandbox also plays the queue into which Amazon puts its notices.
+                "REPLYCO_AMAZON_NOTICE_QUEUE_URL": f"{self.sandbox_url}/123456789012/notices",
+                "REPLYCO_AMAZON_NOTICE_QUEUE_REGION": "eu-central-1",
+                "REPLYCO_AMAZON_NOTICE_ACCESS_KEY_ID": "demo",
+                "REPLYCO_AMAZON_NOTICE_SECRET_ACCESS_KEY": secrets.token_hex(16),
                 # The sandbox takes our mails to sellers, and shows them.
                 "REPLYCO_NOTICE_SMTP_HOST": "127.0.0.1",
                 "REPLYCO_NOTICE_SMTP_PORT": str(settings.sandbox_smtp_port),
@@ -199,6 +204,8 @@ class Stack:
                 "REPLYCO_SANDBOX_RELAY_PORT": str(settings.smtp_port),
                 "REPLYCO_SANDBOX_REDIRECT_URIS": f"{self.url}/amazon/callback",
                 "REPLYCO_SANDBOX_LOGIN_URI": f"{self.url}/amazon/login",
+                # As an application that has passed Amazon's audit; the page /scenarios takes the role away.
+                "REPLYCO_SANDBOX_RESTRICTED_ROLES": "direct_to_consumer_shipping",
                 "REPLYCO_SANDBOX_STATE_FILE": str(self.data / "sandbox.json"),
             }
             | {f"REPLYCO_SANDBOX_{name}": value for name, value in application.items()},

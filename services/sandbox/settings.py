@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -61,6 +61,18 @@ class SandboxSettings(BaseSettings):
     login_uri: str = Field(
         "http://localhost:8000/amazon/login", description="the application's OAuth login URI at the connector"
     )
+    restricted_roles: Annotated[
+        tuple[
+            Literal[
+                "direct_to_consumer_shipping", "tax_invoicing", "tax_remittance", "professional_services"
+            ],
+            ...,
+        ],
+        NoDecode,
+    ] = Field(
+        (),
+        description="the application's restricted roles at the start, separated by commas, such as direct_to_consumer_shipping",
+    )
     hang_seconds: float = Field(
         30.0, gt=0, le=600, description="how long a scenario that hangs gives no answer, such as 30"
     )
@@ -68,7 +80,7 @@ class SandboxSettings(BaseSettings):
         None, description="a file for what shall outlive a restart, such as .data/sandbox.json"
     )
 
-    @field_validator("redirect_uris", mode="before")
+    @field_validator("redirect_uris", "restricted_roles", mode="before")
     @classmethod
     def _read_list(cls, value: Any) -> Any:
         """A JSON list or a comma list, because both are common in environment files."""
@@ -76,4 +88,4 @@ class SandboxSettings(BaseSettings):
             return value
         if value.lstrip().startswith("["):
             return json.loads(value)
-        return [uri.strip() for uri in value.split(",") if uri.strip()]
+        return [entry.strip() for entry in value.split(",") if entry.strip()]

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from services.sandbox.dependencies import SandboxDep
 from services.sandbox.html_page import hidden, option, page
 from services.sandbox.state.memory import Sandbox
+from services.sandbox.state.roles import RestrictedRole
 from services.sandbox.state.scenarios import SCENARIOS, SMTP_WORDS, Switch, TooManySwitches, UnknownScenario
 
 router = APIRouter()
@@ -27,7 +28,8 @@ _CLOCK_STEPS: Final = {
 
 @router.get(SCENARIOS_PATH)
 async def scenarios_page(sandbox: SandboxDep) -> Response:
-    return page("en", "Scenarios", _switch_form(sandbox) + _now_on(sandbox) + _clock_form(sandbox) + _list())
+    forms = (_switch_form(sandbox), _now_on(sandbox), _clock_form(sandbox), _roles_form(sandbox))
+    return page("en", "Scenarios", "".join(forms) + _list())
 
 
 @router.post(SCENARIOS_PATH)
@@ -62,6 +64,8 @@ def _apply(fields: dict[str, str], sandbox: Sandbox) -> bool:
                 sandbox.scenarios.switch_all_off()
             case "advance":
                 sandbox.advance_clock(_CLOCK_STEPS[fields.get("step", "")])
+            case "roles":
+                sandbox.restricted_roles = frozenset(role for role in RestrictedRole if role in fields)
             case _:
                 return False
     except (UnknownScenario, TooManySwitches, KeyError, ValueError):
@@ -129,6 +133,17 @@ def _clock_form(sandbox: Sandbox) -> str:
     return f"""<h2>Clock</h2><p>Amazon's clock says <time id="now">{sandbox.now():%Y-%m-%d %H:%M:%S} UTC</time>.
 Codes, tokens, consents and old client secrets age by it. Forward by:</p>
 <form method="post" action="{SCENARIOS_PATH}">{hidden(action="advance")}{buttons}</form>"""
+
+
+def _roles_form(sandbox: Sandbox) -> str:
+    ticks = "".join(
+        f'<label class="tick"><input type="checkbox" name="{role}" id="role-{role}" value="yes"'
+        f"{' checked' if role in sandbox.restricted_roles else ''}> {role}</label>"
+        for role in RestrictedRole
+    )
+    return f"""<h2>Roles</h2><p>Restricted roles of the application, without which buyers' personal data is absent.</p>
+<form method="post" action="{SCENARIOS_PATH}">{hidden(action="roles")}{ticks}
+<button id="save-roles" type="submit">Save</button></form>"""
 
 
 def _list() -> str:

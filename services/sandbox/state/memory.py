@@ -154,7 +154,7 @@ class Sandbox:
             BoundedDict()
         )  # amazon_state → seller id, expiry
         self.restricted_tokens: BoundedDict[RestrictedToken] = BoundedDict()
-        self.restricted_roles: frozenset[RestrictedRole] = frozenset()
+        self.restricted_roles = frozenset(RestrictedRole(role) for role in self.settings.restricted_roles)
         self.reports = Reports()
         self.report_links: BoundedDict[Link] = BoundedDict()
         # What the next pages of searchOrders and getReports begin with.

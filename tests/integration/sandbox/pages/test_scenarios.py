@@ -41,3 +41,13 @@ async def test_page_takes_the_words_of_the_mail_server_and_the_seconds_of_a_dela
     [switch] = (await seller.client.get("/control/scenarios")).json()["on"]
     assert (switch["words"], switch["left"], switch["seconds"]) == ("554 5.7.1 <No>", 2, 90)
     assert "554 5.7.1 &lt;No&gt;, 90 seconds" in (await seller.client.get("/scenarios")).text
+
+
+async def test_page_gives_roles_and_takes_them_away(seller: Seller) -> None:
+    await seller.client.post("/scenarios", data={"action": "roles", "tax_invoicing": "yes"})
+    given = (await seller.client.get("/scenarios")).text
+    await seller.client.post("/scenarios", data={"action": "roles"})
+
+    assert 'id="role-tax_invoicing" value="yes" checked>' in given
+    assert given.count(" checked>") == 1
+    assert " checked>" not in (await seller.client.get("/scenarios")).text
