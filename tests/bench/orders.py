@@ -47,13 +47,13 @@ STORES: Final = 20
 ROUNDS: Final = 5
 REQUESTS: Final = 100
 CARDS: Final = 400
-# Of the last two years, the newest first; a hundredth is still to be shipped, and each buyer has twelve in a store. Two items and a package each.
+# Of the last two years, the newest first; a tenth is still to be shipped, and each buyer has twelve in a store. Two items and a package each.
 _ORDERS: Final = """
     INSERT INTO orders (id, account_id, integration_id, order_id, marketplace_id, country, status, fulfilled_by, programs, purchased_at,
         last_updated_at, ship_by, currency, total, item_count, quantity, buyer_key, changed_at, fetched_at)
     SELECT gen_random_uuid(), $1, ($2::uuid[])[1 + n % $3], lpad((n % 1000)::text, 3, '0') || '-' || lpad(n::text, 7, '0') || '-0000000',
-        'A1PA6795UKMFR9', 'DE', CASE WHEN n % 100 = 0 THEN 'UNSHIPPED' ELSE 'SHIPPED' END, 'MERCHANT', '{PRIME}', now() - n * step, now() - n * step,
-        now() + interval '2 days' - n * step, 'EUR', 49.9, 2, 3, sha256(convert_to((n / 240)::text, 'UTF8')), now() - n * step, now()
+        'A1PA6795UKMFR9', 'DE', CASE WHEN n % 10 = 0 THEN 'UNSHIPPED' ELSE 'SHIPPED' END, 'MERCHANT', '{PRIME}', now() - n * step, now() - n * step,
+        now() + interval '2 days' - n * step, 'EUR', 49.9, 2, 3, sha256(convert_to(n / 240 || '-' || n % $3, 'UTF8')), now() - n * step, now()
     FROM generate_series(1, $4::int) n, (SELECT interval '730 days' / $4::int AS step) s
 """
 _ITEMS: Final = """

@@ -14,11 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.orders.card import FRESH
 from shared.database import Reader
+from shared.events import EventKind, announce_all, event_of
+from shared.orders import order_row_id
 from shared.tables import OrderSnapshot
 
 # Whatever could not be fetched so long after the message says nothing of its moment any more.
 TAKEN_WITHIN: Final = timedelta(days=1)
 _TAKE: Final = text("""
+    WITH taken AS (
     INSERT INTO order_snapshots (message_id, order_id, account_id, fields)
     SELECT m.id, o.order_id, o.account_id, jsonb_build_object(
         'status', o.status, 'fulfilled_by', o.fulfilled_by, 'currency', o.currency, 'total', CAST(o.total AS text),
@@ -34,7 +37,8 @@ _TAKE: Final = text("""
         WHERE account_id = :account_id AND order_row_id = o.id ORDER BY position, id LIMIT 1) p ON true
     WHERE m.account_id = :account_id AND m.conversation_id = :conversation_id AND m.received_at > :since
         AND m.id >= CAST(:first AS uuid) AND m.authenticity = 'authentic'
-    ON CONFLICT DO NOTHING
+    ON CONFLICT DO NOTHING RETURNING message_id, order_id)
+    SELECT DISTINCT integration_id, taken.order_id FROM taken, conversations WHERE id = :conversation_id ORDER BY taken.order_id
 """)
 _OF_MESSAGES: Final = (
     select(OrderSnapshot.message_id, OrderSnapshot.order_id, OrderSnapshot.taken_at, OrderSnapshot.fields)
@@ -58,11 +62,14 @@ class Snapshot(NamedTuple):
 async def take_snapshots(
     session: AsyncSession, account_id: UUID, conversation_id: UUID, *, now: datetime
 ) -> None:
-    """Keep what is known now of a conversation's orders for its new messages, in the transaction that has stored them, or after it."""
+    """Keep what is known now of a conversation's orders for its new messages, once they have been fetched.
+
+    Of each an event tells, `order.changed`: who reads a message as soon as it has come reads it before this, and comes again.
+    """
     since = now - TAKEN_WITHIN
     # Ids begin with the moment at which they were made (UUIDv7): older partitions are not touched.
     first = UUID(int=int(since.timestamp() * 1000) << 80)
-    await session.execute(
+    taken = await session.execute(
         _TAKE,
         {
             "account_id": account_id,
@@ -71,6 +78,18 @@ async def take_snapshots(
             "first": first,
             "fresh": FRESH,
         },
+    )
+    await announce_all(
+        session,
+        [
+            event_of(
+                account_id,
+                EventKind.ORDER_CHANGED,
+                integration_id=row.integration_id,
+                order_row_id=order_row_id(row.integration_id, row.order_id),
+            )
+            for row in taken
+        ],
     )
 
 

@@ -175,14 +175,14 @@ async def test_the_feed_brings_all_orders_and_then_what_changes(client, shop):
 
 
 async def test_what_is_committed_late_is_not_missed(client, shop):
-    """Its transaction began before others whose rows were read already."""
-    await shop.order(changed_at=datetime.now(UTC) - timedelta(days=1))
-    at = datetime.now(UTC)
-    await shop.order(changed_at=at)
-    _, cursor = await _all_changes(client)
+    async with shop.sessions.begin() as session:
+        late = await make_order(session, shop.keyring, shop.integration)
+        # Meanwhile others are stored, and read.
+        other = await shop.order()
+        seen, cursor = await _all_changes(client)
 
-    late = await shop.order(changed_at=at - timedelta(seconds=20))
-
+    assert seen == [str(other.id)]
+    assert late.changed_at < other.changed_at
     assert str(late.id) in (await _all_changes(client, cursor))[0]
 
 

@@ -5,10 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from services.connector.orders.card import FRESH
 from services.connector.orders.snapshots import TAKEN_WITHIN, take_snapshots
-from shared.tables import Conversation, Message
+from shared.tables import Conversation, EventRow, Message
 from tests.factories import make_message, make_order_package
 from tests.integration.connector.inbox.conftest import counted_statements
 
@@ -104,6 +105,21 @@ async def test_an_order_that_was_fetched_late_is_as_old_as_it_says(client, shop,
 
     [snapshot] = await _snapshots(client, message)
     assert datetime.fromisoformat(snapshot["taken_at"]) >= fetched_at
+
+
+async def test_an_event_tells_of_a_snapshot_that_was_taken(shop, sessions):
+    """Who reads a message as soon as it has come reads it before its snapshot is there."""
+    order = await shop.order(order_id=ORDER_ID)
+    conversation = await shop.conversation(ORDER_ID)
+    for _ in range(2):
+        await _message(shop, conversation)
+
+    await _take(shop, sessions, conversation)
+    await _take(shop, sessions, conversation)
+
+    async with shop.sessions.begin() as session:
+        told = list(await session.scalars(select(EventRow.ids).where(EventRow.kind == "order.changed")))
+    assert told == [{"integration_id": str(shop.integration.id), "order_row_id": str(order.id)}]
 
 
 async def test_another_accounts_order_of_the_same_number_is_in_no_snapshot(
