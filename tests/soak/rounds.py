@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,6 +27,7 @@ from shared.settings import BlobSettings
 from tests.conftest import Database, Keys
 from tests.factories import make_account
 from tests.faults.connector.fleet import STORES
+from tests.faults.connector.order_week import Plan, lived_through
 from tests.faults.connector.renewals import renewed_at_once, renewed_through_kills
 from tests.faults.connector.reply_request_kills import Victim, answered_though_killed
 from tests.faults.connector.webhook_kills import carried_through_kills
@@ -63,6 +64,15 @@ _LIMITED_CONVERSATIONS_A_ROUND = 200
 _MUTATED_MAILS_A_ROUND = 10_000
 _DAMAGED_MAILS_A_ROUND = 25_000
 _REPLIES_A_ROUND = 5_000
+_WEEK = Plan(
+    stores=20,
+    days=7,
+    step=timedelta(minutes=10),
+    kills=40,
+    orders_a_day=60,
+    history=400,
+    looks_every=6,
+)
 _EXAMPLES_AN_OPERATION = 30
 _CONVERSATIONS_OF_A_LARGE_INSTALLATION = 100_000
 _ERASED_CONVERSATIONS = 50_000
@@ -205,6 +215,18 @@ async def _replica_kills(environment: Environment) -> Outcome:
         renewals.is_right,
         {"kills": kills, "renewals": sum(renewals.calls), "repeated": renewals.repeated},
     )
+
+
+async def _order_week(environment: Environment) -> Outcome:
+    database = await environment.database()
+    engine = create_engine(database.url(OWNER), application_name="soak")
+    try:
+        counted = await lived_through(
+            database, environment.keys, create_sessions(engine), environment.keyring, _WEEK
+        )
+    finally:
+        await engine.dispose()
+    return Outcome(counted.is_right, asdict(counted))
 
 
 async def _webhook_kills(environment: Environment) -> Outcome:
@@ -408,6 +430,7 @@ ROUNDS: Mapping[str, Round] = {
     "replicas": _replicas,
     **{f"replica-kills-{number}": _replica_kills for number in range(1, 3)},
     **{f"webhook-kills-{number}": _webhook_kills for number in range(1, 3)},
+    "order-week": _order_week,
     "postgresql-slow": _slow,
     "postgresql-answers-lost": _answers_lost,
     "clock": _clock,

@@ -57,7 +57,9 @@ _QUIET: Final = timedelta(hours=5)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is simulated. Each store sells so many orders a day; `history` orders of the two years before are there."""
+    """What is simulated. Each store sells so many orders a day; `history` orders of the two years before are there. Every so many steps
+    all orders are looked at, and not only the last ones.
+    """
 
     stores: int
     days: float
@@ -65,6 +67,7 @@ class Plan:
     kills: int
     orders_a_day: int
     history: int
+    looks_every: int = 1
 
 
 @dataclass(slots=True)
@@ -157,7 +160,9 @@ async def lived_through(
             if not is_quiet:
                 _live(world)
             replicas = await _work(world, replicas, hired, is_killed=step in killed_at)
-            await _check(world)
+            await _check_last_orders(world)
+            if step % plan.looks_every == 0:
+                await _check_orders(world)
         await _check_end(world)
     return world.counted
 
@@ -379,32 +384,26 @@ async def _stored(world: _World) -> dict[UUID, dict[str, tuple[datetime, str]]]:
     return stored
 
 
-async def _check(world: _World) -> None:
-    """At each step: what is said of how far orders are known is true, the last order is the last one, and nothing goes back."""
+async def _check_last_orders(world: _World) -> None:
+    """What the list says of the last order is true: it is the newest of those that are here."""
     world.counted.steps += 1
+    newest = func.max(Order.purchased_at)
+    async with world.sessions() as session:
+        rows = await session.execute(
+            select(Integration.id, Integration.last_order_at, newest)
+            .outerjoin(Order, Order.integration_id == Integration.id)
+            .group_by(Integration.id)
+        )
+        world.counted.untrue_last_order += sum(said != true for _, said, true in rows)
+
+
+async def _check_orders(world: _World) -> None:
+    """What is said of how far orders are known is true, and none goes back."""
     stored = await _stored(world)
     async with world.sessions() as session:
-        newest = dict(
-            (
-                await session.execute(
-                    select(Order.integration_id, func.max(Order.purchased_at)).group_by(Order.integration_id)
-                )
-            ).all()
-        )
-        said = {
-            row.id: row
-            for row in await session.execute(
-                select(
-                    Integration.id,
-                    Integration.last_order_at,
-                    OrderSync.cursor_at,
-                    OrderSync.history_until,
-                ).join(OrderSync, OrderSync.integration_id == Integration.id)
-            )
-        }
+        syncs_by_store = {sync.integration_id: sync for sync in await session.scalars(select(OrderSync))}
     for store in world.stores:
-        row, known = said[store.integration_id], stored[store.integration_id]
-        world.counted.untrue_last_order += row.last_order_at != newest.get(store.integration_id)
+        sync, known = syncs_by_store[store.integration_id], stored[store.integration_id]
         is_amazons_fault = store.untrue_until is not None and world.now < store.untrue_until
         for placed in world.sandbox.orders.of_seller(store.seller.seller_id):
             at = known.get(placed.order_id, (None, ""))[0]
@@ -412,10 +411,11 @@ async def _check(world: _World) -> None:
             if at is not None:
                 world.counted.went_back += was_at is not None and at < was_at
                 world.seen[store.integration_id, placed.order_id] = at
-            is_told = store.since <= placed.updated_at < row.cursor_at and not is_amazons_fault
-            is_history = placed.created_at >= row.history_until and placed.created_at < store.since
-            if is_told or (is_history and placed.updated_at < store.since):
-                world.counted.untrue_cursor += at is None or at < placed.updated_at
+            if placed.updated_at >= store.since:
+                is_told = placed.updated_at < sync.cursor_at and not is_amazons_fault
+            else:
+                is_told = placed.created_at >= sync.history_until
+            world.counted.untrue_cursor += is_told and (at is None or at < placed.updated_at)
 
 
 async def _check_end(world: _World) -> None:
