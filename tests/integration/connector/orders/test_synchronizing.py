@@ -28,7 +28,7 @@ from services.sandbox.state.sellers import Seller
 from shared.crypto.key_provider import KeyFile
 from shared.database import Sessions, create_engine, create_sessions
 from shared.keyring import Keyring
-from shared.tables import EventRow, Grant, JobRow, Order, OrderSync, ThrottleBucket
+from shared.tables import EventRow, Grant, JobRow, MarketplaceParticipation, Order, OrderSync, ThrottleBucket
 from tests.conftest import Database, Keys
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import (
@@ -374,6 +374,46 @@ async def test_a_page_that_is_cut_off_while_it_is_stored_is_asked_for_again(worl
 
     assert nothing == {}
     assert set(await world.orders()) >= {placed.order_id for placed in sold}
+
+
+async def test_a_database_that_breaks_off_while_amazon_answers_loses_nothing(world: World):
+    sold = world.sell(3)
+    world.pass_time(5 * MINUTE)
+    async with world.amazon.gate.holding("/orders"):
+        running = asyncio.create_task(world.workers[0].run())
+        await world.amazon.gate.arrived.wait()
+        async with world.sessions.begin() as session:
+            await session.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE application_name = 'tests' AND datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+    with suppress(Exception):
+        await running
+
+    world.pass_time(syncs.LEASE)
+    await world.workers[0].run()
+
+    assert set(await world.orders()) >= {placed.order_id for placed in sold}
+
+
+async def test_the_newest_order_of_each_country_is_known(world: World):
+    await world.live(30 * MINUTE)
+    (sold,) = world.sell()
+    await world.live(30 * MINUTE)
+
+    newest: dict[str, datetime] = {}
+    for placed in world.amazon.state.orders.of_seller(LAMPENLADEN):
+        country = placed.order.country
+        newest[country] = max(placed.created_at, newest.get(country, placed.created_at))
+    async with world.sessions() as session:
+        rows = await session.execute(
+            select(MarketplaceParticipation.country, MarketplaceParticipation.last_order_at)
+        )
+        known = {row.country: row.last_order_at for row in rows}
+    assert known == newest
+    assert known["DE"] == sold.created_at
 
 
 async def test_an_order_that_cannot_be_stored_holds_up_no_other(world: World):
