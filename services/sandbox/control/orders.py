@@ -96,7 +96,7 @@ class NewOrders(OrderFields):
     count: int = Field(1, ge=1, le=10_000)
     order_id: _OrderId | None = None
     buyer_name: _Name | None = None
-    buyer_local: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{5,35}$")] | None = None
+    buyer_local: Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{5,40}$")] | None = None
     created_at: AwareDatetime | None = None
     items: tuple[NewItem, ...] = Field((NewItem(),), min_length=1, max_length=500)
 

@@ -31,6 +31,8 @@ class NewDelivery(ControlRequest):
     seconds_in_progress: float = Field(1, ge=0, le=90 * 86_400)
     compressed: bool = False
     charset: Literal["UTF-8", "Cp1252", "Shift_JIS", ""] | None = None
+    written_in: Literal["utf-8", "cp1252", "cp932"] | None = None
+    byte_order_mark: bool = False
     rows: int | None = Field(None, ge=0, le=_MAX_ROWS)
 
 
@@ -42,7 +44,7 @@ class Roles(ControlRequest):
 async def set_delivery(new: NewDelivery, sandbox: SandboxDep) -> dict[str, Any]:
     if new.seller_id is not None:
         seller_or_404(sandbox, new.seller_id)
-    delivery = Delivery(new.seconds_in_queue, new.seconds_in_progress, new.compressed, new.charset, new.rows)
+    delivery = Delivery(**new.model_dump(exclude={"seller_id"}))
     sandbox.reports.deliveries[new.seller_id] = delivery
     return asdict(delivery)
 

@@ -1,7 +1,9 @@
 """A report as a file: its lines in the right charset, compressed or not, and with the flaws that scenarios want. Never held whole."""
 
+import codecs
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 from services.sandbox.sp_api.report_lines import columns_of, header, lines, made_up_lines
@@ -52,6 +54,8 @@ def read_out(report: Report, seller: Seller) -> Iterator[bytes]:
     if "report-zip-bomb" in report.flaws:
         return _bomb()
     plain = _flawed(report, _plain(report, seller))
+    if report.delivery.byte_order_mark:
+        plain = chain([codecs.BOM_UTF8], plain)
     return _compressed(plain) if report.delivery.compressed else plain
 
 
@@ -94,11 +98,10 @@ def _example_order(report: Report, seller: Seller) -> PlacedOrder:
 
 def _encoded(report: Report, text: str) -> bytes:
     charset = charset_of(report)
+    codec = report.delivery.written_in or CODECS[charset]
     if "report-wrong-charset" in report.flaws:
         # The header says one thing, the bytes are another.
         codec = "cp1252" if charset == "UTF-8" else "utf-8"
-    else:
-        codec = CODECS[charset]
     return text.encode(codec, "replace")
 
 

@@ -4,6 +4,7 @@ A report's time passes by the sandbox's clock. What it holds is decided when it 
 whoever looks calls it.
 """
 
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -82,7 +83,7 @@ async def _get_reports(request: Request, sandbox: SandboxDep) -> Response:
     ]
     answer: dict[str, Any] = {"reports": [_show(r, sandbox.now()) for r in found[start : start + size]]}
     if len(found) > start + size:
-        token = f"{len(sandbox.report_tokens):08d}{seller.seller_id}{start + size}"
+        token = secrets.token_urlsafe(30)
         sandbox.report_tokens.put(token, (wanted, size, start + size))
         answer["nextToken"] = token
     return success(sandbox, GET_REPORTS, answer)

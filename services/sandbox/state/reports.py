@@ -33,6 +33,7 @@ class ReportStatus(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """How reports come. `charset` is what the download's Content-Type says: by country without one, an empty one says nothing.
+    The bytes are in that charset, unless `written_in` names a codec of Python's, and begin with a byte order mark if they shall.
 
     With `rows`, so many lines are made up while the file is read, in place of the seller's orders.
     """
@@ -41,6 +42,8 @@ class Delivery:
     seconds_in_progress: float = 1
     compressed: bool = False
     charset: str | None = None
+    written_in: str | None = None
+    byte_order_mark: bool = False
     rows: int | None = None
 
 

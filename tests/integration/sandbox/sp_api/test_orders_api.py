@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.sandbox.conftest import CASA_VERDE, LAMPENLADEN, Seller
+from services.sandbox.settings import SandboxSettings
+from services.sandbox.state.memory import Sandbox
+from services.sandbox.state.order_making import new_order, place
+from tests.integration.sandbox.conftest import CASA_VERDE, LAMPENLADEN, Seller, fixed_clock
 from tests.integration.sandbox.ordering import DE, ORDERS, Application, application
 
 # The sandbox's clock stands at 2026-11-02T08:15:01Z.
@@ -335,3 +338,20 @@ async def test_forbidden_for_one_seller_and_expired_pages(seller: Seller) -> Non
     assert (expired.status_code, forbidden.status_code) == (400, 403)
     assert forbidden.json()["errors"][0]["details"] == ""
     assert (await amazon.get(f"{ORDERS}/302-0000000-0000000")).status_code == 404
+
+
+async def test_buyers_with_one_address_are_told_apart_by_the_threads_tag(seller: Seller) -> None:
+    amazon = await application(seller)
+    shared = {"buyer_local": "no-reply-amazon-iba-buyer", "company": "Lichtwerk", "count": 2}
+    made = await amazon.control("orders", seller_id=LAMPENLADEN, country="DE", **shared)
+    sandbox = Sandbox(SandboxSettings(), fixed_clock)
+    lampenladen = sandbox.sellers[LAMPENLADEN]
+    orders = [new_order(lampenladen, "DE", buyer_local="shared") for _ in range(2)]
+    sandbox.add_orders(lampenladen, [place(LAMPENLADEN, order, fixed_clock()) for order in orders])
+
+    for order in orders:
+        found = sandbox.order_of_buyer(f"Shared+{order.thread_tag}@marketplace.amazon.de")
+        assert found is not None
+        assert found[1] == order
+    assert sandbox.order_of_buyer("shared@marketplace.amazon.de") is not None
+    assert {order["order"]["buyer_local"] for order in made} == {"no-reply-amazon-iba-buyer"}

@@ -153,6 +153,19 @@ async def test_compressed_in_any_charset(seller: Seller, charset: str, codec: st
     assert by_client.content == gzip.decompress(file.content)
 
 
+async def test_bytes_in_another_charset_than_the_header_says_and_with_a_mark(seller: Seller) -> None:
+    amazon = await application(seller)
+    await amazon.control("report-delivery", charset="", written_in="cp1252")
+    unnamed = await download(amazon, await finished(amazon))
+    await amazon.control("report-delivery", charset="", byte_order_mark=True)
+    marked = await download(amazon, await finished(amazon))
+
+    assert (unnamed.headers["content-type"], marked.headers["content-type"]) == ("text/plain", "text/plain")
+    assert "Größe" in unnamed.content.decode("cp1252")
+    assert marked.content.startswith(b"\xef\xbb\xbfamazon-order-id\t")
+    assert "Größe" in marked.content.decode("utf-8")
+
+
 @pytest.mark.parametrize(
     "fields",
     [
