@@ -80,7 +80,8 @@ GRANT DELETE ON accepted_mail, messages, attachments, conversations TO replyco_c
 GRANT SELECT, INSERT, UPDATE, DELETE ON login_requests, service_troubles, throttle_buckets, application_secrets, smtp_configurations,
     events, webhooks, webhook_deliveries, idempotency_keys, notices, jobs, forwarded_mailboxes,
     outbound_messages, reply_files, reply_drafts, reply_templates, notes,
-    orders, order_items, order_packages, order_lookups, order_syncs, order_reports, order_snapshots, amazon_pauses TO replyco_connector;
+    orders, order_items, order_packages, order_lookups, order_syncs, order_reports, order_snapshots, amazon_pauses,
+    order_hints, notice_subscriptions TO replyco_connector;
 GRANT SELECT, INSERT ON audit_log, application_notices TO replyco_connector;
 GRANT SELECT ON alembic_version TO replyco_connector; -- `doctor` compares it
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;

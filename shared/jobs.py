@@ -28,6 +28,8 @@ class Job(StrEnum):
     """One integration: decide its lock anew, because a fact has changed."""
     FETCH_ORDERS_OF_CONVERSATION = "fetch_orders_of_conversation"
     """One conversation: ask Amazon for the orders that its mails name, where our copy is missing or old."""
+    SUBSCRIBE_TO_NOTICES = "subscribe_to_notices"
+    """One integration: have Amazon tell by itself what happens in the store, if there is a queue for it."""
     FOLLOW_ORDER_REPORTS = "follow_order_reports"
     """One integration: ask for the order reports that are due, see how far those are that were asked for, store what is made."""
     RECHECK_MAIL_OF_MAILBOX = "recheck_mail_of_mailbox"

@@ -121,8 +121,8 @@ class ConnectorSettings(CommonSettings, OutgoingSettings, BlobSettings):
     )
     amazon_notice_queue_url: HttpUrl | None = Field(
         None,
-        description="the SQS queue into which Amazon puts its notices of client secrets, such as "
-        "https://sqs.eu-central-1.amazonaws.com/123456789012/notices. Leave it unset to rotate by hand",
+        description="the SQS queue into which Amazon puts its notices of client secrets and of what happens in stores, such as "
+        "https://sqs.eu-central-1.amazonaws.com/123456789012/notices. Leave it unset to rotate by hand and to ask for everything",
     )
     amazon_notice_queue_region: Annotated[str | None, AfterValidator(_with_queue)] = Field(
         None,

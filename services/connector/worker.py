@@ -9,8 +9,12 @@ from prometheus_client import CollectorRegistry
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.notice_queue import open_notice_queue
 from services.connector.amazon_credentials import jobs as application_jobs
+from services.connector.amazon_credentials.notices import EXPIRY_KIND, NEW_SECRET_KIND
 from services.connector.amazon_credentials.secrets import ClientSecrets
-from services.connector.amazon_credentials.service import NoticeReader
+from services.connector.amazon_credentials.service import SecretNotices
+from services.connector.amazon_notices import jobs as notice_jobs
+from services.connector.amazon_notices.service import NoticeReader
+from services.connector.amazon_notices.subscription_service import Subscriber
 from services.connector.amazon_pauses.service import PauseSwitch
 from services.connector.forwarding import jobs as forwarding_jobs
 from services.connector.integrations import jobs as integration_jobs
@@ -22,6 +26,7 @@ from services.connector.order_reports import jobs as order_report_jobs
 from services.connector.order_reports.service import Follower
 from services.connector.orders import jobs as order_jobs
 from services.connector.orders.fetch_service import OrderFetcher
+from services.connector.orders.hint_service import HintedOrders
 from services.connector.orders.sync_service import OrderSynchronizer
 from services.connector.settings import ConnectorSettings
 from services.connector.throttling.buckets import DatabaseBuckets
@@ -82,20 +87,24 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     notice_mailer = _create_notice_mailer(settings, sessions, registry)
     house_metrics = HousekeepingMetrics(registry)
     notice_queue = open_notice_queue(settings, pause_switch)
-    reader = (
-        NoticeReader(sessions, provider, notice_queue, settings.amazon_client_id, registry)
-        if notice_queue is not None
-        else None
-    )
+    reader = subscriber = None
+    if notice_queue is not None:
+        take_secret = SecretNotices(sessions, provider, settings.amazon_client_id).take
+        of_application = {NEW_SECRET_KIND: take_secret, EXPIRY_KIND: take_secret}
+        reader = NoticeReader(sessions, notice_queue, of_application, registry)
+        subscriber = Subscriber(sessions, amazon, vault, notice_queue.arn, registry)
 
     runner = JobRunner(sessions, registry)
     token_jobs.register(runner, vault)
-    application_jobs.register(runner, secrets, reader)
+    application_jobs.register(runner, secrets)
+    notice_jobs.register(runner, sessions, reader, subscriber)
     forwarding_jobs.register(runner, sessions)
+    fetcher = OrderFetcher(sessions, keyring, vault)
     order_jobs.register(
         runner,
-        OrderFetcher(sessions, keyring, vault),
+        fetcher,
         OrderSynchronizer(sessions, keyring, vault, lambda: datetime.now(UTC), registry),
+        HintedOrders(sessions, fetcher),
     )
     integration_jobs.register(
         runner, sessions=sessions, vault=vault, blobs=blobs, notice_mailer=notice_mailer

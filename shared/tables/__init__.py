@@ -75,7 +75,9 @@ from shared.tables.mail import (
 )
 from shared.tables.orders import (
     AmazonPause,
+    NoticeSubscription,
     Order,
+    OrderHint,
     OrderItem,
     OrderLookup,
     OrderPackage,
@@ -132,7 +134,9 @@ __all__ = [
     "Notice",
     "NoticeKind",
     "NoticeState",
+    "NoticeSubscription",
     "Order",
+    "OrderHint",
     "OrderItem",
     "OrderLookup",
     "OrderPackage",

@@ -205,7 +205,9 @@ class ForwardedMailbox(Base):
 
 
 class MarketplaceParticipation(Base):
-    """One country of a store, as getMarketplaceParticipations last reported it. `last_order_at`: when the newest order of it that is known was placed."""
+    """One country of a store, as getMarketplaceParticipations last reported it. `last_order_at`: when the newest order of it that is known was placed.
+    `account_status`: what Amazon said of the seller's account there at `account_status_at`; null if it never did.
+    """
 
     __tablename__ = "marketplace_participations"
     __table_args__ = (within_account("integration_id", "integrations"),)
@@ -217,6 +219,8 @@ class MarketplaceParticipation(Base):
     is_participating: Mapped[bool]
     has_suspended_listings: Mapped[bool]
     last_order_at: Mapped[datetime | None]
+    account_status: Mapped[str | None]
+    account_status_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(server_default=now)
 
 

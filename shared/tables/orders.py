@@ -317,6 +317,40 @@ class OrderSnapshot(Base):
     taken_at: Mapped[datetime] = mapped_column(server_default=now)
 
 
+class OrderHint(Base):
+    """Amazon has told that an order has changed, and has not been asked for it yet. `told_at`: when it says that the order changed."""
+
+    __tablename__ = "order_hints"
+    __table_args__ = (
+        within_account("integration_id", "integrations"),
+        Index("ix_order_hints_of_integration", "integration_id", "noticed_at"),
+    )
+
+    order_row_id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    integration_id: Mapped[UUID]
+    order_id: Mapped[str]
+    told_at: Mapped[datetime]
+    noticed_at: Mapped[datetime] = mapped_column(server_default=now)
+
+
+class NoticeSubscription(Base):
+    """What Amazon tells a store's application by itself, of one kind. `refusal`: why it does not, as a code; then the store is asked for."""
+
+    __tablename__ = "notice_subscriptions"
+    __table_args__ = (
+        within_account("integration_id", "integrations"),
+        Index("ix_notice_subscriptions_id", "subscription_id"),
+    )
+
+    integration_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    subscription_id: Mapped[str | None]
+    refusal: Mapped[str | None]
+    checked_at: Mapped[datetime] = mapped_column(server_default=now)
+
+
 class AmazonPause(Base):
     """The operators have stopped all calls to Amazon of the application with this client id; without a row they go out."""
 

@@ -15,7 +15,7 @@ from services.connector.amazon.access import create_amazon
 from services.connector.amazon.notice_queue import NoticeQueue
 from services.connector.amazon.signing import AwsKey
 from services.connector.amazon_credentials.secrets import ClientSecrets
-from services.connector.amazon_credentials.service import NoticeReader
+from services.connector.amazon_notices.service import NoticeReader
 from services.connector.amazon_pauses.service import PauseSwitch
 from services.connector.events.hub import Hub
 from services.connector.http.connections import ConnectionBounds, Connections
@@ -67,7 +67,7 @@ async def shown(sessions: Sessions, keyring: Keyring, keys: Keys, tmp_path: Path
     server = MailServer("127.0.0.1", 25, "none", None, None, "no-reply@relay.example")
     mailer = NoticeMailer(sessions, server, "http://localhost:8000", registry, mail_domain="replyco.email")
     queue = NoticeQueue("http://127.0.0.1:9/1/notices", AwsKey("id", SecretStr("key"), "eu-central-1", "sqs"))
-    NoticeReader(sessions, provider, queue, "client", registry)
+    NoticeReader(sessions, queue, {}, registry)
     runner = JobRunner(sessions, registry)
     token_jobs.register(runner, vault)
     OrderSynchronizer(sessions, keyring, vault, lambda: datetime.now(UTC), registry)

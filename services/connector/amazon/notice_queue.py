@@ -64,6 +64,12 @@ class NoticeQueue:
             timeout=_TIMEOUT, verify=httpx2.create_ssl_context(trust_env=False), trust_env=False
         )
 
+    @property
+    def arn(self) -> str:
+        """The name by which Amazon's Notifications API knows the queue: its URL ends with account and name."""
+        account, _, name = self._url.rstrip("/").rpartition("/")
+        return f"arn:aws:sqs:{self._key.region}:{account.rpartition('/')[2]}:{name}"
+
     async def close(self) -> None:
         await self._http.aclose()
 

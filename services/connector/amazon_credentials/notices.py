@@ -3,12 +3,14 @@
 See "Rotate your application's client credentials" in Amazon's SP-API documentation; Amazon publishes no schema of them.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AliasPath, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 _Id = Annotated[str, Field(min_length=1, max_length=200)]
 _NEW_SECRET = ("payload", "applicationOAuthClientNewSecret")
+NEW_SECRET_KIND: Final = "APPLICATION_OAUTH_CLIENT_NEW_SECRET"  # noqa: S105 - what Amazon calls the notice
+EXPIRY_KIND: Final = "APPLICATION_OAUTH_CLIENT_SECRET_EXPIRY"
 _EXPIRY = ("payload", "applicationOAuthClientSecretExpiry")
 
 

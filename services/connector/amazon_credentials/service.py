@@ -5,12 +5,10 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter
 from pydantic import SecretStr
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.connector.amazon.notice_queue import NoticeQueue
 from services.connector.amazon_credentials.notices import NewSecret, SecretExpiry, read_notice
 from services.connector.amazon_credentials.secrets import secret_context
 from shared.crypto.key_provider import KeyProvider, require_known
@@ -21,8 +19,6 @@ log = structlog.get_logger()
 
 # Amazon ends a client secret after 180 days (LWA credentials FAQ).
 SECRET_LIFETIME: Final = timedelta(days=180)
-# A hundred notices at a time; what is left waits for the next time.
-_BATCHES: Final = 10
 
 
 async def store_client_secret(
@@ -37,51 +33,22 @@ async def store_client_secret(
         await _store(session, provider, row)
 
 
-class NoticeReader:
-    """Takes Amazon's notices out of their queue. Any number may run."""
+class SecretNotices:
+    """Takes Amazon's notices about the client secret of this application. Any number may run."""
 
-    def __init__(
-        self,
-        sessions: Sessions,
-        provider: KeyProvider,
-        queue: NoticeQueue,
-        client_id: str,
-        registry: CollectorRegistry,
-    ) -> None:
+    def __init__(self, sessions: Sessions, provider: KeyProvider, client_id: str) -> None:
         self._sessions = sessions
         self._provider = provider
-        self._queue = queue
         self._client_id = client_id
-        self._notices = Counter(
-            "replyco_amazon_notices",
-            "Notices in Amazon's queue, by what became of them; queue_failed: the queue could not be read",
-            ["outcome"],
-            registry=registry,
-        )
-        for outcome in ("new_secret", "secret_expiry", "repeated", "left", "queue_failed"):
-            self._notices.labels(outcome)
 
-    async def read_all(self) -> None:
-        """A notice is removed after the commit of what it tells. What is not for us stays in the queue.
-
-        Raises AmazonUnavailable, ClientMisconfigured.
+    async def take(self, body: SecretStr) -> str | None:
+        """Use what a notice tells; what became of it. None: it is another application's, or of a form that nobody knows, and is left to
+        whoever it is for.
         """
-        for _ in range(_BATCHES):
-            received = await self._queue.receive()
-            for message in received:
-                notice = read_notice(message.body)
-                if notice is None or notice.client_id != self._client_id:
-                    log.warning("notice_left_in_queue", message_id=message.message_id)
-                    self._notices.labels("left").inc()
-                    continue
-                self._notices.labels(await self._take(notice)).inc()
-                await self._queue.remove(message)
-            if not received:
-                return
-
-    def failed(self) -> None:
-        """Count that the queue could not be read."""
-        self._notices.labels("queue_failed").inc()
+        notice = read_notice(body)
+        if notice is None or notice.client_id != self._client_id:
+            return None
+        return await self._take(notice)
 
     async def _take(self, notice: NewSecret | SecretExpiry) -> str:
         """Store what a notice tells; one that was delivered before changes nothing. The answer is the outcome for the metric."""

@@ -323,6 +323,7 @@ async def _connect(
         await queries.write_outcome(session, attempt.id, outcome, integration_id=integration_id)
         # The path of every later reading, from the stored grant on, is walked once at once.
         await enqueue(session, Job.REFRESH_PARTICIPATIONS, integration_id)
+        await enqueue(session, Job.SUBSCRIBE_TO_NOTICES, integration_id)
         await enqueue(session, Job.FOLLOW_ORDER_REPORTS, integration_id)
         # For operators only. The seller's id came through the browser, so that it may be anybody's: it writes nothing, not so much as an
         # entry of their audit log, where it might belong to.

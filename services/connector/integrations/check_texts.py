@@ -8,7 +8,7 @@ from typing import Final
 from babel.dates import format_date, format_datetime
 
 from services.connector.http.language import Language
-from services.connector.integrations.health import FORWARDED, Check, CheckState
+from services.connector.integrations.health import AT_RISK, DEACTIVATED, FORWARDED, Check, CheckState
 from services.connector.marketplaces.countries import country_name
 
 
@@ -259,6 +259,34 @@ _FAREWELL: Final = {
     ),
 }
 
+# Amazon has told of the account itself, and on which day.
+_ACCOUNT: Final = {
+    DEACTIVATED: {
+        Language.DE: CheckText(
+            "Amazon hat das Verkäuferkonto gesperrt",
+            "Das hat Amazon am {date} mitgeteilt, für diese Länder: {countries}.",
+            "Was zu tun ist, steht in Seller Central unter Kontostatus.",
+        ),
+        Language.EN: CheckText(
+            "Amazon has deactivated the seller account",
+            "Amazon told this on {date}, for these countries: {countries}.",
+            "Account Health in Seller Central says what to do.",
+        ),
+    },
+    AT_RISK: {
+        Language.DE: CheckText(
+            "Das Verkäuferkonto ist in Gefahr",
+            "Amazon hat am {date} mitgeteilt, dass es das Konto sperren könnte, für diese Länder: {countries}.",
+            "Was zu tun ist, steht in Seller Central unter Kontostatus.",
+        ),
+        Language.EN: CheckText(
+            "The seller account is at risk",
+            "Amazon told on {date} that it may deactivate the account, for these countries: {countries}.",
+            "Account Health in Seller Central says what to do.",
+        ),
+    },
+}
+
 # An administrator has confirmed the mailbox, or our operators show such mail.
 _FORWARDED: Final = {
     Language.DE: CheckText(
@@ -295,6 +323,8 @@ def text_of(check: Check, language: Language, *, address: str) -> CheckText:
         text = _FIRST_REFUSAL[language]
     if check.code == "mail_not_authentic" and check.detail == FORWARDED:
         text = _FORWARDED[language]
+    if check.code == "account_suspended" and check.detail:
+        text = _ACCOUNT[check.detail][language]
     fields = {
         "date": format_date(check.on, format="long", locale=language.value) if check.on else "",
         "time": _time(check.on, language),

@@ -51,6 +51,9 @@ _IDLE_TIME: Final = timedelta(hours=24)
 APPLICATION: Final = "application"
 # The detail of `mail_not_authentic` where an administrator knows of the forwarding.
 FORWARDED: Final = "forwarded"
+# The details of `account_suspended` where Amazon has told of the account itself, in its own words.
+DEACTIVATED: Final = "DEACTIVATED"
+AT_RISK: Final = "AT_RISK"
 
 
 class CheckState(StrEnum):
@@ -131,6 +134,10 @@ class Facts:
     report_columns_missing: Collection[str] | None = None
     report_columns_checked_at: datetime | None = None
     troubles: Collection[Trouble] = ()
+    # Amazon has told by itself that the account is so in these countries; `account_told_at`: when it last said something of it.
+    deactivated: Collection[str] = ()
+    at_risk: Collection[str] = ()
+    account_told_at: datetime | None = None
     # Since when the operators have stopped all calls to Amazon.
     amazon_paused_since: datetime | None = None
 
@@ -286,15 +293,24 @@ def _orders(facts: Facts, now: datetime) -> Check | None:
 
 
 def _suspension(facts: Facts) -> Check | None:
-    if not facts.suspended:
-        return None
-    return Check(
-        "account_suspended",
-        CheckState.AMBER,
-        None,
-        action=Action.OPEN_SELLER_CENTRAL,
-        countries=tuple(facts.suspended),
+    """The worst of what Amazon says: the account, then listings, then that the account may be next."""
+    kinds = (
+        (DEACTIVATED, facts.deactivated, CheckState.AMBER),
+        ("", facts.suspended, CheckState.AMBER),
+        (AT_RISK, facts.at_risk, CheckState.NOTICE),
     )
+    for detail, countries, state in kinds:
+        if countries:
+            return Check(
+                "account_suspended",
+                state,
+                facts.account_told_at if detail else None,
+                action=Action.OPEN_SELLER_CENTRAL,
+                on=facts.account_told_at if detail else None,
+                countries=tuple(countries),
+                detail=detail,
+            )
+    return None
 
 
 def _amazon_trouble(facts: Facts) -> Check | None:

@@ -65,7 +65,10 @@ def _register_refreshes(runner: JobRunner, sessions: Sessions, vault: Vault) -> 
             log.warning("refresh_refused", integration_id=str(integration_id), code=failure.code)
 
     async def refresh_all_participations() -> None:
-        log.info("daily_refresh_enqueued", integrations=await service.refresh_all(sessions))
+        log.info(
+            "daily_refresh_enqueued",
+            integrations=await service.enqueue_for_all(sessions, Job.REFRESH_PARTICIPATIONS),
+        )
 
     runner.add(Job.REFRESH_PARTICIPATIONS, refresh_participations, at_once=5)
     runner.add_recurring("refresh_all_participations", _DAILY, refresh_all_participations)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, Select, bindparam, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.connector.integrations.health import APPLICATION, Facts, Trouble
+from services.connector.integrations.health import APPLICATION, AT_RISK, DEACTIVATED, Facts, Trouble
 from services.connector.integrations.setup_steps import Step, steps_of
 from shared.compiled_select import CompiledSelect
 from shared.database import Reader, Sessions
@@ -80,6 +80,8 @@ class Country:
     is_participating: bool
     has_suspended_listings: bool
     last_order_at: datetime | None
+    account_status: str | None
+    account_status_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,8 @@ async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> D
             MarketplaceParticipation.is_participating,
             MarketplaceParticipation.has_suspended_listings,
             MarketplaceParticipation.last_order_at,
+            MarketplaceParticipation.account_status,
+            MarketplaceParticipation.account_status_at,
         ).where(MarketplaceParticipation.integration_id == integration_id)
     )
     countries = tuple(
@@ -304,6 +308,9 @@ def _facts(
         synced_at=listed.synced_at,
         participating=tuple(c.country for c in countries if c.is_participating),
         suspended=tuple(c.country for c in countries if c.has_suspended_listings),
+        deactivated=tuple(c.country for c in countries if c.account_status == DEACTIVATED),
+        at_risk=tuple(c.country for c in countries if c.account_status == AT_RISK),
+        account_told_at=max((c.account_status_at for c in countries if c.account_status_at), default=None),
         last_message_at=listed.last_message_at,
         first_authentic_mail_at=listed.first_authentic_mail_at,
         last_order_at=listed.last_order_at,

@@ -242,13 +242,13 @@ async def refresh_participations(
             await save_store(session, account_id, integration_id, store, now)
 
 
-async def refresh_all(sessions: Sessions) -> int:
-    """Enqueue the daily refresh of every connected integration, a batch per transaction. The answer is how many."""
+async def enqueue_for_all(sessions: Sessions, job: Job) -> int:
+    """Enqueue this job for every connected integration, a batch per transaction. The answer is how many."""
     count, after = 0, None
     while True:
         async with sessions.begin() as session:
             batch = await queries.active_ids(session, limit=_BATCH, after=after)
-            await enqueue(session, Job.REFRESH_PARTICIPATIONS, *batch)
+            await enqueue(session, job, *batch)
         count += len(batch)
         if len(batch) < _BATCH:
             return count

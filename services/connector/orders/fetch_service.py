@@ -110,9 +110,13 @@ class OrderFetcher:
         self._keyring = keyring
         self._vault = vault
 
+    async def refuse_if_paused(self) -> None:
+        """See `Vault.refuse_if_paused`."""
+        await self._vault.refuse_if_paused()
+
     async def fetch_of_conversation(self, conversation_id: UUID, now: datetime) -> timedelta | None:
         """Ask for what is due; how long to wait before what could not be asked for is tried again, or None. Raises AmazonPaused."""
-        await self._vault.refuse_if_paused()
+        await self.refuse_if_paused()
         async with self._sessions.begin() as session:
             account_id = await session.scalar(
                 select(Conversation.account_id).where(Conversation.id == conversation_id)

@@ -9,13 +9,16 @@ from uuid import UUID
 from services.connector.job_queue.runner import JobRunner, TryAgain
 from services.connector.job_queue.schedules import Every
 from services.connector.orders.fetch_service import OrderFetcher
+from services.connector.orders.hint_service import HintedOrders
 from services.connector.orders.sync_service import OrderSynchronizer
 from shared.jobs import Job
 
 _EACH_TEN_SECONDS: Final = Every(timedelta(seconds=10))
 
 
-def register(runner: JobRunner, fetcher: OrderFetcher, synchronizer: OrderSynchronizer) -> None:
+def register(
+    runner: JobRunner, fetcher: OrderFetcher, synchronizer: OrderSynchronizer, hinted: HintedOrders
+) -> None:
     """Make this room's work known to a worker."""
 
     async def fetch_orders_of_conversation(conversation_id: UUID, _attempts: int) -> None:
@@ -26,5 +29,9 @@ def register(runner: JobRunner, fetcher: OrderFetcher, synchronizer: OrderSynchr
     async def synchronize_orders() -> None:
         await synchronizer.run_due()
 
+    async def fetch_hinted_orders() -> None:
+        await hinted.fetch_due(datetime.now(UTC))
+
     runner.add(Job.FETCH_ORDERS_OF_CONVERSATION, fetch_orders_of_conversation, at_once=10)
     runner.add_recurring("synchronize_orders", _EACH_TEN_SECONDS, synchronize_orders)
+    runner.add_recurring("fetch_hinted_orders", _EACH_TEN_SECONDS, fetch_hinted_orders)

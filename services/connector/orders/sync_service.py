@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.amazon.client import SellerApi
 from services.connector.amazon.errors import (
+    AmazonPaused,
     ClientMisconfigured,
     GrantInvalid,
     PageTokenRefused,
@@ -127,10 +128,17 @@ class OrderSynchronizer:
 
     async def _work(self) -> int:
         count, end = 0, time.monotonic() + _ROUND_SECONDS
-        while time.monotonic() < end and (sync := await self._claim()) is not None:
+        while time.monotonic() < end and not await self._is_paused() and (sync := await self._claim()):
             await self._advance(sync)
             count += 1
         return count
+
+    async def _is_paused(self) -> bool:
+        try:
+            await self._vault.refuse_if_paused()
+        except AmazonPaused:
+            return True
+        return False
 
     async def _claim(self) -> Sync | None:
         async with self._sessions.begin() as session:
@@ -156,6 +164,10 @@ class OrderSynchronizer:
         except PageTokenRefused as refused:
             outcome = refused.code
             await self._move(sync, after_refused_token(sync, question, self._clock()))
+        except AmazonPaused as paused:
+            # Nothing was asked, so nothing is known: the store is given back as it was.
+            outcome = paused.code
+            await self._move(sync, {})
         except Expected as refused:
             failure = _failure_of(refused)
             outcome = refused.code if failure.wait is None else _NOT_OUR_TURN

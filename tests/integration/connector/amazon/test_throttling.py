@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.client import SellerApi
-from services.connector.amazon.errors import Throttled
+from services.connector.amazon.errors import QuotaUsed, Throttled
 from services.connector.amazon.sellers import get_marketplace_participations
 from services.connector.maintenance.jobs import keep_house
 from services.connector.throttling.buckets import DatabaseBuckets
@@ -147,3 +147,30 @@ async def test_a_bucket_that_is_full_again_is_forgotten(sessions: Sessions):
         left = (await session.scalars(select(ThrottleBucket.key))).all()
 
     assert (len(kept), len(left)) == (1, 0)
+
+
+async def test_the_rate_of_a_429_counts_too_and_says_how_long_to_wait(sessions: Sessions):
+    server = Server()
+    refusal = http_answer(429, '{"errors": [{"code": "QuotaExceeded", "message": ""}]}')
+    async with processes(sessions, server) as apis:
+        server.answer = refusal
+        with pytest.raises(Throttled) as unknown:
+            await get_marketplace_participations(apis[0]())
+        async with sessions.begin() as session:
+            await session.execute(text("UPDATE throttle_buckets SET tokens = 1"))
+        server.answer = refusal.replace(b"Connection:", b"x-amzn-RateLimit-Limit: 0.1\r\nConnection:")
+        with pytest.raises(Throttled) as told:
+            await get_marketplace_participations(apis[0]())
+
+    # One call in 62.5 seconds as published, then one in ten.
+    assert unknown.value.fields["retry_after_seconds"] == 63
+    assert told.value.fields["retry_after_seconds"] == 10
+
+
+async def test_what_our_own_bucket_holds_back_is_no_trouble_of_amazons(sessions: Sessions):
+    server = Server()
+    async with processes(sessions, server) as apis:
+        for _ in range(BURST):
+            await get_marketplace_participations(apis[0]())
+        with pytest.raises(QuotaUsed):
+            await get_marketplace_participations(apis[0]())

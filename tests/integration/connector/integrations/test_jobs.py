@@ -175,7 +175,7 @@ async def test_the_daily_refresh_takes_every_connected_store(signed_in: SignedIn
             .values(disconnected_at=func.now(), rests_until=func.now())
         )
 
-    assert await service.refresh_all(sessions) == 3
+    assert await service.enqueue_for_all(sessions, Job.REFRESH_PARTICIPATIONS) == 3
 
     assert len(await refreshes(sessions)) == 3
 

@@ -19,7 +19,7 @@ from services.connector.amazon_pauses import service as amazon_pauses
 from services.connector.dependencies import AppState
 from services.connector.integrations.erasure import erase_removed
 from services.connector.integrations.lifecycle_service import GRACE_PERIOD, end_grace_periods
-from services.connector.integrations.service import refresh_all, refresh_participations
+from services.connector.integrations.service import enqueue_for_all, refresh_participations
 from services.connector.tokens.service import GrantMissing
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.delivery.metrics import DeliveryMetrics
@@ -27,6 +27,7 @@ from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, new_id
 from shared.events import ADDRESS_CHANNEL
+from shared.jobs import Job
 from shared.keyring import Keyring
 from shared.tables import (
     AcceptedMail,
@@ -154,7 +155,7 @@ async def test_a_paused_store_is_left_alone_and_its_mail_goes_on(
     assert [check["code"] for check in paused["checks"]] == ["paused"]
     assert "grant_revoked" in [check["code"] for check in paused["not_checked"]]
     assert amazon.state.counters.participations[LAMPENLADEN] == asked_before
-    assert await refresh_all(state.sessions) == 0
+    assert await enqueue_for_all(state.sessions, Job.REFRESH_PARTICIPATIONS) == 0
     assert await states(owner) == ["delivered"]
     async with sessions.begin() as session:
         assert await session.scalar(select(Grant.next_refresh_at)) is None
@@ -188,7 +189,7 @@ async def test_resuming_asks_amazon_again(signed_in: SignedIn, app: FastAPI, ses
 
     assert resumed["paused_since"] is None
     assert (await signed_in.client.get(path)).json()["sync"]["status"] == "running"
-    assert await refresh_all(state.sessions) == 1
+    assert await enqueue_for_all(state.sessions, Job.REFRESH_PARTICIPATIONS) == 1
     assert [a for a in await actions(sessions) if "paused" in a or "resumed" in a] == [
         "integration_paused",
         "integration_resumed",

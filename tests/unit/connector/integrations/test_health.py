@@ -90,6 +90,13 @@ WITH_ORDERS = replace(
         (replace(FINE, participating=()), "green", [("no_participation", "notice")]),
         (replace(FINE, participating=(), synced_at=None), "green", []),
         (replace(FINE, suspended=("FR",)), "green", [("account_suspended", "amber")]),
+        (
+            replace(FINE, deactivated=("FR",), at_risk=("DE",), account_told_at=NOW),
+            "green",
+            [("account_suspended", "amber")],
+        ),
+        (replace(FINE, at_risk=("DE",), account_told_at=NOW), "green", [("account_suspended", "notice")]),
+        (replace(FINE, amazon_paused_since=NOW), "green", [("amazon_paused", "notice")]),
         (replace(FINE, refused_at=NOW - MINUTE), "green", [("grant_revoked", "notice")]),
         (
             replace(FINE, refused_at=NOW - 2 * MINUTE, revoked_at=NOW - MINUTE),
