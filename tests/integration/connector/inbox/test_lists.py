@@ -200,7 +200,7 @@ async def test_lists_cost_the_same_number_of_statements_with_one_row_and_with_fi
     assert (len(conversations), len(messages)) == (50, 50)
     assert all(len(message["attachments"]) == 1 for message in messages)
     assert len(conversations_with_one) == len(conversations_with_fifty) == 2
-    assert len(messages_with_one) == len(messages_with_fifty) == 4
+    assert len(messages_with_one) == len(messages_with_fifty) == 5
     sealed = ("buyer_address", "body_text", "body_html", "quoted_text", "sender_", "raw_key")
     assert not any(column in sql for sql in conversations_with_fifty for column in sealed)
     assert not any("body_html," in sql or "messages.snippet" in sql for sql in messages_with_fifty)
