@@ -21,6 +21,8 @@ from shared.tables import Grant, Integration, OrderSync
 
 # Longer than a call may take with all its repetitions and a new token before; after it the worker counts as dead.
 LEASE: Final = timedelta(minutes=5)
+# What a store fails with whose orders Amazon does not give this application: it does with some sellers and not with others.
+ROLE_MISSING: Final = "role_missing"
 # How far back searchOrders goes: two years; in Japan, Australia and Singapore to this day.
 _HISTORY: Final = timedelta(days=730)
 _HISTORY_OF_FAR_EAST: Final = datetime(2016, 1, 1, tzinfo=UTC)
@@ -110,8 +112,15 @@ async def move(session: AsyncSession, sync: Sync, changes: Mapping[str, Any]) ->
 
 
 async def oldest_cursor(reader: Reader) -> datetime | None:
-    """Up to when every store's orders are known that is asked for; None if there is no such store."""
-    return await reader.scalar(select(func.min(OrderSync.cursor_at)).where(OrderSync.parked_at.is_(None)))
+    """Up to when the orders are known of every store that Amazon lets us ask for; None if there is no such store."""
+    is_refused = OrderSync.failure == ROLE_MISSING
+    return await reader.scalar(
+        select(OrderSync.cursor_at)
+        .join(Grant, Grant.integration_id == OrderSync.integration_id)
+        .where(OrderSync.parked_at.is_(None), Grant.revoked_at.is_(None), is_refused.is_not(True))
+        .order_by(OrderSync.cursor_at)
+        .limit(1)
+    )
 
 
 async def count_due(reader: Reader, now: datetime) -> int:

@@ -18,6 +18,8 @@ from shared.logging import configure_logging
 from shared.process import settings_or_exit
 from tests.simulated_buckets import SimulatedBuckets
 
+_AT_ONCE = 3
+
 
 class ToldClock:
     """The time as it was told last."""
@@ -50,7 +52,7 @@ async def run(port: int) -> None:
     while told := await reader.readline():
         clock.now = datetime.fromisoformat(told.decode().strip())
         try:
-            pages = await synchronizer.run_due()
+            pages = await synchronizer.run_due(at_once=_AT_ONCE)
         except Exception as error:
             if not is_unavailable(error):
                 raise

@@ -45,6 +45,7 @@ __all__ = ["amazon", "settings"]
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 @dataclass
@@ -516,6 +517,20 @@ async def test_the_figures_say_how_far_behind_the_last_store_is(world: World):
     assert 2 * 3600 < age < 3 * 3600
     assert world.workers[1].count("replyco_order_syncs_due") == 1
     assert world.workers[1].count("replyco_order_searches_total", kind="run", outcome="stored") >= 1
+
+
+@pytest.mark.parametrize("is_revoked", [True, False])
+async def test_a_store_that_amazon_refuses_makes_no_alarm_of_our_age(world: World, *, is_revoked: bool):
+    await world.live(10 * MINUTE)
+    if is_revoked:
+        async with world.sessions.begin() as session:
+            await session.execute(update(Grant).values(refused_at=func.now(), revoked_at=func.now()))
+    else:
+        await world.change(failing_since=world.now, failure="role_missing", next_at=world.now + DAY)
+    world.pass_time(3 * HOUR)
+    await world.workers[1].run()
+
+    assert world.workers[1].count("replyco_orders_age_seconds") == 0
 
 
 async def test_what_is_not_due_costs_nothing(world: World):
