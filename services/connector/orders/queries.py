@@ -20,6 +20,7 @@ from shared.database import Reader
 from shared.jobs import Job, enqueue
 from shared.orders import order_row_id
 from shared.tables import (
+    Account,
     AmazonPause,
     Conversation,
     ConversationOrder,
@@ -38,7 +39,7 @@ MOST_ORDERS: Final = 20
 
 
 class SealedOrder(NamedTuple):
-    """What an order has beyond its row in a list, still sealed."""
+    """What an order has beyond its row in a list, still sealed. `longer_kept_days`: for how much longer the account keeps what is personal."""
 
     sales_channel: str | None
     service_level: str | None
@@ -58,6 +59,7 @@ class SealedOrder(NamedTuple):
     buyer: Sealed | None
     buyer_key: bytes | None
     recipient: Sealed | None
+    longer_kept_days: int | None
 
 
 class SealedItem(NamedTuple):
@@ -139,7 +141,13 @@ class OtherConversationRow(NamedTuple):
 
 
 # Built once: building a statement takes longer than reading an order.
-_ORDERS: Final = orders().add_columns(*(getattr(Order, name) for name in SealedOrder._fields))
+_ORDERS: Final = orders().add_columns(
+    *(getattr(Order, name) for name in SealedOrder._fields[:-1]),
+    select(Account.longer_kept_days)
+    .where(Account.id == Order.account_id)
+    .scalar_subquery()
+    .label("longer_kept_days"),
+)
 _BY_ID: Final = _ORDERS.where(Order.id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
 _BY_NUMBER: Final = (
     orders()

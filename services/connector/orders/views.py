@@ -1,7 +1,7 @@
 """What was read → what goes over the wire."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -77,6 +77,9 @@ def order_answer(opened: OpenedOrder, amazon_base_url: str | None, now: datetime
     """An order with its parts. Whoever calls it has opened it for somebody who may read it."""
     listed, more = opened.order.listed, opened.order.more
     buyer, recipient, data = opened.buyer, opened.recipient, _personal_data(opened, now)
+    ends_at = None
+    if data is PersonalData.PRESENT and more.personal_ends_at is not None:
+        ends_at = more.personal_ends_at + timedelta(days=more.longer_kept_days or 0)
     return {
         **order_summary(listed, amazon_base_url),
         "sales_channel": more.sales_channel,
@@ -103,7 +106,7 @@ def order_answer(opened: OpenedOrder, amazon_base_url: str | None, now: datetime
         "items": [_item(item) for item in opened.items],
         "packages": [_package(package) for package in opened.order.packages],
         "personal_data": data,
-        "personal_data_end_at": more.personal_ends_at if data is PersonalData.PRESENT else None,
+        "personal_data_end_at": ends_at,
         "buyer": None
         if buyer is None
         else {
@@ -212,7 +215,8 @@ def _personal_data(opened: OpenedOrder, now: datetime) -> PersonalData:
         purchased_at=listed.purchased_at,
         last_updated_at=listed.last_updated_at,
     )
-    return PersonalData.ENDED if end <= now else PersonalData.NOT_AVAILABLE
+    has_ended = end + timedelta(days=more.longer_kept_days or 0) <= now
+    return PersonalData.ENDED if has_ended else PersonalData.NOT_AVAILABLE
 
 
 def _progress(opened: OpenedOrder) -> Progress:

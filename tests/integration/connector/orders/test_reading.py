@@ -9,6 +9,7 @@ import pytest
 from services.connector.orders import personal
 from services.connector.orders.model import Address
 from shared.marketplaces import BY_COUNTRY
+from shared.tables import Account
 from tests.factories import keys_within, make_order_item, make_order_package
 from tests.integration.connector.inbox.conftest import counted_statements
 
@@ -90,9 +91,19 @@ async def test_an_order_is_shown_whole(client, shop):
 
 
 @pytest.mark.parametrize(
-    ("placed_days_ago", "told"), [(3, "not_available"), (59, "not_available"), (61, "ended")]
+    ("placed_days_ago", "longer_kept_days", "told"),
+    [
+        (3, None, "not_available"),
+        (59, None, "not_available"),
+        (61, None, "ended"),
+        (61, 30, "not_available"),
+        (91, 30, "ended"),
+    ],
 )
-async def test_without_personal_data_an_order_says_why(client, shop, placed_days_ago, told):
+async def test_without_personal_data_an_order_says_why(
+    *, client, shop, placed_days_ago, longer_kept_days, told
+):
+    await _keep_longer(shop, longer_kept_days)
     placed = datetime.now(UTC) - timedelta(days=placed_days_ago)
     order = await shop.order(buyer=None, personal_ends_at=None, purchased_at=placed, last_updated_at=placed)
 
@@ -100,6 +111,23 @@ async def test_without_personal_data_an_order_says_why(client, shop, placed_days
 
     assert (shown["personal_data"], shown["buyer"], shown["recipient"]) == (told, None, None)
     assert shown["personal_data_end_at"] is None
+
+
+async def _keep_longer(shop, days: int | None) -> None:
+    async with shop.sessions.begin() as session:
+        account = await session.get_one(Account, shop.account.id)
+        account.longer_kept_days, account.longer_kept_reason = days, None if days is None else "§ 147 AO"
+
+
+@pytest.mark.parametrize("longer_kept_days", [None, 30])
+async def test_an_order_says_until_when_its_personal_data_are_kept(client, shop, longer_kept_days):
+    await _keep_longer(shop, longer_kept_days)
+    order = await shop.order()
+
+    shown = (await client.get(f"/api/v1/orders/{order.id}")).json()
+
+    end = datetime.fromisoformat(shown["personal_data_end_at"])
+    assert end == order.personal_ends_at + timedelta(days=longer_kept_days or 0)
 
 
 async def test_what_does_not_open_is_left_out_and_the_order_is_shown(client, shop):
