@@ -76,16 +76,9 @@ async def store_document(
     Raises TakenOver, what the Vault and amazon.reports raise, and what reading raises: ReportEmpty, NoOrderReport, ReportDamaged, ZipBomb.
     """
     keys = await keyring.of(sessions, store.account_id)
-    storing = _Storing(sessions, keys, store, report, report.rows_stored, set(report.problems))
+    storing = Storing(sessions, keys, store, report, report.rows_stored, set(report.problems))
     async with _opened(vault, store, report, bounds or Bounds()) as opened:
-        if opened.header.has_twins:
-            storing.problems.add(COLUMNS_TWICE)
-        try:
-            async for batch in opened.batches():
-                await storing.store(batch)
-        except (ReportTooLarge, DocumentTooLarge):
-            storing.problems.add(TOO_LARGE)
-        await storing.finish(opened.header.names)
+        await storing.store_all(opened)
     return storing.lines
 
 
@@ -116,7 +109,7 @@ async def _opened(
 
 
 @dataclass(slots=True)
-class _Storing:
+class Storing:
     """A report that is being stored: how many of its lines have been dealt with, and what was found on the way."""
 
     sessions: Sessions
@@ -126,8 +119,19 @@ class _Storing:
     lines: int
     problems: set[str]
 
-    async def store(self, batch: Batch) -> None:
-        """Store some orders, and move the position. Raises TakenOver."""
+    async def store_all(self, opened: ReportInThread) -> None:
+        """Store what is left of it. Raises TakenOver, ReportDamaged, ZipBomb."""
+        if opened.header.has_twins:
+            self.problems.add(COLUMNS_TWICE)
+        try:
+            async for batch in opened.batches():
+                await self._store(batch)
+        except (ReportTooLarge, DocumentTooLarge):
+            self.problems.add(TOO_LARGE)
+        await self._finish(opened.header.names)
+
+    async def _store(self, batch: Batch) -> None:
+        """Store some orders, and move the position."""
         integration_id = self.of.integration_id
         async with self.sessions.begin() as session:
             is_mine = await queries.move_on(
@@ -164,7 +168,7 @@ class _Storing:
         }
         return [joined.get(order.order_id, order) for order in orders]
 
-    async def finish(self, columns: Sequence[str]) -> None:
+    async def _finish(self, columns: Sequence[str]) -> None:
         """Nothing is left of it."""
         now = datetime.now(UTC)
         async with self.sessions.begin() as session:

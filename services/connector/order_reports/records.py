@@ -24,7 +24,7 @@ from services.connector.orders.model import (
 from services.connector.orders.reading import ORDER_ID
 from shared.errors import Expected
 
-BATCH_ROWS: Final = 2000
+BATCH_ROWS: Final = 1000
 # What a report says of an item whose id it does not tell: "All Orders" has none.
 BY_SKU: Final = "sku:"
 CUT_OFF: Final = "cut_off"

@@ -6,10 +6,11 @@ leaves what another one has said; the same once more writes nothing. A report ne
 moment, and fills what it has not. What is personal and has ended is not stored again.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy import text
@@ -33,6 +34,9 @@ from shared.crypto.envelope import AccountKeys
 from shared.events import Event, EventKind, announce_all, event_of
 from shared.orders import item_row_id, order_row_id, package_row_id
 
+_Made = TypeVar("_Made")
+# A page of the SP-API.
+_FEW: Final = 100
 _KNOWN: Final = text("""
     SELECT id, last_updated_at, api_digest, report_digest, purchased_at, deliver_by, delivered_at, personal_ends_at
     FROM orders WHERE account_id = :account AND id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
@@ -102,7 +106,7 @@ async def store_orders(
 
     `is_news`: listeners are told of each that has changed; not of what only fills the history.
     """
-    told = _newest_of_each(keys, integration_id, orders)
+    told = await _aside(orders, lambda: _newest_of_each(keys, integration_id, orders))
     if not told:
         return Stored(0, ())
     batch = await _read(session, keys, integration_id, told, now)
@@ -146,6 +150,11 @@ def _event(account_id: UUID, integration_id: UUID, row_id: UUID) -> Event:
     return event_of(account_id, EventKind.ORDER_CHANGED, integration_id=integration_id, order_row_id=row_id)
 
 
+async def _aside(group: Sequence[object], make: Callable[[], _Made]) -> _Made:
+    """What takes a moment for an order takes a report's batch long enough to hold up everything else, so that a thread does it."""
+    return make() if len(group) <= _FEW else await asyncio.to_thread(make)
+
+
 def _newest_of_each(keys: AccountKeys, integration_id: UUID, orders: Sequence[OrderRecord]) -> list[_Told]:
     """Each order once, in the order of the rows, so that two transactions wait for each other and never deadlock."""
     newest: dict[str, OrderRecord] = {}
@@ -157,7 +166,7 @@ def _newest_of_each(keys: AccountKeys, integration_id: UUID, orders: Sequence[Or
         _Told(order_row_id(integration_id, order.order_id), order, _digest(keys, order))
         for order in newest.values()
     ]
-    return sorted(told, key=lambda each: each.row_id)
+    return sorted(told, key=lambda each: each.row_id.int)
 
 
 def _digest(keys: AccountKeys, order: OrderRecord) -> bytes:
@@ -213,8 +222,10 @@ class _Batch:
         if not group:
             return []
         group = [self._without_ended(each) for each in group]
-        rows = [self._order_row(each) for each in group]
-        result = await self.session.execute(statements.orders, arrays(self.keys.account_id, rows))
+        rows = await _aside(
+            group, lambda: arrays(self.keys.account_id, [self._order_row(each) for each in group])
+        )
+        result = await self.session.execute(statements.orders, rows)
         written = {row.id for row in result}
         kept = [each for each in group if each.row_id in written]
         await self._write_items(kept, statements)
@@ -236,15 +247,18 @@ class _Batch:
         return keys | columns
 
     async def _write_items(self, group: Sequence[_Told], statements: Statements) -> None:
-        rows = [
+        rows = await _aside(group, lambda: self._item_rows(group))
+        await self._drop_others("order_items", [each for each in group if each.order.items], rows)
+        if rows:
+            await self.session.execute(statements.items, arrays(self.keys.account_id, _sorted_once(rows)))
+
+    def _item_rows(self, group: Sequence[_Told]) -> list[dict[str, Any]]:
+        return [
             {"id": item_row_id(each.row_id, item.item_id), "order_row_id": each.row_id}
             | item_columns(self.keys, each.row_id, item, position)
             for each in group
             for position, item in enumerate(each_once(each.order.items))
         ]
-        await self._drop_others("order_items", [each for each in group if each.order.items], rows)
-        if rows:
-            await self.session.execute(statements.items, arrays(self.keys.account_id, _sorted_once(rows)))
 
     async def _write_packages(self, group: Sequence[_Told], statements: Statements) -> None:
         rows = [
@@ -289,4 +303,4 @@ class _Batch:
 
 def _sorted_once(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """In the order of the ids, each once: a statement may not write a row twice."""
-    return sorted({row["id"]: row for row in rows}.values(), key=lambda row: row["id"])
+    return sorted({row["id"]: row for row in rows}.values(), key=lambda row: row["id"].int)
