@@ -14,7 +14,8 @@ from services.connector.http.request_types import CursorField, WholeNumber
 from services.connector.inbox.answerable import NotAnswerableReason
 from services.connector.inbox.listing import Sort
 from services.connector.inbox.search import MAX_QUERY
-from services.connector.orders.schemas import ORDER_SNAPSHOT, OrderSnapshotAnswer
+from services.connector.orders.examples import ORDER_SNAPSHOT
+from services.connector.orders.schemas import OrderSnapshotAnswer
 from shared.languages import MESSAGE_LANGUAGES
 from shared.tables import ConversationStatus
 

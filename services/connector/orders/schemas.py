@@ -6,172 +6,23 @@ from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, with_config
-from pydantic.config import JsonDict
 from typing_extensions import TypedDict
 
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE
 from services.connector.http.request_types import CursorField, Time
 from services.connector.orders.card import CardState, Hindrance
+from services.connector.orders.examples import (
+    CARD,
+    ORDER,
+    ORDER_SNAPSHOT,
+    OTHER_CONVERSATION,
+    REPORTED,
+    SUMMARY,
+)
 from services.connector.orders.listing import OrderSort
 from services.connector.orders.timeline import Step, StepState
 
 ORDER_ID: Final = r"^[0-9A-Z]{3}-[0-9]{7}-[0-9]{7}$"
-
-_SUMMARY: JsonDict = {
-    "id": "8f0c2b1d-5e4f-8a6b-9c3d-2e1f0a9b8c7d",
-    "order_id": "303-1234567-1234567",
-    "integration": {"id": "0199f3a2-5a01-7c3b-9d22-1e8b6a0f9c2d", "name": "Amazon Europa"},
-    "country": "DE",
-    "status": "UNSHIPPED",
-    "fulfilled_by": "MERCHANT",
-    "programs": ["PRIME"],
-    "is_prime": True,
-    "is_business": False,
-    "is_gift": False,
-    "is_pickup": False,
-    "is_replacement": False,
-    "is_exchange": False,
-    "is_cancellation_requested": False,
-    "purchased_at": "2026-11-23T08:12:09Z",
-    "last_updated_at": "2026-11-23T08:42:31Z",
-    "ship_by": "2026-11-24T22:59:59Z",
-    "deliver_by": "2026-11-27T22:59:59Z",
-    "shipped_at": None,
-    "delivered_at": None,
-    "total": {"amount": "49.90", "currency": "EUR"},
-    "item_count": 1,
-    "quantity": 2,
-    "is_incomplete": False,
-    "gone_at": None,
-    "fetched_at": "2026-11-23T08:59:20.301775Z",
-    "changed_at": "2026-11-23T08:59:20.310252Z",
-    "seller_central_url": "https://sellercentral-europe.amazon.com/orders-v3/order/303-1234567-1234567",
-}
-_AMOUNTS: JsonDict = {
-    "currency": "EUR",
-    "total": "49.90",
-    "items": "45.00",
-    "shipping": "4.90",
-    "tax": None,
-    "discount": None,
-    "other": None,
-}
-_ORDER: JsonDict = _SUMMARY | {
-    "sales_channel": "Amazon.de",
-    "service_level": "STANDARD",
-    "replaces_order_id": None,
-    "ship_after": "2026-11-23T23:00:00Z",
-    "deliver_after": "2026-11-25T23:00:00Z",
-    "paid_at": None,
-    "paid_amount": "49.90",
-    "payment_methods": ["CreditCard"],
-    "amounts": _AMOUNTS,
-    "timeline": [
-        {"step": "purchased", "state": "done", "at": "2026-11-23T08:12:09Z", "until": None},
-        {"step": "confirmed", "state": "done", "at": None, "until": None},
-        {"step": "paid", "state": "done", "at": None, "until": None},
-        {"step": "shipped", "state": "open", "at": None, "until": "2026-11-24T22:59:59Z"},
-        {"step": "delivered", "state": "open", "at": None, "until": "2026-11-27T22:59:59Z"},
-    ],
-    "items": [
-        {
-            "item_id": "60696125413094",
-            "asin": "B0EXAMPLE1",
-            "sku": "LAMP-01",
-            "title": "Schreibtischlampe",
-            "condition": "NEW",
-            "quantity": 2,
-            "quantity_shipped": 0,
-            "unit_price": "22.50",
-            "amounts": _AMOUNTS,
-            "gift_wrap": None,
-            "gift_message": None,
-            "customized_url": None,
-            "is_cancellation_requested": False,
-            "cancel_reason": None,
-        }
-    ],
-    "packages": [
-        {
-            "reference": "1",
-            "status": "SHIPPED",
-            "detailed_status": None,
-            "carrier": "DHL",
-            "shipping_service": "DHL Paket",
-            "tracking_number": "00340434161094000000",
-            "shipped_at": "2026-11-24T10:00:00Z",
-            "delivered_at": None,
-            "contents": [{"item_id": "60696125413094", "quantity": 1}],
-        }
-    ],
-    "personal_data": "present",
-    "personal_data_end_at": "2026-12-27T22:59:59Z",
-    "buyer": {
-        "name": "Erika Beispiel",
-        "email": "k3x9example0abc@marketplace.amazon.de",
-        "company": None,
-        "purchase_order": None,
-    },
-    "recipient": {
-        "name": "Erika Beispiel",
-        "company": None,
-        "lines": ["Musterweg 1"],
-        "city": "Beispielstadt",
-        "county": None,
-        "state": None,
-        "postal_code": "12345",
-        "country": "DE",
-        "phone": None,
-        "kind": None,
-        "instructions": None,
-    },
-    "unreadable": [],
-    "problem": None,
-}
-_REPORTED: JsonDict = {
-    "reported_at": "2026-11-23T09:30:00Z",
-    "report_columns": [{"item_id": "60696125413094", "columns": {"ship-service-name": "DHL Paket"}}],
-}
-_CARD: JsonDict = {
-    "order_id": "303-1234567-1234567",
-    "state": "known",
-    "fetched_at": "2026-11-23T08:59:20.301775Z",
-    "is_refreshing": False,
-    "hindrance": None,
-    "order": _ORDER,
-}
-_OTHER_CONVERSATION: JsonDict = {
-    "id": "0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
-    "order_id": "303-7654321-7654321",
-    "asin": None,
-    "country": "DE",
-    "status": "closed",
-    "kind": "buyer_message",
-    "message_count": 3,
-    "last_message_at": "2026-10-02T11:20:45.100312Z",
-}
-ORDER_SNAPSHOT: JsonDict = {
-    "order_id": "303-1234567-1234567",
-    "taken_at": "2026-11-23T08:59:20.320118Z",
-    "status": "UNSHIPPED",
-    "fulfilled_by": "MERCHANT",
-    "total": {"amount": "49.90", "currency": "EUR"},
-    "item_count": 1,
-    "quantity": 2,
-    "purchased_at": "2026-11-23T08:12:09Z",
-    "ship_by": "2026-11-24T22:59:59Z",
-    "deliver_by": "2026-11-27T22:59:59Z",
-    "shipped_at": None,
-    "delivered_at": None,
-    "carrier": None,
-    "tracking_number": None,
-    "is_prime": True,
-    "is_business": False,
-    "is_gift": False,
-    "is_pickup": False,
-    "is_replacement": False,
-    "is_cancellation_requested": False,
-}
 
 
 class OrderListRequest(BaseModel):
@@ -226,7 +77,7 @@ class Money(TypedDict):
 
 
 # What a list has a hundred of is a dictionary: a model of each costs as much time as the database.
-@with_config(json_schema_extra={"examples": [_SUMMARY]})
+@with_config(json_schema_extra={"examples": [SUMMARY]})
 class OrderSummary(TypedDict):
     id: Annotated[UUID, Field(description="Ours; `order_row_id` of events.")]
     order_id: Annotated[str, Field(description="Amazon's number.")]
@@ -368,7 +219,7 @@ class RecipientAnswer(TypedDict):
     instructions: str | None
 
 
-@with_config(json_schema_extra={"examples": [_ORDER]})
+@with_config(json_schema_extra={"examples": [ORDER]})
 class OrderAnswer(OrderSummary):
     sales_channel: str | None
     service_level: str | None
@@ -412,7 +263,7 @@ class ReportColumnsOfItem(TypedDict):
     columns: dict[str, str]
 
 
-@with_config(json_schema_extra={"examples": [_ORDER | _REPORTED]})
+@with_config(json_schema_extra={"examples": [ORDER | REPORTED]})
 class WholeOrderAnswer(OrderAnswer):
     reported_at: Annotated[
         datetime | None, Field(description="When an order report last told something of it.")
@@ -429,7 +280,7 @@ class HindranceAnswer(TypedDict):
     cure: str
 
 
-@with_config(json_schema_extra={"examples": [_CARD]})
+@with_config(json_schema_extra={"examples": [CARD]})
 class CardAnswer(TypedDict):
     order_id: Annotated[
         str, Field(description="Amazon's number, as a mail that is proven to be Amazon's names it.")
@@ -455,7 +306,7 @@ class CardAnswer(TypedDict):
     order: OrderAnswer | None
 
 
-@with_config(json_schema_extra={"examples": [_OTHER_CONVERSATION]})
+@with_config(json_schema_extra={"examples": [OTHER_CONVERSATION]})
 class OtherConversation(TypedDict):
     id: UUID
     order_id: str | None
