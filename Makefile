@@ -36,9 +36,10 @@ format: $(VENV)/.installed ## Put the code into form
 bench: $(VENV)/.installed ## Measure (ONLY=accept for one subject: accept, accept_one_core, fairness, memory, orders, refresh, rest, scale, visible); appends to bench-results.jsonl
 	@$(RUN) -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.bench $(ONLY)
 
-api-docs: $(VENV)/.installed ## Write the descriptions of the REST API anew: docs/openapi.json and docs/problems.md
+api-docs: $(VENV)/.installed ## Write the generated pages anew: docs/openapi.json, docs/problems.md and docs/privacy.md
 	@$(RUN) -m services.connector openapi > docs/openapi.json
 	@$(RUN) -m services.connector problems > docs/problems.md
+	@$(RUN) -m services.connector privacy rules > docs/privacy.md
 
 requirements: $(VENV)/.installed ## Compile the pinned requirements anew from pyproject.toml
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

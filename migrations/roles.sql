@@ -64,7 +64,8 @@ GRANT UPDATE (refused_since, refused_at) ON smtp_configurations TO replyco_mail_
 GRANT SELECT (sender_refused_at, reply_confirmed_at, confirmation_notice_at), UPDATE (sender_refused_at, reply_confirmed_at, confirmation_notice_at)
     ON integrations TO replyco_mail_worker;
 
--- The connector and its worker: everything else. Mail is read, placed and deleted, its words are never written; the audit log only grows.
+-- The connector and its worker: everything else. Mail is read, placed and deleted, its words are never written; the audit log only
+-- grows, and what is older than twelve months ends by a function that takes no other time.
 GRANT SELECT, INSERT, UPDATE ON accounts, account_keys, users, integrations, relay_addresses, grants, conversations TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON sessions, known_browsers, sign_in_failures, api_keys, authorization_attempts,
     marketplace_participations, setup_steps TO replyco_connector;
@@ -85,6 +86,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON login_requests, service_troubles, thrott
 GRANT SELECT, INSERT ON audit_log, application_notices TO replyco_connector;
 GRANT SELECT ON alembic_version TO replyco_connector; -- `doctor` compares it
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;
-GRANT EXECUTE ON FUNCTION ensure_partitions(timestamptz), partitions_missing(timestamptz), partition_ranges(), uuid_at(timestamptz)
+GRANT EXECUTE ON FUNCTION ensure_partitions(timestamptz), partitions_missing(timestamptz), partition_ranges(), uuid_at(timestamptz),
+    end_audit_entries(integer)
     TO replyco_connector;
 GRANT EXECUTE ON FUNCTION uuid_at(timestamptz) TO replyco_mail_worker; -- where the queue begins

@@ -8,8 +8,10 @@ from typer.testing import CliRunner
 from services.connector.__main__ import cli
 
 
-async def run_here(environment: Mapping[str, str], *arguments: str) -> tuple[int, str]:
-    """The exit code of a command, and what it prints. For commands that set up no log and end by themselves."""
+async def run_here(
+    environment: Mapping[str, str], *arguments: str, typed: str | None = None
+) -> tuple[int, str]:
+    """The exit code of a command, and what it prints. `typed`: what it reads. For commands that set up no log and end by themselves."""
     # A command has an event loop of its own.
-    result = await asyncio.to_thread(CliRunner(env=environment).invoke, cli, arguments)
+    result = await asyncio.to_thread(CliRunner(env=environment).invoke, cli, arguments, input=typed)
     return result.exit_code, result.output

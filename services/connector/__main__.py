@@ -27,6 +27,7 @@ with loading():
     from services.connector.http.server import Server
     from services.connector.job_queue.commands import jobs
     from services.connector.keys.commands import keys
+    from services.connector.privacy.commands import privacy
     from services.connector.problems.page import problem_page
     from services.connector.settings import ConnectorSettings
     from services.connector.worker import run_worker
@@ -59,6 +60,7 @@ cli.add_typer(keys, name="keys")
 cli.add_typer(jobs, name="jobs")
 cli.add_typer(amazon, name="amazon")
 cli.add_typer(accounts, name="accounts")
+cli.add_typer(privacy, name="privacy")
 
 # What a stop waits for answers that are on their way.
 _GRACE_SECONDS = 10

@@ -41,6 +41,7 @@ from services.connector.integrations.service import recompute_lock
 from services.connector.notes import api as notes
 from services.connector.openapi import DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
 from services.connector.orders import api as orders
+from services.connector.privacy import api as privacy
 from services.connector.problems.catalogue import PROBLEMS_PATH
 from services.connector.problems.handlers import ErrorPages, ProblemHandlers
 from services.connector.problems.page import problem_page
@@ -224,6 +225,7 @@ def _routes() -> list[BaseRoute]:
     router.include_router(webhooks.router, prefix=API_PREFIX)
     router.include_router(audit.router, prefix=API_PREFIX)
     router.include_router(amazon_pauses.router, prefix=API_PREFIX)
+    router.include_router(privacy.router, prefix=API_PREFIX)
     router.add_api_route(PROBLEMS_PATH, _problems, include_in_schema=False)
     router.add_api_route("/livez", _livez, include_in_schema=False)
     router.add_api_route("/readyz", _readyz, include_in_schema=False)

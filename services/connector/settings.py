@@ -7,11 +7,12 @@ from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.connector.events.bounds import StreamBounds
 from services.connector.http.connections import ConnectionBounds
 from shared.outgoing.addresses import Network, networks
-from shared.settings import BlobSettings, CommonSettings, OutgoingSettings, Port
+from shared.settings import PREFIX, BlobSettings, CommonSettings, OutgoingSettings, Port
 
 _Value = TypeVar("_Value")
 
@@ -57,7 +58,18 @@ HttpUrl = Annotated[str, AfterValidator(_absolute_http_url)]
 SandboxUrl = Annotated[HttpUrl, AfterValidator(_on_this_machine)]
 
 
-class ConnectorSettings(CommonSettings, OutgoingSettings, BlobSettings):
+class RetentionSettings(BaseSettings):
+    """What an operator decides of how long data are kept, for whatever ends them."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
+
+    messages_end_with_orders: bool = Field(
+        False,
+        description="true if messages about an order are to end with what is personal in it, in all accounts; else false",
+    )
+
+
+class ConnectorSettings(CommonSettings, OutgoingSettings, BlobSettings, RetentionSettings):
     """Every value comes from a `REPLYCO_…` variable of the same name."""
 
     host: str = Field("127.0.0.1", description="the address to listen on, such as 127.0.0.1 or 0.0.0.0")

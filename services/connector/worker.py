@@ -28,6 +28,8 @@ from services.connector.orders import jobs as order_jobs
 from services.connector.orders.fetch_service import OrderFetcher
 from services.connector.orders.hint_service import HintedOrders
 from services.connector.orders.sync_service import OrderSynchronizer
+from services.connector.privacy import jobs as privacy_jobs
+from services.connector.privacy.purger import Purger
 from services.connector.settings import ConnectorSettings
 from services.connector.throttling.buckets import DatabaseBuckets
 from services.connector.tokens import jobs as token_jobs
@@ -84,8 +86,8 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     )
     webhook_sender = WebhookSender(sessions, keyring, outgoing, registry)
     blobs = open_blobs(settings)
-    notice_mailer = _create_notice_mailer(settings, sessions, registry)
     house_metrics = HousekeepingMetrics(registry)
+    purger = Purger(sessions, blobs, registry, messages_end_with_orders=settings.messages_end_with_orders)
     notice_queue = open_notice_queue(settings, pause_switch)
     reader = subscriber = None
     if notice_queue is not None:
@@ -107,10 +109,15 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         HintedOrders(sessions, fetcher),
     )
     integration_jobs.register(
-        runner, sessions=sessions, vault=vault, blobs=blobs, notice_mailer=notice_mailer
+        runner,
+        sessions=sessions,
+        vault=vault,
+        blobs=blobs,
+        notice_mailer=_create_notice_mailer(settings, sessions, registry),
     )
 
     order_report_jobs.register(runner, sessions, Follower.create(sessions, vault, keyring, registry))
+    privacy_jobs.register(runner, purger)
 
     background = BackgroundTasks(stop, registry)
     try:
@@ -129,6 +136,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
             background.start("webhook_sender", lambda: webhook_sender.run(stop), ends_at_stop=True)
             background.start("pause_switch", pause_switch.watch)
             background.start("housekeeping", lambda: keep_house_forever(sessions, house_metrics))
+            background.start("privacy_watch", purger.watch_forever)
             background.start("jobs", lambda: runner.run(stop), ends_at_stop=True)
             await stop.wait()
     finally:

@@ -21,8 +21,8 @@ from shared.tables.base import Base, now, one_of, referable_within_account, with
 
 
 class Account(Base):
-    """A customer. `messages_kept_days`: how long mail is kept. `longer_kept_days`: by how much longer than the rules say what is personal
-    in orders is kept, because a law demands it (`longer_kept_reason`).
+    """A customer. `messages_kept_days`: how long mail is kept. `longer_kept_days`: by how much longer than the rules say what came
+    from the SP-API is kept, because a law demands it (`longer_kept_reason`).
     """
 
     __tablename__ = "accounts"
@@ -174,7 +174,7 @@ class IdempotencyKey(Base):
 
 
 class AuditEntry(Base):
-    """Who did what, and when. Append-only: no role may change or delete a row."""
+    """Who did what, and when. No process may change a row; a function of the owner's ends those that are older than twelve months."""
 
     __tablename__ = "audit_log"
     __table_args__ = (

@@ -94,7 +94,8 @@ class Grant(Base):
     """Amazon's permission for one integration. `version` counts every change of the tokens.
 
     What Amazon has refused lately lies beside the tokens: `refused_at` once, `revoked_at` confirmed, `delayed_since` while
-    Amazon is in trouble, `role_missing_since` for one operation. `next_refresh_at` is when the worker renews it unasked.
+    Amazon is in trouble, `role_missing_since` for one operation. `next_refresh_at` is when the worker renews it unasked. `ended_at`: its tokens
+    were destroyed, as the store was disconnected; a new consent takes it away.
     """
 
     __tablename__ = "grants"
@@ -125,6 +126,7 @@ class Grant(Base):
     refused_at: Mapped[datetime | None]
     refused_by: Mapped[str | None]
     revoked_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
     delayed_since: Mapped[datetime | None]
     role_missing_since: Mapped[datetime | None]
     role_missing_operation: Mapped[str | None]

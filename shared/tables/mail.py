@@ -302,6 +302,7 @@ class Message(Base):
         within_account("conversation_id", "conversations"),
         referable_within_account("messages"),
         Index("ix_messages_of_conversation", "conversation_id", text("id DESC")),
+        Index("ix_messages_account", "account_id", "id"),
         Index("ix_messages_words", "word_keys", postgresql_using="gin"),
         Index("ix_messages_recheck", "recheck_at", postgresql_where=text("recheck_at IS NOT NULL")),
         Index(
@@ -365,7 +366,10 @@ class MessageDigest(Base):
     """Keyed digests by which a re-delivered mail is recognised: the second one finds the row of the first."""
 
     __tablename__ = "message_digests"
-    __table_args__ = (within_account("relay_address_id", "relay_addresses"),)
+    __table_args__ = (
+        within_account("relay_address_id", "relay_addresses"),
+        Index("ix_message_digests_message", "message_id"),
+    )
 
     relay_address_id: Mapped[UUID] = mapped_column(primary_key=True)
     digest: Mapped[bytes] = mapped_column(primary_key=True)

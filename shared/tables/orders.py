@@ -42,7 +42,8 @@ class Order(Base):
     `status`, `fulfilled_by`, `service_level` and `programs` are Amazon's words, also those that we do not know. `last_updated_at` is
     Amazon's: what is older changes nothing. `fetched_at`: when the SP-API last said all this. `gone_at`: Amazon no longer knows the order.
     `buyer` and `recipient` are JSON, sealed; `buyer_key` is the keyed hash of the buyer's address, if it is not one that many share.
-    `personal_ends_at`: when what is personal in this row and its items ends; null once there is none. `problems`: what of it could not be
+    `personal_ends_at`: when what is personal in this row and its items ends; null once there is none.
+    `personal_erased_at`: it was erased before, and is not stored again. `problems`: what of it could not be
     read, as names of fields. `api_digest`, `report_digest`: keyed hashes of what each of the two said last, by which the same once more
     changes nothing. `changed_at`: when a row of this order last changed here.
     """
@@ -126,6 +127,7 @@ class Order(Base):
     buyer_key: Mapped[bytes | None]
     recipient: Mapped[Sealed | None]
     personal_ends_at: Mapped[datetime | None]
+    personal_erased_at: Mapped[datetime | None]
     problems: Mapped[list[str]] = mapped_column(server_default="{}")
     api_digest: Mapped[bytes | None]
     report_digest: Mapped[bytes | None]
@@ -308,7 +310,10 @@ class OrderSnapshot(Base):
     """An order as it was when a message came, in a few fields that are not personal: for ticket systems, which keep what they were told."""
 
     __tablename__ = "order_snapshots"
-    __table_args__ = (within_account("message_id", "messages", ondelete="CASCADE"),)
+    __table_args__ = (
+        within_account("message_id", "messages", ondelete="CASCADE"),
+        Index("ix_order_snapshots_order", "account_id", "order_id"),
+    )
 
     message_id: Mapped[UUID] = mapped_column(primary_key=True)
     order_id: Mapped[str] = mapped_column(primary_key=True)

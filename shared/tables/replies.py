@@ -250,6 +250,7 @@ class Note(Base):
         within_account("conversation_id", "conversations"),
         within_account("written_by", "users"),
         Index("ix_notes_conversation", "conversation_id", "id"),
+        Index("ix_notes_account", "account_id", "id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

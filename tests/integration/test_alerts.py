@@ -25,6 +25,7 @@ from services.connector.integrations.service import recompute_lock
 from services.connector.job_queue.runner import JobRunner
 from services.connector.maintenance.jobs import HousekeepingMetrics
 from services.connector.orders.sync_service import OrderSynchronizer
+from services.connector.privacy.purger import Purger
 from services.connector.tokens import jobs as token_jobs
 from services.connector.tokens.service import Vault
 from services.connector.webhooks.delivery import WebhookSender
@@ -63,6 +64,7 @@ async def shown(sessions: Sessions, keyring: Keyring, keys: Keys, tmp_path: Path
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
     WebhookSender(sessions, keyring, OutgoingConnections(), registry)
     HousekeepingMetrics(registry)
+    Purger(sessions, FolderBlobs(tmp_path), registry, messages_end_with_orders=False)
     Connections(ConnectionBounds(most=1, most_of_network=1), registry)
     server = MailServer("127.0.0.1", 25, "none", None, None, "no-reply@relay.example")
     mailer = NoticeMailer(sessions, server, "http://localhost:8000", registry, mail_domain="replyco.email")

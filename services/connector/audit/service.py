@@ -1,6 +1,6 @@
 """Reads the audit log. Entries are written in the transactions that they record (`accounts/audit.py`).
 
-No role may change or delete an entry, and nothing here does: entries are kept for as long as the account.
+No process may change an entry, and nothing here does. What is older than twelve months ends with the nightly purge (`privacy/`).
 """
 
 from uuid import UUID

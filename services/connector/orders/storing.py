@@ -3,7 +3,7 @@
 Whatever tells of an order may come late, twice and out of order, from three sources at once, and into several replicas. So: the row is
 known before it is read (shared.orders); what Amazon changed earlier overwrites nothing that it changed later; what a source does not say
 leaves what another one has said; the same once more writes nothing. A report never takes back what the SP-API has said of the same
-moment, and fills what it has not. What is personal and has ended is not stored again.
+moment, and fills what it has not. What is personal and has ended, or was erased, is not stored again.
 """
 
 import asyncio
@@ -38,7 +38,8 @@ _Made = TypeVar("_Made")
 # A page of the SP-API.
 _FEW: Final = 100
 _KNOWN: Final = text("""
-    SELECT id, last_updated_at, api_digest, report_digest, purchased_at, deliver_by, delivered_at, personal_ends_at
+    SELECT id, last_updated_at, api_digest, report_digest, purchased_at, deliver_by, delivered_at, personal_ends_at,
+        personal_erased_at
     FROM orders WHERE account_id = :account AND id = ANY (CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
 """)
 _LONGER: Final = text("SELECT longer_kept_days FROM accounts WHERE id = :account")
@@ -77,6 +78,7 @@ class _Known(NamedTuple):
     deliver_by: datetime | None
     delivered_at: datetime | None
     personal_ends_at: datetime | None
+    personal_erased_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +285,10 @@ class _Batch:
             await self.session.execute(_DROP[table], {"account": self.keys.account_id} | kept)
 
     def _without_ended(self, told: _Told) -> _Told:
-        if not is_personal(told.order) or self._personal_ends_at(told) > self.kept_since:
+        known = self.known.get(told.row_id)
+        was_erased = known is not None and known.personal_erased_at is not None
+        is_kept = not was_erased and self._personal_ends_at(told) > self.kept_since
+        if is_kept or not is_personal(told.order):
             return told
         items = tuple(
             replace(item, gift_message=None, customized_url=None, report_personal=None)

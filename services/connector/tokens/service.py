@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 from pydantic import SecretStr
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.amazon.access import Amazon
@@ -376,6 +376,7 @@ async def store_grant(
             **queries.UNTROUBLED,
             role_missing_since=None,
             role_missing_operation=None,
+            ended_at=None,
             version=Grant.version + 1,
             lease_holder=None,
             leased_until=None,
@@ -392,6 +393,7 @@ async def destroy_grant(session: AsyncSession, integration_id: UUID) -> None:
             **queries.UNTROUBLED,
             role_missing_since=None,
             role_missing_operation=None,
+            ended_at=func.now(),
             refresh_token=queries.EMPTY,
             access_token=None,
             access_token_expires_at=None,

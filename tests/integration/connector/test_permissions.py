@@ -62,6 +62,8 @@ TABLE = [
     Row("DELETE", "/sessions/current", "", person_only=True),
     Row("GET", "/me", ""),
     Row("PATCH", "/me", "", {"language": "de"}, person_only=True),
+    Row("GET", "/account/retention", ADMIN_VIEW),
+    Row("PATCH", "/account/retention", ADMIN_EDIT, {"messages_kept_days": 365}),
     Row("GET", "/users", ADMIN_VIEW),
     Row("GET", "/api-keys", ADMIN_VIEW),
     Row("POST", "/api-keys", ADMIN_EDIT, {"name": "Helpdesk", "permissions": {}}, person_only=True),

@@ -23,6 +23,7 @@ WRITE = ("POST", f"{CONVERSATION}/replies")
 # In an order in which each finds what it changes.
 WALK = [
     ("PATCH", "/me"),
+    ("PATCH", "/account/retention"),
     ("POST", "/api-keys"),
     ("DELETE", "/api-keys/{api_key_id}"),
     ("POST", "/authorizations"),

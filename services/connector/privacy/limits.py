@@ -1,0 +1,12 @@
+"""How long things are kept. docs/privacy.md says why; an account may keep what came from the SP-API longer, because a law demands it. Pure."""
+
+from datetime import timedelta
+from typing import Final
+
+# Amazon's Data Protection Policy, 1.7: what is not personal, at most 18 months; all, at most 30 days after the authorization ended.
+ORDERS_KEPT: Final = timedelta(days=548)
+KEPT_AFTER_AUTHORIZATION: Final = timedelta(days=30)
+# The least that an account may choose, and that a conversation is kept after its last message whatever its order's date.
+LEAST_MESSAGES_KEPT: Final = timedelta(days=30)
+# What came later than this is still waited for, whatever it has to wait for: a lock, a blob, the night.
+OVERDUE_AFTER: Final = timedelta(days=1)
