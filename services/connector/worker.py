@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -86,7 +87,6 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     )
     webhook_sender = WebhookSender(sessions, keyring, outgoing, registry)
     blobs = open_blobs(settings)
-    house_metrics = HousekeepingMetrics(registry)
     purger = Purger(sessions, blobs, registry, messages_end_with_orders=settings.messages_end_with_orders)
     notice_queue = open_notice_queue(settings, pause_switch)
     reader = subscriber = None
@@ -135,7 +135,9 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
             log.info("worker_started")
             background.start("webhook_sender", lambda: webhook_sender.run(stop), ends_at_stop=True)
             background.start("pause_switch", pause_switch.watch)
-            background.start("housekeeping", lambda: keep_house_forever(sessions, house_metrics))
+            background.start(
+                "housekeeping", partial(keep_house_forever, sessions, HousekeepingMetrics(registry))
+            )
             background.start("privacy_watch", purger.watch_forever)
             background.start("jobs", lambda: runner.run(stop), ends_at_stop=True)
             await stop.wait()
