@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 from sqlalchemy import or_, select
@@ -45,18 +45,8 @@ _LEFT_OUT: Final = frozenset({
 })  # fmt: skip
 _PAGE: Final = 100
 
-_Row = (
-    Conversation
-    | Message
-    | OutboundMessage
-    | Note
-    | ReplyDraft
-    | Attachment
-    | ReplyFile
-    | Order
-    | OrderItem
-    | OrderPackage
-)
+_Written = Message | OutboundMessage | Note | ReplyDraft
+_Row = Conversation | _Written | Attachment | ReplyFile | Order | OrderItem | OrderPackage
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +154,14 @@ async def _rows_of(
     sessions: Sessions,
     blobs: BlobStore,
     keys: AccountKeys,
-    table: type[Message | OutboundMessage | Note | ReplyDraft],
+    table: type[_Written],
     conversation_id: UUID,
 ) -> AsyncIterator[str]:
     after, between = UUID(int=0), ""
     while True:
         page = select(table).where(table.conversation_id == conversation_id, table.id > after)
         async with sessions.begin() as session:
-            row = await session.scalar(page.order_by(table.id).limit(1))
+            row = cast("_Written | None", await session.scalar(page.order_by(table.id).limit(1)))
             if row is None:
                 return
             files: Sequence[Attachment | ReplyFile] = ()
@@ -215,14 +205,20 @@ async def _order(sessions: Sessions, keys: AccountKeys, row_id: UUID) -> str:
     account = {"account_id": keys.account_id}
     async with sessions.begin() as session:
         order = await session.get_one(Order, {"id": row_id} | account)
-        items, packages = [
-            (
-                await session.scalars(
-                    select(table).where(table.account_id == keys.account_id, table.order_row_id == row_id)
+        items = (
+            await session.scalars(
+                select(OrderItem).where(
+                    OrderItem.account_id == keys.account_id, OrderItem.order_row_id == row_id
                 )
-            ).all()
-            for table in (OrderItem, OrderPackage)
-        ]
+            )
+        ).all()
+        packages = (
+            await session.scalars(
+                select(OrderPackage).where(
+                    OrderPackage.account_id == keys.account_id, OrderPackage.order_row_id == row_id
+                )
+            )
+        ).all()
     told = json.loads(_opened(keys, order))
     told["items"] = [json.loads(_opened(keys, item)) for item in items]
     told["packages"] = [json.loads(_opened(keys, package)) for package in packages]
