@@ -76,3 +76,10 @@ async def all_kept(
         if len(page) < _PAGE:
             return
         after = page[-1].id
+
+
+async def only_account(sessions: Sessions) -> UUID | None:
+    """The account of an installation that has one."""
+    async with sessions.reading() as reader:
+        ids = (await reader.scalars(select(Account.id).limit(2))).all()
+    return ids[0] if len(ids) == 1 else None

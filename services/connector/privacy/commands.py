@@ -9,9 +9,9 @@ from uuid import UUID
 
 import typer
 from pydantic import Field
-from sqlalchemy import select
 
 from services.connector.privacy import buyers
+from services.connector.privacy.accounts import only_account
 from services.connector.privacy.over import Ending
 from services.connector.privacy.purge_service import Due, PurgeIncomplete, due
 from services.connector.privacy.purge_service import purge as purge_all
@@ -25,7 +25,6 @@ from shared.database_command import run_with_database
 from shared.keyring import Keyring
 from shared.process import FAILED, give_up, key_file_cure, settings_or_exit
 from shared.settings import BlobSettings, CommonSettings
-from shared.tables import Account
 
 privacy = typer.Typer(
     help="Personal data: what is over and when, the purge, and what is stored of one buyer. Processes may run meanwhile.",
@@ -212,7 +211,9 @@ def _of_buyer(
     blobs = open_blobs(settings)
 
     async def with_keys(sessions: Sessions) -> buyers.Found:
-        account_id = account or await _only_account(sessions)
+        account_id = account or await only_account(sessions)
+        if account_id is None:
+            give_up("Say in which account, with --account: there is more than one, or none.")
         keys = await Keyring(KeyFile.load(settings.key_file)).of(sessions, account_id)
         return await run(sessions, keys, blobs)
 
@@ -226,14 +227,6 @@ def _of_buyer(
         give_up("The blob store does not answer. What is left is found again: run it once more.", code=FAILED)
     finally:
         blobs.close()
-
-
-async def _only_account(sessions: Sessions) -> UUID:
-    async with sessions.reading() as reader:
-        ids = (await reader.scalars(select(Account.id).limit(2))).all()
-    if len(ids) != 1:
-        give_up("Say in which account, with --account: there is more than one, or none.")
-    return ids[0]
 
 
 def _with_database(settings: PurgeSettings, run: Callable[[Sessions], Awaitable[_Result]]) -> _Result:
