@@ -13,7 +13,7 @@ from services.connector.amazon.errors import QuotaUsed
 from shared.marketplaces import Region
 
 # Calls a second, and how many at once: Amazon's models of November 2026.
-_PUBLISHED: Final = {
+PUBLISHED: Final = {
     "getMarketplaceParticipations": (0.016, 15),
     "rotateApplicationClientSecret": (0.0167, 1),
     "createRestrictedDataToken": (1.0, 10),
@@ -59,7 +59,7 @@ class Throttle:
         """Wait for a moment until this may be called. Raises QuotaUsed, which says how long to wait, if a moment is not enough."""
         if self._buckets is None:
             return
-        key, (_, burst) = self._key(region, quota_of, operation), _PUBLISHED[operation]
+        key, (_, burst) = self._key(region, quota_of, operation), PUBLISHED[operation]
         rate = self._rate(key, operation)
         seconds = await self._buckets.take(key, rate=rate, burst=burst)
         if 0 < seconds <= _PATIENCE_SECONDS:
@@ -90,7 +90,7 @@ class Throttle:
         return math.ceil(1 / self._rate(key, operation))
 
     def _rate(self, key: str, operation: str) -> float:
-        return self._told.get(key, _PUBLISHED[operation][0])
+        return self._told.get(key, PUBLISHED[operation][0])
 
     def _key(self, region: Region, quota_of: str, operation: str) -> str:
         return f"sp-api:{self._client_id}:{region.value}:{quota_of}:{operation}"

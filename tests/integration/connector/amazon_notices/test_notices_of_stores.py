@@ -167,6 +167,10 @@ async def test_a_store_is_subscribed_once_to_all_that_is_asked_for(
 ):
     for _ in range(2):
         await worker.subscriber.subscribe_store(store.integration_id, datetime.now(UTC))
+        # Each look is a day after the one before: Amazon gives five questions at once, and then one a second.
+        amazon.state.advance_clock(86_400)
+        async with sessions.begin() as session:
+            await session.execute(text("DELETE FROM throttle_buckets"))
 
     assert asked(amazon, "createDestination") == 1
     assert asked(amazon, "createSubscription") == len(NoticeKind)

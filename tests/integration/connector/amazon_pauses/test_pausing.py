@@ -25,6 +25,7 @@ from services.connector.amazon_pauses import service
 from services.connector.amazon_pauses.service import PauseSwitch
 from services.connector.app import create_app
 from services.connector.dependencies import CSRF_HEADER, SESSION_COOKIE
+from services.connector.doctor.checks import examine
 from services.connector.integrations import jobs as integration_jobs
 from services.connector.integrations.service import recompute_lock
 from services.connector.job_queue.runner import JobRunner
@@ -312,3 +313,33 @@ async def test_a_pause_is_of_one_application_and_its_beginning_does_not_move(
     assert "go on" in (await run_here(environment, "amazon", "resume"))[1]
     assert "were not paused" in (await run_here(environment, "amazon", "resume"))[1]
     assert "go out" in (await run_here(environment, "amazon", "status"))[1]
+
+
+async def test_operators_commands_say_that_calls_are_paused_and_make_none(
+    sessions: Sessions,
+    settings: ConnectorSettings,
+    amazon: Amazon,
+    environment: dict[str, str],
+):
+    await service.pause(sessions, settings.amazon_client_id, reason=None, paused_by=None)
+    secret = settings.amazon_client_secret.get_secret_value()
+    given = environment | {
+        "REPLYCO_KEY_FILE": str(settings.key_file),
+        "REPLYCO_AMAZON_CLIENT_SECRET": secret,
+        "REPLYCO_AMAZON_BASE_URL": amazon.url,
+        "REPLYCO_DEVELOPMENT": "true",
+    }
+    queue = {
+        "amazon_notice_queue_url": f"{amazon.url}/123456789012/notices",
+        "amazon_notice_queue_region": "eu-west-1",
+        "amazon_notice_access_key_id": "key",
+        "amazon_notice_secret_access_key": SecretStr("secret"),
+    }
+
+    code, output = await run_here(given, "keys", "rotate-client-secret")
+    found = [finding.text for finding in await examine(settings.model_copy(update=queue))]
+
+    assert (code, "amazon resume" in output) == (1, True)
+    assert any("All calls to Amazon are paused" in text for text in found)
+    assert not any("queue of Amazon's notices" in text or "can be reached" in text for text in found)
+    assert calls(amazon) == 0
