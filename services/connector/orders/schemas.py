@@ -22,7 +22,7 @@ from services.connector.orders.examples import (
 from services.connector.orders.listing import OrderSort
 from services.connector.orders.timeline import Step, StepState
 
-ORDER_ID: Final = r"^[0-9A-Z]{3}-[0-9]{7}-[0-9]{7}$"
+_ORDER_ID: Final = r"^[0-9A-Z]{3}-[0-9]{7}-[0-9]{7}$"
 
 
 class OrderListRequest(BaseModel):
@@ -55,7 +55,7 @@ class OrderSearchRequest(BaseModel):
         frozen=True, extra="forbid", json_schema_extra={"examples": [{"order_id": "303-1234567-1234567"}]}
     )
 
-    order_id: str = Field(pattern=ORDER_ID, description="Amazon's number.")
+    order_id: str = Field(pattern=_ORDER_ID, description="Amazon's number.")
 
 
 class PersonalData(StrEnum):

@@ -49,11 +49,12 @@ _WORDS: Final = {
     "tr": ("ön sipariş", "henüz onaylanmadı", "hazırlanıyor", "kısmen gönderildi", "gönderildi", "iptal edildi", "teslim edildi"),  # noqa: RUF001
     "zh": ("已预订", "尚未确认", "准备发货", "部分已发货", "已发货", "已取消", "已送达"),
 }  # fmt: skip
-# Where a marketplace's day begins. Amazon's promises end with a day there: in UTC, many would be the day before or after.
+# Whose days a marketplace counts. Amazon's promises end with a day there: in UTC, many would be the day after. Where it does not say which of a
+# country's zones it counts in, the one in which a day ends last: the end of a day further east is the same day there, and none is told late.
 _ZONES: Final = {
     "US": "America/Los_Angeles",
-    "CA": "America/Toronto",
-    "MX": "America/Mexico_City",
+    "CA": "America/Vancouver",
+    "MX": "America/Tijuana",
     "BR": "America/Sao_Paulo",
     "DE": "Europe/Berlin",
     "FR": "Europe/Paris",

@@ -51,6 +51,26 @@ def test_an_order_is_told_in_the_texts_language_by_the_marketplaces_day(language
     assert (values["order_status"], values["ship_by"], total) == expected
 
 
+@pytest.mark.parametrize(
+    ("country", "end_of_day"),
+    [
+        ("US", "2026-12-01T07:59:59Z"),
+        # In the east and in the west of the country.
+        ("CA", "2026-12-01T04:59:59Z"),
+        ("CA", "2026-12-01T07:59:59Z"),
+        ("MX", "2026-12-01T05:59:59Z"),
+        ("GB", "2026-11-30T23:59:59Z"),
+        ("DE", "2026-11-30T22:59:59Z"),
+        ("IN", "2026-11-30T18:29:59Z"),
+        ("JP", "2026-11-30T14:59:59Z"),
+    ],
+)
+def test_the_end_of_a_day_is_that_day(country, end_of_day):
+    order = replace(ORDER, country=country, ship_by=datetime.fromisoformat(end_of_day))
+
+    assert "30" in (_values(order, "en")["ship_by"] or "")
+
+
 def test_several_items_and_packages_are_all_named_once():
     values = _values(ORDER, "de")
 
