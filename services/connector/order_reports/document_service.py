@@ -142,12 +142,14 @@ class Storing:
             orders = await self._with_ids(session, batch.orders)
             # What fills the history is no news, and would be hundreds of thousands of events.
             is_news = self.report.report_type != ALL_ORDERS
-            await store_orders(
+            stored = await store_orders(
                 session, self.keys, integration_id, orders, now=datetime.now(UTC), is_news=is_news
             )
             if self.report.report_type != ALL_ORDERS:
                 rows = [order_row_id(integration_id, order.order_id) for order in orders]
                 await queries.drop_stand_ins(session, self.keys.account_id, rows)
+            if stored.new < len(stored.changed):
+                await queries.sum_anew(session, self.keys.account_id, stored.changed)
         self.lines = batch.lines
         if batch.cut_off:
             self.problems.add(CUT_OFF)

@@ -35,6 +35,24 @@ _STAND_INS: Final = text(
     " AND starts_with(item_id, 'sku:') AND EXISTS (SELECT FROM order_items AS real WHERE real.account_id = :account"
     " AND real.order_row_id = o.order_row_id AND real.sku = o.sku AND NOT starts_with(real.item_id, 'sku:'))"
 )
+# What the items of an order come to. An order whose rows lie far apart in a report is stored in parts, and no part knows the others; of what
+# the SP-API has told, the SP-API knows the sums.
+_SUMS: Final = text("""
+    UPDATE orders SET item_count = sums.item_count, quantity = sums.quantity, currency = coalesce(sums.currency, orders.currency),
+        items_amount = sums.items, shipping_amount = sums.shipping, tax_amount = sums.tax, discount_amount = sums.discount,
+        other_amount = sums.other
+    FROM (
+        SELECT order_row_id, count(*) AS item_count, least(sum(greatest(quantity, 0)), 2000000000) AS quantity, max(currency) AS currency,
+            sum(item_amount) AS items, sum(shipping_amount) AS shipping, sum(tax_amount) AS tax, sum(discount_amount) AS discount,
+            sum(other_amount) AS other
+        FROM order_items WHERE account_id = :account AND order_row_id = ANY (CAST(:orders AS uuid[]))
+        GROUP BY order_row_id HAVING count(DISTINCT currency) < 2
+    ) AS sums
+    WHERE orders.account_id = :account AND orders.id = sums.order_row_id AND orders.api_digest IS NULL
+        AND (orders.item_count, orders.quantity, orders.items_amount, orders.shipping_amount, orders.tax_amount, orders.discount_amount,
+            orders.other_amount)
+        IS DISTINCT FROM (sums.item_count, sums.quantity, sums.items, sums.shipping, sums.tax, sums.discount, sums.other)
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +229,11 @@ async def items_of(session: AsyncSession, account_id: UUID, order_row_ids: Seque
 async def drop_stand_ins(session: AsyncSession, account_id: UUID, order_row_ids: Sequence[UUID]) -> None:
     """Remove the items that a report without item ids told, of orders whose items are known with their ids."""
     await session.execute(_STAND_INS, {"account": account_id, "orders": order_row_ids})
+
+
+async def sum_anew(session: AsyncSession, account_id: UUID, order_row_ids: Sequence[UUID]) -> None:
+    """Add up what the items of these orders come to, where no other source has said it."""
+    await session.execute(_SUMS, {"account": account_id, "orders": order_row_ids})
 
 
 async def note_role_missing(session: AsyncSession, store: Store, now: datetime) -> None:
