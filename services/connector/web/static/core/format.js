@@ -3,6 +3,8 @@
 import { language, t } from "./i18n.js";
 import { timeZone } from "./session.js";
 
+const DAY_MS = 86400000;
+
 /** 23. November 2026 um 14:05 */
 export function dateTime(iso) {
   return iso ? formatted(iso, { dateStyle: "medium", timeStyle: "short" }) : t("common.never");
@@ -26,6 +28,31 @@ export function shortTime(iso) {
 
 export function clockTime(moment) {
   return formatted(moment, { timeStyle: "short" });
+}
+
+/** heute, 23:59 · morgen, 12:00 · 3.12.26, 23:59: when something is due. */
+export function dayAndTime(iso) {
+  const day = (moment) => wallClockOf(new Date(moment)).slice(0, 10);
+  const key = { [day(Date.now())]: "day.today", [day(Date.now() + DAY_MS)]: "day.tomorrow" }[day(iso)];
+  return `${key ? t(key) : shortDate(iso)}, ${clockTime(iso)}`;
+}
+
+export function isPast(iso) {
+  return new Date(iso) < new Date();
+}
+
+/** 1.240,50 €. A currency that the browser refuses stands as it is. */
+export function money(amount, currency) {
+  try {
+    return new Intl.NumberFormat(language(), { style: "currency", currency }).format(amount);
+  } catch {
+    return `${amount} ${currency}`;
+  }
+}
+
+/** 1.240 */
+export function number(value) {
+  return new Intl.NumberFormat(language()).format(value);
 }
 
 /** The first moment of a day such as 2026-11-23 in the user's time zone, or of a day some days later. */

@@ -11,6 +11,7 @@ import { commandPalette, commandsOf } from "./command_palette.js";
 import { compose } from "./compose.js";
 import { actions } from "./conversation_actions.js";
 import { kindTag, whereFrom } from "./conversation_row.js";
+import { orderCard } from "./order_card.js";
 import { replyWishes } from "./reply_wishes.js";
 import { shortcuts } from "./shortcuts.js";
 import { thread } from "./thread.js";
@@ -46,6 +47,7 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     onDelete: actOnReply,
     onRead: (read) => (items = read),
   });
+  const orders = orderCard({ conversationId, integrationId: conversation.integration.id, signal });
   const box = mayAnswer && compose({ conversationId, signal, readAgain, onSent: sent, onNote: () => refresh(), onInsert: () => palette.open(), onOpen: showNewest });
   const palette = mayAnswer && commandPalette({ signal, commands: () => commandsOf(box, head), onTemplate: insertTemplate });
 
@@ -161,11 +163,12 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   const soon = throttled(1000, signal, readAgain);
   const isOurs = (ids) => !ids.conversation_id || ids.conversation_id === conversationId;
   for (const kind of ["message.received", "conversation.changed", ...REPLY_KINDS]) onEvent(kind, signal, (ids) => isOurs(ids) && soon());
-  await shown.refresh();
+  // Both before anything is drawn, so that nothing moves when the orders come.
+  await Promise.all([shown.refresh(), orders.load()]);
   isShown = true;
   drawHead();
   states.tell(items);
-  replace(place, h("a", { href: listAddress(), class: "back" }, t("inbox.back")), heading, head, problemPlace, hintPlace, shown.element, shown.more, box && box.element);
+  replace(place, h("a", { href: listAddress(), class: "back" }, t("inbox.back")), heading, head, orders.element, problemPlace, hintPlace, shown.element, shown.more, box && box.element);
   // Keys count from the moment on at which there is something to see.
   if (box) {
     box.update(conversation, version, items);
