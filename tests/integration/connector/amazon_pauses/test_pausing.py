@@ -29,6 +29,10 @@ from services.connector.doctor.checks import examine
 from services.connector.integrations import jobs as integration_jobs
 from services.connector.integrations.service import recompute_lock
 from services.connector.job_queue.runner import JobRunner
+from services.connector.orders import hints
+from services.connector.orders.fetch_service import OrderFetcher
+from services.connector.orders.hint_service import HintedOrders
+from services.connector.orders.sync_service import OrderSynchronizer
 from services.connector.settings import ConnectorSettings
 from services.connector.tokens import jobs as token_jobs
 from services.connector.tokens.service import Vault
@@ -38,7 +42,7 @@ from shared.database import Sessions, create_engine, create_sessions
 from shared.jobs import Job, enqueue
 from shared.keyring import Keyring
 from shared.marketplaces import Region
-from shared.tables import Grant, Integration, JobRow, ServiceTrouble
+from shared.tables import Grant, Integration, JobRow, OrderHint, OrderSync, ServiceTrouble
 from tests.commands import run_here
 from tests.conftest import Database, Keys
 from tests.integration.connector.conftest import CHEAP_HASHER, SignedIn, open_client
@@ -343,3 +347,42 @@ async def test_operators_commands_say_that_calls_are_paused_and_make_none(
     assert any("All calls to Amazon are paused" in text for text in found)
     assert not any("queue of Amazon's notices" in text or "can be reached" in text for text in found)
     assert calls(amazon) == 0
+
+
+async def test_orders_that_are_due_wait_as_they_are_while_calls_are_paused(
+    *,
+    sessions: Sessions,
+    settings: ConnectorSettings,
+    keyring: Keyring,
+    amazon: Amazon,
+    worker: Worker,
+    store: Store,
+):
+    synchronizer = OrderSynchronizer(
+        sessions, keyring, worker.vault, lambda: datetime.now(UTC), CollectorRegistry()
+    )
+    fetcher = OrderFetcher(sessions, keyring, worker.vault)
+    async with sessions.begin() as session:
+        await hints.note(
+            session,
+            store.account_id,
+            store.integration_id,
+            "303-1234567-1234567",
+            told_at=datetime.now(UTC),
+            now=datetime.now(UTC),
+        )
+    await service.pause(sessions, settings.amazon_client_id, reason=None, paused_by=None)
+    before, asked = await due_orders(sessions), calls(amazon)
+
+    assert await synchronizer.run_due() == 0
+    with pytest.raises(AmazonPaused):
+        await HintedOrders(sessions, fetcher).fetch_due(datetime.now(UTC))
+
+    assert await due_orders(sessions) == before
+    assert calls(amazon) == asked
+
+
+async def due_orders(sessions: Sessions) -> list[dict[str, object]]:
+    async with sessions.begin() as session:
+        found = [*await session.scalars(select(OrderSync)), *await session.scalars(select(OrderHint))]
+        return [{column.name: getattr(row, column.name) for column in row.__table__.columns} for row in found]

@@ -3,6 +3,8 @@
 import asyncio
 import re
 import time
+import tomllib
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import httpx2
@@ -12,7 +14,7 @@ from pydantic import SecretStr
 
 from services.connector.amazon.access import Amazon, create_amazon
 from services.connector.amazon.applications import rotate_client_secret
-from services.connector.amazon.client import SellerApi, user_agent
+from services.connector.amazon.client import USER_AGENT, SellerApi, user_agent
 from services.connector.amazon.errors import (
     AmazonUnavailable,
     ClientMisconfigured,
@@ -276,6 +278,12 @@ def test_the_user_agent_is_escaped_as_amazon_demands_and_never_too_long():
     )
     with pytest.raises(ValueError, match="500"):
         user_agent("0.1", Language="x" * 500)
+
+
+def test_the_user_agent_tells_the_projects_own_version():
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
+
+    assert USER_AGENT.startswith(f"Replyco/{project['version']} (Language=Python/")
 
 
 async def test_reading_is_repeated_after_trouble_at_amazon_and_gives_up_after_three_times():
