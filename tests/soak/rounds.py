@@ -67,7 +67,7 @@ _REPLIES_A_ROUND = 5_000
 _WEEK = Plan(
     stores=20,
     days=7,
-    step=timedelta(minutes=10),
+    step=timedelta(minutes=14),
     kills=40,
     orders_a_day=60,
     history=400,

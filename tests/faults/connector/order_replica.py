@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from services.connector.amazon.access import create_amazon
 from services.connector.integrations.service import recompute_lock
+from services.connector.orders.fetch_service import OrderFetcher
+from services.connector.orders.hint_service import HintedOrders
 from services.connector.orders.sync_service import OrderSynchronizer
 from services.connector.settings import ConnectorSettings
 from services.connector.tokens.service import Vault
@@ -48,11 +50,13 @@ async def run(port: int) -> None:
     registry = CollectorRegistry()
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
     synchronizer = OrderSynchronizer(sessions, keyring, vault, clock, registry)
+    hinted = HintedOrders(sessions, OrderFetcher(sessions, keyring, vault))
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while told := await reader.readline():
         clock.now = datetime.fromisoformat(told.decode().strip())
         try:
             pages = await synchronizer.run_due(at_once=_AT_ONCE)
+            await hinted.fetch_due(clock.now)
         except Exception as error:
             if not is_unavailable(error):
                 raise

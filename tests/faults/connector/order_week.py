@@ -1,28 +1,27 @@
-"""A simulated time of stores whose orders are bought, shipped and cancelled, while Amazon is away, throttles, refuses, forgets and shows
-late, and replicas are killed; and what can be counted at each step and in the end.
+"""A simulated time of stores whose orders are bought, shipped and cancelled, while Amazon is away, throttles, refuses, forgets, shows
+late and tells late, and replicas are killed; and what can be counted at each step and in the end.
 
 One clock is moved for all: the sandbox's, which the replicas are told. Nobody sleeps.
 """
 
 import asyncio
-import os
 import secrets
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random  # noqa: TID251 - with a seed: what happens can happen again
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
-from deploy.demo.postgres import CONNECTOR
 from services.connector.amazon.lwa import Tokens
-from services.connector.orders import syncs
+from services.connector.orders import hints, syncs
 from services.connector.tokens.service import store_grant
+from services.sandbox.state.calls import Call
 from services.sandbox.state.calls import Outcome as CallOutcome
 from services.sandbox.state.memory import Authorization, Sandbox
 from services.sandbox.state.order_making import many_orders, new_order, place
@@ -35,7 +34,7 @@ from shared.tables import Grant, Integration, Order, OrderSync
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration
 from tests.faults.connector.fleet import running_sandbox
-from tests.processes import command
+from tests.faults.connector.order_replicas import Hire, Replica, hiring
 
 _REPLICAS: Final = 2
 _REGIONS: Final = (
@@ -44,10 +43,8 @@ _REGIONS: Final = (
     (Region.EU, ("IT", "ES")),
     (Region.FE, ("JP", "AU")),
 )
-_SEARCH: Final = "searchOrders"
-# Amazon's, as its model says.
-_RATE: Final = 0.0056
-_BURST: Final = 20
+# Amazon's rates, as its model says them.
+_RATES: Final = {"searchOrders": (0.0056, 20), "getOrder": (0.5, 30)}
 # What Amazon has shown late, or as it was before, is found by looking back, about an hour after it is shown rightly.
 _UNTRUE: Final = frozenset({"orders-late", "orders-regress"})
 _FOUND_AFTER: Final = timedelta(hours=2)
@@ -76,8 +73,10 @@ class Counted:
 
     orders: int = 0
     changes: int = 0
+    notices: int = 0
     pages: int = 0
     calls: int = 0
+    fetched: int = 0
     kills: int = 0
     steps: int = 0
     troubles: int = 0
@@ -117,11 +116,13 @@ class _Trouble:
     is_on: bool = False
 
 
-@dataclass(slots=True)
-class _Replica:
-    process: asyncio.subprocess.Process
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+class _Notice(NamedTuple):
+    """Amazon tells at this time, perhaps once more later, that an order changed before."""
+
+    comes_at: datetime
+    store: _Store
+    order_id: str
+    told_at: datetime
 
 
 @dataclass(slots=True)
@@ -129,9 +130,11 @@ class _World:
     plan: Plan
     sessions: Sessions
     sandbox: Sandbox
+    account_id: UUID
     stores: list[_Store]
     chance: Random
     counted: Counted = field(default_factory=Counted)
+    notices: list[_Notice] = field(default_factory=list)
     open_orders: dict[str, list[PlacedOrder]] = field(default_factory=lambda: defaultdict(list))
     seen: dict[tuple[UUID, str], datetime] = field(default_factory=dict)
 
@@ -146,10 +149,12 @@ async def lived_through(
     """Live through the plan, and count."""
     start = datetime.now(UTC)
     async with running_sandbox(lambda: start) as (address, sandbox), AsyncExitStack() as stack:
-        world = _World(plan, sessions, sandbox, [], Random(seed))
+        async with sessions.begin() as session:
+            account = await make_account(session, keyring)
+        world = _World(plan, sessions, sandbox, account.id, [], Random(seed))
         await _open_stores(world, keyring)
         troubles = _troubles(world)
-        hired = await stack.enter_async_context(_hiring(database, keys, address, sandbox))
+        hired = await stack.enter_async_context(hiring(database, keys, address, sandbox))
         replicas = [await hired() for _ in range(_REPLICAS)]
         steps = int(timedelta(days=plan.days) / plan.step)
         killed_at = {int((number + 0.5) * steps / plan.kills) for number in range(plan.kills)}
@@ -159,6 +164,7 @@ async def lived_through(
             _switch(world, troubles, is_quiet=is_quiet)
             if not is_quiet:
                 _live(world)
+            await _tell(world)
             replicas = await _work(world, replicas, hired, is_killed=step in killed_at)
             await _check_last_orders(world)
             if step % plan.looks_every == 0:
@@ -171,9 +177,7 @@ async def lived_through(
 
 
 async def _open_stores(world: _World, keyring: Keyring) -> None:
-    async with world.sessions.begin() as session:
-        account = await make_account(session, keyring)
-    account_keys = await keyring.of(world.sessions, account.id)
+    account_keys = await keyring.of(world.sessions, world.account_id)
     for number in range(world.plan.stores):
         region, countries = _REGIONS[number % len(_REGIONS)]
         seller = make_seller(f"A1WEEK{number:06}", f"Store {number}", region, countries)
@@ -185,7 +189,7 @@ async def _open_stores(world: _World, keyring: Keyring) -> None:
         async with world.sessions.begin() as session:
             integration = await make_integration(
                 session,
-                account.id,
+                world.account_id,
                 name=f"Store {number}",
                 region=region,
                 home_country=countries[0],
@@ -205,7 +209,7 @@ async def _open_stores(world: _World, keyring: Keyring) -> None:
                 ),
                 consented_at=now,
             )
-            await syncs.ensure(session, account.id, integration.id, region, now)
+            await syncs.ensure(session, world.account_id, integration.id, region, now)
         world.stores.append(_Store(integration.id, seller, now))
 
 
@@ -267,12 +271,15 @@ def _live(world: _World) -> None:
             for _ in range(bought)
         ]
         world.sandbox.add_orders(store.seller, placed)
+        for order in placed:
+            _plan_notice(world, store, order)
         waiting = world.open_orders[store.seller.seller_id]
         waiting += placed
         for order in [order for order in waiting if chance.random() < world.plan.step / timedelta(hours=12)]:
             world.counted.changes += 1
             if not _changed(world, order):
                 waiting.remove(order)
+            _plan_notice(world, store, order)
 
 
 def _changed(world: _World, order: PlacedOrder) -> bool:
@@ -291,71 +298,42 @@ def _changed(world: _World, order: PlacedOrder) -> bool:
     return False
 
 
-# --- the replicas ----------------------------------------------------------------------------------------------------------
+def _plan_notice(world: _World, store: _Store, order: PlacedOrder) -> None:
+    """Most come within minutes, some after hours or a day, some twice, some never; none in order."""
+    chance = world.chance
+    while chance.random() < 0.8:
+        longest = chance.choice((0.1, 0.1, 0.1, 1, 5, 24))
+        delay = timedelta(hours=longest * chance.random())
+        world.notices.append(_Notice(world.now + delay, store, order.order_id, order.updated_at))
+        if chance.random() < 0.7:
+            return
 
 
-@asynccontextmanager
-async def _hiring(database: Database, keys: Keys, address: str, sandbox: Sandbox) -> AsyncIterator["_Hire"]:
-    """Starts replicas, and ends them all at the end."""
-    connected: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
-    server = await asyncio.start_server(lambda r, w: connected.put_nowait((r, w)), "127.0.0.1", 0)
-    port = str(server.sockets[0].getsockname()[1])
-    hire = _Hire(database, keys, address, sandbox, connected, port)
-    try:
-        yield hire
-    finally:
-        for process in hire.processes:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
-        for writer in hire.writers:
-            writer.close()
-        server.close()
+async def _tell(world: _World) -> None:
+    """What Amazon's queue brings now."""
+    come = [notice for notice in world.notices if notice.comes_at <= world.now]
+    world.notices = [notice for notice in world.notices if notice.comes_at > world.now]
+    world.chance.shuffle(come)
+    world.counted.notices += len(come)
+    async with world.sessions.begin() as session:
+        for notice in come:
+            await hints.note(
+                session,
+                world.account_id,
+                notice.store.integration_id,
+                notice.order_id,
+                told_at=notice.told_at,
+                now=world.now,
+            )
 
 
-@dataclass(slots=True)
-class _Hire:
-    database: Database
-    keys: Keys
-    address: str
-    sandbox: Sandbox
-    connected: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
-    port: str
-    processes: list[asyncio.subprocess.Process] = field(default_factory=list)
-    writers: list[asyncio.StreamWriter] = field(default_factory=list)
-
-    async def __call__(self) -> _Replica:
-        settings = self.sandbox.settings
-        process = await asyncio.create_subprocess_exec(
-            *command("tests.faults.connector.order_replica", self.port),
-            stdin=asyncio.subprocess.PIPE,
-            env={
-                "PATH": os.defpath,
-                "REPLYCO_DATABASE_URL": self.database.url(CONNECTOR),
-                "REPLYCO_KEY_FILE": str(self.keys.key_file),
-                "REPLYCO_DEVELOPMENT": "true",
-                "REPLYCO_AMAZON_BASE_URL": self.address,
-                "REPLYCO_AMAZON_APPLICATION_ID": settings.application_id,
-                "REPLYCO_AMAZON_CLIENT_ID": settings.client_id,
-                "REPLYCO_AMAZON_CLIENT_SECRET": settings.client_secret.get_secret_value(),
-            },
-        )
-        self.processes.append(process)
-        async with asyncio.timeout(60):
-            reader, writer = await self.connected.get()
-        self.writers.append(writer)
-        return _Replica(process, reader, writer)
-
-
-async def _work(world: _World, replicas: list[_Replica], hired: _Hire, *, is_killed: bool) -> list[_Replica]:
+async def _work(world: _World, replicas: list[Replica], hired: Hire, *, is_killed: bool) -> list[Replica]:
     """All replicas work until nothing is due; one of them may be killed meanwhile, and is followed by another one."""
     for replica in replicas:
-        replica.writer.write(f"{world.now.isoformat()}\n".encode())
+        replica.work(world.now)
     if is_killed:
-        victim = replicas[0]
         await asyncio.sleep(world.chance.random() * 0.08)
-        victim.process.kill()
-        await victim.process.wait()
+        await replicas[0].kill()
         world.counted.kills += 1
         # Leases of tokens go by PostgreSQL's clock, in which no time passes here.
         async with world.sessions.begin() as session:
@@ -365,8 +343,7 @@ async def _work(world: _World, replicas: list[_Replica], hired: _Hire, *, is_kil
     else:
         working = replicas
     for replica in working:
-        async with asyncio.timeout(120):
-            world.counted.pages += int(await replica.reader.readline())
+        world.counted.pages += await replica.done()
     return replicas
 
 
@@ -436,21 +413,25 @@ async def _check_end(world: _World) -> None:
             counted.stale += at is not None and (at, status) != (placed.updated_at, placed.status)
         counted.unknown += len(set(known) - {placed.order_id for placed in at_amazon})
     assert rows == sum(len(known) for known in stored.values()), "an order is there twice"
-    calls = [call for call in world.sandbox.calls.log if call.operation == _SEARCH]
-    counted.calls = len(calls)
-    counted.above_rate = sum(call.outcome is CallOutcome.THROTTLED for call in calls)
-    counted.above_rate += _above_rate([(call.caller, call.at) for call in calls])
+    counted.calls, counted.fetched = (
+        sum(call.operation == operation for call in world.sandbox.calls.log) for operation in _RATES
+    )
+    counted.above_rate = sum(
+        call.outcome is CallOutcome.THROTTLED or is_above
+        for call, is_above in _with_buckets(world.sandbox.calls.log)
+    )
 
 
-def _above_rate(calls: list[tuple[str, datetime]]) -> int:
-    """How many of all calls, also those that Amazon refused, came when a bucket of Amazon's size would have been empty."""
-    tokens: dict[str, float] = {}
-    last: dict[str, datetime] = {}
-    above = Counter[str]()
-    for caller, at in calls:
-        passed = (at - last.get(caller, at)).total_seconds()
-        tokens[caller] = min(_BURST, tokens.get(caller, _BURST) + passed * _RATE) - 1
-        last[caller] = at
+def _with_buckets(calls: Iterable[Call]) -> Iterator[tuple[Call, bool]]:
+    """Each call, and whether it came when a bucket of Amazon's size would have been empty: also those that Amazon answered by a scenario."""
+    tokens: dict[tuple[str, str], float] = {}
+    last: dict[tuple[str, str], datetime] = {}
+    for call in calls:
+        if call.operation not in _RATES:
+            continue
+        key, (rate, burst) = (call.operation, call.caller), _RATES[call.operation]
+        passed = (call.at - last.get(key, call.at)).total_seconds()
+        tokens[key] = min(burst, tokens.get(key, burst) + passed * rate) - 1
+        last[key] = call.at
         # What is in the bucket is computed by three, each in its own order of additions.
-        above[caller] += tokens[caller] < -0.001
-    return above.total()
+        yield call, tokens[key] < -0.001

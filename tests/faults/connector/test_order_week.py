@@ -22,3 +22,4 @@ async def test_a_day_in_which_everything_goes_wrong(
     assert counted.is_right, counted
     assert counted.kills == DAY.kills
     assert counted.orders > 3 * 60
+    assert counted.fetched > 10
