@@ -23,6 +23,7 @@ from shared.crypto.key_provider import KeyFile, KeyFileUnusable
 from shared.database import Sessions
 from shared.database_command import run_with_database
 from shared.keyring import Keyring
+from shared.logging import configure_logging
 from shared.process import FAILED, give_up, key_file_cure, settings_or_exit
 from shared.settings import BlobSettings, CommonSettings
 
@@ -87,6 +88,7 @@ def purge(
         _print_due(_with_database(settings, lambda sessions: _due(sessions, settings, account)))
         print("Nothing was changed.")
         return
+    configure_logging("connector-privacy", level=settings.log_level)
     blobs = open_blobs(settings)
 
     async def run(sessions: Sessions) -> Mapping[Ending, int]:
