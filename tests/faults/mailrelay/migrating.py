@@ -6,22 +6,22 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from deploy.demo.postgres import OWNER
 from migrations.comparison import is_not_of_a_partition, is_ours
 from migrations.upgrade import alembic_config, upgrade, upgrade_tables
 from shared.crypto.key_provider import KeyFile
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import asyncpg_dsn, create_engine, create_sessions, new_id
 from shared.keyring import Keyring
 from shared.tables import Base
 from tests.conftest import Database, Keys
-from tests.factories import make_account
 from tests.faults.mailrelay.counting import Count, counted
 from tests.faults.mailrelay.load import Load, RelayProcess, reachable
 
@@ -199,14 +199,25 @@ def _differences(connection: Connection) -> list[object]:
     return list(compare_metadata(context, Base.metadata))
 
 
+async def _make_account(database: Database, keys: Keys) -> UUID:
+    """With columns that it has had from the beginning: factories write today's."""
+    engine = create_engine(database.url(OWNER), application_name="tests")
+    keyring = Keyring(KeyFile.load(keys.key_file))
+    account_id = new_id()
+    async with create_sessions(engine).begin() as session:
+        await session.execute(
+            text("INSERT INTO accounts (id, name) VALUES (:id, 'Lampenladen GmbH')"), {"id": account_id}
+        )
+        await keyring.add(session, await keyring.new_keys(account_id))
+    await engine.dispose()
+    return account_id
+
+
 async def _make_address_of_load(database: Database, keys: Keys) -> None:
     """Where the load's mails go; factories that write today's columns cannot make it."""
-    engine = create_engine(database.url(OWNER), application_name="tests")
-    async with create_sessions(engine).begin() as session:
-        account = await make_account(session, Keyring(KeyFile.load(keys.key_file)))
-    await engine.dispose()
+    account_id = await _make_account(database, keys)
     owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
-    await owner.execute(_STORE, account.id)
+    await owner.execute(_STORE, account_id)
     await owner.execute(_STORE_ROWS + "UPDATE relay_addresses SET local_part = 'mabtekrud'")
     await owner.close()
 
@@ -215,12 +226,9 @@ async def _fill(
     owner: "asyncpg.Connection[asyncpg.Record]", database: Database, keys: Keys, conversations: int
 ) -> None:
     """One more store with conversations, five messages and an attachment each: foreign keys hold as it is made."""
-    engine = create_engine(database.url(OWNER), application_name="tests")
-    async with create_sessions(engine).begin() as session:
-        account = await make_account(session, Keyring(KeyFile.load(keys.key_file)))
-    await engine.dispose()
+    account_id = await _make_account(database, keys)
     await owner.execute("SET session_replication_role = replica")
-    await owner.execute(_STORE, account.id)
+    await owner.execute(_STORE, account_id)
     await owner.execute(_STORE_ROWS)
     await owner.execute(
         _CONVERSATIONS.format(count=conversations, messages_each=MESSAGES_EACH, filled=_FILLED), timeout=None
