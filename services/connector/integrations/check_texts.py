@@ -1,4 +1,4 @@
-"""What the checks say to a seller: title, text and cure, German and English. A text may name {date}, {time}, {countries} and {detail}."""
+"""What the checks say to a seller: title, text and cure, German and English. A text may name {date}, {since}, {time}, {next_try}, {countries} and {detail}."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -223,12 +223,12 @@ _TEXTS: Final = {
     "orders_late": {
         Language.DE: CheckText(
             "Bestellungen verspätet",
-            "Was sich an Bestellungen seit {time} geändert hat, fehlt hier vielleicht noch.",
+            "Was sich an Bestellungen seit {since} geändert hat, fehlt hier vielleicht noch.{next_try}",
             "Sie müssen nichts tun. Wir fragen Amazon laufend weiter; Bestellungen, nach denen jemand schreibt, holen wir einzeln.",
         ),
         Language.EN: CheckText(
             "Orders are late",
-            "What has changed of orders since {time} may still be missing here.",
+            "What has changed of orders since {since} may still be missing here.{next_try}",
             "There is nothing for you to do. We keep asking Amazon; orders that somebody writes about are fetched one by one.",
         ),
     },
@@ -327,7 +327,9 @@ def text_of(check: Check, language: Language, *, address: str) -> CheckText:
         text = _ACCOUNT[check.detail][language]
     fields = {
         "date": format_date(check.on, format="long", locale=language.value) if check.on else "",
+        "since": _time(check.since, language),
         "time": _time(check.on, language),
+        "next_try": _next_try(check.on, language),
         "address": address,
         "in_countries": _in_countries(check.countries, language),
         "countries": ", ".join(country_name(country, language) for country in check.countries),
@@ -339,6 +341,12 @@ def text_of(check: Check, language: Language, *, address: str) -> CheckText:
 def _time(at: datetime | None, language: Language) -> str:
     """Day and time, in UTC: whose clock it is that a reader goes by, nobody knows here."""
     return "" if at is None else f"{format_datetime(at, 'short', locale=language.value)} UTC"
+
+
+def _next_try(at: datetime | None, language: Language) -> str:
+    """Nothing, if nobody tries at present."""
+    words = {Language.DE: " Nächster Versuch: {}.", Language.EN: " Next try: {}."}[language]
+    return words.format(_time(at, language)) if at else ""
 
 
 def _in_countries(countries: Sequence[str], language: Language) -> str:

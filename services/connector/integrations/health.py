@@ -96,7 +96,8 @@ class Trouble:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """The stored facts of an integration from which its checks and its lock are decided. `newest_orders`: when the newest order of a
-    country was placed. `orders_known_until`: what Amazon has changed of orders until then is here; `orders_completed_at`: when the last run ended.
+    country was placed. `orders_known_until`: what Amazon has changed of orders until then is here; `orders_completed_at`: when the last run ended;
+    `orders_next_at`: when Amazon is asked again.
     """
 
     created_at: datetime
@@ -130,6 +131,7 @@ class Facts:
     newest_orders: Mapping[str, datetime] = field(default_factory=dict)
     orders_known_until: datetime | None = None
     orders_completed_at: datetime | None = None
+    orders_next_at: datetime | None = None
     # Of the optional columns of the order report that are shown, those that the last one lacked; None while none has told.
     report_columns_missing: Collection[str] | None = None
     report_columns_checked_at: datetime | None = None
@@ -287,9 +289,10 @@ def _orders(facts: Facts, now: datetime) -> Check | None:
     since = late_since(facts.orders_known_until, now)
     if since is None:
         return None
-    if now - since >= _PATIENCE_FOR_ORDERS:
-        return Check("orders_late", CheckState.AMBER, since, who=Who.OPERATOR, on=since)
-    return Check("orders_late", CheckState.NOTICE, since, who=Who.NOBODY, on=since)
+    is_long = now - since >= _PATIENCE_FOR_ORDERS
+    state, who = (CheckState.AMBER, Who.OPERATOR) if is_long else (CheckState.NOTICE, Who.NOBODY)
+    next_at = max(now, facts.orders_next_at or now) if facts.amazon_paused_since is None else None
+    return Check("orders_late", state, since, who=who, on=next_at)
 
 
 def _suspension(facts: Facts) -> Check | None:

@@ -70,6 +70,7 @@ class Listed(NamedTuple):
     order_count: int | None
     history_until: datetime | None
     history_done_at: datetime | None
+    orders_next_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ def _listed(*, in_grace_period: bool = False) -> Select[*tuple[Any, ...]]:
             OrderSync.order_count,
             OrderSync.history_until,
             OrderSync.history_done_at,
+            OrderSync.next_at.label("orders_next_at"),
         )
         .outerjoin(OrderSync, OrderSync.integration_id == Integration.id)
         .outerjoin(
@@ -327,6 +329,7 @@ def _facts(
         newest_orders={c.country: c.last_order_at for c in countries if c.last_order_at is not None},
         orders_known_until=listed.orders_known_until,
         orders_completed_at=listed.orders_completed_at,
+        orders_next_at=listed.orders_next_at,
         seen_countries=tuple(
             step.country
             for step, tick in done.items()

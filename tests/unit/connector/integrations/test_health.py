@@ -292,6 +292,19 @@ def test_what_is_said_of_orders_is_that_nothing_is_known_until_they_were_complet
     assert "orders_late" not in not_checked(WITH_ORDERS, NOW)
 
 
+@pytest.mark.parametrize("language", list(Language))
+def test_orders_that_are_late_say_when_they_are_tried_again_unless_nobody_tries(language: Language):
+    late = replace(WITH_ORDERS, orders_known_until=NOW - DAY, orders_next_at=NOW + 7 * MINUTE)
+
+    def said(facts: Facts) -> str:
+        (check,) = [check for check in checks_of(facts, NOW) if check.code == "orders_late"]
+        return text_of(check, language, address="").text
+
+    assert "12:07" in said(late)
+    assert "12:00" in said(replace(late, orders_next_at=NOW - MINUTE)).split(".")[-2]
+    assert said(replace(late, amazon_paused_since=NOW)).count(":") == 1
+
+
 def test_a_store_that_sold_long_ago_only_is_not_asked_where_its_mail_is():
     silent = replace(FINE, last_message_at=None, first_authentic_mail_at=None)
 
