@@ -175,7 +175,10 @@ async def _delete_empty(session: AsyncSession, conversation_ids: Sequence[UUID])
     await session.execute(
         update(Conversation).where(Conversation.merged_into.in_(gone)).values(merged_into=None)
     )
-    await session.execute(delete(Conversation).where(Conversation.id.in_(gone)))
+    deleted = await session.scalars(
+        delete(Conversation).where(Conversation.id.in_(gone)).returning(Conversation.id)
+    )
+    count = len(deleted.all())
     for conversation_id in sorted(has_come):
         await conversations.recount(session, conversation_id)
-    return len(gone)
+    return count
