@@ -304,14 +304,14 @@ async def test_each_marketplace_is_listed_with_what_its_consent_covers(client: h
     assert {"name": "Japan", "country": "JP"} in items["AU"]["covers"]
 
 
-async def test_connecting_enqueues_the_first_refresh_and_the_first_reports(
+async def test_connecting_enqueues_the_first_refresh_the_first_reports_and_what_amazon_tells(
     signed_in: SignedIn, sessions: Sessions
 ):
     await connect(signed_in.client)
 
     async with sessions.begin() as session:
         jobs = (await session.execute(text("SELECT kind FROM jobs"))).scalars().all()
-    assert sorted(jobs) == ["follow_order_reports", "refresh_participations"]
+    assert sorted(jobs) == ["follow_order_reports", "refresh_participations", "subscribe_to_notices"]
 
 
 async def test_participations_are_kept_for_known_marketplaces_only(signed_in: SignedIn, sessions: Sessions):
