@@ -14,6 +14,8 @@ from typing import Final
 PERSONAL_AFTER_DELIVERY: Final = timedelta(days=30)
 # Where neither a delivery nor a date of it is known.
 PERSONAL_AFTER_PURCHASE: Final = timedelta(days=60)
+# The policy's 1.7: what is not personal, at most 18 months.
+ORDERS_KEPT: Final = timedelta(days=548)
 # One buyer has no more; what is longer is cut, and `problems` says so.
 MOST_ITEMS: Final = 500
 MOST_PACKAGES: Final = 200

@@ -10,14 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import case, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.connector.orders.model import ORDERS_KEPT
 from services.connector.orders.sync_steps import FIRST_WINDOW, Sync
 from shared.database import Reader
 from shared.marketplaces import Region
-from shared.tables import Grant, Integration, OrderSync
+from shared.tables import Account, Grant, Integration, OrderSync
 
 # Longer than a call may take with all its repetitions and a new token before; after it the worker counts as dead.
 LEASE: Final = timedelta(minutes=5)
@@ -80,14 +81,16 @@ async def claim(session: AsyncSession, now: datetime) -> Sync | None:
         if integration_id is None:
             return None
         has_tokens = func.coalesce(func.length(Grant.refresh_token) > 0, False)
-        rests, is_revoked = (
+        rests, is_revoked, longer_kept_days = (
             await session.execute(
                 select(
                     Integration.disconnected_at.is_not(None)
                     | Integration.paused_at.is_not(None)
                     | ~has_tokens,
                     Grant.revoked_at.is_not(None),
+                    func.coalesce(Account.longer_kept_days, 0),
                 )
+                .join(Account, Account.id == Integration.account_id)
                 .outerjoin(Grant, Grant.integration_id == Integration.id)
                 .where(Integration.id == integration_id)
             )
@@ -96,7 +99,15 @@ async def claim(session: AsyncSession, now: datetime) -> Sync | None:
         if rests:
             await session.execute(row.values(parked_at=now))
             continue
-        claimed = await session.execute(row.values(claimed_until=now + LEASE).returning(*_COLUMNS))
+        # What has been kept for long enough is deleted: the history is no longer than that.
+        kept_since = now - ORDERS_KEPT - timedelta(days=longer_kept_days)
+        is_filled = OrderSync.history_done_at.is_not(None)
+        until = case(
+            (is_filled, func.greatest(OrderSync.history_until, kept_since)), else_=OrderSync.history_until
+        )
+        claimed = await session.execute(
+            row.values(claimed_until=now + LEASE, history_until=until).returning(*_COLUMNS)
+        )
         return Sync(**claimed.mappings().one(), is_revoked=is_revoked)
 
 

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from services.connector.privacy.limits import KEPT_AFTER_AUTHORIZATION, LEAST_MESSAGES_KEPT, ORDERS_KEPT
+from services.connector.orders.model import ORDERS_KEPT
+from services.connector.privacy.limits import KEPT_AFTER_AUTHORIZATION, LEAST_MESSAGES_KEPT
 from shared.database import Sessions
 from shared.tables import Account
 

@@ -3,8 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-# Amazon's Data Protection Policy, 1.7: what is not personal, at most 18 months; all, at most 30 days after the authorization ended.
-ORDERS_KEPT: Final = timedelta(days=548)
+# Amazon's Data Protection Policy, 1.7: all, at most 30 days after the authorization ended. What is not personal: `orders.model.ORDERS_KEPT`.
 KEPT_AFTER_AUTHORIZATION: Final = timedelta(days=30)
 # The least that an account may choose, and that a conversation is kept after its last message whatever its order's date.
 LEAST_MESSAGES_KEPT: Final = timedelta(days=30)

@@ -19,6 +19,7 @@ from services.connector.integrations.queries import Listed, detail_of
 from services.connector.integrations.service import recompute_lock
 from services.connector.integrations.sync_state import sync_status, synced_at
 from services.connector.orders import syncs
+from services.connector.orders.model import ORDERS_KEPT
 from services.connector.orders.sync_service import OrderSynchronizer
 from services.connector.orders.sync_steps import LOOK_BACK
 from services.connector.tokens.service import Vault
@@ -28,7 +29,16 @@ from services.sandbox.state.sellers import Seller
 from shared.crypto.key_provider import KeyFile
 from shared.database import Sessions, create_engine, create_sessions
 from shared.keyring import Keyring
-from shared.tables import EventRow, Grant, JobRow, MarketplaceParticipation, Order, OrderSync, ThrottleBucket
+from shared.tables import (
+    Account,
+    EventRow,
+    Grant,
+    JobRow,
+    MarketplaceParticipation,
+    Order,
+    OrderSync,
+    ThrottleBucket,
+)
 from tests.conftest import Database, Keys
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import (
@@ -479,12 +489,24 @@ async def test_a_grant_that_was_withdrawn_is_not_tried_by_asking_for_orders(worl
 
 async def test_a_region_that_goes_back_to_2016_does(world: World):
     await world.change(history_from=datetime(2016, 1, 1, tzinfo=UTC))
+    while (await world.sync()).history_done_at is None:
+        await world.live(5 * MINUTE)
 
-    await world.live(2 * HOUR)
+    assert (await world.sync()).history_until == datetime(2016, 1, 1, tzinfo=UTC)
 
-    sync = await world.sync()
-    assert sync.history_done_at is not None
-    assert sync.history_until == datetime(2016, 1, 1, tzinfo=UTC)
+
+@pytest.mark.parametrize("longer", [None, 100])
+async def test_the_history_is_no_longer_than_orders_are_kept(world: World, longer: int | None):
+    await world.settle()
+    reason = None if longer is None else "tax law"
+    async with world.sessions.begin() as session:
+        await session.execute(update(Account).values(longer_kept_days=longer, longer_kept_reason=reason))
+    await world.change(history_until=world.now - 700 * DAY)
+
+    await world.live(5 * MINUTE)
+
+    kept = world.now - (await world.sync()).history_until
+    assert timedelta(0) <= kept - ORDERS_KEPT - (longer or 0) * DAY < MINUTE
 
 
 async def test_orders_that_have_been_late_for_a_day_are_said_to_be(world: World):
