@@ -110,7 +110,8 @@ async def erase(sessions: Sessions, blobs: BlobStore, keys: AccountKeys, found: 
         ids = found.conversations[begin : begin + _PAGE]
         await deletion.delete_conversations(sessions, blobs, ids, before=now)
     await ended_orders.erase_personal(sessions, keys.account_id, list(found.orders), now)
-    await _note(sessions, keys.account_id, "buyer_erased", found)
+    async with sessions.begin() as session:
+        session.add(system_audit_entry(keys.account_id, "buyer_erased", keys.account_id, **_counts(found)))
 
 
 async def export(sessions: Sessions, blobs: BlobStore, keys: AccountKeys, found: Found) -> AsyncIterator[str]:
@@ -141,13 +142,12 @@ async def export(sessions: Sessions, blobs: BlobStore, keys: AccountKeys, found:
         yield between + await _order(sessions, keys, order_id)
         between = ",\n"
     yield "]}\n"
-    await _note(sessions, keys.account_id, "buyer_exported", found)
-
-
-async def _note(sessions: Sessions, account_id: UUID, action: str, found: Found) -> None:
     async with sessions.begin() as session:
-        counts = {"conversations": str(len(found.conversations)), "orders": str(len(found.orders))}
-        session.add(system_audit_entry(account_id, action, account_id, **counts))
+        session.add(system_audit_entry(keys.account_id, "buyer_exported", keys.account_id, **_counts(found)))
+
+
+def _counts(found: Found) -> dict[str, str]:
+    return {"conversations": str(len(found.conversations)), "orders": str(len(found.orders))}
 
 
 async def _rows_of(
