@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from services.connector.order_reports.document_service import Storing
-from services.connector.order_reports.queries import store_of
+from services.connector.order_reports.queries import Store
 from services.connector.order_reports.reading_thread import reading
 from services.connector.settings import ConnectorSettings
 from shared.crypto.key_provider import KeyFile
@@ -67,9 +67,8 @@ async def store(path: Path, integration_id: UUID) -> int:
     engine = create_engine(settings.database_url.get_secret_value(), application_name="bench")
     sessions = create_sessions(engine)
     async with sessions.begin() as session:
-        known = await store_of(session, integration_id)
-        assert known is not None
         report = (await session.scalars(select(OrderReport).where(OrderReport.state == "ready"))).one()
+    known = Store(report.account_id, integration_id, "DE", ())
     keys = await Keyring(KeyFile.load(settings.key_file)).of(sessions, known.account_id)
     storing = Storing(sessions, keys, known, report, 0, set())
     async with reading(

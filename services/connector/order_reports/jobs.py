@@ -6,6 +6,7 @@ from uuid import UUID
 
 import structlog
 
+from services.connector.integrations import service as integrations
 from services.connector.job_queue.runner import JobRunner, TryAgain
 from services.connector.job_queue.schedules import DailyAt, Every
 from services.connector.order_reports import service
@@ -36,7 +37,10 @@ def register(runner: JobRunner, sessions: Sessions, follower: Follower) -> None:
             raise TryAgain(wait)
 
     async def enqueue_order_reports() -> None:
-        log.info("order_reports_enqueued", integrations=await service.enqueue_all(sessions))
+        log.info(
+            "order_reports_enqueued",
+            integrations=await integrations.enqueue_for_all(sessions, Job.FOLLOW_ORDER_REPORTS),
+        )
 
     async def forget_order_reports() -> None:
         await service.forget_old(sessions)

@@ -76,10 +76,14 @@ class KnownItem:
 
 
 async def store_of(session: AsyncSession, integration_id: UUID) -> Store | None:
-    """The store, with the marketplaces that it sells in. None if it is paused or disconnected."""
+    """The store, with the marketplaces that it sells in. None if it is paused or disconnected, or has no grant that holds."""
     row = (
         await session.execute(
-            select(Integration.account_id, Integration.home_country).where(
+            select(Integration.account_id, Integration.home_country)
+            .join(Grant, Grant.integration_id == Integration.id)
+            .where(
+                Grant.revoked_at.is_(None),
+                func.length(Grant.refresh_token) > 0,
                 Integration.id == integration_id,
                 Integration.disconnected_at.is_(None),
                 Integration.paused_at.is_(None),
@@ -97,25 +101,6 @@ async def store_of(session: AsyncSession, integration_id: UUID) -> Store | None:
         .order_by(MarketplaceParticipation.marketplace_id)
     )
     return Store(row.account_id, integration_id, row.home_country, tuple(ids))
-
-
-async def stores_with_grant(session: AsyncSession, *, limit: int, after: UUID | None) -> Sequence[UUID]:
-    """Integrations that are connected, not paused, and have a grant that was not withdrawn, in the order of their ids."""
-    statement = (
-        select(Integration.id)
-        .join(Grant, Grant.integration_id == Integration.id)
-        .where(
-            Integration.disconnected_at.is_(None),
-            Integration.paused_at.is_(None),
-            Grant.revoked_at.is_(None),
-            func.length(Grant.refresh_token) > 0,
-        )
-        .order_by(Integration.id)
-        .limit(limit)
-    )
-    if after is not None:
-        statement = statement.where(Integration.id > after)
-    return (await session.scalars(statement)).all()
 
 
 async def known_reports(session: AsyncSession, integration_id: UUID) -> list[Known]:

@@ -42,7 +42,6 @@ from services.connector.order_reports.unpacking import ReportDamaged, ZipBomb
 from services.connector.tokens.service import RenewalBusy, Vault
 from shared.database import Sessions
 from shared.errors import Expected
-from shared.jobs import Job, enqueue
 from shared.keyring import Keyring
 from shared.tables import OrderReport, OrderReportState
 
@@ -61,7 +60,6 @@ _PAUSE: Final = timedelta(minutes=5)
 _DAMAGED_READS: Final = 3
 _MOST_ATTEMPTS: Final = 4
 _GIVEN_UP_AFTER: Final = timedelta(days=2)
-_BATCH: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,19 +346,6 @@ def _serves(made: Report, wanted: OrderReport) -> bool:
     if made.data_from is None or made.data_to is None or wanted.data_from is None or wanted.data_to is None:
         return False
     return made.data_from <= wanted.data_from and made.data_to >= wanted.data_to - _FRESH
-
-
-async def enqueue_all(sessions: Sessions) -> int:
-    """Ask for the job of every store that has a grant, a batch per transaction. The answer is how many."""
-    count, after = 0, None
-    while True:
-        async with sessions.begin() as session:
-            batch = await queries.stores_with_grant(session, limit=_BATCH, after=after)
-            await enqueue(session, Job.FOLLOW_ORDER_REPORTS, *batch)
-        count += len(batch)
-        if len(batch) < _BATCH:
-            return count
-        after = batch[-1]
 
 
 async def forget_old(sessions: Sessions) -> None:

@@ -5,8 +5,8 @@ import asyncio
 from prometheus_client import CollectorRegistry
 
 from services.connector.amazon.access import create_amazon
+from services.connector.integrations.queries import active_ids
 from services.connector.integrations.service import recompute_lock
-from services.connector.order_reports import queries
 from services.connector.order_reports.document_service import Bounds
 from services.connector.order_reports.service import Follower
 from services.connector.settings import ConnectorSettings
@@ -35,7 +35,7 @@ async def run() -> None:
     print("ready", flush=True)  # noqa: T201
     while True:
         async with sessions.begin() as session:
-            stores = await queries.stores_with_grant(session, limit=100, after=None)
+            stores = await active_ids(session, limit=100, after=None)
         for store in stores:
             await follower.follow(store)
         await asyncio.sleep(0.05)
