@@ -275,7 +275,9 @@ class StepAnswer(_Answer):
     country_name: str
     done: bool
     done_at: datetime | None
-    by_itself: bool = Field(description="A message from that country has proved it; nobody had to tick it.")
+    by_itself: bool = Field(
+        description="A message from that country, or an order report, has proved it; nobody had to tick it."
+    )
     url: str = Field(description="The page in Seller Central on which this step is done.")
 
 

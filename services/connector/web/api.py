@@ -102,9 +102,12 @@ async def sign_in_page(request: Request) -> Response:
 @router.get("/inbox")
 @router.get("/inbox/{conversation_id}")
 @router.get("/replies")
+@router.get("/orders")
+@router.get("/orders/{order_row_id}")
 @router.get("/settings")
 @router.get("/settings/webhooks")
 @router.get("/settings/audit-log")
+@router.get("/settings/retention")
 @router.get("/settings/templates")
 async def page(request: Request) -> Response:
     """Every page is the same shell; the module /static/app.js shows what the address names."""

@@ -7,6 +7,7 @@ import { resync } from "./core/events.js";
 import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
 import { navigate, route, showCurrent, startRouter } from "./core/router.js";
 import { chooseLanguage, forgetSession, loadSession, may, signedIn, signOut } from "./core/session.js";
+import { drawAmazonPause } from "./pages/amazon_pause.js";
 import * as auditLog from "./pages/audit_log.js";
 import * as connect from "./pages/connect.js";
 import * as connectProblem from "./pages/connect_problem.js";
@@ -14,8 +15,10 @@ import { failedCount } from "./pages/failed_count.js";
 import * as inbox from "./pages/inbox.js";
 import * as integrations from "./pages/integrations.js";
 import * as notFound from "./pages/not_found.js";
+import * as orders from "./pages/orders.js";
 import * as replies from "./pages/replies.js";
 import * as replyTemplates from "./pages/reply_templates.js";
+import * as retention from "./pages/retention.js";
 import * as settings from "./pages/settings.js";
 import * as signInPage from "./pages/sign_in.js";
 import * as start from "./pages/start.js";
@@ -37,9 +40,12 @@ route("/connect/:attempt_id", connect);
 route("/inbox", inbox);
 route("/inbox/:conversation_id", inbox);
 route("/replies", replies);
+route("/orders", orders);
+route("/orders/:order_row_id", orders);
 route("/settings", settings);
 route("/settings/webhooks", webhooks);
 route("/settings/audit-log", auditLog);
+route("/settings/retention", retention);
 route("/settings/templates", replyTemplates);
 
 async function display(found, query, controller, isFirst) {
@@ -102,6 +108,7 @@ function goToSignIn() {
 function drawHeader() {
   document.getElementById("skip-link").textContent = t("header.skip");
   replace(header, h("a", { href: "/", class: "brand" }, "Replyco"), signedIn() && navigation(), personalMenu());
+  drawAmazonPause();
 }
 
 function navigation() {
@@ -116,6 +123,7 @@ function navigation() {
       "ul",
       {},
       may("inbox.messages", "view") && link("/inbox", t("header.inbox")),
+      may("inbox.messages", "view") && link("/orders", t("header.orders")),
       may("inbox.messages", "view") && link("/replies", t("header.failed"), failedCount()),
       may("general.admin", "view") && link("/integrations", t("header.integrations")),
       settings.hasSettings() && link("/settings", t("header.settings")),

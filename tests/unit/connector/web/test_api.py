@@ -17,9 +17,12 @@ PAGES = [
     "/inbox",
     "/inbox/0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
     "/replies",
+    "/orders",
+    "/orders/0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
     "/settings",
     "/settings/webhooks",
     "/settings/audit-log",
+    "/settings/retention",
     "/settings/templates",
 ]
 

@@ -58,7 +58,7 @@ export function keysBelow(key) {
 }
 
 /** The text key.one or key.other, whichever the language uses with this number. */
-export function count(key, number) {
+export function count(key, number, values = {}) {
   const rule = new Intl.PluralRules(current).select(number) === "one" ? "one" : "other";
-  return t(`${key}.${rule}`, { count: new Intl.NumberFormat(current).format(number) });
+  return t(`${key}.${rule}`, { ...values, count: new Intl.NumberFormat(current).format(number) });
 }

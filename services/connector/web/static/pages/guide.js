@@ -122,7 +122,8 @@ function tickRow(step, tick) {
     // What was ticked a moment ago stays as it was ticked until its own answer comes.
     if (isBeingSaved) return;
     box.checked = step.done;
-    when.textContent = step.done && step.done_at ? t("guide.done_at", { date: shortDate(step.done_at) }) : "";
+    const key = step.by_itself ? "guide.seen_at" : "guide.done_at";
+    when.textContent = step.done && step.done_at ? t(key, { date: shortDate(step.done_at) }) : "";
   }
   return { step, element, draw };
 }

@@ -10,6 +10,7 @@ import { may } from "../core/session.js";
 import { reauthorizeButton } from "./authorize.js";
 import { guide } from "./guide.js";
 import { managePanel } from "./manage.js";
+import { ordersHistory, ordersLate } from "./order_sync.js";
 
 /** Opens the dialog. `leave()` takes it away when the address changes; `onClosed` is called when the user closes it. */
 export function openIntegration(integrationId, { signal, onClosed }) {
@@ -113,6 +114,7 @@ function integrationContent(integrationId, { signal, heading, close }) {
       [t("integration.consent_expires"), date(integration.consent_expires_at)],
       [t("integration.last_message"), dateTime(integration.last_message_at)],
       [t("integration.last_order"), dateTime(integration.last_order_at)],
+      [t("integration.orders"), orders(integration.sync.orders)],
     ];
     replace(
       summary,
@@ -139,6 +141,13 @@ function integrationContent(integrationId, { signal, heading, close }) {
   }
 
   return { draw, refresh, showGuide: () => guidePlace.scrollIntoView() };
+}
+
+/** How far back the store's orders are here, and how far they are up to date. */
+function orders(sync) {
+  if (!sync) return t("orders.sync.never");
+  const state = ordersLate(sync) ?? (sync.completed_at ? t("orders.sync.complete", { time: dateTime(sync.completed_at) }) : t("orders.sync.running"));
+  return h("span", { "data-testid": "orders-sync" }, ordersHistory(sync.history), h("br"), h("span", { class: "muted" }, state));
 }
 
 const LOUD = { red: "bad", amber: "warning", waiting: "info", notice: "info" };

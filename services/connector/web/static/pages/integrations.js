@@ -11,6 +11,7 @@ import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 import { openIntegration } from "./integration.js";
 import { drawGracePeriod } from "./grace_period.js";
+import { ordersHistory, ordersLate } from "./order_sync.js";
 
 export async function show({ main, params, signal }) {
   const place = h("div", {});
@@ -83,7 +84,7 @@ function row(integration) {
     account: account(integration),
     name: nameCell(integration),
     last_message: dateTime(integration.last_message_at),
-    last_order: dateTime(integration.last_order_at),
+    last_order: [dateTime(integration.last_order_at), ordersBelow(integration.sync.orders)],
   };
   return h(
     "tr",
@@ -96,6 +97,12 @@ function row(integration) {
 
 function syncText(sync) {
   return sync.at ? t(`sync.${sync.status}.at`, { time: dateTime(sync.at) }) : t(`sync.${sync.status}`);
+}
+
+/** What the newest order does not tell: since when others may be missing, or that older ones are still being fetched. */
+function ordersBelow(orders) {
+  const text = orders && (ordersLate(orders) ?? (orders.history.done ? null : ordersHistory(orders.history)));
+  return text && h("span", { class: "below", "data-testid": "orders-state" }, text);
 }
 
 function account(integration) {

@@ -17,7 +17,7 @@ export function orderCard({ conversationId, integrationId, signal }) {
   const summary = h("summary", {});
   const content = h("div", { class: "order-card-content" });
   const fold = h("details", {}, summary, content);
-  const element = h("aside", { class: "order-card card", "aria-label": t("order.card"), hidden: true }, fold);
+  const element = h("section", { class: "order-card card", "aria-label": t("order.card"), hidden: true }, fold);
   let drawn = "";
   let shown = { items: [], same_buyer: { orders: [], conversations: [] } };
   let chosen = null;
@@ -108,7 +108,12 @@ function summaryOf({ order_id, order, state }) {
 }
 
 function body(card) {
-  return h("div", { class: "order-body", "data-testid": "order", "data-state": card.state }, copyState(card), card.order ? orderDetails(card.order) : null);
+  return h("div", { class: "order-body", "data-testid": "order", "data-state": card.state }, copyState(card), card.order ? [orderDetails(card.order), wholeOrder(card.order)] : null);
+}
+
+/** Where there is room for what order reports say besides. */
+function wholeOrder({ id }) {
+  return h("p", {}, h("a", { href: `/orders/${id}`, "data-key": "whole" }, t("order.whole")));
 }
 
 /** How old our copy is, that a newer one is coming, or why none is. */

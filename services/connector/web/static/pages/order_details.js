@@ -92,7 +92,7 @@ function itemRow(item, currency) {
   return h(
     "li",
     { class: "order-item" },
-    h("p", { dir: "auto" }, item.quantity !== null && h("strong", {}, `${item.quantity} × `), item.title ?? t("order.no_title")),
+    h("p", {}, item.quantity !== null && h("strong", {}, `${item.quantity} × `), h("bdi", {}, item.title ?? t("order.no_title"))),
     h("p", { class: "muted" }, h("bdi", {}, facts.join(" · "))),
     item.unit_price !== null && currency && h("p", { class: "muted" }, t("order.unit_price", { price: money(item.unit_price, currency) })),
     item.quantity_shipped > 0 && item.quantity_shipped < item.quantity && h("p", { class: "muted" }, t("order.shipped_of", { shipped: item.quantity_shipped, quantity: item.quantity })),

@@ -1,0 +1,163 @@
+"""Orders on the pages: their list and each of them, what an integration says of them, and that calls to Amazon are stopped."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from playwright.async_api import Page, expect
+from sqlalchemy import select
+
+from services.sandbox.settings import SandboxSettings
+from shared.events import EventKind, announce
+from shared.tables import Account, AmazonPause, Order, OrderSync
+from tests.browser.steps import Site, sign_in
+from tests.factories import (
+    make_conversation,
+    make_conversation_order,
+    make_integration,
+    make_message,
+    make_order,
+    make_order_item,
+    make_relay_address,
+)
+
+
+async def test_an_order_is_filtered_found_by_its_number_and_changes_while_one_looks(page: Page, site: Site):
+    now = datetime.now(UTC)
+    async with site.sessions.begin() as session:
+        integration = await make_integration(session, site.account.id, name="Lampen Europa")
+        conversation = await make_conversation(session, site.keyring, integration)
+        await make_message(session, site.keyring, conversation, text="Wo bleibt meine Lampe?")
+        late = await make_order(
+            session,
+            site.keyring,
+            integration,
+            order_id=conversation.order_id,
+            ship_by=now - timedelta(hours=1),
+            # No currency that anybody knows, and less than nothing.
+            total=Decimal("-5"),
+            currency="XQQ",
+        )
+        for position in range(40):
+            await make_order_item(
+                session,
+                site.keyring,
+                late,
+                position=position,
+                title="مصباح مكتب",
+                report_personal={"ship-service-name": "DHL Paket"} if position == 0 else None,
+            )
+        await make_conversation_order(session, conversation, late.order_id)
+        for hours in (5, 9):
+            await make_order(session, site.keyring, integration, ship_by=now + timedelta(days=9, hours=hours))
+    await sign_in(page, "/orders", email="agent@seller.example")
+    rows = page.get_by_test_id("order-row")
+    await expect(rows).to_have_count(3)
+    await rows.first.focus()
+    await page.keyboard.press("ArrowDown")
+    await expect(rows.nth(1)).to_be_focused()
+
+    await page.get_by_text("Filtern und sortieren").click()
+    await page.get_by_label("Noch zu versenden").select_option("überfällig")
+
+    await expect(rows).to_have_count(1)
+    await expect(rows).to_contain_text("Überfällig seit")
+    await page.reload()
+    await expect(rows).to_have_count(1)
+
+    search = page.get_by_label("Bestellnummer suchen")
+    await search.fill("303")
+    await page.keyboard.press("Enter")
+    await expect(search).to_have_attribute("aria-invalid", "true")
+    await search.fill(late.order_id.replace("-", " "))
+    await page.keyboard.press("Enter")
+
+    await expect(page).to_have_url(f"{site.url}/orders/{late.id}")
+    await expect(page.get_by_role("heading", level=1)).to_be_focused()
+    order = page.get_by_test_id("order")
+    await expect(order).to_contain_text("überfällig seit")
+    # Of many items the first are shown, the others are folded away.
+    await expect(order.get_by_text("مصباح مكتب").locator("visible=true")).to_have_count(5)
+    await order.get_by_text("Weitere Angaben aus dem Bestellbericht").click()
+    await expect(order.get_by_text("DHL Paket")).to_be_visible()
+    await expect(page.get_by_test_id("conversation")).to_have_attribute("href", f"/inbox/{conversation.id}")
+
+    async with site.sessions.begin() as session:
+        stored = await session.scalar(select(Order).where(Order.id == late.id))
+        assert stored is not None
+        stored.status, stored.shipped_at, stored.changed_at = "SHIPPED", now, now
+        await announce(
+            session,
+            site.account.id,
+            EventKind.ORDER_CHANGED,
+            integration_id=integration.id,
+            order_row_id=late.id,
+        )
+
+    await expect(page.get_by_test_id("order-status")).to_have_text("versandt")
+    # What was opened stays open, and those who do not see it are told.
+    await expect(order.get_by_text("DHL Paket")).to_be_visible()
+    await expect(page.locator("#announcer")).to_have_text(f"Bestellung {late.order_id}: versandt")
+    await page.get_by_role("link", name="Zu den Bestellungen").click()
+    await expect(page.get_by_text("Zu diesen Filtern gibt es keine Bestellung.")).to_be_visible()
+
+
+async def test_an_integration_says_how_far_its_orders_are_and_every_page_that_calls_are_stopped(
+    page: Page, site: Site
+):
+    now = datetime.now(UTC)
+    async with site.sessions.begin() as session:
+        integration = await make_integration(session, site.account.id, name="Lampen Europa")
+        await make_relay_address(session, integration)
+        session.add(
+            OrderSync(
+                account_id=site.account.id,
+                integration_id=integration.id,
+                cursor_at=now - timedelta(hours=3),
+                completed_at=now - timedelta(hours=3),
+                order_count=1240,
+                history_until=datetime(2026, 5, 3, 12, tzinfo=UTC),
+                report_columns_missing=["gift-message-text", "customized-url"],
+                report_columns_checked_at=now,
+            )
+        )
+    await sign_in(page)
+    await expect(page.get_by_test_id("orders-state")).to_contain_text("Verspätet: Änderungen seit")
+    await page.get_by_role("link", name="Lampen Europa").click()
+
+    await expect(page.get_by_test_id("orders-sync")).to_contain_text(
+        "1.240 Bestellungen, zurück bis 3. Mai 2026"
+    )
+    check = page.locator("[data-check=report_columns_missing]")
+    await expect(check).to_contain_text("gift-message-text, customized-url")
+    await expect(check.get_by_role("link")).to_have_attribute(
+        "href",
+        f"{site.amazon_url}/sellercentral-europe.amazon.com/order-reports-and-feeds/column-picker?country=DE",
+    )
+
+    async with site.sessions.begin() as session:
+        session.add(AmazonPause(client_id=SandboxSettings.model_fields["client_id"].default))
+
+    await page.goto("/inbox")
+    await expect(page.locator("#amazon-pause")).to_contain_text("Nachrichten kommen weiter an")
+
+
+async def test_how_long_data_are_kept_is_changed_and_a_shorter_time_is_asked_about(page: Page, site: Site):
+    await sign_in(page, "/settings/retention")
+    kept = page.get_by_label("Unterhaltungen aufbewahren (Tage)")
+    await expect(kept).to_have_value("548")
+    await kept.fill("29")
+    await page.get_by_role("button", name="Speichern").click()
+    await expect(kept).to_have_attribute("aria-invalid", "true")
+
+    await kept.fill("365")
+    await page.get_by_label("Ein Gesetz verpflichtet uns").check()
+    await page.get_by_label("Um so viele Tage länger").fill("3285")
+    await page.get_by_label("Welches Gesetz").fill("§ 147 AO")
+    await page.get_by_role("button", name="Speichern").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Kürzer aufbewahren").click()
+
+    await expect(page.get_by_text("Die Fristen sind gespeichert.").first).to_be_visible()
+    async with site.sessions() as session:
+        account = await session.get_one(Account, site.account.id)
+        kept_as = (account.messages_kept_days, account.longer_kept_days, account.longer_kept_reason)
+        assert kept_as == (365, 3285, "§ 147 AO")
