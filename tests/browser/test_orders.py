@@ -34,7 +34,7 @@ async def test_an_order_is_filtered_found_by_its_number_and_changes_while_one_lo
             order_id=conversation.order_id,
             ship_by=now - timedelta(hours=1),
             # No currency that anybody knows, and less than nothing.
-            total=Decimal("-5"),
+            total=Decimal(-5),
             currency="XQQ",
         )
         for position in range(40):
