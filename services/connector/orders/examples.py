@@ -112,6 +112,7 @@ ORDER: Final[JsonDict] = SUMMARY | {
         "kind": None,
         "instructions": None,
     },
+    "reported_at": None,
     "unreadable": [],
     "problem": None,
 }

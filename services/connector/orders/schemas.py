@@ -249,6 +249,9 @@ class OrderAnswer(OrderSummary):
     ]
     buyer: BuyerAnswer | None
     recipient: RecipientAnswer | None
+    reported_at: Annotated[
+        datetime | None, Field(description="When an order report last told something of it.")
+    ]
     unreadable: Annotated[
         list[str], Field(description="The fields of Amazon's answer that could not be read, by their names.")
     ]
@@ -265,9 +268,6 @@ class ReportColumnsOfItem(TypedDict):
 
 @with_config(json_schema_extra={"examples": [ORDER | REPORTED]})
 class WholeOrderAnswer(OrderAnswer):
-    reported_at: Annotated[
-        datetime | None, Field(description="When an order report last told something of it.")
-    ]
     report_columns: Annotated[
         list[ReportColumnsOfItem],
         Field(description="What order reports say beyond all the other fields, by item and column."),

@@ -130,6 +130,7 @@ def order_answer(opened: OpenedOrder, amazon_base_url: str | None, now: datetime
             "kind": recipient.kind,
             "instructions": recipient.instructions,
         },
+        "reported_at": more.reported_at,
         "unreadable": listed.problems,
         "problem": None if opened.is_whole else "seal_broken",
     }
@@ -139,7 +140,6 @@ def whole_order_answer(opened: OpenedOrder, amazon_base_url: str | None, now: da
     """The same, with what order reports say beyond it."""
     return {
         **order_answer(opened, amazon_base_url, now),
-        "reported_at": opened.order.more.reported_at,
         "report_columns": [
             {"item_id": item.row.item_id, "columns": dict(item.report_columns)}
             for item in opened.items

@@ -10,6 +10,9 @@ import { orderDetails, orderStatus } from "./order_details.js";
 
 // Beside the conversation there is room for it; above it, only its first line is shown until somebody opens it.
 const BESIDE = "(min-width: 80rem)";
+// A copy that is asked for and turns out to be the same is told by no event.
+const READ_AGAIN_MS = 5000;
+const READ_AGAIN_AT_MOST = 12;
 
 /** `element` is hidden while the conversation has no order. `load()` never throws: what went wrong is said in its place. */
 export function orderCard({ conversationId, integrationId, signal }) {
@@ -21,6 +24,8 @@ export function orderCard({ conversationId, integrationId, signal }) {
   let drawn = "";
   let shown = { items: [], same_buyer: { orders: [], conversations: [] } };
   let chosen = null;
+  let timer = null;
+  let readings = 0;
 
   const beside = matchMedia(BESIDE);
   const unfold = () => (fold.open = beside.matches);
@@ -33,6 +38,7 @@ export function orderCard({ conversationId, integrationId, signal }) {
       tellChanges(shown.items, read.items);
       shown = read;
       draw();
+      readAgainLater();
     } catch (problem) {
       if (problem.name === "AbortError") return;
       element.hidden = false;
@@ -40,6 +46,13 @@ export function orderCard({ conversationId, integrationId, signal }) {
       replace(summary, t("order.card"));
       showProblem(content, problem);
     }
+  }
+
+  /** While Amazon is being asked, for a minute at most: then it has answered, or an event will tell. */
+  function readAgainLater() {
+    clearTimeout(timer);
+    readings = shown.items.some(({ is_refreshing }) => is_refreshing) ? readings + 1 : 0;
+    if (readings > 0 && readings <= READ_AGAIN_AT_MOST) timer = setTimeout(() => !signal.aborted && soon(), READ_AGAIN_MS);
   }
 
   function draw() {
@@ -51,7 +64,7 @@ export function orderCard({ conversationId, integrationId, signal }) {
     const card = shown.items.find(({ order_id }) => order_id === chosen) ?? shown.items[0];
     const focused = content.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const opened = new Set([...content.querySelectorAll("details[open]")].map(({ dataset }) => dataset.key));
-    replace(summary, summaryOf(card));
+    replace(summary, summaryOf(card, shown.items));
     replace(content, shown.items.length > 1 ? tabs(card) : body(card), sameBuyer(shown.same_buyer));
     for (const part of content.querySelectorAll("details")) part.open = opened.has(part.dataset.key);
     if (focused) content.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
@@ -90,6 +103,7 @@ export function orderCard({ conversationId, integrationId, signal }) {
     const isHere = shown.items.some(({ state, order }) => order?.id === ids.order_row_id || state !== "known");
     if (!ids.integration_id || (ids.integration_id === integrationId && isHere)) soon();
   });
+  signal.addEventListener("abort", () => clearTimeout(timer));
   onEvent("message.received", signal, (ids) => (!ids.conversation_id || ids.conversation_id === conversationId) && soon());
   return { element, load };
 }
@@ -102,9 +116,17 @@ function tellChanges(before, after) {
   }
 }
 
-function summaryOf({ order_id, order, state }) {
+/** One line, which on a phone is all that is seen at first: so it has what must not be missed. */
+function summaryOf({ order_id, order, state }, items) {
   const said = order ? orderStatus(order.status) : t(`order.state.${state}`);
-  return [h("span", { class: "order-card-title" }, t("order.title")), " ", h("bdi", { class: "muted" }, order_id), " ", h("span", { class: "tag", "data-testid": "order-status" }, said)];
+  const isCancelling = items.some((each) => each.order?.is_cancellation_requested);
+  return [
+    h("span", { class: "order-card-title" }, items.length > 1 ? t("order.title.several", { count: items.length }) : t("order.title")),
+    items.length > 1 && [" ", h("bdi", { class: "muted" }, order_id)],
+    " ",
+    h("span", { class: "tag", "data-testid": "order-status" }, said),
+    isCancelling && [" ", h("span", { class: "tag order-tag-alert" }, t("order.mark.cancellation"))],
+  ];
 }
 
 function body(card) {

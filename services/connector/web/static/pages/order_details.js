@@ -3,10 +3,11 @@
 import { h, newId } from "../core/dom.js";
 import { copyButton, outsideLink } from "../core/elements.js";
 import { countryName, date, dateTime, dayAndTime, isPast, money } from "../core/format.js";
-import { hasText, t } from "../core/i18n.js";
+import { count, hasText, t } from "../core/i18n.js";
 
-// More are folded away: an order may have 500.
+// More are folded away: an order may have 500 items, and as many packages.
 const ITEMS_AT_ONCE = 5;
+const PACKAGES_AT_ONCE = 3;
 const AMOUNTS = ["items", "shipping", "tax", "discount", "other"];
 
 /** Amazon's word for how far an order is, in ours; one that we do not know as it stands. */
@@ -54,12 +55,15 @@ function timeline(order) {
     "ol",
     { class: "order-steps", "aria-label": t("order.timeline") },
     order.timeline.map(({ step, state, at, until }) => {
-      const isLate = state !== "done" && until && isPast(until);
-      const when = at ? dateTime(at) : until && t(isLate ? "order.step.late" : "order.step.until", { time: dayAndTime(until) });
+      const isOver = state !== "done" && until && isPast(until);
+      // Amazon tells of few deliveries: that it has told of none is not that there was none.
+      const isLate = isOver && step !== "delivered";
+      const key = isLate ? "order.step.late" : isOver ? "order.step.promised" : "order.step.until";
+      const when = at ? dateTime(at) : until && t(key, { time: dayAndTime(until) });
       return h(
         "li",
         { class: `order-step order-step-${isLate ? "late" : state}`, "data-step": step },
-        h("span", {}, t(`order.step.${step}`), state === "partly" && ` (${t("order.step.partly")})`, h("span", { class: "visually-hidden" }, ` ${t(`order.step.state.${state}`)}`)),
+        h("span", {}, t(`order.step.${step}`), state === "partly" && ` (${t("order.step.partly")})`, h("span", { class: "visually-hidden" }, `: ${t(`order.step.state.${isOver && !isLate ? "untold" : state}`)}`)),
         when && h("span", { class: "muted" }, when),
       );
     }),
@@ -67,15 +71,24 @@ function timeline(order) {
 }
 
 function packages(found) {
-  return found.map((each) => {
-    const tracking = each.tracking_number && h("bdi", {}, each.tracking_number);
-    return h(
-      "div",
-      { class: "order-line", "data-testid": "package" },
-      h("p", {}, h("strong", {}, h("bdi", {}, [each.carrier, each.shipping_service].filter(Boolean).join(" · ") || t("order.package"))), each.status && [" ", h("span", { class: "muted" }, hasText(`order.package.${each.status}`) ? t(`order.package.${each.status}`) : each.status)]),
-      tracking && h("p", {}, tracking, " ", copyButton(t("order.copy"), tracking, { "aria-label": t("order.copy_tracking"), "data-key": `copy-${each.reference}` })),
-    );
-  });
+  const rows = found.map((each) => h("div", { class: "order-line", "data-testid": "package" }, packageLines(each)));
+  const rest = rows.slice(PACKAGES_AT_ONCE);
+  return [rows.slice(0, PACKAGES_AT_ONCE), rest.length > 0 && folded("packages", "order.more_packages", rest.length, rest)];
+}
+
+function packageLines({ reference, carrier, shipping_service, status, tracking_number }) {
+  const name = [carrier, shipping_service].filter(Boolean).join(" · ") || t("order.package");
+  const said = status && (hasText(`order.package.${status}`) ? t(`order.package.${status}`) : status);
+  const tracking = tracking_number && h("bdi", {}, tracking_number);
+  return [
+    h("p", {}, h("strong", {}, h("bdi", {}, name)), said && [" ", h("span", { class: "muted" }, said)]),
+    tracking && h("p", {}, tracking, " ", copyButton(t("order.copy"), tracking, { "aria-label": t("order.copy_tracking"), "data-key": `copy-${reference}` })),
+  ];
+}
+
+/** Those that are not shown at once, behind a line that says how many they are. */
+function folded(name, key, number, content) {
+  return h("details", { class: "order-more", "data-key": name }, h("summary", {}, count(key, number)), content);
 }
 
 function items({ items: found, amounts }) {
@@ -83,12 +96,12 @@ function items({ items: found, amounts }) {
   const rest = rows.slice(ITEMS_AT_ONCE);
   return [
     h("ul", { class: "order-items", "aria-label": t("order.items") }, rows.slice(0, ITEMS_AT_ONCE)),
-    rest.length > 0 && h("details", { class: "order-more", "data-key": "items" }, h("summary", {}, t("order.more_items", { count: rest.length })), h("ul", { class: "order-items" }, rest)),
+    rest.length > 0 && folded("items", "order.more_items", rest.length, h("ul", { class: "order-items" }, rest)),
   ];
 }
 
 function itemRow(item, currency) {
-  const facts = [item.sku && t("order.sku", { sku: item.sku }), item.asin && t("order.asin", { asin: item.asin }), item.condition].filter(Boolean);
+  const facts = [item.sku && t("order.sku", { sku: item.sku }), item.asin && t("order.asin", { asin: item.asin }), item.condition && (hasText(`order.condition.${item.condition}`) ? t(`order.condition.${item.condition}`) : item.condition)].filter(Boolean);
   return h(
     "li",
     { class: "order-item" },
