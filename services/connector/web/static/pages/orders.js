@@ -89,7 +89,7 @@ export async function show({ main, params, query, signal }) {
   });
 
   const soon = throttled(2000, signal, drawList);
-  onEvent("order.changed", signal, () => !openId && soon());
+  onEvent("order.changed", signal, soon);
   replace(list, pageHeading(t("orders.title")), searchForm(found, signal), found, fields.element, problemPlace, empty, rows, pages.more);
   replace(main, place);
   fields.update(filters);
