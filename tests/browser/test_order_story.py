@@ -1,13 +1,20 @@
 """A buyer buys and asks, and the order stands beside what they wrote: the whole product in a browser, with Amazon's stand-in."""
 
 import re
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
+from sqlalchemy import update
 
+from deploy.demo.postgres import OWNER
 from deploy.demo.stack import DEMO_EMAIL, Stack
+from shared.database import create_engine, create_sessions
+from shared.jobs import Job, enqueue
+from shared.tables import OrderReport
 from tests.browser.steps import CASA_VERDE, authorize, consent
 
 # The start and the end of the whole product alone take a minute on a busy machine.
@@ -15,6 +22,8 @@ pytestmark = pytest.mark.timeout(300)
 
 # Notices are read every fifteen seconds, and what they name is asked for every ten.
 _TOLD_WITHIN_MS = 60_000
+# A report is looked at a quarter of a minute after it was asked for, and twice as long after that.
+_REPORTED_WITHIN_MS = 90_000
 
 
 class Amazon:
@@ -65,6 +74,19 @@ class Amazon:
         answer.raise_for_status()
 
 
+async def ask_for_reports_again(stack: Stack, integration_id: UUID) -> None:
+    """As if some hours had passed since the last ones."""
+    engine = create_engine(stack.database_url(OWNER), application_name="tests")
+    async with create_sessions(engine).begin() as session:
+        await session.execute(
+            update(OrderReport)
+            .where(OrderReport.integration_id == integration_id)
+            .values(created_at=OrderReport.created_at - timedelta(hours=3))
+        )
+        await enqueue(session, Job.FOLLOW_ORDER_REPORTS, integration_id)
+    await engine.dispose()
+
+
 async def test_what_was_bought_stands_beside_the_question_and_follows_amazon_without_a_reload(
     german: BrowserContext, stack: Stack
 ):
@@ -104,3 +126,23 @@ async def test_what_was_bought_stands_beside_the_question_and_follows_amazon_wit
         page.get_by_role("status").filter(has_text=f"Bestellung {order_id}: versandt")
     ).to_be_attached()
     assert await page.evaluate("window.isSamePage")
+
+    # The store's report has none of the optional columns: a check says which, and leads to where they are switched on.
+    await page.goto("/integrations")
+    await page.get_by_role("link", name="Casa Verde").click()
+    dialog = page.get_by_role("dialog", name="Casa Verde")
+    check = dialog.locator("[data-check=report_columns_missing]")
+    await expect(check).to_contain_text("gift-message-text", timeout=_REPORTED_WITHIN_MS)
+    step = dialog.get_by_test_id("setup-order_report_columns")
+    await expect(step.get_by_role("checkbox")).not_to_be_checked()
+    async with german.expect_page() as opened:
+        await check.get_by_role("link", name="Zu Seller Central").click()
+    picker = await opened.value
+    await picker.locator("#all").click()
+    await picker.close()
+    await ask_for_reports_again(stack, UUID(page.url.rsplit("/", 1)[1]))
+
+    # The next report has them all: the check goes, and the step of the guide ticks itself.
+    await expect(check).to_have_count(0, timeout=_REPORTED_WITHIN_MS)
+    await expect(step.get_by_role("checkbox")).to_be_checked()
+    await expect(step).to_contain_text("von selbst erkannt am")
