@@ -16,6 +16,7 @@ from tests.factories import (
     make_order,
     make_order_item,
     make_order_package,
+    make_relay_address,
 )
 
 FIRST, SECOND, THIRD = "303-0000001-0000001", "303-0000002-0000002", "303-0000003-0000003"
@@ -163,3 +164,37 @@ async def test_a_change_comes_by_itself_is_told_and_moves_nothing_that_one_reads
     await expect(card.get_by_role("button", name="Bestellnummer kopieren")).to_be_focused()
     assert await message.bounding_box() == before
     assert await page.evaluate("window.shiftsOfMessages") == []
+
+
+async def test_a_card_longer_than_the_thread_or_shorter_leaves_thread_and_reply_box_where_they_are(
+    page: Page, site: Site
+):
+    integration, conversation = await make_thread(site, FIRST)
+    async with site.sessions.begin() as session:
+        await make_relay_address(session, integration)
+        order = await make_order(
+            session, site.keyring, integration, order_id=FIRST, fetched_at=datetime.now(UTC)
+        )
+        for number in range(30):
+            await make_order_item(session, site.keyring, order, position=number)
+    await page.set_viewport_size({"width": 1440, "height": 900})
+    await sign_in(page, f"/inbox/{conversation.id}")
+    card, box, pane = card_of(page), page.locator(".compose"), page.locator(".pane")
+    await expect(card.get_by_text("25 weitere Artikel")).to_be_visible()
+    thread = [page.locator(each) for each in (".conversation-head", ".messages", ".compose")]
+    places = [await each.bounding_box() for each in thread]
+    await card.locator("summary").first.click()
+    await expect(card.get_by_text("25 weitere Artikel")).to_be_hidden()
+    assert [await each.bounding_box() for each in thread] == places
+    await card.locator("summary").first.click()
+
+    async with site.sessions.begin() as session:
+        for number in range(8):
+            await make_message(session, site.keyring, conversation, text=f"{number}\n" * 6)
+    await page.reload()
+    await expect(page.get_by_test_id("message")).to_have_count(9)
+    await pane.evaluate("element => element.scrollTo(0, element.scrollHeight)")
+
+    assert await box.evaluate("element => element.scrollHeight === element.clientHeight")
+    await expect(box.get_by_role("button", name="Antworten")).to_be_in_viewport(ratio=1)
+    await expect(card.get_by_test_id("order-status")).to_be_in_viewport(ratio=1)

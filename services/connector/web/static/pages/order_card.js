@@ -19,8 +19,8 @@ export function orderCard({ conversationId, integrationId, signal }) {
   const path = `/conversations/${conversationId}/orders`;
   const summary = h("summary", {});
   const content = h("div", { class: "order-card-content" });
-  const fold = h("details", {}, summary, content);
-  const element = h("section", { class: "order-card card", "aria-label": t("order.card"), hidden: true }, fold);
+  const fold = h("details", { class: "card" }, summary, content);
+  const element = h("section", { class: "order-card", "aria-label": t("order.card"), hidden: true }, fold);
   let drawn = "";
   let shown = { items: [], same_buyer: { orders: [], conversations: [] } };
   let chosen = null;
