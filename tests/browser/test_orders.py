@@ -138,7 +138,13 @@ async def test_an_integration_says_how_far_its_orders_are_and_every_page_that_ca
         session.add(AmazonPause(client_id=SandboxSettings.model_fields["client_id"].default))
 
     await page.goto("/inbox")
-    await expect(page.locator("#amazon-pause")).to_contain_text("Nachrichten kommen weiter an")
+    banner = page.locator("#amazon-pause")
+    await expect(banner).to_contain_text("Nachrichten kommen weiter an")
+    # On a phone the lower edge belongs to the box for replies.
+    await page.set_viewport_size({"width": 390, "height": 800})
+    assert await page.evaluate(
+        "document.getElementById('amazon-pause').getBoundingClientRect().bottom <= document.getElementById('main').getBoundingClientRect().top"
+    )
 
 
 async def test_how_long_data_are_kept_is_changed_and_a_shorter_time_is_asked_about(page: Page, site: Site):
