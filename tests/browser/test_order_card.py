@@ -11,6 +11,7 @@ from tests.browser.steps import Site, sign_in
 from tests.factories import (
     make_conversation,
     make_conversation_order,
+    make_grant,
     make_integration,
     make_message,
     make_order,
@@ -198,3 +199,31 @@ async def test_a_card_longer_than_the_thread_or_shorter_leaves_thread_and_reply_
     assert await box.evaluate("element => element.scrollHeight === element.clientHeight")
     await expect(box.get_by_role("button", name="Antworten")).to_be_in_viewport(ratio=1)
     await expect(card.get_by_test_id("order-status")).to_be_in_viewport(ratio=1)
+
+
+async def test_a_copy_that_is_asked_for_again_and_is_the_same_is_not_said_to_be_updated_for_ever(
+    page: Page, site: Site
+):
+    integration, conversation = await make_thread(site, FIRST)
+    async with site.sessions.begin() as session:
+        await make_grant(session, site.keyring, integration)
+        order = await make_order(
+            session,
+            site.keyring,
+            integration,
+            order_id=FIRST,
+            fetched_at=datetime.now(UTC) - timedelta(hours=1),
+        )
+    await page.clock.install()
+    await sign_in(page, f"/inbox/{conversation.id}")
+    card = card_of(page)
+    await expect(card.get_by_text("wird aktualisiert")).to_be_visible()
+
+    # Nothing has changed, so nobody is told.
+    async with site.sessions.begin() as session:
+        row = await session.get_one(Order, (order.id, order.account_id))
+        row.fetched_at = datetime.now(UTC)
+    await page.clock.fast_forward(6_000)
+
+    await expect(card.get_by_text("wird aktualisiert")).to_have_count(0)
+    await expect(card.get_by_text("Stand")).to_be_visible()
