@@ -69,9 +69,9 @@ _WEEK = Plan(
     days=7,
     step=timedelta(minutes=14),
     kills=40,
-    orders_a_day=60,
-    history=400,
-    looks_every=6,
+    orders_a_day=40,
+    history=300,
+    looks_every=12,
 )
 _EXAMPLES_AN_OPERATION = 30
 _CONVERSATIONS_OF_A_LARGE_INSTALLATION = 100_000

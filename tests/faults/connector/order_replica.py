@@ -20,7 +20,7 @@ from shared.logging import configure_logging
 from shared.process import settings_or_exit
 from tests.simulated_buckets import SimulatedBuckets
 
-_AT_ONCE = 3
+_AT_ONCE = 6
 
 
 class ToldClock:

@@ -48,6 +48,8 @@ _RATES: Final = {"searchOrders": (0.0056, 20), "getOrder": (0.5, 30)}
 # What Amazon has shown late, or as it was before, is found by looking back, about an hour after it is shown rightly.
 _UNTRUE: Final = frozenset({"orders-late", "orders-regress"})
 _FOUND_AFTER: Final = timedelta(hours=2)
+# A look back goes three hours back and comes each hour. An order that Amazon told wrongly before that is stale until it changes, or is looked at.
+_LONGEST_REGRESS: Final = timedelta(hours=1.5)
 # In the end nothing goes wrong any more, until all that went wrong is made up for.
 _QUIET: Final = timedelta(hours=5)
 
@@ -223,6 +225,7 @@ def _troubles(world: _World) -> list[_Trouble]:
         whose = None if store is None else world.stores[store % len(world.stores)]
         return _Trouble(start + length * begin, start + length * end, name, whose, seconds)
 
+    regress = min(0.04, _LONGEST_REGRESS / length)
     return [
         trouble(0.05, 0.12, "orders-late", 0, 5_400),
         trouble(0.10, 0.13, "api-503-html", 1),
@@ -231,10 +234,10 @@ def _troubles(world: _World) -> list[_Trouble]:
         trouble(0.20, 0.45, "orders-forbidden", 2),
         trouble(0.25, 0.27, "token-503-html"),
         trouble(0.30, 0.36, "api-429", 1),
-        trouble(0.40, 0.44, "orders-regress", 0),
+        trouble(0.40, 0.40 + regress, "orders-regress", 0),
         trouble(0.46, 0.50, "orders-page-token-expired"),
         trouble(0.52, 0.53, "api-security-token-expired"),
-        trouble(0.60, 0.66, "outage"),
+        trouble(0.60, 0.64, "outage"),
         trouble(0.80, 0.83, "api-token-expired", 1),
         trouble(0.85, 0.90, "orders-dates-without-zone", 2),
     ]
