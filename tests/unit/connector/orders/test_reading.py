@@ -123,7 +123,7 @@ def test_personal_data_that_is_there_is_read():
         ),
         ({"packages": [None, "box"]}, "packages"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:80],
 )
 def test_what_cannot_be_read_costs_itself_alone(changes: dict[str, Any], problem: str):
     order = read_order(told(**changes), seen_at=SEEN)
