@@ -283,6 +283,6 @@ def _said(body: dict[str, Any], part: str) -> str:
 def _json_object(content: bytes) -> dict[str, Any] | None:
     try:
         body = httpx2.Response(200, content=content).json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

@@ -104,7 +104,11 @@ async def search_orders(
     question |= _list("marketplaceIds", marketplace_ids) | _list("includedData", included_data)
     if page_token is not None:
         question["paginationToken"] = page_token
-    return _page(await _search(api, question, bounds))
+    page = _page(await _search(api, question, bounds))
+    if page.next_token is not None and page.next_token == page_token:
+        # Whoever followed it would ask for this page for ever, and be told of no change any more.
+        raise AmazonUnavailable(operation=_SEARCH, reason="same_page_again")
+    return page
 
 
 async def get_order(

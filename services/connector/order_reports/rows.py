@@ -14,6 +14,8 @@ from shared.errors import Expected
 from shared.marketplaces import MARKETPLACES, Marketplace
 
 _MOST_COLUMNS: Final = 1000
+# So many cells without a column are kept one by one, and the others as one.
+_MOST_BEYOND: Final = 100
 _MOST_TEXT: Final = 1000
 _BY_CHANNEL: Final = {marketplace.retail_domain: marketplace for marketplace in MARKETPLACES}
 _SUMS: Final = frozenset({"amounts.tax", "amounts.discount", "amounts.other"})
@@ -90,6 +92,9 @@ class Header:
 
     def __init__(self, line: str, country: str) -> None:
         """Raises NoOrderReport."""
+        if "\r" in line.strip():
+            # Lines that end in another way than all of Amazon's do: what follows the names would be taken for names, and is personal.
+            raise NoOrderReport
         self.names, self.has_twins = _distinct(line.split("\t")[:_MOST_COLUMNS])
         self._home = country
         self._columns = [column_named(name) for name in self.names]
@@ -151,7 +156,10 @@ class Header:
             words += [""] * missing
             row.problems.append(CELLS_MISSING)
             return
-        for place, word in enumerate(words[len(self.names) :], len(self.names) + 1):
+        beyond = words[len(self.names) :]
+        # A line that is full of tabs would take longer than a thousand others.
+        beyond[_MOST_BEYOND:] = ["\t".join(beyond[_MOST_BEYOND:])]
+        for place, word in enumerate(beyond, len(self.names) + 1):
             if word.strip():
                 row.sealed[f"column {place}"] = word
                 row.problems.append(CELLS_TOO_MANY)

@@ -119,7 +119,7 @@ class PackageRecord:
 @dataclass(frozen=True, slots=True)
 class OrderRecord:
     """One order. `last_updated_at` orders what is told of it. `items` and `packages` are all that there are, or None if the source does not
-    tell all of them. `status` is Amazon's word in the SP-API's spelling.
+    tell all of them. `status` is Amazon's word in the SP-API's spelling. `is_time_known`: Amazon has said when it was updated last.
     """
 
     order_id: str
@@ -152,6 +152,7 @@ class OrderRecord:
     items: tuple[OrderItemRecord, ...] = ()
     packages: tuple[PackageRecord, ...] | None = None
     problems: tuple[str, ...] = ()
+    is_time_known: bool = field(default=True, repr=False)
 
 
 def personal_ends_at(

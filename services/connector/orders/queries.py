@@ -22,12 +22,14 @@ from shared.orders import order_row_id
 from shared.tables import (
     Account,
     AmazonPause,
+    Authenticity,
     Conversation,
     ConversationOrder,
     ConversationStatus,
     Grant,
     Integration,
     JobRow,
+    Message,
     Order,
     OrderItem,
     OrderLookup,
@@ -118,7 +120,10 @@ class WholeOrder:
 
 @dataclass(frozen=True, slots=True)
 class ConversationFacts:
-    """A conversation as its orders are looked for. `order_ids`: those that proven mails name, of which there is none in quarantine."""
+    """A conversation as its orders are looked for. `order_ids`: those that proven mails name, of which there is none in quarantine.
+
+    `buyer_key`: None as long as no mail in it is proven to be Amazon's.
+    """
 
     id: UUID
     integration_id: UUID
@@ -196,6 +201,15 @@ _FACTS: Final = (
         .where(AmazonPause.client_id == bindparam("client_id"))
         .exists()
         .label("is_stopped"),
+        # A mail that was released from quarantine may name any address: alone, it shows nothing of whoever has it.
+        select(Message.id)
+        .where(
+            Message.conversation_id == Conversation.id,
+            Message.account_id == Conversation.account_id,
+            Message.authenticity == Authenticity.AUTHENTIC,
+        )
+        .exists()
+        .label("is_authentic"),
         JobRow.subject_id.label("job"),
         JobRow.held_at,
         func.array(
@@ -293,7 +307,7 @@ async def conversation_facts(
     return ConversationFacts(
         row.id,
         row.integration_id,
-        None if is_quarantined else row.buyer_key,
+        row.buyer_key if row.is_authentic and not is_quarantined else None,
         () if is_quarantined else row.order_ids,
         StoreFacts(
             is_disconnected=row.disconnected_at is not None,

@@ -81,6 +81,7 @@ def read_order(told: object, *, seen_at: datetime) -> OrderRecord:
     return OrderRecord(
         order_id=order_id,
         last_updated_at=updated or created or seen_at,
+        is_time_known=updated is not None,
         marketplace_id=channel.text("marketplaceId"),
         country=None if marketplace is None else marketplace.country,
         sales_channel=channel.text("channelName"),
@@ -103,7 +104,7 @@ def read_order(told: object, *, seen_at: datetime) -> OrderRecord:
         payment_methods=_distinct(payment.text("paymentMethod") for payment in payments)
         if payments
         else None,
-        amounts=amounts if amounts.currency is not None else _sum_of(items),
+        amounts=amounts if amounts.currency is not None else _sum_of(items, order),
         buyer=_buyer(order),
         recipient=_recipient(order),
         items=items,
@@ -227,7 +228,7 @@ def _recipient(order: "_Fields") -> Address | None:
 def _amounts(proceeds: "_Fields", total_name: str) -> Amounts:
     """What Amazon lists by kind. All must be in the currency of the total; what is not is left out, and told."""
     total, currency = proceeds.part(total_name).money()
-    parts: dict[str, Decimal] = {}
+    added: dict[str, Decimal] = {}
     for listed in proceeds.list("breakdowns", _MOST_WORDS * 5):
         amount, its_currency = listed.part("subtotal").money()
         currency = currency or its_currency
@@ -235,11 +236,19 @@ def _amounts(proceeds: "_Fields", total_name: str) -> Amounts:
             listed.wrong("subtotal")
             continue
         part = _KINDS.get(listed.text("type") or "", "other")
-        parts[part] = parts.get(part, Decimal(0)) + amount
-    return Amounts(currency=currency, total=total, **parts)
+        added[part] = added.get(part, Decimal(0)) + amount
+    return Amounts(currency=currency, total=total, **_storable(added, proceeds, "breakdowns"))
 
 
-def _sum_of(items: Sequence[OrderItemRecord]) -> Amounts:
+def _storable(added: Mapping[str, Decimal], fields: "_Fields", name: str) -> dict[str, Decimal]:
+    """Sums without those that no column takes, although each of their parts is an amount; of these it is told."""
+    storable = {part: amount for part, amount in added.items() if abs(amount) < _LARGEST}
+    if len(storable) < len(added):
+        fields.wrong(name)
+    return storable
+
+
+def _sum_of(items: Sequence[OrderItemRecord], order: "_Fields") -> Amounts:
     """The order's amounts where Amazon gives them by item only."""
     currencies = {item.amounts.currency for item in items if item.amounts.total is not None}
     if len(currencies) != 1 or any(item.amounts.total is None for item in items):
@@ -250,13 +259,15 @@ def _sum_of(items: Sequence[OrderItemRecord]) -> Amounts:
             amount: Decimal | None = getattr(item.amounts, part)
             if amount is not None:
                 added[part] = added.get(part, Decimal(0)) + amount
-    return Amounts(currency=currencies.pop(), **added)
+    return Amounts(currency=currencies.pop(), **_storable(added, order, "proceeds"))
 
 
 def _paid(payments: Sequence["_Fields"], currency: str | None) -> Decimal | None:
     amounts = [payment.part("paymentAmount").money() for payment in payments]
     paid = [amount for amount, its_currency in amounts if amount is not None and its_currency == currency]
-    return sum(paid, Decimal(0)) if paid and len(paid) == len(amounts) else None
+    if not paid or len(paid) < len(amounts):
+        return None
+    return _storable({"paid": sum(paid, Decimal(0))}, payments[0], "paymentAmount").get("paid")
 
 
 def _distinct(texts: Any) -> tuple[str, ...]:
@@ -387,7 +398,7 @@ class _Fields:
             amount = Decimal(str(told)) if isinstance(told, str | int | float) else None
         except InvalidOperation:
             amount = None
-        if amount is None or not amount.is_finite() or abs(amount) >= _LARGEST:
+        if amount is None or not amount.is_finite() or amount.copy_abs() >= _LARGEST:
             self.wrong("amount")
             return None, None
         if not isinstance(currency, str) or _CURRENCY.fullmatch(currency) is None:

@@ -1,7 +1,8 @@
 """The only place that writes orders, their items and their packages.
 
 Whatever tells of an order may come late, twice and out of order, from three sources at once, and into several replicas. So: the row is
-known before it is read (shared.orders); what Amazon changed earlier overwrites nothing that it changed later; what a source does not say
+known before it is read (shared.orders); what Amazon changed earlier overwrites nothing that it changed later, and a time that has not
+come yet is none, or the order would stay as it is until then; what a source does not say
 leaves what another one has said; the same once more writes nothing. A report never takes back what the SP-API has said of the same
 moment, and fills what it has not. What is personal and has ended, or was erased, is not stored again.
 """
@@ -37,6 +38,13 @@ from shared.orders import item_row_id, order_row_id, package_row_id
 _Made = TypeVar("_Made")
 # A page of the SP-API.
 _FEW: Final = 100
+# By so much Amazon's clock may be ahead of ours. What is said to have happened later than that has not happened yet.
+_CLOCKS_APART: Final = timedelta(minutes=15)
+# What Amazon calls the times of the purchase and of the last change.
+_TIMES: Final = {
+    Source.API: ("createdTime", "lastUpdatedTime"),
+    Source.REPORT: ("purchase-date", "last-updated-date"),
+}
 _KNOWN: Final = text("""
     SELECT id, last_updated_at, api_digest, report_digest, purchased_at, deliver_by, delivered_at, personal_ends_at,
         personal_erased_at
@@ -108,10 +116,11 @@ async def store_orders(
 
     `is_news`: listeners are told of each that has changed; not of what only fills the history.
     """
-    told = await _aside(orders, lambda: _newest_of_each(keys, integration_id, orders))
+    told = await _aside(orders, lambda: _newest_of_each(keys, integration_id, orders, now))
     if not told:
         return Stored(0, ())
     batch = await _read(session, keys, integration_id, told, now)
+    told = [batch.with_time(each) for each in told]
     if told[0].order.source is Source.API:
         written = await batch.write([each for each in told if batch.is_newer(each)], BY_API)
         if same := {each.row_id for each in told} - set(written):
@@ -157,10 +166,12 @@ async def _aside(group: Sequence[object], make: Callable[[], _Made]) -> _Made:
     return make() if len(group) <= _FEW else await asyncio.to_thread(make)
 
 
-def _newest_of_each(keys: AccountKeys, integration_id: UUID, orders: Sequence[OrderRecord]) -> list[_Told]:
+def _newest_of_each(
+    keys: AccountKeys, integration_id: UUID, orders: Sequence[OrderRecord], now: datetime
+) -> list[_Told]:
     """Each order once, in the order of the rows, so that two transactions wait for each other and never deadlock."""
     newest: dict[str, OrderRecord] = {}
-    for order in orders:
+    for order in (_without_future(order, now) for order in orders):
         other = newest.get(order.order_id)
         if other is None or order.last_updated_at >= other.last_updated_at:
             newest[order.order_id] = order
@@ -169,6 +180,30 @@ def _newest_of_each(keys: AccountKeys, integration_id: UUID, orders: Sequence[Or
         for order in newest.values()
     ]
     return sorted(told, key=lambda each: each.row_id.int)
+
+
+def _without_future(order: OrderRecord, now: datetime) -> OrderRecord:
+    """The order without times of its past that have not come yet."""
+    latest = now + _CLOCKS_APART
+    purchased_at, updated_at = order.purchased_at, order.last_updated_at
+    if updated_at <= latest and (purchased_at is None or purchased_at <= latest):
+        return order
+    of_purchase, of_update = _TIMES[order.source]
+    problems = dict.fromkeys(order.problems)
+    if purchased_at is not None and purchased_at > latest:
+        purchased_at, problems[of_purchase] = None, None
+    if updated_at <= latest:
+        return replace(order, purchased_at=purchased_at, problems=tuple(problems))
+    # Without its minutes, so that the same once more is the same all day.
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    problems[of_update] = None
+    return replace(
+        order,
+        purchased_at=purchased_at,
+        last_updated_at=purchased_at or today,
+        is_time_known=False,
+        problems=tuple(problems),
+    )
 
 
 def _digest(keys: AccountKeys, order: OrderRecord) -> bytes:
@@ -197,6 +232,13 @@ class _Batch:
     known: Mapping[UUID, _Known]
     now: datetime
     kept_since: datetime
+
+    def with_time(self, told: _Told) -> _Told:
+        """If Amazon does not say when the order was changed, it is as it was when we last knew, and what is said now is news if it differs."""
+        known = self.known.get(told.row_id)
+        if told.order.is_time_known or known is None or told.order.last_updated_at > known.last_updated_at:
+            return told
+        return told._replace(order=replace(told.order, last_updated_at=known.last_updated_at))
 
     def is_newer(self, told: _Told) -> bool:
         """Whether the SP-API tells the latest that is known of the order. Of the same moment, it may say more than before: a role has

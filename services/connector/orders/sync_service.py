@@ -252,6 +252,10 @@ class OrderSynchronizer:
             except OrderUnreadable:
                 self._metrics.unstorable.inc()
                 log.warning("order_without_number")
+            except Exception:
+                # A mistake of ours. Without this one, all others of the page would wait for its mending.
+                self._metrics.unstorable.inc()
+                log.exception("order_not_readable")
         return orders
 
     async def _put_off(self, sync: Sync, question: Question, failure: Failure) -> None:

@@ -115,7 +115,8 @@ def after_page(
         return _after_page_of_history(sync, question, next_token=next_token, now=now)
     # All pages of a run are of the moment at which it began.
     began_at = sync.run_before if question.token is not None else told_before
-    before = max(sync.cursor_at, began_at or now - OVERLAP)
+    # Whatever Amazon says, what has not happened yet is not known: a cursor in the future would pass over all until then.
+    before = max(sync.cursor_at, min(began_at or now - OVERLAP, now))
     changes: Changes = {"failing_since": None, "failure": None}
     if next_token is not None:
         run = {"run_after": question.updated_after, "run_before": before}

@@ -11,7 +11,7 @@ from services.connector.orders.queries import MOST_ORDERS
 from shared.jobs import Job, enqueue
 from shared.orders import order_row_id
 from shared.tables import AmazonPause, Conversation, Grant, Integration, JobRow, OrderLookup
-from tests.factories import make_integration, make_order, make_order_item
+from tests.factories import make_integration, make_message, make_order, make_order_item
 from tests.integration.connector.inbox.conftest import counted_statements
 
 ORDER_ID, OTHER_ID = "303-1234567-1234567", "303-7654321-7654321"
@@ -68,6 +68,24 @@ async def test_in_quarantine_nothing_is_shown_of_orders_or_of_the_buyer(client, 
 
     assert answer["items"] == []
     assert (answer["same_buyer"]["orders"], answer["same_buyer"]["conversations"]) == ([], [])
+
+
+@pytest.mark.parametrize("authenticity", ["authentic", "forged", "stranger"])
+async def test_what_else_a_buyer_bought_is_shown_to_none_who_only_uses_their_address(
+    client, shop, authenticity
+):
+    """A mail that was released from quarantine, by mistake or by a trick, may name any buyer."""
+    buyer = b"b" * 32
+    other = await shop.order(order_id=OTHER_ID, buyer_key=buyer)
+    conversation = await shop.conversation(ORDER_ID, is_proven=False, buyer_key=buyer)
+    async with shop.sessions.begin() as session:
+        await make_message(session, shop.keyring, conversation, authenticity=authenticity)
+
+    shown = (await client.get(_path(conversation))).json()
+
+    assert shown["items"] == []
+    orders = [order["id"] for order in shown["same_buyer"]["orders"]]
+    assert orders == ([str(other.id)] if authenticity == "authentic" else [])
 
 
 @pytest.mark.parametrize("fetched", [None, FRESH + timedelta(seconds=5)])

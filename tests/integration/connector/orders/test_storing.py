@@ -315,3 +315,38 @@ async def test_an_account_finds_only_its_own(store: Store, sessions: Sessions, k
     await Store(sessions, keyring, other).told(replace(ORDER, status="SHIPPED", last_updated_at=NOW))
 
     assert (await store.order()).status == "UNSHIPPED"
+
+
+FAR = NOW + 365 * DAY
+
+
+@pytest.mark.parametrize("source", list(Source))
+async def test_a_change_in_the_future_does_not_freeze_the_order(store: Store, source: Source):
+    await store.told(replace(ORDER, source=source, last_updated_at=FAR, status="UNSHIPPED"))
+    first = await store.order()
+    await store.told(replace(ORDER, last_updated_at=NOW, status="SHIPPED"))
+
+    assert first.last_updated_at <= NOW
+    assert first.problems
+    assert (await store.order()).status == "SHIPPED"
+
+
+async def test_what_is_told_with_a_time_in_the_future_is_news_once_and_what_is_told_truly_wins(store: Store):
+    await store.told(ORDER)
+    wrong = replace(ORDER, last_updated_at=FAR, status="SHIPPED")
+
+    assert (await store.told(wrong)).changed == (store.row_id,)
+    assert await store.told(wrong, now=NOW + DAY / 4) == Stored(0, ())
+    order = await store.order()
+    assert (order.status, order.last_updated_at) == ("SHIPPED", ORDER.last_updated_at)
+    await store.told(replace(ORDER, last_updated_at=NOW, status="CANCELLED"))
+    assert (await store.order()).status == "CANCELLED"
+
+
+async def test_a_purchase_in_the_future_keeps_nothing_longer(store: Store):
+    await store.told(replace(ORDER, purchased_at=FAR, deliver_by=None, buyer=BUYER))
+
+    order = await store.order()
+    assert (order.purchased_at, order.problems) == (None, ["createdTime"])
+    assert order.personal_ends_at is not None
+    assert order.personal_ends_at < NOW + 61 * DAY

@@ -272,3 +272,21 @@ async def test_what_amazon_would_refuse_is_not_sent():
             await search_orders(api, created_after=SINCE, marketplace_ids=["A,B"])
 
     assert server.targets == []
+
+
+async def test_a_page_that_names_itself_as_the_next_one_is_no_page():
+    """Else it would be asked for again for ever."""
+    server = always(200, '{"orders": [], "pagination": {"nextToken": "again"}}')
+
+    async with seller_of(server) as api:
+        await search_orders(api, last_updated_after=SINCE, page_token="before")
+        with pytest.raises(AmazonUnavailable) as failure:
+            await search_orders(api, last_updated_after=SINCE, page_token="again")
+
+    assert failure.value.fields["reason"] == "same_page_again"
+
+
+async def test_an_answer_that_is_nested_too_deeply_is_no_answer():
+    async with seller_of(always(200, '{"orders": ' + "[" * 200_000 + "]" * 200_000 + "}")) as api:
+        with pytest.raises(AmazonUnavailable):
+            await search_orders(api, last_updated_after=SINCE)

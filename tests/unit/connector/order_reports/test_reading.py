@@ -510,3 +510,19 @@ def test_whatever_stands_in_the_cells_each_order_is_there_once(rows, size):
     found = orders(report_of(ALL_ORDERS, numbered), chunk=size, batch_rows=3)
 
     assert [order.order_id for order in found] == [row["amazon-order-id"] for row in numbered]
+
+
+def test_a_report_whose_lines_end_in_another_way_is_none_so_that_no_cell_is_taken_for_a_column():
+    with pytest.raises(NoOrderReport):
+        orders(report_of(ALL_ORDERS, [all_orders_row(1)], end="\r"))
+
+
+def test_of_any_number_of_cells_beyond_the_columns_nothing_is_lost_and_few_are_made():
+    report = report_of(ALL_ORDERS, [all_orders_row(1)], end="\n").removesuffix("\n")
+    order = one(report + "\tx" * 100_000 + "\n")
+
+    assert order.items[0].problems == (CELLS_TOO_MANY,)
+    told = order.items[0].report_personal or {}
+    beyond = [cell for name, cell in told.items() if name.startswith("column ")]
+    assert sum(cell.count("x") for cell in beyond) == 100_000
+    assert len(beyond) < 200

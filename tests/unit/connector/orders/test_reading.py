@@ -150,6 +150,7 @@ def test_an_update_time_that_cannot_be_read_is_not_later_than_the_purchase():
     order = read_order(told(lastUpdatedTime="soon"), seen_at=SEEN)
 
     assert order.last_updated_at == order.purchased_at
+    assert order.is_time_known is False
 
 
 @pytest.mark.parametrize(
@@ -171,3 +172,31 @@ def test_amounts_of_items_make_the_order_s_where_amazon_gives_no_other():
     order = read_order(told(proceeds=None, orderItems=items), seen_at=SEEN)
 
     assert order.amounts.total == Decimal("21.00")
+
+
+@pytest.mark.parametrize("amount", ["1e9999999", "-1e999999999999999999", "sNaN", "Infinity", 10**4000, True])
+def test_an_amount_beyond_all_measure_costs_itself_alone(amount: object):
+    order = read_order(told(proceeds={"grandTotal": euros(amount)}), seen_at=SEEN)
+
+    assert (order.amounts.total, order.problems) == (None, ("proceeds.grandTotal.amount",))
+
+
+MOST = euros("99999999999999")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"proceeds": {"grandTotal": MOST, "breakdowns": [{"type": "ITEM", "subtotal": MOST}] * 3}},
+        {"proceeds": {}, "orderItems": [item(proceeds={"proceedsTotal": MOST})] * 3},
+        {"payment": {"paymentExecutions": [{"paymentAmount": MOST}] * 3}},
+    ],
+    ids=["kinds", "items", "payments"],
+)
+def test_a_sum_that_no_column_takes_is_left_out_and_told(changes: dict[str, Any]):
+    order = read_order(told(**changes), seen_at=SEEN)
+
+    amounts = order.amounts
+    sums = (amounts.total, amounts.items, amounts.shipping, order.paid_amount)
+    assert all(amount is None or amount < 10**14 for amount in sums)
+    assert order.problems

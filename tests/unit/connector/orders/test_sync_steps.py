@@ -240,3 +240,10 @@ def test_what_amazon_gives_ends_the_failing():
 @pytest.mark.parametrize(("age", "is_late"), [(60 * MINUTE, False), (61 * MINUTE, True)])
 def test_orders_are_late_when_they_are_known_up_to_more_than_an_hour_ago(age: timedelta, *, is_late: bool):
     assert (late_since(NOW - age, NOW) == NOW - age) is is_late
+
+
+def test_an_answer_that_reaches_into_the_future_moves_the_cursor_no_further_than_now():
+    """Else no change would be asked for until then."""
+    changes = page(SYNC, told=NOW + 365 * DAY)
+
+    assert changes["cursor_at"] == NOW
