@@ -22,7 +22,7 @@ from services.connector.orders.reading import INCLUDED_DATA, OrderUnreadable, re
 from services.connector.orders.snapshots import take_snapshots
 from services.connector.orders.storing import store_orders
 from services.connector.tokens.service import RenewalBusy, Vault
-from shared.database import Sessions
+from shared.database import Sessions, is_unavailable, was_ended_for_others
 from shared.errors import Expected
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
@@ -153,9 +153,16 @@ class OrderFetcher:
             await self._note(order, failure.code, now)
             return None
         keys = await self._keyring.of(self._sessions, order.account_id)
-        async with self._sessions.begin() as session:
-            await store_orders(session, keys, order.integration_id, [record], now=now)
-            await session.execute(_NOTE, _columns(order, FOUND, now))
+        try:
+            async with self._sessions.begin() as session:
+                await store_orders(session, keys, order.integration_id, [record], now=now)
+                await session.execute(_NOTE, _columns(order, FOUND, now))
+        except Exception as error:
+            if is_unavailable(error) or was_ended_for_others(error):
+                raise
+            # A mistake of ours, which must hold up neither other orders nor other stores.
+            log.exception("order_not_storable", integration_id=str(order.integration_id))
+            await self._note(order, _UNREADABLE, now)
         return None
 
     async def _claim(self, order: NamedOrder, now: datetime) -> bool:

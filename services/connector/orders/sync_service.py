@@ -121,6 +121,10 @@ class OrderSynchronizer:
 
         Raises what says that the database is away.
         """
+        async with self._sessions.begin() as session:
+            brought = await syncs.bring_back(session, self._clock())
+        if brought:
+            log.warning("clock_had_been_ahead", stores=brought)
         await self._show_progress()
         async with asyncio.TaskGroup() as group:
             working = [group.create_task(self._work()) for _ in range(at_once)]

@@ -99,6 +99,9 @@ def run_due_at(sync: Sync, now: datetime) -> datetime:
     """When the next page of a run is due: now, if one is under way or the last one failed."""
     if sync.completed_at is None or sync.run_token is not None or sync.failing_since is not None:
         return now
+    if sync.completed_at > now:
+        # By a clock that was ahead.
+        return now
     pause = PAUSE if sync.history_done_at is not None else _PAUSE_OF_RUNS_IN_HISTORY
     return sync.completed_at + pause
 

@@ -1,7 +1,8 @@
 """The rows that say how far stores' orders are known: made, woken, claimed, moved on.
 
 Times are the caller's, so that whoever simulates a week moves one clock. Two workers whose clocks differ at most ask for the same page
-twice: a row is moved on only by whoever has claimed it last.
+twice: a row is moved on only by whoever has claimed it last. What a clock that went ahead has put off, or claimed, until long after is
+taken up again when a worker with the right time comes by.
 """
 
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from shared.tables import Account, Grant, Integration, OrderSync
 
 # Longer than a call may take with all its repetitions and a new token before; after it the worker counts as dead.
 LEASE: Final = timedelta(minutes=5)
+# No store is put off for longer than this.
+_LONGEST_WAIT: Final = timedelta(hours=2)
 # What a store fails with whose orders Amazon does not give this application: it does with some sellers and not with others.
 ROLE_MISSING: Final = "role_missing"
 # How far back searchOrders goes: two years; in Japan, Australia and Singapore to this day.
@@ -32,7 +35,8 @@ _NOT_YET: Final = timedelta(minutes=4)
 
 _NEXT: Final = text("""
     SELECT integration_id FROM order_syncs
-    WHERE parked_at IS NULL AND next_at <= :now AND (claimed_until IS NULL OR claimed_until <= :now)
+    WHERE parked_at IS NULL AND next_at <= :now
+        AND (claimed_until IS NULL OR claimed_until <= :now OR claimed_until > :no_lease_ends_later)
     ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 _COLUMNS: Final = [
@@ -70,6 +74,17 @@ async def wake(session: AsyncSession, integration_id: UUID, now: datetime) -> No
     )
 
 
+async def bring_back(session: AsyncSession, now: datetime) -> int:
+    """Have stores asked for that were put off by a clock that went ahead; how many. No clock that is right puts off so far."""
+    brought = await session.scalars(
+        update(OrderSync)
+        .where(OrderSync.parked_at.is_(None), OrderSync.next_at > now + _LONGEST_WAIT)
+        .values(next_at=now)
+        .returning(OrderSync.integration_id)
+    )
+    return len(brought.all())
+
+
 async def claim(session: AsyncSession, now: datetime) -> Sync | None:
     """One store whose turn it is, for this worker alone until the lease ends. None: there is none.
 
@@ -77,7 +92,9 @@ async def claim(session: AsyncSession, now: datetime) -> Sync | None:
     comes before or after, and is never lost.
     """
     while True:
-        integration_id = await session.scalar(_NEXT, {"now": now})
+        integration_id = await session.scalar(
+            _NEXT, {"now": now, "no_lease_ends_later": now + 2 * LEASE}
+        )
         if integration_id is None:
             return None
         has_tokens = func.coalesce(func.length(Grant.refresh_token) > 0, False)

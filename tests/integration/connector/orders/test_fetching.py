@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from services.connector.orders.card import FRESH
 from services.connector.orders.fetch_service import OrderFetcher, named_orders
@@ -195,6 +195,22 @@ async def test_one_order_that_is_refused_costs_no_other(talk: Talk, seller: Sell
     await talk.fetch()
 
     assert set(await talk.orders()) == {order_id}
+
+
+async def test_an_order_that_cannot_be_stored_costs_no_other(talk: Talk, seller: Seller):
+    poison, good = sorted(order.order_id for order in seller.orders[:2])
+    await talk.names(poison, good)
+    async with talk.sessions.begin() as session:
+        await session.execute(text(f"ALTER TABLE orders ADD CONSTRAINT poison CHECK (order_id <> '{poison}')"))
+    try:
+        wait = await talk.fetch()
+    finally:
+        async with talk.sessions.begin() as session:
+            await session.execute(text("ALTER TABLE orders DROP CONSTRAINT poison"))
+
+    assert wait is None
+    assert await talk.outcomes() == {poison: "order_unreadable", good: "found"}
+    assert set(await talk.orders()) == {good}
 
 
 @pytest.mark.parametrize("column", ["paused_at", "disconnected_at"])

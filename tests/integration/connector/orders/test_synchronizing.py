@@ -367,6 +367,18 @@ async def test_who_has_died_over_a_store_is_followed_by_another_and_changes_noth
     assert world.workers[0].count("replyco_order_searches_total", kind="run", outcome="not_ours") == 1
 
 
+@pytest.mark.parametrize("column", ["claimed_until", "next_at"])
+async def test_a_clock_that_went_ahead_holds_up_no_store_once_it_is_right_again(world: World, column: str):
+    await world.settle()
+    await world.change(completed_at=world.now + DAY, **{column: world.now + DAY})
+    (sold,) = world.sell()
+
+    await world.live(15 * MINUTE)
+
+    assert sold.order_id in await world.orders()
+    assert (await world.sync()).next_at < world.now + HOUR
+
+
 async def test_a_page_that_is_cut_off_while_it_is_stored_is_asked_for_again(world: World):
     sold = world.sell(3)
     world.pass_time(5 * MINUTE)
