@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.amazon.client import SellerApi
@@ -33,17 +34,20 @@ from services.connector.orders.model import OrderRecord
 from services.connector.orders.storing import store_orders
 from services.connector.tokens.service import Vault
 from shared.crypto.envelope import AccountKeys
-from shared.database import Sessions
+from shared.database import Sessions, is_unavailable, was_ended_for_others
 from shared.errors import Expected
 from shared.jobs import Job, enqueue
 from shared.keyring import Keyring
 from shared.orders import order_row_id
 from shared.tables import OrderReport, OrderReportState
 
+log = structlog.get_logger()
+
 # How long Amazon's store may let us wait, all in all.
 _WAIT_SECONDS: Final = 600
 COLUMNS_TWICE: Final = "columns_twice"
 TOO_LARGE: Final = "too_large"
+NOT_STORABLE: Final = "order_not_storable"
 # Of a report whose range nobody knows, nothing is younger than this.
 _OLDEST: Final = timedelta(days=60)
 
@@ -131,28 +135,51 @@ class Storing:
         await self._finish(opened.header.names)
 
     async def _store(self, batch: Batch) -> None:
-        """Store some orders, and move the position."""
-        integration_id = self.of.integration_id
+        """Store some orders, and move the position. One that PostgreSQL does not take holds up no other."""
+        try:
+            await self._store_batch(batch, one_by_one=False)
+        except Exception as error:
+            if isinstance(error, TakenOver) or is_unavailable(error) or was_ended_for_others(error):
+                raise
+            log.exception("report_rows_not_storable", integration_id=str(self.of.integration_id))
+            await self._store_batch(batch, one_by_one=True)
+        self.lines = batch.lines
+        if batch.cut_off:
+            self.problems.add(CUT_OFF)
+
+    async def _store_batch(self, batch: Batch, *, one_by_one: bool) -> None:
         async with self.sessions.begin() as session:
             is_mine = await queries.move_on(
                 session, self.report.id, before=self.lines, after=batch.lines, left_out=batch.left_out
             )
             if not is_mine:
                 raise TakenOver
-            orders = await self._with_ids(session, batch.orders)
-            # What fills the history is no news, and would be hundreds of thousands of events.
-            is_news = self.report.report_type != ALL_ORDERS
-            stored = await store_orders(
-                session, self.keys, integration_id, orders, now=datetime.now(UTC), is_news=is_news
-            )
-            if self.report.report_type != ALL_ORDERS:
-                rows = [order_row_id(integration_id, order.order_id) for order in orders]
-                await queries.drop_stand_ins(session, self.keys.account_id, rows)
-            if stored.new < len(stored.changed):
-                await queries.sum_anew(session, self.keys.account_id, stored.changed)
-        self.lines = batch.lines
-        if batch.cut_off:
-            self.problems.add(CUT_OFF)
+            if not one_by_one:
+                await self._store_orders(session, batch.orders)
+                return
+            for order in batch.orders:
+                try:
+                    async with session.begin_nested():
+                        await self._store_orders(session, [order])
+                except Exception as error:
+                    if is_unavailable(error) or was_ended_for_others(error):
+                        raise
+                    self.problems.add(NOT_STORABLE)
+                    log.warning("order_not_storable", order_id=order.order_id, error=type(error).__name__)
+
+    async def _store_orders(self, session: AsyncSession, told: Sequence[OrderRecord]) -> None:
+        integration_id = self.of.integration_id
+        orders = await self._with_ids(session, told)
+        # What fills the history is no news, and would be hundreds of thousands of events.
+        is_news = self.report.report_type != ALL_ORDERS
+        stored = await store_orders(
+            session, self.keys, integration_id, orders, now=datetime.now(UTC), is_news=is_news
+        )
+        if self.report.report_type != ALL_ORDERS:
+            rows = [order_row_id(integration_id, order.order_id) for order in orders]
+            await queries.drop_stand_ins(session, self.keys.account_id, rows)
+        if stored.new < len(stored.changed):
+            await queries.sum_anew(session, self.keys.account_id, stored.changed)
 
     async def _with_ids(self, session: AsyncSession, orders: Sequence[OrderRecord]) -> Sequence[OrderRecord]:
         """The orders with Amazon's ids of their items, as far as they are known."""

@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 
 from services.connector.integrations import service as integrations
+from services.connector.amazon.errors import AmazonPaused
 from services.connector.job_queue.runner import JobRunner, TryAgain
 from services.connector.job_queue.schedules import DailyAt, Every
 from services.connector.order_reports import service
@@ -29,6 +30,8 @@ def register(runner: JobRunner, sessions: Sessions, follower: Follower) -> None:
     async def follow_order_reports(integration_id: UUID, _attempts: int) -> None:
         try:
             wait = await follower.follow(integration_id)
+        except AmazonPaused:
+            raise
         except Expected as failure:
             # It hinders the store as a whole, and its lock says so. Each hour is another chance.
             log.warning("order_reports_hindered", integration_id=str(integration_id), code=failure.code)

@@ -77,7 +77,7 @@ def _order_report(known: Sequence[Known], sync: SyncFacts, now: datetime) -> Wan
     stored = [
         report.data_to
         for report in reports
-        if report.data_to is not None and report.state == OrderReportState.STORED
+        if report.data_to is not None and report.state == OrderReportState.STORED and report.failure is None
     ]
     # With few orders, only a whole month surely has one, and without one nothing tells which columns there are.
     month_ago = now - _MONTH

@@ -16,11 +16,11 @@ from prometheus_client import CollectorRegistry, Counter
 
 from services.connector.amazon.client import SellerApi
 from services.connector.amazon.errors import (
-    AmazonPaused,
     AmazonUnavailable,
     ClientMisconfigured,
     DocumentElsewhere,
     DocumentExpired,
+    DocumentTooLarge,
     ReportUnknown,
     RestrictedRoleMissing,
     RoleMissing,
@@ -40,7 +40,7 @@ from services.connector.order_reports.records import ReportEmpty
 from services.connector.order_reports.rows import NoOrderReport
 from services.connector.order_reports.unpacking import ReportDamaged, ZipBomb
 from services.connector.tokens.service import RenewalBusy, Vault
-from shared.database import Sessions
+from shared.database import Sessions, is_unavailable, was_ended_for_others
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables import OrderReport, OrderReportState
@@ -51,14 +51,24 @@ _Answer = TypeVar("_Answer")
 
 # While Amazon makes a report: ever more seldom, as a small one takes a minute and a large one hours.
 _POLLS: Final = tuple(timedelta(seconds=seconds) for seconds in (15, 30, 60, 120, 300))
-# After trouble.
-_WAITS: Final = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 15, 60))
+# While Amazon gives no usable answer, which says nothing against the report.
+_AWAY: Final = timedelta(minutes=5)
+_READ_AGAIN: Final = timedelta(minutes=1)
 COOLDOWN: Final = timedelta(minutes=30)
 _FRESH: Final = timedelta(hours=4)
-_PAUSE: Final = timedelta(minutes=5)
 # A file that ends early is read so often before what came of it counts.
 _DAMAGED_READS: Final = 3
 _MOST_ATTEMPTS: Final = 4
+# The same document would come again.
+_HOPELESS: Final = (
+    ClientMisconfigured,
+    DocumentElsewhere,
+    DocumentTooLarge,
+    NoOrderReport,
+    ReportUnknown,
+    ZipBomb,
+)
+_BROKE_OFF: Final = "broke_off"
 _GIVEN_UP_AFTER: Final = timedelta(days=2)
 
 
@@ -95,8 +105,9 @@ class Follower:
     async def follow(self, integration_id: UUID) -> timedelta | None:
         """Do what there is to do now for the reports of one store; how long to wait for the next step, or None if nothing is under way.
 
-        Raises what hinders the store as a whole: GrantMissing, TokenRefused, GrantInvalid.
+        Raises what hinders the store as a whole: GrantMissing, TokenRefused, GrantInvalid; and AmazonPaused, which leaves all as it was.
         """
+        await self.vault.refuse_if_paused()
         now = datetime.now(UTC)
         async with self.sessions.begin() as session:
             store = await queries.store_of(session, integration_id)
@@ -133,15 +144,18 @@ class Follower:
             log.info("order_report_taken_over", integration_id=str(store.integration_id))
         except (RestrictedRoleMissing, RoleMissing) as refused:
             await self._role_missing(store, report, refused, now)
-        except AmazonPaused:
-            await self._put_off(report, _PAUSE, "amazon_paused", report.attempts)
-        except DocumentExpired as over:
-            # Its address is good for five minutes; the next one is asked for anew.
-            await self._try_again(report, over.code, _WAITS)
-        except (AmazonUnavailable, RenewalBusy) as failure:
+        except (AmazonUnavailable, DocumentExpired, RenewalBusy) as failure:
+            # A document's address is good for five minutes; the next one is asked for anew.
             await self._unavailable(report, failure, now)
-        except (ReportUnknown, ClientMisconfigured, DocumentElsewhere, NoOrderReport, ZipBomb) as failure:
+        except _HOPELESS as failure:
             await self._end(report, OrderReportState.FAILED, failure.code)
+        except Expected:
+            raise
+        except Exception as error:
+            if is_unavailable(error) or was_ended_for_others(error):
+                raise
+            log.exception("order_report_broke_off", integration_id=str(store.integration_id))
+            await self._broke_off(report)
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -266,7 +280,7 @@ class Follower:
     async def _damaged(self, store: Store, report: OrderReport, damaged: ReportDamaged) -> None:
         """A file that ends early may have been cut on the way. If it always does, what came of it is all that there is."""
         if report.attempts + 1 < _DAMAGED_READS:
-            await self._put_off(report, _WAITS[0], damaged.code, report.attempts + 1)
+            await self._put_off(report, _READ_AGAIN, damaged.code, report.attempts + 1)
             return
         async with self.sessions.begin() as session:
             is_mine = await queries.change(
@@ -303,11 +317,14 @@ class Follower:
         elif now - report.created_at > _GIVEN_UP_AFTER:
             await self._end(report, OrderReportState.FAILED, failure.code)
         else:
-            await self._try_again(report, failure.code, _WAITS)
+            await self._put_off(report, _AWAY, failure.code, report.attempts)
 
-    async def _try_again(self, report: OrderReport, failure: str, waits: tuple[timedelta, ...]) -> None:
-        wait = waits[min(report.attempts, len(waits) - 1)]
-        await self._put_off(report, wait, failure, report.attempts + 1)
+    async def _broke_off(self, report: OrderReport) -> None:
+        """A mistake of ours: one report that always ends so must not keep the next one from being asked for."""
+        if report.attempts + 1 < _MOST_ATTEMPTS:
+            await self._put_off(report, _AWAY, _BROKE_OFF, report.attempts + 1)
+        else:
+            await self._end(report, OrderReportState.FAILED, _BROKE_OFF)
 
     async def _put_off(
         self, report: OrderReport, wait: timedelta, failure: str | None, attempts: int

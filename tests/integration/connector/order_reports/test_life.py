@@ -1,12 +1,14 @@
 """Order reports from being asked for to their last row, with the sandbox in Amazon's place."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select, text, update
 
 from services.connector.order_reports.document_service import Bounds
 from services.connector.order_reports.planning import ALL_ORDERS, ORDER_REPORT
@@ -363,3 +365,70 @@ async def test_amazons_limits_put_a_report_off(reports: Reports):
     assert (report.state, report.report_id, report.attempts) == ("asked", None, 0)
     assert wait is not None
     assert wait > timedelta(seconds=30)
+
+
+async def test_amazon_that_is_away_uses_up_none_of_a_reports_chances(reports: Reports):
+    await reports.only(ALL_ORDERS)
+    for _ in range(5):
+        reports.amazon.fail_api(503, "{}", count=9)
+        await reports.follow()
+        await reports.let_it_be_due()
+    (away, *_) = await reports.of_type(ALL_ORDERS)
+    reports.amazon.state.api_failure = None
+    await reports.follow()
+
+    (report, *_) = await reports.of_type(ALL_ORDERS)
+    assert (away.state, away.failure, away.attempts) == ("asked", "amazon_unavailable", 0)
+    assert report.report_id is not None
+    assert report.failure is None
+
+
+@asynccontextmanager
+async def poisoned(owner: Sessions, table: str, condition: str) -> AsyncIterator[None]:
+    """Rows that PostgreSQL does not take."""
+    async with owner.begin() as session:
+        await session.execute(
+            text(f"ALTER TABLE {table} ADD CONSTRAINT poison CHECK ({condition}) NOT VALID")
+        )
+    try:
+        yield
+    finally:
+        async with owner.begin() as session:
+            await session.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT poison"))
+
+
+async def test_an_order_that_cannot_be_stored_holds_up_no_other_of_its_report(reports: Reports):
+    await reports.only(ALL_ORDERS)
+    reports.amazon.state.reports.deliveries[None] = Delivery(rows=200)
+    async with poisoned(reports.owner, "orders", "order_id NOT LIKE '%7'"):
+        report = await reports.once(ALL_ORDERS)
+        stored = await reports.orders()
+
+    assert (report.state, report.rows_stored, report.problems) == ("stored", 200, ["order_not_storable"])
+    assert stored
+
+
+async def test_a_report_that_always_breaks_off_ends_so_that_another_one_is_asked_for(reports: Reports):
+    await reports.only(ALL_ORDERS)
+    async with poisoned(reports.owner, "order_reports", "state <> 'stored'"):
+        for _ in range(10):
+            await reports.follow()
+            reports.amazon.state.advance_clock(2)
+            (report, *_) = await reports.of_type(ALL_ORDERS)
+            if report.state == "failed":
+                break
+
+    assert (report.state, report.failure) == ("failed", "broke_off")
+
+
+async def test_a_document_that_is_too_large_ends_its_report(reports: Reports, processes: list[Process]):
+    await reports.only(ALL_ORDERS)
+    process = processes[0]
+    reports.follower = Follower.create(
+        process.sessions, process.vault, process.keyring, CollectorRegistry(), Bounds(most_bytes=100)
+    )
+
+    report = await reports.once(ALL_ORDERS)
+
+    assert (report.state, report.failure) == ("failed", "document_too_large")
+

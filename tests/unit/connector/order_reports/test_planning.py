@@ -51,6 +51,12 @@ def test_the_order_report_comes_once_a_day_with_an_overlap():
     assert of_order_report(order_report(25 * HOUR)) == [Wanted(ORDER_REPORT, NOW - 25 * HOUR - 2 * DAY, NOW)]
 
 
+def test_what_a_damaged_report_did_not_tell_is_asked_for_again():
+    whole, damaged = order_report(50 * HOUR), order_report(25 * HOUR, failure="report_damaged")
+
+    assert of_order_report(whole, damaged) == [Wanted(ORDER_REPORT, NOW - 50 * HOUR - 2 * DAY, NOW)]
+
+
 def test_while_columns_are_missing_it_comes_every_two_hours_and_with_a_month():
     lacking = SyncFacts(columns_missing=["is-prime"])
 
