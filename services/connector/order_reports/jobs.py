@@ -6,8 +6,8 @@ from uuid import UUID
 
 import structlog
 
-from services.connector.integrations import service as integrations
 from services.connector.amazon.errors import AmazonPaused
+from services.connector.integrations import service as integrations
 from services.connector.job_queue.runner import JobRunner, TryAgain
 from services.connector.job_queue.schedules import DailyAt, Every
 from services.connector.order_reports import service

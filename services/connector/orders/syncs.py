@@ -92,9 +92,7 @@ async def claim(session: AsyncSession, now: datetime) -> Sync | None:
     comes before or after, and is never lost.
     """
     while True:
-        integration_id = await session.scalar(
-            _NEXT, {"now": now, "no_lease_ends_later": now + 2 * LEASE}
-        )
+        integration_id = await session.scalar(_NEXT, {"now": now, "no_lease_ends_later": now + 2 * LEASE})
         if integration_id is None:
             return None
         has_tokens = func.coalesce(func.length(Grant.refresh_token) > 0, False)

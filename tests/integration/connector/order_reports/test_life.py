@@ -431,4 +431,3 @@ async def test_a_document_that_is_too_large_ends_its_report(reports: Reports, pr
     report = await reports.once(ALL_ORDERS)
 
     assert (report.state, report.failure) == ("failed", "document_too_large")
-

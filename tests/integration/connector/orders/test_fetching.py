@@ -201,7 +201,9 @@ async def test_an_order_that_cannot_be_stored_costs_no_other(talk: Talk, seller:
     poison, good = sorted(order.order_id for order in seller.orders[:2])
     await talk.names(poison, good)
     async with talk.sessions.begin() as session:
-        await session.execute(text(f"ALTER TABLE orders ADD CONSTRAINT poison CHECK (order_id <> '{poison}')"))
+        await session.execute(
+            text(f"ALTER TABLE orders ADD CONSTRAINT poison CHECK (order_id <> '{poison}')")
+        )
     try:
         wait = await talk.fetch()
     finally:
