@@ -134,12 +134,7 @@ class Follower:
         """One step of one report. What hinders it alone is written down with it, and the others go on."""
         now = datetime.now(UTC)
         try:
-            if report.state == OrderReportState.READY:
-                await self._store(store, report)
-            elif report.report_id is not None:
-                await self._look(store, report, report.report_id, now)
-            elif report.next_at <= now:
-                await self._ask(store, report, now)
+            await self._step(store, report, now)
         except TakenOver:
             log.info("order_report_taken_over", integration_id=str(store.integration_id))
         except (RestrictedRoleMissing, RoleMissing) as refused:
@@ -156,6 +151,14 @@ class Follower:
                 raise
             log.exception("order_report_broke_off", integration_id=str(store.integration_id))
             await self._broke_off(report)
+
+    async def _step(self, store: Store, report: OrderReport, now: datetime) -> None:
+        if report.state == OrderReportState.READY:
+            await self._store(store, report)
+        elif report.report_id is not None:
+            await self._look(store, report, report.report_id, now)
+        elif report.next_at <= now:
+            await self._ask(store, report, now)
 
     # --- asking ------------------------------------------------------------------------------------------------------
 

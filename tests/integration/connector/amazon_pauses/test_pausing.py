@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -29,6 +29,8 @@ from services.connector.doctor.checks import examine
 from services.connector.integrations import jobs as integration_jobs
 from services.connector.integrations.service import recompute_lock
 from services.connector.job_queue.runner import JobRunner
+from services.connector.order_reports import jobs as order_report_jobs
+from services.connector.order_reports.service import Follower
 from services.connector.orders import hints
 from services.connector.orders.fetch_service import OrderFetcher
 from services.connector.orders.hint_service import HintedOrders
@@ -42,7 +44,7 @@ from shared.database import Sessions, create_engine, create_sessions
 from shared.jobs import Job, enqueue
 from shared.keyring import Keyring
 from shared.marketplaces import Region
-from shared.tables import Grant, Integration, JobRow, OrderHint, OrderSync, ServiceTrouble
+from shared.tables import Grant, Integration, JobRow, OrderHint, OrderReport, OrderSync, ServiceTrouble
 from tests.commands import run_here
 from tests.conftest import Database, Keys
 from tests.integration.connector.conftest import CHEAP_HASHER, SignedIn, open_client
@@ -379,6 +381,34 @@ async def test_orders_that_are_due_wait_as_they_are_while_calls_are_paused(
         await HintedOrders(sessions, fetcher).fetch_due(datetime.now(UTC))
 
     assert await due_orders(sessions) == before
+    assert calls(amazon) == asked
+
+
+async def test_order_reports_wait_as_they_are_while_calls_are_paused(
+    *,
+    sessions: Sessions,
+    settings: ConnectorSettings,
+    keyring: Keyring,
+    amazon: Amazon,
+    worker: Worker,
+    store: Store,
+):
+    order_report_jobs.register(
+        worker.runner, sessions, Follower.create(sessions, worker.vault, keyring, CollectorRegistry())
+    )
+    async with sessions.begin() as session:
+        await enqueue(session, Job.FOLLOW_ORDER_REPORTS, store.integration_id)
+    await service.pause(sessions, settings.amazon_client_id, reason=None, paused_by=None)
+    asked = calls(amazon)
+
+    await worker.runner.run_due()
+
+    async with sessions.begin() as session:
+        assert (await session.scalars(select(OrderReport))).all() == []
+        job = await session.scalar(select(JobRow).where(JobRow.kind == Job.FOLLOW_ORDER_REPORTS))
+        assert job is not None
+        assert (job.held_at, job.due_at - datetime.now(UTC) <= timedelta(minutes=1)) == (None, True)
+    assert worker.count(Job.FOLLOW_ORDER_REPORTS, "put_off") == 1
     assert calls(amazon) == asked
 
 
