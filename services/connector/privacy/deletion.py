@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, select, text, update
+from sqlalchemy import ColumnElement, delete, select, text, union, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import conversations
@@ -48,18 +48,56 @@ async def brief(sessions: Sessions) -> AsyncIterator[AsyncSession]:
 async def delete_conversations(
     sessions: Sessions, blobs: BlobStore, conversation_ids: Sequence[UUID], *, before: datetime
 ) -> int:
-    """Delete some conversations, each with all that it has. One to which something has come since `before` stays with that.
+    """Delete some conversations, each with all that it has. One in which something was said since `before` stays with what is younger.
 
     The answer is how many are gone. Raises BlobsUnavailable; then what is left is found again.
     """
     of_these = Message.conversation_id.in_(conversation_ids), Message.received_at < before
     while found := await _some(sessions, select(Message.id).where(*of_these).limit(BATCH)):
         await delete_messages(sessions, blobs, found)
-    await delete_files(sessions, blobs, ReplyFile.conversation_id.in_(conversation_ids))
-    for table in (OutboundMessage, ReplyDraft, Note):
-        await _delete_some(sessions, table, table.conversation_id.in_(conversation_ids))
+    ending = await _silent(sessions, conversation_ids, before)
+
+    def over(
+        table: type[ReplyFile | OutboundMessage | ReplyDraft | Note], written_at: ColumnElement[datetime]
+    ) -> ColumnElement[bool]:
+        of_these = table.conversation_id.in_(conversation_ids)
+        return of_these & (table.conversation_id.in_(ending) | (written_at < before))
+
+    of_young = ReplyFile.outbound_message_id.in_(
+        select(OutboundMessage.id).where(
+            OutboundMessage.conversation_id.in_(conversation_ids), OutboundMessage.created_at >= before
+        )
+    )
+    await delete_files(
+        sessions, blobs, over(ReplyFile, ReplyFile.created_at.expression) & of_young.is_not(True)
+    )
+    await _delete_some(
+        sessions,
+        OutboundMessage,
+        OutboundMessage.conversation_id.in_(conversation_ids),
+        OutboundMessage.created_at < before,
+    )
+    await _delete_some(sessions, ReplyDraft, over(ReplyDraft, ReplyDraft.updated_at.expression))
+    await _delete_some(sessions, Note, over(Note, Note.created_at.expression))
     async with brief(sessions) as session:
         return await _delete_empty(session, conversation_ids)
+
+
+async def _silent(
+    sessions: Sessions, conversation_ids: Sequence[UUID], before: datetime
+) -> Sequence[UUID]:
+    """Those in which nobody has said anything since then: neither a mail has come nor an agent has answered."""
+    said = union(
+        select(Message.conversation_id).where(
+            Message.conversation_id.in_(conversation_ids), Message.received_at >= before
+        ),
+        select(OutboundMessage.conversation_id).where(
+            OutboundMessage.conversation_id.in_(conversation_ids), OutboundMessage.created_at >= before
+        ),
+    )
+    async with sessions.begin() as session:
+        go_on = set(await session.scalars(said))
+    return [each for each in conversation_ids if each not in go_on]
 
 
 async def delete_messages(
@@ -154,10 +192,10 @@ async def _some(sessions: Sessions, statement: Any) -> Sequence[UUID]:
 
 
 async def _delete_some(
-    sessions: Sessions, table: type[OutboundMessage | ReplyDraft | Note], which: ColumnElement[bool]
+    sessions: Sessions, table: type[OutboundMessage | ReplyDraft | Note], *which: ColumnElement[bool]
 ) -> None:
     """Some at a time, however many one conversation has."""
-    some = select(table.id).where(which).limit(BATCH)
+    some = select(table.id).where(*which).limit(BATCH)
     while True:
         async with brief(sessions) as session:
             gone = (await session.scalars(delete(table).where(table.id.in_(some)).returning(table.id))).all()
@@ -167,7 +205,10 @@ async def _delete_some(
 
 async def _delete_empty(session: AsyncSession, conversation_ids: Sequence[UUID]) -> int:
     await conversations.lock(session, *conversation_ids)
-    used = select(Message.conversation_id).where(Message.conversation_id.in_(conversation_ids)).distinct()
+    used = union(
+        select(Message.conversation_id).where(Message.conversation_id.in_(conversation_ids)),
+        select(OutboundMessage.conversation_id).where(OutboundMessage.conversation_id.in_(conversation_ids)),
+    )
     has_come = set(await session.scalars(used))
     gone = [each for each in conversation_ids if each not in has_come]
     for table in (ConversationOrder, ConversationThread):

@@ -11,7 +11,7 @@ from services.connector.privacy import deletion
 from services.connector.privacy.over import Ending
 from services.connector.privacy.purge_service import purge
 from shared.database import asyncpg_dsn, create_engine, create_sessions
-from shared.tables import Conversation, Integration, Message, Order, OrderItem
+from shared.tables import Conversation, Integration, Message, Order, OrderItem, OutboundMessage, ReplyFile
 from tests.conftest import Database
 from tests.integration.connector.privacy.conftest import DAY, Shop
 
@@ -76,6 +76,23 @@ async def test_mail_that_comes_while_its_conversation_ends_stays_with_it(shop: S
         assert (await session.scalars(select(Message.id))).all() == [new.id]
         kept = await session.get_one(Conversation, conversation.id)
         assert (gone, kept.message_count, kept.last_message_at) == (0, 1, new.received_at)
+
+
+async def test_an_answer_that_is_written_while_its_conversation_ends_is_sent(shop: Shop):
+    conversation = await shop.conversation(message_count=1)
+    message = await shop.message(conversation)
+    old = await shop.reply(message)
+    new = await shop.reply(message, state="queued", created_at=shop.now + 2 * DAY)
+
+    gone = await deletion.delete_conversations(
+        shop.sessions, shop.blobs, [conversation.id], before=shop.now + DAY
+    )
+
+    async with shop.sessions.begin() as session:
+        assert old != new
+        assert (await session.scalars(select(OutboundMessage.id))).all() == [new]
+        assert (await session.scalars(select(ReplyFile.outbound_message_id))).all() == [new]
+        assert (gone, await session.get(Conversation, conversation.id) is None) == (0, False)
 
 
 async def test_a_purge_that_is_cut_off_goes_on_where_it_was(shop: Shop):
