@@ -83,9 +83,7 @@ async def delete_conversations(
         return await _delete_empty(session, conversation_ids)
 
 
-async def _silent(
-    sessions: Sessions, conversation_ids: Sequence[UUID], before: datetime
-) -> Sequence[UUID]:
+async def _silent(sessions: Sessions, conversation_ids: Sequence[UUID], before: datetime) -> Sequence[UUID]:
     """Those in which nobody has said anything since then: neither a mail has come nor an agent has answered."""
     said = union(
         select(Message.conversation_id).where(
