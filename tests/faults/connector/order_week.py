@@ -51,7 +51,7 @@ _FOUND_AFTER: Final = timedelta(hours=2)
 # A look back goes three hours back and comes each hour. An order that Amazon told wrongly before that is stale until it changes, or is looked at.
 _LONGEST_REGRESS: Final = timedelta(hours=1.5)
 # In the end nothing goes wrong any more, until all that went wrong is made up for.
-_QUIET: Final = timedelta(hours=5)
+_QUIET: Final = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True)

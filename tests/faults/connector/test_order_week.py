@@ -10,10 +10,10 @@ from tests.conftest import Database, Keys
 from tests.faults.connector.order_week import Plan, lived_through
 
 # `make soak` has a week of twenty stores.
-DAY = Plan(stores=3, days=1, step=timedelta(minutes=14), kills=2, orders_a_day=15, history=60)
+DAY = Plan(stores=2, days=1, step=timedelta(minutes=14), kills=2, orders_a_day=15, history=60)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_a_day_in_which_everything_goes_wrong(
     database: Database, keys: Keys, owner_sessions: Sessions, keyring: Keyring
 ):
@@ -21,5 +21,5 @@ async def test_a_day_in_which_everything_goes_wrong(
 
     assert counted.is_right, counted
     assert counted.kills == DAY.kills
-    assert counted.orders > 3 * 60
+    assert counted.orders > 2 * 60
     assert counted.fetched > 10
