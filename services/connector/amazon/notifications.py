@@ -17,6 +17,8 @@ _SCOPE: Final = "sellingpartnerapi::notifications"
 _PATH: Final = "/notifications/v1"
 _CONFLICT: Final = 409
 _NOT_FOUND: Final = 404
+# It gets into the database or back to Amazon.
+_ID: Final = r"^[!-~]{1,200}$"
 
 
 class NoticeKind(StrEnum):
@@ -47,7 +49,7 @@ class _Resource(_Answer):
 
 
 class _Destination(_Answer):
-    destinationId: str = Field(min_length=1, max_length=200)  # noqa: N815  (Amazon's name)
+    destinationId: str = Field(pattern=_ID)  # noqa: N815  (Amazon's name)
     name: str = ""
     resource: _Resource = _Resource()
 
@@ -61,7 +63,7 @@ class _NewDestination(_Answer):
 
 
 class _Subscription(_Answer):
-    subscriptionId: str = Field(min_length=1, max_length=200)  # noqa: N815
+    subscriptionId: str = Field(pattern=_ID)  # noqa: N815
     destinationId: str = ""  # noqa: N815
 
 

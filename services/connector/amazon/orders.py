@@ -31,7 +31,7 @@ _ORDER_ID: Final = re.compile(r"[0-9A-Z]{3}-[0-9]{7}-[0-9]{7}")
 # As Amazon's model says.
 MOST_PER_PAGE: Final = 100
 _MOST_MARKETPLACES: Final = 50
-_MOST_TOKEN_CHARS: Final = 8_192
+_TOKEN: Final = re.compile(r"[ -~]{1,8192}")
 # A hundred orders of a few items are half a megabyte; one of 500 items, with all that there is to know of each, about two.
 SEARCH_BOUNDS: Final = Bounds(most_bytes=16 * 1024 * 1024, seconds=30)
 GET_BOUNDS: Final = Bounds(most_bytes=8 * 1024 * 1024, seconds=15)
@@ -155,7 +155,8 @@ def _page(answer: Mapping[str, Any]) -> OrderPage:
     if not isinstance(orders, list) or not isinstance(pagination, dict | None):
         raise AmazonUnavailable(operation=_SEARCH, reason="unexpected_form")
     token = (pagination or {}).get("nextToken") or None
-    if token is not None and (not isinstance(token, str) or len(token) > _MOST_TOKEN_CHARS):
+    # It is stored with the page: what PostgreSQL does not take would keep the page from being stored for ever.
+    if token is not None and not (isinstance(token, str) and _TOKEN.fullmatch(token)):
         raise AmazonUnavailable(operation=_SEARCH, reason="unexpected_form")
     whole = [order for order in orders if isinstance(order, dict)]
     if len(whole) < len(orders):

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from services.connector.amazon.client import SellerApi
 from services.connector.amazon.documents import OpenDocument
@@ -40,6 +40,16 @@ RESTRICTED_TYPES: Final = frozenset(
 )
 
 
+def _checked(amazons_id: str) -> str:
+    if not _ID.fullmatch(amazons_id) or ".." in amazons_id:
+        raise ValueError("this is no id of Amazon's")
+    return amazons_id
+
+
+AmazonsId = Annotated[str, AfterValidator(_checked)]
+"""It gets into addresses and into the database."""
+
+
 class ReportStatus(StrEnum):
     """How far Amazon is with a report. CANCELLED also means that there was nothing to report."""
 
@@ -55,14 +65,14 @@ class Report(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    report_id: str = Field(alias="reportId", min_length=1, max_length=200)
+    report_id: AmazonsId = Field(alias="reportId")
     report_type: str = Field(alias="reportType", min_length=1, max_length=200)
     status: ReportStatus = Field(alias="processingStatus")
     created_at: AwareDatetime = Field(alias="createdTime")
     marketplace_ids: tuple[str, ...] = Field((), alias="marketplaceIds")
     data_from: AwareDatetime | None = Field(None, alias="dataStartTime")
     data_to: AwareDatetime | None = Field(None, alias="dataEndTime")
-    document_id: str | None = Field(None, alias="reportDocumentId", max_length=200)
+    document_id: AmazonsId | None = Field(None, alias="reportDocumentId")
 
 
 class ReportDocument(BaseModel):
@@ -70,7 +80,7 @@ class ReportDocument(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    document_id: str = Field(alias="reportDocumentId", min_length=1, max_length=200)
+    document_id: AmazonsId = Field(alias="reportDocumentId")
     url: SecretStr = Field(min_length=1, max_length=8_192)
     compression: Literal["GZIP"] | None = Field(None, alias="compressionAlgorithm")
 
@@ -78,7 +88,7 @@ class ReportDocument(BaseModel):
 class _Created(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    report_id: str = Field(alias="reportId", min_length=1, max_length=200)
+    report_id: AmazonsId = Field(alias="reportId")
 
 
 class _Reports(BaseModel):
@@ -189,12 +199,6 @@ async def _get(api: SellerApi, operation: str, path: str) -> dict[str, Any]:
         if refused.fields.get("status") == 404:
             raise ReportUnknown(**refused.fields) from None
         raise
-
-
-def _checked(amazons_id: str) -> str:
-    if not _ID.fullmatch(amazons_id) or ".." in amazons_id:
-        raise ValueError("this is no id of Amazon's")
-    return amazons_id
 
 
 def _known(told: dict[str, Any]) -> Report | None:

@@ -78,5 +78,10 @@ async def get_marketplace_participations(api: SellerApi) -> Store:
         for row in rows
         if row.marketplace.id in BY_ID and BY_ID[row.marketplace.id].region is api.region
     }
-    names = [row.storeName.strip() for row in rows if row.marketplace.id in known and row.storeName]
+    names = [_printable(row.storeName) for row in rows if row.marketplace.id in known and row.storeName]
     return Store(names[0][:200] if names and names[0] else None, tuple(known.values()))
+
+
+def _printable(name: str) -> str:
+    """Without what PostgreSQL does not take and nobody sees."""
+    return "".join(letter if letter.isprintable() else " " for letter in name).strip()

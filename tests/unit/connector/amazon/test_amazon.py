@@ -1,6 +1,7 @@
 """What our requests to Amazon look like, and how a server that hangs, breaks off or talks nonsense is met."""
 
 import asyncio
+import json
 import re
 import time
 import tomllib
@@ -186,6 +187,25 @@ async def test_an_answer_of_another_form_is_an_error_and_not_an_empty_list(paylo
         with pytest.raises(AmazonUnavailable):
             await get_marketplace_participations(on_behalf(amazon))
         await amazon.close()
+
+
+async def test_a_stores_name_has_nothing_that_no_database_takes():
+    told = {"isParticipating": True, "hasSuspendedListings": False}
+    row = {
+        "marketplace": {"id": "A1PA6795UKMFR9"},
+        "participation": told,
+        "storeName": " Lampen\x00\ud800Laden ",
+    }
+
+    async def answer(_request: bytes) -> bytes:
+        return http_answer(200, json.dumps({"payload": [row]}))
+
+    async with answering(answer) as address:
+        amazon = made_for(address)
+        store = await get_marketplace_participations(on_behalf(amazon))
+        await amazon.close()
+
+    assert store.name == "Lampen  Laden"
 
 
 async def test_an_answer_without_end_is_cut_off():

@@ -120,6 +120,8 @@ async def test_a_time_without_a_zone_is_utc():
         '{"orders": null}',
         '{"orders": [], "pagination": "x"}',
         '{"orders": [], "pagination": {"nextToken": 7}}',
+        r'{"orders": [], "pagination": {"nextToken": "a\u0000b"}}',
+        r'{"orders": [], "pagination": {"nextToken": "\ud800"}}',
         '{"orders": [], "pagination": {"nextToken": "' + "x" * 9_000 + '"}}',
     ],
 )

@@ -116,7 +116,19 @@ async def test_a_report_is_read_with_what_amazon_has_added_since():
     assert (report.created_at, report.data_from) == (SINCE, None)
 
 
-@pytest.mark.parametrize("change", [{"processingStatus": "ODD"}, {"createdTime": "soon"}, {"reportId": ""}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"processingStatus": "ODD"},
+        {"createdTime": "soon"},
+        {"createdTime": "2026-11-20T08:30:00"},
+        {"reportId": ""},
+        {"reportId": "a\x00b"},
+        {"reportDocumentId": "\ud800"},
+        {"reportDocumentId": "../../orders"},
+    ],
+    ids=repr,
+)
 async def test_a_report_of_another_form_is_no_report_and_hides_no_other(change: dict[str, str]):
     odd = {**REPORT, **change}
     async with seller_of(always(200, json.dumps(odd))) as api:
