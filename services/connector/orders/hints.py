@@ -34,11 +34,13 @@ _DUE: Final = text("""
     SELECT hint.order_row_id, hint.account_id, hint.integration_id, hint.order_id, hint.told_at, orders.fetched_at,
            lookup.outcome, lookup.asked_at,
            store.disconnected_at IS NULL AND store.paused_at IS NULL AS is_active
-    FROM (SELECT *, row_number() OVER (PARTITION BY integration_id ORDER BY noticed_at, order_row_id) AS turn FROM order_hints) AS hint
-    JOIN integrations AS store ON store.id = hint.integration_id
+    FROM integrations AS store
+    CROSS JOIN LATERAL (
+        SELECT first.*, row_number() OVER (ORDER BY noticed_at, order_row_id) AS turn
+        FROM (SELECT * FROM order_hints WHERE integration_id = store.id ORDER BY noticed_at LIMIT :of_each) AS first
+    ) AS hint
     LEFT JOIN orders ON orders.id = hint.order_row_id AND orders.account_id = hint.account_id
     LEFT JOIN order_lookups AS lookup ON lookup.order_row_id = hint.order_row_id AND lookup.account_id = hint.account_id
-    WHERE hint.turn <= :of_each
     ORDER BY hint.turn, hint.noticed_at LIMIT :limit
 """)
 

@@ -84,3 +84,9 @@ async def only_account(sessions: Sessions) -> UUID | None:
     async with sessions.reading() as reader:
         ids = (await reader.scalars(select(Account.id).limit(2))).all()
     return ids[0] if len(ids) == 1 else None
+
+
+async def is_account(sessions: Sessions, account_id: UUID) -> bool:
+    """Whether there is such an account."""
+    async with sessions.reading() as reader:
+        return await reader.scalar(select(Account.id).where(Account.id == account_id)) is not None

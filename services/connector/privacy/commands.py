@@ -11,7 +11,7 @@ import typer
 from pydantic import Field
 
 from services.connector.privacy import buyers
-from services.connector.privacy.accounts import only_account
+from services.connector.privacy.accounts import is_account, only_account
 from services.connector.privacy.over import Ending
 from services.connector.privacy.purge_service import Due, PurgeIncomplete, due
 from services.connector.privacy.purge_service import purge as purge_all
@@ -92,6 +92,7 @@ def purge(
     blobs = open_blobs(settings)
 
     async def run(sessions: Sessions) -> Mapping[Ending, int]:
+        await _refuse_unknown(sessions, account)
         return await purge_all(
             sessions,
             blobs,
@@ -157,12 +158,20 @@ def erase(
     )
     print(
         "What stays: amounts, items and numbers of orders, for the seller's accounts, until their own end; an entry in the audit log, of "
-        "counts alone; a mail that came twice, sealed and shown nowhere, until the account's mail ends; backups until they end. What comes "
+        "counts alone; a mail that came twice, sealed and shown nowhere, until the account's mail ends; answers that are kept for a day for requests "
+        "that are repeated; backups until they end. What comes "
         "of this buyer from now on is new. What the seller's own programs and Amazon keep is theirs to erase."
     )
 
 
+async def _refuse_unknown(sessions: Sessions, account: UUID | None) -> None:
+    """Nothing is over in an account that is none: that would say more than is known."""
+    if account is not None and not await is_account(sessions, account):
+        give_up("There is no such account.", code=FAILED)
+
+
 async def _due(sessions: Sessions, settings: PurgeSettings, account: UUID | None) -> Mapping[Ending, Due]:
+    await _refuse_unknown(sessions, account)
     return await due(
         sessions,
         datetime.now(UTC),

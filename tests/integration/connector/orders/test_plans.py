@@ -1,6 +1,7 @@
 """How PostgreSQL finds orders: in the one partition of the account, along an index that ends with the page, however many others there are."""
 
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.connector.orders import listing, queries, snapshots
+from services.connector.orders import hints, listing, queries, snapshots
 from services.connector.orders.card import StoreFacts
 from services.connector.orders.listing import OrderFilters, OrderSort
 from services.connector.orders.queries import ConversationFacts
@@ -184,3 +185,25 @@ async def test_the_parts_of_an_order_are_read_from_one_partition_each(many: Shop
 
     assert len(_partitions(plan)) == 1, plan
     assert "Seq Scan" not in plan, plan
+
+
+async def test_of_orders_that_wait_a_few_of_each_store_are_read_however_many_there_are(
+    many: Shop, sessions: Sessions, owner_sessions: Sessions
+):
+    async with owner_sessions.begin() as session:
+        await session.execute(
+            text(
+                "INSERT INTO order_hints (order_row_id, account_id, integration_id, order_id, told_at)"
+                " SELECT id, account_id, integration_id, order_id, now() FROM orders"
+            )
+        )
+        await session.execute(text("ANALYZE order_hints"))
+
+    plan = await plan_of(sessions, partial(hints.due, of_each=2, limit=500))
+
+    assert "ix_order_hints_of_integration" in plan, plan
+    assert "Seq Scan on order_hints" not in plan, plan
+    async with sessions.begin() as session:
+        found = await hints.due(session, of_each=2, limit=500)
+    by_store = Counter(hint.order.integration_id for hint in found)
+    assert (len(by_store), set(by_store.values())) == (4, {2})

@@ -193,3 +193,6 @@ async def test_a_buyer_without_a_name_and_an_account_that_is_none_are_refused(
 
     assert (nameless[0], "Name a buyer" in nameless[1]) == (2, True)
     assert (nowhere[0], "no such account" in nowhere[1]) == (1, True)
+    for words in (("report",), ("purge",), ("purge", "--dry-run")):
+        code, output = await run_here(environment, "privacy", *words, "--account", str(shop.integration.id))
+        assert (code, "no such account" in output, "Nothing was over" in output) == (1, True, False)
