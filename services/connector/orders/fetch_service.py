@@ -49,6 +49,20 @@ _NOTE: Final = text("""
 """)
 
 
+# During an upgrade the version before goes on delivering mail, after the migration has passed by what it delivers.
+_DELIVERED_LATELY: Final = timedelta(hours=24)
+_PROVE: Final = text("""
+    UPDATE conversation_orders AS known SET is_proven = true
+    FROM (
+        SELECT account_id, conversation_id, unnest(order_ids) AS order_id FROM messages
+        WHERE id >= uuid_at(CAST(:since AS timestamptz)) AND authenticity = 'authentic' AND order_ids <> '{}'
+    ) AS named
+    WHERE known.account_id = named.account_id AND known.order_id = named.order_id
+        AND known.conversation_id = named.conversation_id AND NOT known.is_proven
+    RETURNING known.conversation_id
+""")
+
+
 @dataclass(frozen=True, slots=True)
 class NamedOrder:
     """An order that a proven mail of a conversation names, and what is known of it."""
@@ -113,6 +127,12 @@ class OrderFetcher:
     async def refuse_if_paused(self) -> None:
         """See `Vault.refuse_if_paused`."""
         await self._vault.refuse_if_paused()
+
+    async def prove_orders(self, now: datetime) -> int:
+        """Make the orders that proven mails of the last day name their conversations' own, where a mail worker of before did not; how many."""
+        async with self._sessions.begin() as session:
+            proven = await session.scalars(_PROVE, {"since": now - _DELIVERED_LATELY})
+            return len(proven.all())
 
     async def fetch_of_conversation(self, conversation_id: UUID, now: datetime) -> timedelta | None:
         """Ask for what is due; how long to wait before what could not be asked for is tried again, or None. Raises AmazonPaused."""

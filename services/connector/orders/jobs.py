@@ -13,11 +13,15 @@ from services.connector.orders.hint_service import HintedOrders
 from services.connector.orders.sync_service import OrderSynchronizer
 from shared.jobs import Job
 
+_HOURLY: Final = Every(timedelta(hours=1))
 _EACH_TEN_SECONDS: Final = Every(timedelta(seconds=10))
 
 
 def register(
-    runner: JobRunner, fetcher: OrderFetcher, synchronizer: OrderSynchronizer, hinted: HintedOrders
+    runner: JobRunner,
+    fetcher: OrderFetcher,
+    synchronizer: OrderSynchronizer,
+    hinted: HintedOrders,
 ) -> None:
     """Make this room's work known to a worker."""
 
@@ -32,6 +36,10 @@ def register(
     async def fetch_hinted_orders() -> None:
         await hinted.fetch_due(datetime.now(UTC))
 
+    async def prove_orders_of_mails() -> None:
+        await fetcher.prove_orders(datetime.now(UTC))
+
     runner.add(Job.FETCH_ORDERS_OF_CONVERSATION, fetch_orders_of_conversation, at_once=10)
     runner.add_recurring("synchronize_orders", _EACH_TEN_SECONDS, synchronize_orders)
     runner.add_recurring("fetch_hinted_orders", _EACH_TEN_SECONDS, fetch_hinted_orders)
+    runner.add_recurring("prove_orders_of_mails", _HOURLY, prove_orders_of_mails)

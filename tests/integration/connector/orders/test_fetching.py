@@ -23,7 +23,7 @@ from shared.tables import (
     Order,
     OrderLookup,
 )
-from tests.factories import make_conversation
+from tests.factories import make_conversation, make_message
 from tests.integration.connector.connecting import LAMPENLADEN, Amazon, amazon, settings
 from tests.integration.connector.tokens.conftest import Process, Store, processes, store
 
@@ -108,6 +108,25 @@ async def test_what_a_stranger_names_is_not_asked_for(talk: Talk, seller: Seller
     await talk.fetch()
 
     assert (await talk.orders(), calls(amazon)) == ({}, 0)
+
+
+@pytest.mark.parametrize("authenticity", ["authentic", "forged"])
+async def test_what_a_worker_of_before_has_delivered_is_proven_within_the_hour(
+    talk: Talk, seller: Seller, keyring: Keyring, authenticity: str
+):
+    order_id = seller.orders[0].order_id
+    await talk.names(order_id, is_proven=False)
+    async with talk.sessions.begin() as session:
+        await make_message(
+            session, keyring, talk.conversation, order_ids=[order_id], authenticity=authenticity
+        )
+
+    proven = await talk.fetchers[0].prove_orders(datetime.now(UTC))
+    await talk.fetch()
+
+    assert (proven, order_id in await talk.orders()) == (
+        (1, True) if authenticity == "authentic" else (0, False)
+    )
 
 
 async def test_a_fresh_copy_is_not_asked_for_again(talk: Talk, seller: Seller, amazon: Amazon):
