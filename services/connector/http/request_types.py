@@ -11,6 +11,7 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -68,3 +69,8 @@ CursorField = Annotated[
     Annotated[str, WithJsonSchema({"type": "string", "format": "cursor"})] | None,
     Field(description="Where to go on: `next_cursor` of the page before."),
 ]
+
+
+def without_default(schema: JsonDict) -> None:
+    """For the description of a field that changes nothing when it is left out, whatever Python needs to have there."""
+    schema.pop("default")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, WithJsonSchema, m
 from pydantic.config import JsonDict
 from typing_extensions import TypedDict
 
+from services.connector.http.request_types import without_default
 from services.connector.integrations.health import Action, CheckState, Who
 from services.connector.integrations.names import MAX_NAME
 from services.connector.integrations.sync_state import OrdersStatus
@@ -187,11 +188,6 @@ class IntegrationAnswer(IntegrationItem):
     consent_expires_at: datetime | None
 
 
-def _without_default(schema: JsonDict) -> None:
-    """What is left out has no value, whatever Python needs to have there."""
-    schema.pop("default")
-
-
 # The rules are `names.py`'s, which says more plainly what is wrong; pydantic only bounds what it has to look at.
 _DESCRIBED_NAME: JsonDict = {
     "type": "string",
@@ -212,17 +208,17 @@ class ChangeRequest(_Request):
     name: Name = Field(
         "",
         description="1 to 60 characters after trimming, unique in the account.",
-        json_schema_extra=_without_default,
+        json_schema_extra=without_default,
     )
     paused: StrictBool = Field(
         False,
         description="Paused, nothing is asked of Amazon for this store. Messages still arrive.",
-        json_schema_extra=_without_default,
+        json_schema_extra=without_default,
     )
     owner_id: UUID = Field(
         UUID(int=0),
         description="A user of the account with “General → Admin: view & edit”.",
-        json_schema_extra=_without_default,
+        json_schema_extra=without_default,
     )
 
     @model_validator(mode="after")

@@ -1,10 +1,10 @@
 """What goes over the wire about how long an account's data are kept."""
 
-from typing import Annotated, Final
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from services.connector.http.request_types import SingleLine, WholeNumber
+from services.connector.http.request_types import SingleLine, WholeNumber, without_default
 
 # The CHECKs of the table accounts.
 _MOST_DAYS: Final = 3653
@@ -19,9 +19,9 @@ class LongerKept(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    days: Annotated[WholeNumber, Field(ge=1, le=_MOST_DAYS)]
-    reason: Annotated[SingleLine, Field(min_length=1, max_length=200)] = Field(
-        description="The law that demands it. Nothing of buyers."
+    days: WholeNumber = Field(ge=1, le=_MOST_DAYS)
+    reason: SingleLine = Field(
+        min_length=1, max_length=200, description="The law that demands it. Nothing of buyers."
     )
 
 
@@ -41,5 +41,7 @@ class RetentionRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
 
-    messages_kept_days: Annotated[WholeNumber, Field(ge=30, le=_MOST_DAYS)] = Field(default=0)
-    longer_kept: LongerKept | None = Field(None, description="Null: no longer.")
+    messages_kept_days: WholeNumber = Field(0, ge=30, le=_MOST_DAYS, json_schema_extra=without_default)
+    longer_kept: LongerKept | None = Field(
+        None, description="Null: no longer.", json_schema_extra=without_default
+    )

@@ -111,7 +111,7 @@ _ORDER_VALUES: Final[dict[str, _Value]] = {
     "merchant-order-id": lambda o, _: o.seller_order_id,
     "order-item-id": lambda _, i: i.item_id,
     "purchase-date": lambda o, _: _time(o, o.created_at),
-    "payments-date": lambda o, _: _time(o, o.created_at + timedelta(minutes=30)),
+    "payments-date": lambda o, _: _time(o, o.created_at),
     "last-updated-date": lambda o, _: _time(o, o.updated_at),
     "order-status": _status,
     "item-status": _status,
