@@ -17,6 +17,7 @@ from tests.factories import (
     make_message,
     make_order,
     make_order_item,
+    make_order_package,
     make_relay_address,
 )
 
@@ -167,3 +168,63 @@ async def test_how_long_data_are_kept_is_changed_and_a_shorter_time_is_asked_abo
         account = await session.get_one(Account, site.account.id)
         kept_as = (account.messages_kept_days, account.longer_kept_days, account.longer_kept_reason)
         assert kept_as == (365, 3285, "§ 147 AO")
+
+
+async def test_whatever_an_order_says_is_text(page: Page, site: Site):
+    """Markup runs nothing and loads nothing, every link leads to us or to Seller Central, and no word is wider than the page."""
+    evil = '<img src="https://evil.example/x" onerror="window.ran=1"><script>window.ran=1</script>'
+    words = f"\u202e{evil}=cmd|'/C calc'!A0 javascript:window.ran=1 {'W' * 500}"
+    async with site.sessions.begin() as session:
+        integration = await make_integration(session, site.account.id, name="Lampen Europa")
+        order = await make_order(
+            session,
+            site.keyring,
+            integration,
+            status=words,
+            fulfilled_by=words,
+            service_level=words,
+            sales_channel=words,
+            replaces_order_id=words,
+            payment_methods=[words],
+            problems=[words],
+            is_cancellation_requested=True,
+        )
+        await make_order_item(
+            session,
+            site.keyring,
+            order,
+            title=words,
+            sku=words,
+            asin=words,
+            condition=words,
+            gift_wrap=words,
+            gift_message=words,
+            is_cancellation_requested=True,
+            cancel_reason=words,
+            report_columns={words: words},
+            report_personal={evil: words},
+        )
+        await make_order_package(
+            session,
+            order,
+            carrier=words,
+            shipping_service=words,
+            status=words,
+            tracking_number=words,
+            reference=words,
+        )
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.set_viewport_size({"width": 390, "height": 800})
+    await sign_in(page, "/orders", email="agent@seller.example")
+    for shown in ("order-row", "order"):
+        if shown == "order":
+            await page.goto(f"{site.url}/orders/{order.id}")
+        await expect(page.get_by_test_id(shown)).to_contain_text(evil)
+        links = await page.eval_on_selector_all("main a", "links => links.map((link) => link.href)")
+        assert all(link.startswith((site.url, site.amazon_url)) for link in links), links
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390, shown
+
+    assert await page.evaluate("window.ran") is None
+    assert await page.locator("main img, main script").count() == 0
+    assert [url for url in asked if not url.startswith(site.url)] == []
