@@ -23,7 +23,7 @@ _THOUSANDTHS: Final = re.compile(r"[+-]?[0-9]{1,3}\.[0-9]{3}")
 # Apostrophes and blanks, also narrow ones, between thousands; currencies' signs and letters around the number.
 _ORNAMENTS: Final = re.compile(r"[\s'\u2019\u00a0\u202f]|[A-Z]{3}|[$€£¥￥₺₹₩]|R\$|kr|zł|TL")
 _AMOUNT: Final = re.compile(r"([+-]?)([0-9]+(?:[.,][0-9]+)*)([+-]?)")
-_LARGEST: Final = Decimal(10) ** 14
+LARGEST: Final = Decimal(10) ** 14
 _STEP: Final = Decimal("0.0001")
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,10}(?:[.,]0{1,2})?")
 _LARGEST_INTEGER: Final = 2_000_000_000
@@ -82,7 +82,7 @@ def amount_of(words: str, country: str, currency: str | None) -> Decimal:
         amount = Decimal(words)
     else:
         amount = _written_amount(words, country, currency)
-    if abs(amount) >= _LARGEST:
+    if abs(amount) >= LARGEST:
         raise ValueError("more than there is")
     return amount
 

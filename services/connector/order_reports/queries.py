@@ -37,14 +37,22 @@ _STAND_INS: Final = text(
 )
 # What the items of an order come to. An order whose rows lie far apart in a report is stored in parts, and no part knows the others; of what
 # the SP-API has told, the SP-API knows the sums.
-_SUMS: Final = text("""
+
+
+def _sum(column: str) -> str:
+    """A sum, or nothing if it is more than a column takes."""
+    return f"CASE WHEN abs(sum({column})) < 1e14 THEN sum({column}) END"
+
+
+_SUMS: Final = text(
+    f"""
     UPDATE orders SET item_count = sums.item_count, quantity = sums.quantity, currency = coalesce(sums.currency, orders.currency),
         items_amount = sums.items, shipping_amount = sums.shipping, tax_amount = sums.tax, discount_amount = sums.discount,
         other_amount = sums.other
     FROM (
         SELECT order_row_id, count(*) AS item_count, least(sum(greatest(quantity, 0)), 2000000000) AS quantity, max(currency) AS currency,
-            sum(item_amount) AS items, sum(shipping_amount) AS shipping, sum(tax_amount) AS tax, sum(discount_amount) AS discount,
-            sum(other_amount) AS other
+            {_sum("item_amount")} AS items, {_sum("shipping_amount")} AS shipping, {_sum("tax_amount")} AS tax,
+            {_sum("discount_amount")} AS discount, {_sum("other_amount")} AS other
         FROM order_items WHERE account_id = :account AND order_row_id = ANY (CAST(:orders AS uuid[]))
         GROUP BY order_row_id HAVING count(DISTINCT currency) < 2
     ) AS sums
@@ -52,7 +60,8 @@ _SUMS: Final = text("""
         AND (orders.item_count, orders.quantity, orders.items_amount, orders.shipping_amount, orders.tax_amount, orders.discount_amount,
             orders.other_amount)
         IS DISTINCT FROM (sums.item_count, sums.quantity, sums.items, sums.shipping, sums.tax, sums.discount, sums.other)
-""")
+    """  # noqa: S608 - our own names
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from services.connector.order_reports.cells import LARGEST
 from services.connector.order_reports.lines import Lines
 from services.connector.order_reports.rows import Header, Row
 from services.connector.orders.model import (
@@ -31,7 +32,6 @@ CUT_OFF: Final = "cut_off"
 STRANGE_BYTES: Final = "strange_bytes"
 _ITEM_ID: Final = re.compile(r"[0-9A-Za-z._:-]{1,100}")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
-_LARGEST: Final = Decimal(10) ** 14
 _AMOUNTS: Final = ("items", "shipping", "tax", "discount", "other")
 # As reports write them, without blanks and in lower case; behind a dash stands where the parcel is.
 _STATUSES: Final = {
@@ -307,7 +307,7 @@ def _sum_of(items: Sequence[OrderItemRecord], problems: dict[str, None]) -> Amou
             amount: Decimal | None = getattr(item.amounts, part)
             if amount is not None:
                 added[part] = added.get(part, Decimal(0)) + amount
-    if any(abs(amount) >= _LARGEST for amount in added.values()):
+    if any(abs(amount) >= LARGEST for amount in added.values()):
         problems["amounts"] = None
         return Amounts(currency=currencies.pop())
     return Amounts(currency=currencies.pop(), **added)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from services.connector.order_reports.cells import Assumed, amount_of, reader_of
+from services.connector.order_reports.cells import LARGEST, Assumed, amount_of, reader_of
 from services.connector.order_reports.columns import CellType, Column, column_named, normal_name
 from shared.errors import Expected
 from shared.marketplaces import MARKETPLACES, Marketplace
@@ -243,7 +243,11 @@ def _fill(row: Row, cell: _Cell, value: Any, told: str) -> None:
     if cell.is_list:
         part.setdefault(cell.into, []).append(value)
     elif cell.is_money:
-        part[cell.into] = part[cell.into] + value if cell.into in part else value
+        amount = part.get(cell.into, 0) + value
+        if abs(amount) < LARGEST:
+            part[cell.into] = amount
+        else:
+            row.problems.append(cell.name)
         if cell.is_addend and value:
             row.plain[cell.name] = told
     elif cell.into not in part:

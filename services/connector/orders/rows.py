@@ -32,7 +32,7 @@ def order_columns(
 ) -> dict[str, Any]:
     """The row of an order, but for its keys."""
     is_api = order.source is Source.API
-    quantities = [item.quantity or 0 for item in order.items]
+    quantities = [max(item.quantity or 0, 0) for item in order.items]
     shipped = [package.shipped_at for package in order.packages or () if package.shipped_at is not None]
     return {
         "marketplace_id": order.marketplace_id,

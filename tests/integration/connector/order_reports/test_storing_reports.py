@@ -192,3 +192,14 @@ async def test_an_old_orders_personal_cells_are_not_stored(reported: Reported):
     order, (item,) = await reported.order(1), await reported.items(1)
     assert (order.buyer, order.recipient, item.report_personal) == (None, None, None)
     assert item.sku == "LAMP-0001"
+
+
+async def test_sums_that_no_column_takes_break_off_no_report(reported: Reported):
+    most = dict.fromkeys(("item_price", "item_tax", "shipping_tax", "shipping_price"), "99999999999999")
+    for names in ("AB", "CD"):
+        rows = [all_orders_row(1, sku=name, quantity="-2000000000", **most) for name in names]
+        await reported.report(ALL_ORDERS, report_of(ALL_COLUMNS, [*rows, all_orders_row(2)]))
+
+    order = await reported.order(1)
+    assert (order.item_count, order.quantity, order.items_amount, order.tax_amount) == (4, 0, None, None)
+    assert (await reported.order(2)).item_count == 1

@@ -300,7 +300,7 @@ async def test_many_who_tell_of_the_same_orders_store_each_once_with_its_last_st
         for order in (numbers, numbers[::-1])
     ]
 
-    await asyncio.gather(*(store.told(*page) for page in pages))
+    await asyncio.gather(*(store.told(*page, now=NOW + 4 * DAY) for page in pages))
 
     async with store.sessions() as session:
         states = (await session.execute(select(Order.order_id, Order.status))).all()
