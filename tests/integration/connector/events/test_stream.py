@@ -98,7 +98,10 @@ async def test_another_accounts_events_are_not_told(listen, signed_in, sessions,
             {"general_admin": "view", "inbox_messages": "none"},
             ["authorization.changed", "integration.changed", "webhook.disabled"],
         ),
-        ({"general_admin": "none", "inbox_messages": "view"}, ["conversation.changed", "message.received"]),
+        (
+            {"general_admin": "none", "inbox_messages": "view"},
+            ["conversation.changed", "message.received", "order.changed"],
+        ),
         ({"general_admin": "edit", "inbox_messages": "edit"}, [kind.value for kind in EventKind]),
     ],
 )

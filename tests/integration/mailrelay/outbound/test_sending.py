@@ -387,10 +387,12 @@ async def test_a_file_that_cannot_be_fetched_now_costs_no_attempt(
         )
     blob = keys.blob_folder / "20261128"
     blob.mkdir(parents=True, exist_ok=True)
-    # A folder where the file should be: the store fails.
-    (blob / "019acd00-0000-7000-8000-000000000000").mkdir(exist_ok=True)
+    # A folder where the file should be: the store fails. It is gone afterwards, because other tests look through the same store.
+    no_file = blob / "019acd00-0000-7000-8000-000000000000"
+    no_file.mkdir()
 
     await send_all(sender)
+    no_file.rmdir()
 
     row = await shop.row(reply)
     assert (row.state, row.attempts, row.first_attempt_at) == ("delayed", 0, None)
