@@ -109,3 +109,31 @@ def reach(url: str, amazon_base_url: str | None) -> str:
     parts = urlsplit(url)
     query = f"?{parts.query}" if parts.query else ""
     return f"{amazon_base_url.rstrip('/')}/{parts.netloc}{parts.path}{query}"
+
+
+# A marketplace's clock, by its country: that of Amazon's offices where a country has several.
+TIME_ZONES = {
+    "US": "America/Los_Angeles",
+    "CA": "America/Los_Angeles",
+    "MX": "America/Mexico_City",
+    "BR": "America/Sao_Paulo",
+    "DE": "Europe/Berlin",
+    "FR": "Europe/Paris",
+    "IT": "Europe/Rome",
+    "ES": "Europe/Madrid",
+    "GB": "Europe/London",
+    "NL": "Europe/Amsterdam",
+    "BE": "Europe/Brussels",
+    "IE": "Europe/Dublin",
+    "SE": "Europe/Stockholm",
+    "PL": "Europe/Warsaw",
+    "TR": "Europe/Istanbul",
+    "AE": "Asia/Dubai",
+    "SA": "Asia/Riyadh",
+    "EG": "Africa/Cairo",
+    "ZA": "Africa/Johannesburg",
+    "IN": "Asia/Kolkata",
+    "AU": "Australia/Sydney",
+    "JP": "Asia/Tokyo",
+    "SG": "Asia/Singapore",
+}

@@ -1,13 +1,23 @@
-"""Ids of the rows that hold a store's orders: derived from Amazon's numbers, so that a row is found, sealed and written without being
-read first, and two that store the same order meet in one row (docs/adr/0024).
+"""Amazon's order numbers, and the ids of the rows that hold a store's orders.
+
+These are derived from the numbers, so that a row is found, sealed and written without being read first, and two that store the same order meet in one row (docs/adr/0024).
 """
 
 import hashlib
+import re
 from typing import Final
 from uuid import UUID
 
+# Amazon's order number, such as 303-1234567-1234567.
+ORDER_ID_PATTERN: Final = "[0-9A-Z]{3}-[0-9]{7}-[0-9]{7}"
+_ORDER_ID: Final = re.compile(ORDER_ID_PATTERN)
 _VERSION_AND_VARIANT: Final = 0xFFFF_FFFF_FFFF_0FFF_3FFF_FFFF_FFFF_FFFF
 _VERSION_8: Final = 0x0000_0000_0000_8000_8000_0000_0000_0000
+
+
+def is_order_id(text: str) -> bool:
+    """Whether this has the form of Amazon's order numbers."""
+    return _ORDER_ID.fullmatch(text) is not None
 
 
 def order_row_id(integration_id: UUID, order_id: str) -> UUID:

@@ -21,13 +21,13 @@ from services.connector.amazon.errors import (
     PageTokenRefused,
 )
 from services.connector.amazon.times import time_of, time_text
+from shared.orders import is_order_id
 
 log = structlog.get_logger()
 
 _SEARCH: Final = "searchOrders"
 _GET: Final = "getOrder"
 _PATH: Final = "/orders/2026-01-01/orders"
-_ORDER_ID: Final = re.compile(r"[0-9A-Z]{3}-[0-9]{7}-[0-9]{7}")
 # As Amazon's model says.
 MOST_PER_PAGE: Final = 100
 _MOST_MARKETPLACES: Final = 50
@@ -66,11 +66,6 @@ class OrderPage:
     next_token: str | None
     last_updated_before: datetime | None = None
     created_before: datetime | None = None
-
-
-def is_order_id(text: str) -> bool:
-    """Whether this has the form of Amazon's order numbers, such as 303-1234567-1234567."""
-    return _ORDER_ID.fullmatch(text) is not None
 
 
 async def search_orders(

@@ -8,8 +8,8 @@ from typing import Any, Final
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from services.connector.amazon.notifications import NoticeKind
-from services.connector.amazon.orders import is_order_id
 from services.connector.amazon.times import time_of
+from shared.orders import is_order_id
 
 _MOST_CHARS: Final = 200
 _JSON: Final = TypeAdapter(dict[str, Any])

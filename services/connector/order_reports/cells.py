@@ -13,6 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.connector.order_reports.columns import CellType
+from shared.marketplaces import TIME_ZONES
 
 # Where a comma stands before the cents.
 _WITH_COMMA: Final = frozenset({"DE", "FR", "IT", "ES", "NL", "BE", "SE", "PL", "TR", "BR", "ZA"})
@@ -33,32 +34,7 @@ _MOST_JSON: Final = 100_000
 
 _EARLIEST: Final = datetime(1995, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
-# Which part of a date comes first, and the marketplace's clock. Amazon's own is ISO 8601, wherever it is.
-_ZONES: Final = {
-    "US": "America/Los_Angeles",
-    "CA": "America/Los_Angeles",
-    "MX": "America/Mexico_City",
-    "BR": "America/Sao_Paulo",
-    "DE": "Europe/Berlin",
-    "FR": "Europe/Paris",
-    "IT": "Europe/Rome",
-    "ES": "Europe/Madrid",
-    "GB": "Europe/London",
-    "NL": "Europe/Amsterdam",
-    "BE": "Europe/Brussels",
-    "IE": "Europe/Dublin",
-    "SE": "Europe/Stockholm",
-    "PL": "Europe/Warsaw",
-    "TR": "Europe/Istanbul",
-    "AE": "Asia/Dubai",
-    "SA": "Asia/Riyadh",
-    "EG": "Africa/Cairo",
-    "ZA": "Africa/Johannesburg",
-    "IN": "Asia/Kolkata",
-    "AU": "Australia/Sydney",
-    "JP": "Asia/Tokyo",
-    "SG": "Asia/Singapore",
-}
+# Which part of a date comes first. Amazon's own is ISO 8601, wherever it is.
 _MONTH_FIRST: Final = frozenset({"US"})
 _LOCAL: Final = re.compile(
     r"([0-9]{1,4})([./-])([0-9]{1,2})\2([0-9]{1,4})\.?"
@@ -193,7 +169,7 @@ def _date_parts(found: re.Match[str], country: str) -> tuple[int, int, int]:
 
 @cache
 def _zone(country: str) -> ZoneInfo:
-    return ZoneInfo(_ZONES.get(country, "UTC"))
+    return ZoneInfo(TIME_ZONES.get(country, "UTC"))
 
 
 def json_of(words: str) -> str:

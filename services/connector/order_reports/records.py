@@ -22,8 +22,8 @@ from services.connector.orders.model import (
     OrderRecord,
     Source,
 )
-from services.connector.orders.reading import ORDER_ID
 from shared.errors import Expected
+from shared.orders import is_order_id
 
 BATCH_ROWS: Final = 1000
 # What a report says of an item whose id it does not tell: "All Orders" has none.
@@ -180,7 +180,7 @@ class _Gathered:
             return
         row = self._header.read(line)
         order_id = row.order.pop("order_id", "")
-        if ORDER_ID.fullmatch(order_id) is None:
+        if not is_order_id(order_id):
             self._left_out += 1
             return
         if is_strange:
@@ -213,7 +213,7 @@ def _order(order_id: str, rows: Sequence[Row], header: Header, earliest: datetim
     status = _word(told, "status", _STATUSES, problems)
     fulfilled_by = _word(told, "fulfilled_by", _FULFILLERS, problems)
     original = told.pop("replaces_order_id", None)
-    if original is not None and ORDER_ID.fullmatch(original) is None:
+    if original is not None and not is_order_id(original):
         problems["original-order-id"] = None
         original = None
     methods = told.pop("payment_methods", None)

@@ -25,6 +25,7 @@ from services.connector.orders.model import (
     PackageRecord,
 )
 from shared.marketplaces import BY_ID
+from shared.orders import is_order_id
 
 # What is asked for beside the order itself. Of it, Amazon leaves out what the application has no role for.
 INCLUDED_DATA: Final = (
@@ -36,7 +37,6 @@ INCLUDED_DATA: Final = (
     "PACKAGES",
     "CANCELLATION",
 )
-ORDER_ID: Final = re.compile(r"[0-9A-Z]{3}-[0-9]{7}-[0-9]{7}")
 _ID: Final = re.compile(r"[0-9A-Za-z._:-]{1,100}")
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _MOST_TEXT: Final = 1000
@@ -62,7 +62,7 @@ def read_order(told: object, *, seen_at: datetime) -> OrderRecord:
     """
     order = _Fields(told, seen_at)
     order_id = order.text("orderId")
-    if order_id is None or ORDER_ID.fullmatch(order_id) is None:
+    if order_id is None or not is_order_id(order_id):
         raise OrderUnreadable("no order number")
     created = order.time("createdTime")
     updated = order.time("lastUpdatedTime")
@@ -124,7 +124,7 @@ def _original(order: "_Fields") -> tuple[str | None, str | None]:
     """The order that this one replaces, and in which way."""
     for associated in order.list("associatedOrders", _MOST_WORDS):
         original, kind = associated.text("orderId"), associated.text("associationType")
-        if original is not None and ORDER_ID.fullmatch(original) and kind is not None:
+        if original is not None and is_order_id(original) and kind is not None:
             return original, kind
     return None, None
 

@@ -21,8 +21,9 @@ from services.connector.orders.examples import (
 )
 from services.connector.orders.listing import OrderSort
 from services.connector.orders.timeline import Step, StepState
+from shared.orders import ORDER_ID_PATTERN
 
-_ORDER_ID: Final = r"^[0-9A-Z]{3}-[0-9]{7}-[0-9]{7}$"
+_ORDER_ID: Final = f"^{ORDER_ID_PATTERN}$"
 
 
 class OrderListRequest(BaseModel):

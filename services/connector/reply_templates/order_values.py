@@ -15,7 +15,7 @@ from babel.dates import format_date
 from babel.numbers import format_currency
 
 from services.connector.reply_templates.placeholders import Placeholder
-from shared.marketplaces import BY_COUNTRY
+from shared.marketplaces import BY_COUNTRY, TIME_ZONES
 
 # A text has 4,000 characters; more titles or numbers say less.
 _MOST_TITLES: Final = 10
@@ -51,31 +51,7 @@ _WORDS: Final = {
 }  # fmt: skip
 # Whose days a marketplace counts. Amazon's promises end with a day there: in UTC, many would be the day after. Where it does not say which of a
 # country's zones it counts in, the one in which a day ends last: the end of a day further east is the same day there, and none is told late.
-_ZONES: Final = {
-    "US": "America/Los_Angeles",
-    "CA": "America/Vancouver",
-    "MX": "America/Tijuana",
-    "BR": "America/Sao_Paulo",
-    "DE": "Europe/Berlin",
-    "FR": "Europe/Paris",
-    "IT": "Europe/Rome",
-    "ES": "Europe/Madrid",
-    "GB": "Europe/London",
-    "NL": "Europe/Amsterdam",
-    "BE": "Europe/Brussels",
-    "IE": "Europe/Dublin",
-    "SE": "Europe/Stockholm",
-    "PL": "Europe/Warsaw",
-    "TR": "Europe/Istanbul",
-    "AE": "Asia/Dubai",
-    "SA": "Asia/Riyadh",
-    "EG": "Africa/Cairo",
-    "ZA": "Africa/Johannesburg",
-    "IN": "Asia/Kolkata",
-    "AU": "Australia/Sydney",
-    "JP": "Asia/Tokyo",
-    "SG": "Asia/Singapore",
-}
+_ZONES: Final = TIME_ZONES | {"CA": "America/Vancouver", "MX": "America/Tijuana"}
 
 
 @dataclass(frozen=True, slots=True)

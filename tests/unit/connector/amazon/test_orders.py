@@ -19,8 +19,9 @@ from services.connector.amazon.errors import (
     PageTokenRefused,
     RoleMissing,
 )
-from services.connector.amazon.orders import IncludedData, get_order, is_order_id, search_orders
+from services.connector.amazon.orders import IncludedData, get_order, search_orders
 from shared.marketplaces import Region
+from shared.orders import is_order_id
 from tests.integration.connector.connecting import answering, http_answer
 
 SINCE = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
