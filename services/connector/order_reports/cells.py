@@ -75,7 +75,8 @@ def _written_amount(words: str, country: str, currency: str | None) -> Decimal:
     whole, _, cents = number.rpartition(point) if point else (number, "", "")
     digits = whole.replace(".", "").replace(",", "")
     amount = Decimal(f"{sign}{digits}.{cents or 0}")
-    if amount != amount.quantize(_STEP):
+    # What is larger has more digits than `quantize` takes, and is refused by its size.
+    if abs(amount) < LARGEST and amount != amount.quantize(_STEP):
         raise ValueError("more than four digits behind the point")
     return amount
 
