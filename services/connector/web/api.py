@@ -4,6 +4,7 @@ Only files that were there at the start are served; a path from the browser neve
 """
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from services.connector.http.language import Language
 from services.connector.web import plain_page
 from services.connector.web.own_address import own_address
+from services.connector.web.texts import LANGUAGES, page_texts
 
 FOLDER: Final = Path(__file__).parent
 # No inline script or style anywhere; data: is for the small pictures inside the style sheets.
@@ -47,16 +49,18 @@ class _File:
     etag: str
 
 
-def _read(path: Path) -> _File:
-    content = path.read_bytes()
-    return _File(content, _TYPES[path.suffix], f'"{hashlib.sha256(content).hexdigest()[:32]}"')
+def _file(content: bytes, suffix: str) -> _File:
+    return _File(content, _TYPES[suffix], f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
-_SHELL: Final = _read(FOLDER / "index.html")
+_SHELL: Final = _file((FOLDER / "index.html").read_bytes(), ".html")
 _STATIC: Final = {
-    path.relative_to(FOLDER / "static").as_posix(): _read(path)
+    path.relative_to(FOLDER / "static").as_posix(): _file(path.read_bytes(), path.suffix)
     for path in sorted((FOLDER / "static").rglob("*"))
-    if path.suffix in _TYPES
+    if path.suffix in _TYPES and path.suffix != ".json"
+} | {
+    f"texts/{language}.json": _file(json.dumps(page_texts(language), ensure_ascii=False).encode(), ".json")
+    for language in LANGUAGES
 }
 
 

@@ -1,11 +1,12 @@
 """Whatever is written into the audit log is said on its page, in both languages."""
 
 import ast
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from services.connector.web.texts import page_texts
 
 CONNECTOR = Path(__file__).parents[4] / "services" / "connector"
 # Where the action stands in a call that makes an entry.
@@ -70,7 +71,7 @@ def _written() -> set[str]:
 
 @pytest.mark.parametrize("language", ["de", "en"])
 def test_each_action_has_a_text_and_each_text_an_action(language: str):
-    texts = json.loads((CONNECTOR / "web" / "static" / "texts" / f"{language}.json").read_text("utf-8"))
+    texts = page_texts(language)
 
     told = {key.removeprefix(_TEXT) for key in texts if key.startswith(_TEXT)}
 

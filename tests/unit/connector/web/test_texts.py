@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.connector.web.texts import LANGUAGES, page_texts
 from services.mailrelay.authenticity.faults import Fault
 from services.mailrelay.parsing.patterns import FAILURE_REASONS
 from shared.languages import MESSAGE_LANGUAGES
@@ -17,12 +18,6 @@ STATIC = Path(__file__).parents[4] / "services" / "connector" / "web" / "static"
 _CALL = re.compile(r"\b(?:t|parts|count|hasText)\(\s*(?:[^\"'`()]*\?\s*)?(\"[^\"]+\"|`[^`]+`)")
 _LITERAL = re.compile(r"\"([a-z_]+(?:\.[a-zA-Z0-9_]+)+)\"")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
-
-
-def _texts(language: str) -> dict[str, str]:
-    content = json.loads((STATIC / "texts" / f"{language}.json").read_text("utf-8"))
-    assert isinstance(content, dict)
-    return content
 
 
 def _scripts() -> dict[str, str]:
@@ -48,11 +43,11 @@ def _is_there(key: str, texts: dict[str, str]) -> bool:
 
 
 def test_german_and_english_have_the_same_keys() -> None:
-    assert _texts("de").keys() == _texts("en").keys()
+    assert page_texts("de").keys() == page_texts("en").keys()
 
 
 def test_german_and_english_have_the_same_placeholders() -> None:
-    german, english = _texts("de"), _texts("en")
+    german, english = page_texts("de"), page_texts("en")
     differing = [
         key
         for key in german
@@ -63,11 +58,11 @@ def test_german_and_english_have_the_same_placeholders() -> None:
 
 @pytest.mark.parametrize("language", ["de", "en"])
 def test_no_text_is_empty(language: str) -> None:
-    assert [key for key, text in _texts(language).items() if not text.strip()] == []
+    assert [key for key, text in page_texts(language).items() if not text.strip()] == []
 
 
 def test_every_text_that_a_script_asks_for_is_there() -> None:
-    texts = _texts("de")
+    texts = page_texts("de")
     called = _called_keys()
     assert len(called) > 100  # else the search above no longer finds the calls
     assert sorted((script, key) for script, key in called if not _is_there(key, texts)) == []
@@ -80,7 +75,7 @@ def test_every_text_is_used() -> None:
     plain = {key for key in keys if "${" not in key}
     unused = [
         key
-        for key in _texts("de")
+        for key in page_texts("de")
         if key not in plain
         and key.removesuffix(".one").removesuffix(".other") not in plain
         and not any(pattern.fullmatch(key) for pattern in patterns)
@@ -112,7 +107,7 @@ def test_every_reason_for_a_verdict_has_a_text() -> None:
     }  # fmt: skip
     assert reasons == {
         key.removeprefix("authenticity.reason.")
-        for key in _texts("de")
+        for key in page_texts("de")
         if key.startswith("authenticity.reason.")
     }
 
@@ -125,11 +120,17 @@ def test_templates_can_be_written_in_every_language_that_a_message_can_be_in() -
 
 
 def test_every_state_of_a_reply_has_a_word() -> None:
-    states = {key.removeprefix("reply.state.") for key in _texts("de") if key.startswith("reply.state.")}
+    states = {key.removeprefix("reply.state.") for key in page_texts("de") if key.startswith("reply.state.")}
 
     assert states == {state.value for state in ReplyState}
 
 
 def test_every_reason_that_amazon_gives_for_a_failure_has_a_title_and_a_cure() -> None:
     for part in ("title", "cure"):
-        assert {f"failure.{reason}.{part}" for reason in FAILURE_REASONS} <= _texts("de").keys()
+        assert {f"failure.{reason}.{part}" for reason in FAILURE_REASONS} <= page_texts("de").keys()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_text_lies_in_the_file_of_its_first_word(language: str) -> None:
+    for path in sorted((STATIC / "texts" / language).iterdir()):
+        assert {key.partition(".")[0] for key in json.loads(path.read_text("utf-8"))} == {path.stem}

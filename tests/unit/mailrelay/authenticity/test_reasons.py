@@ -1,10 +1,10 @@
 """Every reason is explained: on the pages in both languages, and to operators."""
 
-import json
 from pathlib import Path
 
 import pytest
 
+from services.connector.web.texts import page_texts
 from services.mailrelay.authenticity.faults import Fault
 
 ROOT = Path(__file__).parents[4]
@@ -17,10 +17,7 @@ ALL = PROVEN | NOT_PROVEN | UNCHECKED | MISDIRECTED
 
 @pytest.mark.parametrize("language", ["de", "en"])
 def test_the_pages_have_a_text_for_each(language: str):
-    texts = ROOT / "services" / "connector" / "web" / "static" / "texts" / f"{language}.json"
-    known = json.loads(texts.read_text("utf-8"))
-
-    assert {f"authenticity.reason.{reason}" for reason in ALL} <= known.keys()
+    assert {f"authenticity.reason.{reason}" for reason in ALL} <= page_texts(language).keys()
 
 
 def test_the_document_says_of_each_what_to_do():
