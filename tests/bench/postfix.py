@@ -11,10 +11,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _POSTFIX = "/usr/sbin/postfix"
+# How often it is tried to start it on a port that was free.
+_STARTS = 3
 
 _MAIN = """\
 compatibility_level = 3.6
@@ -95,8 +97,6 @@ def running_postfix(
         main = _MAIN.format(folder=folder, transport=f"smtp:[127.0.0.1]:{pass_on_to}") + _UNCHANGED.format(
             tls=tls
         )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
     config = folder / "config"
     for made in (folder, config, folder / "queue", folder / "data"):
         made.mkdir(mode=0o755, exist_ok=True)
@@ -104,17 +104,40 @@ def running_postfix(
         made.chmod(0o755)
     shutil.chown(folder / "data", "postfix")
     (config / "main.cf").write_text(main + more)
-    (config / "master.cf").write_text(_MASTER.format(port=port))
-    started = subprocess.run(
-        [_POSTFIX, "-c", str(config), "start"], check=False, capture_output=True, text=True
-    )
-    if started.returncode != 0:
-        raise RuntimeError(f"Postfix did not start: {started.stderr.strip()}")
     try:
-        _wait_for(port)
-        yield port
+        yield _started(folder)
     finally:
-        subprocess.run([_POSTFIX, "-c", str(config), "stop"], check=False, capture_output=True)
+        _run(folder, "stop")
+
+
+def _started(folder: Path) -> int:
+    """The port on which it answers. Between looking for a free port and Postfix's taking it, somebody else may have it."""
+    said: str | None = None
+    for _ in range(_STARTS):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = int(free.getsockname()[1])
+        (folder / "config" / "master.cf").write_text(_MASTER.format(port=port))
+        said = _run(folder, "start")
+        if said is None and _greets(port):
+            return port
+        _run(folder, "stop")
+    log = folder / "log"
+    words = log.read_text(errors="replace")[-4000:] if log.exists() else ""
+    raise RuntimeError(f"Postfix did not start: {said or 'it does not greet'}\n{words}")
+
+
+def _run(folder: Path, command: str) -> str | None:
+    """Run `postfix COMMAND`; what it said if it failed. Its words go to a file: a process that it leaves behind would hold a pipe open."""
+    words = folder / f"{command}.txt"
+    with words.open("wb") as output:
+        done = subprocess.run(
+            [_POSTFIX, "-c", str(folder / "config"), command],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    return None if done.returncode == 0 else words.read_text(errors="replace").strip()
 
 
 def master_pid(folder: Path) -> int:
@@ -122,14 +145,12 @@ def master_pid(folder: Path) -> int:
     return int((folder / "queue" / "pid" / "master.pid").read_text())
 
 
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
-                if connection.recv(3) == b"220":
-                    return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
+def _greets(port: int) -> bool:
+    """Whether an SMTP server says its greeting on this port before long."""
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            if connection.recv(3) == b"220":
+                return True
         time.sleep(0.05)
+    return False

@@ -1,9 +1,10 @@
 """The settings in a real browser: webhooks and the audit log."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from sqlalchemy import func, select, update
 
 from services.connector.accounts.audit import system_audit_entry
@@ -28,6 +29,29 @@ async def add_webhook(page: Page) -> str:
     await page.get_by_label("Beschreibung").fill("Helpdesk")
     await page.keyboard.press("Enter")
     return await page.get_by_test_id("webhook-secret").inner_text()
+
+
+async def test_an_answer_that_a_later_one_has_overtaken_does_not_hide_what_is_shown(page: Page):
+    overtaken = asyncio.Event()
+    asked = 0
+
+    async def answer(route: Route):
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            await overtaken.wait()
+        await route.continue_()
+
+    await page.route("**/api/v1/webhooks", answer)
+    async with page.expect_response("**/api/v1/webhooks") as second:
+        # The page reads again when its stream of events is open.
+        await sign_in(page, "/settings/webhooks")
+    await (await second.value).finished()
+    async with page.expect_response("**/api/v1/webhooks") as first:
+        overtaken.set()
+    await (await first.value).finished()
+
+    await expect(page.get_by_text("Es gibt noch keinen Webhook.")).to_be_visible()
 
 
 async def test_a_webhook_is_created_and_its_secret_shown_once_and_never_again(page: Page):

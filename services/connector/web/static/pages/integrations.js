@@ -30,6 +30,7 @@ export async function show({ main, params, signal }) {
 
   async function drawList() {
     const [shown] = await Promise.all([pages.refresh(), drawGracePeriod(gracePeriodPlace, signal)]);
+    if (shown === null) return;
     replace(problemPlace);
     if (shown === 0) replace(place, emptyState());
     else if (!place.contains(rows)) replace(place, full);

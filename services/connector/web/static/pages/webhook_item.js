@@ -141,6 +141,7 @@ function deliveriesSection(webhook, { path, name, signal, openDeliveries }) {
     try {
       const focused = rows.contains(document.activeElement) && document.activeElement.closest("[data-delivery]")?.dataset.delivery;
       const shown = await pages.refresh();
+      if (shown === null) return;
       if (focused) rows.querySelector(`[data-delivery="${focused}"] button`)?.focus();
       none.textContent = shown === 0 ? t("webhooks.deliveries.none") : "";
       replace(problemPlace);

@@ -26,6 +26,7 @@ export async function show({ main, signal }) {
 
   async function refresh() {
     const shown = await pages.refresh();
+    if (shown === null) return;
     replace(problemPlace);
     if (shown === 0) replace(place, h("p", { class: "muted" }, t("webhooks.none")));
     else if (!place.contains(list)) replace(place, full);
