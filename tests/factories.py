@@ -39,7 +39,10 @@ _numbers = count(1)
 
 
 async def make_account(session: AsyncSession, keyring: Keyring, *, name: str = "Lampenladen GmbH") -> Account:
-    account = Account(id=new_id(), name=name)
+    # What is signed in without a second factor can be used: most tests are about something else.
+    account = Account(
+        id=new_id(), name=name, second_factor="optional", admin_session_hours=168, admin_idle_minutes=720
+    )
     session.add(account)
     await session.flush()
     await keyring.add(session, await keyring.new_keys(account.id))

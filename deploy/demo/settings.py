@@ -37,7 +37,7 @@ class DemoSettings(BaseSettings):
     )
     demo_password: SecretStr | None = Field(
         None,
-        min_length=10,
-        max_length=256,
-        description="a password for the demo user, at least 10 characters",
+        min_length=12,
+        max_length=128,
+        description="a password for the demo user, at least 12 characters, none that everybody uses",
     )

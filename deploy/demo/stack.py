@@ -229,6 +229,8 @@ class Stack:
             connector | {"REPLYCO_ADMIN_PASSWORD": self.password},
             *("services.connector", "accounts", "create", "--name", "Demo", "--admin-email", DEMO_EMAIL),
             *("--language", "de", "--time-zone", "Europe/Berlin"),
+            # Whoever looks around shall not need an authenticator app first.
+            *("--second-factor", "optional"),
         )
         password_file.touch(mode=0o600)
         password_file.write_text(self.password)

@@ -15,7 +15,8 @@ with loading():
     import uvicorn
     from pydantic import Field, SecretStr
 
-    from services.connector.accounts.passwords import MAX_PASSWORD, MIN_PASSWORD, Passwords
+    from services.connector.accounts.password_policy import MAX_PASSWORD, MIN_PASSWORD, check_password
+    from services.connector.accounts.passwords import Passwords
     from services.connector.accounts.schemas import MeRequest
     from services.connector.accounts.service import EmailTaken, create_account
     from services.connector.amazon_pauses.commands import amazon
@@ -24,16 +25,19 @@ with loading():
     from services.connector.doctor.checks import examine
     from services.connector.doctor.findings import Severity
     from services.connector.http.connections import SEND_BUFFER_BYTES, Connections
+    from services.connector.http.language import Language
     from services.connector.http.server import Server
     from services.connector.job_queue.commands import jobs
     from services.connector.keys.commands import keys
     from services.connector.privacy.commands import privacy
+    from services.connector.problems.catalogue import describe
     from services.connector.problems.page import problem_page
     from services.connector.settings import ConnectorSettings
     from services.connector.worker import run_worker
     from shared.crypto.key_provider import KeyFile, KeyFileUnusable
     from shared.database import Sessions, database_answers
     from shared.database_command import run_with_database
+    from shared.errors import Expected
     from shared.file_limits import raise_file_limit
     from shared.keyring import Keyring
     from shared.logging import configure_logging
@@ -48,6 +52,7 @@ with loading():
     )
     from shared.settings import CommonSettings
     from shared.side_port import PortTaken, answering_on, health, open_listener
+    from shared.tables import SecondFactor
 
 cli = typer.Typer(
     help="Connects Amazon stores and shows their buyers' messages: REST API, pages, background work.",
@@ -162,14 +167,20 @@ def create(
     admin_email: Annotated[str, typer.Option(help="With it the admin signs in.")],
     language: Annotated[str, typer.Option(help="de or en.")] = "en",
     time_zone: Annotated[str, typer.Option(help="Such as Europe/Berlin.")] = "UTC",
+    second_factor: Annotated[
+        SecondFactor, typer.Option(help="Who has to have one: admins, everybody, or optional.")
+    ] = SecondFactor.ADMINS,
 ) -> None:
     """Create an account and its admin. The password comes from REPLYCO_ADMIN_PASSWORD, or is asked for."""
     settings = settings_or_exit(AccountSettings)
     _check_account(name, admin_email, language, time_zone)
     given = settings.admin_password
     password = given.get_secret_value() if given else str(typer.prompt("Password", hide_input=True))
-    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        give_up(f"The password must have {MIN_PASSWORD} to {MAX_PASSWORD} characters.")
+    try:
+        check_password(password, name=name, email=admin_email.strip())
+    except Expected as refused:
+        _, title, detail = describe(refused.code, Language.EN, refused.fields)
+        give_up(f"{title}. {detail}")
 
     async def run(sessions: Sessions) -> None:
         passwords = Passwords()
@@ -183,6 +194,7 @@ def create(
                 password=password,
                 language=language,
                 time_zone=time_zone,
+                second_factor=second_factor,
             )
         finally:
             passwords.close()

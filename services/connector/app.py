@@ -49,6 +49,7 @@ from services.connector.replies import api as replies
 from services.connector.replies.limits import MAX_UPLOADS, UPLOADS, UploadsBusy
 from services.connector.reply_templates import api as reply_templates
 from services.connector.settings import ConnectorSettings
+from services.connector.sign_in import api as sign_in
 from services.connector.smtp import api as smtp
 from services.connector.smtp.checker import SmtpChecker
 from services.connector.throttling.buckets import DatabaseBuckets
@@ -210,6 +211,7 @@ def _assemble(
 def _routes() -> list[BaseRoute]:
     """All routes. They know no application, so they are put together and looked through once a process, which takes a while."""
     router = APIRouter(responses=PROBLEM_RESPONSES)
+    router.include_router(sign_in.router, prefix=API_PREFIX)
     router.include_router(accounts.router, prefix=API_PREFIX)
     router.include_router(authorization.router, prefix=API_PREFIX)
     router.include_router(authorization.amazon_router)

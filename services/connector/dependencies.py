@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter
 from pydantic import WithJsonSchema
 
 from services.connector.accounts import service as accounts
-from services.connector.accounts.callers import Caller, NotSignedIn
+from services.connector.accounts.callers import Caller, NotSignedIn, SecondFactorNeeded
 from services.connector.accounts.credentials import check_csrf_token
 from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.turns import FairTurns
@@ -43,6 +43,9 @@ from shared.permissions import Level, Permission
 
 SESSION_COOKIE: Final = "__Host-replyco_session"
 CSRF_HEADER: Final = "X-CSRF-Token"
+# Sent by pages with what they ask by themselves: it does not keep a session alive.
+BACKGROUND_HEADER: Final = "X-Background-Request"
+_EVENT_STREAM: Final = "text/event-stream"
 IDEMPOTENCY_HEADER: Final = "Idempotency-Key"
 TakeSlot = Callable[[UUID], Awaitable[None]]
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -195,9 +198,38 @@ async def _authenticated(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Caller:
     """The caller, if they have every permission that the route names. The only such check of the API."""
+    caller = await _identified(request, token, bearer)
+    if caller.lacks_second_factor:
+        raise SecondFactorNeeded
+    for scope in scopes.scopes:
+        permission, _, level = scope.partition(":")
+        caller.require(Permission(permission), Level(level))
+    if not only_reads(scopes.scopes):
+        await _claim_once(_state(request), request, caller)
+    return caller
+
+
+async def _setting_up(
+    request: Request,
+    token: Annotated[str | None, Depends(_COOKIE)],
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+) -> Caller:
+    """The caller, even if they have still to set up the second factor that their account demands."""
+    caller = await _identified(request, token, bearer)
+    await _claim_once(_state(request), request, caller)
+    return caller
+
+
+async def _identified(
+    request: Request, token: str | None, bearer: HTTPAuthorizationCredentials | None
+) -> Caller:
+    """Who is asking. A change by cookie needs the token that only our pages know."""
     state = _state(request)
+    is_background = BACKGROUND_HEADER in request.headers or request.headers.get("accept", "") == _EVENT_STREAM
     try:
-        caller = await _caller_of(state.sessions, datetime.now(UTC), token, bearer)
+        caller = await _caller_of(
+            state.sessions, datetime.now(UTC), token, bearer, is_background=is_background
+        )
     except NotSignedIn:
         client_address = request.client.host if request.client else ""
         state.anonymous_wide_limits.take(wide_network_of(client_address), request.scope)
@@ -206,21 +238,21 @@ async def _authenticated(
     state.caller_limits.take(str(_id_of(caller)), request.scope)
     if caller.is_browser and token and request.method not in _SAFE_METHODS:
         check_csrf_token(token, request.headers.get(CSRF_HEADER, ""))
-    for scope in scopes.scopes:
-        permission, _, level = scope.partition(":")
-        caller.require(Permission(permission), Level(level))
-    if not only_reads(scopes.scopes):
-        await _claim_once(state, request, caller)
     return caller
 
 
 async def _caller_of(
-    sessions: Sessions, now: datetime, token: str | None, bearer: HTTPAuthorizationCredentials | None
+    sessions: Sessions,
+    now: datetime,
+    token: str | None,
+    bearer: HTTPAuthorizationCredentials | None,
+    *,
+    is_background: bool,
 ) -> Caller:
     if bearer is not None:
         return await accounts.caller_of_api_key(sessions, bearer.credentials.strip(), now)
     if token:
-        return await accounts.caller_of_session(sessions, token, now)
+        return await accounts.caller_of_session(sessions, token, now, is_background=is_background)
     raise NotSignedIn
 
 
@@ -254,9 +286,9 @@ def only_reads(scopes: Sequence[str]) -> bool:
 
 
 def permissions_asked(dependant: Dependant) -> frozenset[Permission] | None:
-    """The permissions without which a route lets nobody in; None if it does not check its caller with `_authenticated`."""
+    """The permissions without which a route lets nobody in; None if it does not check its caller."""
     for part in dependant.dependencies:
-        if part.call is _authenticated:
+        if part.call in (_authenticated, _setting_up):
             return frozenset(Permission(scope.partition(":")[0]) for scope in part.own_oauth_scopes or ())
         if (asked := permissions_asked(part)) is not None:
             return asked
@@ -268,6 +300,8 @@ def _needs(permission: Permission, level: Level) -> list[str]:
 
 
 AnyCaller = Annotated[Caller, Security(_authenticated)]
+# For what leads to a second factor, and out.
+SettingUpCaller = Annotated[Caller, Security(_setting_up)]
 AdminViewer = Annotated[Caller, Security(_authenticated, scopes=_needs(Permission.GENERAL_ADMIN, Level.VIEW))]
 AdminEditor = Annotated[Caller, Security(_authenticated, scopes=_needs(Permission.GENERAL_ADMIN, Level.EDIT))]
 InboxReader = Annotated[

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     ForeignKey,
     Index,
@@ -18,11 +19,13 @@ from shared.crypto.envelope import Sealed
 from shared.database import new_id
 from shared.permissions import Level
 from shared.tables.base import Base, now, one_of, referable_within_account, within_account
+from shared.tables.sign_in import SecondFactor, SignInMethod
 
 
 class Account(Base):
     """A customer. `messages_kept_days`: how long mail is kept. `longer_kept_days`: by how much longer than the rules say what came
-    from the SP-API is kept, because a law demands it (`longer_kept_reason`).
+    from the SP-API is kept, because a law demands it (`longer_kept_reason`). `second_factor`: who has to have one. The sessions of
+    whoever may edit general.admin end after `admin_session_hours`, or after `admin_idle_minutes` without use.
     """
 
     __tablename__ = "accounts"
@@ -32,6 +35,9 @@ class Account(Base):
         CheckConstraint(
             "(longer_kept_days IS NULL) = (longer_kept_reason IS NULL)", name="longer_kept_reason"
         ),
+        one_of("second_factor", SecondFactor),
+        CheckConstraint("admin_session_hours BETWEEN 1 AND 168", name="admin_session_hours"),
+        CheckConstraint("admin_idle_minutes BETWEEN 5 AND 720", name="admin_idle_minutes"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -40,6 +46,9 @@ class Account(Base):
     messages_kept_days: Mapped[int] = mapped_column(server_default="548")
     longer_kept_days: Mapped[int | None]
     longer_kept_reason: Mapped[str | None]
+    second_factor: Mapped[str] = mapped_column(server_default="admins")
+    admin_session_hours: Mapped[int] = mapped_column(server_default="12")
+    admin_idle_minutes: Mapped[int] = mapped_column(server_default="30")
 
 
 class AccountKey(Base):
@@ -86,13 +95,17 @@ class User(Base):
     inbox_messages: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     disabled_at: Mapped[datetime | None]
+    # The key that an authenticator app shares, and the last of its steps that was used: each is good once.
+    totp_secret: Mapped[Sealed | None]
+    totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
+    totp_confirmed_at: Mapped[datetime | None]
 
 
 class UserSession(Base):
-    """A sign-in. The cookie holds the token, the row only its hash."""
+    """A sign-in. The cookie holds the token, the row only its hash. `authenticated_at`: when the person last proved who they are."""
 
     __tablename__ = "sessions"
-    __table_args__ = (within_account("user_id", "users"),)
+    __table_args__ = (one_of("method", SignInMethod), within_account("user_id", "users"))
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
@@ -101,6 +114,12 @@ class UserSession(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     last_seen_at: Mapped[datetime] = mapped_column(server_default=now)
     expires_at: Mapped[datetime] = mapped_column(index=True)
+    method: Mapped[str] = mapped_column(server_default=SignInMethod.PASSWORD.value)
+    # Sessions from before it was written down have proved nothing of late.
+    authenticated_at: Mapped[datetime] = mapped_column(server_default=text("'epoch'"))
+    # "Firefox, Windows", and where the sign-in came from.
+    browser: Mapped[str | None]
+    network: Mapped[str | None]
 
 
 class KnownBrowser(Base):

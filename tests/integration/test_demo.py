@@ -35,7 +35,7 @@ async def test_every_wrong_setting_is_named_at_once(tmp_path: Path):
     assert code == 1
     assert "REPLYCO_PORT" in output
     assert "REPLYCO_DEMO_PASSWORD" in output
-    assert "at least 10 characters" in output
+    assert "at least 12 characters" in output
 
 
 async def _demo(environment: dict[str, str]) -> tuple[int | None, str]:

@@ -1,25 +1,21 @@
-"""Routes: sessions, the caller, users, API keys."""
+"""Routes: the caller, users, API keys."""
 
-from typing import Annotated, Final
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 
-from services.connector.accounts import service, sign_in_service
-from services.connector.accounts.callers import Caller
-from services.connector.accounts.credentials import csrf_token
+from services.connector.accounts import service
 from services.connector.accounts.schemas import (
-    AccountAnswer,
     ApiKeyAnswer,
     ApiKeyPage,
     ApiKeyRequest,
     MeAnswer,
     MeRequest,
     NewApiKeyAnswer,
-    SignInRequest,
-    UserAnswer,
     UserItem,
     UserPage,
+    me_answer,
 )
 from services.connector.dependencies import (
     SESSION_COOKIE,
@@ -28,79 +24,27 @@ from services.connector.dependencies import (
     AnyCaller,
     Cursor,
     Now,
-    PasswordsDep,
     SessionsDep,
-    SignInTurnsDep,
+    SettingUpCaller,
 )
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from shared.permissions import Level, Permission
 from shared.tables import ApiKey
 
-# A browser that sends it has signed in before (`sign_in_limits`).
-KNOWN_BROWSER_COOKIE: Final = "__Host-replyco_known_browser"
-
 router = APIRouter(tags=["accounts"])
 
 
-@router.post("/sessions", status_code=201, summary="Sign in")
-async def sign_in(
-    *,
-    body: SignInRequest,
-    request: Request,
-    response: Response,
-    sessions: SessionsDep,
-    turns: SignInTurnsDep,
-    passwords: PasswordsDep,
-    now: Now,
-) -> MeAnswer:
-    """Set the session's cookie. Every later change by a cookie caller needs the `csrf_token` in `X-CSRF-Token`."""
-    # The peer's address; behind a proxy, uvicorn replaces it, for proxies named in REPLYCO_TRUSTED_PROXIES only.
-    client_address = request.client.host if request.client else ""
-    signed_in = await sign_in_service.sign_in(
-        sessions,
-        turns,
-        passwords,
-        body.email,
-        body.password,
-        client_address=client_address,
-        session_token=request.cookies.get(SESSION_COOKIE, ""),
-        browser_token=request.cookies.get(KNOWN_BROWSER_COOKIE, ""),
-        now=now,
-    )
-    for name, token, lifetime in (
-        (SESSION_COOKIE, signed_in.session_token, service.MAX_LIFETIME),
-        (KNOWN_BROWSER_COOKIE, signed_in.browser_token, sign_in_service.BROWSER_LIFETIME),
-    ):
-        response.set_cookie(
-            name,
-            token,
-            max_age=int(lifetime.total_seconds()),
-            path="/",
-            secure=True,
-            httponly=True,
-            samesite="lax",
-        )
-    return _me(signed_in.caller, await service.me(sessions, signed_in.caller), signed_in.session_token)
-
-
-@router.delete("/sessions/current", status_code=204, summary="Sign out")
-async def sign_out(caller: AnyCaller, response: Response, sessions: SessionsDep) -> None:
-    """End this session at once. The browser stays known, so that others cannot keep its user from signing in again."""
-    await sign_in_service.sign_out(sessions, caller)
-    response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="lax")
-
-
 @router.get("/me", summary="Who is asking")
-async def read_me(caller: AnyCaller, request: Request, sessions: SessionsDep) -> MeAnswer:
+async def read_me(caller: SettingUpCaller, request: Request, sessions: SessionsDep) -> MeAnswer:
     """The caller, their account and what they may do."""
-    return _me(caller, await service.me(sessions, caller), request.cookies.get(SESSION_COOKIE))
+    return me_answer(caller, await service.me(sessions, caller), request.cookies.get(SESSION_COOKIE))
 
 
 @router.patch("/me", summary="Change language or time zone")
 async def update_me(body: MeRequest, caller: AnyCaller, request: Request, sessions: SessionsDep) -> MeAnswer:
     """Needs a signed-in user; API keys are refused."""
     me = await service.update_me(sessions, caller, language=body.language, time_zone=body.time_zone)
-    return _me(caller, me, request.cookies.get(SESSION_COOKIE))
+    return me_answer(caller, me, request.cookies.get(SESSION_COOKIE))
 
 
 @router.get("/users", summary="List users")
@@ -160,20 +104,6 @@ async def create_api_key(
 async def revoke_api_key(api_key_id: UUID, caller: AdminEditor, sessions: SessionsDep, now: Now) -> None:
     """Revoke an API key; it stops working at once."""
     await service.revoke_api_key(sessions, caller, api_key_id, now)
-
-
-def _me(caller: Caller, me: service.Me, token: str | None) -> MeAnswer:
-    user = me.user
-    return MeAnswer(
-        user=None
-        if user is None
-        else UserAnswer(
-            id=user.id, email=user.email, name=user.name, language=user.language, time_zone=user.time_zone
-        ),
-        account=AccountAnswer(id=me.account.id, name=me.account.name),
-        permissions=dict(caller.levels),
-        csrf_token=csrf_token(token) if caller.is_browser and token else None,
-    )
 
 
 def _api_key(row: ApiKey) -> ApiKeyAnswer:

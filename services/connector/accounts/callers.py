@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from shared.errors import Expected
 from shared.permissions import Level, Permission
+
+# For so long after somebody has proved who they are, they need not do it again.
+RECENT: Final = timedelta(minutes=10)
 
 
 class NotSignedIn(Expected):
@@ -32,15 +37,32 @@ class BrowserRequired(Expected):
     code = "browser_required"
 
 
+class ReauthenticationNeeded(Expected):
+    """Whoever does this has to prove who they are first: an unlocked screen or a stolen cookie is not enough."""
+
+    code = "reauthentication_needed"
+
+
+class SecondFactorNeeded(Expected):
+    """The account demands a second factor, and this user has none yet: they may set one up, and nothing else."""
+
+    code = "second_factor_needed"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A signed-in user, or a program with an API key. `account_id` bounds everything that they can see."""
+    """A signed-in user, or a program with an API key. `account_id` bounds everything that they can see.
+
+    `authenticated_at`: when the person last proved who they are. `lacks_second_factor`: their account demands one, and they have none.
+    """
 
     account_id: UUID
     user_id: UUID
     levels: Mapping[Permission, Level]
     session_id: UUID | None = None
     api_key_id: UUID | None = None
+    authenticated_at: datetime | None = None
+    lacks_second_factor: bool = False
 
     @property
     def is_browser(self) -> bool:
@@ -65,3 +87,10 @@ class Caller:
         if self.session_id is None:
             raise BrowserRequired
         return self.session_id
+
+    def require_recent(self, now: datetime) -> None:
+        """Require that a person has proved lately who they are. Raises ReauthenticationNeeded. A program with an API key is let through."""
+        if not self.is_browser:
+            return
+        if self.authenticated_at is None or now - self.authenticated_at > RECENT:
+            raise ReauthenticationNeeded

@@ -10,6 +10,7 @@ from typing import Final
 
 import argon2
 
+from services.connector.accounts.password_policy import normalise_password
 from services.connector.accounts.sign_in_limits import (
     MOST_WAITING,
     RETRY_SECONDS,
@@ -18,8 +19,6 @@ from services.connector.accounts.sign_in_limits import (
 )
 from services.connector.accounts.turns import FairTurns, LineFull
 
-MIN_PASSWORD: Final = 10
-MAX_PASSWORD: Final = 256
 # Each hashing takes 64 MB and some 50 ms of a core for itself.
 _AT_ONCE: Final = 2
 
@@ -47,7 +46,9 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The hash of a password, as it is stored."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._hasher.hash, password)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._hasher.hash, normalise_password(password)
+        )
 
     async def verify(self, stored: str | None, password: str, origin: SignInOrigin) -> PasswordCheck:
         """`stored` is None when there is no such user: the answer is no, after the same time. Raises TooManySignIns."""
@@ -62,10 +63,18 @@ class Passwords:
         return check if stored is not None else PasswordCheck(is_right=False)
 
     def _verify(self, stored: str, password: str) -> PasswordCheck:
+        normalised = normalise_password(password)
+        if self._fits(stored, normalised):
+            is_old = self._hasher.check_needs_rehash(stored)
+            return PasswordCheck(is_right=True, new_hash=self._hasher.hash(normalised) if is_old else None)
+        # Hashed as it was typed, before passwords were brought into one form.
+        if normalised != password and self._fits(stored, password):
+            return PasswordCheck(is_right=True, new_hash=self._hasher.hash(normalised))
+        return PasswordCheck(is_right=False)
+
+    def _fits(self, stored: str, password: str) -> bool:
         try:
             self._hasher.verify(stored, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-            return PasswordCheck(is_right=False)
-        if self._hasher.check_needs_rehash(stored):
-            return PasswordCheck(is_right=True, new_hash=self._hasher.hash(password))
-        return PasswordCheck(is_right=True)
+            return False
+        return True

@@ -13,7 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.connector.accounts.sign_in_limits import WINDOW, SignInOrigin
 from shared.compiled_select import CompiledSelect
 from shared.database import Sessions, new_id
-from shared.tables import Account, ApiKey, KnownBrowser, SignInFailures, User, UserSession
+from shared.permissions import Level
+from shared.tables import (
+    Account,
+    ApiKey,
+    KnownBrowser,
+    Passkey,
+    SecondFactor,
+    SignInFailures,
+    SignInMethod,
+    User,
+    UserSession,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +36,12 @@ class LiveSession:
     user_id: UUID
     created_at: datetime
     last_seen_at: datetime
+    authenticated_at: datetime
     general_admin: str
     inbox_messages: str
+    admin_session_hours: int
+    admin_idle_minutes: int
+    lacks_second_factor: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,16 @@ class SignInCount(NamedTuple):
     window_ends_at: datetime
 
 
+# A provider of single sign-on asks for a second factor by itself.
+_LACKS_SECOND_FACTOR: Final = and_(
+    UserSession.method != SignInMethod.SINGLE_SIGN_ON.value,
+    or_(
+        Account.second_factor == SecondFactor.EVERYBODY.value,
+        and_(Account.second_factor == SecondFactor.ADMINS.value, User.general_admin == Level.EDIT.value),
+    ),
+    User.totp_confirmed_at.is_(None),
+    ~select(Passkey.id).where(Passkey.user_id == UserSession.user_id).correlate(UserSession).exists(),
+)
 # Every request asks one of these two.
 _LIVE_SESSION: Final = CompiledSelect(
     select(
@@ -59,10 +84,15 @@ _LIVE_SESSION: Final = CompiledSelect(
         UserSession.user_id,
         UserSession.created_at,
         UserSession.last_seen_at,
+        UserSession.authenticated_at,
         User.general_admin,
         User.inbox_messages,
+        Account.admin_session_hours,
+        Account.admin_idle_minutes,
+        _LACKS_SECOND_FACTOR.label("lacks_second_factor"),
     )
     .join(User, User.id == UserSession.user_id)
+    .join(Account, Account.id == UserSession.account_id)
     .where(
         UserSession.token_hash == bindparam("token_hash"),
         UserSession.expires_at > bindparam("now"),

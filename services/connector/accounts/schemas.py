@@ -14,7 +14,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from services.connector.accounts.passwords import MAX_PASSWORD
+from services.connector.accounts.callers import Caller
+from services.connector.accounts.credentials import csrf_token
+from services.connector.accounts.me import Me
 from services.connector.http.request_types import SingleLine, Time
 from shared.permissions import Level, Permission
 
@@ -47,18 +49,6 @@ class _Answer(BaseModel):
 
 class _Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SignInRequest(_Request):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"email": "admin@seller.example", "password": "correct horse battery"}]
-        }
-    )
-
-    email: SingleLine = Field(min_length=1, max_length=254)
-    # No lower bound: an older, shorter password is wrong or right, not malformed.
-    password: str = Field(min_length=1, max_length=MAX_PASSWORD, repr=False)
 
 
 class UserAnswer(_Answer):
@@ -94,6 +84,7 @@ class MeAnswer(_Answer):
                         "inbox.messages": "edit",
                         "inbox.replies": "edit",
                     },
+                    "needs_second_factor": False,
                     "csrf_token": "7hJc0yq2iJx0m1n9b1k3f5d7s9a2c4e6g8i0k2m4o6Q",
                 }
             ]
@@ -103,7 +94,26 @@ class MeAnswer(_Answer):
     user: UserAnswer | None
     account: AccountAnswer
     permissions: Levels
+    needs_second_factor: bool = Field(
+        description="The account demands a second factor, and the user has none: until then they may do nothing else."
+    )
     csrf_token: str | None
+
+
+def me_answer(caller: Caller, me: Me, session_token: str | None) -> MeAnswer:
+    """What somebody is told about themselves; `session_token` is their cookie's."""
+    user = me.user
+    return MeAnswer(
+        user=None
+        if user is None
+        else UserAnswer(
+            id=user.id, email=user.email, name=user.name, language=user.language, time_zone=user.time_zone
+        ),
+        account=AccountAnswer(id=me.account.id, name=me.account.name),
+        permissions=dict(caller.levels),
+        needs_second_factor=caller.lacks_second_factor,
+        csrf_token=csrf_token(session_token) if caller.is_browser and session_token else None,
+    )
 
 
 class MeRequest(_Request):

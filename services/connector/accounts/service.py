@@ -4,7 +4,6 @@ What must never happen here: a secret in the database; a key or a session that s
 was disabled.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -18,18 +17,19 @@ from services.connector.accounts import queries
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller, NotSignedIn
 from services.connector.accounts.credentials import API_KEY_PREFIX, hash_secret, new_api_key
+from services.connector.accounts.me import Me
+from services.connector.accounts.password_policy import check_password
 from services.connector.accounts.passwords import Passwords
+from services.connector.accounts.session_lifetime import lifetime_of
 from services.connector.problems.catalogue import NotFound
 from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.permissions import Level, Permission
-from shared.tables import Account, ApiKey, AuditEntry, User, UserSession
+from shared.tables import Account, ApiKey, AuditEntry, SecondFactor, User, UserSession
 
 log = structlog.get_logger()
 
-IDLE_LIFETIME: Final = timedelta(hours=12)
-MAX_LIFETIME: Final = timedelta(days=30)
 # The API keys of one account at most, not counting revoked ones.
 MAX_API_KEYS: Final = 100
 # Being seen is written down at most this often: reading must not cost a write each time.
@@ -60,20 +60,37 @@ class EmailTaken(Expected):
     code = "email_taken"
 
 
-async def caller_of_session(sessions: Sessions, token: str, now: datetime) -> Caller:
-    """Raises NotSignedIn. Prolongs the session."""
+async def caller_of_session(
+    sessions: Sessions, token: str, now: datetime, *, is_background: bool = False
+) -> Caller:
+    """Raises NotSignedIn. Prolongs the session, unless a page asks by itself, without anybody there."""
     found = await queries.live_session(sessions, hash_secret(token), now)
     if found is None:
         raise NotSignedIn
-    if now - found.last_seen_at >= _TOUCH:
+    lifetime = lifetime_of(
+        found.general_admin,
+        admin_session_hours=found.admin_session_hours,
+        admin_idle_minutes=found.admin_idle_minutes,
+    )
+    # The row says when it ended by what was true when it was used last; the account or the user may have changed meanwhile.
+    if lifetime.end(found.created_at, found.last_seen_at) <= now:
+        raise NotSignedIn
+    if now - found.last_seen_at >= _TOUCH and not is_background:
         async with sessions.begin() as session:
             await session.execute(
                 update(UserSession)
                 .where(UserSession.id == found.id)
-                .values(last_seen_at=now, expires_at=session_end(found.created_at, now))
+                .values(last_seen_at=now, expires_at=lifetime.end(found.created_at, now))
             )
     levels = levels_of(found.general_admin, found.inbox_messages)
-    return Caller(found.account_id, found.user_id, levels, session_id=found.id)
+    return Caller(
+        found.account_id,
+        found.user_id,
+        levels,
+        session_id=found.id,
+        authenticated_at=found.authenticated_at,
+        lacks_second_factor=found.lacks_second_factor,
+    )
 
 
 async def caller_of_api_key(sessions: Sessions, key: str, now: datetime) -> Caller:
@@ -93,14 +110,6 @@ async def caller_of_api_key(sessions: Sessions, key: str, now: datetime) -> Call
         for permission, level in own.items()
     }
     return Caller(found.account_id, found.created_by, levels, api_key_id=found.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Me:
-    """The caller as the pages show them; a program has no user."""
-
-    account: Account
-    user: User | None
 
 
 async def me(sessions: Sessions, caller: Caller) -> Me:
@@ -148,11 +157,13 @@ async def create_api_key(
     expires_at: datetime | None,
     now: datetime,
 ) -> tuple[str, ApiKey]:
-    """A new key, which is shown only this once, and its row. Raises BrowserRequired, LevelTooHigh, ExpiryPast, TooManyApiKeys.
+    """A new key, which is shown only this once, and its row.
 
-    Only a person makes keys: a stolen key must not live on in others that it has made.
+    Raises BrowserRequired, ReauthenticationNeeded, LevelTooHigh, ExpiryPast, TooManyApiKeys. Only a person makes keys: a stolen key
+    must not live on in others that it has made.
     """
     caller.require_browser()
+    caller.require_recent(now)
     for permission, level in levels.items():
         if not caller.may(permission, level):
             raise LevelTooHigh(permission=permission.value, level=level.value)
@@ -207,15 +218,17 @@ async def create_account(
     password: str,
     language: str,
     time_zone: str,
+    second_factor: SecondFactor = SecondFactor.ADMINS,
 ) -> tuple[UUID, UUID]:
-    """An account with its keys and its first admin; their ids. Raises EmailTaken."""
+    """An account with its keys and its first admin; their ids. Raises EmailTaken, and what `check_password` raises."""
     account_id, user_id = new_id(), new_id()
     email = normalise_email(admin_email)
+    check_password(password, name=name, email=email)
     password_hash = await passwords.hash(password)
     keys = await keyring.new_keys(account_id)
     try:
         async with sessions.begin() as session:
-            session.add(Account(id=account_id, name=name))
+            session.add(Account(id=account_id, name=name, second_factor=second_factor.value))
             await session.flush()
             await keyring.add(session, keys)
             session.add(
@@ -269,8 +282,3 @@ def levels_of(
         Permission.INBOX_MESSAGES: Level(inbox_messages),
         Permission.INBOX_REPLIES: Level(inbox_replies or inbox_messages),
     }
-
-
-def session_end(created_at: datetime, now: datetime) -> datetime:
-    """When a session ends that is used now and not again."""
-    return min(now + IDLE_LIFETIME, created_at + MAX_LIFETIME)

@@ -29,6 +29,8 @@ _OVER: Final[Mapping[str, str]] = {
     "login_requests": "expires_at < :now",
     "sessions": "expires_at < :now",
     "known_browsers": "expires_at < :now",
+    "sign_in_challenges": "expires_at < :now",
+    "password_resets": "expires_at < :now",
     "idempotency_keys": "expires_at < :now",
     "sign_in_failures": "window_ends_at < :now",
     # The page of an attempt stays readable for so long; the audit log keeps its outcome.

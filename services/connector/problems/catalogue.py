@@ -44,6 +44,36 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Too many attempts to sign in", "Please wait a few minutes, then try again."),
         ("Zu viele Anmeldeversuche", "Bitte warten Sie einige Minuten und versuchen Sie es dann noch einmal."),
     ),
+    "password_too_short": Problem(
+        422,
+        ("The password is too short", "It must have at least {limit} characters. A sentence of a few words is easy to remember."),
+        ("Das Passwort ist zu kurz", "Nötig sind mindestens {limit} Zeichen. Ein Satz aus einigen Wörtern ist leicht zu merken."),
+    ),
+    "password_too_long": Problem(
+        422,
+        ("The password is too long", "It may have at most {limit} characters."),
+        ("Das Passwort ist zu lang", "Erlaubt sind höchstens {limit} Zeichen."),
+    ),
+    "password_holds_name": Problem(
+        422,
+        ("The password holds the name or the e-mail address", "That is what others would try first. Choose words that have nothing to do with it."),
+        ("Das Passwort enthält den Namen oder die E-Mail-Adresse", "Das würden andere zuerst versuchen. Besser sind Wörter, die nichts damit zu tun haben."),
+    ),
+    "password_leaked": Problem(
+        422,
+        ("Too many people have this password", "It is among the most frequent ones of known leaks, or hardly different from one of them. Choose another one."),
+        ("Dieses Passwort haben zu viele", "Es gehört zu den häufigsten aus bekannten Datenlecks oder unterscheidet sich kaum davon. Bitte ein anderes wählen."),
+    ),
+    "reauthentication_needed": Problem(
+        403,
+        ("Please prove that it is you", "Send the password to POST /api/v1/sessions/current/confirm, then repeat the request. It holds for ten minutes."),
+        ("Bitte erst die Identität bestätigen", "Das Passwort an POST /api/v1/sessions/current/confirm senden und die Anfrage dann wiederholen. Das gilt zehn Minuten."),
+    ),
+    "second_factor_needed": Problem(
+        403,
+        ("A second factor is needed first", "This account demands one. It is set up in the profile: an authenticator app or a passkey."),
+        ("Zuerst ist ein zweiter Faktor nötig", "Dieses Konto verlangt ihn. Er wird im Profil eingerichtet: eine Authenticator-App oder ein Passkey."),
+    ),
     "browser_required": Problem(
         403,
         ("Only a person can do this", "Sign in with a browser; an API key is not enough here."),

@@ -14,7 +14,7 @@ from sqlalchemy import func, update
 
 from deploy.demo.postgres import CONNECTOR, OWNER
 from services.connector.accounts.credentials import csrf_token, hash_secret, new_session_token
-from services.connector.accounts.service import IDLE_LIFETIME
+from services.connector.accounts.session_lifetime import USUAL
 from services.connector.dependencies import CSRF_HEADER, IDEMPOTENCY_HEADER, SESSION_COOKIE
 from shared.database import Sessions, create_engine, create_sessions, is_unavailable, new_id
 from shared.keyring import Keyring
@@ -298,7 +298,8 @@ async def _signed_in(shop: Shop, port: int) -> httpx2.AsyncClient:
                 token_hash=hash_secret(token),
                 created_at=now,
                 last_seen_at=now,
-                expires_at=now + IDLE_LIFETIME,
+                expires_at=now + USUAL.idle,
+                authenticated_at=now,
             )
         )
     return httpx2.AsyncClient(

@@ -19,7 +19,7 @@ from services.connector.accounts.credentials import (
     new_session_token,
 )
 from services.connector.accounts.passwords import Passwords
-from services.connector.accounts.service import IDLE_LIFETIME
+from services.connector.accounts.session_lifetime import USUAL
 from services.connector.app import create_app
 from services.connector.dependencies import CSRF_HEADER, SESSION_COOKIE
 from services.connector.events.bounds import StreamBounds
@@ -147,7 +147,8 @@ def sign_in_as(
                     token_hash=hash_secret(token),
                     created_at=now,
                     last_seen_at=now,
-                    expires_at=now + IDLE_LIFETIME,
+                    expires_at=now + USUAL.idle,
+                    authenticated_at=now,
                 )
             )
         client = new_client(**{CSRF_HEADER: csrf_token(token)})

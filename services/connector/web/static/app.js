@@ -1,10 +1,11 @@
 // Starts the pages: registers their addresses, draws the header, loads language and session.
 
-import { apiState, Problem } from "./core/api.js";
+import { apiState, Problem, proveBy } from "./core/api.js";
 import { h, replace } from "./core/dom.js";
 import { announce, notice, pageHeading, problemTexts } from "./core/elements.js";
 import { resync } from "./core/events.js";
 import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
+import { proveWhoIsThere } from "./core/reauthentication.js";
 import { navigate, route, showCurrent, startRouter } from "./core/router.js";
 import { chooseLanguage, forgetSession, loadSession, may, signedIn, signOut } from "./core/session.js";
 import { drawAmazonPause } from "./pages/amazon_pause.js";
@@ -161,6 +162,7 @@ async function leave() {
   await navigate("/sign-in");
 }
 
+proveBy(proveWhoIsThere);
 apiState.addEventListener("signed-out", () => {
   if (!signedIn()) return;
   forgetSession();

@@ -11,7 +11,6 @@ from sqlalchemy import Engine, event, select, text, update
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.engine.interfaces import CacheStats
 
-from services.connector.accounts.api import KNOWN_BROWSER_COOKIE
 from services.connector.accounts.credentials import hash_secret
 from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.sign_in_limits import (
@@ -21,8 +20,9 @@ from services.connector.accounts.sign_in_limits import (
     UNDER_ATTACK,
     SignInOrigin,
 )
-from services.connector.accounts.sign_in_service import MAX_BROWSERS
 from services.connector.app import create_app
+from services.connector.sign_in.api import KNOWN_BROWSER_COOKIE
+from services.connector.sign_in.service import MAX_BROWSERS
 from shared.database import Sessions
 from shared.tables import AuditEntry, KnownBrowser, SignInFailures
 from tests.factories import make_user

@@ -1,19 +1,20 @@
 """Signing in, staying signed in, signing out."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import argon2
 import httpx2
 import pytest
 from sqlalchemy import func, select, update
 
-from services.connector.accounts.api import KNOWN_BROWSER_COOKIE
 from services.connector.accounts.callers import NotSignedIn
 from services.connector.accounts.credentials import hash_secret
 from services.connector.accounts.service import caller_of_session
-from services.connector.dependencies import SESSION_COOKIE
+from services.connector.dependencies import BACKGROUND_HEADER, SESSION_COOKIE
+from services.connector.sign_in.api import KNOWN_BROWSER_COOKIE
 from shared.database import Sessions
-from shared.tables import AuditEntry, User, UserSession
+from shared.tables import Account, AuditEntry, User, UserSession
 from tests.integration.connector.conftest import PASSWORD, SignedIn
 
 
@@ -118,21 +119,84 @@ async def test_a_disabled_user_is_out_at_once_and_cannot_come_back(
     assert (await _sign_in(nobody, signed_in.user.email)).status_code == 401
 
 
-async def test_a_session_slides_for_twelve_hours_but_ends_after_thirty_days(
-    signed_in: SignedIn, sessions: Sessions
-):
+async def test_a_session_slides_for_twelve_hours_but_ends_after_thirty_days(sign_in_as, sessions: Sessions):
+    agent = await sign_in_as(general_admin="view")
     begun = datetime.now(UTC)
 
     for hours in range(11, 30 * 24, 11):
-        await caller_of_session(sessions, signed_in.token, begun + timedelta(hours=hours))
+        await caller_of_session(sessions, agent.token, begun + timedelta(hours=hours))
 
     with pytest.raises(NotSignedIn):
-        await caller_of_session(sessions, signed_in.token, begun + timedelta(days=30, seconds=1))
+        await caller_of_session(sessions, agent.token, begun + timedelta(days=30, seconds=1))
 
 
-async def test_an_idle_session_ends_after_twelve_hours(signed_in: SignedIn, sessions: Sessions):
+async def test_an_idle_session_ends_after_twelve_hours(sign_in_as, sessions: Sessions):
+    agent = await sign_in_as(general_admin="view")
     with pytest.raises(NotSignedIn):
-        await caller_of_session(sessions, signed_in.token, datetime.now(UTC) + timedelta(hours=12, seconds=1))
+        await caller_of_session(sessions, agent.token, datetime.now(UTC) + timedelta(hours=12, seconds=1))
+
+
+async def _as_by_default(sessions: Sessions, account_id: UUID) -> None:
+    async with sessions.begin() as session:
+        await session.execute(
+            update(Account)
+            .where(Account.id == account_id)
+            .values(admin_session_hours=12, admin_idle_minutes=30)
+        )
+
+
+async def test_an_admins_session_ends_after_half_an_hour_without_use(signed_in: SignedIn, sessions: Sessions):
+    await _as_by_default(sessions, signed_in.account.id)
+    begun = datetime.now(UTC)
+
+    await caller_of_session(sessions, signed_in.token, begun + timedelta(minutes=29))
+    await caller_of_session(sessions, signed_in.token, begun + timedelta(minutes=58))
+
+    with pytest.raises(NotSignedIn):
+        await caller_of_session(sessions, signed_in.token, begun + timedelta(minutes=89))
+
+
+async def test_an_admins_session_ends_after_twelve_hours_of_work(signed_in: SignedIn, sessions: Sessions):
+    await _as_by_default(sessions, signed_in.account.id)
+    begun = datetime.now(UTC)
+
+    for minutes in range(20, 12 * 60, 20):
+        await caller_of_session(sessions, signed_in.token, begun + timedelta(minutes=minutes))
+
+    with pytest.raises(NotSignedIn):
+        await caller_of_session(sessions, signed_in.token, begun + timedelta(hours=12, seconds=1))
+
+
+async def test_what_a_page_asks_by_itself_keeps_nobody_signed_in(signed_in: SignedIn, sessions: Sessions):
+    await _as_by_default(sessions, signed_in.account.id)
+    begun = datetime.now(UTC)
+    for minutes in range(5, 30, 5):
+        await caller_of_session(
+            sessions, signed_in.token, begun + timedelta(minutes=minutes), is_background=True
+        )
+
+    with pytest.raises(NotSignedIn):
+        await caller_of_session(sessions, signed_in.token, begun + timedelta(minutes=31))
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_prolonged"),
+    [({}, True), ({BACKGROUND_HEADER: "1"}, False), ({"Accept": "text/event-stream"}, False)],
+    ids=["a person", "a page by itself", "an event stream"],
+)
+async def test_a_request_says_whether_a_person_is_there(
+    signed_in: SignedIn, sessions: Sessions, headers: dict[str, str], is_prolonged: bool
+):
+    of_session = UserSession.id == signed_in.session_id
+    before = datetime.now(UTC) - timedelta(minutes=9)
+    async with sessions.begin() as session:
+        await session.execute(update(UserSession).where(of_session).values(last_seen_at=before))
+
+    await signed_in.client.get("/api/v1/me", headers=headers)
+
+    async with sessions.begin() as session:
+        seen = await session.scalar(select(UserSession.last_seen_at).where(of_session))
+    assert (seen != before) is is_prolonged
 
 
 async def test_the_database_holds_the_hash_of_the_token_only_and_an_audit_entry(

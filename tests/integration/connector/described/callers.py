@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.credentials import hash_secret, new_api_key, new_session_token
-from services.connector.accounts.service import IDLE_LIFETIME
+from services.connector.accounts.session_lifetime import USUAL
 from services.connector.orders.snapshots import take_snapshots
 from shared.crypto.raw_mail import MailPublicKey
 from shared.database import new_id
@@ -94,7 +94,8 @@ def _sign_in(session: AsyncSession, user: User) -> str:
             token_hash=hash_secret(token),
             created_at=now,
             last_seen_at=now,
-            expires_at=now + IDLE_LIFETIME,
+            expires_at=now + USUAL.idle,
+            authenticated_at=now,
         )
     )
     return token

@@ -6,7 +6,6 @@ from uuid import UUID
 import pytest
 from pydantic import SecretStr
 
-from services.connector.accounts.schemas import SignInRequest
 from services.connector.authorization.attempts import (
     AttemptProblem,
     Callback,
@@ -19,6 +18,7 @@ from services.connector.authorization.attempts import (
 )
 from services.connector.authorization.problem_texts import PROBLEM_TEXTS
 from services.connector.http.language import Language
+from services.connector.sign_in.schemas import SignInRequest
 from shared.crypto.envelope import AccountKeys
 from shared.database import new_id
 

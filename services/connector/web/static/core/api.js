@@ -25,6 +25,14 @@ export const apiState = new EventTarget();
 // A difference of seconds is the way of the answer.
 const CLOCK_TOLERANCE_MS = 2000;
 
+// So long after somebody has last typed, clicked or scrolled, what a page asks is its own idea and does not keep the session alive.
+const ATTENTIVE_MS = 30_000;
+// Whoever reads and scrolls for long asks nothing; this often the server is told that they are there.
+const PRESENT_EVERY_MS = 5 * 60_000;
+
+let lastTouchedAt = Date.now();
+let lastPresentAt = Date.now();
+let prove = async () => false;
 let clockDifference = 0;
 let csrfToken = null;
 let isOffline = false;
@@ -32,6 +40,24 @@ let isOffline = false;
 export function useCsrfToken(token) {
   csrfToken = token;
 }
+
+/** How people are asked to prove who they are; `ask()` resolves to whether they did. What was refused for want of it is then sent again. */
+export function proveBy(ask) {
+  prove = ask;
+}
+
+for (const kind of ["pointerdown", "keydown", "wheel", "touchmove"]) {
+  addEventListener(kind, noteAttention, { capture: true, passive: true });
+}
+
+function noteAttention() {
+  lastTouchedAt = Date.now();
+  if (!csrfToken || lastTouchedAt - lastPresentAt < PRESENT_EVERY_MS) return;
+  lastPresentAt = lastTouchedAt;
+  get("/me").catch(() => {});
+}
+
+const isAttentive = () => Date.now() - lastTouchedAt < ATTENTIVE_MS;
 
 /** The time at the server, as far as this browser's clock is known to be wrong. */
 export const serverNow = () => Date.now() + clockDifference;
@@ -77,14 +103,28 @@ async function sendOrThrow(method, path, body, signal, headers) {
   const answer = await send(method, path, body, signal, headers);
   if (answer.ok) return answer;
   const problem = await readProblem(answer);
-  if (answer.status === 401 && path !== "/sessions") apiState.dispatchEvent(new Event("signed-out"));
+  if (problem.code === "not_signed_in") apiState.dispatchEvent(new Event("signed-out"));
+  if (problem.code === "reauthentication_needed" && (await prove())) return sendOrThrow(method, path, body, signal, headers);
   throw problem;
+}
+
+/** Fetches a file that takes a proof of who is there, which a plain link could not ask for, and gives it to the browser to keep. */
+export async function download(path, name, signal) {
+  const answer = await sendOrThrow("GET", path, undefined, signal, { Accept: "*/*" });
+  const address = URL.createObjectURL(await answer.blob());
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
 async function send(method, path, body, signal, extraHeaders = {}) {
   const headers = { Accept: "application/json", "Accept-Language": language(), ...extraHeaders };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && csrfToken) headers["X-CSRF-Token"] = csrfToken;
+  if (isAttentive()) lastPresentAt = Date.now();
+  else headers["X-Background-Request"] = "1";
   try {
     const answer = await fetch(BASE + path, {
       method,

@@ -1,8 +1,4 @@
-"""Signing in and out.
-
-What must never happen here: an answer, a time or a log line that tells whether an e-mail address exists; a secret in the database; a
-stranger who keeps a user from signing in.
-"""
+"""Signing in and out, and proving again who one is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,16 +7,17 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts import queries
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.accounts.credentials import hash_secret, new_browser_token, new_session_token
-from services.connector.accounts.passwords import Passwords
+from services.connector.accounts.passwords import PasswordCheck, Passwords
 from services.connector.accounts.queries import SignInCount
-from services.connector.accounts.service import levels_of, normalise_email, session_end
+from services.connector.accounts.service import normalise_email
+from services.connector.accounts.session_lifetime import lifetime_of
 from services.connector.accounts.sign_in_limits import (
     MAX_PER_BROWSER,
     MAX_PER_EMAIL_AND_NETWORK,
@@ -34,9 +31,10 @@ from services.connector.accounts.sign_in_limits import (
 )
 from services.connector.accounts.turns import FairTurns, LineFull
 from services.connector.http.client_networks import network_of, wide_network_of
+from services.connector.sign_in.browsers import Browser, browser_name
 from shared.database import Sessions, new_id
 from shared.errors import Expected
-from shared.tables import AuditEntry, User, UserSession
+from shared.tables import Account, AuditEntry, SignInMethod, User, UserSession
 
 log = structlog.get_logger()
 
@@ -57,9 +55,8 @@ class InvalidCredentials(Expected):
 class SignedIn:
     """What the browser gets: its session, and what it is known by at the next sign-in."""
 
-    caller: Caller
     session_token: str = field(repr=False)
-    browser_token: str = field(repr=False)
+    known_token: str = field(repr=False)
 
 
 async def sign_in(
@@ -69,51 +66,114 @@ async def sign_in(
     email: str,
     password: str,
     *,
-    client_address: str,
-    session_token: str,
-    browser_token: str,
+    browser: Browser,
     now: datetime,
 ) -> SignedIn:
-    """Begin a session; it ends the one with `session_token`, whose cookie it replaces. Raises InvalidCredentials, TooManySignIns.
+    """Begin a session. Raises InvalidCredentials, TooManySignIns.
 
     The attempt is counted and committed first; no transaction is open while the password is hashed.
     """
-    email = normalise_email(email)
-    known_hash = hash_secret(browser_token)
-    user, origin, exceeded = await _counted(
-        sessions, turns, email, client_address=client_address, browser_hash=known_hash, now=now
+    user, check, origin = await _checked(
+        sessions, turns, passwords, normalise_email(email), password, browser=browser, now=now
     )
-    if exceeded is not None:
-        seconds = int((exceeded.window_ends_at - now).total_seconds())
-        raise TooManySignIns(retry_after_seconds=max(1, seconds))
-
-    check = await passwords.verify(None if user is None else user.password_hash, password, origin)
-    if user is None or user.disabled_at is not None or not check.is_right:
-        await _keep_failure(sessions, user, origin)
-        raise InvalidCredentials
-
-    new_token, new_browser = new_session_token(), new_browser_token()
     async with sessions.begin() as session:
         await queries.uncount_sign_in(session, origin)
-        await _end_replaced(session, session_token)
-        session_id = await _begin_session(session, user, new_token, client_address, now)
-        await queries.remember_browser(
-            session,
-            user,
-            before=known_hash,
-            token_hash=hash_secret(new_browser),
-            expires_at=now + BROWSER_LIFETIME,
-            keep=MAX_BROWSERS,
-        )
         if check.new_hash is not None:
             await session.execute(
                 update(User)
                 .where(User.id == user.id, User.password_hash == user.password_hash)
                 .values(password_hash=check.new_hash)
             )
+        return await begin_session(session, user, SignInMethod.PASSWORD, browser, now)
+
+
+async def begin_session(
+    session: AsyncSession, user: User, method: SignInMethod, browser: Browser, now: datetime
+) -> SignedIn:
+    """Begin a session for a user who has proved who they are; it ends the one whose cookie it replaces."""
+    session_token, known_token = new_session_token(), new_browser_token()
+    await _end_replaced(session, browser.session_token)
+    session_id = await _add_session(
+        session, user, token=session_token, method=method, browser=browser, now=now
+    )
+    await queries.remember_browser(
+        session,
+        user,
+        before=hash_secret(browser.known_token),
+        token_hash=hash_secret(known_token),
+        expires_at=now + BROWSER_LIFETIME,
+        keep=MAX_BROWSERS,
+    )
     log.info("signed_in", user_id=str(user.id), session_id=str(session_id))
-    levels = levels_of(user.general_admin, user.inbox_messages)
-    return SignedIn(Caller(user.account_id, user.id, levels, session_id=session_id), new_token, new_browser)
+    return SignedIn(session_token, known_token)
+
+
+async def confirm(
+    sessions: Sessions,
+    turns: FairTurns,
+    passwords: Passwords,
+    caller: Caller,
+    password: str,
+    *,
+    browser: Browser,
+    now: datetime,
+) -> None:
+    """Write down that the person of this session has proved again who they are. Raises InvalidCredentials, TooManySignIns, BrowserRequired.
+
+    Counted as signing in is: whoever has found an unlocked screen may not guess more often than others.
+    """
+    session_id = caller.require_browser()
+    email = await _email_of(sessions, caller)
+    user, _, origin = await _checked(sessions, turns, passwords, email, password, browser=browser, now=now)
+    if user.id != caller.user_id:
+        raise InvalidCredentials
+    async with sessions.begin() as session:
+        await queries.uncount_sign_in(session, origin)
+        await _mark_authenticated(session, caller, session_id, now)
+
+
+async def _mark_authenticated(session: AsyncSession, caller: Caller, session_id: UUID, now: datetime) -> None:
+    await session.execute(
+        update(UserSession).where(UserSession.id == session_id).values(authenticated_at=now)
+    )
+    session.add(audit_entry(caller, "session_confirmed", session_id))
+
+
+async def _email_of(sessions: Sessions, caller: Caller) -> str:
+    async with sessions.begin() as session:
+        email = await session.scalar(select(User.email).where(User.id == caller.user_id))
+    if email is None:
+        raise InvalidCredentials
+    return email
+
+
+async def _checked(
+    sessions: Sessions,
+    turns: FairTurns,
+    passwords: Passwords,
+    email: str,
+    password: str,
+    *,
+    browser: Browser,
+    now: datetime,
+) -> tuple[User, PasswordCheck, SignInOrigin]:
+    """The user with this address and this password. Raises InvalidCredentials, TooManySignIns."""
+    user, origin, exceeded = await _counted(
+        sessions,
+        turns,
+        email,
+        client_address=browser.client_address,
+        browser_hash=hash_secret(browser.known_token),
+        now=now,
+    )
+    if exceeded is not None:
+        seconds = int((exceeded.window_ends_at - now).total_seconds())
+        raise TooManySignIns(retry_after_seconds=max(1, seconds))
+    check = await passwords.verify(None if user is None else user.password_hash, password, origin)
+    if user is None or user.disabled_at is not None or not check.is_right:
+        await _keep_failure(sessions, user, origin)
+        raise InvalidCredentials
+    return user, check, origin
 
 
 async def sign_out(sessions: Sessions, caller: Caller) -> None:
@@ -211,21 +271,29 @@ async def _end_replaced(session: AsyncSession, session_token: str) -> None:
         )
 
 
-async def _begin_session(
-    session: AsyncSession, user: User, token: str, client_address: str, now: datetime
+async def _add_session(
+    session: AsyncSession, user: User, *, token: str, method: SignInMethod, browser: Browser, now: datetime
 ) -> UUID:
-    session_id = new_id()
-    session.add(
-        UserSession(
-            id=session_id,
-            account_id=user.account_id,
-            user_id=user.id,
-            token_hash=hash_secret(token),
-            created_at=now,
-            last_seen_at=now,
-            expires_at=session_end(now, now),
-        )
+    account = await session.get_one(Account, user.account_id)
+    lifetime = lifetime_of(
+        user.general_admin,
+        admin_session_hours=account.admin_session_hours,
+        admin_idle_minutes=account.admin_idle_minutes,
     )
+    row = UserSession(
+        id=new_id(),
+        account_id=user.account_id,
+        user_id=user.id,
+        token_hash=hash_secret(token),
+        created_at=now,
+        last_seen_at=now,
+        expires_at=lifetime.end(now, now),
+        method=method.value,
+        authenticated_at=now,
+        browser=browser_name(browser.user_agent),
+        network=network_of(browser.client_address),
+    )
+    session.add(row)
     await session.flush()
     await queries.end_oldest_sessions(session, user.id, keep=MAX_SESSIONS)
     session.add(
@@ -234,8 +302,8 @@ async def _begin_session(
             actor_kind="user",
             actor_id=user.id,
             action="signed_in",
-            subject_id=session_id,
-            fields={"network": network_of(client_address)},
+            subject_id=row.id,
+            fields={"network": network_of(browser.client_address)},
         )
     )
-    return session_id
+    return row.id
