@@ -19,7 +19,7 @@ from services.connector.inbox import api as inbox
 from shared.database import Sessions
 from shared.keyring import Keyring
 from tests.factories import make_account, make_integration
-from tests.integration.connector.conftest import SignedIn
+from tests.integration.connector.conftest import PASSWORD, SignedIn
 
 ID = "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f"
 OTHER_ID = "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e40"
@@ -60,6 +60,7 @@ SMTP = {
 
 TABLE = [
     Row("DELETE", "/sessions/current", "", person_only=True),
+    Row("POST", "/sessions/current/confirm", "", {"password": PASSWORD}, person_only=True),
     Row("GET", "/me", ""),
     Row("PATCH", "/me", "", {"language": "de"}, person_only=True),
     Row("GET", "/account/retention", ADMIN_VIEW),
