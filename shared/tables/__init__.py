@@ -53,6 +53,7 @@ from shared.tables.integrations import (
     SetupStepName,
     SmtpCheck,
     SmtpConfiguration,
+    Summary,
     SyncStatus,
     TlsMode,
 )
@@ -181,6 +182,7 @@ __all__ = [
     "SmtpCheck",
     "SmtpConfiguration",
     "StartedBy",
+    "Summary",
     "SyncStatus",
     "ThrottleBucket",
     "TlsMode",

@@ -34,6 +34,19 @@ class Lock(StrEnum):
     PENDING = "pending"
 
 
+class Summary(StrEnum):
+    """The state of a store in one sentence. Messages come in `working` and `countries_open`; what is true of the others says their name."""
+
+    PAUSED = "paused"
+    ACTION_NEEDED = "action_needed"
+    UNNAMED = "unnamed"
+    SETUP_OPEN = "setup_open"
+    NO_MESSAGE = "no_message"
+    ADDRESS_CONFIRMED = "address_confirmed"
+    COUNTRIES_OPEN = "countries_open"
+    WORKING = "working"
+
+
 class SetupStepName(StrEnum):
     """What the seller does in Seller Central; the order is the guide's."""
 
@@ -96,6 +109,9 @@ class Integration(Base):
     `sender_refused_at`: when Amazon first refused a reply because of its sender, nothing having got through since. `reply_confirmed_at`: when a
     reply was last known to have reached a buyer; `confirmation_notice_at`: when a notice of Amazon's last said so, which only stores get that
     want them.
+    `address_confirmed_at`: when Amazon first sent the mail by which it has the address confirmed.
+    `summary`, `summary_countries`, `worst_check`: what the lock's reasons come to, stored with the lock whenever that is decided; `health_due_at`: when
+    time alone may change them, null if it cannot.
     `version` counts the changes that clients make. `alerted_lock_since`: the red lock of which its owner has been told.
     """
 
@@ -106,6 +122,7 @@ class Integration(Base):
         CheckConstraint("(name IS NULL) = (name_key IS NULL)", name="name_key"),
         one_of("region", Region),
         one_of("lock", Lock),
+        one_of("summary", Summary),
         one_of("sync_status", SyncStatus),
         one_of("data_after_rest", AfterGracePeriod),
         CheckConstraint("(disconnected_at IS NULL) = (rests_until IS NULL)", name="rests_until"),
@@ -118,6 +135,7 @@ class Integration(Base):
             "ix_integrations_misdirected", "misdirected_mail_at", postgresql_where=text("misdirected_mail_at IS NOT NULL")
         ),
         Index("ix_integrations_rest_over", "rests_until", postgresql_where=text("disconnected_at IS NOT NULL AND removed_at IS NULL")),
+        Index("ix_integrations_health_due", "health_due_at", postgresql_where=text("health_due_at IS NOT NULL AND disconnected_at IS NULL")),
         within_account("owner_id", "users"),
         referable_within_account("integrations"),
     )  # fmt: skip
@@ -133,10 +151,15 @@ class Integration(Base):
     store_name: Mapped[str | None]
     lock: Mapped[str] = mapped_column(server_default="pending")
     lock_since: Mapped[datetime] = mapped_column(server_default=now)
+    summary: Mapped[str] = mapped_column(server_default="unnamed")
+    summary_countries: Mapped[list[str]] = mapped_column(server_default="{}")
+    worst_check: Mapped[str | None]
+    health_due_at: Mapped[datetime | None] = mapped_column(server_default=now)
     sync_status: Mapped[str] = mapped_column(server_default="never")
     synced_at: Mapped[datetime | None]
     last_message_at: Mapped[datetime | None]
     first_authentic_mail_at: Mapped[datetime | None]
+    address_confirmed_at: Mapped[datetime | None]
     misdirected_mail_at: Mapped[datetime | None]
     forwarded_mail_at: Mapped[datetime | None]
     last_order_at: Mapped[datetime | None]

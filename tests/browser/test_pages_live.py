@@ -75,7 +75,7 @@ async def test_a_store_of_another_region_is_offered_its_countries(page: Page):
     await expect(page.get_by_role("radio", name="Vereinigte Staaten")).to_be_checked()
 
 
-async def test_ticking_off_the_guide_turns_the_lock_green_and_is_remembered(page: Page):
+async def test_ticking_off_the_guide_is_remembered_and_said_to_be_no_message_yet(page: Page):
     await sign_in(page)
     await consent(await open_amazon(page, "Deutschland"), LAMPENLADEN)
     await page.get_by_label("Name der Integration").fill("Lampen Europa")
@@ -89,7 +89,10 @@ async def test_ticking_off_the_guide_turns_the_lock_green_and_is_remembered(page
         await box.check()
 
     await expect(page.get_by_test_id("setup-progress")).to_have_text("Alles erledigt (10 von 10)")
-    await expect(lock).to_have_attribute("data-lock", "green")
+    await expect(page.get_by_role("dialog").get_by_test_id("summary")).to_have_text(
+        "Eingerichtet, noch keine Nachricht."
+    )
+    await expect(lock).to_have_attribute("data-lock", "pending")
     await page.reload()
     await expect(boxes.first).to_be_checked()
 

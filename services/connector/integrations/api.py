@@ -1,5 +1,6 @@
 """Routes: integrations and their setup steps."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -20,8 +21,17 @@ from services.connector.http.etags import etag_of
 from services.connector.http.language import Language
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from services.connector.integrations import lifecycle_service, service
-from services.connector.integrations.check_texts import disconnection_text, text_of, title_of
-from services.connector.integrations.health import Action, Check, checks_of, consent_expires_at, not_checked
+from services.connector.integrations.check_texts import brief_of, disconnection_text, text_of, title_of
+from services.connector.integrations.health import (
+    ACTIONS,
+    Action,
+    Check,
+    CheckState,
+    checks_of,
+    consent_expires_at,
+    health_of,
+    not_checked,
+)
 from services.connector.integrations.lifecycle_service import IntegrationChanges
 from services.connector.integrations.queries import Detail, Done, Listed
 from services.connector.integrations.schemas import (
@@ -34,11 +44,13 @@ from services.connector.integrations.schemas import (
     ListState,
     NotCheckedAnswer,
     OrdersAnswer,
+    ReasonAnswer,
     RestAnswer,
     RestorationRequest,
     StepAnswer,
     StepList,
     StepRequest,
+    SummaryAnswer,
 )
 from services.connector.integrations.setup_steps import (
     Step,
@@ -47,6 +59,7 @@ from services.connector.integrations.setup_steps import (
     manage_apps_link,
     messaging_permissions_link,
 )
+from services.connector.integrations.summary_texts import summary_text
 from services.connector.integrations.sync_state import (
     orders_late_since,
     orders_status,
@@ -55,7 +68,7 @@ from services.connector.integrations.sync_state import (
 )
 from services.connector.marketplaces.countries import country_name
 from services.connector.settings import ConnectorSettings
-from shared.tables import AfterGracePeriod, SetupStepName
+from shared.tables import AfterGracePeriod, Lock, SetupStepName, Summary
 
 router = APIRouter(tags=["integrations"])
 
@@ -66,6 +79,7 @@ async def list_integrations(
     caller: AdminViewer,
     sessions: SessionsDep,
     settings: SettingsDep,
+    language: LanguageDep,
     now: Now,
     state: Annotated[
         ListState,
@@ -81,7 +95,7 @@ async def list_integrations(
     )
     page = rows[:limit]
     return {
-        "items": [_item(row, settings.mail_domain, now) for row in page],
+        "items": [_item(row, settings, language, now) for row in page],
         "next_cursor": encode_cursor(None, page[-1].id) if len(rows) > limit else None,
     }
 
@@ -212,11 +226,13 @@ async def tick_step(
     return _step(wanted, done, settings, language)
 
 
-def _item(row: Listed, mail_domain: str, now: datetime) -> IntegrationItem:
+def _item(row: Listed, settings: ConnectorSettings, language: Language, now: datetime) -> IntegrationItem:
     return {
         "id": row.id,
         "source": row.source,
         "lock": {"state": row.lock, "since": row.lock_since},
+        "summary": _summary(row.summary, row.summary_countries, row.worst_check, language),
+        "reason": _reason(row, settings, language),
         "sync": {
             "status": sync_status(row, now),
             "at": synced_at(row, now),
@@ -226,7 +242,7 @@ def _item(row: Listed, mail_domain: str, now: datetime) -> IntegrationItem:
         "name": row.name,
         "region": row.region,
         "home_country": row.home_country,
-        "address": f"{row.local_part}@{mail_domain}" if row.local_part else None,
+        "address": f"{row.local_part}@{settings.mail_domain}" if row.local_part else None,
         "last_message_at": row.last_message_at,
         "last_order_at": row.last_order_at,
         "created_at": row.created_at,
@@ -234,6 +250,29 @@ def _item(row: Listed, mail_domain: str, now: datetime) -> IntegrationItem:
         "paused_since": row.paused_at,
         "rests_until": row.rests_until,
         "data_after_rest": row.data_after_rest,
+    }
+
+
+def _summary(
+    summary: Summary, countries: Sequence[str], worst_check: str | None, language: Language
+) -> SummaryAnswer:
+    text = summary_text(Summary(summary), tuple(countries), worst_check, language)
+    return {"code": summary, "text": text, "countries": list(countries)}
+
+
+def _reason(row: Listed, settings: ConnectorSettings, language: Language) -> ReasonAnswer | None:
+    code = row.worst_check
+    if code is None:
+        return None
+    state = CheckState.RED if row.lock == Lock.RED else CheckState.AMBER
+    text, action = brief_of(code, language, state), ACTIONS.get(code)
+    return {
+        "code": code,
+        "state": state,
+        "title": text.title,
+        "cure": text.cure,
+        "action": action,
+        "link": _link(code, action, row.id, row.home_country, settings),
     }
 
 
@@ -255,9 +294,16 @@ def _orders(row: Listed, now: datetime) -> OrdersAnswer | None:
 def _answer(
     detail: Detail, settings: ConnectorSettings, language: Language, now: datetime
 ) -> IntegrationAnswer:
-    consented_at = detail.facts.consented_at
+    facts = detail.facts
+    consented_at = facts.consented_at
+    # Decided at this moment, as the checks are: of one answer no part contradicts another.
+    health = health_of(facts, now)
+    worst = health.worst.code if health.worst is not None else None
+    listed = detail.listed._replace(
+        lock=health.lock, summary=health.summary, summary_countries=list(health.countries), worst_check=worst
+    )
     return {
-        **_item(detail.listed, settings.mail_domain, now),
+        **_item(listed, settings, language, now),
         "countries": [
             IntegrationCountry(
                 country=c.country,
@@ -274,21 +320,13 @@ def _answer(
         ],
         "consented_at": consented_at,
         "consent_expires_at": consent_expires_at(consented_at) if consented_at else None,
+        "consent_withdrawn_at": (facts.refused_at or facts.revoked_at) if facts.revoked_at else None,
     }
 
 
 def _check(check: Check, detail: Detail, settings: ConnectorSettings, language: Language) -> CheckAnswer:
     text = text_of(check, language, address=detail.reply_address(settings.mail_domain))
-    link = None
     country = check.countries[0] if check.countries else detail.listed.home_country
-    if check.code == "report_columns_missing":
-        link = deep_link(Step(SetupStepName.ORDER_REPORT_COLUMNS, country), settings.amazon_base_url)
-    elif check.action is Action.OPEN_SELLER_CENTRAL:
-        link = account_health_link(country, settings.amazon_base_url)
-    elif check.action is Action.APPROVE_SENDER:
-        link = messaging_permissions_link(country, settings.amazon_base_url)
-    elif check.action is not None:
-        link = f"{settings.public_url}/integrations/{detail.listed.id}"
     return CheckAnswer(
         code=check.code,
         state=check.state,
@@ -298,8 +336,21 @@ def _check(check: Check, detail: Detail, settings: ConnectorSettings, language: 
         text=text.text,
         cure=text.cure,
         action=check.action,
-        link=link,
+        link=_link(check.code, check.action, detail.listed.id, country, settings),
     )
+
+
+def _link(
+    code: str, action: Action | None, integration_id: UUID, country: str, settings: ConnectorSettings
+) -> str | None:
+    """Where the seller mends what a check has found: a page of ours, or of that country's Seller Central."""
+    if code == "report_columns_missing":
+        return deep_link(Step(SetupStepName.ORDER_REPORT_COLUMNS, country), settings.amazon_base_url)
+    if action is Action.OPEN_SELLER_CENTRAL:
+        return account_health_link(country, settings.amazon_base_url)
+    if action is Action.APPROVE_SENDER:
+        return messaging_permissions_link(country, settings.amazon_base_url)
+    return f"{settings.public_url}/integrations/{integration_id}" if action is not None else None
 
 
 def _step(step: Step, done: Done | None, settings: ConnectorSettings, language: Language) -> StepAnswer:

@@ -8,7 +8,14 @@ from typing import Final
 from babel.dates import format_date, format_datetime
 
 from services.connector.http.language import Language
-from services.connector.integrations.health import AT_RISK, DEACTIVATED, FORWARDED, Check, CheckState
+from services.connector.integrations.health import (
+    AT_RISK,
+    DEACTIVATED,
+    FORWARDED,
+    STEPS_LEFT,
+    Check,
+    CheckState,
+)
 from services.connector.marketplaces.countries import country_name
 
 
@@ -25,12 +32,12 @@ _TEXTS: Final = {
     "setup_incomplete": {
         Language.DE: CheckText(
             "Einrichtung nicht abgeschlossen",
-            "Es fehlen noch Schritte, bis Nachrichten aus allen Ländern ankommen.",
-            "Machen Sie beim nächsten offenen Schritt der Anleitung weiter.",
+            "Es fehlen noch Schritte, bis Nachrichten aus allen Ländern ankommen{in_countries}.",
+            "Weiter geht es beim nächsten offenen Schritt der Anleitung.",
         ),
         Language.EN: CheckText(
             "Setup not finished",
-            "Some steps are still open before messages from every country can arrive.",
+            "Some steps are still open before messages from every country can arrive{in_countries}.",
             "Go on with the next open step of the guide.",
         ),
     },
@@ -85,13 +92,13 @@ _TEXTS: Final = {
     "mail_first": {
         Language.DE: CheckText(
             "Warten auf die erste Nachricht",
-            "Bisher ist noch keine Nachricht von Amazon angekommen.",
+            "Bisher ist noch keine Nachricht eines Käufers angekommen.",
             "Prüfen Sie, ob die Adresse dieser Integration in jedem Land eingetragen ist, im Verkäuferprofil und in den "
             "Benachrichtigungseinstellungen.",
         ),
         Language.EN: CheckText(
             "Waiting for the first message",
-            "No message from Amazon has arrived yet.",
+            "No message of a buyer has arrived yet.",
             "Check that this integration's address is entered for each country, in the seller profile and in the notification "
             "preferences.",
         ),
@@ -301,6 +308,34 @@ _FORWARDED: Final = {
     ),
 }
 
+# What is left of the guide holds up no message.
+_STEPS_LEFT: Final = {
+    Language.DE: CheckText(
+        "Schritte der Anleitung offen",
+        "Für Nachrichten ist alles eingetragen; in der Anleitung sind noch andere Schritte offen.",
+        "Sie stehen in der Anleitung; erledigte lassen sich dort abhaken.",
+    ),
+    Language.EN: CheckText(
+        "Steps of the guide are open",
+        "Everything that messages need is entered; other steps of the guide are still open.",
+        "The guide lists them; those that are done can be ticked there.",
+    ),
+}
+
+# A consent that has ended ends no more.
+_CONSENT_OVER: Final = {
+    Language.DE: CheckText(
+        "Zustimmung abgelaufen",
+        "Amazon begrenzt jede Zustimmung auf ein Jahr. Diese ist am {date} abgelaufen.",
+        "Den Store neu autorisieren, mit demselben Land. Nichts geht verloren.",
+    ),
+    Language.EN: CheckText(
+        "Consent has run out",
+        "Amazon limits every consent to one year. This one ran out on {date}.",
+        "Authorize the store again, with the same country. Nothing is lost.",
+    ),
+}
+
 # A first refusal is looked into before anybody is asked to act.
 _FIRST_REFUSAL: Final = {
     Language.DE: CheckText(
@@ -318,9 +353,9 @@ _FIRST_REFUSAL: Final = {
 
 def text_of(check: Check, language: Language, *, address: str) -> CheckText:
     """What this check says; `address` is the one that the store's replies come from."""
-    text = _TEXTS[check.code][language]
-    if check.code == "grant_revoked" and check.state is CheckState.NOTICE:
-        text = _FIRST_REFUSAL[language]
+    text = brief_of(check.code, language, check.state)
+    if check.code == "setup_incomplete" and check.detail == STEPS_LEFT:
+        text = _STEPS_LEFT[language]
     if check.code == "mail_not_authentic" and check.detail == FORWARDED:
         text = _FORWARDED[language]
     if check.code == "account_suspended" and check.detail:
@@ -354,9 +389,20 @@ def _in_countries(countries: Sequence[str], language: Language) -> str:
     return f" ({names})" if names else ""
 
 
-def title_of(code: str, language: Language) -> str:
-    """What a check is about, whatever its state."""
-    return _TEXTS[code][language].title
+def brief_of(code: str, language: Language, state: CheckState) -> CheckText:
+    """What a check in this state says, as far as that is known without its details: of the text, the words before they are filled in."""
+    if code == "grant_revoked" and state is CheckState.NOTICE:
+        return _FIRST_REFUSAL[language]
+    if code == "consent_expiring" and state is CheckState.RED:
+        return _CONSENT_OVER[language]
+    return _TEXTS[code][language]
+
+
+def title_of(code: str, language: Language, state: CheckState = CheckState.NOTICE) -> str:
+    """What a check is about."""
+    if code == "grant_revoked" and state is CheckState.NOTICE:
+        return _TEXTS[code][language].title
+    return brief_of(code, language, state).title
 
 
 def disconnection_text(language: Language) -> str:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from services.connector.orders.sync_steps import late_since
-from shared.tables import Lock
+from shared.tables import Lock, Summary
 
 # Amazon's consent ends after 365 days; no call of Amazon's says when.
 CONSENT_LIFETIME: Final = timedelta(days=365)
@@ -51,6 +51,8 @@ _IDLE_TIME: Final = timedelta(hours=24)
 APPLICATION: Final = "application"
 # The detail of `mail_not_authentic` where an administrator knows of the forwarding.
 FORWARDED: Final = "forwarded"
+# The detail of `setup_incomplete` where no country's messages wait for the open steps.
+STEPS_LEFT: Final = "steps_left"
 # The details of `account_suspended` where Amazon has told of the account itself, in its own words.
 DEACTIVATED: Final = "DEACTIVATED"
 AT_RISK: Final = "AT_RISK"
@@ -85,6 +87,25 @@ class Action(StrEnum):
     RESUME = "resume"
 
 
+# Whoever can mend it, this is how a seller goes about it. A check without an entry leaves nothing to do.
+ACTIONS: Final = {
+    "grant_missing": Action.REAUTHORIZE,
+    "grant_revoked": Action.REAUTHORIZE,
+    "consent_expiring": Action.REAUTHORIZE,
+    "no_participation": Action.OPEN_SELLER_CENTRAL,
+    "role_missing": Action.REAUTHORIZE,
+    "account_suspended": Action.OPEN_SELLER_CENTRAL,
+    "setup_incomplete": Action.OPEN_GUIDE,
+    "mail_first": Action.OPEN_GUIDE,
+    "mail_country_missing": Action.OPEN_GUIDE,
+    "mail_not_authentic": Action.OPEN_GUIDE,
+    "sender_not_approved": Action.APPROVE_SENDER,
+    "smtp_failing": Action.OPEN_SMTP_SETTINGS,
+    "report_columns_missing": Action.OPEN_SELLER_CENTRAL,
+    "paused": Action.RESUME,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """Something that fails for many stores at once. Scopes: application, lwa, sp-api:eu and so on."""
@@ -103,6 +124,8 @@ class Facts:
     created_at: datetime
     is_named: bool
     open_steps: int
+    # Of the countries in which the store sells, those with open steps from which no message has come.
+    open_countries: Collection[str]
     has_grant: bool
     consented_at: datetime | None
     synced_at: datetime | None
@@ -111,6 +134,8 @@ class Facts:
     last_message_at: datetime | None
     first_authentic_mail_at: datetime | None
     last_order_at: datetime | None
+    # When Amazon first sent the mail by which it has the address confirmed.
+    address_confirmed_at: datetime | None = None
     # From here on: nothing, in a store without trouble.
     paused_at: datetime | None = None
     refused_at: datetime | None = None
@@ -152,10 +177,28 @@ class Check:
     state: CheckState
     since: datetime | None
     who: Who = Who.SELLER
-    action: Action | None = None
     on: datetime | None = None
     countries: tuple[str, ...] = field(default=())
     detail: str = ""
+
+    @property
+    def action(self) -> Action | None:
+        """What the seller does about it, or None where nothing is left to do."""
+        return None if self.who is Who.NOBODY else ACTIONS.get(self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What lists and programs are told of a store: the lock, its state in one sentence, and the check that wants action first.
+
+    `countries`: those that the sentence names. `changes_at`: when this may become otherwise by the passing of time alone.
+    """
+
+    lock: Lock
+    summary: Summary
+    countries: tuple[str, ...]
+    worst: Check | None
+    changes_at: datetime | None
 
 
 def consent_expires_at(consented_at: datetime) -> datetime:
@@ -166,7 +209,7 @@ def consent_expires_at(consented_at: datetime) -> datetime:
 def checks_of(facts: Facts, now: datetime) -> tuple[Check, ...]:
     """Everything that is not in order, the most urgent first. A paused store is only said to be paused."""
     if facts.paused_at is not None:
-        return (Check("paused", CheckState.NOTICE, facts.paused_at, action=Action.RESUME),)
+        return (Check("paused", CheckState.NOTICE, facts.paused_at),)
     found = [
         check
         for check in (
@@ -209,33 +252,75 @@ def not_checked(facts: Facts, now: datetime) -> tuple[str, ...]:
 
 
 def lock_of(facts: Facts, now: datetime) -> Lock:
-    """Red if a check is red; else pending until the guide is ticked off or the first authentic mail has come; else green."""
+    """Red if a check is red; else green once Amazon's mail has come and no country is open; else pending.
+
+    Amazon's mail is an authentic message of a buyer, or the mail by which Amazon has the address confirmed. A box that somebody
+    ticked proves nothing.
+    """
     if any(check.state is CheckState.RED for check in checks_of(facts, now)):
         return Lock.RED
-    is_set_up = facts.is_named and (facts.open_steps == 0 or facts.first_authentic_mail_at is not None)
-    return Lock.GREEN if is_set_up else Lock.PENDING
+    has_mail = facts.last_message_at is not None or facts.address_confirmed_at is not None
+    return Lock.GREEN if facts.is_named and has_mail and not facts.open_countries else Lock.PENDING
 
 
-def next_lock(current: Lock, facts: Facts, now: datetime, *, step_was_opened: bool = False) -> Lock:
-    """The lock after something has changed.
+def health_of(facts: Facts, now: datetime) -> Health:
+    """The state of the whole, of which the lock is a part."""
+    worst = _worst(facts, now)
+    summary = _summary(facts, worst)
+    names_countries = summary in (Summary.SETUP_OPEN, Summary.COUNTRIES_OPEN)
+    countries = tuple(facts.open_countries) if names_countries else ()
+    return Health(lock_of(facts, now), summary, countries, worst, _changes_at(facts, now))
 
-    What is green does not fall back to pending by itself: Amazon may have added a country, which has steps of its own. Only the
-    seller takes it back, by opening a step.
-    """
-    lock = lock_of(facts, now)
-    if lock is Lock.PENDING and current is Lock.GREEN and not step_was_opened:
-        return Lock.GREEN
-    return lock
+
+def _worst(facts: Facts, now: datetime) -> Check | None:
+    found = checks_of(facts, now)
+    return found[0] if found and found[0].state in (CheckState.RED, CheckState.AMBER) else None
+
+
+def _summary(facts: Facts, worst: Check | None) -> Summary:
+    if facts.paused_at is not None:
+        return Summary.PAUSED
+    if worst is not None and worst.state is CheckState.RED:
+        return Summary.ACTION_NEEDED
+    if not facts.is_named:
+        return Summary.UNNAMED
+    if facts.last_message_at is not None:
+        return Summary.COUNTRIES_OPEN if facts.open_countries else Summary.WORKING
+    if facts.open_countries or (not facts.participating and facts.open_steps):
+        return Summary.SETUP_OPEN
+    return Summary.ADDRESS_CONFIRMED if facts.address_confirmed_at is not None else Summary.NO_MESSAGE
+
+
+def _changes_at(facts: Facts, now: datetime) -> datetime | None:
+    """The next moment at which a patience ends: until then, only a new fact changes the lock or what wants action."""
+    if facts.paused_at is not None:
+        return None
+    ends = [
+        (facts.created_at, _PATIENCE_FOR_MAIL),
+        (facts.last_order_at, _SELLS),
+        (facts.misdirected_mail_at, _PATIENCE_FOR_FORWARDING),
+        (facts.role_missing_since, _PATIENCE_FOR_ROLE),
+        (facts.orders_known_until, _PATIENCE_FOR_ORDERS),
+    ]
+    if not facts.participating:
+        ends.append((facts.idle_since or facts.synced_at, _IDLE_TIME))
+    if facts.consented_at is not None:
+        ends += [
+            (facts.consented_at, CONSENT_LIFETIME - WARN_OF_CONSENT),
+            (facts.consented_at, CONSENT_LIFETIME),
+        ]
+    moments = (begun + patience for begun, patience in ends if begun is not None)
+    return min((moment for moment in moments if moment > now), default=None)
 
 
 def _grant(facts: Facts, now: datetime) -> Check | None:
     if not facts.has_grant:
-        return Check("grant_missing", CheckState.RED, facts.created_at, action=Action.REAUTHORIZE)
+        return Check("grant_missing", CheckState.RED, facts.created_at)
     if _is_over(facts, now):
         return None  # that is why Amazon refuses, and another text says so
     if facts.revoked_at is not None:
         since = facts.refused_at or facts.revoked_at
-        return Check("grant_revoked", CheckState.RED, since, action=Action.REAUTHORIZE)
+        return Check("grant_revoked", CheckState.RED, since)
     if facts.refused_at is not None:
         return Check("grant_revoked", CheckState.NOTICE, facts.refused_at, who=Who.NOBODY)
     return None
@@ -246,10 +331,10 @@ def _consent(facts: Facts, now: datetime) -> Check | None:
         return None
     ends = consent_expires_at(facts.consented_at)
     if _is_over(facts, now):
-        return Check("consent_expiring", CheckState.RED, ends, action=Action.REAUTHORIZE, on=ends)
+        return Check("consent_expiring", CheckState.RED, ends, on=ends)
     if facts.revoked_at is None and now >= ends - WARN_OF_CONSENT:
         since = ends - WARN_OF_CONSENT
-        return Check("consent_expiring", CheckState.AMBER, since, action=Action.REAUTHORIZE, on=ends)
+        return Check("consent_expiring", CheckState.AMBER, since, on=ends)
     return None
 
 
@@ -263,7 +348,7 @@ def _participation(facts: Facts, now: datetime) -> Check | None:
     since = facts.idle_since or facts.synced_at
     is_certain = facts.idle_checks >= _IDLE_CHECKS and now - since >= _IDLE_TIME
     state = CheckState.RED if is_certain else CheckState.NOTICE
-    return Check("no_participation", state, since, action=Action.OPEN_SELLER_CENTRAL)
+    return Check("no_participation", state, since)
 
 
 def _role(facts: Facts, now: datetime) -> Check | None:
@@ -275,7 +360,6 @@ def _role(facts: Facts, now: datetime) -> Check | None:
         CheckState.AMBER,
         since,
         who=Who.OPERATOR,
-        action=Action.REAUTHORIZE,
         detail=facts.role_missing_operation or "",
     )
 
@@ -308,7 +392,6 @@ def _suspension(facts: Facts) -> Check | None:
                 "account_suspended",
                 state,
                 facts.account_told_at if detail else None,
-                action=Action.OPEN_SELLER_CENTRAL,
                 on=facts.account_told_at if detail else None,
                 countries=tuple(countries),
                 detail=detail,
@@ -337,7 +420,14 @@ def _amazon_paused(facts: Facts) -> Check | None:
 def _setup(facts: Facts) -> Check | None:
     if facts.is_named and facts.open_steps == 0:
         return None
-    return Check("setup_incomplete", CheckState.WAITING, facts.created_at, action=Action.OPEN_GUIDE)
+    has_mail = facts.last_message_at is not None or facts.address_confirmed_at is not None
+    if facts.is_named and facts.participating and not facts.open_countries:
+        # What is left is no country's: messages come, or will, without it.
+        state = CheckState.NOTICE if has_mail else CheckState.WAITING
+        return Check("setup_incomplete", state, facts.created_at, detail=STEPS_LEFT)
+    return Check(
+        "setup_incomplete", CheckState.WAITING, facts.created_at, countries=tuple(facts.open_countries)
+    )
 
 
 def _first_mail(facts: Facts, now: datetime) -> Check | None:
@@ -345,7 +435,7 @@ def _first_mail(facts: Facts, now: datetime) -> Check | None:
         return None
     is_late = _sells(facts.last_order_at, now) and now - facts.created_at >= _PATIENCE_FOR_MAIL
     state = CheckState.AMBER if is_late else CheckState.WAITING
-    return Check("mail_first", state, facts.created_at, action=Action.OPEN_GUIDE)
+    return Check("mail_first", state, facts.created_at)
 
 
 def _mail_elsewhere(facts: Facts, now: datetime) -> Check | None:
@@ -354,13 +444,12 @@ def _mail_elsewhere(facts: Facts, now: datetime) -> Check | None:
     if misdirected_at is not None and now - misdirected_at < _PATIENCE_FOR_FORWARDING:
         is_all = facts.first_authentic_mail_at is None
         state = CheckState.AMBER if is_all else CheckState.NOTICE
-        return Check("mail_not_authentic", state, misdirected_at, action=Action.OPEN_GUIDE)
+        return Check("mail_not_authentic", state, misdirected_at)
     if forwarded_at is not None and now - forwarded_at < _PATIENCE_FOR_FORWARDING:
         return Check(
             "mail_not_authentic",
             CheckState.NOTICE,
             forwarded_at,
-            action=Action.OPEN_GUIDE,
             detail=FORWARDED,
         )
     return None
@@ -373,7 +462,6 @@ def _sender(facts: Facts) -> Check | None:
         "sender_not_approved",
         CheckState.RED,
         facts.sender_refused_at,
-        action=Action.APPROVE_SENDER,
         countries=tuple(facts.sender_refused_in),
     )
 
@@ -383,7 +471,7 @@ def _smtp(facts: Facts) -> Check | None:
     if since is None or last is None:
         return None
     state = CheckState.RED if last - since >= _SMTP_REFUSED_AGAIN else CheckState.NOTICE
-    return Check("smtp_failing", state, since, action=Action.OPEN_SMTP_SETTINGS)
+    return Check("smtp_failing", state, since)
 
 
 def _mail_of_countries(facts: Facts, now: datetime) -> Check | None:
@@ -396,7 +484,6 @@ def _mail_of_countries(facts: Facts, now: datetime) -> Check | None:
         "mail_country_missing",
         CheckState.NOTICE,
         facts.created_at,
-        action=Action.OPEN_GUIDE,
         countries=silent,
     )
 
@@ -408,7 +495,6 @@ def _report_columns(facts: Facts) -> Check | None:
         "report_columns_missing",
         CheckState.NOTICE,
         None,
-        action=Action.OPEN_SELLER_CENTRAL,
         on=facts.report_columns_checked_at,
         detail=", ".join(facts.report_columns_missing),
     )

@@ -78,7 +78,11 @@ def _register_locks(runner: JobRunner, sessions: Sessions) -> None:
     async def recompute_lock(integration_id: UUID, _attempts: int) -> None:
         await service.recompute_lock_of(sessions, integration_id, datetime.now(UTC))
 
+    async def recompute_due_locks() -> None:
+        log.info("due_locks_decided", integrations=await service.recompute_due(sessions, datetime.now(UTC)))
+
     runner.add(Job.RECOMPUTE_LOCK, recompute_lock, at_once=3)
+    runner.add_recurring("recompute_due_locks", _EACH_MINUTE, recompute_due_locks)
 
 
 def _register_removals(runner: JobRunner, sessions: Sessions, blobs: BlobStore) -> None:

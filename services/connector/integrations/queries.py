@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, bindparam, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.integrations.health import APPLICATION, AT_RISK, DEACTIVATED, Facts, Trouble
-from services.connector.integrations.setup_steps import Step, steps_of
+from services.connector.integrations.setup_steps import STEPS_OF_COUNTRIES, Step, steps_of
 from shared.compiled_select import CompiledSelect
 from shared.database import Reader, Sessions
 from shared.marketplaces import MARKETPLACES, Region
@@ -29,6 +29,7 @@ from shared.tables import (
     SetupStep,
     SetupStepName,
     SmtpConfiguration,
+    Summary,
     SyncStatus,
 )
 
@@ -47,10 +48,14 @@ class Listed(NamedTuple):
     store_name: str | None
     lock: Lock
     lock_since: datetime
+    summary: Summary
+    summary_countries: list[str]
+    worst_check: str | None
     sync_status: SyncStatus
     synced_at: datetime | None
     last_message_at: datetime | None
     first_authentic_mail_at: datetime | None
+    address_confirmed_at: datetime | None
     last_order_at: datetime | None
     misdirected_mail_at: datetime | None
     forwarded_mail_at: datetime | None
@@ -121,10 +126,14 @@ def _listed(*, in_grace_period: bool = False) -> Select[*tuple[Any, ...]]:
             Integration.store_name,
             Integration.lock,
             Integration.lock_since,
+            Integration.summary,
+            Integration.summary_countries,
+            Integration.worst_check,
             Integration.sync_status,
             Integration.synced_at,
             Integration.last_message_at,
             Integration.first_authentic_mail_at,
+            Integration.address_confirmed_at,
             Integration.last_order_at,
             Integration.misdirected_mail_at,
             Integration.forwarded_mail_at,
@@ -301,10 +310,21 @@ def _facts(
     done: Mapping[Step, Done],
     grant: Row[*tuple[Any, ...]],
 ) -> Facts:
+    seen = frozenset(
+        step.country
+        for step, tick in done.items()
+        if step.name is SetupStepName.NOTIFICATION_PREFERENCES and tick.by_itself
+    )
+    left = {step.country for step in steps if step not in done and step.name in STEPS_OF_COUNTRIES} - seen
     return Facts(
         created_at=listed.created_at,
         is_named=listed.name is not None,
         open_steps=sum(step not in done for step in steps),
+        open_countries=tuple(
+            step.country
+            for step in steps
+            if step.name is SetupStepName.SELLER_PROFILE and step.country in left
+        ),
         has_grant=bool(grant.is_there),
         consented_at=grant.consented_at,
         synced_at=listed.synced_at,
@@ -315,6 +335,7 @@ def _facts(
         account_told_at=max((c.account_status_at for c in countries if c.account_status_at), default=None),
         last_message_at=listed.last_message_at,
         first_authentic_mail_at=listed.first_authentic_mail_at,
+        address_confirmed_at=listed.address_confirmed_at,
         last_order_at=listed.last_order_at,
         misdirected_mail_at=listed.misdirected_mail_at,
         forwarded_mail_at=listed.forwarded_mail_at,
@@ -330,12 +351,19 @@ def _facts(
         orders_known_until=listed.orders_known_until,
         orders_completed_at=listed.orders_completed_at,
         orders_next_at=listed.orders_next_at,
-        seen_countries=tuple(
-            step.country
-            for step, tick in done.items()
-            if step.name is SetupStepName.NOTIFICATION_PREFERENCES and tick.by_itself
-        ),
+        seen_countries=tuple(sorted(seen)),
     )
+
+
+async def due_ids(session: AsyncSession, now: datetime, *, limit: int) -> Sequence[Row[*tuple[UUID, UUID]]]:
+    """Connected stores whose state time may have changed, with their accounts, the longest due first."""
+    statement = (
+        select(Integration.id, Integration.account_id)
+        .where(Integration.health_due_at <= now, Integration.disconnected_at.is_(None))
+        .order_by(Integration.health_due_at)
+        .limit(limit)
+    )
+    return (await session.execute(statement)).all()
 
 
 async def active_ids(session: AsyncSession, *, limit: int, after: UUID | None) -> Sequence[UUID]:

@@ -14,12 +14,14 @@ from services.connector.integrations.health import Action, CheckState, Who
 from services.connector.integrations.names import MAX_NAME
 from services.connector.integrations.sync_state import OrdersStatus
 from shared.marketplaces import Region
-from shared.tables import AfterGracePeriod, Lock, SetupStepName, SyncStatus
+from shared.tables import AfterGracePeriod, Lock, SetupStepName, Summary, SyncStatus
 
 _EXAMPLE: JsonDict = {
     "id": "0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
     "source": "amazon",
     "lock": {"state": "green", "since": "2026-11-23T09:12:44Z"},
+    "summary": {"code": "working", "text": "Messages arrive.", "countries": []},
+    "reason": None,
     "sync": {
         "status": "ok",
         "at": "2026-11-23T09:10:31Z",
@@ -63,6 +65,7 @@ _DETAIL_EXAMPLE: JsonDict = _EXAMPLE | {
     "not_checked": [{"code": "report_columns_missing", "title": "Report columns are missing"}],
     "consented_at": "2026-11-20T14:03:00Z",
     "consent_expires_at": "2027-11-20T14:03:00Z",
+    "consent_withdrawn_at": None,
 }
 
 
@@ -83,6 +86,25 @@ class ListState(StrEnum):
 class LockAnswer(TypedDict):
     state: Lock
     since: datetime
+
+
+class SummaryAnswer(TypedDict):
+    code: Summary
+    text: Annotated[
+        str, Field(description="The state of the whole in one sentence, in the language asked for.")
+    ]
+    countries: Annotated[
+        list[str], Field(description="The countries that the sentence is about: those still open.")
+    ]
+
+
+class ReasonAnswer(TypedDict):
+    code: str
+    state: CheckState
+    title: str
+    cure: str
+    action: Action | None
+    link: str | None
 
 
 class OrderHistoryAnswer(TypedDict):
@@ -121,6 +143,13 @@ class IntegrationItem(TypedDict):
     id: UUID
     source: str
     lock: LockAnswer
+    summary: SummaryAnswer
+    reason: Annotated[
+        ReasonAnswer | None,
+        Field(
+            description="The check that wants action first, if one is red or amber; an integration's own answer has them all."
+        ),
+    ]
     sync: SyncAnswer
     account: StoreAnswer
     name: Annotated[
@@ -186,6 +215,9 @@ class IntegrationAnswer(IntegrationItem):
     not_checked: list[NotCheckedAnswer]
     consented_at: datetime | None
     consent_expires_at: datetime | None
+    consent_withdrawn_at: Annotated[
+        datetime | None, Field(description="When Amazon first refused it, if it has been withdrawn.")
+    ]
 
 
 # The rules are `names.py`'s, which says more plainly what is wrong; pydantic only bounds what it has to look at.

@@ -17,7 +17,7 @@ from services.connector.accounts.callers import Caller
 from services.connector.amazon.errors import AmazonPaused, AmazonUnavailable
 from services.connector.amazon.sellers import Store, get_marketplace_participations
 from services.connector.integrations import queries
-from services.connector.integrations.health import next_lock
+from services.connector.integrations.health import health_of
 from services.connector.integrations.names import MAX_NAME, name_key
 from services.connector.integrations.owner_mails import notify_owners
 from services.connector.integrations.row_locks import lock_row, reconnect
@@ -83,7 +83,7 @@ async def tick_step(
             )
         action = "setup_step_done" if done else "setup_step_opened"
         session.add(audit_entry(caller, action, integration_id, step=step.name, country=step.country))
-        await recompute_lock(session, caller.account_id, integration_id, now, step_was_opened=not done)
+        await recompute_lock(session, caller.account_id, integration_id, now)
         return (await _detail(session, caller.account_id, integration_id)).done.get(step)
 
 
@@ -291,29 +291,59 @@ async def recompute_lock(
     account_id: UUID,
     integration_id: UUID,
     now: datetime,
-    *,
-    step_was_opened: bool = False,
 ) -> None:
-    """Decide the lock anew from the stored facts, and announce the change. Whoever changes a fact calls this in the same transaction.
+    """Decide the lock, and what its reasons come to, anew from the stored facts, and announce the change. Whoever changes a fact calls this in the same transaction.
 
-    Does nothing for a store that is disconnected. The row is locked first, so that of two changes at once the later one
+    Of a store that is disconnected nothing is decided. The row is locked first, so that of two changes at once the later one
     sees both. Whoever changes another row of the integration, too, locks this one before.
     """
+    await _decide_health(session, account_id, integration_id, now)
+    await announce(session, account_id, EventKind.INTEGRATION_CHANGED, integration_id=integration_id)
+
+
+async def recompute_due(sessions: Sessions, now: datetime) -> int:
+    """Decide the locks anew that time alone may have changed, each in a transaction of its own. The answer is how many."""
+    count = 0
+    while True:
+        async with sessions.begin() as session:
+            batch = await queries.due_ids(session, now, limit=_BATCH)
+        for integration_id, account_id in batch:
+            async with sessions.begin() as session:
+                if await _decide_health(session, account_id, integration_id, now):
+                    await announce(
+                        session, account_id, EventKind.INTEGRATION_CHANGED, integration_id=integration_id
+                    )
+        count += len(batch)
+        if len(batch) < _BATCH:
+            return count
+
+
+async def _decide_health(
+    session: AsyncSession, account_id: UUID, integration_id: UUID, now: datetime
+) -> bool:
+    """Store what follows from the stored facts. The answer is whether a list shows something else than before."""
     held = await session.scalar(
         select(Integration.id).where(Integration.id == integration_id).with_for_update(key_share=True)
     )
     detail = await queries.detail_of(session, account_id, integration_id) if held is not None else None
     if detail is None:
-        return
-    current = Lock(detail.listed.lock)
-    lock = next_lock(current, detail.facts, now, step_was_opened=step_was_opened)
-    if lock is not current:
-        changes: dict[str, Any] = {"lock": lock.value, "lock_since": now}
-        if lock is Lock.RED:
+        return False
+    health, listed = health_of(detail.facts, now), detail.listed
+    shown = {
+        "lock": health.lock.value,
+        "summary": health.summary.value,
+        "summary_countries": list(health.countries),
+        "worst_check": health.worst.code if health.worst is not None else None,
+    }
+    is_changed = shown != {name: getattr(listed, name) for name in shown}
+    changes: dict[str, Any] = {**shown, "health_due_at": health.changes_at}
+    if health.lock != listed.lock:
+        changes["lock_since"] = now
+        if health.lock is Lock.RED:
             changes["alerted_lock_since"] = now
             await notify_owners(session, account_id, integration_id, NoticeKind.LOCK_RED, now.isoformat())
-        await session.execute(update(Integration).where(Integration.id == integration_id).values(**changes))
-    await announce(session, account_id, EventKind.INTEGRATION_CHANGED, integration_id=integration_id)
+    await session.execute(update(Integration).where(Integration.id == integration_id).values(**changes))
+    return is_changed
 
 
 async def _detail(reader: Reader, account_id: UUID, integration_id: UUID) -> queries.Detail:

@@ -14,6 +14,8 @@ _PATHS: Final = {
     SetupStepName.NOTIFICATION_PREFERENCES: "/notifications/preferences",
     SetupStepName.APPROVED_SENDER: "/messaging/permissions",
 }
+# Done once for each country; a message from a country proves that its address is entered.
+STEPS_OF_COUNTRIES: Final = frozenset(SetupStepName) - {SetupStepName.ORDER_REPORT_COLUMNS}
 _ACCOUNT_HEALTH: Final = "/performance/dashboard"
 _MANAGE_APPS: Final = "/apps/manage"
 

@@ -5,10 +5,14 @@ That orders are late is not stored, but follows from how far they are known, so 
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from services.connector.integrations.queries import Listed
 from services.connector.orders.sync_steps import late_since
-from shared.tables import SyncStatus
+from shared.tables import Lock, SyncStatus
+
+# Without these, Amazon answers nothing, whatever the last answer was.
+_ENDS_SYNC: Final = frozenset({"grant_missing", "grant_revoked", "consent_expiring"})
 
 
 class OrdersStatus(StrEnum):
@@ -37,7 +41,9 @@ def orders_status(row: Listed, now: datetime) -> OrdersStatus:
 
 
 def sync_status(row: Listed, now: datetime) -> SyncStatus:
-    """The store as a whole: as good as its worst part."""
+    """The store as a whole: as good as its worst part. Nothing is fetched by a consent that has ended."""
+    if row.lock == Lock.RED and row.worst_check in _ENDS_SYNC and row.paused_at is None:
+        return SyncStatus.FAILED
     if row.sync_status != SyncStatus.OK or row.orders_known_until is None:
         return row.sync_status
     return SyncStatus(orders_status(row, now).value)

@@ -212,7 +212,11 @@ async def _update_integrations(session: AsyncSession, shown: Sequence[NewMessage
     for item in shown:
         by_integration[item.queued.integration_id].append(item)
     all_facts = [_facts_of(integration_id, items) for integration_id, items in sorted(by_integration.items())]
-    facts = [each for each in all_facts if each.newest_message_at or each.first_authentic_mail_at]
+    facts = [
+        each
+        for each in all_facts
+        if each.newest_message_at or each.first_authentic_mail_at or each.address_confirmed_at
+    ]
     if not facts:
         return
     has_new_facts = await queries.note_mail(session, facts)
@@ -252,10 +256,16 @@ def _facts_of(integration_id: UUID, items: Sequence[NewMessage]) -> IntegrationF
         for item in items
         if item.parsed.amazon_domain and item.parsed.kind not in _PROVES_NOTHING
     )
+    confirmations = (
+        item.queued.accepted_at
+        for item in items
+        if item.parsed.amazon_domain and item.parsed.kind is MailKind.VERIFICATION
+    )
     return IntegrationFacts(
         integration_id,
         newest_message_at=max((item.queued.accepted_at for item in from_buyers), default=None),
         first_authentic_mail_at=min(proofs, default=None),
+        address_confirmed_at=min(confirmations, default=None),
         countries=frozenset(item.parsed.country for item in from_buyers if item.parsed.country is not None),
     )
 

@@ -222,3 +222,11 @@ def _hidden(html: str) -> dict[str, str]:
         unescape(name): unescape(value)
         for name, value in re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', html)
     }
+
+
+async def tick_all(client: httpx2.AsyncClient, path: str, *, done: bool = True) -> None:
+    """Tick every step of the guide of the integration at this path, or open them all."""
+    for step in (await client.get(f"{path}/setup-steps")).json()["items"]:
+        answer = await client.put(f"{path}/setup-steps/{step['step']}/{step['country']}", json={"done": done})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["done"] is done

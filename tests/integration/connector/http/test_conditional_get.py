@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, update
 
 from shared.database import Sessions
 from shared.tables import Account, Integration
@@ -34,7 +34,9 @@ async def test_a_lock_that_turned_without_a_new_version_is_a_new_answer(
     known = {"If-None-Match": (await signed_in.client.get(path)).headers["etag"]}
     async with sessions.begin() as session:
         integration_id = UUID(path.rpartition("/")[2])
-        await session.execute(update(Integration).where(Integration.id == integration_id).values(lock="red"))
+        await session.execute(
+            update(Integration).where(Integration.id == integration_id).values(sender_refused_at=func.now())
+        )
 
     again = await signed_in.client.get(path, headers=known)
 

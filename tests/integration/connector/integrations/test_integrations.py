@@ -16,11 +16,11 @@ from shared.database import Sessions, asyncpg_dsn
 from shared.events import ADDRESS_CHANNEL, CHANNEL
 from shared.keyring import Keyring
 from shared.marketplaces import BY_COUNTRY
-from shared.tables import Grant, MarketplaceParticipation, RelayAddress
+from shared.tables import Grant, Integration, MarketplaceParticipation, RelayAddress
 from tests.conftest import Database
 from tests.factories import make_account, make_grant, make_integration, make_relay_address
 from tests.integration.connector.conftest import SignedIn
-from tests.integration.connector.connecting import CASA_VERDE, Amazon, connect, connect_named
+from tests.integration.connector.connecting import CASA_VERDE, Amazon, connect, connect_named, tick_all
 from tests.statements import sent_statements
 
 SignInAs = Callable[..., Awaitable[SignedIn]]
@@ -37,13 +37,6 @@ async def heard(database: Database) -> AsyncIterator[list[tuple[str, str]]]:
         )
     yield messages
     await connection.close()
-
-
-async def tick_all(client: httpx2.AsyncClient, path: str, *, done: bool = True) -> None:
-    for step in (await client.get(f"{path}/setup-steps")).json()["items"]:
-        answer = await client.put(f"{path}/setup-steps/{step['step']}/{step['country']}", json={"done": done})
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["done"] is done
 
 
 async def test_the_first_name_brings_the_address(
@@ -165,25 +158,50 @@ async def test_of_two_stores_that_want_one_name_one_gets_it(signed_in: SignedIn)
     assert sorted(answer.status_code for answer in answers) == [200, 409]
 
 
-async def test_ticking_every_step_turns_the_lock_green(signed_in: SignedIn):
+async def message_came(sessions: Sessions) -> None:
+    """What the mail worker stores of a buyer's first message."""
+    async with sessions.begin() as session:
+        await session.execute(
+            update(Integration).values(last_message_at=func.now(), first_authentic_mail_at=func.now())
+        )
+
+
+async def test_ticking_every_step_is_not_enough_for_a_green_lock(signed_in: SignedIn):
     path = f"/api/v1/integrations/{await connect_named(signed_in)}"
     assert (await signed_in.client.get(path)).json()["lock"]["state"] == "pending"
 
     await tick_all(signed_in.client, path)
 
     integration = (await signed_in.client.get(path)).json()
-    assert integration["lock"]["state"] == "green"
+    assert integration["lock"]["state"] == "pending"
+    assert integration["summary"] == {
+        "code": "no_message",
+        "text": "Set up, no message yet.",
+        "countries": [],
+    }
     assert [check["code"] for check in integration["checks"]] == ["mail_first"]
 
 
-async def test_opening_a_step_again_makes_the_lock_pending_until_mail_has_come(signed_in: SignedIn):
+async def test_opening_a_step_again_makes_the_lock_pending_until_mail_has_come(
+    signed_in: SignedIn, sessions: Sessions
+):
     path = f"/api/v1/integrations/{await connect_named(signed_in)}"
+    await message_came(sessions)
     await tick_all(signed_in.client, path)
+    assert (await signed_in.client.get(path)).json()["lock"]["state"] == "green"
 
     answer = await signed_in.client.put(f"{path}/setup-steps/seller_profile/DE", json={"done": False})
 
     assert answer.json()["done_at"] is None
-    assert (await signed_in.client.get(path)).json()["lock"]["state"] == "pending"
+    german = {"accept-language": "de"}
+    [listed] = (await signed_in.client.get("/api/v1/integrations", headers=german)).json()["items"]
+    assert listed["lock"]["state"] == "pending"
+    assert listed["summary"] == {
+        "code": "countries_open",
+        "text": "Nachrichten kommen an. Für Deutschland fehlt noch die Einrichtung.",
+        "countries": ["DE"],
+    }
+    assert (await signed_in.client.get(path, headers=german)).json()["summary"] == listed["summary"]
 
 
 async def test_the_guide_has_each_country_and_its_own_host(signed_in: SignedIn, amazon: Amazon):
@@ -294,18 +312,23 @@ async def test_a_consent_that_has_run_out_makes_the_lock_red_and_a_new_one_cures
     signed_in: SignedIn, sessions: Sessions
 ):
     path = f"/api/v1/integrations/{await connect_named(signed_in)}"
+    await message_came(sessions)
     await tick_all(signed_in.client, path)
     async with sessions.begin() as session:
         await session.execute(update(Grant).values(consented_at=datetime.now(UTC) - timedelta(days=366)))
     await signed_in.client.put(f"{path}/setup-steps/seller_profile/DE", json={"done": True})
 
     red = (await signed_in.client.get(path, headers={"accept-language": "de"})).json()
+    [listed] = (await signed_in.client.get("/api/v1/integrations")).json()["items"]
     await connect(signed_in.client)
     green = (await signed_in.client.get(path)).json()
 
     assert red["lock"]["state"] == "red"
     assert red["checks"][0]["code"] == "consent_expiring"
-    assert red["checks"][0]["title"] == "Zustimmung läuft ab"
+    assert red["checks"][0]["title"] == "Zustimmung abgelaufen"
+    assert red["summary"]["text"] == "Bitte handeln: Zustimmung abgelaufen."
+    assert (listed["reason"]["code"], listed["reason"]["action"]) == ("consent_expiring", "reauthorize")
+    assert listed["sync"]["status"] == "failed"
     assert green["lock"]["state"] == "green"
 
 
@@ -328,6 +351,7 @@ async def test_an_integration_without_a_grant_is_red_only_where_the_seller_can_a
 
 async def test_suspended_listings_are_told_but_do_not_turn_the_lock(signed_in: SignedIn, sessions: Sessions):
     path = f"/api/v1/integrations/{await connect_named(signed_in)}"
+    await message_came(sessions)
     await tick_all(signed_in.client, path)
     async with sessions.begin() as session:
         await session.execute(

@@ -11,6 +11,7 @@ from sqlalchemy import func, select, text, update
 from deploy.demo.postgres import OWNER
 from services.connector.dependencies import AppState
 from services.connector.integrations import service
+from services.connector.integrations.health import CONSENT_LIFETIME, WARN_OF_CONSENT
 from services.connector.integrations.jobs import register
 from services.connector.job_queue.runner import JobRunner
 from shared.database import Sessions, create_engine, create_sessions
@@ -19,7 +20,7 @@ from shared.tables import Grant, Integration, JobRow, MarketplaceParticipation
 from tests.conftest import Database
 from tests.factories import make_integration
 from tests.integration.connector.conftest import SignedIn
-from tests.integration.connector.connecting import LAMPENLADEN, Amazon, connect, connect_named
+from tests.integration.connector.connecting import LAMPENLADEN, Amazon, connect, connect_named, tick_all
 
 
 @pytest.fixture
@@ -95,8 +96,7 @@ async def test_a_withdrawn_grant_fails_the_sync_and_leaves_lock_and_grant(
 ):
     integration_id = await connect_named(signed_in)
     if lock == "green":
-        async with sessions.begin() as session:
-            await session.execute(update(Integration).values(last_message_at=func.now(), lock="green"))
+        await set_up(signed_in, sessions, integration_id)
     amazon.state.revoke(LAMPENLADEN)
 
     await runner.run_due()
@@ -194,25 +194,36 @@ async def test_an_empty_answer_leaves_no_country_behind(
         assert await session.scalar(select(func.count()).select_from(MarketplaceParticipation)) == 0
 
 
-async def test_a_country_that_amazon_adds_opens_steps_and_leaves_a_green_lock(
+async def test_a_country_that_amazon_adds_is_said_to_be_missing(
     signed_in: SignedIn, runner: JobRunner, amazon: Amazon, sessions: Sessions
 ):
     integration_id = await connect_named(signed_in)
-    async with sessions.begin() as session:
-        await session.execute(update(Integration).values(lock="green"))
+    await set_up(signed_in, sessions, integration_id)
+    assert await lock(signed_in, integration_id) == "green"
     amazon.state.sellers[LAMPENLADEN].countries = ("DE", "FR", "IT", "NL")
 
     await runner.run_due()
 
     integration = (await signed_in.client.get(f"/api/v1/integrations/{integration_id}")).json()
-    assert integration["lock"]["state"] == "green"
+    assert integration["lock"]["state"] == "pending"
+    assert integration["summary"]["code"] == "countries_open"
+    assert integration["summary"]["countries"] == ["NL"]
     assert "setup_incomplete" in [check["code"] for check in integration["checks"]]
 
 
-async def prove_by_mail(sessions: Sessions, integration_id: str) -> None:
-    """What the mail worker does with the first authentic mail."""
+async def set_up(signed_in: SignedIn, sessions: Sessions, integration_id: str) -> None:
+    """Every box is ticked, and a buyer's message has come."""
     async with sessions.begin() as session:
-        await session.execute(update(Integration).values(first_authentic_mail_at=func.now()))
+        await session.execute(update(Integration).values(last_message_at=func.now()))
+    await tick_all(signed_in.client, f"/api/v1/integrations/{integration_id}")
+
+
+async def prove_by_mail(sessions: Sessions, integration_id: str) -> None:
+    """What the mail worker does with the first message of a buyer."""
+    async with sessions.begin() as session:
+        await session.execute(
+            update(Integration).values(first_authentic_mail_at=func.now(), last_message_at=func.now())
+        )
         await enqueue(session, Job.RECOMPUTE_LOCK, UUID(integration_id))
 
 
@@ -221,10 +232,34 @@ async def lock(signed_in: SignedIn, integration_id: str) -> str:
     return str(integration["lock"]["state"])
 
 
-async def test_the_first_authentic_mail_turns_a_pending_lock_green(
+async def test_patience_that_ends_shows_in_the_list_although_no_fact_has_changed(
     signed_in: SignedIn, runner: JobRunner, sessions: Sessions
 ):
     integration_id = await connect_named(signed_in)
+    await set_up(signed_in, sessions, integration_id)
+
+    async def listed() -> tuple[str, object]:
+        [item] = (await signed_in.client.get("/api/v1/integrations")).json()["items"]
+        return item["summary"]["text"], item["reason"] and item["reason"]["code"]
+
+    assert await listed() == ("Messages arrive.", None)
+    async with sessions.begin() as session:
+        await session.execute(
+            update(Grant).values(consented_at=datetime.now(UTC) - CONSENT_LIFETIME + WARN_OF_CONSENT)
+        )
+        await session.execute(update(Integration).values(health_due_at=func.now()))
+
+    assert await service.recompute_due(sessions, datetime.now(UTC)) == 1
+
+    assert await listed() == ("Messages arrive. Note: Consent is running out.", "consent_expiring")
+    assert await service.recompute_due(sessions, datetime.now(UTC)) == 0
+
+
+async def test_the_first_message_of_a_buyer_turns_the_lock_of_a_store_green_that_is_set_up(
+    signed_in: SignedIn, runner: JobRunner, sessions: Sessions
+):
+    integration_id = await connect_named(signed_in)
+    await tick_all(signed_in.client, f"/api/v1/integrations/{integration_id}")
     assert await lock(signed_in, integration_id) == "pending"
 
     await prove_by_mail(sessions, integration_id)
@@ -237,6 +272,7 @@ async def test_a_mail_that_came_while_the_lock_was_red_counts_when_it_is_no_long
     signed_in: SignedIn, runner: JobRunner, sessions: Sessions
 ):
     integration_id = await connect_named(signed_in)
+    await tick_all(signed_in.client, f"/api/v1/integrations/{integration_id}")
     # The first refresh, whose success would end what stands against the grant.
     await runner.run_due()
     async with sessions.begin() as session:

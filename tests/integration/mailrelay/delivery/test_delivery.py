@@ -235,6 +235,20 @@ async def test_the_first_message_is_kept_as_a_fact_and_the_lock_is_left_to_the_c
     assert await asked_for(sessions) == [(Job.RECOMPUTE_LOCK, integration.id, 1)]
 
 
+async def test_that_amazon_confirms_the_address_is_kept_as_a_fact_once(
+    delivery: Delivery, accept: Accept, sessions: Sessions, store: Store
+):
+    await accept(mail("verification"))
+    await deliver_due(delivery)
+    [message] = await all_messages(sessions)
+    await accept(mail("verification").replace(b"Message-ID: <1@", b"Message-ID: <2@"))
+    await deliver_due(delivery)
+
+    integration = await integration_of(sessions, store)
+    assert (integration.address_confirmed_at, integration.last_message_at) == (message.received_at, None)
+    assert [requests for _, _, requests in await asked_for(sessions)] == [1]
+
+
 async def test_later_messages_ask_for_nothing(
     delivery: Delivery, accept: Accept, sessions: Sessions, store: Store
 ):

@@ -14,11 +14,12 @@ from services.connector.integrations.health import (
     Trouble,
     Who,
     checks_of,
+    health_of,
     lock_of,
-    next_lock,
     not_checked,
 )
-from shared.tables import Lock
+from services.connector.integrations.summary_texts import summary_text
+from shared.tables import Lock, Summary
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -28,6 +29,7 @@ FINE = Facts(
     created_at=NOW - 10 * DAY,
     is_named=True,
     open_steps=0,
+    open_countries=(),
     has_grant=True,
     consented_at=NOW - 10 * DAY,
     synced_at=NOW - DAY / 2,
@@ -51,12 +53,19 @@ WITH_ORDERS = replace(
         (FINE, "green", []),
         (
             replace(FINE, last_message_at=None, first_authentic_mail_at=None),
-            "green",
+            "pending",
             [("mail_first", "waiting")],
         ),
-        (replace(FINE, open_steps=2), "green", [("setup_incomplete", "waiting")]),
+        (replace(FINE, open_steps=2), "green", [("setup_incomplete", "notice")]),
         (
-            replace(FINE, open_steps=2, last_message_at=None, first_authentic_mail_at=None),
+            replace(FINE, open_steps=2, open_countries=("FR",)),
+            "pending",
+            [("setup_incomplete", "waiting")],
+        ),
+        (
+            replace(
+                FINE, open_steps=2, open_countries=("FR",), last_message_at=None, first_authentic_mail_at=None
+            ),
             "pending",
             [("setup_incomplete", "waiting"), ("mail_first", "waiting")],
         ),
@@ -67,7 +76,7 @@ WITH_ORDERS = replace(
         ),
         (
             replace(FINE, last_message_at=None, first_authentic_mail_at=None, last_order_at=NOW - DAY),
-            "green",
+            "pending",
             [("mail_first", "amber")],
         ),
         (
@@ -78,7 +87,7 @@ WITH_ORDERS = replace(
                 first_authentic_mail_at=None,
                 last_order_at=NOW - DAY,
             ),
-            "green",
+            "pending",
             [("mail_first", "waiting")],
         ),
         (replace(FINE, has_grant=False), "red", [("grant_missing", "red")]),
@@ -189,26 +198,118 @@ def test_facts_lead_to_lock_and_checks(facts: Facts, lock: str, checks: list[tup
     assert lock_of(facts, NOW) == lock
 
 
-OPEN = replace(FINE, open_steps=2, last_message_at=None, first_authentic_mail_at=None)
+MESSAGE, CONFIRMED, NOTHING = "message", "confirmed", "nothing"
 
 
 @pytest.mark.parametrize(
-    ("current", "facts", "step_was_opened", "lock"),
+    ("named", "came", "open_countries", "red", "lock", "summary"),
     [
-        (Lock.PENDING, OPEN, False, "pending"),
-        (Lock.PENDING, FINE, False, "green"),
-        (Lock.GREEN, OPEN, False, "green"),
-        (Lock.GREEN, OPEN, True, "pending"),
-        (Lock.GREEN, replace(FINE, open_steps=2), True, "green"),
-        (Lock.GREEN, replace(OPEN, has_grant=False), False, "red"),
-        (Lock.RED, OPEN, False, "pending"),
-        (Lock.RED, FINE, False, "green"),
+        (True, MESSAGE, (), False, "green", "working"),
+        (True, MESSAGE, ("FR",), False, "pending", "countries_open"),
+        (True, CONFIRMED, (), False, "green", "address_confirmed"),
+        (True, CONFIRMED, ("FR",), False, "pending", "setup_open"),
+        (True, NOTHING, (), False, "pending", "no_message"),
+        (True, NOTHING, ("DE", "FR"), False, "pending", "setup_open"),
+        (True, MESSAGE, (), True, "red", "action_needed"),
+        (True, MESSAGE, ("FR",), True, "red", "action_needed"),
+        (True, CONFIRMED, (), True, "red", "action_needed"),
+        (True, NOTHING, (), True, "red", "action_needed"),
+        (False, NOTHING, (), False, "pending", "unnamed"),
+        (False, NOTHING, ("DE", "FR"), False, "pending", "unnamed"),
+        (False, NOTHING, ("DE", "FR"), True, "red", "action_needed"),
     ],
 )
-def test_green_falls_back_to_pending_only_by_the_sellers_own_hand(
-    *, current: Lock, facts: Facts, step_was_opened: bool, lock: str
+def test_the_lock_never_says_more_than_is_known(
+    *, named: bool, came: str, open_countries: tuple[str, ...], red: bool, lock: str, summary: str
 ):
-    assert next_lock(current, facts, NOW, step_was_opened=step_was_opened) == lock
+    """Green takes a mail of Amazon's and every country: one country's mail, or ticks alone, are not enough."""
+    at = NOW - DAY
+    facts = replace(
+        FINE,
+        is_named=named,
+        last_message_at=at if came == MESSAGE else None,
+        first_authentic_mail_at=at if came == MESSAGE else None,
+        address_confirmed_at=at if came == CONFIRMED else None,
+        open_countries=open_countries,
+        open_steps=3 * len(open_countries),
+        has_grant=not red,
+    )
+
+    health = health_of(facts, NOW)
+
+    assert (health.lock, health.summary) == (lock, summary)
+    assert health.lock is lock_of(facts, NOW)
+    assert health.countries == (open_countries if summary in ("countries_open", "setup_open") else ())
+    assert (health.worst is not None and health.worst.code == "grant_missing") is red
+
+
+def test_a_mail_of_amazons_that_no_buyer_wrote_turns_no_lock_green():
+    facts = replace(FINE, last_message_at=None)
+
+    assert (lock_of(facts, NOW), health_of(facts, NOW).summary) == (Lock.PENDING, Summary.NO_MESSAGE)
+
+
+def test_a_paused_store_is_said_to_be_paused_whatever_else_is_wrong():
+    facts = replace(FINE, paused_at=NOW, has_grant=False)
+
+    assert (health_of(facts, NOW).summary, health_of(facts, NOW).changes_at) == (Summary.PAUSED, None)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        FINE,
+        WITH_ORDERS,
+        replace(FINE, consented_at=NOW - 334 * DAY),
+        replace(FINE, consented_at=NOW - 360 * DAY),
+        replace(FINE, created_at=NOW - DAY, last_message_at=None, last_order_at=NOW),
+        replace(FINE, last_message_at=None, last_order_at=NOW - 13 * DAY),
+        replace(FINE, participating=(), idle_since=NOW - DAY / 2, idle_checks=3),
+        replace(FINE, role_missing_since=NOW - DAY / 2, role_missing_operation="x"),
+        replace(FINE, first_authentic_mail_at=None, misdirected_mail_at=NOW - 13 * DAY),
+    ],
+)
+def test_what_is_stored_of_the_health_stays_true_until_it_is_due(facts: Facts):
+    """What a list shows is decided then, and whenever a fact changes; in between, time changes nothing of it."""
+
+    def shown(at: datetime) -> tuple[object, ...]:
+        health = health_of(facts, at)
+        worst = health.worst
+        return health.lock, health.summary, health.countries, worst and (worst.code, worst.state)
+
+    due = health_of(facts, NOW).changes_at
+    assert due is not None
+    for hours in range(24 * 40):
+        at = NOW + hours * timedelta(hours=1)
+        if at >= due:
+            break
+        assert shown(at) == shown(NOW)
+    assert shown(due - timedelta(microseconds=1)) == shown(NOW)
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_the_state_is_one_sentence_that_says_nothing_twice(language: Language):
+    texts = {
+        (summary, worst): summary_text(summary, ("FR", "IT"), worst, language)
+        for summary in Summary
+        for worst in (None, "consent_expiring", "mail_first")
+        if (summary is Summary.ACTION_NEEDED) <= (worst is not None)
+    }
+
+    assert all("{" not in text and text.endswith(".") for text in texts.values())
+    assert len(set(texts.values())) >= len(Summary)
+    expiring = title_of("consent_expiring", language, CheckState.AMBER)
+    assert expiring in texts[Summary.WORKING, "consent_expiring"]
+    assert expiring not in texts[Summary.ACTION_NEEDED, "consent_expiring"]
+    assert texts[Summary.NO_MESSAGE, "mail_first"] == texts[Summary.NO_MESSAGE, None]
+
+
+def test_the_sentence_names_some_countries_and_counts_many():
+    some = summary_text(Summary.COUNTRIES_OPEN, ("FR", "IT"), None, Language.DE)
+    many = summary_text(Summary.COUNTRIES_OPEN, ("FR", "IT", "ES", "NL", "SE", "PL"), None, Language.EN)
+
+    assert some == "Nachrichten kommen an. Für Frankreich und Italien fehlt noch die Einrichtung."
+    assert many == "Messages arrive. Setup is still missing for France, Italy, Spain, and 3 more countries."
 
 
 EVERYTHING = [
@@ -240,7 +341,9 @@ def test_every_check_says_what_it_is_and_what_to_do(language: Language):
         for check in checks_of(facts, NOW):
             codes.add(check.code)
             text = text_of(check, language, address="mabtekrud@replyco.email")
-            assert text.title == title_of(check.code, language) or check.state is CheckState.NOTICE
+            assert (
+                text.title == title_of(check.code, language, check.state) or check.state is CheckState.NOTICE
+            )
             assert text.text
             assert text.cure
             assert "{" not in text.text

@@ -99,8 +99,9 @@ const SHAPES = {
   pending: ["M7 11V7a5 5 0 0 1 9.6-1.9", "M8.6 16h.1M12 16h.1M15.4 16h.1"],
 };
 
-/** The lock: a shape, a word and a colour that say the same. */
-export function lock(state) {
+/** The lock of an integration: a shape, a word and a colour that say the same. */
+export function lock({ lock: { state }, summary }) {
+  const word = t(summary.code === "no_message" ? "lock.no_message" : `lock.${state}`);
   const shape = svg(
     "svg",
     { viewBox: "0 0 24 24", class: "lock-shape", "aria-hidden": "true" },
@@ -108,7 +109,7 @@ export function lock(state) {
     svg("rect", { x: 4, y: 10.5, width: 16, height: 11, rx: 2.5, class: "lock-body" }),
     svg("path", { d: SHAPES[state][1], class: "lock-sign" }),
   );
-  return h("span", { class: `lock lock-${state}`, "data-testid": "lock", "data-lock": state }, shape, t(`lock.${state}`));
+  return h("span", { class: `lock lock-${state}`, "data-testid": "lock", "data-lock": state }, shape, word);
 }
 
 /** A button that copies a text and says so; without the clipboard it selects the text instead. */

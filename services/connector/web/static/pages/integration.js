@@ -118,7 +118,8 @@ function integrationContent(integrationId, { signal, heading, close }) {
     ];
     replace(
       summary,
-      h("p", { class: "lock-line" }, elements.lock(integration.lock.state), h("span", { class: "muted" }, t("integration.since", { time: dateTime(integration.lock.since) }))),
+      h("p", { class: "lock-line" }, elements.lock(integration), h("span", { class: "muted" }, t("integration.since", { time: dateTime(integration.lock.since) }))),
+      h("p", { class: "summary", "data-testid": "summary" }, integration.summary.text),
       checks(integration, { problem: problemPlace, guide: guidePlace, manage, signal }),
       h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
       notChecked(integration),

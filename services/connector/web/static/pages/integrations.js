@@ -81,7 +81,7 @@ function table(rows) {
 function row(integration) {
   const cells = {
     source: t(`source.${integration.source}`),
-    sync: [lock(integration.lock.state), h("span", { class: "below" }, syncText(integration.sync))],
+    sync: [lock(integration), h("span", { class: "below", "data-testid": "summary" }, integration.summary.text), h("span", { class: "below" }, syncText(integration.sync))],
     account: account(integration),
     name: nameCell(integration),
     last_message: dateTime(integration.last_message_at),

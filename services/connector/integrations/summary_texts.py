@@ -1,0 +1,80 @@
+"""The state of a store in one sentence, German and English. A text may name {countries} and {title}, that of the check that wants action first."""
+
+from functools import lru_cache
+from typing import Final
+
+from babel.lists import format_list
+
+from services.connector.http.language import Language
+from services.connector.integrations.check_texts import title_of
+from services.connector.integrations.health import CheckState
+from services.connector.marketplaces.countries import country_name
+from shared.tables import Summary
+
+# More countries than these are counted, not named.
+_NAMED: Final = 4
+# Nobody knows yet in which countries the store sells.
+_COUNTRIES_UNKNOWN: Final = {
+    Language.DE: "Die Einrichtung läuft. In welchen Ländern der Store verkauft, ist noch nicht bekannt.",
+    Language.EN: "Setup is under way. In which countries the store sells is not known yet.",
+}
+_ATTENTION: Final = {Language.DE: "{text} Achtung: {title}.", Language.EN: "{text} Note: {title}."}
+_MORE: Final = {Language.DE: "{number} weitere Länder", Language.EN: "{number} more countries"}
+_TEXTS: Final = {
+    Summary.PAUSED: {
+        Language.DE: "Pausiert. Post von Amazon wird weiter angenommen, alles andere ruht.",
+        Language.EN: "Paused. Mail from Amazon is still accepted, everything else rests.",
+    },
+    Summary.ACTION_NEEDED: {
+        Language.DE: "Bitte handeln: {title}.",
+        Language.EN: "Action needed: {title}.",
+    },
+    Summary.UNNAMED: {
+        Language.DE: "Der Name fehlt noch. Mit ihm bekommt der Store seine Adresse.",
+        Language.EN: "The name is still missing. With it the store gets its address.",
+    },
+    Summary.SETUP_OPEN: {
+        Language.DE: "Die Einrichtung läuft. Es fehlen noch Schritte für {countries}.",
+        Language.EN: "Setup is under way. Steps are still open for {countries}.",
+    },
+    Summary.NO_MESSAGE: {
+        Language.DE: "Eingerichtet, noch keine Nachricht.",
+        Language.EN: "Set up, no message yet.",
+    },
+    Summary.ADDRESS_CONFIRMED: {
+        Language.DE: "Eingerichtet: Amazon kennt die Adresse. Noch keine Nachricht eines Käufers.",
+        Language.EN: "Set up: Amazon knows the address. No buyer's message yet.",
+    },
+    Summary.COUNTRIES_OPEN: {
+        Language.DE: "Nachrichten kommen an. Für {countries} fehlt noch die Einrichtung.",
+        Language.EN: "Messages arrive. Setup is still missing for {countries}.",
+    },
+    Summary.WORKING: {
+        Language.DE: "Nachrichten kommen an.",
+        Language.EN: "Messages arrive.",
+    },
+}
+
+
+@lru_cache(maxsize=2048)
+def summary_text(
+    summary: Summary, countries: tuple[str, ...], worst_check: str | None, language: Language
+) -> str:
+    """The sentence; with the check that wants action first, unless the sentence says the same already."""
+    if summary is Summary.SETUP_OPEN and not countries:
+        return _COUNTRIES_UNKNOWN[language]
+    is_red = summary is Summary.ACTION_NEEDED
+    state = CheckState.RED if is_red else CheckState.AMBER
+    title = title_of(worst_check, language, state) if worst_check else ""
+    text = _TEXTS[summary][language].format(countries=_listed(countries, language), title=title)
+    if title and not is_red and worst_check != "mail_first":
+        return _ATTENTION[language].format(text=text, title=title)
+    return text
+
+
+def _listed(countries: tuple[str, ...], language: Language) -> str:
+    names = [country_name(country, language) for country in countries]
+    if len(names) > _NAMED:
+        rest = len(names) - (_NAMED - 1)
+        names = [*names[: _NAMED - 1], _MORE[language].format(number=rest)]
+    return format_list(names, locale=language.value)
