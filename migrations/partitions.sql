@@ -2,7 +2,7 @@
 -- every `upgrade`. Tables in partitions by a hash have all of theirs from the beginning and are none of this file's. A default partition, named `…_other`, takes what no month does (a wrong clock, months that nobody has made): never
 -- a reason to refuse a mail.
 
-DROP FUNCTION IF EXISTS ensure_partitions(timestamptz), partitions_missing(timestamptz), partition_ranges();
+DROP FUNCTION IF EXISTS ensure_partitions(timestamptz), partitions_missing(timestamptz), partition_ranges(), end_read_months();
 
 -- Every partition but the default ones, and the ids that it takes: from `first` to below `past`.
 CREATE FUNCTION partition_ranges() RETURNS TABLE (parent text, partition text, first uuid, past uuid)
@@ -104,5 +104,32 @@ BEGIN
         END LOOP;
     END LOOP;
     RETURN missing;
+END
+$$;
+
+-- Drops the months of the read log of which all is older than twelve months, and deletes as old rows that lie in no month. How much there
+-- still is of both: it waits for the next call.
+--
+-- The owner's function knows the age: the worker that calls it ends nothing that is younger.
+CREATE FUNCTION end_read_months() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = public, pg_temp SET lock_timeout = '500ms' AS $$
+DECLARE
+    month text;
+    over_id uuid := uuid_at(now() - interval '12 months');
+    deleted integer;
+    waiting integer := 0;
+BEGIN
+    FOR month IN SELECT r.partition FROM partition_ranges() r WHERE parent = 'read_log' AND past <= over_id LOOP
+        BEGIN
+            EXECUTE format('DROP TABLE %I', month);
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            RAISE WARNING 'partition % waits: somebody reads or writes the read log', month;
+            waiting := waiting + 1;
+        END;
+    END LOOP;
+    DELETE FROM read_log_other WHERE id IN (SELECT id FROM read_log_other WHERE id < over_id ORDER BY id LIMIT 10000);
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    RETURN waiting + CASE deleted WHEN 10000 THEN 1 ELSE 0 END;
 END
 $$;

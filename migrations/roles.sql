@@ -83,10 +83,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON login_requests, service_troubles, thrott
     outbound_messages, reply_files, reply_drafts, reply_templates, notes,
     orders, order_items, order_packages, order_lookups, order_syncs, order_reports, order_snapshots, amazon_pauses,
     order_hints, notice_subscriptions TO replyco_connector;
-GRANT SELECT, INSERT ON audit_log, application_notices TO replyco_connector;
+GRANT SELECT, INSERT ON audit_log, read_log, application_notices TO replyco_connector;
 GRANT SELECT ON alembic_version TO replyco_connector; -- `doctor` compares it
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;
 GRANT EXECUTE ON FUNCTION ensure_partitions(timestamptz), partitions_missing(timestamptz), partition_ranges(), uuid_at(timestamptz),
-    end_audit_entries(integer)
+    end_audit_entries(integer), end_read_months()
     TO replyco_connector;
 GRANT EXECUTE ON FUNCTION uuid_at(timestamptz) TO replyco_mail_worker; -- where the queue begins

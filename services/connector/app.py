@@ -45,6 +45,8 @@ from services.connector.privacy import api as privacy
 from services.connector.problems.catalogue import PROBLEMS_PATH
 from services.connector.problems.handlers import ErrorPages, ProblemHandlers
 from services.connector.problems.page import problem_page
+from services.connector.reads import api as reads
+from services.connector.reads.service import ReadLog
 from services.connector.replies import api as replies
 from services.connector.replies.limits import MAX_UPLOADS, UPLOADS, UploadsBusy
 from services.connector.reply_templates import api as reply_templates
@@ -142,6 +144,7 @@ def create_app(
         pause_switch,
         vault,
         hub,
+        ReadLog(sessions, registry),
         ConcurrencyLimit(MAX_DOWNLOADS, DownloadsBusy),
         ConcurrencyLimit(MAX_SEARCHES, SearchesBusy),
         ConcurrencyLimit(MAX_UPLOADS, UploadsBusy),
@@ -226,6 +229,7 @@ def _routes() -> list[BaseRoute]:
     router.include_router(events.router, prefix=API_PREFIX)
     router.include_router(webhooks.router, prefix=API_PREFIX)
     router.include_router(audit.router, prefix=API_PREFIX)
+    router.include_router(reads.router, prefix=API_PREFIX)
     router.include_router(amazon_pauses.router, prefix=API_PREFIX)
     router.include_router(privacy.router, prefix=API_PREFIX)
     router.add_api_route(PROBLEMS_PATH, _problems, include_in_schema=False)

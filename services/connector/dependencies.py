@@ -31,6 +31,7 @@ from services.connector.http.rate_limits import RateLimits
 from services.connector.http.request_types import CursorField
 from services.connector.idempotency import service as idempotency
 from services.connector.idempotency.middleware import CLAIM
+from services.connector.reads.service import ReadLog
 from services.connector.replies.limits import UPLOADS
 from services.connector.settings import ConnectorSettings
 from services.connector.smtp.checker import SmtpChecker
@@ -65,6 +66,7 @@ class AppState:
     pause_switch: PauseSwitch
     vault: Vault
     hub: Hub
+    read_log: ReadLog
     downloads: ConcurrencyLimit
     searches: ConcurrencyLimit
     uploads: ConcurrencyLimit
@@ -109,6 +111,10 @@ async def _pause_switch(request: Request) -> PauseSwitch:
 
 async def _hub(request: Request) -> Hub:
     return _state(request).hub
+
+
+async def _read_log(request: Request) -> ReadLog:
+    return _state(request).read_log
 
 
 async def _searches(request: Request) -> ConcurrencyLimit:
@@ -163,6 +169,7 @@ SignInTurnsDep = Annotated[FairTurns, Depends(_sign_in_turns)]
 AmazonDep = Annotated[Amazon, Depends(_amazon)]
 PauseSwitchDep = Annotated[PauseSwitch, Depends(_pause_switch)]
 HubDep = Annotated[Hub, Depends(_hub)]
+ReadLogDep = Annotated[ReadLog, Depends(_read_log)]
 SearchesDep = Annotated[ConcurrencyLimit, Depends(_searches)]
 TakeDownloadSlot = Annotated[TakeSlot, Depends(_slots(lambda state: state.downloads))]
 TakeUploadSlot = Annotated[TakeSlot, Depends(_slots(lambda state: state.uploads))]
@@ -235,7 +242,7 @@ async def _identified(
         state.anonymous_wide_limits.take(wide_network_of(client_address), request.scope)
         state.anonymous_limits.take(network_of(client_address), request.scope)
         raise
-    state.caller_limits.take(str(_id_of(caller)), request.scope)
+    state.caller_limits.take(str(caller.id), request.scope)
     if caller.is_browser and token and request.method not in _SAFE_METHODS:
         check_csrf_token(token, request.headers.get(CSRF_HEADER, ""))
     return caller
@@ -256,11 +263,6 @@ async def _caller_of(
     raise NotSignedIn
 
 
-def _id_of(caller: Caller) -> UUID:
-    """The program or the person, whatever the session."""
-    return caller.api_key_id or caller.user_id
-
-
 async def _claim_once(state: AppState, request: Request, caller: Caller) -> None:
     """Claim a POST with an Idempotency-Key, so that it is done once and its answer kept. Raises Replay."""
     key = request.headers.get(IDEMPOTENCY_HEADER)
@@ -271,7 +273,7 @@ async def _claim_once(state: AppState, request: Request, caller: Caller) -> None
         state.sessions,
         state.keyring,
         account_id=caller.account_id,
-        caller_id=_id_of(caller),
+        caller_id=caller.id,
         key=key,
         method=request.method,
         path=f"{request.url.path}?{request.url.query}",

@@ -87,6 +87,7 @@ from shared.tables.orders import (
     OrderSnapshot,
     OrderSync,
 )
+from shared.tables.reads import ReadEntry, ReadKind
 from shared.tables.replies import (
     Note,
     OutboundMessage,
@@ -160,6 +161,8 @@ __all__ = [
     "Passkey",
     "PasswordReset",
     "ProvenNetwork",
+    "ReadEntry",
+    "ReadKind",
     "RecoveryCode",
     "RefusedBy",
     "RelayAddress",

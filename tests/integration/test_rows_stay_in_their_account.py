@@ -88,6 +88,10 @@ WITHOUT_A_REFERENCE = {
     ("order_hints", "order_row_id"),
     ("order_lookups", "order_row_id"),
     ("outbound_messages", "answers_message_id"),
+    ("read_log", "account_id"),
+    ("read_log", "part_id"),
+    ("read_log", "reader_id"),
+    ("read_log", "subject_id"),
     ("webhook_deliveries", "event_id"),
 }
 

@@ -20,6 +20,7 @@ GROWING: Final = frozenset(
         "events",
         "message_digests",
         "messages",
+        "read_log",
         "webhook_deliveries",
     }
 )

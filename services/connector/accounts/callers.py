@@ -65,6 +65,11 @@ class Caller:
     lacks_second_factor: bool = False
 
     @property
+    def id(self) -> UUID:
+        """The program or the person, whatever the session."""
+        return self.api_key_id or self.user_id
+
+    @property
     def is_browser(self) -> bool:
         """Whether a signed-in person asks, rather than a program with an API key."""
         return self.session_id is not None

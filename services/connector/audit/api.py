@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query
 
 from services.connector.audit import service
 from services.connector.audit.queries import AuditFilters, Entry
-from services.connector.audit.schemas import ActorAnswer, EntryAnswer, EntryPage, Moment
+from services.connector.audit.schemas import ActorAnswer, EntryAnswer, EntryPage
 from services.connector.dependencies import AdminViewer, Cursor, SessionsDep
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
+from services.connector.http.request_types import Moment
 
 router = APIRouter(tags=["accounts"])
 

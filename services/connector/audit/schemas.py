@@ -1,23 +1,10 @@
 """What goes over the wire about the audit log."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-
-from services.connector.http.request_types import Time
-
-# There is no entry outside of these, and some moments there have no form in UTC or in an id.
-_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_LAST: Final = datetime(9000, 1, 1, tzinfo=UTC)
-
-
-def _possible(value: datetime) -> datetime:
-    return min(max(value, _FIRST), _LAST).astimezone(UTC)
-
-
-Moment = Annotated[Time, AfterValidator(_possible)]
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class ActorAnswer(BaseModel):

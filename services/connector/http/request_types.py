@@ -1,6 +1,7 @@
 """Kinds of values that the requests of several rooms have."""
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from pydantic import (
@@ -14,6 +15,9 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+# Nothing that we keep is outside of these, and some moments there have no form in UTC or in an id.
+_FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -46,6 +50,10 @@ def _a_date(value: object) -> object:
     return value
 
 
+def _possible(value: datetime) -> datetime:
+    return min(max(value, _FIRST), _LAST).astimezone(UTC)
+
+
 SingleLine = Annotated[
     str,
     StringConstraints(strip_whitespace=True),
@@ -63,6 +71,8 @@ Lines = Annotated[
 LinesAsTyped = Annotated[str, AfterValidator(_lines), Field(json_schema_extra={"format": "lines"})]
 # RFC 3339, with its zone.
 Time = Annotated[AwareDatetime, BeforeValidator(_a_date)]
+# One that bounds a part of a log: beyond what there can be, it means all.
+Moment = Annotated[Time, AfterValidator(_possible)]
 WholeNumber = Annotated[int, BeforeValidator(_a_number)]
 # Its bounds are `decode_cursor`'s: whatever is wrong with it, the answer is the same.
 CursorField = Annotated[

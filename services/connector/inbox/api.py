@@ -1,6 +1,6 @@
 """Routes: conversations, messages, attachments, raw mail."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from services.connector.dependencies import (
     KeyringDep,
     LanguageDep,
     Now,
+    ReadLogDep,
     SearchesDep,
     SessionsDep,
     SettingsDep,
@@ -64,19 +65,23 @@ _MAX_MESSAGES: Final = 50
 _DEFAULT_MESSAGES: Final = 20
 
 
-async def _shown(
-    response: Response, language: LanguageDep, settings: SettingsDep
-) -> Callable[[ReadConversation], ConversationAnswer]:
-    """Answers with one conversation in the caller's language, and names its version."""
+ShowConversation = Callable[[Caller, ReadConversation], Awaitable[ConversationAnswer]]
 
-    def show(read: ReadConversation) -> ConversationAnswer:
+
+async def _shown(
+    response: Response, language: LanguageDep, settings: SettingsDep, read_log: ReadLogDep
+) -> ShowConversation:
+    """Answers with one conversation in the caller's language, names its version, and writes down who sees it."""
+
+    async def show(caller: Caller, read: ReadConversation) -> ConversationAnswer:
+        await read_log.conversation(caller, read.opened.listed.id)
         response.headers["ETag"] = etag_of(version_of(read.opened.listed))
         return conversation_answer(read, language, settings.amazon_base_url)
 
     return show
 
 
-Show = Annotated[Callable[[ReadConversation], ConversationAnswer], Depends(_shown)]
+Show = Annotated[ShowConversation, Depends(_shown)]
 
 
 @router.get("/conversations", summary="List conversations")
@@ -100,9 +105,12 @@ async def search_conversations(
     sessions: SessionsDep,
     keyring: KeyringDep,
     searches: SearchesDep,
+    read_log: ReadLogDep,
 ) -> ConversationPage:
     """As the list, with what is looked for. It only reads: a POST, because a buyer's address or words belong in no URL."""
-    return await _page_of(sessions, keyring, searches, caller, body, query=body.q)
+    page = await _page_of(sessions, keyring, searches, caller, body, query=body.q)
+    await read_log.search(caller, len(page["items"]))
+    return page
 
 
 @router.get("/conversations/counts", summary="Count conversations")
@@ -124,7 +132,7 @@ async def read_conversation(
 ) -> ConversationAnswer:
     """The id of a merged conversation answers with the one that it was merged into, and with that one's id."""
     opened = await service.read_conversation(sessions, keyring, caller, conversation_id)
-    return show(opened)
+    return await show(caller, opened)
 
 
 @router.patch("/conversations/{conversation_id}", summary="Change a conversation")
@@ -149,7 +157,7 @@ async def change_conversation(
         ),
         if_match=if_match,
     )
-    return show(opened)
+    return await show(caller, opened)
 
 
 @router.post(
@@ -164,7 +172,7 @@ async def settle_answers(
     show: Show,
 ) -> ConversationAnswer:
     """None of its messages needs an answer. The buyer's next one starts a new clock. Only we know: Amazon's own clock ends in `seller_central_url`."""
-    return show(await changes.settle_answers(sessions, keyring, caller, conversation_id))
+    return await show(caller, await changes.settle_answers(sessions, keyring, caller, conversation_id))
 
 
 @router.post("/conversations/{conversation_id}/merge", summary="Merge a conversation into another one")
@@ -178,7 +186,7 @@ async def merge(
     show: Show,
 ) -> ConversationAnswer:
     """Its messages go there, and so do later mails that would have come here. The answer is the conversation that goes on."""
-    return show(await merge_split.merge(sessions, keyring, caller, conversation_id, body.into))
+    return await show(caller, await merge_split.merge(sessions, keyring, caller, conversation_id, body.into))
 
 
 @router.post("/conversations/{conversation_id}/split", status_code=201, summary="Split messages off")
@@ -193,7 +201,7 @@ async def split(
 ) -> ConversationAnswer:
     """These messages become a conversation of their own, which is the answer. At least one must stay."""
     chosen = merge_split.Chosen(body.message_ids or (), body.from_message_id)
-    return show(await merge_split.split(sessions, keyring, caller, conversation_id, chosen))
+    return await show(caller, await merge_split.split(sessions, keyring, caller, conversation_id, chosen))
 
 
 @router.get("/conversations/{conversation_id}/messages", summary="Read a conversation's messages")
@@ -203,6 +211,7 @@ async def read_messages(
     caller: InboxReader,
     sessions: SessionsDep,
     keyring: KeyringDep,
+    read_log: ReadLogDep,
     limit: Annotated[int, Query(ge=1, le=_MAX_MESSAGES)] = _DEFAULT_MESSAGES,
     cursor: Cursor = None,
 ) -> MessagePage:
@@ -212,6 +221,8 @@ async def read_messages(
         sessions, keyring, caller, conversation_id, limit=limit + 1, after=after
     )
     page = messages[:limit]
+    if page:
+        await read_log.conversation(caller, page[0].row.conversation_id)
     return MessagePage(
         items=[message_item(message) for message in page],
         next_cursor=encode_cursor(None, page[-1].row.id) if len(messages) > limit else None,
@@ -220,10 +231,12 @@ async def read_messages(
 
 @router.get("/messages/{message_id}", summary="Read a message")
 async def read_message(
-    message_id: UUID, caller: InboxReader, sessions: SessionsDep, keyring: KeyringDep
+    message_id: UUID, caller: InboxReader, sessions: SessionsDep, keyring: KeyringDep, read_log: ReadLogDep
 ) -> MessageAnswer:
     """The message as it was parsed; its attachments are downloads of their own."""
-    return message_answer(await service.read_message(sessions, keyring, caller, message_id))
+    message = await service.read_message(sessions, keyring, caller, message_id)
+    await read_log.conversation(caller, message.row.conversation_id)
+    return message_answer(message)
 
 
 @router.get(
@@ -241,6 +254,7 @@ async def show_html(
     keyring: KeyringDep,
     blobs: BlobsDep,
     language: LanguageDep,
+    read_log: ReadLogDep,
 ) -> Response:
     """The mail as it was formatted, as a document of its own that runs and loads nothing: put it into a sandboxed frame.
 
@@ -249,6 +263,7 @@ async def show_html(
     """
     await take_slot(caller.account_id)
     formatted = await service.read_html(sessions, keyring, blobs, caller, message_id)
+    await read_log.conversation(caller, formatted.conversation_id)
     # On a thread: megabytes of images are written.
     content = await in_thread(
         lambda: document(
@@ -279,7 +294,7 @@ async def release(
     show: Show,
 ) -> ConversationAnswer:
     """Release a mail that you know to be genuine: it joins the conversation that it belongs to, which is the answer."""
-    return show(await merge_split.release(sessions, keyring, caller, message_id))
+    return await show(caller, await merge_split.release(sessions, keyring, caller, message_id))
 
 
 @router.get(
@@ -297,12 +312,14 @@ async def download_attachment(
     sessions: SessionsDep,
     keyring: KeyringDep,
     blobs: BlobsDep,
+    read_log: ReadLogDep,
 ) -> Response:
     """Byte for byte what was sent. Always a download, never shown in our pages' place."""
     await take_slot(caller.account_id)
     download = await service.download_attachment(
         sessions, keyring, blobs, caller, message_id=message_id, attachment_id=attachment_id
     )
+    await read_log.file(caller, download.conversation_id, attachment_id)
     return ChunkedResponse(download.content, headers=download_headers(download))
 
 
@@ -320,10 +337,12 @@ async def download_raw_mail(
     sessions: SessionsDep,
     keyring: KeyringDep,
     blobs: BlobsDep,
+    read_log: ReadLogDep,
 ) -> Response:
-    """The mail as it was accepted, byte for byte. The audit log keeps who took it."""
+    """The mail as it was accepted, byte for byte. Audit log and read log keep who took it."""
     await take_slot(caller.account_id)
     download = await service.download_raw_mail(sessions, keyring, blobs, caller, message_id)
+    await read_log.raw_mail(caller, download.conversation_id, message_id)
     return ChunkedResponse(download.content, headers=download_headers(download))
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from services.connector.inbox.content_types import SAFE, UNKNOWN
 from services.connector.inbox.filenames import content_disposition
@@ -19,9 +20,12 @@ FILE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Download:
+    """A file, and in which conversation it is."""
+
     filename: str
     content_type: str
     content: bytes
+    conversation_id: UUID
 
 
 def download_headers(download: Download) -> dict[str, str]:

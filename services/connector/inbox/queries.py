@@ -108,9 +108,10 @@ class ListedAttachment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SealedAttachment:
-    """An attachment with its content."""
+    """An attachment with its content, and in which conversation it is."""
 
     id: UUID
+    conversation_id: UUID
     filename: Sealed
     content_type: str
     sniffed_type: str | None
@@ -121,8 +122,9 @@ class SealedAttachment:
 
 @dataclass(frozen=True, slots=True)
 class SealedHtml:
-    """A message's HTML, None if it is too large; its text; and whether the message is in quarantine."""
+    """A message's HTML, None if it is too large; its text; its conversation, and whether that is in quarantine."""
 
+    conversation_id: UUID
     html: Sealed | None
     text: Sealed
     is_quarantined: bool
@@ -130,8 +132,9 @@ class SealedHtml:
 
 @dataclass(frozen=True, slots=True)
 class RawMailKey:
-    """What leads from a message to its raw mail."""
+    """What leads from a message to its raw mail, and its conversation."""
 
+    conversation_id: UUID
     accepted_mail_id: UUID
     raw_key: Sealed
 
@@ -195,14 +198,19 @@ async def html_of(
     """A message's HTML, if it has any; of more than `most_bytes` not even the bytes are read."""
     is_small = func.octet_length(Message.body_html) <= most_bytes
     statement = (
-        select(case((is_small, Message.body_html)).label("html"), Message.body_text, Conversation.status)
+        select(
+            case((is_small, Message.body_html)).label("html"),
+            Message.body_text,
+            Conversation.id,
+            Conversation.status,
+        )
         .join(Conversation, Conversation.id == Message.conversation_id)
         .where(Message.id == message_id, Message.account_id == account_id, Message.body_html.is_not(None))
     )
     row = (await session.execute(statement)).one_or_none()
     if row is None:
         return None
-    return SealedHtml(row.html, row.body_text, row.status == ConversationStatus.QUARANTINE)
+    return SealedHtml(row.id, row.html, row.body_text, row.status == ConversationStatus.QUARANTINE)
 
 
 async def verification_mails_of(
@@ -234,8 +242,9 @@ async def attachment_of(
     session: AsyncSession, account_id: UUID, message_id: UUID, attachment_id: UUID
 ) -> SealedAttachment | None:
     """One attachment with its sealed content."""
-    statement = select(
+    columns = select(
         Attachment.id,
+        Message.conversation_id,
         Attachment.filename,
         Attachment.content_type,
         Attachment.sniffed_type,
@@ -244,7 +253,8 @@ async def attachment_of(
         Attachment.content,
         Attachment.blob_key,
         Attachment.blob_digest,
-    ).where(
+    )
+    statement = columns.join(Message, Message.id == Attachment.message_id).where(
         Attachment.id == attachment_id,
         Attachment.message_id == message_id,
         Attachment.account_id == account_id,
@@ -254,7 +264,14 @@ async def attachment_of(
         return None
     content = sealed_or_blob(row.content, row.blob_key, row.blob_digest)
     return SealedAttachment(
-        row.id, row.filename, row.content_type, row.sniffed_type, row.scan, row.size, content
+        row.id,
+        row.conversation_id,
+        row.filename,
+        row.content_type,
+        row.sniffed_type,
+        row.scan,
+        row.size,
+        content,
     )
 
 
@@ -275,7 +292,7 @@ async def contents_of(
 
 async def raw_mail_key_of(session: AsyncSession, account_id: UUID, message_id: UUID) -> RawMailKey | None:
     """Where a message's raw mail lies, and its sealed key."""
-    statement = select(Message.accepted_mail_id, Message.raw_key).where(
+    statement = select(Message.conversation_id, Message.accepted_mail_id, Message.raw_key).where(
         Message.id == message_id, Message.account_id == account_id
     )
     row = (await session.execute(statement)).one_or_none()

@@ -70,8 +70,9 @@ class AttachmentInfected(Expected):
 
 @dataclass(frozen=True, slots=True)
 class FormattedHtml:
-    """What a document of a message is made of; images by Content-ID."""
+    """What a document of a message is made of; images by Content-ID. `conversation_id`: where the message is."""
 
+    conversation_id: UUID
     html: str
     images: dict[str, Image]
     is_quarantined: bool
@@ -184,7 +185,7 @@ async def read_html(
     size = len((found.html or found.text).ciphertext)
     html = await _off_loop(size, lambda: _html_or_text(keys, message_id, found))
     if found.is_quarantined:
-        return FormattedHtml(html, {}, is_quarantined=True)
+        return FormattedHtml(found.conversation_id, html, {}, is_quarantined=True)
     wanted = await _off_loop(len(html), lambda: _wanted_images(keys, html, attachments.get(message_id, [])))
     async with sessions.begin() as session:
         stored = await queries.contents_of(
@@ -194,7 +195,7 @@ async def read_html(
     images = await _off_loop(
         sum(row.size for row in wanted.values()), lambda: _open_images(keys, wanted, contents)
     )
-    return FormattedHtml(html, images, is_quarantined=False)
+    return FormattedHtml(found.conversation_id, html, images, is_quarantined=False)
 
 
 def _html_or_text(keys: AccountKeys, message_id: UUID, found: queries.SealedHtml) -> str:
@@ -304,7 +305,12 @@ async def download_attachment(
     # No transaction waits for the blob store.
     sealed = await fetch_sealed(blobs, found.content)
     content = await _off_loop(found.size, lambda: keys.open(place, sealed))
-    return Download(filename, safe_type(found.content_type, found.sniffed_type), content)
+    return Download(
+        filename,
+        safe_type(found.content_type, found.sniffed_type),
+        content,
+        conversation_id=found.conversation_id,
+    )
 
 
 async def download_raw_mail(
@@ -330,7 +336,9 @@ async def download_raw_mail(
     content = await _off_loop(len(whole.ciphertext), lambda: content_key.open_mail(whole, blob_id))
     async with sessions.begin() as session:
         session.add(audit_entry(caller, "message.raw_downloaded", message_id))
-    return Download(f"message-{message_id}.eml", "message/rfc822", content)
+    return Download(
+        f"message-{message_id}.eml", "message/rfc822", content, conversation_id=found.conversation_id
+    )
 
 
 async def _off_loop(size: int, work: Callable[[], T]) -> T:

@@ -24,6 +24,7 @@ _AGAIN_SECONDS: Final = 60.0
 _BATCH: Final = 5_000
 _BATCHES_A_ROUND: Final = 100
 _PARTITIONS: Final = "partitions"
+_READ_LOG: Final = "read_log"
 # Which rows of which table have expired, by conditions that an index serves: no other rows are read.
 _OVER: Final[Mapping[str, str]] = {
     "login_requests": "expires_at < :now",
@@ -59,7 +60,7 @@ class HousekeepingMetrics:
         self.failures = Counter(
             "replyco_housekeeping_failures", "Jobs of housekeeping that failed", ["job"], registry=registry
         )
-        for job in (_PARTITIONS, *_OVER):
+        for job in (_PARTITIONS, _READ_LOG, *_OVER):
             self.failures.labels(job)
         self.partitions_missing = Gauge(
             "replyco_partitions_missing",
@@ -87,10 +88,12 @@ async def keep_house(
     """Do everything once. Whether nothing is left to be tried again soon."""
     metrics = metrics or HousekeepingMetrics(CollectorRegistry())
     is_done = True
-    for job in (_PARTITIONS, *_OVER):
+    for job in (_PARTITIONS, _READ_LOG, *_OVER):
         try:
             if job == _PARTITIONS:
                 is_done &= await _make_partitions(sessions, now, metrics)
+            elif job == _READ_LOG:
+                is_done &= await _end_read_months(sessions)
             else:
                 await _delete_over(sessions, job, now, batch, batches)
         except Exception as error:  # whatever it is, the other jobs are not to blame
@@ -111,6 +114,13 @@ async def _make_partitions(sessions: Sessions, now: datetime, metrics: Housekeep
     if missing:
         log.warning("partitions_missing", count=missing)
     return not missing
+
+
+async def _end_read_months(sessions: Sessions) -> bool:
+    """The owner's function knows their age. One that somebody reads waits for the next round."""
+    async with sessions.begin() as session:
+        waiting = await session.scalar(text("SELECT end_read_months()"))
+    return not waiting
 
 
 async def _delete_over(sessions: Sessions, table: str, now: datetime, batch: int, batches: int) -> None:

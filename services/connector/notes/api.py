@@ -11,6 +11,7 @@ from services.connector.dependencies import (
     InboxReader,
     KeyringDep,
     Now,
+    ReadLogDep,
     SessionsDep,
 )
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
@@ -27,6 +28,7 @@ async def read_notes(
     caller: InboxReader,
     sessions: SessionsDep,
     keyring: KeyringDep,
+    read_log: ReadLogDep,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> NotePage:
@@ -34,6 +36,8 @@ async def read_notes(
     after = None if cursor is None else decode_cursor(cursor)[1]
     notes = await service.read_notes(sessions, keyring, caller, conversation_id, limit=limit + 1, after=after)
     page = notes[:limit]
+    if page:
+        await read_log.conversation(caller, conversation_id)
     return NotePage(
         items=[_shown(note) for note in page],
         next_cursor=encode_cursor(None, page[-1].id) if len(notes) > limit else None,

@@ -11,6 +11,7 @@ from services.connector.dependencies import (
     KeyringDep,
     LanguageDep,
     Now,
+    ReadLogDep,
     SearchesDep,
     SessionsDep,
     SettingsDep,
@@ -119,10 +120,16 @@ async def changed_orders(
 
 @router.post("/orders/search", summary="Search orders")
 async def search_orders(
-    body: OrderSearchRequest, caller: InboxReader, sessions: SessionsDep, settings: SettingsDep
+    *,
+    body: OrderSearchRequest,
+    caller: InboxReader,
+    sessions: SessionsDep,
+    settings: SettingsDep,
+    read_log: ReadLogDep,
 ) -> OrdersFound:
     """By Amazon's number. More than one store of the account may have it, such as one that was connected twice."""
     found = await service.find_orders(sessions, caller.account_id, body.order_id)
+    await read_log.search(caller, len(found))
     return {"items": order_summaries(found, settings.amazon_base_url)}
 
 
@@ -136,9 +143,11 @@ async def read_order(
     settings: SettingsDep,
     now: Now,
     response: Response,
+    read_log: ReadLogDep,
 ) -> WholeOrderAnswer:
     """All that is known of it. Of personal data, what Amazon gives this application, for as long as they may be kept."""
     opened = await service.read_order(sessions, keyring, caller, order_row_id)
+    await read_log.order(caller, order_row_id)
     response.headers["ETag"] = etag_of(int(opened.order.listed.changed_at.timestamp() * 1_000_000))
     return whole_order_answer(opened, settings.amazon_base_url, now)
 
@@ -153,6 +162,7 @@ async def read_card(
     settings: SettingsDep,
     language: LanguageDep,
     now: Now,
+    read_log: ReadLogDep,
 ) -> ConversationOrders:
     """The orders that proven mails of Amazon's name here, as we know them, and what else this store knows of the buyer.
 
@@ -162,6 +172,9 @@ async def read_card(
     card = await service.read_card(
         sessions, keyring, caller, conversation_id, client_id=settings.amazon_client_id, now=now
     )
+    for order in card.orders:
+        if order.opened is not None:
+            await read_log.order(caller, order.opened.order.listed.id)
     return {
         "items": [
             card_answer(

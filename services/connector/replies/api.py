@@ -18,6 +18,7 @@ from services.connector.dependencies import (
     KeyringDep,
     LanguageDep,
     Now,
+    ReadLogDep,
     ReplyWriter,
     SessionsDep,
     SettingsDep,
@@ -142,12 +143,16 @@ async def read_replies(
     sessions: SessionsDep,
     keyring: KeyringDep,
     shown: ShownDep,
+    read_log: ReadLogDep,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> ReplyPage:
     """Newest first, without those that were taken back."""
     filters = ReplyFilters(conversation_id=conversation_id)
-    return await _page(caller, sessions, keyring, shown, filters, limit=limit, cursor=cursor)
+    page = await _page(caller, sessions, keyring, shown, filters, limit=limit, cursor=cursor)
+    if page.items:
+        await read_log.conversation(caller, conversation_id)
+    return page
 
 
 @router.get("/replies", summary="List replies")
@@ -184,10 +189,18 @@ async def count_replies(caller: InboxReader, sessions: SessionsDep) -> ReplyCoun
 
 @router.get("/replies/{reply_id}", summary="Read a reply")
 async def read_reply(
-    reply_id: UUID, caller: InboxReader, sessions: SessionsDep, keyring: KeyringDep, shown: ShownDep
+    *,
+    reply_id: UUID,
+    caller: InboxReader,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    shown: ShownDep,
+    read_log: ReadLogDep,
 ) -> ReplyAnswer:
     """What was written, and what became of it."""
-    return reply_answer(await service.read_reply(sessions, keyring, caller, reply_id), shown)
+    reply = await service.read_reply(sessions, keyring, caller, reply_id)
+    await read_log.conversation(caller, reply.row.conversation_id)
+    return reply_answer(reply, shown)
 
 
 @router.post("/replies/{reply_id}/cancel", summary="Take a reply back")
@@ -278,10 +291,12 @@ async def download_file(
     sessions: SessionsDep,
     keyring: KeyringDep,
     blobs: BlobsDep,
+    read_log: ReadLogDep,
 ) -> Response:
     """Byte for byte what was uploaded. Always a download."""
     await take_slot(caller.account_id)
     download = await files_service.download_file(sessions, keyring, blobs, caller, file_id)
+    await read_log.file(caller, download.conversation_id, file_id)
     return ChunkedResponse(download.content, headers=download_headers(download))
 
 

@@ -76,7 +76,7 @@ async def add_file(
 
     Raises NotFound, ConversationMerged, ConversationInQuarantine, FilesRefused, TooManyUnsentFiles, TooOften, BlobsUnavailable, BlobsFull.
     """
-    await REPLY_FILES.require(sessions, caller.api_key_id or caller.user_id)
+    await REPLY_FILES.require(sessions, caller.id)
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         if await shown_id_of(session, caller.account_id, conversation_id) is None:
@@ -137,7 +137,12 @@ async def download_file(
     filename = keys.open_text(file_place("filename", file_id), found.row.filename)
     sealed = await fetch_sealed(blobs, found.content)
     content = await in_thread(lambda: keys.open(file_place("content", file_id), sealed))
-    return Download(filename, safe_type(found.row.content_type, found.row.content_type), content)
+    return Download(
+        filename,
+        safe_type(found.row.content_type, found.row.content_type),
+        content,
+        conversation_id=found.conversation_id,
+    )
 
 
 async def _read(content: AsyncIterator[bytes], language: Language) -> bytes:

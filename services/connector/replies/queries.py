@@ -64,9 +64,10 @@ class SealedFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SealedContent:
-    """A file with its content, or where it lies."""
+    """A file with its content, or where it lies, and its conversation."""
 
     row: SealedFile
+    conversation_id: UUID
     content: Sealed | Blob
 
 
@@ -212,15 +213,19 @@ async def file_of(reader: Reader, account_id: UUID, file_id: UUID) -> SealedCont
     """One file with its sealed content."""
     row = (
         await reader.execute(
-            select(*_FILES, ReplyFile.content, ReplyFile.blob_key, ReplyFile.blob_digest).where(
-                ReplyFile.id == file_id, ReplyFile.account_id == account_id
-            )
+            select(
+                *_FILES,
+                ReplyFile.conversation_id,
+                ReplyFile.content,
+                ReplyFile.blob_key,
+                ReplyFile.blob_digest,
+            ).where(ReplyFile.id == file_id, ReplyFile.account_id == account_id)
         )
     ).one_or_none()
     if row is None:
         return None
     content = sealed_or_blob(row.content, row.blob_key, row.blob_digest)
-    return SealedContent(SealedFile._make(row[: len(_FILES)]), content)
+    return SealedContent(SealedFile._make(row[: len(_FILES)]), row.conversation_id, content)
 
 
 async def language_of_message(reader: Reader, account_id: UUID, message_id: UUID) -> str | None:

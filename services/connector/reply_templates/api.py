@@ -11,6 +11,7 @@ from services.connector.dependencies import (
     InboxReader,
     KeyringDep,
     Now,
+    ReadLogDep,
     SessionsDep,
 )
 from services.connector.http.etags import etag_of
@@ -100,10 +101,17 @@ async def delete_template(template_id: UUID, caller: InboxEditor, sessions: Sess
     summary="Fill a reply template for a conversation",
 )
 async def fill_template(
-    conversation_id: UUID, template_id: UUID, caller: InboxReader, sessions: SessionsDep, keyring: KeyringDep
+    *,
+    conversation_id: UUID,
+    template_id: UUID,
+    caller: InboxReader,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    read_log: ReadLogDep,
 ) -> FilledTemplate:
     """Its text with the values of this conversation. What has no value stays, and is named."""
     filled = await service.fill_template(sessions, keyring, caller, conversation_id, template_id)
+    await read_log.conversation(caller, conversation_id)
     return FilledTemplate(text=filled.text, missing=list(filled.missing))
 
 

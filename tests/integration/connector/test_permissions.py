@@ -146,6 +146,7 @@ TABLE = [
     Row("GET", "/orders/{order_row_id}", INBOX_VIEW),
     Row("GET", "/conversations/{conversation_id}/orders", INBOX_VIEW),
     Row("GET", "/audit-log", ADMIN_VIEW),
+    Row("GET", "/read-log", ADMIN_VIEW),
     Row("GET", "/webhooks", ADMIN_EDIT),
     Row(
         "POST",

@@ -139,7 +139,7 @@ async def test_a_search_goes_page_by_page_at_a_fixed_number_of_statements(app, c
         async with counted_statements(app) as statements:
             body = {"q": query, "limit": 1, "cursor": cursor}
             page = (await client.post(_SEARCH, json=body)).json()
-        assert len(statements) == 3  # the caller, the bound of time, the list
+        assert len(statements) == 4  # the caller, the bound of time, the list, the read log
         assert not any("body_text" in sql for sql in statements)
         seen += [found[item["id"]] for item in page["items"]]
         cursor = page["next_cursor"]

@@ -28,6 +28,7 @@ HARMLESS = {
     ("conversations", "snippet_message_id"),
     ("jobs", "subject_id"),
     ("audit_log", "subject_id"),
+    ("read_log", "subject_id"),
     ("orders", "is_gift"),
     ("order_items", "gift_wrap"),
 }
