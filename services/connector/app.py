@@ -50,6 +50,7 @@ from services.connector.reads.service import ReadLog
 from services.connector.replies import api as replies
 from services.connector.replies.limits import MAX_UPLOADS, UPLOADS, UploadsBusy
 from services.connector.reply_templates import api as reply_templates
+from services.connector.second_factors import api as second_factors
 from services.connector.settings import ConnectorSettings
 from services.connector.sign_in import api as sign_in
 from services.connector.smtp import api as smtp
@@ -71,6 +72,11 @@ from shared.permissions import Permission
 PUBLIC = frozenset(
     {
         ("POST", f"{API_PREFIX}/sessions"),
+        ("POST", f"{API_PREFIX}/sessions/second-step"),
+        ("POST", f"{API_PREFIX}/sessions/passkey/options"),
+        ("POST", f"{API_PREFIX}/sessions/passkey"),
+        ("POST", f"{API_PREFIX}/password-resets"),
+        ("POST", f"{API_PREFIX}/password-resets/use"),
         ("GET", f"{API_PREFIX}/openapi.json"),
         ("HEAD", f"{API_PREFIX}/openapi.json"),
         ("GET", PROBLEMS_PATH),
@@ -215,6 +221,7 @@ def _routes() -> list[BaseRoute]:
     """All routes. They know no application, so they are put together and looked through once a process, which takes a while."""
     router = APIRouter(responses=PROBLEM_RESPONSES)
     router.include_router(sign_in.router, prefix=API_PREFIX)
+    router.include_router(second_factors.router, prefix=API_PREFIX)
     router.include_router(accounts.router, prefix=API_PREFIX)
     router.include_router(authorization.router, prefix=API_PREFIX)
     router.include_router(authorization.amazon_router)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -142,7 +142,7 @@ async def live_api_key(sessions: Sessions, secret_hash: bytes, now: datetime) ->
 
 
 async def count_sign_in(
-    session: AsyncSession, keys: Sequence[bytes], now: datetime
+    session: AsyncSession, keys: Sequence[bytes], now: datetime, *, window: timedelta = WINDOW
 ) -> dict[bytes, SignInCount]:
     """Add one to each key's count in its window, atomically; what the counts are afterwards."""
     statement = insert(SignInFailures)
@@ -158,7 +158,7 @@ async def count_sign_in(
         },
     ).returning(SignInFailures.key, SignInFailures.failures, SignInFailures.window_ends_at)
     # Beside the statement: one that holds several rows is compiled anew each time.
-    fresh = [{"key": key, "failures": 1, "window_ends_at": now + WINDOW} for key in keys]
+    fresh = [{"key": key, "failures": 1, "window_ends_at": now + window} for key in keys]
     rows = (await session.execute(counted, fresh)).all()
     return {row.key: SignInCount(row.failures, row.window_ends_at) for row in rows}
 
@@ -199,6 +199,18 @@ async def user_signing_in(
     )
     row = (await session.execute(statement)).one_or_none()
     return (None, None) if row is None else (row[0], row[1])
+
+
+async def known_browser(
+    session: AsyncSession, user_id: UUID, browser_hash: bytes, now: datetime
+) -> UUID | None:
+    """The id of a browser that has signed in as this user before."""
+    statement = select(KnownBrowser.id).where(
+        KnownBrowser.user_id == user_id,
+        KnownBrowser.token_hash == browser_hash,
+        KnownBrowser.expires_at > now,
+    )
+    return (await session.scalars(statement)).one_or_none()
 
 
 async def remember_browser(

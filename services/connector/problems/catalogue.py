@@ -64,10 +64,55 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Too many people have this password", "It is among the most frequent ones of known leaks, or hardly different from one of them. Choose another one."),
         ("Dieses Passwort haben zu viele", "Es gehört zu den häufigsten aus bekannten Datenlecks oder unterscheidet sich kaum davon. Bitte ein anderes wählen."),
     ),
+    "code_refused": Problem(
+        401,
+        ("This code is not right", "A code of an app is good for about a minute, and each one once. Is the clock of the telephone right?"),
+        ("Dieser Code stimmt nicht", "Ein Code einer App gilt etwa eine Minute, und jeder nur einmal. Geht die Uhr des Telefons richtig?"),
+    ),
+    "passkey_refused": Problem(
+        401,
+        ("This passkey was not accepted", "It is not registered here, or something went wrong on the way. Another try, or another way, may help."),
+        ("Dieser Passkey wurde nicht angenommen", "Er ist hier nicht eingerichtet, oder unterwegs ging etwas schief. Ein neuer Versuch oder ein anderer Weg kann helfen."),
+    ),
+    "sign_in_expired": Problem(
+        401,
+        ("This took too long", "The second step has to follow within five minutes, in the same browser. Please begin with the password again."),
+        ("Das hat zu lange gedauert", "Der zweite Schritt muss innerhalb von fünf Minuten im selben Browser folgen. Bitte noch einmal mit dem Passwort beginnen."),
+    ),
+    "set_up_expired": Problem(
+        409,
+        ("This took too long", "What was begun is not valid any more. Please begin again."),
+        ("Das hat zu lange gedauert", "Was begonnen war, gilt nicht mehr. Bitte noch einmal beginnen."),
+    ),
+    "last_second_factor": Problem(
+        409,
+        ("This is the only second factor", "The account demands one. Set up another one first."),
+        ("Das ist der einzige zweite Faktor", "Das Konto verlangt einen. Bitte zuerst einen anderen einrichten."),
+    ),
+    "too_many_passkeys": Problem(
+        409,
+        ("There are too many passkeys", "A user may have {limit} of them. Remove one that nobody needs any more."),
+        ("Es gibt zu viele Passkeys", "Erlaubt sind {limit}. Bitte einen entfernen, der nicht mehr gebraucht wird."),
+    ),
+    "passkey_taken": Problem(
+        409,
+        ("This passkey is registered already", "Choose another device, or use it as it is."),
+        ("Dieser Passkey ist schon eingerichtet", "Bitte ein anderes Gerät wählen oder diesen so verwenden, wie er ist."),
+    ),
+    "own_second_factor": Problem(
+        422,
+        ("Nobody resets their own second factor", "Another administrator can do it, or a recovery code helps."),
+        ("Den eigenen zweiten Faktor setzt niemand selbst zurück", "Ein anderer Administrator kann es tun, oder ein Wiederherstellungscode hilft."),
+    ),
+    "reset_expired": Problem(
+        422,
+        ("This link is not valid any more", "A link is good for an hour, and once. Please ask for a new one."),
+        ("Dieser Link gilt nicht mehr", "Ein Link gilt eine Stunde und nur einmal. Bitte einen neuen anfordern."),
+    ),
     "reauthentication_needed": Problem(
         403,
-        ("Please prove that it is you", "Send the password to POST /api/v1/sessions/current/confirm, then repeat the request. It holds for ten minutes."),
-        ("Bitte erst die Identität bestätigen", "Das Passwort an POST /api/v1/sessions/current/confirm senden und die Anfrage dann wiederholen. Das gilt zehn Minuten."),
+        ("Please prove that it is you", "Send a password, code or passkey to POST /api/v1/sessions/current/confirm, then repeat the request. It holds for ten minutes."),
+        ("Bitte erst die Identität bestätigen", "Passwort, Code oder Passkey an POST /api/v1/sessions/current/confirm senden und die Anfrage dann wiederholen. Das gilt zehn Minuten."),
     ),
     "second_factor_needed": Problem(
         403,

@@ -50,6 +50,7 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Give either message_ids or from_message_id.",
         "Geben Sie entweder message_ids oder from_message_id an.",
     ),
+    "one_way": ("Give exactly one way.", "Nötig ist genau ein Weg."),
     "control_characters": ("Control characters are not allowed.", "Steuerzeichen sind nicht erlaubt."),
 }  # fmt: skip
 _OTHER: Final = ("This value is not valid.", "Dieser Wert ist nicht gültig.")

@@ -45,6 +45,10 @@ class Limit:
 CONNECTS: Final = Limit("connect", 10)
 # By user, or by network where nobody is signed in: anybody can call Amazon's redirect addresses.
 CALLBACKS: Final = Limit("callback", 30)
+# By network: each stores a question that anybody may ask for.
+PASSKEY_SIGN_INS: Final = Limit("passkey-sign-in", 30)
+# By network: each may send a mail to somebody.
+PASSWORD_RESETS: Final = Limit("password-reset", 20, seconds=900)
 # Whoever may try servers at will can guess passwords and look for open ports.
 SMTP_TESTS_OF_USER: Final = Limit("smtp-test:user", 5)
 SMTP_TESTS_OF_ACCOUNT: Final = Limit("smtp-test:account", 20, seconds=3600)

@@ -22,7 +22,7 @@ from services.connector.accounts.sign_in_limits import (
 )
 from services.connector.app import create_app
 from services.connector.sign_in.api import KNOWN_BROWSER_COOKIE
-from services.connector.sign_in.service import MAX_BROWSERS
+from services.connector.sign_in.beginning import MAX_BROWSERS
 from shared.database import Sessions
 from shared.tables import AuditEntry, KnownBrowser, SignInFailures
 from tests.factories import make_user

@@ -1,0 +1,107 @@
+"""Beginning a session, for a user who has proved who they are, whichever way."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.accounts import queries
+from services.connector.accounts.credentials import hash_secret, new_browser_token, new_session_token
+from services.connector.accounts.session_lifetime import lifetime_of
+from services.connector.http.client_networks import network_of
+from services.connector.sign_in.browsers import Browser, browser_name
+from shared.database import new_id
+from shared.tables import Account, AuditEntry, SignInMethod, User, UserSession
+
+log = structlog.get_logger()
+
+# The sessions of one user at most; the next sign-in ends the oldest.
+MAX_SESSIONS: Final = 50
+# The browsers that are remembered of one user; the one that has been away longest is forgotten.
+MAX_BROWSERS: Final = 20
+BROWSER_LIFETIME: Final = timedelta(days=180)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """What the browser gets: its session, and what it is known by at the next sign-in."""
+
+    session_token: str = field(repr=False)
+    known_token: str = field(repr=False)
+
+
+async def begin_session(
+    session: AsyncSession, user: User, method: SignInMethod, browser: Browser, now: datetime
+) -> SignedIn:
+    """Begin a session for a user who has proved who they are; it ends the one whose cookie it replaces."""
+    session_token, known_token = new_session_token(), new_browser_token()
+    await _end_replaced(session, browser.session_token)
+    session_id = await _add_session(
+        session, user, token=session_token, method=method, browser=browser, now=now
+    )
+    await queries.remember_browser(
+        session,
+        user,
+        before=hash_secret(browser.known_token),
+        token_hash=hash_secret(known_token),
+        expires_at=now + BROWSER_LIFETIME,
+        keep=MAX_BROWSERS,
+    )
+    log.info("signed_in", user_id=str(user.id), session_id=str(session_id))
+    return SignedIn(session_token, known_token)
+
+
+async def _end_replaced(session: AsyncSession, session_token: str) -> None:
+    """The browser forgets this session, so that nobody could sign it out any more."""
+    replaced = await queries.end_session(session, hash_secret(session_token))
+    if replaced is not None:
+        session.add(
+            AuditEntry(
+                account_id=replaced.account_id,
+                actor_kind="user",
+                actor_id=replaced.user_id,
+                action="signed_out",
+                subject_id=replaced.id,
+            )
+        )
+
+
+async def _add_session(
+    session: AsyncSession, user: User, *, token: str, method: SignInMethod, browser: Browser, now: datetime
+) -> UUID:
+    account = await session.get_one(Account, user.account_id)
+    lifetime = lifetime_of(
+        user.general_admin,
+        admin_session_hours=account.admin_session_hours,
+        admin_idle_minutes=account.admin_idle_minutes,
+    )
+    row = UserSession(
+        id=new_id(),
+        account_id=user.account_id,
+        user_id=user.id,
+        token_hash=hash_secret(token),
+        created_at=now,
+        last_seen_at=now,
+        expires_at=lifetime.end(now, now),
+        method=method.value,
+        authenticated_at=now,
+        browser=browser_name(browser.user_agent),
+        network=network_of(browser.client_address),
+    )
+    session.add(row)
+    await session.flush()
+    await queries.end_oldest_sessions(session, user.id, keep=MAX_SESSIONS)
+    session.add(
+        AuditEntry(
+            account_id=user.account_id,
+            actor_kind="user",
+            actor_id=user.id,
+            action="signed_in",
+            subject_id=row.id,
+            fields={"network": network_of(browser.client_address)},
+        )
+    )
+    return row.id
