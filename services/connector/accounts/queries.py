@@ -66,8 +66,8 @@ class SignInCount(NamedTuple):
     window_ends_at: datetime
 
 
-# A provider of single sign-on asks for a second factor by itself.
-_LACKS_SECOND_FACTOR: Final = and_(
+# Of a session's user whose account demands a second factor. A provider of single sign-on asks for one by itself.
+LACKS_SECOND_FACTOR: Final = and_(
     UserSession.method != SignInMethod.SINGLE_SIGN_ON.value,
     or_(
         Account.second_factor == SecondFactor.EVERYBODY.value,
@@ -89,7 +89,7 @@ _LIVE_SESSION: Final = CompiledSelect(
         User.inbox_messages,
         Account.admin_session_hours,
         Account.admin_idle_minutes,
-        _LACKS_SECOND_FACTOR.label("lacks_second_factor"),
+        LACKS_SECOND_FACTOR.label("lacks_second_factor"),
     )
     .join(User, User.id == UserSession.user_id)
     .join(Account, Account.id == UserSession.account_id)

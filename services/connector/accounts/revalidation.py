@@ -8,9 +8,11 @@ from datetime import datetime
 from sqlalchemy import or_, select
 
 from services.connector.accounts.callers import Caller
+from services.connector.accounts.queries import LACKS_SECOND_FACTOR
+from services.connector.accounts.session_lifetime import lifetime_of
 from shared.database import Sessions
 from shared.permissions import Level, Permission
-from shared.tables import ApiKey, User, UserSession
+from shared.tables import Account, ApiKey, User, UserSession
 
 
 async def is_still_allowed(sessions: Sessions, caller: Caller, now: datetime) -> bool:
@@ -18,8 +20,17 @@ async def is_still_allowed(sessions: Sessions, caller: Caller, now: datetime) ->
     async with sessions.reading() as reader:
         if caller.session_id is not None:
             statement = (
-                select(User.general_admin, User.inbox_messages)
+                select(
+                    User.general_admin,
+                    User.inbox_messages,
+                    UserSession.created_at,
+                    UserSession.last_seen_at,
+                    Account.admin_session_hours,
+                    Account.admin_idle_minutes,
+                    LACKS_SECOND_FACTOR.label("lacks_second_factor"),
+                )
                 .join(UserSession, UserSession.user_id == User.id)
+                .join(Account, Account.id == User.account_id)
                 .where(UserSession.id == caller.session_id, UserSession.expires_at > now)
             )
         else:
@@ -34,6 +45,14 @@ async def is_still_allowed(sessions: Sessions, caller: Caller, now: datetime) ->
         row = (await reader.execute(statement.where(User.disabled_at.is_(None)))).one_or_none()
     if row is None:
         return False
+    if caller.session_id is not None:
+        lifetime = lifetime_of(
+            row.general_admin,
+            admin_session_hours=row.admin_session_hours,
+            admin_idle_minutes=row.admin_idle_minutes,
+        )
+        if row.lacks_second_factor or lifetime.end(row.created_at, row.last_seen_at) <= now:
+            return False
     # A key's own levels never change; what its creator has lost, it has lost too.
     levels = {
         Permission.GENERAL_ADMIN: Level(row.general_admin),

@@ -21,6 +21,11 @@ def test_the_checked_in_page_of_problem_codes_is_the_code_s():
 def test_every_post_by_which_a_caller_changes_something_takes_an_idempotency_key():
     without = {
         "/api/v1/sessions",
+        "/api/v1/sessions/second-step",
+        "/api/v1/sessions/passkey/options",
+        "/api/v1/sessions/passkey",
+        "/api/v1/password-resets",
+        "/api/v1/password-resets/use",
         "/api/v1/conversations/search",
         "/api/v1/orders/search",
         "/api/v1/conversations/{conversation_id}/replies/check",

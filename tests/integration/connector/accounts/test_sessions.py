@@ -8,8 +8,9 @@ import httpx2
 import pytest
 from sqlalchemy import func, select, update
 
-from services.connector.accounts.callers import NotSignedIn
+from services.connector.accounts.callers import Caller, NotSignedIn
 from services.connector.accounts.credentials import hash_secret
+from services.connector.accounts.revalidation import is_still_allowed
 from services.connector.accounts.service import caller_of_session
 from services.connector.dependencies import BACKGROUND_HEADER, SESSION_COOKIE
 from services.connector.sign_in.api import KNOWN_BROWSER_COOKIE
@@ -244,3 +245,51 @@ async def test_a_password_with_old_parameters_is_hashed_anew(signed_in: SignedIn
         stored = await session.scalar(select(User.password_hash).where(of_user))
     assert stored != older
     assert (await _sign_in(nobody, signed_in.user.email)).status_code == 201
+
+
+async def _caller(sessions: Sessions, who: SignedIn) -> Caller:
+    return await caller_of_session(sessions, who.token, datetime.now(UTC))
+
+
+async def test_a_stream_ends_with_its_session(signed_in: SignedIn, sessions: Sessions):
+    await _as_by_default(sessions, signed_in.account.id)
+    caller, now = await _caller(sessions, signed_in), datetime.now(UTC)
+
+    assert await is_still_allowed(sessions, caller, now + timedelta(minutes=29))
+    assert not await is_still_allowed(sessions, caller, now + timedelta(minutes=31))
+    await signed_in.client.delete("/api/v1/sessions/current")
+    assert not await is_still_allowed(sessions, caller, now)
+
+
+async def test_a_stream_ends_when_a_second_factor_is_demanded(signed_in: SignedIn, sessions: Sessions):
+    caller, now = await _caller(sessions, signed_in), datetime.now(UTC)
+    async with sessions.begin() as session:
+        await session.execute(update(Account).values(second_factor="everybody"))
+
+    assert not await is_still_allowed(sessions, caller, now)
+
+
+async def test_ones_sessions_are_listed_and_ended(signed_in: SignedIn, nobody, new_client, sign_in_as):
+    firefox = {"User-Agent": "Mozilla/5.0 (Windows NT 10.0; rv:140.0) Gecko/20100101 Firefox/140.0"}
+    telephone = new_client(address="203.0.113.7", **firefox)
+    await _sign_in(telephone, signed_in.user.email)
+    await _sign_in(nobody, signed_in.user.email)
+    stranger = await sign_in_as()
+
+    listed = (await signed_in.client.get("/api/v1/sessions")).json()["items"]
+    of_telephone = next(each for each in listed if each["browser"] == "Firefox, Windows")
+    foreign = await stranger.client.delete(f"/api/v1/sessions/{of_telephone['id']}")
+    ended = await signed_in.client.delete(f"/api/v1/sessions/{of_telephone['id']}")
+
+    assert of_telephone["network"] == "203.0.113.7/32"
+    assert [each["is_current"] for each in listed].count(True) == 1
+    assert len(listed) == 3
+    assert (foreign.status_code, ended.status_code) == (404, 204)
+    assert (await telephone.get("/api/v1/me")).status_code == 401
+    assert (await nobody.get("/api/v1/me")).status_code == 200
+
+    assert (await signed_in.client.delete("/api/v1/sessions")).status_code == 204
+
+    assert (await nobody.get("/api/v1/me")).status_code == 401
+    assert (await signed_in.client.get("/api/v1/me")).status_code == 200
+    assert (await stranger.client.get("/api/v1/me")).status_code == 200
