@@ -300,7 +300,7 @@ async def test_a_copy_of_a_passkey_is_noticed(
         client = new_client()
         step = (await client.post(f"{API}/sessions/passkey/options")).json()
         body = {"passkey": with_device.get(step["passkey_options"])}
-        return (await client.post(f"{API}/sessions/passkey", json=body)).status_code
+        return int((await client.post(f"{API}/sessions/passkey", json=body)).status_code)
 
     assert [await sign_in(device), await sign_in(device), await sign_in(copy)] == [201, 201, 401]
     async with sessions.begin() as session:
