@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.connector.accounts.callers import Caller
 from services.connector.accounts.queries import LACKS_SECOND_FACTOR
@@ -43,7 +43,7 @@ async def is_still_allowed(sessions: Sessions, caller: Caller, now: datetime) ->
     return all(levels[permission].includes(level) for permission, level in caller.levels.items())
 
 
-async def _lasts(reader: AsyncSession, session_id: UUID, now: datetime) -> bool:
+async def _lasts(reader: AsyncConnection, session_id: UUID, now: datetime) -> bool:
     """Whether a session has neither ended nor lacks a second factor that its account demands since."""
     statement = (
         select(
