@@ -32,6 +32,7 @@ from services.connector.orders.sync_service import OrderSynchronizer
 from services.connector.privacy import jobs as privacy_jobs
 from services.connector.privacy.purger import Purger
 from services.connector.settings import ConnectorSettings
+from services.connector.sign_in.mails import SignInMails
 from services.connector.throttling.buckets import DatabaseBuckets
 from services.connector.tokens import jobs as token_jobs
 from services.connector.tokens.service import Vault
@@ -164,4 +165,11 @@ def _create_notice_mailer(
         settings.notice_smtp_password,
         settings.notice_from or f"no-reply@{settings.mail_domain}",
     )
-    return NoticeMailer(sessions, server, settings.public_url, registry, mail_domain=settings.mail_domain)
+    return NoticeMailer(
+        sessions,
+        server,
+        settings.public_url,
+        registry,
+        mail_domain=settings.mail_domain,
+        composers=SignInMails(sessions, settings.public_url).composers(),
+    )

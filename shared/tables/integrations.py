@@ -83,12 +83,17 @@ class SmtpCheck(StrEnum):
 
 
 class NoticeKind(StrEnum):
-    """The occasions on which a store's owner gets a mail."""
+    """The occasions on which somebody gets a mail of ours: the first four about a store, for its owner, the others about how they sign in."""
 
     LOCK_RED = "lock_red"
     CONSENT_30 = "consent_30"
     CONSENT_7 = "consent_7"
     CONSENT_1 = "consent_1"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of an occasion
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - the name of an occasion
+    NEW_BROWSER = "new_browser"
+    SECOND_FACTOR_CHANGED = "second_factor_changed"
+    SECOND_FACTOR_RESET = "second_factor_reset"
 
 
 class NoticeState(StrEnum):
@@ -297,12 +302,18 @@ class SmtpConfiguration(Base):
 
 
 class Notice(Base):
-    """A mail to a store's owner, written by the transaction that it reports. The key prevents a second mail about the same."""
+    """A mail of ours, written by the transaction that it reports. The key prevents a second mail about the same. No secret is in it: a link
+    that lets somebody in is made when the mail is sent.
+    """
 
     __tablename__ = "notices"
     __table_args__ = (
         one_of("kind", NoticeKind),
         one_of("state", NoticeState),
+        CheckConstraint(
+            "(integration_id IS NOT NULL) = (kind IN ('lock_red', 'consent_30', 'consent_7', 'consent_1'))",
+            name="integration_id",
+        ),
         Index("ix_notices_due", "next_attempt_at", postgresql_where=text("state = 'waiting'")),
         within_account("user_id", "users"),
         within_account("integration_id", "integrations"),
@@ -311,7 +322,7 @@ class Notice(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     user_id: Mapped[UUID]
-    integration_id: Mapped[UUID]
+    integration_id: Mapped[UUID | None]
     kind: Mapped[str]
     dedupe_key: Mapped[str] = mapped_column(unique=True)
     fields: Mapped[dict[str, str]] = mapped_column(server_default=text("'{}'"))

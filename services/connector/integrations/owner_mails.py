@@ -1,4 +1,4 @@
-"""Mails to a store's owner: written as rows by the transaction that they report, sent by the worker.
+"""Mails of ours: written as rows by the transaction that they report, sent by the worker. Those to a store's owner are composed here.
 
 Each row is claimed by itself right before its mail is sent, for longer than sending may take, so that a slow mail server makes no
 second mail of it. Before it is sent its occasion is checked again: a trouble that has ended is
@@ -6,6 +6,7 @@ not reported.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -51,6 +52,10 @@ class MailServer:
     username: str | None
     password: SecretStr | None
     sender: str
+
+
+# Makes the mail of a notice right before it is sent, from this sender; None if there is nothing to tell any more.
+Compose = Callable[[Notice, str, datetime], Awaitable[EmailMessage | None]]
 
 
 async def notify_owners(
@@ -112,12 +117,15 @@ class NoticeMailer:
         registry: CollectorRegistry,
         *,
         mail_domain: str,
+        composers: Mapping[NoticeKind, Compose] | None = None,
         seconds: float = SENDING_SECONDS,
     ) -> None:
+        """`composers`: who makes the mails that are not about a store, by their kinds."""
         self._sessions = sessions
         self._server = server
         self._public_url = public_url
         self._mail_domain = mail_domain
+        self._composers = composers or {}
         self._seconds = seconds
         self._tries = Counter(
             "replyco_notice_tries", "Tries to send a notice to an owner.", ["outcome"], registry=registry
@@ -170,13 +178,21 @@ class NoticeMailer:
             )
 
     async def _send_if_still_true(self, notice: Notice, now: datetime) -> None:
+        compose_it = self._composers.get(NoticeKind(notice.kind), self._compose_for_owner)
+        message = await compose_it(notice, self._server.sender, now)
+        if message is not None:
+            await self._hand_in(message)
+
+    async def _compose_for_owner(self, notice: Notice, sender: str, now: datetime) -> EmailMessage | None:
+        if notice.integration_id is None:
+            return None
         async with self._sessions.begin() as session:
             user = await session.get_one(User, notice.user_id)
             detail = await queries.detail_of(session, notice.account_id, notice.integration_id)
         check = _still_true(notice, detail, now)
         if detail is None or check is None or user.disabled_at is not None:
-            return
-        message = compose(
+            return None
+        return compose(
             check,
             notice_id=notice.id,
             store=detail.listed.name or detail.listed.store_name or "Amazon",
@@ -185,11 +201,10 @@ class NoticeMailer:
             reply_address=detail.reply_address(self._mail_domain),
             language=Language(user.language),
             time_zone=user.time_zone,
-            sender=self._server.sender,
+            sender=sender,
             link=f"{self._public_url}/integrations/{notice.integration_id}",
             now=now,
         )
-        await self._hand_in(message)
 
     async def _hand_in(self, message: EmailMessage) -> None:
         """Returns once the server has taken it. Raises SMTPException, OSError."""

@@ -8,11 +8,12 @@ from sqlalchemy import delete
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
+from services.connector.accounts.notices import notify_person
 from services.connector.problems.catalogue import NotFound
 from services.connector.second_factors import queries
-from shared.database import Sessions
+from shared.database import Sessions, new_id
 from shared.errors import Expected
-from shared.tables import SecondFactor, UserSession
+from shared.tables import NoticeKind, SecondFactor, UserSession
 
 
 class OwnSecondFactor(Expected):
@@ -81,3 +82,4 @@ async def reset(sessions: Sessions, caller: Caller, user_id: UUID, now: datetime
         await queries.forget_factors(session, user.id)
         await session.execute(delete(UserSession).where(UserSession.user_id == user.id))
         session.add(audit_entry(caller, "second_factor_reset", user.id))
+        await notify_person(session, user, NoticeKind.SECOND_FACTOR_RESET, new_id())

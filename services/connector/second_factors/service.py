@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller, NotSignedIn
+from services.connector.accounts.notices import notify_person
 from services.connector.problems.catalogue import NotFound
 from services.connector.second_factors import queries, recovery_codes
 from services.connector.second_factors.authenticator_apps import AppKey, app_key
@@ -30,7 +31,7 @@ from shared.crypto.totp import matching_step, new_secret
 from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
-from shared.tables import ChallengePurpose, Passkey, RecoveryCode, SignInChallenge, User
+from shared.tables import ChallengePurpose, NoticeKind, Passkey, RecoveryCode, SignInChallenge, User
 
 # Time enough to fetch a telephone, or to find a security key.
 SET_UP_TIME: Final = timedelta(minutes=10)
@@ -127,6 +128,7 @@ async def confirm_app(
         user.totp_last_step = step
         user.totp_confirmed_at = now
         session.add(audit_entry(caller, "authenticator_set_up", user.id))
+        await notify_person(session, user, NoticeKind.SECOND_FACTOR_CHANGED, new_id())
         await session.flush()
         return await _first_codes(session, user)
 
@@ -143,6 +145,7 @@ async def remove_app(sessions: Sessions, caller: Caller, now: datetime) -> None:
         await session.flush()
         await _require_enough(session, user)
         session.add(audit_entry(caller, "authenticator_removed", user.id))
+        await notify_person(session, user, NoticeKind.SECOND_FACTOR_CHANGED, new_id())
 
 
 async def begin_passkey(
@@ -208,6 +211,7 @@ async def add_passkey(
             )
             session.add(row)
             session.add(audit_entry(caller, "passkey_added", row.id))
+            await notify_person(session, user, NoticeKind.SECOND_FACTOR_CHANGED, new_id())
             await session.flush()
             return row, await _first_codes(session, user)
     except IntegrityError as error:
@@ -240,6 +244,7 @@ async def remove_passkey(sessions: Sessions, caller: Caller, passkey_id: UUID, n
         await session.flush()
         await _require_enough(session, user)
         session.add(audit_entry(caller, "passkey_removed", passkey_id))
+        await notify_person(session, user, NoticeKind.SECOND_FACTOR_CHANGED, new_id())
 
 
 async def renew_recovery_codes(sessions: Sessions, caller: Caller, now: datetime) -> list[str]:
@@ -251,6 +256,7 @@ async def renew_recovery_codes(sessions: Sessions, caller: Caller, now: datetime
         if not (await queries.factors_of(session, user)).has_any:
             raise NotFound
         session.add(audit_entry(caller, "recovery_codes_renewed", user.id))
+        await notify_person(session, user, NoticeKind.SECOND_FACTOR_CHANGED, new_id())
         return await _renew_codes(session, user)
 
 

@@ -246,9 +246,7 @@ async def change_password(
 
 
 @router.post("/password-resets", status_code=202, summary="Ask for a new password")
-async def ask_reset(
-    body: PasswordResetRequest, request: Request, response: Response, sessions: SessionsDep, now: Now
-) -> None:
+async def ask_reset(body: PasswordResetRequest, request: Request, sessions: SessionsDep, now: Now) -> None:
     """A mail with a link goes to whoever signs in with this address. The answer is the same if nobody does."""
     client_address = browser_of(request).client_address
     await password_service.ask_reset(sessions, body.email, client_address=client_address, now=now)
@@ -256,10 +254,12 @@ async def ask_reset(
 
 @router.post("/password-resets/use", status_code=204, summary="Set a new password")
 async def use_reset(
-    body: NewPasswordRequest, sessions: SessionsDep, passwords: PasswordsDep, now: Now
+    body: NewPasswordRequest, request: Request, sessions: SessionsDep, passwords: PasswordsDep, now: Now
 ) -> None:
     """With the token of the link, which is good for an hour, once. All sessions end; the second factor stays."""
-    await password_service.use_reset(sessions, passwords, body.token, body.new, now=now)
+    await password_service.use_reset(
+        sessions, passwords, body.token, body.new, browser=browser_of(request), now=now
+    )
 
 
 def browser_of(request: Request) -> Browser:

@@ -6,15 +6,25 @@ from typing import Final
 from uuid import UUID
 
 import structlog
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts import queries
 from services.connector.accounts.credentials import hash_secret, new_browser_token, new_session_token
+from services.connector.accounts.notices import notify_person
 from services.connector.accounts.session_lifetime import lifetime_of
 from services.connector.http.client_networks import network_of
 from services.connector.sign_in.browsers import Browser, browser_name
 from shared.database import new_id
-from shared.tables import Account, AuditEntry, SignInMethod, User, UserSession
+from shared.tables import (
+    Account,
+    AuditEntry,
+    KnownBrowser,
+    NoticeKind,
+    SignInMethod,
+    User,
+    UserSession,
+)
 
 log = structlog.get_logger()
 
@@ -42,6 +52,7 @@ async def begin_session(
     session_id = await _add_session(
         session, user, token=session_token, method=method, browser=browser, now=now
     )
+    await _tell_of_new_browser(session, user, browser, session_id, now)
     await queries.remember_browser(
         session,
         user,
@@ -105,3 +116,21 @@ async def _add_session(
         )
     )
     return row.id
+
+
+async def _tell_of_new_browser(
+    session: AsyncSession, user: User, browser: Browser, session_id: UUID, now: datetime
+) -> None:
+    """A mail to the user, unless they have signed in with this browser before, or never with any."""
+    if await queries.known_browser(session, user.id, hash_secret(browser.known_token), now) is not None:
+        return
+    if not await session.scalar(select(exists().where(KnownBrowser.user_id == user.id))):
+        return
+    await notify_person(
+        session,
+        user,
+        NoticeKind.NEW_BROWSER,
+        session_id,
+        browser=browser_name(browser.user_agent),
+        network=network_of(browser.client_address),
+    )

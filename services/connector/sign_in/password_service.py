@@ -16,16 +16,18 @@ from services.connector.accounts import queries
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.accounts.credentials import hash_secret
+from services.connector.accounts.notices import notify_person
 from services.connector.accounts.password_policy import check_password
 from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.service import normalise_email
 from services.connector.accounts.turns import FairTurns
-from services.connector.sign_in.browsers import Browser
+from services.connector.http.client_networks import network_of
+from services.connector.sign_in.browsers import Browser, browser_name
 from services.connector.sign_in.password_check import InvalidCredentials, user_with_password
 from services.connector.throttling.limits import PASSWORD_RESETS
 from shared.database import Sessions, new_id
 from shared.errors import Expected
-from shared.tables import AuditEntry, PasswordReset, SignInChallenge, User, UserSession
+from shared.tables import AuditEntry, Notice, NoticeKind, PasswordReset, SignInChallenge, User, UserSession
 
 RESET_LIFETIME: Final = timedelta(minutes=60)
 # Links of one user that are good at a time: whoever asks on and on fills nobody's mailbox.
@@ -70,14 +72,14 @@ async def change(
     async with sessions.begin() as session:
         if origin is not None:
             await queries.uncount_sign_in(session, origin)
-        await _store(session, user.id, password_hash, kept_session=session_id)
+        await _store(session, user, password_hash, kept_session=session_id, browser=browser)
         session.add(audit_entry(caller, "password_changed", user.id))
 
 
 async def ask_reset(sessions: Sessions, email: str, *, client_address: str, now: datetime) -> None:
     """Send a link to whoever signs in with this address, if anybody does. Raises TooOften, by the network alone.
 
-    One statement whoever it is: neither the answer nor its time tells whether there is such a user.
+    The same statements whoever it is: neither the answer nor its time tells whether there is such a user.
     """
     await PASSWORD_RESETS.require_from(sessions, client_address)
     good = (
@@ -88,16 +90,30 @@ async def ask_reset(sessions: Sessions, email: str, *, client_address: str, now:
         .correlate(User)
         .exists()
     )
+    reset_id = new_id()
     asking = select(
-        literal(new_id()).label("id"), User.account_id, User.id, literal(now + RESET_LIFETIME)
+        literal(reset_id).label("id"), User.account_id, User.id, literal(now + RESET_LIFETIME)
     ).where(User.email == normalise_email(email), User.disabled_at.is_(None), ~good)
     async with sessions.begin() as session:
         await session.execute(
             insert(PasswordReset).from_select(["id", "account_id", "user_id", "expires_at"], asking)
         )
+        kind = NoticeKind.PASSWORD_RESET.value
+        mail = select(
+            literal(new_id()),
+            PasswordReset.account_id,
+            PasswordReset.user_id,
+            literal(kind),
+            literal(f"{kind}:{reset_id}"),
+            literal({"occasion": str(reset_id)}, Notice.fields.type),
+        ).where(PasswordReset.id == reset_id)
+        columns = ["id", "account_id", "user_id", "kind", "dedupe_key", "fields"]
+        await session.execute(insert(Notice).from_select(columns, mail))
 
 
-async def use_reset(sessions: Sessions, passwords: Passwords, token: str, new: str, *, now: datetime) -> None:
+async def use_reset(
+    sessions: Sessions, passwords: Passwords, token: str, new: str, *, browser: Browser, now: datetime
+) -> None:
     """Set a new password by a link, and end all sessions. The second factor stays.
 
     Raises ResetExpired, and what `check_password` raises: then the link stays good.
@@ -117,7 +133,7 @@ async def use_reset(sessions: Sessions, passwords: Passwords, token: str, new: s
         used = delete(PasswordReset).where(*valid).returning(PasswordReset.id)
         if (await session.execute(used)).one_or_none() is None:
             raise ResetExpired
-        await _store(session, user.id, password_hash, kept_session=None)
+        await _store(session, user, password_hash, kept_session=None, browser=browser)
         session.add(
             AuditEntry(
                 account_id=user.account_id,
@@ -130,17 +146,30 @@ async def use_reset(sessions: Sessions, passwords: Passwords, token: str, new: s
 
 
 async def _store(
-    session: AsyncSession, user_id: UUID, password_hash: str, *, kept_session: UUID | None
+    session: AsyncSession,
+    user: User,
+    password_hash: str,
+    *,
+    kept_session: UUID | None,
+    browser: Browser,
 ) -> None:
-    """With the old password goes whatever began with it: sessions, second steps, links."""
-    await session.execute(update(User).where(User.id == user_id).values(password_hash=password_hash))
-    ended = delete(UserSession).where(UserSession.user_id == user_id)
+    """With the old password goes whatever began with it: sessions, second steps, links. Its owner is told."""
+    await session.execute(update(User).where(User.id == user.id).values(password_hash=password_hash))
+    ended = delete(UserSession).where(UserSession.user_id == user.id)
     if kept_session is not None:
         ended = ended.where(UserSession.id != kept_session)
     await session.execute(ended)
-    await session.execute(delete(PasswordReset).where(PasswordReset.user_id == user_id))
+    await session.execute(delete(PasswordReset).where(PasswordReset.user_id == user.id))
     await session.execute(
         delete(SignInChallenge).where(
-            SignInChallenge.user_id == user_id, SignInChallenge.session_id.is_(None)
+            SignInChallenge.user_id == user.id, SignInChallenge.session_id.is_(None)
         )
+    )
+    await notify_person(
+        session,
+        user,
+        NoticeKind.PASSWORD_CHANGED,
+        new_id(),
+        browser=browser_name(browser.user_agent),
+        network=network_of(browser.client_address),
     )

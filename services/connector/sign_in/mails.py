@@ -1,0 +1,89 @@
+"""Mails about signing in: composed right before they are sent.
+
+What must never happen here: the token of a link in the database or in a log. It is made when its mail is sent, and only its hash stays; a
+mail that is sent again has another one.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from email.message import EmailMessage
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from services.connector.accounts.credentials import hash_secret, new_session_token
+from services.connector.http.language import Language
+from services.connector.sign_in.mail_texts import Reader, compose
+from shared.database import Sessions
+from shared.tables import Notice, NoticeKind, PasswordReset, User
+
+_KINDS = (
+    NoticeKind.PASSWORD_CHANGED,
+    NoticeKind.NEW_BROWSER,
+    NoticeKind.SECOND_FACTOR_CHANGED,
+    NoticeKind.SECOND_FACTOR_RESET,
+)
+
+
+class SignInMails:
+    """Makes the mails of this room; `public_url` is where their links lead."""
+
+    def __init__(self, sessions: Sessions, public_url: str) -> None:
+        self._sessions = sessions
+        self._public_url = public_url
+
+    def composers(
+        self,
+    ) -> Mapping[NoticeKind, Callable[[Notice, str, datetime], Awaitable[EmailMessage | None]]]:
+        """By the kinds of their occasions."""
+        return dict.fromkeys(_KINDS, self._tell) | {NoticeKind.PASSWORD_RESET: self._send_link}
+
+    async def _tell(self, notice: Notice, sender: str, now: datetime) -> EmailMessage | None:
+        reader = await self._reader(notice.user_id)
+        if reader is None:
+            return None
+        return compose(
+            NoticeKind(notice.kind),
+            reader,
+            notice_id=notice.id,
+            sender=sender,
+            now=now,
+            at=reader.moment(notice.created_at),
+            browser=notice.fields.get("browser", "?"),
+            network=notice.fields.get("network", "?"),
+            profile=f"{self._public_url}/profile",
+            forgot=f"{self._public_url}/forgot-password",
+        )
+
+    async def _send_link(self, notice: Notice, sender: str, now: datetime) -> EmailMessage | None:
+        reader = await self._reader(notice.user_id)
+        if reader is None:
+            return None
+        token = new_session_token()
+        statement = (
+            update(PasswordReset)
+            .where(PasswordReset.id == UUID(notice.fields["occasion"]), PasswordReset.expires_at > now)
+            .values(token_hash=hash_secret(token))
+            .returning(PasswordReset.expires_at)
+        )
+        async with self._sessions.begin() as session:
+            until = await session.scalar(statement)
+        if until is None:
+            return None
+        return compose(
+            NoticeKind.PASSWORD_RESET,
+            reader,
+            notice_id=notice.id,
+            sender=sender,
+            now=now,
+            # In the fragment: browsers send it to nobody, and no log has it.
+            link=f"{self._public_url}/reset-password#{token}",
+            until=reader.moment(until),
+        )
+
+    async def _reader(self, user_id: UUID) -> Reader | None:
+        async with self._sessions.begin() as session:
+            user = await session.scalar(select(User).where(User.id == user_id, User.disabled_at.is_(None)))
+        if user is None:
+            return None
+        return Reader(user.name, user.email, Language(user.language), user.time_zone)
