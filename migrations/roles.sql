@@ -32,11 +32,11 @@ GRANT SELECT ON proven_networks TO replyco_relay;
 
 -- The mail worker: accepted mail becomes messages. It sees no token, session, user or API key.
 GRANT SELECT ON accepted_mail, relay_addresses, account_keys TO replyco_mail_worker;
-GRANT SELECT (id, account_id, name, region, home_country, last_message_at, first_authentic_mail_at, address_confirmed_at, misdirected_mail_at,
+GRANT SELECT (id, account_id, name, region, home_country, last_message_at, first_authentic_mail_at, verification_mail_at, misdirected_mail_at,
     forwarded_mail_at, paused_at, disconnected_at, removed_at)
     ON integrations TO replyco_mail_worker;
 GRANT UPDATE (state, attempts, next_attempt_at, failure_code, lane, is_put_off) ON accepted_mail TO replyco_mail_worker;
-GRANT UPDATE (last_message_at, first_authentic_mail_at, address_confirmed_at, misdirected_mail_at, forwarded_mail_at) ON integrations TO replyco_mail_worker;
+GRANT UPDATE (last_message_at, first_authentic_mail_at, verification_mail_at, misdirected_mail_at, forwarded_mail_at) ON integrations TO replyco_mail_worker;
 -- To whom Amazon has addressed a mail: whether that mailbox is forwarded here, and whether another account had the mail first.
 GRANT SELECT (integration_id, address_key) ON forwarded_mailboxes TO replyco_mail_worker;
 GRANT SELECT, INSERT, UPDATE (account_id) ON seen_signatures TO replyco_mail_worker;

@@ -11,7 +11,7 @@ _TIME = postgresql.TIMESTAMP(timezone=True)
 
 
 def upgrade() -> None:
-    op.add_column("integrations", sa.Column("address_confirmed_at", _TIME, nullable=True))
+    op.add_column("integrations", sa.Column("verification_mail_at", _TIME, nullable=True))
     op.add_column("integrations", sa.Column("summary", sa.Text(), server_default="unnamed", nullable=False))
     op.add_column(
         "integrations",

@@ -69,6 +69,7 @@ class AuthorizationAttempt(Base):
     outcome: Mapped[str | None]
     problem_code: Mapped[str | None]
     right_region: Mapped[str | None]
+    right_store: Mapped[str | None]
     integration_id: Mapped[UUID | None]
     started_by: Mapped[str] = mapped_column(server_default="website")
     reconnects: Mapped[UUID | None]

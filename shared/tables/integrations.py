@@ -114,9 +114,10 @@ class Integration(Base):
     `sender_refused_at`: when Amazon first refused a reply because of its sender, nothing having got through since. `reply_confirmed_at`: when a
     reply was last known to have reached a buyer; `confirmation_notice_at`: when a notice of Amazon's last said so, which only stores get that
     want them.
-    `address_confirmed_at`: when Amazon first sent the mail by which it has the address confirmed.
+    `verification_mail_at`: when Amazon first sent the mail by which it has the relay address confirmed.
     `summary`, `summary_countries`, `worst_check`: what the lock's reasons come to, stored with the lock whenever that is decided; `health_due_at`: when
     time alone may change them, null if it cannot.
+    `uses_api`: false for a store whose seller does not authorize us at Amazon: its mail comes, its orders do not, and who sells there is unknown.
     `version` counts the changes that clients make. `alerted_lock_since`: the red lock of which its owner has been told.
     """
 
@@ -128,6 +129,7 @@ class Integration(Base):
         one_of("region", Region),
         one_of("lock", Lock),
         one_of("summary", Summary),
+        CheckConstraint("seller_id IS NOT NULL OR NOT uses_api", name="seller_id"),
         one_of("sync_status", SyncStatus),
         one_of("data_after_rest", AfterGracePeriod),
         CheckConstraint("(disconnected_at IS NULL) = (rests_until IS NULL)", name="rests_until"),
@@ -152,7 +154,8 @@ class Integration(Base):
     name_key: Mapped[str | None]
     region: Mapped[str]
     home_country: Mapped[str]
-    seller_id: Mapped[str]
+    seller_id: Mapped[str | None]
+    uses_api: Mapped[bool] = mapped_column(server_default=text("true"))
     store_name: Mapped[str | None]
     lock: Mapped[str] = mapped_column(server_default="pending")
     lock_since: Mapped[datetime] = mapped_column(server_default=now)
@@ -164,7 +167,7 @@ class Integration(Base):
     synced_at: Mapped[datetime | None]
     last_message_at: Mapped[datetime | None]
     first_authentic_mail_at: Mapped[datetime | None]
-    address_confirmed_at: Mapped[datetime | None]
+    verification_mail_at: Mapped[datetime | None]
     misdirected_mail_at: Mapped[datetime | None]
     forwarded_mail_at: Mapped[datetime | None]
     last_order_at: Mapped[datetime | None]

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI, Response
 
 _QUERY = """
-    SELECT i.id, i.source, i.lock, i.lock_since, i.summary, i.summary_countries, i.worst_check, i.sync_status, i.synced_at, i.store_name, i.seller_id, i.name, i.region,
+    SELECT i.id, i.source, i.lock, i.lock_since, i.summary, i.summary_countries, i.worst_check, i.sync_status, i.synced_at, i.store_name, i.seller_id, i.uses_api, i.name, i.region,
         i.home_country, r.local_part, i.last_message_at, i.last_order_at, i.created_at, i.owner_id, i.paused_at, i.rests_until,
         i.data_after_rest, s.cursor_at
     FROM integrations i LEFT JOIN relay_addresses r ON r.integration_id = i.id AND r.retired_at IS NULL
@@ -97,6 +97,7 @@ def _item(row: asyncpg.Record) -> dict[str, object]:
         "name": row["name"],
         "region": row["region"],
         "home_country": row["home_country"],
+        "uses_api": row["uses_api"],
         "address": f"{row['local_part']}@replyco.email" if row["local_part"] else None,
         "last_message_at": _time(row["last_message_at"]),
         "last_order_at": _time(row["last_order_at"]),

@@ -4,7 +4,7 @@ from typing import Annotated, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Cookie, Depends, Request, Response
+from fastapi import APIRouter, Cookie, Depends, Path, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import SecretStr
 
@@ -23,14 +23,18 @@ from services.connector.authorization.attempts import (
 )
 from services.connector.authorization.consent import Application
 from services.connector.authorization.consent_errors import CONSENT_ERRORS
-from services.connector.authorization.problem_texts import HINT_TEXTS, PROBLEM_TEXTS
+from services.connector.authorization.links import MAX_LINK
+from services.connector.authorization.problem_texts import HINT_TEXTS, PROBLEM_TEXTS, REGION_NAMES, store_name
 from services.connector.authorization.schemas import (
     AttemptProblemAnswer,
     AuthorizationAnswer,
+    AuthorizationList,
     AuthorizationRequest,
     ConsentErrorAnswer,
     ConsentErrorList,
     HintAnswer,
+    LinkAnswer,
+    LinkedAnswer,
     MarketplaceAnswer,
     MarketplaceList,
 )
@@ -149,6 +153,63 @@ async def begin(
     if token != browser_token:
         _remember(response, token)
     return _answer(view, language)
+
+
+@router.get("/authorizations", summary="List attempts that wait for Amazon")
+async def list_waiting(
+    *,
+    caller: AdminViewer,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    application: ApplicationDep,
+    language: LanguageDep,
+    now: Now,
+    browser_token: BrowserToken = None,
+) -> AuthorizationList:
+    """One's own, the newest first: each can be taken up again until it expires."""
+    views = await service.list_unfinished(
+        sessions, keyring, application, caller, browser_token=browser_token, now=now
+    )
+    return AuthorizationList(items=[_answer(view, language) for view in views])
+
+
+@router.post("/authorization-links", status_code=201, summary="Make a link for who has to consent")
+async def make_link(
+    *,
+    body: AuthorizationRequest,
+    caller: AdminEditor,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    settings: SettingsDep,
+    now: Now,
+) -> LinkAnswer:
+    """At Amazon, only the primary user may consent. They open it, sign in here, and authorize; it is good for seven days."""
+    link, wish = await service.make_link(
+        sessions, keyring, caller, country=body.country, integration_id=body.integration_id, now=now
+    )
+    return LinkAnswer(url=f"{settings.public_url}/connect/link/{link}", expires_at=wish.expires_at)
+
+
+@router.get("/authorization-links/{link}", summary="Read what a link asks for")
+async def read_link(
+    *,
+    link: Annotated[str, Path(max_length=MAX_LINK)],
+    caller: AdminEditor,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    language: LanguageDep,
+    now: Now,
+) -> LinkedAnswer:
+    """Whoever may authorize stores goes on with `POST /authorizations`, for its country or its integration."""
+    wish, names = await service.read_link(sessions, keyring, caller, link, now)
+    return LinkedAnswer(
+        asked_by=names.asked_by,
+        country=wish.country,
+        country_name=country_name(wish.country, language) if wish.country is not None else None,
+        integration_id=wish.integration_id,
+        integration_name=names.integration,
+        expires_at=wish.expires_at,
+    )
 
 
 @router.get("/authorizations/{authorization_id}", summary="Watch an attempt to connect a store")
@@ -347,6 +408,10 @@ def _problem_answer(view: AttemptView, language: Language) -> AttemptProblemAnsw
     if view.problem is None:
         return None
     title, detail = PROBLEM_TEXTS[view.problem][language]
+    if view.right_region is not None:
+        region = REGION_NAMES[view.right_region][language]
+        store = store_name(view.right_store, language)
+        title, detail = title.format(store=store, region=region), detail.format(store=store, region=region)
     countries = countries_of(view.right_region) if view.right_region is not None else ()
     return AttemptProblemAnswer(
         code=view.problem,

@@ -105,6 +105,7 @@ class AttemptView:
     integration_id: UUID | None
     problem: AttemptProblem | None
     right_region: Region | None
+    right_store: str | None
     hint: AttemptHint | None
 
 

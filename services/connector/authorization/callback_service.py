@@ -65,10 +65,11 @@ _WRITE_PAUSE_SECONDS: Final = 0.5
 class _Failed(Exception):
     """This attempt has failed, for this reason."""
 
-    def __init__(self, problem: AttemptProblem, right_region: Region | None = None) -> None:
+    def __init__(self, problem: AttemptProblem, right: tuple[Region, str | None] | None = None) -> None:
         super().__init__(problem.value)
         self.problem = problem
-        self.right_region = right_region
+        self.right_region = right[0] if right is not None else None
+        self.right_store = right[1] if right is not None else None
 
 
 _PROBLEM_OF: Final[dict[type[Exception], AttemptProblem]] = {
@@ -222,7 +223,8 @@ async def _prove(
 
 async def _region_that_answers(
     amazon: Amazon, given: Tokens, quota_of: str, regions: Sequence[Region]
-) -> Region | None:
+) -> tuple[Region, str | None] | None:
+    """The region in which the store sells, and how it is called there."""
     for region in regions:
         try:
             store = await get_marketplace_participations(
@@ -231,7 +233,7 @@ async def _region_that_answers(
         except (TokenRefused, RoleMissing, ClientMisconfigured, AmazonUnavailable, AmazonPaused):
             continue
         if store.sells_somewhere:
-            return region
+            return region, store.name
     return None
 
 
@@ -267,6 +269,7 @@ async def _fail(sessions: Sessions, caller: Caller, attempt_id: UUID, failure: _
             Outcome.FAILED,
             problem_code=failure.problem.value,
             right_region=failure.right_region,
+            right_store=failure.right_store,
         )
         session.add(audit_entry(caller, "authorization_failed", attempt_id, problem=failure.problem.value))
         await announce(
@@ -299,6 +302,10 @@ async def _connect(
             known.name, known.countries, told_name=store.name, told=told
         ):
             raise _Failed(AttemptProblem.STORE_DIFFERS)
+        if attempt.reconnects is not None:
+            await integrations.adopt_seller(
+                session, caller.account_id, attempt.reconnects, region=region, seller_id=seller_id
+            )
         integration_id, is_new = await integrations.connect_store(
             session,
             caller.account_id,

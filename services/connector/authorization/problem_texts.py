@@ -4,6 +4,13 @@ from typing import Final
 
 from services.connector.authorization.attempts import AttemptHint, AttemptProblem
 from services.connector.http.language import Language
+from shared.marketplaces import Region
+
+REGION_NAMES: Final = {
+    Region.EU: {Language.DE: "Europa", Language.EN: "Europe"},
+    Region.NA: {Language.DE: "Amerika", Language.EN: "Americas"},
+    Region.FE: {Language.DE: "Ferner Osten", Language.EN: "Far East"},
+}
 
 PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
     AttemptProblem.CODE_MISSING: {
@@ -28,17 +35,17 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
     },
     AttemptProblem.REGION_MISMATCH: {
         Language.DE: (
-            "Der Store gehört zu einer anderen Region",
+            "{store} gehört zur Region {region}",
             (
-                "Das Verkäuferkonto, mit dem Sie bei Amazon angemeldet waren, verkauft in anderen Ländern. Beginnen Sie noch einmal mit "
-                "einem Land, in dem dieser Store verkauft, oder melden Sie sich bei Amazon mit dem anderen Konto an."
+                "Das gewählte Land gehört zu einer anderen Region. Weiter geht es mit einem Land aus der Region {region}; für einen "
+                "anderen Store zuerst bei Amazon abmelden."
             ),
         ),
         Language.EN: (
-            "The store belongs to another region",
+            "{store} belongs to the region {region}",
             (
-                "The seller account with which you were signed in at Amazon sells in other countries. Start again with a country in "
-                "which this store sells, or sign in at Amazon with the other account."
+                "The country that was chosen belongs to another region. Go on with a country of the region {region}; for another "
+                "store, sign out at Amazon first."
             ),
         ),
     },
@@ -185,3 +192,10 @@ HINT_TEXTS: Final[dict[AttemptHint, dict[Language, tuple[str, str]]]] = {
         ),
     },
 }
+
+
+def store_name(name: str | None, language: Language) -> str:
+    """How a store is called in a sentence's beginning: by its name at Amazon, in the language's quotation marks."""
+    if name is None:
+        return {Language.DE: "Der Store", Language.EN: "The store"}[language]
+    return {Language.DE: "Der Store „{}“", Language.EN: "The store “{}”"}[language].format(name)

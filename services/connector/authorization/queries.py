@@ -30,6 +30,7 @@ class AttemptRow:
     outcome: str | None
     problem_code: str | None
     right_region: str | None
+    right_store: str | None
     integration_id: UUID | None
     reconnects: UUID | None
     seller_id_expected: str | None
@@ -49,7 +50,15 @@ class StoreToReconnect:
     """An integration that is there, or was disconnected and may come back."""
 
     home_country: str
-    seller_id: str
+    seller_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskedFor:
+    """The names of a colleague who asks for an authorization, and of the integration that is meant; None for what is gone or unnamed."""
+
+    asked_by: str | None
+    integration: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +226,25 @@ async def take_login_request(
     )
 
 
+async def unfinished_of(
+    session: AsyncSession, account_id: UUID, user_id: UUID, now: datetime
+) -> list[AttemptRow]:
+    """The attempts of this user that can still be taken up again, the newest first."""
+    rows = await session.execute(
+        select(*_COLUMNS)
+        .where(
+            Attempt.account_id == account_id,
+            Attempt.user_id == user_id,
+            Attempt.outcome.is_(None),
+            Attempt.consumed_at.is_(None),
+            Attempt.expires_at > now,
+        )
+        .order_by(Attempt.id.desc())
+        .limit(20)
+    )
+    return [AttemptRow(**row._asdict()) for row in rows]
+
+
 # --- stores ----------------------------------------------------------------------------------------------------------
 
 
@@ -234,6 +262,17 @@ async def store_to_reconnect(
         )
     ).one_or_none()
     return None if row is None else StoreToReconnect(**row._asdict())
+
+
+async def asked_for(
+    session: AsyncSession, account_id: UUID, asked_by: UUID, integration_id: UUID | None
+) -> AskedFor:
+    """Who asks for an authorization, and for which integration."""
+    asker = await session.scalar(select(User.name).where(User.id == asked_by, User.account_id == account_id))
+    integration = await session.scalar(
+        select(Integration.name).where(Integration.id == integration_id, Integration.account_id == account_id)
+    )
+    return AskedFor(asker, integration)
 
 
 async def has_other_stores(session: AsyncSession, account_id: UUID, meant: UUID | None) -> bool:
@@ -355,6 +394,7 @@ async def write_outcome(
     integration_id: UUID | None = None,
     problem_code: str | None = None,
     right_region: Region | None = None,
+    right_store: str | None = None,
 ) -> None:
     """Write how an attempt ended, unless it has ended already: the first outcome stays."""
     await session.execute(
@@ -365,5 +405,6 @@ async def write_outcome(
             integration_id=integration_id,
             problem_code=problem_code,
             right_region=right_region,
+            right_store=right_store,
         )
     )

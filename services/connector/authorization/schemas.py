@@ -115,6 +115,47 @@ class AuthorizationRequest(BaseModel):
         return self
 
 
+class LinkAnswer(_Answer):
+    """A link to hand to a colleague: good for whoever signs in to this account and may authorize stores."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"url": "https://app.example/connect/link/gqF0…", "expires_at": "2026-11-30T09:12:44Z"}
+            ]
+        }
+    )
+
+    url: str
+    expires_at: datetime
+
+
+class LinkedAnswer(_Answer):
+    """What a colleague asks for by a link."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "asked_by": "Jana Weber",
+                    "country": "DE",
+                    "country_name": "Germany",
+                    "integration_id": None,
+                    "integration_name": None,
+                    "expires_at": "2026-11-30T09:12:44Z",
+                }
+            ]
+        }
+    )
+
+    asked_by: str | None
+    country: str | None
+    country_name: str | None
+    integration_id: UUID | None
+    integration_name: str | None
+    expires_at: datetime
+
+
 class AttemptProblemAnswer(_Answer):
     """`region` and `countries` tell, for `region_mismatch`, where the store belongs."""
 
@@ -171,3 +212,7 @@ class AuthorizationAnswer(_Answer):
     hint: HintAnswer | None = Field(
         description="`sign_out_first`: the browser may be signed in at Amazon with another store."
     )
+
+
+class AuthorizationList(_Answer):
+    items: list[AuthorizationAnswer]

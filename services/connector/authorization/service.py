@@ -22,6 +22,7 @@ from services.connector.authorization.attempts import (
     state_of,
 )
 from services.connector.authorization.consent import Application, consent_url
+from services.connector.authorization.links import LINK_LIFETIME, Wish, link_of, wish_of
 from services.connector.authorization.views import view_of
 from services.connector.problems.catalogue import NotFound
 from services.connector.throttling.limits import CONNECTS
@@ -95,6 +96,67 @@ async def get_attempt(
             url = consent_url(application, row.country, state)
         has_others = await queries.has_other_stores(session, caller.account_id, row.reconnects)
     return view_of(row, now, consent_url=url, has_others=has_others)
+
+
+async def list_unfinished(
+    sessions: Sessions,
+    keyring: Keyring,
+    application: Application,
+    caller: Caller,
+    *,
+    browser_token: str | None,
+    now: datetime,
+) -> list[AttemptView]:
+    """The attempts of the caller that wait for Amazon, the newest first."""
+    account_keys = await keyring.of(sessions, caller.account_id)
+    async with sessions.begin() as session:
+        rows = await queries.unfinished_of(session, caller.account_id, caller.user_id, now)
+    views = []
+    for row in rows:
+        url = None
+        if browser_token is not None and _is_own(row, caller, browser_token):
+            url = consent_url(application, row.country, state_of(account_keys, row.id, browser_token))
+        views.append(view_of(row, now, consent_url=url, has_others=False))
+    return views
+
+
+async def make_link(
+    sessions: Sessions,
+    keyring: Keyring,
+    caller: Caller,
+    *,
+    country: str | None,
+    integration_id: UUID | None,
+    now: datetime,
+) -> tuple[str, Wish]:
+    """A link by which a colleague authorizes a store of this country, or this integration again.
+
+    Raises UnknownCountry, NotFound, BrowserRequired."""
+    caller.require_browser()
+    account_keys = await keyring.of(sessions, caller.account_id)
+    wish = Wish(caller.user_id, country, integration_id, now + LINK_LIFETIME)
+    if country is not None and country not in BY_COUNTRY:
+        raise UnknownCountry
+    async with sessions.begin() as session:
+        if integration_id is not None:
+            await _intent_to_reconnect(session, caller, integration_id)
+        target = (
+            {"integration": str(integration_id)} if integration_id is not None else {"country": country or ""}
+        )
+        session.add(
+            audit_entry(caller, "authorization_link_made", integration_id or caller.account_id, **target)
+        )
+    return link_of(account_keys, wish), wish
+
+
+async def read_link(
+    sessions: Sessions, keyring: Keyring, caller: Caller, link: str, now: datetime
+) -> tuple[Wish, queries.AskedFor]:
+    """What a colleague asks for by this link. Raises LinkUnknown, LinkExpired."""
+    account_keys = await keyring.of(sessions, caller.account_id)
+    wish = wish_of(account_keys, link, now)
+    async with sessions.begin() as session:
+        return wish, await queries.asked_for(session, caller.account_id, wish.asked_by, wish.integration_id)
 
 
 def _is_own(row: queries.AttemptRow, caller: Caller, browser_token: str) -> bool:

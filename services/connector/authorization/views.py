@@ -38,6 +38,7 @@ def view_of(row: AttemptRow, now: datetime, *, consent_url: str | None, has_othe
         integration_id=row.integration_id,
         problem=problem,
         right_region=Region(row.right_region) if row.right_region is not None else None,
+        right_store=row.right_store,
         hint=_hint(row, status, problem, has_others=has_others),
     )
 

@@ -20,7 +20,7 @@ from services.connector.dependencies import (
 from services.connector.http.etags import etag_of
 from services.connector.http.language import Language
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
-from services.connector.integrations import lifecycle_service, service
+from services.connector.integrations import lifecycle_service, service, without_api_service
 from services.connector.integrations.check_texts import brief_of, disconnection_text, text_of, title_of
 from services.connector.integrations.health import (
     ACTIONS,
@@ -35,8 +35,10 @@ from services.connector.integrations.health import (
 from services.connector.integrations.lifecycle_service import IntegrationChanges
 from services.connector.integrations.queries import Detail, Done, Listed
 from services.connector.integrations.schemas import (
+    AdditionRequest,
     ChangeRequest,
     CheckAnswer,
+    CountriesRequest,
     IntegrationAnswer,
     IntegrationCountry,
     IntegrationItem,
@@ -98,6 +100,41 @@ async def list_integrations(
         "items": [_item(row, settings, language, now) for row in page],
         "next_cursor": encode_cursor(None, page[-1].id) if len(rows) > limit else None,
     }
+
+
+@router.post("/integrations", status_code=201, summary="Add a store without Amazon's API")
+async def add_without_api(
+    *,
+    body: AdditionRequest,
+    caller: AdminEditor,
+    sessions: SessionsDep,
+    settings: SettingsDep,
+    language: LanguageDep,
+    response: Response,
+    now: Now,
+) -> IntegrationAnswer:
+    """Its address works at once and its orders stay at Amazon. `POST /authorizations` with its id authorizes it later."""
+    detail = await without_api_service.add(
+        sessions, caller, name=body.name, country=body.country, countries=body.countries, now=now
+    )
+    response.headers["ETag"] = etag_of(detail.listed.version)
+    return _answer(detail, settings, language, now)
+
+
+@router.put("/integrations/{integration_id}/countries", summary="Say in which countries a store sells")
+async def change_countries(
+    *,
+    integration_id: UUID,
+    body: CountriesRequest,
+    caller: AdminEditor,
+    sessions: SessionsDep,
+    settings: SettingsDep,
+    language: LanguageDep,
+    now: Now,
+) -> IntegrationAnswer:
+    """Of a store without Amazon's API: the guide and the lock go by them. Of any other, Amazon says it."""
+    detail = await without_api_service.change_countries(sessions, caller, integration_id, body.countries, now)
+    return _answer(detail, settings, language, now)
 
 
 @router.get("/integrations/{integration_id}", summary="Read an integration")
@@ -242,6 +279,7 @@ def _item(row: Listed, settings: ConnectorSettings, language: Language, now: dat
         "name": row.name,
         "region": row.region,
         "home_country": row.home_country,
+        "uses_api": row.uses_api,
         "address": f"{row.local_part}@{settings.mail_domain}" if row.local_part else None,
         "last_message_at": row.last_message_at,
         "last_order_at": row.last_order_at,
@@ -365,6 +403,6 @@ def _step(step: Step, done: Done | None, settings: ConnectorSettings, language: 
     )
 
 
-def _masked(seller_id: str) -> str:
+def _masked(seller_id: str | None) -> str | None:
     """The seller id with its middle left out: enough to tell one's own stores apart."""
-    return f"{seller_id[:2]}…{seller_id[-3:]}"
+    return None if seller_id is None else f"{seller_id[:2]}…{seller_id[-3:]}"

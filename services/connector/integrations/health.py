@@ -135,7 +135,9 @@ class Facts:
     first_authentic_mail_at: datetime | None
     last_order_at: datetime | None
     # When Amazon first sent the mail by which it has the address confirmed.
-    address_confirmed_at: datetime | None = None
+    verification_mail_at: datetime | None = None
+    # Without it, nothing is asked of Amazon: what it would say is no reason for anything.
+    uses_api: bool = True
     # From here on: nothing, in a store without trouble.
     paused_at: datetime | None = None
     refused_at: datetime | None = None
@@ -210,28 +212,27 @@ def checks_of(facts: Facts, now: datetime) -> tuple[Check, ...]:
     """Everything that is not in order, the most urgent first. A paused store is only said to be paused."""
     if facts.paused_at is not None:
         return (Check("paused", CheckState.NOTICE, facts.paused_at),)
-    found = [
-        check
-        for check in (
-            _grant(facts, now),
-            _consent(facts, now),
-            _participation(facts, now),
-            _role(facts, now),
-            _suspension(facts),
-            _orders(facts, now),
-            _report_columns(facts),
-            _amazon_trouble(facts),
-            _service_trouble(facts),
-            _amazon_paused(facts),
-            _setup(facts),
-            _first_mail(facts, now),
-            _mail_of_countries(facts, now),
-            _mail_elsewhere(facts, now),
-            _sender(facts),
-            _smtp(facts),
-        )
-        if check is not None
-    ]
+    of_api = (
+        _grant(facts, now),
+        _consent(facts, now),
+        _participation(facts, now),
+        _role(facts, now),
+        _suspension(facts),
+        _orders(facts, now),
+        _report_columns(facts),
+        _amazon_trouble(facts),
+        _amazon_paused(facts),
+    )
+    of_all = (
+        _service_trouble(facts),
+        _setup(facts),
+        _first_mail(facts, now),
+        _mail_of_countries(facts, now),
+        _mail_elsewhere(facts, now),
+        _sender(facts),
+        _smtp(facts),
+    )
+    found = [check for check in (*(of_api if facts.uses_api else ()), *of_all) if check is not None]
     order = list(CheckState)
     return tuple(sorted(found, key=lambda check: order.index(check.state)))
 
@@ -241,12 +242,12 @@ def not_checked(facts: Facts, now: datetime) -> tuple[str, ...]:
     if facts.paused_at is not None:
         return tuple(code for code in CODES if code != "paused")
     unknown = set[str]()
-    if facts.report_columns_missing is None:
+    if facts.report_columns_missing is None and facts.uses_api:
         # The application may lack the role for such reports, or the store has no orders yet.
         unknown.add("report_columns_missing")
     if facts.reply_confirmed_at is None and facts.sender_refused_at is None:
         unknown.add("sender_not_approved")
-    if facts.orders_completed_at is None and _orders(facts, now) is None:
+    if facts.uses_api and facts.orders_completed_at is None and _orders(facts, now) is None:
         unknown.add("orders_late")
     return tuple(code for code in CODES if code in unknown)
 
@@ -259,7 +260,7 @@ def lock_of(facts: Facts, now: datetime) -> Lock:
     """
     if any(check.state is CheckState.RED for check in checks_of(facts, now)):
         return Lock.RED
-    has_mail = facts.last_message_at is not None or facts.address_confirmed_at is not None
+    has_mail = facts.last_message_at is not None or facts.verification_mail_at is not None
     return Lock.GREEN if facts.is_named and has_mail and not facts.open_countries else Lock.PENDING
 
 
@@ -288,7 +289,7 @@ def _summary(facts: Facts, worst: Check | None) -> Summary:
         return Summary.COUNTRIES_OPEN if facts.open_countries else Summary.WORKING
     if facts.open_countries or (not facts.participating and facts.open_steps):
         return Summary.SETUP_OPEN
-    return Summary.ADDRESS_CONFIRMED if facts.address_confirmed_at is not None else Summary.NO_MESSAGE
+    return Summary.ADDRESS_CONFIRMED if facts.verification_mail_at is not None else Summary.NO_MESSAGE
 
 
 def _changes_at(facts: Facts, now: datetime) -> datetime | None:
@@ -420,7 +421,7 @@ def _amazon_paused(facts: Facts) -> Check | None:
 def _setup(facts: Facts) -> Check | None:
     if facts.is_named and facts.open_steps == 0:
         return None
-    has_mail = facts.last_message_at is not None or facts.address_confirmed_at is not None
+    has_mail = facts.last_message_at is not None or facts.verification_mail_at is not None
     if facts.is_named and facts.participating and not facts.open_countries:
         # What is left is no country's: messages come, or will, without it.
         state = CheckState.NOTICE if has_mail else CheckState.WAITING

@@ -44,7 +44,8 @@ class Listed(NamedTuple):
     name: str | None
     region: Region
     home_country: str
-    seller_id: str
+    seller_id: str | None
+    uses_api: bool
     store_name: str | None
     lock: Lock
     lock_since: datetime
@@ -55,7 +56,7 @@ class Listed(NamedTuple):
     synced_at: datetime | None
     last_message_at: datetime | None
     first_authentic_mail_at: datetime | None
-    address_confirmed_at: datetime | None
+    verification_mail_at: datetime | None
     last_order_at: datetime | None
     misdirected_mail_at: datetime | None
     forwarded_mail_at: datetime | None
@@ -123,6 +124,7 @@ def _listed(*, in_grace_period: bool = False) -> Select[*tuple[Any, ...]]:
             Integration.region,
             Integration.home_country,
             Integration.seller_id,
+            Integration.uses_api,
             Integration.store_name,
             Integration.lock,
             Integration.lock_since,
@@ -133,7 +135,7 @@ def _listed(*, in_grace_period: bool = False) -> Select[*tuple[Any, ...]]:
             Integration.synced_at,
             Integration.last_message_at,
             Integration.first_authentic_mail_at,
-            Integration.address_confirmed_at,
+            Integration.verification_mail_at,
             Integration.last_order_at,
             Integration.misdirected_mail_at,
             Integration.forwarded_mail_at,
@@ -250,7 +252,8 @@ async def detail_of(reader: Reader, account_id: UUID, integration_id: UUID) -> D
         Step(SetupStepName(row.step), row.country): Done(row.done_at, by_itself=row.done_by is None)
         for row in ticked
     }
-    steps = steps_of(listed.home_country, [c.country for c in countries if c.is_participating])
+    sells_in = [c.country for c in countries if c.is_participating]
+    steps = steps_of(listed.home_country, sells_in, uses_api=listed.uses_api)
     troubles = await reader.execute(
         select(ServiceTrouble.scope, ServiceTrouble.since).where(
             ServiceTrouble.scope.in_([APPLICATION, "lwa", f"sp-api:{listed.region}"])
@@ -319,6 +322,7 @@ def _facts(
     return Facts(
         created_at=listed.created_at,
         is_named=listed.name is not None,
+        uses_api=listed.uses_api,
         open_steps=sum(step not in done for step in steps),
         open_countries=tuple(
             step.country
@@ -335,7 +339,7 @@ def _facts(
         account_told_at=max((c.account_status_at for c in countries if c.account_status_at), default=None),
         last_message_at=listed.last_message_at,
         first_authentic_mail_at=listed.first_authentic_mail_at,
-        address_confirmed_at=listed.address_confirmed_at,
+        verification_mail_at=listed.verification_mail_at,
         last_order_at=listed.last_order_at,
         misdirected_mail_at=listed.misdirected_mail_at,
         forwarded_mail_at=listed.forwarded_mail_at,
@@ -367,10 +371,10 @@ async def due_ids(session: AsyncSession, now: datetime, *, limit: int) -> Sequen
 
 
 async def active_ids(session: AsyncSession, *, limit: int, after: UUID | None) -> Sequence[UUID]:
-    """Integrations that are connected and not paused, of all accounts, in the order of their ids."""
+    """Integrations that are connected by Amazon's API and not paused, of all accounts, in the order of their ids."""
     statement = (
         select(Integration.id)
-        .where(Integration.disconnected_at.is_(None), Integration.paused_at.is_(None))
+        .where(Integration.disconnected_at.is_(None), Integration.paused_at.is_(None), Integration.uses_api)
         .order_by(Integration.id)
         .limit(limit)
     )

@@ -13,7 +13,7 @@ from services.connector.http.request_types import without_default
 from services.connector.integrations.health import Action, CheckState, Who
 from services.connector.integrations.names import MAX_NAME
 from services.connector.integrations.sync_state import OrdersStatus
-from shared.marketplaces import Region
+from shared.marketplaces import MARKETPLACES, Region
 from shared.tables import AfterGracePeriod, Lock, SetupStepName, Summary, SyncStatus
 
 _EXAMPLE: JsonDict = {
@@ -36,6 +36,7 @@ _EXAMPLE: JsonDict = {
     "name": "Amazon Europa",
     "region": "eu",
     "home_country": "DE",
+    "uses_api": True,
     "address": "mabtekrud@replyco.email",
     "last_message_at": "2026-11-23T08:59:01Z",
     "last_order_at": "2026-11-23T08:41:20Z",
@@ -135,7 +136,7 @@ class SyncAnswer(TypedDict):
 
 class StoreAnswer(TypedDict):
     store_name: str | None
-    seller_id_masked: str
+    seller_id_masked: Annotated[str | None, Field(description="Null for a store without Amazon's API.")]
 
 
 @with_config(json_schema_extra={"examples": [_EXAMPLE]})
@@ -157,6 +158,10 @@ class IntegrationItem(TypedDict):
     ]
     region: Region
     home_country: str
+    uses_api: Annotated[
+        bool,
+        Field(description="False for a store whose mail comes, but not its orders: nobody authorizes us."),
+    ]
     address: Annotated[
         str | None, Field(description="The relay address that the seller enters in Seller Central.")
     ]
@@ -228,6 +233,31 @@ _DESCRIBED_NAME: JsonDict = {
     "maxLength": MAX_NAME,
 }
 Name = Annotated[str, Field(max_length=1000), WithJsonSchema(_DESCRIBED_NAME)]
+
+
+Countries = Annotated[list[Annotated[str, Field(max_length=10)]], Field(max_length=len(MARKETPLACES))]
+
+
+class AdditionRequest(_Request):
+    """A store without Amazon's API. One that is authorized is added by `POST /authorizations`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "Amazon Europa", "country": "DE", "countries": ["DE", "FR"]}]
+        }
+    )
+
+    name: Name = Field(description="1 to 60 characters after trimming, unique in the account.")
+    country: Annotated[str, Field(max_length=10, description="Its home, as GET /marketplaces names it.")]
+    countries: Countries = Field(
+        [], description="The countries of its region in which it sells; its home alone if none is named."
+    )
+
+
+class CountriesRequest(_Request):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"countries": ["DE", "FR"]}]})
+
+    countries: Annotated[Countries, Field(min_length=1)]
 
 
 class ChangeRequest(_Request):

@@ -138,6 +138,29 @@ async def connect_store(
             return known.id, False
 
 
+async def adopt_seller(
+    session: AsyncSession, account_id: UUID, integration_id: UUID, *, region: Region, seller_id: str
+) -> None:
+    """Make a store that was without Amazon's API this seller's, unless the account has connected the seller's store already."""
+    known = select(Integration.id).where(
+        Integration.account_id == account_id,
+        Integration.region == region,
+        Integration.seller_id == seller_id,
+        Integration.removed_at.is_(None),
+    )
+    await session.execute(
+        update(Integration)
+        .where(
+            Integration.id == integration_id,
+            Integration.account_id == account_id,
+            Integration.region == region,
+            ~Integration.uses_api,
+            ~known.exists(),
+        )
+        .values(seller_id=seller_id, uses_api=True)
+    )
+
+
 async def _take_free_name(session: AsyncSession, integration: Integration) -> None:
     """Append a number to the name if another store took it during the grace period."""
     if integration.name is None:
@@ -219,6 +242,7 @@ async def refresh_participations(
                 Integration.id == integration_id,
                 Integration.disconnected_at.is_(None),
                 Integration.paused_at.is_(None),
+                Integration.uses_api,
             )
         )
     if account_id is None:

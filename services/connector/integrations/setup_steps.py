@@ -28,12 +28,13 @@ class Step:
     country: str
 
 
-def steps_of(home_country: str, participating: Collection[str]) -> tuple[Step, ...]:
-    """The steps in the guide's order: columns once, the others for each country that the store sells in, home first."""
+def steps_of(home_country: str, participating: Collection[str], *, uses_api: bool = True) -> tuple[Step, ...]:
+    """The steps in the guide's order: columns once, where reports are asked for, the others for each country that the store sells in, home first."""
     ordered = [m.country for m in MARKETPLACES if m.country in participating]
     ordered.sort(key=lambda country: country != home_country)
+    columns = (Step(SetupStepName.ORDER_REPORT_COLUMNS, home_country),) if uses_api else ()
     return (
-        Step(SetupStepName.ORDER_REPORT_COLUMNS, home_country),
+        *columns,
         *(Step(SetupStepName.SELLER_PROFILE, country) for country in ordered),
         *(Step(SetupStepName.NOTIFICATION_PREFERENCES, country) for country in ordered),
         *(Step(SetupStepName.APPROVED_SENDER, country) for country in ordered),

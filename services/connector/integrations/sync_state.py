@@ -42,6 +42,8 @@ def orders_status(row: Listed, now: datetime) -> OrdersStatus:
 
 def sync_status(row: Listed, now: datetime) -> SyncStatus:
     """The store as a whole: as good as its worst part. Nothing is fetched by a consent that has ended."""
+    if not row.uses_api:
+        return SyncStatus.NEVER if row.paused_at is None else SyncStatus.PAUSED
     if row.lock == Lock.RED and row.worst_check in _ENDS_SYNC and row.paused_at is None:
         return SyncStatus.FAILED
     if row.sync_status != SyncStatus.OK or row.orders_known_until is None:

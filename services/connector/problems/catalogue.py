@@ -265,6 +265,26 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("The name is taken", "Another integration has this name already. Choose a different one."),
         ("Der Name ist vergeben", "Eine andere Integration heißt schon so. Wählen Sie einen anderen Namen."),
     ),
+    "country_outside_region": Problem(
+        422,
+        ("This country is not of the store's region", "Choose countries of one region, as GET /marketplaces names them."),
+        ("Dieses Land gehört nicht zur Region des Stores", "Möglich sind die Länder einer Region, so wie GET /marketplaces sie nennt."),
+    ),
+    "countries_by_amazon": Problem(
+        409,
+        ("Amazon names the countries of this store", "They are read from Amazon, because the store is authorized."),
+        ("Die Länder dieses Stores nennt Amazon", "Sie kommen von Amazon, weil der Store autorisiert ist."),
+    ),
+    "link_unknown": Problem(
+        404,
+        ("This link belongs to no request of your account", "Sign in with the account that the link was made in, or ask for a new link."),
+        ("Dieser Link gehört zu keiner Bitte in diesem Konto", "Mit dem Konto anmelden, in dem der Link entstanden ist, oder um einen neuen bitten."),
+    ),
+    "link_expired": Problem(
+        410,
+        ("This link has expired", "It was good for seven days. Ask for a new one."),
+        ("Dieser Link ist abgelaufen", "Er galt sieben Tage. Bitte einen neuen verlangen."),
+    ),
     "owner_unfit": Problem(
         422,
         ("This person cannot be the owner", "Choose a user of your account with “General → Admin: view & edit”."),

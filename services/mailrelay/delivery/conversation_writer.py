@@ -215,7 +215,7 @@ async def _update_integrations(session: AsyncSession, shown: Sequence[NewMessage
     facts = [
         each
         for each in all_facts
-        if each.newest_message_at or each.first_authentic_mail_at or each.address_confirmed_at
+        if each.newest_message_at or each.first_authentic_mail_at or each.verification_mail_at
     ]
     if not facts:
         return
@@ -265,7 +265,7 @@ def _facts_of(integration_id: UUID, items: Sequence[NewMessage]) -> IntegrationF
         integration_id,
         newest_message_at=max((item.queued.accepted_at for item in from_buyers), default=None),
         first_authentic_mail_at=min(proofs, default=None),
-        address_confirmed_at=min(confirmations, default=None),
+        verification_mail_at=min(confirmations, default=None),
         countries=frozenset(item.parsed.country for item in from_buyers if item.parsed.country is not None),
     )
 

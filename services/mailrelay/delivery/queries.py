@@ -51,19 +51,19 @@ _NOTE_MAIL: Final = text(
     "WITH facts AS (SELECT * FROM unnest(CAST(:integrations AS uuid[]), CAST(:newest AS timestamptz[]),"
     " CAST(:authentic AS timestamptz[]), CAST(:confirmed AS timestamptz[]))"
     " AS facts (id, newest_at, authentic_at, confirmed_at)),"
-    " locked AS MATERIALIZED (SELECT id, last_message_at, first_authentic_mail_at, address_confirmed_at FROM integrations"
+    " locked AS MATERIALIZED (SELECT id, last_message_at, first_authentic_mail_at, verification_mail_at FROM integrations"
     " WHERE id = ANY(CAST(:integrations AS uuid[])) ORDER BY id FOR NO KEY UPDATE)"
     " UPDATE integrations SET last_message_at = greatest(integrations.last_message_at, facts.newest_at),"
     " first_authentic_mail_at = coalesce(integrations.first_authentic_mail_at, facts.authentic_at),"
-    " address_confirmed_at = coalesce(integrations.address_confirmed_at, facts.confirmed_at)"
+    " verification_mail_at = coalesce(integrations.verification_mail_at, facts.confirmed_at)"
     " FROM locked JOIN facts ON facts.id = locked.id WHERE integrations.id = locked.id"
     " AND (facts.newest_at > coalesce(integrations.last_message_at, '-infinity')"
     " OR (facts.authentic_at IS NOT NULL AND integrations.first_authentic_mail_at IS NULL)"
-    " OR (facts.confirmed_at IS NOT NULL AND integrations.address_confirmed_at IS NULL))"
+    " OR (facts.confirmed_at IS NOT NULL AND integrations.verification_mail_at IS NULL))"
     " RETURNING integrations.id,"
     " (facts.authentic_at IS NOT NULL AND locked.first_authentic_mail_at IS NULL)"
     " OR (facts.newest_at IS NOT NULL AND locked.last_message_at IS NULL)"
-    " OR (facts.confirmed_at IS NOT NULL AND locked.address_confirmed_at IS NULL) AS is_first"
+    " OR (facts.confirmed_at IS NOT NULL AND locked.verification_mail_at IS NULL) AS is_first"
 )
 # A conflict locks its row even where nothing is to change, so the steps that were seen before are left out first.
 _TICK_STEPS: Final = text(
@@ -311,7 +311,7 @@ class IntegrationFacts(NamedTuple):
     integration_id: UUID
     newest_message_at: datetime | None
     first_authentic_mail_at: datetime | None
-    address_confirmed_at: datetime | None
+    verification_mail_at: datetime | None
     countries: frozenset[str]
 
 
@@ -323,7 +323,7 @@ async def note_mail(session: AsyncSession, facts: Sequence[IntegrationFacts]) ->
             "integrations": [each.integration_id for each in facts],
             "newest": [each.newest_message_at for each in facts],
             "authentic": [each.first_authentic_mail_at for each in facts],
-            "confirmed": [each.address_confirmed_at for each in facts],
+            "confirmed": [each.verification_mail_at for each in facts],
         },
     )
     return {row.id for row in noted if row.is_first}

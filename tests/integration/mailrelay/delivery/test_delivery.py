@@ -245,7 +245,7 @@ async def test_that_amazon_confirms_the_address_is_kept_as_a_fact_once(
     await deliver_due(delivery)
 
     integration = await integration_of(sessions, store)
-    assert (integration.address_confirmed_at, integration.last_message_at) == (message.received_at, None)
+    assert (integration.verification_mail_at, integration.last_message_at) == (message.received_at, None)
     assert [requests for _, _, requests in await asked_for(sessions)] == [1]
 
 

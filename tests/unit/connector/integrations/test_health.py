@@ -229,7 +229,7 @@ def test_the_lock_never_says_more_than_is_known(
         is_named=named,
         last_message_at=at if came == MESSAGE else None,
         first_authentic_mail_at=at if came == MESSAGE else None,
-        address_confirmed_at=at if came == CONFIRMED else None,
+        verification_mail_at=at if came == CONFIRMED else None,
         open_countries=open_countries,
         open_steps=3 * len(open_countries),
         has_grant=not red,
@@ -247,6 +247,29 @@ def test_a_mail_of_amazons_that_no_buyer_wrote_turns_no_lock_green():
     facts = replace(FINE, last_message_at=None)
 
     assert (lock_of(facts, NOW), health_of(facts, NOW).summary) == (Lock.PENDING, Summary.NO_MESSAGE)
+
+
+def test_a_store_without_api_is_judged_by_its_mail_alone():
+    facts = replace(
+        FINE,
+        uses_api=False,
+        has_grant=False,
+        consented_at=None,
+        synced_at=None,
+        suspended=("FR",),
+        orders_known_until=NOW - 3 * DAY,
+        revoked_at=NOW,
+        role_missing_since=NOW - 2 * DAY,
+        report_columns_missing=["is-prime"],
+        amazon_paused_since=NOW,
+        troubles=(Trouble("lwa", NOW),),
+    )
+
+    assert (checks_of(facts, NOW), lock_of(facts, NOW)) == ((), Lock.GREEN)
+    assert set(not_checked(facts, NOW)) == {"sender_not_approved"}
+    silent = replace(facts, last_message_at=None, open_countries=("FR",), open_steps=3)
+    assert health_of(silent, NOW).summary is Summary.SETUP_OPEN
+    assert health_of(replace(facts, sender_refused_at=NOW), NOW).lock is Lock.RED
 
 
 def test_a_paused_store_is_said_to_be_paused_whatever_else_is_wrong():

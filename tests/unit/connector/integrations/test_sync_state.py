@@ -30,6 +30,7 @@ def listed(
             "id": new_id(),
             "region": Region.EU,
             "lock": Lock.GREEN,
+            "uses_api": True,
             "sync_status": SyncStatus(status),
             "synced_at": MORNING,
             "paused_at": paused_at,

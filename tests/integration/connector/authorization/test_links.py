@@ -1,0 +1,79 @@
+"""A link for who has to consent: good in one account, for some days, for whoever may authorize stores there."""
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import pytest
+
+from services.connector.authorization.links import LinkExpired, LinkUnknown, Wish, link_of, wish_of
+from shared.database import Sessions, new_id
+from shared.keyring import Keyring
+from tests.factories import make_account
+from tests.integration.connector.conftest import SignedIn
+from tests.integration.connector.connecting import connect_named
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+async def made(signed_in: SignedIn, body: dict[str, object]) -> str:
+    answer = await signed_in.client.post("/api/v1/authorization-links", json=body)
+    assert answer.status_code == 201, answer.text
+    path: str = urlsplit(answer.json()["url"]).path
+    assert path.startswith("/connect/link/")
+    return path.rpartition("/")[2]
+
+
+async def test_it_says_what_is_asked_for_and_by_whom(signed_in: SignedIn):
+    integration_id = await connect_named(signed_in, "Lampen Europa")
+    german = {"accept-language": "de"}
+
+    of_country = await signed_in.client.get(
+        f"/api/v1/authorization-links/{await made(signed_in, {'country': 'FR'})}", headers=german
+    )
+    of_integration = await signed_in.client.get(
+        f"/api/v1/authorization-links/{await made(signed_in, {'integration_id': integration_id})}"
+    )
+
+    assert of_country.json() | {"asked_by": "", "expires_at": ""} == {
+        "asked_by": "",
+        "country": "FR",
+        "country_name": "Frankreich",
+        "integration_id": None,
+        "integration_name": None,
+        "expires_at": "",
+    }
+    assert of_country.json()["asked_by"]
+    assert of_integration.json()["integration_name"] == "Lampen Europa"
+
+
+@pytest.mark.parametrize("body", [{"country": "XX"}, {"integration_id": str(new_id())}])
+async def test_nothing_can_be_asked_for_that_is_not_there(signed_in: SignedIn, body: dict[str, object]):
+    answer = await signed_in.client.post("/api/v1/authorization-links", json=body)
+
+    assert answer.json()["code"] in {"unknown_country", "not_found"}
+
+
+async def test_it_is_of_no_use_in_another_account_nor_after_its_time_nor_changed(
+    sessions: Sessions, keyring: Keyring
+):
+    async with sessions.begin() as session:
+        accounts = [await make_account(session, keyring, name=name) for name in ("Ours", "Theirs")]
+    ours, theirs = [await keyring.of(sessions, account.id) for account in accounts]
+    wish = Wish(new_id(), "DE", None, NOW + timedelta(days=7))
+    link = link_of(ours, wish)
+
+    assert wish_of(ours, link, NOW) == wish
+    with pytest.raises(LinkExpired):
+        wish_of(ours, link, NOW + timedelta(days=7))
+    for keys, text in ((theirs, link), (ours, f"{link[:-2]}AA"), (ours, ""), (ours, "ä"), (ours, "A" * 43)):
+        with pytest.raises(LinkUnknown):
+            wish_of(keys, text, NOW)
+
+
+async def test_an_attempt_that_waits_is_listed_until_it_has_an_outcome(signed_in: SignedIn):
+    begun = (await signed_in.client.post("/api/v1/authorizations", json={"country": "DE"})).json()
+
+    [waiting] = (await signed_in.client.get("/api/v1/authorizations")).json()["items"]
+
+    assert (waiting["id"], waiting["status"]) == (begun["id"], "waiting")
+    assert waiting["consent_url"] == begun["consent_url"]
