@@ -70,11 +70,12 @@ async def test_a_disconnected_store_rests_and_is_restored_from_the_list(page: Pa
     await page.get_by_text("Verwalten", exact=True).click()
     await page.get_by_role("button", name="Pausieren").click()
     await expect(page.get_by_test_id("check").filter(has_text="Pausiert")).to_be_visible()
-    await page.get_by_text("Verwalten", exact=True).click()
+    # The panel stays open, and the focus stays where one was.
+    await expect(page.get_by_role("button", name="Fortsetzen")).to_be_focused()
     await page.get_by_role("button", name="Fortsetzen").click()
     await expect(page.get_by_test_id("check").filter(has_text="Pausiert")).to_have_count(0)
+    await expect(page.get_by_role("button", name="Pausieren")).to_be_focused()
 
-    await page.get_by_text("Verwalten", exact=True).click()
     await page.get_by_role("button", name="Verbindung trennen").click()
     await expect(page.get_by_label("Behalten, sie bleiben im Posteingang lesbar")).to_be_checked()
     await page.get_by_role("button", name="Verbindung trennen").last.click()
@@ -93,7 +94,7 @@ async def test_a_disconnected_store_rests_and_is_restored_from_the_list(page: Pa
 async def _enter_smtp_server(page: Page) -> None:
     await _connect(page)
     await page.get_by_text("Verwalten", exact=True).click()
-    await page.get_by_text("Erweitert: eigener SMTP-Server").click()
+    await page.get_by_text("Benutzerdefinierte SMTP-Konfiguration").click()
     await page.get_by_label("Server", exact=True).fill("smtp.seller.example")
     await page.get_by_label("Benutzername").fill("shop")
     await page.get_by_label("Passwort").fill("canary password")
@@ -107,6 +108,8 @@ async def test_an_smtp_server_that_nobody_may_reach_is_named_as_such(page: Page)
     await expect(page.locator(".smtp .notice-bad")).to_be_visible()
     await page.screenshot(path="test-artifacts/smtp.png", full_page=True)
     await page.get_by_role("button", name="Speichern").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Trotzdem speichern").click()
+    await expect(page.get_by_text("Die SMTP-Angaben sind gespeichert.")).to_be_visible()
 
     await expect(page.get_by_label("Server", exact=True)).to_have_value("smtp.seller.example")
     await expect(page.get_by_label("Passwort")).to_have_value("")

@@ -21,7 +21,7 @@ from services.connector.http.etags import etag_of
 from services.connector.http.language import Language
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from services.connector.integrations import lifecycle_service, service, without_api_service
-from services.connector.integrations.check_texts import brief_of, disconnection_text, text_of, title_of
+from services.connector.integrations.check_texts import brief_of, disconnection_text, text_of
 from services.connector.integrations.health import (
     ACTIONS,
     Action,
@@ -33,6 +33,7 @@ from services.connector.integrations.health import (
     not_checked,
 )
 from services.connector.integrations.lifecycle_service import IntegrationChanges
+from services.connector.integrations.not_checked_texts import NOT_CHECKED
 from services.connector.integrations.queries import Detail, Done, Listed
 from services.connector.integrations.schemas import (
     AdditionRequest,
@@ -241,7 +242,12 @@ async def list_setup_steps(
 ) -> StepList:
     """What the seller does in Seller Central: the report columns once, the other steps for each country they sell in."""
     detail = await service.get_integration(sessions, caller.account_id, integration_id)
-    return StepList(items=[_step(step, detail.done.get(step), settings, language) for step in detail.steps])
+    return StepList(
+        items=[
+            _step(step, detail.done.get(step), settings, language, selling_country=detail.selling_country)
+            for step in detail.steps
+        ]
+    )
 
 
 @router.put("/integrations/{integration_id}/setup-steps/{step}/{country}", summary="Tick a setup step")
@@ -259,8 +265,10 @@ async def tick_step(
 ) -> StepAnswer:
     """Mark it as done or as open again; twice is the same as once."""
     wanted = Step(step, country)
-    done = await service.tick_step(sessions, caller, integration_id, wanted, done=body.done, now=now)
-    return _step(wanted, done, settings, language)
+    await service.tick_step(sessions, caller, integration_id, wanted, done=body.done, now=now)
+    detail = await service.get_integration(sessions, caller.account_id, integration_id)
+    selling_country = detail.selling_country
+    return _step(wanted, detail.done.get(wanted), settings, language, selling_country=selling_country)
 
 
 def _item(row: Listed, settings: ConnectorSettings, language: Language, now: datetime) -> IntegrationItem:
@@ -353,7 +361,7 @@ def _answer(
         ],
         "checks": [_check(check, detail, settings, language) for check in checks_of(detail.facts, now)],
         "not_checked": [
-            NotCheckedAnswer(code=code, title=title_of(code, language))
+            NotCheckedAnswer(code=code, title=NOT_CHECKED[code][language])
             for code in not_checked(detail.facts, now)
         ],
         "consented_at": consented_at,
@@ -364,7 +372,7 @@ def _answer(
 
 def _check(check: Check, detail: Detail, settings: ConnectorSettings, language: Language) -> CheckAnswer:
     text = text_of(check, language, address=detail.reply_address(settings.mail_domain))
-    country = check.countries[0] if check.countries else detail.listed.home_country
+    country = check.countries[0] if check.countries else detail.selling_country
     return CheckAnswer(
         code=check.code,
         state=check.state,
@@ -391,7 +399,12 @@ def _link(
     return f"{settings.public_url}/integrations/{integration_id}" if action is not None else None
 
 
-def _step(step: Step, done: Done | None, settings: ConnectorSettings, language: Language) -> StepAnswer:
+def _step(
+    step: Step, done: Done | None, settings: ConnectorSettings, language: Language, *, selling_country: str
+) -> StepAnswer:
+    # The columns are chosen once, wherever the seller may sign in; every other step is a country's own.
+    is_once = step.name is SetupStepName.ORDER_REPORT_COLUMNS
+    place = Step(step.name, selling_country) if is_once else step
     return StepAnswer(
         step=step.name,
         country=step.country,
@@ -399,7 +412,7 @@ def _step(step: Step, done: Done | None, settings: ConnectorSettings, language: 
         done=done is not None,
         done_at=done.at if done is not None else None,
         by_itself=done is not None and done.by_itself,
-        url=deep_link(step, settings.amazon_base_url),
+        url=deep_link(place, settings.amazon_base_url),
     )
 
 

@@ -110,6 +110,13 @@ class Detail:
     facts: Facts
     own_sender: str | None
 
+    @property
+    def selling_country(self) -> str:
+        """Its home, or where it does sell if it does not sell there: its Seller Central is open to the seller."""
+        sells_in = [each.country for each in self.countries if each.is_participating]
+        home = self.listed.home_country
+        return home if home in sells_in or not sells_in else sells_in[0]
+
     def reply_address(self, mail_domain: str) -> str:
         """The address that the store's replies come from: that of the seller's own SMTP server, or the relay address."""
         return self.own_sender or f"{self.listed.local_part}@{mail_domain}"

@@ -63,7 +63,7 @@ _DETAIL_EXAMPLE: JsonDict = _EXAMPLE | {
             "link": "https://app.example/integrations/0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
         }
     ],
-    "not_checked": [{"code": "report_columns_missing", "title": "Report columns are missing"}],
+    "not_checked": [{"code": "report_columns_missing", "title": "Whether the order report has all columns"}],
     "consented_at": "2026-11-20T14:03:00Z",
     "consent_expires_at": "2027-11-20T14:03:00Z",
     "consent_withdrawn_at": None,

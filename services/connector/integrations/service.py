@@ -54,8 +54,8 @@ async def get_integration(sessions: Sessions, account_id: UUID, integration_id: 
 
 async def tick_step(
     sessions: Sessions, caller: Caller, integration_id: UUID, step: Step, *, done: bool, now: datetime
-) -> queries.Done | None:
-    """Mark a step as done or open; twice is the same as once. The answer is when it was done, or None. Raises NotFound."""
+) -> None:
+    """Mark a step as done or open; twice is the same as once. Raises NotFound."""
     async with sessions.begin() as session:
         await lock_row(session, caller.account_id, integration_id)
         if step not in (await _detail(session, caller.account_id, integration_id)).steps:
@@ -84,7 +84,6 @@ async def tick_step(
         action = "setup_step_done" if done else "setup_step_opened"
         session.add(audit_entry(caller, action, integration_id, step=step.name, country=step.country))
         await recompute_lock(session, caller.account_id, integration_id, now)
-        return (await _detail(session, caller.account_id, integration_id)).done.get(step)
 
 
 async def connect_store(

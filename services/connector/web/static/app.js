@@ -137,7 +137,8 @@ function personalMenu() {
   const otherName = { de: "Deutsch", en: "English" }[other];
   const languageButton = h("button", { type: "button", class: "link-button", lang: other, onclick: () => switchLanguage(other) }, otherName);
   const signOutButton = h("button", { type: "button", class: "link-button", onclick: leave }, t("header.sign_out"));
-  return h("div", { class: "personal" }, languageButton, signedIn()?.user && signOutButton);
+  const add = may("general.admin", "edit") && h("a", { href: "/integrations/new", class: "button button-small header-add", "aria-label": t("integrations.add") }, "+", h("span", { class: "header-add-words" }, ` ${t("integrations.add_words")}`));
+  return h("div", { class: "personal" }, add, languageButton, signedIn()?.user && signOutButton);
 }
 
 async function switchLanguage(wanted) {

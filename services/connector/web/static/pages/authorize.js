@@ -14,9 +14,9 @@ export function authorizeAtAmazon(body, { button, problemPlace, signal }) {
 }
 
 /** The button that authorizes an integration again. */
-export function reauthorizeButton(integration, problemPlace, signal, { isFirst = true } = {}) {
+export function reauthorizeButton(integration, problemPlace, signal, { isFirst = true, className = isFirst ? "button" : "button button-secondary" } = {}) {
   const click = () => authorizeAtAmazon({ integration_id: integration.id }, { button, problemPlace, signal });
-  const button = h("button", { type: "button", class: isFirst ? "button" : "button button-secondary", onclick: click }, t("integration.reauthorize"));
+  const button = h("button", { type: "button", class: className, onclick: click }, t("integration.reauthorize"));
   return button;
 }
 

@@ -19,8 +19,6 @@ const SENTENCES = { order_report_columns: 2, seller_profile: 3, notification_pre
 export function guide(integration, steps, signal, onChanged) {
   const progress = h("p", { class: "progress-text", "data-testid": "setup-progress", role: "status" });
   const bar = h("progress", { "aria-hidden": "true", max: steps.length });
-  const problemPlace = h("div", { class: "place" });
-
   let saves = 0;
   const rows = steps.map((step) => tickRow(step, tick));
 
@@ -40,18 +38,19 @@ export function guide(integration, steps, signal, onChanged) {
     }
   }
 
-  async function tick(step, isWanted, saved) {
+  async function tick(step, isWanted, place, saved) {
     try {
       const answer = await put(`/integrations/${integration.id}/setup-steps/${step.step}/${step.country}`, { done: isWanted }, signal);
       saves += 1;
       saved();
-      replace(problemPlace);
+      replace(place);
       update([answer]);
       await onChanged();
     } catch (problem) {
       saved();
       update([]);
-      showProblem(problemPlace, problem);
+      // Beside the box, which has just gone back by itself.
+      showProblem(place, problem);
     }
   }
 
@@ -72,13 +71,10 @@ export function guide(integration, steps, signal, onChanged) {
     h("h3", { tabindex: "-1" }, t("guide.title")),
     h("p", {}, t("guide.text")),
     h("div", { class: "progress" }, bar, progress),
-    problemPlace,
     h("div", { class: "address-line" }, h("span", {}, t("guide.address")), address, copyButton(t("guide.copy"), address, { class: "button button-secondary button-small copy" })),
     verification.element,
     h("ol", { class: "guide" }, items),
   ];
-  verification.refresh();
-
   /** Reads the steps and the verification mails again; an answer that a box saved in the meantime has made old is dropped. */
   async function refresh() {
     const savesBefore = saves;
@@ -86,7 +82,7 @@ export function guide(integration, steps, signal, onChanged) {
     if (saves === savesBefore) update(fresh);
   }
 
-  return { elements, refresh };
+  return { elements, refresh, ready: verification.refresh() };
 }
 
 function instructions(name) {
@@ -106,10 +102,11 @@ function tickRow(step, tick) {
   const id = newId("step");
   const box = h("input", { type: "checkbox", id, disabled: !may("general.admin", "edit") });
   const when = h("span", { class: "muted" });
+  const problemPlace = h("div", { class: "place tick-problem" });
   let isBeingSaved = false;
   box.addEventListener("change", async () => {
     isBeingSaved = true;
-    await tick(step, box.checked, () => (isBeingSaved = false));
+    await tick(step, box.checked, problemPlace, () => (isBeingSaved = false));
   });
   const label = step.step === "order_report_columns" ? t("guide.columns_done") : step.country_name;
   const element = h(
@@ -117,6 +114,7 @@ function tickRow(step, tick) {
     { "data-country": step.country },
     h("span", { class: "tick" }, box, h("span", {}, h("label", { for: id }, label), when)),
     outsideLink(step.url, t("guide.open", { country: step.country_name }), { class: "step-link" }),
+    problemPlace,
   );
   function draw() {
     // What was ticked a moment ago stays as it was ticked until its own answer comes.

@@ -1,6 +1,6 @@
 // One integration, as a dialog: the lock and its reasons, what it is connected to, the guide, the address at the end.
 
-import { get } from "../core/api.js";
+import { get, serverNow } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import * as elements from "../core/elements.js";
 import { onEvent } from "../core/events.js";
@@ -20,7 +20,7 @@ export function openIntegration(integrationId, { signal, onClosed }) {
   const body = h("div", { class: "dialog-body", "aria-busy": "true" }, h("p", { class: "muted" }, t("common.loading")));
   const heading = h("h2", { id: headingId, tabindex: "-1" }, t("integration.title"));
   const closeButton = h("button", { type: "button", class: "close-button", "aria-label": t("common.close"), onclick: () => dialog.close() }, "×");
-  const dialog = h("dialog", { class: "dialog", "aria-labelledby": headingId }, h("div", { class: "dialog-head" }, heading, closeButton), body);
+  const dialog = h("dialog", { class: "dialog dialog-steady", "aria-labelledby": headingId }, h("div", { class: "dialog-head" }, heading, closeButton), body);
   let isLeaving = false;
 
   dialog.addEventListener("close", () => {
@@ -35,15 +35,16 @@ export function openIntegration(integrationId, { signal, onClosed }) {
   dialog.showModal();
   heading.focus();
 
-  const content = integrationContent(integrationId, { signal: controller.signal, heading, close: () => dialog.close() });
+  const content = integrationContent(integrationId, { signal: controller.signal, heading, body, close: () => dialog.close() });
   content
     .draw()
     .then((drawn) => {
       replace(body, drawn);
       // People who have just named the integration want its address, not what they know already.
       if (history.state?.showGuide) content.showGuide();
+      if (history.state?.showSmtp) content.showSmtp();
     })
-    .catch((problem) => elements.showProblem(body, problem))
+    .catch((problem) => content.showGone(problem) || elements.showProblem(body, problem))
     .finally(() => body.removeAttribute("aria-busy"));
   onEvent("integration.changed", controller.signal, (ids) => {
     if (!ids.integration_id || ids.integration_id === integrationId) content.refresh();
@@ -60,7 +61,7 @@ export function openIntegration(integrationId, { signal, onClosed }) {
   };
 }
 
-function integrationContent(integrationId, { signal, heading, close }) {
+function integrationContent(integrationId, { signal, heading, body, close }) {
   const path = `/integrations/${integrationId}`;
   const summary = h("div", {});
   const manage = h("div", { class: "place" });
@@ -87,6 +88,8 @@ function integrationContent(integrationId, { signal, heading, close }) {
   async function drawGuide(integration) {
     const steps = await get(`${path}/setup-steps`, signal);
     drawnGuide = guide(integration, steps.items, signal, refresh);
+    // All of it is shown at once, so that nothing moves under a reader's eyes.
+    await drawnGuide.ready;
     replace(guidePlace, drawnGuide.elements);
   }
 
@@ -100,27 +103,33 @@ function integrationContent(integrationId, { signal, heading, close }) {
       // What is open, and what is being typed, is not taken away by news from elsewhere.
       if (!manage.querySelector("details")?.open) drawManage(integration);
     } catch (problem) {
-      elements.showProblem(problemPlace, problem);
+      if (!showGone(problem)) elements.showProblem(problemPlace, problem);
     }
+  }
+
+  /** Somebody has disconnected the store meanwhile: what is shown of it is no longer true. */
+  function showGone(problem) {
+    if (problem.status !== 404) return false;
+    replace(
+      body,
+      elements.notice("warning", t("integration.gone.title"), h("p", { role: "status" }, t("integration.gone.text")), h("button", { type: "button", class: "button", onclick: close }, t("integration.gone.close"))),
+    );
+    body.querySelector("button").focus();
+    return true;
   }
 
   function drawSummary(integration) {
     const facts = [
       [t("integration.source"), t(`source.${integration.source}`)],
-      [t("integration.account"), integration.account.store_name || integration.account.seller_id_masked],
-      [t("integration.seller_id"), integration.account.seller_id_masked],
+      ...(integration.uses_api ? ofAmazon(integration) : [[t("integration.orders"), t("integrations.without_api")]]),
       [t("integration.countries"), list(integration.countries.filter((each) => each.is_participating).map((each) => each.name)) || "–"],
-      [t("integration.consented"), date(integration.consented_at)],
-      [t("integration.consent_expires"), date(integration.consent_expires_at)],
       [t("integration.last_message"), dateTime(integration.last_message_at)],
-      [t("integration.last_order"), dateTime(integration.last_order_at)],
-      [t("integration.orders"), orders(integration.sync.orders)],
     ];
     replace(
       summary,
       h("p", { class: "lock-line" }, elements.lock(integration), h("span", { class: "muted" }, t("integration.since", { time: dateTime(integration.lock.since) }))),
       h("p", { class: "summary", "data-testid": "summary" }, integration.summary.text),
-      checks(integration, { problem: problemPlace, guide: guidePlace, manage, signal }),
+      checks(integration, { problem: problemPlace, guide: guidePlace, showSmtp, signal }),
       h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
       notChecked(integration),
     );
@@ -135,13 +144,40 @@ function integrationContent(integrationId, { signal, heading, close }) {
     replace(manage, managePanel(integration, { problemPlace, signal, onRenamed, onChanged: redraw, close }));
   }
 
+  /** After a button of the panel has done its work: the panel stays open, and the button that takes its place has the focus. */
   async function redraw() {
     const integration = await get(path, signal);
     drawSummary(integration);
     drawManage(integration);
+    const panel = manage.querySelector("details");
+    panel.open = true;
+    panel.querySelector("[data-action=pause]").focus();
   }
 
-  return { draw, refresh, showGuide: () => guidePlace.scrollIntoView() };
+  function showSmtp() {
+    manage.querySelector("details").open = true;
+    const settings = manage.querySelector("details.smtp");
+    settings.open = true;
+    settings.scrollIntoView();
+    settings.querySelector("summary").focus({ preventScroll: true });
+  }
+
+  return { draw, refresh, showGone, showSmtp, showGuide: () => guidePlace.scrollIntoView() };
+}
+
+/** What is known by Amazon's API. A consent that was withdrawn is not said to be good until some day. */
+function ofAmazon(integration) {
+  const consent = integration.consent_withdrawn_at
+    ? [t("integration.consent_withdrawn"), date(integration.consent_withdrawn_at)]
+    : [t(new Date(integration.consent_expires_at) < new Date(serverNow()) ? "integration.consent_expired" : "integration.consent_expires"), date(integration.consent_expires_at)];
+  return [
+    [t("integration.account"), integration.account.store_name || integration.account.seller_id_masked],
+    [t("integration.seller_id"), integration.account.seller_id_masked],
+    [t("integration.consented"), date(integration.consented_at)],
+    consent,
+    [t("integration.last_order"), dateTime(integration.last_order_at)],
+    [t("integration.orders"), orders(integration.sync.orders)],
+  ];
 }
 
 /** How far back the store's orders are here, and how far they are up to date. */
@@ -159,13 +195,7 @@ function cureAction(check, integration, places, isFirstForGuide) {
   if (check.action === "approve_sender") return elements.outsideLink(check.link, t("check.approve_sender"), { class: "button button-secondary button-small" });
   if (!may("general.admin", "edit")) return null;
   if (check.action === "open_smtp_settings") {
-    const toSettings = () => {
-      const settings = places.manage.querySelector("details.smtp");
-      settings.open = true;
-      settings.scrollIntoView();
-      settings.querySelector("summary").focus({ preventScroll: true });
-    };
-    return h("button", { type: "button", class: "button button-secondary button-small", onclick: toSettings }, t("check.to_smtp_settings"));
+    return h("button", { type: "button", class: "button button-secondary button-small", onclick: places.showSmtp }, t("check.to_smtp_settings"));
   }
   if (check.action === "reauthorize") return reauthorizeButton(integration, places.problem, places.signal);
   if (isFirstForGuide && integration.address) {

@@ -51,7 +51,7 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
   async function pause(paused) {
     if (await attempt(() => patch(path, { paused }, signal))) {
       elements.announce(t(paused ? "integration.paused" : "integration.resumed"));
-      onChanged();
+      await onChanged();
     }
   }
 
@@ -88,7 +88,7 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
       "div",
       { class: "buttons" },
       reauthorizeButton(integration, problemPlace, signal, { isFirst: false }),
-      elements.actionButton(t(isPaused ? "integration.resume" : "integration.pause"), () => pause(!isPaused), { class: "button button-secondary" }),
+      elements.actionButton(t(isPaused ? "integration.resume" : "integration.pause"), () => pause(!isPaused), { class: "button button-secondary", "data-action": "pause" }),
       elements.actionButton(t("integration.disconnect"), disconnect, { class: "button button-danger" }),
     ),
     integration.name && forwardingSection(integration, signal),

@@ -42,7 +42,7 @@ export function smtpSection(integration, signal) {
     }
   }
 
-  function draw(configuration) {
+  function draw(configuration, { isNew = false } = {}) {
     const fields = Object.fromEntries(
       Object.entries(FIELDS).map(([name, attributes]) => {
         const hint = name === "password" && configuration ? t("smtp.password_hint") : undefined;
@@ -80,15 +80,22 @@ export function smtpSection(integration, signal) {
       else elements.showProblem(resultPlace, problem);
     }
 
-    const showResult = (check) => replace(resultPlace, result(check));
+    let failed = null;
+    const showResult = (check) => {
+      failed = check.result === "ok" ? null : JSON.stringify(body());
+      replace(resultPlace, result(check));
+    };
+    /** What has just failed its test is stored only by somebody who says so. */
+    async function isMeant() {
+      if (failed !== JSON.stringify(body())) return true;
+      return elements.confirmDialog({ title: t("smtp.save_failed.title"), content: h("p", {}, t("smtp.save_failed.text")), confirm: t("smtp.save_failed") });
+    }
     const submit = (event) => {
       event.preventDefault();
-      elements.busy(save, () =>
-        sent((content) => put(path, content, signal), (saved) => {
-          draw(saved);
-          elements.announce(t("smtp.saved"));
-        }),
-      );
+      elements.busy(save, async () => {
+        if (!(await isMeant())) return;
+        await sent((content) => put(path, content, signal), (saved) => draw(saved, { isNew: true }));
+      });
     };
     const forget = async () => {
       const confirmed = await elements.confirmDialog({ title: t("smtp.remove.title"), content: h("p", {}, t("smtp.remove.text")), confirm: t("smtp.remove") });
@@ -120,7 +127,12 @@ export function smtpSection(integration, signal) {
         h("div", { class: "buttons" }, save, test, configuration && elements.actionButton(t("smtp.remove"), forget, { class: "button button-danger" })),
       ),
     );
-    if (configuration?.check) showResult(configuration.check);
+    if (configuration?.check) replace(resultPlace, result(configuration.check));
+    if (isNew) {
+      const words = elements.notice("good", null, h("p", {}, t("smtp.saved")), !configuration.check && h("p", {}, t("smtp.untested")));
+      resultPlace.prepend(words);
+      place.querySelector("button[type=submit]").focus();
+    }
   }
 
   return h("details", { class: "smtp", ontoggle: (event) => event.target.open && load() }, h("summary", {}, t("smtp.title")), place);

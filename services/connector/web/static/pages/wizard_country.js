@@ -26,6 +26,11 @@ export async function countryStep(place, signal, { country, region }) {
     );
   }
 
+  function chosenAnew() {
+    replace(problemPlace);
+    drawCovers();
+  }
+
   function submit(event) {
     event.preventDefault();
     const marketplace = chosen();
@@ -39,7 +44,7 @@ export async function countryStep(place, signal, { country, region }) {
 
   const form = h(
     "form",
-    { class: "form", novalidate: true, onsubmit: submit, onchange: drawCovers },
+    { class: "form", novalidate: true, onsubmit: submit, onchange: chosenAnew },
     REGIONS.map((each) => regionGroup(each, items, country)),
     covers,
     integrations.items.length > 0 && signOutHint(),
