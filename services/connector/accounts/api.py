@@ -40,10 +40,12 @@ async def read_me(caller: SettingUpCaller, request: Request, sessions: SessionsD
     return me_answer(caller, await service.me(sessions, caller), request.cookies.get(SESSION_COOKIE))
 
 
-@router.patch("/me", summary="Change language or time zone")
+@router.patch("/me", summary="Change one's own name, language or time zone")
 async def update_me(body: MeRequest, caller: AnyCaller, request: Request, sessions: SessionsDep) -> MeAnswer:
     """Needs a signed-in user; API keys are refused."""
-    me = await service.update_me(sessions, caller, language=body.language, time_zone=body.time_zone)
+    me = await service.update_me(
+        sessions, caller, name=body.name, language=body.language, time_zone=body.time_zone
+    )
     return me_answer(caller, me, request.cookies.get(SESSION_COOKIE))
 
 

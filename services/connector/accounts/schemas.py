@@ -123,6 +123,7 @@ class MeRequest(_Request):
         json_schema_extra={"examples": [{"language": "de", "time_zone": "Europe/Berlin"}]}
     )
 
+    name: SingleLine | None = Field(None, min_length=1, max_length=100)
     language: Literal["de", "en"] | None = None
     time_zone: TimeZone | None = None
 

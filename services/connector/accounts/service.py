@@ -123,11 +123,14 @@ async def me(sessions: Sessions, caller: Caller) -> Me:
         return Me(account, await _user(session, caller))
 
 
-async def update_me(sessions: Sessions, caller: Caller, *, language: str | None, time_zone: str | None) -> Me:
+async def update_me(
+    sessions: Sessions, caller: Caller, *, name: str | None, language: str | None, time_zone: str | None
+) -> Me:
     """Change what is given. Raises BrowserRequired for an API key."""
     caller.require_browser()
     async with sessions.begin() as session:
         user = await _user(session, caller)
+        user.name = name or user.name
         user.language = language or user.language
         user.time_zone = time_zone or user.time_zone
         session.add(audit_entry(caller, "user_changed", user.id))

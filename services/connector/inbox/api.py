@@ -338,10 +338,11 @@ async def download_raw_mail(
     keyring: KeyringDep,
     blobs: BlobsDep,
     read_log: ReadLogDep,
+    now: Now,
 ) -> Response:
-    """The mail as it was accepted, byte for byte. Audit log and read log keep who took it."""
+    """The mail as it was accepted, byte for byte; a person has proved lately who they are. Audit log and read log keep who took it."""
     await take_slot(caller.account_id)
-    download = await service.download_raw_mail(sessions, keyring, blobs, caller, message_id)
+    download = await service.download_raw_mail(sessions, keyring, blobs, caller, message_id, now=now)
     await read_log.raw_mail(caller, download.conversation_id, message_id)
     return ChunkedResponse(download.content, headers=download_headers(download))
 

@@ -314,12 +314,13 @@ async def download_attachment(
 
 
 async def download_raw_mail(
-    sessions: Sessions, keyring: Keyring, blobs: BlobStore, caller: Caller, message_id: UUID
+    sessions: Sessions, keyring: Keyring, blobs: BlobStore, caller: Caller, message_id: UUID, *, now: datetime
 ) -> Download:
     """The mail as it was accepted; who took it is written down first.
 
-    Raises NotFound, SealBroken, BlobMissing, BlobDamaged, BlobsUnavailable.
+    Raises ReauthenticationNeeded, NotFound, SealBroken, BlobMissing, BlobDamaged, BlobsUnavailable.
     """
+    caller.require_recent(now)
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         found = await queries.raw_mail_key_of(session, caller.account_id, message_id)

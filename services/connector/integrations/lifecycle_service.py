@@ -101,7 +101,8 @@ async def change(
 async def disconnect(
     sessions: Sessions, caller: Caller, integration_id: UUID, data_after: AfterGracePeriod, now: datetime
 ) -> datetime:
-    """Destroy the tokens at once and begin the grace period. The answer is when it ends. Raises NotFound."""
+    """Destroy the tokens at once and begin the grace period. The answer is when it ends. Raises ReauthenticationNeeded, NotFound."""
+    caller.require_recent(now)
     async with sessions.begin() as session:
         integration = await lock_row(session, caller.account_id, integration_id)
         integration.disconnected_at, integration.rests_until = now, now + GRACE_PERIOD

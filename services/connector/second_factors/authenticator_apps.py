@@ -38,6 +38,6 @@ def app_key(secret: bytes, email: str) -> AppKey:
     picture = io.BytesIO()
     # A quiet zone of four modules on white, whatever the page's colours: else a dark page cannot be scanned.
     segno.make(uri, error="m", micro=False).save(
-        picture, kind="svg", scale=4, border=4, light="#fff", xmldecl=False
+        picture, kind="svg", scale=4, border=4, light="#fff", xmldecl=False, omitsize=True
     )
     return AppKey(text, uri, picture.getvalue().decode())

@@ -113,6 +113,10 @@ async def sign_in_page(request: Request) -> Response:
 @router.get("/settings/audit-log")
 @router.get("/settings/retention")
 @router.get("/settings/templates")
+@router.get("/settings/security")
+@router.get("/profile")
+@router.get("/forgot-password")
+@router.get("/reset-password")
 async def page(request: Request) -> Response:
     """Every page is the same shell; the module /static/app.js shows what the address names."""
     return _answer(request, _SHELL)

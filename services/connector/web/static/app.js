@@ -7,19 +7,23 @@ import { resync } from "./core/events.js";
 import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
 import { proveWhoIsThere } from "./core/reauthentication.js";
 import { navigate, route, showCurrent, startRouter } from "./core/router.js";
-import { chooseLanguage, forgetSession, loadSession, may, signedIn, signOut } from "./core/session.js";
+import { chooseLanguage, forgetSession, loadSession, may, needsSecondFactor, signedIn, signOut } from "./core/session.js";
 import { drawAmazonPause } from "./pages/amazon_pause.js";
 import * as auditLog from "./pages/audit_log.js";
 import * as connect from "./pages/connect.js";
 import * as connectProblem from "./pages/connect_problem.js";
 import { failedCount } from "./pages/failed_count.js";
+import * as forgotPassword from "./pages/forgot_password.js";
 import * as inbox from "./pages/inbox.js";
 import * as integrations from "./pages/integrations.js";
 import * as notFound from "./pages/not_found.js";
 import * as orders from "./pages/orders.js";
+import * as profile from "./pages/profile.js";
 import * as replies from "./pages/replies.js";
 import * as replyTemplates from "./pages/reply_templates.js";
+import * as resetPassword from "./pages/reset_password.js";
 import * as retention from "./pages/retention.js";
+import * as security from "./pages/security.js";
 import * as settings from "./pages/settings.js";
 import * as signInPage from "./pages/sign_in.js";
 import * as start from "./pages/start.js";
@@ -33,6 +37,9 @@ const network = document.getElementById("network");
 
 route("/", start);
 route("/sign-in", signInPage, { isPublic: true });
+route("/forgot-password", forgotPassword, { isPublic: true });
+route("/reset-password", resetPassword, { isPublic: true });
+route("/profile", profile);
 route("/integrations", integrations);
 route("/integrations/new", wizard);
 route("/integrations/:integration_id", integrations);
@@ -48,10 +55,12 @@ route("/settings/webhooks", webhooks);
 route("/settings/audit-log", auditLog);
 route("/settings/retention", retention);
 route("/settings/templates", replyTemplates);
+route("/settings/security", security);
 
 async function display(found, query, controller, isFirst) {
   const { signal } = controller;
   if (!found.isPublic && !signedIn()) return goToSignIn();
+  if (!found.isPublic && needsSecondFactor() && found.page !== profile) return navigate("/profile", { replace: true });
   drawHeader();
   const page = found.page ?? notFound;
   main.className = `main main-${page.width ?? "wide"}`;
@@ -108,8 +117,8 @@ function goToSignIn() {
 
 function drawHeader() {
   document.getElementById("skip-link").textContent = t("header.skip");
-  replace(header, h("a", { href: "/", class: "brand" }, "Replyco"), signedIn() && navigation(), personalMenu());
-  drawAmazonPause();
+  replace(header, h("a", { href: "/", class: "brand" }, "Replyco"), signedIn() && !needsSecondFactor() && navigation(), personalMenu());
+  if (!needsSecondFactor()) drawAmazonPause();
 }
 
 function navigation() {
@@ -137,8 +146,11 @@ function personalMenu() {
   const otherName = { de: "Deutsch", en: "English" }[other];
   const languageButton = h("button", { type: "button", class: "link-button", lang: other, onclick: () => switchLanguage(other) }, otherName);
   const signOutButton = h("button", { type: "button", class: "link-button", onclick: leave }, t("header.sign_out"));
-  const add = may("general.admin", "edit") && h("a", { href: "/integrations/new", class: "button button-small header-add", "aria-label": t("integrations.add") }, "+", h("span", { class: "header-add-words" }, ` ${t("integrations.add_words")}`));
-  return h("div", { class: "personal" }, add, languageButton, signedIn()?.user && signOutButton);
+  const add = !needsSecondFactor() && may("general.admin", "edit") && h("a", { href: "/integrations/new", class: "button button-small header-add", "aria-label": t("integrations.add") }, "+", h("span", { class: "header-add-words" }, ` ${t("integrations.add_words")}`));
+  const user = signedIn()?.user;
+  const isHere = location.pathname === "/profile";
+  const name = user && h("a", { href: "/profile", class: "personal-name", "aria-current": isHere ? "page" : null }, h("span", { class: "visually-hidden" }, `${t("profile.title")}: `), user.name);
+  return h("div", { class: "personal" }, add, name, languageButton, user && signOutButton);
 }
 
 async function switchLanguage(wanted) {
@@ -168,6 +180,11 @@ apiState.addEventListener("signed-out", () => {
   if (!signedIn()) return;
   forgetSession();
   goToSignIn();
+});
+apiState.addEventListener("second-factor-needed", async () => {
+  if (!signedIn() || needsSecondFactor()) return;
+  await loadSession();
+  await navigate("/profile", { replace: true });
 });
 apiState.addEventListener("offline", () => replace(network, h("p", {}, t("network.away"))));
 apiState.addEventListener("online", () => {

@@ -10,7 +10,7 @@ from services.connector.second_factors.service import MAX_PASSKEYS
 from shared.database import Sessions
 from shared.tables import AuditEntry, RecoveryCode, SignInChallenge, User
 from tests.authenticators import Authenticator
-from tests.factories import make_account
+from tests.factories import make_account, make_integration
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.second_factors.conftest import (
     API,
@@ -262,3 +262,14 @@ async def test_an_app_that_is_replaced_goes_on_until_the_new_one_is_confirmed(si
     answer = await signed_in.client.post(f"{API}/sessions/current/confirm", json={"code": app.code()})
 
     assert answer.status_code == 204
+
+
+async def test_raw_mail_and_disconnecting_need_fresh_proof(signed_in: SignedIn, sessions: Sessions):
+    await authenticated_long_ago(sessions, signed_in)
+    async with sessions.begin() as session:
+        store = await make_integration(session, signed_in.account.id)
+
+    raw = await signed_in.client.get(f"{API}/messages/{store.id}/raw")
+    disconnected = await signed_in.client.delete(f"{API}/integrations/{store.id}")
+
+    assert {raw.json()["code"], disconnected.json()["code"]} == {"reauthentication_needed"}

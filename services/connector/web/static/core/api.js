@@ -19,7 +19,7 @@ export class Problem extends Error {
   }
 }
 
-/** Dispatches the events "signed-out", "offline" and "online" to the rest of the pages. */
+/** Dispatches the events "signed-out", "second-factor-needed", "offline" and "online" to the rest of the pages. */
 export const apiState = new EventTarget();
 
 // A difference of seconds is the way of the answer.
@@ -103,6 +103,7 @@ async function sendOrThrow(method, path, body, signal, headers) {
   const answer = await send(method, path, body, signal, headers);
   if (answer.ok) return answer;
   const problem = await readProblem(answer);
+  if (problem.code === "second_factor_needed") apiState.dispatchEvent(new Event("second-factor-needed"));
   if (problem.code === "not_signed_in") apiState.dispatchEvent(new Event("signed-out"));
   if (problem.code === "reauthentication_needed" && (await prove())) return sendOrThrow(method, path, body, signal, headers);
   throw problem;

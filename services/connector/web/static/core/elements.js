@@ -1,6 +1,6 @@
 // The building blocks that pages share: headings, notices, problems, buttons, fields, the lock, copying, dialogs.
 
-import { Problem } from "./api.js";
+import { download, downloadUrl, Problem } from "./api.js";
 import { append, h, newId, replace, svg } from "./dom.js";
 import { hasText, t } from "./i18n.js";
 
@@ -147,6 +147,21 @@ function copyShape() {
     svg("rect", { x: 8, y: 8, width: 12, height: 12, rx: 2 }),
     svg("path", { d: "M16 4H6a2 2 0 0 0-2 2v10" }),
   );
+}
+
+/** A link to a file that takes a proof of who is there; what went wrong is said beside it. */
+export function provenDownload(path, name, label, signal) {
+  const said = h("span", { role: "alert" });
+  const take = async (event) => {
+    event.preventDefault();
+    replace(said);
+    try {
+      await download(path, name, signal);
+    } catch (problem) {
+      if (problem.name !== "AbortError") replace(said, " ", problemTexts(problem).title);
+    }
+  };
+  return h("span", {}, h("a", { href: downloadUrl(path), download: name, onclick: take }, label), said);
 }
 
 /** A link to somebody else's page, in a window of its own. */

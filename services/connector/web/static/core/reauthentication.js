@@ -1,10 +1,12 @@
 // The dialog that asks people to prove who they are, before something that a stranger at their screen must not do.
 
-import { post, Problem } from "./api.js";
+import { get, post } from "./api.js";
 import { h, newId, replace } from "./dom.js";
-import { busy, field, problemTexts } from "./elements.js";
+import { actionButton, busy, field, problemTexts } from "./elements.js";
 import { t } from "./i18n.js";
+import { askPasskey, knowsPasskeys, wasCancelled } from "./passkeys.js";
 
+const PATH = "/sessions/current/confirm";
 let open = null;
 
 /** Asks for proof, once for however many requests wait for it; resolves to whether it was given. */
@@ -13,35 +15,45 @@ export function proveWhoIsThere() {
   return open;
 }
 
-function ask() {
+async function ask() {
+  const has = await get("/me/second-factor");
   return new Promise((resolve) => {
     const id = newId("reauthentication");
     const said = h("div", { role: "alert", class: "form-error" });
-    const password = field(t("reauthentication.password"), { type: "password", name: "password", autocomplete: "current-password", required: true });
+    const takesCode = !has.has_password;
+    const proof = takesCode
+      ? field(t("sign_in.code"), { name: "code", autocomplete: "one-time-code", required: true }, t("sign_in.code_hint"))
+      : field(t("reauthentication.password"), { type: "password", name: "password", autocomplete: "current-password", required: true });
     const button = h("button", { type: "submit", class: "button" }, t("reauthentication.confirm"));
     const cancel = h("button", { type: "button", class: "button button-secondary" }, t("common.cancel"));
-    const form = h("form", { class: "form", novalidate: true }, said, password.element, h("div", { class: "buttons buttons-end" }, cancel, button));
+    const withPasskey = async () => {
+      const { options } = await post(`${PATH}/passkey-options`);
+      return { passkey: await askPasskey(options) };
+    };
+    const passkey = has.passkeys.length > 0 && knowsPasskeys() && actionButton(t("sign_in.use_passkey"), () => confirm(withPasskey), { class: "button button-secondary button-wide" });
+    const form = h("form", { class: "form", novalidate: true }, said, proof.element, passkey, h("div", { class: "buttons buttons-end" }, cancel, button));
     const dialog = h("dialog", { class: "dialog dialog-small", "aria-labelledby": id }, h("h2", { id }, t("reauthentication.title")), h("p", {}, t("reauthentication.text")), form);
 
-    async function confirm() {
+    async function confirm(prove) {
       replace(said);
-      password.setError(password.input.value ? null : t("sign_in.password_missing"));
-      if (!password.input.value) return password.input.focus();
       try {
-        await post("/sessions/current/confirm", { password: password.input.value });
+        await post(PATH, await prove());
         dialog.close("confirmed");
       } catch (problem) {
-        if (problem instanceof Problem && problem.code === "not_signed_in") return dialog.close();
-        const { title, detail } = problemTexts(problem);
-        replace(said, h("p", { class: "notice-title" }, title), h("p", {}, detail));
-        password.input.select();
-        password.input.focus();
+        if (problem.code === "not_signed_in") return dialog.close();
+        const { title, detail } = wasCancelled(problem) ? { title: t("passkey.cancelled") } : problemTexts(problem);
+        replace(said, h("p", { class: "notice-title" }, title), detail && h("p", {}, detail));
+        proof.input.select();
+        proof.input.focus();
       }
     }
 
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      busy(button, confirm);
+      const typed = proof.input.value;
+      proof.setError(typed ? null : t(takesCode ? "sign_in.code_missing" : "sign_in.password_missing"));
+      if (!typed) return proof.input.focus();
+      return busy(button, () => confirm(async () => (takesCode ? { code: typed.trim() } : { password: typed })));
     });
     cancel.addEventListener("click", () => dialog.close());
     const opener = document.activeElement;
@@ -52,6 +64,6 @@ function ask() {
     });
     document.body.append(dialog);
     dialog.showModal();
-    password.input.focus();
+    proof.input.focus();
   });
 }

@@ -4,6 +4,7 @@ import { get, patch, post, remove, useCsrfToken } from "./api.js";
 import { closeEvents, openEvents } from "./events.js";
 import { language, useLanguage } from "./i18n.js";
 import { removeLocalDrafts } from "./local_drafts.js";
+import { askPasskey } from "./passkeys.js";
 
 const LEVELS = ["none", "view", "edit"];
 
@@ -33,8 +34,32 @@ export async function loadSession() {
   await startSession(await get("/me"));
 }
 
+/** Signs in with a password. Resolves to the second step that is left, or to null. */
 export async function signIn(email, password) {
-  await startSession(await post("/sessions", { email, password }));
+  const answer = await post("/sessions", { email, password });
+  if ("takes_codes" in answer) return answer;
+  await startSession(answer);
+  return null;
+}
+
+/** Answers the second step: `{ code }` or `{ passkey }`. */
+export async function finishSignIn(proof) {
+  await startSession(await post("/sessions/second-step", proof));
+}
+
+/** Signs in with a passkey alone. */
+export async function signInWithPasskey(signal) {
+  const { passkey_options } = await post("/sessions/passkey/options", undefined, signal);
+  await startSession(await post("/sessions/passkey", { passkey: await askPasskey(passkey_options, signal) }));
+}
+
+/** Whether whoever is signed in has to set up a second factor, and may do nothing else before. */
+export const needsSecondFactor = () => me?.needs_second_factor ?? false;
+
+/** Changes one's own name, language or time zone. */
+export async function changeMe(values) {
+  me = await patch("/me", values);
+  if (me.user.language !== language()) await useLanguage(me.user.language);
 }
 
 const beforeSignOut = new Set();
@@ -71,5 +96,5 @@ async function startSession(answer) {
   removeLocalDrafts((userId, draft) => userId !== answer.user?.id || !draft);
   useCsrfToken(answer.csrf_token);
   if (answer.user && answer.user.language !== language()) await useLanguage(answer.user.language);
-  openEvents();
+  if (!me.needs_second_factor) openEvents();
 }

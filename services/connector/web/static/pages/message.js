@@ -1,8 +1,7 @@
 // One message: the buyer's own words first; what else the mail holds stands folded below.
 
-import { downloadUrl } from "../core/api.js";
 import { h } from "../core/dom.js";
-import { notice } from "../core/elements.js";
+import { notice, provenDownload } from "../core/elements.js";
 import { dateTime, languageName, list } from "../core/format.js";
 import { hasText, t } from "../core/i18n.js";
 import { may } from "../core/session.js";
@@ -87,6 +86,6 @@ function quoted(message) {
 
 function footer(message, signal) {
   const mark = authenticMark(message, signal);
-  const raw = may("general.admin", "view") && h("a", { href: downloadUrl(`/messages/${message.id}/raw`), download: "" }, t("conversation.raw"));
+  const raw = may("general.admin", "view") && provenDownload(`/messages/${message.id}/raw`, `${message.id}.eml`, t("conversation.raw"), signal);
   return (mark || raw) && h("footer", { class: "message-foot" }, mark, raw);
 }

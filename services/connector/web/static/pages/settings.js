@@ -10,6 +10,7 @@ const PAGES = {
   "/settings/webhooks": { title: "webhooks.title", needs: ["general.admin", "edit"] },
   "/settings/audit-log": { title: "audit.title", needs: ["general.admin", "view"] },
   "/settings/retention": { title: "retention.title", needs: ["general.admin", "view"] },
+  "/settings/security": { title: "security.title", needs: ["general.admin", "view"] },
   "/settings/templates": { title: "templates.title", needs: ["inbox.messages", "view"] },
 };
 

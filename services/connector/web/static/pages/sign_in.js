@@ -1,51 +1,106 @@
-// The sign-in page. It leads on to the page that somebody wanted, if that is an address of ours.
+// The sign-in page: a password and perhaps a second step, or a passkey alone. It leads on to the page that somebody wanted, if that is ours.
 
 import { h, replace } from "../core/dom.js";
-import { busy, field, pageHeading, problemTexts } from "../core/elements.js";
+import { actionButton, busy, field, pageHeading, problemTexts } from "../core/elements.js";
 import { clockTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { ownAddress } from "../core/own_address.js";
+import { askPasskey, knowsPasskeys, wasCancelled } from "../core/passkeys.js";
 import { navigate } from "../core/router.js";
-import { signedIn, signIn } from "../core/session.js";
+import { finishSignIn, signedIn, signIn, signInWithPasskey } from "../core/session.js";
 
 export const width = "narrow";
 
-export async function show({ main, query }) {
+export async function show({ main, query, signal }) {
   const next = ownAddress(query.get("next"));
   if (signedIn()) return goOn(next);
+  showFirstStep();
+  return null;
 
-  const email = field(t("sign_in.email"), {
-    type: "email", name: "email", autocomplete: "username", required: true, inputmode: "email", autocapitalize: "none", "data-autofocus": true,
-  });
-  const password = field(t("sign_in.password"), { type: "password", name: "password", autocomplete: "current-password", required: true });
-  const said = h("div", { role: "alert", class: "form-error" });
-  const button = h("button", { type: "submit", class: "button button-wide" }, t("sign_in.button"));
+  function showFirstStep(problem) {
+    const email = field(t("sign_in.email"), {
+      type: "email", name: "email", autocomplete: "username webauthn", required: true, inputmode: "email", autocapitalize: "none", "data-autofocus": true,
+    });
+    const password = field(t("sign_in.password"), { type: "password", name: "password", autocomplete: "current-password", required: true });
+    const said = alertPlace(problem);
+    const button = h("button", { type: "submit", class: "button button-wide" }, t("sign_in.button"));
 
-  async function submit(event) {
-    event.preventDefault();
-    replace(said);
-    email.setError(email.input.value.trim() ? null : t("sign_in.email_missing"));
-    password.setError(password.input.value ? null : t("sign_in.password_missing"));
-    const missing = [email, password].find((each) => each.input.hasAttribute("aria-invalid"));
-    if (missing) return missing.input.focus();
-    return busy(button, () => attempt(email.input.value.trim(), password));
+    async function submit(event) {
+      event.preventDefault();
+      replace(said);
+      email.setError(email.input.value.trim() ? null : t("sign_in.email_missing"));
+      password.setError(password.input.value ? null : t("sign_in.password_missing"));
+      const missing = [email, password].find((each) => each.input.hasAttribute("aria-invalid"));
+      if (missing) return missing.input.focus();
+      return busy(button, () => attempt(email.input.value.trim()));
+    }
+
+    async function attempt(address) {
+      let left;
+      try {
+        left = await signIn(address, password.input.value);
+      } catch (refused) {
+        replace(said, sentences(refused));
+        password.input.focus();
+        password.input.select();
+        return;
+      }
+      if (left) showSecondStep(left);
+      else await goOn(next);
+    }
+
+    const passkey = actionButton(t("sign_in.passkey"), () => tryTo(said, () => signInWithPasskey(signal)), { class: "button button-secondary button-wide" });
+    const forgot = h("p", {}, h("a", { href: "/forgot-password" }, t("sign_in.forgot")));
+    const form = h("form", { class: "card form", novalidate: true, onsubmit: submit }, said, email.element, password.element, button, knowsPasskeys() && passkey, forgot);
+    replace(main, pageHeading(t("sign_in.title")), query.has("next") && h("p", { class: "lead" }, t("sign_in.then_back")), form);
+    return email;
   }
 
-  async function attempt(address, passwordField) {
+  function showSecondStep({ takes_codes, passkey_options }) {
+    const said = alertPlace();
+    const code = field(t("sign_in.code"), { name: "code", autocomplete: "one-time-code", inputmode: "text", autocapitalize: "characters", spellcheck: "false", required: true }, t("sign_in.code_hint"));
+    const button = h("button", { type: "submit", class: "button button-wide" }, t("sign_in.button"));
+
+    async function submit(event) {
+      event.preventDefault();
+      replace(said);
+      const typed = code.input.value.trim();
+      code.setError(typed ? null : t("sign_in.code_missing"));
+      if (!typed) return code.input.focus();
+      return busy(button, async () => {
+        await tryTo(said, () => finishSignIn({ code: typed }));
+        code.input.select();
+        code.input.focus();
+      });
+    }
+
+    const withPasskey = () => tryTo(said, async () => finishSignIn({ passkey: await askPasskey(passkey_options, signal) }));
+    const passkey = passkey_options && knowsPasskeys() && actionButton(t("sign_in.use_passkey"), withPasskey, { class: takes_codes ? "button button-secondary button-wide" : "button button-wide" });
+    const back = h("p", {}, h("button", { type: "button", class: "link-button", onclick: () => showFirstStep().input.focus() }, t("sign_in.back")));
+    const form = h("form", { class: "card form", novalidate: true, onsubmit: submit }, said, takes_codes && [code.element, button], passkey, !takes_codes && !passkey && h("p", {}, t("sign_in.no_way")), back);
+    const heading = pageHeading(t("sign_in.second_step"));
+    replace(main, heading, h("p", { class: "lead" }, t(takes_codes ? "sign_in.second_step_text" : "sign_in.second_step_passkey")), form);
+    (takes_codes ? code.input : heading).focus();
+  }
+
+  /** Does what signs somebody in, and goes on; says what went wrong. */
+  async function tryTo(said, work) {
+    replace(said);
     try {
-      await signIn(address, passwordField.input.value);
+      await work();
     } catch (problem) {
-      replace(said, sentences(problem));
-      passwordField.input.focus();
-      passwordField.input.select();
+      if (signal.aborted) return;
+      if (wasCancelled(problem)) replace(said, h("p", {}, t("passkey.cancelled")));
+      else if (problem.code === "sign_in_expired") showFirstStep(problem).input.focus();
+      else replace(said, sentences(problem));
       return;
     }
     await goOn(next);
   }
+}
 
-  const form = h("form", { class: "card form", novalidate: true, onsubmit: submit }, said, email.element, password.element, button);
-  replace(main, pageHeading(t("sign_in.title")), query.has("next") && h("p", { class: "lead" }, t("sign_in.then_back")), form);
-  return null;
+function alertPlace(problem) {
+  return h("div", { role: "alert", class: "form-error" }, problem && sentences(problem));
 }
 
 function sentences(problem) {

@@ -1,8 +1,8 @@
 // The mails by which Amazon verifies the address: the seller waits for a code, and sees it here as soon as it comes.
 
-import { downloadUrl, get } from "../core/api.js";
+import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { announce, copyButton, showProblem } from "../core/elements.js";
+import { announce, copyButton, provenDownload, showProblem } from "../core/elements.js";
 import { dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { may } from "../core/session.js";
@@ -41,6 +41,6 @@ function mail({ message_id: id, received_at: at, subject, code, text }) {
     { class: "verification-mail" },
     shown ? h("div", { class: "address-line" }, h("span", {}, t("verification.code")), shown, copyButton(t("verification.copy"), shown)) : h("p", {}, t("verification.no_code")),
     h("p", { class: "muted" }, h("time", { datetime: at }, t("verification.at", { time: dateTime(at) })), subject && [" · ", h("bdi", {}, subject)]),
-    h("details", {}, h("summary", {}, t("verification.whole")), h("div", { class: "message-text", dir: "auto" }, text), h("a", { href: downloadUrl(`/messages/${id}/raw`), download: "" }, t("conversation.raw"))),
+    h("details", {}, h("summary", {}, t("verification.whole")), h("div", { class: "message-text", dir: "auto" }, text), provenDownload(`/messages/${id}/raw`, `${id}.eml`, t("conversation.raw"))),
   );
 }

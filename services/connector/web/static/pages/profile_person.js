@@ -1,0 +1,56 @@
+// Profile: one's name, language and time zone.
+
+import { h, newId, replace } from "../core/dom.js";
+import { announce, busy, field, fieldError, notice, showProblem } from "../core/elements.js";
+import { t } from "../core/i18n.js";
+import { navigate } from "../core/router.js";
+import { changeMe, signedIn } from "../core/session.js";
+
+const LANGUAGES = { de: "Deutsch", en: "English" };
+
+export function personSection() {
+  const { user } = signedIn();
+  const name = field(t("profile.name"), { name: "name", autocomplete: "name", maxlength: 100, value: user.name });
+  const language = choice(t("profile.language"), Object.entries(LANGUAGES), user.language);
+  const zone = choice(t("profile.time_zone"), zones(user.time_zone).map((each) => [each, each.replaceAll("_", " ")]), user.time_zone);
+  const said = h("div", { class: "place", role: "status" });
+  const button = h("button", { type: "submit", class: "button" }, t("profile.save"));
+
+  async function save() {
+    replace(said);
+    name.setError(name.input.value.trim() ? null : t("profile.name_missing"));
+    if (!name.input.value.trim()) return name.input.focus();
+    const before = signedIn().user;
+    try {
+      await changeMe({ name: name.input.value.trim(), language: language.select.value, time_zone: zone.select.value });
+    } catch (problem) {
+      if (!problem.errors?.some((each) => each.field === "name")) return showProblem(said, problem);
+      name.setError(fieldError(problem, "name"));
+      return name.input.focus();
+    }
+    announce(t("profile.saved"));
+    const { user: after } = signedIn();
+    // The header and all texts are drawn anew.
+    if (after.language !== before.language || after.name !== before.name) return navigate("/profile", { replace: true });
+    replace(said, notice("good", null, h("p", {}, t("profile.saved"))));
+  }
+
+  function submit(event) {
+    event.preventDefault();
+    return busy(button, save);
+  }
+
+  const address = h("p", {}, h("strong", {}, t("profile.email")), " ", h("bdi", {}, user.email));
+  return h("section", { class: "card section" }, h("h2", {}, t("profile.person")), address, h("form", { class: "form", novalidate: true, onsubmit: submit }, name.element, language.element, zone.element, said, button));
+}
+
+function choice(label, values, chosen) {
+  const id = newId("choice");
+  const select = h("select", { id, class: "input" }, values.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+  return { select, element: h("div", { class: "field" }, h("label", { for: id }, label), select) };
+}
+
+function zones(own) {
+  const known = Intl.supportedValuesOf?.("timeZone") ?? [];
+  return [...new Set([own, "UTC", ...known])].sort();
+}
