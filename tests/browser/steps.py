@@ -49,7 +49,7 @@ async def authorize(page: Page, country: str) -> Page:
 async def consent(amazon: Page, seller_id: str) -> None:
     """Until the store is connected and Amazon's window is closed."""
     await agree(amazon, seller_id)
-    await expect(amazon.get_by_text("Sie können dieses Fenster jetzt schließen")).to_be_visible()
+    await expect(amazon.get_by_text("Du kannst dieses Fenster jetzt schließen")).to_be_visible()
     await amazon.close()
 
 

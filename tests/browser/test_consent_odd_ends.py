@@ -31,7 +31,7 @@ async def test_after_cancel_the_page_waits_on_and_says_calmly_that_the_window_is
 
     await amazon.locator("#cancel").click()
     await expect(amazon.locator("#consent")).to_be_visible()
-    await expect(heading(page, "Bitte stimmen Sie bei Amazon zu")).to_be_visible()
+    await expect(heading(page, "Bitte stimm bei Amazon zu")).to_be_visible()
     await amazon.close()
     await page.clock.fast_forward(61_000)
 
@@ -48,7 +48,7 @@ async def test_after_cancel_one_may_also_try_again_from_the_country(page: Page):
     await sign_in(page)
     amazon = await open_amazon(page, "Frankreich")
     await amazon.close()
-    await expect(heading(page, "Bitte stimmen Sie bei Amazon zu")).to_be_visible()
+    await expect(heading(page, "Bitte stimm bei Amazon zu")).to_be_visible()
     await page.clock.fast_forward(61_000)
 
     await page.get_by_role("link", name="Noch einmal versuchen").click()
@@ -64,13 +64,13 @@ async def test_back_from_the_return_page_and_a_second_yes_lead_to_the_same_store
     await sign_in(page)
     amazon = await open_amazon(page, "Deutschland")
     await agree(amazon, LAMPENLADEN)
-    await expect(title(amazon, "Ihr Store ist verbunden")).to_be_visible()
+    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
 
     await amazon.go_back()
     await expect(amazon.locator("#consent")).to_be_visible()
     await agree(amazon, LAMPENLADEN)
 
-    await expect(title(amazon, "Ihr Store ist verbunden")).to_be_visible()
+    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
     await goes_on_with_the_name(amazon)
     await page.goto("/integrations")
     await expect(page.get_by_test_id("integration-row")).to_have_count(1)
@@ -80,12 +80,12 @@ async def test_a_reload_of_the_return_page_tells_the_same_and_goes_on(page: Page
     await sign_in(page)
     amazon = await open_amazon(page, "Deutschland")
     await agree(amazon, LAMPENLADEN)
-    await expect(title(amazon, "Ihr Store ist verbunden")).to_be_visible()
+    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
 
     await amazon.reload()
 
-    await expect(title(amazon, "Ihr Store ist verbunden")).to_be_visible()
-    await expect(amazon.get_by_text("Sie können dieses Fenster jetzt schließen")).to_be_visible()
+    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
+    await expect(amazon.get_by_text("Du kannst dieses Fenster jetzt schließen")).to_be_visible()
     await goes_on_with_the_name(amazon)
 
 
@@ -103,7 +103,7 @@ async def test_the_return_page_shows_the_outcome_also_when_its_first_question_st
     await amazon.route("**/api/v1/authorizations/*", leave_the_first)
     await agree(amazon, LAMPENLADEN)
 
-    await expect(title(amazon, "Ihr Store ist verbunden")).to_be_visible()
+    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
 
 
 async def test_amazons_answer_opened_twice_tells_twice_that_the_store_is_connected(page: Page):
@@ -112,11 +112,11 @@ async def test_amazons_answer_opened_twice_tells_twice_that_the_store_is_connect
     address = await answer_held_back(amazon)
 
     await amazon.goto(address)
-    await expect(title(amazon, "Ihr Store ist verbunden")).to_be_visible()
+    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
     again = await page.context.new_page()
     await again.goto(address)
 
-    await expect(title(again, "Ihr Store ist verbunden")).to_be_visible()
+    await expect(title(again, "Dein Store ist verbunden")).to_be_visible()
     await goes_on_with_the_name(again)
     await page.goto("/integrations")
     await expect(page.get_by_test_id("integration-row")).to_have_count(1)
@@ -135,7 +135,7 @@ async def test_after_ten_minutes_both_windows_say_so_and_offer_to_start_again(pa
     await amazon.locator("#confirm").click()
     await expect(title(amazon, "Die zehn Minuten sind um")).to_be_visible()
     await amazon.get_by_role("link", name="Neu anfangen").click()
-    await expect(heading(amazon, "In welchem Land ist Ihr Amazon-Store?")).to_be_visible()
+    await expect(heading(amazon, "In welchem Land ist dein Amazon-Store?")).to_be_visible()
     await amazon.close()
     await page.get_by_role("link", name="Noch einmal versuchen").click()
     await expect(page.get_by_role("radio", name="Deutschland", exact=True)).to_be_checked()
@@ -148,7 +148,7 @@ async def test_after_ten_minutes_both_windows_say_so_and_offer_to_start_again(pa
 async def test_the_return_page_of_an_expired_attempt_starts_again_with_its_country(page: Page, site: Site):
     await sign_in(page)
     amazon = await open_amazon(page, "Spanien")
-    await expect(heading(page, "Bitte stimmen Sie bei Amazon zu")).to_be_visible()
+    await expect(heading(page, "Bitte stimm bei Amazon zu")).to_be_visible()
     attempt_id = parse_qs(urlsplit(page.url).query)["attempt"][0]
     await ten_minutes_pass(site)
 
@@ -179,15 +179,15 @@ async def test_another_browser_sends_back_to_the_first_one_where_it_still_works(
 
     await elsewhere.goto(address)
 
-    await expect(title(elsewhere, "Bitte machen Sie im anderen Browser weiter")).to_be_visible()
+    await expect(title(elsewhere, "Bitte mach im anderen Browser weiter")).to_be_visible()
     await elsewhere.get_by_role("link", name="Hier neu anfangen").click()
     await elsewhere.get_by_label("E-Mail-Adresse").fill("admin@seller.example")
     await elsewhere.get_by_label("Passwort").fill(PASSWORD)
     await elsewhere.keyboard.press("Enter")
-    await expect(heading(elsewhere, "In welchem Land ist Ihr Amazon-Store?")).to_be_visible()
+    await expect(heading(elsewhere, "In welchem Land ist dein Amazon-Store?")).to_be_visible()
     await context.close()
     await amazon.goto(address)
-    await expect(title(amazon, "Ihr Store ist verbunden")).to_be_visible()
+    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
     await expect(page.get_by_label("Name der Integration")).to_be_visible()
 
 
@@ -215,7 +215,7 @@ async def test_an_answer_with_nothing_in_it_leads_to_a_new_start(page: Page):
 
     await expect(title(page, "Von Amazon kam keine Zustimmung")).to_be_visible()
     await page.get_by_role("link", name="Neu anfangen").click()
-    await expect(heading(page, "In welchem Land ist Ihr Amazon-Store?")).to_be_visible()
+    await expect(heading(page, "In welchem Land ist dein Amazon-Store?")).to_be_visible()
 
 
 async def test_an_answer_with_a_wrong_state_is_not_known_here_and_harms_nothing(page: Page):
@@ -226,11 +226,11 @@ async def test_an_answer_with_a_wrong_state_is_not_known_here_and_harms_nothing(
     await amazon.goto(with_query(address, state="x" * 43))
 
     await expect(title(amazon, "Diese Autorisierung kennen wir nicht")).to_be_visible()
-    await expect(heading(page, "Bitte stimmen Sie bei Amazon zu")).to_be_visible()
+    await expect(heading(page, "Bitte stimm bei Amazon zu")).to_be_visible()
     await amazon.get_by_role("link", name="Neu anfangen").click()
-    await expect(heading(amazon, "In welchem Land ist Ihr Amazon-Store?")).to_be_visible()
+    await expect(heading(amazon, "In welchem Land ist dein Amazon-Store?")).to_be_visible()
     await amazon.goto(address)
-    await expect(title(amazon, "Ihr Store ist verbunden")).to_be_visible()
+    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
 
 
 async def test_who_is_signed_out_meanwhile_signs_in_and_is_where_one_authorizes(page: Page):
@@ -243,7 +243,7 @@ async def test_who_is_signed_out_meanwhile_signs_in_and_is_where_one_authorizes(
     await amazon.locator("#consent").check()
     await amazon.locator("#confirm").click()
 
-    await expect(title(amazon, "Bitte melden Sie sich noch einmal an")).to_be_visible()
+    await expect(title(amazon, "Bitte melde dich noch einmal an")).to_be_visible()
     await amazon.get_by_role("link", name="Anmelden").click()
     await amazon.get_by_label("E-Mail-Adresse").fill("admin@seller.example")
     await amazon.get_by_label("Passwort").fill(PASSWORD)
@@ -259,13 +259,13 @@ async def test_who_forgets_to_sign_out_at_amazon_is_told_and_then_connects_the_s
     amazon = await open_amazon(page, "Spanien")
     await amazon.locator("#consent").check()
     await amazon.locator("#confirm").click()
-    await expect(title(amazon, "Ihr Store ist neu autorisiert")).to_be_visible()
+    await expect(title(amazon, "Dein Store ist neu autorisiert")).to_be_visible()
     await amazon.close()
     await expect(heading(page, "„Lampen“ war schon verbunden")).to_be_visible()
 
     await page.get_by_role("link", name="Anderen Store verbinden").click()
     await expect(
-        page.get_by_text("Melden Sie sich zuerst bei Amazon vom bisherigen Store ab")
+        page.get_by_text("Melde dich zuerst bei Amazon vom bisherigen Store ab")
     ).to_be_visible()
     await consent(await authorize(page, "Spanien"), CASA_VERDE)
     await name_it(page, "Casa Verde")

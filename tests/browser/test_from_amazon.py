@@ -25,4 +25,4 @@ async def test_a_seller_authorizes_in_the_appstore_signs_in_here_says_yes_and_is
     await page.get_by_label("Land des Stores").select_option("Deutschland")
     await page.get_by_role("button", name="Weiter zu Amazon").click()
 
-    await expect(page.get_by_role("heading", name="Ihr Store ist verbunden")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Dein Store ist verbunden")).to_be_visible()

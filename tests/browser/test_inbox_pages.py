@@ -283,7 +283,7 @@ async def test_conversations_of_one_store_are_merged_and_split_again(page: Page,
     dialog = page.get_by_role("dialog")
     await expect(dialog.get_by_role("radio")).to_have_count(1)
     await dialog.get_by_role("button", name="Zusammenführen").click()
-    await expect(dialog.get_by_role("alert")).to_have_text("Bitte wählen Sie eine Unterhaltung.")
+    await expect(dialog.get_by_role("alert")).to_have_text("Bitte wähle eine Unterhaltung.")
     await dialog.get_by_role("radio", name="303-1111111-1111111").check()
     await dialog.get_by_role("button", name="Zusammenführen").click()
 
@@ -294,7 +294,7 @@ async def test_conversations_of_one_store_are_merged_and_split_again(page: Page,
 
     await page.get_by_role("button", name="Aufteilen").click()
     await dialog.get_by_role("button", name="Abtrennen").click()
-    await expect(dialog.get_by_role("alert")).to_have_text("Bitte wählen Sie mindestens eine Nachricht.")
+    await expect(dialog.get_by_role("alert")).to_have_text("Bitte wähle mindestens eine Nachricht.")
     await dialog.get_by_role("checkbox", name="Und der Schirm?").check()
     await dialog.get_by_role("button", name="Abtrennen").click()
 

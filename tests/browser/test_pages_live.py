@@ -30,7 +30,7 @@ async def test_a_blocked_popup_leaves_a_link(page: Page):
 
     await page.get_by_role("button", name="Autorisieren").click()
 
-    await expect(page.get_by_text("Ihr Browser hat das Fenster nicht geöffnet")).to_be_visible()
+    await expect(page.get_by_text("Dein Browser hat das Fenster nicht geöffnet")).to_be_visible()
     async with page.context.expect_page() as opened:
         await page.get_by_role("link", name="Amazon-Fenster öffnen").click()
     await expect((await opened.value).locator("#sign-in")).to_be_visible()
@@ -39,7 +39,7 @@ async def test_a_blocked_popup_leaves_a_link(page: Page):
 async def test_a_reload_and_another_tab_go_on_where_the_consent_has_led(page: Page):
     await sign_in(page)
     amazon = await open_amazon(page, "Deutschland")
-    await expect(page.get_by_role("heading", name="Bitte stimmen Sie bei Amazon zu")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Bitte stimm bei Amazon zu")).to_be_visible()
     address = page.url
     await page.reload()
 
@@ -216,6 +216,6 @@ async def test_who_may_not_read_messages_is_told_whom_to_ask_for_amazons_code(pa
     await sign_in(page, f"/integrations/{integration.id}")
 
     await expect(page.get_by_test_id("verification-mails")).to_have_text(
-        "Der Inhalt dieser E-Mails ist für Sie nicht sichtbar: Dazu fehlt Ihnen die Berechtigung, Nachrichten zu lesen."
-        " Fragen Sie jemanden, der sie hat, nach dem Code."
+        "Was in diesen E-Mails steht, siehst du nicht: Dir fehlt die Berechtigung, Nachrichten zu lesen."
+        " Frag jemanden, der sie hat, nach dem Code."
     )

@@ -121,7 +121,7 @@ async def test_an_smtp_server_that_nobody_may_reach_is_named_as_such(page: Page)
 async def test_what_amazons_error_codes_mean_is_told_where_one_waits_in_vain(page: Page, site: Site):
     await _connect(page)
     await open_amazon(page, "Deutschland")
-    await expect(page.get_by_role("heading", name="Bitte stimmen Sie bei Amazon zu")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Bitte stimm bei Amazon zu")).to_be_visible()
     async with site.sessions.begin() as session:
         await session.execute(update(AuthorizationAttempt).values(expires_at=datetime.now(UTC)))
 

@@ -23,7 +23,7 @@ async def test_a_store_is_connected_and_its_buyers_message_is_read(german: Brows
     await _sign_in(page, stack)
     amazon = await _authorize(page, "Deutschland")
     await _consent_at_amazon(amazon, "A1LAMPENLADEN7")
-    await expect(amazon.get_by_role("heading", level=1)).to_have_text("Ihr Store ist verbunden")
+    await expect(amazon.get_by_role("heading", level=1)).to_have_text("Dein Store ist verbunden")
     await amazon.close()
     address = await _name_it(page, "Lampen Europa")
     assert re.fullmatch(r"[a-z]{9}@replyco\.email", address)

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from services.connector.http.language import Language
 from services.connector.web import plain_page
 from services.connector.web.own_address import own_address
-from services.connector.web.texts import LANGUAGES, page_texts
+from services.connector.web.texts import TEXT_SETS, page_texts
 
 FOLDER: Final = Path(__file__).parent
 # No inline script or style anywhere; data: is for the small pictures inside the style sheets.
@@ -59,8 +59,8 @@ _STATIC: Final = {
     for path in sorted((FOLDER / "static").rglob("*"))
     if path.suffix in _TYPES and path.suffix != ".json"
 } | {
-    f"texts/{language}.json": _file(json.dumps(page_texts(language), ensure_ascii=False).encode(), ".json")
-    for language in LANGUAGES
+    f"texts/{text_set}.json": _file(json.dumps(page_texts(text_set), ensure_ascii=False).encode(), ".json")
+    for text_set in TEXT_SETS
 }
 
 

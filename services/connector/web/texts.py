@@ -1,16 +1,27 @@
-"""The texts of the pages: a folder a language, and in it a file for the first word of its keys (`inbox.json` holds `inbox.…`)."""
+"""The texts of the pages: a folder a language, and in it a file for the first word of its keys (`inbox.json` holds `inbox.…`).
+
+German addresses people with "du". The folder `de-sie` holds only what differs for an account, or a person, that chose "Sie".
+"""
 
 import json
 from pathlib import Path
 from typing import Final
 
 LANGUAGES: Final = ("de", "en")
+SIE: Final = "de-sie"
+TEXT_SETS: Final = ("de", SIE, "en")
 _FOLDER: Final = Path(__file__).parent / "static" / "texts"
 
 
-def page_texts(language: str) -> dict[str, str]:
-    """All texts of a language, by key. Raises FileNotFoundError for a language that there is not."""
+def page_texts(text_set: str) -> dict[str, str]:
+    """All texts of a language or of German with "Sie", by key. Raises FileNotFoundError for a set that there is not."""
+    texts = page_texts("de") if text_set == SIE else {}
+    return texts | own_texts(text_set)
+
+
+def own_texts(text_set: str) -> dict[str, str]:
+    """What the folder of a set says itself."""
     texts: dict[str, str] = {}
-    for path in sorted((_FOLDER / language).iterdir()):
+    for path in sorted((_FOLDER / text_set).iterdir()):
         texts |= json.loads(path.read_text("utf-8"))
     return texts

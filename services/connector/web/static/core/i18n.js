@@ -5,6 +5,7 @@ const STORAGE_KEY = "replyco.language";
 
 let texts = {};
 let current = "en";
+let form = "du";
 
 export function language() {
   return current;
@@ -21,12 +22,18 @@ export function browserLanguage() {
   return "en";
 }
 
-/** Loads the texts of a language and names it on the page. */
-export async function useLanguage(wanted) {
+/** "du" or "sie": how German texts address whoever reads them. */
+export function formOfAddress() {
+  return form;
+}
+
+/** Loads the texts of a language, in this form of address, and names the language on the page. */
+export async function useLanguage(wanted, wantedForm = form) {
   const chosen = LANGUAGES.includes(wanted) ? wanted : "en";
-  const answer = await fetch(`/static/texts/${chosen}.json`);
+  const answer = await fetch(`/static/texts/${chosen === "de" && wantedForm === "sie" ? "de-sie" : chosen}.json`);
   texts = await answer.json();
   current = chosen;
+  form = wantedForm;
   localStorage.setItem(STORAGE_KEY, chosen);
   document.documentElement.lang = chosen;
 }

@@ -2,7 +2,7 @@
 
 import { get, patch, post, remove, useCsrfToken } from "./api.js";
 import { closeEvents, openEvents } from "./events.js";
-import { language, useLanguage } from "./i18n.js";
+import { formOfAddress, language, useLanguage } from "./i18n.js";
 import { removeLocalDrafts } from "./local_drafts.js";
 import { askPasskey } from "./passkeys.js";
 
@@ -59,7 +59,7 @@ export const needsSecondFactor = () => me?.needs_second_factor ?? false;
 /** Changes one's own name, language or time zone. */
 export async function changeMe(values) {
   me = await patch("/me", values);
-  if (me.user.language !== language()) await useLanguage(me.user.language);
+  await useTextsOf(me);
 }
 
 const beforeSignOut = new Set();
@@ -90,11 +90,18 @@ export async function chooseLanguage(wanted) {
   if (me?.user) me = { ...me, ...(await patch("/me", { language: wanted })) };
 }
 
+/** Language and form of address of whoever is signed in; a person's own form outranks the account's. */
+async function useTextsOf({ user, account }) {
+  if (!user) return;
+  const form = user.form_of_address ?? account?.form_of_address ?? "du";
+  if (user.language !== language() || form !== formOfAddress()) await useLanguage(user.language, form);
+}
+
 async function startSession(answer) {
   me = answer;
   // A session may end by itself before the server had the last words: those stay for the same user, and for nobody else.
   removeLocalDrafts((userId, draft) => userId !== answer.user?.id || !draft);
   useCsrfToken(answer.csrf_token);
-  if (answer.user && answer.user.language !== language()) await useLanguage(answer.user.language);
+  await useTextsOf(answer);
   if (!me.needs_second_factor) openEvents();
 }
