@@ -264,9 +264,7 @@ async def test_who_forgets_to_sign_out_at_amazon_is_told_and_then_connects_the_s
     await expect(heading(page, "„Lampen“ war schon verbunden")).to_be_visible()
 
     await page.get_by_role("link", name="Anderen Store verbinden").click()
-    await expect(
-        page.get_by_text("Melde dich zuerst bei Amazon vom bisherigen Store ab")
-    ).to_be_visible()
+    await expect(page.get_by_text("Melde dich zuerst bei Amazon vom bisherigen Store ab")).to_be_visible()
     await consent(await authorize(page, "Spanien"), CASA_VERDE)
     await name_it(page, "Casa Verde")
 
