@@ -59,11 +59,14 @@ async def make_user(
     account_id: UUID,
     *,
     email: str | None = None,
-    password_hash: str = "!",
+    password_hash: str | None = "!",
     general_admin: str = "edit",
+    general_programs: str | None = None,
     inbox_messages: str = "edit",
+    inbox_orders: str | None = None,
     language: str = "de",
 ) -> User:
+    """By default, who may edit general.admin may edit webhooks and keys, and who may read the inbox may see orders."""
     user = User(
         id=new_id(),
         account_id=account_id,
@@ -73,7 +76,9 @@ async def make_user(
         language=language,
         time_zone="Europe/Berlin",
         general_admin=general_admin,
+        general_programs=general_programs or general_admin,
         inbox_messages=inbox_messages,
+        inbox_orders=inbox_orders or ("none" if inbox_messages == "none" else "view"),
     )
     session.add(user)
     await session.flush()

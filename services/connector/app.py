@@ -279,10 +279,20 @@ def refuse_open_routes(routes: Sequence[BaseRoute]) -> None:
             is_public = (method, route.path) in PUBLIC or not (route.path or "").startswith("/api/")
             if asked is None and not is_public:
                 too_open.append(f"{method} {route.path} lets everybody in")
-            elif opens_mail(route) and Permission.INBOX_MESSAGES not in (asked or ()):
-                too_open.append(f"{method} {route.path} opens mail without {Permission.INBOX_MESSAGES}")
+            elif (needed := _needed_to_open(route)) is not None and needed not in (asked or ()):
+                too_open.append(f"{method} {route.path} opens what needs {needed} without asking for it")
     if too_open:
         raise RuntimeError(f"These routes let in too many: {', '.join(too_open)}")
+
+
+def _needed_to_open(route: RouteContext) -> Permission | None:
+    """The permission to read what the route's room opens, if it opens what buyers and agents write, or what was ordered."""
+    if not isinstance(route.original_route, APIRoute):
+        return None
+    room = route.original_route.endpoint.__module__
+    if room == orders.__name__:
+        return Permission.INBOX_ORDERS
+    return Permission.INBOX_MESSAGES if opens_mail(route) else None
 
 
 def opens_mail(route: RouteContext) -> bool:

@@ -306,6 +306,21 @@ AnyCaller = Annotated[Caller, Security(_authenticated)]
 SettingUpCaller = Annotated[Caller, Security(_setting_up)]
 AdminViewer = Annotated[Caller, Security(_authenticated, scopes=_needs(Permission.GENERAL_ADMIN, Level.VIEW))]
 AdminEditor = Annotated[Caller, Security(_authenticated, scopes=_needs(Permission.GENERAL_ADMIN, Level.EDIT))]
+ProgramsViewer = Annotated[
+    Caller, Security(_authenticated, scopes=_needs(Permission.GENERAL_PROGRAMS, Level.VIEW))
+]
+ProgramsEditor = Annotated[
+    Caller, Security(_authenticated, scopes=_needs(Permission.GENERAL_PROGRAMS, Level.EDIT))
+]
+OrdersReader = Annotated[Caller, Security(_authenticated, scopes=_needs(Permission.INBOX_ORDERS, Level.VIEW))]
+# For the orders beside a conversation.
+InboxOrdersReader = Annotated[
+    Caller,
+    Security(
+        _authenticated,
+        scopes=_needs(Permission.INBOX_MESSAGES, Level.VIEW) + _needs(Permission.INBOX_ORDERS, Level.VIEW),
+    ),
+]
 InboxReader = Annotated[
     Caller, Security(_authenticated, scopes=_needs(Permission.INBOX_MESSAGES, Level.VIEW))
 ]

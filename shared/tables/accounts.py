@@ -80,21 +80,27 @@ class User(Base):
     __tablename__ = "users"
     __table_args__ = (
         one_of("general_admin", Level),
+        one_of("general_programs", Level),
         one_of("inbox_messages", Level),
+        one_of("inbox_orders", Level),
         referable_within_account("users"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    # Of a removed user, a word that is no address: they are gone, and their name stays on what they have sent.
     email: Mapped[str] = mapped_column(unique=True)
-    password_hash: Mapped[str]
+    password_hash: Mapped[str | None]
     name: Mapped[str]
     language: Mapped[str] = mapped_column(server_default="en")
     time_zone: Mapped[str] = mapped_column(server_default="UTC")
     general_admin: Mapped[str]
+    general_programs: Mapped[str] = mapped_column(server_default="none")
     inbox_messages: Mapped[str]
+    inbox_orders: Mapped[str] = mapped_column(server_default="none")
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     disabled_at: Mapped[datetime | None]
+    removed_at: Mapped[datetime | None]
     # The key that an authenticator app shares, and the last of its steps that was used: each is good once.
     totp_secret: Mapped[Sealed | None]
     totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
@@ -151,7 +157,9 @@ class ApiKey(Base):
     __tablename__ = "api_keys"
     __table_args__ = (
         one_of("general_admin", Level),
+        one_of("general_programs", Level),
         one_of("inbox_messages", Level),
+        one_of("inbox_orders", Level),
         one_of("inbox_replies", Level),
         within_account("created_by", "users"),
         referable_within_account("api_keys"),
@@ -163,7 +171,9 @@ class ApiKey(Base):
     hint: Mapped[str]
     secret_hash: Mapped[bytes] = mapped_column(unique=True)
     general_admin: Mapped[str]
+    general_programs: Mapped[str] = mapped_column(server_default="none")
     inbox_messages: Mapped[str]
+    inbox_orders: Mapped[str] = mapped_column(server_default="none")
     # Keys from before there were replies write none.
     inbox_replies: Mapped[str] = mapped_column(server_default="none")
     created_by: Mapped[UUID]

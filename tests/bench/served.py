@@ -27,6 +27,7 @@ def bench_key(account_id: UUID, created_by: UUID) -> tuple[str, ApiKey]:
         secret_hash=hash_secret(key),
         general_admin="view",
         inbox_messages="view",
+        inbox_orders="view",
         created_by=created_by,
     )
     return key, row

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 
 from services.connector.accounts import service
+from services.connector.accounts.levels import levels_of_key
 from services.connector.accounts.schemas import (
     ApiKeyAnswer,
     ApiKeyPage,
@@ -19,16 +20,17 @@ from services.connector.accounts.schemas import (
 )
 from services.connector.dependencies import (
     SESSION_COOKIE,
-    AdminEditor,
     AdminViewer,
     AnyCaller,
     Cursor,
     Now,
+    ProgramsEditor,
+    ProgramsViewer,
     SessionsDep,
     SettingUpCaller,
 )
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
-from shared.permissions import Level, Permission
+from shared.permissions import Level
 from shared.tables import ApiKey
 
 router = APIRouter(tags=["accounts"])
@@ -71,7 +73,7 @@ async def list_users(
 
 @router.get("/api-keys", summary="List API keys")
 async def list_api_keys(
-    caller: AdminViewer,
+    caller: ProgramsViewer,
     sessions: SessionsDep,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
     cursor: Cursor = None,
@@ -88,7 +90,7 @@ async def list_api_keys(
 
 @router.post("/api-keys", status_code=201, summary="Create an API key")
 async def create_api_key(
-    body: ApiKeyRequest, caller: AdminEditor, sessions: SessionsDep, now: Now
+    body: ApiKeyRequest, caller: ProgramsEditor, sessions: SessionsDep, now: Now
 ) -> NewApiKeyAnswer:
     """The answer shows the key, once. A key may do at most what its creator may, and ends when its creator is disabled."""
     key, row = await service.create_api_key(
@@ -103,7 +105,7 @@ async def create_api_key(
 
 
 @router.delete("/api-keys/{api_key_id}", status_code=204, summary="Revoke an API key")
-async def revoke_api_key(api_key_id: UUID, caller: AdminEditor, sessions: SessionsDep, now: Now) -> None:
+async def revoke_api_key(api_key_id: UUID, caller: ProgramsEditor, sessions: SessionsDep, now: Now) -> None:
     """Revoke an API key; it stops working at once."""
     await service.revoke_api_key(sessions, caller, api_key_id, now)
 
@@ -113,11 +115,7 @@ def _api_key(row: ApiKey) -> ApiKeyAnswer:
         id=row.id,
         name=row.name,
         hint=row.hint,
-        permissions={
-            Permission.GENERAL_ADMIN: Level(row.general_admin),
-            Permission.INBOX_MESSAGES: Level(row.inbox_messages),
-            Permission.INBOX_REPLIES: Level(row.inbox_replies),
-        },
+        permissions=levels_of_key(row),
         created_at=row.created_at,
         expires_at=row.expires_at,
         last_used_at=row.last_used_at,

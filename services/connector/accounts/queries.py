@@ -38,7 +38,9 @@ class LiveSession:
     last_seen_at: datetime
     authenticated_at: datetime
     general_admin: str
+    general_programs: str
     inbox_messages: str
+    inbox_orders: str
     admin_session_hours: int
     admin_idle_minutes: int
     lacks_second_factor: bool
@@ -53,10 +55,14 @@ class LiveApiKey:
     created_by: UUID
     last_used_at: datetime | None
     general_admin: str
+    general_programs: str
     inbox_messages: str
+    inbox_orders: str
     inbox_replies: str
     creators_general_admin: str
+    creators_general_programs: str
     creators_inbox_messages: str
+    creators_inbox_orders: str
 
 
 class SignInCount(NamedTuple):
@@ -86,7 +92,9 @@ _LIVE_SESSION: Final = CompiledSelect(
         UserSession.last_seen_at,
         UserSession.authenticated_at,
         User.general_admin,
+        User.general_programs,
         User.inbox_messages,
+        User.inbox_orders,
         Account.admin_session_hours,
         Account.admin_idle_minutes,
         LACKS_SECOND_FACTOR.label("lacks_second_factor"),
@@ -106,10 +114,14 @@ _LIVE_API_KEY: Final = CompiledSelect(
         ApiKey.created_by,
         ApiKey.last_used_at,
         ApiKey.general_admin,
+        ApiKey.general_programs,
         ApiKey.inbox_messages,
+        ApiKey.inbox_orders,
         ApiKey.inbox_replies,
         User.general_admin.label("creators_general_admin"),
+        User.general_programs.label("creators_general_programs"),
         User.inbox_messages.label("creators_inbox_messages"),
+        User.inbox_orders.label("creators_inbox_orders"),
     )
     .join(User, User.id == ApiKey.created_by)
     .where(

@@ -10,10 +10,10 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.connector.accounts.callers import Caller
+from services.connector.accounts.levels import PERMISSIONS_OF_PEOPLE, column_of, levels_of_user
 from services.connector.accounts.queries import LACKS_SECOND_FACTOR
 from services.connector.accounts.session_lifetime import lifetime_of
 from shared.database import Sessions
-from shared.permissions import Level, Permission
 from shared.tables import Account, ApiKey, User, UserSession
 
 
@@ -22,7 +22,9 @@ async def is_still_allowed(sessions: Sessions, caller: Caller, now: datetime) ->
     async with sessions.reading() as reader:
         if caller.session_id is not None and not await _lasts(reader, caller.session_id, now):
             return False
-        statement = select(User.general_admin, User.inbox_messages).where(User.disabled_at.is_(None))
+        statement = select(*(getattr(User, column_of(each)) for each in PERMISSIONS_OF_PEOPLE)).where(
+            User.disabled_at.is_(None)
+        )
         if caller.session_id is not None:
             statement = statement.where(User.id == caller.user_id)
         else:
@@ -35,11 +37,7 @@ async def is_still_allowed(sessions: Sessions, caller: Caller, now: datetime) ->
     if row is None:
         return False
     # A key's own levels never change; what its creator has lost, it has lost too.
-    levels = {
-        Permission.GENERAL_ADMIN: Level(row.general_admin),
-        Permission.INBOX_MESSAGES: Level(row.inbox_messages),
-        Permission.INBOX_REPLIES: Level(row.inbox_messages),
-    }
+    levels = levels_of_user(row)
     return all(levels[permission].includes(level) for permission, level in caller.levels.items())
 
 

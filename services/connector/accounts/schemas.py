@@ -81,7 +81,9 @@ class MeAnswer(_Answer):
                     "account": {"id": "0199f3a2-5a4f-7b60-9d0c-4b7a5d1e2f30", "name": "Lampenladen GmbH"},
                     "permissions": {
                         "general.admin": "edit",
+                        "general.programs": "edit",
                         "inbox.messages": "edit",
+                        "inbox.orders": "view",
                         "inbox.replies": "edit",
                     },
                     "needs_second_factor": False,

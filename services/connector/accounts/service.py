@@ -17,6 +17,7 @@ from services.connector.accounts import queries
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller, NotSignedIn
 from services.connector.accounts.credentials import API_KEY_PREFIX, hash_secret, new_api_key
+from services.connector.accounts.levels import at_most, column_of, levels_of_key, levels_of_user
 from services.connector.accounts.me import Me
 from services.connector.accounts.password_policy import check_password
 from services.connector.accounts.passwords import Passwords
@@ -82,11 +83,10 @@ async def caller_of_session(
                 .where(UserSession.id == found.id)
                 .values(last_seen_at=now, expires_at=lifetime.end(found.created_at, now))
             )
-    levels = levels_of(found.general_admin, found.inbox_messages)
     return Caller(
         found.account_id,
         found.user_id,
-        levels,
+        levels_of_user(found),
         session_id=found.id,
         authenticated_at=found.authenticated_at,
         lacks_second_factor=found.lacks_second_factor,
@@ -103,12 +103,7 @@ async def caller_of_api_key(sessions: Sessions, key: str, now: datetime) -> Call
     if found.last_used_at is None or now - found.last_used_at >= _TOUCH:
         async with sessions.begin() as session:
             await session.execute(update(ApiKey).where(ApiKey.id == found.id).values(last_used_at=now))
-    own = levels_of(found.general_admin, found.inbox_messages, found.inbox_replies)
-    most = levels_of(found.creators_general_admin, found.creators_inbox_messages)
-    levels = {
-        permission: level if most[permission].includes(level) else most[permission]
-        for permission, level in own.items()
-    }
+    levels = at_most(levels_of_key(found), levels_of_user(found, "creators_"))
     return Caller(found.account_id, found.created_by, levels, api_key_id=found.id)
 
 
@@ -179,9 +174,7 @@ async def create_api_key(
         name=name,
         hint=key[-4:],
         secret_hash=hash_secret(key),
-        general_admin=levels.get(Permission.GENERAL_ADMIN, Level.NONE).value,
-        inbox_messages=levels.get(Permission.INBOX_MESSAGES, Level.NONE).value,
-        inbox_replies=levels.get(Permission.INBOX_REPLIES, Level.NONE).value,
+        **{column_of(each): levels.get(each, Level.NONE).value for each in Permission},
         created_by=caller.user_id,
         created_at=now,
         expires_at=expires_at,
@@ -244,7 +237,9 @@ async def create_account(
                     language=language,
                     time_zone=time_zone,
                     general_admin=Level.EDIT.value,
+                    general_programs=Level.EDIT.value,
                     inbox_messages=Level.EDIT.value,
+                    inbox_orders=Level.VIEW.value,
                 )
             )
             session.add(
@@ -274,14 +269,3 @@ async def _user(session: AsyncSession, caller: Caller) -> User:
     if user is None:
         raise NotSignedIn
     return user
-
-
-def levels_of(
-    general_admin: str, inbox_messages: str, inbox_replies: str | None = None
-) -> dict[Permission, Level]:
-    """What a row says of somebody's permissions. A user writes to buyers as far as they may edit the inbox."""
-    return {
-        Permission.GENERAL_ADMIN: Level(general_admin),
-        Permission.INBOX_MESSAGES: Level(inbox_messages),
-        Permission.INBOX_REPLIES: Level(inbox_replies or inbox_messages),
-    }

@@ -92,8 +92,9 @@ async def follow_events(
 
     `ready` comes first: read what you show after it, and you miss nothing. A client that was cut off sends `Last-Event-ID`, as browsers do
     by themselves: then `resumed` comes first and what was missed follows, perhaps with events that are known already. `resync`,
-    first or later: events were missed, read again what you show. `authorization.changed`, `integration.changed` and
-    `webhook.disabled` come to those who may view general.admin, `message.received`, `conversation.changed` and all of
+    first or later: events were missed, read again what you show. `authorization.changed`, `integration.changed` come
+    to those who may view general.admin, `webhook.disabled` to those who may view general.programs, `order.changed` to those who may view
+    inbox.orders, `message.received`, `conversation.changed` and all of
     replies to those who may view inbox.messages. The
     stream ends soon after the session, or when the caller may do less. A session or an API key may have eight streams at a time
     (`too_many_streams`).

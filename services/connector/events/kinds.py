@@ -11,7 +11,7 @@ PERMISSION_OF: Final[Mapping[EventKind, Permission]] = {
     EventKind.AUTHORIZATION_CHANGED: Permission.GENERAL_ADMIN,
     EventKind.INTEGRATION_CHANGED: Permission.GENERAL_ADMIN,
     EventKind.CONVERSATION_CHANGED: Permission.INBOX_MESSAGES,
-    EventKind.ORDER_CHANGED: Permission.INBOX_MESSAGES,
+    EventKind.ORDER_CHANGED: Permission.INBOX_ORDERS,
     EventKind.MESSAGE_RECEIVED: Permission.INBOX_MESSAGES,
     EventKind.REPLY_CHANGED: Permission.INBOX_MESSAGES,
     EventKind.REPLY_CONFIRMED: Permission.INBOX_MESSAGES,
@@ -19,7 +19,7 @@ PERMISSION_OF: Final[Mapping[EventKind, Permission]] = {
     EventKind.REPLY_HANDED_OVER: Permission.INBOX_MESSAGES,
     EventKind.REPLY_PERHAPS_SENT: Permission.INBOX_MESSAGES,
     EventKind.REPLY_TYPED: Permission.INBOX_MESSAGES,
-    EventKind.WEBHOOK_DISABLED: Permission.GENERAL_ADMIN,
+    EventKind.WEBHOOK_DISABLED: Permission.GENERAL_PROGRAMS,
 }
 
 

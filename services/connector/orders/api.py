@@ -7,10 +7,11 @@ from fastapi import APIRouter, Query, Response
 
 from services.connector.dependencies import (
     Cursor,
-    InboxReader,
+    InboxOrdersReader,
     KeyringDep,
     LanguageDep,
     Now,
+    OrdersReader,
     ReadLogDep,
     SearchesDep,
     SessionsDep,
@@ -49,7 +50,7 @@ router = APIRouter(tags=["orders"])
 async def list_orders(
     *,
     asked: Annotated[OrderListRequest, Query()],
-    caller: InboxReader,
+    caller: OrdersReader,
     sessions: SessionsDep,
     searches: SearchesDep,
     settings: SettingsDep,
@@ -90,7 +91,7 @@ async def list_orders(
 @router.get("/orders/changes", summary="Read which orders have changed")
 async def changed_orders(
     *,
-    caller: InboxReader,
+    caller: OrdersReader,
     sessions: SessionsDep,
     settings: SettingsDep,
     now: Now,
@@ -122,7 +123,7 @@ async def changed_orders(
 async def search_orders(
     *,
     body: OrderSearchRequest,
-    caller: InboxReader,
+    caller: OrdersReader,
     sessions: SessionsDep,
     settings: SettingsDep,
     read_log: ReadLogDep,
@@ -137,7 +138,7 @@ async def search_orders(
 async def read_order(
     *,
     order_row_id: UUID,
-    caller: InboxReader,
+    caller: OrdersReader,
     sessions: SessionsDep,
     keyring: KeyringDep,
     settings: SettingsDep,
@@ -156,7 +157,7 @@ async def read_order(
 async def read_card(
     *,
     conversation_id: UUID,
-    caller: InboxReader,
+    caller: InboxOrdersReader,
     sessions: SessionsDep,
     keyring: KeyringDep,
     settings: SettingsDep,

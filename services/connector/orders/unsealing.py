@@ -46,7 +46,7 @@ class OpenedOrder:
 
 async def keys_of(caller: Caller, sessions: Sessions, keyring: Keyring) -> AccountKeys:
     """The keys with which the account's orders are opened. Raises PermissionMissing for who may not read them, whatever the route lets in."""
-    caller.require(Permission.INBOX_MESSAGES, Level.VIEW)
+    caller.require(Permission.INBOX_ORDERS, Level.VIEW)
     return await keyring.of(sessions, caller.account_id)
 
 

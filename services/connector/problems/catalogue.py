@@ -631,7 +631,9 @@ PROBLEMS: Final[dict[str, Problem]] = {
 # What the pages call the permissions; the API's own names stay in the fields of the answer.
 _WORDS: Final[dict[str, tuple[str, str]]] = {
     "general.admin": ("General → Admin", "Allgemein → Admin"),
+    "general.programs": ("General → Webhooks and API keys", "Allgemein → Webhooks und API-Schlüssel"),
     "inbox.messages": ("Inbox → Messages", "Posteingang → Nachrichten"),
+    "inbox.orders": ("Inbox → Orders", "Posteingang → Bestellungen"),
     "inbox.replies": ("Inbox → Replies", "Posteingang → Antworten"),
     "none": ("none", "keine"),
     "view": ("view", "anzeigen"),

@@ -7,12 +7,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from services.connector.dependencies import (
-    AdminEditor,
     Cursor,
     IfMatch,
     KeyringDep,
     Now,
     OutgoingDep,
+    ProgramsEditor,
     SessionsDep,
 )
 from services.connector.http.etags import etag_of
@@ -41,7 +41,7 @@ Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 async def create_webhook(
     *,
     body: WebhookRequest,
-    caller: AdminEditor,
+    caller: ProgramsEditor,
     response: Response,
     sessions: SessionsDep,
     keyring: KeyringDep,
@@ -64,7 +64,7 @@ async def create_webhook(
 
 @router.get("/webhooks", summary="List webhooks")
 async def list_webhooks(
-    caller: AdminEditor, sessions: SessionsDep, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
+    caller: ProgramsEditor, sessions: SessionsDep, limit: Limit = DEFAULT_PAGE, cursor: Cursor = None
 ) -> WebhookPage:
     """The account's webhooks, newest first."""
     after = decode_cursor(cursor)[1] if cursor else None
@@ -78,7 +78,7 @@ async def list_webhooks(
 
 @router.get("/webhooks/{webhook_id}", summary="Read a webhook")
 async def get_webhook(
-    webhook_id: UUID, caller: AdminEditor, response: Response, sessions: SessionsDep
+    webhook_id: UUID, caller: ProgramsEditor, response: Response, sessions: SessionsDep
 ) -> WebhookAnswer:
     """Whether it is enabled, and since when deliveries fail."""
     return _shown(await service.get_webhook(sessions, caller.account_id, webhook_id), response)
@@ -89,7 +89,7 @@ async def change_webhook(
     *,
     webhook_id: UUID,
     body: WebhookChange,
-    caller: AdminEditor,
+    caller: ProgramsEditor,
     response: Response,
     sessions: SessionsDep,
     outgoing: OutgoingDep,
@@ -111,7 +111,7 @@ async def change_webhook(
 
 
 @router.delete("/webhooks/{webhook_id}", status_code=204, summary="Delete a webhook")
-async def delete_webhook(webhook_id: UUID, caller: AdminEditor, sessions: SessionsDep) -> None:
+async def delete_webhook(webhook_id: UUID, caller: ProgramsEditor, sessions: SessionsDep) -> None:
     """Delete a webhook with its waiting deliveries."""
     await service.delete_webhook(sessions, caller, webhook_id)
 
@@ -121,7 +121,7 @@ async def rotate_secret(
     *,
     webhook_id: UUID,
     body: SecretRequest,
-    caller: AdminEditor,
+    caller: ProgramsEditor,
     response: Response,
     sessions: SessionsDep,
     keyring: KeyringDep,
@@ -135,7 +135,7 @@ async def rotate_secret(
 
 
 @router.post("/webhooks/{webhook_id}/ping", status_code=202, summary="Test a webhook")
-async def ping(webhook_id: UUID, caller: AdminEditor, sessions: SessionsDep, now: Now) -> DeliveryAnswer:
+async def ping(webhook_id: UUID, caller: ProgramsEditor, sessions: SessionsDep, now: Now) -> DeliveryAnswer:
     """Sends a `webhook.ping`; its delivery shows the result. Twenty a minute for each account."""
     return _delivery(await service.ping(sessions, caller, webhook_id, now))
 
@@ -144,7 +144,7 @@ async def ping(webhook_id: UUID, caller: AdminEditor, sessions: SessionsDep, now
 async def list_deliveries(
     *,
     webhook_id: UUID,
-    caller: AdminEditor,
+    caller: ProgramsEditor,
     sessions: SessionsDep,
     state: DeliveryState | None = None,
     limit: Limit = DEFAULT_PAGE,
@@ -166,7 +166,7 @@ async def list_deliveries(
     "/webhooks/{webhook_id}/deliveries/{delivery_id}/resend", status_code=202, summary="Send a delivery again"
 )
 async def resend(
-    webhook_id: UUID, delivery_id: UUID, caller: AdminEditor, sessions: SessionsDep
+    webhook_id: UUID, delivery_id: UUID, caller: ProgramsEditor, sessions: SessionsDep
 ) -> DeliveryAnswer:
     """Now, with the same webhook-id, whether it was delivered, is dead or still waits. 120 a minute for each account."""
     return _delivery(await service.resend(sessions, caller, webhook_id, delivery_id))

@@ -1,13 +1,11 @@
 """What may be sent to a webhook: what the person who made it may see, and, if they made it with an API key, the key as well."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from services.connector.accounts.levels import Levels
 from services.connector.events.kinds import PERMISSION_OF
 from shared.events import EventKind
-from shared.permissions import Level, Permission
-
-Levels = Mapping[Permission, Level]
+from shared.permissions import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +25,3 @@ class Creator:
         permission = PERMISSION_OF[EventKind(kind)]
         levels = [self.user_levels] if self.key_levels is None else [self.user_levels, self.key_levels]
         return all(each.get(permission, Level.NONE).includes(Level.VIEW) for each in levels)
-
-
-def levels(general_admin: str | None, inbox_messages: str | None) -> Levels:
-    """The levels of a user's or a key's row."""
-    return {
-        Permission.GENERAL_ADMIN: Level(general_admin or Level.NONE),
-        Permission.INBOX_MESSAGES: Level(inbox_messages or Level.NONE),
-    }

@@ -10,10 +10,17 @@ from sqlalchemy import CursorResult, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.connector.webhooks.creators import Creator, levels
+from services.connector.accounts.levels import (
+    PERMISSIONS_OF_PEOPLE,
+    column_of,
+    levels_of_key,
+    levels_of_user,
+)
+from services.connector.webhooks.creators import Creator
 from services.connector.webhooks.retries import GIVEN_UP_AFTER
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
+from shared.permissions import Permission
 from shared.tables import Account, ApiKey, DeliveryState, EventRow, User, Webhook, WebhookDelivery
 
 # Whoever has claimed a delivery is done with it by then, or was killed; it is due again.
@@ -124,11 +131,9 @@ async def claim_due(session: AsyncSession, *, busy: Sequence[UUID], limit: int) 
             (User.disabled_at.is_(None) & or_(Webhook.created_by_key.is_(None), _KEY_IS_LIVE)).label(
                 "is_active"
             ),
-            User.general_admin,
-            User.inbox_messages,
+            *(getattr(User, column_of(each)).label(column_of(each)) for each in PERMISSIONS_OF_PEOPLE),
             Webhook.created_by_key,
-            ApiKey.general_admin.label("key_general_admin"),
-            ApiKey.inbox_messages.label("key_inbox_messages"),
+            *(getattr(ApiKey, column_of(each)).label(f"key_{column_of(each)}") for each in Permission),
         )
         .join(Webhook, Webhook.id == WebhookDelivery.webhook_id)
         .outerjoin(User, User.id == Webhook.created_by)
@@ -149,10 +154,8 @@ async def claim_due(session: AsyncSession, *, busy: Sequence[UUID], limit: int) 
             creator=Creator(
                 # Without a user, there is nobody whose right it could be.
                 is_active=bool(row.is_active) and row.general_admin is not None,
-                user_levels=levels(row.general_admin, row.inbox_messages),
-                key_levels=None
-                if row.created_by_key is None
-                else levels(row.key_general_admin, row.key_inbox_messages),
+                user_levels={} if row.general_admin is None else levels_of_user(row),
+                key_levels=None if row.created_by_key is None else levels_of_key(row, "key_"),
             ),
             secret=row.secret,
             previous_secret=row.previous_secret if row.both_sign else None,

@@ -127,7 +127,12 @@ def sign_in_as(
     """Makes a user with these levels, in `account` or in `of`, and a client that is signed in as him."""
 
     async def sign_in(
-        *, general_admin: str = "edit", inbox_messages: str = "edit", of: Account | None = None
+        *,
+        general_admin: str = "edit",
+        general_programs: str | None = None,
+        inbox_messages: str = "edit",
+        inbox_orders: str | None = None,
+        of: Account | None = None,
     ) -> SignedIn:
         token, session_id, now = new_session_token(), new_id(), datetime.now(UTC)
         owner = of or account
@@ -137,7 +142,9 @@ def sign_in_as(
                 owner.id,
                 password_hash=CHEAP_HASHER.hash(PASSWORD),
                 general_admin=general_admin,
+                general_programs=general_programs,
                 inbox_messages=inbox_messages,
+                inbox_orders=inbox_orders,
             )
             session.add(
                 UserSession(
@@ -179,7 +186,9 @@ def api_key_client(
     async def make(
         *,
         general_admin: str = "edit",
+        general_programs: str | None = None,
         inbox_messages: str = "edit",
+        inbox_orders: str | None = None,
         inbox_replies: str = "edit",
         of: Account | None = None,
     ) -> httpx2.AsyncClient:
@@ -193,7 +202,11 @@ def api_key_client(
                     hint=key[-4:],
                     secret_hash=hash_secret(key),
                     general_admin=Level(general_admin).value,
+                    general_programs=Level(general_programs or general_admin).value,
                     inbox_messages=Level(inbox_messages).value,
+                    inbox_orders=Level(
+                        inbox_orders or ("none" if inbox_messages == "none" else "view")
+                    ).value,
                     inbox_replies=Level(inbox_replies).value,
                     created_by=creator.id,
                 )

@@ -133,7 +133,7 @@ function navigation() {
       "ul",
       {},
       may("inbox.messages", "view") && link("/inbox", t("header.inbox")),
-      may("inbox.messages", "view") && link("/orders", t("header.orders")),
+      may("inbox.orders", "view") && link("/orders", t("header.orders")),
       may("inbox.messages", "view") && link("/replies", t("header.failed"), failedCount()),
       may("general.admin", "view") && link("/integrations", t("header.integrations")),
       settings.hasSettings() && link("/settings", t("header.settings")),

@@ -14,7 +14,13 @@ from shared.database import Sessions
 from shared.tables import Account, ApiKey, AuditEntry, User
 from tests.integration.connector.conftest import SignedIn
 
-VIEW = {"general.admin": "view", "inbox.messages": "view", "inbox.replies": "none"}
+VIEW = {
+    "general.admin": "view",
+    "general.programs": "none",
+    "inbox.messages": "view",
+    "inbox.orders": "none",
+    "inbox.replies": "none",
+}
 
 
 async def _create(client: httpx2.AsyncClient, **body: object) -> httpx2.Response:

@@ -73,7 +73,13 @@ async def make_caller(session: AsyncSession, keyring: Keyring, mail_key: MailPub
     """A new account with a caller of this kind. Needs the owner's rights."""
     account = await make_account(session, keyring)
     general_admin, inbox_messages = _LEVELS[kind]
-    user = await make_user(session, account.id, general_admin=general_admin, inbox_messages=inbox_messages)
+    user = await make_user(
+        session,
+        account.id,
+        general_admin=general_admin,
+        general_programs=general_admin,
+        inbox_messages=inbox_messages,
+    )
     ids = await _fill(session, keyring, mail_key, account)
     match kind:
         case Kind.NOBODY:
@@ -110,7 +116,9 @@ def _make_key(session: AsyncSession, user: User) -> str:
             hint=key[-4:],
             secret_hash=hash_secret(key),
             general_admin=user.general_admin,
+            general_programs=user.general_programs,
             inbox_messages=user.inbox_messages,
+            inbox_orders=user.inbox_orders,
             inbox_replies=user.inbox_messages,
             created_by=user.id,
         )

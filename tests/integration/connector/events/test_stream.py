@@ -95,11 +95,30 @@ async def test_another_accounts_events_are_not_told(listen, signed_in, sessions,
     ("levels", "told"),
     [
         (
-            {"general_admin": "view", "inbox_messages": "none"},
-            ["authorization.changed", "integration.changed", "webhook.disabled"],
+            {
+                "general_admin": "view",
+                "general_programs": "none",
+                "inbox_messages": "none",
+                "inbox_orders": "none",
+            },
+            ["authorization.changed", "integration.changed"],
         ),
         (
-            {"general_admin": "none", "inbox_messages": "view"},
+            {
+                "general_admin": "none",
+                "general_programs": "view",
+                "inbox_messages": "none",
+                "inbox_orders": "none",
+            },
+            ["webhook.disabled"],
+        ),
+        (
+            {
+                "general_admin": "none",
+                "general_programs": "none",
+                "inbox_messages": "view",
+                "inbox_orders": "view",
+            },
             ["conversation.changed", "message.received", "order.changed"],
         ),
         ({"general_admin": "edit", "inbox_messages": "edit"}, [kind.value for kind in EventKind]),

@@ -6,6 +6,7 @@ import { announce, showProblem, throttled } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { countryName, shortDate, shortTime } from "../core/format.js";
 import { hasText, t } from "../core/i18n.js";
+import { may } from "../core/session.js";
 import { orderDetails, orderStatus } from "./order_details.js";
 
 // Beside the conversation there is room for it; above it, only its first line is shown until somebody opens it.
@@ -14,7 +15,7 @@ const BESIDE = "(min-width: 80rem)";
 const READ_AGAIN_MS = 5000;
 const READ_AGAIN_AT_MOST = 12;
 
-/** `element` is hidden while the conversation has no order. `load()` never throws: what went wrong is said in its place. */
+/** `element` is hidden while the conversation has no order, and from who may not see orders. `load()` never throws: what went wrong is said in its place. */
 export function orderCard({ conversationId, integrationId, signal }) {
   const path = `/conversations/${conversationId}/orders`;
   const summary = h("summary", {});
@@ -33,6 +34,7 @@ export function orderCard({ conversationId, integrationId, signal }) {
   unfold();
 
   async function load() {
+    if (!may("inbox.orders", "view")) return;
     try {
       const read = await get(path, signal);
       tellChanges(shown.items, read.items);

@@ -7,7 +7,7 @@ import { may } from "../core/session.js";
 
 const PAGES = {
   // A webhook's address often has a password in its query, so only people who may change webhooks see them.
-  "/settings/webhooks": { title: "webhooks.title", needs: ["general.admin", "edit"] },
+  "/settings/webhooks": { title: "webhooks.title", needs: ["general.programs", "edit"] },
   "/settings/audit-log": { title: "audit.title", needs: ["general.admin", "view"] },
   "/settings/retention": { title: "retention.title", needs: ["general.admin", "view"] },
   "/settings/security": { title: "security.title", needs: ["general.admin", "view"] },

@@ -9,14 +9,14 @@ import { may } from "../core/session.js";
 const KINDS = {
   "message.received": "inbox.messages",
   "conversation.changed": "inbox.messages",
-  "order.changed": "inbox.messages",
+  "order.changed": "inbox.orders",
   "reply.handed_over": "inbox.messages",
   "reply.confirmed": "inbox.messages",
   "reply.failed": "inbox.messages",
   "reply.perhaps_sent": "inbox.messages",
   "integration.changed": "general.admin",
   "authorization.changed": "general.admin",
-  "webhook.disabled": "general.admin",
+  "webhook.disabled": "general.programs",
 };
 const NEW = { url: "", description: "", kinds: ["message.received"] };
 
