@@ -176,7 +176,7 @@ TABLE = [
         "POST",
         "/webhooks",
         PROGRAMS_EDIT,
-        {"url": "https://helpdesk.example/", "kinds": ["integration.changed"]},
+        {"url": "https://helpdesk.example/", "kinds": ["webhook.disabled"]},
     ),
     Row("GET", "/webhooks/{webhook_id}", PROGRAMS_EDIT),
     Row("PATCH", "/webhooks/{webhook_id}", PROGRAMS_EDIT, {"enabled": True}),

@@ -35,7 +35,13 @@ async def test_signing_in_sets_a_host_cookie_and_tells_who_one_is(signed_in: Sig
         assert "Domain" not in cookie
     body = answer.json()
     assert body["account"]["id"] == str(signed_in.account.id)
-    assert body["permissions"] == {"general.admin": "edit", "inbox.messages": "edit", "inbox.replies": "edit"}
+    assert body["permissions"] == {
+        "general.admin": "edit",
+        "general.programs": "edit",
+        "inbox.messages": "edit",
+        "inbox.orders": "view",
+        "inbox.replies": "edit",
+    }
     assert (await nobody.get("/api/v1/me")).json() == body
 
 
