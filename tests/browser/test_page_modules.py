@@ -5,7 +5,7 @@ from playwright.async_api import Page
 from tests.browser.steps import Site, sign_in
 
 _LOAD_ALL = """async ([lists, size]) => {
-    const { mergedPages } = await import("/static/core/merged_pages.js");
+    const { mergedPages } = await import(document.querySelector("script[type=module]").src.replace("app.js", "core/merged_pages.js"));
     const source = (times) => ({
         load: async (cursor) => {
             const from = cursor ?? 0;
@@ -60,7 +60,7 @@ async def test_a_time_is_that_of_the_users_zone_also_when_clocks_change(page: Pa
 
     moments = await page.evaluate(
         """async (clocks) => {
-            const { momentOf, wallClockOf } = await import("/static/core/format.js");
+            const { momentOf, wallClockOf } = await import(document.querySelector("script[type=module]").src.replace("app.js", "core/format.js"));
             return clocks.map((clock) => [momentOf(clock).toISOString(), wallClockOf(momentOf(clock))]);
         }""",
         list(clocks),

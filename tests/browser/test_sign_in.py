@@ -17,7 +17,7 @@ async def test_the_page_leads_where_the_server_says(page: Page):
 
     led = await page.evaluate(
         """async (addresses) => {
-            const { ownAddress } = await import("/static/core/own_address.js");
+            const { ownAddress } = await import(document.querySelector("script[type=module]").src.replace("app.js", "core/own_address.js"));
             return addresses.map((address) => ownAddress(address));
         }""",
         addresses,

@@ -3,11 +3,7 @@
 Only files that were there at the start are served; a path from the browser never reaches the file system.
 """
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from fastapi import APIRouter, HTTPException, Request
@@ -16,65 +12,54 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from services.connector.http.language import Language
 from services.connector.web import plain_page
 from services.connector.web.own_address import own_address
-from services.connector.web.texts import TEXT_SETS, page_texts
+from services.connector.web.static_files import ServedFile, static_files
 
-FOLDER: Final = Path(__file__).parent
 # No inline script or style anywhere; data: is for the small pictures inside the style sheets.
 CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_TYPES: Final = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".json": "application/json; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
 _HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin-allow-popups",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    # Always asked for again, answered 304 by ETag: a new release shows at once and a reload stays cheap.
+    # The document is always asked for again, answered 304 by ETag: a new release shows at once and a reload stays cheap.
     "Cache-Control": "no-cache",
+    "Vary": "Accept-Encoding",
+}
+_FILE_HEADERS: Final = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "Vary": "Accept-Encoding",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    content: bytes
-    media_type: str
-    etag: str
-
-
-def _file(content: bytes, suffix: str) -> _File:
-    return _File(content, _TYPES[suffix], f'"{hashlib.sha256(content).hexdigest()[:32]}"')
-
-
-_SHELL: Final = _file((FOLDER / "index.html").read_bytes(), ".html")
-_STATIC: Final = {
-    path.relative_to(FOLDER / "static").as_posix(): _file(path.read_bytes(), path.suffix)
-    for path in sorted((FOLDER / "static").rglob("*"))
-    if path.suffix in _TYPES and path.suffix != ".json"
-} | {
-    f"texts/{text_set}.json": _file(json.dumps(page_texts(text_set), ensure_ascii=False).encode(), ".json")
-    for text_set in TEXT_SETS
-}
-
-
-def _answer(request: Request, file: _File, status: int = 200) -> Response:
-    headers = _HEADERS | {"ETag": file.etag}
-    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")}
+def _answer(request: Request, file: ServedFile, headers: Mapping[str, str], status: int = 200) -> Response:
+    tagged = {**headers, "ETag": file.etag}
+    known = {tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")}
     if status == 200 and file.etag in known:
-        return Response(status_code=304, headers=headers)
-    return Response(file.content, status, headers, file.media_type)
+        return Response(status_code=304, headers=tagged)
+    if _takes_gzip(request.headers.get("Accept-Encoding", "")):
+        return Response(file.compressed, status, {**tagged, "Content-Encoding": "gzip"}, file.media_type)
+    return Response(file.content, status, tagged, file.media_type)
+
+
+def _takes_gzip(accepted: str) -> bool:
+    for part in accepted.lower().split(","):
+        coding, _, quality = part.replace(" ", "").partition(";")
+        if coding == "gzip":
+            return quality.rstrip("0") not in {"q=", "q=0."}
+    return False
+
+
+def _shell(request: Request, name: str, status: int = 200) -> Response:
+    return _answer(request, static_files().shells[name], _HEADERS, status)
 
 
 def page_not_found(request: Request) -> Response:
     """The shell with status 404; for an unknown address that a person opened in a browser."""
-    return _answer(request, _SHELL, 404)
+    return _shell(request, "not_found", 404)
 
 
 def error_page(
@@ -88,44 +73,31 @@ def error_page(
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/sign-in")
 async def sign_in_page(request: Request) -> Response:
     """The shell too, but never with a `next` that leads away from us."""
     wanted = request.query_params.getlist("next")
     if any(own_address(address) != address for address in wanted):
         return RedirectResponse("/sign-in", 303, _HEADERS)
-    return _answer(request, _SHELL)
+    return _shell(request, "sign_in")
 
 
-@router.get("/")
-@router.get("/integrations")
-@router.get("/integrations/new")
-@router.get("/integrations/{integration_id}")
-@router.get("/connect/{attempt_id}")
-@router.get("/connect/problem/{code}")
-@router.get("/inbox")
-@router.get("/inbox/{conversation_id}")
-@router.get("/replies")
-@router.get("/orders")
-@router.get("/orders/{order_row_id}")
-@router.get("/settings")
-@router.get("/settings/webhooks")
-@router.get("/settings/audit-log")
-@router.get("/settings/retention")
-@router.get("/settings/templates")
-@router.get("/settings/security")
-@router.get("/profile")
-@router.get("/forgot-password")
-@router.get("/reset-password")
-async def page(request: Request) -> Response:
-    """Every page is the same shell; the module /static/app.js shows what the address names."""
-    return _answer(request, _SHELL)
+def _page(name: str) -> Callable[[Request], Awaitable[Response]]:
+    async def page(request: Request) -> Response:
+        return _shell(request, name)
+
+    return page
 
 
-@router.get("/static/{path:path}")
-async def static_file(request: Request, path: str) -> Response:
-    """A script, style sheet, text file or picture of the pages."""
-    file = _STATIC.get(path)
+# Every address that app.js gives a page; that script shows what the address names.
+for _address, _name in static_files().pages.items():
+    router.get(_address)(sign_in_page if _name == "sign_in" else _page(_name))
+
+
+@router.get("/static/{tree}/{path:path}")
+async def static_file(request: Request, tree: str, path: str) -> Response:
+    """A script, style sheet, text file or picture of the pages; nothing of another release."""
+    files = static_files()
+    file = files.files.get(path) if files.prefix == f"/static/{tree}" else None
     if file is None:
         raise HTTPException(404)
-    return _answer(request, file)
+    return _answer(request, file, _FILE_HEADERS)

@@ -4,6 +4,7 @@ from html import escape
 from typing import Final
 
 from services.connector.http.language import Language
+from services.connector.web.static_files import static_files
 
 _TRY_AGAIN: Final = {Language.EN: "Try again", Language.DE: "Noch einmal versuchen"}
 
@@ -33,15 +34,14 @@ def try_again_page(language: Language, title: str, detail: str) -> str:
 
 def document(language: Language, title: str, body: str) -> str:
     """A complete page around `body`, which is HTML; the title is text."""
+    prefix = static_files().prefix
     return (
         f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
         f"<title>{escape(title)} · Replyco</title>\n"
-        '<link rel="icon" href="/static/icon.svg" type="image/svg+xml">\n'
-        '<link rel="stylesheet" href="/static/css/tokens.css">\n'
-        '<link rel="stylesheet" href="/static/css/base.css">\n'
-        '<link rel="stylesheet" href="/static/css/blocks.css">\n'
+        f'<link rel="icon" href="{prefix}/icon.svg" type="image/svg+xml">\n'
+        f'<link rel="stylesheet" href="{prefix}/style.css">\n'
         f'</head>\n<body>\n<main class="main main-narrow"><div class="page">\n<h1>{escape(title)}</h1>\n{body}\n'
         "</div></main>\n</body>\n</html>\n"
     )

@@ -4,6 +4,8 @@ German addresses people with "du". The folder `de-sie` holds only what differs f
 """
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +13,8 @@ LANGUAGES: Final = ("de", "en")
 SIE: Final = "de-sie"
 TEXT_SETS: Final = ("de", SIE, "en")
 _FOLDER: Final = Path(__file__).parent / "static" / "texts"
+# "inbox.title", and `reply.state.${state}`, of which what stands before the first ${ is known.
+_KEY: Final = re.compile(r"\"([a-z_]+(?:\.\w+)+)\"|`([a-z_]+\.[\w.]*)\$\{")
 
 
 def page_texts(text_set: str) -> dict[str, str]:
@@ -25,3 +29,9 @@ def own_texts(text_set: str) -> dict[str, str]:
     for path in sorted((_FOLDER / text_set).iterdir()):
         texts |= json.loads(path.read_text("utf-8"))
     return texts
+
+
+def texts_in(scripts: Iterable[str], texts: dict[str, str]) -> set[str]:
+    """The keys that these scripts can ask for: those that begin with one that they name, such as `a.b.one` with `a.b`."""
+    starts = tuple(key or start for script in scripts for key, start in _KEY.findall(script))
+    return {key for key in texts if key.startswith(starts)}

@@ -6,67 +6,50 @@ import { announce, notice, pageHeading, problemTexts } from "./core/elements.js"
 import { resync } from "./core/events.js";
 import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
 import { proveWhoIsThere } from "./core/reauthentication.js";
-import { navigate, route, showCurrent, startRouter } from "./core/router.js";
+import { loadPage, navigate, route, showCurrent, startRouter } from "./core/router.js";
 import { chooseLanguage, forgetSession, loadSession, may, needsSecondFactor, signedIn, signOut } from "./core/session.js";
 import { drawAmazonPause } from "./pages/amazon_pause.js";
-import * as auditLog from "./pages/audit_log.js";
-import * as connect from "./pages/connect.js";
-import * as connectProblem from "./pages/connect_problem.js";
 import { failedCount } from "./pages/failed_count.js";
-import * as forgotPassword from "./pages/forgot_password.js";
-import * as inbox from "./pages/inbox.js";
-import * as integrations from "./pages/integrations.js";
-import * as notFound from "./pages/not_found.js";
-import * as orders from "./pages/orders.js";
-import * as profile from "./pages/profile.js";
-import * as replies from "./pages/replies.js";
-import * as replyTemplates from "./pages/reply_templates.js";
-import * as resetPassword from "./pages/reset_password.js";
-import * as retention from "./pages/retention.js";
-import * as security from "./pages/security.js";
-import * as settings from "./pages/settings.js";
-import * as signInPage from "./pages/sign_in.js";
-import * as start from "./pages/start.js";
-import * as webhooks from "./pages/webhooks.js";
-import * as wizard from "./pages/wizard.js";
+import { hasSettings } from "./pages/settings.js";
 
 const main = document.getElementById("main");
 const header = document.getElementById("header");
-let isWaitingForNetwork = false;
+let whenOnline = null;
 const network = document.getElementById("network");
 
-route("/", start);
-route("/sign-in", signInPage, { isPublic: true });
-route("/forgot-password", forgotPassword, { isPublic: true });
-route("/reset-password", resetPassword, { isPublic: true });
-route("/profile", profile);
-route("/integrations", integrations);
-route("/integrations/new", wizard);
-route("/integrations/:integration_id", integrations);
-route("/connect/problem/:code", connectProblem, { isPublic: true });
-route("/connect/:attempt_id", connect);
-route("/inbox", inbox);
-route("/inbox/:conversation_id", inbox);
-route("/replies", replies);
-route("/orders", orders);
-route("/orders/:order_row_id", orders);
-route("/settings", settings);
-route("/settings/webhooks", webhooks);
-route("/settings/audit-log", auditLog);
-route("/settings/retention", retention);
-route("/settings/templates", replyTemplates);
-route("/settings/security", security);
+route("/", "start");
+route("/sign-in", "sign_in", { isPublic: true });
+route("/forgot-password", "forgot_password", { isPublic: true });
+route("/reset-password", "reset_password", { isPublic: true });
+route("/profile", "profile");
+route("/integrations", "integrations");
+route("/integrations/new", "wizard");
+route("/integrations/:integration_id", "integrations");
+route("/connect/problem/:code", "connect_problem", { isPublic: true });
+route("/connect/:attempt_id", "connect");
+route("/inbox", "inbox");
+route("/inbox/:conversation_id", "inbox");
+route("/replies", "replies");
+route("/orders", "orders");
+route("/orders/:order_row_id", "orders");
+route("/settings", "settings");
+route("/settings/webhooks", "webhooks");
+route("/settings/audit-log", "audit_log");
+route("/settings/retention", "retention");
+route("/settings/templates", "reply_templates");
+route("/settings/security", "security");
 
 async function display(found, query, controller, isFirst) {
   const { signal } = controller;
   if (!found.isPublic && !signedIn()) return goToSignIn();
-  if (!found.isPublic && needsSecondFactor() && found.page !== profile) return navigate("/profile", { replace: true });
+  if (!found.isPublic && needsSecondFactor() && found.name !== "profile") return navigate("/profile", { replace: true });
   drawHeader();
-  const page = found.page ?? notFound;
-  main.className = `main main-${page.width ?? "wide"}`;
   main.setAttribute("aria-busy", "true");
   const content = h("div", { class: "page" });
   try {
+    const page = await loadPage(found.name);
+    if (signal.aborted) return null;
+    main.className = `main main-${page.width ?? "wide"}`;
     const change = await page.show({ main: content, params: found.params, query, signal });
     if (signal.aborted) return null;
     showContent(content);
@@ -76,19 +59,21 @@ async function display(found, query, controller, isFirst) {
   } catch (problem) {
     if (signal.aborted) return null;
     controller.abort();
-    showPageProblem(problem);
+    await showPageProblem(problem);
     return null;
   }
 }
 
-function showPageProblem(problem) {
+async function showPageProblem(problem) {
   if (problem instanceof Problem && problem.status === 401) return;
   const content = h("div", { class: "page" });
-  if (problem instanceof Problem && problem.status === 404) {
+  const notFound = problem.status === 404 && (await loadPage("not_found").catch(() => null));
+  if (notFound) {
     notFound.show({ main: content });
   } else {
-    isWaitingForNetwork = problem.status === 0;
-    const again = h("button", { type: "button", class: "button", onclick: () => showCurrent({ again: true }) }, t("common.try_again"));
+    const tryAgain = () => (problem.fields?.needsReload ? location.reload() : showCurrent({ again: true }));
+    whenOnline = problem.status === 0 ? tryAgain : null;
+    const again = h("button", { type: "button", class: "button", onclick: tryAgain }, t("common.try_again"));
     const home = h("a", { href: "/", class: "button" }, t("not_found.home"));
     const { title, detail, code } = problemTexts(problem);
     const box = notice("bad", null, h("p", {}, detail), problem.status === 403 ? home : again, h("p", { class: "code" }, code));
@@ -136,7 +121,7 @@ function navigation() {
       may("inbox.orders", "view") && link("/orders", t("header.orders")),
       may("inbox.messages", "view") && link("/replies", t("header.failed"), failedCount()),
       may("general.admin", "view") && link("/integrations", t("header.integrations")),
-      settings.hasSettings() && link("/settings", t("header.settings")),
+      hasSettings() && link("/settings", t("header.settings")),
     ),
   );
 }
@@ -190,15 +175,16 @@ apiState.addEventListener("offline", () => replace(network, h("p", {}, t("networ
 apiState.addEventListener("online", () => {
   replace(network);
   resync();
-  if (isWaitingForNetwork) showCurrent({ again: true });
-  isWaitingForNetwork = false;
+  whenOnline?.();
+  whenOnline = null;
 });
 
-await useLanguage(browserLanguage());
+const texts = useLanguage(browserLanguage());
 try {
   await loadSession();
 } catch (problem) {
   // Nobody is signed in, or the API is away: the sign-in page and the banner say so.
   if (!(problem instanceof Problem)) throw problem;
 }
+await texts;
 await startRouter(display);

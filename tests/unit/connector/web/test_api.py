@@ -1,10 +1,16 @@
 """How the pages' files are served."""
 
+import json
+
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from services.connector.web.api import router
+from services.connector.web.static_files import FOLDER, reached, static_files
+from services.connector.web.texts import TEXT_SETS, page_texts
+
+SCRIPTS = FOLDER / "static"
 
 PAGES = [
     "/",
@@ -39,32 +45,120 @@ def test_every_page_is_the_shell_and_allows_no_inline_script(browser: TestClient
     answer = browser.get(path)
 
     assert answer.status_code == 200
-    assert 'src="/static/app.js"' in answer.text
+    assert f'src="{static_files().prefix}/app.js"' in answer.text
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert answer.headers["referrer-policy"] == "no-referrer"
 
 
-def test_a_file_that_the_browser_has_already_is_not_sent_again(browser: TestClient) -> None:
-    first = browser.get("/static/app.js")
-    again = browser.get("/static/app.js", headers={"If-None-Match": first.headers["etag"]})
+def test_a_document_that_the_browser_has_already_is_not_sent_again(browser: TestClient) -> None:
+    first = browser.get("/inbox")
+    again = browser.get("/inbox", headers={"If-None-Match": first.headers["etag"]})
 
-    assert first.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert first.headers["cache-control"] == "no-cache"
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_file_is_kept_by_browsers_for_ever_and_sent_compressed_to_who_takes_that(
+    browser: TestClient,
+) -> None:
+    path = f"{static_files().prefix}/app.js"
+    plain = browser.get(path, headers={"Accept-Encoding": "identity"})
+    refused = browser.get(path, headers={"Accept-Encoding": "br, gzip; q=0.0"})
+    small = browser.get(path, headers={"Accept-Encoding": "br, gzip;q=0.5"})
+
+    assert plain.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert plain.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert {answer.headers["vary"] for answer in (plain, small)} == {"Accept-Encoding"}
+    assert "content-encoding" not in plain.headers | refused.headers
+    assert small.headers["content-encoding"] == "gzip"
+    assert int(small.headers["content-length"]) < len(plain.content) / 2
+    assert small.text == plain.text == refused.text
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/static/nothing.js", "/static/../api.py", "/static/%2e%2e/api.py", "/static//etc/passwd", "/static/"],
+    [
+        "nothing.js",
+        "../api.py",
+        "%2e%2e/api.py",
+        "/etc/passwd",
+        "",
+        "css/base.css",
+        "texts/de/inbox/..",
+        "../index.html",
+    ],
 )
 def test_only_the_pages_files_are_served(browser: TestClient, path: str) -> None:
-    assert browser.get(path).status_code == 404
+    assert browser.get(f"{static_files().prefix}/{path}").status_code == 404
 
 
-def test_every_file_that_the_shell_names_is_there(browser: TestClient) -> None:
-    shell = browser.get("/").text
-    named = [part.split('"')[0] for part in shell.split('="')[1:] if part.startswith("/static/")]
+@pytest.mark.parametrize(
+    "path", ["/static/app.js", "/static/0123456789abcdef/app.js", "/static/", "/static//app.js"]
+)
+def test_what_another_release_had_is_not_there(browser: TestClient, path: str) -> None:
+    answer = browser.get(path)
 
-    assert len(named) >= 5
-    assert [path for path in named if browser.get(path).status_code != 200] == []
+    assert (answer.status_code, "immutable" in answer.headers.get("cache-control", "")) == (404, False)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_the_first_view_of_a_page_is_named_by_its_document_and_is_small(
+    browser: TestClient, path: str
+) -> None:
+    shell = browser.get(path)
+    named = sorted({part.split('"')[0] for part in shell.text.split('="')[1:] if part.startswith("/static/")})
+    answers = [browser.get(each) for each in named]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert {each.partition("/static/")[2].partition("/")[0] for each in named} == {
+        static_files().prefix.removeprefix("/static/")
+    }
+    assert sum(int(answer.headers["content-length"]) for answer in (shell, *answers)) < 90_000
+
+
+def test_the_document_names_every_script_that_a_page_imports() -> None:
+    scripts = {
+        path.relative_to(SCRIPTS).as_posix(): path.read_text("utf-8") for path in SCRIPTS.rglob("*.js")
+    }
+    met = {
+        each
+        for name in static_files().pages.values()
+        for each in reached(scripts, f"pages/{name}.js", later=True)
+    }
+
+    assert scripts.keys() - met - set(reached(scripts, "app.js")) - {"app.js"} == {"pages/not_found.js"}
+
+
+def test_every_style_sheet_is_in_the_one_that_is_sent() -> None:
+    style = static_files().files["style.css"].content.decode()
+
+    assert "@import" not in style
+    assert [
+        path.name for path in sorted((SCRIPTS / "css").iterdir()) if path.read_text("utf-8") not in style
+    ] == []
+
+
+def test_every_text_comes_with_a_page() -> None:
+    for text_set in TEXT_SETS:
+        files = static_files().files.items()
+        sent = [
+            key
+            for path, file in files
+            if path.startswith(f"texts/{text_set}/")
+            for key in json.loads(file.content)
+        ]
+
+        assert page_texts(text_set).keys() - set(sent) == set()
+
+
+def test_no_text_within_a_script_goes_over_several_lines() -> None:
+    """So that a line that begins as a comment is one, and can be left out of what is sent."""
+    odd = [
+        f"{path.name}: {line.strip()}"
+        for path in sorted(SCRIPTS.rglob("*.js"))
+        for line in path.read_text("utf-8").splitlines()
+        if line.count("`") % 2
+    ]
+    assert odd == []

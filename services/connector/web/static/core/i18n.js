@@ -1,11 +1,14 @@
-// The texts of the pages in German and English: flat keys in /static/texts, whose texts may hold {placeholders}.
+// The texts of the pages in German and English: flat keys, whose texts may hold {placeholders}. Those of all pages come first, others with their page.
 
 const LANGUAGES = ["de", "en"];
 const STORAGE_KEY = "replyco.language";
 
+const files = new Map();
+const pages = new Set(["app"]);
 let texts = {};
 let current = "en";
 let form = "du";
+let lastWanted = null;
 
 export function language() {
   return current;
@@ -30,12 +33,43 @@ export function formOfAddress() {
 /** Loads the texts of a language, in this form of address, and names the language on the page. */
 export async function useLanguage(wanted, wantedForm = form) {
   const chosen = LANGUAGES.includes(wanted) ? wanted : "en";
-  const answer = await fetch(`/static/texts/${chosen === "de" && wantedForm === "sie" ? "de-sie" : chosen}.json`);
-  texts = await answer.json();
+  lastWanted = setOf(chosen, wantedForm);
+  const parts = await Promise.all([...pages].map((page) => textFile(setOf(chosen, wantedForm), page)));
+  if (lastWanted !== setOf(chosen, wantedForm)) return;
+  texts = Object.assign({}, ...parts);
   current = chosen;
   form = wantedForm;
   localStorage.setItem(STORAGE_KEY, chosen);
   document.documentElement.lang = chosen;
+}
+
+/** Loads the texts of a page, too. */
+export async function loadTexts(page) {
+  if (pages.has(page)) return;
+  const set = setOf(current, form);
+  const part = await textFile(set, page);
+  pages.add(page);
+  if (set === setOf(current, form)) texts = { ...texts, ...part };
+  else await useLanguage(current);
+}
+
+const setOf = (chosen, wantedForm) => (chosen === "de" && wantedForm === "sie" ? "de-sie" : chosen);
+
+function textFile(set, page) {
+  const address = new URL(`../texts/${set}/${page}.json`, import.meta.url).href;
+  if (!files.has(address)) files.set(address, readFile(address));
+  return files.get(address);
+}
+
+async function readFile(address) {
+  try {
+    const answer = await fetch(address);
+    if (!answer.ok) throw new Error(`${answer.status} ${address}`);
+    return await answer.json();
+  } catch (error) {
+    files.delete(address);
+    throw error;
+  }
 }
 
 /** The text of a key, with its placeholders filled. */

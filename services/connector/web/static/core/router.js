@@ -1,16 +1,23 @@
-// Finds the page for an address. A page is a module with show(context); whatever it starts ends when context.signal is aborted.
+// Finds the page for an address. A page is a module of ../pages with show(context), loaded with its texts when it is first wanted; whatever it
+// starts ends when context.signal is aborted.
+
+import { Problem } from "./api.js";
+import { loadTexts } from "./i18n.js";
+
+const TREE = /\/static\/[0-9a-f]+\//;
+const RELOADED_FOR = "replyco.reloaded_for";
 
 const routes = [];
 let shown = null;
 
-/** Registers the page for an address pattern such as /inbox/:conversation_id. */
-export function route(pattern, page, options = {}) {
+/** Registers a page for an address pattern such as /inbox/:conversation_id: "inbox" is the module ../pages/inbox.js. */
+export function route(pattern, name, options = {}) {
   const names = [];
   const expression = pattern.replace(/:(\w+)/g, (_, name) => {
     names.push(name);
     return "([^/]+)";
   });
-  routes.push({ expression: new RegExp(`^${expression}/?$`), names, page, isPublic: options.isPublic ?? false });
+  routes.push({ expression: new RegExp(`^${expression}/?$`), names, name, isPublic: options.isPublic ?? false });
 }
 
 /** The route of a path, with its parameters. */
@@ -23,6 +30,29 @@ export function match(path) {
     return { ...candidate, params };
   }
   return null;
+}
+
+/** The module of a page, once it and its texts are there. Throws a Problem if they cannot be had. */
+export async function loadPage(name) {
+  try {
+    const [page] = await Promise.all([import(`../pages/${name}.js`), loadTexts(name)]);
+    return page;
+  } catch (error) {
+    await reloadAfterRelease();
+    console.warn(error);
+    // Browsers remember that a module could not be had: only loading the document again asks for it anew.
+    throw new Problem(0, { code: "network_away", needsReload: true });
+  }
+}
+
+/** After a new release the scripts of the one before are gone. The document then names others, and is loaded once for these. */
+async function reloadAfterRelease() {
+  const answer = await fetch("/sign-in", { cache: "no-store" }).catch(() => null);
+  const named = answer?.ok && TREE.exec(await answer.text())?.[0];
+  if (!named || import.meta.url.includes(named) || sessionStorage.getItem(RELOADED_FOR) === named) return;
+  sessionStorage.setItem(RELOADED_FOR, named);
+  location.reload();
+  await new Promise(() => {});
 }
 
 /** Goes to an address of these pages. */
@@ -46,6 +76,7 @@ export function startRouter(callback) {
     if (!link || event.defaultPrevented || event.button !== 0) return;
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     if (link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
+    if (link.hash && link.pathname === location.pathname && link.search === location.search) return goToFragment(event, link.hash);
     if (!match(link.pathname)) return;
     event.preventDefault();
     const state = JSON.parse(link.closest("[data-state]")?.dataset.state ?? "{}");
@@ -54,17 +85,27 @@ export function startRouter(callback) {
   return showCurrent({ isFirst: true });
 }
 
+/** Goes to a place within the page, as a browser would, but leaves the address alone: going back leads to the page before. */
+function goToFragment(event, hash) {
+  const place = document.getElementById(hash.slice(1));
+  if (!place) return;
+  event.preventDefault();
+  if (!place.matches("a[href], button, input, select, textarea, [tabindex]")) place.tabIndex = -1;
+  place.focus();
+  place.scrollIntoView();
+}
+
 /** Shows the page of the present address. A page that returned a `change` function is not started again, but called with its new parameters. */
 export async function showCurrent({ isFirst = false, again = false } = {}) {
-  const found = match(location.pathname) ?? { page: null, params: {}, isPublic: true };
+  const found = match(location.pathname) ?? { name: "not_found", params: {}, isPublic: true };
   const query = new URLSearchParams(location.search);
-  if (!again && shown && shown.page === found.page && shown.change) {
+  if (!again && shown && shown.name === found.name && shown.change) {
     await shown.change(found.params, query);
     return;
   }
   shown?.controller.abort();
   const controller = new AbortController();
-  const entry = { page: found.page, controller, change: null };
+  const entry = { name: found.name, controller, change: null };
   shown = entry;
   const change = await display(found, query, controller, isFirst);
   if (shown === entry) entry.change = change ?? null;

@@ -2,7 +2,7 @@
 
 import { get, patch, post, remove, useCsrfToken } from "./api.js";
 import { closeEvents, openEvents } from "./events.js";
-import { formOfAddress, language, useLanguage } from "./i18n.js";
+import { useLanguage } from "./i18n.js";
 import { removeLocalDrafts } from "./local_drafts.js";
 import { askPasskey } from "./passkeys.js";
 
@@ -94,7 +94,7 @@ export async function chooseLanguage(wanted) {
 async function useTextsOf({ user, account }) {
   if (!user) return;
   const form = user.form_of_address ?? account?.form_of_address ?? "du";
-  if (user.language !== language() || form !== formOfAddress()) await useLanguage(user.language, form);
+  await useLanguage(user.language, form);
 }
 
 async function startSession(answer) {

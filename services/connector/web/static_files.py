@@ -1,0 +1,144 @@
+"""The pages' files as browsers get them: read, put together and compressed once, below an address that holds the hash of them all.
+
+A file below such an address never changes, so a browser keeps it and never asks again. What the first view of a page needs is found
+by following the scripts' imports, and its texts by looking for their keys there: nothing of that is written down a second time.
+"""
+
+import gzip
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from services.connector.web.texts import TEXT_SETS, page_texts, texts_in
+
+FOLDER: Final = Path(__file__).parent
+_STATIC: Final = FOLDER / "static"
+TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+# The first script, whose texts every page has.
+_APP: Final = "app"
+_IMPORT: Final = re.compile(r'^(?:import|export) [^;]*?from "(\.[^"]+)";|^import "(\.[^"]+)";', re.MULTILINE)
+_LATER: Final = re.compile(r'\bimport\("(\.[^"]+)"\)')
+_ROUTE: Final = re.compile(r'^route\("([^"]+)", "(\w+)"', re.MULTILINE)
+# Whole lines of comment, with which nobody's browser has to be bothered.
+_COMMENT: Final = re.compile(r"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.MULTILINE)
+_PARAMETER: Final = re.compile(r":(\w+)")
+_STYLES: Final = re.compile(r'^@import "(css/\w+\.css)";$', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFile:
+    """A file, plain and compressed."""
+
+    content: bytes
+    compressed: bytes
+    media_type: str
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFiles:
+    """`files` by their path below `prefix`; `pages` is the name of the page of each address pattern, and `shells` the document of each page."""
+
+    prefix: str
+    files: dict[str, ServedFile]
+    pages: dict[str, str]
+    shells: dict[str, ServedFile]
+
+
+@cache
+def static_files() -> StaticFiles:
+    """All of them, put together at the first call."""
+    scripts = {
+        path.relative_to(_STATIC).as_posix(): _COMMENT.sub("", path.read_text("utf-8"))
+        for path in sorted(_STATIC.rglob("*.js"))
+    }
+    pages = {_PARAMETER.sub(r"{\1}", address): name for address, name in _ROUTE.findall(scripts["app.js"])}
+    contents = {path: content.encode() for path, content in scripts.items()}
+    contents |= {path.name: path.read_bytes() for path in sorted(_STATIC.glob("*.svg"))}
+    contents["style.css"] = _style().encode()
+    contents |= _texts(scripts, sorted({*pages.values(), "not_found"}))
+    prefix = f"/static/{_hash(contents)}"
+    files = {path: _served(content, Path(path).suffix) for path, content in contents.items()}
+    shells = {name: _shell(prefix, scripts, name) for name in {*pages.values(), "not_found"}}
+    return StaticFiles(prefix, files, pages, shells)
+
+
+def _served(content: bytes, suffix: str) -> ServedFile:
+    etag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
+    return ServedFile(content, gzip.compress(content, 9, mtime=0), TYPES[suffix], etag)
+
+
+def _hash(contents: dict[str, bytes]) -> str:
+    """Changes with anything that a browser gets: each file, and the document that names them."""
+    whole = hashlib.sha256((FOLDER / "index.html").read_bytes())
+    for path in sorted(contents):
+        whole.update(f"\n{path}\n{len(contents[path])}\n".encode() + contents[path])
+    return whole.hexdigest()[:16]
+
+
+def _style() -> str:
+    """One style sheet: style.css names the others in their order."""
+    return _STYLES.sub(
+        lambda found: (_STATIC / found[1]).read_text("utf-8"), (_STATIC / "style.css").read_text("utf-8")
+    )
+
+
+def _texts(scripts: dict[str, str], pages: list[str]) -> dict[str, bytes]:
+    """What a page says, a file for each page and set of texts; what all pages say is in `app.json` and in no other."""
+    found: dict[str, bytes] = {}
+    for text_set in TEXT_SETS:
+        texts = page_texts(text_set)
+        common = texts_in((scripts[path] for path in reached(scripts, "app.js", later=True)), texts)
+        by_page = {
+            name: texts_in(
+                (scripts[path] for path in reached(scripts, f"pages/{name}.js", later=True)), texts
+            )
+            for name in pages
+        }
+        for name, keys in {_APP: common, **{name: keys - common for name, keys in by_page.items()}}.items():
+            chosen = {key: texts[key] for key in sorted(keys)}
+            found[f"texts/{text_set}/{name}.json"] = json.dumps(
+                chosen, ensure_ascii=False, separators=(",", ":")
+            ).encode()
+    return found
+
+
+def _shell(prefix: str, scripts: dict[str, str], name: str) -> ServedFile:
+    """The document of a page, which tells the browser at once of all scripts that it will need."""
+    needed = [*reached(scripts, "app.js"), *reached(scripts, f"pages/{name}.js")]
+    links = "".join(
+        f'  <link rel="modulepreload" href="{prefix}/{path}">\n'
+        for path in dict.fromkeys(needed)
+        if path != "app.js"
+    )
+    document = (FOLDER / "index.html").read_text("utf-8").replace("/static/", f"{prefix}/")
+    return _served(document.replace("</head>", f"{links}</head>").encode(), ".html")
+
+
+def reached(scripts: dict[str, str], start: str, *, later: bool = False) -> list[str]:
+    """A script and all that it imports, in the order in which they are met; with `later`, also what it imports while it runs."""
+    found: dict[str, None] = {}
+    waiting = [start]
+    while waiting:
+        path = waiting.pop(0)
+        if path in found:
+            continue
+        found[path] = None
+        names = [first or second for first, second in _IMPORT.findall(scripts[path])]
+        if later:
+            names += _LATER.findall(scripts[path])
+        waiting += [
+            (_STATIC / path).parent.joinpath(name).resolve().relative_to(_STATIC.resolve()).as_posix()
+            for name in names
+        ]
+    return list(found)
