@@ -32,7 +32,7 @@ async function ask() {
     };
     const passkey = has.passkeys.length > 0 && knowsPasskeys() && actionButton(t("sign_in.use_passkey"), () => confirm(withPasskey), { class: "button button-secondary button-wide" });
     const form = h("form", { class: "form", novalidate: true }, said, proof.element, passkey, h("div", { class: "buttons buttons-end" }, cancel, button));
-    const dialog = h("dialog", { class: "dialog dialog-small", "aria-labelledby": id }, h("h2", { id }, t("reauthentication.title")), h("p", {}, t("reauthentication.text")), form);
+    const dialog = h("dialog", { class: "dialog dialog-small", "aria-labelledby": id }, h("h2", { id }, t("reauthentication.title")), h("div", { class: "dialog-body" }, h("p", {}, t("reauthentication.text"))), form);
 
     async function confirm(prove) {
       replace(said);

@@ -104,7 +104,7 @@ export async function secondFactorSection(signal) {
       return busy(button, confirm);
     }
 
-    const steps = h("ol", { class: "steps" }, h("li", {}, t("app.step_scan"), drawn, h("p", {}, t("app.step_type")), h("div", { class: "address-line" }, shown, copyButton(t("app.copy_key"), shown))), h("li", {}, t("app.step_code"), h("form", { class: "form", novalidate: true, onsubmit: submit }, code.element, button)));
+    const steps = h("ol", { class: "set-up" }, h("li", {}, t("app.step_scan"), drawn, h("p", {}, t("app.step_type")), h("div", { class: "address-line" }, shown, copyButton(t("app.copy_key"), shown))), h("li", {}, t("app.step_code"), h("form", { class: "form", novalidate: true, onsubmit: submit }, code.element, button)));
     return { element: steps, input: code.input };
   }
 

@@ -50,7 +50,7 @@ export async function show({ main, signal }) {
     return elements.busy(button, save);
   }
 
-  const form = h("form", { class: "form card", novalidate: true, onsubmit: submit }, group, numbers.map(({ field }) => field.element), said, !isFixed && button);
+  const form = h("form", { class: "form card security", novalidate: true, onsubmit: submit }, group, numbers.map(({ field }) => field.element), said, !isFixed && button);
   replace(main, settingsTabs(), elements.pageHeading(t("security.title")), h("p", { class: "lead" }, t("security.lead")), form, !isFixed && (await helpSection(signal)));
   return null;
 }
