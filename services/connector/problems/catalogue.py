@@ -105,7 +105,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Den eigenen zweiten Faktor setzt niemand selbst zurück", "Ein anderer Administrator kann es tun, oder ein Wiederherstellungscode hilft."),
     ),
     "reset_expired": Problem(
-        422,
+        409,
         ("This link is not valid any more", "A link is good for an hour, and once. Please ask for a new one."),
         ("Dieser Link gilt nicht mehr", "Ein Link gilt eine Stunde und nur einmal. Bitte einen neuen anfordern."),
     ),

@@ -92,7 +92,7 @@ async def test_a_link_that_is_none_sets_nothing(signed_in: SignedIn, nobody, ses
 
     answer = await nobody.post(f"{API}/password-resets/use", json=body)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "reset_expired")
+    assert (answer.status_code, answer.json()["code"]) == (409, "reset_expired")
 
 
 async def test_nobody_learns_whether_an_address_exists(signed_in: SignedIn, nobody, sessions: Sessions):
