@@ -131,7 +131,7 @@ async def test_several_orders_are_tabs_for_the_keyboard_and_each_says_what_is_kn
     await expect(card.get_by_text("überfällig")).to_have_count(0)
     await page.keyboard.press("End")
     await expect(card.get_by_role("tabpanel", name=THIRD)).to_contain_text(
-        "Verbinden Sie den Store unter Integrationen noch einmal."
+        "Unter Integrationen lässt sich der Store noch einmal verbinden."
     )
     await expect(card.get_by_test_id("order")).to_have_attribute("data-state", "unavailable")
     await page.keyboard.press("ArrowRight")

@@ -166,7 +166,7 @@ async def test_an_agent_is_not_shown_the_integrations(page: Page, site: Site):
 
     await page.goto("/integrations")
 
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Dazu fehlt Ihnen die Berechtigung")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Dafür fehlt eine Berechtigung")
 
 
 async def test_the_language_is_remembered_with_the_user(page: Page):

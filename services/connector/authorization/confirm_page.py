@@ -33,18 +33,16 @@ _TEXTS: Final[dict[Language, _Texts]] = {
         title="Diesen Store verbinden?",
         question="Amazon möchte das Verkäuferkonto {seller_id} mit „{account}“ bei Replyco verbinden.",
         known="Dieser Store ist hier schon bekannt: Seine Autorisierung wird erneuert, alles andere bleibt, wie es ist.",
-        user="Sie sind als {name} ({email}) angemeldet.",
+        user="Angemeldet als {name} ({email}).",
         country="Land des Stores",
         choose="Bitte wählen",
         warning=(
-            "Haben Sie das gerade selbst begonnen und ist das Ihr Verkäuferkonto? Dann machen Sie weiter. Wenn nicht, schließen Sie "
-            "dieses Fenster: Es wird nichts verbunden."
+            "Selbst gerade begonnen, und das eigene Verkäuferkonto? Dann geht es hier weiter. Wenn nicht, dieses Fenster einfach schließen: Es wird nichts verbunden."
         ),
         button="Weiter zu Amazon",
         refused="Dieser Link ist nicht von Amazon",
         refused_text=(
-            "Die Adresse, mit der Sie hierher kamen, ist unvollständig oder verändert. Es wurde nichts verbunden. Beginnen Sie bei "
-            "Amazon noch einmal, oder hier."
+            "Die aufgerufene Adresse ist unvollständig oder verändert. Es wurde nichts verbunden. Bitte bei Amazon noch einmal beginnen, oder hier."
         ),
         start="Hier beginnen",
     ),

@@ -27,8 +27,10 @@ class ConsentError:
     texts: dict[Language, tuple[str, str]]
 
 
-_SUPPORT_DE: Final = "Sie können nichts dagegen tun. Nennen Sie unserem Support den Code und das Land."
-_SUPPORT_EN: Final = "You cannot cure it. Tell our support the code and the country."
+_SUPPORT_DE: Final = "Das liegt an uns, nicht am Store. Beim Nachfragen helfen der Code und das Land."
+_SUPPORT_EN: Final = (
+    "This is our fault, not the store's. When you ask for help, the code and the country are useful."
+)
 
 
 def _sellers(code: str, de: tuple[str, str], en: tuple[str, str]) -> ConsentError:
@@ -46,8 +48,7 @@ CONSENT_ERRORS: Final = (
         (
             "Nur der Hauptnutzer darf zustimmen",
             (
-                "Melden Sie sich bei Amazon mit dem Hauptnutzer des Verkäuferkontos an. Oder er gibt Ihnen in Seller Central unter "
-                "Benutzerberechtigungen das Recht, autorisierte Partner zu verwalten."
+                "Zustimmen kann der Hauptnutzer des Verkäuferkontos. Oder er vergibt in Seller Central unter Benutzerberechtigungen das Recht, autorisierte Partner zu verwalten."
             ),
         ),
         (
@@ -63,8 +64,7 @@ CONSENT_ERRORS: Final = (
         (
             "Der Tarif „Einzelanbieter“ genügt nicht",
             (
-                "Amazon lässt nur Verkäuferkonten im Tarif „Professionell“ Anwendungen autorisieren; einen eigenen Fehlercode zeigt Amazon "
-                "dafür nicht immer. Wechseln Sie in Seller Central unter Kontoinformationen den Tarif."
+                "Amazon lässt nur Verkäuferkonten im Tarif „Professionell“ Anwendungen autorisieren; einen eigenen Fehlercode zeigt Amazon dafür nicht immer. Der Tarif lässt sich in Seller Central unter Kontoinformationen wechseln."
             ),
         ),
         (
@@ -80,8 +80,7 @@ CONSENT_ERRORS: Final = (
         (
             "Dieses Konto passt nicht zu unserer Anwendung",
             (
-                "Es ist ein Vendor-Konto oder eines, das Amazon hierfür nicht zulässt. Melden Sie sich bei Amazon mit einem Verkäuferkonto "
-                "(Seller Central) an."
+                "Es ist ein Vendor-Konto oder eines, das Amazon hierfür nicht zulässt. Nötig ist die Anmeldung bei Amazon mit einem Verkäuferkonto (Seller Central)."
             ),
         ),
         (
@@ -93,7 +92,7 @@ CONSENT_ERRORS: Final = (
         "SPSA2043",
         (
             "Dem Vendor-Konto fehlt eine Rolle",
-            "Wir verbinden Verkäuferkonten. Melden Sie sich bei Amazon mit einem Verkäuferkonto (Seller Central) an.",
+            "Wir verbinden Verkäuferkonten. Nötig ist die Anmeldung bei Amazon mit einem Verkäuferkonto (Seller Central).",
         ),
         (
             "The vendor account lacks a role",
@@ -105,15 +104,13 @@ CONSENT_ERRORS: Final = (
         (
             "Amazon nennt keinen Grund",
             (
-                "Meist sind die zehn Minuten vorbei, oder der Link wurde verändert. Beginnen Sie hier noch einmal; bleibt es dabei, nennen "
-                "Sie unserem Support Uhrzeit und Code."
+                "Meist sind die zehn Minuten vorbei, oder der Link wurde verändert. Bitte hier noch einmal beginnen; bleibt es dabei, helfen Uhrzeit und Code beim Nachfragen."
             ),
         ),
         (
             "Amazon gives no reason",
             (
-                "Mostly the ten minutes are over, or the link was changed. Start again here; if it stays, tell our support the time and "
-                "the code."
+                "Usually the ten minutes are over, or the link was changed. Start again here. If it keeps happening, the time and the code are useful when you ask for help."
             ),
         ),
     ),
@@ -121,11 +118,11 @@ CONSENT_ERRORS: Final = (
         "MD4010",
         (
             "Im Link fehlt die Anwendung",
-            "Der Link ist unterwegs verkürzt worden. Beginnen Sie hier noch einmal; bleibt es dabei, nennen Sie unserem Support den Code.",
+            "Der Link ist unterwegs verkürzt worden. Bitte hier noch einmal beginnen; bleibt es dabei, hilft der Code beim Nachfragen.",
         ),
         (
             "The link lacks the application",
-            "The link was shortened on its way. Start again here; if it stays, tell our support the code.",
+            "The link was shortened on its way. Start again here. If it keeps happening, the code is useful when you ask for help.",
         ),
     ),
     _ours(

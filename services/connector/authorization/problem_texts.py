@@ -16,7 +16,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
     AttemptProblem.CODE_MISSING: {
         Language.DE: (
             "Amazon hat keine Zustimmung geschickt",
-            "Bitte beginnen Sie noch einmal und klicken Sie bei Amazon auf Bestätigen.",
+            "Bitte noch einmal beginnen und bei Amazon auf Bestätigen klicken.",
         ),
         Language.EN: (
             "Amazon did not send a consent",
@@ -26,7 +26,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
     AttemptProblem.CODE_REJECTED: {
         Language.DE: (
             "Amazon hat die Zustimmung nicht angenommen",
-            "Sie gilt bei Amazon nur fünf Minuten und nur einmal. Bitte beginnen Sie noch einmal.",
+            "Bei Amazon gilt eine Zustimmung nur fünf Minuten und nur einmal. Bitte noch einmal beginnen.",
         ),
         Language.EN: (
             "Amazon did not accept the consent",
@@ -53,8 +53,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         Language.DE: (
             "Der Store verkauft in keinem Land",
             (
-                "Amazon nennt für dieses Verkäuferkonto kein Land, in dem es gerade verkauft. Prüfen Sie den Zustand des Kontos in Seller "
-                "Central und beginnen Sie dann noch einmal."
+                "Amazon nennt für dieses Verkäuferkonto kein Land, in dem es gerade verkauft. Bitte den Zustand des Kontos in Seller Central prüfen und dann noch einmal beginnen."
             ),
         ),
         Language.EN: (
@@ -69,22 +68,20 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         Language.DE: (
             "Amazon verweigert uns die Daten des Stores",
             (
-                "Ihre Zustimmung ist angekommen, aber Amazon gibt uns diese Daten nicht. Ist das Verkäuferkonto aktiv? Wenn ja, liegt es an "
-                "uns: Nennen Sie unserem Support diesen Fehlercode."
+                "Die Zustimmung ist angekommen, aber Amazon gibt uns diese Daten nicht. Ist das Verkäuferkonto aktiv? Wenn ja, liegt es an uns; dieser Fehlercode hilft beim Nachfragen."
             ),
         ),
         Language.EN: (
             "Amazon denies us the data of the store",
             (
-                "Your consent has arrived, but Amazon does not give us this data. Is the seller account active? If so, it is our fault: "
-                "tell our support this error code."
+                "Your consent has arrived, but Amazon does not give us this data. Is the seller account active? If so, it is our fault; this error code is useful when you ask for help."
             ),
         ),
     },
     AttemptProblem.AMAZON_UNAVAILABLE: {
         Language.DE: (
             "Amazon hat nicht geantwortet",
-            "Ihre Zustimmung kam an, aber Amazon hat sie uns gerade nicht bestätigt. Bitte beginnen Sie in ein paar Minuten noch einmal.",
+            "Die Zustimmung kam an, aber Amazon hat sie uns gerade nicht bestätigt. Bitte in ein paar Minuten noch einmal beginnen.",
         ),
         Language.EN: (
             "Amazon did not answer",
@@ -94,7 +91,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
     AttemptProblem.AMAZON_PAUSED: {
         Language.DE: (
             "Aufrufe bei Amazon sind angehalten",
-            "Unser Betrieb hat sie vorübergehend angehalten. Bitte beginnen Sie später noch einmal; Amazon fragt dann erneut.",
+            "Unser Betrieb hat sie vorübergehend angehalten. Bitte später noch einmal beginnen; Amazon fragt dann erneut.",
         ),
         Language.EN: (
             "Calls to Amazon are paused",
@@ -104,7 +101,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
     AttemptProblem.CLIENT_MISCONFIGURED: {
         Language.DE: (
             "Bei uns stimmt etwas nicht",
-            "Amazon nimmt unsere Zugangsdaten nicht an. Sie können nichts dafür und nichts dagegen tun; unser Betrieb ist informiert.",
+            "Amazon nimmt unsere Zugangsdaten nicht an. Das liegt an uns, und unser Betrieb ist informiert. Bitte später noch einmal versuchen.",
         ),
         Language.EN: (
             "Something is wrong on our side",
@@ -114,7 +111,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
     AttemptProblem.INTERRUPTED: {
         Language.DE: (
             "Die Verbindung wurde unterbrochen",
-            "Bei uns wurde ein Schritt nicht zu Ende gebracht. Es ist nichts halb eingerichtet. Bitte beginnen Sie noch einmal.",
+            "Bei uns wurde ein Schritt nicht zu Ende gebracht. Es ist nichts halb eingerichtet. Bitte noch einmal beginnen.",
         ),
         Language.EN: (
             "Connecting was interrupted",
@@ -125,8 +122,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         Language.DE: (
             "Das war ein anderer Store",
             (
-                "Bei Amazon waren Sie mit einem anderen Verkäuferkonto angemeldet als dem dieser Integration. Es wurde nichts geändert. "
-                "Melden Sie sich bei Amazon ab, beginnen Sie noch einmal und melden Sie sich mit dem richtigen Konto an."
+                "Bei Amazon war ein anderes Verkäuferkonto angemeldet als das dieser Integration. Es wurde nichts geändert. Bitte bei Amazon abmelden, hier noch einmal beginnen und dort das richtige Konto anmelden."
             ),
         ),
         Language.EN: (
@@ -141,8 +137,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         Language.DE: (
             "Amazon hat einen anderen Store geschickt",
             (
-                "Sie hatten ein anderes Verkäuferkonto bestätigt, als am Ende von Amazon kam. Es wurde nichts verbunden. Melden Sie sich "
-                "bei Amazon ab und beginnen Sie noch einmal mit dem Konto, das Sie verbinden möchten."
+                "Bestätigt war ein anderes Verkäuferkonto, als am Ende von Amazon kam. Es wurde nichts verbunden. Bitte bei Amazon abmelden und noch einmal beginnen, mit dem Konto, das verbunden werden soll."
             ),
         ),
         Language.EN: (
@@ -157,9 +152,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         Language.DE: (
             "Der Store sieht nach einem anderen aus",
             (
-                "Amazon nennt für diesen Store einen anderen Namen und andere Länder als bisher. Es wurde nichts geändert. Ist es ein "
-                "anderer Store, melden Sie sich bei Amazon ab und beginnen Sie noch einmal mit dem richtigen. Hat sich Ihr Store wirklich "
-                "so verändert, trennen Sie die Integration und verbinden Sie ihn danach neu."
+                "Amazon nennt für diesen Store einen anderen Namen und andere Länder als bisher. Es wurde nichts geändert. Ist es ein anderer Store, hilft es, bei Amazon abzumelden und mit dem richtigen noch einmal zu beginnen. Hat sich der Store wirklich so verändert, lässt sich die Integration trennen und danach neu verbinden."
             ),
         ),
         Language.EN: (
@@ -176,11 +169,9 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
 HINT_TEXTS: Final[dict[AttemptHint, dict[Language, tuple[str, str]]]] = {
     AttemptHint.SIGN_OUT_FIRST: {
         Language.DE: (
-            "Mit welchem Store sind Sie bei Amazon angemeldet?",
+            "Welcher Store ist bei Amazon angemeldet?",
             (
-                "Amazon fragt nicht noch einmal, wer Sie sind: Verbunden wird der Store, mit dem Ihr Browser dort gerade angemeldet ist. "
-                "Für einen anderen Store melden Sie sich vorher in Seller Central ab, oder nehmen Sie ein privates Fenster und melden "
-                "Sie sich dort auch hier neu an."
+                "Amazon fragt nicht noch einmal nach dem Konto: Verbunden wird der Store, der in diesem Browser dort gerade angemeldet ist. Für einen anderen Store hilft es, vorher in Seller Central abzumelden, oder in einem privaten Fenster dort und hier neu anzumelden."
             ),
         ),
         Language.EN: (

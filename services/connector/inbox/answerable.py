@@ -60,14 +60,14 @@ def why_not_answerable(facts: AnswerFacts) -> NotAnswerableReason | None:
 _TEXTS: Final = {
     NotAnswerableReason.ERASED: {
         Language.DE: NotAnswerableText(
-            "Dieser Store wurde entfernt.", "Antworten können Sie nur noch in Seller Central."
+            "Dieser Store wurde entfernt.", "Antworten geht nur noch in Seller Central."
         ),
         Language.EN: NotAnswerableText("This store was removed.", "You can only answer in Seller Central."),
     },
     NotAnswerableReason.DISCONNECTED: {
         Language.DE: NotAnswerableText(
             "Dieser Store ist getrennt.",
-            "Stellen Sie ihn unter Integrationen wieder her, oder antworten Sie in Seller Central.",
+            "Unter Integrationen lässt er sich wiederherstellen; antworten geht auch in Seller Central.",
         ),
         Language.EN: NotAnswerableText(
             "This store is disconnected.", "Restore it under Integrations, or answer in Seller Central."
@@ -75,7 +75,8 @@ _TEXTS: Final = {
     },
     NotAnswerableReason.PAUSED: {
         Language.DE: NotAnswerableText(
-            "Dieser Store ist pausiert: Es wird nichts gesendet.", "Setzen Sie ihn unter Integrationen fort."
+            "Dieser Store ist pausiert: Es wird nichts gesendet.",
+            "Unter Integrationen lässt er sich fortsetzen.",
         ),
         Language.EN: NotAnswerableText(
             "This store is paused: nothing is sent.", "Resume it under Integrations."
@@ -84,7 +85,7 @@ _TEXTS: Final = {
     NotAnswerableReason.UNNAMED: {
         Language.DE: NotAnswerableText(
             "Dieser Store hat noch keine Adresse, von der wir senden können.",
-            "Geben Sie ihm unter Integrationen einen Namen.",
+            "Unter Integrationen bekommt er einen Namen.",
         ),
         Language.EN: NotAnswerableText(
             "This store has no address yet that we could send from.", "Give it a name under Integrations."
@@ -93,7 +94,7 @@ _TEXTS: Final = {
     NotAnswerableReason.QUARANTINE: {
         Language.DE: NotAnswerableText(
             "Diese Nachricht ist in Quarantäne.",
-            "Geben Sie sie zuerst frei, wenn Sie wissen, dass sie echt ist.",
+            "Ist sie sicher echt, muss sie zuerst freigegeben werden.",
         ),
         Language.EN: NotAnswerableText(
             "This message is in quarantine.", "Release it first if you know it to be real."
@@ -102,7 +103,7 @@ _TEXTS: Final = {
     NotAnswerableReason.NO_ADDRESS: {
         Language.DE: NotAnswerableText(
             "Hier gibt es keine Käuferadresse von Amazon, an die wir antworten könnten.",
-            "Antworten Sie in Seller Central.",
+            "Antworten geht in Seller Central.",
         ),
         Language.EN: NotAnswerableText(
             "There is no buyer's address of Amazon's here that we could answer to.",

@@ -45,7 +45,7 @@ _TEXTS: Final = {
         Language.DE: CheckText(
             "Nicht autorisiert",
             "Wir haben von Amazon keine Erlaubnis, die Daten dieses Stores zu lesen.",
-            "Verbinden Sie den Store noch einmal. Name, Adresse und Unterhaltungen bleiben.",
+            "Bitte den Store noch einmal verbinden. Name, Adresse und Unterhaltungen bleiben.",
         ),
         Language.EN: CheckText(
             "Not authorized",
@@ -56,20 +56,20 @@ _TEXTS: Final = {
     "consent_expiring": {
         Language.DE: CheckText(
             "Zustimmung läuft ab",
-            "Amazon begrenzt jede Zustimmung auf ein Jahr. Ihre gilt bis {date}.",
-            "Verbinden Sie den Store noch einmal, mit demselben Land. Nichts geht verloren.",
+            "Amazon begrenzt jede Zustimmung auf ein Jahr. Diese gilt bis {date}.",
+            "Bitte den Store noch einmal autorisieren, mit demselben Land. Nichts geht verloren.",
         ),
         Language.EN: CheckText(
             "Consent is running out",
             "Amazon limits every consent to one year. Yours is valid until {date}.",
-            "Connect the store again, with the same country. Nothing is lost.",
+            "Authorize the store again, with the same country. Nothing is lost.",
         ),
     },
     "no_participation": {
         Language.DE: CheckText(
             "Store verkauft in keinem Land",
             "Amazon nennt für diesen Store kein Land, in dem er gerade verkauft.",
-            "Prüfen Sie in Seller Central den Zustand Ihres Kontos.",
+            "Bitte in Seller Central den Zustand des Kontos prüfen.",
         ),
         Language.EN: CheckText(
             "Store sells in no country",
@@ -93,8 +93,7 @@ _TEXTS: Final = {
         Language.DE: CheckText(
             "Warten auf die erste Nachricht",
             "Bisher ist noch keine Nachricht eines Käufers angekommen.",
-            "Prüfen Sie, ob die Adresse dieser Integration in jedem Land eingetragen ist, im Verkäuferprofil und in den "
-            "Benachrichtigungseinstellungen.",
+            "Bitte prüfen, ob die Adresse dieser Integration in jedem Land eingetragen ist, im Verkäuferprofil und in den Benachrichtigungseinstellungen.",
         ),
         Language.EN: CheckText(
             "Waiting for the first message",
@@ -107,7 +106,7 @@ _TEXTS: Final = {
         Language.DE: CheckText(
             "Autorisierung widerrufen",
             "Amazon nimmt unsere Erlaubnis für diesen Store nicht mehr an. Nachrichten kommen weiter an.",
-            "Autorisieren Sie den Store noch einmal: ein Klick und Ihre Zustimmung bei Amazon. Nichts geht verloren.",
+            "Bitte den Store noch einmal autorisieren: ein Klick und die Zustimmung bei Amazon. Nichts geht verloren.",
         ),
         Language.EN: CheckText(
             "Authorization withdrawn",
@@ -119,7 +118,7 @@ _TEXTS: Final = {
         Language.DE: CheckText(
             "Berechtigung fehlt",
             "Amazon verweigert uns einen Teil der Daten dieses Stores: {detail}. Alles andere geht weiter.",
-            "Wir kümmern uns darum. Haben wir Sie darum gebeten, autorisieren Sie den Store noch einmal.",
+            "Wir kümmern uns darum. Haben wir darum gebeten, bitte den Store noch einmal autorisieren.",
         ),
         Language.EN: CheckText(
             "Permission missing",
@@ -131,7 +130,7 @@ _TEXTS: Final = {
         Language.DE: CheckText(
             "Störung bei Amazon",
             "Amazon antwortet uns gerade nicht zuverlässig. Nachrichten kommen weiter an.",
-            "Sie müssen nichts tun. Wir versuchen es laufend noch einmal.",
+            "Zu tun ist nichts. Wir versuchen es laufend noch einmal.",
         ),
         Language.EN: CheckText(
             "Trouble at Amazon",
@@ -143,7 +142,7 @@ _TEXTS: Final = {
         Language.DE: CheckText(
             "Störung bei uns",
             "Bei uns stimmt gerade etwas nicht. Nichts geht verloren.",
-            "Sie müssen nichts tun. Unser Betrieb ist informiert.",
+            "Zu tun ist nichts. Unser Betrieb ist informiert.",
         ),
         Language.EN: CheckText(
             "Trouble on our side",
@@ -155,7 +154,7 @@ _TEXTS: Final = {
         Language.DE: CheckText(
             "Aufrufe bei Amazon angehalten",
             "Unser Betrieb hat alle Aufrufe bei Amazon angehalten. Nachrichten kommen weiter an, Bestellungen werden vorerst nicht aktualisiert.",
-            "Sie müssen nichts tun. Es geht von selbst weiter.",
+            "Zu tun ist nichts. Es geht von selbst weiter.",
         ),
         Language.EN: CheckText(
             "Calls to Amazon are paused",
@@ -166,12 +165,12 @@ _TEXTS: Final = {
     "paused": {
         Language.DE: CheckText(
             "Pausiert",
-            "Sie haben diese Integration angehalten. Nachrichten kommen weiter an, alles andere ruht.",
-            "Setzen Sie sie fort, wann immer Sie möchten.",
+            "Jemand aus dem Konto hat diese Integration angehalten. Nachrichten kommen weiter an, alles andere ruht.",
+            "Fortsetzen lässt sie sich jederzeit.",
         ),
         Language.EN: CheckText(
             "Paused",
-            "You have paused this integration. Messages still arrive, everything else rests.",
+            "Somebody in your account has paused this integration. Messages still arrive, everything else is on hold.",
             "Resume it whenever you like.",
         ),
     },
@@ -179,7 +178,7 @@ _TEXTS: Final = {
         Language.DE: CheckText(
             "Aus einigen Ländern kam noch nichts",
             "Aus diesen Ländern ist noch keine Nachricht angekommen: {countries}.",
-            "Verkaufen Sie dort, so prüfen Sie, ob die Adresse auch für diese Länder eingetragen ist.",
+            "Wird dort verkauft, bitte prüfen, ob die Adresse auch für diese Länder eingetragen ist.",
         ),
         Language.EN: CheckText(
             "Nothing from some countries yet",
@@ -190,9 +189,8 @@ _TEXTS: Final = {
     "mail_not_authentic": {
         Language.DE: CheckText(
             "Nachrichten kommen nicht direkt von Amazon",
-            "Hier ist Post angekommen, die Amazon an ein anderes Postfach geschickt hat. Sie wartet in Quarantäne.",
-            "Ist es Ihr Postfach, das weiterleitet? Tragen Sie besser die Adresse dieser Integration bei Amazon ein, oder bestätigen Sie die "
-            "Weiterleitung an der Nachricht. Kennen Sie das Postfach nicht, so müssen Sie nichts tun.",
+            "Hier ist Post angekommen, die Amazon an ein anderes Postfach geschickt hat. Noch wartet sie in Quarantäne.",
+            "Leitet ein eigenes Postfach weiter? Besser ist es, die Adresse dieser Integration bei Amazon einzutragen; sonst lässt sich die Weiterleitung an der Nachricht bestätigen. Ist das Postfach unbekannt, ist nichts zu tun.",
         ),
         Language.EN: CheckText(
             "Mail does not come straight from Amazon",
@@ -205,8 +203,7 @@ _TEXTS: Final = {
         Language.DE: CheckText(
             "Absenderadresse nicht genehmigt",
             "Amazon hat Antworten nicht zugestellt, weil die Adresse {address} dort nicht als Absender genehmigt ist{in_countries}.",
-            "Genehmigen Sie genau diese Adresse in Seller Central unter Nachrichten → Kommunikationsberechtigungen. Dann senden Sie die "
-            "Antworten noch einmal: Text und Dateien sind noch da.",
+            "Genau diese Adresse in Seller Central unter Nachrichten → Kommunikationsberechtigungen genehmigen. Dann die Antworten noch einmal senden: Text und Dateien sind noch da.",
         ),
         Language.EN: CheckText(
             "Sender address not approved",
@@ -218,8 +215,8 @@ _TEXTS: Final = {
     "smtp_failing": {
         Language.DE: CheckText(
             "Eigener SMTP-Server lehnt ab",
-            "Ihr eigener SMTP-Server nimmt die Anmeldung oder die Absenderadresse nicht an. Antworten dieses Stores gehen deshalb nicht hinaus.",
-            "Prüfen Sie Benutzer, Passwort und Absenderadresse, und testen Sie die Einstellungen.",
+            "Der eigene SMTP-Server nimmt die Anmeldung oder die Absenderadresse nicht an. Antworten dieses Stores gehen deshalb nicht hinaus.",
+            "Bitte Benutzer, Passwort und Absenderadresse prüfen und die Einstellungen testen.",
         ),
         Language.EN: CheckText(
             "Your SMTP server refuses",
@@ -231,7 +228,7 @@ _TEXTS: Final = {
         Language.DE: CheckText(
             "Bestellungen verspätet",
             "Was sich an Bestellungen seit {since} geändert hat, fehlt hier vielleicht noch.{next_try}",
-            "Sie müssen nichts tun. Wir fragen Amazon laufend weiter; Bestellungen, nach denen jemand schreibt, holen wir einzeln.",
+            "Zu tun ist nichts. Wir fragen Amazon laufend weiter; Bestellungen, nach denen jemand schreibt, holen wir einzeln.",
         ),
         Language.EN: CheckText(
             "Orders are late",
@@ -242,8 +239,8 @@ _TEXTS: Final = {
     "report_columns_missing": {
         Language.DE: CheckText(
             "Spalten fehlen im Bericht",
-            "Dem Auftragsbericht vom {time} fehlen Spalten, die wir neben Ihren Unterhaltungen zeigen: {detail}.",
-            "Schalten Sie in Seller Central alle Spalten ein. Danach fragen wir alle zwei Stunden einen neuen Bericht an; hat er sie alle, verschwindet dieser Hinweis.",
+            "Dem Auftragsbericht vom {time} fehlen Spalten, die wir neben den Unterhaltungen zeigen: {detail}.",
+            "Bitte in Seller Central alle Spalten einschalten. Danach fragen wir alle zwei Stunden einen neuen Bericht an; hat er sie alle, verschwindet dieser Hinweis.",
         ),
         Language.EN: CheckText(
             "Report columns are missing",
@@ -255,9 +252,7 @@ _TEXTS: Final = {
 
 _FAREWELL: Final = {
     Language.DE: (
-        "Unsere Schlüssel zu diesem Store sind gelöscht. Damit auch Amazon die Erlaubnis vergisst, öffnen Sie in Seller "
-        "Central „Apps verwalten“ und wählen Sie bei Replyco „Autorisierung deaktivieren“. Löschen Sie die Adresse dieser "
-        "Integration auch in Ihren Benachrichtigungseinstellungen."
+        "Unsere Schlüssel zu diesem Store sind gelöscht. Damit auch Amazon die Erlaubnis vergisst, in Seller Central „Apps verwalten“ öffnen und bei Replyco „Autorisierung deaktivieren“ wählen. Die Adresse dieser Integration auch aus den Benachrichtigungseinstellungen löschen."
     ),
     Language.EN: (
         "Our keys to this store are destroyed. For Amazon to forget the permission, too, open “Manage Your Apps” in Seller "
@@ -298,8 +293,8 @@ _ACCOUNT: Final = {
 _FORWARDED: Final = {
     Language.DE: CheckText(
         "Nachrichten kommen über eine Weiterleitung",
-        "Amazon schickt Post für diesen Store an ein anderes Postfach, das sie hierher weiterleitet. Sie kommt an, aber mit einem Umweg.",
-        "Tragen Sie die Adresse dieser Integration bei Amazon ein, im Verkäuferprofil und in den Benachrichtigungseinstellungen.",
+        "Amazon schickt Post für diesen Store an ein anderes Postfach, das sie hierher weiterleitet. So kommt sie an, aber mit einem Umweg.",
+        "Die Adresse dieser Integration bei Amazon eintragen, im Verkäuferprofil und in den Benachrichtigungseinstellungen.",
     ),
     Language.EN: CheckText(
         "Mail comes by way of forwarding",
@@ -313,7 +308,7 @@ _STEPS_LEFT: Final = {
     Language.DE: CheckText(
         "Schritte der Anleitung offen",
         "Für Nachrichten ist alles eingetragen; in der Anleitung sind noch andere Schritte offen.",
-        "Sie stehen in der Anleitung; erledigte lassen sich dort abhaken.",
+        "Alle Schritte stehen in der Anleitung; erledigte lassen sich dort abhaken.",
     ),
     Language.EN: CheckText(
         "Steps of the guide are open",
@@ -341,7 +336,7 @@ _FIRST_REFUSAL: Final = {
     Language.DE: CheckText(
         "Amazon hat einmal abgelehnt",
         "Amazon hat unsere Erlaubnis für diesen Store einmal nicht angenommen. Wir fragen gleich noch einmal.",
-        "Sie müssen nichts tun, solange es dabei bleibt.",
+        "Zu tun ist nichts, solange es dabei bleibt.",
     ),
     Language.EN: CheckText(
         "Amazon has refused once",

@@ -26,7 +26,7 @@ für „{store}“ gibt es etwas zu tun: {title}.
 
 Seit: {since}
 
-Diese Nachricht bekommen Sie einmal. Auf der Seite oben sehen Sie jederzeit, wie es steht.
+Diese Nachricht kommt nur einmal. Auf der Seite oben steht jederzeit, wie es aussieht.
 Replyco
 """,
     Language.EN: """\
@@ -41,7 +41,7 @@ Hello {person},
 
 Since: {since}
 
-You get this message once. The page above tells at any time how things are.
+This message comes only once. The page above always shows how things are.
 Replyco
 """,
 }

@@ -144,14 +144,14 @@ class HindranceText:
 _TEXTS: Final = {
     Hindrance.DISCONNECTED: {
         Language.DE: HindranceText(
-            "Dieser Store ist getrennt.", "Stellen Sie ihn unter Integrationen wieder her."
+            "Dieser Store ist getrennt.", "Unter Integrationen lässt er sich wiederherstellen."
         ),
         Language.EN: HindranceText("This store is disconnected.", "Restore it under Integrations."),
     },
     Hindrance.NOT_AUTHORIZED: {
         Language.DE: HindranceText(
             "Amazon erlaubt uns nicht mehr, die Daten dieses Stores zu lesen.",
-            "Verbinden Sie den Store unter Integrationen noch einmal.",
+            "Unter Integrationen lässt sich der Store noch einmal verbinden.",
         ),
         Language.EN: HindranceText(
             "Amazon no longer allows us to read the data of this store.",
@@ -171,7 +171,7 @@ _TEXTS: Final = {
     Hindrance.PAUSED: {
         Language.DE: HindranceText(
             "Dieser Store ist pausiert: Bei Amazon wird nichts abgefragt.",
-            "Setzen Sie ihn unter Integrationen fort.",
+            "Unter Integrationen lässt er sich fortsetzen.",
         ),
         Language.EN: HindranceText(
             "This store is paused: nothing is asked of Amazon.", "Resume it under Integrations."
@@ -180,7 +180,7 @@ _TEXTS: Final = {
     Hindrance.ROLE_MISSING: {
         Language.DE: HindranceText(
             "Amazon gibt uns die Bestellungen dieses Stores nicht heraus.",
-            "Sehen Sie in Seller Central nach. Unter Integrationen steht, was hilft.",
+            "Zu sehen ist sie in Seller Central. Unter Integrationen steht, was hilft.",
         ),
         Language.EN: HindranceText(
             "Amazon does not give us the orders of this store.",
@@ -190,7 +190,7 @@ _TEXTS: Final = {
     Hindrance.FAILED: {
         Language.DE: HindranceText(
             "Die Abfrage bei Amazon ist fehlgeschlagen.",
-            "Sehen Sie in Seller Central nach. Der Betreiber sieht den Fehler.",
+            "Zu sehen ist sie in Seller Central. Unser Betrieb sieht den Fehler.",
         ),
         Language.EN: HindranceText(
             "Asking Amazon has failed.", "Look in Seller Central. The operator can see the failure."

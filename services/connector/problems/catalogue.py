@@ -27,22 +27,22 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "malformed_json": Problem(
         400,
         ("The request is not valid JSON", "Send a JSON object as the body, with Content-Type: application/json."),
-        ("Die Anfrage ist kein gültiges JSON", "Senden Sie ein JSON-Objekt mit Content-Type: application/json."),
+        ("Die Anfrage ist kein gültiges JSON", "Nötig ist ein JSON-Objekt mit Content-Type: application/json."),
     ),
     "not_signed_in": Problem(
         401,
         ("You are not signed in", "Sign in, or send a valid API key as a bearer token."),
-        ("Sie sind nicht angemeldet", "Melden Sie sich an oder senden Sie einen gültigen API-Schlüssel als Bearer-Token."),
+        ("Nicht angemeldet", "Nötig ist eine Anmeldung oder ein gültiger API-Schlüssel als Bearer-Token."),
     ),
     "invalid_credentials": Problem(
         401,
         ("E-mail address or password is wrong", "Check both and try again."),
-        ("E-Mail-Adresse oder Passwort ist falsch", "Prüfen Sie beides und versuchen Sie es noch einmal."),
+        ("E-Mail-Adresse oder Passwort ist falsch", "Bitte beides prüfen und noch einmal versuchen."),
     ),
     "too_many_sign_ins": Problem(
         429,
         ("Too many attempts to sign in", "Please wait a few minutes, then try again."),
-        ("Zu viele Anmeldeversuche", "Bitte warten Sie einige Minuten und versuchen Sie es dann noch einmal."),
+        ("Zu viele Anmeldeversuche", "Bitte einige Minuten warten und dann noch einmal versuchen."),
     ),
     "password_too_short": Problem(
         422,
@@ -122,37 +122,37 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "browser_required": Problem(
         403,
         ("Only a person can do this", "Sign in with a browser; an API key is not enough here."),
-        ("Das kann nur ein Mensch tun", "Melden Sie sich mit einem Browser an; ein API-Schlüssel genügt hier nicht."),
+        ("Das kann nur ein Mensch tun", "Nötig ist eine Anmeldung mit einem Browser; ein API-Schlüssel genügt hier nicht."),
     ),
     "level_too_high": Problem(
         422,
         ("You cannot give away more than you have", "You do not have “{permission} ({level})” yourself. Choose a lower level."),
-        ("Mehr, als Sie selbst dürfen, können Sie nicht vergeben", "Sie haben „{permission} ({level})“ selbst nicht. Wählen Sie eine niedrigere Stufe."),
+        ("Vergeben lässt sich nur, was man selbst darf", "„{permission} ({level})“ fehlt selbst. Bitte eine niedrigere Stufe wählen."),
     ),
     "expiry_past": Problem(
         422,
         ("The key would be expired already", "Choose a time in the future, or leave expires_at out."),
-        ("Der Schlüssel wäre schon abgelaufen", "Wählen Sie einen Zeitpunkt in der Zukunft, oder lassen Sie expires_at weg."),
+        ("Der Schlüssel wäre schon abgelaufen", "Bitte einen Zeitpunkt in der Zukunft wählen oder expires_at weglassen."),
     ),
     "too_many_api_keys": Problem(
         409,
         ("There are too many API keys", "An account may have {limit} of them. Revoke one that nobody needs any more."),
-        ("Es gibt zu viele API-Schlüssel", "Ein Konto darf {limit} davon haben. Widerrufen Sie einen, den niemand mehr braucht."),
+        ("Es gibt zu viele API-Schlüssel", "Ein Konto darf {limit} davon haben. Bitte einen widerrufen, den niemand mehr braucht."),
     ),
     "email_taken": Problem(
         409,
         ("This e-mail address is in use", "Somebody signs in with it already. Choose another one."),
-        ("Diese E-Mail-Adresse ist vergeben", "Jemand meldet sich bereits mit ihr an. Wählen Sie eine andere."),
+        ("Diese E-Mail-Adresse ist vergeben", "Jemand meldet sich bereits mit ihr an. Bitte eine andere wählen."),
     ),
     "permission_missing": Problem(
         403,
         ("You may not do this", "This needs the permission “{permission} ({level})”. Ask your administrator."),
-        ("Dazu fehlt Ihnen die Berechtigung", "Nötig ist die Berechtigung „{permission} ({level})“. Fragen Sie Ihren Administrator."),
+        ("Dafür fehlt eine Berechtigung", "Nötig ist „{permission} ({level})“. Vergeben kann sie, wer Replyco im Unternehmen verwaltet."),
     ),
     "csrf_token_wrong": Problem(
         403,
         ("The page is out of date", "Reload the page and try again."),
-        ("Die Seite ist veraltet", "Laden Sie die Seite neu und versuchen Sie es noch einmal."),
+        ("Die Seite ist veraltet", "Bitte die Seite neu laden und noch einmal versuchen."),
     ),
     "not_found": Problem(
         404,
@@ -177,37 +177,37 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "idempotency_key_invalid": Problem(
         422,
         ("The Idempotency-Key is not usable", "Send 1 to 255 printable ASCII characters, such as a UUID."),
-        ("Der Idempotency-Key ist nicht brauchbar", "Senden Sie 1 bis 255 druckbare ASCII-Zeichen, etwa eine UUID."),
+        ("Der Idempotency-Key ist nicht brauchbar", "Möglich sind 1 bis 255 druckbare ASCII-Zeichen, etwa eine UUID."),
     ),
     "idempotency_key_reused": Problem(
         422,
         ("This Idempotency-Key belongs to another request", "Repeat a request exactly as it was, or choose a new key for a new one."),
-        ("Dieser Idempotency-Key gehört zu einer anderen Anfrage", "Wiederholen Sie eine Anfrage genau so, wie sie war, oder wählen Sie für eine neue einen neuen Schlüssel."),
+        ("Dieser Idempotency-Key gehört zu einer anderen Anfrage", "Bitte eine Anfrage genau so wiederholen, wie sie war, oder für eine neue einen neuen Schlüssel wählen."),
     ),
     "idempotency_in_progress": Problem(
         409,
         ("This request is still being answered", "Repeat it in a moment: you will get its answer."),
-        ("Diese Anfrage wird noch beantwortet", "Wiederholen Sie sie gleich noch einmal: Sie erhalten dann ihre Antwort."),
+        ("Diese Anfrage wird noch beantwortet", "Bitte gleich noch einmal wiederholen: Dann kommt ihre Antwort."),
     ),
     "rate_limited": Problem(
         429,
         ("Too many requests", "Please wait {retry_after_seconds} seconds, and then send fewer a minute."),
-        ("Zu viele Anfragen", "Bitte warten Sie {retry_after_seconds} Sekunden und senden Sie dann weniger in der Minute."),
+        ("Zu viele Anfragen", "Bitte {retry_after_seconds} Sekunden warten und dann weniger in der Minute senden."),
     ),
     "precondition_failed": Problem(
         412,
         ("It has changed in the meantime", "Somebody else has changed it. Read it again, then repeat your change with the new ETag."),
-        ("Es wurde inzwischen geändert", "Jemand anderes hat es geändert. Lesen Sie es neu und wiederholen Sie Ihre Änderung mit dem neuen ETag."),
+        ("Es wurde inzwischen geändert", "Jemand anderes hat es geändert. Bitte neu lesen und die Änderung mit dem neuen ETag wiederholen."),
     ),
     "too_often": Problem(
         429,
         ("Too often", "This has been done too often of late. Please try again in {retry_after_seconds} seconds."),
-        ("Zu oft", "Das geschah zuletzt zu oft. Bitte versuchen Sie es in {retry_after_seconds} Sekunden noch einmal."),
+        ("Zu oft", "Das geschah zuletzt zu oft. Bitte in {retry_after_seconds} Sekunden noch einmal versuchen."),
     ),
     "invalid_cursor": Problem(
         400,
         ("The cursor is not valid", "Take it unchanged from next_cursor of the page before, or leave it out."),
-        ("Der Cursor ist ungültig", "Übernehmen Sie ihn unverändert aus next_cursor der vorigen Seite, oder lassen Sie ihn weg."),
+        ("Der Cursor ist ungültig", "Bitte unverändert aus next_cursor der vorigen Seite übernehmen oder weglassen."),
     ),
     "seal_broken": Problem(
         500,
@@ -216,28 +216,28 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "blob_missing": Problem(
         503,
-        ("The stored file is not there at the moment", "We could not find it. Please try again later, or tell us."),
-        ("Die gespeicherte Datei ist gerade nicht da", "Wir konnten sie nicht finden. Bitte versuchen Sie es später noch einmal oder melden Sie sich bei uns."),
+        ("The stored file is not there at the moment", "We could not find it; our operators have been told. Please try again later."),
+        ("Die gespeicherte Datei ist gerade nicht da", "Wir konnten sie nicht finden; unser Betrieb ist informiert. Bitte später noch einmal versuchen."),
     ),
     "blob_damaged": Problem(
         500,
-        ("The stored file is damaged", "It is not what was accepted. Please tell us."),
-        ("Die gespeicherte Datei ist beschädigt", "Sie ist nicht mehr, was angenommen wurde. Bitte melden Sie sich bei uns."),
+        ("The stored file is damaged", "What is stored is not what was accepted. Our operators have been told."),
+        ("Die gespeicherte Datei ist beschädigt", "Was gespeichert ist, ist nicht mehr, was angenommen wurde. Unser Betrieb ist informiert."),
     ),
     "blobs_unavailable": Problem(
         503,
         ("The stored file cannot be read at the moment", "Please try again in a moment."),
-        ("Die gespeicherte Datei lässt sich gerade nicht lesen", "Bitte versuchen Sie es gleich noch einmal."),
+        ("Die gespeicherte Datei lässt sich gerade nicht lesen", "Bitte gleich noch einmal versuchen."),
     ),
     "unknown_country": Problem(
         400,
         ("We do not know this country", "Choose one of the countries that GET /api/v1/marketplaces lists."),
-        ("Dieses Land kennen wir nicht", "Wählen Sie eines der Länder, die GET /api/v1/marketplaces nennt."),
+        ("Dieses Land kennen wir nicht", "Möglich sind die Länder, die GET /api/v1/marketplaces nennt."),
     ),
     "too_many_attempts": Problem(
         429,
         ("Too many attempts", "You have begun {limit} authorizations within an hour without finishing them. Please wait a little."),
-        ("Zu viele Versuche", "Sie haben in einer Stunde {limit} Autorisierungen begonnen und nicht abgeschlossen. Bitte warten Sie etwas."),
+        ("Zu viele Versuche", "In einer Stunde wurden {limit} Autorisierungen begonnen und nicht abgeschlossen. Bitte etwas warten."),
     ),
     "account_attempts_full": Problem(
         429,
@@ -247,13 +247,13 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ),
         (
             "Zu viele Versuche in diesem Konto",
-            "Sie und Ihre Kollegen haben in einer Stunde {limit} Autorisierungen begonnen und nicht abgeschlossen. Bitte warten Sie etwas.",
+            "Alle Personen dieses Kontos haben in einer Stunde zusammen {limit} Autorisierungen begonnen und nicht abgeschlossen. Bitte etwas warten.",
         ),
     ),
     "name_empty": Problem(
         422,
         ("The name is empty", "Enter a name with at least one visible character."),
-        ("Der Name ist leer", "Geben Sie einen Namen mit mindestens einem sichtbaren Zeichen ein."),
+        ("Der Name ist leer", "Nötig ist ein Name mit mindestens einem sichtbaren Zeichen."),
     ),
     "name_too_long": Problem(
         422,
@@ -263,7 +263,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "name_taken": Problem(
         409,
         ("The name is taken", "Another integration has this name already. Choose a different one."),
-        ("Der Name ist vergeben", "Eine andere Integration heißt schon so. Wählen Sie einen anderen Namen."),
+        ("Der Name ist vergeben", "Eine andere Integration heißt schon so. Bitte einen anderen Namen wählen."),
     ),
     "country_outside_region": Problem(
         422,
@@ -273,7 +273,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "countries_by_amazon": Problem(
         409,
         ("Amazon names the countries of this store", "They are read from Amazon, because the store is authorized."),
-        ("Die Länder dieses Stores nennt Amazon", "Sie kommen von Amazon, weil der Store autorisiert ist."),
+        ("Die Länder dieses Stores nennt Amazon", "Der Store ist autorisiert, deshalb kommen seine Länder von Amazon."),
     ),
     "link_unknown": Problem(
         404,
@@ -288,32 +288,32 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "owner_unfit": Problem(
         422,
         ("This person cannot be the owner", "Choose a user of your account with “General → Admin: view & edit”."),
-        ("Diese Person kann nicht verantwortlich sein", "Wählen Sie jemanden aus Ihrem Konto mit „Allgemein → Admin: anzeigen & bearbeiten“."),
+        ("Diese Person kann nicht verantwortlich sein", "Möglich ist, wer zu diesem Konto gehört und „Allgemein → Admin: anzeigen & bearbeiten“ hat."),
     ),
     "grant_missing": Problem(
         409,
         ("The store is not authorized", "Connect the store again. Its name, address and conversations stay."),
-        ("Der Store ist nicht autorisiert", "Verbinden Sie den Store noch einmal. Name, Adresse und Unterhaltungen bleiben."),
+        ("Der Store ist nicht autorisiert", "Bitte den Store noch einmal verbinden. Name, Adresse und Unterhaltungen bleiben."),
     ),
     "grant_invalid": Problem(
         409,
         ("Amazon does not accept the authorization", "If this stays, connect the store again. Nothing is lost."),
-        ("Amazon nimmt die Autorisierung nicht an", "Bleibt es dabei, verbinden Sie den Store noch einmal. Nichts geht verloren."),
+        ("Amazon nimmt die Autorisierung nicht an", "Bleibt es dabei, bitte den Store noch einmal verbinden. Nichts geht verloren."),
     ),
     "code_rejected": Problem(
         409,
         ("Amazon did not accept the consent", "Please start again."),
-        ("Amazon hat die Zustimmung nicht angenommen", "Bitte beginnen Sie noch einmal."),
+        ("Amazon hat die Zustimmung nicht angenommen", "Bitte noch einmal beginnen."),
     ),
     "token_refused": Problem(
         503,
         ("Amazon has refused us", "Nothing is lost. Please try again in a few minutes."),
-        ("Amazon hat uns abgewiesen", "Nichts ist verloren. Bitte versuchen Sie es in ein paar Minuten noch einmal."),
+        ("Amazon hat uns abgewiesen", "Nichts ist verloren. Bitte in ein paar Minuten noch einmal versuchen."),
     ),
     "role_missing": Problem(
         503,
-        ("Amazon denies us the data of the store", "Is the seller account active? If so, it is our fault: tell our support this code."),
-        ("Amazon verweigert uns die Daten des Stores", "Ist das Verkäuferkonto aktiv? Wenn ja, liegt es an uns: Nennen Sie unserem Support diesen Code."),
+        ("Amazon denies us the data of the store", "Is the seller account active? If so, it is our fault; this code is useful when you ask for help."),
+        ("Amazon verweigert uns die Daten des Stores", "Ist das Verkäuferkonto aktiv? Wenn ja, liegt es an uns; dieser Code hilft beim Nachfragen."),
     ),
     "client_misconfigured": Problem(
         503,
@@ -323,12 +323,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "amazon_paused": Problem(
         503,
         ("Calls to Amazon are paused", "Our operators have stopped them for now. Messages still arrive, and nothing is lost. Please try again later."),
-        ("Aufrufe bei Amazon sind angehalten", "Unser Betrieb hat sie vorübergehend angehalten. Nachrichten kommen weiter an, nichts geht verloren. Bitte versuchen Sie es später noch einmal."),
+        ("Aufrufe bei Amazon sind angehalten", "Unser Betrieb hat sie vorübergehend angehalten. Nachrichten kommen weiter an, nichts geht verloren. Bitte später noch einmal versuchen."),
     ),
     "order_unknown": Problem(
         404,
         ("Amazon does not know this order", "It belongs to another store, or Amazon no longer tells it."),
-        ("Amazon kennt diese Bestellung nicht", "Sie gehört zu einem anderen Store, oder Amazon nennt sie nicht mehr."),
+        ("Amazon kennt diese Bestellung nicht", "Entweder gehört sie zu einem anderen Store, oder Amazon nennt sie nicht mehr."),
     ),
     "page_token_refused": Problem(
         503,
@@ -363,62 +363,62 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "amazon_unavailable": Problem(
         503,
         ("Amazon does not answer", "Nothing is lost. Please try again in a few minutes."),
-        ("Amazon antwortet nicht", "Nichts ist verloren. Bitte versuchen Sie es in ein paar Minuten noch einmal."),
+        ("Amazon antwortet nicht", "Nichts ist verloren. Bitte in ein paar Minuten noch einmal versuchen."),
     ),
     "renewal_busy": Problem(
         503,
         ("Just a moment", "Access to Amazon is being renewed. Please try again in a moment."),
-        ("Einen Moment", "Der Zugang zu Amazon wird gerade erneuert. Bitte versuchen Sie es gleich noch einmal."),
+        ("Einen Moment", "Der Zugang zu Amazon wird gerade erneuert. Bitte gleich noch einmal versuchen."),
     ),
     "too_many_streams": Problem(
         429,
         ("Too many open event streams", "Close some: each session or API key may have {most} at a time."),
-        ("Zu viele offene Ereignisströme", "Schließen Sie einige: Je Sitzung oder API-Schlüssel sind {most} zugleich möglich."),
+        ("Zu viele offene Ereignisströme", "Bitte einige schließen: Je Sitzung oder API-Schlüssel sind {most} zugleich möglich."),
     ),
     "too_many_webhooks": Problem(
         409,
         ("There are too many webhooks", "An account may have {limit} of them. Delete one that nobody needs any more."),
-        ("Es gibt zu viele Webhooks", "Ein Konto darf {limit} davon haben. Löschen Sie einen, den niemand mehr braucht."),
+        ("Es gibt zu viele Webhooks", "Ein Konto darf {limit} davon haben. Bitte einen löschen, den niemand mehr braucht."),
     ),
     "webhook_disabled": Problem(
         409,
         ("The webhook is disabled", "Nothing is sent to it. Enable it first."),
-        ("Der Webhook ist abgeschaltet", "Es wird nichts an ihn gesendet. Schalten Sie ihn zuerst ein."),
+        ("Der Webhook ist abgeschaltet", "Es wird nichts an ihn gesendet. Bitte zuerst einschalten."),
     ),
     "attachment_infected": Problem(
         409,
         ("This attachment is held back", "The malware scanner has found something in it. Ask the buyer for another file."),
-        ("Dieser Anhang wird zurückgehalten", "Die Schadsoftware-Prüfung hat etwas darin gefunden. Bitten Sie den Käufer um eine andere Datei."),
+        ("Dieser Anhang wird zurückgehalten", "Die Schadsoftware-Prüfung hat etwas darin gefunden. Vielleicht kann der Käufer eine andere Datei schicken."),
     ),
     "conversation_in_quarantine": Problem(
         409,
         ("This conversation is in quarantine", "Its mail says that it is Amazon's, and that is not proven. Release it first if you know it to be real."),
-        ("Diese Unterhaltung ist in Quarantäne", "Ihre Mail gibt sich als Amazons aus, und das ist nicht bewiesen. Geben Sie sie zuerst frei, wenn Sie wissen, dass sie echt ist."),
+        ("Diese Unterhaltung ist in Quarantäne", "Die E-Mail darin gibt sich als Amazons aus, und das ist nicht bewiesen. Ist sie sicher echt, muss sie zuerst freigegeben werden."),
     ),
     "conversation_merged": Problem(
         409,
         ("This conversation was merged with another one", "Its messages are there now; “into” names it."),
-        ("Diese Unterhaltung wurde mit einer anderen zusammengeführt", "Ihre Nachrichten sind jetzt dort; „into“ nennt sie."),
+        ("Diese Unterhaltung wurde mit einer anderen zusammengeführt", "Die Nachrichten sind jetzt dort; „into“ nennt sie."),
     ),
     "list_too_slow": Problem(
         422,
         ("This takes too long to find", "There is too much to look through. Add a filter, such as a status, or another word."),
-        ("Das zu suchen dauert zu lange", "Es ist zu viel zu durchsuchen. Ergänzen Sie einen Filter, etwa einen Status, oder ein weiteres Wort."),
+        ("Das zu suchen dauert zu lange", "Es ist zu viel zu durchsuchen. Ein Filter, etwa ein Status, oder ein weiteres Wort hilft."),
     ),
     "mailbox_invalid": Problem(
         422,
         ("This is no e-mail address", "Enter the mailbox to which Amazon sends, as in shop@example.com."),
-        ("Das ist keine E-Mail-Adresse", "Geben Sie das Postfach ein, an das Amazon schickt, etwa shop@example.com."),
+        ("Das ist keine E-Mail-Adresse", "Nötig ist das Postfach, an das Amazon schickt, etwa shop@example.com."),
     ),
     "mailbox_ours": Problem(
         409,
         ("This is one of our own addresses", "Confirm the mailbox that forwards, not an address of Replyco's: mail for those needs no confirmation."),
-        ("Das ist eine unserer eigenen Adressen", "Bestätigen Sie das Postfach, das weiterleitet, keine Adresse von Replyco: Mail an diese braucht keine Bestätigung."),
+        ("Das ist eine unserer eigenen Adressen", "Bestätigt wird das Postfach, das weiterleitet, keine Adresse von Replyco: Mail an diese braucht keine Bestätigung."),
     ),
     "too_many_forwarded_mailboxes": Problem(
         409,
         ("There are too many forwarded mailboxes", "A store may have {limit} of them. Withdraw one that forwards nothing any more."),
-        ("Es gibt zu viele weitergeleitete Postfächer", "Ein Store darf {limit} davon haben. Ziehen Sie eines zurück, das nichts mehr weiterleitet."),
+        ("Es gibt zu viele weitergeleitete Postfächer", "Ein Store darf {limit} davon haben. Bitte eines zurückziehen, das nichts mehr weiterleitet."),
     ),
     "note_of_another": Problem(
         403,
@@ -433,17 +433,17 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "template_name_taken": Problem(
         409,
         ("The name is taken", "Another template in this language has this name already. Choose a different one."),
-        ("Der Name ist vergeben", "Eine andere Vorlage in dieser Sprache heißt schon so. Wählen Sie einen anderen Namen."),
+        ("Der Name ist vergeben", "Eine andere Vorlage in dieser Sprache heißt schon so. Bitte einen anderen Namen wählen."),
     ),
     "too_many_templates": Problem(
         409,
         ("There are too many templates", "An account may have {limit} of them. Delete one that nobody uses any more."),
-        ("Es gibt zu viele Vorlagen", "Ein Konto darf {limit} davon haben. Löschen Sie eine, die niemand mehr braucht."),
+        ("Es gibt zu viele Vorlagen", "Ein Konto darf {limit} davon haben. Bitte eine löschen, die niemand mehr braucht."),
     ),
     "merge_into_itself": Problem(
         422,
         ("These are one conversation already", "Choose another conversation to merge it with."),
-        ("Das ist schon dieselbe Unterhaltung", "Wählen Sie eine andere Unterhaltung zum Zusammenführen."),
+        ("Das ist schon dieselbe Unterhaltung", "Bitte eine andere Unterhaltung zum Zusammenführen wählen."),
     ),
     "merge_other_store": Problem(
         422,
@@ -453,7 +453,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "message_elsewhere": Problem(
         422,
         ("A message is not in this conversation", "It may have been moved meanwhile. Read the conversation again and choose anew."),
-        ("Eine Nachricht ist nicht in dieser Unterhaltung", "Vielleicht wurde sie inzwischen verschoben. Laden Sie die Unterhaltung neu und wählen Sie noch einmal."),
+        ("Eine Nachricht ist nicht in dieser Unterhaltung", "Vielleicht wurde sie inzwischen verschoben. Bitte die Unterhaltung neu laden und noch einmal wählen."),
     ),
     "message_not_in_quarantine": Problem(
         409,
@@ -463,22 +463,22 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "searches_busy": Problem(
         503,
         ("Too many searches at once", "Please try again in a moment."),
-        ("Zu viele Suchen zugleich", "Bitte versuchen Sie es gleich noch einmal."),
+        ("Zu viele Suchen zugleich", "Bitte gleich noch einmal versuchen."),
     ),
     "search_too_short": Problem(
         422,
         ("There is no word to look for", "Enter a whole word of at least two letters, an order number, or a buyer's address."),
-        ("Darin ist kein Wort zum Suchen", "Geben Sie ein ganzes Wort mit mindestens zwei Buchstaben ein, eine Bestellnummer oder die Adresse eines Käufers."),
+        ("Darin ist kein Wort zum Suchen", "Nötig ist ein ganzes Wort mit mindestens zwei Buchstaben, eine Bestellnummer oder die Adresse eines Käufers."),
     ),
     "if_match_required": Problem(
         428,
         ("The version is missing", "Send the conversation's ETag as If-Match, so that nobody answers what they have not read."),
-        ("Die Version fehlt", "Senden Sie den ETag der Unterhaltung als If-Match, damit niemand beantwortet, was er nicht gelesen hat."),
+        ("Die Version fehlt", "Nötig ist der ETag der Unterhaltung als If-Match, damit niemand beantwortet, was er nicht gelesen hat."),
     ),
     "conversation_changed": Problem(
         409,
         ("Somebody has written meanwhile", "Nothing was sent. Read what is new, then send your reply again with the new ETag."),
-        ("Inzwischen hat jemand geschrieben", "Es wurde nichts gesendet. Lesen Sie, was neu ist, und senden Sie Ihre Antwort dann mit dem neuen ETag noch einmal."),
+        ("Inzwischen hat jemand geschrieben", "Es wurde nichts gesendet. Bitte lesen, was neu ist, und die Antwort dann mit dem neuen ETag noch einmal senden."),
     ),
     "not_answerable": Problem(
         409,
@@ -498,12 +498,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "reply_warned": Problem(
         422,
         ("The reply may break Amazon's rules", "“warnings” names them. Change it, or send it again with their codes in confirmed_warnings."),
-        ("Die Antwort könnte gegen Amazons Regeln verstoßen", "„warnings“ nennt sie. Ändern Sie sie, oder senden Sie sie noch einmal mit deren Codes in confirmed_warnings."),
+        ("Die Antwort könnte gegen Amazons Regeln verstoßen", "„warnings“ nennt die Stellen. Bitte den Text ändern, oder ihn mit deren Codes in confirmed_warnings noch einmal senden."),
     ),
     "placeholders_missing": Problem(
         422,
         ("Values are missing", "There is no value for: {names}. Write what shall stand there."),
-        ("Es fehlen Werte", "Keinen Wert gibt es für: {names}. Schreiben Sie selbst, was dort stehen soll."),
+        ("Es fehlen Werte", "Keinen Wert gibt es für: {names}. Bitte von Hand schreiben, was dort stehen soll."),
     ),
     "files_refused": Problem(
         422,
@@ -513,32 +513,32 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "reply_file_unknown": Problem(
         422,
         ("A file is not there", "It was removed, sent already, or uploaded by somebody else or elsewhere. Upload it again."),
-        ("Eine Datei ist nicht da", "Sie wurde entfernt, schon gesendet, oder von jemand anderem oder anderswo hochgeladen. Laden Sie sie noch einmal hoch."),
+        ("Eine Datei ist nicht da", "Entweder wurde sie entfernt oder schon gesendet, oder jemand anderes oder ein anderes Fenster hat sie hochgeladen. Bitte noch einmal hochladen."),
     ),
     "too_many_unsent_files": Problem(
         409,
         ("You have too many files that were not sent", "Remove some from your drafts, or send them."),
-        ("Sie haben zu viele Dateien, die nicht gesendet wurden", "Entfernen Sie einige aus Ihren Entwürfen, oder senden Sie sie."),
+        ("Zu viele Dateien, die nicht gesendet wurden", "Bitte einige aus den Entwürfen entfernen oder senden."),
     ),
     "uploads_busy": Problem(
         503,
         ("Too many uploads at once", "Please try again in a minute."),
-        ("Zu viele Uploads zugleich", "Bitte versuchen Sie es in einer Minute noch einmal."),
+        ("Zu viele Uploads zugleich", "Bitte in einer Minute noch einmal versuchen."),
     ),
     "upload_broken": Problem(
         400,
         ("The file did not arrive whole", "Upload it again."),
-        ("Die Datei kam nicht vollständig an", "Laden Sie sie noch einmal hoch."),
+        ("Die Datei kam nicht vollständig an", "Bitte noch einmal hochladen."),
     ),
     "blobs_full": Problem(
         503,
         ("The file cannot be stored at the moment", "Please try again later. Our operators have been told."),
-        ("Die Datei lässt sich gerade nicht speichern", "Bitte versuchen Sie es später noch einmal. Der Betrieb ist informiert."),
+        ("Die Datei lässt sich gerade nicht speichern", "Bitte später noch einmal versuchen. Unser Betrieb ist informiert."),
     ),
     "send_at_impossible": Problem(
         422,
         ("The reply cannot be sent at this time", "Choose a time in the future, {days} days ahead at most."),
-        ("Zu dieser Zeit kann die Antwort nicht gesendet werden", "Wählen Sie eine Zeit in der Zukunft, höchstens {days} Tage voraus."),
+        ("Zu dieser Zeit kann die Antwort nicht gesendet werden", "Möglich ist eine Zeit in der Zukunft, höchstens {days} Tage voraus."),
     ),
     "reply_state": Problem(
         409,
@@ -548,7 +548,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "draft_changed": Problem(
         412,
         ("The draft has changed on another device", "“draft” has its text. Decide which of the two shall stay."),
-        ("Der Entwurf wurde auf einem anderen Gerät geändert", "„draft“ hat dessen Text. Entscheiden Sie, welcher der beiden bleiben soll."),
+        ("Der Entwurf wurde auf einem anderen Gerät geändert", "„draft“ hat dessen Text. Zu entscheiden ist, welcher der beiden bleiben soll."),
     ),
     "split_takes_all": Problem(
         422,
@@ -558,22 +558,22 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "downloads_busy": Problem(
         503,
         ("Too many downloads at once", "Please try again in a minute."),
-        ("Zu viele Downloads zugleich", "Bitte versuchen Sie es in einer Minute noch einmal."),
+        ("Zu viele Downloads zugleich", "Bitte in einer Minute noch einmal versuchen."),
     ),
     "streams_exhausted": Problem(
         503,
         ("Live updates are not available just now", "Everything else works. Please try again in a minute."),
-        ("Live-Aktualisierung ist gerade nicht möglich", "Alles andere funktioniert. Bitte versuchen Sie es in einer Minute noch einmal."),
+        ("Live-Aktualisierung ist gerade nicht möglich", "Alles andere funktioniert. Bitte in einer Minute noch einmal versuchen."),
     ),
     "host_invalid": Problem(
         422,
         ("This is not the name of a server", "Enter its full name in the public DNS, such as smtp.example.com, not an IP address."),
-        ("Das ist nicht der Name eines Servers", "Geben Sie seinen vollen Namen im öffentlichen DNS ein, etwa smtp.example.com, keine IP-Adresse."),
+        ("Das ist nicht der Name eines Servers", "Nötig ist sein voller Name im öffentlichen DNS, etwa smtp.example.com, keine IP-Adresse."),
     ),
     "url_invalid": Problem(
         422,
         ("We cannot send to this address", "It must begin with https:// and hold neither user, password nor fragment."),
-        ("An diese Adresse können wir nicht senden", "Sie muss mit https:// beginnen und darf weder Benutzer noch Passwort noch Fragment enthalten."),
+        ("An diese Adresse können wir nicht senden", "Möglich sind Adressen, die mit https:// beginnen und weder Benutzer noch Passwort noch Fragment enthalten."),
     ),
     "url_port_not_allowed": Problem(
         422,
@@ -583,32 +583,32 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "password_required": Problem(
         422,
         ("Enter the password again", "The stored password is only for the host, port and user name that it was entered for."),
-        ("Geben Sie das Passwort noch einmal ein", "Das gespeicherte Passwort gilt nur für Server, Port und Benutzernamen, für die es eingegeben wurde."),
+        ("Das Passwort wird noch einmal gebraucht", "Das gespeicherte Passwort gilt nur für Server, Port und Benutzernamen, für die es eingegeben wurde."),
     ),
     "port_not_allowed": Problem(
         422,
         ("This port is not for handing in mail", "Choose one of these: {ports}."),
-        ("Auf diesem Port gibt man keine Mail auf", "Wählen Sie einen von diesen: {ports}."),
+        ("Auf diesem Port gibt man keine Mail auf", "Möglich ist einer von diesen: {ports}."),
     ),
     "sender_invalid": Problem(
         422,
         ("This is not a sender address", "Enter a plain e-mail address such as shop@example.com."),
-        ("Das ist keine Absenderadresse", "Geben Sie eine einfache E-Mail-Adresse ein, etwa shop@example.com."),
+        ("Das ist keine Absenderadresse", "Nötig ist eine einfache E-Mail-Adresse, etwa shop@example.com."),
     ),
     "smtp_tests_busy": Problem(
         503,
         ("Too many tests at once", "Please try again in a minute."),
-        ("Zu viele Tests zugleich", "Bitte versuchen Sie es in einer Minute noch einmal."),
+        ("Zu viele Tests zugleich", "Bitte in einer Minute noch einmal versuchen."),
     ),
     "outgoing_failed": Problem(
         502,
         ("We do not reach the server", "Check its name and port, and whether it can be reached from the Internet ({reason})."),
-        ("Wir erreichen den Server nicht", "Prüfen Sie Namen und Port und ob er aus dem Internet erreichbar ist ({reason})."),
+        ("Wir erreichen den Server nicht", "Bitte Namen und Port prüfen, und ob er aus dem Internet erreichbar ist ({reason})."),
     ),
     "internal_error": Problem(
         500,
-        ("Something went wrong on our side", "Please try again. If it stays, tell us the time and what you did."),
-        ("Bei uns ist etwas schiefgegangen", "Bitte versuchen Sie es noch einmal. Bleibt es dabei, nennen Sie uns Uhrzeit und Vorgang."),
+        ("Something went wrong on our side", "Please try again. If it keeps happening, this request's number is useful when you ask for help."),
+        ("Bei uns ist etwas schiefgegangen", "Bitte noch einmal versuchen. Bleibt es dabei, hilft die Nummer dieses Vorgangs beim Nachfragen."),
     ),
     "key_file_unusable": Problem(
         500,
@@ -618,12 +618,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "request_too_slow": Problem(
         408,
         ("The request took too long to arrive", "Send it again over a connection that is fast enough."),
-        ("Die Anfrage kam zu langsam an", "Senden Sie sie noch einmal über eine Verbindung, die schnell genug ist."),
+        ("Die Anfrage kam zu langsam an", "Bitte noch einmal senden, über eine Verbindung, die schnell genug ist."),
     ),
     "database_unavailable": Problem(
         503,
         ("We cannot reach our data just now", "Nothing is lost. Please try again in a moment."),
-        ("Wir erreichen unsere Daten gerade nicht", "Nichts ist verloren. Bitte versuchen Sie es gleich noch einmal."),
+        ("Wir erreichen unsere Daten gerade nicht", "Nichts ist verloren. Bitte gleich noch einmal versuchen."),
     ),
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ from services.connector.http.language import Language
 
 # Hostile requests can have thousands of mistakes.
 _MAX_ERRORS: Final = 20
+_QUOTED: Final = re.compile(r"'([^']*)'")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.\-]{1,60}")
 
 _TEXTS: Final[dict[str, tuple[str, str]]] = {
@@ -44,15 +45,16 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "country_or_integration": (
         "Give either country or integration_id.",
-        "Geben Sie entweder country oder integration_id an.",
+        "Nötig ist entweder country oder integration_id.",
     ),
     "messages_or_from": (
         "Give either message_ids or from_message_id.",
-        "Geben Sie entweder message_ids oder from_message_id an.",
+        "Nötig ist entweder message_ids oder from_message_id.",
     ),
     "one_way": ("Give exactly one way.", "Nötig ist genau ein Weg."),
     "control_characters": ("Control characters are not allowed.", "Steuerzeichen sind nicht erlaubt."),
 }  # fmt: skip
+_EMPTY: Final = ("Please fill this in.", "Bitte ausfüllen.")
 _OTHER: Final = ("This value is not valid.", "Dieser Wert ist nicht gültig.")
 
 
@@ -75,6 +77,12 @@ def _field(location: Sequence[str | int]) -> str:
 
 
 def _detail(code: str, bounds: Mapping[str, Any], language: Language) -> str:
-    english, german = _TEXTS.get(code, _OTHER)
+    is_empty = code == "string_too_short" and bounds.get("min_length") == 1
+    english, german = _EMPTY if is_empty else _TEXTS.get(code, _OTHER)
     text = german if language is Language.DE else english
-    return text.format_map({name: str(value) for name, value in bounds.items()})
+    return text.format_map({name: _bound(name, value) for name, value in bounds.items()})
+
+
+def _bound(name: str, value: object) -> str:
+    """A bound of the schema; of what is expected only the values, for pydantic puts an English "or" between them."""
+    return ", ".join(_QUOTED.findall(str(value))) if name == "expected" else str(value)

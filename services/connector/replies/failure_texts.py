@@ -37,7 +37,7 @@ _TEXTS: Final = {
         (
             "Amazon kennt den Absender nicht",
             "Amazon gibt Käufern nur weiter, was von einer genehmigten Adresse kommt. Diese ist es in diesem Land nicht.",
-            "Genehmigen Sie in Seller Central unter „Kommunikationsberechtigungen“ genau diese Adresse, in jedem Land, in dem Sie verkaufen. Senden Sie die Antwort dann noch einmal.",
+            "Bitte in Seller Central unter „Kommunikationsberechtigungen“ genau diese Adresse genehmigen, in jedem Land, in dem der Store verkauft. Dann die Antwort noch einmal senden.",
         ),
         (
             "Amazon does not know the sender",
@@ -49,7 +49,7 @@ _TEXTS: Final = {
         (
             "Amazon nimmt eine Datei nicht an",
             "Der Käufer hat weder den Text noch die Dateien bekommen.",
-            "Schreiben Sie die Antwort noch einmal, mit einer anderen Art von Datei, am sichersten PDF, oder ohne Datei.",
+            "Bitte die Antwort noch einmal schreiben, mit einer anderen Art von Datei, am sichersten PDF, oder ohne Datei.",
         ),
         (
             "Amazon does not take a file",
@@ -61,7 +61,7 @@ _TEXTS: Final = {
         (
             "Der Käufer möchte keine Nachrichten von Verkäufern",
             "Amazon hat die Antwort deshalb nicht weitergegeben.",
-            "Antworten Sie auf die eigene Anfrage des Käufers, für die das nicht gilt, oder nehmen Sie in Seller Central eine von Amazons Vorlagen.",
+            "Für die eigene Anfrage des Käufers gilt das nicht: Dort lässt sich antworten. Sonst bleiben Amazons Vorlagen in Seller Central.",
         ),
         (
             "The buyer wants no messages from sellers",
@@ -72,8 +72,8 @@ _TEXTS: Final = {
     ReplyFailure.SENDER_RESTRICTED: _texts(
         (
             "Amazon lässt dieses Verkäuferkonto gerade nicht schreiben",
-            "Amazon hat das Schreiben an Käufer für Ihr Konto eingeschränkt.",
-            "Was dahintersteht, sagt Amazon in Seller Central, unter Kontostatus und in Ihren Nachrichten.",
+            "Amazon hat das Schreiben an Käufer für dieses Verkäuferkonto eingeschränkt.",
+            "Was dahintersteht, sagt Amazon in Seller Central, unter Kontostatus und in den Nachrichten dort.",
         ),
         (
             "Amazon does not let this seller account write at present",
@@ -85,7 +85,7 @@ _TEXTS: Final = {
         (
             "Amazon hat die Antwort wegen ihres Inhalts zurückgehalten",
             "Etwas darin widerspricht Amazons Richtlinien für Nachrichten an Käufer.",
-            "Nehmen Sie Links, Adressen, Telefonnummern und Werbung heraus, und schreiben Sie die Antwort noch einmal.",
+            "Bitte Links, Adressen, Telefonnummern und Werbung herausnehmen und die Antwort noch einmal schreiben.",
         ),
         (
             "Amazon has held the reply back because of its content",
@@ -96,8 +96,8 @@ _TEXTS: Final = {
     ReplyFailure.MESSAGE_LIMIT: _texts(
         (
             "Amazon nimmt gerade keine weiteren Nachrichten an",
-            "An diesen Käufer, oder von Ihrem Konto, sind es in kurzer Zeit zu viele geworden.",
-            "Warten Sie einige Stunden, und senden Sie die Antwort dann noch einmal.",
+            "An diesen Käufer, oder von diesem Verkäuferkonto, sind es in kurzer Zeit zu viele geworden.",
+            "Bitte einige Stunden warten und die Antwort dann noch einmal senden.",
         ),
         (
             "Amazon takes no more messages at present",
@@ -109,7 +109,7 @@ _TEXTS: Final = {
         (
             "Amazon hat diesen Nachrichtenverlauf geschlossen",
             "Auf ihn kann nicht mehr geantwortet werden.",
-            "Schreiben Sie dem Käufer in Seller Central über die Bestellung.",
+            "Dem Käufer lässt sich in Seller Central über die Bestellung schreiben.",
         ),
         (
             "Amazon has closed this thread",
@@ -121,7 +121,7 @@ _TEXTS: Final = {
         (
             "Die Adresse des Käufers gibt es bei Amazon nicht mehr",
             "Amazon nimmt für sie keine Nachrichten an.",
-            "Schreiben Sie dem Käufer in Seller Central über die Bestellung.",
+            "Dem Käufer lässt sich in Seller Central über die Bestellung schreiben.",
         ),
         (
             "The buyer's address does not exist at Amazon any more",
@@ -133,7 +133,7 @@ _TEXTS: Final = {
         (
             "Die Antwort ist zu groß",
             "Mit ihren Dateien ist sie größer, als der Server oder Amazon es zulässt.",
-            "Schreiben Sie sie noch einmal, mit kleineren oder weniger Dateien.",
+            "Bitte die Antwort noch einmal schreiben, mit kleineren oder weniger Dateien.",
         ),
         (
             "The reply is too large",
@@ -145,7 +145,7 @@ _TEXTS: Final = {
         (
             "Der Server war vier Stunden lang nicht zu erreichen",
             "Wir haben es immer wieder versucht. Der Käufer hat die Antwort nicht.",
-            "Senden Sie sie noch einmal.",
+            "Bitte die Antwort noch einmal senden.",
         ),
         (
             "The server could not be reached for four hours",
@@ -155,9 +155,9 @@ _TEXTS: Final = {
     ),
     ReplyFailure.SMTP_REFUSED: _texts(
         (
-            "Ihr SMTP-Server lehnt ab",
-            "Ihr eigener SMTP-Server nimmt die Anmeldung oder den Absender nicht an.",
-            "Prüfen Sie die SMTP-Einstellungen der Integration mit der Schaltfläche „Testen“, und senden Sie die Antwort dann noch einmal.",
+            "Der eigene SMTP-Server lehnt ab",
+            "Der eigene SMTP-Server nimmt die Anmeldung oder den Absender nicht an.",
+            "Bitte die SMTP-Einstellungen der Integration mit „Testen“ prüfen und die Antwort dann noch einmal senden.",
         ),
         (
             "Your SMTP server refuses",
@@ -169,7 +169,7 @@ _TEXTS: Final = {
         (
             "Als die Antwort an der Reihe war, konnte sie nicht gesendet werden",
             "Der Store war inzwischen pausiert, getrennt oder entfernt, oder es gab niemanden mehr, dem zu antworten war.",
-            "Setzen Sie den Store fort oder stellen Sie ihn wieder her, und senden Sie die Antwort dann noch einmal.",
+            "Bitte den Store fortsetzen oder wiederherstellen und die Antwort dann noch einmal senden.",
         ),
         (
             "When its time had come, the reply could not be sent",
@@ -181,7 +181,7 @@ _TEXTS: Final = {
         (
             "In einer Datei wurde Schadsoftware gefunden",
             "Deshalb wurde nichts gesendet.",
-            "Prüfen Sie den Rechner, von dem die Datei kommt, und schreiben Sie die Antwort ohne sie noch einmal.",
+            "Bitte den Rechner prüfen, von dem die Datei kommt, und die Antwort ohne sie noch einmal schreiben.",
         ),
         (
             "Malware was found in a file",
@@ -193,7 +193,7 @@ _TEXTS: Final = {
         (
             "Die Antwort wurde nicht angenommen",
             "Den Grund kennen wir nicht. Was der Server gesagt hat, steht unten.",
-            "Senden Sie sie noch einmal, oder antworten Sie in Seller Central.",
+            "Bitte die Antwort noch einmal senden, oder in Seller Central antworten.",
         ),
         (
             "The reply was not accepted",

@@ -30,7 +30,7 @@ _RULES: Final = {
         "Buyers must not be asked for a good review, or to change one.",
     ),
     Rule.LOGO: (
-        "Logos, die auf Ihren eigenen Laden verweisen, sind nicht erlaubt.",
+        "Logos, die auf den eigenen Laden verweisen, sind nicht erlaubt.",
         "Logos that point to your own shop are not allowed.",
     ),
     Rule.HTML: (
@@ -50,7 +50,7 @@ _REFUSALS: Final = {
         f"Amazon does not take files of this kind. Allowed are: {', '.join(ENDINGS)}.",
     ),
     Refusal.CONTENT: (
-        "Der Inhalt dieser Datei ist nicht das, was ihr Name sagt. Speichern Sie sie noch einmal unter dem richtigen Typ.",
+        "Der Inhalt dieser Datei ist nicht das, was ihr Name sagt. Bitte noch einmal unter dem richtigen Typ speichern.",
         "The content of this file is not what its name says. Save it again as the right type.",
     ),
     Refusal.TOO_LARGE: (
@@ -62,7 +62,7 @@ _REFUSALS: Final = {
         f"A reply can have {MOST_FILES} files at most.",
     ),
     Refusal.INFECTED: (
-        "In einer dieser Dateien hat die Schadsoftware-Prüfung etwas gefunden. Entfernen Sie sie.",
+        "In einer dieser Dateien hat die Schadsoftware-Prüfung etwas gefunden. Bitte entfernen.",
         "The malware scanner has found something in one of these files. Remove it.",
     ),
 }

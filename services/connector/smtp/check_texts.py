@@ -26,7 +26,7 @@ _TEXTS: Final[dict[SmtpCheck, tuple[SmtpCheckText, SmtpCheckText]]] = {
         ),
         SmtpCheckText(
             "Unter diesem Namen finden wir keinen öffentlichen Server",
-            "Prüfen Sie den Namen des Servers. Er muss im öffentlichen DNS stehen, und zwar nur mit öffentlichen Adressen.",
+            "Bitte den Namen des Servers prüfen. Er muss im öffentlichen DNS stehen, und zwar nur mit öffentlichen Adressen.",
         ),
     ),
     SmtpCheck.CONNECT: (
@@ -36,7 +36,7 @@ _TEXTS: Final[dict[SmtpCheck, tuple[SmtpCheckText, SmtpCheckText]]] = {
         ),
         SmtpCheckText(
             "Der Server antwortet nicht",
-            "Prüfen Sie Name und Port und ob eine Firewall Verbindungen aus dem Internet abhält.",
+            "Bitte Name und Port prüfen, und ob eine Firewall Verbindungen aus dem Internet abhält.",
         ),
     ),
     SmtpCheck.TLS: (
@@ -56,7 +56,7 @@ _TEXTS: Final[dict[SmtpCheck, tuple[SmtpCheckText, SmtpCheckText]]] = {
         ),
         SmtpCheckText(
             "Der Server lehnt die Anmeldung ab",
-            "Prüfen Sie Benutzername und Passwort. Manche Anbieter verlangen ein eigenes Passwort für Programme.",
+            "Bitte Benutzername und Passwort prüfen. Manche Anbieter verlangen ein eigenes Passwort für Programme.",
         ),
     ),
     SmtpCheck.REJECTED: (
@@ -66,7 +66,7 @@ _TEXTS: Final[dict[SmtpCheck, tuple[SmtpCheckText, SmtpCheckText]]] = {
         ),
         SmtpCheckText(
             "Der Server will von uns keine Mail",
-            "Prüfen Sie, ob dieser Benutzer mit dieser Absenderadresse senden darf, oder fragen Sie den Anbieter des Servers.",
+            "Bitte prüfen, ob dieser Benutzer mit dieser Absenderadresse senden darf; sonst weiß es der Anbieter des Servers.",
         ),
     ),
     SmtpCheck.TIMEOUT: (
@@ -76,7 +76,7 @@ _TEXTS: Final[dict[SmtpCheck, tuple[SmtpCheckText, SmtpCheckText]]] = {
         ),
         SmtpCheckText(
             "Der Server ist zu langsam",
-            "Wir haben zehn Sekunden gewartet. Prüfen Sie Name und Port, und versuchen Sie es in ein paar Minuten noch einmal.",
+            "Wir haben zehn Sekunden gewartet. Bitte Name und Port prüfen und es in ein paar Minuten noch einmal versuchen.",
         ),
     ),
 }  # fmt: skip
