@@ -57,6 +57,7 @@ from services.connector.smtp import api as smtp
 from services.connector.smtp.checker import SmtpChecker
 from services.connector.throttling.buckets import DatabaseBuckets
 from services.connector.tokens.service import Vault
+from services.connector.users import api as users
 from services.connector.web import api as web
 from services.connector.webhooks import api as webhooks
 from shared.blobs import open_blobs
@@ -77,6 +78,8 @@ PUBLIC = frozenset(
         ("POST", f"{API_PREFIX}/sessions/passkey"),
         ("POST", f"{API_PREFIX}/password-resets"),
         ("POST", f"{API_PREFIX}/password-resets/use"),
+        ("POST", f"{API_PREFIX}/invitations/look"),
+        ("POST", f"{API_PREFIX}/invitations/accept"),
         ("GET", f"{API_PREFIX}/openapi.json"),
         ("HEAD", f"{API_PREFIX}/openapi.json"),
         ("GET", PROBLEMS_PATH),
@@ -222,6 +225,7 @@ def _routes() -> list[BaseRoute]:
     router = APIRouter(responses=PROBLEM_RESPONSES)
     router.include_router(sign_in.router, prefix=API_PREFIX)
     router.include_router(second_factors.router, prefix=API_PREFIX)
+    router.include_router(users.router, prefix=API_PREFIX)
     router.include_router(accounts.router, prefix=API_PREFIX)
     router.include_router(authorization.router, prefix=API_PREFIX)
     router.include_router(authorization.amazon_router)

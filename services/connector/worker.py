@@ -36,6 +36,7 @@ from services.connector.sign_in.mails import SignInMails
 from services.connector.throttling.buckets import DatabaseBuckets
 from services.connector.tokens import jobs as token_jobs
 from services.connector.tokens.service import Vault
+from services.connector.users.mails import InvitationMails
 from services.connector.webhooks.delivery import WebhookSender
 from shared.background_tasks import BackgroundTasks
 from shared.blobs import open_blobs
@@ -171,5 +172,6 @@ def _create_notice_mailer(
         settings.public_url,
         registry,
         mail_domain=settings.mail_domain,
-        composers=SignInMails(sessions, settings.public_url).composers(),
+        composers=dict(SignInMails(sessions, settings.public_url).composers())
+        | dict(InvitationMails(sessions, settings.public_url).composers()),
     )

@@ -83,6 +83,7 @@ class User(Base):
         one_of("general_programs", Level),
         one_of("inbox_messages", Level),
         one_of("inbox_orders", Level),
+        CheckConstraint("form_of_address IN ('du', 'sie')", name="form_of_address"),
         referable_within_account("users"),
     )
 
@@ -101,10 +102,43 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     disabled_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
+    # How the pages address them; null is as everybody.
+    form_of_address: Mapped[str | None]
     # The key that an authenticator app shares, and the last of its steps that was used: each is good once.
     totp_secret: Mapped[Sealed | None]
     totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
     totp_confirmed_at: Mapped[datetime | None]
+
+
+class Invitation(Base):
+    """Somebody who is asked to join. Its link is made when its mail is sent: until then there is no token, and afterwards only a hash.
+
+    `invited_by` is null if a command has made it.
+    """
+
+    __tablename__ = "invitations"
+    __table_args__ = (
+        one_of("general_admin", Level),
+        one_of("general_programs", Level),
+        one_of("inbox_messages", Level),
+        one_of("inbox_orders", Level),
+        UniqueConstraint("account_id", "email"),
+        within_account("invited_by", "users"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    email: Mapped[str]
+    name: Mapped[str | None]
+    language: Mapped[str]
+    general_admin: Mapped[str]
+    general_programs: Mapped[str]
+    inbox_messages: Mapped[str]
+    inbox_orders: Mapped[str]
+    invited_by: Mapped[UUID | None] = mapped_column(index=True)
+    token_hash: Mapped[bytes | None] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=now)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class UserSession(Base):

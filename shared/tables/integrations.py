@@ -94,6 +94,7 @@ class NoticeKind(StrEnum):
     NEW_BROWSER = "new_browser"
     SECOND_FACTOR_CHANGED = "second_factor_changed"
     SECOND_FACTOR_RESET = "second_factor_reset"
+    INVITATION = "invitation"
 
 
 class NoticeState(StrEnum):

@@ -1,4 +1,4 @@
-"""Routes: the caller, users, API keys."""
+"""Routes: the caller, API keys."""
 
 from typing import Annotated
 from uuid import UUID
@@ -14,13 +14,10 @@ from services.connector.accounts.schemas import (
     MeAnswer,
     MeRequest,
     NewApiKeyAnswer,
-    UserItem,
-    UserPage,
     me_answer,
 )
 from services.connector.dependencies import (
     SESSION_COOKIE,
-    AdminViewer,
     AnyCaller,
     Cursor,
     Now,
@@ -30,7 +27,6 @@ from services.connector.dependencies import (
     SettingUpCaller,
 )
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
-from shared.permissions import Level
 from shared.tables import ApiKey
 
 router = APIRouter(tags=["accounts"])
@@ -46,29 +42,14 @@ async def read_me(caller: SettingUpCaller, request: Request, sessions: SessionsD
 async def update_me(body: MeRequest, caller: AnyCaller, request: Request, sessions: SessionsDep) -> MeAnswer:
     """Needs a signed-in user; API keys are refused."""
     me = await service.update_me(
-        sessions, caller, name=body.name, language=body.language, time_zone=body.time_zone
+        sessions,
+        caller,
+        name=body.name,
+        language=body.language,
+        time_zone=body.time_zone,
+        form_of_address=body.form_of_address,
     )
     return me_answer(caller, me, request.cookies.get(SESSION_COOKIE))
-
-
-@router.get("/users", summary="List users")
-async def list_users(
-    caller: AdminViewer,
-    sessions: SessionsDep,
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
-    cursor: Cursor = None,
-) -> UserPage:
-    """The account's people, oldest first: who can own an integration has `general_admin` edit."""
-    after = decode_cursor(cursor)[1] if cursor else None
-    rows = await service.list_users(sessions, caller, limit=limit + 1, after=after)
-    page = rows[:limit]
-    return UserPage(
-        items=[
-            UserItem(id=row.id, name=row.name, email=row.email, general_admin=Level(row.general_admin))
-            for row in page
-        ],
-        next_cursor=encode_cursor(None, page[-1].id) if len(rows) > limit else None,
-    )
 
 
 @router.get("/api-keys", summary="List API keys")

@@ -259,14 +259,6 @@ async def end_session(session: AsyncSession, token_hash: bytes) -> UserSession |
     return (await session.scalars(statement)).one_or_none()
 
 
-async def users_of(session: AsyncSession, account_id: UUID, *, limit: int, after: UUID | None) -> list[User]:
-    """The account's users who may sign in, oldest first."""
-    statement = select(User).where(User.account_id == account_id, User.disabled_at.is_(None))
-    if after is not None:
-        statement = statement.where(User.id > after)
-    return list((await session.scalars(statement.order_by(User.id).limit(limit))).all())
-
-
 async def api_keys_of(
     session: AsyncSession, account_id: UUID, *, limit: int, after: UUID | None
 ) -> list[ApiKey]:

@@ -57,6 +57,9 @@ class UserAnswer(_Answer):
     name: str
     language: str
     time_zone: str
+    form_of_address: str | None = Field(
+        description="How German pages address them, du or sie; null is as everybody."
+    )
 
 
 class AccountAnswer(_Answer):
@@ -77,6 +80,7 @@ class MeAnswer(_Answer):
                         "name": "Anna Beispiel",
                         "language": "de",
                         "time_zone": "Europe/Berlin",
+                        "form_of_address": "du",
                     },
                     "account": {"id": "0199f3a2-5a4f-7b60-9d0c-4b7a5d1e2f30", "name": "Lampenladen GmbH"},
                     "permissions": {
@@ -109,7 +113,12 @@ def me_answer(caller: Caller, me: Me, session_token: str | None) -> MeAnswer:
         user=None
         if user is None
         else UserAnswer(
-            id=user.id, email=user.email, name=user.name, language=user.language, time_zone=user.time_zone
+            id=user.id,
+            email=user.email,
+            name=user.name,
+            language=user.language,
+            time_zone=user.time_zone,
+            form_of_address=user.form_of_address,
         ),
         account=AccountAnswer(id=me.account.id, name=me.account.name),
         permissions=dict(caller.levels),
@@ -128,6 +137,7 @@ class MeRequest(_Request):
     name: SingleLine | None = Field(None, min_length=1, max_length=100)
     language: Literal["de", "en"] | None = None
     time_zone: TimeZone | None = None
+    form_of_address: Literal["du", "sie"] | None = None
 
 
 class ApiKeyRequest(_Request):
@@ -161,29 +171,4 @@ class NewApiKeyAnswer(ApiKeyAnswer):
 
 class ApiKeyPage(_Answer):
     items: list[ApiKeyAnswer]
-    next_cursor: str | None
-
-
-class UserItem(_Answer):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f",
-                    "name": "Erika Beispiel",
-                    "email": "erika@seller.example",
-                    "general_admin": "edit",
-                }
-            ]
-        }
-    )
-
-    id: UUID
-    name: str
-    email: str
-    general_admin: Level
-
-
-class UserPage(_Answer):
-    items: list[UserItem]
     next_cursor: str | None

@@ -119,7 +119,13 @@ async def me(sessions: Sessions, caller: Caller) -> Me:
 
 
 async def update_me(
-    sessions: Sessions, caller: Caller, *, name: str | None, language: str | None, time_zone: str | None
+    sessions: Sessions,
+    caller: Caller,
+    *,
+    name: str | None,
+    language: str | None,
+    time_zone: str | None,
+    form_of_address: str | None,
 ) -> Me:
     """Change what is given. Raises BrowserRequired for an API key."""
     caller.require_browser()
@@ -128,14 +134,9 @@ async def update_me(
         user.name = name or user.name
         user.language = language or user.language
         user.time_zone = time_zone or user.time_zone
+        user.form_of_address = form_of_address or user.form_of_address
         session.add(audit_entry(caller, "user_changed", user.id))
     return await me(sessions, caller)
-
-
-async def list_users(sessions: Sessions, caller: Caller, *, limit: int, after: UUID | None) -> list[User]:
-    """The account's people, oldest first."""
-    async with sessions.begin() as session:
-        return await queries.users_of(session, caller.account_id, limit=limit, after=after)
 
 
 async def list_api_keys(

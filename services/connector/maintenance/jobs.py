@@ -32,6 +32,8 @@ _OVER: Final[Mapping[str, str]] = {
     "known_browsers": "expires_at < :now",
     "sign_in_challenges": "expires_at < :now",
     "password_resets": "expires_at < :now",
+    # Until then they may be sent again.
+    "invitations": "expires_at < :now - interval '30 days'",
     "idempotency_keys": "expires_at < :now",
     "sign_in_failures": "window_ends_at < :now",
     # The page of an attempt stays readable for so long; the audit log keeps its outcome.

@@ -104,6 +104,31 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Nobody resets their own second factor", "Another administrator can do it, or a recovery code helps."),
         ("Den eigenen zweiten Faktor setzt niemand selbst zurück", "Ein anderer Administrator kann es tun, oder ein Wiederherstellungscode hilft."),
     ),
+    "last_admin": Problem(
+        409,
+        ("Somebody has to stay who can do this", "The account needs at least one person with “General → Admin (view & edit)”. Give it to somebody else first."),
+        ("Jemand muss bleiben, der das kann", "Das Konto braucht mindestens eine Person mit „Allgemein → Admin (anzeigen & bearbeiten)“. Zuerst jemand anderem diese Berechtigung geben."),
+    ),
+    "successor_unfit": Problem(
+        422,
+        ("This person cannot take over", "Whoever takes over belongs to the account, is not disabled, and has “General → Admin (view & edit)”, and for webhooks and keys that permission as well."),
+        ("Diese Person kann das nicht übernehmen", "Wer übernimmt, gehört zum Konto, ist nicht deaktiviert und hat „Allgemein → Admin (anzeigen & bearbeiten)“, für Webhooks und Schlüssel auch diese Berechtigung."),
+    ),
+    "already_invited": Problem(
+        409,
+        ("An invitation is on its way already", "The invitation to this address is still open. Send it again, or withdraw it first."),
+        ("Eine Einladung ist schon unterwegs", "Die Einladung an diese Adresse ist noch offen. Sie lässt sich noch einmal senden oder zurückziehen."),
+    ),
+    "too_many_invitations": Problem(
+        409,
+        ("There are too many open invitations", "An account may have {limit} of them. Withdraw one that nobody needs any more."),
+        ("Es gibt zu viele offene Einladungen", "Ein Konto darf {limit} davon haben. Eine zurückziehen, die niemand mehr braucht."),
+    ),
+    "invitation_invalid": Problem(
+        422,
+        ("This invitation is not valid any more", "A link is good for 72 hours, and once. Ask whoever has invited you to send it again."),
+        ("Diese Einladung gilt nicht mehr", "Ein Link gilt 72 Stunden und nur einmal. Wer eingeladen hat, kann die Einladung noch einmal senden."),
+    ),
     "reset_expired": Problem(
         409,
         ("This link is not valid any more", "A link is good for an hour, and once. Please ask for a new one."),

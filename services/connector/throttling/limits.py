@@ -49,6 +49,10 @@ CALLBACKS: Final = Limit("callback", 30)
 PASSKEY_SIGN_INS: Final = Limit("passkey-sign-in", 30)
 # By network: each may send a mail to somebody.
 PASSWORD_RESETS: Final = Limit("password-reset", 20, seconds=900)
+# By account: each sends a mail to somebody who has not asked for it.
+INVITATIONS: Final = Limit("invitation", 30, seconds=3600)
+# By network: each asks whether a link is good.
+INVITATION_ANSWERS: Final = Limit("invitation-answer", 30)
 # Whoever may try servers at will can guess passwords and look for open ports.
 SMTP_TESTS_OF_USER: Final = Limit("smtp-test:user", 5)
 SMTP_TESTS_OF_ACCOUNT: Final = Limit("smtp-test:account", 20, seconds=3600)

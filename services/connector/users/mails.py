@@ -1,0 +1,89 @@
+"""The mail of an invitation: composed right before it is sent, with a link that is made then. Only its hash stays."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, formataddr
+from typing import Final
+from uuid import UUID
+
+from babel.dates import format_datetime as format_moment
+from babel.dates import get_timezone
+from sqlalchemy import select, update
+
+from services.connector.accounts.credentials import hash_secret, new_session_token
+from services.connector.http.language import Language
+from shared.database import Sessions
+from shared.tables import Account, Invitation, Notice, NoticeKind, User
+
+# Subject and text.
+_TEXTS: Final[dict[Language, tuple[str, str]]] = {
+    Language.DE: (
+        "Einladung zu Replyco",
+        (
+            "Guten Tag{person},\n\n{inviter} lädt {address} zum Konto „{account}“ bei Replyco ein. Mit diesem Link lassen sich Name und Passwort "
+            "wählen, einmal und bis {until}:\n\n{link}\n\nKommt die Einladung unerwartet, ist nichts zu tun.\n\nReplyco\n"
+        ),
+    ),
+    Language.EN: (
+        "An invitation to Replyco",
+        (
+            "Hello{person},\n\n{inviter} invites {address} to the account “{account}” at Replyco. With this link a name and a password are "
+            "chosen, once and until {until}:\n\n{link}\n\nIf the invitation is unexpected, there is nothing to do.\n\nReplyco\n"
+        ),
+    ),
+}
+
+
+class InvitationMails:
+    """Makes the mails of this room; `public_url` is where their links lead."""
+
+    def __init__(self, sessions: Sessions, public_url: str) -> None:
+        self._sessions = sessions
+        self._public_url = public_url
+
+    def composers(
+        self,
+    ) -> Mapping[NoticeKind, Callable[[Notice, str, datetime], Awaitable[EmailMessage | None]]]:
+        """By the kind of their occasion."""
+        return {NoticeKind.INVITATION: self._compose}
+
+    async def _compose(self, notice: Notice, sender: str, now: datetime) -> EmailMessage | None:
+        token = new_session_token()
+        async with self._sessions.begin() as session:
+            invitation = await session.scalar(
+                update(Invitation)
+                .where(Invitation.id == UUID(notice.fields["occasion"]), Invitation.expires_at > now)
+                .values(token_hash=hash_secret(token))
+                .returning(Invitation)
+            )
+            if invitation is None:
+                return None
+            inviter = await session.get_one(User, notice.user_id)
+            account = (await session.scalars(select(Account).where(Account.id == notice.account_id))).one()
+        language = Language(invitation.language)
+        subject, text = _TEXTS[language]
+        message = EmailMessage()
+        message["From"] = formataddr(("Replyco", sender))
+        message["To"] = invitation.email
+        message["Subject"] = subject
+        message["Date"] = format_datetime(now)
+        message["Message-ID"] = f"<{notice.id}@{sender.rpartition('@')[2]}>"
+        message["Auto-Submitted"] = "auto-generated"
+        until = format_moment(
+            invitation.expires_at,
+            format="long",
+            tzinfo=get_timezone(inviter.time_zone),
+            locale=language.value,
+        )
+        body = text.format(
+            person=f" {invitation.name}" if invitation.name else "",
+            inviter=inviter.name,
+            address=invitation.email,
+            account=account.name,
+            until=until,
+            # In the fragment: browsers send it to nobody, and no log has it.
+            link=f"{self._public_url}/invitation#{token}",
+        )
+        message.set_content(body)
+        return message
