@@ -20,6 +20,16 @@ CONVERSATION = "/conversations/{conversation_id}"
 # Names the version that was read.
 WRITE = ("POST", f"{CONVERSATION}/replies")
 
+# Each leaves its entry in tests/integration/connector/users/test_users.py.
+OF_PEOPLE = [
+    ("PATCH", "/users/{user_id}"),
+    ("POST", "/users/{user_id}/disable"),
+    ("POST", "/users/{user_id}/enable"),
+    ("DELETE", "/users/{user_id}?programs=end"),
+    ("POST", "/invitations"),
+    ("POST", "/invitations/{invitation_id}/send"),
+    ("DELETE", "/invitations/{invitation_id}"),
+]
 # In an order in which each finds what it changes.
 WALK = [
     ("PATCH", "/me"),
@@ -132,7 +142,7 @@ async def test_every_change_leaves_an_entry(
 ):
     """# S: audit row in the same transaction as the change"""
     bodies = {(row.method, row.path): row.body for row in TABLE if row.method != "GET"}
-    assert {*WALK, *SEARCHES, CHECK, *BEGUN} == set(bodies)
+    assert {*WALK, *SEARCHES, CHECK, *BEGUN, *OF_PEOPLE} == set(bodies)
 
     integration_id = await connect_named(signed_in)
     ids = {"step": "seller_profile", "country": "DE", "integration_id": integration_id}

@@ -53,10 +53,8 @@ async def test_an_invitation_makes_a_user(signed_in, nobody, mailer, mailbox, se
     made = await signed_in.client.post(f"{API}/invitations", json=INVITED)
     token = await _token(mailer, mailbox)
     async with sessions.begin() as session:
-        stored = (await session.execute(text("SELECT row_to_json(n)::text FROM notices n"))).scalars().all()
-        stored += (
-            (await session.execute(text("SELECT row_to_json(i)::text FROM invitations i"))).scalars().all()
-        )
+        notices = (await session.execute(text("SELECT row_to_json(n)::text FROM notices n"))).scalars().all()
+        rows = (await session.execute(text("SELECT row_to_json(i)::text FROM invitations i"))).scalars().all()
     offer = await nobody.post(f"{API}/invitations/look", json={"token": token})
     weak = await nobody.post(
         f"{API}/invitations/accept", json={"token": token, "name": "Erika", "password": "short"}
@@ -65,7 +63,7 @@ async def test_an_invitation_makes_a_user(signed_in, nobody, mailer, mailbox, se
     signed = await nobody.post(f"{API}/sessions", json={"email": EMAIL, "password": PASSWORD})
 
     assert (made.status_code, made.json()["email"], mailbox.mails[0]["To"]) == (201, EMAIL, EMAIL)
-    assert token not in "".join(stored)
+    assert token not in "".join([*notices, *rows])
     assert offer.json() == {
         "account_name": signed_in.account.name,
         "email": EMAIL,

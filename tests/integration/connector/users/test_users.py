@@ -10,12 +10,6 @@ from shared.tables import ApiKey, Integration, User, UserSession, Webhook
 from tests.factories import make_account, make_integration, make_user
 
 API = "/api/v1"
-VIEW_ALL = {
-    "general.admin": "view",
-    "general.programs": "none",
-    "inbox.messages": "view",
-    "inbox.orders": "none",
-}
 
 
 def _code(answer) -> tuple[int, str]:
@@ -189,3 +183,28 @@ async def test_another_accounts_people_are_not_found(signed_in, sessions: Sessio
         await signed_in.client.delete(f"{path}?programs=end"),
     ):
         assert _code(answer) == (404, "not_found")
+
+
+async def test_every_change_of_people_leaves_an_entry(signed_in, sign_in_as):
+    agent = await sign_in_as(general_admin="none")
+    path, invitations = f"{API}/users/{agent.user.id}", f"{API}/invitations"
+    admin = signed_in.client
+    await admin.patch(path, json={"permissions": {"inbox.messages": "view"}})
+    await admin.post(f"{path}/disable")
+    await admin.post(f"{path}/enable")
+    await admin.delete(f"{path}?programs=end")
+    invited = await admin.post(invitations, json={"email": "new@seller.example", "permissions": {}})
+    await admin.post(f"{invitations}/{invited.json()['id']}/send")
+    await admin.delete(f"{invitations}/{invited.json()['id']}")
+
+    entries = (await admin.get(f"{API}/audit-log")).json()["items"]
+
+    assert [entry["action"] for entry in reversed(entries)] == [
+        "user_permissions_changed",
+        "user_disabled",
+        "user_enabled",
+        "user_removed",
+        "user_invited",
+        "invitation_sent_again",
+        "invitation_withdrawn",
+    ]
