@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Response
@@ -205,8 +205,14 @@ def _assemble(
         lifespan=lifespan,
     )
     app.state.connector = state
+    app.state.support_contact = support_contact = state.settings.support_contact if state else None
     app.router.routes.extend(_routes())
-    problem_handlers = ProblemHandlers(ErrorPages(problem=web.error_page, not_found=web.page_not_found))
+    problem_handlers = ProblemHandlers(
+        ErrorPages(
+            problem=partial(web.error_page, support_contact=support_contact),
+            not_found=web.page_not_found,
+        )
+    )
     problem_handlers.register(app)
     app.add_middleware(Idempotent)
     app.add_middleware(ConditionalGet)

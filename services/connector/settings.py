@@ -1,5 +1,6 @@
 """The connector's settings: `serve` and `worker` share them."""
 
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,15 @@ def _on_this_machine(value: str) -> str:
     if urlsplit(value).hostname not in _LOOPBACK:
         raise ValueError("a stand-in for Amazon must run on this machine")
     return value
+
+
+def _support_contact(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme == "https" and parts.hostname and " " not in value:
+        return value
+    if re.fullmatch(r"[^@\s<>:/?&]+@[^@\s<>:/?&]+\.[^@\s<>:/?&]+", value):
+        return value
+    raise ValueError("this is neither an e-mail address nor an https address")
 
 
 def _proxies(value: str, info: ValidationInfo) -> str:
@@ -184,6 +194,10 @@ class ConnectorSettings(CommonSettings, OutgoingSettings, BlobSettings, Retentio
         None,
         pattern=r"^[^@\s<>]+@[^@\s<>]+$",
         description="the sender of our own mails to sellers, such as no-reply@example.com; unset, it is no-reply at the mail domain",
+    )
+    support_contact: Annotated[str, AfterValidator(_support_contact)] | None = Field(
+        None,
+        description="where people ask for help, such as help@example.com or https://example.com/help; unset, pages and mails name nobody",
     )
     outgoing_smtp_ports: str = Field(
         "465,587,2525",

@@ -172,6 +172,9 @@ def _create_notice_mailer(
         settings.public_url,
         registry,
         mail_domain=settings.mail_domain,
-        composers=dict(SignInMails(sessions, settings.public_url).composers())
+        composers=dict(
+            SignInMails(sessions, settings.public_url, support_contact=settings.support_contact).composers()
+        )
         | dict(InvitationMails(sessions, settings.public_url).composers()),
+        support_contact=settings.support_contact,
     )

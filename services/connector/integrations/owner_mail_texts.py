@@ -10,6 +10,7 @@ from babel.dates import format_datetime as format_moment
 from babel.dates import get_timezone
 
 from services.connector.http.language import Language
+from services.connector.http.support_contact import support_line
 from services.connector.integrations.check_texts import text_of
 from services.connector.integrations.health import Check
 
@@ -28,7 +29,7 @@ Seit: {since}
 
 Diese Nachricht kommt nur einmal. Auf der Seite oben steht jederzeit, wie es aussieht.
 Replyco
-""",
+{help}""",
     Language.EN: """\
 Hello {person},
 
@@ -43,7 +44,7 @@ Since: {since}
 
 This message comes only once. The page above always shows how things are.
 Replyco
-""",
+{help}""",
 }
 
 
@@ -58,6 +59,7 @@ def compose(
     language: Language,
     time_zone: str,
     sender: str,
+    support_contact: str | None,
     link: str,
     now: datetime,
 ) -> EmailMessage:
@@ -82,6 +84,7 @@ def compose(
             cure=text.cure,
             link=link,
             since=since,
+            help=support_line(support_contact, language),
         )
     )
     return message

@@ -118,6 +118,7 @@ class NoticeMailer:
         *,
         mail_domain: str,
         composers: Mapping[NoticeKind, Compose] | None = None,
+        support_contact: str | None = None,
         seconds: float = SENDING_SECONDS,
     ) -> None:
         """`composers`: who makes the mails that are not about a store, by their kinds."""
@@ -126,6 +127,7 @@ class NoticeMailer:
         self._public_url = public_url
         self._mail_domain = mail_domain
         self._composers = composers or {}
+        self._support_contact = support_contact
         self._seconds = seconds
         self._tries = Counter(
             "replyco_notice_tries", "Tries to send a notice to an owner.", ["outcome"], registry=registry
@@ -202,6 +204,7 @@ class NoticeMailer:
             language=Language(user.language),
             time_zone=user.time_zone,
             sender=sender,
+            support_contact=self._support_contact,
             link=f"{self._public_url}/integrations/{notice.integration_id}",
             now=now,
         )

@@ -11,6 +11,7 @@ from babel.dates import format_datetime as format_moment
 from babel.dates import get_timezone
 
 from services.connector.http.language import Language
+from services.connector.http.support_contact import support_line
 from shared.tables import NoticeKind
 
 _DE, _EN = Language.DE, Language.EN
@@ -78,8 +79,8 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
     },
 }  # fmt: skip
 _FRAME: Final = {
-    _DE: "Guten Tag {person},\n\n{text}\n\nReplyco\n",
-    _EN: "Hello {person},\n\n{text}\n\nReplyco\n",
+    _DE: "Guten Tag {person},\n\n{text}\n\nReplyco\n{help}",
+    _EN: "Hello {person},\n\n{text}\n\nReplyco\n{help}",
 }
 
 
@@ -99,7 +100,14 @@ class Reader:
 
 
 def compose(
-    kind: NoticeKind, reader: Reader, *, notice_id: UUID, sender: str, now: datetime, **words: str
+    kind: NoticeKind,
+    reader: Reader,
+    *,
+    notice_id: UUID,
+    sender: str,
+    now: datetime,
+    support_contact: str | None = None,
+    **words: str,
 ) -> EmailMessage:
     """The same notice has the same Message-ID, should it ever be sent twice."""
     subject, text = _TEXTS[kind][reader.language]
@@ -111,5 +119,6 @@ def compose(
     message["Message-ID"] = f"<{notice_id}@{sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     body = text.format(address=reader.address, **words)
-    message.set_content(_FRAME[reader.language].format(person=reader.person, text=body))
+    help_line = support_line(support_contact, reader.language)
+    message.set_content(_FRAME[reader.language].format(person=reader.person, text=body, help=help_line))
     return message

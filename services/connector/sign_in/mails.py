@@ -26,11 +26,12 @@ _KINDS = (
 
 
 class SignInMails:
-    """Makes the mails of this room; `public_url` is where their links lead."""
+    """Makes the mails of this room; `public_url` is where their links lead, and `support_contact` where their readers find help."""
 
-    def __init__(self, sessions: Sessions, public_url: str) -> None:
+    def __init__(self, sessions: Sessions, public_url: str, *, support_contact: str | None = None) -> None:
         self._sessions = sessions
         self._public_url = public_url
+        self._support_contact = support_contact
 
     def composers(
         self,
@@ -47,6 +48,7 @@ class SignInMails:
             reader,
             notice_id=notice.id,
             sender=sender,
+            support_contact=self._support_contact,
             now=now,
             at=reader.moment(notice.created_at),
             browser=notice.fields.get("browser", "?"),
@@ -75,6 +77,7 @@ class SignInMails:
             reader,
             notice_id=notice.id,
             sender=sender,
+            support_contact=self._support_contact,
             now=now,
             # In the fragment: browsers send it to nobody, and no log has it.
             link=f"{self._public_url}/reset-password#{token}",

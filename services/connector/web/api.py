@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from services.connector.http.language import Language
 from services.connector.web import plain_page
 from services.connector.web.own_address import own_address
-from services.connector.web.static_files import ServedFile, static_files
+from services.connector.web.static_files import ServedFile, static_files, with_support_contact
 
 # No inline script or style anywhere; data: is for the small pictures inside the style sheets.
 CONTENT_SECURITY_POLICY: Final = (
@@ -54,7 +54,9 @@ def _takes_gzip(accepted: str) -> bool:
 
 
 def _shell(request: Request, name: str, status: int = 200) -> Response:
-    return _answer(request, static_files().shells[name], _HEADERS, status)
+    shell = static_files().shells[name]
+    contact: str | None = getattr(request.app.state, "support_contact", None)
+    return _answer(request, with_support_contact(shell, contact) if contact else shell, _HEADERS, status)
 
 
 def page_not_found(request: Request) -> Response:
@@ -63,10 +65,16 @@ def page_not_found(request: Request) -> Response:
 
 
 def error_page(
-    language: Language, title: str, detail: str, status: int, headers: Mapping[str, str]
+    language: Language,
+    title: str,
+    detail: str,
+    status: int,
+    headers: Mapping[str, str],
+    *,
+    support_contact: str | None = None,
 ) -> Response:
     """What went wrong, for a person whose browser asked for a page; it needs neither script nor database."""
-    page = plain_page.try_again_page(language, title, detail)
+    page = plain_page.try_again_page(language, title, detail, support_contact)
     return HTMLResponse(page, status, plain_page.HEADERS | dict(headers))
 
 

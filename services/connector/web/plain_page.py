@@ -4,6 +4,7 @@ from html import escape
 from typing import Final
 
 from services.connector.http.language import Language
+from services.connector.http.support_contact import support_line
 from services.connector.web.static_files import static_files
 
 _TRY_AGAIN: Final = {Language.EN: "Try again", Language.DE: "Noch einmal versuchen"}
@@ -24,12 +25,14 @@ def plain_page(language: Language, title: str, *paragraphs: str, button: str, ur
     return document(language, title, f"{shown}\n{link}")
 
 
-def try_again_page(language: Language, title: str, detail: str) -> str:
+def try_again_page(language: Language, title: str, detail: str, support_contact: str | None = None) -> str:
     """A page that says what went wrong, with a button that loads the same address again.
 
     A callback of Amazon's that could not be handled is handled by such a reload.
     """
-    return plain_page(language, title, detail, button=_TRY_AGAIN[language], url="")
+    help_line = support_line(support_contact, language)
+    paragraphs = [detail, help_line] if help_line else [detail]
+    return plain_page(language, title, *paragraphs, button=_TRY_AGAIN[language], url="")
 
 
 def document(language: Language, title: str, body: str) -> str:

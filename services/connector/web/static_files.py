@@ -9,10 +9,12 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from html import escape
 from pathlib import Path
 from typing import Final
 
+from services.connector.http.support_contact import support_link
 from services.connector.web.texts import TEXT_SETS, page_texts, texts_in
 
 FOLDER: Final = Path(__file__).parent
@@ -123,6 +125,13 @@ def _shell(prefix: str, scripts: dict[str, str], name: str) -> ServedFile:
     )
     document = (FOLDER / "index.html").read_text("utf-8").replace("/static/", f"{prefix}/")
     return _served(document.replace("</head>", f"{links}</head>").encode(), ".html")
+
+
+@lru_cache(maxsize=64)
+def with_support_contact(shell: ServedFile, contact: str) -> ServedFile:
+    """A document that also says where people ask for help."""
+    told = f'  <meta name="support-contact" content="{escape(support_link(contact))}">\n</head>'
+    return _served(shell.content.replace(b"</head>", told.encode(), 1), ".html")
 
 
 def reached(scripts: dict[str, str], start: str, *, later: bool = False) -> list[str]:

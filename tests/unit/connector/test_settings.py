@@ -95,3 +95,23 @@ def test_streams_leave_room_for_other_connections(monkeypatch: pytest.MonkeyPatc
     )
 
     assert (few, many) == (750, 5000)
+
+
+@pytest.mark.parametrize("contact", ["help@example.com", "https://example.com/help?from=app"])
+def test_people_may_be_sent_to_an_address_or_a_page_for_help(monkeypatch: pytest.MonkeyPatch, contact: str):
+    assert _load(monkeypatch, {"REPLYCO_SUPPORT_CONTACT": contact}).support_contact == contact
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        "http://example.com/help",
+        "help",
+        "mailto:help@example.com",
+        "javascript:alert(1)",
+        "a@b.example?cc=c@d.example",
+    ],
+)
+def test_nothing_else_is_a_place_for_help(monkeypatch: pytest.MonkeyPatch, contact: str):
+    with pytest.raises(SettingsWrong, match="REPLYCO_SUPPORT_CONTACT"):
+        _load(monkeypatch, {"REPLYCO_SUPPORT_CONTACT": contact})

@@ -8,6 +8,7 @@ import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
 import { proveWhoIsThere } from "./core/reauthentication.js";
 import { loadPage, navigate, route, showCurrent, startRouter } from "./core/router.js";
 import { chooseLanguage, forgetSession, loadSession, may, needsSecondFactor, signedIn, signOut } from "./core/session.js";
+import { supportLine, supportLink } from "./core/support.js";
 import { drawAmazonPause } from "./pages/amazon_pause.js";
 import { failedCount } from "./pages/failed_count.js";
 import { hasSettings } from "./pages/settings.js";
@@ -76,7 +77,7 @@ async function showPageProblem(problem) {
     const again = h("button", { type: "button", class: "button", onclick: tryAgain }, t("common.try_again"));
     const home = h("a", { href: "/", class: "button" }, t("not_found.home"));
     const { title, detail, code } = problemTexts(problem);
-    const box = notice("bad", null, h("p", {}, detail), problem.status === 403 ? home : again, h("p", { class: "code" }, code));
+    const box = notice("bad", null, h("p", {}, detail), problem.status === 403 ? home : again, h("p", { class: "code" }, code), problem.status === 403 ? null : supportLine());
     replace(content, pageHeading(title), box);
   }
   showContent(content);
@@ -135,7 +136,7 @@ function personalMenu() {
   const user = signedIn()?.user;
   const isHere = location.pathname === "/profile";
   const name = user && h("a", { href: "/profile", class: "personal-name", "aria-current": isHere ? "page" : null }, h("span", { class: "visually-hidden" }, `${t("profile.title")}: `), user.name);
-  return h("div", { class: "personal" }, add, name, languageButton, user && signOutButton);
+  return h("div", { class: "personal" }, add, name, supportLink(t("support.link")), languageButton, user && signOutButton);
 }
 
 async function switchLanguage(wanted) {

@@ -34,7 +34,7 @@ def mailer(sessions: Sessions, mailbox: Mailbox) -> NoticeMailer:
         URL,
         CollectorRegistry(),
         mail_domain="replyco.email",
-        composers=SignInMails(sessions, URL).composers(),
+        composers=SignInMails(sessions, URL, support_contact="help@replyco.example").composers(),
     )
 
 
@@ -53,6 +53,7 @@ async def test_the_link_of_a_mail_sets_a_new_password(
     link = re.search(rf"{URL}/reset-password#(\S+)", _text(mail))
     assert link is not None
     assert (mail["To"], mail["Subject"]) == (signed_in.user.email, "Neues Passwort für Replyco")
+    assert _text(mail).splitlines()[-1] == "Hilfe: help@replyco.example"
     async with sessions.begin() as session:
         stored = (await session.execute(text("SELECT row_to_json(n)::text FROM notices n"))).scalars().all()
         reset = (await session.scalars(select(PasswordReset))).one()

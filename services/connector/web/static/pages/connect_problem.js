@@ -3,6 +3,7 @@
 import { h, replace } from "../core/dom.js";
 import { notice, pageHeading } from "../core/elements.js";
 import { hasText, t } from "../core/i18n.js";
+import { supportLine } from "../core/support.js";
 
 const LINKS = {
   attempt_unknown: "/integrations/new?source=amazon",
@@ -29,6 +30,7 @@ export async function show({ main, params }) {
       h("p", { class: "code" }, ownCode(params.code)),
     ),
     h("p", {}, h("a", { href: LINKS[code], class: "button" }, t(`connect_problem.${code}.button`))),
+    supportLine(),
     h("p", { class: "muted" }, t("connect_problem.nothing_lost")),
   );
 }
