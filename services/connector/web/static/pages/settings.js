@@ -6,6 +6,7 @@ import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 
 const PAGES = {
+  "/settings/users": { title: "users.title", needs: ["general.admin", "view"] },
   // A webhook's address often has a password in its query, so only people who may change webhooks see them.
   "/settings/webhooks": { title: "webhooks.title", needs: ["general.programs", "edit"] },
   "/settings/audit-log": { title: "audit.title", needs: ["general.admin", "view"] },
