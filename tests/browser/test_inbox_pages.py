@@ -67,14 +67,14 @@ async def test_views_show_what_they_name_and_how_many_there_are(page: Page, site
     rows = page.get_by_test_id("conversation")
 
     await expect(views.get_by_role("link")).to_have_text(
-        ["Offen 2", "Ungelesen 1", "Fällig 2 1 überfällig", "Geschlossen", "Quarantäne", "Alle"]
+        ["Offen 2", "Ungelesen 1", "Wartet auf Antwort 2 1 überfällig", "Geschlossen", "Quarantäne", "Alle"]
     )
     await expect(rows).to_have_count(2)
     unread = rows.filter(has_text="303-1111111-1111111")
     await expect(unread).to_contain_text("Ungelesen: Erika Beispiel")
     await expect(rows.filter(has_text="303-2222222-2222222")).not_to_contain_text("Ungelesen")
 
-    await views.get_by_role("link", name="Fällig").click()
+    await views.get_by_role("link", name="Wartet auf Antwort").click()
     await expect(page).to_have_url(f"{site.url}/inbox?view=due")
     clocks = page.get_by_test_id("answer-clock")
     await expect(clocks).to_have_text(["Antwortfrist: überfällig seit 2 Std.", "Antwortfrist: noch 5 Std."])

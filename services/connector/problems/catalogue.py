@@ -117,7 +117,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "already_invited": Problem(
         409,
         ("An invitation is on its way already", "The invitation to this address is still open. Send it again, or withdraw it first."),
-        ("Eine Einladung ist schon unterwegs", "Die Einladung an diese Adresse ist noch offen. Sie lässt sich noch einmal senden oder zurückziehen."),
+        ("Eine Einladung ist schon unterwegs", "Die Einladung an diese Adresse ist noch offen. Noch einmal senden oder zurückziehen geht in der Liste der Benutzer."),
     ),
     "too_many_invitations": Problem(
         409,
@@ -171,7 +171,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "permission_missing": Problem(
         403,
-        ("You may not do this", "This needs the permission “{permission} ({level})”. Ask your administrator."),
+        ("You do not have permission for this", "This needs the permission “{permission} ({level})”. Ask your administrator."),
         ("Dafür fehlt eine Berechtigung", "Nötig ist „{permission} ({level})“. Vergeben kann sie, wer Replyco im Unternehmen verwaltet."),
     ),
     "csrf_token_wrong": Problem(

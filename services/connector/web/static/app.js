@@ -79,7 +79,7 @@ async function showPageProblem(problem) {
     const again = h("button", { type: "button", class: "button", onclick: tryAgain }, t("common.try_again"));
     const home = h("a", { href: "/", class: "button" }, t("not_found.home"));
     const { title, detail, code } = problemTexts(problem);
-    const box = notice("bad", null, h("p", {}, detail), problem.status === 403 ? home : again, h("p", { class: "code" }, code), problem.status === 403 ? null : supportLine());
+    const box = notice("bad", null, h("p", {}, detail), problem.status === 403 ? home : again, code && h("p", { class: "code" }, code), problem.status === 403 ? null : supportLine());
     replace(content, pageHeading(title), box);
   }
   showContent(content);

@@ -29,12 +29,12 @@ export function notice(tone, title, ...content) {
 /** A box that says what went wrong, in the API's words, with the code in small print for people who help. */
 export function problemNotice(problem, ...cure) {
   const { title, detail, code } = problemTexts(problem);
-  const box = notice("bad", title, detail && h("p", {}, detail), cure, h("p", { class: "code" }, code));
+  const box = notice("bad", title, detail && h("p", {}, detail), cure, code && h("p", { class: "code" }, code));
   box.setAttribute("role", "alert");
   return box;
 }
 
-/** The title, detail and code to show for anything that was thrown. */
+/** The title, detail and code, if there is one, to show for anything that was thrown. */
 export function problemTexts(problem) {
   if (!(problem instanceof Problem)) {
     console.error(problem);
@@ -44,7 +44,8 @@ export function problemTexts(problem) {
   return {
     title: problem.title || t(`problem.${key}.title`),
     detail: problem.detail || t(`problem.${key}.detail`),
-    code: problem.code,
+    // What the browser says itself helps nobody who is asked for help.
+    code: problem.status === 0 ? null : problem.code,
   };
 }
 

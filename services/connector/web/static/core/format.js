@@ -5,6 +5,9 @@ import { timeZone } from "./session.js";
 
 const DAY_MS = 86400000;
 
+/** A network as people know it: one address alone needs no length behind it. */
+export const networkName = (network) => network.replace(/^(\d+\.\d+\.\d+\.\d+)\/32$|^([0-9a-f:.]+)\/128$/i, "$1$2");
+
 /** 23. November 2026 um 14:05 */
 export function dateTime(iso) {
   return iso ? formatted(iso, { dateStyle: "medium", timeStyle: "short" }) : t("common.never");

@@ -3,7 +3,7 @@
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { actionButton, announce, pageHeading, showProblem } from "../core/elements.js";
-import { dateTime } from "../core/format.js";
+import { dateTime, networkName } from "../core/format.js";
 import { hasText, t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
 import { auditFilter } from "./audit_filter.js";
@@ -70,7 +70,7 @@ function row(entry) {
   const cells = {
     when: h("time", { datetime: entry.at }, dateTime(entry.at)),
     who: actorText(entry.actor),
-    what: [sentence(entry.action), entry.fields.network ? h("span", { class: "muted" }, ` ${t("audit.network", { network: entry.fields.network })}`) : null],
+    what: [sentence(entry.action), entry.fields.network ? h("span", { class: "muted" }, ` ${t("audit.network", { network: networkName(entry.fields.network) })}`) : null],
   };
   return h(
     "tr",

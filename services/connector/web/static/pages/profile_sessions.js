@@ -3,7 +3,7 @@
 import { get, remove } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { actionButton, announce, showProblem } from "../core/elements.js";
-import { dateTime } from "../core/format.js";
+import { dateTime, networkName } from "../core/format.js";
 import { t } from "../core/i18n.js";
 
 export async function sessionsSection(signal) {
@@ -32,7 +32,7 @@ export async function sessionsSection(signal) {
 
   function row(session) {
     const name = session.browser && session.browser !== "?" ? session.browser : t("sessions.unknown_browser");
-    const facts = [t("sessions.since", { time: dateTime(session.created_at) }), t("sessions.last_seen", { time: dateTime(session.last_seen_at) }), session.network && t("sessions.network", { network: session.network })];
+    const facts = [t("sessions.since", { time: dateTime(session.created_at) }), t("sessions.last_seen", { time: dateTime(session.last_seen_at) }), session.network && t("sessions.network", { network: networkName(session.network) })];
     const button = session.is_current
       ? h("span", { class: "tag" }, t("sessions.this_one"))
       : actionButton(t("sessions.end"), () => end(`/sessions/${session.id}`, "sessions.ended"), { class: "button button-secondary button-small", "aria-label": t("sessions.end_named", { name }) });

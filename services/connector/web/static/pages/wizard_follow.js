@@ -150,7 +150,7 @@ function amazonCodes() {
   const load = async () => {
     try {
       const { items } = await get("/consent-errors");
-      replace(codes, h("dl", {}, items.map((error) => h("div", {}, h("dt", {}, error.code), h("dd", {}, h("strong", {}, error.title), " ", error.detail)))));
+      replace(codes, h("dl", {}, items.map((error) => h("div", {}, h("dt", {}, isAmazons(error.code) && `${error.code}: `, error.title), h("dd", {}, error.detail)))));
     } catch (problem) {
       showProblem(codes, problem);
     }
@@ -163,3 +163,6 @@ function amazonCodes() {
     h("p", {}, t("amazon_code.plan")),
   );
 }
+
+/** Amazon's codes have digits; ours, for what Amazon shows no code of, tell people nothing. */
+const isAmazons = (code) => /\d/.test(code);
