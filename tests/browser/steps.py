@@ -33,6 +33,12 @@ async def sign_in(page: Page, path: str = "/integrations", email: str = "admin@s
     await expect(page.get_by_role("button", name="Abmelden")).to_be_visible()
 
 
+async def command(page: Page, name: str) -> None:
+    """Of the open conversation's menu."""
+    await page.get_by_role("button", name="Weitere Aktionen").click()
+    await page.get_by_role("menuitem", name=name).click()
+
+
 async def open_amazon(page: Page, country: str) -> Page:
     await page.goto("/integrations/new?source=amazon")
     return await authorize(page, country)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from shared.events import EventKind, announce
 from shared.tables import Conversation, Integration, User
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, command, sign_in
 from tests.factories import make_attachment, make_conversation, make_integration, make_message, make_user
 
 # Far enough from every bound for the words to be the same however slow the machine is.
@@ -173,7 +173,7 @@ async def test_messages_are_split_off_from_one_on_however_many(page: Page, site:
     await sign_in(page, "/inbox", email="agent@seller.example")
     await page.get_by_test_id("conversation").click()
 
-    await page.get_by_role("button", name="Aufteilen").click()
+    await command(page, "Aufteilen")
     dialog = page.get_by_role("dialog")
     for shown in (50, 100):
         await expect(dialog.get_by_role("group").get_by_role("checkbox")).to_have_count(shown)
@@ -239,14 +239,28 @@ async def test_an_agent_walks_from_the_list_to_no_answer_needed_and_back_by_keyb
     await expect(rows.last).not_to_contain_text("Ungelesen")
     await expect(page.get_by_role("link", name="Ungelesen 1")).to_be_visible()
 
-    await page.keyboard.press("Tab")
-    await expect(page.get_by_role("button", name="Keine Antwort nötig")).to_be_focused()
+    more = page.get_by_role("button", name="Weitere Aktionen")
+    for button in (
+        page.get_by_role("button", name="Bestellnummer kopieren"),
+        page.get_by_role("button", name="Schließen"),
+        more,
+    ):
+        await page.keyboard.press("Tab")
+        await expect(button).to_be_focused()
+    await page.keyboard.press("ArrowUp")
+    await expect(page.get_by_role("menuitem", name="Zusammenführen")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(more).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("menuitem", name="Keine Antwort nötig")).to_be_focused()
+    await page.keyboard.press("z")
+    await expect(page.get_by_role("menuitem", name="Zusammenführen")).to_be_focused()
+    await page.keyboard.press("Home")
     await page.keyboard.press("Enter")
 
     await expect(page.locator("#announcer")).to_have_text("Die Antwortfrist ist beendet.")
-    await expect(page.get_by_role("button", name="Keine Antwort nötig")).to_have_count(0)
     await expect(page.get_by_test_id("answer-clock")).to_have_count(0)
-    await expect(page.get_by_role("heading", name="Bestellung 303-1111111-1111111")).to_be_focused()
+    await expect(more).to_be_focused()
     await page.keyboard.press("Escape")
     await expect(rows.last).to_be_focused()
 
@@ -266,7 +280,7 @@ async def test_a_conversation_is_closed_reopened_and_left_unread(page: Page, sit
 
     await page.get_by_role("button", name="Wieder öffnen").click()
     await expect(page.get_by_test_id("conversation")).to_have_count(1)
-    await page.get_by_role("button", name="Als ungelesen markieren").click()
+    await command(page, "Als ungelesen markieren")
     await expect(views.get_by_role("link", name="Ungelesen 1")).to_be_visible()
     await expect(page.get_by_test_id("conversation")).to_contain_text("Ungelesen:")
 
@@ -279,7 +293,7 @@ async def test_conversations_of_one_store_are_merged_and_split_again(page: Page,
     await make_thread(site, elsewhere, "Fremd", order_id="303-3333333-3333333")
     await sign_in(page, f"/inbox/{second.id}")
 
-    await page.get_by_role("button", name="Zusammenführen").click()
+    await command(page, "Zusammenführen")
     dialog = page.get_by_role("dialog")
     await expect(dialog.get_by_role("radio")).to_have_count(1)
     await dialog.get_by_role("button", name="Zusammenführen").click()
@@ -292,7 +306,7 @@ async def test_conversations_of_one_store_are_merged_and_split_again(page: Page,
     articles = page.get_by_role("article")
     await expect(articles).to_have_count(2)
 
-    await page.get_by_role("button", name="Aufteilen").click()
+    await command(page, "Aufteilen")
     await dialog.get_by_role("button", name="Abtrennen").click()
     await expect(dialog.get_by_role("alert")).to_have_text("Bitte wähle mindestens eine Nachricht.")
     await dialog.get_by_role("checkbox", name="Und der Schirm?").check()
@@ -329,7 +343,7 @@ async def test_a_file_downloads_under_its_name_and_what_is_infected_does_not(pag
 
 async def test_the_buyers_words_come_first_and_what_he_quotes_is_folded(page: Page, site: Site):
     store = await make_store(site)
-    conversation = await make_thread(site, store)
+    conversation = await make_thread(site, store, is_unread=False)
     async with site.sessions.begin() as session:
         await make_message(
             session, site.keyring, conversation, text="Der Schirm hat einen Riss.", is_excerpt=True,
@@ -344,9 +358,14 @@ async def test_the_buyers_words_come_first_and_what_he_quotes_is_folded(page: Pa
     await expect(excerpt).not_to_contain_text("ganz gezeigt")
     quoted = excerpt.get_by_text("> Ihre Lampe ist unterwegs.")
     await expect(quoted).to_be_hidden()
-    await excerpt.get_by_text("Früherer Verlauf").click()
+    # It is read already, and one line.
+    await expect(excerpt.locator(".message-snippet")).to_have_text("Der Schirm hat einen Riss.")
+    await expect(excerpt.get_by_text("Details", exact=True)).to_be_hidden()
+    await excerpt.locator("summary").first.click()
+    await excerpt.get_by_label("Früherer Verlauf").click()
     await expect(quoted).to_be_visible()
-    await excerpt.get_by_text("Von Amazon", exact=True).click()
+    await excerpt.get_by_text("Details", exact=True).click()
+    await expect(excerpt.get_by_text("Von Amazon", exact=True)).to_be_visible()
     await excerpt.get_by_text("Technische Angaben").click()
     await expect(excerpt).to_contain_text("dkim=pass header.d=amazon.de")
 
@@ -446,7 +465,7 @@ async def test_what_is_searched_for_stands_in_no_address_and_survives_reload_and
     await expect(rows).to_have_count(1)
     await rows.click()
     await expect(articles).to_have_count(1)
-    await page.get_by_role("button", name="Zusammenführen").click()
+    await command(page, "Zusammenführen")
     dialog = page.get_by_role("dialog")
     async with page.expect_response("**/conversations/search"):
         await dialog.get_by_role("searchbox").fill(BUYER)

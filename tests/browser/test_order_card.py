@@ -180,7 +180,7 @@ async def test_a_card_longer_than_the_thread_or_shorter_leaves_thread_and_reply_
             await make_order_item(session, site.keyring, order, position=number)
     await page.set_viewport_size({"width": 1440, "height": 900})
     await sign_in(page, f"/inbox/{conversation.id}")
-    card, box, pane = card_of(page), page.locator(".compose"), page.locator(".pane")
+    card, box, pane = card_of(page), page.locator(".compose"), page.locator(".conversation-scroll")
     await expect(card.get_by_text("25 weitere Artikel")).to_be_visible()
     thread = [page.locator(each) for each in (".conversation-head", ".messages", ".compose")]
     places = [await each.bounding_box() for each in thread]

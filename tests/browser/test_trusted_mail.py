@@ -109,6 +109,7 @@ async def test_what_names_amazon_without_a_signature_does_not_join_the_buyers_co
     await page.get_by_test_id("conversation").click()
     await expect(page.get_by_role("article")).to_have_count(1)
     await expect(page.get_by_role("article")).to_contain_text("Wann kommt meine Lampe?")
+    await page.get_by_role("article").get_by_text("Details", exact=True).click()
     await expect(page.get_by_test_id("authentic")).to_have_text("Von Amazon", use_inner_text=True)
 
 

@@ -7,11 +7,11 @@ import { list } from "../core/format.js";
 import { hasText, t } from "../core/i18n.js";
 import { may } from "../core/session.js";
 
-/** For proven mail: a small mark that shows more on request. */
+/** For proven mail: a mark, and what proves it. */
 export function authenticMark(message, signal) {
   if (message.authenticity.verdict !== "authentic") return null;
   const shape = svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, svg("path", { d: "M5 12.5l4.5 4.5L19 7.5" }));
-  return h("details", { class: "authentic", "data-testid": "authentic" }, h("summary", {}, shape, t("authenticity.authentic")), h("p", {}, t(reasonKey(message.authenticity))), forwarded(message), technical(message, signal));
+  return h("div", { class: "authentic" }, h("p", { "data-testid": "authentic" }, shape, h("strong", {}, t("authenticity.authentic"))), h("p", {}, t(reasonKey(message.authenticity))), forwarded(message), technical(message, signal));
 }
 
 /** That it came by a detour. */

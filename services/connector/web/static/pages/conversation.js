@@ -2,7 +2,7 @@
 
 import { getVersion, patch, Problem } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { announce, setTitle, showProblem, throttled } from "../core/elements.js";
+import { announce, copyButton, setTitle, showProblem, throttled } from "../core/elements.js";
 import { onEvent, REPLY_KINDS } from "../core/events.js";
 import { t } from "../core/i18n.js";
 import { may, userId } from "../core/session.js";
@@ -14,6 +14,7 @@ import { kindTag, whereFrom } from "./conversation_row.js";
 import { orderCard } from "./order_card.js";
 import { replyWishes } from "./reply_wishes.js";
 import { shortcuts } from "./shortcuts.js";
+import { withOrderIds } from "./texts_with_orders.js";
 import { thread } from "./thread.js";
 
 // As long as the API names somebody who has typed.
@@ -34,7 +35,9 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   let isLeftUnread = false;
   let isShown = false;
   const heading = h("h2", { tabindex: "-1" });
-  const head = h("div", { class: "conversation-head" });
+  const tools = h("div", { class: "conversation-tools" });
+  const aboutPlace = h("div");
+  const head = h("header", { class: "conversation-head" }, h("div", { class: "conversation-line" }, heading, tools), aboutPlace);
   const problemPlace = h("div", { class: "place" });
   const hintPlace = h("div", { class: "place" });
   const states = replyStates();
@@ -47,7 +50,8 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     onDelete: actOnReply,
     onRead: (read) => (items = read),
   });
-  const orders = orderCard({ conversationId, integrationId: conversation.integration.id, signal });
+  const orders = orderCard({ conversationId, integrationId: conversation.integration.id, signal, onLoaded: () => isShown && drawHead() });
+  const scroll = h("div", { class: "conversation-scroll" }, problemPlace, hintPlace, shown.element, shown.more);
   const box = mayAnswer && compose({ conversationId, signal, readAgain, onSent: sent, onNote: () => refresh(), onInsert: () => palette.open(), onOpen: showNewest });
   const palette = mayAnswer && commandPalette({ signal, commands: () => commandsOf(box, head), onTemplate: insertTemplate });
 
@@ -92,7 +96,7 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   /** What is answered is in sight above the box; whoever has scrolled down already stays there. */
   function showNewest() {
     const top = shown.element.offsetTop - MARGIN;
-    if (place.scrollTop < top) place.scrollTo(0, top);
+    if (scroll.scrollTop < top) scroll.scrollTo(0, top);
   }
 
   /** A reply that was taken back is a draft again. */
@@ -115,29 +119,40 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   const toolbar = { path, act, problemPlace, signal, reopen, leaveUnread: () => (isLeftUnread = true) };
 
   function drawHead() {
-    const said = JSON.stringify({ ...conversation, unread: null, being_answered_by: null });
+    const order = conversation.order_id;
+    const orderAddress = order && orders.addressOf(order);
+    const said = JSON.stringify([{ ...conversation, unread: null, being_answered_by: null }, orderAddress]);
     if (said === drawn) return;
     drawn = said;
     const focused = head.contains(document.activeElement) ? document.activeElement.dataset.action : null;
-    const title = conversation.order_id ? t("conversation.order", { order: conversation.order_id }) : conversation.subject || t("inbox.no_order");
-    setTitle(title);
-    replace(heading, h("bdi", {}, title));
+    const orderName = order ? withOrderIds(t("conversation.order", { order })) : [];
+    const number = orderName.find((part) => part instanceof Node);
+    const who = conversation.buyer_name || (!order && (conversation.subject || t("inbox.no_order")));
+    setTitle([who, order && t("conversation.order", { order })].filter(Boolean).join(" · "));
+    replace(heading, who && h("bdi", {}, who), who && order && " · ", order && (orderAddress ? h("a", { href: orderAddress, "data-action": "order" }, orderName) : h("span", {}, orderName)));
     replace(
-      head,
-      h("p", { class: "muted" }, conversation.buyer_name && [h("bdi", {}, conversation.buyer_name), " · "], whereFrom(conversation)),
-      conversation.order_id && conversation.subject && h("p", { class: "subject", dir: "auto" }, conversation.subject),
-      h(
-        "p",
-        { class: "conversation-tags" },
-        kindTag(conversation.kind),
-        conversation.status !== "open" && h("span", { class: `tag tag-${conversation.status}` }, t(`status.${conversation.status}`)),
-        conversation.asin && h("span", { class: "muted" }, t("inbox.product", { asin: conversation.asin })),
-        conversation.answer_due_at && answerClock(conversation.answer_due_at),
-      ),
+      tools,
+      number && copyButton("", number, { class: "button button-secondary copy copy-small", "aria-label": t("order.copy_number"), title: t("order.copy_number"), "data-action": "copy" }),
+      conversation.status !== "open" && h("span", { class: `tag tag-${conversation.status}` }, t(`status.${conversation.status}`)),
+      conversation.answer_due_at && answerClock(conversation.answer_due_at),
       may("inbox.messages", "edit") && actions(conversation, toolbar),
     );
+    replace(aboutPlace, about());
     // The button that was pressed may have become another one, or be gone.
     if (focused) (head.querySelector(`[data-action="${focused}"]`) ?? heading).focus();
+  }
+
+  /** Below the line, small: what it is about, and where it came from. */
+  function about() {
+    const isSubjectSaid = !conversation.buyer_name && !conversation.order_id;
+    return h(
+      "p",
+      { class: "conversation-about muted" },
+      conversation.kind !== "buyer_message" && kindTag(conversation.kind),
+      conversation.subject && !isSubjectSaid && h("bdi", { class: "conversation-topic" }, withOrderIds(conversation.subject)),
+      h("bdi", {}, whereFrom(conversation)),
+      conversation.asin && h("span", {}, t("inbox.product", { asin: conversation.asin })),
+    );
   }
 
   async function markRead() {
@@ -168,7 +183,8 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   isShown = true;
   drawHead();
   states.tell(items);
-  replace(place, h("a", { href: listAddress(), class: "back" }, t("inbox.back")), heading, head, orders.element, problemPlace, hintPlace, shown.element, shown.more, box && box.element);
+  replace(place, h("a", { href: listAddress(), class: "back" }, t("inbox.back")), head, orders.element, scroll, box && box.element);
+  printsWhole(shown.element, signal);
   // Keys count from the moment on at which there is something to see.
   if (box) {
     box.update(conversation, version, items);
@@ -195,6 +211,20 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     onEvent("reply.typed", signal, (ids) => ids.conversation_id === conversationId && ids.user_id !== userId() && read());
     signal.addEventListener("abort", () => clearTimeout(timer));
   }
+}
+
+/** On paper nothing can be unfolded: what is folded is unfolded while it is printed. */
+function printsWhole(element, signal) {
+  let unfolded = [];
+  addEventListener(
+    "beforeprint",
+    () => {
+      unfolded = [...element.querySelectorAll("details.message-fold:not([open]), details.quoted:not([open])")];
+      for (const part of unfolded) part.open = true;
+    },
+    { signal },
+  );
+  addEventListener("afterprint", () => unfolded.forEach((part) => (part.open = false)), { signal });
 }
 
 /** Tells people who do not see it that a reply's state has changed. */

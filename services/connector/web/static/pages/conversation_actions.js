@@ -1,10 +1,11 @@
-// What an agent can do with a conversation: close, stop the answer clock, leave unread, merge, split.
+// What an agent can do with a conversation: close it by a button, and by a menu stop the answer clock, leave unread, merge, split.
 
 import { get, patch, post } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import { actionButton, announce, confirmDialog, notice, outsideLink, showProblem } from "../core/elements.js";
 import { countryName, dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { menuButton } from "../core/menu_button.js";
 import { pagedList } from "../core/paged_list.js";
 import { readConversations } from "./conversation_list.js";
 import { conversationName, kindTag } from "./conversation_row.js";
@@ -16,11 +17,12 @@ const SHOWN_CHARACTERS = 90;
 // As far as the API takes them one by one.
 const MOST_SINGLE = 100;
 
-/** The buttons. A quarantined mail has one of its own, beside the reason. */
+/** The button and the menu. A quarantined mail has one of its own, beside the reason. */
 export function actions(conversation, { path, act, problemPlace, signal, reopen, leaveUnread }) {
   if (conversation.status === "quarantine") return null;
   const isClosed = conversation.status === "closed";
-  const button = (name, work, attributes = {}) => actionButton(t(`conversation.${name}`), work, { class: "button button-secondary button-small", "data-action": name, ...attributes });
+  const button = (name, work) => actionButton(t(`conversation.${name}`), work, { class: "button button-secondary button-small", "data-action": "status" });
+  const command = (name, work) => ({ name, label: t(`conversation.${name}`), work });
 
   const settle = () => act(() => post(`${path}/no-answer-needed`, undefined, signal), t("conversation.no_answer_needed.done"), amazonsClock(conversation));
   const close = () => act(() => patch(path, { status: "closed" }, signal), t("conversation.close.done"));
@@ -51,14 +53,17 @@ export function actions(conversation, { path, act, problemPlace, signal, reopen,
     if (chosen) await goOn(() => post(`${path}/split`, chosen, signal), t("conversation.split.done"));
   }
 
+  const commands = [
+    conversation.answer_due_at && command("no_answer_needed", settle),
+    command("mark_unread", unread),
+    command("merge", merge),
+    conversation.message_count > 1 && command("split", split),
+  ].filter(Boolean);
   return h(
     "div",
-    { class: "buttons", role: "group", "aria-label": t("conversation.actions") },
-    conversation.answer_due_at && button("no_answer_needed", settle),
-    isClosed ? button("reopen", open, { "data-action": "status" }) : button("close", close, { "data-action": "status" }),
-    button("mark_unread", unread),
-    button("merge", merge),
-    conversation.message_count > 1 && button("split", split),
+    { class: "conversation-actions", role: "group", "aria-label": t("conversation.actions") },
+    isClosed ? button("reopen", open) : button("close", close),
+    menuButton(t("conversation.more"), commands, { "data-action": "more" }),
   );
 }
 

@@ -1,7 +1,7 @@
 // One message: the buyer's own words first; what else the mail holds stands folded below.
 
 import { h } from "../core/dom.js";
-import { notice, provenDownload } from "../core/elements.js";
+import { copyButton, notice, provenDownload } from "../core/elements.js";
 import { dateTime, languageName, list } from "../core/format.js";
 import { hasText, t } from "../core/i18n.js";
 import { may } from "../core/session.js";
@@ -12,30 +12,57 @@ import { kindTag } from "./conversation_row.js";
 import { formattedView } from "./formatted_view.js";
 import { withOrderIds } from "./texts_with_orders.js";
 
-/** `reopen(id)` shows a conversation anew after its message was released. */
-export function messageArticle(message, conversation, { signal, reopen }) {
+const SNIPPET_CHARACTERS = 160;
+
+/**
+ * `reopen(id)` shows a conversation anew after its message was released. `fold` says whether the message `isOpen`, and is told by `onToggle(isOpen)`:
+ * what is folded is one line.
+ */
+export function messageArticle(message, conversation, { signal, reopen, fold }) {
   const sender = message.sender_name || message.sender_address || conversation.buyer_name || t("conversation.unknown_sender");
+  const snippet = h("span", { class: "message-snippet", dir: "auto" });
+  // Unfolded, the text stands below.
+  const drawSnippet = (isOpen) => (snippet.textContent = isOpen ? "" : (message.text ?? message.subject ?? "").slice(0, SNIPPET_CHARACTERS));
+  const toggled = ({ target, currentTarget }) => {
+    if (target !== currentTarget) return;
+    drawSnippet(target.open);
+    fold.onToggle(target.open);
+  };
+  drawSnippet(fold.isOpen);
   return h(
     "article",
     { class: "message card", "data-testid": "message", "data-message": message.id },
     h(
-      "header",
-      { class: "message-head" },
-      h("h3", {}, h("bdi", {}, sender)),
-      h("time", { datetime: message.received_at }, dateTime(message.received_at)),
+      "details",
+      { class: "message-fold", open: fold.isOpen, ontoggle: toggled },
+      h(
+        "summary",
+        { class: "message-head" },
+        h("h3", {}, h("bdi", {}, sender)),
+        snippet,
+        h("time", { datetime: message.received_at }, dateTime(message.received_at)),
+      ),
+      h(
+        "div",
+        { class: "message-body" },
+        facts(message, conversation),
+        message.subject && message.subject !== conversation.subject && h("p", { class: "subject", dir: "auto" }, withOrderIds(message.subject)),
+        authenticityNotice(message, conversation, { signal, reopen }),
+        notes(message),
+        deliveryFailure(message),
+        textOf(message),
+        quoted(message),
+        message.has_html && formattedView(message),
+        attachments(message),
+        details(message, signal),
+      ),
     ),
-    message.sender_name && message.sender_address && h("p", { class: "muted message-address" }, h("bdi", {}, message.sender_address)),
-    facts(message, conversation),
-    message.subject && message.subject !== conversation.subject && h("p", { class: "subject", dir: "auto" }, withOrderIds(message.subject)),
-    authenticityNotice(message, conversation, { signal, reopen }),
-    notes(message),
-    deliveryFailure(message),
-    textOf(message),
-    quoted(message),
-    message.has_html && formattedView(message),
-    attachments(message),
-    footer(message, signal),
   );
+}
+
+/** Whether something about a message must not be overlooked: it is never folded by itself. */
+export function isToBeSeen(message) {
+  return message.authenticity.verdict !== "authentic" || message.kind === "delivery_failure" || Boolean(message.answer_due_at && !message.answer_settled_at);
 }
 
 /** What the conversation's head does not say already. */
@@ -47,7 +74,6 @@ function facts(message, conversation) {
     message.kind !== conversation.kind && kindTag(message.kind),
     others.length > 0 && h("span", {}, t("message.orders", { orders: list(others) })),
     message.asin && message.asin !== conversation.asin && h("span", {}, t("inbox.product", { asin: message.asin })),
-    message.language && h("span", {}, t("message.language", { language: languageName(message.language) })),
     isClockRunning && answerClock(message.answer_due_at),
     message.answer_due_at && message.answer_settled_at && h("span", {}, t("clock.settled")),
   ].filter(Boolean);
@@ -81,11 +107,19 @@ function textOf(message) {
 
 function quoted(message) {
   if (!message.quoted_text) return null;
-  return h("details", { class: "quoted" }, h("summary", {}, t("message.quoted")), h("div", { class: "message-text", dir: "auto" }, withOrderIds(message.quoted_text)));
+  const label = t("message.quoted");
+  return h("details", { class: "quoted" }, h("summary", { "aria-label": label, title: label }, "…"), h("div", { class: "message-text", dir: "auto" }, withOrderIds(message.quoted_text)));
 }
 
-function footer(message, signal) {
-  const mark = authenticMark(message, signal);
+/** What is seldom asked for: the address, the language, whether it is proven, and the mail as it came. */
+function details(message, signal) {
+  const address = message.sender_address && h("bdi", {}, message.sender_address);
   const raw = may("general.admin", "view") && provenDownload(`/messages/${message.id}/raw`, `${message.id}.eml`, t("conversation.raw"), signal);
-  return (mark || raw) && h("footer", { class: "message-foot" }, mark, raw);
+  const shown = [
+    address && h("p", { class: "message-address" }, address, " ", copyButton("", address, { class: "button button-secondary copy copy-small", "aria-label": t("copy.address"), title: t("copy.address") })),
+    message.language && h("p", {}, t("message.language", { language: languageName(message.language) })),
+    authenticMark(message, signal),
+    raw && h("div", {}, raw),
+  ].filter(Boolean);
+  return shown.length > 0 && h("details", { class: "message-details" }, h("summary", {}, t("message.details")), h("div", { class: "message-details-body" }, shown));
 }

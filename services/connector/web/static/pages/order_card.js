@@ -10,13 +10,16 @@ import { may } from "../core/session.js";
 import { orderDetails, orderStatus } from "./order_details.js";
 
 // Beside the conversation there is room for it; above it, only its first line is shown until somebody opens it.
-const BESIDE = "(min-width: 80rem)";
+const BESIDE = "(min-width: 1100px)";
 // A copy that is asked for and turns out to be the same is told by no event.
 const READ_AGAIN_MS = 5000;
 const READ_AGAIN_AT_MOST = 12;
 
-/** `element` is hidden while the conversation has no order, and from who may not see orders. `load()` never throws: what went wrong is said in its place. */
-export function orderCard({ conversationId, integrationId, signal }) {
+/**
+ * `element` is hidden while the conversation has no order, and from who may not see orders. `load()` never throws: what went wrong is said in its place; then `onLoaded()` is called.
+ * `addressOf(orderId)` is where the whole order is shown, once it is known.
+ */
+export function orderCard({ conversationId, integrationId, signal, onLoaded }) {
   const path = `/conversations/${conversationId}/orders`;
   const summary = h("summary", {});
   const content = h("div", { class: "order-card-content" });
@@ -40,6 +43,7 @@ export function orderCard({ conversationId, integrationId, signal }) {
       tellChanges(shown.items, read.items);
       shown = read;
       draw();
+      onLoaded();
       readAgainLater();
     } catch (problem) {
       if (problem.name === "AbortError") return;
@@ -107,7 +111,11 @@ export function orderCard({ conversationId, integrationId, signal }) {
   });
   signal.addEventListener("abort", () => clearTimeout(timer));
   onEvent("message.received", signal, (ids) => (!ids.conversation_id || ids.conversation_id === conversationId) && soon());
-  return { element, load };
+  const addressOf = (orderId) => {
+    const order = shown.items.find((each) => each.order_id === orderId)?.order;
+    return order ? `/orders/${order.id}` : null;
+  };
+  return { element, load, addressOf };
 }
 
 /** Tells people who do not see it that an order's status has changed. */
