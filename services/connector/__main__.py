@@ -33,6 +33,7 @@ with loading():
     from services.connector.problems.catalogue import describe
     from services.connector.problems.page import problem_page
     from services.connector.settings import ConnectorSettings
+    from services.connector.users.commands import api_keys, list_accounts, users
     from services.connector.worker import run_worker
     from shared.crypto.key_provider import KeyFile, KeyFileUnusable
     from shared.database import Sessions, database_answers
@@ -66,6 +67,9 @@ cli.add_typer(jobs, name="jobs")
 cli.add_typer(amazon, name="amazon")
 cli.add_typer(accounts, name="accounts")
 cli.add_typer(privacy, name="privacy")
+cli.add_typer(users, name="users")
+cli.add_typer(api_keys, name="api-keys")
+accounts.command("list")(list_accounts)
 
 # What a stop waits for answers that are on their way.
 _GRACE_SECONDS = 10

@@ -90,3 +90,23 @@ async def test_who_may_only_look_changes_nothing(page: Page, site: Site):
     await expect(page.get_by_test_id("user")).to_have_count(2)
     await expect(page.get_by_role("button", name="Jemanden einladen")).to_have_count(0)
     await expect(page.get_by_role("button", name=re.compile("entfernen"))).to_have_count(0)
+
+
+async def test_a_key_is_made_shown_once_and_revoked(page: Page, site: Site):
+    await sign_in(page, "/settings/api-keys")
+    await expect(page.get_by_text("Noch kein Schlüssel ist angelegt.")).to_be_visible()
+    await page.get_by_text("Schlüssel hinzufügen").focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Schlüssel anlegen").press("Enter")
+    await expect(page.get_by_text("Bitte einen Namen eintragen.")).to_be_visible()
+    await page.get_by_label("Name", exact=True).fill("Helpdesk")
+    await page.get_by_label("Posteingang").select_option(label="ansehen")
+    await page.get_by_role("button", name="Schlüssel anlegen").press("Enter")
+    await expect(page.get_by_test_id("api-key-secret")).to_contain_text("rk_")
+    await expect(page.get_by_test_id("api-key")).to_contain_text("Posteingang: ansehen")
+
+    await page.get_by_role("button", name="Ist aufbewahrt").press("Enter")
+    await expect(page.get_by_test_id("api-key-secret")).to_have_count(0)
+    await page.get_by_role("button", name="Schlüssel Helpdesk widerrufen").press("Enter")
+    await page.get_by_role("dialog").get_by_role("button", name="Widerrufen").press("Enter")
+    await expect(page.get_by_text("Noch kein Schlüssel ist angelegt.")).to_be_visible()

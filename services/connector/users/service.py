@@ -131,7 +131,7 @@ async def change_levels(
         for permission, level in changed.items():
             setattr(user, column_of(permission), level.value)
         await session.flush()
-        await _require_admin_left(session, caller.account_id)
+        await require_admin_left(session, caller.account_id)
         if changed:
             fields = {permission.value: level.value for permission, level in changed.items()}
             session.add(audit_entry(caller, "user_permissions_changed", user.id, **fields))
@@ -152,8 +152,8 @@ async def disable(
         if user.disabled_at is None:
             user.disabled_at = now
             await session.flush()
-            await _require_admin_left(session, caller.account_id)
-            await _end_sign_ins(session, user.id)
+            await require_admin_left(session, caller.account_id)
+            await end_sign_ins(session, user.id)
             session.add(audit_entry(caller, "user_disabled", user.id))
             log.info("user_disabled", user_id=str(user.id))
         return await _listed(session, caller, user_id)
@@ -201,8 +201,8 @@ async def remove(
         user.email, user.password_hash = f"removed:{user.id}", None
         user.totp_secret = user.totp_last_step = user.totp_confirmed_at = None
         await session.flush()
-        await _require_admin_left(session, caller.account_id)
-        await _end_sign_ins(session, user.id)
+        await require_admin_left(session, caller.account_id)
+        await end_sign_ins(session, user.id)
         for table in (Passkey, RecoveryCode, KnownBrowser, ReplyDraft):
             await session.execute(delete(table).where(table.user_id == user.id))
         await session.execute(
@@ -244,7 +244,8 @@ async def _held(session: AsyncSession, caller: Caller, user_id: UUID) -> User:
     return users[user_id]
 
 
-async def _require_admin_left(session: AsyncSession, account_id: UUID) -> None:
+async def require_admin_left(session: AsyncSession, account_id: UUID) -> None:
+    """Somebody has to stay who may edit general.admin; the account is held. Raises LastAdmin."""
     left = select(User.id).where(
         User.account_id == account_id,
         User.disabled_at.is_(None),
@@ -278,7 +279,7 @@ async def _successor(
     return successor
 
 
-async def _end_sign_ins(session: AsyncSession, user_id: UUID) -> None:
+async def end_sign_ins(session: AsyncSession, user_id: UUID) -> None:
     """Sessions, and whatever would become one. Whom they have invited has to be invited by somebody else."""
     await session.execute(delete(UserSession).where(UserSession.user_id == user_id))
     await session.execute(delete(SignInChallenge).where(SignInChallenge.user_id == user_id))

@@ -36,6 +36,7 @@ route("/orders", "orders");
 route("/orders/:order_row_id", "orders");
 route("/settings", "settings");
 route("/settings/users", "users");
+route("/settings/api-keys", "api_keys");
 route("/settings/webhooks", "webhooks");
 route("/settings/audit-log", "audit_log");
 route("/settings/retention", "retention");

@@ -7,6 +7,7 @@ import { may } from "../core/session.js";
 
 const PAGES = {
   "/settings/users": { title: "users.title", needs: ["general.admin", "view"] },
+  "/settings/api-keys": { title: "api_keys.title", needs: ["general.programs", "view"] },
   // A webhook's address often has a password in its query, so only people who may change webhooks see them.
   "/settings/webhooks": { title: "webhooks.title", needs: ["general.programs", "edit"] },
   "/settings/audit-log": { title: "audit.title", needs: ["general.admin", "view"] },

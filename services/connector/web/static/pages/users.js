@@ -109,7 +109,7 @@ export async function show({ main, signal }) {
     settingsTabs(),
     elements.pageHeading(t("users.title")),
     h("p", { class: "lead" }, t("users.lead")),
-    mayEdit && elements.actionButton(t("users.invite"), invite, { class: "button" }),
+    mayEdit && h("div", { class: "buttons" }, elements.actionButton(t("users.invite"), invite, { class: "button" })),
     said,
     people,
     h("section", { class: "section" }, h("h2", { id: "invitations" }, t("users.invitations")), invited),
