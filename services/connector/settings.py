@@ -109,6 +109,16 @@ class ConnectorSettings(CommonSettings, OutgoingSettings, BlobSettings, Retentio
         ge=10,
         description="how many of them one client address may have that is no trusted proxy, such as 200",
     )
+    alarm_reads_per_hour: int = Field(
+        300,
+        ge=10,
+        description="how many conversations, orders and files a person or a key opens in an hour before administrators are told, such as 300",
+    )
+    alarm_failed_sign_ins_per_hour: int = Field(
+        30,
+        ge=5,
+        description="how many failed sign-ins of an account's people in an hour before administrators are told, such as 30",
+    )
     reply_undo_seconds: int = Field(
         10,
         ge=0,

@@ -17,6 +17,9 @@ from services.connector.amazon_notices import jobs as notice_jobs
 from services.connector.amazon_notices.service import NoticeReader
 from services.connector.amazon_notices.subscription_service import Subscriber
 from services.connector.amazon_pauses.service import PauseSwitch
+from services.connector.audit import jobs as audit_jobs
+from services.connector.audit.alarm_mails import AlarmMails
+from services.connector.audit.alarm_service import Alarms
 from services.connector.forwarding import jobs as forwarding_jobs
 from services.connector.integrations import jobs as integration_jobs
 from services.connector.integrations.owner_mails import MailServer, NoticeMailer
@@ -82,12 +85,16 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         switch=pause_switch,
     )
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
-    outgoing = OutgoingConnections(
-        allowed=networks(settings.outgoing_allowed_networks),
-        refused=networks(settings.outgoing_refused_networks),
-        webhook_ports=settings.webhook_ports,
+    webhook_sender = WebhookSender(
+        sessions,
+        keyring,
+        OutgoingConnections(
+            allowed=networks(settings.outgoing_allowed_networks),
+            refused=networks(settings.outgoing_refused_networks),
+            webhook_ports=settings.webhook_ports,
+        ),
+        registry,
     )
-    webhook_sender = WebhookSender(sessions, keyring, outgoing, registry)
     blobs = open_blobs(settings)
     purger = Purger(sessions, blobs, registry, messages_end_with_orders=settings.messages_end_with_orders)
     notice_queue = open_notice_queue(settings, pause_switch)
@@ -120,6 +127,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
 
     order_report_jobs.register(runner, sessions, Follower.create(sessions, vault, keyring, registry))
     privacy_jobs.register(runner, purger)
+    audit_jobs.register(runner, _create_alarms(settings, sessions, registry))
 
     background = BackgroundTasks(stop, registry)
     try:
@@ -172,9 +180,21 @@ def _create_notice_mailer(
         settings.public_url,
         registry,
         mail_domain=settings.mail_domain,
-        composers=dict(
-            SignInMails(sessions, settings.public_url, support_contact=settings.support_contact).composers()
-        )
-        | dict(InvitationMails(sessions, settings.public_url).composers()),
+        composers={
+            **SignInMails(
+                sessions, settings.public_url, support_contact=settings.support_contact
+            ).composers(),
+            **InvitationMails(sessions, settings.public_url).composers(),
+            **AlarmMails(sessions, settings.public_url, support_contact=settings.support_contact).composers(),
+        },
         support_contact=settings.support_contact,
+    )
+
+
+def _create_alarms(settings: ConnectorSettings, sessions: Sessions, registry: CollectorRegistry) -> Alarms:
+    return Alarms(
+        sessions,
+        registry,
+        reads_an_hour=settings.alarm_reads_per_hour,
+        failed_sign_ins_an_hour=settings.alarm_failed_sign_ins_per_hour,
     )

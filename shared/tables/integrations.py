@@ -83,7 +83,9 @@ class SmtpCheck(StrEnum):
 
 
 class NoticeKind(StrEnum):
-    """The occasions on which somebody gets a mail of ours: the first four about a store, for its owner, the others about how they sign in."""
+    """The occasions on which somebody gets a mail of ours: the first four about a store, for its owner, the next about how they sign in,
+    the last for administrators: what they should look at.
+    """
 
     LOCK_RED = "lock_red"
     CONSENT_30 = "consent_30"
@@ -95,6 +97,9 @@ class NoticeKind(StrEnum):
     SECOND_FACTOR_CHANGED = "second_factor_changed"
     SECOND_FACTOR_RESET = "second_factor_reset"
     INVITATION = "invitation"
+    MASS_READING = "mass_reading"
+    FAILED_SIGN_INS = "failed_sign_ins"
+    API_KEY_CREATED = "api_key_created"
 
 
 class NoticeState(StrEnum):

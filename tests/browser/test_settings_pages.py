@@ -11,6 +11,7 @@ from services.connector.accounts.audit import system_audit_entry
 from shared.database import new_id
 from shared.tables import AuditEntry, User, Webhook
 from tests.browser.steps import Site, sign_in
+from tests.factories import make_conversation, make_integration
 
 HELPDESK = "https://helpdesk.example/replyco"
 
@@ -158,7 +159,7 @@ async def test_what_was_just_done_is_in_the_audit_log(page: Page):
     await sign_in(page, "/settings/webhooks")
     await add_webhook(page)
 
-    await page.get_by_role("link", name="Protokoll").click()
+    await page.get_by_role("link", name="Protokoll", exact=True).click()
 
     await expect(page.get_by_role("heading", level=1)).to_be_focused()
     entries = page.get_by_test_id("audit-entry")
@@ -223,6 +224,38 @@ async def test_the_audit_log_is_narrowed_down_by_who_what_and_day(page: Page, si
     await expect(entries).to_have_count(0)
     await page.get_by_label("Bis", exact=True).fill("")
     await expect(entries).to_have_count(2)
+
+
+async def test_the_read_log_shows_who_opened_what_and_leads_there(page: Page, site: Site):
+    async with site.sessions.begin() as session:
+        store = await make_integration(session, site.account.id, name="Lampen Europa")
+        conversation = await make_conversation(session, site.keyring, store, order_id="303-1234567-1234567")
+        session.add(system_audit_entry(site.account.id, "integration_renamed", store.id))
+        session.add(system_audit_entry(site.account.id, "webhook_disabled", new_id()))
+    await sign_in(page, f"/inbox/{conversation.id}")
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+    await page.goto(f"{site.url}/settings/read-log")
+    entry = page.get_by_test_id("reads-entry")
+    await expect(entry).to_have_count(1)
+    await expect(entry).to_contain_text("Hat eine Unterhaltung geöffnet.")
+    await page.get_by_label("Was", exact=True).select_option("Suchen")
+    await expect(page.get_by_text("Dazu gibt es keinen Eintrag.")).to_be_visible()
+    await page.get_by_label("Was", exact=True).select_option("Unterhaltungen")
+    await expect(entry).to_have_count(1)
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Als CSV-Datei").click()
+    assert (await download.value).suggested_filename == "read-log.csv"
+    await page.get_by_role("link", name="Protokoll", exact=True).click()
+    entries = page.get_by_test_id("audit-entry")
+    gone = entries.filter(has_text="Ein Webhook wurde abgeschaltet")
+    await expect(gone).to_contain_text("Webhook, inzwischen entfernt")
+    await expect(entries.get_by_role("link", name="Store Lampen Europa")).to_have_attribute(
+        "href", f"/integrations/{store.id}"
+    )
+    await page.get_by_role("link", name="Leseprotokoll").click()
+    await entry.get_by_role("link", name="Unterhaltung 303-1234567-1234567").click()
+    await expect(page).to_have_url(f"{site.url}/inbox/{conversation.id}")
 
 
 async def test_who_may_only_view_is_led_to_the_audit_log_alone(page: Page, site: Site):

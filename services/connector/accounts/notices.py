@@ -2,10 +2,12 @@
 
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.database import new_id
+from shared.permissions import Level
 from shared.tables import Notice, NoticeKind, User
 
 
@@ -22,3 +24,14 @@ async def notify_person(
         fields={"occasion": str(occasion)} | fields,
     )
     await session.execute(row.on_conflict_do_nothing(index_elements=["dedupe_key"]))
+
+
+async def notify_admins(
+    session: AsyncSession, account_id: UUID, kind: NoticeKind, occasion: UUID, **fields: str
+) -> None:
+    """Everybody who may change the account, once for each occasion."""
+    admins = select(User).where(
+        User.account_id == account_id, User.disabled_at.is_(None), User.general_admin == Level.EDIT
+    )
+    for user in await session.scalars(admins):
+        await notify_person(session, user, kind, occasion, **fields)

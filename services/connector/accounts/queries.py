@@ -276,3 +276,8 @@ async def count_api_keys(session: AsyncSession, account_id: UUID) -> int:
     return (
         await session.execute(statement.where(ApiKey.account_id == account_id, ApiKey.revoked_at.is_(None)))
     ).scalar_one()
+
+
+async def enabled_user(session: AsyncSession, user_id: UUID) -> User | None:
+    """The user, unless they are disabled."""
+    return await session.scalar(select(User).where(User.id == user_id, User.disabled_at.is_(None)))

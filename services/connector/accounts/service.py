@@ -19,6 +19,7 @@ from services.connector.accounts.callers import Caller, NotSignedIn
 from services.connector.accounts.credentials import API_KEY_PREFIX, hash_secret, new_api_key
 from services.connector.accounts.levels import at_most, column_of, levels_of_key, levels_of_user
 from services.connector.accounts.me import Me
+from services.connector.accounts.notices import notify_admins
 from services.connector.accounts.password_policy import check_password
 from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.session_lifetime import lifetime_of
@@ -27,7 +28,7 @@ from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.permissions import Level, Permission
-from shared.tables import Account, ApiKey, AuditEntry, SecondFactor, User, UserSession
+from shared.tables import Account, ApiKey, AuditEntry, NoticeKind, SecondFactor, User, UserSession
 
 log = structlog.get_logger()
 
@@ -185,6 +186,7 @@ async def create_api_key(
             raise TooManyApiKeys(limit=MAX_API_KEYS)
         session.add(row)
         session.add(audit_entry(caller, "api_key_created", row.id))
+        await notify_admins(session, caller.account_id, NoticeKind.API_KEY_CREATED, row.id)
     log.info("api_key_created", api_key_id=str(row.id), user_id=str(caller.user_id))
     return key, row
 

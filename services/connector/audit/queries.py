@@ -1,14 +1,29 @@
-"""The one read of the audit log."""
+"""The read of the audit log, and of the names of what its entries are about."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import and_, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Uuid, and_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import InstrumentedAttribute
 
-from shared.tables import ApiKey, AuditEntry, User
+from services.connector.audit.objects import Named, ObjectKind
+from shared.database import Reader
+from shared.tables import (
+    ApiKey,
+    AuditEntry,
+    Conversation,
+    Integration,
+    Message,
+    Order,
+    ReplyTemplate,
+    User,
+    Webhook,
+)
 
 # An id is made by another clock than its row's time; ids only bound what is looked at.
 _CLOCKS_DIFFER: Final = timedelta(hours=1)
@@ -40,7 +55,7 @@ class Entry:
 
 
 async def entries_of(
-    session: AsyncSession, account_id: UUID, filters: AuditFilters, *, limit: int, after: UUID | None
+    reader: Reader, account_id: UUID, filters: AuditFilters, *, limit: int, after: UUID | None
 ) -> list[Entry]:
     """A page of the audit log, newest first, in one statement."""
     statement = (
@@ -75,5 +90,78 @@ async def entries_of(
         statement = statement.where(
             AuditEntry.at < filters.until, AuditEntry.id < func.uuid_at(filters.until + _CLOCKS_DIFFER)
         )
-    rows = await session.execute(statement.order_by(AuditEntry.id.desc()).limit(limit))
+    rows = await reader.execute(statement.order_by(AuditEntry.id.desc()).limit(limit))
     return [Entry(**row) for row in rows.mappings()]
+
+
+async def names_of(
+    reader: Reader, account_id: UUID, wanted: Mapping[ObjectKind, Collection[UUID]]
+) -> dict[UUID, Named]:
+    """What these objects are called now: one statement for each kind, however many there are. What is gone is left out."""
+    named: dict[UUID, Named] = {}
+    people = {
+        *wanted.get(ObjectKind.USER, ()),
+        *wanted.get(ObjectKind.API_KEY, ()),
+        *wanted.get(ObjectKind.READER, ()),
+    }
+    if people:
+        named |= await people_and_keys(reader, account_id, people)
+    if ids := wanted.get(ObjectKind.WEBHOOK):
+        columns = select(Webhook.id, Webhook.description, Webhook.url)
+        for row in await reader.execute(
+            columns.where(*_among(Webhook.id, Webhook.account_id, account_id, ids))
+        ):
+            # Whoever may only view may not see the whole address: it often has a password in its query.
+            named[row.id] = Named(row.description or urlsplit(row.url).hostname)
+    if ids := wanted.get(ObjectKind.INTEGRATION):
+        name = func.coalesce(Integration.name, Integration.store_name)
+        stores = select(Integration.id, name).where(
+            *_among(Integration.id, Integration.account_id, account_id, ids), Integration.removed_at.is_(None)
+        )
+        named |= {store_id: Named(called) for store_id, called in await reader.execute(stores)}
+    if ids := wanted.get(ObjectKind.REPLY_TEMPLATE):
+        templates = select(ReplyTemplate.id, ReplyTemplate.name).where(
+            *_among(ReplyTemplate.id, ReplyTemplate.account_id, account_id, ids)
+        )
+        named |= {template_id: Named(called) for template_id, called in await reader.execute(templates)}
+    if ids := wanted.get(ObjectKind.CONVERSATION):
+        conversations = select(Conversation.id, Conversation.order_id).where(
+            *_among(Conversation.id, Conversation.account_id, account_id, ids)
+        )
+        named |= {each: Named(number, each) for each, number in await reader.execute(conversations)}
+    if ids := wanted.get(ObjectKind.MESSAGE):
+        messages = (
+            select(Message.id, Conversation.id, Conversation.order_id)
+            .join(Conversation, Conversation.id == Message.conversation_id)
+            .where(*_among(Message.id, Message.account_id, account_id, ids))
+        )
+        named |= {each: Named(number, where) for each, where, number in await reader.execute(messages)}
+    if ids := wanted.get(ObjectKind.ORDER):
+        orders = select(Order.id, Order.order_id).where(*_among(Order.id, Order.account_id, account_id, ids))
+        named |= {each: Named(number) for each, number in await reader.execute(orders)}
+    return named
+
+
+async def people_and_keys(reader: Reader, account_id: UUID, ids: Collection[UUID]) -> dict[UUID, Named]:
+    """The users and API keys among these."""
+    users = select(User.id, User.name).where(*_among(User.id, User.account_id, account_id, ids))
+    keys = (
+        select(ApiKey.id, ApiKey.name, User.name.label("made_by"))
+        .outerjoin(User, User.id == ApiKey.created_by)
+        .where(*_among(ApiKey.id, ApiKey.account_id, account_id, ids))
+    )
+    named = {user_id: Named(name) for user_id, name in await reader.execute(users)}
+    named |= {key_id: Named(name, made_by=by) for key_id, name, by in await reader.execute(keys)}
+    return named
+
+
+def _among(
+    column: InstrumentedAttribute[UUID],
+    account_column: InstrumentedAttribute[UUID],
+    account_id: UUID,
+    ids: Collection[UUID],
+) -> tuple[Any, ...]:
+    return (
+        account_column == account_id,
+        column == func.any(bindparam("ids", sorted(ids), type_=ARRAY(Uuid), unique=True)),
+    )

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.connector.audit.objects import ShownObject
+
 
 class ActorAnswer(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -13,6 +15,41 @@ class ActorAnswer(BaseModel):
     kind: Literal["user", "api_key", "system"]
     id: UUID | None
     name: str | None = Field(description="The user's or the key's name now; null for the system.")
+
+
+class ObjectAnswer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    kind: Literal[
+        "user",
+        "api_key",
+        "reader",
+        "webhook",
+        "integration",
+        "reply_template",
+        "conversation",
+        "message",
+        "order",
+    ] = Field(description="`reader` is a user or an API key.")
+    id: UUID
+    name: str | None = Field(
+        description="Its name now; of conversations, messages and orders, Amazon's order number. Null if it has none, is gone, or may not be seen."
+    )
+    conversation_id: UUID | None = Field(description="Where a message is, as far as it may be seen.")
+    is_gone: bool = Field(description="It was removed.")
+
+
+def object_answer(about: ShownObject | None) -> ObjectAnswer | None:
+    """What goes over the wire of what an entry is about."""
+    if about is None:
+        return None
+    return ObjectAnswer(
+        kind=about.kind.value,
+        id=about.id,
+        name=about.name,
+        conversation_id=about.conversation_id,
+        is_gone=about.is_gone,
+    )
 
 
 class EntryAnswer(BaseModel):
@@ -32,6 +69,13 @@ class EntryAnswer(BaseModel):
                     },
                     "action": "integration_connected",
                     "subject_id": "0199f3a2-5a01-7c3b-9d22-1e8b6a0f9c2d",
+                    "object": {
+                        "kind": "integration",
+                        "id": "0199f3a2-5a01-7c3b-9d22-1e8b6a0f9c2d",
+                        "name": "Lampen Europa",
+                        "conversation_id": None,
+                        "is_gone": False,
+                    },
                     "fields": {"region": "eu"},
                 }
             ]
@@ -43,6 +87,9 @@ class EntryAnswer(BaseModel):
     actor: ActorAnswer
     action: str
     subject_id: UUID | None = Field(description="What it was done to.")
+    object: ObjectAnswer | None = Field(
+        description="The subject with its name, if it is anything that has one."
+    )
     fields: dict[str, Any]
 
 

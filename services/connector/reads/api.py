@@ -1,19 +1,41 @@
-"""Route: the read log."""
+"""Routes: the read log, and the whole of it as a file."""
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
 
-from services.connector.dependencies import AdminViewer, Cursor, SessionsDep
+from services.connector.audit import csv_lines
+from services.connector.audit.objects import ShownObject
+from services.connector.audit.schemas import object_answer
+from services.connector.dependencies import AdminViewer, Cursor, SessionsDep, TakeDownloadSlot
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
 from services.connector.http.request_types import Moment
 from services.connector.reads import service
-from services.connector.reads.queries import ReadFilters, ShownRead
+from services.connector.reads.queries import ReadFilters, ReadRow
 from services.connector.reads.schemas import ReadAnswer, ReaderAnswer, ReadPage
 from shared.tables import ReadKind
 
 router = APIRouter(tags=["accounts"])
+
+_CSV: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "A line for each entry.", "content": {csv_lines.MEDIA_TYPE: {}}}
+}
+
+
+async def _filters(
+    *,
+    reader_id: UUID | None = None,
+    subject_id: UUID | None = None,
+    kind: ReadKind | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
+) -> ReadFilters:
+    return ReadFilters(reader_id=reader_id, subject_id=subject_id, kind=kind, since=since, until=until)
+
+
+Filters = Annotated[ReadFilters, Depends(_filters)]
 
 
 @router.get("/read-log", summary="Read who read what")
@@ -21,11 +43,7 @@ async def list_reads(
     *,
     caller: AdminViewer,
     sessions: SessionsDep,
-    reader_id: UUID | None = None,
-    subject_id: UUID | None = None,
-    kind: ReadKind | None = None,
-    since: Moment | None = None,
-    until: Moment | None = None,
+    filters: Filters,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = DEFAULT_PAGE,
     cursor: Cursor = None,
 ) -> ReadPage:
@@ -35,21 +53,30 @@ async def list_reads(
     and kept for twelve months.
     """
     after = decode_cursor(cursor)[1] if cursor else None
-    rows = await service.list_reads(
-        sessions,
-        caller.account_id,
-        ReadFilters(reader_id=reader_id, subject_id=subject_id, kind=kind, since=since, until=until),
-        limit=limit + 1,
-        after=after,
-    )
+    rows = await service.list_reads(sessions, caller, filters, limit=limit + 1, after=after)
     page = rows[:limit]
     return ReadPage(
-        items=[_answer(row) for row in page],
-        next_cursor=encode_cursor(None, page[-1].id) if len(rows) > limit else None,
+        items=[_answer(row, about) for row, about in page],
+        next_cursor=encode_cursor(None, page[-1][0].id) if len(rows) > limit else None,
     )
 
 
-def _answer(row: ShownRead) -> ReadAnswer:
+@router.get(
+    "/read-log/export", summary="Export who read what", response_class=StreamingResponse, responses=_CSV
+)
+async def export_reads(
+    *, caller: AdminViewer, take_slot: TakeDownloadSlot, sessions: SessionsDep, filters: Filters
+) -> StreamingResponse:
+    """As CSV, newest first, 50,000 entries at most; a last line says if there are more. No cell is a formula."""
+    await take_slot(caller.account_id)
+    return StreamingResponse(
+        service.export_reads(sessions, caller, filters),
+        media_type=csv_lines.MEDIA_TYPE,
+        headers=csv_lines.headers("read-log.csv"),
+    )
+
+
+def _answer(row: ReadRow, about: ShownObject | None) -> ReadAnswer:
     return ReadAnswer(
         id=row.id,
         at=row.at,
@@ -59,5 +86,6 @@ def _answer(row: ShownRead) -> ReadAnswer:
         kind=ReadKind(row.kind).value,
         subject_id=row.subject_id,
         part_id=row.part_id,
+        subject=object_answer(about),
         found=row.found,
     )

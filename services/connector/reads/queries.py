@@ -40,7 +40,7 @@ class ReadFilters:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownRead:
+class ReadRow:
     """An entry with the name of who read, as they are called now."""
 
     id: UUID
@@ -93,7 +93,7 @@ async def add_opened(
 
 async def reads_of(
     reader: AsyncConnection, account_id: UUID, filters: ReadFilters, *, limit: int, after: UUID | None
-) -> list[ShownRead]:
+) -> list[ReadRow]:
     """A page of the read log, newest first, in one statement."""
     statement = (
         select(
@@ -129,4 +129,4 @@ async def reads_of(
             ReadEntry.at < filters.until, ReadEntry.id < func.uuid_at(filters.until + _CLOCKS_DIFFER)
         )
     rows = await reader.execute(statement.order_by(ReadEntry.id.desc()).limit(limit))
-    return [ShownRead(**row) for row in rows.mappings()]
+    return [ReadRow(**row) for row in rows.mappings()]

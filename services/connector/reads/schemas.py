@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.connector.audit.schemas import ObjectAnswer
+
 
 class ReaderAnswer(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -33,6 +35,13 @@ class ReadAnswer(BaseModel):
                     "kind": "file",
                     "subject_id": "0199f3a2-5a01-7c3b-9d22-1e8b6a0f9c2d",
                     "part_id": "0199f3a2-6b11-7c3b-9d22-77aa6a0f9c2d",
+                    "subject": {
+                        "kind": "conversation",
+                        "id": "0199f3a2-5a01-7c3b-9d22-1e8b6a0f9c2d",
+                        "name": "303-1234567-1234567",
+                        "conversation_id": "0199f3a2-5a01-7c3b-9d22-1e8b6a0f9c2d",
+                        "is_gone": False,
+                    },
                     "found": None,
                 }
             ]
@@ -49,6 +58,7 @@ class ReadAnswer(BaseModel):
     part_id: UUID | None = Field(
         description="The file that was taken, or the message whose raw mail was taken."
     )
+    subject: ObjectAnswer | None = Field(description="The conversation or the order, with its name.")
     found: int | None = Field(description="How many results a page of a search showed.")
 
 

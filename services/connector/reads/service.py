@@ -9,6 +9,7 @@ over loses the last moment.
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -16,8 +17,11 @@ from uuid import UUID
 from prometheus_client import CollectorRegistry, Counter
 
 from services.connector.accounts.callers import Caller
+from services.connector.audit import csv_lines
+from services.connector.audit.objects import ObjectKind, ShownObject, shown, wanted_of
+from services.connector.audit.queries import names_of
 from services.connector.reads import queries
-from services.connector.reads.queries import ReadFilters, ShownRead
+from services.connector.reads.queries import ReadFilters, ReadRow
 from shared.database import Sessions
 from shared.tables import ReadKind
 
@@ -25,6 +29,11 @@ from shared.tables import ReadKind
 AGAIN_SECONDS: Final = 300.0
 # About 400 bytes each. What is forgotten is asked of the database.
 _MOST_REMEMBERED: Final = 10_000
+# An export ends here, and says so.
+MOST_EXPORTED: Final = 50_000
+_AT_ONCE: Final = 1_000
+_HEAD: Final = ("time", "reader_kind", "reader", "kind", "subject", "subject_id", "part_id", "found")
+MORE: Final = ("…", "", "", "there are more entries; choose a shorter time", "", "", "", "")
 
 
 @dataclass(slots=True)
@@ -108,8 +117,55 @@ class ReadLog:
 
 
 async def list_reads(
-    sessions: Sessions, account_id: UUID, filters: ReadFilters, *, limit: int, after: UUID | None
-) -> list[ShownRead]:
-    """A page of the read log, newest first."""
+    sessions: Sessions, caller: Caller, filters: ReadFilters, *, limit: int, after: UUID | None
+) -> list[tuple[ReadRow, ShownObject | None]]:
+    """A page of the read log, newest first, with what each entry is about."""
     async with sessions.reading() as reader:
-        return await queries.reads_of(reader, account_id, filters, limit=limit, after=after)
+        rows = await queries.reads_of(reader, caller.account_id, filters, limit=limit, after=after)
+        wanted = wanted_of(caller, ((_kind_of(row), row.subject_id) for row in rows))
+        named = await names_of(reader, caller.account_id, wanted)
+    return [(row, shown(caller, _kind_of(row), row.subject_id, named)) for row in rows]
+
+
+async def export_reads(
+    sessions: Sessions,
+    caller: Caller,
+    filters: ReadFilters,
+    *,
+    most: int = MOST_EXPORTED,
+    at_once: int = _AT_ONCE,
+) -> AsyncIterator[str]:
+    """The read log as CSV, newest first: so much at once, and no more than `most` entries."""
+    yield csv_lines.BYTE_ORDER_MARK + csv_lines.lines([_HEAD])
+    after, written = None, 0
+    while True:
+        limit = min(at_once, most - written)
+        rows = await list_reads(sessions, caller, filters, limit=limit + 1, after=after)
+        page = rows[:limit]
+        yield csv_lines.lines(_cells(row, about) for row, about in page)
+        written += len(page)
+        if len(rows) <= limit:
+            return
+        if written >= most:
+            yield csv_lines.lines([MORE])
+            return
+        after = page[-1][0].id
+
+
+def _kind_of(row: ReadRow) -> ObjectKind | None:
+    if row.subject_id is None:
+        return None
+    return ObjectKind.ORDER if row.kind == ReadKind.ORDER else ObjectKind.CONVERSATION
+
+
+def _cells(row: ReadRow, about: ShownObject | None) -> tuple[str, ...]:
+    return (
+        row.at.isoformat(),
+        row.reader_kind,
+        row.reader_name or "",
+        row.kind,
+        (about.name or "") if about else "",
+        str(row.subject_id or ""),
+        str(row.part_id or ""),
+        "" if row.found is None else str(row.found),
+    )

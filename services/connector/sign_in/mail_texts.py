@@ -1,17 +1,12 @@
 """The mails about signing in, in the reader's language and time zone. They address nobody by "du" or "Sie"."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
-from email.utils import format_datetime, formataddr
 from typing import Final
 from uuid import UUID
 
-from babel.dates import format_datetime as format_moment
-from babel.dates import get_timezone
-
+from services.connector.accounts.letters import Reader, letter
 from services.connector.http.language import Language
-from services.connector.http.support_contact import support_line
 from shared.tables import NoticeKind
 
 _DE, _EN = Language.DE, Language.EN
@@ -78,25 +73,6 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
         ),
     },
 }  # fmt: skip
-_FRAME: Final = {
-    _DE: "Guten Tag {person},\n\n{text}\n\nReplyco\n{help}",
-    _EN: "Hello {person},\n\n{text}\n\nReplyco\n{help}",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Who reads a mail, and how times are told them."""
-
-    person: str
-    address: str
-    language: Language
-    time_zone: str
-
-    def moment(self, at: datetime) -> str:
-        return format_moment(
-            at, format="long", tzinfo=get_timezone(self.time_zone), locale=self.language.value
-        )
 
 
 def compose(
@@ -109,16 +85,9 @@ def compose(
     support_contact: str | None = None,
     **words: str,
 ) -> EmailMessage:
-    """The same notice has the same Message-ID, should it ever be sent twice."""
+    """A mail about signing in."""
     subject, text = _TEXTS[kind][reader.language]
-    message = EmailMessage()
-    message["From"] = formataddr(("Replyco", sender))
-    message["To"] = reader.address
-    message["Subject"] = subject
-    message["Date"] = format_datetime(now)
-    message["Message-ID"] = f"<{notice_id}@{sender.rpartition('@')[2]}>"
-    message["Auto-Submitted"] = "auto-generated"
     body = text.format(address=reader.address, **words)
-    help_line = support_line(support_contact, reader.language)
-    message.set_content(_FRAME[reader.language].format(person=reader.person, text=body, help=help_line))
-    return message
+    return letter(
+        reader, subject, body, notice_id=notice_id, sender=sender, support_contact=support_contact, now=now
+    )

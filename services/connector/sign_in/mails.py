@@ -9,13 +9,13 @@ from datetime import datetime
 from email.message import EmailMessage
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from services.connector.accounts.credentials import hash_secret, new_session_token
-from services.connector.http.language import Language
-from services.connector.sign_in.mail_texts import Reader, compose
+from services.connector.accounts.letters import reader_of
+from services.connector.sign_in.mail_texts import compose
 from shared.database import Sessions
-from shared.tables import Notice, NoticeKind, PasswordReset, User
+from shared.tables import Notice, NoticeKind, PasswordReset
 
 _KINDS = (
     NoticeKind.PASSWORD_CHANGED,
@@ -40,7 +40,7 @@ class SignInMails:
         return dict.fromkeys(_KINDS, self._tell) | {NoticeKind.PASSWORD_RESET: self._send_link}
 
     async def _tell(self, notice: Notice, sender: str, now: datetime) -> EmailMessage | None:
-        reader = await self._reader(notice.user_id)
+        reader = await reader_of(self._sessions, notice.user_id)
         if reader is None:
             return None
         return compose(
@@ -58,7 +58,7 @@ class SignInMails:
         )
 
     async def _send_link(self, notice: Notice, sender: str, now: datetime) -> EmailMessage | None:
-        reader = await self._reader(notice.user_id)
+        reader = await reader_of(self._sessions, notice.user_id)
         if reader is None:
             return None
         token = new_session_token()
@@ -83,10 +83,3 @@ class SignInMails:
             link=f"{self._public_url}/reset-password#{token}",
             until=reader.moment(until),
         )
-
-    async def _reader(self, user_id: UUID) -> Reader | None:
-        async with self._sessions.begin() as session:
-            user = await session.scalar(select(User).where(User.id == user_id, User.disabled_at.is_(None)))
-        if user is None:
-            return None
-        return Reader(user.name, user.email, Language(user.language), user.time_zone)

@@ -185,7 +185,9 @@ TABLE = [
     Row("GET", "/orders/{order_row_id}", ORDERS_VIEW),
     Row("GET", "/conversations/{conversation_id}/orders", f"{INBOX_VIEW} {ORDERS_VIEW}"),
     Row("GET", "/audit-log", ADMIN_VIEW),
+    Row("GET", "/audit-log/export", ADMIN_VIEW),
     Row("GET", "/read-log", ADMIN_VIEW),
+    Row("GET", "/read-log/export", ADMIN_VIEW),
     Row("GET", "/webhooks", PROGRAMS_EDIT),
     Row(
         "POST",

@@ -39,6 +39,7 @@ route("/settings/users", "users");
 route("/settings/api-keys", "api_keys");
 route("/settings/webhooks", "webhooks");
 route("/settings/audit-log", "audit_log");
+route("/settings/read-log", "read_log");
 route("/settings/retention", "retention");
 route("/settings/templates", "reply_templates");
 route("/settings/security", "security");

@@ -28,6 +28,7 @@ PAGES = [
     "/settings",
     "/settings/webhooks",
     "/settings/audit-log",
+    "/settings/read-log",
     "/settings/retention",
     "/settings/templates",
 ]

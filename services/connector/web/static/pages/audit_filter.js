@@ -1,4 +1,4 @@
-// Which entries of the audit log are shown: by whom, what, from one day to another.
+// Which entries of a log are shown: by whom, what, from one day to another.
 
 import { eachPage } from "../core/api.js";
 import { h, newId } from "../core/dom.js";
@@ -10,29 +10,44 @@ const FIRST_DAY = "2000-01-02";
 const LAST_DAY = "8999-12-30";
 
 /** A form that filters the audit log, and the query of its choices; calls `changed()` after each choice. */
-export async function auditFilter({ signal, changed }) {
+export function auditFilter({ signal, changed }) {
+  const actions = keysBelow("audit.action").map((action) => [action, t(`audit.action.${action}`)]);
+  return logFilter({ signal, changed, who: "actor_id", what: "action", options: actions.sort(([, one], [, other]) => one.localeCompare(other)) });
+}
+
+/** The same for the read log. */
+export function readFilter({ signal, changed }) {
+  return logFilter({ signal, changed, who: "reader_id", what: "kind", options: keysBelow("reads.filter").map((kind) => [kind, t(`reads.filter.${kind}`)]) });
+}
+
+async function logFilter({ signal, changed, who, what, options }) {
   const users = [];
   const keys = [];
   await Promise.all([
     eachPage("/users?limit=100", signal, (items) => users.push(...items)),
     eachPage("/api-keys?limit=100", signal, (items) => keys.push(...items)),
   ]);
-  const who = choice("who", [
+  const people = choice("who", [
     ...users.map((user) => [user.id, user.name]),
     ...keys.map((key) => [key.id, t("audit.actor.api_key", { name: key.name })]),
   ]);
-  const actions = keysBelow("audit.action").map((action) => [action, t(`audit.action.${action}`)]);
-  const what = choice("what", actions.sort(([, one], [, other]) => one.localeCompare(other)));
+  const kinds = choice("what", options);
   const from = day("from");
   const to = day("to");
-  const fields = [who, what, from, to];
+  const fields = [people, kinds, from, to];
+  // A link, such as that of a mail, may have chosen already.
+  const asked = new URLSearchParams(location.search);
+  people.input.value = asked.get(who) ?? "";
+  kinds.input.value = asked.get(what) ?? "";
+  let subject = asked.get("subject_id");
 
   return {
-    element: h("form", { class: "audit-filter", role: "search", "aria-label": t("audit.filter"), onchange: changed, onsubmit: (event) => event.preventDefault() }, fields.map((field) => field.element)),
+    element: h("form", { class: "audit-filter", role: "search", "aria-label": t("audit.filter"), onchange: choose, onsubmit: (event) => event.preventDefault() }, fields.map((field) => field.element)),
     query() {
       const query = {
-        actor_id: who.input.value,
-        action: what.input.value,
+        [who]: people.input.value,
+        [what]: kinds.input.value,
+        subject_id: subject,
         since: from.input.value && from.input.checkValidity() && startOfDay(from.input.value).toISOString(),
         // The last day is included to its end.
         until: to.input.value && to.input.checkValidity() && startOfDay(to.input.value, 1).toISOString(),
@@ -40,6 +55,12 @@ export async function auditFilter({ signal, changed }) {
       return new URLSearchParams(Object.entries(query).filter(([, value]) => value));
     },
   };
+
+  function choose() {
+    // What somebody chooses here is not about the one thing that the link meant.
+    subject = null;
+    return changed();
+  }
 }
 
 function choice(name, options) {

@@ -11,6 +11,7 @@ const PAGES = {
   // A webhook's address often has a password in its query, so only people who may change webhooks see them.
   "/settings/webhooks": { title: "webhooks.title", needs: ["general.programs", "edit"] },
   "/settings/audit-log": { title: "audit.title", needs: ["general.admin", "view"] },
+  "/settings/read-log": { title: "reads.title", needs: ["general.admin", "view"] },
   "/settings/retention": { title: "retention.title", needs: ["general.admin", "view"] },
   "/settings/security": { title: "security.title", needs: ["general.admin", "view"] },
   "/settings/templates": { title: "templates.title", needs: ["inbox.messages", "view"] },

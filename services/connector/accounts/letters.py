@@ -1,0 +1,68 @@
+"""What mails to the people of an account have in common: who reads it, and its frame. They address nobody by "du" or "Sie"."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, formataddr
+from typing import Final
+from uuid import UUID
+
+from babel.dates import format_datetime as format_moment
+from babel.dates import get_timezone
+
+from services.connector.accounts import queries
+from services.connector.http.language import Language
+from services.connector.http.support_contact import support_line
+from shared.database import Sessions
+
+_FRAME: Final = {
+    Language.DE: "Guten Tag {person},\n\n{text}\n\nReplyco\n{help}",
+    Language.EN: "Hello {person},\n\n{text}\n\nReplyco\n{help}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who reads a mail, and how times are told them."""
+
+    person: str
+    address: str
+    language: Language
+    time_zone: str
+
+    def moment(self, at: datetime) -> str:
+        return format_moment(
+            at, format="long", tzinfo=get_timezone(self.time_zone), locale=self.language.value
+        )
+
+
+async def reader_of(sessions: Sessions, user_id: UUID) -> Reader | None:
+    """None if they must not get mails any more."""
+    async with sessions.begin() as session:
+        user = await queries.enabled_user(session, user_id)
+    if user is None:
+        return None
+    return Reader(user.name, user.email, Language(user.language), user.time_zone)
+
+
+def letter(
+    reader: Reader,
+    subject: str,
+    text: str,
+    *,
+    notice_id: UUID,
+    sender: str,
+    support_contact: str | None,
+    now: datetime,
+) -> EmailMessage:
+    """The same notice has the same Message-ID, should it ever be sent twice."""
+    message = EmailMessage()
+    message["From"] = formataddr(("Replyco", sender))
+    message["To"] = reader.address
+    message["Subject"] = subject
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = f"<{notice_id}@{sender.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    help_line = support_line(support_contact, reader.language)
+    message.set_content(_FRAME[reader.language].format(person=reader.person, text=text, help=help_line))
+    return message
