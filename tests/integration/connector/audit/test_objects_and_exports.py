@@ -37,7 +37,7 @@ def caller_of(who: SignedIn) -> Caller:
     return Caller(who.account.id, who.user.id, {}, session_id=who.session_id)
 
 
-async def objects(client: httpx2.AsyncClient) -> dict[str, dict[str, Any]]:
+async def objects(client: httpx2.AsyncClient) -> dict[str, Any]:
     items = (await client.get(LOG)).json()["items"]
     return {item["action"]: item["object"] for item in items}
 
