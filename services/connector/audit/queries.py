@@ -144,7 +144,9 @@ async def names_of(
 
 async def people_and_keys(reader: Reader, account_id: UUID, ids: Collection[UUID]) -> dict[UUID, Named]:
     """The users and API keys among these."""
-    users = select(User.id, User.name).where(*_among(User.id, User.account_id, account_id, ids))
+    users = select(User.id, User.name).where(
+        *_among(User.id, User.account_id, account_id, ids), User.removed_at.is_(None)
+    )
     keys = (
         select(ApiKey.id, ApiKey.name, User.name.label("made_by"))
         .outerjoin(User, User.id == ApiKey.created_by)

@@ -8,7 +8,7 @@ import { objectOf } from "./audit_object.js";
 import { showLog } from "./log_page.js";
 
 export async function show(page) {
-  return showLog(page, { log: "audit-log", texts: "audit", columns: ["when", "who", "what", "about"], filterOf: auditFilter, cells });
+  return showLog(page, { log: "audit-log", testId: "audit-entry", title: t("audit.title"), lead: t("audit.lead"), columns: ["when", "who", "what", "about"], filterOf: auditFilter, cells });
 }
 
 function cells(entry) {

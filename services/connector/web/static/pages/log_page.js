@@ -7,8 +7,8 @@ import { t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
 import { settingsTabs } from "./settings.js";
 
-/** `log`: its address in the API; `texts`: the beginning of its texts; `filterOf({signal, changed})`; `cells(entry)`, by column; `columns`. */
-export async function showLog({ main, signal }, { log, texts, columns, filterOf, cells }) {
+/** `log`: its address in the API; `title` and `lead`: how the page begins; `filterOf({signal, changed})`; `cells(entry)`, by column; `columns`. */
+export async function showLog({ main, signal }, { log, testId, title, lead, columns, filterOf, cells }) {
   const place = h("div", {});
   const problemPlace = h("div", { class: "place" });
   const rows = h("tbody", { role: "rowgroup" });
@@ -31,7 +31,7 @@ export async function showLog({ main, signal }, { log, texts, columns, filterOf,
     const shown = cells(entry);
     return h(
       "tr",
-      { role: "row", tabindex: "-1", "data-testid": `${texts}-entry`, "data-action": entry.action ?? entry.kind },
+      { role: "row", tabindex: "-1", "data-testid": testId, "data-action": entry.action ?? entry.kind },
       columns.map((column) => h("td", { role: "cell", class: `audit-${column}` }, shown[column])),
     );
   }
@@ -41,7 +41,7 @@ export async function showLog({ main, signal }, { log, texts, columns, filterOf,
     // The roles are set by hand, because the style sheet turns rows into blocks on a phone.
     return h(
       "table",
-      { class: "audit card", role: "table", "aria-label": t(`${texts}.title`) },
+      { class: "audit card", role: "table", "aria-label": title },
       h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads)),
       body,
     );
@@ -71,6 +71,6 @@ export async function showLog({ main, signal }, { log, texts, columns, filterOf,
 
   await refresh();
   const buttons = h("div", { class: "buttons" }, file, again);
-  replace(main, settingsTabs(), h("div", { class: "page-head" }, pageHeading(t(`${texts}.title`)), buttons), h("p", {}, t(`${texts}.lead`)), filter.element, problemPlace, place);
+  replace(main, settingsTabs(), h("div", { class: "page-head" }, pageHeading(title), buttons), h("p", {}, lead), filter.element, problemPlace, place);
   return null;
 }

@@ -8,7 +8,7 @@ import { objectOf } from "./audit_object.js";
 import { showLog } from "./log_page.js";
 
 export async function show(page) {
-  return showLog(page, { log: "read-log", texts: "reads", columns: ["when", "who", "what", "about"], filterOf: readFilter, cells });
+  return showLog(page, { log: "read-log", testId: "reads-entry", title: t("reads.title"), lead: t("reads.lead"), columns: ["when", "who", "what", "about"], filterOf: readFilter, cells });
 }
 
 function cells(entry) {
