@@ -11,6 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    ColumnElement,
+    LargeBinary,
     Select,
     Uuid,
     any_,
@@ -193,6 +195,7 @@ async def merge(session: AsyncSession, source_id: UUID, target_id: UUID, *, by: 
     Both must be of one integration, and locked.
     """
     moved = {"conversation_id": target_id} | ({} if by is None else {"placed_by": by})
+    proven = await _proven(session, source_id, target_id)
     await session.execute(update(Message).where(Message.conversation_id == source_id).values(moved))
     await session.execute(
         update(Note).where(Note.conversation_id == source_id).values(conversation_id=target_id)
@@ -230,12 +233,34 @@ async def merge(session: AsyncSession, source_id: UUID, target_id: UUID, *, by: 
         .where(Conversation.id == target_id)
         .values(
             is_unread=Conversation.is_unread | source.is_unread,
-            buyer_key=func.coalesce(Conversation.buyer_key, source.buyer_key),
+            buyer_key=_buyer_key(
+                source.buyer_key,
+                is_source_proven=source_id in proven,
+                is_target_proven=target_id in proven,
+            ),
             **opens,
         )
     )
     await _move_orders(session, source_id, target_id)
     await recount(session, target_id)
+
+
+async def _proven(session: AsyncSession, *conversation_ids: UUID) -> set[UUID]:
+    """Those of the conversations in which a message is proven to be Amazon's."""
+    found = select(Message.conversation_id).where(
+        Message.conversation_id.in_(conversation_ids),
+        Message.authenticity == Authenticity.AUTHENTIC.value,
+    )
+    return set(await session.scalars(found.distinct()))
+
+
+def _buyer_key(
+    of_source: bytes | None, *, is_source_proven: bool, is_target_proven: bool
+) -> ColumnElement[bytes | None]:
+    """The target's buyer. A released forgery may name anybody: beside proven messages, its buyer would show what that person bought."""
+    if is_source_proven == is_target_proven:
+        return func.coalesce(Conversation.buyer_key, of_source)
+    return literal(of_source, LargeBinary) if is_source_proven else Conversation.buyer_key.expression
 
 
 async def move(

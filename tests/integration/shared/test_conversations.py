@@ -303,6 +303,35 @@ async def test_a_released_message_joins_the_conversation_that_it_belongs_to(sess
     assert await inbox.last_message_at() == NOW
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "merged"),
+    [
+        ((A, False), (None, True), None),
+        ((None, True), (B, False), None),
+        ((A, True), (B, False), A),
+        ((A, False), (B, True), B),
+        ((A, True), (None, True), A),
+        ((A, False), (None, False), A),
+    ],
+)
+async def test_the_buyer_of_a_released_forgery_never_becomes_that_of_proven_messages(
+    sessions: Sessions, owner: Sessions, inbox: Inbox, *, source, target, merged
+):
+    conversations = []
+    for buyer_key, is_proven in (source, target):
+        conversation = await inbox.conversation()
+        await inbox.message(conversation, is_proven=is_proven)
+        async with owner.begin() as session:
+            (await session.get_one(Conversation, conversation)).buyer_key = buyer_key
+        conversations.append(conversation)
+
+    async with sessions.begin() as session:
+        await lock(session, *conversations)
+        await merge(session, *conversations)
+
+    assert (await inbox.read(conversations[1])).buyer_key == merged
+
+
 async def test_a_released_message_that_belongs_to_none_opens_one(sessions: Sessions, inbox: Inbox):
     quarantine = await inbox.conversation(status="quarantine")
     message = await inbox.message(quarantine, A)
