@@ -159,7 +159,7 @@ async def test_the_store_is_chosen_among_more_than_a_page_of_them(page: Page, si
     await make_thread(site, stores[0], "Im ersten")
     await sign_in(page, f"/inbox?integration={stores[-1].id}")
 
-    rows, choice = page.get_by_test_id("conversation"), page.get_by_label("Integration")
+    rows, choice = page.get_by_test_id("conversation"), page.get_by_label("Integration", exact=True)
     await expect(choice.locator("option")).to_have_count(106)
     await expect(choice).to_have_value(str(stores[-1].id))
     await expect(rows).to_have_text([re.compile("Im letzten")])
@@ -199,7 +199,7 @@ async def test_filters_are_in_the_address_and_survive_reload_and_back(page: Page
     await expect(rows).to_have_count(3)
 
     await page.get_by_text("Filtern und sortieren").click()
-    await page.get_by_label("Integration").select_option("Lampen Übersee")
+    await page.get_by_label("Integration", exact=True).select_option("Lampen Übersee")
     await expect(rows).to_have_count(2)
     await page.get_by_label("Art").select_option("Käufernachricht")
     await expect(rows).to_have_count(1)

@@ -171,7 +171,7 @@ HINT_TEXTS: Final[dict[AttemptHint, dict[Language, tuple[str, str]]]] = {
         Language.DE: (
             "Welcher Store ist bei Amazon angemeldet?",
             (
-                "Amazon fragt nicht noch einmal nach dem Konto: Verbunden wird der Store, der in diesem Browser dort gerade angemeldet ist. Für einen anderen Store hilft es, vorher in Seller Central abzumelden, oder in einem privaten Fenster dort und hier neu anzumelden."
+                "Amazon fragt nicht noch einmal nach dem Konto: Verbunden wird der Store, der in diesem Browser dort gerade angemeldet ist. Für einen anderen Store bitte vorher in Seller Central abmelden, oder ein privates Fenster nehmen und dort und hier neu anmelden."
             ),
         ),
         Language.EN: (
