@@ -164,5 +164,5 @@ function amazonCodes() {
   );
 }
 
-/** Amazon's codes have digits; ours, for what Amazon shows no code of, tell people nothing. */
-const isAmazons = (code) => /\d/.test(code);
+/** For the plan Amazon shows no code; ours tells people nothing. */
+const isAmazons = (code) => code !== "INDIVIDUAL_PLAN";
