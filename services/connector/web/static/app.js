@@ -4,6 +4,7 @@ import { apiState, Problem, proveBy } from "./core/api.js";
 import { h, replace } from "./core/dom.js";
 import { announce, notice, pageHeading, problemTexts } from "./core/elements.js";
 import { resync } from "./core/events.js";
+import { keepFocus } from "./core/focus.js";
 import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
 import { proveWhoIsThere } from "./core/reauthentication.js";
 import { loadPage, navigate, route, showCurrent, startRouter } from "./core/router.js";
@@ -192,4 +193,5 @@ try {
   if (!(problem instanceof Problem)) throw problem;
 }
 await texts;
+keepFocus(main);
 await startRouter(display);

@@ -213,10 +213,18 @@ function markOnline() {
 
 async function retryNetwork() {
   if (!isOffline) return;
+  await checkNetwork();
+  if (isOffline) setTimeout(retryNetwork, RETRY_AFTER_MS);
+}
+
+/** Asks whether the server is there, so that the pages say so although nobody has asked for anything else. */
+export async function checkNetwork() {
   try {
-    await fetch("/livez", { cache: "no-store" });
+    await fetch("/livez", { cache: "no-store", signal: AbortSignal.timeout(RETRY_AFTER_MS) });
     markOnline();
   } catch {
-    setTimeout(retryNetwork, RETRY_AFTER_MS);
+    markOffline();
   }
 }
+
+for (const kind of ["online", "offline"]) addEventListener(kind, checkNetwork);

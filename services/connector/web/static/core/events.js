@@ -2,7 +2,7 @@
 //
 // A hidden tab closes its stream: over HTTP/1.1 a browser opens six connections to a host, and seven tabs would stall.
 
-import { get } from "./api.js";
+import { checkNetwork, get } from "./api.js";
 
 const RECONNECT_AFTER_MS = 10000;
 const HIDDEN_AFTER_MS = 5000;
@@ -47,6 +47,8 @@ function connect() {
     });
   }
   source.addEventListener("error", () => {
+    // Also in a tab in which nobody does anything: a server that is gone ends its streams.
+    checkNetwork();
     // The browser comes back by itself after a broken connection, but not after an answer such as 503.
     if (source?.readyState !== EventSource.CLOSED) return;
     source = null;

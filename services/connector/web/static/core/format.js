@@ -1,6 +1,6 @@
 // Times, sizes and lists in the user's language and time zone.
 
-import { language, t } from "./i18n.js";
+import { language, locale, t } from "./i18n.js";
 import { timeZone } from "./session.js";
 
 const DAY_MS = 86400000;
@@ -47,7 +47,7 @@ export function isPast(iso) {
 /** 1.240,50 €. A currency that the browser refuses stands as it is. */
 export function money(amount, currency) {
   try {
-    return new Intl.NumberFormat(language(), { style: "currency", currency }).format(amount);
+    return new Intl.NumberFormat(locale(), { style: "currency", currency }).format(amount);
   } catch {
     return `${amount} ${currency}`;
   }
@@ -55,7 +55,7 @@ export function money(amount, currency) {
 
 /** 1.240 */
 export function number(value) {
-  return new Intl.NumberFormat(language()).format(value);
+  return new Intl.NumberFormat(locale()).format(value);
 }
 
 /** The first moment of a day such as 2026-11-23 in the user's time zone, or of a day some days later. */
@@ -81,7 +81,7 @@ export function wallClockOf(moment) {
 
 /** Mitteleuropäische Zeit */
 export function zoneName(moment) {
-  const parts = new Intl.DateTimeFormat(language(), { timeZone: timeZone(), timeZoneName: "long" }).formatToParts(new Date(moment));
+  const parts = new Intl.DateTimeFormat(locale(), { timeZone: timeZone(), timeZoneName: "long" }).formatToParts(new Date(moment));
   return parts.find(({ type }) => type === "timeZoneName").value;
 }
 
@@ -93,7 +93,7 @@ function shownAsUtc(moment) {
 export function duration(milliseconds) {
   const minutes = Math.floor(Math.abs(milliseconds) / 60000);
   const [unit, value] = minutes < 60 ? ["minute", Math.max(minutes, 1)] : minutes < 48 * 60 ? ["hour", Math.floor(minutes / 60)] : ["day", Math.floor(minutes / 1440)];
-  return new Intl.NumberFormat(language(), { style: "unit", unit, unitDisplay: "short" }).format(value);
+  return new Intl.NumberFormat(locale(), { style: "unit", unit, unitDisplay: "short" }).format(value);
 }
 
 export function countryName(code) {
@@ -106,7 +106,7 @@ export function languageName(code) {
 
 export function size(bytes) {
   const [unit, divisor, digits] = bytes < 1000000 ? ["kilobyte", 1000, 0] : ["megabyte", 1000000, 1];
-  const format = new Intl.NumberFormat(language(), { style: "unit", unit, maximumFractionDigits: digits });
+  const format = new Intl.NumberFormat(locale(), { style: "unit", unit, maximumFractionDigits: digits });
   return format.format(Math.max(bytes / divisor, digits ? 0.1 : 1));
 }
 
@@ -116,5 +116,5 @@ export function list(names) {
 }
 
 function formatted(moment, options) {
-  return new Intl.DateTimeFormat(language(), { ...options, timeZone: timeZone() }).format(new Date(moment));
+  return new Intl.DateTimeFormat(locale(), { ...options, timeZone: timeZone() }).format(new Date(moment));
 }

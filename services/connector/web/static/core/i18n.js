@@ -14,6 +14,13 @@ export function language() {
   return current;
 }
 
+/** The language with the region that the browser prefers, which says how dates and numbers are written: English in Britain is no American one. */
+export function locale() {
+  const same = navigator.languages.find((each) => each.slice(0, 2).toLowerCase() === current && each.length > 2);
+  const { region } = new Intl.Locale(same ?? navigator.languages[0] ?? current);
+  return region ? `${current}-${region}` : current;
+}
+
 /** The language last chosen in this browser, else the one it prefers; for people who are not signed in. */
 export function browserLanguage() {
   const remembered = localStorage.getItem(STORAGE_KEY);
@@ -101,5 +108,5 @@ export function keysBelow(key) {
 /** The text key.one or key.other, whichever the language uses with this number. */
 export function count(key, number, values = {}) {
   const rule = new Intl.PluralRules(current).select(number) === "one" ? "one" : "other";
-  return t(`${key}.${rule}`, { ...values, count: new Intl.NumberFormat(current).format(number) });
+  return t(`${key}.${rule}`, { ...values, count: new Intl.NumberFormat(locale()).format(number) });
 }

@@ -1,0 +1,78 @@
+"""What holds on every page, whatever it shows."""
+
+from playwright.async_api import Page, Route, expect
+
+from tests.browser.steps import Site, sign_in
+
+
+async def test_the_skip_link_leads_into_the_page_and_what_vanishes_leaves_the_focus_beside_it(
+    page: Page, site: Site
+):
+    await sign_in(page, "/settings/audit-log")
+    await expect(page.get_by_test_id("audit-entry").first).to_be_visible()
+    address = page.url
+
+    await page.locator("#skip-link").focus()
+    await page.keyboard.press("Enter")
+
+    await expect(page.locator("#main")).to_be_focused()
+    assert page.url == address
+
+    await page.evaluate(
+        """() => {
+            const [box, button] = [document.createElement("section"), document.createElement("button")];
+            box.id = "left";
+            box.append(button);
+            document.querySelector("#main .page").append(box);
+            button.focus();
+            button.remove();
+        }"""
+    )
+    await expect(page.locator("#left")).to_be_focused()
+
+
+async def test_a_tab_of_the_release_before_loads_the_new_one_once_by_itself(page: Page, site: Site):
+    await sign_in(page, "/settings/audit-log")
+    await expect(page.get_by_test_id("audit-entry").first).to_be_visible()
+    loads: list[str] = []
+    page.on("load", lambda _: loads.append(page.url))
+
+    # The server has another release: the scripts of this one are gone, and its document names others.
+    async def gone(route: Route) -> None:
+        await route.fulfill(status=404)
+
+    async def newer(route: Route) -> None:
+        await route.fulfill(status=200, body='<script src="/static/0123456789abcdef/app.js"></script>')
+
+    await page.route("**/static/*/pages/orders.js", gone)
+    await page.route("**/sign-in", newer)
+    await page.get_by_role("link", name="Bestellungen").click()
+
+    await expect(page.get_by_role("button", name="Noch einmal versuchen")).to_be_visible()
+    assert loads == [f"{site.url}/orders"]
+
+    await page.unroute_all()
+    await page.get_by_role("button", name="Noch einmal versuchen").click()
+    await expect(page.get_by_role("heading", level=1, name="Bestellungen")).to_be_visible()
+
+
+async def test_dates_are_written_as_in_the_browsers_region(page: Page, site: Site):
+    await page.goto("/sign-in")
+
+    written = await page.evaluate(
+        """async (languages) => {
+            const core = document.querySelector("script[type=module]").src.replace("app.js", "core/");
+            const { useLanguage } = await import(`${core}i18n.js`);
+            const { shortDate } = await import(`${core}format.js`);
+            const found = [];
+            for (const [language, preferred] of languages) {
+                Object.defineProperty(navigator, "languages", { value: preferred, configurable: true });
+                await useLanguage(language);
+                found.push(shortDate("2026-11-23T12:00:00Z"));
+            }
+            return found;
+        }""",
+        [["en", ["en-GB"]], ["en", ["en-US", "en"]], ["de", ["de-DE", "en-US"]], ["de", ["de", "en-US"]]],
+    )
+
+    assert written == ["23/11/2026", "11/23/26", "23.11.26", "23.11.26"]
