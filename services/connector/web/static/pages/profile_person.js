@@ -1,4 +1,4 @@
-// Profile: one's name, language and time zone.
+// Profile: one's name, language, form of address and time zone.
 
 import { h, newId, replace } from "../core/dom.js";
 import { announce, busy, field, fieldError, notice, showProblem } from "../core/elements.js";
@@ -12,6 +12,7 @@ export function personSection() {
   const { user } = signedIn();
   const name = field(t("profile.name"), { name: "name", autocomplete: "name", maxlength: 100, value: user.name });
   const language = choice(t("profile.language"), Object.entries(LANGUAGES), user.language);
+  const form = choice(t("profile.form_of_address"), [["du", "Du"], ["sie", "Sie"]], user.form_of_address ?? "du");
   const zone = choice(t("profile.time_zone"), zones(user.time_zone).map((each) => [each, each.replaceAll("_", " ")]), user.time_zone);
   const said = h("div", { class: "place", role: "status" });
   const button = h("button", { type: "submit", class: "button" }, t("profile.save"));
@@ -22,7 +23,7 @@ export function personSection() {
     if (!name.input.value.trim()) return name.input.focus();
     const before = signedIn().user;
     try {
-      await changeMe({ name: name.input.value.trim(), language: language.select.value, time_zone: zone.select.value });
+      await changeMe({ name: name.input.value.trim(), language: language.select.value, form_of_address: form.select.value, time_zone: zone.select.value });
     } catch (problem) {
       if (!problem.errors?.some((each) => each.field === "name")) return showProblem(said, problem);
       name.setError(fieldError(problem, "name"));
@@ -31,7 +32,7 @@ export function personSection() {
     announce(t("profile.saved"));
     const { user: after } = signedIn();
     // The header and all texts are drawn anew.
-    if (after.language !== before.language || after.name !== before.name) return navigate("/profile", { replace: true });
+    if (after.language !== before.language || after.form_of_address !== before.form_of_address || after.name !== before.name) return navigate("/profile", { replace: true });
     replace(said, notice("good", null, h("p", {}, t("profile.saved"))));
   }
 
@@ -41,7 +42,7 @@ export function personSection() {
   }
 
   const address = h("p", {}, h("strong", {}, t("profile.email")), " ", h("bdi", {}, user.email));
-  return h("section", { class: "card section" }, h("h2", {}, t("profile.person")), address, h("form", { class: "form", novalidate: true, onsubmit: submit }, name.element, language.element, zone.element, said, button));
+  return h("section", { class: "card section" }, h("h2", {}, t("profile.person")), address, h("form", { class: "form", novalidate: true, onsubmit: submit }, name.element, language.element, form.element, zone.element, said, button));
 }
 
 function choice(label, values, chosen) {
