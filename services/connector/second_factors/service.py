@@ -228,6 +228,7 @@ async def rename_passkey(sessions: Sessions, caller: Caller, passkey_id: UUID, n
         if passkey is None:
             raise NotFound
         passkey.name = name
+        session.add(audit_entry(caller, "passkey_renamed", passkey_id))
         return passkey
 
 
