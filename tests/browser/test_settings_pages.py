@@ -258,18 +258,20 @@ async def test_the_read_log_shows_who_opened_what_and_leads_there(page: Page, si
     await expect(page).to_have_url(f"{site.url}/inbox/{conversation.id}")
 
 
-async def test_who_may_only_view_is_led_to_the_audit_log_alone(page: Page, site: Site):
+async def test_who_may_only_view_is_led_to_the_people_and_sees_no_programs(page: Page, site: Site):
     async with site.sessions.begin() as session:
         admin = await session.scalar(select(User).where(User.email == "admin@seller.example"))
         assert admin is not None
-        admin.general_admin = "view"
+        admin.general_admin, admin.general_programs = "view", "none"
     await sign_in(page, "/inbox")
 
     await page.get_by_role("link", name="Einstellungen").click()
 
-    await expect(page).to_have_url(f"{site.url}/settings/audit-log")
-    await expect(page.get_by_test_id("audit-entry")).to_have_count(1)
+    await expect(page).to_have_url(f"{site.url}/settings/users")
+    await expect(page.get_by_role("link", name="API-Schlüssel")).to_have_count(0)
     await expect(page.get_by_role("link", name="Webhooks")).to_have_count(0)
+    await page.get_by_role("link", name="Protokoll", exact=True).click()
+    await expect(page.get_by_test_id("audit-entry")).to_have_count(1)
 
 
 async def test_of_the_settings_an_agent_is_shown_the_templates_alone(page: Page, site: Site):
