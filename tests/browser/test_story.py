@@ -53,7 +53,7 @@ async def _sign_in(page: Page, stack: Stack) -> None:
     await page.goto("/")
     await page.get_by_label("E-Mail-Adresse").fill(DEMO_EMAIL)
     await page.get_by_label("Passwort").fill(stack.password)
-    await page.get_by_role("button", name="Anmelden").click()
+    await page.get_by_role("button", name="Anmelden", exact=True).click()
     await expect(page.get_by_role("button", name="Abmelden")).to_be_visible()
 
 

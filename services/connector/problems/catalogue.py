@@ -125,7 +125,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Es gibt zu viele offene Einladungen", "Ein Konto darf {limit} davon haben. Eine zurückziehen, die niemand mehr braucht."),
     ),
     "invitation_invalid": Problem(
-        422,
+        409,
         ("This invitation is not valid any more", "A link is good for 72 hours, and once. Ask whoever has invited you to send it again."),
         ("Diese Einladung gilt nicht mehr", "Ein Link gilt 72 Stunden und nur einmal. Wer eingeladen hat, kann die Einladung noch einmal senden."),
     ),

@@ -28,7 +28,12 @@ def _of_people(value: dict[Permission, Level]) -> dict[Permission, Level]:
 
 Email = Annotated[
     SingleLine,
-    Field(min_length=3, max_length=254, pattern=r"^[^\s@,;<>]+@[^\s@,;<>]+$"),
+    Field(
+        min_length=3,
+        max_length=254,
+        pattern=r"^[^\s@,;<>]+@[^\s@,;<>]+$",
+        json_schema_extra={"format": "email"},
+    ),
     AfterValidator(_address),
 ]
 Levels = Annotated[

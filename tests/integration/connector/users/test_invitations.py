@@ -107,7 +107,7 @@ async def test_a_link_that_is_used_expired_withdrawn_or_wrong_is_answered_alike(
         for path in ("look", "accept"):
             body = {"token": token} | ({} if path == "look" else {"name": "E", "password": PASSWORD})
             answer = await nobody.post(f"{API}/invitations/{path}", json=body)
-            assert (answer.status_code, answer.json()["code"]) == (422, "invitation_invalid")
+            assert (answer.status_code, answer.json()["code"]) == (409, "invitation_invalid")
             bodies.append(answer.json())
     assert all(body == bodies[0] for body in bodies)
     listed = (await signed_in.client.get(f"{API}/invitations")).json()["items"]
@@ -120,7 +120,7 @@ async def test_a_link_is_good_once_for_two_who_use_it_at_once(signed_in, nobody,
 
     answers = await asyncio.gather(_accept(nobody, token), _accept(nobody, token))
 
-    assert sorted(answer.status_code for answer in answers) == [204, 422]
+    assert sorted(answer.status_code for answer in answers) == [204, 409]
 
 
 async def test_nobody_is_invited_twice_or_who_is_there(signed_in):
