@@ -84,6 +84,10 @@ def worker(owner_sessions: Sessions, keyring: Keyring, keys: Keys) -> Worker:
     return Worker(owner_sessions, keyring, keys)
 
 
+# In the statement that finds the caller and what they may do.
+CALLER = "inbox_orders"
+
+
 def counted_statements(app: FastAPI) -> AbstractAsyncContextManager[list[str]]:
     """The SQL that the application sends meanwhile."""
     engine: Engine = app.state.connector.sessions.kw["bind"].sync_engine
