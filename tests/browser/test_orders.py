@@ -137,6 +137,13 @@ async def test_an_integration_says_how_far_its_orders_are_and_every_page_that_ca
 
     async with site.sessions.begin() as session:
         session.add(AmazonPause(client_id=SandboxSettings.model_fields["client_id"].default))
+    # The connector asks its database every few seconds; the page that is opened then asks once, and again after half a minute.
+    await page.evaluate(
+        """async () => {
+            while (!(await (await fetch("/api/v1/status")).json()).amazon_paused_since)
+                await new Promise((resolve) => setTimeout(resolve, 200));
+        }"""
+    )
 
     await page.goto("/inbox")
     banner = page.locator("#amazon-pause")

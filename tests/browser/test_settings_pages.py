@@ -232,8 +232,9 @@ async def test_the_read_log_shows_who_opened_what_and_leads_there(page: Page, si
         conversation = await make_conversation(session, site.keyring, store, order_id="303-1234567-1234567")
         session.add(system_audit_entry(site.account.id, "integration_renamed", store.id))
         session.add(system_audit_entry(site.account.id, "webhook_disabled", new_id()))
-    await sign_in(page, f"/inbox/{conversation.id}")
-    await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    async with page.expect_response(f"**/api/v1/conversations/{conversation.id}") as opened:
+        await sign_in(page, f"/inbox/{conversation.id}")
+    await (await opened.value).finished()
 
     await page.goto(f"{site.url}/settings/read-log")
     entry = page.get_by_test_id("reads-entry")

@@ -39,10 +39,11 @@ async def test_a_store_is_connected_and_its_buyers_message_is_read(german: Brows
     await expect(page.get_by_role("article")).to_contain_text("wann kommt meine Lampe? Viele Grüße, Größe M")
     await _keep_picture(page, "inbox")
     await page.goto("/integrations")
-    lock = page.get_by_test_id("integration-row").filter(has_text="Lampen Europa").locator("[data-lock]")
+    store = page.get_by_test_id("integration-row").filter(has_text="Lampen Europa")
+    lock = store.locator("[data-lock]")
     # It sells in Italy and France, too, and nobody has set these up: one country's mail says nothing of them.
     await expect(lock).to_have_attribute("data-lock", "pending")
-    await expect(page.get_by_test_id("summary")).to_have_text(
+    await expect(store.get_by_test_id("summary")).to_have_text(
         "Nachrichten kommen an. Für Frankreich und Italien fehlt noch die Einrichtung."
     )
     await _keep_picture(page, "integrations")

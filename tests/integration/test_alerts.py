@@ -17,6 +17,7 @@ from services.connector.amazon.signing import AwsKey
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.amazon_notices.service import NoticeReader
 from services.connector.amazon_pauses.service import PauseSwitch
+from services.connector.audit.alarm_service import Alarms
 from services.connector.events.hub import Hub
 from services.connector.http.connections import ConnectionBounds, Connections
 from services.connector.integrations import jobs as integration_jobs
@@ -64,6 +65,7 @@ async def shown(sessions: Sessions, keyring: Keyring, keys: Keys, tmp_path: Path
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
     WebhookSender(sessions, keyring, OutgoingConnections(), registry)
     HousekeepingMetrics(registry)
+    Alarms(sessions, registry, reads_an_hour=1, failed_sign_ins_an_hour=1)
     Purger(sessions, FolderBlobs(tmp_path), registry, messages_end_with_orders=False)
     Connections(ConnectionBounds(most=1, most_of_network=1), registry)
     server = MailServer("127.0.0.1", 25, "none", None, None, "no-reply@relay.example")

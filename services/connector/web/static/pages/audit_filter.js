@@ -4,6 +4,7 @@ import { eachPage } from "../core/api.js";
 import { h, newId } from "../core/dom.js";
 import { startOfDay } from "../core/format.js";
 import { keysBelow, t } from "../core/i18n.js";
+import { may } from "../core/session.js";
 
 // The first and the last day that the API accepts.
 const FIRST_DAY = "2000-01-02";
@@ -25,7 +26,7 @@ async function logFilter({ signal, changed, who, what, options }) {
   const keys = [];
   await Promise.all([
     eachPage("/users?limit=100", signal, (items) => users.push(...items)),
-    eachPage("/api-keys?limit=100", signal, (items) => keys.push(...items)),
+    may("general.programs", "view") && eachPage("/api-keys?limit=100", signal, (items) => keys.push(...items)),
   ]);
   const people = choice("who", [
     ...users.map((user) => [user.id, user.name]),
