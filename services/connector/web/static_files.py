@@ -8,11 +8,13 @@ import gzip
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
-from typing import Final
+from posixpath import dirname, join, normpath
+from typing import Final, NamedTuple
 
 from services.connector.http.support_contact import support_link
 from services.connector.web.texts import TEXT_SETS, page_texts, texts_in
@@ -57,6 +59,13 @@ class StaticFiles:
     shells: dict[str, ServedFile]
 
 
+class Imports(NamedTuple):
+    """The paths of the scripts that a script imports as it loads, and while it runs."""
+
+    at_once: tuple[str, ...]
+    later: tuple[str, ...]
+
+
 @cache
 def static_files() -> StaticFiles:
     """All of them, put together at the first call."""
@@ -68,10 +77,11 @@ def static_files() -> StaticFiles:
     contents = {path: content.encode() for path, content in scripts.items()}
     contents |= {path.name: path.read_bytes() for path in sorted(_STATIC.glob("*.svg"))}
     contents["style.css"] = _style().encode()
-    contents |= _texts(scripts, sorted({*pages.values(), "not_found"}))
+    imports = imports_of(scripts)
+    contents |= _texts(scripts, imports, sorted({*pages.values(), "not_found"}))
     prefix = f"/static/{_hash(contents)}"
     files = {path: _served(content, Path(path).suffix) for path, content in contents.items()}
-    shells = {name: _shell(prefix, scripts, name) for name in {*pages.values(), "not_found"}}
+    shells = {name: _shell(prefix, imports, name) for name in {*pages.values(), "not_found"}}
     return StaticFiles(prefix, files, pages, shells)
 
 
@@ -95,18 +105,17 @@ def _style() -> str:
     )
 
 
-def _texts(scripts: dict[str, str], pages: list[str]) -> dict[str, bytes]:
+def _texts(scripts: dict[str, str], imports: dict[str, Imports], pages: list[str]) -> dict[str, bytes]:
     """What a page says, a file for each page and set of texts; what all pages say is in `app.json` and in no other."""
     found: dict[str, bytes] = {}
+    of_app = [scripts[path] for path in reached(imports, "app.js", later=True)]
+    of_pages = {
+        name: [scripts[path] for path in reached(imports, f"pages/{name}.js", later=True)] for name in pages
+    }
     for text_set in TEXT_SETS:
         texts = page_texts(text_set)
-        common = texts_in((scripts[path] for path in reached(scripts, "app.js", later=True)), texts)
-        by_page = {
-            name: texts_in(
-                (scripts[path] for path in reached(scripts, f"pages/{name}.js", later=True)), texts
-            )
-            for name in pages
-        }
+        common = texts_in(of_app, texts)
+        by_page = {name: texts_in(needed, texts) for name, needed in of_pages.items()}
         for name, keys in {_APP: common, **{name: keys - common for name, keys in by_page.items()}}.items():
             chosen = {key: texts[key] for key in sorted(keys)}
             found[f"texts/{text_set}/{name}.json"] = json.dumps(
@@ -115,9 +124,9 @@ def _texts(scripts: dict[str, str], pages: list[str]) -> dict[str, bytes]:
     return found
 
 
-def _shell(prefix: str, scripts: dict[str, str], name: str) -> ServedFile:
+def _shell(prefix: str, imports: dict[str, Imports], name: str) -> ServedFile:
     """The document of a page, which tells the browser at once of all scripts that it will need."""
-    needed = [*reached(scripts, "app.js"), *reached(scripts, f"pages/{name}.js")]
+    needed = [*reached(imports, "app.js"), *reached(imports, f"pages/{name}.js")]
     links = "".join(
         f'  <link rel="modulepreload" href="{prefix}/{path}">\n'
         for path in dict.fromkeys(needed)
@@ -134,7 +143,22 @@ def with_support_contact(shell: ServedFile, contact: str) -> ServedFile:
     return _served(shell.content.replace(b"</head>", told.encode(), 1), ".html")
 
 
-def reached(scripts: dict[str, str], start: str, *, later: bool = False) -> list[str]:
+def imports_of(scripts: dict[str, str]) -> dict[str, Imports]:
+    """What each script imports, by its path."""
+
+    def paths(importer: str, names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(normpath(join(dirname(importer), name)) for name in names)
+
+    return {
+        path: Imports(
+            paths(path, (first or second for first, second in _IMPORT.findall(script))),
+            paths(path, _LATER.findall(script)),
+        )
+        for path, script in scripts.items()
+    }
+
+
+def reached(imports: dict[str, Imports], start: str, *, later: bool = False) -> list[str]:
     """A script and all that it imports, in the order in which they are met; with `later`, also what it imports while it runs."""
     found: dict[str, None] = {}
     waiting = [start]
@@ -143,11 +167,7 @@ def reached(scripts: dict[str, str], start: str, *, later: bool = False) -> list
         if path in found:
             continue
         found[path] = None
-        names = [first or second for first, second in _IMPORT.findall(scripts[path])]
+        waiting += imports[path].at_once
         if later:
-            names += _LATER.findall(scripts[path])
-        waiting += [
-            (_STATIC / path).parent.joinpath(name).resolve().relative_to(_STATIC.resolve()).as_posix()
-            for name in names
-        ]
+            waiting += imports[path].later
     return list(found)

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from services.connector.web.api import router
-from services.connector.web.static_files import FOLDER, reached, static_files
+from services.connector.web.static_files import FOLDER, imports_of, reached, static_files
 from services.connector.web.texts import TEXT_SETS, page_texts
 
 SCRIPTS = FOLDER / "static"
@@ -123,13 +123,14 @@ def test_the_document_names_every_script_that_a_page_imports() -> None:
     scripts = {
         path.relative_to(SCRIPTS).as_posix(): path.read_text("utf-8") for path in SCRIPTS.rglob("*.js")
     }
+    imports = imports_of(scripts)
     met = {
         each
         for name in static_files().pages.values()
-        for each in reached(scripts, f"pages/{name}.js", later=True)
+        for each in reached(imports, f"pages/{name}.js", later=True)
     }
 
-    assert scripts.keys() - met - set(reached(scripts, "app.js")) - {"app.js"} == {"pages/not_found.js"}
+    assert scripts.keys() - met - set(reached(imports, "app.js")) - {"app.js"} == {"pages/not_found.js"}
 
 
 def test_every_style_sheet_is_in_the_one_that_is_sent() -> None:
