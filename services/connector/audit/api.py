@@ -1,12 +1,13 @@
 """Routes: the audit log, and the whole of it as a file."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from services.connector.audit import csv_lines, service
+from services.connector.audit.exports import RESPONSES
 from services.connector.audit.objects import ShownObject
 from services.connector.audit.queries import AuditFilters, Entry
 from services.connector.audit.schemas import ActorAnswer, EntryAnswer, EntryPage, object_answer
@@ -15,10 +16,6 @@ from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor
 from services.connector.http.request_types import Moment
 
 router = APIRouter(tags=["accounts"])
-
-_CSV: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "A line for each entry.", "content": {csv_lines.MEDIA_TYPE: {}}}
-}
 
 
 async def _filters(
@@ -58,7 +55,7 @@ async def list_entries(
     "/audit-log/export",
     summary="Export the audit log",
     response_class=StreamingResponse,
-    responses=_CSV,
+    responses=RESPONSES,
 )
 async def export_entries(
     *, caller: AdminViewer, take_slot: TakeDownloadSlot, sessions: SessionsDep, filters: Filters

@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import Uuid, and_, bindparam, func, select
+from sqlalchemy import Select, Uuid, and_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -20,6 +20,7 @@ from shared.tables import (
     Integration,
     Message,
     Order,
+    ReadEntry,
     ReplyTemplate,
     User,
     Webhook,
@@ -73,25 +74,38 @@ async def entries_of(
         .outerjoin(ApiKey, and_(AuditEntry.actor_kind == "api_key", ApiKey.id == AuditEntry.actor_id))
         .where(AuditEntry.account_id == account_id)
     )
+    wanted = {
+        AuditEntry.actor_id: filters.actor_id,
+        AuditEntry.subject_id: filters.subject_id,
+        AuditEntry.action: filters.action,
+    }
+    page = page_of_log(
+        statement, AuditEntry, wanted, since=filters.since, until=filters.until, limit=limit, after=after
+    )
+    return [Entry(**row) for row in (await reader.execute(page)).mappings()]
+
+
+def page_of_log(
+    statement: Select[*tuple[Any, ...]],
+    log: type[AuditEntry] | type[ReadEntry],
+    wanted: Mapping[InstrumentedAttribute[Any], object],
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    after: UUID | None,
+) -> Select[*tuple[Any, ...]]:
+    """The statement narrowed to a page of the log, newest first. A `wanted` value that is None filters nothing."""
     if after is not None:
-        statement = statement.where(AuditEntry.id < after)
-    for column, value in (
-        (AuditEntry.actor_id, filters.actor_id),
-        (AuditEntry.subject_id, filters.subject_id),
-        (AuditEntry.action, filters.action),
-    ):
+        statement = statement.where(log.id < after)
+    for column, value in wanted.items():
         if value is not None:
             statement = statement.where(column == value)
-    if filters.since is not None:
-        statement = statement.where(
-            AuditEntry.at >= filters.since, AuditEntry.id >= func.uuid_at(filters.since - _CLOCKS_DIFFER)
-        )
-    if filters.until is not None:
-        statement = statement.where(
-            AuditEntry.at < filters.until, AuditEntry.id < func.uuid_at(filters.until + _CLOCKS_DIFFER)
-        )
-    rows = await reader.execute(statement.order_by(AuditEntry.id.desc()).limit(limit))
-    return [Entry(**row) for row in rows.mappings()]
+    if since is not None:
+        statement = statement.where(log.at >= since, log.id >= func.uuid_at(since - _CLOCKS_DIFFER))
+    if until is not None:
+        statement = statement.where(log.at < until, log.id < func.uuid_at(until + _CLOCKS_DIFFER))
+    return statement.order_by(log.id.desc()).limit(limit)
 
 
 async def names_of(

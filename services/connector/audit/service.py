@@ -8,16 +8,13 @@ from typing import Final
 from uuid import UUID
 
 from services.connector.accounts.callers import Caller
-from services.connector.audit import csv_lines, queries
+from services.connector.audit import queries
+from services.connector.audit.exports import AT_ONCE, MOST_EXPORTED, exported
 from services.connector.audit.objects import ShownObject, kind_of, shown, wanted_of
 from services.connector.audit.queries import AuditFilters, Entry
 from shared.database import Sessions
 
-# An export ends here, and says so.
-MOST_EXPORTED: Final = 50_000
-_AT_ONCE: Final = 1_000
 _HEAD: Final = ("time", "actor_kind", "actor", "action", "object_kind", "object", "object_id", "details")
-MORE: Final = ("…", "", "", "there are more entries; choose a shorter time", "", "", "", "")
 
 
 async def list_entries(
@@ -31,29 +28,20 @@ async def list_entries(
     return [(row, shown(caller, kind_of(row.action), row.subject_id, named)) for row in rows]
 
 
-async def export_entries(
+def export_entries(
     sessions: Sessions,
     caller: Caller,
     filters: AuditFilters,
     *,
     most: int = MOST_EXPORTED,
-    at_once: int = _AT_ONCE,
+    at_once: int = AT_ONCE,
 ) -> AsyncIterator[str]:
     """The audit log as CSV, newest first: so much at once, and no more than `most` entries."""
-    yield csv_lines.BYTE_ORDER_MARK + csv_lines.lines([_HEAD])
-    after, written = None, 0
-    while True:
-        limit = min(at_once, most - written)
-        rows = await list_entries(sessions, caller, filters, limit=limit + 1, after=after)
-        page = rows[:limit]
-        yield csv_lines.lines(_cells(entry, about) for entry, about in page)
-        written += len(page)
-        if len(rows) <= limit:
-            return
-        if written >= most:
-            yield csv_lines.lines([MORE])
-            return
-        after = page[-1][0].id
+
+    async def read(limit: int, after: UUID | None) -> list[tuple[Entry, ShownObject | None]]:
+        return await list_entries(sessions, caller, filters, limit=limit, after=after)
+
+    return exported(_HEAD, read, _cells, most=most, at_once=at_once)
 
 
 def _cells(entry: Entry, about: ShownObject | None) -> tuple[str, ...]:

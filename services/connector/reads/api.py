@@ -1,12 +1,13 @@
 """Routes: the read log, and the whole of it as a file."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from services.connector.audit import csv_lines
+from services.connector.audit.exports import RESPONSES
 from services.connector.audit.objects import ShownObject
 from services.connector.audit.schemas import object_answer
 from services.connector.dependencies import AdminViewer, Cursor, SessionsDep, TakeDownloadSlot
@@ -18,10 +19,6 @@ from services.connector.reads.schemas import ReadAnswer, ReaderAnswer, ReadPage
 from shared.tables import ReadKind
 
 router = APIRouter(tags=["accounts"])
-
-_CSV: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "A line for each entry.", "content": {csv_lines.MEDIA_TYPE: {}}}
-}
 
 
 async def _filters(
@@ -62,7 +59,7 @@ async def list_reads(
 
 
 @router.get(
-    "/read-log/export", summary="Export who read what", response_class=StreamingResponse, responses=_CSV
+    "/read-log/export", summary="Export who read what", response_class=StreamingResponse, responses=RESPONSES
 )
 async def export_reads(
     *, caller: AdminViewer, take_slot: TakeDownloadSlot, sessions: SessionsDep, filters: Filters

@@ -1,7 +1,7 @@
 """Rows of the read log: written in one statement each, and read."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -9,11 +9,9 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.connector.accounts.callers import Caller
+from services.connector.audit.queries import page_of_log
 from shared.database import Sessions, new_id
 from shared.tables import ApiKey, ReadEntry, ReadKind, User
-
-# An id is made by another clock than its row's time; ids only bound what is looked at.
-_CLOCKS_DIFFER: Final = timedelta(hours=1)
 
 _ADD: Final = (
     "INSERT INTO read_log (id, account_id, reader_kind, reader_id, kind, subject_id, part_id, found)"
@@ -111,22 +109,12 @@ async def reads_of(
         .outerjoin(ApiKey, and_(ReadEntry.reader_kind == "api_key", ApiKey.id == ReadEntry.reader_id))
         .where(ReadEntry.account_id == account_id)
     )
-    if after is not None:
-        statement = statement.where(ReadEntry.id < after)
-    for column, value in (
-        (ReadEntry.reader_id, filters.reader_id),
-        (ReadEntry.subject_id, filters.subject_id),
-        (ReadEntry.kind, filters.kind),
-    ):
-        if value is not None:
-            statement = statement.where(column == value)
-    if filters.since is not None:
-        statement = statement.where(
-            ReadEntry.at >= filters.since, ReadEntry.id >= func.uuid_at(filters.since - _CLOCKS_DIFFER)
-        )
-    if filters.until is not None:
-        statement = statement.where(
-            ReadEntry.at < filters.until, ReadEntry.id < func.uuid_at(filters.until + _CLOCKS_DIFFER)
-        )
-    rows = await reader.execute(statement.order_by(ReadEntry.id.desc()).limit(limit))
-    return [ReadRow(**row) for row in rows.mappings()]
+    wanted = {
+        ReadEntry.reader_id: filters.reader_id,
+        ReadEntry.subject_id: filters.subject_id,
+        ReadEntry.kind: filters.kind,
+    }
+    page = page_of_log(
+        statement, ReadEntry, wanted, since=filters.since, until=filters.until, limit=limit, after=after
+    )
+    return [ReadRow(**row) for row in (await reader.execute(page)).mappings()]

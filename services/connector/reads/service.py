@@ -17,7 +17,7 @@ from uuid import UUID
 from prometheus_client import CollectorRegistry, Counter
 
 from services.connector.accounts.callers import Caller
-from services.connector.audit import csv_lines
+from services.connector.audit.exports import AT_ONCE, MOST_EXPORTED, exported
 from services.connector.audit.objects import ObjectKind, ShownObject, shown, wanted_of
 from services.connector.audit.queries import names_of
 from services.connector.reads import queries
@@ -29,11 +29,7 @@ from shared.tables import ReadKind
 AGAIN_SECONDS: Final = 300.0
 # About 400 bytes each. What is forgotten is asked of the database.
 _MOST_REMEMBERED: Final = 10_000
-# An export ends here, and says so.
-MOST_EXPORTED: Final = 50_000
-_AT_ONCE: Final = 1_000
 _HEAD: Final = ("time", "reader_kind", "reader", "kind", "subject", "subject_id", "part_id", "found")
-MORE: Final = ("…", "", "", "there are more entries; choose a shorter time", "", "", "", "")
 
 
 @dataclass(slots=True)
@@ -127,29 +123,20 @@ async def list_reads(
     return [(row, shown(caller, _kind_of(row), row.subject_id, named)) for row in rows]
 
 
-async def export_reads(
+def export_reads(
     sessions: Sessions,
     caller: Caller,
     filters: ReadFilters,
     *,
     most: int = MOST_EXPORTED,
-    at_once: int = _AT_ONCE,
+    at_once: int = AT_ONCE,
 ) -> AsyncIterator[str]:
     """The read log as CSV, newest first: so much at once, and no more than `most` entries."""
-    yield csv_lines.BYTE_ORDER_MARK + csv_lines.lines([_HEAD])
-    after, written = None, 0
-    while True:
-        limit = min(at_once, most - written)
-        rows = await list_reads(sessions, caller, filters, limit=limit + 1, after=after)
-        page = rows[:limit]
-        yield csv_lines.lines(_cells(row, about) for row, about in page)
-        written += len(page)
-        if len(rows) <= limit:
-            return
-        if written >= most:
-            yield csv_lines.lines([MORE])
-            return
-        after = page[-1][0].id
+
+    async def read(limit: int, after: UUID | None) -> list[tuple[ReadRow, ShownObject | None]]:
+        return await list_reads(sessions, caller, filters, limit=limit, after=after)
+
+    return exported(_HEAD, read, _cells, most=most, at_once=at_once)
 
 
 def _kind_of(row: ReadRow) -> ObjectKind | None:
