@@ -45,6 +45,18 @@ async def reader_of(sessions: Sessions, user_id: UUID) -> Reader | None:
     return Reader(user.name, user.email, Language(user.language), user.time_zone)
 
 
+def addressed(address: str, subject: str, *, notice_id: UUID, sender: str, now: datetime) -> EmailMessage:
+    """A mail of ours without its text. The same notice has the same Message-ID, should it ever be sent twice."""
+    message = EmailMessage()
+    message["From"] = formataddr(("Replyco", sender))
+    message["To"] = address
+    message["Subject"] = subject
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = f"<{notice_id}@{sender.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    return message
+
+
 def letter(
     reader: Reader,
     subject: str,
@@ -55,14 +67,8 @@ def letter(
     support_contact: str | None,
     now: datetime,
 ) -> EmailMessage:
-    """The same notice has the same Message-ID, should it ever be sent twice."""
-    message = EmailMessage()
-    message["From"] = formataddr(("Replyco", sender))
-    message["To"] = reader.address
-    message["Subject"] = subject
-    message["Date"] = format_datetime(now)
-    message["Message-ID"] = f"<{notice_id}@{sender.rpartition('@')[2]}>"
-    message["Auto-Submitted"] = "auto-generated"
+    """A mail in the frame that all of these have."""
+    message = addressed(reader.address, subject, notice_id=notice_id, sender=sender, now=now)
     help_line = support_line(support_contact, reader.language)
     message.set_content(_FRAME[reader.language].format(person=reader.person, text=text, help=help_line))
     return message

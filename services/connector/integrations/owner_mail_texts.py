@@ -2,13 +2,13 @@
 
 from datetime import datetime
 from email.message import EmailMessage
-from email.utils import format_datetime, formataddr
 from typing import Final
 from uuid import UUID
 
 from babel.dates import format_datetime as format_moment
 from babel.dates import get_timezone
 
+from services.connector.accounts.letters import addressed
 from services.connector.http.language import Language
 from services.connector.http.support_contact import support_line
 from services.connector.integrations.check_texts import text_of
@@ -63,18 +63,12 @@ def compose(
     link: str,
     now: datetime,
 ) -> EmailMessage:
-    """The same notice has the same Message-ID, should it ever be sent twice. `reply_address`: what the store's replies come from."""
+    """`reply_address`: what the store's replies come from."""
     text = text_of(check, language, address=reply_address)
     since = format_moment(
         check.since or now, format="short", tzinfo=get_timezone(time_zone), locale=language.value
     )
-    message = EmailMessage()
-    message["From"] = formataddr(("Replyco", sender))
-    message["To"] = address
-    message["Subject"] = f"{store}: {text.title}"
-    message["Date"] = format_datetime(now)
-    message["Message-ID"] = f"<{notice_id}@{sender.rpartition('@')[2]}>"
-    message["Auto-Submitted"] = "auto-generated"
+    message = addressed(address, f"{store}: {text.title}", notice_id=notice_id, sender=sender, now=now)
     message.set_content(
         _BODY[language].format(
             person=person,

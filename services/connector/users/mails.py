@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from email.message import EmailMessage
-from email.utils import format_datetime, formataddr
 from typing import Final
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from babel.dates import get_timezone
 from sqlalchemy import select, update
 
 from services.connector.accounts.credentials import hash_secret, new_session_token
+from services.connector.accounts.letters import addressed
 from services.connector.http.language import Language
 from shared.database import Sessions
 from shared.tables import Account, Invitation, Notice, NoticeKind, User
@@ -63,13 +63,7 @@ class InvitationMails:
             account = (await session.scalars(select(Account).where(Account.id == notice.account_id))).one()
         language = Language(invitation.language)
         subject, text = _TEXTS[language]
-        message = EmailMessage()
-        message["From"] = formataddr(("Replyco", sender))
-        message["To"] = invitation.email
-        message["Subject"] = subject
-        message["Date"] = format_datetime(now)
-        message["Message-ID"] = f"<{notice.id}@{sender.rpartition('@')[2]}>"
-        message["Auto-Submitted"] = "auto-generated"
+        message = addressed(invitation.email, subject, notice_id=notice.id, sender=sender, now=now)
         until = format_moment(
             invitation.expires_at,
             format="long",
