@@ -73,35 +73,27 @@ class Alarms:
             rows = await reader.execute(_FAILED_SIGN_INS, {"now": now, "most": self._failed_sign_ins_an_hour})
             attacked = [_Found(*row) for row in rows]
         for found in readers:
-            async with self._sessions.begin() as session:
-                if await _was_told(session, found, "mass_reading", now):
-                    continue
-                entry = system_audit_entry(
-                    found.account_id, "mass_reading", found.subject_id, count=str(found.count)
-                )
-                session.add(entry)
-                await session.flush()
-                await self._tell(session, NoticeKind.MASS_READING, found, entry_id=entry.id)
+            await self._tell(NoticeKind.MASS_READING, found, now)
         for found in attacked:
-            async with self._sessions.begin() as session:
-                if await _was_told(session, found, "failed_sign_ins", now):
-                    continue
-                entry = system_audit_entry(
-                    found.account_id, "failed_sign_ins", found.subject_id, count=str(found.count)
-                )
-                session.add(entry)
-                await session.flush()
-                await self._tell(session, NoticeKind.FAILED_SIGN_INS, found, entry_id=entry.id)
+            await self._tell(NoticeKind.FAILED_SIGN_INS, found, now)
 
-    async def _tell(self, session: AsyncSession, kind: NoticeKind, found: _Found, *, entry_id: UUID) -> None:
-        await notify_admins(
-            session,
-            found.account_id,
-            kind,
-            entry_id,
-            subject=str(found.subject_id),
-            count=str(found.count),
-        )
+    async def _tell(self, kind: NoticeKind, found: _Found, now: datetime) -> None:
+        """Unless it was told already."""
+        action = "mass_reading" if kind is NoticeKind.MASS_READING else "failed_sign_ins"
+        async with self._sessions.begin() as session:
+            if await _was_told(session, found, action, now):
+                return
+            entry = system_audit_entry(found.account_id, action, found.subject_id, count=str(found.count))
+            session.add(entry)
+            await session.flush()
+            await notify_admins(
+                session,
+                found.account_id,
+                kind,
+                entry.id,
+                subject=str(found.subject_id),
+                count=str(found.count),
+            )
         self._told.labels(kind.value).inc()
         log.warning(kind.value, account_id=str(found.account_id), count=found.count)
 
