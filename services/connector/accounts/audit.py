@@ -18,6 +18,20 @@ def audit_entry(caller: Caller, action: str, subject_id: UUID, **fields: str) ->
     )
 
 
+def person_audit_entry(
+    account_id: UUID, user_id: UUID, action: str, subject_id: UUID, **fields: str
+) -> AuditEntry:
+    """What a user did, or what was tried in their name, where there is no caller yet: on the way in."""
+    return AuditEntry(
+        account_id=account_id,
+        actor_kind="user",
+        actor_id=user_id,
+        action=action,
+        subject_id=subject_id,
+        fields=fields,
+    )
+
+
 def system_audit_entry(account_id: UUID, action: str, subject_id: UUID, **fields: str) -> AuditEntry:
     """What happened without anybody asking for it, such as a webhook that was given up."""
     return AuditEntry(

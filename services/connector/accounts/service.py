@@ -4,6 +4,7 @@ What must never happen here: a secret in the database; a key or a session that s
 was disabled.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -14,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts import queries
-from services.connector.accounts.audit import audit_entry
+from services.connector.accounts.audit import audit_entry, system_audit_entry
 from services.connector.accounts.callers import Caller, NotSignedIn
 from services.connector.accounts.credentials import API_KEY_PREFIX, hash_secret, new_api_key
 from services.connector.accounts.levels import at_most, column_of, levels_of_key, levels_of_user
@@ -28,7 +29,7 @@ from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.permissions import Level, Permission
-from shared.tables import Account, ApiKey, AuditEntry, NoticeKind, SecondFactor, User, UserSession
+from shared.tables import Account, ApiKey, NoticeKind, SecondFactor, User, UserSession
 
 log = structlog.get_logger()
 
@@ -169,25 +170,48 @@ async def create_api_key(
             raise LevelTooHigh(permission=permission.value, level=level.value)
     if expires_at is not None and expires_at <= now:
         raise ExpiryPast
+    async with sessions.begin() as session:
+        key, row = await add_api_key(
+            session,
+            caller.account_id,
+            caller.user_id,
+            name=name,
+            levels=levels,
+            expires_at=expires_at,
+            now=now,
+        )
+        session.add(audit_entry(caller, "api_key_created", row.id))
+        await notify_admins(session, caller.account_id, NoticeKind.API_KEY_CREATED, row.id)
+    log.info("api_key_created", api_key_id=str(row.id), user_id=str(caller.user_id))
+    return key, row
+
+
+async def add_api_key(
+    session: AsyncSession,
+    account_id: UUID,
+    creator_id: UUID,
+    *,
+    name: str,
+    levels: Mapping[Permission, Level],
+    expires_at: datetime | None,
+    now: datetime,
+) -> tuple[str, ApiKey]:
+    """A key in its creator's name, and its row; whether they may give so much, the caller has checked. Raises TooManyApiKeys."""
+    if await queries.count_api_keys(session, account_id) >= MAX_API_KEYS:
+        raise TooManyApiKeys(limit=MAX_API_KEYS)
     key = new_api_key()
     row = ApiKey(
         id=new_id(),
-        account_id=caller.account_id,
+        account_id=account_id,
         name=name,
         hint=key[-4:],
         secret_hash=hash_secret(key),
         **{column_of(each): levels.get(each, Level.NONE).value for each in Permission},
-        created_by=caller.user_id,
+        created_by=creator_id,
         created_at=now,
         expires_at=expires_at,
     )
-    async with sessions.begin() as session:
-        if await queries.count_api_keys(session, caller.account_id) >= MAX_API_KEYS:
-            raise TooManyApiKeys(limit=MAX_API_KEYS)
-        session.add(row)
-        session.add(audit_entry(caller, "api_key_created", row.id))
-        await notify_admins(session, caller.account_id, NoticeKind.API_KEY_CREATED, row.id)
-    log.info("api_key_created", api_key_id=str(row.id), user_id=str(caller.user_id))
+    session.add(row)
     return key, row
 
 
@@ -245,14 +269,7 @@ async def create_account(
                     inbox_orders=Level.VIEW.value,
                 )
             )
-            session.add(
-                AuditEntry(
-                    account_id=account_id,
-                    actor_kind="system",
-                    action="account_created",
-                    subject_id=account_id,
-                )
-            )
+            session.add(system_audit_entry(account_id, "account_created", account_id))
     except IntegrityError as error:
         if "uq_users_email" in str(error.orig):
             raise EmailTaken from error

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.connector.accounts.audit import person_audit_entry
 from services.connector.accounts.queries import count_sign_in, known_browser
 from services.connector.accounts.sign_in_limits import TooManySignIns
 from services.connector.http.client_networks import network_of
@@ -29,7 +30,7 @@ from shared.crypto.envelope import AccountKeys, Place
 from shared.crypto.totp import matching_step
 from shared.database import Sessions
 from shared.errors import Expected
-from shared.tables import AuditEntry, Passkey, SignInFailures, User
+from shared.tables import Passkey, SignInFailures, User
 
 log = structlog.get_logger()
 
@@ -79,15 +80,7 @@ async def take_code(
     if code_hash is not None:
         if not await queries.take_recovery_code(session, user.id, code_hash):
             return False
-        session.add(
-            AuditEntry(
-                account_id=user.account_id,
-                actor_kind="user",
-                actor_id=user.id,
-                action="recovery_code_used",
-                subject_id=user.id,
-            )
-        )
+        session.add(person_audit_entry(user.account_id, user.id, "recovery_code_used", user.id))
         return True
     if not takes_app or user.totp_secret is None:
         return False
@@ -133,27 +126,27 @@ class PasskeyCountFell(PasskeyRefused):
 
     def __init__(self, account_id: UUID, user_id: UUID, passkey_id: UUID) -> None:
         super().__init__()
-        self.entry = AuditEntry(
-            account_id=account_id,
-            actor_kind="user",
-            actor_id=user_id,
-            action="passkey_count_fell",
-            subject_id=passkey_id,
-        )
+        self.entry = person_audit_entry(account_id, user_id, "passkey_count_fell", passkey_id)
 
 
 def tell_failure(session: AsyncSession, user: User, client_address: str) -> None:
     """Into the audit log of the account concerned, with the network that it came from."""
     session.add(
-        AuditEntry(
-            account_id=user.account_id,
-            actor_kind="user",
-            actor_id=user.id,
-            action="second_step_failed",
-            subject_id=user.id,
-            fields={"network": network_of(client_address)},
+        person_audit_entry(
+            user.account_id, user.id, "second_step_failed", user.id, network=network_of(client_address)
         )
     )
+
+
+async def tell_refused(
+    sessions: Sessions, refused: PasskeyRefused, user: User | None, client_address: str
+) -> None:
+    """A refused passkey into the audit log, in a transaction of its own: that of the try is rolled back. `user`: None if nobody knows whose try it was."""
+    async with sessions.begin() as session:
+        if isinstance(refused, PasskeyCountFell):
+            session.add(refused.entry)
+        if user is not None:
+            tell_failure(session, user, client_address)
 
 
 def totp_place(user_id: UUID) -> Place:

@@ -10,6 +10,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts import queries
+from services.connector.accounts.audit import person_audit_entry
 from services.connector.accounts.credentials import hash_secret, new_browser_token, new_session_token
 from services.connector.accounts.notices import notify_person
 from services.connector.accounts.session_lifetime import lifetime_of
@@ -18,7 +19,6 @@ from services.connector.sign_in.browsers import Browser, browser_name
 from shared.database import new_id
 from shared.tables import (
     Account,
-    AuditEntry,
     KnownBrowser,
     NoticeKind,
     SignInMethod,
@@ -69,15 +69,7 @@ async def _end_replaced(session: AsyncSession, session_token: str) -> None:
     """The browser forgets this session, so that nobody could sign it out any more."""
     replaced = await queries.end_session(session, hash_secret(session_token))
     if replaced is not None:
-        session.add(
-            AuditEntry(
-                account_id=replaced.account_id,
-                actor_kind="user",
-                actor_id=replaced.user_id,
-                action="signed_out",
-                subject_id=replaced.id,
-            )
-        )
+        session.add(person_audit_entry(replaced.account_id, replaced.user_id, "signed_out", replaced.id))
 
 
 async def _add_session(
@@ -106,13 +98,8 @@ async def _add_session(
     await session.flush()
     await queries.end_oldest_sessions(session, user.id, keep=MAX_SESSIONS)
     session.add(
-        AuditEntry(
-            account_id=user.account_id,
-            actor_kind="user",
-            actor_id=user.id,
-            action="signed_in",
-            subject_id=row.id,
-            fields={"network": network_of(browser.client_address)},
+        person_audit_entry(
+            user.account_id, user.id, "signed_in", row.id, network=network_of(browser.client_address)
         )
     )
     return row.id

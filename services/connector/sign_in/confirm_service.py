@@ -23,7 +23,7 @@ from services.connector.second_factors.passkeys import (
     new_challenge,
     request_options,
 )
-from services.connector.second_factors.proof_service import CodeRefused, PasskeyCountFell
+from services.connector.second_factors.proof_service import CodeRefused
 from services.connector.sign_in.browsers import Browser
 from services.connector.sign_in.password_check import InvalidCredentials, user_with_password
 from shared.database import Sessions
@@ -124,10 +124,7 @@ async def confirm_with_passkey(
             )
             await mark_authenticated(session, caller, session_id, now)
     except PasskeyRefused as refused:
-        async with sessions.begin() as session:
-            if isinstance(refused, PasskeyCountFell):
-                session.add(refused.entry)
-            proof_service.tell_failure(session, user, browser.client_address)
+        await proof_service.tell_refused(sessions, refused, user, browser.client_address)
         raise
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts import queries
+from services.connector.accounts.audit import person_audit_entry
 from services.connector.accounts.credentials import hash_secret
 from services.connector.accounts.passwords import PasswordCheck, Passwords
 from services.connector.accounts.queries import SignInCount
@@ -25,7 +26,7 @@ from services.connector.http.client_networks import network_of, wide_network_of
 from services.connector.sign_in.browsers import Browser
 from shared.database import Sessions
 from shared.errors import Expected
-from shared.tables import AuditEntry, User
+from shared.tables import User
 
 
 class InvalidCredentials(Expected):
@@ -127,12 +128,11 @@ async def _keep_failure(sessions: Sessions, user: User | None, origin: SignInOri
         )
         if user is not None:
             session.add(
-                AuditEntry(
-                    account_id=user.account_id,
-                    actor_kind="user",
-                    actor_id=user.id,
-                    action="sign_in_failed",
-                    subject_id=user.id,
-                    fields={"network": network_of(origin.client_address)},
+                person_audit_entry(
+                    user.account_id,
+                    user.id,
+                    "sign_in_failed",
+                    user.id,
+                    network=network_of(origin.client_address),
                 )
             )

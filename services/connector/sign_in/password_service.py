@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts import queries
-from services.connector.accounts.audit import audit_entry
+from services.connector.accounts.audit import audit_entry, person_audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.accounts.credentials import hash_secret
 from services.connector.accounts.notices import notify_person
@@ -27,7 +27,7 @@ from services.connector.sign_in.password_check import InvalidCredentials, user_w
 from services.connector.throttling.limits import PASSWORD_RESETS
 from shared.database import Sessions, new_id
 from shared.errors import Expected
-from shared.tables import AuditEntry, Notice, NoticeKind, PasswordReset, SignInChallenge, User, UserSession
+from shared.tables import Notice, NoticeKind, PasswordReset, SignInChallenge, User, UserSession
 
 RESET_LIFETIME: Final = timedelta(minutes=60)
 # Links of one user that are good at a time: whoever asks on and on fills nobody's mailbox.
@@ -134,15 +134,7 @@ async def use_reset(
         if (await session.execute(used)).one_or_none() is None:
             raise ResetExpired
         await _store(session, user, password_hash, kept_session=None, browser=browser)
-        session.add(
-            AuditEntry(
-                account_id=user.account_id,
-                actor_kind="user",
-                actor_id=user.id,
-                action="password_reset",
-                subject_id=user.id,
-            )
-        )
+        session.add(person_audit_entry(user.account_id, user.id, "password_reset", user.id))
 
 
 async def _store(

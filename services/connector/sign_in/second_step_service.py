@@ -23,7 +23,7 @@ from services.connector.second_factors.passkeys import (
     new_challenge,
     request_options,
 )
-from services.connector.second_factors.proof_service import CodeRefused, PasskeyCountFell
+from services.connector.second_factors.proof_service import CodeRefused
 from services.connector.second_factors.queries import Factors, take_challenge
 from services.connector.sign_in.beginning import SignedIn, begin_session
 from services.connector.sign_in.browsers import Browser
@@ -128,7 +128,7 @@ async def finish_with_passkey(
             )
             return await _finish(session, challenge, user, browser=browser, now=now)
     except PasskeyRefused as refused:
-        await _tell_refused(sessions, refused, user, browser)
+        await proof_service.tell_refused(sessions, refused, user, browser.client_address)
         raise
 
 
@@ -175,7 +175,7 @@ async def sign_in_with_passkey(
             user = await _enabled(session, passkey.user_id)
             return await begin_session(session, user, SignInMethod.PASSKEY, browser, now)
     except PasskeyRefused as refused:
-        await _tell_refused(sessions, refused, user, browser)
+        await proof_service.tell_refused(sessions, refused, user, browser.client_address)
         raise
 
 
@@ -228,13 +228,3 @@ async def _finish(
     # Until now the right password counted as a failure: else it would make room for more guesses at the second step.
     await uncount_sign_in(session, SignInOrigin(user.email, browser.client_address, browser_id))
     return await begin_session(session, user, SignInMethod.PASSWORD, browser, now)
-
-
-async def _tell_refused(
-    sessions: Sessions, refused: PasskeyRefused, user: User | None, browser: Browser
-) -> None:
-    async with sessions.begin() as session:
-        if isinstance(refused, PasskeyCountFell):
-            session.add(refused.entry)
-        if user is not None:
-            proof_service.tell_failure(session, user, browser.client_address)

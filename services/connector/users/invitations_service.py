@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.connector.accounts.audit import audit_entry
+from services.connector.accounts.audit import audit_entry, person_audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.accounts.credentials import hash_secret
 from services.connector.accounts.levels import PERMISSIONS_OF_PEOPLE, at_most, column_of, levels_of_user
@@ -30,7 +30,7 @@ from services.connector.users.service import require_no_more
 from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.permissions import Level, Permission
-from shared.tables import Account, AuditEntry, Invitation, Notice, NoticeKind, User
+from shared.tables import Account, Invitation, Notice, NoticeKind, User
 
 log = structlog.get_logger()
 
@@ -259,15 +259,7 @@ async def accept(
                 )
             )
             await session.delete(invitation)
-            session.add(
-                AuditEntry(
-                    account_id=account.id,
-                    actor_kind="user",
-                    actor_id=user_id,
-                    action="user_joined",
-                    subject_id=user_id,
-                )
-            )
+            session.add(person_audit_entry(account.id, user_id, "user_joined", user_id))
     except IntegrityError as error:
         if "uq_users_email" in str(error.orig):
             raise EmailTaken from error

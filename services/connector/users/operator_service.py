@@ -13,13 +13,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import system_audit_entry
-from services.connector.accounts.credentials import hash_secret, new_api_key, new_session_token
-from services.connector.accounts.levels import column_of, levels_of_user
-from services.connector.accounts.queries import count_api_keys
+from services.connector.accounts.credentials import hash_secret, new_session_token
+from services.connector.accounts.levels import levels_of_user
 from services.connector.accounts.service import (
-    MAX_API_KEYS,
     LevelTooHigh,
-    TooManyApiKeys,
+    add_api_key,
     normalise_email,
 )
 from services.connector.problems.catalogue import NotFound
@@ -142,7 +140,6 @@ async def create_api_key(
     sessions: Sessions, email: str, *, name: str, levels: Mapping[Permission, Level], now: datetime
 ) -> tuple[UUID, str]:
     """The id and the secret of a key in the name of this user. Raises NotFound, LevelTooHigh, TooManyApiKeys."""
-    key = new_api_key()
     async with sessions.begin() as session:
         user = await _held(session, email)
         if user.disabled_at is not None:
@@ -151,19 +148,9 @@ async def create_api_key(
         for permission, level in levels.items():
             if not most[permission].includes(level):
                 raise LevelTooHigh(permission=permission.value, level=level.value)
-        if await count_api_keys(session, user.account_id) >= MAX_API_KEYS:
-            raise TooManyApiKeys(limit=MAX_API_KEYS)
-        row = ApiKey(
-            id=new_id(),
-            account_id=user.account_id,
-            name=name,
-            hint=key[-4:],
-            secret_hash=hash_secret(key),
-            created_by=user.id,
-            created_at=now,
-            **{column_of(each): levels.get(each, Level.NONE).value for each in Permission},
+        key, row = await add_api_key(
+            session, user.account_id, user.id, name=name, levels=levels, expires_at=None, now=now
         )
-        session.add(row)
         session.add(system_audit_entry(user.account_id, "api_key_created", row.id))
         return row.id, key
 

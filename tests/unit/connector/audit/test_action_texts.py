@@ -10,7 +10,7 @@ from services.connector.web.texts import page_texts
 
 CONNECTOR = Path(__file__).parents[4] / "services" / "connector"
 # Where the action stands in a call that makes an entry.
-_POSITION = {"audit_entry": 1, "system_audit_entry": 1}
+_POSITION = {"audit_entry": 1, "person_audit_entry": 2, "system_audit_entry": 1}
 _TEXT = "audit.action."
 # No longer written; the entries that earlier versions have written stay.
 _FORMER = {"seller_known_elsewhere"}
