@@ -24,7 +24,7 @@ def clean_text(text: str) -> str:
     out, and half a letter (a lone surrogate) is shown as missing. Empty lines at the end are dropped; nothing else changes.
     """
     text = re.sub(r"\r\n|[\r\x0b\x0c\x85\u2028\u2029]", "\n", text)
-    text = re.sub(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]", "", text.lstrip("\ufeff"))
+    text = re.sub(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]", "", text).lstrip("\ufeff")
     return re.sub(r"[\ud800-\udfff]", "\N{REPLACEMENT CHARACTER}", text).rstrip("\n") + "\n"
 
 
