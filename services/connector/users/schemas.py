@@ -1,46 +1,55 @@
 """What goes over the wire about the people of an account."""
 
+import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from services.connector.accounts.levels import PERMISSIONS_OF_PEOPLE
 from services.connector.accounts.schemas import TimeZone
 from services.connector.http.request_types import SingleLine
 from shared.permissions import Level, Permission
 
+# One mailbox, and nothing by which a header could name another one.
+_ADDRESS: Final = re.compile(r"[^\s@,;:<>()\"\\]+@[^\s@,;:<>()\"\\.]+(\.[^\s@,;:<>()\"\\.]+)+")
+
 
 def _address(value: str) -> str:
-    local, _, domain = value.rpartition("@")
-    if not local or "." not in domain.strip(".") or any(character.isspace() for character in value):
+    if _ADDRESS.fullmatch(value) is None:
         raise PydanticCustomError("email", "not an e-mail address")
     return value
 
 
-def _of_people(value: dict[Permission, Level]) -> dict[Permission, Level]:
-    if Permission.INBOX_REPLIES in value:
+def _of_people(value: Permission) -> Permission:
+    if value not in PERMISSIONS_OF_PEOPLE:
         raise PydanticCustomError("not_of_people", "whoever may edit inbox.messages may reply")
     return value
 
 
 Email = Annotated[
     SingleLine,
-    Field(
-        min_length=3,
-        max_length=254,
-        pattern=r"^[^\s@,;<>]+@[^\s@,;<>]+$",
-        json_schema_extra={"format": "email"},
-    ),
+    Field(min_length=3, max_length=254),
     AfterValidator(_address),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "email",
+            "pattern": f"^{_ADDRESS.pattern}$",
+            "minLength": 3,
+            "maxLength": 254,
+        }
+    ),
 ]
-Levels = Annotated[
-    dict[Permission, Level],
+PersonPermission = Annotated[
+    Permission,
     AfterValidator(_of_people),
-    Field(description="Of general.admin, general.programs, inbox.messages and inbox.orders."),
+    WithJsonSchema({"type": "string", "enum": [each.value for each in PERMISSIONS_OF_PEOPLE]}),
 ]
+Levels = dict[PersonPermission, Level]
 Name = Annotated[SingleLine, Field(min_length=1, max_length=100)]
 LinkToken = Annotated[str, Field(min_length=1, max_length=100, repr=False)]
 

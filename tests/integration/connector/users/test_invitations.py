@@ -160,3 +160,21 @@ async def test_the_invitations_of_whoever_is_disabled_end(signed_in, sign_in_as,
 
 def test_an_invitation_lasts_72_hours():
     assert timedelta(hours=72) == LIFETIME
+
+
+@pytest.mark.parametrize(
+    "email",
+    ["erika", "erika@seller", "a@b.example,c@d.example", "<a@b.example>", "a b@c.example", "a@b..example"],
+)
+async def test_only_one_address_is_invited(signed_in, email: str):
+    answer = await signed_in.client.post(f"{API}/invitations", json=INVITED | {"email": email})
+
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "email")
+
+
+async def test_replies_are_given_to_people_with_the_inbox_alone(signed_in):
+    answer = await signed_in.client.post(
+        f"{API}/invitations", json=INVITED | {"permissions": {"inbox.replies": "edit"}}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
