@@ -51,6 +51,14 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Give either message_ids or from_message_id.",
         "Nötig ist entweder message_ids oder from_message_id.",
     ),
+    "email": (
+        "This must be one e-mail address, such as erika@seller.example.",
+        "Das muss eine einzelne E-Mail-Adresse sein, wie etwa erika@seller.example.",
+    ),
+    "not_of_people": (
+        "Only an API key has inbox.replies; people who may edit inbox.messages may reply.",
+        "Nur ein API-Schlüssel hat inbox.replies; wer inbox.messages bearbeiten darf, darf antworten.",
+    ),
     "one_way": ("Give exactly one way.", "Nötig ist genau ein Weg."),
     "control_characters": ("Control characters are not allowed.", "Steuerzeichen sind nicht erlaubt."),
 }  # fmt: skip
