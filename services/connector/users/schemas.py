@@ -32,17 +32,8 @@ def _of_people(value: Permission) -> Permission:
 
 Email = Annotated[
     SingleLine,
-    Field(min_length=3, max_length=254),
+    Field(min_length=3, max_length=254, json_schema_extra={"format": "email"}),
     AfterValidator(_address),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "format": "email",
-            "pattern": f"^{_ADDRESS.pattern}$",
-            "minLength": 3,
-            "maxLength": 254,
-        }
-    ),
 ]
 PersonPermission = Annotated[
     Permission,
