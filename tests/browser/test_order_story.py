@@ -98,7 +98,7 @@ async def test_what_was_bought_stands_beside_the_question_and_follows_amazon_wit
     await page.keyboard.press("Enter")
     await consent(await authorize(page, "Spanien"), CASA_VERDE)
     await page.get_by_label("Name der Integration").fill("Casa Verde")
-    await page.get_by_role("button", name="Speichern und Adresse anzeigen").click()
+    await page.get_by_role("button", name="Autorisieren").click()
     await amazon.sends_mail_to((await page.locator("#relay-address").inner_text()).strip())
     await page.goto("/inbox")
 

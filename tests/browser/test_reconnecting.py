@@ -15,8 +15,10 @@ async def _connect(page: Page) -> UUID:
     await sign_in(page)
     await consent(await open_amazon(page, "Deutschland"), LAMPENLADEN)
     await page.get_by_label("Name der Integration").fill("Lampen Europa")
-    await page.get_by_role("button", name="Speichern und Adresse anzeigen").click()
+    await page.get_by_role("button", name="Autorisieren").click()
     await expect(page.locator("#relay-address")).to_be_visible()
+    await page.get_by_role("link", name="Zur Integration").click()
+    await expect(page.get_by_role("dialog", name="Lampen Europa")).to_be_visible()
     return UUID(page.url.rpartition("/")[2])
 
 

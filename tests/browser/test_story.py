@@ -78,7 +78,7 @@ async def _consent_at_amazon(amazon: Page, seller_id: str) -> None:
 
 async def _name_it(page: Page, name: str) -> str:
     await page.get_by_label("Name der Integration").fill(name)
-    await page.get_by_role("button", name="Speichern und Adresse anzeigen").click()
+    await page.get_by_role("button", name="Autorisieren").click()
     address = page.locator("#relay-address")
     await expect(address).to_be_visible()
     await _keep_picture(page, "address")

@@ -29,6 +29,7 @@ route("/integrations", "integrations");
 route("/integrations/new", "wizard");
 route("/integrations/:integration_id", "integrations");
 route("/connect/problem/:code", "connect_problem", { isPublic: true });
+route("/connect/link/:link", "connect_link");
 route("/connect/:attempt_id", "connect");
 route("/inbox", "inbox");
 route("/inbox/:conversation_id", "inbox");

@@ -6,6 +6,7 @@ import { copyButton, outsideLink, showProblem } from "../core/elements.js";
 import { shortDate } from "../core/format.js";
 import { t, textParts } from "../core/i18n.js";
 import { may } from "../core/session.js";
+import { drawing } from "./guide_drawings.js";
 import { verificationMails } from "./verification_mails.js";
 
 const STEPS = ["order_report_columns", "seller_profile", "notification_preferences", "approved_sender"];
@@ -55,23 +56,38 @@ export function guide(integration, steps, signal, onChanged) {
   }
 
   const marks = Object.fromEntries(STEPS.map((name) => [name, h("span", { class: "step-done" })]));
-  const address = h("code", { class: "address address-small" }, integration.address);
   const verification = verificationMails(integration, signal);
-  const items = STEPS.map((name) =>
-    h(
+  const shown = STEPS.filter((name) => steps.some((step) => step.step === name));
+  const isDone = (name) => steps.every((step) => step.step !== name || step.done);
+  // One step at a time: the first that is open; a browser closes the others of the same name.
+  const current = shown.find((name) => !isDone(name));
+  const group = newId("guide");
+  const items = shown.map((name, index) => {
+    const ticks = h("ul", { class: "ticks" }, rows.filter((row) => row.step.step === name).map((row) => row.element));
+    const next = () => {
+      const following = items[index + 1].querySelector("details");
+      following.open = true;
+      following.scrollIntoView({ block: "nearest" });
+      following.querySelector("summary").focus({ preventScroll: true });
+    };
+    return h(
       "li",
       { "data-testid": `setup-${name}` },
-      h("h4", {}, t(`guide.${name}.title`), " ", marks[name]),
-      instructions(name),
-      h("ul", { class: "ticks" }, rows.filter((row) => row.step.step === name).map((row) => row.element)),
-    ),
-  );
+      h(
+        "details",
+        { class: "guide-step", name: group, open: name === current },
+        h("summary", {}, t(`guide.${name}.title`), " ", marks[name]),
+        h("div", { class: "guide-how" }, h("div", {}, instructions(name), name !== "order_report_columns" && addressLine(integration)), drawing(name)),
+        ticks,
+        index + 1 < shown.length && h("button", { type: "button", class: "button button-secondary button-small", onclick: next }, t("guide.next")),
+      ),
+    );
+  });
   update([]);
   const elements = [
     h("h3", { tabindex: "-1" }, t("guide.title")),
     h("p", {}, t("guide.text")),
     h("div", { class: "progress" }, bar, progress),
-    h("div", { class: "address-line" }, h("span", {}, t("guide.address")), address, copyButton(t("guide.copy"), address, { class: "button button-secondary button-small copy" })),
     verification.element,
     h("ol", { class: "guide" }, items),
   ];
@@ -83,6 +99,12 @@ export function guide(integration, steps, signal, onChanged) {
   }
 
   return { elements, refresh, ready: verification.refresh() };
+}
+
+/** The address, wherever it is to be pasted. */
+function addressLine(integration) {
+  const address = h("code", { class: "address address-small" }, integration.address);
+  return h("div", { class: "address-line" }, h("span", {}, t("guide.address")), address, copyButton(t("guide.copy"), address, { class: "button button-secondary button-small copy" }));
 }
 
 function instructions(name) {

@@ -3,30 +3,55 @@
 
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { notice, pageHeading } from "../core/elements.js";
+import { notice, pageHeading, setTitle } from "../core/elements.js";
 import { t } from "../core/i18n.js";
-import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
+import { configureStep } from "./wizard_configure.js";
 import { countryStep } from "./wizard_country.js";
 import { followStep } from "./wizard_follow.js";
-import { nameStep } from "./wizard_name.js";
+import { nameStep, nameStepWithoutApi } from "./wizard_name.js";
 
 const STEPS = ["add", "authorize", "name", "configure"];
 
 export async function show({ main, query, signal }) {
   const stepper = h("ol", { class: "stepper", "aria-label": t("wizard.steps") });
   const place = h("section", { class: "card wizard-card" });
-  const goTo = (step) => drawStepper(stepper, step);
-  const heading = h("div", { class: "page-head" }, pageHeading(t("wizard.title")), h("a", { href: "/integrations", class: "button button-secondary" }, t("wizard.to_list")));
+  const title = pageHeading(t("wizard.title"));
+  const heading = h("div", { class: "page-head" }, title, h("a", { href: "/integrations", class: "button button-secondary" }, t("wizard.to_list")));
+  let shownStep = new AbortController();
+
+  function goTo(step) {
+    setHeading(t("wizard.title"));
+    drawStepper(stepper, step);
+  }
+
+  function setHeading(text) {
+    title.textContent = text;
+    setTitle(text);
+  }
+
+  /** To authorize again is a walk of its own: it has neither name nor guide. */
+  async function announceAgain(attempt) {
+    if (!attempt.reconnects) return;
+    const { name } = await get(`/integrations/${attempt.reconnects}`, signal);
+    replace(stepper);
+    if (name) setHeading(t("wizard.again.title", { name }));
+  }
 
   async function draw(currentQuery) {
+    shownStep.abort();
+    shownStep = new AbortController();
+    signal.addEventListener("abort", () => shownStep.abort());
     if (!may("general.admin", "edit")) {
       replace(place, notice("info", t("wizard.not_allowed.title"), h("p", {}, t("wizard.not_allowed.text"))));
     } else if (currentQuery.has("attempt")) {
       goTo("authorize");
-      await followStep(place, currentQuery.get("attempt"), signal, { onIntegration: drawName });
+      await followStep(place, currentQuery.get("attempt"), signal, { onIntegration: drawConnected, onAttempt: announceAgain });
     } else if (currentQuery.has("integration")) {
-      await drawName(currentQuery.get("integration"));
+      await drawConnected(currentQuery.get("integration"));
+    } else if (currentQuery.get("api") === "none") {
+      goTo("name");
+      await nameStepWithoutApi(place, currentQuery.get("country"), signal);
     } else if (currentQuery.has("source")) {
       goTo("authorize");
       await countryStep(place, signal, { country: currentQuery.get("country"), region: currentQuery.get("region") });
@@ -36,16 +61,20 @@ export async function show({ main, query, signal }) {
     }
   }
 
-  async function drawName(integrationId, { isReauthorized = false } = {}) {
+  /** What is left to do of a store that is connected: its name, then the seller account. */
+  async function drawConnected(integrationId, { isReauthorized = false, reconnects = null } = {}) {
     const integration = await get(`/integrations/${integrationId}`, signal);
-    if (integration.name) {
-      if (!isReauthorized) return navigate(`/integrations/${integrationId}`, { replace: true });
+    if (integration.name && isReauthorized) {
       replace(stepper);
-      replace(place, reauthorized(integration));
-      return focusStep(place);
+      setHeading(t("wizard.again.title", { name: integration.name }));
+      replace(place, reauthorized(integration, { wasMeant: reconnects === integration.id }));
+    } else if (integration.name) {
+      goTo("configure");
+      await configureStep(place, integration, shownStep.signal);
+    } else {
+      goTo("name");
+      await nameStep(place, integrationId, signal, { isReauthorized });
     }
-    goTo("name");
-    nameStep(place, integration, signal, { isReauthorized });
     return focusStep(place);
   }
 
@@ -93,16 +122,16 @@ function sources() {
   ];
 }
 
-function reauthorized(integration) {
+function reauthorized(integration, { wasMeant }) {
   return [
-    h("h2", { tabindex: "-1" }, t("wizard.reauthorized.title", { name: integration.name })),
-    notice("good", null, h("p", {}, t("wizard.reauthorized.text"))),
-    h("p", {}, t("wizard.reauthorized.another")),
+    h("h2", { tabindex: "-1" }, t(wasMeant ? "wizard.renewed.title" : "wizard.reauthorized.title", { name: integration.name })),
+    notice("good", null, h("p", {}, t(wasMeant ? "wizard.renewed.text" : "wizard.reauthorized.text"))),
+    !wasMeant && h("p", {}, t("wizard.reauthorized.another")),
     h(
       "div",
       { class: "buttons" },
       h("a", { href: `/integrations/${integration.id}`, class: "button" }, t("wizard.reauthorized.open")),
-      h("a", { href: "/integrations/new?source=amazon", class: "button button-secondary" }, t("wizard.reauthorized.connect_another")),
+      !wasMeant && h("a", { href: "/integrations/new?source=amazon", class: "button button-secondary" }, t("wizard.reauthorized.connect_another")),
     ),
   ];
 }

@@ -5,9 +5,23 @@ import { h, newId, replace } from "../core/dom.js";
 import { notice } from "../core/elements.js";
 import { list } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { navigate } from "../core/router.js";
 import { authorizeAtAmazon } from "./authorize.js";
+import { consentLink } from "./consent_link.js";
 
 const REGIONS = ["eu", "na", "fe"];
+// The stores that most sellers have, each with what it covers besides.
+const MAIN = ["DE", "US", "AU"];
+const OF_LANGUAGE = { de: "DE", fr: "FR", it: "IT", es: "ES", nl: "NL", pl: "PL", sv: "SE", ja: "JP", tr: "TR" };
+const OF_ZONE = { "Europe/Berlin": "DE", "Europe/Vienna": "DE", "Europe/Zurich": "DE", "Europe/London": "GB", "Europe/Paris": "FR", "Europe/Rome": "IT", "Europe/Madrid": "ES", "Europe/Amsterdam": "NL", "Europe/Warsaw": "PL", "Europe/Stockholm": "SE", "Asia/Tokyo": "JP", "Asia/Singapore": "SG" };
+
+/** The countries that this browser's languages and clock speak for. */
+function likelyCountries() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const ofZone = OF_ZONE[zone] ?? (zone.startsWith("America/") ? "US" : zone.startsWith("Australia/") ? "AU" : null);
+  const ofLanguages = navigator.languages.flatMap((tag) => [tag.split("-")[1]?.toUpperCase(), OF_LANGUAGE[tag.split("-")[0]]]);
+  return [...ofLanguages, ofZone].filter(Boolean);
+}
 
 export async function countryStep(place, signal, { country, region }) {
   const [marketplaces, integrations] = await Promise.all([get("/marketplaces", signal), get("/integrations?limit=1", signal)]);
@@ -16,41 +30,66 @@ export async function countryStep(place, signal, { country, region }) {
   const problemPlace = h("div", { class: "place" });
   const button = h("button", { type: "submit", class: "button" }, t("wizard.authorize"));
   const chosen = () => items.find((each) => each.country === form.elements.country.value);
+  const isThere = (code) => items.some((each) => each.country === code);
+  const likely = [...new Set(likelyCountries().filter(isThere))].slice(0, 2);
+  const first = [...new Set([...likely, ...MAIN.filter(isThere)])];
+  const rest = REGIONS.map((each) => regionGroup(each, items.filter((item) => !first.includes(item.country)), country));
 
   function drawCovers() {
     const marketplace = chosen();
     replace(
       covers,
-      marketplace && h("p", {}, t("wizard.covers", { country: marketplace.name })),
+      h("p", {}, marketplace ? t("wizard.covers", { country: marketplace.name }) : t("wizard.covers_nothing")),
       marketplace && h("p", { class: "covered" }, list(marketplace.covers.map((each) => each.name))),
     );
   }
 
-  function chosenAnew() {
+  function chosenAnew(event) {
+    if (event.target.name !== "country") return;
     replace(problemPlace);
     drawCovers();
+  }
+
+  function search(event) {
+    const words = event.target.value.trim().toLowerCase();
+    for (const group of rest.filter(Boolean)) {
+      const choices = [...group.querySelectorAll(".country")];
+      for (const choice of choices) choice.hidden = !choice.textContent.toLowerCase().includes(words);
+      group.hidden = choices.every((choice) => choice.hidden);
+    }
+  }
+
+  function ask() {
+    replace(problemPlace, notice("bad", null, h("p", { role: "alert" }, t("wizard.choose_first"))));
+    form.querySelector("input[name=country]").focus();
   }
 
   function submit(event) {
     event.preventDefault();
     const marketplace = chosen();
-    if (!marketplace) {
-      replace(problemPlace, notice("bad", null, h("p", { role: "alert" }, t("wizard.choose_first"))));
-      form.querySelector("input").focus();
-      return;
-    }
-    authorizeAtAmazon({ country: marketplace.country }, { button, problemPlace, signal });
+    if (!marketplace) return ask();
+    return authorizeAtAmazon({ country: marketplace.country }, { button, problemPlace, signal });
+  }
+
+  function withoutApi() {
+    const marketplace = chosen();
+    if (!marketplace) return ask();
+    return navigate(`/integrations/new?source=amazon&country=${marketplace.country}&api=none`);
   }
 
   const form = h(
     "form",
     { class: "form", novalidate: true, onsubmit: submit, onchange: chosenAnew },
-    REGIONS.map((each) => regionGroup(each, items, country)),
+    h("fieldset", { class: "countries" }, h("legend", {}, t("wizard.country.main")), h("div", { class: "country-grid country-grid-main" }, first.map((code) => countryChoice(items.find((each) => each.country === code), country, MAIN.includes(code) ? t(`wizard.main.${code}`) : null)))),
+    h("input", { type: "search", class: "input country-search", "aria-label": t("wizard.country.search"), placeholder: t("wizard.country.search"), oninput: search, onkeydown: (event) => event.key === "Enter" && event.preventDefault() }),
+    h("div", { class: "country-rest" }, rest),
     covers,
     integrations.items.length > 0 && signOutHint(),
     problemPlace,
     h("p", { class: "hint" }, t("wizard.authorize_hint")),
     button,
+    h("details", {}, h("summary", {}, t("wizard.without_api.title")), h("p", {}, t("wizard.without_api.text")), h("button", { type: "button", class: "button button-secondary", onclick: withoutApi }, t("wizard.without_api.button"))),
+    consentLink(() => chosen() && { country: chosen().country }, signal),
   );
   replace(
     place,
@@ -73,13 +112,13 @@ function regionGroup(region, items, preselected) {
   );
 }
 
-function countryChoice(marketplace, preselected) {
+function countryChoice(marketplace, preselected, description = null) {
   const id = newId("country");
   return h(
     "div",
     { class: "country" },
-    h("input", { type: "radio", name: "country", id, value: marketplace.country, checked: marketplace.country === preselected }),
-    h("label", { for: id }, marketplace.name),
+    h("input", { type: "radio", name: "country", id, value: marketplace.country, checked: marketplace.country === preselected, "aria-labelledby": `${id}-name`, "aria-describedby": description && `${id}-covers` }),
+    h("label", { for: id }, h("span", {}, h("span", { id: `${id}-name` }, marketplace.name), description && h("span", { class: "country-covers", id: `${id}-covers` }, description))),
   );
 }
 

@@ -6,16 +6,18 @@ import { announce, notice, outsideLink, problemNotice, showProblem } from "../co
 import { onEvent } from "../core/events.js";
 import { clockTime, list } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { consentLink } from "./consent_link.js";
 
 const ASK_EVERY_MS = 3000;
 const CALM_TEXT_AFTER_MS = 60000;
 const MOST_COUNTRY_BUTTONS = 3;
 
-export async function followStep(place, attemptId, signal, { onIntegration }) {
+export async function followStep(place, attemptId, signal, { onIntegration, onAttempt }) {
   const following = new AbortController();
   signal.addEventListener("abort", () => following.abort());
   const waitingSince = Date.now();
   let shownStatus = null;
+  let isAnnounced = false;
   let timer = null;
 
   async function look() {
@@ -35,16 +37,20 @@ export async function followStep(place, attemptId, signal, { onIntegration }) {
   async function show(attempt) {
     if (following.signal.aborted) return;
     if (location.search !== `?attempt=${attemptId}`) return following.abort();
+    if (!isAnnounced) {
+      isAnnounced = true;
+      await onAttempt(attempt);
+    }
     if (["connected", "reauthorized"].includes(attempt.status)) {
       following.abort();
       announce(t(`wizard.${attempt.status}.announce`));
-      return onIntegration(attempt.integration_id, { isReauthorized: attempt.status === "reauthorized" });
+      return onIntegration(attempt.integration_id, { isReauthorized: attempt.status === "reauthorized", reconnects: attempt.reconnects });
     }
     const isLate = Date.now() - waitingSince >= CALM_TEXT_AFTER_MS;
     const status = attempt.status === "waiting" && isLate ? "late" : attempt.status;
     if (status !== shownStatus) {
       shownStatus = status;
-      replace(place, views[status](attempt));
+      replace(place, views[status](attempt, following.signal));
       if (status !== "waiting") announce(place.querySelector("h2").textContent);
     }
     if (["failed", "expired"].includes(status)) return following.abort();
@@ -74,13 +80,14 @@ const views = {
       h("p", {}, h("a", { href: againAddress(attempt) }, t(attempt.reconnects ? "wizard.back_to_integration" : "wizard.other_country"))),
     ];
   },
-  late(attempt) {
+  late(attempt, signal) {
     return [
       h("h2", { tabindex: "-1" }, t("wizard.late.title")),
       h("p", {}, t("wizard.late.text", { time: clockTime(attempt.expires_at) })),
       spinner(t("wizard.late.still_waiting")),
       h("div", { class: "buttons" }, windowLink(attempt), startAgain(attempt)),
       amazonCodes(),
+      whoConsents(attempt, signal),
     ];
   },
   completing() {
@@ -99,6 +106,12 @@ const views = {
     ];
   },
 };
+
+/** A link for whoever may consent, and the way that needs no consent. */
+function whoConsents(attempt, signal) {
+  const target = attempt.reconnects ? { integration_id: attempt.reconnects } : { country: attempt.country };
+  return [consentLink(() => target, signal), !attempt.reconnects && h("p", {}, h("a", { href: `/integrations/new?source=amazon&country=${attempt.country}&api=none` }, t("wizard.without_api.button")))];
+}
 
 /** What the API wants the person to know, such as to sign out of the previous store first. */
 function hint(attempt) {

@@ -1,40 +1,29 @@
-// Step 3: the name. With it the integration gets its address, and the page of the integration goes on with step 4.
+// Step 3: the name. With it the integration gets its address, and step 4 begins.
 
-import { patch } from "../core/api.js";
-import { h, replace } from "../core/dom.js";
+import { get, getVersion, patchVersion, post } from "../core/api.js";
+import { h, newId, replace } from "../core/dom.js";
 import { busy, field, fieldError, notice } from "../core/elements.js";
 import { list } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
+import { smtpSection } from "./smtp.js";
 
 const LONGEST_NAME = 60;
 
-export function nameStep(place, integration, signal, { isReauthorized }) {
+export async function nameStep(place, integrationId, signal, { isReauthorized }) {
+  const { content: integration, version } = await getVersion(`/integrations/${integrationId}`, signal);
   const countries = integration.countries.filter((each) => each.is_participating).map((each) => each.name);
-  const name = field(
-    t("wizard.name.label"),
-    { name: "integration-name", autocomplete: "off", "data-autofocus": true, value: integration.account.store_name?.slice(0, LONGEST_NAME) ?? "" },
-    t("wizard.name.hint"),
-  );
-  const button = h("button", { type: "submit", class: "button" }, t("wizard.name.button"));
+  const store = integration.account.store_name || integration.account.seller_id_masked;
 
-  function submit(event) {
-    event.preventDefault();
-    const error = nameError(name.input.value.trim());
-    name.setError(error);
-    if (error) name.input.focus();
-    else busy(button, save);
-  }
-
-  async function save() {
+  async function save(name) {
     try {
-      await patch(`/integrations/${integration.id}`, { name: name.input.value.trim() }, signal);
+      await patchVersion(`/integrations/${integration.id}`, { name }, version, signal);
     } catch (problem) {
-      name.setError(fieldError(problem, "name"));
-      name.input.focus();
-      return;
+      if (problem.code !== "precondition_failed") throw problem;
+      const now = await get(`/integrations/${integration.id}`, signal);
+      return replace(place, namedMeanwhile(now));
     }
-    await navigate(`/integrations/${integration.id}`, { replace: true, state: { showGuide: true } });
+    return configure(integration.id);
   }
 
   replace(
@@ -42,12 +31,72 @@ export function nameStep(place, integration, signal, { isReauthorized }) {
     h("h2", { tabindex: "-1" }, t("wizard.name.title")),
     notice(
       "good",
-      t(isReauthorized ? "wizard.name.reauthorized" : "wizard.name.connected", { store: integration.account.store_name || integration.account.seller_id_masked }),
+      t(isReauthorized ? "wizard.name.reauthorized" : "wizard.name.connected", { store }),
       countries.length > 0 && h("p", {}, t("wizard.name.countries", { countries: list(countries) })),
       homeNote(integration),
     ),
-    h("form", { class: "form", novalidate: true, onsubmit: submit }, name.element, button),
+    nameForm({ value: integration.account.store_name?.slice(0, LONGEST_NAME) ?? "", label: t("wizard.name.button"), save }),
+    smtpSection(integration, signal),
   );
+}
+
+/** Step 3 of a store without Amazon's API: its seller says in which countries they sell. */
+export async function nameStepWithoutApi(place, country, signal) {
+  const { items } = await get("/marketplaces", signal);
+  const home = items.find((each) => each.country === country) ?? items[0];
+  const boxes = home.covers.map((each) => {
+    const id = newId("sells");
+    const box = h("input", { type: "checkbox", id, value: each.country, checked: each.country === home.country });
+    return h("div", { class: "tick" }, box, h("label", { for: id }, each.name));
+  });
+  const countries = h("fieldset", { class: "choices sells-in" }, h("legend", {}, t("wizard.without_api.countries")), boxes);
+
+  async function save(name) {
+    const sellsIn = [...countries.querySelectorAll("input:checked")].map((box) => box.value);
+    const made = await post("/integrations", { name, country: home.country, countries: sellsIn }, signal);
+    return configure(made.id);
+  }
+
+  replace(
+    place,
+    h("h2", { tabindex: "-1" }, t("wizard.without_api.name")),
+    notice("info", null, h("p", {}, t("wizard.without_api.text"))),
+    nameForm({ value: "", label: t("wizard.without_api.save"), save, more: countries }),
+  );
+}
+
+const configure = (integrationId) => navigate(`/integrations/new?integration=${integrationId}`, { replace: true });
+
+function nameForm({ value, label, save, more }) {
+  const name = field(t("wizard.name.label"), { name: "integration-name", autocomplete: "off", "data-autofocus": true, value }, t("wizard.name.hint"));
+  const button = h("button", { type: "submit", class: "button" }, label);
+
+  function submit(event) {
+    event.preventDefault();
+    const error = nameError(name.input.value.trim());
+    name.setError(error);
+    if (error) name.input.focus();
+    else busy(button, send);
+  }
+
+  async function send() {
+    try {
+      await save(name.input.value.trim());
+    } catch (problem) {
+      name.setError(fieldError(problem, "name"));
+      name.input.focus();
+    }
+  }
+
+  return h("form", { class: "form", novalidate: true, onsubmit: submit }, name.element, more, button);
+}
+
+function namedMeanwhile(integration) {
+  return [
+    h("h2", { tabindex: "-1" }, t("wizard.named_meanwhile", { name: integration.name })),
+    notice("info", null, h("p", { role: "alert" }, t("wizard.named_meanwhile.text"))),
+    h("a", { href: `/integrations/new?integration=${integration.id}`, class: "button" }, t("wizard.named_meanwhile.go_on")),
+  ];
 }
 
 /** A store may be connected through a country in which it does not sell: that works, and is said. */
