@@ -1,0 +1,135 @@
+"""An account in which something is on every page, and the list of those pages."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from playwright.async_api import BrowserContext
+
+from shared.tables import Integration
+from tests.browser.steps import PASSWORD, Site
+from tests.factories import (
+    make_attachment,
+    make_conversation,
+    make_conversation_order,
+    make_grant,
+    make_integration,
+    make_message,
+    make_order,
+    make_order_item,
+    make_order_package,
+    make_relay_address,
+    make_reply,
+)
+
+ORDER_ID: Final = "303-1111111-1111111"
+_BUYERS: Final = (
+    ("Erika Beispiel", "Frage zur Lampe", "Guten Tag, passt in die Schreibtischlampe auch eine Birne mit großem Gewinde?"),
+    ("Jean Exemple", "Colis pas encore arrivé", "Bonjour, ma commande devait arriver hier. Pouvez-vous me dire où elle est ?"),
+    ("Mario Esempio", "Reso", "Buongiorno, vorrei restituire la lampada perché è troppo grande per il mio tavolo."),
+    ("Max Muster", "Rechnung", "Hallo, ich brauche für die Steuer noch eine Rechnung mit ausgewiesener Mehrwertsteuer."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A page with something on it: where it is, and what is on it once it has been read."""
+
+    name: str
+    address: str
+    ready: str
+    is_public: bool = False
+
+
+async def furnish(site: Site) -> list[View]:
+    """Fills the account and lists every page of it."""
+    store = await _stores(site)
+    conversation_id = await _conversations(site, store)
+    order_row_id = await _orders(site, store)
+    return [
+        View("sign_in", "/sign-in", "input[type=password]", is_public=True),
+        View("forgot_password", "/forgot-password", "input[type=email]", is_public=True),
+        View("reset_password", "/reset-password", "h1", is_public=True),
+        View("invitation", "/invitation", "h1", is_public=True),
+        View("connect_problem", "/connect/problem/expired", "h1", is_public=True),
+        View("not_found", "/nowhere", "h1", is_public=True),
+        View("inbox", "/inbox", ".conversation"),
+        View("conversation", f"/inbox/{conversation_id}", "[data-testid=message]"),
+        View("replies", "/replies", "h1"),
+        View("integrations", "/integrations", "[data-testid=integration-row]"),
+        View("guide", f"/integrations/{store.id}", "dialog[open] #relay-address, dialog[open] input[type=checkbox]"),
+        View("wizard", "/integrations/new", "h1"),
+        View("wizard_country", "/integrations/new?source=amazon&country=DE", "input[type=radio]:checked"),
+        View("orders", "/orders", "[data-testid=order-row]"),
+        View("order", f"/orders/{order_row_id}", "[data-testid=order]"),
+        View("profile", "/profile", "h1"),
+        View("settings", "/settings", "h1"),
+        View("users", "/settings/users", "h1"),
+        View("api_keys", "/settings/api-keys", "h1"),
+        View("webhooks", "/settings/webhooks", "h1"),
+        View("audit_log", "/settings/audit-log", "[data-testid=audit-entry]"),
+        View("read_log", "/settings/read-log", "h1"),
+        View("retention", "/settings/retention", "h1"),
+        View("reply_templates", "/settings/templates", "h1"),
+        View("security", "/settings/security", "h1"),
+    ]  # fmt: skip
+
+
+async def enter(context: BrowserContext, email: str = "admin@seller.example") -> None:
+    """Signed in, without a page."""
+    answer = await context.request.post("/api/v1/sessions", data={"email": email, "password": PASSWORD})
+    assert answer.ok, await answer.text()
+
+
+async def _stores(site: Site) -> Integration:
+    async with site.sessions.begin() as session:
+        store = await make_integration(session, site.account.id, name="Lampen Europa")
+        usa = await make_integration(
+            session, site.account.id, name="Lamps America", region="na", home_country="US",
+            countries=("US", "CA"), lock="red",
+        )  # fmt: skip
+        for each in (store, usa):
+            await make_grant(session, site.keyring, each)
+            await make_relay_address(session, each)
+    return store
+
+
+async def _conversations(site: Site, store: Integration) -> str:
+    now = datetime.now(UTC)
+    async with site.sessions.begin() as session:
+        for number in range(12):
+            name, subject, text = _BUYERS[number % len(_BUYERS)]
+            at = now - timedelta(minutes=17 * (12 - number))
+            order_id = ORDER_ID if number == 11 else f"303-{number:07}-1234567"
+            conversation = await make_conversation(
+                session, site.keyring, store, buyer_name=name, subject=subject, order_id=order_id, last_message_at=at,
+                answer_due_at=at + timedelta(hours=5 if number % 3 else -3), is_unread=number % 2 == 1,
+                message_count=2 if number == 11 else 1,
+            )  # fmt: skip
+            if number == 11:
+                await make_message(
+                    session, site.keyring, conversation, text=text, sender_name=name, authenticity="authentic",
+                    snippet=text, received_at=at - timedelta(hours=2), html=f"<p>{text}</p>",
+                )  # fmt: skip
+            message = await make_message(
+                session, site.keyring, conversation, text=text, sender_name=name, subject=subject, snippet=text,
+                received_at=at, authenticity="authentic", order_ids=[order_id],
+            )  # fmt: skip
+            conversation.snippet, conversation.snippet_message_id = message.snippet, message.id
+        await make_attachment(session, site.keyring, message)
+        await make_reply(session, site.keyring, message, state="failed", failure="unknown")
+        await make_conversation_order(session, conversation, ORDER_ID)
+    return str(conversation.id)
+
+
+async def _orders(site: Site, store: Integration) -> str:
+    now = datetime.now(UTC)
+    async with site.sessions.begin() as session:
+        for number in range(6):
+            order = await make_order(
+                session, site.keyring, store, order_id=ORDER_ID if number == 5 else None, fetched_at=now,
+                purchased_at=now - timedelta(days=5 - number),
+            )  # fmt: skip
+            await make_order_item(session, site.keyring, order)
+        await make_order_package(session, order)
+    return str(order.id)

@@ -1,0 +1,125 @@
+"""What showing a page costs, as Chromium counts it over its DevTools protocol."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from playwright.async_api import Browser, BrowserContext, CDPSession, Page
+
+from tests.browser.furnished import View
+
+_QUIET_SECONDS: Final = 0.4
+# Largest paint, and each shift with the elements that moved, from the first moment on.
+_OBSERVE: Final = """
+    window.seen = { lcp: 0, cls: 0, moved: [] };
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) seen.lcp = entry.startTime;
+    }).observe({ type: "largest-contentful-paint", buffered: true });
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) {
+            seen.cls += entry.value;
+            for (const { node } of entry.sources) seen.moved.push(`${node?.nodeName}.${node?.className}`);
+        }
+    }).observe({ type: "layout-shift", buffered: true });
+"""
+_READ: Final = """() => ({ fcp: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0, ...seen })"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A connection to emulate."""
+
+    bytes_a_second: int
+    latency_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Bytes over the wire with all headers, requests, milliseconds until something and until the largest thing is seen, and how much moved."""
+
+    size: int
+    requests: int
+    fcp_ms: float
+    lcp_ms: float
+    shift: float
+    moved: tuple[str, ...]
+
+
+class Wire:
+    """Counts what a page asks for. The stream of events never ends, and is counted as a request alone."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.requests = 0
+        self._open: set[str] = set()
+        self._changed = asyncio.Event()
+
+    @classmethod
+    async def of(cls, session: CDPSession) -> Self:
+        wire = cls()
+        session.on("Network.requestWillBeSent", wire._sent)
+        session.on("Network.loadingFinished", wire._finished)
+        session.on("Network.loadingFailed", wire._finished)
+        await session.send("Network.enable")
+        return wire
+
+    def _sent(self, event: dict[str, Any]) -> None:
+        if not event["request"]["url"].startswith("http"):
+            return
+        self.requests += 1
+        if event.get("type") != "EventSource":
+            self._open.add(event["requestId"])
+        self._changed.set()
+
+    def _finished(self, event: dict[str, Any]) -> None:
+        self.size += int(event.get("encodedDataLength", 0))
+        self._open.discard(event["requestId"])
+        self._changed.set()
+
+    async def quiet(self) -> None:
+        """Until nothing has been asked for a while."""
+        while True:
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), _QUIET_SECONDS)
+            except TimeoutError:
+                if not self._open:
+                    return
+
+
+async def first_view(
+    browser: Browser, state: Any, url: str, view: View, *, line: Line | None = None, **context_options: Any
+) -> Cost:
+    """The cost of a page in a browser that has seen nothing yet; `state` holds the cookies, or is None."""
+    context = await browser.new_context(base_url=url, storage_state=state, **context_options)
+    try:
+        return await _cost(context, view, line)
+    finally:
+        await context.close()
+
+
+async def _cost(context: BrowserContext, view: View, line: Line | None) -> Cost:
+    context.set_default_timeout(30_000)
+    await context.add_init_script(_OBSERVE)
+    page = await context.new_page()
+    session = await context.new_cdp_session(page)
+    wire = await Wire.of(session)
+    if line is not None:
+        await session.send(
+            "Network.emulateNetworkConditions",
+            {
+                "offline": False,
+                "latency": line.latency_ms,
+                "downloadThroughput": line.bytes_a_second,
+                "uploadThroughput": line.bytes_a_second // 2,
+            },
+        )
+    await page.goto(view.address)
+    await page.locator(view.ready).first.wait_for()
+    await wire.quiet()
+    return await _read(page, wire)
+
+
+async def _read(page: Page, wire: Wire) -> Cost:
+    seen = await page.evaluate(_READ)
+    return Cost(wire.size, wire.requests, seen["fcp"], seen["lcp"], seen["cls"], tuple(seen["moved"]))

@@ -1,0 +1,114 @@
+"""A real browser, and the connector with its pages and the sandbox, for tests, benchmarks and pictures."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import uvicorn
+from fastapi import FastAPI
+from playwright.async_api import Browser, async_playwright
+from pydantic import SecretStr
+
+from deploy.demo.postgres import CONNECTOR, OWNER
+from services.connector.accounts.passwords import Passwords
+from services.connector.app import create_app
+from services.connector.http.server import Server
+from services.connector.settings import ConnectorSettings
+from services.sandbox.app import create_app as create_sandbox
+from services.sandbox.settings import SandboxSettings
+from shared.database import create_engine, create_sessions
+from shared.keyring import Keyring
+from tests.browser.steps import PASSWORD, Site
+from tests.conftest import Database, Keys
+from tests.factories import make_account, make_user
+from tests.integration.connector.conftest import CHEAP_HASHER
+from tests.processes import free_ports
+
+CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+# The address bar's two pages, which Chromium loads for each window though nobody sees them, took a second of the processor each time.
+# The list counts instead of Playwright's own, so what that switches off is named again.
+_SWITCHED_OFF = [
+    "WebUIOmniboxPopup", "WebUIOmniboxAimPopup",
+    "AimEnabled", "AvoidCorsURLLoaderRestartOnRedirect", "AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable", "HttpsUpgrades", "LensOverlay", "MediaRouter", "NetworkTimeServiceQuerying", "OptimizationHints",
+    "PaintHolding", "PreconnectToSearch", "ThirdPartyStoragePartitioning",
+]  # fmt: skip
+# No sandbox of its own when run as root, and no traffic of its own to the internet.
+_ARGUMENTS = [
+    "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-quic",
+    f"--disable-features={','.join(_SWITCHED_OFF)}",
+]  # fmt: skip
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """The Chromium of this machine."""
+    assert CHROMIUM is not None
+    async with async_playwright() as playwright:
+        arguments = [*_ARGUMENTS, "--no-sandbox"] if os.geteuid() == 0 else _ARGUMENTS
+        launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield launched
+        await launched.close()
+
+
+@asynccontextmanager
+async def _running(server: uvicorn.Server) -> AsyncIterator[None]:
+    task = asyncio.create_task(server.serve())
+    while not server.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait for
+        await asyncio.sleep(0.02)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+def _config(app: FastAPI, port: int) -> uvicorn.Config:
+    return uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=2, ws="none")
+
+
+@asynccontextmanager
+async def running_site(database: Database, keys: Keys, keyring: Keyring) -> AsyncIterator[Site]:
+    """Connector, pages and sandbox, with an admin and an agent."""
+    port, sandbox_port, relay_port = free_ports(3)
+    amazon = SandboxSettings(
+        port=sandbox_port,
+        relay_port=relay_port,
+        redirect_uris=(f"http://localhost:{port}/amazon/callback",),
+        login_uri=f"http://localhost:{port}/amazon/login",
+    )
+    settings = ConnectorSettings(
+        database_url=SecretStr(database.url(CONNECTOR)),
+        port=port,
+        public_url=f"http://localhost:{port}",
+        key_file=keys.key_file,
+        amazon_application_id=amazon.application_id,
+        amazon_client_id=amazon.client_id,
+        amazon_client_secret=amazon.client_secret,
+        amazon_base_url=f"http://localhost:{sandbox_port}",
+    )
+    engine = create_engine(database.url(OWNER), application_name="tests")
+    sessions = create_sessions(engine)
+    password_hash = CHEAP_HASHER.hash(PASSWORD)
+    async with sessions.begin() as session:
+        account = await make_account(session, keyring)
+        await make_user(session, account.id, email="admin@seller.example", password_hash=password_hash)
+        await make_user(
+            session,
+            account.id,
+            email="agent@seller.example",
+            password_hash=password_hash,
+            general_admin="none",
+        )
+    app = create_app(settings, Passwords(CHEAP_HASHER))
+    sandbox = uvicorn.Server(_config(create_sandbox(amazon), sandbox_port))
+    async with (
+        _running(Server(_config(app, port), end_streams=app.state.connector.hub.end_streams)),
+        _running(sandbox),
+    ):
+        yield Site(f"http://localhost:{port}", f"http://localhost:{sandbox_port}", sessions, keyring, account)
+    await engine.dispose()
