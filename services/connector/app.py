@@ -28,6 +28,7 @@ from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import Hub
 from services.connector.forwarding import api as forwarding
 from services.connector.http.client_networks import WIDE
+from services.connector.http.compression import Compressed
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.conditional_get import ConditionalGet
 from services.connector.http.middleware import BODY_SECONDS, BoundedBody, RequestObserver, SafeHeaders, Scope
@@ -216,6 +217,7 @@ def _assemble(
     problem_handlers.register(app)
     app.add_middleware(Idempotent)
     app.add_middleware(ConditionalGet)
+    app.add_middleware(Compressed)
     app.add_middleware(BoundedBody, seconds=body_seconds, large=UPLOADS)
     app.add_middleware(RateLimitHeaders)
     app.add_middleware(

@@ -43,7 +43,9 @@ async def _measure(database: Database, keys: Keys) -> list[Figure]:
         costs: dict[str, list[Cost]] = {view.name: [] for view in views}
         for _ in range(ROUNDS):
             for view in views:
-                costs[view.name].append(await _phone(browser, None if view.is_public else state, site.url, view))
+                costs[view.name].append(
+                    await _phone(browser, None if view.is_public else state, site.url, view)
+                )
     return [figure for view in views for figure in _figures(view, costs[view.name])]
 
 

@@ -22,7 +22,9 @@ _OBSERVE: Final = """
         }
     }).observe({ type: "layout-shift", buffered: true });
 """
-_READ: Final = """() => ({ fcp: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0, ...seen })"""
+_READ: Final = (
+    """() => ({ fcp: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0, ...seen })"""
+)
 
 
 @dataclass(frozen=True, slots=True)

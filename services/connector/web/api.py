@@ -9,6 +9,7 @@ from typing import Final
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from services.connector.http.compression import takes_gzip
 from services.connector.http.language import Language
 from services.connector.web import plain_page
 from services.connector.web.own_address import own_address
@@ -40,17 +41,9 @@ def _answer(request: Request, file: ServedFile, headers: Mapping[str, str], stat
     known = {tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")}
     if status == 200 and file.etag in known:
         return Response(status_code=304, headers=tagged)
-    if _takes_gzip(request.headers.get("Accept-Encoding", "")):
+    if takes_gzip(request.headers.get("Accept-Encoding", "")):
         return Response(file.compressed, status, {**tagged, "Content-Encoding": "gzip"}, file.media_type)
     return Response(file.content, status, tagged, file.media_type)
-
-
-def _takes_gzip(accepted: str) -> bool:
-    for part in accepted.lower().split(","):
-        coding, _, quality = part.replace(" ", "").partition(";")
-        if coding == "gzip":
-            return quality.rstrip("0") not in {"q=", "q=0."}
-    return False
 
 
 def _shell(request: Request, name: str, status: int = 200) -> Response:

@@ -1,22 +1,21 @@
 """The pages' files as browsers get them: read, put together and compressed once, below an address that holds the hash of them all.
 
-A file below such an address never changes, so a browser keeps it and never asks again. What the first view of a page needs is found
-by following the scripts' imports, and its texts by looking for their keys there: nothing of that is written down a second time.
+A file below such an address never changes, so a browser keeps it and never asks again. What a page needs is found by following the
+scripts' imports, and its texts by looking for their keys there: nothing of that is written down a second time.
 """
 
 import gzip
 import hashlib
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
-from posixpath import dirname, join, normpath
-from typing import Final, NamedTuple
+from typing import Final
 
 from services.connector.http.support_contact import support_link
+from services.connector.web.script_bundles import COMMON, Imports, bundled, imports_of, reached
 from services.connector.web.texts import TEXT_SETS, page_texts, texts_in
 
 FOLDER: Final = Path(__file__).parent
@@ -30,12 +29,12 @@ TYPES: Final = {
 }
 # The first script, whose texts every page has.
 _APP: Final = "app"
-_IMPORT: Final = re.compile(r'^(?:import|export) [^;]*?from "(\.[^"]+)";|^import "(\.[^"]+)";', re.MULTILINE)
-_LATER: Final = re.compile(r'\bimport\("(\.[^"]+)"\)')
 _ROUTE: Final = re.compile(r'^route\("([^"]+)", "(\w+)"', re.MULTILINE)
 # Whole lines of comment, with which nobody's browser has to be bothered.
 _COMMENT: Final = re.compile(r"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.MULTILINE)
 _PARAMETER: Final = re.compile(r":(\w+)")
+_STYLE_COMMENT: Final = re.compile(r"/\*.*?\*/", re.DOTALL)
+_SPACE: Final = re.compile(r"\s*\n\s*")
 _STYLES: Final = re.compile(r'^@import "(css/\w+\.css)";$', re.MULTILINE)
 
 
@@ -59,13 +58,6 @@ class StaticFiles:
     shells: dict[str, ServedFile]
 
 
-class Imports(NamedTuple):
-    """The paths of the scripts that a script imports as it loads, and while it runs."""
-
-    at_once: tuple[str, ...]
-    later: tuple[str, ...]
-
-
 @cache
 def static_files() -> StaticFiles:
     """All of them, put together at the first call."""
@@ -74,14 +66,15 @@ def static_files() -> StaticFiles:
         for path in sorted(_STATIC.rglob("*.js"))
     }
     pages = {_PARAMETER.sub(r"{\1}", address): name for address, name in _ROUTE.findall(scripts["app.js"])}
-    contents = {path: content.encode() for path, content in scripts.items()}
+    names = sorted({*pages.values(), "not_found"})
+    bundles = bundled(scripts, f"{_APP}.js", [f"pages/{name}.js" for name in names])
+    contents = {path: content.encode() for path, content in bundles.items()}
     contents |= {path.name: path.read_bytes() for path in sorted(_STATIC.glob("*.svg"))}
     contents["style.css"] = _style().encode()
-    imports = imports_of(scripts)
-    contents |= _texts(scripts, imports, sorted({*pages.values(), "not_found"}))
+    contents |= _texts(scripts, imports_of(scripts), names)
     prefix = f"/static/{_hash(contents)}"
     files = {path: _served(content, Path(path).suffix) for path, content in contents.items()}
-    shells = {name: _shell(prefix, imports, name) for name in {*pages.values(), "not_found"}}
+    shells = {name: _shell(prefix, name) for name in names}
     return StaticFiles(prefix, files, pages, shells)
 
 
@@ -99,10 +92,11 @@ def _hash(contents: dict[str, bytes]) -> str:
 
 
 def _style() -> str:
-    """One style sheet: style.css names the others in their order."""
-    return _STYLES.sub(
+    """One style sheet, without what only its readers need: style.css names the others in their order."""
+    whole = _STYLES.sub(
         lambda found: (_STATIC / found[1]).read_text("utf-8"), (_STATIC / "style.css").read_text("utf-8")
     )
+    return _SPACE.sub(" ", _STYLE_COMMENT.sub("", whole))
 
 
 def _texts(scripts: dict[str, str], imports: dict[str, Imports], pages: list[str]) -> dict[str, bytes]:
@@ -124,13 +118,10 @@ def _texts(scripts: dict[str, str], imports: dict[str, Imports], pages: list[str
     return found
 
 
-def _shell(prefix: str, imports: dict[str, Imports], name: str) -> ServedFile:
+def _shell(prefix: str, name: str) -> ServedFile:
     """The document of a page, which tells the browser at once of all scripts that it will need."""
-    needed = [*reached(imports, "app.js"), *reached(imports, f"pages/{name}.js")]
     links = "".join(
-        f'  <link rel="modulepreload" href="{prefix}/{path}">\n'
-        for path in dict.fromkeys(needed)
-        if path != "app.js"
+        f'  <link rel="modulepreload" href="{prefix}/{path}">\n' for path in (COMMON, f"pages/{name}.js")
     )
     document = (FOLDER / "index.html").read_text("utf-8").replace("/static/", f"{prefix}/")
     return _served(document.replace("</head>", f"{links}</head>").encode(), ".html")
@@ -141,33 +132,3 @@ def with_support_contact(shell: ServedFile, contact: str) -> ServedFile:
     """A document that also says where people ask for help."""
     told = f'  <meta name="support-contact" content="{escape(support_link(contact))}">\n</head>'
     return _served(shell.content.replace(b"</head>", told.encode(), 1), ".html")
-
-
-def imports_of(scripts: dict[str, str]) -> dict[str, Imports]:
-    """What each script imports, by its path."""
-
-    def paths(importer: str, names: Iterable[str]) -> tuple[str, ...]:
-        return tuple(normpath(join(dirname(importer), name)) for name in names)
-
-    return {
-        path: Imports(
-            paths(path, (first or second for first, second in _IMPORT.findall(script))),
-            paths(path, _LATER.findall(script)),
-        )
-        for path, script in scripts.items()
-    }
-
-
-def reached(imports: dict[str, Imports], start: str, *, later: bool = False) -> list[str]:
-    """A script and all that it imports, in the order in which they are met; with `later`, also what it imports while it runs."""
-    found: dict[str, None] = {}
-    waiting = [start]
-    while waiting:
-        path = waiting.pop(0)
-        if path in found:
-            continue
-        found[path] = None
-        waiting += imports[path].at_once
-        if later:
-            waiting += imports[path].later
-    return list(found)

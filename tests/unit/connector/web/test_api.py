@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from services.connector.web.api import router
-from services.connector.web.static_files import FOLDER, imports_of, reached, static_files
+from services.connector.web.script_bundles import imports_of, reached
+from services.connector.web.static_files import FOLDER, static_files
 from services.connector.web.texts import TEXT_SETS, page_texts
 
 SCRIPTS = FOLDER / "static"
@@ -135,11 +136,14 @@ def test_the_document_names_every_script_that_a_page_imports() -> None:
 
 def test_every_style_sheet_is_in_the_one_that_is_sent() -> None:
     style = static_files().files["style.css"].content.decode()
+    rules = [
+        (path.name, path.read_text("utf-8").rpartition("}\n\n")[2])
+        for path in sorted((SCRIPTS / "css").iterdir())
+    ]
 
     assert "@import" not in style
-    assert [
-        path.name for path in sorted((SCRIPTS / "css").iterdir()) if path.read_text("utf-8") not in style
-    ] == []
+    assert "/*" not in style
+    assert [name for name, last in rules if " ".join(last.split()) not in style] == []
 
 
 def test_every_text_comes_with_a_page() -> None:
