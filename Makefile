@@ -33,7 +33,7 @@ format: $(VENV)/.installed ## Put the code into form
 	@$(RUN) -m ruff check --fix .
 	@$(RUN) -m ruff format .
 
-bench: $(VENV)/.installed ## Measure (ONLY=accept for one subject: accept, accept_one_core, fairness, memory, orders, purge, refresh, report, rest, scale, visible); appends to bench-results.jsonl
+bench: $(VENV)/.installed ## Measure (ONLY=accept for one subject: accept, accept_one_core, fairness, memory, orders, pages, purge, refresh, report, rest, scale, visible); appends to bench-results.jsonl
 	@$(RUN) -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.bench $(ONLY)
 
 api-docs: $(VENV)/.installed ## Write the generated pages anew: docs/openapi.json, docs/problems.md and docs/privacy.md

@@ -35,20 +35,22 @@ class Figure:
         return json.dumps(
             {
                 "name": self.name,
-                "ours": round(self.ours, 2),
-                "peer": None if self.peer is None else round(self.peer, 2),
+                "ours": round(self.ours, 4),
+                "peer": None if self.peer is None else round(self.peer, 4),
                 "peer_name": self.peer_name if self.peer_runs else None,
                 "ratio": None if self.ratio is None else round(self.ratio, 2),
                 "unit": self.unit,
                 "runs": {
-                    "ours": [round(run, 2) for run in self.ours_runs],
-                    "peer": [round(run, 2) for run in self.peer_runs],
+                    "ours": [round(run, 4) for run in self.ours_runs],
+                    "peer": [round(run, 4) for run in self.peer_runs],
                 },
             }
         )
 
 
 def _shown(value: float) -> str:
+    if 0 < value < 0.1:
+        return f"{value:.4f}"
     return f"{value:,.2f}" if value < 10 else f"{value:,.1f}"
 
 

@@ -1,8 +1,10 @@
 """What the first view of each page costs on a phone: bytes, requests, and how long until something is seen."""
 
 import asyncio
+import logging
 from typing import Final
 
+import structlog
 from playwright.async_api import Browser
 
 from shared.crypto.key_provider import KeyFile
@@ -28,6 +30,8 @@ ROUNDS: Final = 3
 
 def measure() -> list[Figure]:
     """About three minutes."""
+    # The connector runs in this process: a line for each request would hide the table.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with installation() as (database, keys):
         return asyncio.run(_measure(database, keys))
 

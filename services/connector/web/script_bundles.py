@@ -62,10 +62,10 @@ def reached(imports: Mapping[str, Imports], start: str, *, later: bool = False) 
     return list(found)
 
 
-def bundled(scripts: Mapping[str, str], app: str, pages: Iterable[str]) -> dict[str, str]:
-    """The files to serve: `app`, COMMON, and below its own path each page, and what is imported later, with all that it needs beyond COMMON.
+def bundled(scripts: Mapping[str, str], app: str, others: Iterable[str]) -> dict[str, str]:
+    """The files to serve: `app`, COMMON, and below its own path each of the others, and what is imported later, with all that it needs beyond COMMON.
 
-    What is in COMMON stands below its own path, too, and is the same there. Raises NotBundled for a script with another form of import or export than the others have, or for a circle of imports.
+    Raises NotBundled for a script with another form of import or export than the others have, or for a circle of imports.
     """
     imports = imports_of(scripts)
     common = [path for path in _in_order(imports, app) if path != app]
@@ -74,7 +74,7 @@ def bundled(scripts: Mapping[str, str], app: str, pages: Iterable[str]) -> dict[
     }
     files[app] = f'import {{ modules }} from "./{COMMON}";\n{_body(app, scripts[app], app)[0]}'
     later = {each for path in scripts for each in imports[path].later}
-    for path in sorted({*common, *pages, *later}):
+    for path in sorted({*others, *later}):
         own = [each for each in _in_order(imports, path) if each not in common]
         start = f'import {{ modules }} from "{_relative(path, COMMON)}";\n'
         exported = ", ".join(_EXPORT.findall(scripts[path]))

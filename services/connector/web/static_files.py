@@ -67,7 +67,8 @@ def static_files() -> StaticFiles:
     }
     pages = {_PARAMETER.sub(r"{\1}", address): name for address, name in _ROUTE.findall(scripts["app.js"])}
     names = sorted({*pages.values(), "not_found"})
-    bundles = bundled(scripts, f"{_APP}.js", [f"pages/{name}.js" for name in names])
+    core = [path for path in scripts if path.startswith("core/")]
+    bundles = bundled(scripts, f"{_APP}.js", [*core, *(f"pages/{name}.js" for name in names)])
     contents = {path: content.encode() for path, content in bundles.items()}
     contents |= {path.name: path.read_bytes() for path in sorted(_STATIC.glob("*.svg"))}
     contents["style.css"] = _style().encode()

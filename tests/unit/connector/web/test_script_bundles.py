@@ -15,7 +15,7 @@ SCRIPTS = {
 
 
 def test_a_page_is_what_all_pages_share_and_one_file_more() -> None:
-    files = bundled(SCRIPTS, "app.js", ["pages/inbox.js"])
+    files = bundled(SCRIPTS, "app.js", ["core/i18n.js", "pages/inbox.js"])
 
     assert sorted(files) == ["app.js", COMMON, "core/i18n.js", "pages/inbox.js", "pages/later.js"]
     assert files["app.js"].splitlines()[:2] == [
@@ -35,7 +35,7 @@ def test_a_page_is_what_all_pages_share_and_one_file_more() -> None:
 
 
 def test_what_names_other_files_by_its_place_names_them_from_where_it_lies_now() -> None:
-    files = bundled(SCRIPTS, "app.js", ["pages/inbox.js"])
+    files = bundled(SCRIPTS, "app.js", ["core/i18n.js", "pages/inbox.js"])
 
     assert 'const own = new URL("./core/i18n.js", import.meta.url).href;' in files[COMMON]
     assert 'import("./later.js")' in files["pages/inbox.js"]
