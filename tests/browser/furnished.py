@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from playwright.async_api import BrowserContext
 
@@ -95,41 +95,54 @@ async def _stores(site: Site) -> Integration:
 
 
 async def _conversations(site: Site, store: Integration) -> str:
-    now = datetime.now(UTC)
+    for number in range(11):
+        await _conversation(site, store, number, f"303-{number:07}-1234567")
+    return await _conversation(site, store, 11, ORDER_ID, is_long=True)
+
+
+async def _conversation(
+    site: Site, store: Integration, number: int, order_id: str, *, is_long: bool = False
+) -> str:
+    """The last message is so many steps from now; a long one has two of them, a file, a failed answer, and its order."""
+    name, subject, text = _BUYERS[number % len(_BUYERS)]
+    at = datetime.now(UTC) - timedelta(minutes=17 * (12 - number))
+    told: dict[str, Any] = {"text": text, "sender_name": name, "snippet": text, "authenticity": "authentic"}
     async with site.sessions.begin() as session:
-        for number in range(12):
-            name, subject, text = _BUYERS[number % len(_BUYERS)]
-            at = now - timedelta(minutes=17 * (12 - number))
-            order_id = ORDER_ID if number == 11 else f"303-{number:07}-1234567"
-            conversation = await make_conversation(
-                session, site.keyring, store, buyer_name=name, subject=subject, order_id=order_id, last_message_at=at,
-                answer_due_at=at + timedelta(hours=5 if number % 3 else -3), is_unread=number % 2 == 1,
-                message_count=2 if number == 11 else 1,
-            )  # fmt: skip
-            if number == 11:
-                await make_message(
-                    session, site.keyring, conversation, text=text, sender_name=name, authenticity="authentic",
-                    snippet=text, received_at=at - timedelta(hours=2), html=f"<p>{text}</p>",
-                )  # fmt: skip
-            message = await make_message(
-                session, site.keyring, conversation, text=text, sender_name=name, subject=subject, snippet=text,
-                received_at=at, authenticity="authentic", order_ids=[order_id],
-            )  # fmt: skip
-            conversation.snippet, conversation.snippet_message_id = message.snippet, message.id
-        await make_attachment(session, site.keyring, message)
-        await make_reply(session, site.keyring, message, state="failed", failure="unknown")
-        await make_conversation_order(session, conversation, ORDER_ID)
+        conversation = await make_conversation(
+            session, site.keyring, store, buyer_name=name, subject=subject, order_id=order_id, last_message_at=at,
+            answer_due_at=at + timedelta(hours=5 if number % 3 else -3), is_unread=number % 2 == 1,
+            message_count=1 + is_long,
+        )  # fmt: skip
+        if is_long:
+            earlier = at - timedelta(hours=2)
+            await make_message(
+                session, site.keyring, conversation, received_at=earlier, html=f"<p>{text}</p>", **told
+            )
+        message = await make_message(
+            session, site.keyring, conversation, subject=subject, received_at=at, order_ids=[order_id], **told
+        )
+        conversation.snippet, conversation.snippet_message_id = message.snippet, message.id
+        if is_long:
+            await make_attachment(session, site.keyring, message)
+            await make_reply(session, site.keyring, message, state="failed", failure="unknown")
+            await make_conversation_order(session, conversation, order_id)
     return str(conversation.id)
 
 
 async def _orders(site: Site, store: Integration) -> str:
+    for number in range(5):
+        await _order(site, store, None, bought_days_ago=5 - number)
+    return await _order(site, store, ORDER_ID, bought_days_ago=0)
+
+
+async def _order(site: Site, store: Integration, order_id: str | None, *, bought_days_ago: int) -> str:
     now = datetime.now(UTC)
     async with site.sessions.begin() as session:
-        for number in range(6):
-            order = await make_order(
-                session, site.keyring, store, order_id=ORDER_ID if number == 5 else None, fetched_at=now,
-                purchased_at=now - timedelta(days=5 - number),
-            )  # fmt: skip
-            await make_order_item(session, site.keyring, order)
-        await make_order_package(session, order)
+        order = await make_order(
+            session, site.keyring, store, order_id=order_id, fetched_at=now,
+            purchased_at=now - timedelta(days=bought_days_ago),
+        )  # fmt: skip
+        await make_order_item(session, site.keyring, order)
+        if order_id is not None:
+            await make_order_package(session, order)
     return str(order.id)

@@ -1,5 +1,7 @@
 """The first view of every page, in a browser that has seen nothing yet: it is light, and nothing jumps while it comes."""
 
+from typing import Any
+
 import pytest
 from playwright.async_api import Browser
 
@@ -12,9 +14,7 @@ DESK = {"viewport": {"width": 1440, "height": 900}, "locale": "en-US"}
 
 
 @pytest.mark.parametrize("device", [PHONE, DESK], ids=["phone", "desk"])
-async def test_a_first_view_is_light_and_nothing_jumps(
-    browser: Browser, site: Site, device: dict[str, object]
-):
+async def test_a_first_view_is_light_and_nothing_jumps(browser: Browser, site: Site, device: dict[str, Any]):
     views = await furnish(site)
     entrance = await browser.new_context(base_url=site.url)
     await enter(entrance)
