@@ -355,6 +355,7 @@ class Message(Base):
     verification_code: Mapped[Sealed | None]
     quoted_text: Mapped[Sealed | None]
     is_excerpt: Mapped[bool] = mapped_column(server_default=text("false"))
+    has_formatting: Mapped[bool | None]
     word_keys: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default="{}")
     parser_version: Mapped[int] = mapped_column(server_default="0")
     answer_due_at: Mapped[datetime | None]

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
 from services.connector.accounts.callers import Caller
 from services.connector.dependencies import (
@@ -64,6 +64,9 @@ router = APIRouter(tags=["inbox"])
 _MAX_MESSAGES: Final = 50
 _DEFAULT_MESSAGES: Final = 20
 
+
+# No script can set these (Fetch Metadata), and no program has to.
+_SetByBrowsers = Annotated[str | None, Header(include_in_schema=False)]
 
 ShowConversation = Callable[[Caller, ReadConversation], Awaitable[ConversationAnswer]]
 
@@ -255,6 +258,8 @@ async def show_html(
     blobs: BlobsDep,
     language: LanguageDep,
     read_log: ReadLogDep,
+    sec_fetch_dest: _SetByBrowsers = None,
+    sec_fetch_site: _SetByBrowsers = None,
 ) -> Response:
     """The mail as it was formatted, as a document of its own that runs and loads nothing: put it into a sandboxed frame.
 
@@ -275,7 +280,10 @@ async def show_html(
         media_type="text/html",
         headers={
             "Content-Language": language.value,
-            "Content-Security-Policy": policy(is_quarantined=formatted.is_quarantined),
+            "Content-Security-Policy": policy(
+                is_quarantined=formatted.is_quarantined,
+                is_in_our_page=(sec_fetch_dest, sec_fetch_site) == ("iframe", "same-origin"),
+            ),
             "Cross-Origin-Resource-Policy": "same-origin",
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",

@@ -35,11 +35,15 @@ _SHAPES: Final = _VOID | {
 # Embeddings, overrides and isolates of the bidirectional algorithm: they could write a target backwards.
 _DIRECTIONS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
+# Nothing of a mail's own colours comes through: so all of it can be dark. What is too wide scrolls within the body.
 _STYLE: Final = (
-    ":root{color-scheme:light}"
-    "body{margin:0;padding:8px;font:15px/1.5 system-ui,sans-serif;color:#1b1b1f;background:#fff;overflow-wrap:anywhere}"
-    "img{max-width:100%;height:auto}table{max-width:100%}pre{white-space:pre-wrap}"
-    ".target,.left-out{color:#5f6368;font-size:.87em}"
+    ":root{color-scheme:light dark}"
+    "body{margin:0;padding:8px;font:15px/1.5 system-ui,sans-serif;color:#1b1b1f;background:#ffffff;overflow-wrap:anywhere;overflow-x:auto}"
+    "img{max-width:100%;height:auto}table{max-width:100%}pre{white-space:pre-wrap}a{color:#1f5f8b}"
+    ".target,.left-out{color:#566373;font-size:.87em}"
+    "@media screen and (prefers-color-scheme:dark){body{color:#e6ebf0;background:#1a222b}a{color:#7cb8e0}"
+    # A drawing may be dark and without a ground of its own.
+    ".target,.left-out{color:#a3b0bd}img{background:#ffffff;color:#1b1b1f}}"
 )
 _STYLE_SOURCE: Final = f"'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
 _POLICY: Final = f"default-src 'none'; img-src data:; style-src {_STYLE_SOURCE}; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
@@ -54,10 +58,17 @@ class Image:
     content: bytes
 
 
-def policy(*, is_quarantined: bool) -> str:
-    """The document's Content-Security-Policy. A link opens a window of its own, which is not in the sandbox."""
-    sandbox = "sandbox" if is_quarantined else "sandbox allow-popups allow-popups-to-escape-sandbox"
-    return f"{sandbox}; {_POLICY}"
+def policy(*, is_quarantined: bool, is_in_our_page: bool) -> str:
+    """The document's Content-Security-Policy. A link opens a window of its own, which is not in the sandbox.
+
+    In a frame of our own page, that page may see how tall it is. Nothing runs in it, so nothing in it can look back.
+    """
+    words = [
+        "sandbox",
+        *(["allow-same-origin"] if is_in_our_page else []),
+        *([] if is_quarantined else ["allow-popups", "allow-popups-to-escape-sandbox"]),
+    ]
+    return f"{' '.join(words)}; {_POLICY}"
 
 
 def is_small_enough(html: str) -> bool:

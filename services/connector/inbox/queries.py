@@ -50,6 +50,7 @@ class SealedMessage(NamedTuple):
     truncated: bool
     size: int
     has_html: bool
+    has_formatting: bool
 
 
 class SealedVerificationMail(NamedTuple):
@@ -62,10 +63,13 @@ class SealedVerificationMail(NamedTuple):
     verification_code: Sealed | None
 
 
+_HAS_HTML: Final = Message.body_html.is_not(None)
 # Built once: building a statement takes longer than reading a message.
 _MESSAGES: Final = select(
-    *(getattr(Message, name) for name in SealedMessage._fields if name != "has_html"),
-    Message.body_html.is_not(None).label("has_html"),
+    *(getattr(Message, name) for name in SealedMessage._fields if not name.startswith("has_")),
+    _HAS_HTML.label("has_html"),
+    # Of what came before this was looked at, nobody knows: it may.
+    func.coalesce(Message.has_formatting, _HAS_HTML).label("has_formatting"),
 ).where(Message.account_id == bindparam("account_id"))
 _MESSAGE: Final = _MESSAGES.where(Message.id == bindparam("message_id"))
 _OF_CONVERSATION: Final = (

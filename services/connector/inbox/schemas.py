@@ -58,6 +58,7 @@ _MESSAGE: JsonDict = {
     "sender_address": "k3x9example0abc@marketplace.amazon.de",
     "text": "Guten Tag, wann kommt meine Lampe?",
     "has_html": True,
+    "has_formatting": False,
     "is_excerpt": True,
     "quoted_text": None,
     "authenticity": {"verdict": "authentic", "reason": "signed_by_amazon", "sent_to": None},
@@ -325,6 +326,9 @@ class MessageItem(_Answer):
     )
     quoted_text: str | None = Field(description="What the buyer quotes of earlier mails.")
     has_html: bool = Field(description="Whether …/html shows it as it was formatted.")
+    has_formatting: bool = Field(
+        description="Whether …/html shows more than `text` with other line ends. Of mail that came before this was looked at, the same as has_html."
+    )
     authenticity: AuthenticityAnswer
     from_amazon_domain: bool = Field(
         description="Whether the sender's address belongs to Amazon; no proof of who sent it."
@@ -349,7 +353,7 @@ class MessageItem(_Answer):
     size: int = Field(description="Bytes of the raw mail.")
     attachments: list[AttachmentAnswer]
     order_snapshots: list[OrderSnapshotAnswer] = Field(
-        description="The conversation's orders as they were when the message came; empty while Amazon is asked, and where it could not tell within a day."
+        description="The conversation's orders as they were when the message came; empty while Amazon is asked, where it could not tell within a day, and for whoever may not see orders (`inbox.orders`)."
     )
     problem: Literal["seal_broken"] | None = Field(
         description="seal_broken: some of what is stored does not open and is left out."

@@ -50,6 +50,7 @@ from shared.crypto.raw_mail import ContentKey
 from shared.database import Reader, Sessions
 from shared.errors import Expected
 from shared.keyring import Keyring
+from shared.permissions import Level, Permission
 from shared.tables import Scan
 
 log = structlog.get_logger()
@@ -148,7 +149,7 @@ async def read_messages(
         if shown_id is None:
             raise NotFound
         found = await queries.messages_of(reader, caller.account_id, shown_id, limit=limit, after=after)
-        beside = await _beside(reader, caller.account_id, [each.id for each in found])
+        beside = await _beside(reader, caller, [each.id for each in found])
     size = sum(sealed_bytes(each) for each in found)
     return await _off_loop(size, lambda: open_messages(keys, found, beside))
 
@@ -162,14 +163,17 @@ async def read_message(
         found = await queries.message_of(reader, caller.account_id, message_id)
         if found is None:
             raise NotFound
-        beside = await _beside(reader, caller.account_id, [message_id])
+        beside = await _beside(reader, caller, [message_id])
     [message] = await _off_loop(sealed_bytes(found), lambda: open_messages(keys, [found], beside))
     return message
 
 
-async def _beside(reader: Reader, account_id: UUID, message_ids: Sequence[UUID]) -> Beside:
-    attachments = await queries.attachments_of(reader, account_id, message_ids)
-    return Beside(attachments, await snapshots_of(reader, account_id, message_ids))
+async def _beside(reader: Reader, caller: Caller, message_ids: Sequence[UUID]) -> Beside:
+    """What the messages are shown with: orders only for those who may see orders."""
+    attachments = await queries.attachments_of(reader, caller.account_id, message_ids)
+    if not caller.may(Permission.INBOX_ORDERS, Level.VIEW):
+        return Beside(attachments, {})
+    return Beside(attachments, await snapshots_of(reader, caller.account_id, message_ids))
 
 
 async def read_html(

@@ -100,6 +100,7 @@ def _message(message: OpenedMessage) -> dict[str, Any]:
         "is_excerpt": row.is_excerpt,
         "quoted_text": message.quoted_text,
         "has_html": row.has_html,
+        "has_formatting": row.has_formatting,
         "authenticity": AuthenticityAnswer.model_validate(
             {
                 "verdict": row.authenticity,

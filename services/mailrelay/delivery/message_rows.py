@@ -41,6 +41,7 @@ class PlainColumns(TypedDict):
     truncated: bool
     sent_at: datetime | None
     is_excerpt: bool
+    has_formatting: bool
     order_ids: list[str]
     asin: str | None
     country: str | None
@@ -269,6 +270,7 @@ def plain_columns(mail: ParsedMail, keys: AccountKeys) -> PlainColumns:
         "truncated": mail.truncated,
         "sent_at": mail.sent_at,
         "is_excerpt": mail.is_excerpt,
+        "has_formatting": mail.has_formatting,
         "order_ids": list(mail.order_ids),
         "asin": mail.asin,
         "country": mail.country,

@@ -12,6 +12,7 @@ from typing import Final
 
 from services.mailrelay.parsing.body import Body, ParsedAttachment, read_body
 from services.mailrelay.parsing.claims import single_sender
+from services.mailrelay.parsing.formatting import has_formatting
 from services.mailrelay.parsing.kinds import (
     Recognised,
     recognise_message,
@@ -45,7 +46,7 @@ from shared.sniffing import sniff
 __all__ = ["PARSER_VERSION", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
 
 # Raised with each change of what is parsed: `reprocess` runs the newer version over older mail.
-PARSER_VERSION: Final = 6
+PARSER_VERSION: Final = 7
 # A thread of a hundred mails names the newest of them last, and first in In-Reply-To.
 MAX_REFERENCES: Final = 50
 MAX_REFERENCES_CHARS: Final = 20_000
@@ -63,6 +64,7 @@ class ParsedMail:
     `is_excerpt`: `text` is the buyer's own words, taken out of Amazon's frame; else it is all that there was to read.
     `thread_tag`, `thread_id`: two signs of Amazon's for the thread; the first stands in addresses and links, the second in links.
     `quoted_text`: the history that the buyer quoted below their words, no longer in `text`.
+    `has_formatting`: whether `html` shows more than `text` and its wrapping.
     `references`: the Message-IDs of the mails that it returns or answers, the surest first. `report_text`: of a failed delivery, the words that say why.
     `truncated`: not all is shown, the raw mail holds the rest.
     """
@@ -87,6 +89,7 @@ class ParsedMail:
     is_excerpt: bool
     quoted_text: str | None
     html: str | None
+    has_formatting: bool
     attachments: tuple[ParsedAttachment, ...]
     sent_at: datetime | None
     amazon_domain: bool
@@ -136,6 +139,7 @@ def parse_unguarded(raw: bytes, wording: Wording = WORDING) -> ParsedMail:
     own, quoted = split_history(excerpt.text, wording) if excerpt is not None else (all_text, None)
     recognised = _recognise(head, body, buyer, own, wording)
     language = _language(head, own, buyer, recognised, wording)
+    html = _html(body, excerpt, quoted)
     country = country_of(amazon, header.text("x-marketplace-id")) if amazon is not None else None
     return ParsedMail(
         kind=recognised.kind,
@@ -157,7 +161,8 @@ def parse_unguarded(raw: bytes, wording: Wording = WORDING) -> ParsedMail:
         text=own,
         is_excerpt=excerpt is not None,
         quoted_text=quoted,
-        html=_html(body, excerpt, quoted),
+        html=html,
+        has_formatting=has_formatting(html, own),
         attachments=body.attachments,
         sent_at=_sent_at(header),
         amazon_domain=amazon is not None,
@@ -226,6 +231,7 @@ def _unparseable(head: _ParsedHeader, body: Body | None = None) -> ParsedMail:
         is_excerpt=False,
         quoted_text=None,
         html=None,
+        has_formatting=False,
         attachments=body.attachments if body is not None else (),
         sent_at=_sent_at(head.header),
         amazon_domain=head.amazon is not None,

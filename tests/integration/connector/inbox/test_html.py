@@ -54,6 +54,26 @@ async def test_the_document_runs_and_loads_nothing(client, message, worker):
 
 
 @pytest.mark.parametrize(
+    ("dest", "site", "is_seen"),
+    [
+        ("iframe", "same-origin", True),
+        ("iframe", "cross-site", False),
+        ("document", "same-origin", False),
+        ("object", "same-origin", False),
+    ],
+)
+async def test_only_our_own_page_sees_how_tall_the_document_is(*, client, message, dest, site, is_seen):
+    headers = {"Sec-Fetch-Dest": dest, "Sec-Fetch-Site": site}
+
+    answer = await client.get(f"/api/v1/messages/{message.id}/html", headers=headers)
+
+    policy = answer.headers["content-security-policy"]
+    assert ("allow-same-origin" in policy) is is_seen
+    assert "allow-scripts" not in policy
+    assert "default-src 'none'" in policy
+
+
+@pytest.mark.parametrize(
     "values",
     [
         pytest.param({"scan": "infected"}, id="infected"),

@@ -146,3 +146,23 @@ async def test_the_snapshots_of_all_messages_of_a_page_cost_one_statement(app, c
 
     assert [len(item["order_snapshots"]) for item in page["items"]] == [1] * 20
     assert len([statement for statement in sent if "order_snapshots" in statement]) == 1
+
+
+@pytest.mark.parametrize("orders", ["view", "none"])
+async def test_whoever_may_not_see_orders_sees_none_beside_messages(
+    *, app, shop, sessions, sign_in_as, api_key_client, orders
+):
+    await shop.order(order_id=ORDER_ID)
+    conversation = await shop.conversation(ORDER_ID)
+    message = await _message(shop, conversation)
+    await _take(shop, sessions, conversation)
+    person = (await sign_in_as(general_admin="none", inbox_messages="view", inbox_orders=orders)).client
+    program = await api_key_client(general_admin="none", inbox_messages="view", inbox_orders=orders)
+
+    for reader in (person, program):
+        async with counted_statements(app) as sent:
+            listed = (await reader.get(f"/api/v1/conversations/{conversation.id}/messages")).json()["items"]
+        shown = [item["order_snapshots"] for item in listed] + [await _snapshots(reader, message)]
+
+        assert [len(snapshots) for snapshots in shown] == ([1, 1] if orders == "view" else [0, 0])
+        assert any("order_snapshots" in statement for statement in sent) is (orders == "view")

@@ -52,7 +52,7 @@ export function messageArticle(message, conversation, { signal, reopen, fold }) 
         deliveryFailure(message),
         textOf(message),
         quoted(message),
-        message.has_html && formattedView(message),
+        message.has_formatting && formattedView(message, signal),
         attachments(message),
         details(message, signal),
       ),
