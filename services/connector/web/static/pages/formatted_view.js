@@ -34,21 +34,27 @@ function frame(message, signal) {
     title: t("formatted.title"),
   });
   let sizes = null;
+  // Its own on paper, else that of its surroundings.
+  let width = "";
+  const fitTo = (chosen) => {
+    width = chosen;
+    fit(element, width);
+  };
   signal.addEventListener("abort", () => sizes?.disconnect());
   element.addEventListener("load", () => {
     sizes?.disconnect();
     const root = element.contentDocument?.documentElement;
     if (!root) return;
-    sizes = new ResizeObserver(() => fit(element));
+    sizes = new ResizeObserver(() => fit(element, width));
     sizes.observe(root);
   });
-  addEventListener("beforeprint", () => fit(element, PRINT_WIDTH), { signal });
-  addEventListener("afterprint", () => fit(element), { signal });
+  addEventListener("beforeprint", () => fitTo(PRINT_WIDTH), { signal });
+  addEventListener("afterprint", () => fitTo(""), { signal });
   return element;
 }
 
 /** As tall as its content, for which it is first as wide as it will be. */
-function fit(element, width = "") {
+function fit(element, width) {
   element.style.width = width;
   const root = element.contentDocument?.documentElement;
   if (root) element.style.height = `${Math.ceil(root.getBoundingClientRect().height) + borders(element)}px`;
