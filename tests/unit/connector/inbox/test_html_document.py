@@ -165,7 +165,9 @@ def _luminance(colour: str) -> float:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_word_is_readable_in_light_and_dark(scheme):
     """Contrast of WCAG 2.2 §1.4.3: of words, links, and what stands behind them."""
-    style = document("", {}, Language.EN, is_quarantined=False).partition("<style>")[2].partition("</style>")[0]
+    style = (
+        document("", {}, Language.EN, is_quarantined=False).partition("<style>")[2].partition("</style>")[0]
+    )
     light, _, dark = style.partition("@media screen and (prefers-color-scheme:dark){")
     rules = {"light": light, "dark": dark}[scheme]
     [ground] = re.findall(r"body\{[^}]*background:(#\w{6})", rules)

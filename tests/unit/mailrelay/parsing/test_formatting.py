@@ -80,7 +80,9 @@ def _alternatives(html: str) -> bytes:
 
 
 def test_a_mail_says_whether_it_has_any():
-    plain, bold = (parse_mail(_alternatives(html)) for html in (_WRAPPED, _WRAPPED.replace("wo", "<b>wo</b>")))
+    plain, bold = (
+        parse_mail(_alternatives(html)) for html in (_WRAPPED, _WRAPPED.replace("wo", "<b>wo</b>"))
+    )
 
     assert (plain.html is not None, plain.has_formatting) == (True, False)
     assert (bold.html is not None, bold.has_formatting) == (True, True)
