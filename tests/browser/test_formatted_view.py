@@ -35,13 +35,14 @@ async def test_the_formatted_view_is_as_tall_as_the_mail(page: Page, site: Site)
 
     await page.get_by_role("button", name="Formatierte Ansicht").press("Enter")
     await expect(page.frame_locator("iframe").get_by_role("heading", name="Bestellung")).to_be_visible()
-    for scheme, ground in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(26, 34, 43)")):
-        await page.emulate_media(color_scheme=scheme)
-        assert await page.evaluate(_GROUND) == ground
+    await page.emulate_media(color_scheme="light")
+    assert await page.evaluate(_GROUND) == "rgb(255, 255, 255)"
+    await page.emulate_media(color_scheme="dark")
+    assert await page.evaluate(_GROUND) == "rgb(26, 34, 43)"
     for width in (1440, 1000, 390):
         await page.set_viewport_size({"width": width, "height": 800})
         await page.wait_for_function(f"() => {_HIDDEN} === 0")
-        height = (await page.locator("iframe").bounding_box() or {})["height"]
+        height = await page.locator("iframe").evaluate("each => each.offsetHeight")
         assert height > 1_500
         content = await page.evaluate(_HEIGHT)
         assert height == pytest.approx(content + 2, abs=1)
