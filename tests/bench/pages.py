@@ -11,7 +11,7 @@ from shared.crypto.key_provider import KeyFile
 from shared.keyring import Keyring
 from tests.bench.figures import Figure
 from tests.bench.installation import installation
-from tests.browser.furnished import View, enter, furnish
+from tests.browser.furnished import View, entered, furnish
 from tests.browser.page_weight import Cost, Line, first_view
 from tests.browser.running import chromium, running_site
 from tests.conftest import Database, Keys
@@ -40,10 +40,7 @@ async def _measure(database: Database, keys: Keys) -> list[Figure]:
     keyring = Keyring(KeyFile.load(keys.key_file))
     async with running_site(database, keys, keyring) as site, chromium() as browser:
         views = await furnish(site)
-        entrance = await browser.new_context(base_url=site.url)
-        await enter(entrance)
-        state = await entrance.storage_state()
-        await entrance.close()
+        state = await entered(browser, site)
         costs: dict[str, list[Cost]] = {view.name: [] for view in views}
         for _ in range(ROUNDS):
             for view in views:
@@ -54,7 +51,8 @@ async def _measure(database: Database, keys: Keys) -> list[Figure]:
 
 
 async def _phone(browser: Browser, state: object, url: str, view: View) -> Cost:
-    return await first_view(browser, state, url, view, line=PHONE_LINE, **PHONE)
+    async with first_view(browser, state, url, view, line=PHONE_LINE, **PHONE) as (_, cost):
+        return cost
 
 
 def _figures(view: View, costs: list[Cost]) -> list[Figure]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from playwright.async_api import BrowserContext
+from playwright.async_api import Browser, StorageState
 
 from shared.tables import Integration
 from tests.browser.steps import PASSWORD, Site
@@ -75,10 +75,14 @@ async def furnish(site: Site) -> list[View]:
     ]  # fmt: skip
 
 
-async def enter(context: BrowserContext, email: str = "admin@seller.example") -> None:
-    """Signed in, without a page."""
+async def entered(browser: Browser, site: Site, email: str = "admin@seller.example") -> StorageState:
+    """What a browser holds in which this user is signed in."""
+    context = await browser.new_context(base_url=site.url)
     answer = await context.request.post("/api/v1/sessions", data={"email": email, "password": PASSWORD})
     assert answer.ok, await answer.text()
+    state = await context.storage_state()
+    await context.close()
+    return state
 
 
 async def _stores(site: Site) -> Integration:

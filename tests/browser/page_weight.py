@@ -1,14 +1,16 @@
 """What showing a page costs, as Chromium counts it over its DevTools protocol."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from playwright.async_api import Browser, BrowserContext, CDPSession, Page
+from playwright.async_api import Browser, CDPSession, Page
 
 from tests.browser.furnished import View
 
-_QUIET_SECONDS: Final = 0.4
+_QUIET_SECONDS: Final = 0.25
 # Largest paint, and each shift with the elements that moved, from the first moment on.
 _OBSERVE: Final = """
     window.seen = { lcp: 0, cls: 0, moved: [] };
@@ -33,6 +35,15 @@ class Line:
 
     bytes_a_second: int
     latency_ms: int
+
+    def conditions(self) -> dict[str, Any]:
+        """As Chromium's protocol has it."""
+        return {
+            "offline": False,
+            "latency": self.latency_ms,
+            "downloadThroughput": self.bytes_a_second,
+            "uploadThroughput": self.bytes_a_second // 2,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,37 +100,26 @@ class Wire:
                     return
 
 
+@asynccontextmanager
 async def first_view(
     browser: Browser, state: Any, url: str, view: View, *, line: Line | None = None, **context_options: Any
-) -> Cost:
-    """The cost of a page in a browser that has seen nothing yet; `state` holds the cookies, or is None."""
+) -> AsyncIterator[tuple[Page, Cost]]:
+    """A page in a browser that has seen nothing yet, once it is complete, and its cost; `state` holds the cookies, or is None."""
     context = await browser.new_context(base_url=url, storage_state=state, **context_options)
     try:
-        return await _cost(context, view, line)
+        context.set_default_timeout(30_000)
+        await context.add_init_script(_OBSERVE)
+        page = await context.new_page()
+        session = await context.new_cdp_session(page)
+        wire = await Wire.of(session)
+        if line is not None:
+            await session.send("Network.emulateNetworkConditions", line.conditions())
+        await page.goto(view.address)
+        await page.locator(view.ready).first.wait_for()
+        await wire.quiet()
+        yield page, await _read(page, wire)
     finally:
         await context.close()
-
-
-async def _cost(context: BrowserContext, view: View, line: Line | None) -> Cost:
-    context.set_default_timeout(30_000)
-    await context.add_init_script(_OBSERVE)
-    page = await context.new_page()
-    session = await context.new_cdp_session(page)
-    wire = await Wire.of(session)
-    if line is not None:
-        await session.send(
-            "Network.emulateNetworkConditions",
-            {
-                "offline": False,
-                "latency": line.latency_ms,
-                "downloadThroughput": line.bytes_a_second,
-                "uploadThroughput": line.bytes_a_second // 2,
-            },
-        )
-    await page.goto(view.address)
-    await page.locator(view.ready).first.wait_for()
-    await wire.quiet()
-    return await _read(page, wire)
 
 
 async def _read(page: Page, wire: Wire) -> Cost:
