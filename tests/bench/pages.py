@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from playwright.async_api import Browser
@@ -18,7 +18,7 @@ from tests.conftest import Database, Keys
 
 # 1.6 Mbit/s and 150 ms, as a phone has them where the net is poor. The processor is the machine's own.
 PHONE_LINE: Final = Line(bytes_a_second=200_000, latency_ms=150)
-PHONE: Final = {
+PHONE: Final[dict[str, Any]] = {
     "viewport": {"width": 390, "height": 844},
     "device_scale_factor": 2,
     "is_mobile": True,

@@ -14,13 +14,13 @@ from tests.browser.furnished import View, entered, furnish
 from tests.browser.page_weight import first_view
 from tests.browser.steps import Site
 
-PHONE: Final = {
+PHONE: Final[dict[str, Any]] = {
     "viewport": {"width": 390, "height": 844},
     "is_mobile": True,
     "has_touch": True,
     "locale": "de-DE",
 }
-DESK: Final = {"viewport": {"width": 1280, "height": 800}, "locale": "en-US"}
+DESK: Final[dict[str, Any]] = {"viewport": {"width": 1280, "height": 800}, "locale": "en-US"}
 _LEVELS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # A box or its label, whichever is larger, is the target; a link within a sentence is as high as its line.
 _TOO_SMALL: Final = """() => {
