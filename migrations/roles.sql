@@ -74,6 +74,10 @@ GRANT SELECT ON proven_networks TO replyco_connector; -- `doctor` counts them
 -- An agent moves messages between conversations, lets them out of quarantine, and settles answers.
 GRANT UPDATE (conversation_id, placed_by, answer_settled_at, answered_by, recheck_at) ON messages TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON conversation_threads, conversation_orders TO replyco_connector;
+-- An account that was closed is erased after its grace period; its addresses end by a function that
+-- keeps their local parts and takes those of no other account.
+GRANT DELETE ON account_keys, users, integrations, grants TO replyco_connector;
+GRANT SELECT ON spent_addresses TO replyco_connector;
 -- A store that is restored gets the mail of its grace period; one that is removed may be erased.
 GRANT UPDATE (state) ON accepted_mail TO replyco_connector;
 GRANT SELECT, DELETE ON message_digests, seen_signatures TO replyco_connector;
@@ -87,6 +91,6 @@ GRANT SELECT, INSERT ON audit_log, read_log, application_notices TO replyco_conn
 GRANT SELECT ON alembic_version TO replyco_connector; -- `doctor` compares it
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;
 GRANT EXECUTE ON FUNCTION ensure_partitions(timestamptz), partitions_missing(timestamptz), partition_ranges(), uuid_at(timestamptz),
-    end_audit_entries(integer), end_read_months()
+    end_audit_entries(integer), end_read_months(), end_addresses(uuid, integer)
     TO replyco_connector;
 GRANT EXECUTE ON FUNCTION uuid_at(timestamptz) TO replyco_mail_worker; -- where the queue begins

@@ -1,11 +1,13 @@
 """The connector's commands without a process of their own: to import all of it takes two seconds each time."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 
 from typer.testing import CliRunner
 
 from services.connector.__main__ import cli
+from tests.processes import command
 
 
 async def run_here(
@@ -15,3 +17,16 @@ async def run_here(
     # A command has an event loop of its own.
     result = await asyncio.to_thread(CliRunner(env=environment).invoke, cli, arguments, input=typed)
     return result.exit_code, result.output
+
+
+async def run_process(environment: Mapping[str, str], *arguments: str) -> tuple[int, str]:
+    """In a process of its own, which sets up its log."""
+    process = await asyncio.create_subprocess_exec(
+        *command("services.connector", *arguments),
+        env={"PATH": os.defpath, **environment},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    output = await process.stdout.read()
+    return await process.wait(), output.decode()

@@ -15,6 +15,7 @@ with loading():
     import uvicorn
     from pydantic import Field, SecretStr
 
+    from services.connector.account_closing import commands as account_closing
     from services.connector.accounts.password_policy import MAX_PASSWORD, MIN_PASSWORD, check_password
     from services.connector.accounts.passwords import Passwords
     from services.connector.accounts.schemas import MeRequest
@@ -70,6 +71,9 @@ cli.add_typer(privacy, name="privacy")
 cli.add_typer(users, name="users")
 cli.add_typer(api_keys, name="api-keys")
 accounts.command("list")(list_accounts)
+accounts.command("close")(account_closing.close)
+accounts.command("reopen")(account_closing.reopen)
+accounts.command("erase")(account_closing.erase)
 
 # What a stop waits for answers that are on their way.
 _GRACE_SECONDS = 10

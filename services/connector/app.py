@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.routing import BaseRoute
 from typing_extensions import override
 
+from services.connector.account_closing import api as account_closing
 from services.connector.accounts import api as accounts
 from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.sign_in_limits import COUNTED_AT_ONCE, MOST_WAITING
@@ -235,6 +236,7 @@ def _routes() -> list[BaseRoute]:
     router.include_router(second_factors.router, prefix=API_PREFIX)
     router.include_router(users.router, prefix=API_PREFIX)
     router.include_router(accounts.router, prefix=API_PREFIX)
+    router.include_router(account_closing.router, prefix=API_PREFIX)
     router.include_router(authorization.router, prefix=API_PREFIX)
     router.include_router(authorization.amazon_router)
     router.include_router(integrations.router, prefix=API_PREFIX)

@@ -7,6 +7,8 @@ from functools import partial
 import structlog
 from prometheus_client import CollectorRegistry
 
+from services.connector.account_closing import jobs as account_closing_jobs
+from services.connector.account_closing.mails import AccountMails
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.notice_queue import open_notice_queue
 from services.connector.amazon_credentials import jobs as application_jobs
@@ -42,7 +44,7 @@ from services.connector.tokens.service import Vault
 from services.connector.users.mails import InvitationMails
 from services.connector.webhooks.delivery import WebhookSender
 from shared.background_tasks import BackgroundTasks
-from shared.blobs import open_blobs
+from shared.blobs import BlobStore, open_blobs
 from shared.crypto.key_provider import KeyFile
 from shared.database import (
     Sessions,
@@ -126,7 +128,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     )
 
     order_report_jobs.register(runner, sessions, Follower.create(sessions, vault, keyring, registry))
-    privacy_jobs.register(runner, purger)
+    _register_ends(runner, sessions, blobs, purger)
     audit_jobs.register(runner, _create_alarms(settings, sessions, registry))
 
     background = BackgroundTasks(stop, registry)
@@ -161,6 +163,12 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         log.info("worker_stopped")
 
 
+def _register_ends(runner: JobRunner, sessions: Sessions, blobs: BlobStore, purger: Purger) -> None:
+    """What is deleted because its time is over."""
+    privacy_jobs.register(runner, purger)
+    account_closing_jobs.register(runner, sessions, blobs)
+
+
 def _create_notice_mailer(
     settings: ConnectorSettings, sessions: Sessions, registry: CollectorRegistry
 ) -> NoticeMailer | None:
@@ -184,7 +192,12 @@ def _create_notice_mailer(
             **SignInMails(
                 sessions, settings.public_url, support_contact=settings.support_contact
             ).composers(),
-            **InvitationMails(sessions, settings.public_url).composers(),
+            **InvitationMails(
+                sessions, settings.public_url, support_contact=settings.support_contact
+            ).composers(),
+            **AccountMails(
+                sessions, settings.public_url, support_contact=settings.support_contact
+            ).composers(),
             **AlarmMails(sessions, settings.public_url, support_contact=settings.support_contact).composers(),
         },
         support_contact=settings.support_contact,

@@ -26,6 +26,9 @@ class Account(Base):
     """A customer. `messages_kept_days`: how long mail is kept. `longer_kept_days`: by how much longer than the rules say what came
     from the SP-API is kept, because a law demands it (`longer_kept_reason`). `second_factor`: who has to have one. The sessions of
     whoever may edit general.admin end after `admin_session_hours`, or after `admin_idle_minutes` without use.
+    `form_of_address`: how pages and mails address its people who choose nothing else.
+    From `closed_at` on nobody gets in, until `erase_after` an operator may reopen it, and by `erased_at` nothing is left but this row, without
+    its name, and the logs until their end.
     """
 
     __tablename__ = "accounts"
@@ -38,6 +41,9 @@ class Account(Base):
         one_of("second_factor", SecondFactor),
         CheckConstraint("admin_session_hours BETWEEN 1 AND 168", name="admin_session_hours"),
         CheckConstraint("admin_idle_minutes BETWEEN 5 AND 720", name="admin_idle_minutes"),
+        CheckConstraint("form_of_address IN ('du', 'sie')", name="form_of_address"),
+        CheckConstraint("(closed_at IS NULL) = (erase_after IS NULL)", name="closed_at"),
+        CheckConstraint("erased_at IS NULL OR closed_at IS NOT NULL", name="erased_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -49,6 +55,10 @@ class Account(Base):
     second_factor: Mapped[str] = mapped_column(server_default="admins")
     admin_session_hours: Mapped[int] = mapped_column(server_default="12")
     admin_idle_minutes: Mapped[int] = mapped_column(server_default="30")
+    form_of_address: Mapped[str] = mapped_column(server_default="du")
+    closed_at: Mapped[datetime | None]
+    erase_after: Mapped[datetime | None]
+    erased_at: Mapped[datetime | None]
 
 
 class AccountKey(Base):
@@ -102,7 +112,7 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     disabled_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
-    # How the pages address them; null is as everybody.
+    # How pages and mails address them; null is as the account does.
     form_of_address: Mapped[str | None]
     # The key that an authenticator app shares, and the last of its steps that was used: each is good once.
     totp_secret: Mapped[Sealed | None]

@@ -84,7 +84,7 @@ class SmtpCheck(StrEnum):
 
 class NoticeKind(StrEnum):
     """The occasions on which somebody gets a mail of ours: the first four about a store, for its owner, the next about how they sign in,
-    the last for administrators: what they should look at.
+    the last for administrators: what they should look at, and what becomes of their account.
     """
 
     LOCK_RED = "lock_red"
@@ -100,6 +100,8 @@ class NoticeKind(StrEnum):
     MASS_READING = "mass_reading"
     FAILED_SIGN_INS = "failed_sign_ins"
     API_KEY_CREATED = "api_key_created"
+    ACCOUNT_CLOSED = "account_closed"
+    ACCOUNT_REOPENED = "account_reopened"
 
 
 class NoticeState(StrEnum):
@@ -196,7 +198,7 @@ class Integration(Base):
 
 
 class RelayAddress(Base):
-    """A generated address. The local part is unique for ever: rows are never deleted."""
+    """A generated address. The local part is unique for ever: of an account that is erased, `SpentAddress` keeps it."""
 
     __tablename__ = "relay_addresses"
     __table_args__ = (
@@ -217,6 +219,14 @@ class RelayAddress(Base):
     local_part: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     retired_at: Mapped[datetime | None]
+
+
+class SpentAddress(Base):
+    """The local part of an address that was of an account that is erased: nobody's any more, and never given out again."""
+
+    __tablename__ = "spent_addresses"
+
+    local_part: Mapped[str] = mapped_column(primary_key=True)
 
 
 class ForwardedMailbox(Base):

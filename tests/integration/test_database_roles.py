@@ -112,6 +112,7 @@ async def test_the_mail_worker_deletes_no_mail(database: Database):
         "UPDATE accepted_mail SET content_key = ''",
         "UPDATE messages SET kind = 'x'",
         "DELETE FROM relay_addresses",
+        "DELETE FROM spent_addresses",
         "DELETE FROM audit_log",
         "UPDATE audit_log SET action = 'x'",
         "TRUNCATE audit_log",

@@ -8,16 +8,21 @@ from fastapi import APIRouter, Query, Request
 from services.connector.accounts import service
 from services.connector.accounts.levels import levels_of_key
 from services.connector.accounts.schemas import (
+    AccountAnswer,
+    AccountRequest,
     ApiKeyAnswer,
     ApiKeyPage,
     ApiKeyRequest,
     MeAnswer,
     MeRequest,
     NewApiKeyAnswer,
+    account_answer,
     me_answer,
 )
 from services.connector.dependencies import (
     SESSION_COOKIE,
+    AdminEditor,
+    AdminViewer,
     AnyCaller,
     Cursor,
     Now,
@@ -48,8 +53,22 @@ async def update_me(body: MeRequest, caller: AnyCaller, request: Request, sessio
         language=body.language,
         time_zone=body.time_zone,
         form_of_address=body.form_of_address,
+        keeps_form_of_address="form_of_address" not in body.model_fields_set,
     )
     return me_answer(caller, me, request.cookies.get(SESSION_COOKIE))
+
+
+@router.get("/account", summary="Read the account")
+async def read_account(caller: AdminViewer, sessions: SessionsDep) -> AccountAnswer:
+    """Its name, and how its people are addressed."""
+    return account_answer(await service.read_account(sessions, caller))
+
+
+@router.patch("/account", summary="Change how people are addressed")
+async def change_account(body: AccountRequest, caller: AdminEditor, sessions: SessionsDep) -> AccountAnswer:
+    """German pages address whoever has not chosen for themselves in this way."""
+    account = await service.change_account(sessions, caller, form_of_address=body.form_of_address)
+    return account_answer(account)
 
 
 @router.get("/api-keys", summary="List API keys")

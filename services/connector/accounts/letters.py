@@ -36,11 +36,11 @@ class Reader:
         )
 
 
-async def reader_of(sessions: Sessions, user_id: UUID) -> Reader | None:
+async def reader_of(sessions: Sessions, user_id: UUID, *, even_if_disabled: bool = False) -> Reader | None:
     """None if they must not get mails any more."""
     async with sessions.begin() as session:
-        user = await queries.enabled_user(session, user_id)
-    if user is None:
+        user = await queries.user_who_is_there(session, user_id)
+    if user is None or (user.disabled_at is not None and not even_if_disabled):
         return None
     return Reader(user.name, user.email, Language(user.language), user.time_zone)
 

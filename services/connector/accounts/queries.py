@@ -105,6 +105,7 @@ _LIVE_SESSION: Final = CompiledSelect(
         UserSession.token_hash == bindparam("token_hash"),
         UserSession.expires_at > bindparam("now"),
         User.disabled_at.is_(None),
+        Account.closed_at.is_(None),
     )
 )
 _LIVE_API_KEY: Final = CompiledSelect(
@@ -278,6 +279,6 @@ async def count_api_keys(session: AsyncSession, account_id: UUID) -> int:
     ).scalar_one()
 
 
-async def enabled_user(session: AsyncSession, user_id: UUID) -> User | None:
-    """The user, unless they are disabled."""
-    return await session.scalar(select(User).where(User.id == user_id, User.disabled_at.is_(None)))
+async def user_who_is_there(session: AsyncSession, user_id: UUID) -> User | None:
+    """The user, unless they are removed."""
+    return await session.scalar(select(User).where(User.id == user_id, User.removed_at.is_(None)))

@@ -17,8 +17,9 @@ from pydantic_core import PydanticCustomError
 from services.connector.accounts.callers import Caller
 from services.connector.accounts.credentials import csrf_token
 from services.connector.accounts.me import Me
-from services.connector.http.request_types import SingleLine, Time
+from services.connector.http.request_types import SingleLine, Time, without_default
 from shared.permissions import Level, Permission
+from shared.tables import Account
 
 _TIME_ZONES = frozenset(available_timezones())
 
@@ -58,13 +59,27 @@ class UserAnswer(_Answer):
     language: str
     time_zone: str
     form_of_address: str | None = Field(
-        description="How German pages address them, du or sie; null is as everybody."
+        description="How German pages address them, du or sie; null is as the account does."
     )
 
 
 class AccountAnswer(_Answer):
     id: UUID
     name: str
+    form_of_address: str = Field(
+        description="How German pages address whoever has chosen nothing else: du or sie."
+    )
+
+
+class AccountRequest(_Request):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"form_of_address": "sie"}]})
+
+    form_of_address: Literal["du", "sie"]
+
+
+def account_answer(account: Account) -> AccountAnswer:
+    """What everybody of an account is told about it."""
+    return AccountAnswer(id=account.id, name=account.name, form_of_address=account.form_of_address)
 
 
 class MeAnswer(_Answer):
@@ -82,7 +97,11 @@ class MeAnswer(_Answer):
                         "time_zone": "Europe/Berlin",
                         "form_of_address": "du",
                     },
-                    "account": {"id": "0199f3a2-5a4f-7b60-9d0c-4b7a5d1e2f30", "name": "Lampenladen GmbH"},
+                    "account": {
+                        "id": "0199f3a2-5a4f-7b60-9d0c-4b7a5d1e2f30",
+                        "name": "Lampenladen GmbH",
+                        "form_of_address": "du",
+                    },
                     "permissions": {
                         "general.admin": "edit",
                         "general.programs": "edit",
@@ -120,7 +139,7 @@ def me_answer(caller: Caller, me: Me, session_token: str | None) -> MeAnswer:
             time_zone=user.time_zone,
             form_of_address=user.form_of_address,
         ),
-        account=AccountAnswer(id=me.account.id, name=me.account.name),
+        account=account_answer(me.account),
         permissions=dict(caller.levels),
         needs_second_factor=caller.lacks_second_factor,
         csrf_token=csrf_token(session_token) if caller.is_browser and session_token else None,
@@ -137,7 +156,9 @@ class MeRequest(_Request):
     name: SingleLine | None = Field(None, min_length=1, max_length=100)
     language: Literal["de", "en"] | None = None
     time_zone: TimeZone | None = None
-    form_of_address: Literal["du", "sie"] | None = None
+    form_of_address: Literal["du", "sie"] | None = Field(
+        None, description="null is as the account does.", json_schema_extra=without_default
+    )
 
 
 class ApiKeyRequest(_Request):

@@ -63,6 +63,21 @@ class EmailTaken(Expected):
     code = "email_taken"
 
 
+class AccountClosed(Expected):
+    """Nobody gets in, and nothing is added to it."""
+
+    code = "account_closed"
+
+
+async def require_open(session: AsyncSession, account_id: UUID) -> None:
+    """Whoever adds something to an account asks, so that it is not closed before they have committed. Raises AccountClosed."""
+    closed_at = await session.scalar(
+        select(Account.closed_at).where(Account.id == account_id).with_for_update(read=True)
+    )
+    if closed_at is not None:
+        raise AccountClosed
+
+
 async def caller_of_session(
     sessions: Sessions, token: str, now: datetime, *, is_background: bool = False
 ) -> Caller:
@@ -127,18 +142,35 @@ async def update_me(
     name: str | None,
     language: str | None,
     time_zone: str | None,
-    form_of_address: str | None,
+    form_of_address: str | None = None,
+    keeps_form_of_address: bool = True,
 ) -> Me:
-    """Change what is given. Raises BrowserRequired for an API key."""
+    """Change what is given; None is a form of address, too: the account's. Raises BrowserRequired for an API key."""
     caller.require_browser()
     async with sessions.begin() as session:
         user = await _user(session, caller)
         user.name = name or user.name
         user.language = language or user.language
         user.time_zone = time_zone or user.time_zone
-        user.form_of_address = form_of_address or user.form_of_address
+        if not keeps_form_of_address:
+            user.form_of_address = form_of_address
         session.add(audit_entry(caller, "user_changed", user.id))
     return await me(sessions, caller)
+
+
+async def read_account(sessions: Sessions, caller: Caller) -> Account:
+    """The caller's account."""
+    async with sessions.begin() as session:
+        return await session.get_one(Account, caller.account_id)
+
+
+async def change_account(sessions: Sessions, caller: Caller, *, form_of_address: str) -> Account:
+    """Say how people are addressed who have not chosen for themselves."""
+    async with sessions.begin() as session:
+        account = await session.get_one(Account, caller.account_id)
+        account.form_of_address = form_of_address
+        session.add(audit_entry(caller, "account_changed", account.id, form_of_address=form_of_address))
+        return account
 
 
 async def list_api_keys(

@@ -30,7 +30,7 @@ from shared.tables import (
 log = structlog.get_logger()
 
 # What a relay accepted in the last moment, not knowing yet, is in the tables by then.
-_WAIT: Final = timedelta(hours=1)
+WAIT: Final = timedelta(hours=1)
 _BATCH: Final = 500
 # Of a store that is erased, whatever it has.
 _WHENEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -53,7 +53,7 @@ async def erase_removed(sessions: Sessions, blobs: BlobStore, now: datetime) -> 
     erased = left = 0
     async for integration_id in _due(sessions, now):
         try:
-            await _erase(sessions, blobs, integration_id, now)
+            await erase_store(sessions, blobs, integration_id, now)
         except Expected as failure:
             log.warning("erasure_put_off", integration_id=str(integration_id), code=failure.code)
             left += 1
@@ -75,7 +75,7 @@ async def _due(sessions: Sessions, now: datetime) -> AsyncIterator[UUID]:
     statement = (
         select(Integration.id)
         .where(
-            Integration.removed_at <= now - _WAIT,
+            Integration.removed_at <= now - WAIT,
             Integration.data_after_rest == AfterGracePeriod.DELETE,
             Integration.erased_at.is_(None),
         )
@@ -93,7 +93,8 @@ async def _due(sessions: Sessions, now: datetime) -> AsyncIterator[UUID]:
         after = found[-1]
 
 
-async def _erase(sessions: Sessions, blobs: BlobStore, integration_id: UUID, now: datetime) -> None:
+async def erase_store(sessions: Sessions, blobs: BlobStore, integration_id: UUID, now: datetime) -> None:
+    """Delete the data of a removed store. Raises BlobsUnavailable; then what is left is found again."""
     # Mail first: what still waits could become a message behind the one that was deleted last.
     await deletion.delete_mail(sessions, blobs, await _addresses(sessions, integration_id))
     await _erase_conversations(sessions, blobs, integration_id)

@@ -105,16 +105,75 @@ async def disconnect(
     caller.require_recent(now)
     async with sessions.begin() as session:
         integration = await lock_row(session, caller.account_id, integration_id)
-        integration.disconnected_at, integration.rests_until = now, now + GRACE_PERIOD
-        integration.data_after_rest = data_after.value
-        integration.version += 1
-        await tokens.destroy_grant(session, integration_id)
+        await _disconnect(session, integration, data_after, now)
         session.add(audit_entry(caller, "integration_disconnected", integration_id, data=data_after.value))
-        await announce(
-            session, caller.account_id, EventKind.INTEGRATION_CHANGED, integration_id=integration_id
-        )
     log.info("integration_disconnected", integration_id=str(integration_id))
     return now + GRACE_PERIOD
+
+
+async def disconnect_all(session: AsyncSession, account_id: UUID, now: datetime) -> None:
+    """Disconnect every store of an account that is closed, in its transaction. Those in their grace period keep to that."""
+    connected = await session.scalars(
+        select(Integration)
+        .where(Integration.account_id == account_id, Integration.disconnected_at.is_(None))
+        .order_by(Integration.id)
+        .with_for_update(key_share=True)
+    )
+    for integration in connected.all():
+        await _disconnect(session, integration, AfterGracePeriod.DELETE, now)
+        session.add(
+            system_audit_entry(
+                account_id, "integration_disconnected", integration.id, data=AfterGracePeriod.DELETE.value
+            )
+        )
+
+
+async def rest_anew(
+    session: AsyncSession, account_id: UUID, disconnected_at: datetime, now: datetime
+) -> None:
+    """Begin the grace period anew of what was disconnected then, with its account. Nobody has decided to delete these data."""
+    await session.execute(
+        update(Integration)
+        .where(
+            Integration.account_id == account_id,
+            Integration.disconnected_at == disconnected_at,
+            Integration.removed_at.is_(None),
+        )
+        .values(
+            rests_until=now + GRACE_PERIOD,
+            data_after_rest=AfterGracePeriod.KEEP.value,
+            version=Integration.version + 1,
+        )
+    )
+
+
+async def remove_all(sessions: Sessions, account_id: UUID, now: datetime) -> None:
+    """Remove every store of an account that ends, and have the data deleted of all that ever were removed; a batch per transaction."""
+    while True:
+        async with sessions.begin() as session:
+            await session.execute(
+                update(Integration)
+                .where(
+                    Integration.account_id == account_id,
+                    Integration.data_after_rest == AfterGracePeriod.KEEP,
+                    Integration.disconnected_at.is_not(None),
+                )
+                .values(data_after_rest=AfterGracePeriod.DELETE.value)
+            )
+            left = await session.scalars(
+                select(Integration)
+                .where(Integration.account_id == account_id, Integration.removed_at.is_(None))
+                .order_by(Integration.id)
+                .limit(_BATCH)
+                .with_for_update(key_share=True)
+            )
+            batch = left.all()
+            for integration in batch:
+                if integration.disconnected_at is None:
+                    await _disconnect(session, integration, AfterGracePeriod.DELETE, now)
+                await _remove(session, integration, now)
+        if len(batch) < _BATCH:
+            return
 
 
 async def restore(
@@ -160,6 +219,18 @@ async def end_grace_periods(sessions: Sessions, now: datetime) -> int:
         count += len(batch)
         if len(batch) < _BATCH:
             return count
+
+
+async def _disconnect(
+    session: AsyncSession, integration: Integration, data_after: AfterGracePeriod, now: datetime
+) -> None:
+    integration.disconnected_at, integration.rests_until = now, now + GRACE_PERIOD
+    integration.data_after_rest = data_after.value
+    integration.version += 1
+    await tokens.destroy_grant(session, integration.id)
+    await announce(
+        session, integration.account_id, EventKind.INTEGRATION_CHANGED, integration_id=integration.id
+    )
 
 
 async def _remove(session: AsyncSession, integration: Integration, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """The row of an integration and what hangs on it: locked, given an address, connected again. Everything happens inside the caller's transaction."""
 
 import secrets
+from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from services.connector.problems.catalogue import NotFound
 from shared.addresses import new_local_part
 from shared.database import new_id
 from shared.events import ADDRESS_CHANNEL, MAIL_CHANNEL
-from shared.tables import AcceptedMail, Integration, MailState, RelayAddress, SyncStatus
+from shared.tables import AcceptedMail, Integration, MailState, RelayAddress, SpentAddress, SyncStatus
 
 # A candidate is taken with a chance of one in 100 even with ten million addresses given out.
 _ADDRESS_ATTEMPTS: Final = 20
@@ -36,23 +37,33 @@ async def lock_row(
     return integration
 
 
-async def assign_relay_address(session: AsyncSession, integration: Integration) -> None:
+async def assign_relay_address(
+    session: AsyncSession,
+    integration: Integration,
+    *,
+    local_parts: Callable[[], str] = lambda: new_local_part(secrets.choice),
+) -> None:
     """Give the store a local part that was never given out. The unique index decides, also between two transactions at once."""
     for _ in range(_ADDRESS_ATTEMPTS):
-        address_id = await session.scalar(
-            insert(RelayAddress)
-            .values(
-                id=new_id(),
-                account_id=integration.account_id,
-                integration_id=integration.id,
-                local_part=new_local_part(secrets.choice),
+        address_id, local_part = new_id(), local_parts()
+        async with session.begin_nested() as attempt:
+            made = await session.scalar(
+                insert(RelayAddress)
+                .values(
+                    id=address_id,
+                    account_id=integration.account_id,
+                    integration_id=integration.id,
+                    local_part=local_part,
+                )
+                .on_conflict_do_nothing(index_elements=["local_part"])
+                .returning(RelayAddress.id)
             )
-            .on_conflict_do_nothing(index_elements=["local_part"])
-            .returning(RelayAddress.id)
-        )
-        if address_id is not None:
-            await notify_relays(session, address_id)
-            return
+            # Asked afterwards: an erasure that made room for this row has committed by now.
+            spent = select(SpentAddress.local_part).where(SpentAddress.local_part == local_part)
+            if made is not None and await session.scalar(spent) is None:
+                await notify_relays(session, address_id)
+                return
+            await attempt.rollback()
     raise AssertionError("no free relay address found")
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
+from services.connector.accounts.service import require_open
 from services.connector.amazon.errors import AmazonPaused, AmazonUnavailable
 from services.connector.amazon.sellers import Store, get_marketplace_participations
 from services.connector.integrations import queries
@@ -98,8 +99,9 @@ async def connect_store(
 ) -> tuple[UUID, bool]:
     """The account's integration of this store, locked, and whether it is new. The database decides between two at once.
 
-    One in its grace period is restored by it.
+    One in its grace period is restored by it. Raises AccountClosed.
     """
+    await require_open(session, account_id)
     while True:
         made = await session.scalar(
             insert(Integration)

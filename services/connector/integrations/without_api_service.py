@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
+from services.connector.accounts.service import require_open
 from services.connector.integrations import queries
 from services.connector.integrations.names import NameTaken, clean_name, name_key
 from services.connector.integrations.row_locks import assign_relay_address, lock_row
@@ -36,7 +37,7 @@ class CountriesByAmazon(Expected):
 async def add(
     sessions: Sessions, caller: Caller, *, name: str, country: str, countries: Sequence[str], now: datetime
 ) -> queries.Detail:
-    """Add a store with its name, and thereby its address. Raises NameEmpty, NameTooLong, NameTaken, CountryOutsideRegion."""
+    """Add a store with its name, and thereby its address. Raises NameEmpty, NameTooLong, NameTaken, CountryOutsideRegion, AccountClosed."""
     name = clean_name(name)
     home = BY_COUNTRY.get(country)
     if home is None:
@@ -44,6 +45,7 @@ async def add(
     sells_in = _marketplaces_of(home, countries or [country])
     try:
         async with sessions.begin() as session:
+            await require_open(session, caller.account_id)
             integration = Integration(
                 account_id=caller.account_id,
                 region=home.region,

@@ -57,6 +57,7 @@ async def all_kept(
     """What each account keeps, or one of them."""
     statement = (
         select(Account.id, Account.messages_kept_days, Account.longer_kept_days)
+        .where(Account.erased_at.is_(None))
         .order_by(Account.id)
         .limit(_PAGE)
     )
@@ -82,11 +83,16 @@ async def all_kept(
 async def only_account(sessions: Sessions) -> UUID | None:
     """The account of an installation that has one."""
     async with sessions.reading() as reader:
-        ids = (await reader.scalars(select(Account.id).limit(2))).all()
+        ids = (await reader.scalars(select(Account.id).where(Account.erased_at.is_(None)).limit(2))).all()
     return ids[0] if len(ids) == 1 else None
 
 
 async def is_account(sessions: Sessions, account_id: UUID) -> bool:
     """Whether there is such an account."""
     async with sessions.reading() as reader:
-        return await reader.scalar(select(Account.id).where(Account.id == account_id)) is not None
+        return (
+            await reader.scalar(
+                select(Account.id).where(Account.id == account_id, Account.erased_at.is_(None))
+            )
+            is not None
+        )

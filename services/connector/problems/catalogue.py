@@ -129,6 +129,26 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("This invitation is not valid any more", "A link is good for 72 hours, and once. Ask whoever has invited you to send it again."),
         ("Diese Einladung gilt nicht mehr", "Ein Link gilt 72 Stunden und nur einmal. Wer eingeladen hat, kann die Einladung noch einmal senden."),
     ),
+    "account_name_differs": Problem(
+        409,
+        ("That is not the account's name", "Type the name as it is shown. Nothing was changed."),
+        ("Das ist nicht der Name des Kontos", "Bitte den Namen so eingeben, wie er angezeigt wird. Es wurde nichts geändert."),
+    ),
+    "account_closed": Problem(
+        409,
+        ("This account is closed", "Nobody gets in, and nothing is added to it. Until its data are erased, an operator can reopen it."),
+        ("Dieses Konto ist geschlossen", "Niemand kann sich anmelden oder etwas hinzufügen. Bis seine Daten gelöscht sind, kann der Betreiber es wieder öffnen."),
+    ),
+    "account_open": Problem(
+        409,
+        ("This account is not closed", "Only a closed account is reopened or erased. Close it first."),
+        ("Dieses Konto ist nicht geschlossen", "Nur ein geschlossenes Konto wird wieder geöffnet oder gelöscht. Bitte zuerst schließen."),
+    ),
+    "grace_period_over": Problem(
+        409,
+        ("It is too late to reopen this account", "Its 30 days are over, and its data may be erased already."),
+        ("Zum Wiederöffnen ist es zu spät", "Die 30 Tage sind vorbei, und die Daten sind vielleicht schon gelöscht."),
+    ),
     "reset_expired": Problem(
         409,
         ("This link is not valid any more", "A link is good for an hour, and once. Please ask for a new one."),

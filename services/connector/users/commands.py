@@ -140,9 +140,14 @@ def revoke_api_key(api_key: Annotated[UUID, typer.Argument(help="The key's id.")
 
 
 def list_accounts() -> None:
-    """One line each: id, name, how many people may sign in."""
+    """One line each: id, name, how many people may sign in, and whether it is closed or erased."""
     for account in _run(operator_service.list_accounts):
-        print(f"{account.id}\t{account.name}\t{account.users} users")
+        state = ""
+        if account.erased_at is not None:
+            state = f"\terased {account.erased_at:%Y-%m-%d}"
+        elif account.erase_after is not None:
+            state = f"\tclosed, erased after {account.erase_after:%Y-%m-%d %H:%M} UTC"
+        print(f"{account.id}\t{account.name}\t{account.users} users{state}")
 
 
 def _levels(permissions: list[str] | None) -> dict[Permission, Level]:

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from services.connector.accounts.credentials import hash_secret, new_session_token
 from services.connector.accounts.letters import addressed
 from services.connector.http.language import Language
+from services.connector.http.support_contact import support_line
 from shared.database import Sessions
 from shared.tables import Account, Invitation, Notice, NoticeKind, User
 
@@ -22,25 +23,26 @@ _TEXTS: Final[dict[Language, tuple[str, str]]] = {
         "Einladung zu Replyco",
         (
             "Guten Tag{person},\n\n{inviter} lädt {address} zum Konto „{account}“ bei Replyco ein. Mit diesem Link lassen sich Name und Passwort "
-            "wählen, einmal und bis {until}:\n\n{link}\n\nKommt die Einladung unerwartet, ist nichts zu tun.\n\nReplyco\n"
+            "wählen, einmal und bis {until}:\n\n{link}\n\nKommt die Einladung unerwartet, ist nichts zu tun.\n\nReplyco\n{help}"
         ),
     ),
     Language.EN: (
         "An invitation to Replyco",
         (
             "Hello{person},\n\n{inviter} invites {address} to the account “{account}” at Replyco. With this link a name and a password are "
-            "chosen, once and until {until}:\n\n{link}\n\nIf the invitation is unexpected, there is nothing to do.\n\nReplyco\n"
+            "chosen, once and until {until}:\n\n{link}\n\nIf the invitation is unexpected, there is nothing to do.\n\nReplyco\n{help}"
         ),
     ),
 }
 
 
 class InvitationMails:
-    """Makes the mails of this room; `public_url` is where their links lead."""
+    """Makes the mails of this room; `public_url` is where their links lead, and `support_contact` where their readers find help."""
 
-    def __init__(self, sessions: Sessions, public_url: str) -> None:
+    def __init__(self, sessions: Sessions, public_url: str, *, support_contact: str | None = None) -> None:
         self._sessions = sessions
         self._public_url = public_url
+        self._support_contact = support_contact
 
     def composers(
         self,
@@ -78,6 +80,7 @@ class InvitationMails:
             until=until,
             # In the fragment: browsers send it to nobody, and no log has it.
             link=f"{self._public_url}/invitation#{token}",
+            help=support_line(self._support_contact, language),
         )
         message.set_content(body)
         return message

@@ -15,10 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.connector.accounts.audit import system_audit_entry
 from services.connector.accounts.credentials import hash_secret, new_session_token
 from services.connector.accounts.levels import levels_of_user
+from services.connector.accounts.notices import notify_admins
 from services.connector.accounts.service import (
+    AccountClosed,
     LevelTooHigh,
     add_api_key,
     normalise_email,
+    require_open,
 )
 from services.connector.problems.catalogue import NotFound
 from services.connector.users import invitations_service, queries
@@ -26,7 +29,7 @@ from services.connector.users.queries import ListedUser
 from services.connector.users.service import end_sign_ins, require_admin_left
 from shared.database import Sessions, new_id
 from shared.permissions import Level, Permission
-from shared.tables import Account, ApiKey, PasswordReset, User
+from shared.tables import Account, ApiKey, NoticeKind, PasswordReset, User
 
 RESET_LIFETIME: Final = timedelta(minutes=60)
 _ALL: Final = 1_000
@@ -39,6 +42,8 @@ class ListedAccount:
     id: UUID
     name: str
     created_at: datetime
+    erase_after: datetime | None
+    erased_at: datetime | None
     users: int
 
 
@@ -52,9 +57,16 @@ async def list_accounts(sessions: Sessions) -> list[ListedAccount]:
     )
     async with sessions.begin() as session:
         rows = await session.execute(
-            select(Account.id, Account.name, Account.created_at, users).order_by(Account.id)
+            select(
+                Account.id,
+                Account.name,
+                Account.created_at,
+                Account.erase_after,
+                Account.erased_at,
+                users.label("users"),
+            ).order_by(Account.id)
         )
-        return [ListedAccount(row[0], row[1], row[2], row[3]) for row in rows]
+        return [ListedAccount(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
 
 
 async def list_users(sessions: Sessions, account_id: UUID) -> list[ListedUser]:
@@ -74,11 +86,12 @@ async def invite(
     levels: Mapping[Permission, Level],
     now: datetime,
 ) -> str:
-    """The token of a link that is shown once. Raises NotFound, EmailTaken, AlreadyInvited, TooManyInvitations."""
+    """The token of a link that is shown once. Raises NotFound, AccountClosed, EmailTaken, AlreadyInvited, TooManyInvitations."""
     token = new_session_token()
     async with sessions.begin() as session:
-        await _require_account(session, account_id)
-        await queries.hold_account(session, account_id)
+        account = await queries.find_account_held(session, account_id)
+        if account.closed_at is not None:
+            raise AccountClosed
         invitation = await invitations_service.add(
             session,
             account_id,
@@ -107,9 +120,10 @@ async def disable(sessions: Sessions, email: str, now: datetime) -> None:
 
 
 async def enable(sessions: Sessions, email: str) -> None:
-    """Let somebody in again. Raises NotFound."""
+    """Let somebody in again. Raises NotFound, AccountClosed."""
     async with sessions.begin() as session:
         user = await _held(session, email)
+        await require_open(session, user.account_id)
         if user.disabled_at is not None:
             user.disabled_at = None
             session.add(system_audit_entry(user.account_id, "user_enabled", user.id))
@@ -152,6 +166,7 @@ async def create_api_key(
             session, user.account_id, user.id, name=name, levels=levels, expires_at=None, now=now
         )
         session.add(system_audit_entry(user.account_id, "api_key_created", row.id))
+        await notify_admins(session, user.account_id, NoticeKind.API_KEY_CREATED, row.id)
         return row.id, key
 
 

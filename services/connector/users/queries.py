@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.connector.problems.catalogue import NotFound
 from shared.tables import Account, ApiKey, Integration, Passkey, User, UserSession, Webhook
 
 
@@ -23,6 +24,16 @@ async def hold_account(session: AsyncSession, account_id: UUID) -> Account:
     """The account's row, held until the transaction ends: who holds it changes its people, one after the other."""
     statement = select(Account).where(Account.id == account_id).with_for_update(key_share=True)
     return (await session.scalars(statement.execution_options(populate_existing=True))).one()
+
+
+async def find_account_held(session: AsyncSession, account_id: UUID) -> Account:
+    """The same for whoever names an account. Raises NotFound, also for one that is erased."""
+    if await session.scalar(select(Account.id).where(Account.id == account_id)) is None:
+        raise NotFound
+    account = await hold_account(session, account_id)
+    if account.erased_at is not None:
+        raise NotFound
+    return account
 
 
 async def users_of(

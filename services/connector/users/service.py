@@ -224,24 +224,28 @@ def _require_person(caller: Caller, now: datetime) -> None:
 async def _held(session: AsyncSession, caller: Caller, user_id: UUID) -> User:
     """The user, held. Two changes of one account's people never run at once, and who has lost their right meanwhile changes nothing."""
     await queries.hold_account(session, caller.account_id)
-    rows = await session.scalars(
+    await require_still_admin(session, caller)
+    user = await session.scalar(
         select(User)
-        .where(
-            User.account_id == caller.account_id,
-            User.id.in_([caller.user_id, user_id]),
-            User.removed_at.is_(None),
-        )
+        .where(User.account_id == caller.account_id, User.id == user_id, User.removed_at.is_(None))
         .execution_options(populate_existing=True)
     )
-    users = {user.id: user for user in rows}
-    asking = users.get(caller.user_id)
+    if user is None:
+        raise NotFound
+    return user
+
+
+async def require_still_admin(session: AsyncSession, caller: Caller) -> None:
+    """Whoever holds the account asks once more: the caller may have lost their right while they waited. Raises NotSignedIn, PermissionMissing."""
+    asking = await session.scalar(
+        select(User)
+        .where(User.account_id == caller.account_id, User.id == caller.user_id)
+        .execution_options(populate_existing=True)
+    )
     if asking is None or asking.disabled_at is not None:
         raise NotSignedIn
     if Level(asking.general_admin) is not Level.EDIT:
         raise PermissionMissing(permission=Permission.GENERAL_ADMIN.value, level=Level.EDIT.value)
-    if user_id not in users:
-        raise NotFound
-    return users[user_id]
 
 
 async def require_admin_left(session: AsyncSession, account_id: UUID) -> None:

@@ -1,8 +1,6 @@
 """A buyer's data: found by address or order, exported whole, erased everywhere and not stored again; by the operators' commands."""
 
-import asyncio
 import json
-import os
 
 import pytest
 from sqlalchemy import select
@@ -12,24 +10,10 @@ from services.connector.orders.model import Buyer, OrderRecord
 from services.connector.orders.storing import store_orders
 from services.connector.privacy import buyers
 from shared.tables import AuditEntry, Conversation, Message, Order
-from tests.commands import run_here
+from tests.commands import run_here, run_process
 from tests.conftest import Database
 from tests.integration.connector.privacy.conftest import CANARY, DAY, Shop, address_of
 from tests.integration.connector.privacy.scanning import found_anywhere
-from tests.processes import command
-
-
-async def run_process(environment: dict[str, str], *arguments: str) -> tuple[int, str]:
-    """In a process of its own, which sets up its log."""
-    process = await asyncio.create_subprocess_exec(
-        *command("services.connector", *arguments),
-        env={"PATH": os.defpath} | environment,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    output = await process.stdout.read()
-    return await process.wait(), output.decode()
 
 
 @pytest.fixture

@@ -1,0 +1,98 @@
+"""The mails that tell administrators that their account was closed, or is open again. They address nobody by "du" or "Sie"."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from email.message import EmailMessage
+from typing import Final
+
+from sqlalchemy import select
+
+from services.connector.accounts.letters import letter, reader_of
+from services.connector.http.language import Language
+from shared.database import Sessions
+from shared.tables import Account, Notice, NoticeKind
+
+_DE, _EN = Language.DE, Language.EN
+# Subject and text.
+_TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
+    NoticeKind.ACCOUNT_CLOSED: {
+        _DE: (
+            "Das Konto „{account}“ bei Replyco ist geschlossen",
+            ("das Konto „{account}“ wurde geschlossen ({at}). Niemand kann sich mehr anmelden, API-Schlüssel und Webhooks sind außer Kraft, alle Stores "
+            "sind getrennt und die Zugangsdaten für Amazon gelöscht.\n\nAm {until} werden alle Daten endgültig gelöscht. Bis dahin kann der "
+            "Betreiber das Konto wieder öffnen; Nachrichten von Käufern werden so lange noch angenommen und versiegelt aufbewahrt, aber niemandem gezeigt. "
+            "Danach nehmen die Adressen nichts mehr an.\n\nDamit Käufer jemanden erreichen, bitte in Seller Central überall, wo die Adresse von Replyco "
+            "steht, wieder die eigene eintragen.\n\nWar das Schließen nicht abgesprochen, bitte sofort beim Betreiber melden."),
+        ),
+        _EN: (
+            "The account “{account}” at Replyco is closed",
+            ("the account “{account}” was closed ({at}). Nobody can sign in any more, API keys and webhooks are out of use, all stores are disconnected, "
+            "and what gave access to Amazon is deleted.\n\nOn {until}, all data are erased for good. Until then the operator can reopen the account; "
+            "messages of buyers are still accepted for that long and kept sealed, but shown to nobody. After it, the addresses accept nothing "
+            "any more.\n\nSo that buyers reach somebody, please enter the company's own address again wherever Seller Central has the one of "
+            "Replyco.\n\nIf the closing was not agreed upon, please tell the operator at once."),
+        ),
+    },
+    NoticeKind.ACCOUNT_REOPENED: {
+        _DE: (
+            "Das Konto „{account}“ bei Replyco ist wieder offen",
+            ("das Konto „{account}“ ist wieder offen. Benutzer, Berechtigungen, API-Schlüssel und Webhooks gelten wie vorher. Die Stores müssen "
+            "wiederhergestellt und neu autorisiert werden; dann kommt auch an, was Käufer inzwischen geschrieben haben:\n{link}"),
+        ),
+        _EN: (
+            "The account “{account}” at Replyco is open again",
+            ("the account “{account}” is open again. Users, permissions, API keys and webhooks are as before. The stores have to be restored and "
+            "authorized again; then what buyers wrote meanwhile arrives, too:\n{link}"),
+        ),
+    },
+}  # fmt: skip
+
+
+class AccountMails:
+    """Makes the mails of this room; `public_url` is where their links lead, and `support_contact` where their readers find help."""
+
+    def __init__(self, sessions: Sessions, public_url: str, *, support_contact: str | None = None) -> None:
+        self._sessions = sessions
+        self._public_url = public_url
+        self._support_contact = support_contact
+
+    def composers(
+        self,
+    ) -> Mapping[NoticeKind, Callable[[Notice, str, datetime], Awaitable[EmailMessage | None]]]:
+        """By the kinds of their occasions."""
+        return dict.fromkeys(_TEXTS, self._tell)
+
+    async def _tell(self, notice: Notice, sender: str, now: datetime) -> EmailMessage | None:
+        kind = NoticeKind(notice.kind)
+        async with self._sessions.begin() as session:
+            account = await session.scalar(select(Account).where(Account.id == notice.account_id))
+        # What has changed since is told by a mail of its own.
+        is_still_so = account is not None and (
+            (account.closed_at is not None) is (kind is NoticeKind.ACCOUNT_CLOSED)
+        )
+        if account is None or not is_still_so or account.erased_at is not None:
+            return None
+        # The closing has disabled its readers.
+        reader = await reader_of(
+            self._sessions, notice.user_id, even_if_disabled=kind is NoticeKind.ACCOUNT_CLOSED
+        )
+        if reader is None:
+            return None
+        subject, body = (
+            text.format(
+                account=account.name,
+                at=reader.moment(account.closed_at) if account.closed_at else "",
+                until=reader.moment(account.erase_after) if account.erase_after else "",
+                link=f"{self._public_url}/integrations",
+            )
+            for text in _TEXTS[kind][reader.language]
+        )
+        return letter(
+            reader,
+            subject,
+            body,
+            notice_id=notice.id,
+            sender=sender,
+            support_contact=self._support_contact,
+            now=now,
+        )
