@@ -27,16 +27,17 @@ from shared.tables import (
 )
 from tests.conftest import Keys
 from tests.factories import make_accepted_mail, make_grant, make_integration, make_relay_address
-from tests.integration.connector.conftest import PASSWORD
+from tests.integration.connector.conftest import PASSWORD, SignedIn
 
 API = "/api/v1"
 CLOSURE = f"{API}/account/closure"
 
 
-async def _close(signed_in):
+async def _close(signed_in: SignedIn) -> dict[str, str]:
     answer = await signed_in.client.post(CLOSURE, json={"account_name": signed_in.account.name})
     assert answer.status_code == 200, answer.text
-    return answer.json()
+    closed: dict[str, str] = answer.json()
+    return closed
 
 
 async def test_nobody_gets_in_after_the_closing(
