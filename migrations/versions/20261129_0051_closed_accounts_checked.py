@@ -2,8 +2,8 @@
 
 from migrations import online
 
-revision = "20261129_0031"
-down_revision = "20261129_0030"
+revision = "20261129_0051"
+down_revision = "20261129_0050"
 
 _KINDS = (
     "'lock_red', 'consent_30', 'consent_7', 'consent_1', "
