@@ -46,6 +46,8 @@ async def open_amazon(page: Page, country: str) -> Page:
 
 async def authorize(page: Page, country: str) -> Page:
     """From the choice of countries until Amazon's window is open; ours stays."""
+    if country not in {"Deutschland", "Vereinigte Staaten", "Australien"}:
+        await page.get_by_text("Anderes Land", exact=True).click()
     await page.get_by_role("radio", name=country, exact=True).check()
     async with page.context.expect_page() as opened:
         await page.get_by_role("button", name="Autorisieren").click()

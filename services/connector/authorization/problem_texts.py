@@ -8,8 +8,8 @@ from shared.marketplaces import Region
 
 REGION_NAMES: Final = {
     Region.EU: {Language.DE: "Europa", Language.EN: "Europe"},
-    Region.NA: {Language.DE: "Amerika", Language.EN: "Americas"},
-    Region.FE: {Language.DE: "Ferner Osten", Language.EN: "Far East"},
+    Region.NA: {Language.DE: "Nord- und Südamerika", Language.EN: "North and South America"},
+    Region.FE: {Language.DE: "Asien und Pazifik", Language.EN: "Asia and Pacific"},
 }
 
 PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
@@ -105,7 +105,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         ),
         Language.EN: (
             "Something is wrong on our side",
-            "Amazon does not accept our credentials. It is not your fault and you cannot cure it; our operators have been told.",
+            "Amazon does not accept our credentials. It is not your fault, and our operators have been told. Please try again later.",
         ),
     },
     AttemptProblem.INTERRUPTED: {

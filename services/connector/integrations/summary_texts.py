@@ -15,8 +15,8 @@ from shared.tables import Summary
 _NAMED: Final = 4
 # Nobody knows yet in which countries the store sells.
 _COUNTRIES_UNKNOWN: Final = {
-    Language.DE: "Die Einrichtung läuft. In welchen Ländern der Store verkauft, ist noch nicht bekannt.",
-    Language.EN: "Setup is under way. In which countries the store sells is not known yet.",
+    Language.DE: "In welchen Ländern der Store verkauft, ist noch nicht bekannt.",
+    Language.EN: "In which countries the store sells is not known yet.",
 }
 _ATTENTION: Final = {Language.DE: "{text} Achtung: {title}.", Language.EN: "{text} Note: {title}."}
 _MORE: Final = {Language.DE: "{number} weitere Länder", Language.EN: "{number} more countries"}
@@ -34,8 +34,8 @@ _TEXTS: Final = {
         Language.EN: "The name is still missing. With it the store gets its address.",
     },
     Summary.SETUP_OPEN: {
-        Language.DE: "Die Einrichtung läuft. Es fehlen noch Schritte für {countries}.",
-        Language.EN: "Setup is under way. Steps are still open for {countries}.",
+        Language.DE: "Es fehlen noch Schritte für {countries}.",
+        Language.EN: "Steps are still open for {countries}.",
     },
     Summary.NO_MESSAGE: {
         Language.DE: "Eingerichtet, noch keine Nachricht.",

@@ -14,7 +14,7 @@ const STEPS = ["order_report_columns", "seller_profile", "notification_preferenc
 const SENTENCES = { order_report_columns: 2, seller_profile: 3, notification_preferences: 4, approved_sender: 2 };
 
 /**
- * The guide of an integration: its elements, and `refresh()` for what was ticked elsewhere or by itself.
+ * The guide of an integration: its heading, its elements, and `refresh()` for what was ticked elsewhere or by itself.
  * `onChanged` is called after a box was ticked here, for the lock may have changed.
  */
 export function guide(integration, steps, signal, onChanged) {
@@ -84,8 +84,8 @@ export function guide(integration, steps, signal, onChanged) {
     );
   });
   update([]);
+  const heading = h("h3", { tabindex: "-1" }, t("guide.title"));
   const elements = [
-    h("h3", { tabindex: "-1" }, t("guide.title")),
     h("p", {}, t("guide.text")),
     h("div", { class: "progress" }, bar, progress),
     verification.element,
@@ -98,7 +98,7 @@ export function guide(integration, steps, signal, onChanged) {
     if (saves === savesBefore) update(fresh);
   }
 
-  return { elements, refresh, ready: verification.refresh() };
+  return { heading, elements, refresh, ready: verification.refresh() };
 }
 
 /** The address, wherever it is to be pasted. */
@@ -117,7 +117,7 @@ function menus() {
     "order_report_columns", "all_columns", "seller_profile", "edit", "customer_service_details", "customer_service_email", "reply_to_email", "submit",
     "notification_preferences", "messaging", "message_types", "add", "save", "messaging_permissions", "add_email_address", "approved",
   ];
-  return Object.fromEntries(names.map((name) => [name, h("b", { class: "menu" }, t(`menu.${name}`))]));
+  return Object.fromEntries(names.map((name) => [name, h("b", {}, t(`menu.${name}`))]));
 }
 
 function tickRow(step, tick) {

@@ -1,6 +1,6 @@
 // One integration, as a dialog: the lock and its reasons, what it is connected to, the guide, the address at the end.
 
-import { get, serverNow } from "../core/api.js";
+import { get, patch, serverNow } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import * as elements from "../core/elements.js";
 import { onEvent } from "../core/events.js";
@@ -90,7 +90,7 @@ function integrationContent(integrationId, { signal, heading, body, close }) {
     drawnGuide = guide(integration, steps.items, signal, refresh);
     // All of it is shown at once, so that nothing moves under a reader's eyes.
     await drawnGuide.ready;
-    replace(guidePlace, drawnGuide.elements);
+    replace(guidePlace, drawnGuide.heading, drawnGuide.elements);
   }
 
   const refresh = elements.throttled(500, signal, readAgain);
@@ -129,10 +129,24 @@ function integrationContent(integrationId, { signal, heading, body, close }) {
       summary,
       h("p", { class: "lock-line" }, elements.lock(integration), h("span", { class: "muted" }, t("integration.since", { time: dateTime(integration.lock.since) }))),
       h("p", { class: "summary", "data-testid": "summary" }, integration.summary.text),
-      checks(integration, { problem: problemPlace, guide: guidePlace, showSmtp, signal }),
+      checks(integration, { problem: problemPlace, guide: guidePlace, showSmtp, resume, signal }),
       h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value)))),
       notChecked(integration),
     );
+  }
+
+  async function resume() {
+    try {
+      await patch(path, { paused: false }, signal);
+    } catch (problem) {
+      return elements.showProblem(problemPlace, problem);
+    }
+    elements.announce(t("integration.resumed"));
+    const integration = await get(path, signal);
+    drawSummary(integration);
+    drawManage(integration);
+    // The button is gone with the note that it was in.
+    return heading.focus();
   }
 
   function drawManage(integration) {
@@ -176,13 +190,13 @@ function ofAmazon(integration) {
     [t("integration.consented"), date(integration.consented_at)],
     consent,
     [t("integration.last_order"), dateTime(integration.last_order_at)],
-    [t("integration.orders"), orders(integration.sync.orders)],
+    [t("integration.orders"), orders(integration)],
   ];
 }
 
 /** How far back the store's orders are here, and how far they are up to date. */
-function orders(sync) {
-  if (!sync) return t("orders.sync.never");
+function orders({ sync: { orders: sync }, consented_at: consentedAt }) {
+  if (!sync) return t(consentedAt ? "integration.orders_not_yet" : "orders.sync.never");
   const state = ordersLate(sync) ?? (sync.completed_at ? t("orders.sync.complete", { time: dateTime(sync.completed_at) }) : t("orders.sync.running"));
   return h("span", { "data-testid": "orders-sync" }, ordersHistory(sync.history), h("br"), h("span", { class: "muted" }, state));
 }
@@ -194,6 +208,7 @@ function cureAction(check, integration, places, isFirstForGuide) {
   if (check.action === "open_seller_central") return elements.outsideLink(check.link, t("check.to_seller_central"), { class: "button button-secondary button-small" });
   if (check.action === "approve_sender") return elements.outsideLink(check.link, t("check.approve_sender"), { class: "button button-secondary button-small" });
   if (!may("general.admin", "edit")) return null;
+  if (check.action === "resume") return elements.actionButton(t("integration.resume"), places.resume, { class: "button button-secondary button-small" });
   if (check.action === "open_smtp_settings") {
     return h("button", { type: "button", class: "button button-secondary button-small", onclick: places.showSmtp }, t("check.to_smtp_settings"));
   }

@@ -1,17 +1,17 @@
 // The list of integrations, and one of them as a dialog over it with an address of its own.
 
 import { eachPage, get } from "../core/api.js";
-import { h, replace } from "../core/dom.js";
+import { h, newId, replace } from "../core/dom.js";
 import { lock, outsideLink, pageHeading, setTitle, showProblem, throttled } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
-import { clockTime, dateTime } from "../core/format.js";
+import { clockTime, dateTime, shortTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 import { reauthorizeButton } from "./authorize.js";
 import { openIntegration } from "./integration.js";
 import { drawGracePeriod } from "./grace_period.js";
-import { ordersHistory, ordersLate } from "./order_sync.js";
+import { ordersLate } from "./order_sync.js";
 
 const SORTS = {
   added: () => 0,
@@ -33,9 +33,10 @@ export async function show({ main, params, signal }) {
   const rows = h("tbody", { role: "rowgroup" });
   const filters = h("div", { class: "lock-filters", role: "group", "aria-label": t("integrations.filter") });
   const search = h("input", { type: "search", class: "input", "aria-label": t("integrations.search"), placeholder: t("integrations.search"), oninput: drawRows });
-  const sort = h("select", { class: "input", "aria-label": t("integrations.sort"), onchange: drawRows }, Object.keys(SORTS).map((each) => h("option", { value: each }, t(`integrations.sort.${each}`))));
+  const sortId = newId("sort");
+  const sort = h("select", { class: "input", id: sortId, onchange: drawRows }, Object.keys(SORTS).map((each) => h("option", { value: each }, t(`integrations.sort.${each}`))));
   const noneFound = h("p", { class: "muted", role: "status" });
-  const full = [h("div", { class: "integration-tools" }, filters, search, sort), table(rows), noneFound];
+  const full = [h("div", { class: "integration-tools" }, filters, search, h("span", { class: "sort" }, h("label", { for: sortId }, t("integrations.sort")), sort)), table(rows), noneFound];
   const rowPlaces = { problem: problemPlace, signal };
 
   async function drawList() {
@@ -139,10 +140,13 @@ async function drawWaiting(place, signal) {
 }
 
 const SHORT = ["last_message", "last_order"];
-const COLUMNS = ["source", "sync", "account", "name", "last_message", "last_order"];
+// The first six are one line, the state is the other: in a sentence, with what helps.
+const COLUMNS = ["source", "sync", "account", "name", "last_message", "last_order", "state"];
 
 function table(rows) {
-  const heads = COLUMNS.map((column) => h("th", { scope: "col", role: "columnheader" }, t(`integrations.column.${column}`)));
+  const heads = COLUMNS.map((column) =>
+    h("th", { scope: "col", role: "columnheader", class: `cell-${column}` }, column === "state" ? h("span", { class: "visually-hidden" }, t("integrations.column.state")) : t(`integrations.column.${column}`)),
+  );
   // The roles stay true where the style sheet turns rows into cards.
   return h(
     "table",
@@ -157,9 +161,10 @@ function row(integration, places) {
     source: t(`source.${integration.source}`),
     sync: [lock(integration), below(syncText(integration))],
     account: account(integration),
-    name: nameCell(integration, places),
+    name: h("a", { href: `/integrations/${integration.id}`, "data-state": '{"overlay":true}', class: "row-link" }, title(integration)),
     last_message: dateTime(integration.last_message_at),
-    last_order: integration.uses_api ? [dateTime(integration.last_order_at), ordersBelow(integration.sync.orders)] : t("integrations.without_api"),
+    last_order: integration.uses_api ? dateTime(integration.last_order_at) : t("integrations.without_api"),
+    state: [h("span", { class: "state-text" }, h("span", { "data-testid": "summary" }, integration.summary.text), ordersState(integration.sync.orders)), cure(integration, places)],
   };
   return h(
     "tr",
@@ -181,25 +186,20 @@ const below = (...content) => h("span", { class: "below" }, content);
 /** What was synchronized, and when: of a pause, since when it lasts. */
 function syncText({ sync, paused_since: pausedSince, uses_api: usesApi }) {
   if (pausedSince) return t("sync.paused.at", { time: dateTime(pausedSince) });
-  if (!usesApi) return t("integrations.without_api");
-  return sync.at ? t(`sync.${sync.status}.at`, { time: dateTime(sync.at) }) : t(`sync.${sync.status}`);
+  if (!usesApi) return t("integrations.messages_only");
+  return sync.at ? t(`sync.${sync.status}.at`, { time: shortTime(sync.at) }) : t(`sync.${sync.status}`);
 }
 
-/** What the newest order does not tell: since when others may be missing, or that older ones are still being fetched. */
-function ordersBelow(orders) {
-  const text = orders && (ordersLate(orders) ?? (orders.history.done ? null : ordersHistory(orders.history)));
-  return text && h("span", { class: "below", "data-testid": "orders-state" }, text);
+/** What the newest order does not tell: since when others may be missing. */
+function ordersState(orders) {
+  const text = orders && ordersLate(orders);
+  return text && h("span", { "data-testid": "orders-state" }, " ", text);
 }
 
 function account(integration) {
   const { store_name: storeName, seller_id_masked: sellerId } = integration.account;
   if (!sellerId) return "–";
   return h("span", { title: t("integrations.seller_id", { id: sellerId }) }, storeName || sellerId);
-}
-
-function nameCell(integration, places) {
-  const details = h("a", { href: `/integrations/${integration.id}`, "data-state": '{"overlay":true}', class: "row-link" }, title(integration));
-  return [details, below(h("span", { "data-testid": "summary" }, integration.summary.text), cure(integration, places))];
 }
 
 /** One click to what helps: with the reason for a red or amber lock, and with what is left of the setup. */

@@ -92,7 +92,7 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
       elements.actionButton(t("integration.disconnect"), disconnect, { class: "button button-danger" }),
     ),
     integration.name && forwardingSection(integration, signal),
-    integration.name && smtpSection(integration, signal),
+    integration.name && smtpSection(integration, signal).element,
   );
 }
 

@@ -17,10 +17,15 @@ const FIELDS = {
 // Problems that concern one field.
 const FIELD_OF_CODE = { sender_invalid: "sender_address", password_required: "password", port_not_allowed: "port" };
 
-export function smtpSection(integration, signal) {
+/**
+ * The closed section, and `saveTyped()`, which saves what was typed into it and not saved yet; false if it was not to be.
+ * As part of a larger form it has no button to save: that of the form saves it, too.
+ */
+export function smtpSection(integration, signal, { isPart = false } = {}) {
   const path = `/integrations/${integration.id}/smtp-configuration`;
   const place = h("div", {});
   let isLoaded = false;
+  let saveTyped = async () => true;
 
   async function load() {
     if (isLoaded) return;
@@ -70,7 +75,9 @@ export function smtpSection(integration, signal) {
         onAnswer(await send(body()));
       } catch (problem) {
         showProblems(problem);
+        return false;
       }
+      return true;
     }
 
     function showProblems(problem) {
@@ -90,13 +97,13 @@ export function smtpSection(integration, signal) {
       if (failed !== JSON.stringify(body())) return true;
       return elements.confirmDialog({ title: t("smtp.save_failed.title"), content: h("p", {}, t("smtp.save_failed.text")), confirm: t("smtp.save_failed") });
     }
+    const store = async () => (await isMeant()) && sent((content) => put(path, content, signal), (saved) => draw(saved, { isNew: true }));
     const submit = (event) => {
       event.preventDefault();
-      elements.busy(save, async () => {
-        if (!(await isMeant())) return;
-        await sent((content) => put(path, content, signal), (saved) => draw(saved, { isNew: true }));
-      });
+      elements.busy(save, store);
     };
+    const drawn = JSON.stringify(body());
+    saveTyped = async () => JSON.stringify(body()) === drawn || store();
     const forget = async () => {
       const confirmed = await elements.confirmDialog({ title: t("smtp.remove.title"), content: h("p", {}, t("smtp.remove.text")), confirm: t("smtp.remove") });
       if (!confirmed) return;
@@ -124,18 +131,19 @@ export function smtpSection(integration, signal) {
         fields.password.element,
         fields.sender_address.element,
         resultPlace,
-        h("div", { class: "buttons" }, save, test, configuration && elements.actionButton(t("smtp.remove"), forget, { class: "button button-danger" })),
+        h("div", { class: "buttons" }, !isPart && save, test, configuration && elements.actionButton(t("smtp.remove"), forget, { class: "button button-danger" })),
       ),
     );
     if (configuration?.check) replace(resultPlace, result(configuration.check));
     if (isNew) {
       const words = elements.notice("good", null, h("p", {}, t("smtp.saved")), !configuration.check && h("p", {}, t("smtp.untested")));
       resultPlace.prepend(words);
-      place.querySelector("button[type=submit]").focus();
+      place.querySelector("button[type=submit]")?.focus();
     }
   }
 
-  return h("details", { class: "smtp", ontoggle: (event) => event.target.open && load() }, h("summary", {}, t("smtp.title")), place);
+  const element = h("details", { class: "smtp", ontoggle: (event) => event.target.open && load() }, h("summary", {}, t("smtp.title")), place);
+  return { element, saveTyped: () => saveTyped() };
 }
 
 function tlsChoice(current) {

@@ -6,6 +6,7 @@ import { copyButton, lock, showProblem, throttled } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { t } from "../core/i18n.js";
 import { guide } from "./guide.js";
+import { smtpSection } from "./smtp.js";
 
 export async function configureStep(place, integration, signal) {
   const path = `/integrations/${integration.id}`;
@@ -40,6 +41,8 @@ export async function configureStep(place, integration, signal) {
     state,
     problemPlace,
     h("section", { class: "section wizard-guide" }, drawn.elements),
+    // Nothing but SMTP is left to whoever does without the API.
+    !integration.uses_api && smtpSection(integration, signal).element,
     h("a", { href: path, class: "button" }, t("wizard.configure.open")),
   );
   const isOurs = (ids) => !ids.integration_id || ids.integration_id === integration.id;

@@ -33,7 +33,8 @@ export async function countryStep(place, signal, { country, region }) {
   const isThere = (code) => items.some((each) => each.country === code);
   const likely = [...new Set(likelyCountries().filter(isThere))].slice(0, 2);
   const first = [...new Set([...likely, ...MAIN.filter(isThere)])];
-  const rest = REGIONS.map((each) => regionGroup(each, items.filter((item) => !first.includes(item.country)), country));
+  const rest = REGIONS.map((each) => regionGroup(each, items.filter((item) => !first.includes(item.country)), country)).filter(Boolean);
+  const noneFound = h("p", { class: "muted", role: "status" });
 
   function drawCovers() {
     const marketplace = chosen();
@@ -52,11 +53,19 @@ export async function countryStep(place, signal, { country, region }) {
 
   function search(event) {
     const words = event.target.value.trim().toLowerCase();
-    for (const group of rest.filter(Boolean)) {
+    for (const group of rest) {
       const choices = [...group.querySelectorAll(".country")];
       for (const choice of choices) choice.hidden = !choice.textContent.toLowerCase().includes(words);
       group.hidden = choices.every((choice) => choice.hidden);
     }
+    noneFound.textContent = rest.every((group) => group.hidden) ? t("wizard.country.none_found") : "";
+  }
+
+  /** Enter takes the first country that is found; it sends nothing yet. */
+  function takeFirst(event) {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    others.querySelector(".countries:not([hidden]) .country:not([hidden]) input")?.click();
   }
 
   function ask() {
@@ -77,12 +86,14 @@ export async function countryStep(place, signal, { country, region }) {
     return navigate(`/integrations/new?source=amazon&country=${marketplace.country}&api=none`);
   }
 
+  const searchField = h("input", { type: "search", class: "input country-search", "aria-label": t("wizard.country.search"), placeholder: t("wizard.country.search"), oninput: search, onkeydown: takeFirst });
+  const isElsewhere = region || (country && !first.includes(country));
+  const others = h("details", { class: "country-others", open: Boolean(isElsewhere) }, h("summary", {}, t("wizard.country.others")), searchField, h("div", { class: "country-rest" }, rest, noneFound));
   const form = h(
     "form",
     { class: "form", novalidate: true, onsubmit: submit, onchange: chosenAnew },
     h("fieldset", { class: "countries" }, h("legend", {}, t("wizard.country.main")), h("div", { class: "country-grid country-grid-main" }, first.map((code) => countryChoice(items.find((each) => each.country === code), country, MAIN.includes(code) ? t(`wizard.main.${code}`) : null)))),
-    h("input", { type: "search", class: "input country-search", "aria-label": t("wizard.country.search"), placeholder: t("wizard.country.search"), oninput: search, onkeydown: (event) => event.key === "Enter" && event.preventDefault() }),
-    h("div", { class: "country-rest" }, rest),
+    others,
     covers,
     integrations.items.length > 0 && signOutHint(),
     problemPlace,

@@ -6,11 +6,14 @@ import { announce, notice, outsideLink, problemNotice, showProblem } from "../co
 import { onEvent } from "../core/events.js";
 import { clockTime, list } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { supportLine } from "../core/support.js";
 import { consentLink } from "./consent_link.js";
 
 const ASK_EVERY_MS = 3000;
 const CALM_TEXT_AFTER_MS = 60000;
 const MOST_COUNTRY_BUTTONS = 3;
+// What sellers cannot mend; support asks for the code.
+const OURS = ["client_misconfigured", "role_missing", "interrupted"];
 
 export async function followStep(place, attemptId, signal, { onIntegration, onAttempt }) {
   const following = new AbortController();
@@ -118,14 +121,10 @@ function hint(attempt) {
   return attempt.hint && notice("info", attempt.hint.title, h("p", {}, attempt.hint.detail));
 }
 
-/** What helps: another country where the region was wrong, waiting where it is Amazon or us, else another try. */
+/** The button that helps, beside the words of the API: another country where the region was wrong, else another try. */
 function cure(problem, attempt) {
-  if (problem.code === "region_mismatch") {
-    return [h("p", {}, t("wizard.cure.region_mismatch")), h("div", { class: "buttons" }, rightCountries(problem))];
-  }
-  const isOurs = ["client_misconfigured", "role_missing"].includes(problem.code);
-  const text = isOurs ? "wizard.cure.ours" : problem.code === "no_participation" ? "wizard.cure.no_participation" : "wizard.cure.again";
-  return [h("p", {}, t(text)), startAgain(attempt)];
+  if (problem.code === "region_mismatch") return h("div", { class: "buttons" }, rightCountries(problem));
+  return [startAgain(attempt), OURS.includes(problem.code) && supportLine()];
 }
 
 function rightCountries(problem) {

@@ -35,8 +35,7 @@ export async function nameStep(place, integrationId, signal, { isReauthorized })
       countries.length > 0 && h("p", {}, t("wizard.name.countries", { countries: list(countries) })),
       homeNote(integration),
     ),
-    nameForm({ value: integration.account.store_name?.slice(0, LONGEST_NAME) ?? "", label: t("wizard.name.button"), save }),
-    smtpSection(integration, signal),
+    nameForm({ value: integration.account.store_name?.slice(0, LONGEST_NAME) ?? "", label: t("wizard.name.button"), save, advanced: smtpSection(integration, signal, { isPart: true }) }),
   );
 }
 
@@ -67,9 +66,11 @@ export async function nameStepWithoutApi(place, country, signal) {
 
 const configure = (integrationId) => navigate(`/integrations/new?integration=${integrationId}`, { replace: true });
 
-function nameForm({ value, label, save, more }) {
+/** `more` belongs to the form, `advanced` has a form of its own between the name and the button. */
+function nameForm({ value, label, save, more = null, advanced = null }) {
+  const id = newId("name-form");
   const name = field(t("wizard.name.label"), { name: "integration-name", autocomplete: "off", "data-autofocus": true, value }, t("wizard.name.hint"));
-  const button = h("button", { type: "submit", class: "button" }, label);
+  const button = h("button", { type: "submit", form: id, class: "button" }, label);
 
   function submit(event) {
     event.preventDefault();
@@ -80,6 +81,8 @@ function nameForm({ value, label, save, more }) {
   }
 
   async function send() {
+    // What was typed there would be lost with this page.
+    if (advanced && !(await advanced.saveTyped())) return;
     try {
       await save(name.input.value.trim());
     } catch (problem) {
@@ -88,7 +91,7 @@ function nameForm({ value, label, save, more }) {
     }
   }
 
-  return h("form", { class: "form", novalidate: true, onsubmit: submit }, name.element, more, button);
+  return [h("form", { id, class: "form", novalidate: true, onsubmit: submit }, name.element, more), advanced?.element, button];
 }
 
 function namedMeanwhile(integration) {
