@@ -282,6 +282,7 @@ async def test_a_second_store_in_english(page: Page):
     await page.get_by_role("link", name="+ Add integration").click()
     await page.get_by_role("link", name="Amazon").click()
     await expect(page.get_by_text("Sign out of the previous store at Amazon first")).to_be_visible()
+    await page.get_by_text("Another country", exact=True).click()
     await page.get_by_role("radio", name="Spain", exact=True).check()
     async with page.context.expect_page() as opened:
         await page.get_by_role("button", name="Authorize").click()

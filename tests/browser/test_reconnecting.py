@@ -73,10 +73,17 @@ async def test_a_disconnected_store_rests_and_is_restored_from_the_list(page: Pa
     await page.get_by_role("button", name="Pausieren").click()
     await expect(page.get_by_test_id("check").filter(has_text="Pausiert")).to_be_visible()
     # The panel stays open, and the focus stays where one was.
-    await expect(page.get_by_role("button", name="Fortsetzen")).to_be_focused()
-    await page.get_by_role("button", name="Fortsetzen").click()
+    in_panel = page.locator(".manage").get_by_role("button", name="Fortsetzen")
+    await expect(in_panel).to_be_focused()
+    await in_panel.click()
     await expect(page.get_by_test_id("check").filter(has_text="Pausiert")).to_have_count(0)
     await expect(page.get_by_role("button", name="Pausieren")).to_be_focused()
+    # The note that says so has the button, too.
+    await page.keyboard.press("Enter")
+    await page.get_by_test_id("check").get_by_role("button", name="Fortsetzen").click()
+    await expect(page.get_by_test_id("check").filter(has_text="Pausiert")).to_have_count(0)
+    await expect(page.get_by_role("heading", name="Lampen Europa")).to_be_focused()
+    await page.get_by_text("Verwalten", exact=True).click()
 
     await page.get_by_role("button", name="Verbindung trennen").click()
     await expect(page.get_by_label("Behalten, sie bleiben im Posteingang lesbar")).to_be_checked()
