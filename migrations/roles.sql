@@ -49,6 +49,7 @@ GRANT SELECT, INSERT ON message_digests TO replyco_mail_worker;
 GRANT SELECT, INSERT, UPDATE ON messages TO replyco_mail_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON attachments, conversation_orders TO replyco_mail_worker;
 GRANT SELECT, INSERT, UPDATE ON conversations, conversation_threads TO replyco_mail_worker;
+GRANT SELECT (account_id, kind) ON muted_kinds TO replyco_mail_worker;
 GRANT SELECT ON marketplace_participations TO replyco_mail_worker;
 GRANT SELECT, INSERT, UPDATE (done_by) ON setup_steps TO replyco_mail_worker;
 GRANT INSERT (id, account_id, at, kind, ids) ON events TO replyco_mail_worker;
@@ -84,7 +85,7 @@ GRANT SELECT, DELETE ON message_digests, seen_signatures TO replyco_connector;
 GRANT DELETE ON accepted_mail, messages, attachments, conversations TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON login_requests, service_troubles, throttle_buckets, application_secrets, smtp_configurations,
     events, webhooks, webhook_deliveries, idempotency_keys, notices, jobs, forwarded_mailboxes,
-    outbound_messages, reply_files, reply_drafts, reply_templates, notes,
+    outbound_messages, reply_files, reply_drafts, reply_templates, notes, tags, saved_views, muted_kinds, conversations_changes,
     orders, order_items, order_packages, order_lookups, order_syncs, order_reports, order_snapshots, amazon_pauses,
     order_hints, notice_subscriptions TO replyco_connector;
 GRANT SELECT, INSERT ON audit_log, read_log, application_notices TO replyco_connector;

@@ -6,6 +6,7 @@ integrations. So a mail that arrives meanwhile is either moved with the others, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -51,6 +52,7 @@ REPLY_CONFIRMATION: Final = "reply_confirmation"
 # Kinds of messages that are about one order or product; others stand together by their sender, whatever they are about.
 ABOUT_ONE_ORDER: Final = frozenset({BUYER_MESSAGE, AUTO_REPLY, "claim_notice", "return_notice"})
 
+_OPEN: Final = {"status": ConversationStatus.OPEN.value, "snoozed_until": None}
 # The conversation to which each thread of an integration leads.
 Leads = dict[tuple[UUID, bytes], UUID]
 
@@ -68,6 +70,7 @@ _RECOUNT: Final = text(
     " (snippet, snippet_message_id) = (SELECT snippet, id FROM its WHERE kind <> :not_read"
     " ORDER BY received_at DESC, id DESC LIMIT 1),"
     " country = coalesce((SELECT country FROM its WHERE country IS NOT NULL ORDER BY id LIMIT 1), country),"
+    " has_files = coalesce((SELECT bool_or(attachment_count > 0) FROM its), false),"
     " answer_due_at = CASE WHEN status <> 'quarantine' AND merged_into IS NULL"
     " THEN (SELECT min(answer_due_at) FROM its WHERE answer_settled_at IS NULL) END"
     " WHERE id = :id"
@@ -227,7 +230,7 @@ async def merge(session: AsyncSession, source_id: UUID, target_id: UUID, *, by: 
             snippet_message_id=None,
         )
     )
-    opens = {} if source.status == ConversationStatus.CLOSED else {"status": ConversationStatus.OPEN.value}
+    opens = {} if source.status == ConversationStatus.CLOSED else _OPEN
     await session.execute(
         update(Conversation)
         .where(Conversation.id == target_id)
@@ -323,11 +326,7 @@ async def release(session: AsyncSession, message_id: UUID) -> UUID:
         now_in: UUID = (await session.execute(found)).one().conversation_id
         return now_in
     if conversation_id == quarantine_id:
-        await session.execute(
-            update(Conversation)
-            .where(Conversation.id == quarantine_id)
-            .values(status=ConversationStatus.OPEN)
-        )
+        await session.execute(update(Conversation).where(Conversation.id == quarantine_id).values(_OPEN))
         await recount(session, quarantine_id)
     else:
         await merge(session, quarantine_id, conversation_id)
@@ -343,20 +342,49 @@ async def release(session: AsyncSession, message_id: UUID) -> UUID:
     return conversation_id
 
 
-async def settle(session: AsyncSession, conversation_id: UUID) -> None:
-    """Nothing in this conversation waits for an answer any more. The next message of the buyer does again."""
-    await lock(session, conversation_id)
+async def settle(session: AsyncSession, *conversation_ids: UUID) -> None:
+    """Nothing in these conversations waits for an answer any more. The next message of the buyer does again."""
+    await lock(session, *conversation_ids)
     await session.execute(
         update(Message)
         .where(
-            Message.conversation_id == conversation_id,
+            Message.conversation_id.in_(conversation_ids),
             Message.answer_due_at.is_not(None),
             Message.answer_settled_at.is_(None),
         )
         .values(answer_settled_at=func.now())
+        .execution_options(synchronize_session=False)
     )
     await session.execute(
-        update(Conversation).where(Conversation.id == conversation_id).values(answer_due_at=None)
+        update(Conversation)
+        .where(Conversation.id.in_(conversation_ids))
+        .values(answer_due_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def unsettle(session: AsyncSession, conversation_ids: Sequence[UUID], settled_at: datetime) -> None:
+    """What an agent settled in these conversations at that moment waits for an answer again. They must be locked."""
+    await session.execute(
+        update(Message)
+        .where(
+            Message.conversation_id.in_(conversation_ids),
+            Message.answer_settled_at == settled_at,
+            Message.answered_by.is_(None),
+        )
+        .values(answer_settled_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    await _set_due(session, conversation_ids)
+
+
+async def unassign(session: AsyncSession, account_id: UUID, user_id: UUID) -> None:
+    """Nobody has this person's conversations any more. Called by whoever disables or removes a person, or takes the inbox from them."""
+    await session.execute(
+        update(Conversation)
+        .where(Conversation.account_id == account_id, Conversation.assignee_id == user_id)
+        .values(assignee_id=None)
+        .execution_options(synchronize_session=False)
     )
 
 
@@ -399,8 +427,11 @@ async def take_answer_back(session: AsyncSession, conversation_id: UUID, reply_i
     )
     await session.execute(
         update(Conversation)
-        .where(Conversation.id == conversation_id, Conversation.status == ConversationStatus.CLOSED)
-        .values(status=ConversationStatus.OPEN.value)
+        .where(
+            Conversation.id == conversation_id,
+            Conversation.status.in_([ConversationStatus.CLOSED, ConversationStatus.SNOOZED]),
+        )
+        .values(_OPEN)
     )
     await _set_due(session, [conversation_id])
 

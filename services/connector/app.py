@@ -43,6 +43,7 @@ from services.connector.integrations.service import recompute_lock
 from services.connector.notes import api as notes
 from services.connector.openapi import DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
 from services.connector.orders import api as orders
+from services.connector.organizing import api as organizing
 from services.connector.privacy import api as privacy
 from services.connector.problems.catalogue import PROBLEMS_PATH
 from services.connector.problems.handlers import ErrorPages, ProblemHandlers
@@ -244,6 +245,8 @@ def _routes() -> list[BaseRoute]:
     router.include_router(forwarding.router, prefix=API_PREFIX)
     router.include_router(notes.router, prefix=API_PREFIX)
     router.include_router(reply_templates.router, prefix=API_PREFIX)
+    # Before what is at an id: a store list is none.
+    router.include_router(organizing.router, prefix=API_PREFIX)
     router.include_router(inbox.router, prefix=API_PREFIX)
     router.include_router(orders.router, prefix=API_PREFIX)
     router.include_router(replies.router, prefix=API_PREFIX)
@@ -313,6 +316,7 @@ def opens_mail(route: RouteContext) -> bool:
     """Whether a route is of a room that opens what buyers and agents write, or what they have ordered (pyproject.toml, tests/unit/connector/test_who_opens_mail.py)."""
     return isinstance(route.original_route, APIRoute) and route.original_route.endpoint.__module__ in {
         inbox.__name__,
+        organizing.__name__,
         notes.__name__,
         orders.__name__,
         replies.__name__,

@@ -34,6 +34,7 @@ from services.connector.orders import jobs as order_jobs
 from services.connector.orders.fetch_service import OrderFetcher
 from services.connector.orders.hint_service import HintedOrders
 from services.connector.orders.sync_service import OrderSynchronizer
+from services.connector.organizing.waking import wake_forever
 from services.connector.privacy import jobs as privacy_jobs
 from services.connector.privacy.purger import Purger
 from services.connector.settings import ConnectorSettings
@@ -147,10 +148,12 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
             log.info("worker_started")
             background.start("webhook_sender", lambda: webhook_sender.run(stop), ends_at_stop=True)
             background.start("pause_switch", pause_switch.watch)
-            background.start(
-                "housekeeping", partial(keep_house_forever, sessions, HousekeepingMetrics(registry))
-            )
-            background.start("privacy_watch", purger.watch_forever)
+            for name, run in (
+                ("housekeeping", partial(keep_house_forever, sessions, HousekeepingMetrics(registry))),
+                ("snoozed_conversations", partial(wake_forever, sessions)),
+                ("privacy_watch", purger.watch_forever),
+            ):
+                background.start(name, run)
             background.start("jobs", lambda: runner.run(stop), ends_at_stop=True)
             await stop.wait()
     finally:

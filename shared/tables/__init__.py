@@ -40,6 +40,7 @@ from shared.tables.events import (
     Webhook,
     WebhookDelivery,
 )
+from shared.tables.inbox import ConversationsChange, MutableKind, MutedKind, SavedView, Tag
 from shared.tables.integrations import (
     AfterGracePeriod,
     ForwardedMailbox,
@@ -129,6 +130,7 @@ __all__ = [
     "ConversationOrder",
     "ConversationStatus",
     "ConversationThread",
+    "ConversationsChange",
     "DeliveryState",
     "EventRow",
     "ForwardedMailbox",
@@ -145,6 +147,8 @@ __all__ = [
     "MarketplaceParticipation",
     "Message",
     "MessageDigest",
+    "MutableKind",
+    "MutedKind",
     "Note",
     "Notice",
     "NoticeKind",
@@ -175,6 +179,7 @@ __all__ = [
     "ReplyState",
     "ReplyTemplate",
     "ReplyTransport",
+    "SavedView",
     "Scan",
     "SealedColumn",
     "SecondFactor",
@@ -191,6 +196,7 @@ __all__ = [
     "StartedBy",
     "Summary",
     "SyncStatus",
+    "Tag",
     "ThrottleBucket",
     "TlsMode",
     "User",

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     UniqueConstraint,
+    Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, CIDR, INET
@@ -50,9 +51,12 @@ class Lane(StrEnum):
 
 
 class ConversationStatus(StrEnum):
-    """A conversation in `quarantine` has one mail, which claims to be Amazon's without proof; nobody answers it by mistake."""
+    """A conversation in `quarantine` has one mail, which claims to be Amazon's without proof; nobody answers it by mistake. One that is
+    `snoozed` opens again at `snoozed_until`, or when its buyer writes.
+    """
 
     OPEN = "open"
+    SNOOZED = "snoozed"
     CLOSED = "closed"
     QUARANTINE = "quarantine"
 
@@ -165,7 +169,8 @@ class Conversation(Base):
     A merged conversation stays, empty, so that its id still leads to `merged_into`. `answer_due_at` is the
     earliest due time among its messages that still wait for an answer. `snippet` is a copy of that of its newest message
     (`snippet_message_id`), sealed as it is there, so that it follows its message wherever that goes without being opened.
-    `last_reply_at`: when an agent last wrote a reply.
+    `last_reply_at`: when an agent last wrote a reply. `tag_ids`: the account's tags that it has; the id of a tag that was deleted
+    meanwhile says nothing.
     """
 
     __tablename__ = "conversations"
@@ -174,9 +179,11 @@ class Conversation(Base):
         one_of("status", ConversationStatus),
         within_account("integration_id", "integrations"),
         within_account("merged_into", "conversations"),
+        within_account("assignee_id", "users"),
         referable_within_account("conversations"),
         CheckConstraint("message_count >= 0", name="message_count"),
         CheckConstraint("merged_into IS NULL OR answer_due_at IS NULL", name="merged_into"),
+        CheckConstraint("(status = 'snoozed') = (snoozed_until IS NOT NULL)", name="snoozed_until"),
         Index(
             "ix_conversations_newest",
             "account_id",
@@ -220,6 +227,29 @@ class Conversation(Base):
             postgresql_where=text("buyer_key IS NOT NULL"),
         ),
         Index("ix_conversations_merged", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+        # What is somebody's to do, and what is nobody's: along one index of both, those of nobody are in no order.
+        Index(
+            "ix_conversations_open_of_assignee",
+            "account_id",
+            "assignee_id",
+            text("last_message_at DESC"),
+            text("id DESC"),
+            postgresql_where=text("status = 'open' AND merged_into IS NULL AND assignee_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_conversations_open_of_nobody",
+            "account_id",
+            text("last_message_at DESC"),
+            text("id DESC"),
+            postgresql_where=text("status = 'open' AND merged_into IS NULL AND assignee_id IS NULL"),
+        ),
+        Index("ix_conversations_assignee", "assignee_id", postgresql_where=text("assignee_id IS NOT NULL")),
+        Index(
+            "ix_conversations_snoozed",
+            "snoozed_until",
+            postgresql_where=text("snoozed_until IS NOT NULL AND merged_into IS NULL"),
+        ),
+        Index("ix_conversations_tags", "tag_ids", postgresql_using="gin"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -245,6 +275,10 @@ class Conversation(Base):
     answer_due_at: Mapped[datetime | None]
     last_reply_at: Mapped[datetime | None]
     merged_into: Mapped[UUID | None]
+    assignee_id: Mapped[UUID | None]
+    snoozed_until: Mapped[datetime | None]
+    tag_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default="{}")
+    has_files: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class ConversationThread(Base):

@@ -101,6 +101,12 @@ class OutboundMessage(Base):
             "id",
             postgresql_where=text("state IN ('failed', 'perhaps_sent') AND dismissed_at IS NULL"),
         ),
+        # By this, a list sees which of its conversations have one.
+        Index(
+            "ix_outbound_messages_failed_of_conversation",
+            "conversation_id",
+            postgresql_where=text("state IN ('failed', 'perhaps_sent') AND dismissed_at IS NULL"),
+        ),
         Index(
             "ix_outbound_messages_unconfirmed",
             "integration_id",

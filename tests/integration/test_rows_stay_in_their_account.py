@@ -46,6 +46,7 @@ from shared.tables import (
     RelayAddress,
     ReplyDraft,
     ReplyTemplate,
+    SavedView,
     SetupStep,
     SignInChallenge,
     SmtpConfiguration,
@@ -155,7 +156,7 @@ async def refer(session: AsyncSession, keyring: Keyring, mail_key: MailPublicKey
     """A row of each table that refers to these."""
     user, integration, address, conversation, message, _, webhook, reply, order = referred
     account_id = user.account_id
-    integration.owner_id = user.id
+    integration.owner_id = conversation.assignee_id = user.id
     await make_grant(session, keyring, integration)
     await make_accepted_mail(session, address, mail_key)
     await make_conversation(session, keyring, integration, merged_into=conversation.id)
@@ -211,6 +212,7 @@ async def refer(session: AsyncSession, keyring: Keyring, mail_key: MailPublicKey
                 expires_at=NOW,
             ),
             PasswordReset(account_id=account_id, user_id=user.id, expires_at=NOW),
+            SavedView(account_id=account_id, user_id=user.id, name="Germany", filters={}),
             AuthorizationAttempt(
                 account_id=account_id,
                 user_id=user.id,

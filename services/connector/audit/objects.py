@@ -22,6 +22,7 @@ class ObjectKind(StrEnum):
     CONVERSATION = "conversation"
     MESSAGE = "message"
     ORDER = "order"
+    TAG = "tag"
 
 
 # The longest beginning of an action that stands here says what its subject is. What is not here is about no object with a name: a session, an attempt, the account.
@@ -43,13 +44,20 @@ _KINDS: Final = {
     "setup_step_": ObjectKind.INTEGRATION,
     "sign_in_failed": ObjectKind.USER,
     "smtp_": ObjectKind.INTEGRATION,
+    "tag.": ObjectKind.TAG,
     "user_": ObjectKind.USER,
     "webhook_": ObjectKind.WEBHOOK,
 }
 _BY_LENGTH: Final = sorted(_KINDS, key=len, reverse=True)
 # Whose names only those are told who may read them where they stand.
 _OF_INBOX: Final = frozenset(
-    {ObjectKind.REPLY_TEMPLATE, ObjectKind.CONVERSATION, ObjectKind.MESSAGE, ObjectKind.ORDER}
+    {
+        ObjectKind.REPLY_TEMPLATE,
+        ObjectKind.CONVERSATION,
+        ObjectKind.MESSAGE,
+        ObjectKind.ORDER,
+        ObjectKind.TAG,
+    }
 )
 
 

@@ -22,6 +22,7 @@ from shared.tables import (
     Order,
     ReadEntry,
     ReplyTemplate,
+    Tag,
     User,
     Webhook,
 )
@@ -138,6 +139,9 @@ async def names_of(
             *_among(ReplyTemplate.id, ReplyTemplate.account_id, account_id, ids)
         )
         named |= {template_id: Named(called) for template_id, called in await reader.execute(templates)}
+    if ids := wanted.get(ObjectKind.TAG):
+        tags = select(Tag.id, Tag.name).where(*_among(Tag.id, Tag.account_id, account_id, ids))
+        named |= {tag_id: Named(called) for tag_id, called in await reader.execute(tags)}
     if ids := wanted.get(ObjectKind.CONVERSATION):
         conversations = select(Conversation.id, Conversation.order_id).where(
             *_among(Conversation.id, Conversation.account_id, account_id, ids)

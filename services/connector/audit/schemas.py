@@ -30,6 +30,7 @@ class ObjectAnswer(BaseModel):
         "conversation",
         "message",
         "order",
+        "tag",
     ] = Field(description="`reader` is a user or an API key.")
     id: UUID
     name: str | None = Field(

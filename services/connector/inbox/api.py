@@ -1,6 +1,8 @@
 """Routes: conversations, messages, attachments, raw mail."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -27,7 +29,7 @@ from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.etags import etag_of
 from services.connector.http.paging import InvalidCursor, decode_cursor, encode_cursor
 from services.connector.inbox import changes, merge_split, service
-from services.connector.inbox.changes import ConversationChanges, version_of
+from services.connector.inbox.changes import version_of
 from services.connector.inbox.chunked_response import ChunkedResponse
 from services.connector.inbox.downloads import FILE_RESPONSES, download_headers
 from services.connector.inbox.html_document import document, policy
@@ -49,6 +51,7 @@ from services.connector.inbox.schemas import (
 from services.connector.inbox.thread import in_thread
 from services.connector.inbox.unsealing import ReadConversation
 from services.connector.inbox.views import (
+    changes_of,
     conversation_answer,
     conversation_page,
     message_answer,
@@ -56,7 +59,6 @@ from services.connector.inbox.views import (
 )
 from shared.database import Sessions
 from shared.keyring import Keyring
-from shared.tables import ConversationStatus
 
 router = APIRouter(tags=["inbox"])
 
@@ -119,14 +121,8 @@ async def search_conversations(
 @router.get("/conversations/counts", summary="Count conversations")
 async def count_conversations(caller: InboxReader, sessions: SessionsDep, now: Now) -> ConversationCounts:
     """What waits for somebody. Each number ends at 1000, which means 1000 or more."""
-    counts = await service.count_conversations(sessions, caller.account_id, now)
-    return ConversationCounts(
-        open=counts.open,
-        unread=counts.unread,
-        due=counts.due,
-        overdue=counts.overdue,
-        quarantine=counts.quarantine,
-    )
+    counts = await service.count_conversations(sessions, caller, now)
+    return ConversationCounts(**asdict(counts))
 
 
 @router.get("/conversations/{conversation_id}", summary="Read a conversation")
@@ -147,18 +143,18 @@ async def change_conversation(
     sessions: SessionsDep,
     keyring: KeyringDep,
     show: Show,
+    now: Now,
     if_match: IfMatch = None,
 ) -> ConversationAnswer:
-    """Close or reopen it, mark it as read or unread. With If-Match it is left alone if a message has come meanwhile."""
+    """Close, reopen or snooze it, mark it as read or unread, assign it, tag it. With If-Match it is left alone if a message has come meanwhile."""
     opened = await changes.change(
         sessions,
         keyring,
         caller,
         conversation_id,
-        ConversationChanges(
-            status=None if body.status is None else ConversationStatus(body.status), is_unread=body.unread
-        ),
+        changes_of(body),
         if_match=if_match,
+        now=now,
     )
     return await show(caller, opened)
 
@@ -392,6 +388,7 @@ async def _page_of(
         if at is None:
             raise InvalidCursor
         after = (at, row_id)
+    assignee_id = asked.assignee if isinstance(asked.assignee, UUID) else None
     filters = ConversationFilters(
         integration_id=asked.integration_id,
         status=asked.status,
@@ -399,6 +396,12 @@ async def _page_of(
         country=asked.country,
         is_unread=asked.unread,
         is_due=asked.due,
+        is_overdue=asked.overdue,
+        has_failed_reply=asked.failed,
+        # Nothing is a program's own.
+        assignee_id=(caller.person_id or caller.id) if asked.assignee == "me" else assignee_id,
+        is_unassigned=asked.assignee == "nobody",
+        tag_id=asked.tag_id,
     )
     found = await service.list_conversations(
         sessions,
@@ -410,5 +413,6 @@ async def _page_of(
         query=query,
         limit=asked.limit + 1,
         after=after,
+        now=datetime.now(UTC),
     )
     return conversation_page(found, asked.limit, asked.sort)

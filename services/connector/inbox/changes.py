@@ -1,16 +1,17 @@
-"""What agents do with conversations: close, reopen, mark, settle.
+"""What agents do with a conversation: close, reopen, snooze, mark, assign, tag, settle.
 
 Each change holds the conversation, so that a mail that arrives meanwhile comes before or after it (shared.conversations); writes
 who did it into the audit log; and publishes the event.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
@@ -27,8 +28,10 @@ from shared.database import Sessions
 from shared.errors import Expected
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
-from shared.tables import Conversation, ConversationStatus
+from shared.permissions import Level
+from shared.tables import Conversation, ConversationStatus, Tag, User
 
+MAX_SNOOZE: Final = timedelta(days=366)
 _DIGEST_BYTES: Final = 4
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,6 +42,24 @@ class ConversationMerged(Expected):
     code = "conversation_merged"
 
 
+class SnoozeOutOfRange(Expected):
+    """A conversation is put off to a time that is to come, and within a year."""
+
+    code = "snooze_out_of_range"
+
+
+class AssigneeUnknown(Expected):
+    """Nobody of the account with this id may read the inbox."""
+
+    code = "assignee_unknown"
+
+
+class TagUnknown(Expected):
+    """The account has no tag with one of these ids; it may have been deleted meanwhile."""
+
+    code = "tag_unknown"
+
+
 class ConversationInQuarantine(Expected):
     """The conversation's mail must be released first, so that nobody answers it as a buyer's by mistake."""
 
@@ -47,10 +68,31 @@ class ConversationInQuarantine(Expected):
 
 @dataclass(frozen=True, slots=True)
 class ConversationChanges:
-    """What a caller wants to change; a None stays as it is."""
+    """What a caller wants to change; a None stays as it is, and so does the assignee unless `assigns`."""
 
     status: ConversationStatus | None = None
+    snoozed_until: datetime | None = None
     is_unread: bool | None = None
+    assigns: bool = False
+    assignee_id: UUID | None = None
+    added_tags: Sequence[UUID] = ()
+    removed_tags: Sequence[UUID] = ()
+
+    def columns_of(self, row: Conversation) -> dict[str, Any]:
+        """The columns that this changes of a conversation, and what they are to be; what is so already is left out."""
+        wanted: dict[str, Any] = {}
+        if self.status is not None:
+            wanted |= {"status": self.status.value, "snoozed_until": None}
+        if self.snoozed_until is not None:
+            wanted |= {"status": ConversationStatus.SNOOZED.value, "snoozed_until": self.snoozed_until}
+        if self.is_unread is not None:
+            wanted["is_unread"] = self.is_unread
+        if self.assigns:
+            wanted["assignee_id"] = self.assignee_id
+        if self.added_tags or self.removed_tags:
+            tags = dict.fromkeys([*row.tag_ids, *self.added_tags])
+            wanted["tag_ids"] = [tag for tag in tags if tag not in self.removed_tags]
+        return {name: value for name, value in wanted.items() if getattr(row, name) != value}
 
 
 def version_of(row: Conversation | ListedConversation) -> int:
@@ -89,31 +131,74 @@ async def change(
     changes: ConversationChanges,
     *,
     if_match: str | None,
+    now: datetime,
 ) -> ReadConversation:
-    """Close, reopen, mark as read or unread. What is so already is left alone.
+    """Close, reopen, snooze, mark as read or unread, assign, tag. What is so already is left alone.
 
-    Raises NotFound, ConversationMerged, ConversationInQuarantine, PreconditionFailed.
+    Raises NotFound, ConversationMerged, ConversationInQuarantine, PreconditionFailed, SnoozeOutOfRange, AssigneeUnknown, TagUnknown.
     """
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
         require_match(if_match, version_of(conversation))
-        is_changed = False
-        if changes.status is not None and changes.status != conversation.status:
-            refuse_quarantine(conversation)
-            conversation.status = changes.status.value
-            is_closed = changes.status is ConversationStatus.CLOSED
-            if is_closed:
-                await conversations.settle(session, conversation_id)
-            action = "conversation.closed" if is_closed else "conversation.reopened"
-            session.add(audit_entry(caller, action, conversation_id))
-            is_changed = True
-        if changes.is_unread is not None and changes.is_unread is not conversation.is_unread:
-            conversation.is_unread = changes.is_unread
-            is_changed = True
-        if is_changed:
+        await require_possible(session, caller.account_id, changes, now)
+        if await apply(session, caller, conversation, changes):
             await announce_change(session, conversation)
         return await read_changed(session, keys, caller, conversation_id)
+
+
+async def require_possible(
+    session: AsyncSession, account_id: UUID, changes: ConversationChanges, now: datetime
+) -> None:
+    """Refuse what can be done to no conversation. Raises SnoozeOutOfRange, AssigneeUnknown, TagUnknown."""
+    if changes.snoozed_until is not None and not now < changes.snoozed_until <= now + MAX_SNOOZE:
+        raise SnoozeOutOfRange(days=MAX_SNOOZE.days)
+    if changes.assignee_id is not None:
+        may_read = assignable(account_id).where(User.id == changes.assignee_id)
+        # Whoever takes the inbox from them meanwhile waits, and then finds what is theirs.
+        if (await session.execute(may_read.with_for_update(read=True, of=User))).first() is None:
+            raise AssigneeUnknown
+    if changes.added_tags:
+        known = select(Tag.id).where(Tag.account_id == account_id, Tag.id.in_(changes.added_tags))
+        if len((await session.scalars(known)).all()) < len(set(changes.added_tags)):
+            raise TagUnknown
+
+
+def assignable(account_id: UUID) -> Select[UUID, str]:
+    """The people of an account who may read its inbox: their ids and names."""
+    return select(User.id, User.name).where(
+        User.account_id == account_id, User.disabled_at.is_(None), User.inbox_messages != Level.NONE
+    )
+
+
+async def apply(
+    session: AsyncSession, caller: Caller, conversation: Conversation, changes: ConversationChanges
+) -> dict[str, Any]:
+    """Change a conversation that is held, and write down who did it. The answer is what the changed columns were.
+
+    Whoever closes settles its answers, too. Raises ConversationInQuarantine.
+    """
+    columns = changes.columns_of(conversation)
+    if "status" in columns:
+        refuse_quarantine(conversation)
+    before = {name: getattr(conversation, name) for name in columns}
+    for name, value in columns.items():
+        setattr(conversation, name, value)
+    if conversation.status == ConversationStatus.SNOOZED and "snoozed_until" in columns:
+        until = conversation.snoozed_until.isoformat() if conversation.snoozed_until else ""
+        session.add(audit_entry(caller, "conversation.snoozed", conversation.id, until=until))
+    elif "status" in columns:
+        is_closed = conversation.status == ConversationStatus.CLOSED
+        if is_closed:
+            await conversations.settle(session, conversation.id)
+        action = "conversation.closed" if is_closed else "conversation.reopened"
+        session.add(audit_entry(caller, action, conversation.id))
+    if "assignee_id" in columns:
+        assignee = str(conversation.assignee_id or "")
+        session.add(audit_entry(caller, "conversation.assigned", conversation.id, assignee_id=assignee))
+    if "tag_ids" in columns:
+        session.add(audit_entry(caller, "conversation.tagged", conversation.id))
+    return before
 
 
 async def settle_answers(

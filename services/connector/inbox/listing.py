@@ -1,8 +1,8 @@
 """The list of conversations, and how many there are: one statement each. Of a row, three short columns are sealed (ADR 15).
 
 An index of its account ends a page after `limit` rows: of all that are shown, of one integration, of one status, of the unread
-ones, of those that wait for an answer (`ends_with_its_page`). Kind, country and a second filter are compared on the way along such
-an index; a value that is rare in a large account makes that way long. So these are bounded as searches are: few at a time, and
+ones, of the open ones of one assignee or of nobody, of those that wait for an answer or are overdue (`ends_with_its_page`). Kind, country,
+tag and a second filter are compared on the way along such an index, and those with a failed reply are looked up one by one; a value that is rare in a large account makes that way long. So these are bounded as searches are: few at a time, and
 `SEARCH_SECONDS` end them (`ListTooSlow`).
 Forged mail lies outside of the indexes of what is shown: a flood of it costs the inbox nothing.
 """
@@ -25,12 +25,14 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
+    exists,
     func,
     literal,
     literal_column,
     select,
     tuple_,
 )
+from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from services.connector.http.paging import ListTooSlow
@@ -38,7 +40,14 @@ from services.connector.inbox.search import Search
 from shared.compiled_select import CompiledSelect
 from shared.crypto.envelope import Sealed
 from shared.database import Sessions, StatementCancelled, bound_statements
-from shared.tables import Conversation, ConversationOrder, ConversationStatus, Integration, Message
+from shared.tables import (
+    Conversation,
+    ConversationOrder,
+    ConversationStatus,
+    Integration,
+    Message,
+    OutboundMessage,
+)
 
 # Below the 15 s after which a statement counts as a database that is away.
 SEARCH_SECONDS: Final = 5
@@ -63,17 +72,24 @@ class ConversationFilters:
     country: str | None = None
     is_unread: bool = False
     is_due: bool = False
+    is_overdue: bool = False
+    has_failed_reply: bool = False
+    assignee_id: UUID | None = None
+    is_unassigned: bool = False
+    tag_id: UUID | None = None
     search: Search | None = None
 
 
 def ends_with_its_page(filters: ConversationFilters, sort: Sort) -> bool:
     """Whether one index has just what is asked for, in its order, so that nothing is passed over on the way."""
     if sort is Sort.DUE:
-        return replace(filters, is_due=False) == ConversationFilters()
+        return replace(filters, is_due=False, is_overdue=False) == ConversationFilters()
     alone = (
         ConversationFilters(integration_id=filters.integration_id),
         ConversationFilters(status=filters.status),
         ConversationFilters(is_unread=filters.is_unread),
+        ConversationFilters(status=ConversationStatus.OPEN, assignee_id=filters.assignee_id),
+        ConversationFilters(status=ConversationStatus.OPEN, is_unassigned=True),
     )
     return filters in alone
 
@@ -87,7 +103,7 @@ class ListedConversation(NamedTuple):
     order_id: str | None
     asin: str | None
     country: str | None
-    status: Literal["open", "closed", "quarantine"]
+    status: Literal["open", "snoozed", "closed", "quarantine"]
     kind: str
     is_unread: bool
     answer_due_at: datetime | None
@@ -95,6 +111,11 @@ class ListedConversation(NamedTuple):
     last_message_at: datetime
     last_reply_at: datetime | None
     home_country: str
+    assignee_id: UUID | None
+    tag_ids: list[UUID]
+    snoozed_until: datetime | None
+    has_files: bool
+    has_failed_reply: bool
 
 
 class SealedConversation(NamedTuple):
@@ -112,12 +133,21 @@ class Counts:
     """How many conversations wait for somebody; MOST_COUNTED means "or more"."""
 
     open: int
+    mine: int
+    unassigned: int
     unread: int
     due: int
     overdue: int
+    failed: int
+    snoozed: int
     quarantine: int
 
 
+# Written out as in the partial indexes, which are used only if PostgreSQL sees their conditions; it sees no parameter's value.
+HAS_FAILED: Final = literal_column(
+    "outbound_messages.state IN ('failed', 'perhaps_sent') AND outbound_messages.dismissed_at IS NULL",
+    Boolean,
+)
 _LISTED: Final = (
     Conversation.id,
     Conversation.integration_id,
@@ -133,6 +163,12 @@ _LISTED: Final = (
     Conversation.last_message_at,
     Conversation.last_reply_at,
     Integration.home_country,
+    Conversation.assignee_id,
+    Conversation.tag_ids,
+    Conversation.snoozed_until,
+    Conversation.has_files,
+    # Along an index that has nothing but failed replies.
+    exists().where(OutboundMessage.conversation_id == Conversation.id, HAS_FAILED).label("has_failed_reply"),
 )
 _LISTED_COUNT: Final = len(_LISTED)
 _SEALED: Final = (
@@ -142,9 +178,12 @@ _SEALED: Final = (
     Conversation.snippet_message_id,
 )
 _COLUMNS: Final[tuple[Any, ...]] = (*_LISTED, *_SEALED)
-# Written out as in the partial indexes, which are used only if PostgreSQL sees their conditions; it sees no parameter's value.
+# As above.
 _IS_SHOWN: Final = and_(
     Conversation.merged_into.is_(None), Conversation.status != literal_column("'quarantine'")
+)
+_IS_OPEN: Final = and_(
+    Conversation.merged_into.is_(None), literal_column("conversations.status = 'open'", Boolean)
 )
 _IS_UNREAD: Final = literal_column("conversations.is_unread", Boolean)
 
@@ -184,10 +223,11 @@ async def list_conversations(
     *,
     limit: int,
     after: tuple[datetime, UUID] | None,
+    now: datetime | None = None,
     seconds: float = SEARCH_SECONDS,
 ) -> list[SealedConversation]:
     """A page of the list. Disconnected integrations' conversations stay in the list. Needs a session unless what is asked for
-    `ends_with_its_page`. Raises ListTooSlow.
+    `ends_with_its_page`. `now` is needed for what is overdue. Raises ListTooSlow.
     """
     after_at, after_id = after or (None, None)
     search = filters.search or Search()
@@ -199,12 +239,22 @@ async def list_conversations(
         "order_id": search.order_id,
         "buyer_key": search.buyer_key,
         "word_keys": list(search.word_keys) or None,
+        "assignee_id": filters.assignee_id,
+        "tag_id": filters.tag_id,
+        "overdue_at": now if filters.is_overdue else None,
         "after_at": after_at,
         "after_id": after_id,
         "limit": limit,
     }
     given = {name: value for name, value in values.items() if value is not None}
-    statement = _page(sort, filters.status, filters.is_unread, filters.is_due, frozenset(given))
+    wanted = {
+        "unread": filters.is_unread,
+        "due": filters.is_due or filters.is_overdue or sort is Sort.DUE,
+        "failed": filters.has_failed_reply,
+        "unassigned": filters.is_unassigned,
+    }
+    flags = frozenset(name for name, is_wanted in wanted.items() if is_wanted)
+    statement = _page(sort, filters.status, flags, frozenset(given))
     if ends_with_its_page(filters, sort):
         return [_of_record(record) for record in await statement.all(source, **given)]
     assert isinstance(source, AsyncSession)
@@ -217,22 +267,13 @@ async def list_conversations(
 
 @lru_cache(maxsize=1_000)
 def _page(
-    sort: Sort, status: ConversationStatus | None, is_unread: bool, is_due: bool, given: frozenset[str]
+    sort: Sort, status: ConversationStatus | None, flags: frozenset[str], given: frozenset[str]
 ) -> CompiledSelect:
-    """The statement of a page. `given` are the values that it takes. Building it takes longer than reading a page."""
-    statement = conversations()
-    if status is ConversationStatus.QUARANTINE:
-        statement = statement.where(
-            Conversation.merged_into.is_(None), Conversation.status == literal(status.value)
-        )
-    else:
-        statement = statement.where(_IS_SHOWN)
-        if status is not None:
-            statement = statement.where(Conversation.status == literal(status.value))
-    if is_unread:
-        statement = statement.where(_IS_UNREAD)
-    if is_due or sort is Sort.DUE:
-        statement = statement.where(Conversation.answer_due_at.is_not(None))
+    """The statement of a page. `flags` are conditions without a value; `given`, the values that it takes. Building it takes longer than reading a page."""
+    statement = conversations().where(*_of_status(status, is_assigned=bool((flags | given) & _ASSIGNED)))
+    for name, condition in _FLAGS.items():
+        if name in flags:
+            statement = statement.where(condition)
     for name, condition in _CONDITIONS.items():
         if name in given:
             statement = statement.where(condition)
@@ -250,6 +291,16 @@ def _page(
     return CompiledSelect(statement.limit(bindparam("limit", type_=Integer())))
 
 
+def _of_status(status: ConversationStatus | None, *, is_assigned: bool) -> tuple[ColumnElement[bool], ...]:
+    """`is_assigned`: somebody's, or nobody's, which the open ones have an index for."""
+    if status is ConversationStatus.OPEN and is_assigned:
+        return (_IS_SHOWN, _IS_OPEN)
+    if status is ConversationStatus.QUARANTINE:
+        return (Conversation.merged_into.is_(None), Conversation.status == literal(status.value))
+    return (_IS_SHOWN,) if status is None else (_IS_SHOWN, Conversation.status == literal(status.value))
+
+
+_ASSIGNED: Final = frozenset({"unassigned", "assignee_id"})
 _ORDERS: Final = select(ConversationOrder.conversation_id).where(
     ConversationOrder.account_id == bindparam("account_id"),
     ConversationOrder.order_id == bindparam("order_id"),
@@ -262,12 +313,26 @@ _MESSAGES: Final = (
     )
     .distinct()
 )
+_FAILED: Final = (
+    select(OutboundMessage.conversation_id)
+    .where(OutboundMessage.account_id == bindparam("account_id"), HAS_FAILED)
+    .distinct()
+)
+_FLAGS: Final[dict[str, ColumnElement[bool]]] = {
+    "unread": _IS_UNREAD,
+    "due": Conversation.answer_due_at.is_not(None),
+    "unassigned": Conversation.assignee_id.is_(None),
+    "failed": Conversation.id == func.any(func.array(_FAILED.scalar_subquery())),
+}
 # By the names of their values.
 _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
     "integration_id": Conversation.integration_id == bindparam("integration_id"),
     "kind": Conversation.kind == bindparam("kind"),
     "country": Conversation.country == bindparam("country"),
     "order_id": Conversation.id.in_(_ORDERS),
+    "assignee_id": Conversation.assignee_id == bindparam("assignee_id"),
+    "tag_id": Conversation.tag_ids.contains(array([bindparam("tag_id", type_=Uuid())])),
+    "overdue_at": Conversation.answer_due_at < bindparam("overdue_at", type_=DateTime(timezone=True)),
     "buyer_key": Conversation.buyer_key == bindparam("buyer_key"),
     # As an array, the found ones are looked up one by one: how many they are, PostgreSQL cannot guess of hashes, and a wrong guess
     # reads the whole table.
@@ -276,17 +341,26 @@ _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
 
 
 async def count_conversations(
-    reader: AsyncSession | AsyncConnection, account_id: UUID, now: datetime, *, most: int = MOST_COUNTED
+    reader: AsyncSession | AsyncConnection,
+    account_id: UUID,
+    person_id: UUID | None,
+    now: datetime,
+    *,
+    most: int = MOST_COUNTED,
 ) -> Counts:
-    """How many conversations wait for somebody, in one statement; each number goes up to `most`."""
+    """How many conversations wait for somebody, in one statement; each number goes up to `most`. `person_id`: whose are `mine`."""
     is_due = and_(_IS_SHOWN, Conversation.answer_due_at.is_not(None))
     in_quarantine = and_(Conversation.merged_into.is_(None), Conversation.status == "quarantine")
     row = await reader.execute(
         select(
-            _up_to_most(most, account_id, _IS_SHOWN, Conversation.status == "open"),
+            _up_to_most(most, account_id, _IS_OPEN),
+            _up_to_most(most, account_id, _IS_OPEN, Conversation.assignee_id == (person_id or account_id)),
+            _up_to_most(most, account_id, _IS_OPEN, Conversation.assignee_id.is_(None)),
             _up_to_most(most, account_id, _IS_SHOWN, _IS_UNREAD),
             _up_to_most(most, account_id, is_due),
             _up_to_most(most, account_id, is_due, Conversation.answer_due_at < now),
+            _failed_up_to_most(most, account_id),
+            _up_to_most(most, account_id, _IS_SHOWN, Conversation.status == "snoozed"),
             _up_to_most(most, account_id, in_quarantine),
         )
     )
@@ -296,3 +370,13 @@ async def count_conversations(
 def _up_to_most(most: int, account_id: UUID, *conditions: ColumnElement[bool]) -> Any:
     rows = select(Conversation.id).where(Conversation.account_id == account_id, *conditions)
     return select(func.count()).select_from(rows.limit(most).subquery()).scalar_subquery()
+
+
+def _failed_up_to_most(most: int, account_id: UUID) -> Any:
+    rows = (
+        select(OutboundMessage.conversation_id)
+        .where(OutboundMessage.account_id == account_id, HAS_FAILED)
+        .limit(most)
+        .subquery()
+    )
+    return select(func.count(rows.c.conversation_id.distinct())).scalar_subquery()

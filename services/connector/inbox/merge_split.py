@@ -185,6 +185,8 @@ def _split_off(source: Conversation, newest: Message, keys: AccountKeys) -> Conv
         buyer_address=sealed("buyer_address", of_source.text("buyer_address", source.buyer_address)),
         subject=sealed("subject", Opener(keys, "messages", newest.id).text("subject", newest.subject)),
         last_message_at=newest.received_at,
-        status=source.status,
+        status=ConversationStatus.OPEN if source.status == ConversationStatus.SNOOZED else source.status,
         is_unread=source.is_unread,
+        assignee_id=source.assignee_id,
+        tag_ids=source.tag_ids,
     )

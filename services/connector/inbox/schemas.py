@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE
-from services.connector.http.request_types import CursorField, WholeNumber
+from services.connector.http.request_types import CursorField, Time, WholeNumber, without_default
 from services.connector.inbox.answerable import NotAnswerableReason
 from services.connector.inbox.listing import Sort
 from services.connector.inbox.search import MAX_QUERY
@@ -35,6 +35,11 @@ _CONVERSATION: JsonDict = {
     "message_count": 2,
     "last_message_at": "2026-11-23T08:59:01.204117Z",
     "last_reply_at": None,
+    "assignee_id": None,
+    "tag_ids": [],
+    "snoozed_until": None,
+    "has_files": False,
+    "has_failed_reply": False,
 }
 _ANSWERING: JsonDict = {
     "not_answerable": None,
@@ -93,6 +98,13 @@ _KINDS: Final = "buyer_message, order_notice, claim_notice, return_notice, deliv
 _MAX_SPLIT: Final = 100
 _UNREAD: Final = "Only those that are unread."
 _DUE: Final = "Only those that wait for an answer."
+_OVERDUE: Final = "Only those whose answer is overdue."
+_FAILED: Final = "Only those with a reply that has not arrived, or perhaps not."
+_MAX_CHANGED_TAGS: Final = 20
+AssigneeFilter = Annotated[
+    Literal["me", "nobody"] | UUID,
+    Field(description="me, nobody, or a person's id. With `status=open` it is quick however much there is."),
+]
 
 
 class ListRequest(BaseModel):
@@ -101,13 +113,15 @@ class ListRequest(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     integration_id: UUID | None = None
-    status: ConversationStatus | None = Field(
-        None, description="Left out: open and closed, never quarantine."
-    )
+    status: ConversationStatus | None = Field(None, description="Left out: all but quarantine.")
     kind: str | None = Field(None, pattern=r"^[a-z_]{1,40}$")
     country: str | None = Field(None, pattern=r"^[A-Z]{2}$")
     unread: bool = Field(False, description=_UNREAD)
     due: bool = Field(False, description=_DUE)
+    overdue: bool = Field(False, description=_OVERDUE)
+    failed: bool = Field(False, description=_FAILED)
+    assignee: AssigneeFilter | None = None
+    tag_id: UUID | None = None
     sort: Sort = Field(
         Sort.NEWEST,
         description="newest: by the newest message. due: the earliest first, only those that wait.",
@@ -134,6 +148,8 @@ class SearchRequest(ListRequest):
     # An address has texts only; JSON has values of these kinds.
     unread: StrictBool = Field(False, description=_UNREAD)
     due: StrictBool = Field(False, description=_DUE)
+    overdue: StrictBool = Field(False, description=_OVERDUE)
+    failed: StrictBool = Field(False, description=_FAILED)
     limit: WholeNumber = Field(DEFAULT_PAGE, ge=1, le=MAX_PAGE)
 
 
@@ -142,12 +158,42 @@ class _Request(BaseModel):
 
 
 class ConversationChange(_Request):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "closed"}, {"unread": True}]})
+    """What is left out stays as it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"status": "closed"},
+                {"unread": True},
+                {"assignee_id": None},
+                {"snoozed_until": "2026-11-30T08:00:00Z"},
+            ],
+            "not": {
+                "required": ["status", "snoozed_until"],
+                "properties": {one: {"type": "string"} for one in ("status", "snoozed_until")},
+            },
+        }
+    )
 
     status: Literal["open", "closed"] | None = Field(
         None, description="Closing ends its answer clock, too. A new message opens it again."
     )
     unread: StrictBool | None = None
+    snoozed_until: Time | None = Field(
+        None,
+        description="Until then it is snoozed: it opens again, unread, when the time has come or the buyer writes. Its answer clock goes on.",
+    )
+    assignee_id: UUID | None = Field(
+        None, description="Whose it is; null: nobody's.", json_schema_extra=without_default
+    )
+    add_tag_ids: list[UUID] = Field([], max_length=_MAX_CHANGED_TAGS)
+    remove_tag_ids: list[UUID] = Field([], max_length=_MAX_CHANGED_TAGS)
+
+    @model_validator(mode="after")
+    def _has_one_state(self) -> Self:
+        if self.status is not None and self.snoozed_until is not None:
+            raise PydanticCustomError("status_or_snooze", "either status or snoozed_until")
+        return self
 
 
 class MergeRequest(_Request):
@@ -211,7 +257,7 @@ class ConversationItem(TypedDict):
         str | None, Field(description="ISO 3166 code of the marketplace's country, if the mail tells it.")
     ]
     status: Annotated[
-        Literal["open", "closed", "quarantine"],
+        Literal["open", "snoozed", "closed", "quarantine"],
         Field(
             description="quarantine: a mail that says it is Amazon's, and that is not proven, or that Amazon has sent to somebody else."
         ),
@@ -230,6 +276,16 @@ class ConversationItem(TypedDict):
     message_count: int
     last_message_at: datetime
     last_reply_at: Annotated[datetime | None, Field(description="When somebody last wrote a reply here.")]
+    assignee_id: Annotated[UUID | None, Field(description="Whose it is; null: nobody's.")]
+    tag_ids: Annotated[
+        list[UUID],
+        Field(description="Those of tags that are there; any other id is of one that was deleted."),
+    ]
+    snoozed_until: datetime | None
+    has_files: Annotated[bool, Field(description="Whether one of its messages came with a file.")]
+    has_failed_reply: Annotated[
+        bool, Field(description="Whether a reply of it has not arrived, or perhaps not.")
+    ]
 
 
 class NotAnswerableAnswer(TypedDict):
@@ -270,14 +326,30 @@ class ConversationPage(TypedDict):
 class ConversationCounts(_Answer):
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"open": 38, "unread": 5, "due": 12, "overdue": 1, "quarantine": 0}],
+            "examples": [
+                {
+                    "open": 38,
+                    "mine": 4,
+                    "unassigned": 30,
+                    "unread": 5,
+                    "due": 12,
+                    "overdue": 1,
+                    "failed": 0,
+                    "snoozed": 2,
+                    "quarantine": 0,
+                }
+            ],
         }
     )
 
     open: int = Field(description="Every number: 1000 means 1000 or more.")
+    mine: int = Field(description="The caller's own open ones; 0 for a program with an API key.")
+    unassigned: int = Field(description="Open ones that are nobody's.")
     unread: int
     due: int = Field(description="Those that wait for an answer, overdue ones among them.")
     overdue: int
+    failed: int = Field(description="Those with a reply that has not arrived, or perhaps not.")
+    snoozed: int
     quarantine: int
 
 

@@ -101,6 +101,7 @@ async def list_conversations(
     query: str | None,
     limit: int,
     after: tuple[datetime, UUID] | None,
+    now: datetime,
 ) -> list[OpenedConversation]:
     """A page of the list, with buyer, subject and snippet of each. `query`: an order id, a buyer's address, or words.
 
@@ -109,7 +110,7 @@ async def list_conversations(
     keys = await keys_of(caller, sessions, keyring)
     if query is not None:
         filters = replace(filters, search=search_of(query, keys))
-    ask = partial(listing.list_conversations, limit=limit, after=after)
+    ask = partial(listing.list_conversations, limit=limit, after=after, now=now)
     if listing.ends_with_its_page(filters, sort):
         found = await ask(sessions, caller.account_id, filters, sort)
     else:
@@ -118,10 +119,10 @@ async def list_conversations(
     return open_conversations(keys, found)
 
 
-async def count_conversations(sessions: Sessions, account_id: UUID, now: datetime) -> Counts:
+async def count_conversations(sessions: Sessions, caller: Caller, now: datetime) -> Counts:
     """How many conversations wait for somebody; each number goes up to MOST_COUNTED."""
     async with sessions.reading() as reader:
-        return await listing.count_conversations(reader, account_id, now)
+        return await listing.count_conversations(reader, caller.account_id, caller.person_id, now)
 
 
 async def read_conversation(

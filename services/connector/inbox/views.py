@@ -6,11 +6,13 @@ from typing import Any
 from services.connector.http.language import Language
 from services.connector.http.paging import encode_cursor
 from services.connector.inbox.answerable import not_answerable_text, why_not_answerable
+from services.connector.inbox.changes import ConversationChanges
 from services.connector.inbox.listing import Sort
 from services.connector.inbox.schemas import (
     AttachmentAnswer,
     AuthenticityAnswer,
     ConversationAnswer,
+    ConversationChange,
     ConversationItem,
     ConversationPage,
     MessageAnswer,
@@ -21,6 +23,7 @@ from services.connector.inbox.seller_central import thread_link
 from services.connector.inbox.unsealing import OpenedConversation, OpenedMessage, ReadConversation
 from services.connector.orders.views import snapshot_answer
 from shared.marketplaces import BY_COUNTRY
+from shared.tables import ConversationStatus
 
 
 def conversation_page(found: Sequence[OpenedConversation], limit: int, sort: Sort) -> ConversationPage:
@@ -32,6 +35,19 @@ def conversation_page(found: Sequence[OpenedConversation], limit: int, sort: Sor
         next_cursor = encode_cursor(last.answer_due_at if sort is Sort.DUE else last.last_message_at, last.id)
     return ConversationPage(
         items=[conversation_item(conversation) for conversation in page], next_cursor=next_cursor
+    )
+
+
+def changes_of(asked: ConversationChange) -> ConversationChanges:
+    """What a request wants to change."""
+    return ConversationChanges(
+        status=None if asked.status is None else ConversationStatus(asked.status),
+        snoozed_until=asked.snoozed_until,
+        is_unread=asked.unread,
+        assigns="assignee_id" in asked.model_fields_set,
+        assignee_id=asked.assignee_id,
+        added_tags=asked.add_tag_ids,
+        removed_tags=asked.remove_tag_ids,
     )
 
 
@@ -53,6 +69,11 @@ def conversation_item(opened: OpenedConversation) -> ConversationItem:
         "message_count": row.message_count,
         "last_message_at": row.last_message_at,
         "last_reply_at": row.last_reply_at,
+        "assignee_id": row.assignee_id,
+        "tag_ids": row.tag_ids,
+        "snoozed_until": row.snoozed_until,
+        "has_files": row.has_files,
+        "has_failed_reply": row.has_failed_reply,
     }
 
 

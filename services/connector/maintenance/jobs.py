@@ -49,6 +49,8 @@ _OVER: Final[Mapping[str, str]] = {
     "reply_files": "outbound_message_id IS NULL AND created_at < :now - interval '30 days' AND NOT EXISTS (SELECT FROM reply_drafts"
     " WHERE reply_drafts.conversation_id = reply_files.conversation_id AND reply_drafts.user_id = reply_files.uploaded_by)",
     "reply_drafts": "updated_at < :now - interval '1 year'",
+    # Who has not undone it by then lives with it.
+    "conversations_changes": "made_at < :now - interval '1 hour'",
     # Whoever looks at an order after a quarter of an hour asks again.
     "order_lookups": "asked_at < :now - interval '30 days'",
     "webhook_deliveries": "id < uuid_at(:now - interval '30 days') AND state <> 'waiting'",

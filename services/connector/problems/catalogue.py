@@ -485,6 +485,41 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("There are too many templates", "An account may have {limit} of them. Delete one that nobody uses any more."),
         ("Es gibt zu viele Vorlagen", "Ein Konto darf {limit} davon haben. Bitte eine löschen, die niemand mehr braucht."),
     ),
+    "tag_name_taken": Problem(
+        409,
+        ("The name is taken", "Another tag has this name already. Choose a different one."),
+        ("Der Name ist vergeben", "Ein anderes Schlagwort heißt schon so. Bitte einen anderen Namen wählen."),
+    ),
+    "too_many_tags": Problem(
+        409,
+        ("There are too many tags", "An account may have {limit} of them. Delete one that nobody uses any more."),
+        ("Es gibt zu viele Schlagwörter", "Ein Konto darf {limit} davon haben. Bitte eines löschen, das niemand mehr braucht."),
+    ),
+    "tag_unknown": Problem(
+        422,
+        ("This tag does not exist any more", "Somebody may have deleted it meanwhile. Read the list of tags again."),
+        ("Dieses Schlagwort gibt es nicht mehr", "Vielleicht wurde es inzwischen gelöscht. Bitte die Liste der Schlagwörter neu laden."),
+    ),
+    "too_many_saved_views": Problem(
+        409,
+        ("There are too many saved views", "Everybody may have {limit} of them. Delete one that is not needed any more."),
+        ("Es gibt zu viele gespeicherte Ansichten", "Erlaubt sind {limit} für jede Person. Bitte eine löschen, die nicht mehr gebraucht wird."),
+    ),
+    "assignee_unknown": Problem(
+        422,
+        ("Nobody can be assigned by this id", "It must be of a person of the account who may read the inbox."),
+        ("Diese Zuweisung ist nicht möglich", "Zuweisen lässt sich nur an Personen des Kontos, die den Posteingang lesen dürfen."),
+    ),
+    "snooze_out_of_range": Problem(
+        422,
+        ("This time is not possible", "A conversation is snoozed until a time that is still to come, within {days} days."),
+        ("Dieser Zeitpunkt ist nicht möglich", "Zurückstellen geht bis zu einem Zeitpunkt, der noch kommt, und höchstens {days} Tage weit."),
+    ),
+    "undo_too_late": Problem(
+        409,
+        ("This cannot be undone any more", "It was undone already, or more than {minutes} minutes have passed."),
+        ("Das lässt sich nicht mehr rückgängig machen", "Es wurde schon rückgängig gemacht, oder es ist mehr als {minutes} Minuten her."),
+    ),
     "merge_into_itself": Problem(
         422,
         ("These are one conversation already", "Choose another conversation to merge it with."),

@@ -59,6 +59,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Only an API key has inbox.replies; people who may edit inbox.messages may reply.",
         "Nur ein API-Schlüssel hat inbox.replies; wer inbox.messages bearbeiten darf, darf antworten.",
     ),
+    "status_or_snooze": (
+        "Give either status or snoozed_until.",
+        "Nötig ist entweder status oder snoozed_until.",
+    ),
     "one_way": ("Give exactly one way.", "Nötig ist genau ein Weg."),
     "control_characters": ("Control characters are not allowed.", "Steuerzeichen sind nicht erlaubt."),
 }  # fmt: skip

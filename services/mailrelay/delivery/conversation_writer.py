@@ -1,7 +1,7 @@
 """New messages join their conversations: what the one transaction does that delivers a batch of mails."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from shared.conversations import Threads, follow_threads, release
 from shared.events import Event, EventKind, announce_all, event_of
 from shared.jobs import Job, enqueue
 from shared.replies import Reply
-from shared.tables import Authenticity, ConversationStatus
+from shared.tables import Authenticity, ConversationStatus, MutableKind
 
 # These say nothing about whether the seller's buyers reach us.
 _PROVES_NOTHING: Final = frozenset({MailKind.VERIFICATION, MailKind.UNPARSEABLE})
@@ -29,6 +29,7 @@ _PROVES_NOTHING: Final = frozenset({MailKind.VERIFICATION, MailKind.UNPARSEABLE}
 ASKS_FOR_NOTHING: Final = frozenset(
     {MailKind.AUTO_REPLY, MailKind.DELIVERY_FAILURE, MailKind.REPLY_CONFIRMATION}
 )
+_MUTABLE: Final = frozenset(MailKind(kind) for kind in MutableKind)
 
 
 class PlacedMessage(NamedTuple):
@@ -126,15 +127,16 @@ async def _place_in_conversations(
     by_conversation: defaultdict[UUID, list[NewMessage]] = defaultdict(list)
     for item, conversation_id in placed:
         by_conversation[conversation_id].append(item)
+    muted = await _muted_of(session, items)
     opened: list[OpenedConversationRow] = []
     updates: list[ConversationUpdate] = []
     for conversation_id, messages in by_conversation.items():
         messages.sort(key=lambda item: item.queued.accepted_at)
         opener = next((item for item in messages if item.own_conversation_id == conversation_id), None)
         if opener is None:
-            updates.append(_conversation_update(conversation_id, messages))
+            updates.append(_conversation_update(conversation_id, messages, muted))
         else:
-            opened.append(_opened_conversation(opener, messages))
+            opened.append(_opened_conversation(opener, messages, muted))
     if opened:
         await queries.open_conversations(session, opened)
     if updates:
@@ -156,9 +158,25 @@ async def _link_orders(session: AsyncSession, links: Mapping[queries.OrderLink, 
     await enqueue(session, Job.FETCH_ORDERS_OF_CONVERSATION, *proven)
 
 
-def _conversation_update(conversation_id: UUID, messages: Sequence[NewMessage]) -> ConversationUpdate:
+async def _muted_of(session: AsyncSession, items: Sequence[NewMessage]) -> set[UUID]:
+    """The messages of kinds that their account has muted: nobody has to read them."""
+    of_kinds = [item for item in items if item.parsed.kind in _MUTABLE]
+    if not of_kinds:
+        return set()
+    muted = await queries.muted_kinds(session, {item.queued.account_id for item in of_kinds})
+    return {
+        item.message_id
+        for item in of_kinds
+        if (item.queued.account_id, item.parsed.kind.value) in muted and not item.is_quarantined
+    }
+
+
+def _conversation_update(
+    conversation_id: UUID, messages: Sequence[NewMessage], muted: Collection[UUID]
+) -> ConversationUpdate:
     """What new messages change of a conversation; the oldest comes first."""
     kinds = [item.parsed.kind for item in messages]
+    loud = [item for item in messages if item.message_id not in muted]
     dues = [item.message["answer_due_at"] for item in messages]
     # That a reply has arrived is seen on the reply: nobody has to read the notice.
     to_read = [item for item in messages if item.parsed.kind is not MailKind.REPLY_CONFIRMATION]
@@ -170,8 +188,9 @@ def _conversation_update(conversation_id: UUID, messages: Sequence[NewMessage]) 
         "newest_id": None if newest is None else newest.message_id,
         "newest_snippet": None if newest is None else newest.message["snippet"],
         "newest_kind": (MailKind.BUYER_MESSAGE if MailKind.BUYER_MESSAGE in kinds else kinds[-1]).value,
-        "is_to_read": newest is not None,
-        "reopens": any(kind not in ASKS_FOR_NOTHING for kind in kinds),
+        "is_to_read": any(item.parsed.kind is not MailKind.REPLY_CONFIRMATION for item in loud),
+        "reopens": any(item.parsed.kind not in ASKS_FOR_NOTHING for item in loud),
+        "has_files": any(item.attachments for item in messages),
         "due_at": min((due for due in dues if due is not None), default=None),
         "first_order": _first(item.conversation["order_id"] for item in messages),
         "first_product": _first(item.conversation["asin"] for item in messages),
@@ -179,8 +198,10 @@ def _conversation_update(conversation_id: UUID, messages: Sequence[NewMessage]) 
     }
 
 
-def _opened_conversation(opener: NewMessage, messages: Sequence[NewMessage]) -> OpenedConversationRow:
-    update = _conversation_update(opener.own_conversation_id, messages)
+def _opened_conversation(
+    opener: NewMessage, messages: Sequence[NewMessage], muted: Collection[UUID]
+) -> OpenedConversationRow:
+    update = _conversation_update(opener.own_conversation_id, messages, muted)
     conversation = opener.conversation
     if not opener.is_quarantined and not update["reopens"]:
         conversation["status"] = ConversationStatus.CLOSED.value
@@ -192,6 +213,7 @@ def _opened_conversation(opener: NewMessage, messages: Sequence[NewMessage]) -> 
         "snippet": update["newest_snippet"],
         "snippet_message_id": update["newest_id"],
         "is_unread": opener.is_quarantined or update["reopens"],
+        "has_files": update["has_files"],
         "answer_due_at": None if opener.is_quarantined else update["due_at"],
         "order_id": update["first_order"],
         "asin": update["first_product"],

@@ -147,6 +147,7 @@ class OpenedConversationRow(ConversationRow):
     snippet: Sealed | None
     snippet_message_id: UUID | None
     is_unread: bool
+    has_files: bool
     answer_due_at: datetime | None
 
 

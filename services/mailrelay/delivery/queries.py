@@ -4,12 +4,12 @@ Rows that two workers may touch at once are always touched in the same order (di
 sorted), so that they wait for each other and never deadlock.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, TypedDict
 from uuid import UUID
 
-from sqlalchemy import any_, bindparam, case, exists, func, insert, or_, select, text, tuple_, update
+from sqlalchemy import any_, bindparam, case, exists, func, insert, null, or_, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.mailrelay.delivery.message_rows import (
@@ -28,6 +28,7 @@ from shared.tables import (
     ForwardedMailbox,
     Message,
     MessageDigest,
+    MutedKind,
     Scan,
     SetupStepName,
 )
@@ -223,6 +224,7 @@ class ConversationUpdate(TypedDict):
     newest_kind: str
     is_to_read: bool
     reopens: bool
+    has_files: bool
     due_at: datetime | None
     first_order: str | None
     first_product: str | None
@@ -251,10 +253,15 @@ async def update_conversations(session: AsyncSession, updates: Sequence[Conversa
             ),
             is_unread=or_(Conversation.is_unread, bindparam("is_to_read")),
             status=case(
-                (Conversation.status != ConversationStatus.CLOSED, Conversation.status),
+                (
+                    Conversation.status.not_in([ConversationStatus.CLOSED, ConversationStatus.SNOOZED]),
+                    Conversation.status,
+                ),
                 (bindparam("reopens"), ConversationStatus.OPEN.value),
                 else_=Conversation.status,
             ),
+            snoozed_until=case((bindparam("reopens"), null()), else_=Conversation.snoozed_until),
+            has_files=or_(Conversation.has_files, bindparam("has_files")),
             answer_due_at=func.least(Conversation.answer_due_at, bindparam("due_at")),
             order_id=func.coalesce(Conversation.order_id, bindparam("first_order")),
             asin=func.coalesce(Conversation.asin, bindparam("first_product")),
@@ -263,6 +270,12 @@ async def update_conversations(session: AsyncSession, updates: Sequence[Conversa
     )
     connection = await session.connection()
     await connection.execute(statement, sorted(updates, key=lambda each: each["conversation"]))
+
+
+async def muted_kinds(session: AsyncSession, account_ids: Collection[UUID]) -> set[tuple[UUID, str]]:
+    """Which kinds of notices arrive closed and read, in which of these accounts."""
+    statement = select(MutedKind.account_id, MutedKind.kind).where(MutedKind.account_id.in_(account_ids))
+    return {(row.account_id, row.kind) for row in await session.execute(statement)}
 
 
 async def open_conversations(session: AsyncSession, rows: Sequence[OpenedConversationRow]) -> None:

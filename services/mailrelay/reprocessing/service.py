@@ -374,6 +374,7 @@ async def _find_conversation(session: AsyncSession, item: _Reparsed) -> UUID:
         snippet_message_id=None,
         answer_due_at=None,
         is_unread=True,
+        has_files=False,
     )
     return await queries.find_conversation(
         session, Threads(message.account_id, message.integration_id, new_keys, own_id), current_id, opened

@@ -39,6 +39,7 @@ class Row:
     @property
     def url(self) -> str:
         path = self.path.replace("{step}", "seller_profile").replace("{country}", "DE")
+        path = path.replace("{kind}", "order_notice")
         while "{" in path:
             path = path[: path.index("{")] + ID + path[path.index("}") + 1 :]
         return API_PREFIX + path
@@ -138,6 +139,31 @@ TABLE = [
     Row("GET", "/conversations", INBOX_VIEW),
     Row("POST", "/conversations/search", INBOX_VIEW, {"q": "Lampe"}),
     Row("GET", "/conversations/counts", INBOX_VIEW),
+    Row("GET", "/conversations/stores", INBOX_VIEW),
+    Row("GET", "/conversations/assignees", INBOX_VIEW),
+    Row(
+        "POST",
+        "/conversations/changes",
+        INBOX_EDIT,
+        {"conversation_ids": [ID], "change": {"unread": True}},
+    ),
+    Row("POST", "/conversations/changes/{change_id}/undo", INBOX_EDIT),
+    Row("GET", "/tags", INBOX_VIEW),
+    Row("POST", "/tags", INBOX_EDIT, {"name": "Refund"}),
+    Row("PATCH", "/tags/{tag_id}", INBOX_EDIT, {"name": "Refunds"}),
+    Row("DELETE", "/tags/{tag_id}", INBOX_EDIT),
+    Row("GET", "/saved-views", INBOX_VIEW, person_only=True),
+    Row(
+        "POST",
+        "/saved-views",
+        INBOX_VIEW,
+        {"name": "Germany", "filters": {"country": "DE"}},
+        person_only=True,
+    ),
+    Row("DELETE", "/saved-views/{view_id}", INBOX_VIEW, person_only=True),
+    Row("GET", "/muted-kinds", INBOX_VIEW),
+    Row("PUT", "/muted-kinds/{kind}", INBOX_EDIT),
+    Row("DELETE", "/muted-kinds/{kind}", INBOX_EDIT),
     Row("GET", "/conversations/{conversation_id}", INBOX_VIEW),
     Row("PATCH", "/conversations/{conversation_id}", INBOX_EDIT, {"status": "closed"}),
     Row("POST", "/conversations/{conversation_id}/no-answer-needed", INBOX_EDIT),

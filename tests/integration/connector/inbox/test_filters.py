@@ -128,18 +128,30 @@ async def test_counts_tell_what_waits(client, six):
     answer = await client.get(f"{_LIST}/counts")
 
     assert answer.status_code == 200, answer.text
-    assert answer.json() == {"open": 4, "unread": 3, "due": 2, "overdue": 1, "quarantine": 1}
+    assert answer.json() == {
+        "open": 4,
+        "mine": 0,
+        "unassigned": 4,
+        "unread": 3,
+        "due": 2,
+        "overdue": 1,
+        "failed": 0,
+        "snoozed": 0,
+        "quarantine": 1,
+    }
 
 
 async def test_counts_end_where_nobody_reads_on(app, client, inbox, six):
     async with app.state.connector.sessions.reading() as reader:
         counts = await listing.count_conversations(
-            reader, inbox.integration.account_id, datetime.now(UTC), most=2
+            reader, inbox.integration.account_id, None, datetime.now(UTC), most=2
         )
     async with counted_statements(app) as statements:
         await client.get(f"{_LIST}/counts")
 
-    assert counts == listing.Counts(open=2, unread=2, due=2, overdue=1, quarantine=1)
+    assert counts == listing.Counts(
+        open=2, mine=0, unassigned=2, unread=2, due=2, overdue=1, failed=0, snoozed=0, quarantine=1
+    )
     assert len(statements) == 2  # the caller, and all counts
 
 

@@ -48,6 +48,11 @@ async def test_a_listed_conversation_shows_what_an_agent_reads_first(client, wit
                 "message_count": 1,
                 "last_message_at": conversation.last_message_at.isoformat().replace("+00:00", "Z"),
                 "last_reply_at": None,
+                "assignee_id": None,
+                "tag_ids": [],
+                "snoozed_until": None,
+                "has_files": False,
+                "has_failed_reply": False,
             }
         ],
         "next_cursor": None,

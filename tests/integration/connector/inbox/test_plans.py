@@ -16,16 +16,18 @@ from services.connector.inbox import listing
 from services.connector.inbox.listing import ConversationFilters, Sort
 from services.connector.inbox.search import Search
 from shared.database import Sessions
-from shared.tables import ConversationStatus
+from shared.tables import ConversationStatus, User
+from tests.factories import make_user
 from tests.integration.connector.inbox.conftest import Inbox
 
-# A third is forged, and one in a hundred is unread, open, and waits for an answer.
+# A third is forged, and one in a hundred is unread, open, and waits for an answer; of these, half are one agent's, and one in ten nobody's.
 _MANY = text(
     "INSERT INTO conversations (id, account_id, integration_id, country, message_count, last_message_at, status, kind,"
-    " is_unread, answer_due_at)"
+    " is_unread, answer_due_at, assignee_id)"
     " SELECT gen_random_uuid(), :account_id, :integration_id, 'DE', 1, now() - make_interval(secs => n),"
     " CASE WHEN n % 3 = 0 THEN 'quarantine' WHEN n % 100 = 1 THEN 'open' ELSE 'closed' END, 'buyer_message',"
-    " n % 100 = 1, CASE WHEN n % 100 = 1 THEN now() + make_interval(secs => n) END"
+    " n % 100 = 1, CASE WHEN n % 100 = 1 THEN now() + make_interval(secs => n) END,"
+    " CASE WHEN n % 200 = 101 THEN CAST(:agent_id AS uuid) WHEN n % 1000 <> 1 THEN CAST(:other_agent_id AS uuid) END"
     " FROM generate_series(1, 9000) n"
 )
 # Each with words of its own.
@@ -41,10 +43,23 @@ _OF_THE_DRIVER = ("set_config", "typeinfo")
 
 
 @pytest.fixture
-async def many(inbox, foreign_inbox, owner_sessions):
+async def agent(inbox, owner_sessions):
     async with owner_sessions.begin() as session:
-        for one in (inbox, foreign_inbox):
-            ids = {"account_id": one.account.id, "integration_id": one.integration.id}
+        return await make_user(session, inbox.account.id)
+
+
+@pytest.fixture
+async def many(inbox, foreign_inbox, owner_sessions, agent):
+    async with owner_sessions.begin() as session:
+        foreign_agent = await make_user(session, foreign_inbox.account.id)
+        for one, its_agent in ((inbox, agent), (foreign_inbox, foreign_agent)):
+            other_agent = await make_user(session, one.account.id)
+            ids = {
+                "account_id": one.account.id,
+                "integration_id": one.integration.id,
+                "agent_id": its_agent.id,
+                "other_agent_id": other_agent.id,
+            }
             await session.execute(_MANY, ids)
             await session.execute(_MANY_MESSAGES, {"conversation_id": one.conversation.id})
         await session.execute(text("ANALYZE conversations, messages"))
@@ -84,7 +99,7 @@ async def plan_of(
     return "\n".join(row[0] for row in rows)
 
 
-async def test_a_page_is_read_from_its_index_without_sorting(many: Inbox, sessions: Sessions):
+async def test_a_page_is_read_from_its_index_without_sorting(many: Inbox, agent: User, sessions: Sessions):
     now = datetime.now(UTC)
     for filters, sort, index in (
         (ConversationFilters(), Sort.NEWEST, _SHOWN),
@@ -100,6 +115,22 @@ async def test_a_page_is_read_from_its_index_without_sorting(many: Inbox, sessio
         ),
         (ConversationFilters(is_unread=True), Sort.NEWEST, "ix_conversations_unread on"),
         (ConversationFilters(), Sort.DUE, "ix_conversations_due on"),
+        (ConversationFilters(is_overdue=True), Sort.DUE, "ix_conversations_due on"),
+        (
+            ConversationFilters(status=ConversationStatus.SNOOZED),
+            Sort.NEWEST,
+            "ix_conversations_newest_of_status on",
+        ),
+        (
+            ConversationFilters(status=ConversationStatus.OPEN, assignee_id=agent.id),
+            Sort.NEWEST,
+            "ix_conversations_open_of_assignee on",
+        ),
+        (
+            ConversationFilters(status=ConversationStatus.OPEN, is_unassigned=True),
+            Sort.NEWEST,
+            "ix_conversations_open_of_nobody on",
+        ),
         (ConversationFilters(kind="buyer_message", country="DE"), Sort.NEWEST, _SHOWN),
     ):
         at = now + timedelta(hours=1) if sort is Sort.DUE else now - timedelta(hours=1)
@@ -117,7 +148,9 @@ async def _page(
     after: tuple[datetime, UUID] | None,
     session: AsyncSession,
 ) -> None:
-    await listing.list_conversations(session, many.account.id, filters, sort, limit=20, after=after)
+    await listing.list_conversations(
+        session, many.account.id, filters, sort, limit=20, after=after, now=datetime.now(UTC)
+    )
 
 
 async def test_a_search_or_a_count_reads_no_table_through(many: Inbox, sessions: Sessions):
@@ -139,4 +172,4 @@ async def test_a_search_or_a_count_reads_no_table_through(many: Inbox, sessions:
 
 
 async def _counts(many: Inbox, session: AsyncSession) -> None:
-    await listing.count_conversations(session, many.account.id, datetime.now(UTC))
+    await listing.count_conversations(session, many.account.id, many.account.id, datetime.now(UTC))

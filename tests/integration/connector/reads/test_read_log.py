@@ -34,6 +34,11 @@ LOG = "/api/v1/read-log"
 NOT_TOLD = {
     "GET /api/v1/conversations": "a list",
     "GET /api/v1/conversations/counts": "numbers",
+    "GET /api/v1/conversations/stores": "names of stores",
+    "GET /api/v1/conversations/assignees": "names of colleagues",
+    "GET /api/v1/tags": "the seller's own words",
+    "GET /api/v1/saved-views": "one's own filters",
+    "GET /api/v1/muted-kinds": "kinds of notices",
     "GET /api/v1/conversations/{conversation_id}/draft": "one's own words",
     "GET /api/v1/integrations/{integration_id}/verification-mails": "Amazon's codes, no buyer's mail",
     "GET /api/v1/orders": "a list, with nothing personal",

@@ -1,6 +1,8 @@
 """What is stored of a mail, and what it does to its conversation: threads, orders, answer clock, quarantine."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 from uuid import UUID
 
@@ -22,8 +24,9 @@ from shared.tables import (
     EventRow,
     JobRow,
     Message,
+    MutedKind,
 )
-from tests.integration.mailrelay.delivery.conftest import Accept, Store, mail
+from tests.integration.mailrelay.delivery.conftest import Accept, Store, mail, make_store
 from tests.integration.mailrelay.delivery.test_delivery import (
     account_keys,
     all_conversations,
@@ -311,3 +314,106 @@ async def test_conversations_of_two_stores_are_apart(
     assert {thread.conversation_id for thread in threads} == {message.conversation_id}
     assert len(threads) == 2
     assert isinstance(message.id, UUID)
+
+
+async def mute(sessions: Sessions, store: Store, *kinds: str) -> None:
+    async with sessions.begin() as session:
+        session.add_all([MutedKind(account_id=store.account_id, kind=kind) for kind in kinds])
+
+
+async def test_a_muted_kind_arrives_closed_and_read_and_a_buyer_never_does(
+    delivery: Delivery, accept: Accept, sessions: Sessions, store: Store
+):
+    await mute(sessions, store, "claim_notice", "auto_reply")
+
+    await deliver(delivery, accept, mail("claim-notice"), mail("order-notice"), buyers_mail())
+
+    assert {
+        each.kind: (each.status, each.is_unread, each.message_count)
+        for each in await all_conversations(sessions)
+    } == {
+        "claim_notice": ("closed", False, 1),
+        "order_notice": ("open", True, 1),
+        "buyer_message": ("open", True, 1),
+    }
+
+
+async def test_a_muted_mail_leaves_its_conversation_as_it_is_and_does_not_hide_the_buyers_one_beside_it(
+    delivery: Delivery, accept: Accept, sessions: Sessions, store: Store
+):
+    await mute(sessions, store, "auto_reply")
+    await deliver(delivery, accept, buyers_mail(order=ORDER))
+    await set_all(sessions, status="closed", is_unread=False)
+
+    await deliver(delivery, accept, buyers_mail("Bin verreist", order=ORDER, auto_reply=True))
+    [conversation] = await all_conversations(sessions)
+    assert (conversation.status, conversation.is_unread, conversation.message_count) == ("closed", False, 2)
+
+    # Both in one batch.
+    await accept(buyers_mail("Bin noch verreist", order=ORDER, auto_reply=True))
+    await accept(buyers_mail("Wann?", order=ORDER))
+    await deliver_due(delivery)
+    [conversation] = await all_conversations(sessions)
+    assert (conversation.status, conversation.is_unread, conversation.message_count) == ("open", True, 4)
+
+
+async def test_what_one_account_mutes_arrives_in_another_as_ever(
+    delivery: Delivery, accept: Accept, sessions: Sessions, keyring: Keyring
+):
+    other = await make_store(sessions, keyring, local_part="tirgonwel")
+    await mute(sessions, other, "order_notice")
+
+    await deliver(delivery, accept, mail("order-notice"))
+
+    [conversation] = await all_conversations(sessions)
+    assert (conversation.status, conversation.is_unread) == ("open", True)
+
+
+async def test_a_forged_mail_of_a_muted_kind_is_in_quarantine_and_unread(
+    delivery: Delivery, accept_forged: Accept, sessions: Sessions, store: Store
+):
+    await mute(sessions, store, "claim_notice")
+
+    await accept_forged(mail("claim-notice"))
+    await deliver_due(delivery)
+
+    [conversation] = await all_conversations(sessions)
+    assert (conversation.status, conversation.is_unread) == ("quarantine", True)
+
+
+@pytest.mark.parametrize(
+    ("auto_reply", "status", "is_snoozed"), [(False, "open", False), (True, "snoozed", True)]
+)
+async def test_a_snoozed_conversation_opens_when_its_buyer_writes(
+    delivery: Delivery, accept: Accept, sessions: Sessions, *, auto_reply: bool, status: str, is_snoozed: bool
+):
+    await deliver(delivery, accept, buyers_mail(order=ORDER))
+    await set_all(sessions, status="snoozed", snoozed_until=datetime.now(UTC) + timedelta(days=1))
+
+    await deliver(delivery, accept, buyers_mail("Nachtrag", order=ORDER, auto_reply=auto_reply))
+
+    [conversation] = await all_conversations(sessions)
+    assert (conversation.status, conversation.snoozed_until is not None) == (status, is_snoozed)
+
+
+async def test_a_conversation_that_has_files_says_so(delivery: Delivery, accept: Accept, sessions: Sessions):
+    await deliver(delivery, accept, buyers_mail(order=ORDER))
+    [conversation] = await all_conversations(sessions)
+    assert not conversation.has_files
+
+    with_file = EmailMessage()
+    with_file["From"], with_file["Subject"] = (
+        "Robin <k3j4h5g6f7d8s9a@marketplace.amazon.de>",
+        f"Bild (Bestellung: {ORDER})",
+    )
+    with_file.set_content("Hier ein Bild.")
+    with_file.add_attachment(b"\x89PNG\r\n\x1a\n", maintype="image", subtype="png", filename="lampe.png")
+    await deliver(delivery, accept, with_file.as_bytes(policy=SMTP), buyers_mail("Danke", order=ORDER))
+
+    [conversation] = await all_conversations(sessions)
+    assert (conversation.has_files, conversation.message_count) == (True, 3)
+
+
+async def set_all(sessions: Sessions, **columns: object) -> None:
+    async with sessions.begin() as session:
+        await session.execute(update(Conversation).values(**columns))
