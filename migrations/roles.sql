@@ -68,7 +68,7 @@ GRANT SELECT (sender_refused_at, reply_confirmed_at, confirmation_notice_at), UP
 -- The connector and its worker: everything else. Mail is read, placed and deleted, its words are never written; the audit log only
 -- grows, and what is older than twelve months ends by a function that takes no other time.
 GRANT SELECT, INSERT, UPDATE ON accounts, account_keys, users, integrations, relay_addresses, grants, conversations TO replyco_connector;
-GRANT SELECT, INSERT, UPDATE, DELETE ON sessions, known_browsers, sign_in_failures, passkeys, recovery_codes, sign_in_challenges, password_resets, invitations, api_keys, authorization_attempts,
+GRANT SELECT, INSERT, UPDATE, DELETE ON sessions, known_browsers, sign_in_failures, passkeys, recovery_codes, sign_in_challenges, password_resets, invitations, oidc_providers, oidc_domains, oidc_attempts, api_keys, authorization_attempts,
     marketplace_participations, setup_steps TO replyco_connector;
 GRANT SELECT ON accepted_mail, messages, attachments TO replyco_connector;
 GRANT SELECT ON proven_networks TO replyco_connector; -- `doctor` counts them

@@ -34,6 +34,7 @@ with loading():
     from services.connector.problems.catalogue import describe
     from services.connector.problems.page import problem_page
     from services.connector.settings import ConnectorSettings
+    from services.connector.single_sign_on.commands import single_sign_on
     from services.connector.users.commands import api_keys, list_accounts, users
     from services.connector.worker import run_worker
     from shared.crypto.key_provider import KeyFile, KeyFileUnusable
@@ -70,6 +71,7 @@ cli.add_typer(accounts, name="accounts")
 cli.add_typer(privacy, name="privacy")
 cli.add_typer(users, name="users")
 cli.add_typer(api_keys, name="api-keys")
+cli.add_typer(single_sign_on, name="single-sign-on")
 accounts.command("list")(list_accounts)
 accounts.command("close")(account_closing.close)
 accounts.command("reopen")(account_closing.reopen)

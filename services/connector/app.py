@@ -56,6 +56,9 @@ from services.connector.reply_templates import api as reply_templates
 from services.connector.second_factors import api as second_factors
 from services.connector.settings import ConnectorSettings
 from services.connector.sign_in import api as sign_in
+from services.connector.single_sign_on import api as single_sign_on
+from services.connector.single_sign_on.provider_client import ProviderClient
+from services.connector.single_sign_on.service import SingleSignOn
 from services.connector.smtp import api as smtp
 from services.connector.smtp.checker import SmtpChecker
 from services.connector.throttling.buckets import DatabaseBuckets
@@ -79,6 +82,7 @@ PUBLIC = frozenset(
         ("POST", f"{API_PREFIX}/sessions/second-step"),
         ("POST", f"{API_PREFIX}/sessions/passkey/options"),
         ("POST", f"{API_PREFIX}/sessions/passkey"),
+        ("POST", f"{API_PREFIX}/single-sign-on/attempts"),
         ("POST", f"{API_PREFIX}/password-resets"),
         ("POST", f"{API_PREFIX}/password-resets/use"),
         ("POST", f"{API_PREFIX}/invitations/look"),
@@ -163,6 +167,12 @@ def create_app(
         blobs,
         outgoing,
         SmtpChecker(outgoing, settings.mail_domain),
+        SingleSignOn(
+            sessions,
+            keyring,
+            ProviderClient(outgoing, stand_in_url=settings.amazon_base_url),
+            public_url=settings.public_url,
+        ),
         RateLimits("caller", settings.requests_per_minute),
         RateLimits("address", settings.anonymous_requests_per_minute),
         RateLimits("network", settings.anonymous_requests_per_minute * WIDE),
@@ -235,6 +245,8 @@ def _routes() -> list[BaseRoute]:
     router = APIRouter(responses=PROBLEM_RESPONSES)
     router.include_router(sign_in.router, prefix=API_PREFIX)
     router.include_router(second_factors.router, prefix=API_PREFIX)
+    router.include_router(single_sign_on.router, prefix=API_PREFIX)
+    router.include_router(single_sign_on.callback_router)
     router.include_router(users.router, prefix=API_PREFIX)
     router.include_router(accounts.router, prefix=API_PREFIX)
     router.include_router(account_closing.router, prefix=API_PREFIX)

@@ -6,11 +6,11 @@ A route says whom it lets in by the type of its `caller`; a route without one mu
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import Depends, Header, Query, Request, Security
+from fastapi import Depends, Header, Query, Request, Response, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from prometheus_client import CollectorRegistry, Counter
@@ -20,6 +20,7 @@ from services.connector.accounts import service as accounts
 from services.connector.accounts.callers import Caller, NotSignedIn, SecondFactorNeeded
 from services.connector.accounts.credentials import check_csrf_token
 from services.connector.accounts.passwords import Passwords
+from services.connector.accounts.session_lifetime import USUAL
 from services.connector.accounts.turns import FairTurns
 from services.connector.amazon.access import Amazon
 from services.connector.amazon_pauses.service import PauseSwitch
@@ -34,6 +35,9 @@ from services.connector.idempotency.middleware import CLAIM
 from services.connector.reads.service import ReadLog
 from services.connector.replies.limits import UPLOADS
 from services.connector.settings import ConnectorSettings
+from services.connector.sign_in.beginning import BROWSER_LIFETIME, SignedIn
+from services.connector.sign_in.browsers import Browser
+from services.connector.single_sign_on.service import SingleSignOn
 from services.connector.smtp.checker import SmtpChecker
 from services.connector.tokens.service import Vault
 from shared.blobs import BlobStore
@@ -43,6 +47,8 @@ from shared.outgoing.connections import OutgoingConnections
 from shared.permissions import Level, Permission
 
 SESSION_COOKIE: Final = "__Host-replyco_session"
+# A browser that sends it has signed in before (`sign_in_limits`).
+KNOWN_BROWSER_COOKIE: Final = "__Host-replyco_known_browser"
 CSRF_HEADER: Final = "X-CSRF-Token"
 # Sent by pages with what they ask by themselves: it does not keep a session alive.
 BACKGROUND_HEADER: Final = "X-Background-Request"
@@ -73,6 +79,7 @@ class AppState:
     blobs: BlobStore
     outgoing: OutgoingConnections
     smtp_checker: SmtpChecker
+    single_sign_on: SingleSignOn
     caller_limits: RateLimits
     anonymous_limits: RateLimits
     anonymous_wide_limits: RateLimits
@@ -146,6 +153,10 @@ async def _smtp_checker(request: Request) -> SmtpChecker:
     return _state(request).smtp_checker
 
 
+async def _single_sign_on(request: Request) -> SingleSignOn:
+    return _state(request).single_sign_on
+
+
 async def _known_elsewhere(request: Request) -> Counter:
     return _state(request).known_elsewhere
 
@@ -176,6 +187,7 @@ TakeUploadSlot = Annotated[TakeSlot, Depends(_slots(lambda state: state.uploads)
 BlobsDep = Annotated[BlobStore, Depends(_blobs)]
 OutgoingDep = Annotated[OutgoingConnections, Depends(_outgoing)]
 SmtpCheckerDep = Annotated[SmtpChecker, Depends(_smtp_checker)]
+SingleSignOnDep = Annotated[SingleSignOn, Depends(_single_sign_on)]
 KnownElsewhereDep = Annotated[Counter, Depends(_known_elsewhere)]
 SettingsDep = Annotated[ConnectorSettings, Depends(_settings)]
 Now = Annotated[datetime, Depends(_now)]
@@ -280,6 +292,36 @@ async def _claim_once(state: AppState, request: Request, caller: Caller) -> None
         body=await request.body(),
     )
     request.scope[CLAIM].append(claim)
+
+
+def browser_of(request: Request) -> Browser:
+    """The browser that sent this request."""
+    # The peer's address; behind a proxy, uvicorn replaces it, for proxies named in REPLYCO_TRUSTED_PROXIES only.
+    return Browser(
+        client_address=request.client.host if request.client else "",
+        user_agent=request.headers.get("user-agent", ""),
+        session_token=request.cookies.get(SESSION_COOKIE, ""),
+        known_token=request.cookies.get(KNOWN_BROWSER_COOKIE, ""),
+    )
+
+
+def set_session_cookies(response: Response, signed_in: SignedIn) -> None:
+    """The cookies of a session that has begun."""
+    set_secret_cookie(response, SESSION_COOKIE, signed_in.session_token, USUAL.longest)
+    set_secret_cookie(response, KNOWN_BROWSER_COOKIE, signed_in.known_token, BROWSER_LIFETIME)
+
+
+def set_secret_cookie(response: Response, name: str, token: str, lifetime: timedelta) -> None:
+    """A cookie that no script reads and no other site's page sends, but for the address that it leads to."""
+    response.set_cookie(
+        name,
+        token,
+        max_age=int(lifetime.total_seconds()),
+        path="/",
+        secure=True,
+        httponly=True,
+        samesite="lax",
+    )
 
 
 def only_reads(scopes: Sequence[str]) -> bool:

@@ -20,6 +20,7 @@ from services.sandbox.control import (
     mails,
     notices,
     orders,
+    people,
     replies,
     reports,
     scenarios,
@@ -28,7 +29,7 @@ from services.sandbox.control import (
 from services.sandbox.control import inbox as control_inbox
 from services.sandbox.dependencies import preferred_language
 from services.sandbox.html_page import STYLE_SHEET, STYLE_SHEET_PATH, not_found
-from services.sandbox.login import appstore, consent, lwa, sign_in
+from services.sandbox.login import appstore, consent, lwa, openid, sign_in
 from services.sandbox.mail.dkim_signing import publish_amazon
 from services.sandbox.mail.inbox import Inbox
 from services.sandbox.mail.mail_room import MailRoom
@@ -69,9 +70,9 @@ from services.sandbox.state.state_file import SaveBeforeAnswer, StateFile
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 _ROUTERS: Final = (
     *(module.router for module in (sellers, mails, replies, control_inbox, scenarios, application, counters)),
-    *(module.router for module in (orders, reports, notices)),
+    *(module.router for module in (orders, reports, notices, people)),
     *(module.router for module in (overview, buyer, buying, buyer_thread, inbox_page, scenarios_page)),
-    *(module.router for module in (lwa, sign_in, consent, appstore)),
+    *(module.router for module in (lwa, sign_in, consent, appstore, openid)),
     *(module.router for module in (home, seller_profile, notification_preferences, messaging_permissions)),
     *(module.router for module in (messages, seller_orders, report_columns, apps)),
     *(module.router for module in (sellers_api, applications_api, notifications_api, tokens_api)),

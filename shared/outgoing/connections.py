@@ -7,7 +7,9 @@ checked anew; between check and connection nobody is asked again. TLS is verifie
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from ipaddress import ip_address
@@ -56,6 +58,18 @@ class OutgoingFailed(Expected):
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason=reason.value)
         self.reason = reason
+
+
+class AnswerTooLong(Exception):
+    """The server says more than anybody asked for. It is not read on."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpsAnswer:
+    """What a server answers. `body` is what it says, to be believed as little as the server."""
+
+    status: int
+    body: bytes = field(repr=False)
 
 
 async def look_up(name: str, *, seconds: float = _DNS_SECONDS) -> Sequence[Address]:
@@ -108,6 +122,32 @@ class OutgoingConnections:
 
         A redirect is an answer like any other, and no proxy of the environment is asked.
         """
+        async with self._answer("POST", url, headers, body.encode(), seconds) as answer:
+            return answer.status
+
+    async def https_exchange(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: dict[str, str],
+        body: bytes = b"",
+        most_bytes: int,
+        seconds: float = TOTAL_SECONDS,
+    ) -> HttpsAnswer:
+        """The answer with what it says. Raises what `https_post` raises, and AnswerTooLong; a redirect is not followed."""
+        async with self._answer(method, url, headers, body, seconds) as answer:
+            content = bytearray()
+            async for chunk in answer.aiter_stream():
+                content += chunk
+                if len(content) > most_bytes:
+                    raise AnswerTooLong
+            return HttpsAnswer(answer.status, bytes(content))
+
+    @asynccontextmanager
+    async def _answer(
+        self, method: str, url: str, headers: dict[str, str], body: bytes, seconds: float
+    ) -> AsyncIterator[httpcore2.Response]:
         target = httpcore2.URL(self.webhook_url(url))
         connection = httpcore2.AsyncHTTPConnection(
             target.origin,
@@ -118,11 +158,9 @@ class OutgoingConnections:
             async with (
                 asyncio.timeout(seconds),
                 connection,
-                connection.stream(
-                    "POST", target, headers=list(headers.items()), content=body.encode()
-                ) as answer,
+                connection.stream(method, target, headers=list(headers.items()), content=body) as answer,
             ):
-                return answer.status
+                yield answer
         except (TimeoutError, httpcore2.TimeoutException):
             raise OutgoingFailed(Reason.TIMEOUT) from None
         except httpcore2.ConnectError:

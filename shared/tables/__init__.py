@@ -110,6 +110,7 @@ from shared.tables.sign_in import (
     SignInChallenge,
     SignInMethod,
 )
+from shared.tables.single_sign_on import OidcAttempt, OidcDomain, OidcProvider, OidcPurpose
 
 __all__ = [
     "AcceptedMail",
@@ -154,6 +155,10 @@ __all__ = [
     "NoticeKind",
     "NoticeState",
     "NoticeSubscription",
+    "OidcAttempt",
+    "OidcDomain",
+    "OidcProvider",
+    "OidcPurpose",
     "Order",
     "OrderHint",
     "OrderItem",

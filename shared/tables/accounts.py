@@ -94,6 +94,8 @@ class User(Base):
         one_of("inbox_messages", Level),
         one_of("inbox_orders", Level),
         CheckConstraint("form_of_address IN ('du', 'sie')", name="form_of_address"),
+        CheckConstraint("(oidc_issuer IS NULL) = (oidc_subject IS NULL)", name="oidc_subject"),
+        Index("uq_users_oidc", "account_id", "oidc_issuer", "oidc_subject", unique=True),
         referable_within_account("users"),
     )
 
@@ -118,6 +120,9 @@ class User(Base):
     totp_secret: Mapped[Sealed | None]
     totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
     totp_confirmed_at: Mapped[datetime | None]
+    # Who they are at the account's provider of single sign-on, from their first sign-in there on.
+    oidc_issuer: Mapped[str | None]
+    oidc_subject: Mapped[str | None]
 
 
 class Invitation(Base):

@@ -43,6 +43,8 @@ _KINDS: Final = {
     "second_factor_reset": ObjectKind.USER,
     "setup_step_": ObjectKind.INTEGRATION,
     "sign_in_failed": ObjectKind.USER,
+    "single_sign_on_linked": ObjectKind.USER,
+    "single_sign_on_permissions_changed": ObjectKind.USER,
     "smtp_": ObjectKind.INTEGRATION,
     "tag.": ObjectKind.TAG,
     "user_": ObjectKind.USER,

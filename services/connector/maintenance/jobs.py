@@ -32,6 +32,7 @@ _OVER: Final[Mapping[str, str]] = {
     "known_browsers": "expires_at < :now",
     "sign_in_challenges": "expires_at < :now",
     "password_resets": "expires_at < :now",
+    "oidc_attempts": "expires_at < :now",
     # Until then they may be sent again.
     "invitations": "expires_at < :now - interval '30 days'",
     "idempotency_keys": "expires_at < :now",

@@ -154,6 +154,86 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("This link is not valid any more", "A link is good for an hour, and once. Please ask for a new one."),
         ("Dieser Link gilt nicht mehr", "Ein Link gilt eine Stunde und nur einmal. Bitte einen neuen anfordern."),
     ),
+    "no_provider": Problem(
+        409,
+        ("There is no company account for this", "No company has set up its sign-in for this address. Sign in with a password, or by the link that the company has for it."),
+        ("Dafür gibt es kein Firmenkonto", "Keine Firma hat ihre Anmeldung für diese Adresse eingerichtet. Es geht mit dem Passwort oder über den Link, den die Firma dafür hat."),
+    ),
+    "sso_attempt_unknown": Problem(
+        409,
+        ("This sign-in is not valid any more", "It takes ten minutes at most, in one browser, and its answer counts once. Begin again on the sign-in page."),
+        ("Diese Anmeldung gilt nicht mehr", "Sie darf zehn Minuten dauern, in einem Browser, und ihre Antwort zählt einmal. Bitte auf der Anmeldeseite neu beginnen."),
+    ),
+    "sso_refused": Problem(
+        403,
+        ("The company's sign-in was not completed", "It was cancelled there, or the company account may not use this application. The company's administrator knows why."),
+        ("Die Anmeldung bei der Firma wurde nicht abgeschlossen", "Sie wurde dort abgebrochen, oder das Firmenkonto darf diese Anwendung nicht benutzen. Wer die Firmenkonten verwaltet, weiß warum."),
+    ),
+    "provider_failed": Problem(
+        502,
+        ("The company's sign-in does not work just now", "Its server has not answered as it has to. Try again in a few minutes; if it stays so, whoever manages the company accounts can help."),
+        ("Die Anmeldung der Firma geht gerade nicht", "Ihr Server hat nicht geantwortet, wie er muss. Bitte in einigen Minuten noch einmal versuchen; bleibt es so, hilft, wer die Firmenkonten verwaltet."),
+    ),
+    "id_token_invalid": Problem(
+        403,
+        ("The company's answer cannot be trusted", "It does not fit this sign-in. Begin again; if it stays so, issuer, client id and the clock of the company's server are to be checked."),
+        ("Der Antwort der Firma ist nicht zu trauen", "Sie passt nicht zu dieser Anmeldung. Bitte neu beginnen; bleibt es so, sind Aussteller, Client-ID und die Uhr des Firmenservers zu prüfen."),
+    ),
+    "sso_email_unverified": Problem(
+        403,
+        ("The company does not confirm the e-mail address", "At the first sign-in its server has to say that the address is verified (email and email_verified). Whoever manages the company accounts can set that."),
+        ("Die Firma bestätigt die E-Mail-Adresse nicht", "Bei der ersten Anmeldung muss ihr Server sagen, dass die Adresse geprüft ist (email und email_verified). Das stellt ein, wer die Firmenkonten verwaltet."),
+    ),
+    "sso_nobody": Problem(
+        403,
+        ("Nobody here belongs to this company account", "An administrator has to invite this address first, or let it in again."),
+        ("Zu diesem Firmenkonto gehört hier niemand", "Ein Administrator muss diese Adresse erst einladen oder wieder zulassen."),
+    ),
+    "sso_second_factor_unproven": Problem(
+        403,
+        ("A second factor is missing", "The account demands one, and the company's server does not say that there was one (amr). Whoever manages the company accounts can set that."),
+        ("Ein zweiter Faktor fehlt", "Das Konto verlangt einen, und der Server der Firma sagt nicht, dass es einen gab (amr). Das stellt ein, wer die Firmenkonten verwaltet."),
+    ),
+    "sso_other_person": Problem(
+        403,
+        ("That was another company account", "Who is signed in here has to confirm it with their own company account."),
+        ("Das war ein anderes Firmenkonto", "Wer hier angemeldet ist, muss es mit dem eigenen Firmenkonto bestätigen."),
+    ),
+    "sso_not_asked_again": Problem(
+        403,
+        ("The company has not asked who is there", "Its server let the sign-in through without a question, or does not say when it asked (auth_time). A password or passkey of this account helps."),
+        ("Die Firma hat nicht nachgefragt", "Ihr Server hat die Anmeldung ohne Frage durchgelassen oder sagt nicht, wann er gefragt hat (auth_time). Ein Passwort oder Passkey dieses Kontos hilft."),
+    ),
+    "sso_only": Problem(
+        403,
+        ("This account signs in with the company account", "Use “Sign in with the company account” on the sign-in page. If the company's sign-in does not work, support can let people in by password again."),
+        ("Dieses Konto meldet sich mit dem Firmenkonto an", "Das geht auf der Anmeldeseite unter „Mit Firmenkonto anmelden“. Geht die Anmeldung der Firma nicht, kann der Support Passwörter wieder zulassen."),
+    ),
+    "sso_only_unproven": Problem(
+        409,
+        ("Sign in with the company account first", "Nobody is left outside: only who has signed in with the company account can make it the only way. Save without it, sign in that way, then choose it."),
+        ("Zuerst mit dem Firmenkonto anmelden", "Damit niemand draußen bleibt: Nur wer mit dem Firmenkonto angemeldet ist, kann es zum einzigen Weg machen. Ohne diese Einstellung speichern, so anmelden, dann wählen."),
+    ),
+    "client_secret_needed": Problem(
+        422,
+        ("The client secret is missing", "It was entered for another issuer or client id, or never. Enter the one that the provider shows for this client id."),
+        ("Das Client-Secret fehlt", "Es war für einen anderen Aussteller oder eine andere Client-ID eingegeben oder noch nie. Nötig ist das, das der Anbieter zu dieser Client-ID zeigt."),
+    ),
+    "domain_unproven": Problem(
+        409,
+        ("The DNS of {domain} does not hold the record yet", "Set the TXT record as it is shown, and try again later: it can take an hour until everybody sees it."),
+        ("Im DNS von {domain} steht der Eintrag noch nicht", "Den TXT-Eintrag setzen, wie er gezeigt wird, und es später noch einmal versuchen: Bis ihn alle sehen, kann es eine Stunde dauern."),
+    ),
+    "domain_taken": Problem(
+        409,
+        ("Another account has {domain} already", "A domain leads to one account. Remove it there first, or ask support."),
+        ("Ein anderes Konto hat {domain} schon", "Eine Domain führt zu einem Konto. Sie muss erst dort entfernt werden; sonst hilft der Support."),
+    ),
+    "too_many_domains": Problem(
+        409,
+        ("There are too many domains", "An account may have {limit} of them. Remove one that nobody needs any more."),
+        ("Es gibt zu viele Domains", "Ein Konto darf {limit} davon haben. Eine entfernen, die niemand mehr braucht."),
+    ),
     "reauthentication_needed": Problem(
         403,
         ("Please prove that it is you", "Send a password, code or passkey to POST /api/v1/sessions/current/confirm, then repeat the request. It holds for ten minutes."),

@@ -1,6 +1,6 @@
 """Routes: signing in and out, sessions, passwords, and proving again who one is."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from services.connector.accounts.schemas import MeAnswer, me_answer
 from services.connector.accounts.service import caller_of_session, me
-from services.connector.accounts.session_lifetime import USUAL
 from services.connector.dependencies import (
     SESSION_COOKIE,
     AnyCaller,
@@ -19,12 +18,14 @@ from services.connector.dependencies import (
     SettingsDep,
     SettingUpCaller,
     SignInTurnsDep,
+    browser_of,
+    set_secret_cookie,
+    set_session_cookies,
 )
 from services.connector.second_factors.passkeys import RelyingParty
 from services.connector.second_factors.schemas import OptionsAnswer
 from services.connector.sign_in import confirm_service, password_service, second_step_service, service
-from services.connector.sign_in.beginning import BROWSER_LIFETIME, SignedIn
-from services.connector.sign_in.browsers import Browser
+from services.connector.sign_in.beginning import SignedIn
 from services.connector.sign_in.schemas import (
     ConfirmRequest,
     NewPasswordRequest,
@@ -41,8 +42,6 @@ from services.connector.sign_in.second_step_service import CHALLENGE_LIFETIME, S
 from shared.database import Sessions
 from shared.tables import SignInMethod
 
-# A browser that sends it has signed in before (`sign_in_limits`).
-KNOWN_BROWSER_COOKIE: Final = "__Host-replyco_known_browser"
 # A browser that sends it has something to answer within minutes; it lets nobody in.
 CHALLENGE_COOKIE: Final = "__Host-replyco_sign_in"
 
@@ -88,7 +87,7 @@ async def sign_in(
     if isinstance(outcome, SignedIn):
         return await _welcome(response, sessions, outcome, now)
     response.status_code = 202
-    _set_cookie(response, CHALLENGE_COOKIE, outcome.token, CHALLENGE_LIFETIME)
+    set_secret_cookie(response, CHALLENGE_COOKIE, outcome.token, CHALLENGE_LIFETIME)
     return _second_step(outcome)
 
 
@@ -123,7 +122,7 @@ async def passkey_options(
     """What any passkey of ours has to sign, within five minutes, in the same browser."""
     client_address = browser_of(request).client_address
     asked = await second_step_service.ask_passkey(sessions, party, client_address=client_address, now=now)
-    _set_cookie(response, CHALLENGE_COOKIE, asked.token, CHALLENGE_LIFETIME)
+    set_secret_cookie(response, CHALLENGE_COOKIE, asked.token, CHALLENGE_LIFETIME)
     return _second_step(asked)
 
 
@@ -262,17 +261,6 @@ async def use_reset(
     )
 
 
-def browser_of(request: Request) -> Browser:
-    """The browser that sent this request."""
-    # The peer's address; behind a proxy, uvicorn replaces it, for proxies named in REPLYCO_TRUSTED_PROXIES only.
-    return Browser(
-        client_address=request.client.host if request.client else "",
-        user_agent=request.headers.get("user-agent", ""),
-        session_token=request.cookies.get(SESSION_COOKIE, ""),
-        known_token=request.cookies.get(KNOWN_BROWSER_COOKIE, ""),
-    )
-
-
 def _second_step(asked: SecondStep) -> SecondStepAnswer:
     return SecondStepAnswer(
         takes_codes=asked.takes_codes,
@@ -283,22 +271,9 @@ def _second_step(asked: SecondStep) -> SecondStepAnswer:
 
 async def _welcome(response: Response, sessions: Sessions, signed_in: SignedIn, now: datetime) -> MeAnswer:
     """Set the cookies of a session that has begun."""
-    _set_cookie(response, SESSION_COOKIE, signed_in.session_token, USUAL.longest)
-    _set_cookie(response, KNOWN_BROWSER_COOKIE, signed_in.known_token, BROWSER_LIFETIME)
+    set_session_cookies(response, signed_in)
     caller = await caller_of_session(sessions, signed_in.session_token, now)
     return me_answer(caller, await me(sessions, caller), signed_in.session_token)
-
-
-def _set_cookie(response: Response, name: str, token: str, lifetime: timedelta) -> None:
-    response.set_cookie(
-        name,
-        token,
-        max_age=int(lifetime.total_seconds()),
-        path="/",
-        secure=True,
-        httponly=True,
-        samesite="lax",
-    )
 
 
 def _delete_cookie(response: Response, name: str) -> None:

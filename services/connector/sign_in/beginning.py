@@ -17,10 +17,12 @@ from services.connector.accounts.session_lifetime import lifetime_of
 from services.connector.http.client_networks import network_of
 from services.connector.sign_in.browsers import Browser, browser_name
 from shared.database import new_id
+from shared.errors import Expected
 from shared.tables import (
     Account,
     KnownBrowser,
     NoticeKind,
+    OidcProvider,
     SignInMethod,
     User,
     UserSession,
@@ -35,6 +37,12 @@ MAX_BROWSERS: Final = 20
 BROWSER_LIFETIME: Final = timedelta(days=180)
 
 
+class SingleSignOnOnly(Expected):
+    """The account's people sign in at their company's provider, and in no other way."""
+
+    code = "sso_only"
+
+
 @dataclass(frozen=True, slots=True)
 class SignedIn:
     """What the browser gets: its session, and what it is known by at the next sign-in."""
@@ -44,13 +52,37 @@ class SignedIn:
 
 
 async def begin_session(
-    session: AsyncSession, user: User, method: SignInMethod, browser: Browser, now: datetime
+    session: AsyncSession,
+    user: User,
+    method: SignInMethod,
+    browser: Browser,
+    now: datetime,
+    *,
+    authenticated_at: datetime | None = None,
+    **fields: str,
 ) -> SignedIn:
-    """Begin a session for a user who has proved who they are; it ends the one whose cookie it replaces."""
+    """Begin a session for a user who has proved who they are; it ends the one whose cookie it replaces.
+
+    `authenticated_at`: when they have done so, if it is not now. `fields` go into the audit log. Raises SingleSignOnOnly.
+    """
+    if method is not SignInMethod.SINGLE_SIGN_ON and await _is_provider_only(session, user.account_id):
+        raise SingleSignOnOnly
     session_token, known_token = new_session_token(), new_browser_token()
     await _end_replaced(session, browser.session_token)
     session_id = await _add_session(
-        session, user, token=session_token, method=method, browser=browser, now=now
+        session,
+        user,
+        token=session_token,
+        method=method,
+        browser=browser,
+        now=now,
+        authenticated_at=authenticated_at or now,
+    )
+    network = network_of(browser.client_address)
+    session.add(
+        person_audit_entry(
+            user.account_id, user.id, "signed_in", session_id, network=network, method=method.value, **fields
+        )
     )
     await _tell_of_new_browser(session, user, browser, session_id, now)
     await queries.remember_browser(
@@ -65,6 +97,11 @@ async def begin_session(
     return SignedIn(session_token, known_token)
 
 
+async def _is_provider_only(session: AsyncSession, account_id: UUID) -> bool:
+    only = exists().where(OidcProvider.account_id == account_id, OidcProvider.is_only)
+    return bool(await session.scalar(select(only)))
+
+
 async def _end_replaced(session: AsyncSession, session_token: str) -> None:
     """The browser forgets this session, so that nobody could sign it out any more."""
     replaced = await queries.end_session(session, hash_secret(session_token))
@@ -73,7 +110,14 @@ async def _end_replaced(session: AsyncSession, session_token: str) -> None:
 
 
 async def _add_session(
-    session: AsyncSession, user: User, *, token: str, method: SignInMethod, browser: Browser, now: datetime
+    session: AsyncSession,
+    user: User,
+    *,
+    token: str,
+    method: SignInMethod,
+    browser: Browser,
+    now: datetime,
+    authenticated_at: datetime,
 ) -> UUID:
     account = await session.get_one(Account, user.account_id)
     lifetime = lifetime_of(
@@ -90,18 +134,13 @@ async def _add_session(
         last_seen_at=now,
         expires_at=lifetime.end(now, now),
         method=method.value,
-        authenticated_at=now,
+        authenticated_at=authenticated_at,
         browser=browser_name(browser.user_agent),
         network=network_of(browser.client_address),
     )
     session.add(row)
     await session.flush()
     await queries.end_oldest_sessions(session, user.id, keep=MAX_SESSIONS)
-    session.add(
-        person_audit_entry(
-            user.account_id, user.id, "signed_in", row.id, network=network_of(browser.client_address)
-        )
-    )
     return row.id
 
 

@@ -53,6 +53,12 @@ PASSWORD_RESETS: Final = Limit("password-reset", 20, seconds=900)
 INVITATIONS: Final = Limit("invitation", 30, seconds=3600)
 # By network: each asks whether a link is good.
 INVITATION_ANSWERS: Final = Limit("invitation-answer", 30)
+# By network: each stores an attempt, and may ask a provider what it says of itself. By user, to prove again who they are.
+SINGLE_SIGN_ONS: Final = Limit("single-sign-on", 30)
+# By network: each may have us redeem a code.
+SINGLE_SIGN_ON_CALLBACKS: Final = Limit("single-sign-on-callback", 30)
+# By account: each asks a server that the account has named, or its DNS.
+SINGLE_SIGN_ON_TESTS: Final = Limit("single-sign-on-test", 20)
 # Whoever may try servers at will can guess passwords and look for open ports.
 SMTP_TESTS_OF_USER: Final = Limit("smtp-test:user", 5)
 SMTP_TESTS_OF_ACCOUNT: Final = Limit("smtp-test:account", 20, seconds=3600)

@@ -15,6 +15,7 @@ from services.sandbox.state.calls import Call, Calls, Outcome
 from services.sandbox.state.certificate_authority import CertificateAuthority
 from services.sandbox.state.client_secrets import ClientSecrets
 from services.sandbox.state.notices import Notices
+from services.sandbox.state.openid_provider import OpenIdProvider
 from services.sandbox.state.order_book import OrderBook
 from services.sandbox.state.order_making import first_orders
 from services.sandbox.state.orders import PlacedOrder
@@ -167,6 +168,7 @@ class Sandbox:
         # What Amazon put into the application's own queue, to be looked at by itself.
         self.notifications: deque[dict[str, Any]] = deque(maxlen=MAX_NOTIFICATIONS)
         self.calls = Calls()
+        self.openid = OpenIdProvider.seeded()
 
     def reset_counters(self) -> None:
         self.counters = Counters()

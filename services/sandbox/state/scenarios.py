@@ -145,6 +145,36 @@ FAILURE_REASONS: Final = {
     "too_large": "says that the message is too large",
 }
 
+# What a company's OpenID provider can do wrong.
+SSO_SCENARIOS: Final = {
+    "sso-discovery-500": "It does not say what it offers: 503 with an HTML page.",
+    "sso-discovery-issuer": "It calls itself by the issuer of somebody else.",
+    "sso-issuer-parameter": "Its answer names another issuer (iss).",
+    "sso-issuer-parameter-missing": "Its answer names no issuer, although it says that it does.",
+    "sso-not-asked-again": "It asks nobody who is there: auth_time is an hour ago.",
+    "sso-no-auth-time": "It does not say when it has asked who is there.",
+    "sso-500": "The token endpoint answers 500.",
+    "sso-huge": "The token endpoint answers two megabytes.",
+    "sso-redirects": "The token endpoint redirects to another server.",
+    "sso-slow": "The token endpoint gives no answer for as long as the settings say.",
+    "sso-other-issuer": "The ID token is of another issuer.",
+    "sso-wrong-audience": "The ID token is for another client.",
+    "sso-two-audiences": "The ID token is for another client, too, and does not say whose it is.",
+    "sso-other-party": "The ID token was asked for by another client (azp).",
+    "sso-wrong-nonce": "The ID token has another nonce.",
+    "sso-no-nonce": "The ID token has no nonce.",
+    "sso-expired": "The ID token expired an hour ago.",
+    "sso-from-the-future": "The ID token was made in an hour.",
+    "sso-alg-none": "The ID token is not signed (alg none).",
+    "sso-hs256-with-public-key": "The ID token is signed with HS256, the public key being the secret.",
+    "sso-altered": "The ID token was altered after it was signed.",
+    "sso-key-rotated": "The ID token is signed with a new key, which the provider shows from then on.",
+    "sso-key-unknown": "The ID token is signed with a key that the provider does not show.",
+    "sso-email-unverified": "The ID token says that the address is not verified.",
+    "sso-thin-token": "The ID token says no more than who it is; the rest is told beside it.",
+    "sso-userinfo-of-another": "What is told beside the ID token is about somebody else.",
+}
+
 SCENARIOS: Final = {
     scenario.name: scenario
     for scenario in (
@@ -196,6 +226,7 @@ SCENARIOS: Final = {
             "appstore",
             "amazon_callback_uri is meant for another application.",
         ),
+        *(Scenario(name, "company", what) for name, what in SSO_SCENARIOS.items()),
         Scenario("token-429-json", "token", "429 with a JSON body that has no key `error`."),
         Scenario("token-429-html", "token", "429 with an HTML page."),
         Scenario("token-503-html", "token", "503 with an HTML page."),

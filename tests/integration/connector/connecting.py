@@ -134,12 +134,12 @@ async def consent(consent_url: str, seller_id: str) -> str:
         while page.is_redirect:
             page = await browser.get(httpx2.URL(str(page.url)).join(page.headers["location"]))
         if 'name="seller_id"' in page.text:
-            action = httpx2.URL(str(page.url)).join(_action(page.text))
-            page = await browser.post(action, data={**_hidden(page.text), "seller_id": seller_id})
+            action = httpx2.URL(str(page.url)).join(action_of(page.text))
+            page = await browser.post(action, data={**hidden_of(page.text), "seller_id": seller_id})
             page = await browser.get(httpx2.URL(str(page.url)).join(page.headers["location"]))
-        action = httpx2.URL(str(page.url)).join(_action(page.text))
+        action = httpx2.URL(str(page.url)).join(action_of(page.text))
         confirmed = await browser.post(
-            action, data={**_hidden(page.text), "consent": "yes", "action": "confirm"}
+            action, data={**hidden_of(page.text), "consent": "yes", "action": "confirm"}
         )
         assert confirmed.status_code == 303, confirmed.text
         location: str = confirmed.headers["location"]
@@ -211,13 +211,13 @@ def query_of(url: str) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
 
 
-def _action(html: str) -> str:
+def action_of(html: str) -> str:
     found = re.search(r'<form method="post" action="([^"]+)"', html)
     assert found is not None, html
     return unescape(found[1])
 
 
-def _hidden(html: str) -> dict[str, str]:
+def hidden_of(html: str) -> dict[str, str]:
     return {
         unescape(name): unescape(value)
         for name, value in re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', html)

@@ -24,6 +24,7 @@ def test_every_post_by_which_a_caller_changes_something_takes_an_idempotency_key
         "/api/v1/sessions/second-step",
         "/api/v1/sessions/passkey/options",
         "/api/v1/sessions/passkey",
+        "/api/v1/single-sign-on/attempts",
         "/api/v1/password-resets",
         "/api/v1/password-resets/use",
         "/api/v1/conversations/search",

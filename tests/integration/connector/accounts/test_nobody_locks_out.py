@@ -21,7 +21,7 @@ from services.connector.accounts.sign_in_limits import (
     SignInOrigin,
 )
 from services.connector.app import create_app
-from services.connector.sign_in.api import KNOWN_BROWSER_COOKIE
+from services.connector.dependencies import KNOWN_BROWSER_COOKIE
 from services.connector.sign_in.beginning import MAX_BROWSERS
 from shared.database import Sessions
 from shared.tables import AuditEntry, KnownBrowser, SignInFailures

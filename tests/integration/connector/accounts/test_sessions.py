@@ -12,8 +12,7 @@ from services.connector.accounts.callers import Caller, NotSignedIn
 from services.connector.accounts.credentials import hash_secret
 from services.connector.accounts.revalidation import is_still_allowed
 from services.connector.accounts.service import caller_of_session
-from services.connector.dependencies import BACKGROUND_HEADER, SESSION_COOKIE
-from services.connector.sign_in.api import KNOWN_BROWSER_COOKIE
+from services.connector.dependencies import BACKGROUND_HEADER, KNOWN_BROWSER_COOKIE, SESSION_COOKIE
 from shared.database import Sessions
 from shared.tables import Account, AuditEntry, User, UserSession
 from tests.integration.connector.conftest import PASSWORD, SignedIn

@@ -42,8 +42,17 @@ OF_SIGNING_IN = [
     ("DELETE", "/sessions/{session_id}"),
     ("DELETE", "/sessions"),
 ]
+# Each leaves its entry in tests/integration/connector/single_sign_on/test_settings.py.
+OF_SINGLE_SIGN_ON = [
+    ("PUT", "/account/single-sign-on"),
+    ("POST", "/account/single-sign-on/domains"),
+    ("POST", "/account/single-sign-on/domains/{domain_id}/proof"),
+    ("DELETE", "/account/single-sign-on/domains/{domain_id}"),
+    ("DELETE", "/account/single-sign-on"),
+]
 # A first step, which changes nothing before the second.
 ASKED_FOR = {
+    ("POST", "/sessions/current/confirm/single-sign-on"),
     ("POST", "/me/authenticator"),
     ("POST", "/me/passkeys/options"),
     ("POST", "/sessions/current/confirm/passkey-options"),
@@ -103,6 +112,8 @@ WALK = [
 # Changes nothing: a POST because what is looked for has no place in an address.
 SEARCHES = {("POST", "/conversations/search"), ("POST", "/orders/search")}
 CHECK = ("POST", f"{CONVERSATION}/replies/check")
+# Asks a provider what it says of itself.
+TEST = ("POST", "/account/single-sign-on/test")
 # What somebody has begun to write is nobody else's matter until it is sent.
 BEGUN = {
     ("PUT", f"{CONVERSATION}/draft"),
@@ -177,8 +188,8 @@ async def test_every_change_leaves_an_entry(
 ):
     """# S: audit row in the same transaction as the change"""
     bodies = {(row.method, row.path): row.body for row in TABLE if row.method != "GET"}
-    elsewhere = {*OF_PEOPLE, *OF_SIGNING_IN, *ASKED_FOR, *WITHOUT_API, *OWN}
-    assert {*WALK, *SEARCHES, CHECK, *BEGUN, *elsewhere} == set(bodies)
+    elsewhere = {*OF_PEOPLE, *OF_SIGNING_IN, *OF_SINGLE_SIGN_ON, *ASKED_FOR, *WITHOUT_API, *OWN}
+    assert {*WALK, *SEARCHES, CHECK, TEST, *BEGUN, *elsewhere} == set(bodies)
 
     integration_id = await connect_named(signed_in)
     ids = {

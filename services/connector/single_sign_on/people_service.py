@@ -1,0 +1,128 @@
+"""Who of an account has signed in at its provider, and what they may do from here on."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from services.connector.accounts.audit import person_audit_entry, system_audit_entry
+from services.connector.accounts.levels import PERMISSIONS_OF_PEOPLE, column_of, levels_of_user
+from services.connector.accounts.service import normalise_email
+from services.connector.single_sign_on import queries
+from services.connector.single_sign_on.claims import (
+    domain_of,
+    email_of,
+    is_email_verified,
+    language_of,
+    levels_by_claim,
+    name_of,
+    rules_of,
+)
+from services.connector.single_sign_on.id_tokens import IdToken
+from services.connector.users.service import LastAdmin, require_admin_left
+from shared.database import new_id
+from shared.errors import Expected
+from shared.permissions import Permission
+from shared.tables import Invitation, OidcProvider, User
+
+log = structlog.get_logger()
+
+
+class EmailUnverified(Expected):
+    """Somebody's first sign-in, and the provider does not say that the address is theirs."""
+
+    code = "sso_email_unverified"
+
+
+class Nobody(Expected):
+    """Whoever this is, they are nobody of this account: not invited, disabled, removed, or known as somebody else."""
+
+    code = "sso_nobody"
+
+
+async def person(
+    session: AsyncSession,
+    provider: OidcProvider,
+    token: IdToken,
+    claims: Mapping[str, Any],
+    now: datetime,
+) -> User:
+    """The user who this is. Known by issuer and subject alone, once they have been tied. Raises EmailUnverified, Nobody."""
+    user = await queries.user_of_subject(session, provider.account_id, token.issuer, token.subject)
+    if user is not None:
+        if user.disabled_at is not None:
+            raise Nobody
+        return user
+    given = email_of(claims)
+    if given is None or not is_email_verified(claims):
+        raise EmailUnverified
+    email = normalise_email(given)
+    user = await queries.user_of_email(session, provider.account_id, email)
+    if user is None:
+        user = await _create(session, provider, email, claims, now)
+    elif user.disabled_at is not None or user.oidc_issuer == token.issuer:
+        # An address that has passed to somebody else does not take its former owner's place along.
+        raise Nobody
+    user.oidc_issuer, user.oidc_subject = token.issuer, token.subject
+    await session.flush()
+    session.add(person_audit_entry(provider.account_id, user.id, "single_sign_on_linked", user.id))
+    return user
+
+
+async def _create(
+    session: AsyncSession, provider: OidcProvider, email: str, claims: Mapping[str, Any], now: datetime
+) -> User:
+    """Only with an address of the account's own domain: no provider's word makes anybody of another company one of our users."""
+    if not provider.creates_users or not await queries.has_proven(
+        session, provider.account_id, domain_of(email)
+    ):
+        raise Nobody
+    levels = levels_of_user(provider)
+    user = User(
+        id=new_id(),
+        account_id=provider.account_id,
+        email=email,
+        password_hash=None,
+        name=name_of(claims, email),
+        language=language_of(claims),
+        created_at=now,
+        **{column_of(each): levels[each].value for each in PERMISSIONS_OF_PEOPLE},
+    )
+    session.add(user)
+    # They have come by another way.
+    await session.execute(
+        delete(Invitation).where(Invitation.account_id == provider.account_id, Invitation.email == email)
+    )
+    await session.flush()
+    session.add(person_audit_entry(provider.account_id, user.id, "user_joined", user.id))
+    return user
+
+
+async def give_levels(
+    session: AsyncSession, provider: OidcProvider, user: User, claims: Mapping[str, Any]
+) -> None:
+    """What the claim says today; but the last one who may edit general.admin stays one."""
+    if provider.level_claim is None:
+        return
+    least, before = levels_of_user(provider), levels_of_user(user)
+    wanted = levels_by_claim(claims, provider.level_claim, rules_of(provider.level_rules), least)
+    for permission, level in wanted.items():
+        setattr(user, column_of(permission), level.value)
+    await session.flush()
+    try:
+        await require_admin_left(session, provider.account_id)
+    except LastAdmin:
+        user.general_admin = before[Permission.GENERAL_ADMIN].value
+        await session.flush()
+        log.warning("last_admin_kept", user_id=str(user.id))
+    after = levels_of_user(user)
+    changed = {
+        each.value: after[each].value for each in PERMISSIONS_OF_PEOPLE if after[each] is not before[each]
+    }
+    if changed:
+        session.add(
+            system_audit_entry(provider.account_id, "single_sign_on_permissions_changed", user.id, **changed)
+        )
