@@ -371,7 +371,7 @@ class SingleSignOn:
                 # Nobody changes the account's people, or its provider, meanwhile.
                 account = await hold_account(session, account_id)
                 provider = await queries.provider_of(session, account_id)
-                if provider is None or provider.issuer != token.issuer:
+                if provider is None or provider.issuer != token.issuer or account.closed_at is not None:
                     raise AttemptUnknown
                 user = await people_service.person(session, provider, token, claims, now)
                 await people_service.give_levels(session, provider, user, claims)
