@@ -30,6 +30,7 @@ from services.connector.authorization.schemas import (
     AuthorizationAnswer,
     AuthorizationList,
     AuthorizationRequest,
+    AuthorizedAnswer,
     ConsentErrorAnswer,
     ConsentErrorList,
     HintAnswer,
@@ -209,6 +210,12 @@ async def read_link(
         integration_id=wish.integration_id,
         integration_name=names.integration,
         expires_at=wish.expires_at,
+        authorized_since=[
+            AuthorizedAnswer(
+                integration_id=store.integration_id, name=store.name, consented_at=store.consented_at
+            )
+            for store in names.authorized_since
+        ],
     )
 
 

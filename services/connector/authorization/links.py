@@ -20,6 +20,8 @@ LINK_LIFETIME: Final = timedelta(days=7)
 MAX_LINK: Final = 600
 _PURPOSE: Final = "authorization_link"
 _SEAL: Final = 32
+_EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_TICK: Final = timedelta(microseconds=1)
 
 
 class LinkUnknown(Expected):
@@ -43,6 +45,11 @@ class Wish:
     integration_id: UUID | None
     expires_at: datetime
 
+    @property
+    def made_at(self) -> datetime:
+        """Since then, the wish may have come true."""
+        return self.expires_at - LINK_LIFETIME
+
 
 def link_of(account_keys: AccountKeys, wish: Wish) -> str:
     """The link's last part."""
@@ -51,7 +58,7 @@ def link_of(account_keys: AccountKeys, wish: Wish) -> str:
             str(wish.asked_by),
             wish.country,
             str(wish.integration_id) if wish.integration_id is not None else None,
-            int(wish.expires_at.timestamp()),
+            (wish.expires_at - _EPOCH) // _TICK,
         ]
     ).encode()
     seal = account_keys.lookup_hash(_PURPOSE, text)
@@ -72,7 +79,7 @@ def wish_of(account_keys: AccountKeys, link: str, now: datetime) -> Wish:
         UUID(asked_by),
         country,
         UUID(integration_id) if integration_id is not None else None,
-        datetime.fromtimestamp(expires_at, UTC),
+        _EPOCH + expires_at * _TICK,
     )
     if now >= wish.expires_at:
         raise LinkExpired

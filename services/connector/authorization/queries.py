@@ -1,5 +1,6 @@
 """The statements of the authorization room. Those that change a row decide in the database who is first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final
@@ -54,11 +55,24 @@ class StoreToReconnect:
 
 
 @dataclass(frozen=True, slots=True)
+class AuthorizedStore:
+    """A connected store, and when its seller last consented."""
+
+    integration_id: UUID
+    name: str | None
+    consented_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AskedFor:
-    """The names of a colleague who asks for an authorization, and of the integration that is meant; None for what is gone or unnamed."""
+    """The names of a colleague who asks for an authorization, and of the integration that is meant; None for what is gone or unnamed.
+
+    `authorized_since`: the stores that were authorized after they had asked, and that they may have meant.
+    """
 
     asked_by: str | None
     integration: str | None
+    authorized_since: Sequence[AuthorizedStore]
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,14 +279,39 @@ async def store_to_reconnect(
 
 
 async def asked_for(
-    session: AsyncSession, account_id: UUID, asked_by: UUID, integration_id: UUID | None
+    session: AsyncSession,
+    account_id: UUID,
+    *,
+    asked_by: UUID,
+    meant: UUID | Region,
+    since: datetime,
+    most: int = 10,
 ) -> AskedFor:
-    """Who asks for an authorization, and for which integration."""
+    """Who has asked for an authorization, for which integration or any of a region, and what was authorized since."""
     asker = await session.scalar(select(User.name).where(User.id == asked_by, User.account_id == account_id))
-    integration = await session.scalar(
-        select(Integration.name).where(Integration.id == integration_id, Integration.account_id == account_id)
+    is_meant = Integration.region == meant if isinstance(meant, Region) else Integration.id == meant
+    name = None
+    if not isinstance(meant, Region):
+        name = await session.scalar(
+            select(Integration.name).where(Integration.account_id == account_id, is_meant)
+        )
+    authorized = await session.execute(
+        select(Integration.id, Integration.name, Grant.consented_at)
+        .join(Grant, Grant.integration_id == Integration.id)
+        .where(
+            Integration.account_id == account_id,
+            is_meant,
+            Integration.disconnected_at.is_(None),
+            Grant.consented_at > since,
+        )
+        .order_by(Grant.consented_at, Integration.id)
+        .limit(most)
     )
-    return AskedFor(asker, integration)
+    return AskedFor(
+        asked_by=asker,
+        integration=name,
+        authorized_since=[AuthorizedStore(*row) for row in authorized],
+    )
 
 
 async def has_other_stores(session: AsyncSession, account_id: UUID, meant: UUID | None) -> bool:

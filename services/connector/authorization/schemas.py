@@ -130,8 +130,16 @@ class LinkAnswer(_Answer):
     expires_at: datetime
 
 
+class AuthorizedAnswer(_Answer):
+    """A store that was authorized after a colleague had asked for it, or for one of its region."""
+
+    integration_id: UUID
+    name: str | None
+    consented_at: datetime
+
+
 class LinkedAnswer(_Answer):
-    """What a colleague asks for by a link."""
+    """What a colleague asks for by a link, and what has come of it: `authorized_since`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -143,6 +151,13 @@ class LinkedAnswer(_Answer):
                     "integration_id": None,
                     "integration_name": None,
                     "expires_at": "2026-11-30T09:12:44Z",
+                    "authorized_since": [
+                        {
+                            "integration_id": "0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
+                            "name": "Amazon Europa",
+                            "consented_at": "2026-11-28T08:02:11Z",
+                        }
+                    ],
                 }
             ]
         }
@@ -154,6 +169,7 @@ class LinkedAnswer(_Answer):
     integration_id: UUID | None
     integration_name: str | None
     expires_at: datetime
+    authorized_since: list[AuthorizedAnswer]
 
 
 class AttemptProblemAnswer(_Answer):

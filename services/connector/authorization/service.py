@@ -152,11 +152,19 @@ async def make_link(
 async def read_link(
     sessions: Sessions, keyring: Keyring, caller: Caller, link: str, now: datetime
 ) -> tuple[Wish, queries.AskedFor]:
-    """What a colleague asks for by this link. Raises LinkUnknown, LinkExpired."""
+    """What a colleague asks for by this link. Raises LinkUnknown, LinkExpired, NotFound (the integration)."""
     account_keys = await keyring.of(sessions, caller.account_id)
     wish = wish_of(account_keys, link, now)
     async with sessions.begin() as session:
-        return wish, await queries.asked_for(session, caller.account_id, wish.asked_by, wish.integration_id)
+        if wish.integration_id is not None:
+            await _intent_to_reconnect(session, caller, wish.integration_id)
+        return wish, await queries.asked_for(
+            session,
+            caller.account_id,
+            asked_by=wish.asked_by,
+            meant=wish.integration_id or BY_COUNTRY[wish.country or ""].region,
+            since=wish.made_at,
+        )
 
 
 def _is_own(row: queries.AttemptRow, caller: Caller, browser_token: str) -> bool:

@@ -41,9 +41,23 @@ async def test_it_says_what_is_asked_for_and_by_whom(signed_in: SignedIn):
         "integration_id": None,
         "integration_name": None,
         "expires_at": "",
+        "authorized_since": [],
     }
     assert of_country.json()["asked_by"]
     assert of_integration.json()["integration_name"] == "Lampen Europa"
+
+
+async def test_it_says_which_stores_were_authorized_since_it_was_made(signed_in: SignedIn):
+    links = [await made(signed_in, {"country": country}) for country in ("FR", "US")]
+    integration_id = await connect_named(signed_in, "Lampen Europa")
+    links += [await made(signed_in, body) for body in ({"country": "DE"}, {"integration_id": integration_id})]
+
+    async def authorized(link: str) -> list[str]:
+        answer = await signed_in.client.get(f"/api/v1/authorization-links/{link}")
+        return [store["name"] for store in answer.json()["authorized_since"]]
+
+    # The second is about another region; the last two were made after the consent.
+    assert [await authorized(link) for link in links] == [["Lampen Europa"], [], [], []]
 
 
 @pytest.mark.parametrize("body", [{"country": "XX"}, {"integration_id": str(new_id())}])

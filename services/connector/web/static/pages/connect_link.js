@@ -2,24 +2,63 @@
 
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { notice, pageHeading } from "../core/elements.js";
+import { actionButton, notice, pageHeading, problemTexts } from "../core/elements.js";
+import { date, dateTime, list } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { navigate } from "../core/router.js";
+import { signedIn, signOut } from "../core/session.js";
 import { authorizeAtAmazon } from "./authorize.js";
 
 export const width = "narrow";
 
 export async function show({ main, params, signal }) {
-  const asked = await get(`/authorization-links/${params.link}`, signal);
+  let asked;
+  try {
+    asked = await get(`/authorization-links/${encodeURIComponent(params.link)}`, signal);
+  } catch (problem) {
+    if (![403, 404, 410].includes(problem.status)) throw problem;
+    return replace(main, refused(problem));
+  }
+  const since = asked.authorized_since;
+  const isDone = asked.integration_id !== null && since.length > 0;
   const problemPlace = h("div", { class: "place" });
   const body = asked.integration_id ? { integration_id: asked.integration_id } : { country: asked.country };
-  const button = h("button", { type: "button", class: "button", onclick: () => authorizeAtAmazon(body, { button, problemPlace, signal }) }, t("wizard.authorize"));
-  const what = asked.integration_id ? t("consent_link.integration", { name: asked.integration_name ?? t("integrations.unnamed") }) : t("consent_link.country", { country: asked.country_name });
-  replace(
+  const click = () => authorizeAtAmazon(body, { button, problemPlace, signal });
+  const button = h("button", { type: "button", class: since.length ? "button button-secondary" : "button", onclick: click }, t(since.length ? "consent_link.again" : "wizard.authorize"));
+  return replace(
     main,
-    pageHeading(t("consent_link.page")),
-    notice("info", null, h("p", {}, t(asked.asked_by ? "consent_link.asked" : "consent_link.asked_by_nobody", { name: asked.asked_by ?? "" }), " ", h("strong", {}, what))),
-    h("p", {}, t("consent_link.primary")),
+    pageHeading(t(isDone ? "consent_link.done.title" : "consent_link.page")),
+    isDone ? notice("good", null, h("p", {}, t("consent_link.done.text", { name: nameOf(since[0]), time: dateTime(since[0].consented_at) }))) : wish(asked),
+    !isDone && since.length > 0 && notice("good", null, h("p", {}, t("consent_link.since", { stores: list(since.map((each) => `${nameOf(each)} (${dateTime(each.consented_at)})`)) }))),
+    !isDone && h("p", {}, t("consent_link.primary")),
     problemPlace,
     button,
+    h("p", { class: "muted" }, t("consent_link.until", { date: date(asked.expires_at) })),
   );
+}
+
+const nameOf = (store) => store.name ?? t("integrations.unnamed");
+
+/** Who asks, and for what. */
+function wish(asked) {
+  const what = asked.integration_id ? t("consent_link.integration", { name: asked.integration_name ?? t("integrations.unnamed") }) : t("consent_link.country", { country: asked.country_name });
+  return notice("info", null, h("p", {}, t(asked.asked_by ? "consent_link.asked" : "consent_link.asked_by_nobody", { name: asked.asked_by ?? "" }), " ", h("strong", {}, what)));
+}
+
+/** A link that leads nowhere for whoever is signed in: it may be somebody else's, and that is helped by signing in as somebody else. */
+function refused(problem) {
+  const isGone = problem.code === "not_found";
+  const { title, detail } = isGone ? { title: t("consent_link.gone.title"), detail: t("consent_link.gone.text") } : problemTexts(problem);
+  const isForAnother = problem.code === "link_unknown" || problem.status === 403;
+  return [
+    pageHeading(title),
+    notice(isGone ? "info" : "warning", null, h("p", {}, detail)),
+    isForAnother && [h("p", {}, t("consent_link.signed_in_as", { name: signedIn().user.email })), actionButton(t("consent_link.switch"), signInAsAnother)],
+  ];
+}
+
+async function signInAsAnother() {
+  const target = location.pathname;
+  await signOut();
+  await navigate(`/sign-in?next=${encodeURIComponent(target)}`, { replace: true });
 }

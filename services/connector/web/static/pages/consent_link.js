@@ -22,5 +22,5 @@ export function consentLink(body, signal) {
     }
   }
 
-  return h("details", { class: "consent-link" }, h("summary", {}, t("consent_link.title")), h("p", {}, t("consent_link.text")), actionButton(t("consent_link.make"), make, { class: "button button-secondary" }), place);
+  return h("details", { class: "consent-link" }, h("summary", {}, t("consent_link.title")), h("p", {}, t("consent_link.text"), " ", h("a", { href: "/settings/users" }, t("consent_link.invite"))), actionButton(t("consent_link.make"), make, { class: "button button-secondary" }), place);
 }
