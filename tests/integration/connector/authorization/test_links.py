@@ -1,5 +1,6 @@
 """A link for who has to consent: good in one account, for some days, for whoever may authorize stores there."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from tests.integration.connector.connecting import connect_named
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
-async def made(signed_in: SignedIn, body: dict[str, object]) -> str:
+async def made(signed_in: SignedIn, body: Mapping[str, object]) -> str:
     answer = await signed_in.client.post("/api/v1/authorization-links", json=body)
     assert answer.status_code == 201, answer.text
     path: str = urlsplit(answer.json()["url"]).path
