@@ -24,6 +24,7 @@ route("/sign-in", "sign_in", { isPublic: true });
 route("/forgot-password", "forgot_password", { isPublic: true });
 route("/reset-password", "reset_password", { isPublic: true });
 route("/invitation", "invitation", { isPublic: true });
+route("/account-closed", "account_closed", { isPublic: true });
 route("/profile", "profile");
 route("/integrations", "integrations");
 route("/integrations/new", "wizard");
@@ -44,6 +45,7 @@ route("/settings/audit-log", "audit_log");
 route("/settings/read-log", "read_log");
 route("/settings/retention", "retention");
 route("/settings/templates", "reply_templates");
+route("/settings/account", "account");
 route("/settings/security", "security");
 
 async function display(found, query, controller, isFirst) {

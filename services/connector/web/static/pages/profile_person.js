@@ -8,11 +8,13 @@ import { changeMe, signedIn } from "../core/session.js";
 
 const LANGUAGES = { de: "Deutsch", en: "English" };
 
+const FORMS = { du: "Du", sie: "Sie" };
+
 export function personSection() {
-  const { user } = signedIn();
+  const { user, account } = signedIn();
   const name = field(t("profile.name"), { name: "name", autocomplete: "name", maxlength: 100, value: user.name });
   const language = choice(t("profile.language"), Object.entries(LANGUAGES), user.language);
-  const form = choice(t("profile.form_of_address"), [["du", "Du"], ["sie", "Sie"]], user.form_of_address ?? "du");
+  const form = choice(t("profile.form_of_address"), [["", t("profile.as_account", { form: FORMS[account.form_of_address] })], ...Object.entries(FORMS)], user.form_of_address ?? "");
   const zone = choice(t("profile.time_zone"), zones(user.time_zone).map((each) => [each, each.replaceAll("_", " ")]), user.time_zone);
   const said = h("div", { class: "place", role: "status" });
   const button = h("button", { type: "submit", class: "button" }, t("profile.save"));
@@ -23,7 +25,7 @@ export function personSection() {
     if (!name.input.value.trim()) return name.input.focus();
     const before = signedIn().user;
     try {
-      await changeMe({ name: name.input.value.trim(), language: language.select.value, form_of_address: form.select.value, time_zone: zone.select.value });
+      await changeMe({ name: name.input.value.trim(), language: language.select.value, form_of_address: form.select.value || null, time_zone: zone.select.value });
     } catch (problem) {
       if (!problem.errors?.some((each) => each.field === "name")) return showProblem(said, problem);
       name.setError(fieldError(problem, "name"));

@@ -13,6 +13,7 @@ const PAGES = {
   "/settings/audit-log": { title: "audit.title", needs: ["general.admin", "view"] },
   "/settings/read-log": { title: "reads.title", needs: ["general.admin", "view"] },
   "/settings/retention": { title: "retention.title", needs: ["general.admin", "view"] },
+  "/settings/account": { title: "account.title", needs: ["general.admin", "view"] },
   "/settings/security": { title: "security.title", needs: ["general.admin", "view"] },
   "/settings/templates": { title: "templates.title", needs: ["inbox.messages", "view"] },
 };

@@ -1,8 +1,9 @@
 // The dialogs of the page of users: an invitation, what somebody may do, and what becomes of what a leaver has made.
 
 import { get, getVersion, patchVersion, post, remove } from "../core/api.js";
-import { h, newId, replace } from "../core/dom.js";
-import { busy, field, problemTexts } from "../core/elements.js";
+import { h, newId } from "../core/dom.js";
+import { field } from "../core/elements.js";
+import { formDialog } from "../core/form_dialog.js";
 import { language, t } from "../core/i18n.js";
 import { may, userId } from "../core/session.js";
 
@@ -13,47 +14,6 @@ export const AREAS = [
   { area: "inbox.orders", key: "orders", levels: ["none", "view"] },
   { area: "general.programs", key: "programs", levels: ["none", "view", "edit"] },
 ];
-
-/** A dialog with a form; resolves to what `save` returns, or to null if it was cancelled. What fails is said in it, and what was typed stays. */
-function formDialog({ title, content, confirm, isDangerous = false, save }) {
-  return new Promise((resolve) => {
-    const id = newId("dialog");
-    let result = null;
-    const said = h("div", { role: "alert", class: "form-error" });
-    const button = h("button", { type: "submit", class: isDangerous ? "button button-danger" : "button" }, confirm);
-    const cancel = h("button", { type: "button", class: "button button-secondary" }, t("common.cancel"));
-    const form = h("form", { class: "form", novalidate: true }, content, said, h("div", { class: "buttons buttons-end" }, cancel, button));
-    const dialog = h("dialog", { class: "dialog dialog-small", "aria-labelledby": id }, h("h2", { id }, title), form);
-
-    async function submit() {
-      replace(said);
-      try {
-        const saved = await save();
-        if (saved === undefined) return;
-        result = saved;
-        dialog.close();
-      } catch (problem) {
-        const { title: what, detail } = problemTexts(problem);
-        replace(said, h("p", { class: "notice-title" }, what), detail && h("p", {}, detail));
-      }
-    }
-
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      return busy(button, submit);
-    });
-    cancel.addEventListener("click", () => dialog.close());
-    const opener = document.activeElement;
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      if (opener?.isConnected) opener.focus();
-      resolve(result);
-    });
-    document.body.append(dialog);
-    dialog.showModal();
-    form.querySelector("input, select")?.focus();
-  });
-}
 
 /** A select for each area; nobody gives more than they have, so that higher levels cannot be chosen. */
 function levelFields(levels) {
