@@ -15,9 +15,8 @@ from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry, system_audit_entry
-from services.connector.accounts.callers import Caller
+from services.connector.accounts.callers import AccountClosed, Caller
 from services.connector.accounts.notices import notify_admins
-from services.connector.accounts.service import AccountClosed
 from services.connector.integrations import lifecycle_service
 from services.connector.problems.catalogue import NotFound
 from services.connector.users.queries import find_account_held, hold_account

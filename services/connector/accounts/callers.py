@@ -19,6 +19,12 @@ class NotSignedIn(Expected):
     code = "not_signed_in"
 
 
+class AccountClosed(Expected):
+    """Nobody gets in, and nothing is added to it."""
+
+    code = "account_closed"
+
+
 class PermissionMissing(Expected):
     """The caller is known but may not do this."""
 

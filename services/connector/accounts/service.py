@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts import queries
 from services.connector.accounts.audit import audit_entry, system_audit_entry
-from services.connector.accounts.callers import Caller, NotSignedIn
+from services.connector.accounts.callers import AccountClosed, Caller, NotSignedIn
 from services.connector.accounts.credentials import API_KEY_PREFIX, hash_secret, new_api_key
 from services.connector.accounts.levels import at_most, column_of, levels_of_key, levels_of_user
 from services.connector.accounts.me import Me
@@ -61,12 +61,6 @@ class EmailTaken(Expected):
     """Somebody signs in with this e-mail address already."""
 
     code = "email_taken"
-
-
-class AccountClosed(Expected):
-    """Nobody gets in, and nothing is added to it."""
-
-    code = "account_closed"
 
 
 async def require_open(session: AsyncSession, account_id: UUID) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts import queries
 from services.connector.accounts.audit import person_audit_entry
+from services.connector.accounts.callers import AccountClosed
 from services.connector.accounts.credentials import hash_secret
 from services.connector.accounts.passwords import PasswordCheck, Passwords
 from services.connector.accounts.queries import SignInCount
@@ -26,7 +27,7 @@ from services.connector.http.client_networks import network_of, wide_network_of
 from services.connector.sign_in.browsers import Browser
 from shared.database import Sessions
 from shared.errors import Expected
-from shared.tables import User
+from shared.tables import Account, User
 
 
 class InvalidCredentials(Expected):
@@ -45,7 +46,7 @@ async def user_with_password(
     browser: Browser,
     now: datetime,
 ) -> tuple[User, PasswordCheck, SignInOrigin]:
-    """The user with this address and this password. Raises InvalidCredentials, TooManySignIns.
+    """The user with this address and this password. Raises InvalidCredentials, TooManySignIns, AccountClosed to whom the closing has shut out.
 
     The attempt is counted and committed first; no transaction is open while the password is hashed. Who has come in then uncounts it.
     """
@@ -63,8 +64,18 @@ async def user_with_password(
     check = await passwords.verify(None if user is None else user.password_hash, password, origin)
     if user is None or user.disabled_at is not None or not check.is_right:
         await _keep_failure(sessions, user, origin)
+        # Only who knows the password is told: they would look for a mistake of their own.
+        if user is not None and check.is_right and await _was_shut_out(sessions, user):
+            raise AccountClosed
         raise InvalidCredentials
     return user, check, origin
+
+
+async def _was_shut_out(sessions: Sessions, user: User) -> bool:
+    """Whether it was the closing of their account that disabled them."""
+    async with sessions.begin() as session:
+        account = await session.get_one(Account, user.account_id)
+        return account.closed_at is not None and account.closed_at == user.disabled_at
 
 
 async def _counted(

@@ -13,11 +13,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import system_audit_entry
+from services.connector.accounts.callers import AccountClosed
 from services.connector.accounts.credentials import hash_secret, new_session_token
 from services.connector.accounts.levels import levels_of_user
 from services.connector.accounts.notices import notify_admins
 from services.connector.accounts.service import (
-    AccountClosed,
     LevelTooHigh,
     add_api_key,
     normalise_email,

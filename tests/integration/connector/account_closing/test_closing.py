@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 
 from services.connector.account_closing import service
 from services.connector.account_closing.mails import AccountMails
-from services.connector.accounts.service import AccountClosed
+from services.connector.accounts.callers import AccountClosed
 from services.connector.integrations.service import connect_store
 from services.connector.users import operator_service
 from shared.database import Sessions
@@ -58,7 +58,9 @@ async def test_nobody_gets_in_after_the_closing(
         assert (await client.get(f"{API}/me")).status_code == 401
     for user in (signed_in.user, agent.user):
         answer = await nobody.post(f"{API}/sessions", json={"email": user.email, "password": PASSWORD})
-        assert answer.status_code == 401
+        assert (answer.status_code, answer.json()["code"]) == (409, "account_closed")
+        wrong = await nobody.post(f"{API}/sessions", json={"email": user.email, "password": "wrong"})
+        assert (wrong.status_code, wrong.json()["code"]) == (401, "invalid_credentials")
         # The same answer as for unknown addresses, and no link.
         assert (await nobody.post(f"{API}/password-resets", json={"email": user.email})).status_code == 202
     async with sessions.begin() as session:

@@ -31,6 +31,8 @@ PAGES = [
     "/settings/webhooks",
     "/settings/audit-log",
     "/settings/read-log",
+    "/settings/account",
+    "/account-closed",
     "/settings/retention",
     "/settings/templates",
 ]

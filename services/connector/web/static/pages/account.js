@@ -61,7 +61,7 @@ function closingSection(account, signal) {
   return h("section", { class: "section" }, h("h2", {}, t("account.close_title")), consequences(), h("div", { class: "buttons" }, button));
 }
 
-const consequences = () => h("ul", { class: "plain-list" }, CONSEQUENCES.map((each) => h("li", {}, t(`account.closing.${each}`))));
+const consequences = () => h("ul", {}, CONSEQUENCES.map((each) => h("li", {}, t(`account.closing.${each}`))));
 
 /** Asks for the account's name; whoever closes it leaves with it. */
 async function close(account, signal) {
