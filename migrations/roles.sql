@@ -88,6 +88,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON login_requests, service_troubles, thrott
     outbound_messages, reply_files, reply_drafts, reply_templates, notes, tags, saved_views, muted_kinds, conversations_changes,
     orders, order_items, order_packages, order_lookups, order_syncs, order_reports, order_snapshots, amazon_pauses,
     order_hints, notice_subscriptions TO replyco_connector;
+GRANT SELECT, INSERT, UPDATE ON page_feedback TO replyco_connector;
 GRANT SELECT, INSERT ON audit_log, read_log, application_notices TO replyco_connector;
 GRANT SELECT ON alembic_version TO replyco_connector; -- `doctor` compares it
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;

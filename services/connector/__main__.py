@@ -25,6 +25,7 @@ with loading():
     from services.connector.dependencies import AppState
     from services.connector.doctor.checks import examine
     from services.connector.doctor.findings import Severity
+    from services.connector.feedback.commands import feedback
     from services.connector.http.connections import SEND_BUFFER_BYTES, Connections
     from services.connector.http.language import Language
     from services.connector.http.server import Server
@@ -72,6 +73,7 @@ cli.add_typer(privacy, name="privacy")
 cli.add_typer(users, name="users")
 cli.add_typer(api_keys, name="api-keys")
 cli.add_typer(single_sign_on, name="single-sign-on")
+cli.command()(feedback)
 accounts.command("list")(list_accounts)
 accounts.command("close")(account_closing.close)
 accounts.command("reopen")(account_closing.reopen)

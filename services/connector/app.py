@@ -27,6 +27,7 @@ from services.connector.dependencies import AppState, SessionsDep, permissions_a
 from services.connector.events import api as events
 from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import Hub
+from services.connector.feedback import api as feedback
 from services.connector.forwarding import api as forwarding
 from services.connector.http.client_networks import WIDE
 from services.connector.http.compression import Compressed
@@ -87,6 +88,7 @@ PUBLIC = frozenset(
         ("POST", f"{API_PREFIX}/password-resets/use"),
         ("POST", f"{API_PREFIX}/invitations/look"),
         ("POST", f"{API_PREFIX}/invitations/accept"),
+        ("POST", f"{API_PREFIX}/page-feedback"),
         ("GET", f"{API_PREFIX}/openapi.json"),
         ("HEAD", f"{API_PREFIX}/openapi.json"),
         ("GET", PROBLEMS_PATH),
@@ -254,6 +256,7 @@ def _routes() -> list[BaseRoute]:
     router.include_router(authorization.amazon_router)
     router.include_router(integrations.router, prefix=API_PREFIX)
     router.include_router(smtp.router, prefix=API_PREFIX)
+    router.include_router(feedback.router, prefix=API_PREFIX)
     router.include_router(forwarding.router, prefix=API_PREFIX)
     router.include_router(notes.router, prefix=API_PREFIX)
     router.include_router(reply_templates.router, prefix=API_PREFIX)

@@ -40,6 +40,7 @@ from shared.tables.events import (
     Webhook,
     WebhookDelivery,
 )
+from shared.tables.feedback import HelpPage, PageFeedback
 from shared.tables.inbox import ConversationsChange, MutableKind, MutedKind, SavedView, Tag
 from shared.tables.integrations import (
     AfterGracePeriod,
@@ -136,6 +137,7 @@ __all__ = [
     "EventRow",
     "ForwardedMailbox",
     "Grant",
+    "HelpPage",
     "IdempotencyKey",
     "Integration",
     "Invitation",
@@ -170,6 +172,7 @@ __all__ = [
     "OrderSync",
     "OutboundMessage",
     "Outcome",
+    "PageFeedback",
     "Passkey",
     "PasswordReset",
     "ProvenNetwork",

@@ -29,6 +29,7 @@ def test_every_post_by_which_a_caller_changes_something_takes_an_idempotency_key
         "/api/v1/password-resets/use",
         "/api/v1/conversations/search",
         "/api/v1/orders/search",
+        "/api/v1/page-feedback",
         "/api/v1/invitations/look",
         "/api/v1/invitations/accept",
         "/api/v1/conversations/{conversation_id}/replies/check",

@@ -2,6 +2,7 @@
 
 import { h, replace } from "../core/dom.js";
 import { notice, pageHeading } from "../core/elements.js";
+import { helpfulQuestion } from "../core/helpful.js";
 import { hasText, t } from "../core/i18n.js";
 import { supportLine } from "../core/support.js";
 
@@ -32,6 +33,7 @@ export async function show({ main, params }) {
     h("p", {}, h("a", { href: LINKS[code], class: "button" }, t(`connect_problem.${code}.button`))),
     supportLine(),
     h("p", { class: "muted" }, t("connect_problem.nothing_lost")),
+    helpfulQuestion(code),
   );
 }
 

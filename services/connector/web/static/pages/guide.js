@@ -4,6 +4,7 @@ import { get, put } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import { copyButton, outsideLink, showProblem } from "../core/elements.js";
 import { shortDate } from "../core/format.js";
+import { helpfulQuestion } from "../core/helpful.js";
 import { t, textParts } from "../core/i18n.js";
 import { may } from "../core/session.js";
 import { drawing } from "./guide_drawings.js";
@@ -90,6 +91,7 @@ export function guide(integration, steps, signal, onChanged) {
     h("div", { class: "progress" }, bar, progress),
     verification.element,
     h("ol", { class: "guide" }, items),
+    helpfulQuestion("guide"),
   ];
   /** Reads the steps and the verification mails again; an answer that a box saved in the meantime has made old is dropped. */
   async function refresh() {

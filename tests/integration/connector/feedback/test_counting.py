@@ -1,0 +1,74 @@
+"""Whether pages helped: counted for whoever answers, and shown to operators."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from deploy.demo.postgres import CONNECTOR
+from services.connector.web import texts
+from shared.tables import HelpPage, PageFeedback
+from tests.commands import run_here
+
+PATH = "/api/v1/page-feedback"
+PROBLEM_TEXTS = Path(texts.__file__).parent / "static" / "texts" / "en" / "connect_problem.json"
+
+
+async def test_answers_of_strangers_and_users_are_counted_by_page_and_language(
+    nobody, signed_in, sessions, database
+):
+    answers = [("guide", "de", True)] * 3 + [
+        ("guide", "de", False),
+        ("guide", "en", False),
+        ("unknown", "de", True),
+    ]
+    clients = [nobody, signed_in.client]
+    statuses = await asyncio.gather(
+        *(
+            clients[number % 2].post(PATH, json={"page": page, "language": language, "helpful": helpful})
+            for number, (page, language, helpful) in enumerate(answers)
+        )
+    )
+
+    assert {answer.status_code for answer in statuses} == {204}
+    async with sessions() as session:
+        counts = (await session.scalars(select(PageFeedback))).all()
+    assert {(count.page, count.language): (count.helpful, count.not_helpful) for count in counts} == {
+        ("guide", "de"): (3, 1),
+        ("guide", "en"): (0, 1),
+        ("unknown", "de"): (1, 0),
+    }
+    code, output = await run_here({"REPLYCO_DATABASE_URL": database.url(CONNECTOR)}, "feedback")
+    assert code == 0
+    assert [line.split("\t")[1:] for line in output.splitlines()[1:]] == [
+        ["guide", "en", "0", "1"],
+        ["guide", "de", "3", "1"],
+        ["unknown", "de", "1", "0"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"page": "no-such-page"},
+        {"language": "fr"},
+        {"helpful": "perhaps"},
+        {"helpful": None},
+        {"comment": "x"},
+    ],
+    ids=str,
+)
+async def test_what_is_no_answer_is_refused_and_counted_nowhere(nobody, sessions, wrong):
+    answer = await nobody.post(PATH, json={"page": "guide", "language": "de", "helpful": True} | wrong)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    async with sessions() as session:
+        assert (await session.scalars(select(PageFeedback))).all() == []
+
+
+def test_every_problem_of_connecting_that_is_told_on_a_page_can_be_answered():
+    told = {key.split(".")[1] for key in json.loads(PROBLEM_TEXTS.read_text()) if key.endswith(".title")}
+
+    assert told | {"guide"} == set(HelpPage)
