@@ -210,11 +210,16 @@ async def merge(session: AsyncSession, source_id: UUID, target_id: UUID, *, by: 
     )
     source = (
         await session.execute(
-            select(Conversation.status, Conversation.is_unread, Conversation.buyer_key).where(
-                Conversation.id == source_id
-            )
+            select(
+                Conversation.status,
+                Conversation.is_unread,
+                Conversation.buyer_key,
+                Conversation.assignee_id,
+                Conversation.tag_ids,
+            ).where(Conversation.id == source_id)
         )
     ).one()
+    tags = await session.scalar(select(Conversation.tag_ids).where(Conversation.id == target_id))
     await session.execute(
         update(Conversation).where(Conversation.merged_into == source_id).values(merged_into=target_id)
     )
@@ -236,6 +241,8 @@ async def merge(session: AsyncSession, source_id: UUID, target_id: UUID, *, by: 
         .where(Conversation.id == target_id)
         .values(
             is_unread=Conversation.is_unread | source.is_unread,
+            assignee_id=func.coalesce(Conversation.assignee_id, source.assignee_id),
+            tag_ids=list(dict.fromkeys([*(tags or []), *source.tag_ids])),
             buyer_key=_buyer_key(
                 source.buyer_key,
                 is_source_proven=source_id in proven,
@@ -376,16 +383,6 @@ async def unsettle(session: AsyncSession, conversation_ids: Sequence[UUID], sett
         .execution_options(synchronize_session=False)
     )
     await _set_due(session, conversation_ids)
-
-
-async def unassign(session: AsyncSession, account_id: UUID, user_id: UUID) -> None:
-    """Nobody has this person's conversations any more. Called by whoever disables or removes a person, or takes the inbox from them."""
-    await session.execute(
-        update(Conversation)
-        .where(Conversation.account_id == account_id, Conversation.assignee_id == user_id)
-        .values(assignee_id=None)
-        .execution_options(synchronize_session=False)
-    )
 
 
 async def answer(session: AsyncSession, answers: Sequence[Answering]) -> None:

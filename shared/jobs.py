@@ -34,6 +34,8 @@ class Job(StrEnum):
     """One integration: ask for the order reports that are due, see how far those are that were asked for, store what is made."""
     RECHECK_MAIL_OF_MAILBOX = "recheck_mail_of_mailbox"
     """One forwarded mailbox: check again what waited in quarantine for its confirmation."""
+    UNASSIGN_CONVERSATIONS = "unassign_conversations"
+    """One person: what is theirs is nobody's, if they may not read the inbox any more."""
 
 
 async def enqueue(session: AsyncSession, job: Job, *subject_ids: UUID) -> None:

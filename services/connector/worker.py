@@ -34,6 +34,7 @@ from services.connector.orders import jobs as order_jobs
 from services.connector.orders.fetch_service import OrderFetcher
 from services.connector.orders.hint_service import HintedOrders
 from services.connector.orders.sync_service import OrderSynchronizer
+from services.connector.organizing import jobs as organizing_jobs
 from services.connector.organizing.waking import wake_forever
 from services.connector.privacy import jobs as privacy_jobs
 from services.connector.privacy.purger import Purger
@@ -113,6 +114,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     application_jobs.register(runner, secrets)
     notice_jobs.register(runner, sessions, reader, subscriber)
     forwarding_jobs.register(runner, sessions)
+    organizing_jobs.register(runner, sessions)
     fetcher = OrderFetcher(sessions, keyring, vault)
     order_jobs.register(
         runner,

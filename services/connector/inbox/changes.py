@@ -5,7 +5,7 @@ who did it into the audit log; and publishes the event.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -153,11 +153,10 @@ async def require_possible(
     """Refuse what can be done to no conversation. Raises SnoozeOutOfRange, AssigneeUnknown, TagUnknown."""
     if changes.snoozed_until is not None and not now < changes.snoozed_until <= now + MAX_SNOOZE:
         raise SnoozeOutOfRange(days=MAX_SNOOZE.days)
-    if changes.assignee_id is not None:
-        may_read = assignable(account_id).where(User.id == changes.assignee_id)
-        # Whoever takes the inbox from them meanwhile waits, and then finds what is theirs.
-        if (await session.execute(may_read.with_for_update(read=True, of=User))).first() is None:
-            raise AssigneeUnknown
+    if changes.assignee_id is not None and not await hold_assignable(
+        session, account_id, [changes.assignee_id]
+    ):
+        raise AssigneeUnknown
     if changes.added_tags:
         known = select(Tag.id).where(Tag.account_id == account_id, Tag.id.in_(changes.added_tags))
         if len((await session.scalars(known)).all()) < len(set(changes.added_tags)):
@@ -169,6 +168,17 @@ def assignable(account_id: UUID) -> Select[UUID, str]:
     return select(User.id, User.name).where(
         User.account_id == account_id, User.disabled_at.is_(None), User.inbox_messages != Level.NONE
     )
+
+
+async def hold_assignable(session: AsyncSession, account_id: UUID, person_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these people to whom a conversation can be given. Whoever takes the inbox from them meanwhile waits, and then what is
+    given here becomes nobody's, too (`organizing.unassigning`).
+    """
+    if not person_ids:
+        return set()
+    may_read = assignable(account_id).where(User.id.in_(person_ids)).order_by(User.id)
+    rows = await session.execute(may_read.with_for_update(read=True, of=User))
+    return {row.id for row in rows}
 
 
 async def apply(

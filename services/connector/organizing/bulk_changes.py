@@ -15,6 +15,7 @@ from services.connector.inbox.changes import (
     ConversationInQuarantine,
     ConversationMerged,
     apply,
+    hold_assignable,
     require_possible,
 )
 from services.connector.problems.catalogue import NotFound
@@ -116,17 +117,21 @@ async def undo(sessions: Sessions, caller: Caller, change_id: UUID, now: datetim
         if change.undone_at is not None or now - change.made_at > UNDO_TIME:
             raise UndoTooLate(minutes=UNDO_TIME // timedelta(minutes=1))
         rows = await _held(session, caller.account_id, [UUID(part["id"]) for part in change.parts])
+        had_it = {part["before"]["assignee_id"] for part in change.parts if part["before"].get("assignee_id")}
+        may_have_it = await hold_assignable(session, caller.account_id, [UUID(each) for each in had_it])
         restored: list[Conversation] = []
         reopened: list[UUID] = []
         for part in change.parts:
             row = rows.get(UUID(part["id"]))
-            if row is None or not _is_as_left(row, part):
+            if row is None or not _is_as_left(row, part, change.made_at):
                 result.left.append(UUID(part["id"]))
                 continue
             if part["after"].get("status") == ConversationStatus.CLOSED:
                 reopened.append(row.id)
             for name, value in part["before"].items():
                 setattr(row, name, _READ.get(name, _same)(value))
+            if "assignee_id" in part["before"] and row.assignee_id not in may_have_it:
+                row.assignee_id = None
             session.add(audit_entry(caller, "conversation.change_undone", row.id))
             result.restored.append(row.id)
             restored.append(row)
@@ -161,11 +166,13 @@ def _refusal(row: Conversation | None, changes: ConversationChanges) -> str | No
     return None
 
 
-def _is_as_left(row: Conversation, part: dict[str, Any]) -> bool:
-    """Whether nobody has changed since what the action has changed."""
-    return row.merged_into is None and part["after"] == _as_data(
-        {name: getattr(row, name) for name in part["after"]}
-    )
+def _is_as_left(row: Conversation, part: dict[str, Any], made_at: datetime) -> bool:
+    """Whether nobody has changed since what the action has changed, nor answered what it has closed or put off."""
+    if row.merged_into is not None:
+        return False
+    if "status" in part["after"] and row.last_reply_at is not None and row.last_reply_at > made_at:
+        return False
+    return bool(part["after"] == _as_data({name: getattr(row, name) for name in part["after"]}))
 
 
 async def _announce(session: AsyncSession, rows: Sequence[Conversation]) -> None:

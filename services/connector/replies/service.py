@@ -45,7 +45,7 @@ from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.replies import Reply, announce, announce_due, answered_message_id
-from shared.tables import Conversation, OutboundMessage, ReplyFile, ReplyState
+from shared.tables import Conversation, ConversationStatus, OutboundMessage, ReplyFile, ReplyState
 
 LATEST: Final = timedelta(days=366)
 
@@ -137,6 +137,9 @@ async def write_reply(
         await _attach(session, caller, conversation_id, row.id, wanted.file_ids)
         if caller.is_browser:
             await drafts_service.empty(session, keys, caller, conversation_id, now)
+        if wanted.close and conversation.status == ConversationStatus.SNOOZED:
+            # Closing it was wanted last. Whoever snoozes it after this means that, and it stays snoozed when the reply has gone.
+            conversation.status, conversation.snoozed_until = ConversationStatus.OPEN.value, None
         # Later than the one before, also by the clock of a machine that is behind: else the version would stay the same.
         before = conversation.last_reply_at
         conversation.last_reply_at = now if before is None else max(now, before + timedelta(microseconds=1))

@@ -28,6 +28,7 @@ from services.connector.users import invitations_service, queries
 from services.connector.users.queries import ListedUser
 from services.connector.users.service import end_sign_ins, require_admin_left
 from shared.database import Sessions, new_id
+from shared.jobs import Job, enqueue
 from shared.permissions import Level, Permission
 from shared.tables import Account, ApiKey, NoticeKind, PasswordReset, User
 
@@ -116,6 +117,7 @@ async def disable(sessions: Sessions, email: str, now: datetime) -> None:
             await session.flush()
             await require_admin_left(session, user.account_id)
             await end_sign_ins(session, user.id)
+            await enqueue(session, Job.UNASSIGN_CONVERSATIONS, user.id)
             session.add(system_audit_entry(user.account_id, "user_disabled", user.id))
 
 

@@ -25,6 +25,7 @@ from services.connector.users import queries
 from services.connector.users.queries import ListedUser
 from shared.database import Sessions
 from shared.errors import Expected
+from shared.jobs import Job, enqueue
 from shared.permissions import Level, Permission
 from shared.tables import (
     ApiKey,
@@ -35,6 +36,7 @@ from shared.tables import (
     PasswordReset,
     RecoveryCode,
     ReplyDraft,
+    SavedView,
     SignInChallenge,
     User,
     UserSession,
@@ -133,6 +135,8 @@ async def change_levels(
         await session.flush()
         await require_admin_left(session, caller.account_id)
         if changed:
+            if user.inbox_messages == Level.NONE:
+                await enqueue(session, Job.UNASSIGN_CONVERSATIONS, user.id)
             fields = {permission.value: level.value for permission, level in changed.items()}
             session.add(audit_entry(caller, "user_permissions_changed", user.id, **fields))
         return await _listed(session, caller, user_id)
@@ -154,6 +158,7 @@ async def disable(
             await session.flush()
             await require_admin_left(session, caller.account_id)
             await end_sign_ins(session, user.id)
+            await enqueue(session, Job.UNASSIGN_CONVERSATIONS, user.id)
             session.add(audit_entry(caller, "user_disabled", user.id))
             log.info("user_disabled", user_id=str(user.id))
         return await _listed(session, caller, user_id)
@@ -204,7 +209,8 @@ async def remove(
         await session.flush()
         await require_admin_left(session, caller.account_id)
         await end_sign_ins(session, user.id)
-        for table in (Passkey, RecoveryCode, KnownBrowser, ReplyDraft):
+        await enqueue(session, Job.UNASSIGN_CONVERSATIONS, user.id)
+        for table in (Passkey, RecoveryCode, KnownBrowser, ReplyDraft, SavedView):
             await session.execute(delete(table).where(table.user_id == user.id))
         await session.execute(
             update(Integration)

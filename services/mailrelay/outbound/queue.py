@@ -73,9 +73,9 @@ _NOTE_DATA_SENT: Final = text(
 )
 # Nothing newer came than what was answered. Amazon's notice may have been faster than our word, and an agent may have merged conversations.
 _CLOSE: Final = text(
-    "UPDATE conversations SET status = 'closed', snoozed_until = NULL FROM outbound_messages reply"
+    "UPDATE conversations SET status = 'closed' FROM outbound_messages reply"
     " WHERE reply.id = ANY(CAST(:replies AS uuid[])) AND reply.state IN ('handed_over', 'confirmed')"
-    " AND conversations.id = reply.conversation_id AND conversations.status IN ('open', 'snoozed') AND NOT EXISTS (SELECT FROM messages"
+    " AND conversations.id = reply.conversation_id AND conversations.status = 'open' AND NOT EXISTS (SELECT FROM messages"
     " WHERE messages.conversation_id = conversations.id AND messages.kind = 'buyer_message' AND messages.id > reply.answers_message_id)"
 )
 

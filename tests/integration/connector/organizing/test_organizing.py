@@ -13,9 +13,8 @@ from services.connector.accounts.callers import Caller
 from services.connector.organizing.saved_views import MAX_SAVED_VIEWS
 from services.connector.organizing.tags import MAX_TAGS, delete_tag
 from services.connector.organizing.waking import wake_due
-from shared.conversations import unassign
 from shared.database import new_id
-from shared.tables import AuditEntry, Conversation, ConversationsChange, EventRow, Message
+from shared.tables import AuditEntry, Conversation, ConversationsChange, EventRow, Message, User
 from tests.factories import make_conversation, make_integration, make_message, make_reply
 from tests.integration.connector.inbox.conftest import counted_statements
 
@@ -101,16 +100,6 @@ async def test_only_people_who_may_read_the_inbox_get_conversations(
     people = (await client.get(f"{_LIST}/assignees")).json()["items"]
     assert str(reader.user.id) in {person["id"] for person in people}
     assert not {str(blind.user.id), str(stranger.user.id)} & {person["id"] for person in people}
-
-
-async def test_what_somebody_had_who_left_is_nobodys(client, three, sign_in_as, owner_sessions):
-    leaver = await sign_in_as()
-    await _change(client, three, assignee_id=str(leaver.user.id))
-
-    async with owner_sessions.begin() as session:
-        await unassign(session, leaver.account.id, leaver.user.id)
-
-    assert await _ids(client, assignee="nobody", status="open") == set(three)
 
 
 async def test_agents_choose_by_store_without_the_rights_of_an_administrator(
@@ -235,6 +224,46 @@ async def test_what_a_colleague_changed_since_is_not_undone(client, three, sign_
 
     assert undone == {"restored": three[1:], "left": three[:1]}
     assert await _ids(client, status="snoozed") == {three[0]}
+
+
+async def test_what_was_answered_since_is_not_opened_again(client, three, owner_sessions):
+    result = await _change(client, three, status="closed")
+    async with owner_sessions.begin() as session:
+        answered = update(Conversation).where(Conversation.id == UUID(three[0]))
+        await session.execute(answered.values(last_reply_at=datetime.now(UTC)))
+
+    assert await _undo(client, result["id"]) == {"restored": three[1:], "left": three[:1]}
+
+
+async def test_undoing_gives_nothing_back_to_somebody_who_left(client, three, sign_in_as, owner_sessions):
+    leaver, heir = await sign_in_as(), await sign_in_as()
+    await _change(client, three[:1], assignee_id=str(leaver.user.id))
+    result = await _change(client, three, assignee_id=str(heir.user.id))
+    async with owner_sessions.begin() as session:
+        (await session.get_one(User, leaver.user.id)).inbox_messages = "none"
+
+    await _undo(client, result["id"])
+
+    assert [(await _row(owner_sessions, each)).assignee_id for each in three] == [None, None, None]
+
+
+async def test_a_bulk_change_takes_few_statements_however_many_there_are(
+    app, client, inbox, owner_sessions, keyring
+):
+    async with owner_sessions.begin() as session:
+        rows = [await make_conversation(session, keyring, inbox.integration) for _ in range(30)]
+    ids = [str(row.id) for row in rows]
+
+    counts = []
+    for some in (ids[:3], ids[3:]):
+        async with counted_statements(app) as statements:
+            result = await _change(client, some, status="closed", unread=False)
+        assert result["changed"] == some
+        async with counted_statements(app) as undone:
+            await _undo(client, result["id"])
+        counts.append((len(statements), len(undone)))
+
+    assert counts[0] == counts[1]
 
 
 async def test_nobody_undoes_what_somebody_else_did_or_what_is_long_ago(
