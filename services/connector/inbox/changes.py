@@ -29,7 +29,7 @@ from shared.errors import Expected
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
 from shared.permissions import Level
-from shared.tables import Conversation, ConversationStatus, Tag, User
+from shared.tables import AuditEntry, Conversation, ConversationStatus, Tag, User
 
 MAX_SNOOZE: Final = timedelta(days=366)
 _DIGEST_BYTES: Final = 4
@@ -142,7 +142,8 @@ async def change(
         [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
         require_match(if_match, version_of(conversation))
         await require_possible(session, caller.account_id, changes, now)
-        if await apply(session, caller, conversation, changes):
+        before = await apply(session, caller, [conversation], changes)
+        if before[conversation.id]:
             await announce_change(session, conversation)
         return await read_changed(session, keys, caller, conversation_id)
 
@@ -182,33 +183,45 @@ async def hold_assignable(session: AsyncSession, account_id: UUID, person_ids: C
 
 
 async def apply(
-    session: AsyncSession, caller: Caller, conversation: Conversation, changes: ConversationChanges
-) -> dict[str, Any]:
-    """Change a conversation that is held, and write down who did it. The answer is what the changed columns were.
+    session: AsyncSession, caller: Caller, held: Sequence[Conversation], changes: ConversationChanges
+) -> dict[UUID, dict[str, Any]]:
+    """Change conversations that are held, and write down who did it. The answer is what the changed columns of each were.
 
     Whoever closes settles its answers, too. Raises ConversationInQuarantine.
     """
-    columns = changes.columns_of(conversation)
-    if "status" in columns:
-        refuse_quarantine(conversation)
-    before = {name: getattr(conversation, name) for name in columns}
-    for name, value in columns.items():
-        setattr(conversation, name, value)
+    before: dict[UUID, dict[str, Any]] = {}
+    closed: list[UUID] = []
+    for conversation in held:
+        columns = changes.columns_of(conversation)
+        if "status" in columns:
+            refuse_quarantine(conversation)
+        before[conversation.id] = {name: getattr(conversation, name) for name in columns}
+        for name, value in columns.items():
+            setattr(conversation, name, value)
+        session.add_all(_entries(caller, conversation, columns))
+        if columns.get("status") == ConversationStatus.CLOSED:
+            closed.append(conversation.id)
+    if closed:
+        await conversations.settle(session, *closed)
+    return before
+
+
+def _entries(caller: Caller, conversation: Conversation, columns: Collection[str]) -> list[AuditEntry]:
+    """What the audit log has to say about these columns of a changed conversation."""
+    entries = []
     if conversation.status == ConversationStatus.SNOOZED and "snoozed_until" in columns:
         until = conversation.snoozed_until.isoformat() if conversation.snoozed_until else ""
-        session.add(audit_entry(caller, "conversation.snoozed", conversation.id, until=until))
+        entries.append(audit_entry(caller, "conversation.snoozed", conversation.id, until=until))
+    elif conversation.status == ConversationStatus.CLOSED and "status" in columns:
+        entries.append(audit_entry(caller, "conversation.closed", conversation.id))
     elif "status" in columns:
-        is_closed = conversation.status == ConversationStatus.CLOSED
-        if is_closed:
-            await conversations.settle(session, conversation.id)
-        action = "conversation.closed" if is_closed else "conversation.reopened"
-        session.add(audit_entry(caller, action, conversation.id))
+        entries.append(audit_entry(caller, "conversation.reopened", conversation.id))
     if "assignee_id" in columns:
         assignee = str(conversation.assignee_id or "")
-        session.add(audit_entry(caller, "conversation.assigned", conversation.id, assignee_id=assignee))
+        entries.append(audit_entry(caller, "conversation.assigned", conversation.id, assignee_id=assignee))
     if "tag_ids" in columns:
-        session.add(audit_entry(caller, "conversation.tagged", conversation.id))
-    return before
+        entries.append(audit_entry(caller, "conversation.tagged", conversation.id))
+    return entries
 
 
 async def settle_answers(

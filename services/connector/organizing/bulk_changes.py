@@ -70,28 +70,32 @@ async def change_many(
     """Change all of these conversations that can be. Raises SnoozeOutOfRange, AssigneeUnknown, TagUnknown."""
     caller.require(Permission.INBOX_MESSAGES, Level.EDIT)
     result = BulkResult(new_id(), [], [], [])
-    parts: list[dict[str, Any]] = []
     async with sessions.begin() as session:
         await require_possible(session, caller.account_id, changes, now)
         rows = await _held(session, caller.account_id, conversation_ids)
-        changed: list[Conversation] = []
+        possible: list[Conversation] = []
         for conversation_id in dict.fromkeys(conversation_ids):
             row = rows.get(conversation_id)
             refusal = _refusal(row, changes)
             if row is None or refusal is not None:
                 result.refused.append(Refused(conversation_id, refusal or NotFound.code))
-                continue
-            before = await apply(session, caller, row, changes)
-            if not before:
-                result.unchanged.append(conversation_id)
-                continue
-            after = {name: getattr(row, name) for name in before}
-            parts.append({"id": str(row.id), "before": _as_data(before), "after": _as_data(after)})
-            result.changed.append(conversation_id)
-            changed.append(row)
+            else:
+                possible.append(row)
+        before_of = await apply(session, caller, possible, changes)
+        changed = [row for row in possible if before_of[row.id]]
+        result.changed.extend(row.id for row in changed)
+        result.unchanged.extend(row.id for row in possible if not before_of[row.id])
         await _announce(session, changed)
         if not changed:
             return result._replace(id=None)
+        parts = [
+            {
+                "id": str(row.id),
+                "before": _as_data(before_of[row.id]),
+                "after": _as_data({name: getattr(row, name) for name in before_of[row.id]}),
+            }
+            for row in changed
+        ]
         session.add(
             ConversationsChange(id=result.id, account_id=caller.account_id, made_by=caller.id, parts=parts)
         )

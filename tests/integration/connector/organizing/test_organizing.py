@@ -14,7 +14,7 @@ from services.connector.organizing.saved_views import MAX_SAVED_VIEWS
 from services.connector.organizing.tags import MAX_TAGS, delete_tag
 from services.connector.organizing.waking import wake_due
 from shared.database import new_id
-from shared.tables import AuditEntry, Conversation, ConversationsChange, EventRow, Message, User
+from shared.tables import AuditEntry, Conversation, ConversationsChange, EventRow, Message, SavedView, User
 from tests.factories import make_conversation, make_integration, make_message, make_reply
 from tests.integration.connector.inbox.conftest import counted_statements
 
@@ -403,3 +403,34 @@ async def test_a_tag_goes_from_its_conversations_some_at_a_time(
     await delete_tag(sessions, caller, UUID(tag), batch=1)
 
     assert [(await _row(owner_sessions, each)).tag_ids for each in three] == [[], [], []]
+
+
+async def test_what_is_merged_keeps_the_tags_of_both_and_somebody_who_has_it(
+    signed_in, three, sign_in_as, owner_sessions
+):
+    client, colleague = signed_in.client, await sign_in_as()
+    tags = [
+        (await client.post("/api/v1/tags", json={"name": name})).json()["id"]
+        for name in ("Garantie", "Eilig")
+    ]
+    await _change(
+        client, three[:1], add_tag_ids=tags, assignee_id=str(colleague.user.id), snoozed_until=_LATER
+    )
+    await _change(client, three[1:2], add_tag_ids=tags[1:])
+
+    merged = await client.post(f"{_LIST}/{three[0]}/merge", json={"into": three[1]})
+
+    assert merged.status_code == 200, merged.text
+    assert set(merged.json()["tag_ids"]) == set(tags)
+    assert len(merged.json()["tag_ids"]) == 2
+    assert (merged.json()["assignee_id"], merged.json()["status"]) == (str(colleague.user.id), "open")
+
+
+async def test_who_is_removed_leaves_no_views_behind(client, sign_in_as, owner_sessions):
+    leaver = await sign_in_as()
+    await leaver.client.post("/api/v1/saved-views", json={"name": "Germany", "filters": {"country": "DE"}})
+
+    await client.delete(f"/api/v1/users/{leaver.user.id}", params={"programs": "end"})
+
+    async with owner_sessions.begin() as session:
+        assert (await session.scalars(select(SavedView))).all() == []

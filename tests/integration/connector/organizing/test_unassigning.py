@@ -1,12 +1,14 @@
 """What somebody has who may not read the inbox any more becomes nobody's, however they lose it."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
 from services.connector.organizing.unassigning import unassign
 from services.connector.users import operator_service
+from shared.database import Sessions
 from shared.tables import Conversation, EventRow, JobRow, User
 from tests.factories import make_conversation
 
@@ -22,7 +24,7 @@ async def leaver(sign_in_as, inbox, owner_sessions, keyring):
     return person
 
 
-async def _owners(sessions):
+async def _owners(sessions: Sessions) -> set[UUID | None]:
     async with sessions.begin() as session:
         return set(await session.scalars(select(Conversation.assignee_id)))
 
@@ -75,7 +77,7 @@ async def test_of_another_account_nothing_is_taken(leaver, foreign_inbox, sign_i
     assert await _owners(owner_sessions) == {None, stranger.user.id}
 
 
-async def _jobs(sessions):
+async def _jobs(sessions: Sessions) -> list[tuple[str, UUID]]:
     async with sessions.begin() as session:
         rows = await session.execute(select(JobRow.kind, JobRow.subject_id))
-        return [tuple(row) for row in rows if row.kind == "unassign_conversations"]
+        return [(row.kind, row.subject_id) for row in rows if row.kind == "unassign_conversations"]

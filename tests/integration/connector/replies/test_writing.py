@@ -394,3 +394,13 @@ async def test_a_mail_worker_hears_of_it_when_it_is_committed(client, thread, da
     async with asyncio.timeout(10):
         await heard.wait()
     await listener.close()
+
+
+@pytest.mark.parametrize(("close", "status"), [(True, "open"), (False, "snoozed")])
+async def test_only_a_reply_that_closes_ends_that_a_conversation_is_snoozed(client, thread, close, status):
+    until = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    await client.patch(thread.path, json={"snoozed_until": until})
+
+    await thread.reply(client, close=close)
+
+    assert (await client.get(thread.path)).json()["status"] == status

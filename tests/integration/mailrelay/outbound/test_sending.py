@@ -438,6 +438,21 @@ async def test_send_and_close_closes_unless_the_buyer_has_written_again(
     assert conversation.status == ("open" if has_written_again else "closed")
 
 
+async def test_send_and_close_leaves_alone_what_was_snoozed_after_the_reply_was_written(
+    sender: ReplySender, shop: Shop
+):
+    question = await shop.question()
+    await shop.reply(question, closes_conversation=True)
+    async with shop.sessions.begin() as session:
+        conversation = await session.get_one(Conversation, question.conversation_id)
+        conversation.status, conversation.snoozed_until = "snoozed", datetime.now(UTC) + timedelta(days=2)
+
+    await send_all(sender)
+
+    async with shop.sessions() as session:
+        assert (await session.get_one(Conversation, question.conversation_id)).status == "snoozed"
+
+
 async def test_send_and_close_closes_although_amazons_notice_was_faster(
     sender: ReplySender, shop: Shop, peer: Peer
 ):
