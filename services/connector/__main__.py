@@ -89,6 +89,10 @@ class AccountSettings(CommonSettings):
     """What `accounts create` needs."""
 
     key_file: Path = Field(description="the file with the key-encryption keys that `keys create` has written")
+    public_url: str = Field(
+        "http://localhost:8000",
+        description="the address at which browsers reach the pages, such as https://app.example",
+    )
     admin_password: SecretStr | None = Field(
         None, description=f"the admin's password, {MIN_PASSWORD} to {MAX_PASSWORD} characters"
     )
@@ -211,6 +215,16 @@ def create(
         finally:
             passwords.close()
         print(f"account {account_id}\nuser {user_id}")
+        first = (
+            f"{admin_email.strip()} signs in at {settings.public_url.rstrip('/')}/sign-in with this password"
+        )
+        if second_factor is SecondFactor.OPTIONAL:
+            print(f"{first}.")
+        else:
+            print(
+                f"{first}, and sets up a second factor first of all: an authenticator app on a phone, or a passkey. Until then the pages show"
+                " nothing else."
+            )
 
     try:
         run_with_database(settings, "connector-accounts", run)

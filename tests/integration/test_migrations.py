@@ -137,3 +137,46 @@ async def test_an_attachment_with_a_wrong_clock_stops_no_upgrade(empty: Database
         await upgrade_tables(url, MONTHS_OF_ATTACHMENTS)
 
         assert await owner.fetchval("SELECT message_id FROM attachments_before") == message_id
+
+
+async def test_addresses_that_were_confirmed_before_it_was_noted_are_known(empty: Database):
+    """By Amazon's own mail alone: a stranger may send one that looks like it."""
+    url = empty.url(OWNER)
+    await upgrade_tables(url, "20261129_0320")
+    async with connected(empty) as owner:
+        account_id = await owner.fetchval(
+            "INSERT INTO accounts (id, name) VALUES (uuidv7(), 'x') RETURNING id"
+        )
+        stores = {}
+        for name, kind, is_amazons in (
+            ("confirmed", "verification", True),
+            ("by a stranger", "verification", False),
+            ("other mail", "other", True),
+        ):
+            stores[name] = await owner.fetchval(
+                "INSERT INTO integrations (id, account_id, region, home_country, seller_id, name, name_key)"
+                " VALUES (uuidv7(), $1, 'eu', 'DE', $2, $2, $2) RETURNING id",
+                account_id,
+                name,
+            )
+            await owner.execute("SET session_replication_role = replica")
+            await owner.execute(
+                "INSERT INTO messages (id, account_id, integration_id, conversation_id, accepted_mail_id, raw_key, kind, from_amazon_domain,"
+                " truncated, received_at, body_text, size, attachment_count)"
+                " VALUES (uuidv7(), $1, $2, uuidv7(), uuidv7(), '', $3, $4, false, '2026-11-01', '', 1, 0)",
+                account_id,
+                stores[name],
+                kind,
+                is_amazons,
+            )
+            await owner.execute("RESET session_replication_role")
+        await owner.execute("UPDATE integrations SET health_due_at = NULL")
+
+        await upgrade_tables(url, "20261129_0330")
+
+        known = "SELECT id FROM integrations WHERE verification_mail_at = '2026-11-01' AND health_due_at IS NOT NULL"
+        assert [row["id"] for row in await owner.fetch(known)] == [stores["confirmed"]]
+        rest = (
+            "SELECT count(*) FROM integrations WHERE verification_mail_at IS NULL AND health_due_at IS NULL"
+        )
+        assert await owner.fetchval(rest) == 2

@@ -163,6 +163,8 @@ async def test_an_account_is_made_once(environment: dict[str, str]):
 
     assert (first, second) == (0, 1)
     assert made.startswith("account ")
+    assert "anna@seller.example signs in at" in made
+    assert "sets up a second factor first of all" in made
     assert "signs in with this e-mail address already" in refused
     assert PASSWORD not in made + refused
 

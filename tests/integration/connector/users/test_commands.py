@@ -2,8 +2,11 @@
 
 import httpx2
 import pytest
+from sqlalchemy import select
 
 from deploy.demo.postgres import CONNECTOR
+from shared.database import Sessions
+from shared.tables import Notice, NoticeKind
 from tests.commands import run_here
 from tests.conftest import Database, Keys
 
@@ -17,13 +20,16 @@ def environment(database: Database, keys: Keys) -> dict[str, str]:
     }
 
 
-async def test_the_first_api_key_needs_no_browser(signed_in, new_client, environment):
+async def test_the_first_api_key_needs_no_browser(signed_in, new_client, environment, sessions: Sessions):
     made = ["--user", signed_in.user.email, "--name", "Helpdesk", "--permission", "inbox.messages=view"]
     code, output = await run_here(environment, "api-keys", "create", *made)
     key_id, key = (line.partition(" ")[2] for line in output.splitlines())
     program: httpx2.AsyncClient = new_client(authorization=f"Bearer {key}")
 
     assert code == 0
+    async with sessions.begin() as session:
+        told = await session.execute(select(Notice.kind, Notice.user_id))
+        assert told.all() == [(NoticeKind.API_KEY_CREATED, signed_in.user.id)]
     assert (await program.get("/api/v1/me")).json()["permissions"]["inbox.messages"] == "view"
     _, listed = await run_here(environment, "api-keys", "list", "--account", str(signed_in.account.id))
     assert key_id in listed

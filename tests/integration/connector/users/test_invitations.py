@@ -32,13 +32,15 @@ def mailer(sessions: Sessions, mailbox: Mailbox) -> NoticeMailer:
         URL,
         CollectorRegistry(),
         mail_domain="replyco.email",
-        composers=InvitationMails(sessions, URL).composers(),
+        composers=InvitationMails(sessions, URL, support_contact="help@replyco.example").composers(),
     )
 
 
 async def _token(mailer: NoticeMailer, mailbox: Mailbox) -> str:
     await send_due(mailer, datetime.now(UTC))
-    link = re.search(rf"{URL}/invitation#(\S+)", str(mailbox.mails[-1].get_content()))
+    words = str(mailbox.mails[-1].get_content())
+    assert "help@replyco.example" in words
+    link = re.search(rf"{URL}/invitation#(\S+)", words)
     assert link is not None
     return link[1]
 

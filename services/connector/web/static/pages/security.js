@@ -1,6 +1,6 @@
 // Settings → what the account demands of those who sign in, and help for whoever has lost their second factor.
 
-import { get, patch, remove } from "../core/api.js";
+import { eachPage, get, patch, remove } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import * as elements from "../core/elements.js";
 import { t } from "../core/i18n.js";
@@ -57,7 +57,8 @@ export async function show({ main, signal }) {
 
 async function helpSection(signal) {
   const said = h("div", { class: "place", role: "status" });
-  const people = (await get("/users?limit=100", signal)).items.filter((each) => each.id !== userId());
+  const people = [];
+  await eachPage("/users?limit=100", signal, (items) => people.push(...items.filter((each) => each.id !== userId())));
   if (!people.length) return null;
 
   async function reset(person) {
