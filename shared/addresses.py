@@ -56,6 +56,11 @@ def comparable_address(address: str) -> str:
 
 def own_buyer_address(address: str) -> str | None:
     """A buyer's address without the tag of its thread, in lower case; None if it is one that many buyers share."""
-    local, _, domain = comparable_address(address).rpartition("@")
-    local = local.partition("+")[0]
+    local, _, domain = untagged_address(comparable_address(address)).rpartition("@")
     return f"{local}@{domain}" if local and domain and local not in _SHARED_BUYERS else None
+
+
+def untagged_address(address: str) -> str:
+    """An address without what stands behind a plus sign before its domain."""
+    local, at, domain = address.rpartition("@")
+    return f"{local.partition('+')[0]}{at}{domain}"

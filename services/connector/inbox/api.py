@@ -111,9 +111,12 @@ async def search_conversations(
     keyring: KeyringDep,
     searches: SearchesDep,
     read_log: ReadLogDep,
+    settings: SettingsDep,
 ) -> ConversationPage:
     """As the list, with what is looked for. It only reads: a POST, because a buyer's address or words belong in no URL."""
-    page = await _page_of(sessions, keyring, searches, caller, body, query=body.q)
+    page = await _page_of(
+        sessions, keyring, searches, caller, body, query=body.q, mail_domain=settings.mail_domain
+    )
     await read_log.search(caller, len(page["items"]))
     return page
 
@@ -381,6 +384,7 @@ async def _page_of(
     asked: ListRequest,
     *,
     query: str | None = None,
+    mail_domain: str = "",
 ) -> ConversationPage:
     after = None
     if asked.cursor is not None:
@@ -411,6 +415,7 @@ async def _page_of(
         asked.sort,
         searches=searches,
         query=query,
+        mail_domain=mail_domain,
         limit=asked.limit + 1,
         after=after,
         now=datetime.now(UTC),

@@ -18,6 +18,7 @@ from uuid import UUID
 from sqlalchemy import (
     Boolean,
     ColumnElement,
+    CompoundSelect,
     DateTime,
     Integer,
     Row,
@@ -29,11 +30,14 @@ from sqlalchemy import (
     func,
     literal,
     literal_column,
+    or_,
     select,
     tuple_,
+    union,
 )
 from sqlalchemy.dialects.postgresql import array
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.orm import aliased
 
 from services.connector.http.paging import ListTooSlow
 from services.connector.inbox.search import Search
@@ -47,6 +51,7 @@ from shared.tables import (
     Integration,
     Message,
     OutboundMessage,
+    RelayAddress,
 )
 
 # Below the 15 s after which a statement counts as a database that is away.
@@ -230,15 +235,12 @@ async def list_conversations(
     `ends_with_its_page`. `now` is needed for what is overdue. Raises ListTooSlow.
     """
     after_at, after_id = after or (None, None)
-    search = filters.search or Search()
     values = {
         "account_id": account_id,
         "integration_id": filters.integration_id,
         "kind": filters.kind,
         "country": filters.country,
-        "order_id": search.order_id,
-        "buyer_key": search.buyer_key,
-        "word_keys": list(search.word_keys) or None,
+        **_values_of(filters.search or Search()),
         "assignee_id": filters.assignee_id,
         "tag_id": filters.tag_id,
         "overdue_at": now if filters.is_overdue else None,
@@ -263,6 +265,21 @@ async def list_conversations(
         return [_of_record(record) for record in await statement.all(source, **given)]
     except StatementCancelled as error:
         raise ListTooSlow from error
+
+
+def _values_of(search: Search) -> dict[str, Any]:
+    """By the names of `_CONDITIONS`, and what these take besides."""
+    words, former = list(search.word_keys) or None, search.former_word_keys
+    is_address = search.buyer_key is not None
+    return {
+        "order_id": search.order_id,
+        "local_part": search.local_part,
+        "buyer_key": search.buyer_key,
+        "address_keys": words if is_address else None,
+        "word_keys": None if is_address or former else words,
+        "former_word_keys": None if former is None else list(former),
+        "new_word_keys": words if former else None,
+    }
 
 
 @lru_cache(maxsize=1_000)
@@ -305,24 +322,141 @@ _ORDERS: Final = select(ConversationOrder.conversation_id).where(
     ConversationOrder.account_id == bindparam("account_id"),
     ConversationOrder.order_id == bindparam("order_id"),
 )
-_MESSAGES: Final = (
-    select(Message.conversation_id)
-    .where(
-        Message.account_id == bindparam("account_id"),
-        Message.word_keys.contains(bindparam("word_keys", type_=Message.word_keys.type)),
-    )
-    .distinct()
+_OWN_ADDRESSES: Final = select(RelayAddress.integration_id).where(
+    RelayAddress.account_id == bindparam("account_id"), RelayAddress.local_part == bindparam("local_part")
 )
 _FAILED: Final = (
     select(OutboundMessage.conversation_id)
     .where(OutboundMessage.account_id == bindparam("account_id"), HAS_FAILED)
     .distinct()
 )
+_OfBuyer: Final = aliased(Conversation)
+_OF_BUYER: Final = select(_OfBuyer.id).where(
+    _OfBuyer.account_id == bindparam("account_id"), _OfBuyer.buyer_key == bindparam("buyer_key")
+)
+
+
+def _has_all(name: str) -> ColumnElement[bool]:
+    return Message.word_keys.contains(bindparam(name, type_=Message.word_keys.type))
+
+
+def _messages(condition: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(Message.conversation_id)
+        .where(Message.account_id == bindparam("account_id"), condition)
+        .distinct()
+    )
+
+
+def _is_one_of(ids: Select[Any] | CompoundSelect[Any]) -> ColumnElement[bool]:
+    """As an array, the found ones are looked up one by one: how many they are, PostgreSQL cannot guess of hashes, and a wrong guess
+    reads the whole table.
+    """
+    return Conversation.id == func.any(func.array(ids.scalar_subquery()))
+
+
 _FLAGS: Final[dict[str, ColumnElement[bool]]] = {
     "unread": _IS_UNREAD,
     "due": Conversation.answer_due_at.is_not(None),
     "unassigned": Conversation.assignee_id.is_(None),
-    "failed": Conversation.id == func.any(func.array(_FAILED.scalar_subquery())),
+    "failed": _is_one_of(_FAILED),
+}
+# By the names of their values.
+_CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
+    "integration_id": Conversation.integration_id == bindparam("integration_id"),
+    "kind": Conversation.kind == bindparam("kind"),
+    "country": Conversation.country == bindparam("country"),
+    "order_id": Conversation.id.in_(_ORDERS),
+    "assignee_id": Conversation.assignee_id == bindparam("assignee_id"),
+    "tag_id": Conversation.tag_ids.contains(array([bindparam("tag_id", type_=Uuid())])),
+    "overdue_at": Conversation.answer_due_at < bindparam("overdue_at", type_=DateTime(timezone=True)),
+    "local_part": search.local_part,
+    "buyer_key": search.buyer_key,
+    "address_keys": words if is_address else None,
+    "word_keys": None if is_address or former else words,
+    "former_word_keys": None if former is None else list(former),
+    "new_word_keys": words if former else None,
+}
+
+
+@lru_cache(maxsize=1_000)
+def _page(
+    sort: Sort, status: ConversationStatus | None, flags: frozenset[str], given: frozenset[str]
+) -> CompiledSelect:
+    """The statement of a page. `flags` are conditions without a value; `given`, the values that it takes. Building it takes longer than reading a page."""
+    statement = conversations().where(*_of_status(status, is_assigned=bool((flags | given) & _ASSIGNED)))
+    for name, condition in _FLAGS.items():
+        if name in flags:
+            statement = statement.where(condition)
+    for name, condition in _CONDITIONS.items():
+        if name in given:
+            statement = statement.where(condition)
+    after = tuple_(bindparam("after_at", type_=DateTime(timezone=True)), bindparam("after_id", type_=Uuid()))
+    if sort is Sort.DUE:
+        due = (Conversation.answer_due_at, Conversation.id)
+        if "after_at" in given:
+            statement = statement.where(tuple_(*due) > after)
+        statement = statement.order_by(*due)
+    else:
+        newest = (Conversation.last_message_at, Conversation.id)
+        if "after_at" in given:
+            statement = statement.where(tuple_(*newest) < after)
+        statement = statement.order_by(*(column.desc() for column in newest))
+    return CompiledSelect(statement.limit(bindparam("limit", type_=Integer())))
+
+
+def _of_status(status: ConversationStatus | None, *, is_assigned: bool) -> tuple[ColumnElement[bool], ...]:
+    """`is_assigned`: somebody's, or nobody's, which the open ones have an index for."""
+    if status is ConversationStatus.OPEN and is_assigned:
+        return (_IS_SHOWN, _IS_OPEN)
+    if status is ConversationStatus.QUARANTINE:
+        return (Conversation.merged_into.is_(None), Conversation.status == literal(status.value))
+    return (_IS_SHOWN,) if status is None else (_IS_SHOWN, Conversation.status == literal(status.value))
+
+
+_ASSIGNED: Final = frozenset({"unassigned", "assignee_id"})
+_ORDERS: Final = select(ConversationOrder.conversation_id).where(
+    ConversationOrder.account_id == bindparam("account_id"),
+    ConversationOrder.order_id == bindparam("order_id"),
+)
+_OWN_ADDRESSES: Final = select(RelayAddress.integration_id).where(
+    RelayAddress.account_id == bindparam("account_id"), RelayAddress.local_part == bindparam("local_part")
+)
+_FAILED: Final = (
+    select(OutboundMessage.conversation_id)
+    .where(OutboundMessage.account_id == bindparam("account_id"), HAS_FAILED)
+    .distinct()
+)
+_OfBuyer: Final = aliased(Conversation)
+_OF_BUYER: Final = select(_OfBuyer.id).where(
+    _OfBuyer.account_id == bindparam("account_id"), _OfBuyer.buyer_key == bindparam("buyer_key")
+)
+
+
+def _has_all(name: str) -> ColumnElement[bool]:
+    return Message.word_keys.contains(bindparam(name, type_=Message.word_keys.type))
+
+
+def _messages(condition: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(Message.conversation_id)
+        .where(Message.account_id == bindparam("account_id"), condition)
+        .distinct()
+    )
+
+
+def _is_one_of(ids: Select[Any] | CompoundSelect[Any]) -> ColumnElement[bool]:
+    """As an array, the found ones are looked up one by one: how many they are, PostgreSQL cannot guess of hashes, and a wrong guess
+    reads the whole table.
+    """
+    return Conversation.id == func.any(func.array(ids.scalar_subquery()))
+
+
+_FLAGS: Final[dict[str, ColumnElement[bool]]] = {
+    "unread": _IS_UNREAD,
+    "due": Conversation.answer_due_at.is_not(None),
+    "unassigned": Conversation.assignee_id.is_(None),
+    "failed": _is_one_of(_FAILED),
 }
 # By the names of their values.
 _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
@@ -337,6 +471,10 @@ _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
     # As an array, the found ones are looked up one by one: how many they are, PostgreSQL cannot guess of hashes, and a wrong guess
     # reads the whole table.
     "word_keys": Conversation.id == func.any(func.array(_MESSAGES.scalar_subquery())),
+    "local_part": Conversation.integration_id.in_(_OWN_ADDRESSES),
+    "buyer_key": _is_one_of(union(_OF_BUYER, _messages(_has_all("address_keys")))),
+    "word_keys": _is_one_of(_messages(_has_all("word_keys"))),
+    "former_word_keys": _is_one_of(_messages(or_(_has_all("new_word_keys"), _has_all("former_word_keys")))),
 }
 
 

@@ -141,7 +141,7 @@ class SearchRequest(ListRequest):
         Field(
             min_length=1,
             max_length=MAX_QUERY,
-            description="An order id, a buyer's address, or words that are all in one message.",
+            description="An order id, an address, or at most 50 words that are all in one message.",
         ),
         WithJsonSchema({"type": "string", "format": "search", "maxLength": MAX_QUERY}),
     ]

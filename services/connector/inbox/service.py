@@ -99,17 +99,18 @@ async def list_conversations(
     *,
     searches: ConcurrencyLimit,
     query: str | None,
+    mail_domain: str,
     limit: int,
     after: tuple[datetime, UUID] | None,
     now: datetime,
 ) -> list[OpenedConversation]:
-    """A page of the list, with buyer, subject and snippet of each. `query`: an order id, a buyer's address, or words.
+    """A page of the list, with buyer, subject and snippet of each. `query`: an order id, an address, or words.
 
-    Raises ListTooSlow, SearchTooShort, SearchesBusy.
+    Raises ListTooSlow, SearchTooShort, SearchTooLong, SearchesBusy.
     """
     keys = await keys_of(caller, sessions, keyring)
     if query is not None:
-        filters = replace(filters, search=search_of(query, keys))
+        filters = replace(filters, search=search_of(query, keys, mail_domain))
     ask = partial(listing.list_conversations, limit=limit, after=after, now=now)
     if listing.ends_with_its_page(filters, sort):
         found = await ask(sessions, caller.account_id, filters, sort)

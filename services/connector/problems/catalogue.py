@@ -630,6 +630,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("There is no word to look for", "Enter a whole word of at least two letters, an order number, or a buyer's address."),
         ("Darin ist kein Wort zum Suchen", "Nötig ist ein ganzes Wort mit mindestens zwei Buchstaben, eine Bestellnummer oder die Adresse eines Käufers."),
     ),
+    "search_too_long": Problem(
+        422,
+        ("Too many words to look for", "At most 50 words are looked for at once; a few rare ones find a message sooner."),
+        ("Zu viele Wörter zum Suchen", "Gesucht wird nach höchstens 50 Wörtern auf einmal; wenige seltene finden eine Nachricht eher."),
+    ),
     "if_match_required": Problem(
         428,
         ("The version is missing", "Send the conversation's ETag as If-Match, so that nobody answers what they have not read."),

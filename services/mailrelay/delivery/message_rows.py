@@ -279,7 +279,18 @@ def plain_columns(mail: ParsedMail, keys: AccountKeys) -> PlainColumns:
         "failure_reason": mail.failure_reason,
         "attachment_count": len(mail.attachments),
         "thread_keys": [keys.lookup_hash("thread", name) for name in threads_of(mail)],
-        "word_keys": word_keys(keys, mail.subject, mail.text, mail.quoted_text, mail.sender_name),
+        "word_keys": word_keys(
+            keys,
+            mail.subject,
+            mail.sender_name,
+            mail.buyer_name,
+            mail.asin,
+            *mail.order_ids,
+            *(safe_filename(each.filename, each.content_type) for each in mail.attachments),
+            mail.text,
+            mail.quoted_text,
+            addresses=(mail.buyer_address, mail.sender_address),
+        ),
     }
 
 

@@ -45,8 +45,8 @@ from shared.sniffing import sniff
 
 __all__ = ["PARSER_VERSION", "MailKind", "ParsedAttachment", "ParsedMail", "parse_mail"]
 
-# Raised with each change of what is parsed: `reprocess` runs the newer version over older mail.
-PARSER_VERSION: Final = 7
+# Raised with each change of what is parsed, or of the words by which it is found: `reprocess` runs the newer version over older mail.
+PARSER_VERSION: Final = 8
 # A thread of a hundred mails names the newest of them last, and first in In-Reply-To.
 MAX_REFERENCES: Final = 50
 MAX_REFERENCES_CHARS: Final = 20_000
