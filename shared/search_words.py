@@ -30,7 +30,7 @@ _ADDRESS: Final = re.compile(r"(?<![\w.+=%~-])[\w.+=%~-]{1,64}@[\w-]{1,63}(?:\.[
 _ORDER_ID: Final = re.compile(r"(?<![\w-])[0-9]{3}-[0-9]{7}-[0-9]{7}(?![\w-])")
 # Letters that people without them on their keyboard write as two, or as another one.
 _WRITTEN_OUT: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
-_SIMPLER: Final = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ı": "i"})
+_SIMPLER: Final = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ı": "i"})  # noqa: RUF001 - the one without a dot is meant
 
 
 def word_keys(keys: AccountKeys, *texts: str | None, addresses: Iterable[str | None] = ()) -> list[int]:
@@ -87,7 +87,9 @@ def spellings(word: str) -> tuple[str, ...]:
 
 def _without_accents(word: str) -> str:
     apart = unicodedata.normalize("NFD", word.translate(_SIMPLER))
-    return unicodedata.normalize("NFC", "".join(each for each in apart if unicodedata.category(each)[0] != "M"))
+    return unicodedata.normalize(
+        "NFC", "".join(each for each in apart if unicodedata.category(each)[0] != "M")
+    )
 
 
 def _all_words(texts: Iterable[str | None], addresses: Iterable[str | None]) -> Iterator[str]:
