@@ -72,7 +72,7 @@ async def test_keys_are_enough_to_answer_and_a_note_is_never_sent(
     await page.keyboard.press("Escape")
     await page.keyboard.press("?")
     keys = page.get_by_role("dialog", name="Tastenkürzel")
-    await expect(keys.get_by_role("row")).to_have_count(7)
+    await expect(keys.get_by_role("row")).to_have_count(18)
     await page.keyboard.press("Escape")
     await expect(keys).to_be_hidden()
     await page.keyboard.press("r")

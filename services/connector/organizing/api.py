@@ -23,6 +23,7 @@ from services.connector.organizing.schemas import (
     TagRequest,
     UndoAnswer,
     ViewFilters,
+    ViewNameRequest,
 )
 from shared.database import Sessions
 from shared.tables import MutableKind, SavedView, Tag
@@ -103,6 +104,14 @@ async def save_view(body: SavedViewRequest, caller: InboxReader, sessions: Sessi
     """Filters of the list under a name, for oneself; they replace those of a view that has this name."""
     filters = body.filters.model_dump(mode="json", exclude_defaults=True)
     return _view(await saved_views.save_view(sessions, caller, body.name, filters))
+
+
+@router.patch("/saved-views/{view_id}", summary="Rename a saved view")
+async def rename_view(
+    view_id: UUID, body: ViewNameRequest, caller: InboxReader, sessions: SessionsDep
+) -> SavedViewAnswer:
+    """Its filters stay."""
+    return _view(await saved_views.rename_view(sessions, caller, view_id, body.name))
 
 
 @router.delete("/saved-views/{view_id}", status_code=204, summary="Delete a saved view")

@@ -72,6 +72,12 @@ class SavedViewRequest(_Request):
     filters: ViewFilters
 
 
+class ViewNameRequest(_Request):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Refunds in France"}]})
+
+    name: _Name
+
+
 class SavedViewAnswer(_Answer):
     model_config = ConfigDict(json_schema_extra={"examples": [{"id": _ID, **_VIEW}]})
 

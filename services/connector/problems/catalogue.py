@@ -580,6 +580,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("This tag does not exist any more", "Somebody may have deleted it meanwhile. Read the list of tags again."),
         ("Dieses Schlagwort gibt es nicht mehr", "Vielleicht wurde es inzwischen gelöscht. Bitte die Liste der Schlagwörter neu laden."),
     ),
+    "view_name_taken": Problem(
+        409,
+        ("The name is taken", "Another of your views has this name already. Choose a different one."),
+        ("Der Name ist vergeben", "Eine andere eigene Ansicht heißt schon so. Bitte einen anderen Namen wählen."),
+    ),
     "too_many_saved_views": Problem(
         409,
         ("There are too many saved views", "Everybody may have {limit} of them. Delete one that is not needed any more."),

@@ -180,6 +180,7 @@ TABLE = [
         {"name": "Germany", "filters": {"country": "DE"}},
         person_only=True,
     ),
+    Row("PATCH", "/saved-views/{view_id}", INBOX_VIEW, {"name": "France"}, person_only=True),
     Row("DELETE", "/saved-views/{view_id}", INBOX_VIEW, person_only=True),
     Row("GET", "/muted-kinds", INBOX_VIEW),
     Row("PUT", "/muted-kinds/{kind}", INBOX_EDIT),

@@ -123,7 +123,7 @@ BEGUN = {
     ("DELETE", "/files/{file_id}"),
 }
 # How somebody looks at the list is nobody else's matter.
-OWN = {("POST", "/saved-views"), ("DELETE", "/saved-views/{view_id}")}
+OWN = {("POST", "/saved-views"), ("PATCH", "/saved-views/{view_id}"), ("DELETE", "/saved-views/{view_id}")}
 # The state in which a reply must be for each of these.
 REPLY_IN = {
     ("POST", "/replies/{reply_id}/send-now"): "scheduled",

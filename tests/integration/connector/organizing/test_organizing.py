@@ -360,7 +360,14 @@ async def test_saved_views_are_ones_own_and_hold_no_search(signed_in, sign_in_as
     assert (await colleague.client.get("/api/v1/saved-views")).json() == {"items": []}
     assert searched.status_code == 422
     path = f"/api/v1/saved-views/{made.json()['id']}"
+    assert (await colleague.client.patch(path, json={"name": "Mine"})).status_code == 404
     assert (await colleague.client.delete(path)).status_code == 404
+    renamed = await signed_in.client.patch(path, json={"name": " Germany,  mine "})
+    assert (renamed.status_code, renamed.json()["name"]) == (200, "Germany, mine")
+    assert renamed.json()["filters"] == listed[0]["filters"]
+    await signed_in.client.post("/api/v1/saved-views", json={"name": "France", "filters": {"country": "FR"}})
+    taken = await signed_in.client.patch(path, json={"name": "FRANCE"})
+    assert (taken.status_code, taken.json()["code"]) == (409, "view_name_taken")
     assert (await signed_in.client.delete(path)).status_code == 204
 
 

@@ -11,8 +11,18 @@ export function announce(text) {
   requestAnimationFrame(() => (announcer.textContent = text));
 }
 
+let pageTitle = "";
+let titleCount = "";
+
 export function setTitle(title) {
-  document.title = title ? `${title} · Replyco` : "Replyco";
+  pageTitle = title ? `${title} · Replyco` : "Replyco";
+  document.title = titleCount ? `(${titleCount}) ${pageTitle}` : pageTitle;
+}
+
+/** A number before the title, so that it is seen in the browser's row of tabs; "" takes it away. */
+export function setTitleCount(number) {
+  titleCount = String(number);
+  if (pageTitle) document.title = titleCount ? `(${titleCount}) ${pageTitle}` : pageTitle;
 }
 
 /** The one h1 of a page; takes the focus when the page is navigated to. */

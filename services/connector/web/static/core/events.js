@@ -1,6 +1,7 @@
 // Live updates: one event stream for each visible tab. "resync" asks pages to read again.
 //
-// A hidden tab closes its stream: over HTTP/1.1 a browser opens six connections to a host, and seven tabs would stall.
+// A hidden tab closes its stream: over HTTP/1.1 a browser opens six connections to a host, and seven tabs would stall. One of those that watch
+// for new mail keeps it.
 
 import { checkNetwork, get } from "./api.js";
 
@@ -15,6 +16,7 @@ let source = null;
 let reconnectTimer = null;
 let hiddenTimer = null;
 let isWanted = false;
+let watching = 0;
 
 /** Opens the stream now, and again whenever the tab becomes visible. */
 export function openEvents() {
@@ -30,9 +32,22 @@ export function closeEvents() {
 
 document.addEventListener("visibilitychange", () => {
   clearTimeout(hiddenTimer);
-  if (document.hidden) hiddenTimer = setTimeout(disconnect, HIDDEN_AFTER_MS);
+  if (document.hidden) hiddenTimer = setTimeout(rest, HIDDEN_AFTER_MS);
   else connect();
 });
+
+/** Until the signal is aborted, events come while the tab is hidden, too, unless another hidden tab of this browser watches already. */
+export function watchWhileHidden(signal) {
+  watching += 1;
+  signal.addEventListener("abort", () => (watching -= 1));
+}
+
+function rest() {
+  if (!watching || !navigator.locks) return disconnect();
+  return navigator.locks.request("replyco.hidden_stream", { ifAvailable: true }, (lock) => (lock ? untilVisible() : disconnect()));
+}
+
+const untilVisible = () => new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
 
 function connect() {
   if (source || !isWanted) return;

@@ -1,15 +1,14 @@
-// Ctrl+K: everything that can be done with a conversation, and the templates, found by typing a few letters.
+// Ctrl+K: everything that can be done in the inbox and with the open conversation, and the templates, found by typing a few letters.
 
 import { get } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import { problemTexts } from "../core/elements.js";
 import { languageName } from "../core/format.js";
 import { t } from "../core/i18n.js";
-import { showShortcuts } from "./shortcuts.js";
 
-/** What can be done: with the box, and with the buttons that the conversation's head has at the moment. */
+/** What can be done with a conversation: with its box, and with the buttons that its head has at the moment. */
 export function commandsOf(box, head) {
-  const pressed = [...head.querySelectorAll("[data-action]")].map((button) => [button.textContent, () => button.click()]);
+  const pressed = [...head.querySelectorAll("button[data-action=status], [data-command]")].map((button) => [button.textContent, () => button.click()]);
   return [
     [t("compose.reply"), () => box.open("reply")],
     [t("compose.note"), () => box.open("note")],
@@ -19,13 +18,19 @@ export function commandsOf(box, head) {
       box.reply.chooseFiles();
     }],
     ...pressed,
-    [t("shortcuts.title"), showShortcuts],
   ].map(([label, work]) => ({ label, work }));
 }
 
-/** `commands()` are those of this moment; `onTemplate(template)` inserts one. */
-export function commandPalette({ signal, commands, onTemplate }) {
+/** `commands()` are those of this moment. `extend(more, until)` adds a conversation's `commands()`, and `onTemplate(template)`, which inserts one. */
+export function commandPalette({ signal, commands: own }) {
   let isOpen = false;
+  let extension = null;
+  const commands = () => [...(extension?.commands() ?? []), ...own()];
+
+  function extend(more, until) {
+    extension = more;
+    until.addEventListener("abort", () => extension === more && (extension = null));
+  }
 
   function open() {
     if (isOpen) return;
@@ -42,7 +47,7 @@ export function commandPalette({ signal, commands, onTemplate }) {
     const ends = new AbortController();
     let all = commands();
     // Whoever types faster than the templates come gets the first that fits.
-    let isLoading = true;
+    let isLoading = extension !== null;
     let isEntered = false;
     let shown = [];
     let active = 0;
@@ -86,7 +91,7 @@ export function commandPalette({ signal, commands, onTemplate }) {
     });
 
     function take(items) {
-      const templates = items.map((template) => ({ label: template.name, about: t("palette.template", { language: languageName(template.language) }), work: () => onTemplate(template) }));
+      const templates = items.map((template) => ({ label: template.name, about: t("palette.template", { language: languageName(template.language) }), work: () => extension?.onTemplate(template) }));
       all = [...commands(), ...templates];
       isLoading = false;
       draw();
@@ -97,6 +102,7 @@ export function commandPalette({ signal, commands, onTemplate }) {
     dialog.showModal();
     input.focus();
     draw();
+    if (!isLoading) return;
     get("/reply-templates", AbortSignal.any([signal, ends.signal]))
       .then(({ items }) => take(items))
       .catch((problem) => {
@@ -105,7 +111,7 @@ export function commandPalette({ signal, commands, onTemplate }) {
       });
   }
 
-  return { open };
+  return { open, extend };
 }
 
 const folded = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();

@@ -7,13 +7,12 @@ import { onEvent, REPLY_KINDS } from "../core/events.js";
 import { t } from "../core/i18n.js";
 import { may, userId } from "../core/session.js";
 import { answerClock } from "./answer_clock.js";
-import { commandPalette, commandsOf } from "./command_palette.js";
+import { commandsOf } from "./command_palette.js";
 import { compose } from "./compose.js";
 import { actions } from "./conversation_actions.js";
-import { kindTag, whereFrom } from "./conversation_row.js";
+import { kindTag, statusTag, tagsOf, whereFrom } from "./conversation_row.js";
 import { orderCard } from "./order_card.js";
 import { replyWishes } from "./reply_wishes.js";
-import { shortcuts } from "./shortcuts.js";
 import { withOrderIds } from "./texts_with_orders.js";
 import { thread } from "./thread.js";
 
@@ -21,8 +20,11 @@ import { thread } from "./thread.js";
 const TYPING_ENDS_MS = 31000;
 const MARGIN = 12;
 
-/** `reopen(id)` shows this conversation anew, or another one in its place. */
-export async function conversationPane(place, conversationId, signal, { listAddress, reopen }) {
+/**
+ * `reopen(id)` shows this conversation anew, or another one in its place. `keys`, `palette` and `organize` are the inbox's; `onSentAndClosed()` is called
+ * when a reply was taken that closes the conversation; `names()` are those of people and tags.
+ */
+export async function conversationPane(place, conversationId, signal, { listAddress, reopen, keys, palette, organize, names, onSentAndClosed }) {
   const path = `/conversations/${conversationId}`;
   let { content: conversation, version } = await getVersion(path, signal);
   // It was merged, and that one has its messages now.
@@ -53,7 +55,6 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   const orders = orderCard({ conversationId, integrationId: conversation.integration.id, signal, onLoaded: () => isShown && drawHead() });
   const scroll = h("div", { class: "conversation-scroll" }, problemPlace, hintPlace, shown.element, shown.more);
   const box = mayAnswer && compose({ conversationId, signal, readAgain, onSent: sent, onNote: () => refresh(), onInsert: () => palette.open(), onOpen: showNewest });
-  const palette = mayAnswer && commandPalette({ signal, commands: () => commandsOf(box, head), onTemplate: insertTemplate });
 
   /** Reads version, thread and state anew. The version first: what it does not know yet, the thread may show, but not the other way round. */
   async function refresh() {
@@ -71,7 +72,7 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   async function act(send, said, hint = null) {
     if (!(await actOnReply(send))) return;
     replace(hintPlace, hint);
-    announce(said);
+    if (said) announce(said);
   }
 
   async function actOnReply(send) {
@@ -88,7 +89,8 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     }
   }
 
-  async function sent(reply) {
+  async function sent(reply, { close }) {
+    if (close && (await onSentAndClosed())) return;
     await refresh();
     shown.focusReply(reply.id);
   }
@@ -116,12 +118,12 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     return box.reply.insertTemplate(template);
   }
 
-  const toolbar = { path, act, problemPlace, signal, reopen, leaveUnread: () => (isLeftUnread = true) };
+  const toolbar = { path, act, problemPlace, signal, reopen, organize, leaveUnread: () => (isLeftUnread = true) };
 
   function drawHead() {
     const order = conversation.order_id;
     const orderAddress = order && orders.addressOf(order);
-    const said = JSON.stringify([{ ...conversation, unread: null, being_answered_by: null }, orderAddress]);
+    const said = JSON.stringify([{ ...conversation, unread: null, being_answered_by: null }, orderAddress, [...names()]]);
     if (said === drawn) return;
     drawn = said;
     const focused = head.contains(document.activeElement) ? document.activeElement.dataset.action : null;
@@ -133,7 +135,7 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     replace(
       tools,
       number && copyButton("", number, { class: "button button-secondary copy copy-small", "aria-label": t("order.copy_number"), title: t("order.copy_number"), "data-action": "copy" }),
-      conversation.status !== "open" && h("span", { class: `tag tag-${conversation.status}` }, t(`status.${conversation.status}`)),
+      conversation.status !== "open" && statusTag(conversation),
       conversation.answer_due_at && answerClock(conversation.answer_due_at),
       may("inbox.messages", "edit") && actions(conversation, toolbar),
     );
@@ -152,6 +154,8 @@ export async function conversationPane(place, conversationId, signal, { listAddr
       conversation.subject && !isSubjectSaid && h("bdi", { class: "conversation-topic" }, withOrderIds(conversation.subject)),
       h("bdi", {}, whereFrom(conversation)),
       conversation.asin && h("span", {}, t("inbox.product", { asin: conversation.asin })),
+      names().has(conversation.assignee_id) && h("span", {}, `${t("inbox.assigned_to")} `, h("bdi", {}, names().get(conversation.assignee_id))),
+      tagsOf(conversation, names()).map((name) => h("bdi", { class: "label" }, name)),
     );
   }
 
@@ -188,7 +192,8 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   // Keys count from the moment on at which there is something to see.
   if (box) {
     box.update(conversation, version, items);
-    shortcuts({ signal, palette, box });
+    keys.bind({ r: () => box.open("reply"), n: () => box.open("note") }, signal);
+    palette.extend({ commands: () => commandsOf(box, head), onTemplate: insertTemplate }, signal);
     watchTyping();
   }
   // Nobody waits for these: whoever writes already keeps the focus.

@@ -14,18 +14,21 @@ import { withOrderIds } from "./texts_with_orders.js";
 const SEARCH_AFTER_MS = 300;
 const MOST_FOUND = 5;
 const SHOWN_CHARACTERS = 90;
+// Amazon's notices that may arrive closed and read.
+const MUTABLE_KINDS = ["order_notice", "claim_notice", "return_notice", "auto_reply"];
 // As far as the API takes them one by one.
 const MOST_SINGLE = 100;
 
 /** The button and the menu. A quarantined mail has one of its own, beside the reason. */
-export function actions(conversation, { path, act, problemPlace, signal, reopen, leaveUnread }) {
+export function actions(conversation, { path, act, problemPlace, signal, reopen, organize, leaveUnread }) {
   if (conversation.status === "quarantine") return null;
   const isClosed = conversation.status === "closed";
   const button = (name, work) => actionButton(t(`conversation.${name}`), work, { class: "button button-secondary button-small", "data-action": "status" });
   const command = (name, work) => ({ name, label: t(`conversation.${name}`), work });
 
   const settle = () => act(() => post(`${path}/no-answer-needed`, undefined, signal), t("conversation.no_answer_needed.done"), amazonsClock(conversation));
-  const close = () => act(() => patch(path, { status: "closed" }, signal), t("conversation.close.done"));
+  // Another conversation may be shown then: what was done is told beside the list.
+  const close = () => act(() => organize.close([conversation.id]), "");
   const open = () => act(() => patch(path, { status: "open" }, signal), t("conversation.reopen.done"));
   const unread = () => {
     leaveUnread();
@@ -53,9 +56,16 @@ export function actions(conversation, { path, act, problemPlace, signal, reopen,
     if (chosen) await goOn(() => post(`${path}/split`, chosen, signal), t("conversation.split.done"));
   }
 
+  /** Asked for in a dialog, which may be cancelled. */
+  const ask = (work) => act(work, "");
+
   const commands = [
     conversation.answer_due_at && command("no_answer_needed", settle),
     command("mark_unread", unread),
+    command("assign", () => ask(() => organize.assign([conversation.id]))),
+    command("tag", () => ask(() => organize.tag([conversation]))),
+    conversation.status !== "closed" && command("snooze", () => ask(() => organize.snooze([conversation.id]))),
+    MUTABLE_KINDS.includes(conversation.kind) && command("mute", () => ask(() => organize.mute(conversation.kind))),
     command("merge", merge),
     conversation.message_count > 1 && command("split", split),
   ].filter(Boolean);

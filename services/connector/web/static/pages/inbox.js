@@ -1,85 +1,90 @@
-// The inbox: conversations on one side, one of them on the other; on a phone one after the other.
+// The inbox: views and conversations on one side, one of them on the other; on a phone one after the other.
 
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { announce, pageHeading, setTitle, showProblem, throttled } from "../core/elements.js";
+import { announce, pageHeading, setTitle, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { count, t } from "../core/i18n.js";
-import { pagedList } from "../core/paged_list.js";
 import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 import { keepClocks } from "./answer_clock.js";
+import { commandPalette } from "./command_palette.js";
 import { conversationPane } from "./conversation.js";
-import { readConversations } from "./conversation_list.js";
-import { conversationRow } from "./conversation_row.js";
-import { addressQuery, areSame, askedFor, countSet, filterBox, filtersOf, searchForm, stateOf, viewTabs } from "./inbox_filters.js";
+import { readNames } from "./inbox_choices.js";
+import { emptyInbox } from "./inbox_empty.js";
+import { addressQuery, areSame, askedFor, filterBox, filtersOf, searchForm, stateOf } from "./inbox_filters.js";
+import { inboxList } from "./inbox_list.js";
+import { inboxMenu } from "./inbox_menu.js";
+import { inboxSelection } from "./inbox_selection.js";
+import { inboxViews } from "./inbox_views.js";
+import { newMail } from "./new_mail.js";
+import { organizer } from "./organize.js";
+import { keyboard, showShortcuts } from "./shortcuts.js";
 
 export const width = "full";
 
 export async function show({ main, params, query, signal }) {
+  const mayChange = may("inbox.messages", "edit");
   let filters = filtersOf(query);
   let openId = null;
+  // Where the open conversation is, or was before it left the list.
   let openIndex = 0;
   let pane = null;
   let listScroll = 0;
+  let names = new Map();
   const current = () => filters;
-  const listPlace = h("div", { class: "conversation-list" });
   const problemPlace = h("div", { class: "place" });
   const panePlace = h("section", { class: "pane", "aria-label": t("inbox.conversation") });
   const layout = h("div", { class: "inbox" });
-  const tabs = viewTabs();
   const search = searchForm(current);
-  const box = await filterBox(current, signal);
-
-  const rows = h("ul", { class: "conversations", "aria-label": t("inbox.conversations") });
-  const pages = pagedList({
-    load: (cursor) => readConversations(askedFor(filters, cursor), signal),
-    render: (conversation) => h("li", {}, conversationRow(conversation, addressOf(conversation.id))),
-    container: rows,
-    label: t("common.load_more"),
-  });
-  const full = [rows, pages.more];
-
+  const box = filterBox(current, signal);
+  const views = inboxViews({ current, signal });
+  const news = newMail(signal);
   const addressOf = (conversationId) => `/inbox/${conversationId}${addressQuery(filters)}`;
   const listAddress = () => `/inbox${addressQuery(filters)}`;
-  const links = () => [...rows.querySelectorAll(".conversation")];
+  const organize = organizer({ signal, onChanged, onUndone });
+  const selection = inboxSelection({ items: () => list.items(), actions: mayChange ? actionsOfMany() : [], onChange: () => list.redraw() });
+  const list = inboxList({
+    filters: current,
+    openId: () => openId,
+    names: () => names,
+    addressOf,
+    emptyState: () => emptyInbox(filters, signal),
+    selection,
+    signal,
+    onRead,
+    onProblem: (problem) => showProblem(problemPlace, problem),
+  });
+  const palette = commandPalette({ signal, commands });
+  const keys = keyboard({ signal, palette });
+  const menu = inboxMenu({ views, askedFor: () => askedFor(filters), signal, problemPlace });
+
+  function onRead() {
+    replace(problemPlace);
+    if (list.indexOf(openId) >= 0) openIndex = list.indexOf(openId);
+    layout.classList.toggle("inbox-empty", list.items().length === 0);
+    get("/conversations/counts", signal).then(drawCounts, (problem) => showProblem(problemPlace, problem));
+  }
+
+  function drawCounts(counts) {
+    views.count(counts);
+    news.count(counts.unread);
+  }
 
   /** Returns how many are shown, or null when it did not come to that: a problem, or a later reading that has overtaken this one. */
   async function drawList() {
     try {
-      return await readList();
+      return await list.start();
     } catch (problem) {
       showProblem(problemPlace, problem);
       return null;
     }
   }
 
-  async function readList() {
-    const [shown, counts] = await Promise.all([pages.refresh(), get("/conversations/counts", signal)]);
-    tabs.count(counts);
-    if (shown === null) return null;
-    replace(problemPlace);
-    if (shown === 0) replace(listPlace, emptyState(filters));
-    else if (!listPlace.contains(rows)) replace(listPlace, full);
-    layout.classList.toggle("inbox-empty", shown === 0);
-    markOpen();
-    return shown;
-  }
-
   function drawFilters() {
     // Every link in here keeps the search.
     layout.dataset.state = JSON.stringify(stateOf(filters));
-    for (const part of [tabs, search, box]) part.update(filters);
-  }
-
-  function markOpen() {
-    links().forEach((link, index) => {
-      link.search = addressQuery(filters);
-      const isOpen = link.dataset.conversation === openId;
-      if (isOpen) openIndex = index;
-      if (isOpen) link.setAttribute("aria-current", "true");
-      else link.removeAttribute("aria-current");
-    });
+    for (const part of [views, search, box]) part.update(filters);
   }
 
   async function openConversation(conversationId) {
@@ -87,7 +92,8 @@ export async function show({ main, params, query, signal }) {
     pane = new AbortController();
     openId = conversationId ?? null;
     layout.classList.toggle("inbox-open", Boolean(openId));
-    markOpen();
+    if (list.indexOf(openId) >= 0) openIndex = list.indexOf(openId);
+    list.redraw();
     if (!openId) {
       setTitle(t("inbox.title"));
       replace(panePlace, h("p", { class: "muted pane-empty" }, t("inbox.choose")));
@@ -99,8 +105,9 @@ export async function show({ main, params, query, signal }) {
       else await navigate(addressOf(otherId), { replace: true, state: stateOf(filters) });
       focusPane();
     };
+    const onSentAndClosed = () => goOn([conversationId]);
     try {
-      await conversationPane(panePlace, openId, ends, { listAddress, reopen });
+      await conversationPane(panePlace, openId, ends, { listAddress, reopen, keys, palette, organize, names: () => names, onSentAndClosed });
     } catch (problem) {
       // Tried again as soon as the network is back.
       if (problem.status === 0) onEvent("resync", ends, () => openConversation(openId));
@@ -116,17 +123,124 @@ export async function show({ main, params, query, signal }) {
 
   /** To the row of the conversation that is or was open; where it has left the list, to the one in its place. */
   function focusRow(conversationId) {
-    const own = listPlace.querySelector(`[data-conversation="${CSS.escape(conversationId)}"]`);
-    const all = links();
-    (own ?? all[Math.min(openIndex, all.length - 1)])?.focus();
+    if (list.indexOf(conversationId) >= 0) list.focus(conversationId);
+    else list.focusIndex(Math.min(openIndex, list.items().length - 1));
+  }
+
+  const open = (id) => navigate(addressOf(id), { replace: openId !== null, state: { ...stateOf(filters), row: list.indexOf(id) } });
+
+  /** The conversation after the open one that is none of these, else the one before them. */
+  function neighbour(ids) {
+    const items = list.items();
+    const others = [...items.slice(openIndex), ...items.slice(0, openIndex).reverse()];
+    return others.find(({ id }) => id !== openId && !ids.includes(id))?.id ?? null;
+  }
+
+  /** From what is done to what is next; whether there is any. */
+  async function goOn(ids) {
+    const next = ids.includes(openId) && leavesView() ? neighbour(ids) : null;
+    if (next) await open(next);
+    await list.readChanged(ids);
+    if (next) openIndex = Math.max(list.indexOf(openId), 0);
+    return next !== null;
+  }
+
+  /** What is closed or put off is no longer among what there is to do. */
+  const leavesView = () => !["all", "closed", "snoozed", "quarantine"].includes(filters.view);
+
+  async function onChanged(ids, change) {
+    selection.clear();
+    if (change.status === "closed" || change.snoozed_until) await goOn(ids);
+    else await list.readChanged(ids);
+    if (change.add_tag_ids || "assignee_id" in change) await drawNames();
+  }
+
+  async function onUndone(ids) {
+    await list.readChanged(ids);
+    if (ids.length === 1 && ids[0] !== openId) await open(ids[0]);
+  }
+
+  async function drawNames() {
+    try {
+      names = await readNames(signal);
+      list.renderAll();
+    } catch (problem) {
+      showProblem(problemPlace, problem);
+    }
+  }
+
+  function actionsOfMany() {
+    const action = (name, work) => ({ name, label: t(`selection.${name}`), work: (ids) => attempt(() => work(ids)) });
+    return [
+      action("close", organize.close),
+      action("assign", organize.assign),
+      action("tag", (ids) => organize.tag(chosen(ids))),
+      action("snooze", organize.snooze),
+      action("mark_read", organize.markRead),
+      action("mark_unread", organize.markUnread),
+      action("reopen", organize.reopen),
+    ];
+  }
+
+  const chosen = (ids) => list.items().filter(({ id }) => ids.includes(id));
+
+  async function attempt(work) {
+    try {
+      await work();
+    } catch (problem) {
+      showProblem(problemPlace, problem);
+    }
+  }
+
+  /** What a key is for: all that is selected, else the row with the focus, else what is open. */
+  function targets() {
+    if (selection.count()) return selection.ids();
+    return [list.focused()?.id ?? openId].filter(Boolean);
+  }
+
+  const forTargets = (work) => () => targets().length && attempt(() => work(targets()));
+
+  async function tagTargets(ids) {
+    const items = chosen(ids);
+    return organize.tag(items.length ? items : [await get(`/conversations/${ids[0]}`, signal)]);
+  }
+
+  /** The open one is not marked read again while it is open. */
+  function markUnread(ids) {
+    const command = ids.includes(openId) && panePlace.querySelector("[data-command=mark_unread]");
+    return ids.length === 1 && command ? command.click() : organize.markUnread(ids);
+  }
+
+  function step(by) {
+    if (openId && !list.focused()) {
+      const next = list.items()[openIndex + by];
+      return next && open(next.id);
+    }
+    return list.focusIndex(list.focused() ? list.indexOf(list.focused().id) + by : 0);
+  }
+
+  async function toSearch() {
+    // On a phone the list is another page.
+    if (!list.isShown()) await navigate(listAddress(), { state: stateOf(filters) });
+    search.focus();
+  }
+
+  function commands() {
+    return [
+      ...views.commands(),
+      [t("inbox.search"), toSearch],
+      organize.canUndo() && [t("organize.undo"), organize.undo],
+      ...menu.commands(),
+      [t("shortcuts.title"), showShortcuts],
+    ].filter(Boolean).map(([label, work]) => ({ label, work }));
   }
 
   async function change(newParams, newQuery) {
     const wanted = filtersOf(newQuery);
     if (!areSame(wanted, filters)) {
       filters = wanted;
+      selection.clear();
       drawFilters();
-      rows.replaceChildren();
       const shown = await drawList();
       if (shown !== null) announce(shown ? count("inbox.shown", shown) : t("inbox.shown.none"));
     }
@@ -136,49 +250,44 @@ export async function show({ main, params, query, signal }) {
     await openConversation(newParams.conversation_id);
     if (openId) {
       focusPane();
+      list.reveal(openId);
     } else {
       // On a phone the list comes back where it was left, at the conversation that was read.
-      focusRow(wasOpen);
       scrollTo(0, listScroll);
+      focusRow(wasOpen);
     }
   }
 
-  listPlace.addEventListener("keydown", (event) => {
-    const all = links();
-    const here = all.indexOf(document.activeElement);
-    const target = { ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: all.length - 1 }[event.key];
-    if (here < 0 || target === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    all[target]?.focus();
-  });
   panePlace.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && openId) focusRow(openId);
   });
-
-  const soon = throttled(1000, signal, drawList);
-  onEvent("message.received", signal, soon);
-  onEvent("conversation.changed", signal, soon);
+  const bound = {
+    j: () => step(1),
+    k: () => step(-1),
+    o: () => (list.focused() ? open(list.focused().id) : list.focusIndex(0)),
+    "/": toSearch,
+  };
+  const changing = {
+    x: () => list.focused() && selection.toggle(list.focused().id),
+    e: forTargets(organize.close),
+    u: forTargets(markUnread),
+    a: forTargets(organize.assign),
+    t: forTargets(tagTargets),
+    s: forTargets(organize.snooze),
+    z: organize.undo,
+  };
   keepClocks(layout, signal);
-  const heading = pageHeading(t("inbox.title"));
-  replace(layout, h("div", { class: "list-pane" }, h("div", { class: "list-head" }, heading, tabs.element, search.element, box.element), problemPlace, listPlace), panePlace);
+  const head = h("div", { class: "list-head" }, h("div", { class: "list-title" }, pageHeading(t("inbox.title")), menu.element), search.element, box.element);
+  replace(layout, views.element, h("div", { class: "list-pane" }, head, problemPlace, list.element, selection.element, organize.element), panePlace);
   replace(main, layout);
   drawFilters();
-  await drawList();
+  openId = params.conversation_id ?? null;
+  const reading = Promise.all([drawList(), drawNames(), views.readSaved()]);
+  // Read at the same time, and drawn when its row can be marked.
+  await reading;
+  keys.bind(bound, signal);
+  if (mayChange) keys.bind(changing, signal);
   await openConversation(params.conversation_id);
+  list.revealOpen(history.state?.row).catch((problem) => showProblem(problemPlace, problem));
   return change;
-}
-
-/** Nothing to show, and what to do about it. */
-function emptyState(filters) {
-  if (filters.q) return emptyBox("inbox.empty.search", filters.view !== "all" && searchAll());
-  if (countSet(filters)) return emptyBox("inbox.empty.filtered");
-  if (filters.view !== "open" && filters.view !== "all") return emptyBox(`inbox.empty.${filters.view}`);
-  if (may("general.admin", "edit")) return emptyBox("inbox.empty.connect", h("a", { href: "/integrations", class: "button" }, t("inbox.empty.button")));
-  return emptyBox("inbox.empty.ask_admin");
-}
-
-const searchAll = () => h("a", { href: "/inbox?view=all", class: "button button-secondary" }, t("inbox.empty.search.button"));
-
-function emptyBox(key, action) {
-  return h("div", { class: "empty" }, h("h2", {}, t(`${key}.title`)), h("p", {}, t(`${key}.text`)), action);
 }

@@ -1,30 +1,46 @@
-// What the inbox shows: views, filters, sorting and search. The address and history.state hold all of it, so that reload and back work.
+// What the inbox shows: a view, filters, sorting and a search. The address and history.state hold all of it, so that reload and back work.
 
-import { eachPage, get } from "../core/api.js";
+import { get } from "../core/api.js";
 import { append, h, newId, replace, svg } from "../core/dom.js";
 import { showProblem } from "../core/elements.js";
 import { language, t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
-import { may } from "../core/session.js";
+import { assignees, stores, tags } from "./inbox_choices.js";
 
-const VIEWS = {
+/** The API's parameters of each view. */
+export const VIEWS = {
   open: { status: "open" },
-  unread: { unread: true },
+  mine: { status: "open", assignee: "me" },
+  unassigned: { status: "open", assignee: "nobody" },
   due: { due: true },
+  overdue: { overdue: true },
+  failed: { failed: true },
+  unread: { unread: true },
+  snoozed: { status: "snoozed" },
   closed: { status: "closed" },
   quarantine: { status: "quarantine" },
   all: {},
 };
 const KINDS = ["buyer_message", "order_notice", "claim_notice", "return_notice", "delivery_failure", "reply_confirmation", "verification", "auto_reply", "other", "unparseable"];
-// The largest count that the API gives.
-const MOST_COUNTED = 1000;
+// Names in our addresses, and what the API calls them.
+const FILTERS = { integration: "integration_id", country: "country", kind: "kind", assignee: "assignee", tag: "tag_id" };
 
-/** What an address asks for; what it does not name has its usual value. What is searched for stands beside it, in history.state. */
+/** What an address asks for, also in the API's words; what it does not name has its usual value. What is searched for stands beside it, in history.state. */
 export function filtersOf(query) {
-  const view = query.get("view") in VIEWS ? query.get("view") : "open";
-  const named = (name) => query.get(name) ?? "";
+  const view = viewOf(query);
   const sort = ["newest", "due"].includes(query.get("sort")) ? query.get("sort") : usualSort(view);
-  return { view, q: history.state?.q ?? "", integration: named("integration"), country: named("country"), kind: named("kind"), sort };
+  const set = Object.entries(FILTERS).map(([name, inApi]) => [name, query.get(name) ?? query.get(inApi) ?? ""]);
+  const filters = { view, q: history.state?.q ?? "", sort, ...Object.fromEntries(set) };
+  return VIEWS[view].assignee ? { ...filters, assignee: "" } : filters;
+}
+
+function viewOf(query) {
+  if (Object.hasOwn(VIEWS, query.get("view") ?? "")) return query.get("view");
+  if (query.get("status") === "all") return "all";
+  const isAsked = ([name, value]) => query.get(name) === String(value);
+  const asked = Object.keys(VIEWS).filter((view) => view !== "all" && Object.entries(VIEWS[view]).every(isAsked));
+  // What waits, or is somebody's, says more than that it is open.
+  return asked.findLast((view) => view !== "open") ?? "open";
 }
 
 /** The query of an address of ours; the usual values are left out, and so is what is searched for: it may be a buyer's. */
@@ -34,6 +50,9 @@ export function addressQuery({ q: _, ...filters }) {
   return query.size ? `?${query}` : "";
 }
 
+/** The filters of another view, with what was chosen besides. */
+export const inView = (filters, view) => ({ ...filters, view, assignee: "", sort: usualSort(view) });
+
 /** What of them goes along in history.state. */
 export const stateOf = ({ q }) => (q ? { q } : {});
 
@@ -41,52 +60,25 @@ export const stateOf = ({ q }) => (q ? { q } : {});
 export const areSame = (one, other) => one.q === other.q && addressQuery(one) === addressQuery(other);
 
 /** The API's parameters for these filters. */
-export function askedFor({ view, integration, country, kind, sort, q }, cursor) {
-  return { ...VIEWS[view], integration_id: integration, country, kind, sort: sort === "newest" ? "" : sort, q, cursor };
+export function askedFor(filters) {
+  const set = Object.entries(FILTERS).map(([name, inApi]) => [inApi, filters[name]]);
+  const sort = filters.sort === "newest" ? "" : filters.sort;
+  return { ...Object.fromEntries(set.filter(([, value]) => value)), ...VIEWS[filters.view], ...(sort && { sort }) };
 }
 
-const goTo = (filters) => navigate(`/inbox${addressQuery(filters)}`, { state: stateOf(filters) });
+export const goTo = (filters) => navigate(`/inbox${addressQuery(filters)}`, { state: stateOf(filters) });
 
 /** How many of the filters in the box are set. */
-export function countSet({ integration, country, kind, view, sort }) {
-  return [integration, country, kind, sort !== usualSort(view)].filter(Boolean).length;
+export function countSet({ view, sort, ...filters }) {
+  return [...Object.keys(FILTERS).map((name) => filters[name]), sort !== usualSort(view)].filter(Boolean).length;
 }
 
-const usualSort = (view) => (view === "due" ? "due" : "newest");
-
-/** The views, as links with how many conversations each has. */
-export function viewTabs() {
-  const links = Object.fromEntries(
-    Object.keys(VIEWS).map((view) => {
-      const number = h("span", { class: "count" });
-      const late = view === "due" && h("span", { class: "count count-late" });
-      return [view, { link: h("a", { "data-view": view }, t(`inbox.view.${view}`), number, late), number, late }];
-    }),
-  );
-  return {
-    element: h("nav", { class: "views", "aria-label": t("inbox.views") }, h("ul", {}, Object.values(links).map(({ link }) => h("li", {}, link)))),
-    update(filters) {
-      for (const [view, { link }] of Object.entries(links)) {
-        link.href = `/inbox${addressQuery({ ...filters, view, sort: usualSort(view) })}`;
-        if (view === filters.view) link.setAttribute("aria-current", "page");
-        else link.removeAttribute("aria-current");
-      }
-    },
-    count(counts) {
-      for (const [view, { number, late }] of Object.entries(links)) {
-        number.textContent = counts[view] ? ` ${shownCount(counts[view])}` : "";
-        if (late) late.textContent = counts.overdue ? ` ${t("inbox.overdue", { count: shownCount(counts.overdue) })}` : "";
-      }
-    },
-  };
-}
-
-const shownCount = (number) => (number >= MOST_COUNTED ? `${MOST_COUNTED - 1}+` : String(number));
+const usualSort = (view) => (view === "due" || view === "overdue" ? "due" : "newest");
 
 /** The search box. */
 export function searchForm(current) {
   const hintId = newId("search-hint");
-  const input = h("input", { type: "search", class: "input", maxlength: 200, autocomplete: "off", "aria-label": t("inbox.search"), "aria-describedby": hintId, placeholder: t("inbox.search.placeholder") });
+  const input = h("input", { type: "search", class: "input", maxlength: 200, autocomplete: "off", "aria-label": t("inbox.search"), "aria-describedby": hintId, "aria-keyshortcuts": "/", placeholder: t("inbox.search.placeholder") });
   const search = () => goTo({ ...current(), q: input.value.trim() });
   const submit = (event) => {
     event.preventDefault();
@@ -102,6 +94,7 @@ export function searchForm(current) {
   );
   return {
     element,
+    focus: () => input.select(),
     update(filters) {
       if (document.activeElement !== input) input.value = filters.q;
       element.classList.toggle("search-active", Boolean(filters.q));
@@ -113,38 +106,49 @@ function lens() {
   return svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, svg("circle", { cx: 10.5, cy: 10.5, r: 6.5 }), svg("path", { d: "M15.5 15.5L21 21" }));
 }
 
-/** The box with the other filters and the sorting. Integrations are only offered to those who may see them. */
-export async function filterBox(current, signal) {
-  const marketplaces = await get("/marketplaces", signal);
-  const countries = marketplaces.items.map((each) => [each.country, each.name]).sort(([, one], [, other]) => one.localeCompare(other, language()));
-  const choices = {
-    integration: [],
-    country: countries,
-    kind: KINDS.map((kind) => [kind, t(`kind.${kind}`)]),
-  };
+/** The box with the other filters and the sorting. What can be chosen is read when it is first opened. */
+export function filterBox(current, signal) {
   const change = (name, value) => goTo({ ...current(), [name]: value });
-  const fields = {};
-  for (const [name, options] of Object.entries(choices)) {
-    fields[name] = choice(t(`inbox.filter.${name}`), [["", t("inbox.filter.any")], ...options], (value) => change(name, value));
-  }
+  // Whoever asks for somebody's leaves the view of one's own.
+  const changeAssignee = (value) => goTo({ ...(VIEWS[current().view].assignee ? inView(current(), "open") : current()), assignee: value });
+  const any = ["", t("inbox.filter.any")];
+  const fields = Object.fromEntries(Object.keys(FILTERS).map((name) => [name, choice(t(`inbox.filter.${name}`), [any], name === "assignee" ? changeAssignee : (value) => change(name, value))]));
+  fields.kind.add(KINDS.map((kind) => [kind, t(`kind.${kind}`)]));
   fields.sort = choice(t("inbox.sort"), ["newest", "due"].map((sort) => [sort, t(`inbox.sort.${sort}`)]), (value) => change("sort", value));
   const problemPlace = h("div", { class: "place" });
-  // There may be thousands: they come page by page while the inbox is used.
-  const { integration } = fields;
-  integration.element.hidden = true;
-  const addIntegrations = (items) => {
-    integration.add(items.map((each) => [each.id, each.name ?? t("integrations.unnamed")]));
-    integration.select.value = current().integration;
-    integration.element.hidden = integration.select.length < 3;
-  };
-  if (may("general.admin", "view")) eachPage("/integrations?limit=100", signal, addIntegrations).catch((problem) => showProblem(problemPlace, problem));
   const set = h("span", {});
   const clear = h("a", { class: "button button-secondary button-small" }, t("inbox.filter.clear"));
   const element = h("details", { class: "filters" }, h("summary", {}, t("inbox.filters"), set), h("div", { class: "filter-fields" }, Object.values(fields).map((field) => field.element)), problemPlace, clear);
+  let isRead = false;
+
+  element.addEventListener("toggle", async () => {
+    if (!element.open || isRead) return;
+    isRead = true;
+    try {
+      const [ofStores, ofPeople, ofTags, countries] = await Promise.all([stores(signal), assignees(signal), tags(signal), readCountries(signal)]);
+      fields.integration.add(ofStores.map((each) => [each.id, each.name ?? t("integrations.unnamed")]));
+      fields.assignee.add([["me", t("inbox.assignee.me")], ["nobody", t("inbox.assignee.nobody")], ...ofPeople.map((each) => [each.id, each.name])]);
+      fields.tag.add(ofTags.map((each) => [each.id, each.name]));
+      fields.country.add(countries);
+      replace(problemPlace);
+      showValues(current());
+    } catch (problem) {
+      isRead = false;
+      showProblem(problemPlace, problem);
+    }
+  });
+
+  function showValues(filters) {
+    const shown = { ...filters, assignee: VIEWS[filters.view].assignee ?? filters.assignee };
+    for (const [name, field] of Object.entries(fields)) field.select.value = shown[name];
+    // Nothing to choose between: one store, or nobody has tags.
+    for (const [name, fewest] of [["integration", 3], ["tag", 2]]) fields[name].element.hidden = fields[name].select.length < fewest;
+  }
+
   return {
     element,
     update(filters) {
-      for (const [name, field] of Object.entries(fields)) field.select.value = filters[name];
+      showValues(filters);
       const number = countSet(filters);
       replace(set, number > 0 && ` (${number})`);
       clear.hidden = number === 0;
@@ -152,6 +156,11 @@ export async function filterBox(current, signal) {
       if (number) element.open = true;
     },
   };
+}
+
+async function readCountries(signal) {
+  const { items } = await get("/marketplaces", signal);
+  return items.map((each) => [each.country, each.name]).sort(([, one], [, other]) => one.localeCompare(other, language()));
 }
 
 function choice(label, options, onChosen) {

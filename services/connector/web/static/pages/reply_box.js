@@ -14,7 +14,7 @@ import { chooseTime } from "./send_later.js";
 const TYPING_EACH_MS = 5000;
 
 /**
- * `readAgain()` reads the conversation and its thread again and leads to `update`; `onSent(reply)` is called when the server has taken a reply;
+ * `readAgain()` reads the conversation and its thread again and leads to `update`; `onSent(reply, wish)` is called when the server has taken a reply;
  * `onInsert()` opens the templates.
  */
 export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }) {
@@ -62,17 +62,17 @@ export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }
     ask(null);
     try {
       const { content } = await postOnce(`${path}/replies`, body, { key: draft.keyFor(body), version: news.seen() });
-      await taken(content);
+      await taken(content, wish);
     } catch (problem) {
       await notTaken(problem, wish);
     }
   }
 
-  async function taken(content) {
+  async function taken(content, wish) {
     news.acknowledge();
     announce(content.state === "scheduled" ? t("reply.said.scheduled", { time: dateTime(content.send_at) }) : t("reply.said.queued"));
     await draft.sent();
-    await onSent(content);
+    await onSent(content, wish);
   }
 
   async function notTaken(problem, wish) {
