@@ -2,9 +2,11 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from playwright.async_api import Page, expect
 from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.database import new_id
 from shared.events import EventKind, announce
@@ -37,17 +39,8 @@ async def make_many(site: Site, store: Integration, number: int) -> None:
         await session.execute(insert(Conversation), rows)
 
 
-async def write(site: Site, conversation: Conversation, text: str) -> None:
-    """The buyer writes again."""
-    async with site.sessions.begin() as session:
-        row = await session.get_one(Conversation, conversation.id)
-        message = await make_message(session, site.keyring, row, text=text, snippet=text)
-        row.snippet, row.snippet_message_id, row.is_unread = message.snippet, message.id, True
-        row.last_message_at, row.message_count = datetime.now(UTC), row.message_count + 1
-        await tell(site, session, row)
-
-
-async def tell(site: Site, session, row: Conversation) -> None:
+async def tell(session: AsyncSession, row: Conversation) -> None:
+    """That a message has come."""
     await announce(
         session, row.account_id, EventKind.MESSAGE_RECEIVED, integration_id=row.integration_id,
         conversation_id=row.id, message_id=new_id(),
@@ -79,7 +72,7 @@ async def test_ten_thousand_conversations_scroll_with_few_elements_and_new_mail_
     await expect(items.last).to_have_attribute("aria-setsize", str(ROWS))
     # Rows lie as close as they are high, also after so many.
     tops = await items.evaluate_all("all => all.map(each => each.getBoundingClientRect().top)")
-    assert len({round(after - before) for before, after in zip(tops, tops[1:], strict=False)}) == 1
+    assert len({round(after - before) for before, after in pairwise(tops)}) == 1
 
     # One in the middle is opened, and in sight again after a reload.
     await scroller.evaluate("list => list.scrollTo(0, list.scrollHeight / 2)")
@@ -99,7 +92,7 @@ async def test_ten_thousand_conversations_scroll_with_few_elements_and_new_mail_
     async with site.sessions.begin() as session:
         fresh = await make_conversation(session, site.keyring, store, buyer_name="Nora Neu", order_id=None)
         await make_message(session, site.keyring, fresh)
-        await tell(site, session, fresh)
+        await tell(session, fresh)
     bar = page.get_by_role("button", name="1 neue Nachricht")
     await expect(bar).to_be_visible()
     await expect(page.locator("#announcer")).to_have_text("1 neue Nachricht")
@@ -210,7 +203,9 @@ async def test_a_day_of_an_agent_twenty_conversations_by_keyboard_alone(page: Pa
         stored = (await session.scalars(select(Conversation).where(Conversation.id.in_(ids)))).all()
         closing = select(OutboundMessage.conversation_id).where(OutboundMessage.closes_conversation)
         answered = set((await session.scalars(closing)).all())
-    states = {status: sum(each.status == status for each in stored) for status in ("open", "snoozed", "closed")}
+    states = {
+        status: sum(each.status == status for each in stored) for status in ("open", "snoozed", "closed")
+    }
     assert states == {"open": 14, "snoozed": 1, "closed": 5}
     assert answered == {thread.id for thread in threads[:12]}
 
@@ -230,8 +225,15 @@ async def test_conversations_are_selected_assigned_tagged_put_off_and_all_is_und
             last_message_at=datetime.now(UTC) - timedelta(minutes=number),
         )  # fmt: skip
     await sign_in(page, "/inbox", email="agent@seller.example")
-    rows, boxes, dialog = page.get_by_test_id("conversation"), page.get_by_label("Auswählen"), page.get_by_role("dialog")
-    bar, done = page.get_by_role("group", name="Mit den ausgewählten"), page.get_by_role("group", name="Zuletzt getan")
+    rows, boxes, dialog = (
+        page.get_by_test_id("conversation"),
+        page.get_by_label("Auswählen"),
+        page.get_by_role("dialog"),
+    )
+    bar, done = (
+        page.get_by_role("group", name="Mit den ausgewählten"),
+        page.get_by_role("group", name="Zuletzt getan"),
+    )
     await expect(rows).to_have_count(6)
 
     # From one to another, closed at once and back again.
@@ -269,7 +271,10 @@ async def test_conversations_are_selected_assigned_tagged_put_off_and_all_is_und
     await expect(rows).to_have_count(2)
     await page.get_by_label("Schlagwort").select_option("Rückgabe")
     await expect(rows).to_have_count(1)
-    more, views = page.get_by_role("button", name="Mehr zum Posteingang"), page.get_by_role("navigation", name="Ansichten")
+    more, views = (
+        page.get_by_role("button", name="Mehr zum Posteingang"),
+        page.get_by_role("navigation", name="Ansichten"),
+    )
     await more.click()
     await page.get_by_role("menuitem", name="Ansicht speichern").click()
     await dialog.get_by_label("Name der Ansicht").fill("Kims Rückgaben")
