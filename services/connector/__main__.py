@@ -237,8 +237,10 @@ def create(
 def _check_account(name: str, email: str, language: str, time_zone: str) -> None:
     local, at, domain = email.strip().partition("@")
     wrong = []
-    if not 1 <= len(name.strip()) <= 100:
-        wrong.append("--name must have 1 to 100 characters.")
+    try:
+        MeRequest(name=name)
+    except ValueError:
+        wrong.append("--name must have 1 to 100 characters on one line, and some that can be seen.")
     if not (local and at and "." in domain) or len(email) > 254 or any(c.isspace() for c in email.strip()):
         wrong.append("--admin-email must be an e-mail address.")
     if language not in {"de", "en"}:

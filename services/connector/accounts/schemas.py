@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from services.connector.accounts.callers import Caller
 from services.connector.accounts.credentials import csrf_token
 from services.connector.accounts.me import Me
-from services.connector.http.request_types import SingleLine, Time, without_default
+from services.connector.http.request_types import NameLine, Time, without_default
 from shared.permissions import Level, Permission
 from shared.tables import Account
 
@@ -41,6 +41,7 @@ def _in_utc(value: datetime) -> datetime:
 TimeZone = Annotated[
     str, AfterValidator(_known_time_zone), WithJsonSchema({"type": "string", "format": "time-zone"})
 ]
+KeyName = Annotated[NameLine, Field(min_length=1, max_length=60)]
 Levels = dict[Permission, Level]
 
 
@@ -153,7 +154,7 @@ class MeRequest(_Request):
         json_schema_extra={"examples": [{"language": "de", "time_zone": "Europe/Berlin"}]}
     )
 
-    name: SingleLine | None = Field(None, min_length=1, max_length=100)
+    name: NameLine | None = Field(None, min_length=1, max_length=100)
     language: Literal["de", "en"] | None = None
     time_zone: TimeZone | None = None
     form_of_address: Literal["du", "sie"] | None = Field(
@@ -171,7 +172,7 @@ class ApiKeyRequest(_Request):
         }
     )
 
-    name: SingleLine = Field(min_length=1, max_length=60)
+    name: KeyName
     permissions: Levels = Field(description="What is left out is none.")
     expires_at: Annotated[Time, AfterValidator(_in_utc)] | None = None
 

@@ -14,7 +14,7 @@ BYTE_ORDER_MARK: Final = "\ufeff"
 
 def safe(cell: str) -> str:
     """The text, which no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.lstrip(" \u00a0").startswith(_FORMULA) else cell
+    return f"'{cell}" if cell.startswith(_FORMULA) or cell.lstrip().startswith(_FORMULA) else cell
 
 
 def lines(rows: Iterable[Iterable[str]]) -> str:

@@ -65,16 +65,19 @@ _OF_INBOX: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """An object as it is called now. `conversation_id`: where a message is. `made_by`: who made an API key."""
+    """An object as it is called now. `conversation_id`: where a message is. `made_by`: who made an API key. `is_gone`: it was removed,
+    and is still known by its name.
+    """
 
     name: str | None
     conversation_id: UUID | None = None
     made_by: str | None = None
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ShownObject:
-    """`is_gone`: it was removed. One that the reader may not see has no name, and is never said to be gone."""
+    """`is_gone`: it was removed; people, keys and stores are still known by their names. One that the reader may not see has no name, and is never said to be gone."""
 
     kind: ObjectKind
     id: UUID
@@ -116,5 +119,5 @@ def shown(
         id=object_id,
         name=found.name if found else None,
         conversation_id=found.conversation_id if found else None,
-        is_gone=found is None and not is_hidden(caller, kind),
+        is_gone=found.is_gone if found else not is_hidden(caller, kind),
     )

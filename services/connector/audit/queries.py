@@ -130,10 +130,13 @@ async def names_of(
             named[row.id] = Named(row.description or urlsplit(row.url).hostname)
     if ids := wanted.get(ObjectKind.INTEGRATION):
         name = func.coalesce(Integration.name, Integration.store_name)
-        stores = select(Integration.id, name).where(
-            *_among(Integration.id, Integration.account_id, account_id, ids), Integration.removed_at.is_(None)
+        stores = select(Integration.id, name, Integration.removed_at.is_not(None)).where(
+            *_among(Integration.id, Integration.account_id, account_id, ids)
         )
-        named |= {store_id: Named(called) for store_id, called in await reader.execute(stores)}
+        named |= {
+            store_id: Named(called, is_gone=is_gone)
+            for store_id, called, is_gone in await reader.execute(stores)
+        }
     if ids := wanted.get(ObjectKind.REPLY_TEMPLATE):
         templates = select(ReplyTemplate.id, ReplyTemplate.name).where(
             *_among(ReplyTemplate.id, ReplyTemplate.account_id, account_id, ids)
@@ -162,16 +165,19 @@ async def names_of(
 
 async def people_and_keys(reader: Reader, account_id: UUID, ids: Collection[UUID]) -> dict[UUID, Named]:
     """The users and API keys among these."""
-    users = select(User.id, User.name).where(
-        *_among(User.id, User.account_id, account_id, ids), User.removed_at.is_(None)
+    users = select(User.id, User.name, User.removed_at.is_not(None)).where(
+        *_among(User.id, User.account_id, account_id, ids)
     )
     keys = (
-        select(ApiKey.id, ApiKey.name, User.name.label("made_by"))
+        select(ApiKey.id, ApiKey.name, User.name.label("made_by"), ApiKey.revoked_at.is_not(None))
         .outerjoin(User, User.id == ApiKey.created_by)
         .where(*_among(ApiKey.id, ApiKey.account_id, account_id, ids))
     )
-    named = {user_id: Named(name) for user_id, name in await reader.execute(users)}
-    named |= {key_id: Named(name, made_by=by) for key_id, name, by in await reader.execute(keys)}
+    named = {user_id: Named(name, is_gone=is_gone) for user_id, name, is_gone in await reader.execute(users)}
+    named |= {
+        key_id: Named(name, made_by=by, is_gone=is_gone)
+        for key_id, name, by, is_gone in await reader.execute(keys)
+    }
     return named
 
 

@@ -18,6 +18,8 @@ from pydantic_core import PydanticCustomError
 # Nothing that we keep is outside of these, and some moments there have no form in UTC or in an id.
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(9000, 1, 1, tzinfo=UTC)
+# What turns the direction of a text, and what has no width. What joins letters (U+200C, U+200D) and marks (U+200E, U+200F) belong to languages.
+_UNSEEN: Final = re.compile("[\u00ad\u200b\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -34,6 +36,16 @@ def _lines(value: str) -> str:
     text = value.replace("\r\n", "\n").replace("\r", "\n")
     without_control_characters(text.replace("\n", " ").replace("\t", " "))
     return text
+
+
+def _name(value: str) -> str:
+    """The name without what nobody sees: a name must neither turn the text around it, nor look like nothing or like another one."""
+    seen = _UNSEEN.sub("", value).strip()
+    if not seen:
+        raise PydanticCustomError(
+            "string_too_short", "String should have at least {min_length} character", {"min_length": 1}
+        )
+    return seen
 
 
 def _a_number(value: object) -> object:
@@ -60,6 +72,8 @@ SingleLine = Annotated[
     AfterValidator(without_control_characters),
     Field(json_schema_extra={"format": "line"}),
 ]
+# What people call somebody or something, for others to read in lists, logs and mails.
+NameLine = Annotated[SingleLine, AfterValidator(_name)]
 # A text of any number of lines. What is blank before or after it is not part of it.
 Lines = Annotated[
     str,

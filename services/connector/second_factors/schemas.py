@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.connector.http.request_types import SingleLine, WholeNumber, without_default
+from services.connector.http.request_types import NameLine, WholeNumber, without_default
 from shared.tables import SecondFactor
 
 Code = Annotated[
@@ -28,7 +28,7 @@ Options = Annotated[
     dict[str, Any],
     Field(description="What the browser's `navigator.credentials` is called with, as JSON (Web Authentication Level 3 §5.1)."),
 ]  # fmt: skip
-PasskeyName = Annotated[SingleLine, Field(min_length=1, max_length=60, examples=["Telefon"])]
+PasskeyName = Annotated[NameLine, Field(min_length=1, max_length=60, examples=["Telefon"])]
 
 
 class _Answer(BaseModel):

@@ -2,15 +2,17 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
 import typer
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
+from services.connector.accounts.schemas import KeyName
 from services.connector.http.language import Language
 from services.connector.problems.catalogue import describe
 from services.connector.users import operator_service
+from services.connector.users.schemas import Email, Name
 from shared.database import Sessions
 from shared.database_command import run_with_database
 from shared.errors import Expected
@@ -22,6 +24,10 @@ users = typer.Typer(help="People of an account.", no_args_is_help=True)
 api_keys = typer.Typer(help="API keys of an account.", no_args_is_help=True)
 
 _Result = TypeVar("_Result")
+
+_EMAIL: Final[TypeAdapter[str]] = TypeAdapter(Email)
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
+_KEY_NAME: Final[TypeAdapter[str]] = TypeAdapter(KeyName)
 
 AccountOption = Annotated[UUID, typer.Option("--account", help="The account's id (`accounts list`).")]
 EmailOption = Annotated[str, typer.Option("--email", help="With it they sign in.")]
@@ -67,8 +73,10 @@ def invite(
     levels = _levels(permission)
     if Permission.INBOX_REPLIES in levels:
         give_up("--permission: whoever may edit inbox.messages may reply; inbox.replies is for API keys.")
-    if "@" not in email:
-        give_up("--email is no e-mail address.")
+    email = _checked(_EMAIL, email, "--email is no e-mail address, or more than one.")
+    name = name and _checked(
+        _NAME, name, "--name has 1 to 100 characters on one line, and some that can be seen."
+    )
     settings = settings_or_exit(PeopleSettings)
     token = _run(
         lambda sessions: operator_service.invite(
@@ -114,11 +122,10 @@ def create_api_key(
 ) -> None:
     """Print a new key's id and its secret, which is shown only this once."""
     levels = _levels(permission)
-    if not 1 <= len(name.strip()) <= 60:
-        give_up("--name has 1 to 60 characters.")
+    name = _checked(_KEY_NAME, name, "--name has 1 to 60 characters on one line, and some that can be seen.")
     key_id, key = _run(
         lambda sessions: operator_service.create_api_key(
-            sessions, email, name=name.strip(), levels=levels, now=datetime.now(UTC)
+            sessions, email, name=name, levels=levels, now=datetime.now(UTC)
         )
     )
     print(f"id {key_id}\nkey {key}")
@@ -148,6 +155,14 @@ def list_accounts() -> None:
         elif account.erase_after is not None:
             state = f"\tclosed, erased after {account.erase_after:%Y-%m-%d %H:%M} UTC"
         print(f"{account.id}\t{account.name}\t{account.users} users{state}")
+
+
+def _checked(kind: TypeAdapter[str], given: str, complaint: str) -> str:
+    """As the pages take it."""
+    try:
+        return kind.validate_python(given)
+    except ValidationError:
+        give_up(complaint)
 
 
 def _levels(permissions: list[str] | None) -> dict[Permission, Level]:

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from services.connector.accounts.levels import PERMISSIONS_OF_PEOPLE
 from services.connector.accounts.schemas import TimeZone
-from services.connector.http.request_types import SingleLine
+from services.connector.http.request_types import NameLine, SingleLine
 from shared.permissions import Level, Permission
 
 # One mailbox, and nothing by which a header could name another one.
@@ -41,7 +41,7 @@ PersonPermission = Annotated[
     WithJsonSchema({"type": "string", "enum": [each.value for each in PERMISSIONS_OF_PEOPLE]}),
 ]
 Levels = dict[PersonPermission, Level]
-Name = Annotated[SingleLine, Field(min_length=1, max_length=100)]
+Name = Annotated[NameLine, Field(min_length=1, max_length=100)]
 LinkToken = Annotated[str, Field(min_length=1, max_length=100, repr=False)]
 
 

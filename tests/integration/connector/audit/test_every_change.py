@@ -50,6 +50,8 @@ OF_SINGLE_SIGN_ON = [
     ("DELETE", "/account/single-sign-on/domains/{domain_id}"),
     ("DELETE", "/account/single-sign-on"),
 ]
+# Ends everything else; its entry is in tests/integration/connector/account_closing/test_closing.py.
+CLOSING = ("POST", "/account/closure")
 # A first step, which changes nothing before the second.
 ASKED_FOR = {
     ("POST", "/sessions/current/confirm/single-sign-on"),
@@ -65,6 +67,7 @@ WALK = [
     ("POST", "/sessions/current/confirm"),
     ("PUT", "/me/password"),
     ("PATCH", "/account/security"),
+    ("PATCH", "/account"),
     ("PATCH", "/account/retention"),
     ("POST", "/api-keys"),
     ("DELETE", "/api-keys/{api_key_id}"),
@@ -188,7 +191,7 @@ async def test_every_change_leaves_an_entry(
 ):
     """# S: audit row in the same transaction as the change"""
     bodies = {(row.method, row.path): row.body for row in TABLE if row.method != "GET"}
-    elsewhere = {*OF_PEOPLE, *OF_SIGNING_IN, *OF_SINGLE_SIGN_ON, *ASKED_FOR, *WITHOUT_API, *OWN}
+    elsewhere = {*OF_PEOPLE, *OF_SIGNING_IN, *OF_SINGLE_SIGN_ON, *ASKED_FOR, *WITHOUT_API, *OWN, CLOSING}
     assert {*WALK, *SEARCHES, CHECK, TEST, *BEGUN, *elsewhere} == set(bodies)
 
     integration_id = await connect_named(signed_in)

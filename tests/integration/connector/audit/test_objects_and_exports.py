@@ -115,6 +115,25 @@ async def test_what_was_removed_is_said_to_be_gone(
     assert found["conversation.merged"]["is_gone"]
 
 
+async def test_whoever_was_removed_is_still_known_by_name(signed_in: SignedIn, sign_in_as: Any):
+    """Who looks through the log of last month has to know whose permissions were changed."""
+    leaver = await sign_in_as()
+    made = {"name": "Helpdesk", "permissions": {}}
+    key = (await signed_in.client.post("/api/v1/api-keys", json=made)).json()
+    await signed_in.client.delete(f"/api/v1/api-keys/{key['id']}")
+    answer = await signed_in.client.delete(f"/api/v1/users/{leaver.user.id}?programs=end")
+    assert answer.status_code == 204
+
+    found = await objects(signed_in.client)
+
+    assert [
+        (found[each]["name"], found[each]["is_gone"]) for each in ("user_removed", "api_key_revoked")
+    ] == [
+        (leaver.user.name, True),
+        ("Helpdesk", True),
+    ]
+
+
 async def test_another_accounts_object_has_no_name_here(
     signed_in: SignedIn, sign_in_as: Any, owner_sessions: Sessions, keyring: Any
 ):

@@ -14,7 +14,7 @@ export async function show(page) {
 function cells(entry) {
   return {
     when: h("time", { datetime: entry.at }, dateTime(entry.at)),
-    who: actorText(entry.actor),
+    who: h("bdi", {}, actorText(entry.actor)),
     what: [sentence(entry.action), entry.fields.network ? h("span", { class: "muted" }, ` ${t("audit.network", { network: networkName(entry.fields.network) })}`) : null],
     about: objectOf(entry.object),
   };

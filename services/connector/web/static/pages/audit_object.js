@@ -1,10 +1,13 @@
 // What an entry of the audit log or the read log is about: its kind and name, with a link to where it is.
 
 import { h } from "../core/dom.js";
-import { t } from "../core/i18n.js";
+import { t, textParts } from "../core/i18n.js";
 import { may } from "../core/session.js";
 
 const ADDRESSES = {
+  user: () => may("general.admin", "view") && "/settings/users",
+  api_key: () => may("general.programs", "view") && "/settings/api-keys",
+  reader: (object) => may("general.admin", "view") && `/settings/read-log?reader_id=${object.id}`,
   integration: (object) => may("general.admin", "view") && `/integrations/${object.id}`,
   conversation: (object) => object.conversation_id && `/inbox/${object.conversation_id}`,
   message: (object) => object.conversation_id && `/inbox/${object.conversation_id}`,
@@ -17,8 +20,9 @@ const ADDRESSES = {
 export function objectOf(object) {
   if (!object) return null;
   const kind = t(`audit.object.${object.kind}`);
-  if (object.is_gone) return h("span", { class: "muted" }, t("audit.object.gone", { kind }));
-  const words = object.name ? t("audit.object.named", { kind, name: object.name }) : kind;
+  // Apart from the text around it, whatever direction its letters have.
+  const words = object.name ? textParts("audit.object.named", { kind, name: h("bdi", {}, object.name) }) : kind;
+  if (object.is_gone) return h("span", { class: "muted" }, textParts("audit.object.gone", { kind: words }));
   const address = ADDRESSES[object.kind]?.(object);
   return address ? h("a", { href: address }, words) : h("span", {}, words);
 }
