@@ -49,7 +49,9 @@ def upgrade() -> None:
         "snoozed_until",
         where="snoozed_until IS NOT NULL AND merged_into IS NULL",
     )
-    online.create_index("ix_conversations_tags", "conversations", "tag_ids", using="gin")
+    online.create_index(
+        "ix_conversations_tags", "conversations", "tag_ids", using="gin", where="tag_ids <> '{}'"
+    )
     online.create_index(
         "ix_outbound_messages_failed_of_conversation",
         "outbound_messages",

@@ -249,7 +249,13 @@ class Conversation(Base):
             "snoozed_until",
             postgresql_where=text("snoozed_until IS NOT NULL AND merged_into IS NULL"),
         ),
-        Index("ix_conversations_tags", "tag_ids", postgresql_using="gin"),
+        # Most have none, and each mail that comes writes a conversation's entries anew.
+        Index(
+            "ix_conversations_tags",
+            "tag_ids",
+            postgresql_using="gin",
+            postgresql_where=text("tag_ids <> '{}'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

@@ -158,10 +158,8 @@ async def require_possible(
         session, account_id, [changes.assignee_id]
     ):
         raise AssigneeUnknown
-    if changes.added_tags:
-        known = select(Tag.id).where(Tag.account_id == account_id, Tag.id.in_(changes.added_tags))
-        if len((await session.scalars(known)).all()) < len(set(changes.added_tags)):
-            raise TagUnknown
+    if await hold_tags(session, account_id, changes.added_tags) < set(changes.added_tags):
+        raise TagUnknown
 
 
 def assignable(account_id: UUID) -> Select[UUID, str]:
@@ -180,6 +178,14 @@ async def hold_assignable(session: AsyncSession, account_id: UUID, person_ids: C
     may_read = assignable(account_id).where(User.id.in_(person_ids)).order_by(User.id)
     rows = await session.execute(may_read.with_for_update(read=True, of=User))
     return {row.id for row in rows}
+
+
+async def hold_tags(session: AsyncSession, account_id: UUID, tag_ids: Collection[UUID]) -> set[UUID]:
+    """Those of these tags that the account has. Whoever deletes one meanwhile waits, and then takes it from what gets it here, too."""
+    if not tag_ids:
+        return set()
+    known = select(Tag.id).where(Tag.account_id == account_id, Tag.id.in_(tag_ids)).order_by(Tag.id)
+    return set(await session.scalars(known.with_for_update(read=True)))
 
 
 async def apply(

@@ -368,7 +368,10 @@ _CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
     "country": Conversation.country == bindparam("country"),
     "order_id": Conversation.id.in_(_ORDERS),
     "assignee_id": Conversation.assignee_id == bindparam("assignee_id"),
-    "tag_id": Conversation.tag_ids.contains(array([bindparam("tag_id", type_=Uuid())])),
+    "tag_id": and_(
+        literal_column("conversations.tag_ids <> '{}'", Boolean),
+        Conversation.tag_ids.contains(array([bindparam("tag_id", type_=Uuid())])),
+    ),
     "overdue_at": Conversation.answer_due_at < bindparam("overdue_at", type_=DateTime(timezone=True)),
     "local_part": Conversation.integration_id.in_(_OWN_ADDRESSES),
     "buyer_key": _is_one_of(union(_OF_BUYER, _messages(_has_all("address_keys")))),

@@ -16,6 +16,7 @@ from services.connector.inbox.changes import (
     ConversationMerged,
     apply,
     hold_assignable,
+    hold_tags,
     require_possible,
 )
 from services.connector.problems.catalogue import NotFound
@@ -121,21 +122,29 @@ async def undo(sessions: Sessions, caller: Caller, change_id: UUID, now: datetim
         if change.undone_at is not None or now - change.made_at > UNDO_TIME:
             raise UndoTooLate(minutes=UNDO_TIME // timedelta(minutes=1))
         rows = await _held(session, caller.account_id, [UUID(part["id"]) for part in change.parts])
-        had_it = {part["before"]["assignee_id"] for part in change.parts if part["before"].get("assignee_id")}
-        may_have_it = await hold_assignable(session, caller.account_id, [UUID(each) for each in had_it])
+        befores = [_read(part["before"]) for part in change.parts]
+        people = await hold_assignable(
+            session, caller.account_id, {each["assignee_id"] for each in befores if each.get("assignee_id")}
+        )
+        tags = await hold_tags(
+            session, caller.account_id, {tag for each in befores for tag in each.get("tag_ids", ())}
+        )
         restored: list[Conversation] = []
         reopened: list[UUID] = []
-        for part in change.parts:
+        for part, before in zip(change.parts, befores, strict=True):
             row = rows.get(UUID(part["id"]))
             if row is None or not _is_as_left(row, part, change.made_at):
                 result.left.append(UUID(part["id"]))
                 continue
             if part["after"].get("status") == ConversationStatus.CLOSED:
                 reopened.append(row.id)
-            for name, value in part["before"].items():
-                setattr(row, name, _READ.get(name, _same)(value))
-            if "assignee_id" in part["before"] and row.assignee_id not in may_have_it:
-                row.assignee_id = None
+            # Who has left meanwhile gets nothing back, and a tag that was deleted stays so.
+            if "assignee_id" in before and before["assignee_id"] not in people:
+                before["assignee_id"] = None
+            if "tag_ids" in before:
+                before["tag_ids"] = [each for each in before["tag_ids"] if each in tags]
+            for name, value in before.items():
+                setattr(row, name, value)
             session.add(audit_entry(caller, "conversation.change_undone", row.id))
             result.restored.append(row.id)
             restored.append(row)
@@ -197,6 +206,11 @@ async def _announce(session: AsyncSession, rows: Sequence[Conversation]) -> None
 def _as_data(columns: dict[str, Any]) -> dict[str, Any]:
     """Columns of a conversation as JSON."""
     return {name: _WRITTEN.get(name, _same)(value) for name, value in columns.items()}
+
+
+def _read(columns: dict[str, Any]) -> dict[str, Any]:
+    """The same back from JSON."""
+    return {name: _READ.get(name, _same)(value) for name, value in columns.items()}
 
 
 def _same(value: Any) -> Any:

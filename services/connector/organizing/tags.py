@@ -20,7 +20,7 @@ MAX_TAGS: Final = 100
 _BATCH: Final = 1_000
 _UNTAG: Final = text(
     "UPDATE conversations SET tag_ids = array_remove(tag_ids, CAST(:tag AS uuid)) WHERE id IN (SELECT id FROM conversations"
-    " WHERE tag_ids @> ARRAY[CAST(:tag AS uuid)] AND account_id = :account ORDER BY id LIMIT :batch FOR UPDATE)"
+    " WHERE tag_ids <> '{}' AND tag_ids @> ARRAY[CAST(:tag AS uuid)] AND account_id = :account ORDER BY id LIMIT :batch FOR UPDATE)"
 )
 
 

@@ -23,11 +23,12 @@ from tests.integration.connector.inbox.conftest import Inbox
 # A third is forged, and one in a hundred is unread, open, and waits for an answer; of these, half are one agent's, and one in ten nobody's.
 _MANY = text(
     "INSERT INTO conversations (id, account_id, integration_id, country, message_count, last_message_at, status, kind,"
-    " is_unread, answer_due_at, assignee_id)"
+    " is_unread, answer_due_at, assignee_id, tag_ids)"
     " SELECT gen_random_uuid(), :account_id, :integration_id, 'DE', 1, now() - make_interval(secs => n),"
     " CASE WHEN n % 3 = 0 THEN 'quarantine' WHEN n % 100 = 1 THEN 'open' ELSE 'closed' END, 'buyer_message',"
     " n % 100 = 1, CASE WHEN n % 100 = 1 THEN now() + make_interval(secs => n) END,"
-    " CASE WHEN n % 200 = 101 THEN CAST(:agent_id AS uuid) WHEN n % 1000 <> 1 THEN CAST(:other_agent_id AS uuid) END"
+    " CASE WHEN n % 200 = 101 THEN CAST(:agent_id AS uuid) WHEN n % 1000 <> 1 THEN CAST(:other_agent_id AS uuid) END,"
+    " CASE WHEN n % 1000 = 1 THEN ARRAY[CAST(:agent_id AS uuid)] ELSE '{}' END"
     " FROM generate_series(1, 9000) n"
 )
 # Each with words of its own.
@@ -153,7 +154,7 @@ async def _page(
     )
 
 
-async def test_a_search_or_a_count_reads_no_table_through(many: Inbox, sessions: Sessions):
+async def test_a_search_or_a_count_reads_no_table_through(many: Inbox, agent: User, sessions: Sessions):
     searches = [
         (Search(order_id="303-1234567-1234567"), "pk_conversation_orders"),
         (Search(buyer_key=b"x" * 32), "ix_conversations_buyer"),
@@ -165,6 +166,10 @@ async def test_a_search_or_a_count_reads_no_table_through(many: Inbox, sessions:
         )
         assert index in plan, plan
         assert "Seq Scan on conversations" not in plan, plan
+
+    tagged = ConversationFilters(tag_id=agent.id)
+    plan = await plan_of(sessions, partial(_page, many, tagged, Sort.NEWEST, None))
+    assert "ix_conversations_tags" in plan, plan
 
     counted = await plan_of(sessions, partial(_counts, many), small=True)
     assert "Seq Scan" not in counted, counted

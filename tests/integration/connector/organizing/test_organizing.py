@@ -441,3 +441,85 @@ async def test_who_is_removed_leaves_no_views_behind(client, sign_in_as, owner_s
 
     async with owner_sessions.begin() as session:
         assert (await session.scalars(select(SavedView))).all() == []
+
+
+async def test_a_tag_that_was_deleted_meanwhile_does_not_come_back(client, three, owner_sessions):
+    tag = (await client.post("/api/v1/tags", json={"name": "Garantie"})).json()["id"]
+    await _change(client, three, add_tag_ids=[tag])
+    result = await _change(client, three, remove_tag_ids=[tag])
+    await client.delete(f"/api/v1/tags/{tag}")
+
+    assert (await _undo(client, result["id"]))["restored"] == three
+
+    assert [(await _row(owner_sessions, each)).tag_ids for each in three] == [[], [], []]
+
+
+async def test_a_tag_that_is_deleted_while_it_is_given_is_on_no_conversation(client, three, owner_sessions):
+    for number in range(5):
+        tag = (await client.post("/api/v1/tags", json={"name": f"Garantie {number}"})).json()["id"]
+
+        given, deleted = await asyncio.gather(
+            client.post(_CHANGES, json={"conversation_ids": three, "change": {"add_tag_ids": [tag]}}),
+            client.delete(f"/api/v1/tags/{tag}"),
+        )
+
+        assert (given.status_code in {200, 422}, deleted.status_code) == (True, 204)
+        assert [(await _row(owner_sessions, each)).tag_ids for each in three] == [[], [], []]
+
+
+async def test_nobody_touches_what_is_another_accounts(client, three, foreign_inbox, sign_in_as):
+    stranger = await sign_in_as(of=foreign_inbox.account)
+    tag = (await stranger.client.post("/api/v1/tags", json={"name": "Theirs"})).json()["id"]
+
+    for answer in (
+        await client.patch(f"/api/v1/tags/{tag}", json={"name": "Mine"}),
+        await client.delete(f"/api/v1/tags/{tag}"),
+        await client.patch(f"{_LIST}/{foreign_inbox.conversation.id}", json={"assignee_id": None}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    given = await client.patch(f"{_LIST}/{three[0]}", json={"add_tag_ids": [tag]})
+    assert (given.status_code, given.json()["code"]) == (422, "tag_unknown")
+    for filters in (
+        {"tag_id": tag},
+        {"assignee": str(stranger.user.id)},
+        {"integration_id": str(foreign_inbox.integration.id)},
+    ):
+        assert await _ids(client, **filters) == set()
+    # Each account has names of its own.
+    assert (await client.post("/api/v1/tags", json={"name": "Theirs"})).status_code == 201
+    assert (await stranger.client.get("/api/v1/tags")).json() == {"items": [{"id": tag, "name": "Theirs"}]}
+
+
+async def test_two_who_take_a_conversation_at_once_both_see_whose_it_is(
+    signed_in, three, sign_in_as, owner_sessions
+):
+    people = [signed_in, await sign_in_as(), await sign_in_as()]
+
+    answers = await asyncio.gather(
+        *(who.client.patch(f"{_LIST}/{three[0]}", json={"assignee_id": str(who.user.id)}) for who in people)
+    )
+
+    # One after the other: each is told what was so when it was theirs, and all of it is in the audit log and told to open pages.
+    assert [each.json()["assignee_id"] for each in answers] == [str(who.user.id) for who in people]
+    async with owner_sessions.begin() as session:
+        entries = list(await session.scalars(select(AuditEntry.fields).order_by(AuditEntry.id)))
+        events = await session.scalar(select(func.count()).select_from(EventRow))
+    assert str((await _row(owner_sessions, three[0])).assignee_id) in {
+        each["assignee_id"] for each in entries
+    }
+    assert (len(entries), events) == (3, 3)
+
+
+async def test_a_repeated_change_and_a_repeated_undo_are_done_once(client, three, owner_sessions):
+    body = {"conversation_ids": three, "change": {"status": "closed"}}
+    first, again = [
+        await client.post(_CHANGES, json=body, headers={"Idempotency-Key": "close"}) for _ in range(2)
+    ]
+    assert (first.status_code, again.json()) == (200, first.json())
+
+    path = f"{_CHANGES}/{first.json()['id']}/undo"
+    undone = [await client.post(path, headers={"Idempotency-Key": "undo"}) for _ in range(2)]
+    assert [each.json() for each in undone] == [{"restored": three, "left": []}] * 2
+    async with owner_sessions.begin() as session:
+        actions = list(await session.scalars(select(AuditEntry.action)))
+    assert sorted(actions) == ["conversation.change_undone"] * 3 + ["conversation.closed"] * 3
