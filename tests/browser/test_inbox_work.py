@@ -52,6 +52,16 @@ async def test_ten_thousand_conversations_scroll_with_few_elements_and_new_mail_
 ):
     store = await make_store(site)
     await make_many(site, store, ROWS)
+    # The system's notifications, written down; a browser without windows shows none.
+    await page.add_init_script(
+        """window.told = [];
+        window.Notification = class extends EventTarget {
+            static permission = "granted";
+            static requestPermission = async () => "granted";
+            constructor(title, options) { super(); window.told.push([title, options.body ?? ""]); }
+        };
+        document.hasFocus = () => false;"""
+    )
     await sign_in(page, "/inbox", email="agent@seller.example")
     rows, items = page.get_by_test_id("conversation"), page.locator(".long-list > li")
     scroller = page.locator(".conversation-list")
@@ -87,6 +97,11 @@ async def test_ten_thousand_conversations_scroll_with_few_elements_and_new_mail_
     assert await current.evaluate("row => row.closest('li').ariaPosInSet") == number
     assert await current.evaluate(IN_SIGHT)
 
+    await page.get_by_role("button", name="Mehr zum Posteingang").click()
+    await page.get_by_role("menuitem", name="benachrichtigen").click()
+    await page.get_by_label("Neue Nachrichten auf diesem Gerät melden").check()
+    await page.get_by_role("dialog").get_by_role("button", name="Schließen").click()
+
     # Somebody writes: what is read stays where it is, and a bar tells.
     place = await current.bounding_box()
     async with site.sessions.begin() as session:
@@ -97,6 +112,7 @@ async def test_ten_thousand_conversations_scroll_with_few_elements_and_new_mail_
     await expect(bar).to_be_visible()
     await expect(page.locator("#announcer")).to_have_text("1 neue Nachricht")
     await expect(page).to_have_title(re.compile(r"^\(1\) "))
+    assert await page.evaluate("told") == [["1 neue Nachricht", ""]]
     assert await current.bounding_box() == place
     await bar.click()
     await expect(rows.first).to_be_focused()

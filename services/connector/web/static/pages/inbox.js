@@ -213,7 +213,9 @@ export async function show({ main, params, query, signal }) {
 
   function step(by) {
     if (openId && !list.focused()) {
-      const next = list.items()[openIndex + by];
+      const here = list.indexOf(openId);
+      // One that has left the list, for example because it is read now, has the next one at its place.
+      const next = list.items()[here < 0 && by > 0 ? openIndex : (here < 0 ? openIndex : here) + by];
       return next && open(next.id);
     }
     return list.focusIndex(list.focused() ? list.indexOf(list.focused().id) + by : 0);

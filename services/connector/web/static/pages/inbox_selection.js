@@ -4,6 +4,7 @@ import { h, replace } from "../core/dom.js";
 import { actionButton } from "../core/elements.js";
 import { count, t } from "../core/i18n.js";
 import { menuButton } from "../core/menu_button.js";
+import { conversationName } from "./conversation_row.js";
 
 /** `items()` are those that the list has. `actions` are `{ name, label, work(ids) }`: the first two stand as buttons, the others in a menu. */
 export function inboxSelection({ items, actions, onChange }) {
@@ -58,7 +59,7 @@ export function inboxSelection({ items, actions, onChange }) {
     /** The box of a row, or nothing for those who may change nothing. */
     box(conversation) {
       if (!commands.length) return null;
-      const box = h("input", { type: "checkbox", "aria-label": t("selection.select") });
+      const box = h("input", { type: "checkbox", "aria-label": t("selection.select", { name: conversationName(conversation) }) });
       box.addEventListener("click", (event) => toggle(conversation.id, event.shiftKey));
       return h("label", { class: "row-box" }, box);
     },

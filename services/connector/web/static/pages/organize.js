@@ -28,7 +28,8 @@ export function organizer({ signal, onChanged, onUndone }) {
       done.changed.push(...answer.changed);
       done.refused += answer.refused.length;
     }
-    const words = [count(`organize.${said.name}`, done.changed.length, said), done.refused > 0 && count("organize.refused", done.refused)].filter(Boolean).join(" ");
+    const { length } = done.changed;
+    const words = [length > 0 && count(`organize.${said.name}`, length, said), done.refused > 0 && count("organize.refused", done.refused)].filter(Boolean).join(" ") || t("organize.unchanged");
     tell(words, done.changeIds);
     await onChanged(ids, wanted);
     return true;

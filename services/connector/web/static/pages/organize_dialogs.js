@@ -89,7 +89,8 @@ export async function chooseSnooze() {
   const moments = [
     ["hours", new Date(Date.now() + DAY_MS / 8)],
     ["tomorrow", momentOf(day(1))],
-    ["monday", momentOf(day(8 - isoDay))],
+    // On a Sunday, that is tomorrow.
+    ...(isoDay < 7 ? [["monday", momentOf(day(8 - isoDay))]] : []),
   ];
   const own = h("input", { type: "radio", name: id, id: `${id}-own`, value: "own" });
   const input = h("input", { type: "datetime-local", class: "input", id: `${id}-at`, value: day(2), min: wallClockOf(new Date()), "aria-label": t("organize.snooze.when"), "aria-describedby": `${id}-zone ${id}-error` });
