@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from joserfc import jws, jwt
-from joserfc.errors import JoseError
+from joserfc.errors import ClaimError, JoseError
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.jws import JWSRegistry
 
@@ -146,9 +146,10 @@ def _check_claims(claims: Mapping[str, Any], *, issuer: str, client_id: str, now
     )
     try:
         required.validate(dict(claims))
-    except (JoseError, ValueError, TypeError, OverflowError) as error:
-        claim = next((name for name in ("iss", "sub", "aud", "exp", "iat") if name in str(error)), "claims")
-        raise IdTokenInvalid(reason=claim) from error
+    except ClaimError as error:
+        raise IdTokenInvalid(reason=error.claim) from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise IdTokenInvalid(reason="claims") from error
     audience, party = claims["aud"], claims.get("azp")
     if isinstance(audience, list) and len(audience) > 1 and party is None:
         raise IdTokenInvalid(reason="azp")

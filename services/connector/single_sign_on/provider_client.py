@@ -57,7 +57,8 @@ class _Known:
     metadata: Metadata | None = None
     failure: Failure | None = None
     keys: Sequence[Key] = ()
-    keys_asked_at: float | None = None
+    keys_asked_at: float = 0.0
+    new_keys_asked_at: float | None = None
 
 
 class ProviderClient:
@@ -86,7 +87,7 @@ class ProviderClient:
     def issuer_url(self, entered: str) -> str:
         """The issuer, if it can be asked. Raises UrlInvalid, HostInvalid, UrlPortNotAllowed."""
         issuer = entered.strip()
-        if "?" in issuer:
+        if "?" in issuer or "#" in issuer:
             # Discovery 1.0 §3: neither query nor fragment.
             raise UrlInvalid
         if not self._is_stand_in(issuer):
@@ -106,7 +107,8 @@ class ProviderClient:
 
     async def ask_metadata(self, issuer: str) -> Metadata:
         """Ask anew, whatever is kept. Raises ProviderFailed."""
-        known = _Known(self._clock())
+        before = self._known.get(issuer)
+        known = _Known(self._clock(), new_keys_asked_at=before.new_keys_asked_at if before else None)
         self._known[issuer] = known
         self._known.move_to_end(issuer)
         while len(self._known) > self._kept:
@@ -127,11 +129,14 @@ class ProviderClient:
         known = self._known.get(metadata.issuer)
         if known is None:
             known = self._known[metadata.issuer] = _Known(self._clock(), metadata)
-        if known.keys_asked_at is not None:
-            age = self._clock() - known.keys_asked_at
-            if known.keys and age < (_NEW_KEYS_SECONDS if is_unknown else _FRESH_SECONDS):
-                return known.keys
-        known.keys_asked_at = self._clock()
+        now = self._clock()
+        asked_at = known.new_keys_asked_at if is_unknown else known.keys_asked_at
+        fresh_seconds = _NEW_KEYS_SECONDS if is_unknown else _FRESH_SECONDS
+        if known.keys and asked_at is not None and now - asked_at < fresh_seconds:
+            return known.keys
+        if is_unknown:
+            known.new_keys_asked_at = now
+        known.keys_asked_at = now
         known.keys = read_keys(await self._json("GET", metadata.jwks_uri))
         if not known.keys:
             raise ProviderFailed(Failure.NO_KEYS)

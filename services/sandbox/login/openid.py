@@ -66,7 +66,7 @@ async def discovery(tenant: str, sandbox: SandboxDep) -> Response:
 
 @router.get("/jwks")
 async def jwks(sandbox: SandboxDep) -> Response:
-    return JSONResponse({"keys": [key.as_dict(private=False) for key in sandbox.openid.shown_keys]})
+    return JSONResponse({"keys": [key.as_dict(private=False) for key in sandbox.openid.keys]})
 
 
 @router.get("/authorize")
@@ -237,9 +237,7 @@ def _signed(claims: dict[str, Any], sandbox: Sandbox) -> str:
         return sandbox.openid.sign_badly(claims, "HS256")
     if happens("sso-key-rotated"):
         sandbox.openid.rotate_key()
-    if happens("sso-key-unknown"):
-        sandbox.openid.rotate_key(is_shown=False)
-    signed = sandbox.openid.sign(claims)
+    signed = sandbox.openid.sign(claims, is_shown=not happens("sso-key-unknown"))
     if happens("sso-altered"):
         head, body, signature = signed.split(".")
         return f"{head}.{'B' if body[0] == 'A' else 'A'}{body[1:]}.{signature}"

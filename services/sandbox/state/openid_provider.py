@@ -51,7 +51,6 @@ class OpenIdProvider:
 
     people: dict[str, CompanyPerson] = field(default_factory=dict)
     keys: list[Key] = field(default_factory=list)
-    shown_keys: list[Key] = field(default_factory=list)
     codes: dict[str, OpenIdCode] = field(default_factory=dict)
     access_tokens: dict[str, CompanyPerson] = field(default_factory=dict)
 
@@ -62,8 +61,7 @@ class OpenIdProvider:
             CompanyPerson("1002", "max@lampenladen.example", "Max Muster", ("support", "it")),
             CompanyPerson("1003", "gast@fremd.example", "Gast Fremd", (), ("pwd",)),
         )
-        key = _first_key()
-        return cls({person.subject: person for person in people}, [key], [key])
+        return cls({person.subject: person for person in people}, [_first_key()])
 
     def new_code(self, code: OpenIdCode) -> str:
         text = secrets.token_urlsafe(24)
@@ -79,21 +77,19 @@ class OpenIdProvider:
         self.access_tokens[text] = person
         return text
 
-    def rotate_key(self, *, is_shown: bool = True) -> None:
-        """Sign with a new key from here on. One that is not shown is in no JWK Set."""
-        key = ECKey.generate_key("P-256", parameters={"kid": secrets.token_hex(8)})
-        self.keys.append(key)
-        if is_shown:
-            self.shown_keys.append(key)
+    def rotate_key(self) -> None:
+        """Sign with a new key from here on."""
+        self.keys.append(_new_key())
 
-    def sign(self, claims: Mapping[str, Any]) -> str:
-        key = self.keys[-1]
+    def sign(self, claims: Mapping[str, Any], *, is_shown: bool = True) -> str:
+        """With a key that is not shown, if so it is wanted."""
+        key = self.keys[-1] if is_shown else _new_key()
         algorithm = "RS256" if isinstance(key, RSAKey) else "ES256"
         return jwt.encode({"alg": algorithm, "kid": key.kid}, dict(claims), key, algorithms=[algorithm])
 
     def sign_badly(self, claims: Mapping[str, Any], algorithm: str) -> str:
         """As an attacker would who has no key: with none, or with the public key as if it were a secret."""
-        key = self.shown_keys[0]
+        key = self.keys[0]
         header = {"alg": algorithm, "kid": key.kid, "typ": "JWT"}
         signed = f"{_encoded(dumps(header).encode())}.{_encoded(dumps(dict(claims)).encode())}"
         if algorithm == "none":
@@ -104,6 +100,10 @@ class OpenIdProvider:
 
 def _encoded(value: bytes) -> str:
     return urlsafe_b64encode(value).decode().rstrip("=")
+
+
+def _new_key() -> ECKey:
+    return ECKey.generate_key("P-256", parameters={"kid": secrets.token_hex(8)})
 
 
 @cache
