@@ -40,6 +40,8 @@ async def read_second_factor(caller: SettingUpCaller, sessions: SessionsDep) -> 
     return SecondFactorAnswer(
         is_required=found.is_required,
         has_password=found.has_password,
+        has_company_account=found.has_company_account,
+        is_company_account_only=found.is_company_account_only,
         authenticator_since=found.factors.totp_confirmed_at,
         passkeys=[_passkey(row) for row in found.factors.passkeys],
         recovery_codes_left=found.factors.recovery_codes,

@@ -11,7 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
-from shared.tables import Account, ChallengePurpose, Passkey, RecoveryCode, SignInChallenge, User
+from shared.tables import (
+    Account,
+    ChallengePurpose,
+    OidcProvider,
+    Passkey,
+    RecoveryCode,
+    SignInChallenge,
+    User,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,3 +179,9 @@ async def take_challenge(session: AsyncSession, challenge_id: UUID) -> bool:
         delete(SignInChallenge).where(SignInChallenge.id == challenge_id).returning(SignInChallenge.id)
     )
     return (await session.execute(statement)).one_or_none() is not None
+
+
+async def has_one_way_in(session: AsyncSession, account_id: UUID) -> bool:
+    """Whether the account's people sign in at their company's provider alone."""
+    only = select(OidcProvider.id).where(OidcProvider.account_id == account_id, OidcProvider.is_only)
+    return await session.scalar(only) is not None

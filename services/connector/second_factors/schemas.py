@@ -51,6 +51,10 @@ class SecondFactorAnswer(_Answer):
 
     is_required: bool = Field(description="The account demands a second factor of this user.")
     has_password: bool
+    has_company_account: bool = Field(
+        description="They have signed in at their company's provider, and can prove there who they are."
+    )
+    is_company_account_only: bool = Field(description="Neither password nor passkey lets them in.")
     authenticator_since: datetime | None
     passkeys: list[PasskeyAnswer]
     recovery_codes_left: int

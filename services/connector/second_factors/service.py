@@ -69,6 +69,8 @@ class Overview:
     factors: Factors
     is_required: bool
     has_password: bool
+    has_company_account: bool
+    is_company_account_only: bool
 
 
 async def overview(sessions: Sessions, caller: Caller) -> Overview:
@@ -80,6 +82,8 @@ async def overview(sessions: Sessions, caller: Caller) -> Overview:
             await queries.factors_of(session, user),
             await _is_required(session, user),
             has_password=bool(user.password_hash),
+            has_company_account=user.oidc_subject is not None,
+            is_company_account_only=await queries.has_one_way_in(session, user.account_id),
         )
 
 

@@ -15,6 +15,7 @@ from services.connector.accounts.credentials import hash_secret, new_browser_tok
 from services.connector.accounts.notices import notify_person
 from services.connector.accounts.session_lifetime import lifetime_of
 from services.connector.http.client_networks import network_of
+from services.connector.second_factors.queries import has_one_way_in
 from services.connector.sign_in.browsers import Browser, browser_name
 from shared.database import new_id
 from shared.errors import Expected
@@ -22,7 +23,6 @@ from shared.tables import (
     Account,
     KnownBrowser,
     NoticeKind,
-    OidcProvider,
     SignInMethod,
     User,
     UserSession,
@@ -65,7 +65,7 @@ async def begin_session(
 
     `authenticated_at`: when they have done so, if it is not now. `fields` go into the audit log. Raises SingleSignOnOnly.
     """
-    if method is not SignInMethod.SINGLE_SIGN_ON and await _is_provider_only(session, user.account_id):
+    if method is not SignInMethod.SINGLE_SIGN_ON and await has_one_way_in(session, user.account_id):
         raise SingleSignOnOnly
     session_token, known_token = new_session_token(), new_browser_token()
     await _end_replaced(session, browser.session_token)
@@ -95,11 +95,6 @@ async def begin_session(
     )
     log.info("signed_in", user_id=str(user.id), session_id=str(session_id))
     return SignedIn(session_token, known_token)
-
-
-async def _is_provider_only(session: AsyncSession, account_id: UUID) -> bool:
-    only = exists().where(OidcProvider.account_id == account_id, OidcProvider.is_only)
-    return bool(await session.scalar(select(only)))
 
 
 async def _end_replaced(session: AsyncSession, session_token: str) -> None:

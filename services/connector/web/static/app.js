@@ -21,6 +21,8 @@ const network = document.getElementById("network");
 
 route("/", "start");
 route("/sign-in", "sign_in", { isPublic: true });
+route("/sign-in/confirmed", "confirmed", { isPublic: true });
+route("/sign-in/company/:account_id", "sign_in", { isPublic: true });
 route("/forgot-password", "forgot_password", { isPublic: true });
 route("/reset-password", "reset_password", { isPublic: true });
 route("/invitation", "invitation", { isPublic: true });
@@ -47,6 +49,7 @@ route("/settings/retention", "retention");
 route("/settings/templates", "reply_templates");
 route("/settings/account", "account");
 route("/settings/security", "security");
+route("/settings/company-account", "single_sign_on");
 
 async function display(found, query, controller, isFirst) {
   const { signal } = controller;

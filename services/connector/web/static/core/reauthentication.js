@@ -1,6 +1,7 @@
 // The dialog that asks people to prove who they are, before something that a stranger at their screen must not do.
 
 import { get, post } from "./api.js";
+import { confirmAtProvider } from "./company_account.js";
 import { h, newId, replace } from "./dom.js";
 import { actionButton, busy, field, problemTexts } from "./elements.js";
 import { t } from "./i18n.js";
@@ -31,7 +32,11 @@ async function ask() {
       return { passkey: await askPasskey(options) };
     };
     const passkey = has.passkeys.length > 0 && knowsPasskeys() && actionButton(t("sign_in.use_passkey"), () => confirm(withPasskey), { class: "button button-secondary button-wide" });
-    const form = h("form", { class: "form", novalidate: true }, said, proof.element, passkey, h("div", { class: "buttons buttons-end" }, cancel, button));
+    const gone = new AbortController();
+    const atProvider = has.has_company_account && actionButton(t("reauthentication.company"), confirmThere, { class: "button button-secondary button-wide" });
+    // Whoever has come by the company account alone has nothing to type.
+    const isTyped = has.has_password || has.authenticator_since || has.recovery_codes_left > 0 || !has.has_company_account;
+    const form = h("form", { class: "form", novalidate: true }, said, isTyped && proof.element, passkey, atProvider, h("div", { class: "buttons buttons-end" }, cancel, isTyped && button));
     const dialog = h("dialog", { class: "dialog dialog-small", "aria-labelledby": id }, h("h2", { id }, t("reauthentication.title")), h("div", { class: "dialog-body" }, h("p", {}, t("reauthentication.text"))), form);
 
     async function confirm(prove) {
@@ -48,6 +53,17 @@ async function ask() {
       }
     }
 
+    async function confirmThere() {
+      replace(said);
+      try {
+        if (await confirmAtProvider(gone.signal)) dialog.close("confirmed");
+      } catch (problem) {
+        if (gone.signal.aborted) return;
+        const { title, detail } = problemTexts(problem);
+        replace(said, h("p", { class: "notice-title" }, title), detail && h("p", {}, detail));
+      }
+    }
+
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const typed = proof.input.value;
@@ -58,12 +74,13 @@ async function ask() {
     cancel.addEventListener("click", () => dialog.close());
     const opener = document.activeElement;
     dialog.addEventListener("close", () => {
+      gone.abort();
       dialog.remove();
       opener?.focus?.();
       resolve(dialog.returnValue === "confirmed");
     });
     document.body.append(dialog);
     dialog.showModal();
-    proof.input.focus();
+    (isTyped ? proof.input : atProvider).focus();
   });
 }

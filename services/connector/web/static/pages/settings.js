@@ -15,6 +15,7 @@ const PAGES = {
   "/settings/retention": { title: "retention.title", needs: ["general.admin", "view"] },
   "/settings/account": { title: "account.title", needs: ["general.admin", "view"] },
   "/settings/security": { title: "security.title", needs: ["general.admin", "view"] },
+  "/settings/company-account": { title: "company.title", needs: ["general.admin", "view"] },
   "/settings/templates": { title: "templates.title", needs: ["inbox.messages", "view"] },
 };
 

@@ -1,5 +1,6 @@
-// The sign-in page: a password and perhaps a second step, or a passkey alone. It leads on to the page that somebody wanted, if that is ours.
+// The sign-in page: a password and perhaps a second step, a passkey alone, or the company account. It leads on to the page that somebody wanted, if that is ours.
 
+import { goToProvider } from "../core/company_account.js";
 import { h, replace } from "../core/dom.js";
 import { actionButton, busy, field, pageHeading, problemTexts } from "../core/elements.js";
 import { clockTime } from "../core/format.js";
@@ -11,11 +12,37 @@ import { finishSignIn, signedIn, signIn, signInWithPasskey } from "../core/sessi
 
 export const width = "narrow";
 
-export async function show({ main, query, signal }) {
+export async function show({ main, params, query, signal }) {
   const next = ownAddress(query.get("next"));
   if (signedIn()) return goOn(next);
-  showFirstStep();
+  if (params.account_id) showCompany();
+  else showFirstStep();
   return null;
+
+  /** A company's own page: there is one way in. */
+  function showCompany() {
+    const said = alertPlace();
+    const button = actionButton(t("sign_in.company"), () => tryTo(said, () => goToProvider({ account_id: params.account_id }, next, signal)), { class: "button button-wide", "data-autofocus": true });
+    const other = h("p", {}, h("a", { href: "/sign-in" }, t("sign_in.other_way")));
+    replace(main, pageHeading(t("sign_in.title")), h("p", { class: "lead" }, t("sign_in.company_text")), h("div", { class: "card form" }, said, button, other));
+  }
+
+  /** The address's domain says which company it is. */
+  function showCompanyStep(typed) {
+    const said = alertPlace();
+    const email = field(t("sign_in.email"), { type: "email", name: "email", autocomplete: "username", required: true, inputmode: "email", autocapitalize: "none", value: typed }, t("sign_in.company_hint"));
+    const button = h("button", { type: "submit", class: "button button-wide" }, t("sign_in.company_go"));
+    const submit = (event) => {
+      event.preventDefault();
+      const address = email.input.value.trim();
+      email.setError(address ? null : t("sign_in.email_missing"));
+      if (!address) return email.input.focus();
+      return busy(button, () => tryTo(said, () => goToProvider({ email: address }, next, signal)));
+    };
+    const back = h("p", {}, h("button", { type: "button", class: "link-button", onclick: () => showFirstStep().input.focus() }, t("sign_in.other_way")));
+    replace(main, pageHeading(t("sign_in.company")), h("form", { class: "card form", novalidate: true, onsubmit: submit }, said, email.element, button, back));
+    email.input.focus();
+  }
 
   function showFirstStep(problem) {
     const email = field(t("sign_in.email"), {
@@ -50,8 +77,9 @@ export async function show({ main, query, signal }) {
     }
 
     const passkey = actionButton(t("sign_in.passkey"), () => tryTo(said, () => signInWithPasskey(signal)), { class: "button button-secondary button-wide" });
+    const company = h("button", { type: "button", class: "button button-secondary button-wide", onclick: () => showCompanyStep(email.input.value.trim()) }, t("sign_in.company"));
     const forgot = h("p", {}, h("a", { href: "/forgot-password" }, t("sign_in.forgot")));
-    const form = h("form", { class: "card form", novalidate: true, onsubmit: submit }, said, email.element, password.element, button, knowsPasskeys() && passkey, forgot);
+    const form = h("form", { class: "card form", novalidate: true, onsubmit: submit }, said, email.element, password.element, button, knowsPasskeys() && passkey, company, forgot);
     replace(main, pageHeading(t("sign_in.title")), query.has("next") && h("p", { class: "lead" }, t("sign_in.then_back")), form);
     return email;
   }

@@ -16,7 +16,7 @@ export const AREAS = [
 ];
 
 /** A select for each area; nobody gives more than they have, so that higher levels cannot be chosen. */
-function levelFields(levels) {
+export function levelFields(levels) {
   const fields = AREAS.map(({ area, key, levels: offered }) => {
     const id = newId("level");
     const now = levels[area] ?? "none";
