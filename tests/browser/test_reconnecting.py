@@ -61,7 +61,7 @@ async def test_another_store_cures_nothing_and_is_named_as_the_wrong_one(page: P
     amazon = await opened.value
     await agree(amazon, CASA_VERDE)
 
-    await expect(page.get_by_text("wrong_account")).to_be_visible()
+    await expect(page.get_by_text("Das war ein anderer Store")).to_be_visible()
     await expect(page.get_by_text("privates Fenster").first).to_be_visible()
     await page.get_by_role("link", name="Zurück zur Integration").click()
     await expect(page.locator("dialog [data-lock]")).to_have_attribute("data-lock", "red")

@@ -5,6 +5,7 @@ import { h, replace } from "../core/dom.js";
 import { notice, pageHeading, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { t } from "../core/i18n.js";
+import { askForHelp } from "./ask_for_help.js";
 
 const ASK_EVERY_MS = 3000;
 
@@ -56,7 +57,7 @@ function outcome(attempt) {
       tone,
       problem?.title,
       h("p", { role: "status" }, problem?.detail || t(`connect.${attempt.status}.text`)),
-      problem && h("p", { class: "code" }, problem.code),
+      problem && askForHelp(problem),
     ),
     h("p", {}, t("connect.close_window")),
     h("p", {}, t("connect.window_gone")),

@@ -28,7 +28,7 @@ export async function show({ main, params }) {
       null,
       h("p", {}, t(`connect_problem.${code}.text`)),
       h("p", {}, t(`connect_problem.${code}.cure`)),
-      h("p", { class: "code" }, ownCode(params.code)),
+      code === "unknown" && h("p", { class: "code" }, ownCode(params.code)),
     ),
     h("p", {}, h("a", { href: LINKS[code], class: "button" }, t(`connect_problem.${code}.button`))),
     supportLine(),

@@ -6,7 +6,7 @@ import { actionButton, copyButton, showProblem } from "../core/elements.js";
 import { date } from "../core/format.js";
 import { t } from "../core/i18n.js";
 
-/** `body()` gives `{country}` or `{integration_id}`, or null while nothing is chosen. */
+/** `body()` gives `{country}` or `{integration_id}`, or null while nothing is chosen; `clear()` takes away what was made for another one. */
 export function consentLink(body, signal) {
   const place = h("div", { class: "place", role: "status" });
 
@@ -22,5 +22,6 @@ export function consentLink(body, signal) {
     }
   }
 
-  return h("details", { class: "consent-link" }, h("summary", {}, t("consent_link.title")), h("p", {}, t("consent_link.text"), " ", h("a", { href: "/settings/users" }, t("consent_link.invite"))), actionButton(t("consent_link.make"), make, { class: "button button-secondary" }), place);
+  const element = h("details", { class: "consent-link" }, h("summary", {}, t("consent_link.title")), h("p", {}, t("consent_link.text"), " ", h("a", { href: "/settings/users" }, t("consent_link.invite"))), actionButton(t("consent_link.make"), make, { class: "button button-secondary" }), place);
+  return { element, clear: () => replace(place) };
 }

@@ -9,6 +9,7 @@ import { t } from "../core/i18n.js";
 import { may } from "../core/session.js";
 import { reauthorizeButton } from "./authorize.js";
 import { guide } from "./guide.js";
+import { integrationGone } from "./integration_gone.js";
 import { managePanel } from "./manage.js";
 import { ordersHistory, ordersLate } from "./order_sync.js";
 
@@ -110,10 +111,7 @@ function integrationContent(integrationId, { signal, heading, body, close }) {
   /** Somebody has disconnected the store meanwhile: what is shown of it is no longer true. */
   function showGone(problem) {
     if (problem.status !== 404) return false;
-    replace(
-      body,
-      elements.notice("warning", t("integration.gone.title"), h("p", { role: "status" }, t("integration.gone.text")), h("button", { type: "button", class: "button", onclick: close }, t("integration.gone.close"))),
-    );
+    replace(body, integrationGone(h("button", { type: "button", class: "button", onclick: close }, t("integration.gone.close"))));
     body.querySelector("button").focus();
     return true;
   }

@@ -17,7 +17,7 @@ export async function show({ main, query, signal }) {
   const stepper = h("ol", { class: "stepper", "aria-label": t("wizard.steps") });
   const place = h("section", { class: "card wizard-card" });
   const title = pageHeading(t("wizard.title"));
-  const heading = h("div", { class: "page-head" }, title, h("a", { href: "/integrations", class: "button button-secondary" }, t("wizard.to_list")));
+  const heading = h("div", { class: "page-head" }, title, may("general.admin", "view") && h("a", { href: "/integrations", class: "button button-secondary" }, t("wizard.to_list")));
   let shownStep = new AbortController();
 
   function goTo(step) {
@@ -43,7 +43,8 @@ export async function show({ main, query, signal }) {
     shownStep = new AbortController();
     signal.addEventListener("abort", () => shownStep.abort());
     if (!may("general.admin", "edit")) {
-      replace(place, notice("info", t("wizard.not_allowed.title"), h("p", {}, t("wizard.not_allowed.text"))));
+      setHeading(t("wizard.not_allowed.title"));
+      replace(place, h("p", {}, t("wizard.not_allowed.text")));
     } else if (currentQuery.has("attempt")) {
       goTo("authorize");
       await followStep(place, currentQuery.get("attempt"), signal, { onIntegration: drawConnected, onAttempt: announceAgain });

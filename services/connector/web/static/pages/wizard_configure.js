@@ -6,6 +6,7 @@ import { copyButton, lock, showProblem, throttled } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { t } from "../core/i18n.js";
 import { guide } from "./guide.js";
+import { integrationGone, toTheList } from "./integration_gone.js";
 import { smtpSection } from "./smtp.js";
 
 export async function configureStep(place, integration, signal) {
@@ -24,7 +25,8 @@ export async function configureStep(place, integration, signal) {
       await drawn.refresh();
       replace(problemPlace);
     } catch (problem) {
-      showProblem(problemPlace, problem);
+      if (problem.status === 404) replace(place, integrationGone(toTheList()));
+      else showProblem(problemPlace, problem);
     }
   }
 

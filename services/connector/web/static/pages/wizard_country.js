@@ -48,6 +48,7 @@ export async function countryStep(place, signal, { country, region }) {
   function chosenAnew(event) {
     if (event.target.name !== "country") return;
     replace(problemPlace);
+    linkForOthers.clear();
     drawCovers();
   }
 
@@ -87,6 +88,7 @@ export async function countryStep(place, signal, { country, region }) {
   }
 
   const searchField = h("input", { type: "search", class: "input country-search", "aria-label": t("wizard.country.search"), placeholder: t("wizard.country.search"), oninput: search, onkeydown: takeFirst });
+  const linkForOthers = consentLink(() => chosen() && { country: chosen().country }, signal);
   const isElsewhere = region || (country && !first.includes(country));
   const others = h("details", { class: "country-others", open: Boolean(isElsewhere) }, h("summary", {}, t("wizard.country.others")), searchField, h("div", { class: "country-rest" }, rest, noneFound));
   const form = h(
@@ -100,7 +102,7 @@ export async function countryStep(place, signal, { country, region }) {
     h("p", { class: "hint" }, t("wizard.authorize_hint")),
     button,
     h("details", {}, h("summary", {}, t("wizard.without_api.title")), h("p", {}, t("wizard.without_api.text")), h("button", { type: "button", class: "button button-secondary", onclick: withoutApi }, t("wizard.without_api.button"))),
-    consentLink(() => chosen() && { country: chosen().country }, signal),
+    linkForOthers.element,
   );
   replace(
     place,

@@ -6,14 +6,12 @@ import { announce, notice, outsideLink, problemNotice, showProblem } from "../co
 import { onEvent } from "../core/events.js";
 import { clockTime, list } from "../core/format.js";
 import { t } from "../core/i18n.js";
-import { supportLine } from "../core/support.js";
+import { askForHelp } from "./ask_for_help.js";
 import { consentLink } from "./consent_link.js";
 
 const ASK_EVERY_MS = 3000;
 const CALM_TEXT_AFTER_MS = 60000;
 const MOST_COUNTRY_BUTTONS = 3;
-// What sellers cannot mend; support asks for the code.
-const OURS = ["client_misconfigured", "role_missing", "interrupted"];
 
 export async function followStep(place, attemptId, signal, { onIntegration, onAttempt }) {
   const following = new AbortController();
@@ -103,7 +101,7 @@ const views = {
     const problem = attempt.problem ?? { code: "unknown", title: t("problem.unknown.title"), detail: t("problem.unknown.detail") };
     return [
       h("h2", { tabindex: "-1" }, t("wizard.failed.title")),
-      notice("bad", problem.title, h("p", {}, problem.detail), h("p", { class: "code" }, problem.code)),
+      notice("bad", problem.title, h("p", {}, problem.detail), askForHelp(problem)),
       hint(attempt),
       cure(problem, attempt),
     ];
@@ -113,7 +111,7 @@ const views = {
 /** A link for whoever may consent, and the way that needs no consent. */
 function whoConsents(attempt, signal) {
   const target = attempt.reconnects ? { integration_id: attempt.reconnects } : { country: attempt.country };
-  return [consentLink(() => target, signal), !attempt.reconnects && h("p", {}, h("a", { href: `/integrations/new?source=amazon&country=${attempt.country}&api=none` }, t("wizard.without_api.button")))];
+  return [consentLink(() => target, signal).element, !attempt.reconnects && h("p", {}, h("a", { href: `/integrations/new?source=amazon&country=${attempt.country}&api=none` }, t("wizard.without_api.button")))];
 }
 
 /** What the API wants the person to know, such as to sign out of the previous store first. */
@@ -124,7 +122,7 @@ function hint(attempt) {
 /** The button that helps, beside the words of the API: another country where the region was wrong, else another try. */
 function cure(problem, attempt) {
   if (problem.code === "region_mismatch") return h("div", { class: "buttons" }, rightCountries(problem));
-  return [startAgain(attempt), OURS.includes(problem.code) && supportLine()];
+  return startAgain(attempt);
 }
 
 function rightCountries(problem) {

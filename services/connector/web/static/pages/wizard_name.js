@@ -6,6 +6,7 @@ import { busy, field, fieldError, notice } from "../core/elements.js";
 import { list } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
+import { integrationGone, toTheList } from "./integration_gone.js";
 import { smtpSection } from "./smtp.js";
 
 const LONGEST_NAME = 60;
@@ -19,6 +20,7 @@ export async function nameStep(place, integrationId, signal, { isReauthorized })
     try {
       await patchVersion(`/integrations/${integration.id}`, { name }, version, signal);
     } catch (problem) {
+      if (problem.status === 404) return replace(place, integrationGone(toTheList()));
       if (problem.code !== "precondition_failed") throw problem;
       const now = await get(`/integrations/${integration.id}`, signal);
       return replace(place, namedMeanwhile(now));
