@@ -345,7 +345,9 @@ async def the_address_is_at_the_end_of_a_pop_up_and_is_copied(walker: Walker, in
     address = dialog.locator("#relay-address")
     await expect(address).to_have_text(re.compile("@replyco.email$"))
     assert await dialog.locator(".dialog-body > :last-child").locator("#relay-address").count() == 1
-    await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true })")
+    await page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', { value: undefined, configurable: true })"
+    )
     await dialog.get_by_role("button", name=walker.texts["copy.address"]).click()
     # Where a browser has no clipboard for us, the text is selected instead.
     await expect(dialog.get_by_text(walker.texts["copy.selected"])).to_be_visible()
