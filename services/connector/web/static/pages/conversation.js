@@ -5,6 +5,7 @@ import { h, replace } from "../core/dom.js";
 import { announce, copyButton, setTitle, showProblem, throttled } from "../core/elements.js";
 import { onEvent, REPLY_KINDS } from "../core/events.js";
 import { t } from "../core/i18n.js";
+import { hits } from "../core/marks.js";
 import { may, userId } from "../core/session.js";
 import { answerClock } from "./answer_clock.js";
 import { commandsOf } from "./command_palette.js";
@@ -39,7 +40,7 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   const heading = h("h2", { tabindex: "-1" });
   const tools = h("div", { class: "conversation-tools" });
   const aboutPlace = h("div");
-  const head = h("header", { class: "conversation-head" }, h("div", { class: "conversation-line" }, heading, tools), aboutPlace);
+  const head = h("header", { class: "conversation-head" }, h("div", { class: "conversation-line" }, heading, tools), aboutPlace, hits(place, signal));
   const problemPlace = h("div", { class: "place" });
   const hintPlace = h("div", { class: "place" });
   const states = replyStates();

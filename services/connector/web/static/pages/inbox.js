@@ -5,6 +5,7 @@ import { h, replace } from "../core/dom.js";
 import { announce, pageHeading, setTitle, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { count, t } from "../core/i18n.js";
+import { keepMarked } from "../core/marks.js";
 import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 import { keepClocks } from "./answer_clock.js";
@@ -281,6 +282,7 @@ export async function show({ main, params, query, signal }) {
   keepClocks(layout, signal);
   const head = h("div", { class: "list-head" }, h("div", { class: "list-title" }, pageHeading(t("inbox.title")), menu.element), search.element, box.element);
   replace(layout, views.element, h("div", { class: "list-pane" }, head, problemPlace, list.element, selection.element, organize.element), panePlace);
+  keepMarked(layout.querySelector(".list-pane"), signal);
   replace(main, layout);
   drawFilters();
   openId = params.conversation_id ?? null;
