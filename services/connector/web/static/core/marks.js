@@ -17,11 +17,9 @@ export function keepMarked(element, signal, onMarked = () => {}) {
   const done = new WeakMap();
   let words = [];
   let query = "";
-  let isIdle = true;
   const mark = () => {
     const wanted = searched();
-    if (!wanted && isIdle) return;
-    isIdle = !wanted;
+    if (!wanted && !element.querySelector("mark")) return;
     if (wanted !== query) {
       query = wanted;
       words = wantedWords(query);
