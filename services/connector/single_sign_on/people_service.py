@@ -25,7 +25,8 @@ from services.connector.single_sign_on.id_tokens import IdToken
 from services.connector.users.service import LastAdmin, require_admin_left
 from shared.database import new_id
 from shared.errors import Expected
-from shared.permissions import Permission
+from shared.jobs import Job, enqueue
+from shared.permissions import Level, Permission
 from shared.tables import Invitation, OidcProvider, User
 
 log = structlog.get_logger()
@@ -123,6 +124,8 @@ async def give_levels(
         each.value: after[each].value for each in PERMISSIONS_OF_PEOPLE if after[each] is not before[each]
     }
     if changed:
+        if after[Permission.INBOX_MESSAGES] is Level.NONE:
+            await enqueue(session, Job.UNASSIGN_CONVERSATIONS, user.id)
         session.add(
             system_audit_entry(provider.account_id, "single_sign_on_permissions_changed", user.id, **changed)
         )

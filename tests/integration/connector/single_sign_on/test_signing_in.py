@@ -8,7 +8,16 @@ import pytest
 from sqlalchemy import select, update
 
 from services.connector.maintenance.jobs import keep_house
-from shared.tables import Account, AuditEntry, Invitation, OidcAttempt, SignInMethod, User, UserSession
+from shared.tables import (
+    Account,
+    AuditEntry,
+    Invitation,
+    JobRow,
+    OidcAttempt,
+    SignInMethod,
+    User,
+    UserSession,
+)
 from tests.factories import make_account, make_user
 from tests.integration.connector.connecting import arrive
 from tests.integration.connector.single_sign_on.conftest import (
@@ -227,6 +236,9 @@ async def test_groups_give_and_take_permissions_at_each_sign_in(signed_in, compa
                 .order_by(AuditEntry.id)
             )
         ).all()
+        jobs = await session.execute(select(JobRow.kind, JobRow.subject_id))
+    # What they had is somebody else's to do.
+    assert ("unassign_conversations", maxi.id) in [(job.kind, job.subject_id) for job in jobs]
     assert [each.fields["general.admin"] for each in entries] == ["edit", "none"]
     assert {each.actor_kind for each in entries} == {"system"}
 
