@@ -295,7 +295,7 @@ async def move(
         )
         .values(conversation_id=target_id)
     )
-    await _name_orders(session, target_id)
+    await name_orders(session, target_id)
     orders = select(func.unnest(Message.order_ids))
     await session.execute(
         delete(ConversationOrder).where(
@@ -464,7 +464,7 @@ async def recount(session: AsyncSession, conversation_id: UUID) -> None:
     )
 
 
-async def _name_orders(session: AsyncSession, conversation_id: UUID) -> None:
+async def name_orders(session: AsyncSession, conversation_id: UUID) -> None:
     """The conversation is found by every order that its messages name, and has those that proven ones name."""
     named = (
         select(

@@ -78,6 +78,7 @@ from shared.tables.mail import (
     Scan,
     SeenSignature,
 )
+from shared.tables.merges import ConversationMerge
 from shared.tables.orders import (
     AmazonPause,
     NoticeSubscription,
@@ -129,6 +130,7 @@ __all__ = [
     "Base",
     "ChallengePurpose",
     "Conversation",
+    "ConversationMerge",
     "ConversationOrder",
     "ConversationStatus",
     "ConversationThread",

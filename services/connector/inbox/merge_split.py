@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
+from services.connector.inbox import merge_undo
 from services.connector.inbox.changes import (
     announce_change,
     lock_conversations,
@@ -25,7 +27,7 @@ from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
-from shared.tables import Conversation, ConversationStatus, Message
+from shared.tables import Conversation, ConversationMerge, ConversationStatus, Message
 
 # One lock for each message that is released; other kinds of locks have other numbers.
 _RELEASE_LOCKS: Final = 7
@@ -72,17 +74,99 @@ async def merge(
         raise MergeIntoItself
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
-        source, target = await lock_conversations(session, caller.account_id, source_id, target_id)
-        refuse_quarantine(source)
-        refuse_quarantine(target)
-        if source.integration_id != target.integration_id:
-            raise MergeOtherStore
-        await conversations.merge(session, source_id, target_id, by=caller.user_id)
-        await merge_written(session, keys, source_id, target_id)
+        source, target = await _mergeable(session, caller, source_id, target_id)
+        await _merge(session, keys, caller, source, target)
         session.add(audit_entry(caller, "conversation.merged", source_id, into=str(target_id)))
         await announce_change(session, source)
         await announce_change(session, target)
         return await read_changed(session, keys, caller, target_id)
+
+
+async def _mergeable(
+    session: AsyncSession, caller: Caller, source_id: UUID, target_id: UUID
+) -> tuple[Conversation, Conversation]:
+    """Both, locked. Raises NotFound, MergeOtherStore, ConversationMerged, ConversationInQuarantine."""
+    source, target = await lock_conversations(session, caller.account_id, source_id, target_id)
+    refuse_quarantine(source)
+    refuse_quarantine(target)
+    if source.integration_id != target.integration_id:
+        raise MergeOtherStore
+    return source, target
+
+
+async def _merge(
+    session: AsyncSession, keys: AccountKeys, caller: Caller, source: Conversation, target: Conversation
+) -> None:
+    merge = await merge_undo.remember(session, caller, source, target)
+    await conversations.merge(session, source.id, target.id, by=caller.user_id)
+    await merge_written(session, keys, source.id, target.id)
+    await merge_undo.complete(session, keys, merge, source, target)
+
+
+@dataclass(frozen=True, slots=True)
+class MergePreview:
+    """Two conversations, what they would be as one, and whether they are known to be of other buyers or about other orders."""
+
+    source: ReadConversation
+    target: ReadConversation
+    merged: ReadConversation
+    buyers_differ: bool
+    orders_differ: bool
+
+
+async def preview_merge(
+    sessions: Sessions, keyring: Keyring, caller: Caller, source_id: UUID, target_id: UUID
+) -> MergePreview:
+    """What merging them would make. It is done and taken back, so that it is never another thing that is shown than the one that comes.
+
+    Raises NotFound, MergeIntoItself, MergeOtherStore, ConversationMerged, ConversationInQuarantine.
+    """
+    if source_id == target_id:
+        raise MergeIntoItself
+    keys = await keys_of(caller, sessions, keyring)
+    async with sessions.begin() as session:
+        source, target = await _mergeable(session, caller, source_id, target_id)
+        both = [await read_changed(session, keys, caller, each.id) for each in (source, target)]
+        buyers = [row.buyer_key for row in (source, target)]
+        orders = [read.opened.listed.order_id for read in both]
+        trial = await session.begin_nested()
+        await _merge(session, keys, caller, source, target)
+        merged = await read_changed(session, keys, caller, target_id)
+        await trial.rollback()
+        return MergePreview(*both, merged, buyers_differ=_differ(buyers), orders_differ=_differ(orders))
+
+
+def _differ(both: Sequence[object]) -> bool:
+    """Whether both are known, and are not the same."""
+    return None not in both and both[0] != both[1]
+
+
+async def undo_merge(
+    sessions: Sessions, keyring: Keyring, caller: Caller, target_id: UUID, merge_id: UUID, *, now: datetime
+) -> ReadConversation:
+    """Take the newest merge into this conversation back. Answers the conversation that is one of its own again.
+
+    Raises NotFound, ConversationMerged, MergeNotUndoable.
+    """
+    keys = await keys_of(caller, sessions, keyring)
+    async with sessions.begin() as session:
+        its = select(ConversationMerge).where(
+            ConversationMerge.id == merge_id,
+            ConversationMerge.target_id == target_id,
+            ConversationMerge.account_id == caller.account_id,
+        )
+        found = await session.scalar(its)
+        if found is None:
+            raise NotFound
+        await conversations.lock(session, found.source_id, target_id)
+        [target] = await lock_conversations(session, caller.account_id, target_id)
+        merge = (await session.scalars(its.execution_options(populate_existing=True))).one()
+        source = await session.get_one(Conversation, merge.source_id, populate_existing=True)
+        await merge_undo.undo(session, merge, source, target, now=now)
+        session.add(audit_entry(caller, "conversation.merge_undone", source.id, out_of=str(target_id)))
+        await announce_change(session, source)
+        await announce_change(session, target)
+        return await read_changed(session, keys, caller, source.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ _OVER: Final[Mapping[str, str]] = {
     # Nobody looks after them any more; their blobs are swept.
     "reply_files": "outbound_message_id IS NULL AND created_at < :now - interval '30 days' AND NOT EXISTS (SELECT FROM reply_drafts"
     " WHERE reply_drafts.conversation_id = reply_files.conversation_id AND reply_drafts.user_id = reply_files.uploaded_by)",
+    "conversation_merges": "merged_at < :now - interval '30 days'",
     "reply_drafts": "updated_at < :now - interval '1 year'",
     # Who has not undone it by then lives with it.
     "conversations_changes": "made_at < :now - interval '1 hour'",
