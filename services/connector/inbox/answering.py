@@ -14,10 +14,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.connector.inbox.answerable import AnswerFacts
 from shared.crypto.envelope import Sealed
 from shared.replies import answered_message_id
-from shared.tables import Conversation, Integration, Message, RelayAddress, ReplyDraft, User
+from shared.tables import (
+    Conversation,
+    ConversationMerge,
+    Integration,
+    Message,
+    RelayAddress,
+    ReplyDraft,
+    User,
+)
 
 # Pages say every few seconds that somebody types.
 WRITES_FOR: Final = timedelta(seconds=30)
+# From then on what merging has changed is forgotten.
+UNDONE_WITHIN: Final = timedelta(days=30)
 # More are not named.
 _MOST_WRITERS: Final = 20
 
@@ -32,12 +42,16 @@ class Writer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """`message_id` is the buyer's message that an answer would answer, `sender_address` where it came from, sealed."""
+    """`message_id` is the buyer's message that an answer would answer, `sender_address` where it came from, sealed.
+
+    `undoable_merge_id`: the newest merge into the conversation, as long as it can be undone.
+    """
 
     facts: AnswerFacts
     message_id: UUID | None
     sender_address: Sealed | None
     writers: list[Writer]
+    undoable_merge_id: UUID | None
 
 
 async def answer_facts_of(
@@ -81,6 +95,17 @@ async def answering_of(
         sender_address = await session.scalar(
             select(Message.sender_address).where(Message.id == message_id, Message.account_id == account_id)
         )
+    undoable = (
+        select(ConversationMerge.id)
+        .where(
+            ConversationMerge.target_id == conversation_id,
+            ConversationMerge.account_id == account_id,
+            ConversationMerge.undone_at.is_(None),
+            ConversationMerge.merged_at > now - UNDONE_WITHIN,
+        )
+        .order_by(ConversationMerge.id.desc())
+        .limit(1)
+    )
     writers = await session.execute(
         select(User.id, User.name, ReplyDraft.typed_at)
         .join(User, User.id == ReplyDraft.user_id)
@@ -93,4 +118,10 @@ async def answering_of(
         .order_by(ReplyDraft.typed_at.desc())
         .limit(_MOST_WRITERS)
     )
-    return Answering(facts, message_id, sender_address, [Writer._make(row) for row in writers])
+    return Answering(
+        facts,
+        message_id,
+        sender_address,
+        [Writer._make(row) for row in writers],
+        await session.scalar(undoable),
+    )

@@ -40,6 +40,7 @@ from services.connector.inbox.schemas import (
     ConversationCounts,
     ConversationPage,
     ListRequest,
+    MergePreviewAnswer,
     MergeRequest,
     MessageAnswer,
     MessagePage,
@@ -54,6 +55,7 @@ from services.connector.inbox.views import (
     changes_of,
     conversation_answer,
     conversation_page,
+    merge_preview_answer,
     message_answer,
     message_item,
 )
@@ -189,6 +191,42 @@ async def merge(
 ) -> ConversationAnswer:
     """Its messages go there, and so do later mails that would have come here. The answer is the conversation that goes on."""
     return await show(caller, await merge_split.merge(sessions, keyring, caller, conversation_id, body.into))
+
+
+@router.get("/conversations/{conversation_id}/merge-preview", summary="See what a merge would make")
+async def preview_merge(
+    *,
+    conversation_id: UUID,
+    into: UUID,
+    caller: InboxEditor,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    read_log: ReadLogDep,
+) -> MergePreviewAnswer:
+    """Both conversations, the one that they would be, and whether they are known to be of other buyers or about other orders. Nothing is changed."""
+    preview = await merge_split.preview_merge(sessions, keyring, caller, conversation_id, into)
+    for shown in (conversation_id, into):
+        await read_log.conversation(caller, shown)
+    return merge_preview_answer(preview)
+
+
+@router.post("/conversations/{conversation_id}/merges/{merge_id}/undo", summary="Undo a merge")
+async def undo_merge(
+    *,
+    conversation_id: UUID,
+    merge_id: UUID,
+    caller: InboxEditor,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    now: Now,
+    show: Show,
+) -> ConversationAnswer:
+    """For 30 days, the newest merge first (`undoable_merge_id`). What was merged is a conversation of its own again, which is the answer.
+
+    Messages that came since go where they would have come. What a colleague has changed since stays.
+    """
+    undone = await merge_split.undo_merge(sessions, keyring, caller, conversation_id, merge_id, now=now)
+    return await show(caller, undone)
 
 
 @router.post("/conversations/{conversation_id}/split", status_code=201, summary="Split messages off")

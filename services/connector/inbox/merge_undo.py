@@ -5,14 +5,27 @@ The conversations are locked, and nothing here is committed by itself.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, LargeBinary, Uuid, all_, any_, func, literal, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    LargeBinary,
+    Uuid,
+    all_,
+    any_,
+    func,
+    literal,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.callers import Caller
+from services.connector.inbox.answering import UNDONE_WITHIN
 from services.connector.inbox.unsealing import Opener
 from services.connector.inbox.written import move_written
 from shared import conversations
@@ -31,7 +44,6 @@ from shared.tables import (
     ReplyFile,
 )
 
-UNDONE_WITHIN: Final = timedelta(days=30)
 # What agents decide of a conversation, and what its messages say of it.
 _DECIDED: Final = ("status", "is_unread")
 _SAID: Final = ("order_id", "asin", "country", "kind")
@@ -154,7 +166,9 @@ async def undo(
     await _move_written(session, merge, back)
     await _move_orders(session, merge)
     await session.execute(
-        update(Conversation).where(Conversation.id == any_(_uuids(merge.merged_ids))).values(merged_into=source.id)
+        update(Conversation)
+        .where(Conversation.id == any_(_uuids(merge.merged_ids)))
+        .values(merged_into=source.id)
     )
     source.merged_into = None
     source.is_unread = merge.was_source_unread
@@ -176,9 +190,7 @@ async def undo(
         await conversations.recount(session, conversation_id)
 
 
-async def _move_messages(
-    session: AsyncSession, merge: ConversationMerge, integration_id: UUID
-) -> list[UUID]:
+async def _move_messages(session: AsyncSession, merge: ConversationMerge, integration_id: UUID) -> list[UUID]:
     """Those that were moved go back, and those that came since and would have come there; their ids. Raises MergeNotUndoable."""
     moved = await session.scalars(
         _BACK,

@@ -50,6 +50,7 @@ _ANSWERING: JsonDict = {
             "since": "2026-11-23T09:03:11Z",
         }
     ],
+    "undoable_merge_id": None,
     "seller_central_url": "https://sellercentral-europe.amazon.com/messaging/inbox?fi=caseId&ss=A1B2C3D4E5F6G7&cc=A1B2C3D4E5F6G7",
 }
 _MESSAGE: JsonDict = {
@@ -310,12 +311,41 @@ class ConversationAnswer(ConversationItem):
         list[WriterAnswer],
         Field(description="Colleagues who were typing an answer within the last 30 seconds."),
     ]
+    undoable_merge_id: Annotated[
+        UUID | None,
+        Field(
+            description="The newest merge into this conversation, for …/merges/{id}/undo; null if there is none, or none that can be undone."
+        ),
+    ]
     seller_central_url: Annotated[
         str,
         Field(
             description="Amazon's own page of this thread, where a seller also tells Amazon that no answer is needed: our mark does not."
         ),
     ]
+
+
+@with_config(
+    json_schema_extra={
+        "examples": [
+            {
+                "source": _CONVERSATION,
+                "target": _CONVERSATION,
+                "merged": _CONVERSATION,
+                "buyers_differ": False,
+                "orders_differ": False,
+            }
+        ]
+    }
+)
+class MergePreviewAnswer(TypedDict):
+    source: Annotated[ConversationItem, Field(description="The one that would go away.")]
+    target: Annotated[ConversationItem, Field(description="The one that would go on, as it is.")]
+    merged: Annotated[ConversationItem, Field(description="The one that would go on, as it would be.")]
+    buyers_differ: Annotated[
+        bool, Field(description="Whether both buyers are known, and are not the same person.")
+    ]
+    orders_differ: Annotated[bool, Field(description="Whether both name an order, and not the same one.")]
 
 
 class ConversationPage(TypedDict):

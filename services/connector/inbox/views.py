@@ -8,6 +8,7 @@ from services.connector.http.paging import encode_cursor
 from services.connector.inbox.answerable import not_answerable_text, why_not_answerable
 from services.connector.inbox.changes import ConversationChanges
 from services.connector.inbox.listing import Sort
+from services.connector.inbox.merge_split import MergePreview
 from services.connector.inbox.schemas import (
     AttachmentAnswer,
     AuthenticityAnswer,
@@ -15,6 +16,7 @@ from services.connector.inbox.schemas import (
     ConversationChange,
     ConversationItem,
     ConversationPage,
+    MergePreviewAnswer,
     MessageAnswer,
     MessageItem,
     NotAnswerableAnswer,
@@ -94,7 +96,18 @@ def conversation_answer(
             {"user_id": writer.user_id, "name": writer.name, "since": writer.since}
             for writer in read.answering.writers
         ],
+        "undoable_merge_id": read.answering.undoable_merge_id,
         "seller_central_url": thread_link(country, read.thread_tag, amazon_base_url),
+    }
+
+
+def merge_preview_answer(preview: MergePreview) -> MergePreviewAnswer:
+    return {
+        "source": conversation_item(preview.source.opened),
+        "target": conversation_item(preview.target.opened),
+        "merged": conversation_item(preview.merged.opened),
+        "buyers_differ": preview.buyers_differ,
+        "orders_differ": preview.orders_differ,
     }
 
 

@@ -615,6 +615,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("These conversations belong to different stores", "Only conversations of one integration can be merged."),
         ("Diese Unterhaltungen gehören zu verschiedenen Stores", "Nur Unterhaltungen einer Integration lassen sich zusammenführen."),
     ),
+    "merge_not_undoable": Problem(
+        409,
+        ("This merge cannot be undone", "It was undone already, or more than {days} days ago, or something was merged on top of it; or its messages have been moved since. Single messages can still be split off."),
+        ("Dieses Zusammenführen lässt sich nicht rückgängig machen", "Es wurde schon rückgängig gemacht, ist mehr als {days} Tage her, oder es wurde danach noch etwas dazu zusammengeführt; oder die Nachrichten wurden inzwischen verschoben. Einzelne Nachrichten lassen sich weiterhin abtrennen."),
+    ),
     "message_elsewhere": Problem(
         422,
         ("A message is not in this conversation", "It may have been moved meanwhile. Read the conversation again and choose anew."),

@@ -197,6 +197,8 @@ TABLE = [
     Row("PATCH", "/reply-templates/{template_id}", INBOX_EDIT, {"name": "Thanks"}),
     Row("DELETE", "/reply-templates/{template_id}", INBOX_EDIT),
     Row("GET", "/conversations/{conversation_id}/reply-templates/{template_id}", INBOX_VIEW),
+    Row("GET", f"/conversations/{{conversation_id}}/merge-preview?into={OTHER_ID}", INBOX_EDIT),
+    Row("POST", "/conversations/{conversation_id}/merges/{merge_id}/undo", INBOX_EDIT),
     Row("POST", "/conversations/{conversation_id}/merge", INBOX_EDIT, {"into": OTHER_ID}),
     Row("POST", "/conversations/{conversation_id}/split", INBOX_EDIT, {"message_ids": [ID]}),
     Row("GET", "/conversations/{conversation_id}/replies", INBOX_VIEW),
