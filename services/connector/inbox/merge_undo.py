@@ -44,8 +44,7 @@ from shared.tables import (
     ReplyFile,
 )
 
-# What agents decide of a conversation, and what its messages say of it.
-_DECIDED: Final = ("status", "is_unread")
+# What a conversation's messages say of it.
 _SAID: Final = ("order_id", "asin", "country", "kind")
 _WRITTEN: Final = (
     (Note, "note_ids"),
@@ -108,7 +107,7 @@ async def remember(
         source_orders=await _orders(session, source.id),
         target_orders=await _orders(session, target.id),
         was_source_unread=source.is_unread,
-        target_before={name: getattr(target, name) for name in (*_DECIDED, *_SAID)},
+        target_before=_decided(target) | {name: getattr(target, name) for name in _SAID},
         target_buyer_key=target.buyer_key,
         target_buyer_name=target.buyer_name,
         target_buyer_address=target.buyer_address,
@@ -137,7 +136,9 @@ async def complete(
         target.buyer_address = given("buyer_address", source.buyer_address)
     else:
         merge.target_buyer_name = merge.target_buyer_address = None
-    merge.target_after = {name: getattr(target, name) for name in _DECIDED}
+    target.assignee_id = target.assignee_id or source.assignee_id
+    target.tag_ids = list(dict.fromkeys([*target.tag_ids, *source.tag_ids]))
+    merge.target_after = _decided(target)
     session.add(merge)
 
 
@@ -174,11 +175,8 @@ async def undo(
     source.is_unread = merge.was_source_unread
     if set(back) - set(merge.message_ids):
         source.is_unread |= target.is_unread
-        source.status = ConversationStatus.OPEN.value
-    if not is_target_newer:
-        for name in _DECIDED:
-            if getattr(target, name) == merge.target_after[name]:
-                setattr(target, name, merge.target_before[name])
+        source.status, source.snoozed_until = ConversationStatus.OPEN.value, None
+    _decide_again(merge, target, is_newer=is_target_newer)
     for name in _SAID:
         setattr(target, name, merge.target_before[name])
     if merge.gave_buyer and target.buyer_key == source.buyer_key:
@@ -188,6 +186,36 @@ async def undo(
     await session.flush()
     for conversation_id in (source.id, target.id):
         await conversations.recount(session, conversation_id)
+
+
+def _decided(row: Conversation) -> dict[str, Any]:
+    """What agents decide of a conversation, as it goes into JSON."""
+    return {
+        "status": row.status,
+        "snoozed_until": None if row.snoozed_until is None else row.snoozed_until.isoformat(),
+        "is_unread": row.is_unread,
+        "assignee_id": None if row.assignee_id is None else str(row.assignee_id),
+        "tag_ids": [str(tag_id) for tag_id in row.tag_ids],
+    }
+
+
+def _decide_again(merge: ConversationMerge, target: Conversation, *, is_newer: bool) -> None:
+    """What merging has made of the target is again what agents had decided, but for what has been changed since."""
+    before, after, current = merge.target_before, merge.target_after, _decided(target)
+
+    def is_unchanged(*names: str) -> bool:
+        return all(current[name] == after[name] for name in names)
+
+    if is_unchanged("status", "snoozed_until") and not is_newer:
+        until = before["snoozed_until"]
+        target.status = before["status"]
+        target.snoozed_until = None if until is None else datetime.fromisoformat(until)
+    if is_unchanged("is_unread") and not is_newer:
+        target.is_unread = before["is_unread"]
+    if is_unchanged("assignee_id"):
+        target.assignee_id = None if before["assignee_id"] is None else UUID(before["assignee_id"])
+    if is_unchanged("tag_ids"):
+        target.tag_ids = [UUID(tag_id) for tag_id in before["tag_ids"]]
 
 
 async def _move_messages(session: AsyncSession, merge: ConversationMerge, integration_id: UUID) -> list[UUID]:

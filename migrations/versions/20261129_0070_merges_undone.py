@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "20261129_0050"
-down_revision = "20261129_0040"
+revision = "20261129_0070"
+down_revision = "20261129_0061"
 
 
 def _ids(name: str) -> sa.Column[object]:
