@@ -126,19 +126,20 @@ async def preview_merge(
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         source, target = await _mergeable(session, caller, source_id, target_id)
-        both = [await read_changed(session, keys, caller, each.id) for each in (source, target)]
-        buyers = [row.buyer_key for row in (source, target)]
-        orders = [read.opened.listed.order_id for read in both]
+        source_read = await read_changed(session, keys, caller, source_id)
+        target_read = await read_changed(session, keys, caller, target_id)
+        buyers_differ = _differ(source.buyer_key, target.buyer_key)
+        orders_differ = _differ(source.order_id, target.order_id)
         trial = await session.begin_nested()
         await _merge(session, keys, caller, source, target)
         merged = await read_changed(session, keys, caller, target_id)
         await trial.rollback()
-        return MergePreview(*both, merged, buyers_differ=_differ(buyers), orders_differ=_differ(orders))
+        return MergePreview(source_read, target_read, merged, buyers_differ, orders_differ)
 
 
-def _differ(both: Sequence[object]) -> bool:
+def _differ(one: object | None, other: object | None) -> bool:
     """Whether both are known, and are not the same."""
-    return None not in both and both[0] != both[1]
+    return one is not None and other is not None and one != other
 
 
 async def undo_merge(

@@ -151,8 +151,11 @@ async def undo(
     now: datetime,
 ) -> None:
     """Make two of one again. Raises MergeNotUndoable."""
-    newest = select(func.max(ConversationMerge.id)).where(
-        ConversationMerge.target_id == target.id, ConversationMerge.undone_at.is_(None)
+    newest = (
+        select(ConversationMerge.id)
+        .where(ConversationMerge.target_id == target.id, ConversationMerge.undone_at.is_(None))
+        .order_by(ConversationMerge.id.desc())
+        .limit(1)
     )
     if (
         merge.undone_at is not None

@@ -62,6 +62,8 @@ ASKED_FOR = {
 # In the test of stores without Amazon's API below.
 WITHOUT_API = [("POST", "/integrations"), ("PUT", f"{INTEGRATION}/countries")]
 # In an order in which each finds what it changes.
+MERGE = ("POST", f"{CONVERSATION}/merge")
+UNDO = ("POST", f"{CONVERSATION}/merges/{{merge_id}}/undo")
 WALK = [
     ("PATCH", "/me"),
     ("POST", "/sessions/current/confirm"),
@@ -100,7 +102,8 @@ WALK = [
     ("PUT", "/muted-kinds/{kind}"),
     ("DELETE", "/muted-kinds/{kind}"),
     ("POST", f"{CONVERSATION}/split"),
-    ("POST", f"{CONVERSATION}/merge"),
+    MERGE,
+    UNDO,
     ("POST", "/messages/{message_id}/release"),
     ("DELETE", INTEGRATION),
     ("POST", f"{INTEGRATION}/restoration"),
@@ -207,12 +210,14 @@ async def test_every_change_leaves_an_entry(
         "change": {"status": "closed"},
     }
     bodies["POST", f"{CONVERSATION}/split"] = {"message_ids": [ids["split_off"]]}
-    bodies["POST", f"{CONVERSATION}/merge"] = {"into": ids["other"]}
+    bodies[MERGE] = {"into": ids["other"]}
     for step in WALK:
         before = await count(sessions, signed_in.account.id)
 
         method, path = step
         named = ids | ({"reply_id": ids[REPLY_IN[step]]} if step in REPLY_IN else {})
+        if step == UNDO:
+            named["conversation_id"] = ids["other"]
         headers = {}
         if step == WRITE:
             read = await signed_in.client.get("/api/v1" + CONVERSATION.format(**ids))
@@ -225,6 +230,8 @@ async def test_every_change_leaves_an_entry(
         assert await count(sessions, signed_in.account.id) == before + 1, step
         if step in ANSWERS_ID:
             ids[ANSWERS_ID[step]] = answer.json()["id"]
+        if step == MERGE:
+            ids["merge_id"] = answer.json()["undoable_merge_id"]
 
     someone = await sign_in_as()
     before = await count(sessions, someone.account.id)
