@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "20261129_0070"
-down_revision = "20261129_0061"
+revision = "20261129_0340"
+down_revision = "20261129_0330"
 
 
 def _ids(name: str) -> sa.Column[object]:
