@@ -36,7 +36,7 @@ async def sign_in(page: Page, path: str = "/integrations", email: str = "admin@s
 async def command(page: Page, name: str) -> None:
     """Of the open conversation's menu."""
     await page.get_by_role("button", name="Weitere Aktionen").click()
-    await page.get_by_role("menuitem", name=name).click()
+    await page.get_by_role("menuitem", name=name).first.click()
 
 
 async def open_amazon(page: Page, country: str) -> Page:

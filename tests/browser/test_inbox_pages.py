@@ -319,12 +319,25 @@ async def test_conversations_of_one_store_are_merged_and_split_again(page: Page,
     await expect(dialog.get_by_role("radio")).to_have_count(1)
     await dialog.get_by_role("button", name="Zusammenführen").click()
     await expect(dialog.get_by_role("alert")).to_have_text("Bitte wähle eine Unterhaltung.")
-    await dialog.get_by_role("radio", name="303-1111111-1111111").check()
-    await dialog.get_by_role("button", name="Zusammenführen").click()
-
+    await merge_into_first(page)
     await expect(page).to_have_url(f"{site.url}/inbox/{first.id}")
     await expect(page.get_by_role("heading", name="Bestellung 303-1111111-1111111")).to_be_focused()
     articles = page.get_by_role("article")
+    await expect(articles).to_have_count(2)
+
+    await page.get_by_test_id("merged").get_by_role("button", name="Rückgängig").press("Enter")
+    await expect(page).to_have_url(f"{site.url}/inbox/{second.id}")
+    await expect(page.get_by_role("heading", name="Bestellung 303-2222222-2222222")).to_be_focused()
+    await expect(articles).to_have_count(1)
+    await command(page, "Zusammenführen")
+    await merge_into_first(page)
+    await expect(articles).to_have_count(2)
+    await page.reload()
+    await expect(page.get_by_test_id("merged")).to_have_count(0)
+    await command(page, "Zusammenführen rückgängig machen")
+    await expect(articles).to_have_count(1)
+    await command(page, "Zusammenführen")
+    await merge_into_first(page)
     await expect(articles).to_have_count(2)
 
     await command(page, "Aufteilen")
@@ -336,6 +349,17 @@ async def test_conversations_of_one_store_are_merged_and_split_again(page: Page,
     await expect(articles).to_have_count(1)
     await expect(articles).to_contain_text("Und der Schirm?")
     await expect(page.get_by_test_id("conversation")).to_have_count(3)
+
+
+async def merge_into_first(page: Page) -> None:
+    """In the dialog: both are shown, what differs is said, and what they become."""
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("radio", name="303-1111111-1111111").check()
+    preview = dialog.get_by_role("status")
+    await expect(preview).to_contain_text("Die Bestellungen sind verschieden.")
+    for text in ("Wann kommt meine Lampe?", "Und der Schirm?", "Daraus wird: Erika Beispiel"):
+        await expect(preview).to_contain_text(text)
+    await dialog.get_by_role("button", name="Zusammenführen").click()
 
 
 async def test_a_file_downloads_under_its_name_and_what_is_infected_does_not(page: Page, site: Site):

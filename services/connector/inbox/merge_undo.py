@@ -136,8 +136,6 @@ async def complete(
         target.buyer_address = given("buyer_address", source.buyer_address)
     else:
         merge.target_buyer_name = merge.target_buyer_address = None
-    target.assignee_id = target.assignee_id or source.assignee_id
-    target.tag_ids = list(dict.fromkeys([*target.tag_ids, *source.tag_ids]))
     merge.target_after = _decided(target)
     session.add(merge)
 

@@ -11,6 +11,7 @@ import { answerClock } from "./answer_clock.js";
 import { commandsOf } from "./command_palette.js";
 import { compose } from "./compose.js";
 import { actions } from "./conversation_actions.js";
+import { mergedBar, takeMergeBack } from "./conversation_merge.js";
 import { kindTag, statusTag, tagsOf, whereFrom } from "./conversation_row.js";
 import { orderCard } from "./order_card.js";
 import { replyWishes } from "./reply_wishes.js";
@@ -119,6 +120,16 @@ export async function conversationPane(place, conversationId, signal, { listAddr
     return box.reply.insertTemplate(template);
   }
 
+  async function undoMerge() {
+    try {
+      const undone = await takeMergeBack(conversation, signal);
+      await reopen(undone.id);
+      announce(t("conversation.merge_undo.done"));
+    } catch (problem) {
+      showProblem(problemPlace, problem);
+    }
+  }
+
   const toolbar = { path, act, problemPlace, signal, reopen, organize, leaveUnread: () => (isLeftUnread = true) };
 
   function drawHead() {
@@ -186,6 +197,7 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   // Both before anything is drawn, so that nothing moves when the orders come.
   await Promise.all([shown.refresh(), orders.load()]);
   isShown = true;
+  replace(hintPlace, mergedBar(conversation, undoMerge));
   drawHead();
   states.tell(items);
   replace(place, h("a", { href: listAddress(), class: "back" }, t("inbox.back")), head, orders.element, scroll, box && box.element);

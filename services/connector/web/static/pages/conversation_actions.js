@@ -3,16 +3,12 @@
 import { get, patch, post } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import { actionButton, announce, confirmDialog, notice, outsideLink, showProblem } from "../core/elements.js";
-import { countryName, dateTime } from "../core/format.js";
+import { dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { menuButton } from "../core/menu_button.js";
 import { pagedList } from "../core/paged_list.js";
-import { readConversations } from "./conversation_list.js";
-import { conversationName, kindTag } from "./conversation_row.js";
-import { withOrderIds } from "./texts_with_orders.js";
+import { chooseConversation, mergeInto, takeMergeBack } from "./conversation_merge.js";
 
-const SEARCH_AFTER_MS = 300;
-const MOST_FOUND = 5;
 const SHOWN_CHARACTERS = 90;
 // Amazon's notices that may arrive closed and read.
 const MUTABLE_KINDS = ["order_notice", "claim_notice", "return_notice", "auto_reply"];
@@ -47,9 +43,11 @@ export function actions(conversation, { path, act, problemPlace, signal, reopen,
   }
 
   async function merge() {
-    const target = await chooseConversation(conversation, signal);
-    if (target) await goOn(() => post(`${path}/merge`, { into: target }, signal), t("conversation.merge.done"));
+    const target = await chooseConversation(conversation, path, signal);
+    if (target) await goOn(() => mergeInto(path, target, signal), t("conversation.merge.done"));
   }
+
+  const undoMerge = () => goOn(() => takeMergeBack(conversation, signal), t("conversation.merge_undo.done"));
 
   async function split() {
     const chosen = await chooseMessages(path, signal);
@@ -67,6 +65,7 @@ export function actions(conversation, { path, act, problemPlace, signal, reopen,
     conversation.status !== "closed" && command("snooze", () => ask(() => organize.snooze([conversation.id]))),
     MUTABLE_KINDS.includes(conversation.kind) && command("mute", () => ask(() => organize.mute(conversation.kind))),
     command("merge", merge),
+    conversation.undoable_merge_id && command("merge_undo", undoMerge),
     conversation.message_count > 1 && command("split", split),
   ].filter(Boolean);
   return h(
@@ -85,65 +84,6 @@ function amazonsClock(conversation) {
     h("p", {}, t("conversation.no_answer_needed.here.text")),
     outsideLink(conversation.seller_central_url, t("check.to_seller_central"), { class: "button button-secondary button-small" }),
   );
-}
-
-/** Another conversation of the same store, or null. */
-async function chooseConversation(conversation, signal) {
-  const found = h("div", { class: "choices", role: "radiogroup", "aria-label": t("conversation.merge.found") });
-  const missing = h("p", { class: "field-error", role: "alert" });
-  const id = newId("merge");
-  const input = h("input", { type: "search", class: "input", id, maxlength: 200, autocomplete: "off", "aria-describedby": `${id}-hint` });
-  let soon = null;
-  let searches = 0;
-
-  async function search() {
-    searches += 1;
-    const mine = searches;
-    const asked = { integration_id: conversation.integration.id, limit: MOST_FOUND + 1, q: input.value.trim() };
-    try {
-      const page = await readConversations(asked, signal);
-      if (mine !== searches) return;
-      const others = page.items.filter((each) => each.id !== conversation.id).slice(0, MOST_FOUND);
-      replace(found, others.length ? others.map((each) => choice(each)) : h("p", { class: "muted" }, t("conversation.merge.none")));
-    } catch (problem) {
-      if (mine === searches) showProblem(found, problem);
-    }
-  }
-
-  input.addEventListener("input", () => {
-    clearTimeout(soon);
-    soon = setTimeout(search, SEARCH_AFTER_MS);
-  });
-  const chosen = () => found.querySelector("input:checked")?.value;
-  const check = () => {
-    missing.textContent = chosen() ? "" : t("conversation.merge.missing");
-    return Boolean(chosen());
-  };
-  search();
-  const isConfirmed = await confirmDialog({
-    title: t("conversation.merge.title"),
-    content: [
-      h("p", {}, t("conversation.merge.text")),
-      h("div", { class: "field" }, h("label", { for: id }, t("conversation.merge.search")), h("p", { class: "hint", id: `${id}-hint` }, t("inbox.search.hint")), input),
-      found,
-      missing,
-    ],
-    confirm: t("conversation.merge.confirm"),
-    isDangerous: false,
-    check,
-  });
-  clearTimeout(soon);
-  return isConfirmed ? chosen() : null;
-
-  function choice(each) {
-    const radio = h("input", { type: "radio", name: id, value: each.id, id: newId("choice") });
-    return h(
-      "div",
-      { class: "choice" },
-      radio,
-      h("label", { for: radio.id }, h("strong", {}, h("bdi", {}, conversationName(each))), " ", kindTag(each.kind), h("span", { class: "muted" }, [each.order_id, each.country && countryName(each.country), dateTime(each.last_message_at)].filter(Boolean).join(" · ")), each.buyer_name && each.subject && h("bdi", {}, withOrderIds(each.subject))),
-    );
-  }
 }
 
 /** How the API is told which messages get a conversation of their own, or null. */
