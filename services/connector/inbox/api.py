@@ -31,7 +31,7 @@ from services.connector.http.paging import InvalidCursor, decode_cursor, encode_
 from services.connector.inbox import changes, merge_split, service
 from services.connector.inbox.changes import version_of
 from services.connector.inbox.chunked_response import ChunkedResponse
-from services.connector.inbox.downloads import FILE_RESPONSES, download_headers
+from services.connector.inbox.downloads import FILE_RESPONSES, PICTURE_RESPONSES, download_headers
 from services.connector.inbox.html_document import document, policy
 from services.connector.inbox.listing import ConversationFilters
 from services.connector.inbox.schemas import (
@@ -366,6 +366,32 @@ async def download_attachment(
     )
     await read_log.file(caller, download.conversation_id, attachment_id)
     return ChunkedResponse(download.content, headers=download_headers(download))
+
+
+@router.get(
+    "/messages/{message_id}/attachments/{attachment_id}/picture",
+    summary="Show a picture among the attachments",
+    response_class=Response,
+    responses=PICTURE_RESPONSES,
+)
+async def show_picture(
+    *,
+    message_id: UUID,
+    attachment_id: UUID,
+    caller: InboxReader,
+    take_slot: TakeDownloadSlot,
+    sessions: SessionsDep,
+    keyring: KeyringDep,
+    blobs: BlobsDep,
+    read_log: ReadLogDep,
+) -> Response:
+    """As it was sent, for an `<img>`: PNG, JPEG, GIF or WebP of at most 10 MB and 50 million pixels. In the read log it is a look at the conversation."""
+    await take_slot(caller.account_id)
+    picture = await service.read_picture(
+        sessions, keyring, blobs, caller, message_id=message_id, attachment_id=attachment_id
+    )
+    await read_log.conversation(caller, picture.conversation_id)
+    return ChunkedResponse(picture.content, headers=download_headers(picture))
 
 
 @router.get(

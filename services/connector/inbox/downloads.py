@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from services.connector.inbox.content_types import SAFE, UNKNOWN
+from services.connector.inbox.content_types import IMAGES, SAFE, UNKNOWN
 from services.connector.inbox.filenames import content_disposition
 
 FILE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
@@ -13,6 +13,17 @@ FILE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         "content": {
             content_type: {"schema": {"type": "string", "format": "binary"}}
             for content_type in (UNKNOWN, *sorted(SAFE))
+        },
+    }
+}
+
+
+PICTURE_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The picture.",
+        "content": {
+            content_type: {"schema": {"type": "string", "format": "binary"}}
+            for content_type in sorted(IMAGES)
         },
     }
 }

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Uuid,
     all_,
     any_,
-    func,
     literal,
     select,
     text,

@@ -29,6 +29,7 @@ from services.connector.inbox.html_document import (
     named_images,
 )
 from services.connector.inbox.listing import ConversationFilters, Counts, Sort
+from services.connector.inbox.pictures import MAX_PICTURE_BYTES, is_small_picture
 from services.connector.inbox.search import search_of
 from services.connector.inbox.thread import in_thread
 from services.connector.inbox.unsealing import (
@@ -67,6 +68,12 @@ class AttachmentInfected(Expected):
     """The malware scanner has found something in it."""
 
     code = "attachment_infected"
+
+
+class PictureNotShown(Expected):
+    """The file is no picture that every browser can show, or a larger one than is shown."""
+
+    code = "picture_not_shown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +324,34 @@ async def download_attachment(
         content,
         conversation_id=found.conversation_id,
     )
+
+
+async def read_picture(
+    sessions: Sessions,
+    keyring: Keyring,
+    blobs: BlobStore,
+    caller: Caller,
+    *,
+    message_id: UUID,
+    attachment_id: UUID,
+) -> Download:
+    """A picture among the attachments, as it was sent, if a page can show it.
+
+    Raises NotFound, AttachmentInfected, PictureNotShown, SealBroken, BlobMissing, BlobDamaged, BlobsUnavailable.
+    """
+    async with sessions.reading() as reader:
+        listed = (await queries.attachments_of(reader, caller.account_id, [message_id])).get(message_id, [])
+    row = next((row for row in listed if row.id == attachment_id), None)
+    if row is None:
+        raise NotFound
+    if safe_type(row.content_type, row.sniffed_type) not in IMAGES or row.size > MAX_PICTURE_BYTES:
+        raise PictureNotShown
+    download = await download_attachment(
+        sessions, keyring, blobs, caller, message_id=message_id, attachment_id=attachment_id
+    )
+    if not is_small_picture(download.content, download.content_type):
+        raise PictureNotShown
+    return download
 
 
 async def download_raw_mail(

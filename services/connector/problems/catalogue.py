@@ -605,6 +605,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("This cannot be undone any more", "It was undone already, or more than {minutes} minutes have passed."),
         ("Das lässt sich nicht mehr rückgängig machen", "Es wurde schon rückgängig gemacht, oder es ist mehr als {minutes} Minuten her."),
     ),
+    "picture_not_shown": Problem(
+        422,
+        ("This file cannot be shown as a picture", "Pictures are PNG, JPEG, GIF or WebP of at most 10 MB and 50 million pixels. It can be downloaded all the same."),
+        ("Diese Datei lässt sich nicht als Bild anzeigen", "Bilder sind PNG, JPEG, GIF oder WebP mit höchstens 10 MB und 50 Millionen Bildpunkten. Herunterladen lässt sie sich trotzdem."),
+    ),
     "merge_into_itself": Problem(
         422,
         ("These are one conversation already", "Choose another conversation to merge it with."),

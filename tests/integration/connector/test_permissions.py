@@ -229,6 +229,7 @@ TABLE = [
     Row("GET", "/conversations/{conversation_id}/messages", INBOX_VIEW),
     Row("GET", "/messages/{message_id}", INBOX_VIEW),
     Row("GET", "/messages/{message_id}/attachments/{attachment_id}", INBOX_VIEW),
+    Row("GET", "/messages/{message_id}/attachments/{attachment_id}/picture", INBOX_VIEW),
     Row("GET", "/messages/{message_id}/raw", BOTH_VIEW),
     Row("GET", "/status", ""),
     Row("GET", "/orders", ORDERS_VIEW),

@@ -14,11 +14,13 @@ from sqlalchemy import select, text
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.inbox.chunked_response import CHUNK_BYTES
 from services.connector.inbox.limits import MAX_DOWNLOADS, MAX_SEARCHES, DownloadsBusy
+from services.connector.inbox.pictures import MAX_PICTURE_BYTES
 from shared.crypto.envelope import Place, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import new_id
 from shared.tables import AcceptedMail, Attachment, AuditEntry, Message
 from tests.factories import make_attachment, make_message
+from tests.unit.connector.inbox.test_pictures import png
 
 _MAIL = b"From: a@marketplace.amazon.de\r\nSubject: =?utf-8?q?L=C3=A4mpe?=\r\n\r\nbytes \x00\xff\xfe\r\n.\r\n"
 
@@ -92,6 +94,48 @@ async def test_a_download_runs_nowhere(*, client, message, worker, claimed, snif
     assert answer.headers["cache-control"] == "no-store, private"
     assert answer.headers["content-disposition"].startswith("attachment;")
     assert "set-cookie" not in answer.headers
+
+
+async def test_a_picture_is_shown_as_what_it_is(client, message, worker, sessions):
+    content = png(40, 30)
+    path = await worker.attachment(
+        message, content=content, content_type="image/png", sniffed_type="image/png"
+    )
+
+    answer = await client.get(f"{path}/picture")
+
+    assert (answer.status_code, answer.content) == (200, content), answer.text
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert answer.headers.get_list("content-security-policy") == ["sandbox; default-src 'none'"]
+    async with sessions.begin() as session:
+        kinds = set(await session.scalars(text("SELECT kind FROM read_log")))
+    assert kinds == {"conversation"}
+
+
+@pytest.mark.parametrize(
+    ("values", "status", "code"),
+    [
+        ({"content": png(50_000, 50_000)}, 422, "picture_not_shown"),
+        ({"content": b"<script>alert(1)</script>"}, 422, "picture_not_shown"),
+        ({"sniffed_type": "image/svg+xml", "content_type": "image/svg+xml"}, 422, "picture_not_shown"),
+        ({"content_type": "application/pdf"}, 422, "picture_not_shown"),
+        ({"sniffed_type": None}, 422, "picture_not_shown"),
+        ({"size": MAX_PICTURE_BYTES + 1}, 422, "picture_not_shown"),
+        ({"scan": "infected"}, 409, "attachment_infected"),
+    ],
+    ids=["a bomb", "a page", "svg", "called otherwise", "never looked at", "many bytes", "infected"],
+)
+async def test_what_is_no_safe_picture_is_not_shown(*, client, message, worker, values, status, code):
+    path = await worker.attachment(
+        message,
+        **{"content": png(4, 3), "content_type": "image/png", "sniffed_type": "image/png"} | values,
+    )
+
+    answer = await client.get(f"{path}/picture")
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 async def test_what_the_scanner_has_found_is_listed_and_not_given_out(client, message, worker):
