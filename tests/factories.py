@@ -296,6 +296,7 @@ async def make_attachment(
     sniffed_type: str | None = "image/jpeg",
     content_id: str | None = None,
     scan: str | None = None,
+    size: int | None = None,
 ) -> Attachment:
     """Needs the owner's rights."""
     keys = await keys_within(session, keyring, message.account_id)
@@ -312,7 +313,7 @@ async def make_attachment(
         if content_id is None
         else keys.seal_text(Place("attachments", "content_id", attachment_id), content_id),
         scan=scan,
-        size=len(content),
+        size=len(content) if size is None else size,
         content=keys.seal(Place("attachments", "content", attachment_id), content),
     )
     session.add(attachment)

@@ -11,6 +11,7 @@ from shared.events import EventKind, announce
 from shared.tables import Conversation, Integration, User
 from tests.browser.steps import Site, command, sign_in
 from tests.factories import make_attachment, make_conversation, make_integration, make_message, make_user
+from tests.unit.connector.inbox.test_pictures import png
 
 # Far enough from every bound for the words to be the same however slow the machine is.
 IN_FIVE_HOURS = timedelta(hours=5, minutes=30)
@@ -360,6 +361,45 @@ async def merge_into_first(page: Page) -> None:
     for text in ("Wann kommt meine Lampe?", "Und der Schirm?", "Daraus wird: Erika Beispiel"):
         await expect(preview).to_contain_text(text)
     await dialog.get_by_role("button", name="Zusammenführen").click()
+
+
+async def test_pictures_are_seen_small_and_large_by_keyboard_alone(page: Page, site: Site):
+    store = await make_store(site)
+    conversation = await make_thread(site, store)
+    async with site.sessions.begin() as session:
+        message = await make_message(session, site.keyring, conversation, text="Sie ist zerbrochen.")
+        for position, (name, content) in enumerate(
+            {"vorn.png": png(40, 30), "hinten.png": png(30, 40), "bombe.png": png(50_000, 50_000)}.items()
+        ):
+            await make_attachment(
+                session, site.keyring, message, filename=name, content=content, position=position,
+                content_type="image/png", sniffed_type="image/png",
+            )  # fmt: skip
+    await sign_in(page, f"/inbox/{conversation.id}")
+    pictures = page.get_by_role("list", name="Bilder").get_by_role("button")
+    # The bomb is a file like others.
+    await expect(pictures).to_have_count(2)
+    await expect(page.get_by_test_id("attachment")).to_have_count(3)
+    first = page.get_by_role("button", name="Bild vergrößern: vorn.png")
+
+    await first.press("Enter")
+    large = page.get_by_role("dialog", name="vorn.png")
+    await expect(large.get_by_role("img", name="vorn.png")).to_have_js_property("naturalWidth", 40)
+    await expect(large.get_by_role("button", name="Schließen")).to_be_focused()
+    await page.keyboard.press("ArrowRight")
+    await expect(page.get_by_role("dialog", name="hinten.png").get_by_role("img")).to_be_visible()
+    await page.keyboard.press("ArrowRight")
+    await expect(page.get_by_role("dialog", name="bombe.png")).to_contain_text(
+        "lässt sich hier nicht anzeigen"
+    )
+    await page.keyboard.press("ArrowLeft")
+    async with page.expect_download() as download:
+        await page.get_by_role("dialog").get_by_role("link", name="Herunterladen").press("Enter")
+    assert (await download.value).suggested_filename == "hinten.png"
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(first).to_be_focused()
+    await expect(page).to_have_url(f"{site.url}/inbox/{conversation.id}")
 
 
 async def test_a_file_downloads_under_its_name_and_what_is_infected_does_not(page: Page, site: Site):

@@ -1,9 +1,10 @@
-// A message's files: what they are, how large, and what must not be opened.
+// A message's files: what they are, how large, and what must not be opened. Pictures are seen as such.
 
 import { downloadUrl } from "../core/api.js";
 import { h, svg } from "../core/dom.js";
 import { size } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { lightbox, pictureUrl } from "./lightbox.js";
 
 // Chosen by the type of the bytes, if it is known, else by the declared one; the first that fits.
 const TYPES = [
@@ -18,6 +19,10 @@ const TYPES = [
   ["program", /executable|msdownload|x-sh|javascript|x-dosexec/],
   ["text", /^text\//],
 ];
+// What every browser shows and the API gives out as a picture. More at once than so many, or larger ones, are files like others.
+const PICTURES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+const MOST_PICTURES = 12;
+const MOST_PICTURE_BYTES = 10 * 1024 * 1024;
 const SHEET = "M6 2.5h8l4 4v15H6z M14 2.5v4h4";
 const SHAPES = {
   image: "M4 5h16v14H4z M4 16l5-5 4 4 3-3 4 4 M15.5 9h.1",
@@ -27,7 +32,22 @@ const SHAPES = {
 
 export function attachments(message) {
   if (!message.attachments.length) return null;
-  return h("ul", { class: "attachments", "aria-label": t("conversation.attachments") }, message.attachments.map((attachment) => row(message, attachment)));
+  const pictures = message.attachments.filter(isPicture).slice(0, MOST_PICTURES);
+  return [
+    pictures.length > 0 && h("ul", { class: "thumbnails", "aria-label": t("picture.all") }, pictures.map((picture, at) => h("li", {}, thumbnail(message, pictures, at)))),
+    h("ul", { class: "attachments", "aria-label": t("conversation.attachments") }, message.attachments.map((attachment) => row(message, attachment))),
+  ];
+}
+
+const isPicture = ({ sniffed_type: type, scan, size: bytes }) => PICTURES.includes(type) && scan !== "infected" && bytes <= MOST_PICTURE_BYTES;
+
+/** A button with the picture, which the browser fetches when it comes into view. What the API does not show as a picture has its row alone. */
+function thumbnail(message, pictures, at) {
+  const name = pictures[at].filename || t("conversation.unnamed_file");
+  const image = h("img", { src: pictureUrl(message, pictures[at]), alt: "", loading: "lazy", decoding: "async" });
+  const button = h("button", { type: "button", class: "thumbnail", "aria-label": t("picture.open", { name }), title: name, onclick: () => lightbox(message, pictures, at) }, image);
+  image.addEventListener("error", () => (button.parentElement.hidden = true));
+  return button;
 }
 
 function row(message, attachment) {
