@@ -51,7 +51,7 @@ def upgrade() -> None:
         sa.Column("was_source_unread", sa.Boolean(), nullable=False),
         _json("target_before"),
         _json("target_after"),
-        sa.Column("gave_buyer", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("is_renamed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("target_buyer_key", sa.LargeBinary(), nullable=True),
         sa.Column("target_buyer_name", sa.LargeBinary(), nullable=True),
         sa.Column("target_buyer_address", sa.LargeBinary(), nullable=True),

@@ -56,7 +56,7 @@ class ConversationMerge(Base):
     was_source_unread: Mapped[bool]
     target_before: Mapped[dict[str, Any]] = mapped_column(JSONB)
     target_after: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    gave_buyer: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_renamed: Mapped[bool] = mapped_column(server_default=text("false"))
     target_buyer_key: Mapped[bytes | None]
     target_buyer_name: Mapped[Sealed | None]
     target_buyer_address: Mapped[Sealed | None]

@@ -19,6 +19,7 @@ from shared.tables import (
     AuthorizationAttempt,
     Base,
     Conversation,
+    ConversationMerge,
     ConversationOrder,
     ConversationThread,
     ForwardedMailbox,
@@ -263,6 +264,18 @@ async def refer(session: AsyncSession, keyring: Keyring, mail_key: MailPublicKey
             ),
             ConversationOrder(
                 account_id=account_id, order_id="303-1234567-1234567", conversation_id=conversation.id
+            ),
+            ConversationMerge(
+                account_id=account_id,
+                source_id=conversation.id,
+                target_id=conversation.id,
+                merged_by=user.id,
+                was_source_unread=True,
+                **dict.fromkeys(
+                    ("message_ids", "placed_by", "target_message_ids", "source_threads", "target_threads"), []
+                ),
+                **dict.fromkeys(("note_ids", "reply_ids", "file_ids", "draft_ids", "merged_ids"), []),
+                **dict.fromkeys(("source_orders", "target_orders", "target_before", "target_after"), {}),
             ),
             OrderItem(id=new_id(), account_id=account_id, order_row_id=order.id, item_id="1", position=0),
             OrderPackage(

@@ -130,7 +130,7 @@ async def complete(
             words = of_source.text(column, sealed)
             return None if words is None else keys.seal_text(Place("conversations", column, target.id), words)
 
-        merge.gave_buyer = True
+        merge.is_renamed = True
         target.buyer_name = given("buyer_name", source.buyer_name)
         target.buyer_address = given("buyer_address", source.buyer_address)
     else:
@@ -179,7 +179,7 @@ async def undo(
     _decide_again(merge, target, is_newer=is_target_newer)
     for name in _SAID:
         setattr(target, name, merge.target_before[name])
-    if merge.gave_buyer and target.buyer_key == source.buyer_key:
+    if merge.is_renamed and target.buyer_key == source.buyer_key:
         target.buyer_key = merge.target_buyer_key
         target.buyer_name = merge.target_buyer_name
         target.buyer_address = merge.target_buyer_address

@@ -7,9 +7,6 @@ import { t } from "../core/i18n.js";
 // Links open in windows of their own, which are windows like any other. This page may see how tall the document is; without scripts, the document
 // sees nothing of this page.
 const SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox";
-// As wide as a sheet of A4 between its margins: on paper other lines break.
-const PRINT_WIDTH = "680px";
-
 export function formattedView(message, signal) {
   const id = newId("formatted");
   const place = h("div", { id, class: "formatted" });
@@ -30,34 +27,31 @@ function frame(message, signal) {
     class: "formatted-frame",
     src: downloadUrl(`/messages/${message.id}/html`),
     sandbox: SANDBOX,
+    height: 128,
     referrerpolicy: "no-referrer",
     title: t("formatted.title"),
   });
   let sizes = null;
-  // Its own on paper, else that of its surroundings.
-  let width = "";
-  const fitTo = (chosen) => {
-    width = chosen;
-    fit(element, width);
-  };
   signal.addEventListener("abort", () => sizes?.disconnect());
   element.addEventListener("load", () => {
     sizes?.disconnect();
     const root = element.contentDocument?.documentElement;
     if (!root) return;
-    sizes = new ResizeObserver(() => fit(element, width));
+    sizes = new ResizeObserver(() => fit(element));
     sizes.observe(root);
   });
-  addEventListener("beforeprint", () => fitTo(PRINT_WIDTH), { signal });
-  addEventListener("afterprint", () => fitTo(""), { signal });
+  // On paper it has another width, so other lines break: it is as wide before it is measured.
+  const print = (isPrinted) => {
+    element.classList.toggle("formatted-frame-printed", isPrinted);
+    fit(element);
+  };
+  addEventListener("beforeprint", () => print(true), { signal });
+  addEventListener("afterprint", () => print(false), { signal });
   return element;
 }
 
-/** As tall as its content, for which it is first as wide as it will be. */
-function fit(element, width) {
-  element.style.width = width;
+/** As tall as its content. */
+function fit(element) {
   const root = element.contentDocument?.documentElement;
-  if (root) element.style.height = `${Math.ceil(root.getBoundingClientRect().height) + borders(element)}px`;
+  if (root) element.height = Math.ceil(root.getBoundingClientRect().height) + element.offsetHeight - element.clientHeight;
 }
-
-const borders = (element) => element.offsetHeight - element.clientHeight;
