@@ -104,6 +104,20 @@ WITHOUT_A_REFERENCE = {
 }
 
 
+MERGED_LISTS = (
+    "message_ids",
+    "placed_by",
+    "target_message_ids",
+    "source_threads",
+    "target_threads",
+    "note_ids",
+    "reply_ids",
+    "file_ids",
+    "draft_ids",
+    "merged_ids",
+)
+
+
 class Referred(NamedTuple):
     """A row of each table that others refer to."""
 
@@ -271,11 +285,11 @@ async def refer(session: AsyncSession, keyring: Keyring, mail_key: MailPublicKey
                 target_id=conversation.id,
                 merged_by=user.id,
                 was_source_unread=True,
-                **dict.fromkeys(
-                    ("message_ids", "placed_by", "target_message_ids", "source_threads", "target_threads"), []
-                ),
-                **dict.fromkeys(("note_ids", "reply_ids", "file_ids", "draft_ids", "merged_ids"), []),
-                **dict.fromkeys(("source_orders", "target_orders", "target_before", "target_after"), {}),
+                **{column: [] for column in MERGED_LISTS},
+                source_orders={},
+                target_orders={},
+                target_before={},
+                target_after={},
             ),
             OrderItem(id=new_id(), account_id=account_id, order_row_id=order.id, item_id="1", position=0),
             OrderPackage(
