@@ -173,6 +173,7 @@ async def _mail(owner_sessions: Sessions, keyring: Keyring, integration_id: UUID
         }
         split_off = await make_message(session, keyring, conversation)
         other = await make_conversation(session, keyring, integration)
+        await make_message(session, keyring, other)
         quarantine = await make_conversation(session, keyring, integration, status="quarantine")
         forged = await make_message(session, keyring, quarantine)
     return {

@@ -95,7 +95,7 @@ def test_no_script_makes_markup_out_of_text() -> None:
     )
     found = {(name, word) for name, content in _scripts().items() for word in forbidden if word in content}
     # What is placed or sized by numbers.
-    assert found == {("formatted_view.js", ".style."), ("long_list.js", ".style.")}
+    assert found == {("long_list.js", ".style.")}
 
 
 def test_every_reason_for_a_verdict_has_a_text() -> None:
