@@ -8,11 +8,12 @@ import { levelFields } from "./users_dialogs.js";
 /** `values()` is what the API takes of it; `check()` says what is missing, and whether nothing is. */
 export function groupsPart({ level_claim, level_rules }, isFixed) {
   const claim = field(t("company.claim"), { name: "level_claim", autocomplete: "off", spellcheck: "false", maxlength: 200, value: level_claim ?? "", disabled: isFixed }, t("company.claim_hint"));
-  const list = h("div", { class: "company-rules" });
+  const list = h("div", { class: "company-part" });
   let rules = [];
+  let numbered = 0;
 
   function add(rule) {
-    const number = rules.length + 1;
+    const number = (numbered += 1);
     const value = field(t("company.rule_value"), { autocomplete: "off", spellcheck: "false", maxlength: 200, value: rule.value, disabled: isFixed });
     const levels = levelFields(rule.permissions);
     const drop = () => {
@@ -43,6 +44,6 @@ export function groupsPart({ level_claim, level_rules }, isFixed) {
     level_rules: rules.map(({ value, levels }) => ({ value: value.input.value.trim(), permissions: levels.values() })),
   });
 
-  const element = h("div", {}, h("h2", {}, t("company.groups")), h("p", {}, t("company.groups_text")), claim.element, list, !isFixed && more);
+  const element = h("div", { class: "company-part" }, h("h2", {}, t("company.groups")), h("p", {}, t("company.groups_text")), claim.element, list, !isFixed && more);
   return { element, values, check };
 }
