@@ -9,18 +9,19 @@ import pytest
 from sqlalchemy import select, update
 
 from services.connector.dependencies import SESSION_COOKIE
+from services.sandbox.state.openid_provider import CLIENT_SECRET
 from shared.tables import Account, AuditEntry, OidcAttempt, OidcProvider, UserSession
 from tests.factories import make_account
 from tests.integration.connector.connecting import arrive
 from tests.integration.connector.single_sign_on.conftest import (
     API,
-    ERIKA,
     MAX,
     Company,
     at_provider,
     parameters,
     set_provider,
 )
+from tests.logs import log_written
 
 
 async def _failure(company: Company) -> tuple[str, str]:
@@ -225,11 +226,31 @@ async def test_a_closed_account_has_no_way_in(erika, company):
     assert await _is_outside(company, browser)
 
 
-async def test_secrets_stay_secret(erika, provider, company):
-    shown = (await provider.client.get(f"{API}/account/single-sign-on")).text
+async def test_nothing_that_lets_somebody_in_is_logged_shown_or_stored(
+    erika, provider, company, monkeypatch: pytest.MonkeyPatch
+):
+    browser = company.browser()
+    with log_written(monkeypatch) as written:
+        asked = await company.sent_to(browser)
+        async with company.sessions.begin() as session:
+            attempt = await session.scalar(select(OidcAttempt))
+            row = await session.scalar(select(OidcProvider))
+        back = await at_provider(asked)
+        await arrive(browser, back)
+        company.switch_on("sso-altered", count=1)
+        await company.sign_in(browser)
+        shown = (await provider.client.get(f"{API}/account/single-sign-on")).text
 
-    async with company.sessions.begin() as session:
-        row = await session.scalar(select(OidcProvider))
+    assert attempt is not None
     assert row is not None
-    assert "company-sandbox-only" not in shown + repr(row.client_secret) + str(row.client_secret.ciphertext)
-    assert ERIKA not in shown
+    tables = (OidcAttempt, attempt), (OidcProvider, row)
+    stored = repr(
+        [getattr(found, column.key) for table, found in tables for column in table.__table__.columns]
+    )
+    sealed = attempt.verifier.ciphertext + row.client_secret.ciphertext
+    secrets = {parameters(asked)[name] for name in ("state", "nonce")} | {parameters(back)["code"]}
+    for secret in (*secrets, CLIENT_SECRET, "erika@lampenladen.example", browser.cookies[SESSION_COOKIE]):
+        assert secret not in written.getvalue() + shown + stored
+        assert secret.encode() not in sealed
+    assert "signed_in" in written.getvalue()
+    assert "single_sign_on_failed" in written.getvalue()

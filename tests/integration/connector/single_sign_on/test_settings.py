@@ -9,9 +9,12 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
+from deploy.demo.postgres import CONNECTOR
 from services.connector.single_sign_on import settings_service
 from services.connector.single_sign_on.service import SingleSignOn
-from shared.tables import AuditEntry, OidcDomain, User, UserSession
+from shared.tables import AuditEntry, OidcDomain, OidcProvider, User, UserSession
+from tests.commands import run_here
+from tests.conftest import Database, Keys
 from tests.factories import make_account
 from tests.integration.connector.conftest import PASSWORD
 from tests.integration.connector.single_sign_on.conftest import (
@@ -281,3 +284,19 @@ async def test_a_provider_that_goes_takes_its_sessions_and_what_it_said_of_peopl
     # The same issuer again: an address ties anew, and a subject alone no more.
     await set_provider(provider)
     assert (await company.sign_in(browser)).status_code == 303
+
+
+async def test_an_operator_lifts_it_by_a_command(provider, company, database: Database, keys: Keys):
+    environment = {
+        "REPLYCO_DATABASE_URL": database.url(CONNECTOR),
+        "REPLYCO_KEY_FILE": str(keys.key_file),
+    }
+    async with company.sessions.begin() as session:
+        await session.execute(update(OidcProvider).values(is_only=True))
+
+    lifted = await run_here(environment, "single-sign-on", "lift", "--account", str(company.account.id))
+    unknown = await run_here(environment, "single-sign-on", "lift", "--account", str(provider.user.id))
+
+    assert lifted == (0, "lifted\n")
+    assert unknown[0] != 0
+    assert (await provider.client.get(PATH)).json()["provider"]["is_only"] is False
