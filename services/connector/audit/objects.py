@@ -15,6 +15,7 @@ class ObjectKind(StrEnum):
 
     USER = "user"
     API_KEY = "api_key"
+    INVITATION = "invitation"
     READER = "reader"
     WEBHOOK = "webhook"
     INTEGRATION = "integration"
@@ -32,6 +33,7 @@ _KINDS: Final = {
     "conversation.": ObjectKind.CONVERSATION,
     "forwarded_mailbox_": ObjectKind.INTEGRATION,
     "integration_": ObjectKind.INTEGRATION,
+    "invitation_": ObjectKind.INVITATION,
     "mass_reading": ObjectKind.READER,
     "message.": ObjectKind.MESSAGE,
     "note_": ObjectKind.CONVERSATION,
@@ -48,6 +50,7 @@ _KINDS: Final = {
     "smtp_": ObjectKind.INTEGRATION,
     "tag.": ObjectKind.TAG,
     "user_": ObjectKind.USER,
+    "user_invited": ObjectKind.INVITATION,
     "webhook_": ObjectKind.WEBHOOK,
 }
 _BY_LENGTH: Final = sorted(_KINDS, key=len, reverse=True)

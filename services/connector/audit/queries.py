@@ -18,6 +18,7 @@ from shared.tables import (
     AuditEntry,
     Conversation,
     Integration,
+    Invitation,
     Message,
     Order,
     ReadEntry,
@@ -29,6 +30,14 @@ from shared.tables import (
 
 # An id is made by another clock than its row's time; ids only bound what is looked at.
 _CLOCKS_DIFFER: Final = timedelta(hours=1)
+
+# Whose name is in a column of its own.
+_BY_ONE_COLUMN: Final[dict[ObjectKind, tuple[Any, InstrumentedAttribute[str]]]] = {
+    ObjectKind.INVITATION: (Invitation, Invitation.email),
+    ObjectKind.REPLY_TEMPLATE: (ReplyTemplate, ReplyTemplate.name),
+    ObjectKind.TAG: (Tag, Tag.name),
+    ObjectKind.ORDER: (Order, Order.order_id),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +146,6 @@ async def names_of(
             store_id: Named(called, is_gone=is_gone)
             for store_id, called, is_gone in await reader.execute(stores)
         }
-    if ids := wanted.get(ObjectKind.REPLY_TEMPLATE):
-        templates = select(ReplyTemplate.id, ReplyTemplate.name).where(
-            *_among(ReplyTemplate.id, ReplyTemplate.account_id, account_id, ids)
-        )
-        named |= {template_id: Named(called) for template_id, called in await reader.execute(templates)}
-    if ids := wanted.get(ObjectKind.TAG):
-        tags = select(Tag.id, Tag.name).where(*_among(Tag.id, Tag.account_id, account_id, ids))
-        named |= {tag_id: Named(called) for tag_id, called in await reader.execute(tags)}
     if ids := wanted.get(ObjectKind.CONVERSATION):
         conversations = select(Conversation.id, Conversation.order_id).where(
             *_among(Conversation.id, Conversation.account_id, account_id, ids)
@@ -157,9 +158,10 @@ async def names_of(
             .where(*_among(Message.id, Message.account_id, account_id, ids))
         )
         named |= {each: Named(number, where) for each, where, number in await reader.execute(messages)}
-    if ids := wanted.get(ObjectKind.ORDER):
-        orders = select(Order.id, Order.order_id).where(*_among(Order.id, Order.account_id, account_id, ids))
-        named |= {each: Named(number) for each, number in await reader.execute(orders)}
+    for kind, (table, name) in _BY_ONE_COLUMN.items():
+        if ids := wanted.get(kind):
+            rows = select(table.id, name).where(*_among(table.id, table.account_id, account_id, ids))
+            named |= {each: Named(called) for each, called in await reader.execute(rows)}
     return named
 
 

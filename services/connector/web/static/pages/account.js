@@ -46,22 +46,17 @@ function addressSection(account, mayEdit, signal) {
     return elements.busy(button, save);
   }
 
-  return h(
-    "form",
-    { class: "form card", novalidate: true, onsubmit: submit },
-    h("p", {}, h("strong", {}, t("account.name")), " ", h("bdi", {}, account.name)),
-    h("div", { class: "field" }, h("label", { for: id }, t("account.form_of_address")), h("p", { class: "hint", id: `${id}-hint` }, t("account.form_of_address_hint")), select),
-    said,
-    mayEdit && button,
-  );
+  const choice = h("div", { class: "field" }, h("label", { for: id }, t("account.form_of_address")), h("p", { class: "hint", id: `${id}-hint` }, t("account.form_of_address_hint")), select);
+  const name = h("p", {}, h("strong", {}, t("account.name")), " ", h("bdi", {}, account.name));
+  return h("section", { class: "card section account-details" }, h("h2", {}, t("account.details")), name, h("form", { class: "form", novalidate: true, onsubmit: submit }, choice, said, mayEdit && button));
 }
 
 function closingSection(account, signal) {
   const button = h("button", { type: "button", class: "button button-danger", onclick: () => close(account, signal) }, t("account.close"));
-  return h("section", { class: "section" }, h("h2", {}, t("account.close_title")), consequences(), h("div", { class: "buttons" }, button));
+  return h("section", { class: "card section" }, h("h2", {}, t("account.close_title")), consequences(), h("div", { class: "buttons" }, button));
 }
 
-const consequences = () => h("ul", {}, CONSEQUENCES.map((each) => h("li", {}, t(`account.closing.${each}`))));
+const consequences = () => h("ul", { class: "closing" }, CONSEQUENCES.map((each) => h("li", {}, t(`account.closing.${each}`))));
 
 /** Asks for the account's name; whoever closes it leaves with it. */
 async function close(account, signal) {

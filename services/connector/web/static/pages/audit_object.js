@@ -5,6 +5,7 @@ import { t, textParts } from "../core/i18n.js";
 import { may } from "../core/session.js";
 
 const ADDRESSES = {
+  invitation: () => may("general.admin", "view") && "/settings/users",
   user: () => may("general.admin", "view") && "/settings/users",
   api_key: () => may("general.programs", "view") && "/settings/api-keys",
   reader: (object) => may("general.admin", "view") && `/settings/read-log?reader_id=${object.id}`,
@@ -22,6 +23,8 @@ export function objectOf(object) {
   const kind = t(`audit.object.${object.kind}`);
   // Apart from the text around it, whatever direction its letters have.
   const words = object.name ? textParts("audit.object.named", { kind, name: h("bdi", {}, object.name) }) : kind;
+  // Accepted, withdrawn or over: all of it ends an invitation.
+  if (object.is_gone && object.kind === "invitation") return h("span", { class: "muted" }, t("audit.object.gone_invitation"));
   if (object.is_gone) return h("span", { class: "muted" }, textParts("audit.object.gone", { kind: words }));
   const address = ADDRESSES[object.kind]?.(object);
   return address ? h("a", { href: address }, words) : h("span", {}, words);
