@@ -158,9 +158,9 @@ async def names_of(
             .where(*_among(Message.id, Message.account_id, account_id, ids))
         )
         named |= {each: Named(number, where) for each, where, number in await reader.execute(messages)}
-    for kind, (table, name) in _BY_ONE_COLUMN.items():
+    for kind, (table, column) in _BY_ONE_COLUMN.items():
         if ids := wanted.get(kind):
-            rows = select(table.id, name).where(*_among(table.id, table.account_id, account_id, ids))
+            rows = select(table.id, column).where(*_among(table.id, table.account_id, account_id, ids))
             named |= {each: Named(called) for each, called in await reader.execute(rows)}
     return named
 

@@ -23,6 +23,7 @@ class ObjectAnswer(BaseModel):
     kind: Literal[
         "user",
         "api_key",
+        "invitation",
         "reader",
         "webhook",
         "integration",
@@ -34,10 +35,10 @@ class ObjectAnswer(BaseModel):
     ] = Field(description="`reader` is a user or an API key.")
     id: UUID
     name: str | None = Field(
-        description="Its name now; of conversations, messages and orders, Amazon's order number. Null if it has none, is gone, or may not be seen."
+        description="Its name now; of conversations, messages and orders, Amazon's order number. Null if it has none, is not known any more, or may not be seen."
     )
     conversation_id: UUID | None = Field(description="Where a message is, as far as it may be seen.")
-    is_gone: bool = Field(description="It was removed.")
+    is_gone: bool = Field(description="It was removed, or, if it is an invitation, is not open any more.")
 
 
 def object_answer(about: ShownObject | None) -> ObjectAnswer | None:

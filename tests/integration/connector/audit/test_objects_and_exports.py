@@ -134,6 +134,20 @@ async def test_whoever_was_removed_is_still_known_by_name(signed_in: SignedIn, s
     ]
 
 
+async def test_an_invitation_is_open_or_not_any_more(signed_in: SignedIn):
+    invited = {"email": "neu@seller.example", "permissions": {}}
+    made = (await signed_in.client.post("/api/v1/invitations", json=invited)).json()
+
+    open_one = (await objects(signed_in.client))["user_invited"]
+    await signed_in.client.delete(f"/api/v1/invitations/{made['id']}")
+    withdrawn = (await objects(signed_in.client))["user_invited"]
+
+    assert [(each["kind"], each["name"], each["is_gone"]) for each in (open_one, withdrawn)] == [
+        ("invitation", "neu@seller.example", False),
+        ("invitation", None, True),
+    ]
+
+
 async def test_another_accounts_object_has_no_name_here(
     signed_in: SignedIn, sign_in_as: Any, owner_sessions: Sessions, keyring: Any
 ):
