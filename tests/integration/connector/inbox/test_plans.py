@@ -157,8 +157,11 @@ async def _page(
 async def test_a_search_or_a_count_reads_no_table_through(many: Inbox, agent: User, sessions: Sessions):
     searches = [
         (Search(order_id="303-1234567-1234567"), "pk_conversation_orders"),
-        (Search(buyer_key=b"x" * 32), "ix_conversations_buyer"),
+        (Search(local_part="mabtekrud"), "relay_addresses_local_part"),
+        (Search(buyer_key=b"x" * 32, word_keys=(1,)), "ix_conversations_buyer"),
+        (Search(buyer_key=b"x" * 32, word_keys=(1,)), "_word_keys_idx"),
         (Search(word_keys=(1, 2)), "_word_keys_idx"),
+        (Search(word_keys=(1, 2), former_word_keys=(3, 2)), "BitmapOr"),
     ]
     for search, index in searches:
         plan = await plan_of(
