@@ -180,3 +180,42 @@ async def test_addresses_that_were_confirmed_before_it_was_noted_are_known(empty
             "SELECT count(*) FROM integrations WHERE verification_mail_at IS NULL AND health_due_at IS NULL"
         )
         assert await owner.fetchval(rest) == 2
+
+
+async def test_conversations_that_were_there_tell_whether_they_have_files(empty: Database):
+    url = empty.url(OWNER)
+    await upgrade_tables(url, "20261129_0051")
+    async with connected(empty) as owner:
+        account_id = await owner.fetchval(
+            "INSERT INTO accounts (id, name) VALUES (uuidv7(), 'x') RETURNING id"
+        )
+        store_id = await owner.fetchval(
+            "INSERT INTO integrations (id, account_id, region, home_country, seller_id, name, name_key)"
+            " VALUES (uuidv7(), $1, 'eu', 'DE', 'A1', 'x', 'x') RETURNING id",
+            account_id,
+        )
+        conversations = []
+        # The newest message of the second one came with none.
+        for files in ([0], [2, 0], []):
+            conversation_id = await owner.fetchval(
+                "INSERT INTO conversations (id, account_id, integration_id, message_count, last_message_at, status, kind)"
+                " VALUES (uuidv7(), $1, $2, 1, now(), 'open', 'buyer_message') RETURNING id",
+                account_id,
+                store_id,
+            )
+            conversations.append(conversation_id)
+            for count in files:
+                await owner.execute(
+                    "INSERT INTO messages (id, account_id, integration_id, conversation_id, accepted_mail_id, raw_key, kind,"
+                    " from_amazon_domain, truncated, received_at, body_text, size, attachment_count)"
+                    " VALUES (uuidv7(), $1, $2, $3, uuidv7(), '', 'buyer_message', true, false, now(), '', 1, $4)",
+                    account_id,
+                    store_id,
+                    conversation_id,
+                    count,
+                )
+
+        await upgrade_tables(url, "20261129_0061")
+
+        found = await owner.fetch("SELECT id FROM conversations WHERE has_files")
+        assert [row["id"] for row in found] == conversations[1:2]
