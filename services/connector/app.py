@@ -28,6 +28,7 @@ from services.connector.events import api as events
 from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import Hub
 from services.connector.feedback import api as feedback
+from services.connector.feedback.service import PageAnswers
 from services.connector.forwarding import api as forwarding
 from services.connector.http.client_networks import WIDE
 from services.connector.http.compression import Compressed
@@ -163,6 +164,7 @@ def create_app(
         vault,
         hub,
         ReadLog(sessions, registry),
+        PageAnswers(sessions, registry),
         ConcurrencyLimit(MAX_DOWNLOADS, DownloadsBusy),
         ConcurrencyLimit(MAX_SEARCHES, SearchesBusy),
         ConcurrencyLimit(MAX_UPLOADS, UploadsBusy),

@@ -25,6 +25,7 @@ from services.connector.accounts.turns import FairTurns
 from services.connector.amazon.access import Amazon
 from services.connector.amazon_pauses.service import PauseSwitch
 from services.connector.events.hub import Hub
+from services.connector.feedback.service import PageAnswers
 from services.connector.http.client_networks import network_of, wide_network_of
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.language import Language, preferred_language
@@ -73,6 +74,7 @@ class AppState:
     vault: Vault
     hub: Hub
     read_log: ReadLog
+    page_answers: PageAnswers
     downloads: ConcurrencyLimit
     searches: ConcurrencyLimit
     uploads: ConcurrencyLimit
@@ -122,6 +124,10 @@ async def _hub(request: Request) -> Hub:
 
 async def _read_log(request: Request) -> ReadLog:
     return _state(request).read_log
+
+
+async def _page_answers(request: Request) -> PageAnswers:
+    return _state(request).page_answers
 
 
 async def _searches(request: Request) -> ConcurrencyLimit:
@@ -181,6 +187,7 @@ AmazonDep = Annotated[Amazon, Depends(_amazon)]
 PauseSwitchDep = Annotated[PauseSwitch, Depends(_pause_switch)]
 HubDep = Annotated[Hub, Depends(_hub)]
 ReadLogDep = Annotated[ReadLog, Depends(_read_log)]
+PageAnswersDep = Annotated[PageAnswers, Depends(_page_answers)]
 SearchesDep = Annotated[ConcurrencyLimit, Depends(_searches)]
 TakeDownloadSlot = Annotated[TakeSlot, Depends(_slots(lambda state: state.downloads))]
 TakeUploadSlot = Annotated[TakeSlot, Depends(_slots(lambda state: state.uploads))]

@@ -1,15 +1,21 @@
 """The route by which the guide and the pages that tell a problem ask whether they helped."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
-from services.connector.dependencies import Now, SessionsDep
-from services.connector.feedback import service
+from services.connector.dependencies import Now, PageAnswersDep, browser_of
 from services.connector.feedback.schemas import FeedbackRequest
 
 router = APIRouter(tags=["integrations"])
 
 
 @router.post("/page-feedback", status_code=204, summary="Say whether a page helped")
-async def give_feedback(body: FeedbackRequest, sessions: SessionsDep, now: Now) -> None:
-    """It is counted by page, language and month; who answered is not kept. Nobody needs to be signed in: problems are told to strangers, too."""
-    await service.count_answer(sessions, body.page, body.language, helpful=body.helpful, now=now)
+async def give_feedback(
+    body: FeedbackRequest, request: Request, page_answers: PageAnswersDep, now: Now
+) -> None:
+    """It is counted by page, language and month; who answered is not kept. Nobody needs to be signed in: problems are told to strangers, too.
+    A network may answer twenty times in ten minutes.
+    """
+    client_address = browser_of(request).client_address
+    await page_answers.count(
+        body.page, body.language, helpful=body.helpful, client_address=client_address, now=now
+    )

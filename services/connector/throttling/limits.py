@@ -57,6 +57,8 @@ INVITATION_ANSWERS: Final = Limit("invitation-answer", 30)
 SINGLE_SIGN_ONS: Final = Limit("single-sign-on", 30)
 # By network: each may have us redeem a code.
 SINGLE_SIGN_ON_CALLBACKS: Final = Limit("single-sign-on-callback", 30)
+# By network: each is counted, and a page's count must not be one person's.
+PAGE_ANSWERS: Final = Limit("page-answer", 20, seconds=600)
 # By account: each asks a server that the account has named, or its DNS.
 SINGLE_SIGN_ON_TESTS: Final = Limit("single-sign-on-test", 20)
 # Whoever may try servers at will can guess passwords and look for open ports.

@@ -68,6 +68,33 @@ async def test_what_is_no_answer_is_refused_and_counted_nowhere(nobody, sessions
         assert (await session.scalars(select(PageFeedback))).all() == []
 
 
+async def test_one_network_answers_twenty_times_and_no_more(nobody, sessions):
+    body = {"page": "guide", "language": "de", "helpful": True}
+    answers = [await nobody.post(PATH, json=body) for _ in range(21)]
+
+    assert [answer.status_code for answer in answers] == [204] * 20 + [429]
+    assert answers[-1].json()["code"] == "too_often"
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    async with sessions() as session:
+        assert [count.helpful for count in await session.scalars(select(PageFeedback))] == [20]
+
+
+async def test_answers_are_a_metric_by_page(app, nobody):
+    def counted(page: str, helpful: str) -> float | None:
+        labels = {"page": page, "helpful": helpful}
+        value: float | None = app.state.connector.registry.get_sample_value(
+            "replyco_page_answers_total", labels
+        )
+        return value
+
+    for helpful in (True, False, False):
+        await nobody.post(PATH, json={"page": "other_browser", "language": "en", "helpful": helpful})
+
+    assert counted("other_browser", "yes") == 1
+    assert counted("other_browser", "no") == 2
+    assert counted("guide", "yes") == 0
+
+
 def test_every_problem_of_connecting_that_is_told_on_a_page_can_be_answered():
     told = {key.split(".")[1] for key in json.loads(PROBLEM_TEXTS.read_text()) if key.endswith(".title")}
 
