@@ -86,15 +86,13 @@ async def test_ten_thousand_conversations_scroll_with_few_elements_and_new_mail_
 
     # One in the middle is opened, and in sight again after a reload.
     await scroller.evaluate("list => list.scrollTo(0, list.scrollHeight / 2)")
-    opened = items.nth(await items.count() // 2)
-    number = await opened.get_attribute("aria-posinset")
-    assert number is not None
-    await opened.get_by_test_id("conversation").click()
+    middle = page.locator(f"[aria-posinset='{ROWS // 2}']")
+    await middle.get_by_test_id("conversation").click()
     await expect(page.get_by_role("heading", level=2)).to_be_focused()
     await page.reload()
     current = page.locator(".conversation[aria-current]")
     await expect(current).to_have_count(1, timeout=60_000)
-    assert await current.evaluate("row => row.closest('li').ariaPosInSet") == number
+    assert await current.evaluate("row => row.closest('li').ariaPosInSet") == str(ROWS // 2)
     assert await current.evaluate(IN_SIGHT)
 
     await page.get_by_role("button", name="Mehr zum Posteingang").click()
@@ -235,6 +233,7 @@ async def test_conversations_are_selected_assigned_tagged_put_off_and_all_is_und
         )
         kim.name = "Kim Sommer"
         session.add(Tag(account_id=site.account.id, name="Rückgabe", name_key="rückgabe"))
+        await make_relay_address(session, store)
     for number in range(6):
         await make_thread(
             site, store, "Frage", buyer_name=f"Käufer {number}", order_id=None, kind="order_notice" if number == 5 else "buyer_message",
@@ -250,6 +249,19 @@ async def test_conversations_are_selected_assigned_tagged_put_off_and_all_is_und
         page.get_by_role("group", name="Mit den ausgewählten"),
         page.get_by_role("group", name="Zuletzt getan"),
     )
+    await expect(rows).to_have_count(6)
+
+    # Two clicks an answered message, besides what is written: the next one opens by itself.
+    await rows.first.click()
+    await expect(page.get_by_role("heading", level=2)).to_contain_text("Käufer 0")
+    await page.evaluate("window.clicks = 0; addEventListener('click', () => (window.clicks += 1), true)")
+    for number in range(2):
+        await page.get_by_role("button", name="Antworten").click()
+        await page.get_by_test_id("reply-text").fill("Sie ist unterwegs.")
+        await page.get_by_role("button", name="Senden und schließen").click()
+        await expect(page.get_by_role("heading", level=2)).to_contain_text(f"Käufer {number + 1}")
+    assert await page.evaluate("clicks") == 2 * 2
+    await page.goto("/inbox")
     await expect(rows).to_have_count(6)
 
     # From one to another, closed at once and back again.
@@ -328,10 +340,13 @@ async def test_conversations_are_selected_assigned_tagged_put_off_and_all_is_und
     await views.get_by_role("link", name="Zurückgestellt 1").click()
     await expect(rows).to_contain_text(re.compile(r"bis .*09:30"))
     await done.get_by_role("button", name="Rückgängig").click()
+    heading = page.get_by_role("region", name="Unterhaltung").get_by_role("heading", level=2)
+    await expect(heading).to_contain_text("Käufer 2")
     await views.get_by_role("link", name="Offen 6").click()
 
     # A kind of notices is muted where one is read, and unmuted in the list of them.
     await rows.filter(has_text="Käufer 5").click()
+    await expect(heading).to_contain_text("Käufer 5")
     await page.get_by_role("button", name="Weitere Aktionen", exact=True).click()
     await page.get_by_role("menuitem", name="stummschalten").click()
     await dialog.get_by_role("button", name="Stummschalten").click()

@@ -157,8 +157,8 @@ export async function show({ main, params, query, signal }) {
   }
 
   async function onUndone(ids) {
-    await list.readChanged(ids);
     if (ids.length === 1 && ids[0] !== openId) await open(ids[0]);
+    await list.readChanged(ids);
   }
 
   async function drawNames() {
