@@ -32,7 +32,7 @@ export async function show({ main, params, signal }) {
 
   const rows = h("tbody", { role: "rowgroup" });
   const filters = h("div", { class: "lock-filters", role: "group", "aria-label": t("integrations.filter") });
-  const search = h("input", { type: "search", class: "input", "aria-label": t("integrations.search"), placeholder: t("integrations.search"), oninput: drawRows });
+  const search = h("input", { type: "search", class: "input", "aria-label": t("integrations.search"), placeholder: t("integrations.search_hint"), oninput: drawRows });
   const sortId = newId("sort");
   const sort = h("select", { class: "input", id: sortId, onchange: drawRows }, Object.keys(SORTS).map((each) => h("option", { value: each }, t(`integrations.sort.${each}`))));
   const noneFound = h("p", { class: "muted", role: "status" });

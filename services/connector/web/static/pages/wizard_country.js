@@ -94,7 +94,7 @@ export async function countryStep(place, signal, { country, region }) {
   const form = h(
     "form",
     { class: "form", novalidate: true, onsubmit: submit, onchange: chosenAnew },
-    h("fieldset", { class: "countries" }, h("legend", {}, t("wizard.country.main")), h("div", { class: "country-grid country-grid-main" }, first.map((code) => countryChoice(items.find((each) => each.country === code), country, MAIN.includes(code) ? t(`wizard.main.${code}`) : null)))),
+    h("fieldset", { class: "countries" }, h("legend", {}, t("wizard.country.main")), h("div", { class: "country-grid country-grid-main" }, first.map((code) => items.find((each) => each.country === code)).map((each) => countryChoice(each, country, coversInShort(each))))),
     others,
     covers,
     integrations.items.length > 0 && signOutHint(),
@@ -112,6 +112,12 @@ export async function countryStep(place, signal, { country, region }) {
     form,
   );
   drawCovers();
+}
+
+/** What a country covers, in a few words, as far as one sentence is true of it. */
+function coversInShort({ country, region }) {
+  if (region === "eu") return t("wizard.main.eu");
+  return MAIN.includes(country) ? t(`wizard.main.${country}`) : null;
 }
 
 function regionGroup(region, items, preselected) {

@@ -1,0 +1,136 @@
+"""The list of integrations with several stores: found, filtered, ordered, two lines each; and a store that somebody else disconnects."""
+
+from datetime import UTC, datetime, timedelta
+
+from playwright.async_api import Locator, Page, expect
+from sqlalchemy import update
+
+from services.connector.integrations.service import recompute_lock
+from shared.tables import Grant, SetupStep
+from tests.browser.steps import Site, sign_in
+from tests.factories import make_grant, make_integration, make_relay_address
+
+_STEPS = ("order_report_columns", "seller_profile", "notification_preferences", "approved_sender")
+
+
+async def _make_stores(site: Site) -> str:
+    """One that Amazon refuses, one in order, one paused, one without a name. The id of the one that is in order."""
+    now = datetime.now(UTC)
+    async with site.sessions.begin() as session:
+        stores = {}
+        for name in ("Bright Porch", "Alles gut", "Zur Ruhe", None):
+            store = await make_integration(session, site.account.id, name=name, countries=("DE",))
+            await make_grant(session, site.keyring, store)
+            if name:
+                await make_relay_address(session, store)
+            stores[name] = store
+        await session.execute(
+            update(Grant)
+            .where(Grant.integration_id == stores["Bright Porch"].id)
+            .values(refused_at=now - timedelta(minutes=2), revoked_at=now)
+        )
+        good = stores["Alles gut"]
+        good.first_authentic_mail_at = good.last_message_at = now
+        session.add_all(
+            SetupStep(integration_id=good.id, step=step, country="DE", account_id=site.account.id)
+            for step in _STEPS
+        )
+        stores["Zur Ruhe"].paused_at = now - timedelta(hours=30)
+        await session.flush()
+        for store in stores.values():
+            await recompute_lock(session, site.account.id, store.id, now)
+        return str(good.id)
+
+
+async def _names(rows: Locator) -> list[str]:
+    return [(await row.locator(".row-link").inner_text()) for row in await rows.all()]
+
+
+async def test_stores_are_found_filtered_by_lock_and_ordered_in_rows_of_two_lines(page: Page, site: Site):
+    await _make_stores(site)
+    await page.set_viewport_size({"width": 1280, "height": 800})
+    await sign_in(page)
+    rows = page.get_by_test_id("integration-row")
+    await expect(rows).to_have_count(4)
+    # Two lines of 24 px each, with room around them.
+    heights = [(await row.bounding_box() or {"height": 0})["height"] for row in await rows.all()]
+    assert all(48 <= height <= 80 for height in heights), heights
+
+    filters = page.get_by_role("group", name="Nach Zustand filtern").get_by_role("button")
+    assert await filters.all_inner_texts() == [
+        "Alle 4", "Nicht richtig eingerichtet 1", "Einrichtung läuft 2", "Richtig eingerichtet 1",
+    ]  # fmt: skip
+    await filters.nth(1).click()
+    await expect(rows).to_have_count(1)
+    await expect(rows).to_contain_text("Bitte handeln: Autorisierung widerrufen.")
+    await expect(rows.get_by_role("button", name="Neu autorisieren")).to_be_visible()
+    await expect(filters.nth(1)).to_be_focused()
+    await filters.nth(0).click()
+    await expect(rows).to_have_count(4)
+
+    order = page.get_by_label("Sortieren nach")
+    await order.select_option("name")
+    assert await _names(rows) == ["Alles gut", "Bright Porch", "Noch ohne Namen", "Zur Ruhe"]
+    await order.select_option("state")
+    assert (await _names(rows))[0] == "Bright Porch"
+    assert (await _names(rows))[-1] == "Alles gut"
+    search = page.get_by_label("Integrationen durchsuchen")
+    await search.fill("porch")
+    assert await _names(rows) == ["Bright Porch"]
+    await search.fill("nowhere")
+    await expect(page.get_by_text("Keine Integration passt dazu.")).to_be_visible()
+    await search.fill("")
+
+    # A pause is as old in the list as where it is told in full.
+    paused = rows.filter(has_text="Zur Ruhe")
+    since = (await paused.get_by_text("Pausiert, seit").inner_text()).partition("seit ")[2]
+    await paused.get_by_role("link", name="Zur Ruhe").click()
+    await expect(page.get_by_test_id("check").filter(has_text="Pausiert")).to_contain_text(f"seit {since}")
+    # What nobody knows is asked, and not told as a fault.
+    await page.get_by_text("Noch nicht geprüft", exact=True).click()
+    questions = await page.locator(".not-checked li").all_inner_texts()
+    assert questions
+    assert all(question.split(" ")[0] in {"Ob", "Wie", "In", "Aus"} for question in questions)
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+
+    await page.set_viewport_size({"width": 360, "height": 740})
+    red = rows.filter(has_text="Bright Porch")
+    boxes = [
+        await red.locator(part).bounding_box()
+        for part in (".row-link", "[data-lock]", "[data-testid=summary]")
+    ]
+    tops = [box["y"] for box in boxes if box]
+    assert len(tops) == 3
+    assert tops == sorted(tops)
+    whole = await red.bounding_box()
+    assert whole is not None
+    assert whole["height"] < 240
+
+
+async def test_a_store_that_is_disconnected_elsewhere_is_said_to_be_gone_wherever_it_is_shown(
+    page: Page, site: Site
+):
+    store = await _make_stores(site)
+    await sign_in(page, f"/integrations/{store}")
+    await expect(page.get_by_role("dialog", name="Alles gut").locator("#relay-address")).to_be_visible()
+    wizard = await page.context.new_page()
+    await wizard.goto(f"/integrations/new?integration={store}")
+    await expect(wizard.locator("#relay-address")).to_be_visible()
+    elsewhere = await page.context.new_page()
+    await elsewhere.goto("/integrations")
+    await expect(elsewhere.get_by_test_id("integration-row")).to_have_count(4)
+
+    await elsewhere.evaluate(
+        """async ([id]) => {
+            const { remove } = await import(document.querySelector("script[type=module]").src.replace("app.js", "core/api.js"));
+            await remove(`/integrations/${id}?data=keep`);
+        }""",
+        [store],
+    )
+
+    for shown in (page, wizard):
+        await expect(shown.get_by_text("Dieser Store ist nicht mehr verbunden")).to_be_visible()
+        await expect(shown.locator("#relay-address")).to_have_count(0)
+    await wizard.get_by_role("link", name="Zur Liste").last.click()
+    await expect(wizard.get_by_test_id("grace-period")).to_contain_text("Alles gut")
