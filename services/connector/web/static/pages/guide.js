@@ -132,12 +132,14 @@ function tickRow(step, tick) {
     isBeingSaved = true;
     await tick(step, box.checked, problemPlace, () => (isBeingSaved = false));
   });
-  const label = step.step === "order_report_columns" ? t("guide.columns_done") : step.country_name;
+  // The columns are switched on once, in any country in which the store sells.
+  const isOnce = step.step === "order_report_columns";
+  const label = isOnce ? t("guide.columns_done") : step.country_name;
   const element = h(
     "li",
     { "data-country": step.country },
     h("span", { class: "tick" }, box, h("span", {}, h("label", { for: id }, label), when)),
-    outsideLink(step.url, t("guide.open", { country: step.country_name }), { class: "step-link" }),
+    outsideLink(step.url, isOnce ? t("guide.open_once") : t("guide.open", { country: step.country_name }), { class: "step-link" }),
     problemPlace,
   );
   function draw() {
