@@ -10,6 +10,7 @@ import { proveWhoIsThere } from "./core/reauthentication.js";
 import { loadPage, navigate, route, showCurrent, startRouter } from "./core/router.js";
 import { chooseLanguage, forgetSession, loadSession, may, needsSecondFactor, signedIn, signOut } from "./core/session.js";
 import { supportLine, supportLink } from "./core/support.js";
+import { keepTypedInput, noteUnsaved } from "./core/typed_input.js";
 import { drawAmazonPause } from "./pages/amazon_pause.js";
 import { failedCount } from "./pages/failed_count.js";
 import { hasSettings } from "./pages/settings.js";
@@ -151,6 +152,7 @@ function personalMenu() {
 }
 
 async function switchLanguage(wanted) {
+  const putBack = noteUnsaved(main);
   try {
     await chooseLanguage(wanted);
   } catch (problem) {
@@ -158,6 +160,7 @@ async function switchLanguage(wanted) {
     if (!(problem instanceof Problem)) throw problem;
   }
   await showCurrent({ again: true });
+  putBack();
   header.querySelector(".personal button")?.focus();
 }
 
@@ -200,4 +203,5 @@ try {
 }
 await texts;
 keepFocus(main);
+keepTypedInput();
 await startRouter(display);

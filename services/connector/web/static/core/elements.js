@@ -4,11 +4,36 @@ import { download, downloadUrl, Problem } from "./api.js";
 import { append, h, newId, replace, svg } from "./dom.js";
 import { hasText, t } from "./i18n.js";
 
-/** Says something to people who use a screen reader. */
+const DONE_SHOWN_MS = 8000;
+let doneTimer = null;
+
+/** Says something to people who use a screen reader. While a dialog is open, only what is in it is read to them. */
 export function announce(text) {
-  const announcer = document.getElementById("announcer");
+  const dialog = [...document.querySelectorAll("dialog:modal")].at(-1);
+  const announcer = dialog ? announcerIn(dialog) : document.getElementById("announcer");
   announcer.textContent = "";
   requestAnimationFrame(() => (announcer.textContent = text));
+}
+
+function announcerIn(dialog) {
+  const own = dialog.querySelector(":scope > .announcer");
+  if (own) return own;
+  const made = h("div", { class: "visually-hidden announcer", role: "status" });
+  dialog.append(made);
+  return made;
+}
+
+/** Says that something is done, such as saved: to everybody, always in the same place, above whatever is open. */
+export function tellDone(text) {
+  announce(text);
+  dispatchEvent(new Event("done"));
+  const place = document.getElementById("done");
+  replace(place, h("p", {}, text));
+  // Shown anew, so that it lies above a dialog that has been opened since.
+  if (place.matches(":popover-open")) place.hidePopover();
+  place.showPopover();
+  clearTimeout(doneTimer);
+  doneTimer = setTimeout(() => place.hidePopover(), DONE_SHOWN_MS);
 }
 
 let pageTitle = "";

@@ -55,8 +55,8 @@ export async function show({ main, signal }) {
     } catch (problem) {
       return elements.showProblem(said, problem);
     }
-    replace(said, elements.notice("good", null, h("p", {}, t("api_keys.revoked", { name: key.name }))));
-    elements.announce(t("api_keys.revoked", { name: key.name }));
+    replace(said);
+    elements.tellDone(t("api_keys.revoked", { name: key.name }));
     await refresh();
   }
 

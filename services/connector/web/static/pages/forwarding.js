@@ -32,7 +32,7 @@ export function forwardingSection(integration, signal) {
     if (!isConfirmed) return;
     try {
       await remove(`${path}/${mailbox.id}`, signal);
-      elements.announce(t("forwarding.withdrawn"));
+      elements.tellDone(t("forwarding.withdrawn"));
       await load();
       field.input.focus();
     } catch (problem) {
@@ -48,7 +48,7 @@ export function forwardingSection(integration, signal) {
       try {
         await post(path, { address: field.input.value }, signal);
         field.input.value = "";
-        elements.announce(t("forwarding.confirmed"));
+        elements.tellDone(t("forwarding.confirmed"));
         await load();
       } catch (problem) {
         if (problem.status === 422 || problem.code === "mailbox_ours") field.setError(elements.fieldError(problem, "address"));

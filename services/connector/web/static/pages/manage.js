@@ -34,7 +34,7 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
         name.setError(null);
         name.input.value = renamed.name;
         onRenamed(renamed.name);
-        elements.announce(t("integration.renamed"));
+        elements.tellDone(t("integration.renamed"));
         resync();
       } catch (problem) {
         name.setError(elements.fieldError(problem, "name"));
@@ -50,7 +50,7 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
 
   async function pause(paused) {
     if (await attempt(() => patch(path, { paused }, signal))) {
-      elements.announce(t(paused ? "integration.paused" : "integration.resumed"));
+      elements.tellDone(t(paused ? "integration.paused" : "integration.resumed"));
       await onChanged();
     }
   }

@@ -2,7 +2,7 @@
 
 import { get, patch, post, put, remove } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { actionButton, announce, busy, confirmDialog, copyButton, field, notice, problemTexts, showProblem } from "../core/elements.js";
+import { actionButton, busy, confirmDialog, copyButton, field, notice, problemTexts, showProblem, tellDone } from "../core/elements.js";
 import { date, dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { knowsPasskeys, makePasskey, wasCancelled } from "../core/passkeys.js";
@@ -26,7 +26,7 @@ export async function secondFactorSection(signal) {
     try {
       const answer = await work();
       await refresh();
-      announce(t(text));
+      tellDone(t(text));
       if (answer?.recovery_codes) showCodes(answer.recovery_codes);
       else await goOn();
       return true;

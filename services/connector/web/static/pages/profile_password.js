@@ -2,7 +2,7 @@
 
 import { put } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { announce, busy, field, notice, problemTexts, showProblem } from "../core/elements.js";
+import { busy, field, problemTexts, showProblem, tellDone } from "../core/elements.js";
 import { t } from "../core/i18n.js";
 import { signedIn } from "../core/session.js";
 
@@ -25,8 +25,7 @@ export function passwordSection(signal, onChange) {
       return wrong.input.focus();
     }
     current.input.value = fresh.input.value = "";
-    replace(said, notice("good", null, h("p", {}, t("password.changed"))));
-    announce(t("password.changed"));
+    tellDone(t("password.changed"));
     await onChange();
   }
 

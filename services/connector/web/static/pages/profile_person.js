@@ -1,7 +1,7 @@
 // Profile: one's name, language, form of address and time zone.
 
 import { h, newId, replace } from "../core/dom.js";
-import { announce, busy, field, fieldError, notice, showProblem } from "../core/elements.js";
+import { busy, field, fieldError, showProblem, tellDone } from "../core/elements.js";
 import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
 import { changeMe, signedIn } from "../core/session.js";
@@ -31,11 +31,10 @@ export function personSection() {
       name.setError(fieldError(problem, "name"));
       return name.input.focus();
     }
-    announce(t("profile.saved"));
+    tellDone(t("profile.saved"));
     const { user: after } = signedIn();
     // The header and all texts are drawn anew.
     if (after.language !== before.language || after.form_of_address !== before.form_of_address || after.name !== before.name) return navigate("/profile", { replace: true });
-    replace(said, notice("good", null, h("p", {}, t("profile.saved"))));
   }
 
   function submit(event) {

@@ -2,7 +2,7 @@
 
 import { get, remove } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { actionButton, announce, showProblem } from "../core/elements.js";
+import { actionButton, showProblem, tellDone } from "../core/elements.js";
 import { dateTime, networkName } from "../core/format.js";
 import { t } from "../core/i18n.js";
 
@@ -23,7 +23,7 @@ export async function sessionsSection(signal) {
     try {
       await remove(path, signal);
       await refresh();
-      announce(t(text));
+      tellDone(t(text));
       heading.focus();
     } catch (problem) {
       showProblem(said, problem);

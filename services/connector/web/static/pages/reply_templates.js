@@ -25,7 +25,7 @@ export async function show({ main, signal }) {
   /** Draws the list again and says what was done; what had the focus may be gone. */
   async function done(said) {
     await draw();
-    elements.announce(said);
+    elements.tellDone(said);
     heading.focus();
   }
 

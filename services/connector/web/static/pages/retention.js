@@ -52,8 +52,8 @@ export async function show({ main, signal }) {
     if (isShorter(asked, known) && !(await confirmed())) return;
     try {
       known = await patch(PATH, asked, signal);
-      replace(said, elements.notice("good", null, h("p", {}, t("retention.saved"))));
-      elements.announce(t("retention.saved"));
+      replace(said);
+      elements.tellDone(t("retention.saved"));
     } catch (problem) {
       const field = problem.errors?.length && [["messages_kept_days", messages], ["longer_kept.days", days], ["longer_kept.reason", reason]].find(([name]) => problem.errors.some((error) => error.field === name));
       if (!field) return elements.showProblem(said, problem);

@@ -36,8 +36,8 @@ export async function show({ main, signal }) {
     const wanted = Object.fromEntries(numbers.map(({ key, field }) => [key, Number(field.input.value)]));
     try {
       await patch(PATH, { second_factor: choices.find(({ input }) => input.checked).value, ...wanted }, signal);
-      replace(said, elements.notice("good", null, h("p", {}, t("security.saved"))));
-      elements.announce(t("security.saved"));
+      replace(said);
+      elements.tellDone(t("security.saved"));
       // Perhaps it is demanded of oneself now.
       await loadSession();
     } catch (problem) {
@@ -66,8 +66,8 @@ async function helpSection(signal) {
     if (!isSure) return;
     try {
       await remove(`/users/${person.id}/second-factor`, signal);
-      replace(said, elements.notice("good", null, h("p", {}, t("security.reset_done", { name: person.name }))));
-      elements.announce(t("security.reset_done", { name: person.name }));
+      replace(said);
+      elements.tellDone(t("security.reset_done", { name: person.name }));
     } catch (problem) {
       elements.showProblem(said, problem);
     }

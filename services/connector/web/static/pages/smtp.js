@@ -114,7 +114,7 @@ export function smtpSection(integration, signal, { isPart = false } = {}) {
         return;
       }
       draw(null);
-      elements.announce(t("smtp.removed"));
+      elements.tellDone(t("smtp.removed"));
       // The button that had the focus is gone.
       place.querySelector("input").focus();
     };

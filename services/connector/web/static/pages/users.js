@@ -32,8 +32,8 @@ export async function show({ main, signal }) {
     } catch (problem) {
       return elements.showProblem(said, problem);
     }
-    replace(said, elements.notice("good", null, h("p", {}, done)));
-    elements.announce(done);
+    replace(said);
+    elements.tellDone(done);
     await refresh();
     // Perhaps it was one's own permissions.
     await loadSession();

@@ -44,7 +44,7 @@ export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecr
           if (Object.keys(changes).length) await patchVersion(path, changes, version, signal);
           replace(editPlace);
           await refresh();
-          elements.announce(t("webhooks.saved"));
+          elements.tellDone(t("webhooks.saved"));
           focusOn("edit");
         },
         more: elements.actionButton(t("common.cancel"), close, { class: "button button-secondary" }),
@@ -60,14 +60,14 @@ export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecr
     attempt(async () => {
       await patch(path, { enabled }, signal);
       await refresh();
-      elements.announce(t(enabled ? "webhooks.resumed" : "webhooks.paused"));
+      elements.tellDone(t(enabled ? "webhooks.resumed" : "webhooks.paused"));
       focusOn("enable");
     });
 
   const ping = () =>
     attempt(async () => {
       await post(`${path}/ping`, undefined, signal);
-      elements.announce(t("webhooks.pinged"));
+      elements.tellDone(t("webhooks.pinged"));
       deliveries.follow();
     });
 
@@ -95,7 +95,7 @@ export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecr
     await attempt(async () => {
       await remove(path, signal);
       await refresh();
-      elements.announce(t("webhooks.deleted"));
+      elements.tellDone(t("webhooks.deleted"));
       document.querySelector("h1").focus();
     });
   }
@@ -171,7 +171,7 @@ function deliveriesSection(webhook, { path, name, signal, openDeliveries }) {
       elements.showProblem(problemPlace, problem);
       return;
     }
-    elements.announce(t("webhooks.resent"));
+    elements.tellDone(t("webhooks.resent"));
     follow();
   }
 
