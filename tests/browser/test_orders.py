@@ -170,7 +170,7 @@ async def test_how_long_data_are_kept_is_changed_and_a_shorter_time_is_asked_abo
     await page.get_by_role("button", name="Speichern").click()
     await page.get_by_role("dialog").get_by_role("button", name="Kürzer aufbewahren").click()
 
-    await expect(page.get_by_text("Die Fristen sind gespeichert.").first).to_be_visible()
+    await expect(page.locator("#done").get_by_text("Die Fristen sind gespeichert.")).to_be_visible()
     async with site.sessions() as session:
         account = await session.get_one(Account, site.account.id)
         kept_as = (account.messages_kept_days, account.longer_kept_days, account.longer_kept_reason)

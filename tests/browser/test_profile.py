@@ -144,7 +144,7 @@ async def test_a_forgotten_password_is_set_anew(page: Page, site: Site):
     await expect(page.get_by_text("Bitte gib eine ganze Zahl von 5 bis 720 ein.")).to_be_visible()
     await page.get_by_label("… oder nach so vielen Minuten ohne Tätigkeit").fill("45")
     await page.get_by_role("button", name="Speichern").click()
-    await expect(page.get_by_role("main").get_by_text("Gespeichert.")).to_be_visible()
+    await expect(page.locator("#done").get_by_text("Gespeichert.")).to_be_visible()
     await page.get_by_role("link", name="Anna").click()
     await expect(page.get_by_text("Diese Sitzung")).to_be_visible()
     await page.get_by_label("Bisheriges Passwort").fill(PASSWORD)

@@ -38,7 +38,7 @@ async def test_an_admin_invites_and_the_invited_joins(page: Page, site: Site):
     await dialog.get_by_label("Posteingang").select_option(label="lesen")
     await dialog.get_by_role("button", name="Einladung senden").press("Enter")
     await expect(dialog).to_have_count(0)
-    await expect(page.get_by_role("main").get_by_text("ist unterwegs")).to_be_visible()
+    await expect(page.locator("#done").get_by_text("ist unterwegs")).to_be_visible()
     await expect(page.get_by_test_id("invitation")).to_contain_text("Posteingang: lesen")
 
     await page.context.clear_cookies()
@@ -78,7 +78,7 @@ async def test_permissions_are_changed_and_people_are_disabled_and_removed(page:
     await agent.get_by_role("button", name=re.compile("entfernen")).press("Enter")
     await dialog.get_by_role("button", name="Entfernen").press("Enter")
     await expect(agent).to_have_count(0)
-    await expect(page.get_by_role("main").get_by_text("gehört nicht mehr zum Konto")).to_be_visible()
+    await expect(page.locator("#done").get_by_text("gehört nicht mehr zum Konto")).to_be_visible()
 
 
 async def test_who_may_only_look_changes_nothing(page: Page, site: Site):

@@ -136,8 +136,8 @@ export function smtpSection(integration, signal, { isPart = false } = {}) {
     );
     if (configuration?.check) replace(resultPlace, result(configuration.check));
     if (isNew) {
-      const words = elements.notice("good", null, h("p", {}, t("smtp.saved")), !configuration.check && h("p", {}, t("smtp.untested")));
-      resultPlace.prepend(words);
+      elements.tellDone(t("smtp.saved"));
+      if (!configuration.check) resultPlace.prepend(elements.notice("info", null, h("p", {}, t("smtp.untested"))));
       place.querySelector("button[type=submit]")?.focus();
     }
   }
