@@ -223,6 +223,7 @@ def _assemble(
     )
     app.state.connector = state
     app.state.support_contact = support_contact = state.settings.support_contact if state else None
+    app.state.development = state is not None and state.settings.development
     app.router.routes.extend(_routes())
     problem_handlers = ProblemHandlers(
         ErrorPages(

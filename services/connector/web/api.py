@@ -13,7 +13,7 @@ from services.connector.http.compression import takes_gzip
 from services.connector.http.language import Language
 from services.connector.web import plain_page
 from services.connector.web.own_address import own_address
-from services.connector.web.static_files import ServedFile, static_files, with_support_contact
+from services.connector.web.static_files import COMPONENTS, ServedFile, static_files, with_support_contact
 
 # No inline script or style anywhere; data: is for the small pictures inside the style sheets.
 CONTENT_SECURITY_POLICY: Final = (
@@ -92,6 +92,14 @@ def _page(name: str) -> Callable[[Request], Awaitable[Response]]:
 # Every address that app.js gives a page; that script shows what the address names.
 for _address, _name in static_files().pages.items():
     router.get(_address)(sign_in_page if _name == "sign_in" else _page(_name))
+
+
+@router.get("/components")
+async def components(request: Request) -> Response:
+    """All parts of which pages are made, for whoever develops them; elsewhere there is no such page."""
+    if not getattr(request.app.state, "development", False):
+        raise HTTPException(404)
+    return _shell(request, COMPONENTS)
 
 
 @router.get("/static/{tree}/{path:path}")

@@ -29,6 +29,8 @@ TYPES: Final = {
 }
 # The first script, whose texts every page has.
 _APP: Final = "app"
+# The page of all parts, which is no page of the product's: it has a first script of its own.
+COMPONENTS: Final = "components"
 _ROUTE: Final = re.compile(r'^route\("([^"]+)", "(\w+)"', re.MULTILINE)
 # Whole lines of comment, with which nobody's browser has to be bothered.
 _COMMENT: Final = re.compile(r"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*)\n", re.MULTILINE)
@@ -67,15 +69,17 @@ def static_files() -> StaticFiles:
     }
     pages = {_PARAMETER.sub(r"{\1}", address): name for address, name in _ROUTE.findall(scripts["app.js"])}
     names = sorted({*pages.values(), "not_found"})
+    entries = {name: f"pages/{name}.js" for name in names} | {COMPONENTS: f"{COMPONENTS}.js"}
     core = [path for path in scripts if path.startswith("core/")]
-    bundles = bundled(scripts, f"{_APP}.js", [*core, *(f"pages/{name}.js" for name in names)])
+    bundles = bundled(scripts, f"{_APP}.js", [*core, *entries.values()])
     contents = {path: content.encode() for path, content in bundles.items()}
     contents |= {path.name: path.read_bytes() for path in sorted(_STATIC.glob("*.svg"))}
     contents["style.css"] = _style().encode()
-    contents |= _texts(scripts, imports_of(scripts), names)
+    contents |= _texts(scripts, imports_of(scripts), entries)
     prefix = f"/static/{_hash(contents)}"
     files = {path: _served(content, Path(path).suffix) for path, content in contents.items()}
-    shells = {name: _shell(prefix, name) for name in names}
+    shells = {name: _shell(prefix, f"{_APP}.js", COMMON, entries[name]) for name in names}
+    shells[COMPONENTS] = _shell(prefix, entries[COMPONENTS], COMMON)
     return StaticFiles(prefix, files, pages, shells)
 
 
@@ -100,12 +104,13 @@ def _style() -> str:
     return _SPACE.sub(" ", _STYLE_COMMENT.sub("", whole))
 
 
-def _texts(scripts: dict[str, str], imports: dict[str, Imports], pages: list[str]) -> dict[str, bytes]:
+def _texts(scripts: dict[str, str], imports: dict[str, Imports], entries: dict[str, str]) -> dict[str, bytes]:
     """What a page says, a file for each page and set of texts; what all pages say is in `app.json` and in no other."""
     found: dict[str, bytes] = {}
     of_app = [scripts[path] for path in reached(imports, "app.js", later=True)]
     of_pages = {
-        name: [scripts[path] for path in reached(imports, f"pages/{name}.js", later=True)] for name in pages
+        name: [scripts[path] for path in reached(imports, entry, later=True)]
+        for name, entry in entries.items()
     }
     for text_set in TEXT_SETS:
         texts = page_texts(text_set)
@@ -119,12 +124,11 @@ def _texts(scripts: dict[str, str], imports: dict[str, Imports], pages: list[str
     return found
 
 
-def _shell(prefix: str, name: str) -> ServedFile:
-    """The document of a page, which tells the browser at once of all scripts that it will need."""
-    links = "".join(
-        f'  <link rel="modulepreload" href="{prefix}/{path}">\n' for path in (COMMON, f"pages/{name}.js")
-    )
-    document = (FOLDER / "index.html").read_text("utf-8").replace("/static/", f"{prefix}/")
+def _shell(prefix: str, script: str, *needed: str) -> ServedFile:
+    """The document that begins with a script, and tells the browser at once of those that it will need."""
+    links = "".join(f'  <link rel="modulepreload" href="{prefix}/{path}">\n' for path in needed)
+    document = (FOLDER / "index.html").read_text("utf-8").replace(f"/static/{_APP}.js", f"/static/{script}")
+    document = document.replace("/static/", f"{prefix}/")
     return _served(document.replace("</head>", f"{links}</head>").encode(), ".html")
 
 

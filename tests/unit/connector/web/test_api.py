@@ -57,6 +57,19 @@ def test_every_page_is_the_shell_and_allows_no_inline_script(browser: TestClient
     assert answer.headers["referrer-policy"] == "no-referrer"
 
 
+@pytest.mark.parametrize(("development", "status"), [(True, 200), (False, 404), (None, 404)])
+def test_the_page_of_all_parts_is_there_in_development_alone(development: bool | None, status: int) -> None:
+    app = FastAPI()
+    app.include_router(router)
+    if development is not None:
+        app.state.development = development
+
+    answer = TestClient(app).get("/components")
+
+    assert answer.status_code == status
+    assert ("components.js" in answer.text) is (status == 200)
+
+
 def test_a_document_that_the_browser_has_already_is_not_sent_again(browser: TestClient) -> None:
     first = browser.get("/inbox")
     again = browser.get("/inbox", headers={"If-None-Match": first.headers["etag"]})
@@ -128,11 +141,8 @@ def test_the_document_names_every_script_that_a_page_imports() -> None:
         path.relative_to(SCRIPTS).as_posix(): path.read_text("utf-8") for path in SCRIPTS.rglob("*.js")
     }
     imports = imports_of(scripts)
-    met = {
-        each
-        for name in static_files().pages.values()
-        for each in reached(imports, f"pages/{name}.js", later=True)
-    }
+    entries = ["components.js", *(f"pages/{name}.js" for name in static_files().pages.values())]
+    met = {each for entry in entries for each in reached(imports, entry, later=True)}
 
     assert scripts.keys() - met - set(reached(imports, "app.js")) - {"app.js"} == {"pages/not_found.js"}
 
