@@ -1,6 +1,6 @@
 # Everything a developer does here is one word. `make` alone lists the words.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint format bench api-docs requirements clean
+.PHONY: help demo test soak lint format bench pictures api-docs requirements clean
 
 PYTHON ?= python3
 # Hundreds of processes start in a run of the tests: none of them should compile our code anew.
@@ -35,6 +35,9 @@ format: $(VENV)/.installed ## Put the code into form
 
 bench: $(VENV)/.installed ## Measure (ONLY=accept for one subject: accept, accept_one_core, fairness, memory, orders, pages, purge, refresh, report, rest, scale, visible); appends to bench-results.jsonl
 	@$(RUN) -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.bench $(ONLY)
+
+pictures: $(VENV)/.installed ## Take a picture of every page into pictures/, and the README's
+	@$(RUN) -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.pictures pictures
 
 api-docs: $(VENV)/.installed ## Write the generated pages anew: docs/openapi.json, docs/problems.md and docs/privacy.md
 	@$(RUN) -m services.connector openapi > docs/openapi.json

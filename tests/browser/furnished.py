@@ -77,11 +77,16 @@ async def furnish(site: Site) -> list[View]:
     ]  # fmt: skip
 
 
-async def entered(browser: Browser, site: Site, email: str = "admin@seller.example") -> StorageState:
-    """What a browser holds in which this user is signed in."""
+async def entered(browser: Browser, site: Site, *, language: str | None = None) -> StorageState:
+    """What a browser holds in which the admin is signed in, from now on with this language."""
     context = await browser.new_context(base_url=site.url)
-    answer = await context.request.post("/api/v1/sessions", data={"email": email, "password": PASSWORD})
+    user = {"email": "admin@seller.example", "password": PASSWORD}
+    answer = await context.request.post("/api/v1/sessions", data=user)
     assert answer.ok, await answer.text()
+    if language is not None:
+        token = {"X-CSRF-Token": (await answer.json())["csrf_token"]}
+        changed = await context.request.patch("/api/v1/me", data={"language": language}, headers=token)
+        assert changed.ok, await changed.text()
     state = await context.storage_state()
     await context.close()
     return state
@@ -102,17 +107,29 @@ async def _stores(site: Site) -> Integration:
 
 async def _conversations(site: Site, store: Integration) -> str:
     for number in range(11):
-        await _conversation(site, store, number, f"303-{number:07}-1234567")
-    return await _conversation(site, store, 11, ORDER_ID, is_long=True)
+        await _conversation(site, store, number, f"303-{number:07}-1234567", has_failed=number == 5)
+    return await _conversation(site, store, 12, ORDER_ID, is_long=True)
 
 
 async def _conversation(
-    site: Site, store: Integration, number: int, order_id: str, *, is_long: bool = False
+    site: Site,
+    store: Integration,
+    number: int,
+    order_id: str,
+    *,
+    is_long: bool = False,
+    has_failed: bool = False,
 ) -> str:
-    """The last message is so many steps from now; a long one has two of them, a file, a failed answer, and its order."""
+    """The last message is so many steps from now; a long one has two of them, a file, and its order."""
     name, subject, text = _BUYERS[number % len(_BUYERS)]
     at = datetime.now(UTC) - timedelta(minutes=17 * (12 - number))
-    told: dict[str, Any] = {"text": text, "sender_name": name, "snippet": text, "authenticity": "authentic"}
+    told: dict[str, Any] = {
+        "text": text,
+        "sender_name": name,
+        "snippet": text,
+        "authenticity": "authentic",
+        "is_excerpt": True,
+    }
     async with site.sessions.begin() as session:
         conversation = await make_conversation(
             session, site.keyring, store, buyer_name=name, subject=subject, order_id=order_id, last_message_at=at,
@@ -130,8 +147,12 @@ async def _conversation(
         conversation.snippet, conversation.snippet_message_id = message.snippet, message.id
         if is_long:
             await make_attachment(session, site.keyring, message)
-            await make_reply(session, site.keyring, message, state="failed", failure="unknown")
             await make_conversation_order(session, conversation, order_id)
+        if has_failed:
+            await make_reply(
+                session, site.keyring, message, state="failed", failure="unknown", server_words="550 5.7.1 no",
+                order_id=order_id,
+            )  # fmt: skip
     return str(conversation.id)
 
 

@@ -74,7 +74,9 @@ def _config(app: FastAPI, port: int) -> uvicorn.Config:
 
 
 @asynccontextmanager
-async def running_site(database: Database, keys: Keys, keyring: Keyring) -> AsyncIterator[Site]:
+async def running_site(
+    database: Database, keys: Keys, keyring: Keyring, *, development: bool = False
+) -> AsyncIterator[Site]:
     """Connector, pages and sandbox, with an admin and an agent."""
     port, sandbox_port, relay_port = free_ports(3)
     amazon = SandboxSettings(
@@ -88,6 +90,7 @@ async def running_site(database: Database, keys: Keys, keyring: Keyring) -> Asyn
         port=port,
         public_url=f"http://localhost:{port}",
         key_file=keys.key_file,
+        development=development,
         amazon_application_id=amazon.application_id,
         amazon_client_id=amazon.client_id,
         amazon_client_secret=amazon.client_secret,

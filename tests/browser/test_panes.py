@@ -55,6 +55,9 @@ async def test_each_pane_scrolls_by_itself_and_the_document_never_does(page: Pag
         links = page.get_by_role("navigation", name="Hauptmenü").get_by_role("link")
         tops = await links.evaluate_all("all => all.map(each => each.getBoundingClientRect().top)")
         assert len(set(tops)) == 1
+        # The brand and what is one's own are one row more, and no third one.
+        tallest = await page.locator(".header").evaluate("header => header.getBoundingClientRect().height")
+        assert tallest < 110, width
 
 
 async def test_on_paper_the_whole_conversation_is_unfolded_and_alone(page: Page, site: Site):
