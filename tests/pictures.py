@@ -16,7 +16,6 @@ from tests.bench.installation import installation
 from tests.browser.furnished import View, entered, furnish
 from tests.browser.page_weight import first_view
 from tests.browser.running import chromium, running_site
-from tests.browser.steps import Site
 from tests.conftest import Database, Keys
 
 _ROOT: Final = Path(__file__).parents[1]
@@ -39,29 +38,19 @@ async def _take(folder: Path, database: Database, keys: Keys) -> None:
             state = await entered(browser, site, language=language)
             for look in _LOOKS:
                 for view in views:
-                    await _picture(
-                        browser, site, view, None if view.is_public else state, folder, language, look
-                    )
+                    path = folder / _name(view.name, language, look)
+                    await _picture(browser, site.url, view, None if view.is_public else state, path)
                 print(f"{language}, {look}: {len(views)} pictures", flush=True)  # noqa: T201
     shutil.copy(folder / _name(*_OF_README), _ROOT / "docs" / "pictures" / "inbox.png")
 
 
-async def _picture(
-    browser: Browser,
-    site: Site,
-    view: View,
-    state: StorageState | None,
-    folder: Path,
-    language: str,
-    look: str,
-) -> None:
+async def _picture(browser: Browser, url: str, view: View, state: StorageState | None, path: Path) -> None:
+    _, language, look = path.stem.rsplit("-", 2)
     options = {**_LOOKS[look], "locale": _LOCALES[language], "timezone_id": "Europe/Berlin"}
-    async with first_view(browser, state, site.url, view, **options) as (page, _):
+    async with first_view(browser, state, url, view, **options) as (page, _cost):
         # A dialog is as tall as the window; what else there is lies behind it.
         is_tall = await page.locator("dialog:modal").count() == 0
-        await page.screenshot(
-            path=folder / _name(view.name, language, look), full_page=is_tall, animations="disabled"
-        )
+        await page.screenshot(path=path, full_page=is_tall, animations="disabled")
 
 
 def _name(view: str, language: str, look: str) -> str:
