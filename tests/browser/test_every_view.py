@@ -46,7 +46,7 @@ _COVERED: Final = """() => {
             const found = document.elementFromPoint(x, y);
             return found && (each.contains(found) || found.contains(each));
         });
-        return isSeen ? [] : each.outerHTML.slice(0, 80);
+        return isSeen ? [] : `covered at ${Math.round(left)}, ${Math.round(top)}: ${each.outerHTML.slice(0, 80)}`;
     });
 }"""
 _TOO_WIDE: Final = """() => document.documentElement.scrollWidth - innerWidth"""

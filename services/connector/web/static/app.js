@@ -3,7 +3,7 @@
 import { apiState, Problem, proveBy } from "./core/api.js";
 import { h, replace } from "./core/dom.js";
 import { announce, notice, pageHeading, problemTexts } from "./core/elements.js";
-import { resync } from "./core/events.js";
+import { followed, resync } from "./core/events.js";
 import { keepFocus } from "./core/focus.js";
 import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
 import { proveWhoIsThere } from "./core/reauthentication.js";
@@ -60,7 +60,7 @@ async function display(found, query, controller, isFirst) {
   main.setAttribute("aria-busy", "true");
   const content = h("div", { class: "page" });
   try {
-    const page = await loadPage(found.name);
+    const [page] = await Promise.all([loadPage(found.name), signedIn() && !needsSecondFactor() && isFirst && followed()]);
     if (signal.aborted) return null;
     main.className = `main main-${page.width ?? "wide"}`;
     const change = await page.show({ main: content, params: found.params, query, signal });

@@ -12,6 +12,10 @@ export const REPLY_KINDS = ["reply.changed", "reply.confirmed", "reply.failed", 
 const KINDS = ["authorization.changed", "conversation.changed", "integration.changed", "message.received", "order.changed", "reply.typed", "webhook.disabled", ...REPLY_KINDS];
 
 const listeners = new EventTarget();
+const OPEN_WITHIN_MS = 600;
+
+let isFollowed = null;
+const whenReady = new Promise((resolve) => (isFollowed = resolve));
 let source = null;
 let reconnectTimer = null;
 let hiddenTimer = null;
@@ -54,7 +58,10 @@ function connect() {
   clearTimeout(reconnectTimer);
   source = new EventSource("/api/v1/events");
   // What was read before the stream was open may be outdated, and after a gap events may have been missed.
-  source.addEventListener("ready", resync);
+  source.addEventListener("ready", () => {
+    resync();
+    isFollowed();
+  });
   source.addEventListener("resync", resync);
   for (const kind of KINDS) {
     source.addEventListener(kind, (event) => {
@@ -85,6 +92,11 @@ function disconnect() {
   clearTimeout(reconnectTimer);
   source?.close();
   source = null;
+}
+
+/** Until events are followed, for a short while at most: what is read from then on need not be read again when they are. */
+export function followed() {
+  return Promise.race([whenReady, new Promise((resolve) => setTimeout(resolve, OPEN_WITHIN_MS))]);
 }
 
 /** Asks every page that listens to read again. */
