@@ -40,6 +40,8 @@ _COVERED: Final = """() => {
     return stops.flatMap((each) => {
         each.focus();
         if (document.activeElement !== each) return [];
+        // Of a row that scrolls sideways, Chromium leaves what is seen by a hair where it is.
+        each.scrollIntoView({ block: "nearest", inline: "nearest" });
         const { left, right, top, bottom } = each.getBoundingClientRect();
         const points = [[left + 2, top + 2], [right - 2, top + 2], [left + 2, bottom - 2], [right - 2, bottom - 2], [(left + right) / 2, (top + bottom) / 2]];
         const isSeen = points.some(([x, y]) => {
