@@ -162,22 +162,22 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "sso_attempt_unknown": Problem(
         409,
         ("This sign-in is not valid any more", "It takes ten minutes at most, in one browser, and its answer counts once. Begin again on the sign-in page."),
-        ("Diese Anmeldung gilt nicht mehr", "Sie darf zehn Minuten dauern, in einem Browser, und ihre Antwort zählt einmal. Bitte auf der Anmeldeseite neu beginnen."),
+        ("Diese Anmeldung gilt nicht mehr", "Eine Anmeldung darf zehn Minuten dauern, in einem Browser, und ihre Antwort zählt einmal. Bitte auf der Anmeldeseite neu beginnen."),
     ),
     "sso_refused": Problem(
         403,
         ("The company's sign-in was not completed", "It was cancelled there, or the company account may not use this application. The company's administrator knows why."),
-        ("Die Anmeldung bei der Firma wurde nicht abgeschlossen", "Sie wurde dort abgebrochen, oder das Firmenkonto darf diese Anwendung nicht benutzen. Wer die Firmenkonten verwaltet, weiß warum."),
+        ("Die Anmeldung bei der Firma wurde nicht abgeschlossen", "Dort wurde abgebrochen, oder das Firmenkonto darf diese Anwendung nicht benutzen. Wer die Firmenkonten verwaltet, weiß warum."),
     ),
     "provider_failed": Problem(
         502,
         ("The company's sign-in does not work just now", "Its server has not answered as it has to. Try again in a few minutes; if it stays so, whoever manages the company accounts can help."),
-        ("Die Anmeldung der Firma geht gerade nicht", "Ihr Server hat nicht geantwortet, wie er muss. Bitte in einigen Minuten noch einmal versuchen; bleibt es so, hilft, wer die Firmenkonten verwaltet."),
+        ("Die Anmeldung der Firma geht gerade nicht", "Der Server der Firma hat nicht geantwortet, wie er muss. Bitte in einigen Minuten noch einmal versuchen; bleibt es so, hilft, wer die Firmenkonten verwaltet."),
     ),
     "id_token_invalid": Problem(
         403,
         ("The company's answer cannot be trusted", "It does not fit this sign-in. Begin again; if it stays so, issuer, client id and the clock of the company's server are to be checked."),
-        ("Der Antwort der Firma ist nicht zu trauen", "Sie passt nicht zu dieser Anmeldung. Bitte neu beginnen; bleibt es so, sind Aussteller, Client-ID und die Uhr des Firmenservers zu prüfen."),
+        ("Der Antwort der Firma ist nicht zu trauen", "Die Antwort passt nicht zu dieser Anmeldung. Bitte neu beginnen; bleibt es so, sind Aussteller, Client-ID und die Uhr des Firmenservers zu prüfen."),
     ),
     "sso_email_unverified": Problem(
         403,
@@ -202,7 +202,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "sso_not_asked_again": Problem(
         403,
         ("The company has not asked who is there", "Its server let the sign-in through without a question, or does not say when it asked (auth_time). A password or passkey of this account helps."),
-        ("Die Firma hat nicht nachgefragt", "Ihr Server hat die Anmeldung ohne Frage durchgelassen oder sagt nicht, wann er gefragt hat (auth_time). Ein Passwort oder Passkey dieses Kontos hilft."),
+        ("Die Firma hat nicht nachgefragt", "Der Server der Firma hat die Anmeldung ohne Frage durchgelassen oder sagt nicht, wann er gefragt hat (auth_time). Ein Passwort oder Passkey dieses Kontos hilft."),
     ),
     "sso_only": Problem(
         403,
@@ -227,7 +227,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     "domain_taken": Problem(
         409,
         ("Another account has {domain} already", "A domain leads to one account. Remove it there first, or ask support."),
-        ("Ein anderes Konto hat {domain} schon", "Eine Domain führt zu einem Konto. Sie muss erst dort entfernt werden; sonst hilft der Support."),
+        ("Ein anderes Konto hat {domain} schon", "Eine Domain führt zu einem Konto und muss erst dort entfernt werden; sonst hilft der Support."),
     ),
     "too_many_domains": Problem(
         409,

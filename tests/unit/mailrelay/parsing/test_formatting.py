@@ -101,9 +101,9 @@ def test_it_takes_time_by_the_length(unit):
         text = "x" * size
         runs = []
         for _ in range(5):
-            started = time.perf_counter()
+            started = time.thread_time()
             has_formatting(cleaned, text)
-            runs.append(time.perf_counter() - started)
+            runs.append(time.thread_time() - started)
         return min(runs)
 
     assert seconds(MAX_HTML_CHARS) < 10 * seconds(MAX_HTML_CHARS // 4)
