@@ -3,7 +3,7 @@
 // A hidden tab closes its stream: over HTTP/1.1 a browser opens six connections to a host, and seven tabs would stall. One of those that watch
 // for new mail keeps it.
 
-import { checkNetwork, get } from "./api.js";
+import { apiState, checkNetwork, get } from "./api.js";
 
 const RECONNECT_AFTER_MS = 10000;
 const HIDDEN_AFTER_MS = 5000;
@@ -39,6 +39,9 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) hiddenTimer = setTimeout(rest, HIDDEN_AFTER_MS);
   else connect();
 });
+
+// The stream may have outlived the time without a network, so that nothing tells that it is back: what could not be read is read now.
+apiState.addEventListener("online", () => isWanted && resync());
 
 /** Until the signal is aborted, events come while the tab is hidden, too, unless another hidden tab of this browser watches already. */
 export function watchWhileHidden(signal) {
