@@ -66,7 +66,8 @@ export function orderCard({ conversationId, integrationId, signal, onLoaded }) {
     if (said === drawn) return;
     drawn = said;
     element.hidden = shown.items.length === 0;
-    if (element.hidden) return;
+    // Nor does it keep what was said while it could not be read.
+    if (element.hidden) return void replace(content);
     const card = shown.items.find(({ order_id }) => order_id === chosen) ?? shown.items[0];
     const focused = content.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     const opened = new Set([...content.querySelectorAll("details[open]")].map(({ dataset }) => dataset.key));
