@@ -1,5 +1,7 @@
 """An account in which something is on every page, and the list of those pages."""
 
+import struct
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -29,6 +31,22 @@ _BUYERS: Final = (
     ("Mario Esempio", "Reso", "Buongiorno, vorrei restituire la lampada perché è troppo grande per il mio tavolo."),
     ("Max Muster", "Rechnung", "Hallo, ich brauche für die Steuer noch eine Rechnung mit ausgewiesener Mehrwertsteuer."),
 )  # fmt: skip
+
+
+def _picture() -> bytes:
+    """A small PNG in one colour that fades, such as a lamp seen through fog."""
+    width, height = 160, 120
+    lines = b"".join(b"\x00" + bytes((250 - y, 220 - y, 120)) * width for y in range(height))
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(lines)),
+        (b"IEND", b""),
+    )
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +164,10 @@ async def _conversation(
         )
         conversation.snippet, conversation.snippet_message_id = message.snippet, message.id
         if is_long:
-            await make_attachment(session, site.keyring, message)
+            await make_attachment(
+                session, site.keyring, message, filename="lampe.png", content_type="image/png", sniffed_type="image/png",
+                content=_picture(),
+            )  # fmt: skip
             await make_conversation_order(session, conversation, order_id)
         if has_failed:
             await make_reply(

@@ -70,7 +70,9 @@ async def _running(server: uvicorn.Server) -> AsyncIterator[None]:
 
 
 def _config(app: FastAPI, port: int) -> uvicorn.Config:
-    return uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=2, ws="none")
+    return uvicorn.Config(
+        app, port=port, log_level="warning", server_header=False, timeout_graceful_shutdown=2, ws="none"
+    )
 
 
 @asynccontextmanager
