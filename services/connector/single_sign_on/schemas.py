@@ -18,6 +18,7 @@ Issuer = Annotated[
         min_length=1,
         max_length=500,
         description="As the provider calls itself, to the letter: an https address.",
+        json_schema_extra={"format": "uri"},
         examples=["https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0"],
     ),
 ]
@@ -166,4 +167,6 @@ class TestAnswer(_Answer):
 class DomainRequest(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"domain": "seller.example"}]})
 
-    domain: Annotated[SingleLine, Field(min_length=1, max_length=253)]
+    domain: Annotated[
+        SingleLine, Field(min_length=1, max_length=253, json_schema_extra={"format": "hostname"})
+    ]
