@@ -215,7 +215,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Zuerst mit dem Firmenkonto anmelden", "Damit niemand draußen bleibt: Nur wer mit dem Firmenkonto angemeldet ist, kann es zum einzigen Weg machen. Ohne diese Einstellung speichern, so anmelden, dann wählen."),
     ),
     "client_secret_needed": Problem(
-        422,
+        409,
         ("The client secret is missing", "It was entered for another issuer or client id, or never. Enter the one that the provider shows for this client id."),
         ("Das Client-Secret fehlt", "Es war für einen anderen Aussteller oder eine andere Client-ID eingegeben oder noch nie. Nötig ist das, das der Anbieter zu dieser Client-ID zeigt."),
     ),

@@ -99,7 +99,7 @@ async def test_a_provider_is_set_read_changed_and_removed(signed_in, company):
 async def test_a_secret_goes_to_no_other_provider_than_it_was_entered_for(provider, change: dict[str, str]):
     kept = {name: value for name, value in PROVIDER.items() if name != "client_secret"}
 
-    assert code_of(await provider.client.put(PATH, json=kept | change)) == (422, "client_secret_needed")
+    assert code_of(await provider.client.put(PATH, json=kept | change)) == (409, "client_secret_needed")
     assert (await provider.client.put(PATH, json=kept)).status_code == 200
 
 
