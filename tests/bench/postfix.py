@@ -7,6 +7,7 @@ is touched.
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 _POSTFIX = "/usr/sbin/postfix"
 # How often it is tried to start it on a port that was free.
 _STARTS = 3
+_MOST_SECONDS = 30
 
 _MAIN = """\
 compatibility_level = 3.6
@@ -127,22 +129,35 @@ def _started(folder: Path) -> int:
 
 
 def _run(folder: Path, command: str) -> str | None:
-    """Run `postfix COMMAND`; what it said if it failed. Its words go to a file: a process that it leaves behind would hold a pipe open."""
+    """Run `postfix COMMAND`; what it said if it failed. Its words go to a file: a process that it leaves behind would hold a pipe open.
+
+    Where few datagrams may wait (net.unix.max_dgram_qlen), its postlogd can wait for itself, and everything that logs for postlogd: then
+    all of it is killed.
+    """
     words = folder / f"{command}.txt"
     with words.open("wb") as output:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [_POSTFIX, "-c", str(folder / "config"), command],
-            check=False,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            start_new_session=True,
         )
-    return None if done.returncode == 0 else words.read_text(errors="replace").strip()
+    try:
+        code = process.wait(_MOST_SECONDS)
+    except subprocess.TimeoutExpired:
+        _kill(process.pid)
+        with suppress(OSError, ValueError):
+            _kill(int((folder / "queue" / "pid" / "master.pid").read_text()))
+        process.wait()
+        return f"postfix {command} took too long"
+    return None if code == 0 else words.read_text(errors="replace").strip()
 
 
-def master_pid(folder: Path) -> int:
-    """Of the running Postfix's process that starts all its others."""
-    return int((folder / "queue" / "pid" / "master.pid").read_text())
+def _kill(leader: int) -> None:
+    """Whoever is of this process group: a command's, or that of Postfix's master, which leads its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def _greets(port: int) -> bool:
