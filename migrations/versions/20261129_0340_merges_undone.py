@@ -21,9 +21,8 @@ def _json(name: str) -> sa.Column[object]:
 
 
 def upgrade() -> None:
-    table = "conversation_merges"
     op.create_table(
-        table,
+        "conversation_merges",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("source_id", sa.Uuid(), nullable=False),
@@ -55,18 +54,18 @@ def upgrade() -> None:
         sa.Column("target_buyer_key", sa.LargeBinary(), nullable=True),
         sa.Column("target_buyer_name", sa.LargeBinary(), nullable=True),
         sa.Column("target_buyer_address", sa.LargeBinary(), nullable=True),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=f"fk_{table}_account_id"),
+        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_conversation_merges_account_id"),
         *(
             sa.ForeignKeyConstraint(
                 [column, "account_id"],
                 ["conversations.id", "conversations.account_id"],
-                name=f"fk_{table}_{column}_account_id",
+                name=f"fk_conversation_merges_{column}_account_id",
                 ondelete="CASCADE",
             )
             for column in ("source_id", "target_id")
         ),
-        sa.PrimaryKeyConstraint("id", name=f"pk_{table}"),
+        sa.PrimaryKeyConstraint("id", name="pk_conversation_merges"),
     )
-    op.create_index("ix_conversation_merges_target", table, ["target_id", sa.text("id DESC")])
-    op.create_index("ix_conversation_merges_source", table, ["source_id"])
-    op.create_index("ix_conversation_merges_merged_at", table, ["merged_at"])
+    op.create_index("ix_conversation_merges_target", "conversation_merges", ["target_id", sa.text("id DESC")])
+    op.create_index("ix_conversation_merges_source", "conversation_merges", ["source_id"])
+    op.create_index("ix_conversation_merges_merged_at", "conversation_merges", ["merged_at"])
