@@ -32,6 +32,7 @@ async def test_an_account_addresses_its_people_and_is_closed(page: Page, site: S
     await page.keyboard.press("Enter")
     await expect(dialog).to_contain_text("Das ist nicht der Name des Kontos.")
     await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="Verwerfen").press("Enter")
     await expect(dialog).to_have_count(0)
     await expect(page.get_by_role("button", name="Konto schließen …")).to_be_focused()
     await page.keyboard.press("Enter")

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from playwright.async_api import Page, expect
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,6 +15,8 @@ from shared.tables import Conversation, Integration, OutboundMessage, Tag, User
 from tests.browser.steps import Site, sign_in
 from tests.browser.test_inbox_pages import IN_FIVE_HOURS, make_store, make_thread
 from tests.factories import make_conversation, make_message, make_relay_address, make_user
+
+pytestmark = pytest.mark.timeout(300)
 
 ROWS = 10_000
 # A window of 720 pixels shows seven rows; with those ready above and below there may be so many.
@@ -356,4 +359,4 @@ async def test_conversations_are_selected_assigned_tagged_put_off_and_all_is_und
     muted = dialog.get_by_label("Bestellung", exact=True)
     await expect(muted).to_be_checked()
     await muted.click()
-    await expect(page.locator("#announcer")).to_have_text("Nicht mehr stummgeschaltet: Bestellung")
+    await expect(dialog.locator(".announcer")).to_have_text("Nicht mehr stummgeschaltet: Bestellung")

@@ -350,7 +350,7 @@ async def the_address_is_at_the_end_of_a_pop_up_and_is_copied(walker: Walker, in
     )
     await dialog.get_by_role("button", name=walker.texts["copy.address"]).click()
     # Where a browser has no clipboard for us, the text is selected instead.
-    await expect(dialog.get_by_text(walker.texts["copy.selected"])).to_be_visible()
+    await expect(dialog.get_by_text(walker.texts["copy.selected"]).first).to_be_visible()
     assert await page.evaluate("getSelection().toString()") == await address.inner_text()
     await page.evaluate("delete navigator.clipboard")
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])

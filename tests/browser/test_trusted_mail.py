@@ -184,6 +184,6 @@ async def test_the_code_of_a_verification_mail_appears_on_the_setup_page_of_who_
     code = await seller.verifies_address("DE")
 
     await expect(page.get_by_test_id("verification-code")).to_have_text(code)
-    await expect(page.locator("#announcer")).to_contain_text(code)
+    await expect(page.get_by_role("dialog").locator(".announcer")).to_contain_text(code)
     await mails.get_by_text("Ganze E-Mail").click()
     await expect(mails.locator(".message-text")).to_contain_text(code)

@@ -18,22 +18,23 @@ export async function show({ main, params, signal }) {
   let timer = null;
 
   async function look() {
+    // Set before it is asked: an answer that never comes is no reason to wait for ever.
+    clearTimeout(timer);
+    timer = setTimeout(lookAgain, ASK_EVERY_MS);
     let attempt;
     try {
       attempt = await get(`/authorizations/${params.attempt_id}`, done.signal);
     } catch (problem) {
       // Two checks may run at once; the one that sees the outcome ends the other.
       if (problem.name === "AbortError") return null;
+      clearTimeout(timer);
       throw problem;
     }
     if (attempt.status !== shownStatus) {
       shownStatus = attempt.status;
       replace(main, outcome(attempt));
     }
-    if (!["waiting", "completing"].includes(attempt.status)) return done.abort();
-    clearTimeout(timer);
-    timer = setTimeout(lookAgain, ASK_EVERY_MS);
-    return null;
+    return ["waiting", "completing"].includes(attempt.status) ? null : done.abort();
   }
 
   function lookAgain() {

@@ -96,9 +96,7 @@ function providerForm(provider, { isFixed, signal, said, refresh }) {
       return elements.showProblem(said, problem);
     }
     await refresh();
-    replace(said, elements.notice("good", null, h("p", {}, t("company.saved"))));
-    elements.announce(t("company.saved"));
-    said.scrollIntoView({ block: "nearest" });
+    elements.tellDone(t("company.saved"));
   }
 
   async function removeProvider() {
