@@ -148,7 +148,7 @@ def _run(folder: Path, command: str) -> str | None:
     except subprocess.TimeoutExpired:
         _kill(process.pid)
         with suppress(OSError, ValueError):
-            _kill(int((folder / "queue" / "pid" / "master.pid").read_text()))
+            _kill(master_pid(folder))
         process.wait()
         return f"postfix {command} took too long"
     return None if code == 0 else words.read_text(errors="replace").strip()
@@ -158,6 +158,11 @@ def _kill(leader: int) -> None:
     """Whoever is of this process group: a command's, or that of Postfix's master, which leads its own."""
     with suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
+
+
+def master_pid(folder: Path) -> int:
+    """Of the running Postfix's process that starts all its others."""
+    return int((folder / "queue" / "pid" / "master.pid").read_text())
 
 
 def _greets(port: int) -> bool:
