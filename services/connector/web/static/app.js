@@ -6,7 +6,6 @@ import { announce, notice, pageHeading, problemTexts } from "./core/elements.js"
 import { followed, resync } from "./core/events.js";
 import { keepFocus } from "./core/focus.js";
 import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
-import { proveWhoIsThere } from "./core/reauthentication.js";
 import { loadPage, navigate, route, showCurrent, startRouter } from "./core/router.js";
 import { chooseLanguage, forgetSession, loadSession, may, needsSecondFactor, signedIn, signOut } from "./core/session.js";
 import { supportLine, supportLink } from "./core/support.js";
@@ -175,7 +174,8 @@ async function leave() {
   await navigate("/sign-in");
 }
 
-proveBy(proveWhoIsThere);
+// Few who look at a page come to the dialog.
+proveBy(async () => (await import("./core/reauthentication.js")).proveWhoIsThere());
 apiState.addEventListener("signed-out", () => {
   if (!signedIn()) return;
   forgetSession();

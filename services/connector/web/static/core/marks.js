@@ -3,13 +3,15 @@
 import { h, newId, replace } from "./dom.js";
 import { announce } from "./elements.js";
 import { count, t } from "./i18n.js";
-import { findWords, wantedWords } from "./search_words.js";
 
 // A row of the list is marked by itself. A message was found only if it has all the words.
 const IN_ROW = ".conversation-name, .conversation-subject, .conversation-snippet, .conversation-order";
 const IN_HEAD = ".conversation-head h2, .conversation-topic, .conversation-about > span:not(.tag)";
 const IN_MESSAGE = ".message-head bdi, .message-facts, .subject, .message-text, .message-address bdi, .attachment bdi";
 const MESSAGE = "[data-message]";
+
+// Loaded when somebody searches.
+let searchWords = null;
 
 /** Marks within `element` what the page's search is for, also in what is drawn later. `onMarked()` is called when marks have changed. */
 export function keepMarked(element, signal, onMarked = () => {}) {
@@ -20,9 +22,10 @@ export function keepMarked(element, signal, onMarked = () => {}) {
   const mark = () => {
     const wanted = searched();
     if (!wanted && !element.querySelector("mark")) return;
+    if (wanted && !searchWords) return loadSearchWords().then(mark, () => {});
     if (wanted !== query) {
       query = wanted;
-      words = wantedWords(query);
+      words = query ? searchWords.wantedWords(query) : [];
     }
     let isChanged = false;
     const change = (part, texts, work) => {
@@ -33,7 +36,7 @@ export function keepMarked(element, signal, onMarked = () => {}) {
       if (query) work(texts);
       isChanged = true;
     };
-    for (const part of element.querySelectorAll(`${IN_ROW}, ${IN_HEAD}`)) change(part, [part], ([text]) => wrap(text, findWords(text.textContent, words).ranges));
+    for (const part of element.querySelectorAll(`${IN_ROW}, ${IN_HEAD}`)) change(part, [part], ([text]) => wrap(text, searchWords.findWords(text.textContent, words).ranges));
     for (const part of element.querySelectorAll(MESSAGE)) change(part, [...part.querySelectorAll(IN_MESSAGE)], (texts) => markMessage(texts, words));
     if (isChanged) onMarked();
   };
@@ -90,11 +93,15 @@ export function hits(pane, signal) {
   return element;
 }
 
+async function loadSearchWords() {
+  searchWords = await import("./search_words.js");
+}
+
 /** What the page looks for: it stands beside the address, never in it. */
 const searched = () => history.state?.q ?? "";
 
 function markMessage(texts, words) {
-  const results = texts.map((text) => findWords(text.textContent, words));
+  const results = texts.map((text) => searchWords.findWords(text.textContent, words));
   const found = new Set(results.flatMap((result) => [...result.found]));
   if (words.length === 0 || !words.every((word) => found.has(word))) return;
   texts.forEach((text, index) => {
