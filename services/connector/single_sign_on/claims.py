@@ -76,9 +76,12 @@ def values_of(claims: Mapping[str, Any], claim: str) -> list[str]:
 
 
 def email_of(claims: Mapping[str, Any]) -> str | None:
-    """The address as it was written, if it is a plain one."""
+    """The address as it was written, if it is a plain one.
+
+    In ASCII alone: the Kelvin sign in lower case is a k, and whoever has such an address would be taken for somebody else.
+    """
     value = claims.get("email")
-    if not isinstance(value, str) or len(value) > _MAX_EMAIL or not value.isprintable():
+    if not isinstance(value, str) or len(value) > _MAX_EMAIL or not (value.isascii() and value.isprintable()):
         return None
     email = value.strip()
     local, _, domain = email.rpartition("@")
@@ -89,6 +92,12 @@ def email_of(claims: Mapping[str, Any]) -> str | None:
 def is_email_verified(claims: Mapping[str, Any]) -> bool:
     """Some providers write the boolean as a text."""
     return claims.get("email_verified") in (True, "true")
+
+
+def with_told(claims: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """An ID token's claims, and what UserInfo tells beside them. Whether an address is verified is said of the one beside it."""
+    beside = claims if "email" in claims else told
+    return {**told, **claims, "email_verified": beside.get("email_verified")}
 
 
 def name_of(claims: Mapping[str, Any], email: str) -> str:

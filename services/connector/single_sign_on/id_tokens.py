@@ -154,7 +154,9 @@ def _check_claims(claims: Mapping[str, Any], *, issuer: str, client_id: str, now
     if isinstance(audience, list) and len(audience) > 1 and party is None:
         raise IdTokenInvalid(reason="azp")
     if party is not None and not (
-        isinstance(party, str) and hmac.compare_digest(party.encode(), client_id.encode())
+        # JSON can hold half a character, which no encoding has.
+        isinstance(party, str)
+        and hmac.compare_digest(party.encode("utf-8", "surrogatepass"), client_id.encode())
     ):
         raise IdTokenInvalid(reason="azp")
     subject = claims["sub"]

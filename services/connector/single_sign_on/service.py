@@ -33,7 +33,13 @@ from services.connector.single_sign_on.attempts import (
     is_token,
     redirect_uri,
 )
-from services.connector.single_sign_on.claims import domain_of, had_two_factors, methods_of, values_of
+from services.connector.single_sign_on.claims import (
+    domain_of,
+    had_two_factors,
+    methods_of,
+    values_of,
+    with_told,
+)
 from services.connector.single_sign_on.domain_proof import AskTexts, ask_texts
 from services.connector.single_sign_on.id_tokens import (
     LEEWAY_SECONDS,
@@ -343,10 +349,7 @@ class SingleSignOn:
         told = await self.client.userinfo(metadata, tokens.access_token)
         if told.get("sub") != token.subject:
             return token.claims
-        if "email" in token.claims:
-            return {**told, **token.claims}
-        # Whether an address is verified is said of the one beside it.
-        return {**told, **token.claims, "email_verified": told.get("email_verified")}
+        return with_told(token.claims, told)
 
     async def _confirm(
         self, answered: _Answered, provider: OidcProvider, caller: Caller | None, now: datetime

@@ -16,6 +16,7 @@ from services.connector.single_sign_on.claims import (
     rules_of,
     stored_rules,
     values_of,
+    with_told,
 )
 from shared.permissions import Level, Permission
 
@@ -79,6 +80,9 @@ def test_no_more_values_are_looked_at_than_a_person_can_have():
         ("a@b@example.com", None),
         ("erika@example.com,max@example.com", None),
         ("erika\x00@example.com", None),
+        ("eri\u212aa@example.com", None),
+        ("erika@e\u017fample.com", None),
+        ("j\u00f6rg@example.com", None),
         ("x" * 250 + "@example.com", None),
         (5, None),
         (None, None),
@@ -102,6 +106,28 @@ def test_an_address_is_a_plain_one(email: Any, found: str | None):
 )
 def test_verified_is_what_is_said_to_be(value: Any, is_verified: bool):
     assert is_email_verified({"email_verified": value}) is is_verified
+
+
+@pytest.mark.parametrize(
+    ("claims", "told", "email", "is_verified"),
+    [
+        ({}, {"email": "a@b.example", "email_verified": True}, "a@b.example", True),
+        ({"email_verified": True}, {"email": "a@b.example"}, "a@b.example", False),
+        ({"email": "a@b.example"}, {"email": "c@d.example", "email_verified": True}, "a@b.example", False),
+        (
+            {"email": "a@b.example", "email_verified": True},
+            {"email": "c@d.example", "email_verified": False},
+            "a@b.example",
+            True,
+        ),
+    ],
+)
+def test_verified_is_the_address_beside_which_it_is_said(
+    claims: dict[str, Any], told: dict[str, Any], email: str, is_verified: bool
+):
+    whole = with_told(claims, {**told, "groups": ["it"]})
+
+    assert (email_of(whole), is_email_verified(whole), whole["groups"]) == (email, is_verified, ["it"])
 
 
 @pytest.mark.parametrize(

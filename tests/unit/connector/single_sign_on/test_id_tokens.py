@@ -1,11 +1,12 @@
 """ID tokens: what is taken for one, and everything that is not."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
 import pytest
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from services.connector.single_sign_on.attempts import hash_of
@@ -124,6 +125,17 @@ def test_other_algorithms_are_none_of_ours(algorithm: str):
 def test_what_is_no_token_is_refused(token: str):
     with pytest.raises((IdTokenInvalid, KeyUnknown)):
         read(token)
+
+
+def test_half_a_character_is_no_client():
+    """Written as an escape in JSON, where it is allowed."""
+    said = json.dumps(claims(azp="\ud800")).encode()
+    token = jws.serialize_compact({"alg": "RS256", "kid": "rsa"}, said, rsa(), algorithms=["RS256"])
+
+    with pytest.raises(IdTokenInvalid) as refused:
+        read(token)
+
+    assert refused.value.fields == {"reason": "azp"}
 
 
 @pytest.mark.parametrize("header", [{"typ": "logout+jwt"}, {"typ": "at+jwt"}])
