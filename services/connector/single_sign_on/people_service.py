@@ -53,7 +53,7 @@ async def person(
 ) -> User:
     """The user who this is. Known by issuer and subject alone, once they have been tied. Raises EmailUnverified, Nobody."""
     user = await queries.user_of_subject(session, provider.account_id, token.issuer, token.subject)
-    if user is not None:
+    if user is not None and user.removed_at is None:
         if user.disabled_at is not None:
             raise Nobody
         return user
@@ -61,7 +61,13 @@ async def person(
     if given is None or not is_email_verified(claims):
         raise EmailUnverified
     email = normalise_email(given)
-    user = await queries.user_of_email(session, provider.account_id, email)
+    removed, user = user, await queries.user_of_email(session, provider.account_id, email)
+    if removed is not None:
+        # They come back as whoever invited them anew has wanted, and not by themselves.
+        if user is None:
+            raise Nobody
+        removed.oidc_issuer = removed.oidc_subject = None
+        await session.flush()
     if user is None:
         user = await _create(session, provider, email, claims, now)
     elif user.disabled_at is not None or user.oidc_issuer == token.issuer:

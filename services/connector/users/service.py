@@ -204,8 +204,8 @@ async def remove(
         user.removed_at = now
         # No address, so that nobody signs in with it; theirs is free again.
         user.email, user.password_hash = f"removed:{user.id}", None
+        # Who they are at the account's provider stays: it does not bring them back.
         user.totp_secret = user.totp_last_step = user.totp_confirmed_at = None
-        user.oidc_issuer = user.oidc_subject = None
         await session.flush()
         await require_admin_left(session, caller.account_id)
         await end_sign_ins(session, user.id)

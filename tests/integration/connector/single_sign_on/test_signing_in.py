@@ -192,6 +192,24 @@ async def test_people_are_created_with_addresses_of_proven_domains_alone(signed_
     assert (await browser.get(f"{API}/me/second-factor")).json()["has_password"] is False
 
 
+async def test_a_removed_person_comes_back_by_an_invitation_alone(signed_in, company, prove):
+    await set_provider(signed_in, creates_users=True)
+    await prove("lampenladen.example")
+    assert (await company.sign_in(company.browser())).status_code == 303
+    async with company.sessions.begin() as session:
+        erika = await session.scalar(select(User).where(User.email == "erika@lampenladen.example"))
+    removed = await signed_in.client.delete(f"{API}/users/{erika.id}?programs=end")
+    assert removed.status_code == 204
+
+    by_themselves = await company.sign_in(company.browser())
+    again = await company.user("erika@lampenladen.example")
+    browser = company.browser()
+    invited = await company.sign_in(browser)
+
+    assert (by_themselves.status_code, invited.status_code) == (403, 303)
+    assert (await _me(browser))["user"]["id"] == str(again.id)
+
+
 async def test_an_address_has_to_be_verified_the_first_time(provider, company):
     await company.user("erika@lampenladen.example")
     company.switch_on("sso-email-unverified", count=1)
