@@ -36,7 +36,7 @@ export function clockTime(moment) {
 /** heute, 23:59 · morgen, 12:00 · 3.12.26, 23:59: when something is due. */
 export function dayAndTime(iso) {
   const day = (moment) => wallClockOf(new Date(moment)).slice(0, 10);
-  const key = { [day(Date.now())]: "day.today", [day(Date.now() + DAY_MS)]: "day.tomorrow" }[day(iso)];
+  const key = { [day(Date.now())]: "day.today", [dateIn(1)]: "day.tomorrow" }[day(iso)];
   return `${key ? t(key) : shortDate(iso)}, ${clockTime(iso)}`;
 }
 
@@ -77,6 +77,12 @@ export function momentOf(wallClock) {
 /** What clocks in the user's time zone show at a moment, as fields for date and time have it: 2026-11-23T09:00. */
 export function wallClockOf(moment) {
   return shownAsUtc(moment).toISOString().slice(0, 16);
+}
+
+/** The date in so many days, in the user's time zone: 2026-11-23. Days of 23 and 25 hours count as one, too. */
+export function dateIn(days) {
+  const today = Date.parse(`${wallClockOf(new Date()).slice(0, 10)}T00:00Z`);
+  return new Date(today + days * DAY_MS).toISOString().slice(0, 10);
 }
 
 /** Mitteleuropäische Zeit */

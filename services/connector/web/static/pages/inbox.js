@@ -149,15 +149,18 @@ export async function show({ main, params, query, signal }) {
   /** What is closed or put off is no longer among what there is to do. */
   const leavesView = () => !["all", "closed", "snoozed", "quarantine"].includes(filters.view);
 
+  const hasLeft = (change) => change.status === "closed" || Boolean(change.snoozed_until);
+
   async function onChanged(ids, change) {
     selection.clear();
-    if (change.status === "closed" || change.snoozed_until) await goOn(ids);
+    if (hasLeft(change)) await goOn(ids);
     else await list.readChanged(ids);
     if (change.add_tag_ids || "assignee_id" in change) await drawNames();
   }
 
-  async function onUndone(ids) {
-    if (ids.length === 1 && ids[0] !== openId) await open(ids[0]);
+  /** What has left is open again; anything else is undone where one is: a message that is unread again would be read by being opened. */
+  async function onUndone(ids, change) {
+    if (ids.length === 1 && ids[0] !== openId && hasLeft(change)) await open(ids[0]);
     await list.readChanged(ids);
   }
 

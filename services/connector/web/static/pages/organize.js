@@ -11,7 +11,7 @@ const MOST_AT_ONCE = 200;
 const UNDO_MS = 10 * 60_000;
 
 /**
- * `onChanged(ids, change)` is called when conversations were changed, `onUndone(ids)` when they are as before. `element` tells what was
+ * `onChanged(ids, change)` is called when conversations were changed, `onUndone(ids, change)` when they are as before. `element` tells what was
  * done, with a button that undoes it. Each of the others resolves to false if somebody has cancelled, and throws what went wrong.
  */
 export function organizer({ signal, onChanged, onUndone }) {
@@ -30,13 +30,15 @@ export function organizer({ signal, onChanged, onUndone }) {
     }
     const { length } = done.changed;
     const words = [length > 0 && count(`organize.${said.name}`, length, said), done.refused > 0 && count("organize.refused", done.refused)].filter(Boolean).join(" ") || t("organize.unchanged");
-    tell(words, done.changeIds);
+    // A key that was pressed twice does not take the way back from what the first time has done.
+    if (canUndo() && !length && !done.refused) announce(words);
+    else tell(words, done.changeIds, wanted);
     await onChanged(ids, wanted);
     return true;
   }
 
-  function tell(words, changeIds) {
-    undoable = changeIds.length ? changeIds : null;
+  function tell(words, changeIds, wanted) {
+    undoable = changeIds.length ? { changeIds, wanted } : null;
     const button = actionButton(t("organize.undo"), undo, { class: "button button-secondary button-small", "aria-keyshortcuts": "z" });
     const close = h("button", { type: "button", class: "close-button", "aria-label": t("common.close"), onclick: hide }, "×");
     replace(element, h("p", {}, words), undoable && button, close);
@@ -46,6 +48,8 @@ export function organizer({ signal, onChanged, onUndone }) {
     timer = setTimeout(hide, UNDO_MS);
   }
 
+  const canUndo = () => undoable !== null;
+
   function hide() {
     undoable = null;
     element.hidden = true;
@@ -53,8 +57,8 @@ export function organizer({ signal, onChanged, onUndone }) {
 
   /** Undoes what was done last; what somebody else has changed since stays as it is. */
   async function undo() {
-    const changeIds = undoable;
-    if (!changeIds) return;
+    if (!undoable) return;
+    const { changeIds, wanted } = undoable;
     undoable = null;
     try {
       const answers = [];
@@ -63,7 +67,7 @@ export function organizer({ signal, onChanged, onUndone }) {
       const left = answers.flatMap((each) => each.left).length;
       hide();
       announce([count("organize.undone", restored.length), left > 0 && count("organize.left", left)].filter(Boolean).join(" "));
-      await onUndone(restored);
+      await onUndone(restored, wanted);
     } catch (problem) {
       if (problem.name === "AbortError") return;
       const { title } = problemTexts(problem);
@@ -75,7 +79,7 @@ export function organizer({ signal, onChanged, onUndone }) {
 
   return {
     element,
-    canUndo: () => undoable !== null,
+    canUndo,
     undo: () => (element.querySelector("button.button") ? busy(element.querySelector("button.button"), undo) : undo()),
     close: (ids) => change(ids, { status: "closed" }, { name: "closed" }),
     reopen: (ids) => change(ids, { status: "open" }, { name: "reopened" }),

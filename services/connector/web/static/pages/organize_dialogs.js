@@ -3,7 +3,7 @@
 import { get, patch, post, put, remove } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import { announce, confirmDialog, fieldError, field, problemTexts, showMessage } from "../core/elements.js";
-import { dayAndTime, momentOf, wallClockOf, zoneName } from "../core/format.js";
+import { dateIn, dayAndTime, momentOf, wallClockOf, zoneName } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { userId } from "../core/session.js";
 import { assignees, forgetChoices, tags } from "./inbox_choices.js";
@@ -84,7 +84,7 @@ export async function chooseTags(conversations, signal) {
 /** The moment at which conversations come back, as the API takes it, or null. */
 export async function chooseSnooze() {
   const id = newId("snooze");
-  const day = (days) => wallClockOf(new Date(Date.now() + days * DAY_MS)).slice(0, 10) + MORNING;
+  const day = (days) => dateIn(days) + MORNING;
   const isoDay = new Date(`${wallClockOf(new Date()).slice(0, 10)}T00:00Z`).getUTCDay() || 7;
   const moments = [
     ["hours", new Date(Date.now() + DAY_MS / 8)],

@@ -2,11 +2,10 @@
 
 import { h, newId } from "../core/dom.js";
 import { confirmDialog } from "../core/elements.js";
-import { momentOf, wallClockOf, zoneName } from "../core/format.js";
+import { dateIn, momentOf, wallClockOf, zoneName } from "../core/format.js";
 import { t } from "../core/i18n.js";
 
 const NEXT_MORNING = "T08:00";
-const DAY_MS = 86400000;
 // The clock of the browser may be a little wrong.
 const SOONEST_MS = 60000;
 
@@ -15,7 +14,7 @@ export async function chooseTime() {
   const id = newId("send-at");
   const zone = h("p", { class: "hint", id: `${id}-hint` });
   const wrong = h("p", { class: "field-error", id: `${id}-error`, role: "alert" });
-  const tomorrow = wallClockOf(new Date(Date.now() + DAY_MS)).slice(0, 10) + NEXT_MORNING;
+  const tomorrow = dateIn(1) + NEXT_MORNING;
   const input = h("input", { type: "datetime-local", class: "input", id, value: tomorrow, min: wallClockOf(new Date()), "aria-describedby": `${id}-hint ${id}-error` });
   const name = () => (zone.textContent = t("send_later.zone", { zone: zoneName(input.value ? momentOf(input.value) : new Date()) }));
   input.addEventListener("input", name);

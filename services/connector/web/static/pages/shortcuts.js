@@ -33,6 +33,9 @@ const SHOWN = {
 };
 const FIELDS = "textarea, select, [contenteditable], [role=menu], input:not([type=checkbox], [type=radio])";
 
+// What may be done again and again while a key is held down; a held E would close one conversation after another.
+const WALKING = ["j", "k"];
+
 const areSingleKeysOn = () => localStorage.getItem(STORAGE_KEY) !== "off";
 
 /** Listens until the signal is aborted. `bind(keys, until)` gives work to keys, such as `{ r: reply }`, until that signal is. */
@@ -42,7 +45,7 @@ export function keyboard({ signal, palette }) {
   function onKey(event) {
     if (event.defaultPrevented || event.isComposing || document.querySelector("dialog[open]")) return;
     const work = isPalette(event) ? palette.open : isSingle(event) ? bound.get(event.key.toLowerCase()) : null;
-    if (!work) return;
+    if (!work || (event.repeat && !WALKING.includes(event.key.toLowerCase()))) return;
     event.preventDefault();
     work();
   }
