@@ -113,7 +113,7 @@ async def test_ten_thousand_conversations_scroll_with_few_elements_and_new_mail_
     await expect(bar).to_be_visible()
     await expect(page.locator("#announcer")).to_have_text("1 neue Nachricht")
     await expect(page).to_have_title(re.compile(r"^\(1\) "))
-    assert await page.evaluate("told") == [["1 neue Nachricht", ""]]
+    assert await page.evaluate("told") == [["1 ungelesene Unterhaltung", ""]]
     assert await current.bounding_box() == place
     await bar.click()
     await expect(rows.first).to_be_focused()

@@ -20,17 +20,18 @@ export function newMail(signal) {
 
   function told(unread) {
     setTitleCount(unread >= MOST_COUNTED ? `${MOST_COUNTED - 1}+` : unread || "");
-    const more = before === null ? 0 : unread - before;
+    const hasRisen = before !== null && unread > before;
     before = unread;
-    if (more > 0 && isWished() && !document.hasFocus()) tell(more);
+    if (hasRisen && isWished() && !document.hasFocus()) tell(unread);
   }
 
   return { count: told };
 }
 
-function tell(more) {
+/** How many are unread is known; why there are more, is not: a colleague may have left one unread, or one may have come back. */
+function tell(unread) {
   // One of a name stands for all before it.
-  const notification = new Notification(count("inbox.new", more), { tag: "replyco.new_mail", icon: document.querySelector("link[rel=icon]").href });
+  const notification = new Notification(count("new_mail.unread", unread), { tag: "replyco.new_mail", icon: document.querySelector("link[rel=icon]").href });
   notification.addEventListener("click", () => {
     window.focus();
     notification.close();
