@@ -355,7 +355,7 @@ async def the_address_is_at_the_end_of_a_pop_up_and_is_copied(walker: Walker, in
     await page.evaluate("delete navigator.clipboard")
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await dialog.get_by_role("button", name=walker.texts["copy.address"]).click()
-    await expect(dialog.get_by_text(walker.texts["copy.done"], exact=True)).to_be_visible()
+    await expect(dialog.get_by_text(walker.texts["copy.done"], exact=True).first).to_be_visible()
     assert await page.evaluate("navigator.clipboard.readText()") == await address.inner_text()
     await page.keyboard.press("Escape")
     await expect(dialog).to_have_count(0)

@@ -119,6 +119,8 @@ async def test_a_japanese_and_an_arabic_message_read_right(page: Page, stack: St
     await seller.hears_from_buyer("DE", "こんにちは。ランプの色は何色ですか。", subject="ランプについて")
     await seller.hears_from_buyer("AE", f"مرحبا، متى يصل المصباح؟ رقم الطلب {order_id} شكرا", subject="سؤال")
     await page.goto(only(store))
+    # What comes while somebody points in the list waits above it.
+    await expect(page.get_by_test_id("conversation")).to_have_count(2)
 
     await page.get_by_role("link").filter(has_text=seller.order_id("DE")).click()
     japanese = page.get_by_role("article").get_by_text("こんにちは。ランプの色は何色ですか。")

@@ -3,7 +3,7 @@
 import { apiState, Problem, proveBy } from "./core/api.js";
 import { h, replace } from "./core/dom.js";
 import { announce, notice, pageHeading, problemTexts } from "./core/elements.js";
-import { followed, resync } from "./core/events.js";
+import { eventsSeen, followed, resync } from "./core/events.js";
 import { keepFocus } from "./core/focus.js";
 import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
 import { loadPage, navigate, route, showCurrent, startRouter } from "./core/router.js";
@@ -62,9 +62,11 @@ async function display(found, query, controller, isFirst) {
     const [page] = await Promise.all([loadPage(found.name), signedIn() && !needsSecondFactor() && isFirst && followed()]);
     if (signal.aborted) return null;
     main.className = `main main-${page.width ?? "wide"}`;
+    const seen = eventsSeen();
     const change = await page.show({ main: content, params: found.params, query, signal });
     if (signal.aborted) return null;
     showContent(content);
+    if (eventsSeen() !== seen) resync();
     if (!isFirst) focusHeading();
     main.querySelector("[data-autofocus]")?.focus();
     return change;

@@ -144,7 +144,9 @@ def test_the_document_names_every_script_that_a_page_imports() -> None:
     entries = ["components.js", *(f"pages/{name}.js" for name in static_files().pages.values())]
     met = {each for entry in entries for each in reached(imports, entry, later=True)}
 
-    assert scripts.keys() - met - set(reached(imports, "app.js")) - {"app.js"} == {"pages/not_found.js"}
+    assert scripts.keys() - met - set(reached(imports, "app.js", later=True)) - {"app.js"} == {
+        "pages/not_found.js"
+    }
 
 
 def test_every_style_sheet_is_in_the_one_that_is_sent() -> None:

@@ -15,6 +15,7 @@ const listeners = new EventTarget();
 const OPEN_WITHIN_MS = 600;
 
 let isFollowed = null;
+let seen = 0;
 const whenReady = new Promise((resolve) => (isFollowed = resolve));
 let source = null;
 let reconnectTimer = null;
@@ -68,6 +69,7 @@ function connect() {
   source.addEventListener("resync", resync);
   for (const kind of KINDS) {
     source.addEventListener(kind, (event) => {
+      seen += 1;
       listeners.dispatchEvent(new CustomEvent(kind, { detail: JSON.parse(event.data).ids ?? {} }));
     });
   }
@@ -101,6 +103,9 @@ function disconnect() {
 export function followed() {
   return Promise.race([whenReady, new Promise((resolve) => setTimeout(resolve, OPEN_WITHIN_MS))]);
 }
+
+/** How many events have come: a page that was put together meanwhile may have read too early and listened too late. */
+export const eventsSeen = () => seen;
 
 /** Asks every page that listens to read again. */
 export function resync() {
