@@ -26,7 +26,7 @@ from shared import conversations
 from shared.crypto.envelope import AccountKeys
 from shared.database import Sessions
 from shared.errors import Expected
-from shared.events import EventKind, announce
+from shared.events import EventKind, announce_all, event_of
 from shared.keyring import Keyring
 from shared.permissions import Level
 from shared.tables import AuditEntry, Conversation, ConversationStatus, Tag, User
@@ -144,7 +144,7 @@ async def change(
         await require_possible(session, caller.account_id, changes, now)
         before = await apply(session, caller, [conversation], changes)
         if before[conversation.id]:
-            await announce_change(session, conversation)
+            await announce_changes(session, conversation)
         return await read_changed(session, keys, caller, conversation_id)
 
 
@@ -244,7 +244,7 @@ async def settle_answers(
         if conversation.answer_due_at is not None:
             await conversations.settle(session, conversation_id)
             session.add(audit_entry(caller, "conversation.no_answer_needed", conversation_id))
-            await announce_change(session, conversation)
+            await announce_changes(session, conversation)
         return await read_changed(session, keys, caller, conversation_id)
 
 
@@ -272,14 +272,19 @@ def refuse_quarantine(conversation: Conversation) -> None:
         raise ConversationInQuarantine
 
 
-async def announce_change(session: AsyncSession, conversation: Conversation) -> None:
-    """Announce that the conversation has changed."""
-    await announce(
+async def announce_changes(session: AsyncSession, *changed: Conversation) -> None:
+    """Announce that these conversations have changed."""
+    await announce_all(
         session,
-        conversation.account_id,
-        EventKind.CONVERSATION_CHANGED,
-        integration_id=conversation.integration_id,
-        conversation_id=conversation.id,
+        [
+            event_of(
+                conversation.account_id,
+                EventKind.CONVERSATION_CHANGED,
+                integration_id=conversation.integration_id,
+                conversation_id=conversation.id,
+            )
+            for conversation in changed
+        ],
     )
 
 

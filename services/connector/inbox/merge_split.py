@@ -13,7 +13,7 @@ from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
 from services.connector.inbox import merge_undo
 from services.connector.inbox.changes import (
-    announce_change,
+    announce_changes,
     lock_conversations,
     read_changed,
     refuse_quarantine,
@@ -70,22 +70,21 @@ async def merge(
 
     Raises NotFound, MergeIntoItself, MergeOtherStore, ConversationMerged, ConversationInQuarantine.
     """
-    if source_id == target_id:
-        raise MergeIntoItself
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         source, target = await _mergeable(session, caller, source_id, target_id)
         await _merge(session, keys, caller, source, target)
         session.add(audit_entry(caller, "conversation.merged", source_id, into=str(target_id)))
-        await announce_change(session, source)
-        await announce_change(session, target)
+        await announce_changes(session, source, target)
         return await read_changed(session, keys, caller, target_id)
 
 
 async def _mergeable(
     session: AsyncSession, caller: Caller, source_id: UUID, target_id: UUID
 ) -> tuple[Conversation, Conversation]:
-    """Both, locked. Raises NotFound, MergeOtherStore, ConversationMerged, ConversationInQuarantine."""
+    """Both, locked. Raises NotFound, MergeIntoItself, MergeOtherStore, ConversationMerged, ConversationInQuarantine."""
+    if source_id == target_id:
+        raise MergeIntoItself
     source, target = await lock_conversations(session, caller.account_id, source_id, target_id)
     refuse_quarantine(source)
     refuse_quarantine(target)
@@ -121,8 +120,6 @@ async def preview_merge(
 
     Raises NotFound, MergeIntoItself, MergeOtherStore, ConversationMerged, ConversationInQuarantine.
     """
-    if source_id == target_id:
-        raise MergeIntoItself
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         source, target = await _mergeable(session, caller, source_id, target_id)
@@ -165,8 +162,7 @@ async def undo_merge(
         source = await session.get_one(Conversation, merge.source_id, populate_existing=True)
         await merge_undo.undo(session, merge, source, target, now=now)
         session.add(audit_entry(caller, "conversation.merge_undone", source.id, out_of=str(target_id)))
-        await announce_change(session, source)
-        await announce_change(session, target)
+        await announce_changes(session, source, target)
         return await read_changed(session, keys, caller, source.id)
 
 
@@ -197,8 +193,7 @@ async def split(
         await conversations.move(session, message_ids, source_id, made.id, by=caller.user_id)
         await move_written(session, message_ids, source_id, made.id)
         session.add(audit_entry(caller, "conversation.split", source_id, into=str(made.id)))
-        await announce_change(session, source)
-        await announce_change(session, made)
+        await announce_changes(session, source, made)
         return await read_changed(session, keys, caller, made.id)
 
 

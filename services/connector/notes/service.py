@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 
 from services.connector.accounts.audit import audit_entry
 from services.connector.accounts.callers import Caller
-from services.connector.inbox.changes import announce_change, lock_conversations
+from services.connector.inbox.changes import announce_changes, lock_conversations
 from services.connector.inbox.queries import shown_id_of
 from services.connector.inbox.unsealing import Opener, keys_of
 from services.connector.problems.catalogue import NotFound
@@ -82,7 +82,7 @@ async def write_note(
         )
         session.add(note)
         session.add(audit_entry(caller, "note_written", conversation_id, note=str(note_id)))
-        await announce_change(session, conversation)
+        await announce_changes(session, conversation)
         name = await session.scalar(select(User.name).where(User.id == note.written_by))
         return _opened(keys, note, name)
 
@@ -105,7 +105,7 @@ async def delete_note(sessions: Sessions, caller: Caller, note_id: UUID) -> None
         [conversation] = await lock_conversations(session, caller.account_id, found.conversation_id)
         await session.execute(delete(Note).where(Note.id == note_id, Note.account_id == caller.account_id))
         session.add(audit_entry(caller, "note_deleted", conversation.id, note=str(note_id)))
-        await announce_change(session, conversation)
+        await announce_changes(session, conversation)
 
 
 def _opened(keys: AccountKeys, note: Note, writer_name: str | None) -> OpenedNote:

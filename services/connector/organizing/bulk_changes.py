@@ -14,6 +14,7 @@ from services.connector.inbox.changes import (
     ConversationChanges,
     ConversationInQuarantine,
     ConversationMerged,
+    announce_changes,
     apply,
     hold_assignable,
     hold_tags,
@@ -23,7 +24,6 @@ from services.connector.problems.catalogue import NotFound
 from shared import conversations
 from shared.database import Sessions, new_id
 from shared.errors import Expected
-from shared.events import EventKind, announce_all, event_of
 from shared.permissions import Level, Permission
 from shared.tables import Conversation, ConversationsChange, ConversationStatus
 
@@ -86,7 +86,7 @@ async def change_many(
         changed = [row for row in possible if before_of[row.id]]
         result.changed.extend(row.id for row in changed)
         result.unchanged.extend(row.id for row in possible if not before_of[row.id])
-        await _announce(session, changed)
+        await announce_changes(session, *changed)
         if not changed:
             return result._replace(id=None)
         parts = [
@@ -151,7 +151,7 @@ async def undo(sessions: Sessions, caller: Caller, change_id: UUID, now: datetim
         await session.flush()
         if reopened:
             await conversations.unsettle(session, reopened, change.made_at)
-        await _announce(session, restored)
+        await announce_changes(session, *restored)
         change.undone_at = now
     return result
 
@@ -186,21 +186,6 @@ def _is_as_left(row: Conversation, part: dict[str, Any], made_at: datetime) -> b
     if "status" in part["after"] and row.last_reply_at is not None and row.last_reply_at > made_at:
         return False
     return bool(part["after"] == _as_data({name: getattr(row, name) for name in part["after"]}))
-
-
-async def _announce(session: AsyncSession, rows: Sequence[Conversation]) -> None:
-    await announce_all(
-        session,
-        [
-            event_of(
-                row.account_id,
-                EventKind.CONVERSATION_CHANGED,
-                integration_id=row.integration_id,
-                conversation_id=row.id,
-            )
-            for row in rows
-        ],
-    )
 
 
 def _as_data(columns: dict[str, Any]) -> dict[str, Any]:

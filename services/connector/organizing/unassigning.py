@@ -8,9 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from services.connector.inbox.changes import hold_assignable
+from services.connector.inbox.changes import announce_changes, hold_assignable
 from shared.database import Sessions
-from shared.events import EventKind, announce_all, event_of
 from shared.tables import Conversation, ConversationStatus, User
 
 _BATCH: Final = 500
@@ -35,19 +34,10 @@ async def unassign(sessions: Sessions, user_id: UUID, *, batch: int = _BATCH) ->
             rows = (await session.scalars(theirs)).all()
             for row in rows:
                 row.assignee_id = None
-            await announce_all(
-                session,
-                [
-                    event_of(
-                        account_id,
-                        EventKind.CONVERSATION_CHANGED,
-                        integration_id=row.integration_id,
-                        conversation_id=row.id,
-                    )
-                    for row in rows
-                    if row.status != ConversationStatus.CLOSED and row.merged_into is None
-                ],
-            )
+            shown = [
+                row for row in rows if row.status != ConversationStatus.CLOSED and row.merged_into is None
+            ]
+            await announce_changes(session, *shown)
         count += len(rows)
         if len(rows) < batch:
             return count

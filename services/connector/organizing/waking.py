@@ -6,8 +6,8 @@ from typing import Final
 
 from sqlalchemy import select
 
+from services.connector.inbox.changes import announce_changes
 from shared.database import Sessions
-from shared.events import EventKind, announce_all, event_of
 from shared.tables import Conversation, ConversationStatus
 
 _EVERY_SECONDS: Final = 15.0
@@ -35,16 +35,5 @@ async def wake_due(sessions: Sessions, now: datetime, *, batch: int = _BATCH) ->
         rows = (await session.scalars(due)).all()
         for row in rows:
             row.status, row.snoozed_until, row.is_unread = ConversationStatus.OPEN.value, None, True
-        await announce_all(
-            session,
-            [
-                event_of(
-                    row.account_id,
-                    EventKind.CONVERSATION_CHANGED,
-                    integration_id=row.integration_id,
-                    conversation_id=row.id,
-                )
-                for row in rows
-            ],
-        )
+        await announce_changes(session, *rows)
         return len(rows)
