@@ -6,7 +6,7 @@ runs inside its caller's. Nobody calls `commit()`.
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
@@ -14,6 +14,7 @@ from uuid import UUID
 import asyncpg
 import sqlalchemy
 import sqlalchemy.exc
+from sqlalchemy import Select
 from sqlalchemy.engine import AdaptedConnection, ExceptionContext
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -72,6 +73,7 @@ STATEMENT_SECONDS: Final = 15.0
 # A connection that was used this lately is alive, unless it is known to be closed: no question before each statement.
 _TRUSTED_SECONDS: Final = 1.0
 _CHECK_SECONDS: Final = 5.0
+_IDS_A_PAGE: Final = 500
 _IDLE_SINCE: Final = "replyco_idle_since"
 
 
@@ -225,6 +227,21 @@ def named_failures() -> Iterator[None]:
         raise
     except OSError as error:
         raise _as_unavailable(error) from error
+
+
+async def each_id(sessions: Sessions, ids: Select[UUID]) -> AsyncIterator[UUID]:
+    """The ids that a statement selects, in their order. They are read by pages, so that no transaction is open while something is done with one."""
+    [column] = ids.selected_columns
+    page = ids.order_by(column).limit(_IDS_A_PAGE)
+    after = UUID(int=0)
+    while True:
+        async with sessions.begin() as session:
+            found = (await session.scalars(page.where(column > after))).all()
+        for each in found:
+            yield each
+        if len(found) < _IDS_A_PAGE:
+            return
+        after = found[-1]
 
 
 async def bound_statements(session: AsyncSession, seconds: float) -> None:

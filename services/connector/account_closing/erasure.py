@@ -5,20 +5,19 @@ a table that is added is erased, too. What stays is the account's row without it
 the first parts of its addresses, because none is given out twice. What is not erased yet is found again.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Table, delete, select, text, tuple_
+from sqlalchemy import Select, Table, delete, select, text, tuple_
 
 from services.connector.accounts.audit import system_audit_entry
 from services.connector.integrations import erasure as stores
 from services.connector.integrations import lifecycle_service
 from shared.blobs import BlobStore
-from shared.database import Sessions, database_answers, is_unavailable
+from shared.database import Sessions, database_answers, each_id, is_unavailable
 from shared.errors import Expected
 from shared.tables import Account, Base, Integration, RelayAddress
 
@@ -56,7 +55,7 @@ class Waiting:
 async def erase_closed(sessions: Sessions, blobs: BlobStore, now: datetime) -> int:
     """Erase every account whose grace period is over, and return how many these were. Raises AccountsLeft, after all the others."""
     erased = left = 0
-    async for account_id in _due(sessions, now):
+    async for account_id in each_id(sessions, _due(now)):
         try:
             waiting = await erase(sessions, blobs, account_id, now)
         except Expected as failure:
@@ -96,22 +95,8 @@ async def erase(sessions: Sessions, blobs: BlobStore, account_id: UUID, now: dat
     return None
 
 
-async def _due(sessions: Sessions, now: datetime) -> AsyncIterator[UUID]:
-    statement = (
-        select(Account.id)
-        .where(Account.erase_after <= now, Account.erased_at.is_(None))
-        .order_by(Account.id)
-        .limit(_BATCH)
-    )
-    after = UUID(int=0)
-    while True:
-        async with sessions.begin() as session:
-            found = (await session.scalars(statement.where(Account.id > after))).all()
-        for account_id in found:
-            yield account_id
-        if len(found) < _BATCH:
-            return
-        after = found[-1]
+def _due(now: datetime) -> Select[UUID]:
+    return select(Account.id).where(Account.erase_after <= now, Account.erased_at.is_(None))
 
 
 async def _erase_stores(

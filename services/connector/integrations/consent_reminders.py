@@ -9,10 +9,9 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from services.connector.integrations.health import CONSENT_LIFETIME, WARN_OF_CONSENT, consent_expires_at
 from services.connector.integrations.owner_mails import notify_owners
 from services.connector.integrations.service import recompute_lock
-from shared.database import Sessions
+from shared.database import Sessions, each_id
 from shared.tables import Grant, Integration, Lock, NoticeKind
 
-_BATCH: Final = 100
 _COUNTDOWN: Final = {30: NoticeKind.CONSENT_30, 7: NoticeKind.CONSENT_7, 1: NoticeKind.CONSENT_1}
 
 
@@ -29,16 +28,10 @@ async def send_reminders(sessions: Sessions, now: datetime) -> int:
             )
             .values(consent_warned=None)
         )
-    count, after = 0, UUID(int=0)
-    while True:
-        due = select(Integration.id).where(*_is_due(now), Integration.id > after).order_by(Integration.id)
-        async with sessions.begin() as session:
-            batch = (await session.scalars(due.limit(_BATCH))).all()
-        for integration_id in batch:
-            count += await _remind(sessions, integration_id, now)
-            after = integration_id
-        if len(batch) < _BATCH:
-            return count
+    count = 0
+    async for integration_id in each_id(sessions, select(Integration.id).where(*_is_due(now))):
+        count += await _remind(sessions, integration_id, now)
+    return count
 
 
 async def _remind(sessions: Sessions, integration_id: UUID, now: datetime) -> bool:

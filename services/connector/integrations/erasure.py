@@ -5,17 +5,16 @@ blob store is away, a statement takes too long) holds up no other one. The integ
 audit log stays, too.
 """
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, delete, select, tuple_, update
 
 from services.connector.privacy import deletion, ended_orders
 from shared.blobs import BlobStore
-from shared.database import Sessions, database_answers, is_unavailable
+from shared.database import Sessions, database_answers, each_id, is_unavailable
 from shared.errors import Expected
 from shared.tables import (
     AcceptedMail,
@@ -51,7 +50,7 @@ async def erase_removed(sessions: Sessions, blobs: BlobStore, now: datetime) -> 
     Raises ErasureIncomplete if some could not be erased: after all the others.
     """
     erased = left = 0
-    async for integration_id in _due(sessions, now):
+    async for integration_id in each_id(sessions, _due(now)):
         try:
             await erase_store(sessions, blobs, integration_id, now)
         except Expected as failure:
@@ -71,26 +70,12 @@ async def erase_removed(sessions: Sessions, blobs: BlobStore, now: datetime) -> 
     return erased
 
 
-async def _due(sessions: Sessions, now: datetime) -> AsyncIterator[UUID]:
-    statement = (
-        select(Integration.id)
-        .where(
-            Integration.removed_at <= now - WAIT,
-            Integration.data_after_rest == AfterGracePeriod.DELETE,
-            Integration.erased_at.is_(None),
-        )
-        .order_by(Integration.id)
-        .limit(_BATCH)
+def _due(now: datetime) -> Select[UUID]:
+    return select(Integration.id).where(
+        Integration.removed_at <= now - WAIT,
+        Integration.data_after_rest == AfterGracePeriod.DELETE,
+        Integration.erased_at.is_(None),
     )
-    after = UUID(int=0)
-    while True:
-        async with sessions.begin() as session:
-            found = (await session.scalars(statement.where(Integration.id > after))).all()
-        for integration_id in found:
-            yield integration_id
-        if len(found) < _BATCH:
-            return
-        after = found[-1]
 
 
 async def erase_store(sessions: Sessions, blobs: BlobStore, integration_id: UUID, now: datetime) -> None:
