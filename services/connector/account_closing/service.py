@@ -19,8 +19,8 @@ from services.connector.accounts.callers import AccountClosed, Caller
 from services.connector.accounts.notices import notify_admins
 from services.connector.integrations import lifecycle_service
 from services.connector.problems.catalogue import NotFound
-from services.connector.users.queries import find_account_held, hold_account
-from services.connector.users.service import require_still_admin
+from services.connector.users.queries import find_account_held
+from services.connector.users.service import hold_account_as_admin
 from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.tables import (
@@ -73,8 +73,7 @@ async def close(sessions: Sessions, caller: Caller, *, account_name: str, now: d
     caller.require_browser()
     caller.require_recent(now)
     async with sessions.begin() as session:
-        account = await hold_account(session, caller.account_id)
-        await require_still_admin(session, caller)
+        account = await hold_account_as_admin(session, caller)
         if _comparable(account_name) != _comparable(account.name):
             raise AccountNameDiffers
         closed = await _close(session, account, now)

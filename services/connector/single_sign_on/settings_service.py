@@ -26,8 +26,7 @@ from services.connector.single_sign_on.metadata import Failure, ProviderFailed
 from services.connector.single_sign_on.provider_client import ProviderClient
 from services.connector.single_sign_on.service import secret_place
 from services.connector.throttling.limits import SINGLE_SIGN_ON_TESTS
-from services.connector.users.queries import hold_account
-from services.connector.users.service import require_no_more, require_still_admin
+from services.connector.users.service import hold_account_as_admin, require_no_more
 from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
@@ -128,8 +127,7 @@ async def put(
     issuer = client.issuer_url(rules.issuer)
     keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
-        await hold_account(session, caller.account_id)
-        await require_still_admin(session, caller)
+        await hold_account_as_admin(session, caller)
         await _require_most(session, caller, rules.least_levels, *(rule.levels for rule in rules.level_rules))
         provider = await queries.provider_of(session, caller.account_id, is_held=True)
         is_same = provider is not None and provider.issuer == issuer and provider.client_id == rules.client_id
@@ -169,8 +167,7 @@ async def remove(sessions: Sessions, caller: Caller, now: datetime) -> None:
     session_id = caller.require_browser()
     caller.require_recent(now)
     async with sessions.begin() as session:
-        await hold_account(session, caller.account_id)
-        await require_still_admin(session, caller)
+        await hold_account_as_admin(session, caller)
         provider = await queries.provider_of(session, caller.account_id, is_held=True)
         if provider is None:
             return
@@ -209,8 +206,7 @@ async def add_domain(sessions: Sessions, caller: Caller, entered: str, now: date
     caller.require_recent(now)
     domain = host_name(entered)
     async with sessions.begin() as session:
-        await hold_account(session, caller.account_id)
-        await require_still_admin(session, caller)
+        await hold_account_as_admin(session, caller)
         known = await queries.domains_of(session, caller.account_id)
         if any(each.domain == domain for each in known):
             return
@@ -245,8 +241,7 @@ async def prove_domain(
         raise DomainUnproven(domain=domain)
     try:
         async with sessions.begin() as session:
-            await hold_account(session, caller.account_id)
-            await require_still_admin(session, caller)
+            await hold_account_as_admin(session, caller)
             row = await _domain(session, caller, domain_id)
             row.proven_at = row.proven_at or now
             session.add(audit_entry(caller, "mail_domain_proven", row.id))
@@ -261,8 +256,7 @@ async def remove_domain(sessions: Sessions, caller: Caller, domain_id: UUID, now
     caller.require_browser()
     caller.require_recent(now)
     async with sessions.begin() as session:
-        await hold_account(session, caller.account_id)
-        await require_still_admin(session, caller)
+        await hold_account_as_admin(session, caller)
         row = await _domain(session, caller, domain_id)
         await session.delete(row)
         session.add(audit_entry(caller, "mail_domain_removed", row.id))

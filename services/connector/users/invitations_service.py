@@ -25,8 +25,7 @@ from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.service import EmailTaken, normalise_email
 from services.connector.problems.catalogue import NotFound
 from services.connector.throttling.limits import INVITATION_ANSWERS, INVITATIONS
-from services.connector.users import queries
-from services.connector.users.service import require_no_more, require_still_admin
+from services.connector.users.service import hold_account_as_admin, require_no_more
 from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.permissions import Level, Permission
@@ -98,8 +97,7 @@ async def invite(
     await INVITATIONS.require(sessions, caller.account_id)
     email = normalise_email(email)
     async with sessions.begin() as session:
-        await queries.hold_account(session, caller.account_id)
-        await require_still_admin(session, caller)
+        await hold_account_as_admin(session, caller)
         invitation = await add(
             session,
             caller.account_id,

@@ -28,6 +28,7 @@ from shared.errors import Expected
 from shared.jobs import Job, enqueue
 from shared.permissions import Level, Permission
 from shared.tables import (
+    Account,
     ApiKey,
     Integration,
     Invitation,
@@ -230,8 +231,7 @@ def _require_person(caller: Caller, now: datetime) -> None:
 
 async def _held(session: AsyncSession, caller: Caller, user_id: UUID) -> User:
     """The user, held. Two changes of one account's people never run at once, and who has lost their right meanwhile changes nothing."""
-    await queries.hold_account(session, caller.account_id)
-    await require_still_admin(session, caller)
+    await hold_account_as_admin(session, caller)
     user = await session.scalar(
         select(User)
         .where(User.account_id == caller.account_id, User.id == user_id, User.removed_at.is_(None))
@@ -242,8 +242,12 @@ async def _held(session: AsyncSession, caller: Caller, user_id: UUID) -> User:
     return user
 
 
-async def require_still_admin(session: AsyncSession, caller: Caller) -> None:
-    """Whoever holds the account asks once more: the caller may have lost their right while they waited. Raises NotSignedIn, PermissionMissing."""
+async def hold_account_as_admin(session: AsyncSession, caller: Caller) -> Account:
+    """The caller's account, held until the transaction ends. They may have lost their right while they waited, so it is asked for once more.
+
+    Raises NotSignedIn, PermissionMissing.
+    """
+    account = await queries.hold_account(session, caller.account_id)
     asking = await session.scalar(
         select(User)
         .where(User.account_id == caller.account_id, User.id == caller.user_id)
@@ -253,6 +257,7 @@ async def require_still_admin(session: AsyncSession, caller: Caller) -> None:
         raise NotSignedIn
     if Level(asking.general_admin) is not Level.EDIT:
         raise PermissionMissing(permission=Permission.GENERAL_ADMIN.value, level=Level.EDIT.value)
+    return account
 
 
 async def require_admin_left(session: AsyncSession, account_id: UUID) -> None:
