@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from services.connector.account_closing import jobs as account_closing_jobs
 from services.connector.account_closing.mails import AccountMails
+from services.connector.accounts.letters import Compose
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.notice_queue import open_notice_queue
 from services.connector.amazon_credentials import jobs as application_jobs
@@ -59,6 +60,7 @@ from shared.metrics import process_registry
 from shared.outgoing.addresses import networks
 from shared.outgoing.connections import OutgoingConnections
 from shared.side_port import side_port
+from shared.tables import NoticeKind
 
 log = structlog.get_logger()
 
@@ -187,24 +189,18 @@ def _create_notice_mailer(
         settings.notice_smtp_password,
         settings.notice_from or f"no-reply@{settings.mail_domain}",
     )
+    composers: dict[NoticeKind, Compose] = {}
+    for mails in (SignInMails, InvitationMails, AccountMails, AlarmMails):
+        composers |= mails(
+            sessions, settings.public_url, support_contact=settings.support_contact
+        ).composers()
     return NoticeMailer(
         sessions,
         server,
         settings.public_url,
         registry,
         mail_domain=settings.mail_domain,
-        composers={
-            **SignInMails(
-                sessions, settings.public_url, support_contact=settings.support_contact
-            ).composers(),
-            **InvitationMails(
-                sessions, settings.public_url, support_contact=settings.support_contact
-            ).composers(),
-            **AccountMails(
-                sessions, settings.public_url, support_contact=settings.support_contact
-            ).composers(),
-            **AlarmMails(sessions, settings.public_url, support_contact=settings.support_contact).composers(),
-        },
+        composers=composers,
         support_contact=settings.support_contact,
     )
 

@@ -1,15 +1,15 @@
 """The mails that tell administrators that their account was closed, or is open again. They address nobody by "du" or "Sie"."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from email.message import EmailMessage
 from typing import Final
 
 from sqlalchemy import select
+from typing_extensions import override
 
-from services.connector.accounts.letters import letter, reader_of
+from services.connector.accounts.letters import Compose, RoomMails, letter, reader_of
 from services.connector.http.language import Language
-from shared.database import Sessions
 from shared.tables import Account, Notice, NoticeKind
 
 _DE, _EN = Language.DE, Language.EN
@@ -48,18 +48,11 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
 }  # fmt: skip
 
 
-class AccountMails:
-    """Makes the mails of this room; `public_url` is where their links lead, and `support_contact` where their readers find help."""
+class AccountMails(RoomMails):
+    """That an account was closed, or is open again."""
 
-    def __init__(self, sessions: Sessions, public_url: str, *, support_contact: str | None = None) -> None:
-        self._sessions = sessions
-        self._public_url = public_url
-        self._support_contact = support_contact
-
-    def composers(
-        self,
-    ) -> Mapping[NoticeKind, Callable[[Notice, str, datetime], Awaitable[EmailMessage | None]]]:
-        """By the kinds of their occasions."""
+    @override
+    def composers(self) -> Mapping[NoticeKind, Compose]:
         return dict.fromkeys(_TEXTS, self._tell)
 
     async def _tell(self, notice: Notice, sender: str, now: datetime) -> EmailMessage | None:

@@ -1,5 +1,7 @@
 """What mails to the people of an account have in common: who reads it, and its frame. They address nobody by "du" or "Sie"."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -14,11 +16,29 @@ from services.connector.accounts import queries
 from services.connector.http.language import Language
 from services.connector.http.support_contact import support_line
 from shared.database import Sessions
+from shared.tables import Notice, NoticeKind
 
 _FRAME: Final = {
     Language.DE: "Guten Tag {person},\n\n{text}\n\nReplyco\n{help}",
     Language.EN: "Hello {person},\n\n{text}\n\nReplyco\n{help}",
 }
+
+
+# Makes the mail of a notice right before it is sent, from this sender; None if there is nothing to tell any more.
+Compose = Callable[[Notice, str, datetime], Awaitable[EmailMessage | None]]
+
+
+class RoomMails(ABC):
+    """Makes the mails of a room; `public_url` is where their links lead, and `support_contact` where their readers find help."""
+
+    def __init__(self, sessions: Sessions, public_url: str, *, support_contact: str | None = None) -> None:
+        self._sessions = sessions
+        self._public_url = public_url
+        self._support_contact = support_contact
+
+    @abstractmethod
+    def composers(self) -> Mapping[NoticeKind, Compose]:
+        """By the kinds of their occasions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,16 @@
 """The mails that tell administrators what they should look at. Composed right before they are sent, with the names of that moment."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from email.message import EmailMessage
 from typing import Final
 from uuid import UUID
 
-from services.connector.accounts.letters import letter, reader_of
+from typing_extensions import override
+
+from services.connector.accounts.letters import Compose, RoomMails, letter, reader_of
 from services.connector.audit import queries
 from services.connector.http.language import Language
-from shared.database import Sessions
 from shared.tables import Notice, NoticeKind
 
 _DE, _EN = Language.DE, Language.EN
@@ -54,18 +55,11 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
 }  # fmt: skip
 
 
-class AlarmMails:
-    """Makes the mails of this room; `public_url` is where their links lead, and `support_contact` where their readers find help."""
+class AlarmMails(RoomMails):
+    """What an administrator should look at."""
 
-    def __init__(self, sessions: Sessions, public_url: str, *, support_contact: str | None = None) -> None:
-        self._sessions = sessions
-        self._public_url = public_url
-        self._support_contact = support_contact
-
-    def composers(
-        self,
-    ) -> Mapping[NoticeKind, Callable[[Notice, str, datetime], Awaitable[EmailMessage | None]]]:
-        """By the kinds of their occasions."""
+    @override
+    def composers(self) -> Mapping[NoticeKind, Compose]:
         return dict.fromkeys(_TEXTS, self._tell)
 
     async def _tell(self, notice: Notice, sender: str, now: datetime) -> EmailMessage | None:

@@ -6,7 +6,7 @@ not reported.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from services.connector.accounts.letters import Compose
 from services.connector.http.language import Language
 from services.connector.integrations import queries
 from services.connector.integrations.health import Check, CheckState, checks_of
@@ -52,10 +53,6 @@ class MailServer:
     username: str | None
     password: SecretStr | None
     sender: str
-
-
-# Makes the mail of a notice right before it is sent, from this sender; None if there is nothing to tell any more.
-Compose = Callable[[Notice, str, datetime], Awaitable[EmailMessage | None]]
 
 
 async def notify_owners(

@@ -4,17 +4,17 @@ What must never happen here: the token of a link in the database or in a log. It
 mail that is sent again has another one.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from email.message import EmailMessage
 from uuid import UUID
 
 from sqlalchemy import update
+from typing_extensions import override
 
 from services.connector.accounts.credentials import hash_secret, new_session_token
-from services.connector.accounts.letters import reader_of
+from services.connector.accounts.letters import Compose, RoomMails, reader_of
 from services.connector.sign_in.mail_texts import compose
-from shared.database import Sessions
 from shared.tables import Notice, NoticeKind, PasswordReset
 
 _KINDS = (
@@ -25,18 +25,11 @@ _KINDS = (
 )
 
 
-class SignInMails:
-    """Makes the mails of this room; `public_url` is where their links lead, and `support_contact` where their readers find help."""
+class SignInMails(RoomMails):
+    """About signing in."""
 
-    def __init__(self, sessions: Sessions, public_url: str, *, support_contact: str | None = None) -> None:
-        self._sessions = sessions
-        self._public_url = public_url
-        self._support_contact = support_contact
-
-    def composers(
-        self,
-    ) -> Mapping[NoticeKind, Callable[[Notice, str, datetime], Awaitable[EmailMessage | None]]]:
-        """By the kinds of their occasions."""
+    @override
+    def composers(self) -> Mapping[NoticeKind, Compose]:
         return dict.fromkeys(_KINDS, self._tell) | {NoticeKind.PASSWORD_RESET: self._send_link}
 
     async def _tell(self, notice: Notice, sender: str, now: datetime) -> EmailMessage | None:

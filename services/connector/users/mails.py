@@ -1,6 +1,6 @@
 """The mail of an invitation: composed right before it is sent, with a link that is made then. Only its hash stays."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from email.message import EmailMessage
 from typing import Final
@@ -9,12 +9,12 @@ from uuid import UUID
 from babel.dates import format_datetime as format_moment
 from babel.dates import get_timezone
 from sqlalchemy import select, update
+from typing_extensions import override
 
 from services.connector.accounts.credentials import hash_secret, new_session_token
-from services.connector.accounts.letters import addressed
+from services.connector.accounts.letters import Compose, RoomMails, addressed
 from services.connector.http.language import Language
 from services.connector.http.support_contact import support_line
-from shared.database import Sessions
 from shared.tables import Account, Invitation, Notice, NoticeKind, User
 
 # Subject and text.
@@ -36,18 +36,11 @@ _TEXTS: Final[dict[Language, tuple[str, str]]] = {
 }
 
 
-class InvitationMails:
-    """Makes the mails of this room; `public_url` is where their links lead, and `support_contact` where their readers find help."""
+class InvitationMails(RoomMails):
+    """The mail of an invitation."""
 
-    def __init__(self, sessions: Sessions, public_url: str, *, support_contact: str | None = None) -> None:
-        self._sessions = sessions
-        self._public_url = public_url
-        self._support_contact = support_contact
-
-    def composers(
-        self,
-    ) -> Mapping[NoticeKind, Callable[[Notice, str, datetime], Awaitable[EmailMessage | None]]]:
-        """By the kind of their occasion."""
+    @override
+    def composers(self) -> Mapping[NoticeKind, Compose]:
         return {NoticeKind.INVITATION: self._compose}
 
     async def _compose(self, notice: Notice, sender: str, now: datetime) -> EmailMessage | None:
