@@ -7,7 +7,7 @@ length would tell of the secret (BREACH). What is shown once, such as a new key,
 import gzip
 from typing import Final
 
-from services.connector.http.middleware import AsgiApp, Message, Receive, Scope, Send
+from services.connector.http.middleware import AsgiApp, Message, Receive, Scope, Send, header_of, reads_api
 from services.connector.http.paths import API_PREFIX
 
 # Below it the headers are most of what is sent.
@@ -32,16 +32,10 @@ class Compressed:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] != "http"
-            or scope["method"] != "GET"
-            or not scope["path"].startswith(f"{API_PREFIX}/")
-            or scope["path"] in _PLAIN
-        ):
+        if not reads_api(scope) or scope["path"] in _PLAIN:
             await self._app(scope, receive, send)
             return
-        accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-encoding")
-        takes = takes_gzip(accepted.decode("latin-1"))
+        takes = takes_gzip(header_of(scope, b"accept-encoding"))
         start: Message | None = None
 
         async def compressed(message: Message) -> None:

@@ -8,8 +8,7 @@ import hashlib
 from typing import Final
 
 from services.connector.http.etags import is_among, with_digest
-from services.connector.http.middleware import AsgiApp, Message, Receive, Scope, Send
-from services.connector.http.paths import API_PREFIX
+from services.connector.http.middleware import AsgiApp, Message, Receive, Scope, Send, header_of, reads_api
 
 # The headers that a 304 repeats; the others describe content, which it has not.
 _KEPT: Final = frozenset({b"etag", b"cache-control", b"content-language", b"vary"})
@@ -22,16 +21,10 @@ class ConditionalGet:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] != "http"
-            or scope["method"] != "GET"
-            or not scope["path"].startswith(f"{API_PREFIX}/")
-        ):
+        if not reads_api(scope):
             await self._app(scope, receive, send)
             return
-        known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match").decode(
-            "latin-1"
-        )
+        known = header_of(scope, b"if-none-match")
         start: Message | None = None
         content = bytearray()
 

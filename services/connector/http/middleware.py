@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.exceptions import HTTPException
 
+from services.connector.http.paths import API_PREFIX
 from shared.database import new_id
 
 log = structlog.get_logger()
@@ -46,6 +47,18 @@ _DOCUMENT_HEADERS: Final = (
 # Asked every few seconds by machines; a line each would hide the others.
 _UNLOGGED: Final = frozenset({"/livez", "/readyz"})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def reads_api(scope: Scope) -> bool:
+    """Whether this is a GET of the REST API."""
+    return bool(
+        scope["type"] == "http" and scope["method"] == "GET" and scope["path"].startswith(f"{API_PREFIX}/")
+    )
+
+
+def header_of(scope: Scope, name: bytes) -> str:
+    """A header of the request; several of the name (in lower case) are one (RFC 9110 section 5.3), and none is empty."""
+    return b",".join(value for each, value in scope["headers"] if each == name).decode("latin-1")
 
 
 class BodyTooLarge(HTTPException):
