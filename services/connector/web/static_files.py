@@ -16,7 +16,7 @@ from typing import Final
 
 from services.connector.http.support_contact import support_link
 from services.connector.web.script_bundles import COMMON, Imports, bundled, imports_of, reached
-from services.connector.web.texts import TEXT_SETS, page_texts, texts_in
+from services.connector.web.texts import TEXT_SETS, keys_in, page_texts
 
 FOLDER: Final = Path(__file__).parent
 _STATIC: Final = FOLDER / "static"
@@ -107,18 +107,18 @@ def _style() -> str:
 
 def _texts(scripts: dict[str, str], imports: dict[str, Imports], entries: dict[str, str]) -> dict[str, bytes]:
     """What a page says, a file for each page and set of texts; what all pages say is in `app.json` and in no other."""
-    found: dict[str, bytes] = {}
-    of_app = [scripts[path] for path in reached(imports, "app.js", later=True)]
-    of_pages = {
-        name: [scripts[path] for path in reached(imports, entry, later=True)]
-        for name, entry in entries.items()
+    named = {path: keys_in(script) for path, script in scripts.items()}
+    starts = {
+        name: tuple({start for path in reached(imports, entry, later=True) for start in named[path]})
+        for name, entry in ({_APP: f"{_APP}.js"} | entries).items()
     }
+    found: dict[str, bytes] = {}
     for text_set in TEXT_SETS:
         texts = page_texts(text_set)
-        common = texts_in(of_app, texts)
-        by_page = {name: texts_in(needed, texts) for name, needed in of_pages.items()}
-        for name, keys in {_APP: common, **{name: keys - common for name, keys in by_page.items()}}.items():
-            chosen = {key: texts[key] for key in sorted(keys)}
+        by_page = {name: {key for key in texts if key.startswith(begun)} for name, begun in starts.items()}
+        common = by_page[_APP]
+        for name, keys in by_page.items():
+            chosen = {key: texts[key] for key in sorted(keys if name == _APP else keys - common)}
             found[f"texts/{text_set}/{name}.json"] = json.dumps(
                 chosen, ensure_ascii=False, separators=(",", ":")
             ).encode()

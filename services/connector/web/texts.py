@@ -5,7 +5,6 @@ German addresses people with "du". The folder `de-sie` holds only what differs f
 
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +30,6 @@ def own_texts(text_set: str) -> dict[str, str]:
     return texts
 
 
-def texts_in(scripts: Iterable[str], texts: dict[str, str]) -> set[str]:
-    """The keys that these scripts can ask for: those that begin with one that they name, such as `a.b.one` with `a.b`."""
-    starts = tuple(key or start for script in scripts for key, start in _KEY.findall(script))
-    return {key for key in texts if key.startswith(starts)}
+def keys_in(script: str) -> frozenset[str]:
+    """How the keys begin that a script can ask for: `a.b` also stands for `a.b.one`."""
+    return frozenset(key or start for key, start in _KEY.findall(script))

@@ -32,11 +32,6 @@ export function browserLanguage() {
   return "en";
 }
 
-/** "du" or "sie": how German texts address whoever reads them. */
-export function formOfAddress() {
-  return form;
-}
-
 /** Loads the texts of a language, in this form of address, and names the language on the page. */
 export async function useLanguage(wanted, wantedForm = form) {
   const chosen = LANGUAGES.includes(wanted) ? wanted : "en";

@@ -1,7 +1,7 @@
 // What an agent can do with a conversation: close it by a button, and by a menu stop the answer clock, leave unread, merge, split.
 
 import { get, patch, post } from "../core/api.js";
-import { h, newId, replace } from "../core/dom.js";
+import { h, newId } from "../core/dom.js";
 import { actionButton, announce, confirmDialog, notice, outsideLink, showProblem } from "../core/elements.js";
 import { dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";

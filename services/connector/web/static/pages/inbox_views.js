@@ -94,4 +94,4 @@ export function inboxViews({ current, signal }) {
   };
 }
 
-export const shownCount = (number) => (number >= MOST_COUNTED ? `${MOST_COUNTED - 1}+` : String(number));
+const shownCount = (number) => (number >= MOST_COUNTED ? `${MOST_COUNTED - 1}+` : String(number));
