@@ -84,11 +84,14 @@ export function inboxList({ filters, openId, names, addressOf, emptyState, selec
 
   /** Where in what was read the last one is that is shown. */
   function lastShown(read) {
-    const id = list.items().findLast((item) => read.some((each) => each.id === item.id))?.id;
-    return read.findIndex((item) => item.id === id);
+    const places = new Map(read.map(({ id }, index) => [id, index]));
+    return places.get(list.items().findLast(({ id }) => places.has(id))?.id) ?? -1;
   }
 
-  const isBehind = () => pages.items().some((item, index) => list.items()[index]?.id !== item.id);
+  function isBehind() {
+    const shown = list.items();
+    return pages.items().some(({ id }, index) => shown[index]?.id !== id);
+  }
 
   /** Notes what has come since the list was last in order; how many these are. */
   function noteNew() {
@@ -116,7 +119,8 @@ export function inboxList({ filters, openId, names, addressOf, emptyState, selec
 
   /** Nobody reads the list any more. */
   function settleIfUnread() {
-    if (isBehind() && !isRead()) settle({ keepsOrder: false });
+    // Scrolling comes here with each step, and then the list is read: the cheap question is the first.
+    if (!isRead() && isBehind()) settle({ keepsOrder: false });
   }
 
   for (const kind of ["pointerleave", "focusout", "scroll"]) scroller.addEventListener(kind, () => requestAnimationFrame(settleIfUnread));
