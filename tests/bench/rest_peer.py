@@ -22,7 +22,9 @@ _QUERY = """
 _UNNAMED = "The name is still missing. With it the store gets its address."
 _CONVERSATIONS = """
     SELECT c.id, c.integration_id, i.name, p.buyer_name, p.subject, p.snippet, c.order_id, c.asin, c.country, c.status, c.kind,
-        c.is_unread, c.answer_due_at, c.message_count, c.last_message_at, c.last_reply_at
+        c.is_unread, c.answer_due_at, c.message_count, c.last_message_at, c.last_reply_at, c.assignee_id, c.tag_ids, c.snoozed_until, c.has_files,
+        EXISTS (SELECT FROM outbound_messages o WHERE o.conversation_id = c.id AND o.state IN ('failed', 'perhaps_sent') AND o.dismissed_at IS NULL)
+            AS has_failed_reply
     FROM conversations c JOIN integrations i ON i.id = c.integration_id JOIN plain_texts p ON p.conversation_id = c.id
     WHERE c.account_id = $1 AND c.merged_into IS NULL AND c.status <> 'quarantine'
     ORDER BY c.last_message_at DESC, c.id DESC LIMIT 51
@@ -76,6 +78,11 @@ def _conversation(row: asyncpg.Record) -> dict[str, object]:
         "message_count": row["message_count"],
         "last_message_at": _time(row["last_message_at"]),
         "last_reply_at": _time(row["last_reply_at"]),
+        "assignee_id": str(row["assignee_id"]) if row["assignee_id"] else None,
+        "tag_ids": [str(tag_id) for tag_id in row["tag_ids"]],
+        "snoozed_until": _time(row["snoozed_until"]),
+        "has_files": row["has_files"],
+        "has_failed_reply": row["has_failed_reply"],
     }
 
 
