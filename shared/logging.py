@@ -18,8 +18,12 @@ _MAX_FRAMES: Final = 12
 _writers: Final[list[LogWriter]] = []
 
 
-def configure_logging(role: str, *, level: str = "INFO") -> None:
-    """Called once, by `__main__`. Log lines of the libraries pass through the same form; SMTP dialogues never do."""
+def configure_logging(role: str, *, level: str = "INFO", for_good: bool = False) -> None:
+    """Log lines of the libraries pass through the same form; SMTP dialogues never do.
+
+    `for_good` is for a process that serves: each logger keeps what is set here from its first line on, which makes a line
+    cheaper, and nothing can set the log up anew.
+    """
     describing: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -35,7 +39,7 @@ def configure_logging(role: str, *, level: str = "INFO") -> None:
         processors=[*describing, *rendering],
         logger_factory=lambda *_names: writer,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=for_good,
     )
     handler = _LibraryLines(writer)
     handler.setFormatter(

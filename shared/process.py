@@ -32,7 +32,7 @@ def run_role(
 ) -> None:
     """Run `run(settings, stop)` until it returns; `stop` is set by SIGTERM or SIGINT."""
     settings = settings_or_exit(settings_class)
-    configure_logging(role, level=settings.log_level)
+    configure_logging(role, level=settings.log_level, for_good=True)
     warn_of_development(settings)
     try:
         asyncio.run(_until_signal(settings, run))

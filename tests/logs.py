@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-import structlog
 from typing_extensions import override
 
 from shared.logging import configure_logging, flush_log
@@ -31,8 +30,6 @@ def log_written(monkeypatch: pytest.MonkeyPatch, *, level: str = "INFO") -> Iter
     written = WrittenLog()
     monkeypatch.setattr("sys.stdout", written)
     configure_logging("tester", level=level)
-    # The next test has an output of its own.
-    structlog.configure(cache_logger_on_first_use=False)
     yield written
     root.handlers[:] = handlers
     root.setLevel(before)

@@ -102,7 +102,7 @@ class AccountSettings(CommonSettings):
 def serve() -> None:
     """Serve the REST API and the pages."""
     settings = settings_or_exit(ConnectorSettings)
-    configure_logging("connector", level=settings.log_level)
+    configure_logging("connector", level=settings.log_level, for_good=True)
     warn_of_development(settings)
     settings = settings.model_copy(update={"connections": raise_file_limit(settings.connections)})
     try:

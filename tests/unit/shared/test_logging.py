@@ -50,6 +50,15 @@ def test_lines_of_libraries_have_the_same_form():
     }  # fmt: skip
 
 
+def test_after_a_command_in_one_process_the_log_can_be_set_up_anew():
+    program = _PROGRAM + "\nsys.stdout = sys.stderr\nconfigure_logging('another')\nlog.info('afterwards')\n"
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys" + program], capture_output=True, text=True, check=True
+    )
+
+    assert json.loads(done.stderr)["role"] == "another"
+
+
 def test_a_line_that_cannot_be_written_stops_nobody():
     program = _PROGRAM + "\nimport sys\nprint('went on', file=sys.stderr)\n"
     with Path("/dev/full").open("w") as full:
