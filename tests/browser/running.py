@@ -27,9 +27,9 @@ from tests.factories import make_account, make_user
 from tests.integration.connector.conftest import CHEAP_HASHER
 from tests.processes import free_ports
 
-CHROMIUM: Final = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
+# The headless shell is the same browser without windows, which tests do not look at: it costs a quarter less of the processor.
+_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+CHROMIUM: Final = next(filter(None, map(shutil.which, _NAMES)), None)
 # The address bar's two pages, which Chromium loads for each window though nobody sees them, took a second of the processor each time.
 # The list counts instead of Playwright's own, so what that switches off is named again.
 _SWITCHED_OFF = [

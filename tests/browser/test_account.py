@@ -20,6 +20,7 @@ async def test_an_account_addresses_its_people_and_is_closed(page: Page, site: S
     await expect(page.get_by_label("Anrede in deutschen Texten")).to_have_value("")
     await page.get_by_label("Anrede in deutschen Texten").select_option("Du")
     await page.get_by_role("button", name="Speichern").first.press("Enter")
+    await expect(page.locator("#done").get_by_text("Gespeichert.")).to_be_visible()
     await expect(page.get_by_label("Anrede in deutschen Texten")).to_have_value("du")
     await page.goto("/settings/account")
     await expect(main).to_contain_text("auch du nicht")
