@@ -44,7 +44,7 @@ def reopen(account: AccountOption) -> None:
     settings = settings_or_exit(CommonSettings)
     _run(settings, lambda sessions: service.reopen(sessions, account, datetime.now(UTC)))
     print(
-        "reopened: its people, API keys and webhooks are as before. Each store is restored by an admin (Integrations → disconnected stores) and"
+        "reopened: its people, API keys and webhooks are as before; its mail domains have to be proven again. Each store is restored by an admin (Integrations → disconnected stores) and"
         " authorized again; the mail that came meanwhile is delivered then."
     )
 

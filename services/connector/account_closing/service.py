@@ -28,6 +28,8 @@ from shared.tables import (
     AuthorizationAttempt,
     Invitation,
     NoticeKind,
+    OidcAttempt,
+    OidcDomain,
     PasswordReset,
     SignInChallenge,
     User,
@@ -94,7 +96,8 @@ async def close_for_operator(sessions: Sessions, account_id: UUID, now: datetime
 
 
 async def reopen(sessions: Sessions, account_id: UUID, now: datetime) -> None:
-    """Let everybody in again whom the closing has disabled. The stores may be restored for as long as after disconnecting them.
+    """Let everybody in again whom the closing has disabled. The stores may be restored for as long as after disconnecting them, and mail domains
+    are proven anew.
 
     Raises NotFound, AccountOpen, GracePeriodOver.
     """
@@ -148,8 +151,14 @@ async def _close(session: AsyncSession, account: Account, now: datetime) -> Clos
     await session.execute(
         update(User).where(User.account_id == account.id, User.disabled_at.is_(None)).values(disabled_at=now)
     )
-    for table in (UserSession, SignInChallenge, PasswordReset, Invitation, AuthorizationAttempt):
+    for table in (
+        UserSession, SignInChallenge, PasswordReset, Invitation, AuthorizationAttempt, OidcAttempt,
+    ):  # fmt: skip
         await session.execute(delete(table).where(table.account_id == account.id))
+    # They may be another account's by now: whoever reopens this one proves them anew.
+    await session.execute(
+        update(OidcDomain).where(OidcDomain.account_id == account.id).values(proven_at=None)
+    )
     await lifecycle_service.disconnect_all(session, account.id, now)
     return Closed(now, erase_after)
 

@@ -125,11 +125,13 @@ _LIVE_API_KEY: Final = CompiledSelect(
         User.inbox_orders.label("creators_inbox_orders"),
     )
     .join(User, User.id == ApiKey.created_by)
+    .join(Account, Account.id == ApiKey.account_id)
     .where(
         ApiKey.secret_hash == bindparam("secret_hash"),
         ApiKey.revoked_at.is_(None),
         or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > bindparam("now")),
         User.disabled_at.is_(None),
+        Account.closed_at.is_(None),
     )
 )
 

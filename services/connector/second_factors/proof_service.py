@@ -89,6 +89,12 @@ async def take_code(
     return step is not None and await queries.take_step(session, user.id, step)
 
 
+async def owner_of(session: AsyncSession, credential: Mapping[str, Any]) -> UUID | None:
+    """Whose passkey says that it answers; nothing is believed yet. Raises PasskeyRefused."""
+    passkey = await queries.passkey_called(session, credential_id_of(credential))
+    return None if passkey is None else passkey.user_id
+
+
 async def take_passkey(
     session: AsyncSession,
     party: RelyingParty,

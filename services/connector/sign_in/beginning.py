@@ -51,9 +51,34 @@ class SignedIn:
     known_token: str = field(repr=False)
 
 
+async def hold_person(session: AsyncSession, user_id: UUID) -> tuple[User, Account] | None:
+    """Whoever is about to sign in, as they are now, held with their account until the transaction ends; None if nobody lets them in any more.
+
+    Whatever shuts somebody out (disabling them, another password, one way in alone, the closing of the account) comes wholly before the
+    sign-in, and refuses it, or wholly after it, and ends the session. The account first, as everybody who holds both does.
+    """
+    account = await session.scalar(
+        select(Account)
+        .join(User, User.account_id == Account.id)
+        .where(User.id == user_id)
+        .with_for_update(read=True, of=Account)
+        .execution_options(populate_existing=True)
+    )
+    user = await session.scalar(
+        select(User)
+        .where(User.id == user_id, User.disabled_at.is_(None))
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if account is None or account.closed_at is not None or user is None:
+        return None
+    return user, account
+
+
 async def begin_session(
     session: AsyncSession,
     user: User,
+    account: Account,
     method: SignInMethod,
     browser: Browser,
     now: datetime,
@@ -61,7 +86,7 @@ async def begin_session(
     authenticated_at: datetime | None = None,
     **fields: str,
 ) -> SignedIn:
-    """Begin a session for a user who has proved who they are; it ends the one whose cookie it replaces.
+    """Begin a session for a user who has proved who they are; it ends the one whose cookie it replaces. The account is held.
 
     `authenticated_at`: when they have done so, if it is not now. `fields` go into the audit log. Raises SingleSignOnOnly.
     """
@@ -72,6 +97,7 @@ async def begin_session(
     session_id = await _add_session(
         session,
         user,
+        account,
         token=session_token,
         method=method,
         browser=browser,
@@ -107,6 +133,7 @@ async def _end_replaced(session: AsyncSession, session_token: str) -> None:
 async def _add_session(
     session: AsyncSession,
     user: User,
+    account: Account,
     *,
     token: str,
     method: SignInMethod,
@@ -114,7 +141,6 @@ async def _add_session(
     now: datetime,
     authenticated_at: datetime,
 ) -> UUID:
-    account = await session.get_one(Account, user.account_id)
     lifetime = lifetime_of(
         user.general_admin,
         admin_session_hours=account.admin_session_hours,

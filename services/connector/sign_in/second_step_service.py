@@ -25,13 +25,13 @@ from services.connector.second_factors.passkeys import (
 )
 from services.connector.second_factors.proof_service import CodeRefused
 from services.connector.second_factors.queries import Factors, take_challenge
-from services.connector.sign_in.beginning import SignedIn, begin_session
+from services.connector.sign_in.beginning import SignedIn, begin_session, hold_person
 from services.connector.sign_in.browsers import Browser
 from services.connector.throttling.limits import PASSKEY_SIGN_INS
 from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
-from shared.tables import ChallengePurpose, SignInChallenge, SignInMethod, User
+from shared.tables import Account, ChallengePurpose, SignInChallenge, SignInMethod, User
 
 CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
 # The open second steps of one user at most: the next one takes the place of the oldest.
@@ -97,9 +97,10 @@ async def finish_with_code(
     )
     keys = await keyring.of(sessions, user.account_id)
     async with sessions.begin() as session:
+        user, account = await _held(session, user)
         if await proof_service.take_code(session, keys, user, code, takes_app=takes_app, now=now):
             await proof_service.uncount(session, step_origin)
-            return await _finish(session, challenge, user, browser=browser, now=now)
+            return await _finish(session, challenge, user, account, browser=browser, now=now)
         proof_service.tell_failure(session, user, browser.client_address)
     raise CodeRefused
 
@@ -117,6 +118,7 @@ async def finish_with_passkey(
     challenge, user = await _waiting(sessions, token, now)
     try:
         async with sessions.begin() as session:
+            user, account = await _held(session, user)
             await proof_service.take_passkey(
                 session,
                 party,
@@ -126,7 +128,7 @@ async def finish_with_passkey(
                 is_verified=False,
                 now=now,
             )
-            return await _finish(session, challenge, user, browser=browser, now=now)
+            return await _finish(session, challenge, user, account, browser=browser, now=now)
     except PasskeyRefused as refused:
         await proof_service.tell_refused(sessions, refused, user, browser.client_address)
         raise
@@ -169,21 +171,26 @@ async def sign_in_with_passkey(
     user = None
     try:
         async with sessions.begin() as session:
-            passkey = await proof_service.take_passkey(
+            owner_id = await proof_service.owner_of(session, credential)
+            held = None if owner_id is None else await hold_person(session, owner_id)
+            await proof_service.take_passkey(
                 session, party, challenge.challenge, credential, user_id=None, is_verified=True, now=now
             )
-            user = await _enabled(session, passkey.user_id)
-            return await begin_session(session, user, SignInMethod.PASSKEY, browser, now)
+            if held is None:
+                raise PasskeyRefused
+            user, account = held
+            return await begin_session(session, user, account, SignInMethod.PASSKEY, browser, now)
     except PasskeyRefused as refused:
         await proof_service.tell_refused(sessions, refused, user, browser.client_address)
         raise
 
 
-async def _enabled(session: AsyncSession, user_id: UUID) -> User:
-    user = await session.scalar(select(User).where(User.id == user_id, User.disabled_at.is_(None)))
-    if user is None:
-        raise PasskeyRefused
-    return user
+async def _held(session: AsyncSession, user: User) -> tuple[User, Account]:
+    """Raises SignInExpired if nobody lets them in any more."""
+    held = await hold_person(session, user.id)
+    if held is None:
+        raise SignInExpired
+    return held
 
 
 async def _open(
@@ -217,6 +224,7 @@ async def _finish(
     session: AsyncSession,
     challenge: SignInChallenge,
     user: User,
+    account: Account,
     *,
     browser: Browser,
     now: datetime,
@@ -227,4 +235,4 @@ async def _finish(
     browser_id: UUID | None = await known_browser(session, user.id, hash_secret(browser.known_token), now)
     # Until now the right password counted as a failure: else it would make room for more guesses at the second step.
     await uncount_sign_in(session, SignInOrigin(user.email, browser.client_address, browser_id))
-    return await begin_session(session, user, SignInMethod.PASSWORD, browser, now)
+    return await begin_session(session, user, account, SignInMethod.PASSWORD, browser, now)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 
 from services.connector.accounts import queries
 from services.connector.accounts.audit import audit_entry
@@ -15,12 +15,12 @@ from services.connector.accounts.turns import FairTurns
 from services.connector.problems.catalogue import NotFound
 from services.connector.second_factors.passkeys import RelyingParty
 from services.connector.second_factors.queries import factors_of
-from services.connector.sign_in.beginning import SignedIn, begin_session
+from services.connector.sign_in.beginning import SignedIn, begin_session, hold_person
 from services.connector.sign_in.browsers import Browser
-from services.connector.sign_in.password_check import user_with_password
+from services.connector.sign_in.password_check import InvalidCredentials, user_with_password
 from services.connector.sign_in.second_step_service import SecondStep, ask_second_step
 from shared.database import Sessions
-from shared.tables import SignInMethod, User, UserSession
+from shared.tables import SignInMethod, UserSession
 
 
 async def sign_in(
@@ -38,18 +38,20 @@ async def sign_in(
     user, check, origin = await user_with_password(
         sessions, turns, passwords, normalise_email(email), password, browser=browser, now=now
     )
+    checked_hash = user.password_hash
     async with sessions.begin() as session:
+        held = await hold_person(session, user.id)
+        # The password was theirs a moment ago.
+        if held is None or held[0].password_hash != checked_hash:
+            raise InvalidCredentials
+        user, account = held
         if check.new_hash is not None:
-            await session.execute(
-                update(User)
-                .where(User.id == user.id, User.password_hash == user.password_hash)
-                .values(password_hash=check.new_hash)
-            )
+            user.password_hash = check.new_hash
         factors = await factors_of(session, user)
         if factors.has_any:
             return await ask_second_step(session, party, user, factors, now)
         await queries.uncount_sign_in(session, origin)
-        return await begin_session(session, user, SignInMethod.PASSWORD, browser, now)
+        return await begin_session(session, user, account, SignInMethod.PASSWORD, browser, now)
 
 
 async def sign_out(sessions: Sessions, caller: Caller) -> None:

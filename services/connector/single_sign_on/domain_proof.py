@@ -6,6 +6,7 @@ from typing import Final
 
 import dns.asyncresolver
 import dns.exception
+import dns.nameserver
 import dns.rdatatype
 
 from shared.crypto.envelope import AccountKeys
@@ -32,10 +33,13 @@ def is_proven(texts: Iterable[str], value: str) -> bool:
     return any(text.strip() == value for text in texts)
 
 
-async def ask_texts(name: str) -> Sequence[str]:
-    """Ask the machine's name servers for the TXT records of a name."""
+async def ask_texts(name: str, *, servers: Sequence[tuple[str, int]] = ()) -> Sequence[str]:
+    """Ask for the TXT records of a name: these name servers, or the machine's. Raises OSError."""
     try:
-        answer = await dns.asyncresolver.Resolver().resolve(
+        resolver = dns.asyncresolver.Resolver(configure=not servers)
+        if servers:
+            resolver.nameservers = [dns.nameserver.Do53Nameserver(*server) for server in servers]
+        answer = await resolver.resolve(
             f"{name}.", dns.rdatatype.TXT, search=False, lifetime=_SECONDS, raise_on_no_answer=False
         )
     except dns.exception.DNSException as error:

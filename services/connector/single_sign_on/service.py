@@ -388,6 +388,7 @@ class SingleSignOn:
                 return await begin_session(
                     session,
                     user,
+                    account,
                     SignInMethod.SINGLE_SIGN_ON,
                     browser,
                     now,

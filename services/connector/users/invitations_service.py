@@ -25,6 +25,7 @@ from services.connector.accounts.passwords import Passwords
 from services.connector.accounts.service import EmailTaken, normalise_email
 from services.connector.problems.catalogue import NotFound
 from services.connector.throttling.limits import INVITATION_ANSWERS, INVITATIONS
+from services.connector.users.queries import hold_account
 from services.connector.users.service import hold_account_as_admin, require_no_more
 from shared.database import Sessions, new_id
 from shared.errors import Expected
@@ -192,6 +193,7 @@ async def withdraw(sessions: Sessions, caller: Caller, invitation_id: UUID) -> N
 class Offer:
     """What whoever has the link sees before they join."""
 
+    account_id: UUID
     account_name: str
     email: str
     name: str | None
@@ -208,6 +210,7 @@ async def look(sessions: Sessions, token: str, *, client_address: str, now: date
             raise InvitationInvalid
         invitation, account, inviter = found
         return Offer(
+            account.id,
             account.name,
             invitation.email,
             invitation.name,
@@ -236,6 +239,8 @@ async def accept(
     password_hash = await passwords.hash(password)
     try:
         async with sessions.begin() as session:
+            # Nobody closes the account meanwhile, nor takes the inviter's right.
+            await hold_account(session, offer.account_id)
             found = await _good(session, token, now, is_held=True)
             if found is None:
                 raise InvitationInvalid

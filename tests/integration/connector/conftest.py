@@ -1,8 +1,10 @@
 """The connector's real application over a real database, and its kinds of caller."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import argon2
@@ -10,6 +12,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from deploy.demo.postgres import CONNECTOR
 from services.connector.accounts.credentials import (
@@ -112,6 +115,25 @@ async def new_client(app: FastAPI) -> AsyncIterator[Callable[..., httpx2.AsyncCl
 def nobody(new_client: Callable[..., httpx2.AsyncClient]) -> httpx2.AsyncClient:
     """Not signed in."""
     return new_client()
+
+
+@pytest.fixture
+def until_it_waits(sessions: Sessions) -> Callable[[asyncio.Task[Any]], Awaitable[None]]:
+    """Returns when the task waits for a lock that another transaction of the database holds; it must not end before."""
+
+    async def until(task: asyncio.Task[Any]) -> None:
+        waiting = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        async with asyncio.timeout(30):
+            while True:
+                async with sessions() as session:
+                    if await session.scalar(waiting):
+                        return
+                assert not task.done(), "it went past"
+                await asyncio.sleep(0.02)
+
+    return until
 
 
 @pytest.fixture

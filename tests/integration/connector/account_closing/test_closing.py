@@ -1,16 +1,18 @@
 """An account is closed: nobody gets in from then on, and for thirty days an operator can undo it."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from services.connector.account_closing import service
 from services.connector.account_closing.mails import AccountMails
 from services.connector.accounts.callers import AccountClosed
 from services.connector.integrations.service import connect_store
 from services.connector.users import operator_service
+from services.connector.users.queries import hold_account
 from shared.database import Sessions
 from shared.keyring import Keyring
 from shared.marketplaces import Region
@@ -19,14 +21,16 @@ from shared.tables import (
     AuditEntry,
     Grant,
     Integration,
+    Invitation,
     Notice,
     NoticeKind,
+    OidcDomain,
     RelayAddress,
     User,
     UserSession,
 )
 from tests.conftest import Keys
-from tests.factories import make_accepted_mail, make_grant, make_integration, make_relay_address
+from tests.factories import make_accepted_mail, make_account, make_grant, make_integration, make_relay_address
 from tests.integration.connector.conftest import PASSWORD, SignedIn
 
 API = "/api/v1"
@@ -91,6 +95,61 @@ async def test_a_session_that_came_in_after_all_is_none(signed_in, sessions: Ses
         )
 
     assert (await signed_in.client.get(f"{API}/me")).status_code == 401
+
+
+async def test_a_key_that_was_made_after_all_is_none(signed_in, new_client, sessions: Sessions):
+    """Whoever made it is not disabled, or not any more: a closed account has no way in for programs, either."""
+    made = await signed_in.client.post(f"{API}/api-keys", json={"name": "K", "permissions": {}})
+    program = new_client(authorization=f"Bearer {made.json()['key']}")
+    await _close(signed_in)
+    async with sessions.begin() as session:
+        await session.execute(update(User).values(disabled_at=None))
+
+    assert (await program.get(f"{API}/me")).status_code == 401
+
+
+async def test_mail_domains_are_free_for_others_and_proven_anew_after_reopening(
+    signed_in, sessions: Sessions, keyring: Keyring
+):
+    proven = {"domain": "lampenladen.example", "proven_at": datetime.now(UTC)}
+    async with sessions.begin() as session:
+        own = OidcDomain(account_id=signed_in.account.id, **proven)
+        session.add(own)
+    await _close(signed_in)
+    async with sessions.begin() as session:
+        # No two accounts have it proven, which the database sees to.
+        session.add(OidcDomain(account_id=(await make_account(session, keyring)).id, **proven))
+
+    await service.reopen(sessions, signed_in.account.id, datetime.now(UTC))
+
+    async with sessions.begin() as session:
+        left = await session.get_one(OidcDomain, own.id)
+    assert (left.domain, left.proven_at) == ("lampenladen.example", None)
+
+
+async def test_nobody_joins_while_the_account_is_closed(
+    signed_in, nobody, sessions: Sessions, until_it_waits
+):
+    """Who accepts an invitation and who closes the account come one after the other."""
+    token = await operator_service.invite(
+        sessions,
+        signed_in.account.id,
+        email="new@seller.example",
+        name=None,
+        language="en",
+        levels={},
+        now=datetime.now(UTC),
+    )
+    body = {"token": token, "name": "N", "password": "vier Lampen im Keller"}
+
+    async with sessions.begin() as session:
+        await hold_account(session, signed_in.account.id)
+        accepting = asyncio.create_task(nobody.post(f"{API}/invitations/accept", json=body))
+        await until_it_waits(accepting)
+        await session.execute(delete(Invitation))
+
+    answer = await accepting
+    assert (answer.status_code, answer.json()["code"]) == (409, "invitation_invalid")
 
 
 @pytest.mark.parametrize(

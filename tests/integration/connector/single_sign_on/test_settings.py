@@ -1,8 +1,9 @@
 """What an account says of its provider and its mail domains, over REST and by command."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from sqlalchemy import select, update
 
 from deploy.demo.postgres import CONNECTOR
 from services.connector.single_sign_on import settings_service
+from services.connector.single_sign_on.domain_proof import ask_texts
 from services.connector.single_sign_on.service import SingleSignOn
+from services.sandbox.mail.name_server import Zone
 from shared.tables import AuditEntry, OidcDomain, OidcProvider, User, UserSession
 from tests.commands import run_here
 from tests.conftest import Database, Keys
@@ -26,29 +29,24 @@ from tests.integration.connector.single_sign_on.conftest import (
     code_of,
     set_provider,
 )
+from tests.signing import name_server
 
 
 @pytest.fixture
-def dns(app: FastAPI) -> Iterator[dict[str, Sequence[str]]]:
-    """The TXT records that there are, by name."""
-    records: dict[str, Sequence[str]] = {}
-
-    async def ask(name: str) -> Sequence[str]:
-        if name not in records:
-            raise OSError
-        return records[name]
-
+def dns(app: FastAPI) -> Iterator[Zone]:
+    """The records that there are; the connector asks a name server that has them."""
     state = app.state.connector
-    own = SingleSignOn(
-        state.sessions,
-        state.keyring,
-        state.single_sign_on.client,
-        public_url=state.settings.public_url,
-        ask_texts=ask,
-    )
-    app.state.connector = replace(state, single_sign_on=own)
-    yield records
-    app.state.connector = state
+    with name_server() as server:
+        own = SingleSignOn(
+            state.sessions,
+            state.keyring,
+            state.single_sign_on.client,
+            public_url=state.settings.public_url,
+            ask_texts=partial(ask_texts, servers=[server.address]),
+        )
+        app.state.connector = replace(state, single_sign_on=own)
+        yield server.zone
+        app.state.connector = state
 
 
 async def _actions(company: Company) -> list[str]:
@@ -199,9 +197,9 @@ async def test_a_domain_is_proven_by_its_dns(provider, company, dns, keyring):
     proof = f"{PATH}/domains/{domain['id']}/proof"
 
     nothing = await provider.client.post(proof)
-    dns["_replyco.lampenladen.example"] = ["v=spf1 -all", "replyco-domain=somebody-elses"]
+    dns.text("_replyco.lampenladen.example", "v=spf1 -all", "replyco-domain=somebody-elses")
     wrong = await provider.client.post(proof)
-    dns["_replyco.lampenladen.example"] = ["v=spf1 -all", domain["record_value"]]
+    dns.text("_replyco.lampenladen.example", "v=spf1 -all", domain["record_value"])
     proven = await provider.client.post(proof)
 
     assert (domain["domain"], domain["record_name"]) == (
@@ -220,7 +218,7 @@ async def test_a_domain_is_proven_by_its_dns(provider, company, dns, keyring):
     second = (await provider.client.post(f"{PATH}/domains", json={"domain": "schirme.example"})).json()[
         "domains"
     ][1]
-    dns["_replyco.schirme.example"] = [second["record_value"]]
+    dns.text("_replyco.schirme.example", second["record_value"])
     taken = await provider.client.post(f"{PATH}/domains/{second['id']}/proof")
     foreign = await provider.client.delete(f"{PATH}/domains/{row.id}")
     removed = await provider.client.delete(f"{PATH}/domains/{domain['id']}")
