@@ -118,7 +118,7 @@ async def finish_with_passkey(
     challenge, user = await _waiting(sessions, token, now)
     try:
         async with sessions.begin() as session:
-            user, account = await _held(session, user)
+            entering, account = await _held(session, user)
             await proof_service.take_passkey(
                 session,
                 party,
@@ -128,7 +128,7 @@ async def finish_with_passkey(
                 is_verified=False,
                 now=now,
             )
-            return await _finish(session, challenge, user, account, browser=browser, now=now)
+            return await _finish(session, challenge, entering, account, browser=browser, now=now)
     except PasskeyRefused as refused:
         await proof_service.tell_refused(sessions, refused, user, browser.client_address)
         raise
@@ -168,7 +168,6 @@ async def sign_in_with_passkey(
         challenge = await _open(session, token, ChallengePurpose.PASSKEY_SIGN_IN, now)
         # Once, whatever comes of it: who tries again asks again.
         await take_challenge(session, challenge.id)
-    user = None
     try:
         async with sessions.begin() as session:
             owner_id = await proof_service.owner_of(session, credential)
@@ -181,7 +180,7 @@ async def sign_in_with_passkey(
             user, account = held
             return await begin_session(session, user, account, SignInMethod.PASSKEY, browser, now)
     except PasskeyRefused as refused:
-        await proof_service.tell_refused(sessions, refused, user, browser.client_address)
+        await proof_service.tell_refused(sessions, refused, None, browser.client_address)
         raise
 
 

@@ -23,7 +23,7 @@ async def _by_provider_alone(session: AsyncSession, user: User) -> None:
             account_id=user.account_id,
             issuer="https://id.company.example/lampenladen",
             client_id="replyco",
-            client_secret=Sealed(b"", b"", 1),
+            client_secret=Sealed(b""),
             is_only=True,
         )
     )
