@@ -39,7 +39,9 @@ async def test_other_records_prove_nothing(server: NameServer, domain: str):
     assert not is_proven(texts, VALUE)
 
 
-@pytest.mark.parametrize("domain", ["missing.example", "failing.example", f"{'a' * 64}.example", "a..example"])
+@pytest.mark.parametrize(
+    "domain", ["missing.example", "failing.example", f"{'a' * 64}.example", "a..example"]
+)
 async def test_a_name_without_an_answer_is_an_error_of_its_own(server: NameServer, domain: str):
     with pytest.raises(OSError, match="no answer from DNS"):
         await ask_texts(f"_replyco.{domain}", servers=[server.address])
