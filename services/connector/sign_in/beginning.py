@@ -51,8 +51,16 @@ class SignedIn:
     known_token: str = field(repr=False)
 
 
-async def hold_person(session: AsyncSession, user_id: UUID) -> tuple[User, Account] | None:
-    """Whoever is about to sign in, as they are now, held with their account until the transaction ends; None if nobody lets them in any more.
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """Whoever is about to sign in, as they are now. Their account is held until the transaction ends."""
+
+    user: User
+    account: Account
+
+
+async def hold_entrant(session: AsyncSession, user_id: UUID) -> Entrant | None:
+    """Hold somebody and their account until the transaction ends; None if nobody lets them in any more.
 
     Whatever shuts somebody out (disabling them, another password, one way in alone, the closing of the account) comes wholly before the
     sign-in, and refuses it, or wholly after it, and ends the session. The account first, as everybody who holds both does.
@@ -72,13 +80,12 @@ async def hold_person(session: AsyncSession, user_id: UUID) -> tuple[User, Accou
     )
     if account is None or account.closed_at is not None or user is None:
         return None
-    return user, account
+    return Entrant(user, account)
 
 
 async def begin_session(
     session: AsyncSession,
-    user: User,
-    account: Account,
+    entrant: Entrant,
     method: SignInMethod,
     browser: Browser,
     now: datetime,
@@ -86,18 +93,18 @@ async def begin_session(
     authenticated_at: datetime | None = None,
     **fields: str,
 ) -> SignedIn:
-    """Begin a session for a user who has proved who they are; it ends the one whose cookie it replaces. The account is held.
+    """Begin a session for a user who has proved who they are; it ends the one whose cookie it replaces.
 
     `authenticated_at`: when they have done so, if it is not now. `fields` go into the audit log. Raises SingleSignOnOnly.
     """
+    user = entrant.user
     if method is not SignInMethod.SINGLE_SIGN_ON and await has_one_way_in(session, user.account_id):
         raise SingleSignOnOnly
     session_token, known_token = new_session_token(), new_browser_token()
     await _end_replaced(session, browser.session_token)
     session_id = await _add_session(
         session,
-        user,
-        account,
+        entrant,
         token=session_token,
         method=method,
         browser=browser,
@@ -132,8 +139,7 @@ async def _end_replaced(session: AsyncSession, session_token: str) -> None:
 
 async def _add_session(
     session: AsyncSession,
-    user: User,
-    account: Account,
+    entrant: Entrant,
     *,
     token: str,
     method: SignInMethod,
@@ -141,6 +147,7 @@ async def _add_session(
     now: datetime,
     authenticated_at: datetime,
 ) -> UUID:
+    user, account = entrant.user, entrant.account
     lifetime = lifetime_of(
         user.general_admin,
         admin_session_hours=account.admin_session_hours,

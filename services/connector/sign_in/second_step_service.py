@@ -25,13 +25,13 @@ from services.connector.second_factors.passkeys import (
 )
 from services.connector.second_factors.proof_service import CodeRefused
 from services.connector.second_factors.queries import Factors, take_challenge
-from services.connector.sign_in.beginning import SignedIn, begin_session, hold_person
+from services.connector.sign_in.beginning import Entrant, SignedIn, begin_session, hold_entrant
 from services.connector.sign_in.browsers import Browser
 from services.connector.throttling.limits import PASSKEY_SIGN_INS
 from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.keyring import Keyring
-from shared.tables import Account, ChallengePurpose, SignInChallenge, SignInMethod, User
+from shared.tables import ChallengePurpose, SignInChallenge, SignInMethod, User
 
 CHALLENGE_LIFETIME: Final = timedelta(minutes=5)
 # The open second steps of one user at most: the next one takes the place of the oldest.
@@ -97,10 +97,10 @@ async def finish_with_code(
     )
     keys = await keyring.of(sessions, user.account_id)
     async with sessions.begin() as session:
-        user, account = await _held(session, user)
-        if await proof_service.take_code(session, keys, user, code, takes_app=takes_app, now=now):
+        entrant = await _held(session, user)
+        if await proof_service.take_code(session, keys, entrant.user, code, takes_app=takes_app, now=now):
             await proof_service.uncount(session, step_origin)
-            return await _finish(session, challenge, user, account, browser=browser, now=now)
+            return await _finish(session, challenge, entrant, browser=browser, now=now)
         proof_service.tell_failure(session, user, browser.client_address)
     raise CodeRefused
 
@@ -118,7 +118,7 @@ async def finish_with_passkey(
     challenge, user = await _waiting(sessions, token, now)
     try:
         async with sessions.begin() as session:
-            entering, account = await _held(session, user)
+            entrant = await _held(session, user)
             await proof_service.take_passkey(
                 session,
                 party,
@@ -128,7 +128,7 @@ async def finish_with_passkey(
                 is_verified=False,
                 now=now,
             )
-            return await _finish(session, challenge, entering, account, browser=browser, now=now)
+            return await _finish(session, challenge, entrant, browser=browser, now=now)
     except PasskeyRefused as refused:
         await proof_service.tell_refused(sessions, refused, user, browser.client_address)
         raise
@@ -170,26 +170,31 @@ async def sign_in_with_passkey(
         await take_challenge(session, challenge.id)
     try:
         async with sessions.begin() as session:
-            owner_id = await proof_service.owner_of(session, credential)
-            held = None if owner_id is None else await hold_person(session, owner_id)
+            entrant = await _owner(session, credential)
             await proof_service.take_passkey(
                 session, party, challenge.challenge, credential, user_id=None, is_verified=True, now=now
             )
-            if held is None:
-                raise PasskeyRefused
-            user, account = held
-            return await begin_session(session, user, account, SignInMethod.PASSKEY, browser, now)
+            return await begin_session(session, entrant, SignInMethod.PASSKEY, browser, now)
     except PasskeyRefused as refused:
         await proof_service.tell_refused(sessions, refused, None, browser.client_address)
         raise
 
 
-async def _held(session: AsyncSession, user: User) -> tuple[User, Account]:
+async def _held(session: AsyncSession, user: User) -> Entrant:
     """Raises SignInExpired if nobody lets them in any more."""
-    held = await hold_person(session, user.id)
-    if held is None:
+    entrant = await hold_entrant(session, user.id)
+    if entrant is None:
         raise SignInExpired
-    return held
+    return entrant
+
+
+async def _owner(session: AsyncSession, credential: Mapping[str, Any]) -> Entrant:
+    """Whose passkey says that it answers: held, but not believed yet. Raises PasskeyRefused."""
+    owner_id = await proof_service.owner_of(session, credential)
+    entrant = None if owner_id is None else await hold_entrant(session, owner_id)
+    if entrant is None:
+        raise PasskeyRefused
+    return entrant
 
 
 async def _open(
@@ -222,8 +227,7 @@ async def _waiting(sessions: Sessions, token: str, now: datetime) -> tuple[SignI
 async def _finish(
     session: AsyncSession,
     challenge: SignInChallenge,
-    user: User,
-    account: Account,
+    entrant: Entrant,
     *,
     browser: Browser,
     now: datetime,
@@ -231,7 +235,8 @@ async def _finish(
     """The whole sign-in has succeeded. Of two answers at once, one counts. Raises SignInExpired."""
     if not await take_challenge(session, challenge.id):
         raise SignInExpired
+    user = entrant.user
     browser_id: UUID | None = await known_browser(session, user.id, hash_secret(browser.known_token), now)
     # Until now the right password counted as a failure: else it would make room for more guesses at the second step.
     await uncount_sign_in(session, SignInOrigin(user.email, browser.client_address, browser_id))
-    return await begin_session(session, user, account, SignInMethod.PASSWORD, browser, now)
+    return await begin_session(session, entrant, SignInMethod.PASSWORD, browser, now)

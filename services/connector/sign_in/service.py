@@ -15,7 +15,7 @@ from services.connector.accounts.turns import FairTurns
 from services.connector.problems.catalogue import NotFound
 from services.connector.second_factors.passkeys import RelyingParty
 from services.connector.second_factors.queries import factors_of
-from services.connector.sign_in.beginning import SignedIn, begin_session, hold_person
+from services.connector.sign_in.beginning import SignedIn, begin_session, hold_entrant
 from services.connector.sign_in.browsers import Browser
 from services.connector.sign_in.password_check import InvalidCredentials, user_with_password
 from services.connector.sign_in.second_step_service import SecondStep, ask_second_step
@@ -38,20 +38,19 @@ async def sign_in(
     user, check, origin = await user_with_password(
         sessions, turns, passwords, normalise_email(email), password, browser=browser, now=now
     )
-    checked_hash = user.password_hash
     async with sessions.begin() as session:
-        held = await hold_person(session, user.id)
+        entrant = await hold_entrant(session, user.id)
         # The password was theirs a moment ago.
-        if held is None or held[0].password_hash != checked_hash:
+        if entrant is None or entrant.user.password_hash != user.password_hash:
             raise InvalidCredentials
-        user, account = held
+        user = entrant.user
         if check.new_hash is not None:
             user.password_hash = check.new_hash
         factors = await factors_of(session, user)
         if factors.has_any:
             return await ask_second_step(session, party, user, factors, now)
         await queries.uncount_sign_in(session, origin)
-        return await begin_session(session, user, account, SignInMethod.PASSWORD, browser, now)
+        return await begin_session(session, entrant, SignInMethod.PASSWORD, browser, now)
 
 
 async def sign_out(sessions: Sessions, caller: Caller) -> None:

@@ -17,7 +17,7 @@ from services.connector.accounts.callers import Caller
 from services.connector.accounts.service import normalise_email
 from services.connector.http.client_networks import network_of
 from services.connector.second_factors.requirement import is_required
-from services.connector.sign_in.beginning import SignedIn, begin_session
+from services.connector.sign_in.beginning import Entrant, SignedIn, begin_session
 from services.connector.sign_in.browsers import Browser
 from services.connector.sign_in.confirm_service import mark_authenticated
 from services.connector.single_sign_on import people_service, queries
@@ -387,8 +387,7 @@ class SingleSignOn:
                     raise SecondFactorUnproven
                 return await begin_session(
                     session,
-                    user,
-                    account,
+                    Entrant(user, account),
                     SignInMethod.SINGLE_SIGN_ON,
                     browser,
                     now,
