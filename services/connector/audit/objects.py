@@ -47,6 +47,7 @@ _KINDS: Final = {
     "sign_in_failed": ObjectKind.USER,
     "single_sign_on_linked": ObjectKind.USER,
     "single_sign_on_permissions_changed": ObjectKind.USER,
+    "single_sign_on_unlinked": ObjectKind.USER,
     "smtp_": ObjectKind.INTEGRATION,
     "tag.": ObjectKind.TAG,
     "user_": ObjectKind.USER,

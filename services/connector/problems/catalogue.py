@@ -189,6 +189,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("Nobody here belongs to this company account", "An administrator has to invite this address first, or let it in again."),
         ("Zu diesem Firmenkonto gehört hier niemand", "Ein Administrator muss diese Adresse erst einladen oder wieder zulassen."),
     ),
+    "sso_other_organization": Problem(
+        403,
+        ("This account is not one of the company's", "Everybody can have an account there, and this one belongs to no mail domain that the company has proven here. Choose the company's own account; an administrator proves domains in the settings."),
+        ("Dieses Konto ist keines der Firma", "Dort kann jeder ein Konto haben, und dieses gehört zu keiner Mail-Domain, die die Firma hier nachgewiesen hat. Bitte das Konto der Firma wählen; Domains weist ein Administrator in den Einstellungen nach."),
+    ),
     "sso_second_factor_unproven": Problem(
         403,
         ("A second factor is missing", "The account demands one, and the company's server does not say that there was one (amr). Whoever manages the company accounts can set that."),

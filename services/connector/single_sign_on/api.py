@@ -26,7 +26,7 @@ from services.connector.dependencies import (
 )
 from services.connector.http.language import Language
 from services.connector.problems.catalogue import describe
-from services.connector.single_sign_on import settings_service
+from services.connector.single_sign_on import people_service, settings_service
 from services.connector.single_sign_on.attempts import (
     CALLBACK_PATH,
     LIFETIME,
@@ -235,6 +235,14 @@ async def prove_domain(
 async def remove_domain(domain_id: UUID, caller: AdminEditor, sessions: SessionsDep, now: Now) -> None:
     """Its addresses lead to no provider any more."""
     await settings_service.remove_domain(sessions, caller, domain_id, now)
+
+
+@router.delete(
+    "/users/{user_id}/single-sign-on", status_code=204, summary="Untie a user from their company account"
+)
+async def untie(user_id: UUID, caller: AdminEditor, sessions: SessionsDep, now: Now) -> None:
+    """For whoever has another account at the company now: their sessions from there end, and their next sign-in there ties them anew, by their address."""
+    await people_service.untie(sessions, caller, user_id, now)
 
 
 def _known_or_new(token: str | None) -> str:

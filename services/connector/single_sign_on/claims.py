@@ -16,6 +16,8 @@ _KNOWLEDGE: Final = frozenset({"pwd", "pin", "kba"})
 _METHODS: Final = (
     _POSSESSION | _KNOWLEDGE | {"mfa", "fpt", "face", "iris", "vbm", "user", "wia", "rba", "mca", "geo"}
 )
+# Where people of all companies, and of none, sign in under one issuer: the claim that says whose somebody is. Google tells to check it.
+ORGANIZATION_CLAIMS: Final[Mapping[str, str]] = {"https://accounts.google.com": "hd"}
 
 
 @dataclass(frozen=True, slots=True)

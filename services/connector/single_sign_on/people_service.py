@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import structlog
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.connector.accounts.audit import person_audit_entry, system_audit_entry
+from services.connector.accounts.audit import audit_entry, person_audit_entry, system_audit_entry
+from services.connector.accounts.callers import Caller
 from services.connector.accounts.levels import PERMISSIONS_OF_PEOPLE, column_of, levels_of_user
 from services.connector.accounts.service import normalise_email
+from services.connector.problems.catalogue import NotFound
 from services.connector.single_sign_on import queries
 from services.connector.single_sign_on.claims import (
     domain_of,
@@ -22,12 +25,13 @@ from services.connector.single_sign_on.claims import (
     rules_of,
 )
 from services.connector.single_sign_on.id_tokens import IdToken
-from services.connector.users.service import LastAdmin, require_admin_left
-from shared.database import new_id
+from services.connector.users.queries import hold_account
+from services.connector.users.service import LastAdmin, hold_account_as_admin, require_admin_left
+from shared.database import Sessions, new_id
 from shared.errors import Expected
 from shared.jobs import Job, enqueue
 from shared.permissions import Level, Permission
-from shared.tables import Invitation, OidcProvider, User
+from shared.tables import Invitation, OidcAttempt, OidcProvider, SignInMethod, User, UserSession
 
 log = structlog.get_logger()
 
@@ -77,6 +81,55 @@ async def person(
     await session.flush()
     session.add(person_audit_entry(provider.account_id, user.id, "single_sign_on_linked", user.id))
     return user
+
+
+async def untie(sessions: Sessions, caller: Caller, user_id: UUID, now: datetime) -> None:
+    """Forget who a colleague is at the provider, and end the sessions that it has begun, but for the caller's own. Their next sign-in there
+    ties them anew, by their address: so whoever was given another account at the company gets in again.
+
+    Raises BrowserRequired, ReauthenticationNeeded, NotFound.
+    """
+    session_id = caller.require_browser()
+    caller.require_recent(now)
+    async with sessions.begin() as session:
+        await hold_account_as_admin(session, caller)
+        user = await session.scalar(
+            select(User).where(
+                User.account_id == caller.account_id, User.id == user_id, User.removed_at.is_(None)
+            )
+        )
+        if user is None:
+            raise NotFound
+        if await _forget(session, user, kept_session=session_id):
+            session.add(audit_entry(caller, "single_sign_on_unlinked", user.id))
+
+
+async def untie_for_operator(sessions: Sessions, email: str) -> None:
+    """The same for whoever signs in with this address. Raises NotFound."""
+    async with sessions.begin() as session:
+        known = select(User).where(User.email == normalise_email(email), User.removed_at.is_(None))
+        user = await session.scalar(known)
+        if user is None:
+            raise NotFound
+        await hold_account(session, user.account_id)
+        await session.refresh(user)
+        if await _forget(session, user, kept_session=None):
+            session.add(system_audit_entry(user.account_id, "single_sign_on_unlinked", user.id))
+
+
+async def _forget(session: AsyncSession, user: User, *, kept_session: UUID | None) -> bool:
+    """False if nothing was known of them; the account is held."""
+    if user.oidc_issuer is None:
+        return False
+    user.oidc_issuer = user.oidc_subject = None
+    ended = delete(UserSession).where(
+        UserSession.user_id == user.id, UserSession.method == SignInMethod.SINGLE_SIGN_ON.value
+    )
+    if kept_session is not None:
+        ended = ended.where(UserSession.id != kept_session)
+    await session.execute(ended)
+    await session.execute(delete(OidcAttempt).where(OidcAttempt.user_id == user.id))
+    return True
 
 
 async def _create(

@@ -34,6 +34,7 @@ from services.connector.single_sign_on.attempts import (
     redirect_uri,
 )
 from services.connector.single_sign_on.claims import (
+    ORGANIZATION_CLAIMS,
     domain_of,
     had_two_factors,
     methods_of,
@@ -87,6 +88,12 @@ class SignInRefused(Expected):
     """The provider says that nothing comes of it: people have cancelled, or may not use the application."""
 
     code = "sso_refused"
+
+
+class OtherOrganization(Expected):
+    """At a provider of all the world, somebody has signed in who belongs to no domain that the account has proven."""
+
+    code = "sso_other_organization"
 
 
 class SecondFactorUnproven(Expected):
@@ -143,12 +150,14 @@ class SingleSignOn:
         *,
         public_url: str,
         ask_texts: AskTexts = ask_texts,
+        organization_claims: Mapping[str, str] = ORGANIZATION_CLAIMS,
     ) -> None:
         self._sessions = sessions
         self._keyring = keyring
         self.client = client
         self.ask_texts = ask_texts
         self._public_url = public_url
+        self._organization_claims = organization_claims
 
     async def begin(
         self,
@@ -255,8 +264,8 @@ class SingleSignOn:
     ) -> Finished:
         """What comes of the provider's answer. `caller`: whoever is signed in in this browser.
 
-        Raises TooOften, AttemptUnknown, SignInRefused, ProviderFailed, IdTokenInvalid, EmailUnverified, Nobody, SecondFactorUnproven,
-        OtherPerson, NotAskedAgain.
+        Raises TooOften, AttemptUnknown, SignInRefused, ProviderFailed, IdTokenInvalid, OtherOrganization, EmailUnverified, Nobody,
+        SecondFactorUnproven, OtherPerson, NotAskedAgain.
         """
         await SINGLE_SIGN_ON_CALLBACKS.require_from(self._sessions, browser.client_address)
         attempt, provider = await self._attempt(account_id, callback, browser_token, now)
@@ -313,6 +322,7 @@ class SingleSignOn:
             redirect=redirect_uri(self._public_url, provider.account_id),
         )
         token = await self._id_token(metadata, provider, attempt, tokens, now)
+        await self._require_organization(provider, token)
         return _Answered(attempt, token, await self._claims(metadata, provider, token, tokens))
 
     async def _id_token(
@@ -337,6 +347,18 @@ class SingleSignOn:
             except KeyUnknown:
                 log.info("provider_key_unknown", is_second_try=is_unknown)
         raise IdTokenInvalid(reason="key_unknown")
+
+    async def _require_organization(self, provider: OidcProvider, token: IdToken) -> None:
+        """Each time: whoever has left the company is still somebody at such a provider. Raises OtherOrganization."""
+        claim = self._organization_claims.get(provider.issuer)
+        if claim is None:
+            return
+        domain = token.claims.get(claim)
+        async with self._sessions.begin() as session:
+            if not isinstance(domain, str) or not await queries.has_proven(
+                session, provider.account_id, domain.lower()
+            ):
+                raise OtherOrganization
 
     async def _claims(
         self, metadata: Metadata, provider: OidcProvider, token: IdToken, tokens: Tokens

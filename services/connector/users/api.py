@@ -228,6 +228,7 @@ def _user(listed: ListedUser) -> UserItem:
         status=UserStatus.ACTIVE if user.disabled_at is None else UserStatus.DISABLED,
         permissions={each: levels[each] for each in PERMISSIONS_OF_PEOPLE},
         has_second_factor=listed.has_second_factor,
+        has_company_account=user.oidc_subject is not None,
         last_seen_at=listed.last_seen_at,
         created_at=user.created_at,
         disabled_at=user.disabled_at,

@@ -66,6 +66,7 @@ class UserItem(_Answer):
     status: UserStatus
     permissions: dict[Permission, Level]
     has_second_factor: bool
+    has_company_account: bool = Field(description="Whether they have signed in at the account's provider.")
     last_seen_at: datetime | None = Field(description="In a session that has not ended.")
     created_at: datetime
     disabled_at: datetime | None

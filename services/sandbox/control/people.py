@@ -25,6 +25,7 @@ class Person(ControlRequest):
     groups: tuple[_Word, ...] = Field((), max_length=100)
     methods: tuple[_Word, ...] = Field(("pwd",), max_length=10)
     email_verified: bool = True
+    organization: _Word | None = None
 
 
 @router.get("/company-people")
@@ -37,7 +38,13 @@ async def put_person(subject: str, person: Person, sandbox: SandboxDep) -> dict[
     if len(sandbox.openid.people) >= _MOST and subject not in sandbox.openid.people:
         raise HTTPException(409, "there are too many people")
     put = CompanyPerson(
-        subject, person.email, person.name, person.groups, person.methods, person.email_verified
+        subject,
+        person.email,
+        person.name,
+        person.groups,
+        person.methods,
+        person.email_verified,
+        person.organization,
     )
     sandbox.openid.people[subject] = put
     return _shown(put)
@@ -51,4 +58,5 @@ def _shown(person: CompanyPerson) -> dict[str, Any]:
         "groups": list(person.groups),
         "methods": list(person.methods),
         "email_verified": person.email_verified,
+        "organization": person.organization,
     }

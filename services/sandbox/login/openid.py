@@ -206,6 +206,7 @@ def _id_token(code: OpenIdCode, sandbox: Sandbox) -> str:
         "email_verified": person.email_verified,
         "name": person.name,
         "groups": list(person.groups),
+        "hd": person.organization,
     }
     for scenario, wrong in _WRONG_CLAIMS.items():
         if sandbox.scenarios.happens(scenario):

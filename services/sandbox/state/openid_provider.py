@@ -21,7 +21,9 @@ Key = RSAKey | ECKey
 
 @dataclass(frozen=True, slots=True)
 class CompanyPerson:
-    """Somebody with an account at the company. `methods`: how they have proven who they are (RFC 8176)."""
+    """Somebody with an account at the company. `methods`: how they have proven who they are (RFC 8176). `organization`: the domain of the company
+    that has given them the account, as Google tells it (`hd`).
+    """
 
     subject: str
     email: str
@@ -29,6 +31,7 @@ class CompanyPerson:
     groups: tuple[str, ...] = ()
     methods: tuple[str, ...] = ("pwd", "otp", "mfa")
     email_verified: bool = True
+    organization: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

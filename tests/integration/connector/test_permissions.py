@@ -100,6 +100,7 @@ TABLE = [
     ),
     Row("POST", "/account/single-sign-on/domains/{domain_id}/proof", ADMIN_EDIT, person_only=True),
     Row("DELETE", "/account/single-sign-on/domains/{domain_id}", ADMIN_EDIT, person_only=True),
+    Row("DELETE", "/users/{user_id}/single-sign-on", ADMIN_EDIT, person_only=True),
     Row("DELETE", "/account/single-sign-on", ADMIN_EDIT, person_only=True),
     Row("GET", "/me", ""),
     Row("PATCH", "/me", "", {"language": "de"}, person_only=True),

@@ -49,6 +49,7 @@ OF_SINGLE_SIGN_ON = [
     ("POST", "/account/single-sign-on/domains/{domain_id}/proof"),
     ("DELETE", "/account/single-sign-on/domains/{domain_id}"),
     ("DELETE", "/account/single-sign-on"),
+    ("DELETE", "/users/{user_id}/single-sign-on"),
 ]
 # Ends everything else; its entry is in tests/integration/connector/account_closing/test_closing.py.
 CLOSING = ("POST", "/account/closure")

@@ -18,11 +18,13 @@ from services.sandbox.mail.name_server import Zone
 from shared.tables import AuditEntry, OidcDomain, OidcProvider, User, UserSession
 from tests.commands import run_here
 from tests.conftest import Database, Keys
-from tests.factories import make_account
+from tests.factories import make_account, make_user
 from tests.integration.connector.conftest import PASSWORD
 from tests.integration.connector.single_sign_on.conftest import (
     API,
+    ERIKA,
     ISSUER,
+    MAX,
     PATH,
     PROVIDER,
     Company,
@@ -282,6 +284,63 @@ async def test_a_provider_that_goes_takes_its_sessions_and_what_it_said_of_peopl
     # The same issuer again: an address ties anew, and a subject alone no more.
     await set_provider(provider)
     assert (await company.sign_in(browser)).status_code == 303
+
+
+async def test_somebody_with_a_new_account_at_the_company_is_untied_and_ties_anew(provider, company):
+    erika = await company.user("erika@lampenladen.example", general_admin="none")
+    browser, path = company.browser(), f"{API}/users/{erika.id}"
+    await company.sign_in(browser)
+    by_password = company.browser()
+    await by_password.post(f"{API}/sessions", json={"email": erika.email, "password": PASSWORD})
+    company.change(ERIKA, email="former@lampenladen.example")
+    company.change(MAX, email="erika@lampenladen.example")
+    locked_out = await company.sign_in(company.browser(), MAX)
+    tied = (await provider.client.get(path)).json()["has_company_account"]
+
+    untied = await provider.client.delete(f"{path}/single-sign-on")
+    again = await provider.client.delete(f"{path}/single-sign-on")
+
+    left = (await provider.client.get(path)).json()["has_company_account"]
+    assert (locked_out.status_code, untied.status_code, again.status_code) == (403, 204, 204)
+    assert (tied, left) == (True, False)
+    assert (await browser.get(f"{API}/me")).status_code == 401
+    assert (await by_password.get(f"{API}/me")).status_code == 200
+    assert (await company.sign_in(company.browser(), MAX)).status_code == 303
+    assert (await _actions(company)).count("single_sign_on_unlinked") == 1
+
+
+async def test_nobody_is_untied_without_fresh_proof_or_of_another_account(provider, company, keyring):
+    async with company.sessions.begin() as session:
+        other = await make_user(
+            session, (await make_account(session, keyring)).id, oidc_issuer=ISSUER, oidc_subject="9"
+        )
+    foreign = await provider.client.delete(f"{API}/users/{other.id}/single-sign-on")
+    async with company.sessions.begin() as session:
+        await session.execute(
+            update(UserSession).values(authenticated_at=datetime.now(UTC) - timedelta(minutes=11))
+        )
+    stale = await provider.client.delete(f"{API}/users/{provider.user.id}/single-sign-on")
+
+    assert (foreign.status_code, code_of(stale)) == (404, (403, "reauthentication_needed"))
+    async with company.sessions.begin() as session:
+        assert (await session.get_one(User, other.id)).oidc_subject == "9"
+
+
+async def test_an_operator_unties_somebody_by_a_command(provider, company, database: Database, keys: Keys):
+    environment = {
+        "REPLYCO_DATABASE_URL": database.url(CONNECTOR),
+        "REPLYCO_KEY_FILE": str(keys.key_file),
+    }
+    erika = await company.user("erika@lampenladen.example", oidc_issuer=ISSUER, oidc_subject=ERIKA)
+
+    untied = await run_here(environment, "single-sign-on", "untie", "--email", "Erika@lampenladen.example")
+    unknown = await run_here(environment, "single-sign-on", "untie", "--email", "nobody@lampenladen.example")
+
+    assert untied == (0, "untied\n")
+    assert unknown[0] == 1
+    async with company.sessions.begin() as session:
+        assert (await session.get_one(User, erika.id)).oidc_subject is None
+    assert "single_sign_on_unlinked" in await _actions(company)
 
 
 async def test_an_operator_lifts_it_by_a_command(provider, company, database: Database, keys: Keys):

@@ -1,19 +1,25 @@
 """Signing in at a company's provider: who gets in, as whom, and what they may do then."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from services.connector.maintenance.jobs import keep_house
+from services.connector.single_sign_on.claims import ORGANIZATION_CLAIMS
+from services.connector.single_sign_on.service import SingleSignOn
 from shared.tables import (
     Account,
     AuditEntry,
     Invitation,
     JobRow,
     OidcAttempt,
+    OidcDomain,
     SignInMethod,
     User,
     UserSession,
@@ -379,3 +385,60 @@ async def test_what_is_left_of_an_attempt_is_swept(provider, company):
 
     async with company.sessions.begin() as session:
         assert (await session.scalars(select(OidcAttempt))).all() == []
+
+
+@pytest.fixture
+def of_all_the_world(app: FastAPI) -> Iterator[None]:
+    """At the provider, people of all companies and of none sign in, as at Google."""
+    state = app.state.connector
+    own = SingleSignOn(
+        state.sessions,
+        state.keyring,
+        state.single_sign_on.client,
+        public_url=state.settings.public_url,
+        organization_claims={ISSUER: "hd"},
+    )
+    app.state.connector = replace(state, single_sign_on=own)
+    yield
+    app.state.connector = state
+
+
+def test_google_is_such_a_provider():
+    assert ORGANIZATION_CLAIMS["https://accounts.google.com"] == "hd"
+
+
+@pytest.mark.parametrize("organization", [None, "", "fremd.example", "lampenladen.example.fremd.example"])
+async def test_at_a_provider_of_all_the_world_only_the_companys_own_people_get_in(
+    provider, company, prove, of_all_the_world, organization: str | None
+):
+    """A verified address is not enough: whoever has left keeps the account that they made there with it."""
+    await prove("lampenladen.example")
+    erika = await company.user("erika@lampenladen.example", general_admin="none")
+    company.change(ERIKA, organization=organization)
+
+    stranger = await company.sign_in(company.browser())
+    company.change(ERIKA, organization="Lampenladen.example")
+    colleague = await company.sign_in(company.browser())
+    company.change(ERIKA, organization=organization)
+    left = await company.sign_in(company.browser())
+
+    assert [answer.status_code for answer in (stranger, colleague, left)] == [403, 303, 403]
+    assert "keines der Firma" in stranger.text or "not one of the company" in stranger.text
+    async with company.sessions.begin() as session:
+        failed = select(AuditEntry.fields).where(AuditEntry.action == "single_sign_on_failed")
+        codes = [fields["code"] for fields in await session.scalars(failed)]
+        assert (await session.get_one(User, erika.id)).oidc_subject == ERIKA
+    assert codes == ["sso_other_organization"] * 2
+
+
+async def test_at_a_provider_of_all_the_world_a_domain_has_to_be_proven(
+    provider, company, prove, keyring, of_all_the_world
+):
+    await company.user("erika@lampenladen.example")
+    company.change(ERIKA, organization="lampenladen.example")
+    async with company.sessions.begin() as session:
+        other = await make_account(session, keyring)
+        session.add(OidcDomain(account_id=company.account.id, domain="lampenladen.example"))
+    await prove("lampenladen.example", of=other)
+
+    assert (await company.sign_in(company.browser())).status_code == 403

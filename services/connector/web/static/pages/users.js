@@ -44,6 +44,11 @@ export async function show({ main, signal }) {
     if (isSure) await change(() => post(`/users/${user.id}/disable`, {}, signal), t("users.disabled_done", { name: user.name }));
   }
 
+  async function untie(user) {
+    const isSure = await elements.confirmDialog({ title: t("users.untie_title", { name: user.name }), content: h("p", {}, t("users.untie_text")), confirm: t("users.untie") });
+    if (isSure) await change(() => remove(`/users/${user.id}/single-sign-on`, signal), t("users.untied_done", { name: user.name }));
+  }
+
   async function edit(user) {
     if (await permissionsDialog(user, signal)) await change(() => null, t("users.changed_done", { name: user.name }));
   }
@@ -64,6 +69,7 @@ export async function show({ main, signal }) {
       user.id === userId() && t("users.you"),
       !isActive && t("users.disabled"),
       user.has_second_factor ? t("users.second_factor_on") : t("users.second_factor_off"),
+      user.has_company_account && t("users.company_account"),
       user.last_seen_at ? t("users.last_seen", { when: dateTime(user.last_seen_at) }) : t("users.not_signed_in"),
     ].filter(Boolean);
     return h(
@@ -76,6 +82,7 @@ export async function show({ main, signal }) {
           { class: "buttons" },
           button("change", () => edit(user)),
           isActive ? button("disable", () => disable(user)) : button("enable", () => change(() => post(`/users/${user.id}/enable`, {}, signal), t("users.enabled_done", { name: user.name }))),
+          user.has_company_account && button("untie", () => untie(user)),
           button("remove", () => leave(user), true),
         ),
     );
