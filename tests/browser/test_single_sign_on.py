@@ -98,6 +98,19 @@ async def test_an_admin_sets_up_the_company_account_and_it_becomes_the_only_way_
     await page.get_by_label("Nur noch mit dem Firmenkonto anmelden").check()
     await page.get_by_role("button", name="Speichern").press("Enter")
     await expect(page.locator("#done")).to_contain_text("Gespeichert.")
+
+    # Somebody who has a new account at the company is untied.
+    await page.goto("/settings/users")
+    colleague = page.get_by_test_id("user").filter(has_text="agent@seller.example")
+    await expect(colleague).to_contain_text("mit Firmenkonto verbunden")
+    await colleague.get_by_role("button", name="vom Firmenkonto trennen").press("Enter")
+    await (
+        page.get_by_role("dialog")
+        .get_by_role("button", name="Firmenkonto trennen", exact=True)
+        .press("Enter")
+    )
+    await expect(page.locator("#done")).to_contain_text("ist mit keinem Firmenkonto mehr verbunden.")
+    await expect(colleague).not_to_contain_text("mit Firmenkonto verbunden")
     await page.goto("/profile")
     await expect(main.get_by_text("Ein Passwort gibt es hier nicht.")).to_be_visible()
     await expect(page.get_by_label("Neues Passwort")).to_have_count(0)
