@@ -8,15 +8,15 @@ from migrations.upgrade import upgrade as upgrade_database
 from shared.process import settings_or_exit
 from shared.settings import CommonSettings
 
-app = typer.Typer(help="The database's shape.", no_args_is_help=True)
+cli = typer.Typer(help="The database's shape.", no_args_is_help=True, add_completion=False)
 
 
-@app.callback()
+@cli.callback()
 def _commands() -> None:
     """Keep `upgrade` a named command."""
 
 
-@app.command()
+@cli.command()
 def upgrade() -> None:
     """Create or upgrade tables, queue, roles and grants. REPLYCO_DATABASE_URL must name the owner of the database."""
     settings = settings_or_exit(CommonSettings)
@@ -24,4 +24,5 @@ def upgrade() -> None:
     print("The database is up to date.")
 
 
-app()
+if __name__ == "__main__":
+    cli()

@@ -6,10 +6,8 @@ Status first, then JSON: a gateway's 503 page must never be read as an empty lis
 import asyncio
 import platform
 import ssl
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -33,6 +31,7 @@ from services.connector.amazon.pausing import StopSwitch
 from services.connector.amazon.throttling import Throttle
 from shared.errors import Expected
 from shared.marketplaces import Region, api_url, reach
+from shared.version import version
 
 log = structlog.get_logger()
 
@@ -67,15 +66,9 @@ def _escaped(value: str, special: str) -> str:
     return "".join(f"\\{each}" if each in "\\" + special else each for each in value if each.isprintable())
 
 
-def _version() -> str:
-    """The project's, from the one place where it is written."""
-    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8"))["project"]
-    return str(project["version"])
-
-
 # Who is calling, as Amazon's Agent Policy wants it: our name and version, and what we run on. Nothing in it pretends to be anybody else.
 USER_AGENT: Final = user_agent(
-    _version(), Language=f"Python/{platform.python_version()}", Platform=platform.system()
+    version(), Language=f"Python/{platform.python_version()}", Platform=platform.system()
 )
 
 
