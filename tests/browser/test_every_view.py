@@ -24,8 +24,6 @@ PHONE: Final[dict[str, Any]] = {
 }
 DESK: Final[dict[str, Any]] = {"viewport": {"width": 1280, "height": 800}, "locale": "en-US"}
 _MOST_BYTES: Final = 100_000
-# The goal is the same, and not reached: list, thread, order and both boxes to write in are one view.
-_MOST_BYTES_OF: Final = {"conversation": 108_000}
 _LEVELS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 # A box or its label, whichever is larger, is the target; a link within a sentence is as high as its line.
 _TOO_SMALL: Final = """() => {
@@ -100,7 +98,7 @@ async def _faults_of_view(
     return faults + [
         cost
         for cost in (phone, desk)
-        if cost.size >= _MOST_BYTES_OF.get(view.name, _MOST_BYTES) or cost.requests > 40 or cost.shift >= 0.02
+        if cost.size >= _MOST_BYTES or cost.requests > 40 or cost.shift >= 0.02
     ]
 
 

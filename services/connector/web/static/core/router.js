@@ -34,9 +34,14 @@ export function match(path) {
 
 /** The module of a page, once it and its texts are there. Throws a Problem if they cannot be had. */
 export async function loadPage(name) {
+  const [page] = await loadLater(() => Promise.all([import(`../pages/${name}.js`), loadTexts(name)]));
+  return page;
+}
+
+/** What `load()` resolves to, which imports a script. If it cannot be had, that is told as any request that the network took. */
+export async function loadLater(load) {
   try {
-    const [page] = await Promise.all([import(`../pages/${name}.js`), loadTexts(name)]);
-    return page;
+    return await load();
   } catch (error) {
     await reloadAfterRelease();
     console.warn(error);

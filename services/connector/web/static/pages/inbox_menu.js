@@ -4,7 +4,7 @@ import { h, replace } from "../core/dom.js";
 import { announce, showProblem } from "../core/elements.js";
 import { t } from "../core/i18n.js";
 import { menuButton } from "../core/menu_button.js";
-import { navigate } from "../core/router.js";
+import { loadLater, navigate } from "../core/router.js";
 import { may } from "../core/session.js";
 import { askToTell } from "./new_mail.js";
 import { showShortcuts } from "./shortcuts.js";
@@ -12,7 +12,7 @@ import { showShortcuts } from "./shortcuts.js";
 /** `askedFor()` are the filters of this moment as the API takes them. `element` always offers what can be done with the view that is shown. */
 export function inboxMenu({ askedFor, views, signal, problemPlace }) {
   const element = h("div", {});
-  const dialogs = () => import("./organize_dialogs.js");
+  const dialogs = () => loadLater(() => import("./organize_dialogs.js"));
 
   function command(name, label, work) {
     return {

@@ -5,6 +5,7 @@ import { h, replace } from "../core/dom.js";
 import { actionButton, announce, busy, problemTexts } from "../core/elements.js";
 import { dayAndTime } from "../core/format.js";
 import { count, t } from "../core/i18n.js";
+import { loadLater } from "../core/router.js";
 
 // As many as the API takes at once, and as long as it can be asked to undo.
 const MOST_AT_ONCE = 200;
@@ -75,7 +76,7 @@ export function organizer({ signal, onChanged, onUndone }) {
     }
   }
 
-  const dialogs = () => import("./organize_dialogs.js");
+  const dialogs = () => loadLater(() => import("./organize_dialogs.js"));
 
   return {
     element,

@@ -5,11 +5,11 @@ import { h, newId, replace } from "../core/dom.js";
 import { actionButton, announce, busy, notice, problemNotice } from "../core/elements.js";
 import { dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
+import { loadLater } from "../core/router.js";
 import { conversationNews } from "./conversation_news.js";
 import { replyChecks, rulesList } from "./reply_checks.js";
 import { replyDraft } from "./reply_draft.js";
 import { replyFiles } from "./reply_files.js";
-import { chooseTime } from "./send_later.js";
 
 const TYPING_EACH_MS = 5000;
 
@@ -119,9 +119,14 @@ export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }
   }
 
   async function sendLater() {
-    const sendAt = await chooseTime();
-    if (sendAt) await send({ sendAt });
-    else input.focus();
+    try {
+      const { chooseTime } = await loadLater(() => import("./send_later.js"));
+      const sendAt = await chooseTime();
+      if (sendAt) await send({ sendAt });
+      else input.focus();
+    } catch (problem) {
+      ask(problemNotice(problem));
+    }
   }
 
   /** Inserts at the cursor, so that the browser's undo takes it back. */
