@@ -2,7 +2,7 @@
 
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
-import { onEvent } from "../core/events.js";
+import { followed, onEvent } from "../core/events.js";
 import { dateTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { signedIn } from "../core/session.js";
@@ -14,6 +14,7 @@ const place = document.getElementById("amazon-pause");
 // The banner is on every page until the browser leaves them all.
 const always = new AbortController().signal;
 let isWatching = false;
+let isAsked = false;
 let pausedSince = null;
 
 /** Draws the banner in the language of now, and keeps it true from the first call on. */
@@ -23,10 +24,12 @@ export function drawAmazonPause() {
   isWatching = true;
   onEvent("resync", always, read);
   setInterval(() => !document.hidden && read(), READ_EVERY_MS);
-  read();
+  // Once events are followed, every page that listens reads anyway.
+  followed().then(() => isAsked || read());
 }
 
 async function read() {
+  isAsked = true;
   if (!signedIn()) return;
   try {
     ({ amazon_paused_since: pausedSince } = await get("/status"));

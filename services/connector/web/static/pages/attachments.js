@@ -2,9 +2,10 @@
 
 import { downloadUrl } from "../core/api.js";
 import { h, svg } from "../core/dom.js";
+import { announce, problemTexts } from "../core/elements.js";
 import { size } from "../core/format.js";
 import { t } from "../core/i18n.js";
-import { lightbox, pictureUrl } from "./lightbox.js";
+import { loadLater } from "../core/router.js";
 
 // Chosen by the type of the bytes, if it is known, else by the declared one; the first that fits.
 const TYPES = [
@@ -30,6 +31,9 @@ const SHAPES = {
   archive: `${SHEET} M10 6h2 M10 9h2 M10 12h2`,
 };
 
+/** The address of a picture among the attachments of a message, for an `<img>`. */
+export const pictureUrl = (message, { id }) => downloadUrl(`/messages/${message.id}/attachments/${id}/picture`);
+
 export function attachments(message) {
   if (!message.attachments.length) return null;
   const pictures = message.attachments.filter(isPicture).slice(0, MOST_PICTURES);
@@ -45,9 +49,18 @@ const isPicture = ({ sniffed_type: type, scan, size: bytes }) => PICTURES.includ
 function thumbnail(message, pictures, at) {
   const name = pictures[at].filename || t("conversation.unnamed_file");
   const image = h("img", { src: pictureUrl(message, pictures[at]), alt: "", loading: "lazy", decoding: "async" });
-  const button = h("button", { type: "button", class: "thumbnail", "aria-label": t("picture.open", { name }), title: name, onclick: () => lightbox(message, pictures, at) }, image);
+  const button = h("button", { type: "button", class: "thumbnail", "aria-label": t("picture.open", { name }), title: name, onclick: () => enlarge(message, pictures, at) }, image);
   image.addEventListener("error", () => (button.parentElement.hidden = true));
   return button;
+}
+
+async function enlarge(message, pictures, at) {
+  try {
+    const { lightbox } = await loadLater(() => import("./lightbox.js"));
+    lightbox(message, pictures, at);
+  } catch (problem) {
+    announce(problemTexts(problem).title);
+  }
 }
 
 function row(message, attachment) {

@@ -3,7 +3,7 @@
 import { get } from "../core/api.js";
 import { h } from "../core/dom.js";
 import { announce, throttled } from "../core/elements.js";
-import { onEvent, REPLY_KINDS } from "../core/events.js";
+import { followed, onEvent, REPLY_KINDS } from "../core/events.js";
 import { count as counted, t } from "../core/i18n.js";
 import { signedIn } from "../core/session.js";
 
@@ -16,6 +16,7 @@ const element = h("span", {}, number, words);
 // The menu is on every page until the browser leaves them all.
 const always = new AbortController().signal;
 let isWatching = false;
+let isAsked = false;
 let shown = null;
 
 /** The count, which keeps itself true. */
@@ -29,10 +30,12 @@ function watch() {
   const soon = throttled(1000, always, read);
   // Also those that were left or sent again, here or by a colleague.
   for (const kind of REPLY_KINDS) onEvent(kind, always, soon);
-  soon();
+  // Once events are followed, every page that listens reads anyway.
+  followed().then(() => isAsked || soon());
 }
 
 async function read() {
+  isAsked = true;
   if (!signedIn()) return draw(null);
   try {
     const { failed, perhaps_sent: perhaps } = await get("/replies/counts");

@@ -4,9 +4,7 @@ import { downloadUrl } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import { size } from "../core/format.js";
 import { t } from "../core/i18n.js";
-
-/** The address of a picture among the attachments of a message, for an `<img>`. */
-export const pictureUrl = (message, { id }) => downloadUrl(`/messages/${message.id}/attachments/${id}/picture`);
+import { pictureUrl } from "./attachments.js";
 
 /** `pictures` are attachments; arrow keys walk through them, Escape closes, and the focus goes back to where it came from. */
 export function lightbox(message, pictures, first) {

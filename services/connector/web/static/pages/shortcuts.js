@@ -1,42 +1,15 @@
 // The keys of the inbox. Single letters count only outside of fields, and whoever dictates or has them for something else can switch them off.
 
-import { h, newId } from "../core/dom.js";
-import { announce, showMessage } from "../core/elements.js";
-import { t } from "../core/i18n.js";
+import { announce, problemTexts } from "../core/elements.js";
+import { loadLater } from "../core/router.js";
 
 const STORAGE_KEY = "replyco.single_keys";
-const SHOWN = {
-  list: [
-    [["J"], "next"],
-    [["K"], "previous"],
-    [["O"], "open"],
-    [["X"], "select"],
-    [["/"], "search"],
-  ],
-  conversation: [
-    [["R"], "reply"],
-    [["N"], "note"],
-    [["Ctrl", "Enter"], "send"],
-    [["Ctrl", "Shift", "Enter"], "send_and_close"],
-    [["E"], "close"],
-    [["U"], "unread"],
-    [["A"], "assign"],
-    [["T"], "tag"],
-    [["S"], "snooze"],
-    [["Esc"], "leave"],
-  ],
-  all: [
-    [["Z"], "undo"],
-    [["Ctrl", "K"], "palette"],
-    [["?"], "help"],
-  ],
-};
 const FIELDS = "textarea, select, [contenteditable], [role=menu], input:not([type=checkbox], [type=radio])";
 
 // What may be done again and again while a key is held down; a held E would close one conversation after another.
 const WALKING = ["j", "k"];
 
-const areSingleKeysOn = () => localStorage.getItem(STORAGE_KEY) !== "off";
+export const areSingleKeysOn = () => localStorage.getItem(STORAGE_KEY) !== "off";
 
 /** Listens until the signal is aborted. `bind(keys, until)` gives work to keys, such as `{ r: reply }`, until that signal is. */
 export function keyboard({ signal, palette }) {
@@ -67,21 +40,16 @@ function isSingle(event) {
   return !event.target.closest?.(FIELDS) && !event.ctrlKey && !event.metaKey && !event.altKey && areSingleKeysOn();
 }
 
-/** All keys in tables, and the switch for those without Ctrl. */
-export function showShortcuts() {
-  const id = newId("keys");
-  const box = h("input", { type: "checkbox", id, checked: areSingleKeysOn() });
-  box.addEventListener("change", () => {
-    localStorage.setItem(STORAGE_KEY, box.checked ? "on" : "off");
-    announce(t(box.checked ? "shortcuts.single.on" : "shortcuts.single.off"));
-  });
-  const tables = Object.entries(SHOWN).map(([group, rows]) => h("table", { class: "shortcuts" }, h("caption", {}, t(`shortcuts.group.${group}`)), h("tbody", {}, rows.map(keyRow))));
-  return showMessage({
-    title: t("shortcuts.title"),
-    content: [h("div", { class: "tick" }, box, h("label", { for: id }, t("shortcuts.single"))), tables],
-  });
+export function switchSingleKeys(isOn) {
+  localStorage.setItem(STORAGE_KEY, isOn ? "on" : "off");
 }
 
-function keyRow([keys, name]) {
-  return h("tr", {}, h("th", { scope: "row" }, keys.map((key) => h("kbd", {}, key.length > 1 ? t(`key.${key.toLowerCase()}`) : key))), h("td", {}, t(`shortcuts.${name}`)));
+/** All keys in tables, and the switch for those without Ctrl. */
+export async function showShortcuts() {
+  try {
+    const { showTables } = await loadLater(() => import("./shortcuts_dialog.js"));
+    await showTables();
+  } catch (problem) {
+    announce(problemTexts(problem).title);
+  }
 }
