@@ -1,4 +1,4 @@
-"""What connecting a store has to be, requirement by requirement (R1 to R20), in German and English: one walk through the pages each.
+"""What connecting a store has to be, requirement by requirement (R1 to R21), in German and English: one walk through the pages each.
 
 Mail that arrives and orders that Amazon sends are played by the owner's hand in the database; test_story.py and test_order_story.py have them come
 by themselves.
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, Route, expect
 from sqlalchemy import update
 
 from services.connector.integrations.service import recompute_lock
@@ -60,6 +60,7 @@ _COLUMNS = {
 }  # fmt: skip
 _AUTHORIZE = {"de": "Autorisieren", "en": "Authorize"}
 _ADD = {"de": "+ Integration hinzufügen", "en": "+ Add integration"}
+_HELPFUL = {"de": "War dieser Hilfeartikel hilfreich?", "en": "Was this help article helpful?"}
 _SMTP = {
     "de": "[Erweitert] Benutzerdefinierte SMTP-Konfiguration",
     "en": "[Advanced] Custom SMTP configuration",
@@ -131,6 +132,7 @@ async def test_a_store_is_connected_as_the_requirements_say(walker: Walker):
     await amazon_opens_beside_and_the_first_window_goes_on_by_itself(walker)
     integration_id = await a_name_makes_the_address(walker)
     await the_guide_names_seller_centrals_own_words_for_each_country(walker)
+    await the_guide_asks_whether_it_was_helpful_and_says_if_the_answer_is_lost(walker)
     await the_guide_ticks_itself_and_the_lock_says_the_same_by_word_and_shape(walker, integration_id)
     await the_address_is_at_the_end_of_a_pop_up_and_is_copied(walker, integration_id)
     await the_list_has_the_six_columns_and_the_store_is_renamed_there(walker)
@@ -297,6 +299,31 @@ async def the_guide_names_seller_centrals_own_words_for_each_country(walker: Wal
     await expect(page.get_by_test_id("setup-order_report_columns").get_by_role("alert")).to_be_in_viewport()
     await expect(box).to_be_checked()
     await page.context.set_offline(False)
+
+
+async def the_guide_asks_whether_it_was_helpful_and_says_if_the_answer_is_lost(walker: Walker) -> None:
+    """R21: the question is the end of the guide; what did not arrive is said, and can be sent again."""
+    page = walker.page
+    question = page.get_by_role("group", name=_HELPFUL[walker.language], exact=True)
+    await expect(question).to_have_count(1)
+    assert await page.locator(".wizard-guide > :last-child").get_attribute("data-testid") == "helpful"
+
+    async def fail(route: Route) -> None:
+        await route.abort()
+
+    await page.route("**/api/v1/page-feedback", fail)
+    yes = question.get_by_role("button", name=walker.texts["helpful.yes"], exact=True)
+    await yes.click()
+    await expect(question.get_by_role("alert")).to_contain_text(walker.texts["helpful.again"])
+    await page.unroute("**/api/v1/page-feedback")
+    async with page.expect_response("**/api/v1/page-feedback") as answered:
+        await yes.click()
+    answer = await answered.value
+    assert answer.ok
+    assert answer.request.post_data_json == {"page": "guide", "language": walker.language, "helpful": True}
+    await expect(question.get_by_role("status")).to_have_text(walker.texts["helpful.thanks"])
+    await expect(question.get_by_role("alert")).to_have_count(0)
+    await expect(question.get_by_role("button")).to_have_count(0)
 
 
 async def the_guide_ticks_itself_and_the_lock_says_the_same_by_word_and_shape(
