@@ -96,9 +96,7 @@ async def _faults_of_view(
             if too_wide := await page.evaluate(_TOO_WIDE):
                 faults.append(f"{too_wide} wider than {width}")
     return faults + [
-        cost
-        for cost in (phone, desk)
-        if cost.size >= _MOST_BYTES or cost.requests > 40 or cost.shift >= 0.02
+        cost for cost in (phone, desk) if cost.size >= _MOST_BYTES or cost.requests > 40 or cost.shift >= 0.02
     ]
 
 
