@@ -1,19 +1,7 @@
 -- Who may do what in the database: one role for each kind of process, applied anew by every `upgrade`.
 --
--- The roles are made here without a password and cannot log in; whoever deploys gives them one:
---   ALTER ROLE replyco_relay LOGIN PASSWORD '…';
+-- make_roles.sql has made them.
 -- What a role does not need is not granted. The relay, which faces the internet, reads relay addresses and inserts accepted mail.
-
-DO $$
-BEGIN
-    FOR i IN 1..3 LOOP
-        BEGIN
-            EXECUTE format('CREATE ROLE %I NOLOGIN', (ARRAY['replyco_connector', 'replyco_relay', 'replyco_mail_worker'])[i]);
-        EXCEPTION WHEN duplicate_object THEN NULL;
-        END;
-    END LOOP;
-END
-$$;
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 -- No process needs tables or functions of its own, not even for a session.

@@ -48,10 +48,19 @@ async def upgrade(database_url: str) -> None:
     try:
         await upgrade_tables(database_url)
         async with owner.transaction():
-            for script in ("partitions.sql", "roles.sql"):
+            for script in ("partitions.sql", "make_roles.sql", "roles.sql"):
                 await owner.execute((_FOLDER / script).read_text())
         if missing := await owner.fetchval("SELECT ensure_partitions(now())"):
             log.warning("partitions_missing", count=missing)  # the connector's worker goes on trying
+    finally:
+        await owner.close()
+
+
+async def make_roles(database_url: str) -> None:
+    """Run by whoever may make roles; a dump can be restored then."""
+    owner = await asyncpg.connect(asyncpg_dsn(database_url))
+    try:
+        await owner.execute((_FOLDER / "make_roles.sql").read_text())
     finally:
         await owner.close()
 

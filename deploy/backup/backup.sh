@@ -2,16 +2,18 @@
 # Backups of PostgreSQL, of large mail and of the keys, encrypted on the way. docs/operations/backup.md says how they are set up.
 set -euo pipefail
 umask 077
+export LC_ALL=C
 
 usage() {
   cat <<'HELP'
-Usage: backup.sh [all|base|blobs|keys|status]
+Usage: backup.sh [all|base|blobs|keys|expire|status]
        backup.sh wal FILE
 
-  all       base, blobs, keys and the end of what is too old; what a timer calls once a day (the default)
+  all       base, blobs, keys, expire; what a timer calls once a day (the default)
   base      a base backup of the whole PostgreSQL server, roles included
   blobs     what is new in the folder of large mail, and what has gone from it
   keys      the key files, if they have changed
+  expire    what is older than REPLYCO_BACKUP_DAYS ends; the newest base backup stays
   wal FILE  one file of write-ahead log; PostgreSQL calls it: archive_command = '/…/backup.sh wal %p'
   status    what there is; ends with 1 if the newest backup is older than two days or a file of the log waits
 
@@ -38,10 +40,9 @@ setting() {
   echo "${!name}"
 }
 
-# Standard input into FILE, encrypted to RECIPIENTS. A file with its own name is whole and on the disk.
+# FILE.new, which is whole, gets its name once it is on the disk.
 keep() {
-  local file=$1 recipients=$2
-  age --encrypt --recipients-file "$recipients" >"$file.new"
+  local file=$1
   sync "$file.new"
   mv "$file.new" "$file"
   sync "$(dirname "$file")"
@@ -57,8 +58,10 @@ wal() {
     [[ $(cat "$folder/wal/$name.sha256") == "$digest" ]] || die "there is another $name: does a second server use this folder?"
     return
   fi
-  echo "$digest" >"$folder/wal/$name.sha256"
-  gzip -1 <"$source" | keep "$folder/wal/$name.gz.age" "$recipients"
+  echo "$digest" >"$folder/wal/$name.sha256.new"
+  keep "$folder/wal/$name.sha256"
+  gzip -1 <"$source" | age --encrypt --recipients-file "$recipients" >"$folder/wal/$name.gz.age.new"
+  keep "$folder/wal/$name.gz.age"
 }
 
 ask() {
@@ -71,7 +74,7 @@ base() {
   rm -f "$folder"/base/*.new
   begins_with=$(ask "SELECT pg_walfile_name(pg_current_wal_lsn())")
   pg_basebackup --pgdata=- --format=tar --wal-method=none --checkpoint=fast --no-password | gzip -1 |
-    keep "$folder/base/unfinished" "$recipients"
+    age --encrypt --recipients-file "$recipients" >"$folder/base/unfinished.new"
   ends_with=$(ask "SELECT pg_walfile_name(pg_switch_wal())")
   # Without the log up to its end a base backup opens nothing.
   until [[ -e $folder/wal/$ends_with.gz.age ]]; do
@@ -80,8 +83,8 @@ base() {
   done
   name=$(date -u +%Y%m%dT%H%M%S.%6NZ)
   echo "$begins_with" >"$folder/base/$name.wal"
-  mv "$folder/base/unfinished" "$folder/base/$name.tar.gz.age"
-  sync "$folder/base"
+  mv "$folder/base/unfinished.new" "$folder/base/$name.tar.gz.age.new"
+  keep "$folder/base/$name.tar.gz.age"
 }
 
 blobs() {
@@ -92,8 +95,8 @@ blobs() {
   # What lies there is sealed already, and never changes.
   ended=$folder/blobs-ended/$(date -u +%Y%m%d)
   mkdir -p "$kept"
-  (cd "$source" && find . -type f -not -name '.*' -print0 | LC_ALL=C sort -z) >"$folder/.there"
-  (cd "$kept" && find . -type f -not -name '.*' -print0 | LC_ALL=C sort -z) >"$folder/.kept"
+  (cd "$source" && find . -type f -not -name '.*' -print0 | sort -z) >"$folder/.there"
+  (cd "$kept" && find . -type f -not -name '.*' -print0 | sort -z) >"$folder/.kept"
   while IFS= read -r -d '' file; do
     mkdir -p "$kept/$(dirname "$file")"
     # It may have ended since it was listed.
@@ -102,11 +105,11 @@ blobs() {
     elif [[ -e $source/$file ]]; then
       die "cannot copy a blob: may this user read REPLYCO_BACKUP_BLOB_FOLDER, and is there room?"
     fi
-  done < <(LC_ALL=C comm -z -23 "$folder/.there" "$folder/.kept")
+  done < <(comm -z -23 "$folder/.there" "$folder/.kept")
   while IFS= read -r -d '' file; do
     mkdir -p "$ended/$(dirname "$file")"
     mv "$kept/$file" "$ended/$file"
-  done < <(LC_ALL=C comm -z -13 "$folder/.there" "$folder/.kept")
+  done < <(comm -z -13 "$folder/.there" "$folder/.kept")
   rm "$folder/.there" "$folder/.kept"
   sync -f "$folder"
 }
@@ -127,29 +130,30 @@ keys() {
   newest=$(find "$target" -name '*.sha256' | sort | tail -n 1)
   [[ -z $newest || $(cat "$newest") != "$digest" ]] || return 0
   name=$(date -u +%Y%m%dT%H%M%S.%6NZ)
-  tar --create --absolute-names --transform 's|.*/||' "${files[@]}" | keep "$target/$name.tar.age" "$(setting KEYS_RECIPIENTS_FILE)"
+  tar --create --absolute-names --transform 's|.*/||' "${files[@]}" |
+    age --encrypt --recipients-file "$(setting KEYS_RECIPIENTS_FILE)" >"$target/$name.tar.age.new"
+  keep "$target/$name.tar.age"
   echo "$digest" >"$target/$name.sha256"
 }
 
 # What is older than REPLYCO_BACKUP_DAYS, but for the newest base backup and the log that the oldest kept one needs.
 expire() {
-  local days=${REPLYCO_BACKUP_DAYS:-28} before oldest first file
+  local days=${REPLYCO_BACKUP_DAYS:-28} before first file
   local -a bases
   before=$(date -u -d "$days days ago" +%Y%m%dT%H%M%S.%6NZ)
   mapfile -t bases < <(find "$folder/base" -name '*.tar.gz.age' -printf '%f\n' | sort)
   ((${#bases[@]})) || return 0
-  unset 'bases[-1]'
-  for file in "${bases[@]}"; do
-    [[ $file > $before ]] || rm -f "$folder/base/$file" "$folder/base/${file%.tar.gz.age}.wal"
+  while ((${#bases[@]} > 1)) && [[ ${bases[0]} < $before ]]; do
+    rm -f "$folder/base/${bases[0]}" "$folder/base/${bases[0]%.tar.gz.age}.wal"
+    bases=("${bases[@]:1}")
   done
-  oldest=$(find "$folder/base" -name '*.wal' | sort | head -n 1)
-  first=$(cat "$oldest")
+  first=$(cat "$folder/base/${bases[0]%.tar.gz.age}.wal")
   while IFS= read -r file; do
     # The first eight digits are the timeline; its history is kept.
     [[ $file == *.history.* || ${file:8:16} > ${first:8:16} || ${file:8:16} == "${first:8:16}" ]] || rm -f "$folder/wal/$file"
   done < <(find "$folder/wal" -type f -printf '%f\n')
   [[ ! -d $folder/blobs-ended ]] || find "$folder/blobs-ended" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' |
-    while IFS= read -r file; do [[ $file > ${before%T*} ]] || rm -rf "${folder:?}/blobs-ended/$file"; done
+    while IFS= read -r file; do [[ ! $file < ${before%T*} ]] || rm -rf "${folder:?}/blobs-ended/$file"; done
 }
 
 status() {
@@ -188,7 +192,7 @@ all)
   keys
   expire
   ;;
-base | blobs | keys | status) "$1" ;;
+base | blobs | keys | expire | status) "$1" ;;
 wal) wal "${2:?backup.sh wal FILE}" ;;
 *)
   usage >&2

