@@ -87,30 +87,33 @@ base() {
   keep "$folder/base/$name.tar.gz.age"
 }
 
+# Each file of a folder as SIZE PATH, or as PATH alone.
+listed() {
+  (cd "$1" && find . -type f -not -name '.*' -printf "$2\0" | sort -z)
+}
+
 blobs() {
   local source kept=$folder/blobs ended file
   [[ -n ${REPLYCO_BACKUP_BLOB_FOLDER:-} ]] || return 0
   source=$(realpath "$REPLYCO_BACKUP_BLOB_FOLDER")
   [[ -d $source ]] || die "REPLYCO_BACKUP_BLOB_FOLDER names no folder"
-  # What lies there is sealed already, and never changes.
-  ended=$folder/blobs-ended/$(date -u +%Y%m%d)
   mkdir -p "$kept"
-  (cd "$source" && find . -type f -not -name '.*' -print0 | sort -z) >"$folder/.there"
-  (cd "$kept" && find . -type f -not -name '.*' -print0 | sort -z) >"$folder/.kept"
+  # What lies there is sealed already. It never changes, but one may have been half written when it was copied.
   while IFS= read -r -d '' file; do
+    file=${file#* }
     mkdir -p "$kept/$(dirname "$file")"
     # It may have ended since it was listed.
-    if cp --preserve=timestamps "$source/$file" "$kept/$(dirname "$file")/.new" 2>/dev/null; then
-      mv "$kept/$(dirname "$file")/.new" "$kept/$file"
+    if cp --preserve=timestamps "$source/$file" "$kept/.new" 2>/dev/null; then
+      mv "$kept/.new" "$kept/$file"
     elif [[ -e $source/$file ]]; then
       die "cannot copy a blob: may this user read REPLYCO_BACKUP_BLOB_FOLDER, and is there room?"
     fi
-  done < <(comm -z -23 "$folder/.there" "$folder/.kept")
+  done < <(comm -z -23 <(listed "$source" '%s %p') <(listed "$kept" '%s %p'))
+  ended=$folder/blobs-ended/$(date -u +%Y%m%d)
   while IFS= read -r -d '' file; do
     mkdir -p "$ended/$(dirname "$file")"
     mv "$kept/$file" "$ended/$file"
-  done < <(comm -z -13 "$folder/.there" "$folder/.kept")
-  rm "$folder/.there" "$folder/.kept"
+  done < <(comm -z -13 <(listed "$source" %p) <(listed "$kept" %p))
   sync -f "$folder"
 }
 
@@ -184,6 +187,15 @@ folder=$(realpath -m "$(setting FOLDER)")
 recipients=$(setting RECIPIENTS_FILE)
 [[ ${REPLYCO_BACKUP_DAYS:-28} =~ ^([1-9]|1[0-9]|2[0-9])$ ]] ||
   die "REPLYCO_BACKUP_DAYS is not a number from 1 to 29: with the day between two backups, personal data may be kept 30 days"
+case ${1:-all} in
+wal | status) ;;
+*)
+  # One run at a time; the log goes on beside it.
+  mkdir -p "$folder"
+  exec 9>"$folder/.lock"
+  flock 9
+  ;;
+esac
 case ${1:-all} in
 all)
   base

@@ -149,7 +149,7 @@ def test_keys_are_kept_when_they_change_and_open_with_their_own_key_alone(run: R
     code, said = run(
         "restore.sh", "keys", str(tmp_path / "none"), KEYS_IDENTITY_FILE=str(tmp_path / "data.identity")
     )
-    assert (code, "no identity matched" in said) == (1, True)
+    assert (code != 0, "no identity matched" in said) == (True, True)
 
     assert run("restore.sh", "keys", str(tmp_path / "restored")) == (0, "")
 
@@ -171,6 +171,9 @@ def test_large_mail_is_kept_once_and_what_has_ended_comes_back_with_a_restore(ru
     for name in ("one", "two words", ".being-written"):
         (tmp_path / "blobs" / "20261128" / name).write_text(name)
     assert run("backup.sh", "blobs") == (0, "")
+    # It was still being written.
+    (tmp_path / "blobs" / "20261128" / "two words").write_text("two words and more")
+    assert run("backup.sh", "blobs") == (0, "")
     (tmp_path / "blobs" / "20261128" / "one").unlink()
     assert run("backup.sh", "blobs") == (0, "")
     assert _kept(tmp_path / "kept" / "blobs") == ["20261128/two words"]
@@ -178,6 +181,7 @@ def test_large_mail_is_kept_once_and_what_has_ended_comes_back_with_a_restore(ru
     assert run("restore.sh", "blobs", str(tmp_path / "restored")) == (0, "")
 
     assert _kept(tmp_path / "restored") == ["20261128/one", "20261128/two words"]
+    assert (tmp_path / "restored" / "20261128" / "two words").read_text() == "two words and more"
 
 
 @pytest.mark.parametrize("script", ["backup.sh", "restore.sh"])

@@ -24,7 +24,7 @@ from tests.factories import (
     make_order,
     make_reply,
 )
-from tests.faults.mailrelay.backups import AFTER_RESTORE, Backups, ask
+from tests.faults.mailrelay.backups import AFTER_RESTORE, Backups, ask, output_of
 from tests.faults.mailrelay.counting import assert_right, counted
 from tests.faults.mailrelay.load import Load, RelayProcess, reachable, running
 
