@@ -78,7 +78,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON login_requests, service_troubles, thrott
     order_hints, notice_subscriptions TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE ON page_feedback TO replyco_connector;
 GRANT SELECT, INSERT ON audit_log, read_log, application_notices TO replyco_connector;
-GRANT SELECT ON alembic_version TO replyco_connector; -- `doctor` compares it
+-- Each role is ready only on tables of its own version or a later one.
+GRANT SELECT ON alembic_version TO replyco_connector, replyco_relay, replyco_mail_worker;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;
 GRANT EXECUTE ON FUNCTION ensure_partitions(timestamptz), partitions_missing(timestamptz), partition_ranges(), uuid_at(timestamptz),
     end_audit_entries(integer), end_read_months(), end_addresses(uuid, integer)

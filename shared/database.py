@@ -27,6 +27,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 from uuid_utils.compat import uuid7
 
+from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
+
 
 class DatabaseUnavailable(Exception):
     """The way to the server failed: nobody listens there, its name is not known, or the network broke off."""
@@ -58,6 +60,10 @@ UNAVAILABLE: Final = (
 )
 # Only for an `except` around calls of asyncpg itself, where a bare OSError (a TimeoutError is one) comes from the database.
 DRIVER_UNAVAILABLE: Final = (*UNAVAILABLE, OSError)
+
+# What the question for the tables' version raises in a database that was never migrated, or not since a role may ask.
+TABLES_MISSING: Final = (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError)
+DATABASE_AWAY: Final = "the database does not answer"
 
 
 # SQLSTATE classes of a server that is going, coming, or full: connection, insufficient resources, operator intervention.
@@ -140,6 +146,17 @@ async def database_answers(sessions: "Sessions") -> bool:
     except (*UNAVAILABLE, sqlalchemy.exc.DBAPIError):
         return False
     return True
+
+
+async def database_problem(sessions: "Sessions") -> str | None:
+    """Why this code cannot work on the database now, as `/readyz` tells it: it is away, or its tables are of an older version."""
+    try:
+        rows = await sessions.fetch(FIND_REVISION)
+    except UNAVAILABLE:
+        return DATABASE_AWAY
+    except TABLES_MISSING:
+        rows = []
+    return schema_problem(rows[0]["version_num"] if rows else None, packaged_revisions())
 
 
 def new_id() -> UUID:

@@ -69,16 +69,16 @@ async def side_port(
     *,
     setting: str,
     registry: CollectorRegistry,
-    is_ready: Callable[[], Awaitable[bool]],
+    database_problem: Callable[[], Awaitable[str | None]],
     problem: Callable[[], str | None] = lambda: None,
     page: Callable[[str], str | None] = lambda _path: None,
 ) -> AsyncIterator[int]:
     """Serve a role's health and metrics while the caller's block runs; gives the port. Raises PortTaken.
 
-    `problem` says why the role is not ready though its database answers; `page` gives the text at any other path, or None.
+    `database_problem` says why the database cannot be worked on, `problem` why the role is not ready though it can; `page` gives the text at any other path, or None.
     """
     listener = open_listener(host, port, setting=setting)
-    async with answering_on(listener, health(registry, is_ready, page, problem=problem)):
+    async with answering_on(listener, health(registry, database_problem, page, problem=problem)):
         yield int(listener.getsockname()[1])
 
 
@@ -126,7 +126,7 @@ async def answering_on(listener: socket.socket, answering: Answering) -> AsyncIt
 
 def health(
     registry: CollectorRegistry,
-    is_ready: Callable[[], Awaitable[bool]],
+    database_problem: Callable[[], Awaitable[str | None]],
     page: Callable[[str], str | None] = lambda _path: None,
     *,
     problem: Callable[[], str | None] = lambda: None,
@@ -138,7 +138,7 @@ def health(
             case "/livez":
                 return Answer(200, PLAIN_TEXT, b"ok\n")
             case "/readyz":
-                reason = problem() if await is_ready() else "the database does not answer"
+                reason = await database_problem() or problem()
                 if reason is None:
                     return Answer(200, PLAIN_TEXT, b"ready\n")
                 return Answer(503, PLAIN_TEXT, f"{reason}\n".encode())

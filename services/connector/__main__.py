@@ -39,7 +39,7 @@ with loading():
     from services.connector.users.commands import api_keys, list_accounts, users
     from services.connector.worker import run_worker
     from shared.crypto.key_provider import KeyFile, KeyFileUnusable
-    from shared.database import Sessions, database_answers
+    from shared.database import Sessions, database_problem
     from shared.database_command import run_with_database
     from shared.errors import Expected
     from shared.file_limits import raise_file_limit
@@ -145,7 +145,7 @@ def serve() -> None:
 async def _serve(
     state: AppState, config: uvicorn.Config, listener: socket.socket, side_listener: socket.socket
 ) -> None:
-    async with answering_on(side_listener, health(state.registry, lambda: database_answers(state.sessions))):
+    async with answering_on(side_listener, health(state.registry, lambda: database_problem(state.sessions))):
         await Server(config, end_streams=state.hub.end_streams).serve(sockets=[listener])
 
 

@@ -70,7 +70,7 @@ from services.connector.web import api as web
 from services.connector.webhooks import api as webhooks
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile
-from shared.database import create_engine, create_sessions, database_answers
+from shared.database import create_engine, create_sessions, database_problem
 from shared.keyring import Keyring
 from shared.metrics import process_registry
 from shared.outgoing.addresses import networks
@@ -292,8 +292,8 @@ async def _livez() -> Response:
 
 
 async def _readyz(sessions: SessionsDep) -> Response:
-    if not await database_answers(sessions):
-        return Response("database away\n", 503, media_type="text/plain")
+    if problem := await database_problem(sessions):
+        return Response(f"{problem}\n", 503, media_type="text/plain")
     return Response("ready\n", media_type="text/plain")
 
 

@@ -53,7 +53,7 @@ from shared.database import (
     Sessions,
     create_engine,
     create_sessions,
-    database_answers,
+    database_problem,
 )
 from shared.keyring import Keyring
 from shared.metrics import process_registry
@@ -144,7 +144,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
                 settings.worker_port,
                 setting="REPLYCO_WORKER_PORT",
                 registry=registry,
-                is_ready=lambda: database_answers(sessions),
+                database_problem=lambda: database_problem(sessions),
                 problem=background.problem,
             ),
             background,

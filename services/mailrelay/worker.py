@@ -41,7 +41,7 @@ from shared.blobs import open_blobs
 from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
-from shared.database import Sessions, create_engine, create_sessions, database_answers, is_unavailable
+from shared.database import Sessions, create_engine, create_sessions, database_problem, is_unavailable
 from shared.events import MAIL_CHANNEL, REPLY_CHANNEL
 from shared.keyring import Keyring
 from shared.metrics import process_registry
@@ -185,7 +185,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
                 settings.worker_port,
                 setting="REPLYCO_WORKER_PORT",
                 registry=registry,
-                is_ready=lambda: database_answers(sessions),
+                database_problem=lambda: database_problem(sessions),
                 problem=background.problem,
             ),
             background,

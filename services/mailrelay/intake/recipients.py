@@ -16,9 +16,10 @@ import structlog
 
 from services.mailrelay.metrics import RelayMetrics
 from shared.addresses import local_part_for
-from shared.database import DRIVER_UNAVAILABLE, asyncpg_dsn
+from shared.database import DATABASE_AWAY, DRIVER_UNAVAILABLE, TABLES_MISSING, asyncpg_dsn
 from shared.errors import Expected
 from shared.events import ADDRESS_CHANNEL, id_in
+from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
 
 log = structlog.get_logger()
 
@@ -36,7 +37,7 @@ _FIND: Final = "SELECT id, account_id FROM relay_addresses WHERE local_part = $1
 
 
 class RecipientsUnavailable(Expected):
-    """The database did not answer which recipient an address belongs to."""
+    """The database did not answer which recipient an address belongs to, or has not the tables in which a mail could be kept."""
 
     code = "recipients_unavailable"
 
@@ -66,6 +67,8 @@ class Recipients:
         self._cache: OrderedDict[str, Recipient] = OrderedDict()
         self._local_parts: dict[UUID, str] = {}
         self._is_listening = False
+        # Migrations go forward only; looked at again whenever the connection to the database was lost.
+        self._tables_suit = False
         # Counts the changes heard of, so that an answer from before a change is not kept after it.
         self._change_count = 0
 
@@ -96,6 +99,9 @@ class Recipients:
         # PostgreSQL's text holds no NUL, and none of our addresses is anything but ASCII.
         if local_part is None or not local_part.isascii() or not local_part.isprintable():
             return None
+        if not self._tables_suit and await self.database_problem() is not None:
+            self._metrics.lookups.labels("failed").inc()
+            raise RecipientsUnavailable
         known = self._cache.get(local_part)
         if known is not None:
             self._cache.move_to_end(local_part)
@@ -120,14 +126,18 @@ class Recipients:
                 del self._local_parts[oldest.relay_address_id]
         return found
 
-    async def is_ready(self) -> bool:
-        """Whether the database answers."""
+    async def database_problem(self) -> str | None:
+        """Why no mail can be kept now: the database is away, or its tables are of an older version. None if it can."""
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
-                await self.pool.fetchval("SELECT 1")
+                found = await self.pool.fetchval(FIND_REVISION)
+        except TABLES_MISSING:
+            found = None
         except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError):
-            return False
-        return True
+            return DATABASE_AWAY
+        problem = schema_problem(found, packaged_revisions())
+        self._tables_suit = problem is None
+        return problem
 
     async def run(self) -> None:
         """Listen for ever; connect again whenever the connection breaks."""
@@ -190,4 +200,5 @@ class Recipients:
         self._cache.clear()
         self._local_parts.clear()
         self._is_listening = is_listening
+        self._tables_suit = self._tables_suit and is_listening
         self._metrics.listening.set(is_listening)

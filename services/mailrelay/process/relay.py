@@ -77,7 +77,7 @@ async def accept_mail(
         watching.append(asyncio.create_task(certificate.run()))
     try:
         servers = await _listen(context, listeners)
-        on_ready(health(registry, recipients.is_ready, context.traces.page))
+        on_ready(health(registry, recipients.database_problem, context.traces.page))
         await _until_stopped(stop, writing, *watching)
         for server in servers:
             server.close()

@@ -59,12 +59,17 @@ async def test_readiness_names_a_task_from_its_end_until_it_runs_again():
             raise ValueError("broken")
         await asyncio.Event().wait()
 
-    async def database_answers() -> bool:
-        return True
+    async def database_problem() -> str | None:
+        return None
 
     tasks = BackgroundTasks(stop, registry, first_pause_seconds=0.2, longest_pause_seconds=0.2)
     port = side_port(
-        "127.0.0.1", 0, setting="PORT", registry=registry, is_ready=database_answers, problem=tasks.problem
+        "127.0.0.1",
+        0,
+        setting="PORT",
+        registry=registry,
+        database_problem=database_problem,
+        problem=tasks.problem,
     )
     async with port as number, tasks, httpx2.AsyncClient(base_url=f"http://127.0.0.1:{number}") as client:
         before = await client.get("/readyz")
