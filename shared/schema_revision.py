@@ -26,7 +26,8 @@ class Revisions(NamedTuple):
 @cache
 def packaged_revisions(folder: Path = _VERSIONS) -> Revisions:
     """Read from the files' first lines: to load Alembic would take longer than the rest of a start."""
-    known, followed = set(), set()
+    known: set[str] = set()
+    followed: set[str] = set()
     for path in folder.glob("*.py"):
         for is_down, revision in _NAMED.findall(path.read_text("utf-8")):
             (followed if is_down else known).add(revision)

@@ -3,13 +3,10 @@
 import asyncio
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 import asyncpg
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured
 from services.connector.amazon.notice_queue import open_notice_queue
@@ -28,10 +25,10 @@ from services.connector.settings import ConnectorSettings
 from shared.blobs import BlobsUnavailable, open_blobs
 from shared.crypto.envelope import SealBroken
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
-from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.database import TABLES_MISSING, asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring
+from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
 
-_MIGRATIONS: Final = Path(__file__).parents[3] / "migrations"
 _CLOCK_TOLERANCE: Final = timedelta(seconds=30)
 _PARTITIONS_AHEAD: Final = timedelta(days=28)
 _AMAZON_TOKENS: Final = "https://api.amazon.com"
@@ -82,12 +79,13 @@ async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[F
         ]
     try:
         findings = [ok("The database answers."), await _clock(connection), await _migrated(connection)]
+        has_tables = findings[-1].severity is not Severity.WRONG
         account_id = (
             await connection.fetchval("SELECT id FROM accounts ORDER BY id DESC LIMIT 1")
-            if findings[-1].severity is Severity.OK
+            if has_tables
             else None
         )
-        if findings[-1].severity is Severity.OK:
+        if has_tables:
             findings += [
                 await _partitions(connection),
                 await _rights(connection),
@@ -240,22 +238,16 @@ async def _blobs(settings: ConnectorSettings) -> Finding:
 
 
 async def _migrated(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    newest = ScriptDirectory.from_config(config).get_current_head()
     try:
-        current = await connection.fetchval("SELECT version_num FROM alembic_version")
-    except asyncpg.InsufficientPrivilegeError:
-        return wrong(
-            "This role may not see the version of the tables. Run `python -m migrations upgrade`.",
-        )
-    except asyncpg.UndefinedTableError:
-        current = None
-    if current == newest:
-        return ok("The tables are up to date.")
-    return wrong(
-        f"The tables are at {current or 'nothing'}, this version needs {newest}. Run `python -m migrations upgrade`.",
-    )
+        found = await connection.fetchval(FIND_REVISION)
+    except TABLES_MISSING:
+        found = None
+    problem = schema_problem(found, packaged_revisions())
+    if problem is not None:
+        return wrong(problem[0].upper() + problem[1:])
+    if found != packaged_revisions().head:
+        return note("The tables are of a later version than this code, which goes on working with them.")
+    return ok("The tables are up to date.")
 
 
 async def _amazon_paused_at(settings: ConnectorSettings) -> datetime | None:
