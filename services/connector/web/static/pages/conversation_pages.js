@@ -93,5 +93,11 @@ export function conversationPages({ load, sort }) {
     return [...known.values()];
   }
 
-  return { start, readMore, refresh, items, hasMore: () => Boolean(pages.at(-1)?.next) };
+  /** Whether what was read goes as far as this conversation is, if it is in the list at all. */
+  function reach(conversation) {
+    const end = pages.at(-1)?.items.at(-1);
+    return !end || !isBeyond(conversation, end);
+  }
+
+  return { start, readMore, refresh, items, reach, hasMore: () => Boolean(pages.at(-1)?.next) };
 }

@@ -152,7 +152,7 @@ export async function show({ main, params, query, signal }) {
   const hasLeft = (change) => change.status === "closed" || Boolean(change.snoozed_until);
 
   async function onChanged(ids, change) {
-    selection.clear();
+    selection.drop(ids);
     if (hasLeft(change)) await goOn(ids);
     else await list.readChanged(ids);
     if (change.add_tag_ids || "assignee_id" in change) await drawNames();
@@ -295,6 +295,7 @@ export async function show({ main, params, query, signal }) {
   keys.bind(bound, signal);
   if (mayChange) keys.bind(changing, signal);
   await openConversation(params.conversation_id);
-  list.revealOpen(history.state?.row).catch((problem) => showProblem(problemPlace, problem));
+  const revealed = () => (openIndex = Math.max(list.indexOf(openId), 0));
+  list.revealOpen(history.state?.row).then(revealed, (problem) => showProblem(problemPlace, problem));
   return change;
 }

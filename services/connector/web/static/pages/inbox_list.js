@@ -1,5 +1,6 @@
 // The list of the inbox: loads on as one scrolls, keeps itself true, and moves nothing that somebody reads.
 
+import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { announce, showProblem, throttled } from "../core/elements.js";
 import { onEvent, REPLY_KINDS } from "../core/events.js";
@@ -11,7 +12,8 @@ import { conversationRow } from "./conversation_row.js";
 import { askedFor, stateOf } from "./inbox_filters.js";
 
 const READ_AGAIN_MS = 1000;
-// A conversation that lies deeper than where it was opened is not looked for.
+// A conversation is not looked for deeper than this, or than where it was opened and a little more.
+const MOST_ROWS_SEARCHED = 1000;
 const ROWS_BEYOND = 200;
 
 /**
@@ -26,6 +28,8 @@ export function inboxList({ filters, openId, names, addressOf, emptyState, selec
   const pages = conversationPages({ load: (cursor, limit) => readConversations({ ...askedFor(filters()), q: filters().q, cursor, limit }, signal), sort: () => filters().sort });
   const list = longList({ label: t("inbox.conversations"), scroller, signal, render, mark, onEnd: readMore });
   const newIds = new Set();
+  // What belonged to the list when it was last read.
+  let belonging = new Set();
   let changedIds = new Set();
   let current = null;
 
@@ -64,6 +68,7 @@ export function inboxList({ filters, openId, names, addressOf, emptyState, selec
   /** Shows what was read: in the order of the server or, while somebody reads the list, with nothing at another place than it was. */
   function settle({ keepsOrder }) {
     const read = pages.items();
+    forgetGone(read);
     if (keepsOrder && list.items().length > 0) {
       show(inShownOrder(read));
     } else {
@@ -71,6 +76,13 @@ export function inboxList({ filters, openId, names, addressOf, emptyState, selec
       show(read);
     }
     drawBar();
+  }
+
+  /** What somebody else has taken out of the list is not changed with what is selected in it. */
+  function forgetGone(read) {
+    const ids = new Set(read.map(({ id }) => id));
+    selection.drop([...belonging].filter((id) => !ids.has(id)));
+    belonging = ids;
   }
 
   /** What is shown and still belongs to the list, and what comes after it. */
@@ -128,6 +140,7 @@ export function inboxList({ filters, openId, names, addressOf, emptyState, selec
   /** Reads the list from its beginning. Resolves to how many are shown, or to null if a later reading has overtaken this one. */
   async function start() {
     changedIds = new Set();
+    belonging = new Set();
     current = null;
     newIds.clear();
     drawBar();
@@ -207,11 +220,17 @@ export function inboxList({ filters, openId, names, addressOf, emptyState, selec
       settle({ keepsOrder: false });
       onRead();
     },
-    /** Brings the open conversation into sight; after a reload it may lie as deep as `row`. */
+    /** Brings the open conversation into sight, also after a reload, which knows at which `row` it was, or by a link, which does not. */
     async revealOpen(row = 0) {
-      while (list.indexOf(openId()) < 0 && pages.hasMore() && pages.items().length < row + ROWS_BEYOND && row > 0) {
-        if (!(await pages.readMore())) return;
-        settle({ keepsOrder: false });
+      const id = openId();
+      const most = Math.max(row + ROWS_BEYOND, MOST_ROWS_SEARCHED);
+      const isMissing = () => list.indexOf(id) < 0 && pages.hasMore() && pages.items().length < most;
+      if (id && isMissing()) {
+        const conversation = await get(`/conversations/${id}`, signal);
+        while (openId() === id && isMissing() && !pages.reach(conversation)) {
+          if (!(await pages.readMore())) return;
+          settle({ keepsOrder: false });
+        }
       }
       if (openId()) list.reveal(openId());
     },

@@ -50,8 +50,14 @@ export function inboxSelection({ items, actions, onChange }) {
     last = id;
   }
 
+  /** These are no longer meant, for example because they have left the list. */
+  function drop(ids) {
+    if (ids.some((id) => selected.has(id))) set(ids, false);
+  }
+
   return {
     element,
+    drop,
     ids: () => [...selected],
     count: () => selected.size,
     clear,

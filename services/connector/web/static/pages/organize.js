@@ -22,31 +22,45 @@ export function organizer({ signal, onChanged, onUndone }) {
   signal.addEventListener("abort", () => clearTimeout(timer));
 
   async function change(ids, wanted, said) {
-    const done = { changeIds: [], changed: [], refused: 0 };
-    for (let from = 0; from < ids.length; from += MOST_AT_ONCE) {
-      const answer = await post("/conversations/changes", { conversation_ids: ids.slice(from, from + MOST_AT_ONCE), change: wanted }, signal);
-      if (answer.id) done.changeIds.push(answer.id);
-      done.changed.push(...answer.changed);
-      done.refused += answer.refused.length;
+    const done = { ids: [], changeIds: [], changed: [], refused: 0 };
+    let hindrance = null;
+    while (done.ids.length < ids.length && !hindrance) {
+      const part = ids.slice(done.ids.length, done.ids.length + MOST_AT_ONCE);
+      try {
+        const answer = await post("/conversations/changes", { conversation_ids: part, change: wanted }, signal);
+        if (answer.id) done.changeIds.push(answer.id);
+        done.ids.push(...part);
+        done.changed.push(...answer.changed);
+        done.refused += answer.refused.length;
+      } catch (problem) {
+        hindrance = problem;
+      }
     }
+    if (!done.ids.length) throw hindrance;
     const { length } = done.changed;
     const words = [length > 0 && count(`organize.${said.name}`, length, said), done.refused > 0 && count("organize.refused", done.refused)].filter(Boolean).join(" ") || t("organize.unchanged");
     // A key that was pressed twice does not take the way back from what the first time has done.
     if (canUndo() && !length && !done.refused) announce(words);
     else tell(words, done.changeIds, wanted);
-    await onChanged(ids, wanted);
+    await onChanged(done.ids, wanted);
+    // What was done before can be undone; the others are as they were, or it is not known.
+    if (hindrance) throw hindrance;
     return true;
   }
 
   function tell(words, changeIds, wanted) {
-    undoable = changeIds.length ? { changeIds, wanted } : null;
-    const button = actionButton(t("organize.undo"), undo, { class: "button button-secondary button-small", "aria-keyshortcuts": "z" });
-    const close = h("button", { type: "button", class: "close-button", "aria-label": t("common.close"), onclick: hide }, "×");
-    replace(element, h("p", {}, words), undoable && button, close);
-    element.hidden = false;
+    show(h("p", {}, words), changeIds, wanted);
     announce(words);
     clearTimeout(timer);
     timer = setTimeout(hide, UNDO_MS);
+  }
+
+  function show(words, changeIds, wanted) {
+    undoable = changeIds.length ? { changeIds, wanted } : null;
+    const button = actionButton(t("organize.undo"), undo, { class: "button button-secondary button-small", "aria-keyshortcuts": "z" });
+    const close = h("button", { type: "button", class: "close-button", "aria-label": t("common.close"), onclick: hide }, "×");
+    replace(element, words, undoable && button, close);
+    element.hidden = false;
   }
 
   const canUndo = () => undoable !== null;
@@ -59,20 +73,25 @@ export function organizer({ signal, onChanged, onUndone }) {
   /** Undoes what was done last; what somebody else has changed since stays as it is. */
   async function undo() {
     if (!undoable) return;
-    const { changeIds, wanted } = undoable;
+    const { wanted } = undoable;
+    const changeIds = [...undoable.changeIds];
+    const restored = [];
+    let left = 0;
     undoable = null;
     try {
-      const answers = [];
-      for (const id of changeIds) answers.push(await post(`/conversations/changes/${id}/undo`, undefined, signal));
-      const restored = answers.flatMap((each) => each.restored);
-      const left = answers.flatMap((each) => each.left).length;
+      while (changeIds.length) {
+        const answer = await post(`/conversations/changes/${changeIds[0]}/undo`, undefined, signal);
+        changeIds.shift();
+        restored.push(...answer.restored);
+        left += answer.left.length;
+      }
       hide();
       announce([count("organize.undone", restored.length), left > 0 && count("organize.left", left)].filter(Boolean).join(" "));
       await onUndone(restored, wanted);
     } catch (problem) {
       if (problem.name === "AbortError") return;
-      const { title } = problemTexts(problem);
-      replace(element, h("p", { role: "alert" }, title), h("button", { type: "button", class: "close-button", "aria-label": t("common.close"), onclick: hide }, "×"));
+      show(h("p", { role: "alert" }, problemTexts(problem).title), mayHelpAgain(problem) ? changeIds : [], wanted);
+      if (restored.length) await onUndone(restored, wanted);
     }
   }
 
@@ -109,3 +128,6 @@ export function organizer({ signal, onChanged, onUndone }) {
     },
   };
 }
+
+/** Without a network, or while the server is busy or away, trying again may help. */
+const mayHelpAgain = ({ status }) => status === 0 || status === 429 || status >= 500;

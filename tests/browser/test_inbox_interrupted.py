@@ -1,0 +1,93 @@
+"""The inbox when something comes between: a colleague's change, a link from elsewhere, a server that is away, no network."""
+
+import pytest
+from playwright.async_api import Page, Route, expect
+from sqlalchemy import func, select
+
+from shared.events import EventKind, announce
+from shared.tables import Conversation, ConversationStatus
+from tests.browser.steps import Site, sign_in
+from tests.browser.test_inbox_pages import make_store
+from tests.browser.test_inbox_work import IN_SIGHT, make_many
+
+pytestmark = pytest.mark.timeout(180)
+
+ROWS = 250
+
+
+async def numbered(site: Site, number: int) -> Conversation:
+    async with site.sessions() as session:
+        its_row = select(Conversation).where(Conversation.order_id == f"303-{number:07}-0000000")
+        return (await session.scalars(its_row)).one()
+
+
+async def closed(site: Site) -> int:
+    async with site.sessions() as session:
+        its_rows = select(func.count()).where(Conversation.status == ConversationStatus.CLOSED.value)
+        return await session.scalar(its_rows) or 0
+
+
+async def test_what_is_selected_linked_changed_and_undone_stays_true(page: Page, site: Site):
+    store = await make_store(site)
+    await make_many(site, store, ROWS)
+    deep = await numbered(site, 170)
+    rows, boxes = page.get_by_test_id("conversation"), page.get_by_label("Auswählen")
+    scroller = page.locator(".conversation-list")
+    bar, done = (
+        page.get_by_role("group", name="Mit den ausgewählten"),
+        page.get_by_role("group", name="Zuletzt getan"),
+    )
+
+    # A link from a mail or a colleague knows no place in the list.
+    await sign_in(page, f"/inbox/{deep.id}", email="agent@seller.example")
+    current = page.locator(".conversation[aria-current]")
+    await expect(current).to_have_count(1)
+    assert await current.evaluate(IN_SIGHT)
+
+    # What a colleague closes is not among what is selected any more.
+    await page.goto("/inbox")
+    await boxes.nth(0).check()
+    await boxes.nth(1).check()
+    await boxes.nth(2).check()
+    await expect(bar).to_contain_text("3 ausgewählt")
+    async with site.sessions.begin() as session:
+        other = await session.get_one(Conversation, (await numbered(site, 2)).id)
+        other.status = ConversationStatus.CLOSED.value
+        await announce(
+            session, site.account.id, EventKind.CONVERSATION_CHANGED, integration_id=store.id, conversation_id=other.id
+        )  # fmt: skip
+    await expect(bar).to_contain_text("2 ausgewählt")
+    await bar.get_by_role("button", name="Keine").click()
+
+    # The server goes away between two parts of a change: the first can be undone, the others stay selected.
+    while await page.locator(f"[aria-posinset='{ROWS - 1}']").count() == 0:
+        await scroller.evaluate("list => list.scrollTo(0, list.scrollHeight)")
+    await scroller.evaluate("list => list.scrollTo(0, 0)")
+    await boxes.nth(0).check()
+    await bar.get_by_role("button", name="Alle geladenen").click()
+    await expect(bar).to_contain_text(f"{ROWS - 1} ausgewählt")
+    parts = 0
+
+    async def let_one_through(route: Route) -> None:
+        nonlocal parts
+        parts += 1
+        await (route.continue_() if parts == 1 else route.abort())
+
+    await page.route("**/conversations/changes", let_one_through)
+    await bar.get_by_role("button", name="Schließen").click()
+    await expect(done).to_contain_text("200 Unterhaltungen sind geschlossen.")
+    await expect(page.get_by_role("alert").filter(has_text="Keine Verbindung")).to_be_visible()
+    await expect(bar).to_contain_text(f"{ROWS - 201} ausgewählt")
+    await page.unroute("**/conversations/changes")
+    assert await closed(site) == 201
+
+    # Without a network the way back stays.
+    undo = done.get_by_role("button", name="Rückgängig")
+    await page.context.set_offline(True)
+    await undo.click()
+    await expect(done.get_by_role("alert")).to_be_visible()
+    await page.context.set_offline(False)
+    await undo.click()
+    await expect(done).to_be_hidden()
+    assert await closed(site) == 1
+    await expect(rows.first).to_contain_text("303-0000000-0000000")
