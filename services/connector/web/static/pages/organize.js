@@ -38,13 +38,15 @@ export function organizer({ signal, onChanged, onUndone }) {
     }
     if (!done.ids.length) throw hindrance;
     const { length } = done.changed;
-    const words = [length > 0 && count(`organize.${said.name}`, length, said), done.refused > 0 && count("organize.refused", done.refused)].filter(Boolean).join(" ") || t("organize.unchanged");
+    const words = [
+      length > 0 && count(`organize.${said.name}`, length, said),
+      done.refused > 0 && count("organize.refused", done.refused),
+      hindrance && count("organize.unconfirmed", ids.length - done.ids.length, { problem: problemTexts(hindrance).title }),
+    ].filter(Boolean).join(" ") || t("organize.unchanged");
     // A key that was pressed twice does not take the way back from what the first time has done.
-    if (canUndo() && !length && !done.refused) announce(words);
+    if (canUndo() && !length && !done.refused && !hindrance) announce(words);
     else tell(words, done.changeIds, wanted);
     await onChanged(done.ids, wanted);
-    // What was done before can be undone; the others are as they were, or it is not known.
-    if (hindrance) throw hindrance;
     return true;
   }
 
