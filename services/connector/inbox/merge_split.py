@@ -160,7 +160,7 @@ async def undo_merge(
         [target] = await lock_conversations(session, caller.account_id, target_id)
         merge = (await session.scalars(its.execution_options(populate_existing=True))).one()
         source = await session.get_one(Conversation, merge.source_id, populate_existing=True)
-        await merge_undo.undo(session, merge, source, target, now=now)
+        await merge_undo.undo(session, keys, merge, source, target, now=now)
         session.add(audit_entry(caller, "conversation.merge_undone", source.id, out_of=str(target_id)))
         await announce_changes(session, source, target)
         return await read_changed(session, keys, caller, source.id)

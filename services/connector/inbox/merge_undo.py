@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.connector.accounts.callers import Caller
 from services.connector.inbox.answering import UNDONE_WITHIN
 from services.connector.inbox.unsealing import Opener
-from services.connector.inbox.written import move_written
+from services.connector.inbox.written import move_written, part_drafts
 from shared import conversations
 from shared.crypto.envelope import AccountKeys, Place, Sealed
 from shared.errors import Expected
@@ -141,6 +141,7 @@ async def complete(
 
 async def undo(
     session: AsyncSession,
+    keys: AccountKeys,
     merge: ConversationMerge,
     source: Conversation,
     target: Conversation,
@@ -164,6 +165,7 @@ async def undo(
     merge.undone_at = now
     back = await _move_messages(session, merge, source.integration_id)
     is_target_newer = await _is_newer(session, merge)
+    await part_drafts(session, keys, source.id, target.id)
     await _move_written(session, merge, back)
     await _move_orders(session, merge)
     await session.execute(

@@ -5,18 +5,23 @@ conversations must be locked.
 """
 
 from collections.abc import Sequence
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, delete, func, literal, select, update
+from sqlalchemy import ARRAY, Uuid, any_, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.inbox.unsealing import Opener
 from shared.crypto.envelope import AccountKeys, Place
 from shared.tables import Conversation, OutboundMessage, ReplyDraft, ReplyFile, ReplyState
 
+_BETWEEN: Final = "\n\n"
+
 
 async def merge_written(session: AsyncSession, keys: AccountKeys, source_id: UUID, target_id: UUID) -> None:
-    """All of the source goes to the target. Of a user who has a draft in both, both texts are one draft."""
+    """All of the source goes to the target. Of a user who has a draft in both, both texts are one draft; the source's stays
+    where it is, so that they can be parted again.
+    """
     for table in (OutboundMessage, ReplyFile):
         await session.execute(
             update(table).where(table.conversation_id == source_id).values(conversation_id=target_id)
@@ -32,12 +37,31 @@ async def merge_written(session: AsyncSession, keys: AccountKeys, source_id: UUI
             draft.conversation_id = target_id
             continue
         texts = [_text(keys, there), _text(keys, draft)]
-        there.body_text = keys.seal_text(_place(there.id), "\n\n".join(text for text in texts if text))
+        there.body_text = keys.seal_text(_place(there.id), _BETWEEN.join(text for text in texts if text))
         there.version = max(there.version, draft.version) + 1
         there.typed_at = max(there.typed_at, draft.typed_at)
         there.updated_at = max(there.updated_at, draft.updated_at)
-        await session.execute(delete(ReplyDraft).where(ReplyDraft.id == draft.id))
     await _recount(session, source_id, target_id)
+
+
+async def part_drafts(session: AsyncSession, keys: AccountKeys, source_id: UUID, target_id: UUID) -> None:
+    """Two drafts that merging joined are two again. What was sent or written anew since has no part of the source's any more."""
+    drafts = select(ReplyDraft).order_by(ReplyDraft.id).with_for_update()
+    in_target = {
+        draft.user_id: draft
+        for draft in await session.scalars(drafts.where(ReplyDraft.conversation_id == target_id))
+    }
+    for draft in (await session.scalars(drafts.where(ReplyDraft.conversation_id == source_id))).all():
+        joined, words = in_target.get(draft.user_id), _text(keys, draft)
+        if not words:
+            continue
+        before, own, after = _text(keys, joined).rpartition(words) if joined else ("", "", "")
+        if joined is None or not own:
+            await session.delete(draft)
+            continue
+        joined.body_text = keys.seal_text(_place(joined.id), before.removesuffix(_BETWEEN) + after)
+        joined.version += 1
+    await session.flush()
 
 
 async def move_written(

@@ -152,6 +152,55 @@ async def test_undone_all_is_as_it_was(signed_in, desk, owner_sessions, keyring)
     assert read["undoable_merge_id"] is None
 
 
+@pytest.mark.parametrize(
+    ("rewritten", "source_has", "target_has"),
+    [
+        (None, "Zur Lampe", "Zum Kabel"),
+        ("Zum Kabel: ja\n\nZur Lampe", "Zur Lampe", "Zum Kabel: ja"),
+        ("Zum Kabel\n\nZur Lampe\n\nGruß", "Zur Lampe", "Zum Kabel\n\nGruß"),
+        # Sent: nobody gets as a draft again what is with the buyer. Or written anew: there is nothing to part.
+        ("", "", ""),
+        ("Zu beidem", "", "Zu beidem"),
+    ],
+)
+async def test_one_draft_of_two_is_two_again_where_it_can_be_parted(
+    client, desk, rewritten, source_has, target_has
+):
+    source, target = await _two(desk)
+
+    async def draft(conversation_id: UUID) -> str:
+        answer = await client.get(f"/api/v1/conversations/{conversation_id}/draft")
+        words: str = answer.json()["text"]
+        return words
+
+    async def write(conversation_id: UUID, words: str) -> None:
+        path = f"/api/v1/conversations/{conversation_id}/draft"
+        assert (await client.put(path, json={"text": words})).status_code == 200
+
+    await write(source, "Zur Lampe")
+    await write(target, "Zum Kabel")
+    merge_id = await _merge(client, source, target)
+    assert await draft(target) == "Zum Kabel\n\nZur Lampe"
+    if rewritten is not None:
+        await write(target, rewritten)
+
+    assert (await _undo(client, target, merge_id)).status_code == 200
+
+    assert (await draft(source), await draft(target)) == (source_has, target_has)
+
+
+async def test_a_draft_without_a_word_has_nothing_to_be_parted(client, desk):
+    source, target = await _two(desk)
+    for conversation_id, words in ((source, "Doch nicht"), (source, ""), (target, "Zum Kabel")):
+        path = f"/api/v1/conversations/{conversation_id}/draft"
+        assert (await client.put(path, json={"text": words})).status_code == 200
+    merge_id = await _merge(client, source, target)
+
+    assert (await _undo(client, target, merge_id)).status_code == 200
+
+    assert (await client.get(f"/api/v1/conversations/{target}/draft")).json()["text"] == "Zum Kabel"
+
+
 async def test_the_merged_conversation_is_the_proven_buyers_and_undone_the_forged_one_has_its_own(
     client, desk, owner_sessions
 ):
