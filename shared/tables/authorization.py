@@ -74,6 +74,8 @@ class AuthorizationAttempt(Base):
     started_by: Mapped[str] = mapped_column(server_default="website")
     reconnects: Mapped[UUID | None]
     seller_id_expected: Mapped[str | None]
+    # Of the link by which a colleague has asked for it.
+    link_hash: Mapped[bytes | None]
 
 
 class LoginRequest(Base):

@@ -22,7 +22,7 @@ async def _made_link(page: Page) -> str:
     return urlsplit(await page.get_by_test_id("consent-link").inner_text()).path
 
 
-async def test_a_link_says_who_asks_for_what_and_is_done_once_the_store_is_authorized(page: Page):
+async def test_a_link_says_who_asks_for_what_and_is_done_once_the_store_is_authorized(page: Page, site: Site):
     title = page.get_by_role("heading", level=1)
     await sign_in(page, "/integrations/new?source=amazon&country=DE")
     link = await _made_link(page)
@@ -47,6 +47,13 @@ async def test_a_link_says_who_asks_for_what_and_is_done_once_the_store_is_autho
     await expect(page.locator("#relay-address")).to_be_visible()
 
     await page.goto(link)
+    await expect(title).to_have_text("Das ist schon erledigt")
+    await expect(page.get_by_text("Mit diesem Link wurde „Lampen Europa“ am")).to_be_visible()
+    await expect(page.get_by_role("button", name="utorisieren")).to_have_count(0)
+
+    # One for another store of the region says what was authorized since, so that nobody consents twice.
+    other = Wish(new_id(), "FR", None, datetime.now(UTC) + timedelta(days=6))
+    await page.goto(f"/connect/link/{link_of(await site.keyring.of(site.sessions, site.account.id), other)}")
     await expect(page.get_by_text("Seit dieser Bitte wurde schon autorisiert: Lampen Europa")).to_be_visible()
     await expect(page.get_by_role("button", name="Trotzdem autorisieren")).to_be_visible()
 

@@ -25,6 +25,7 @@ from services.connector.authorization.consent import Application
 from services.connector.authorization.consent_errors import CONSENT_ERRORS
 from services.connector.authorization.links import MAX_LINK
 from services.connector.authorization.problem_texts import HINT_TEXTS, PROBLEM_TEXTS, REGION_NAMES, store_name
+from services.connector.authorization.queries import AuthorizedStore
 from services.connector.authorization.schemas import (
     AttemptProblemAnswer,
     AuthorizationAnswer,
@@ -36,6 +37,7 @@ from services.connector.authorization.schemas import (
     HintAnswer,
     LinkAnswer,
     LinkedAnswer,
+    LinkRequest,
     MarketplaceAnswer,
     MarketplaceList,
 )
@@ -148,6 +150,7 @@ async def begin(
         caller,
         country=body.country,
         integration_id=body.integration_id,
+        link=body.link,
         browser_token=token,
         now=now,
     )
@@ -177,14 +180,14 @@ async def list_waiting(
 @router.post("/authorization-links", status_code=201, summary="Make a link for who has to consent")
 async def make_link(
     *,
-    body: AuthorizationRequest,
+    body: LinkRequest,
     caller: AdminEditor,
     sessions: SessionsDep,
     keyring: KeyringDep,
     settings: SettingsDep,
     now: Now,
 ) -> LinkAnswer:
-    """At Amazon, only the primary user may consent. They open it, sign in here, and authorize; it is good for seven days."""
+    """At Amazon, only the primary user may consent. They open it, sign in here, and authorize; it is good for seven days and one authorization."""
     link, wish = await service.make_link(
         sessions, keyring, caller, country=body.country, integration_id=body.integration_id, now=now
     )
@@ -201,8 +204,8 @@ async def read_link(
     language: LanguageDep,
     now: Now,
 ) -> LinkedAnswer:
-    """Whoever may authorize stores goes on with `POST /authorizations`, for its country or its integration."""
-    wish, names = await service.read_link(sessions, keyring, caller, link, now)
+    """Whoever may authorize stores goes on with `POST /authorizations`, naming the link."""
+    wish, names, authorized = await service.read_link(sessions, keyring, caller, link, now)
     return LinkedAnswer(
         asked_by=names.asked_by,
         country=wish.country,
@@ -210,12 +213,14 @@ async def read_link(
         integration_id=wish.integration_id,
         integration_name=names.integration,
         expires_at=wish.expires_at,
-        authorized_since=[
-            AuthorizedAnswer(
-                integration_id=store.integration_id, name=store.name, consented_at=store.consented_at
-            )
-            for store in names.authorized_since
-        ],
+        authorized=None if authorized is None else _authorized(authorized),
+        authorized_since=[_authorized(store) for store in names.authorized_since],
+    )
+
+
+def _authorized(store: AuthorizedStore) -> AuthorizedAnswer:
+    return AuthorizedAnswer(
+        integration_id=store.integration_id, name=store.name, consented_at=store.consented_at
     )
 
 

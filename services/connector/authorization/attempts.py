@@ -80,12 +80,13 @@ class CallbackProblem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What an attempt is for. `seller_id_expected`: no other seller may come back with it."""
+    """What an attempt is for. `seller_id_expected`: no other seller may come back with it. `link_hash`: by which link somebody was asked for it."""
 
     country: str
     seller_id_expected: str | None = None
     reconnects: UUID | None = None
     started_by: StartedBy = StartedBy.WEBSITE
+    link_hash: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,12 @@ class LinkExpired(Expected):
     code = "link_expired"
 
 
+class LinkSpent(Expected):
+    """What the link asks for was authorized."""
+
+    code = "link_spent"
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a colleague is asked for: a store of `country`, or the integration to authorize again."""

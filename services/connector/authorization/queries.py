@@ -289,29 +289,55 @@ async def asked_for(
 ) -> AskedFor:
     """Who has asked for an authorization, for which integration or any of a region, and what was authorized since."""
     asker = await session.scalar(select(User.name).where(User.id == asked_by, User.account_id == account_id))
-    is_meant = Integration.region == meant if isinstance(meant, Region) else Integration.id == meant
     name = None
     if not isinstance(meant, Region):
         name = await session.scalar(
-            select(Integration.name).where(Integration.account_id == account_id, is_meant)
+            select(Integration.name).where(Integration.account_id == account_id, Integration.id == meant)
         )
+    return AskedFor(
+        asked_by=asker,
+        integration=name,
+        authorized_since=await authorized_since(session, account_id, meant=meant, since=since, most=most),
+    )
+
+
+async def authorized_since(
+    session: AsyncSession, account_id: UUID, *, meant: UUID | Region, since: datetime, most: int
+) -> list[AuthorizedStore]:
+    """The connected stores of a region, or the one that is meant, whose sellers have consented since then."""
     authorized = await session.execute(
         select(Integration.id, Integration.name, Grant.consented_at)
         .join(Grant, Grant.integration_id == Integration.id)
         .where(
             Integration.account_id == account_id,
-            is_meant,
+            Integration.region == meant if isinstance(meant, Region) else Integration.id == meant,
             Integration.disconnected_at.is_(None),
             Grant.consented_at > since,
         )
         .order_by(Grant.consented_at, Integration.id)
         .limit(most)
     )
-    return AskedFor(
-        asked_by=asker,
-        integration=name,
-        authorized_since=[AuthorizedStore(*row) for row in authorized],
-    )
+    return [AuthorizedStore(*row) for row in authorized]
+
+
+async def authorized_by_link(
+    session: AsyncSession, account_id: UUID, link_hash: bytes
+) -> AuthorizedStore | None:
+    """The store that an attempt of this link has authorized first, whatever has become of the store since."""
+    row = (
+        await session.execute(
+            select(Integration.id, Integration.name, Attempt.consumed_at)
+            .join(Integration, Integration.id == Attempt.integration_id)
+            .where(
+                Attempt.account_id == account_id,
+                Attempt.link_hash == link_hash,
+                Attempt.outcome.in_((Outcome.CONNECTED.value, Outcome.REAUTHORIZED.value)),
+            )
+            .order_by(Attempt.consumed_at)
+            .limit(1)
+        )
+    ).one_or_none()
+    return None if row is None else AuthorizedStore(*row)
 
 
 async def has_other_stores(session: AsyncSession, account_id: UUID, meant: UUID | None) -> bool:

@@ -1,7 +1,7 @@
 """What goes over the wire about marketplaces and attempts to authorize."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from services.connector.authorization.attempts import AttemptHint, AttemptProblem, AttemptStatus
 from services.connector.authorization.consent_errors import WhoActs
+from services.connector.authorization.links import MAX_LINK
 from services.connector.marketplaces.countries import CountryAnswer
 from shared.marketplaces import MARKETPLACES, Region
 
@@ -85,7 +86,18 @@ Country = Annotated[
 ]
 
 
-class AuthorizationRequest(BaseModel):
+def _exactly_one(*ways: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "required": [way],
+            "properties": {way: {"not": {"type": "null"}}}
+            | {other: {"type": "null"} for other in ways if other != way},
+        }
+        for way in ways
+    ]
+
+
+class LinkRequest(BaseModel):
     """Either a country, for whichever store the seller signs in with, or the integration that is to be reconnected."""
 
     model_config = ConfigDict(
@@ -93,10 +105,7 @@ class AuthorizationRequest(BaseModel):
         extra="forbid",
         json_schema_extra={
             "examples": [{"country": "DE"}],
-            "oneOf": [
-                {"required": [one], "properties": {one: {"not": {"type": "null"}}, other: {"type": "null"}}}
-                for one, other in (("country", "integration_id"), ("integration_id", "country"))
-            ],
+            "oneOf": _exactly_one("country", "integration_id"),
         },
     )
 
@@ -109,9 +118,42 @@ class AuthorizationRequest(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
+    def _one(self) -> Self:
         if (self.country is None) == (self.integration_id is None):
             raise PydanticCustomError("country_or_integration", "either country or integration_id")
+        return self
+
+
+class AuthorizationRequest(BaseModel):
+    """A country, for whichever store the seller signs in with, the integration that is to be reconnected, or a link that asks for either."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"country": "DE"}],
+            "oneOf": _exactly_one("country", "integration_id", "link"),
+        },
+    )
+
+    country: Country | None = Field(
+        None, description="The country of the store, as GET /marketplaces names it."
+    )
+    integration_id: UUID | None = Field(
+        None,
+        description="Reconnect this integration. Its country is known, and no other store's consent is taken.",
+    )
+    link: Annotated[str, Field(max_length=MAX_LINK)] | None = Field(
+        None,
+        description="The last part of a link of POST /authorization-links. It is spent by one authorization.",
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(way is not None for way in (self.country, self.integration_id, self.link)) != 1:
+            raise PydanticCustomError(
+                "country_integration_or_link", "one of country, integration_id and link"
+            )
         return self
 
 
@@ -139,7 +181,7 @@ class AuthorizedAnswer(_Answer):
 
 
 class LinkedAnswer(_Answer):
-    """What a colleague asks for by a link, and what has come of it: `authorized_since`."""
+    """What a colleague asks for by a link, what came of it (`authorized`: then it is spent), and what it may have meant that was `authorized_since`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -151,6 +193,7 @@ class LinkedAnswer(_Answer):
                     "integration_id": None,
                     "integration_name": None,
                     "expires_at": "2026-11-30T09:12:44Z",
+                    "authorized": None,
                     "authorized_since": [
                         {
                             "integration_id": "0199f3a2-6b10-7d2a-8c11-2f9a7b1c0d3e",
@@ -169,6 +212,7 @@ class LinkedAnswer(_Answer):
     integration_id: UUID | None
     integration_name: str | None
     expires_at: datetime
+    authorized: AuthorizedAnswer | None
     authorized_since: list[AuthorizedAnswer]
 
 

@@ -1,5 +1,6 @@
 """Attempts to authorize: begun here, within limits, and watched while Amazon is asked."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from services.connector.authorization.attempts import (
     state_of,
 )
 from services.connector.authorization.consent import Application, consent_url
-from services.connector.authorization.links import LINK_LIFETIME, Wish, link_of, wish_of
+from services.connector.authorization.links import LINK_LIFETIME, LinkSpent, Wish, link_of, wish_of
 from services.connector.authorization.views import view_of
 from services.connector.problems.catalogue import NotFound
 from services.connector.throttling.limits import CONNECTS
@@ -41,18 +42,23 @@ async def begin(
     *,
     country: str | None = None,
     integration_id: UUID | None = None,
+    link: str | None = None,
     browser_token: str,
     now: datetime,
 ) -> AttemptView:
-    """Store an attempt, bound to account, user and browser: for a store of `country`, or to reconnect this integration.
+    """Store an attempt, bound to account, user and browser: for a store of `country`, to reconnect this integration, or for what a link asks.
 
-    Raises UnknownCountry, NotFound (the integration), TooManyAttempts, AccountAttemptsFull, BrowserRequired, TooOften.
+    Raises UnknownCountry, NotFound (the integration), LinkUnknown, LinkExpired, LinkSpent, TooManyAttempts, AccountAttemptsFull,
+    BrowserRequired, TooOften.
     """
     await CONNECTS.require(sessions, caller.user_id)
     caller.require_browser()
     account_keys = await keyring.of(sessions, caller.account_id)
+    wish = None if link is None else wish_of(account_keys, link, now)
     async with sessions.begin() as session:
-        if integration_id is None:
+        if wish is not None:
+            intent = await _intent_of_link(session, account_keys, caller, wish)
+        elif integration_id is None:
             intent = Intent(country or "")
         else:
             intent = await _intent_to_reconnect(session, caller, integration_id)
@@ -72,6 +78,33 @@ async def _intent_to_reconnect(session: AsyncSession, caller: Caller, integratio
     if store is None:
         raise NotFound
     return Intent(store.home_country, seller_id_expected=store.seller_id, reconnects=integration_id)
+
+
+async def _intent_of_link(
+    session: AsyncSession, account_keys: AccountKeys, caller: Caller, wish: Wish
+) -> Intent:
+    link_hash = hash_of(link_of(account_keys, wish))
+    if await _authorized_by(session, caller, wish, link_hash) is not None:
+        raise LinkSpent
+    intent = (
+        Intent(wish.country or "")
+        if wish.integration_id is None
+        else await _intent_to_reconnect(session, caller, wish.integration_id)
+    )
+    return replace(intent, link_hash=link_hash)
+
+
+async def _authorized_by(
+    session: AsyncSession, caller: Caller, wish: Wish, link_hash: bytes
+) -> queries.AuthorizedStore | None:
+    """What came of a link, by which it is spent: the attempt that it has begun, or any consent for the integration that it names."""
+    found = await queries.authorized_by_link(session, caller.account_id, link_hash)
+    if found is not None or wish.integration_id is None:
+        return found
+    since = await queries.authorized_since(
+        session, caller.account_id, meant=wish.integration_id, since=wish.made_at, most=1
+    )
+    return since[0] if since else None
 
 
 async def get_attempt(
@@ -151,20 +184,22 @@ async def make_link(
 
 async def read_link(
     sessions: Sessions, keyring: Keyring, caller: Caller, link: str, now: datetime
-) -> tuple[Wish, queries.AskedFor]:
-    """What a colleague asks for by this link. Raises LinkUnknown, LinkExpired, NotFound (the integration)."""
+) -> tuple[Wish, queries.AskedFor, queries.AuthorizedStore | None]:
+    """What a colleague asks for by this link, and what came of it. Raises LinkUnknown, LinkExpired, NotFound (the integration)."""
     account_keys = await keyring.of(sessions, caller.account_id)
     wish = wish_of(account_keys, link, now)
     async with sessions.begin() as session:
         if wish.integration_id is not None:
             await _intent_to_reconnect(session, caller, wish.integration_id)
-        return wish, await queries.asked_for(
+        asked_for = await queries.asked_for(
             session,
             caller.account_id,
             asked_by=wish.asked_by,
             meant=wish.integration_id or BY_COUNTRY[wish.country or ""].region,
             since=wish.made_at,
         )
+        link_hash = hash_of(link_of(account_keys, wish))
+        return wish, asked_for, await _authorized_by(session, caller, wish, link_hash)
 
 
 def _is_own(row: queries.AttemptRow, caller: Caller, browser_token: str) -> bool:
@@ -201,6 +236,7 @@ async def add_attempt(
             started_by=intent.started_by.value,
             reconnects=intent.reconnects,
             seller_id_expected=intent.seller_id_expected,
+            link_hash=intent.link_hash,
         )
     )
     fields = {"country": intent.country, "started_by": intent.started_by.value}

@@ -410,6 +410,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("This link belongs to no request of your account", "Sign in with the account that the link was made in, or ask for a new link."),
         ("Dieser Link gehört zu keiner Bitte in diesem Konto", "Mit dem Konto anmelden, in dem der Link entstanden ist, oder um einen neuen bitten."),
     ),
+    "link_spent": Problem(
+        409,
+        ("This link is spent", "What it asked for was authorized. For a further store, ask for a new link."),
+        ("Dieser Link ist verbraucht", "Worum er bat, ist autorisiert. Für einen weiteren Store bitte einen neuen verlangen."),
+    ),
     "link_expired": Problem(
         410,
         ("This link has expired", "It was good for seven days. Ask for a new one."),

@@ -47,6 +47,10 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
         "Give either country or integration_id.",
         "Nötig ist entweder country oder integration_id.",
     ),
+    "country_integration_or_link": (
+        "Give one of country, integration_id and link.",
+        "Nötig ist eines von country, integration_id und link.",
+    ),
     "messages_or_from": (
         "Give either message_ids or from_message_id.",
         "Nötig ist entweder message_ids oder from_message_id.",

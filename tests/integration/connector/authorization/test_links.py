@@ -11,7 +11,14 @@ from shared.database import Sessions, new_id
 from shared.keyring import Keyring
 from tests.factories import make_account
 from tests.integration.connector.conftest import SignedIn
-from tests.integration.connector.connecting import connect_named
+from tests.integration.connector.connecting import (
+    CASA_VERDE,
+    LAMPENLADEN,
+    arrive,
+    connect_named,
+    consent,
+    outcome,
+)
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -42,6 +49,7 @@ async def test_it_says_what_is_asked_for_and_by_whom(signed_in: SignedIn):
         "integration_id": None,
         "integration_name": None,
         "expires_at": "",
+        "authorized": None,
         "authorized_since": [],
     }
     assert of_country.json()["asked_by"]
@@ -59,6 +67,54 @@ async def test_it_says_which_stores_were_authorized_since_it_was_made(signed_in:
 
     # The second is about another region; the last two were made after the consent.
     assert [await authorized(link) for link in links] == [["Lampen Europa"], [], [], []]
+
+
+async def _agree(signed_in: SignedIn, begun: Mapping[str, str], seller_id: str = LAMPENLADEN) -> str | None:
+    """Consent at Amazon to an attempt that was begun. The store's id, if that came of it."""
+    await arrive(signed_in.client, await consent(begun["consent_url"], seller_id))
+    found: str | None = (await outcome(signed_in.client, begun["id"]))["integration_id"]
+    return found
+
+
+async def test_it_is_spent_by_the_authorization_that_it_was_made_for(signed_in: SignedIn):
+    """Somebody who opens it again sees what was authorized, and begins nothing. A failure spends nothing."""
+    link = await made(signed_in, {"country": "DE"})
+    body = {"link": link}
+    read = f"/api/v1/authorization-links/{link}"
+    begun = await signed_in.client.post("/api/v1/authorizations", json=body)
+    before = (await signed_in.client.get(read)).json()["authorized"]
+
+    integration_id = await _agree(signed_in, begun.json())
+
+    after = (await signed_in.client.get(read)).json()["authorized"]
+    # Base64 may be written in many ways; it stays the same link.
+    again = [
+        await signed_in.client.post("/api/v1/authorizations", json={"link": text})
+        for text in (link, f"{link}=", f"{link[:9]}.{link[9:]}")
+    ]
+    other = await signed_in.client.post(
+        "/api/v1/authorizations", json={"link": await made(signed_in, {"country": "DE"})}
+    )
+    assert (begun.json()["country"], before) == ("DE", None)
+    assert after["integration_id"] == integration_id
+    assert [(answer.status_code, answer.json()["code"]) for answer in again] == [(409, "link_spent")] * 3
+    assert other.status_code == 201
+
+
+async def test_a_link_for_an_integration_is_spent_by_whatever_has_authorized_it(signed_in: SignedIn):
+    integration_id = await connect_named(signed_in, "Lampen Europa")
+    link = await made(signed_in, {"integration_id": integration_id})
+    tried = await signed_in.client.post("/api/v1/authorizations", json={"link": link})
+    assert await _agree(signed_in, tried.json(), CASA_VERDE) is None
+    assert (await signed_in.client.get(f"/api/v1/authorization-links/{link}")).json()["authorized"] is None
+    begun = await signed_in.client.post("/api/v1/authorizations", json={"integration_id": integration_id})
+
+    await _agree(signed_in, begun.json())
+
+    answer = await signed_in.client.post("/api/v1/authorizations", json={"link": link})
+    read = (await signed_in.client.get(f"/api/v1/authorization-links/{link}")).json()
+    assert (answer.status_code, answer.json()["code"]) == (409, "link_spent")
+    assert read["authorized"]["name"] == "Lampen Europa"
 
 
 @pytest.mark.parametrize("body", [{"country": "XX"}, {"integration_id": str(new_id())}])

@@ -142,7 +142,7 @@ async def test_either_a_country_or_an_integration_is_given(signed_in: SignedIn, 
     answer = await signed_in.client.post("/api/v1/authorizations", json=body)
 
     assert answer.status_code == 422
-    assert answer.json()["errors"][0]["code"] == "country_or_integration"
+    assert answer.json()["errors"][0]["code"] == "country_integration_or_link"
 
 
 async def test_the_hint_to_sign_out_first_comes_before_the_second_store_and_after_a_surprise(

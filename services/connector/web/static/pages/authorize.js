@@ -6,7 +6,7 @@ import { busy, showProblem } from "../core/elements.js";
 import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
 
-/** Must be called within a click. `body` is `{country}` or `{integration_id}`; afterwards the page that follows the attempt is shown. */
+/** Must be called within a click. `body` is `{country}`, `{integration_id}` or `{link}`; afterwards the page that follows the attempt is shown. */
 export function authorizeAtAmazon(body, { button, problemPlace, signal }) {
   // Opened within the click, before the API has answered: later a browser would block it as a pop-up.
   const amazonWindow = openWaitingWindow();

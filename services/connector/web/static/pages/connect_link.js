@@ -19,18 +19,17 @@ export async function show({ main, params, signal }) {
     if (![403, 404, 410].includes(problem.status)) throw problem;
     return replace(main, refused(problem));
   }
+  if (asked.authorized) return replace(main, spent(asked));
   const since = asked.authorized_since;
-  const isDone = asked.integration_id !== null && since.length > 0;
   const problemPlace = h("div", { class: "place" });
-  const body = asked.integration_id ? { integration_id: asked.integration_id } : { country: asked.country };
-  const click = () => authorizeAtAmazon(body, { button, problemPlace, signal });
+  const click = () => authorizeAtAmazon({ link: params.link }, { button, problemPlace, signal });
   const button = h("button", { type: "button", class: since.length ? "button button-secondary" : "button", onclick: click }, t(since.length ? "consent_link.again" : "wizard.authorize"));
   return replace(
     main,
-    pageHeading(t(isDone ? "consent_link.done.title" : "consent_link.page")),
-    isDone ? notice("good", null, h("p", {}, t("consent_link.done.text", { name: nameOf(since[0]), time: dateTime(since[0].consented_at) }))) : wish(asked),
-    !isDone && since.length > 0 && notice("good", null, h("p", {}, t("consent_link.since", { stores: list(since.map((each) => `${nameOf(each)} (${dateTime(each.consented_at)})`)) }))),
-    !isDone && h("p", {}, t("consent_link.primary")),
+    pageHeading(t("consent_link.page")),
+    wish(asked),
+    since.length > 0 && notice("good", null, h("p", {}, t("consent_link.since", { stores: list(since.map((each) => `${nameOf(each)} (${dateTime(each.consented_at)})`)) }))),
+    h("p", {}, t("consent_link.primary")),
     problemPlace,
     button,
     h("p", { class: "muted" }, t("consent_link.until", { date: date(asked.expires_at) })),
@@ -38,6 +37,12 @@ export async function show({ main, params, signal }) {
 }
 
 const nameOf = (store) => store.name ?? t("integrations.unnamed");
+
+/** What was authorized by the link, which starts nothing any more. */
+function spent({ integration_id: integrationId, authorized }) {
+  const said = { name: nameOf(authorized), time: dateTime(authorized.consented_at) };
+  return [pageHeading(t("consent_link.done.title")), notice("good", null, h("p", {}, t(integrationId ? "consent_link.done.text" : "consent_link.done.connected", said)))];
+}
 
 /** Who asks, and for what. */
 function wish(asked) {
