@@ -337,7 +337,8 @@ async def authorized_by_link(
             .limit(1)
         )
     ).one_or_none()
-    return None if row is None else AuthorizedStore(*row)
+    # Whoever has an outcome was consumed.
+    return None if row is None or row[2] is None else AuthorizedStore(row[0], row[1], row[2])
 
 
 async def has_other_stores(session: AsyncSession, account_id: UUID, meant: UUID | None) -> bool:

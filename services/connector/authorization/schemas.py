@@ -1,10 +1,10 @@
 """What goes over the wire about marketplaces and attempts to authorize."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.connector.authorization.attempts import AttemptHint, AttemptProblem, AttemptStatus
@@ -86,12 +86,13 @@ Country = Annotated[
 ]
 
 
-def _exactly_one(*ways: str) -> list[dict[str, Any]]:
+def _exactly_one(*ways: str) -> list[JsonValue]:
     return [
         {
             "required": [way],
-            "properties": {way: {"not": {"type": "null"}}}
-            | {other: {"type": "null"} for other in ways if other != way},
+            "properties": {
+                each: {"not": {"type": "null"}} if each == way else {"type": "null"} for each in ways
+            },
         }
         for way in ways
     ]
