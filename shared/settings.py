@@ -3,7 +3,9 @@
 Every field has a description of a right value, which the message about a wrong one quotes.
 """
 
-from typing import Annotated, TypeVar
+import os
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,6 +13,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.outgoing.addresses import networks
 
 PREFIX = "REPLYCO_"
+# It names a folder with a file for each setting that is a secret, as containers mount them; the file is named as the setting.
+SECRETS_FOLDER: Final = "REPLYCO_SECRETS_FOLDER"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Development = Annotated[
@@ -123,9 +127,15 @@ class OutgoingSettings(BaseSettings):
 
 
 def load_settings(settings_class: type[_SettingsClass]) -> _SettingsClass:
-    """Read the environment. Raises SettingsWrong with every problem at once."""
+    """Read the environment, and for what is not in it the folder of secrets. Raises SettingsWrong with every problem at once."""
+    folder = os.environ.get(SECRETS_FOLDER)  # noqa: TID251 - where settings are, before there are any
+    if folder is not None and not Path(folder).is_dir():
+        raise SettingsWrong(
+            f"These settings are wrong:\n  {SECRETS_FOLDER}: there is no such folder. "
+            "Set it to the folder that holds a file for each secret, such as /run/secrets."
+        )
     try:
-        return settings_class()
+        return settings_class(_secrets_dir=folder)
     except ValidationError as error:
         problems = {
             _environment_name(settings_class, problem["loc"]): problem["msg"] for problem in error.errors()

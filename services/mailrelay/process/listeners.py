@@ -1,7 +1,9 @@
 """The sockets that mail is accepted on. The supervisor opens them, and keeps them open (docs/adr/0007)."""
 
+import os
 import socket
 from collections.abc import Sequence
+from typing import Final
 
 from services.mailrelay.settings import RelaySettings
 from shared.side_port import PortTaken
@@ -9,12 +11,18 @@ from shared.side_port import PortTaken
 # One for each address that REPLYCO_SMTP_HOST stands for.
 Listeners = Sequence[socket.socket]
 
+# The first file descriptor that systemd passes on (sd_listen_fds(3)).
+_FIRST_PASSED: Final = 3
+
 
 def open_listeners(settings: RelaySettings, processes: int) -> list[Listeners]:
     """Bound sockets for each of so many processes, all on one port, among which the kernel divides connections (SO_REUSEPORT).
 
-    They take no connection before a process listens. Raises PortTaken.
+    They take no connection before a process listens. Sockets that systemd has opened are taken instead. Raises PortTaken.
     """
+    if passed := _passed_by_systemd():
+        # One queue for all: whichever process is free takes the next connection.
+        return [passed, *([listener.dup() for listener in passed] for _ in range(processes - 1))]
     port = settings.smtp_port
     opened: list[Listeners] = []
     try:
@@ -32,6 +40,16 @@ def open_listeners(settings: RelaySettings, processes: int) -> list[Listeners]:
     except OSError as error:
         raise PortTaken.because(error, port=port, setting="REPLYCO_SMTP_PORT") from error
     return opened
+
+
+def _passed_by_systemd() -> list[socket.socket]:
+    """They stay open in systemd while this process is away, so that a restart refuses nobody."""
+    environment = os.environ  # noqa: TID251  # systemd's variables, no settings of ours
+    passed_to = environment.pop("LISTEN_PID", None)
+    count = int(environment.pop("LISTEN_FDS", "0"))
+    if passed_to != str(os.getpid()):
+        return []
+    return [socket.socket(fileno=_FIRST_PASSED + number) for number in range(count)]
 
 
 def _bound(family: int, address: tuple[str | int, ...]) -> socket.socket:
