@@ -30,9 +30,8 @@ def port_of(arguments: list[str], environment: dict[str, str]) -> int | None:
     return None
 
 
-def main() -> int:
-    arguments = Path("/proc/1/cmdline").read_text("utf-8").rstrip("\0").split("\0")
-    environment = dict(os.environ)  # noqa: TID251 - it runs without the project's code
+def check(arguments: list[str], environment: dict[str, str]) -> int:
+    """The exit code for the container whose first process has this command line."""
     port = port_of(arguments, environment)
     if port is None:
         return 0
@@ -52,4 +51,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    first = Path("/proc/1/cmdline").read_text("utf-8").rstrip("\0").split("\0")
+    sys.exit(check(first, dict(os.environ)))  # noqa: TID251 - it runs without the project's code

@@ -11,7 +11,6 @@ from tests.unit.deploy.roles import (
     COMPOSE,
     ROOT,
     SYSTEMD,
-
     commented_out,
     compose_document,
     compose_roles,
@@ -124,5 +123,3 @@ def _offered() -> list[str]:
 
 def _names(settings: type[BaseSettings]) -> set[str]:
     return {f"{PREFIX}{field}".upper() for field in settings.model_fields}
-
-
