@@ -53,15 +53,16 @@ def _component(name: str, installed: Distribution) -> dict[str, Any]:
 
 
 def _licence(installed: Distribution) -> dict[str, Any] | None:
-    if expression := installed.metadata.get("License-Expression"):
-        return {"expression": expression}
+    told = installed.metadata
+    if "License-Expression" in told:
+        return {"expression": told["License-Expression"]}
     classified = [
         value.rpartition(" :: ")[2]
-        for value in installed.metadata.get_all("Classifier") or []
+        for value in told.get_all("Classifier") or []
         if value.startswith("License :: ") and value != "License :: OSI Approved"
     ]
     # Some packages put the whole text of a licence there.
-    lines = (installed.metadata.get("License") or "").strip().splitlines()
+    lines = "".join(told.get_all("License") or []).strip().splitlines()
     name = " AND ".join(sorted(set(classified))) or (lines[0] if len(lines) == 1 else "")
     return {"license": {"name": name}} if name else None
 

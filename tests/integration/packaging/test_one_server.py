@@ -119,11 +119,10 @@ def test_docker_compose_understands_its_files(more: tuple[str, ...], tmp_path: P
         pytest.skip("docker has no compose plugin")
     example = (COMPOSE / ".env.example").read_text("utf-8").replace("\n#SMARTHOST", "\nSMARTHOST")
     (tmp_path / "env").write_text(example)
+    files = [option for file in ("compose.yaml", *more) for option in ("--file", str(COMPOSE / file))]
 
     done = subprocess.run(
-        [docker, "compose", "--env-file", tmp_path / "env"]
-        + [option for file in ("compose.yaml", *more) for option in ("--file", COMPOSE / file)]
-        + ["config", "--quiet"],
+        [docker, "compose", "--env-file", str(tmp_path / "env"), *files, "config", "--quiet"],
         check=False, capture_output=True, text=True,
     )  # fmt: skip
 

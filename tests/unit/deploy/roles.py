@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import yaml
+import yaml  # type: ignore[import-untyped]  # PyYAML has no types of its own
 from pydantic_settings import BaseSettings
 
 from services.connector.settings import ConnectorSettings
@@ -91,7 +91,7 @@ def compose_document(*overrides: str) -> dict[str, Any]:
             text,
         )
 
-    document = yaml.safe_load(interpolated((COMPOSE / "compose.yaml").read_text("utf-8")))
+    document: dict[str, Any] = yaml.safe_load(interpolated((COMPOSE / "compose.yaml").read_text("utf-8")))
     for override in overrides:
         for name, service in yaml.safe_load(interpolated((COMPOSE / override).read_text("utf-8")))[
             "services"
