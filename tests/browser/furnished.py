@@ -89,6 +89,7 @@ async def furnish(site: Site) -> list[View]:
         View("read_log", "/settings/read-log", "h1"),
         View("retention", "/settings/retention", "h1"),
         View("reply_templates", "/settings/templates", "h1"),
+        View("tags", "/settings/tags", "h1"),
         View("security", "/settings/security", "h1"),
         View("company_account", "/settings/company-account", "h1"),
         View("account", "/settings/account", "h1"),

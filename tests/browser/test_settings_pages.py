@@ -1,6 +1,7 @@
-"""The settings in a real browser: webhooks and the audit log."""
+"""The settings in a real browser: webhooks, tags and the audit log."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from services.connector.accounts.audit import system_audit_entry
 from shared.database import new_id
-from shared.tables import AuditEntry, User, Webhook
+from shared.tables import AuditEntry, Conversation, Tag, User, Webhook
 from tests.browser.steps import Site, sign_in
 from tests.factories import make_conversation, make_integration
 
@@ -303,3 +304,34 @@ async def test_the_page_says_that_a_webhook_ended_with_its_creators_right(page: 
     )
     await page.get_by_role("button", name="Fortsetzen: Helpdesk").click()
     await expect(page.get_by_test_id("webhook-state")).to_have_text("Läuft")
+
+
+async def test_tags_are_renamed_and_deleted_by_keyboard_alone(page: Page, site: Site):
+    async with site.sessions.begin() as session:
+        store = await make_integration(session, site.account.id)
+        tags = [
+            Tag(id=new_id(), account_id=site.account.id, name=name, name_key=name.lower())
+            for name in ("Rückgabe", "Versand")
+        ]
+        session.add_all(tags)
+        await make_conversation(session, site.keyring, store, tag_ids=[tags[0].id])
+    await sign_in(page, "/settings/tags", email="agent@seller.example")
+    rows, dialog = page.get_by_test_id("tag"), page.get_by_role("dialog")
+    await expect(rows).to_have_text([re.compile("Rückgabe"), re.compile("Versand")])
+
+    await page.get_by_role("button", name="Umbenennen: Versand").press("Enter")
+    await expect(dialog.get_by_label("Name")).to_be_focused()
+    await dialog.get_by_label("Name").fill("rückgabe")
+    await page.keyboard.press("Enter")
+    await expect(dialog.get_by_role("alert")).not_to_be_empty()
+    await dialog.get_by_label("Name").fill("Lieferung")
+    await page.keyboard.press("Enter")
+    await expect(rows).to_have_text([re.compile("Lieferung"), re.compile("Rückgabe")])
+    await expect(page.get_by_role("heading", level=1)).to_be_focused()
+
+    await page.get_by_role("button", name="Löschen: Rückgabe").press("Enter")
+    await expect(dialog).to_contain_text("1 Unterhaltung hat es und verliert es.")
+    await dialog.get_by_role("button", name="Löschen").press("Enter")
+    await expect(rows).to_have_text([re.compile("Lieferung")])
+    async with site.sessions() as session:
+        assert (await session.scalars(select(Conversation.tag_ids))).all() == [[]]

@@ -19,6 +19,7 @@ from services.connector.organizing.schemas import (
     SavedViewList,
     SavedViewRequest,
     TagAnswer,
+    TagDetailAnswer,
     TagList,
     TagRequest,
     UndoAnswer,
@@ -79,6 +80,13 @@ async def list_tags(caller: InboxReader, sessions: SessionsDep) -> TagList:
 async def create_tag(body: TagRequest, caller: InboxEditor, sessions: SessionsDep) -> TagAnswer:
     """A word by which everybody of the account orders conversations."""
     return _tag(await tags.create_tag(sessions, caller, body.name))
+
+
+@router.get("/tags/{tag_id}", summary="Get a tag")
+async def get_tag(tag_id: UUID, caller: InboxReader, sessions: SessionsDep) -> TagDetailAnswer:
+    """With the number of conversations that would lose it."""
+    tag, count = await tags.count_conversations(sessions, caller.account_id, tag_id)
+    return TagDetailAnswer(id=tag.id, name=tag.name, conversation_count=count)
 
 
 @router.patch("/tags/{tag_id}", summary="Rename a tag")

@@ -42,6 +42,14 @@ class TagAnswer(_Answer):
     name: str
 
 
+class TagDetailAnswer(TagAnswer):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": _ID, "name": "Refund", "conversation_count": 12}]}
+    )
+
+    conversation_count: int = Field(description="How many conversations have it.")
+
+
 class TagList(_Answer):
     items: list[TagAnswer] = Field(description="By name; a hundred at most.")
 

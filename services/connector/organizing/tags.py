@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import Boolean, delete, func, literal_column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import audit_entry
@@ -13,7 +13,7 @@ from services.connector.integrations.names import clean_name, name_key
 from services.connector.problems.catalogue import NotFound
 from shared.database import Sessions, new_id
 from shared.errors import Expected
-from shared.tables import Account, Tag
+from shared.tables import Account, Conversation, Tag
 
 # All of them are in one list, which people look through.
 MAX_TAGS: Final = 100
@@ -41,6 +41,21 @@ async def list_tags(sessions: Sessions, account_id: UUID) -> Sequence[Tag]:
     async with sessions.begin() as session:
         its_tags = select(Tag).where(Tag.account_id == account_id).order_by(Tag.name_key)
         return (await session.scalars(its_tags)).all()
+
+
+async def count_conversations(sessions: Sessions, account_id: UUID, tag_id: UUID) -> tuple[Tag, int]:
+    """A tag, and how many conversations have it. Raises NotFound."""
+    async with sessions.begin() as session:
+        tag = await session.scalar(select(Tag).where(Tag.id == tag_id, Tag.account_id == account_id))
+        if tag is None:
+            raise NotFound
+        having = select(func.count()).where(
+            Conversation.account_id == account_id,
+            literal_column("conversations.tag_ids <> '{}'", Boolean),
+            Conversation.tag_ids.contains([tag_id]),
+            Conversation.merged_into.is_(None),
+        )
+        return tag, await session.scalar(having) or 0
 
 
 async def create_tag(sessions: Sessions, caller: Caller, name: str) -> Tag:

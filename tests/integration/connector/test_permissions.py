@@ -171,6 +171,7 @@ TABLE = [
     Row("POST", "/conversations/changes/{change_id}/undo", INBOX_EDIT),
     Row("GET", "/tags", INBOX_VIEW),
     Row("POST", "/tags", INBOX_EDIT, {"name": "Refund"}),
+    Row("GET", "/tags/{tag_id}", INBOX_VIEW),
     Row("PATCH", "/tags/{tag_id}", INBOX_EDIT, {"name": "Refunds"}),
     Row("DELETE", "/tags/{tag_id}", INBOX_EDIT),
     Row("GET", "/saved-views", INBOX_VIEW, person_only=True),

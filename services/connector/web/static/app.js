@@ -47,6 +47,7 @@ route("/settings/audit-log", "audit_log");
 route("/settings/read-log", "read_log");
 route("/settings/retention", "retention");
 route("/settings/templates", "reply_templates");
+route("/settings/tags", "tags");
 route("/settings/account", "account");
 route("/settings/security", "security");
 route("/settings/company-account", "single_sign_on");

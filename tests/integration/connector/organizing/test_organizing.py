@@ -132,7 +132,10 @@ async def test_tags_are_made_renamed_and_removed(client, three, app, signed_in, 
     assert (await client.get("/api/v1/tags")).json() == {"items": [{"id": tag, "name": "Refund"}]}
 
     await _change(client, three, add_tag_ids=[tag])
+    counted = await client.get(f"/api/v1/tags/{tag}")
+    assert counted.json() == {"id": tag, "name": "Refund", "conversation_count": len(three)}
     assert (await client.delete(f"/api/v1/tags/{tag}")).status_code == 204
+    assert (await client.get(f"/api/v1/tags/{tag}")).status_code == 404
     for conversation_id in three:
         assert (await _row(owner_sessions, conversation_id)).tag_ids == []
     gone = await client.patch(f"{_LIST}/{three[0]}", json={"add_tag_ids": [tag]})

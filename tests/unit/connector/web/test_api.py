@@ -35,6 +35,7 @@ PAGES = [
     "/account-closed",
     "/settings/retention",
     "/settings/templates",
+    "/settings/tags",
 ]
 
 

@@ -17,6 +17,7 @@ const PAGES = {
   "/settings/security": { title: "security.title", needs: ["general.admin", "view"] },
   "/settings/company-account": { title: "company.title", needs: ["general.admin", "view"] },
   "/settings/templates": { title: "templates.title", needs: ["inbox.messages", "view"] },
+  "/settings/tags": { title: "tags.title", needs: ["inbox.messages", "view"] },
 };
 
 const shown = () => Object.keys(PAGES).filter((address) => may(...PAGES[address].needs));
