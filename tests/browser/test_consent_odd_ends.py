@@ -133,9 +133,9 @@ async def test_after_ten_minutes_both_windows_say_so_and_offer_to_start_again(pa
     await expect(heading(page, "Diese Autorisierung ist abgelaufen")).to_be_visible()
     await amazon.locator("#consent").check()
     await amazon.locator("#confirm").click()
-    await expect(title(amazon, "Die zehn Minuten sind um")).to_be_visible()
+    await expect(title(amazon, "Diese Autorisierung ist abgelaufen")).to_be_visible()
     await amazon.get_by_role("link", name="Neu anfangen").click()
-    await expect(heading(amazon, "In welchem Land ist dein Amazon-Store?")).to_be_visible()
+    await expect(amazon.get_by_role("radio", name="Deutschland", exact=True)).to_be_checked()
     await amazon.close()
     await page.get_by_role("link", name="Noch einmal versuchen").click()
     await expect(page.get_by_role("radio", name="Deutschland", exact=True)).to_be_checked()
@@ -227,13 +227,13 @@ async def test_an_answer_with_a_wrong_state_is_not_known_here_and_harms_nothing(
 
     await expect(title(amazon, "Diese Autorisierung kennen wir nicht")).to_be_visible()
     await expect(heading(page, "Bitte stimm bei Amazon zu")).to_be_visible()
-    await amazon.get_by_role("link", name="Neu anfangen").click()
-    await expect(heading(amazon, "In welchem Land ist dein Amazon-Store?")).to_be_visible()
+    await amazon.get_by_role("link", name="Zu den Integrationen").click()
+    await expect(title(amazon, "Integrationen")).to_be_visible()
     await amazon.goto(address)
     await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
 
 
-async def test_who_is_signed_out_meanwhile_signs_in_and_is_where_one_authorizes(page: Page):
+async def test_who_is_signed_out_meanwhile_signs_in_and_is_where_stores_are_authorized(page: Page):
     await sign_in(page)
     amazon = await open_amazon(page, "Deutschland")
     await choose_account(amazon, LAMPENLADEN)
@@ -248,6 +248,10 @@ async def test_who_is_signed_out_meanwhile_signs_in_and_is_where_one_authorizes(
     await amazon.get_by_label("E-Mail-Adresse").fill("admin@seller.example")
     await amazon.get_by_label("Passwort").fill(PASSWORD)
     await amazon.keyboard.press("Enter")
+    # Whatever was to be authorized, a new store or one of the list: both begin here.
+    await expect(title(amazon, "Integrationen")).to_be_visible()
+    await amazon.get_by_role("link", name="Amazon-Store verbinden").click()
+    await expect(heading(amazon, "In welchem Land ist dein Amazon-Store?")).to_be_visible()
     await consent(await authorize(amazon, "Deutschland"), LAMPENLADEN)
     await expect(amazon.get_by_label("Name der Integration")).to_be_focused()
 

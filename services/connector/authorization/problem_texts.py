@@ -68,13 +68,13 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         Language.DE: (
             "Amazon verweigert uns die Daten des Stores",
             (
-                "Die Zustimmung ist angekommen, aber Amazon gibt uns diese Daten nicht. Ist das Verkäuferkonto aktiv? Wenn ja, liegt es an uns; dieser Fehlercode hilft beim Nachfragen."
+                "Die Zustimmung ist angekommen, aber Amazon gibt uns diese Daten nicht. Bitte in Seller Central prüfen, ob das Verkäuferkonto aktiv ist, und dann noch einmal beginnen. Ist es aktiv und klappt es wieder nicht, liegt es an uns; dieser Code hilft beim Nachfragen:"
             ),
         ),
         Language.EN: (
             "Amazon denies us the data of the store",
             (
-                "Your consent has arrived, but Amazon does not give us this data. Is the seller account active? If so, it is our fault; this error code is useful when you ask for help."
+                "Your consent has arrived, but Amazon does not give us this data. Check in Seller Central that the seller account is active, then start again. If it is active and this happens again, the fault is ours; this code is useful when you ask for help:"
             ),
         ),
     },

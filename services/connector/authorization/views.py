@@ -61,7 +61,7 @@ def shown_instead(
         return CallbackProblem.OTHER_BROWSER
     if caller is None or row.user_id != caller.user_id:
         return CallbackProblem.SIGN_IN_AGAIN
-    if row.consumed_at is not None:
+    # Of one whose time is over, its own page knows where it begins anew.
+    if row.consumed_at is not None or now >= row.expires_at:
         return row.id
-    is_over = now >= row.expires_at
-    return CallbackProblem.ATTEMPT_EXPIRED if is_over else CallbackProblem.SIGN_IN_AGAIN
+    return CallbackProblem.SIGN_IN_AGAIN

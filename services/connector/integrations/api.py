@@ -209,8 +209,10 @@ async def disconnect(
     return RestAnswer(
         rests_until=rests_until,
         data_after_rest=data,
-        text=disconnection_text(language),
-        link=manage_apps_link(detail.listed.home_country, settings.amazon_base_url),
+        text=disconnection_text(language, uses_api=detail.listed.uses_api),
+        link=manage_apps_link(detail.listed.home_country, settings.amazon_base_url)
+        if detail.listed.uses_api
+        else None,
     )
 
 

@@ -117,13 +117,13 @@ _TEXTS: Final = {
     "role_missing": {
         Language.DE: CheckText(
             "Berechtigung fehlt",
-            "Amazon verweigert uns einen Teil der Daten dieses Stores: {detail}. Alles andere geht weiter.",
-            "Wir kümmern uns darum. Haben wir darum gebeten, bitte den Store noch einmal autorisieren.",
+            "Amazon verweigert uns seit mehr als einem Tag einen Teil der Daten dieses Stores. Alles andere geht weiter.",
+            "Bitte den Store noch einmal autorisieren. Steht dieser Hinweis einen Tag später noch da, liegt es nicht am Store: Dann hat Amazon diese Daten für Replyco nicht freigegeben.",
         ),
         Language.EN: CheckText(
             "Permission missing",
-            "Amazon denies us some of this store's data: {detail}. Everything else goes on.",
-            "We are looking into it. If we have asked you to, authorize the store again.",
+            "For more than a day, Amazon has been denying us some of this store's data. Everything else keeps working.",
+            "Authorize the store again. If this note is still here a day later, it is not up to the store: Amazon has not released this data to Replyco.",
         ),
     },
     "amazon_trouble": {
@@ -250,15 +250,18 @@ _TEXTS: Final = {
     },
 }
 
-_FAREWELL: Final = {
+_FORGET_PERMISSION: Final = {
     Language.DE: (
-        "Unsere Schlüssel zu diesem Store sind gelöscht. Damit auch Amazon die Erlaubnis vergisst, in Seller Central „Apps verwalten“ öffnen und bei Replyco „Autorisierung deaktivieren“ wählen. Die Adresse dieser Integration auch aus den Benachrichtigungseinstellungen löschen."
+        "Unser Zugang zu diesem Amazon-Konto ist gelöscht. Damit auch Amazon die Erlaubnis vergisst, in Seller Central „Apps verwalten“ öffnen und bei Replyco „Autorisierung deaktivieren“ wählen. "
     ),
     Language.EN: (
-        "Our keys to this store are destroyed. For Amazon to forget the permission, too, open “Manage Your Apps” in Seller "
-        "Central and choose “Disable authorization” for Replyco. Also remove this integration's address from your "
-        "notification preferences."
+        "Our access to this Amazon account has been deleted. To withdraw the permission at Amazon as well, open “Manage Your Apps” in "
+        "Seller Central and choose “Disable authorization” for Replyco. "
     ),
+}
+_FORGET_ADDRESS: Final = {
+    Language.DE: "Bitte die Adresse dieser Integration in Seller Central aus dem Verkäuferprofil und den Benachrichtigungseinstellungen löschen.",
+    Language.EN: "Please remove this integration's address from the seller profile and the notification preferences in Seller Central.",
 }
 
 # Amazon has told of the account itself, and on which day.
@@ -400,6 +403,6 @@ def title_of(code: str, language: Language, state: CheckState = CheckState.NOTIC
     return brief_of(code, language, state).title
 
 
-def disconnection_text(language: Language) -> str:
-    """The steps left for sellers after they have disconnected a store."""
-    return _FAREWELL[language]
+def disconnection_text(language: Language, *, uses_api: bool) -> str:
+    """The steps left for sellers after they have disconnected a store; one without the API had no permission."""
+    return (_FORGET_PERMISSION[language] if uses_api else "") + _FORGET_ADDRESS[language]

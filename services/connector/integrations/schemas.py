@@ -302,7 +302,9 @@ class RestAnswer(_Answer):
     rests_until: datetime
     data_after_rest: AfterGracePeriod
     text: str
-    link: str = Field(description="Where the authorization is disabled at Amazon.")
+    link: str | None = Field(
+        description="Where the authorization is disabled at Amazon; null for a store without the API, which has none."
+    )
 
 
 class StepRequest(_Request):

@@ -211,8 +211,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "sso_only": Problem(
         403,
-        ("This account signs in with the company account", "Use “Sign in with the company account” on the sign-in page. If the company's sign-in does not work, support can let people in by password again."),
-        ("Dieses Konto meldet sich mit dem Firmenkonto an", "Das geht auf der Anmeldeseite unter „Mit Firmenkonto anmelden“. Geht die Anmeldung der Firma nicht, kann der Support Passwörter wieder zulassen."),
+        ("This account signs in with the company account", "Use “Sign in with the company account” on the sign-in page. If the company's sign-in does not work, the operator of Replyco can let people in by password again."),
+        ("Dieses Konto meldet sich mit dem Firmenkonto an", "Das geht auf der Anmeldeseite unter „Mit Firmenkonto anmelden“. Geht die Anmeldung der Firma nicht, kann der Betreiber von Replyco Passwörter wieder zulassen."),
     ),
     "sso_only_unproven": Problem(
         409,
@@ -231,8 +231,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "domain_taken": Problem(
         409,
-        ("Another account has {domain} already", "A domain leads to one account. Remove it there first, or ask support."),
-        ("Ein anderes Konto hat {domain} schon", "Eine Domain führt zu einem Konto und muss erst dort entfernt werden; sonst hilft der Support."),
+        ("Another account has {domain} already", "A domain leads to one account. Remove it there first. If nobody knows that account, the operator of Replyco can help."),
+        ("Ein anderes Konto hat {domain} schon", "Eine Domain führt zu einem Konto und muss erst dort entfernt werden. Kennt niemand dieses Konto, kann der Betreiber von Replyco helfen."),
     ),
     "too_many_domains": Problem(
         409,

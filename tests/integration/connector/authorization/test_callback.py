@@ -110,7 +110,8 @@ async def test_an_expired_attempt_is_not_completed(signed_in: SignedIn, sessions
 
     answer = await arrive(signed_in.client, callback_url)
 
-    assert problem_of(answer) == "attempt_expired"
+    assert answer.headers["location"] == f"/connect/{attempt['id']}"
+    assert (await outcome(signed_in.client, attempt["id"]))["status"] == "expired"
     assert amazon.state.counters.token.total() == 0
 
 

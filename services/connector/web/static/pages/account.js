@@ -35,10 +35,9 @@ function addressSection(account, mayEdit, signal) {
     } catch (problem) {
       return elements.showProblem(said, problem);
     }
-    elements.announce(t("account.saved"));
     // All texts are drawn anew.
-    if (select.value !== before && signedIn().user.form_of_address === null) return navigate("/settings/account", { replace: true });
-    replace(said, elements.notice("good", null, h("p", {}, t("account.saved"))));
+    if (select.value !== before && signedIn().user.form_of_address === null) await navigate("/settings/account", { replace: true });
+    elements.tellDone(t("account.saved"));
   }
 
   function submit(event) {

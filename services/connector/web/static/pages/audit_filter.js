@@ -25,25 +25,25 @@ async function logFilter({ signal, changed, who, what, options }) {
   const users = [];
   const keys = [];
   await Promise.all([
-    eachPage("/users?limit=100", signal, (items) => users.push(...items)),
+    eachPage("/users?with_disabled=true&limit=100", signal, (items) => users.push(...items)),
     may("general.programs", "view") && eachPage("/api-keys?limit=100", signal, (items) => keys.push(...items)),
   ]);
-  const people = choice("who", [
+  const known = [
     ...users.map((user) => [user.id, user.name]),
     ...keys.map((key) => [key.id, t("audit.actor.api_key", { name: key.name })]),
-  ]);
-  const kinds = choice("what", options);
-  const from = day("from");
-  const to = day("to");
-  const fields = [people, kinds, from, to];
+  ];
   // A link, such as that of a mail, may have chosen already.
   const asked = new URLSearchParams(location.search);
-  people.input.value = asked.get(who) ?? "";
-  kinds.input.value = asked.get(what) ?? "";
+  const people = choice("who", known, asked.get(who));
+  const kinds = choice("what", options, asked.get(what));
+  const from = day("from");
+  const to = day("to");
   let subject = asked.get("subject_id");
+  const about = h("p", { class: "audit-about", hidden: !subject }, t("audit.filter.one_thing"));
+  const fields = [people, kinds, from, to];
 
   return {
-    element: h("form", { class: "audit-filter", role: "search", "aria-label": t("audit.filter"), onchange: choose, onsubmit: (event) => event.preventDefault() }, fields.map((field) => field.element)),
+    element: h("form", { class: "audit-filter", role: "search", "aria-label": t("audit.filter"), onchange: choose, onsubmit: (event) => event.preventDefault() }, fields.map((field) => field.element), about),
     query() {
       const query = {
         [who]: people.input.value,
@@ -60,13 +60,18 @@ async function logFilter({ signal, changed, who, what, options }) {
   function choose() {
     // What somebody chooses here is not about the one thing that the link meant.
     subject = null;
+    about.hidden = true;
     return changed();
   }
 }
 
-function choice(name, options) {
-  const all = h("option", { value: "" }, t(`audit.filter.${name}_all`));
-  return labelled(name, h("select", { class: "input", id: newId("audit") }, all, options.map(([value, text]) => h("option", { value }, text))));
+/** What a link has chosen stays chosen, also what is not known here, such as somebody who was removed: everything would pass for theirs. */
+function choice(name, options, chosen) {
+  const all = ["", t(`audit.filter.${name}_all`)];
+  const ofLink = chosen && !options.some(([value]) => value === chosen) ? [[chosen, t(`audit.filter.${name}_of_link`)]] : [];
+  const field = labelled(name, h("select", { class: "input", id: newId("audit") }, [all, ...options, ...ofLink].map(([value, text]) => h("option", { value }, text))));
+  field.input.value = chosen ?? "";
+  return field;
 }
 
 function day(name) {

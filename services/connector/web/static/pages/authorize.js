@@ -13,10 +13,10 @@ export function authorizeAtAmazon(body, { button, problemPlace, signal }) {
   return busy(button, () => begin(body, amazonWindow, problemPlace, signal));
 }
 
-/** The button that authorizes an integration again. */
+/** The button that authorizes an integration: again, or for the first time if it was added without the API. */
 export function reauthorizeButton(integration, problemPlace, signal, { isFirst = true, className = isFirst ? "button" : "button button-secondary" } = {}) {
   const click = () => authorizeAtAmazon({ integration_id: integration.id }, { button, problemPlace, signal });
-  const button = h("button", { type: "button", class: className, onclick: click }, t("integration.reauthorize"));
+  const button = h("button", { type: "button", class: className, onclick: click }, t(integration.uses_api ? "integration.reauthorize" : "integration.authorize"));
   return button;
 }
 

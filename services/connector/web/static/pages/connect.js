@@ -47,21 +47,26 @@ export async function show({ main, params, signal }) {
 }
 
 function outcome(attempt) {
-  const isOver = attempt.status === "expired";
-  const address = isOver ? `/integrations/new?source=amazon&country=${attempt.country}` : `/integrations/new?attempt=${attempt.id}`;
-  const goOn = h("a", { href: address, class: "button" }, t(`connect.${attempt.status}.go_on`));
+  const isOver = !["waiting", "completing"].includes(attempt.status);
   const tone = { connected: "good", reauthorized: "good", failed: "bad", expired: "warning" }[attempt.status] ?? "info";
   const problem = attempt.problem;
+  const wasAgain = attempt.status === "reauthorized" && attempt.reconnects;
   return [
     pageHeading(t(`connect.${attempt.status}.title`)),
     notice(
       tone,
       problem?.title,
-      h("p", { role: "status" }, problem?.detail || t(`connect.${attempt.status}.text`)),
+      h("p", { role: "status" }, problem?.detail || t(wasAgain ? "connect.renewed.text" : `connect.${attempt.status}.text`)),
       problem && askForHelp(problem),
     ),
-    h("p", {}, t("connect.close_window")),
+    isOver && h("p", {}, t("connect.close_window")),
     h("p", {}, t("connect.window_gone")),
-    h("p", {}, goOn),
+    h("p", {}, h("a", { href: wayOn(attempt), class: "button" }, t(`connect.${attempt.status}.go_on`))),
   ];
+}
+
+/** Once the time is over it begins anew: at the store that was to be authorized again, else at its country. */
+function wayOn({ id, status, reconnects, country }) {
+  if (status !== "expired") return `/integrations/new?attempt=${id}`;
+  return reconnects ? `/integrations/${reconnects}` : `/integrations/new?source=amazon&country=${country}`;
 }

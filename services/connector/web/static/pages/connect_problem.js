@@ -6,11 +6,12 @@ import { helpfulQuestion } from "../core/helpful.js";
 import { hasText, t } from "../core/i18n.js";
 import { supportLine } from "../core/support.js";
 
+// Where nothing is known of the attempt, it may as well have been to authorize a store again: the list offers both.
 const LINKS = {
-  attempt_unknown: "/integrations/new?source=amazon",
+  attempt_unknown: "/integrations",
   attempt_expired: "/integrations/new?source=amazon",
   other_browser: "/integrations/new?source=amazon",
-  sign_in_again: "/sign-in?next=%2Fintegrations%2Fnew%3Fsource%3Damazon",
+  sign_in_again: "/sign-in?next=%2Fintegrations",
   code_missing: "/integrations/new?source=amazon",
   permission_missing: "/",
   unknown: "/integrations",

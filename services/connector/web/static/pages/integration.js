@@ -9,7 +9,7 @@ import { t } from "../core/i18n.js";
 import { may } from "../core/session.js";
 import { reauthorizeButton } from "./authorize.js";
 import { guide } from "./guide.js";
-import { integrationGone } from "./integration_gone.js";
+import { integrationGone, integrationUnknown } from "./integration_gone.js";
 import { managePanel } from "./manage.js";
 import { ordersHistory, ordersLate } from "./order_sync.js";
 
@@ -70,9 +70,11 @@ function integrationContent(integrationId, { signal, heading, body, close }) {
   const guidePlace = h("section", { class: "section" });
   const addressPlace = h("section", { class: "section address-section" });
   let drawnGuide = null;
+  let wasSeen = false;
 
   async function draw() {
     const integration = await get(path, signal);
+    wasSeen = true;
     heading.textContent = integration.name ?? t("integrations.unnamed");
     elements.setTitle(heading.textContent);
     drawSummary(integration);
@@ -108,10 +110,10 @@ function integrationContent(integrationId, { signal, heading, body, close }) {
     }
   }
 
-  /** Somebody has disconnected the store meanwhile: what is shown of it is no longer true. */
+  /** The store is not here: what is shown of it is no longer true. Only of one that was here is it known that somebody has disconnected it. */
   function showGone(problem) {
     if (problem.status !== 404) return false;
-    replace(body, integrationGone(h("button", { type: "button", class: "button", onclick: close }, t("integration.gone.close"))));
+    replace(body, (wasSeen ? integrationGone : integrationUnknown)(h("button", { type: "button", class: "button", onclick: close }, t("integration.gone.close"))));
     body.querySelector("button").focus();
     return true;
   }

@@ -4,7 +4,7 @@ import { eachPage, get } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import { lock, outsideLink, pageHeading, setTitle, showProblem, throttled } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
-import { clockTime, dateTime, shortTime } from "../core/format.js";
+import { clockTime, countryName, dateTime, shortTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
 import { may } from "../core/session.js";
@@ -73,7 +73,7 @@ export async function show({ main, params, signal }) {
     const words = search.value.trim().toLowerCase();
     const matching = integrations
       .filter((each) => !wantedState || each.lock.state === wantedState)
-      .filter((each) => [title(each), each.account.store_name, each.address, each.home_country].some((text) => text?.toLowerCase().includes(words)))
+      .filter((each) => [title(each), each.account.store_name, each.address, each.home_country, countryName(each.home_country)].some((text) => text?.toLowerCase().includes(words)))
       .sort(SORTS[sort.value]);
     // What a person has the focus on stays where it is.
     const focused = rows.contains(document.activeElement) ? document.activeElement : null;

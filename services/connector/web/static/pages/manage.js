@@ -59,7 +59,7 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
     const data = dataChoice();
     const confirmed = await elements.confirmDialog({
       title: t("disconnect.title", { name: integration.name ?? t("integrations.unnamed") }),
-      content: [h("ul", {}, ["tokens", "address", "again"].map((key) => h("li", {}, t(`disconnect.${key}`)))), data.element],
+      content: [h("ul", {}, [integration.uses_api && "tokens", "address", "again"].filter(Boolean).map((key) => h("li", {}, t(`disconnect.${key}`)))), data.element],
       confirm: t("disconnect.confirm"),
     });
     if (!confirmed) return;
@@ -72,7 +72,7 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
       content: [
         h("p", {}, t("disconnect.rests_until", { date: date(rest.rests_until) })),
         h("p", {}, rest.text),
-        h("p", {}, elements.outsideLink(rest.link, t("disconnect.at_amazon"))),
+        rest.link && h("p", {}, elements.outsideLink(rest.link, t("disconnect.at_amazon"))),
       ],
     });
   }
@@ -83,7 +83,7 @@ export function managePanel(integration, { problemPlace, signal, onRenamed, onCh
     { class: "manage" },
     h("summary", {}, t("integration.manage")),
     integration.name && renameForm(),
-    h("p", { class: "hint" }, t("integration.reauthorize_hint")),
+    h("p", { class: "hint" }, t(integration.uses_api ? "integration.reauthorize_hint" : "integration.authorize_hint")),
     h(
       "div",
       { class: "buttons" },

@@ -77,8 +77,6 @@ function failureNotice(reply) {
     failure.code === "sender_not_approved" && senderAddress(reply),
     failure.server_words && h("details", { class: "technical" }, h("summary", {}, t("reply.server_words")), h("p", { class: "code" }, failure.server_words)),
     cureLink(reply),
-    // "unknown" would tell nobody anything.
-    failure.code !== "unknown" && h("p", { class: "code" }, failure.code),
   );
 }
 

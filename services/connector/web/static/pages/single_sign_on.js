@@ -53,6 +53,9 @@ function providerForm(provider, { isFixed, signal, said, refresh }) {
   const groups = groupsPart(now, isFixed);
   const tested = h("div", { class: "place", role: "status" });
 
+  // What a test has shown holds for what was tested, and not for what is typed since.
+  issuer.input.addEventListener("input", () => replace(tested));
+
   async function test() {
     replace(tested);
     if (isMissing(issuer, "issuer_missing")) return;
@@ -104,7 +107,9 @@ function providerForm(provider, { isFixed, signal, said, refresh }) {
     if (!isSure) return;
     try {
       await remove(PATH, signal);
+      replace(said);
       await refresh();
+      elements.tellDone(t("company.removed"));
       await loadSession();
     } catch (problem) {
       elements.showProblem(said, problem);

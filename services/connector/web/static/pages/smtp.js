@@ -92,6 +92,8 @@ export function smtpSection(integration, signal, { isPart = false } = {}) {
       failed = check.result === "ok" ? null : JSON.stringify(body());
       replace(resultPlace, result(check));
     };
+    /** What a test has shown holds for what was tested, and not for what is typed since. */
+    const forgetResult = () => replace(resultPlace);
     /** What has just failed its test is stored only by somebody who says so. */
     async function isMeant() {
       if (failed !== JSON.stringify(body())) return true;
@@ -123,7 +125,7 @@ export function smtpSection(integration, signal, { isPart = false } = {}) {
       elements.notice("warning", null, h("p", {}, t("smtp.warning"))),
       h(
         "form",
-        { class: "form", novalidate: true, onsubmit: submit },
+        { class: "form", novalidate: true, onsubmit: submit, oninput: forgetResult },
         fields.host.element,
         fields.port.element,
         tlsMode.element,

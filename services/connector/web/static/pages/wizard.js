@@ -19,6 +19,7 @@ export async function show({ main, query, signal }) {
   const title = pageHeading(t("wizard.title"));
   const heading = h("div", { class: "page-head" }, title, may("general.admin", "view") && h("a", { href: "/integrations", class: "button button-secondary" }, t("wizard.to_list")));
   let shownStep = new AbortController();
+  let isFirstConsent = false;
 
   function goTo(step) {
     setHeading(t("wizard.title"));
@@ -33,10 +34,14 @@ export async function show({ main, query, signal }) {
   /** To authorize again is a walk of its own: it has neither name nor guide. */
   async function announceAgain(attempt) {
     if (!attempt.reconnects) return;
-    const { name } = await get(`/integrations/${attempt.reconnects}`, signal);
+    const { name, uses_api: usesApi } = await get(`/integrations/${attempt.reconnects}`, signal);
+    isFirstConsent ||= !usesApi;
     replace(stepper);
-    if (name) setHeading(t("wizard.again.title", { name }));
+    if (name) setHeading(again(name));
   }
+
+  /** A store that was added without the API is authorized for the first time. */
+  const again = (name) => t(isFirstConsent ? "wizard.first_consent.heading" : "wizard.again.title", { name });
 
   async function draw(currentQuery) {
     shownStep.abort();
@@ -67,8 +72,8 @@ export async function show({ main, query, signal }) {
     const integration = await get(`/integrations/${integrationId}`, signal);
     if (integration.name && isReauthorized) {
       replace(stepper);
-      setHeading(t("wizard.again.title", { name: integration.name }));
-      replace(place, reauthorized(integration, { wasMeant: reconnects === integration.id }));
+      setHeading(again(integration.name));
+      replace(place, reauthorized(integration, { wasMeant: reconnects === integration.id, isFirstConsent }));
     } else if (integration.name) {
       goTo("configure");
       await configureStep(place, integration, shownStep.signal);
@@ -123,10 +128,11 @@ function sources() {
   ];
 }
 
-function reauthorized(integration, { wasMeant }) {
+function reauthorized(integration, { wasMeant, isFirstConsent }) {
+  const key = !wasMeant ? "wizard.reauthorized" : isFirstConsent ? "wizard.first_consent" : "wizard.renewed";
   return [
-    h("h2", { tabindex: "-1" }, t(wasMeant ? "wizard.renewed.title" : "wizard.reauthorized.title", { name: integration.name })),
-    notice("good", null, h("p", {}, t(wasMeant ? "wizard.renewed.text" : "wizard.reauthorized.text"))),
+    h("h2", { tabindex: "-1" }, t(`${key}.title`, { name: integration.name })),
+    notice("good", null, h("p", {}, t(`${key}.text`))),
     !wasMeant && h("p", {}, t("wizard.reauthorized.another")),
     h(
       "div",

@@ -8,6 +8,7 @@ import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
 import { authorizeAtAmazon } from "./authorize.js";
 import { consentLink } from "./consent_link.js";
+import { meantCountries } from "./country_search.js";
 
 const REGIONS = ["eu", "na", "fe"];
 // The stores that most sellers have, each with what it covers besides.
@@ -33,7 +34,8 @@ export async function countryStep(place, signal, { country, region }) {
   const isThere = (code) => items.some((each) => each.country === code);
   const likely = [...new Set(likelyCountries().filter(isThere))].slice(0, 2);
   const first = [...new Set([...likely, ...MAIN.filter(isThere)])];
-  const rest = REGIONS.map((each) => regionGroup(each, items.filter((item) => !first.includes(item.country)), country)).filter(Boolean);
+  // The first ones are here, too: whoever looks for one of them finds it.
+  const rest = REGIONS.map((each) => regionGroup(each, items, { first, country })).filter(Boolean);
   const noneFound = h("p", { class: "muted", role: "status" });
 
   function drawCovers() {
@@ -52,21 +54,29 @@ export async function countryStep(place, signal, { country, region }) {
     drawCovers();
   }
 
-  function search(event) {
-    const words = event.target.value.trim().toLowerCase();
+  function search() {
+    const isSearched = Boolean(searchField.value.trim());
+    const meant = meantCountries(items, searchField.value);
     for (const group of rest) {
       const choices = [...group.querySelectorAll(".country")];
-      for (const choice of choices) choice.hidden = !choice.textContent.toLowerCase().includes(words);
+      for (const choice of choices) {
+        const input = choice.querySelector("input");
+        choice.hidden = isSearched ? !meant.includes(input.value) : first.includes(input.value);
+        // What is chosen here stays chosen above, where it is seen without a search.
+        if (choice.hidden && input.checked && first.includes(input.value)) firstChoice(input.value).checked = true;
+      }
       group.hidden = choices.every((choice) => choice.hidden);
     }
-    noneFound.textContent = rest.every((group) => group.hidden) ? t("wizard.country.none_found") : "";
+    noneFound.textContent = isSearched && !meant.length ? t("wizard.country.none_found") : "";
   }
+
+  const firstChoice = (code) => form.querySelector(`.country-grid-main input[value="${code}"]`);
 
   /** Enter takes the first country that is found; it sends nothing yet. */
   function takeFirst(event) {
     if (event.key !== "Enter") return;
     event.preventDefault();
-    others.querySelector(".countries:not([hidden]) .country:not([hidden]) input")?.click();
+    if (searchField.value.trim()) others.querySelector(".countries:not([hidden]) .country:not([hidden]) input")?.click();
   }
 
   function ask() {
@@ -120,14 +130,21 @@ function coversInShort({ country, region }) {
   return MAIN.includes(country) ? t(`wizard.main.${country}`) : null;
 }
 
-function regionGroup(region, items, preselected) {
+/** All countries of a region; those that stand above are seen only when they are looked for. */
+function regionGroup(region, items, { first, country }) {
   const countries = items.filter((each) => each.region === region).sort((a, b) => a.name.localeCompare(b.name));
   if (!countries.length) return null;
+  const choices = countries.map((each) => {
+    const isAbove = first.includes(each.country);
+    const choice = countryChoice(each, isAbove ? null : country);
+    choice.hidden = isAbove;
+    return choice;
+  });
   return h(
     "fieldset",
-    { class: "countries" },
+    { class: "countries", hidden: choices.every((choice) => choice.hidden) },
     h("legend", {}, t(`region.${region}`)),
-    h("div", { class: "country-grid" }, countries.map((each) => countryChoice(each, preselected))),
+    h("div", { class: "country-grid" }, choices),
   );
 }
 
