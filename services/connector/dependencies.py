@@ -30,6 +30,7 @@ from services.connector.http.client_networks import network_of, wide_network_of
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.language import Language, preferred_language
 from services.connector.http.rate_limits import RateLimits
+from services.connector.http.reading import Reading, reading_of_header
 from services.connector.http.request_types import CursorField
 from services.connector.idempotency import service as idempotency
 from services.connector.idempotency.middleware import CLAIM
@@ -179,6 +180,11 @@ async def _language(request: Request) -> Language:
     return preferred_language(request.headers.get("accept-language"))
 
 
+async def _reading(request: Request) -> Reading:
+    header = request.headers.get("accept-language")
+    return reading_of_header(preferred_language(header), header)
+
+
 SessionsDep = Annotated[Sessions, Depends(_sessions)]
 KeyringDep = Annotated[Keyring, Depends(_keyring)]
 PasswordsDep = Annotated[Passwords, Depends(_passwords)]
@@ -199,6 +205,7 @@ KnownElsewhereDep = Annotated[Counter, Depends(_known_elsewhere)]
 SettingsDep = Annotated[ConnectorSettings, Depends(_settings)]
 Now = Annotated[datetime, Depends(_now)]
 LanguageDep = Annotated[Language, Depends(_language)]
+ReadingDep = Annotated[Reading, Depends(_reading)]
 Cursor = Annotated[CursorField, Query()]
 IfMatch = Annotated[
     str | None,

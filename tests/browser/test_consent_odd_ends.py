@@ -251,6 +251,7 @@ async def test_who_is_signed_out_meanwhile_signs_in_and_is_where_stores_are_auth
     # Whatever was to be authorized, a new store or one of the list: both begin here.
     await expect(title(amazon, "Integrationen")).to_be_visible()
     await amazon.get_by_role("link", name="Amazon-Store verbinden").click()
+    await amazon.get_by_role("link", name="Amazon", exact=False).click()
     await expect(heading(amazon, "In welchem Land ist dein Amazon-Store?")).to_be_visible()
     await consent(await authorize(amazon, "Deutschland"), LAMPENLADEN)
     await expect(amazon.get_by_label("Name der Integration")).to_be_focused()

@@ -7,7 +7,8 @@ from playwright.async_api import Page, expect
 from sqlalchemy import update
 
 from services.connector.integrations.service import recompute_lock
-from shared.tables import Grant, SetupStep
+from shared.database import new_id
+from shared.tables import Grant, SetupStep, SmtpConfiguration
 from tests.browser.steps import Site, sign_in
 from tests.factories import make_grant, make_integration, make_relay_address
 
@@ -141,3 +142,42 @@ async def test_a_store_that_is_disconnected_elsewhere_is_said_to_be_gone_whereve
         await expect(shown.locator("#relay-address")).to_have_count(0)
     await wizard.get_by_role("link", name="Zur Liste").last.click()
     await expect(wizard.get_by_test_id("grace-period")).to_contain_text("Alles gut")
+
+
+async def test_a_store_without_the_api_is_told_of_no_consent_and_one_that_is_not_here_of_no_end(
+    page: Page, site: Site
+):
+    async with site.sessions.begin() as session:
+        store = await make_integration(session, site.account.id, name="Ohne Zugang", countries=("DE",))
+        store.uses_api, store.seller_id, store.store_name = False, None, None
+        await make_relay_address(session, store)
+    await sign_in(page, f"/integrations/{store.id}")
+    dialog = page.get_by_role("dialog", name="Ohne Zugang")
+    await dialog.get_by_text("Verwalten", exact=True).click()
+    await expect(dialog.get_by_role("button", name="Autorisieren", exact=True)).to_be_visible()
+    await expect(dialog.get_by_text("Neu autorisieren")).to_have_count(0)
+
+    await page.evaluate(
+        """async ([id]) => {
+            const { put } = await import(document.querySelector("script[type=module]").src.replace("app.js", "core/api.js"));
+            await put(`/integrations/${id}/smtp-configuration`, { host: "mail.example", port: 587, tls_mode: "starttls", username: "u", password: "p", sender_address: "shop@seller.example" });
+        }""",
+        [str(store.id)],
+    )
+    async with site.sessions.begin() as session:
+        tested = {"checked_at": datetime.now(UTC), "check_result": "connect"}
+        await session.execute(update(SmtpConfiguration).values(**tested))
+    await dialog.get_by_text("Benutzerdefinierte SMTP-Konfiguration").click()
+    await expect(dialog.get_by_text("Der Server antwortet nicht")).to_be_visible()
+    await dialog.get_by_label("Port").fill("465")
+    await expect(dialog.get_by_text("Der Server antwortet nicht")).to_have_count(0)
+
+    await dialog.get_by_role("button", name="Trennen").click()
+    question = page.get_by_role("dialog", name="„Ohne Zugang“ trennen?")
+    await expect(question).to_contain_text("30 Tage")
+    assert "Amazon-Konto" not in await question.inner_text()
+    await question.get_by_role("button", name="Abbrechen").click()
+
+    await page.goto(f"/integrations/{new_id()}")
+    await expect(page.get_by_role("dialog")).to_contain_text("Dieser Store ist nicht hier")
+    await expect(page.get_by_text("Jemand hat ihn")).to_have_count(0)

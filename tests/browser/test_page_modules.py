@@ -1,7 +1,11 @@
 """What the pages' own modules decide without a page: the order of a thread, and the hour at which something is sent later."""
 
-from playwright.async_api import Page
+import pytest
+from playwright.async_api import Page, expect
 
+from services.connector.http.language import Language
+from services.connector.marketplaces.countries import country_name
+from shared.marketplaces import MARKETPLACES
 from tests.browser.steps import Site, sign_in
 
 _LOAD_ALL = """async ([lists, size]) => {
@@ -67,3 +71,50 @@ async def test_a_time_is_that_of_the_users_zone_also_when_clocks_change(page: Pa
     )
 
     assert moments == [[moment, clock] for clock, moment in clocks.items()]
+
+
+_MEANT: dict[str, str] = {
+    "": "", "  ": "", "Germany": "DE", "germ": "DE", "Deutschland": "DE", "us": "US", "USA": "US", "u.s.a.": "US",
+    "United States of America": "US", "uk": "GB", "England": "GB", "Großbritannien": "GB", "grossbritannien": "GB",
+    "Holland": "NL", "the Netherlands": "NL", "Turkey": "TR", "Türkei": "TR", "tuerkei": "TR", "Türkiye": "TR",
+    "uae": "AE", "emirat": "AE", "Aegypten": "EG", "Egypt": "EG", "south-africa": "ZA", "España": "ES", "espana": "ES",
+    "日本": "JP", "vereinigte": "US GB AE", "Schweiz": "", "an": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+async def test_a_country_is_found_by_every_name_that_people_give_it(page: Page, language: str):
+    await page.goto("/sign-in")
+    items = [
+        {"country": each.country, "name": country_name(each.country, Language(language))}
+        for each in MARKETPLACES
+    ]
+
+    found: list[str] = await page.evaluate(
+        """async ([items, queries]) => {
+            const { meantCountries } = await import(document.querySelector("script[type=module]").src.replace("app.js", "core/country_search.js"));
+            const everyName = items.map(({ name }) => meantCountries(items, name).join(" "));
+            return [...queries.map((query) => meantCountries(items, query).join(" ")), ...everyName];
+        }""",
+        [items, list(_MEANT)],
+    )
+
+    assert found == [*_MEANT.values(), *(each["country"] for each in items)]
+
+
+async def test_the_likely_countries_are_found_too_and_enter_in_an_empty_search_chooses_nothing(page: Page):
+    await sign_in(page, "/integrations/new?source=amazon")
+    await page.get_by_text("Anderes Land", exact=True).click()
+    search = page.get_by_label("Land suchen")
+    await search.press("Enter")
+    await expect(page.locator("input[name=country]:checked")).to_have_count(0)
+
+    await search.fill("Germany")
+    await expect(page.get_by_role("radio", name="Deutschland", exact=True)).to_have_count(2)
+    await search.press("Enter")
+    await search.fill("Schweiz")
+    await expect(page.get_by_text("Unter diesem Namen ist kein Land dabei")).to_be_visible()
+    await expect(page.get_by_role("radio", name="Deutschland", exact=True)).to_be_checked()
+    await search.fill("")
+    await expect(page.get_by_role("radio", name="Spanien", exact=True)).to_be_visible()
+    await expect(page.get_by_role("radio", name="Deutschland", exact=True)).to_have_count(1)

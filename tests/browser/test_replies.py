@@ -290,6 +290,7 @@ async def test_what_has_not_arrived_is_seen_from_any_page_with_its_cure_and_what
     article = page.get_by_test_id("reply").filter(has_text="Sie kommt morgen.")
     await expect(article.get_by_test_id("reply-state")).to_contain_text("Nicht zugestellt")
     await expect(article).to_contain_text("Was hilft:")
+    assert "sender_not_approved" not in await article.inner_text()
     await article.get_by_role("button", name="Noch einmal senden").click()
     await expect(article.get_by_test_id("reply-state")).to_contain_text("Wird gesendet")
     await expect(count).to_have_text("1")

@@ -226,6 +226,23 @@ async def test_the_audit_log_is_narrowed_down_by_who_what_and_day(page: Page, si
     await page.get_by_label("Bis", exact=True).fill("")
     await expect(entries).to_have_count(2)
 
+    # A link to what one person did shows nobody else's entries: nor if they are disabled, nor if nobody knows them.
+    async with site.sessions.begin() as session:
+        await session.execute(update(User).where(User.id == agent.id).values(disabled_at=now))
+    await page.goto(f"/settings/audit-log?actor_id={agent.id}")
+    await expect(page.get_by_label("Wer", exact=True).locator("option:checked")).to_have_text("Anna Beispiel")
+    await expect(entries).to_have_count(1)
+    await page.goto(f"/settings/audit-log?actor_id={new_id()}&action=signed_in")
+    await expect(page.get_by_label("Wer", exact=True).locator("option:checked")).to_have_text(
+        "Person oder Schlüssel des Links"
+    )
+    await expect(page.get_by_text("Dazu gibt es keinen Eintrag.")).to_be_visible()
+    await page.goto(f"/settings/audit-log?subject_id={agent.id}")
+    await expect(entries).to_have_count(1)
+    await expect(page.get_by_text("was eine bestimmte Sache betrifft")).to_be_visible()
+    await page.get_by_label("Was", exact=True).select_option("Hat sich angemeldet.")
+    await expect(page.get_by_text("was eine bestimmte Sache betrifft")).to_be_hidden()
+
 
 async def test_the_read_log_shows_who_opened_what_and_leads_there(page: Page, site: Site):
     async with site.sessions.begin() as session:

@@ -9,11 +9,9 @@ from email.utils import format_datetime, formataddr
 from typing import Final
 from uuid import UUID
 
-from babel.dates import format_datetime as format_moment
-from babel.dates import get_timezone
-
 from services.connector.accounts import queries
 from services.connector.http.language import Language
+from services.connector.http.reading import reading_of_zone
 from services.connector.http.support_contact import support_line
 from shared.database import Sessions
 from shared.tables import Notice, NoticeKind
@@ -51,9 +49,7 @@ class Reader:
     time_zone: str
 
     def moment(self, at: datetime) -> str:
-        return format_moment(
-            at, format="long", tzinfo=get_timezone(self.time_zone), locale=self.language.value
-        )
+        return reading_of_zone(self.language, self.time_zone).moment(at)
 
 
 async def reader_of(sessions: Sessions, user_id: UUID, *, even_if_disabled: bool = False) -> Reader | None:

@@ -14,12 +14,14 @@ from services.connector.dependencies import (
     IfMatch,
     LanguageDep,
     Now,
+    ReadingDep,
     SessionsDep,
     SettingsDep,
 )
 from services.connector.http.etags import etag_of
 from services.connector.http.language import Language
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
+from services.connector.http.reading import Reading
 from services.connector.integrations import lifecycle_service, service, without_api_service
 from services.connector.integrations.check_texts import brief_of, disconnection_text, text_of
 from services.connector.integrations.health import (
@@ -82,7 +84,7 @@ async def list_integrations(
     caller: AdminViewer,
     sessions: SessionsDep,
     settings: SettingsDep,
-    language: LanguageDep,
+    reading: ReadingDep,
     now: Now,
     state: Annotated[
         ListState,
@@ -98,7 +100,7 @@ async def list_integrations(
     )
     page = rows[:limit]
     return {
-        "items": [_item(row, settings, language, now) for row in page],
+        "items": [_item(row, settings, reading, now) for row in page],
         "next_cursor": encode_cursor(None, page[-1].id) if len(rows) > limit else None,
     }
 
@@ -110,7 +112,7 @@ async def add_without_api(
     caller: AdminEditor,
     sessions: SessionsDep,
     settings: SettingsDep,
-    language: LanguageDep,
+    reading: ReadingDep,
     response: Response,
     now: Now,
 ) -> IntegrationAnswer:
@@ -119,7 +121,7 @@ async def add_without_api(
         sessions, caller, name=body.name, country=body.country, countries=body.countries, now=now
     )
     response.headers["ETag"] = etag_of(detail.listed.version)
-    return _answer(detail, settings, language, now)
+    return _answer(detail, settings, reading, now)
 
 
 @router.put("/integrations/{integration_id}/countries", summary="Say in which countries a store sells")
@@ -130,12 +132,12 @@ async def change_countries(
     caller: AdminEditor,
     sessions: SessionsDep,
     settings: SettingsDep,
-    language: LanguageDep,
+    reading: ReadingDep,
     now: Now,
 ) -> IntegrationAnswer:
     """Of a store without Amazon's API: the guide and the lock go by them. Of any other, Amazon says it."""
     detail = await without_api_service.change_countries(sessions, caller, integration_id, body.countries, now)
-    return _answer(detail, settings, language, now)
+    return _answer(detail, settings, reading, now)
 
 
 @router.get("/integrations/{integration_id}", summary="Read an integration")
@@ -145,14 +147,14 @@ async def get_integration(
     caller: AdminViewer,
     sessions: SessionsDep,
     settings: SettingsDep,
-    language: LanguageDep,
+    reading: ReadingDep,
     response: Response,
     now: Now,
 ) -> IntegrationAnswer:
     """The integration with its countries, the checks behind the lock, and when the consent ends. ETag: the version for If-Match."""
     detail = await service.get_integration(sessions, caller.account_id, integration_id)
     response.headers["ETag"] = etag_of(detail.listed.version)
-    return _answer(detail, settings, language, now)
+    return _answer(detail, settings, reading, now)
 
 
 @router.patch("/integrations/{integration_id}", summary="Change an integration")
@@ -163,7 +165,7 @@ async def change(
     caller: AdminEditor,
     sessions: SessionsDep,
     settings: SettingsDep,
-    language: LanguageDep,
+    reading: ReadingDep,
     response: Response,
     now: Now,
     if_match: IfMatch = None,
@@ -183,7 +185,7 @@ async def change(
         sessions, caller, integration_id, changes, if_match=if_match, now=now
     )
     response.headers["ETag"] = etag_of(detail.listed.version)
-    return _answer(detail, settings, language, now)
+    return _answer(detail, settings, reading, now)
 
 
 @router.delete("/integrations/{integration_id}", summary="Disconnect a store")
@@ -224,14 +226,14 @@ async def restore(
     caller: AdminEditor,
     sessions: SessionsDep,
     settings: SettingsDep,
-    language: LanguageDep,
+    reading: ReadingDep,
     response: Response,
     now: Now,
 ) -> IntegrationAnswer:
     """Within its grace period. Name and address are as before, and mail that came meanwhile is delivered. Amazon has to be asked again."""
     detail = await lifecycle_service.restore(sessions, caller, integration_id, new_name=body.name, now=now)
     response.headers["ETag"] = etag_of(detail.listed.version)
-    return _answer(detail, settings, language, now)
+    return _answer(detail, settings, reading, now)
 
 
 @router.get("/integrations/{integration_id}/setup-steps", summary="List the setup steps")
@@ -273,13 +275,13 @@ async def tick_step(
     return _step(wanted, detail.done.get(wanted), settings, language, selling_country=selling_country)
 
 
-def _item(row: Listed, settings: ConnectorSettings, language: Language, now: datetime) -> IntegrationItem:
+def _item(row: Listed, settings: ConnectorSettings, reading: Reading, now: datetime) -> IntegrationItem:
     return {
         "id": row.id,
         "source": row.source,
         "lock": {"state": row.lock, "since": row.lock_since},
-        "summary": _summary(row.summary, row.summary_countries, row.worst_check, language),
-        "reason": _reason(row, settings, language),
+        "summary": _summary(row.summary, row.summary_countries, row.worst_check, reading),
+        "reason": _reason(row, settings, reading.language),
         "sync": {
             "status": sync_status(row, now),
             "at": synced_at(row, now),
@@ -302,9 +304,9 @@ def _item(row: Listed, settings: ConnectorSettings, language: Language, now: dat
 
 
 def _summary(
-    summary: Summary, countries: Sequence[str], worst_check: str | None, language: Language
+    summary: Summary, countries: Sequence[str], worst_check: str | None, reading: Reading
 ) -> SummaryAnswer:
-    text = summary_text(Summary(summary), tuple(countries), worst_check, language)
+    text = summary_text(Summary(summary), tuple(countries), worst_check, reading)
     return {"code": summary, "text": text, "countries": list(countries)}
 
 
@@ -340,7 +342,7 @@ def _orders(row: Listed, now: datetime) -> OrdersAnswer | None:
 
 
 def _answer(
-    detail: Detail, settings: ConnectorSettings, language: Language, now: datetime
+    detail: Detail, settings: ConnectorSettings, reading: Reading, now: datetime
 ) -> IntegrationAnswer:
     facts = detail.facts
     consented_at = facts.consented_at
@@ -351,19 +353,19 @@ def _answer(
         lock=health.lock, summary=health.summary, summary_countries=list(health.countries), worst_check=worst
     )
     return {
-        **_item(listed, settings, language, now),
+        **_item(listed, settings, reading, now),
         "countries": [
             IntegrationCountry(
                 country=c.country,
-                name=country_name(c.country, language),
+                name=country_name(c.country, reading.language),
                 is_participating=c.is_participating,
                 has_suspended_listings=c.has_suspended_listings,
             )
             for c in detail.countries
         ],
-        "checks": [_check(check, detail, settings, language) for check in checks_of(detail.facts, now)],
+        "checks": [_check(check, detail, settings, reading) for check in checks_of(detail.facts, now)],
         "not_checked": [
-            NotCheckedAnswer(code=code, title=NOT_CHECKED[code][language])
+            NotCheckedAnswer(code=code, title=NOT_CHECKED[code][reading.language])
             for code in not_checked(detail.facts, now)
         ],
         "consented_at": consented_at,
@@ -372,8 +374,8 @@ def _answer(
     }
 
 
-def _check(check: Check, detail: Detail, settings: ConnectorSettings, language: Language) -> CheckAnswer:
-    text = text_of(check, language, address=detail.reply_address(settings.mail_domain))
+def _check(check: Check, detail: Detail, settings: ConnectorSettings, reading: Reading) -> CheckAnswer:
+    text = text_of(check, reading, address=detail.reply_address(settings.mail_domain))
     country = check.countries[0] if check.countries else detail.selling_country
     return CheckAnswer(
         code=check.code,

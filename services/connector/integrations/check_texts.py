@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from babel.dates import format_date, format_datetime
-
 from services.connector.http.language import Language
+from services.connector.http.reading import Reading
 from services.connector.integrations.health import (
     AT_RISK,
     DEACTIVATED,
@@ -349,8 +348,9 @@ _FIRST_REFUSAL: Final = {
 }
 
 
-def text_of(check: Check, language: Language, *, address: str) -> CheckText:
+def text_of(check: Check, reading: Reading, *, address: str) -> CheckText:
     """What this check says; `address` is the one that the store's replies come from."""
+    language = reading.language
     text = brief_of(check.code, language, check.state)
     if check.code == "setup_incomplete" and check.detail == STEPS_LEFT:
         text = _STEPS_LEFT[language]
@@ -359,10 +359,10 @@ def text_of(check: Check, language: Language, *, address: str) -> CheckText:
     if check.code == "account_suspended" and check.detail:
         text = _ACCOUNT[check.detail][language]
     fields = {
-        "date": format_date(check.on, format="long", locale=language.value) if check.on else "",
-        "since": _time(check.since, language),
-        "time": _time(check.on, language),
-        "next_try": _next_try(check.on, language),
+        "date": reading.day(check.on) if check.on else "",
+        "since": reading.moment(check.since) if check.since else "",
+        "time": reading.moment(check.on) if check.on else "",
+        "next_try": _next_try(check.on, reading),
         "address": address,
         "in_countries": _in_countries(check.countries, language),
         "countries": ", ".join(country_name(country, language) for country in check.countries),
@@ -371,15 +371,10 @@ def text_of(check: Check, language: Language, *, address: str) -> CheckText:
     return CheckText(text.title, text.text.format_map(fields), text.cure)
 
 
-def _time(at: datetime | None, language: Language) -> str:
-    """Day and time, in UTC: whose clock it is that a reader goes by, nobody knows here."""
-    return "" if at is None else f"{format_datetime(at, 'short', locale=language.value)} UTC"
-
-
-def _next_try(at: datetime | None, language: Language) -> str:
+def _next_try(at: datetime | None, reading: Reading) -> str:
     """Nothing, if nobody tries at present."""
-    words = {Language.DE: " Nächster Versuch: {}.", Language.EN: " Next try: {}."}[language]
-    return words.format(_time(at, language)) if at else ""
+    words = {Language.DE: " Nächster Versuch: {}.", Language.EN: " Next try: {}."}[reading.language]
+    return words.format(reading.moment(at)) if at else ""
 
 
 def _in_countries(countries: Sequence[str], language: Language) -> str:

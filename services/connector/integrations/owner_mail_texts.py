@@ -5,11 +5,9 @@ from email.message import EmailMessage
 from typing import Final
 from uuid import UUID
 
-from babel.dates import format_datetime as format_moment
-from babel.dates import get_timezone
-
 from services.connector.accounts.letters import addressed
 from services.connector.http.language import Language
+from services.connector.http.reading import reading_of_zone
 from services.connector.http.support_contact import support_line
 from services.connector.integrations.check_texts import text_of
 from services.connector.integrations.health import Check
@@ -64,10 +62,8 @@ def compose(
     now: datetime,
 ) -> EmailMessage:
     """`reply_address`: what the store's replies come from."""
-    text = text_of(check, language, address=reply_address)
-    since = format_moment(
-        check.since or now, format="short", tzinfo=get_timezone(time_zone), locale=language.value
-    )
+    reading = reading_of_zone(language, time_zone)
+    text = text_of(check, reading, address=reply_address)
     message = addressed(address, f"{store}: {text.title}", notice_id=notice_id, sender=sender, now=now)
     message.set_content(
         _BODY[language].format(
@@ -77,7 +73,7 @@ def compose(
             text=text.text,
             cure=text.cure,
             link=link,
-            since=since,
+            since=reading.moment(check.since or now),
             help=support_line(support_contact, language),
         )
     )

@@ -3,9 +3,8 @@
 from functools import lru_cache
 from typing import Final
 
-from babel.lists import format_list
-
 from services.connector.http.language import Language
+from services.connector.http.reading import Reading
 from services.connector.integrations.check_texts import title_of
 from services.connector.integrations.health import CheckState
 from services.connector.marketplaces.countries import country_name
@@ -58,23 +57,24 @@ _TEXTS: Final = {
 
 @lru_cache(maxsize=2048)
 def summary_text(
-    summary: Summary, countries: tuple[str, ...], worst_check: str | None, language: Language
+    summary: Summary, countries: tuple[str, ...], worst_check: str | None, reading: Reading
 ) -> str:
     """The sentence; with the check that wants action first, unless the sentence says the same already."""
+    language = reading.language
     if summary is Summary.SETUP_OPEN and not countries:
         return _COUNTRIES_UNKNOWN[language]
     is_red = summary is Summary.ACTION_NEEDED
     state = CheckState.RED if is_red else CheckState.AMBER
     title = title_of(worst_check, language, state) if worst_check else ""
-    text = _TEXTS[summary][language].format(countries=_listed(countries, language), title=title)
+    text = _TEXTS[summary][language].format(countries=_listed(countries, reading), title=title)
     if title and not is_red and worst_check != "mail_first":
         return _ATTENTION[language].format(text=text, title=title)
     return text
 
 
-def _listed(countries: tuple[str, ...], language: Language) -> str:
-    names = [country_name(country, language) for country in countries]
+def _listed(countries: tuple[str, ...], reading: Reading) -> str:
+    names = [country_name(country, reading.language) for country in countries]
     if len(names) > _NAMED:
         rest = len(names) - (_NAMED - 1)
-        names = [*names[: _NAMED - 1], _MORE[language].format(number=rest)]
-    return format_list(names, locale=language.value)
+        names = [*names[: _NAMED - 1], _MORE[reading.language].format(number=rest)]
+    return reading.listed(names)

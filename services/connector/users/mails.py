@@ -6,14 +6,13 @@ from email.message import EmailMessage
 from typing import Final
 from uuid import UUID
 
-from babel.dates import format_datetime as format_moment
-from babel.dates import get_timezone
 from sqlalchemy import select, update
 from typing_extensions import override
 
 from services.connector.accounts.credentials import hash_secret, new_session_token
 from services.connector.accounts.letters import Compose, RoomMails, addressed
 from services.connector.http.language import Language
+from services.connector.http.reading import reading_of_zone
 from services.connector.http.support_contact import support_line
 from shared.tables import Account, Invitation, Notice, NoticeKind, User
 
@@ -59,12 +58,8 @@ class InvitationMails(RoomMails):
         language = Language(invitation.language)
         subject, text = _TEXTS[language]
         message = addressed(invitation.email, subject, notice_id=notice.id, sender=sender, now=now)
-        until = format_moment(
-            invitation.expires_at,
-            format="long",
-            tzinfo=get_timezone(inviter.time_zone),
-            locale=language.value,
-        )
+        # Where they are, nobody knows: the clock is the one of whoever invites them.
+        until = reading_of_zone(language, inviter.time_zone).moment(invitation.expires_at)
         body = text.format(
             person=f" {invitation.name}" if invitation.name else "",
             inviter=inviter.name,

@@ -142,7 +142,7 @@ async def test_it_speaks_the_owners_language(
     await send_due(notice_mailer, NOW + DAY)
 
     assert mailbox.mails[0]["Subject"] == "Amazon Europa: Authorization withdrawn"
-    assert "Since: 11/23/26, 9:30" in mailbox.mails[0].get_content()
+    assert "Since: Nov 23, 2026, 9:30" in mailbox.mails[0].get_content()
 
 
 async def test_what_has_mended_itself_meanwhile_is_not_told(

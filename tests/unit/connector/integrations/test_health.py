@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.connector.http.language import Language
+from services.connector.http.reading import reading_of_header
 from services.connector.integrations.check_texts import text_of, title_of
 from services.connector.integrations.health import (
     CODES,
@@ -23,6 +24,7 @@ from services.connector.integrations.summary_texts import summary_text
 from shared.tables import Lock, Summary
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+READINGS = {language: reading_of_header(language, None) for language in Language}
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 # A store that is entirely in order.
@@ -314,7 +316,7 @@ def test_what_is_stored_of_the_health_stays_true_until_it_is_due(facts: Facts):
 @pytest.mark.parametrize("language", list(Language))
 def test_the_state_is_one_sentence_that_says_nothing_twice(language: Language):
     texts = {
-        (summary, worst): summary_text(summary, ("FR", "IT"), worst, language)
+        (summary, worst): summary_text(summary, ("FR", "IT"), worst, READINGS[language])
         for summary in Summary
         for worst in (None, "consent_expiring", "mail_first")
         if (summary is Summary.ACTION_NEEDED) <= (worst is not None)
@@ -329,8 +331,10 @@ def test_the_state_is_one_sentence_that_says_nothing_twice(language: Language):
 
 
 def test_the_sentence_names_some_countries_and_counts_many():
-    some = summary_text(Summary.COUNTRIES_OPEN, ("FR", "IT"), None, Language.DE)
-    many = summary_text(Summary.COUNTRIES_OPEN, ("FR", "IT", "ES", "NL", "SE", "PL"), None, Language.EN)
+    some = summary_text(Summary.COUNTRIES_OPEN, ("FR", "IT"), None, READINGS[Language.DE])
+    many = summary_text(
+        Summary.COUNTRIES_OPEN, ("FR", "IT", "ES", "NL", "SE", "PL"), None, READINGS[Language.EN]
+    )
 
     assert some == "Nachrichten kommen an. Für Frankreich und Italien fehlt noch die Einrichtung."
     assert many == "Messages arrive. Setup is still missing for France, Italy, Spain, and 3 more countries."
@@ -364,7 +368,7 @@ def test_every_check_says_what_it_is_and_what_to_do(language: Language):
     for facts in EVERYTHING:
         for check in checks_of(facts, NOW):
             codes.add(check.code)
-            text = text_of(check, language, address="mabtekrud@replyco.email")
+            text = text_of(check, READINGS[language], address="mabtekrud@replyco.email")
             assert (
                 text.title == title_of(check.code, language, check.state) or check.state is CheckState.NOTICE
             )
@@ -403,7 +407,7 @@ def test_columns_that_a_report_lacked_are_named_until_one_has_them_all():
         "gift-message-text, is-prime",
     )
     assert lock_of(lacking, NOW) is lock_of(FINE, NOW)
-    assert "gift-message-text, is-prime" in text_of(check, Language.EN, address="").text
+    assert "gift-message-text, is-prime" in text_of(check, READINGS[Language.EN], address="").text
     assert "report_columns_missing" not in [check.code for check in checks_of(complete, NOW)]
     assert "report_columns_missing" in not_checked(FINE, NOW)
     assert "report_columns_missing" not in (*not_checked(lacking, NOW), *not_checked(complete, NOW))
@@ -425,7 +429,7 @@ def test_orders_that_are_late_say_when_they_are_tried_again_unless_nobody_tries(
 
     def said(facts: Facts) -> str:
         (check,) = [check for check in checks_of(facts, NOW) if check.code == "orders_late"]
-        return text_of(check, language, address="").text
+        return text_of(check, READINGS[language], address="").text
 
     assert "12:07" in said(late)
     assert "12:00" in said(replace(late, orders_next_at=NOW - MINUTE)).split(".")[-2]
@@ -458,8 +462,8 @@ def test_since_when_is_the_first_refusal_not_its_confirmation():
 def test_the_date_is_written_as_people_write_it():
     check = checks_of(replace(FINE, consented_at=datetime(2025, 12, 1, tzinfo=UTC)), NOW)[0]
 
-    assert "1. Dezember 2026" in text_of(check, Language.DE, address="mabtekrud@replyco.email").text
-    assert "December 1, 2026" in text_of(check, Language.EN, address="mabtekrud@replyco.email").text
+    assert "1. Dezember 2026" in text_of(check, READINGS[Language.DE], address="mabtekrud@replyco.email").text
+    assert "1 December 2026" in text_of(check, READINGS[Language.EN], address="mabtekrud@replyco.email").text
 
 
 def test_mail_that_amazon_sends_elsewhere_is_said_and_turns_no_lock():
@@ -487,7 +491,8 @@ def test_a_sender_that_amazon_refuses_turns_the_lock_red_until_a_reply_gets_thro
 
     [check] = [check for check in checks_of(refused, NOW) if check.code == "sender_not_approved"]
     texts = {
-        language: text_of(check, language, address="mabtekrud@replyco.email").text for language in Language
+        language: text_of(check, READINGS[language], address="mabtekrud@replyco.email").text
+        for language in Language
     }
 
     assert (check.state, check.since, lock_of(refused, NOW)) == (CheckState.RED, NOW - DAY, Lock.RED)

@@ -1,6 +1,6 @@
 // Calls of the public REST API: the only module that knows about CSRF, languages, problems and a lost network.
 
-import { language } from "./i18n.js";
+import { locale } from "./i18n.js";
 
 const BASE = "/api/v1";
 const RETRY_AFTER_MS = 4000;
@@ -121,7 +121,7 @@ export async function download(path, name, signal) {
 }
 
 async function send(method, path, body, signal, extraHeaders = {}) {
-  const headers = { Accept: "application/json", "Accept-Language": language(), ...extraHeaders };
+  const headers = { Accept: "application/json", "Accept-Language": locale(), ...extraHeaders };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && csrfToken) headers["X-CSRF-Token"] = csrfToken;
   if (isAttentive()) lastPresentAt = Date.now();
@@ -157,7 +157,7 @@ export function upload(path, file, signal, onProgress) {
     const abort = () => request.abort();
     request.open("POST", BASE + path);
     request.setRequestHeader("Accept", "application/json");
-    request.setRequestHeader("Accept-Language", language());
+    request.setRequestHeader("Accept-Language", locale());
     request.setRequestHeader("Content-Type", "application/octet-stream");
     if (csrfToken) request.setRequestHeader("X-CSRF-Token", csrfToken);
     request.upload.addEventListener("progress", (event) => event.lengthComputable && onProgress(event.loaded / event.total));

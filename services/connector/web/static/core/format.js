@@ -118,7 +118,7 @@ export function size(bytes) {
 
 /** A, B und C */
 export function list(names) {
-  return new Intl.ListFormat(language(), { type: "conjunction" }).format(names);
+  return new Intl.ListFormat(locale(), { type: "conjunction" }).format(names);
 }
 
 function formatted(moment, options) {

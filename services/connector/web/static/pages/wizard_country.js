@@ -1,6 +1,7 @@
 // Step 2, first half: choose the store's country, see what the choice covers, and open Amazon's window.
 
 import { get } from "../core/api.js";
+import { meantCountries } from "../core/country_search.js";
 import { h, newId, replace } from "../core/dom.js";
 import { notice } from "../core/elements.js";
 import { list } from "../core/format.js";
@@ -8,7 +9,6 @@ import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
 import { authorizeAtAmazon } from "./authorize.js";
 import { consentLink } from "./consent_link.js";
-import { meantCountries } from "./country_search.js";
 
 const REGIONS = ["eu", "na", "fe"];
 // The stores that most sellers have, each with what it covers besides.
