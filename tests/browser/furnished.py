@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from playwright.async_api import Browser, StorageState
 
+from services.connector.integrations.service import recompute_lock
 from shared.tables import Integration
 from tests.browser.steps import PASSWORD, Site
 from tests.factories import (
@@ -69,7 +70,7 @@ async def furnish(site: Site) -> list[View]:
         View("forgot_password", "/forgot-password", "input[type=email]", is_public=True),
         View("reset_password", "/reset-password", "h1", is_public=True),
         View("invitation", "/invitation", "h1", is_public=True),
-        View("connect_problem", "/connect/problem/expired", "h1", is_public=True),
+        View("connect_problem", "/connect/problem/other_browser", "h1", is_public=True),
         View("not_found", "/nowhere", "h1", is_public=True),
         View("inbox", "/inbox", ".conversation"),
         View("conversation", f"/inbox/{conversation_id}", "[data-testid=message]"),
@@ -112,15 +113,21 @@ async def entered(browser: Browser, site: Site, *, language: str | None = None) 
 
 
 async def _stores(site: Site) -> Integration:
+    now = datetime.now(UTC)
     async with site.sessions.begin() as session:
         store = await make_integration(session, site.account.id, name="Lampen Europa")
         usa = await make_integration(
             session, site.account.id, name="Lamps America", region="na", home_country="US",
-            countries=("US", "CA"), lock="red",
+            countries=("US", "CA"),
         )  # fmt: skip
         for each in (store, usa):
-            await make_grant(session, site.keyring, each)
+            grant = await make_grant(session, site.keyring, each)
             await make_relay_address(session, each)
+            if each is usa:
+                grant.refused_at, grant.revoked_at = now - timedelta(minutes=2), now
+            await session.flush()
+            # What the list says of a store is kept with it.
+            await recompute_lock(session, site.account.id, each.id, now)
     return store
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from playwright.async_api import Page, expect
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from shared.events import EventKind, announce
 from shared.tables import User
@@ -221,3 +221,36 @@ async def test_who_may_not_read_messages_is_told_whom_to_ask_for_amazons_code(pa
         "Was in diesen E-Mails steht, siehst du nicht: Dir fehlt die Berechtigung, Nachrichten zu lesen."
         " Frag jemanden, der sie hat, nach dem Code."
     )
+
+
+async def test_the_header_is_one_row_on_a_desk_and_two_on_a_phone_whatever_somebody_is_called(
+    page: Page, site: Site
+):
+    async with site.sessions.begin() as session:
+        await session.execute(update(User).values(name="Katharina Mustermann-Beispiel"))
+    await sign_in(page, "/settings/users")
+    here = page.get_by_role("navigation").first.locator("[aria-current=page]")
+    await expect(here).to_have_text("Einstellungen")
+
+    german = await _header_heights(page)
+    await page.get_by_role("button", name="English").click()
+    await expect(here).to_have_text("Settings")
+    english = await _header_heights(page)
+
+    for heights in (german, english):
+        one_row = heights[1920]
+        assert {width for width, height in heights.items() if height > one_row} == {320, 390, 768, 1023}
+        assert max(heights.values()) < 2 * one_row
+    # What does not fit on a phone lies beside it: the page that one is at is seen.
+    await page.set_viewport_size({"width": 320, "height": 700})
+    await page.reload()
+    await expect(here).to_be_in_viewport(ratio=1)
+
+
+async def _header_heights(page: Page) -> dict[int, float]:
+    heights = {}
+    for width in (320, 390, 768, 1023, 1024, 1280, 1366, 1441, 1920):
+        await page.set_viewport_size({"width": width, "height": 700})
+        heights[width] = await page.locator("#header").evaluate("each => each.getBoundingClientRect().height")
+        assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+    return heights

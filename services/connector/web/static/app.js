@@ -118,7 +118,15 @@ function goToSignIn() {
 function drawHeader() {
   document.getElementById("skip-link").textContent = t("header.skip");
   replace(header, h("a", { href: "/", class: "brand" }, "Replyco"), signedIn() && !needsSecondFactor() && navigation(), personalMenu());
+  showWhereOneIs();
   if (!needsSecondFactor()) drawAmazonPause();
+}
+
+/** On a phone the row of links is longer than the screen: the one that one is at lies in the middle of what is seen. */
+function showWhereOneIs() {
+  const here = header.querySelector(".navigation [aria-current]");
+  const row = here?.closest("ul");
+  if (row) row.scrollLeft = here.offsetLeft + (here.offsetWidth - row.clientWidth) / 2;
 }
 
 function navigation() {
@@ -135,21 +143,27 @@ function navigation() {
       may("inbox.messages", "view") && link("/inbox", t("header.inbox")),
       may("inbox.orders", "view") && link("/orders", t("header.orders")),
       may("inbox.messages", "view") && link("/replies", t("header.failed"), failedCount()),
-      may("general.admin", "view") && link("/integrations", t("header.integrations")),
+      may("general.admin", "view") && link("/integrations", integrationsLabel()),
       hasSettings() && link("/settings", t("header.settings")),
     ),
   );
 }
 
+/** "Admin → Integrations": where there is little room, only the last word is seen. */
+function integrationsLabel() {
+  const [path, word] = t("header.integrations").split(/(?<=→ )/);
+  return [h("span", { class: "header-more" }, path), word];
+}
+
 function personalMenu() {
   const other = language() === "de" ? "en" : "de";
   const otherName = { de: "Deutsch", en: "English" }[other];
-  const languageButton = h("button", { type: "button", class: "link-button", lang: other, onclick: () => switchLanguage(other) }, otherName);
+  const languageButton = h("button", { type: "button", class: "link-button", lang: other, onclick: () => switchLanguage(other) }, h("span", { class: "header-word" }, otherName), h("span", { class: "header-short", "aria-hidden": "true" }, other.toUpperCase()));
   const signOutButton = h("button", { type: "button", class: "link-button", onclick: leave }, t("header.sign_out"));
-  const add = !needsSecondFactor() && may("general.admin", "edit") && h("a", { href: "/integrations/new", class: "button button-small header-add", "aria-label": t("integrations.add") }, "+", h("span", { class: "header-add-words" }, ` ${t("integrations.add_words")}`));
+  const add = !needsSecondFactor() && may("general.admin", "edit") && h("a", { href: "/integrations/new", class: "button button-small header-add" }, "+", h("span", { class: "header-more" }, ` ${t("integrations.add_words")}`));
   const user = signedIn()?.user;
   const isHere = location.pathname === "/profile";
-  const name = user && h("a", { href: "/profile", class: "personal-name", "aria-current": isHere ? "page" : null }, h("span", { class: "visually-hidden" }, `${t("profile.title")}: `), user.name);
+  const name = user && h("a", { href: "/profile", class: "personal-name", title: user.name, "aria-current": isHere ? "page" : null }, h("span", { class: "visually-hidden" }, `${t("profile.title")}: `), user.name);
   return h("div", { class: "personal" }, add, name, supportLink(t("support.link")), languageButton, user && signOutButton);
 }
 
