@@ -155,12 +155,18 @@ function integrationsLabel() {
   return [h("span", { class: "header-more" }, path), word];
 }
 
+/** "+ Add integration": where there is little room, only the sign is seen. */
+function addLabel() {
+  const sign = t("integrations.add").slice(0, 1);
+  return [sign, h("span", { class: "header-more" }, t("integrations.add").slice(1))];
+}
+
 function personalMenu() {
   const other = language() === "de" ? "en" : "de";
   const otherName = { de: "Deutsch", en: "English" }[other];
   const languageButton = h("button", { type: "button", class: "link-button", lang: other, onclick: () => switchLanguage(other) }, h("span", { class: "header-word" }, otherName), h("span", { class: "header-short", "aria-hidden": "true" }, other.toUpperCase()));
   const signOutButton = h("button", { type: "button", class: "link-button", onclick: leave }, t("header.sign_out"));
-  const add = !needsSecondFactor() && may("general.admin", "edit") && h("a", { href: "/integrations/new", class: "button button-small header-add" }, "+", h("span", { class: "header-more" }, ` ${t("integrations.add_words")}`));
+  const add = !needsSecondFactor() && may("general.admin", "edit") && h("a", { href: "/integrations/new", class: "button button-small header-add" }, addLabel());
   const user = signedIn()?.user;
   const isHere = location.pathname === "/profile";
   const name = user && h("a", { href: "/profile", class: "personal-name", title: user.name, "aria-current": isHere ? "page" : null }, h("span", { class: "visually-hidden" }, `${t("profile.title")}: `), user.name);
