@@ -7,8 +7,8 @@ runs inside its caller's. Nobody calls `commit()`.
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
-from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 import asyncpg
@@ -164,6 +164,43 @@ def new_id() -> UUID:
     return uuid7()
 
 
+def each_host(dsn: str) -> list[str]:
+    """The same database at each of the hosts that a URL names: `postgresql://role@one:5432,two:5432/name`, or `?host=one,two`."""
+    url = urlsplit(dsn)
+    user, at, hosts = url.netloc.rpartition("@")
+    if "," in hosts:
+        return [urlunsplit(url._replace(netloc=f"{user}{at}{host}")) for host in hosts.split(",")]
+    named = dict(parse_qsl(url.query))
+    listed = named.get("host", "").split(",")
+    ports = named.get("port", "").split(",")
+    if len(ports) == 1:
+        ports *= len(listed)
+    return (
+        [
+            urlunsplit(
+                url._replace(query=urlencode(named | {"host": host} | ({"port": port} if port else {})))
+            )
+            for host, port in zip(listed, ports, strict=True)
+        ]
+        if len(listed) > 1
+        else [dsn]
+    )
+
+
+async def connect_driver(
+    dsn: str, *, timeout: float = CONNECT_SECONDS, **arguments: Any
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """`asyncpg.connect`, but of several hosts each has its part of the time, and whatever is wrong with one, the next is tried.
+
+    The driver gives all of it to the first one, which may have lost its power and answer nothing, and does not go on from one that is only starting.
+    """
+    hosts = each_host(dsn)
+    for host in hosts[:-1]:
+        with contextlib.suppress(*DRIVER_UNAVAILABLE):
+            return await asyncpg.connect(host, timeout=timeout / len(hosts), **arguments)
+    return await asyncpg.connect(hosts[-1], timeout=timeout / len(hosts), **arguments)
+
+
 async def connect(
     database_url: str,
     *,
@@ -175,7 +212,7 @@ async def connect(
     try:
         # What the driver raises here, SQLAlchemy's pool turns into errors without a SQLSTATE, which nobody could tell apart any more.
         with named_failures():
-            return await asyncpg.connect(
+            return await connect_driver(
                 asyncpg_dsn(database_url),
                 timeout=connect_seconds,
                 command_timeout=statement_seconds,

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.mailrelay.delivery.queue_start import SINCE, QueueStart
 from shared.blobs import Blob
 from shared.crypto.envelope import Sealed
-from shared.database import DRIVER_UNAVAILABLE, asyncpg_dsn
+from shared.database import DRIVER_UNAVAILABLE, asyncpg_dsn, connect_driver
 from shared.events import MAIL_CHANNEL
 from shared.networks import Network, network_of
 from shared.tables import (
@@ -315,7 +315,7 @@ async def announcements(
     database_url: str, heard: Mapping[str, Callable[[], None]], on_loss: Callable[[], None]
 ) -> AsyncIterator[None]:
     """Call what `heard` has for a channel whenever somebody has notified there. A connection of its own, because pooled ones come and go."""
-    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+    connection: asyncpg.Connection[asyncpg.Record] = await connect_driver(
         asyncpg_dsn(database_url),
         timeout=5,
         server_settings={"application_name": "replyco-mail-worker-listen"},

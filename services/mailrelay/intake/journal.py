@@ -19,7 +19,7 @@ import asyncpg
 import structlog
 
 from services.mailrelay.metrics import RelayMetrics
-from shared.database import asyncpg_dsn
+from shared.database import asyncpg_dsn, connect_driver
 from shared.errors import CannotStart, Expected
 from shared.events import MAIL_CHANNEL
 from shared.tables import Lane
@@ -102,6 +102,7 @@ class Journal:
         self._wake = asyncio.Event()
         self._is_closing = False
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._warned_connection: object = None
         self._next_connect_at = 0.0
         metrics.queue_age_seconds.set_function(self._queue_age_seconds)
         metrics.queued_bytes.set_function(lambda: self._unfinished_bytes)
@@ -214,6 +215,8 @@ class Journal:
             tag = await connection.execute(f"SELECT pg_notify('{MAIL_CHANNEL}', ''); COMMIT")
             if tag != "COMMIT":
                 raise asyncpg.InterfaceError("the transaction was not committed")
+            if self._warned_connection is connection:
+                raise asyncpg.InterfaceError("the transaction was committed with a warning")
         self._metrics.commit_seconds.observe(time.monotonic() - began)
         self._metrics.batch_mails.observe(len(batch))
 
@@ -224,7 +227,7 @@ class Journal:
         await asyncio.sleep(max(0, self._next_connect_at - time.monotonic()))
         self._next_connect_at = time.monotonic() + _RECONNECT_SECONDS
         timeout_ms = str(int(self._commit_timeout_seconds * 1000))
-        connection = await asyncpg.connect(
+        connection = await connect_driver(
             self._dsn,
             timeout=5,
             server_settings={
@@ -234,6 +237,7 @@ class Journal:
                 "idle_in_transaction_session_timeout": timeout_ms,
             },
         )
+        connection.add_log_listener(self._note_warning)
         try:
             await _require_durability(connection)
         except BaseException:
@@ -241,6 +245,13 @@ class Journal:
             raise
         self._connection = connection
         return connection
+
+    def _note_warning(self, connection: object, message: asyncpg.PostgresLogMessage) -> None:
+        """A COMMIT that stops waiting for a synchronous standby, as it was cancelled or took too long, succeeds with a warning: one machine has
+        the mail. There is no other sign of it, and nothing else that a journal does is warned of.
+        """
+        if message.severity_en == "WARNING":
+            self._warned_connection = connection
 
     def _drop_connection(self) -> None:
         if self._connection is not None:

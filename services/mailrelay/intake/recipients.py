@@ -16,7 +16,7 @@ import structlog
 
 from services.mailrelay.metrics import RelayMetrics
 from shared.addresses import local_part_for
-from shared.database import DATABASE_AWAY, DRIVER_UNAVAILABLE, TABLES_MISSING, asyncpg_dsn
+from shared.database import DATABASE_AWAY, DRIVER_UNAVAILABLE, TABLES_MISSING, asyncpg_dsn, connect_driver
 from shared.errors import Expected
 from shared.events import ADDRESS_CHANNEL, id_in
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
@@ -80,6 +80,7 @@ class Recipients:
         # No connection yet: the relay starts, and answers 451, while the database is away.
         pool = await asyncpg.create_pool(
             dsn,
+            connect=connect_driver,
             min_size=0,
             max_size=4,
             timeout=_TIMEOUT_SECONDS,
@@ -157,7 +158,7 @@ class Recipients:
         self.pool.terminate()
 
     async def _listen(self) -> None:
-        connection = await asyncpg.connect(
+        connection = await connect_driver(
             self._dsn,
             timeout=_TIMEOUT_SECONDS,
             command_timeout=_TIMEOUT_SECONDS,
