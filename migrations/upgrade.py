@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from shared.database import asyncpg_dsn, sqlalchemy_url
+from shared.database import DIALECT, asyncpg_dsn, connect_driver
 
 log = structlog.get_logger()
 
@@ -44,7 +44,7 @@ def alembic_config() -> Config:
 
 async def upgrade(database_url: str) -> None:
     """Run by the owner of the database; needs CREATEROLE the first time."""
-    owner = await asyncpg.connect(asyncpg_dsn(database_url))
+    owner = await connect_driver(asyncpg_dsn(database_url))
     try:
         await upgrade_tables(database_url)
         async with owner.transaction():
@@ -58,7 +58,7 @@ async def upgrade(database_url: str) -> None:
 
 async def make_roles(database_url: str) -> None:
     """Run by whoever may make roles; a dump can be restored then."""
-    owner = await asyncpg.connect(asyncpg_dsn(database_url))
+    owner = await connect_driver(asyncpg_dsn(database_url))
     try:
         await owner.execute((_FOLDER / "make_roles.sql").read_text())
     finally:
@@ -75,7 +75,7 @@ async def upgrade_tables(
     """The migrations up to this one. One that gets no lock in time, meets a deadlock or is cancelled lets the others pass and tries again."""
 
     async def connected() -> "asyncpg.Connection[asyncpg.Record]":
-        return await asyncpg.connect(
+        return await connect_driver(
             asyncpg_dsn(database_url),
             server_settings={
                 "application_name": "migrations",
@@ -85,8 +85,7 @@ async def upgrade_tables(
             },
         )
 
-    # The URL is asyncpg's to read: SQLAlchemy would not understand its sslmode.
-    engine = create_async_engine(sqlalchemy_url(database_url), async_creator=connected, poolclass=NullPool)
+    engine = create_async_engine(DIALECT, async_creator=connected, poolclass=NullPool)
     try:
         failures = Counter[str]()
         while True:

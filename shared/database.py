@@ -74,8 +74,12 @@ _UNAVAILABLE_STATES: Final = ("08", "53", "57P")
 _ENDED_FOR_OTHERS: Final = ("40", "55P03", "57014")
 
 
+# All that SQLAlchemy need know: the URL is the driver's to read, who understands several hosts and sslmode as PostgreSQL does.
+DIALECT: Final = "postgresql+asyncpg://"
 CONNECT_SECONDS: Final = 5.0
 STATEMENT_SECONDS: Final = 15.0
+# The driver's own, for commands.
+_DRIVER_SECONDS: Final = 60.0
 # A connection that was used this lately is alive, unless it is known to be closed: no question before each statement.
 _TRUSTED_SECONDS: Final = 1.0
 _CHECK_SECONDS: Final = 5.0
@@ -188,7 +192,10 @@ def each_host(dsn: str) -> list[str]:
 
 
 async def connect_driver(
-    dsn: str, *, timeout: float = CONNECT_SECONDS, **arguments: Any
+    dsn: str,
+    *,
+    timeout: float = _DRIVER_SECONDS,  # noqa: ASYNC109 - as the driver calls it, whose pool may call this
+    **arguments: Any,
 ) -> "asyncpg.Connection[asyncpg.Record]":
     """`asyncpg.connect`, but of several hosts each has its part of the time, and whatever is wrong with one, the next is tried.
 
@@ -249,7 +256,7 @@ def create_engine(
         )
 
     engine = create_async_engine(
-        sqlalchemy_url(database_url),
+        DIALECT,
         async_creator=connected,
         pool_size=pool_size,
         max_overflow=0,
@@ -337,11 +344,6 @@ def _replace_dead(connection: AdaptedConnection, entry: ConnectionPoolEntry, tru
 def create_sessions(engine: AsyncEngine) -> Sessions:
     """What a composition root hands down."""
     return Sessions(engine)
-
-
-def sqlalchemy_url(database_url: str) -> str:
-    """The same database for SQLAlchemy: `postgresql://` and `postgres://` become `postgresql+asyncpg://`."""
-    return urlunsplit(urlsplit(database_url)._replace(scheme="postgresql+asyncpg"))
 
 
 def asyncpg_dsn(database_url: str) -> str:

@@ -2,20 +2,27 @@
 
 from collections.abc import Callable
 
+import asyncpg
 import pytest
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from deploy.demo.postgres import OWNER
 from migrations import online
-from shared.database import sqlalchemy_url
+from shared.database import DIALECT
 from tests.conftest import Database
 
 VALID = "SELECT relname, indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relname ~ :name"
+
+
+def engine_of(database: Database) -> AsyncEngine:
+    return create_async_engine(
+        DIALECT, async_creator=lambda: asyncpg.connect(database.url(OWNER)), poolclass=NullPool
+    )
 
 
 async def migrate(database: Database, *steps: Callable[[], None]) -> None:
@@ -27,14 +34,14 @@ async def migrate(database: Database, *steps: Callable[[], None]) -> None:
             for step in steps:
                 step()
 
-    engine = create_async_engine(sqlalchemy_url(database.url(OWNER)), poolclass=NullPool)
+    engine = engine_of(database)
     async with engine.connect() as connection:
         await connection.run_sync(run)
     await engine.dispose()
 
 
 async def asked(database: Database, statement: str, **values: str) -> list[tuple[object, ...]]:
-    engine = create_async_engine(sqlalchemy_url(database.url(OWNER)), poolclass=NullPool)
+    engine = engine_of(database)
     async with engine.begin() as connection:
         result = await connection.execute(text(statement), values)
         rows = [tuple(row) for row in result] if result.returns_rows else []

@@ -25,7 +25,7 @@ from services.connector.settings import ConnectorSettings
 from shared.blobs import BlobsUnavailable, open_blobs
 from shared.crypto.envelope import SealBroken
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
-from shared.database import TABLES_MISSING, asyncpg_dsn, create_engine, create_sessions
+from shared.database import TABLES_MISSING, asyncpg_dsn, connect_driver, create_engine, create_sessions
 from shared.keyring import Keyring
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
 
@@ -69,8 +69,14 @@ def _key_file(settings: ConnectorSettings) -> tuple[KeyFile | None, Finding]:
 async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[Finding]:
     url = settings.database_url.get_secret_value()
     try:
-        connection = await asyncpg.connect(asyncpg_dsn(url), timeout=5, command_timeout=5)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        connection = await connect_driver(asyncpg_dsn(url), timeout=5, command_timeout=5)
+    except (
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        ValueError,
+    ) as error:
         return [
             wrong(
                 f"The database cannot be reached ({type(error).__name__}). Is PostgreSQL running, and does "
@@ -253,7 +259,7 @@ async def _migrated(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding
 async def _amazon_paused_at(settings: ConnectorSettings) -> datetime | None:
     """None also if nobody can say: `_database` has told why."""
     try:
-        connection = await asyncpg.connect(
+        connection = await connect_driver(
             asyncpg_dsn(settings.database_url.get_secret_value()), timeout=5, command_timeout=5
         )
         try:

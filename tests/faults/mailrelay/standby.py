@@ -40,7 +40,7 @@ class Pair:
             f"SELECT 1 FROM pg_stat_replication WHERE application_name = '{_NAME}' AND sync_state = 'sync'"
         )
         async with asyncio.timeout(20):
-            while not await ask(self.primary.postgres, question):
+            while not await ask(self.primary.postgres, question):  # noqa: ASYNC110 - PostgreSQL tells nobody
                 await asyncio.sleep(0.05)
 
 

@@ -286,3 +286,18 @@ async def test_a_wrong_statement_is_a_bug(database: Database):
 
     assert isinstance(failure, ProgrammingError | DBAPIError)
     assert not is_unavailable(failure)
+
+
+async def test_a_host_that_answers_nothing_leaves_time_for_the_next(database: Database):
+    socket_folder = database.postgres.server.get_postmaster_info().socket_dir
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        url = (
+            f"postgresql://{CONNECTOR}@/{database.name}?host=127.0.0.1,{socket_folder}&port={port},5432"
+            "&target_session_attrs=primary"
+        )
+
+        connection = await connect(url, application_name="tests", connect_seconds=4)
+
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()
