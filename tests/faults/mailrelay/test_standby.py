@@ -43,13 +43,16 @@ async def test_the_primary_is_killed_under_load_and_the_standby_is_promoted(
 async def test_a_mail_that_the_standby_does_not_have_is_not_answered_250(
     own_database: Database, keys: Keys, scratch: Path, tmp_path: Path
 ):
-    async with with_standby(own_database, scratch / uuid4().hex[:8]) as pair, running(
-        own_database,
-        keys,
-        tmp_path / "relay.log",
-        database_url=pair.url(RELAY),
-        commit_timeout_seconds="60",
-    ) as relay:
+    async with (
+        with_standby(own_database, scratch / uuid4().hex[:8]) as pair,
+        running(
+            own_database,
+            keys,
+            tmp_path / "relay.log",
+            database_url=pair.url(RELAY),
+            commit_timeout_seconds="60",
+        ) as relay,
+    ):
         async with Load(relay.port, clients=1) as load:
             await load.more("data 250", 1)
         await asyncio.to_thread(pair.standby.postgres.stop)
