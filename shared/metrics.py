@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
@@ -27,6 +27,8 @@ def process_registry() -> CollectorRegistry:
     """The metrics of one process, with those that every process has."""
     registry = CollectorRegistry()
     registry.register(_LostLines())
+    # process_*: processor time, memory, open files, when it began.
+    ProcessCollector(registry=registry)
     return registry
 
 

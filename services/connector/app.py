@@ -69,6 +69,7 @@ from services.connector.users import api as users
 from services.connector.web import api as web
 from services.connector.webhooks import api as webhooks
 from shared.blobs import open_blobs
+from shared.connection_metrics import show_connections
 from shared.crypto.key_provider import KeyFile
 from shared.database import create_engine, create_sessions, database_problem
 from shared.keyring import Keyring
@@ -114,6 +115,7 @@ def create_app(
             settings.database_url.get_secret_value(), application_name="connector"
         )
     registry = process_registry()
+    show_connections(registry, engine)
     passwords = passwords or Passwords()
     blobs = open_blobs(settings)
     hub = Hub(settings.database_url.get_secret_value(), registry, stream_bounds or settings.stream_bounds)

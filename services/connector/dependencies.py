@@ -29,6 +29,7 @@ from services.connector.feedback.service import PageAnswers
 from services.connector.http.client_networks import network_of, wide_network_of
 from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.language import Language, preferred_language
+from services.connector.http.middleware import ASKED_BY
 from services.connector.http.rate_limits import RateLimits
 from services.connector.http.reading import Reading, reading_of_header
 from services.connector.http.request_types import CursorField
@@ -268,6 +269,7 @@ async def _identified(
         state.anonymous_wide_limits.take(wide_network_of(client_address), request.scope)
         state.anonymous_limits.take(network_of(client_address), request.scope)
         raise
+    request.scope[ASKED_BY].update(caller.log_fields)
     state.caller_limits.take(str(caller.id), request.scope)
     if caller.is_browser and token and request.method not in _SAFE_METHODS:
         check_csrf_token(token, request.headers.get(CSRF_HEADER, ""))

@@ -29,6 +29,7 @@ from services.connector.integrations.owner_mails import MailServer, NoticeMailer
 from services.connector.integrations.service import recompute_lock
 from services.connector.job_queue.runner import JobRunner
 from services.connector.maintenance.jobs import HousekeepingMetrics, keep_house_forever
+from services.connector.operations.backlog import Backlog
 from services.connector.order_reports import jobs as order_report_jobs
 from services.connector.order_reports.service import Follower
 from services.connector.orders import jobs as order_jobs
@@ -48,6 +49,7 @@ from services.connector.users.mails import InvitationMails
 from services.connector.webhooks.delivery import WebhookSender
 from shared.background_tasks import BackgroundTasks
 from shared.blobs import BlobStore, open_blobs
+from shared.connection_metrics import show_connections
 from shared.crypto.key_provider import KeyFile
 from shared.database import (
     Sessions,
@@ -73,6 +75,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     engine = create_engine(
         settings.database_url.get_secret_value(), application_name="replyco-connector-worker", pool_size=10
     )
+    show_connections(registry, engine)
     sessions = create_sessions(engine)
     secrets = ClientSecrets(
         sessions,
@@ -151,11 +154,12 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         ):
             log.info("worker_started")
             background.start("webhook_sender", lambda: webhook_sender.run(stop), ends_at_stop=True)
-            background.start("pause_switch", pause_switch.watch)
             for name, run in (
+                ("pause_switch", pause_switch.watch),
                 ("housekeeping", partial(keep_house_forever, sessions, HousekeepingMetrics(registry))),
                 ("snoozed_conversations", partial(wake_forever, sessions)),
                 ("privacy_watch", purger.watch_forever),
+                ("backlog", Backlog(sessions, registry).watch_forever),
             ):
                 background.start(name, run)
             background.start("jobs", lambda: runner.run(stop), ends_at_stop=True)

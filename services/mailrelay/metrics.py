@@ -1,5 +1,7 @@
 """The relay's metrics. Every label has a closed set of values."""
 
+import math
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.blobs import BlobsFull, BlobsUnavailable
@@ -47,6 +49,12 @@ class RelayMetrics:
             "1 while the certificate files cannot be used and the previous certificate stays in use",
             registry=registry,
         )
+        self.certificate_ends = Gauge(
+            "replyco_smtp_certificate_end_timestamp_seconds",
+            "When the first of the certificates in use ends; not a number without STARTTLS",
+            registry=registry,
+        )
+        self.certificate_ends.set(math.nan)
         self.mails = Counter("replyco_smtp_mails_accepted", "Mails answered 250", registry=registry)
         self.mail_bytes = Counter(
             "replyco_smtp_mail_bytes_accepted", "Bytes of the mails answered 250", registry=registry

@@ -38,6 +38,7 @@ from services.mailrelay.outbound.transports import Bounds
 from services.mailrelay.settings import MailWorkerSettings
 from shared.background_tasks import BackgroundTasks
 from shared.blobs import open_blobs
+from shared.connection_metrics import show_connections
 from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
@@ -102,7 +103,10 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     sys.setswitchinterval(_THREAD_SWITCH_SECONDS)
     keyring = Keyring(KeyFile.load(settings.key_file))
     private_key = MailPrivateKey.load(settings.mail_private_key_file)
+    database_url = settings.database_url.get_secret_value()
+    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=20)
     registry = process_registry()
+    show_connections(registry, engine)
     dkim_keys = None if settings.dkim_key_file is None else DkimKeyFile.load(settings.dkim_key_file)
     outbound_metrics = OutboundMetrics(registry)
     outbound_metrics.replies_signed.set(dkim_keys is not None)
@@ -111,8 +115,6 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     name_servers = NameServers(
         [(str(address), port) for address, port in settings.nameservers], DnsMetrics(registry)
     )
-    database_url = settings.database_url.get_secret_value()
-    engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=20)
     sessions = create_sessions(engine)
     metrics = DeliveryMetrics(registry)
     blobs = open_blobs(settings)

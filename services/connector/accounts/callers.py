@@ -76,6 +76,12 @@ class Caller:
         return self.api_key_id or self.user_id
 
     @property
+    def log_fields(self) -> dict[str, str]:
+        """Who asks, as the request's line in the log says it: ids alone."""
+        who = {"account_id": self.account_id, "user_id": self.person_id, "api_key_id": self.api_key_id}
+        return {name: str(value) for name, value in who.items() if value is not None}
+
+    @property
     def is_browser(self) -> bool:
         """Whether a signed-in person asks, rather than a program with an API key."""
         return self.session_id is not None

@@ -46,6 +46,8 @@ _DOCUMENT_HEADERS: Final = (
 )
 # Asked every few seconds by machines; a line each would hide the others.
 _UNLOGGED: Final = frozenset({"/livez", "/readyz"})
+# Where in a request's scope it is noted who asks: ids, for its line in the log.
+ASKED_BY: Final = "replyco.asked_by"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -183,6 +185,7 @@ class RequestObserver:
         request_id = new_id().hex
         began = time.perf_counter()
         status, seconds_to_answer = 0, 0.0
+        scope[ASKED_BY] = {}
 
         async def observed(message: Message) -> None:
             nonlocal status, seconds_to_answer
@@ -195,7 +198,7 @@ class RequestObserver:
             try:
                 await self._app(scope, receive, observed)
             except Exception:
-                log.exception("unexpected_error", route=self._route_of(scope))
+                log.exception("unexpected_error", route=self._route_of(scope), **scope[ASKED_BY])
                 # An answer that has begun cannot be taken back; the server breaks the connection when we return.
                 if status == 0:
                     await self._answer_bug(scope)(scope, receive, observed)
@@ -210,5 +213,10 @@ class RequestObserver:
             self._seconds.labels(method, route).observe(seconds_to_answer)
         if route not in _UNLOGGED:
             log.info(
-                "request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1)
+                "request",
+                method=method,
+                route=route,
+                status=status,
+                milliseconds=round(seconds * 1000, 1),
+                **scope[ASKED_BY],
             )

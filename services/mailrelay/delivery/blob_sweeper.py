@@ -53,11 +53,14 @@ async def sweep_forever(
                 all_due_at = now + all_again
             swept_before = day_of(now - _AGE)
             is_away = False
+            metrics.sweep_put_off.set(0)
         except Expected as error:
+            metrics.sweep_put_off.set(1)
             if not is_away:
                 log.warning("sweep_put_off", code=error.code)
             is_away = True
         except Exception as error:  # waste that lies a while longer; delivering goes on
+            metrics.sweep_put_off.set(1)
             if is_unavailable(error):
                 log.warning("database_unavailable", exc_info=error)
             else:

@@ -54,6 +54,11 @@ class DeliveryMetrics:
         self.blobs_swept = Counter(
             "replyco_blobs_swept", "Blobs without a row that were removed", registry=registry
         )
+        self.sweep_put_off = Gauge(
+            "replyco_blob_sweep_put_off",
+            "1 while blobs without a row cannot be removed: the last sweep did not reach its end",
+            registry=registry,
+        )
         # Not a number while the database does not answer.
         self.queue_age_seconds = Gauge(
             "replyco_mail_queue_age_seconds",

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from services.mailrelay.process.control_channel import ChannelClosed
 from services.mailrelay.process.process_slot import ProcessSlot
-from shared.metrics import CONTENT_TYPE, render
+from shared.metrics import CONTENT_TYPE, process_registry, render
 from shared.side_port import NOT_FOUND, PLAIN_TEXT, Answer
 
 # Longer than a child waits for its database.
@@ -30,6 +30,7 @@ class ProcessAggregator:
 
     def __init__(self, slots: Sequence[ProcessSlot]) -> None:
         self._slots = slots
+        self._own = process_registry()
 
     async def answer(self, path: str) -> Answer:
         """The answer to a request at the side port: liveness, readiness, metrics or a trace."""
@@ -70,7 +71,7 @@ class ProcessAggregator:
     async def _metrics(self) -> Answer:
         answers = await self._request_all("/metrics")
         texts = {
-            slot.number: answer.body.decode()
+            str(slot.number): answer.body.decode()
             for slot, answer in zip(self._slots, answers, strict=True)
             if answer is not None
         }
@@ -80,22 +81,23 @@ class ProcessAggregator:
             "Processes that ended without being told to",
             value=sum(slot.deaths for slot in self._slots),
         )
+        own = {"supervisor": render(self._own).decode()}
         registry = CollectorRegistry()
-        registry.register(_Snapshot([running, deaths, *_merged(texts)]))
+        registry.register(_Snapshot([running, deaths, *_merged(texts | own)]))
         return Answer(200, CONTENT_TYPE, render(registry))
 
 
 _READY: Final = Answer(200, PLAIN_TEXT, b"ready\n")
 
 
-def _merged(texts: dict[int, str]) -> Iterable[Metric]:
-    """The children's metrics, each with the number of its process as a label."""
+def _merged(texts: dict[str, str]) -> Iterable[Metric]:
+    """The metrics of all processes, each with the number of its process as a label, or `supervisor`."""
     families: dict[str, Metric] = {}
-    for number, text in texts.items():
+    for process, text in texts.items():
         for family in text_string_to_metric_families(text):
             known = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
             known.samples += [
-                Sample(sample.name, {"process": str(number), **sample.labels}, sample.value)
+                Sample(sample.name, {"process": process, **sample.labels}, sample.value)
                 for sample in family.samples
             ]
     return families.values()

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -14,7 +15,7 @@ from services.connector.http.middleware import MAX_BODY_BYTES
 from services.connector.http.paths import API_PREFIX
 from services.connector.settings import ConnectorSettings
 from shared.metrics import render
-from tests.integration.connector.conftest import PASSWORD, open_client
+from tests.integration.connector.conftest import PASSWORD, SignedIn, open_client
 from tests.logs import WrittenLog, log_written
 
 CANARY = "canary-7f3a"
@@ -252,4 +253,29 @@ async def test_a_bug_is_500_and_its_text_is_in_no_log(
     assert lines[0]["exception"][0]["type"] == type(error).__name__
     assert lines[0]["exception"][0]["places"][-1].endswith(" bug")
     assert {line["request_id"] for line in lines} == {answer.headers["x-request-id"]}
+    assert CANARY not in logged.getvalue()
+
+
+async def test_the_line_of_a_request_says_who_asked_by_ids_alone(
+    *,
+    signed_in: SignedIn,
+    api_key_client: Callable[..., Awaitable[httpx2.AsyncClient]],
+    nobody: httpx2.AsyncClient,
+    logged: WrittenLog,
+):
+    program = await api_key_client(inbox_messages="view")
+    for client in (signed_in.client, program, nobody):
+        await client.get(f"{API_PREFIX}/conversations?q={CANARY}")
+
+    person, key, stranger = [
+        json.loads(line) for line in logged.getvalue().splitlines() if '"request"' in line
+    ]
+    assert (person["account_id"], person["user_id"]) == (str(signed_in.account.id), str(signed_in.user.id))
+    assert "api_key_id" not in person
+    assert key["account_id"] == str(signed_in.account.id)
+    assert UUID(key["api_key_id"])
+    assert "user_id" not in key
+    assert not stranger.keys() & {"account_id", "user_id", "api_key_id"}
+    assert {line["route"] for line in (person, key, stranger)} == {f"{API_PREFIX}/conversations"}
+    assert all(line["milliseconds"] >= 0 for line in (person, key, stranger))
     assert CANARY not in logged.getvalue()

@@ -1,18 +1,22 @@
 """STARTTLS, and what a man in the middle may try with it."""
 
 import asyncio
+import math
 import smtplib
 import ssl
 import warnings
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import aiosmtplib
 import asyncpg
 import pytest
+from prometheus_client import CollectorRegistry
 
 from deploy.demo.postgres import OWNER
-from services.mailrelay.smtp.starttls import CertificateUnusable
+from services.mailrelay.metrics import RelayMetrics
+from services.mailrelay.smtp.starttls import Certificate, CertificateUnusable
 from shared.database import Sessions, asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
@@ -293,3 +297,21 @@ async def test_a_relay_with_half_a_certificate_does_not_start(
         with pytest.raises(CertificateUnusable, match="REPLYCO_TLS_KEY_FILE"):
             async with running_relay(database, keys, **settings):
                 pass
+
+
+def test_when_the_certificate_ends_is_told_of_the_one_in_use(files: CertificateFiles):
+    registry = CollectorRegistry()
+    metrics = RelayMetrics(registry)
+
+    def told() -> float | None:
+        return registry.get_sample_value("replyco_smtp_certificate_end_timestamp_seconds")
+
+    assert math.isnan(told() or 0)
+    Certificate(files.certificate_file, files.key_file, metrics)
+    in_a_day = datetime.now(UTC) + timedelta(days=1)
+    assert abs((told() or 0) - in_a_day.timestamp()) < 3600
+
+    files.certificate_file.write_text("no certificate")
+    with pytest.raises(CertificateUnusable):
+        Certificate(files.certificate_file, files.key_file, metrics)
+    assert abs((told() or 0) - in_a_day.timestamp()) < 3600
