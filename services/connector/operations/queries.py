@@ -52,7 +52,7 @@ _SINCE: Final[Mapping[str, str]] = {
 QUEUES: Final = tuple(_SINCE)
 
 _TROUBLES: Final = text("""
-SELECT 'mail' AS what, coalesce(failure_code, 'unknown') AS code, count(*) AS count FROM (
+SELECT 'mail' AS what, coalesce(failure_code, 'unknown') AS code, count(*) AS times FROM (
     SELECT failure_code FROM accepted_mail WHERE state = 'accepted' AND is_put_off LIMIT :most
 ) AS put_off GROUP BY failure_code
 UNION ALL
@@ -67,7 +67,7 @@ UNION ALL
 SELECT 'webhooks', coalesce(disabled_reason, 'failing'), count(*) FROM webhooks WHERE failing_since IS NOT NULL GROUP BY disabled_reason
 UNION ALL
 SELECT scope, code, 1 FROM service_troubles
-ORDER BY count DESC, what, code
+ORDER BY times DESC, what, code
 """)
 
 
@@ -76,19 +76,19 @@ async def read_waiting(session: AsyncSession, queue: str) -> Waiting:
     row = (
         await session.execute(
             text(
-                "SELECT count(*) AS count, extract(epoch FROM now() - min(since)) AS age"  # noqa: S608 - our own words
-                f" FROM ({_SINCE[queue]} LIMIT :most) AS waiting"
+                "SELECT count(*) AS waiting, extract(epoch FROM now() - min(since)) AS age"  # noqa: S608 - our own words
+                f" FROM ({_SINCE[queue]} LIMIT :most) AS rows"
             ),
             {"most": MOST_COUNTED},
         )
     ).one()
-    return Waiting(row.count, None if row.age is None else max(0.0, float(row.age)))
+    return Waiting(row.waiting, None if row.age is None else max(0.0, float(row.age)))
 
 
 async def read_troubles(session: AsyncSession) -> list[Trouble]:
     """What fails now, the most frequent first."""
     rows = await session.execute(_TROUBLES, {"most": MOST_COUNTED})
-    return [Trouble(row.what, row.code, row.count) for row in rows]
+    return [Trouble(row.what, row.code, row.times) for row in rows]
 
 
 async def read_schema_revision(session: AsyncSession) -> str | None:

@@ -273,7 +273,7 @@ async def test_the_line_of_a_request_says_who_asked_by_ids_alone(
     assert (person["account_id"], person["user_id"]) == (str(signed_in.account.id), str(signed_in.user.id))
     assert "api_key_id" not in person
     assert key["account_id"] == str(signed_in.account.id)
-    assert UUID(key["api_key_id"])
+    assert str(UUID(key["api_key_id"])) == key["api_key_id"]
     assert "user_id" not in key
     assert not stranger.keys() & {"account_id", "user_id", "api_key_id"}
     assert {line["route"] for line in (person, key, stranger)} == {f"{API_PREFIX}/conversations"}
