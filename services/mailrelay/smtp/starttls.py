@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final, Self
 
 import structlog
-from cryptography import x509
 
 from services.mailrelay.metrics import RelayMetrics
 from services.mailrelay.settings import RelaySettings
+from shared.crypto.certificate_chains import end_of_chain
 from shared.errors import CannotStart
 
 log = structlog.get_logger()
@@ -95,20 +95,12 @@ class Certificate:
         context.options |= ssl.OP_NO_RENEGOTIATION
         # The password: OpenSSL would ask for it on the terminal.
         context.load_cert_chain(self._certificate_file, self._key_file, password="")
-        self._metrics.certificate_ends.set(_end_of(self._certificate_file))
+        end = end_of_chain(self._certificate_file.read_bytes())
+        self._metrics.certificate_ends.set(math.nan if end is None else end.timestamp())
         return context
 
     def _state_of_files(self) -> tuple[tuple[int, int, int] | None, ...]:
         return tuple(_state_of(path) for path in (self._certificate_file, self._key_file))
-
-
-def _end_of(certificate_file: Path) -> float:
-    """When the chain is of no use any more: the end of the first of its certificates to end. Not a number where OpenSSL alone can read it."""
-    try:
-        chain = x509.load_pem_x509_certificates(certificate_file.read_bytes())
-    except ValueError:
-        return math.nan
-    return min(each.not_valid_after_utc.timestamp() for each in chain)
 
 
 def _state_of(path: Path) -> tuple[int, int, int] | None:
