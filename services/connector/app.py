@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache, partial
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -36,6 +36,7 @@ from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.conditional_get import ConditionalGet
 from services.connector.http.middleware import BODY_SECONDS, BoundedBody, RequestObserver, SafeHeaders, Scope
 from services.connector.http.paths import API_PREFIX
+from services.connector.http.query_parameters import refuse_unknown_parameters
 from services.connector.http.rate_limits import RateLimitHeaders, RateLimits
 from services.connector.idempotency.middleware import Idempotent
 from services.connector.inbox import api as inbox
@@ -250,32 +251,34 @@ def _assemble(
 def _routes() -> list[BaseRoute]:
     """All routes. They know no application, so they are put together and looked through once a process, which takes a while."""
     router = APIRouter(responses=PROBLEM_RESPONSES)
-    router.include_router(sign_in.router, prefix=API_PREFIX)
-    router.include_router(second_factors.router, prefix=API_PREFIX)
-    router.include_router(single_sign_on.router, prefix=API_PREFIX)
+    api = APIRouter(prefix=API_PREFIX, dependencies=[Depends(refuse_unknown_parameters)])
+    api.include_router(sign_in.router)
+    api.include_router(second_factors.router)
+    api.include_router(single_sign_on.router)
     router.include_router(single_sign_on.callback_router)
-    router.include_router(users.router, prefix=API_PREFIX)
-    router.include_router(accounts.router, prefix=API_PREFIX)
-    router.include_router(account_closing.router, prefix=API_PREFIX)
-    router.include_router(authorization.router, prefix=API_PREFIX)
+    api.include_router(users.router)
+    api.include_router(accounts.router)
+    api.include_router(account_closing.router)
+    api.include_router(authorization.router)
     router.include_router(authorization.amazon_router)
-    router.include_router(integrations.router, prefix=API_PREFIX)
-    router.include_router(smtp.router, prefix=API_PREFIX)
-    router.include_router(feedback.router, prefix=API_PREFIX)
-    router.include_router(forwarding.router, prefix=API_PREFIX)
-    router.include_router(notes.router, prefix=API_PREFIX)
-    router.include_router(reply_templates.router, prefix=API_PREFIX)
+    api.include_router(integrations.router)
+    api.include_router(smtp.router)
+    api.include_router(feedback.router)
+    api.include_router(forwarding.router)
+    api.include_router(notes.router)
+    api.include_router(reply_templates.router)
     # Before what is at an id: a store list is none.
-    router.include_router(organizing.router, prefix=API_PREFIX)
-    router.include_router(inbox.router, prefix=API_PREFIX)
-    router.include_router(orders.router, prefix=API_PREFIX)
-    router.include_router(replies.router, prefix=API_PREFIX)
-    router.include_router(events.router, prefix=API_PREFIX)
-    router.include_router(webhooks.router, prefix=API_PREFIX)
-    router.include_router(audit.router, prefix=API_PREFIX)
-    router.include_router(reads.router, prefix=API_PREFIX)
-    router.include_router(amazon_pauses.router, prefix=API_PREFIX)
-    router.include_router(privacy.router, prefix=API_PREFIX)
+    api.include_router(organizing.router)
+    api.include_router(inbox.router)
+    api.include_router(orders.router)
+    api.include_router(replies.router)
+    api.include_router(events.router)
+    api.include_router(webhooks.router)
+    api.include_router(audit.router)
+    api.include_router(reads.router)
+    api.include_router(amazon_pauses.router)
+    api.include_router(privacy.router)
+    router.include_router(api)
     router.add_api_route(PROBLEMS_PATH, _problems, include_in_schema=False)
     router.add_api_route("/livez", _livez, include_in_schema=False)
     router.add_api_route("/readyz", _readyz, include_in_schema=False)

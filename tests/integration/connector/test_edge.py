@@ -53,6 +53,23 @@ async def test_mistakes_are_named_in_the_callers_language_and_never_repeated(nob
     assert CANARY not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("path", "unknown"),
+    [("conversations?updated_since=2026-11-01T00:00:00Z&status=open", ["updated_since"]),
+     ("orders?page=2&status=Shipped&Limit=5", ["Limit", "page"]), ("integrations?limit=5&sort=name", ["sort"]), ("me?x", ["x"]),
+     ("events?token=a", ["token"])],
+)  # fmt: skip
+async def test_a_parameter_that_is_not_known_is_refused_and_not_ignored(
+    client: httpx2.AsyncClient, path: str, unknown: list[str]
+):
+    answer = await client.get(f"/api/v1/{path}")
+
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "invalid_request"
+    errors = [(error["field"], error["code"]) for error in answer.json()["errors"]]
+    assert errors == [(name, "extra_forbidden") for name in unknown]
+
+
 @pytest.mark.parametrize("email", ["a\u0000@b.example", "\ud800@b.example"], ids=["NUL", "lone surrogate"])
 async def test_text_that_cannot_be_stored_is_refused(nobody: httpx2.AsyncClient, email: str):
     content = json.dumps({"email": email, "password": "x"})

@@ -176,9 +176,7 @@ async def test_a_search_goes_page_by_page_at_a_fixed_number_of_statements(app, c
 
 
 async def test_what_is_looked_for_is_taken_from_no_address(client, found):
-    everything = await client.get(_LIST)
-
-    assert (await client.get(_LIST, params={"q": "stuhl"})).json() == everything.json()
+    assert (await client.get(_LIST, params={"q": "stuhl"})).status_code == 422
     assert (await client.post(_SEARCH, params={"q": "stuhl"}, json={})).status_code == 422
 
 
