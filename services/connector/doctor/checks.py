@@ -84,7 +84,12 @@ async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[F
             )
         ]
     try:
-        findings = [ok("The database answers."), await _clock(connection), await _migrated(connection)]
+        findings = [
+            ok("The database answers."),
+            await _pooler(connection),
+            await _clock(connection),
+            await _migrated(connection),
+        ]
         has_tables = findings[-1].severity is not Severity.WRONG
         account_id = (
             await connection.fetchval("SELECT id FROM accounts ORDER BY id DESC LIMIT 1")
@@ -136,6 +141,16 @@ async def _clock(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
         return ok("Our clock and the database's agree.")
     return wrong(
         f"Our clock and the database's are {int(apart.total_seconds())} seconds apart. Set both by NTP."
+    )
+
+
+async def _pooler(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    """Whoever keeps sessions apart from connections tells a process number that is not the session's."""
+    if await connection.fetchval("SELECT pg_backend_pid()") == connection.get_server_pid():
+        return ok("The way to PostgreSQL has no pooler in it.")
+    return wrong(
+        "A pooler (PgBouncer) stands before PostgreSQL. Let REPLYCO_DATABASE_URL name PostgreSQL itself: locks, LISTEN and prepared statements "
+        "belong to a session, and a pooler gives it to somebody else. Replyco keeps few connections: docs/operations/connections.md counts them.",
     )
 
 
