@@ -78,7 +78,7 @@ class Recipients:
     ) -> "Recipients":
         dsn = asyncpg_dsn(database_url)
         # No connection yet: the relay starts, and answers 451, while the database is away.
-        pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(  # type: ignore[call-overload]  # the stubs want its three own arguments by name
+        pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(  # type: ignore[call-overload]  # the stubs want each of the driver's arguments by its name
             dsn,
             connect=connect_driver,
             min_size=0,

@@ -1,0 +1,74 @@
+"""No process opens more connections than the page says, whatever the load."""
+
+import asyncio
+import re
+from collections import Counter
+from pathlib import Path
+
+from sqlalchemy import text
+
+from deploy.demo.postgres import CONNECTOR
+from shared.database import create_engine, create_sessions
+from tests.conftest import Database, Keys
+from tests.faults.mailrelay.backups import ask
+from tests.faults.mailrelay.load import Load, running
+from tests.faults.mailrelay.worker import worker_process
+
+_PAGE = Path(__file__).parents[3] / "docs" / "operations" / "connections.md"
+_PROCESSES = 2
+
+
+def _told() -> dict[str, int]:
+    """What the page's table says, by command."""
+    rows = re.findall(r"^\| `([a-z ]+)`[^|]*\| (\d+) \|", _PAGE.read_text(), re.MULTILINE)
+    return {command: int(count) for command, count in rows}
+
+
+async def _most(database: Database, samples: int) -> Counter[str]:
+    """The most connections that each role had at one time."""
+    most: Counter[str] = Counter()
+    for _ in range(samples):
+        for role, count in await ask(
+            database.postgres,
+            f"SELECT usename, count(*) FROM pg_stat_activity WHERE datname = '{database.name}' GROUP BY usename",
+        ):
+            most[role] = max(most[role], count)
+    return most
+
+
+async def test_relay_and_mail_worker_keep_to_what_the_page_says(
+    database: Database, keys: Keys, tmp_path: Path
+):
+    async with (
+        running(database, keys, tmp_path / "relay.log", processes=str(_PROCESSES)) as relay,
+        worker_process(database, keys),
+        Load(relay.port, clients=40) as load,
+    ):
+        await load.more("data 250", 100)
+        sampling = asyncio.create_task(_most(database, 100))
+        await load.more("data 250", 300)
+        most = await sampling
+
+    told = _told()
+    assert 1 <= most["replyco_relay"] <= _PROCESSES * told["mailrelay serve"]
+    assert 1 <= most["replyco_mail_worker"] <= told["mailrelay worker"]
+
+
+async def test_a_pool_has_as_many_as_the_page_says_and_the_rest_wait(database: Database):
+    engine = create_engine(database.url(CONNECTOR), application_name="all at once")
+    sessions = create_sessions(engine)
+    numbers: list[set[int]] = []
+
+    async def ask_once() -> None:
+        async with sessions.reading() as connection:
+            counted = await connection.execute(
+                text("SELECT pid FROM pg_stat_activity WHERE application_name = 'all at once'")
+            )
+            numbers.append(set(counted.scalars()))
+
+    await asyncio.gather(*(ask_once() for _ in range(200)))
+    await engine.dispose()
+
+    told = _told()
+    assert max(map(len, numbers)) == told["connector worker"]
+    assert told["connector serve"] == told["connector worker"] + 1
