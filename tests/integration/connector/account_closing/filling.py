@@ -5,7 +5,18 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, Column, ForeignKeyConstraint, Table, func, select
+import asyncpg
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    PrimaryKeyConstraint,
+    Table,
+    UniqueConstraint,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -110,3 +121,50 @@ def _of_type(column: "Column[Any]") -> Any:
         bool: False,
     }
     return values[kind]
+
+
+async def multiply(owner: "asyncpg.Connection[asyncpg.Record]", account_id: UUID, count: int) -> None:
+    """So many rows like the one that the account has in each table, which refer to nothing; of further accounts where one has only one."""
+    await owner.execute("SET session_replication_role = replica; SET synchronous_commit = off")
+    for table in tables_of_accounts():
+        names = [column.name for column in table.columns if column.computed is None]
+        other = _other_values(table)
+        values = ", ".join(other.get(name, name) for name in names)
+        await owner.execute(
+            f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {values}"
+            f" FROM (SELECT * FROM {table.name} WHERE account_id = $1 LIMIT 1) one, generate_series(1, $2::integer) number"
+            " ON CONFLICT DO NOTHING",
+            account_id,
+            count,
+            timeout=None,
+        )
+    await owner.execute("RESET session_replication_role")
+    await owner.execute("ANALYZE", timeout=None)
+
+
+def _other_values(table: Table) -> dict[str, str]:
+    """What has to differ between two rows of a table, and how."""
+    unique = [
+        list(constraint.columns)
+        for constraint in table.constraints
+        if isinstance(constraint, PrimaryKeyConstraint | UniqueConstraint)
+    ]
+    unique += [list(index.columns) for index in table.indexes if index.unique]
+    made: dict[str, str] = {}
+    for columns in unique:
+        if made.keys() & {column.name for column in columns}:
+            continue
+        by_kind = {column.type.python_type: column.name for column in columns if column.name != "account_id"}
+        if UUID in by_kind:
+            made[by_kind[UUID]] = _unless_null(by_kind[UUID], "uuidv7()")
+        elif bytes in by_kind:
+            made[by_kind[bytes]] = _unless_null(by_kind[bytes], "sha256(number::text::bytea)")
+        elif any(column.name == "account_id" for column in columns):
+            made["account_id"] = "uuidv7()"
+        else:
+            made[by_kind[str]] = _unless_null(by_kind[str], f"'{table.name}' || number")
+    return made
+
+
+def _unless_null(column: str, value: str) -> str:
+    return f"CASE WHEN {column} IS NOT NULL THEN {value} END"

@@ -6,25 +6,36 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import func, select, text, update
 from typing_extensions import override
 
+from deploy.demo.postgres import CONNECTOR, OWNER
 from services.connector.account_closing import service
 from services.connector.account_closing.erasure import LOGS, AccountsLeft, Waiting, erase, erase_closed
 from services.connector.integrations import lifecycle_service
 from services.connector.integrations.row_locks import assign_relay_address
 from services.connector.problems.catalogue import NotFound
 from shared.blobs import BlobsUnavailable, FolderBlobs
-from shared.database import Sessions
+from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring
 from shared.tables import Account, Integration, RelayAddress, SpentAddress
+from tests.conftest import Database
 from tests.factories import make_account, make_integration
-from tests.integration.connector.account_closing.filling import fill, rows_left, tables_of_accounts
+from tests.integration.connector.account_closing.filling import (
+    fill,
+    multiply,
+    rows_left,
+    tables_of_accounts,
+)
 
 NOW = datetime.now(UTC)
 OVER = NOW + timedelta(days=30, seconds=1)
 AN_HOUR_LATER = OVER + timedelta(hours=1)
+# So many rows are looked up by an index, whatever PostgreSQL thinks of the machine's disks.
+_MANY = 3_000
+_LOOKED_THROUGH = "SELECT relname, seq_tup_read FROM pg_stat_user_tables"
 
 
 class BlobsAway(FolderBlobs):
@@ -195,3 +206,36 @@ async def test_an_address_of_an_account_that_is_open_never_ends(
         ended = await session.scalar(text("SELECT end_addresses(:account, 10)"), {"account": accounts.other})
 
     assert ended == 0
+
+
+async def test_erasing_costs_what_the_account_has_however_much_others_have(
+    sessions: Sessions, accounts: Accounts, database: Database
+):
+    """No statement looks through a table, nor does the database when it asks who still refers to a row."""
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    await multiply(owner, accounts.other, _MANY)
+    engine = create_engine(database.url(CONNECTOR), application_name="tests")
+    own = create_sessions(engine)
+    assert await erase_closed(own, accounts.blobs, OVER) == 0
+    before = await settled(owner, _LOOKED_THROUGH)
+
+    assert await erase_closed(own, accounts.blobs, AN_HOUR_LATER) == 1
+
+    await engine.dispose()
+    after = await settled(owner, _LOOKED_THROUGH)
+    await owner.close()
+    looked_through = {table: after[table] - before.get(table, 0) for table in after}
+    assert {table: rows for table, rows in looked_through.items() if rows >= _MANY} == {}
+
+
+async def settled(owner: "asyncpg.Connection[asyncpg.Record]", statement: str) -> dict[str, int]:
+    """What connections that have ended did: the same twice in a row."""
+    counted: dict[str, int] = {}
+    async with asyncio.timeout(30):
+        while True:
+            await asyncio.sleep(0.3)  # nothing tells when the server has counted
+            await owner.execute("SELECT pg_stat_clear_snapshot()")
+            now = dict(await owner.fetch(statement))
+            if now == counted:
+                return now
+            counted = now
