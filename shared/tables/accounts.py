@@ -78,7 +78,7 @@ class AccountKey(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
     purpose: Mapped[str]
     wrapping_key_id: Mapped[str]
     wrapped: Mapped[bytes]

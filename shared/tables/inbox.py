@@ -78,7 +78,7 @@ class ConversationsChange(Base):
     __table_args__ = (Index("ix_conversations_changes_made_at", "made_at"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
     made_by: Mapped[UUID]
     made_at: Mapped[datetime] = mapped_column(server_default=now)
     undone_at: Mapped[datetime | None]

@@ -156,7 +156,7 @@ class Integration(Base):
     )  # fmt: skip
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
     source: Mapped[str] = mapped_column(server_default="amazon")
     name: Mapped[str | None]
     name_key: Mapped[str | None]
@@ -214,8 +214,8 @@ class RelayAddress(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
-    integration_id: Mapped[UUID]
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
+    integration_id: Mapped[UUID] = mapped_column(index=True)
     local_part: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     retired_at: Mapped[datetime | None]
@@ -243,7 +243,7 @@ class ForwardedMailbox(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
     integration_id: Mapped[UUID]
     address: Mapped[Sealed]
     address_key: Mapped[bytes]
@@ -284,7 +284,7 @@ class SetupStep(Base):
     integration_id: Mapped[UUID] = mapped_column(primary_key=True)
     step: Mapped[str] = mapped_column(primary_key=True)
     country: Mapped[str] = mapped_column(primary_key=True)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
     done_at: Mapped[datetime] = mapped_column(server_default=now)
     done_by: Mapped[UUID | None]
 
@@ -339,7 +339,7 @@ class Notice(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
     user_id: Mapped[UUID]
     integration_id: Mapped[UUID | None]
     kind: Mapped[str]

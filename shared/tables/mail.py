@@ -428,7 +428,7 @@ class SeenSignature(Base):
     __table_args__ = (Index("ix_seen_signatures_seen_at", "seen_at"),)
 
     digest: Mapped[bytes] = mapped_column(primary_key=True)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
     seen_at: Mapped[datetime] = mapped_column(server_default=now)
 
 

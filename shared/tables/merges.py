@@ -35,7 +35,7 @@ class ConversationMerge(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
     source_id: Mapped[UUID]
     target_id: Mapped[UUID]
     merged_by: Mapped[UUID]

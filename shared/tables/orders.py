@@ -215,7 +215,7 @@ class OrderLookup(Base):
 
     order_row_id: Mapped[UUID] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
-    integration_id: Mapped[UUID]
+    integration_id: Mapped[UUID] = mapped_column(index=True)
     order_id: Mapped[str]
     outcome: Mapped[str]
     asked_at: Mapped[datetime]

@@ -175,6 +175,11 @@ class ReplyFile(Base):
         within_account("conversation_id", "conversations"),
         within_account("uploaded_by", "users"),
         within_account("outbound_message_id", "outbound_messages"),
+        Index(
+            "ix_reply_files_reply",
+            "outbound_message_id",
+            postgresql_where=text("outbound_message_id IS NOT NULL"),
+        ),
         Index("ix_reply_files_conversation", "conversation_id", "uploaded_by"),
         Index(
             "ix_reply_files_outbound_message",
@@ -186,7 +191,7 @@ class ReplyFile(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), index=True)
     conversation_id: Mapped[UUID]
     uploaded_by: Mapped[UUID | None]
     outbound_message_id: Mapped[UUID | None]

@@ -88,7 +88,7 @@ class SignInChallenge(Base):
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
-    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"), index=True)
     user_id: Mapped[UUID | None] = mapped_column(index=True)
     purpose: Mapped[str]
     token_hash: Mapped[bytes | None] = mapped_column(unique=True)

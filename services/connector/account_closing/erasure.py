@@ -11,7 +11,19 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Select, Table, delete, select, text, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Index,
+    Select,
+    Table,
+    UniqueConstraint,
+    and_,
+    delete,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.accounts.audit import system_audit_entry
 from services.connector.integrations import erasure as stores
@@ -19,7 +31,7 @@ from services.connector.integrations import lifecycle_service
 from shared.blobs import BlobStore
 from shared.database import Sessions, database_answers, each_id, is_unavailable
 from shared.errors import Expected
-from shared.tables import Account, Base, Integration, RelayAddress
+from shared.tables import Account, Base, Integration, RelayAddress, User, Webhook
 
 log = structlog.get_logger()
 
@@ -32,6 +44,9 @@ LOGS: Final = frozenset({"audit_log", "read_log"})
 _WITH_STORES: Final = frozenset({
     "accepted_mail", "attachments", "conversation_threads", "message_digests", "reply_files",
 })  # fmt: skip
+
+# By what a table is found that has no index for its account: whose rows refer to it, and which column does.
+_OWNERS: Final = (("integration_id", Integration), ("user_id", User), ("webhook_id", Webhook))
 
 _END_ADDRESSES: Final = text("SELECT end_addresses(:account, :most)")
 
@@ -125,14 +140,36 @@ async def _erase_rows(sessions: Sessions, table: Table, account_id: UUID) -> Non
     batch = _FEW if table.name in {"users", "integrations"} else _BATCH
     # By its key: a row's place is not unique in a table of partitions.
     key = tuple_(*table.primary_key.columns)
-    some = select(*table.primary_key.columns).where(table.c.account_id == account_id).limit(batch)
-    gone = delete(table).where(table.c.account_id == account_id, key.in_(some))
     while True:
         async with sessions.begin() as session:
             connection = await session.connection()
-            count = (await connection.execute(gone)).rowcount
+            own = await _own(session, table, account_id)
+            some = select(*table.primary_key.columns).where(own).limit(batch)
+            count = (await connection.execute(delete(table).where(own, key.in_(some)))).rowcount
         if count < batch:
             return
+
+
+async def _own(session: AsyncSession, table: Table, account_id: UUID) -> ColumnElement[bool]:
+    """That a row is the account's, said so that an index answers it: however much others have, it costs what the account has."""
+    indexed = {next(iter(index.columns)).name for index in table.indexes if not _is_partial(index)}
+    indexed |= {next(iter(table.primary_key.columns)).name}
+    indexed |= {
+        next(iter(constraint.columns)).name
+        for constraint in table.constraints
+        if isinstance(constraint, UniqueConstraint)
+    }
+    if "account_id" in indexed:
+        return table.c.account_id == account_id
+    for column, owner in _OWNERS:
+        if column in indexed and not table.c[column].nullable:
+            ids = (await session.scalars(select(owner.id).where(owner.account_id == account_id))).all()
+            return and_(table.c[column].in_(ids), table.c.account_id == account_id)
+    raise LookupError(f"no index finds an account's rows in {table.name}")
+
+
+def _is_partial(index: Index) -> bool:
+    return index.dialect_options["postgresql"]["where"] is not None
 
 
 async def _end_addresses(sessions: Sessions, account_id: UUID) -> None:
