@@ -4,6 +4,7 @@ import sys
 
 from tests.bench import (
     accept,
+    erasure,
     fairness,
     memory,
     orders,
@@ -22,6 +23,7 @@ from tests.bench.figures import keep, table
 BENCHMARKS = {
     "accept": accept.measure,
     "accept_one_core": accept.measure_on_one_core,
+    "erasure": erasure.measure,
     "fairness": fairness.measure,
     "memory": memory.measure,
     "orders": orders.measure,

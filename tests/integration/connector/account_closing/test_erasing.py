@@ -25,6 +25,7 @@ from tests.conftest import Database
 from tests.factories import make_account, make_integration
 from tests.integration.connector.account_closing.filling import (
     fill,
+    looked_through,
     multiply,
     rows_left,
     tables_of_accounts,
@@ -35,7 +36,6 @@ OVER = NOW + timedelta(days=30, seconds=1)
 AN_HOUR_LATER = OVER + timedelta(hours=1)
 # So many rows are looked up by an index, whatever PostgreSQL thinks of the machine's disks.
 _MANY = 3_000
-_LOOKED_THROUGH = "SELECT relname, seq_tup_read FROM pg_stat_user_tables"
 
 
 class BlobsAway(FolderBlobs):
@@ -217,25 +217,12 @@ async def test_erasing_costs_what_the_account_has_however_much_others_have(
     engine = create_engine(database.url(CONNECTOR), application_name="tests")
     own = create_sessions(engine)
     assert await erase_closed(own, accounts.blobs, OVER) == 0
-    before = await settled(owner, _LOOKED_THROUGH)
+    before = await looked_through(owner)
 
     assert await erase_closed(own, accounts.blobs, AN_HOUR_LATER) == 1
 
     await engine.dispose()
-    after = await settled(owner, _LOOKED_THROUGH)
+    after = await looked_through(owner)
     await owner.close()
-    looked_through = {table: after[table] - before.get(table, 0) for table in after}
-    assert {table: rows for table, rows in looked_through.items() if rows >= _MANY} == {}
-
-
-async def settled(owner: "asyncpg.Connection[asyncpg.Record]", statement: str) -> dict[str, int]:
-    """What connections that have ended did: the same twice in a row."""
-    counted: dict[str, int] = {}
-    async with asyncio.timeout(30):
-        while True:
-            await asyncio.sleep(0.3)  # nothing tells when the server has counted
-            await owner.execute("SELECT pg_stat_clear_snapshot()")
-            now = dict(await owner.fetch(statement))
-            if now == counted:
-                return now
-            counted = now
+    more = {table: after[table] - before.get(table, 0) for table in after}
+    assert {table: rows for table, rows in more.items() if rows >= _MANY} == {}
