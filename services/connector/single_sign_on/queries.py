@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.tables import OidcAttempt, OidcDomain, OidcProvider, User
+from shared.tables import Account, OidcAttempt, OidcDomain, OidcProvider, User
 
 
 async def provider_of(
@@ -14,6 +14,15 @@ async def provider_of(
 ) -> OidcProvider | None:
     statement = select(OidcProvider).where(OidcProvider.account_id == account_id)
     return await session.scalar(statement.with_for_update() if is_held else statement)
+
+
+async def provider_of_open(session: AsyncSession, account_id: UUID) -> OidcProvider | None:
+    """The same, unless the account is closed: nobody is sent on a way that ends before a closed door."""
+    return await session.scalar(
+        select(OidcProvider)
+        .join(Account, Account.id == OidcProvider.account_id)
+        .where(OidcProvider.account_id == account_id, Account.closed_at.is_(None))
+    )
 
 
 async def provider_of_domain(session: AsyncSession, domain: str) -> OidcProvider | None:

@@ -176,7 +176,7 @@ class SingleSignOn:
         await SINGLE_SIGN_ONS.require_from(self._sessions, client_address)
         async with self._sessions.begin() as session:
             if account_id is not None:
-                provider = await queries.provider_of(session, account_id)
+                provider = await queries.provider_of_open(session, account_id)
             else:
                 provider = await queries.provider_of_domain(session, domain_of(normalise_email(email or "")))
         if provider is None:

@@ -18,6 +18,7 @@ from tests.integration.connector.single_sign_on.conftest import (
     MAX,
     Company,
     at_provider,
+    code_of,
     parameters,
     set_provider,
 )
@@ -224,6 +225,7 @@ async def test_a_closed_account_has_no_way_in(erika, company):
 
     assert (await arrive(browser, back)).status_code == 409
     assert await _is_outside(company, browser)
+    assert code_of(await company.begin(company.browser())) == (409, "no_provider")
 
 
 async def test_nothing_that_lets_somebody_in_is_logged_shown_or_stored(
