@@ -1,6 +1,7 @@
 """Runs a role as a process: settings, logs, then work until SIGTERM or Ctrl-C. A start that fails says why in plain words."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -74,9 +75,21 @@ def port_cure(taken: PortTaken) -> str:
 def key_file_cure(unusable: KeyFileUnusable) -> str:
     """The sentence that says what to do about a key file that cannot be used."""
     path, command = unusable.fields["path"], unusable.fields.get("made_by")
+    # A new set opens nothing that is sealed already: it is the cure of an installation without data alone.
+    match unusable.__cause__:
+        case FileNotFoundError():
+            told = f"The key file {path} is missing. Put it back from your copy, or correct the setting."
+        case PermissionError():
+            told = f"The key file {path} may not be read by this user. Give it to them: `chown`, and `chmod 600`."
+        case OSError() as error:
+            told = f"The key file {path} cannot be read ({os.strerror(error.errno or 0)}). Put it back from your copy."
+        case _:
+            told = f"The key file {path} is damaged, or no key file. Put it back from your copy."
     if command is not None:
-        return f"The key file {path} cannot be used. `{command}` makes a new one."
-    return f"The key file {path} cannot be used. `python -m services.connector keys create` makes a new set."
+        return f"{told} Without a copy, `{command}` makes a new one."
+    if isinstance(unusable.__cause__, FileNotFoundError):
+        return f"{told} Only where nothing was stored yet, `python -m services.connector keys create` makes a first set."
+    return told
 
 
 def give_up(message: str, *, code: int = CANNOT_START) -> NoReturn:

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr
 from services.connector.amazon.errors import AmazonPaused
 from services.connector.amazon_credentials.service import store_client_secret
 from services.connector.keys import service
+from services.connector.keys.key_uses import KeyUse, explained
 from services.connector.settings import SandboxUrl
 from shared.crypto.envelope import SealBroken
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable, KeyNotChangeable
@@ -82,23 +83,14 @@ def status() -> None:
     """Say which keys there are, and how much each of them wraps."""
     uses, mail = _with_database(_status)
     print("Key-encryption keys:")
-    for use in uses:
-        notes = [f"wraps {use.wrapped}"]
-        if use.is_current:
-            notes.append("the current one")
-        elif use.is_in_file and not use.wrapped:
-            notes.append(f"not needed any more: `keys retire {use.key_id}`")
-        elif use.is_in_file:
-            notes.append("`keys rewrap` frees it")
-        else:
-            notes.append("NOT IN THE FILE: put it back from your copy")
-        print(f"  {use.key_id}: {', '.join(notes)}.")
+    for line in explained(uses):
+        print(f"  {line}")
     print("Mail that no worker has opened yet, by mail key:")
     for key_id, count in sorted(mail.items()):
         print(f"  {key_id}: {count}")
     if not mail:
         print("  none")
-    if not all(use.is_in_file for use in uses):
+    if any(use.is_missing for use in uses):
         raise typer.Exit(FAILED)
 
 
@@ -214,7 +206,7 @@ class _Progress:
             print(f"{done} of {total} are wrapped anew.", file=sys.stderr, flush=True)
 
 
-async def _status(sessions: Sessions, file: KeyFile) -> tuple[list[service.KeyUse], dict[str, int]]:
+async def _status(sessions: Sessions, file: KeyFile) -> tuple[list[KeyUse], dict[str, int]]:
     return await service.uses(sessions, file), await service.unopened_mail(sessions)
 
 

@@ -16,6 +16,8 @@ from services.connector.amazon.access import create_amazon
 from services.connector.amazon.applications import rotate_client_secret
 from services.connector.amazon_credentials.secrets import secret_context
 from services.connector.amazon_pauses.service import PauseSwitch
+from services.connector.keys.key_uses import KeyUse
+from shared.crypto.envelope import SealBroken
 from shared.crypto.key_provider import KeyFile, KeyNotChangeable, require_known
 from shared.database import Sessions
 from shared.keyring import wrapping_context
@@ -38,16 +40,6 @@ UNOPENED_MAIL: Final = (
 _Row = TypeVar("_Row", AccountKey, ApplicationSecret)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyUse:
-    """`wrapped`: how many data keys of accounts, and client secrets, this key-encryption key wraps."""
-
-    key_id: str
-    is_current: bool
-    is_in_file: bool
-    wrapped: int
-
-
 async def uses(sessions: Sessions, keys: KeyFile) -> list[KeyUse]:
     """Every key of the file, the oldest first, then keys that wrap something but are not in the file."""
     async with sessions.begin() as session:
@@ -58,11 +50,30 @@ async def uses(sessions: Sessions, keys: KeyFile) -> list[KeyUse]:
             )
             counts.update({row.wrapping_key_id: row[1] for row in rows})
     in_file, current = keys.key_ids, keys.current_id
+    opens = {key_id: await _opens(sessions, keys, key_id) for key_id in in_file if counts[key_id]}
     missing = sorted(set(counts) - set(in_file))
     return [
-        KeyUse(key_id, key_id == current, key_id in in_file, counts[key_id])
+        KeyUse(key_id, key_id == current, key_id in in_file, counts[key_id], opens.get(key_id))
         for key_id in (*in_file, *missing)
     ]
+
+
+async def _opens(sessions: Sessions, keys: KeyFile, key_id: str) -> bool:
+    """Whether the file's key of this id is the one that wraps what the database names it for: every file's first key is called k1."""
+    async with sessions.begin() as session:
+        found = [
+            await session.scalar(
+                select(table).where(table.wrapping_key_id == key_id).order_by(table.id.desc()).limit(1)
+            )
+            for table in _WRAPPED
+        ]
+    try:
+        for row in found:
+            if row is not None:
+                await keys.unwrap(key_id, row.wrapped, _context(row))
+    except SealBroken:
+        return False
+    return True
 
 
 async def unopened_mail(sessions: Sessions) -> dict[str, int]:
@@ -154,10 +165,7 @@ class _Rewrapped:
 
 async def _wrap_anew(row: AccountKey | ApplicationSecret, keys: KeyFile) -> _Rewrapped:
     """The change of a row, unless somebody else has wrapped it anew meanwhile."""
-    if isinstance(row, AccountKey):
-        context = wrapping_context(row.account_id, row.id, row.purpose)
-    else:
-        context = secret_context(row.id, row.client_id)
+    context = _context(row)
     plain = await keys.unwrap(row.wrapping_key_id, row.wrapped, context)
     wrapping_key_id, wrapped = await keys.wrap(plain, context)
     table = type(row)
@@ -167,3 +175,9 @@ async def _wrap_anew(row: AccountKey | ApplicationSecret, keys: KeyFile) -> _Rew
         .values(wrapping_key_id=wrapping_key_id, wrapped=wrapped)
     )
     return _Rewrapped(wrapping_key_id, statement)
+
+
+def _context(row: AccountKey | ApplicationSecret) -> bytes:
+    if isinstance(row, AccountKey):
+        return wrapping_context(row.account_id, row.id, row.purpose)
+    return secret_context(row.id, row.client_id)

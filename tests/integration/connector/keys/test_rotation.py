@@ -207,3 +207,20 @@ async def _address(owner: "asyncpg.Connection[asyncpg.Record]") -> tuple[UUID, U
         integration_id,
     )
     return account_id, address_id
+
+
+async def test_another_installations_file_is_not_taken_for_this_ones(
+    sessions: Sessions, database: Database, key_file: Path, tmp_path: Path
+):
+    await _accounts(sessions, Keyring(KeyFile.load(key_file)), 1)
+    other = tmp_path / "other.json"
+    KeyFile.create(other)
+    environment = {"REPLYCO_DATABASE_URL": database.url(CONNECTOR)}
+
+    code, told = await run_here(environment | {"REPLYCO_KEY_FILE": str(other)}, "keys", "status")
+    own_code, own_told = await run_here(environment | {"REPLYCO_KEY_FILE": str(key_file)}, "keys", "status")
+
+    assert code == 1
+    assert "k1: wraps 2, NOT THE KEY OF THIS DATABASE" in told
+    assert own_code == 0
+    assert "k1: wraps 2, the current one." in own_told

@@ -1,0 +1,50 @@
+"""What an operator is told about a key file that cannot be used: never to make new keys where there are data."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.crypto.key_provider import KeyFile, KeyFileUnusable
+from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey
+from shared.process import key_file_cure
+
+
+@pytest.mark.parametrize("kind", [KeyFile, MailPrivateKey, MailPublicKey])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "is missing. Put it back from your copy"),
+        (b"", "is damaged, or no key file. Put it back from your copy."),
+        (b"{}", "is damaged, or no key file. Put it back from your copy."),
+        (b"\xff", "is damaged, or no key file. Put it back from your copy."),
+        ("folder", "cannot be read (Is a directory). Put it back from your copy."),
+    ],
+)
+def test_a_key_file_that_cannot_be_used(
+    tmp_path: Path,
+    kind: type[KeyFile | MailPrivateKey | MailPublicKey],
+    content: bytes | str | None,
+    told: str,
+):
+    path = tmp_path / "keys.json"
+    if content == "folder":
+        path.mkdir()
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+
+    with pytest.raises(KeyFileUnusable) as unusable:
+        kind.load(path)
+
+    cure = key_file_cure(unusable.value)
+    assert told in cure
+    assert ("keys create" in cure) == (content is None)
+
+
+def test_a_key_file_of_another_user_is_given_to_this_one():
+    unusable = KeyFileUnusable(path="/etc/replyco/account-keys.json")
+    unusable.__cause__ = PermissionError(13, "Permission denied")
+
+    cure = key_file_cure(unusable)
+
+    assert "may not be read by this user" in cure
+    assert "keys create" not in cure
