@@ -1,31 +1,47 @@
 """`python -m migrations upgrade`: the only command that changes the shape of the database."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import typer
 
 from migrations.upgrade import make_roles
 from migrations.upgrade import upgrade as upgrade_database
-from shared.process import settings_or_exit
+from shared.database_cures import database_cure
+from shared.errors import CannotStart
+from shared.process import FAILED, give_up, settings_or_exit
 from shared.settings import CommonSettings
 
-cli = typer.Typer(help="The database's shape.", no_args_is_help=True, add_completion=False)
+cli = typer.Typer(
+    help="The database's shape.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 
 
 @cli.command()
 def upgrade() -> None:
     """Create or upgrade tables, queue, roles and grants. REPLYCO_DATABASE_URL must name the owner of the database."""
-    settings = settings_or_exit(CommonSettings)
-    asyncio.run(upgrade_database(settings.database_url.get_secret_value()))
+    _run(upgrade_database)
     print("The database is up to date.")
 
 
 @cli.command()
 def roles() -> None:
     """Make the roles alone, before a dump is restored that grants them something. `upgrade` does it, too."""
-    settings = settings_or_exit(CommonSettings)
-    asyncio.run(make_roles(settings.database_url.get_secret_value()))
+    _run(make_roles)
     print("The roles are there.")
+
+
+def _run(change: Callable[[str], Awaitable[None]]) -> None:
+    settings = settings_or_exit(CommonSettings)
+    try:
+        asyncio.run(change(settings.database_url.get_secret_value()))
+    except CannotStart as reason:
+        give_up(str(reason))
+    except Exception as error:
+        cure = database_cure(error)
+        if cure is None:
+            raise
+        give_up(cure, code=FAILED)
 
 
 if __name__ == "__main__":

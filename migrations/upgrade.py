@@ -19,6 +19,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from shared.database import DIALECT, asyncpg_dsn, connect_driver
+from shared.database_cures import version_problem
+from shared.errors import CannotStart
 
 log = structlog.get_logger()
 
@@ -46,6 +48,8 @@ async def upgrade(database_url: str) -> None:
     """Run by the owner of the database; needs CREATEROLE the first time."""
     owner = await connect_driver(asyncpg_dsn(database_url))
     try:
+        if problem := version_problem(owner.get_server_version().major):
+            raise CannotStart(problem)
         await upgrade_tables(database_url)
         async with owner.transaction():
             for script in ("partitions.sql", "make_roles.sql", "roles.sql"):

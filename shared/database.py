@@ -27,6 +27,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 from uuid_utils.compat import uuid7
 
+from shared.database_cures import database_cure
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
 
 
@@ -156,10 +157,10 @@ async def database_problem(sessions: "Sessions") -> str | None:
     """Why this code cannot work on the database now, as `/readyz` tells it: it is away, or its tables are of an older version."""
     try:
         rows = await sessions.fetch(FIND_REVISION)
-    except UNAVAILABLE:
-        return DATABASE_AWAY
     except TABLES_MISSING:
         rows = []
+    except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError, sqlalchemy.exc.DBAPIError) as error:
+        return database_cure(error) or DATABASE_AWAY
     return schema_problem(rows[0]["version_num"] if rows else None, packaged_revisions())
 
 

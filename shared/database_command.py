@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from shared.database import STATEMENT_SECONDS, Sessions, create_engine, create_sessions, is_unavailable
+from shared.database_cures import database_cure
 from shared.process import FAILED, give_up
 from shared.settings import CommonSettings
 
@@ -34,6 +35,7 @@ def run_with_database(
     try:
         return asyncio.run(connected())
     except Exception as error:
-        if not is_unavailable(error):
+        cure = database_cure(error)
+        if cure is None and not is_unavailable(error):
             raise
-        give_up("The database cannot be reached. `doctor` says more.", code=FAILED)
+        give_up(cure or "The database cannot be reached. `doctor` says more.", code=FAILED)

@@ -26,6 +26,7 @@ from shared.blobs import BlobsUnavailable, open_blobs
 from shared.crypto.envelope import SealBroken
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
 from shared.database import TABLES_MISSING, asyncpg_dsn, connect_driver, create_engine, create_sessions
+from shared.database_cures import database_cure, version_problem
 from shared.keyring import Keyring
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
 
@@ -79,13 +80,14 @@ async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[F
     ) as error:
         return [
             wrong(
-                f"The database cannot be reached ({type(error).__name__}). Is PostgreSQL running, and does "
+                database_cure(error)
+                or f"The database cannot be reached ({type(error).__name__}). Is PostgreSQL running, and does "
                 "REPLYCO_DATABASE_URL name the right host, database, user and password?",
             )
         ]
     try:
         findings = [
-            ok("The database answers."),
+            _version(connection),
             await _pooler(connection),
             await _clock(connection),
             await _migrated(connection),
@@ -130,6 +132,12 @@ async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[F
     finally:
         await engine.dispose()
     return findings
+
+
+def _version(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:
+    major = connection.get_server_version().major
+    problem = version_problem(major)
+    return ok(f"The database answers (PostgreSQL {major}).") if problem is None else wrong(problem)
 
 
 async def _clock(connection: "asyncpg.Connection[asyncpg.Record]") -> Finding:

@@ -61,11 +61,19 @@ async def uses(sessions: Sessions, keys: KeyFile) -> list[KeyUse]:
 async def _opens(sessions: Sessions, keys: KeyFile, key_id: str) -> bool:
     """Whether the file's key of this id is the one that wraps what the database names it for: every file's first key is called k1."""
     async with sessions.begin() as session:
-        found = [
+        found: list[AccountKey | ApplicationSecret | None] = [
             await session.scalar(
-                select(table).where(table.wrapping_key_id == key_id).order_by(table.id.desc()).limit(1)
-            )
-            for table in _WRAPPED
+                select(AccountKey)
+                .where(AccountKey.wrapping_key_id == key_id)
+                .order_by(AccountKey.id.desc())
+                .limit(1)
+            ),
+            await session.scalar(
+                select(ApplicationSecret)
+                .where(ApplicationSecret.wrapping_key_id == key_id)
+                .order_by(ApplicationSecret.id.desc())
+                .limit(1)
+            ),
         ]
     try:
         for row in found:

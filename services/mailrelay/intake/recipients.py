@@ -17,6 +17,7 @@ import structlog
 from services.mailrelay.metrics import RelayMetrics
 from shared.addresses import local_part_for
 from shared.database import DATABASE_AWAY, DRIVER_UNAVAILABLE, TABLES_MISSING, asyncpg_dsn, connect_driver
+from shared.database_cures import database_cure
 from shared.errors import Expected
 from shared.events import ADDRESS_CHANNEL, id_in
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
@@ -134,8 +135,8 @@ class Recipients:
                 found = await self.pool.fetchval(FIND_REVISION)
         except TABLES_MISSING:
             found = None
-        except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError):
-            return DATABASE_AWAY
+        except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError) as error:
+            return database_cure(error) or DATABASE_AWAY
         problem = schema_problem(found, packaged_revisions())
         self._tables_suit = problem is None
         return problem

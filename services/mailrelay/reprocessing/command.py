@@ -11,6 +11,7 @@ from services.mailrelay.settings import MailWorkerSettings
 from shared.blobs import open_blobs
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
 from shared.database import create_engine, create_sessions, is_unavailable
+from shared.database_cures import database_cure
 from shared.keyring import Keyring
 from shared.logging import configure_logging
 from shared.process import FAILED, give_up, key_file_cure
@@ -46,9 +47,11 @@ async def run_reprocess(settings: MailWorkerSettings, *, dry_run: bool, held: bo
             progress=progress.show_report,
         )
     except Exception as error:
-        if not is_unavailable(error):
+        cure = database_cure(error)
+        if cure is None and not is_unavailable(error):
             raise
-        give_up("The database cannot be reached. What is done so far stays done: run it again.", code=FAILED)
+        told = cure or "The database cannot be reached."
+        give_up(f"{told} What is done so far stays done: run it again.", code=FAILED)
     finally:
         parser.close()
         blobs.close()
