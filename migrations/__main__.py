@@ -1,7 +1,7 @@
 """`python -m migrations upgrade`: the only command that changes the shape of the database."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 import typer
 
@@ -31,7 +31,7 @@ def roles() -> None:
     print("The roles are there.")
 
 
-def _run(change: Callable[[str], Awaitable[None]]) -> None:
+def _run(change: Callable[[str], Coroutine[object, object, None]]) -> None:
     settings = settings_or_exit(CommonSettings)
     try:
         asyncio.run(change(settings.database_url.get_secret_value()))
