@@ -26,11 +26,11 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
         ),
         _EN: (
             "The account “{account}” at Replyco is closed",
-            ("the account “{account}” was closed ({at}). Nobody can sign in any more, API keys and webhooks are out of use, all stores are disconnected, "
-            "and what gave access to Amazon is deleted.\n\nOn {until}, all data are erased for good. Until then the operator can reopen the account; "
-            "messages of buyers are still accepted for that long and kept sealed, but shown to nobody. After it, the addresses accept nothing "
-            "any more.\n\nSo that buyers reach somebody, please enter the company's own address again wherever Seller Central has the one of "
-            "Replyco.\n\nIf the closing was not agreed upon, please tell the operator at once."),
+            ("the account “{account}” was closed ({at}). Nobody can sign in any more, API keys and webhooks no longer work, all stores are disconnected, "
+            "and the access to Amazon is deleted.\n\nOn {until}, all data will be erased for good. Until then the operator can reopen the account; "
+            "until then, buyers' messages are still accepted and kept sealed, but shown to nobody. After that, the addresses no longer accept "
+            "anything.\n\nSo that buyers can reach the company, please replace the Replyco address with its own wherever it is entered in "
+            "Seller Central.\n\nIf this was not agreed, please tell the operator at once."),
         ),
     },
     NoticeKind.ACCOUNT_REOPENED: {
@@ -42,7 +42,7 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
         _EN: (
             "The account “{account}” at Replyco is open again",
             ("the account “{account}” is open again. Users, permissions, API keys and webhooks are as before. The stores have to be restored and "
-            "authorized again; then what buyers wrote meanwhile arrives, too:\n{link}"),
+            "authorized again; after that, what buyers have written in the meantime arrives as well:\n{link}"),
         ),
     },
 }  # fmt: skip

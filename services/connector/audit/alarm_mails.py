@@ -23,8 +23,8 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
             "Passt das nicht zur Arbeit, bitte Sitzungen beenden oder den Schlüssel sperren. Diese Nachricht kommt höchstens einmal am Tag."),
         ),
         _EN: (
-            "Unusually much was read: {name}",
-            ("{name} opened {count} conversations, orders or files within an hour (noticed: {at}). What that was:\n{link}\n\n"
+            "An unusual amount was read: {name}",
+            ("{name} opened {count} conversations, orders or files within an hour (noticed: {at}). What was opened:\n{link}\n\n"
             "If that is not their work, please end the sessions or revoke the key. This message comes once a day at most."),
         ),
     },
@@ -36,7 +36,7 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
         ),
         _EN: (
             "Many sign-ins have failed",
-            ("{count} sign-ins failed within an hour (noticed: {at}). Under which names, and from which networks:\n{link}\n\n"
+            ("{count} sign-ins failed within an hour (noticed: {at}). The names and networks are here:\n{link}\n\n"
             "A second factor for everybody protects even if a password is guessed. This message comes once a day at most."),
         ),
     },
@@ -48,8 +48,8 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
         ),
         _EN: (
             "A new API key: {name}",
-            ("there is a new API key: “{name}”, made by {by}, {at}. With it a program reads and changes what it was allowed.\n{link}\n\n"
-            "If that was not agreed upon, please revoke the key at once."),
+            ("there is a new API key: “{name}”, created by {by}, {at}. With it, a program can read and change what it has been allowed to.\n{link}\n\n"
+            "If this was not agreed, please revoke the key at once."),
         ),
     },
 }  # fmt: skip

@@ -54,7 +54,7 @@ CONSENT_ERRORS: Final = (
         (
             "Only the primary user may consent",
             (
-                "Sign in at Amazon with the primary user of the seller account. Or he gives you the right to manage authorized partners, "
+                "Sign in at Amazon as the primary user of the seller account. Or ask them to give you the right to manage authorized partners, "
                 "in Seller Central under User Permissions."
             ),
         ),
@@ -84,8 +84,8 @@ CONSENT_ERRORS: Final = (
             ),
         ),
         (
-            "This account does not fit our application",
-            "It is a vendor account, or one that Amazon does not admit here. Sign in at Amazon with a seller account (Seller Central).",
+            "This account cannot be used with our application",
+            "It is a vendor account, or one that Amazon does not allow here. Sign in at Amazon with a seller account (Seller Central).",
         ),
     ),
     _sellers(
@@ -121,7 +121,7 @@ CONSENT_ERRORS: Final = (
             "Der Link ist unterwegs verkürzt worden. Bitte hier noch einmal beginnen; bleibt es dabei, hilft der Code beim Nachfragen.",
         ),
         (
-            "The link lacks the application",
+            "The application is missing from the link",
             "The link was shortened on its way. Start again here. If it keeps happening, the code is useful when you ask for help.",
         ),
     ),
@@ -131,7 +131,7 @@ CONSENT_ERRORS: Final = (
         "Amazon does not let us connect another store at the moment",
     ),
     _ours(
-        "MD1000", "Amazon hält unsere Anwendung für einen Entwurf", "Amazon takes our application for a draft"
+        "MD1000", "Amazon hält unsere Anwendung für einen Entwurf", "Amazon considers our application a draft"
     ),
     _ours("MD4100", "Amazon kennt unsere Anwendung nicht", "Amazon does not know our application"),
     _ours(
@@ -148,6 +148,6 @@ CONSENT_ERRORS: Final = (
     _ours(
         "MD9100",
         "Bei Amazon fehlt eine Adresse unserer Anwendung",
-        "At Amazon, an address of our application is missing",
+        "An address of our application is missing at Amazon",
     ),
 )

@@ -30,7 +30,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         ),
         Language.EN: (
             "Amazon did not accept the consent",
-            "At Amazon it is valid for five minutes and only once. Please start again.",
+            "A consent is valid for five minutes at Amazon, and only once. Please start again.",
         ),
     },
     AttemptProblem.REGION_MISMATCH: {
@@ -44,7 +44,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         Language.EN: (
             "{store} belongs to the region {region}",
             (
-                "The country that was chosen belongs to another region. Go on with a country of the region {region}; for another "
+                "The country that was chosen belongs to another region. Choose a country in the region {region}; for another "
                 "store, sign out at Amazon first."
             ),
         ),
@@ -57,9 +57,9 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
             ),
         ),
         Language.EN: (
-            "The store sells in no country",
+            "The store does not sell in any country",
             (
-                "Amazon names no country in which this seller account is selling at present. Check the state of the account in Seller "
+                "Amazon does not list any country in which this seller account is selling at the moment. Check the status of the account in Seller "
                 "Central, then start again."
             ),
         ),
@@ -85,7 +85,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         ),
         Language.EN: (
             "Amazon did not answer",
-            "Your consent arrived, but Amazon has not confirmed it to us just now. Please start again in a few minutes.",
+            "Your consent arrived, but Amazon could not confirm it to us just now. Please start again in a few minutes.",
         ),
     },
     AttemptProblem.AMAZON_PAUSED: {
@@ -115,7 +115,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         ),
         Language.EN: (
             "Connecting was interrupted",
-            "A step on our side was not finished. Nothing is half set up. Please start again.",
+            "A step on our side was not completed. Nothing was left half set up. Please start again.",
         ),
     },
     AttemptProblem.WRONG_ACCOUNT: {
@@ -128,7 +128,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         Language.EN: (
             "That was another store",
             (
-                "At Amazon you were signed in with another seller account than the one of this integration. Nothing was changed. Sign "
+                "At Amazon you were signed in with a different seller account than that of this integration. Nothing was changed. Sign "
                 "out at Amazon, start again, and sign in with the right account."
             ),
         ),
@@ -143,7 +143,7 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         Language.EN: (
             "Amazon sent another store",
             (
-                "You had confirmed another seller account than the one that came from Amazon in the end. Nothing was connected. Sign out "
+                "The seller account that came back from Amazon is not the one you had confirmed. Nothing was connected. Sign out "
                 "at Amazon, and start again with the account that you want to connect."
             ),
         ),
@@ -158,8 +158,8 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
         Language.EN: (
             "The store looks like another one",
             (
-                "Amazon names another name and other countries for this store than before. Nothing was changed. If it is another store, "
-                "sign out at Amazon and start again with the right one. If your store has really changed so much, disconnect the "
+                "Amazon now reports a different name and different countries for this store. Nothing was changed. If it is another store, "
+                "sign out at Amazon and start again with the right one. If your store really has changed this much, disconnect the "
                 "integration and then connect the store anew."
             ),
         ),
@@ -175,9 +175,9 @@ HINT_TEXTS: Final[dict[AttemptHint, dict[Language, tuple[str, str]]]] = {
             ),
         ),
         Language.EN: (
-            "With which store are you signed in at Amazon?",
+            "Which store are you signed in with at Amazon?",
             (
-                "Amazon does not ask again who you are: it connects the store with which your browser is signed in there right now. For "
+                "Amazon does not ask again who you are: it connects the store that your browser is signed in with there right now. For "
                 "another store, sign out of Seller Central first, or use a private window and sign in here there, too."
             ),
         ),

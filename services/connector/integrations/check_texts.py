@@ -37,7 +37,7 @@ _TEXTS: Final = {
         Language.EN: CheckText(
             "Setup not finished",
             "Some steps are still open before messages from every country can arrive{in_countries}.",
-            "Go on with the next open step of the guide.",
+            "Continue with the next open step of the guide.",
         ),
     },
     "grant_missing": {
@@ -59,7 +59,7 @@ _TEXTS: Final = {
             "Bitte den Store noch einmal autorisieren, mit demselben Land. Nichts geht verloren.",
         ),
         Language.EN: CheckText(
-            "Consent is running out",
+            "Consent expires soon",
             "Amazon limits every consent to one year. Yours is valid until {date}.",
             "Authorize the store again, with the same country. Nothing is lost.",
         ),
@@ -71,9 +71,9 @@ _TEXTS: Final = {
             "Bitte in Seller Central den Zustand des Kontos prüfen.",
         ),
         Language.EN: CheckText(
-            "Store sells in no country",
-            "Amazon names no country in which this store is selling at present.",
-            "Check the state of your account in Seller Central.",
+            "Store does not sell in any country",
+            "Amazon does not list any country in which this store is selling at the moment.",
+            "Check the status of your account in Seller Central.",
         ),
     },
     "account_suspended": {
@@ -96,7 +96,7 @@ _TEXTS: Final = {
         ),
         Language.EN: CheckText(
             "Waiting for the first message",
-            "No message of a buyer has arrived yet.",
+            "No buyer's message has arrived yet.",
             "Check that this integration's address is entered for each country, in the seller profile and in the notification "
             "preferences.",
         ),
@@ -132,8 +132,8 @@ _TEXTS: Final = {
             "Zu tun ist nichts. Wir versuchen es laufend noch einmal.",
         ),
         Language.EN: CheckText(
-            "Trouble at Amazon",
-            "Amazon does not answer us reliably at present. Messages still arrive.",
+            "Problems at Amazon",
+            "Amazon is not answering us reliably at the moment. Messages still arrive.",
             "There is nothing for you to do. We keep trying.",
         ),
     },
@@ -144,8 +144,8 @@ _TEXTS: Final = {
             "Zu tun ist nichts. Unser Betrieb ist informiert.",
         ),
         Language.EN: CheckText(
-            "Trouble on our side",
-            "Something is wrong on our side at present. Nothing is lost.",
+            "Problems on our side",
+            "Something is wrong on our side at the moment. Nothing is lost.",
             "There is nothing for you to do. Our operators have been told.",
         ),
     },
@@ -157,8 +157,8 @@ _TEXTS: Final = {
         ),
         Language.EN: CheckText(
             "Calls to Amazon are paused",
-            "Our operators have stopped all calls to Amazon. Messages still arrive; orders are not brought up to date for now.",
-            "There is nothing for you to do. It goes on by itself.",
+            "Our operators have stopped all calls to Amazon. Messages still arrive; orders are not updated for now.",
+            "There is nothing for you to do. It continues by itself.",
         ),
     },
     "paused": {
@@ -182,7 +182,7 @@ _TEXTS: Final = {
         Language.EN: CheckText(
             "Nothing from some countries yet",
             "No message has arrived from these countries yet: {countries}.",
-            "If you sell there, check that the address is entered for these countries, too.",
+            "If you sell there, check that the address is entered for these countries as well.",
         ),
     },
     "mail_not_authentic": {
@@ -193,9 +193,9 @@ _TEXTS: Final = {
         ),
         Language.EN: CheckText(
             "Mail does not come straight from Amazon",
-            "Mail has arrived here that Amazon sent to another mailbox. It waits in quarantine.",
-            "Is it your mailbox, and does it forward? Better enter this integration's address at Amazon, or confirm the forwarding at the "
-            "message. If you do not know the mailbox, there is nothing for you to do.",
+            "Mail has arrived here that Amazon sent to another mailbox. It is waiting in quarantine.",
+            "Does a mailbox of yours forward mail here? It is better to enter this integration's address at Amazon; otherwise confirm the "
+            "forwarding at the message. If you do not know the mailbox, there is nothing for you to do.",
         ),
     },
     "sender_not_approved": {
@@ -218,8 +218,8 @@ _TEXTS: Final = {
             "Bitte Benutzer, Passwort und Absenderadresse prüfen und die Einstellungen testen.",
         ),
         Language.EN: CheckText(
-            "Your SMTP server refuses",
-            "Your own SMTP server does not accept the sign-in or the sender address. So this store's replies do not go out.",
+            "Your SMTP server refuses mail",
+            "Your own SMTP server does not accept the sign-in or the sender address. That is why this store's replies are not sent.",
             "Check user, password and sender address, and test the settings.",
         ),
     },
@@ -231,7 +231,7 @@ _TEXTS: Final = {
         ),
         Language.EN: CheckText(
             "Orders are late",
-            "What has changed of orders since {since} may still be missing here.{next_try}",
+            "Changes to orders since {since} may still be missing here.{next_try}",
             "There is nothing for you to do. We keep asking Amazon; orders that somebody writes about are fetched one by one.",
         ),
     },
@@ -243,8 +243,8 @@ _TEXTS: Final = {
         ),
         Language.EN: CheckText(
             "Report columns are missing",
-            "The order report of {time} lacks columns that we show beside your conversations: {detail}.",
-            "Switch on all columns in Seller Central. We then ask for a new report every two hours; once it has them all, this note goes away.",
+            "The order report of {time} lacks columns that we show next to your conversations: {detail}.",
+            "Switch on all columns in Seller Central. We then ask for a new report every two hours; once it has them all, this note disappears.",
         ),
     },
 }
@@ -273,7 +273,7 @@ _ACCOUNT: Final = {
         ),
         Language.EN: CheckText(
             "Amazon has deactivated the seller account",
-            "Amazon told this on {date}, for these countries: {countries}.",
+            "Amazon reported this on {date}, for these countries: {countries}.",
             "Account Health in Seller Central says what to do.",
         ),
     },
@@ -285,7 +285,7 @@ _ACCOUNT: Final = {
         ),
         Language.EN: CheckText(
             "The seller account is at risk",
-            "Amazon told on {date} that it may deactivate the account, for these countries: {countries}.",
+            "Amazon reported on {date} that it may deactivate the account, for these countries: {countries}.",
             "Account Health in Seller Central says what to do.",
         ),
     },
@@ -299,8 +299,8 @@ _FORWARDED: Final = {
         "Die Adresse dieser Integration bei Amazon eintragen, im Verkäuferprofil und in den Benachrichtigungseinstellungen.",
     ),
     Language.EN: CheckText(
-        "Mail comes by way of forwarding",
-        "Amazon sends mail for this store to another mailbox, which forwards it here. It arrives, but by a detour.",
+        "Mail arrives through forwarding",
+        "Amazon sends mail for this store to another mailbox, which forwards it here. It arrives, but takes a detour.",
         "Enter this integration's address at Amazon, in the seller profile and in the notification preferences.",
     ),
 }
@@ -313,9 +313,9 @@ _STEPS_LEFT: Final = {
         "Alle Schritte stehen in der Anleitung; erledigte lassen sich dort abhaken.",
     ),
     Language.EN: CheckText(
-        "Steps of the guide are open",
+        "Some steps of the guide are open",
         "Everything that messages need is entered; other steps of the guide are still open.",
-        "The guide lists them; those that are done can be ticked there.",
+        "The guide lists them; you can tick off there what is done.",
     ),
 }
 
@@ -327,8 +327,8 @@ _CONSENT_OVER: Final = {
         "Den Store neu autorisieren, mit demselben Land. Nichts geht verloren.",
     ),
     Language.EN: CheckText(
-        "Consent has run out",
-        "Amazon limits every consent to one year. This one ran out on {date}.",
+        "Consent has expired",
+        "Amazon limits every consent to one year. This one expired on {date}.",
         "Authorize the store again, with the same country. Nothing is lost.",
     ),
 }
@@ -342,8 +342,8 @@ _FIRST_REFUSAL: Final = {
     ),
     Language.EN: CheckText(
         "Amazon has refused once",
-        "Amazon has not accepted our permission for this store once. We are about to ask again.",
-        "There is nothing for you to do as long as it stays at that.",
+        "Amazon rejected our permission for this store once. We are about to ask again.",
+        "There is nothing for you to do unless it happens again.",
     ),
 }
 
@@ -373,7 +373,7 @@ def text_of(check: Check, reading: Reading, *, address: str) -> CheckText:
 
 def _next_try(at: datetime | None, reading: Reading) -> str:
     """Nothing, if nobody tries at present."""
-    words = {Language.DE: " Nächster Versuch: {}.", Language.EN: " Next try: {}."}[reading.language]
+    words = {Language.DE: " Nächster Versuch: {}.", Language.EN: " Next attempt: {}."}[reading.language]
     return words.format(reading.moment(at)) if at else ""
 
 

@@ -11,11 +11,11 @@ NOT_CHECKED: Final = {
     },
     "grant_revoked": {
         Language.DE: "Ob die Autorisierung noch gilt",
-        Language.EN: "Whether the authorization still holds",
+        Language.EN: "Whether the authorization is still valid",
     },
     "consent_expiring": {
         Language.DE: "Wie lange die Zustimmung gilt",
-        Language.EN: "How long the consent lasts",
+        Language.EN: "How long the consent is valid",
     },
     "no_participation": {
         Language.DE: "In welchen Ländern der Store verkauft",
@@ -32,7 +32,7 @@ NOT_CHECKED: Final = {
     "amazon_trouble": {Language.DE: "Ob Amazon erreichbar ist", Language.EN: "Whether Amazon can be reached"},
     "service_trouble": {
         Language.DE: "Ob bei uns alles läuft",
-        Language.EN: "Whether all is well on our side",
+        Language.EN: "Whether everything works on our side",
     },
     "amazon_paused": {
         Language.DE: "Ob Aufrufe bei Amazon laufen",
@@ -57,7 +57,7 @@ NOT_CHECKED: Final = {
     },
     "smtp_failing": {
         Language.DE: "Ob der eigene SMTP-Server annimmt",
-        Language.EN: "Whether your SMTP server accepts",
+        Language.EN: "Whether your SMTP server accepts mail",
     },
     "orders_late": {
         Language.DE: "Ob Bestellungen aktuell sind",

@@ -31,7 +31,7 @@ Replyco
     Language.EN: """\
 Hello {person},
 
-“{store}” needs you: {title}.
+“{store}” needs your attention: {title}.
 
 {text}
 
@@ -40,7 +40,7 @@ Hello {person},
 
 Since: {since}
 
-This message comes only once. The page above always shows how things are.
+This message is sent only once. The page above always shows the current state.
 Replyco
 {help}""",
 }

@@ -15,14 +15,14 @@ _NAMED: Final = 4
 # Nobody knows yet in which countries the store sells.
 _COUNTRIES_UNKNOWN: Final = {
     Language.DE: "In welchen Ländern der Store verkauft, ist noch nicht bekannt.",
-    Language.EN: "In which countries the store sells is not known yet.",
+    Language.EN: "It is not known yet in which countries the store sells.",
 }
 _ATTENTION: Final = {Language.DE: "{text} Achtung: {title}.", Language.EN: "{text} Note: {title}."}
 _MORE: Final = {Language.DE: "{number} weitere Länder", Language.EN: "{number} more countries"}
 _TEXTS: Final = {
     Summary.PAUSED: {
         Language.DE: "Pausiert. Post von Amazon wird weiter angenommen, alles andere ruht.",
-        Language.EN: "Paused. Mail from Amazon is still accepted, everything else rests.",
+        Language.EN: "Paused. Mail from Amazon is still accepted, everything else is on hold.",
     },
     Summary.ACTION_NEEDED: {
         Language.DE: "Bitte handeln: {title}.",
@@ -30,7 +30,7 @@ _TEXTS: Final = {
     },
     Summary.UNNAMED: {
         Language.DE: "Der Name fehlt noch. Mit ihm bekommt der Store seine Adresse.",
-        Language.EN: "The name is still missing. With it the store gets its address.",
+        Language.EN: "It has no name yet. Once it has one, the store gets its address.",
     },
     Summary.SETUP_OPEN: {
         Language.DE: "Es fehlen noch Schritte für {countries}.",
@@ -38,7 +38,7 @@ _TEXTS: Final = {
     },
     Summary.NO_MESSAGE: {
         Language.DE: "Eingerichtet, noch keine Nachricht.",
-        Language.EN: "Set up, no message yet.",
+        Language.EN: "Set up, but no message yet.",
     },
     Summary.ADDRESS_CONFIRMED: {
         Language.DE: "Eingerichtet: Amazon kennt die Adresse. Noch keine Nachricht eines Käufers.",
@@ -46,7 +46,7 @@ _TEXTS: Final = {
     },
     Summary.COUNTRIES_OPEN: {
         Language.DE: "Nachrichten kommen an. Für {countries} fehlt noch die Einrichtung.",
-        Language.EN: "Messages arrive. Setup is still missing for {countries}.",
+        Language.EN: "Messages arrive. Setup is still open for {countries}.",
     },
     Summary.WORKING: {
         Language.DE: "Nachrichten kommen an.",

@@ -56,17 +56,17 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "password_holds_name": Problem(
         422,
-        ("The password holds the name or the e-mail address", "That is what others would try first. Choose words that have nothing to do with it."),
+        ("The password contains the name or the e-mail address", "That is what others would try first. Choose words that have nothing to do with it."),
         ("Das Passwort enthält den Namen oder die E-Mail-Adresse", "Das würden andere zuerst versuchen. Besser sind Wörter, die nichts damit zu tun haben."),
     ),
     "password_leaked": Problem(
         422,
-        ("Too many people have this password", "It is among the most frequent ones of known leaks, or hardly different from one of them. Choose another one."),
+        ("Too many people have this password", "It is among the most frequent ones of known leaks, or almost the same as one of them. Choose another one."),
         ("Dieses Passwort haben zu viele", "Es gehört zu den häufigsten aus bekannten Datenlecks oder unterscheidet sich kaum davon. Bitte ein anderes wählen."),
     ),
     "code_refused": Problem(
         401,
-        ("This code is not right", "A code of an app is good for about a minute, and each one once. Is the clock of the telephone right?"),
+        ("This code is not right", "An app's code is valid for about a minute, and only once. Is the clock of your phone right?"),
         ("Dieser Code stimmt nicht", "Ein Code einer App gilt etwa eine Minute, und jeder nur einmal. Geht die Uhr des Telefons richtig?"),
     ),
     "passkey_refused": Problem(
@@ -76,22 +76,22 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "sign_in_expired": Problem(
         401,
-        ("This took too long", "The second step has to follow within five minutes, in the same browser. Please begin with the password again."),
+        ("This took too long", "The second step has to follow within five minutes, in the same browser. Please start with the password again."),
         ("Das hat zu lange gedauert", "Der zweite Schritt muss innerhalb von fünf Minuten im selben Browser folgen. Bitte noch einmal mit dem Passwort beginnen."),
     ),
     "set_up_expired": Problem(
         409,
-        ("This took too long", "What was begun is not valid any more. Please begin again."),
+        ("This took too long", "What you started is no longer valid. Please start again."),
         ("Das hat zu lange gedauert", "Was begonnen war, gilt nicht mehr. Bitte noch einmal beginnen."),
     ),
     "last_second_factor": Problem(
         409,
-        ("This is the only second factor", "The account demands one. Set up another one first."),
+        ("This is the only second factor", "The account requires one. Set up another one first."),
         ("Das ist der einzige zweite Faktor", "Das Konto verlangt einen. Bitte zuerst einen anderen einrichten."),
     ),
     "too_many_passkeys": Problem(
         409,
-        ("There are too many passkeys", "A user may have {limit} of them. Remove one that nobody needs any more."),
+        ("There are too many passkeys", "A user may have {limit} of them. Remove one that is no longer needed."),
         ("Es gibt zu viele Passkeys", "Erlaubt sind {limit}. Bitte einen entfernen, der nicht mehr gebraucht wird."),
     ),
     "passkey_taken": Problem(
@@ -101,7 +101,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "own_second_factor": Problem(
         422,
-        ("Nobody resets their own second factor", "Another administrator can do it, or a recovery code helps."),
+        ("Nobody can reset their own second factor", "Another administrator can do it, or use a recovery code."),
         ("Den eigenen zweiten Faktor setzt niemand selbst zurück", "Ein anderer Administrator kann es tun, oder ein Wiederherstellungscode hilft."),
     ),
     "last_admin": Problem(
@@ -111,7 +111,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "successor_unfit": Problem(
         422,
-        ("This person cannot take over", "Whoever takes over belongs to the account, is not disabled, and has “General → Admin (view & edit)”, and for webhooks and keys that permission as well."),
+        ("This person cannot take over", "Whoever takes over must belong to the account, must not be disabled, and needs “General → Admin (view & edit)”; for webhooks and keys that permission as well."),
         ("Diese Person kann das nicht übernehmen", "Wer übernimmt, gehört zum Konto, ist nicht deaktiviert und hat „Allgemein → Admin (anzeigen & bearbeiten)“, für Webhooks und Schlüssel auch diese Berechtigung."),
     ),
     "already_invited": Problem(
@@ -121,12 +121,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "too_many_invitations": Problem(
         409,
-        ("There are too many open invitations", "An account may have {limit} of them. Withdraw one that nobody needs any more."),
+        ("There are too many open invitations", "An account may have {limit} of them. Withdraw one that is no longer needed."),
         ("Es gibt zu viele offene Einladungen", "Ein Konto darf {limit} davon haben. Eine zurückziehen, die niemand mehr braucht."),
     ),
     "invitation_invalid": Problem(
         409,
-        ("This invitation is not valid any more", "A link is good for 72 hours, and once. Ask whoever has invited you to send it again."),
+        ("This invitation is no longer valid", "A link works once, and for 72 hours. Ask whoever invited you to send it again."),
         ("Diese Einladung gilt nicht mehr", "Ein Link gilt 72 Stunden und nur einmal. Wer eingeladen hat, kann die Einladung noch einmal senden."),
     ),
     "account_name_differs": Problem(
@@ -136,47 +136,47 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "account_closed": Problem(
         409,
-        ("This account is closed", "Nobody gets in, and nothing is added to it. Until its data are erased, an operator can reopen it."),
+        ("This account is closed", "Nobody can sign in, and nothing is added to it. Until its data is erased, an operator can reopen it."),
         ("Dieses Konto ist geschlossen", "Niemand kann sich anmelden oder etwas hinzufügen. Bis seine Daten gelöscht sind, kann der Betreiber es wieder öffnen."),
     ),
     "account_open": Problem(
         409,
-        ("This account is not closed", "Only a closed account is reopened or erased. Close it first."),
+        ("This account is not closed", "Only a closed account can be reopened or erased. Close it first."),
         ("Dieses Konto ist nicht geschlossen", "Nur ein geschlossenes Konto wird wieder geöffnet oder gelöscht. Bitte zuerst schließen."),
     ),
     "grace_period_over": Problem(
         409,
-        ("It is too late to reopen this account", "Its 30 days are over, and its data may be erased already."),
+        ("It is too late to reopen this account", "Its 30 days are over, and its data may already have been erased."),
         ("Zum Wiederöffnen ist es zu spät", "Die 30 Tage sind vorbei, und die Daten sind vielleicht schon gelöscht."),
     ),
     "reset_expired": Problem(
         409,
-        ("This link is not valid any more", "A link is good for an hour, and once. Please ask for a new one."),
+        ("This link is no longer valid", "A link works once, and for one hour. Please ask for a new one."),
         ("Dieser Link gilt nicht mehr", "Ein Link gilt eine Stunde und nur einmal. Bitte einen neuen anfordern."),
     ),
     "no_provider": Problem(
         409,
-        ("There is no company account for this", "No company has set up its sign-in for this address. Sign in with a password, or by the link that the company has for it."),
+        ("There is no company account for this", "No company has set up its sign-in for this address. Sign in with a password, or with the link that your company has for it."),
         ("Dafür gibt es kein Firmenkonto", "Keine Firma hat ihre Anmeldung für diese Adresse eingerichtet. Es geht mit dem Passwort oder über den Link, den die Firma dafür hat."),
     ),
     "sso_attempt_unknown": Problem(
         409,
-        ("This sign-in is not valid any more", "It takes ten minutes at most, in one browser, and its answer counts once. Begin again on the sign-in page."),
+        ("This sign-in is no longer valid", "It has to be completed within ten minutes, in one browser, and only once. Start again on the sign-in page."),
         ("Diese Anmeldung gilt nicht mehr", "Eine Anmeldung darf zehn Minuten dauern, in einem Browser, und ihre Antwort zählt einmal. Bitte auf der Anmeldeseite neu beginnen."),
     ),
     "sso_refused": Problem(
         403,
-        ("The company's sign-in was not completed", "It was cancelled there, or the company account may not use this application. The company's administrator knows why."),
+        ("The company's sign-in was not completed", "It was canceled there, or the company account may not use this application. Your company's administrator can tell you why."),
         ("Die Anmeldung bei der Firma wurde nicht abgeschlossen", "Dort wurde abgebrochen, oder das Firmenkonto darf diese Anwendung nicht benutzen. Wer die Firmenkonten verwaltet, weiß warum."),
     ),
     "provider_failed": Problem(
         502,
-        ("The company's sign-in does not work just now", "Its server has not answered as it has to. Try again in a few minutes; if it stays so, whoever manages the company accounts can help."),
+        ("The company's sign-in does not work just now", "Its server did not answer properly. Try again in a few minutes; if it keeps happening, whoever manages the company accounts can help."),
         ("Die Anmeldung der Firma geht gerade nicht", "Der Server der Firma hat nicht geantwortet, wie er muss. Bitte in einigen Minuten noch einmal versuchen; bleibt es so, hilft, wer die Firmenkonten verwaltet."),
     ),
     "id_token_invalid": Problem(
         403,
-        ("The company's answer cannot be trusted", "It does not fit this sign-in. Begin again; if it stays so, issuer, client id and the clock of the company's server are to be checked."),
+        ("The company's answer cannot be trusted", "It does not match this sign-in. Start again; if it keeps happening, check issuer, client ID and the clock of the company's server."),
         ("Der Antwort der Firma ist nicht zu trauen", "Die Antwort passt nicht zu dieser Anmeldung. Bitte neu beginnen; bleibt es so, sind Aussteller, Client-ID und die Uhr des Firmenservers zu prüfen."),
     ),
     "sso_email_unverified": Problem(
@@ -191,22 +191,22 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "sso_other_organization": Problem(
         403,
-        ("This account is not one of the company's", "Everybody can have an account there, and this one belongs to no mail domain that the company has proven here. Choose the company's own account; an administrator proves domains in the settings."),
+        ("This account is not one of the company's", "Anybody can have an account there, and this one does not belong to a mail domain that the company has confirmed here. Choose the company's own account; an administrator can confirm domains in the settings."),
         ("Dieses Konto ist keines der Firma", "Dort kann jeder ein Konto haben, und dieses gehört zu keiner Mail-Domain, die die Firma hier nachgewiesen hat. Bitte das Konto der Firma wählen; Domains weist ein Administrator in den Einstellungen nach."),
     ),
     "sso_second_factor_unproven": Problem(
         403,
-        ("A second factor is missing", "The account demands one, and the company's server does not say that there was one (amr). Whoever manages the company accounts can set that."),
+        ("A second factor is missing", "The account requires one, and the company's server does not say that one was used (amr). Whoever manages the company accounts can set that."),
         ("Ein zweiter Faktor fehlt", "Das Konto verlangt einen, und der Server der Firma sagt nicht, dass es einen gab (amr). Das stellt ein, wer die Firmenkonten verwaltet."),
     ),
     "sso_other_person": Problem(
         403,
-        ("That was another company account", "Who is signed in here has to confirm it with their own company account."),
+        ("That was another company account", "Whoever is signed in here has to confirm it with their own company account."),
         ("Das war ein anderes Firmenkonto", "Wer hier angemeldet ist, muss es mit dem eigenen Firmenkonto bestätigen."),
     ),
     "sso_not_asked_again": Problem(
         403,
-        ("The company has not asked who is there", "Its server let the sign-in through without a question, or does not say when it asked (auth_time). A password or passkey of this account helps."),
+        ("The company did not ask who is there", "Its server let the sign-in through without a question, or does not say when it asked (auth_time). Use a password or passkey of this account."),
         ("Die Firma hat nicht nachgefragt", "Der Server der Firma hat die Anmeldung ohne Frage durchgelassen oder sagt nicht, wann er gefragt hat (auth_time). Ein Passwort oder Passkey dieses Kontos hilft."),
     ),
     "sso_only": Problem(
@@ -216,37 +216,37 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "sso_only_unproven": Problem(
         409,
-        ("Sign in with the company account first", "Nobody is left outside: only who has signed in with the company account can make it the only way. Save without it, sign in that way, then choose it."),
+        ("Sign in with the company account first", "So that nobody is locked out, only somebody who has signed in with the company account can make it the only way. Save without it, sign in that way, then choose it."),
         ("Zuerst mit dem Firmenkonto anmelden", "Damit niemand draußen bleibt: Nur wer mit dem Firmenkonto angemeldet ist, kann es zum einzigen Weg machen. Ohne diese Einstellung speichern, so anmelden, dann wählen."),
     ),
     "client_secret_needed": Problem(
         409,
-        ("The client secret is missing", "It was entered for another issuer or client id, or never. Enter the one that the provider shows for this client id."),
+        ("The client secret is missing", "It was entered for another issuer or client ID, or not at all. Enter the one that the provider shows for this client ID."),
         ("Das Client-Secret fehlt", "Es war für einen anderen Aussteller oder eine andere Client-ID eingegeben oder noch nie. Nötig ist das, das der Anbieter zu dieser Client-ID zeigt."),
     ),
     "domain_unproven": Problem(
         409,
-        ("The DNS of {domain} does not hold the record yet", "Set the TXT record as it is shown, and try again later: it can take an hour until everybody sees it."),
+        ("The DNS of {domain} does not have the record yet", "Set the TXT record as shown and try again later: it can take an hour until it is visible everywhere."),
         ("Im DNS von {domain} steht der Eintrag noch nicht", "Den TXT-Eintrag setzen, wie er gezeigt wird, und es später noch einmal versuchen: Bis ihn alle sehen, kann es eine Stunde dauern."),
     ),
     "domain_taken": Problem(
         409,
-        ("Another account has {domain} already", "A domain leads to one account. Remove it there first. If nobody knows that account, the operator of Replyco can help."),
+        ("Another account already has {domain}", "A domain can belong to one account only. Remove it there first. If nobody knows that account, the operator of Replyco can help."),
         ("Ein anderes Konto hat {domain} schon", "Eine Domain führt zu einem Konto und muss erst dort entfernt werden. Kennt niemand dieses Konto, kann der Betreiber von Replyco helfen."),
     ),
     "too_many_domains": Problem(
         409,
-        ("There are too many domains", "An account may have {limit} of them. Remove one that nobody needs any more."),
+        ("There are too many domains", "An account may have {limit} of them. Remove one that is no longer needed."),
         ("Es gibt zu viele Domains", "Ein Konto darf {limit} davon haben. Eine entfernen, die niemand mehr braucht."),
     ),
     "reauthentication_needed": Problem(
         403,
-        ("Please prove that it is you", "Send a password, code or passkey to POST /api/v1/sessions/current/confirm, then repeat the request. It holds for ten minutes."),
+        ("Please confirm that it is you", "Send a password, code or passkey to POST /api/v1/sessions/current/confirm, then repeat the request. It is valid for ten minutes."),
         ("Bitte erst die Identität bestätigen", "Passwort, Code oder Passkey an POST /api/v1/sessions/current/confirm senden und die Anfrage dann wiederholen. Das gilt zehn Minuten."),
     ),
     "second_factor_needed": Problem(
         403,
-        ("A second factor is needed first", "This account demands one. It is set up in the profile: an authenticator app or a passkey."),
+        ("A second factor is needed first", "This account requires one. Set it up in your profile: an authenticator app or a passkey."),
         ("Zuerst ist ein zweiter Faktor nötig", "Dieses Konto verlangt ihn. Er wird im Profil eingerichtet: eine Authenticator-App oder ein Passkey."),
     ),
     "browser_required": Problem(
@@ -261,17 +261,17 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "expiry_past": Problem(
         422,
-        ("The key would be expired already", "Choose a time in the future, or leave expires_at out."),
+        ("The key would already have expired", "Choose a time in the future, or leave expires_at out."),
         ("Der Schlüssel wäre schon abgelaufen", "Bitte einen Zeitpunkt in der Zukunft wählen oder expires_at weglassen."),
     ),
     "too_many_api_keys": Problem(
         409,
-        ("There are too many API keys", "An account may have {limit} of them. Revoke one that nobody needs any more."),
+        ("There are too many API keys", "An account may have {limit} of them. Revoke one that is no longer needed."),
         ("Es gibt zu viele API-Schlüssel", "Ein Konto darf {limit} davon haben. Bitte einen widerrufen, den niemand mehr braucht."),
     ),
     "email_taken": Problem(
         409,
-        ("This e-mail address is in use", "Somebody signs in with it already. Choose another one."),
+        ("This e-mail address is in use", "Somebody already signs in with it. Choose another one."),
         ("Diese E-Mail-Adresse ist vergeben", "Jemand meldet sich bereits mit ihr an. Bitte eine andere wählen."),
     ),
     "permission_missing": Problem(
@@ -301,7 +301,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "invalid_request": Problem(
         422,
-        ("The request has mistakes", "See the list of errors: each names a field and what is wrong with it."),
+        ("The request contains errors", "See the list of errors: each names a field and what is wrong with it."),
         ("Die Anfrage enthält Fehler", "Die Liste der Fehler nennt jedes Feld und was daran falsch ist."),
     ),
     "idempotency_key_invalid": Problem(
@@ -341,7 +341,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "seal_broken": Problem(
         500,
-        ("This cannot be opened", "The stored data does not open with our keys. Our operators have been told."),
+        ("This cannot be opened", "The stored data cannot be opened with our keys. Our operators have been told."),
         ("Das lässt sich nicht öffnen", "Die gespeicherten Daten lassen sich mit unseren Schlüsseln nicht öffnen. Der Betrieb ist informiert."),
     ),
     "blob_missing": Problem(
@@ -351,7 +351,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "blob_damaged": Problem(
         500,
-        ("The stored file is damaged", "What is stored is not what was accepted. Our operators have been told."),
+        ("The stored file is damaged", "What is stored differs from what was accepted. Our operators have been told."),
         ("Die gespeicherte Datei ist beschädigt", "Was gespeichert ist, ist nicht mehr, was angenommen wurde. Unser Betrieb ist informiert."),
     ),
     "blobs_unavailable": Problem(
@@ -366,7 +366,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "too_many_attempts": Problem(
         429,
-        ("Too many attempts", "You have begun {limit} authorizations within an hour without finishing them. Please wait a little."),
+        ("Too many attempts", "You have started {limit} authorizations within an hour without finishing them. Please wait a little."),
         ("Zu viele Versuche", "In einer Stunde wurden {limit} Autorisierungen begonnen und nicht abgeschlossen. Bitte etwas warten."),
     ),
     "account_attempts_full": Problem(
@@ -402,12 +402,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "countries_by_amazon": Problem(
         409,
-        ("Amazon names the countries of this store", "They are read from Amazon, because the store is authorized."),
+        ("Amazon reports the countries of this store", "They are read from Amazon, because the store is authorized."),
         ("Die Länder dieses Stores nennt Amazon", "Der Store ist autorisiert, deshalb kommen seine Länder von Amazon."),
     ),
     "link_unknown": Problem(
         404,
-        ("This link belongs to no request of your account", "Sign in with the account that the link was made in, or ask for a new link."),
+        ("This link does not belong to a request of your account", "Sign in with the account that the link was made in, or ask for a new link."),
         ("Dieser Link gehört zu keiner Bitte in diesem Konto", "Mit dem Konto anmelden, in dem der Link entstanden ist, oder um einen neuen bitten."),
     ),
     "link_spent": Problem(
@@ -417,7 +417,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "link_expired": Problem(
         410,
-        ("This link has expired", "It was good for seven days. Ask for a new one."),
+        ("This link has expired", "It was valid for seven days. Ask for a new one."),
         ("Dieser Link ist abgelaufen", "Er galt sieben Tage. Bitte einen neuen verlangen."),
     ),
     "owner_unfit": Problem(
@@ -432,7 +432,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "grant_invalid": Problem(
         409,
-        ("Amazon does not accept the authorization", "If this stays, connect the store again. Nothing is lost."),
+        ("Amazon does not accept the authorization", "If this continues, connect the store again. Nothing is lost."),
         ("Amazon nimmt die Autorisierung nicht an", "Bleibt es dabei, bitte den Store noch einmal verbinden. Nichts geht verloren."),
     ),
     "code_rejected": Problem(
@@ -447,7 +447,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "role_missing": Problem(
         503,
-        ("Amazon denies us the data of the store", "Is the seller account active? If so, it is our fault; this code is useful when you ask for help."),
+        ("Amazon denies us the data of the store", "Check in Seller Central that the seller account is active. If it is, the fault is ours, and this code is useful when you ask for help."),
         ("Amazon verweigert uns die Daten des Stores", "Ist das Verkäuferkonto aktiv? Wenn ja, liegt es an uns; dieser Code hilft beim Nachfragen."),
     ),
     "client_misconfigured": Problem(
@@ -462,7 +462,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "order_unknown": Problem(
         404,
-        ("Amazon does not know this order", "It belongs to another store, or Amazon no longer tells it."),
+        ("Amazon does not know this order", "It belongs to another store, or Amazon no longer lists it."),
         ("Amazon kennt diese Bestellung nicht", "Entweder gehört sie zu einem anderen Store, oder Amazon nennt sie nicht mehr."),
     ),
     "page_token_refused": Problem(
@@ -472,7 +472,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "report_unknown": Problem(
         404,
-        ("Amazon does not have this report", "Amazon keeps reports for a while only. A new one is asked for."),
+        ("Amazon does not have this report", "Amazon keeps reports only for a while. A new one is being requested."),
         ("Amazon hat diesen Bericht nicht", "Amazon bewahrt Berichte nur eine Zeit lang auf. Ein neuer wird angefordert."),
     ),
     "restricted_role_missing": Problem(
@@ -482,7 +482,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "document_expired": Problem(
         503,
-        ("The report could not be fetched in time", "Its address at Amazon is good for five minutes. A new one is asked for."),
+        ("The report could not be fetched in time", "Its address at Amazon is valid for five minutes. A new one is being requested."),
         ("Der Bericht konnte nicht rechtzeitig geholt werden", "Seine Adresse bei Amazon gilt fünf Minuten. Eine neue wird angefordert."),
     ),
     "document_elsewhere": Problem(
@@ -512,7 +512,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "too_many_webhooks": Problem(
         409,
-        ("There are too many webhooks", "An account may have {limit} of them. Delete one that nobody needs any more."),
+        ("There are too many webhooks", "An account may have {limit} of them. Delete one that is no longer needed."),
         ("Es gibt zu viele Webhooks", "Ein Konto darf {limit} davon haben. Bitte einen löschen, den niemand mehr braucht."),
     ),
     "webhook_disabled": Problem(
@@ -527,7 +527,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "conversation_in_quarantine": Problem(
         409,
-        ("This conversation is in quarantine", "Its mail says that it is Amazon's, and that is not proven. Release it first if you know it to be real."),
+        ("This conversation is in quarantine", "Its mail claims to be from Amazon, and that is not proven. Release it first if you know it to be genuine."),
         ("Diese Unterhaltung ist in Quarantäne", "Die E-Mail darin gibt sich als Amazons aus, und das ist nicht bewiesen. Ist sie sicher echt, muss sie zuerst freigegeben werden."),
     ),
     "conversation_merged": Problem(
@@ -542,7 +542,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "mailbox_invalid": Problem(
         422,
-        ("This is no e-mail address", "Enter the mailbox to which Amazon sends, as in shop@example.com."),
+        ("This is not an e-mail address", "Enter the mailbox to which Amazon sends, as in shop@example.com."),
         ("Das ist keine E-Mail-Adresse", "Nötig ist das Postfach, an das Amazon schickt, etwa shop@example.com."),
     ),
     "mailbox_ours": Problem(
@@ -552,17 +552,17 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "too_many_forwarded_mailboxes": Problem(
         409,
-        ("There are too many forwarded mailboxes", "A store may have {limit} of them. Withdraw one that forwards nothing any more."),
+        ("There are too many forwarded mailboxes", "A store may have {limit} of them. Remove one that no longer forwards anything."),
         ("Es gibt zu viele weitergeleitete Postfächer", "Ein Store darf {limit} davon haben. Bitte eines zurückziehen, das nichts mehr weiterleitet."),
     ),
     "note_of_another": Problem(
         403,
-        ("This note is somebody else's", "Only its writer, or who may edit “General → Admin”, can delete it."),
+        ("This note is somebody else's", "Only its author, or somebody with “General → Admin (view & edit)”, can delete it."),
         ("Diese Notiz ist von jemand anderem", "Löschen kann sie nur, wer sie geschrieben hat, oder wer „Allgemein → Admin“ bearbeiten darf."),
     ),
     "placeholder_unknown": Problem(
         422,
-        ("The text has a placeholder that does not exist", "{names}: this is not one. There are: {known}, each in double braces. Loops and conditions are not possible."),
+        ("The text has a placeholder that does not exist", "{names} is not a placeholder. These exist: {known}, each in double braces. Loops and conditions are not possible."),
         ("Der Text enthält einen Platzhalter, den es nicht gibt", "{names}: Das ist keiner. Es gibt: {known}, jeweils in doppelten geschweiften Klammern. Schleifen und Bedingungen sind nicht möglich."),
     ),
     "template_name_taken": Problem(
@@ -572,7 +572,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "too_many_templates": Problem(
         409,
-        ("There are too many templates", "An account may have {limit} of them. Delete one that nobody uses any more."),
+        ("There are too many templates", "An account may have {limit} of them. Delete one that is no longer used."),
         ("Es gibt zu viele Vorlagen", "Ein Konto darf {limit} davon haben. Bitte eine löschen, die niemand mehr braucht."),
     ),
     "tag_name_taken": Problem(
@@ -582,12 +582,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "too_many_tags": Problem(
         409,
-        ("There are too many tags", "An account may have {limit} of them. Delete one that nobody uses any more."),
+        ("There are too many tags", "An account may have {limit} of them. Delete one that is no longer used."),
         ("Es gibt zu viele Schlagwörter", "Ein Konto darf {limit} davon haben. Bitte eines löschen, das niemand mehr braucht."),
     ),
     "tag_unknown": Problem(
         422,
-        ("This tag does not exist any more", "Somebody may have deleted it meanwhile. Read the list of tags again."),
+        ("This tag no longer exists", "Somebody may have deleted it in the meantime. Read the list of tags again."),
         ("Dieses Schlagwort gibt es nicht mehr", "Vielleicht wurde es inzwischen gelöscht. Bitte die Liste der Schlagwörter neu laden."),
     ),
     "view_name_taken": Problem(
@@ -597,32 +597,32 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "too_many_saved_views": Problem(
         409,
-        ("There are too many saved views", "Everybody may have {limit} of them. Delete one that is not needed any more."),
+        ("There are too many saved views", "Everybody may have {limit} of them. Delete one that is no longer needed."),
         ("Es gibt zu viele gespeicherte Ansichten", "Erlaubt sind {limit} für jede Person. Bitte eine löschen, die nicht mehr gebraucht wird."),
     ),
     "assignee_unknown": Problem(
         422,
-        ("Nobody can be assigned by this id", "It must be of a person of the account who may read the inbox."),
+        ("This id cannot be assigned", "It must be that of a person in the account who may read the inbox."),
         ("Diese Zuweisung ist nicht möglich", "Zuweisen lässt sich nur an Personen des Kontos, die den Posteingang lesen dürfen."),
     ),
     "snooze_out_of_range": Problem(
         422,
-        ("This time is not possible", "A conversation is snoozed until a time that is still to come, within {days} days."),
+        ("This time is not possible", "A conversation can be snoozed until a time in the future, within {days} days."),
         ("Dieser Zeitpunkt ist nicht möglich", "Zurückstellen geht bis zu einem Zeitpunkt, der noch kommt, und höchstens {days} Tage weit."),
     ),
     "undo_too_late": Problem(
         409,
-        ("This cannot be undone any more", "It was undone already, or more than {minutes} minutes have passed."),
+        ("This can no longer be undone", "It has already been undone, or more than {minutes} minutes have passed."),
         ("Das lässt sich nicht mehr rückgängig machen", "Es wurde schon rückgängig gemacht, oder es ist mehr als {minutes} Minuten her."),
     ),
     "picture_not_shown": Problem(
         422,
-        ("This file cannot be shown as a picture", "Pictures are PNG, JPEG, GIF or WebP of at most 10 MB and 50 million pixels. It can be downloaded all the same."),
+        ("This file cannot be shown as a picture", "Pictures are PNG, JPEG, GIF or WebP of at most 10 MB and 50 million pixels. It can still be downloaded."),
         ("Diese Datei lässt sich nicht als Bild anzeigen", "Bilder sind PNG, JPEG, GIF oder WebP mit höchstens 10 MB und 50 Millionen Bildpunkten. Herunterladen lässt sie sich trotzdem."),
     ),
     "merge_into_itself": Problem(
         422,
-        ("These are one conversation already", "Choose another conversation to merge it with."),
+        ("These are already one conversation", "Choose another conversation to merge it with."),
         ("Das ist schon dieselbe Unterhaltung", "Bitte eine andere Unterhaltung zum Zusammenführen wählen."),
     ),
     "merge_other_store": Problem(
@@ -637,7 +637,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "message_elsewhere": Problem(
         422,
-        ("A message is not in this conversation", "It may have been moved meanwhile. Read the conversation again and choose anew."),
+        ("A message is not in this conversation", "It may have been moved in the meantime. Read the conversation again and choose once more."),
         ("Eine Nachricht ist nicht in dieser Unterhaltung", "Vielleicht wurde sie inzwischen verschoben. Bitte die Unterhaltung neu laden und noch einmal wählen."),
     ),
     "message_not_in_quarantine": Problem(
@@ -652,12 +652,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "search_too_short": Problem(
         422,
-        ("There is no word to look for", "Enter a whole word of at least two letters, an order number, or a buyer's address."),
+        ("There is nothing to search for", "Enter a whole word of at least two letters, an order number, or a buyer's address."),
         ("Darin ist kein Wort zum Suchen", "Nötig ist ein ganzes Wort mit mindestens zwei Buchstaben, eine Bestellnummer oder die Adresse eines Käufers."),
     ),
     "search_too_long": Problem(
         422,
-        ("Too many words to look for", "At most 50 words are looked for at once; a few rare ones find a message sooner."),
+        ("Too many words to look for", "A search may have at most 50 words; a few rare ones find a message faster."),
         ("Zu viele Wörter zum Suchen", "Gesucht wird nach höchstens 50 Wörtern auf einmal; wenige seltene finden eine Nachricht eher."),
     ),
     "if_match_required": Problem(
@@ -667,7 +667,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "conversation_changed": Problem(
         409,
-        ("Somebody has written meanwhile", "Nothing was sent. Read what is new, then send your reply again with the new ETag."),
+        ("Somebody has written in the meantime", "Nothing was sent. Read what is new, then send your reply again with the new ETag."),
         ("Inzwischen hat jemand geschrieben", "Es wurde nichts gesendet. Bitte lesen, was neu ist, und die Antwort dann mit dem neuen ETag noch einmal senden."),
     ),
     "not_answerable": Problem(
@@ -677,12 +677,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "reply_empty": Problem(
         422,
-        ("The reply says nothing", "There is nothing in it but what the buyer has written."),
+        ("The reply says nothing", "It contains nothing but what the buyer has written."),
         ("Die Antwort sagt nichts", "Es steht nichts darin als das, was der Käufer geschrieben hat."),
     ),
     "reply_too_long": Problem(
         422,
-        ("The reply is too long", "Amazon takes {limit} characters at most."),
+        ("The reply is too long", "Amazon accepts {limit} characters at most."),
         ("Die Antwort ist zu lang", "Amazon nimmt höchstens {limit} Zeichen an."),
     ),
     "reply_warned": Problem(
@@ -692,7 +692,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "placeholders_missing": Problem(
         422,
-        ("Values are missing", "There is no value for: {names}. Write what shall stand there."),
+        ("Values are missing", "There is no value for: {names}. Fill them in yourself."),
         ("Es fehlen Werte", "Keinen Wert gibt es für: {names}. Bitte von Hand schreiben, was dort stehen soll."),
     ),
     "files_refused": Problem(
@@ -717,7 +717,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "upload_broken": Problem(
         400,
-        ("The file did not arrive whole", "Upload it again."),
+        ("The file did not arrive completely", "Upload it again."),
         ("Die Datei kam nicht vollständig an", "Bitte noch einmal hochladen."),
     ),
     "blobs_full": Problem(
@@ -732,12 +732,12 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "reply_state": Problem(
         409,
-        ("This is not possible any more", "The reply is in the state “{state}” by now."),
+        ("This is no longer possible", "The state of the reply is now “{state}”."),
         ("Das ist nicht mehr möglich", "Die Antwort ist inzwischen im Zustand „{state}“."),
     ),
     "draft_changed": Problem(
         412,
-        ("The draft has changed on another device", "“draft” has its text. Decide which of the two shall stay."),
+        ("The draft has changed on another device", "“draft” has its text. Decide which of the two to keep."),
         ("Der Entwurf wurde auf einem anderen Gerät geändert", "„draft“ hat dessen Text. Zu entscheiden ist, welcher der beiden bleiben soll."),
     ),
     "split_takes_all": Problem(
@@ -762,7 +762,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "url_invalid": Problem(
         422,
-        ("We cannot send to this address", "It must begin with https:// and hold neither user, password nor fragment."),
+        ("We cannot send to this address", "It must begin with https:// and contain no user, password or fragment."),
         ("An diese Adresse können wir nicht senden", "Möglich sind Adressen, die mit https:// beginnen und weder Benutzer noch Passwort noch Fragment enthalten."),
     ),
     "url_port_not_allowed": Problem(
@@ -777,7 +777,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "port_not_allowed": Problem(
         422,
-        ("This port is not for handing in mail", "Choose one of these: {ports}."),
+        ("This port is not for submitting mail", "Choose one of these: {ports}."),
         ("Auf diesem Port gibt man keine Mail auf", "Möglich ist einer von diesen: {ports}."),
     ),
     "sender_invalid": Problem(
@@ -792,7 +792,7 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "outgoing_failed": Problem(
         502,
-        ("We do not reach the server", "Check its name and port, and whether it can be reached from the Internet ({reason})."),
+        ("We cannot reach the server", "Check its name and port, and whether it can be reached from the Internet ({reason})."),
         ("Wir erreichen den Server nicht", "Bitte Namen und Port prüfen, und ob er aus dem Internet erreichbar ist ({reason})."),
     ),
     "internal_error": Problem(

@@ -41,8 +41,8 @@ _TEXTS: Final = {
         ),
         (
             "Amazon does not know the sender",
-            "Amazon only passes on to buyers what comes from an approved address. This one is not approved in this country.",
-            "Approve exactly this address in Seller Central under “Messaging Permissions”, in each country that you sell in. Then send the reply again.",
+            "Amazon passes on to buyers only what comes from an approved address. This address is not approved in this country.",
+            "Approve exactly this address in Seller Central under “Messaging Permissions”, in each country in which you sell. Then send the reply again.",
         ),
     ),
     ReplyFailure.ATTACHMENT_REFUSED: _texts(
@@ -52,9 +52,9 @@ _TEXTS: Final = {
             "Bitte die Antwort noch einmal schreiben, mit einer anderen Art von Datei, am sichersten PDF, oder ohne Datei.",
         ),
         (
-            "Amazon does not take a file",
+            "Amazon does not accept a file",
             "The buyer has received neither the text nor the files.",
-            "Write the reply again with another kind of file, PDF is the safest, or without one.",
+            "Write the reply again with another kind of file, ideally a PDF, or without one.",
         ),
     ),
     ReplyFailure.BUYER_OPTED_OUT: _texts(
@@ -64,9 +64,9 @@ _TEXTS: Final = {
             "Für die eigene Anfrage des Käufers gilt das nicht: Dort lässt sich antworten. Sonst bleiben Amazons Vorlagen in Seller Central.",
         ),
         (
-            "The buyer wants no messages from sellers",
-            "So Amazon has not passed the reply on.",
-            "Answer on the buyer's own thread, where this does not hold, or use one of Amazon's templates in Seller Central.",
+            "The buyer does not want messages from sellers",
+            "That is why Amazon has not passed the reply on.",
+            "Answer in a thread that the buyer started, where this does not apply, or use one of Amazon's templates in Seller Central.",
         ),
     ),
     ReplyFailure.SENDER_RESTRICTED: _texts(
@@ -76,8 +76,8 @@ _TEXTS: Final = {
             "Was dahintersteht, sagt Amazon in Seller Central, unter Kontostatus und in den Nachrichten dort.",
         ),
         (
-            "Amazon does not let this seller account write at present",
-            "Amazon has restricted writing to buyers for your account.",
+            "Amazon does not let this seller account write at the moment",
+            "Amazon has restricted your account from writing to buyers.",
             "Amazon says why in Seller Central, in Account Health and in your messages.",
         ),
     ),
@@ -100,9 +100,9 @@ _TEXTS: Final = {
             "Bitte einige Stunden warten und die Antwort dann noch einmal senden.",
         ),
         (
-            "Amazon takes no more messages at present",
+            "Amazon does not accept more messages at the moment",
             "There have been too many in a short time, to this buyer or from your account.",
-            "Wait for some hours, then send the reply again.",
+            "Wait a few hours, then send the reply again.",
         ),
     ),
     ReplyFailure.CONVERSATION_CLOSED: _texts(
@@ -113,7 +113,7 @@ _TEXTS: Final = {
         ),
         (
             "Amazon has closed this thread",
-            "It cannot be answered any more.",
+            "It can no longer be answered.",
             "Write to the buyer about the order in Seller Central.",
         ),
     ),
@@ -124,8 +124,8 @@ _TEXTS: Final = {
             "Dem Käufer lässt sich in Seller Central über die Bestellung schreiben.",
         ),
         (
-            "The buyer's address does not exist at Amazon any more",
-            "Amazon takes no messages for it.",
+            "The buyer's address no longer exists at Amazon",
+            "Amazon does not accept messages for it.",
             "Write to the buyer about the order in Seller Central.",
         ),
     ),
@@ -138,7 +138,7 @@ _TEXTS: Final = {
         (
             "The reply is too large",
             "With its files it is larger than the server or Amazon allows.",
-            "Write it again with smaller files, or fewer.",
+            "Write it again with smaller or fewer files.",
         ),
     ),
     ReplyFailure.TEMPORARY: _texts(
@@ -149,7 +149,7 @@ _TEXTS: Final = {
         ),
         (
             "The server could not be reached for four hours",
-            "We have tried again and again. The buyer does not have the reply.",
+            "We kept trying. The buyer does not have the reply.",
             "Send it again.",
         ),
     ),
@@ -160,7 +160,7 @@ _TEXTS: Final = {
             "Bitte die SMTP-Einstellungen der Integration mit „Testen“ prüfen und die Antwort dann noch einmal senden.",
         ),
         (
-            "Your SMTP server refuses",
+            "Your SMTP server refuses mail",
             "Your own SMTP server does not accept the sign-in or the sender.",
             "Check the integration's SMTP settings with the test button, then send the reply again.",
         ),
@@ -172,8 +172,8 @@ _TEXTS: Final = {
             "Bitte den Store fortsetzen oder wiederherstellen und die Antwort dann noch einmal senden.",
         ),
         (
-            "When its time had come, the reply could not be sent",
-            "Meanwhile the store was paused, disconnected or removed, or nobody was left to answer.",
+            "The reply could not be sent when it was due",
+            "By then the store had been paused, disconnected or removed, or there was nobody left to answer.",
             "Resume the store, or restore it, then send the reply again.",
         ),
     ),
@@ -185,7 +185,7 @@ _TEXTS: Final = {
         ),
         (
             "Malware was found in a file",
-            "So nothing was sent.",
+            "That is why nothing was sent.",
             "Check the computer that the file comes from, and write the reply again without it.",
         ),
     ),

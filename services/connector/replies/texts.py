@@ -31,11 +31,11 @@ _RULES: Final = {
     ),
     Rule.LOGO: (
         "Logos, die auf den eigenen Laden verweisen, sind nicht erlaubt.",
-        "Logos that point to your own shop are not allowed.",
+        "Logos that refer to your own shop are not allowed.",
     ),
     Rule.HTML: (
         "Der Käufer sieht reinen Text: HTML käme so an, wie es hier steht.",
-        "The buyer sees plain text: HTML would arrive as it stands here.",
+        "The buyer sees plain text: HTML would arrive exactly as you see it here.",
     ),
     Rule.OTHER_LANGUAGE: (
         "Der Käufer schreibt auf {theirs}, diese Antwort ist auf {ours}.",
@@ -47,15 +47,15 @@ _REFUSALS: Final = {
     Refusal.EMPTY: ("Diese Datei ist leer.", "This file is empty."),
     Refusal.TYPE: (
         f"Dateien dieser Art nimmt Amazon nicht an. Erlaubt sind: {', '.join(ENDINGS)}.",
-        f"Amazon does not take files of this kind. Allowed are: {', '.join(ENDINGS)}.",
+        f"Amazon does not accept files of this kind. These are allowed: {', '.join(ENDINGS)}.",
     ),
     Refusal.CONTENT: (
         "Der Inhalt dieser Datei ist nicht das, was ihr Name sagt. Bitte noch einmal unter dem richtigen Typ speichern.",
-        "The content of this file is not what its name says. Save it again as the right type.",
+        "The content of this file does not match its name. Save it again as the right type.",
     ),
     Refusal.TOO_LARGE: (
         f"Amazon nimmt für eine Antwort höchstens {_MEGABYTES} MB an Dateien an.",
-        f"Amazon takes {_MEGABYTES} MB of files at most for one reply.",
+        f"Amazon accepts at most {_MEGABYTES} MB of files per reply.",
     ),
     Refusal.TOO_MANY: (
         f"Eine Antwort kann höchstens {MOST_FILES} Dateien haben.",

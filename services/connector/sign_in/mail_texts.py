@@ -20,8 +20,8 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
         ),
         _EN: (
             "A new password for Replyco",
-            ("a new password was asked for {address}. This link sets it, once and until {until}:\n\n{link}\n\n"
-            "If that was somebody else, there is nothing to do: the password stays as it is."),
+            ("a new password was requested for {address}. This link sets it; it works once and until {until}:\n\n{link}\n\n"
+            "If that was somebody else, there is nothing to do: the current password stays valid."),
         ),
     },
     NoticeKind.PASSWORD_CHANGED: {
@@ -32,7 +32,7 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
         ),
         _EN: (
             "The password for Replyco was changed",
-            ("the password for {address} was changed: {at}, {browser}, network {network}. The other sessions were ended.\n\n"
+            ("the password for {address} was changed: {at}, {browser}, network {network}. All other sessions have ended.\n\n"
             "Was it somebody else? Then please set a new password at once, and tell an administrator:\n{forgot}"),
         ),
     },
@@ -44,8 +44,8 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
         ),
         _EN: (
             "A sign-in to Replyco with a new browser",
-            ("a browser that was not known before has signed in as {address}:\n\n{at}\n{browser}\nnetwork {network}\n\n"
-            "Was it somebody else? Here the session can be ended and the password changed:\n{profile}"),
+            ("somebody signed in as {address} with a browser that was not known before:\n\n{at}\n{browser}\nnetwork {network}\n\n"
+            "Was it somebody else? The session can be ended and the password changed here:\n{profile}"),
         ),
     },
     NoticeKind.SECOND_FACTOR_CHANGED: {
@@ -56,7 +56,7 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
         ),
         _EN: (
             "The second factor for Replyco was changed",
-            ("the second factors of {address} were changed: {at}. What is set up can be seen here:\n{profile}\n\n"
+            ("the second factors of {address} were changed: {at}. This page shows what is set up:\n{profile}\n\n"
             "Was it somebody else? Then please change the password at once, and tell an administrator."),
         ),
     },
@@ -68,8 +68,8 @@ _TEXTS: Final[dict[NoticeKind, dict[Language, tuple[str, str]]]] = {
         ),
         _EN: (
             "The second factor for Replyco was reset",
-            ("an administrator has reset the second factors of {address}: {at}. All sessions were ended. After the next sign-in, "
-            "new ones can be set up:\n{profile}\n\nIf that was not agreed upon, please ask there."),
+            ("an administrator has reset the second factors of {address}: {at}. All sessions have ended. After the next sign-in, "
+            "new ones can be set up:\n{profile}\n\nIf this was not agreed, please ask an administrator."),
         ),
     },
 }  # fmt: skip

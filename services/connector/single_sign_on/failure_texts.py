@@ -7,7 +7,7 @@ from services.connector.single_sign_on.metadata import Failure
 
 _TEXTS: Final[dict[Failure, tuple[str, str]]] = {
     Failure.DNS: (
-        "The name of the server cannot be found, or it leads to an address inside of a private network. Is the issuer spelled right?",
+        "The name of the server cannot be found, or it leads to an address in a private network. Is the issuer spelled right?",
         "Der Name des Servers ist nicht zu finden oder führt zu einer Adresse in einem privaten Netz. Ist der Aussteller richtig geschrieben?",
     ),
     Failure.CONNECT: (
@@ -19,7 +19,7 @@ _TEXTS: Final[dict[Failure, tuple[str, str]]] = {
         "Das Zertifikat des Servers gilt nicht für diese Adresse.",
     ),
     Failure.TIMEOUT: (
-        "The server has not answered within a few seconds.",
+        "The server did not answer within a few seconds.",
         "Der Server hat nicht innerhalb weniger Sekunden geantwortet.",
     ),
     Failure.STATUS: (
@@ -31,11 +31,11 @@ _TEXTS: Final[dict[Failure, tuple[str, str]]] = {
         "Die Antwort ist viel länger, als die Beschreibung eines Anbieters sein kann.",
     ),
     Failure.NO_JSON: (
-        "The answer is no description of a provider. Is it the right address?",
+        "The answer is not a provider's description. Is the address right?",
         "Die Antwort ist keine Beschreibung eines Anbieters. Ist es die richtige Adresse?",
     ),
     Failure.ISSUER_DIFFERS: (
-        "The provider calls itself by another issuer. Both have to be the same to the letter, with or without a slash at the end.",
+        "The provider gives another issuer. Both have to match exactly, including a slash at the end.",
         "Der Anbieter nennt sich anders. Beides muss bis auf den Buchstaben gleich sein, auch beim Schrägstrich am Ende.",
     ),
     Failure.ADDRESS_WRONG: (
@@ -43,7 +43,7 @@ _TEXTS: Final[dict[Failure, tuple[str, str]]] = {
         "In der Beschreibung des Anbieters fehlt eine Adresse, oder eine ist ohne https.",
     ),
     Failure.NO_CODE_FLOW: (
-        "The provider does not offer to sign in by a code (“authorization code flow”).",
+        "The provider does not offer signing in with a code (“authorization code flow”).",
         "Der Anbieter bietet die Anmeldung mit einem Code („Authorization Code Flow“) nicht an.",
     ),
     Failure.NO_PKCE: (
@@ -55,15 +55,15 @@ _TEXTS: Final[dict[Failure, tuple[str, str]]] = {
         "Der Anbieter signiert weder mit RS256 noch mit ES256.",
     ),
     Failure.NO_CLIENT_SECRET: (
-        "The provider takes no client secret.",
+        "The provider does not accept a client secret.",
         "Der Anbieter nimmt kein Client-Secret an.",
     ),
     Failure.NO_KEYS: (
-        "The provider shows no key that a sign-in could be checked with.",
+        "The provider publishes no key with which a sign-in could be checked.",
         "Der Anbieter zeigt keinen Schlüssel, mit dem sich eine Anmeldung prüfen ließe.",
     ),
     Failure.CLIENT_REFUSED: (
-        "The provider does not accept client id and client secret.",
+        "The provider does not accept the client ID and client secret.",
         "Der Anbieter nimmt Client-ID und Client-Secret nicht an.",
     ),
     Failure.CODE_REFUSED: (
@@ -71,7 +71,7 @@ _TEXTS: Final[dict[Failure, tuple[str, str]]] = {
         "Der Anbieter nimmt seinen eigenen Code nicht an. Ist die Weiterleitungsadresse dort so eingetragen, wie sie hier steht?",
     ),
     Failure.NO_TOKEN: (
-        "The provider has sent no ID token.",
+        "The provider did not send an ID token.",
         "Der Anbieter hat kein ID-Token geschickt.",
     ),
 }

@@ -15,14 +15,14 @@ class SmtpCheckText:
 
 _TEXTS: Final[dict[SmtpCheck, tuple[SmtpCheckText, SmtpCheckText]]] = {
     SmtpCheck.OK: (
-        SmtpCheckText("The server works", "There is nothing to do. We have signed in, and sent no mail."),
+        SmtpCheckText("The server works", "There is nothing to do. We signed in and sent no mail."),
         SmtpCheckText("Der Server funktioniert", "Es ist nichts zu tun. Wir haben uns angemeldet und keine Mail gesendet."),
     ),
     # A name with an address that is not public is told like a name that does not exist: nobody explores networks through us.
     SmtpCheck.DNS: (
         SmtpCheckText(
-            "We find no public server of this name",
-            "Check the name of the server. It must be known in the public DNS, with public addresses only.",
+            "We cannot find a public server with this name",
+            "Check the name of the server. It must be in the public DNS, with public addresses only.",
         ),
         SmtpCheckText(
             "Unter diesem Namen finden wir keinen öffentlichen Server",
@@ -32,7 +32,7 @@ _TEXTS: Final[dict[SmtpCheck, tuple[SmtpCheckText, SmtpCheckText]]] = {
     SmtpCheck.CONNECT: (
         SmtpCheckText(
             "The server does not answer",
-            "Check name and port, and whether a firewall keeps connections from the Internet away.",
+            "Check name and port, and whether a firewall blocks connections from the Internet.",
         ),
         SmtpCheckText(
             "Der Server antwortet nicht",
@@ -41,8 +41,8 @@ _TEXTS: Final[dict[SmtpCheck, tuple[SmtpCheckText, SmtpCheckText]]] = {
     ),
     SmtpCheck.TLS: (
         SmtpCheckText(
-            "No safe connection is possible",
-            "The certificate must be valid for the server's name. Usually port 465 goes with TLS, port 587 with STARTTLS.",
+            "No secure connection is possible",
+            "The certificate must be valid for the server's name. Usually port 465 is used with TLS, and port 587 with STARTTLS.",
         ),
         SmtpCheckText(
             "Es kommt keine sichere Verbindung zustande",
@@ -52,7 +52,7 @@ _TEXTS: Final[dict[SmtpCheck, tuple[SmtpCheckText, SmtpCheckText]]] = {
     SmtpCheck.AUTH: (
         SmtpCheckText(
             "The server refuses the sign-in",
-            "Check user name and password. Some providers want a password of its own for programs.",
+            "Check user name and password. Some providers require a separate password for programs.",
         ),
         SmtpCheckText(
             "Der Server lehnt die Anmeldung ab",
@@ -61,7 +61,7 @@ _TEXTS: Final[dict[SmtpCheck, tuple[SmtpCheckText, SmtpCheckText]]] = {
     ),
     SmtpCheck.REJECTED: (
         SmtpCheckText(
-            "The server does not want mail from us",
+            "The server does not accept mail from us",
             "Check whether this user may send with this sender address, or ask the provider of the server.",
         ),
         SmtpCheckText(
@@ -72,7 +72,7 @@ _TEXTS: Final[dict[SmtpCheck, tuple[SmtpCheckText, SmtpCheckText]]] = {
     SmtpCheck.TIMEOUT: (
         SmtpCheckText(
             "The server is too slow",
-            "We have waited for ten seconds. Check name and port, and try again in a few minutes.",
+            "We waited ten seconds. Check name and port, and try again in a few minutes.",
         ),
         SmtpCheckText(
             "Der Server ist zu langsam",

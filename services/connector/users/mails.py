@@ -28,8 +28,8 @@ _TEXTS: Final[dict[Language, tuple[str, str]]] = {
     Language.EN: (
         "An invitation to Replyco",
         (
-            "Hello{person},\n\n{inviter} invites {address} to the account “{account}” at Replyco. With this link a name and a password are "
-            "chosen, once and until {until}:\n\n{link}\n\nIf the invitation is unexpected, there is nothing to do.\n\nReplyco\n{help}"
+            "Hello{person},\n\n{inviter} invites {address} to the account “{account}” at Replyco. This link, which works once and until "
+            "{until}, is for choosing a name and a password:\n\n{link}\n\nIf you did not expect this invitation, there is nothing to do.\n\nReplyco\n{help}"
         ),
     ),
 }
