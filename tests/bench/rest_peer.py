@@ -19,7 +19,7 @@ _QUERY = """
         LEFT JOIN order_syncs s ON s.integration_id = i.id
     WHERE i.account_id = $1 AND i.removed_at IS NULL AND i.disconnected_at IS NULL ORDER BY i.id LIMIT 101
 """
-_UNNAMED = "The name is still missing. With it the store gets its address."
+_UNNAMED = "It has no name yet. Once it has one, the store gets its address."
 _CONVERSATIONS = """
     SELECT c.id, c.integration_id, i.name, p.buyer_name, p.subject, p.snippet, c.order_id, c.asin, c.country, c.status, c.kind,
         c.is_unread, c.answer_due_at, c.message_count, c.last_message_at, c.last_reply_at, c.assignee_id, c.tag_ids, c.snoozed_until, c.has_files,

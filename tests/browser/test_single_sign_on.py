@@ -148,3 +148,8 @@ async def test_whoever_has_come_by_the_company_account_confirms_there_who_they_a
 
     await expect(dialog).to_have_count(0)
     await expect(page.locator("#done")).to_contain_text("Gespeichert.")
+
+    await page.get_by_role("button", name="Firmenkonto entfernen").press("Enter")
+    await dialog.get_by_role("button", name="Firmenkonto entfernen").press("Enter")
+    await expect(page.locator("#done")).to_contain_text("Das Firmenkonto ist entfernt.")
+    await expect(page.get_by_label("Client-ID")).to_have_value("")

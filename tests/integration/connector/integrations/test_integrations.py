@@ -176,7 +176,7 @@ async def test_ticking_every_step_is_not_enough_for_a_green_lock(signed_in: Sign
     assert integration["lock"]["state"] == "pending"
     assert integration["summary"] == {
         "code": "no_message",
-        "text": "Set up, no message yet.",
+        "text": "Set up, but no message yet.",
         "countries": [],
     }
     assert [check["code"] for check in integration["checks"]] == ["mail_first"]

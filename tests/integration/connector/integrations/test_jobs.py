@@ -251,7 +251,7 @@ async def test_patience_that_ends_shows_in_the_list_although_no_fact_has_changed
 
     assert await service.recompute_due(sessions, datetime.now(UTC)) == 1
 
-    assert await listed() == ("Messages arrive. Note: Consent is running out.", "consent_expiring")
+    assert await listed() == ("Messages arrive. Note: Consent expires soon.", "consent_expiring")
     assert await service.recompute_due(sessions, datetime.now(UTC)) == 0
 
 

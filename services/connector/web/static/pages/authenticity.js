@@ -2,7 +2,7 @@
 
 import { get, post } from "../core/api.js";
 import { h, replace, svg } from "../core/dom.js";
-import { actionButton, announce, confirmDialog, notice, showProblem } from "../core/elements.js";
+import { actionButton, confirmDialog, notice, showProblem, tellDone } from "../core/elements.js";
 import { list } from "../core/format.js";
 import { hasText, t } from "../core/i18n.js";
 import { may } from "../core/session.js";
@@ -71,7 +71,7 @@ function confirmForwarding(message, conversation, { signal }) {
     if (!isConfirmed) return;
     try {
       await post(`/integrations/${conversation.integration.id}/forwarded-mailboxes`, { address }, signal);
-      announce(t("forwarding.confirmed"));
+      tellDone(t("forwarding.confirmed"));
       replace(problemPlace, notice("good", null, h("p", {}, t("forwarding.confirmed"))));
     } catch (problem) {
       showProblem(problemPlace, problem);
@@ -93,7 +93,7 @@ function release(message, { signal, reopen }) {
     try {
       const { id } = await post(`/messages/${message.id}/release`, undefined, signal);
       await reopen(id);
-      announce(t("release.done"));
+      tellDone(t("release.done"));
     } catch (problem) {
       showProblem(problemPlace, problem);
     }

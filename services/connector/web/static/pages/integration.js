@@ -141,7 +141,7 @@ function integrationContent(integrationId, { signal, heading, body, close }) {
     } catch (problem) {
       return elements.showProblem(problemPlace, problem);
     }
-    elements.announce(t("integration.resumed"));
+    elements.tellDone(t("integration.resumed"));
     const integration = await get(path, signal);
     drawSummary(integration);
     drawManage(integration);

@@ -27,12 +27,14 @@ export function domainsSection(domains, { isFixed, signal }) {
     }
   }
 
-  const drop = (domain) =>
-    change(async () => {
+  async function drop(domain) {
+    const isDone = await change(async () => {
       await remove(`${PATH}/${domain.id}`, signal);
       domains = domains.filter((each) => each.id !== domain.id);
       return { domains };
     });
+    if (isDone) elements.tellDone(t("company.domain_removed", { domain: domain.domain }));
+  }
 
   async function prove(domain) {
     const isDone = await change(async () => {
@@ -40,7 +42,7 @@ export function domainsSection(domains, { isFixed, signal }) {
       domains = answer.domains;
       return answer;
     });
-    if (isDone) elements.announce(t("company.domain_proven"));
+    if (isDone) elements.tellDone(t("company.domain_proven_done", { domain: domain.domain }));
   }
 
   function row(domain) {
