@@ -46,7 +46,7 @@ _TEXTS: Final = {
     },
     Summary.COUNTRIES_OPEN: {
         Language.DE: "Nachrichten kommen an. Für {countries} fehlt noch die Einrichtung.",
-        Language.EN: "Messages arrive. Setup is still open for {countries}.",
+        Language.EN: "Messages arrive. Setup is not finished for {countries} yet.",
     },
     Summary.WORKING: {
         Language.DE: "Nachrichten kommen an.",

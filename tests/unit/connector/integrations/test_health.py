@@ -337,7 +337,7 @@ def test_the_sentence_names_some_countries_and_counts_many():
     )
 
     assert some == "Nachrichten kommen an. Für Frankreich und Italien fehlt noch die Einrichtung."
-    assert many == "Messages arrive. Setup is still missing for France, Italy, Spain and 3 more countries."
+    assert many == "Messages arrive. Setup is not finished for France, Italy, Spain and 3 more countries yet."
 
 
 EVERYTHING = [
