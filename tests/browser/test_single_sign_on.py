@@ -149,6 +149,7 @@ async def test_whoever_has_come_by_the_company_account_confirms_there_who_they_a
     await expect(dialog).to_have_count(0)
     await expect(page.locator("#done")).to_contain_text("Gespeichert.")
 
+    await page.goto("/settings/company-account")
     await page.get_by_role("button", name="Firmenkonto entfernen").press("Enter")
     await dialog.get_by_role("button", name="Firmenkonto entfernen").press("Enter")
     await expect(page.locator("#done")).to_contain_text("Das Firmenkonto ist entfernt.")
