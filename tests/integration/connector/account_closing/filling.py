@@ -124,8 +124,10 @@ def _of_type(column: "Column[Any]") -> Any:
     return values[kind]
 
 
-async def multiply(owner: "asyncpg.Connection[asyncpg.Record]", account_id: UUID, count: int) -> None:
-    """So many rows like the one that the account has in each table, which refer to nothing; of further accounts where one has only one."""
+async def multiply(
+    owner: "asyncpg.Connection[asyncpg.Record]", account_id: UUID, count: int, **more: int
+) -> None:
+    """So many rows, and `more` in the tables that are named, like the one that the account has in each table, which refer to nothing; of further accounts where one has only one."""
     await owner.execute("SET session_replication_role = replica; SET synchronous_commit = off")
     for table in tables_of_accounts():
         names = [column.name for column in table.columns if column.computed is None]
@@ -136,7 +138,7 @@ async def multiply(owner: "asyncpg.Connection[asyncpg.Record]", account_id: UUID
             f" FROM (SELECT * FROM {table.name} WHERE account_id = $1 LIMIT 1) one, generate_series(1, $2::integer) number"
             " ON CONFLICT DO NOTHING",
             account_id,
-            count,
+            more.get(table.name, count),
             timeout=None,
         )
     await owner.execute("RESET session_replication_role")
