@@ -170,6 +170,8 @@ class RequestObserver:
             ("method", "route", "status"),
             registry=registry,
         )
+        # What an alarm looks at is there from the beginning: from nothing to 1 would be no increase.
+        self._requests.labels("GET", "none", "5xx")
         self._seconds = Histogram(
             "replyco_http_request_seconds",
             "Seconds until the answer began, by route.",
