@@ -34,7 +34,9 @@ def _shape_of_schema(schema: dict[str, Any], definitions: dict[str, Any], writte
 
 
 def _shape_of_answer(answer: object) -> _Shape | None:
-    return {name: _shape_of_answer(each) for name, each in answer.items()} if isinstance(answer, dict) else None
+    return (
+        {name: _shape_of_answer(each) for name, each in answer.items()} if isinstance(answer, dict) else None
+    )
 
 
 @pytest.mark.parametrize(
