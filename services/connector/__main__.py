@@ -20,7 +20,7 @@ with loading():
     from services.connector.accounts.passwords import Passwords
     from services.connector.accounts.schemas import MeRequest
     from services.connector.accounts.service import EmailTaken, create_account
-    from services.connector.amazon_pauses.commands import amazon
+    from services.connector.amazon_pauses.commands import PauseSettings, amazon
     from services.connector.app import create_app, openapi_document
     from services.connector.dependencies import AppState
     from services.connector.doctor.checks import examine
@@ -30,13 +30,13 @@ with loading():
     from services.connector.http.language import Language
     from services.connector.http.server import Server
     from services.connector.job_queue.commands import jobs
-    from services.connector.keys.commands import keys
-    from services.connector.privacy.commands import privacy
+    from services.connector.keys.commands import ClientSecretSettings, KeySettings, keys
+    from services.connector.privacy.commands import BuyerSettings, privacy
     from services.connector.problems.catalogue import describe
     from services.connector.problems.page import problem_page
     from services.connector.settings import ConnectorSettings
     from services.connector.single_sign_on.commands import single_sign_on
-    from services.connector.users.commands import api_keys, list_accounts, users
+    from services.connector.users.commands import PeopleSettings, api_keys, list_accounts, users
     from services.connector.worker import run_worker
     from shared.crypto.key_provider import KeyFile, KeyFileUnusable
     from shared.database import Sessions, database_problem
@@ -55,6 +55,7 @@ with loading():
         warn_of_development,
     )
     from shared.settings import CommonSettings
+    from shared.settings_page import BEGINNING, settings_section
     from shared.side_port import PortTaken, answering_on, health, open_listener
     from shared.tables import SecondFactor
 
@@ -96,6 +97,21 @@ class AccountSettings(CommonSettings):
     admin_password: SecretStr | None = Field(
         None, description=f"the admin's password, {MIN_PASSWORD} to {MAX_PASSWORD} characters"
     )
+
+
+# Which command reads which settings.
+SETTINGS = {
+    "`serve`": ConnectorSettings,
+    "`worker`": ConnectorSettings,
+    "`doctor`": ConnectorSettings,
+    "`accounts create`": AccountSettings,
+    "`accounts erase`": account_closing.ErasureSettings,
+    "`users`": PeopleSettings,
+    "`amazon`": PauseSettings,
+    "`keys`": KeySettings,
+    "`keys client-secret`": ClientSecretSettings,
+    "`privacy`": BuyerSettings,
+}
 
 
 @cli.command()
@@ -175,6 +191,12 @@ def openapi() -> None:
 def problems() -> None:
     """Print the page of all problem codes of the REST API (Markdown)."""
     print(problem_page(), end="")
+
+
+@cli.command("settings")
+def print_settings() -> None:
+    """Print the first part of the page of all settings (Markdown)."""
+    print(BEGINNING + settings_section("Connector", SETTINGS), end="")
 
 
 @accounts.command("create")

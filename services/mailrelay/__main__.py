@@ -14,6 +14,7 @@ with loading():
 
     from services.mailrelay.outbound.key_commands import keys, lookup_or_exit
     from services.mailrelay.settings import (
+        DkimKeySettings,
         DnsSettings,
         MailWorkerSettings,
         RelaySettings,
@@ -22,6 +23,7 @@ with loading():
     from shared.crypto.dkim_keys import DkimKey, DkimKeyFile
     from shared.crypto.key_provider import KeyFileUnusable
     from shared.process import FAILED, give_up, key_file_cure, run_role, settings_or_exit
+    from shared.settings_page import settings_section
 
 cli = typer.Typer(
     help="Accepts the mails that Amazon sends, and delivers them to the matching integration.",
@@ -30,6 +32,17 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.add_typer(keys, name="keys")
+
+
+# Which command reads which settings.
+SETTINGS = {
+    "`serve`": RelaySettings,
+    "`worker`": MailWorkerSettings,
+    "`reprocess`": MailWorkerSettings,
+    "`dns`": DnsSettings,
+    "`keys dkim`": DkimKeySettings,
+    "`trace`": SidePortSettings,
+}
 
 
 @cli.command()
@@ -115,6 +128,12 @@ def reprocess(
     settings = settings_or_exit(MailWorkerSettings)
     if not asyncio.run(run_reprocess(settings, dry_run=dry_run, held=held)):
         raise typer.Exit(FAILED)
+
+
+@cli.command("settings")
+def print_settings() -> None:
+    """Print the second part of the page of all settings (Markdown); the connector's `settings` prints the first."""
+    print(settings_section("Mailrelay", SETTINGS), end="")
 
 
 @cli.command()
