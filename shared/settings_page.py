@@ -11,7 +11,17 @@ from pydantic_settings import BaseSettings
 from shared.settings import PREFIX, SECRETS_FOLDER
 
 # Names say their unit, for whoever reads one in a file of settings.
-_UNITS: Final = ("bytes", "seconds", "minutes", "hours", "days", "months", "per_second", "per_minute", "per_hour")
+_UNITS: Final = (
+    "bytes",
+    "seconds",
+    "minutes",
+    "hours",
+    "days",
+    "months",
+    "per_second",
+    "per_minute",
+    "per_hour",
+)
 
 BEGINNING: Final = f"""# Settings
 
