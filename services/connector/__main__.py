@@ -7,6 +7,7 @@ with loading():
     import gc
     import json
     import socket
+    from collections.abc import Mapping
     from contextlib import suppress
     from pathlib import Path
     from typing import Annotated
@@ -14,6 +15,7 @@ with loading():
     import typer
     import uvicorn
     from pydantic import Field, SecretStr
+    from pydantic_settings import BaseSettings
 
     from services.connector.account_closing import commands as account_closing
     from services.connector.accounts.password_policy import MAX_PASSWORD, MIN_PASSWORD, check_password
@@ -100,7 +102,7 @@ class AccountSettings(CommonSettings):
 
 
 # Which command reads which settings.
-SETTINGS = {
+SETTINGS: Mapping[str, type[BaseSettings]] = {
     "`serve`": ConnectorSettings,
     "`worker`": ConnectorSettings,
     "`doctor`": ConnectorSettings,

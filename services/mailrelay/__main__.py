@@ -7,10 +7,12 @@ from shared.loading import loading
 with loading():
     import asyncio
     import sys
+    from collections.abc import Mapping
     from pathlib import Path
     from typing import Annotated
 
     import typer
+    from pydantic_settings import BaseSettings
 
     from services.mailrelay.outbound.key_commands import keys, lookup_or_exit
     from services.mailrelay.settings import (
@@ -35,7 +37,7 @@ cli.add_typer(keys, name="keys")
 
 
 # Which command reads which settings.
-SETTINGS = {
+SETTINGS: Mapping[str, type[BaseSettings]] = {
     "`serve`": RelaySettings,
     "`worker`": MailWorkerSettings,
     "`reprocess`": MailWorkerSettings,
