@@ -118,9 +118,13 @@ function goToSignIn() {
 function drawHeader() {
   document.getElementById("skip-link").textContent = t("header.skip");
   replace(header, h("a", { href: "/", class: "brand" }, "Replyco"), signedIn() && !needsSecondFactor() && navigation(), personalMenu());
-  showWhereOneIs();
+  rowOfLinks.disconnect();
+  for (const each of header.querySelectorAll(".navigation li")) rowOfLinks.observe(each);
   if (!needsSecondFactor()) drawAmazonPause();
 }
+
+// Also once a number has come to a link, and the row has grown.
+const rowOfLinks = new ResizeObserver(showWhereOneIs);
 
 /** On a phone the row of links is longer than the screen: the one that one is at lies in the middle of what is seen. */
 function showWhereOneIs() {
