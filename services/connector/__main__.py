@@ -34,6 +34,9 @@ with loading():
     from services.connector.job_queue.commands import jobs
     from services.connector.keys.commands import ClientSecretSettings, KeySettings, keys
     from services.connector.privacy.commands import BuyerSettings, privacy
+    from services.connector.keys.commands import keys
+    from services.connector.operations.commands import status, trace
+    from services.connector.privacy.commands import privacy
     from services.connector.problems.catalogue import describe
     from services.connector.problems.page import problem_page
     from services.connector.settings import ConnectorSettings
@@ -77,6 +80,8 @@ cli.add_typer(users, name="users")
 cli.add_typer(api_keys, name="api-keys")
 cli.add_typer(single_sign_on, name="single-sign-on")
 cli.command()(feedback)
+cli.command()(trace)
+cli.command()(status)
 accounts.command("list")(list_accounts)
 accounts.command("close")(account_closing.close)
 accounts.command("reopen")(account_closing.reopen)

@@ -1,0 +1,47 @@
+"""What is known of an accepted mail."""
+
+from services.connector.operations.queries import read_way_of_mail
+from shared.database import Sessions, new_id
+from shared.keyring import Keyring
+from tests.conftest import Keys
+from tests.factories import (
+    make_accepted_mail,
+    make_account,
+    make_conversation,
+    make_integration,
+    make_message,
+    make_relay_address,
+    make_reply,
+)
+
+
+async def test_a_mail_is_followed_to_its_message_and_its_reply_and_an_unknown_one_is_not(
+    sessions: Sessions, keyring: Keyring, keys: Keys
+):
+    async with sessions.begin() as session:
+        account = await make_account(session, keyring)
+        store = await make_integration(session, account.id)
+        address = await make_relay_address(session, store)
+        waiting = await make_accepted_mail(session, address, keys.mail_public_key)
+        delivered = await make_accepted_mail(session, address, keys.mail_public_key, state="delivered")
+        conversation = await make_conversation(session, keyring, store)
+        message = await make_message(session, keyring, conversation)
+        message.accepted_mail_id = delivered.id
+        reply = await make_reply(session, keyring, message)
+
+    async with sessions.begin() as session:
+        (accepted,) = await read_way_of_mail(session, waiting.id)
+        way = await read_way_of_mail(session, delivered.id)
+        unknown = await read_way_of_mail(session, new_id())
+
+    assert (accepted[0], accepted[1]["state"], accepted[1]["size"]) == ("accepted", "accepted", waiting.size)
+    assert [(step, facts.get("id")) for step, facts in way] == [
+        ("accepted", None),
+        ("message", message.id),
+        ("reply", reply.id),
+    ]
+    assert way[1][1]["conversation_id"] == conversation.id
+    assert unknown == []
+    assert not {"subject", "sender_address", "peer_address", "raw"} & {
+        name for _, facts in way for name in facts
+    }
