@@ -33,10 +33,8 @@ with loading():
     from services.connector.http.server import Server
     from services.connector.job_queue.commands import jobs
     from services.connector.keys.commands import ClientSecretSettings, KeySettings, keys
-    from services.connector.privacy.commands import BuyerSettings, privacy
-    from services.connector.keys.commands import keys
     from services.connector.operations.commands import status, trace
-    from services.connector.privacy.commands import privacy
+    from services.connector.privacy.commands import BuyerSettings, privacy
     from services.connector.problems.catalogue import describe
     from services.connector.problems.page import problem_page
     from services.connector.settings import ConnectorSettings
