@@ -11,10 +11,12 @@ from shared.database_cures import database_cure
 from shared.errors import CannotStart
 from shared.process import FAILED, give_up, settings_or_exit
 from shared.settings import CommonSettings
+from shared.version_option import with_version
 
 cli = typer.Typer(
     help="The database's shape.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
+cli.callback()(with_version)
 
 
 @cli.command()

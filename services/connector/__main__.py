@@ -61,6 +61,7 @@ with loading():
     from shared.settings_page import BEGINNING, settings_section
     from shared.side_port import PortTaken, answering_on, health, open_listener
     from shared.tables import SecondFactor
+    from shared.version_option import with_version
 
 cli = typer.Typer(
     help="Connects Amazon stores and shows their buyers' messages: REST API, pages, background work.",
@@ -68,6 +69,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli.callback()(with_version)
 accounts = typer.Typer(help="Accounts.", no_args_is_help=True)
 cli.add_typer(keys, name="keys")
 cli.add_typer(jobs, name="jobs")

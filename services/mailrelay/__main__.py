@@ -26,6 +26,7 @@ with loading():
     from shared.crypto.key_provider import KeyFileUnusable
     from shared.process import FAILED, give_up, key_file_cure, run_role, settings_or_exit
     from shared.settings_page import settings_section
+    from shared.version_option import with_version
 
 cli = typer.Typer(
     help="Accepts the mails that Amazon sends, and delivers them to the matching integration.",
@@ -33,6 +34,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+cli.callback()(with_version)
 cli.add_typer(keys, name="keys")
 
 
