@@ -86,6 +86,9 @@ _TRUSTED_SECONDS: Final = 1.0
 _CHECK_SECONDS: Final = 5.0
 _IDS_A_PAGE: Final = 500
 _IDLE_SINCE: Final = "replyco_idle_since"
+# What a process that is frozen has locked is free again after this: PostgreSQL rolls its transaction back. No transaction of ours
+# waits for anything but the database, so that none that lives is idle for so long.
+_ABANDONED: Final = "SET idle_in_transaction_session_timeout = '60s'"
 
 
 # What a SELECT of columns can be asked of.
@@ -221,12 +224,15 @@ async def connect(
     try:
         # What the driver raises here, SQLAlchemy's pool turns into errors without a SQLSTATE, which nobody could tell apart any more.
         with named_failures():
-            return await connect_driver(
+            connection = await connect_driver(
                 asyncpg_dsn(database_url),
                 timeout=connect_seconds,
                 command_timeout=statement_seconds,
                 server_settings={"application_name": application_name, "timezone": "UTC"},
             )
+            # As a statement: a pooler between us and PostgreSQL refuses it as a parameter of the connection.
+            await connection.execute(_ABANDONED)
+            return connection
     except asyncpg.InterfaceError as error:
         raise _as_unavailable(error) from error
 

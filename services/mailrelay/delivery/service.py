@@ -38,7 +38,7 @@ from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.proven_networks import ProvenNetworks
 from services.mailrelay.delivery.queue import QueuedMail
 from services.mailrelay.delivery.suspects import Suspects
-from services.mailrelay.delivery.turns import Turns, claim_due
+from services.mailrelay.delivery.turns import LEASE_SECONDS, Turns, claim_due
 from services.mailrelay.delivery.unsealing import FetchedBlobs, UnsealedMail, unseal
 from services.mailrelay.parsing.mail import ParsedMail, parse_header_only
 from services.mailrelay.settings import AddressedElsewhere
@@ -112,6 +112,7 @@ class Delivery:
     # sends next to the account waits in the slow lane.
     costly_seconds: float = 0.1
     turn_seconds: float = TURN_SECONDS
+    lease_seconds: float = LEASE_SECONDS
     turns: Turns = field(default_factory=Turns)
     suspects: Suspects = field(default_factory=Suspects)
     proven_networks: ProvenNetworks = field(default_factory=ProvenNetworks)
@@ -129,6 +130,7 @@ async def deliver_due(delivery: Delivery) -> int:
         lane=delivery.lane,
         limit=min(MAX_BATCH, delivery.turns.worthwhile),
         max_bytes=MAX_BATCH_BYTES,
+        lease_seconds=delivery.lease_seconds,
     ) as mails:
         ours = await _move_suspects(delivery, await _postpone_other_keys(delivery, mails))
         if ours:

@@ -5,14 +5,16 @@ index has lane, account and address in front, so that each next one is one step 
 remembered in the process: what is forgotten with it is who was served last, and nothing more.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import zip_longest
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+import structlog
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.mailrelay.delivery.queue import QueuedMail, read_due, return_put_off
@@ -20,6 +22,11 @@ from services.mailrelay.delivery.queue_start import SINCE, QueueStart
 from shared.database import Sessions
 from shared.tables import Lane
 
+log = structlog.get_logger()
+
+# What a frozen worker has in hand waits for no longer than this; one that lives renews its claim so often meanwhile.
+LEASE_SECONDS: Final = 15.0
+_RENEWALS: Final = 3
 # Accounts whose place in the round of their addresses is remembered; the one served longest ago is forgotten first.
 _REMEMBERED_ACCOUNTS: Final = 10_000
 # How many due mails of an address are tried for a claim: more than all workers together have in hand.
@@ -103,6 +110,10 @@ _MAILS: Final = text("""
 """).bindparams(SINCE)
 
 
+_LEASE: Final = text("SELECT set_config('idle_session_timeout', :lease, false)")
+_RELEASE: Final = text("SELECT pg_advisory_unlock_all(), set_config('idle_session_timeout', '0', false)")
+
+
 class _Claimed(NamedTuple):
     account_id: UUID
     relay_address_id: UUID
@@ -161,25 +172,59 @@ class Turns:
 
 @asynccontextmanager
 async def claim_due(
-    sessions: Sessions, turns: Turns, *, lane: Lane, limit: int, max_bytes: int
+    sessions: Sessions,
+    turns: Turns,
+    *,
+    lane: Lane,
+    limit: int,
+    max_bytes: int,
+    lease_seconds: float = LEASE_SECONDS,
 ) -> AsyncIterator[list[QueuedMail]]:
     """Claim due mails of a lane that no other worker has, in turns: one of any size, or several of `max_bytes`.
 
     The claim holds until the block ends or the worker does: PostgreSQL ends a session's advisory locks with its connection, so
-    what a killed worker had is free at once. No transaction is open meanwhile.
+    what a killed worker had is free at once. What a frozen one had is free after `lease_seconds` by PostgreSQL's own clock: the
+    claim is renewed while the block runs, and PostgreSQL ends a session that says nothing for so long. No transaction is open meanwhile.
     """
     async with sessions() as session:
         try:
             _ = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
             since = await turns.queue_start.find(session)
+            await session.execute(_LEASE, {"lease": f"{round(lease_seconds * 1000)}ms"})
             ids = await _claim(session, turns, lane=lane, since=since, limit=limit, max_bytes=max_bytes)
-            yield [] if not ids else await read_due(session, ids, since=since)
+            mails = [] if not ids else await read_due(session, ids, since=since)
+            async with _renewed(session, lease_seconds):
+                yield mails
         finally:
             try:
-                await session.execute(select(func.pg_advisory_unlock_all()))
+                await session.execute(_RELEASE)
             except BaseException:
                 await session.invalidate()  # back in the pool, it would keep the mails from everybody
                 raise
+
+
+@asynccontextmanager
+async def _renewed(session: AsyncSession, lease_seconds: float) -> AsyncIterator[None]:
+    """Say often enough that the claim is still wanted. Losing it costs nothing but work: whoever stores first has delivered the mail."""
+    is_over = asyncio.Event()
+
+    async def renew() -> None:
+        while not is_over.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(lease_seconds / _RENEWALS):
+                    await is_over.wait()
+                    return
+            await session.execute(select(1))
+
+    renewing = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        is_over.set()
+        [ended] = await asyncio.gather(renewing, return_exceptions=True)
+        if isinstance(ended, Exception):
+            log.warning("claim_lost", exc_info=ended)
+            await session.invalidate()
 
 
 async def _claim(

@@ -19,6 +19,8 @@ from shared.side_port import NOT_FOUND, PLAIN_TEXT, Answer
 
 # Longer than a child waits for its database.
 _ANSWER_SECONDS: Final = 8.0
+# Shorter than those wait who ask whether the relay lives.
+_LIVE_SECONDS: Final = 2.0
 # Shorter than `trace` waits.
 _TRACE_SECONDS: Final = 4.0
 # Paths that one child alone can answer; they hold nothing that could be mistaken for two requests.
@@ -36,7 +38,7 @@ class ProcessAggregator:
         """The answer to a request at the side port: liveness, readiness, metrics or a trace."""
         match path:
             case "/livez":
-                return Answer(200, PLAIN_TEXT, b"ok\n")
+                return await self._liveness()
             case "/readyz":
                 return await self._readiness()
             case "/metrics":
@@ -62,6 +64,15 @@ class ProcessAggregator:
 
         return await asyncio.gather(*(request(slot) for slot in self._slots))
 
+    async def _liveness(self) -> Answer:
+        """Not alive is who gets connections and answers none; the supervisor replaces it, and whoever watches the supervisor may, too."""
+        running = [slot for slot in self._slots if slot.child is not None]
+        answers = await self._request_all("/livez", timeout_seconds=_LIVE_SECONDS)
+        hanging = [slot.number for slot in running if answers[self._slots.index(slot)] is None]
+        if hanging:
+            return Answer(503, PLAIN_TEXT, f"processes that do not answer: {hanging}\n".encode())
+        return Answer(200, PLAIN_TEXT, b"ok\n")
+
     async def _readiness(self) -> Answer:
         answers = await self._request_all("/readyz")
         if None in answers:
@@ -83,7 +94,12 @@ class ProcessAggregator:
         )
         own = {"supervisor": render(self._own).decode()}
         registry = CollectorRegistry()
-        registry.register(_Snapshot([running, deaths, *_merged(texts | own)]))
+        hangs = CounterMetricFamily(
+            "replyco_relay_process_hangs",
+            "Processes that did not answer their supervisor any more and were replaced",
+            value=sum(slot.hangs for slot in self._slots),
+        )
+        registry.register(_Snapshot([running, deaths, hangs, *_merged(texts | own)]))
         return Answer(200, CONTENT_TYPE, render(registry))
 
 

@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 # Loading the code takes a second or two on a busy machine; the database is not waited for.
 _START_SECONDS: Final = 60.0
-_START_PATH: Final = "/livez"
+_LIVE_PATH: Final = "/livez"
 # For closing the database's connections and the interpreter's own end, after the last session.
 _EXIT_SECONDS: Final = 10.0
 
@@ -59,13 +59,28 @@ class ChildHandle:
     async def wait_until_ready(self) -> None:
         """Wait until it accepts mail. Raises ChildNotStarted."""
         try:
-            await self.channel.request(_START_PATH, timeout_seconds=_START_SECONDS)
+            await self.channel.request(_LIVE_PATH, timeout_seconds=_START_SECONDS)
         except ChannelClosed as closed:
             # It may be on its way out, with an exit code that says why.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_EXIT_SECONDS):
                     await self.wait()
             raise ChildNotStarted(await self.stop(within_seconds=0)) from closed
+
+    async def answers(self, *, within_seconds: float) -> bool:
+        """Whether it is alive and answers in time. If it has no channel any more, this too takes the whole time."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + within_seconds
+        try:
+            await self.channel.request(_LIVE_PATH, timeout_seconds=within_seconds)
+        except ChannelClosed:
+            await asyncio.sleep(ends_at - loop.time())
+            return False
+        return True
+
+    def kill(self) -> None:
+        """End it at once, whatever it does: also if it is frozen."""
+        self._process.kill()
 
     async def wait(self) -> int:
         """Wait until it has ended, and return its exit code."""

@@ -1,6 +1,7 @@
 """A slot for one child: its sockets, which stay, and the child that accepts on them at the moment."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -17,12 +18,27 @@ _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """When a child that runs is taken to hang: it left so many questions in a row unanswered, each for so long.
+
+    More than one, because a machine that stood still has stopped supervisor and child alike: the first question is late for both.
+    """
+
+    seconds: float = 3.0
+    misses: int = 3
+
+
 class ProcessSlot:
-    def __init__(self, number: int, listeners: Listeners, shutdown_seconds: float) -> None:
+    def __init__(
+        self, number: int, listeners: Listeners, shutdown_seconds: float, heartbeat: Heartbeat
+    ) -> None:
         self.number = number
         self.port = int(listeners[0].getsockname()[1])
         self.child: ChildHandle | None = None
         self.deaths = 0
+        self.hangs = 0
+        self._heartbeat = heartbeat
         self._listeners = listeners
         self._shutdown_seconds = shutdown_seconds
         # Every child that runs: one that starts, the one that accepts, one that finishes.
@@ -41,7 +57,11 @@ class ProcessSlot:
         while True:
             child = self.child
             assert child is not None
-            exit_code = await child.wait()
+            watching = asyncio.create_task(self._kill_if_it_hangs(child))
+            try:
+                exit_code = await child.wait()
+            finally:
+                watching.cancel()
             async with self._starting:
                 if child is not self.child:
                     continue  # It was replaced.
@@ -65,6 +85,19 @@ class ProcessSlot:
         for listener in self._listeners:
             listener.close()
         await asyncio.gather(*(self._end(child) for child in list(self._alive)))
+
+    async def _kill_if_it_hangs(self, child: ChildHandle) -> None:
+        """A child that hangs still gets its share of the connections, and answers none of them."""
+        missed = 0
+        while missed < self._heartbeat.misses:
+            if await child.answers(within_seconds=self._heartbeat.seconds):
+                missed = 0
+                await asyncio.sleep(self._heartbeat.seconds)
+            else:
+                missed += 1
+        log.error("process_hangs", process=self.number, pid=child.pid)
+        self.hangs += 1
+        child.kill()
 
     async def _start_with_retries(self, *, gives_up: bool) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Keeps the processes that accept mail: starts them, starts them again, replaces them one by one, and stops them.
+"""Keeps the processes that accept mail: starts them, starts them again, replaces those that hang, replaces all one by one, and stops them.
 
 It opens the ports, gives up root's rights, and never reads a byte that a client sent. The sockets stay open in it, so
 that a connection which comes while a process is away waits for the next one (docs/adr/0007).
@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 
@@ -15,19 +16,23 @@ from services.mailrelay.process.aggregated_status import ProcessAggregator
 from services.mailrelay.process.child_handle import ChildNotStarted
 from services.mailrelay.process.listeners import open_listeners
 from services.mailrelay.process.privileges import drop_privileges_to, require_files
-from services.mailrelay.process.process_slot import ProcessSlot
+from services.mailrelay.process.process_slot import Heartbeat, ProcessSlot
 from services.mailrelay.settings import RelaySettings
 from shared.process import CANNOT_START
 from shared.side_port import answering_on, open_listener
 
 log = structlog.get_logger()
 
+_HEARTBEAT: Final = Heartbeat()
 
-async def supervise(settings: RelaySettings, stop: asyncio.Event) -> None:
+
+async def supervise(
+    settings: RelaySettings, stop: asyncio.Event, *, heartbeat: Heartbeat = _HEARTBEAT
+) -> None:
     """Run the processes until `stop`. Raises PortTaken, PrivilegesNotDropped and FileNotAccessible before any is started, and
     SystemExit if one says that an operator has to help before it can start."""
     slots = [
-        ProcessSlot(number, listeners, settings.shutdown_seconds)
+        ProcessSlot(number, listeners, settings.shutdown_seconds, heartbeat)
         for number, listeners in enumerate(open_listeners(settings, settings.processes))
     ]
     side = open_listener(settings.side_host, settings.side_port, setting="REPLYCO_SIDE_PORT")
