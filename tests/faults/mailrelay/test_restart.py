@@ -158,6 +158,28 @@ async def test_a_process_killed_under_load_comes_back(
     await assert_all_is_kept(database, keys, load)
 
 
+@pytest.mark.timeout(120)
+async def test_a_frozen_process_is_replaced_and_who_waited_for_it_is_answered(
+    relay: RelayProcess, log: Path, database: Database, keys: Keys
+):
+    frozen, *_ = accepting(relay).values()
+    async with Load(relay.port, clients=CLIENTS) as load:
+        await load.more("data 250", 20)
+        frozen.suspend()
+        assert (await side(log, "/livez"))[0] == 503
+        waiting = [asyncio.create_task(connect(relay.port)) for _ in range(20)]
+        await said(log, "process_died")
+        for client in await asyncio.gather(*waiting):
+            client.writer.close()
+        await until(lambda: _is_ready(log))
+        await load.more("data 250", 20)
+
+    assert not frozen.is_running()
+    assert (await side(log, "/livez"))[0] == 200
+    assert "\nreplyco_relay_process_hangs_total 1.0\n" in (await side(log, "/metrics"))[1]
+    await assert_all_is_kept(database, keys, load)
+
+
 async def _is_ready(log: Path) -> bool:
     return (await side(log, "/readyz"))[0] == 200
 
