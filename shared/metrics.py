@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from shared.logging import lost_lines
+from shared.version import version
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -27,6 +28,8 @@ def process_registry() -> CollectorRegistry:
     """The metrics of one process, with those that every process has."""
     registry = CollectorRegistry()
     registry.register(_LostLines())
+    build = Gauge("replyco_build_info", "1, with the version of the code", ["version"], registry=registry)
+    build.labels(version()).set(1)
     # process_*: processor time, memory, open files, when it began.
     ProcessCollector(registry=registry)
     return registry
