@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute
 from typing_extensions import override
 
@@ -23,7 +24,7 @@ from services.connector.amazon_pauses import api as amazon_pauses
 from services.connector.amazon_pauses.service import PauseSwitch
 from services.connector.audit import api as audit
 from services.connector.authorization import api as authorization
-from services.connector.dependencies import AppState, SessionsDep, permissions_asked
+from services.connector.dependencies import IDEMPOTENCY_HEADER, AppState, SessionsDep, permissions_asked
 from services.connector.events import api as events
 from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import Hub
@@ -243,6 +244,22 @@ def _assemble(
     app.add_middleware(
         RequestObserver, registry=registry, route_of=_route_of, answer_bug=problem_handlers.answer_bug
     )
+    if state is not None and state.settings.origins:
+        # With an API key alone: browsers send our cookies to nobody else's scripts.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=state.settings.origins,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "If-Match",
+                "If-None-Match",
+                IDEMPOTENCY_HEADER,
+                "Last-Event-ID",
+            ],
+            expose_headers=["Content-Disposition", "ETag", "Location", "Retry-After", "X-Request-Id"],
+        )
     app.add_middleware(SafeHeaders)
     return app
 

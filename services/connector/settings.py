@@ -37,6 +37,18 @@ def _on_this_machine(value: str) -> str:
     return value
 
 
+def _origins(value: str) -> str:
+    for origin in _origins_in(value):
+        parts = urlsplit(_absolute_http_url(origin))
+        if "*" in origin or "@" in parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError("an origin is a scheme, a host and perhaps a port, and nothing else")
+    return value
+
+
+def _origins_in(value: str) -> list[str]:
+    return [origin.strip() for origin in value.split(",") if origin.strip()]
+
+
 def _support_contact(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme == "https" and parts.hostname and " " not in value:
@@ -209,6 +221,11 @@ class ConnectorSettings(CommonSettings, OutgoingSettings, BlobSettings, Retentio
         None,
         description="where people ask for help, such as help@example.com or https://example.com/help; unset, pages and mails name nobody",
     )
+    frontend_origins: Annotated[str, AfterValidator(_origins)] = Field(
+        "",
+        description="the origins of other frontends whose scripts may use the API with an API key, separated by commas, such as "
+        "https://helpdesk.example",
+    )
     outgoing_smtp_ports: str = Field(
         "465,587,2525",
         pattern=r"^[1-9][0-9]{0,4}( ?, ?[1-9][0-9]{0,4})*$",
@@ -225,6 +242,11 @@ class ConnectorSettings(CommonSettings, OutgoingSettings, BlobSettings, Retentio
     def proxies(self) -> tuple[Network, ...]:
         """The proxies that are believed about a client's address."""
         return _proxy_networks(self.trusted_proxies)
+
+    @property
+    def origins(self) -> list[str]:
+        """Other frontends whose scripts browsers let use the API."""
+        return _origins_in(self.frontend_origins)
 
     @property
     def connection_bounds(self) -> ConnectionBounds:

@@ -77,6 +77,32 @@ def test_behind_https_somebody_says_who_tells_a_clients_address(
 
 
 @pytest.mark.parametrize(
+    ("given", "origins"),
+    [
+        ("", []),
+        (
+            "https://helpdesk.example, http://localhost:3000",
+            ["https://helpdesk.example", "http://localhost:3000"],
+        ),
+    ],
+)
+def test_other_frontends_are_named_by_their_origins(
+    monkeypatch: pytest.MonkeyPatch, given: str, origins: list[str]
+):
+    assert _load(monkeypatch, {"REPLYCO_FRONTEND_ORIGINS": given}).origins == origins
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["*", "null", "helpdesk.example", "http://helpdesk.example", "https://helpdesk.example/", "https://helpdesk.example/app",
+     "https://somebody@helpdesk.example", "https://helpdesk.example,*", "https://*.helpdesk.example"],
+)  # fmt: skip
+def test_what_is_no_origin_does_not_start(monkeypatch: pytest.MonkeyPatch, given: str):
+    with pytest.raises(SettingsWrong, match="REPLYCO_FRONTEND_ORIGINS"):
+        _load(monkeypatch, {"REPLYCO_FRONTEND_ORIGINS": given})
+
+
+@pytest.mark.parametrize(
     "proxies", [None, "", "  ", "0.0.0.0/0", "10.0.0.5, ::/0", "proxy.example", "10.0.0.5/8", "*", "no"]
 )
 def test_nobody_starts_without_knowing_whom_to_believe(monkeypatch: pytest.MonkeyPatch, proxies: str | None):
