@@ -293,14 +293,14 @@ async def test_who_may_only_view_is_led_to_the_people_and_sees_no_programs(page:
     await expect(page.get_by_test_id("audit-entry")).to_have_count(1)
 
 
-async def test_of_the_settings_an_agent_is_shown_the_templates_alone(page: Page, site: Site):
+async def test_of_the_settings_an_agent_is_shown_templates_and_tags_alone(page: Page, site: Site):
     await sign_in(page, "/inbox", email="agent@seller.example")
 
     await page.get_by_role("link", name="Einstellungen").click()
 
     await expect(page).to_have_url(f"{site.url}/settings/templates")
     await expect(page.get_by_role("navigation", name="Einstellungen").get_by_role("link")).to_have_text(
-        ["Vorlagen"]
+        ["Vorlagen", "Schlagwörter"]
     )
 
 
