@@ -282,7 +282,7 @@ async def test_the_line_of_a_request_says_who_asked_by_ids_alone(
 ):
     program = await api_key_client(inbox_messages="view")
     for client in (signed_in.client, program, nobody):
-        await client.get(f"{API_PREFIX}/conversations?q={CANARY}")
+        await client.get(f"{API_PREFIX}/conversations?cursor={CANARY}")
 
     person, key, stranger = [
         json.loads(line) for line in logged.getvalue().splitlines() if '"request"' in line

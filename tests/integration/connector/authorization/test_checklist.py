@@ -29,7 +29,7 @@ NewClient = Callable[..., httpx2.AsyncClient]
 
 async def test_only_a_post_with_the_csrf_token_begins_an_attempt(signed_in: SignedIn, sessions: Sessions):
     """# S: POST starts the flow, with CSRF protection"""
-    by_get = await signed_in.client.get("/api/v1/authorizations", params={"country": "DE"})
+    by_get = await signed_in.client.get("/api/v1/authorizations")
     del signed_in.client.headers["X-CSRF-Token"]
     without_token = await signed_in.client.post("/api/v1/authorizations", json={"country": "DE"})
 

@@ -37,6 +37,7 @@ NOT_TOLD = {
     "GET /api/v1/conversations/stores": "names of stores",
     "GET /api/v1/conversations/assignees": "names of colleagues",
     "GET /api/v1/tags": "the seller's own words",
+    "GET /api/v1/tags/{tag_id}": "the seller's own words, and a number",
     "GET /api/v1/saved-views": "one's own filters",
     "GET /api/v1/muted-kinds": "kinds of notices",
     "GET /api/v1/conversations/{conversation_id}/draft": "one's own words",
