@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.mailrelay.delivery.queue import QueuedMail, read_due, return_put_off
@@ -110,8 +110,8 @@ _MAILS: Final = text("""
 """).bindparams(SINCE)
 
 
-_LEASE: Final = text("SELECT set_config('idle_session_timeout', :lease, false)")
-_RELEASE: Final = text("SELECT pg_advisory_unlock_all(), set_config('idle_session_timeout', '0', false)")
+# Said before a claim, too: so it is prepared when the claim ends.
+_RELEASE: Final = text("SELECT pg_advisory_unlock_all(), set_config('idle_session_timeout', :lease, false)")
 
 
 class _Claimed(NamedTuple):
@@ -190,17 +190,24 @@ async def claim_due(
         try:
             _ = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
             since = await turns.queue_start.find(session)
-            await session.execute(_LEASE, {"lease": f"{round(lease_seconds * 1000)}ms"})
+            await session.execute(_RELEASE, {"lease": f"{round(lease_seconds * 1000)}ms"})
             ids = await _claim(session, turns, lane=lane, since=since, limit=limit, max_bytes=max_bytes)
-            mails = [] if not ids else await read_due(session, ids, since=since)
             async with _renewed(session, lease_seconds):
-                yield mails
+                yield [] if not ids else await _read(sessions, ids, since=since)
         finally:
             try:
-                await session.execute(_RELEASE)
+                await session.execute(_RELEASE, {"lease": "0"})
             except BaseException:
                 await session.invalidate()  # back in the pool, it would keep the mails from everybody
                 raise
+
+
+async def _read(sessions: Sessions, ids: Sequence[UUID], *, since: UUID) -> list[QueuedMail]:
+    """In a session of its own: the one that claims says nothing that PostgreSQL has not prepared, once it holds mail. Between Parse and
+    Bind a session is not idle, so that the claim of a worker that is frozen there would have no end.
+    """
+    async with sessions.begin() as session:
+        return await read_due(session, ids, since=since)
 
 
 @asynccontextmanager
@@ -214,8 +221,12 @@ async def _renewed(session: AsyncSession, lease_seconds: float) -> AsyncIterator
                 async with asyncio.timeout(lease_seconds / _RENEWALS):
                     await is_over.wait()
                     return
-            await session.execute(select(1))
+            # In one message, as the driver sends what has no parameters.
+            await driver.execute("SELECT 1")
 
+    connection = await session.connection()
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
     renewing = asyncio.create_task(renew())
     try:
         yield
