@@ -231,7 +231,12 @@ async def connect(
                 server_settings={"application_name": application_name, "timezone": "UTC"},
             )
             # As a statement: a pooler between us and PostgreSQL refuses it as a parameter of the connection.
-            await connection.execute(_ABANDONED)
+            try:
+                await connection.execute(_ABANDONED)
+            except BaseException:
+                # Whoever has no time left for this, because they end, has nobody who would close it.
+                connection.terminate()
+                raise
             return connection
     except asyncpg.InterfaceError as error:
         raise _as_unavailable(error) from error
