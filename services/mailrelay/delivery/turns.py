@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import zip_longest
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -215,6 +215,9 @@ async def _renewed(session: AsyncSession, lease_seconds: float) -> AsyncIterator
     """Say often enough that the claim is still wanted. Losing it costs nothing but work: whoever stores first has delivered the mail."""
     is_over = asyncio.Event()
 
+    connection = await session.connection()
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+
     async def renew() -> None:
         while not is_over.is_set():
             with suppress(TimeoutError):
@@ -224,9 +227,6 @@ async def _renewed(session: AsyncSession, lease_seconds: float) -> AsyncIterator
             # In one message, as the driver sends what has no parameters.
             await driver.execute("SELECT 1")
 
-    connection = await session.connection()
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert driver is not None
     renewing = asyncio.create_task(renew())
     try:
         yield
