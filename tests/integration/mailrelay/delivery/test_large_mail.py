@@ -163,9 +163,10 @@ async def test_no_transaction_waits_for_the_blob_store_and_no_small_mail(
         delivering = asyncio.create_task(deliver_large(delivery))
         owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
         async with asyncio.timeout(10):
-            while not await owner.fetchval(  # noqa: ASYNC110  # its last statement read what it has taken
-                "SELECT count(*) FROM pg_stat_activity WHERE usename = $1 AND datname = current_database()"
-                " AND state = 'idle' AND query LIKE '%content_key%'",
+            while not await owner.fetchval(  # noqa: ASYNC110  # it has claimed the mail, and read what it has taken
+                "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database WHERE locktype = 'advisory'"
+                " AND datname = current_database()) AND EXISTS (SELECT FROM pg_stat_activity WHERE usename = $1"
+                " AND datname = current_database() AND state = 'idle' AND query LIKE 'COMMIT%')",
                 MAIL_WORKER,
             ):
                 await asyncio.sleep(0.02)
