@@ -42,8 +42,8 @@ def _cure(error: BaseException) -> str | None:
     )
 
 
-# An error of this kind that says this, and what to do; the first that fits counts.
-_CURES: Final[Sequence[tuple[type[BaseException], str, str]]] = (
+# An error of this kind, or of one of these, that says this, and what to do; the first that fits counts.
+_CURES: Final[Sequence[tuple[type[BaseException] | tuple[type[BaseException], ...], str, str]]] = (
     (
         asyncpg.InvalidPasswordError,
         "",
@@ -76,12 +76,7 @@ _CURES: Final[Sequence[tuple[type[BaseException], str, str]]] = (
         ),
     ),
     (
-        asyncpg.UndefinedTableError,
-        "",
-        "The database has not the tables of this version. Run `python -m migrations upgrade`.",
-    ),
-    (
-        asyncpg.UndefinedColumnError,
+        (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError),
         "",
         "The database has not the tables of this version. Run `python -m migrations upgrade`.",
     ),
@@ -110,12 +105,7 @@ _CURES: Final[Sequence[tuple[type[BaseException], str, str]]] = (
     ),
     (gaierror, "", "The host in REPLYCO_DATABASE_URL has no address. Correct it, or mend the name servers."),
     (
-        ConnectionRefusedError,
-        "",
-        "Nobody listens where REPLYCO_DATABASE_URL points. Start PostgreSQL, or correct host and port.",
-    ),
-    (
-        FileNotFoundError,
+        (ConnectionRefusedError, FileNotFoundError),
         "",
         "Nobody listens where REPLYCO_DATABASE_URL points. Start PostgreSQL, or correct host and port.",
     ),

@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.schema_revision import FIND_REVISION
+
 # What is more is said as this number.
 MOST_COUNTED: Final = 100_000
 
@@ -94,7 +96,7 @@ async def read_troubles(session: AsyncSession) -> list[Trouble]:
 
 async def read_schema_revision(session: AsyncSession) -> str | None:
     """The migration at which the database is."""
-    revision: str | None = await session.scalar(text("SELECT version_num FROM alembic_version"))
+    revision: str | None = await session.scalar(text(FIND_REVISION))
     return revision
 
 

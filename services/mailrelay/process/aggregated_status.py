@@ -66,9 +66,13 @@ class ProcessAggregator:
 
     async def _liveness(self) -> Answer:
         """Not alive is who gets connections and answers none; the supervisor replaces it, and whoever watches the supervisor may, too."""
-        running = [slot for slot in self._slots if slot.child is not None]
+        was_running = [slot.child is not None for slot in self._slots]
         answers = await self._request_all("/livez", timeout_seconds=_LIVE_SECONDS)
-        hanging = [slot.number for slot in running if answers[self._slots.index(slot)] is None]
+        hanging = [
+            slot.number
+            for slot, ran, answer in zip(self._slots, was_running, answers, strict=True)
+            if ran and answer is None
+        ]
         if hanging:
             return Answer(503, PLAIN_TEXT, f"processes that do not answer: {hanging}\n".encode())
         return Answer(200, PLAIN_TEXT, b"ok\n")
