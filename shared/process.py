@@ -22,6 +22,8 @@ _AnySettings = TypeVar("_AnySettings", bound=BaseSettings)
 
 CANNOT_START = 2
 FAILED = 1
+# All works, but a key should have been replaced by now.
+KEYS_OVERDUE = 3
 
 log = structlog.get_logger()
 

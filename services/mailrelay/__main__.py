@@ -1,5 +1,5 @@
 """The mailrelay's commands. `serve` accepts mail, `worker` makes messages of it and sends replies, `dns` prints the domain's records,
-`keys dkim` keeps the key that replies are signed with, `reprocess` parses old messages anew, and `trace` prints the dialogue of a session.
+`keys` keeps the keys that mail is sealed to and replies are signed with, `reprocess` parses old messages anew, and `trace` prints the dialogue of a session.
 """
 
 from shared.loading import loading
@@ -18,6 +18,7 @@ with loading():
     from services.mailrelay.settings import (
         DkimKeySettings,
         DnsSettings,
+        KeyStatusSettings,
         MailWorkerSettings,
         RelaySettings,
         SidePortSettings,
@@ -44,6 +45,7 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
     "`worker`": MailWorkerSettings,
     "`reprocess`": MailWorkerSettings,
     "`dns`": DnsSettings,
+    "`keys status`": KeyStatusSettings,
     "`keys dkim`": DkimKeySettings,
     "`trace`": SidePortSettings,
 }

@@ -89,6 +89,24 @@ class DkimKeySettings(MailDomainSettings):
     )
 
 
+class KeyStatusSettings(BaseSettings):
+    """The key files that `keys status` looks at: those that are on this machine."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
+
+    development: Development = False
+    mail_public_key_file: Path | None = Field(
+        None, description="the path of the file with the mail workers' public key, where the relay runs"
+    )
+    mail_private_key_file: Path | None = Field(
+        None, description="the path of the file with the mail workers' private key, where a mail worker runs"
+    )
+    dkim_key_file: Path | None = Field(
+        None,
+        description="the path of the file with the keys that replies are signed with, where a mail worker runs",
+    )
+
+
 class DnsSettings(MailDomainSettings):
     """What the command `dns` needs."""
 

@@ -5,10 +5,11 @@ RSA of 2,048 bits and no other kind: every receiver checks it (RFC 8301 §3.2), 
 """
 
 import json
+import re
 import secrets
 from base64 import b64encode
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 
@@ -37,6 +38,7 @@ from shared.crypto.signatures import SignerKey
 _BITS: Final = 2_048
 # A longer key costs more for each mail, and its record no longer fits into one answer.
 _MAX_BITS: Final = 4_096
+_DATED: Final = re.compile(r"r([0-9]{8})-[0-9a-f]{4}")
 _MADE_BY: Final = "python -m services.mailrelay keys dkim create"
 
 
@@ -57,6 +59,15 @@ class DkimKey:
         """The TXT record of the public half (RFC 6376 §3.6.1)."""
         der = self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return f"v=DKIM1; k=rsa; p={b64encode(der).decode()}"
+
+    @property
+    def made_at(self) -> datetime | None:
+        """The day on which `new` made it, as its selector says; None for a selector that somebody else has chosen."""
+        dated = _DATED.fullmatch(self.selector)
+        try:
+            return None if dated is None else datetime.strptime(dated[1], "%Y%m%d").replace(tzinfo=UTC)
+        except ValueError:
+            return None
 
     @property
     def public(self) -> SignerKey:

@@ -9,6 +9,7 @@ import os
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Generic, Protocol, Self, TypeVar
 
@@ -17,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from shared.crypto.envelope import KEY_BYTES, SealBroken
+from shared.crypto.key_ages import read_time, written_time
 from shared.errors import Expected
 
 log = structlog.get_logger()
@@ -90,19 +92,22 @@ class RereadFile(Generic[_Content]):
 class _Keys:
     current_id: str
     keys: dict[str, bytes] = field(repr=False)
+    # A file of an older version does not say it.
+    made: dict[str, datetime]
 
 
 class KeyFile:
-    """Key-encryption keys from a file that only its owner may read: `{"current": id, "keys": {id: base64}}`."""
+    """Key-encryption keys from a file that only its owner may read: `{"current": id, "keys": {id: base64}, "made": {id: time}}`."""
 
     def __init__(self, path: Path) -> None:
         """Read the file. Raises KeyFileUnusable."""
         self._file = RereadFile(path, _read)
 
     @classmethod
-    def create(cls, path: Path) -> None:
+    def create(cls, path: Path, now: datetime | None = None) -> None:
         """Write a file with one new key. Never overwrites one: that would lose every sealed value."""
-        write_private_file(path, _written(_Keys("k1", {"k1": os.urandom(KEY_BYTES)})))
+        made = {"k1": now or datetime.now(UTC)}
+        write_private_file(path, _written(_Keys("k1", {"k1": os.urandom(KEY_BYTES)}, made)))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -119,20 +124,25 @@ class KeyFile:
         """The ids of all keys that unwrap, the oldest first."""
         return tuple(self._fresh().keys)
 
-    def add(self, *, use: bool) -> str:
+    def made_at(self, key_id: str) -> datetime | None:
+        """When a key was made; None if the file does not say."""
+        return self._fresh().made.get(key_id)
+
+    def add(self, *, use: bool, now: datetime | None = None) -> str:
         """Add a new key, wrap with it from now on if `use`, and return its id. Raises KeyFileUnusable."""
         content = self._fresh()
         numbers = [int(key_id[1:]) for key_id in content.keys if key_id[1:].isdecimal()]
         key_id = f"k{max(numbers, default=0) + 1}"
         keys = content.keys | {key_id: os.urandom(KEY_BYTES)}
-        self._replace(_Keys(key_id if use else content.current_id, keys))
+        made = content.made | {key_id: now or datetime.now(UTC)}
+        self._replace(_Keys(key_id if use else content.current_id, keys, made))
         return key_id
 
     def use(self, key_id: str) -> None:
         """Wrap with this key from now on. Raises KeyFileUnusable, KeyNotChangeable."""
         content = self._fresh()
         self._require(key_id)
-        self._replace(_Keys(key_id, content.keys))
+        self._replace(_Keys(key_id, content.keys, content.made))
 
     def remove(self, key_id: str) -> None:
         """Forget a key: what it wrapped never opens again. Raises KeyFileUnusable, KeyNotChangeable."""
@@ -141,7 +151,7 @@ class KeyFile:
         if key_id == content.current_id:
             raise KeyNotChangeable(f"{key_id} is the key that wraps at present. Rotate first.")
         rest = {known: key for known, key in content.keys.items() if known != key_id}
-        self._replace(_Keys(content.current_id, rest))
+        self._replace(_Keys(content.current_id, rest, content.made))
 
     async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
         content = self._fresh()
@@ -188,16 +198,18 @@ def _read(path: Path) -> _Keys:
         content = json.loads(path.read_bytes())
         keys = {str(key_id): b64decode(key, validate=True) for key_id, key in content["keys"].items()}
         current_id = str(content["current"])
+        made = {str(key_id): read_time(at) for key_id, at in content.get("made", {}).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise KeyFileUnusable(path=str(path)) from error
     if current_id not in keys or any(len(key) != KEY_BYTES for key in keys.values()):
         raise KeyFileUnusable(path=str(path))
-    return _Keys(current_id, keys)
+    return _Keys(current_id, keys, {key_id: at for key_id, at in made.items() if at is not None})
 
 
 def _written(content: _Keys) -> bytes:
     keys = {key_id: b64encode(key).decode() for key_id, key in content.keys.items()}
-    return json.dumps({"current": content.current_id, "keys": keys}).encode()
+    made = {key_id: written_time(at) for key_id, at in content.made.items() if key_id in keys}
+    return json.dumps({"current": content.current_id, "keys": keys, "made": made}).encode()
 
 
 def replace_private_file(path: Path, content: bytes) -> None:

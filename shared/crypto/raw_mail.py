@@ -13,6 +13,7 @@ import json
 import os
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 from uuid import UUID
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from shared.crypto.envelope import KEY_BYTES, Place, SealBroken, Sealed, place_bytes
+from shared.crypto.key_ages import read_time, written_time
 from shared.crypto.key_provider import KeyFileUnusable, write_private_file
 
 _VERSION: Final = 1
@@ -37,12 +39,14 @@ class MailPublicKey:
 
     key_id: str
     key: X25519PublicKey = field(repr=False)
+    # A file of an older version does not say it.
+    made_at: datetime | None = None
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Raises KeyFileUnusable."""
-        key_id, raw = _read_key_file(path, "public")
-        return cls(key_id, X25519PublicKey.from_public_bytes(raw))
+        key_id, raw, made_at = _read_key_file(path, "public")
+        return cls(key_id, X25519PublicKey.from_public_bytes(raw), made_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +55,16 @@ class MailPrivateKey:
 
     key_id: str
     key: X25519PrivateKey = field(repr=False)
+    made_at: datetime | None = None
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Raises KeyFileUnusable."""
-        key_id, raw = _read_key_file(path, "private")
-        return cls(key_id, X25519PrivateKey.from_private_bytes(raw))
+        key_id, raw, made_at = _read_key_file(path, "private")
+        return cls(key_id, X25519PrivateKey.from_private_bytes(raw), made_at)
 
 
-def create_mail_key_pair(private_path: Path, public_path: Path) -> None:
+def create_mail_key_pair(private_path: Path, public_path: Path, now: datetime | None = None) -> None:
     """Write a new key pair into two files; fails rather than overwrite one. Raises KeyFileUnusable."""
     key = X25519PrivateKey.generate()
     key_id = os.urandom(4).hex()
@@ -67,7 +72,12 @@ def create_mail_key_pair(private_path: Path, public_path: Path) -> None:
         (private_path, "private", key.private_bytes_raw()),
         (public_path, "public", key.public_key().public_bytes_raw()),
     ):
-        write_private_file(path, json.dumps({"id": key_id, kind: b64encode(raw).decode()}).encode())
+        content = {
+            "id": key_id,
+            kind: b64encode(raw).decode(),
+            "made": written_time(now or datetime.now(UTC)),
+        }
+        write_private_file(path, json.dumps(content).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +154,13 @@ def _shared_place(blob_id: UUID) -> bytes:
     return b"replyco shared mail\0" + blob_id.bytes
 
 
-def _read_key_file(path: Path, kind: str) -> tuple[str, bytes]:
+def _read_key_file(path: Path, kind: str) -> tuple[str, bytes, datetime | None]:
     try:
         content = json.loads(path.read_bytes())
         key_id, raw = str(content["id"]), b64decode(content[kind], validate=True)
+        made_at = read_time(content.get("made"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KeyFileUnusable(path=str(path)) from error
     if len(raw) != KEY_BYTES:
         raise KeyFileUnusable(path=str(path))
-    return key_id, raw
+    return key_id, raw, made_at

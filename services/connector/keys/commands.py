@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr
 from services.connector.amazon.errors import AmazonPaused
 from services.connector.amazon_credentials.service import store_client_secret
 from services.connector.keys import service
-from services.connector.keys.key_uses import KeyUse, explained
+from services.connector.keys.key_uses import DataKeyAges, KeyUse, explained, is_any_overdue
 from services.connector.settings import SandboxUrl
 from shared.crypto.envelope import SealBroken
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable, KeyNotChangeable
@@ -21,7 +21,7 @@ from shared.crypto.raw_mail import create_mail_key_pair
 from shared.database import Sessions
 from shared.database_command import run_with_database
 from shared.errors import Expected
-from shared.process import FAILED, give_up, key_file_cure, settings_or_exit
+from shared.process import FAILED, KEYS_OVERDUE, give_up, key_file_cure, settings_or_exit
 from shared.settings import CommonSettings
 
 keys = typer.Typer(
@@ -80,18 +80,34 @@ def create_keys(
 
 @keys.command()
 def status() -> None:
-    """Say which keys there are, and how much each of them wraps."""
-    uses, mail = _with_database(_status)
+    """Say which keys there are, how much each of them wraps, and which should have been replaced by now (12 months).
+
+    Exit code 1 says that something does not open; 3, that everything opens but a key is overdue.
+    """
+    now = datetime.now(UTC)
+
+    async def run(sessions: Sessions, file: KeyFile) -> tuple[list[KeyUse], DataKeyAges, dict[str, int]]:
+        return (
+            await service.uses(sessions, file),
+            await service.data_key_ages(sessions, now),
+            await service.unopened_mail(sessions),
+        )
+
+    uses, ages, mail = _with_database(run)
     print("Key-encryption keys:")
-    for line in explained(uses):
+    for line in explained(uses, now):
         print(f"  {line}")
+    print(f"Data keys that accounts are sealed with: {ages.told}.")
     print("Mail that no worker has opened yet, by mail key:")
     for key_id, count in sorted(mail.items()):
         print(f"  {key_id}: {count}")
     if not mail:
         print("  none")
+    print("Mail key pair and DKIM key: `python -m services.mailrelay keys status`, where their files are.")
     if any(use.is_missing for use in uses):
         raise typer.Exit(FAILED)
+    if is_any_overdue(uses, ages, now):
+        raise typer.Exit(KEYS_OVERDUE)
 
 
 @keys.command()
@@ -204,10 +220,6 @@ class _Progress:
         if time.monotonic() - self._said_at >= _PROGRESS_SECONDS:
             self._said_at = time.monotonic()
             print(f"{done} of {total} are wrapped anew.", file=sys.stderr, flush=True)
-
-
-async def _status(sessions: Sessions, file: KeyFile) -> tuple[list[KeyUse], dict[str, int]]:
-    return await service.uses(sessions, file), await service.unopened_mail(sessions)
 
 
 def _changed(change: Callable[[KeyFile], _Result]) -> _Result:

@@ -5,11 +5,14 @@ Nobody is told to retire a key, or to make a new set, unless what is sealed open
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+
+from shared.crypto.key_ages import KEY_LIFETIME, age_told, is_overdue
 
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:
-    """`wrapped`: how many data keys of accounts, and client secrets, this key-encryption key wraps. `opens`: whether the file's key of this id
+    """`made_at`: None if nothing says it. `wrapped`: how many data keys of accounts, and client secrets, this key-encryption key wraps. `opens`: whether the file's key of this id
     opens one of them; None if it wraps none, or is not in the file.
     """
 
@@ -18,6 +21,7 @@ class KeyUse:
     is_in_file: bool
     wrapped: int
     opens: bool | None = None
+    made_at: datetime | None = None
 
     @property
     def is_missing(self) -> bool:
@@ -25,17 +29,42 @@ class KeyUse:
         return not self.is_in_file or self.opens is False
 
 
-def explained(uses: Sequence[KeyUse]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class DataKeyAges:
+    """The data keys that accounts are sealed with at present: how many, how many of them are overdue, and when the oldest was made."""
+
+    count: int
+    overdue: int
+    oldest: datetime | None
+
+    @property
+    def told(self) -> str:
+        if self.oldest is None:
+            return "none"
+        told = f"{self.count}, the oldest made {self.oldest:%Y-%m-%d}"
+        return (
+            f"{told}. OVERDUE after {KEY_LIFETIME.days} days: {self.overdue} of them"
+            if self.overdue
+            else told
+        )
+
+
+def explained(uses: Sequence[KeyUse], now: datetime) -> list[str]:
     """A line for each key; the file's come in the order in which they were made."""
     current = next((place for place, use in enumerate(uses) if use.is_current), len(uses))
     is_other_file = any(use.is_missing for use in uses)
     return [
-        f"{use.key_id}: wraps {use.wrapped}, {_note(use, is_newer=place > current, is_other_file=is_other_file)}."
+        f"{use.key_id}: wraps {use.wrapped}, {_note(use, now, is_newer=place > current, is_other_file=is_other_file)}."
         for place, use in enumerate(uses)
     ]
 
 
-def _note(use: KeyUse, *, is_newer: bool, is_other_file: bool) -> str:
+def is_any_overdue(uses: Sequence[KeyUse], ages: DataKeyAges, now: datetime) -> bool:
+    """Whether the key that wraps, or a data key that seals, should have been replaced by now. One that is only kept to open has no age."""
+    return ages.overdue > 0 or any(use.is_current and is_overdue(use.made_at, now) for use in uses)
+
+
+def _note(use: KeyUse, now: datetime, *, is_newer: bool, is_other_file: bool) -> str:
     if use.is_missing:
         return (
             "NOT IN THE FILE: put it back from your copy"
@@ -45,7 +74,7 @@ def _note(use: KeyUse, *, is_newer: bool, is_other_file: bool) -> str:
     if is_other_file:
         return "not to be changed before the file is whole again"
     if use.is_current:
-        return "the current one"
+        return f"the current one, {age_told(use.made_at, now, '`keys rotate`, then `keys rewrap`')}"
     if use.wrapped:
         return "`keys rewrap` frees it"
     return (

@@ -6,6 +6,7 @@ Re-wrapping changes no data key: what processes hold opened stays good, and what
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -16,8 +17,9 @@ from services.connector.amazon.access import create_amazon
 from services.connector.amazon.applications import rotate_client_secret
 from services.connector.amazon_credentials.secrets import secret_context
 from services.connector.amazon_pauses.service import PauseSwitch
-from services.connector.keys.key_uses import KeyUse
+from services.connector.keys.key_uses import DataKeyAges, KeyUse
 from shared.crypto.envelope import SealBroken
+from shared.crypto.key_ages import KEY_LIFETIME
 from shared.crypto.key_provider import KeyFile, KeyNotChangeable, require_known
 from shared.database import Sessions
 from shared.keyring import wrapping_context
@@ -53,7 +55,14 @@ async def uses(sessions: Sessions, keys: KeyFile) -> list[KeyUse]:
     opens = {key_id: await _opens(sessions, keys, key_id) for key_id in in_file if counts[key_id]}
     missing = sorted(set(counts) - set(in_file))
     return [
-        KeyUse(key_id, key_id == current, key_id in in_file, counts[key_id], opens.get(key_id))
+        KeyUse(
+            key_id,
+            key_id == current,
+            key_id in in_file,
+            counts[key_id],
+            opens.get(key_id),
+            keys.made_at(key_id),
+        )
         for key_id in (*in_file, *missing)
     ]
 
@@ -82,6 +91,17 @@ async def _opens(sessions: Sessions, keys: KeyFile, key_id: str) -> bool:
     except SealBroken:
         return False
     return True
+
+
+async def data_key_ages(sessions: Sessions, now: datetime) -> DataKeyAges:
+    """How old the data keys are that seal at present. Look-up keys are kept for the life of their account."""
+    overdue = AccountKey.created_at <= now - KEY_LIFETIME
+    statement = select(func.count(), func.count().filter(overdue), func.min(AccountKey.created_at)).where(
+        AccountKey.purpose == "seal", AccountKey.retired_at.is_(None)
+    )
+    async with sessions.begin() as session:
+        count, late, oldest = (await session.execute(statement)).one()
+    return DataKeyAges(count, late, oldest)
 
 
 async def unopened_mail(sessions: Sessions) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The `keys dkim` commands: make, show and change the key that replies are signed with. No command shows a private key.
+"""The `keys` commands: how old the keys for mail are; make, show and change the one that replies are signed with. None shows a private key.
 
 A key is changed in four steps, so that no reply is ever signed with one that receivers do not find: `rotate` adds the new one, its record is
 put into the DNS beside the old one's, `use` signs with it once the DNS shows it, and a week later `retire` forgets the old one.
@@ -7,14 +7,16 @@ put into the DNS beside the old one's, `use` signs with it once the DNS shows it
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from services.mailrelay.settings import DkimKeySettings
+from services.mailrelay.settings import DkimKeySettings, KeyStatusSettings
 from shared.crypto.dkim_keys import DkimKey, DkimKeyFile
+from shared.crypto.key_ages import age_told, is_overdue
 from shared.crypto.key_provider import KeyFileUnusable, KeyNotChangeable
-from shared.process import FAILED, give_up, key_file_cure, settings_or_exit
+from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey
+from shared.process import FAILED, KEYS_OVERDUE, give_up, key_file_cure, settings_or_exit
 
 if TYPE_CHECKING:
     from services.mailrelay.dns_setup.check import DnsLookup
@@ -31,6 +33,46 @@ Resolver = Annotated[
     typer.Option(metavar="ADDRESS[#PORT]", help="The name server to ask, if not the machine's own."),
 ]
 _Result = TypeVar("_Result")
+_NEW_PAIR: Final = "make a new pair"
+
+
+@keys.command()
+def status() -> None:
+    """Say how old the mail key pair and the DKIM key are, of which the settings name the files; they are due after 12 months.
+
+    Exit code 3 says that one is overdue.
+    """
+    settings = settings_or_exit(KeyStatusSettings)
+    try:
+        told = key_ages(settings, datetime.now(UTC))
+    except KeyFileUnusable as unusable:
+        give_up(key_file_cure(unusable))
+    if not told:
+        give_up(
+            "No key file is named. Set REPLYCO_MAIL_PUBLIC_KEY_FILE, REPLYCO_MAIL_PRIVATE_KEY_FILE or REPLYCO_DKIM_KEY_FILE to the file "
+            "that this machine has."
+        )
+    for line, _ in told:
+        print(f"{line}.")
+    if any(overdue for _, overdue in told):
+        raise typer.Exit(KEYS_OVERDUE)
+
+
+def key_ages(settings: KeyStatusSettings, now: datetime) -> list[tuple[str, bool]]:
+    """A line about each key that is in use, and whether it is overdue. Raises KeyFileUnusable."""
+    found: list[tuple[str, datetime | None, str]] = []
+    if settings.mail_public_key_file is not None:
+        public = MailPublicKey.load(settings.mail_public_key_file)
+        found.append((f"Mail is sealed to {public.key_id}", public.made_at, _NEW_PAIR))
+    if settings.mail_private_key_file is not None:
+        private = MailPrivateKey.load(settings.mail_private_key_file)
+        found.append((f"Mail is opened with {private.key_id}", private.made_at, _NEW_PAIR))
+    if settings.dkim_key_file is not None:
+        signs = DkimKeyFile.load(settings.dkim_key_file).current
+        found.append((f"Replies are signed with {signs.selector}", signs.made_at, "`keys dkim rotate`"))
+    return [
+        (f"{told}: {age_told(made_at, now, cure)}", is_overdue(made_at, now)) for told, made_at, cure in found
+    ]
 
 
 @dkim.command()

@@ -1,6 +1,8 @@
 """Key-encryption keys are rotated, data keys wrapped anew and old keys retired, while everything goes on."""
 
 import asyncio
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -8,14 +10,18 @@ import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
+from sqlalchemy import select
 
 from deploy.demo.postgres import CONNECTOR, OWNER
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.keys import service
 from shared.crypto.envelope import Place, Sealed
+from shared.crypto.key_ages import KEY_LIFETIME
 from shared.crypto.key_provider import KeyFile, KeyNotChangeable
 from shared.database import Sessions, asyncpg_dsn, new_id
 from shared.keyring import Keyring
+from shared.process import KEYS_OVERDUE
+from shared.tables import AccountKey
 from tests.commands import run_here
 from tests.conftest import Database
 from tests.factories import make_account
@@ -134,7 +140,8 @@ async def test_an_operator_rotates_rewraps_and_retires(
     assert (code, "5 keys and secrets are wrapped anew" in output) == (0, True)
     code, output = await _run(database, key_file, "status")
     assert "k1: wraps 0, not needed any more" in output
-    assert "k2: wraps 5, the current one" in output
+    assert "k2: wraps 5, the current one, made " in output
+    assert code == 0
     assert (await _run(database, key_file, "retire", "k1"))[0] == 0
 
     await _opens(sessions, Keyring(KeyFile.load(key_file)), sealed)
@@ -223,4 +230,30 @@ async def test_another_installations_file_is_not_taken_for_this_ones(
     assert code == 1
     assert "k1: wraps 2, NOT THE KEY OF THIS DATABASE" in told
     assert own_code == 0
-    assert "k1: wraps 2, the current one." in own_told
+    assert "k1: wraps 2, the current one, made " in own_told
+
+
+async def test_status_tells_what_is_overdue_and_what_was_never_dated(
+    sessions: Sessions, database: Database, key_file: Path
+):
+    await _accounts(sessions, Keyring(KeyFile.load(key_file)), 2)
+    long_ago = datetime.now(UTC) - KEY_LIFETIME
+    async with sessions.begin() as session:
+        [first, _] = (await session.scalars(select(AccountKey).where(AccountKey.purpose == "seal"))).all()
+        first.created_at = long_ago
+
+    code, told = await _run(database, key_file, "status")
+
+    assert code == KEYS_OVERDUE
+    assert f"sealed with: 2, the oldest made {long_ago:%Y-%m-%d}. OVERDUE after 365 days: 1 of them." in told
+
+    # As a version wrote it that kept no dates.
+    content = json.loads(key_file.read_bytes())
+    del content["made"]
+    key_file.write_text(json.dumps(content))
+    code, told = await _run(database, key_file, "status")
+
+    assert code == KEYS_OVERDUE
+    assert "OVERDUE: nothing says when it was made; `keys rotate`" in told
+    assert (await _run(database, key_file, "rotate"))[0] == 0
+    assert "k2: wraps 0, the current one, made " in (await _run(database, key_file, "status"))[1]

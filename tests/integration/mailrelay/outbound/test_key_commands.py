@@ -4,7 +4,7 @@ import json
 import re
 import stat
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dkim
@@ -15,6 +15,9 @@ from services.mailrelay.__main__ import cli
 from services.mailrelay.outbound.composing import compose
 from services.mailrelay.outbound.signing import sign
 from shared.crypto.dkim_keys import DkimKeyFile
+from shared.crypto.key_ages import KEY_LIFETIME
+from shared.crypto.raw_mail import create_mail_key_pair
+from shared.process import CANNOT_START, KEYS_OVERDUE
 from tests.signing import NameServer, name_server
 from tests.unit.mailrelay.outbound.reading_back import a_reply
 
@@ -221,3 +224,40 @@ def test_no_command_shows_a_private_key(run: Run, path: Path):
         assert output
         assert "PRIVATE" not in output
         assert [line for line in lines if line in output.replace('" "', "")] == []
+
+
+def status(**files: Path) -> Result:
+    environment = {f"REPLYCO_{name.upper()}": str(path) for name, path in files.items()}
+    return CliRunner().invoke(cli, ["keys", "status"], env={"REPLYCO_DEVELOPMENT": "true"} | environment)
+
+
+def test_status_tells_the_age_of_the_mail_keys_that_this_machine_has(tmp_path: Path, path: Path):
+    long_ago = datetime.now(UTC) - KEY_LIFETIME
+    private, public = tmp_path / "mail-private.json", tmp_path / "mail-public.json"
+    create_mail_key_pair(private, public, long_ago)
+    DkimKeyFile.create(path, datetime.now(UTC) - timedelta(days=2))
+
+    young = status(dkim_key_file=path)
+    old = status(dkim_key_file=path, mail_public_key_file=public, mail_private_key_file=private)
+    nothing = status()
+
+    assert (young.exit_code, "OVERDUE" in young.output) == (0, False)
+    assert "Replies are signed with r" in young.output
+    assert old.exit_code == KEYS_OVERDUE
+    assert old.output.count(f"made {long_ago:%Y-%m-%d}, 365 days ago. OVERDUE after 365") == 2
+    assert (nothing.exit_code, "REPLYCO_MAIL_PUBLIC_KEY_FILE" in nothing.output) == (CANNOT_START, True)
+
+
+def test_a_key_whose_age_nothing_says_counts_as_overdue(tmp_path: Path, path: Path):
+    private, public = tmp_path / "mail-private.json", tmp_path / "mail-public.json"
+    create_mail_key_pair(private, public)
+    content = json.loads(public.read_bytes())
+    del content["made"]
+    public.write_text(json.dumps(content))
+    DkimKeyFile.create(path, datetime.now(UTC))
+    path.write_text(path.read_text().replace(DkimKeyFile.load(path).current.selector, "s1"))
+
+    told = status(dkim_key_file=path, mail_public_key_file=public)
+
+    assert told.exit_code == KEYS_OVERDUE
+    assert told.output.count("OVERDUE: nothing says when it was made") == 2
