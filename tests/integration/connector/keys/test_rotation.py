@@ -233,6 +233,12 @@ async def test_another_installations_file_is_not_taken_for_this_ones(
     assert "k1: wraps 2, the current one, made " in own_told
 
 
+def _forget_dates(key_file: Path) -> None:
+    content = json.loads(key_file.read_bytes())
+    del content["made"]
+    key_file.write_text(json.dumps(content))
+
+
 async def test_status_tells_what_is_overdue_and_what_was_never_dated(
     sessions: Sessions, database: Database, key_file: Path
 ):
@@ -248,9 +254,7 @@ async def test_status_tells_what_is_overdue_and_what_was_never_dated(
     assert f"sealed with: 2, the oldest made {long_ago:%Y-%m-%d}. OVERDUE after 365 days: 1 of them." in told
 
     # As a version wrote it that kept no dates.
-    content = json.loads(key_file.read_bytes())
-    del content["made"]
-    key_file.write_text(json.dumps(content))
+    _forget_dates(key_file)
     code, told = await _run(database, key_file, "status")
 
     assert code == KEYS_OVERDUE

@@ -28,16 +28,28 @@ def use(key_id: str, wrapped: int, kind: str = "") -> KeyUse:
         ([use("k1", 0, "current")], ["the current one, made 2026-11-28, 1 day ago."]),
         ([use("k1", 2, "current")], ["the current one, made 2026-11-28, 1 day ago."]),
         # `rotate --later`, before the file is on every machine.
-        ([use("k1", 2, "current"), use("k2", 0)], ["the current one, made 2026-11-28, 1 day ago.", "not in use yet"]),
+        (
+            [use("k1", 2, "current"), use("k2", 0)],
+            ["the current one, made 2026-11-28, 1 day ago.", "not in use yet"],
+        ),
         # A key that was rotated away is free only when nothing is wrapped with it.
-        ([use("k1", 2), use("k2", 0, "current")], ["`keys rewrap` frees it.", "the current one, made 2026-11-28, 1 day ago."]),
-        ([use("k1", 0), use("k2", 2, "current")], ["`keys retire k1`.", "the current one, made 2026-11-28, 1 day ago."]),
+        (
+            [use("k1", 2), use("k2", 0, "current")],
+            ["`keys rewrap` frees it.", "the current one, made 2026-11-28, 1 day ago."],
+        ),
+        (
+            [use("k1", 0), use("k2", 2, "current")],
+            ["`keys retire k1`.", "the current one, made 2026-11-28, 1 day ago."],
+        ),
         (
             [use("k1", 0), use("k2", 2, "current"), use("k3", 0)],
             ["`keys retire k1`.", "the current one, made 2026-11-28, 1 day ago.", "`keys use k3`."],
         ),
         # Back to the older one: what is newer wraps something and is kept.
-        ([use("k1", 0, "current"), use("k2", 2)], ["the current one, made 2026-11-28, 1 day ago.", "`keys rewrap` frees it."]),
+        (
+            [use("k1", 0, "current"), use("k2", 2)],
+            ["the current one, made 2026-11-28, 1 day ago.", "`keys rewrap` frees it."],
+        ),
         # Another installation's file: its first key has the same name.
         ([use("k1", 2, "current foreign")], ["NOT THE KEY OF THIS DATABASE"]),
         (
