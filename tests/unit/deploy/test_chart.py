@@ -125,6 +125,13 @@ def test_the_alarms_are_those_of_the_project():
     assert (_CHART / "files/alerts.yaml").resolve() == (ROOT / "deploy/alerts/replyco.yaml").resolve()
 
 
+def test_the_dashboards_are_those_of_the_project_and_fit_into_a_config_map():
+    folder = _CHART / "files/dashboards"
+
+    assert folder.resolve() == (ROOT / "deploy/dashboards").resolve()
+    assert 0 < sum(len(file.read_bytes()) for file in folder.glob("*.json")) < 900_000
+
+
 def test_the_charts_version_is_the_projects():
     chart = yaml.safe_load((_CHART / "Chart.yaml").read_text("utf-8"))
     project = (ROOT / "pyproject.toml").read_text("utf-8")
@@ -169,3 +176,8 @@ def test_what_is_rendered_is_hardened_and_complete(tmp_path: Path):
     assert kinds.count("HorizontalPodAutoscaler") == 3
     (rule,) = (each for each in documents if each["kind"] == "PrometheusRule")
     assert rule["spec"] == yaml.safe_load((ROOT / "deploy/alerts/replyco.yaml").read_text("utf-8"))
+    (dashboards,) = (each for each in documents if each["kind"] == "ConfigMap")
+    assert dashboards["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert dashboards["data"] == {
+        file.name: file.read_text("utf-8") for file in (ROOT / "deploy/dashboards").glob("*.json")
+    }
