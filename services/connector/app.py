@@ -45,7 +45,7 @@ from services.connector.inbox.limits import MAX_DOWNLOADS, MAX_SEARCHES, Downloa
 from services.connector.integrations import api as integrations
 from services.connector.integrations.service import recompute_lock
 from services.connector.notes import api as notes
-from services.connector.openapi import DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete
+from services.connector.openapi import DESCRIPTION, PROBLEM_RESPONSES, TAGS, complete, operation_id, servers
 from services.connector.orders import api as orders
 from services.connector.organizing import api as organizing
 from services.connector.privacy import api as privacy
@@ -210,6 +210,7 @@ def _assemble(
         description=DESCRIPTION,
         openapi_url=f"{API_PREFIX}/openapi.json",
         openapi_tags=TAGS,
+        servers=servers(state.settings.public_url if state else None),
         responses=PROBLEM_RESPONSES,
         docs_url=None,
         redoc_url=None,
@@ -267,7 +268,7 @@ def _assemble(
 @cache
 def _routes() -> list[BaseRoute]:
     """All routes. They know no application, so they are put together and looked through once a process, which takes a while."""
-    router = APIRouter(responses=PROBLEM_RESPONSES)
+    router = APIRouter(responses=PROBLEM_RESPONSES, generate_unique_id_function=operation_id)
     api = APIRouter(prefix=API_PREFIX, dependencies=[Depends(refuse_unknown_parameters)])
     api.include_router(sign_in.router)
     api.include_router(second_factors.router)

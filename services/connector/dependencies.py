@@ -232,14 +232,18 @@ async def _authenticated(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
 ) -> Caller:
     """The caller, if they have every permission that the route names. The only such check of the API."""
-    caller = await _identified(request, token, bearer)
-    if caller.lacks_second_factor:
-        raise SecondFactorNeeded
-    for scope in scopes.scopes:
-        permission, _, level = scope.partition(":")
-        caller.require(Permission(permission), Level(level))
-    if not only_reads(scopes.scopes):
-        await _claim_once(_state(request), request, caller)
+    caller = await _permitted(request, scopes.scopes, token, bearer)
+    await _claim_change(request, scopes.scopes, caller)
+    return caller
+
+
+async def _person(
+    request: Request, scopes: SecurityScopes, token: Annotated[str | None, Depends(_COOKIE)]
+) -> Caller:
+    """The same, but no program: an API key is not described as a way in, and is told that it is none."""
+    caller = await _permitted(request, scopes.scopes, token, await _BEARER(request))
+    caller.require_browser()
+    await _claim_change(request, scopes.scopes, caller)
     return caller
 
 
@@ -252,6 +256,31 @@ async def _setting_up(
     caller = await _identified(request, token, bearer)
     await _claim_once(_state(request), request, caller)
     return caller
+
+
+async def _person_setting_up(request: Request, token: Annotated[str | None, Depends(_COOKIE)]) -> Caller:
+    """The same, but no program."""
+    caller = await _identified(request, token, await _BEARER(request))
+    caller.require_browser()
+    await _claim_once(_state(request), request, caller)
+    return caller
+
+
+async def _permitted(
+    request: Request, scopes: Sequence[str], token: str | None, bearer: HTTPAuthorizationCredentials | None
+) -> Caller:
+    caller = await _identified(request, token, bearer)
+    if caller.lacks_second_factor:
+        raise SecondFactorNeeded
+    for scope in scopes:
+        permission, _, level = scope.partition(":")
+        caller.require(Permission(permission), Level(level))
+    return caller
+
+
+async def _claim_change(request: Request, scopes: Sequence[str], caller: Caller) -> None:
+    if not only_reads(scopes):
+        await _claim_once(_state(request), request, caller)
 
 
 async def _identified(
@@ -345,10 +374,13 @@ def only_reads(scopes: Sequence[str]) -> bool:
     return bool(scopes) and all(scope.endswith(f":{Level.VIEW}") for scope in scopes)
 
 
+_CHECKS: Final = (_authenticated, _person, _setting_up, _person_setting_up)
+
+
 def permissions_asked(dependant: Dependant) -> frozenset[Permission] | None:
     """The permissions without which a route lets nobody in; None if it does not check its caller."""
     for part in dependant.dependencies:
-        if part.call in (_authenticated, _setting_up):
+        if part.call in _CHECKS:
             return frozenset(Permission(scope.partition(":")[0]) for scope in part.own_oauth_scopes or ())
         if (asked := permissions_asked(part)) is not None:
             return asked
@@ -362,6 +394,15 @@ def _needs(permission: Permission, level: Level) -> list[str]:
 AnyCaller = Annotated[Caller, Security(_authenticated)]
 # For what leads to a second factor, and out.
 SettingUpCaller = Annotated[Caller, Security(_setting_up)]
+# For what a person decides: a program gets 403 browser_required. A stolen API key must not make itself friends, nor lock people out.
+AnyPerson = Annotated[Caller, Security(_person)]
+SettingUpPerson = Annotated[Caller, Security(_person_setting_up)]
+AdminPerson = Annotated[Caller, Security(_person, scopes=_needs(Permission.GENERAL_ADMIN, Level.EDIT))]
+ProgramsPerson = Annotated[Caller, Security(_person, scopes=_needs(Permission.GENERAL_PROGRAMS, Level.EDIT))]
+InboxPerson = Annotated[Caller, Security(_person, scopes=_needs(Permission.INBOX_MESSAGES, Level.EDIT))]
+InboxReadingPerson = Annotated[
+    Caller, Security(_person, scopes=_needs(Permission.INBOX_MESSAGES, Level.VIEW))
+]
 AdminViewer = Annotated[Caller, Security(_authenticated, scopes=_needs(Permission.GENERAL_ADMIN, Level.VIEW))]
 AdminEditor = Annotated[Caller, Security(_authenticated, scopes=_needs(Permission.GENERAL_ADMIN, Level.EDIT))]
 ProgramsViewer = Annotated[

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from fastapi.routing import APIRoute
+
 from services.connector.dependencies import only_reads
 from services.connector.replies.limits import UPLOADS
 
@@ -77,6 +79,17 @@ _IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
     "description": "With it, the same request is done once within 24 hours; its repetition gets the same answer.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
 }
+
+
+def servers(public_url: str | None) -> list[dict[str, str]]:
+    """Where the API is: at its public address, or, unknown, at the one from which the description came."""
+    return [{"url": public_url or "/"}]
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of an operation for programs that are generated: its function's (`list_integrations` is `listIntegrations`)."""
+    first, *others = route.endpoint.__name__.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:

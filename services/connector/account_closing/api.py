@@ -4,14 +4,18 @@ from fastapi import APIRouter
 
 from services.connector.account_closing import service
 from services.connector.account_closing.schemas import ClosureAnswer, ClosureRequest
-from services.connector.dependencies import AdminEditor, Now, SessionsDep
+from services.connector.dependencies import (
+    AdminPerson,
+    Now,
+    SessionsDep,
+)
 
 router = APIRouter(tags=["accounts"])
 
 
 @router.post("/account/closure", summary="Close the account")
 async def close_account(
-    body: ClosureRequest, caller: AdminEditor, sessions: SessionsDep, now: Now
+    body: ClosureRequest, caller: AdminPerson, sessions: SessionsDep, now: Now
 ) -> ClosureAnswer:
     """Nobody gets in from here on: sessions, API keys and webhooks end, stores are disconnected. Everything is erased after `erase_after`.
 

@@ -70,9 +70,8 @@ class Closed:
 async def close(sessions: Sessions, caller: Caller, *, account_name: str, now: datetime) -> Closed:
     """Close the caller's account. From here on nobody gets in, them included.
 
-    Raises BrowserRequired, ReauthenticationNeeded, NotSignedIn, PermissionMissing, AccountNameDiffers.
+    Raises ReauthenticationNeeded, NotSignedIn, PermissionMissing, AccountNameDiffers.
     """
-    caller.require_browser()
     caller.require_recent(now)
     async with sessions.begin() as session:
         account = await hold_account_as_admin(session, caller)

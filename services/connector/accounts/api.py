@@ -23,10 +23,11 @@ from services.connector.dependencies import (
     SESSION_COOKIE,
     AdminEditor,
     AdminViewer,
-    AnyCaller,
+    AnyPerson,
     Cursor,
     Now,
     ProgramsEditor,
+    ProgramsPerson,
     ProgramsViewer,
     SessionsDep,
     SettingUpCaller,
@@ -44,7 +45,7 @@ async def read_me(caller: SettingUpCaller, request: Request, sessions: SessionsD
 
 
 @router.patch("/me", summary="Change one's own name, language or time zone")
-async def update_me(body: MeRequest, caller: AnyCaller, request: Request, sessions: SessionsDep) -> MeAnswer:
+async def change_me(body: MeRequest, caller: AnyPerson, request: Request, sessions: SessionsDep) -> MeAnswer:
     """Needs a signed-in user; API keys are refused."""
     me = await service.update_me(
         sessions,
@@ -90,7 +91,7 @@ async def list_api_keys(
 
 @router.post("/api-keys", status_code=201, summary="Create an API key")
 async def create_api_key(
-    body: ApiKeyRequest, caller: ProgramsEditor, sessions: SessionsDep, now: Now
+    body: ApiKeyRequest, caller: ProgramsPerson, sessions: SessionsDep, now: Now
 ) -> NewApiKeyAnswer:
     """The answer shows the key, once. A key may do at most what its creator may, and ends when its creator is disabled."""
     key, row = await service.create_api_key(

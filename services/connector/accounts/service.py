@@ -139,8 +139,7 @@ async def update_me(
     form_of_address: str | None = None,
     keeps_form_of_address: bool = True,
 ) -> Me:
-    """Change what is given; None is a form of address, too: the account's. Raises BrowserRequired for an API key."""
-    caller.require_browser()
+    """Change what is given; None is a form of address, too: the account's."""
     async with sessions.begin() as session:
         user = await _user(session, caller)
         user.name = name or user.name
@@ -186,10 +185,9 @@ async def create_api_key(
 ) -> tuple[str, ApiKey]:
     """A new key, which is shown only this once, and its row.
 
-    Raises BrowserRequired, ReauthenticationNeeded, LevelTooHigh, ExpiryPast, TooManyApiKeys. Only a person makes keys: a stolen key
+    Raises ReauthenticationNeeded, LevelTooHigh, ExpiryPast, TooManyApiKeys. Only a person makes keys: a stolen key
     must not live on in others that it has made.
     """
-    caller.require_browser()
     caller.require_recent(now)
     for permission, level in levels.items():
         if not caller.may(permission, level):

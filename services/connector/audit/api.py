@@ -33,7 +33,7 @@ Filters = Annotated[AuditFilters, Depends(_filters)]
 
 
 @router.get("/audit-log", summary="Read the audit log")
-async def list_entries(
+async def list_audit_entries(
     *,
     caller: AdminViewer,
     sessions: SessionsDep,
@@ -57,7 +57,7 @@ async def list_entries(
     response_class=StreamingResponse,
     responses=RESPONSES,
 )
-async def export_entries(
+async def export_audit_entries(
     *, caller: AdminViewer, take_slot: TakeDownloadSlot, sessions: SessionsDep, filters: Filters
 ) -> StreamingResponse:
     """As CSV, newest first, 50,000 entries at most; a last line says if there are more. No cell is a formula."""

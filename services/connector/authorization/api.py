@@ -44,6 +44,7 @@ from services.connector.authorization.schemas import (
 from services.connector.dependencies import (
     SESSION_COOKIE,
     AdminEditor,
+    AdminPerson,
     AdminViewer,
     AmazonDep,
     AnyCaller,
@@ -126,10 +127,10 @@ async def list_consent_errors(_caller: AnyCaller, language: LanguageDep) -> Cons
 
 
 @router.post("/authorizations", status_code=201, summary="Begin to connect a store")
-async def begin(
+async def begin_authorization(
     *,
     body: AuthorizationRequest,
-    caller: AdminEditor,
+    caller: AdminPerson,
     response: Response,
     sessions: SessionsDep,
     keyring: KeyringDep,
@@ -160,7 +161,7 @@ async def begin(
 
 
 @router.get("/authorizations", summary="List attempts that wait for Amazon")
-async def list_waiting(
+async def list_authorizations(
     *,
     caller: AdminViewer,
     sessions: SessionsDep,
@@ -178,10 +179,10 @@ async def list_waiting(
 
 
 @router.post("/authorization-links", status_code=201, summary="Make a link for who has to consent")
-async def make_link(
+async def create_authorization_link(
     *,
     body: LinkRequest,
-    caller: AdminEditor,
+    caller: AdminPerson,
     sessions: SessionsDep,
     keyring: KeyringDep,
     settings: SettingsDep,
@@ -195,7 +196,7 @@ async def make_link(
 
 
 @router.get("/authorization-links/{link}", summary="Read what a link asks for")
-async def read_link(
+async def read_authorization_link(
     *,
     link: Annotated[str, Path(max_length=MAX_LINK)],
     caller: AdminEditor,
@@ -225,7 +226,7 @@ def _authorized(store: AuthorizedStore) -> AuthorizedAnswer:
 
 
 @router.get("/authorizations/{authorization_id}", summary="Watch an attempt to connect a store")
-async def get_authorization(
+async def read_authorization(
     *,
     authorization_id: UUID,
     caller: AdminViewer,

@@ -49,10 +49,9 @@ async def begin(
     """Store an attempt, bound to account, user and browser: for a store of `country`, to reconnect this integration, or for what a link asks.
 
     Raises UnknownCountry, NotFound (the integration), LinkUnknown, LinkExpired, LinkSpent, TooManyAttempts, AccountAttemptsFull,
-    BrowserRequired, TooOften.
+    TooOften.
     """
     await CONNECTS.require(sessions, caller.user_id)
-    caller.require_browser()
     account_keys = await keyring.of(sessions, caller.account_id)
     wish = None if link is None else wish_of(account_keys, link, now)
     async with sessions.begin() as session:
@@ -164,8 +163,7 @@ async def make_link(
 ) -> tuple[str, Wish]:
     """A link by which a colleague authorizes a store of this country, or this integration again.
 
-    Raises UnknownCountry, NotFound, BrowserRequired."""
-    caller.require_browser()
+    Raises UnknownCountry, NotFound."""
     account_keys = await keyring.of(sessions, caller.account_id)
     wish = Wish(caller.user_id, country, integration_id, now + LINK_LIFETIME)
     if country is not None and country not in BY_COUNTRY:

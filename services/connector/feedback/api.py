@@ -9,7 +9,7 @@ router = APIRouter(tags=["integrations"])
 
 
 @router.post("/page-feedback", status_code=204, summary="Say whether a page helped")
-async def give_feedback(
+async def give_page_feedback(
     body: FeedbackRequest, request: Request, page_answers: PageAnswersDep, now: Now
 ) -> None:
     """It is counted by page, language and month; who answered is not kept. Nobody needs to be signed in: problems are told to strangers, too.

@@ -25,7 +25,7 @@ _PATH = "/integrations/{integration_id}/forwarded-mailboxes"
 
 
 @router.get(_PATH, summary="List the forwarded mailboxes")
-async def list_mailboxes(
+async def list_forwarded_mailboxes(
     integration_id: UUID, caller: AdminViewer, sessions: SessionsDep, keyring: KeyringDep
 ) -> ForwardedMailboxList:
     """The mailboxes whose mail is forwarded to the store's address, as an administrator has confirmed."""
@@ -34,7 +34,7 @@ async def list_mailboxes(
 
 
 @router.post(_PATH, status_code=201, summary="Confirm a forwarded mailbox")
-async def confirm_mailbox(
+async def confirm_forwarded_mailbox(
     *,
     integration_id: UUID,
     body: ForwardedMailboxRequest,
@@ -55,7 +55,7 @@ async def confirm_mailbox(
 
 
 @router.delete(_PATH + "/{mailbox_id}", status_code=204, summary="Withdraw a forwarded mailbox")
-async def withdraw_mailbox(
+async def withdraw_forwarded_mailbox(
     integration_id: UUID, mailbox_id: UUID, caller: AdminEditor, sessions: SessionsDep
 ) -> None:
     """From now on mail that Amazon sends to it waits in quarantine again. What was shown stays."""

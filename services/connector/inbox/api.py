@@ -167,7 +167,7 @@ async def change_conversation(
 @router.post(
     "/conversations/{conversation_id}/no-answer-needed", summary="Stop a conversation's answer clock"
 )
-async def settle_answers(
+async def mark_no_answer_needed(
     *,
     conversation_id: UUID,
     caller: InboxEditor,
@@ -180,7 +180,7 @@ async def settle_answers(
 
 
 @router.post("/conversations/{conversation_id}/merge", summary="Merge a conversation into another one")
-async def merge(
+async def merge_conversation(
     *,
     conversation_id: UUID,
     body: MergeRequest,
@@ -230,7 +230,7 @@ async def undo_merge(
 
 
 @router.post("/conversations/{conversation_id}/split", status_code=201, summary="Split messages off")
-async def split(
+async def split_conversation(
     *,
     conversation_id: UUID,
     body: SplitRequest,
@@ -245,7 +245,7 @@ async def split(
 
 
 @router.get("/conversations/{conversation_id}/messages", summary="Read a conversation's messages")
-async def read_messages(
+async def list_messages(
     *,
     conversation_id: UUID,
     caller: InboxReader,
@@ -285,7 +285,7 @@ async def read_message(
     response_class=Response,
     responses={200: {"description": "A document for a sandboxed frame.", "content": {"text/html": {}}}},
 )
-async def show_html(
+async def read_message_html(
     *,
     message_id: UUID,
     caller: InboxReader,
@@ -330,7 +330,7 @@ async def show_html(
 
 
 @router.post("/messages/{message_id}/release", summary="Release a message from quarantine")
-async def release(
+async def release_message(
     *,
     message_id: UUID,
     caller: InboxEditor,
@@ -374,7 +374,7 @@ async def download_attachment(
     response_class=Response,
     responses=PICTURE_RESPONSES,
 )
-async def show_picture(
+async def read_attachment_picture(
     *,
     message_id: UUID,
     attachment_id: UUID,
@@ -421,7 +421,7 @@ async def download_raw_mail(
 @router.get(
     "/integrations/{integration_id}/verification-mails", summary="Read an integration's verification mails"
 )
-async def read_verification_mails(
+async def list_verification_mails(
     integration_id: UUID, caller: AdminInboxReader, sessions: SessionsDep, keyring: KeyringDep
 ) -> VerificationMailList:
     """The newest ten mails by which Amazon proves that the relay address is the seller's, with their codes."""

@@ -106,7 +106,7 @@ async def list_integrations(
 
 
 @router.post("/integrations", status_code=201, summary="Add a store without Amazon's API")
-async def add_without_api(
+async def add_integration(
     *,
     body: AdditionRequest,
     caller: AdminEditor,
@@ -125,7 +125,7 @@ async def add_without_api(
 
 
 @router.put("/integrations/{integration_id}/countries", summary="Say in which countries a store sells")
-async def change_countries(
+async def change_integration_countries(
     *,
     integration_id: UUID,
     body: CountriesRequest,
@@ -141,7 +141,7 @@ async def change_countries(
 
 
 @router.get("/integrations/{integration_id}", summary="Read an integration")
-async def get_integration(
+async def read_integration(
     *,
     integration_id: UUID,
     caller: AdminViewer,
@@ -158,7 +158,7 @@ async def get_integration(
 
 
 @router.patch("/integrations/{integration_id}", summary="Change an integration")
-async def change(
+async def change_integration(
     *,
     integration_id: UUID,
     body: ChangeRequest,
@@ -189,7 +189,7 @@ async def change(
 
 
 @router.delete("/integrations/{integration_id}", summary="Disconnect a store")
-async def disconnect(
+async def disconnect_integration(
     *,
     integration_id: UUID,
     caller: AdminEditor,
@@ -219,7 +219,7 @@ async def disconnect(
 
 
 @router.post("/integrations/{integration_id}/restoration", summary="Restore a disconnected store")
-async def restore(
+async def restore_integration(
     *,
     integration_id: UUID,
     body: RestorationRequest,
@@ -255,7 +255,7 @@ async def list_setup_steps(
 
 
 @router.put("/integrations/{integration_id}/setup-steps/{step}/{country}", summary="Tick a setup step")
-async def tick_step(
+async def tick_setup_step(
     *,
     integration_id: UUID,
     step: SetupStepName,

@@ -22,7 +22,7 @@ router = APIRouter(tags=["replies"])
 
 
 @router.get("/conversations/{conversation_id}/notes", summary="Read a conversation's notes")
-async def read_notes(
+async def list_notes(
     *,
     conversation_id: UUID,
     caller: InboxReader,

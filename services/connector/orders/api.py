@@ -89,7 +89,7 @@ async def list_orders(
 
 
 @router.get("/orders/changes", summary="Read which orders have changed")
-async def changed_orders(
+async def list_changed_orders(
     *,
     caller: OrdersReader,
     sessions: SessionsDep,
@@ -154,7 +154,7 @@ async def read_order(
 
 
 @router.get("/conversations/{conversation_id}/orders", summary="Read a conversation's orders")
-async def read_card(
+async def list_conversation_orders(
     *,
     conversation_id: UUID,
     caller: InboxOrdersReader,

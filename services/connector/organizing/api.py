@@ -5,7 +5,13 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from services.connector.dependencies import InboxEditor, InboxReader, Now, SessionsDep
+from services.connector.dependencies import (
+    InboxEditor,
+    InboxReader,
+    InboxReadingPerson,
+    Now,
+    SessionsDep,
+)
 from services.connector.inbox.views import changes_of
 from services.connector.organizing import bulk_changes, choices, muted_kinds, saved_views, tags
 from services.connector.organizing.schemas import (
@@ -33,7 +39,7 @@ router = APIRouter(tags=["inbox"])
 
 
 @router.post("/conversations/changes", summary="Change many conversations")
-async def change_many(
+async def change_conversations(
     body: BulkChangeRequest, caller: InboxEditor, sessions: SessionsDep, now: Now
 ) -> BulkChangeAnswer:
     """In one transaction: close, reopen, snooze, mark, assign or tag up to 200. The answer says which of them were changed."""
@@ -52,14 +58,16 @@ async def change_many(
 
 
 @router.post("/conversations/changes/{change_id}/undo", summary="Undo a change of conversations")
-async def undo(change_id: UUID, caller: InboxEditor, sessions: SessionsDep, now: Now) -> UndoAnswer:
+async def undo_conversation_changes(
+    change_id: UUID, caller: InboxEditor, sessions: SessionsDep, now: Now
+) -> UndoAnswer:
     """For ten minutes, by whoever made it: they are as they were, but for those that somebody has changed since."""
     result = await bulk_changes.undo(sessions, caller, change_id, now)
     return UndoAnswer(restored=result.restored, left=result.left)
 
 
 @router.get("/conversations/stores", summary="List the stores of conversations")
-async def list_stores(caller: InboxReader, sessions: SessionsDep) -> NamedList:
+async def list_conversation_stores(caller: InboxReader, sessions: SessionsDep) -> NamedList:
     """Their names alone, for whoever chooses by store."""
     return _named(await choices.list_stores(sessions, caller.account_id))
 
@@ -83,7 +91,7 @@ async def create_tag(body: TagRequest, caller: InboxEditor, sessions: SessionsDe
 
 
 @router.get("/tags/{tag_id}", summary="Get a tag")
-async def get_tag(tag_id: UUID, caller: InboxReader, sessions: SessionsDep) -> TagDetailAnswer:
+async def read_tag(tag_id: UUID, caller: InboxReader, sessions: SessionsDep) -> TagDetailAnswer:
     """With the number of conversations that would lose it."""
     tag, count = await tags.count_conversations(sessions, caller.account_id, tag_id)
     return TagDetailAnswer(id=tag.id, name=tag.name, conversation_count=count)
@@ -102,47 +110,49 @@ async def delete_tag(tag_id: UUID, caller: InboxEditor, sessions: SessionsDep) -
 
 
 @router.get("/saved-views", summary="List saved views")
-async def list_views(caller: InboxReader, sessions: SessionsDep) -> SavedViewList:
+async def list_saved_views(caller: InboxReadingPerson, sessions: SessionsDep) -> SavedViewList:
     """One's own."""
     return SavedViewList(items=[_view(each) for each in await saved_views.list_views(sessions, caller)])
 
 
 @router.post("/saved-views", status_code=201, summary="Save a view")
-async def save_view(body: SavedViewRequest, caller: InboxReader, sessions: SessionsDep) -> SavedViewAnswer:
+async def save_view(
+    body: SavedViewRequest, caller: InboxReadingPerson, sessions: SessionsDep
+) -> SavedViewAnswer:
     """Filters of the list under a name, for oneself; they replace those of a view that has this name."""
     filters = body.filters.model_dump(mode="json", exclude_defaults=True)
     return _view(await saved_views.save_view(sessions, caller, body.name, filters))
 
 
 @router.patch("/saved-views/{view_id}", summary="Rename a saved view")
-async def rename_view(
-    view_id: UUID, body: ViewNameRequest, caller: InboxReader, sessions: SessionsDep
+async def rename_saved_view(
+    view_id: UUID, body: ViewNameRequest, caller: InboxReadingPerson, sessions: SessionsDep
 ) -> SavedViewAnswer:
     """Its filters stay."""
     return _view(await saved_views.rename_view(sessions, caller, view_id, body.name))
 
 
 @router.delete("/saved-views/{view_id}", status_code=204, summary="Delete a saved view")
-async def delete_view(view_id: UUID, caller: InboxReader, sessions: SessionsDep) -> None:
+async def delete_saved_view(view_id: UUID, caller: InboxReadingPerson, sessions: SessionsDep) -> None:
     """Conversations stay as they are."""
     await saved_views.delete_view(sessions, caller, view_id)
 
 
 @router.get("/muted-kinds", summary="List muted kinds of notices")
-async def list_muted(caller: InboxReader, sessions: SessionsDep) -> MutedKinds:
+async def list_muted_kinds(caller: InboxReader, sessions: SessionsDep) -> MutedKinds:
     """What arrives closed and read in this account, and what else could."""
     return await _muted(sessions, caller.account_id)
 
 
 @router.put("/muted-kinds/{kind}", summary="Mute a kind of notices")
-async def mute(kind: MutableKind, caller: InboxEditor, sessions: SessionsDep) -> MutedKinds:
+async def mute_kind(kind: MutableKind, caller: InboxEditor, sessions: SessionsDep) -> MutedKinds:
     """From now on they arrive closed and read, for the whole account. They are never hidden."""
     await muted_kinds.mute(sessions, caller, kind)
     return await _muted(sessions, caller.account_id)
 
 
 @router.delete("/muted-kinds/{kind}", status_code=204, summary="Unmute a kind of notices")
-async def unmute(kind: MutableKind, caller: InboxEditor, sessions: SessionsDep) -> None:
+async def unmute_kind(kind: MutableKind, caller: InboxEditor, sessions: SessionsDep) -> None:
     """From now on they arrive open and unread again."""
     await muted_kinds.unmute(sessions, caller, kind)
 

@@ -13,7 +13,7 @@ _PATH = "/account/retention"
 
 
 @router.get(_PATH, summary="Read how long data are kept")
-async def get_retention(caller: AdminViewer, sessions: SessionsDep) -> RetentionAnswer:
+async def read_retention(caller: AdminViewer, sessions: SessionsDep) -> RetentionAnswer:
     """The account's own times. Amazon's rules set the others (docs/privacy.md)."""
     return _answer(await retention_service.read(sessions, caller))
 

@@ -13,7 +13,7 @@ from services.connector.dependencies import (
     BlobsDep,
     Cursor,
     IfMatch,
-    InboxEditor,
+    InboxPerson,
     InboxReader,
     KeyringDep,
     LanguageDep,
@@ -136,7 +136,7 @@ async def check_reply(
 
 
 @router.get("/conversations/{conversation_id}/replies", summary="Read a conversation's replies")
-async def read_replies(
+async def list_conversation_replies(
     *,
     conversation_id: UUID,
     caller: InboxReader,
@@ -249,7 +249,7 @@ async def dismiss_reply(
     summary="Upload a file for a reply",
     openapi_extra=_UPLOAD,
 )
-async def add_file(
+async def add_reply_file(
     *,
     conversation_id: UUID,
     filename: Annotated[str, Query(max_length=_MAX_FILENAME)],
@@ -283,7 +283,7 @@ async def add_file(
 @router.get(
     "/files/{file_id}", summary="Download a reply's file", response_class=Response, responses=FILE_RESPONSES
 )
-async def download_file(
+async def download_reply_file(
     *,
     file_id: UUID,
     caller: InboxReader,
@@ -301,14 +301,16 @@ async def download_file(
 
 
 @router.delete("/files/{file_id}", status_code=204, summary="Remove a file")
-async def remove_file(file_id: UUID, caller: ReplyWriter, sessions: SessionsDep, blobs: BlobsDep) -> None:
+async def remove_reply_file(
+    file_id: UUID, caller: ReplyWriter, sessions: SessionsDep, blobs: BlobsDep
+) -> None:
     """One's own, as long as no reply has it."""
     await files_service.remove_file(sessions, blobs, caller, file_id)
 
 
 @router.get("/conversations/{conversation_id}/draft", summary="Read one's draft")
 async def read_draft(
-    conversation_id: UUID, caller: InboxEditor, sessions: SessionsDep, keyring: KeyringDep, response: Response
+    conversation_id: UUID, caller: InboxPerson, sessions: SessionsDep, keyring: KeyringDep, response: Response
 ) -> DraftAnswer:
     """What the caller has begun to write here, on whatever device. Empty, in version 0, if nothing."""
     draft = await drafts_service.read_draft(sessions, keyring, caller, conversation_id)
@@ -321,7 +323,7 @@ async def write_draft(
     *,
     conversation_id: UUID,
     body: DraftRequest,
-    caller: InboxEditor,
+    caller: InboxPerson,
     sessions: SessionsDep,
     keyring: KeyringDep,
     response: Response,
@@ -340,7 +342,7 @@ async def write_draft(
 async def discard_draft(
     *,
     conversation_id: UUID,
-    caller: InboxEditor,
+    caller: InboxPerson,
     sessions: SessionsDep,
     keyring: KeyringDep,
     blobs: BlobsDep,
@@ -354,7 +356,7 @@ async def discard_draft(
     "/conversations/{conversation_id}/typing", status_code=204, summary="Tell colleagues that one is writing"
 )
 async def note_typing(
-    conversation_id: UUID, caller: InboxEditor, sessions: SessionsDep, keyring: KeyringDep, now: Now
+    conversation_id: UUID, caller: InboxPerson, sessions: SessionsDep, keyring: KeyringDep, now: Now
 ) -> None:
     """They hear of it every five seconds at most (`reply.typed`), and it is over after 30 seconds without."""
     await drafts_service.note_typing(sessions, keyring, caller, conversation_id, now)

@@ -56,8 +56,7 @@ def _whose(caller: Caller, conversation_id: UUID) -> _Whose:
 async def read_draft(
     sessions: Sessions, keyring: Keyring, caller: Caller, conversation_id: UUID
 ) -> OpenedDraft:
-    """The caller's draft with its files; an empty one of version 0 if there is none. Raises NotFound, BrowserRequired."""
-    caller.require_browser()
+    """The caller's draft with its files; an empty one of version 0 if there is none. Raises NotFound."""
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         shown_id = await shown_id_of(session, caller.account_id, conversation_id)
@@ -76,8 +75,7 @@ async def write_draft(
     if_match: str | None,
     now: datetime,
 ) -> OpenedDraft:
-    """Keep a text. Raises NotFound, ConversationMerged, ConversationInQuarantine, BrowserRequired, DraftChanged."""
-    caller.require_browser()
+    """Keep a text. Raises NotFound, ConversationMerged, ConversationInQuarantine, DraftChanged."""
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         [conversation] = await lock_conversations(session, caller.account_id, conversation_id)
@@ -114,9 +112,8 @@ async def note_typing(
 ) -> None:
     """Tell colleagues that the caller is writing an answer here.
 
-    Raises NotFound, ConversationMerged, ConversationInQuarantine, BrowserRequired.
+    Raises NotFound, ConversationMerged, ConversationInQuarantine.
     """
-    caller.require_browser()
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         # Held, so that no merge takes other drafts to where this one is added.
@@ -169,8 +166,7 @@ async def discard_draft(
     *,
     now: datetime,
 ) -> None:
-    """Throw the caller's draft away, with its files. Raises NotFound, ConversationMerged, BrowserRequired."""
-    caller.require_browser()
+    """Throw the caller's draft away, with its files. Raises NotFound, ConversationMerged."""
     keys = await keys_of(caller, sessions, keyring)
     async with sessions.begin() as session:
         await lock_conversations(session, caller.account_id, conversation_id)

@@ -32,7 +32,7 @@ router = APIRouter(tags=["replies"])
 
 
 @router.get("/reply-templates", summary="List reply templates")
-async def list_templates(
+async def list_reply_templates(
     caller: InboxReader, sessions: SessionsDep, language: Annotated[TemplateLanguage | None, Query()] = None
 ) -> TemplateList:
     """All of them, or those in one language, without their texts; two hundred at most."""
@@ -47,7 +47,7 @@ async def list_templates(
 
 
 @router.post("/reply-templates", status_code=201, summary="Create a reply template")
-async def create_template(
+async def create_reply_template(
     body: TemplateRequest, caller: InboxEditor, response: Response, sessions: SessionsDep, now: Now
 ) -> TemplateAnswer:
     """A text that agents send again and again, in one language."""
@@ -58,7 +58,7 @@ async def create_template(
 
 
 @router.get("/reply-templates/{template_id}", summary="Read a reply template")
-async def get_template(
+async def read_reply_template(
     template_id: UUID, caller: InboxReader, response: Response, sessions: SessionsDep
 ) -> TemplateAnswer:
     """The template with its text, as it was written."""
@@ -66,7 +66,7 @@ async def get_template(
 
 
 @router.patch("/reply-templates/{template_id}", summary="Change a reply template")
-async def change_template(
+async def change_reply_template(
     *,
     template_id: UUID,
     body: TemplateChange,
@@ -91,7 +91,7 @@ async def change_template(
 
 
 @router.delete("/reply-templates/{template_id}", status_code=204, summary="Delete a reply template")
-async def delete_template(template_id: UUID, caller: InboxEditor, sessions: SessionsDep) -> None:
+async def delete_reply_template(template_id: UUID, caller: InboxEditor, sessions: SessionsDep) -> None:
     """Replies that were written with it stay as they are."""
     await service.delete_template(sessions, caller, template_id)
 
@@ -100,7 +100,7 @@ async def delete_template(template_id: UUID, caller: InboxEditor, sessions: Sess
     "/conversations/{conversation_id}/reply-templates/{template_id}",
     summary="Fill a reply template for a conversation",
 )
-async def fill_template(
+async def fill_reply_template(
     *,
     conversation_id: UUID,
     template_id: UUID,

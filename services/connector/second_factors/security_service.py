@@ -48,8 +48,7 @@ async def change_rules(
     admin_idle_minutes: int,
     now: datetime,
 ) -> SecurityRules:
-    """Change what is given; 0 is nothing. Raises BrowserRequired, ReauthenticationNeeded."""
-    caller.require_browser()
+    """Change what is given; 0 is nothing. Raises ReauthenticationNeeded."""
     caller.require_recent(now)
     async with sessions.begin() as session:
         account = await queries.account_of(session, caller.account_id)
@@ -69,9 +68,8 @@ async def change_rules(
 async def reset(sessions: Sessions, caller: Caller, user_id: UUID, now: datetime) -> None:
     """Take away everything that a colleague has beside their password, and end their sessions.
 
-    Raises BrowserRequired, ReauthenticationNeeded, OwnSecondFactor, NotFound.
+    Raises ReauthenticationNeeded, OwnSecondFactor, NotFound.
     """
-    caller.require_browser()
     caller.require_recent(now)
     if user_id == caller.user_id:
         raise OwnSecondFactor

@@ -74,8 +74,7 @@ class Overview:
 
 
 async def overview(sessions: Sessions, caller: Caller) -> Overview:
-    """Raises BrowserRequired."""
-    caller.require_browser()
+    """The caller's own."""
     async with sessions.begin() as session:
         user = await _self(session, caller)
         return Overview(
@@ -88,7 +87,7 @@ async def overview(sessions: Sessions, caller: Caller) -> Overview:
 
 
 async def begin_app(sessions: Sessions, keyring: Keyring, caller: Caller, now: datetime) -> AppKey:
-    """A key for an authenticator app, which counts only when it has shown a code. Raises BrowserRequired, ReauthenticationNeeded."""
+    """A key for an authenticator app, which counts only when it has shown a code. Raises ReauthenticationNeeded."""
     session_id = caller.require_browser()
     caller.require_recent(now)
     keys = await keyring.of(sessions, caller.account_id)
@@ -112,7 +111,7 @@ async def confirm_app(
 ) -> list[str] | None:
     """Set up the app, which has shown its first code; recovery codes if there were none.
 
-    Raises BrowserRequired, ReauthenticationNeeded, SetUpExpired, CodeRefused.
+    Raises ReauthenticationNeeded, SetUpExpired, CodeRefused.
     """
     session_id = caller.require_browser()
     caller.require_recent(now)
@@ -138,8 +137,7 @@ async def confirm_app(
 
 
 async def remove_app(sessions: Sessions, caller: Caller, now: datetime) -> None:
-    """Take the app away. Raises BrowserRequired, ReauthenticationNeeded, LastSecondFactor."""
-    caller.require_browser()
+    """Take the app away. Raises ReauthenticationNeeded, LastSecondFactor."""
     caller.require_recent(now)
     async with sessions.begin() as session:
         user = await _self(session, caller)
@@ -155,7 +153,7 @@ async def remove_app(sessions: Sessions, caller: Caller, now: datetime) -> None:
 async def begin_passkey(
     sessions: Sessions, party: RelyingParty, caller: Caller, now: datetime
 ) -> dict[str, Any]:
-    """What the browser makes a passkey of. Raises BrowserRequired, ReauthenticationNeeded, TooManyPasskeys."""
+    """What the browser makes a passkey of. Raises ReauthenticationNeeded, TooManyPasskeys."""
     session_id = caller.require_browser()
     caller.require_recent(now)
     challenge = new_challenge()
@@ -189,7 +187,7 @@ async def add_passkey(
 ) -> tuple[Passkey, list[str] | None]:
     """Keep a passkey that a browser has made; recovery codes if there were none.
 
-    Raises BrowserRequired, ReauthenticationNeeded, SetUpExpired, PasskeyRefused, PasskeyTaken, TooManyPasskeys.
+    Raises ReauthenticationNeeded, SetUpExpired, PasskeyRefused, PasskeyTaken, TooManyPasskeys.
     """
     session_id = caller.require_browser()
     caller.require_recent(now)
@@ -225,8 +223,7 @@ async def add_passkey(
 
 
 async def rename_passkey(sessions: Sessions, caller: Caller, passkey_id: UUID, name: str) -> Passkey:
-    """Raises BrowserRequired, NotFound."""
-    caller.require_browser()
+    """Raises NotFound."""
     async with sessions.begin() as session:
         passkey = await queries.passkey_of(session, caller.user_id, passkey_id)
         if passkey is None:
@@ -237,8 +234,7 @@ async def rename_passkey(sessions: Sessions, caller: Caller, passkey_id: UUID, n
 
 
 async def remove_passkey(sessions: Sessions, caller: Caller, passkey_id: UUID, now: datetime) -> None:
-    """Raises BrowserRequired, ReauthenticationNeeded, NotFound, LastSecondFactor."""
-    caller.require_browser()
+    """Raises ReauthenticationNeeded, NotFound, LastSecondFactor."""
     caller.require_recent(now)
     async with sessions.begin() as session:
         user = await _self(session, caller)
@@ -253,8 +249,7 @@ async def remove_passkey(sessions: Sessions, caller: Caller, passkey_id: UUID, n
 
 
 async def renew_recovery_codes(sessions: Sessions, caller: Caller, now: datetime) -> list[str]:
-    """New recovery codes; the ones before are good no more. Raises BrowserRequired, ReauthenticationNeeded, NotFound."""
-    caller.require_browser()
+    """New recovery codes; the ones before are good no more. Raises ReauthenticationNeeded, NotFound."""
     caller.require_recent(now)
     async with sessions.begin() as session:
         user = await _self(session, caller)

@@ -10,13 +10,13 @@ from services.connector.accounts.schemas import MeAnswer, me_answer
 from services.connector.accounts.service import caller_of_session, me
 from services.connector.dependencies import (
     SESSION_COOKIE,
-    AnyCaller,
+    AnyPerson,
     KeyringDep,
     Now,
     PasswordsDep,
     SessionsDep,
     SettingsDep,
-    SettingUpCaller,
+    SettingUpPerson,
     SignInTurnsDep,
     browser_of,
     set_secret_cookie,
@@ -92,7 +92,7 @@ async def sign_in(
 
 
 @router.post("/sessions/second-step", status_code=201, summary="Finish signing in")
-async def second_step(
+async def finish_sign_in(
     *,
     body: SecondStepRequest,
     request: Request,
@@ -116,7 +116,7 @@ async def second_step(
 
 
 @router.post("/sessions/passkey/options", summary="Begin to sign in with a passkey")
-async def passkey_options(
+async def begin_passkey_sign_in(
     request: Request, response: Response, sessions: SessionsDep, party: RelyingPartyDep, now: Now
 ) -> SecondStepAnswer:
     """What any passkey of ours has to sign, within five minutes, in the same browser."""
@@ -145,7 +145,7 @@ async def sign_in_with_passkey(
 
 
 @router.get("/sessions", summary="Where one is signed in")
-async def list_sessions(caller: AnyCaller, sessions: SessionsDep, now: Now) -> SessionList:
+async def list_sessions(caller: AnyPerson, sessions: SessionsDep, now: Now) -> SessionList:
     """One's own sessions, the one that was used last first; fifty at most."""
     rows = await service.own_sessions(sessions, caller, now)
     return SessionList(
@@ -165,29 +165,29 @@ async def list_sessions(caller: AnyCaller, sessions: SessionsDep, now: Now) -> S
 
 
 @router.delete("/sessions", status_code=204, summary="Sign out everywhere else")
-async def end_other_sessions(caller: AnyCaller, sessions: SessionsDep) -> None:
+async def end_other_sessions(caller: AnyPerson, sessions: SessionsDep) -> None:
     """End all of one's sessions but this one, at once."""
     await service.end_other_sessions(sessions, caller)
 
 
 @router.delete("/sessions/current", status_code=204, summary="Sign out")
-async def sign_out(caller: SettingUpCaller, response: Response, sessions: SessionsDep) -> None:
+async def sign_out(caller: SettingUpPerson, response: Response, sessions: SessionsDep) -> None:
     """End this session at once. The browser stays known, so that others cannot keep its user from signing in again."""
     await service.sign_out(sessions, caller)
     _delete_cookie(response, SESSION_COOKIE)
 
 
 @router.delete("/sessions/{session_id}", status_code=204, summary="End a session")
-async def end_session(session_id: UUID, caller: AnyCaller, sessions: SessionsDep) -> None:
+async def end_session(session_id: UUID, caller: AnyPerson, sessions: SessionsDep) -> None:
     """One of one's own, at once. Its event streams end within seconds."""
     await service.end_session(sessions, caller, session_id)
 
 
 @router.post("/sessions/current/confirm", status_code=204, summary="Prove again who is there")
-async def confirm(
+async def confirm_identity(
     *,
     body: ConfirmRequest,
-    caller: SettingUpCaller,
+    caller: SettingUpPerson,
     request: Request,
     sessions: SessionsDep,
     turns: SignInTurnsDep,
@@ -213,8 +213,8 @@ async def confirm(
 
 
 @router.post("/sessions/current/confirm/passkey-options", summary="Begin to prove it with a passkey")
-async def confirm_options(
-    caller: SettingUpCaller, sessions: SessionsDep, party: RelyingPartyDep, now: Now
+async def begin_passkey_confirmation(
+    caller: SettingUpPerson, sessions: SessionsDep, party: RelyingPartyDep, now: Now
 ) -> OptionsAnswer:
     """What one of one's own passkeys has to sign, within five minutes."""
     return OptionsAnswer(options=await confirm_service.ask_passkey(sessions, party, caller, now))
@@ -224,7 +224,7 @@ async def confirm_options(
 async def change_password(
     *,
     body: PasswordChangeRequest,
-    caller: AnyCaller,
+    caller: AnyPerson,
     request: Request,
     sessions: SessionsDep,
     turns: SignInTurnsDep,
@@ -245,14 +245,16 @@ async def change_password(
 
 
 @router.post("/password-resets", status_code=202, summary="Ask for a new password")
-async def ask_reset(body: PasswordResetRequest, request: Request, sessions: SessionsDep, now: Now) -> None:
+async def ask_password_reset(
+    body: PasswordResetRequest, request: Request, sessions: SessionsDep, now: Now
+) -> None:
     """A mail with a link goes to whoever signs in with this address. The answer is the same if nobody does."""
     client_address = browser_of(request).client_address
     await password_service.ask_reset(sessions, body.email, client_address=client_address, now=now)
 
 
 @router.post("/password-resets/use", status_code=204, summary="Set a new password")
-async def use_reset(
+async def use_password_reset(
     body: NewPasswordRequest, request: Request, sessions: SessionsDep, passwords: PasswordsDep, now: Now
 ) -> None:
     """With the token of the link, which is good for an hour, once. All sessions end; the second factor stays."""

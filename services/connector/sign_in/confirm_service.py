@@ -43,7 +43,7 @@ async def confirm_with_password(
     browser: Browser,
     now: datetime,
 ) -> None:
-    """By the password. Raises InvalidCredentials, TooManySignIns, BrowserRequired.
+    """By the password. Raises InvalidCredentials, TooManySignIns.
 
     Counted as signing in is: whoever has found an unlocked screen may not guess more often than others.
     """
@@ -62,7 +62,7 @@ async def confirm_with_password(
 async def confirm_with_code(
     sessions: Sessions, keyring: Keyring, caller: Caller, code: str, *, browser: Browser, now: datetime
 ) -> None:
-    """By a code of the app, or a recovery code. Raises CodeRefused, TooManySignIns, BrowserRequired."""
+    """By a code of the app, or a recovery code. Raises CodeRefused, TooManySignIns."""
     session_id = caller.require_browser()
     user = await _user(sessions, caller)
     origin, takes_app = await proof_service.count(
@@ -85,7 +85,7 @@ async def confirm_with_code(
 async def ask_passkey(
     sessions: Sessions, party: RelyingParty, caller: Caller, now: datetime
 ) -> dict[str, Any]:
-    """What one of the caller's passkeys has to sign. Raises BrowserRequired."""
+    """What one of the caller's passkeys has to sign."""
     session_id = caller.require_browser()
     user, challenge = await _user(sessions, caller), new_challenge()
     async with sessions.begin() as session:
@@ -111,7 +111,7 @@ async def confirm_with_passkey(
     browser: Browser,
     now: datetime,
 ) -> None:
-    """By a passkey whose device has recognised them. Raises PasskeyRefused, BrowserRequired."""
+    """By a passkey whose device has recognised them. Raises PasskeyRefused."""
     session_id = caller.require_browser()
     user = await _user(sessions, caller)
     try:

@@ -53,7 +53,7 @@ async def change(
 ) -> None:
     """Change one's own password, and end one's other sessions.
 
-    Raises BrowserRequired, ReauthenticationNeeded, InvalidCredentials, TooManySignIns, and what `check_password` raises.
+    Raises ReauthenticationNeeded, InvalidCredentials, TooManySignIns, and what `check_password` raises.
     """
     session_id = caller.require_browser()
     async with sessions.begin() as session:

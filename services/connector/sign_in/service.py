@@ -62,16 +62,14 @@ async def sign_out(sessions: Sessions, caller: Caller) -> None:
 
 
 async def own_sessions(sessions: Sessions, caller: Caller, now: datetime) -> Sequence[UserSession]:
-    """Where one is signed in, the latest first. Raises BrowserRequired."""
-    caller.require_browser()
+    """Where one is signed in, the latest first."""
     statement = select(UserSession).where(UserSession.user_id == caller.user_id, UserSession.expires_at > now)
     async with sessions.begin() as session:
         return (await session.scalars(statement.order_by(UserSession.last_seen_at.desc()))).all()
 
 
 async def end_session(sessions: Sessions, caller: Caller, session_id: UUID) -> None:
-    """End one of one's own sessions. Raises BrowserRequired, NotFound."""
-    caller.require_browser()
+    """End one of one's own sessions. Raises NotFound."""
     ended = delete(UserSession).where(UserSession.id == session_id, UserSession.user_id == caller.user_id)
     async with sessions.begin() as session:
         if (await session.execute(ended.returning(UserSession.id))).one_or_none() is None:
@@ -80,7 +78,7 @@ async def end_session(sessions: Sessions, caller: Caller, session_id: UUID) -> N
 
 
 async def end_other_sessions(sessions: Sessions, caller: Caller) -> None:
-    """End all of one's sessions but this one. Raises BrowserRequired."""
+    """End all of one's sessions but this one."""
     session_id = caller.require_browser()
     others = delete(UserSession).where(UserSession.user_id == caller.user_id, UserSession.id != session_id)
     async with sessions.begin() as session:

@@ -12,13 +12,14 @@ from services.connector.accounts.service import caller_of_session
 from services.connector.dependencies import (
     SESSION_COOKIE,
     AdminEditor,
+    AdminPerson,
     AdminViewer,
     KeyringDep,
     LanguageDep,
     Now,
     SessionsDep,
     SettingsDep,
-    SettingUpCaller,
+    SettingUpPerson,
     SingleSignOnDep,
     browser_of,
     set_secret_cookie,
@@ -69,7 +70,7 @@ BrowserToken = Annotated[str | None, Cookie(alias=_BROWSER_COOKIE, include_in_sc
 
 
 @router.post("/single-sign-on/attempts", status_code=201, summary="Begin to sign in at a provider")
-async def begin(
+async def begin_single_sign_on(
     *,
     body: BeginRequest,
     request: Request,
@@ -95,9 +96,9 @@ async def begin(
 @router.post(
     "/sessions/current/confirm/single-sign-on", status_code=201, summary="Begin to prove it at a provider"
 )
-async def begin_confirmation(
+async def begin_single_sign_on_confirmation(
     *,
-    caller: SettingUpCaller,
+    caller: SettingUpPerson,
     response: Response,
     single_sign_on: SingleSignOnDep,
     now: Now,
@@ -144,7 +145,7 @@ async def callback(
 
 
 @router.get("/account/single-sign-on", summary="Where the account's people sign in")
-async def read(
+async def read_single_sign_on(
     caller: AdminViewer, sessions: SessionsDep, keyring: KeyringDep, settings: SettingsDep
 ) -> SingleSignOnAnswer:
     """The provider, its domains, and what is to be entered there. The client secret is never told."""
@@ -152,10 +153,10 @@ async def read(
 
 
 @router.put("/account/single-sign-on", summary="Set where the account's people sign in")
-async def put(
+async def store_single_sign_on(
     *,
     body: SingleSignOnRequest,
-    caller: AdminEditor,
+    caller: AdminPerson,
     sessions: SessionsDep,
     keyring: KeyringDep,
     settings: SettingsDep,
@@ -180,13 +181,13 @@ async def put(
 
 
 @router.delete("/account/single-sign-on", status_code=204, summary="Remove the account's provider")
-async def remove(caller: AdminEditor, sessions: SessionsDep, now: Now) -> None:
+async def remove_single_sign_on(caller: AdminPerson, sessions: SessionsDep, now: Now) -> None:
     """Everybody signs in by password or passkey; the provider's sessions end, but for this one."""
     await settings_service.remove(sessions, caller, now)
 
 
 @router.post("/account/single-sign-on/test", summary="Ask a provider what it says of itself")
-async def test(
+async def check_single_sign_on(
     body: TestRequest,
     caller: AdminEditor,
     sessions: SessionsDep,
@@ -199,10 +200,10 @@ async def test(
 
 
 @router.post("/account/single-sign-on/domains", status_code=201, summary="Name a mail domain of one's own")
-async def add_domain(
+async def add_mail_domain(
     *,
     body: DomainRequest,
-    caller: AdminEditor,
+    caller: AdminPerson,
     sessions: SessionsDep,
     keyring: KeyringDep,
     settings: SettingsDep,
@@ -214,10 +215,10 @@ async def add_domain(
 
 
 @router.post("/account/single-sign-on/domains/{domain_id}/proof", summary="Prove a mail domain")
-async def prove_domain(
+async def prove_mail_domain(
     *,
     domain_id: UUID,
-    caller: AdminEditor,
+    caller: AdminPerson,
     sessions: SessionsDep,
     keyring: KeyringDep,
     settings: SettingsDep,
@@ -232,7 +233,7 @@ async def prove_domain(
 
 
 @router.delete("/account/single-sign-on/domains/{domain_id}", status_code=204, summary="Remove a mail domain")
-async def remove_domain(domain_id: UUID, caller: AdminEditor, sessions: SessionsDep, now: Now) -> None:
+async def remove_mail_domain(domain_id: UUID, caller: AdminPerson, sessions: SessionsDep, now: Now) -> None:
     """Its addresses lead to no provider any more."""
     await settings_service.remove_domain(sessions, caller, domain_id, now)
 
@@ -240,7 +241,7 @@ async def remove_domain(domain_id: UUID, caller: AdminEditor, sessions: Sessions
 @router.delete(
     "/users/{user_id}/single-sign-on", status_code=204, summary="Untie a user from their company account"
 )
-async def untie(user_id: UUID, caller: AdminEditor, sessions: SessionsDep, now: Now) -> None:
+async def untie_user(user_id: UUID, caller: AdminPerson, sessions: SessionsDep, now: Now) -> None:
     """For whoever has another account at the company now: their sessions from there end, and their next sign-in there ties them anew, by their address."""
     await people_service.untie(sessions, caller, user_id, now)
 

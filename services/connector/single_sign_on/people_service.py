@@ -87,7 +87,7 @@ async def untie(sessions: Sessions, caller: Caller, user_id: UUID, now: datetime
     """Forget who a colleague is at the provider, and end the sessions that it has begun, but for the caller's own. Their next sign-in there
     ties them anew, by their address: so whoever was given another account at the company gets in again.
 
-    Raises BrowserRequired, ReauthenticationNeeded, NotFound.
+    Raises ReauthenticationNeeded, NotFound.
     """
     session_id = caller.require_browser()
     caller.require_recent(now)

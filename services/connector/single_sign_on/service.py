@@ -191,7 +191,7 @@ class SingleSignOn:
         )
 
     async def begin_confirmation(self, caller: Caller, *, browser_token: str, now: datetime) -> Begun:
-        """Begin to prove again who one is, by the provider that has let one in. Raises BrowserRequired, TooOften, NoProvider, ProviderFailed."""
+        """Begin to prove again who one is, by the provider that has let one in. Raises TooOften, NoProvider, ProviderFailed."""
         session_id = caller.require_browser()
         await SINGLE_SIGN_ONS.require(self._sessions, caller.user_id)
         async with self._sessions.begin() as session:

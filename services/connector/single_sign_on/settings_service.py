@@ -120,7 +120,7 @@ async def put(
 ) -> None:
     """Set up the provider, or change it. Whatever is under way there is over.
 
-    Raises BrowserRequired, ReauthenticationNeeded, LevelTooHigh, ClientSecretNeeded, OnlyUnproven, UrlInvalid, HostInvalid, UrlPortNotAllowed.
+    Raises ReauthenticationNeeded, LevelTooHigh, ClientSecretNeeded, OnlyUnproven, UrlInvalid, HostInvalid, UrlPortNotAllowed.
     """
     session_id = caller.require_browser()
     caller.require_recent(now)
@@ -163,7 +163,7 @@ async def put(
 
 
 async def remove(sessions: Sessions, caller: Caller, now: datetime) -> None:
-    """Everybody signs in by password or passkey again. Raises BrowserRequired, ReauthenticationNeeded."""
+    """Everybody signs in by password or passkey again. Raises ReauthenticationNeeded."""
     session_id = caller.require_browser()
     caller.require_recent(now)
     async with sessions.begin() as session:
@@ -199,10 +199,9 @@ async def test(
 
 
 async def add_domain(sessions: Sessions, caller: Caller, entered: str, now: datetime) -> None:
-    """A domain that shall be the account's own; it counts when it is proven. Raises BrowserRequired, ReauthenticationNeeded, HostInvalid,
+    """A domain that shall be the account's own; it counts when it is proven. Raises ReauthenticationNeeded, HostInvalid,
     TooManyDomains.
     """
-    caller.require_browser()
     caller.require_recent(now)
     domain = host_name(entered)
     async with sessions.begin() as session:
@@ -226,8 +225,7 @@ async def prove_domain(
     ask_texts: AskTexts,
     now: datetime,
 ) -> None:
-    """Ask the domain's DNS. Raises BrowserRequired, ReauthenticationNeeded, TooOften, NotFound, DomainUnproven, DomainTaken."""
-    caller.require_browser()
+    """Ask the domain's DNS. Raises ReauthenticationNeeded, TooOften, NotFound, DomainUnproven, DomainTaken."""
     caller.require_recent(now)
     await SINGLE_SIGN_ON_TESTS.require(sessions, caller.account_id)
     keys = await keyring.of(sessions, caller.account_id)
@@ -252,8 +250,7 @@ async def prove_domain(
 
 
 async def remove_domain(sessions: Sessions, caller: Caller, domain_id: UUID, now: datetime) -> None:
-    """Raises BrowserRequired, ReauthenticationNeeded, NotFound."""
-    caller.require_browser()
+    """Raises ReauthenticationNeeded, NotFound."""
     caller.require_recent(now)
     async with sessions.begin() as session:
         await hold_account_as_admin(session, caller)

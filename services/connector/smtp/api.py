@@ -31,7 +31,7 @@ _PATH = "/integrations/{integration_id}/smtp-configuration"
 
 
 @router.get(_PATH, summary="Read the SMTP configuration")
-async def get_configuration(
+async def read_smtp_configuration(
     *,
     integration_id: UUID,
     caller: AdminViewer,
@@ -44,7 +44,7 @@ async def get_configuration(
 
 
 @router.put(_PATH, summary="Store an SMTP configuration")
-async def put_configuration(
+async def store_smtp_configuration(
     *,
     integration_id: UUID,
     body: SmtpRequest,
@@ -75,7 +75,7 @@ async def put_configuration(
 
 
 @router.delete(_PATH, status_code=204, summary="Delete the SMTP configuration")
-async def delete_configuration(
+async def delete_smtp_configuration(
     integration_id: UUID, caller: AdminEditor, sessions: SessionsDep, if_match: IfMatch = None
 ) -> None:
     """The password is destroyed; replies go through our server."""
@@ -83,7 +83,7 @@ async def delete_configuration(
 
 
 @router.post(f"{_PATH}/test", summary="Test an SMTP configuration")
-async def check_configuration(
+async def check_smtp_configuration(
     *,
     integration_id: UUID,
     caller: AdminEditor,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from services.connector.accounts.levels import PERMISSIONS_OF_PEOPLE, levels_of_user
 from services.connector.dependencies import (
-    AdminEditor,
+    AdminPerson,
     AdminViewer,
     Cursor,
     IfMatch,
@@ -80,7 +80,7 @@ async def change_user(
     *,
     user_id: UUID,
     body: UserRequest,
-    caller: AdminEditor,
+    caller: AdminPerson,
     response: Response,
     sessions: SessionsDep,
     now: Now,
@@ -97,7 +97,7 @@ async def change_user(
 async def disable_user(
     *,
     user_id: UUID,
-    caller: AdminEditor,
+    caller: AdminPerson,
     response: Response,
     sessions: SessionsDep,
     now: Now,
@@ -111,7 +111,7 @@ async def disable_user(
 async def enable_user(
     *,
     user_id: UUID,
-    caller: AdminEditor,
+    caller: AdminPerson,
     response: Response,
     sessions: SessionsDep,
     now: Now,
@@ -125,7 +125,7 @@ async def enable_user(
 async def remove_user(
     *,
     user_id: UUID,
-    caller: AdminEditor,
+    caller: AdminPerson,
     sessions: SessionsDep,
     now: Now,
     programs: Annotated[service.Programs, Query(description="What becomes of their webhooks and API keys.")],
@@ -146,8 +146,8 @@ async def list_invitations(caller: AdminViewer, sessions: SessionsDep, now: Now)
 
 
 @router.post("/invitations", status_code=201, summary="Invite somebody")
-async def invite(
-    body: InvitationRequest, caller: AdminEditor, sessions: SessionsDep, now: Now
+async def invite_user(
+    body: InvitationRequest, caller: AdminPerson, sessions: SessionsDep, now: Now
 ) -> InvitationItem:
     """They get a mail with a link that is good for 72 hours, once."""
     listed = await invitations_service.invite(
@@ -164,20 +164,22 @@ async def invite(
 
 @router.post("/invitations/{invitation_id}/send", summary="Send an invitation again")
 async def send_invitation(
-    invitation_id: UUID, caller: AdminEditor, sessions: SessionsDep, now: Now
+    invitation_id: UUID, caller: AdminPerson, sessions: SessionsDep, now: Now
 ) -> InvitationItem:
     """With a new link for another 72 hours; the old one is good no more."""
     return _invitation(await invitations_service.send_again(sessions, caller, invitation_id, now), now)
 
 
 @router.delete("/invitations/{invitation_id}", status_code=204, summary="Withdraw an invitation")
-async def withdraw_invitation(invitation_id: UUID, caller: AdminEditor, sessions: SessionsDep) -> None:
+async def withdraw_invitation(invitation_id: UUID, caller: AdminPerson, sessions: SessionsDep) -> None:
     """Its link is good no more."""
     await invitations_service.withdraw(sessions, caller, invitation_id)
 
 
 @router.post("/invitations/look", summary="See who invites")
-async def look(body: LookRequest, request: Request, sessions: SessionsDep, now: Now) -> OfferAnswer:
+async def look_at_invitation(
+    body: LookRequest, request: Request, sessions: SessionsDep, now: Now
+) -> OfferAnswer:
     """With the token of the link. Whatever is wrong with one, the answer is the same."""
     offer = await invitations_service.look(
         sessions, body.token, client_address=_client_address(request), now=now
@@ -192,7 +194,7 @@ async def look(body: LookRequest, request: Request, sessions: SessionsDep, now: 
 
 
 @router.post("/invitations/accept", status_code=204, summary="Accept an invitation")
-async def accept(
+async def accept_invitation(
     body: AcceptRequest, request: Request, sessions: SessionsDep, passwords: PasswordsDep, now: Now
 ) -> None:
     """Become a user, and sign in afterwards."""

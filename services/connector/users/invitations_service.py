@@ -90,9 +90,8 @@ async def invite(
 ) -> ListedInvitation:
     """Ask somebody to join, by a mail.
 
-    Raises BrowserRequired, ReauthenticationNeeded, LevelTooHigh, EmailTaken, AlreadyInvited, TooManyInvitations, TooOften.
+    Raises ReauthenticationNeeded, LevelTooHigh, EmailTaken, AlreadyInvited, TooManyInvitations, TooOften.
     """
-    caller.require_browser()
     caller.require_recent(now)
     require_no_more(caller, levels)
     await INVITATIONS.require(sessions, caller.account_id)
@@ -163,9 +162,8 @@ async def send_again(
 ) -> ListedInvitation:
     """With a new link and another 72 hours; the old link is good no more, and the caller is the inviter now.
 
-    Raises BrowserRequired, ReauthenticationNeeded, NotFound, LevelTooHigh, TooOften.
+    Raises ReauthenticationNeeded, NotFound, LevelTooHigh, TooOften.
     """
-    caller.require_browser()
     caller.require_recent(now)
     await INVITATIONS.require(sessions, caller.account_id)
     async with sessions.begin() as session:
@@ -181,8 +179,7 @@ async def send_again(
 
 
 async def withdraw(sessions: Sessions, caller: Caller, invitation_id: UUID) -> None:
-    """Its link is good no more. Raises BrowserRequired, NotFound."""
-    caller.require_browser()
+    """Its link is good no more. Raises NotFound."""
     async with sessions.begin() as session:
         invitation = await _held(session, caller, invitation_id)
         await session.delete(invitation)

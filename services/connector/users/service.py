@@ -116,9 +116,9 @@ async def change_levels(
 ) -> ListedUser:
     """Change what is given of their permissions; it holds from their next request on, and their streams end.
 
-    Raises BrowserRequired, ReauthenticationNeeded, LevelTooHigh, NotFound, PreconditionFailed, LastAdmin.
+    Raises ReauthenticationNeeded, LevelTooHigh, NotFound, PreconditionFailed, LastAdmin.
     """
-    _require_person(caller, now)
+    caller.require_recent(now)
     async with sessions.begin() as session:
         user = await _held(session, caller, user_id)
         require_match(if_match, version_of(user))
@@ -148,9 +148,9 @@ async def disable(
 ) -> ListedUser:
     """End their sessions at once, and let neither them nor their API keys in; their invitations end.
 
-    Raises BrowserRequired, ReauthenticationNeeded, NotFound, PreconditionFailed, LastAdmin.
+    Raises ReauthenticationNeeded, NotFound, PreconditionFailed, LastAdmin.
     """
-    _require_person(caller, now)
+    caller.require_recent(now)
     async with sessions.begin() as session:
         user = await _held(session, caller, user_id)
         require_match(if_match, version_of(user))
@@ -168,10 +168,10 @@ async def disable(
 async def enable(
     sessions: Sessions, caller: Caller, user_id: UUID, *, if_match: str | None, now: datetime
 ) -> ListedUser:
-    """Let somebody in again who was disabled, with their API keys. Raises BrowserRequired, ReauthenticationNeeded, NotFound,
+    """Let somebody in again who was disabled, with their API keys. Raises ReauthenticationNeeded, NotFound,
     PreconditionFailed, LevelTooHigh.
     """
-    _require_person(caller, now)
+    caller.require_recent(now)
     async with sessions.begin() as session:
         user = await _held(session, caller, user_id)
         require_match(if_match, version_of(user))
@@ -195,9 +195,9 @@ async def remove(
     """Take somebody out of the account for good. Their name stays on what they have written; their address may be invited again.
 
     Their stores pass to the successor, the caller if nobody is named; their webhooks and API keys pass, too, or end.
-    Raises BrowserRequired, ReauthenticationNeeded, NotFound, LastAdmin, SuccessorUnfit.
+    Raises ReauthenticationNeeded, NotFound, LastAdmin, SuccessorUnfit.
     """
-    _require_person(caller, now)
+    caller.require_recent(now)
     async with sessions.begin() as session:
         user = await _held(session, caller, user_id)
         successor = await _successor(session, caller, user, successor_id, programs)
@@ -221,12 +221,6 @@ async def remove(
         await _settle_programs(session, user, successor, programs, now)
         session.add(audit_entry(caller, "user_removed", user.id, programs=programs.value))
     log.info("user_removed", user_id=str(user_id))
-
-
-def _require_person(caller: Caller, now: datetime) -> None:
-    # A stolen key must not make itself friends, nor lock people out.
-    caller.require_browser()
-    caller.require_recent(now)
 
 
 async def _held(session: AsyncSession, caller: Caller, user_id: UUID) -> User:

@@ -77,7 +77,7 @@ async def list_webhooks(
 
 
 @router.get("/webhooks/{webhook_id}", summary="Read a webhook")
-async def get_webhook(
+async def read_webhook(
     webhook_id: UUID, caller: ProgramsEditor, response: Response, sessions: SessionsDep
 ) -> WebhookAnswer:
     """Whether it is enabled, and since when deliveries fail."""
@@ -117,7 +117,7 @@ async def delete_webhook(webhook_id: UUID, caller: ProgramsEditor, sessions: Ses
 
 
 @router.post("/webhooks/{webhook_id}/secret", status_code=201, summary="Replace a webhook's secret")
-async def rotate_secret(
+async def rotate_webhook_secret(
     *,
     webhook_id: UUID,
     body: SecretRequest,
@@ -135,13 +135,15 @@ async def rotate_secret(
 
 
 @router.post("/webhooks/{webhook_id}/ping", status_code=202, summary="Test a webhook")
-async def ping(webhook_id: UUID, caller: ProgramsEditor, sessions: SessionsDep, now: Now) -> DeliveryAnswer:
+async def ping_webhook(
+    webhook_id: UUID, caller: ProgramsEditor, sessions: SessionsDep, now: Now
+) -> DeliveryAnswer:
     """Sends a `webhook.ping`; its delivery shows the result. Twenty a minute for each account."""
     return _delivery(await service.ping(sessions, caller, webhook_id, now))
 
 
 @router.get("/webhooks/{webhook_id}/deliveries", summary="List a webhook's deliveries")
-async def list_deliveries(
+async def list_webhook_deliveries(
     *,
     webhook_id: UUID,
     caller: ProgramsEditor,
@@ -165,7 +167,7 @@ async def list_deliveries(
 @router.post(
     "/webhooks/{webhook_id}/deliveries/{delivery_id}/resend", status_code=202, summary="Send a delivery again"
 )
-async def resend(
+async def resend_webhook_delivery(
     webhook_id: UUID, delivery_id: UUID, caller: ProgramsEditor, sessions: SessionsDep
 ) -> DeliveryAnswer:
     """Now, with the same webhook-id, whether it was delivered, is dead or still waits. 120 a minute for each account."""

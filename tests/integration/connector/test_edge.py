@@ -184,6 +184,14 @@ async def test_a_number_is_no_time(client: httpx2.AsyncClient):
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "datetime_parsing")
 
 
+async def test_the_description_names_the_address_at_which_browsers_reach_us(settings: ConnectorSettings):
+    app = create_app(settings.model_copy(update={"public_url": "https://app.example/amazon"}))
+    async with app.router.lifespan_context(app), open_client(app) as client:
+        described = (await client.get(f"{API_PREFIX}/openapi.json")).json()
+
+    assert described["servers"] == [{"url": "https://app.example/amazon"}]
+
+
 async def test_every_answer_has_safe_headers_and_an_id(nobody: httpx2.AsyncClient):
     answer = await nobody.get(f"{API_PREFIX}/me")
 

@@ -1,7 +1,11 @@
 """What docs/ says about the REST API is what the code does."""
 
 import json
+import re
+from collections import Counter
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from services.connector.app import openapi_document
 from services.connector.problems.page import problem_page
@@ -10,8 +14,13 @@ DOCS = Path(__file__).parents[3] / "docs"
 CURE = "The API has changed. Look at the difference, then write its descriptions anew: make api-docs"
 
 
+@cache
+def _described() -> dict[str, Any]:
+    return openapi_document()
+
+
 def test_the_checked_in_description_of_the_api_is_the_code_s():
-    assert json.loads((DOCS / "openapi.json").read_text()) == openapi_document(), CURE
+    assert json.loads((DOCS / "openapi.json").read_text()) == _described(), CURE
 
 
 def test_the_checked_in_page_of_problem_codes_is_the_code_s():
@@ -38,7 +47,23 @@ def test_every_post_by_which_a_caller_changes_something_takes_an_idempotency_key
         # Its body is read when there is room for it, not to be compared.
         "/api/v1/conversations/{conversation_id}/files",
     }
-    for path, operations in openapi_document()["paths"].items():
+    for path, operations in _described()["paths"].items():
         if "post" in operations:
             names = [parameter["name"] for parameter in operations["post"].get("parameters", [])]
             assert ("Idempotency-Key" in names) == (path not in without), path
+
+
+def test_every_operation_has_a_name_of_its_own_that_says_what_it_does():
+    names = [
+        operation["operationId"]
+        for operations in _described()["paths"].values()
+        for operation in operations.values()
+    ]
+
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+    # A verb, and what of: a verb alone would be somebody else's, too.
+    assert [name for name in names if not re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", name)] == []
+
+
+def test_the_description_that_belongs_to_no_installation_names_the_server_it_came_from():
+    assert _described()["servers"] == [{"url": "/"}]
