@@ -110,6 +110,9 @@ class ProblemHandlers:
         if error.status_code == 404 and _asks_for_page(request):
             return self._pages.not_found(request)
         headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+        # No route says itself what it may be asked, so that the router refuses the question with 405 where there is an address.
+        if error.status_code == 405 and request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
         return self._answer(request, _HTTP_CODES.get(error.status_code, "internal_error"), headers=headers)
 
     async def _database(self, request: Request, error: Exception) -> Response:
@@ -132,4 +135,4 @@ def _allowed(request: Request) -> str:
         for route in iter_route_contexts(request.app.routes)
         if route.matches(request.scope)[0] is not Match.NONE
     ]
-    return ", ".join(sorted({method for route in fitting for method in route.methods or ()}))
+    return ", ".join(sorted({method for route in fitting for method in route.methods or ()} | {"OPTIONS"}))

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from uuid import UUID
 
 import httpx2
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 
 from services.connector.app import create_app
@@ -152,11 +154,32 @@ async def test_unknown_addresses_and_methods_are_problems_too(nobody: httpx2.Asy
     unknown = await nobody.get(
         f"{API_PREFIX}/nothing", headers={"Accept": "text/html", "Accept-Language": "de"}
     )
-    method = await nobody.request("OPTIONS", f"{API_PREFIX}/me")
+    method = await nobody.request("DELETE", f"{API_PREFIX}/me")
 
     assert (unknown.status_code, unknown.json()["title"]) == (404, "Nicht gefunden")
     assert (method.status_code, method.json()["code"]) == (405, "method_not_allowed")
-    assert method.headers["allow"] == "GET, PATCH"
+    assert method.headers["allow"] == "GET, OPTIONS, PATCH"
+
+
+async def test_what_an_address_may_be_asked_is_told_to_everybody(nobody: httpx2.AsyncClient, app: FastAPI):
+    """RFC 9110 section 9.3.7, for every address that there is."""
+    told, there = dict[str, str](), dict[str, set[str]]()
+    for route in iter_route_contexts(app.routes):
+        path = re.sub(r"{[^}]*}", "0199f3a2-5a52-7c1e-8d52-1f6a1c1d2e3f", route.path or "")
+        there.setdefault(path, {"OPTIONS"}).update(route.methods or ())
+    for path in there:
+        answer = await nobody.options(path)
+        assert (answer.status_code, answer.content) == (204, b""), path
+        told[path] = answer.headers["allow"]
+    unknown = await nobody.options(f"{API_PREFIX}/nothing")
+    no_page = await nobody.options("/nothing")
+
+    # An address such as /conversations/counts is by its form a conversation's, too.
+    assert [path for path in there if not there[path] <= set(told[path].split(", "))] == []
+    assert told[f"{API_PREFIX}/webhooks"] == "GET, OPTIONS, POST"
+    assert told["/sign-in"] == "GET, OPTIONS"
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+    assert no_page.status_code == 404
 
 
 @pytest.mark.parametrize("done", [0, 1, "true", "false", None])

@@ -54,3 +54,14 @@ async def test_no_other_origin_is_let_in(settings: ConnectorSettings, origin: st
 
     assert [answer.status_code for answer in answers] == [400, 401]
     assert not any("access-control-allow-origin" in answer.headers for answer in answers)
+
+
+async def test_asking_what_an_address_may_be_asked_is_no_preflight(settings: ConnectorSettings):
+    app = create_app(settings.model_copy(update={"frontend_origins": ORIGIN}))
+    async with app.router.lifespan_context(app), open_client(app, origin=ORIGIN) as client:
+        asked = await client.options("/api/v1/webhooks")
+        unknown = await client.options("/api/v1/nothing")
+
+    assert (asked.status_code, asked.headers["allow"]) == (204, "GET, OPTIONS, POST")
+    assert asked.headers["access-control-allow-origin"] == ORIGIN
+    assert unknown.status_code == 404
