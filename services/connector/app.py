@@ -268,7 +268,9 @@ def _assemble(
 @cache
 def _routes() -> list[BaseRoute]:
     """All routes. They know no application, so they are put together and looked through once a process, which takes a while."""
-    router = APIRouter(responses=PROBLEM_RESPONSES, generate_unique_id_function=operation_id)
+    router = APIRouter(
+        responses=PROBLEM_RESPONSES, generate_unique_id_function=lambda route: operation_id(route.name)
+    )
     api = APIRouter(prefix=API_PREFIX, dependencies=[Depends(refuse_unknown_parameters)])
     api.include_router(sign_in.router)
     api.include_router(second_factors.router)

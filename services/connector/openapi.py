@@ -2,8 +2,6 @@
 
 from typing import Any, Final
 
-from fastapi.routing import APIRoute
-
 from services.connector.dependencies import only_reads
 from services.connector.replies.limits import UPLOADS
 
@@ -86,9 +84,9 @@ def servers(public_url: str | None) -> list[dict[str, str]]:
     return [{"url": public_url or "/"}]
 
 
-def operation_id(route: APIRoute) -> str:
+def operation_id(function: str) -> str:
     """The name of an operation for programs that are generated: its function's (`list_integrations` is `listIntegrations`)."""
-    first, *others = route.endpoint.__name__.split("_")
+    first, *others = function.split("_")
     return first + "".join(word.capitalize() for word in others)
 
 
