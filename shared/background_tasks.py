@@ -8,6 +8,8 @@ from typing import Any, Final, Self
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from shared.side_port import STOPPING
+
 log = structlog.get_logger()
 
 FIRST_PAUSE_SECONDS: Final = 1.0
@@ -51,7 +53,9 @@ class BackgroundTasks:
         (self._until_stop if ends_at_stop else self._until_cancelled).append(keeping)
 
     def problem(self) -> str | None:
-        """Why the role is not ready: which tasks have ended and are not running steadily again. None if all run."""
+        """Why the role is not ready: it is being stopped, or tasks have ended and are not running steadily again. None if all run."""
+        if self._stop.is_set():
+            return STOPPING
         if not self._failing:
             return None
         return f"background tasks have ended and are restarted: {', '.join(sorted(self._failing))}"

@@ -5,14 +5,14 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from typing import NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 import structlog
 from pydantic_settings import BaseSettings
 
 from shared.crypto.key_provider import KeyFileUnusable
 from shared.errors import CannotStart
-from shared.logging import configure_logging
+from shared.logging import configure_logging, flush_log
 from shared.secure_defaults import refuse_unsafe, unsafe
 from shared.settings import CommonSettings, SettingsWrong, load_settings
 from shared.side_port import PortTaken
@@ -25,6 +25,9 @@ FAILED = 1
 # All works, but a key should have been replaced by now.
 KEYS_OVERDUE = 3
 
+# A second signal so soon is the first one, sent to a whole group of processes and passed on by a parent in it.
+_SAME_SIGNAL_SECONDS: Final = 0.2
+
 log = structlog.get_logger()
 
 
@@ -32,13 +35,16 @@ def run_role(
     role: str,
     settings_class: type[_SettingsClass],
     run: Callable[[_SettingsClass, asyncio.Event], Awaitable[None]],
+    *,
+    is_ended_by_its_supervisor: bool = False,
 ) -> None:
-    """Run `run(settings, stop)` until it returns; `stop` is set by SIGTERM or SIGINT."""
+    """Run `run(settings, stop)` until it returns; `stop` is set by SIGTERM or SIGINT, and a second one ends the process at once, unless
+    a supervisor of ours does that."""
     settings = settings_or_exit(settings_class)
     configure_logging(role, level=settings.log_level, for_good=True)
     warn_of_development(settings)
     try:
-        asyncio.run(_until_signal(settings, run))
+        asyncio.run(_until_signal(settings, run, ends_at_once=not is_ended_by_its_supervisor))
     except PortTaken as taken:
         give_up(port_cure(taken))
     except KeyFileUnusable as unusable:
@@ -100,10 +106,35 @@ def give_up(message: str, *, code: int = CANNOT_START) -> NoReturn:
     raise SystemExit(code)
 
 
+def stop_on_signals(stop: asyncio.Event, *, ends_at_once: bool = True) -> None:
+    """Let SIGTERM and SIGINT set `stop`, and a second one of them end the process at once, whatever is under way.
+
+    SIGHUP, which would kill, is for none but the relay's supervisor, which takes it over: others say in the log that they go on.
+    """
+    loop = asyncio.get_running_loop()
+    told_at: float | None = None
+
+    def stop_or_end(number: signal.Signals) -> None:
+        nonlocal told_at
+        if told_at is None:
+            told_at = loop.time()
+            stop.set()
+        elif ends_at_once and loop.time() - told_at > _SAME_SIGNAL_SECONDS:
+            log.warning("ended_at_once", signal=number.name)
+            flush_log()
+            os._exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop_or_end, number)
+    loop.add_signal_handler(signal.SIGHUP, lambda: log.info("hangup_ignored"))
+
+
 async def _until_signal(
-    settings: _SettingsClass, run: Callable[[_SettingsClass, asyncio.Event], Awaitable[None]]
+    settings: _SettingsClass,
+    run: Callable[[_SettingsClass, asyncio.Event], Awaitable[None]],
+    *,
+    ends_at_once: bool,
 ) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop_on_signals(stop, ends_at_once=ends_at_once)
     await run(settings, stop)

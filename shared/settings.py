@@ -25,6 +25,8 @@ Development = Annotated[
     ),
 ]
 
+# Balancers ask every few seconds and believe the second answer.
+_DRAIN_SECONDS: Final = 10
 # As libpq names them.
 _TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
@@ -81,6 +83,28 @@ class CommonSettings(BaseSettings):
         False,
         description="true if a firewall or a network policy lets nobody but probes and your metrics reach the side ports, else false",
     )
+
+
+class ServingSettings(BaseSettings):
+    """How a role that others are sent to by a balancer stops, and whether anybody is."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
+
+    development: Development = False
+    drain_seconds: int | None = Field(
+        None,
+        ge=0,
+        le=600,
+        description="for how many seconds `serve` still takes whoever comes after it was told to stop and /readyz says so, such as 10: longer "
+        "than a balancer takes to notice. Unset, it is 10, and 0 while you develop; set it to 0 if nothing asks /readyz",
+    )
+
+    @property
+    def seconds_to_drain(self) -> int:
+        """What `drain_seconds` comes to."""
+        if self.drain_seconds is not None:
+            return self.drain_seconds
+        return 0 if self.development else _DRAIN_SECONDS
 
 
 class BlobSettings(BaseSettings):

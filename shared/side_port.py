@@ -29,6 +29,8 @@ class Answer(NamedTuple):
 # Answers a request for a path.
 Answering = Callable[[str], Awaitable[Answer]]
 
+# Why a process is not ready from SIGTERM to its end.
+STOPPING: Final = "this process is being stopped"
 NOT_FOUND: Final = Answer(404, PLAIN_TEXT, b"not found\n")
 
 

@@ -62,7 +62,7 @@ async def exposed_metrics(
     OutboundMetrics(mail_worker)
     DnsMetrics(mail_worker)
     BackgroundTasks(asyncio.Event(), mail_worker)
-    supervisor = (await ProcessAggregator([]).answer("/metrics")).body
+    supervisor = (await ProcessAggregator([], asyncio.Event()).answer("/metrics")).body
     connector = await _connector(keys, database)
     worker = await _connector_worker(sessions, keyring, keys, folder)
     return b"".join([connector, worker, render(relay), render(mail_worker), supervisor]).decode()

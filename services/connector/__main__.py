@@ -8,10 +8,10 @@ with loading():
     import json
     import socket
     from collections.abc import Mapping
-    from contextlib import suppress
     from pathlib import Path
     from typing import Annotated
 
+    import structlog
     import typer
     import uvicorn
     from pydantic import Field, SecretStr
@@ -42,7 +42,7 @@ with loading():
     from services.connector.users.commands import PeopleSettings, api_keys, list_accounts, users
     from services.connector.worker import run_worker
     from shared.crypto.key_provider import KeyFile, KeyFileUnusable
-    from shared.database import Sessions, database_problem
+    from shared.database import Sessions
     from shared.database_command import run_with_database
     from shared.errors import Expected
     from shared.file_limits import raise_file_limit
@@ -55,6 +55,7 @@ with loading():
         port_cure,
         run_role,
         settings_or_exit,
+        stop_on_signals,
         warn_of_development,
     )
     from shared.settings import CommonSettings
@@ -62,6 +63,8 @@ with loading():
     from shared.side_port import PortTaken, answering_on, health, open_listener
     from shared.tables import SecondFactor
     from shared.version_option import with_version
+
+log = structlog.get_logger()
 
 cli = typer.Typer(
     help="Connects Amazon stores and shows their buyers' messages: REST API, pages, background work.",
@@ -160,16 +163,29 @@ def serve() -> None:
         side_listener = open_listener(settings.side_host, settings.side_port, setting="REPLYCO_SIDE_PORT")
     except PortTaken as taken:
         give_up(port_cure(taken))
-    # uvicorn has stopped cleanly when it repeats Ctrl-C.
-    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_serve(state, config, listener, side_listener))
 
 
 async def _serve(
     state: AppState, config: uvicorn.Config, listener: socket.socket, side_listener: socket.socket
 ) -> None:
-    async with answering_on(side_listener, health(state.registry, lambda: database_problem(state.sessions))):
-        await Server(config, end_streams=state.hub.end_streams).serve(sockets=[listener])
+    """Until a signal: then `/readyz` sends whoever asks it to other processes, and who still comes is served until they have looked."""
+    stop_on_signals(state.stop)
+    async with answering_on(side_listener, health(state.registry, state.problem)):
+        server = Server(config, end_streams=state.hub.end_streams)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        stopping = asyncio.create_task(state.stop.wait())
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if state.stop.is_set():
+            drain_seconds = state.settings.seconds_to_drain
+            log.info("draining", seconds=drain_seconds)
+            server.drain()
+            await asyncio.wait([serving], timeout=drain_seconds)
+        stopping.cancel()
+        server.should_exit = True
+        await serving
+    log.info("connector_stopped")
 
 
 @cli.command()

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache, partial
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,7 +24,7 @@ from services.connector.amazon_pauses import api as amazon_pauses
 from services.connector.amazon_pauses.service import PauseSwitch
 from services.connector.audit import api as audit
 from services.connector.authorization import api as authorization
-from services.connector.dependencies import IDEMPOTENCY_HEADER, AppState, SessionsDep, permissions_asked
+from services.connector.dependencies import IDEMPOTENCY_HEADER, AppState, permissions_asked
 from services.connector.events import api as events
 from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import Hub
@@ -73,7 +73,7 @@ from services.connector.webhooks import api as webhooks
 from shared.blobs import open_blobs
 from shared.connection_metrics import show_connections
 from shared.crypto.key_provider import KeyFile
-from shared.database import create_engine, create_sessions, database_problem
+from shared.database import create_engine, create_sessions
 from shared.keyring import Keyring
 from shared.metrics import process_registry
 from shared.outgoing.addresses import networks
@@ -316,8 +316,9 @@ async def _livez() -> Response:
     return Response("alive\n", media_type="text/plain")
 
 
-async def _readyz(sessions: SessionsDep) -> Response:
-    if problem := await database_problem(sessions):
+async def _readyz(request: Request) -> Response:
+    state: AppState = request.app.state.connector
+    if problem := await state.problem():
         return Response(f"{problem}\n", 503, media_type="text/plain")
     return Response("ready\n", media_type="text/plain")
 

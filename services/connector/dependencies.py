@@ -3,9 +3,10 @@
 A route says whom it lets in by the type of its `caller`; a route without one must be listed as public (`app.py`).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
@@ -44,10 +45,11 @@ from services.connector.single_sign_on.service import SingleSignOn
 from services.connector.smtp.checker import SmtpChecker
 from services.connector.tokens.service import Vault
 from shared.blobs import BlobStore
-from shared.database import Sessions
+from shared.database import Sessions, database_problem
 from shared.keyring import Keyring
 from shared.outgoing.connections import OutgoingConnections
 from shared.permissions import Level, Permission
+from shared.side_port import STOPPING
 
 SESSION_COOKIE: Final = "__Host-replyco_session"
 # A browser that sends it has signed in before (`sign_in_limits`).
@@ -88,6 +90,12 @@ class AppState:
     anonymous_limits: RateLimits
     anonymous_wide_limits: RateLimits
     known_elsewhere: Counter
+    # Set when this process is told to stop.
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def problem(self) -> str | None:
+        """Why nobody should be sent to this process now, as `/readyz` tells it; None if it is ready."""
+        return STOPPING if self.stop.is_set() else await database_problem(self.sessions)
 
 
 def _state(request: Request) -> AppState:

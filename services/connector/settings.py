@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.connector.events.bounds import StreamBounds
 from services.connector.http.connections import ConnectionBounds
 from shared.outgoing.addresses import Network, networks
-from shared.settings import PREFIX, BlobSettings, CommonSettings, OutgoingSettings, Port
+from shared.settings import PREFIX, BlobSettings, CommonSettings, OutgoingSettings, Port, ServingSettings
 
 _Value = TypeVar("_Value")
 
@@ -91,7 +91,7 @@ class RetentionSettings(BaseSettings):
     )
 
 
-class ConnectorSettings(CommonSettings, OutgoingSettings, BlobSettings, RetentionSettings):
+class ConnectorSettings(CommonSettings, ServingSettings, OutgoingSettings, BlobSettings, RetentionSettings):
     """Every value comes from a `REPLYCO_…` variable of the same name."""
 
     host: str = Field("127.0.0.1", description="the address to listen on, such as 127.0.0.1 or 0.0.0.0")

@@ -11,7 +11,15 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.blobs import INLINE_LIMIT_BYTES
 from shared.outgoing.smtp import SmtpServer
-from shared.settings import PREFIX, BlobSettings, CommonSettings, Development, OutgoingSettings, Port
+from shared.settings import (
+    PREFIX,
+    BlobSettings,
+    CommonSettings,
+    Development,
+    OutgoingSettings,
+    Port,
+    ServingSettings,
+)
 
 # An address of version 6 stands in brackets if a port follows.
 _WITH_PORT = re.compile(r"\[?(?P<address>[0-9.]+|(?<=\[)[^\[\]]+)\]?:(?P<port>[0-9]+)")
@@ -134,7 +142,7 @@ class SidePortSettings(BaseSettings):
     )
 
 
-class RelaySettings(CommonSettings, MailDomainSettings, SidePortSettings, BlobSettings):
+class RelaySettings(CommonSettings, ServingSettings, MailDomainSettings, SidePortSettings, BlobSettings):
     """`serve`: accepts mail. It is given the public mail key only, so it can open nothing that it has accepted."""
 
     smtp_host: str = Field(

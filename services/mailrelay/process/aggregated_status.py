@@ -15,7 +15,7 @@ from typing_extensions import override
 from services.mailrelay.process.control_channel import ChannelClosed
 from services.mailrelay.process.process_slot import ProcessSlot
 from shared.metrics import CONTENT_TYPE, process_registry, render
-from shared.side_port import NOT_FOUND, PLAIN_TEXT, Answer
+from shared.side_port import NOT_FOUND, PLAIN_TEXT, STOPPING, Answer
 
 # Longer than a child waits for its database.
 _ANSWER_SECONDS: Final = 8.0
@@ -30,8 +30,9 @@ _ANSWERED_BY_ONE: Final = re.compile(r"/trace/[A-Za-z0-9._-]{1,100}")
 class ProcessAggregator:
     """Asks every child, and makes one answer of theirs."""
 
-    def __init__(self, slots: Sequence[ProcessSlot]) -> None:
+    def __init__(self, slots: Sequence[ProcessSlot], stop: asyncio.Event) -> None:
         self._slots = slots
+        self._stop = stop
         self._own = process_registry()
 
     async def answer(self, path: str) -> Answer:
@@ -78,6 +79,8 @@ class ProcessAggregator:
         return Answer(200, PLAIN_TEXT, b"ok\n")
 
     async def _readiness(self) -> Answer:
+        if self._stop.is_set():
+            return Answer(503, PLAIN_TEXT, f"{STOPPING}\n".encode())
         answers = await self._request_all("/readyz")
         if None in answers:
             return Answer(503, PLAIN_TEXT, b"a process is being started\n")

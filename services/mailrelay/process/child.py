@@ -29,6 +29,7 @@ def run_child(number: int, channel: int, listeners: Sequence[int]) -> None:
             channel=socket.socket(fileno=channel),
             listeners=[socket.socket(fileno=listener) for listener in listeners],
         ),
+        is_ended_by_its_supervisor=True,
     )
 
 

@@ -29,7 +29,7 @@ _HEARTBEAT: Final = Heartbeat()
 async def supervise(
     settings: RelaySettings, stop: asyncio.Event, *, heartbeat: Heartbeat = _HEARTBEAT
 ) -> None:
-    """Run the processes until `stop`. Raises PortTaken, PrivilegesNotDropped and FileNotAccessible before any is started, and
+    """Run the processes until `stop`, and as long after it as `settings` let balancers take to notice. Raises PortTaken, PrivilegesNotDropped and FileNotAccessible before any is started, and
     SystemExit if one says that an operator has to help before it can start."""
     slots = [
         ProcessSlot(number, listeners, settings.shutdown_seconds, heartbeat)
@@ -40,10 +40,13 @@ async def supervise(
     if settings.run_as is not None:
         drop_privileges_to(settings.run_as)
         require_files(settings, settings.run_as)
-    async with answering_on(side, ProcessAggregator(slots).answer):
+    async with answering_on(side, ProcessAggregator(slots, stop).answer):
         working = asyncio.create_task(_keep_running(slots, ports))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            log.info("draining", seconds=settings.seconds_to_drain)
+            await asyncio.wait([working], timeout=settings.seconds_to_drain)
         for task in (working, stopping):
             task.cancel()
         failure, _ = await asyncio.gather(working, stopping, return_exceptions=True)

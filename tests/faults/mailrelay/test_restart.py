@@ -13,6 +13,7 @@ from sqlalchemy import Text, cast, func, select, update
 from shared.database import Sessions
 from shared.events import ADDRESS_CHANNEL
 from shared.keyring import Keyring
+from shared.side_port import STOPPING
 from shared.tables import RelayAddress
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
@@ -258,6 +259,28 @@ async def test_a_stop_ends_every_process_cleanly(relay: RelayProcess, log: Path)
     assert [process for process in processes if process.is_running()] == []
     assert len(events(log, "relay_stopped")) == 1
     assert events(log, "process_killed") == []
+
+
+async def test_a_stop_drains_first_and_a_second_signal_ends_it_at_once(
+    database: Database, keys: Keys, log: Path
+):
+    async with running(database, keys, log, drain_seconds="600", trusted_networks="127.0.0.0/8") as relay:
+        await said(log, "relay_ready")
+        processes = list(accepting(relay).values())
+        psutil.Process(relay.pid).send_signal(signal.SIGTERM)
+        await said(log, "draining")
+        assert await side(log, "/readyz") == (503, f"{STOPPING}\n")
+        assert (await side(log, "/livez"))[0] == 200
+        async with Load(relay.port, clients=2) as load:
+            await load.more("data 250", 10)
+        psutil.Process(relay.pid).send_signal(signal.SIGTERM)
+
+        assert await relay.ended() == 128 + signal.SIGTERM
+    assert len(events(log, "ended_at_once")) == 1
+    assert load.refused == 0
+    await asyncio.to_thread(psutil.wait_procs, processes, timeout=20)
+    assert [process for process in processes if process.is_running()] == []
+    await assert_all_is_kept(database, keys, load)
 
 
 async def test_a_new_address_works_at_once_in_every_process_and_a_retired_one_stops(

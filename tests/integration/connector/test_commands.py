@@ -97,6 +97,7 @@ async def test_a_taken_port_is_named_with_its_setting(environment: dict[str, str
 
 async def test_metrics_are_on_the_side_port_alone(environment: dict[str, str]):
     ports = {"REPLYCO_PORT": str(free_port()), "REPLYCO_SIDE_PORT": str(free_port())}
+    environment = environment | {"REPLYCO_DRAIN_SECONDS": "0"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.connector", "serve"),
         cwd=ROOT,

@@ -1,5 +1,7 @@
 """What every process tells of itself."""
 
+import asyncio
+
 from sqlalchemy import text
 
 from services.mailrelay.process.aggregated_status import ProcessAggregator
@@ -21,7 +23,7 @@ def test_every_process_tells_its_memory_processor_time_and_open_files():
 
 
 async def test_the_relays_supervisor_tells_its_own_beside_its_childrens():
-    answer = await ProcessAggregator([]).answer("/metrics")
+    answer = await ProcessAggregator([], asyncio.Event()).answer("/metrics")
 
     assert b'\nprocess_resident_memory_bytes{process="supervisor"} ' in answer.body
     assert b"\nreplyco_relay_processes 0.0\n" in answer.body
