@@ -5,17 +5,21 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 from typing_extensions import override
 
 from shared.log_writer import LogWriter
+from shared.recent_errors import RecentErrors
 
 _MAX_CHAIN: Final = 4
 _MAX_FRAMES: Final = 12
 # One in a process; tests set up the log several times.
 _writers: Final[list[LogWriter]] = []
+_recent_errors: Final = RecentErrors()
 
 
 def configure_logging(role: str, *, level: str = "INFO", for_good: bool = False) -> None:
@@ -36,7 +40,7 @@ def configure_logging(role: str, *, level: str = "INFO", for_good: bool = False)
     # Ours go straight to the writer: through the standard library a line would cost three times as much, which the relay
     # pays for every session.
     structlog.configure(
-        processors=[*describing, *rendering],
+        processors=[*describing, _remember, *rendering],
         logger_factory=lambda *_names: writer,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         cache_logger_on_first_use=for_good,
@@ -80,12 +84,20 @@ class _LibraryLines(logging.Handler):
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
+        # The line itself is the library's, and may hold a value: only who said it is remembered.
+        at = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
+        _recent_errors.note(record.levelname.lower(), f"line of {record.name}", at)
         self._writer.msg(self.format(record))
 
 
 def lost_lines() -> int:
     """How many lines of this process were lost, because nobody read them in time or they could not be written."""
     return sum(writer.lost for writer in _writers)
+
+
+def recent_errors() -> list[Mapping[str, object]]:
+    """The kinds of warnings and errors that this process logged last, the last one first; never a value of a line."""
+    return _recent_errors.facts()
 
 
 def flush_log() -> None:
@@ -109,6 +121,18 @@ def _describe_exception(
         chain.append({"type": type(exception).__qualname__, "places": places})
         exception = exception.__cause__ or exception.__context__
     return {**event, "exception": chain} if chain else event
+
+
+def _remember(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    exceptions, code = event.get("exception"), event.get("code")
+    _recent_errors.note(
+        event["level"],
+        event["event"],
+        event["timestamp"],
+        exception=exceptions[0]["type"] if isinstance(exceptions, list) else None,
+        code=code if isinstance(code, str) else None,
+    )
+    return event
 
 
 # Made once: what is no JSON is written as its repr.

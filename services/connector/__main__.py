@@ -33,7 +33,7 @@ with loading():
     from services.connector.http.server import Server
     from services.connector.job_queue.commands import jobs
     from services.connector.keys.commands import ClientSecretSettings, KeySettings, keys
-    from services.connector.operations.commands import status, trace
+    from services.connector.operations.commands import trace
     from services.connector.privacy.commands import BuyerSettings, privacy
     from services.connector.problems.catalogue import describe
     from services.connector.problems.page import problem_page
@@ -60,7 +60,10 @@ with loading():
     )
     from shared.settings import CommonSettings
     from shared.settings_page import BEGINNING, settings_section
-    from shared.side_port import PortTaken, answering_on, health, open_listener
+    from shared.side_port import STOPPING, PortTaken, answering_on, health, open_listener
+    from shared.status.command import print_status
+    from shared.status.queries import EVERYTHING
+    from shared.status.report import StatusReport
     from shared.tables import SecondFactor
     from shared.version_option import with_version
 
@@ -84,7 +87,6 @@ cli.add_typer(api_keys, name="api-keys")
 cli.add_typer(single_sign_on, name="single-sign-on")
 cli.command()(feedback)
 cli.command()(trace)
-cli.command()(status)
 accounts.command("list")(list_accounts)
 accounts.command("close")(account_closing.close)
 accounts.command("reopen")(account_closing.reopen)
@@ -172,7 +174,10 @@ async def _serve(
 ) -> None:
     """Until a signal: then `/readyz` sends whoever asks it to other processes, and who still comes is served until they have looked."""
     stop_on_signals(state.stop)
-    async with answering_on(side_listener, health(state.registry, state.problem)):
+    status = StatusReport.of(
+        "connector", state.sessions, EVERYTHING, lambda: STOPPING if state.stop.is_set() else None
+    )
+    async with answering_on(side_listener, health(state.registry, state.problem, status=status)):
         server = Server(config, end_streams=state.hub.end_streams)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         stopping = asyncio.create_task(state.stop.wait())
@@ -202,6 +207,12 @@ def doctor() -> None:
         print(f"{finding.severity:9}{finding.text}")
     if any(finding.severity is Severity.WRONG for finding in findings):
         raise typer.Exit(FAILED)
+
+
+@cli.command()
+def status() -> None:
+    """Say what waits and for how long, and what fails now."""
+    print_status("connector-status", EVERYTHING)
 
 
 @cli.command()

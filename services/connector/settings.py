@@ -96,12 +96,12 @@ class ConnectorSettings(CommonSettings, ServingSettings, OutgoingSettings, BlobS
 
     host: str = Field("127.0.0.1", description="the address to listen on, such as 127.0.0.1 or 0.0.0.0")
     port: Port = Field(8000, description="a free port for the REST API and the pages, such as 8000")
-    side_host: str = Field("127.0.0.1", description="the address for /livez, /readyz and /metrics")
+    side_host: str = Field("127.0.0.1", description="the address for /livez, /readyz, /metrics and /status")
     side_port: Port = Field(
-        8002, description="a free port for /livez, /readyz and /metrics of `serve`, such as 8002"
+        8002, description="a free port for /livez, /readyz, /metrics and /status of `serve`, such as 8002"
     )
     worker_port: Port = Field(
-        8001, description="a free port for /livez, /readyz and /metrics of `worker`, such as 8001"
+        8001, description="a free port for /livez, /readyz, /metrics and /status of `worker`, such as 8001"
     )
     public_url: HttpUrl = Field(
         "http://localhost:8000",

@@ -143,6 +143,16 @@ def print_settings() -> None:
 
 
 @cli.command()
+def status() -> None:
+    """Say what mail and which replies wait and for how long, and what fails now. It reads with the mail worker's database role."""
+    with loading():
+        from shared.status.command import print_status  # noqa: PLC0415  # each role loads only its own rooms
+        from shared.status.queries import OF_MAIL  # noqa: PLC0415  # each role loads only its own rooms
+
+    print_status("mailrelay-status", OF_MAIL)
+
+
+@cli.command()
 def trace(
     session_id: Annotated[str, typer.Argument(help="As at the end of every reply of the session.")],
 ) -> None:

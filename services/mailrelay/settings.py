@@ -136,9 +136,11 @@ class SidePortSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
 
-    side_host: str = Field("127.0.0.1", description="the address for /livez, /readyz, /metrics and /trace")
+    side_host: str = Field(
+        "127.0.0.1", description="the address for /livez, /readyz, /metrics, /status and /trace"
+    )
     side_port: Port = Field(
-        8025, description="a free port for /livez, /readyz, /metrics and /trace, such as 8025"
+        8025, description="a free port for /livez, /readyz, /metrics, /status and /trace, such as 8025"
     )
 
 
@@ -321,8 +323,10 @@ class MailWorkerSettings(CommonSettings, MailDomainSettings, OutgoingSettings, B
         "it). Leave it unset only where the smarthost signs for the mail domain",
     )
     inline_limit_bytes: InlineLimit = INLINE_LIMIT_BYTES
-    side_host: str = Field("127.0.0.1", description="the address for /livez, /readyz and /metrics")
-    worker_port: Port = Field(8026, description="a free port for /livez, /readyz and /metrics, such as 8026")
+    side_host: str = Field("127.0.0.1", description="the address for /livez, /readyz, /metrics and /status")
+    worker_port: Port = Field(
+        8026, description="a free port for /livez, /readyz, /metrics and /status, such as 8026"
+    )
     # Whoever can answer in their place decides which mail counts as Amazon's, so name servers of your own network.
     nameservers: Annotated[tuple[NameServer, ...], NoDecode, BeforeValidator(_name_servers)] = Field(
         (),

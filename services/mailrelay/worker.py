@@ -49,6 +49,8 @@ from shared.metrics import process_registry
 from shared.outgoing.addresses import networks
 from shared.outgoing.connections import OutgoingConnections
 from shared.side_port import side_port
+from shared.status.queries import OF_MAIL
+from shared.status.report import StatusReport
 from shared.tables import Lane
 
 log = structlog.get_logger()
@@ -189,6 +191,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
                 registry=registry,
                 database_problem=lambda: database_problem(sessions),
                 problem=background.problem,
+                status=StatusReport.of("mail-worker", sessions, OF_MAIL, background.problem),
             ),
             background,
         ):

@@ -1,1 +1,1 @@
-"""What operators see of everything at once: how much waits and since when, what fails, and the way of one mail. Ids, codes and counts only."""
+"""What operators see beside each process's own figures: how much waits for the worker, and the way of one mail. Ids, codes and counts only."""

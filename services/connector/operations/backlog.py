@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
-from services.connector.operations import queries
 from shared.database import Sessions, is_unavailable
+from shared.status import queries
 
 log = structlog.get_logger()
 

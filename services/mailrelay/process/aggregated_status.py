@@ -1,8 +1,10 @@
 """What the side port answers for all children together."""
 
 import asyncio
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -14,8 +16,10 @@ from typing_extensions import override
 
 from services.mailrelay.process.control_channel import ChannelClosed
 from services.mailrelay.process.process_slot import ProcessSlot
+from shared.logging import lost_lines, recent_errors
 from shared.metrics import CONTENT_TYPE, process_registry, render
-from shared.side_port import NOT_FOUND, PLAIN_TEXT, STOPPING, Answer
+from shared.side_port import NOT_FOUND, PLAIN_TEXT, STATUS, STOPPING, Answer, status_answer
+from shared.version import version
 
 # Longer than a child waits for its database.
 _ANSWER_SECONDS: Final = 8.0
@@ -34,9 +38,10 @@ class ProcessAggregator:
         self._slots = slots
         self._stop = stop
         self._own = process_registry()
+        self._started_at = datetime.now(UTC)
 
     async def answer(self, path: str) -> Answer:
-        """The answer to a request at the side port: liveness, readiness, metrics or a trace."""
+        """The answer to a request at the side port: liveness, readiness, metrics, the status or a trace."""
         match path:
             case "/livez":
                 return await self._liveness()
@@ -44,6 +49,8 @@ class ProcessAggregator:
                 return await self._readiness()
             case "/metrics":
                 return await self._metrics()
+            case "/status" | "/status.html":
+                return status_answer(path, await self._status())
             case _ if _ANSWERED_BY_ONE.fullmatch(path):
                 answers = await self._request_all(path, timeout_seconds=_TRACE_SECONDS)
                 return next((answer for answer in answers if answer and answer.status != 404), NOT_FOUND)
@@ -85,6 +92,38 @@ class ProcessAggregator:
         if None in answers:
             return Answer(503, PLAIN_TEXT, b"a process is being started\n")
         return next((answer for answer in answers if answer and answer.status != 200), _READY)
+
+    async def _status(self) -> Mapping[str, object]:
+        answers = await self._request_all(STATUS)
+        told: list[dict[str, object]] = []
+        errors: list[Mapping[str, object]] = [{"process": "supervisor", **error} for error in recent_errors()]
+        for slot, answer in zip(self._slots, answers, strict=True):
+            facts = {} if answer is None else json.loads(answer.body)
+            problem = "it does not answer" if answer is None else facts["problem"]
+            told.append(
+                {
+                    "process": slot.number,
+                    "is_ready": problem is None,
+                    "problem": problem,
+                    "started_at": facts.get("started_at"),
+                    "tables_needed": facts.get("tables_needed"),
+                    "log_lines_lost": facts.get("log_lines_lost"),
+                    "died": slot.deaths,
+                    "hung": slot.hangs,
+                }
+            )
+            errors += [{"process": slot.number, **error} for error in facts.get("last_errors", [])]
+        return {
+            "role": "mailrelay",
+            "version": version(),
+            "started_at": self._started_at,
+            "at": datetime.now(UTC),
+            "is_ready": not self._stop.is_set() and all(process["is_ready"] for process in told),
+            "problem": STOPPING if self._stop.is_set() else None,
+            "log_lines_lost": lost_lines(),
+            "processes": told,
+            "last_errors": errors,
+        }
 
     async def _metrics(self) -> Answer:
         answers = await self._request_all("/metrics")

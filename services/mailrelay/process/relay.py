@@ -22,6 +22,7 @@ from shared.crypto.raw_mail import MailPublicKey
 from shared.file_limits import ACCEPT_BATCH, raise_file_limit, report_exhaustion
 from shared.metrics import process_registry
 from shared.side_port import Answering, health
+from shared.status.report import StatusReport
 
 log = structlog.get_logger()
 
@@ -77,7 +78,14 @@ async def accept_mail(
         watching.append(asyncio.create_task(certificate.run()))
     try:
         servers = await _listen(context, listeners)
-        on_ready(health(registry, recipients.database_problem, context.traces.page))
+        on_ready(
+            health(
+                registry,
+                recipients.database_problem,
+                context.traces.page,
+                status=StatusReport("mailrelay", database_problem=recipients.database_problem),
+            )
+        )
         await _until_stopped(stop, writing, *watching)
         for server in servers:
             server.close()

@@ -97,6 +97,13 @@ async def test_every_process_takes_sessions_and_the_side_port_tells_of_all(
         assert figures.count("# TYPE replyco_smtp_mails_accepted_total counter\n") == 1
     assert await side(log, "/livez") == (200, "ok\n")
     assert await side(log, "/readyz") == (200, "ready\n")
+    status, told = await side(log, "/status")
+    processes = json.loads(told)["processes"]
+    assert (status, json.loads(told)["is_ready"]) == (200, True)
+    assert [(each["process"], each["is_ready"]) for each in processes] == [
+        (number, True) for number in range(PROCESSES)
+    ]
+    assert (await side(log, "/status.html"))[1].startswith("<!doctype html>")
     assert (await side(log, "/trace/nobody"))[0] == 404
     assert (await side(log, "/trace/%0A1%20/livez"))[0] == 404
     await assert_all_is_kept(database, keys, load)

@@ -7,11 +7,11 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 
 from services.connector.operations.backlog import Backlog
-from services.connector.operations.queries import QUEUES, read_troubles, read_waiting
 from shared.crypto.envelope import Sealed
 from shared.database import Sessions, new_id
 from shared.events import EventKind, announce
 from shared.keyring import Keyring
+from shared.status.queries import QUEUES, read_troubles, read_waiting
 from shared.tables import DeliveryState, JobRow, Webhook, WebhookDelivery
 from tests.factories import make_account, make_integration
 

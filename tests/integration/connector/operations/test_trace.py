@@ -1,9 +1,10 @@
 """What is known of an accepted mail."""
 
 from deploy.demo.postgres import CONNECTOR
-from services.connector.operations.queries import QUEUES, read_way_of_mail
+from services.connector.operations.queries import read_way_of_mail
 from shared.database import Sessions, new_id
 from shared.keyring import Keyring
+from shared.status.queries import QUEUES
 from tests.commands import run_here
 from tests.conftest import Database, Keys
 from tests.factories import (

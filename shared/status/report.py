@@ -1,0 +1,117 @@
+"""Puts together what `/status` of a process answers: the process, and what waits and fails, as far as its database role may read it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from shared.database import Sessions, database_problem, is_unavailable
+from shared.logging import lost_lines, recent_errors
+from shared.schema_revision import packaged_revisions
+from shared.status import queries
+from shared.status.queries import Scope
+from shared.version import version
+
+Facts = Mapping[str, object]
+# Whoever asks within this time is told the same: however many ask, the database is asked once.
+_FRESH_SECONDS: Final = 2.0
+# All statements together; one that waits for a place among the connections counts, too.
+_LOOK_SECONDS: Final = 5.0
+
+
+async def read_state(sessions: Sessions, scope: Scope) -> Facts:
+    """What waits and what fails now, and the tables' revision. Raises what is in shared.database.UNAVAILABLE."""
+    async with sessions.begin() as session:
+        queues = []
+        for queue in scope.queues:
+            waiting = await queries.read_waiting(session, queue)
+            queues.append(
+                {
+                    "queue": queue,
+                    "count": waiting.count,
+                    "is_capped": waiting.count == queries.MOST_COUNTED,
+                    "oldest_seconds": None
+                    if waiting.oldest_seconds is None
+                    else round(waiting.oldest_seconds, 1),
+                }
+            )
+        troubles = await queries.read_troubles(session, scope.troubles)
+        return {
+            "tables": await queries.read_schema_revision(session),
+            "queues": queues,
+            "troubles": [
+                {"what": trouble.what, "code": trouble.code, "count": trouble.count} for trouble in troubles
+            ],
+        }
+
+
+class StatusReport:
+    """Answers for one process. What is not known now, because the database does not answer, is None."""
+
+    def __init__(
+        self,
+        role: str,
+        *,
+        database_problem: Callable[[], Awaitable[str | None]],
+        problem: Callable[[], str | None] = lambda: None,
+        read: Callable[[], Awaitable[Facts]] | None = None,
+    ) -> None:
+        self._role = role
+        self._database_problem = database_problem
+        self._problem = problem
+        self._read = read
+        self._started_at = datetime.now(UTC)
+        self._turn = asyncio.Lock()
+        self._seen: tuple[float, Facts] | None = None
+
+    @classmethod
+    def of(
+        cls, role: str, sessions: Sessions, scope: Scope, problem: Callable[[], str | None] = lambda: None
+    ) -> "StatusReport":
+        """Of a process that works on the database with `sessions`."""
+        return cls(
+            role,
+            database_problem=partial(database_problem, sessions),
+            problem=problem,
+            read=partial(read_state, sessions, scope),
+        )
+
+    async def __call__(self) -> Facts:
+        now = asyncio.get_running_loop().time
+        async with self._turn:
+            if self._seen is None or now() - self._seen[0] > _FRESH_SECONDS:
+                self._seen = (now(), await self._look())
+            return self._seen[1]
+
+    async def _look(self) -> Facts:
+        problem, state = await self._ask_database()
+        problem = problem or self._problem()
+        return {
+            "role": self._role,
+            "version": version(),
+            "started_at": self._started_at,
+            "at": datetime.now(UTC),
+            "is_ready": problem is None,
+            "problem": problem,
+            "tables_needed": packaged_revisions().head,
+            **state,
+            "log_lines_lost": lost_lines(),
+            "last_errors": recent_errors(),
+        }
+
+    async def _ask_database(self) -> tuple[str | None, Facts]:
+        """Why the database cannot be worked on, if it cannot, and what it says."""
+        unknown: Facts = {} if self._read is None else {"tables": None, "queues": None, "troubles": None}
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                problem = await self._database_problem()
+                if problem is not None or self._read is None:
+                    return problem, unknown
+                return None, await self._read()
+        except TimeoutError:
+            return f"the database took longer than {_LOOK_SECONDS:.0f} seconds", unknown
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            return "the database does not answer", unknown
