@@ -17,3 +17,16 @@ DU_WORD: Final = re.compile(
     re.IGNORECASE,
 )
 SIE_WORD: Final = re.compile(r"\b(?:Sie|Ihr(?:e[mnrs]?)?|Ihnen)\b")
+
+# Words of English that German does not have in the same spelling, and that stand in every sentence or so; in a name of the API, such as
+# `from_message_id`, they are none.
+ENGLISH_WORD: Final = re.compile(
+    r"(?<![\w./{-])(?:the|and|or|of|to|is|are|be|been|has|have|must|should|may|can|cannot|with|without|for|from|at|by|than|this|that|these|"
+    r"not|no|you|your|we|our|it|its|please|value|values|valid|invalid|input|required|missing|failed|unknown|greater|less|least|most|"
+    r"string|number|integer|boolean|character|characters|item|items|list|object|waiting|sent|delivered|dead|queued|perhaps|connect|timeout)"
+    r"(?![\w./}-])"
+)
+GERMAN_WORD: Final = re.compile(
+    r"\b(?:der|das|den|dem|und|oder|nicht|ist|sind|ein|eine|einen|einem|einer|bitte|wird|werden|kein|keine|für|mit|von|zu|im|auf|höchstens|mindestens)\b",
+    re.IGNORECASE,
+)

@@ -792,8 +792,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "outgoing_failed": Problem(
         502,
-        ("We cannot reach the server", "Check its name and port, and whether it can be reached from the Internet ({reason})."),
-        ("Wir erreichen den Server nicht", "Bitte Namen und Port prüfen, und ob er aus dem Internet erreichbar ist ({reason})."),
+        ("We cannot reach the server", "Check its name and port, and whether it can be reached from the Internet: {reason}."),
+        ("Wir erreichen den Server nicht", "Bitte Namen und Port prüfen, und ob er aus dem Internet erreichbar ist: {reason}."),
     ),
     "internal_error": Problem(
         500,
@@ -818,16 +818,40 @@ PROBLEMS: Final[dict[str, Problem]] = {
 }  # fmt: skip
 
 
-# What the pages call the permissions; the API's own names stay in the fields of the answer.
-_WORDS: Final[dict[str, tuple[str, str]]] = {
-    "general.admin": ("General → Admin", "Allgemein → Admin"),
-    "general.programs": ("General → Webhooks and API keys", "Allgemein → Webhooks und API-Schlüssel"),
-    "inbox.messages": ("Inbox → Messages", "Posteingang → Nachrichten"),
-    "inbox.orders": ("Inbox → Orders", "Posteingang → Bestellungen"),
-    "inbox.replies": ("Inbox → Replies", "Posteingang → Antworten"),
-    "none": ("none", "keine"),
-    "view": ("view", "anzeigen"),
-    "edit": ("view & edit", "anzeigen & bearbeiten"),
+# What the API has codes for and a sentence has words for, by the name of an error's field; the codes stay in the fields of the answer.
+_WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
+    # As the pages call them.
+    "permission": {
+        "general.admin": ("General → Admin", "Allgemein → Admin"),
+        "general.programs": ("General → Webhooks and API keys", "Allgemein → Webhooks und API-Schlüssel"),
+        "inbox.messages": ("Inbox → Messages", "Posteingang → Nachrichten"),
+        "inbox.orders": ("Inbox → Orders", "Posteingang → Bestellungen"),
+        "inbox.replies": ("Inbox → Replies", "Posteingang → Antworten"),
+    },
+    "level": {
+        "none": ("none", "keine"),
+        "view": ("view", "anzeigen"),
+        "edit": ("view & edit", "anzeigen & bearbeiten"),
+    },
+    # Of a reply.
+    "state": {
+        "scheduled": ("scheduled", "geplant"),
+        "queued": ("being sent", "wird gesendet"),
+        "sending": ("being sent", "wird gesendet"),
+        "handed_over": ("handed over to Amazon", "an Amazon übergeben"),
+        "confirmed": ("delivered to the buyer", "beim Käufer angekommen"),
+        "delayed": ("delayed", "verzögert"),
+        "perhaps_sent": ("possibly sent", "vielleicht gesendet"),
+        "failed": ("not delivered", "nicht zugestellt"),
+        "canceled": ("not sent", "zurückgenommen"),
+    },
+    # Why a server is not reached.
+    "reason": {
+        "dns": ("no public server has this name", "kein öffentlicher Server heißt so"),
+        "connect": ("it does not answer", "er antwortet nicht"),
+        "tls": ("no secure connection is possible", "es kommt keine sichere Verbindung zustande"),
+        "timeout": ("it took too long", "es hat zu lange gedauert"),
+    },
 }
 
 
@@ -835,11 +859,19 @@ def describe(code: str, language: Language, fields: dict[str, str | int]) -> tup
     """Status, title and detail of a problem."""
     problem = PROBLEMS[code]
     title, detail = problem.de if language is Language.DE else problem.en
-    words = {name: value for name, value in fields.items() if name not in {"permission", "level"}}
-    for name in fields.keys() & {"permission", "level"}:
-        english, german = _WORDS[str(fields[name])]
-        words[name] = german if language is Language.DE else english
-    return problem.status, title, detail.format_map(words)
+    return (
+        problem.status,
+        title,
+        detail.format_map({name: _word(name, value, language) for name, value in fields.items()}),
+    )
+
+
+def _word(name: str, value: str | int, language: Language) -> str | int:
+    words = _WORDS.get(name, {}).get(str(value))
+    if words is None:
+        return value
+    english, german = words
+    return german if language is Language.DE else english
 
 
 def problem_body(

@@ -19,12 +19,17 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "extra_forbidden": ("This field is not known here.", "Dieses Feld ist hier nicht bekannt."),
     "string_too_long": ("At most {max_length} characters.", "Höchstens {max_length} Zeichen."),
     "string_too_short": ("At least {min_length} characters.", "Mindestens {min_length} Zeichen."),
+    "string_pattern_mismatch": ("This does not have the form that is needed here.", "Das hat nicht die Form, die hier nötig ist."),
     "string_type": ("This must be a text.", "Das muss ein Text sein."),
     "string_unicode": ("This text is not valid Unicode.", "Dieser Text ist kein gültiges Unicode."),
     "bool_type": ("This must be true or false.", "Das muss true oder false sein."),
     "bool_parsing": ("This must be true or false.", "Das muss true oder false sein."),
     "int_type": ("This must be a whole number.", "Das muss eine ganze Zahl sein."),
     "int_parsing": ("This must be a whole number.", "Das muss eine ganze Zahl sein."),
+    "int_from_float": ("This must be a whole number.", "Das muss eine ganze Zahl sein."),
+    "list_type": ("This must be a list.", "Das muss eine Liste sein."),
+    "too_short": ("The list is too short: at least {min_length}.", "Die Liste ist zu kurz: mindestens {min_length}."),
+    "too_long": ("The list is too long: at most {max_length}.", "Die Liste ist zu lang: höchstens {max_length}."),
     "greater_than_equal": ("At least {ge}.", "Mindestens {ge}."),
     "less_than_equal": ("At most {le}.", "Höchstens {le}."),
     "enum": ("One of: {expected}.", "Eines von: {expected}."),
@@ -70,6 +75,8 @@ _TEXTS: Final[dict[str, tuple[str, str]]] = {
     "one_way": ("Give exactly one way.", "Nötig ist genau ein Weg."),
     "control_characters": ("Control characters are not allowed.", "Steuerzeichen sind nicht erlaubt."),
 }  # fmt: skip
+# Kinds of mistakes that have a sentence of their own.
+OF_ITS_OWN_KIND: Final = _TEXTS.keys()
 _EMPTY: Final = ("Please fill this in.", "Bitte ausfüllen.")
 _OTHER: Final = ("This value is not valid.", "Dieser Wert ist nicht gültig.")
 
@@ -100,5 +107,6 @@ def _detail(code: str, bounds: Mapping[str, Any], language: Language) -> str:
 
 
 def _bound(name: str, value: object) -> str:
-    """A bound of the schema; of what is expected only the values, for pydantic puts an English "or" between them."""
-    return ", ".join(_QUOTED.findall(str(value))) if name == "expected" else str(value)
+    """A bound of the schema; of what is expected only the values, for pydantic puts quotes and an English "or" between them."""
+    values = _QUOTED.findall(str(value)) if name == "expected" else []
+    return ", ".join(values) or str(value)

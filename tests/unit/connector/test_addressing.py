@@ -1,6 +1,7 @@
 """What the services say themselves addresses nobody: no du and no Sie, so that it is written once for every account."""
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from services.connector.http.language import Language
 from services.connector.problems.validation import field_problems
-from tests.german import DU_WORD, SIE_WORD
+from tests.german import DU_WORD, ENGLISH_WORD, GERMAN_WORD, SIE_WORD
 
 _SERVICES = Path(__file__).parents[3] / "services"
 # What buyers are written, examples of requests, and words that are looked for in mail.
@@ -45,6 +46,24 @@ def test_no_german_text_of_a_service_says_du() -> None:
         for text in _texts(path)
         if " " in text and not text.isascii() and DU_WORD.search(text)
     ]
+    assert found == []
+
+
+def test_no_german_text_has_english_words() -> None:
+    pages = _SERVICES / "connector" / "web" / "static" / "texts"
+    of_services = [
+        (path.name, text) for path in _files() for text in _texts(path) if GERMAN_WORD.search(text)
+    ]
+    of_pages = [
+        (path.name, text)
+        for language in ("de", "de-sie")
+        for path in sorted((pages / language).glob("*.json"))
+        for text in json.loads(path.read_text("utf-8")).values()
+    ]
+    assert len(of_services) > 200
+    assert len(of_pages) > 1000
+    # A regular expression is no text.
+    found = [each for each in of_services + of_pages if ENGLISH_WORD.search(each[1]) and "\\b" not in each[1]]
     assert found == []
 
 
