@@ -19,6 +19,7 @@ _WRONG: Final[tuple[JsonValue, ...]] = (
     None, True, 3.5, -1, 10**12, "", "x", "\x00", "\ud83d", "y" * 5_000, [], {}, {"a": 1}, ["x"] * 300, "2026-01-01T00:00:00"
 )  # fmt: skip
 _PARAMETERS: Final = ("", "x", "-1", "999999999", "y" * 300, "2026-01-01T00:00:00", "ß")
+_NO_OBJECTS: Final[tuple[JsonValue, ...]] = ([], "x", 1)
 _NO_FIELD: Final = "no_field_of_ours"
 
 
@@ -56,7 +57,7 @@ def _requests(document: Mapping[str, Any]) -> Iterator[tuple[str, str, JsonValue
                 yield method, path, None, dict.fromkeys(names, wrong)
             body = operation.get("requestBody", {}).get("content", {}).get("application/json")
             if body is not None:
-                yield from ((method, path, other, {}) for other in ([], "x", 1, None))
+                yield from ((method, path, other, {}) for other in _NO_OBJECTS)
                 yield from (
                     (method, path, _wrong(body["schema"], parts, value, is_body=True), {}) for value in _WRONG
                 )

@@ -32,7 +32,9 @@ def test_a_missing_permission_is_named_in_both_ways():
     ],
 )
 def test_no_code_stands_in_a_german_sentence(code: str, field: str, values: list[str]):
-    other = {"permission": "general.admin", "level": "edit"} if code == "permission_missing" else {}
+    other: dict[str, str | int] = {}
+    if code == "permission_missing":
+        other = {"permission": "general.admin", "level": "edit"}
     for value in values:
         body = problem_body(code, Language.DE, other | {field: value})
         sentence = str(body["detail"])
