@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from deploy.demo.postgres import MAIL_WORKER, OWNER
+from deploy.demo.postgres import MAIL_WORKER, OWNER, RELAY
 from services.mailrelay.delivery.blob_sweeper import sweep, sweep_forever
 from services.mailrelay.delivery.metrics import DeliveryMetrics
 from shared.blobs import FolderBlobs, day_of
@@ -26,6 +26,7 @@ from tests.factories import make_account, make_integration, make_relay_address
 from tests.integration.mailrelay.accepting import Client, opened, running_relay
 
 ADDRESS = "mabtekrud@replyco.email"
+_PUT_OFF = "replyco_blob_sweep_put_off"
 
 
 @pytest.fixture
@@ -197,12 +198,15 @@ async def test_sweeping_goes_on_when_the_folder_is_back(database: Database, fold
     await blobs.put(_id_of_yesterday(), b"sealed")
     await asyncio.to_thread(folder.rename, tmp_path / "aside")
     await asyncio.to_thread(folder.touch)  # a file in its place: it cannot be read
+    registry = CollectorRegistry()
+    metrics = DeliveryMetrics(registry)
+    assert registry.get_sample_value(_PUT_OFF) == 0
     with capture_logs() as logs:
         sweeping = asyncio.create_task(
             sweep_forever(
                 blobs,
                 create_sessions(engine),
-                DeliveryMetrics(CollectorRegistry()),
+                metrics,
                 every_seconds=0.05,
                 confirm_seconds=0,
             )
@@ -210,14 +214,42 @@ async def test_sweeping_goes_on_when_the_folder_is_back(database: Database, fold
         async with asyncio.timeout(10):
             while not any(entry["event"] == "sweep_put_off" for entry in logs):  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.02)
+            assert registry.get_sample_value(_PUT_OFF) == 1
             await asyncio.sleep(0.3)  # it looks some times more
+            assert registry.get_sample_value(_PUT_OFF) == 1
             await asyncio.to_thread(folder.unlink)
             await asyncio.to_thread((tmp_path / "aside").rename, folder)
-            while _files(folder):  # noqa: ASYNC110 - nothing tells
+            while _files(folder) or registry.get_sample_value(_PUT_OFF):  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.02)
     sweeping.cancel()
     await asyncio.gather(sweeping, return_exceptions=True)
     assert [entry["event"] for entry in logs].count("sweep_put_off") == 1
+    blobs.close()
+    await engine.dispose()
+
+
+async def test_a_sweep_that_the_database_refuses_is_seen_from_outside_and_removes_nothing(
+    database: Database, folder: Path
+):
+    blobs = FolderBlobs(folder)
+    engine = create_engine(database.url(RELAY), application_name="tests")  # it may read no rows of mail
+    await blobs.put(_id_of_yesterday(), b"sealed")
+    registry = CollectorRegistry()
+    sweeping = asyncio.create_task(
+        sweep_forever(
+            blobs,
+            create_sessions(engine),
+            DeliveryMetrics(registry),
+            every_seconds=0.05,
+            confirm_seconds=0,
+        )
+    )
+    async with asyncio.timeout(10):
+        while registry.get_sample_value(_PUT_OFF) != 1:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.02)
+    sweeping.cancel()
+    await asyncio.gather(sweeping, return_exceptions=True)
+    assert len(_files(folder)) == 1
     blobs.close()
     await engine.dispose()
 
