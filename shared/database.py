@@ -27,7 +27,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 from uuid_utils.compat import uuid7
 
-from shared.database_cures import database_cure
+from shared.database_cures import database_cure, version_problem
+from shared.errors import CannotStart
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
 
 
@@ -157,15 +158,34 @@ async def database_answers(sessions: "Sessions") -> bool:
 
 
 async def database_problem(sessions: "Sessions") -> str | None:
-    """Why this code cannot work on the database now, as `/readyz` tells it: it is away, or its tables are of an older version."""
+    """Why this code cannot work on the database now, as `/readyz` tells it: it is away, or it or its tables are of an older version."""
     try:
         async with sessions() as session:
+            if problem := version_problem(await _major_version(session)):
+                return problem
             found = await session.scalar(sqlalchemy.text(FIND_REVISION))
     except (*UNAVAILABLE, sqlalchemy.exc.DBAPIError) as error:
         if isinstance(getattr(getattr(error, "orig", None), "__cause__", None), TABLES_MISSING):
             return schema_problem(None, packaged_revisions())
         return database_cure(error) or DATABASE_AWAY
     return schema_problem(found, packaged_revisions())
+
+
+async def require_version(sessions: "Sessions") -> "Sessions":
+    """The same, at a role's start. Raises CannotStart if the server is too old; of one that is away nothing is known yet: `/readyz` will tell."""
+    with contextlib.suppress(*UNAVAILABLE, sqlalchemy.exc.DBAPIError):
+        async with sessions() as session:
+            if problem := version_problem(await _major_version(session)):
+                raise CannotStart(problem)
+    return sessions
+
+
+async def _major_version(session: AsyncSession) -> int:
+    """As the server has said when the connection was made: nothing is asked."""
+    connection = await (await session.connection()).get_raw_connection()
+    driver: asyncpg.Connection[asyncpg.Record] | None = connection.driver_connection
+    assert driver is not None
+    return driver.get_server_version().major
 
 
 def new_id() -> UUID:

@@ -8,6 +8,8 @@ from typing import Final
 import asyncpg
 
 OLDEST_POSTGRESQL: Final = 16
+# With these, COMMIT waits for the disk of the primary at least. `off` and `local` promise less than an operator asks for.
+DURABLE_COMMITS: Final = frozenset({"on", "remote_write", "remote_apply"})
 
 
 def database_cure(error: BaseException) -> str | None:

@@ -26,9 +26,9 @@ with loading():
     from services.connector.app import create_app, openapi_document
     from services.connector.dependencies import AppState
     from services.connector.doctor.checks import examine
-    from services.connector.doctor.findings import Severity
     from services.connector.feedback.commands import feedback
     from services.connector.http.connections import SEND_BUFFER_BYTES, Connections
+    from services.connector.http.forwarded_addresses import ForwardedAddresses
     from services.connector.http.language import Language
     from services.connector.http.server import Server
     from services.connector.job_queue.commands import jobs
@@ -42,9 +42,10 @@ with loading():
     from services.connector.users.commands import PeopleSettings, api_keys, list_accounts, users
     from services.connector.worker import run_worker
     from shared.crypto.key_provider import KeyFile, KeyFileUnusable
-    from shared.database import Sessions
+    from shared.database import Sessions, require_version
     from shared.database_command import run_with_database
-    from shared.errors import Expected
+    from shared.doctor.findings import is_all_right, report
+    from shared.errors import CannotStart, Expected
     from shared.file_limits import raise_file_limit
     from shared.keyring import Keyring
     from shared.logging import configure_logging
@@ -144,7 +145,7 @@ def serve() -> None:
     gc.freeze()
     gc.set_threshold(_GARBAGE_AFTER)
     config = uvicorn.Config(
-        app,
+        ForwardedAddresses(app, settings.proxies),
         # Named, so that what happens to be installed changes nothing (docs/adr/0014).
         loop="uvloop",
         http=connections.protocol(),
@@ -152,8 +153,7 @@ def serve() -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(settings.proxies),
-        forwarded_allow_ips=[str(proxy) for proxy in settings.proxies],
+        proxy_headers=False,
         # A second wall: `connections` refuses before, and better.
         limit_concurrency=settings.connections + 1,
         timeout_keep_alive=15,
@@ -165,14 +165,18 @@ def serve() -> None:
         side_listener = open_listener(settings.side_host, settings.side_port, setting="REPLYCO_SIDE_PORT")
     except PortTaken as taken:
         give_up(port_cure(taken))
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(state, config, listener, side_listener))
+    try:
+        with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+            runner.run(_serve(state, config, listener, side_listener))
+    except CannotStart as reason:
+        give_up(str(reason))
 
 
 async def _serve(
     state: AppState, config: uvicorn.Config, listener: socket.socket, side_listener: socket.socket
 ) -> None:
     """Until a signal: then `/readyz` sends whoever asks it to other processes, and who still comes is served until they have looked."""
+    await require_version(state.sessions)
     stop_on_signals(state.stop)
     status = StatusReport.of(
         "connector", state.sessions, EVERYTHING, lambda: STOPPING if state.stop.is_set() else None
@@ -203,9 +207,8 @@ def worker() -> None:
 def doctor() -> None:
     """Check settings, database, key file and the way to Amazon; say in plain words what is wrong."""
     findings = asyncio.run(examine(settings_or_exit(ConnectorSettings, even_if_unsafe=True)))
-    for finding in findings:
-        print(f"{finding.severity:9}{finding.text}")
-    if any(finding.severity is Severity.WRONG for finding in findings):
+    print(report(findings))
+    if not is_all_right(findings):
         raise typer.Exit(FAILED)
 
 

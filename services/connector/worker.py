@@ -56,6 +56,7 @@ from shared.database import (
     create_engine,
     create_sessions,
     database_problem,
+    require_version,
 )
 from shared.keyring import Keyring
 from shared.metrics import process_registry
@@ -70,7 +71,7 @@ log = structlog.get_logger()
 
 
 async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
-    """Work until `stop` is set. Raises KeyFileUnusable or PortTaken before anything has begun."""
+    """Work until `stop` is set. Raises KeyFileUnusable, CannotStart or PortTaken before anything has begun."""
     provider = KeyFile.load(settings.key_file)
     keyring = Keyring(provider)
     registry = process_registry()
@@ -78,7 +79,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         settings.database_url.get_secret_value(), application_name="replyco-connector-worker", pool_size=10
     )
     show_connections(registry, engine)
-    sessions = create_sessions(engine)
+    sessions = await require_version(create_sessions(engine))
     secrets = ClientSecrets(
         sessions,
         provider,

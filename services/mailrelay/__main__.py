@@ -1,5 +1,6 @@
 """The mailrelay's commands. `serve` accepts mail, `worker` makes messages of it and sends replies, `dns` prints the domain's records,
-`keys` keeps the keys that mail is sealed to and replies are signed with, `reprocess` parses old messages anew, and `trace` prints the dialogue of a session.
+`keys` keeps the keys that mail is sealed to and replies are signed with, `reprocess` parses old messages anew, `trace` prints the dialogue of a
+session, and `doctor` says what is wrong.
 """
 
 from shared.loading import loading
@@ -7,7 +8,7 @@ from shared.loading import loading
 with loading():
     import asyncio
     import sys
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Annotated
 
@@ -25,9 +26,15 @@ with loading():
     )
     from shared.crypto.dkim_keys import DkimKey, DkimKeyFile
     from shared.crypto.key_provider import KeyFileUnusable
+    from shared.doctor.findings import Finding, is_all_right, report
     from shared.process import FAILED, give_up, key_file_cure, run_role, settings_or_exit
     from shared.settings_page import settings_section
     from shared.version_option import with_version
+
+ResolverOption = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS[#PORT]", help="The name server to ask, if not the machine's own."),
+]
 
 cli = typer.Typer(
     help="Accepts the mails that Amazon sends, and delivers them to the matching integration.",
@@ -37,6 +44,11 @@ cli = typer.Typer(
 )
 cli.callback()(with_version)
 cli.add_typer(keys, name="keys")
+doctor = typer.Typer(
+    help="Check all that a role needs, as the user and with the settings of that role; say in plain words what is wrong.",
+    no_args_is_help=True,
+)
+cli.add_typer(doctor, name="doctor")
 
 
 # Which command reads which settings.
@@ -48,6 +60,8 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
     "`keys status`": KeyStatusSettings,
     "`keys dkim`": DkimKeySettings,
     "`trace`": SidePortSettings,
+    "`doctor serve`": RelaySettings,
+    "`doctor worker`": MailWorkerSettings,
 }
 
 
@@ -83,10 +97,7 @@ def dns(
     check: Annotated[
         bool, typer.Option("--check", help="Say which records are right, wrong or missing.")
     ] = False,
-    resolver: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS[#PORT]", help="The name server to ask, if not the machine's own."),
-    ] = None,
+    resolver: ResolverOption = None,
 ) -> None:
     """Print the DNS records to set for the mail domain. With --check, exit code 1 says that not all are right."""
     with loading():
@@ -165,6 +176,32 @@ def trace(
     except NoTrace as reason:
         print(reason, file=sys.stderr)
         raise typer.Exit(FAILED) from None
+
+
+@doctor.command("serve")
+def doctor_serve(resolver: ResolverOption = None) -> None:
+    """Check what accepting mail needs: database, mail key, certificate, ports, large mail, DNS."""
+    with loading():
+        from services.mailrelay.doctor.relay_checks import examine_relay  # noqa: PLC0415  # each role loads only its own rooms
+
+    settings = settings_or_exit(RelaySettings, even_if_unsafe=True)
+    _tell(asyncio.run(examine_relay(settings, lookup_or_exit(resolver))))
+
+
+@doctor.command("worker")
+def doctor_worker(resolver: ResolverOption = None) -> None:
+    """Check what delivering mail and sending replies need: database, keys, large mail, DNS, the smarthost, the malware scanner."""
+    with loading():
+        from services.mailrelay.doctor.worker_checks import examine_worker  # noqa: PLC0415  # each role loads only its own rooms
+
+    settings = settings_or_exit(MailWorkerSettings, even_if_unsafe=True)
+    _tell(asyncio.run(examine_worker(settings, None if resolver is None else lookup_or_exit(resolver))))
+
+
+def _tell(findings: Sequence[Finding]) -> None:
+    print(report(findings))
+    if not is_all_right(findings):
+        raise typer.Exit(FAILED)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,14 @@ from shared.connection_metrics import show_connections
 from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import MailPrivateKey
-from shared.database import Sessions, create_engine, create_sessions, database_problem, is_unavailable
+from shared.database import (
+    Sessions,
+    create_engine,
+    create_sessions,
+    database_problem,
+    is_unavailable,
+    require_version,
+)
 from shared.events import MAIL_CHANNEL, REPLY_CHANNEL
 from shared.keyring import Keyring
 from shared.metrics import process_registry
@@ -99,7 +106,7 @@ _LANES: Final = (
 async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     """Deliver until `stop` is set; then end after the batch in hand.
 
-    Raises KeyFileUnusable, NoNameServers or PortTaken before anything has begun.
+    Raises KeyFileUnusable, CannotStart, NoNameServers or PortTaken before anything has begun.
     """
     # Threads that open and seal mail would else keep the loop waiting five milliseconds at each of its steps.
     sys.setswitchinterval(_THREAD_SWITCH_SECONDS)
@@ -107,6 +114,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     private_key = MailPrivateKey.load(settings.mail_private_key_file)
     database_url = settings.database_url.get_secret_value()
     engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=20)
+    sessions = await require_version(create_sessions(engine))
     registry = process_registry()
     show_connections(registry, engine)
     dkim_keys = None if settings.dkim_key_file is None else DkimKeyFile.load(settings.dkim_key_file)
@@ -117,7 +125,6 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     name_servers = NameServers(
         [(str(address), port) for address, port in settings.nameservers], DnsMetrics(registry)
     )
-    sessions = create_sessions(engine)
     metrics = DeliveryMetrics(registry)
     blobs = open_blobs(settings)
     scanner = None if settings.clamd is None else Scanner(settings.clamd)

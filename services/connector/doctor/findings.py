@@ -1,14 +1,12 @@
-"""What `doctor` says of one thing, and what the settings alone tell: nothing here is asked of another server."""
+"""What the settings alone tell: nothing here is asked of another server."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
 from services.connector.settings import ConnectorSettings
-from shared.secure_defaults import unsafe
+from shared.doctor.findings import Finding, note, ok, warning, wrong
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # Amazon's two forms of an application id, and the one of the credentials, which sellers' consent pages refuse (MD1000, MD4100).
@@ -20,39 +18,6 @@ _CLIENT_ID: Final = re.compile(r"amzn1\.application-oa2-client\.[0-9a-f]{32}")
 _SECRET_TOLD: Final = timedelta(days=90)
 _SECRET_SOON: Final = timedelta(days=30)
 _SECRET_URGENT: Final = timedelta(days=7)
-
-
-class Severity(StrEnum):
-    """`note`: nothing is wrong, but somebody should know. `warning`: it will be wrong if nobody acts."""
-
-    OK = "ok"
-    NOTE = "note"
-    WARNING = "warning"
-    WRONG = "WRONG"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check; if something is wrong, the text says what to do."""
-
-    severity: Severity
-    text: str
-
-
-def ok(text: str) -> Finding:
-    return Finding(Severity.OK, text)
-
-
-def note(text: str) -> Finding:
-    return Finding(Severity.NOTE, text)
-
-
-def warning(text: str) -> Finding:
-    return Finding(Severity.WARNING, text)
-
-
-def wrong(text: str) -> Finding:
-    return Finding(Severity.WRONG, text)
 
 
 def settings_findings(settings: ConnectorSettings) -> list[Finding]:
@@ -67,17 +32,6 @@ def settings_findings(settings: ConnectorSettings) -> list[Finding]:
         *_previous_secret(settings),
         *_ways_out(settings),
         *_notices(settings),
-    ]
-
-
-def unsafe_findings(settings: ConnectorSettings) -> list[Finding]:
-    """The settings that stop the start, or would if this were not development."""
-    broken = [f"{rule.name}: {rule.text}." for rule in unsafe(settings)]
-    if not settings.development:
-        return [wrong(text) for text in broken] or [ok("The settings are safe.")]
-    return [
-        warning("REPLYCO_DEVELOPMENT lets settings pass that are not safe. Unset it in production."),
-        *(warning(text) for text in broken),
     ]
 
 
@@ -120,13 +74,18 @@ def _client_id(settings: ConnectorSettings) -> Finding:
 def _proxies(settings: ConnectorSettings) -> list[Finding]:
     if settings.proxies:
         named = ", ".join(str(proxy) for proxy in settings.proxies)
-        return [ok(f"These proxies, and nobody else, are believed about a client's address: {named}.")]
+        return [
+            ok(
+                f"These proxies, and nobody else, are believed about a client's address: {named}. If another one comes, the log of `serve` "
+                "holds forwarded_address_ignored."
+            )
+        ]
     if not settings.public_url.startswith("https:"):
         return []
     return [
         warning(
             "REPLYCO_TRUSTED_PROXIES is none: all clients seem to have the address of what ends TLS in front of `serve`, and share "
-            "its limits. If that is a proxy which sends X-Forwarded-For, name its address."
+            "its limits. If that is a proxy which sends X-Forwarded-For, name its address; the log of `serve` then holds forwarded_address_ignored."
         )
     ]
 

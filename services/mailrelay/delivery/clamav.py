@@ -55,12 +55,27 @@ class Scanner:
             return Scan.INFECTED
         return Scan.CLEAN if reply == b"stream: OK" else Scan.FAILED
 
-    async def _ask(self, content: bytes) -> bytes:
+    async def is_there(self) -> bool:
+        """Whether clamd answers, without a file. Never raises."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                reader, writer = await self._connected()
+                try:
+                    writer.write(b"zPING\0")
+                    return await reader.readuntil(b"\0") == b"PONG\0"
+                finally:
+                    writer.close()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            return False
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, colon, port = self.address.rpartition(":")
         if colon and port.isdigit():
-            reader, writer = await asyncio.open_connection(host, int(port))
-        else:
-            reader, writer = await asyncio.open_unix_connection(self.address)
+            return await asyncio.open_connection(host, int(port))
+        return await asyncio.open_unix_connection(self.address)
+
+    async def _ask(self, content: bytes) -> bytes:
+        reader, writer = await self._connected()
         try:
             writer.write(b"zINSTREAM\0")
             for begin in range(0, len(content), _CHUNK_BYTES):

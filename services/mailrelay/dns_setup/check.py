@@ -94,15 +94,7 @@ async def check(
     sending: Sending = NOTHING_SENT,
 ) -> list[RecordCheck]:
     """Check every record, among them the PTR records of the addresses that were found, and the MTA-STS policy."""
-    checks = await _check_all(sending.records(domain, hostname), ask)
-    addresses = [
-        address
-        for checked in checks
-        if checked.record.name == hostname.rstrip(".").lower()
-        for address in checked.found
-        if checked.record.kind in {"A", "AAAA"}
-    ]
-    checks += await _check_all([pointer_for(address, hostname) for address in addresses], ask)
+    checks = await _check_with_pointers(sending.records(domain, hostname), hostname, ask)
     web_server = next(checked for checked in checks if checked.record.name == policy_host(domain))
     if web_server.found:
         return [*checks, await look(domain, hostname, web_server.found[0])]
@@ -112,6 +104,17 @@ async def check(
             policy_file(domain, hostname), None if web_server.status is RecordStatus.UNCHECKED else []
         ),
     ]
+
+
+async def check_mail_host(domain: str, hostname: str, ask: DnsLookup) -> list[RecordCheck]:
+    """What leads a mail to the relay: the MX record, the host's addresses, and their names."""
+    host = hostname.rstrip(".").lower()
+    records = [
+        record
+        for record in NOTHING_SENT.records(domain, hostname)
+        if record.kind == "MX" or (record.name == host and record.kind in {"A", "AAAA"})
+    ]
+    return await _check_with_pointers(records, hostname, ask)
 
 
 async def check_dkim_record(key: DkimKey, domain: str, ask: DnsLookup) -> RecordCheck:
@@ -153,6 +156,20 @@ def zone_line(record: DnsRecord) -> str:
         return f"; {record.name}.  {record.kind}  (the address)"
     value = " ".join(f'"{text}"' for text in record.strings) if record.kind == "TXT" else record.value
     return f"{record.name}.  {record.kind}  {value}"
+
+
+async def _check_with_pointers(
+    records: Sequence[DnsRecord], hostname: str, ask: DnsLookup
+) -> list[RecordCheck]:
+    checks = await _check_all(records, ask)
+    addresses = [
+        address
+        for checked in checks
+        if checked.record.name == hostname.rstrip(".").lower()
+        for address in checked.found
+        if checked.record.kind in {"A", "AAAA"}
+    ]
+    return checks + await _check_all([pointer_for(address, hostname) for address in addresses], ask)
 
 
 async def _check_all(records: Sequence[DnsRecord], ask: DnsLookup) -> list[RecordCheck]:

@@ -20,6 +20,7 @@ import structlog
 
 from services.mailrelay.metrics import RelayMetrics
 from shared.database import asyncpg_dsn, connect_driver
+from shared.database_cures import DURABLE_COMMITS, version_problem
 from shared.errors import CannotStart, Expected
 from shared.events import MAIL_CHANNEL
 from shared.tables import Lane
@@ -32,8 +33,6 @@ _BATCH_BYTES: Final = 4_194_304
 _QUEUE_MAILS: Final = 10_000
 # After a failed attempt to connect the next one waits this long: quick enough to be back at once, slow enough to harm nobody.
 _RECONNECT_SECONDS: Final = 0.2
-# With these, COMMIT waits for the disk of the primary at least. `off` and `local` promise less than the operator asked for.
-_DURABLE: Final = frozenset({"on", "remote_write", "remote_apply"})
 # The fault of a row, not of the server: class 22 (data), class 23 (constraints), and values that asyncpg cannot encode.
 _ROW_ERRORS: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError, OverflowError)
 
@@ -56,8 +55,8 @@ class MailNotStorable(Expected):
     code = "mail_not_storable"
 
 
-class DatabaseNotDurable(CannotStart):
-    """The server would confirm commits that a power cut undoes."""
+class DatabaseUnfit(CannotStart):
+    """The server is too old, or would confirm commits that a power cut undoes."""
 
 
 class AcceptedRow(NamedTuple):
@@ -146,11 +145,11 @@ class Journal:
         self._wake.set()
 
     async def connect(self) -> None:
-        """Connect before the first mail comes. Raises DatabaseNotDurable; a server that is away is tried again with the first mail."""
+        """Connect before the first mail comes. Raises DatabaseUnfit; a server that is away is tried again with the first mail."""
         try:
             async with asyncio.timeout(self._commit_timeout_seconds):
                 await self._connected()
-        except DatabaseNotDurable:
+        except DatabaseUnfit:
             raise
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             log.warning("journal_unavailable", exc_info=error)
@@ -239,7 +238,7 @@ class Journal:
         )
         connection.add_log_listener(self._note_warning)
         try:
-            await _require_durability(connection)
+            await _require_fitness(connection)
         except BaseException:
             connection.terminate()
             raise
@@ -274,12 +273,14 @@ def _expire(done: asyncio.Future[None]) -> None:
         done.set_exception(JournalUnavailable())
 
 
-async def _require_durability(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """COMMIT must mean "on the disk". Raises DatabaseNotDurable."""
+async def _require_fitness(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """COMMIT must mean "on the disk". Raises DatabaseUnfit."""
+    if problem := version_problem(connection.get_server_version().major):
+        raise DatabaseUnfit(problem)
     for setting in ("fsync", "full_page_writes"):
         if await connection.fetchval("SELECT current_setting($1)", setting) != "on":
-            raise DatabaseNotDurable(
+            raise DatabaseUnfit(
                 f"PostgreSQL runs with {setting} = off: set it to on. A mail that is answered 250 would not survive a power cut."
             )
-    if await connection.fetchval("SHOW synchronous_commit") not in _DURABLE:
+    if await connection.fetchval("SHOW synchronous_commit") not in DURABLE_COMMITS:
         await connection.execute("SET synchronous_commit = on")

@@ -41,7 +41,7 @@ async def accept_mail(
 ) -> None:
     """Accept mail on these sockets until `stop`. `on_ready` is given what answers for the process on the side port.
 
-    Raises KeyFileUnusable, CertificateUnusable and DatabaseNotDurable before anything is accepted.
+    Raises KeyFileUnusable, CertificateUnusable and DatabaseUnfit before anything is accepted.
     """
     give_large_blocks_back()
     mail_key = MailPublicKey.load(settings.mail_public_key_file)

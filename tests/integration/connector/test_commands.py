@@ -37,8 +37,11 @@ async def _run(environment: dict[str, str], *arguments: str) -> tuple[int, str]:
 
 
 @pytest.fixture
-def environment(database: Database, keys: Keys) -> dict[str, str]:
+def environment(database: Database, keys: Keys, tmp_path: Path) -> dict[str, str]:
+    blobs = tmp_path / "large"
+    blobs.mkdir()
     return {
+        "REPLYCO_BLOB_URL": blobs.as_uri(),
         "REPLYCO_DATABASE_URL": database.url(CONNECTOR),
         "REPLYCO_KEY_FILE": str(keys.key_file),
         "REPLYCO_AMAZON_APPLICATION_ID": "amzn1.sp.solution.test",
@@ -192,7 +195,7 @@ async def test_the_doctor_names_every_fault(environment: dict[str, str]):
 async def test_the_doctor_looks_at_rights_large_mail_and_the_mail_server(
     environment: dict[str, str], database: Database, tmp_path: Path
 ):
-    not_a_folder = tmp_path / "blobs"
+    not_a_folder = tmp_path / "a file"
     not_a_folder.touch()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
@@ -217,5 +220,6 @@ async def test_the_doctor_looks_at_rights_large_mail_and_the_mail_server(
     assert "WRONG" not in healthy
     assert healthy.count(f"127.0.0.1:{port} can be reached") == 2
     assert "may change the audit log" in sick
-    assert "REPLYCO_BLOB_URL cannot be listed" in sick
+    assert f"{not_a_folder} is no folder" in sick
+    assert "replyco_connector, the user of this role" in sick
     assert "127.0.0.1:1 cannot be reached" in sick

@@ -16,8 +16,9 @@ HOST = "mx.test.example"
 class CertificateFiles:
     """A self-signed certificate and its key in a folder, and a client that trusts what was ever made here."""
 
-    def __init__(self, folder: Path, host: str = HOST) -> None:
+    def __init__(self, folder: Path, host: str = HOST, *, days: int = 1) -> None:
         self.host = host
+        self._days = days
         self.certificate_file = folder / "certificate.pem"
         self.key_file = folder / "key.pem"
         self._trusted = ""
@@ -41,7 +42,7 @@ class CertificateFiles:
             .public_key(key.public_key())
             .serial_number(self.serial_number)
             .not_valid_before(now - timedelta(days=2))
-            .not_valid_after(now + timedelta(days=-1 if has_expired else 1))
+            .not_valid_after(now + timedelta(days=-1 if has_expired else self._days))
             .add_extension(
                 x509.SubjectAlternativeName(
                     [x509.DNSName(self.host), x509.IPAddress(ip_address("127.0.0.1"))]

@@ -18,12 +18,14 @@ SYSTEMD: Final = ROOT / "deploy/systemd"
 COMPOSE: Final = ROOT / "deploy/compose"
 
 # The command that a role is started by, and the settings it reads.
-SETTINGS: Final[Mapping[tuple[str, str], type[BaseSettings]]] = {
+SETTINGS: Final[Mapping[tuple[str, ...], type[BaseSettings]]] = {
     ("replyco-connector", "serve"): ConnectorSettings,
     ("replyco-connector", "worker"): ConnectorSettings,
     ("replyco-connector", "doctor"): ConnectorSettings,
     ("replyco-mailrelay", "serve"): RelaySettings,
     ("replyco-mailrelay", "worker"): MailWorkerSettings,
+    ("replyco-mailrelay", "doctor", "serve"): RelaySettings,
+    ("replyco-mailrelay", "doctor", "worker"): MailWorkerSettings,
     ("replyco-migrations", "upgrade"): CommonSettings,
 }
 
@@ -66,7 +68,7 @@ def compose_roles(*overrides: str) -> Iterator[Role]:
     """The compose file's roles, with the values of .env.example, all of which are set."""
     document = compose_document(*overrides)
     for name, service in document["services"].items():
-        command = tuple(service.get("command", ()))[:2]
+        command = tuple(service.get("command", ()))
         if command not in SETTINGS:
             continue
         secrets = {

@@ -46,7 +46,7 @@ def test_the_command_is_one_of_the_projects():
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
 
     assert re.findall(r'^CMD \["([a-z-]+)", "serve"\]$', _LAST, re.MULTILINE) == ["replyco-connector"]
-    assert {command for command, _ in [*PORTS, *SETTINGS]} == scripts.keys()
+    assert {command for command, *_ in [*PORTS, *SETTINGS]} == scripts.keys()
 
 
 @pytest.mark.parametrize("base", ["", "docker.io/library/python:3.13-slim-trixie"])

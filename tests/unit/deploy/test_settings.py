@@ -35,6 +35,8 @@ def test_each_way_has_every_role():
     assert {role.name for role in systemd_roles()} == serving
     assert {f"replyco-{role.name}" for role in compose_roles()} == serving | {
         "replyco-doctor",
+        "replyco-doctor-mail-worker",
+        "replyco-doctor-relay",
         "replyco-migrations",
     }
 

@@ -26,7 +26,13 @@ EICAR = rb"X5O!P%@AP[4\PZX54(P^)7CC)7}$" + b"EICAR-STANDARD-ANTIVIRUS-TEST-FILE!
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    assert await reader.readuntil(b"\0") == b"zINSTREAM\0"
+    command = await reader.readuntil(b"\0")
+    if command == b"zPING\0":
+        writer.write(b"PONG\0")
+        await writer.drain()
+        writer.close()
+        return
+    assert command == b"zINSTREAM\0"
     content = b""
     while length := struct.unpack(">L", await reader.readexactly(4))[0]:
         content += await reader.readexactly(length)

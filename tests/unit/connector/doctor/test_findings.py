@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from services.connector.doctor.findings import Severity, end_of_client_secret, settings_findings
+from services.connector.doctor.findings import end_of_client_secret, settings_findings
 from services.connector.settings import ConnectorSettings
+from shared.doctor.findings import Severity
 
 _RIGHT = {
     "public_url": "https://app.example",
