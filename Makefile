@@ -39,10 +39,11 @@ bench: $(VENV)/.installed ## Measure (ONLY=accept for one subject: accept, accep
 pictures: $(VENV)/.installed ## Take a picture of every page into pictures/, and the README's
 	@$(RUN) -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.pictures pictures
 
-api-docs: $(VENV)/.installed ## Write the generated pages anew: docs/openapi.json, docs/problems.md, docs/privacy.md and docs/operations/settings.md
+api-docs: $(VENV)/.installed ## Write the generated pages anew: docs/openapi.json, docs/problems.md, docs/privacy.md, docs/compliance.md and docs/operations/settings.md
 	@$(RUN) -m services.connector openapi > docs/openapi.json
 	@$(RUN) -m services.connector problems > docs/problems.md
 	@$(RUN) -m services.connector privacy rules > docs/privacy.md
+	@$(RUN) -m services.connector compliance --page > docs/compliance.md
 	@($(RUN) -m services.connector settings && $(RUN) -m services.mailrelay settings) > docs/operations/settings.md
 
 requirements: $(VENV)/.installed ## Compile the pinned requirements anew from pyproject.toml

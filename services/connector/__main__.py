@@ -24,6 +24,7 @@ with loading():
     from services.connector.accounts.service import EmailTaken, create_account
     from services.connector.amazon_pauses.commands import PauseSettings, amazon
     from services.connector.app import create_app, openapi_document
+    from services.connector.compliance.commands import compliance
     from services.connector.dependencies import AppState
     from services.connector.doctor.checks import examine
     from services.connector.feedback.commands import feedback
@@ -88,6 +89,7 @@ cli.add_typer(api_keys, name="api-keys")
 cli.add_typer(single_sign_on, name="single-sign-on")
 cli.command()(feedback)
 cli.command()(trace)
+cli.command()(compliance)
 accounts.command("list")(list_accounts)
 accounts.command("close")(account_closing.close)
 accounts.command("reopen")(account_closing.reopen)
@@ -117,6 +119,7 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
     "`serve`": ConnectorSettings,
     "`worker`": ConnectorSettings,
     "`doctor`": ConnectorSettings,
+    "`compliance`": ConnectorSettings,
     "`accounts create`": AccountSettings,
     "`accounts erase`": account_closing.ErasureSettings,
     "`users`": PeopleSettings,

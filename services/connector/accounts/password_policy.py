@@ -1,6 +1,7 @@
 """What a password must be: long enough, not made of one's own name, and not among those that everybody has tried already.
 
-As Amazon's Data Protection Policy and NIST SP 800-63B want it: length and a list of leaked ones, no rules of letters and signs.
+As NIST SP 800-63B wants it: length and a list of leaked ones, no rules of letters and signs. Where Amazon's Data Protection Policy asks
+otherwise, docs/compliance.md says so.
 """
 
 import unicodedata

@@ -32,6 +32,7 @@ ENTRY_POINTS: dict[str, tuple[typer.Typer, tuple[str, ...]]] = {
     "accounts list": (connector, ("accounts", "list")),
     "keys status": (connector, ("keys", "status")),
     "connector doctor": (connector, ("doctor",)),
+    "connector compliance": (connector, ("compliance",)),
     "reprocess": (mailrelay, ("reprocess", "--dry-run")),
 }
 CAUSES: dict[str, tuple[Callable[[TlsPostgres], str], str]] = {
@@ -157,3 +158,13 @@ async def test_doctor_agrees_about_verified_tls(server: TlsPostgres, keys: Keys)
 
     assert "The database answers" in output
     assert "certificate" not in output
+
+
+async def test_compliance_claims_no_tls_that_postgresql_does_not_see(server: TlsPostgres, keys: Keys):
+    _, output = await run("connector compliance", server.url(), keys)
+
+    # What ends TLS here stands in front of PostgreSQL.
+    assert (
+        "to show   TLS to the database\n            PostgreSQL itself sees no TLS on this connection."
+        in output
+    )
