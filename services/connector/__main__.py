@@ -33,7 +33,7 @@ with loading():
     from services.connector.http.language import Language
     from services.connector.http.server import Server
     from services.connector.job_queue.commands import jobs
-    from services.connector.keys.commands import ClientSecretSettings, KeySettings, keys
+    from services.connector.keys.commands import ClientSecretSettings, DataKeySettings, KeySettings, keys
     from services.connector.operations.commands import trace
     from services.connector.privacy.commands import BuyerSettings, privacy
     from services.connector.problems.catalogue import describe
@@ -125,6 +125,7 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
     "`users`": PeopleSettings,
     "`amazon`": PauseSettings,
     "`keys`": KeySettings,
+    "`keys rotate-data-keys`": DataKeySettings,
     "`keys client-secret`": ClientSecretSettings,
     "`privacy`": BuyerSettings,
 }

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
 from shared.permissions import Level
-from shared.tables.base import Base, now, one_of, referable_within_account, within_account
+from shared.tables.base import PLACE, Base, now, one_of, referable_within_account, within_account
 from shared.tables.sign_in import SecondFactor, SignInMethod
 
 
@@ -62,7 +62,11 @@ class Account(Base):
 
 
 class AccountKey(Base):
-    """A data key of an account, wrapped by the key provider."""
+    """A data key of an account, wrapped by the key provider. Of each purpose one has no `retired_at`: it seals, or hashes.
+
+    Of those that seal, a newer one than it is not in use yet, and an older one only opens; `unused_since`, when nothing was sealed with it any
+    more.
+    """
 
     __tablename__ = "account_keys"
     __table_args__ = (
@@ -84,6 +88,7 @@ class AccountKey(Base):
     wrapped: Mapped[bytes]
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     retired_at: Mapped[datetime | None]
+    unused_since: Mapped[datetime | None]
 
 
 class User(Base):
@@ -245,7 +250,7 @@ class IdempotencyKey(Base):
     path: Mapped[str]
     request_digest: Mapped[bytes]
     status: Mapped[int | None]
-    answer: Mapped[Sealed | None]
+    answer: Mapped[Sealed | None] = mapped_column(info={PLACE: ("idempotency_keys", "answer", "row_id")})
     created_at: Mapped[datetime] = mapped_column(server_default=now)
     locked_until: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)

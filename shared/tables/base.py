@@ -66,6 +66,10 @@ def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
 
 BY_PARTITION = "by_partition"
 
+# In a sealed column's `info`: what its values are bound to (table, column, the column of this row that names the row), where that is not
+# their own row's `id`; None if they are not sealed with the account's data key.
+PLACE = "place"
+
 
 def within_account(
     column: str,

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
-from shared.tables.base import Base, now, one_of, referable_within_account, within_account
+from shared.tables.base import PLACE, Base, now, one_of, referable_within_account, within_account
 
 _LISTED = text("merged_into IS NULL")
 # Without quarantine, so that a flood of forged mail does not slow the inbox down.
@@ -139,8 +139,8 @@ class AcceptedMail(Base):
     size: Mapped[int]
     mail_key_id: Mapped[str]
     content_key: Mapped[bytes]
-    envelope: Mapped[Sealed]
-    raw: Mapped[Sealed | None]
+    envelope: Mapped[Sealed] = mapped_column(info={PLACE: None})
+    raw: Mapped[Sealed | None] = mapped_column(info={PLACE: None})
     blob_key: Mapped[str | None]
     blob_digest: Mapped[bytes | None]
     state: Mapped[str] = mapped_column(server_default="accepted")
@@ -269,7 +269,9 @@ class Conversation(Base):
     buyer_name: Mapped[Sealed | None]
     buyer_address: Mapped[Sealed | None]
     subject: Mapped[Sealed | None]
-    snippet: Mapped[Sealed | None]
+    snippet: Mapped[Sealed | None] = mapped_column(
+        info={PLACE: ("messages", "snippet", "snippet_message_id")}
+    )
     snippet_message_id: Mapped[UUID | None]
     message_count: Mapped[int] = mapped_column(server_default="0")
     last_message_at: Mapped[datetime]

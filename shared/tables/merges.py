@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
-from shared.tables.base import Base, now, within_account
+from shared.tables.base import PLACE, Base, now, within_account
 
 _IDS = ARRAY(Uuid)
 _KEYS = ARRAY(LargeBinary)
@@ -58,5 +58,9 @@ class ConversationMerge(Base):
     target_after: Mapped[dict[str, Any]] = mapped_column(JSONB)
     is_renamed: Mapped[bool] = mapped_column(server_default=text("false"))
     target_buyer_key: Mapped[bytes | None]
-    target_buyer_name: Mapped[Sealed | None]
-    target_buyer_address: Mapped[Sealed | None]
+    target_buyer_name: Mapped[Sealed | None] = mapped_column(
+        info={PLACE: ("conversations", "buyer_name", "target_id")}
+    )
+    target_buyer_address: Mapped[Sealed | None] = mapped_column(
+        info={PLACE: ("conversations", "buyer_address", "target_id")}
+    )

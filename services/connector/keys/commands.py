@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -13,16 +13,19 @@ from pydantic import Field, SecretStr
 from services.connector.amazon.errors import AmazonPaused
 from services.connector.amazon_credentials.service import store_client_secret
 from services.connector.keys import service
+from services.connector.keys.data_key_service import Changed, change_data_keys
 from services.connector.keys.key_uses import DataKeyAges, KeyUse, explained, is_any_overdue
 from services.connector.settings import SandboxUrl
+from shared.blobs import open_blobs
 from shared.crypto.envelope import SealBroken
+from shared.crypto.key_ages import KEY_LIFETIME
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable, KeyNotChangeable
 from shared.crypto.raw_mail import create_mail_key_pair
 from shared.database import Sessions
 from shared.database_command import run_with_database
 from shared.errors import Expected
 from shared.process import FAILED, KEYS_OVERDUE, give_up, key_file_cure, settings_or_exit
-from shared.settings import CommonSettings
+from shared.settings import BlobSettings, CommonSettings
 
 keys = typer.Typer(
     help="Keys: make, rotate, wrap anew. Processes may run meanwhile; they read a changed key file by themselves.",
@@ -32,6 +35,10 @@ keys = typer.Typer(
 _Result = TypeVar("_Result")
 
 _PROGRESS_SECONDS: Final = 2.0
+# Two months before they are overdue, so that whoever runs it each month is never late.
+_DUE_SOON_DAYS: Final = KEY_LIFETIME.days - 60
+# Slow on purpose: mail and replies go on beside it.
+_ROWS_PER_SECOND: Final = 500
 # Nobody waits for one answer of an operator's command.
 _STATEMENT_SECONDS: Final = 300.0
 
@@ -40,6 +47,10 @@ class KeySettings(CommonSettings):
     """What the commands for an installation's keys need."""
 
     key_file: Path = Field(description="the file with the key-encryption keys that `keys create` has written")
+
+
+class DataKeySettings(KeySettings, BlobSettings):
+    """What `keys rotate-data-keys` needs: large attachments are sealed with data keys, too."""
 
 
 class ClientSecretSettings(KeySettings):
@@ -160,6 +171,61 @@ def retire(
     print(f"{key_id} is gone from the file. Backups from before need it: keep it with them, away from here.")
 
 
+@keys.command("rotate-data-keys")
+def rotate_data_keys(
+    *,
+    older_than: Annotated[
+        int,
+        typer.Option(
+            metavar="DAYS",
+            min=0,
+            help="Only accounts whose data key is at least so old get a new one. 0: each, at every run.",
+        ),
+    ] = _DUE_SOON_DAYS,
+    rows_per_second: Annotated[
+        int, typer.Option(min=1, max=100_000, help="At most so many rows are written in a second.")
+    ] = _ROWS_PER_SECOND,
+) -> None:
+    """Give accounts new data keys and seal everything anew with them, while everything runs. May be broken off and run again.
+
+    Needs the database's user of `python -m migrations upgrade`, for the connector's own may not write mail. New keys seal after five minutes,
+    when every process knows them. An old one is removed by a later run, a day after nothing was sealed with it any more.
+    Exit code 1 says that something does not open, or could not be sealed anew because others used it all the time.
+    """
+    settings = settings_or_exit(DataKeySettings)
+    progress = _Progress()
+
+    async def run(sessions: Sessions, file: KeyFile) -> Changed:
+        blobs = open_blobs(settings)
+        try:
+            return await change_data_keys(
+                sessions,
+                file,
+                blobs,
+                older_than=timedelta(days=older_than),
+                rows_per_second=rows_per_second,
+                say=progress.say,
+            )
+        finally:
+            blobs.close()
+
+    changed = _with_database(run)
+    print(
+        f"New data keys: {changed.made} made, {changed.used} in use from now on. {changed.resealed} rows are sealed anew. "
+        f"Old data keys: {changed.removed} removed, {changed.kept} kept."
+    )
+    if changed.broken:
+        print(
+            f"{changed.broken} values do not open, or lie in files that cannot be read. They and their keys stay as they are."
+        )
+    if changed.left:
+        print(f"{changed.left} rows were in use by others until the end. Run this again.")
+    if changed.broken or changed.left:
+        raise typer.Exit(FAILED)
+    if changed.kept:
+        print("Run this again in a day: what nothing is sealed with any more is removed then.")
+
+
 @keys.command("rotate-client-secret")
 def rotate_client_secret() -> None:
     """Ask Amazon for a new LWA client secret. A worker takes it out of the queue that the settings name, else you do."""
@@ -217,9 +283,12 @@ class _Progress:
         self._said_at = time.monotonic()
 
     def show(self, done: int, total: int) -> None:
+        self.say(f"{done} of {total} are wrapped anew.")
+
+    def say(self, text: str) -> None:
         if time.monotonic() - self._said_at >= _PROGRESS_SECONDS:
             self._said_at = time.monotonic()
-            print(f"{done} of {total} are wrapped anew.", file=sys.stderr, flush=True)
+            print(text, file=sys.stderr, flush=True)
 
 
 def _changed(change: Callable[[KeyFile], _Result]) -> _Result:

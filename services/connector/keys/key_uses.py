@@ -43,7 +43,7 @@ class DataKeyAges:
             return "none"
         told = f"{self.count}, the oldest made {self.oldest:%Y-%m-%d}"
         return (
-            f"{told}. OVERDUE after {KEY_LIFETIME.days} days: {self.overdue} of them"
+            f"{told}. OVERDUE after {KEY_LIFETIME.days} days: {self.overdue} of them, `keys rotate-data-keys`"
             if self.overdue
             else told
         )

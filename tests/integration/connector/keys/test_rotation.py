@@ -251,7 +251,10 @@ async def test_status_tells_what_is_overdue_and_what_was_never_dated(
     code, told = await _run(database, key_file, "status")
 
     assert code == KEYS_OVERDUE
-    assert f"sealed with: 2, the oldest made {long_ago:%Y-%m-%d}. OVERDUE after 365 days: 1 of them." in told
+    assert (
+        f"sealed with: 2, the oldest made {long_ago:%Y-%m-%d}. OVERDUE after 365 days: 1 of them, `keys rotate-data-keys`."
+        in told
+    )
 
     # As a version wrote it that kept no dates.
     _forget_dates(key_file)

@@ -12,7 +12,7 @@ from shared.permissions import Level, Permission
 # About a session, an attempt, a passkey, or the account: nothing that has a name of its own.
 NAMELESS = {
     "account_changed", "account_closed", "account_created", "account_erased", "account_erasure_asked", "account_reopened", "authorization_begun", "authorization_confirmed", "authorization_failed", "authorization_link_made",
-    "buyer_erased", "buyer_exported", "data_ended", "failed_sign_ins", "kind.muted", "kind.unmuted", "mail_domain_added", "mail_domain_proven", "mail_domain_removed", "passkey_added", "passkey_count_fell", "passkey_removed", "passkey_renamed",
+    "buyer_erased", "buyer_exported", "data_ended", "data_key_changed", "data_key_removed", "failed_sign_ins", "kind.muted", "kind.unmuted", "mail_domain_added", "mail_domain_proven", "mail_domain_removed", "passkey_added", "passkey_count_fell", "passkey_removed", "passkey_renamed",
     "retention_changed", "second_step_failed", "security_changed", "seller_known_elsewhere", "session_confirmed", "session_ended", "signed_in",
     "signed_out", "single_sign_on_changed", "single_sign_on_failed", "single_sign_on_only_lifted", "single_sign_on_removed",
 }  # fmt: skip

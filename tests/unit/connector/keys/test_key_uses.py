@@ -102,5 +102,5 @@ def test_a_key_that_only_opens_is_not_overdue_and_a_data_key_that_seals_is():
     assert not is_any_overdue(uses, DataKeyAges(3, 0, YOUNG), NOW)
     assert is_any_overdue(uses, DataKeyAges(3, 1, NOW - KEY_LIFETIME), NOW)
     assert DataKeyAges(3, 1, NOW - KEY_LIFETIME).told == (
-        "3, the oldest made 2025-11-29. OVERDUE after 365 days: 1 of them"
+        "3, the oldest made 2025-11-29. OVERDUE after 365 days: 1 of them, `keys rotate-data-keys`"
     )

@@ -1,0 +1,19 @@
+"""Whoever changes data keys is killed at every step; the next run goes on, nobody notices, and everything opens."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Database, Keys
+from tests.faults.connector.data_key_kills import changed_through_kills
+
+
+@pytest.mark.timeout(180)
+async def test_everything_opens_with_the_new_keys_though_the_command_was_killed(
+    database: Database, keys: Keys, tmp_path: Path
+):
+    count = await changed_through_kills(database, keys, tmp_path, messages=60, kills=2)
+
+    assert count.is_right, count
+    assert count.killed == 4
+    assert count.there > 3 * 60 * 6
