@@ -26,6 +26,7 @@ from shared.keyring import Keyring
 from shared.settings import BlobSettings
 from tests.conftest import Database, Keys
 from tests.factories import make_account
+from tests.faults.connector.data_key_kills import changed_through_kills
 from tests.faults.connector.fleet import STORES
 from tests.faults.connector.order_week import Plan, lived_through
 from tests.faults.connector.renewals import renewed_at_once, renewed_through_kills
@@ -215,6 +216,13 @@ async def _replica_kills(environment: Environment) -> Outcome:
         renewals.is_right,
         {"kills": kills, "renewals": sum(renewals.calls), "repeated": renewals.repeated},
     )
+
+
+async def _data_key_kills(environment: Environment) -> Outcome:
+    count = await changed_through_kills(
+        await environment.database(), environment.keys, environment.folder, messages=2_000, kills=12
+    )
+    return Outcome(count.is_right, asdict(count))
 
 
 async def _order_week(environment: Environment) -> Outcome:
@@ -430,6 +438,7 @@ ROUNDS: Mapping[str, Round] = {
     "replicas": _replicas,
     **{f"replica-kills-{number}": _replica_kills for number in range(1, 3)},
     **{f"webhook-kills-{number}": _webhook_kills for number in range(1, 3)},
+    "data-key-kills": _data_key_kills,
     "order-week": _order_week,
     "postgresql-slow": _slow,
     "postgresql-answers-lost": _answers_lost,
