@@ -19,7 +19,8 @@ from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.delivery.parser_pool import ParserPool
 from shared.crypto.key_provider import KeyFile
-from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey, create_mail_key_pair
+from shared.crypto.mail_key_files import MailPrivateKeyFile, create_mail_key_pair
+from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey
 from shared.database import Sessions
 from shared.keyring import Keyring
 from tests.kept_database import KeptDatabase
@@ -77,8 +78,12 @@ class Keys:
         return self.blob_folder.as_uri()
 
     @property
+    def mail_private_keys(self) -> MailPrivateKeyFile:
+        return MailPrivateKeyFile.load(self.mail_private_key_file)
+
+    @property
     def mail_private_key(self) -> MailPrivateKey:
-        return MailPrivateKey.load(self.mail_private_key_file)
+        return self.mail_private_keys.current
 
     @property
     def mail_public_key(self) -> MailPublicKey:

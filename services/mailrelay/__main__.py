@@ -15,11 +15,13 @@ with loading():
     import typer
     from pydantic_settings import BaseSettings
 
+    from services.mailrelay.delivery.mail_key_commands import mail_keys
     from services.mailrelay.outbound.key_commands import keys, lookup_or_exit
     from services.mailrelay.settings import (
         DkimKeySettings,
         DnsSettings,
         KeyStatusSettings,
+        MailKeySettings,
         MailWorkerSettings,
         RelaySettings,
         SidePortSettings,
@@ -43,6 +45,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.callback()(with_version)
+keys.add_typer(mail_keys, name="mail")
 cli.add_typer(keys, name="keys")
 doctor = typer.Typer(
     help="Check all that a role needs, as the user and with the settings of that role; say in plain words what is wrong.",
@@ -58,6 +61,7 @@ SETTINGS: Mapping[str, type[BaseSettings]] = {
     "`reprocess`": MailWorkerSettings,
     "`dns`": DnsSettings,
     "`keys status`": KeyStatusSettings,
+    "`keys mail`": MailKeySettings,
     "`keys dkim`": DkimKeySettings,
     "`trace`": SidePortSettings,
     "`doctor serve`": RelaySettings,

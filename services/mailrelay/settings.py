@@ -97,6 +97,18 @@ class DkimKeySettings(MailDomainSettings):
     )
 
 
+class MailKeySettings(CommonSettings):
+    """What the commands for the mail key pair need."""
+
+    mail_private_key_file: Path = Field(
+        description="the path of the file with the mail workers' private key (`python -m services.connector keys create` makes it)"
+    )
+    mail_public_key_file: Path | None = Field(
+        None,
+        description="the path of the file with the mail workers' public key, if the relay runs on this machine, too",
+    )
+
+
 class KeyStatusSettings(BaseSettings):
     """The key files that `keys status` looks at: those that are on this machine."""
 

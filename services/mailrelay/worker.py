@@ -41,7 +41,7 @@ from shared.blobs import open_blobs
 from shared.connection_metrics import show_connections
 from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.key_provider import KeyFile
-from shared.crypto.raw_mail import MailPrivateKey
+from shared.crypto.mail_key_files import MailPrivateKeyFile
 from shared.database import (
     Sessions,
     create_engine,
@@ -111,7 +111,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     # Threads that open and seal mail would else keep the loop waiting five milliseconds at each of its steps.
     sys.setswitchinterval(_THREAD_SWITCH_SECONDS)
     keyring = Keyring(KeyFile.load(settings.key_file))
-    private_key = MailPrivateKey.load(settings.mail_private_key_file)
+    private_keys = MailPrivateKeyFile.load(settings.mail_private_key_file)
     database_url = settings.database_url.get_secret_value()
     engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=20)
     sessions = await require_version(create_sessions(engine))
@@ -135,7 +135,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     delivery = Delivery(
         sessions,
         keyring,
-        private_key,
+        private_keys,
         parsers[Lane.QUICK],
         metrics,
         blobs,

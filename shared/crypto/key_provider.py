@@ -83,6 +83,7 @@ class RereadFile(Generic[_Content]):
             self._stamp_read = stamp
             try:
                 self._content = self._read(self.path)
+                log.info("key_file_read_again", path=str(self.path))
             except KeyFileUnusable as error:
                 log.error("key_file_unusable", path=str(self.path), exc_info=error)  # noqa: TRY400 - no bug of ours
         return self._content

@@ -11,11 +11,12 @@ copy has the content key sealed to the worker for itself, bound to its own row.
 
 import json
 import os
-from base64 import b64decode, b64encode
+from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -24,8 +25,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from shared.crypto.envelope import KEY_BYTES, Place, SealBroken, Sealed, place_bytes
-from shared.crypto.key_ages import read_time, written_time
-from shared.crypto.key_provider import KeyFileUnusable, write_private_file
+from shared.crypto.key_ages import read_time
+from shared.crypto.key_provider import KeyFileUnusable
 
 _VERSION: Final = 1
 _VERSION_SHARED: Final = 2
@@ -45,8 +46,7 @@ class MailPublicKey:
     @classmethod
     def load(cls, path: Path) -> Self:
         """Raises KeyFileUnusable."""
-        key_id, raw, made_at = _read_key_file(path, "public")
-        return cls(key_id, X25519PublicKey.from_public_bytes(raw), made_at)
+        return cls(*read_mail_key(path, "public", X25519PublicKey.from_public_bytes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +57,10 @@ class MailPrivateKey:
     key: X25519PrivateKey = field(repr=False)
     made_at: datetime | None = None
 
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Raises KeyFileUnusable."""
-        key_id, raw, made_at = _read_key_file(path, "private")
-        return cls(key_id, X25519PrivateKey.from_private_bytes(raw), made_at)
-
-
-def create_mail_key_pair(private_path: Path, public_path: Path, now: datetime | None = None) -> None:
-    """Write a new key pair into two files; fails rather than overwrite one. Raises KeyFileUnusable."""
-    key = X25519PrivateKey.generate()
-    key_id = os.urandom(4).hex()
-    for path, kind, raw in (
-        (private_path, "private", key.private_bytes_raw()),
-        (public_path, "public", key.public_key().public_bytes_raw()),
-    ):
-        content = {
-            "id": key_id,
-            kind: b64encode(raw).decode(),
-            "made": written_time(now or datetime.now(UTC)),
-        }
-        write_private_file(path, json.dumps(content).encode())
+    @property
+    def public(self) -> MailPublicKey:
+        """The relay's half."""
+        return MailPublicKey(self.key_id, self.key.public_key(), self.made_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +137,23 @@ def _shared_place(blob_id: UUID) -> bytes:
     return b"replyco shared mail\0" + blob_id.bytes
 
 
-def _read_key_file(path: Path, kind: str) -> tuple[str, bytes, datetime | None]:
+_Half = TypeVar("_Half", X25519PublicKey, X25519PrivateKey)
+
+
+def read_mail_key(
+    path: Path, kind: str, half: Callable[[bytes], _Half]
+) -> tuple[str, _Half, datetime | None]:
+    """The one key of a file, with its id and when it was made. Raises KeyFileUnusable."""
     try:
         content = json.loads(path.read_bytes())
-        key_id, raw = str(content["id"]), b64decode(content[kind], validate=True)
-        made_at = read_time(content.get("made"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return str(content["id"]), half(decoded_key(content[kind])), read_time(content.get("made"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise KeyFileUnusable(path=str(path)) from error
+
+
+def decoded_key(text: str) -> bytes:
+    """A key as files hold it. Raises ValueError, TypeError."""
+    raw = b64decode(text, validate=True)
     if len(raw) != KEY_BYTES:
-        raise KeyFileUnusable(path=str(path))
-    return key_id, raw, made_at
+        raise ValueError("no key of 256 bits")
+    return raw

@@ -22,7 +22,7 @@ import psutil
 
 from deploy.demo.postgres import OWNER, RELAY, EmbeddedPostgres
 from shared.crypto.key_provider import KeyFile
-from shared.crypto.raw_mail import create_mail_key_pair
+from shared.crypto.mail_key_files import create_mail_key_pair
 from shared.database import asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring
 from tests.bench.figures import Figure

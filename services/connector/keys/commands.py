@@ -20,7 +20,7 @@ from shared.blobs import open_blobs
 from shared.crypto.envelope import SealBroken
 from shared.crypto.key_ages import KEY_LIFETIME
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable, KeyNotChangeable
-from shared.crypto.raw_mail import create_mail_key_pair
+from shared.crypto.mail_key_files import create_mail_key_pair
 from shared.database import Sessions
 from shared.database_command import run_with_database
 from shared.errors import Expected

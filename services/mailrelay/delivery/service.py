@@ -11,7 +11,7 @@ we have mended it.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -52,6 +52,7 @@ from shared.blobs import (
     BlobsUnavailable,
 )
 from shared.crypto.envelope import AccountKeys, SealBroken, Sealed
+from shared.crypto.mail_key_files import MailPrivateKeyFile
 from shared.crypto.raw_mail import MailPrivateKey
 from shared.database import Sessions, is_unavailable, was_ended_for_others
 from shared.errors import Expected
@@ -99,7 +100,7 @@ class Delivery:
 
     sessions: Sessions
     keyring: Keyring
-    private_key: MailPrivateKey
+    private_keys: MailPrivateKeyFile
     parser: ParserPool
     metrics: DeliveryMetrics
     blobs: BlobStore
@@ -219,17 +220,17 @@ def _wait_without_attempt(error: Exception, age: timedelta) -> timedelta | None:
 
 async def _postpone_other_keys(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[QueuedMail]:
     """Let mails wait that are sealed to a key which this worker does not have; the answer holds the others."""
-    key_id = delivery.private_key.key_id
-    others = [mail for mail in mails if mail.mail_key_id != key_id]
+    held = delivery.private_keys.keys
+    others = [mail for mail in mails if mail.mail_key_id not in held]
     if others:
         await _postpone(delivery, [mail.id for mail in others], MailKeyMissing.code, MENDING_DELAY)
         log.error(
             MailKeyMissing.code,
             mails=len(others),
-            our_key_id=key_id,
+            our_key_ids=list(held),
             their_key_ids=sorted({m.mail_key_id for m in others})[:10],
         )
-    return [mail for mail in mails if mail.mail_key_id == key_id]
+    return [mail for mail in mails if mail.mail_key_id in held]
 
 
 async def _try_later(delivery: Delivery, mail: QueuedMail, error: Exception) -> None:
@@ -266,7 +267,7 @@ async def _prepare(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[NewM
     """Unseal, authenticate, parse and seal for the account. A mail whose blob or verdict does not come waits, and is left out."""
     fetched = await _fetch(delivery, mails)
     there = [mail for mail in mails if not isinstance(mail.raw, Blob) or mail.raw in fetched]
-    unsealed = await asyncio.to_thread(_unseal_all, delivery.private_key, there, fetched)
+    unsealed = await asyncio.to_thread(_unseal_all, delivery.private_keys.keys, there, fetched)
     now = datetime.now(UTC)
     authenticated = []
     for mail in await authenticate_batch(unsealed, delivery.resolver):
@@ -347,9 +348,9 @@ async def _get(blobs: BlobStore, blob: Blob) -> Sealed | Expected:
 
 
 def _unseal_all(
-    private_key: MailPrivateKey, mails: Sequence[QueuedMail], fetched: FetchedBlobs
+    private_keys: Mapping[str, MailPrivateKey], mails: Sequence[QueuedMail], fetched: FetchedBlobs
 ) -> list[UnsealedMail]:
-    return [unseal(private_key, mail, fetched) for mail in mails]
+    return [unseal(private_keys, mail, fetched) for mail in mails]
 
 
 async def _parse(

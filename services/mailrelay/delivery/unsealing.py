@@ -1,12 +1,13 @@
 """A queued mail in clear: its bytes as they arrived, and the envelope with which the relay was given it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypedDict
 
 from services.mailrelay.delivery.queue import QueuedMail
 from shared.blobs import Blob, blob_id_of
-from shared.crypto.envelope import Sealed
+from shared.crypto.envelope import SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey, MailPrivateKey
 
 # The sealed mails that lie in the blob store, by where they lie there.
@@ -35,8 +36,14 @@ class UnsealedMail:
         return envelope
 
 
-def unseal(private_key: MailPrivateKey, queued: QueuedMail, fetched: FetchedBlobs) -> UnsealedMail:
-    """Open a mail with the mail worker's private key. Raises SealBroken."""
+def unseal(
+    private_keys: Mapping[str, MailPrivateKey], queued: QueuedMail, fetched: FetchedBlobs
+) -> UnsealedMail:
+    """Open a mail with the private key that it is sealed to. Raises SealBroken."""
+    private_key = private_keys.get(queued.mail_key_id)
+    if private_key is None:
+        # Taken away just now: nothing is wrong with the mail.
+        raise SealBroken(table="mail_key")
     key = ContentKey.open_with(private_key, queued.account_id, queued.id, queued.content_key)
     if isinstance(queued.raw, Blob):
         raw = key.open_mail(fetched[queued.raw], blob_id_of(queued.raw.key))

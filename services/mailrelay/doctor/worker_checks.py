@@ -12,7 +12,7 @@ from services.mailrelay.doctor.relay_checks import record_finding
 from services.mailrelay.settings import MailWorkerSettings
 from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
-from shared.crypto.raw_mail import MailPrivateKey
+from shared.crypto.mail_key_files import MailPrivateKeyFile
 from shared.doctor.blob_store import blob_findings
 from shared.doctor.database import Rights, database_findings
 from shared.doctor.findings import Finding, note, ok, unsafe_findings, warning, wrong
@@ -48,7 +48,7 @@ async def examine_worker(settings: MailWorkerSettings, ask: DnsLookup | None = N
     ]
     findings = [ok("The settings are complete."), *unsafe_findings(settings)]
     keys, keys_finding = key_file(settings.key_file)
-    mail_key, mail_key_finding = _mail_key(settings)
+    mail_keys, mail_key_finding = _mail_keys(settings)
     findings += [
         await side_port(
             settings.side_host,
@@ -59,7 +59,7 @@ async def examine_worker(settings: MailWorkerSettings, ask: DnsLookup | None = N
         ),
         keys_finding,
         mail_key_finding,
-        *await _database(settings, keys, mail_key),
+        *await _database(settings, keys, mail_keys),
         *await blob_findings(settings, in_development=settings.development),
         *([] if ask is not None else await _name_servers(settings, own)),
         *await _signing(settings, ask or own[0]),
@@ -71,7 +71,7 @@ async def examine_worker(settings: MailWorkerSettings, ask: DnsLookup | None = N
 
 
 async def _database(
-    settings: MailWorkerSettings, keys: KeyFile | None, mail_key: MailPrivateKey | None
+    settings: MailWorkerSettings, keys: KeyFile | None, mail_keys: MailPrivateKeyFile | None
 ) -> list[Finding]:
     url = settings.database_url.get_secret_value()
 
@@ -82,14 +82,14 @@ async def _database(
         )
         if keys is not None and account_id is not None:
             findings.append(await opens_keys_of(url, keys, account_id))
-        if mail_key is not None:
-            findings += await _sealed_to_others(connection, mail_key)
+        if mail_keys is not None:
+            findings += await _sealed_to_others(connection, mail_keys)
         return findings
 
     return await database_findings(url, _RIGHTS, of_tables)
 
 
-async def _sealed_to_others(connection: "Connection", mail_key: MailPrivateKey) -> list[Finding]:
+async def _sealed_to_others(connection: "Connection", mail_keys: MailPrivateKeyFile) -> list[Finding]:
     """The relay holds a key file of its own: what it has sealed last tells whether it fits ours."""
     rows = await connection.fetch(
         "SELECT mail_key_id, count(*) AS mails FROM (SELECT mail_key_id FROM accepted_mail ORDER BY id DESC LIMIT $1) last_mails "
@@ -102,28 +102,30 @@ async def _sealed_to_others(connection: "Connection", mail_key: MailPrivateKey) 
                 "No mail was accepted yet, so that nobody can say here whether the relay has the fitting public key."
             )
         ]
-    others = {row["mail_key_id"]: row["mails"] for row in rows if row["mail_key_id"] != mail_key.key_id}
+    others = {row["mail_key_id"]: row["mails"] for row in rows if row["mail_key_id"] not in mail_keys.keys}
     if not others:
         return [ok("The mail that was accepted last is sealed to our mail key.")]
     named = ", ".join(f"{count} to {key_id}" for key_id, count in others.items())
     return [
         wrong(
-            f"Of the mails that were accepted last some are sealed to a mail key that we do not hold ({named}; ours is {mail_key.key_id}): they are kept, "
+            f"Of the mails that were accepted last some are sealed to a mail key that we do not hold ({named}; ours is {', '.join(mail_keys.keys)}): they are kept, "
             "and nobody can read them. Give the relay the public key that belongs to ours, and put the other private key back from your copy."
         )
     ]
 
 
-def _mail_key(settings: MailWorkerSettings) -> tuple[MailPrivateKey | None, Finding]:
+def _mail_keys(settings: MailWorkerSettings) -> tuple[MailPrivateKeyFile | None, Finding]:
     try:
-        key = MailPrivateKey.load(settings.mail_private_key_file)
+        keys = MailPrivateKeyFile.load(settings.mail_private_key_file)
     except KeyFileUnusable as unusable:
         return None, wrong(key_file_cure(unusable))
     except ValueError:
         return None, wrong(
             f"The key file {settings.mail_private_key_file} holds no key. Put it back from your copy."
         )
-    return key, ok(f"The mail key {key.key_id} is readable.")
+    named = f"The mail key {keys.current.key_id} is readable."
+    others = [key_id for key_id in keys.keys if key_id != keys.current.key_id]
+    return keys, ok(f"{named} Its file holds {', '.join(others)}, too." if others else named)
 
 
 async def _signing(settings: MailWorkerSettings, ask: DnsLookup) -> list[Finding]:

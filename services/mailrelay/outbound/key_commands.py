@@ -15,7 +15,8 @@ from services.mailrelay.settings import DkimKeySettings, KeyStatusSettings
 from shared.crypto.dkim_keys import DkimKey, DkimKeyFile
 from shared.crypto.key_ages import age_told, is_overdue
 from shared.crypto.key_provider import KeyFileUnusable, KeyNotChangeable
-from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey
+from shared.crypto.mail_key_files import MailPrivateKeyFile
+from shared.crypto.raw_mail import MailPublicKey
 from shared.process import FAILED, KEYS_OVERDUE, give_up, key_file_cure, settings_or_exit
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ Resolver = Annotated[
     typer.Option(metavar="ADDRESS[#PORT]", help="The name server to ask, if not the machine's own."),
 ]
 _Result = TypeVar("_Result")
-_NEW_PAIR: Final = "make a new pair"
+_NEW_PAIR: Final = "`keys mail rotate`"
 
 
 @keys.command()
@@ -65,8 +66,11 @@ def key_ages(settings: KeyStatusSettings, now: datetime) -> list[tuple[str, bool
         public = MailPublicKey.load(settings.mail_public_key_file)
         found.append((f"Mail is sealed to {public.key_id}", public.made_at, _NEW_PAIR))
     if settings.mail_private_key_file is not None:
-        private = MailPrivateKey.load(settings.mail_private_key_file)
-        found.append((f"Mail is opened with {private.key_id}", private.made_at, _NEW_PAIR))
+        held = MailPrivateKeyFile.load(settings.mail_private_key_file)
+        private = held.current
+        others = [key_id for key_id in held.keys if key_id != private.key_id]
+        also = f" (also with {', '.join(others)})" if others else ""
+        found.append((f"Mail is opened with {private.key_id}{also}", private.made_at, _NEW_PAIR))
     if settings.dkim_key_file is not None:
         signs = DkimKeyFile.load(settings.dkim_key_file).current
         found.append((f"Replies are signed with {signs.selector}", signs.made_at, "`keys dkim rotate`"))

@@ -18,7 +18,7 @@ from services.mailrelay.smtp.limits import LimitHit, Limits
 from services.mailrelay.smtp.protocol import RelaySession
 from services.mailrelay.smtp.starttls import Certificate
 from shared.blobs import open_blobs
-from shared.crypto.raw_mail import MailPublicKey
+from shared.crypto.mail_key_files import MailPublicKeyFile
 from shared.file_limits import ACCEPT_BATCH, raise_file_limit, report_exhaustion
 from shared.metrics import process_registry
 from shared.side_port import Answering, health
@@ -44,7 +44,7 @@ async def accept_mail(
     Raises KeyFileUnusable, CertificateUnusable and DatabaseUnfit before anything is accepted.
     """
     give_large_blocks_back()
-    mail_key = MailPublicKey.load(settings.mail_public_key_file)
+    mail_keys = MailPublicKeyFile.load(settings.mail_public_key_file)
     registry = process_registry()
     metrics = RelayMetrics(registry)
     database_url = settings.database_url.get_secret_value()
@@ -70,7 +70,7 @@ async def accept_mail(
     )
     metrics.memory_bytes.set_function(lambda: limits.memory_bytes)
     blobs = open_blobs(settings)
-    context = RelayContext(settings, mail_key, recipients, journal, metrics, limits, blobs, certificate)
+    context = RelayContext(settings, mail_keys, recipients, journal, metrics, limits, blobs, certificate)
     await journal.connect()
     writing = asyncio.create_task(journal.run())
     watching = [asyncio.create_task(recipients.run()), asyncio.create_task(proven_networks.run())]

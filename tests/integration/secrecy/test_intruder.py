@@ -20,7 +20,7 @@ from deploy.demo.stack import Stack
 from migrations.upgrade import upgrade
 from services.mailrelay.settings import RelaySettings
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
-from shared.crypto.raw_mail import MailPrivateKey
+from shared.crypto.mail_key_files import MailPrivateKeyFile
 from shared.database import Sessions, asyncpg_dsn
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
@@ -185,9 +185,9 @@ async def test_his_files_open_nothing(database: Database, keys: Keys):
 
     assert large
     assert all(SECRET not in file.read_bytes() for file in large)
-    assert json.loads(keys.mail_public_key_file.read_bytes()).keys() == {"id", "public"}
+    assert json.loads(keys.mail_public_key_file.read_bytes()).keys() == {"id", "public", "made"}
     with pytest.raises(KeyFileUnusable):
-        MailPrivateKey.load(keys.mail_public_key_file)
+        MailPrivateKeyFile.load(keys.mail_public_key_file)
     with pytest.raises(KeyFileUnusable):
         KeyFile.load(keys.mail_public_key_file)
     # And what he might copy out of the database, if he were to find another way in.

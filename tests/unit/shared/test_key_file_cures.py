@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable
-from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey
+from shared.crypto.mail_key_files import MailPrivateKeyFile
+from shared.crypto.raw_mail import MailPublicKey
 from shared.process import key_file_cure
 
 
-@pytest.mark.parametrize("kind", [KeyFile, MailPrivateKey, MailPublicKey])
+@pytest.mark.parametrize("kind", [KeyFile, MailPrivateKeyFile, MailPublicKey])
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -22,7 +23,7 @@ from shared.process import key_file_cure
 )
 def test_a_key_file_that_cannot_be_used(
     tmp_path: Path,
-    kind: type[KeyFile | MailPrivateKey | MailPublicKey],
+    kind: type[KeyFile | MailPrivateKeyFile | MailPublicKey],
     content: bytes | str | None,
     told: str,
 ):

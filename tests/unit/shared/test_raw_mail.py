@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from shared.crypto.envelope import SealBroken, Sealed
 from shared.crypto.key_provider import KeyFileUnusable
-from shared.crypto.raw_mail import ContentKey, MailPrivateKey, MailPublicKey, create_mail_key_pair
+from shared.crypto.mail_key_files import MailPrivateKeyFile, create_mail_key_pair
+from shared.crypto.raw_mail import ContentKey, MailPrivateKey, MailPublicKey
 
 _ACCOUNT, _MAIL = UUID(int=1), UUID(int=2)
 
@@ -18,7 +19,9 @@ _ACCOUNT, _MAIL = UUID(int=1), UUID(int=2)
 def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[MailPrivateKey, MailPublicKey]:
     folder = tmp_path_factory.mktemp("keys")
     create_mail_key_pair(folder / "private.json", folder / "public.json")
-    return MailPrivateKey.load(folder / "private.json"), MailPublicKey.load(folder / "public.json")
+    return MailPrivateKeyFile.load(folder / "private.json").current, MailPublicKey.load(
+        folder / "public.json"
+    )
 
 
 @given(st.binary(max_size=2000))
@@ -131,6 +134,6 @@ def test_a_broken_key_file_is_named(tmp_path: Path, content: str):
     (tmp_path / "private.json").write_text(content)
 
     with pytest.raises(KeyFileUnusable) as refused:
-        MailPrivateKey.load(tmp_path / "private.json")
+        MailPrivateKeyFile.load(tmp_path / "private.json")
 
     assert refused.value.fields == {"path": str(tmp_path / "private.json")}

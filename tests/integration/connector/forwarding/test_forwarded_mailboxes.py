@@ -66,7 +66,7 @@ async def delivery(
     yield Delivery(
         create_sessions(engine),
         keyring,
-        keys.mail_private_key,
+        keys.mail_private_keys,
         parser,
         DeliveryMetrics(CollectorRegistry()),
         app.state.connector.blobs,

@@ -74,7 +74,7 @@ async def delivery(
     yield Delivery(
         create_sessions(engine),
         keyring,
-        keys.mail_private_key,
+        keys.mail_private_keys,
         parser,
         DeliveryMetrics(CollectorRegistry()),
         blobs,

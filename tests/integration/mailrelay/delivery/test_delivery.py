@@ -465,7 +465,7 @@ async def test_mail_that_cannot_be_parsed_is_shown_with_its_header(
 async def test_mail_for_a_key_that_is_missing_waits_for_ever_and_is_whole_when_the_key_is_there(
     delivery: Delivery, accept: Accept, sessions: Sessions, database: Database
 ):
-    key_id = delivery.private_key.key_id
+    key_id = delivery.private_keys.current.key_id
     mail_id = await accept(mail("buyer-question"))
     await replace_mail_key(database, mail_id, "another")
 

@@ -16,7 +16,7 @@ from services.mailrelay.outbound.composing import compose
 from services.mailrelay.outbound.signing import sign
 from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.key_ages import KEY_LIFETIME
-from shared.crypto.raw_mail import create_mail_key_pair
+from shared.crypto.mail_key_files import create_mail_key_pair
 from shared.process import CANNOT_START, KEYS_OVERDUE
 from tests.signing import NameServer, name_server
 from tests.unit.mailrelay.outbound.reading_back import a_reply
