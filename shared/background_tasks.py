@@ -8,6 +8,8 @@ from typing import Any, Final, Self
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from shared.availability import DATABASE
+from shared.database import is_unavailable
 from shared.side_port import STOPPING
 
 log = structlog.get_logger()
@@ -103,7 +105,9 @@ class BackgroundTasks:
             await asyncio.wait([task])
             raise
         error = None if task.cancelled() else task.exception()
-        if error is not None or not self._stop.is_set():
+        if error is not None and is_unavailable(error):
+            DATABASE.is_away(error)
+        elif error is not None or not self._stop.is_set():
             log.error("background_task_ended", task=name, exc_info=error)
 
     async def _wait_for_stop(self, seconds: float) -> None:

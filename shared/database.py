@@ -6,7 +6,7 @@ runs inside its caller's. Nobody calls `commit()`.
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
@@ -27,6 +27,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 from uuid_utils.compat import uuid7
 
+from shared.availability import DATABASE
 from shared.database_cures import database_cure, version_problem
 from shared.errors import CannotStart
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
@@ -226,11 +227,18 @@ async def connect_driver(
 
     The driver gives all of it to the first one, which may have lost its power and answer nothing, and does not go on from one that is only starting.
     """
-    hosts = each_host(dsn)
+    connection = await _first_connected(each_host(dsn), timeout, arguments)
+    DATABASE.answers()
+    return connection
+
+
+async def _first_connected(
+    hosts: Sequence[str], seconds: float, arguments: Mapping[str, Any]
+) -> "asyncpg.Connection[asyncpg.Record]":
     for host in hosts[:-1]:
         with contextlib.suppress(*DRIVER_UNAVAILABLE):
-            return await asyncpg.connect(host, timeout=timeout / len(hosts), **arguments)
-    return await asyncpg.connect(hosts[-1], timeout=timeout / len(hosts), **arguments)
+            return await asyncpg.connect(host, timeout=seconds / len(hosts), **arguments)
+    return await asyncpg.connect(hosts[-1], timeout=seconds / len(hosts), **arguments)
 
 
 async def connect(
@@ -297,9 +305,14 @@ def create_engine(
         hide_parameters=True,
     )
     sqlalchemy.event.listen(engine.sync_engine, "handle_error", _name_failure)
+    sqlalchemy.event.listen(engine.sync_engine, "after_cursor_execute", _note_answer)
     sqlalchemy.event.listen(engine.sync_engine, "checkin", _note_idle)
     sqlalchemy.event.listen(engine.sync_engine, "checkout", replace_dead)
     return engine
+
+
+def _note_answer(*_statement: object) -> None:
+    DATABASE.answers()
 
 
 def _name_failure(context: ExceptionContext) -> BaseException | None:

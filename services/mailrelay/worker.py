@@ -36,6 +36,7 @@ from services.mailrelay.outbound.preparing import Preparation
 from services.mailrelay.outbound.sending import ReplySender, Ways
 from services.mailrelay.outbound.transports import Bounds
 from services.mailrelay.settings import MailWorkerSettings
+from shared.availability import DATABASE
 from shared.background_tasks import BackgroundTasks
 from shared.blobs import open_blobs
 from shared.connection_metrics import show_connections
@@ -243,7 +244,7 @@ async def _deliver_until(
             Exception
         ) as error:  # the mail waits in its rows; a worker that ended would deliver nothing either
             if is_unavailable(error):
-                log.warning("database_unavailable", exc_info=error)
+                DATABASE.is_away(error)
             else:
                 log.exception("delivery_failed")
             await _wait_for_any(retry_seconds, stop)
@@ -296,7 +297,7 @@ async def _listen(database_url: str, heard: Mapping[str, Callable[[], None]]) ->
                     wake()  # something may have come while nobody listened
                 await lost.wait()
         except LISTENING_FAILURES as error:
-            log.warning("listener_unavailable", exc_info=error)
+            DATABASE.is_away(error)
         await asyncio.sleep(retry_seconds)
         retry_seconds = min(retry_seconds * 2, LONGEST_RETRY_SECONDS)
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import obstore
-import structlog
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from shared.availability import Dependency
 from shared.blobs.store import (
     DAY,
     KEY,
@@ -33,8 +33,6 @@ from shared.settings import BlobSettings
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
-
-log = structlog.get_logger()
 
 # Requests to the store at once; another one waits until one of these ends.
 _AT_ONCE: Final = 32
@@ -86,6 +84,7 @@ class BucketBlobs:
         )
         self._timeout_seconds = timeout_seconds
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._reached = Dependency("blobs")
 
     async def put(self, blob_id: UUID, content: bytes) -> Blob:
         key = key_of(blob_id)
@@ -138,8 +137,9 @@ class BucketBlobs:
             code = found[1] if found else type(error).__name__
             if code == _MISSING:
                 raise BlobMissing from None
-            log.warning("blobs_unavailable", code=code)
+            self._reached.is_away(code=code)
             raise (BlobsFull if code in _FULL else BlobsUnavailable) from None
+        self._reached.answers()
 
 
 async def _digest(content: bytes) -> bytes:

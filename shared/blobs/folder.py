@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 from uuid import UUID
 
-import structlog
-
+from shared.availability import Dependency
 from shared.blobs.store import (
     DAY,
     KEY,
@@ -26,8 +25,6 @@ from shared.blobs.store import (
     key_of,
     require_key,
 )
-
-log = structlog.get_logger()
 
 # The disk merges what is written at the same time; more threads than this only wait for it.
 _THREADS: Final = 16
@@ -43,6 +40,7 @@ class FolderBlobs:
         self._timeout_seconds = timeout_seconds
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="blobs")
         self._durable_days: set[str] = set()
+        self._reached = Dependency("blobs")
 
     async def put(self, blob_id: UUID, content: bytes) -> Blob:
         return await self._run(lambda: self._put(blob_id, content))
@@ -65,11 +63,13 @@ class FolderBlobs:
     async def _run(self, function: Callable[[], _Result]) -> _Result:
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+                result = await asyncio.get_running_loop().run_in_executor(self._threads, function)
         except OSError as error:  # a TimeoutError is one, too
-            log.warning("blobs_unavailable", error_number=error.errno, kind=type(error).__name__)
+            self._reached.is_away(error_number=error.errno, kind=type(error).__name__)
             is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
             raise (BlobsFull if is_full else BlobsUnavailable) from error
+        self._reached.answers()
+        return result
 
     def _put(self, blob_id: UUID, content: bytes) -> Blob:
         key = key_of(blob_id)

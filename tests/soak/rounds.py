@@ -42,6 +42,8 @@ from tests.faults.mailrelay.load import RelayProcess, reachable, running
 from tests.faults.mailrelay.migrating import revisions_with_data, upgraded_under_load
 from tests.faults.mailrelay.reply_kills import replied_though_killed
 from tests.faults.mailrelay.worker_kills import delivered_though_killed
+from tests.faults.outages import SILENT, STOPPED, Outage
+from tests.faults.outages import lived_through as lived_through_outage
 from tests.integration.connector.described.callers import Kind
 from tests.integration.connector.described.trying import served, tried
 from tests.integration.connector.integrations.erasing import make_removed_store, rows_left
@@ -198,6 +200,18 @@ async def _postgresql_ends(environment: Environment) -> Outcome:
         await environment.database(), environment.keys, environment.folder, mails=300
     )
     return _outcome(count, kills=1)
+
+
+def _database_away(outage: Outage) -> Round:
+    async def run(environment: Environment) -> Outcome:
+        folder = environment.folder / uuid4().hex
+        folder.mkdir()
+        told = await lived_through_outage(await environment.database(), environment.keys, folder, outage)
+        if told.errors:
+            raise RuntimeError(told.errors)
+        return Outcome(told.is_right, {"roles": told.roles, "failures": told.failures})
+
+    return run
 
 
 async def _replicas(environment: Environment) -> Outcome:
@@ -435,6 +449,8 @@ ROUNDS: Mapping[str, Round] = {
     "reply-request-kills": _reply_request_kills,
     "relay-kills": _relay_kills,
     "postgresql-ends": _postgresql_ends,
+    "database-away-stopped": _database_away(STOPPED),
+    "database-away-silent": _database_away(SILENT),
     "replicas": _replicas,
     **{f"replica-kills-{number}": _replica_kills for number in range(1, 3)},
     **{f"webhook-kills-{number}": _webhook_kills for number in range(1, 3)},

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from pydantic import SecretStr
 
 from services.connector.amazon_credentials import queries
+from shared.availability import DATABASE
 from shared.crypto.envelope import SealBroken
 from shared.crypto.key_provider import KeyProvider
 from shared.database import Sessions, is_unavailable
@@ -65,7 +66,7 @@ class ClientSecrets:
             except Exception as error:
                 if not is_unavailable(error):
                     raise
-                log.warning("database_unavailable", error=type(error).__name__)
+                DATABASE.is_away(error)
         return [*self._rotated, *self._settings]
 
     async def _read(self) -> None:

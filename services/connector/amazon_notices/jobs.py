@@ -13,6 +13,7 @@ from services.connector.integrations import service as integrations
 from services.connector.job_queue.runner import JobRunner, TryAgain
 from services.connector.job_queue.schedules import Every
 from services.connector.tokens.service import RenewalBusy
+from shared.availability import DATABASE
 from shared.database import Sessions, is_unavailable
 from shared.errors import Expected
 from shared.jobs import Job
@@ -73,4 +74,4 @@ async def read_notices(reader: NoticeReader) -> None:
         if not is_unavailable(error):
             log.exception("notices_broke_off")
             return
-        log.warning("database_unavailable", error=type(error).__name__)
+        DATABASE.is_away(error)

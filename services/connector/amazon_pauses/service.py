@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.connector.amazon.errors import AmazonPaused
+from shared.availability import DATABASE
 from shared.database import Sessions, is_unavailable
 from shared.tables import AmazonPause
 
@@ -119,7 +120,7 @@ class PauseSwitch:
         except Exception as error:
             if not is_unavailable(error):
                 raise
-            log.warning("database_unavailable", error=type(error).__name__)
+            DATABASE.is_away(error)
         else:
             if (found is not None) != (self._since is not None):
                 log.warning("amazon_calls", paused=found is not None)

@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from services.connector.accounts.callers import Caller
 from services.connector.events.bounds import StreamBounds
 from services.connector.events.kinds import PERMISSION_OF
+from shared.availability import DATABASE
 from shared.database import DRIVER_UNAVAILABLE, connect
 from shared.errors import Expected
 from shared.events import CHANNEL, Event, EventKind, id_in
@@ -226,7 +227,7 @@ class Hub:
                     self._is_listening.clear()
                     connection.terminate()
             except DRIVER_UNAVAILABLE as error:
-                log.warning("events_unavailable", error=type(error).__name__)
+                DATABASE.is_away(error)
             except Exception:
                 # Whatever the error is, never to listen again would be worse: log it and try again.
                 log.exception("events_failed")
@@ -257,7 +258,7 @@ class Hub:
                 await self._tell_heard(connection)
             if self._heard:
                 self._stirred.set()
-        log.warning("events_unavailable", error="connection lost")
+        DATABASE.is_away()
 
     async def _tell_heard(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         """Read the events that were heard of first, and pass on those that there are."""

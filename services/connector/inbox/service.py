@@ -243,7 +243,9 @@ async def _fetch_images(blobs: BlobStore, stored: Mapping[UUID, Sealed | Blob]) 
     for attachment_id, content in stored.items():
         try:
             contents[attachment_id] = await fetch_sealed(blobs, content)
-        except (BlobMissing, BlobDamaged, BlobsUnavailable) as error:
+        except BlobsUnavailable:
+            continue
+        except (BlobMissing, BlobDamaged) as error:
             log.exception(error.code, table="attachments", row_id=str(attachment_id))
     return contents
 

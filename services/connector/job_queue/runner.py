@@ -20,6 +20,7 @@ from services.connector.amazon.errors import AmazonPaused
 from services.connector.job_queue import queries
 from services.connector.job_queue.queries import LEASE, ClaimedJob
 from services.connector.job_queue.schedules import Schedule, retry_wait
+from shared.availability import DATABASE
 from shared.database import Sessions, is_unavailable, new_id, was_ended_for_others
 from shared.jobs import Job
 
@@ -253,6 +254,6 @@ def _failures_logged(kind: str | None = None) -> Iterator[None]:
         yield
     except Exception as error:
         if is_unavailable(error):
-            log.warning("database_unavailable", kind=kind, error=type(error).__name__)
+            DATABASE.is_away(error)
         else:
             log.exception("background_work_failed", kind=kind)

@@ -14,6 +14,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy import text
 
+from shared.availability import DATABASE
 from shared.database import Sessions, is_unavailable
 
 log = structlog.get_logger()
@@ -106,7 +107,7 @@ async def keep_house(
             is_done = False
             metrics.failures.labels(job).inc()
             if is_unavailable(error):
-                log.warning("database_unavailable", job=job, exc_info=error)
+                DATABASE.is_away(error)
             else:
                 log.exception("housekeeping_failed", job=job)
     return is_done

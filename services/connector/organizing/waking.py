@@ -7,7 +7,8 @@ from typing import Final
 from sqlalchemy import select
 
 from services.connector.inbox.changes import announce_changes
-from shared.database import Sessions
+from shared.availability import DATABASE
+from shared.database import Sessions, is_unavailable
 from shared.tables import Conversation, ConversationStatus
 
 _EVERY_SECONDS: Final = 15.0
@@ -17,7 +18,14 @@ _BATCH: Final = 500
 async def wake_forever(sessions: Sessions) -> None:
     """Every worker may do it: what one has woken is nothing to do for the other."""
     while True:
-        if await wake_due(sessions, datetime.now(UTC)) < _BATCH:
+        woken = 0
+        try:
+            woken = await wake_due(sessions, datetime.now(UTC))
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            DATABASE.is_away(error)
+        if woken < _BATCH:
             await asyncio.sleep(_EVERY_SECONDS)
 
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.connector.privacy.over import Ending
 from services.connector.privacy.purge_service import due, purge
+from shared.availability import DATABASE
 from shared.blobs import BlobStore
 from shared.database import Sessions, is_unavailable
 
@@ -65,7 +66,7 @@ class Purger:
                 await self.watch(datetime.now(UTC))
             except Exception as error:
                 if is_unavailable(error):
-                    log.warning("database_unavailable", exc_info=error)
+                    DATABASE.is_away(error)
                 else:
                     log.exception("privacy_watch_failed")
                 await asyncio.sleep(_AGAIN_SECONDS)

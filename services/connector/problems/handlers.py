@@ -20,6 +20,7 @@ from services.connector.http.language import Language, preferred_language
 from services.connector.http.middleware import AsgiApp, Scope
 from services.connector.problems.catalogue import problem_body
 from services.connector.problems.validation import field_problems
+from shared.availability import DATABASE
 from shared.database import UNAVAILABLE, is_unavailable
 from shared.errors import Expected
 
@@ -93,7 +94,10 @@ class ProblemHandlers:
     async def _expected(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, Expected)
         answer = self._answer(request, error.code, error.fields, headers=error.headers, **error.shown)
-        if answer.status_code >= 500:
+        if answer.status_code == 503:
+            # Something is away or busy, and whoever asks comes again.
+            log.warning("expected_failure", code=error.code, **error.fields)
+        elif answer.status_code >= 500:
             log.error("expected_failure", code=error.code, **error.fields)
         return answer
 
@@ -118,7 +122,7 @@ class ProblemHandlers:
     async def _database(self, request: Request, error: Exception) -> Response:
         if not is_unavailable(error):
             raise error
-        log.warning("database_unavailable", error=type(error).__name__)
+        DATABASE.is_away(error)
         headers = {"Retry-After": str(_DATABASE_RETRY_SECONDS)}
         return self._answer(request, "database_unavailable", headers=headers)
 

@@ -19,6 +19,7 @@ from services.connector.webhooks import queries
 from services.connector.webhooks.queries import ClaimedDelivery
 from services.connector.webhooks.retries import delay_after
 from services.connector.webhooks.signing import body_of, signed_headers
+from shared.availability import DATABASE
 from shared.crypto.envelope import Place
 from shared.database import Sessions, is_unavailable
 from shared.events import EventKind, announce
@@ -66,7 +67,7 @@ class WebhookSender:
                 await self.begin_due()
             except Exception as error:
                 if is_unavailable(error):
-                    log.warning("database_unavailable", error=type(error).__name__)
+                    DATABASE.is_away(error)
                 else:
                     # A sender that has ended helps nobody: tell the operators and go on.
                     log.exception("webhooks_failed")
@@ -110,7 +111,7 @@ class WebhookSender:
         except Exception as error:
             # Left to its lease: when that ends, the delivery is tried again.
             if is_unavailable(error):
-                log.warning("database_unavailable", error=type(error).__name__)
+                DATABASE.is_away(error)
             else:
                 log.exception("webhook_delivery_failed", delivery_id=str(claimed.id))
         finally:

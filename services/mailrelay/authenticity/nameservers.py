@@ -20,13 +20,11 @@ import dns.nameserver
 import dns.rdata
 import dns.rdtypes.txtbase
 import dns.resolver
-import structlog
 
 from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.resolver import Kind, Unanswered
+from shared.availability import Dependency
 from shared.errors import CannotStart
-
-log = structlog.get_logger()
 
 # A recursive resolver gives up on a domain's own servers after a few seconds.
 QUESTION_SECONDS: Final = 4.0
@@ -107,6 +105,7 @@ class NameServers:
         self._max_cached = max_cached
         self._probing = asyncio.Lock()
         self._answers = 0
+        self._reached = Dependency("name_servers")
         self._dead_until = 0.0
 
     async def ask(self, name: str, kind: Kind, *, proves: bool = True) -> tuple[str, ...]:
@@ -189,10 +188,14 @@ class NameServers:
         except (dns.resolver.NXDOMAIN, dns.resolver.NoNameservers) as error:
             # `errors` has what each server said; a server that could not be reached said nothing.
             if isinstance(error, dns.resolver.NXDOMAIN) or any(said[4] for said in error.kwargs["errors"]):
-                self._answers += 1
+                self._note_answer()
             raise
-        self._answers += 1
+        self._note_answer()
         return answer
+
+    def _note_answer(self) -> None:
+        self._answers += 1
+        self._reached.answers()
 
     async def _find_out_whether_dead(self, answers: int) -> None:
         """A question was not answered. If any other was meanwhile, or the root is known, the servers live."""
@@ -204,7 +207,7 @@ class NameServers:
             if self._answers == answers:
                 self._dead_until = self._now() + DEAD_SECONDS
                 self._metrics.dead.inc()
-                log.warning("name_servers_dead")
+                self._reached.is_away()
 
 
 def _texts(found: _CachedAnswer) -> tuple[str, ...]:

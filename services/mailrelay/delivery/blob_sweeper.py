@@ -8,6 +8,7 @@ import structlog
 
 from services.mailrelay.delivery import queue
 from services.mailrelay.delivery.metrics import DeliveryMetrics
+from shared.availability import DATABASE
 from shared.blobs import BlobStore, day_of
 from shared.database import Sessions, is_unavailable
 from shared.errors import Expected
@@ -62,7 +63,7 @@ async def sweep_forever(
         except Exception as error:  # waste that lies a while longer; delivering goes on
             metrics.sweep_put_off.set(1)
             if is_unavailable(error):
-                log.warning("database_unavailable", exc_info=error)
+                DATABASE.is_away(error)
             else:
                 log.exception("sweep_failed")
         await asyncio.sleep(every_seconds)

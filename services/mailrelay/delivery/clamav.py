@@ -6,7 +6,7 @@ A scanner that is away holds up no mail: what could not be scanned is stored as 
 import asyncio
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Final
@@ -16,6 +16,7 @@ import structlog
 
 from services.mailrelay.delivery import queries
 from services.mailrelay.delivery.message_rows import NewMessage
+from shared.availability import DATABASE, Dependency
 from shared.blobs import BlobDamaged, BlobMissing, BlobStore, BlobsUnavailable, fetch_sealed
 from shared.crypto.envelope import Place, SealBroken
 from shared.database import Sessions, is_unavailable
@@ -42,6 +43,7 @@ class Scanner:
     address: str
     seconds: float = _SECONDS
     batch_seconds: float = _BATCH_SECONDS
+    reached: Dependency = field(default_factory=lambda: Dependency("scanner"), compare=False)
 
     async def scan(self, content: bytes) -> Scan:
         """Scan a file. Never raises: if the scanner is away, slow or refuses the file, the result is `failed`."""
@@ -49,8 +51,9 @@ class Scanner:
             async with asyncio.timeout(self.seconds):
                 reply = await self._ask(content)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-            log.warning("scanner_unavailable", exc_info=error)
+            self.reached.is_away(error)
             return Scan.FAILED
+        self.reached.answers()
         if reply.endswith(b" FOUND"):
             return Scan.INFECTED
         return Scan.CLEAN if reply == b"stream: OK" else Scan.FAILED
@@ -120,7 +123,7 @@ async def rescan_forever(scanner: Scanner, sessions: Sessions, keyring: Keyring,
             after = await rescan(scanner, sessions, keyring, blobs, after=after)
         except Exception as error:  # files stay unscanned a while longer; delivering goes on
             if is_unavailable(error):
-                log.warning("database_unavailable", exc_info=error)
+                DATABASE.is_away(error)
             else:
                 log.exception("rescan_failed")
 
@@ -144,6 +147,8 @@ async def rescan(
             BlobDamaged,
             BlobsUnavailable,
         ) as broken:  # nobody can read it here; the files behind it are scanned all the same
+            if isinstance(broken, BlobsUnavailable):
+                continue
             log.exception("attachment_not_scanned", attachment_id=str(attachment.id), code=broken.code)
     return unscanned[-1].id if unscanned else UUID(int=0)
 

@@ -298,7 +298,8 @@ async def _put_attachments(delivery: Delivery, messages: Sequence[NewMessage]) -
             await put_large_attachments(delivery.blobs, item.attachments, delivery.inline_limit_bytes)
         except (BlobsUnavailable, BlobsFull) as error:
             await _postpone(delivery, [item.queued.id], error.code, _BLOBS_AWAY_DELAY)
-            log.exception(error.code, mails=1, accepted_mail_ids=[str(item.queued.id)])
+            if isinstance(error, BlobsFull):
+                log.exception(error.code, mails=1, accepted_mail_ids=[str(item.queued.id)])
         else:
             ready.append(item)
     return ready
@@ -336,7 +337,8 @@ async def _fetch(delivery: Delivery, mails: Sequence[QueuedMail]) -> FetchedBlob
         await _postpone(
             delivery, ids, code, _BLOBS_AWAY_DELAY if code == BlobsUnavailable.code else MENDING_DELAY
         )
-        log.error(code, mails=len(ids), accepted_mail_ids=[str(mail_id) for mail_id in ids[:10]])
+        if code != BlobsUnavailable.code:
+            log.error(code, mails=len(ids), accepted_mail_ids=[str(mail_id) for mail_id in ids[:10]])
     return {blob: result for blob, result in results.items() if not isinstance(result, Expected)}
 
 

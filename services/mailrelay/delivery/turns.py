@@ -19,7 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.mailrelay.delivery.queue import QueuedMail, read_due, return_put_off
 from services.mailrelay.delivery.queue_start import SINCE, QueueStart
-from shared.database import Sessions
+from shared.availability import DATABASE
+from shared.database import DRIVER_UNAVAILABLE, Sessions
 from shared.tables import Lane
 
 log = structlog.get_logger()
@@ -194,12 +195,20 @@ async def claim_due(
             ids = await _claim(session, turns, lane=lane, since=since, limit=limit, max_bytes=max_bytes)
             async with _renewed(session, lease_seconds):
                 yield [] if not ids else await _read(sessions, ids, since=since)
-        finally:
-            try:
-                await session.execute(_RELEASE, {"lease": "0"})
-            except BaseException:
-                await session.invalidate()  # back in the pool, it would keep the mails from everybody
-                raise
+        except BaseException:
+            # What it ended with is what is told, not that a dead session can let nothing go.
+            with suppress(Exception):
+                await _let_go(session)
+            raise
+        await _let_go(session)
+
+
+async def _let_go(session: AsyncSession) -> None:
+    try:
+        await session.execute(_RELEASE, {"lease": "0"})
+    except BaseException:
+        await session.invalidate()  # back in the pool, it would keep the mails from everybody
+        raise
 
 
 async def _read(sessions: Sessions, ids: Sequence[UUID], *, since: UUID) -> list[QueuedMail]:
@@ -234,7 +243,10 @@ async def _renewed(session: AsyncSession, lease_seconds: float) -> AsyncIterator
         is_over.set()
         [ended] = await asyncio.gather(renewing, return_exceptions=True)
         if isinstance(ended, Exception):
-            log.warning("claim_lost", exc_info=ended)
+            if isinstance(ended, DRIVER_UNAVAILABLE):
+                DATABASE.is_away(ended)
+            else:
+                log.warning("claim_lost", exc_info=ended)
             await session.invalidate()
 
 

@@ -19,7 +19,8 @@ import asyncpg
 import structlog
 
 from services.mailrelay.metrics import RelayMetrics
-from shared.database import asyncpg_dsn, connect_driver
+from shared.availability import DATABASE
+from shared.database import DRIVER_UNAVAILABLE, asyncpg_dsn, connect_driver
 from shared.database_cures import DURABLE_COMMITS, version_problem
 from shared.errors import CannotStart, Expected
 from shared.events import MAIL_CHANNEL
@@ -152,7 +153,7 @@ class Journal:
         except DatabaseUnfit:
             raise
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            log.warning("journal_unavailable", exc_info=error)
+            DATABASE.is_away(error)
 
     def _take_batch(self) -> list[_Entry]:
         batch: list[_Entry] = []
@@ -182,8 +183,11 @@ class Journal:
             log.exception("mail_not_storable")
             self._metrics.journal_failures.labels("row").inc()
             self._fail(batch, MailNotStorable)
-        except Exception:  # whatever it was: not committed as far as we know, and a new connection
-            log.exception("journal_unavailable", mails=len(batch))
+        except Exception as error:  # whatever it was: not committed as far as we know, and a new connection
+            if isinstance(error, DRIVER_UNAVAILABLE):
+                DATABASE.is_away(error)
+            else:
+                log.exception("journal_unavailable", mails=len(batch))
             self._metrics.journal_failures.labels("unavailable").inc()
             self._drop_connection()
             self._fail(batch, JournalUnavailable)

@@ -10,6 +10,7 @@ from typing import Final
 import asyncpg
 import structlog
 
+from shared.availability import DATABASE
 from shared.database import DRIVER_UNAVAILABLE
 from shared.networks import Network
 
@@ -39,6 +40,8 @@ class ProvenNetworks:
             try:
                 rows = await self._pool.fetch(_READ, _MOST)
                 self._networks = frozenset(row["network"] for row in rows)
-            except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError) as error:
+            except DRIVER_UNAVAILABLE as error:
+                DATABASE.is_away(error)
+            except asyncpg.PostgresError as error:  # tables of an earlier version
                 log.warning("proven_networks_unread", exc_info=error)
             await asyncio.sleep(self._read_seconds)

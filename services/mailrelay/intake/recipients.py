@@ -16,6 +16,7 @@ import structlog
 
 from services.mailrelay.metrics import RelayMetrics
 from shared.addresses import local_part_for
+from shared.availability import DATABASE
 from shared.database import DATABASE_AWAY, DRIVER_UNAVAILABLE, TABLES_MISSING, asyncpg_dsn, connect_driver
 from shared.database_cures import database_cure
 from shared.errors import Expected
@@ -143,16 +144,11 @@ class Recipients:
 
     async def run(self) -> None:
         """Listen for ever; connect again whenever the connection breaks."""
-        is_away = False
         while True:
             try:
                 await self._listen()
-                is_away = False
             except (*DRIVER_UNAVAILABLE, asyncpg.PostgresError) as error:
-                # Once for each time that the database goes away.
-                if not is_away:
-                    log.warning("recipients_not_listening", exc_info=error)
-                is_away = True
+                DATABASE.is_away(error)
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def close(self) -> None:

@@ -34,6 +34,7 @@ from services.mailrelay.outbound.queries import Facts, read_facts
 from services.mailrelay.outbound.queue import Claim, DataSent, Finished, Room
 from services.mailrelay.outbound.signing import signed_mail
 from services.mailrelay.outbound.transports import OWN_BOUNDS, Bounds, MailTooLarge, Outgoing, Transport
+from shared.availability import DATABASE
 from shared.blobs import BlobsUnavailable
 from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.envelope import Place, Sealed
@@ -127,7 +128,7 @@ class ReplySender:
                     rest = await self.send_due()
                 except Exception as error:  # replies wait in their rows
                     if is_unavailable(error) or was_ended_for_others(error):
-                        log.warning("database_unavailable", exc_info=error)
+                        DATABASE.is_away(error)
                     else:
                         log.exception("claiming_replies_failed")
                     rest, retry_seconds = retry_seconds, min(retry_seconds * 2, _LONGEST_RETRY_SECONDS)
@@ -263,7 +264,7 @@ class ReplySender:
                 facts = await read_facts(reader, claims)
         except Exception as error:  # they are tried again when the database is back
             if is_unavailable(error):
-                log.warning("database_unavailable", exc_info=error)
+                DATABASE.is_away(error)
             else:
                 log.exception("reading_replies_failed")
             for claim in claims:
@@ -475,7 +476,7 @@ async def _until_the_database_answers(ask: Callable[[], Awaitable[_Result]]) -> 
         except Exception as error:
             if not (is_unavailable(error) or was_ended_for_others(error)):
                 raise
-            log.warning("database_unavailable", exc_info=error)
+            DATABASE.is_away(error)
         await asyncio.sleep(wait)
         wait = min(wait * 2, _LONGEST_RETRY_SECONDS)
 

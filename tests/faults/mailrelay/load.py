@@ -245,18 +245,23 @@ async def running(
     **settings: str,
 ) -> AsyncIterator[RelayProcess]:
     """A relay process on a database with one relay address."""
-    engine = create_engine(database.url(OWNER), application_name="tests")
-    keyring = Keyring(KeyFile.load(keys.key_file))
-    async with create_sessions(engine).begin() as session:
-        account = await make_account(session, keyring)
-        await make_relay_address(session, await make_integration(session, account.id), local_part="mabtekrud")
-    await engine.dispose()
+    await make_address(database, keys)
     relay = RelayProcess(database, keys, log, environment, **settings)
     try:
         await relay.start()
         yield relay
     finally:
         await relay.kill()
+
+
+async def make_address(database: Database, keys: Keys) -> None:
+    """Where the mails of a load go."""
+    engine = create_engine(database.url(OWNER), application_name="tests")
+    keyring = Keyring(KeyFile.load(keys.key_file))
+    async with create_sessions(engine).begin() as session:
+        account = await make_account(session, keyring)
+        await make_relay_address(session, await make_integration(session, account.id), local_part="mabtekrud")
+    await engine.dispose()
 
 
 async def reachable(relay: RelayProcess) -> None:

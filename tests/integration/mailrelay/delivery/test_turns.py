@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 
 from deploy.demo.postgres import OWNER, RELAY
 from services.mailrelay.delivery.parser_pool import ParserPool
@@ -69,6 +69,27 @@ async def claimed(
     return await stack.enter_async_context(
         claim_due(delivery.sessions, turns, lane=delivery.lane, limit=limit, max_bytes=MAX_BATCH_BYTES)
     )
+
+
+async def _fail_with_a_claim_whose_connection_is_gone(delivery: Delivery, owner: Sessions) -> None:
+    async with AsyncExitStack() as stack:
+        await claimed(delivery, Turns(), stack)
+        async with owner() as session:
+            await session.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                    " WHERE usename = 'replyco_mail_worker' AND datname = current_database()"
+                )
+            )
+        raise ZeroDivisionError
+
+
+async def test_what_ended_a_claim_is_told_also_if_its_connection_is_gone(
+    delivery: Delivery, owner_sessions: Sessions
+):
+    """A dead session can let nothing go: that must not stand in place of what happened to it."""
+    with pytest.raises(ZeroDivisionError):
+        await _fail_with_a_claim_whose_connection_is_gone(delivery, owner_sessions)
 
 
 async def test_a_batch_holds_a_mail_of_each_account_before_a_second_of_any(

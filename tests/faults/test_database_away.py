@@ -1,0 +1,18 @@
+"""PostgreSQL is away: every role tells it once as a warning, tells its return once, and has no error that somebody would have to mend."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Database, Keys
+from tests.faults.outages import STOPPED, lived_through
+
+
+@pytest.mark.timeout(300)
+async def test_a_database_that_is_away_is_told_once_and_its_return_once(
+    own_database: Database, keys: Keys, tmp_path: Path
+):
+    """One that is silent instead is a round of `make soak`: giving up takes longer there."""
+    told = await lived_through(own_database, keys, tmp_path, STOPPED)
+
+    assert told.is_right, told
