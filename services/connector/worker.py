@@ -47,6 +47,7 @@ from services.connector.tokens import jobs as token_jobs
 from services.connector.tokens.service import Vault
 from services.connector.users.mails import InvitationMails
 from services.connector.webhooks.delivery import WebhookSender
+from services.connector.webhooks.pausing import end_pauses_forever
 from shared.background_tasks import BackgroundTasks
 from shared.blobs import BlobStore, open_blobs
 from shared.connection_metrics import show_connections
@@ -162,6 +163,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
                 ("pause_switch", pause_switch.watch),
                 ("housekeeping", partial(keep_house_forever, sessions, HousekeepingMetrics(registry))),
                 ("snoozed_conversations", partial(wake_forever, sessions)),
+                ("webhook_pauses", partial(end_pauses_forever, sessions)),
                 ("privacy_watch", purger.watch_forever),
                 ("backlog", Backlog(sessions, registry).watch_forever),
             ):

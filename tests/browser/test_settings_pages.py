@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from services.connector.accounts.audit import system_audit_entry
 from shared.database import new_id
-from shared.tables import AuditEntry, Conversation, Tag, User, Webhook
+from shared.tables import AuditEntry, Conversation, Tag, User, Webhook, WebhookDelivery
 from tests.browser.steps import Site, sign_in
 from tests.factories import make_conversation, make_integration
 
@@ -321,6 +321,51 @@ async def test_the_page_says_that_a_webhook_ended_with_its_creators_right(page: 
     )
     await page.get_by_role("button", name="Fortsetzen: Helpdesk").click()
     await expect(page.get_by_test_id("webhook-state")).to_have_text("Läuft")
+
+
+async def test_what_a_webhook_did_not_receive_is_sent_again_and_followed(page: Page, site: Site):
+    await sign_in(page, "/settings/webhooks")
+    await add_webhook(page)
+    await page.get_by_role("button", name="Ich habe es hinterlegt").click()
+    async with site.sessions.begin() as session:
+        webhook_id = await session.scalar(select(Webhook.id))
+        assert webhook_id is not None
+        session.add_all(
+            WebhookDelivery(
+                id=new_id(),
+                account_id=site.account.id,
+                webhook_id=webhook_id,
+                event_id=new_id(),
+                kind="message.received",
+                ids={},
+                event_at=datetime.now(UTC) - timedelta(hours=1),
+                state="dead",
+            )
+            for _ in range(3)
+        )
+    await page.get_by_text("Letzte Zustellungen").click()
+    await page.get_by_role("button", name="Nicht Zugestelltes erneut senden: Helpdesk").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_test_id("resend-count")).to_have_text("Nicht zugestellt in dieser Zeit: 3")
+    await dialog.get_by_label("Von").fill("")
+    await dialog.get_by_role("button", name="Erneut senden").click()
+    await expect(dialog.get_by_test_id("resend-count")).to_have_text("Nötig sind beide Zeiten.")
+    await dialog.get_by_label("Von").fill("2026-01-01T00:00")
+    await page.keyboard.press("Enter")
+
+    progress = page.get_by_test_id("resend-progress")
+    await expect(progress).to_have_text("In dieser Zeit: 0 zugestellt, 3 unterwegs, 0 nicht zugestellt.")
+    async with site.sessions.begin() as session:
+        await session.execute(update(WebhookDelivery).values(state="delivered", delivered_at=func.now()))
+    await expect(progress).to_have_text("In dieser Zeit: 3 zugestellt, 0 unterwegs, 0 nicht zugestellt.")
+
+    async with site.sessions.begin() as session:
+        await session.execute(update(WebhookDelivery).values(state="waiting"))
+    await page.get_by_role("button", name="Pausieren: Helpdesk").click()
+    await expect(page.get_by_test_id("webhook")).to_contain_text("Was schon wartete, wartet bis")
+    await expect(page.get_by_test_id("delivery").first).to_contain_text(
+        "Wartet, bis der Webhook wieder läuft."
+    )
 
 
 async def test_tags_are_renamed_and_deleted_by_keyboard_alone(page: Page, site: Site):

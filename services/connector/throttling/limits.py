@@ -68,6 +68,8 @@ SMTP_TESTS_OF_ACCOUNT: Final = Limit("smtp-test:account", 20, seconds=3600)
 # receiver has missed can be sent again by a program.
 WEBHOOK_PINGS: Final = Limit("webhook-ping", 20)
 WEBHOOK_RESENDS: Final = Limit("webhook-resend", 120)
+# Each sends up to a thousand again, and has to find them.
+WEBHOOK_BULK_RESENDS: Final = Limit("webhook-bulk-resend", 30)
 # By user or API key: each is read into memory, looked at and sealed.
 REPLY_FILES: Final = Limit("reply-file", 120)
 # By account: all accounts' replies go out through the same mail workers, in the order in which they are due.

@@ -17,11 +17,16 @@ from services.connector.dependencies import (
 )
 from services.connector.http.etags import etag_of
 from services.connector.http.paging import DEFAULT_PAGE, MAX_PAGE, decode_cursor, encode_cursor
+from services.connector.http.request_types import Moment
 from services.connector.webhooks import service
+from services.connector.webhooks.retries import PAUSED_AT_MOST
 from services.connector.webhooks.schemas import (
     DeliveryAnswer,
+    DeliveryCounts,
     DeliveryPage,
     NewWebhookAnswer,
+    ResendAnswer,
+    ResendRequest,
     SecretRequest,
     WebhookAnswer,
     WebhookChange,
@@ -154,14 +159,38 @@ async def list_webhook_deliveries(
 ) -> DeliveryPage:
     """Newest first, of the last 30 days."""
     after = decode_cursor(cursor)[1] if cursor else None
-    rows = await service.list_deliveries(
+    webhook, rows = await service.list_deliveries(
         sessions, caller.account_id, webhook_id, state=state, limit=limit + 1, after=after
     )
     page = rows[:limit]
     return DeliveryPage(
-        items=[_delivery(row) for row in page],
+        items=[_delivery(row, is_paused=webhook.disabled_at is not None) for row in page],
         next_cursor=encode_cursor(None, page[-1].id) if len(rows) > limit else None,
     )
+
+
+@router.get("/webhooks/{webhook_id}/deliveries/counts", summary="Count a webhook's deliveries")
+async def count_webhook_deliveries(
+    webhook_id: UUID,
+    caller: ProgramsEditor,
+    sessions: SessionsDep,
+    since: Moment,
+    until: Moment | None = None,
+) -> DeliveryCounts:
+    """By state, of the events of a time: how far sending them again has come."""
+    counts = await service.count_deliveries(sessions, caller.account_id, webhook_id, since=since, until=until)
+    return DeliveryCounts(**{state.value: counts.get(state.value, 0) for state in DeliveryState})
+
+
+@router.post(
+    "/webhooks/{webhook_id}/deliveries/resend", status_code=202, summary="Send what did not arrive again"
+)
+async def resend_webhook_deliveries(
+    webhook_id: UUID, body: ResendRequest, caller: ProgramsEditor, sessions: SessionsDep
+) -> ResendAnswer:
+    """Dead deliveries of events of a time, up to 1,000 a request, each with the same webhook-id. 30 requests a minute for each account."""
+    resent, dead = await service.resend_dead(sessions, caller, webhook_id, since=body.since, until=body.until)
+    return ResendAnswer(resent=resent, dead=dead)
 
 
 @router.post(
@@ -188,13 +217,15 @@ def _webhook(row: Webhook) -> WebhookAnswer:
         enabled=row.disabled_at is None,
         disabled_at=row.disabled_at,
         disabled_reason=row.disabled_reason,
+        waits_until=row.disabled_at and row.disabled_at + PAUSED_AT_MOST,
         failing_since=row.failing_since,
         previous_secret_until=row.previous_secret_until,
         created_at=row.created_at,
     )
 
 
-def _delivery(row: WebhookDelivery) -> DeliveryAnswer:
+def _delivery(row: WebhookDelivery, *, is_paused: bool = False) -> DeliveryAnswer:
+    is_due = row.state == DeliveryState.WAITING.value and not is_paused
     return DeliveryAnswer(
         id=row.id,
         event_id=row.event_id,
@@ -203,7 +234,7 @@ def _delivery(row: WebhookDelivery) -> DeliveryAnswer:
         event_at=row.event_at,
         state=DeliveryState(row.state),
         attempts=row.attempts,
-        next_attempt_at=row.next_attempt_at if row.state == DeliveryState.WAITING.value else None,
+        next_attempt_at=row.next_attempt_at if is_due else None,
         last_attempt_at=row.last_attempt_at,
         last_status=row.last_status,
         last_error=row.last_error,

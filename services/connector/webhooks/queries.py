@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import CursorResult, func, or_, select, text, update
+from sqlalchemy import CursorResult, func, or_, select, text, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -44,6 +44,22 @@ FROM due WHERE webhook_deliveries.id = due.id
 RETURNING webhook_deliveries.id
 """)
 
+
+TEST_KIND: Final = "webhook.ping"
+# A delivery is made after its event, so its id is no earlier, but for clocks that differ.
+_OF_TIME: Final = """
+SELECT id, state FROM webhook_deliveries
+WHERE webhook_id = :webhook_id AND id > uuid_at(CAST(:since AS timestamptz) - interval '1 hour')
+    AND event_at >= CAST(:since AS timestamptz) AND event_at < CAST(:until AS timestamptz) AND kind <> :test
+"""
+_RESEND: Final = text(f"""
+WITH again AS ({_OF_TIME} AND state = 'dead' ORDER BY id LIMIT :limit FOR UPDATE)
+UPDATE webhook_deliveries SET state = 'waiting', attempts = 0, next_attempt_at = now()
+FROM again WHERE webhook_deliveries.id = again.id
+""")  # noqa: S608 - our own words
+_STATES: Final = text(f"""
+SELECT state, count(*) AS deliveries FROM ({_OF_TIME} LIMIT :limit) AS of_time GROUP BY state
+""")  # noqa: S608 - our own words
 
 _KEY_IS_LIVE: Final = ApiKey.revoked_at.is_(None) & or_(
     ApiKey.expires_at.is_(None), ApiKey.expires_at > func.now()
@@ -191,7 +207,7 @@ async def write_failed(
 ) -> bool:
     """Put it off, or give it up without a delay. The answer is whether its webhook has failed for so long that it is to be disabled."""
     again = {"state": DeliveryState.DEAD.value} if delay is None else {"next_attempt_at": func.now() + delay}
-    # The webhook first here, too: disabling one holds it, and then writes to its waiting deliveries.
+    # The webhook first here, too: enabling one holds it, and then writes to its waiting deliveries.
     await session.execute(
         select(Webhook.id).where(Webhook.id == claimed.webhook_id).with_for_update(key_share=True)
     )
@@ -218,21 +234,76 @@ async def write_failed(
 
 
 async def disable(session: AsyncSession, webhook_id: UUID, reason: str) -> bool:
-    """No more deliveries; what waits is dead, and can be sent again one by one. False if it was disabled already."""
+    """No more deliveries; what waits goes on waiting (`pausing`). False if it was disabled already."""
     disabled = await session.scalar(
         update(Webhook)
         .where(Webhook.id == webhook_id, Webhook.disabled_at.is_(None))
         .values(disabled_at=func.now(), disabled_reason=reason, version=Webhook.version + 1)
         .returning(Webhook.id)
     )
-    if disabled is None:
-        return False
+    return disabled is not None
+
+
+async def go_on(session: AsyncSession, webhook_id: UUID) -> None:
+    """What has waited for this webhook is due now, but for what another worker may be sending at this moment."""
     await session.execute(
         update(WebhookDelivery)
-        .where(WebhookDelivery.webhook_id == webhook_id, WebhookDelivery.state == DeliveryState.WAITING.value)
+        .where(
+            WebhookDelivery.webhook_id == webhook_id,
+            WebhookDelivery.state == DeliveryState.WAITING.value,
+            WebhookDelivery.next_attempt_at > func.now(),
+            or_(
+                WebhookDelivery.last_attempt_at.is_(None),
+                WebhookDelivery.last_attempt_at < func.now() - _LEASE,
+            ),
+        )
+        .values(next_attempt_at=func.now())
+    )
+
+
+async def end_pauses(
+    session: AsyncSession, *, longest: timedelta, limit: int | None = None, webhook_id: UUID | None = None
+) -> int:
+    """What has waited for longer than this for a disabled webhook, any or this one, is dead; how many that were."""
+    over = (
+        select(WebhookDelivery.id)
+        .join(Webhook, Webhook.id == WebhookDelivery.webhook_id)
+        .where(
+            WebhookDelivery.state == DeliveryState.WAITING.value,
+            Webhook.disabled_at < func.now() - longest,
+            true() if webhook_id is None else Webhook.id == webhook_id,
+        )
+        .limit(limit)
+        .with_for_update(of=WebhookDelivery, skip_locked=True)
+    )
+    ended = await session.execute(
+        update(WebhookDelivery)
+        .where(WebhookDelivery.id.in_(over))
         .values(state=DeliveryState.DEAD.value, last_error="disabled")
     )
-    return True
+    assert isinstance(ended, CursorResult)
+    return ended.rowcount
+
+
+async def resend_dead(
+    session: AsyncSession, webhook_id: UUID, *, since: datetime, until: datetime, limit: int
+) -> int:
+    """Send the oldest dead deliveries of events of this time again, and try as often as new ones; how many they are."""
+    again = await session.execute(_RESEND, _within(webhook_id, since, until, limit))
+    assert isinstance(again, CursorResult)
+    return again.rowcount
+
+
+async def count_states(
+    session: AsyncSession, webhook_id: UUID, *, since: datetime, until: datetime, limit: int
+) -> dict[str, int]:
+    """How many deliveries of events of this time are in which state, of so many at most."""
+    rows = await session.execute(_STATES, _within(webhook_id, since, until, limit))
+    return {row.state: row.deliveries for row in rows}
+
+
+def _within(webhook_id: UUID, since: datetime, until: datetime, limit: int) -> dict[str, object]:
+    return {"webhook_id": webhook_id, "since": since, "until": until, "limit": limit, "test": TEST_KIND}
 
 
 async def count_webhooks(session: AsyncSession, account_id: UUID) -> int:

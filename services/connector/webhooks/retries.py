@@ -15,6 +15,9 @@ _JITTER: Final = 0.2
 GIVEN_UP_AFTER: Final = timedelta(days=5)
 """A webhook to which nothing could be delivered for so long is disabled."""
 
+PAUSED_AT_MOST: Final = timedelta(days=7)
+"""For so long deliveries wait for a webhook that is disabled; then they are dead."""
+
 
 def delay_after(attempts: int, chance: float) -> timedelta | None:
     """How long to wait after so many tries, `chance` being between 0 and 1; None after the last."""

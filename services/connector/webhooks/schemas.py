@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, St
 from pydantic_core import PydanticCustomError
 
 from services.connector.events.kinds import STREAM_ONLY
-from services.connector.http.request_types import SingleLine, WholeNumber
+from services.connector.http.request_types import Moment, SingleLine, WholeNumber
 from shared.events import EventKind
 from shared.tables import DeliveryState
 
@@ -49,6 +49,7 @@ _EXAMPLE: dict[str, JsonValue] = {
     "enabled": True,
     "disabled_at": None,
     "disabled_reason": None,
+    "waits_until": None,
     "failing_since": None,
     "previous_secret_until": None,
     "created_at": "2026-11-24T09:00:00Z",
@@ -90,7 +91,8 @@ class WebhookChange(_Request):
     kinds: list[WebhookKind] | None = Field(None, min_length=1, max_length=len(EventKind))
     description: SingleLine | None = Field(None, max_length=_MAX_DESCRIPTION)
     enabled: StrictBool | None = Field(
-        None, description="False ends what waits, too. What happens while it is disabled is not told later."
+        None,
+        description="False pauses it: what waits goes on when it is enabled again within seven days. What happens meanwhile is not told later.",
     )
 
 
@@ -114,6 +116,10 @@ class WebhookAnswer(_Answer):
     disabled_reason: str | None = Field(
         description="by_user; gone: it answered 410; failing: nothing could be delivered for five days; creator: whoever made it may "
         "not see any more what it tells, was removed, or their API key has ended."
+    )
+    waits_until: datetime | None = Field(
+        description="Until then what waited when it was disabled goes on waiting, and is sent when it is enabled again; then it is dead."
+        " Null while it is enabled."
     )
     failing_since: datetime | None = Field(
         description="When deliveries began to fail; null while they succeed."
@@ -166,7 +172,9 @@ class DeliveryAnswer(_Answer):
     event_at: datetime
     state: DeliveryState
     attempts: int
-    next_attempt_at: datetime | None = Field(description="Null unless it waits.")
+    next_attempt_at: datetime | None = Field(
+        description="Null unless it waits, and while the webhook is disabled."
+    )
     last_attempt_at: datetime | None
     last_status: int | None = Field(description="The status that the receiver answered last.")
     last_error: str | None = Field(
@@ -178,3 +186,33 @@ class DeliveryAnswer(_Answer):
 class DeliveryPage(_Answer):
     items: list[DeliveryAnswer]
     next_cursor: str | None
+
+
+class ResendRequest(_Request):
+    """When the events happened whose deliveries are sent again, such as while the receiver was away."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"since": "2026-11-24T09:00:00Z", "until": "2026-11-24T14:00:00Z"}]}
+    )
+
+    since: Moment
+    until: Moment | None = Field(None, description="Not that moment itself. Left out: now.")
+
+
+class ResendAnswer(_Answer):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"resent": 1000, "dead": 412}]})
+
+    resent: int = Field(description="Sent again by this request, the oldest first; 1,000 at most.")
+    dead: int = Field(description="Still dead of this time. Ask again, until it is 0.")
+
+
+class DeliveryCounts(_Answer):
+    """Of the deliveries of events of this time, tests left out; 100,000 are counted at most."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"waiting": 130, "delivered": 1282, "dead": 0}]}
+    )
+
+    waiting: int
+    delivered: int
+    dead: int

@@ -18,8 +18,9 @@ from services.connector.accounts.callers import Caller
 from services.connector.events.kinds import PERMISSION_OF
 from services.connector.http.etags import require_match
 from services.connector.problems.catalogue import NotFound
-from services.connector.throttling.limits import WEBHOOK_PINGS, WEBHOOK_RESENDS
+from services.connector.throttling.limits import WEBHOOK_BULK_RESENDS, WEBHOOK_PINGS, WEBHOOK_RESENDS
 from services.connector.webhooks import queries
+from services.connector.webhooks.retries import PAUSED_AT_MOST
 from services.connector.webhooks.signing import new_secret
 from shared.crypto.envelope import AccountKeys, Place, Sealed
 from shared.database import Sessions, new_id
@@ -33,7 +34,9 @@ from shared.tables import DeliveryState, Webhook, WebhookDelivery
 log = structlog.get_logger()
 
 MAX_WEBHOOKS: Final = 20
-PING: Final = "webhook.ping"
+# So many are sent again by one request, and counted by another one.
+MOST_RESENT: Final = 1_000
+MOST_COUNTED: Final = 100_000
 DISABLED_BY_USER: Final = "by_user"
 CREATOR_GONE: Final = "creator"
 """Whoever made the webhook may not see any more what it tells. Whoever enables it again answers for it."""
@@ -127,6 +130,9 @@ async def change_webhook(
             await queries.disable(session, webhook_id, DISABLED_BY_USER)
             await session.refresh(webhook)
         elif enabled and webhook.disabled_at is not None:
+            # The worker may not have ended it yet.
+            await queries.end_pauses(session, longest=PAUSED_AT_MOST, webhook_id=webhook_id)
+            await queries.go_on(session, webhook_id)
             webhook.disabled_at = webhook.disabled_reason = webhook.failing_since = None
         if url is not None:
             new_url = outgoing.webhook_url(url)
@@ -194,7 +200,7 @@ async def ping(sessions: Sessions, caller: Caller, webhook_id: UUID, now: dateti
             account_id=caller.account_id,
             webhook_id=webhook_id,
             event_id=new_id(),
-            kind=PING,
+            kind=queries.TEST_KIND,
             ids={"webhook_id": str(webhook_id)},
             event_at=now,
             state=DeliveryState.WAITING.value,
@@ -215,11 +221,12 @@ async def list_deliveries(
     state: DeliveryState | None,
     limit: int,
     after: UUID | None,
-) -> list[WebhookDelivery]:
-    """A page of what became of a webhook's deliveries, newest first. Raises NotFound."""
+) -> tuple[Webhook, list[WebhookDelivery]]:
+    """A webhook, and a page of what became of its deliveries, newest first. Raises NotFound."""
     async with sessions.begin() as session:
-        await _webhook(session, account_id, webhook_id)
-        return await queries.deliveries_of(session, webhook_id, state=state, limit=limit, after=after)
+        webhook = await _webhook(session, account_id, webhook_id)
+        found = await queries.deliveries_of(session, webhook_id, state=state, limit=limit, after=after)
+    return webhook, found
 
 
 async def resend(sessions: Sessions, caller: Caller, webhook_id: UUID, delivery_id: UUID) -> WebhookDelivery:
@@ -239,6 +246,43 @@ async def resend(sessions: Sessions, caller: Caller, webhook_id: UUID, delivery_
         delivery.next_attempt_at = await queries.database_time(session)
         session.add(audit_entry(caller, "webhook_delivery_resent", webhook_id, delivery=str(delivery_id)))
     return delivery
+
+
+async def resend_dead(
+    sessions: Sessions,
+    caller: Caller,
+    webhook_id: UUID,
+    *,
+    since: datetime,
+    until: datetime | None,
+    limit: int = MOST_RESENT,
+) -> tuple[int, int]:
+    """Send dead deliveries of events of this time again, the oldest first: how many, and how many are still dead.
+
+    Until `until`, or now. What waits or has arrived stays as it is, so that asking twice sends nothing twice.
+    Raises NotFound, WebhookDisabled, TooOften.
+    """
+    await WEBHOOK_BULK_RESENDS.require(sessions, caller.account_id)
+    async with sessions.begin() as session:
+        webhook = await _webhook(session, caller.account_id, webhook_id, is_held=True)
+        _require_enabled(webhook)
+        end = until or await queries.database_time(session)
+        count = await queries.resend_dead(session, webhook_id, since=since, until=end, limit=limit)
+        states = await queries.count_states(session, webhook_id, since=since, until=end, limit=MOST_COUNTED)
+        of_time = {"since": since.isoformat(), "until": end.isoformat()}
+        session.add(audit_entry(caller, "webhook_deliveries_resent", webhook_id, **of_time, count=str(count)))
+    log.info("webhook_deliveries_resent", webhook_id=str(webhook_id), count=count)
+    return count, states.get(DeliveryState.DEAD.value, 0)
+
+
+async def count_deliveries(
+    sessions: Sessions, account_id: UUID, webhook_id: UUID, *, since: datetime, until: datetime | None
+) -> dict[str, int]:
+    """How many deliveries of events of this time are in which state, tests left out. Raises NotFound."""
+    async with sessions.begin() as session:
+        await _webhook(session, account_id, webhook_id)
+        end = until or await queries.database_time(session)
+        return await queries.count_states(session, webhook_id, since=since, until=end, limit=MOST_COUNTED)
 
 
 def _require_kinds(caller: Caller, kinds: Iterable[EventKind]) -> None:

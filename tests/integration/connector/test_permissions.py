@@ -256,6 +256,13 @@ TABLE = [
     Row("POST", "/webhooks/{webhook_id}/secret", PROGRAMS_EDIT, {}),
     Row("POST", "/webhooks/{webhook_id}/ping", PROGRAMS_EDIT),
     Row("GET", "/webhooks/{webhook_id}/deliveries", PROGRAMS_EDIT),
+    Row("GET", "/webhooks/{webhook_id}/deliveries/counts?since=2026-11-01T00:00:00Z", PROGRAMS_EDIT),
+    Row(
+        "POST",
+        "/webhooks/{webhook_id}/deliveries/resend",
+        PROGRAMS_EDIT,
+        {"since": "2026-11-01T00:00:00Z"},
+    ),
     Row("POST", "/webhooks/{webhook_id}/deliveries/{delivery_id}/resend", PROGRAMS_EDIT),
     # Answers for as long as one listens; whom it lets in is tested with the event stream itself.
     Row("GET", "/events", ""),

@@ -113,6 +113,7 @@ WALK = [
     ("POST", f"{WEBHOOK}/secret"),
     ("POST", f"{WEBHOOK}/ping"),
     ("POST", f"{WEBHOOK}/deliveries/{{delivery_id}}/resend"),
+    ("POST", f"{WEBHOOK}/deliveries/resend"),
     ("DELETE", WEBHOOK),
     ("DELETE", "/sessions/current"),
 ]

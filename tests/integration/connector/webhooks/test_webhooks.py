@@ -226,8 +226,8 @@ async def test_to_a_disabled_webhook_nothing_is_sent(client, webhook_sender, rec
 
     assert (disabled["enabled"], disabled["disabled_reason"]) == (False, "by_user")
     assert (ping.json()["code"], resent.json()["code"]) == ("webhook_disabled", "webhook_disabled")
-    (dead,) = await deliveries(client, made)
-    assert (dead["state"], dead["last_error"], receiver.requests) == ("dead", "disabled", [])
+    (still,) = await deliveries(client, made)
+    assert (still["state"], still["next_attempt_at"], receiver.requests) == ("waiting", None, [])
 
 
 async def test_an_account_has_a_bounded_number_of_webhooks(client):

@@ -7,6 +7,7 @@ import { dateTime, list } from "../core/format.js";
 import { hasText, t } from "../core/i18n.js";
 import { pagedList } from "../core/paged_list.js";
 import { webhookForm } from "./webhook_form.js";
+import { followResent, resendDialog } from "./webhook_resend.js";
 
 const READ_AGAIN_MS = 1500;
 const READ_AGAIN_TIMES = 6;
@@ -108,6 +109,7 @@ export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecr
     h("h2", {}, name),
     webhook.description && h("p", { class: "webhook-url" }, h("code", {}, webhook.url)),
     h("p", { class: `webhook-state ${toneOf(webhook)}`, "data-testid": "webhook-state" }, stateText(webhook)),
+    webhook.waits_until && new Date(webhook.waits_until) > new Date() && h("p", { class: "muted" }, t("webhooks.waits_until", { time: dateTime(webhook.waits_until) })),
     h("p", {}, t("webhooks.tells", { kinds: list(webhook.kinds.map(kindText)) })),
     webhook.previous_secret_until && new Date(webhook.previous_secret_until) > new Date() && h("p", { class: "muted" }, t("webhooks.two_secrets", { time: dateTime(webhook.previous_secret_until) })),
     h(
@@ -128,10 +130,11 @@ export function webhookItem(webhook, { signal, openDeliveries, refresh, showSecr
 function deliveriesSection(webhook, { path, name, signal, openDeliveries }) {
   const problemPlace = h("div", { class: "place" });
   const rows = h("ul", { class: "deliveries", "aria-label": t("webhooks.deliveries_named", { name }) });
+  const progressPlace = h("div", { class: "place" });
   const none = h("p", { class: "muted" });
   const pages = pagedList({
     load: (cursor) => get(`${path}/deliveries?limit=10${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`, signal),
-    render: (delivery) => row(delivery, resend),
+    render: (delivery) => row(delivery, webhook, resend),
     container: rows,
     label: t("common.load_more"),
   });
@@ -175,17 +178,29 @@ function deliveriesSection(webhook, { path, name, signal, openDeliveries }) {
     follow();
   }
 
+  async function resendMany() {
+    const time = await resendDialog(path, signal);
+    if (time === null) return;
+    elements.tellDone(t("webhooks.resend_many.done"));
+    follow();
+    await followResent(path, time, progressPlace, signal).catch((problem) => elements.showProblem(problemPlace, problem));
+    await read();
+  }
+
   const toggled = () => {
     if (!element.open) return openDeliveries.delete(webhook.id);
     openDeliveries.add(webhook.id);
     return read();
   };
   const again = elements.actionButton(t("common.refresh"), read, { class: "link-button" });
+  const many = webhook.enabled && elements.actionButton(t("webhooks.resend_many"), resendMany, { class: "button button-secondary button-small", "aria-label": t("webhooks.action_named", { action: t("webhooks.resend_many"), name }) });
   const element = h(
     "details",
     { class: "webhook-deliveries", open: openDeliveries.has(webhook.id), ontoggle: toggled },
     h("summary", {}, t("webhooks.deliveries")),
     problemPlace,
+    many,
+    progressPlace,
     none,
     rows,
     pages.more,
@@ -194,13 +209,13 @@ function deliveriesSection(webhook, { path, name, signal, openDeliveries }) {
   return { element, follow };
 }
 
-function row(delivery, resend) {
+function row(delivery, webhook, resend) {
   const when = dateTime(delivery.event_at);
   const kind = kindText(delivery.kind);
   return h(
     "li",
     { class: "delivery", tabindex: "-1", "data-testid": "delivery", "data-delivery": delivery.id, "data-state": delivery.state },
-    h("div", {}, h("p", {}, h("strong", {}, kind), " · ", h("time", { datetime: delivery.event_at }, when)), h("p", { class: toneOfDelivery(delivery) }, deliveryText(delivery))),
+    h("div", {}, h("p", {}, h("strong", {}, kind), " · ", h("time", { datetime: delivery.event_at }, when)), h("p", { class: toneOfDelivery(delivery) }, deliveryText(delivery, webhook))),
     elements.actionButton(t("webhooks.resend"), () => resend(delivery), {
       class: "button button-secondary button-small",
       "aria-label": t("webhooks.resend_named", { kind, time: when }),
@@ -222,7 +237,8 @@ function toneOf(webhook) {
   return webhook.disabled_reason === "by_user" ? "tone-quiet" : "tone-bad";
 }
 
-function deliveryText(delivery) {
+function deliveryText(delivery, webhook) {
+  if (delivery.state === "waiting" && !webhook.enabled) return t("webhooks.delivery.paused");
   if (delivery.state === "delivered") return t("webhooks.delivery.delivered", { time: dateTime(delivery.delivered_at) });
   const key = `webhooks.error.${delivery.last_error}`;
   const reason = hasText(key) ? t(key, { status: delivery.last_status }) : delivery.last_error;
