@@ -39,7 +39,7 @@ from services.mailrelay.metrics import RelayMetrics
 from services.mailrelay.outbound.metrics import OutboundMetrics
 from services.mailrelay.process.aggregated_status import ProcessAggregator
 from shared.background_tasks import BackgroundTasks
-from shared.blobs.folder import FolderBlobs
+from shared.blobs import FolderBlobs, watch_rights
 from shared.connection_metrics import show_connections
 from shared.crypto.key_provider import KeyFile
 from shared.database import Sessions
@@ -62,6 +62,7 @@ async def exposed_metrics(
     OutboundMetrics(mail_worker)
     DnsMetrics(mail_worker)
     BackgroundTasks(asyncio.Event(), mail_worker)
+    watch_rights(FolderBlobs(folder), mail_worker)
     supervisor = (await ProcessAggregator([], asyncio.Event()).answer("/metrics")).body
     connector = await _connector(keys, database)
     worker = await _connector_worker(sessions, keyring, keys, folder)

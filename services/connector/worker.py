@@ -49,7 +49,7 @@ from services.connector.users.mails import InvitationMails
 from services.connector.webhooks.delivery import WebhookSender
 from services.connector.webhooks.pausing import end_pauses_forever
 from shared.background_tasks import BackgroundTasks
-from shared.blobs import BlobStore, open_blobs
+from shared.blobs import BlobStore, open_blobs, watch_rights
 from shared.connection_metrics import show_connections
 from shared.crypto.key_provider import KeyFile
 from shared.database import (
@@ -166,6 +166,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
                 ("webhook_pauses", partial(end_pauses_forever, sessions)),
                 ("privacy_watch", purger.watch_forever),
                 ("backlog", Backlog(sessions, registry).watch_forever),
+                ("blob_rights", watch_rights(blobs, registry)),
             ):
                 background.start(name, run)
             background.start("jobs", lambda: runner.run(stop), ends_at_stop=True)

@@ -38,7 +38,7 @@ from services.mailrelay.outbound.transports import Bounds
 from services.mailrelay.settings import MailWorkerSettings
 from shared.availability import DATABASE
 from shared.background_tasks import BackgroundTasks
-from shared.blobs import open_blobs
+from shared.blobs import open_blobs, watch_rights
 from shared.connection_metrics import show_connections
 from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.key_provider import KeyFile
@@ -210,9 +210,13 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             background.start("replies", lambda: sender.run(stop), ends_at_stop=True)
             background.start("replies_recovery", sender.recover_forever)
             background.start("replies_upkeep", sender.keep_up)
-            background.start("queue_age", lambda: _measure_queue_age(sessions, metrics))
-            background.start("blob_sweeper", lambda: sweep_forever(blobs, sessions, metrics))
-            background.start("recheck", lambda: _recheck(sessions, wake))
+            for name, run in (
+                ("queue_age", lambda: _measure_queue_age(sessions, metrics)),
+                ("blob_sweeper", lambda: sweep_forever(blobs, sessions, metrics)),
+                ("blob_rights", watch_rights(blobs, registry)),
+                ("recheck", lambda: _recheck(sessions, wake)),
+            ):
+                background.start(name, run)
             if scanner is not None:
                 background.start("rescan", lambda: rescan_forever(scanner, sessions, keyring, blobs))
             log.info("mail_worker_started")

@@ -8,11 +8,13 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from shared.blobs.folder import FolderBlobs
+from shared.blobs.rights_metric import watch_rights
 from shared.blobs.sealed import INLINE_LIMIT_BYTES, fetch_sealed, sealed_or_blob
 from shared.blobs.store import (
     Blob,
     BlobDamaged,
     BlobMissing,
+    BlobsForbidden,
     BlobsFull,
     BlobStore,
     BlobsUnavailable,
@@ -27,6 +29,7 @@ __all__ = [
     "BlobDamaged",
     "BlobMissing",
     "BlobStore",
+    "BlobsForbidden",
     "BlobsFull",
     "BlobsUnavailable",
     "FolderBlobs",
@@ -35,6 +38,7 @@ __all__ = [
     "fetch_sealed",
     "open_blobs",
     "sealed_or_blob",
+    "watch_rights",
 ]
 
 

@@ -124,6 +124,10 @@ class BucketBlobs:
                     break
         return keys[:limit]
 
+    async def closed_days(self) -> list[str]:
+        """None: what the key may do, only doing it tells."""
+        return []
+
     def close(self) -> None:
         """Nothing to do: the client library's connections end with the process."""
 

@@ -1,4 +1,8 @@
-"""A local folder for large mail. A blob's file and its folders are on the disk when `put` returns."""
+"""A local folder for large mail. A blob's file and its folders are on the disk when `put` returns.
+
+Relay, mail worker and connector may be users of their own: one writes, another removes. So a day's folder may be used by the group that the
+folder of all may be used by (setgid, 2770), whatever the umask of the process that makes it, and each file may be read by it.
+"""
 
 import asyncio
 import contextlib
@@ -6,6 +10,7 @@ import errno
 import hashlib
 import heapq
 import os
+import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,11 +25,16 @@ from shared.blobs.store import (
     Blob,
     BlobDamaged,
     BlobMissing,
+    BlobsForbidden,
     BlobsFull,
     BlobsUnavailable,
     key_of,
     require_key,
 )
+
+_FILE_MODE: Final = 0o640
+# What the group may do, and that what is made within belongs to it.
+_OF_GROUP: Final = stat.S_ISGID | stat.S_IRWXG
 
 # The disk merges what is written at the same time; more threads than this only wait for it.
 _THREADS: Final = 16
@@ -57,6 +67,9 @@ class FolderBlobs:
     async def list_day(self, day: str, *, after: str, limit: int) -> list[str]:
         return await self._run(lambda: self._list_day(day, after, limit))
 
+    async def closed_days(self) -> list[str]:
+        return await self._run(lambda: [day for day in self._days() if self._is_closed(day)])
+
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -66,8 +79,7 @@ class FolderBlobs:
                 result = await asyncio.get_running_loop().run_in_executor(self._threads, function)
         except OSError as error:  # a TimeoutError is one, too
             self._reached.is_away(error_number=error.errno, kind=type(error).__name__)
-            is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-            raise (BlobsFull if is_full else BlobsUnavailable) from error
+            raise _FAILURES.get(error.errno or 0, BlobsUnavailable) from error
         self._reached.answers()
         return result
 
@@ -78,12 +90,14 @@ class FolderBlobs:
             self._make_day(day)
         path = self._path(key)
         try:
-            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
         except FileNotFoundError:
             # Somebody has removed the day's folder: the next blob makes it again.
             self._durable_days.discard(day)
             raise
         try:
+            # A umask may have taken from the group what it needs.
+            os.fchmod(file, _FILE_MODE)
             with open(file, "wb", buffering=0) as writer:  # noqa: PTH123 - it is open already
                 rest = memoryview(content)
                 while rest:
@@ -102,10 +116,29 @@ class FolderBlobs:
             PermissionError
         ):  # a folder that we may not read was made by somebody else, long ago
             _sync_folder(self._folder.parent)
-        (self._folder / day).mkdir(exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (self._folder / day).mkdir()
+            self._open_to_group(self._folder / day)
         # Also if it was there: the process that made it may not have synced it yet.
         _sync_folder(self._folder)
         self._durable_days.add(day)
+
+    def _open_to_group(self, folder: Path) -> None:
+        """A folder that was just made, as far as the folder of all is open to its group."""
+        mode, wanted = (stat.S_IMODE(path.stat().st_mode) for path in (folder, self._folder))
+        if (mode ^ wanted) & _OF_GROUP:
+            # Where a process may set no setgid bit (RestrictSUIDSGID of systemd), its umask has to fit: UMask=0007.
+            with contextlib.suppress(PermissionError):
+                folder.chmod(mode & ~_OF_GROUP | wanted & _OF_GROUP)
+
+    def _is_closed(self, day: str) -> bool:
+        """Looks at one file for all: whoever makes one that the group cannot read makes all so."""
+        folder = self._folder / day
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            return folder.exists()
+        with os.scandir(folder) as entries:
+            first = next(entries, None)
+        return first is not None and not os.access(first.path, os.R_OK) and Path(first.path).exists()
 
     def _get(self, blob: Blob) -> bytes:
         try:
@@ -129,6 +162,14 @@ class FolderBlobs:
 
     def _path(self, key: str) -> Path:
         return self._folder / require_key(key)
+
+
+_FAILURES: Final = {
+    errno.ENOSPC: BlobsFull,
+    errno.EDQUOT: BlobsFull,
+    errno.EACCES: BlobsForbidden,
+    errno.EPERM: BlobsForbidden,
+}
 
 
 def _sync_folder(folder: Path) -> None:

@@ -20,6 +20,10 @@ class BlobsUnavailable(Expected):
     code = "blobs_unavailable"
 
 
+class BlobsForbidden(BlobsUnavailable):
+    """The user of this process may not do this in the blob store, and no patience changes it."""
+
+
 class BlobsFull(Expected):
     """The blob store has no room."""
 
@@ -47,7 +51,7 @@ class Blob:
 
 
 class BlobStore(Protocol):
-    """Stores blobs. Every call raises BlobsUnavailable if the store fails, unless another error is named."""
+    """Stores blobs. Every call raises BlobsUnavailable if the store fails, unless another error is named; BlobsForbidden is one, too."""
 
     async def put(self, blob_id: UUID, content: bytes) -> Blob:
         """Store a blob, which is durable when this returns, under a new id as of `new_id`. Raises BlobsFull."""
@@ -63,6 +67,9 @@ class BlobStore(Protocol):
 
     async def list_day(self, day: str, *, after: str, limit: int) -> list[str]:
         """At most `limit` of the day's keys that come after `after`, in order."""
+
+    async def closed_days(self) -> list[str]:
+        """The days whose blobs the user of this process may not read or remove, in order. A bucket's server tells it of none."""
 
     def close(self) -> None:
         """Release what the store holds; it is not used again."""

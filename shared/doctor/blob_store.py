@@ -22,7 +22,11 @@ async def blob_findings(
     """Whether this user can do with large mail what its role does. Nothing is written."""
     url = urlsplit(settings.blob_url)
     if url.scheme == "file":
-        return _folder(Path(unquote(url.path)), writes=writes, in_development=in_development)
+        folder = Path(unquote(url.path))
+        findings = _folder(folder, writes=writes, in_development=in_development)
+        closed = [] if _unusable(folder, writes=writes) else await _closed_days(settings)
+        # Whoever only writes makes today's folder, and looks into no other.
+        return [*findings, _closed(folder, closed)] if closed and lists else findings
     store = open_blobs(settings)
     try:
         await store.days()
@@ -73,6 +77,27 @@ def _folder(folder: Path, *, writes: bool, in_development: bool) -> list[Finding
             f"The folder of large mails can be {may}, and lies on {kind or 'a file system that we do not know'}."
         )
     ]
+
+
+async def _closed_days(settings: BlobSettings) -> list[str]:
+    store = open_blobs(settings)
+    try:
+        return await store.closed_days()
+    except BlobsUnavailable:
+        return []
+    finally:
+        store.close()
+
+
+def _closed(folder: Path, days: list[str]) -> Finding:
+    try:
+        group = folder.group()
+    except (KeyError, OSError):
+        group = "GROUP"
+    return wrong(
+        f"This user may not read or remove what lies in {len(days)} folders of large mail (the first is {folder / days[0]}): what is to be erased "
+        f"stays. As root: `chgrp -R {group} {folder}`, `find {folder} -type d -exec chmod 2770 {{}} +`, `find {folder} -type f -exec chmod 640 {{}} +`."
+    )
 
 
 def _unusable(folder: Path, *, writes: bool) -> str | None:

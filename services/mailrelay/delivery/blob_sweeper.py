@@ -9,7 +9,7 @@ import structlog
 from services.mailrelay.delivery import queue
 from services.mailrelay.delivery.metrics import DeliveryMetrics
 from shared.availability import DATABASE
-from shared.blobs import BlobStore, day_of
+from shared.blobs import BlobsForbidden, BlobStore, day_of
 from shared.database import Sessions, is_unavailable
 from shared.errors import Expected
 
@@ -58,7 +58,7 @@ async def sweep_forever(
         except Expected as error:
             metrics.sweep_put_off.set(1)
             if not is_away:
-                log.warning("sweep_put_off", code=error.code)
+                log.warning("sweep_put_off", code=error.code, is_forbidden=isinstance(error, BlobsForbidden))
             is_away = True
         except Exception as error:  # waste that lies a while longer; delivering goes on
             metrics.sweep_put_off.set(1)
@@ -78,20 +78,35 @@ async def sweep(
     from_day: str = "",
     confirm_seconds: float = CONFIRM_SECONDS,
 ) -> None:
-    """Remove the blobs that have no row on two checks, of the days `from_day` to the last that is old enough."""
+    """Remove the blobs that have no row on two checks, of the days `from_day` to the last that is old enough.
+
+    Raises BlobsForbidden after all other days, if one is closed to us.
+    """
     end = day_of(now - _AGE)
+    forbidden: BlobsForbidden | None = None
     for day in await blobs.days():
         if not from_day <= day < end:
             continue
-        after = ""
-        while keys := await blobs.list_day(day, after=after, limit=_BATCH):
-            after = keys[-1]
-            if not await _without_row(sessions, keys):
-                continue
-            await asyncio.sleep(confirm_seconds)
-            for key in await _without_row(sessions, keys):
-                await blobs.remove(key)
-                metrics.blobs_swept.inc()
+        try:
+            await _sweep_day(blobs, sessions, metrics, day, confirm_seconds)
+        except BlobsForbidden as error:
+            forbidden = error
+    if forbidden is not None:
+        raise forbidden
+
+
+async def _sweep_day(
+    blobs: BlobStore, sessions: Sessions, metrics: DeliveryMetrics, day: str, confirm_seconds: float
+) -> None:
+    after = ""
+    while keys := await blobs.list_day(day, after=after, limit=_BATCH):
+        after = keys[-1]
+        if not await _without_row(sessions, keys):
+            continue
+        await asyncio.sleep(confirm_seconds)
+        for key in await _without_row(sessions, keys):
+            await blobs.remove(key)
+            metrics.blobs_swept.inc()
 
 
 async def _without_row(sessions: Sessions, keys: list[str]) -> list[str]:

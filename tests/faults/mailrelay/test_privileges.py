@@ -6,9 +6,6 @@ import json
 import os
 import pwd
 import re
-import subprocess
-import sys
-import sysconfig
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -22,13 +19,12 @@ from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
 from tests.faults.mailrelay.load import ADDRESS, running
 from tests.integration.mailrelay.accepting import connect, stored_mails
+from tests.other_users import ENVIRONMENT, interpreter_for, needs_root
 from tests.processes import command
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+pytestmark = needs_root
 
 USER = "nobody"
-# An interpreter of the system finds the packages of ours there.
-_ENVIRONMENT = {"PATH": os.defpath, "PYTHONPATH": sysconfig.get_path("purelib")}
 
 
 @pytest.fixture(scope="module")
@@ -68,17 +64,7 @@ def identity(process: psutil.Process) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def interpreter() -> str:
-    """A Python that the user may run; one in root's home it may not."""
-    for candidate in (sys.executable, f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"):
-        with contextlib.suppress(OSError, subprocess.CalledProcessError):
-            subprocess.run(
-                [candidate, "-c", "import services.mailrelay.process.child"],
-                user=USER,
-                env=_ENVIRONMENT,
-                check=True,
-            )
-            return candidate
-    pytest.skip(f"{USER} can run no Python of this version here")
+    return interpreter_for(USER, "services.mailrelay.process.child")
 
 
 @contextlib.asynccontextmanager
@@ -100,7 +86,7 @@ async def started(
     with (folder / "log").open("wb") as log:
         relay = await asyncio.create_subprocess_exec(
             *[interpreter, *command("services.mailrelay", "serve")[1:]],
-            env=_ENVIRONMENT
+            env=ENVIRONMENT
             | {"HOME": str(home)}
             | {f"REPLYCO_{name.upper()}": value for name, value in values.items()},
             stdin=asyncio.subprocess.PIPE,

@@ -98,6 +98,17 @@ def test_the_backup_reads_what_its_file_names():
     assert [name for name in names if name not in script] == []
 
 
+def test_every_role_may_write_where_large_mail_lies_and_leaves_its_group_the_rights():
+    for unit in SYSTEMD.glob("replyco-*.service"):
+        text = unit.read_text("utf-8")
+        if re.search(r"^ExecStart=.*/replyco-(connector|mailrelay) ", text, re.MULTILINE):
+            assert "\nReadWritePaths=/var/lib/replyco/blobs\n" in text, unit
+            assert "\nUMask=0007\n" in text, unit
+    for name, service in compose_document()["services"].items():
+        mounted = [each for each in service.get("volumes", ()) if str(each).startswith("blobs:")]
+        assert mounted in ([], ["blobs:/var/lib/replyco/blobs"]), name
+
+
 def test_what_is_reached_by_nobody_has_no_network_in_compose():
     services = compose_document()["services"]
 

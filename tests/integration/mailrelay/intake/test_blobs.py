@@ -12,11 +12,12 @@ import asyncpg
 import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
+from typing_extensions import override
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER, RELAY
 from services.mailrelay.delivery.blob_sweeper import sweep, sweep_forever
 from services.mailrelay.delivery.metrics import DeliveryMetrics
-from shared.blobs import FolderBlobs, day_of
+from shared.blobs import BlobsForbidden, FolderBlobs, day_of
 from shared.crypto.envelope import SealBroken, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
@@ -189,6 +190,31 @@ async def test_a_blob_lies_until_its_last_row_has_gone(database: Database, folde
     assert _files(folder) == []
     blobs.close()
     await owner.close()
+    await engine.dispose()
+
+
+class _WithAClosedDay(FolderBlobs):
+    """The first day is somebody else's, as far as a test of root's can have that."""
+
+    @override
+    async def list_day(self, day: str, *, after: str, limit: int) -> list[str]:
+        if day == (await self.days())[0]:
+            raise BlobsForbidden
+        return await super().list_day(day, after=after, limit=limit)
+
+
+async def test_a_day_that_is_closed_keeps_no_other_from_being_swept(database: Database, folder: Path):
+    blobs = _WithAClosedDay(folder)
+    engine = create_engine(database.url(MAIL_WORKER), application_name="tests")
+    await blobs.put(UUID("019ca6f0-0000-7000-8000-000000000001"), b"closed")
+    await blobs.put(_id_of_yesterday(), b"sealed")
+    metrics = DeliveryMetrics(CollectorRegistry())
+
+    with pytest.raises(BlobsForbidden):
+        await sweep(blobs, create_sessions(engine), metrics, now=datetime.now(UTC), confirm_seconds=0)
+
+    assert [file.read_bytes() for file in _files(folder)] == [b"closed"]
+    blobs.close()
     await engine.dispose()
 
 

@@ -1,0 +1,137 @@
+"""Relay, mail worker and connector are users of their own, with a group in common: one stores, another removes."""
+
+import os
+import subprocess
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from tests.other_users import ENVIRONMENT, ROOT, interpreter_for, needs_root
+
+pytestmark = needs_root
+
+_GROUP = 60_100
+_RELAY, _WORKER, _STRANGER = 60_101, 60_102, 60_103
+# Of 2026-03-01, whose day is over.
+_BLOB = UUID("019ca6f0-0000-7000-8000-000000000001")
+_DAY = "20260301"
+_STORE = f"""
+import asyncio, sys, uuid
+from pathlib import Path
+from shared.blobs import Blob, BlobsForbidden, FolderBlobs
+
+async def main():
+    blobs, blob = FolderBlobs(Path(sys.argv[1])), uuid.UUID({str(_BLOB)!r})
+    key = "{_DAY}/" + str(blob)
+    try:
+        {{}}
+    except BlobsForbidden:
+        print("forbidden")
+    blobs.close()
+
+asyncio.run(main())
+"""
+_PUT = "print((await blobs.put(blob, b'sealed')).key == key)"
+_READ = "print(await blobs.closed_days(), await blobs.list_day('{day}', after='', limit=9) == [key])"
+_REMOVE = "print(await blobs.remove(key))"
+
+
+@pytest.fixture(scope="module")
+def interpreter() -> str:
+    return interpreter_for(_RELAY, "shared.blobs")
+
+
+@pytest.fixture
+def folder(scratch: Path, request: pytest.FixtureRequest) -> Path:
+    scratch.chmod(0o711)
+    folder = scratch / f"shared-{abs(hash(request.node.name)):x}"
+    folder.mkdir()
+    os.chown(folder, _RELAY, _GROUP)
+    folder.chmod(0o2770)
+    return folder
+
+
+class Users:
+    def __init__(self, interpreter: str, folder: Path) -> None:
+        self._interpreter = interpreter
+        self._folder = folder
+
+    def says(self, user: int, what: str, *, umask: int = 0o022, is_member: bool = True) -> str:
+        done = subprocess.run(
+            [self._interpreter, "-c", _STORE.replace("{}", what.replace("{day}", _DAY)), str(self._folder)],
+            user=user, group=user, extra_groups=[_GROUP] if is_member else [], umask=umask,
+            env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        # Before it there are lines of the log.
+        return done.stdout.splitlines()[-1]
+
+
+@pytest.fixture
+def users(interpreter: str, folder: Path) -> Users:
+    return Users(interpreter, folder)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_what_one_role_stores_another_one_removes(users: Users, folder: Path, umask: int):
+    assert users.says(_RELAY, _PUT, umask=umask) == "True"
+    seen = users.says(_WORKER, _READ)
+    removed = users.says(_WORKER, _REMOVE)
+
+    assert (seen, removed) == ("[] True", "None")
+    assert not any((folder / _DAY).iterdir())
+
+
+def test_strangers_are_shut_out_and_know_it(users: Users, folder: Path):
+    users.says(_RELAY, _PUT)
+    # As a folder is that an older version has made.
+    (folder / _DAY).chmod(0o2750)
+    closed = users.says(_WORKER, "print(await blobs.closed_days())")
+    removed = users.says(_WORKER, _REMOVE)
+
+    assert (closed, removed) == (f"['{_DAY}']", "forbidden")
+    assert users.says(_STRANGER, "print(await blobs.days())", is_member=False) == "forbidden"
+
+
+def test_a_file_that_the_group_cannot_read_closes_its_day(users: Users, folder: Path):
+    users.says(_RELAY, _PUT)
+    (folder / _DAY / str(_BLOB)).chmod(0o600)
+
+    assert users.says(_WORKER, "print(await blobs.closed_days())") == f"['{_DAY}']"
+
+
+def test_what_is_closed_is_counted_from_the_first_look(users: Users, folder: Path):
+    users.says(_RELAY, _PUT)
+    count = (
+        "from prometheus_client import CollectorRegistry; from shared.blobs import watch_rights; registry = CollectorRegistry();"
+        "watching = asyncio.create_task(watch_rights(blobs, registry)()); shown = lambda: registry.get_sample_value('replyco_blob_days_closed')\n"
+        "        while shown() != shown(): await asyncio.sleep(0.01)\n"
+        "        print(shown())"
+    )
+    before = users.says(_WORKER, count)
+    (folder / _DAY).chmod(0o2750)
+
+    assert (before, users.says(_WORKER, count)) == ("0.0", "1.0")
+
+
+def test_doctor_names_the_commands_that_open_what_is_closed(users: Users, folder: Path, interpreter: str):
+    users.says(_RELAY, _PUT)
+    (folder / _DAY).chmod(0o2750)
+    script = (
+        "import asyncio, sys; from shared.doctor.blob_store import blob_findings; from shared.settings import BlobSettings\n"
+        "for each in asyncio.run(blob_findings(BlobSettings(blob_url='file://' + sys.argv[1]), in_development=True)): print(each.text)"
+    )
+
+    def doctor() -> str:
+        done = subprocess.run(
+            [interpreter, "-c", script, str(folder)], user=_WORKER, group=_WORKER, extra_groups=[_GROUP],
+            env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout
+
+    said = doctor()
+    assert f"in 1 folders of large mail (the first is {folder / _DAY})" in said
+    for command in said.split("`")[1::2]:
+        subprocess.run(["/bin/sh", "-c", command.replace("GROUP", str(_GROUP))], check=True)
+    assert "what is to be erased stays" not in doctor()
+    assert users.says(_WORKER, _REMOVE) == "None"
