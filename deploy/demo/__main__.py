@@ -10,10 +10,10 @@ from shared.settings import SettingsWrong, load_settings
 
 
 async def _run(settings: DemoSettings) -> None:
-    """Ends by being cancelled: with Ctrl-C or SIGTERM, also while things are still starting."""
+    """Ends by being cancelled: with Ctrl-C, SIGTERM or the terminal's end, also while things are still starting."""
     this_task = asyncio.current_task()
     assert this_task is not None
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, this_task.cancel)
     print("starting …", flush=True)
     async with Stack(settings) as stack:
@@ -31,8 +31,7 @@ async def _run(settings: DemoSettings) -> None:
 ready""",
             flush=True,
         )
-        name = await stack.first_exit()
-        raise DemoFailed(f"{name} has stopped by itself:\n{stack.log_tail(name)}")
+        await stack.keep_running(lambda line: print(line, flush=True))
 
 
 def main() -> int:

@@ -3,6 +3,8 @@
 It listens on a Unix socket only and trusts whoever reaches it; each role still has its own rights in the database.
 """
 
+import asyncio
+import contextlib
 import os
 import tempfile
 import time
@@ -86,6 +88,15 @@ class EmbeddedPostgres:
     def start_again(self) -> None:
         """Start the server on the same folder after `stop` or `kill`."""
         self.server.ensure_postgres_running()
+
+    async def ended(self) -> None:
+        """Wait until the server runs no more. It is no child of ours, so that this looks each second."""
+        pid = self.server.get_pid()
+        assert pid is not None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            postmaster = psutil.Process(pid)
+            while postmaster.is_running():  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(1)
 
     def kill(self) -> None:
         """SIGKILL to the server and all its processes at once, as when the machine loses power."""

@@ -11,6 +11,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +20,7 @@ from typing import Final, Self
 
 import httpx2
 
+from deploy.demo.keeping import NotKept, keep_running
 from deploy.demo.postgres import CONNECTOR, MAIL_WORKER, OWNER, RELAY, EmbeddedPostgres
 from deploy.demo.settings import DemoSettings
 from migrations.upgrade import upgrade
@@ -87,29 +90,47 @@ class Stack:
     ) -> None:
         await self._stop()
 
-    async def first_exit(self) -> str:
-        """Wait until one of the processes ends by itself, and return its name."""
-        waiting = {asyncio.create_task(r.process.wait()): name for name, r in self.running.items()}
+    async def keep_running(self, say: Callable[[str], None]) -> None:
+        """Start each process again that ends by itself, for ever, and say so. Raises DemoFailed if one ends again and again."""
+        keeping = [asyncio.create_task(self._keep(name, say)) for name in self.running]
+        if self._postgres is not None:
+            keeping.append(asyncio.create_task(self._keep_database(self._postgres, say)))
         try:
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            return waiting[done.pop()]
+            done, _ = await asyncio.wait(keeping, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in waiting:
+            for task in keeping:
                 task.cancel()
+            await asyncio.gather(*keeping, return_exceptions=True)
+        for task in done:
+            task.result()
+
+    async def _keep(self, name: str, say: Callable[[str], None]) -> None:
+        async def start() -> None:
+            old = self.running[name]
+            await self._spawn(name, old.arguments, old.environment, old.ready_url)
+
+        async def ended() -> int:
+            return await self.running[name].process.wait()
+
+        try:
+            await keep_running(name, ended=ended, start=start, say=say)
+        except NotKept as failure:
+            raise DemoFailed(f"{failure}:\n{self.log_tail(name)}") from None
+
+    @staticmethod
+    async def _keep_database(postgres: EmbeddedPostgres, say: Callable[[str], None]) -> None:
+        async def start() -> None:
+            # What is left of one that was killed may be in the way a moment longer: then that is one more death.
+            with suppress(subprocess.SubprocessError):
+                await asyncio.to_thread(postgres.start_again)
+
+        try:
+            await keep_running("postgres", ended=postgres.ended, start=start, say=say)
+        except NotKept as failure:
+            raise DemoFailed(str(failure)) from None
 
     def log_file(self, name: str) -> Path:
         return self.data / "logs" / f"{name}.log"
-
-    async def kill(self, name: str) -> None:
-        """SIGKILL one process, for tests of crashes."""
-        self.running[name].process.kill()
-        await self.running[name].process.wait()
-
-    async def start_again(self, name: str) -> None:
-        """Start a process that has ended, with the settings it had."""
-        old = self.running[name]
-        await self._spawn(name, old.arguments, old.environment, old.ready_url)
-        await self._ready(self.running[name])
 
     async def _start(self) -> None:
         self._require_free_ports()
