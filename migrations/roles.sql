@@ -74,7 +74,7 @@ GRANT DELETE ON accepted_mail, messages, attachments, conversations TO replyco_c
 GRANT SELECT, INSERT, UPDATE, DELETE ON login_requests, service_troubles, throttle_buckets, application_secrets, smtp_configurations,
     events, webhooks, webhook_deliveries, idempotency_keys, notices, jobs, forwarded_mailboxes,
     outbound_messages, reply_files, reply_drafts, reply_templates, notes, conversation_merges, tags, saved_views, muted_kinds, conversations_changes,
-    orders, order_items, order_packages, order_lookups, order_syncs, order_reports, order_snapshots, amazon_pauses,
+    orders, order_items, order_packages, order_lookups, order_syncs, order_reports, order_snapshots, amazon_pauses, deletion_watch,
     order_hints, notice_subscriptions TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE ON page_feedback TO replyco_connector;
 GRANT SELECT, INSERT ON audit_log, read_log, application_notices TO replyco_connector;

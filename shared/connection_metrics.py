@@ -1,13 +1,15 @@
-"""How much of a process's connections to PostgreSQL is in use, as metrics."""
+"""What a process knows of PostgreSQL, as metrics: how many of its connections are in use, and how far the clocks differ."""
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 from typing_extensions import override
+
+from shared.clock import Clock
 
 
 class _Connections(Collector):
@@ -32,6 +34,11 @@ class _Connections(Collector):
         )
 
 
-def show_connections(registry: CollectorRegistry, engine: AsyncEngine) -> None:
+def show_database(registry: CollectorRegistry, engine: AsyncEngine, clock: Clock) -> None:
     """Whoever wants one more connection than there may be waits, and in the end fails: the metrics tell before."""
     registry.register(_Connections(engine))
+    Gauge(
+        "replyco_clock_difference_seconds",
+        "How far this machine's clock is ahead of PostgreSQL's; NaN while that is not known",
+        registry=registry,
+    ).set_function(clock.seconds_ahead)

@@ -7,6 +7,7 @@ runs inside its caller's. Nobody calls `commit()`.
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from uuid import UUID
@@ -28,6 +29,7 @@ from sqlalchemy.util import greenlet_spawn
 from uuid_utils.compat import uuid7
 
 from shared.availability import DATABASE
+from shared.clock import Clock
 from shared.database_cures import database_cure, version_problem
 from shared.errors import CannotStart
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
@@ -98,11 +100,15 @@ Reader = AsyncSession | AsyncConnection
 
 
 class Sessions(async_sessionmaker[AsyncSession]):
-    """`begin()` for a transaction, whose objects stay readable after the commit; `reading()` for columns, without one."""
+    """`begin()` for a transaction, whose objects stay readable after the commit; `reading()` for columns, without one.
+
+    `now()` for the time that decides; to be asked before a transaction, not in it, because it may need a connection.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         super().__init__(engine, expire_on_commit=False)
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self.clock = Clock()
 
     def reading(self) -> AsyncConnection:
         """For SELECTs of columns: each stands alone, and the round trips of BEGIN and COMMIT are saved.
@@ -122,6 +128,26 @@ class Sessions(async_sessionmaker[AsyncSession]):
                 # The pool's own way, which waits for nothing unless the connection has broken.
                 await greenlet_spawn(borrowed.close)
         return rows
+
+    async def now(self) -> datetime:
+        """PostgreSQL's time, asked for every ten seconds and counted on between. Raises what is in UNAVAILABLE."""
+        if self.clock.is_to_be_asked():
+            await self._ask_clock()
+        return self.clock.now()
+
+    async def agreed_now(self) -> datetime:
+        """PostgreSQL's time, asked for now, for whoever destroys something because its time is over.
+
+        Raises ClocksDiffer if this machine's clock says another one, and what is in UNAVAILABLE.
+        """
+        await self._ask_clock()
+        self.clock.require_agreement()
+        return self.clock.now()
+
+    async def _ask_clock(self) -> None:
+        asked_at = datetime.now(UTC)
+        [row] = await self.fetch("SELECT clock_timestamp()")
+        self.clock.learn(row[0], asked_at=asked_at, answered_at=datetime.now(UTC))
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -349,6 +375,12 @@ async def each_id(sessions: Sessions, ids: Select[UUID]) -> AsyncIterator[UUID]:
         if len(found) < _IDS_A_PAGE:
             return
         after = found[-1]
+
+
+async def now_in(session: AsyncSession) -> datetime:
+    """PostgreSQL's time, for whoever needs it in a transaction and was not given it."""
+    now: datetime = (await session.execute(sqlalchemy.select(sqlalchemy.func.clock_timestamp()))).scalar_one()
+    return now
 
 
 async def bound_statements(session: AsyncSession, seconds: float) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from shared.clock import ClocksDiffer
 from shared.database import STATEMENT_SECONDS, Sessions, create_engine, create_sessions, is_unavailable
 from shared.database_cures import database_cure
 from shared.process import FAILED, give_up
@@ -19,7 +20,7 @@ def run_with_database(
     *,
     statement_seconds: float = STATEMENT_SECONDS,
 ) -> _Result:
-    """What `run(sessions)` returns, for an operator's command. If the database is away, the process ends and says so."""
+    """What `run(sessions)` returns, for an operator's command. If the database is away, or its clock another one, the process ends and says so."""
 
     async def connected() -> _Result:
         engine = create_engine(
@@ -34,6 +35,12 @@ def run_with_database(
 
     try:
         return asyncio.run(connected())
+    except ClocksDiffer:
+        give_up(
+            "This machine's clock and PostgreSQL's are more than a minute apart, so nothing is destroyed because of its age. Set both by "
+            "NTP, and run it once more.",
+            code=FAILED,
+        )
     except Exception as error:
         cure = database_cure(error)
         if cure is None and not is_unavailable(error):

@@ -1,8 +1,10 @@
 """Runs a role as a process: settings, logs, then work until SIGTERM or Ctrl-C. A start that fails says why in plain words."""
 
 import asyncio
+import getpass
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn, TypeVar
@@ -138,3 +140,12 @@ async def _until_signal(
     stop = asyncio.Event()
     stop_on_signals(stop, ends_at_once=ends_at_once)
     await run(settings, stop)
+
+
+def operator_name() -> str:
+    """Who runs a command, as far as the machine knows: `somebody@machine`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"[:200]

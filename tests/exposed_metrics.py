@@ -40,7 +40,7 @@ from services.mailrelay.outbound.metrics import OutboundMetrics
 from services.mailrelay.process.aggregated_status import ProcessAggregator
 from shared.background_tasks import BackgroundTasks
 from shared.blobs import FolderBlobs, watch_rights
-from shared.connection_metrics import show_connections
+from shared.connection_metrics import show_database
 from shared.crypto.key_provider import KeyFile
 from shared.database import Sessions
 from shared.keyring import Keyring
@@ -113,7 +113,7 @@ async def _connector_worker(sessions: Sessions, keyring: Keyring, keys: Keys, fo
     OrderSynchronizer(sessions, keyring, vault, lambda: datetime.now(UTC), registry)
     integration_jobs.register(runner, sessions=sessions, vault=vault, blobs=blobs, notice_mailer=mailer)
     Backlog(sessions, registry)
-    show_connections(registry, sessions.kw["bind"])
+    show_database(registry, sessions.kw["bind"], sessions.clock)
     text = render(registry)
     await queue.close()
     blobs.close()

@@ -71,7 +71,7 @@ from services.connector.users import api as users
 from services.connector.web import api as web
 from services.connector.webhooks import api as webhooks
 from shared.blobs import open_blobs
-from shared.connection_metrics import show_connections
+from shared.connection_metrics import show_database
 from shared.crypto.key_provider import KeyFile
 from shared.database import create_engine, create_sessions
 from shared.keyring import Keyring
@@ -117,7 +117,6 @@ def create_app(
             settings.database_url.get_secret_value(), application_name="connector"
         )
     registry = process_registry()
-    show_connections(registry, engine)
     passwords = passwords or Passwords()
     blobs = open_blobs(settings)
     hub = Hub(settings.database_url.get_secret_value(), registry, stream_bounds or settings.stream_bounds)
@@ -127,6 +126,7 @@ def create_app(
         webhook_ports=settings.webhook_ports,
     )
     sessions = create_sessions(engine)
+    show_database(registry, engine, sessions.clock)
     pause_switch = PauseSwitch(sessions, settings.amazon_client_id, registry)
     amazon = create_amazon(
         settings.amazon_client_id,

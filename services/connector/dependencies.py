@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -181,8 +181,8 @@ async def _settings(request: Request) -> ConnectorSettings:
     return _state(request).settings
 
 
-async def _now() -> datetime:
-    return datetime.now(UTC)
+async def _now(request: Request) -> datetime:
+    return await _state(request).sessions.now()
 
 
 async def _language(request: Request) -> Language:
@@ -299,7 +299,7 @@ async def _identified(
     is_background = BACKGROUND_HEADER in request.headers or request.headers.get("accept", "") == _EVENT_STREAM
     try:
         caller = await _caller_of(
-            state.sessions, datetime.now(UTC), token, bearer, is_background=is_background
+            state.sessions, await state.sessions.now(), token, bearer, is_background=is_background
         )
     except NotSignedIn:
         client_address = request.client.host if request.client else ""

@@ -1,7 +1,6 @@
 """The connector's worker: runs the rooms' jobs and schedules, and goes on through everything that PostgreSQL does meanwhile."""
 
 import asyncio
-from datetime import UTC, datetime
 from functools import partial
 
 import structlog
@@ -50,7 +49,7 @@ from services.connector.webhooks.delivery import WebhookSender
 from services.connector.webhooks.pausing import end_pauses_forever
 from shared.background_tasks import BackgroundTasks
 from shared.blobs import BlobStore, open_blobs, watch_rights
-from shared.connection_metrics import show_connections
+from shared.connection_metrics import show_database
 from shared.crypto.key_provider import KeyFile
 from shared.database import (
     Sessions,
@@ -79,8 +78,8 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     engine = create_engine(
         settings.database_url.get_secret_value(), application_name="replyco-connector-worker", pool_size=10
     )
-    show_connections(registry, engine)
     sessions = await require_version(create_sessions(engine))
+    show_database(registry, engine, sessions.clock)
     secrets = ClientSecrets(
         sessions,
         provider,
@@ -127,8 +126,9 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     fetcher = OrderFetcher(sessions, keyring, vault)
     order_jobs.register(
         runner,
+        sessions,
         fetcher,
-        OrderSynchronizer(sessions, keyring, vault, lambda: datetime.now(UTC), registry),
+        OrderSynchronizer(sessions, keyring, vault, sessions.clock.now, registry),
         HintedOrders(sessions, fetcher),
     )
     integration_jobs.register(
@@ -141,7 +141,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
 
     order_report_jobs.register(runner, sessions, Follower.create(sessions, vault, keyring, registry))
     _register_ends(runner, sessions, blobs, purger)
-    audit_jobs.register(runner, _create_alarms(settings, sessions, registry))
+    audit_jobs.register(runner, sessions, _create_alarms(settings, sessions, registry))
 
     background = BackgroundTasks(stop, registry)
     try:
@@ -183,7 +183,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
 
 def _register_ends(runner: JobRunner, sessions: Sessions, blobs: BlobStore, purger: Purger) -> None:
     """What is deleted because its time is over."""
-    privacy_jobs.register(runner, purger)
+    privacy_jobs.register(runner, sessions, purger)
     account_closing_jobs.register(runner, sessions, blobs)
 
 

@@ -39,7 +39,7 @@ from services.mailrelay.settings import MailWorkerSettings
 from shared.availability import DATABASE
 from shared.background_tasks import BackgroundTasks
 from shared.blobs import open_blobs, watch_rights
-from shared.connection_metrics import show_connections
+from shared.connection_metrics import show_database
 from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.mail_key_files import MailPrivateKeyFile
@@ -117,7 +117,6 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=20)
     sessions = await require_version(create_sessions(engine))
     registry = process_registry()
-    show_connections(registry, engine)
     dkim_keys = None if settings.dkim_key_file is None else DkimKeyFile.load(settings.dkim_key_file)
     outbound_metrics = OutboundMetrics(registry)
     outbound_metrics.replies_signed.set(dkim_keys is not None)
@@ -126,6 +125,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     name_servers = NameServers(
         [(str(address), port) for address, port in settings.nameservers], DnsMetrics(registry)
     )
+    show_database(registry, engine, sessions.clock)
     metrics = DeliveryMetrics(registry)
     blobs = open_blobs(settings)
     scanner = None if settings.clamd is None else Scanner(settings.clamd)
@@ -159,6 +159,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             smarthost_bounds=Bounds(settings.smarthost_connections, settings.smarthost_mails_per_second),
         ),
         outbound_metrics,
+        sessions.clock.now,
         dkim_keys,
     )
     if settings.smarthost is None:

@@ -110,14 +110,15 @@ async def _durability(connection: "Connection") -> Finding:
 
 
 async def _clock(connection: "Connection") -> Finding:
-    """Tokens end by the database's clock, sessions by ours."""
+    """Whatever ends, ends by the database's clock; ours has to confirm it before something is destroyed."""
     asked = datetime.now(UTC)
     theirs: datetime = await connection.fetchval("SELECT clock_timestamp()")
     apart = abs(theirs - asked)
     if apart <= _CLOCK_TOLERANCE:
         return ok("Our clock and the database's agree.")
     return wrong(
-        f"Our clock and the database's are {int(apart.total_seconds())} seconds apart. Set both by NTP."
+        f"Our clock and the database's are {int(apart.total_seconds())} seconds apart. Set both by NTP. From a minute on, "
+        "nothing is deleted because of its age, and no address is retired."
     )
 
 

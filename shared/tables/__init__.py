@@ -34,6 +34,7 @@ from shared.tables.base import (
     Base,
     SealedColumn,
 )
+from shared.tables.deletion import DeletionWatch
 from shared.tables.events import (
     DeliveryState,
     EventRow,
@@ -135,6 +136,7 @@ __all__ = [
     "ConversationStatus",
     "ConversationThread",
     "ConversationsChange",
+    "DeletionWatch",
     "DeliveryState",
     "EventRow",
     "ForwardedMailbox",

@@ -1,7 +1,6 @@
 """What `accounts` does with an account that ends, for operators: close, reopen, erase."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 from uuid import UUID
 
@@ -35,14 +34,22 @@ def close(account: AccountOption, *, yes: YesOption = False) -> None:
     """Close an account: nobody gets in, stores are disconnected, and after 30 days everything is erased."""
     settings = settings_or_exit(CommonSettings)
     _confirm(settings, account, yes=yes)
-    closed = _run(settings, lambda sessions: service.close_for_operator(sessions, account, datetime.now(UTC)))
+
+    async def run(sessions: Sessions) -> service.Closed:
+        return await service.close_for_operator(sessions, account, await sessions.now())
+
+    closed = _run(settings, run)
     print(f"closed; it may be reopened until {closed.erase_after:%Y-%m-%d %H:%M} UTC and is erased then")
 
 
 def reopen(account: AccountOption) -> None:
     """Reopen a closed account within its 30 days. Its stores have to be restored and authorized again."""
     settings = settings_or_exit(CommonSettings)
-    _run(settings, lambda sessions: service.reopen(sessions, account, datetime.now(UTC)))
+
+    async def run(sessions: Sessions) -> None:
+        await service.reopen(sessions, account, await sessions.now())
+
+    _run(settings, run)
     print(
         "reopened: its people, API keys and webhooks are as before; its mail domains have to be proven again. Each store is restored by an admin (Integrations → disconnected stores) and"
         " authorized again; the mail that came meanwhile is delivered then."
@@ -57,7 +64,7 @@ def erase(account: AccountOption, *, yes: YesOption = False) -> None:
     _confirm(settings, account, yes=yes)
 
     async def run(sessions: Sessions) -> erasure.Waiting | None:
-        now = datetime.now(UTC)
+        now = await sessions.agreed_now()
         await service.end_grace_period(sessions, account, now)
         return await erasure.erase(sessions, blobs, account, now)
 

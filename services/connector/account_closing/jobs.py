@@ -1,6 +1,6 @@
 """Background entry point: accounts whose grace period is over are erased."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -8,6 +8,7 @@ import structlog
 from services.connector.account_closing.erasure import erase_closed
 from services.connector.job_queue.runner import JobRunner
 from services.connector.job_queue.schedules import Every
+from services.connector.privacy.deletion_watch import time_to_destroy
 from shared.blobs import BlobStore
 from shared.database import Sessions
 
@@ -21,6 +22,7 @@ def register(runner: JobRunner, sessions: Sessions, blobs: BlobStore) -> None:
 
     async def erase_closed_accounts() -> None:
         # What could not be erased counts as a failure, so that it is tried again soon and an alarm tells.
-        log.info("closed_accounts_erased", accounts=await erase_closed(sessions, blobs, datetime.now(UTC)))
+        now = await time_to_destroy(sessions)
+        log.info("closed_accounts_erased", accounts=await erase_closed(sessions, blobs, now))
 
     runner.add_recurring("erase_closed_accounts", _HOURLY, erase_closed_accounts)

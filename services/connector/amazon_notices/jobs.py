@@ -1,6 +1,6 @@
 """Background entry points: what Amazon has put into the queue, and whether it is still asked to tell of every store."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -32,7 +32,7 @@ def register(
 
     async def subscribe_to_notices(integration_id: UUID, attempts: int) -> None:
         if subscriber is not None:
-            await _subscribe(subscriber, integration_id, attempts)
+            await _subscribe(sessions, subscriber, integration_id, attempts)
 
     async def subscribe_all() -> None:
         if subscriber is not None:
@@ -47,9 +47,9 @@ def register(
     runner.add_recurring("read_amazons_notices", _OFTEN, read_amazons_notices)
 
 
-async def _subscribe(subscriber: Subscriber, integration_id: UUID, attempts: int) -> None:
+async def _subscribe(sessions: Sessions, subscriber: Subscriber, integration_id: UUID, attempts: int) -> None:
     try:
-        await subscriber.subscribe_store(integration_id, datetime.now(UTC))
+        await subscriber.subscribe_store(integration_id, await sessions.now())
     except AmazonPaused:
         raise
     except (AmazonUnavailable, RenewalBusy) as failure:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -105,7 +105,7 @@ class NoticeReader:
         if told is None:
             log.info("notice_unknown", kind=notice.kind)
             return _UNKNOWN
-        now = datetime.now(UTC)
+        now = await self._sessions.now()
         return await self._tell_stores(
             notice.kind, notice.subscription_id, told, happened_at(notice, now), now
         )

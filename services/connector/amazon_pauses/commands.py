@@ -1,7 +1,5 @@
 """The `amazon` commands: all calls to Amazon are stopped, go on again, or the operators ask which."""
 
-import getpass
-import socket
 from typing import Annotated
 
 import typer
@@ -11,7 +9,7 @@ from services.connector.amazon_pauses import service
 from services.connector.amazon_pauses.service import Pause
 from shared.database import Sessions
 from shared.database_command import run_with_database
-from shared.process import settings_or_exit
+from shared.process import operator_name, settings_or_exit
 from shared.settings import CommonSettings
 
 amazon = typer.Typer(help="The calls to Amazon: stop all of them, and let them go on.", no_args_is_help=True)
@@ -31,7 +29,9 @@ def pause(
     settings = settings_or_exit(PauseSettings)
 
     async def run(sessions: Sessions) -> Pause:
-        return await service.pause(sessions, settings.amazon_client_id, reason=reason, paused_by=_who())
+        return await service.pause(
+            sessions, settings.amazon_client_id, reason=reason, paused_by=operator_name()
+        )
 
     _print(run_with_database(settings, "connector-amazon", run))
     print("Calls that were under way end; no new one begins. `amazon resume` lets them go on.")
@@ -67,11 +67,3 @@ def _print(found: Pause | None) -> None:
     print(f"The calls to Amazon are paused since {found.paused_at:%Y-%m-%d %H:%M:%S}Z.")
     print(f"By: {found.paused_by or 'unknown'}")
     print(f"Reason: {found.reason or 'none was given'}")
-
-
-def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"[:200]

@@ -8,7 +8,7 @@ one's.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -290,7 +290,7 @@ async def _connect(
     store: Store,
 ) -> None:
     """Integration, grant, countries, outcome, audit and events: one transaction, all or nothing. Raises _Failed."""
-    now, region = datetime.now(UTC), Region(attempt.region)
+    now, region = await sessions.now(), Region(attempt.region)
     account_keys = await keyring.of(sessions, caller.account_id)
     async with sessions.begin() as session:
         if await queries.has_outcome(session, attempt.id):

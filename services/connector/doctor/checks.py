@@ -1,7 +1,7 @@
 """What `doctor` looks at, and how it says what is wrong. It changes nothing and shows no value of a secret."""
 
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -83,9 +83,7 @@ async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[F
 
 async def _partitions(connection: "Connection") -> Finding:
     """A worker makes them three months ahead; what has none lies in the default partition and makes look-ups slow."""
-    missing = await connection.fetch(
-        "SELECT partitions_missing($1) AS name", datetime.now(UTC) + _PARTITIONS_AHEAD
-    )
+    missing = await connection.fetch("SELECT partitions_missing(now() + $1) AS name", _PARTITIONS_AHEAD)
     if not missing:
         return ok("The tables have partitions for the coming weeks.")
     return wrong(
@@ -125,12 +123,13 @@ async def _webhook_ports(connection: "Connection", allowed: Collection[int]) -> 
 
 
 async def _client_secret(connection: "Connection", client_id: str) -> Finding:
-    ends_at = await connection.fetchval(
+    known = await connection.fetchrow(
         "SELECT greatest((SELECT max(expires_at) FROM application_secrets WHERE client_id = $1), "
-        "(SELECT max(secret_ends_at) FROM application_notices WHERE client_id = $1))",
+        "(SELECT max(secret_ends_at) FROM application_notices WHERE client_id = $1)) AS ends_at, now() AS now",
         client_id,
     )
-    return end_of_client_secret(ends_at, datetime.now(UTC))
+    assert known is not None
+    return end_of_client_secret(known["ends_at"], known["now"])
 
 
 async def _notice_queue(settings: ConnectorSettings) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -131,7 +130,7 @@ async def _opening(
         return frame("ready", {})
     try:
         missed = await service.missed_events(
-            sessions, caller, UUID(last_event_id), datetime.now(UTC), most=most_replayed
+            sessions, caller, UUID(last_event_id), await sessions.now(), most=most_replayed
         )
     except ValueError:
         return RESYNC
@@ -153,7 +152,7 @@ async def _next_until(subscription: Subscription, moment: float) -> str | None:
 
 async def _is_welcome(subscription: Subscription, sessions: Sessions) -> bool:
     try:
-        return await is_still_allowed(sessions, subscription.caller, datetime.now(UTC))
+        return await is_still_allowed(sessions, subscription.caller, await sessions.now())
     except Exception as error:
         # Without a database no event comes either; the next round asks again.
         if is_unavailable(error):

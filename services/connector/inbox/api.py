@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -482,6 +481,6 @@ async def _page_of(
         mail_domain=mail_domain,
         limit=asked.limit + 1,
         after=after,
-        now=datetime.now(UTC),
+        now=await sessions.now(),
     )
     return conversation_page(found, asked.limit, asked.sort)

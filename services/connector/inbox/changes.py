@@ -24,7 +24,7 @@ from services.connector.inbox.unsealing import ReadConversation, keys_of, open_a
 from services.connector.problems.catalogue import NotFound
 from shared import conversations
 from shared.crypto.envelope import AccountKeys
-from shared.database import Sessions
+from shared.database import Sessions, now_in
 from shared.errors import Expected
 from shared.events import EventKind, announce_all, event_of
 from shared.keyring import Keyring
@@ -297,6 +297,6 @@ async def read_changed(
     if found is None:
         raise NotFound
     answering = await answering_of(
-        session, keys.account_id, found.listed.id, reader_id=caller.user_id, now=datetime.now(UTC)
+        session, keys.account_id, found.listed.id, reader_id=caller.user_id, now=await now_in(session)
     )
     return open_answering(keys, found, answering)

@@ -1,6 +1,6 @@
 """Background entry points: stores' countries read again, locks decided, grace periods ended, owners reminded, their mails sent."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import time, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from services.connector.integrations import (
 from services.connector.integrations.owner_mails import NoticeMailer
 from services.connector.job_queue.runner import JobRunner, TryAgain
 from services.connector.job_queue.schedules import DailyAt, Every
+from services.connector.privacy.deletion_watch import time_to_destroy
 from services.connector.tokens.service import RenewalBusy, Vault
 from shared.blobs import BlobStore
 from shared.database import Sessions
@@ -52,7 +53,7 @@ def register(
 def _register_refreshes(runner: JobRunner, sessions: Sessions, vault: Vault) -> None:
     async def refresh_participations(integration_id: UUID, attempts: int) -> None:
         try:
-            await service.refresh_participations(sessions, vault, integration_id, datetime.now(UTC))
+            await service.refresh_participations(sessions, vault, integration_id, await sessions.now())
         except (AmazonUnavailable, RenewalBusy) as failure:
             if attempts <= len(_RETRIES):
                 raise TryAgain(_RETRIES[attempts - 1]) from None
@@ -76,10 +77,12 @@ def _register_refreshes(runner: JobRunner, sessions: Sessions, vault: Vault) -> 
 
 def _register_locks(runner: JobRunner, sessions: Sessions) -> None:
     async def recompute_lock(integration_id: UUID, _attempts: int) -> None:
-        await service.recompute_lock_of(sessions, integration_id, datetime.now(UTC))
+        await service.recompute_lock_of(sessions, integration_id, await sessions.now())
 
     async def recompute_due_locks() -> None:
-        log.info("due_locks_decided", integrations=await service.recompute_due(sessions, datetime.now(UTC)))
+        log.info(
+            "due_locks_decided", integrations=await service.recompute_due(sessions, await sessions.now())
+        )
 
     runner.add(Job.RECOMPUTE_LOCK, recompute_lock, at_once=3)
     runner.add_recurring("recompute_due_locks", _EACH_MINUTE, recompute_due_locks)
@@ -87,7 +90,7 @@ def _register_locks(runner: JobRunner, sessions: Sessions) -> None:
 
 def _register_removals(runner: JobRunner, sessions: Sessions, blobs: BlobStore) -> None:
     async def remove_disconnected_integrations() -> None:
-        now = datetime.now(UTC)
+        now = await time_to_destroy(sessions)
         removed = await lifecycle_service.end_grace_periods(sessions, now)
         # What could not be erased counts as a failure, so that it is tried again soon and an alarm tells.
         erased = await erasure.erase_removed(sessions, blobs, now)
@@ -98,7 +101,7 @@ def _register_removals(runner: JobRunner, sessions: Sessions, blobs: BlobStore) 
 
 def _register_notices(runner: JobRunner, sessions: Sessions, notice_mailer: NoticeMailer | None) -> None:
     async def send_consent_reminders() -> None:
-        now = datetime.now(UTC)
+        now = await sessions.now()
         log.info("consent_reminders_sent", integrations=await consent_reminders.send_reminders(sessions, now))
         if notice_mailer is None and (waiting := await owner_mails.count_waiting(sessions)):
             log.warning("notices_wait_for_a_mail_server", waiting=waiting, setting="REPLYCO_NOTICE_SMTP_HOST")
@@ -107,7 +110,7 @@ def _register_notices(runner: JobRunner, sessions: Sessions, notice_mailer: Noti
     if notice_mailer is not None:
 
         async def send_notices() -> None:
-            while await notice_mailer.send_next(datetime.now(UTC)):
+            while await notice_mailer.send_next(await sessions.now()):
                 pass
 
         runner.add_recurring("send_notices", _EACH_MINUTE, send_notices)

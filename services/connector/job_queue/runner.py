@@ -9,7 +9,7 @@ from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from services.connector.job_queue import queries
 from services.connector.job_queue.queries import LEASE, ClaimedJob
 from services.connector.job_queue.schedules import Schedule, retry_wait
 from shared.availability import DATABASE
+from shared.clock import ClocksDiffer
 from shared.database import Sessions, is_unavailable, new_id, was_ended_for_others
 from shared.jobs import Job
 
@@ -41,6 +42,7 @@ _LOST: Final = "WorkerKilled"
 _APART: Final = timedelta(minutes=1)
 # While the operators have stopped all calls to Amazon, a job that needs one looks again within this time, as often as it takes.
 _WHILE_PAUSED: Final = timedelta(minutes=1)
+_UNTIL_CLOCKS_AGREE: Final = timedelta(minutes=1)
 
 Handler = Callable[[UUID, int], Awaitable[None]]
 """Does a job for one subject. Of its attempts, the first is number 1. Raises TryAgain to have another one later."""
@@ -48,7 +50,7 @@ RecurringHandler = Callable[[], Awaitable[None]]
 
 
 class TryAgain(Exception):
-    """Raised by a job that wants to be run once more, after a while."""
+    """Raised by a job, or recurring work, that wants to be run once more, after a while."""
 
     def __init__(self, wait: timedelta) -> None:
         super().__init__()
@@ -120,7 +122,7 @@ class JobRunner:
 
     async def _begin_due(self) -> int:
         if not self._has_rows:
-            now = datetime.now(UTC)
+            now = await self._sessions.now()
             waits = {name: work.schedule.first_wait(now) for name, work in self._recurring.items()}
             async with self._sessions.begin() as session:
                 await queries.add_recurring(session, waits)
@@ -173,6 +175,7 @@ class JobRunner:
     async def _run_recurring(self, job: ClaimedJob) -> str:
         recurring = self._recurring[job.kind]
         is_done, outcome = False, "failed"
+        longest = timedelta.max
         with _failures_logged(job.kind):
             try:
                 await recurring.handler()
@@ -180,8 +183,13 @@ class JobRunner:
             except AmazonPaused:
                 # Nothing has failed: it comes again when it would anyway.
                 outcome = "put_off"
+            except ClocksDiffer:
+                # Another worker's clock may be right, and this one's soon.
+                outcome, longest = "put_off", _UNTIL_CLOCKS_AGREE
+            except TryAgain as again:
+                outcome, longest = "put_off", again.wait
             is_done = True
-        wait = recurring.schedule.wait(datetime.now(UTC))
+        wait = min(recurring.schedule.wait(await self._sessions.now()), longest)
         async with self._sessions.begin() as session:
             if is_done:
                 await queries.begin_anew(session, self._holder, job, wait)

@@ -266,7 +266,7 @@ def client_secret() -> None:
 
     async def run(sessions: Sessions, file: KeyFile) -> None:
         await store_client_secret(
-            sessions, file, settings.amazon_client_id, SecretStr(secret.strip()), datetime.now(UTC)
+            sessions, file, settings.amazon_client_id, SecretStr(secret.strip()), await sessions.now()
         )
 
     _with_database(run)

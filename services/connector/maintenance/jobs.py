@@ -7,14 +7,16 @@ of which millions of rows have expired holds up no other; the next round goes on
 import asyncio
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from sqlalchemy import text
 
+from services.connector.privacy import deletion_watch
 from shared.availability import DATABASE
+from shared.clock import ClocksDiffer
 from shared.database import Sessions, is_unavailable
 
 log = structlog.get_logger()
@@ -75,13 +77,37 @@ class HousekeepingMetrics:
             registry=registry,
         )
         self.partitions_missing.set(math.nan)  # not known yet
+        self.deletion_waits = Gauge(
+            "replyco_deletion_waits",
+            "1 while nothing that is over is destroyed for good: a clock has jumped, nobody looked for hours, or an operator stopped it",
+            registry=registry,
+        )
+        self.deletion_waits.set(math.nan)
 
 
 async def keep_house_forever(sessions: Sessions, metrics: HousekeepingMetrics) -> None:
     """Every ten minutes. Every worker may do it: what one has done is nothing to do for the other."""
     while True:
-        is_done = await keep_house(sessions, datetime.now(UTC), metrics)
+        is_done = False
+        try:
+            is_done = await keep_house_by_clock(sessions, metrics)
+        except Exception as error:
+            if is_unavailable(error):
+                log.warning("database_unavailable", exc_info=error)
+            else:
+                log.exception("housekeeping_failed")
         await asyncio.sleep(_EVERY_SECONDS if is_done else _AGAIN_SECONDS)
+
+
+async def keep_house_by_clock(sessions: Sessions, metrics: HousekeepingMetrics) -> bool:
+    """As `keep_house`, but nothing while this machine's clock and PostgreSQL's differ, and no deletion in the first day after PostgreSQL's has jumped."""
+    try:
+        watch = await deletion_watch.see(sessions)
+    except ClocksDiffer:
+        metrics.deletion_waits.set(1)
+        return False
+    metrics.deletion_waits.set(not watch.may_destroy)
+    return await keep_house(sessions, watch.now, metrics, deletes=watch.may_destroy)
 
 
 async def keep_house(
@@ -89,13 +115,14 @@ async def keep_house(
     now: datetime,
     metrics: HousekeepingMetrics | None = None,
     *,
+    deletes: bool = True,
     batch: int = _BATCH,
     batches: int = _BATCHES_A_ROUND,
 ) -> bool:
     """Do everything once. Whether nothing is left to be tried again soon."""
     metrics = metrics or HousekeepingMetrics(CollectorRegistry())
     is_done = True
-    for job in (_PARTITIONS, _READ_LOG, *_OVER):
+    for job in (_PARTITIONS, _READ_LOG, *_OVER) if deletes else (_PARTITIONS,):
         try:
             if job == _PARTITIONS:
                 is_done &= await _make_partitions(sessions, now, metrics)

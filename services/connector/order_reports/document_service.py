@@ -8,7 +8,7 @@ beginning: it lies at Amazon and nowhere else, because it is full of personal da
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -34,7 +34,7 @@ from services.connector.orders.model import OrderRecord
 from services.connector.orders.storing import store_orders
 from services.connector.tokens.service import Vault
 from shared.crypto.envelope import AccountKeys
-from shared.database import Sessions, is_unavailable, was_ended_for_others
+from shared.database import Sessions, is_unavailable, now_in, was_ended_for_others
 from shared.errors import Expected
 from shared.jobs import Job, enqueue
 from shared.keyring import Keyring
@@ -173,7 +173,7 @@ class Storing:
         # What fills the history is no news, and would be hundreds of thousands of events.
         is_news = self.report.report_type != ALL_ORDERS
         stored = await store_orders(
-            session, self.keys, integration_id, orders, now=datetime.now(UTC), is_news=is_news
+            session, self.keys, integration_id, orders, now=await now_in(session), is_news=is_news
         )
         if self.report.report_type != ALL_ORDERS:
             rows = [order_row_id(integration_id, order.order_id) for order in orders]
@@ -199,7 +199,7 @@ class Storing:
 
     async def _finish(self, columns: Sequence[str]) -> None:
         """Nothing is left of it."""
-        now = datetime.now(UTC)
+        now = await self.sessions.now()
         async with self.sessions.begin() as session:
             is_mine = await queries.change(
                 session,

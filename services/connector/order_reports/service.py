@@ -7,7 +7,7 @@ asking again for the same within half an hour ends CANCELLED or FATAL.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -108,7 +108,7 @@ class Follower:
         Raises what hinders the store as a whole: GrantMissing, TokenRefused, GrantInvalid; and AmazonPaused, which leaves all as it was.
         """
         await self.vault.refuse_if_paused()
-        now = datetime.now(UTC)
+        now = await self.sessions.now()
         async with self.sessions.begin() as session:
             store = await queries.store_of(session, integration_id)
             if store is None or not store.marketplace_ids:
@@ -123,16 +123,17 @@ class Follower:
         async with self.sessions.begin() as session:
             left = [report.next_at for report in await queries.open_reports(session, integration_id)]
         if left:
-            return max(min(left) - datetime.now(UTC), timedelta(seconds=1))
+            return max(min(left) - await self.sessions.now(), timedelta(seconds=1))
         # The next range of the history may be asked for at once.
+        now = await self.sessions.now()
         async with self.sessions.begin() as session:
             known = await queries.known_reports(session, integration_id)
             facts = await queries.sync_facts(session, integration_id)
-        return timedelta(seconds=1) if wanted_reports(known, facts, datetime.now(UTC)) else None
+        return timedelta(seconds=1) if wanted_reports(known, facts, now) else None
 
     async def _advance(self, store: Store, report: OrderReport) -> None:
         """One step of one report. What hinders it alone is written down with it, and the others go on."""
-        now = datetime.now(UTC)
+        now = await self.sessions.now()
         try:
             await self._step(store, report, now)
         except TakenOver:
@@ -244,6 +245,7 @@ class Follower:
         if report.attempts + 1 >= _MOST_ATTEMPTS:
             await self._end(report, OrderReportState.FAILED, failure)
             return
+        now = await self.sessions.now()
         async with self.sessions.begin() as session:
             await queries.change(
                 session,
@@ -255,7 +257,7 @@ class Follower:
                 lines_left_out=0,
                 attempts=report.attempts + 1,
                 failure=failure,
-                next_at=datetime.now(UTC) + COOLDOWN + timedelta(minutes=1),
+                next_at=now + COOLDOWN + timedelta(minutes=1),
             )
 
     # --- storing -----------------------------------------------------------------------------------------------------
@@ -285,6 +287,7 @@ class Follower:
         if report.attempts + 1 < _DAMAGED_READS:
             await self._put_off(report, _READ_AGAIN, damaged.code, report.attempts + 1)
             return
+        now = await self.sessions.now()
         async with self.sessions.begin() as session:
             is_mine = await queries.change(
                 session,
@@ -292,7 +295,7 @@ class Follower:
                 state=OrderReportState.STORED.value,
                 problems=[damaged.code],
                 failure=damaged.code,
-                done_at=datetime.now(UTC),
+                done_at=now,
             )
         if is_mine:
             self.outcomes.labels(OrderReportState.STORED.value).inc()
@@ -332,20 +335,20 @@ class Follower:
     async def _put_off(
         self, report: OrderReport, wait: timedelta, failure: str | None, attempts: int
     ) -> None:
+        now = await self.sessions.now()
         async with self.sessions.begin() as session:
             await queries.change(
                 session,
                 report.id,
-                next_at=datetime.now(UTC) + wait,
+                next_at=now + wait,
                 failure=failure,
                 attempts=attempts,
             )
 
     async def _end(self, report: OrderReport, state: OrderReportState, failure: str | None) -> None:
+        now = await self.sessions.now()
         async with self.sessions.begin() as session:
-            ended = await queries.change(
-                session, report.id, state=state.value, failure=failure, done_at=datetime.now(UTC)
-            )
+            ended = await queries.change(session, report.id, state=state.value, failure=failure, done_at=now)
         if ended:
             self.outcomes.labels(state.value).inc()
             log.info(
@@ -370,5 +373,6 @@ def _serves(made: Report, wanted: OrderReport) -> bool:
 
 async def forget_old(sessions: Sessions) -> None:
     """Delete the rows of reports that were over long ago."""
+    now = await sessions.now()
     async with sessions.begin() as session:
-        await queries.forget_old(session, datetime.now(UTC))
+        await queries.forget_old(session, now)

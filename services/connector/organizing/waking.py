@@ -1,7 +1,7 @@
 """Snoozed conversations open again when their time has come, and are unread: somebody wanted to be reminded."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from sqlalchemy import select
@@ -20,7 +20,7 @@ async def wake_forever(sessions: Sessions) -> None:
     while True:
         woken = 0
         try:
-            woken = await wake_due(sessions, datetime.now(UTC))
+            woken = await wake_due(sessions, await sessions.now())
         except Exception as error:
             if not is_unavailable(error):
                 raise

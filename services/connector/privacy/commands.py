@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
@@ -10,9 +10,10 @@ from uuid import UUID
 import typer
 from pydantic import Field
 
-from services.connector.privacy import buyers
+from services.connector.privacy import buyers, deletion_watch
 from services.connector.privacy.accounts import is_account, only_account
-from services.connector.privacy.over import Ending
+from services.connector.privacy.deletion_watch import Planned, Watch
+from services.connector.privacy.over import RULES_OF, Ending
 from services.connector.privacy.purge_service import Due, PurgeIncomplete, due
 from services.connector.privacy.purge_service import purge as purge_all
 from services.connector.privacy.rules import load_rules, rules_page
@@ -24,7 +25,7 @@ from shared.database import Sessions
 from shared.database_command import run_with_database
 from shared.keyring import Keyring
 from shared.logging import configure_logging
-from shared.process import FAILED, give_up, key_file_cure, settings_or_exit
+from shared.process import FAILED, give_up, key_file_cure, operator_name, settings_or_exit
 from shared.settings import BlobSettings, CommonSettings
 
 privacy = typer.Typer(
@@ -93,10 +94,15 @@ def purge(
 
     async def run(sessions: Sessions) -> Mapping[Ending, int]:
         await _refuse_unknown(sessions, account)
+        if (await deletion_watch.read(sessions)).stopped_at is not None:
+            give_up(
+                "Deletion is stopped. `privacy planned` says by whom and why; `privacy resume` lets it go on.",
+                code=FAILED,
+            )
         return await purge_all(
             sessions,
             blobs,
-            datetime.now(UTC),
+            await sessions.agreed_now(),
             messages_end_with_orders=settings.messages_end_with_orders,
             account_id=account,
         )
@@ -111,6 +117,56 @@ def purge(
         )
     finally:
         blobs.close()
+
+
+@privacy.command()
+def planned(
+    days: Annotated[int, typer.Option(min=1, max=366, help="How far to look ahead.")] = 2,
+) -> None:
+    """Say what is destroyed for good in the next days, when and why, and whether something holds it back."""
+    settings = settings_or_exit(PurgeSettings)
+
+    async def run(sessions: Sessions) -> tuple[Watch, datetime, list[Planned], Mapping[Ending, Due]]:
+        watch = await deletion_watch.read(sessions)
+        until = watch.now + timedelta(days=days)
+        over = await due(sessions, until, messages_end_with_orders=settings.messages_end_with_orders)
+        return watch, until, await deletion_watch.planned(sessions, until), over
+
+    watch, until, ends, over = _with_database(settings, run)
+    print(f"PostgreSQL says that it is {_minute(watch.now)}. {_state_of(watch)}")
+    print(f"Destroyed for good until {_minute(until)}:")
+    for end in ends:
+        print(f"{_minute(end.at)}  {end.what} ({end.why})")
+    if len(ends) >= deletion_watch.MOST_LISTED:
+        print(f"Of stores, and of accounts, these are the first {deletion_watch.MOST_LISTED}.")
+    for ending, each in over.items():
+        if each.count:
+            print(f"by the nightly purge  {each.count} {ending} (rule {RULES_OF[ending]})")
+    if not ends and not any(each.count for each in over.values()):
+        print("nothing")
+
+
+@privacy.command()
+def stop(
+    reason: Annotated[str | None, typer.Option(help="For other operators; no seller sees it.")] = None,
+) -> None:
+    """Destroy nothing any more because its time is over, in no process: no purge, no erasure of what has ended, no address retired."""
+    settings = settings_or_exit(CommonSettings)
+    by = operator_name()
+    run_with_database(
+        settings, "connector-privacy", lambda sessions: deletion_watch.stop(sessions, by=by, reason=reason)
+    )
+    print(
+        "Stopped; what is under way ends. Deadlines go on: `privacy resume` as soon as the time is right again."
+    )
+
+
+@privacy.command()
+def resume() -> None:
+    """Let what is over be destroyed again."""
+    settings = settings_or_exit(CommonSettings)
+    was_stopped = run_with_database(settings, "connector-privacy", deletion_watch.resume)
+    print("Deletion goes on within minutes." if was_stopped else "It was not stopped.")
 
 
 @privacy.command()
@@ -139,7 +195,7 @@ def erase(
     name = _buyer(buyer)
 
     async def run(sessions: Sessions, keys: AccountKeys, blobs: BlobStore) -> buyers.Found:
-        now = datetime.now(UTC)
+        now = await sessions.now()
         found = await buyers.find(sessions, keys, name)
         if not (found.conversations or found.orders):
             return found
@@ -164,6 +220,23 @@ def erase(
     )
 
 
+def _state_of(watch: Watch) -> str:
+    if watch.stopped_at is not None:
+        by, reason = watch.stopped_by or "unknown", watch.stop_reason or "none was given"
+        return f"Deletion is stopped since {_minute(watch.stopped_at)} by {by}. Reason: {reason}. `privacy resume` lets it go on."
+    waits_until = watch.waits_until
+    if waits_until is None:
+        return "Deletion goes on; `privacy stop` stops it."
+    return (
+        f"Deletion waits until {_minute(waits_until)}: at {_minute(watch.steady_since)} that clock jumped, or no worker had run for hours. If the "
+        "time is wrong, `privacy stop` stops deletion until it is right."
+    )
+
+
+def _minute(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 async def _refuse_unknown(sessions: Sessions, account: UUID | None) -> None:
     """Nothing is over in an account that is none: that would say more than is known."""
     if account is not None and not await is_account(sessions, account):
@@ -174,7 +247,7 @@ async def _due(sessions: Sessions, settings: PurgeSettings, account: UUID | None
     await _refuse_unknown(sessions, account)
     return await due(
         sessions,
-        datetime.now(UTC),
+        await sessions.now(),
         messages_end_with_orders=settings.messages_end_with_orders,
         account_id=account,
     )

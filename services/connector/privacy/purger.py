@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -63,7 +63,7 @@ class Purger:
         """Every hour, in every worker: one that has stopped looking must not go on showing what it saw."""
         while True:
             try:
-                await self.watch(datetime.now(UTC))
+                await self.watch(await self._sessions.now())
             except Exception as error:
                 if is_unavailable(error):
                     DATABASE.is_away(error)

@@ -6,7 +6,7 @@ refused again after a minute. Our own credentials concern every store at once an
 
 from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Collection
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured, Throttled
 from services.connector.tokens import queries
-from shared.database import Sessions
+from shared.database import Sessions, now_in
 from shared.marketplaces import Region
 from shared.tables import RefusedBy
 
@@ -65,7 +65,7 @@ class GrantHealth:
         async with self._sessions.begin() as session:
             await queries.lock_integration(session, integration_id)
             if await queries.note_delay(session, integration_id):
-                await self._on_change(session, account_id, integration_id, datetime.now(UTC))
+                await self._on_change(session, account_id, integration_id, await now_in(session))
         if not isinstance(failure, Throttled):
             self._failures[scope] += 1
             if self._failures[scope] >= _IN_A_ROW:
@@ -82,7 +82,7 @@ class GrantHealth:
             if not is_new and not is_wave:
                 is_new = await queries.note_revocation(session, integration_id, version, by)
             if is_new:
-                await self._on_change(session, account_id, integration_id, datetime.now(UTC))
+                await self._on_change(session, account_id, integration_id, await now_in(session))
         log.warning("grant_refused", integration_id=str(integration_id), by=by.value, is_wave=is_wave)
         if is_wave:
             await self._begin(sp_api_scope(region), _WAVE)
@@ -92,14 +92,14 @@ class GrantHealth:
         async with self._sessions.begin() as session:
             await queries.lock_integration(session, integration_id)
             if await queries.note_role_missing(session, integration_id, operation):
-                await self._on_change(session, account_id, integration_id, datetime.now(UTC))
+                await self._on_change(session, account_id, integration_id, await now_in(session))
 
     async def answered(self, account_id: UUID, integration_id: UUID, operations: Collection[str]) -> None:
         """Amazon gave the store's data: nothing hinders its grant any more."""
         async with self._sessions.begin() as session:
             await queries.lock_integration(session, integration_id)
             if await queries.note_success(session, integration_id, operations):
-                await self._on_change(session, account_id, integration_id, datetime.now(UTC))
+                await self._on_change(session, account_id, integration_id, await now_in(session))
 
     # --- all of them -----------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ once, our own credentials above all, is a service trouble and touches no grant. 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -36,7 +36,7 @@ from services.connector.tokens import queries
 from services.connector.tokens.grant_health import LWA, GrantHealth, sp_api_scope
 from services.connector.tokens.sealing import open_access_token, open_refresh_token, seal_tokens
 from shared.crypto.envelope import AccountKeys
-from shared.database import Sessions, new_id
+from shared.database import Sessions, new_id, now_in
 from shared.errors import Expected
 from shared.jobs import Job, enqueue
 from shared.keyring import Keyring
@@ -281,7 +281,7 @@ class Vault:
                 session, grant.id, grant.version, lifetime=given.lifetime, is_used=is_used, **sealed
             )
             if grant.is_troubled and is_written:
-                await self._on_change(session, account_id, integration_id, datetime.now(UTC))
+                await self._on_change(session, account_id, integration_id, await now_in(session))
         if not is_written:
             return None
         return AccessToken(

@@ -1,7 +1,6 @@
 """The `users` and `api-keys` commands, for operators: people are invited, disabled and given a new password, keys are made and revoked."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
@@ -78,24 +77,30 @@ def invite(
         _NAME, name, "--name has 1 to 100 characters on one line, and some that can be seen."
     )
     settings = settings_or_exit(PeopleSettings)
-    token = _run(
-        lambda sessions: operator_service.invite(
+
+    async def run(sessions: Sessions) -> str:
+        return await operator_service.invite(
             sessions,
             account,
             email=email,
             name=name,
             language=language.value,
             levels=levels,
-            now=datetime.now(UTC),
+            now=await sessions.now(),
         )
-    )
+
+    token = _run(run)
     print(f"{settings.public_url.rstrip('/')}/invitation#{token}")
 
 
 @users.command("disable")
 def disable(email: EmailOption) -> None:
     """End their sessions and API keys, until they are enabled again."""
-    _run(lambda sessions: operator_service.disable(sessions, email, datetime.now(UTC)))
+
+    async def run(sessions: Sessions) -> None:
+        await operator_service.disable(sessions, email, await sessions.now())
+
+    _run(run)
     print("disabled")
 
 
@@ -110,7 +115,11 @@ def enable(email: EmailOption) -> None:
 def reset_password(email: EmailOption) -> None:
     """Print a link that sets a new password: good for an hour, once. Their second factor stays."""
     settings = settings_or_exit(PeopleSettings)
-    token = _run(lambda sessions: operator_service.ask_reset(sessions, email, datetime.now(UTC)))
+
+    async def run(sessions: Sessions) -> str:
+        return await operator_service.ask_reset(sessions, email, await sessions.now())
+
+    token = _run(run)
     print(f"{settings.public_url.rstrip('/')}/reset-password#{token}")
 
 
@@ -123,11 +132,13 @@ def create_api_key(
     """Print a new key's id and its secret, which is shown only this once."""
     levels = _levels(permission)
     name = _checked(_KEY_NAME, name, "--name has 1 to 60 characters on one line, and some that can be seen.")
-    key_id, key = _run(
-        lambda sessions: operator_service.create_api_key(
-            sessions, email, name=name, levels=levels, now=datetime.now(UTC)
+
+    async def run(sessions: Sessions) -> tuple[UUID, str]:
+        return await operator_service.create_api_key(
+            sessions, email, name=name, levels=levels, now=await sessions.now()
         )
-    )
+
+    key_id, key = _run(run)
     print(f"id {key_id}\nkey {key}")
 
 
@@ -142,7 +153,11 @@ def list_api_keys(account: AccountOption) -> None:
 @api_keys.command("revoke")
 def revoke_api_key(api_key: Annotated[UUID, typer.Argument(help="The key's id.")]) -> None:
     """It stops working at once."""
-    _run(lambda sessions: operator_service.revoke_api_key(sessions, api_key, datetime.now(UTC)))
+
+    async def run(sessions: Sessions) -> None:
+        await operator_service.revoke_api_key(sessions, api_key, await sessions.now())
+
+    _run(run)
     print("revoked")
 
 

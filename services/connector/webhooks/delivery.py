@@ -7,7 +7,7 @@ delivery. If a worker is killed in between, any other one takes over. No transac
 import asyncio
 import secrets
 from collections import Counter as Counts
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -122,7 +122,9 @@ class WebhookSender:
     async def _try(self, claimed: ClaimedDelivery) -> tuple[int | None, str | None]:
         """The status that was answered, or why there was none."""
         body = body_of(claimed.kind, claimed.event_at, claimed.ids)
-        headers = signed_headers(claimed.event_id, body, await self._secrets(claimed), datetime.now(UTC))
+        headers = signed_headers(
+            claimed.event_id, body, await self._secrets(claimed), await self._sessions.now()
+        )
         try:
             return await self._outgoing.https_post(claimed.url, body, headers), None
         except OutgoingFailed as failed:

@@ -10,6 +10,7 @@ from services.mailrelay.delivery import queue
 from services.mailrelay.delivery.metrics import DeliveryMetrics
 from shared.availability import DATABASE
 from shared.blobs import BlobsForbidden, BlobStore, day_of
+from shared.clock import ClocksDiffer
 from shared.database import Sessions, is_unavailable
 from shared.errors import Expected
 
@@ -37,16 +38,16 @@ async def sweep_forever(
 ) -> None:
     """Sweep once an hour the days that have ended since, to which nothing is added, and once a week all days.
 
-    A blob store that is away is logged once, until it is back.
+    A blob store that is away is logged once, until it is back. While this machine's clock and PostgreSQL's differ, nothing is swept.
     """
     swept_before = ""
     is_away = False
-    all_due_at = datetime.now(UTC)
+    all_due_at = datetime.min.replace(tzinfo=UTC)
     while True:
-        now = datetime.now(UTC)
-        if now >= all_due_at:
-            swept_before = ""
         try:
+            now = await sessions.agreed_now()
+            if now >= all_due_at:
+                swept_before = ""
             await sweep(
                 blobs, sessions, metrics, now=now, from_day=swept_before, confirm_seconds=confirm_seconds
             )
@@ -55,6 +56,8 @@ async def sweep_forever(
             swept_before = day_of(now - _AGE)
             is_away = False
             metrics.sweep_put_off.set(0)
+        except ClocksDiffer:  # told by whoever found it
+            metrics.sweep_put_off.set(1)
         except Expected as error:
             metrics.sweep_put_off.set(1)
             if not is_away:

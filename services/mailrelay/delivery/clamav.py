@@ -7,7 +7,7 @@ import asyncio
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -133,7 +133,7 @@ async def rescan(
 ) -> UUID:
     """Scan some unscanned files with larger ids; the answer is the id of the last, or the smallest of all ids if none is left."""
     # Ids begin with their time in milliseconds (RFC 9562 §5.7).
-    oldest = UUID(int=round((datetime.now(UTC) - _RESCAN_AGE).timestamp() * 1000) << 80)
+    oldest = UUID(int=round((await sessions.now() - _RESCAN_AGE).timestamp() * 1000) << 80)
     async with sessions.begin() as session:
         unscanned = await queries.unscanned_attachments(
             session, after=max(after, oldest), limit=_RESCAN_BATCH

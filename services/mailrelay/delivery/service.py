@@ -54,7 +54,7 @@ from shared.blobs import (
 from shared.crypto.envelope import AccountKeys, SealBroken, Sealed
 from shared.crypto.mail_key_files import MailPrivateKeyFile
 from shared.crypto.raw_mail import MailPrivateKey
-from shared.database import Sessions, is_unavailable, was_ended_for_others
+from shared.database import Sessions, is_unavailable, now_in, was_ended_for_others
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables import Lane, MailState
@@ -184,10 +184,9 @@ async def _store(
         stored, to_recheck = await store_messages(session, ready)
         waiting = {item.queued.id for item in to_recheck}
         for item in to_recheck:
-            recheck_at = item.message["recheck_at"] or datetime.now(UTC)
-            await queue.postpone(
-                session, [item.queued.id], failure_code=_UNCHECKED, delay=recheck_at - datetime.now(UTC)
-            )
+            now = await now_in(session)
+            recheck_at = item.message["recheck_at"] or now
+            await queue.postpone(session, [item.queued.id], failure_code=_UNCHECKED, delay=recheck_at - now)
         delivered = [item for item in ready if item.queued.id not in waiting]
         await queue.mark_delivered(session, [item.queued.id for item in delivered])
     return delivered, stored
@@ -235,7 +234,7 @@ async def _postpone_other_keys(delivery: Delivery, mails: Sequence[QueuedMail]) 
 
 async def _try_later(delivery: Delivery, mail: QueuedMail, error: Exception) -> None:
     code = error.code if isinstance(error, Expected) else "unexpected"
-    delay = _wait_without_attempt(error, datetime.now(UTC) - mail.accepted_at)
+    delay = _wait_without_attempt(error, await delivery.sessions.now() - mail.accepted_at)
     if delay is not None:
         await _postpone(delivery, [mail.id], code, delay)
     else:
@@ -268,7 +267,7 @@ async def _prepare(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[NewM
     fetched = await _fetch(delivery, mails)
     there = [mail for mail in mails if not isinstance(mail.raw, Blob) or mail.raw in fetched]
     unsealed = await asyncio.to_thread(_unseal_all, delivery.private_keys.keys, there, fetched)
-    now = datetime.now(UTC)
+    now = await delivery.sessions.now()
     authenticated = []
     for mail in await authenticate_batch(unsealed, delivery.resolver):
         queued = mail.unsealed.queued

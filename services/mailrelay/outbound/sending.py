@@ -11,7 +11,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from ssl import SSLContext
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -87,14 +87,14 @@ class Ways:
 
 @dataclass(slots=True)
 class ReplySender:
-    """One worker's sending. There is one in a process."""
+    """One worker's sending. There is one in a process. `clock`: PostgreSQL's (`Clock.now`), which is asked before claims and recoveries."""
 
     preparation: Preparation
     ways: Ways
     metrics: OutboundMetrics
+    clock: Callable[[], datetime]
     dkim_keys: DkimKeyFile | None = None
     lease: timedelta = LEASE
-    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _in_hand: dict[UUID, Claim] = field(init=False, default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(init=False, default_factory=set)
@@ -143,7 +143,9 @@ class ReplySender:
 
     async def send_due(self) -> float:
         """Take what is due into hand, as far as there is room. The answer: after how many seconds to look again at the latest."""
-        sessions, now = self.preparation.sessions, self.clock()
+        sessions = self.preparation.sessions
+        await sessions.now()
+        now = self.clock()
         room = self._room()
         if room.most <= 0:
             return POLL_SECONDS  # whoever ends wakes us
@@ -202,6 +204,7 @@ class ReplySender:
 
     async def recover(self) -> None:
         """Decide about the replies whose claims are over now."""
+        await self.preparation.sessions.now()
         async with self.preparation.sessions.begin() as session:
             recovered = await queue.recover(session, in_hand=self._in_hand.keys(), now=self.clock())
         for outcome, count in zip(

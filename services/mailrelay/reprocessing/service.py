@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -312,6 +312,7 @@ async def _store_one(reprocessing: Reprocessing, item: _Reparsed, version: int) 
         )
     await put_large_attachments(reprocessing.blobs, new, reprocessing.inline_limit_bytes)
     unnamed: list[str] = []
+    now = await reprocessing.sessions.now()
     async with reprocessing.sessions.begin() as session:
         target_id = await _find_conversation(session, item)
         placement = await queries.lock_outdated(session, message.id, version)
@@ -320,7 +321,7 @@ async def _store_one(reprocessing: Reprocessing, item: _Reparsed, version: int) 
         if (placement.conversation_id, placement.placed_by) != (current_id, message.placed_by):
             raise ChangedMeanwhile
         await queries.change_message(
-            session, message.id, {**changed, "parser_version": version, "answer_due_at": _due_at(item)}
+            session, message.id, {**changed, "parser_version": version, "answer_due_at": _due_at(item, now)}
         )
         if "attachments" in item.changed:
             unnamed = await queries.replace_attachments(session, message.id, kept, new)
@@ -381,12 +382,12 @@ async def _find_conversation(session: AsyncSession, item: _Reparsed) -> UUID:
     )
 
 
-def _due_at(item: _Reparsed) -> datetime | None:
+def _due_at(item: _Reparsed, now: datetime) -> datetime | None:
     """When an answer is due. A clock that would be over by now is not started: the answer was given, or nobody missed it."""
     if item.parsed.kind is not MailKind.BUYER_MESSAGE:
         return None
     due_at = item.message.received_at + TIME_TO_ANSWER
-    return due_at if item.message.answer_due_at is not None or due_at > datetime.now(UTC) else None
+    return due_at if item.message.answer_due_at is not None or due_at > now else None
 
 
 async def retry_held(sessions: Sessions, *, dry_run: bool, progress: Callable[[int, int], None]) -> int:

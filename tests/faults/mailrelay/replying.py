@@ -29,9 +29,10 @@ async def main(database_url: str, key_file: Path, port: int) -> None:
     engine = create_engine(database_url, application_name="tests-replying")
     outgoing, stop = OutgoingConnections(), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    sessions = create_sessions(engine)
     sender = ReplySender(
         Preparation(
-            create_sessions(engine),
+            sessions,
             Keyring(KeyFile.load(key_file)),
             FolderBlobs(key_file.parent / "blobs"),
             None,
@@ -46,6 +47,7 @@ async def main(database_url: str, key_file: Path, port: int) -> None:
             Bounds(4, 10_000),
         ),
         OutboundMetrics(CollectorRegistry()),
+        sessions.clock.now,
         lease=LEASE,
     )
     recovering = asyncio.create_task(sender.recover_forever())

@@ -5,7 +5,8 @@ import asyncio
 from sqlalchemy import text
 
 from services.mailrelay.process.aggregated_status import ProcessAggregator
-from shared.connection_metrics import show_connections
+from shared.clock import Clock
+from shared.connection_metrics import show_database
 from shared.database import create_engine
 from shared.metrics import process_registry, render
 
@@ -33,7 +34,7 @@ async def test_the_relays_supervisor_tells_its_own_beside_its_childrens():
 async def test_connections_at_work_are_told_beside_how_many_there_may_be(database):
     registry = process_registry()
     engine = create_engine(database.url("replyco_connector"), application_name="tests", pool_size=3)
-    show_connections(registry, engine)
+    show_database(registry, engine, Clock())
 
     async with engine.connect() as connection:
         await connection.execute(text("SELECT 1"))

@@ -53,7 +53,7 @@ async def test_the_purge_is_work_that_is_due_every_night(
 ):
     runner = JobRunner(sessions, registry)
 
-    jobs.register(runner, purger)
+    jobs.register(runner, sessions, purger)
 
     assert (
         registry.get_sample_value("replyco_jobs_total", {"kind": "purge_what_is_over", "outcome": "done"})
