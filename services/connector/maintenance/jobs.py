@@ -93,7 +93,7 @@ async def keep_house_forever(sessions: Sessions, metrics: HousekeepingMetrics) -
             is_done = await keep_house_by_clock(sessions, metrics)
         except Exception as error:
             if is_unavailable(error):
-                log.warning("database_unavailable", exc_info=error)
+                DATABASE.is_away(error)
             else:
                 log.exception("housekeeping_failed")
         await asyncio.sleep(_EVERY_SECONDS if is_done else _AGAIN_SECONDS)
