@@ -8,8 +8,8 @@ import asyncpg
 from sqlalchemy import Engine, Pool, event
 from sqlalchemy.engine import AdaptedConnection
 
-# Around statements, and before one on a connection that has rested.
-_NOT_COUNTED = {"BEGIN", "COMMIT", "ROLLBACK", "SELECT 1"}
+# Around statements, before one on a connection that has rested, and every ten seconds (`Sessions.now`).
+_NOT_COUNTED = {"BEGIN", "COMMIT", "ROLLBACK", "SELECT 1", "SELECT clock_timestamp()"}
 
 
 @asynccontextmanager
