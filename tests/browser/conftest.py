@@ -10,13 +10,12 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from deploy.demo.settings import DemoSettings
 from deploy.demo.stack import Stack
 from shared.keyring import Keyring
-from tests.browser.running import CHROMIUM, chromium, running_site
+from tests.browser.running import CHROMIUM, PATIENCE_MS, chromium, running_site
 from tests.browser.steps import Site
 from tests.conftest import Database, Keys
 from tests.processes import free_ports
 
-# Two loaded cores show a page within seconds, and this is no measurement.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +56,7 @@ async def german(browser: Browser, stack: Stack) -> AsyncIterator[BrowserContext
         timezone_id="Europe/Berlin",
         viewport={"width": 1280, "height": 800},
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     await context.close()
 
@@ -73,7 +72,7 @@ async def site(database: Database, keys: Keys, keyring: Keyring) -> AsyncIterato
 async def page(browser: Browser, site: Site) -> AsyncIterator[Page]:
     """An empty German browser; a script error or a refused resource fails the test."""
     context = await browser.new_context(base_url=site.url, locale="de-DE", timezone_id="Europe/Berlin")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
     opened = await context.new_page()
     complaints: list[str] = []
     opened.on("pageerror", lambda error: complaints.append(str(error)))

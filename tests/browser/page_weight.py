@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 from playwright.async_api import Browser, CDPSession, Page
 
 from tests.browser.furnished import View
+from tests.browser.running import PATIENCE_MS
 
 _QUIET_SECONDS: Final = 0.25
 # Largest paint, and each shift with the elements that moved, from the first moment on.
@@ -107,7 +108,7 @@ async def first_view(
     """A page in a browser that has seen nothing yet, once it is complete, and its cost; `state` holds the cookies, or is None."""
     context = await browser.new_context(base_url=url, storage_state=state, **context_options)
     try:
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE_MS)
         await context.add_init_script(_OBSERVE)
         page = await context.new_page()
         session = await context.new_cdp_session(page)

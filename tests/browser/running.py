@@ -30,6 +30,8 @@ from tests.processes import free_ports
 # The headless shell is the same browser without windows, which tests do not look at: it costs a quarter less of the processor.
 _NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 CHROMIUM: Final = next(filter(None, map(shutil.which, _NAMES)), None)
+# How long a page may take to show something: two loaded cores need seconds, and this is no measurement.
+PATIENCE_MS: Final = 30_000
 # The address bar's two pages, which Chromium loads for each window though nobody sees them, took a second of the processor each time.
 # The list counts instead of Playwright's own, so what that switches off is named again.
 _SWITCHED_OFF = [

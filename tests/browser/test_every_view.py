@@ -14,8 +14,6 @@ from tests.browser.furnished import View, entered, furnish
 from tests.browser.page_weight import first_view
 from tests.browser.steps import Site
 
-pytestmark = pytest.mark.timeout(300)
-
 PHONE: Final[dict[str, Any]] = {
     "viewport": {"width": 390, "height": 844},
     "is_mobile": True,

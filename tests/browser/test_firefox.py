@@ -8,7 +8,6 @@ from tests.browser.test_inbox_pages import make_store, make_thread
 from tests.factories import make_relay_address
 
 pytestmark = [
-    pytest.mark.timeout(240),
     pytest.mark.skipif(
         FIREFOX is None, reason="no Firefox is installed (Debian: apt-get install firefox-esr)"
     ),

@@ -6,18 +6,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.async_api import Browser, BrowserContext, CDPSession, Dialog, Page, Route, expect
 
 from deploy.demo.stack import DEMO_EMAIL, Stack
 from tests.browser.mails import hand_over, mail, make_store
 from tests.browser.payloads import PAYLOADS
+from tests.browser.running import PATIENCE_MS
 from tests.browser.steps import Site, sign_in
 from tests.factories import make_conversation, make_integration, make_message
 
 # The start and the end of the whole product alone take a minute on a busy machine.
-pytestmark = pytest.mark.timeout(300)
-
 SENDERS = 7
 MAILS_OF_EACH = 12
 # Whom Chromium itself asks how forms are filled in; no page has a part in it.
@@ -57,7 +55,7 @@ async def watched(browser: Browser, url: str) -> AsyncIterator[tuple[Page, Witne
         timezone_id="Europe/Berlin",
         proxy={"server": f"http://127.0.0.1:{port}", "bypass": "localhost"},
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_MS)
     try:
         page = await context.new_page()
         await _watch(context, page, witness)

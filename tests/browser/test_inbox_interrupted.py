@@ -1,6 +1,5 @@
 """The inbox when something comes between: a colleague's change, a link from elsewhere, a server that is away, no network."""
 
-import pytest
 from playwright.async_api import Page, Route, expect
 from sqlalchemy import func, select
 
@@ -9,8 +8,6 @@ from shared.tables import Conversation, ConversationStatus
 from tests.browser.steps import Site, sign_in
 from tests.browser.test_inbox_pages import make_store
 from tests.browser.test_inbox_work import IN_SIGHT, make_many
-
-pytestmark = pytest.mark.timeout(180)
 
 ROWS = 250
 

@@ -4,7 +4,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-import pytest
 from playwright.async_api import Page, expect
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,8 +14,6 @@ from shared.tables import Conversation, Integration, OutboundMessage, Tag, User
 from tests.browser.steps import Site, sign_in
 from tests.browser.test_inbox_pages import IN_FIVE_HOURS, make_store, make_thread
 from tests.factories import make_conversation, make_message, make_relay_address, make_user
-
-pytestmark = pytest.mark.timeout(300)
 
 ROWS = 10_000
 # A window of 720 pixels shows seven rows; with those ready above and below there may be so many.

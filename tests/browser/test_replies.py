@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from shared.replies import Reply, change_state
 from shared.tables import Conversation, Message, Note, OutboundMessage, ReplyState
+from tests.browser.running import PATIENCE_MS
 from tests.browser.steps import Site, sign_in
 from tests.browser.test_inbox_pages import IN_FIVE_HOURS, make_store, make_thread
 from tests.factories import make_relay_address, make_reply
@@ -34,7 +35,7 @@ async def thread(site: Site) -> Conversation:
 async def other(browser: Browser, site: Site) -> AsyncIterator[BrowserContext]:
     """Another browser."""
     context = await browser.new_context(base_url=site.url, locale="de-DE", timezone_id="Europe/Berlin")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     await context.close()
 

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
-import pytest
 from playwright.async_api import BrowserContext, FilePayload, Locator, Page, expect
 from sqlalchemy import update
 
@@ -17,8 +16,6 @@ from shared.tables import OutboundMessage, ReplyState
 from tests.browser.mails import Seller, Store, make_store
 
 # The start and the end of the whole product alone take a minute on a busy machine.
-pytestmark = pytest.mark.timeout(300)
-
 NAME = "Anleitung für Größe M.pdf"
 PDF = FilePayload(name=NAME, mimeType="application/pdf", buffer=b"%PDF-1.7 a manual")
 

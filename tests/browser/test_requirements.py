@@ -18,12 +18,11 @@ from services.connector.integrations.service import recompute_lock
 from services.connector.web.texts import page_texts
 from shared.events import EventKind, announce
 from shared.tables import Integration, SetupStep, User
+from tests.browser.running import PATIENCE_MS
 from tests.browser.steps import LAMPENLADEN, PASSWORD, Site, agree
 from tests.factories import make_conversation, make_conversation_order, make_message, make_order
 
 # A walk visits every page of connecting.
-pytestmark = pytest.mark.timeout(180)
-
 _LOCALES = {"de": "de-DE", "en": "en-GB"}
 _COUNTRIES = {
     "de": {"DE": "Deutschland", "US": "Vereinigte Staaten", "AU": "Australien", "GB": "Vereinigtes Königreich"},
@@ -116,7 +115,7 @@ async def walker(request: pytest.FixtureRequest, browser: Browser, site: Site) -
     context = await browser.new_context(
         base_url=site.url, locale=_LOCALES[language], timezone_id="Europe/London"
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -4,14 +4,11 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.async_api import BrowserContext, Page, Request, expect
 
 from deploy.demo.stack import DEMO_EMAIL, Stack
 
 # The start and the end of the whole product alone take a minute on a busy machine.
-pytestmark = pytest.mark.timeout(300)
-
 _ARTIFACTS = Path("test-artifacts")
 _SELLER_CENTRAL = "sellercentral-europe.amazon.com"
 

@@ -7,7 +7,6 @@ from deploy.demo.stack import DEMO_EMAIL, Stack
 from tests.browser.mails import Seller, Store, make_store
 
 # The start and the end of the whole product alone take a minute on a busy machine.
-pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture

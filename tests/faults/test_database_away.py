@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import Database, Keys
 from tests.faults.outages import STOPPED, lived_through
 
 
-@pytest.mark.timeout(300)
 async def test_a_database_that_is_away_is_told_once_and_its_return_once(
     own_database: Database, keys: Keys, tmp_path: Path
 ):

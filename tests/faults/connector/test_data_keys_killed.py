@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import Database, Keys
 from tests.faults.connector.data_key_kills import changed_through_kills
 
 
-@pytest.mark.timeout(180)
 async def test_everything_opens_with_the_new_keys_though_the_command_was_killed(
     database: Database, keys: Keys, tmp_path: Path
 ):

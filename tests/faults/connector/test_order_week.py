@@ -2,8 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
-
 from shared.database import Sessions
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
@@ -13,7 +11,6 @@ from tests.faults.connector.order_week import Plan, lived_through
 DAY = Plan(stores=2, days=1, step=timedelta(minutes=14), kills=2, orders_a_day=15, history=60)
 
 
-@pytest.mark.timeout(300)
 async def test_a_day_in_which_everything_goes_wrong(
     database: Database, keys: Keys, owner_sessions: Sessions, keyring: Keyring
 ):

@@ -1,7 +1,5 @@
 """Three replicas renew fifty stores' tokens, and are killed meanwhile: one call for each store and period, none lost, none red."""
 
-import pytest
-
 from shared.database import Sessions
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
@@ -13,7 +11,6 @@ PERIODS = 2
 KILLS = 2
 
 
-@pytest.mark.timeout(120)
 async def test_three_replicas_at_once_call_exactly_once_for_each_store_and_period(
     database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
 ):
@@ -23,7 +20,6 @@ async def test_three_replicas_at_once_call_exactly_once_for_each_store_and_perio
     assert renewals.red == 0
 
 
-@pytest.mark.timeout(240)
 async def test_replicas_killed_while_they_renew_lose_no_grant_and_turn_none_red(
     database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
 ):

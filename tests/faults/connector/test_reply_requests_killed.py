@@ -1,7 +1,5 @@
 """The connector is killed while replies are written through it: each key has one reply and one mail, with its file, and no draft is left."""
 
-import pytest
-
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.faults.connector.reply_request_kills import answered_though_killed
@@ -11,7 +9,6 @@ REPLIES = 36
 KILLS = 2
 
 
-@pytest.mark.timeout(240)
 async def test_each_key_has_one_reply_and_one_mail_though_the_connector_is_killed(
     database: Database, keys: Keys, keyring: Keyring
 ):

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
@@ -85,7 +84,6 @@ async def _until(sessions: Sessions, is_there: Callable[[str, int], bool]) -> No
             await asyncio.sleep(0.02)
 
 
-@pytest.mark.timeout(240)
 async def test_a_report_goes_on_where_a_killed_worker_was(
     database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
 ):

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import Database, Keys
 from tests.faults.connector.webhook_kills import carried_through_kills
 
@@ -12,7 +10,6 @@ EVENTS = 24
 KILLS = 2
 
 
-@pytest.mark.timeout(150)
 async def test_every_event_arrives_at_every_webhook_through_kills(
     database: Database, keys: Keys, tmp_path: Path
 ):

@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 
 import asyncpg
-import pytest
 
 from deploy.demo.postgres import OWNER
 from shared.database import asyncpg_dsn
@@ -17,14 +16,12 @@ from tests.faults.mailrelay.load import Load, running
 KILLS = 3
 
 
-@pytest.mark.timeout(120)
 async def test_the_relay_is_killed_under_load(database: Database, keys: Keys, tmp_path: Path):
     count = await relay_killed(database, keys, tmp_path, kills=KILLS, mails=100)
 
     assert_right(f"relay killed {KILLS} times", count)
 
 
-@pytest.mark.timeout(120)
 async def test_postgresql_is_stopped_and_killed_under_load(
     own_database: Database, keys: Keys, tmp_path: Path
 ):

@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.counting import assert_right
 from tests.faults.mailrelay.kills import mixed, survived, told
 
 
-@pytest.mark.timeout(120)
 async def test_whatever_is_killed_nothing_is_lost_and_nothing_is_shown_twice(
     own_database: Database, keys: Keys, tmp_path: Path
 ):

@@ -10,7 +10,7 @@ from tests.conftest import Database, Keys
 from tests.faults.mailrelay.migrating import revisions_with_data, upgraded_under_load
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_every_migration_bears_data_and_a_reader_and_lets_mail_in(
     postgres: EmbeddedPostgres, keys: Keys, tmp_path: Path
 ):

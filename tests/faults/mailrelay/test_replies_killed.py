@@ -1,7 +1,5 @@
 """Who sends replies is killed, and so is PostgreSQL: none is lost, none is twice at the peer, and what is in doubt says so."""
 
-import pytest
-
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.reply_kills import replied_though_killed
@@ -11,7 +9,6 @@ REPLIES = 60
 KILLS = 2
 
 
-@pytest.mark.timeout(240)
 async def test_each_reply_arrives_once_or_is_in_doubt_though_all_are_killed(
     own_database: Database, keys: Keys, keyring: Keyring
 ):

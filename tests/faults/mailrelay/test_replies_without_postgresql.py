@@ -38,7 +38,6 @@ async def sender(
     await engine.dispose()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("step", ["DATA", "end"])
 async def test_postgresql_is_away_at_this_step(
     sender: ReplySender, shop: Shop, peer: Peer, own_database: Database, step: str

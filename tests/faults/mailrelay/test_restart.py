@@ -109,7 +109,6 @@ async def test_every_process_takes_sessions_and_the_side_port_tells_of_all(
     await assert_all_is_kept(database, keys, load)
 
 
-@pytest.mark.timeout(120)
 async def test_a_rolling_restart_under_load_refuses_nobody_and_loses_nothing(
     relay: RelayProcess, log: Path, database: Database, keys: Keys
 ):
@@ -148,7 +147,6 @@ async def test_a_mail_under_way_is_finished_by_the_process_that_began_it(
     assert (await stored(database, keys))[mail.id, mail.digest] == len(clients)
 
 
-@pytest.mark.timeout(120)
 async def test_a_process_killed_under_load_comes_back(
     relay: RelayProcess, log: Path, database: Database, keys: Keys
 ):
@@ -166,7 +164,6 @@ async def test_a_process_killed_under_load_comes_back(
     await assert_all_is_kept(database, keys, load)
 
 
-@pytest.mark.timeout(120)
 async def test_a_frozen_process_is_replaced_and_who_waited_for_it_is_answered(
     relay: RelayProcess, log: Path, database: Database, keys: Keys
 ):

@@ -59,7 +59,6 @@ async def _orders(database: Database) -> int:
 
 
 @needs_age
-@pytest.mark.timeout(120)
 async def test_a_restore_to_a_point_in_time_has_every_250_before_it_once(
     own_database: Database, scratch: Path, tmp_path: Path
 ):
@@ -129,7 +128,6 @@ async def test_a_restore_to_a_point_in_time_has_every_250_before_it_once(
         await asyncio.to_thread(server.stop)
 
 
-@pytest.mark.timeout(120)
 async def test_a_dump_is_restored_on_a_new_server_without_an_error_once_the_roles_are_made(
     own_database: Database, scratch: Path
 ):

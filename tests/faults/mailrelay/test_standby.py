@@ -4,8 +4,6 @@ import asyncio
 from pathlib import Path
 from uuid import uuid4
 
-import pytest
-
 from deploy.demo.postgres import MAIL_WORKER, RELAY
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.backups import ask
@@ -18,7 +16,6 @@ from tests.integration.mailrelay.accepting import connect
 _WAITING = "FROM pg_stat_activity WHERE application_name = 'mailrelay journal' AND wait_event = 'SyncRep'"
 
 
-@pytest.mark.timeout(120)
 async def test_the_primary_is_killed_under_load_and_the_standby_is_promoted(
     own_database: Database, keys: Keys, scratch: Path, tmp_path: Path
 ):
@@ -39,7 +36,6 @@ async def test_the_primary_is_killed_under_load_and_the_standby_is_promoted(
         await assert_nothing_lost("primary killed, standby promoted", pair.standby, keys, load)
 
 
-@pytest.mark.timeout(120)
 async def test_a_mail_that_the_standby_does_not_have_is_not_answered_250(
     own_database: Database, keys: Keys, scratch: Path, tmp_path: Path
 ):

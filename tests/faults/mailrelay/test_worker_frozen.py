@@ -4,7 +4,6 @@ import asyncio
 
 import asyncpg
 import psutil
-import pytest
 from sqlalchemy import insert
 
 from deploy.demo.postgres import OWNER
@@ -20,7 +19,6 @@ MAILS = 300
 CLAIMED = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 
 
-@pytest.mark.timeout(240)
 async def test_mail_in_the_hands_of_a_frozen_worker_is_delivered_once_by_another(
     database: Database, keys: Keys, keyring: Keyring
 ):

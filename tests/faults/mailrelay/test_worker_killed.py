@@ -28,7 +28,6 @@ async def own_postgres(scratch: Path) -> AsyncIterator[EmbeddedPostgres]:
     server.stop()
 
 
-@pytest.mark.timeout(300)
 async def test_mail_is_visible_once_though_workers_and_postgresql_are_killed(
     own_postgres: EmbeddedPostgres, keys: Keys, keyring: Keyring
 ):

@@ -141,7 +141,6 @@ async def server(tmp_path: Path, postgres: EmbeddedPostgres) -> AsyncIterator[Se
         await postgres.drop_database("replyco")
 
 
-@pytest.mark.timeout(240)
 async def test_a_server_is_set_up_by_the_commands_of_the_page_and_a_mail_arrives(
     server: Server, postgres: EmbeddedPostgres
 ):

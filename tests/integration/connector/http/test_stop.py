@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx2
-import pytest
 
 from deploy.demo.postgres import CONNECTOR
 from shared.side_port import STOPPING
@@ -77,7 +76,6 @@ async def _is_ready(client: httpx2.AsyncClient, url: str) -> bool:
         return False
 
 
-@pytest.mark.timeout(180)
 async def test_it_drains_first_and_a_second_signal_ends_it_at_once(database: Database, keys: Keys):
     async with serving(database, keys, drain_seconds=600) as connector, httpx2.AsyncClient() as kept:
         connector.process.send_signal(signal.SIGHUP)
@@ -104,7 +102,6 @@ async def test_it_drains_first_and_a_second_signal_ends_it_at_once(database: Dat
     assert ended["signal"] == "SIGINT"
 
 
-@pytest.mark.timeout(180)
 async def test_after_it_a_request_under_way_is_answered_and_nobody_comes_in(database: Database, keys: Keys):
     async with serving(database, keys, drain_seconds=0) as connector:
         port = httpx2.URL(connector.url).port

@@ -71,7 +71,6 @@ async def settled(owner: "asyncpg.Connection[asyncpg.Record]", *, least: int) ->
     return read
 
 
-@pytest.mark.timeout(180)
 async def test_each_conversation_costs_the_same_however_many_there_are(
     database: Database, owner: "asyncpg.Connection[asyncpg.Record]", blobs: BlobsAway, account_id: UUID
 ):
