@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from shared.clock import ClocksDiffer
+from shared.crypto.key_provider import KeyServiceUnavailable
 from shared.database import STATEMENT_SECONDS, Sessions, create_engine, create_sessions, is_unavailable
 from shared.database_cures import database_cure
 from shared.process import FAILED, give_up
@@ -39,6 +40,12 @@ def run_with_database(
         give_up(
             "This machine's clock and PostgreSQL's are more than a minute apart, so nothing is destroyed because of its age. Set both by "
             "NTP, and run it once more.",
+            code=FAILED,
+        )
+    except KeyServiceUnavailable as away:
+        give_up(
+            f"AWS KMS does not do what it is asked ({away.fields['reason']}). Is it reachable, and may the access key use the key? What was done "
+            "until then stays done.",
             code=FAILED,
         )
     except Exception as error:

@@ -85,6 +85,9 @@ def port_cure(taken: PortTaken) -> str:
 def key_file_cure(unusable: KeyFileUnusable) -> str:
     """The sentence that says what to do about a key file that cannot be used."""
     path, command = unusable.fields["path"], unusable.fields.get("made_by")
+    needs = unusable.fields.get("needs")
+    if needs is not None:
+        return f"The key file {path} says that AWS KMS wraps. Set {needs} and what belongs to it, as where `keys use kms` was run."
     # A new set opens nothing that is sealed already: it is the cure of an installation without data alone.
     match unusable.__cause__:
         case FileNotFoundError():

@@ -74,6 +74,14 @@ RULES: Final = (
         lambda settings: _others_can_read(settings.mail_private_key_file, settings),
         _KEY_FILE,
     ),
+    Rule(
+        ("kms_endpoint",),
+        lambda settings: (
+            (settings.kms_endpoint or "").startswith("http://")
+            and not _is_here(urlsplit(settings.kms_endpoint).hostname or "")
+        ),
+        "data keys go unencrypted to it. Set it to an address that begins with https://",
+    ),
     Rule(("dkim_key_file",), lambda settings: _others_can_read(settings.dkim_key_file, settings), _KEY_FILE),
     Rule(("tls_key_file",), lambda settings: _others_can_read(settings.tls_key_file, settings), _KEY_FILE),
     Rule(

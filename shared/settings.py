@@ -151,6 +151,55 @@ def _networks(value: str) -> str:
 Networks = Annotated[str, AfterValidator(_networks)]
 
 
+def _with_kms(value: _Value, info: ValidationInfo) -> _Value:
+    if value is None and info.data.get("kms_key") is not None:
+        raise ValueError("a key of KMS cannot be used without it")
+    return value
+
+
+def _key_file_or_kms(value: Path | None, info: ValidationInfo) -> Path | None:
+    if value is None and "kms_key" in info.data and info.data["kms_key"] is None:
+        raise ValueError("it is needed where REPLYCO_KMS_KEY is not set")
+    return value
+
+
+class KeySourceSettings(BaseSettings):
+    """Where the key-encryption keys are, for the roles and commands that open what is sealed."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
+
+    kms_key: str | None = Field(
+        None,
+        pattern=r"^arn:(aws|aws-cn|aws-us-gov):kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
+        description="the ARN of the AWS KMS key that wraps data keys, such as arn:aws:kms:eu-central-1:123456789012:key/"
+        "1234abcd-12ab-34cd-56ef-1234567890ab. Leave it unset to wrap with the key file",
+    )
+    kms_access_key_id: Annotated[str | None, AfterValidator(_with_kms)] = Field(
+        None,
+        min_length=1,
+        validate_default=True,
+        description="the id of an access key of AWS that may kms:Encrypt and kms:Decrypt with that key",
+    )
+    kms_secret_access_key: Annotated[SecretStr | None, AfterValidator(_with_kms)] = Field(
+        None,
+        min_length=1,
+        validate_default=True,
+        description="the secret of the access key for KMS",
+    )
+    kms_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[A-Za-z0-9.:\[\]-]+/?$",
+        description="the address of KMS, such as https://vpce-1a2b.kms.eu-central-1.vpce.amazonaws.com for an endpoint in your own network. Leave it "
+        "unset for AWS's public one",
+    )
+    key_file: Annotated[Path | None, AfterValidator(_key_file_or_kms)] = Field(
+        None,
+        validate_default=True,
+        description="the path of the file with the key-encryption keys that `python -m services.connector keys create` has written; unset only "
+        "where all of them are in AWS KMS",
+    )
+
+
 class OutgoingSettings(BaseSettings):
     """Where the servers that sellers name may lie, for the roles that connect to them."""
 

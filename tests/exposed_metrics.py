@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from deploy.demo.postgres import CONNECTOR
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.notice_queue import NoticeQueue
-from services.connector.amazon.signing import AwsKey
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.amazon_notices.service import NoticeReader
 from services.connector.amazon_notices.subscription_service import Subscriber
@@ -38,6 +37,7 @@ from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.metrics import RelayMetrics
 from services.mailrelay.outbound.metrics import OutboundMetrics
 from services.mailrelay.process.aggregated_status import ProcessAggregator
+from shared.aws_signing import AwsKey
 from shared.background_tasks import BackgroundTasks
 from shared.blobs import FolderBlobs, watch_rights
 from shared.connection_metrics import show_database

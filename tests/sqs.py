@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from services.connector.amazon.notice_queue import NoticeQueue
 from services.connector.amazon.pausing import StopSwitch
-from services.connector.amazon.signing import AwsKey
+from shared.aws_signing import AwsKey
 from tests.s3 import S3
 
 REGION = "eu-central-1"

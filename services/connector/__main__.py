@@ -8,7 +8,6 @@ with loading():
     import json
     import socket
     from collections.abc import Mapping
-    from pathlib import Path
     from typing import Annotated
 
     import structlog
@@ -42,7 +41,8 @@ with loading():
     from services.connector.single_sign_on.commands import single_sign_on
     from services.connector.users.commands import PeopleSettings, api_keys, list_accounts, users
     from services.connector.worker import run_worker
-    from shared.crypto.key_provider import KeyFile, KeyFileUnusable
+    from shared.crypto.key_provider import KeyFileUnusable
+    from shared.crypto.key_source import KeySource
     from shared.database import Sessions, require_version
     from shared.database_command import run_with_database
     from shared.doctor.findings import is_all_right, report
@@ -60,7 +60,7 @@ with loading():
         stop_on_signals,
         warn_of_development,
     )
-    from shared.settings import CommonSettings
+    from shared.settings import CommonSettings, KeySourceSettings
     from shared.settings_page import BEGINNING, settings_section
     from shared.side_port import STOPPING, PortTaken, answering_on, health, open_listener
     from shared.status.command import print_status
@@ -101,10 +101,9 @@ _GRACE_SECONDS = 10
 _GARBAGE_AFTER = 20_000
 
 
-class AccountSettings(CommonSettings):
+class AccountSettings(CommonSettings, KeySourceSettings):
     """What `accounts create` needs."""
 
-    key_file: Path = Field(description="the file with the key-encryption keys that `keys create` has written")
     public_url: str = Field(
         "http://localhost:8000",
         description="the address at which browsers reach the pages, such as https://app.example",
@@ -262,11 +261,11 @@ def create(
         give_up(f"{title}. {detail}")
 
     async def run(sessions: Sessions) -> None:
-        passwords = Passwords()
+        passwords, provider = Passwords(), KeySource.open(settings)
         try:
             account_id, user_id = await create_account(
                 sessions,
-                Keyring(KeyFile.load(settings.key_file)),
+                Keyring(provider),
                 passwords,
                 name=name.strip(),
                 admin_email=admin_email,
@@ -277,6 +276,7 @@ def create(
             )
         finally:
             passwords.close()
+            await provider.close()
         print(f"account {account_id}\nuser {user_id}")
         first = (
             f"{admin_email.strip()} signs in at {settings.public_url.rstrip('/')}/sign-in with this password"

@@ -72,7 +72,7 @@ from services.connector.web import api as web
 from services.connector.webhooks import api as webhooks
 from shared.blobs import open_blobs
 from shared.connection_metrics import show_database
-from shared.crypto.key_provider import KeyFile
+from shared.crypto.key_source import KeySource
 from shared.database import create_engine, create_sessions
 from shared.keyring import Keyring
 from shared.metrics import process_registry
@@ -109,7 +109,7 @@ def create_app(
     body_seconds: float = BODY_SECONDS,
 ) -> FastAPI:
     """The connector as an ASGI application; it closes `passwords`, and leaves an `engine` of the caller's open. Raises KeyFileUnusable."""
-    provider = KeyFile.load(settings.key_file)
+    provider = KeySource.open(settings)
     keyring = Keyring(provider)
     own_engine = None
     if engine is None:
@@ -152,6 +152,7 @@ def create_app(
         blobs.close()
         await vault.close()
         await amazon.close()
+        await provider.close()
         if own_engine is not None:
             await own_engine.dispose()
 

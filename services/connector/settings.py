@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -13,7 +12,15 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.connector.events.bounds import StreamBounds
 from services.connector.http.connections import ConnectionBounds
 from shared.outgoing.addresses import Network, networks
-from shared.settings import PREFIX, BlobSettings, CommonSettings, OutgoingSettings, Port, ServingSettings
+from shared.settings import (
+    PREFIX,
+    BlobSettings,
+    CommonSettings,
+    KeySourceSettings,
+    OutgoingSettings,
+    Port,
+    ServingSettings,
+)
 
 _Value = TypeVar("_Value")
 
@@ -91,7 +98,9 @@ class RetentionSettings(BaseSettings):
     )
 
 
-class ConnectorSettings(CommonSettings, ServingSettings, OutgoingSettings, BlobSettings, RetentionSettings):
+class ConnectorSettings(
+    CommonSettings, ServingSettings, OutgoingSettings, BlobSettings, KeySourceSettings, RetentionSettings
+):
     """Every value comes from a `REPLYCO_…` variable of the same name."""
 
     host: str = Field("127.0.0.1", description="the address to listen on, such as 127.0.0.1 or 0.0.0.0")
@@ -137,7 +146,6 @@ class ConnectorSettings(CommonSettings, ServingSettings, OutgoingSettings, BlobS
         le=60,
         description="for how many seconds a reply can be taken back before it is sent, such as 10",
     )
-    key_file: Path = Field(description="the file with the key-encryption keys that `keys create` has written")
     mail_domain: str = Field(
         "replyco.email",
         pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$",

@@ -50,7 +50,7 @@ from services.connector.webhooks.pausing import end_pauses_forever
 from shared.background_tasks import BackgroundTasks
 from shared.blobs import BlobStore, open_blobs, watch_rights
 from shared.connection_metrics import show_database
-from shared.crypto.key_provider import KeyFile
+from shared.crypto.key_source import KeySource
 from shared.database import (
     Sessions,
     create_engine,
@@ -72,7 +72,7 @@ log = structlog.get_logger()
 
 async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     """Work until `stop` is set. Raises KeyFileUnusable, CannotStart or PortTaken before anything has begun."""
-    provider = KeyFile.load(settings.key_file)
+    provider = KeySource.open(settings)
     keyring = Keyring(provider)
     registry = process_registry()
     engine = create_engine(
@@ -172,7 +172,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
             background.start("jobs", lambda: runner.run(stop), ends_at_stop=True)
             await stop.wait()
     finally:
-        await vault.close()
+        await asyncio.gather(provider.close(), vault.close())
         await amazon.close()
         if notice_queue is not None:
             await notice_queue.close()

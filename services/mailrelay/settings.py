@@ -16,6 +16,7 @@ from shared.settings import (
     BlobSettings,
     CommonSettings,
     Development,
+    KeySourceSettings,
     OutgoingSettings,
     Port,
     ServingSettings,
@@ -319,12 +320,11 @@ class RelaySettings(CommonSettings, ServingSettings, MailDomainSettings, SidePor
     )
 
 
-class MailWorkerSettings(CommonSettings, MailDomainSettings, OutgoingSettings, BlobSettings):
+class MailWorkerSettings(
+    CommonSettings, MailDomainSettings, OutgoingSettings, BlobSettings, KeySourceSettings
+):
     """`worker`: opens accepted mail and makes messages of it, and sends replies."""
 
-    key_file: Path = Field(
-        description="the path of the file with the accounts' keys (`python -m services.connector keys create` makes it)"
-    )
     mail_private_key_file: Path = Field(
         description="the path of the file with the mail workers' private key (`python -m services.connector keys create` makes it)"
     )

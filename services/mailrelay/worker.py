@@ -41,7 +41,7 @@ from shared.background_tasks import BackgroundTasks
 from shared.blobs import open_blobs, watch_rights
 from shared.connection_metrics import show_database
 from shared.crypto.dkim_keys import DkimKeyFile
-from shared.crypto.key_provider import KeyFile
+from shared.crypto.key_source import KeySource
 from shared.crypto.mail_key_files import MailPrivateKeyFile
 from shared.database import (
     Sessions,
@@ -111,7 +111,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
     """
     # Threads that open and seal mail would else keep the loop waiting five milliseconds at each of its steps.
     sys.setswitchinterval(_THREAD_SWITCH_SECONDS)
-    keyring = Keyring(KeyFile.load(settings.key_file))
+    keyring = Keyring(provider := KeySource.open(settings))
     private_keys = MailPrivateKeyFile.load(settings.mail_private_key_file)
     database_url = settings.database_url.get_secret_value()
     engine = create_engine(database_url, application_name="replyco-mail-worker", pool_size=20)
@@ -223,7 +223,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             log.info("mail_worker_started")
             await asyncio.gather(*(loop for work in _LANES for loop in work_on(work)))
     finally:
-        await name_servers.close()
+        await asyncio.gather(provider.close(), name_servers.close())
         for parser in parsers.values():
             parser.close()
         blobs.close()

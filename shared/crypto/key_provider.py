@@ -1,7 +1,6 @@
 """Key-encryption keys: they wrap the data keys of the accounts and are themselves never in the database.
 
-`KeyProvider` is asynchronous because a key management service is reached over a network; the key file is the form for
-development and for one machine.
+`KeyProvider` is asynchronous because a key management service is reached over a network (`aws_kms`); `key_source` opens what the settings name.
 """
 
 import json
@@ -24,13 +23,22 @@ from shared.errors import Expected
 log = structlog.get_logger()
 
 _NONCE_BYTES: Final = 12
+# Stands in a key file in place of the current key's id: what AWS KMS holds wraps.
+KMS: Final = "kms"
 
 
 class KeyFileUnusable(Expected):
     """A key file is missing, not readable or not of the expected form. `fields["made_by"]` is the command that makes one, if not `keys create`
-    of the connector."""
+    of the connector; `fields["needs"]`, the setting without which a file cannot be used that is whole.
+    """
 
     code = "key_file_unusable"
+
+
+class KeyServiceUnavailable(Expected):
+    """The key management service did not answer, or refused us. `fields["reason"]`: its code, or the kind of failure."""
+
+    code = "key_service_unavailable"
 
 
 class KeyNotChangeable(Exception):
@@ -41,15 +49,41 @@ class KeyProvider(Protocol):
     """Wraps and unwraps data keys. `context` binds a wrapped key to its owner: unwrapping with another one fails."""
 
     async def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
-        """Wrap a data key: the id of the key-encryption key that was used, and the wrapped key."""
+        """Wrap a data key: the id of the key-encryption key that was used, and the wrapped key. Raises KeyServiceUnavailable."""
         ...
 
     async def unwrap(self, wrapping_key_id: str, wrapped: bytes, context: bytes) -> bytes:
-        """The data key that was wrapped. Raises SealBroken."""
+        """The data key that was wrapped. Raises SealBroken, KeyServiceUnavailable."""
         ...
 
     def knows(self, wrapping_key_id: str) -> bool:
         """Whether a key was not taken away by us. Asks no other host."""
+        ...
+
+
+class ManagedKeys(KeyProvider, Protocol):
+    """What an operator's commands know of the keys beside: a key file, or whatever the settings name (`KeySource`)."""
+
+    @property
+    def current_id(self) -> str:
+        """The id of the key that new values are wrapped with."""
+        ...
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The ids of all keys that are named here, the oldest first."""
+        ...
+
+    def made_at(self, key_id: str) -> datetime | None:
+        """When a key was made; None if nothing here says it."""
+        ...
+
+    def is_in_kms(self, key_id: str) -> bool:
+        """Whether a key is kept by a service, which says there how old it is."""
+        ...
+
+    def remove(self, key_id: str) -> None:
+        """Forget a key. Raises KeyFileUnusable, KeyNotChangeable."""
         ...
 
 
@@ -129,6 +163,10 @@ class KeyFile:
         """When a key was made; None if the file does not say."""
         return self._fresh().made.get(key_id)
 
+    def is_in_kms(self, key_id: str) -> bool:
+        """See `ManagedKeys`."""
+        return False
+
     def add(self, *, use: bool, now: datetime | None = None) -> str:
         """Add a new key, wrap with it from now on if `use`, and return its id. Raises KeyFileUnusable."""
         content = self._fresh()
@@ -144,6 +182,11 @@ class KeyFile:
         content = self._fresh()
         self._require(key_id)
         self._replace(_Keys(key_id, content.keys, content.made))
+
+    def use_kms(self) -> None:
+        """Wrap with the key of KMS from now on. Raises KeyFileUnusable."""
+        content = self._fresh()
+        self._replace(_Keys(KMS, content.keys, content.made))
 
     def remove(self, key_id: str) -> None:
         """Forget a key: what it wrapped never opens again. Raises KeyFileUnusable, KeyNotChangeable."""
@@ -202,7 +245,7 @@ def _read(path: Path) -> _Keys:
         made = {str(key_id): read_time(at) for key_id, at in content.get("made", {}).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise KeyFileUnusable(path=str(path)) from error
-    if current_id not in keys or any(len(key) != KEY_BYTES for key in keys.values()):
+    if (current_id != KMS and current_id not in keys) or any(len(key) != KEY_BYTES for key in keys.values()):
         raise KeyFileUnusable(path=str(path))
     return _Keys(current_id, keys, {key_id: at for key_id, at in made.items() if at is not None})
 

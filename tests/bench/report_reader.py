@@ -19,7 +19,7 @@ from services.connector.order_reports.document_service import Storing
 from services.connector.order_reports.queries import Store
 from services.connector.order_reports.reading_thread import reading
 from services.connector.settings import ConnectorSettings
-from shared.crypto.key_provider import KeyFile
+from shared.crypto.key_source import KeySource
 from shared.database import create_engine, create_sessions
 from shared.keyring import Keyring
 from shared.process import settings_or_exit
@@ -69,7 +69,7 @@ async def store(path: Path, integration_id: UUID) -> int:
     async with sessions.begin() as session:
         report = (await session.scalars(select(OrderReport).where(OrderReport.state == "ready"))).one()
     known = Store(report.account_id, integration_id, "DE", ())
-    keys = await Keyring(KeyFile.load(settings.key_file)).of(sessions, known.account_id)
+    keys = await Keyring(KeySource.open(settings)).of(sessions, known.account_id)
     storing = Storing(sessions, keys, known, report, 0, set())
     async with reading(
         chunks(path), content_type="text/plain; charset=UTF-8", country="DE", earliest=_EARLIEST

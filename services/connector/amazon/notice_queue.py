@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured, Throttled
 from services.connector.amazon.pausing import NeverPaused, StopSwitch
-from services.connector.amazon.signing import AwsKey, signed
 from services.connector.settings import ConnectorSettings
+from shared.aws_signing import AwsKey, signed
 
 _TIMEOUT: Final = httpx2.Timeout(12, connect=3)
 _TOTAL_SECONDS: Final = 15

@@ -20,7 +20,8 @@ from services.connector.privacy.limits import OVERDUE_AFTER
 from services.connector.privacy.over import Ending
 from services.connector.privacy.purge_service import Due, due
 from services.connector.settings import ConnectorSettings
-from shared.crypto.key_provider import KeyFile, KeyFileUnusable
+from shared.crypto.key_provider import KeyFileUnusable, KeyServiceUnavailable
+from shared.crypto.key_source import KeySource
 from shared.database import Sessions, is_unavailable
 from shared.doctor.findings import Severity
 from shared.process import key_file_cure
@@ -172,10 +173,15 @@ async def client_secret(at: Installation) -> Evidence:
 
 async def encryption_keys(at: Installation) -> Evidence:
     try:
-        file = KeyFile.load(at.settings.key_file)
+        source = KeySource.open(at.settings)
     except KeyFileUnusable as unusable:
         return _to_do(key_file_cure(unusable))
-    uses = await keys.uses(at.sessions, file)
+    try:
+        uses = await keys.uses(at.sessions, source)
+    except KeyServiceUnavailable as away:
+        return _to_do(f"AWS KMS does not do what it is asked ({away.fields['reason']}).")
+    finally:
+        await source.close()
     ages = await keys.data_key_ages(at.sessions, at.now)
     if any(use.is_missing for use in uses):
         return _to_do(
@@ -185,9 +191,10 @@ async def encryption_keys(at: Installation) -> Evidence:
         return _to_do(
             "Keys in use are older than 12 months, or nothing says how old they are. `keys status` names them with what to do."
         )
-    made_at = file.made_at(file.current_id)
+    made_at = source.made_at(source.current_id)
+    wraps = "is kept by AWS KMS" if made_at is None else f"was made {made_at:%Y-%m-%d}"
     return _ok(
-        f"The key that wraps was made {made_at:%Y-%m-%d}. Data keys of accounts: {ages.told}. Keys of other roles were not looked at."
+        f"The key that wraps {wraps}. Data keys of accounts: {ages.told}. Keys of other roles were not looked at."
     )
 
 
@@ -287,9 +294,11 @@ async def key_file(at: Installation) -> Evidence:
         if "key_file" in rule.fields:
             return _to_do(f"{rule.name}: {rule.text}.")
     try:
-        KeyFile.load(at.settings.key_file)
+        KeySource.open(at.settings)
     except KeyFileUnusable as unusable:
         return _to_do(key_file_cure(unusable))
+    if at.settings.key_file is None:
+        return _ok("There is no key file: AWS KMS wraps. Who may use its key there was not looked at.")
     return _ok(
         "The key file on this machine is its owner's alone, or root's and its group's. Other machines and copies were not looked at."
     )

@@ -11,12 +11,12 @@ from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigu
 from services.connector.amazon.notice_queue import open_notice_queue
 from services.connector.doctor.findings import end_of_client_secret, settings_findings
 from services.connector.settings import ConnectorSettings
-from shared.crypto.key_provider import KeyFile
+from shared.crypto.key_source import KeySource
 from shared.database import asyncpg_dsn, connect_driver
 from shared.doctor.blob_store import blob_findings
 from shared.doctor.database import Rights, database_findings
 from shared.doctor.findings import Finding, note, ok, unsafe_findings, warning, wrong
-from shared.doctor.keys import key_file, opens_keys_of
+from shared.doctor.keys import key_source, opens_keys_of
 from shared.doctor.network import reachable
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _RIGHTS: Final = Rights(
 async def examine(settings: ConnectorSettings) -> list[Finding]:
     """Everything that `serve` and `worker` need, in the order in which one would repair it."""
     findings = [ok("The settings are complete."), *unsafe_findings(settings), *settings_findings(settings)]
-    keys, finding = key_file(settings.key_file)
+    keys, finding = key_source(settings)
     findings += [
         finding,
         *await _database(settings, keys),
@@ -63,7 +63,7 @@ async def examine(settings: ConnectorSettings) -> list[Finding]:
     return findings
 
 
-async def _database(settings: ConnectorSettings, keys: KeyFile | None) -> list[Finding]:
+async def _database(settings: ConnectorSettings, keys: KeySource | None) -> list[Finding]:
     url = settings.database_url.get_secret_value()
 
     async def of_tables(connection: "Connection") -> list[Finding]:

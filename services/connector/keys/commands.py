@@ -20,12 +20,13 @@ from shared.blobs import open_blobs
 from shared.crypto.envelope import SealBroken
 from shared.crypto.key_ages import KEY_LIFETIME
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable, KeyNotChangeable
+from shared.crypto.key_source import KeySource
 from shared.crypto.mail_key_files import create_mail_key_pair
 from shared.database import Sessions
 from shared.database_command import run_with_database
 from shared.errors import Expected
 from shared.process import FAILED, KEYS_OVERDUE, give_up, key_file_cure, settings_or_exit
-from shared.settings import BlobSettings, CommonSettings
+from shared.settings import BlobSettings, CommonSettings, KeySourceSettings
 
 keys = typer.Typer(
     help="Keys: make, rotate, wrap anew. Processes may run meanwhile; they read a changed key file by themselves.",
@@ -43,10 +44,8 @@ _ROWS_PER_SECOND: Final = 500
 _STATEMENT_SECONDS: Final = 300.0
 
 
-class KeySettings(CommonSettings):
+class KeySettings(CommonSettings, KeySourceSettings):
     """What the commands for an installation's keys need."""
-
-    key_file: Path = Field(description="the file with the key-encryption keys that `keys create` has written")
 
 
 class DataKeySettings(KeySettings, BlobSettings):
@@ -97,9 +96,9 @@ def status() -> None:
     """
     now = datetime.now(UTC)
 
-    async def run(sessions: Sessions, file: KeyFile) -> tuple[list[KeyUse], DataKeyAges, dict[str, int]]:
+    async def run(sessions: Sessions, source: KeySource) -> tuple[list[KeyUse], DataKeyAges, dict[str, int]]:
         return (
-            await service.uses(sessions, file),
+            await service.uses(sessions, source),
             await service.data_key_ages(sessions, now),
             await service.unopened_mail(sessions),
         )
@@ -129,7 +128,7 @@ def rotate(
         typer.Option("--later", help="Only add the key. Copy the file to every machine, then `keys use` it."),
     ] = False,
 ) -> None:
-    """Add a key-encryption key and wrap with it from now on. `keys rewrap` does the rest."""
+    """Add a key-encryption key to the key file and wrap with it from now on. `keys rewrap` does the rest."""
     key_id = _changed(lambda file: file.add(use=not later))
     if later:
         print(
@@ -140,8 +139,8 @@ def rotate(
 
 
 @keys.command()
-def use(key_id: Annotated[str, typer.Argument(help="A key of the file, such as k2.")]) -> None:
-    """Wrap with this key from now on."""
+def use(key_id: Annotated[str, typer.Argument(help="A key of the file, such as k2; or kms.")]) -> None:
+    """Wrap with this key from now on: one of the file, or the one that REPLYCO_KMS_KEY names."""
     _changed(lambda file: file.use(key_id))
     print(f"{key_id} wraps from now on. `keys rewrap` does the rest.")
 
@@ -150,8 +149,8 @@ def use(key_id: Annotated[str, typer.Argument(help="A key of the file, such as k
 def rewrap() -> None:
     """Wrap with the current key what older ones wrap. May be broken off and run again."""
 
-    async def run(sessions: Sessions, file: KeyFile) -> int:
-        return await service.rewrap(sessions, file, _Progress().show)
+    async def run(sessions: Sessions, source: KeySource) -> int:
+        return await service.rewrap(sessions, source, _Progress().show)
 
     print(
         f"{_with_database(run)} keys and secrets are wrapped anew. `keys status` says which old keys can go."
@@ -164,8 +163,8 @@ def retire(
 ) -> None:
     """Take a key out of the file, if nothing is wrapped with it. Backups from before need it: keep it with them."""
 
-    async def run(sessions: Sessions, file: KeyFile) -> None:
-        await service.retire(sessions, file, key_id)
+    async def run(sessions: Sessions, source: KeySource) -> None:
+        await service.retire(sessions, source, key_id)
 
     _with_database(run)
     print(f"{key_id} is gone from the file. Backups from before need it: keep it with them, away from here.")
@@ -195,12 +194,12 @@ def rotate_data_keys(
     settings = settings_or_exit(DataKeySettings)
     progress = _Progress()
 
-    async def run(sessions: Sessions, file: KeyFile) -> Changed:
+    async def run(sessions: Sessions, source: KeySource) -> Changed:
         blobs = open_blobs(settings)
         try:
             return await change_data_keys(
                 sessions,
-                file,
+                source,
                 blobs,
                 older_than=timedelta(days=older_than),
                 rows_per_second=rows_per_second,
@@ -231,7 +230,7 @@ def rotate_client_secret() -> None:
     """Ask Amazon for a new LWA client secret. A worker takes it out of the queue that the settings name, else you do."""
     settings = settings_or_exit(ClientSecretSettings)
 
-    async def run(sessions: Sessions, _file: KeyFile) -> None:
+    async def run(sessions: Sessions, _keys: KeySource) -> None:
         await service.ask_for_client_secret(
             sessions,
             settings.amazon_client_id,
@@ -264,9 +263,9 @@ def client_secret() -> None:
     if not secret.strip():
         give_up("The new client secret is empty.")
 
-    async def run(sessions: Sessions, file: KeyFile) -> None:
+    async def run(sessions: Sessions, source: KeySource) -> None:
         await store_client_secret(
-            sessions, file, settings.amazon_client_id, SecretStr(secret.strip()), await sessions.now()
+            sessions, source, settings.amazon_client_id, SecretStr(secret.strip()), await sessions.now()
         )
 
     _with_database(run)
@@ -291,26 +290,28 @@ class _Progress:
             print(text, file=sys.stderr, flush=True)
 
 
-def _changed(change: Callable[[KeyFile], _Result]) -> _Result:
-    path = settings_or_exit(KeySettings).key_file
+def _changed(change: Callable[[KeySource], _Result]) -> _Result:
+    settings = settings_or_exit(KeySettings)
     try:
-        return change(KeyFile.load(path))
+        return change(KeySource.open(settings))
     except KeyFileUnusable as unusable:
         give_up(key_file_cure(unusable))
     except KeyNotChangeable as reason:
         give_up(str(reason), code=FAILED)
 
 
-def _with_database(run: Callable[[Sessions, KeyFile], Awaitable[_Result]]) -> _Result:
+def _with_database(run: Callable[[Sessions, KeySource], Awaitable[_Result]]) -> _Result:
     settings = settings_or_exit(KeySettings)
     try:
-        keys_of_file = KeyFile.load(settings.key_file)
-        return run_with_database(
-            settings,
-            "connector-keys",
-            lambda sessions: run(sessions, keys_of_file),
-            statement_seconds=_STATEMENT_SECONDS,
-        )
+        source = KeySource.open(settings)
+
+        async def closing(sessions: Sessions) -> _Result:
+            try:
+                return await run(sessions, source)
+            finally:
+                await source.close()
+
+        return run_with_database(settings, "connector-keys", closing, statement_seconds=_STATEMENT_SECONDS)
     except KeyFileUnusable as unusable:
         give_up(key_file_cure(unusable))
     except KeyNotChangeable as reason:

@@ -22,6 +22,7 @@ class KeyUse:
     wrapped: int
     opens: bool | None = None
     made_at: datetime | None = None
+    is_in_kms: bool = False
 
     @property
     def is_missing(self) -> bool:
@@ -61,7 +62,9 @@ def explained(uses: Sequence[KeyUse], now: datetime) -> list[str]:
 
 def is_any_overdue(uses: Sequence[KeyUse], ages: DataKeyAges, now: datetime) -> bool:
     """Whether the key that wraps, or a data key that seals, should have been replaced by now. One that is only kept to open has no age."""
-    return ages.overdue > 0 or any(use.is_current and is_overdue(use.made_at, now) for use in uses)
+    return ages.overdue > 0 or any(
+        use.is_current and not use.is_in_kms and is_overdue(use.made_at, now) for use in uses
+    )
 
 
 def _note(use: KeyUse, now: datetime, *, is_newer: bool, is_other_file: bool) -> str:
@@ -73,12 +76,16 @@ def _note(use: KeyUse, now: datetime, *, is_newer: bool, is_other_file: bool) ->
         )
     if is_other_file:
         return "not to be changed before the file is whole again"
+    if use.is_current and use.is_in_kms:
+        return "the current one, kept by AWS KMS; whether it is replaced each year is set and seen there"
     if use.is_current:
         return f"the current one, {age_told(use.made_at, now, '`keys rotate`, then `keys rewrap`')}"
     if use.wrapped:
         return "`keys rewrap` frees it"
     return (
-        f"new and not in use yet: when the file is on every machine, `keys use {use.key_id}`"
+        "not in use yet: when every process knows of it, `keys use kms`"
+        if use.is_in_kms
+        else f"new and not in use yet: when the file is on every machine, `keys use {use.key_id}`"
         if is_newer
         else f"not needed any more: `keys retire {use.key_id}`"
     )

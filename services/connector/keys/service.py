@@ -20,7 +20,7 @@ from services.connector.amazon_pauses.service import PauseSwitch
 from services.connector.keys.key_uses import DataKeyAges, KeyUse
 from shared.crypto.envelope import SealBroken
 from shared.crypto.key_ages import KEY_LIFETIME
-from shared.crypto.key_provider import KeyFile, KeyNotChangeable, require_known
+from shared.crypto.key_provider import KeyNotChangeable, ManagedKeys, require_known
 from shared.database import Sessions
 from shared.keyring import wrapping_context
 from shared.marketplaces import Region
@@ -42,7 +42,7 @@ UNOPENED_MAIL: Final = (
 _Row = TypeVar("_Row", AccountKey, ApplicationSecret)
 
 
-async def uses(sessions: Sessions, keys: KeyFile) -> list[KeyUse]:
+async def uses(sessions: Sessions, keys: ManagedKeys) -> list[KeyUse]:
     """Every key of the file, the oldest first, then keys that wrap something but are not in the file."""
     async with sessions.begin() as session:
         counts: Counter[str] = Counter()
@@ -51,23 +51,26 @@ async def uses(sessions: Sessions, keys: KeyFile) -> list[KeyUse]:
                 select(table.wrapping_key_id, func.count()).group_by(table.wrapping_key_id)
             )
             counts.update({row.wrapping_key_id: row[1] for row in rows})
-    in_file, current = keys.key_ids, keys.current_id
-    opens = {key_id: await _opens(sessions, keys, key_id) for key_id in in_file if counts[key_id]}
-    missing = sorted(set(counts) - set(in_file))
+    # A key of KMS that was used before is not named by any setting, and is there all the same.
+    before = sorted(key_id for key_id in counts if keys.knows(key_id) and key_id not in keys.key_ids)
+    there, current = (*before, *keys.key_ids), keys.current_id
+    opens = {key_id: await _opens(sessions, keys, key_id) for key_id in there if counts[key_id]}
+    missing = sorted(set(counts) - set(there))
     return [
         KeyUse(
             key_id,
             key_id == current,
-            key_id in in_file,
+            key_id in there,
             counts[key_id],
             opens.get(key_id),
             keys.made_at(key_id),
+            keys.is_in_kms(key_id),
         )
-        for key_id in (*in_file, *missing)
+        for key_id in (*there, *missing)
     ]
 
 
-async def _opens(sessions: Sessions, keys: KeyFile, key_id: str) -> bool:
+async def _opens(sessions: Sessions, keys: ManagedKeys, key_id: str) -> bool:
     """Whether the file's key of this id is the one that wraps what the database names it for: every file's first key is called k1."""
     async with sessions.begin() as session:
         found: list[AccountKey | ApplicationSecret | None] = [
@@ -112,7 +115,7 @@ async def unopened_mail(sessions: Sessions) -> dict[str, int]:
 
 
 async def rewrap(
-    sessions: Sessions, keys: KeyFile, on_progress: Callable[[int, int], None], *, batch: int = _BATCH
+    sessions: Sessions, keys: ManagedKeys, on_progress: Callable[[int, int], None], *, batch: int = _BATCH
 ) -> int:
     """Wrap with the current key what other keys wrap, and return how many. `on_progress` is called with how many are done, of how many.
 
@@ -137,7 +140,7 @@ async def rewrap(
 
 
 async def _rewrap_table(
-    sessions: Sessions, keys: KeyFile, table: type[_Row], count: Callable[[int], None], batch: int
+    sessions: Sessions, keys: ManagedKeys, table: type[_Row], count: Callable[[int], None], batch: int
 ) -> None:
     current, after = keys.current_id, UUID(int=0)
     while True:
@@ -158,7 +161,7 @@ async def _rewrap_table(
         count(len(rows))
 
 
-async def retire(sessions: Sessions, keys: KeyFile, key_id: str) -> None:
+async def retire(sessions: Sessions, keys: ManagedKeys, key_id: str) -> None:
     """Take a key that wraps nothing any more out of the file. Raises KeyNotChangeable, KeyFileUnusable."""
     async with sessions.begin() as session:
         # Waits for accounts that are just being made: their keys may be wrapped already, and not be seen yet.
@@ -191,7 +194,7 @@ class _Rewrapped:
     statement: Update
 
 
-async def _wrap_anew(row: AccountKey | ApplicationSecret, keys: KeyFile) -> _Rewrapped:
+async def _wrap_anew(row: AccountKey | ApplicationSecret, keys: ManagedKeys) -> _Rewrapped:
     """The change of a row, unless somebody else has wrapped it anew meanwhile."""
     context = _context(row)
     plain = await keys.unwrap(row.wrapping_key_id, row.wrapped, context)

@@ -3,12 +3,10 @@
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
 import typer
-from pydantic import Field
 
 from services.connector.privacy import buyers, deletion_watch
 from services.connector.privacy.accounts import is_account, only_account
@@ -20,13 +18,14 @@ from services.connector.privacy.rules import load_rules, rules_page
 from services.connector.settings import RetentionSettings
 from shared.blobs import BlobStore, BlobsUnavailable, open_blobs
 from shared.crypto.envelope import AccountKeys, SealBroken
-from shared.crypto.key_provider import KeyFile, KeyFileUnusable
+from shared.crypto.key_provider import KeyFileUnusable
+from shared.crypto.key_source import KeySource
 from shared.database import Sessions
 from shared.database_command import run_with_database
 from shared.keyring import Keyring
 from shared.logging import configure_logging
 from shared.process import FAILED, give_up, key_file_cure, operator_name, settings_or_exit
-from shared.settings import BlobSettings, CommonSettings
+from shared.settings import BlobSettings, CommonSettings, KeySourceSettings
 
 privacy = typer.Typer(
     help="Personal data: what is over and when, the purge, and what is stored of one buyer. Processes may run meanwhile.",
@@ -58,10 +57,8 @@ class PurgeSettings(CommonSettings, BlobSettings, RetentionSettings):
     """What the commands need that end data."""
 
 
-class BuyerSettings(PurgeSettings):
+class BuyerSettings(PurgeSettings, KeySourceSettings):
     """What the commands need that open data."""
-
-    key_file: Path = Field(description="the file with the key-encryption keys that `keys create` has written")
 
 
 @privacy.command()
@@ -298,7 +295,11 @@ def _of_buyer(
         account_id = account or await only_account(sessions)
         if account_id is None:
             give_up("Say in which account, with --account: there is more than one, or none.")
-        keys = await Keyring(KeyFile.load(settings.key_file)).of(sessions, account_id)
+        provider = KeySource.open(settings)
+        try:
+            keys = await Keyring(provider).of(sessions, account_id)
+        finally:
+            await provider.close()
         return await run(sessions, keys, blobs)
 
     try:

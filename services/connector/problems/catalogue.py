@@ -354,6 +354,11 @@ PROBLEMS: Final[dict[str, Problem]] = {
         ("The stored file is damaged", "What is stored differs from what was accepted. Our operators have been told."),
         ("Die gespeicherte Datei ist beschädigt", "Was gespeichert ist, ist nicht mehr, was angenommen wurde. Unser Betrieb ist informiert."),
     ),
+    "key_service_unavailable": Problem(
+        503,
+        ("The stored data cannot be opened at the moment", "The service that keeps our keys does not answer. Nothing is lost. Please try again in a moment."),
+        ("Die gespeicherten Daten lassen sich gerade nicht öffnen", "Der Dienst, der unsere Schlüssel verwahrt, antwortet nicht. Nichts geht verloren. Bitte gleich noch einmal versuchen."),
+    ),
     "blobs_unavailable": Problem(
         503,
         ("The stored file cannot be read at the moment", "Please try again in a moment."),

@@ -52,6 +52,7 @@ from shared.blobs import (
     BlobsUnavailable,
 )
 from shared.crypto.envelope import AccountKeys, SealBroken, Sealed
+from shared.crypto.key_provider import KeyServiceUnavailable
 from shared.crypto.mail_key_files import MailPrivateKeyFile
 from shared.crypto.raw_mail import MailPrivateKey
 from shared.database import Sessions, is_unavailable, now_in, was_ended_for_others
@@ -79,8 +80,8 @@ CONTENTION_DELAY: Final = timedelta(seconds=10)
 LONGEST_CONTENTION_DELAY: Final = timedelta(minutes=1)
 # The wait for us to mend what is our fault; no attempt is spent on it.
 MENDING_DELAY: Final = timedelta(minutes=10)
-# The same for a blob store that is away: it comes back by itself.
-_BLOBS_AWAY_DELAY: Final = timedelta(minutes=1)
+# The same for a blob store or a key management service that is away: it comes back by itself.
+_AWAY_DELAY: Final = timedelta(minutes=1)
 # After as many failed attempts only the header is read: better half a mail within two minutes than none.
 ATTEMPTS_TO_PARSE: Final = 2
 # After this time of parsing a turn ends with the mail in hand: what is slow lets the mail of others come before its next.
@@ -210,6 +211,8 @@ def _wait_without_attempt(error: Exception, age: timedelta) -> timedelta | None:
     """
     if was_ended_for_others(error):
         return min(max(age / 2, CONTENTION_DELAY), LONGEST_CONTENTION_DELAY)
+    if isinstance(error, KeyServiceUnavailable):
+        return _AWAY_DELAY
     if isinstance(error, SealBroken):
         is_our_fault = error.fields.get("table") != "accepted_mail"
     else:
@@ -296,7 +299,7 @@ async def _put_attachments(delivery: Delivery, messages: Sequence[NewMessage]) -
         try:
             await put_large_attachments(delivery.blobs, item.attachments, delivery.inline_limit_bytes)
         except (BlobsUnavailable, BlobsFull) as error:
-            await _postpone(delivery, [item.queued.id], error.code, _BLOBS_AWAY_DELAY)
+            await _postpone(delivery, [item.queued.id], error.code, _AWAY_DELAY)
             if isinstance(error, BlobsFull):
                 log.exception(error.code, mails=1, accepted_mail_ids=[str(item.queued.id)])
         else:
@@ -333,9 +336,7 @@ async def _fetch(delivery: Delivery, mails: Sequence[QueuedMail]) -> FetchedBlob
         if isinstance(result, Expected):
             waiting.setdefault(result.code, []).append(mail.id)
     for code, ids in waiting.items():
-        await _postpone(
-            delivery, ids, code, _BLOBS_AWAY_DELAY if code == BlobsUnavailable.code else MENDING_DELAY
-        )
+        await _postpone(delivery, ids, code, _AWAY_DELAY if code == BlobsUnavailable.code else MENDING_DELAY)
         if code != BlobsUnavailable.code:
             log.error(code, mails=len(ids), accepted_mail_ids=[str(mail_id) for mail_id in ids[:10]])
     return {blob: result for blob, result in results.items() if not isinstance(result, Expected)}

@@ -11,12 +11,13 @@ from services.mailrelay.doctor.ports import side_port
 from services.mailrelay.doctor.relay_checks import record_finding
 from services.mailrelay.settings import MailWorkerSettings
 from shared.crypto.dkim_keys import DkimKeyFile
-from shared.crypto.key_provider import KeyFile, KeyFileUnusable
+from shared.crypto.key_provider import KeyFileUnusable
+from shared.crypto.key_source import KeySource
 from shared.crypto.mail_key_files import MailPrivateKeyFile
 from shared.doctor.blob_store import blob_findings
 from shared.doctor.database import Rights, database_findings
 from shared.doctor.findings import Finding, note, ok, unsafe_findings, warning, wrong
-from shared.doctor.keys import key_file, opens_keys_of
+from shared.doctor.keys import key_source, opens_keys_of
 from shared.errors import Expected
 from shared.outgoing.addresses import networks
 from shared.outgoing.connections import OutgoingConnections
@@ -47,7 +48,7 @@ async def examine_worker(settings: MailWorkerSettings, ask: DnsLookup | None = N
         lookup_with()
     ]
     findings = [ok("The settings are complete."), *unsafe_findings(settings)]
-    keys, keys_finding = key_file(settings.key_file)
+    keys, keys_finding = key_source(settings)
     mail_keys, mail_key_finding = _mail_keys(settings)
     findings += [
         await side_port(
@@ -71,7 +72,7 @@ async def examine_worker(settings: MailWorkerSettings, ask: DnsLookup | None = N
 
 
 async def _database(
-    settings: MailWorkerSettings, keys: KeyFile | None, mail_keys: MailPrivateKeyFile | None
+    settings: MailWorkerSettings, keys: KeySource | None, mail_keys: MailPrivateKeyFile | None
 ) -> list[Finding]:
     url = settings.database_url.get_secret_value()
 

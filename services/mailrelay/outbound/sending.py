@@ -38,6 +38,7 @@ from shared.availability import DATABASE
 from shared.blobs import BlobsUnavailable
 from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.envelope import Place, Sealed
+from shared.crypto.key_provider import KeyServiceUnavailable
 from shared.database import is_unavailable, was_ended_for_others
 from shared.outgoing.connections import OutgoingConnections, Reason
 from shared.outgoing.smtp import END_SECONDS, SmtpFailed, SmtpServer, SmtpSession, Stage, open_session
@@ -462,7 +463,8 @@ def _outcome_of_error(error: Exception, claim: Claim) -> Outcome:
         return error.outcome
     if isinstance(error, MailTooLarge):
         return failed(ReplyFailure.TOO_LARGE)
-    if isinstance(error, BlobsUnavailable) or is_unavailable(error) or was_ended_for_others(error):
+    is_away = isinstance(error, BlobsUnavailable | KeyServiceUnavailable)
+    if is_away or is_unavailable(error) or was_ended_for_others(error):
         log.warning("reply_waits_for_us", reply_id=str(claim.id), exc_info=error)
         return WAITS_FOR_US
     # An error without a class passes, or our patience does.

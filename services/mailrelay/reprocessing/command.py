@@ -9,7 +9,8 @@ from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.reprocessing.service import Report, Reprocessing, reprocess, retry_held
 from services.mailrelay.settings import MailWorkerSettings
 from shared.blobs import open_blobs
-from shared.crypto.key_provider import KeyFile, KeyFileUnusable
+from shared.crypto.key_provider import KeyFileUnusable
+from shared.crypto.key_source import KeySource
 from shared.database import create_engine, create_sessions, is_unavailable
 from shared.database_cures import database_cure
 from shared.keyring import Keyring
@@ -25,7 +26,7 @@ async def run_reprocess(settings: MailWorkerSettings, *, dry_run: bool, held: bo
     """Whether all went well. Progress goes to standard error, the report to standard output."""
     configure_logging("mailrelay-reprocess", level=settings.log_level)
     try:
-        keyring = Keyring(KeyFile.load(settings.key_file))
+        provider = KeySource.open(settings)
     except KeyFileUnusable as unusable:
         give_up(key_file_cure(unusable))
     engine = create_engine(
@@ -42,7 +43,7 @@ async def run_reprocess(settings: MailWorkerSettings, *, dry_run: bool, held: bo
             print(f"{count} held mails {'would be' if dry_run else 'are'} tried again.")
             return True
         report = await reprocess(
-            Reprocessing(sessions, keyring, parser, blobs, settings.inline_limit_bytes),
+            Reprocessing(sessions, Keyring(provider), parser, blobs, settings.inline_limit_bytes),
             dry_run=dry_run,
             progress=progress.show_report,
         )
@@ -55,6 +56,7 @@ async def run_reprocess(settings: MailWorkerSettings, *, dry_run: bool, held: bo
     finally:
         parser.close()
         blobs.close()
+        await provider.close()
         await engine.dispose()
     print(report.summary(dry_run=dry_run))
     return not report.failures

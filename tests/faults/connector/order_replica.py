@@ -13,7 +13,7 @@ from services.connector.orders.hint_service import HintedOrders
 from services.connector.orders.sync_service import OrderSynchronizer
 from services.connector.settings import ConnectorSettings
 from services.connector.tokens.service import Vault
-from shared.crypto.key_provider import KeyFile
+from shared.crypto.key_source import KeySource
 from shared.database import create_engine, create_sessions, is_unavailable
 from shared.keyring import Keyring
 from shared.logging import configure_logging
@@ -46,7 +46,7 @@ async def run(port: int) -> None:
         amazon_base_url=settings.amazon_base_url,
         buckets=SimulatedBuckets(sessions, clock),
     )
-    keyring = Keyring(KeyFile.load(settings.key_file))
+    keyring = Keyring(KeySource.open(settings))
     registry = CollectorRegistry()
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
     synchronizer = OrderSynchronizer(sessions, keyring, vault, clock, registry)

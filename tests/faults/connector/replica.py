@@ -12,7 +12,7 @@ from services.connector.amazon.access import create_amazon
 from services.connector.integrations.service import recompute_lock
 from services.connector.settings import ConnectorSettings
 from services.connector.tokens.service import RenewalBusy, Vault
-from shared.crypto.key_provider import KeyFile
+from shared.crypto.key_source import KeySource
 from shared.database import Sessions, create_engine, create_sessions, is_unavailable
 from shared.keyring import Keyring
 from shared.logging import configure_logging
@@ -32,7 +32,7 @@ async def run() -> None:
     amazon = create_amazon(
         settings.amazon_client_id, settings.amazon_client_secret, amazon_base_url=settings.amazon_base_url
     )
-    keyring = Keyring(KeyFile.load(settings.key_file))
+    keyring = Keyring(KeySource.open(settings))
     vault = Vault(sessions, keyring, amazon, recompute_lock, CollectorRegistry())
     print("ready", flush=True)  # noqa: T201
     async with asyncio.TaskGroup() as group:

@@ -11,7 +11,7 @@ from services.connector.order_reports.document_service import Bounds
 from services.connector.order_reports.service import Follower
 from services.connector.settings import ConnectorSettings
 from services.connector.tokens.service import Vault
-from shared.crypto.key_provider import KeyFile
+from shared.crypto.key_source import KeySource
 from shared.database import create_engine, create_sessions
 from shared.keyring import Keyring
 from shared.logging import configure_logging
@@ -28,7 +28,7 @@ async def run() -> None:
     amazon = create_amazon(
         settings.amazon_client_id, settings.amazon_client_secret, amazon_base_url=settings.amazon_base_url
     )
-    keyring = Keyring(KeyFile.load(settings.key_file))
+    keyring = Keyring(KeySource.open(settings))
     registry = CollectorRegistry()
     vault = Vault(sessions, keyring, amazon, recompute_lock, registry)
     follower = Follower.create(sessions, vault, keyring, registry, Bounds(batch_rows=_BATCH_ROWS))

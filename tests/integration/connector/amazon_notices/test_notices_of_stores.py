@@ -17,7 +17,6 @@ from deploy.demo.postgres import CONNECTOR
 from services.connector.amazon.access import create_amazon
 from services.connector.amazon.notice_queue import NoticeQueue
 from services.connector.amazon.notifications import NoticeKind
-from services.connector.amazon.signing import AwsKey
 from services.connector.amazon_notices.jobs import read_notices
 from services.connector.amazon_notices.service import NoticeReader
 from services.connector.amazon_notices.subscription_service import Subscriber
@@ -29,6 +28,7 @@ from services.connector.settings import ConnectorSettings
 from services.connector.throttling.buckets import DatabaseBuckets
 from services.connector.tokens.service import Vault
 from services.sandbox.state.order_making import new_order, place
+from shared.aws_signing import AwsKey
 from shared.database import Sessions, create_engine, create_sessions
 from shared.jobs import Job
 from shared.keyring import Keyring

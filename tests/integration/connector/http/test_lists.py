@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.connector.settings import ConnectorSettings
 from shared.crypto.envelope import SealBroken, Sealed
 from shared.crypto.key_provider import KeyFile
+from shared.crypto.key_source import KeySource
 from shared.database import Sessions, new_id
 from shared.keyring import Keyring
 from shared.tables import (
@@ -208,4 +209,4 @@ class TestWithoutKeys:
         self, settings: ConnectorSettings, signed_in: SignedIn, owner: Sessions
     ):
         with pytest.raises(SealBroken):
-            await Keyring(KeyFile.load(settings.key_file)).of(owner, signed_in.account.id)
+            await Keyring(KeySource.open(settings)).of(owner, signed_in.account.id)

@@ -13,13 +13,17 @@ from deploy.demo.postgres import MAIL_WORKER
 from services.mailrelay.__main__ import cli
 from services.mailrelay.delivery.mail_keys import why_needed
 from services.mailrelay.delivery.service import Delivery, deliver_due
+from shared.crypto.key_source import KeySource
 from shared.crypto.mail_key_files import MailPrivateKeyFile, create_mail_key_pair
 from shared.database import Sessions
-from shared.tables import AcceptedMail
+from shared.keyring import Keyring
+from shared.tables import AcceptedMail, MailState
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.accepting import running_relay
-from tests.integration.mailrelay.delivery.conftest import Store
-from tests.integration.mailrelay.delivery.test_delivery import all_messages
+from tests.integration.mailrelay.delivery.conftest import Accept, Store, mail
+from tests.integration.mailrelay.delivery.test_delivery import all_messages, state_of
+from tests.kms import ARN, kms_of
+from tests.processes import free_port
 
 MAIL = b"From: a@example.org\r\nSubject: Frage\r\n\r\nGuten Tag %d"
 AT_ONCE = timedelta(0)
@@ -125,3 +129,23 @@ async def test_a_key_that_nothing_needs_goes_and_the_one_in_use_never(
     assert (unknown.exit_code, f"has no key {first}" in unknown.output) == (1, True)
     outputs = "".join(result.output for result in (in_use, used, forgotten, gone, unknown))
     assert "private" not in outputs.replace("mail-private.json", "")
+
+
+async def test_mail_waits_without_an_attempt_where_kms_is_away(
+    owner_sessions: Sessions, delivery: Delivery, accept: Accept
+):
+    mail_id = await accept(mail("buyer-question"))
+    kms = kms_of(ARN, f"http://127.0.0.1:{free_port()}")
+    async with owner_sessions.begin() as session:
+        await session.execute(text("UPDATE account_keys SET wrapping_key_id = :arn"), {"arn": ARN})
+
+    await deliver_due(replace(delivery, keyring=Keyring(KeySource(None, kms))))
+
+    assert await state_of(owner_sessions, mail_id) == (MailState.ACCEPTED, 0, "key_service_unavailable")
+    # It answers again.
+    async with owner_sessions.begin() as session:
+        await session.execute(text("UPDATE account_keys SET wrapping_key_id = 'k1'"))
+        await session.execute(text("UPDATE accepted_mail SET next_attempt_at = now(), is_put_off = false"))
+    await deliver_due(delivery)
+    assert await state_of(owner_sessions, mail_id) == (MailState.DELIVERED, 0, None)
+    await kms.close()

@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from services.connector.amazon.errors import ClientMisconfigured
 from services.connector.amazon.notice_queue import NoticeQueue
-from services.connector.amazon.signing import AwsKey
 from services.sandbox.app import create_app
 from services.sandbox.settings import SandboxSettings
+from shared.aws_signing import AwsKey
 from tests.integration.sandbox.conftest import LAMPENLADEN, Seller, fixed_clock
 from tests.integration.sandbox.grantless import NOTIFICATIONS, grantless
 from tests.integration.sandbox.ordering import API, REPORTS, Application, application

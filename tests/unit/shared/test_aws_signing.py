@@ -8,7 +8,7 @@ from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
 from botocore.credentials import Credentials  # type: ignore[import-untyped]
 from pydantic import SecretStr
 
-from services.connector.amazon.signing import AwsKey, signed
+from shared.aws_signing import AwsKey, signed
 
 KEY = AwsKey("AKIDEXAMPLE", SecretStr("canary/+secret"), "eu-central-1", "sqs")
 HEADERS = {"content-type": "application/x-amz-json-1.0", "x-amz-target": "AmazonSQS.ReceiveMessage"}
