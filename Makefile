@@ -1,6 +1,6 @@
 # Everything a developer does here is one word. `make` alone lists the words.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint format bench pictures api-docs requirements clean
+.PHONY: help demo test soak lint format bench pictures api-docs docs requirements clean
 
 PYTHON ?= python3
 # Hundreds of processes start in a run of the tests: none of them should compile our code anew.
@@ -46,6 +46,10 @@ api-docs: $(VENV)/.installed ## Write the generated pages anew: docs/openapi.jso
 	@$(RUN) -m services.connector compliance --page > docs/compliance.md
 	@($(RUN) -m services.connector settings && $(RUN) -m services.mailrelay settings) > docs/operations/settings.md
 
+docs: $(VENV)/.installed ## Make these documents a site in site/, to be opened from there; a link that leads nowhere is an error
+	@$(RUN) -m sphinx -q -W --keep-going -j auto -c docs -d .data/doctrees . site
+	@echo "site/index.html"
+
 requirements: $(VENV)/.installed ## Compile the pinned requirements anew from pyproject.toml
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--upgrade --extra development pyproject.toml -o requirements-development.txt
@@ -53,7 +57,7 @@ requirements: $(VENV)/.installed ## Compile the pinned requirements anew from py
 		--upgrade -c requirements-development.txt pyproject.toml -o requirements.txt
 
 clean: ## Remove the environment, the demo's data and what was compiled
-	@rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts
+	@rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts site
 	@find deploy migrations services shared tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.installed: requirements-development.txt
