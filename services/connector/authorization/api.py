@@ -140,7 +140,7 @@ async def begin_authorization(
     now: Now,
     browser_token: BrowserToken = None,
 ) -> AuthorizationAnswer:
-    """Open `consent_url` in the same browser within ten minutes. For people only: an API key has no browser."""
+    """Open `consent_url` in the same browser within ten minutes. For people only: an API key has no browser, and begins with `POST /authorization-links`."""
     # Amazon's consent would be worth nothing.
     await amazon.switch.refuse_if_paused()
     token = _known_or_new(browser_token)
@@ -182,13 +182,16 @@ async def list_authorizations(
 async def create_authorization_link(
     *,
     body: LinkRequest,
-    caller: AdminPerson,
+    caller: AdminEditor,
     sessions: SessionsDep,
     keyring: KeyringDep,
     settings: SettingsDep,
     now: Now,
 ) -> LinkAnswer:
-    """At Amazon, only the primary user may consent. They open it, sign in here, and authorize; it is good for seven days and one authorization."""
+    """At Amazon, only the primary user may consent. They open it, sign in here, and authorize; it is good for seven days and one authorization.
+
+    By an API key it is how a program begins: it sends somebody's browser to the link within fifteen minutes, and learns by reading it what came of it.
+    """
     link, wish = await service.make_link(
         sessions, keyring, caller, country=body.country, integration_id=body.integration_id, now=now
     )
@@ -205,10 +208,11 @@ async def read_authorization_link(
     language: LanguageDep,
     now: Now,
 ) -> LinkedAnswer:
-    """Whoever may authorize stores goes on with `POST /authorizations`, naming the link."""
+    """Whoever may authorize stores goes on with `POST /authorizations`, naming the link. What it has led to (`authorized`) is told for 30 days, also when its time is over."""
     wish, names, authorized = await service.read_link(sessions, keyring, caller, link, now)
     return LinkedAnswer(
         asked_by=names.asked_by,
+        asked_by_program=wish.by_program,
         country=wish.country,
         country_name=country_name(wish.country, language) if wish.country is not None else None,
         integration_id=wish.integration_id,

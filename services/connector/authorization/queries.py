@@ -12,7 +12,16 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from services.connector.accounts.callers import Caller
 from shared.marketplaces import Region
-from shared.tables import Account, Grant, Integration, LoginRequest, MarketplaceParticipation, Outcome, User
+from shared.tables import (
+    Account,
+    ApiKey,
+    Grant,
+    Integration,
+    LoginRequest,
+    MarketplaceParticipation,
+    Outcome,
+    User,
+)
 from shared.tables import AuthorizationAttempt as Attempt
 
 
@@ -65,7 +74,7 @@ class AuthorizedStore:
 
 @dataclass(frozen=True, slots=True)
 class AskedFor:
-    """The names of a colleague who asks for an authorization, and of the integration that is meant; None for what is gone or unnamed.
+    """The names of a colleague or a program that asks for an authorization, and of the integration that is meant; None for what is gone or unnamed.
 
     `authorized_since`: the stores that were authorized after they had asked, and that they may have meant.
     """
@@ -283,12 +292,18 @@ async def asked_for(
     account_id: UUID,
     *,
     asked_by: UUID,
+    by_program: bool,
+    now: datetime,
     meant: UUID | Region,
     since: datetime,
     most: int = 10,
 ) -> AskedFor:
     """Who has asked for an authorization, for which integration or any of a region, and what was authorized since."""
-    asker = await session.scalar(select(User.name).where(User.id == asked_by, User.account_id == account_id))
+    if by_program:
+        asker = await live_key_name(session, account_id, asked_by, now)
+    else:
+        of_account = select(User.name).where(User.id == asked_by, User.account_id == account_id)
+        asker = await session.scalar(of_account)
     name = None
     if not isinstance(meant, Region):
         name = await session.scalar(
@@ -298,6 +313,21 @@ async def asked_for(
         asked_by=asker,
         integration=name,
         authorized_since=await authorized_since(session, account_id, meant=meant, since=since, most=most),
+    )
+
+
+async def live_key_name(session: AsyncSession, account_id: UUID, key_id: UUID, now: datetime) -> str | None:
+    """What an API key is called; None if it is good no more, by itself or with its creator."""
+    return await session.scalar(
+        select(ApiKey.name)
+        .join(User, User.id == ApiKey.created_by)
+        .where(
+            ApiKey.id == key_id,
+            ApiKey.account_id == account_id,
+            ApiKey.revoked_at.is_(None),
+            or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
+            User.disabled_at.is_(None),
+        )
     )
 
 

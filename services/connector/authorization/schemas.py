@@ -159,7 +159,7 @@ class AuthorizationRequest(BaseModel):
 
 
 class LinkAnswer(_Answer):
-    """A link to hand to a colleague: good for whoever signs in to this account and may authorize stores."""
+    """A link to hand to a colleague, or, by a program, to open in the browser of whoever sits before it: good for whoever signs in to this account and may authorize stores."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -182,13 +182,14 @@ class AuthorizedAnswer(_Answer):
 
 
 class LinkedAnswer(_Answer):
-    """What a colleague asks for by a link, what came of it (`authorized`: then it is spent), and what it may have meant that was `authorized_since`."""
+    """What a colleague or a program (`asked_by_program`) asks for by a link, what came of it (`authorized`: then it is spent), and what it may have meant that was `authorized_since`."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {
                     "asked_by": "Jana Weber",
+                    "asked_by_program": False,
                     "country": "DE",
                     "country_name": "Germany",
                     "integration_id": None,
@@ -208,6 +209,7 @@ class LinkedAnswer(_Answer):
     )
 
     asked_by: str | None
+    asked_by_program: bool = Field(description="Then `asked_by` is the name of an API key.")
     country: str | None
     country_name: str | None
     integration_id: UUID | None

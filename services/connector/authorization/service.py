@@ -23,10 +23,18 @@ from services.connector.authorization.attempts import (
     state_of,
 )
 from services.connector.authorization.consent import Application, consent_url
-from services.connector.authorization.links import LINK_LIFETIME, LinkSpent, Wish, link_of, wish_of
+from services.connector.authorization.links import (
+    LINK_LIFETIME,
+    PROGRAM_LINK_LIFETIME,
+    LinkExpired,
+    LinkSpent,
+    Wish,
+    link_of,
+    wish_of,
+)
 from services.connector.authorization.views import view_of
 from services.connector.problems.catalogue import NotFound
-from services.connector.throttling.limits import CONNECTS
+from services.connector.throttling.limits import CONNECTS, PROGRAM_LINKS
 from shared.crypto.envelope import AccountKeys
 from shared.database import Sessions, new_id
 from shared.keyring import Keyring
@@ -53,10 +61,10 @@ async def begin(
     """
     await CONNECTS.require(sessions, caller.user_id)
     account_keys = await keyring.of(sessions, caller.account_id)
-    wish = None if link is None else wish_of(account_keys, link, now)
+    wish = None if link is None else wish_of(account_keys, link)
     async with sessions.begin() as session:
         if wish is not None:
-            intent = await _intent_of_link(session, account_keys, caller, wish)
+            intent = await _intent_of_link(session, account_keys, caller, wish, now)
         elif integration_id is None:
             intent = Intent(country or "")
         else:
@@ -80,11 +88,18 @@ async def _intent_to_reconnect(session: AsyncSession, caller: Caller, integratio
 
 
 async def _intent_of_link(
-    session: AsyncSession, account_keys: AccountKeys, caller: Caller, wish: Wish
+    session: AsyncSession, account_keys: AccountKeys, caller: Caller, wish: Wish, now: datetime
 ) -> Intent:
     link_hash = hash_of(link_of(account_keys, wish))
     if await _authorized_by(session, caller, wish, link_hash) is not None:
         raise LinkSpent
+    wish.refuse_if_over(now)
+    # With its key, what a program has asked for ends.
+    if (
+        wish.by_program
+        and await queries.live_key_name(session, caller.account_id, wish.asked_by, now) is None
+    ):
+        raise LinkExpired
     intent = (
         Intent(wish.country or "")
         if wish.integration_id is None
@@ -161,11 +176,14 @@ async def make_link(
     integration_id: UUID | None,
     now: datetime,
 ) -> tuple[str, Wish]:
-    """A link by which a colleague authorizes a store of this country, or this integration again.
+    """A link by which somebody authorizes a store of this country, or this integration again: a colleague, or who sits before a program.
 
-    Raises UnknownCountry, NotFound."""
+    Raises UnknownCountry, NotFound, TooOften (a program)."""
+    if not caller.is_browser:
+        await PROGRAM_LINKS.require(sessions, caller.id)
     account_keys = await keyring.of(sessions, caller.account_id)
-    wish = Wish(caller.user_id, country, integration_id, now + LINK_LIFETIME)
+    lifetime = LINK_LIFETIME if caller.is_browser else PROGRAM_LINK_LIFETIME
+    wish = Wish(caller.id, country, integration_id, now + lifetime, by_program=not caller.is_browser)
     if country is not None and country not in BY_COUNTRY:
         raise UnknownCountry
     async with sessions.begin() as session:
@@ -183,21 +201,30 @@ async def make_link(
 async def read_link(
     sessions: Sessions, keyring: Keyring, caller: Caller, link: str, now: datetime
 ) -> tuple[Wish, queries.AskedFor, queries.AuthorizedStore | None]:
-    """What a colleague asks for by this link, and what came of it. Raises LinkUnknown, LinkExpired, NotFound (the integration)."""
+    """What somebody asks for by this link, and what came of it, which is told also when its time is over.
+
+    Raises LinkUnknown, LinkExpired, NotFound (the integration).
+    """
     account_keys = await keyring.of(sessions, caller.account_id)
-    wish = wish_of(account_keys, link, now)
+    wish = wish_of(account_keys, link)
     async with sessions.begin() as session:
+        authorized = await _authorized_by(session, caller, wish, hash_of(link_of(account_keys, wish)))
+        if authorized is None:
+            wish.refuse_if_over(now)
         if wish.integration_id is not None:
             await _intent_to_reconnect(session, caller, wish.integration_id)
         asked_for = await queries.asked_for(
             session,
             caller.account_id,
             asked_by=wish.asked_by,
+            by_program=wish.by_program,
+            now=now,
             meant=wish.integration_id or BY_COUNTRY[wish.country or ""].region,
             since=wish.made_at,
         )
-        link_hash = hash_of(link_of(account_keys, wish))
-        return wish, asked_for, await _authorized_by(session, caller, wish, link_hash)
+        if wish.by_program and asked_for.asked_by is None and authorized is None:
+            raise LinkExpired
+        return wish, asked_for, authorized
 
 
 def _is_own(row: queries.AttemptRow, caller: Caller, browser_token: str) -> bool:

@@ -422,8 +422,8 @@ PROBLEMS: Final[dict[str, Problem]] = {
     ),
     "link_expired": Problem(
         410,
-        ("This link has expired", "It was valid for seven days. Ask for a new one."),
-        ("Dieser Link ist abgelaufen", "Er galt sieben Tage. Bitte einen neuen verlangen."),
+        ("This link has expired", "Its time is over, or the API key that made it is no longer valid. Ask for a new one."),
+        ("Dieser Link ist abgelaufen", "Seine Zeit ist um, oder der API-Schlüssel, mit dem er entstand, gilt nicht mehr. Bitte einen neuen verlangen."),
     ),
     "owner_unfit": Problem(
         422,

@@ -43,6 +43,8 @@ class Limit:
 
 # By user: each stores an attempt.
 CONNECTS: Final = Limit("connect", 10)
+# By API key: each writes an entry of the audit log.
+PROGRAM_LINKS: Final = Limit("program-link", 60)
 # By user, or by network where nobody is signed in: anybody can call Amazon's redirect addresses.
 CALLBACKS: Final = Limit("callback", 30)
 # By network: each stores a question that anybody may ask for.

@@ -133,7 +133,7 @@ TABLE = [
     Row("POST", "/authorizations", ADMIN_EDIT, {"country": "DE"}, person_only=True),
     Row("GET", "/authorizations", ADMIN_VIEW),
     Row("GET", "/authorizations/{authorization_id}", ADMIN_VIEW),
-    Row("POST", "/authorization-links", ADMIN_EDIT, {"country": "DE"}, person_only=True),
+    Row("POST", "/authorization-links", ADMIN_EDIT, {"country": "DE"}),
     Row("GET", "/authorization-links/{link}", ADMIN_EDIT),
     Row("GET", "/integrations", ADMIN_VIEW),
     Row("POST", "/integrations", ADMIN_EDIT, {"name": "Amazon", "country": "DE"}),

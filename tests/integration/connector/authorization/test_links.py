@@ -44,6 +44,7 @@ async def test_it_says_what_is_asked_for_and_by_whom(signed_in: SignedIn):
 
     assert of_country.json() | {"asked_by": "", "expires_at": ""} == {
         "asked_by": "",
+        "asked_by_program": False,
         "country": "FR",
         "country_name": "Frankreich",
         "integration_id": None,
@@ -133,12 +134,13 @@ async def test_it_is_of_no_use_in_another_account_nor_after_its_time_nor_changed
     wish = Wish(new_id(), "DE", None, NOW + timedelta(days=7))
     link = link_of(ours, wish)
 
-    assert wish_of(ours, link, NOW) == wish
+    assert wish_of(ours, link) == wish
+    wish.refuse_if_over(NOW)
     with pytest.raises(LinkExpired):
-        wish_of(ours, link, NOW + timedelta(days=7))
+        wish.refuse_if_over(NOW + timedelta(days=7))
     for keys, text in ((theirs, link), (ours, f"{link[:-2]}AA"), (ours, ""), (ours, "ä"), (ours, "A" * 43)):
         with pytest.raises(LinkUnknown):
-            wish_of(keys, text, NOW)
+            wish_of(keys, text)
 
 
 async def test_an_attempt_that_waits_is_listed_until_it_has_an_outcome(signed_in: SignedIn):

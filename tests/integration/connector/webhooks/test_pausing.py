@@ -203,11 +203,9 @@ async def test_nothing_is_sent_again_to_a_disabled_webhook_or_one_of_another_acc
 async def test_sending_again_has_a_limit(signed_in):
     webhook = await create(signed_in.client, URL)
     path = f"/api/v1/webhooks/{webhook['id']}/deliveries/resend"
-    answers = [
-        await signed_in.client.post(path, json={"since": NOON.isoformat()})
-        for _ in range(WEBHOOK_BULK_RESENDS.most + 2)
-    ]
+    answers = [await signed_in.client.post(path, json={"since": NOON.isoformat()})]
+    while answers[-1].status_code == 202:
+        answers.append(await signed_in.client.post(path, json={"since": NOON.isoformat()}))
 
-    # One more may have become possible meanwhile.
-    assert {answer.status_code for answer in answers[:-2]} == {202}
+    assert len(answers) > WEBHOOK_BULK_RESENDS.most
     assert (answers[-1].status_code, answers[-1].json()["code"]) == (429, "too_often")

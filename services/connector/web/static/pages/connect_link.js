@@ -1,4 +1,4 @@
-// The page of a link by which a colleague asks somebody to consent at Amazon.
+// The page of a link by which a colleague, or a program, asks somebody to consent at Amazon.
 
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
@@ -32,7 +32,7 @@ export async function show({ main, params, signal }) {
     h("p", {}, t("consent_link.primary")),
     problemPlace,
     button,
-    h("p", { class: "muted" }, t("consent_link.until", { date: date(asked.expires_at) })),
+    h("p", { class: "muted" }, t("consent_link.until", { date: asked.asked_by_program ? dateTime(asked.expires_at) : date(asked.expires_at) })),
   );
 }
 
@@ -47,7 +47,8 @@ function spent({ integration_id: integrationId, authorized }) {
 /** Who asks, and for what. */
 function wish(asked) {
   const what = asked.integration_id ? t("consent_link.integration", { name: asked.integration_name ?? t("integrations.unnamed") }) : t("consent_link.country", { country: asked.country_name });
-  return notice("info", null, h("p", {}, t(asked.asked_by ? "consent_link.asked" : "consent_link.asked_by_nobody", { name: asked.asked_by ?? "" }), " ", h("strong", {}, what)));
+  const who = asked.asked_by_program ? "consent_link.asked_by_program" : asked.asked_by ? "consent_link.asked" : "consent_link.asked_by_nobody";
+  return notice("info", null, h("p", {}, t(who, { name: asked.asked_by ?? "" }), " ", h("strong", {}, what)));
 }
 
 /** A link that leads nowhere for whoever is signed in: it may be somebody else's, and that is helped by signing in as somebody else. */
