@@ -10,12 +10,14 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+# What is over is gone after this, within Amazon's deadlines: the purge comes once a night, and when a clock has jumped it waits for a day.
+PURGE_TAKES: Final = timedelta(days=2)
 # Amazon's Data Protection Policy, 2.1: personal data are kept for 30 days after delivery at most.
-PERSONAL_AFTER_DELIVERY: Final = timedelta(days=30)
+PERSONAL_AFTER_DELIVERY: Final = timedelta(days=30) - PURGE_TAKES
 # Where neither a delivery nor a date of it is known.
 PERSONAL_AFTER_PURCHASE: Final = timedelta(days=60)
 # The policy's 1.7: what is not personal, at most 18 months.
-ORDERS_KEPT: Final = timedelta(days=548)
+ORDERS_KEPT: Final = timedelta(days=548) - PURGE_TAKES
 # One buyer has no more; what is longer is cut, and `problems` says so.
 MOST_ITEMS: Final = 500
 MOST_PACKAGES: Final = 200
@@ -162,7 +164,7 @@ def personal_ends_at(
     purchased_at: datetime | None,
     last_updated_at: datetime,
 ) -> datetime:
-    """When what is personal in an order ends: 30 days after its delivery, or the latest date promised for it; else 60 after the purchase."""
+    """When what is personal in an order ends: 28 days after its delivery, or the latest date promised for it; else 60 after the purchase."""
     reached = delivered_at or deliver_by
     if reached is not None:
         return reached + PERSONAL_AFTER_DELIVERY

@@ -11,11 +11,15 @@ from typing import Final
 
 from sqlalchemy import TextClause, text
 
+from services.connector.orders.model import PERSONAL_AFTER_DELIVERY, PERSONAL_AFTER_PURCHASE
 from services.connector.privacy.accounts import Kept
 
 _ON_ITS_WAY: Final = "('scheduled', 'queued', 'sending', 'delayed')"
 # The end of what is personal in an order, as `orders.model.personal_ends_at` has it, without what only decides where neither date is known.
-_ORDER_ENDS: Final = "coalesce(coalesce(o.delivered_at, o.deliver_by) + interval '30 days', o.purchased_at + interval '60 days', 'infinity')"
+_ORDER_ENDS: Final = (
+    f"coalesce(coalesce(o.delivered_at, o.deliver_by) + interval '{PERSONAL_AFTER_DELIVERY.days} days',"
+    f" o.purchased_at + interval '{PERSONAL_AFTER_PURCHASE.days} days', 'infinity')"
+)
 
 
 class Ending(StrEnum):

@@ -196,7 +196,7 @@ async def test_what_is_personal_is_sealed_and_opens(store: Store, keyring: Keyri
     assert open_recipient(keys, order.id, order.recipient) == address
     assert open_gift(keys, item.id, item.gift) == "Alles Gute!"
     assert order.buyer_key == keys.lookup_hash("buyer", "k3x9@marketplace.amazon.de")
-    assert order.personal_ends_at == NOW + 33 * DAY
+    assert order.personal_ends_at == NOW + 31 * DAY
 
 
 async def test_the_address_of_all_business_buyers_is_no_key(store: Store):
@@ -205,13 +205,13 @@ async def test_the_address_of_all_business_buyers_is_no_key(store: Store):
     assert (await store.order()).buyer_key is None
 
 
-async def test_personal_data_end_thirty_days_after_the_delivery(store: Store):
+async def test_personal_data_end_in_time_to_be_gone_thirty_days_after_the_delivery(store: Store):
     delivered = (PackageRecord("1", status="DELIVERED"),)
     await store.told(replace(ORDER, buyer=BUYER, packages=delivered))
     await store.told(replace(ORDER, last_updated_at=NOW, buyer=BUYER, packages=delivered))
 
     order = await store.order()
-    assert (order.delivered_at, order.personal_ends_at) == (NOW - DAY, NOW + 29 * DAY)
+    assert (order.delivered_at, order.personal_ends_at) == (NOW - DAY, NOW + 27 * DAY)
 
 
 async def test_personal_data_that_have_ended_do_not_come_back(store: Store):
