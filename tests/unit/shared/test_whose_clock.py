@@ -18,6 +18,7 @@ ASKED: Final = {
     "services/mailrelay/process/aggregated_status.py": "since when a process runs, as it is told to operators",
     "services/mailrelay/outbound/key_commands.py": "when keys in files were made, without a database",
     "services/mailrelay/smtp/trace.py": "what an operator reads beside other logs of the machine",
+    "shared/crypto/aws_kms.py": "Amazon compares a signature's time with its own clock",
     "shared/crypto/key_provider.py": "when a key in a file was made, without a database",
     "shared/crypto/mail_key_files.py": "when a key in a file was made, without a database",
     "shared/doctor/database.py": "compares the two clocks",
