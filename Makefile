@@ -52,9 +52,11 @@ docs: $(VENV)/.installed ## Make these documents a site in site/, to be opened f
 
 requirements: $(VENV)/.installed ## Compile the pinned requirements anew from pyproject.toml
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--upgrade --extra development pyproject.toml -o requirements-development.txt
+		--upgrade --extra development --extra tracing pyproject.toml -o requirements-development.txt
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--upgrade -c requirements-development.txt pyproject.toml -o requirements.txt
+	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--upgrade -c requirements-development.txt --extra tracing pyproject.toml -o requirements-tracing.txt
 
 clean: ## Remove the environment, the demo's data and what was compiled
 	@rm -rf $(VENV) .data .mypy_cache .ruff_cache .pytest_cache .hypothesis test-artifacts site

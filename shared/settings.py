@@ -107,6 +107,26 @@ class ServingSettings(BaseSettings):
         return 0 if self.development else _DRAIN_SECONDS
 
 
+class TracingSettings(BaseSettings):
+    """Where spans go (docs/operations/watching.md), for the roles that write them."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", populate_by_name=True)
+
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._/-]*)?$",
+        validation_alias=AliasChoices("REPLYCO_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="the address of an OpenTelemetry collector that takes OTLP over HTTP, without /v1/traces, such as http://collector:4318. "
+        "Unset, no spans are written",
+    )
+    traced_share: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="the share of mails and connections of which spans are written, such as 0.1",
+    )
+
+
 class BlobSettings(BaseSettings):
     """Where large mail is stored, for the roles that write or read it."""
 

@@ -67,6 +67,7 @@ with loading():
     from shared.status.queries import EVERYTHING
     from shared.status.report import StatusReport
     from shared.tables import SecondFactor
+    from shared.tracing import exporting
     from shared.version_option import with_version
 
 log = structlog.get_logger()
@@ -184,7 +185,10 @@ async def _serve(
     status = StatusReport.of(
         "connector", state.sessions, EVERYTHING, lambda: STOPPING if state.stop.is_set() else None
     )
-    async with answering_on(side_listener, health(state.registry, state.problem, status=status)):
+    async with (
+        answering_on(side_listener, health(state.registry, state.problem, status=status)),
+        exporting("connector", state.settings),
+    ):
         server = Server(config, end_streams=state.hub.end_streams)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         stopping = asyncio.create_task(state.stop.wait())

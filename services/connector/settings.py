@@ -20,6 +20,7 @@ from shared.settings import (
     OutgoingSettings,
     Port,
     ServingSettings,
+    TracingSettings,
 )
 
 _Value = TypeVar("_Value")
@@ -99,7 +100,13 @@ class RetentionSettings(BaseSettings):
 
 
 class ConnectorSettings(
-    CommonSettings, ServingSettings, OutgoingSettings, BlobSettings, KeySourceSettings, RetentionSettings
+    CommonSettings,
+    ServingSettings,
+    OutgoingSettings,
+    BlobSettings,
+    KeySourceSettings,
+    RetentionSettings,
+    TracingSettings,
 ):
     """Every value comes from a `REPLYCO_…` variable of the same name."""
 

@@ -20,6 +20,7 @@ from shared.settings import (
     OutgoingSettings,
     Port,
     ServingSettings,
+    TracingSettings,
 )
 
 # An address of version 6 stands in brackets if a port follows.
@@ -157,7 +158,9 @@ class SidePortSettings(BaseSettings):
     )
 
 
-class RelaySettings(CommonSettings, ServingSettings, MailDomainSettings, SidePortSettings, BlobSettings):
+class RelaySettings(
+    CommonSettings, ServingSettings, MailDomainSettings, SidePortSettings, BlobSettings, TracingSettings
+):
     """`serve`: accepts mail. It is given the public mail key only, so it can open nothing that it has accepted."""
 
     smtp_host: str = Field(
@@ -321,7 +324,7 @@ class RelaySettings(CommonSettings, ServingSettings, MailDomainSettings, SidePor
 
 
 class MailWorkerSettings(
-    CommonSettings, MailDomainSettings, OutgoingSettings, BlobSettings, KeySourceSettings
+    CommonSettings, MailDomainSettings, OutgoingSettings, BlobSettings, KeySourceSettings, TracingSettings
 ):
     """`worker`: opens accepted mail and makes messages of it, and sends replies."""
 

@@ -60,6 +60,7 @@ from shared.side_port import side_port
 from shared.status.queries import OF_MAIL
 from shared.status.report import StatusReport
 from shared.tables import Lane
+from shared.tracing import exporting
 
 log = structlog.get_logger()
 
@@ -202,6 +203,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
                 problem=background.problem,
                 status=StatusReport.of("mail-worker", sessions, OF_MAIL, background.problem),
             ),
+            exporting("mail-worker", settings),
             background,
         ):
             background.start(

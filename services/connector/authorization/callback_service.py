@@ -54,6 +54,7 @@ from shared.keyring import Keyring
 from shared.marketplaces import Region
 from shared.permissions import Level, Permission
 from shared.tables import Outcome
+from shared.tracing import step, trace
 
 log = structlog.get_logger()
 
@@ -103,6 +104,7 @@ async def complete(
     Raises TooOften for a user, or a network in which nobody is signed in, that sends too many; AmazonPaused before anything is used up,
     so that the same address can be opened again while Amazon's code is good.
     """
+    began = time.monotonic()
     if caller is None:
         await CALLBACKS.require_from(sessions, client_address)
     else:
@@ -117,10 +119,43 @@ async def complete(
         # A problem, or a second callback: then the first one's outcome is shown, or that it is being worked on.
         return attempt
     assert caller is not None
+    with trace(
+        "connect store",
+        attempt.id,
+        began=began,
+        attempt_id=attempt.id,
+        account_id=caller.account_id,
+        region=attempt.region,
+    ):
+        await _complete_attempt(
+            sessions,
+            keyring,
+            amazon,
+            application,
+            caller=caller,
+            attempt=attempt,
+            callback=callback,
+            known_elsewhere=known_elsewhere,
+        )
+    return attempt.id
+
+
+async def _complete_attempt(
+    sessions: Sessions,
+    keyring: Keyring,
+    amazon: Amazon,
+    application: Application,
+    *,
+    caller: Caller,
+    attempt: queries.AttemptRow,
+    callback: Callback,
+    known_elsewhere: Counter,
+) -> None:
+    """What an attempt that this call has consumed comes to; its outcome is written."""
     if not is_code(callback.code.get_secret_value()) or not is_seller_id(callback.seller_id):
         failure = _Failed(AttemptProblem.CODE_MISSING)
         await _until_written(lambda: _fail(sessions, caller, attempt.id, failure))
-        return attempt.id
+        return
     try:
         _check_seller(attempt, callback.seller_id)
         given, store = await _prove(
@@ -131,22 +166,23 @@ async def complete(
             quota_of_seller(caller.account_id, callback.seller_id),
         )
         seller_id = callback.seller_id
-        await _until_written(
-            lambda: _connect(
-                sessions,
-                keyring,
-                caller,
-                attempt,
-                known_elsewhere=known_elsewhere,
-                seller_id=seller_id,
-                given=given,
-                store=store,
+        with step("store grant"):
+            await _until_written(
+                lambda: _connect(
+                    sessions,
+                    keyring,
+                    caller,
+                    attempt,
+                    known_elsewhere=known_elsewhere,
+                    seller_id=seller_id,
+                    given=given,
+                    store=store,
+                )
             )
-        )
     except _Failed as failed:
         failure = failed
-        await _until_written(lambda: _fail(sessions, caller, attempt.id, failure))
-    return attempt.id
+        with step("store failure", outcome=failure.problem.value):
+            await _until_written(lambda: _fail(sessions, caller, attempt.id, failure))
 
 
 async def _consume(
@@ -198,13 +234,15 @@ async def _prove(
 ) -> tuple[Tokens, Store]:
     """Tokens, and the proof that they are good for this region. Raises _Failed."""
     try:
-        given = await amazon.lwa.exchange_code(code, application.redirect_uri)
+        with step("exchange code"):
+            given = await amazon.lwa.exchange_code(code, application.redirect_uri)
     except (CodeRejected, ClientMisconfigured, AmazonUnavailable, AmazonPaused) as error:
         raise _Failed(_problem_of(error)) from error
     try:
-        store = await get_marketplace_participations(
-            SellerApi(amazon.sp_api, region, quota_of, given.access_token)
-        )
+        with step("ask for countries", region=region.value):
+            store = await get_marketplace_participations(
+                SellerApi(amazon.sp_api, region, quota_of, given.access_token)
+            )
     except (TokenRefused, RoleMissing) as error:
         # What Amazon answers in a wrong region; asking the others tells that from a missing role.
         right = await _region_that_answers(amazon, given, quota_of, [r for r in Region if r is not region])
@@ -227,9 +265,10 @@ async def _region_that_answers(
     """The region in which the store sells, and how it is called there."""
     for region in regions:
         try:
-            store = await get_marketplace_participations(
-                SellerApi(amazon.sp_api, region, quota_of, given.access_token)
-            )
+            with step("ask for countries", region=region.value):
+                store = await get_marketplace_participations(
+                    SellerApi(amazon.sp_api, region, quota_of, given.access_token)
+                )
         except (TokenRefused, RoleMissing, ClientMisconfigured, AmazonUnavailable, AmazonPaused):
             continue
         if store.sells_somewhere:

@@ -42,6 +42,7 @@ from services.mailrelay.delivery.turns import LEASE_SECONDS, Turns, claim_due
 from services.mailrelay.delivery.unsealing import FetchedBlobs, UnsealedMail, unseal
 from services.mailrelay.parsing.mail import ParsedMail, parse_header_only
 from services.mailrelay.settings import AddressedElsewhere
+from shared import tracing
 from shared.blobs import (
     INLINE_LIMIT_BYTES,
     Blob,
@@ -59,6 +60,7 @@ from shared.database import Sessions, is_unavailable, now_in, was_ended_for_othe
 from shared.errors import Expected
 from shared.keyring import Keyring
 from shared.tables import Lane, MailState
+from shared.tracing import Steps
 
 log = structlog.get_logger()
 
@@ -156,12 +158,14 @@ async def _deliver(delivery: Delivery, mails: Sequence[QueuedMail]) -> None:
 
 
 async def _deliver_together(delivery: Delivery, mails: Sequence[QueuedMail]) -> None:
-    messages = await _prepare(delivery, [mail for mail in mails if not mail.is_store_disconnected])
+    steps = Steps()
+    messages = await _prepare(delivery, [mail for mail in mails if not mail.is_store_disconnected], steps)
     to_store = {item.queued.id for item in messages} | {
         mail.id for mail in mails if mail.is_store_disconnected
     }
     if not to_store:
         return
+    steps.begin("write message")
     try:
         delivered, stored = await _store(delivery, sorted(to_store), messages)
     except DBAPIError as error:
@@ -170,6 +174,8 @@ async def _deliver_together(delivery: Delivery, mails: Sequence[QueuedMail]) -> 
             await _remove_attachments(delivery, messages)
         raise
     _count(delivery.metrics, delivered, stored)
+    if tracing.is_on():
+        _trace(delivery, steps, delivered, stored)
     await _note_proven_networks(delivery, stored)
     stored_ids = {item.message_id for item in stored}
     await _remove_attachments(delivery, [item for item in messages if item.message_id not in stored_ids])
@@ -251,9 +257,11 @@ async def _try_later(delivery: Delivery, mail: QueuedMail, error: Exception) -> 
             )
         if state is MailState.HELD:
             delivery.metrics.held.inc()
+            _trace_put_off([mail.id], code)
             log.error("mail_held", accepted_mail_id=str(mail.id), code=code, exc_info=error)
             return
         delivery.metrics.put_off.labels(code).inc()
+        _trace_put_off([mail.id], code)
     log.warning("mail_put_off", accepted_mail_id=str(mail.id), code=code, exc_info=error)
 
 
@@ -263,14 +271,17 @@ async def _postpone(
     async with delivery.sessions.begin() as session:
         await queue.postpone(session, accepted_mail_ids, failure_code=code, delay=delay)
     delivery.metrics.put_off.labels(code).inc(len(accepted_mail_ids))
+    _trace_put_off(accepted_mail_ids, code)
 
 
-async def _prepare(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[NewMessage]:
+async def _prepare(delivery: Delivery, mails: Sequence[QueuedMail], steps: Steps) -> list[NewMessage]:
     """Unseal, authenticate, parse and seal for the account. A mail whose blob or verdict does not come waits, and is left out."""
+    steps.begin("open mail")
     fetched = await _fetch(delivery, mails)
     there = [mail for mail in mails if not isinstance(mail.raw, Blob) or mail.raw in fetched]
     unsealed = await asyncio.to_thread(_unseal_all, delivery.private_keys.keys, there, fetched)
     now = await delivery.sessions.now()
+    steps.begin("judge mail")
     authenticated = []
     for mail in await authenticate_batch(unsealed, delivery.resolver):
         queued = mail.unsealed.queued
@@ -286,7 +297,9 @@ async def _prepare(delivery: Delivery, mails: Sequence[QueuedMail]) -> list[NewM
     authenticated = await settle_addressees(
         delivery.sessions, authenticated, keys, delivery.addressed_elsewhere
     )
+    steps.begin("parse mail")
     authenticated, parsed = await _parse(delivery, authenticated)
+    steps.begin("seal message")
     messages = await asyncio.to_thread(_make_messages, authenticated, parsed, keys, now)
     await scan_attachments(delivery.scanner, messages)
     return await _put_attachments(delivery, messages)
@@ -422,6 +435,35 @@ async def _note_proven_networks(delivery: Delivery, stored: Sequence[NewMessage]
         await delivery.proven_networks.note(delivery.sessions, proven)
     except Exception:  # the mail is delivered; the next one from there is noted
         log.exception("proven_network_not_noted")
+
+
+def _trace(
+    delivery: Delivery, steps: Steps, delivered: Sequence[NewMessage], stored: Sequence[NewMessage]
+) -> None:
+    stored_ids = {item.message_id for item in stored}
+    for item in delivered:
+        is_stored = item.message_id in stored_ids
+        steps.record(
+            "deliver mail",
+            item.queued.id,
+            mail_id=item.queued.id,
+            message_id=item.message_id if is_stored else None,
+            account_id=item.queued.account_id,
+            integration_id=item.queued.integration_id,
+            lane=delivery.lane.value,
+            attempts=item.queued.attempts,
+            batch=len(delivered),
+            kind=item.parsed.kind.value,
+            authenticity=item.verdict.authenticity.value,
+            reason=item.verdict.reason,
+            outcome="stored" if is_stored else "duplicate",
+        )
+
+
+def _trace_put_off(mail_ids: Sequence[UUID], code: str) -> None:
+    now = time.monotonic()
+    for mail_id in mail_ids:
+        tracing.record("put mail off", mail_id, began=now, ended=now, error=code, mail_id=mail_id)
 
 
 def _count(metrics: DeliveryMetrics, delivered: Sequence[NewMessage], stored: Sequence[NewMessage]) -> None:

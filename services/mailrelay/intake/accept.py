@@ -48,8 +48,8 @@ async def store_mail(
     journal: Journal,
     blobs: BlobStore,
     inline_limit_bytes: int,
-) -> str:
-    """Store the mail for every recipient, in one transaction, and return the id of the first row once it is committed.
+) -> list[UUID]:
+    """Store the mail for every recipient, in one transaction, and return the ids of its rows once it is committed.
 
     Raises what `Journal.append` and `BlobStore.put` raise.
     """
@@ -61,7 +61,7 @@ async def store_mail(
     else:
         rows = await _rows_for_several(content, recipients, origin, mail_key, blobs)
     await journal.append([_in_its_lane(row, origin) for row in rows])
-    return str(rows[0].id)
+    return [row.id for row in rows]
 
 
 async def _with_content(

@@ -15,6 +15,7 @@ from services.mailrelay.process.relay import accept_mail
 from services.mailrelay.settings import RelaySettings
 from shared.process import run_role
 from shared.side_port import Answering
+from shared.tracing import exporting
 
 
 def run_child(number: int, channel: int, listeners: Sequence[int]) -> None:
@@ -49,7 +50,8 @@ async def _accept_mail_until_orphaned(
         gc.freeze()
 
     try:
-        await accept_mail(settings, listeners, stop, on_ready=begin_to_answer)
+        async with exporting("mailrelay", settings):
+            await accept_mail(settings, listeners, stop, on_ready=begin_to_answer)
     finally:
         for task in serving:
             task.cancel()

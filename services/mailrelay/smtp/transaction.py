@@ -3,8 +3,9 @@
 import asyncio
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
+from uuid import UUID
 
 from services.mailrelay.intake.accept import Origin, store_mail
 from services.mailrelay.intake.recipients import Recipient, RecipientsUnavailable
@@ -15,6 +16,7 @@ from services.mailrelay.smtp.data_reader import DataReader
 from services.mailrelay.smtp.limits import ClientQuota, MemoryExhausted
 from services.mailrelay.smtp.reader import ClientReader
 from services.mailrelay.smtp.session_state import SessionState
+from shared import tracing
 
 # A mail whose size was not declared reserves this much until its bytes show.
 _LEAST_MAIL_BYTES: Final = 4096
@@ -30,6 +32,7 @@ class Transaction:
         self._context = context
         self._state = state
         self._quota = quota
+        self._began_at = time.monotonic()
         # By relay address: one that is named twice gets one copy.
         self._recipients: dict[Recipient, str] = {}
         self._has_refused_recipient = False
@@ -112,7 +115,7 @@ class Transaction:
         mail = self._mail
         addresses = [recipient.relay_address_id for recipient in self._recipients]
         try:
-            first_id = await store_mail(
+            ids = await store_mail(
                 content,
                 self._recipients,
                 Origin(
@@ -139,4 +142,24 @@ class Transaction:
         context.metrics.mails.inc()
         context.metrics.mail_bytes.inc(len(content))
         context.metrics.accept_seconds.observe(time.monotonic() - data_ended_at)
-        return first_id
+        if tracing.is_on():
+            self._trace(ids, len(content), data_began_at=data_ended_at - seconds, data_ended_at=data_ended_at)
+        return str(ids[0])
+
+    def _trace(self, ids: Sequence[UUID], size: int, *, data_began_at: float, data_ended_at: float) -> None:
+        """Each recipient's copy is a mail of its own from here on, with a trace of its own."""
+        for mail_id, recipient in zip(ids, self._recipients, strict=True):
+            tracing.record(
+                "accept mail",
+                mail_id,
+                began=self._began_at,
+                is_root=True,
+                mail_id=mail_id,
+                account_id=recipient.account_id,
+                session_id=self._state.id,
+                size=size,
+                recipients=len(ids),
+                tls_version=self._state.tls_version,
+            )
+            tracing.record("read mail", mail_id, began=data_began_at, ended=data_ended_at)
+            tracing.record("store mail", mail_id, began=data_ended_at)
