@@ -1,11 +1,7 @@
-"""The Helm chart: its settings against the roles' settings, its values against their schema, and what it renders, where helm is installed."""
+"""The Helm chart: its settings against the roles' settings, and its values against their schema. tests/integration/packaging renders it."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -13,7 +9,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # PyYAML has no types of its own
 
 from shared.secure_defaults import unsafe
-from shared.settings import PREFIX, SECRETS_FOLDER, load_settings
+from shared.settings import PREFIX, load_settings
 from tests.unit.deploy.roles import ROOT, SETTINGS
 
 _HELM = ROOT / "deploy/helm"
@@ -144,40 +140,3 @@ def test_the_example_database_loses_nothing_with_a_server():
 
     assert cluster["spec"]["instances"] >= 3
     assert cluster["spec"]["postgresql"]["synchronous"]["dataDurability"] == "required"
-
-
-def test_what_is_rendered_is_hardened_and_complete(tmp_path: Path):
-    helm = shutil.which("helm")
-    if helm is None:
-        pytest.skip("helm is not installed")
-    example = ("--kube-version", "1.30.0", "--values", str(_HELM / "examples/values.yaml"))
-    done = subprocess.run(
-        [helm, "template", "replyco", str(_CHART), *example],
-        env={"PATH": os.defpath, "HOME": str(tmp_path)}, check=False, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    documents = [each for each in yaml.safe_load_all(done.stdout) if each]
-
-    deployments = {each["metadata"]["name"]: each for each in documents if each["kind"] == "Deployment"}
-    assert deployments.keys() == {f"replyco-{role}" for role in _ROLES}
-    for role in _ROLES:
-        pod = deployments[f"replyco-{role}"]["spec"]["template"]["spec"]
-        (container,) = pod["containers"]
-        variables = {each["name"]: each.get("value") for each in container["env"]}
-        expected = _settings(role)
-        if role == "connector-worker":
-            expected.pop("REPLYCO_HOST")
-        assert variables == expected | {SECRETS_FOLDER: "/run/secrets/replyco", "REPLYCO_SIDE_HOST": None}
-        assert container["securityContext"]["readOnlyRootFilesystem"] is True
-        assert pod["securityContext"]["runAsNonRoot"] is True
-        assert pod["automountServiceAccountToken"] is False
-    kinds = [each["kind"] for each in documents]
-    assert kinds.count("NetworkPolicy") == kinds.count("PodDisruptionBudget") == len(_ROLES)
-    assert kinds.count("HorizontalPodAutoscaler") == 3
-    (rule,) = (each for each in documents if each["kind"] == "PrometheusRule")
-    assert rule["spec"] == yaml.safe_load((ROOT / "deploy/alerts/replyco.yaml").read_text("utf-8"))
-    (dashboards,) = (each for each in documents if each["kind"] == "ConfigMap")
-    assert dashboards["metadata"]["labels"]["grafana_dashboard"] == "1"
-    assert dashboards["data"] == {
-        file.name: file.read_text("utf-8") for file in (ROOT / "deploy/dashboards").glob("*.json")
-    }
