@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from services.connector.amazon_credentials import queries
 from shared.availability import DATABASE
 from shared.crypto.envelope import SealBroken
-from shared.crypto.key_provider import KeyProvider
+from shared.crypto.key_provider import KeyProvider, KeyServiceUnavailable
 from shared.database import Sessions, is_unavailable
 
 log = structlog.get_logger()
@@ -48,6 +48,7 @@ class ClientSecrets:
         self._settings = [secret for secret in settings if secret is not None]
         self._rotated: list[SecretStr] = []
         self._read_at = -_KEPT_SECONDS
+        self._was_read = False
         self._ends_at: datetime | None = None
         Gauge(
             "lwa_client_secret_expires_in_seconds",
@@ -56,13 +57,20 @@ class ClientSecrets:
         ).set_function(self._seconds_left)
 
     async def newest_first(self) -> Sequence[SecretStr]:
-        """At least the settings' own. While the database is away, what was read last."""
+        """At least the settings' own. While the database or the key management service is away, what was read last.
+
+        Raises KeyServiceUnavailable if nothing was read yet: the settings' own alone may have ended, and Amazon's refusal would be taken for one.
+        """
         if time.monotonic() - self._read_at >= _KEPT_SECONDS:
             self._read_at = time.monotonic()
             try:
                 await self._read()
             except SealBroken:
                 log.exception("client_secret_does_not_open")
+            except KeyServiceUnavailable:
+                if not self._was_read:
+                    self._read_at = -_KEPT_SECONDS
+                    raise
             except Exception as error:
                 if not is_unavailable(error):
                     raise
@@ -83,6 +91,7 @@ class ClientSecrets:
             )
             for row in rows
         ]
+        self._was_read = True
 
     def _seconds_left(self) -> float:
         if self._ends_at is None:

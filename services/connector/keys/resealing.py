@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.keys.data_keys import Replaced
-from shared.blobs import Blob, BlobStore, blob_id_of
+from shared.blobs import Blob, BlobMissing, BlobStore, blob_id_of
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.database import Sessions, new_id
 from shared.errors import Expected
@@ -123,13 +123,18 @@ class Resealing:
         since = self._old.since.get(row["account_id"])
         if since is None or row.get("blob_key") is None:
             return False
+        try:
+            blob_id = blob_id_of(row["blob_key"])
+        except BlobMissing:
+            return True
         # A UUIDv7 begins with its moment in milliseconds.
-        made_at = datetime.fromtimestamp((blob_id_of(row["blob_key"]).int >> 80) / 1000, UTC)
-        return made_at < since + _SEALED_BEFORE
+        return datetime.fromtimestamp((blob_id.int >> 80) / 1000, UTC) < since + _SEALED_BEFORE
 
     async def _reseal_rows(self, table: SealedTable, rows: Sequence[Mapping[str, Any]]) -> None:
-        stale = [row for row in rows if self._met(table, row)]
-        keys = await self._keys_of(stale)
+        met = [row for row in rows if self._met(table, row)]
+        keys = await self._keys_of(met)
+        stale = [row for row in met if row["account_id"] in keys]
+        self._found.broken += len(met) - len(stale)
         async with self._sessions.begin() as session:
             locked = await _lock(session, table, stale)
             self._found.left += len(stale) - len(locked)
@@ -156,6 +161,9 @@ class Resealing:
         stale = [row for row in rows if self._may_be_stale(row)]
         keys = await self._keys_of(stale)
         for row in stale:
+            if row["account_id"] not in keys:
+                self._keep_all_of(row["account_id"])
+                continue
             async with self._sessions.begin() as session:
                 named = await _named_blob(session, table, row)
             if named is None:
@@ -168,11 +176,7 @@ class Resealing:
                 anew = _anew(keys[row["account_id"]], place.of(row), sealed)
                 stored = await self._blobs.put(new_id(), anew.ciphertext)
             except Expected:
-                # Which key it is sealed with nobody can say, so all of the account's stay.
-                self._found.broken += 1
-                self._found.seen.update(
-                    key_id for key_id, owner in self._old.accounts.items() if owner == row["account_id"]
-                )
+                self._keep_all_of(row["account_id"])
                 continue
             async with self._sessions.begin() as session:
                 locked = await _lock(session, table, [row])
@@ -183,10 +187,24 @@ class Resealing:
                 else:
                     self._found.left += 1
 
+    def _keep_all_of(self, account_id: UUID) -> None:
+        """Which key something is sealed with nobody can say, so all of the account's stay."""
+        self._found.broken += 1
+        self._found.seen.update(key_id for key_id, owner in self._old.accounts.items() if owner == account_id)
+
     async def _keys_of(self, rows: Sequence[Mapping[str, Any]]) -> dict[UUID, AccountKeys]:
-        ids = list({row["account_id"] for row in rows})
-        keys = await asyncio.gather(*(self._keyring.of(self._sessions, each) for each in ids))
-        return dict(zip(ids, keys, strict=True))
+        """Without those of an account that has been erased meanwhile, or of which a key does not open."""
+        return {
+            account_id: keys
+            for account_id in {row["account_id"] for row in rows}
+            if (keys := await self._opened(account_id)) is not None
+        }
+
+    async def _opened(self, account_id: UUID) -> AccountKeys | None:
+        try:
+            return await self._keyring.of(self._sessions, account_id)
+        except SealBroken:
+            return None
 
 
 def _anew(keys: AccountKeys, place: Place, sealed: Sealed) -> Sealed:

@@ -1,7 +1,8 @@
 """Accounts get new data keys while everything runs: everything opens, and an old key goes only when nothing needs it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +57,34 @@ async def change(
         say=lambda _text: None,
         times=times,
     )
+
+
+@asynccontextmanager
+async def waiting_run(sessions: Sessions, key_file: KeyFile, blobs: FolderBlobs) -> AsyncIterator[None]:
+    """A run that has made its keys and waits for an hour until every process knows them; it is broken off in the end."""
+    waiting = asyncio.Event()
+
+    def say(told: str) -> None:
+        if "every process knows" in told:
+            waiting.set()
+
+    run = asyncio.create_task(
+        change_data_keys(
+            sessions,
+            key_file,
+            blobs,
+            older_than=timedelta(0),
+            rows_per_second=1_000,
+            say=say,
+            times=Times(timedelta(hours=1), timedelta(0), timedelta(days=1), 0.01),
+        )
+    )
+    try:
+        await waiting.wait()
+        yield
+    finally:
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
 
 
 async def full_account(sessions: Sessions, key_file: KeyFile, blobs: FolderBlobs) -> UUID:
@@ -179,30 +208,10 @@ async def test_a_process_knows_a_new_key_before_anything_is_sealed_with_it(
     running = Keyring(key_file, reread_seconds=0)
     before = await running.of(owner_sessions, account_id)
 
-    waiting = asyncio.Event()
-
-    def say(told: str) -> None:
-        if "every process knows" in told:
-            waiting.set()
-
-    an_hour = Times(timedelta(hours=1), timedelta(0), timedelta(days=1), 0.01)
-    run = asyncio.create_task(
-        change_data_keys(
-            owner_sessions,
-            key_file,
-            blobs,
-            older_than=timedelta(0),
-            rows_per_second=1_000,
-            say=say,
-            times=an_hour,
-        )
-    )
-    await waiting.wait()
-    meanwhile = await running.of(owner_sessions, account_id)
-    with pytest.raises(KeyNotChangeable, match="another run"):
-        await change(owner_sessions, key_file, blobs)
-    run.cancel()
-    await asyncio.gather(run, return_exceptions=True)
+    async with waiting_run(owner_sessions, key_file, blobs):
+        meanwhile = await running.of(owner_sessions, account_id)
+        with pytest.raises(KeyNotChangeable, match="another run"):
+            await change(owner_sessions, key_file, blobs)
 
     assert meanwhile.current_id == before.current_id
     assert len(meanwhile.data_keys) == 2
@@ -277,6 +286,33 @@ async def test_what_does_not_open_stays_as_it_is_and_its_key_with_it(
     assert UUID(bytes=broken[1:17]) in keys.data_keys
     with pytest.raises(SealBroken):
         keys.open(webhooks.places[0].of(row), row["secret"])
+
+
+async def test_one_account_whose_keys_do_not_open_holds_up_no_other(
+    owner_sessions: Sessions, key_file: KeyFile, blobs: FolderBlobs
+):
+    lost, whole = [await full_account(owner_sessions, key_file, blobs) for _ in range(2)]
+    # Old keys of both are there; then one key that still seals is damaged.
+    async with owner_sessions.begin() as session:
+        await session.execute(text("UPDATE account_keys SET created_at = now() - interval '400 days'"))
+    async with waiting_run(owner_sessions, key_file, blobs):
+        pass
+    async with owner_sessions.begin() as session:
+        await session.execute(
+            text(
+                "UPDATE account_keys SET wrapped = wrapped || 'x' WHERE account_id = :id AND purpose = 'lookup'"
+            ),
+            {"id": lost},
+        )
+
+    changed = await change(owner_sessions, key_file, blobs, NOTHING_KEPT, days=1)
+
+    assert changed.broken > 0
+    keys = await Keyring(key_file).of(owner_sessions, whole)
+    await opened(owner_sessions, only_current(keys), whole, blobs)
+    async with owner_sessions.begin() as session:
+        left = await session.scalars(select(AccountKey.id).where(AccountKey.account_id == lost))
+        assert len(left.all()) == 3
 
 
 async def test_an_account_with_a_young_key_is_passed_over(

@@ -1,15 +1,20 @@
 """Key-encryption keys move from the key file to AWS KMS while everything runs; where KMS is away, that is told and nothing is lost."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from deploy.demo.postgres import CONNECTOR
+from services.connector.amazon_credentials.secrets import ClientSecrets
+from services.connector.amazon_credentials.service import store_client_secret
 from services.connector.settings import ConnectorSettings
-from shared.crypto.key_provider import KeyFile, KeyFileUnusable
+from shared.crypto.key_provider import KeyFile, KeyFileUnusable, KeyProvider, KeyServiceUnavailable
 from shared.crypto.key_source import KeySource
 from shared.database import Sessions
 from shared.keyring import Keyring
@@ -18,7 +23,7 @@ from tests.commands import run_here
 from tests.conftest import Database
 from tests.factories import make_account
 from tests.integration.connector.conftest import SignedIn
-from tests.kms import ARN, SECRET, kms_environment, make_key
+from tests.kms import ARN, SECRET, kms_environment, kms_of, make_key
 from tests.processes import free_port
 from tests.s3 import S3, s3_server
 
@@ -129,6 +134,29 @@ async def test_a_command_says_that_kms_is_away(sessions: Sessions, database: Dat
     code, told = await run_here(environment, "keys", "rewrap")
 
     assert (code, "AWS KMS does not do what it is asked" in told, "ConnectError" in told) == (1, True, True)
+
+
+async def test_client_secrets_that_were_read_stay_and_none_is_taken_for_the_newest_before(
+    sessions: Sessions, server: S3
+):
+    kms = kms_of(make_key(server), server.endpoint)
+    await store_client_secret(sessions, kms, "client", SecretStr("canary-new"), datetime.now(UTC))
+
+    def secrets(provider: KeyProvider) -> ClientSecrets:
+        return ClientSecrets(
+            sessions, provider, "client", SecretStr("canary-ended"), registry=CollectorRegistry()
+        )
+
+    away = secrets(kms_of(kms.key_arn, f"http://127.0.0.1:{free_port()}"))
+    read = secrets(kms)
+    assert [each.get_secret_value() for each in await read.newest_first()] == ["canary-new", "canary-ended"]
+
+    for _ in range(2):
+        with pytest.raises(KeyServiceUnavailable):
+            await away.newest_first()
+    read._provider, read._read_at = away._provider, -1e9
+    assert [each.get_secret_value() for each in await read.newest_first()] == ["canary-new", "canary-ended"]
+    await kms.close()
 
 
 class TestWhereKmsIsAway:
