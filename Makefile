@@ -1,6 +1,6 @@
 # Everything a developer does here is one word. `make` alone lists the words.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint format bench pictures api-docs docs requirements clean
+.PHONY: help demo test soak lint format bench pictures api-docs docs scan requirements clean
 
 PYTHON ?= python3
 # Hundreds of processes start in a run of the tests: none of them should compile our code anew.
@@ -9,6 +9,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 TESTS ?= tests
 ONLY ?=
+ARGUMENTS ?=
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,16 +40,20 @@ bench: $(VENV)/.installed ## Measure (ONLY=accept for one subject: accept, accep
 pictures: $(VENV)/.installed ## Take a picture of every page into pictures/, and the README's
 	@$(RUN) -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.pictures pictures
 
-api-docs: $(VENV)/.installed ## Write the generated pages anew: docs/openapi.json, docs/problems.md, docs/privacy.md, docs/compliance.md and docs/operations/settings.md
+api-docs: $(VENV)/.installed ## Write the generated pages anew: docs/openapi.json, docs/problems.md, docs/privacy.md, docs/compliance.md, docs/licences.md and docs/operations/settings.md
 	@$(RUN) -m services.connector openapi > docs/openapi.json
 	@$(RUN) -m services.connector problems > docs/problems.md
 	@$(RUN) -m services.connector privacy rules > docs/privacy.md
 	@$(RUN) -m services.connector compliance --page > docs/compliance.md
+	@$(RUN) -m deploy.dependencies.licences > docs/licences.md
 	@($(RUN) -m services.connector settings && $(RUN) -m services.mailrelay settings) > docs/operations/settings.md
 
 docs: $(VENV)/.installed ## Make these documents a site in site/, to be opened from there; a link that leads nowhere is an error
 	@$(RUN) -m sphinx -q -W --keep-going -j auto -c docs -d .data/doctrees . site
 	@echo "site/index.html"
+
+scan: $(VENV)/.installed ## Ask whether vulnerabilities of the pinned packages are known; says so where nobody can be asked
+	@$(RUN) -m deploy.dependencies.vulnerabilities $(ARGUMENTS)
 
 requirements: $(VENV)/.installed ## Compile the pinned requirements anew from pyproject.toml
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -35,6 +35,7 @@ NAVIGATION: Final = {
         "docs/compliance",
         "docs/privacy",
         "docs/standards",
+        "docs/licences",
         "docs/benchmarks",
         "docs/soak",
     ],

@@ -47,12 +47,13 @@ def _component(name: str, installed: Distribution) -> dict[str, Any]:
         "version": installed.version,
         "purl": _ref(name, installed),
     }
-    if licence := _licence(installed):
+    if licence := licence_of(installed):
         component["licenses"] = [licence]
     return component
 
 
-def _licence(installed: Distribution) -> dict[str, Any] | None:
+def licence_of(installed: Distribution) -> dict[str, Any] | None:
+    """What a package tells of its licence, in one of the two forms of the format; None if it tells none."""
     told = installed.metadata
     if "License-Expression" in told:
         return {"expression": told["License-Expression"]}

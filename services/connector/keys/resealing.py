@@ -239,7 +239,7 @@ async def _pages(
 async def _named_blob(session: AsyncSession, table: SealedTable, row: Mapping[str, Any]) -> Blob | None:
     found = await session.execute(
         text(
-            f"SELECT blob_key, blob_digest FROM {table.name} WHERE {_is_row(table)} AND blob_key IS NOT NULL"  # noqa: S608
+            f"SELECT blob_key, blob_digest FROM {table.name} WHERE {_is_row(table)} AND blob_key IS NOT NULL"  # noqa: S608 - names of our own tables
         ),
         _key(table, row),
     )
@@ -255,7 +255,7 @@ async def _lock(
     names += [place.row_id for place in table.places] + (["blob_key"] if table.blob else [])
     columns = ", ".join(dict.fromkeys(names))
     statement = text(
-        f"SELECT {columns} FROM {table.name} WHERE {_is_row(table)} FOR UPDATE SKIP LOCKED"  # noqa: S608
+        f"SELECT {columns} FROM {table.name} WHERE {_is_row(table)} FOR UPDATE SKIP LOCKED"  # noqa: S608 - names of our own tables
     )
     locked: list[Mapping[str, Any]] = []
     for row in rows:
@@ -268,7 +268,7 @@ async def _write(
 ) -> None:
     sets = ", ".join(f"{column} = :new_{column}" for column in changes)
     await session.execute(
-        text(f"UPDATE {table.name} SET {sets} WHERE {_is_row(table)}"),  # noqa: S608
+        text(f"UPDATE {table.name} SET {sets} WHERE {_is_row(table)}"),  # noqa: S608 - names of our own tables
         _key(table, row) | {f"new_{column}": value for column, value in changes.items()},
     )
 

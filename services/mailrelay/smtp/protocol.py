@@ -80,7 +80,7 @@ class RelaySession(SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         peer = transport.get_extra_info("peername")
         # None: the client has gone already. An IPv6 address may carry the interface's name, which inet has no place for.
-        address = "0.0.0.0" if peer is None else str(peer[0]).partition("%")[0]  # noqa: S104  # no listener
+        address = "0.0.0.0" if peer is None else str(peer[0]).partition("%")[0]  # noqa: S104 - no listener
         self._state = SessionState(_address_of(address))
         self._context.sessions.add(self)
         self._context.traces.begin(self._state.id, self._state.trace)

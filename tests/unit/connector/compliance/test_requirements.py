@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 from services.connector.__main__ import SETTINGS as CONNECTOR
@@ -43,17 +44,23 @@ def test_every_setting_file_and_page_that_a_point_names_is_there():
     assert [path for point in POINTS for path in point.pages if not (DOCS / path).is_file()] == []
 
 
+@cache
+def marks_of(path: str) -> dict[str, list[str]]:
+    """The functions of a file, with their decorators."""
+    return {
+        node.name: [ast.unparse(mark) for mark in node.decorator_list]
+        for node in ast.parse((ROOT / path).read_text("utf-8")).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
 def test_every_test_that_a_point_names_is_one_and_is_never_left_out():
     for path, _, name in (test.partition("::") for point in POINTS for test in point.tests):
-        functions = {
-            node.name: node
-            for node in ast.parse((ROOT / path).read_text("utf-8")).body
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        }
         assert name.startswith("test_")
-        assert name in functions, f"{path} has no {name}"
-        marks = [ast.unparse(mark) for mark in functions[name].decorator_list]
-        assert not [mark for mark in marks if re.search(r"\b(skip|skipif|xfail)\b", mark)], name
+        assert name in marks_of(path), f"{path} has no {name}"
+        assert not [mark for mark in marks_of(path)[name] if re.search(r"\b(skip|skipif|xfail)\b", mark)], (
+            name
+        )
 
 
 def test_what_is_built_in_names_code_and_what_is_looked_at_names_a_look():
