@@ -78,6 +78,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON login_requests, service_troubles, thrott
     order_hints, notice_subscriptions TO replyco_connector;
 GRANT SELECT, INSERT, UPDATE ON page_feedback TO replyco_connector;
 GRANT SELECT, INSERT ON audit_log, read_log, application_notices TO replyco_connector;
+-- Whether what is missing may have been made after the point of a restore.
+GRANT SELECT (restored_at, ends_at) ON restorations TO replyco_connector, replyco_relay, replyco_mail_worker;
 -- Each role is ready only on tables of its own version or a later one.
 GRANT SELECT ON alembic_version TO replyco_connector, replyco_relay, replyco_mail_worker;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO replyco_connector;

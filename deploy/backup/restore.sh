@@ -65,6 +65,7 @@ database() {
   } >>"$target/postgresql.auto.conf"
   touch "$target/recovery.signal"
   echo "Restored from $base. Start PostgreSQL on $target; it replays the log and opens when it is done."
+  echo "Before the first process of Replyco: python -m migrations upgrade, then python -m migrations restored (docs/operations/restore.md)."
 }
 
 wal() {

@@ -9,7 +9,7 @@ import asyncpg
 
 from shared.database import TABLES_MISSING, asyncpg_dsn, connect_driver
 from shared.database_cures import DURABLE_COMMITS, database_cure, version_problem
-from shared.doctor.findings import Finding, Severity, note, ok, wrong
+from shared.doctor.findings import Finding, Severity, note, ok, warning, wrong
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ async def database_findings(
         findings.append(migrated)
         if migrated.severity is not Severity.WRONG:
             findings += await _rights(connection, rights)
+            findings += await _restored(connection)
             findings += await more(connection)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         findings.append(
@@ -133,6 +134,20 @@ async def _migrated(connection: "Connection") -> Finding:
     if found != packaged_revisions().head:
         return note("The tables are of a later version than this code, which goes on working with them.")
     return ok("The tables are up to date.")
+
+
+async def _restored(connection: "Connection") -> list[Finding]:
+    found = await connection.fetchrow(
+        "SELECT restored_at, ends_at FROM restorations WHERE ends_at > now() ORDER BY ends_at DESC LIMIT 1"
+    )
+    if found is None:
+        return []
+    return [
+        warning(
+            f"The database was restored ({found['restored_at']:%Y-%m-%d %H:%M}Z): until {found['ends_at']:%Y-%m-%d %H:%M}Z unknown addresses are answered 451, "
+            "and no blob is swept. When nothing is to be put right any more: `python -m migrations restored --done`, as the database's owner."
+        )
+    ]
 
 
 async def _rights(connection: "Connection", rights: Rights) -> list[Finding]:

@@ -104,6 +104,7 @@ from shared.tables.replies import (
     ReplyTemplate,
     ReplyTransport,
 )
+from shared.tables.restorations import Restoration
 from shared.tables.sign_in import (
     ChallengePurpose,
     Passkey,
@@ -191,6 +192,7 @@ __all__ = [
     "ReplyState",
     "ReplyTemplate",
     "ReplyTransport",
+    "Restoration",
     "SavedView",
     "Scan",
     "SealedColumn",

@@ -27,6 +27,12 @@ _AGE: Final = timedelta(hours=24)
 CONFIRM_SECONDS: Final = 1800.0
 
 
+class RowsUncertain(Expected):
+    """The database was restored: a blob without a row may be one of after the point, and be needed when it is restored to a later one."""
+
+    code = "rows_uncertain"
+
+
 async def sweep_forever(
     blobs: BlobStore,
     sessions: Sessions,
@@ -59,7 +65,8 @@ async def sweep_forever(
         except ClocksDiffer:  # told by whoever found it
             metrics.sweep_put_off.set(1)
         except Expected as error:
-            metrics.sweep_put_off.set(1)
+            # After a restore the operators want it so.
+            metrics.sweep_put_off.set(not isinstance(error, RowsUncertain))
             if not is_away:
                 log.warning("sweep_put_off", code=error.code, is_forbidden=isinstance(error, BlobsForbidden))
             is_away = True
@@ -113,6 +120,9 @@ async def _sweep_day(
 
 
 async def _without_row(sessions: Sessions, keys: list[str]) -> list[str]:
+    """Raises RowsUncertain."""
     async with sessions.begin() as session:
+        if await queue.is_uncertain_after_restore(session):
+            raise RowsUncertain
         named = await queue.referenced_blobs(session, keys)
     return [key for key in keys if key not in named]

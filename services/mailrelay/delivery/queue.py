@@ -33,6 +33,7 @@ from shared.tables import (
     RelayAddress,
     ReplyFile,
 )
+from shared.tables.restorations import IS_UNCERTAIN
 
 # Polling delivers meanwhile; listening begins again, also when the server refused it (a password that was changed).
 LISTENING_FAILURES: Final = (*DRIVER_UNAVAILABLE, asyncpg.PostgresError)
@@ -209,6 +210,11 @@ async def referenced_blobs(session: AsyncSession, keys: Sequence[str]) -> set[st
         for table in (AcceptedMail, Attachment, ReplyFile)
     )
     return {key for key in await session.scalars(union_all(*named)) if key is not None}
+
+
+async def is_uncertain_after_restore(session: AsyncSession) -> bool:
+    """Whether rows may be missing that were made after the point of a restore."""
+    return bool(await session.scalar(text(f"SELECT {IS_UNCERTAIN}")))
 
 
 async def requeue_for_recheck(session: AsyncSession) -> int:

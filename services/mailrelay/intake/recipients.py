@@ -22,6 +22,7 @@ from shared.database_cures import database_cure
 from shared.errors import Expected
 from shared.events import ADDRESS_CHANNEL, id_in
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
+from shared.tables.restorations import IS_UNCERTAIN
 
 log = structlog.get_logger()
 
@@ -35,13 +36,23 @@ _CHECK_SECONDS: Final = 15
 # RFC 5321 §4.5.1 and RFC 2142 §4: the addresses at which a domain's operator can be reached.
 _OPERATOR_LOCAL_PARTS: Final = frozenset({"postmaster", "abuse"})
 
-_FIND: Final = "SELECT id, account_id FROM relay_addresses WHERE local_part = $1 AND retired_at IS NULL"
+# In one round trip, so that a client that guesses costs no more after a restore: a look into a table of a row or none.
+_FIND: Final = (
+    f"SELECT address.id, account_id, retired_at IS NOT NULL AS is_retired, {IS_UNCERTAIN} AS is_uncertain "  # noqa: S608 - constants
+    "FROM (VALUES (1)) one LEFT JOIN relay_addresses address ON local_part = $1"
+)
 
 
 class RecipientsUnavailable(Expected):
     """The database did not answer which recipient an address belongs to, or has not the tables in which a mail could be kept."""
 
     code = "recipients_unavailable"
+
+
+class AddressUncertain(Expected):
+    """The address is not in the database, which was restored: it may have been made after the point of the restore."""
+
+    code = "address_uncertain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,7 @@ class Recipients:
         self._is_listening = False
         # Migrations go forward only; looked at again whenever the connection to the database was lost.
         self._tables_suit = False
+        self._was_uncertain = False
         # Counts the changes heard of, so that an answer from before a change is not kept after it.
         self._change_count = 0
 
@@ -92,7 +104,7 @@ class Recipients:
         return cls(pool, dsn, domain, postmaster_local_part, metrics)
 
     async def find(self, address: str) -> Recipient | None:
-        """The recipient that an envelope address names, or None. Raises RecipientsUnavailable."""
+        """The recipient that an envelope address names, or None. Raises RecipientsUnavailable, AddressUncertain."""
         # RFC 5321 §4.5.1: the postmaster is known without a domain, too.
         local_part = (
             "postmaster" if address.lower() == "postmaster" else local_part_for(address, self._domain)
@@ -118,7 +130,10 @@ class Recipients:
             self._metrics.lookups.labels("failed").inc()
             raise RecipientsUnavailable from error
         self._metrics.lookups.labels("database").inc()
-        if row is None:
+        if row is None or row["is_retired"]:
+            return None
+        if row["id"] is None:
+            self._require_certain(is_uncertain=row["is_uncertain"])
             return None
         found = Recipient(row["id"], row["account_id"])
         if self._is_listening and changes == self._change_count:
@@ -128,6 +143,14 @@ class Recipients:
                 _, oldest = self._cache.popitem(last=False)
                 del self._local_parts[oldest.relay_address_id]
         return found
+
+    def _require_certain(self, *, is_uncertain: bool) -> None:
+        if is_uncertain != self._was_uncertain:
+            self._was_uncertain = is_uncertain
+            # Once each time, however many ask.
+            log.warning("unknown_addresses_put_off" if is_uncertain else "unknown_addresses_refused")
+        if is_uncertain:
+            raise AddressUncertain
 
     async def database_problem(self) -> str | None:
         """Why no mail can be kept now: the database is away, or its tables are of an older version. None if it can."""

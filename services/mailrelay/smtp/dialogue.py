@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 import structlog
 
 from services.mailrelay.intake.journal import JournalFull, JournalUnavailable, MailNotStorable
-from services.mailrelay.intake.recipients import RecipientsUnavailable
+from services.mailrelay.intake.recipients import AddressUncertain, RecipientsUnavailable
 from services.mailrelay.smtp import replies
 from services.mailrelay.smtp.command_parser import CommandRefused, parse_mail
 from services.mailrelay.smtp.context import RelayContext
@@ -21,16 +21,18 @@ from services.mailrelay.smtp.replies import Reply
 from services.mailrelay.smtp.reply_writer import ReplyWriter
 from services.mailrelay.smtp.session_state import SessionState
 from services.mailrelay.smtp.transaction import Transaction
-from shared.blobs import BlobsFull, BlobsUnavailable
+from shared.blobs import BlobsForbidden, BlobsFull, BlobsUnavailable
 from shared.errors import Expected
 
 log = structlog.get_logger()
 
 REPLY_BY_ERROR: Final[dict[type[Expected], Reply]] = {
     RecipientsUnavailable: replies.DATABASE_AWAY,
+    AddressUncertain: replies.ADDRESS_UNCERTAIN,
     JournalUnavailable: replies.DATABASE_AWAY,
     JournalFull: replies.QUEUE_FULL,
     BlobsUnavailable: replies.DATABASE_AWAY,
+    BlobsForbidden: replies.DATABASE_AWAY,
     BlobsFull: replies.QUEUE_FULL,
     MemoryExhausted: replies.QUEUE_FULL,
     MailNotStorable: replies.UNFORESEEN,

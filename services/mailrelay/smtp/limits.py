@@ -315,14 +315,16 @@ class ClientQuota:
     def count_reply(self, reply: Reply) -> float:
         """Count what went wrong by the client's own fault; how many seconds the reply has to wait.
 
-        What is our fault (4yz) is never held against the client.
+        What is our fault (4yz) is not held against the client, but for addresses that we do not know after a restore: whoever guesses is
+        as slow as ever.
         """
         if reply is replies.TOO_MANY_RECIPIENTS:
             self._limits.on_hit(LimitHit.RECIPIENTS)
-        if self.is_trusted or reply.code < 500:
+        is_unknown = reply in {replies.UNKNOWN_ADDRESS, replies.ADDRESS_UNCERTAIN}
+        if self.is_trusted or (reply.code < 500 and not is_unknown):
             return 0
         settings = self._limits.settings
-        if reply is replies.UNKNOWN_ADDRESS:
+        if is_unknown:
             level = self._limits.count_unknown_recipient(self.source)
             self._exceeded = LimitHit.HARVEST if level > settings.unknown_recipient_limit else None
             is_delayed, delay = level > settings.unknown_recipient_delay_from, LimitHit.HARVEST_DELAYED

@@ -37,6 +37,8 @@ START_MAIL: Final = "354 end data with <CR><LF>.<CR><LF>"
 
 # Try again later.
 DATABASE_AWAY: Final = Reply(451, "4.3.0", "cannot store mail at the moment, try again later")
+# RFC 3463: 4.1.0, a matter of the address. After a restore an address may be missing that senders were given.
+ADDRESS_UNCERTAIN: Final = Reply(451, "4.1.0", "cannot look up this address at the moment, try again later")
 QUEUE_FULL: Final = Reply(452, "4.3.1", "too much mail at the moment, try again later")
 # RFC 5321 §4.5.3.1.10: the sender tries the others in a transaction of their own.
 TOO_MANY_RECIPIENTS: Final = Reply(452, "4.5.3", "too many recipients, send the rest separately")

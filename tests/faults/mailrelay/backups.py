@@ -15,7 +15,6 @@ from shared.database import asyncpg_dsn
 from tests.conftest import Database, Keys
 
 _SCRIPTS = Path(__file__).parents[3] / "deploy" / "backup"
-AFTER_RESTORE = (_SCRIPTS / "after-restore.sql").read_text()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
+from migrations.restoration import hold_back
 from migrations.upgrade import make_roles
 from shared.crypto.key_provider import KeyFile
 from shared.database import asyncpg_dsn, create_engine, create_sessions
@@ -22,16 +23,19 @@ from tests.factories import (
     make_integration,
     make_message,
     make_order,
+    make_relay_address,
     make_reply,
 )
-from tests.faults.mailrelay.backups import AFTER_RESTORE, Backups, ask, output_of
+from tests.faults.mailrelay.backups import Backups, ask, output_of
 from tests.faults.mailrelay.counting import assert_right, counted
-from tests.faults.mailrelay.load import Load, RelayProcess, reachable, running
+from tests.faults.mailrelay.load import ADDRESS, Load, RelayProcess, reachable, running
+from tests.integration.mailrelay.accepting import DOMAIN, connect, running_relay
 
 _GRANTS = (
     "SELECT grantee, table_name, column_name, privilege_type FROM information_schema.column_privileges"
     " WHERE grantee LIKE 'replyco%' ORDER BY 1, 2, 3, 4"
 )
+_MADE_SINCE = "newstores"
 needs_age = pytest.mark.skipif(shutil.which("age") is None, reason="backups are encrypted with Debian's age")
 
 
@@ -44,6 +48,15 @@ async def _with_an_order_that_is_over_and_a_reply_to_send(database: Database, ke
         await make_order(session, keyring, store, purchased_at=datetime.now(UTC) - timedelta(days=600))
         message = await make_message(session, keyring, await make_conversation(session, keyring, store))
         await make_reply(session, keyring, message)
+    await engine.dispose()
+
+
+async def _with_an_address_made_since(database: Database, keys: Keys) -> None:
+    engine = create_engine(database.url(OWNER), application_name="tests")
+    async with create_sessions(engine).begin() as session:
+        account = await make_account(session, Keyring(KeyFile.load(keys.key_file)))
+        store = await make_integration(session, account.id)
+        await make_relay_address(session, store, local_part=_MADE_SINCE)
     await engine.dispose()
 
 
@@ -83,6 +96,7 @@ async def test_a_restore_to_a_point_in_time_has_every_250_before_it_once(
                 before = [dict(each.accepted) for each in (load, large_load)]
                 [[point]] = await ask(own_database.postgres, "SELECT clock_timestamp()")
                 await _purge(own_database, keys)
+                await _with_an_address_made_since(own_database, keys)
                 await load.more("data 250", 50)
         finally:
             await large.kill()
@@ -109,10 +123,17 @@ async def test_a_restore_to_a_point_in_time_has_every_250_before_it_once(
         await backups.restore("blobs", str(restored_keys.blob_folder))
         assert await _orders(restored) == 1
         owner = await asyncpg.connect(asyncpg_dsn(restored.url(OWNER)))
-        await owner.execute(AFTER_RESTORE)
+        await hold_back(restored.url(OWNER))
         states = {row[0] for row in await owner.fetch("SELECT state FROM outbound_messages")}
         await owner.close()
         await _purge(restored, restored_keys)
+        async with running_relay(restored, restored_keys) as serving:
+            client = await connect(serving.smtp_port)
+            await client.say("EHLO sender.example")
+            await client.say("MAIL FROM:<buyer@marketplace.amazon.de>")
+            assert (await client.say(f"RCPT TO:<{_MADE_SINCE}@{DOMAIN}>")).startswith("451 4.1.0")
+            assert (await client.say(f"RCPT TO:<{ADDRESS}>")).startswith("250")
+            client.writer.close()
 
         assert await _orders(restored) == 0
         assert states == {"perhaps_sent"}

@@ -61,6 +61,19 @@ class Bench:
         return [quota.count_reply(replies.UNKNOWN_ADDRESS) for _ in range(times)]
 
 
+def test_addresses_that_are_uncertain_after_a_restore_make_a_guess_as_slow_as_ever():
+    certain, uncertain = Bench().admit(), Bench().admit()
+
+    def guess(quota: ClientQuota, reply: replies.Reply) -> list[float]:
+        return [quota.count_reply(reply) for _ in range(100)]
+
+    delays = guess(uncertain, replies.ADDRESS_UNCERTAIN)
+    assert delays == guess(certain, replies.UNKNOWN_ADDRESS)
+    assert delays[-1] > 0
+    with pytest.raises(LimitExceeded):
+        uncertain.require_within_limits(has_recipient=False)
+
+
 def test_an_ipv6_network_is_a_64_and_an_ipv4_one_an_address():
     one, same, other = (network_of(ip_address(f"2001:db8:0:{tail}")) for tail in ("1::1", "1:f::9", "2::1"))
 

@@ -6,7 +6,7 @@ from services.mailrelay.intake import journal, recipients
 from services.mailrelay.smtp import limits, replies
 from services.mailrelay.smtp.dialogue import REPLY_BY_ERROR
 from services.mailrelay.smtp.replies import Reply
-from shared.blobs import BlobsFull, BlobsUnavailable
+from shared.blobs import BlobsForbidden, BlobsFull, BlobsUnavailable
 from shared.errors import Expected
 
 
@@ -16,7 +16,7 @@ def test_every_expected_failure_has_a_reply_that_asks_to_try_again():
         for room in (journal, limits, recipients)
         for _name, member in inspect.getmembers(room, inspect.isclass)
         if issubclass(member, Expected) and member is not Expected
-    } | {BlobsFull, BlobsUnavailable}
+    } | {BlobsForbidden, BlobsFull, BlobsUnavailable}
 
     assert set(REPLY_BY_ERROR) == expected
     assert all(400 <= reply.code < 500 for reply in REPLY_BY_ERROR.values())

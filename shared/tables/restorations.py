@@ -1,0 +1,23 @@
+"""That this database was restored."""
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.database import new_id
+from shared.tables.base import Base, now
+
+# Asked by whoever would do something for good because a row is missing: it may have been made after the point of the restore.
+IS_UNCERTAIN: Final = "EXISTS (SELECT FROM restorations WHERE ends_at > now())"
+
+
+class Restoration(Base):
+    """The database was brought back to a point in time (`python -m migrations restored`). Until `ends_at` nobody knows what happened since."""
+
+    __tablename__ = "restorations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    restored_at: Mapped[datetime] = mapped_column(server_default=now)
+    ends_at: Mapped[datetime]
