@@ -224,11 +224,17 @@ async def exporting(role: str, settings: "TracingSettings") -> AsyncIterator[Non
         return
     try:
         from shared.tracing_export import SpanExport  # noqa: PLC0415  # what is off is not loaded, or not even installed
+
+        export = SpanExport(role, settings.otlp_endpoint, settings.traced_share)
     except ModuleNotFoundError:
         log.warning("tracing_not_installed", setting="REPLYCO_OTLP_ENDPOINT")
         yield
         return
-    async with SpanExport(role, settings.otlp_endpoint, settings.traced_share) as _writer:
+    except Exception:  # one of OpenTelemetry's own variables is wrong
+        log.exception("tracing_not_begun")
+        yield
+        return
+    async with export as _writer:
         try:
             yield
         finally:

@@ -1,10 +1,13 @@
 """Puts together what `/status` of a process answers: the process, and what waits and fails, as far as its database role may read it."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
+
+import structlog
 
 from shared.database import Sessions, database_problem, is_unavailable
 from shared.logging import lost_lines, recent_errors
@@ -12,6 +15,8 @@ from shared.schema_revision import packaged_revisions
 from shared.status import queries
 from shared.status.queries import Scope
 from shared.version import version
+
+log = structlog.get_logger()
 
 Facts = Mapping[str, object]
 # Whoever asks within this time is told the same: however many ask, the database is asked once.
@@ -56,14 +61,16 @@ class StatusReport:
         database_problem: Callable[[], Awaitable[str | None]],
         problem: Callable[[], str | None] = lambda: None,
         read: Callable[[], Awaitable[Facts]] | None = None,
+        fresh_seconds: float = _FRESH_SECONDS,
     ) -> None:
         self._role = role
         self._database_problem = database_problem
         self._problem = problem
         self._read = read
         self._started_at = datetime.now(UTC)
-        self._turn = asyncio.Lock()
-        self._seen: tuple[float, Facts] | None = None
+        self._fresh_seconds = fresh_seconds
+        self._looking: asyncio.Future[Facts] | None = None
+        self._looked_at = 0.0
 
     @classmethod
     def of(
@@ -78,14 +85,15 @@ class StatusReport:
         )
 
     async def __call__(self) -> Facts:
-        now = asyncio.get_running_loop().time
-        async with self._turn:
-            if self._seen is None or now() - self._seen[0] > _FRESH_SECONDS:
-                self._seen = (now(), await self._look())
-            return self._seen[1]
+        is_old = time.monotonic() - self._looked_at > self._fresh_seconds
+        if self._looking is None or (self._looking.done() and is_old):
+            self._looking = asyncio.create_task(self._look())
+        # One who hangs up takes nobody else's answer away.
+        return await asyncio.shield(self._looking)
 
     async def _look(self) -> Facts:
         problem, state = await self._ask_database()
+        self._looked_at = time.monotonic()
         problem = problem or self._problem()
         return {
             "role": self._role,
@@ -111,7 +119,8 @@ class StatusReport:
                 return None, await self._read()
         except TimeoutError:
             return f"the database took longer than {_LOOK_SECONDS:.0f} seconds", unknown
-        except Exception as error:
-            if not is_unavailable(error):
-                raise
-            return "the database does not answer", unknown
+        except Exception as error:  # the page is for whoever looks for what is wrong
+            if is_unavailable(error):
+                return "the database does not answer", unknown
+            log.exception("status_not_read")
+            return "what waits could not be read: the log has `status_not_read`", unknown

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from deploy.demo.postgres import MAIL_WORKER, RELAY
@@ -141,6 +142,37 @@ async def test_however_many_ask_at_once_the_database_is_asked_once(sessions: Ses
 
     assert all(answer is answers[0] for answer in answers)
     assert len([sql for sql in sent if "FROM events " in sql]) == 1
+
+
+async def test_whoever_asks_while_somebody_else_is_asking_gets_the_same_answer_however_long_it_takes():
+    asked_database, may_answer, looks = asyncio.Event(), asyncio.Event(), 0
+
+    async def slow() -> str | None:
+        nonlocal looks
+        looks += 1
+        asked_database.set()
+        await may_answer.wait()
+        return None
+
+    report = StatusReport("mailrelay", database_problem=slow, fresh_seconds=0)
+    impatient = asyncio.create_task(report())
+    await asked_database.wait()
+    asking = [asyncio.create_task(report()) for _ in range(20)]
+    impatient.cancel()
+    await asyncio.gather(impatient, return_exceptions=True)
+    may_answer.set()
+
+    assert len({id(facts) for facts in await asyncio.gather(*asking)}) == 1
+    assert looks == 1
+
+
+async def test_what_a_role_may_not_read_is_said_and_not_guessed(kept_database: KeptDatabase):
+    with capture_logs() as logs:
+        told = await StatusReport.of("mail-worker", kept_database.sessions(MAIL_WORKER), EVERYTHING)()
+
+    assert (told["is_ready"], told["queues"]) == (False, None)
+    assert "status_not_read" in str(told["problem"])
+    assert [entry["event"] for entry in logs] == ["status_not_read"]
 
 
 async def test_a_problem_of_the_process_is_told_beside_what_waits(sessions: Sessions):

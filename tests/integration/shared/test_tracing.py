@@ -89,6 +89,15 @@ async def test_a_package_that_is_missing_stops_nobody(monkeypatch: pytest.Monkey
     assert [entry["event"] for entry in logs] == ["tracing_not_installed"]
 
 
+async def test_a_wrong_variable_of_opentelemetrys_stops_nobody(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")
+    with capture_logs() as logs:
+        async with exporting("tester", TracingSettings(otlp_endpoint="http://127.0.0.1:9")):
+            assert not tracing.is_on()
+
+    assert [entry["event"] for entry in logs] == ["tracing_not_begun"]
+
+
 async def test_a_collector_that_is_away_is_said_once_by_its_event_alone():
     with capture_logs() as logs:
         async with exporting("tester", TracingSettings(otlp_endpoint="http://127.0.0.1:9")):
