@@ -28,6 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.connector.accounts.audit import system_audit_entry
 from services.connector.integrations import erasure as stores
 from services.connector.integrations import lifecycle_service
+from services.connector.privacy.deletion_watch import GoOn, always
 from shared.blobs import BlobStore
 from shared.database import Sessions, database_answers, each_id, is_unavailable
 from shared.errors import Expected
@@ -67,10 +68,14 @@ class Waiting:
     until: datetime
 
 
-async def erase_closed(sessions: Sessions, blobs: BlobStore, now: datetime) -> int:
-    """Erase every account whose grace period is over, and return how many these were. Raises AccountsLeft, after all the others."""
+async def erase_closed(sessions: Sessions, blobs: BlobStore, now: datetime, go_on: GoOn = always) -> int:
+    """Erase every account whose grace period is over, and return how many these were.
+
+    Raises AccountsLeft, after all the others, and what `go_on` raises, which is asked before each.
+    """
     erased = left = 0
     async for account_id in each_id(sessions, _due(now)):
+        await go_on()
         try:
             waiting = await erase(sessions, blobs, account_id, now)
         except Expected as failure:

@@ -8,7 +8,7 @@ import structlog
 from services.connector.account_closing.erasure import erase_closed
 from services.connector.job_queue.runner import JobRunner
 from services.connector.job_queue.schedules import Every
-from services.connector.privacy.deletion_watch import time_to_destroy
+from services.connector.privacy.deletion_watch import StillTime, time_to_destroy
 from shared.blobs import BlobStore
 from shared.database import Sessions
 
@@ -23,6 +23,8 @@ def register(runner: JobRunner, sessions: Sessions, blobs: BlobStore) -> None:
     async def erase_closed_accounts() -> None:
         # What could not be erased counts as a failure, so that it is tried again soon and an alarm tells.
         now = await time_to_destroy(sessions)
-        log.info("closed_accounts_erased", accounts=await erase_closed(sessions, blobs, now))
+        log.info(
+            "closed_accounts_erased", accounts=await erase_closed(sessions, blobs, now, StillTime(sessions))
+        )
 
     runner.add_recurring("erase_closed_accounts", _HOURLY, erase_closed_accounts)

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import ColumnElement, Select, delete, select, tuple_, update
 
 from services.connector.privacy import deletion, ended_orders
+from services.connector.privacy.deletion_watch import GoOn, always
 from shared.blobs import BlobStore
 from shared.database import Sessions, database_answers, each_id, is_unavailable
 from shared.errors import Expected
@@ -44,13 +45,14 @@ class ErasureIncomplete(Exception):
         self.left = left
 
 
-async def erase_removed(sessions: Sessions, blobs: BlobStore, now: datetime) -> int:
+async def erase_removed(sessions: Sessions, blobs: BlobStore, now: datetime, go_on: GoOn = always) -> int:
     """Delete the data of every store that is due, and return how many these were.
 
-    Raises ErasureIncomplete if some could not be erased: after all the others.
+    Raises ErasureIncomplete if some could not be erased: after all the others. And what `go_on` raises, which is asked before each.
     """
     erased = left = 0
     async for integration_id in each_id(sessions, _due(now)):
+        await go_on()
         try:
             await erase_store(sessions, blobs, integration_id, now)
         except Expected as failure:

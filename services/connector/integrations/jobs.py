@@ -17,7 +17,7 @@ from services.connector.integrations import (
 from services.connector.integrations.owner_mails import NoticeMailer
 from services.connector.job_queue.runner import JobRunner, TryAgain
 from services.connector.job_queue.schedules import DailyAt, Every
-from services.connector.privacy.deletion_watch import time_to_destroy
+from services.connector.privacy.deletion_watch import StillTime, time_to_destroy
 from services.connector.tokens.service import RenewalBusy, Vault
 from shared.blobs import BlobStore
 from shared.database import Sessions
@@ -91,9 +91,10 @@ def _register_locks(runner: JobRunner, sessions: Sessions) -> None:
 def _register_removals(runner: JobRunner, sessions: Sessions, blobs: BlobStore) -> None:
     async def remove_disconnected_integrations() -> None:
         now = await time_to_destroy(sessions)
-        removed = await lifecycle_service.end_grace_periods(sessions, now)
+        still_time = StillTime(sessions)
+        removed = await lifecycle_service.end_grace_periods(sessions, now, still_time)
         # What could not be erased counts as a failure, so that it is tried again soon and an alarm tells.
-        erased = await erasure.erase_removed(sessions, blobs, now)
+        erased = await erasure.erase_removed(sessions, blobs, now, still_time)
         log.info("grace_periods_ended", removed=removed, erased=erased)
 
     runner.add_recurring("remove_disconnected_integrations", _HOURLY, remove_disconnected_integrations)

@@ -28,6 +28,7 @@ from services.connector.integrations.row_locks import (
 )
 from services.connector.integrations.service import recompute_lock
 from services.connector.orders import syncs
+from services.connector.privacy.deletion_watch import GoOn, always
 from services.connector.problems.catalogue import NotFound
 from services.connector.tokens import service as tokens
 from shared.database import Sessions
@@ -197,10 +198,11 @@ async def restore(
         raise _name_taken(error) from error
 
 
-async def end_grace_periods(sessions: Sessions, now: datetime) -> int:
-    """Remove the stores whose grace period is over, a batch per transaction. The answer is how many."""
+async def end_grace_periods(sessions: Sessions, now: datetime, go_on: GoOn = always) -> int:
+    """Remove the stores whose grace period is over, a batch per transaction. The answer is how many. Raises what `go_on` raises, which is asked before each."""
     count = 0
     while True:
+        await go_on()
         async with sessions.begin() as session:
             over = await session.scalars(
                 select(Integration)

@@ -154,7 +154,7 @@ def stop(
         settings, "connector-privacy", lambda sessions: deletion_watch.stop(sessions, by=by, reason=reason)
     )
     print(
-        "Stopped; what is under way ends. Deadlines go on: `privacy resume` as soon as the time is right again."
+        "Stopped within seconds; the account, store or step under way ends. Deadlines go on: `privacy resume` as soon as the time is right again."
     )
 
 

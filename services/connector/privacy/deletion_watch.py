@@ -5,6 +5,9 @@ and again; a jump, or hours in which nobody looked, begin the day anew. Whatever
 operator can stop all of it.
 """
 
+import math
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -23,6 +26,7 @@ _UNSEEN: Final = timedelta(hours=2)
 # Transactions begin at other moments than they write.
 _BACK: Final = timedelta(minutes=5)
 _LOOK_AGAIN: Final = timedelta(minutes=10)
+_LOOK_SECONDS: Final = 10.0
 # What is printed of stores, and of accounts.
 MOST_LISTED: Final = 1000
 
@@ -54,6 +58,10 @@ _STORES: Final = text("""
 _ACCOUNTS: Final = text(
     "SELECT erase_after AS at, id FROM accounts WHERE erase_after <= CAST(:until AS timestamptz) AND erased_at IS NULL ORDER BY erase_after LIMIT :most"
 )
+
+
+GoOn = Callable[[], Awaitable[None]]
+"""Asked before the next thing is destroyed. Raises what ends the work there."""
 
 
 class DeletionWaits(TryAgain):
@@ -106,6 +114,24 @@ async def time_to_destroy(sessions: Sessions) -> datetime:
     return watch.now
 
 
+class StillTime:
+    """For whoever destroys one after the other, before each: whether that may go on. It looks every ten seconds. Raises as `time_to_destroy`."""
+
+    def __init__(self, sessions: Sessions, *, every_seconds: float = _LOOK_SECONDS) -> None:
+        self._sessions = sessions
+        self._every_seconds = every_seconds
+        self._look_at = -math.inf
+
+    async def __call__(self) -> None:
+        if time.monotonic() >= self._look_at:
+            await time_to_destroy(self._sessions)
+            self._look_at = time.monotonic() + self._every_seconds
+
+
+async def always() -> None:
+    """In place of StillTime, for an operator who has asked for it by hand."""
+
+
 async def read(sessions: Sessions) -> Watch:
     """What the workers have seen."""
     async with sessions.reading() as reader:
@@ -113,7 +139,7 @@ async def read(sessions: Sessions) -> Watch:
 
 
 async def stop(sessions: Sessions, *, by: str, reason: str | None) -> None:
-    """Nothing that is over is destroyed any more, in any process; what is under way ends."""
+    """Nothing that is over is destroyed any more, in any process, from the next store, account or step on."""
     async with sessions.begin() as session:
         await session.execute(_STOP, {"by": by, "reason": reason})
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from services.connector.job_queue.runner import JobRunner
 from services.connector.job_queue.schedules import DailyAt
-from services.connector.privacy.deletion_watch import time_to_destroy
+from services.connector.privacy.deletion_watch import StillTime, time_to_destroy
 from services.connector.privacy.purger import Purger
 from shared.database import Sessions
 
@@ -18,6 +18,6 @@ def register(runner: JobRunner, sessions: Sessions, purger: Purger) -> None:
 
     async def purge_what_is_over() -> None:
         # What could not be ended counts as a failure, so that it is tried again soon and an alarm tells.
-        await purger.purge(await time_to_destroy(sessions))
+        await purger.purge(await time_to_destroy(sessions), StillTime(sessions))
 
     runner.add_recurring("purge_what_is_over", _NIGHTLY, purge_what_is_over)

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from services.connector.accounts.audit import system_audit_entry
 from services.connector.privacy import ended_mail, ended_orders
 from services.connector.privacy.accounts import Kept, all_kept
+from services.connector.privacy.deletion_watch import GoOn, always
 from services.connector.privacy.over import OVER, Ending, count_statement, values_of
 from shared.blobs import BlobStore
 from shared.database import Sessions, database_answers, is_unavailable
@@ -60,10 +61,11 @@ async def purge(
     messages_end_with_orders: bool,
     account_id: UUID | None = None,
     note: Callable[[Ending, int], None] = lambda _ending, _count: None,
+    go_on: GoOn = always,
 ) -> Mapping[Ending, int]:
-    """End whatever is over, in all accounts or in one, and say how much of each kind. `note` is told of each step.
+    """End whatever is over, in all accounts or in one, and say how much of each kind. `note` is told of each step, `go_on` asked before it.
 
-    Raises PurgeIncomplete, after all the rest.
+    Raises PurgeIncomplete, after all the rest, and what `go_on` raises, at once.
     """
     total: Counter[Ending] = Counter()
     failed = 0
@@ -73,6 +75,7 @@ async def purge(
     async for kept in kept_by:
         ended: Counter[Ending] = Counter()
         for ending, step in _steps(sessions, blobs, kept):
+            await go_on()
             count = await _done(sessions, step, ending, kept.account_id)
             if count is None:
                 failed += 1
@@ -85,6 +88,7 @@ async def purge(
                 session.add(system_audit_entry(kept.account_id, "data_ended", kept.account_id, **counts))
         total.update(ended)
     if account_id is None:
+        await go_on()
         count = await _done(sessions, partial(_end_audit_entries, sessions), Ending.AUDIT_LOG, None)
         if count is None:
             failed += 1

@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from services.connector.privacy.deletion_watch import GoOn, always
 from services.connector.privacy.over import Ending
 from services.connector.privacy.purge_service import due, purge
 from shared.availability import DATABASE
@@ -48,14 +49,15 @@ class Purger:
             self._ended.labels(ending)
             self._due.labels(ending).set(math.nan)
 
-    async def purge(self, now: datetime) -> None:
-        """Once. Raises PurgeIncomplete."""
+    async def purge(self, now: datetime, go_on: GoOn = always) -> None:
+        """Once. Raises PurgeIncomplete, and what `go_on` raises."""
         ended = await purge(
             self._sessions,
             self._blobs,
             now,
             messages_end_with_orders=self._messages_end_with_orders,
             note=lambda ending, count: self._ended.labels(ending).inc(count),
+            go_on=go_on,
         )
         log.info("purged", **{str(ending): count for ending, count in sorted(ended.items())})
 

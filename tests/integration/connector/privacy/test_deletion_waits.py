@@ -9,10 +9,13 @@ from sqlalchemy import func, select, text, update
 
 from deploy.demo.postgres import CONNECTOR
 from services.connector.account_closing import jobs as account_closing_jobs
+from services.connector.account_closing.erasure import erase_closed
+from services.connector.integrations.lifecycle_service import end_grace_periods
 from services.connector.job_queue.runner import JobRunner
 from services.connector.maintenance.jobs import HousekeepingMetrics, keep_house_by_clock
 from services.connector.privacy import deletion_watch, jobs
-from services.connector.privacy.deletion_watch import A_DAY, DeletionWaits
+from services.connector.privacy.deletion_watch import A_DAY, DeletionWaits, StillTime
+from services.connector.privacy.purge_service import purge
 from services.connector.privacy.purger import Purger
 from shared.database import Sessions
 from shared.keyring import Keyring
@@ -109,6 +112,36 @@ async def test_the_workers_jobs_wait_and_go_on_by_themselves(sessions: Sessions,
 
     await as_if(sessions, steady_for=A_DAY, seen_ago=timedelta())
     assert await run() == (True, 0)
+
+
+async def test_what_is_under_way_stops_at_the_next_one(
+    sessions: Sessions, keyring: Keyring, shop: Shop, closed: Account
+):
+    async with sessions.begin() as session:
+        other = await make_account(session, keyring)
+        other.closed_at = other.erase_after = func.now() - text("interval '1 minute'")
+    await as_if(sessions, steady_for=A_DAY, seen_ago=timedelta())
+    still_time, asked = StillTime(sessions, every_seconds=0), 0
+
+    async def stopped_meanwhile() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            await deletion_watch.stop(sessions, by="somebody", reason=None)
+        await still_time()
+
+    now = await sessions.now()
+    with pytest.raises(DeletionWaits):
+        await erase_closed(sessions, shop.blobs, now, stopped_meanwhile)
+    with pytest.raises(DeletionWaits):
+        await purge(sessions, shop.blobs, now, messages_end_with_orders=False, go_on=still_time)
+    with pytest.raises(DeletionWaits):
+        await end_grace_periods(sessions, now, still_time)
+
+    async with sessions.begin() as session:
+        ids = (closed.id, other.id)
+        erased = await session.scalars(select(Account.erased_at.is_not(None)).where(Account.id.in_(ids)))
+        assert sorted(erased) == [False, True]
 
 
 async def test_nobody_is_signed_out_in_the_day_after_a_jump(sessions: Sessions):
