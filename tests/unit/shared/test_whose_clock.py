@@ -23,6 +23,7 @@ ASKED: Final = {
     "shared/crypto/mail_key_files.py": "when a key in a file was made, without a database",
     "shared/doctor/database.py": "compares the two clocks",
     "shared/status/report.py": "since when a process runs, as it is told to operators",
+    "shared/tracing_export.py": "when something was, as it is told to operators",
     "shared/database.py": "compares the two clocks",
 }
 
@@ -35,4 +36,5 @@ def test_the_machines_own_clock_decides_nothing():
         if MACHINES_CLOCK.search(path.read_text("utf-8"))
     }
 
+    # Whoever decides by the time asks `Sessions.now`. Whoever only tells it is named here.
     assert asking == ASKED.keys()
