@@ -16,6 +16,7 @@ from services.connector.authorization.attempts import (
     AttemptView,
     Callback,
     CallbackProblem,
+    Elsewhere,
     LoginParameters,
     UnknownCountry,
     is_token,
@@ -32,6 +33,7 @@ from services.connector.authorization.schemas import (
     AuthorizationList,
     AuthorizationRequest,
     AuthorizedAnswer,
+    BegunByAnswer,
     ConsentErrorAnswer,
     ConsentErrorList,
     HintAnswer,
@@ -209,7 +211,8 @@ async def read_authorization_link(
     now: Now,
 ) -> LinkedAnswer:
     """Whoever may authorize stores goes on with `POST /authorizations`, naming the link. What it has led to (`authorized`) is told for 30 days, also when its time is over."""
-    wish, names, authorized = await service.read_link(sessions, keyring, caller, link, now)
+    found = await service.read_link(sessions, keyring, caller, link, now)
+    wish, names = found.wish, found.asked_for
     return LinkedAnswer(
         asked_by=names.asked_by,
         asked_by_program=wish.by_program,
@@ -218,7 +221,8 @@ async def read_authorization_link(
         integration_id=wish.integration_id,
         integration_name=names.integration,
         expires_at=wish.expires_at,
-        authorized=None if authorized is None else _authorized(authorized),
+        begun=[BegunByAnswer(name=each.name, begun_at=each.begun_at) for each in found.begun],
+        authorized=None if found.authorized is None else _authorized(found.authorized),
         authorized_since=[_authorized(store) for store in names.authorized_since],
     )
 
@@ -305,9 +309,13 @@ async def amazon_redirect(
         ),
         now=now,
     )
-    return (
-        _problem_page(outcome) if isinstance(outcome, CallbackProblem) else _redirect(f"/connect/{outcome}")
-    )
+    match outcome:
+        case Elsewhere():
+            return _redirect(_elsewhere_address(outcome))
+        case CallbackProblem():
+            return _problem_page(outcome)
+        case _:
+            return _redirect(f"/connect/{outcome}")
 
 
 @amazon_router.get("/amazon/confirm/{request_id}")
@@ -392,6 +400,17 @@ def _confirm_address(request_id: UUID) -> str:
 
 def _redirect(address: str) -> RedirectResponse:
     return RedirectResponse(address, 303, _NO_TRACE)
+
+
+def _elsewhere_address(attempt: Elsewhere) -> str:
+    """The page says how to go on here: by the link again, at the store that is meant, or at its country."""
+    if attempt.by_link:
+        way = {"by": "link"}
+    elif attempt.reconnects is not None:
+        way = {"integration": str(attempt.reconnects)}
+    else:
+        way = {"country": attempt.country}
+    return f"/connect/problem/{CallbackProblem.OTHER_BROWSER}?{urlencode(way)}"
 
 
 def _problem_page(problem: CallbackProblem) -> RedirectResponse:

@@ -59,6 +59,7 @@ class AttemptProblem(StrEnum):
     WRONG_ACCOUNT = "wrong_account"
     OTHER_SELLER = "other_seller"
     STORE_DIFFERS = "store_differs"
+    LINK_SPENT = "link_spent"
 
 
 class AttemptHint(StrEnum):
@@ -76,6 +77,15 @@ class CallbackProblem(StrEnum):
     SIGN_IN_AGAIN = "sign_in_again"
     CODE_MISSING = "code_missing"
     PERMISSION_MISSING = "permission_missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """An attempt of the caller's account that was begun in another browser, as far as it says where this one begins anew."""
+
+    reconnects: UUID | None
+    country: str
+    by_link: bool
 
 
 @dataclass(frozen=True, slots=True)

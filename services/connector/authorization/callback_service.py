@@ -35,6 +35,7 @@ from services.connector.authorization.attempts import (
     AttemptProblem,
     Callback,
     CallbackProblem,
+    Elsewhere,
     hash_of,
     is_another_store,
     is_code,
@@ -98,7 +99,7 @@ async def complete(
     browser_token: str | None,
     callback: Callback,
     now: datetime,
-) -> UUID | CallbackProblem:
+) -> UUID | CallbackProblem | Elsewhere:
     """What a callback does: the attempt whose page shows the outcome, or why there is none to show here.
 
     Raises TooOften for a user, or a network in which nobody is signed in, that sends too many; AmazonPaused before anything is used up,
@@ -192,7 +193,7 @@ async def _consume(
     *,
     browser_token: str | None,
     now: datetime,
-) -> queries.AttemptRow | UUID | CallbackProblem:
+) -> queries.AttemptRow | UUID | CallbackProblem | Elsewhere:
     """The attempt, if this call is the one that consumes it; its id, if it was consumed before; else what is wrong."""
     state_hash = hash_of(callback.state)
     browser_hash = hash_of(browser_token) if browser_token is not None else b""
@@ -216,7 +217,18 @@ async def _consume(
     if row is None:
         # A caller that is not signed in cannot find out whether a state exists.
         return CallbackProblem.ATTEMPT_UNKNOWN if caller is not None else CallbackProblem.OTHER_BROWSER
-    return row if consumed is not None else shown_instead(row, caller, browser_hash, now)
+    if consumed is not None:
+        return row
+    shown = shown_instead(row, caller, browser_hash, now)
+    # To nobody else is told what somebody wants to connect.
+    may_know = (
+        caller is not None
+        and caller.account_id == row.account_id
+        and caller.may(Permission.GENERAL_ADMIN, Level.VIEW)
+    )
+    if shown is CallbackProblem.OTHER_BROWSER and may_know:
+        return Elsewhere(row.reconnects, row.country, by_link=row.link_hash is not None)
+    return shown
 
 
 def _check_seller(attempt: queries.AttemptRow, seller_id: str) -> None:
@@ -335,6 +347,8 @@ async def _connect(
         if await queries.has_outcome(session, attempt.id):
             # Written before, and the database was lost before it could say so.
             return
+        if attempt.link_hash is not None:
+            await queries.hold_link(session, attempt.link_hash)
         known = await queries.known_store(session, caller.account_id, region, seller_id)
         told = {p.marketplace.country for p in store.participations if p.is_participating}
         if known is not None and is_another_store(
@@ -354,6 +368,11 @@ async def _connect(
             owner_id=caller.user_id,
             now=now,
         )
+        if attempt.link_hash is not None:
+            # Somebody else may have been faster. The same store again does no harm.
+            spent = await queries.authorized_by_link(session, caller.account_id, attempt.link_hash)
+            if spent is not None and spent.integration_id != integration_id:
+                raise _Failed(AttemptProblem.LINK_SPENT)
         await tokens.store_grant(
             session,
             account_keys,

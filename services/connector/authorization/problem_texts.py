@@ -164,6 +164,20 @@ PROBLEM_TEXTS: Final[dict[AttemptProblem, dict[Language, tuple[str, str]]]] = {
             ),
         ),
     },
+    AttemptProblem.LINK_SPENT: {
+        Language.DE: (
+            "Mit diesem Link wurde schon ein anderer Store verbunden",
+            (
+                "Jemand anderes hat denselben Link geöffnet und war schneller. Ein Link gilt für einen Store; dieser hier wurde deshalb nicht verbunden. Für ihn braucht es einen neuen Link, oder er lässt sich unter „Integrationen“ hinzufügen."
+            ),
+        ),
+        Language.EN: (
+            "Another store was already connected by this link",
+            (
+                "Somebody else opened the same link and was faster. A link is good for one store, so this one was not connected. It needs a new link, or can be added under “Integrations”."
+            ),
+        ),
+    },
 }
 
 HINT_TEXTS: Final[dict[AttemptHint, dict[Language, tuple[str, str]]]] = {

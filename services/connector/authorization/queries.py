@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, delete, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -44,6 +44,7 @@ class AttemptRow:
     integration_id: UUID | None
     reconnects: UUID | None
     seller_id_expected: str | None
+    link_hash: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,14 @@ class AuthorizedStore:
     integration_id: UUID
     name: str | None
     consented_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BegunByLink:
+    """Somebody who has begun with a link and may be at Amazon; None for who is gone."""
+
+    name: str | None
+    begun_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +378,33 @@ async def authorized_by_link(
     ).one_or_none()
     # Whoever has an outcome was consumed.
     return None if row is None or row[2] is None else AuthorizedStore(row[0], row[1], row[2])
+
+
+async def hold_link(session: AsyncSession, link_hash: bytes) -> None:
+    """Whoever else connects a store by this link waits until this transaction has ended."""
+    key = literal(int.from_bytes(link_hash[:8], "big", signed=True), BigInteger)
+    await session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+async def begun_by_link(
+    session: AsyncSession, account_id: UUID, link_hash: bytes, *, not_by: UUID, now: datetime, most: int = 10
+) -> list[BegunByLink]:
+    """The others who have begun with this link, and have neither come back nor run out of time."""
+    begun = await session.execute(
+        select(User.name, func.max(Attempt.created_at))
+        .join(User, User.id == Attempt.user_id)
+        .where(
+            Attempt.account_id == account_id,
+            Attempt.link_hash == link_hash,
+            Attempt.user_id != not_by,
+            Attempt.outcome.is_(None),
+            Attempt.expires_at > now,
+        )
+        .group_by(User.id, User.name)
+        .order_by(func.max(Attempt.created_at))
+        .limit(most)
+    )
+    return [BegunByLink(*row) for row in begun]
 
 
 async def has_other_stores(session: AsyncSession, account_id: UUID, meant: UUID | None) -> bool:

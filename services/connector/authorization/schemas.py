@@ -181,6 +181,13 @@ class AuthorizedAnswer(_Answer):
     consented_at: datetime
 
 
+class BegunByAnswer(_Answer):
+    """A colleague who has begun with the same link and may be at Amazon just now."""
+
+    name: str | None
+    begun_at: datetime
+
+
 class LinkedAnswer(_Answer):
     """What a colleague or a program (`asked_by_program`) asks for by a link, what came of it (`authorized`: then it is spent), and what it may have meant that was `authorized_since`."""
 
@@ -195,6 +202,7 @@ class LinkedAnswer(_Answer):
                     "integration_id": None,
                     "integration_name": None,
                     "expires_at": "2026-11-30T09:12:44Z",
+                    "begun": [],
                     "authorized": None,
                     "authorized_since": [
                         {
@@ -215,6 +223,9 @@ class LinkedAnswer(_Answer):
     integration_id: UUID | None
     integration_name: str | None
     expires_at: datetime
+    begun: list[BegunByAnswer] = Field(
+        description="Others who have begun with it within the last ten minutes."
+    )
     authorized: AuthorizedAnswer | None
     authorized_since: list[AuthorizedAnswer]
 

@@ -1,6 +1,7 @@
 """Attempts to authorize: begun here, within limits, and watched while Amazon is asked."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -40,6 +41,16 @@ from shared.database import Sessions, new_id
 from shared.keyring import Keyring
 from shared.marketplaces import BY_COUNTRY
 from shared.tables import AuthorizationAttempt
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLink:
+    """What somebody asks for by a link, what came of it, and who else has begun with it and may be at Amazon."""
+
+    wish: Wish
+    asked_for: queries.AskedFor
+    authorized: queries.AuthorizedStore | None
+    begun: Sequence[queries.BegunByLink]
 
 
 async def begin(
@@ -200,7 +211,7 @@ async def make_link(
 
 async def read_link(
     sessions: Sessions, keyring: Keyring, caller: Caller, link: str, now: datetime
-) -> tuple[Wish, queries.AskedFor, queries.AuthorizedStore | None]:
+) -> ReadLink:
     """What somebody asks for by this link, and what came of it, which is told also when its time is over.
 
     Raises LinkUnknown, LinkExpired, NotFound (the integration).
@@ -208,7 +219,8 @@ async def read_link(
     account_keys = await keyring.of(sessions, caller.account_id)
     wish = wish_of(account_keys, link)
     async with sessions.begin() as session:
-        authorized = await _authorized_by(session, caller, wish, hash_of(link_of(account_keys, wish)))
+        link_hash = hash_of(link_of(account_keys, wish))
+        authorized = await _authorized_by(session, caller, wish, link_hash)
         if authorized is None:
             wish.refuse_if_over(now)
         if wish.integration_id is not None:
@@ -224,7 +236,10 @@ async def read_link(
         )
         if wish.by_program and asked_for.asked_by is None and authorized is None:
             raise LinkExpired
-        return wish, asked_for, authorized
+        begun = await queries.begun_by_link(
+            session, caller.account_id, link_hash, not_by=caller.user_id, now=now
+        )
+        return ReadLink(wish, asked_for, authorized, begun)
 
 
 def _is_own(row: queries.AttemptRow, caller: Caller, browser_token: str) -> bool:

@@ -45,7 +45,7 @@ def problem_of(answer: httpx2.Response) -> str:
     assert answer.status_code == 303
     location: str = answer.headers["location"]
     assert location.startswith("/connect/problem/")
-    return location.removeprefix("/connect/problem/")
+    return location.removeprefix("/connect/problem/").partition("?")[0]
 
 
 async def test_the_redirect_leaves_no_trace(signed_in: SignedIn):

@@ -135,7 +135,8 @@ async def test_a_stolen_callback_is_worth_nothing_in_another_session(
     with_session_only.cookies.set(SESSION_COOKIE, signed_in.token)
     with_browser_only.cookies.set(BROWSER_COOKIE, signed_in.client.cookies[BROWSER_COOKIE])
 
-    for thief, problem in ((with_session_only, "other_browser"), (with_browser_only, "sign_in_again")):
+    thieves = ((with_session_only, "other_browser?country=DE"), (with_browser_only, "sign_in_again"))
+    for thief, problem in thieves:
         answer = await arrive(thief, callback_url)
         assert answer.headers["location"] == f"/connect/problem/{problem}"
 

@@ -1,14 +1,18 @@
 """A link for who has to consent: good in one account, for some days, for whoever may authorize stores there."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
+from sqlalchemy import func, select
 
 from services.connector.authorization.links import LinkExpired, LinkUnknown, Wish, link_of, wish_of
 from shared.database import Sessions, new_id
 from shared.keyring import Keyring
+from shared.tables import Grant, Integration
 from tests.factories import make_account
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import (
@@ -50,6 +54,7 @@ async def test_it_says_what_is_asked_for_and_by_whom(signed_in: SignedIn):
         "integration_id": None,
         "integration_name": None,
         "expires_at": "",
+        "begun": [],
         "authorized": None,
         "authorized_since": [],
     }
@@ -150,3 +155,109 @@ async def test_an_attempt_that_waits_is_listed_until_it_has_an_outcome(signed_in
 
     assert (waiting["id"], waiting["status"]) == (begun["id"], "waiting")
     assert waiting["consent_url"] == begun["consent_url"]
+
+
+SignIn = Callable[..., Awaitable[SignedIn]]
+
+
+async def test_who_opens_a_link_with_which_another_one_has_begun_is_told_so(
+    signed_in: SignedIn, sign_in_as: SignIn
+):
+    link = await made(signed_in, {"country": "DE"})
+    colleague = await sign_in_as()
+    attempt = (await signed_in.client.post("/api/v1/authorizations", json={"link": link})).json()
+    await signed_in.client.post("/api/v1/authorizations", json={"link": link})
+
+    async def begun_by(client: httpx2.AsyncClient) -> list[str]:
+        answer = await client.get(f"/api/v1/authorization-links/{link}")
+        return [each["name"] for each in answer.json()["begun"]]
+
+    during = await begun_by(colleague.client), await begun_by(signed_in.client)
+    await _agree(signed_in, attempt)
+    spent = (await colleague.client.get(f"/api/v1/authorization-links/{link}")).json()["authorized"]
+
+    assert during == ([signed_in.user.name], [])
+    assert spent is not None
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one after the other", "at once"])
+async def test_of_two_people_with_one_link_one_connects_a_store(
+    *, signed_in: SignedIn, sign_in_as: SignIn, sessions: Sessions, at_once: bool
+):
+    """Both have begun before either has come back, and consent for different stores."""
+    link = await made(signed_in, {"country": "DE"})
+    people = [signed_in, await sign_in_as()]
+    attempts = [
+        (await person.client.post("/api/v1/authorizations", json={"link": link})).json() for person in people
+    ]
+    addresses = [
+        await consent(attempt["consent_url"], seller_id)
+        for attempt, seller_id in zip(attempts, (LAMPENLADEN, CASA_VERDE), strict=True)
+    ]
+    arriving = [arrive(person.client, address) for person, address in zip(people, addresses, strict=True)]
+    if at_once:
+        await asyncio.gather(*arriving)
+    else:
+        for one in arriving:
+            await one
+
+    ended = [await outcome(signed_in.client, attempt["id"]) for attempt in attempts]
+    problems = [each["problem"] and each["problem"]["code"] for each in ended]
+    assert sorted(problems, key=str) == [None, "link_spent"]
+    if not at_once:
+        assert problems == [None, "link_spent"]
+    async with sessions() as session:
+        assert await session.scalar(select(func.count()).select_from(Integration)) == 1
+        assert await session.scalar(select(func.count()).select_from(Grant)) == 1
+
+
+async def test_two_people_with_one_link_may_mean_the_same_store(signed_in: SignedIn, sign_in_as: SignIn):
+    link = await made(signed_in, {"country": "DE"})
+    colleague = await sign_in_as()
+    hers = (await signed_in.client.post("/api/v1/authorizations", json={"link": link})).json()
+    theirs = (await colleague.client.post("/api/v1/authorizations", json={"link": link})).json()
+
+    connected = await _agree(signed_in, hers)
+    again = await _agree(colleague, theirs)
+
+    assert connected is not None
+    assert again == connected
+    assert (await outcome(signed_in.client, theirs["id"]))["status"] == "reauthorized"
+
+
+async def test_another_browser_is_led_to_where_it_began(
+    *,
+    signed_in: SignedIn,
+    sign_in_as: SignIn,
+    nobody: httpx2.AsyncClient,
+    sessions: Sessions,
+    keyring: Keyring,
+):
+    """At the store that was meant, at its country, or by the link; but nobody else learns what was meant."""
+    integration_id = await connect_named(signed_in, "Lampen Europa")
+    async with sessions.begin() as session:
+        other = await make_account(session, keyring, name="Theirs")
+    colleague, stranger = await sign_in_as(), await sign_in_as(of=other)
+    agent = await sign_in_as(general_admin="none")
+    bodies = (
+        {"integration_id": integration_id},
+        {"country": "FR"},
+        {"link": await made(signed_in, {"country": "DE"})},
+    )
+
+    led: list[list[str]] = []
+    for body in bodies:
+        attempt = (await signed_in.client.post("/api/v1/authorizations", json=body)).json()
+        address = await consent(attempt["consent_url"], LAMPENLADEN)
+        answers = [
+            await arrive(each, address) for each in (colleague.client, stranger.client, agent.client, nobody)
+        ]
+        led.append(
+            [answer.headers["location"].removeprefix("/connect/problem/other_browser") for answer in answers]
+        )
+
+    assert led == [
+        [f"?integration={integration_id}", "", "", ""],
+        ["?country=FR", "", "", ""],
+        ["?by=link", "", "", ""],
+    ]

@@ -145,7 +145,7 @@ async def test_a_link_is_good_for_one_authorization_and_tells_of_it_after_its_ti
     later = datetime.now(UTC) + PROGRAM_LINK_LIFETIME
 
     again = await begun(signed_in.client, link)
-    _, _, authorized = await service.read_link(sessions, keyring, caller, link, later)
+    authorized = (await service.read_link(sessions, keyring, caller, link, later)).authorized
     unused = await made(program)
     later = datetime.now(UTC) + PROGRAM_LINK_LIFETIME
     with pytest.raises(LinkExpired):

@@ -3,7 +3,7 @@
 import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { actionButton, notice, pageHeading, problemTexts } from "../core/elements.js";
-import { date, dateTime, list } from "../core/format.js";
+import { date, dateTime, list, shortTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
 import { signedIn, signOut } from "../core/session.js";
@@ -21,14 +21,17 @@ export async function show({ main, params, signal }) {
   }
   if (asked.authorized) return replace(main, spent(asked));
   const since = asked.authorized_since;
+  const { begun } = asked;
+  const isDoubtful = since.length > 0 || begun.length > 0;
   const problemPlace = h("div", { class: "place" });
   const click = () => authorizeAtAmazon({ link: params.link }, { button, problemPlace, signal });
-  const button = h("button", { type: "button", class: since.length ? "button button-secondary" : "button", onclick: click }, t(since.length ? "consent_link.again" : "wizard.authorize"));
+  const button = h("button", { type: "button", class: isDoubtful ? "button button-secondary" : "button", onclick: click }, t(isDoubtful ? "consent_link.again" : "wizard.authorize"));
   return replace(
     main,
     pageHeading(t("consent_link.page")),
     wish(asked),
     since.length > 0 && notice("good", null, h("p", {}, t("consent_link.since", { stores: list(since.map((each) => `${nameOf(each)} (${dateTime(each.consented_at)})`)) }))),
+    begun.length > 0 && notice("warning", null, h("p", {}, t("consent_link.begun", { who: list(begun.map((each) => `${each.name ?? t("consent_link.somebody")} (${shortTime(each.begun_at)})`)) }))),
     h("p", {}, t("consent_link.primary")),
     problemPlace,
     button,
