@@ -242,7 +242,7 @@ async def test_an_attempt_whose_process_died_is_interrupted_after_two_minutes(
 
     async with sessions.begin() as session:
         await session.execute(
-            update(AuthorizationAttempt).values(consumed_at=func.now() - timedelta(minutes=2))
+            update(AuthorizationAttempt).values(consumed_at=func.now() - timedelta(minutes=2, seconds=1))
         )
 
     interrupted = await outcome(signed_in.client, attempt["id"])
