@@ -96,8 +96,7 @@ class FolderBlobs:
             self._durable_days.discard(day)
             raise
         try:
-            # A umask may have taken from the group what it needs.
-            os.fchmod(file, _FILE_MODE)
+            _let_group_read(file)
             with open(file, "wb", buffering=0) as writer:  # noqa: PTH123 - it is open already
                 rest = memoryview(content)
                 while rest:
@@ -127,8 +126,9 @@ class FolderBlobs:
         """A folder that was just made, as far as the folder of all is open to its group."""
         mode, wanted = (stat.S_IMODE(path.stat().st_mode) for path in (folder, self._folder))
         if (mode ^ wanted) & _OF_GROUP:
-            # Where a process may set no setgid bit (RestrictSUIDSGID of systemd), its umask has to fit: UMask=0007.
-            with contextlib.suppress(PermissionError):
+            # Where a process may set no setgid bit (RestrictSUIDSGID of systemd), its umask has to fit: UMask=0007. Some file systems know no
+            # modes at all.
+            with contextlib.suppress(OSError):
                 folder.chmod(mode & ~_OF_GROUP | wanted & _OF_GROUP)
 
     def _is_closed(self, day: str) -> bool:
@@ -170,6 +170,13 @@ _FAILURES: Final = {
     errno.EACCES: BlobsForbidden,
     errno.EPERM: BlobsForbidden,
 }
+
+
+def _let_group_read(file: int) -> None:
+    """A umask may have taken from the group what it needs. A file system that knows no modes is no reason to refuse a mail."""
+    if stat.S_IMODE(os.fstat(file).st_mode) != _FILE_MODE:
+        with contextlib.suppress(OSError):
+            os.fchmod(file, _FILE_MODE)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -96,3 +96,18 @@ async def test_a_full_disk_leaves_nothing_behind(blobs: BlobStore, monkeypatch: 
             await blobs.put(new_id(), b"y")
 
     assert len(await blobs.list_day(today, after="", limit=10)) == 1
+
+
+async def test_a_file_system_that_knows_no_modes_takes_blobs_all_the_same(
+    blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(*_arguments: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    umask = os.umask(0o077)
+    try:
+        monkeypatch.setattr(os, "fchmod", refused)
+        monkeypatch.setattr(Path, "chmod", refused)
+        assert await blobs.get(await blobs.put(new_id(), b"x")) == b"x"
+    finally:
+        os.umask(umask)

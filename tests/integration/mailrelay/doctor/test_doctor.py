@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import pytest
 from typer.testing import CliRunner
 
@@ -17,7 +18,7 @@ from services.mailrelay.doctor.ports import smtp_ports
 from services.mailrelay.doctor.relay_checks import examine_relay
 from services.mailrelay.settings import RelaySettings
 from shared.crypto.dkim_keys import DkimKeyFile
-from shared.database import Sessions
+from shared.database import Sessions, asyncpg_dsn
 from shared.doctor.findings import Severity
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
@@ -213,7 +214,7 @@ async def test_a_mail_worker_that_is_set_up_has_nothing_wrong(
     assert (code, "WRONG" in output) == (0, False), output
     for told in (
         "The key file opens the accounts' keys",
-        "No mail was accepted yet",
+        "No mail has come that tells",
         f"The smarthost 127.0.0.1:{smarthost.port} takes sessions",
         "clamd answers",
         "REPLYCO_DKIM_KEY_FILE is not set",
@@ -278,9 +279,15 @@ async def test_a_mail_that_was_sealed_to_another_key_is_told(
     async with name_server(RIGHT) as port:
         _, output = await doctor(worker, "worker", resolver=f"127.0.0.1#{port}")
         _, right = await doctor(fitting, "worker", resolver=f"127.0.0.1#{port}")
+        owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+        await owner.execute("UPDATE accepted_mail SET state = 'delivered'")
+        await owner.close()
+        _, delivered = await doctor(worker, "worker", resolver=f"127.0.0.1#{port}")
 
     assert f"1 to {others.mail_public_key.key_id}; ours is {keys.mail_private_key.key_id}" in output
     assert "The mail that was accepted last is sealed to our mail key" in right
+    # The old key may be gone by now.
+    assert "note     No mail has come that tells" in delivered
 
 
 def settings_of(environment: Environment, **changes: object) -> RelaySettings:
