@@ -73,9 +73,9 @@ async def changed_through_kills(
         # So long that the second one cannot be through with it before the first is killed.
         waiting = environment | {"LEARNED_AFTER_SECONDS": "3600"}
         killed = [await _change(waiting, told) for told in ("data keys are made", "every process knows")]
-        for kill in range(1, kills + 1):
-            rows = max(kill * _ACCOUNTS * messages // (kills + 2), 1)
-            killed += [await _change(environment, rows)]
+        # Each seals a part of what the one before has left.
+        rows = max(_ACCOUNTS * messages // (kills + 2), 1)
+        killed += [await _change(environment, rows) for _ in range(kills)]
         ended = not await _change(environment, None)
         stop.set()
         await asyncio.gather(*clients)

@@ -34,11 +34,25 @@ def worker_settings(database: Database, keys: Keys) -> MailWorkerSettings:
     )
 
 
+async def _listens(port: int, worker: "asyncio.Task[None]") -> None:
+    """Until the worker has asked the database for its tables' version, and begun."""
+    async with asyncio.timeout(15):
+        while not worker.done():
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except ConnectionError:
+                await asyncio.sleep(0.01)
+            else:
+                writer.close()
+                return
+
+
 @asynccontextmanager
 async def running(settings: MailWorkerSettings) -> AsyncIterator[None]:
     stop = asyncio.Event()
     worker = asyncio.create_task(run_worker(settings, stop))
     try:
+        await _listens(settings.worker_port, worker)
         yield
     finally:
         stop.set()
