@@ -14,6 +14,7 @@ ALLOWED: Final = frozenset(
 )
 # What packages write, and its name at SPDX. Whoever says BSD does not say which.
 _NAMES: Final = {
+    "3-Clause BSD": "BSD-3-Clause",
     "Apache Software License": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
     "BSD License": "BSD",
@@ -27,7 +28,8 @@ _ELSEWHERE: Final = {"fasttext-predict": "MIT", "fasttext-predict-v2": "MIT"}
 _BEGINNING: Final = """\
 # Licences
 
-Which licence each package has that a role runs with (`requirements.txt`, on Linux), as the package itself tells it. The page is written by
+Which licence each package has that a role runs with (`requirements-tracing.txt`, which holds `requirements.txt`, on Linux), as the
+package itself tells it. The page is written by
 `make api-docs`; a test holds it against the pinned packages, and each licence against the allowed ones in `deploy/dependencies/licences.py`: a new
 one is a decision. The image also holds a list of its own, with versions and who needs whom (SBOM, CycloneDX), and every package's own text.
 

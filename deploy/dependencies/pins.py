@@ -8,7 +8,8 @@ from typing import Final
 from packaging.markers import Marker
 
 ROOT: Final = Path(__file__).parents[2]
-RUN_TIME: Final = ROOT / "requirements.txt"
+# All of requirements.txt, and what traces need.
+RUN_TIME: Final = ROOT / "requirements-tracing.txt"
 DEVELOPMENT: Final = ROOT / "requirements-development.txt"
 _PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)(?: ; ([^\\]+?))?(?: \\)?$")
 # Where the roles run: Linux, and every Python that `requires-python` allows.

@@ -294,13 +294,27 @@ async def key_file(at: Installation) -> Evidence:
         if "key_file" in rule.fields:
             return _to_do(f"{rule.name}: {rule.text}.")
     try:
-        KeySource.open(at.settings)
+        source = KeySource.open(at.settings)
     except KeyFileUnusable as unusable:
         return _to_do(key_file_cure(unusable))
+    await source.close()
     if at.settings.key_file is None:
         return _ok("There is no key file: AWS KMS wraps. Who may use its key there was not looked at.")
     return _ok(
         "The key file on this machine is its owner's alone, or root's and its group's. Other machines and copies were not looked at."
+    )
+
+
+async def key_service(at: Installation) -> Evidence:
+    try:
+        source = KeySource.open(at.settings)
+    except KeyFileUnusable as unusable:
+        return _to_do(key_file_cure(unusable))
+    await source.close()
+    if source.is_in_kms(source.current_id):
+        return _ok("The key that wraps is one of AWS KMS. Who may use it there was not looked at.")
+    return _to_show(
+        "The keys that wrap are in a key file. How it is kept, who may read it, and where its copies are, was not looked at."
     )
 
 
@@ -361,6 +375,7 @@ CHECKS: Final[Mapping[str, Callable[[Installation], Awaitable[Evidence]]]] = {
         ended_personal,
         messages,
         key_file,
+        key_service,
         production,
         logs_only_grow,
         backups,

@@ -54,7 +54,7 @@ async def test_a_new_installation_has_nothing_to_do_and_much_to_show(environment
     assert code == 0
     assert found.keys() == CHECKS.keys()
     assert {name for name, (state, _) in found.items() if state == State.TO_SHOW} == {
-        "people", "client_secret", "public_tls", "backups",
+        "people", "client_secret", "key_service", "public_tls", "backups",
     }  # fmt: skip
     assert found["messages"][0] == State.DIFFERS
     assert found["database_tls"][0] == State.OK
