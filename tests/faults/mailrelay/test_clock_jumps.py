@@ -1,8 +1,12 @@
 """The clock jumps while mail is accepted: sessions, limits of time, ids and the journal go on."""
 
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
+import httpx2
 import pytest
 
 from deploy.demo.postgres import OWNER
@@ -13,7 +17,9 @@ from tests.faults.mailrelay.clock import Clock
 from tests.faults.mailrelay.counting import assert_nothing_lost, assert_right
 from tests.faults.mailrelay.faults import clock_jumped
 from tests.faults.mailrelay.load import Load, reachable, running, stored
+from tests.faults.mailrelay.worker import worker_process
 from tests.integration.mailrelay.accepting import connect
+from tests.processes import free_port
 
 # `make soak` has more of them, with a hundred mails before and after each.
 JUMPS = ["-1d", "+1d", "+1h", "-1h", "+20d", "+0"]
@@ -51,6 +57,26 @@ async def test_a_silent_session_ends_in_time_though_the_clock_was_put_back(
         jumping.jump("-1d")
         assert (await client.reply()).startswith("421 ")
         client.writer.close()
+
+
+async def test_a_mail_worker_a_month_ahead_sweeps_no_blobs(database: Database, keys: Keys, jumping: Clock):
+    jumping.jump("+35d")
+    port = free_port()
+    environment = {**jumping.environment, "REPLYCO_WORKER_PORT": str(port)}
+    shown: dict[str, str] = {}
+    async with (
+        worker_process(database, keys, environment=environment),
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+        asyncio.timeout(50),
+    ):
+        while shown.get("replyco_blob_sweep_put_off") != "1.0":
+            await asyncio.sleep(0.05)
+            with suppress(httpx2.TransportError):
+                lines = (await client.get("/metrics")).text.splitlines()
+                shown = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+
+    assert float(shown["replyco_clock_difference_seconds"]) > timedelta(days=34).total_seconds()
+    assert shown["replyco_blobs_swept_total"] == "0.0"
 
 
 @pytest.mark.parametrize("jump", OUTSIDE_OF_THE_MONTHS)
