@@ -44,6 +44,8 @@ from tests.faults.mailrelay.reply_kills import replied_though_killed
 from tests.faults.mailrelay.worker_kills import delivered_though_killed
 from tests.faults.outages import SILENT, STOPPED, Outage
 from tests.faults.outages import lived_through as lived_through_outage
+from tests.faults.roles import ROLES
+from tests.faults.rolling import rolled
 from tests.integration.connector.described.callers import Kind
 from tests.integration.connector.described.trying import served, tried
 from tests.integration.connector.integrations.erasing import make_removed_store, rows_left
@@ -212,6 +214,24 @@ def _database_away(outage: Outage) -> Round:
         return Outcome(told.is_right, {"roles": told.roles, "failures": told.failures})
 
     return run
+
+
+async def _rolling_restart(environment: Environment) -> Outcome:
+    folder = environment.folder / uuid4().hex
+    folder.mkdir()
+    count = await rolled(
+        await environment.database(), environment.keys, folder, roles=ROLES, replaced_each=2, rounds=3
+    )
+    if count.wrong:
+        raise RuntimeError(count.wrong)
+    counts = {
+        name: getattr(count, name)
+        for name in (
+            *("replaced", "requests", "notes_written", "notes_kept", "streams_ended", "sessions_ended"),
+            *("put_off", "not_greeted", "not_taken"),
+        )
+    }
+    return Outcome(count.is_right, {**counts, **asdict(count.mails)})
 
 
 async def _replicas(environment: Environment) -> Outcome:
@@ -451,6 +471,7 @@ ROUNDS: Mapping[str, Round] = {
     "postgresql-ends": _postgresql_ends,
     "database-away-stopped": _database_away(STOPPED),
     "database-away-silent": _database_away(SILENT),
+    "rolling-restart": _rolling_restart,
     "replicas": _replicas,
     **{f"replica-kills-{number}": _replica_kills for number in range(1, 3)},
     **{f"webhook-kills-{number}": _webhook_kills for number in range(1, 3)},
