@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -9,7 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from shared.availability import DATABASE
-from shared.database import is_unavailable
+from shared.database import Sessions, database_problem, is_unavailable
 from shared.side_port import STOPPING
 
 log = structlog.get_logger()
@@ -17,7 +18,26 @@ log = structlog.get_logger()
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
 
+_LOOK_SECONDS: Final = 1.0
+
 Run = Callable[[], Coroutine[Any, Any, None]]
+
+
+async def wait_for_tables(sessions: Sessions, stop: asyncio.Event) -> None:
+    """Wait until this code can work on the database, or until `stop`. In an upgrade it may be there before its tables: whatever it took in hand
+    would fail, and wait, though the version before it can do it.
+    """
+    told = None
+    while not stop.is_set():
+        problem = await database_problem(sessions)
+        if problem is None:
+            return
+        if problem != told:
+            log.warning("waits_for_database", problem=problem)
+        told = problem
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await stop.wait()
 
 
 class BackgroundTasks:

@@ -47,7 +47,7 @@ from services.connector.tokens.service import Vault
 from services.connector.users.mails import InvitationMails
 from services.connector.webhooks.delivery import WebhookSender
 from services.connector.webhooks.pausing import end_pauses_forever
-from shared.background_tasks import BackgroundTasks
+from shared.background_tasks import BackgroundTasks, wait_for_tables
 from shared.blobs import BlobStore, open_blobs, watch_rights
 from shared.connection_metrics import show_database
 from shared.crypto.key_source import KeySource
@@ -121,8 +121,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
     token_jobs.register(runner, vault)
     application_jobs.register(runner, secrets)
     notice_jobs.register(runner, sessions, reader, subscriber)
-    forwarding_jobs.register(runner, sessions)
-    organizing_jobs.register(runner, sessions)
+    _register_inbox(runner, sessions)
     fetcher = OrderFetcher(sessions, keyring, vault)
     order_jobs.register(
         runner,
@@ -157,6 +156,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
             ),
             background,
         ):
+            await wait_for_tables(sessions, stop)
             log.info("worker_started")
             background.start("webhook_sender", lambda: webhook_sender.run(stop), ends_at_stop=True)
             for name, run in (
@@ -179,6 +179,11 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
         blobs.close()
         await engine.dispose()
         log.info("worker_stopped")
+
+
+def _register_inbox(runner: JobRunner, sessions: Sessions) -> None:
+    forwarding_jobs.register(runner, sessions)
+    organizing_jobs.register(runner, sessions)
 
 
 def _register_ends(runner: JobRunner, sessions: Sessions, blobs: BlobStore, purger: Purger) -> None:

@@ -37,7 +37,7 @@ from services.mailrelay.outbound.sending import ReplySender, Ways
 from services.mailrelay.outbound.transports import Bounds
 from services.mailrelay.settings import MailWorkerSettings
 from shared.availability import DATABASE
-from shared.background_tasks import BackgroundTasks
+from shared.background_tasks import BackgroundTasks, wait_for_tables
 from shared.blobs import open_blobs, watch_rights
 from shared.connection_metrics import show_database
 from shared.crypto.dkim_keys import DkimKeyFile
@@ -206,6 +206,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
             exporting("mail-worker", settings),
             background,
         ):
+            await wait_for_tables(sessions, stop)
             background.start(
                 "mail_announcements",
                 lambda: _listen(database_url, {MAIL_CHANNEL: wake, REPLY_CHANNEL: sender.wake.set}),

@@ -24,10 +24,10 @@ _PAUSE_SECONDS: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """What a program may use: its key, and a conversation to write notes in."""
+    """What a program may use: its key, and a conversation to write notes in, if there is one."""
 
     key: str
-    conversation_id: UUID
+    conversation_id: UUID | None = None
 
     @classmethod
     async def make(cls, database: Database, keys: Keys) -> Self:
@@ -101,7 +101,8 @@ class HttpLoad:
         async with self._open() as client:
             while not self._is_over:
                 await self._ask(client, "GET", f"{self._url}/conversations")
-                await self._ask(client, "POST", notes)
+                if self._program.conversation_id is not None:
+                    await self._ask(client, "POST", notes)
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _ask(self, client: httpx2.AsyncClient, method: str, url: str) -> None:

@@ -37,12 +37,15 @@ class Replica:
     port: int
     side_port: int
     environment: Mapping[str, str]
+    # Where the code lies that it runs; None: here.
+    code: Path | None = None
     process: asyncio.subprocess.Process | None = field(default=None)
 
     async def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *command(*_COMMANDS[self.role]),
+                cwd=self.code,
                 env=self.environment,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,

@@ -59,9 +59,9 @@ class Rolled:
 
 
 async def rolled(
-    database: Database, keys: Keys, folder: Path, *, roles: Sequence[str], replaced_each: int, rounds: int = 1
+    database: Database, keys: Keys, folder: Path, *, roles: Sequence[str], replaced_each: int
 ) -> Rolled:
-    """Two replicas of each role. `replaced_each`: of a role in a round, 1 or 2."""
+    """Two replicas of each role. `replaced_each`: how many of a role, 1 or 2."""
     await make_address(database, keys)
     program = await Program.make(database, keys)
     replicas = {
@@ -80,16 +80,15 @@ async def rolled(
         mail = await stack.enter_async_context(Load(relays.port, clients=_SENDERS, pause_seconds=0.01))
         await mail.more("data 250", _MAILS_BETWEEN)
         http = await stack.enter_async_context(HttpLoad(connectors.port, program, clients=_CLIENTS))
-        for _ in range(rounds):
-            for role in roles:
-                for each in replicas[role][:replaced_each]:
-                    exit_codes.add(await _replaced(each))
-                    await mail.more("data 250", _MAILS_BETWEEN)
+        for role in roles:
+            for each in replicas[role][:replaced_each]:
+                exit_codes.add(await _replaced(each))
+                await mail.more("data 250", _MAILS_BETWEEN)
     owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     notes = await owner.fetchval("SELECT count(*) FROM notes")
     await owner.close()
     return Rolled(
-        replaced=rounds * replaced_each * len(roles),
+        replaced=replaced_each * len(roles),
         requests=http.answers.total() + http.errors.total(),
         wrong=http.wrong,
         notes_written=http.answers["POST 201"],

@@ -1,10 +1,14 @@
 """New code before its migrations, and old code after them: what each role says to probes, and the relay to senders."""
 
+import asyncio
+
 import asyncpg
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from deploy.demo.postgres import CONNECTOR, MAIL_WORKER, OWNER
+from shared.background_tasks import wait_for_tables
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, database_problem
 from shared.keyring import Keyring
 from tests.conftest import Database, Keys
@@ -83,3 +87,31 @@ async def test_the_relay_puts_senders_off_until_the_tables_are_there(
     assert accepted.startswith("250 2.0.0 accepted as ")
     assert await stored_mails(database, keys) == [MAIL + b"\r\n"]
     assert is_ready.status_code == 200
+
+
+async def test_a_worker_takes_nothing_in_hand_until_the_tables_are_there(
+    database: Database, sessions: Sessions
+):
+    await change(database, EARLIER)
+    stop = asyncio.Event()
+    with capture_logs() as logged:
+        waiting = asyncio.create_task(wait_for_tables(sessions, stop))
+        async with asyncio.timeout(30):
+            while not logged:  # noqa: ASYNC110 - a log is no event
+                await asyncio.sleep(0.01)
+        assert not waiting.done()
+        await change(database, LATER)
+        await asyncio.wait_for(waiting, 30)
+
+    assert [line["event"] for line in logged] == ["waits_for_database"]
+    assert "python -m migrations upgrade" in logged[0]["problem"]
+
+
+async def test_a_worker_that_waits_for_its_tables_can_be_stopped(database: Database, sessions: Sessions):
+    await change(database, NEVER_MIGRATED)
+    stop = asyncio.Event()
+    waiting = asyncio.create_task(wait_for_tables(sessions, stop))
+    await asyncio.sleep(0)
+    stop.set()
+
+    await asyncio.wait_for(waiting, 30)

@@ -219,9 +219,7 @@ def _database_away(outage: Outage) -> Round:
 async def _rolling_restart(environment: Environment) -> Outcome:
     folder = environment.folder / uuid4().hex
     folder.mkdir()
-    count = await rolled(
-        await environment.database(), environment.keys, folder, roles=ROLES, replaced_each=2, rounds=3
-    )
+    count = await rolled(await environment.database(), environment.keys, folder, roles=ROLES, replaced_each=2)
     if count.wrong:
         raise RuntimeError(count.wrong)
     counts = {
@@ -471,7 +469,7 @@ ROUNDS: Mapping[str, Round] = {
     "postgresql-ends": _postgresql_ends,
     "database-away-stopped": _database_away(STOPPED),
     "database-away-silent": _database_away(SILENT),
-    "rolling-restart": _rolling_restart,
+    **{f"rolling-restart-{number}": _rolling_restart for number in range(1, 4)},
     "replicas": _replicas,
     **{f"replica-kills-{number}": _replica_kills for number in range(1, 3)},
     **{f"webhook-kills-{number}": _webhook_kills for number in range(1, 3)},

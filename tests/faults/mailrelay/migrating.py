@@ -53,11 +53,11 @@ _BEFORE_THESE_TABLES: Final = """
     GRANT SELECT ON before_these_tables.alembic_version TO replyco_relay;
     ALTER ROLE replyco_relay IN DATABASE {database} SET search_path = before_these_tables, public;
 """
-_STORE: Final = """
+STORE: Final = """
     CREATE TEMP TABLE store AS SELECT uuidv7() AS id, $1::uuid AS account_id, uuidv7() AS user_id, uuidv7() AS address_id;
 """
 # In the columns of the first tables, which all later versions still have.
-_STORE_ROWS: Final = """
+STORE_ROWS: Final = """
     INSERT INTO users (id, account_id, email, password_hash, name, general_admin, inbox_messages)
         SELECT user_id, account_id, user_id || '@seller.example', '', 'Seller', 'edit', 'edit' FROM store;
     INSERT INTO integrations (id, account_id, region, home_country, seller_id, name, name_key)
@@ -226,8 +226,8 @@ async def _make_address_of_load(database: Database, keys: Keys) -> None:
     """Where the load's mails go; factories that write today's columns cannot make it."""
     account_id = await _make_account(database, keys)
     owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
-    await owner.execute(_STORE, account_id)
-    await owner.execute(_STORE_ROWS + "UPDATE relay_addresses SET local_part = 'mabtekrud'")
+    await owner.execute(STORE, account_id)
+    await owner.execute(STORE_ROWS + "UPDATE relay_addresses SET local_part = 'mabtekrud'")
     await owner.close()
 
 
@@ -237,8 +237,8 @@ async def _fill(
     """One more store with conversations, five messages and an attachment each: foreign keys hold as it is made."""
     account_id = await _make_account(database, keys)
     await owner.execute("SET session_replication_role = replica")
-    await owner.execute(_STORE, account_id)
-    await owner.execute(_STORE_ROWS)
+    await owner.execute(STORE, account_id)
+    await owner.execute(STORE_ROWS)
     await owner.execute(
         _CONVERSATIONS.format(count=conversations, messages_each=MESSAGES_EACH, filled=_FILLED), timeout=None
     )
