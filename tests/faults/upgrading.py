@@ -110,7 +110,7 @@ async def upgraded(database: Database, folder: Path, code: Path) -> Upgraded:
         )
         await early.more("RCPT 451", _WAITS)
         workers_waited = sum(
-            len(new[role].said("waits_for_database")) for role in ROLES if role.endswith("worker")
+            bool(new[role].said("waits_for_database")) for role in ROLES if role.endswith("worker")
         )
         waited, too_early = early.codes["RCPT 451"], len(early.accepted)
         await _run(_ROOT, owner_url, "migrations", "upgrade")

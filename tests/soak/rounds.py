@@ -46,6 +46,7 @@ from tests.faults.outages import SILENT, STOPPED, Outage
 from tests.faults.outages import lived_through as lived_through_outage
 from tests.faults.roles import ROLES
 from tests.faults.rolling import rolled
+from tests.faults.upgrading import extract_version_before, upgraded
 from tests.integration.connector.described.callers import Kind
 from tests.integration.connector.described.trying import served, tried
 from tests.integration.connector.integrations.erasing import make_removed_store, rows_left
@@ -230,6 +231,21 @@ async def _rolling_restart(environment: Environment) -> Outcome:
         )
     }
     return Outcome(count.is_right, {**counts, **asdict(count.mails)})
+
+
+async def _upgrade(environment: Environment) -> Outcome:
+    """The version before the last migration, taken from the history, and this one beside it."""
+    folder = environment.folder / uuid4().hex
+    code = folder / "code"
+    code.mkdir(parents=True)
+    extract_version_before(code)
+    count = await upgraded(await environment.database(is_empty=True), folder, code)
+    if count.wrong:
+        raise RuntimeError(count.wrong)
+    counts = asdict(count)
+    mails = counts.pop("mails")
+    counts.pop("wrong")
+    return Outcome(count.is_right, {**counts, **mails})
 
 
 async def _replicas(environment: Environment) -> Outcome:
@@ -470,6 +486,7 @@ ROUNDS: Mapping[str, Round] = {
     "database-away-stopped": _database_away(STOPPED),
     "database-away-silent": _database_away(SILENT),
     **{f"rolling-restart-{number}": _rolling_restart for number in range(1, 4)},
+    "upgrade": _upgrade,
     "replicas": _replicas,
     **{f"replica-kills-{number}": _replica_kills for number in range(1, 3)},
     **{f"webhook-kills-{number}": _webhook_kills for number in range(1, 3)},
