@@ -227,7 +227,7 @@ async def _rolling_restart(environment: Environment) -> Outcome:
         name: getattr(count, name)
         for name in (
             *("replaced", "requests", "notes_written", "notes_kept", "streams_ended", "sessions_ended"),
-            *("put_off", "not_greeted", "not_taken"),
+            *("put_off", "not_greeted", "not_taken", "turned_away"),
         )
     }
     return Outcome(count.is_right, {**counts, **asdict(count.mails)})
