@@ -14,7 +14,7 @@ ALLOWED: Final = frozenset(
 )
 # What packages write, and its name at SPDX. Whoever says BSD does not say which.
 _NAMES: Final = {
-    "3-Clause BSD": "BSD-3-Clause",
+    "3-Clause BSD License": "BSD-3-Clause",
     "Apache Software License": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
     "BSD License": "BSD",
@@ -62,10 +62,9 @@ def licence_told(installed: Distribution) -> str:
     found = licence_of(installed)
     if found is None:
         raise LicenceUnknown(f"{installed.metadata['Name']} tells no licence.")
-    told: str = found["expression"] if "expression" in found else found["license"]["name"]
-    for written, name in _NAMES.items():
-        told = told.replace(written, name)
-    return told
+    if "expression" in found:
+        return str(found["expression"])
+    return " AND ".join(_NAMES.get(name, name) for name in found["license"]["name"].split(" AND "))
 
 
 def is_allowed(expression: str) -> bool:
