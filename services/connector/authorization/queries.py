@@ -387,7 +387,13 @@ async def hold_link(session: AsyncSession, link_hash: bytes) -> None:
 
 
 async def begun_by_link(
-    session: AsyncSession, account_id: UUID, link_hash: bytes, *, not_by: UUID, now: datetime, most: int = 10
+    session: AsyncSession,
+    account_id: UUID,
+    link_hash: bytes,
+    *,
+    not_by: UUID | None,
+    now: datetime,
+    most: int = 10,
 ) -> list[BegunByLink]:
     """The others who have begun with this link, and have neither come back nor run out of time."""
     begun = await session.execute(
@@ -396,7 +402,7 @@ async def begun_by_link(
         .where(
             Attempt.account_id == account_id,
             Attempt.link_hash == link_hash,
-            Attempt.user_id != not_by,
+            Attempt.user_id.is_distinct_from(not_by),
             Attempt.outcome.is_(None),
             Attempt.expires_at > now,
         )

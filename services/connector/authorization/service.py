@@ -237,7 +237,7 @@ async def read_link(
         if wish.by_program and asked_for.asked_by is None and authorized is None:
             raise LinkExpired
         begun = await queries.begun_by_link(
-            session, caller.account_id, link_hash, not_by=caller.user_id, now=now
+            session, caller.account_id, link_hash, not_by=caller.person_id, now=now
         )
         return ReadLink(wish, asked_for, authorized, begun)
 

@@ -57,6 +57,9 @@ WITH again AS ({_OF_TIME} AND state = 'dead' ORDER BY id LIMIT :limit FOR UPDATE
 UPDATE webhook_deliveries SET state = 'waiting', attempts = 0, next_attempt_at = now()
 FROM again WHERE webhook_deliveries.id = again.id
 """)  # noqa: S608 - our own words
+_DEAD: Final = text(f"""
+SELECT count(*) FROM ({_OF_TIME} AND state = 'dead' LIMIT :limit) AS dead
+""")  # noqa: S608 - our own words
 _STATES: Final = text(f"""
 SELECT state, count(*) AS deliveries FROM ({_OF_TIME} LIMIT :limit) AS of_time GROUP BY state
 """)  # noqa: S608 - our own words
@@ -292,6 +295,13 @@ async def resend_dead(
     again = await session.execute(_RESEND, _within(webhook_id, since, until, limit))
     assert isinstance(again, CursorResult)
     return again.rowcount
+
+
+async def count_dead(
+    session: AsyncSession, webhook_id: UUID, *, since: datetime, until: datetime, limit: int
+) -> int:
+    """How many deliveries of events of this time are dead; so many are counted at most."""
+    return int(await session.scalar(_DEAD, _within(webhook_id, since, until, limit)) or 0)
 
 
 async def count_states(

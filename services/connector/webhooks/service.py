@@ -268,11 +268,11 @@ async def resend_dead(
         _require_enabled(webhook)
         end = until or await queries.database_time(session)
         count = await queries.resend_dead(session, webhook_id, since=since, until=end, limit=limit)
-        states = await queries.count_states(session, webhook_id, since=since, until=end, limit=MOST_COUNTED)
+        dead = await queries.count_dead(session, webhook_id, since=since, until=end, limit=MOST_COUNTED)
         of_time = {"since": since.isoformat(), "until": end.isoformat()}
         session.add(audit_entry(caller, "webhook_deliveries_resent", webhook_id, **of_time, count=str(count)))
     log.info("webhook_deliveries_resent", webhook_id=str(webhook_id), count=count)
-    return count, states.get(DeliveryState.DEAD.value, 0)
+    return count, dead
 
 
 async def count_deliveries(

@@ -58,6 +58,7 @@ async def test_a_store_is_connected_by_a_program_s_link(
     await arrive(signed_in.client, await consent(attempt["consent_url"], LAMPENLADEN))
 
     assert (seen["asked_by"], seen["asked_by_program"], seen["country"]) == ("Helpdesk", True, "DE")
+    assert [each["name"] for each in before["begun"]] == [signed_in.user.name]
     assert (watched.json()["status"], watched.json()["consent_url"], before["authorized"]) == (
         "waiting",
         None,
