@@ -146,6 +146,9 @@ async def test_what_was_done_since_counts_and_whom_a_provider_lets_in_does_not(
         "All 1 people with a password have a second factor. 1 accounts do not demand it of everybody.",
     )
     assert found["people"][1].startswith("2 people may sign in, in 2 accounts.")
+    assert found["logs_only_grow"][1].endswith(
+        f"the audit log's first entry is from {now:%Y-%m-%d} and the read log is empty."
+    )
     assert found["messages"][0] == State.OK
 
 
