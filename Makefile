@@ -1,6 +1,6 @@
 # Everything a developer does here is one word. `make` alone lists the words.
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint format bench pictures api-docs docs scan requirements clean
+.PHONY: help demo test image-test soak lint format bench pictures api-docs docs scan requirements clean
 
 PYTHON ?= python3
 # Hundreds of processes start in a run of the tests: none of them should compile our code anew.
@@ -19,6 +19,11 @@ demo: $(VENV)/.installed ## Run the whole product on this machine: http://localh
 
 test: $(VENV)/.installed ## Run every test (TESTS=tests/unit for a part)
 	@$(RUN) -m pytest -n 4 --dist worksteal $(TESTS)
+
+image-test: $(VENV)/.installed ## Build the image upon Debian's packages and run every role in it (needs root, podman, runc, mmdebstrap); takes minutes
+	@mkdir -p .data
+	@test -f .data/image-base.tar || deploy/image/debian-base.sh .data/image-base.tar
+	@REPLYCO_IMAGE_BASE=.data/image-base.tar $(RUN) -m pytest tests/integration/packaging/test_built_image.py
 
 soak: $(VENV)/.installed ## Run the fault and fuzz tests for long (ONLY=kills for a part); goes on where it was broken off
 	@$(RUN) -W "ignore:XDG_RUNTIME_DIR is not set" -m tests.soak $(ONLY)
