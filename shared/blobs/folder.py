@@ -115,19 +115,19 @@ class FolderBlobs:
             PermissionError
         ):  # a folder that we may not read was made by somebody else, long ago
             _sync_folder(self._folder.parent)
-        with contextlib.suppress(FileExistsError):
-            (self._folder / day).mkdir()
-            self._open_to_group(self._folder / day)
+        (self._folder / day).mkdir(exist_ok=True)
+        # Also if it was there: whoever made it may have died before this.
+        self._open_to_group(self._folder / day)
         # Also if it was there: the process that made it may not have synced it yet.
         _sync_folder(self._folder)
         self._durable_days.add(day)
 
     def _open_to_group(self, folder: Path) -> None:
-        """A folder that was just made, as far as the folder of all is open to its group."""
+        """A day's folder, as far as the folder of all is open to its group, and if it is ours."""
         mode, wanted = (stat.S_IMODE(path.stat().st_mode) for path in (folder, self._folder))
         if (mode ^ wanted) & _OF_GROUP:
             # Where a process may set no setgid bit (RestrictSUIDSGID of systemd), its umask has to fit: UMask=0007. Some file systems know no
-            # modes at all.
+            # modes at all, and another user's folder is theirs.
             with contextlib.suppress(OSError):
                 folder.chmod(mode & ~_OF_GROUP | wanted & _OF_GROUP)
 

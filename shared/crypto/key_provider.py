@@ -4,7 +4,9 @@
 """
 
 import json
+import math
 import os
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +25,8 @@ from shared.errors import Expected
 log = structlog.get_logger()
 
 _NONCE_BYTES: Final = 12
+# A file that cannot be read may be all right: it is its folder's rights, or this process has too many files open.
+_TRY_AGAIN_SECONDS: Final = 10.0
 # Stands in a key file in place of the current key's id: what AWS KMS holds wraps.
 KMS: Final = "kms"
 
@@ -100,26 +104,33 @@ _Content = TypeVar("_Content")
 
 class RereadFile(Generic[_Content]):
     """What a key file holds. A changed file is read again before the next use, so that keys are rotated while processes run; if it has
-    become unusable, what was read before stays in use.
+    become unusable, what was read before stays in use, and it is tried again after a while: the reason may pass without a change of it.
     """
 
-    def __init__(self, path: Path, read: Callable[[Path], _Content]) -> None:
+    def __init__(
+        self, path: Path, read: Callable[[Path], _Content], *, try_again_seconds: float = _TRY_AGAIN_SECONDS
+    ) -> None:
         """Read the file. Raises KeyFileUnusable, as `read` does."""
         self.path = path
         self._read = read
+        self._try_again_seconds = try_again_seconds
+        self._try_again_at = math.inf
         self._stamp_read = _stamp(path)
         self._content = read(path)
 
     @property
     def content(self) -> _Content:
         stamp = _stamp(self.path)
-        if stamp != self._stamp_read:
-            self._stamp_read = stamp
+        is_changed = stamp != self._stamp_read
+        if is_changed or time.monotonic() >= self._try_again_at:
+            self._stamp_read, self._try_again_at = stamp, math.inf
             try:
                 self._content = self._read(self.path)
                 log.info("key_file_read_again", path=str(self.path))
             except KeyFileUnusable as error:
-                log.error("key_file_unusable", path=str(self.path), exc_info=error)  # noqa: TRY400 - no bug of ours
+                self._try_again_at = time.monotonic() + self._try_again_seconds
+                if is_changed:
+                    log.error("key_file_unusable", path=str(self.path), exc_info=error)  # noqa: TRY400 - no bug of ours
         return self._content
 
 
@@ -228,13 +239,13 @@ class KeyFile:
         replace_private_file(self._file.path, _written(content))
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """Values that change whenever the file is replaced or written; None if there is no file."""
+def _stamp(path: Path) -> tuple[int, int, int, int] | None:
+    """Values that change whenever the file is replaced or written, or its owner or rights are; None if there is no file."""
     try:
         status = path.stat()
     except OSError:
         return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
 def _read(path: Path) -> _Keys:
@@ -285,7 +296,12 @@ def write_private_file(path: Path, content: bytes) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise KeyFileUnusable(path=str(path)) from error
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError as error:
+        # Half a key is of no use, and would be in the way of the next attempt.
+        path.unlink(missing_ok=True)
+        raise KeyFileUnusable(path=str(path)) from error

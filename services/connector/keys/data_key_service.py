@@ -82,9 +82,12 @@ async def change_data_keys(
         )
         changed.used = await _use(sessions, times, say)
         opened = Keyring(provider, kept_accounts=_KEPT_ACCOUNTS)
+        stored: set[str] = set()
         last, old = await _reseal(
             sessions,
-            lambda replaced: Resealing(sessions, opened, blobs, replaced, rows_per_second),
+            lambda replaced: Resealing(
+                sessions, opened, blobs, replaced, rows_per_second=rows_per_second, stored=stored
+            ),
             changed,
             times,
             say,

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.connector.keys.data_keys import Replaced
-from shared.blobs import Blob, BlobMissing, BlobStore, blob_id_of
+from shared.blobs import Blob, BlobStore
 from shared.crypto.envelope import AccountKeys, Place, SealBroken, Sealed
 from shared.database import Sessions, new_id
 from shared.errors import Expected
@@ -27,8 +26,6 @@ from shared.tables.sealed import SealedPlace, SealedTable, sealed_tables
 # Ids of keys are read by so many rows; whole rows, which may hold a large attachment each, by so few.
 _PAGE: Final = 2_000
 _BATCH: Final = 25
-# What is in a blob is sealed just before it is stored. One that is younger by this is not looked into.
-_SEALED_BEFORE: Final = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -81,13 +78,22 @@ class Resealing:
     """Seals anew what is sealed with the keys `old`. Asks the key provider while no transaction is open."""
 
     def __init__(
-        self, sessions: Sessions, keyring: Keyring, blobs: BlobStore, old: Replaced, rows_per_second: float
+        self,
+        sessions: Sessions,
+        keyring: Keyring,
+        blobs: BlobStore,
+        old: Replaced,
+        *,
+        rows_per_second: float,
+        stored: set[str],
     ) -> None:
+        """`stored`: the keys of the blobs that this run has stored, to be handed to the next pass."""
         self._sessions = sessions
         self._keyring = keyring
         self._blobs = blobs
         self._old = old
         self._pace = Pace(rows_per_second)
+        self._stored = stored
         self._found = Pass()
 
     async def run(
@@ -120,15 +126,12 @@ class Resealing:
         return [key_id for key_id in ids if key_id in self._old.accounts]
 
     def _may_be_stale(self, row: Mapping[str, Any]) -> bool:
-        since = self._old.since.get(row["account_id"])
-        if since is None or row.get("blob_key") is None:
-            return False
-        try:
-            blob_id = blob_id_of(row["blob_key"])
-        except BlobMissing:
-            return True
-        # A UUIDv7 begins with its moment in milliseconds.
-        return datetime.fromtimestamp((blob_id.int >> 80) / 1000, UTC) < since + _SEALED_BEFORE
+        # With which key a blob is sealed, it alone says: its id has the time of whoever stored it, whose clock may have been ahead.
+        return (
+            row["account_id"] in self._old.since
+            and row.get("blob_key") is not None
+            and row["blob_key"] not in self._stored
+        )
 
     async def _reseal_rows(self, table: SealedTable, rows: Sequence[Mapping[str, Any]]) -> None:
         met = [row for row in rows if self._met(table, row)]
@@ -181,6 +184,7 @@ class Resealing:
             async with self._sessions.begin() as session:
                 locked = await _lock(session, table, [row])
                 if locked and locked[0]["blob_key"] == named.key:
+                    self._stored.add(stored.key)
                     changes = {"blob_key": stored.key, "blob_digest": stored.digest}
                     await _write(session, table, row, changes)
                     self._found.resealed += 1

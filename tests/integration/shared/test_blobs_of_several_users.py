@@ -82,6 +82,18 @@ def test_what_one_role_stores_another_one_removes(users: Users, folder: Path, um
     assert not any((folder / _DAY).iterdir())
 
 
+def test_a_folder_whose_maker_died_before_it_was_open_to_the_group_is_opened_by_its_next_file(
+    users: Users, folder: Path
+):
+    (folder / _DAY).mkdir()
+    os.chown(folder / _DAY, _RELAY, _GROUP)
+    (folder / _DAY).chmod(0o700)
+
+    assert users.says(_RELAY, _PUT) == "True"
+
+    assert users.says(_WORKER, _READ) == "[] True"
+
+
 def test_strangers_are_shut_out_and_know_it(users: Users, folder: Path):
     users.says(_RELAY, _PUT)
     # As a folder is that an older version has made.

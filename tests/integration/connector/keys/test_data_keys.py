@@ -201,6 +201,31 @@ async def test_every_sealed_column_and_file_is_sealed_anew_and_then_the_old_key_
     ]
 
 
+async def test_a_file_that_a_machine_with_a_clock_ahead_has_stored_is_sealed_anew_too(
+    owner_sessions: Sessions, key_file: KeyFile, blobs: FolderBlobs
+):
+    account_id = await full_account(owner_sessions, key_file, blobs)
+    keys = await Keyring(key_file).of(owner_sessions, account_id)
+    async with owner_sessions.begin() as session:
+        for table in sealed_tables():
+            if table.blob is None:
+                continue
+            # A UUIDv7 begins with its moment in milliseconds.
+            next_month = UUID(int=new_id().int + (timedelta(days=30) // timedelta(milliseconds=1) << 80))
+            row = await row_of(session, table, account_id)
+            sealed = keys.seal(table.blob.of(row), words(table, table.blob))
+            blob = await blobs.put(next_month, sealed.ciphertext)
+            await put(session, table, account_id, {"blob_key": blob.key, "blob_digest": blob.digest})
+
+    await change(owner_sessions, key_file, blobs)
+    removing = await change(owner_sessions, key_file, blobs, NOTHING_KEPT, days=1)
+
+    assert (removing.removed, removing.kept, removing.broken) == (1, 0, 0)
+    after = await Keyring(key_file).of(owner_sessions, account_id)
+    found = await opened(owner_sessions, after, account_id, blobs)
+    assert all(expected == value for expected, value in found.items())
+
+
 async def test_a_process_knows_a_new_key_before_anything_is_sealed_with_it(
     owner_sessions: Sessions, key_file: KeyFile, blobs: FolderBlobs
 ):
