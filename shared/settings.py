@@ -240,9 +240,9 @@ class OutgoingSettings(BaseSettings):
 def load_settings(settings_class: type[_SettingsClass]) -> _SettingsClass:
     """Read the environment, and for what is not in it the folder of secrets. Raises SettingsWrong with every problem at once."""
     folder = os.environ.get(SECRETS_FOLDER)  # noqa: TID251 - where settings are, before there are any
-    if folder is not None and not Path(folder).is_dir():
+    if folder is not None and not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir() raises where this user may not look
         raise SettingsWrong(
-            f"These settings are wrong:\n  {SECRETS_FOLDER}: there is no such folder. "
+            f"These settings are wrong:\n  {SECRETS_FOLDER}: there is no such folder, or this user may not look for it. "
             "Set it to the folder that holds a file for each secret, such as /run/secrets."
         )
     try:

@@ -120,7 +120,7 @@ def create_mail_key_pair(private_path: Path, public_path: Path, now: datetime | 
 
 def write_public_key(path: Path, key: MailPublicKey) -> None:
     """Put a public key into the file that relays read, whole or not at all; the file keeps its owner and rights if it is there. Raises KeyFileUnusable."""
-    if path.exists():
+    if os.access(path, os.F_OK):
         replace_private_file(path, _written_public(key))
     else:
         write_private_file(path, _written_public(key))

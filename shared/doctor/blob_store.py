@@ -102,8 +102,8 @@ def _closed(folder: Path, days: list[str]) -> Finding:
 
 def _unusable(folder: Path, *, writes: bool) -> str | None:
     if not os.path.lexists(folder):
-        return f"The folder of large mails, {folder}, is not there. Make it, for the group of all roles (docs/operations/running.md), or mount it. {_WHERE}"
-    if not folder.is_dir():
+        return f"The folder of large mails, {folder}, is not there, or this user may not look for it. Make it, for the group of all roles (docs/operations/running.md), or mount it. {_WHERE}"
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir() raises where this user may not look
         return f"{folder} is no folder, so that no large mail can lie there. {_WHERE}"
     # Whoever writes syncs the folder, too, and for that has to read it.
     if not os.access(folder, os.R_OK | os.X_OK):

@@ -25,6 +25,11 @@ def print_status(application_name: str, scope: Scope) -> None:
     print(f"version {version()}, tables {revision}")
     for queue, found in waiting.items():
         age = "" if found.oldest_seconds is None else f"  the first for {found.oldest_seconds:.0f} s"
-        print(f"{queue:32}{found.count:>8}{age}")
+        print(f"{queue:32}{_told(found.count):>8}{age}")
     for trouble in troubles:
-        print(f"failing: {trouble.what} {trouble.code} ({trouble.count})")
+        print(f"failing: {trouble.what} {trouble.code} ({_told(trouble.count)})")
+
+
+def _told(count: int) -> str:
+    """No further is counted than MOST_COUNTED; what is more is said as so many and a plus."""
+    return f"{count}+" if count == queries.MOST_COUNTED else str(count)

@@ -222,7 +222,9 @@ def database_transit(version: str | None, asked: str | None, *, is_here: bool, i
             "This connection to PostgreSQL is not encrypted. Add sslmode=verify-full to REPLYCO_DATABASE_URL."
         )
     if is_here and asked is None:
-        return _ok("PostgreSQL is on this machine: nothing travels over a network.")
+        return _ok(
+            "REPLYCO_DATABASE_URL names this machine, and PostgreSQL sees this connection come from its own. A tunnel in between was not looked for."
+        )
     return _to_show(
         "PostgreSQL itself sees no TLS on this connection. Whatever is in between, and how it goes on from there, was not looked at."
     )

@@ -1,5 +1,6 @@
 """The `keys` commands: make keys, rotate them while everything runs, and say what each is used for."""
 
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -73,7 +74,7 @@ def create_keys(
     """Write account-keys.json, mail-private.json and mail-public.json; never over a file that is there."""
     account_keys = directory / "account-keys.json"
     pair = directory / "mail-private.json", directory / "mail-public.json"
-    there = [str(path) for path in (account_keys, *pair) if path.exists()]
+    there = [str(path) for path in (account_keys, *pair) if os.path.lexists(path)]
     if there:
         give_up(
             f"Nothing was written, because these exist: {', '.join(there)}. Without them nothing sealed opens any more."

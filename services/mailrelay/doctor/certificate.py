@@ -1,5 +1,6 @@
 """The certificate that senders see after STARTTLS."""
 
+import os
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,7 +22,8 @@ def certificate_findings(settings: RelaySettings, now: datetime) -> list[Finding
     missing = [
         path
         for path in (settings.tls_certificate_file, settings.tls_key_file)
-        if path is not None and not path.exists()
+        # Path.exists() raises where a folder above is closed to this user, as certbot's is.
+        if path is not None and not os.access(path, os.F_OK)
     ]
     if missing:
         return [

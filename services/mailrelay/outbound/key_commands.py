@@ -5,6 +5,7 @@ put into the DNS beside the old one's, `use` signs with it once the DNS shows it
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
@@ -84,7 +85,7 @@ def create() -> None:
     """Write the file that REPLYCO_DKIM_KEY_FILE names, with one new key; never over a file that is there."""
     settings = settings_or_exit(DkimKeySettings)
     path = settings.dkim_key_file
-    if path.exists():
+    if os.path.lexists(path):
         give_up(f"Nothing was written, because {path} exists. `keys dkim rotate` adds a key to it.")
     try:
         file = DkimKeyFile.create(path, datetime.now(UTC))

@@ -80,8 +80,12 @@ def test_what_is_wrong_in_a_file_is_named_and_not_shown(monkeypatch: pytest.Monk
     assert "canary" not in str(wrong.value)
 
 
-def test_a_folder_of_secrets_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setenv("REPLYCO_SECRETS_FOLDER", str(tmp_path / "elsewhere"))
+# A name that is too long fails as a closed folder does, also for root.
+@pytest.mark.parametrize("name", ["elsewhere", "x" * 300])
+def test_a_folder_of_secrets_that_is_not_there_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+):
+    monkeypatch.setenv("REPLYCO_SECRETS_FOLDER", str(tmp_path / name))
 
     with pytest.raises(SettingsWrong, match="REPLYCO_SECRETS_FOLDER: there is no such folder"):
         load_settings(_Settings)

@@ -127,12 +127,25 @@ async def test_a_relay_names_every_fault(relay: Environment, database: Database,
         "The key file /nowhere/canary.json is missing",
         "The certificate ended on",
         "The certificate is not for mx2.relay.example",
-        "is not there. Make it",
+        "is not there, or this user may not look for it. Make it",
         f"the MX record of {DOMAIN} (where mail for the domain goes) is wrong",
         "the A record of mx2.relay.example (the relay's public IPv4 address) is missing",
     ):
         assert told in output, told
     assert "of large mails can" not in output
+
+
+async def test_a_certificate_that_cannot_be_looked_for_ends_no_doctor(
+    relay: Environment, dns: str, tmp_path: Path
+):
+    # A name that is too long fails as a folder does that is closed to this user, also for root.
+    hidden = tmp_path / ("x" * 300) / "fullchain.pem"
+
+    code, output = await doctor(relay | {"REPLYCO_TLS_CERTIFICATE_FILE": str(hidden)}, "serve", resolver=dns)
+
+    assert code == 1
+    assert f"WRONG    {hidden} is not there, or this user may not look for it." in output
+    assert "DNS: the MX record" in output
 
 
 async def test_a_database_that_is_away_is_the_one_thing_said_of_it(relay: Environment, dns: str):

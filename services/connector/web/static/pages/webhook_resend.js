@@ -22,16 +22,24 @@ export function resendDialog(path, signal) {
   const until = moment("until", new Date(Number(now) + MINUTE_MS));
   const ofTime = () => since.value && until.value && { since: momentOf(since.value).toISOString(), until: momentOf(until.value).toISOString() };
 
+  let asked = 0;
+
+  /** Of two that are under way the later one says it; while nothing is known, nothing is said. */
   async function count() {
+    asked += 1;
+    const mine = asked;
     const time = ofTime();
-    const counts = time && (await countsOf(path, time, signal));
-    if (!counts) told.textContent = t("webhooks.resend_many.missing");
+    const counts = time && (await countsOf(path, time, signal).catch(() => null));
+    if (mine !== asked) return;
+    if (counts === null) told.textContent = "";
+    else if (!counts) told.textContent = t("webhooks.resend_many.missing");
     else told.textContent = t(counts.dead ? "webhooks.resend_many.found" : "webhooks.resend_many.nothing", { count: number(counts.dead) });
   }
 
   async function save() {
     const time = ofTime();
     let sent = 0;
+    asked += 1;
     // Each request sends a bounded number again; one that fails leaves what was sent before it.
     while (time && !signal.aborted) {
       const { resent, dead } = await post(`${path}/deliveries/resend`, time, signal);
@@ -44,7 +52,7 @@ export function resendDialog(path, signal) {
   }
 
   const field = (label, input) => h("div", { class: "field" }, h("label", { for: input.id }, label), input);
-  count().catch(() => {});
+  count();
   return formDialog({
     title: t("webhooks.resend_many.title"),
     content: [
