@@ -1,4 +1,4 @@
-"""Key-encryption keys that never leave AWS KMS: data keys are wrapped and unwrapped there (docs/adr/0029).
+"""Key-encryption keys that never leave AWS KMS: data keys are wrapped and unwrapped there (docs/adr/0031).
 
 Only `Encrypt` and `Decrypt` are asked, both of which may be asked again. What failed is named by Amazon's code; no answer's text, no key and no
 secret gets into a log or an error.
