@@ -60,3 +60,9 @@ def test_every_page_is_in_the_sites_navigation_once() -> None:
         named += [str(path.relative_to(_ROOT)) for path in (_ROOT / page).parent.glob(f"{below}.md")]
 
     assert sorted([*named, f"{conf.root_doc}.md"]) == sorted(str(page.relative_to(_ROOT)) for page in _PAGES)
+
+
+def test_each_decision_has_a_number_of_its_own() -> None:
+    numbers = [page.name[:4] for page in (_ROOT / "docs" / "adr").glob("*.md")]
+
+    assert len(numbers) == len(set(numbers))
