@@ -48,6 +48,7 @@ from services.connector.integrations import service as integrations
 from services.connector.orders import syncs
 from services.connector.throttling.limits import CALLBACKS
 from services.connector.tokens import service as tokens
+from shared.crypto.key_provider import KeyServiceUnavailable
 from shared.database import Sessions, is_unavailable
 from shared.events import EventKind, announce
 from shared.jobs import Job, enqueue
@@ -296,13 +297,15 @@ def _problem_of(error: Exception) -> AttemptProblem:
 
 
 async def _until_written(write: Callable[[], Awaitable[None]]) -> None:
-    """Write an outcome, again and again while the database is away: the attempt and Amazon's code are used up by now."""
+    """Write an outcome, again and again while the database or the key management service is away: the attempt and Amazon's code are used up
+    by now."""
     give_up_at = time.monotonic() + _WRITE_SECONDS
     while True:
         try:
             await write()
         except Exception as error:
-            if not is_unavailable(error) or time.monotonic() > give_up_at:
+            is_away = is_unavailable(error) or isinstance(error, KeyServiceUnavailable)
+            if not is_away or time.monotonic() > give_up_at:
                 raise
             log.warning("outcome_waits_for_database", error=type(error).__name__)
             await asyncio.sleep(_WRITE_PAUSE_SECONDS)

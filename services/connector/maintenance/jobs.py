@@ -28,6 +28,8 @@ _BATCH: Final = 5_000
 _BATCHES_A_ROUND: Final = 100
 _PARTITIONS: Final = "partitions"
 _READ_LOG: Final = "read_log"
+# Strangers make its rows, so that it never waits. A full bucket is the same as none: nothing is lost with it, whatever a clock says.
+_BUCKETS: Final = "throttle_buckets"
 # Which rows of which table have expired, by conditions that an index serves: no other rows are read.
 _OVER: Final[Mapping[str, str]] = {
     "login_requests": "expires_at < :now",
@@ -43,7 +45,7 @@ _OVER: Final[Mapping[str, str]] = {
     # The page of an attempt stays readable for so long; the audit log keeps its outcome.
     "authorization_attempts": "expires_at < :now - interval '30 days'",
     # A full bucket is the same as none, and one that nobody has used for a day is full.
-    "throttle_buckets": "updated_at < :now - interval '1 day' OR updated_at < now() - interval '1 hour'"
+    _BUCKETS: "updated_at < :now - interval '1 day' OR updated_at < now() - interval '1 hour'"
     " AND tokens + rate * extract(epoch FROM now() - updated_at) >= burst",
     # From these a listener resumes that was cut off.
     "events": "id < uuid_at(:now - interval '24 hours') AND fanned_out_at < :now - interval '24 hours'",
@@ -100,7 +102,8 @@ async def keep_house_forever(sessions: Sessions, metrics: HousekeepingMetrics) -
 
 
 async def keep_house_by_clock(sessions: Sessions, metrics: HousekeepingMetrics) -> bool:
-    """As `keep_house`, but nothing while this machine's clock and PostgreSQL's differ, and no deletion in the first day after PostgreSQL's has jumped."""
+    """As `keep_house`, but nothing while this machine's clock and PostgreSQL's differ, and no deletion but of full buckets in the first day after
+    PostgreSQL's has jumped."""
     try:
         watch = await deletion_watch.see(sessions)
     except ClocksDiffer:
@@ -122,7 +125,7 @@ async def keep_house(
     """Do everything once. Whether nothing is left to be tried again soon."""
     metrics = metrics or HousekeepingMetrics(CollectorRegistry())
     is_done = True
-    for job in (_PARTITIONS, _READ_LOG, *_OVER) if deletes else (_PARTITIONS,):
+    for job in (_PARTITIONS, _READ_LOG, *_OVER) if deletes else (_PARTITIONS, _BUCKETS):
         try:
             if job == _PARTITIONS:
                 is_done &= await _make_partitions(sessions, now, metrics)

@@ -37,7 +37,7 @@ from services.mailrelay.outbound.transports import OWN_BOUNDS, Bounds, MailTooLa
 from shared.availability import DATABASE
 from shared.blobs import BlobsUnavailable
 from shared.crypto.dkim_keys import DkimKeyFile
-from shared.crypto.envelope import Place, Sealed
+from shared.crypto.envelope import Place, SealBroken, Sealed
 from shared.crypto.key_provider import KeyServiceUnavailable
 from shared.database import is_unavailable, was_ended_for_others
 from shared.outgoing.connections import OutgoingConnections, Reason
@@ -410,9 +410,14 @@ class ReplySender:
         if outcome.words is None:
             return None
         parts = self.preparation
-        keys = await _until_the_database_answers(
-            lambda: parts.keyring.of(parts.sessions, claim.reply.account_id)
-        )
+        try:
+            keys = await _until_the_database_answers(
+                lambda: parts.keyring.of(parts.sessions, claim.reply.account_id)
+            )
+        except (KeyServiceUnavailable, SealBroken) as error:
+            # What has come of the attempt is worth more than how it was said.
+            log.warning("server_words_not_kept", reply_id=str(claim.id), exc_info=error)
+            return None
         return keys.seal_text(Place("outbound_messages", "server_words", claim.id), outcome.words)
 
     def _count(self, claim: Claim, outcome: Outcome) -> None:

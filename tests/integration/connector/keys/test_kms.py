@@ -13,6 +13,7 @@ from sqlalchemy import text
 from deploy.demo.postgres import CONNECTOR
 from services.connector.amazon_credentials.secrets import ClientSecrets
 from services.connector.amazon_credentials.service import store_client_secret
+from services.connector.authorization.callback_service import _until_written
 from services.connector.settings import ConnectorSettings
 from shared.crypto.key_provider import KeyFile, KeyFileUnusable, KeyProvider, KeyServiceUnavailable
 from shared.crypto.key_source import KeySource
@@ -23,7 +24,7 @@ from tests.commands import run_here
 from tests.conftest import Database
 from tests.factories import make_account
 from tests.integration.connector.conftest import SignedIn
-from tests.kms import ARN, SECRET, kms_environment, kms_of, make_key
+from tests.kms import ARN, SECRET, kms_environment, kms_of, make_key, scripted
 from tests.processes import free_port
 from tests.s3 import S3, s3_server
 
@@ -157,6 +158,21 @@ async def test_client_secrets_that_were_read_stay_and_none_is_taken_for_the_newe
     read._provider, read._read_at = away._provider, -1e9
     assert [each.get_secret_value() for each in await read.newest_first()] == ["canary-new", "canary-ended"]
     await kms.close()
+
+
+async def test_what_an_authorization_has_come_to_waits_for_kms():
+    refused = (400, b'{"__type": "DisabledException"}')
+    async with scripted(refused, (200, b'{"Plaintext": "a2V5"}')) as script:
+        kms = kms_of(ARN, script.endpoint)
+        opened: list[bytes] = []
+
+        async def write() -> None:
+            opened.append(await kms.unwrap(ARN, b"wrapped", b"context"))
+
+        await _until_written(write)
+        await kms.close()
+
+    assert opened == [b"key"]
 
 
 class TestWhereKmsIsAway:

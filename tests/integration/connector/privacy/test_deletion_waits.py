@@ -169,6 +169,22 @@ async def test_nobody_is_signed_out_in_the_day_after_a_jump(sessions: Sessions):
     assert registry.get_sample_value("replyco_deletion_waits") == 0
 
 
+async def test_strangers_fill_no_table_while_deletion_waits(sessions: Sessions):
+    async with sessions.begin() as session:
+        await session.execute(
+            text(
+                "INSERT INTO throttle_buckets (key, tokens, rate, burst, updated_at) VALUES ('full', 0, 1, 10, now() - interval '2 hours'),"
+                " ('used', 0, 0.0001, 10, now() - interval '2 hours')"
+            )
+        )
+    await deletion_watch.stop(sessions, by="somebody", reason=None)
+
+    await keep_house_by_clock(sessions, HousekeepingMetrics(CollectorRegistry()))
+
+    async with sessions.begin() as session:
+        assert (await session.scalars(text("SELECT key FROM throttle_buckets"))).all() == ["used"]
+
+
 async def test_operators_see_what_goes_and_can_stop_it(
     sessions: Sessions, keyring: Keyring, database: Database, keys: Keys, closed: Account
 ):

@@ -11,6 +11,8 @@ from sqlalchemy import delete, select, update
 
 from services.mailrelay.outbound.sending import ReplySender
 from shared import conversations
+from shared.crypto.key_provider import KeyFile
+from shared.keyring import Keyring
 from shared.replies import Reply, change_state
 from shared.tables import (
     AcceptedMail,
@@ -309,6 +311,31 @@ async def test_the_servers_words_are_kept_sealed(sender: ReplySender, shop: Shop
     words = (await shop.row(reply)).server_words
     assert words is not None
     assert b"canary" not in words.ciphertext
+
+
+async def test_what_a_server_has_decided_is_stored_though_its_words_cannot_be_sealed(
+    senders: Senders, shop: Shop, peer: Peer, keys: Keys
+):
+    provider = KeyFile.load(keys.key_file)
+    senders.keyring = Keyring(provider, reread_seconds=0)
+    sender = senders(peer.server())
+    reply = await shop.reply(await shop.question())
+    peer.answers["end"].append("550 5.7.1 no")
+    peer.go_on["end"] = asyncio.Event()
+
+    sending = asyncio.create_task(send_all(sender))
+    await peer.reached["end"].wait()
+    # A new data key is made meanwhile, and what wraps it is not here, or away.
+    key = await Keyring(provider).new_key(shop.integration.account_id, "seal")
+    key.wrapping_key_id, key.retired_at = "k9", datetime.now(UTC)
+    async with shop.sessions.begin() as session:
+        session.add(key)
+    peer.go_on["end"].set()
+    await sending
+    await sender.close()
+
+    row = await shop.row(reply)
+    assert (row.state, row.server_words) == ("failed", None)
 
 
 async def test_a_sender_that_amazon_refuses_is_noted_with_its_store(
