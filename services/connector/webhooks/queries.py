@@ -247,10 +247,13 @@ async def disable(session: AsyncSession, webhook_id: UUID, reason: str) -> bool:
     return disabled is not None
 
 
-async def go_on(session: AsyncSession, webhook_id: UUID) -> None:
-    """What has waited for this webhook is due now, but for what another worker may be sending at this moment."""
-    await session.execute(
-        update(WebhookDelivery)
+async def go_on(session: AsyncSession, webhook_id: UUID, *, limit: int) -> None:
+    """What has waited for this webhook is due now, but for what another worker may be sending at this moment.
+
+    Of more than `limit`, those whose next try is the nearest; the others are tried when they would have been anyway.
+    """
+    first = (
+        select(WebhookDelivery.id)
         .where(
             WebhookDelivery.webhook_id == webhook_id,
             WebhookDelivery.state == DeliveryState.WAITING.value,
@@ -260,12 +263,17 @@ async def go_on(session: AsyncSession, webhook_id: UUID) -> None:
                 WebhookDelivery.last_attempt_at < func.now() - _LEASE,
             ),
         )
-        .values(next_attempt_at=func.now())
+        .order_by(WebhookDelivery.next_attempt_at)
+        .limit(limit)
+        .with_for_update()
+    )
+    await session.execute(
+        update(WebhookDelivery).where(WebhookDelivery.id.in_(first)).values(next_attempt_at=func.now())
     )
 
 
 async def end_pauses(
-    session: AsyncSession, *, longest: timedelta, limit: int | None = None, webhook_id: UUID | None = None
+    session: AsyncSession, *, longest: timedelta, limit: int, webhook_id: UUID | None = None
 ) -> int:
     """What has waited for longer than this for a disabled webhook, any or this one, is dead; how many that were."""
     over = (

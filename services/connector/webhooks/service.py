@@ -37,6 +37,8 @@ MAX_WEBHOOKS: Final = 20
 # So many are sent again by one request, and counted by another one.
 MOST_RESENT: Final = 1_000
 MOST_COUNTED: Final = 100_000
+# So many that have waited are due at once when a webhook is enabled again: that request has an end, however many wait.
+MOST_RESUMED: Final = 10_000
 DISABLED_BY_USER: Final = "by_user"
 CREATOR_GONE: Final = "creator"
 """Whoever made the webhook may not see any more what it tells. Whoever enables it again answers for it."""
@@ -131,8 +133,10 @@ async def change_webhook(
             await session.refresh(webhook)
         elif enabled and webhook.disabled_at is not None:
             # The worker may not have ended it yet.
-            await queries.end_pauses(session, longest=PAUSED_AT_MOST, webhook_id=webhook_id)
-            await queries.go_on(session, webhook_id)
+            await queries.end_pauses(
+                session, longest=PAUSED_AT_MOST, limit=MOST_RESUMED, webhook_id=webhook_id
+            )
+            await queries.go_on(session, webhook_id, limit=MOST_RESUMED)
             webhook.disabled_at = webhook.disabled_reason = webhook.failing_since = None
         if url is not None:
             new_url = outgoing.webhook_url(url)

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 
 from services.connector.accounts.callers import Caller
 from services.connector.throttling.limits import WEBHOOK_BULK_RESENDS
-from services.connector.webhooks import service
+from services.connector.webhooks import queries, service
 from services.connector.webhooks.pausing import end_pauses
 from services.connector.webhooks.retries import PAUSED_AT_MOST
 from shared.database import Sessions, new_id
@@ -81,6 +81,27 @@ async def test_what_waits_goes_on_at_once_when_the_webhook_is_enabled_again(
     assert states == ["dead", "delivered"]
     until = datetime.fromisoformat(shown["waits_until"]) - datetime.fromisoformat(shown["disabled_at"])
     assert until == PAUSED_AT_MOST
+
+
+async def test_enabling_makes_so_many_due_and_leaves_the_others_their_time(signed_in, receiver, sessions):
+    webhook = await create(signed_in.client, receiver.url)
+    await add_deliveries(sessions, signed_in.account.id, webhook, *[(NOON, "waiting")] * 3)
+    async with sessions.begin() as session:
+        for hours, row in enumerate(await session.scalars(select(WebhookDelivery.id)), start=1):
+            await session.execute(
+                update(WebhookDelivery)
+                .where(WebhookDelivery.id == row)
+                .values(next_attempt_at=func.now() + timedelta(hours=hours))
+            )
+
+    async with sessions.begin() as session:
+        await queries.go_on(session, UUID(webhook["id"]), limit=2)
+
+    async with sessions.begin() as session:
+        waits = await session.scalars(
+            select(WebhookDelivery.next_attempt_at - func.now()).order_by(WebhookDelivery.next_attempt_at)
+        )
+    assert [wait > timedelta(hours=2) for wait in waits] == [False, False, True]
 
 
 async def test_what_a_worker_may_be_sending_at_this_moment_is_not_sent_beside_it(

@@ -216,10 +216,11 @@ function row(delivery, webhook, resend) {
     "li",
     { class: "delivery", tabindex: "-1", "data-testid": "delivery", "data-delivery": delivery.id, "data-state": delivery.state },
     h("div", {}, h("p", {}, h("strong", {}, kind), " · ", h("time", { datetime: delivery.event_at }, when)), h("p", { class: toneOfDelivery(delivery) }, deliveryText(delivery, webhook))),
-    elements.actionButton(t("webhooks.resend"), () => resend(delivery), {
-      class: "button button-secondary button-small",
-      "aria-label": t("webhooks.resend_named", { kind, time: when }),
-    }),
+    webhook.enabled &&
+      elements.actionButton(t("webhooks.resend"), () => resend(delivery), {
+        class: "button button-secondary button-small",
+        "aria-label": t("webhooks.resend_named", { kind, time: when }),
+      }),
   );
 }
 
