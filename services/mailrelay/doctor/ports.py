@@ -28,6 +28,8 @@ async def smtp_ports(settings: RelaySettings, *, public_port: int = PUBLIC_PORT)
     if greeting is not None and _is_ours(greeting, settings):
         return [ok(f"Port {public_port} of this machine is answered by the relay.")]
     own = await _smtp_port(settings)
+    if greeting is not None and _turns_away(greeting):
+        return [own, _busy(public_port)]
     if greeting is None:
         return [
             own,
@@ -55,6 +57,8 @@ async def _smtp_port(settings: RelaySettings) -> Finding:
         return _free(host, port, "REPLYCO_SMTP_PORT")
     if _is_ours(said, settings):
         return ok(f"Port {port} is answered by the relay.")
+    if _turns_away(said):
+        return _busy(port)
     if not said and _waits_for_proxies(reached_at, settings.proxy_protocol_from):
         return note(
             f"Something listens at port {port}. Who, it tells only proxies (REPLYCO_PROXY_PROTOCOL_FROM)."
@@ -81,6 +85,18 @@ async def side_port(host: str, port: int, *, setting: str, metric: str, role: st
 
 def _is_ours(greeting: bytes, settings: RelaySettings) -> bool:
     return greeting.startswith(f"220 {settings.smtp_hostname} ESMTP Replyco".encode())
+
+
+def _turns_away(greeting: bytes) -> bool:
+    """Whoever has too many connections, or is stopping, says no name."""
+    return greeting.startswith(b"421 ")
+
+
+def _busy(port: int) -> Finding:
+    return note(
+        f"Who answers at port {port} turns away whoever comes now (421), as the relay does with too many connections. Who it is, it does not say; "
+        "ask again later."
+    )
 
 
 def _waits_for_proxies(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:

@@ -181,6 +181,23 @@ async def test_ports_of_a_running_relay_are_its_own(database: Database, keys: Ke
     assert others[-1].severity is Severity.WARNING
 
 
+async def test_a_relay_that_is_full_is_not_called_somebody_else(
+    database: Database, keys: Keys, relay: Environment
+):
+    async with running_relay(database, keys, smtp_hostname=HOST, network_connection_limit=1) as running:
+        held = await connect(running.smtp_port)
+        settings = settings_of(relay, smtp_port=running.smtp_port)
+        found = await smtp_ports(settings, public_port=running.smtp_port)
+        through = await smtp_ports(settings_of(relay), public_port=running.smtp_port)
+        held.writer.close()
+        await held.writer.wait_closed()
+
+    assert [each.severity for each in found] == [Severity.NOTE]
+    assert [each.severity for each in through] == [Severity.OK, Severity.NOTE]
+    assert "(421)" in found[0].text
+    assert "(421)" in through[1].text
+
+
 async def test_nobody_at_the_port_of_senders_is_said(relay: Environment):
     found = await smtp_ports(settings_of(relay), public_port=free_ports(1)[0])
 
