@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
 import structlog
@@ -88,6 +89,9 @@ def key_file_cure(unusable: KeyFileUnusable) -> str:
     needs = unusable.fields.get("needs")
     if needs is not None:
         return f"The key file {path} says that AWS KMS wraps. Set {needs} and what belongs to it, as where `keys use kms` was run."
+    if unusable.fields.get("is_unwritten"):
+        reason = os.strerror(getattr(unusable.__cause__, "errno", None) or 0)
+        return f"The key file {path} could not be written ({reason}). Is there room on the disk, and may this user write to {Path(str(path)).parent}?"
     # A new set opens nothing that is sealed already: it is the cure of an installation without data alone.
     match unusable.__cause__:
         case FileNotFoundError():

@@ -99,10 +99,7 @@ class DkimKeyFile:
     def create(cls, path: Path, now: datetime) -> Self:
         """Write a file with one new key; fails if there is a file. Raises KeyFileUnusable."""
         key = DkimKey.new(now)
-        try:
-            write_private_file(path, _written(_DkimKeys(key.selector, {key.selector: key})))
-        except KeyFileUnusable as unusable:
-            raise _unusable(path) from unusable
+        write_private_file(path, _written(_DkimKeys(key.selector, {key.selector: key})))
         return cls(path)
 
     @classmethod
@@ -150,10 +147,7 @@ class DkimKeyFile:
         self._replace(_DkimKeys(content.current, rest))
 
     def _replace(self, content: _DkimKeys) -> None:
-        try:
-            replace_private_file(self._file.path, _written(content))
-        except KeyFileUnusable as unusable:
-            raise _unusable(self._file.path) from unusable
+        replace_private_file(self._file.path, _written(content))
 
 
 def _read(path: Path) -> _DkimKeys:

@@ -33,7 +33,8 @@ KMS: Final = "kms"
 
 class KeyFileUnusable(Expected):
     """A key file is missing, not readable or not of the expected form. `fields["made_by"]` is the command that makes one, if not `keys create`
-    of the connector; `fields["needs"]`, the setting without which a file cannot be used that is whole.
+    of the connector; `fields["needs"]`, the setting without which a file cannot be used that is whole. With `fields["is_unwritten"]`
+    it could not be written, and nothing is said of what it holds.
     """
 
     code = "key_file_unusable"
@@ -272,7 +273,7 @@ def replace_private_file(path: Path, content: bytes) -> None:
     new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         status = path.stat()
-        write_private_file(new, content)
+        _write_new(new, content)
         try:
             new.chmod(status.st_mode & 0o777)
             if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
@@ -287,21 +288,25 @@ def replace_private_file(path: Path, content: bytes) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        raise KeyFileUnusable(path=str(path)) from error
+        raise KeyFileUnusable(path=str(path), is_unwritten=1) from error
 
 
 def write_private_file(path: Path, content: bytes) -> None:
     """Create a file that only its owner can read; fails if there is one already. Raises KeyFileUnusable."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        _write_new(path, content)
     except OSError as error:
-        raise KeyFileUnusable(path=str(path)) from error
+        raise KeyFileUnusable(path=str(path), is_unwritten=1) from error
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
-    except OSError as error:
+    except BaseException:
         # Half a key is of no use, and would be in the way of the next attempt.
         path.unlink(missing_ok=True)
-        raise KeyFileUnusable(path=str(path)) from error
+        raise
