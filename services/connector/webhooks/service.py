@@ -272,9 +272,11 @@ async def resend_dead(
         _require_enabled(webhook)
         end = until or await queries.database_time(session)
         count = await queries.resend_dead(session, webhook_id, since=since, until=end, limit=limit)
-        dead = await queries.count_dead(session, webhook_id, since=since, until=end, limit=MOST_COUNTED)
         of_time = {"since": since.isoformat(), "until": end.isoformat()}
         session.add(audit_entry(caller, "webhook_deliveries_resent", webhook_id, **of_time, count=str(count)))
+    # Without the webhook's lock: events of all accounts are fanned out together, and would wait for it as long as this counts.
+    async with sessions.begin() as session:
+        dead = await queries.count_dead(session, webhook_id, since=since, until=end, limit=MOST_COUNTED)
     log.info("webhook_deliveries_resent", webhook_id=str(webhook_id), count=count)
     return count, dead
 
