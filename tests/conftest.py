@@ -18,6 +18,7 @@ from migrations.upgrade import upgrade
 from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.delivery.parser_pool import ParserPool
+from shared.availability import DATABASE
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.mail_key_files import MailPrivateKeyFile, create_mail_key_pair
 from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey
@@ -143,6 +144,14 @@ def memory_folder() -> Path | None:
     """Where files cost no disk, if this machine has such a place and it is large enough for the databases of a run."""
     is_enough = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ENOUGH_MEMORY
     return _MEMORY if is_enough else None
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_away() -> Iterator[None]:
+    """That a database is back is told in the test that it was away in, and in no other."""
+    yield
+    DATABASE._stay_away()
+    DATABASE._away_since, DATABASE._failures = None, 0
 
 
 @pytest.fixture(scope="session")

@@ -217,7 +217,20 @@ async def _make_account(database: Database, keys: Keys) -> UUID:
         await session.execute(
             text("INSERT INTO accounts (id, name) VALUES (:id, 'Lampenladen GmbH')"), {"id": account_id}
         )
-        await keyring.add(session, await keyring.new_keys(account_id))
+        for key in await keyring.new_keys(account_id):
+            await session.execute(
+                text(
+                    "INSERT INTO account_keys (id, account_id, purpose, wrapping_key_id, wrapped)"
+                    " VALUES (:id, :account_id, :purpose, :wrapping_key_id, :wrapped)"
+                ),
+                {
+                    "id": key.id,
+                    "account_id": key.account_id,
+                    "purpose": key.purpose,
+                    "wrapping_key_id": key.wrapping_key_id,
+                    "wrapped": key.wrapped,
+                },
+            )
     await engine.dispose()
     return account_id
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -277,9 +278,14 @@ async def test_a_stop_drains_first_and_a_second_signal_ends_it_at_once(
         assert (await side(log, "/livez"))[0] == 200
         async with Load(relay.port, clients=2) as load:
             await load.more("data 250", 10)
-        psutil.Process(relay.pid).send_signal(signal.SIGTERM)
+        ended = asyncio.create_task(relay.ended())
+        # One that comes right behind the first is taken for the same.
+        while not ended.done():
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(relay.pid).send_signal(signal.SIGTERM)
+            await asyncio.wait([ended], timeout=1)
 
-        assert await relay.ended() == 128 + signal.SIGTERM
+        assert await ended == 128 + signal.SIGTERM
     assert len(events(log, "ended_at_once")) == 1
     assert load.refused == 0
     await asyncio.to_thread(psutil.wait_procs, processes, timeout=20)

@@ -114,7 +114,7 @@ def test_caddy_understands_its_example(tmp_path: Path):
 
 
 def _compose() -> list[str]:
-    """Whichever program there is that reads today's compose files. Debian 12's docker-compose is too old for them."""
+    """Whichever program there is that reads today's compose files. Debian 12's docker-compose and podman-compose are too old."""
     docker = shutil.which("docker")
     if (
         docker
@@ -122,10 +122,14 @@ def _compose() -> list[str]:
     ):
         return [docker, "compose"]
     podman_compose = shutil.which("podman-compose")
-    return (
-        [podman_compose]
-        if podman_compose
-        else pytest.skip("neither docker's compose plugin nor podman-compose is installed")
+    if (
+        podman_compose
+        and "--env-file"
+        in subprocess.run([podman_compose, "--help"], check=False, capture_output=True, text=True).stdout
+    ):
+        return [podman_compose]
+    return pytest.skip(
+        "neither docker's compose plugin nor a podman-compose that knows --env-file is installed"
     )
 
 

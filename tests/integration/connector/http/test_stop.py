@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import httpx2
@@ -91,8 +91,13 @@ async def test_it_drains_first_and_a_second_signal_ends_it_at_once(database: Dat
                 pass
         async with httpx2.AsyncClient() as newcomer:
             during = await newcomer.get(f"{connector.url}/api/v1/openapi.json")
-        connector.process.send_signal(signal.SIGINT)
-        ended = await connector.said("ended_at_once")
+        said = asyncio.create_task(connector.said("ended_at_once"))
+        # One that comes right behind the first is taken for the same.
+        while not said.done():
+            with suppress(ProcessLookupError):
+                connector.process.send_signal(signal.SIGINT)
+            await asyncio.wait([said], timeout=1)
+        ended = await said
 
         assert await connector.ended() == 128 + signal.SIGINT
     assert begun["seconds"] == 600

@@ -106,7 +106,8 @@ async def test_without_the_permission_no_other_answer_has_anything_of_it(
 
     for method, path in api_routes(app, of_mail=False):
         if method == "GET":
-            answer = await everything_but_the_inbox.get(with_ids(path, ids))
+            since = {"since": "2026-01-01T00:00:00Z"} if path.endswith("/deliveries/counts") else None
+            answer = await everything_but_the_inbox.get(with_ids(path, ids), params=since)
 
             is_for_people = answer.status_code == 403 and answer.json()["code"] == "browser_required"
             assert is_for_people or answer.status_code in {200, 404}, (path, answer.text)
