@@ -44,13 +44,14 @@ _RIGHTS: Final = """
     GRANT SELECT ON relay_addresses TO replyco_relay;
     GRANT INSERT ON accepted_mail TO replyco_relay;
 """
-# The relay stands for the one of the version before, which knows nothing of these tables' version and goes on. That this version's
-# waits for its tables is tested in tests/integration/test_tables_of_another_version.py.
+# The relay stands for the one of the version before, which knows nothing of these tables' version nor of restored databases and goes
+# on. That this version's waits for its tables is tested in tests/integration/test_tables_of_another_version.py.
 _BEFORE_THESE_TABLES: Final = """
     CREATE SCHEMA before_these_tables;
     CREATE VIEW before_these_tables.alembic_version AS SELECT 'of a later version' AS version_num;
     GRANT USAGE ON SCHEMA before_these_tables TO replyco_relay;
-    GRANT SELECT ON before_these_tables.alembic_version TO replyco_relay;
+    CREATE VIEW before_these_tables.restorations AS SELECT now() AS ends_at WHERE false;
+    GRANT SELECT ON ALL TABLES IN SCHEMA before_these_tables TO replyco_relay;
     ALTER ROLE replyco_relay IN DATABASE {database} SET search_path = before_these_tables, public;
 """
 STORE: Final = """
