@@ -6,14 +6,15 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
 import structlog
 from pydantic_settings import BaseSettings
 
-from shared.crypto.key_provider import KeyFileUnusable
+from shared.crypto.key_provider import KeyFileUnusable, KeyNotChangeable
 from shared.errors import CannotStart
 from shared.logging import configure_logging, flush_log
 from shared.secure_defaults import refuse_unsafe, unsafe
@@ -107,6 +108,17 @@ def key_file_cure(unusable: KeyFileUnusable) -> str:
     if isinstance(unusable.__cause__, FileNotFoundError):
         return f"{told} Only where nothing was stored yet, `python -m services.connector keys create` makes a first set."
     return told
+
+
+@contextmanager
+def changing_keys() -> Iterator[None]:
+    """Within it a command changes keys: a file that cannot be used, and what must not be done to a key, end it with the cure."""
+    try:
+        yield
+    except KeyFileUnusable as unusable:
+        give_up(key_file_cure(unusable))
+    except KeyNotChangeable as reason:
+        give_up(str(reason), code=FAILED)
 
 
 def give_up(message: str, *, code: int = CANNOT_START) -> NoReturn:

@@ -26,13 +26,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from shared.crypto.key_provider import (
-    KeyFileUnusable,
-    KeyNotChangeable,
-    RereadFile,
-    replace_private_file,
-    write_private_file,
-)
+from shared.crypto.key_provider import KeyFileUnusable, write_private_file
+from shared.crypto.named_keys import NamedKeyFile, NamedKeys
 from shared.crypto.signatures import SignerKey
 
 _BITS: Final = 2_048
@@ -82,24 +77,18 @@ class DkimKey:
         return self.key.sign(sha256, PKCS1v15(), Prehashed(SHA256()))
 
 
-@dataclass(frozen=True, slots=True)
-class _DkimKeys:
-    current: str
-    keys: dict[str, DkimKey]
-
-
-class DkimKeyFile:
-    """Keys from a file that only its owner may read: `{"current": selector, "keys": {selector: PEM}}`. During a change there are two."""
+class DkimKeyFile(NamedKeyFile[DkimKey]):
+    """Keys by their selectors: `{"current": selector, "keys": {selector: PEM}}`. The current one signs; during a change there are two."""
 
     def __init__(self, path: Path) -> None:
         """Read the file. Raises KeyFileUnusable."""
-        self._file = RereadFile(path, _read)
+        super().__init__(path, _read, _written, use="signs")
 
     @classmethod
     def create(cls, path: Path, now: datetime) -> Self:
         """Write a file with one new key; fails if there is a file. Raises KeyFileUnusable."""
         key = DkimKey.new(now)
-        write_private_file(path, _written(_DkimKeys(key.selector, {key.selector: key})))
+        write_private_file(path, _written(NamedKeys(key.selector, {key.selector: key})))
         return cls(path)
 
     @classmethod
@@ -108,49 +97,18 @@ class DkimKeyFile:
         return cls(path)
 
     @property
-    def current(self) -> DkimKey:
-        """The key that signs."""
-        content = self._file.content
-        return content.keys[content.current]
-
-    @property
     def keys(self) -> tuple[DkimKey, ...]:
         """All keys, the oldest first. The record of each belongs into the DNS."""
         return tuple(self._file.content.keys.values())
 
     def add(self, now: datetime, *, use: bool) -> DkimKey:
         """Add a new key, and sign with it from now on if `use`. Raises KeyFileUnusable."""
-        content = self._file.content
         key = DkimKey.new(now)
-        self._replace(_DkimKeys(key.selector if use else content.current, content.keys | {key.selector: key}))
+        self._add(key.selector, key, use=use)
         return key
 
-    def key(self, selector: str) -> DkimKey:
-        """Raises KeyNotChangeable if there is none with that selector."""
-        keys = self._file.content.keys
-        if selector not in keys:
-            raise KeyNotChangeable(f"{self._file.path} has no key {selector}, only {', '.join(keys)}.")
-        return keys[selector]
 
-    def use(self, selector: str) -> None:
-        """Sign with this key from now on. Raises KeyFileUnusable, KeyNotChangeable."""
-        self.key(selector)
-        self._replace(_DkimKeys(selector, self._file.content.keys))
-
-    def remove(self, selector: str) -> None:
-        """Forget a key that does not sign. Raises KeyFileUnusable, KeyNotChangeable."""
-        self.key(selector)
-        content = self._file.content
-        if selector == content.current:
-            raise KeyNotChangeable(f"{selector} is the key that signs at present. Rotate first.")
-        rest = {known: key for known, key in content.keys.items() if known != selector}
-        self._replace(_DkimKeys(content.current, rest))
-
-    def _replace(self, content: _DkimKeys) -> None:
-        replace_private_file(self._file.path, _written(content))
-
-
-def _read(path: Path) -> _DkimKeys:
+def _read(path: Path) -> NamedKeys[DkimKey]:
     try:
         content = json.loads(path.read_bytes())
         keys = {str(selector): _key(str(selector), pem) for selector, pem in content["keys"].items()}
@@ -160,7 +118,7 @@ def _read(path: Path) -> _DkimKeys:
         raise _unusable(path) from None
     if current not in keys:
         raise _unusable(path)
-    return _DkimKeys(current, keys)
+    return NamedKeys(current, keys)
 
 
 def _key(selector: str, pem: str) -> DkimKey:
@@ -173,7 +131,7 @@ def _key(selector: str, pem: str) -> DkimKey:
     return DkimKey(selector, key)
 
 
-def _written(content: _DkimKeys) -> bytes:
+def _written(content: NamedKeys[DkimKey]) -> bytes:
     pems = {
         selector: key.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
         for selector, key in content.keys.items()

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from tests.faults.roles import Replica
+from tests.roles import Replica
 
 _LOOK_SECONDS: Final = 0.2
 _BLOCK_BYTES: Final = 65_536

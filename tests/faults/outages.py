@@ -12,7 +12,7 @@ import psutil
 from deploy.demo.postgres import EmbeddedPostgres
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.load import Load, make_address
-from tests.faults.roles import ROLES, Replica, replica, running
+from tests.roles import ROLES, Replica, replica, running
 
 
 class Outage(NamedTuple):

@@ -16,7 +16,7 @@ from tests.faults.balancer import Balancer
 from tests.faults.http_load import HttpLoad, Program
 from tests.faults.mailrelay.counting import Count, counted
 from tests.faults.mailrelay.load import Load, make_address
-from tests.faults.roles import Replica, replica, running
+from tests.roles import Replica, replica, running
 
 # Longer than the balancer takes to notice, on a machine that is busy with many times the work that it has processors for, too.
 _DRAIN_SECONDS: Final = 5

@@ -21,7 +21,7 @@ from tests.faults.http_load import HttpLoad, Program
 from tests.faults.mailrelay.counting import Count, counted
 from tests.faults.mailrelay.load import Load
 from tests.faults.mailrelay.migrating import STORE, STORE_ROWS
-from tests.faults.roles import ROLES, Replica, replica, running
+from tests.roles import ROLES, Replica, replica, running
 
 _ROOT: Final = Path(__file__).parents[2]
 _CODE: Final = ("services", "shared", "migrations", "deploy", "alembic.ini", "pyproject.toml")

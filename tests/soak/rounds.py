@@ -44,7 +44,6 @@ from tests.faults.mailrelay.reply_kills import replied_though_killed
 from tests.faults.mailrelay.worker_kills import delivered_though_killed
 from tests.faults.outages import SILENT, STOPPED, Outage
 from tests.faults.outages import lived_through as lived_through_outage
-from tests.faults.roles import ROLES
 from tests.faults.rolling import rolled
 from tests.faults.upgrading import extract_version_before, upgraded
 from tests.integration.connector.described.callers import Kind
@@ -55,6 +54,7 @@ from tests.integration.mailrelay.certificates import CertificateFiles
 from tests.integration.mailrelay.delivery.conftest import make_store
 from tests.integration.mailrelay.smtp.test_fuzz import Conversation
 from tests.integration.mailrelay.smtp.test_fuzz_limits import converse, limited_relay
+from tests.roles import ROLES
 from tests.unit.mailrelay.outbound.reading_back import check_read_back, replies
 from tests.unit.mailrelay.parsing.mutations import MAX_MB, try_mutations
 from tests.unit.mailrelay.parsing.test_any_bytes import check_bounds, mutated_mails

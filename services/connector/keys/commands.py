@@ -20,13 +20,13 @@ from services.connector.settings import SandboxUrl
 from shared.blobs import open_blobs
 from shared.crypto.envelope import SealBroken
 from shared.crypto.key_ages import KEY_LIFETIME
-from shared.crypto.key_provider import KeyFile, KeyFileUnusable, KeyNotChangeable
+from shared.crypto.key_provider import KeyFile, KeyFileUnusable
 from shared.crypto.key_source import KeySource
 from shared.crypto.mail_key_files import create_mail_key_pair
 from shared.database import Sessions
 from shared.database_command import run_with_database
 from shared.errors import Expected
-from shared.process import FAILED, KEYS_OVERDUE, give_up, key_file_cure, settings_or_exit
+from shared.process import FAILED, KEYS_OVERDUE, changing_keys, give_up, settings_or_exit
 from shared.settings import BlobSettings, CommonSettings, KeySourceSettings
 
 keys = typer.Typer(
@@ -293,30 +293,25 @@ class _Progress:
 
 def _changed(change: Callable[[KeySource], _Result]) -> _Result:
     settings = settings_or_exit(KeySettings)
-    try:
+    with changing_keys():
         return change(KeySource.open(settings))
-    except KeyFileUnusable as unusable:
-        give_up(key_file_cure(unusable))
-    except KeyNotChangeable as reason:
-        give_up(str(reason), code=FAILED)
 
 
 def _with_database(run: Callable[[Sessions, KeySource], Awaitable[_Result]]) -> _Result:
     settings = settings_or_exit(KeySettings)
     try:
-        source = KeySource.open(settings)
+        with changing_keys():
+            source = KeySource.open(settings)
 
-        async def closing(sessions: Sessions) -> _Result:
-            try:
-                return await run(sessions, source)
-            finally:
-                await source.close()
+            async def closing(sessions: Sessions) -> _Result:
+                try:
+                    return await run(sessions, source)
+                finally:
+                    await source.close()
 
-        return run_with_database(settings, "connector-keys", closing, statement_seconds=_STATEMENT_SECONDS)
-    except KeyFileUnusable as unusable:
-        give_up(key_file_cure(unusable))
-    except KeyNotChangeable as reason:
-        give_up(str(reason), code=FAILED)
+            return run_with_database(
+                settings, "connector-keys", closing, statement_seconds=_STATEMENT_SECONDS
+            )
     except SealBroken as broken:
         give_up(
             f"A key is missing or wrong: {broken.fields.get('wrapping_key_id', '?')}. `keys status` says more.",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from services.mailrelay.settings import MailKeySettings
-from shared.crypto.key_provider import KeyFileUnusable, KeyNotChangeable
+from shared.crypto.key_provider import KeyFileUnusable
 from shared.crypto.mail_key_files import MailPrivateKeyFile, MailPublicKeyFile, write_public_key
-from shared.process import FAILED, give_up, key_file_cure, settings_or_exit
+from shared.process import FAILED, changing_keys, give_up, key_file_cure, settings_or_exit
 
 if TYPE_CHECKING:
     from shared.database import Sessions
@@ -101,9 +101,5 @@ def _is_sealed_to(settings: MailKeySettings, key_id: str) -> bool:
 
 
 def _changed(settings: MailKeySettings, change: Callable[[MailPrivateKeyFile], _Result]) -> _Result:
-    try:
+    with changing_keys():
         return change(MailPrivateKeyFile.load(settings.mail_private_key_file))
-    except KeyFileUnusable as unusable:
-        give_up(key_file_cure(unusable))
-    except KeyNotChangeable as reason:
-        give_up(str(reason), code=FAILED)

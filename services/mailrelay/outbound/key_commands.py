@@ -15,10 +15,10 @@ import typer
 from services.mailrelay.settings import DkimKeySettings, KeyStatusSettings
 from shared.crypto.dkim_keys import DkimKey, DkimKeyFile
 from shared.crypto.key_ages import age_told, is_overdue
-from shared.crypto.key_provider import KeyFileUnusable, KeyNotChangeable
+from shared.crypto.key_provider import KeyFileUnusable
 from shared.crypto.mail_key_files import MailPrivateKeyFile
 from shared.crypto.raw_mail import MailPublicKey
-from shared.process import FAILED, KEYS_OVERDUE, give_up, key_file_cure, settings_or_exit
+from shared.process import FAILED, KEYS_OVERDUE, changing_keys, give_up, key_file_cure, settings_or_exit
 
 if TYPE_CHECKING:
     from services.mailrelay.dns_setup.check import DnsLookup
@@ -185,9 +185,5 @@ def _zone_line(key: DkimKey, domain: str) -> str:
 
 
 def _changed(settings: DkimKeySettings, change: Callable[[DkimKeyFile], _Result]) -> _Result:
-    try:
+    with changing_keys():
         return change(DkimKeyFile.load(settings.dkim_key_file))
-    except KeyFileUnusable as unusable:
-        give_up(key_file_cure(unusable))
-    except KeyNotChangeable as reason:
-        give_up(str(reason), code=FAILED)
