@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -269,6 +269,21 @@ class Journal:
 
     def _queue_age_seconds(self) -> float:
         return time.monotonic() - self._waiting[0].queued_at if self._waiting else 0
+
+
+def overlook_lost_copies() -> None:
+    """Let the running event loop say nothing of a COPY that asyncpg has forgotten: if the connection breaks while it begins, the journal is told by
+    an exception, and a future for which nobody waits gets another one, which would be an error in the log that nobody can mend.
+    """
+    loop = asyncio.get_running_loop()
+    others = loop.get_exception_handler() or asyncio.AbstractEventLoop.default_exception_handler
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        is_of_asyncpg = isinstance(context.get("exception"), asyncpg.ConnectionDoesNotExistError)
+        if not is_of_asyncpg or isinstance(context.get("future"), asyncio.Task):
+            others(loop, context)
+
+    loop.set_exception_handler(handle)
 
 
 def _expire(done: asyncio.Future[None]) -> None:

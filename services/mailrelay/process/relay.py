@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from services.mailrelay.intake.journal import Journal
+from services.mailrelay.intake.journal import Journal, overlook_lost_copies
 from services.mailrelay.intake.proven_networks import ProvenNetworks
 from services.mailrelay.intake.recipients import Recipients
 from services.mailrelay.metrics import RelayMetrics
@@ -101,6 +101,7 @@ async def accept_mail(
 
 async def _listen(context: RelayContext, listeners: Listeners) -> list[asyncio.Server]:
     report_exhaustion(lambda: context.limits.on_hit(LimitHit.FILE_DESCRIPTORS))
+    overlook_lost_copies()
     loop = asyncio.get_running_loop()
     servers = [
         await loop.create_server(lambda: RelaySession(context), sock=listener, backlog=ACCEPT_BATCH)
