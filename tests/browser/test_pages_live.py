@@ -1,7 +1,9 @@
 """The pages one by one, in a real browser, over the real REST API and the sandbox's Amazon."""
 
+import asyncio
+
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from sqlalchemy import select, update
 
 from shared.events import EventKind, announce
@@ -205,6 +207,35 @@ async def test_the_network_banner_comes_and_goes_by_itself(page: Page):
     await page.context.set_offline(False)
 
     await expect(banner).to_be_hidden()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Posteingang")
+
+
+async def test_an_answer_that_comes_late_does_not_say_that_the_network_is_back(page: Page):
+    await sign_in(page)
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        asked.set()
+        await answer.wait()
+        await route.fulfill(json={"failed": 0})
+
+    await page.route("**/api/v1/replies/counts*", hold)
+    await page.reload()
+    await asked.wait()
+    banner = page.get_by_text("Replyco ist gerade nicht erreichbar. Wir versuchen es von selbst weiter")
+    await page.context.set_offline(True)
+    await page.get_by_role("link", name="Posteingang").click()
+    await expect(banner).to_be_visible()
+    loaded: list[str] = []
+    page.on("domcontentloaded", lambda loaded_page: loaded.append(loaded_page.url))
+
+    async with page.expect_response("**/api/v1/replies/counts*"):
+        answer.set()
+    await page.get_by_role("button", name="Noch einmal versuchen").click()
+
+    await expect(banner).to_be_visible()
+    assert loaded == []
+    await page.context.set_offline(False)
     await expect(page.get_by_role("heading", level=1)).to_have_text("Posteingang")
 
 

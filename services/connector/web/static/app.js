@@ -1,6 +1,6 @@
 // Starts the pages: registers their addresses, draws the header, loads language and session.
 
-import { apiState, Problem, proveBy } from "./core/api.js";
+import { apiState, checkNetwork, Problem, proveBy } from "./core/api.js";
 import { h, replace } from "./core/dom.js";
 import { announce, notice, pageHeading, problemTexts } from "./core/elements.js";
 import { eventsSeen, followed, resync } from "./core/events.js";
@@ -86,7 +86,7 @@ async function showPageProblem(problem) {
   if (notFound) {
     notFound.show({ main: content });
   } else {
-    const tryAgain = () => (problem.fields?.needsReload ? location.reload() : showCurrent({ again: true }));
+    const tryAgain = () => (problem.fields?.needsReload ? reloadWhenThere() : showCurrent({ again: true }));
     whenOnline = problem.status === 0 ? tryAgain : null;
     const again = h("button", { type: "button", class: "button", onclick: tryAgain }, t("common.try_again"));
     const home = h("a", { href: "/", class: "button" }, t("not_found.home"));
@@ -96,6 +96,12 @@ async function showPageProblem(problem) {
   }
   showContent(content);
   focusHeading();
+}
+
+/** A document that is loaded while the network is away is lost to the browser's own page of errors, which does not try again. */
+async function reloadWhenThere() {
+  if (await checkNetwork()) location.reload();
+  else whenOnline = reloadWhenThere;
 }
 
 function showContent(content) {
@@ -217,8 +223,9 @@ apiState.addEventListener("offline", () => replace(network, h("p", {}, t("networ
 apiState.addEventListener("online", () => {
   replace(network);
   resync();
-  whenOnline?.();
+  const again = whenOnline;
   whenOnline = null;
+  again?.();
 });
 
 const texts = useLanguage(browserLanguage());

@@ -36,6 +36,7 @@ let prove = async () => false;
 let clockDifference = 0;
 let csrfToken = null;
 let isOffline = false;
+let lostAt = -Infinity;
 
 export function useCsrfToken(token) {
   csrfToken = token;
@@ -126,6 +127,7 @@ async function send(method, path, body, signal, extraHeaders = {}) {
   if (method !== "GET" && csrfToken) headers["X-CSRF-Token"] = csrfToken;
   if (isAttentive()) lastPresentAt = Date.now();
   else headers["X-Background-Request"] = "1";
+  const sentAt = performance.now();
   try {
     const answer = await fetch(BASE + path, {
       method,
@@ -135,7 +137,7 @@ async function send(method, path, body, signal, extraHeaders = {}) {
       credentials: "same-origin",
       cache: "no-store",
     });
-    markOnline();
+    markOnline(sentAt);
     noteClock(answer.headers.get("Date"));
     return answer;
   } catch (error) {
@@ -155,6 +157,7 @@ export function upload(path, file, signal, onProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const abort = () => request.abort();
+    const sentAt = performance.now();
     request.open("POST", BASE + path);
     request.setRequestHeader("Accept", "application/json");
     request.setRequestHeader("Accept-Language", locale());
@@ -162,7 +165,7 @@ export function upload(path, file, signal, onProgress) {
     if (csrfToken) request.setRequestHeader("X-CSRF-Token", csrfToken);
     request.upload.addEventListener("progress", (event) => event.lengthComputable && onProgress(event.loaded / event.total));
     request.addEventListener("load", () => {
-      markOnline();
+      markOnline(sentAt);
       const body = jsonOrNothing(request.responseText);
       if (request.status < 300) resolve(body);
       else {
@@ -201,12 +204,14 @@ async function readProblem(answer) {
 function markOffline() {
   if (isOffline) return;
   isOffline = true;
+  lostAt = performance.now();
   apiState.dispatchEvent(new Event("offline"));
   setTimeout(retryNetwork, RETRY_AFTER_MS);
 }
 
-function markOnline() {
-  if (!isOffline) return;
+/** The answer to what was sent before the network was lost comes late: it does not say that the network is back. */
+function markOnline(sentAt) {
+  if (!isOffline || sentAt < lostAt) return;
   isOffline = false;
   apiState.dispatchEvent(new Event("online"));
 }
@@ -217,14 +222,16 @@ async function retryNetwork() {
   if (isOffline) setTimeout(retryNetwork, RETRY_AFTER_MS);
 }
 
-/** Asks whether the server is there, so that the pages say so although nobody has asked for anything else. */
+/** Asks whether the server is there, so that the pages say so although nobody has asked for anything else. Resolves to whether it is. */
 export async function checkNetwork() {
+  const sentAt = performance.now();
   try {
     await fetch("/livez", { cache: "no-store", signal: AbortSignal.timeout(RETRY_AFTER_MS) });
-    markOnline();
+    markOnline(sentAt);
   } catch {
     markOffline();
   }
+  return !isOffline;
 }
 
 for (const kind of ["online", "offline"]) addEventListener(kind, checkNetwork);
