@@ -1,10 +1,12 @@
 """The inbox in a real browser: views, filters, search, and what an agent does with a conversation."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
-from playwright.async_api import Page, expect
+import pytest
+from playwright.async_api import Page, Route, expect
 from sqlalchemy import select
 
 from shared.events import EventKind, announce
@@ -350,6 +352,35 @@ async def test_conversations_of_one_store_are_merged_and_split_again(page: Page,
     await expect(articles).to_have_count(1)
     await expect(articles).to_contain_text("Und der Schirm?")
     await expect(page.get_by_test_id("conversation")).to_have_count(3)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "choice"),
+    [
+        ("Zusammenführen", "**/conversations?*integration_id=*", "radio"),
+        ("Aufteilen", "**/messages?**", "checkbox"),
+    ],
+)
+async def test_a_dialog_opens_with_what_is_chosen_from_so_that_nothing_moves_under_the_pointer(
+    page: Page, site: Site, name: str, asked: str, choice: Literal["radio", "checkbox"]
+):
+    store = await make_store(site)
+    await make_thread(site, store, "Und der Schirm?", order_id="303-2222222-2222222")
+    conversation = await make_thread(site, store, "Wann kommt meine Lampe?", "Sie ist zerbrochen.")
+    await sign_in(page, f"/inbox/{conversation.id}")
+    await expect(page.get_by_role("article")).to_have_count(2)
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await page.route(asked, held.put)
+    dialog = page.get_by_role("dialog")
+
+    async with page.expect_request(asked):
+        await command(page, name)
+    route = await held.get()
+
+    assert await dialog.count() == 0
+    await route.continue_()
+    await expect(dialog).to_be_visible()
+    assert await dialog.get_by_role(choice).count() > 0
 
 
 async def merge_into_first(page: Page) -> None:

@@ -66,7 +66,9 @@ export async function chooseConversation(conversation, path, signal) {
     missing.textContent = isSeen ? "" : t(chosen() ? "conversation.merge.wait" : "conversation.merge.missing");
     return isSeen;
   };
-  search();
+  // What comes into an open dialog would move its buttons from under a pointer.
+  await search();
+  if (signal.aborted) return null;
   const isConfirmed = await confirmDialog({
     title: t("conversation.merge.title"),
     content: [

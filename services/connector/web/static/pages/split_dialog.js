@@ -36,7 +36,9 @@ export async function chooseMessages(path, signal) {
     wrong.textContent = mistake();
     return !wrong.textContent;
   };
-  pages.refresh().catch((problem) => showProblem(problemPlace, problem));
+  // What comes into an open dialog would move its buttons from under a pointer.
+  await pages.refresh().catch((problem) => showProblem(problemPlace, problem));
+  if (signal.aborted) return null;
   const isConfirmed = await confirmDialog({
     title: t("conversation.split.title"),
     content: [h("p", {}, t("conversation.split.text")), problemPlace, rows, pages.more, h("div", { class: "choice" }, newer, h("label", { for: newer.id }, t("conversation.split.newer"))), wrong],
