@@ -1,4 +1,4 @@
-"""The connector's commands without a process of their own: to import all of it takes two seconds each time."""
+"""The connector's commands without a process of their own, whose imports take up to two seconds each time."""
 
 import asyncio
 import os

@@ -7,8 +7,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings
 from typer.testing import CliRunner
 
-from services.connector.__main__ import SETTINGS as CONNECTOR
 from services.connector.__main__ import cli as connector
+from services.connector.command_settings import SETTINGS as CONNECTOR
 from services.mailrelay.__main__ import SETTINGS as MAILRELAY
 from services.mailrelay.__main__ import cli as mailrelay
 from shared.settings_page import settings_section

@@ -19,7 +19,7 @@ def test_no_server_takes_what_happens_to_be_installed():
     assert [path for path, given in calls if not {"loop", "http"} <= given.keys()] == []
     assert {path.relative_to(ROOT).as_posix(): (given["loop"], given["http"]) for path, given in calls} == {
         # h11 with bounds (`http/connections.py`).
-        "services/connector/__main__.py": ("'uvloop'", "connections.protocol()"),
+        "services/connector/serving.py": ("'uvloop'", "connections.protocol()"),
         "services/sandbox/__main__.py": ("'asyncio'", "'h11'"),
         "shared/side_port.py": ("'asyncio'", "'h11'"),
     }

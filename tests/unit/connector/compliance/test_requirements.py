@@ -5,7 +5,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from services.connector.__main__ import SETTINGS as CONNECTOR
+from services.connector.command_settings import SETTINGS as CONNECTOR
 from services.connector.compliance.checks import CHECKS
 from services.connector.compliance.requirements import By, compliance_page, load_lines
 from services.mailrelay.__main__ import SETTINGS as MAILRELAY

@@ -1,0 +1,38 @@
+"""What a command does not need is not loaded: a process that is started anew, at night after a crash for one, is there sooner."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+_LOADED = """
+import importlib, sys
+importlib.import_module(sys.argv[1])
+print("\\n".join(sys.modules))
+"""
+_WEB = {"fastapi", "starlette", "services.connector.web", "services.connector.app"}
+_DATABASE = {"sqlalchemy", "asyncpg", "shared.tables"}
+# By the module that a command loads first, or that holds its work.
+NOT_NEEDED = {
+    "services.connector.__main__": _WEB | _DATABASE | {"services.connector.settings", "zxcvbn", "dns"},
+    "services.connector.worker": _WEB | {"webauthn", "phonenumbers"},
+    "services.connector.keys.commands": _WEB | {"zxcvbn"},
+    "services.mailrelay.__main__": _DATABASE | {"aiosmtpd", "services.mailrelay.parsing"},
+}
+
+
+@pytest.mark.parametrize("module", NOT_NEEDED)
+def test_a_command_loads_only_what_it_needs(module: str):
+    done = subprocess.run(
+        [sys.executable, "-c", _LOADED, module],
+        env={"PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = set(done.stdout.split())
+
+    assert module in loaded
+    assert loaded & NOT_NEEDED[module] == set()
+    assert [name for name in loaded if name.startswith("services.") and name.endswith(".api")] == []
