@@ -1,7 +1,7 @@
 """What connecting a store has to be, requirement by requirement (R1 to R21), in German and English: one walk through the pages each.
 
-Mail that arrives and orders that Amazon sends are played by the owner's hand in the database; test_story.py and test_order_story.py have them come
-by themselves.
+Mail that arrives and orders that Amazon sends are played by the owner's hand in the database; in tests/browser/product
+they come by themselves.
 """
 
 import re

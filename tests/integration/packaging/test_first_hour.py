@@ -250,7 +250,7 @@ async def _ready(server: Server) -> None:
 
 
 async def _connected_store(server: Server, postgres: EmbeddedPostgres) -> None:
-    """What a seller does in the pages, with Amazon: tests/browser/test_story.py shows it."""
+    """What a seller does in the pages, with Amazon: tests/browser/product/test_story.py shows it."""
     engine = create_engine(postgres.url(OWNER, "replyco"), application_name="tests")
     keyring = Keyring(KeyFile.load(server.folder / "etc/replyco/keys/account-keys.json"))
     async with create_sessions(engine).begin() as session:

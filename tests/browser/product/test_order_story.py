@@ -16,7 +16,6 @@ from shared.jobs import Job, enqueue
 from shared.tables import OrderReport
 from tests.browser.steps import CASA_VERDE, authorize, consent
 
-# The start and the end of the whole product alone take a minute on a busy machine.
 # Notices are read every fifteen seconds, and what they name is asked for every ten.
 _TOLD_WITHIN_MS = 60_000
 # A report is looked at a quarter of a minute after it was asked for, and twice as long after that.

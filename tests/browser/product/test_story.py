@@ -8,7 +8,6 @@ from playwright.async_api import BrowserContext, Page, Request, expect
 
 from deploy.demo.stack import DEMO_EMAIL, Stack
 
-# The start and the end of the whole product alone take a minute on a busy machine.
 _ARTIFACTS = Path("test-artifacts")
 _SELLER_CENTRAL = "sellercentral-europe.amazon.com"
 

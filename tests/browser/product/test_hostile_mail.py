@@ -9,13 +9,12 @@ from urllib.parse import urlsplit
 from playwright.async_api import Browser, BrowserContext, CDPSession, Dialog, Page, Route, expect
 
 from deploy.demo.stack import DEMO_EMAIL, Stack
-from tests.browser.mails import hand_over, mail, make_store
-from tests.browser.payloads import PAYLOADS
+from tests.browser.product.mails import hand_over, mail, make_store
+from tests.browser.product.payloads import PAYLOADS
 from tests.browser.running import PATIENCE_MS
 from tests.browser.steps import Site, sign_in
 from tests.factories import make_conversation, make_integration, make_message
 
-# The start and the end of the whole product alone take a minute on a busy machine.
 SENDERS = 7
 MAILS_OF_EACH = 12
 # Whom Chromium itself asks how forms are filled in; no page has a part in it.

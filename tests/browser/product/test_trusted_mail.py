@@ -4,9 +4,7 @@ import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
 from deploy.demo.stack import DEMO_EMAIL, Stack
-from tests.browser.mails import Seller, Store, make_store
-
-# The start and the end of the whole product alone take a minute on a busy machine.
+from tests.browser.product.mails import Seller, Store, make_store
 
 
 @pytest.fixture

@@ -13,9 +13,8 @@ from deploy.demo.postgres import OWNER
 from deploy.demo.stack import DEMO_EMAIL, Stack
 from shared.database import create_engine, create_sessions
 from shared.tables import OutboundMessage, ReplyState
-from tests.browser.mails import Seller, Store, make_store
+from tests.browser.product.mails import Seller, Store, make_store
 
-# The start and the end of the whole product alone take a minute on a busy machine.
 NAME = "Anleitung für Größe M.pdf"
 PDF = FilePayload(name=NAME, mimeType="application/pdf", buffer=b"%PDF-1.7 a manual")
 
