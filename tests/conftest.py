@@ -37,6 +37,8 @@ _LONG = (
     (2, _TESTS / "faults" / "mailrelay"),
     (3, _TESTS / "integration" / "mailrelay"),
 )
+# New objects.
+_GARBAGE_AFTER = 20_000
 _MEMORY = Path("/dev/shm")
 # What four workers and the servers of fault tests take at most, with room to spare.
 _ENOUGH_MEMORY = 4 * 1024**3
@@ -134,9 +136,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What was imported and collected stays to the end: the garbage collector need not look through it after each test."""
+    """What was imported and collected stays to the end: the garbage collector need not look through it after each test.
+
+    What a worker keeps from test to test, engines, their statements and routes, it looked through so often that it took a twentieth of
+    all time; now as seldom as in a service (`services/connector/__main__.py`).
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_GARBAGE_AFTER)
     gc.enable()
 
 
