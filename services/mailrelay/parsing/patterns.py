@@ -240,6 +240,11 @@ def read_documents(folder: Path = FOLDER) -> Documents:
 def build(documents: Documents) -> Wording:
     """All files as one. Raises WordingWrong with the name of file and entry."""
     _check(documents)
+    return put_together(documents)
+
+
+def put_together(documents: Documents) -> Wording:
+    """As `build`, of documents that have been checked, or of less than those."""
     failure_reasons = {reason: _phrases(documents, "delivery_failure", reason) for reason in FAILURE_REASONS}
     general = documents[_GENERAL]
     senders = general.get("senders", {})

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
+from services.connector.inbox.html_document import is_small_enough
 from services.mailrelay.parsing.mail import parse_unguarded
 from services.mailrelay.parsing.safe_html import MAX_HTML_CHARS, make_safe
 from services.mailrelay.parsing.well_nested_html import MAX_DEPTH, MAX_TAGS, well_nested
@@ -66,10 +67,11 @@ def test_a_mail_takes_time_by_its_length_alone(name: str):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_what_is_kept_of_html_is_not_much_longer_than_it_was(name: str):
+def test_what_is_kept_of_html_is_not_much_longer_than_it_was_and_short_enough_for_the_pages(name: str):
     safe = make_safe(SHAPES[name](MAX_HTML_CHARS))
 
     assert len(safe.html) <= _MOST_CHARS
+    assert is_small_enough(safe.html)
     assert first_disallowed_html(safe.html) is None
 
 

@@ -1,13 +1,12 @@
 """The files in services/mailrelay/parsing/wording: each entry is needed by a mail, and a wrong one is told by name."""
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from services.mailrelay.parsing.mail import parse_unguarded
-from services.mailrelay.parsing.patterns import Documents, WordingWrong, build, read_documents
+from services.mailrelay.parsing.patterns import Documents, WordingWrong, build, put_together, read_documents
 from tests.unit.mailrelay.parsing.worded_mails import WordedMail, read_mails, understood
 
 DOCUMENTS = read_documents()
@@ -84,13 +83,13 @@ def _each_entry_removed(file: str) -> Iterator[tuple[str, str, Documents]]:
     for section, lists in DOCUMENTS[file].items():
         for name, entries in lists.items():
             for at, entry in enumerate(entries):
-                without = copy.deepcopy(DOCUMENTS)
-                del without[file][section][name][at]
+                fewer = {**lists, name: entries[:at] + entries[at + 1 :]}
+                without = {**DOCUMENTS, file: {**DOCUMENTS[file], section: fewer}}
                 yield f"[{section}] {name}: {entry}", str(entry), without
 
 
 def _all_understood(mails: list[WordedMail], documents: Documents) -> bool:
-    wording = build(documents)
+    wording = put_together(documents)
     return all(
         understood(parse_unguarded(mail.raw, wording), mail.expected) == mail.expected for mail in mails
     )
