@@ -105,7 +105,9 @@ class EmbeddedPostgres:
         postmaster = psutil.Process(pid)
         victims = [postmaster, *postmaster.children(recursive=True)]
         for victim in victims:
-            victim.kill()
+            # It may have ended by itself, because its postmaster has.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                victim.kill()
         _, alive = psutil.wait_procs(victims, timeout=10)
         deadline = time.monotonic() + 10
         while alive and time.monotonic() < deadline:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.load import Load, stored, visible
-from tests.faults.mailrelay.worker import all_delivered, worker_process
+from tests.faults.mailrelay.worker import deliver_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,11 @@ class Count:
 
 
 async def counted(database: Database, keys: Keys, *loads: Load) -> Count:
-    """Let a worker deliver what is accepted, then compare with what the clients were told.
+    """Deliver what is accepted, then compare with what the clients were told.
 
     More may be there than was answered 250: its 250 never reached the client. None of it may be shown twice.
     """
-    async with worker_process(database, keys):
-        await all_delivered(database)
+    await deliver_all(database, keys)
     in_database = await stored(database, keys)
     shown = await visible(database, keys)
     accepted = {mail for load in loads for mail in load.accepted.items()}

@@ -202,6 +202,10 @@ class RelayProcess:
         return self._process.pid
 
     @property
+    def has_ended(self) -> bool:
+        return self._process is None or self._process.returncode is not None
+
+    @property
     def processes(self) -> list[psutil.Process]:
         """The one that was started, and those that it has started."""
         first = psutil.Process(self.pid)
@@ -215,7 +219,7 @@ class RelayProcess:
 
     async def kill(self) -> None:
         """SIGKILL to all of its processes at once. After one to the first alone, the others would end in peace."""
-        if self._process is None or self._process.returncode is not None:
+        if self._process is None or self.has_ended:
             return
         for process in self.processes:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -246,7 +250,13 @@ async def running(
 ) -> AsyncIterator[RelayProcess]:
     """A relay process on a database with one relay address."""
     await make_address(database, keys)
-    relay = RelayProcess(database, keys, log, environment, **settings)
+    async with started(RelayProcess(database, keys, log, environment, **settings)) as relay:
+        yield relay
+
+
+@contextlib.asynccontextmanager
+async def started(relay: RelayProcess) -> AsyncIterator[RelayProcess]:
+    """Until the block ends."""
     try:
         await relay.start()
         yield relay

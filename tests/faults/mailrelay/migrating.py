@@ -23,7 +23,7 @@ from shared.keyring import Keyring
 from shared.tables import Base
 from tests.conftest import Database, Keys
 from tests.faults.mailrelay.counting import Count, counted
-from tests.faults.mailrelay.load import Load, RelayProcess, reachable
+from tests.faults.mailrelay.load import Load, RelayProcess, reachable, started
 
 # Before it there was no blob store, and the data that are filled in would not fit.
 FIRST_WITH_BLOBS: Final = "20261123_2320"
@@ -183,14 +183,10 @@ async def upgraded_under_load(
 @asynccontextmanager
 async def _loaded_relay(database: Database, keys: Keys, log: Path) -> AsyncIterator[Load]:
     """Mail on its way to a relay, until the block ends."""
-    relay = RelayProcess(database, keys, log, commit_timeout_seconds="10")
-    try:
-        await relay.start()
+    async with started(RelayProcess(database, keys, log, commit_timeout_seconds="10")) as relay:
         await reachable(relay)
         async with Load(relay.port, clients=3, pause_seconds=0.02) as load:
             yield load
-    finally:
-        await relay.kill()
 
 
 async def differences(database: Database) -> list[object]:

@@ -1,16 +1,29 @@
-"""`python -m services.mailrelay worker`, and the wait until it has made messages of all accepted mail."""
+"""`python -m services.mailrelay worker`, the wait until it has made messages of all accepted mail, and a delivery without it."""
 
 import asyncio
+import atexit
+import functools
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import asyncpg
+from prometheus_client import CollectorRegistry
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
-from shared.database import asyncpg_dsn
+from services.mailrelay.authenticity.metrics import DnsMetrics
+from services.mailrelay.authenticity.nameservers import NameServers
+from services.mailrelay.delivery.metrics import DeliveryMetrics
+from services.mailrelay.delivery.parser_pool import ParserPool
+from services.mailrelay.delivery.service import Delivery
+from shared.blobs import open_blobs
+from shared.crypto.key_provider import KeyFile
+from shared.database import asyncpg_dsn, create_engine, create_sessions
+from shared.keyring import Keyring
+from shared.settings import BlobSettings
 from shared.tables import MailState
 from tests.conftest import Database, Keys
+from tests.integration.mailrelay.delivery.conftest import deliver_in_each_lane
 from tests.processes import command
 from tests.signing import amazon_dns
 
@@ -58,3 +71,38 @@ async def all_delivered(database: Database, *, within_seconds: float = 60) -> No
                 await asyncio.sleep(0.1)
     finally:
         await connection.close()
+
+
+async def deliver_all(database: Database, keys: Keys, *, within_seconds: float = 60) -> None:
+    """Make messages of all accepted mail, in this process: one of its own, with its parsers, would cost more than what it delivers."""
+    engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
+    blobs = open_blobs(BlobSettings(blob_url=keys.blob_url))
+    name_servers = NameServers([amazon_dns().address], DnsMetrics(CollectorRegistry()))
+    delivery = Delivery(
+        create_sessions(engine),
+        Keyring(KeyFile.load(keys.key_file)),
+        keys.mail_private_keys,
+        _parser(),
+        DeliveryMetrics(CollectorRegistry()),
+        blobs,
+        name_servers,
+    )
+    waiting = asyncio.create_task(all_delivered(database, within_seconds=within_seconds))
+    try:
+        while not waiting.done():
+            if not await deliver_in_each_lane(delivery):
+                await asyncio.wait([waiting], timeout=0.1)
+        await waiting
+    finally:
+        waiting.cancel()
+        await name_servers.close()
+        blobs.close()
+        await engine.dispose()
+
+
+@functools.cache
+def _parser() -> ParserPool:
+    """One for this whole process."""
+    parser = ParserPool()
+    atexit.register(parser.close)
+    return parser
