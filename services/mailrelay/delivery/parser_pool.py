@@ -6,19 +6,16 @@ parses some 2,000 ordinary mails a second.
 
 import asyncio
 import math
-import multiprocessing
 import os
-import resource
-import signal
-import time
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection, Pipe
 from typing import Final, NamedTuple
 
-from services.mailrelay.parsing.mail import ParsedMail, parse_mail
+from services.mailrelay.parsing.mail import ParsedMail
 from shared.errors import Expected
 
 # For one mail. The largest that tests know take a second or two, an ordinary one takes half a millisecond.
@@ -26,8 +23,8 @@ PARSING_SECONDS: Final = 10.0
 # The worst of 40 MB that tests know needs 310 MB. What needs more, where larger mail is let in, is shown by its header.
 PARSING_MEMORY_BYTES: Final = 512 * 1024 * 1024
 
-# `spawn`: a forked copy would hold our database connections, and locks of threads that it does not have.
-_CONTEXT = multiprocessing.get_context("spawn")
+# What of our environment a parser gets: how Python, C and the system behave. Never settings, which hold passwords.
+_ENVIRONMENT: Final = re.compile(r"PATH|LANG|TZ|(PYTHON|LC_|LD_|MALLOC_).*")
 
 
 class ParsingTookTooLong(Expected):
@@ -55,12 +52,12 @@ class ParsedTurn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    process: BaseProcess
+    process: subprocess.Popen[bytes]
     connection: Connection
 
     def end(self) -> None:
         self.process.kill()
-        self.process.join()
+        self.process.wait()
         self.connection.close()
 
 
@@ -144,36 +141,30 @@ class ParserPool:
 
 
 def _start(memory_bytes: int, niceness: int) -> _Running:
-    ours, theirs = _CONTEXT.Pipe()
-    process = _CONTEXT.Process(
-        target=_serve, args=(theirs, memory_bytes, niceness), name="mail-parser", daemon=True
-    )
-    process.start()
-    theirs.close()
+    ours, theirs = Pipe()
+    arguments = (theirs.fileno(), memory_bytes, niceness)
+    try:
+        # A new program: a forked copy would hold our keys, our database connections, and locks of threads that it does not have.
+        process = subprocess.Popen(  # noqa: S603  # nothing of it is anybody's input
+            [sys.executable, "-m", "services.mailrelay.delivery.parser_process", *map(str, arguments)],
+            env=_environment(),
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    running = _Running(process, ours)
     try:
         ours.recv()  # the time that its imports take is not the first mail's
-    except EOFError as error:
-        process.join()
-        ours.close()
+    except (EOFError, ConnectionError) as error:
+        running.end()
         raise ParserDied from error
-    return _Running(process, ours)
+    return running
 
 
-def _serve(connection: Connection, memory_bytes: int, niceness: int) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # these are for the worker, which ends us
-    os.nice(niceness)
-    # What is asked for beyond is refused: Python raises MemoryError, and only the mail's header is read; a library may abort.
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    with suppress(EOFError, ConnectionError):  # the worker is gone, however it went
-        connection.send("ready")
-        while True:
-            mails, turn_seconds = connection.recv()
-            ends_at = time.monotonic() + turn_seconds
-            for place, mail in enumerate(mails, 1):
-                began = time.process_time()
-                parsed = parse_mail(mail)
-                is_last = place == len(mails) or time.monotonic() >= ends_at
-                connection.send((parsed, time.process_time() - began, is_last))
-                if is_last:
-                    break
+def _environment() -> dict[str, str]:
+    variables = os.environ  # noqa: TID251  # the system's; of settings none is passed on
+    return {name: value for name, value in variables.items() if _ENVIRONMENT.fullmatch(name)}

@@ -18,6 +18,17 @@ NOT_NEEDED = {
     "services.connector.__main__": _WEB | _DATABASE | {"services.connector.settings", "zxcvbn", "dns"},
     "services.connector.worker": _WEB | {"webauthn", "phonenumbers"},
     "services.connector.keys.commands": _WEB | {"zxcvbn"},
+    # Its reason is another one: what strangers wrote is read without the code that holds keys.
+    "services.mailrelay.delivery.parser_process": _WEB
+    | _DATABASE
+    | {
+        "services.mailrelay.__main__",
+        "services.mailrelay.settings",
+        "pydantic",
+        "cryptography",
+        "structlog",
+        "dns",
+    },
     "services.mailrelay.__main__": _DATABASE | {"aiosmtpd", "services.mailrelay.parsing"},
 }
 

@@ -669,7 +669,7 @@ async def test_parser_that_was_killed_is_started_again():
     await parser.parse([mail("buyer-question")])
     (running,) = parser._idle
     running.process.kill()
-    running.process.join()
+    running.process.wait()
 
     with pytest.raises(ParserDied):
         await parser.parse([mail("buyer-question")])

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import signal
+import socket
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -28,11 +30,40 @@ async def test_mail_that_eats_memory_costs_itself_alone():
     assert parsed.kind == "buyer_message"
 
 
+async def test_what_reads_strangers_mail_has_none_of_our_settings_and_files(monkeypatch: pytest.MonkeyPatch):
+    """# S: a parser that is made to run a stranger's code finds no password, key or connection in itself"""
+    monkeypatch.setenv("REPLYCO_DATABASE_URL", "canary")
+    parser = ParserPool()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        os.set_inheritable(listener.fileno(), True)
+        await parser.parse([QUESTION])
+        (running,) = parser._idle
+        process = Path(f"/proc/{running.process.pid}")
+        environment = (process / "environ").read_bytes()
+        opened = [str(file.readlink()) for file in (process / "fd").iterdir() if int(file.name) > 2]
+    parser.close()
+
+    assert b"PATH=" in environment
+    assert b"canary" not in environment
+    assert len([name for name in opened if name.startswith("socket:")]) == 1
+
+
+async def test_a_parser_ends_when_its_worker_is_gone():
+    parser = ParserPool()
+    await parser.parse([QUESTION])
+    (running,) = parser._idle
+
+    running.connection.close()  # as the system does for whoever is killed
+
+    assert await asyncio.to_thread(running.process.wait, 60) == 0
+
+
 async def test_batch_that_takes_long_holds_up_no_other():
     parser = ParserPool(seconds=60, processes=2)
     await parser.parse([QUESTION])  # started
     (running,) = parser._idle
-    os.kill(running.process.pid or 0, signal.SIGSTOP)
+    os.kill(running.process.pid, signal.SIGSTOP)
     slow = asyncio.create_task(parser.parse([QUESTION]))
     await asyncio.sleep(0)  # it has taken the only process that there is
 
@@ -40,7 +71,7 @@ async def test_batch_that_takes_long_holds_up_no_other():
 
     assert parsed.kind == "buyer_message"
     assert not slow.done()
-    os.kill(running.process.pid or 0, signal.SIGCONT)
+    os.kill(running.process.pid, signal.SIGCONT)
     await slow
     parser.close()
 
