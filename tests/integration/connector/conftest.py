@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -55,10 +57,16 @@ class SignedIn:
 
 @pytest.fixture
 def settings(database: Database, keys: Keys) -> ConnectorSettings:
+    return _settings(database.url(CONNECTOR), keys.key_file, keys.blob_url)
+
+
+# To read the environment takes as long as a small test: once a process for all who want the same.
+@cache
+def _settings(database_url: str, key_file: Path, blob_url: str) -> ConnectorSettings:
     return ConnectorSettings(
-        database_url=SecretStr(database.url(CONNECTOR)),
-        key_file=keys.key_file,
-        blob_url=keys.blob_url,
+        database_url=SecretStr(database_url),
+        key_file=key_file,
+        blob_url=blob_url,
         amazon_application_id="amzn1.sp.solution.test",
         amazon_client_id="amzn1.application-oa2-client.test",
         amazon_client_secret=SecretStr("canary-client-secret"),

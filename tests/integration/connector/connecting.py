@@ -7,8 +7,10 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from html import unescape
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -20,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from deploy.demo.postgres import CONNECTOR
 from services.connector.settings import ConnectorSettings
 from services.sandbox.app import create_app as create_sandbox
+from services.sandbox.login.sign_in import SESSION_COOKIE
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.state.memory import PlannedFailure, Sandbox
 from tests.conftest import Database, Keys
@@ -83,21 +86,47 @@ class Amazon:
         self.state.api_failure = PlannedFailure(count, status, body, content_type)
 
 
+# The sandboxes of the tests that are running, by their addresses.
+_RUNNING: Final[dict[str, Amazon]] = {}
+
+
+# Settings are read from the environment, which takes as long as a small test: once a process for all who want the same.
+@cache
+def _sandbox_settings() -> SandboxSettings:
+    return SandboxSettings(
+        redirect_uris=(f"{PUBLIC_URL}/amazon/callback",),
+        login_uri=f"{PUBLIC_URL}/amazon/login",
+        client_secret=SecretStr(CANARY_SECRET),
+    )
+
+
+@cache
+def _connector_settings(database_url: str, key_file: Path) -> ConnectorSettings:
+    sandbox = _sandbox_settings()
+    return ConnectorSettings(
+        database_url=SecretStr(database_url),
+        key_file=key_file,
+        public_url=PUBLIC_URL,
+        trusted_proxies="none",
+        amazon_application_id=sandbox.application_id,
+        amazon_client_id=sandbox.client_id,
+        amazon_client_secret=sandbox.client_secret,
+        amazon_base_url="http://127.0.0.1:1",
+    )
+
+
 @pytest.fixture
 async def amazon() -> AsyncIterator[Amazon]:
     """The real sandbox under a real server, on a port of its own."""
-    app = create_sandbox(
-        SandboxSettings(
-            redirect_uris=(f"{PUBLIC_URL}/amazon/callback",),
-            login_uri=f"{PUBLIC_URL}/amazon/login",
-            client_secret=SecretStr(CANARY_SECRET),
-        )
-    )
+    app = create_sandbox(_sandbox_settings())
     listener = socket.create_server(("127.0.0.1", 0))
     gate = Gate(app)
     server = uvicorn.Server(uvicorn.Config(gate, log_config=None, lifespan="on", timeout_graceful_shutdown=2))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    yield Amazon(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.sandbox, gate)
+    amazon = Amazon(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.sandbox, gate)
+    _RUNNING[amazon.url] = amazon
+    yield amazon
+    del _RUNNING[amazon.url]
     server.should_exit = True
     await serving
     listener.close()
@@ -106,17 +135,8 @@ async def amazon() -> AsyncIterator[Amazon]:
 @pytest.fixture
 def settings(database: Database, keys: Keys, amazon: Amazon) -> ConnectorSettings:
     """The connector's settings, with the sandbox in Amazon's place."""
-    sandbox = amazon.state.settings
-    return ConnectorSettings(
-        database_url=SecretStr(database.url(CONNECTOR)),
-        key_file=keys.key_file,
-        public_url=PUBLIC_URL,
-        trusted_proxies="none",
-        amazon_application_id=sandbox.application_id,
-        amazon_client_id=sandbox.client_id,
-        amazon_client_secret=sandbox.client_secret,
-        amazon_base_url=amazon.url,
-    )
+    settings = _connector_settings(database.url(CONNECTOR), keys.key_file)
+    return settings.model_copy(update={"amazon_base_url": amazon.url})
 
 
 async def begin(client: httpx2.AsyncClient, country: str = "DE") -> dict[str, Any]:
@@ -146,6 +166,23 @@ async def consent(consent_url: str, seller_id: str) -> str:
         return location
 
 
+async def confirm(consent_url: str, seller_id: str) -> str:
+    """What `consent` returns, by the last of its requests alone, for tests that are about what comes afterwards."""
+    url = httpx2.URL(consent_url)
+    amazon = _RUNNING[f"{url.scheme}://{url.netloc.decode()}"]
+    host = url.path.split("/")[1]
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=amazon.gate),
+        cookies={SESSION_COOKIE: amazon.state.sign_in(host, seller_id)},
+    ) as browser:
+        confirmed = await browser.post(
+            url.copy_with(query=None), data={**query_of(consent_url), "consent": "yes", "action": "confirm"}
+        )
+    assert confirmed.status_code == 303, confirmed.text
+    location: str = confirmed.headers["location"]
+    return location
+
+
 async def arrive(client: httpx2.AsyncClient, callback_url: str) -> httpx2.Response:
     """The browser follows Amazon's redirect to us: no header of ours, only cookies."""
     request = client.build_request("GET", callback_url)
@@ -161,11 +198,15 @@ async def outcome(client: httpx2.AsyncClient, attempt_id: str) -> dict[str, Any]
 
 
 async def connect(
-    client: httpx2.AsyncClient, seller_id: str = LAMPENLADEN, country: str = "DE"
+    client: httpx2.AsyncClient,
+    seller_id: str = LAMPENLADEN,
+    country: str = "DE",
+    *,
+    agree: Callable[[str, str], Awaitable[str]] = confirm,
 ) -> dict[str, Any]:
-    """The whole walk. The attempt with its outcome."""
+    """The whole walk, through Amazon's pages with `agree=consent`. The attempt with its outcome."""
     attempt = await begin(client, country)
-    callback_url = await consent(attempt["consent_url"], seller_id)
+    callback_url = await agree(attempt["consent_url"], seller_id)
     answer = await arrive(client, callback_url)
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/connect/{attempt['id']}"

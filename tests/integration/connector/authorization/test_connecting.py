@@ -47,7 +47,7 @@ ApiKeyClient = Callable[..., Awaitable[httpx2.AsyncClient]]
 async def test_a_store_of_each_region_is_connected(
     signed_in: SignedIn, sessions: Sessions, country: str, seller_id: str, sells_in: set[str]
 ):
-    attempt = await connect(signed_in.client, seller_id, country)
+    attempt = await connect(signed_in.client, seller_id, country, agree=consent)
 
     assert attempt["status"] == "connected"
     assert attempt["problem"] is None
