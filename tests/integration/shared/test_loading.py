@@ -28,6 +28,7 @@ NOT_NEEDED = {
         "cryptography",
         "structlog",
         "dns",
+        "requests",
     },
     "services.mailrelay.__main__": _DATABASE | {"aiosmtpd", "services.mailrelay.parsing"},
 }
