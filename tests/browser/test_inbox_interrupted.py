@@ -1,12 +1,14 @@
 """The inbox when something comes between: a colleague's change, a link from elsewhere, a server that is away, no network."""
 
-from playwright.async_api import Page, Route, expect
+import asyncio
+
+from playwright.async_api import Locator, Page, Route, expect
 from sqlalchemy import func, select
 
 from shared.events import EventKind, announce
 from shared.tables import Conversation, ConversationStatus
 from tests.browser.steps import Site, sign_in
-from tests.browser.test_inbox_pages import make_store
+from tests.browser.test_inbox_pages import make_store, make_thread
 from tests.browser.test_inbox_work import IN_SIGHT, make_many
 
 ROWS = 250
@@ -88,3 +90,54 @@ async def test_what_is_selected_linked_changed_and_undone_stays_true(page: Page,
     await expect(done).to_be_hidden()
     assert await closed(site) == 1
     await expect(rows.first).to_contain_text("303-0000000-0000000")
+
+
+async def press(page: Page, element: Locator) -> None:
+    """Without letting it go."""
+    await element.hover()
+    await page.mouse.down()
+
+
+async def everything_is_drawn(page: Page) -> None:
+    """Whatever came before this, the page has had its turns to draw it."""
+    await page.evaluate(
+        "async () => { await fetch('/livez').catch(() => {}); await new Promise((done) => requestAnimationFrame(() => setTimeout(done))); }"
+    )
+
+
+async def test_what_comes_while_something_is_pressed_waits_until_it_is_let_go(page: Page, site: Site):
+    store = await make_store(site)
+    conversation = await make_thread(site, store, "Wann kommt meine Lampe?")
+    await sign_in(page, "/inbox")
+    row = page.get_by_test_id("conversation")
+    await expect(row).to_have_count(1)
+    await page.wait_for_load_state("networkidle")
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await page.route("**/api/v1/conversations?*", held.put)
+    async with site.sessions.begin() as session:
+        (await session.get_one(Conversation, conversation.id)).message_count = 7
+        await announce(
+            session, site.account.id, EventKind.CONVERSATION_CHANGED, integration_id=store.id, conversation_id=conversation.id
+        )  # fmt: skip
+    read_again = await held.get()
+
+    # Its row is drawn anew with the answer.
+    await press(page, row)
+    async with page.expect_response("**/api/v1/conversations?*"):
+        await read_again.continue_()
+    await page.unroute("**/api/v1/conversations?*")
+    await everything_is_drawn(page)
+    await page.mouse.up()
+
+    await expect(page).to_have_url(f"{site.url}/inbox/{conversation.id}")
+    await expect(row).to_contain_text("7")
+
+    # The banner moves all that is below it.
+    await press(page, page.get_by_role("button", name="Weitere Aktionen"))
+    async with page.expect_event("requestfailed", lambda request: request.url.endswith("/livez")):
+        await page.context.set_offline(True)
+    await everything_is_drawn(page)
+    await page.mouse.up()
+
+    await expect(page.get_by_role("menu")).to_be_visible()
+    await expect(page.get_by_text("nicht erreichbar. Wir versuchen es von selbst weiter")).to_be_visible()

@@ -6,6 +6,7 @@ import { announce, notice, pageHeading, problemTexts } from "./core/elements.js"
 import { eventsSeen, followed, resync } from "./core/events.js";
 import { keepFocus } from "./core/focus.js";
 import { browserLanguage, language, t, useLanguage } from "./core/i18n.js";
+import { released } from "./core/pressed.js";
 import { loadPage, navigate, route, showCurrent, startRouter } from "./core/router.js";
 import { chooseLanguage, forgetSession, loadSession, may, needsSecondFactor, signedIn, signOut } from "./core/session.js";
 import { supportLine, supportLink } from "./core/support.js";
@@ -219,9 +220,15 @@ apiState.addEventListener("second-factor-needed", async () => {
   await loadSession();
   await navigate("/profile", { replace: true });
 });
-apiState.addEventListener("offline", () => replace(network, h("p", {}, t("network.away"))));
+/** It moves all that is below it. */
+async function drawNetwork(text) {
+  await released();
+  replace(network, text && h("p", {}, text));
+}
+
+apiState.addEventListener("offline", () => drawNetwork(t("network.away")));
 apiState.addEventListener("online", () => {
-  replace(network);
+  drawNetwork(null);
   resync();
   const again = whenOnline;
   whenOnline = null;

@@ -1,6 +1,7 @@
 // Calls of the public REST API: the only module that knows about CSRF, languages, problems and a lost network.
 
 import { locale } from "./i18n.js";
+import { released } from "./pressed.js";
 
 const BASE = "/api/v1";
 const RETRY_AFTER_MS = 4000;
@@ -91,19 +92,28 @@ export function downloadUrl(path) {
 }
 
 async function call(method, path, body, signal) {
-  const answer = await sendOrThrow(method, path, body, signal);
-  return answer.status === 204 ? null : answer.json();
+  const { content } = await callVersion(method, path, body, signal);
+  return content;
 }
 
 async function callVersion(method, path, body, signal, headers) {
   const answer = await sendOrThrow(method, path, body, signal, headers);
-  return { content: await answer.json(), version: answer.headers.get("ETag") };
+  const content = answer.status === 204 ? null : await answer.json();
+  await nothingPressed(signal);
+  return { content, version: answer.headers.get("ETag") };
+}
+
+/** What is drawn of an answer moves nothing from under a finger; whoever has left the page by that very click gets none. */
+async function nothingPressed(signal) {
+  await released();
+  signal?.throwIfAborted();
 }
 
 async function sendOrThrow(method, path, body, signal, headers) {
   const answer = await send(method, path, body, signal, headers);
   if (answer.ok) return answer;
   const problem = await readProblem(answer);
+  await nothingPressed(signal);
   if (problem.code === "second_factor_needed") apiState.dispatchEvent(new Event("second-factor-needed"));
   if (problem.code === "not_signed_in") apiState.dispatchEvent(new Event("signed-out"));
   if (problem.code === "reauthentication_needed" && (await prove())) return sendOrThrow(method, path, body, signal, headers);

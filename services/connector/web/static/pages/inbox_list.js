@@ -6,6 +6,7 @@ import { announce, showProblem, throttled } from "../core/elements.js";
 import { onEvent, REPLY_KINDS } from "../core/events.js";
 import { count, t } from "../core/i18n.js";
 import { longList } from "../core/long_list.js";
+import { released } from "../core/pressed.js";
 import { readConversations } from "./conversation_list.js";
 import { conversationPages } from "./conversation_pages.js";
 import { conversationRow } from "./conversation_row.js";
@@ -135,7 +136,13 @@ export function inboxList({ filters, openId, names, addressOf, emptyState, selec
     if (!isRead() && isBehind()) settle({ keepsOrder: false });
   }
 
-  for (const kind of ["pointerleave", "focusout", "scroll"]) scroller.addEventListener(kind, () => requestAnimationFrame(settleIfUnread));
+  /** What takes the focus out of the list may be the bar, which goes when it is settled. */
+  async function settleSoon() {
+    await released();
+    requestAnimationFrame(settleIfUnread);
+  }
+
+  for (const kind of ["pointerleave", "focusout", "scroll"]) scroller.addEventListener(kind, settleSoon);
 
   /** Reads the list from its beginning. Resolves to how many are shown, or to null if a later reading has overtaken this one. */
   async function start() {
