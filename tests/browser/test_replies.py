@@ -1,12 +1,13 @@
 """Answering in a real browser: what is written is never lost, keys are enough, and two people do not answer at once unawares."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, FilePayload, Locator, Page, expect
+from playwright.async_api import Browser, BrowserContext, FilePayload, Locator, Page, Route, expect
 from sqlalchemy import func, select
 
 from shared.replies import Reply, change_state
@@ -303,3 +304,27 @@ async def test_what_has_not_arrived_is_seen_from_any_page_with_its_cure_and_what
     await doubtful.get_by_role("button", name="So lassen").click()
     await expect(doubtful.get_by_role("button", name="So lassen")).to_have_count(0)
     await expect(count).to_have_text("")
+
+
+@pytest.mark.parametrize(("key", "path", "shown"), [("r", "replies", "reply"), ("n", "notes", "note")])
+async def test_what_is_typed_while_a_text_is_being_sent_stays(
+    page: Page, thread: Conversation, key: str, path: str, shown: str
+):
+    await open_thread(page, thread)
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await page.route(
+        f"**/conversations/*/{path}",
+        lambda route: held.put(route) if route.request.method == "POST" else route.continue_(),
+    )
+    typed = boxes(page).locator("textarea:visible")
+
+    await page.keyboard.press(key)
+    await page.keyboard.type("Sie ist unterwegs.")
+    await page.keyboard.press("Control+Enter")
+    route = await held.get()
+    await page.keyboard.type(" Und der Schirm?")
+    await route.continue_()
+
+    await expect(page.get_by_test_id(shown)).to_contain_text("Sie ist unterwegs.")
+    await expect(typed).to_have_value("Und der Schirm?")
+    await expect(typed).to_be_focused()

@@ -34,3 +34,6 @@ export function removeLocalDrafts(isForgotten) {
     if (isForgotten(userId, localDraft(userId, conversationId))) localStorage.removeItem(key);
   }
 }
+
+/** What stays in a box whose text `sent` the server has taken: what somebody has typed on meanwhile; all of it, if they have changed what was sent. */
+export const typedSince = (text, sent) => (text.startsWith(sent) ? text.slice(sent.length).trimStart() : text);

@@ -94,7 +94,8 @@ export async function conversationPane(place, conversationId, signal, { listAddr
   async function sent(reply, { close }) {
     if (close && (await onSentAndClosed())) return;
     await refresh();
-    shown.focusReply(reply.id);
+    // Whoever writes on already keeps the focus.
+    if (!box.reply.isWriting()) shown.focusReply(reply.id);
   }
 
   /** What is answered is in sight above the box; whoever has scrolled down already stays there. */

@@ -4,7 +4,7 @@ import { postOnce } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
 import { announce, busy, showProblem } from "../core/elements.js";
 import { t } from "../core/i18n.js";
-import { keepLocalDraft, localDraft, removeLocalDraft } from "../core/local_drafts.js";
+import { keepLocalDraft, localDraft, removeLocalDraft, typedSince } from "../core/local_drafts.js";
 import { userId } from "../core/session.js";
 
 /** `onSaved(note)` is called when the server has it. */
@@ -20,18 +20,24 @@ export function noteBox({ conversationId, onSaved }) {
   input.value = localDraft(owner, place)?.text ?? "";
   input.addEventListener("input", () => {
     key = null;
+    keep();
+  });
+
+  function keep() {
     if (input.value) keepLocalDraft(owner, place, { text: input.value, isSaved: false });
     else removeLocalDraft(owner, place);
-  });
+  }
 
   async function save() {
     replace(problemPlace);
     if (!input.value.trim()) return input.focus();
     key ??= crypto.randomUUID();
+    const text = input.value;
     try {
-      const { content } = await postOnce(`/conversations/${conversationId}/notes`, { text: input.value }, { key });
-      input.value = "";
-      removeLocalDraft(owner, place);
+      const { content } = await postOnce(`/conversations/${conversationId}/notes`, { text }, { key });
+      key = null;
+      input.value = typedSince(input.value, text);
+      keep();
       announce(t("note.saved"));
       await onSaved(content);
     } catch (problem) {

@@ -62,16 +62,16 @@ export function replyBox({ conversationId, signal, readAgain, onSent, onInsert }
     ask(null);
     try {
       const { content } = await postOnce(`${path}/replies`, body, { key: draft.keyFor(body), version: news.seen() });
-      await taken(content, wish);
+      await taken(content, wish, body.text);
     } catch (problem) {
       await notTaken(problem, wish);
     }
   }
 
-  async function taken(content, wish) {
+  async function taken(content, wish, text) {
     news.acknowledge();
     announce(content.state === "scheduled" ? t("reply.said.scheduled", { time: dateTime(content.send_at) }) : t("reply.said.queued"));
-    await draft.sent();
+    await draft.sent(text);
     await onSent(content, wish);
   }
 

@@ -6,7 +6,7 @@ import { actionButton, announce, notice } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
 import { clockTime } from "../core/format.js";
 import { t } from "../core/i18n.js";
-import { keepLocalDraft, localDraft, removeLocalDraft } from "../core/local_drafts.js";
+import { keepLocalDraft, localDraft, removeLocalDraft, typedSince } from "../core/local_drafts.js";
 import { onSignOut, userId } from "../core/session.js";
 
 const SAVE_AFTER_MS = 1000;
@@ -159,13 +159,14 @@ export function replyDraft({ conversationId, input, place, conflictPlace, signal
     keep();
   }
 
-  /** Sent: text and files belong to the reply now. */
-  async function sent() {
+  /** Sent: this text and the files belong to the reply now. */
+  async function sent(text) {
     clearTimeout(timer);
     sending = null;
     saved = "";
-    setText("");
-    removeLocalDraft(owner, conversationId);
+    setText(typedSince(input.value, text));
+    if (input.value) keep();
+    else removeLocalDraft(owner, conversationId);
     say("");
     await load();
   }
