@@ -18,7 +18,8 @@ from services.connector.amazon_notices.subscription_service import Subscriber
 from services.connector.amazon_pauses.service import PauseSwitch
 from services.connector.app import create_app
 from services.connector.audit.alarm_service import Alarms
-from services.connector.http.connections import ConnectionBounds, Connections
+from services.connector.http.connection_bounds import ConnectionBounds
+from services.connector.http.connections import Connections
 from services.connector.integrations import jobs as integration_jobs
 from services.connector.integrations.owner_mails import MailServer, NoticeMailer
 from services.connector.integrations.service import recompute_lock

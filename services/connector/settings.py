@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.connector.events.bounds import StreamBounds
-from services.connector.http.connections import ConnectionBounds
+from services.connector.http.connection_bounds import ConnectionBounds
 from shared.outgoing.addresses import Network, networks
 from shared.settings import (
     PREFIX,

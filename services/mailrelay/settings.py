@@ -4,13 +4,12 @@ import re
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.blobs import INLINE_LIMIT_BYTES
-from shared.outgoing.smtp import SmtpServer
 from shared.settings import (
     PREFIX,
     BlobSettings,
@@ -22,6 +21,9 @@ from shared.settings import (
     ServingSettings,
     TracingSettings,
 )
+
+if TYPE_CHECKING:
+    from shared.outgoing.smtp import SmtpServer
 
 # An address of version 6 stands in brackets if a port follows.
 _WITH_PORT = re.compile(r"\[?(?P<address>[0-9.]+|(?<=\[)[^\[\]]+)\]?:(?P<port>[0-9]+)")
@@ -390,10 +392,12 @@ class MailWorkerSettings(
     )
 
     @property
-    def smarthost(self) -> SmtpServer | None:
+    def smarthost(self) -> "SmtpServer | None":
         """The platform's way out for replies."""
         if self.smarthost_host is None:
             return None
+        from shared.outgoing.smtp import SmtpServer  # noqa: PLC0415  # only what sends loads a client of SMTP
+
         return SmtpServer(
             self.smarthost_host,
             self.smarthost_port,

@@ -8,10 +8,8 @@ out.
 
 import asyncio
 from collections import Counter as Counts
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
 from typing import Any, Final, cast
 
 import uvicorn
@@ -21,6 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from services.connector.http.client_networks import WIDE, network_of, wide_network_of
+from services.connector.http.connection_bounds import ConnectionBounds
 
 # How much of an answer the system keeps for a client. Left to itself it takes megabytes, which a slow client empties in steps of
 # minutes: nobody could tell one from a client that is gone.
@@ -31,21 +30,6 @@ _REFUSED: Final = (
     b"content-length: 22\r\n\r\ntoo many connections\r\n"
 )
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionBounds:
-    """`most_of_network` is for an IPv4 address and for a /64. Proxies carry the requests of many, so only `most` is for them.
-
-    `head_seconds`: from the first byte of a request's head to its last. `stalled_seconds`: for a client that takes nothing of an
-    answer.
-    """
-
-    most: int
-    most_of_network: int
-    head_seconds: float = 10.0
-    stalled_seconds: float = 60.0
-    proxies: Sequence[IPv4Network | IPv6Network] = ()
 
 
 class Connections:

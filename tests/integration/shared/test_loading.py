@@ -30,7 +30,8 @@ NOT_NEEDED = {
         "dns",
         "requests",
     },
-    "services.mailrelay.__main__": _DATABASE | {"aiosmtpd", "services.mailrelay.parsing"},
+    "services.mailrelay.__main__": _DATABASE | {"aiosmtpd", "services.mailrelay.parsing", "dns"},
+    "services.mailrelay.process.child": {"aiosmtplib", "requests", "services.mailrelay.parsing"},
 }
 
 

@@ -10,7 +10,8 @@ import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from services.connector.http.connections import ConnectionBounds, Connections
+from services.connector.http.connection_bounds import ConnectionBounds
+from services.connector.http.connections import Connections
 from services.connector.http.middleware import Message, Receive, Scope, Send
 from services.connector.http.server import Server
 from shared.metrics import render

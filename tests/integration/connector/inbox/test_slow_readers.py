@@ -9,7 +9,8 @@ import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from services.connector.http.connections import SEND_BUFFER_BYTES, ConnectionBounds, Connections
+from services.connector.http.connection_bounds import ConnectionBounds
+from services.connector.http.connections import SEND_BUFFER_BYTES, Connections
 from services.connector.http.middleware import Message, Receive, Scope, Send
 from services.connector.http.server import Server
 from services.connector.inbox.chunked_response import CHUNK_BYTES, ChunkedResponse
