@@ -27,10 +27,10 @@ from shared.settings import BlobSettings
 from tests.conftest import Database, Keys
 from tests.factories import make_account
 from tests.faults.connector.data_key_kills import changed_through_kills
-from tests.faults.connector.fleet import STORES
 from tests.faults.connector.order_week import Plan, lived_through
-from tests.faults.connector.renewals import renewed_at_once, renewed_through_kills
+from tests.faults.connector.renewals import renewed
 from tests.faults.connector.reply_request_kills import Victim, answered_though_killed
+from tests.faults.connector.report_kills import stored_through_kills
 from tests.faults.connector.webhook_kills import carried_through_kills
 from tests.faults.mailrelay import clock
 from tests.faults.mailrelay.clock import Clock
@@ -176,10 +176,13 @@ async def _reply_kills(environment: Environment) -> Outcome:
 
 async def _reply_request_kills(environment: Environment) -> Outcome:
     victims: list[Victim] = ["connector", "sender", "connector", "postgresql"] * 5
+    folder = environment.folder / uuid4().hex
+    folder.mkdir()
     answered = await answered_though_killed(
         await environment.database(),
         environment.keys,
         environment.keyring,
+        folder,
         replies=_SENT_REPLIES_A_ROUND,
         victims=victims,
     )
@@ -250,20 +253,31 @@ async def _upgrade(environment: Environment) -> Outcome:
 
 async def _replicas(environment: Environment) -> Outcome:
     async with environment.sessions() as (database, sessions):
-        renewals = await renewed_at_once(database, environment.keys, sessions, environment.keyring, periods=3)
-    return Outcome(renewals.calls == [3] * STORES and not renewals.red, {"renewals": sum(renewals.calls)})
+        renewals = await renewed(
+            database, environment.keys, sessions, environment.keyring, replicas=3, periods=3, kills=0
+        )
+    return Outcome(renewals.is_right and not renewals.repeated, {"renewals": sum(renewals.calls)})
 
 
 async def _replica_kills(environment: Environment) -> Outcome:
     kills = 6
     async with environment.sessions() as (database, sessions):
-        renewals = await renewed_through_kills(
-            database, environment.keys, sessions, environment.keyring, kills=kills
+        renewals = await renewed(
+            database, environment.keys, sessions, environment.keyring, replicas=3, periods=0, kills=kills
         )
     return Outcome(
         renewals.is_right,
         {"kills": kills, "renewals": sum(renewals.calls), "repeated": renewals.repeated},
     )
+
+
+async def _report_kills(environment: Environment) -> Outcome:
+    rows, kills = 20_000, 3
+    async with environment.sessions() as (database, sessions):
+        stored = await stored_through_kills(
+            database, environment.keys, sessions, environment.keyring, rows=rows, kills=kills
+        )
+    return Outcome(stored.is_right, {"kills": kills, "rows": rows})
 
 
 async def _data_key_kills(environment: Environment) -> Outcome:
@@ -490,6 +504,7 @@ ROUNDS: Mapping[str, Round] = {
     "replicas": _replicas,
     **{f"replica-kills-{number}": _replica_kills for number in range(1, 3)},
     **{f"webhook-kills-{number}": _webhook_kills for number in range(1, 3)},
+    "report-kills": _report_kills,
     "data-key-kills": _data_key_kills,
     "order-week": _order_week,
     "postgresql-slow": _slow,

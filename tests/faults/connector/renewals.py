@@ -10,8 +10,6 @@ from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.faults.connector.fleet import STORES, Fleet, make_fleet, replica, running_sandbox
 
-_REPLICAS = 3
-
 
 @dataclass(frozen=True, slots=True)
 class Renewals:
@@ -29,43 +27,42 @@ class Renewals:
         return len(self.calls) == STORES and not self.inexplicable + self.troubled + self.red
 
 
-async def renewed_at_once(
-    database: Database, keys: Keys, sessions: Sessions, keyring: Keyring, *, periods: int
+async def renewed(
+    database: Database,
+    keys: Keys,
+    sessions: Sessions,
+    keyring: Keyring,
+    *,
+    replicas: int,
+    periods: int,
+    kills: int,
 ) -> Renewals:
-    """Every token comes due at the same moment, period after period, and three replicas want to renew it."""
+    """Every token comes due at the same moment, period after period, and all replicas want to renew it. In each of as many periods as there
+    are kills one of them dies meanwhile; before the next one another comes."""
     async with running_sandbox() as (address, sandbox), AsyncExitStack() as stack:
         fleet = await make_fleet(sessions, keyring, sandbox)
-        for _ in range(_REPLICAS):
-            await stack.enter_async_context(replica(database, keys, address, sandbox))
+
+        async def hire() -> asyncio.subprocess.Process:
+            return await stack.enter_async_context(replica(database, keys, address, sandbox))
+
+        running = [await hire() for _ in range(replicas)]
         for period in range(1, periods + 1):
             await fleet.make_due()
             await fleet.all_renewed(period)
             # Whatever is renewed once more later is no work of this period.
             assert set(fleet.calls().values()) == {period}
-        return await _renewals(fleet, periods, [])
-
-
-async def renewed_through_kills(
-    database: Database, keys: Keys, sessions: Sessions, keyring: Keyring, *, kills: int
-) -> Renewals:
-    """The same, and in each period a replica dies while it renews; another one comes."""
-    async with running_sandbox() as (address, sandbox), AsyncExitStack() as stack:
-        fleet = await make_fleet(sessions, keyring, sandbox)
-        running = [
-            await stack.enter_async_context(replica(database, keys, address, sandbox))
-            for _ in range(_REPLICAS)
-        ]
         killed_in: list[set[str]] = []
-        for period in range(1, kills + 1):
+        for kill in range(1, kills + 1):
             await fleet.make_due()
             await asyncio.sleep(secrets.randbelow(300) / 1000)
             victim = running.pop(0)
             victim.kill()
             await victim.wait()
             killed_in.append(await fleet.leased())
-            running.append(await stack.enter_async_context(replica(database, keys, address, sandbox)))
-            await fleet.all_renewed(period, some_have_died=True)
-        return await _renewals(fleet, kills, killed_in)
+            if kill < kills:
+                running.append(await hire())
+            await fleet.all_renewed(periods + kill, some_have_died=True)
+        return await _renewals(fleet, periods + kills, killed_in)
 
 
 async def _renewals(fleet: Fleet, periods: int, killed_in: list[set[str]]) -> Renewals:

@@ -1,18 +1,18 @@
 """The connector is killed while agents write replies through it; then replies, mails, files and drafts are counted."""
 
 import asyncio
-import os
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import httpx2
 from sqlalchemy import func, update
 
-from deploy.demo.postgres import CONNECTOR, OWNER
+from deploy.demo.postgres import OWNER
 from services.connector.accounts.credentials import csrf_token, hash_secret, new_session_token
 from services.connector.accounts.session_lifetime import USUAL
 from services.connector.dependencies import CSRF_HEADER, IDEMPOTENCY_HEADER, SESSION_COOKIE
@@ -24,7 +24,7 @@ from tests.factories import make_user
 from tests.faults.mailrelay.reply_kills import Sent, count_sent, sending, until_none_is_under_way
 from tests.integration.mailrelay.outbound.conftest import Shop, make_shop
 from tests.integration.mailrelay.outbound.peer import Peer, listening
-from tests.processes import command, free_port
+from tests.roles import Replica, replica, running
 
 Victim = Literal["connector", "sender", "postgresql"]
 
@@ -152,20 +152,27 @@ class Agent:
 
 
 async def answered_though_killed(
-    database: Database, keys: Keys, keyring: Keyring, *, replies: int, victims: Sequence[Victim]
+    database: Database,
+    keys: Keys,
+    keyring: Keyring,
+    folder: Path,
+    *,
+    replies: int,
+    victims: Sequence[Victim],
 ) -> Answered:
     """Let agents write replies, kill a victim after the other meanwhile, wait until all is sent, and count."""
     engine = create_engine(database.url(OWNER), application_name="tests")
-    sessions, port = create_sessions(engine), free_port()
+    sessions = create_sessions(engine)
+    connector = replica(database, keys, folder, "connector", reply_undo_seconds="0")
     shop = await make_shop(sessions, keyring, keys)
     arrived = asyncio.Queue[None]()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.dispose)
         peer = await stack.enter_async_context(listening(Peer(end_seconds=0.003)))
-        processes = _Processes(database, keys, peer, port, stack)
+        processes = _Processes(database, keys, peer, connector, stack)
         agents = [
             Agent(
-                await stack.enter_async_context(await _signed_in(shop, port)),
+                await stack.enter_async_context(await _signed_in(shop, connector.port)),
                 sessions,
                 processes.is_up,
                 arrived,
@@ -204,14 +211,15 @@ class _Processes:
     database: Database
     keys: Keys
     peer: Peer
-    port: int
+    connector: Replica
     stack: AsyncExitStack
     is_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def kill_while(self, arrived: asyncio.Queue[None], replies: int, victims: Sequence[Victim]) -> None:
         """Each victim at a random moment in its part of the replies; in the end all replies are written."""
         part = replies // (len(victims) + 1)
-        connector, sender = await self._connector(), await self._sender()
+        await self.stack.enter_async_context(running(self.connector))
+        sender = await self._sender()
         self.is_up.set()
         for victim in victims:
             await _come(arrived, part)
@@ -219,9 +227,9 @@ class _Processes:
             match victim:
                 case "connector":
                     self.is_up.clear()
-                    connector.kill()
-                    await connector.wait()
-                    connector = await self._connector()
+                    await self.connector.kill()
+                    await self.connector.start()
+                    await self.connector.ready()
                     self.is_up.set()
                 case "sender":
                     sender.kill()
@@ -232,9 +240,6 @@ class _Processes:
                     await asyncio.to_thread(self.database.postgres.start_again)
         await _come(arrived, replies - part * len(victims))
 
-    async def _connector(self) -> asyncio.subprocess.Process:
-        return await self.stack.enter_async_context(_serving(self.database, self.keys, self.port))
-
     async def _sender(self) -> asyncio.subprocess.Process:
         return await self.stack.enter_async_context(sending(self.database, self.keys, self.peer))
 
@@ -242,47 +247,6 @@ class _Processes:
 async def _come(arrived: asyncio.Queue[None], count: int) -> None:
     for _ in range(count):
         await asyncio.wait_for(arrived.get(), 120)
-
-
-@asynccontextmanager
-async def _serving(database: Database, keys: Keys, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`serve`, which takes connections; ended at the end, if it still runs."""
-    process = await asyncio.create_subprocess_exec(
-        *command("services.connector", "serve"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        env={
-            "PATH": os.defpath,
-            "REPLYCO_DATABASE_URL": database.url(CONNECTOR),
-            "REPLYCO_KEY_FILE": str(keys.key_file),
-            "REPLYCO_BLOB_URL": keys.blob_url,
-            "REPLYCO_PORT": str(port),
-            "REPLYCO_SIDE_PORT": "0",
-            "REPLYCO_REQUESTS_PER_MINUTE": "100000000",
-            "REPLYCO_REPLY_UNDO_SECONDS": "0",
-            "REPLYCO_AMAZON_APPLICATION_ID": "amzn1.sp.solution.test",
-            "REPLYCO_AMAZON_CLIENT_ID": "amzn1.application-oa2-client.test",
-            "REPLYCO_AMAZON_CLIENT_SECRET": "secret",
-        },
-    )
-    try:
-        async with asyncio.timeout(60):
-            while not await _listens(port):
-                assert process.returncode is None
-                await asyncio.sleep(0.05)
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-async def _listens(port: int) -> bool:
-    with suppress(OSError):
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.close()
-        return True
-    return False
 
 
 async def _signed_in(shop: Shop, port: int) -> httpx2.AsyncClient:

@@ -9,8 +9,8 @@ from tests.faults.connector.data_key_kills import changed_through_kills
 async def test_everything_opens_with_the_new_keys_though_the_command_was_killed(
     database: Database, keys: Keys, tmp_path: Path
 ):
-    count = await changed_through_kills(database, keys, tmp_path, messages=60, kills=2)
+    count = await changed_through_kills(database, keys, tmp_path, messages=40, kills=1)
 
     assert count.is_right, count
-    assert count.killed == 4
-    assert count.there > 3 * 60 * 6
+    assert count.killed == 3
+    assert count.there > 3 * 40 * 6

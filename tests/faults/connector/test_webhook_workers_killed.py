@@ -1,4 +1,4 @@
-"""Two workers carry events to webhooks and are killed in the middle of it: every event arrives."""
+"""Two workers carry events to webhooks, and one is killed in the middle of it: every event arrives."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from tests.conftest import Database, Keys
 from tests.faults.connector.webhook_kills import carried_through_kills
 
 # `make soak` has 60 events and four kills.
-EVENTS = 24
-KILLS = 2
+EVENTS = 12
+KILLS = 1
 
 
 async def test_every_event_arrives_at_every_webhook_through_kills(

@@ -1,7 +1,6 @@
-"""Two workers carry events to webhooks and are killed in the middle of it, again and again; then everything is counted."""
+"""Two workers carry events to webhooks and one is killed in the middle of it, again and again; then everything is counted."""
 
 import asyncio
-import os
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -26,7 +25,7 @@ from shared.tables import EventRow, WebhookDelivery
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_user
 from tests.integration.mailrelay.certificates import CertificateFiles
-from tests.processes import command
+from tests.roles import Replica, replica, running
 
 _WEBHOOKS = 4
 
@@ -97,28 +96,20 @@ async def _receiving(certificate: CertificateFiles) -> AsyncIterator[Receiver]:
     server.close()
 
 
-async def _start_worker(
-    database: Database, keys: Keys, certificate: CertificateFiles
-) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        *command("services.connector", "worker"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        env={
-            "PATH": os.defpath,
-            "SSL_CERT_FILE": str(certificate.certificate_file),
-            "REPLYCO_DATABASE_URL": database.url(CONNECTOR),
-            "REPLYCO_KEY_FILE": str(keys.key_file),
-            "REPLYCO_BLOB_URL": keys.blob_url,
-            "REPLYCO_WORKER_PORT": "0",
-            "REPLYCO_AMAZON_APPLICATION_ID": "amzn1.sp.solution.test",
-            "REPLYCO_AMAZON_CLIENT_ID": "amzn1.application-oa2-client.test",
-            "REPLYCO_AMAZON_CLIENT_SECRET": "secret",
-            "REPLYCO_DEVELOPMENT": "true",
-            "REPLYCO_OUTGOING_ALLOWED_NETWORKS": "127.0.0.0/8",
-            "REPLYCO_OUTGOING_WEBHOOK_PORTS": "any",
-        },
+def _worker(
+    database: Database, keys: Keys, certificate: CertificateFiles, folder: Path, number: int
+) -> Replica:
+    made = replica(
+        database,
+        keys,
+        folder,
+        "connector-worker",
+        number,
+        outgoing_allowed_networks="127.0.0.0/8",
+        outgoing_webhook_ports="any",
     )
+    made.environment = {**made.environment, "SSL_CERT_FILE": str(certificate.certificate_file)}
+    return made
 
 
 async def _make_webhooks(sessions: Sessions, keyring: Keyring, receiver: Receiver) -> UUID:
@@ -162,33 +153,29 @@ async def _waiting(sessions: Sessions) -> int:
 async def carried_through_kills(
     database: Database, keys: Keys, folder: Path, *, events: int, kills: int
 ) -> Carried:
-    """Announce events, a part before each kill, until all is carried; then count."""
+    """Announce events, a part before each kill of one of two workers, until all is carried; then count."""
     certificate = CertificateFiles(folder)
     engine = create_engine(database.url(CONNECTOR), application_name="tests")
     sessions = create_sessions(engine)
     try:
         async with _receiving(certificate) as receiver:
             account_id = await _make_webhooks(sessions, Keyring(KeyFile.load(keys.key_file)), receiver)
-            workers = [await _start_worker(database, keys, certificate) for _ in range(2)]
-            try:
-                for _ in range(kills):
+            workers = [_worker(database, keys, certificate, folder, number) for number in range(2)]
+            async with running(*workers):
+                for kill in range(kills):
                     receiver.begin_anew()
                     await _announce(sessions, account_id, events // kills)
                     await receiver.some_more()
-                    victim = workers.pop(0)
-                    victim.kill()
-                    await victim.wait()
-                    workers.append(await _start_worker(database, keys, certificate))
+                    victim = workers[kill % 2]
+                    await victim.kill()
+                    # Behind the last kill the other one carries what is left.
+                    if kill < kills - 1:
+                        await victim.start()
                     await _end_leases(sessions)
                 async with asyncio.timeout(60):
                     while await _waiting(sessions):
                         await _end_leases(sessions)
                         await asyncio.sleep(0.5)
-            finally:
-                for worker in workers:
-                    if worker.returncode is None:
-                        worker.kill()
-                    await worker.wait()
         return await _count(sessions, receiver)
     finally:
         await engine.dispose()
