@@ -46,11 +46,16 @@ async def test_it_drains_first_and_a_second_signal_ends_it_at_once(
     assert [line["signal"] for line in connector.said("ended_at_once")] == ["SIGINT"]
 
 
-async def test_after_it_a_request_under_way_is_answered_and_nobody_comes_in(
+async def test_metrics_are_on_the_side_port_alone_and_a_stop_answers_a_request_under_way_and_lets_nobody_in(
     database: Database, keys: Keys, tmp_path: Path
 ):
     connector = replica(database, keys, tmp_path, "connector", drain_seconds="0")
+    url, side_url = (f"http://127.0.0.1:{port}" for port in (connector.port, connector.side_port))
     async with running(connector):
+        async with httpx2.AsyncClient() as client:
+            ready = [(await client.get(f"{each}/readyz")).status_code for each in (url, side_url)]
+            metrics = await client.get(f"{side_url}/metrics")
+            elsewhere = [await client.get(f"{url}/metrics"), await client.get(f"{side_url}/api/v1/me")]
         reader, writer = await asyncio.open_connection("127.0.0.1", connector.port)
         writer.write(
             b"POST /api/v1/password-resets HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
@@ -66,6 +71,9 @@ async def test_after_it_a_request_under_way_is_answered_and_nobody_comes_in(
 
         assert await connector.ended() == 0
     assert b"HTTP/1.1 422 " in answer
+    assert ready == [200, 200]
+    assert 'replyco_http_requests_total{method="GET",route="/readyz",status="2xx"}' in metrics.text
+    assert [each.status_code for each in elsewhere] == [404, 404]
 
 
 async def _refused(port: int) -> None:
