@@ -1,7 +1,7 @@
 """A database that is emptied after each test: to copy the template and to drop the copy takes longer than most tests do.
 
 So does a connection, for which a server's process reads the catalogue anew, and an engine, which compiles each statement anew: those
-of `sessions` and of the application stay from test to test.
+of `sessions`, of the application and of the processes beside it stay from test to test.
 """
 
 from typing import Final, Self
@@ -59,7 +59,7 @@ class KeptDatabase:
         self._owner = owner
         self._shape = shape
         self._emptying = ";".join(f"DELETE FROM {table}" for table in tables)
-        self._engines: dict[tuple[str, bool], AsyncEngine] = {}
+        self._engines: dict[tuple[str, str], AsyncEngine] = {}
 
     @classmethod
     async def create(cls, postgres: EmbeddedPostgres, template: str, *, copy_files: bool) -> Self:
@@ -73,17 +73,22 @@ class KeptDatabase:
 
     def sessions(self, role: str) -> Sessions:
         """Sessions with the rights of a role."""
-        return create_sessions(self._engine(role, is_application=False))
+        return create_sessions(self._engine(role, "tests"))
 
     def application_engine(self, role: str) -> AsyncEngine:
         """For an application: what a test holds meanwhile takes no connection from it."""
-        return self._engine(role, is_application=True)
+        return self._engine(role, "application")
 
-    def _engine(self, role: str, *, is_application: bool) -> AsyncEngine:
-        key = (role, is_application)
-        if key not in self._engines:
-            self._engines[key] = create_engine(self._postgres.url(role, self.name), application_name=_KEPT)
-        return self._engines[key]
+    def process_engine(self, role: str, number: int = 0, *, pool_size: int = 10) -> AsyncEngine:
+        """For what a test runs as a process besides the application: each number is a process, with connections of its own."""
+        return self._engine(role, f"process {number} with {pool_size}", pool_size)
+
+    def _engine(self, role: str, use: str, pool_size: int = 10) -> AsyncEngine:
+        if (role, use) not in self._engines:
+            self._engines[role, use] = create_engine(
+                self._postgres.url(role, self.name), application_name=_KEPT, pool_size=pool_size
+            )
+        return self._engines[role, use]
 
     async def is_as_new(self) -> bool:
         """Throw out whoever is still connected, and empty it. Whether the next test may have it: more than rows may be different."""

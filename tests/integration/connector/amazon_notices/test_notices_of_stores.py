@@ -41,10 +41,10 @@ from shared.tables import (
     OrderHint,
     OrderReport,
 )
-from tests.conftest import Database
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import CASA_VERDE, LAMPENLADEN, Amazon, amazon, settings
 from tests.integration.connector.tokens.conftest import Store, store
+from tests.kept_database import KeptDatabase
 
 __all__ = ["amazon", "settings", "store"]
 
@@ -76,10 +76,9 @@ class Worker:
 
 @pytest.fixture
 async def worker(
-    database: Database, keyring: Keyring, amazon: Amazon, settings: ConnectorSettings
+    kept_database: KeptDatabase, keyring: Keyring, amazon: Amazon, settings: ConnectorSettings
 ) -> AsyncIterator[Worker]:
-    engine = create_engine(database.url(CONNECTOR), application_name="tests")
-    sessions, registry = create_sessions(engine), CollectorRegistry()
+    sessions, registry = create_sessions(kept_database.process_engine(CONNECTOR)), CollectorRegistry()
     ours = create_amazon(
         settings.amazon_client_id,
         settings.amazon_client_secret,
@@ -100,7 +99,6 @@ async def worker(
     await vault.close()
     await ours.close()
     await queue.close()
-    await engine.dispose()
 
 
 @pytest.fixture

@@ -83,10 +83,9 @@ class Worker:
 
 @pytest.fixture
 async def worker(
-    database: Database, keys: Keys, amazon: Amazon, settings: ConnectorSettings
+    kept_database: KeptDatabase, keys: Keys, amazon: Amazon, settings: ConnectorSettings
 ) -> AsyncIterator[Worker]:
-    engine = create_engine(database.url(CONNECTOR), application_name="tests")
-    sessions, registry = create_sessions(engine), CollectorRegistry()
+    sessions, registry = create_sessions(kept_database.process_engine(CONNECTOR)), CollectorRegistry()
     switch = PauseSwitch(sessions, settings.amazon_client_id, registry)
     ours = create_amazon(
         settings.amazon_client_id, settings.amazon_client_secret, amazon_base_url=amazon.url, switch=switch
@@ -104,7 +103,6 @@ async def worker(
     yield Worker(registry, switch, runner, vault)
     await vault.close()
     await ours.close()
-    await engine.dispose()
 
 
 @asynccontextmanager

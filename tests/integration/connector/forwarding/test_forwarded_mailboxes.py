@@ -1,6 +1,6 @@
 """“Mail to this mailbox is forwarded here”: who may say so, what it changes, and that nothing is shown twice."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,12 +19,13 @@ from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.queue import requeue_for_recheck
 from services.mailrelay.delivery.service import Delivery, deliver_due
-from shared.database import Sessions, create_engine, create_sessions
+from shared.database import Sessions, create_sessions
 from shared.keyring import Keyring
 from shared.tables import AuditEntry, ForwardedMailbox, Integration, RelayAddress
-from tests.conftest import Database, Keys
+from tests.conftest import Keys
 from tests.factories import make_accepted_mail, make_account, make_integration, make_relay_address
 from tests.integration.connector.conftest import SignedIn
+from tests.kept_database import KeptDatabase
 from tests.signing import signed
 
 BUYERS_MAIL = (Path(__file__).parents[3] / "mails" / "buyer-question.eml").read_bytes()
@@ -52,19 +53,18 @@ def path(address: RelayAddress) -> str:
 
 
 @pytest.fixture
-async def delivery(
+def delivery(
     *,
-    database: Database,
+    kept_database: KeptDatabase,
     keys: Keys,
     keyring: Keyring,
     app: FastAPI,
     parser: ParserPool,
     name_servers: NameServers,
-) -> AsyncIterator[Delivery]:
+) -> Delivery:
     """A mail worker's parts, with the rights of its role."""
-    engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
-    yield Delivery(
-        create_sessions(engine),
+    return Delivery(
+        create_sessions(kept_database.process_engine(MAIL_WORKER)),
         keyring,
         keys.mail_private_keys,
         parser,
@@ -74,7 +74,6 @@ async def delivery(
         # A busy machine shortens no batch of a test.
         turn_seconds=60.0,
     )
-    await engine.dispose()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.service import Delivery, deliver_due
-from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, new_id
+from shared.database import Sessions, asyncpg_dsn, create_sessions, new_id
 from shared.events import ADDRESS_CHANNEL
 from shared.jobs import Job
 from shared.keyring import Keyring
@@ -46,6 +46,7 @@ from tests.conftest import Database, Keys
 from tests.factories import make_accepted_mail, make_account, make_integration, make_user
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import CASA_VERDE, LAMPENLADEN, Amazon, connect, connect_named
+from tests.kept_database import KeptDatabase
 from tests.signing import signed
 
 SignInAs = Callable[..., Awaitable[SignedIn]]
@@ -59,20 +60,19 @@ def owner(owner_sessions: Sessions) -> Sessions:
 
 
 @pytest.fixture
-async def delivery(
+def delivery(
     *,
-    database: Database,
+    kept_database: KeptDatabase,
     keys: Keys,
     keyring: Keyring,
     app: FastAPI,
     parser: ParserPool,
     name_servers: NameServers,
-) -> AsyncIterator[Delivery]:
+) -> Delivery:
     """A mail worker's parts, with the rights of its role."""
-    engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
     blobs = app.state.connector.blobs
-    yield Delivery(
-        create_sessions(engine),
+    return Delivery(
+        create_sessions(kept_database.process_engine(MAIL_WORKER)),
         keyring,
         keys.mail_private_keys,
         parser,
@@ -82,7 +82,6 @@ async def delivery(
         # A busy machine shortens no batch of a test.
         turn_seconds=60.0,
     )
-    await engine.dispose()
 
 
 @pytest.fixture

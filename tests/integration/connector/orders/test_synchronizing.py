@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import delete, func, select, text, update
 
+from deploy.demo.postgres import CONNECTOR
 from services.connector.amazon.access import create_amazon
 from services.connector.integrations.health import Check, checks_of
 from services.connector.integrations.queries import Listed, detail_of
@@ -27,7 +28,7 @@ from services.sandbox.state.order_making import new_order, place
 from services.sandbox.state.orders import PlacedOrder
 from services.sandbox.state.sellers import Seller
 from shared.crypto.key_provider import KeyFile
-from shared.database import Sessions, create_engine, create_sessions
+from shared.database import Sessions, create_sessions
 from shared.keyring import Keyring
 from shared.tables import (
     Account,
@@ -39,7 +40,7 @@ from shared.tables import (
     OrderSync,
     ThrottleBucket,
 )
-from tests.conftest import Database, Keys
+from tests.conftest import Keys
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import (
     BRIGHT_PORCH,
@@ -49,6 +50,7 @@ from tests.integration.connector.connecting import (
     connect,
     settings,
 )
+from tests.kept_database import KeptDatabase
 from tests.simulated_buckets import SimulatedBuckets
 
 __all__ = ["amazon", "settings"]
@@ -151,12 +153,12 @@ class World:
 
 @pytest.fixture
 async def world(
-    *, database: Database, keys: Keys, amazon: Amazon, signed_in: SignedIn, owner_sessions: Sessions
+    *, kept_database: KeptDatabase, keys: Keys, amazon: Amazon, signed_in: SignedIn, owner_sessions: Sessions
 ) -> AsyncIterator[World]:
-    workers, engines, vaults, ways = [], [], [], []
-    for _ in range(2):
-        engine = create_engine(database.url("replyco_connector"), application_name="tests")
-        sessions, registry = create_sessions(engine), CollectorRegistry()
+    workers, vaults, ways = [], [], []
+    for number in range(2):
+        sessions = create_sessions(kept_database.process_engine(CONNECTOR, number))
+        registry = CollectorRegistry()
         keyring = Keyring(KeyFile.load(keys.key_file))
         way = create_amazon(
             amazon.state.settings.client_id,
@@ -167,7 +169,6 @@ async def world(
         vault = Vault(sessions, keyring, way, recompute_lock, registry)
         synchronizer = OrderSynchronizer(sessions, keyring, vault, amazon.state.now, registry)
         workers.append(Worker(synchronizer, registry, sessions))
-        engines.append(engine)
         vaults.append(vault)
         ways.append(way)
     attempt = await connect(signed_in.client)
@@ -176,8 +177,6 @@ async def world(
         await vault.close()
     for way in ways:
         await way.close()
-    for engine in engines:
-        await engine.dispose()
 
 
 async def test_a_store_that_was_connected_has_its_orders_and_its_history(world: World):

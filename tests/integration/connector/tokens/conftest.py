@@ -8,17 +8,19 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select, update
 
+from deploy.demo.postgres import CONNECTOR
 from services.connector.amazon.access import Amazon as AmazonAccess
 from services.connector.amazon.access import create_amazon
 from services.connector.integrations.service import recompute_lock
 from services.connector.tokens.service import AccessToken, Vault
 from shared.crypto.key_provider import KeyFile
-from shared.database import Sessions, create_engine, create_sessions
+from shared.database import Sessions, create_sessions
 from shared.keyring import Keyring
 from shared.tables import Grant
-from tests.conftest import Database, Keys
+from tests.conftest import Keys
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import Amazon, amazon, connect, settings
+from tests.kept_database import KeptDatabase
 
 __all__ = ["amazon", "settings"]
 
@@ -51,12 +53,11 @@ def process_with(sessions: Sessions, keyring: Keyring, amazon: AmazonAccess) -> 
 
 
 @pytest.fixture
-async def processes(database: Database, keys: Keys, amazon: Amazon) -> AsyncIterator[list[Process]]:
+async def processes(kept_database: KeptDatabase, keys: Keys, amazon: Amazon) -> AsyncIterator[list[Process]]:
     """Two processes that know nothing of each other."""
-    engines = [create_engine(database.url("replyco_connector"), application_name="tests") for _ in range(2)]
     made = [
         process_with(
-            create_sessions(engine),
+            create_sessions(kept_database.process_engine(CONNECTOR, number)),
             Keyring(KeyFile.load(keys.key_file)),
             create_amazon(
                 amazon.state.settings.client_id,
@@ -64,14 +65,12 @@ async def processes(database: Database, keys: Keys, amazon: Amazon) -> AsyncIter
                 amazon_base_url=amazon.url,
             ),
         )
-        for engine in engines
+        for number in range(2)
     ]
     yield made
     for process in made:
         await process.vault.close()
         await process.amazon.close()
-    for engine in engines:
-        await engine.dispose()
 
 
 @pytest.fixture

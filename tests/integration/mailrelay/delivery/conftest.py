@@ -18,12 +18,12 @@ from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.blobs import open_blobs
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
-from shared.database import Sessions, create_engine, create_sessions, new_id
+from shared.database import Sessions, create_sessions, new_id
 from shared.events import MAIL_CHANNEL
 from shared.keyring import Keyring
 from shared.settings import BlobSettings
 from shared.tables import AcceptedMail, Integration, Lane, RelayAddress
-from tests.conftest import Database, Keys
+from tests.conftest import Keys
 from tests.factories import make_account, make_integration, make_relay_address
 from tests.kept_database import KeptDatabase
 from tests.signing import addressed, signed
@@ -108,12 +108,11 @@ def accept(accept_forged: Accept, store: Store) -> Accept:
 
 @pytest.fixture
 async def delivery(
-    database: Database, keys: Keys, keyring: Keyring, parser: ParserPool, name_servers: NameServers
+    kept_database: KeptDatabase, keys: Keys, keyring: Keyring, parser: ParserPool, name_servers: NameServers
 ) -> AsyncIterator[Delivery]:
-    engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker")
     blobs = open_blobs(BlobSettings(blob_url=keys.blob_url))
     yield Delivery(
-        create_sessions(engine),
+        create_sessions(kept_database.process_engine(MAIL_WORKER)),
         keyring,
         keys.mail_private_keys,
         parser,
@@ -124,7 +123,6 @@ async def delivery(
         turn_seconds=60.0,
     )
     blobs.close()
-    await engine.dispose()
 
 
 async def deliver_in_each_lane(delivery: Delivery) -> int:

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from deploy.demo.postgres import OWNER
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from services.mailrelay.outbound.reply import message_id_of
 from shared.crypto.envelope import AccountKeys, Place
-from shared.database import Sessions, create_engine, create_sessions
+from shared.database import Sessions
 from shared.keyring import Keyring
 from shared.tables import (
     Conversation,
@@ -23,7 +22,6 @@ from shared.tables import (
     ReplyState,
     SetupStep,
 )
-from tests.conftest import Database
 from tests.factories import make_reply
 from tests.integration.mailrelay.delivery.conftest import Accept, Store, deliver_in_each_lane
 from tests.integration.mailrelay.delivery.test_delivery import account_keys
@@ -36,10 +34,8 @@ TAG = "4b0a5fef-c328-4e6b-8925-7bc535e3c5d2"
 
 
 @pytest.fixture
-async def owner(database: Database) -> Any:
-    engine = create_engine(database.url(OWNER), application_name="tests-owner")
-    yield create_sessions(engine)
-    await engine.dispose()
+def owner(owner_sessions: Sessions) -> Sessions:
+    return owner_sessions
 
 
 @pytest.fixture

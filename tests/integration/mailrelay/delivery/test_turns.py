@@ -188,6 +188,8 @@ async def test_a_backlog_costs_a_claim_no_more_rows(
     await owner.execute("VACUUM ANALYZE accepted_mail")
     read = "SELECT sum(idx_tup_read + seq_tup_read) FROM pg_stat_user_tables JOIN pg_stat_user_indexes USING (relid)"
     read += " WHERE pg_stat_user_tables.relname LIKE 'accepted_mail%'"
+    # Connections that earlier tests have used have plans of empty tables, and tell late what they read for those.
+    await delivery.sessions.kw["bind"].dispose()
     await owner.execute("SELECT pg_stat_reset()")
 
     async with AsyncExitStack() as stack:

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 
-from deploy.demo.postgres import MAIL_WORKER, OWNER
+from deploy.demo.postgres import MAIL_WORKER
 from services.mailrelay.delivery.authentication import readable_as_decided
 from services.mailrelay.outbound.metrics import OutboundMetrics
 from services.mailrelay.outbound.preparing import Preparation
@@ -20,13 +20,13 @@ from services.mailrelay.outbound.transports import Bounds
 from shared.blobs import open_blobs
 from shared.crypto.envelope import Place
 from shared.crypto.raw_mail import MailPublicKey
-from shared.database import Sessions, create_engine, create_sessions
+from shared.database import Sessions, create_sessions
 from shared.keyring import Keyring
 from shared.outgoing.connections import OutgoingConnections
 from shared.outgoing.smtp import SmtpServer
 from shared.settings import BlobSettings
 from shared.tables import Conversation, Integration, Message, OutboundMessage, SmtpConfiguration
-from tests.conftest import Database, Keys
+from tests.conftest import Keys
 from tests.factories import (
     make_accepted_mail,
     make_account,
@@ -37,6 +37,7 @@ from tests.factories import (
     make_reply,
 )
 from tests.integration.mailrelay.outbound.peer import Peer, listening
+from tests.kept_database import KeptDatabase
 
 ORDER = "303-1234567-1234567"
 BUYER = "k3x9example0abc+a1b2c3@marketplace.amazon.de"
@@ -113,10 +114,8 @@ class Shop:
 
 
 @pytest.fixture
-async def owner(database: Database) -> AsyncIterator[Sessions]:
-    engine = create_engine(database.url(OWNER), application_name="tests")
-    yield create_sessions(engine)
-    await engine.dispose()
+def owner(owner_sessions: Sessions) -> Sessions:
+    return owner_sessions
 
 
 async def make_shop(
@@ -211,10 +210,8 @@ class Senders:
 
 
 @pytest.fixture
-async def senders(database: Database, keys: Keys, keyring: Keyring) -> AsyncIterator[Senders]:
-    engine = create_engine(database.url(MAIL_WORKER), application_name="tests-mail-worker", pool_size=20)
-    yield Senders(create_sessions(engine), keyring, keys)
-    await engine.dispose()
+def senders(kept_database: KeptDatabase, keys: Keys, keyring: Keyring) -> Senders:
+    return Senders(create_sessions(kept_database.process_engine(MAIL_WORKER, pool_size=20)), keyring, keys)
 
 
 @pytest.fixture
