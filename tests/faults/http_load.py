@@ -1,4 +1,4 @@
-"""Programs that use the REST API as fast as they can, none of which repeats a request, and one that keeps an event stream open."""
+"""Programs that use the REST API again and again, none of which repeats a request, and one that keeps an event stream open."""
 
 import asyncio
 from collections import Counter
@@ -58,10 +58,11 @@ class HttpLoad:
     `ended` as an answer ends, or by what was raised.
     """
 
-    def __init__(self, port: int, program: Program, *, clients: int) -> None:
+    def __init__(self, port: int, program: Program, *, clients: int, pause_seconds: float = 0.02) -> None:
         self._url = f"http://127.0.0.1:{port}/api/v1"
         self._program = program
         self._clients = clients
+        self._pause_seconds = pause_seconds
         self._tasks: list[asyncio.Task[None]] = []
         self._is_over = False
         self.answers: Counter[str] = Counter()
@@ -103,7 +104,7 @@ class HttpLoad:
                 await self._ask(client, "GET", f"{self._url}/conversations")
                 if self._program.conversation_id is not None:
                     await self._ask(client, "POST", notes)
-                await asyncio.sleep(_PAUSE_SECONDS)
+                await asyncio.sleep(self._pause_seconds)
 
     async def _ask(self, client: httpx2.AsyncClient, method: str, url: str) -> None:
         try:

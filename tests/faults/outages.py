@@ -76,7 +76,7 @@ async def lived_through(
     ports = {each.role: each.port for each in replicas}
     refused_status = None
     async with running(*replicas), httpx2.AsyncClient(timeout=60, trust_env=False) as client:
-        async with Load(ports["relay"], clients=2) as load:
+        async with Load(ports["relay"], clients=2, pause_seconds=0.05) as load:
             await load.more("data 250", 20)
             await asyncio.to_thread(outage.end, database.postgres)
             try:

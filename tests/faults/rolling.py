@@ -61,9 +61,15 @@ class Rolled:
 
 
 async def rolled(
-    database: Database, keys: Keys, folder: Path, *, roles: Sequence[str], replaced_each: int
+    database: Database,
+    keys: Keys,
+    folder: Path,
+    *,
+    roles: Sequence[str],
+    replaced_each: int,
+    pause_seconds: float = 0.01,
 ) -> Rolled:
-    """Two replicas of each role. `replaced_each`: how many of a role, 1 or 2."""
+    """Two replicas of each role. `replaced_each`: how many of a role, 1 or 2. `pause_seconds`: of each client and sender."""
     await make_address(database, keys)
     program = await Program.make(database, keys)
     replicas = {
@@ -79,9 +85,13 @@ async def rolled(
         await stack.enter_async_context(running(*(each for several in replicas.values() for each in several)))
         await stack.enter_async_context(connectors.running())
         await stack.enter_async_context(relays.running())
-        mail = await stack.enter_async_context(Load(relays.port, clients=_SENDERS, pause_seconds=0.01))
+        mail = await stack.enter_async_context(
+            Load(relays.port, clients=_SENDERS, pause_seconds=pause_seconds)
+        )
         await mail.more("data 250", _MAILS_BETWEEN)
-        http = await stack.enter_async_context(HttpLoad(connectors.port, program, clients=_CLIENTS))
+        http = await stack.enter_async_context(
+            HttpLoad(connectors.port, program, clients=_CLIENTS, pause_seconds=pause_seconds)
+        )
         for role in roles:
             for each in replicas[role][:replaced_each]:
                 exit_codes.add(await _replaced(each))

@@ -12,8 +12,10 @@ from tests.faults.rolling import rolled
 async def test_replicas_are_replaced_under_load_and_nobody_notices(
     database: Database, keys: Keys, tmp_path: Path
 ):
-    """One replica of each role that others connect to; `make soak` replaces every replica of every role."""
-    count = await rolled(database, keys, tmp_path, roles=("connector", "relay"), replaced_each=1)
+    """One replica of each role that others connect to; `make soak` replaces every replica of every role, under more load."""
+    count = await rolled(
+        database, keys, tmp_path, roles=("connector", "relay"), replaced_each=1, pause_seconds=0.2
+    )
 
     print(count)  # noqa: T201 - the counts are what this is for
     assert count.is_right, count

@@ -38,13 +38,14 @@ async def survived(
     victims: Sequence[Victim],
     *,
     killed: Callable[[Victim], None] = lambda _victim: None,
+    pause_seconds: float = _PAUSE_SECONDS,
     **settings: str,
 ) -> Count:
     """Kill them one after the other, each start again, and count. `killed` is told of each."""
     relay_log = folder / "relay.log"
     async with (
         running(database, keys, relay_log, **settings) as relay,
-        Load(relay.port, clients=_CLIENTS, pause_seconds=_PAUSE_SECONDS) as load,
+        Load(relay.port, clients=_CLIENTS, pause_seconds=pause_seconds) as load,
     ):
         await load.more("data 250", _CLIENTS)
         remaining = list(victims)

@@ -33,9 +33,6 @@ FIRST_OF_THIS_RELAY: Final = "20261128_1410"
 FIRST_WITH_ORDERS: Final = "20261126_0241"
 FIRST_WITH_THREADS: Final = "20261126_0301"
 MESSAGES_EACH: Final = 5
-# While the long reader reads, so many mails are accepted, and as many when it has ended.
-_MAILS: Final = 20
-
 _FILLED: Final = "filled"
 
 _PARTITIONS: Final = (Path(__file__).parents[3] / "migrations" / "partitions.sql").read_text()
@@ -120,11 +117,19 @@ def revisions_with_data() -> list[str]:
 
 
 async def upgraded_under_load(
-    database: Database, keys: Keys, log: Path, *, stops: Sequence[str], conversations: int
+    database: Database,
+    keys: Keys,
+    log: Path,
+    *,
+    stops: Sequence[str],
+    conversations: int,
+    mails: int = 20,
+    pause_seconds: float = 0.02,
 ) -> UpgradeCount:
     """Upgrade an empty database to each of these revisions, and at last to the newest one. At each, data are added.
 
-    Mail is accepted from the first revision on that this version's relay can write to.
+    Mail is accepted from the first revision on that this version's relay can write to. `mails` of them are, while the long reader
+    reads, and as many when it has ended. `pause_seconds`: between two mails of a sender.
     """
     url = database.url(OWNER)
     await upgrade_tables(url, stops[0])
@@ -137,9 +142,11 @@ async def upgraded_under_load(
     load: Load | None = None
     async with AsyncExitStack() as running:
         await _fill(owner, database, keys, conversations)
+        # Large tables are read as their figures say; those that are filled a little at each revision are small.
+        await owner.execute("ANALYZE", timeout=None)
         for stop, next_stop in zip(stops, (*stops[1:], None), strict=True):
             if load is None and stop >= FIRST_OF_THIS_RELAY:
-                load = await running.enter_async_context(_loaded_relay(database, keys, log))
+                load = await running.enter_async_context(_loaded_relay(database, keys, log, pause_seconds))
             orders += conversations * (stop < FIRST_WITH_ORDERS)
             threads += conversations * (stop < FIRST_WITH_THREADS)
             async with _long_reader(database) as reading:
@@ -148,13 +155,13 @@ async def upgraded_under_load(
                 )
                 await _waiting_or_done(owner, database, upgrading)
                 if load is not None:
-                    await load.more("data 250", _MAILS)
+                    await load.more("data 250", mails)
                 reading.set()
                 await upgrading
             if load is None and next_stop is None:
-                load = await running.enter_async_context(_loaded_relay(database, keys, log))
+                load = await running.enter_async_context(_loaded_relay(database, keys, log, pause_seconds))
             if load is not None:
-                await load.more("data 250", _MAILS)
+                await load.more("data 250", mails)
             if next_stop is not None:
                 await _fill(owner, database, keys, conversations)
     assert load is not None
@@ -181,11 +188,13 @@ async def upgraded_under_load(
 
 
 @asynccontextmanager
-async def _loaded_relay(database: Database, keys: Keys, log: Path) -> AsyncIterator[Load]:
+async def _loaded_relay(
+    database: Database, keys: Keys, log: Path, pause_seconds: float
+) -> AsyncIterator[Load]:
     """Mail on its way to a relay, until the block ends."""
     async with started(RelayProcess(database, keys, log, commit_timeout_seconds="10")) as relay:
         await reachable(relay)
-        async with Load(relay.port, clients=3, pause_seconds=0.02) as load:
+        async with Load(relay.port, clients=3, pause_seconds=pause_seconds) as load:
             yield load
 
 
@@ -252,7 +261,7 @@ async def _fill(
     await owner.execute(
         _CONVERSATIONS.format(count=conversations, messages_each=MESSAGES_EACH, filled=_FILLED), timeout=None
     )
-    await owner.execute("RESET session_replication_role; ANALYZE", timeout=None)
+    await owner.execute("RESET session_replication_role")
 
 
 @asynccontextmanager

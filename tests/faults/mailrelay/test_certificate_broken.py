@@ -1,6 +1,7 @@
 """A certificate file that is broken when it is read again: the old one stays in use, and no mail is lost."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 from tests.conftest import Database, Keys
@@ -20,18 +21,19 @@ async def test_mail_comes_in_encrypted_before_meanwhile_and_after(
 ):
     files = CertificateFiles(tmp_path)
     log = tmp_path / "log"
+    load = partial(Load, clients=5, pause_seconds=0.1)
     settings = {name: str(path) for name, path in files.settings.items()}
     async with running(database, keys, log, tls_required="true", **settings) as relay:
         await reachable(relay)
-        async with Load(relay.port, clients=5, name="before", tls=files.client_context()) as before:
+        async with load(relay.port, name="before", tls=files.client_context()) as before:
             await before.more("data 250", 20)
             files.certificate_file.write_text("-----BEGIN CERTIFICATE-----\nbroken\n")
             await logged(log, "certificate_reload_failed")
-            async with Load(relay.port, clients=5, name="meanwhile", tls=files.client_context()) as meanwhile:
+            async with load(relay.port, name="meanwhile", tls=files.client_context()) as meanwhile:
                 await meanwhile.more("data 250", 20)
             files.renew()
             await logged(log, "certificate_reloaded")
-            async with Load(relay.port, clients=5, name="after", tls=files.client_context()) as after:
+            async with load(relay.port, name="after", tls=files.client_context()) as after:
                 await after.more("data 250", 20)
             await before.more("data 250", 20)
 

@@ -42,12 +42,15 @@ async def test_relay_and_mail_worker_keep_to_what_the_page_says(
     async with (
         running(database, keys, tmp_path / "relay.log", processes=str(_PROCESSES)) as relay,
         worker_process(database, keys),
-        Load(relay.port, clients=40) as load,
     ):
-        await load.more("data 250", 100)
-        sampling = asyncio.create_task(_most(database, 100))
-        await load.more("data 250", 300)
-        most = await sampling
+        async with asyncio.timeout(60):
+            while "replyco_mail_worker" not in await _most(database, 1):
+                pass
+        async with Load(relay.port, clients=40) as load:
+            await load.more("data 250", 100)
+            sampling = asyncio.create_task(_most(database, 40))
+            await load.more("data 250", 100)
+            most = await sampling
 
     told = _told()
     assert 1 <= most["replyco_relay"] <= _PROCESSES * told["mailrelay serve"]

@@ -12,4 +12,6 @@ async def test_whatever_is_killed_nothing_is_lost_and_nothing_is_shown_twice(
 ):
     victims = mixed(3)
 
-    assert_right(f"killed {told(victims)}", await survived(own_database, keys, tmp_path, victims))
+    assert_right(
+        f"killed {told(victims)}", await survived(own_database, keys, tmp_path, victims, pause_seconds=0.2)
+    )

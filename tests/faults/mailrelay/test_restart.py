@@ -262,15 +262,6 @@ async def _is_ready(log: Log) -> bool:
     return (await side(log, "/readyz"))[0] == 200
 
 
-async def test_a_killed_supervisor_leaves_no_process_behind(relay: RelayProcess):
-    orphans = list(accepting(relay).values())
-
-    await relay.end(signal.SIGKILL)
-
-    await asyncio.to_thread(psutil.wait_procs, orphans, timeout=20)
-    assert [orphan for orphan in orphans if orphan.is_running()] == []
-
-
 @pytest.fixture
 def broken_key(keys: Keys) -> Iterator[Callable[[], None]]:
     """The relay's key file cannot be used until the mending is called."""
@@ -324,18 +315,6 @@ async def test_the_side_port_finds_a_session_whichever_process_had_it(relay: Rel
 
         assert status == 200
         assert "EHLO sender.example" in dialogue
-
-
-async def test_a_stop_ends_every_process_cleanly(relay: RelayProcess, log: Log):
-    processes = list(accepting(relay).values())
-    async with Load(relay.port, clients=CLIENTS) as load:
-        await load.more("data 250", 50)
-        await relay.end(signal.SIGTERM)
-
-    assert await relay.ended() == 0
-    assert [process for process in processes if process.is_running()] == []
-    assert len(log.events("relay_stopped")) == 1
-    assert log.events("process_killed") == []
 
 
 async def test_a_stop_drains_first_and_a_second_signal_ends_it_at_once(
@@ -419,3 +398,24 @@ async def _answers(clients: list[Client]) -> set[str]:
         await client.say("MAIL FROM:<buyer@marketplace.amazon.de>")
         told.add((await client.say(f"RCPT TO:<{NEW_ADDRESS}@{DOMAIN}>"))[:3])
     return told
+
+
+async def test_a_stop_ends_every_process_cleanly(relay: RelayProcess, log: Log):
+    processes = list(accepting(relay).values())
+    async with Load(relay.port, clients=CLIENTS) as load:
+        await load.more("data 250", 50)
+        await relay.end(signal.SIGTERM)
+
+    assert await relay.ended() == 0
+    assert [process for process in processes if process.is_running()] == []
+    assert len(log.events("relay_stopped")) == 1
+    assert log.events("process_killed") == []
+
+
+async def test_a_killed_supervisor_leaves_no_process_behind(relay: RelayProcess):
+    orphans = list(accepting(relay).values())
+
+    await relay.end(signal.SIGKILL)
+
+    await asyncio.to_thread(psutil.wait_procs, orphans, timeout=20)
+    assert [orphan for orphan in orphans if orphan.is_running()] == []

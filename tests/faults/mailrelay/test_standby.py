@@ -26,11 +26,11 @@ async def test_the_primary_is_killed_under_load_and_the_standby_is_promoted(
             worker_process(own_database, keys, environment=worker_url) as worker,
             Load(relay.port, clients=20) as load,
         ):
-            await load.more("data 250", 300)
+            await load.more("data 250", 100)
             await asyncio.to_thread(own_database.postgres.kill)
-            await load.more("RCPT 451", 50)
+            await load.more("RCPT 451", 20)
             await pair.promote()
-            await load.more("data 250", 200)
+            await load.more("data 250", 50)
             assert worker.returncode is None
 
         await assert_nothing_lost("primary killed, standby promoted", pair.standby, keys, load)
