@@ -10,6 +10,7 @@ from shared.tables import Conversation, ConversationStatus
 from tests.browser.steps import Site, sign_in
 from tests.browser.test_inbox_pages import make_store, make_thread
 from tests.browser.test_inbox_work import IN_SIGHT, make_many
+from tests.factories import make_message
 
 ROWS = 250
 
@@ -141,3 +142,34 @@ async def test_what_comes_while_something_is_pressed_waits_until_it_is_let_go(pa
 
     await expect(page.get_by_role("menu")).to_be_visible()
     await expect(page.get_by_text("nicht erreichbar. Wir versuchen es von selbst weiter")).to_be_visible()
+
+
+async def test_an_open_menu_stays_whatever_others_do_and_the_rest_is_shown_when_it_is_closed(
+    page: Page, site: Site
+):
+    store = await make_store(site)
+    conversation = await make_thread(site, store, "Wann kommt meine Lampe?")
+    await sign_in(page, f"/inbox/{conversation.id}")
+    opener, menu = page.get_by_role("button", name="Weitere Aktionen"), page.get_by_role("menu")
+    closed_tag = page.get_by_role("region", name="Unterhaltung").get_by_text("Geschlossen")
+    await opener.click()
+    await expect(menu).to_be_visible()
+
+    async with site.sessions.begin() as session:
+        row = await session.get_one(Conversation, conversation.id)
+        row.status = ConversationStatus.CLOSED.value
+        await make_message(session, site.keyring, row, text="Ist da", authenticity="authentic")
+        await announce(
+            session, site.account.id, EventKind.CONVERSATION_CHANGED, integration_id=store.id, conversation_id=row.id
+        )  # fmt: skip
+    # Its head is drawn in the same moment.
+    await expect(page.get_by_test_id("message")).to_have_count(2)
+    assert await menu.is_visible()
+    await expect(page.get_by_role("menuitem").first).to_be_focused()
+
+    await page.keyboard.press("Escape")
+    await expect(menu).to_be_hidden()
+    await expect(closed_tag).to_be_visible()
+    await expect(opener).to_be_focused()
+    await page.get_by_role("button", name="Wieder öffnen").click()
+    await expect(closed_tag).to_be_hidden()

@@ -18,8 +18,11 @@ export function menuButton(label, commands, attributes = {}) {
   }
 
   function close() {
+    if (menu.hidden) return;
     menu.hidden = true;
     button.setAttribute("aria-expanded", "false");
+    // Once the key or the click that closed it has done all it does.
+    setTimeout(() => menu.dispatchEvent(new Event("closed")));
   }
 
   async function choose(work) {
@@ -61,4 +64,11 @@ export function menuButton(label, commands, attributes = {}) {
   }
 
   return element;
+}
+
+/** Does this work now or, while a menu within `element` is open, when it is closed: drawn anew, it would be gone from under somebody's hand. */
+export function whenMenuIsClosed(element, signal, work) {
+  const menu = element.querySelector("[role=menu]:not([hidden])");
+  if (menu) menu.addEventListener("closed", work, { once: true, signal });
+  else work();
 }

@@ -5,6 +5,7 @@ import { h, replace } from "../core/dom.js";
 import { announce, copyButton, setTitle, showProblem, throttled } from "../core/elements.js";
 import { onEvent, REPLY_KINDS } from "../core/events.js";
 import { t } from "../core/i18n.js";
+import { whenMenuIsClosed } from "../core/menu_button.js";
 import { hits } from "../core/marks.js";
 import { may, userId } from "../core/session.js";
 import { answerClock } from "./answer_clock.js";
@@ -133,7 +134,9 @@ export async function conversationPane(place, conversationId, signal, { listAddr
 
   const toolbar = { path, act, problemPlace, signal, reopen, organize, leaveUnread: () => (isLeftUnread = true) };
 
-  function drawHead() {
+  const drawHead = () => whenMenuIsClosed(head, signal, redrawHead);
+
+  function redrawHead() {
     const order = conversation.order_id;
     const orderAddress = order && orders.addressOf(order);
     const said = JSON.stringify([{ ...conversation, unread: null, being_answered_by: null }, orderAddress, [...names()]]);
