@@ -1,6 +1,7 @@
 """The inbox when something comes between: a colleague's change, a link from elsewhere, a server that is away, no network."""
 
 import asyncio
+import re
 
 from playwright.async_api import Locator, Page, Route, expect
 from sqlalchemy import func, select
@@ -173,3 +174,46 @@ async def test_an_open_menu_stays_whatever_others_do_and_the_rest_is_shown_when_
     await expect(opener).to_be_focused()
     await page.get_by_role("button", name="Wieder öffnen").click()
     await expect(closed_tag).to_be_hidden()
+
+
+async def test_an_answer_that_comes_late_takes_neither_the_newer_counts_nor_the_keyboard(
+    page: Page, site: Site
+):
+    store = await make_store(site)
+    conversation = await make_thread(site, store, "Wann kommt meine Lampe?")
+    await sign_in(page, "/inbox")
+    unread = page.get_by_role("navigation", name="Ansichten").get_by_role("link", name="Ungelesen")
+    await expect(unread).to_have_text(re.compile("1"))
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    counts = "**/api/v1/conversations/counts"
+    await page.route(counts, held.put)
+    change = {"integration_id": store.id, "conversation_id": conversation.id}
+
+    async with site.sessions.begin() as session:
+        await announce(session, site.account.id, EventKind.CONVERSATION_CHANGED, **change)
+    older = await held.get()
+    its_answer = await older.fetch()
+    await make_thread(site, store, "Und der Schirm?")
+    async with site.sessions.begin() as session:
+        await announce(session, site.account.id, EventKind.CONVERSATION_CHANGED, **change)
+    await (await held.get()).continue_()
+    await expect(unread).to_have_text(re.compile("2"))
+    async with page.expect_response(counts):
+        await older.fulfill(response=its_answer)
+    await page.unroute(counts)
+    await everything_is_drawn(page)
+    await expect(unread).to_have_text(re.compile("2"))
+
+    opened = f"**/api/v1/conversations/{conversation.id}"
+    await page.route(opened, held.put)
+    await page.get_by_test_id("conversation").filter(has_text="Wann kommt").click()
+    route = await held.get()
+    search = page.get_by_role("searchbox")
+    await search.click()
+    await page.keyboard.type("Lam")
+    await route.continue_()
+    await page.unroute(opened)
+    await expect(page.get_by_test_id("message")).to_have_count(1)
+    await page.keyboard.type("pe")
+    await expect(search).to_have_value("Lampe")
+    await expect(search).to_be_focused()

@@ -26,3 +26,9 @@ function focusWhatIsLeft() {
   }
   place.focus({ preventScroll: true });
 }
+
+/** A function that says whether somebody has gone to a field since: what they type must not be led elsewhere. */
+export function fieldEntered() {
+  const before = document.activeElement;
+  return () => document.activeElement !== before && document.activeElement.matches("input, select, textarea");
+}

@@ -4,6 +4,7 @@ import { get } from "../core/api.js";
 import { h, replace } from "../core/dom.js";
 import { announce, pageHeading, setTitle, showProblem } from "../core/elements.js";
 import { onEvent } from "../core/events.js";
+import { fieldEntered } from "../core/focus.js";
 import { count, t } from "../core/i18n.js";
 import { keepMarked } from "../core/marks.js";
 import { navigate } from "../core/router.js";
@@ -33,6 +34,7 @@ export async function show({ main, params, query, signal }) {
   let pane = null;
   let listScroll = 0;
   let names = new Map();
+  let countings = 0;
   const current = () => filters;
   const problemPlace = h("div", { class: "place" });
   const panePlace = h("section", { class: "pane", "aria-label": t("inbox.conversation") });
@@ -64,12 +66,21 @@ export async function show({ main, params, query, signal }) {
     replace(problemPlace);
     if (list.indexOf(openId) >= 0) openIndex = list.indexOf(openId);
     layout.classList.toggle("inbox-empty", list.items().length === 0);
-    get("/conversations/counts", signal).then(drawCounts, (problem) => showProblem(problemPlace, problem));
+    drawCounts();
   }
 
-  function drawCounts(counts) {
-    views.count(counts);
-    news.count(counts.unread);
+  async function drawCounts() {
+    countings += 1;
+    const mine = countings;
+    try {
+      const counts = await get("/conversations/counts", signal);
+      // An older answer may come last.
+      if (mine !== countings) return;
+      views.count(counts);
+      news.count(counts.unread);
+    } catch (problem) {
+      showProblem(problemPlace, problem);
+    }
   }
 
   /** Returns how many are shown, or null when it did not come to that: a problem, or a later reading that has overtaken this one. */
@@ -253,9 +264,10 @@ export async function show({ main, params, query, signal }) {
     const wasOpen = openId;
     if ((newParams.conversation_id ?? null) === openId) return;
     if (!wasOpen) listScroll = scrollY;
+    const isFieldEntered = fieldEntered();
     await openConversation(newParams.conversation_id);
     if (openId) {
-      focusPane();
+      if (!isFieldEntered()) focusPane();
       list.reveal(openId);
     } else {
       // On a phone the list comes back where it was left, at the conversation that was read.
