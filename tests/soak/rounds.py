@@ -40,6 +40,7 @@ from tests.faults.mailrelay.faults import answers_lost, clock_jumped, slowed
 from tests.faults.mailrelay.kills import mixed, postgresql_ended, relay_killed, survived
 from tests.faults.mailrelay.load import RelayProcess, reachable, running
 from tests.faults.mailrelay.migrating import revisions_with_data, upgraded_under_load
+from tests.faults.mailrelay.one_address import crowded_by_one
 from tests.faults.mailrelay.reply_kills import replied_though_killed
 from tests.faults.mailrelay.worker_kills import delivered_though_killed
 from tests.faults.outages import SILENT, STOPPED, Outage
@@ -309,6 +310,14 @@ async def _webhook_kills(environment: Environment) -> Outcome:
     return Outcome(carried.is_right and carried.events == 60, {"kills": kills, "deliveries": carried.arrived})
 
 
+async def _one_address(environment: Environment) -> Outcome:
+    connections = 5_000
+    count = await crowded_by_one(
+        await environment.database(), environment.keys, environment.folder, connections=connections
+    )
+    return _outcome(count, connections=connections)
+
+
 async def _slow(environment: Environment) -> Outcome:
     count = await slowed(
         await environment.database(),
@@ -497,6 +506,7 @@ ROUNDS: Mapping[str, Round] = {
     "reply-request-kills": _reply_request_kills,
     "relay-kills": _relay_kills,
     "postgresql-ends": _postgresql_ends,
+    "one-address": _one_address,
     "database-away-stopped": _database_away(STOPPED),
     "database-away-silent": _database_away(SILENT),
     **{f"rolling-restart-{number}": _rolling_restart for number in range(1, 4)},

@@ -9,7 +9,7 @@ from tests.integration.mailrelay.delivery.conftest import make_store
 
 # `make soak` kills twenty over 2,000 mails, three times.
 MAILS = 80
-KILLS = 2
+KILLS = 1
 
 
 async def test_mail_is_visible_once_though_workers_and_postgresql_are_killed(
