@@ -3,7 +3,7 @@
 import gc
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -147,18 +147,21 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, object, object]:
+    """That a database is back is told in the test that it was away in, and in no other."""
+    # No fixture: of a test that does nothing else it would be a twelfth.
+    try:
+        return (yield)
+    finally:
+        DATABASE._stay_away()
+        DATABASE._away_since, DATABASE._failures = None, 0
+
+
 def memory_folder() -> Path | None:
     """Where files cost no disk, if this machine has such a place and it is large enough for the databases of a run."""
     is_enough = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ENOUGH_MEMORY
     return _MEMORY if is_enough else None
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_away() -> Iterator[None]:
-    """That a database is back is told in the test that it was away in, and in no other."""
-    yield
-    DATABASE._stay_away()
-    DATABASE._away_since, DATABASE._failures = None, 0
 
 
 @pytest.fixture(scope="session")

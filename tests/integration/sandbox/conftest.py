@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from functools import cache
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
@@ -116,7 +117,13 @@ async def mailbox() -> AsyncIterator[Mailbox]:
 
 @pytest.fixture
 def settings(mailbox: Mailbox) -> SandboxSettings:
-    return SandboxSettings(relay_host="127.0.0.1", relay_port=mailbox.port, first_retry_seconds=0.01)
+    return _settings().model_copy(update={"relay_port": mailbox.port})
+
+
+# To read the environment takes as long as a small test: once a process.
+@cache
+def _settings() -> SandboxSettings:
+    return SandboxSettings(relay_host="127.0.0.1", first_retry_seconds=0.01)
 
 
 @pytest.fixture
