@@ -8,6 +8,8 @@ import gzip
 import hashlib
 import json
 import re
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from html import escape
@@ -29,6 +31,8 @@ TYPES: Final = {
 }
 # The first script, whose texts every page has.
 _APP: Final = "app"
+# No key of a text has this character, and it is behind all others.
+_BEHIND_ALL: Final = "\U0010ffff"
 # The page of all parts, which is no page of the product's: it has a first script of its own.
 COMPONENTS: Final = "components"
 _ROUTE: Final = re.compile(r'^route\("([^"]+)", "(\w+)"', re.MULTILINE)
@@ -109,20 +113,31 @@ def _texts(scripts: dict[str, str], imports: dict[str, Imports], entries: dict[s
     """What a page says, a file for each page and set of texts; what all pages say is in `app.json` and in no other."""
     named = {path: keys_in(script) for path, script in scripts.items()}
     starts = {
-        name: tuple({start for path in reached(imports, entry, later=True) for start in named[path]})
+        name: {start for path in reached(imports, entry, later=True) for start in named[path]}
         for name, entry in ({_APP: f"{_APP}.js"} | entries).items()
     }
+    texts_of = {text_set: page_texts(text_set) for text_set in TEXT_SETS}
+    known = sorted({key for texts in texts_of.values() for key in texts})
+    by_page = {name: _beginning(known, begun) for name, begun in starts.items()}
+    common = by_page[_APP]
     found: dict[str, bytes] = {}
-    for text_set in TEXT_SETS:
-        texts = page_texts(text_set)
-        by_page = {name: {key for key in texts if key.startswith(begun)} for name, begun in starts.items()}
-        common = by_page[_APP]
+    for text_set, texts in texts_of.items():
         for name, keys in by_page.items():
-            chosen = {key: texts[key] for key in sorted(keys if name == _APP else keys - common)}
+            asked = keys if name == _APP else keys - common
+            chosen = {key: texts[key] for key in sorted(asked & texts.keys())}
             found[f"texts/{text_set}/{name}.json"] = json.dumps(
                 chosen, ensure_ascii=False, separators=(",", ":")
             ).encode()
     return found
+
+
+def _beginning(known: Sequence[str], starts: Iterable[str]) -> set[str]:
+    """Those of `known`, which is sorted, that begin with one of `starts`: they stand beside each other."""
+    return {
+        key
+        for start in starts
+        for key in known[bisect_left(known, start) : bisect_left(known, start + _BEHIND_ALL)]
+    }
 
 
 def _shell(prefix: str, script: str, *needed: str) -> ServedFile:
