@@ -101,14 +101,19 @@ async def _nowhere(_name: str) -> Sequence[Address]:
     return [ip_address("127.99.99.99")]
 
 
-async def tried(connector: Connector, kind: Kind, folder: Path, *arguments: str) -> str:
-    """All operations with all checks, as this caller. What schemathesis has found, or nothing."""
+async def tried(
+    connector: Connector, kind: Kind, folder: Path, *arguments: str, ends_himself: bool = True
+) -> str:
+    """All operations with all checks, as this caller; without what ends the caller, which takes a process of its own, if he is not to
+    end himself. What schemathesis has found, or nothing."""
     (folder / "schemathesis.toml").write_text(_configuration(await connector.caller(kind)))
     last = _LAST.get(kind)
     if last is None:
         return await _run(connector, folder, *arguments)
     found = await _run(connector, folder, f"--exclude-name={last}", *arguments)
-    return found + await _run(connector, folder, f"--include-name={last}", *arguments)
+    if ends_himself:
+        found += await _run(connector, folder, f"--include-name={last}", *arguments)
+    return found
 
 
 async def _run(connector: Connector, folder: Path, *arguments: str) -> str:
