@@ -1,9 +1,10 @@
 """Orders on the pages: their list and each of them, what an integration says of them, and that calls to Amazon are stopped."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from sqlalchemy import select
 
 from services.sandbox.settings import SandboxSettings
@@ -235,3 +236,26 @@ async def test_whatever_an_order_says_is_text(page: Page, site: Site):
     assert await page.evaluate("window.ran") is None
     assert await page.locator("main img, main script").count() == 0
     assert [url for url in asked if not url.startswith(site.url)] == []
+
+
+async def test_who_goes_back_before_an_order_is_there_sees_the_list(page: Page, site: Site):
+    async with site.sessions.begin() as session:
+        integration = await make_integration(session, site.account.id, name="Lampen Europa")
+        order = await make_order(session, site.keyring, integration)
+    await sign_in(page, "/orders")
+    row = page.get_by_test_id("order-row")
+    await expect(row).to_have_count(1)
+    held: asyncio.Queue[Route] = asyncio.Queue()
+    await page.route(f"**/api/v1/orders/{order.id}", held.put)
+    await row.click()
+    await held.get()
+
+    async with page.expect_event(
+        "requestfailed", lambda request: request.url.endswith(f"/orders/{order.id}")
+    ):
+        await page.go_back()
+    await page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Bestellungen")
+    await expect(row).to_be_visible()
+    await expect(page).to_have_title("Bestellungen · Replyco")

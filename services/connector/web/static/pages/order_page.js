@@ -68,6 +68,7 @@ export async function openOrder(content, orderRowId, { signal, back }) {
     onEvent("order.changed", signal, (ids) => (!ids.order_row_id || ids.order_row_id === orderRowId) && soon());
     onEvent("message.received", signal, (ids) => (!ids.integration_id || ids.integration_id === order.integration.id) && readConversations(order).catch((problem) => showProblem(problemPlace, problem)));
   } catch (problem) {
+    if (signal.aborted) return;
     replace(content, backLink, pageHeading(t(problem.status === 404 ? "orders.unknown" : "order.title")), problemPlace);
     showProblem(problemPlace, problem);
   }

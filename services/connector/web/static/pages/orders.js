@@ -73,7 +73,10 @@ export async function show({ main, params, query, signal }) {
     }
     detail = new AbortController();
     const content = h("div", { class: "order-page" });
-    await openOrder(content, openId, { signal: AbortSignal.any([signal, detail.signal]), back: `/orders${addressQuery(filters)}` });
+    const ends = AbortSignal.any([signal, detail.signal]);
+    await openOrder(content, openId, { signal: ends, back: `/orders${addressQuery(filters)}` });
+    // Whoever has not waited for it is somewhere else.
+    if (ends.aborted) return;
     replace(place, content);
     content.querySelector("h1")?.focus({ preventScroll: true });
     scrollTo(0, 0);
