@@ -60,12 +60,18 @@ class Cost:
 
 
 class Wire:
-    """Counts what a page asks for. The stream of events never ends, and is counted as a request alone."""
+    """Counts what a page asks for. The stream of events never ends, and is counted as a request alone.
+
+    On a slow machine the stream opens after the page has read; what it then reads again is no part of the page, and is not counted.
+    """
 
     def __init__(self) -> None:
         self.size = 0
         self.requests = 0
         self._open: set[str] = set()
+        self._asked: set[str] = set()
+        self._read_again: set[str] = set()
+        self._is_followed = False
         self._changed = asyncio.Event()
 
     @classmethod
@@ -74,19 +80,29 @@ class Wire:
         session.on("Network.requestWillBeSent", wire._sent)
         session.on("Network.loadingFinished", wire._finished)
         session.on("Network.loadingFailed", wire._finished)
+        session.on("Network.eventSourceMessageReceived", wire._told)
         await session.send("Network.enable")
         return wire
 
     def _sent(self, event: dict[str, Any]) -> None:
-        if not event["request"]["url"].startswith("http"):
+        url: str = event["request"]["url"]
+        if not url.startswith("http"):
             return
-        self.requests += 1
+        if self._is_followed and url in self._asked:
+            self._read_again.add(event["requestId"])
+        else:
+            self._asked.add(url)
+            self.requests += 1
         if event.get("type") != "EventSource":
             self._open.add(event["requestId"])
         self._changed.set()
 
+    def _told(self, event: dict[str, Any]) -> None:
+        self._is_followed |= event["eventName"] == "ready"
+
     def _finished(self, event: dict[str, Any]) -> None:
-        self.size += int(event.get("encodedDataLength", 0))
+        if event["requestId"] not in self._read_again:
+            self.size += int(event.get("encodedDataLength", 0))
         self._open.discard(event["requestId"])
         self._changed.set()
 

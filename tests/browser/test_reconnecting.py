@@ -132,7 +132,9 @@ async def test_what_amazons_error_codes_mean_is_told_where_one_waits_in_vain(pag
     await open_amazon(page, "Deutschland")
     await expect(page.get_by_role("heading", name="Bitte stimm bei Amazon zu")).to_be_visible()
     async with site.sessions.begin() as session:
-        await session.execute(update(AuthorizationAttempt).values(expires_at=datetime.now(UTC)))
+        await session.execute(
+            update(AuthorizationAttempt).values(expires_at=datetime.now(UTC) - timedelta(minutes=1))
+        )
 
     await page.reload()
     await page.get_by_text("Amazon zeigt einen Fehlercode?").click()

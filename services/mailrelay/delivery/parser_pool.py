@@ -145,7 +145,7 @@ def _start(memory_bytes: int, niceness: int) -> _Running:
     arguments = (theirs.fileno(), memory_bytes, niceness)
     try:
         # A new program: a forked copy would hold our keys, our database connections, and locks of threads that it does not have.
-        process = subprocess.Popen(  # noqa: S603  # nothing of it is anybody's input
+        process = subprocess.Popen(  # noqa: S603 - nothing of it is anybody's input
             [sys.executable, "-m", "services.mailrelay.delivery.parser_process", *map(str, arguments)],
             env=_environment(),
             pass_fds=[theirs.fileno()],

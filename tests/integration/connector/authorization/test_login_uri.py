@@ -244,7 +244,9 @@ async def test_it_is_good_once(signed_in: SignedIn, sessions: Sessions, amazon: 
 async def test_after_ten_minutes_it_is_over(signed_in: SignedIn, sessions: Sessions, amazon: Amazon):
     asked = await asked_page(signed_in.client, amazon_sends(amazon))
     async with sessions.begin() as session:
-        await session.execute(update(LoginRequest).values(expires_at=datetime.now(UTC)))
+        await session.execute(
+            update(LoginRequest).values(expires_at=datetime.now(UTC) - timedelta(minutes=1))
+        )
 
     answer = await say_yes(signed_in.client, asked)
 

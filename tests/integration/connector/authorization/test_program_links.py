@@ -1,7 +1,7 @@
 """A program starts an authorization: it makes a link, somebody's browser opens it, and the program learns what came of it."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -165,7 +165,7 @@ async def test_with_its_key_a_link_ends(
     key = select(ApiKey.created_by)
     changes = {
         "revoked": update(ApiKey).values(revoked_at=func.now()),
-        "expired": update(ApiKey).values(expires_at=func.now()),
+        "expired": update(ApiKey).values(expires_at=func.now() - timedelta(minutes=1)),
         "creator": update(User).where(User.id.in_(key)).values(disabled_at=func.now()),
     }
     async with sessions.begin() as session:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import asyncpg
@@ -289,7 +289,7 @@ async def test_a_silent_stream_is_kept_alive(listen, signed_in):
             lambda who: (
                 update(UserSession)
                 .where(UserSession.id == who.session_id)
-                .values(expires_at=datetime.now(UTC))
+                .values(expires_at=datetime.now(UTC) - timedelta(minutes=1))
             ),
             id="session over",
         ),

@@ -1,7 +1,7 @@
 """Second factors are set up, shown and taken away; who has to have one may do nothing else before."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
@@ -49,7 +49,9 @@ async def test_an_app_counts_when_it_has_shown_a_code(signed_in: SignedIn, sessi
 async def test_a_key_that_was_left_alone_counts_no_more(signed_in: SignedIn, sessions: Sessions):
     await signed_in.client.post(f"{API}/me/authenticator")
     async with sessions.begin() as session:
-        await session.execute(update(SignInChallenge).values(expires_at=datetime.now(UTC)))
+        await session.execute(
+            update(SignInChallenge).values(expires_at=datetime.now(UTC) - timedelta(minutes=1))
+        )
 
     answer = await signed_in.client.put(f"{API}/me/authenticator", json={"code": "123456"})
 

@@ -1,10 +1,11 @@
 // Whether a mail is from Amazon: a quiet mark where it is proven, and loud words where it is not.
 
-import { get, post } from "../core/api.js";
+import { get } from "../core/api.js";
 import { h, replace, svg } from "../core/dom.js";
-import { actionButton, confirmDialog, notice, showProblem, tellDone } from "../core/elements.js";
+import { actionButton, notice, showProblem } from "../core/elements.js";
 import { list } from "../core/format.js";
 import { hasText, t } from "../core/i18n.js";
+import { loadLater } from "../core/router.js";
 import { may } from "../core/session.js";
 
 /** For proven mail: a mark, and what proves it. */
@@ -64,20 +65,9 @@ function confirmForwarding(message, conversation, { signal }) {
   if (!addresses.length) return null;
   if (!may("general.admin", "edit")) return h("p", { class: "muted" }, t("forwarding.not_allowed"));
   const problemPlace = h("div", { class: "place" });
-
-  async function ask(address) {
-    const content = [1, 2, 3].map((number) => h("li", {}, t(`forwarding.confirm.text.${number}`)));
-    const isConfirmed = await confirmDialog({ title: t("forwarding.confirm.title", { address }), content: h("ul", {}, content), confirm: t("forwarding.confirm") });
-    if (!isConfirmed) return;
-    try {
-      await post(`/integrations/${conversation.integration.id}/forwarded-mailboxes`, { address }, signal);
-      tellDone(t("forwarding.confirmed"));
-      replace(problemPlace, notice("good", null, h("p", {}, t("forwarding.confirmed"))));
-    } catch (problem) {
-      showProblem(problemPlace, problem);
-    }
-  }
-
+  const ask = (address) => tried(problemPlace, async ({ confirmMailbox }) => {
+    if (await confirmMailbox(address, conversation.integration.id, signal)) replace(problemPlace, notice("good", null, h("p", {}, t("forwarding.confirmed"))));
+  });
   const buttons = addresses.map((address) => actionButton(t("forwarding.confirm.button", { address }), () => ask(address), { class: "button button-secondary" }));
   return [h("div", { class: "buttons" }, buttons), problemPlace];
 }
@@ -85,21 +75,17 @@ function confirmForwarding(message, conversation, { signal }) {
 function release(message, { signal, reopen }) {
   if (!may("inbox.messages", "edit")) return h("p", { class: "muted" }, t("release.not_allowed"));
   const problemPlace = h("div", { class: "place" });
-
-  async function ask() {
-    const content = [1, 2, 3].map((number) => h("li", {}, t(`release.text.${number}`)));
-    const isConfirmed = await confirmDialog({ title: t("release.title"), content: h("ul", {}, content), confirm: t("release.confirm") });
-    if (!isConfirmed) return;
-    try {
-      const { id } = await post(`/messages/${message.id}/release`, undefined, signal);
-      await reopen(id);
-      tellDone(t("release.done"));
-    } catch (problem) {
-      showProblem(problemPlace, problem);
-    }
-  }
-
+  const ask = () => tried(problemPlace, ({ releaseMessage }) => releaseMessage(message.id, { signal, reopen }));
   return [actionButton(t("release.button"), ask, { class: "button button-danger" }), problemPlace];
+}
+
+/** Few have anything in quarantine. */
+async function tried(problemPlace, work) {
+  try {
+    await work(await loadLater(() => import("./quarantine_dialogs.js")));
+  } catch (problem) {
+    showProblem(problemPlace, problem);
+  }
 }
 
 /** What was found when it was checked, for those who can read it (RFC 8601); read when somebody asks. */

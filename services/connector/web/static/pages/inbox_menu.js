@@ -6,7 +6,6 @@ import { t } from "../core/i18n.js";
 import { menuButton } from "../core/menu_button.js";
 import { loadLater, navigate } from "../core/router.js";
 import { may } from "../core/session.js";
-import { askToTell } from "./new_mail.js";
 import { showShortcuts } from "./shortcuts.js";
 
 /** `askedFor()` are the filters of this moment as the API takes them. `element` always offers what can be done with the view that is shown. */
@@ -44,7 +43,7 @@ export function inboxMenu({ askedFor, views, signal, problemPlace }) {
         await navigate("/inbox");
       }),
       may("inbox.messages", "edit") && command("mute", t("mute.open"), ({ mutedKinds }) => mutedKinds(signal)),
-      command("tell", t("new_mail.open"), askToTell),
+      command("tell", t("new_mail.open"), ({ askToTell }) => askToTell()),
       command("keys", t("shortcuts.title"), showShortcuts),
     ].filter(Boolean);
   }

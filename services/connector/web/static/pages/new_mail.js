@@ -1,16 +1,20 @@
 // New mail while somebody looks elsewhere: counted in the tab's title and, on wish, told by the system, which learns no word of a message.
 
-import { h, newId } from "../core/dom.js";
-import { setTitleCount, showMessage } from "../core/elements.js";
+import { setTitleCount } from "../core/elements.js";
 import { watchWhileHidden } from "../core/events.js";
-import { count, t } from "../core/i18n.js";
+import { count } from "../core/i18n.js";
 import { navigate } from "../core/router.js";
 
 const STORAGE_KEY = "replyco.tells_new_mail";
 // The largest count that the API gives.
 const MOST_COUNTED = 1000;
 
-const isWished = () => localStorage.getItem(STORAGE_KEY) === "on" && globalThis.Notification?.permission === "granted";
+/** Whether somebody wishes it in this browser, and the browser lets us. */
+export const isWished = () => localStorage.getItem(STORAGE_KEY) === "on" && globalThis.Notification?.permission === "granted";
+
+export function wish(isOn) {
+  localStorage.setItem(STORAGE_KEY, isOn ? "on" : "off");
+}
 
 /** `count(unread)` is told of each count, until the signal is aborted. */
 export function newMail(signal) {
@@ -37,20 +41,4 @@ function tell(unread) {
     notification.close();
     if (!location.pathname.startsWith("/inbox")) navigate("/inbox");
   });
-}
-
-/** The switch, with what the browser says to it. */
-export function askToTell() {
-  const id = newId("tell");
-  const said = h("p", { class: "field-error", role: "alert" });
-  const box = h("input", { type: "checkbox", id, checked: isWished() });
-  box.addEventListener("change", async () => {
-    said.textContent = "";
-    if (box.checked && (await globalThis.Notification?.requestPermission()) !== "granted") {
-      box.checked = false;
-      said.textContent = t("new_mail.refused");
-    }
-    localStorage.setItem(STORAGE_KEY, box.checked ? "on" : "off");
-  });
-  return showMessage({ title: t("new_mail.title"), content: [h("div", { class: "tick" }, box, h("label", { for: id }, t("new_mail.tell"))), h("p", { class: "muted" }, t("new_mail.text")), said] });
 }

@@ -1,4 +1,4 @@
-// The dialogs of the inbox: whose a conversation is, its tags, until when it is put off, a view's name, and what is muted.
+// The dialogs of the inbox: whose a conversation is, its tags, until when it is put off, a view's name, what is muted, and whether new mail is told.
 
 import { get, patch, post, put, remove } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
@@ -7,6 +7,7 @@ import { dateIn, dayAndTime, momentOf, wallClockOf, zoneName } from "../core/for
 import { t } from "../core/i18n.js";
 import { userId } from "../core/session.js";
 import { assignees, forgetChoices, tags } from "./inbox_choices.js";
+import { isWished, wish } from "./new_mail.js";
 
 const DAY_MS = 86400000;
 const MORNING = "T08:00";
@@ -150,6 +151,22 @@ export async function mutedKinds(signal) {
     return h("div", { class: "choice" }, box, h("label", { for: box.id }, t(`kind.${kind}`)));
   });
   return showMessage({ title: t("mute.title"), content: [h("p", { class: "muted" }, t("mute.text")), h("div", { class: "choices", role: "group", "aria-label": t("mute.title") }, rows), said] });
+}
+
+/** The switch of what tells of new mail, with what the browser says to it. */
+export function askToTell() {
+  const id = newId("tell");
+  const said = h("p", { class: "field-error", role: "alert" });
+  const box = h("input", { type: "checkbox", id, checked: isWished() });
+  box.addEventListener("change", async () => {
+    said.textContent = "";
+    if (box.checked && (await globalThis.Notification?.requestPermission()) !== "granted") {
+      box.checked = false;
+      said.textContent = t("new_mail.refused");
+    }
+    wish(box.checked);
+  });
+  return showMessage({ title: t("new_mail.title"), content: [h("div", { class: "tick" }, box, h("label", { for: id }, t("new_mail.tell"))), h("p", { class: "muted" }, t("new_mail.text")), said] });
 }
 
 /** Mutes the kind of one notice, after it was said what that means; whether it was done. */
