@@ -139,7 +139,7 @@ def pytest_collection_finish() -> None:
     """What was imported and collected stays to the end: the garbage collector need not look through it after each test.
 
     What a worker keeps from test to test, engines, their statements and routes, it looked through so often that it took a twentieth of
-    all time; now as seldom as in a service (`services/connector/__main__.py`).
+    all time; now as seldom as in a service (`services/connector/serving.py`).
     """
     gc.collect()
     gc.freeze()

@@ -368,7 +368,7 @@ async def test_a_new_address_works_at_once_in_every_process_and_a_retired_one_st
         await session.execute(
             select(func.pg_notify(ADDRESS_CHANNEL, cast(RelayAddress.id, Text))).where(is_new)
         )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await _answers(clients) != {"550"}:
             pass
     for client in clients:

@@ -28,7 +28,7 @@ async def test_a_mail_whose_250_was_not_read_is_shown_once(database: Database, k
             )
             await client.begin(ADDRESS)
             client.send(mail.raw + b".\r\n")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while await owner.fetchval("SELECT count(*) FROM accepted_mail") < count:  # noqa: ASYNC110 - committed, says nobody but the database
                     await asyncio.sleep(0.01)
             client.writer.transport.abort()

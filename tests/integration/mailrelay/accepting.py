@@ -52,7 +52,7 @@ class Relay:
 
     async def counts(self, line: str) -> None:
         """Wait until the metrics have this line."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while f"\n{line}\n" not in await self.metrics():
                 pass
 

@@ -82,7 +82,7 @@ async def running(app: FastAPI) -> AsyncIterator[Running]:
     server = Server(config, end_streams=app.state.connector.hub.end_streams)
     # The socket takes connections before the server does: nothing to wait for.
     task = asyncio.create_task(server.serve(sockets=[listening]))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await app.state.connector.hub.wait_until_listening()
     yield Running(server, task, f"http://127.0.0.1:{listening.getsockname()[1]}", app.state.connector.hub)
     server.should_exit = True

@@ -65,7 +65,7 @@ async def erased(database: Database, blobs: BlobsAway, *, statement_seconds: flo
 
 async def settled(owner: "asyncpg.Connection[asyncpg.Record]", *, least: int) -> int:
     """How many rows were read, once the server has counted those of the connection that has ended."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (read := await rows_read(owner)) <= least:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.05)
     return read

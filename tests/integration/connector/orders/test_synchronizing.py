@@ -593,7 +593,7 @@ async def _jobs(world: World) -> list[str]:
 
 
 async def _waits_for_lock(world: World) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             async with world.sessions() as session:
                 waiting = await session.scalar(

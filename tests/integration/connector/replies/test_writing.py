@@ -391,7 +391,7 @@ async def test_a_mail_worker_hears_of_it_when_it_is_committed(client, thread, da
     listener = await asyncpg.connect(asyncpg_dsn(database.url(MAIL_WORKER)))
     await listener.add_listener(REPLY_CHANNEL, lambda *_: heard.set())
     await thread.reply(client)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await heard.wait()
     await listener.close()
 

@@ -363,7 +363,7 @@ async def test_message_is_announced_with_ids_only(
 
     await deliver_due(delivery)
 
-    event_id = UUID(await asyncio.wait_for(heard.get(), 5))
+    event_id = UUID(await asyncio.wait_for(heard.get(), 60))
     row = await connection.fetchrow("SELECT kind, ids FROM events WHERE id = $1", event_id)
     await connection.close()
     (message,) = await all_messages(sessions)

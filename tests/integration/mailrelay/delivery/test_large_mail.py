@@ -162,7 +162,7 @@ async def test_no_transaction_waits_for_the_blob_store_and_no_small_mail(
     with fifo_in_place_of(keys.blob_folder / blob.key):
         delivering = asyncio.create_task(deliver_large(delivery))
         owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await owner.fetchval(  # noqa: ASYNC110  # it has claimed the mail, and read what it has taken
                 "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database WHERE locktype = 'advisory'"
                 " AND datname = current_database()) AND EXISTS (SELECT FROM pg_stat_activity WHERE usename = $1"

@@ -70,7 +70,7 @@ async def test_the_workers_are_told(relay: Relay, database: Database):
     async with relay.client() as client:
         await client.deliver(ADDRESS, MAIL)
 
-    assert await asyncio.wait_for(told.get(), 5) == "told"
+    assert await asyncio.wait_for(told.get(), 60) == "told"
     await connection.close()
 
 
@@ -235,7 +235,7 @@ async def test_more_than_may_wait_is_452(database: Database, keys: Keys, address
         async with connection.transaction():
             await connection.execute("LOCK TABLE accepted_mail IN SHARE MODE")
             waiting = asyncio.create_task(first.deliver(address, large))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
                     pass
             assert (await second.deliver(address, large)).startswith("452 4.3.1")
