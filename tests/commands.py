@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typer.testing import CliRunner
 
 from services.connector.__main__ import cli
+from tests.kept_database import forget_outages
 from tests.processes import command
 
 
@@ -14,7 +15,8 @@ async def run_here(
     environment: Mapping[str, str], *arguments: str, typed: str | None = None
 ) -> tuple[int, str]:
     """The exit code of a command, and what it prints. `typed`: what it reads. For commands that set up no log and end by themselves."""
-    # A command has an event loop of its own.
+    # A command has an event loop of its own, and as a process knows nothing of what others here have met.
+    forget_outages()
     result = await asyncio.to_thread(CliRunner(env=environment).invoke, cli, arguments, input=typed)
     return result.exit_code, result.output
 

@@ -18,13 +18,12 @@ from migrations.upgrade import upgrade
 from services.mailrelay.authenticity.metrics import DnsMetrics
 from services.mailrelay.authenticity.nameservers import NameServers
 from services.mailrelay.delivery.parser_pool import ParserPool
-from shared.availability import DATABASE
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.mail_key_files import MailPrivateKeyFile, create_mail_key_pair
 from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey
 from shared.database import Sessions
 from shared.keyring import Keyring
-from tests.kept_database import KeptDatabase
+from tests.kept_database import KeptDatabase, forget_outages
 from tests.signing import amazon_dns
 
 TEMPLATE = "replyco_template"
@@ -154,8 +153,7 @@ def pytest_runtest_teardown() -> Generator[None, object, object]:
     try:
         return (yield)
     finally:
-        DATABASE._stay_away()
-        DATABASE._away_since, DATABASE._failures = None, 0
+        forget_outages()
 
 
 def memory_folder() -> Path | None:

@@ -12,6 +12,7 @@ from sqlalchemy import AsyncAdaptedQueuePool
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from deploy.demo.postgres import OWNER, EmbeddedPostgres
+from shared.availability import DATABASE
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
 
 _KEPT: Final = "tests-kept"
@@ -114,3 +115,9 @@ class KeptDatabase:
             await engine.dispose()
         await self._owner.close()
         await self._postgres.drop_database(self.name)
+
+
+def forget_outages() -> None:
+    """As a process that has just started: the database was not away, whatever others in this process have met."""
+    DATABASE._stay_away()
+    DATABASE._away_since, DATABASE._failures = None, 0
