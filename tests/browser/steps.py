@@ -25,10 +25,12 @@ class Site:
     account: Account
 
 
-async def sign_in(page: Page, path: str = "/integrations", email: str = "admin@seller.example") -> None:
+async def sign_in(
+    page: Page, path: str = "/integrations", email: str = "admin@seller.example", password: str = PASSWORD
+) -> None:
     await page.goto(path)
     await page.get_by_label("E-Mail-Adresse").fill(email)
-    await page.get_by_label("Passwort").fill(PASSWORD)
+    await page.get_by_label("Passwort").fill(password)
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("button", name="Abmelden")).to_be_visible()
 

@@ -119,11 +119,7 @@ async def test_no_payload_runs_or_loads_anything_in_list_conversation_and_format
     await hand_over(stack, store, *(hostile(payload, number) for number, payload in enumerate(PAYLOADS)))
 
     async with watched(browser, stack.url) as (page, witness):
-        await page.goto("/sign-in")
-        await page.get_by_label("E-Mail-Adresse").fill(DEMO_EMAIL)
-        await page.get_by_label("Passwort").fill(stack.password)
-        await page.keyboard.press("Enter")
-        await expect(page.get_by_role("button", name="Abmelden")).to_be_visible()
+        await sign_in(page, "/sign-in", DEMO_EMAIL, stack.password)
         await page.goto(f"/inbox?view=all&integration={store.integration_id}")
         rows = page.get_by_test_id("conversation")
         await expect(rows).to_have_count(SENDERS)

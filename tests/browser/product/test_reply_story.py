@@ -14,6 +14,7 @@ from deploy.demo.stack import DEMO_EMAIL, Stack
 from shared.database import create_engine, create_sessions
 from shared.tables import OutboundMessage, ReplyState
 from tests.browser.product.mails import Seller, Store, make_store
+from tests.browser.steps import sign_in
 
 NAME = "Anleitung für Größe M.pdf"
 PDF = FilePayload(name=NAME, mimeType="application/pdf", buffer=b"%PDF-1.7 a manual")
@@ -39,16 +40,6 @@ class Amazon:
         async with httpx2.AsyncClient(timeout=60, trust_env=False) as client:
             answer = await client.post(f"{self._url}/sellers/{self._seller.seller_id}/{path}", json=body)
         answer.raise_for_status()
-
-
-async def sign_in(german: BrowserContext, stack: Stack) -> Page:
-    page = await german.new_page()
-    await page.goto("/sign-in")
-    await page.get_by_label("E-Mail-Adresse").fill(DEMO_EMAIL)
-    await page.get_by_label("Passwort").fill(stack.password)
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_role("button", name="Abmelden")).to_be_visible()
-    return page
 
 
 async def answer(page: Page, text: str) -> Locator:
@@ -103,7 +94,8 @@ async def test_buyer_and_agent_talk_and_what_does_not_arrive_is_told_cured_and_s
     seller = await Seller.of(stack, store, "DE")
     amazon = Amazon(stack, seller, store)
     await amazon.approve()
-    page = await sign_in(german, stack)
+    page = await german.new_page()
+    await sign_in(page, "/sign-in", DEMO_EMAIL, stack.password)
     await page.goto(f"/inbox?integration={store.integration_id}&view=all")
     await seller.hears_from_buyer("DE", "Passt die Lampe zu Größe M?")
     await page.get_by_test_id("conversation").click()

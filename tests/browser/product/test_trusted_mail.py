@@ -5,6 +5,7 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from deploy.demo.stack import DEMO_EMAIL, Stack
 from tests.browser.product.mails import Seller, Store, make_store
+from tests.browser.steps import sign_in
 
 
 @pytest.fixture
@@ -15,11 +16,7 @@ async def store(stack: Stack) -> Store:
 @pytest.fixture
 async def page(german: BrowserContext, stack: Stack) -> Page:
     page = await german.new_page()
-    await page.goto("/sign-in")
-    await page.get_by_label("E-Mail-Adresse").fill(DEMO_EMAIL)
-    await page.get_by_label("Passwort").fill(stack.password)
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_role("button", name="Abmelden")).to_be_visible()
+    await sign_in(page, "/sign-in", DEMO_EMAIL, stack.password)
     return page
 
 
