@@ -9,6 +9,7 @@ from shared.keyring import Keyring
 from shared.tables import Account
 
 PASSWORD = "correct horse battery"
+ADMIN = "admin@seller.example"
 LAMPENLADEN = "A1LAMPENLADEN7"
 CASA_VERDE = "A2CASAVERDE34K"
 BRIGHT_PORCH = "A3BRIGHTPORCH9"
@@ -25,9 +26,24 @@ class Site:
     account: Account
 
 
-async def sign_in(
-    page: Page, path: str = "/integrations", email: str = "admin@seller.example", password: str = PASSWORD
+async def enter(page: Page, email: str = ADMIN, password: str = PASSWORD) -> None:
+    """Signed in over REST, no page opened yet: the form costs a page, and has tests of its own."""
+    answer = await page.request.post("/api/v1/sessions", data={"email": email, "password": password})
+    assert answer.ok, await answer.text()
+
+
+async def open_signed_in(
+    page: Page, path: str = "/integrations", email: str = ADMIN, password: str = PASSWORD
 ) -> None:
+    await enter(page, email, password)
+    await page.goto(path)
+    await expect(page.get_by_role("button", name="Abmelden")).to_be_visible()
+
+
+async def sign_in(
+    page: Page, path: str = "/integrations", email: str = ADMIN, password: str = PASSWORD
+) -> None:
+    """By the form, as whoever is not signed in is led to it."""
     await page.goto(path)
     await page.get_by_label("E-Mail-Adresse").fill(email)
     await page.get_by_label("Passwort").fill(password)

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from playwright.async_api import Page, expect
 
 from services.connector.account_closing import service
-from tests.browser.steps import PASSWORD, Site, sign_in
+from tests.browser.steps import PASSWORD, Site, open_signed_in, sign_in
 
 
 async def test_an_account_addresses_its_people_and_is_closed(page: Page, site: Site):
-    await sign_in(page, "/settings/account")
+    await open_signed_in(page, "/settings/account")
     main, dialog = page.get_by_role("main"), page.get_by_role("dialog")
     await expect(main).to_contain_text("auch du nicht")
 

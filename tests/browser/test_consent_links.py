@@ -7,7 +7,16 @@ from playwright.async_api import Page, expect
 
 from services.connector.authorization.links import Wish, link_of
 from shared.database import new_id
-from tests.browser.steps import CASA_VERDE, LAMPENLADEN, PASSWORD, Site, agree, consent, sign_in
+from tests.browser.steps import (
+    CASA_VERDE,
+    LAMPENLADEN,
+    PASSWORD,
+    Site,
+    agree,
+    consent,
+    open_signed_in,
+    sign_in,
+)
 
 
 async def _open_at_amazon(page: Page, button: str) -> Page:
@@ -24,7 +33,7 @@ async def _made_link(page: Page) -> str:
 
 async def test_a_link_says_who_asks_for_what_and_is_done_once_the_store_is_authorized(page: Page, site: Site):
     title = page.get_by_role("heading", level=1)
-    await sign_in(page, "/integrations/new?source=amazon&country=DE")
+    await open_signed_in(page, "/integrations/new?source=amazon&country=DE")
     link = await _made_link(page)
     await page.get_by_role("button", name="Abmelden").click()
     await expect(page.get_by_label("Passwort")).to_be_visible()
@@ -60,7 +69,7 @@ async def test_a_link_says_who_asks_for_what_and_is_done_once_the_store_is_autho
 
 async def test_a_link_for_a_store_takes_that_store_alone_and_ends(page: Page, site: Site):
     title = page.get_by_role("heading", level=1)
-    await sign_in(page, "/integrations/new?source=amazon&country=DE")
+    await open_signed_in(page, "/integrations/new?source=amazon&country=DE")
     await consent(await _open_at_amazon(page, "Autorisieren"), LAMPENLADEN)
     await page.get_by_label("Name der Integration").fill("Lampen Europa")
     await page.keyboard.press("Enter")

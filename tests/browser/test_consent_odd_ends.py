@@ -18,14 +18,14 @@ from tests.browser.steps import (
     authorize,
     choose_account,
     consent,
+    enter,
     open_amazon,
-    sign_in,
 )
 
 
 async def test_after_cancel_the_page_waits_on_and_says_calmly_that_the_window_is_still_there(page: Page):
     await page.clock.install()
-    await sign_in(page)
+    await enter(page)
     amazon = await open_amazon(page, "Deutschland")
     await choose_account(amazon, LAMPENLADEN)
 
@@ -45,7 +45,7 @@ async def test_after_cancel_the_page_waits_on_and_says_calmly_that_the_window_is
 
 async def test_after_cancel_one_may_also_try_again_from_the_country(page: Page):
     await page.clock.install()
-    await sign_in(page)
+    await enter(page)
     amazon = await open_amazon(page, "Frankreich")
     await amazon.close()
     await expect(heading(page, "Bitte stimm bei Amazon zu")).to_be_visible()
@@ -61,7 +61,7 @@ async def test_after_cancel_one_may_also_try_again_from_the_country(page: Page):
 
 
 async def test_back_from_the_return_page_and_a_second_yes_lead_to_the_same_store(page: Page):
-    await sign_in(page)
+    await enter(page)
     amazon = await open_amazon(page, "Deutschland")
     await agree(amazon, LAMPENLADEN)
     await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
@@ -77,7 +77,7 @@ async def test_back_from_the_return_page_and_a_second_yes_lead_to_the_same_store
 
 
 async def test_a_reload_of_the_return_page_tells_the_same_and_goes_on(page: Page):
-    await sign_in(page)
+    await enter(page)
     amazon = await open_amazon(page, "Deutschland")
     await agree(amazon, LAMPENLADEN)
     await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
@@ -90,7 +90,7 @@ async def test_a_reload_of_the_return_page_tells_the_same_and_goes_on(page: Page
 
 
 async def test_the_return_page_shows_the_outcome_also_when_its_first_question_stays_unanswered(page: Page):
-    await sign_in(page)
+    await enter(page)
     amazon = await open_amazon(page, "Deutschland")
     asked = 0
 
@@ -107,7 +107,7 @@ async def test_the_return_page_shows_the_outcome_also_when_its_first_question_st
 
 
 async def test_amazons_answer_opened_twice_tells_twice_that_the_store_is_connected(page: Page):
-    await sign_in(page)
+    await enter(page)
     amazon = await open_amazon(page, "Deutschland")
     address = await answer_held_back(amazon)
 
@@ -123,7 +123,7 @@ async def test_amazons_answer_opened_twice_tells_twice_that_the_store_is_connect
 
 
 async def test_after_ten_minutes_both_windows_say_so_and_offer_to_start_again(page: Page, site: Site):
-    await sign_in(page)
+    await enter(page)
     amazon = await open_amazon(page, "Deutschland")
     await choose_account(amazon, LAMPENLADEN)
 
@@ -146,7 +146,7 @@ async def test_after_ten_minutes_both_windows_say_so_and_offer_to_start_again(pa
 
 
 async def test_the_return_page_of_an_expired_attempt_starts_again_with_its_country(page: Page, site: Site):
-    await sign_in(page)
+    await enter(page)
     amazon = await open_amazon(page, "Spanien")
     await expect(heading(page, "Bitte stimm bei Amazon zu")).to_be_visible()
     attempt_id = parse_qs(urlsplit(page.url).query)["attempt"][0]
@@ -171,7 +171,7 @@ async def test_an_address_that_somebody_made_up_puts_no_words_on_our_page(page: 
 async def test_another_browser_sends_back_to_the_first_one_where_it_still_works(
     page: Page, browser: Browser, site: Site
 ):
-    await sign_in(page)
+    await enter(page)
     amazon = await open_amazon(page, "Deutschland")
     address = await answer_held_back(amazon)
     context = await browser.new_context(base_url=site.url, locale="de-DE")
@@ -199,7 +199,7 @@ async def test_another_browser_sends_back_to_the_first_one_where_it_still_works(
 
 
 async def test_an_answer_without_a_code_says_that_no_consent_came_and_how_to_try_again(page: Page):
-    await sign_in(page)
+    await enter(page)
     amazon = await open_amazon(page, "Deutschland")
     address = await answer_held_back(amazon)
 
@@ -216,7 +216,7 @@ async def test_an_answer_without_a_code_says_that_no_consent_came_and_how_to_try
 
 
 async def test_an_answer_with_nothing_in_it_leads_to_a_new_start(page: Page):
-    await sign_in(page)
+    await enter(page)
 
     await page.goto("/amazon/callback")
 
@@ -226,7 +226,7 @@ async def test_an_answer_with_nothing_in_it_leads_to_a_new_start(page: Page):
 
 
 async def test_an_answer_with_a_wrong_state_is_not_known_here_and_harms_nothing(page: Page):
-    await sign_in(page)
+    await enter(page)
     amazon = await open_amazon(page, "Deutschland")
     address = await answer_held_back(amazon)
 
@@ -241,7 +241,7 @@ async def test_an_answer_with_a_wrong_state_is_not_known_here_and_harms_nothing(
 
 
 async def test_who_is_signed_out_meanwhile_signs_in_and_is_where_stores_are_authorized(page: Page):
-    await sign_in(page)
+    await enter(page)
     amazon = await open_amazon(page, "Deutschland")
     await choose_account(amazon, LAMPENLADEN)
     await page.get_by_role("button", name="Abmelden").click()
@@ -265,7 +265,7 @@ async def test_who_is_signed_out_meanwhile_signs_in_and_is_where_stores_are_auth
 
 
 async def test_who_forgets_to_sign_out_at_amazon_is_told_and_then_connects_the_second_store(page: Page):
-    await sign_in(page)
+    await enter(page)
     await consent(await open_amazon(page, "Deutschland"), LAMPENLADEN)
     await name_it(page, "Lampen")
     amazon = await open_amazon(page, "Spanien")
@@ -285,7 +285,7 @@ async def test_who_forgets_to_sign_out_at_amazon_is_told_and_then_connects_the_s
 
 
 async def test_a_second_store_in_english(page: Page):
-    await sign_in(page)
+    await enter(page)
     await consent(await open_amazon(page, "Deutschland"), LAMPENLADEN)
     await name_it(page, "Lampen")
     await page.goto("/integrations")

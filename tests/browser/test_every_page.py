@@ -2,14 +2,14 @@
 
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, open_signed_in
 from tests.factories import make_integration, make_relay_address
 
 
 async def test_the_skip_link_leads_into_the_page_and_what_vanishes_leaves_the_focus_beside_it(
     page: Page, site: Site
 ):
-    await sign_in(page, "/settings/audit-log")
+    await open_signed_in(page, "/settings/audit-log")
     await expect(page.get_by_test_id("audit-entry").first).to_be_visible()
     address = page.url
 
@@ -33,7 +33,7 @@ async def test_the_skip_link_leads_into_the_page_and_what_vanishes_leaves_the_fo
 
 
 async def test_a_tab_of_the_release_before_loads_the_new_one_once_by_itself(page: Page, site: Site):
-    await sign_in(page, "/settings/audit-log")
+    await open_signed_in(page, "/settings/audit-log")
     await expect(page.get_by_test_id("audit-entry").first).to_be_visible()
     loads: list[str] = []
     page.on("load", lambda _: loads.append(page.url))
@@ -82,7 +82,7 @@ async def test_dates_are_written_as_in_the_browsers_region(page: Page, site: Sit
 async def test_what_is_typed_outlives_another_language_and_what_is_done_is_said_in_one_place(
     page: Page, site: Site
 ):
-    await sign_in(page, "/profile")
+    await open_signed_in(page, "/profile")
     name, zone = page.get_by_label("Name", exact=True), page.get_by_label("Zeitzone")
     await name.fill("Erika Beispiel")
     await zone.focus()
@@ -104,7 +104,7 @@ async def test_escape_asks_before_it_discards_what_is_typed_in_a_dialog(page: Pa
     async with site.sessions.begin() as session:
         store = await make_integration(session, site.account.id, name="Lampen Europa")
         await make_relay_address(session, store)
-    await sign_in(page, f"/integrations/{store.id}")
+    await open_signed_in(page, f"/integrations/{store.id}")
     dialog, question = (
         page.get_by_role("dialog", name="Lampen Europa"),
         page.get_by_role("dialog", name="Eingaben verwerfen?"),

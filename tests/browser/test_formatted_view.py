@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, open_signed_in
 from tests.browser.test_inbox_pages import make_store, make_thread
 from tests.factories import make_message
 
@@ -29,7 +29,7 @@ async def test_the_formatted_view_is_as_tall_as_the_mail(page: Page, site: Site)
         thread.message_count = 3
         await session.merge(thread)
     await page.set_viewport_size({"width": 1440, "height": 900})
-    await sign_in(page, f"/inbox/{thread.id}")
+    await open_signed_in(page, f"/inbox/{thread.id}")
     await expect(page.get_by_test_id("message")).to_have_count(3)
     await expect(page.get_by_role("button", name="Formatierte Ansicht")).to_have_count(1)
 

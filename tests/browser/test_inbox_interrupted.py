@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from shared.events import EventKind, announce
 from shared.tables import Conversation, ConversationStatus
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, open_signed_in
 from tests.browser.test_inbox_pages import make_store, make_thread
 from tests.browser.test_inbox_work import IN_SIGHT, make_many
 from tests.factories import make_message
@@ -40,7 +40,7 @@ async def test_what_is_selected_linked_changed_and_undone_stays_true(page: Page,
     )
 
     # A link from a mail or a colleague knows no place in the list.
-    await sign_in(page, f"/inbox/{deep.id}", email="agent@seller.example")
+    await open_signed_in(page, f"/inbox/{deep.id}", email="agent@seller.example")
     current = page.locator(".conversation[aria-current]")
     await expect(current).to_have_count(1)
     assert await current.evaluate(IN_SIGHT)
@@ -110,7 +110,7 @@ async def everything_is_drawn(page: Page) -> None:
 async def test_what_comes_while_something_is_pressed_waits_until_it_is_let_go(page: Page, site: Site):
     store = await make_store(site)
     conversation = await make_thread(site, store, "Wann kommt meine Lampe?")
-    await sign_in(page, "/inbox")
+    await open_signed_in(page, "/inbox")
     row = page.get_by_test_id("conversation")
     await expect(row).to_have_count(1)
     await page.wait_for_load_state("networkidle")
@@ -150,7 +150,7 @@ async def test_an_open_menu_stays_whatever_others_do_and_the_rest_is_shown_when_
 ):
     store = await make_store(site)
     conversation = await make_thread(site, store, "Wann kommt meine Lampe?")
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
     opener, menu = page.get_by_role("button", name="Weitere Aktionen"), page.get_by_role("menu")
     closed_tag = page.get_by_role("region", name="Unterhaltung").get_by_text("Geschlossen")
     await opener.click()
@@ -181,7 +181,7 @@ async def test_an_answer_that_comes_late_takes_neither_the_newer_counts_nor_the_
 ):
     store = await make_store(site)
     conversation = await make_thread(site, store, "Wann kommt meine Lampe?")
-    await sign_in(page, "/inbox")
+    await open_signed_in(page, "/inbox")
     unread = page.get_by_role("navigation", name="Ansichten").get_by_role("link", name="Ungelesen")
     await expect(unread).to_have_text(re.compile("1"))
     held: asyncio.Queue[Route] = asyncio.Queue()

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from shared.events import EventKind, announce
 from shared.tables import Conversation, Integration, User
-from tests.browser.steps import Site, command, sign_in
+from tests.browser.steps import Site, command, open_signed_in
 from tests.factories import make_attachment, make_conversation, make_integration, make_message, make_user
 from tests.unit.connector.inbox.test_pictures import png
 
@@ -65,7 +65,7 @@ async def test_views_show_what_they_name_and_how_many_there_are(page: Page, site
         site, store, "Frage", due_in=IN_FIVE_HOURS, order_id="303-2222222-2222222", is_unread=False
     )
     await make_thread(site, store, "Danke", status="closed", order_id="303-3333333-3333333", is_unread=False)
-    await sign_in(page, "/inbox")
+    await open_signed_in(page, "/inbox")
     views = page.get_by_role("navigation", name="Ansichten")
     rows = page.get_by_test_id("conversation")
 
@@ -118,7 +118,7 @@ async def test_a_row_shows_who_wrote_about_what_and_how_it_begins(page: Page, si
         site, store, "Verkauft", buyer_name=None, subject="Jetzt versenden", kind="order_notice"
     )
     await make_thread(site, store, buyer_name=None, subject=None, order_id="303-4444444-4444444")
-    await sign_in(page, "/inbox")
+    await open_signed_in(page, "/inbox")
     rows = page.get_by_test_id("conversation")
     await expect(rows).to_have_count(4)
 
@@ -152,7 +152,7 @@ async def test_a_row_shows_who_wrote_about_what_and_how_it_begins(page: Page, si
 async def test_a_new_message_changes_its_row_and_long_words_push_nothing_aside(page: Page, site: Site):
     store = await make_store(site)
     thread = await make_thread(site, store, "x" * 160, buyer_name="N" * 300, subject="S" * 998)
-    await sign_in(page, "/inbox")
+    await open_signed_in(page, "/inbox")
     row = page.get_by_test_id("conversation")
     await expect(row).to_contain_text("xxx")
     fits = "element => element.scrollWidth <= element.clientWidth"
@@ -181,7 +181,7 @@ async def test_the_store_is_chosen_among_more_than_a_page_of_them(page: Page, si
     await make_thread(site, stores[-1], "Im letzten")
     await make_thread(site, stores[0], "Im ersten")
     # An agent without a right to the settings chooses, too.
-    await sign_in(page, f"/inbox?integration={stores[-1].id}", email="agent@seller.example")
+    await open_signed_in(page, f"/inbox?integration={stores[-1].id}", email="agent@seller.example")
 
     rows, choice = page.get_by_test_id("conversation"), page.get_by_label("Store", exact=True)
     await expect(choice.locator("option")).to_have_count(106)
@@ -194,7 +194,7 @@ async def test_the_store_is_chosen_among_more_than_a_page_of_them(page: Page, si
 async def test_messages_are_split_off_from_one_on_however_many(page: Page, site: Site):
     store = await make_store(site)
     await make_thread(site, store, *(f"Nr. {number}" for number in range(120)), order_id=None)
-    await sign_in(page, "/inbox", email="agent@seller.example")
+    await open_signed_in(page, "/inbox", email="agent@seller.example")
     await page.get_by_test_id("conversation").click()
 
     await command(page, "Aufteilen")
@@ -218,7 +218,7 @@ async def test_filters_are_in_the_address_and_survive_reload_and_back(page: Page
     await make_thread(site, store, "Frage", order_id="303-1111111-1111111")
     await make_thread(site, other, "Frage", order_id="303-2222222-2222222")
     await make_thread(site, other, "Bestellt", order_id="303-3333333-3333333", kind="order_notice")
-    await sign_in(page, "/inbox")
+    await open_signed_in(page, "/inbox")
     rows = page.get_by_test_id("conversation")
     await expect(rows).to_have_count(3)
 
@@ -248,7 +248,7 @@ async def test_an_agent_walks_from_the_list_to_no_answer_needed_and_back_by_keyb
     await make_thread(site, store, "Die ältere", due_in=IN_FIVE_HOURS, order_id="303-1111111-1111111",
                       last_message_at=datetime.now(UTC) - timedelta(hours=1))  # fmt: skip
     await make_thread(site, store, "Die neuere", order_id="303-2222222-2222222")
-    await sign_in(page, "/inbox", email="agent@seller.example")
+    await open_signed_in(page, "/inbox", email="agent@seller.example")
     rows = page.get_by_test_id("conversation")
     await expect(rows).to_have_count(2)
 
@@ -292,7 +292,7 @@ async def test_an_agent_walks_from_the_list_to_no_answer_needed_and_back_by_keyb
 async def test_a_conversation_is_closed_reopened_and_left_unread(page: Page, site: Site):
     store = await make_store(site)
     conversation = await make_thread(site, store, "Frage", due_in=IN_FIVE_HOURS)
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
     views = page.get_by_role("navigation", name="Ansichten")
     await expect(views.get_by_role("link", name="Ungelesen", exact=True)).to_be_visible()
 
@@ -315,7 +315,7 @@ async def test_conversations_of_one_store_are_merged_and_split_again(page: Page,
     first = await make_thread(site, store, "Wann kommt meine Lampe?", order_id="303-1111111-1111111")
     second = await make_thread(site, store, "Und der Schirm?", order_id="303-2222222-2222222")
     await make_thread(site, elsewhere, "Fremd", order_id="303-3333333-3333333")
-    await sign_in(page, f"/inbox/{second.id}")
+    await open_signed_in(page, f"/inbox/{second.id}")
 
     await command(page, "Zusammenführen")
     dialog = page.get_by_role("dialog")
@@ -367,7 +367,7 @@ async def test_a_dialog_opens_with_what_is_chosen_from_so_that_nothing_moves_und
     store = await make_store(site)
     await make_thread(site, store, "Und der Schirm?", order_id="303-2222222-2222222")
     conversation = await make_thread(site, store, "Wann kommt meine Lampe?", "Sie ist zerbrochen.")
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
     await expect(page.get_by_role("article")).to_have_count(2)
     held: asyncio.Queue[Route] = asyncio.Queue()
     await page.route(asked, held.put)
@@ -406,7 +406,7 @@ async def test_pictures_are_seen_small_and_large_by_keyboard_alone(page: Page, s
                 session, site.keyring, message, filename=name, content=content, position=position,
                 content_type="image/png", sniffed_type="image/png",
             )  # fmt: skip
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
     pictures = page.get_by_role("list", name="Bilder").get_by_role("button")
     # The bomb is a file like others.
     await expect(pictures).to_have_count(2)
@@ -446,7 +446,7 @@ async def test_a_file_downloads_under_its_name_and_what_is_infected_does_not(pag
             session, site.keyring, message, filename="rechnung.exe", position=1, scan="infected",
             content_type="application/pdf", sniffed_type="application/x-msdownload",
         )  # fmt: skip
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
     files = page.get_by_test_id("attachment")
     await expect(files.first).to_contain_text("PDF")
     async with page.expect_download() as download:
@@ -467,7 +467,7 @@ async def test_the_buyers_words_come_first_and_what_he_quotes_is_folded(page: Pa
             authentication_results="mx.example; dkim=pass header.d=amazon.de",
         )  # fmt: skip
         await make_message(session, site.keyring, conversation, text="Alles auf einmal", is_excerpt=False)
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
     whole, excerpt = page.get_by_role("article").first, page.get_by_role("article").last
 
     await expect(whole).to_contain_text("deshalb wird die E-Mail ganz gezeigt")
@@ -496,7 +496,7 @@ async def test_a_failed_delivery_says_why_and_what_helps(page: Page, site: Site)
         await make_message(
             session, site.keyring, conversation, kind="delivery_failure", failure_reason="new_one"
         )
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
 
     await expect(page.get_by_role("article").last).to_contain_text("Absender nicht genehmigt")
     await expect(page.get_by_role("article").last).to_contain_text("Kommunikationsberechtigungen")
@@ -512,7 +512,7 @@ async def test_who_may_only_view_is_offered_no_change_and_marks_nothing_read(pag
             session, site.keyring, forged, authenticity="forged", authenticity_reason="new_one"
         )
     await make_viewer(site)
-    await sign_in(page, f"/inbox/{conversation.id}", email="viewer@seller.example")
+    await open_signed_in(page, f"/inbox/{conversation.id}", email="viewer@seller.example")
 
     await expect(page.get_by_role("article")).to_contain_text("Frage")
     await expect(page.get_by_role("group", name="Unterhaltung bearbeiten")).to_have_count(0)
@@ -534,7 +534,7 @@ async def test_what_could_not_be_checked_says_that_it_is_tried_again(page: Page,
             authenticity="uncheckable",
             authenticity_reason="dns_unavailable",
         )
-    await sign_in(page, f"/inbox/{conversation.id}?view=quarantine")
+    await open_signed_in(page, f"/inbox/{conversation.id}?view=quarantine")
 
     notice = page.get_by_test_id("not-authentic")
     await expect(notice).to_contain_text("In Quarantäne: Echtheit nicht geprüft")
@@ -546,7 +546,7 @@ async def test_a_search_without_a_hit_says_how_to_search_and_offers_to_look_ever
     page: Page, site: Site
 ):
     await make_thread(site, await make_store(site), "Frage")
-    await sign_in(page, "/inbox")
+    await open_signed_in(page, "/inbox")
     search = page.get_by_role("searchbox", name="Unterhaltungen suchen")
     await search.fill("Lampenschirm")
     await expect(page.get_by_text("Gesucht wird nach ganzen Wörtern")).to_be_visible()
@@ -571,7 +571,7 @@ async def test_what_is_searched_for_stands_in_no_address_and_survives_reload_and
     addresses: list[str] = []
     page.on("request", lambda request: addresses.append(request.url))
     page.on("framenavigated", lambda frame: addresses.append(frame.url))
-    await sign_in(page, "/inbox")
+    await open_signed_in(page, "/inbox")
     rows, articles = page.get_by_test_id("conversation"), page.get_by_role("article")
     search = page.get_by_role("searchbox", name="Unterhaltungen suchen")
     await expect(rows).to_have_count(2)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.database import new_id
 from shared.events import EventKind, announce
 from shared.tables import Conversation, Integration, OutboundMessage, Tag, User
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, open_signed_in
 from tests.browser.test_inbox_pages import IN_FIVE_HOURS, make_store, make_thread
 from tests.factories import make_conversation, make_message, make_relay_address, make_user
 
@@ -62,7 +62,7 @@ async def test_ten_thousand_conversations_scroll_with_few_elements_and_new_mail_
         };
         document.hasFocus = () => false;"""
     )
-    await sign_in(page, "/inbox", email="agent@seller.example")
+    await open_signed_in(page, "/inbox", email="agent@seller.example")
     rows, items = page.get_by_test_id("conversation"), page.locator(".long-list > li")
     scroller = page.locator(".conversation-list")
     await expect(rows.first).to_contain_text("303-0000000-0000000")
@@ -129,7 +129,7 @@ async def test_a_day_of_an_agent_twenty_conversations_by_keyboard_alone(page: Pa
         )
         for number in range(20)
     ]  # fmt: skip
-    await sign_in(page, "/inbox", email="agent@seller.example")
+    await open_signed_in(page, "/inbox", email="agent@seller.example")
     rows, heading = page.get_by_test_id("conversation"), page.get_by_role("heading", level=2)
     await expect(rows.first).to_contain_text("Käuferin 0")
     pressed = 0
@@ -239,7 +239,7 @@ async def test_conversations_are_selected_assigned_tagged_put_off_and_all_is_und
             site, store, "Frage", buyer_name=f"Käufer {number}", order_id=None, kind="order_notice" if number == 5 else "buyer_message",
             last_message_at=datetime.now(UTC) - timedelta(minutes=number),
         )  # fmt: skip
-    await sign_in(page, "/inbox", email="agent@seller.example")
+    await open_signed_in(page, "/inbox", email="agent@seller.example")
     rows, boxes, dialog = (
         page.get_by_test_id("conversation"),
         page.get_by_label("Auswählen"),

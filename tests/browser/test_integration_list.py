@@ -9,7 +9,7 @@ from sqlalchemy import update
 from services.connector.integrations.service import recompute_lock
 from shared.database import new_id
 from shared.tables import Grant, SetupStep, SmtpConfiguration
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, open_signed_in
 from tests.factories import make_grant, make_integration, make_relay_address
 
 _STEPS = ("order_report_columns", "seller_profile", "notification_preferences", "approved_sender")
@@ -59,7 +59,7 @@ async def _names(page: Page) -> list[str]:
 async def test_stores_are_found_filtered_by_lock_and_ordered_in_rows_of_two_lines(page: Page, site: Site):
     await _make_stores(site)
     await page.set_viewport_size({"width": 1280, "height": 800})
-    await sign_in(page)
+    await open_signed_in(page)
     rows = page.get_by_test_id("integration-row")
     await expect(rows).to_have_count(4)
     # Two lines of 24 px each, with room around them.
@@ -120,7 +120,7 @@ async def test_a_store_that_is_disconnected_elsewhere_is_said_to_be_gone_whereve
     page: Page, site: Site
 ):
     store = await _make_stores(site)
-    await sign_in(page, f"/integrations/{store}")
+    await open_signed_in(page, f"/integrations/{store}")
     await expect(page.get_by_role("dialog", name="Alles gut").locator("#relay-address")).to_be_visible()
     wizard = await page.context.new_page()
     await wizard.goto(f"/integrations/new?integration={store}")
@@ -151,7 +151,7 @@ async def test_a_store_without_the_api_is_told_of_no_consent_and_one_that_is_not
         store = await make_integration(session, site.account.id, name="Ohne Zugang", countries=("DE",))
         store.uses_api, store.seller_id, store.store_name = False, None, None
         await make_relay_address(session, store)
-    await sign_in(page, f"/integrations/{store.id}")
+    await open_signed_in(page, f"/integrations/{store.id}")
     dialog = page.get_by_role("dialog", name="Ohne Zugang")
     await dialog.get_by_text("Verwalten", exact=True).click()
     await expect(dialog.get_by_role("button", name="Autorisieren", exact=True)).to_be_visible()

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from shared.search_words import word_keys
 from shared.tables import Message
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, open_signed_in
 from tests.browser.test_inbox_pages import make_store, make_thread
 from tests.factories import make_attachment
 
@@ -52,7 +52,7 @@ async def test_hits_are_marked_unfolded_and_gone_through(page: Page, site: Site)
         for message, text in zip(messages, texts, strict=True):
             message.word_keys = word_keys(keys, text, "muehle-grob.pdf" if text == "Danke" else None)
         await make_attachment(session, site.keyring, messages[-1], filename="mühle-grob.pdf")
-    await sign_in(page, "/inbox?view=all")
+    await open_signed_in(page, "/inbox?view=all")
     rows, marks = page.get_by_test_id("conversation"), page.get_by_test_id("message").locator("mark")
     search = page.get_by_role("searchbox", name="Unterhaltungen suchen")
     await expect(rows).to_have_count(1)

@@ -3,7 +3,7 @@
 from playwright.async_api import Page, expect
 
 from shared.events import EventKind, announce
-from tests.browser.steps import Site, command, sign_in
+from tests.browser.steps import Site, command, open_signed_in
 from tests.browser.test_inbox_pages import make_store, make_thread
 from tests.factories import make_message, make_relay_address
 
@@ -16,7 +16,7 @@ async def test_a_reply_that_is_typed_and_the_focus_outlast_everything(page: Page
     thread = await make_thread(site, store, "Wann kommt sie?", order_id=None)
     async with site.sessions.begin() as session:
         await make_relay_address(session, store)
-    await sign_in(page, f"/inbox/{thread.id}")
+    await open_signed_in(page, f"/inbox/{thread.id}")
     tools = page.locator(".conversation-actions")
     for name, then in (("Schließen", "Wieder öffnen"), ("Wieder öffnen", "Schließen")):
         await tools.get_by_role("button", name=name).press("Enter")

@@ -7,7 +7,7 @@ from playwright.async_api import Locator, Page, expect
 
 from shared.events import EventKind, announce
 from shared.tables import Conversation, Integration, Order
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, open_signed_in
 from tests.factories import (
     make_conversation,
     make_conversation_order,
@@ -82,7 +82,7 @@ async def test_a_strange_order_of_500_items_is_readable_on_a_phone_and_folded(pa
         for number in range(40):
             await make_order_package(session, order, reference=str(number), tracking_number=f"{number:020}")
     await page.set_viewport_size({"width": 390, "height": 844})
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
     card = card_of(page)
 
     # Folded, it says in a line what must not be missed.
@@ -115,7 +115,7 @@ async def test_several_orders_are_tabs_for_the_keyboard_and_each_says_what_is_kn
             status="SHIPPED", fulfilled_by="AMAZON", deliver_by=now - timedelta(days=9),
         )  # fmt: skip
     await page.set_viewport_size({"width": 1440, "height": 900})
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
     card = card_of(page)
     steps = card.get_by_role("list", name="Verlauf").get_by_role("listitem")
     await expect(card.get_by_role("tab", name=FIRST)).to_have_attribute("aria-selected", "true")
@@ -148,7 +148,7 @@ async def test_a_change_comes_by_itself_is_told_and_moves_nothing_that_one_reads
         await make_order_item(session, site.keyring, order)
     await page.set_viewport_size({"width": 1440, "height": 900})
     await page.add_init_script(SHIFTS)
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
     card = card_of(page)
     await expect(card.get_by_test_id("order-status")).to_have_text("noch nicht versandt")
     await card.get_by_role("button", name="Bestellnummer kopieren").focus()
@@ -179,7 +179,7 @@ async def test_a_card_longer_than_the_thread_or_shorter_leaves_thread_and_reply_
         for number in range(30):
             await make_order_item(session, site.keyring, order, position=number)
     await page.set_viewport_size({"width": 1440, "height": 900})
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
     card, box, pane = card_of(page), page.locator(".compose"), page.locator(".conversation-scroll")
     await expect(card.get_by_text("25 weitere Artikel")).to_be_visible()
     thread = [page.locator(each) for each in (".conversation-head", ".messages", ".compose")]
@@ -215,7 +215,7 @@ async def test_a_copy_that_is_asked_for_again_and_is_the_same_is_not_said_to_be_
             fetched_at=datetime.now(UTC) - timedelta(hours=1),
         )
     await page.clock.install()
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
     card = card_of(page)
     await expect(card.get_by_text("wird aktualisiert")).to_be_visible()
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from services.sandbox.settings import SandboxSettings
 from shared.events import EventKind, announce
 from shared.tables import Account, AmazonPause, Order, OrderSync
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, open_signed_in
 from tests.factories import (
     make_conversation,
     make_conversation_order,
@@ -51,7 +51,7 @@ async def test_an_order_is_filtered_found_by_its_number_and_changes_while_one_lo
         await make_conversation_order(session, conversation, late.order_id)
         for hours in (5, 9):
             await make_order(session, site.keyring, integration, ship_by=now + timedelta(days=9, hours=hours))
-    await sign_in(page, "/orders", email="agent@seller.example")
+    await open_signed_in(page, "/orders", email="agent@seller.example")
     rows = page.get_by_test_id("order-row")
     await expect(rows).to_have_count(3)
     await rows.first.focus()
@@ -122,7 +122,7 @@ async def test_an_integration_says_how_far_its_orders_are_and_every_page_that_ca
                 report_columns_checked_at=now,
             )
         )
-    await sign_in(page)
+    await open_signed_in(page)
     await expect(page.get_by_test_id("orders-state")).to_contain_text("Verspätet: Änderungen seit")
     await page.get_by_role("link", name="Lampen Europa").click()
 
@@ -157,7 +157,7 @@ async def test_an_integration_says_how_far_its_orders_are_and_every_page_that_ca
 
 
 async def test_how_long_data_are_kept_is_changed_and_a_shorter_time_is_asked_about(page: Page, site: Site):
-    await sign_in(page, "/settings/retention")
+    await open_signed_in(page, "/settings/retention")
     kept = page.get_by_label("Unterhaltungen aufbewahren (Tage)")
     await expect(kept).to_have_value("548")
     await kept.fill("29")
@@ -224,7 +224,7 @@ async def test_whatever_an_order_says_is_text(page: Page, site: Site):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     await page.set_viewport_size({"width": 390, "height": 800})
-    await sign_in(page, "/orders", email="agent@seller.example")
+    await open_signed_in(page, "/orders", email="agent@seller.example")
     for shown in ("order-row", "order"):
         if shown == "order":
             await page.goto(f"{site.url}/orders/{order.id}")
@@ -242,7 +242,7 @@ async def test_who_goes_back_before_an_order_is_there_sees_the_list(page: Page, 
     async with site.sessions.begin() as session:
         integration = await make_integration(session, site.account.id, name="Lampen Europa")
         order = await make_order(session, site.keyring, integration)
-    await sign_in(page, "/orders")
+    await open_signed_in(page, "/orders")
     row = page.get_by_test_id("order-row")
     await expect(row).to_have_count(1)
     held: asyncio.Queue[Route] = asyncio.Queue()

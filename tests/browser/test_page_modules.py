@@ -6,7 +6,7 @@ from playwright.async_api import Page, expect
 from services.connector.http.language import Language
 from services.connector.marketplaces.countries import country_name
 from shared.marketplaces import MARKETPLACES
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, open_signed_in
 
 _LOAD_ALL = """async ([lists, size]) => {
     const { mergedPages } = await import(document.querySelector("script[type=module]").src.replace("app.js", "core/merged_pages.js"));
@@ -52,7 +52,7 @@ async def test_lists_are_merged_by_time_and_nothing_older_ever_comes_before_what
 
 
 async def test_a_time_is_that_of_the_users_zone_also_when_clocks_change(page: Page, site: Site):
-    await sign_in(page, "/inbox")  # the zone is Europe/Berlin
+    await open_signed_in(page, "/inbox")  # the zone is Europe/Berlin
     clocks = {
         "2026-11-30T08:00": "2026-11-30T07:00:00.000Z",
         "2026-07-01T08:00": "2026-07-01T06:00:00.000Z",
@@ -103,7 +103,7 @@ async def test_a_country_is_found_by_every_name_that_people_give_it(page: Page, 
 
 
 async def test_the_likely_countries_are_found_too_and_enter_in_an_empty_search_chooses_nothing(page: Page):
-    await sign_in(page, "/integrations/new?source=amazon")
+    await open_signed_in(page, "/integrations/new?source=amazon")
     await page.get_by_text("Anderes Land", exact=True).click()
     search = page.get_by_label("Land suchen")
     await search.press("Enter")

@@ -8,7 +8,16 @@ from sqlalchemy import select, update
 
 from shared.events import EventKind, announce
 from shared.tables import User
-from tests.browser.steps import BRIGHT_PORCH, LAMPENLADEN, PASSWORD, Site, consent, open_amazon, sign_in
+from tests.browser.steps import (
+    BRIGHT_PORCH,
+    LAMPENLADEN,
+    PASSWORD,
+    Site,
+    consent,
+    enter,
+    open_amazon,
+    open_signed_in,
+)
 from tests.factories import make_conversation, make_integration, make_message, make_relay_address
 
 
@@ -28,7 +37,7 @@ async def test_sign_in_tells_what_is_wrong_and_leads_to_where_one_wanted_to_go(p
 
 async def test_a_blocked_popup_leaves_a_link(page: Page):
     await page.add_init_script("window.open = () => null")
-    await sign_in(page, "/integrations/new?source=amazon&country=DE")
+    await open_signed_in(page, "/integrations/new?source=amazon&country=DE")
 
     await page.get_by_role("button", name="Autorisieren").click()
 
@@ -39,7 +48,7 @@ async def test_a_blocked_popup_leaves_a_link(page: Page):
 
 
 async def test_a_reload_and_another_tab_go_on_where_the_consent_has_led(page: Page):
-    await sign_in(page)
+    await enter(page)
     amazon = await open_amazon(page, "Deutschland")
     await expect(page.get_by_role("heading", name="Bitte stimm bei Amazon zu")).to_be_visible()
     address = page.url
@@ -55,7 +64,7 @@ async def test_a_reload_and_another_tab_go_on_where_the_consent_has_led(page: Pa
 
 
 async def test_the_same_store_again_is_said_to_be_authorized_again(page: Page):
-    await sign_in(page)
+    await enter(page)
     await consent(await open_amazon(page, "Deutschland"), LAMPENLADEN)
     await page.get_by_label("Name der Integration").fill("Lampen Europa")
     await page.get_by_role("button", name="Autorisieren").click()
@@ -69,7 +78,7 @@ async def test_the_same_store_again_is_said_to_be_authorized_again(page: Page):
 
 
 async def test_a_store_of_another_region_is_offered_its_countries(page: Page):
-    await sign_in(page)
+    await enter(page)
 
     await consent(await open_amazon(page, "Deutschland"), BRIGHT_PORCH)
 
@@ -78,7 +87,7 @@ async def test_a_store_of_another_region_is_offered_its_countries(page: Page):
 
 
 async def test_ticking_off_the_guide_is_remembered_and_said_to_be_no_message_yet(page: Page):
-    await sign_in(page)
+    await enter(page)
     await consent(await open_amazon(page, "Deutschland"), LAMPENLADEN)
     await page.get_by_label("Name der Integration").fill("Lampen Europa")
     await page.keyboard.press("Enter")
@@ -107,7 +116,7 @@ async def test_the_dialog_has_an_address_and_closes_with_escape_to_the_link_that
     async with site.sessions.begin() as session:
         integration = await make_integration(session, site.account.id, name="Lampen Europa")
         await make_relay_address(session, integration)
-    await sign_in(page)
+    await open_signed_in(page)
     link = page.get_by_role("link", name="Lampen Europa")
     await link.click()
     await expect(page.get_by_role("dialog", name="Lampen Europa")).to_be_visible()
@@ -126,7 +135,7 @@ async def test_a_buyers_text_stays_text_and_new_messages_come_by_themselves(page
         await make_message(
             session, site.keyring, conversation, text="<img src=x onerror=alert(1)> <b>Hallo</b>"
         )
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
     await expect(page.get_by_role("article")).to_contain_text("<img src=x onerror=alert(1)> <b>Hallo</b>")
 
     async with site.sessions.begin() as session:
@@ -153,7 +162,7 @@ async def test_a_message_that_does_not_open_says_so_in_a_sentence_and_spoils_no_
         # Moved from another row: the seal says so.
         broken.body_text = whole.body_text
 
-    await sign_in(page, f"/inbox/{conversation.id}")
+    await open_signed_in(page, f"/inbox/{conversation.id}")
 
     articles = page.get_by_role("article")
     await expect(articles.first).to_contain_text("Wann kommt meine Lampe?")
@@ -164,7 +173,7 @@ async def test_a_message_that_does_not_open_says_so_in_a_sentence_and_spoils_no_
 
 
 async def test_an_agent_is_not_shown_the_integrations(page: Page, site: Site):
-    await sign_in(page, "/", email="agent@seller.example")
+    await open_signed_in(page, "/", email="agent@seller.example")
     await expect(page.get_by_role("heading", name="Posteingang")).to_be_visible()
     await expect(page.get_by_role("link", name="Integrationen")).to_have_count(0)
 
@@ -174,7 +183,7 @@ async def test_an_agent_is_not_shown_the_integrations(page: Page, site: Site):
 
 
 async def test_the_language_is_remembered_with_the_user(page: Page):
-    await sign_in(page)
+    await open_signed_in(page)
     await page.get_by_role("button", name="English").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Integrations")
 
@@ -191,14 +200,14 @@ async def test_nothing_is_wider_than_a_small_phone(page: Page, site: Site, path:
         integration = await make_integration(session, site.account.id, name="Donaudampfschifffahrt" * 2)
         conversation = await make_conversation(session, site.keyring, integration)
         await make_message(session, site.keyring, conversation)
-    await sign_in(page, path)
+    await open_signed_in(page, path)
     await expect(page.get_by_role("heading", level=1)).to_be_visible()
 
     assert await page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 async def test_the_network_banner_comes_and_goes_by_itself(page: Page):
-    await sign_in(page)
+    await open_signed_in(page)
     banner = page.get_by_text("Replyco ist gerade nicht erreichbar. Wir versuchen es von selbst weiter")
     await page.context.set_offline(True)
     await page.get_by_role("link", name="Posteingang").click()
@@ -211,7 +220,7 @@ async def test_the_network_banner_comes_and_goes_by_itself(page: Page):
 
 
 async def test_an_answer_that_comes_late_does_not_say_that_the_network_is_back(page: Page):
-    await sign_in(page)
+    await open_signed_in(page)
     asked, answer = asyncio.Event(), asyncio.Event()
 
     async def hold(route: Route) -> None:
@@ -246,7 +255,7 @@ async def test_who_may_not_read_messages_is_told_whom_to_ask_for_amazons_code(pa
         admin.inbox_messages = "none"
         integration = await make_integration(session, site.account.id)
         await make_relay_address(session, integration)
-    await sign_in(page, f"/integrations/{integration.id}")
+    await open_signed_in(page, f"/integrations/{integration.id}")
 
     await expect(page.get_by_test_id("verification-mails")).to_have_text(
         "Was in diesen E-Mails steht, siehst du nicht: Dir fehlt die Berechtigung, Nachrichten zu lesen."
@@ -259,7 +268,7 @@ async def test_the_header_is_one_row_on_a_desk_and_two_on_a_phone_whatever_someb
 ):
     async with site.sessions.begin() as session:
         await session.execute(update(User).values(name="Katharina Mustermann-Beispiel"))
-    await sign_in(page, "/settings/users")
+    await open_signed_in(page, "/settings/users")
     here = page.get_by_role("navigation").first.locator("[aria-current=page]")
     await expect(here).to_have_text("Einstellungen")
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from playwright.async_api import Page, expect
 
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, open_signed_in
 from tests.browser.test_inbox_pages import IN_FIVE_HOURS, make_store, make_thread
 from tests.factories import make_conversation_order, make_order, make_order_item, make_relay_address
 
@@ -28,7 +28,7 @@ async def test_each_pane_scrolls_by_itself_and_the_document_never_does(page: Pag
         for number in range(30):
             await make_order_item(session, site.keyring, order, position=number)
     await page.set_viewport_size({"width": 1440, "height": 900})
-    await sign_in(page, f"/inbox/{read.id}")
+    await open_signed_in(page, f"/inbox/{read.id}")
     head, order_card = page.locator(".conversation-head"), page.get_by_role("region", name="Bestellung")
     await expect(head.get_by_role("link", name=f"Bestellung {ORDER}")).to_have_attribute(
         "href", f"/orders/{order.id}"
@@ -63,7 +63,7 @@ async def test_each_pane_scrolls_by_itself_and_the_document_never_does(page: Pag
 async def test_on_paper_the_whole_conversation_is_unfolded_and_alone(page: Page, site: Site):
     store = await make_store(site)
     read = await make_thread(site, store, "Die ältere Frage", "Die neuere", order_id=ORDER, is_unread=False)
-    await sign_in(page, f"/inbox/{read.id}")
+    await open_signed_in(page, f"/inbox/{read.id}")
     await expect(page.get_by_test_id("message")).to_have_count(2)
     older = page.get_by_test_id("message").last
     await expect(older.get_by_text("Details", exact=True)).to_be_hidden()

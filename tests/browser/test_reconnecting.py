@@ -8,11 +8,11 @@ from sqlalchemy import update
 
 from services.connector.integrations.service import recompute_lock
 from shared.tables import AuthorizationAttempt, Grant
-from tests.browser.steps import CASA_VERDE, LAMPENLADEN, Site, agree, consent, open_amazon, sign_in
+from tests.browser.steps import CASA_VERDE, LAMPENLADEN, Site, agree, consent, enter, open_amazon
 
 
 async def _connect(page: Page) -> UUID:
-    await sign_in(page)
+    await enter(page)
     await consent(await open_amazon(page, "Deutschland"), LAMPENLADEN)
     await page.get_by_label("Name der Integration").fill("Lampen Europa")
     await page.get_by_role("button", name="Autorisieren").click()

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from shared.replies import Reply, change_state
 from shared.tables import Conversation, Message, Note, OutboundMessage, ReplyState
 from tests.browser.running import PATIENCE_MS
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, open_signed_in
 from tests.browser.test_inbox_pages import IN_FIVE_HOURS, make_store, make_thread
 from tests.factories import make_relay_address, make_reply
 
@@ -51,7 +51,7 @@ def box(page: Page) -> Locator:
 
 
 async def open_thread(page: Page, thread: Conversation, email: str = "admin@seller.example") -> None:
-    await sign_in(page, f"/inbox/{thread.id}", email=email)
+    await open_signed_in(page, f"/inbox/{thread.id}", email=email)
     await expect(page.get_by_test_id("message").first).to_be_visible()
     await expect(page.get_by_role("button", name="Antworten")).to_be_visible()
 
@@ -197,7 +197,7 @@ async def test_a_reply_is_taken_back_planned_and_closes_its_conversation(page: P
 
 
 async def test_what_amazon_forbids_is_asked_and_a_missing_value_blocks(page: Page, thread: Conversation):
-    await sign_in(page, "/settings/templates")
+    await open_signed_in(page, "/settings/templates")
     await page.get_by_text("Vorlage hinzufügen").click()
     await page.get_by_label("Name", exact=True).fill("Unterwegs")
     await page.get_by_label("Text", exact=True).fill(
@@ -278,7 +278,7 @@ async def test_what_has_not_arrived_is_seen_from_any_page_with_its_cure_and_what
         reply = await make_reply(session, site.keyring, message, text="Sie kommt morgen.", state="handed_over",
                                  sent_from="aaabbbccc@replyco.email", country="DE", order_id=thread.order_id)  # fmt: skip
         await make_reply(session, site.keyring, message, text="Hallo.", state="perhaps_sent")
-    await sign_in(page, "/integrations")
+    await open_signed_in(page, "/integrations")
     count = page.get_by_test_id("failed-count")
     await expect(count).to_have_text("1")
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from services.connector.accounts.audit import system_audit_entry
 from shared.database import new_id
 from shared.tables import AuditEntry, Conversation, Tag, User, Webhook, WebhookDelivery
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, open_signed_in, sign_in
 from tests.factories import make_conversation, make_integration
 
 HELPDESK = "https://helpdesk.example/replyco"
@@ -46,7 +46,7 @@ async def test_an_answer_that_a_later_one_has_overtaken_does_not_hide_what_is_sh
 
     await page.route("**/api/v1/webhooks", answer)
     async with page.expect_response("**/api/v1/webhooks") as second:
-        # The page reads again when its stream of events is open.
+        # Whoever has signed in by the form reads again when the stream of events is open.
         await sign_in(page, "/settings/webhooks")
     await (await second.value).finished()
     async with page.expect_response("**/api/v1/webhooks") as first:
@@ -57,7 +57,7 @@ async def test_an_answer_that_a_later_one_has_overtaken_does_not_hide_what_is_sh
 
 
 async def test_a_webhook_is_created_and_its_secret_shown_once_and_never_again(page: Page):
-    await sign_in(page, "/settings/webhooks")
+    await open_signed_in(page, "/settings/webhooks")
     await expect(page.get_by_role("link", name="Einstellungen")).to_have_attribute("aria-current", "page")
     await expect(page.get_by_text("Es gibt noch keinen Webhook.")).to_be_visible()
 
@@ -78,7 +78,7 @@ async def test_a_webhook_is_created_and_its_secret_shown_once_and_never_again(pa
 
 
 async def test_an_address_that_is_none_is_said_at_its_field_and_keeps_what_was_entered(page: Page):
-    await sign_in(page, "/settings/webhooks")
+    await open_signed_in(page, "/settings/webhooks")
     await page.get_by_text("Webhook hinzufügen").click()
     address = page.get_by_label("Adresse")
     await address.fill("http://helpdesk.example/")
@@ -91,7 +91,7 @@ async def test_an_address_that_is_none_is_said_at_its_field_and_keeps_what_was_e
 
 
 async def test_a_webhook_is_paused_tested_given_a_new_secret_and_deleted(page: Page):
-    await sign_in(page, "/settings/webhooks")
+    await open_signed_in(page, "/settings/webhooks")
     first = await add_webhook(page)
     await page.get_by_role("button", name="Ich habe es hinterlegt").click()
     await expect(page.get_by_test_id("webhook-secret")).to_have_count(0)
@@ -124,7 +124,7 @@ async def test_a_webhook_is_paused_tested_given_a_new_secret_and_deleted(page: P
 
 
 async def test_a_webhook_is_edited_and_another_ones_change_is_not_overwritten(page: Page, site: Site):
-    await sign_in(page, "/settings/webhooks")
+    await open_signed_in(page, "/settings/webhooks")
     await add_webhook(page)
     webhook = page.get_by_test_id("webhook")
     edit = page.get_by_role("button", name="Bearbeiten: Helpdesk")
@@ -157,7 +157,7 @@ async def test_a_webhook_is_edited_and_another_ones_change_is_not_overwritten(pa
 
 
 async def test_what_was_just_done_is_in_the_audit_log(page: Page):
-    await sign_in(page, "/settings/webhooks")
+    await open_signed_in(page, "/settings/webhooks")
     await add_webhook(page)
 
     await page.get_by_role("link", name="Protokoll", exact=True).click()
@@ -179,7 +179,7 @@ async def test_the_audit_log_goes_on_page_by_page_and_shows_an_unknown_action_as
         session.add(system_audit_entry(site.account.id, "lamp_lit", new_id()))
         await session.flush()
         session.add_all(system_audit_entry(site.account.id, "webhook_disabled", new_id()) for _ in range(55))
-    await sign_in(page, "/settings/audit-log")
+    await open_signed_in(page, "/settings/audit-log")
     entries = page.get_by_test_id("audit-entry")
     await expect(entries).to_have_count(50)
 
@@ -206,7 +206,7 @@ async def test_the_audit_log_is_narrowed_down_by_who_what_and_day(page: Page, si
                 subject_id=agent.id, fields={"network": "192.0.2.7/32"},
             )
         )  # fmt: skip
-    await sign_in(page, "/settings/audit-log")
+    await open_signed_in(page, "/settings/audit-log")
     entries = page.get_by_test_id("audit-entry")
     await expect(entries).to_have_count(3)
 
@@ -251,7 +251,7 @@ async def test_the_read_log_shows_who_opened_what_and_leads_there(page: Page, si
         session.add(system_audit_entry(site.account.id, "integration_renamed", store.id))
         session.add(system_audit_entry(site.account.id, "webhook_disabled", new_id()))
     async with page.expect_response(f"**/api/v1/conversations/{conversation.id}") as opened:
-        await sign_in(page, f"/inbox/{conversation.id}")
+        await open_signed_in(page, f"/inbox/{conversation.id}")
     await (await opened.value).finished()
 
     await page.goto(f"{site.url}/settings/read-log")
@@ -282,7 +282,7 @@ async def test_who_may_only_view_is_led_to_the_people_and_sees_no_programs(page:
         admin = await session.scalar(select(User).where(User.email == "admin@seller.example"))
         assert admin is not None
         admin.general_admin, admin.general_programs = "view", "none"
-    await sign_in(page, "/inbox")
+    await open_signed_in(page, "/inbox")
 
     await page.get_by_role("link", name="Einstellungen").click()
 
@@ -294,7 +294,7 @@ async def test_who_may_only_view_is_led_to_the_people_and_sees_no_programs(page:
 
 
 async def test_of_the_settings_an_agent_is_shown_templates_and_tags_alone(page: Page, site: Site):
-    await sign_in(page, "/inbox", email="agent@seller.example")
+    await open_signed_in(page, "/inbox", email="agent@seller.example")
 
     await page.get_by_role("link", name="Einstellungen").click()
 
@@ -305,7 +305,7 @@ async def test_of_the_settings_an_agent_is_shown_templates_and_tags_alone(page: 
 
 
 async def test_the_page_says_that_a_webhook_ended_with_its_creators_right(page: Page, site: Site):
-    await sign_in(page, "/settings/webhooks")
+    await open_signed_in(page, "/settings/webhooks")
     await add_webhook(page)
     await page.get_by_role("button", name="Ich habe es hinterlegt").click()
     async with site.sessions.begin() as session:
@@ -324,7 +324,7 @@ async def test_the_page_says_that_a_webhook_ended_with_its_creators_right(page: 
 
 
 async def test_what_a_webhook_did_not_receive_is_sent_again_and_followed(page: Page, site: Site):
-    await sign_in(page, "/settings/webhooks")
+    await open_signed_in(page, "/settings/webhooks")
     await add_webhook(page)
     await page.get_by_role("button", name="Ich habe es hinterlegt").click()
     async with site.sessions.begin() as session:
@@ -377,7 +377,7 @@ async def test_tags_are_renamed_and_deleted_by_keyboard_alone(page: Page, site: 
         ]
         session.add_all(tags)
         await make_conversation(session, site.keyring, store, tag_ids=[tags[0].id])
-    await sign_in(page, "/settings/tags", email="agent@seller.example")
+    await open_signed_in(page, "/settings/tags", email="agent@seller.example")
     rows, dialog = page.get_by_test_id("tag"), page.get_by_role("dialog")
     await expect(rows).to_have_text([re.compile("Rückgabe"), re.compile("Versand")])
 

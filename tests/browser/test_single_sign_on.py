@@ -6,7 +6,7 @@ import httpx2
 from playwright.async_api import Page, expect
 
 from services.sandbox.state.openid_provider import CLIENT_SECRET
-from tests.browser.steps import PASSWORD, Site, sign_in
+from tests.browser.steps import PASSWORD, Site, open_signed_in
 
 ISSUER = "https://id.company.example/lampenladen"
 
@@ -28,7 +28,7 @@ async def _choose(page: Page, subject: str) -> None:
 async def test_an_admin_sets_up_the_company_account_and_it_becomes_the_only_way_in(page: Page, site: Site):
     await _person(site, "2001", "admin@seller.example", "Anna Admin", "it")
     await _person(site, "2002", "agent@seller.example", "Egon Agent", "support")
-    await sign_in(page, "/settings/company-account")
+    await open_signed_in(page, "/settings/company-account")
     main = page.get_by_role("main")
     own_page = f"{site.url}/sign-in/company/{site.account.id}"
     await expect(main.get_by_text(f"{site.url}/single-sign-on/callback/{site.account.id}")).to_be_visible()
@@ -124,7 +124,7 @@ async def test_an_admin_sets_up_the_company_account_and_it_becomes_the_only_way_
 
 async def test_whoever_has_come_by_the_company_account_confirms_there_who_they_are(page: Page, site: Site):
     await _person(site, "2001", "admin@seller.example", "Anna Admin")
-    await sign_in(page, "/settings/company-account")
+    await open_signed_in(page, "/settings/company-account")
     await page.get_by_label("Aussteller (Issuer)").fill(ISSUER)
     await page.get_by_label("Client-ID").fill("replyco")
     await page.get_by_label("Client-Secret").fill(CLIENT_SECRET)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from services.connector.users.mails import InvitationMails
 from shared.database import Sessions
 from shared.tables import Notice, NoticeKind, User
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, open_signed_in
 
 
 async def _link(sessions: Sessions, url: str) -> str:
@@ -25,7 +25,7 @@ async def _link(sessions: Sessions, url: str) -> str:
 
 
 async def test_an_admin_invites_and_the_invited_joins(page: Page, site: Site):
-    await sign_in(page, "/settings/users")
+    await open_signed_in(page, "/settings/users")
     await expect(page.get_by_test_id("user")).to_have_count(2)
 
     await page.get_by_role("button", name="Jemanden einladen").press("Enter")
@@ -55,7 +55,7 @@ async def test_an_admin_invites_and_the_invited_joins(page: Page, site: Site):
 
 
 async def test_permissions_are_changed_and_people_are_disabled_and_removed(page: Page, site: Site):
-    await sign_in(page, "/settings/users")
+    await open_signed_in(page, "/settings/users")
     agent = page.get_by_test_id("user").filter(has_text="agent@seller.example")
     dialog = page.get_by_role("dialog")
 
@@ -85,7 +85,7 @@ async def test_who_may_only_look_changes_nothing(page: Page, site: Site):
     async with site.sessions.begin() as session:
         agent = (await session.scalars(select(User).where(User.email == "agent@seller.example"))).one()
         agent.general_admin = "view"
-    await sign_in(page, "/settings/users", "agent@seller.example")
+    await open_signed_in(page, "/settings/users", "agent@seller.example")
 
     await expect(page.get_by_test_id("user")).to_have_count(2)
     await expect(page.get_by_role("button", name="Jemanden einladen")).to_have_count(0)
@@ -93,7 +93,7 @@ async def test_who_may_only_look_changes_nothing(page: Page, site: Site):
 
 
 async def test_a_key_is_made_shown_once_and_revoked(page: Page, site: Site):
-    await sign_in(page, "/settings/api-keys")
+    await open_signed_in(page, "/settings/api-keys")
     await expect(page.get_by_text("Noch kein Schlüssel ist angelegt.")).to_be_visible()
     await page.get_by_text("Schlüssel hinzufügen").focus()
     await page.keyboard.press("Enter")

@@ -12,7 +12,7 @@ from deploy.demo.stack import DEMO_EMAIL, Stack
 from tests.browser.product.mails import hand_over, mail, make_store
 from tests.browser.product.payloads import PAYLOADS
 from tests.browser.running import PATIENCE_MS
-from tests.browser.steps import Site, sign_in
+from tests.browser.steps import Site, enter, open_signed_in
 from tests.factories import make_conversation, make_integration, make_message
 
 SENDERS = 7
@@ -119,7 +119,7 @@ async def test_no_payload_runs_or_loads_anything_in_list_conversation_and_format
     await hand_over(stack, store, *(hostile(payload, number) for number, payload in enumerate(PAYLOADS)))
 
     async with watched(browser, stack.url) as (page, witness):
-        await sign_in(page, "/sign-in", DEMO_EMAIL, stack.password)
+        await enter(page, DEMO_EMAIL, stack.password)
         await page.goto(f"/inbox?view=all&integration={store.integration_id}")
         rows = page.get_by_test_id("conversation")
         await expect(rows).to_have_count(SENDERS)
@@ -171,7 +171,7 @@ async def test_html_that_no_cleaner_has_seen_still_runs_and_loads_nothing_in_the
 
     async with watched(browser, site.url) as (page, witness):
         await page.route("**/api/v1/messages/*/html", let_through)
-        await sign_in(page, f"/inbox/{conversation.id}")
+        await open_signed_in(page, f"/inbox/{conversation.id}")
         button = page.get_by_role("button", name="Formatierte Ansicht")
         for _ in PAYLOADS:
             await button.click()

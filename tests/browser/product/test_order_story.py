@@ -14,7 +14,7 @@ from deploy.demo.stack import DEMO_EMAIL, Stack
 from shared.database import create_engine, create_sessions
 from shared.jobs import Job, enqueue
 from shared.tables import OrderReport
-from tests.browser.steps import CASA_VERDE, authorize, consent, sign_in
+from tests.browser.steps import CASA_VERDE, authorize, consent, open_signed_in
 
 # Notices are read every fifteen seconds, and what they name is asked for every ten.
 _TOLD_WITHIN_MS = 60_000
@@ -88,7 +88,7 @@ async def test_what_was_bought_stands_beside_the_question_and_follows_amazon_wit
 ):
     amazon = Amazon(german, stack)
     page = await german.new_page()
-    await sign_in(page, "/sign-in?next=/integrations/new?source=amazon", DEMO_EMAIL, stack.password)
+    await open_signed_in(page, "/integrations/new?source=amazon", DEMO_EMAIL, stack.password)
     await consent(await authorize(page, "Spanien"), CASA_VERDE)
     await page.get_by_label("Name der Integration").fill("Casa Verde")
     await page.get_by_role("button", name="Autorisieren").click()

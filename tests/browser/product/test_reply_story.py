@@ -14,7 +14,7 @@ from deploy.demo.stack import DEMO_EMAIL, Stack
 from shared.database import create_engine, create_sessions
 from shared.tables import OutboundMessage, ReplyState
 from tests.browser.product.mails import Seller, Store, make_store
-from tests.browser.steps import sign_in
+from tests.browser.steps import enter
 
 NAME = "Anleitung für Größe M.pdf"
 PDF = FilePayload(name=NAME, mimeType="application/pdf", buffer=b"%PDF-1.7 a manual")
@@ -95,7 +95,7 @@ async def test_buyer_and_agent_talk_and_what_does_not_arrive_is_told_cured_and_s
     amazon = Amazon(stack, seller, store)
     await amazon.approve()
     page = await german.new_page()
-    await sign_in(page, "/sign-in", DEMO_EMAIL, stack.password)
+    await enter(page, DEMO_EMAIL, stack.password)
     await page.goto(f"/inbox?integration={store.integration_id}&view=all")
     await seller.hears_from_buyer("DE", "Passt die Lampe zu Größe M?")
     await page.get_by_test_id("conversation").click()

@@ -5,7 +5,7 @@ from playwright.async_api import BrowserContext, Page, expect
 
 from deploy.demo.stack import DEMO_EMAIL, Stack
 from tests.browser.product.mails import Seller, Store, make_store
-from tests.browser.steps import sign_in
+from tests.browser.steps import enter
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ async def store(stack: Stack) -> Store:
 @pytest.fixture
 async def page(german: BrowserContext, stack: Stack) -> Page:
     page = await german.new_page()
-    await sign_in(page, "/sign-in", DEMO_EMAIL, stack.password)
+    await enter(page, DEMO_EMAIL, stack.password)
     return page
 
 
