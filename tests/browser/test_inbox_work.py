@@ -204,6 +204,8 @@ async def test_a_day_of_an_agent_twenty_conversations_by_keyboard_alone(page: Pa
     await press("Tab", "Tab")
     await press("?")
     keys = page.get_by_role("dialog", name="Tastenkürzel")
+    # Its script is loaded only now, and nothing below waits.
+    await expect(keys).to_be_visible()
     shown = await keys.locator("kbd").all_text_contents()
     assert {"J", "K", "O", "E", "U", "N", "R", "X", "/", "?"} <= set(shown)
     await press("Escape")
