@@ -272,7 +272,7 @@ def _routes() -> list[BaseRoute]:
     router = APIRouter(
         responses=PROBLEM_RESPONSES, generate_unique_id_function=lambda route: operation_id(route.name)
     )
-    api = APIRouter(prefix=API_PREFIX, dependencies=[Depends(refuse_unknown_parameters)])
+    api = APIRouter(dependencies=[Depends(refuse_unknown_parameters)])
     api.include_router(sign_in.router)
     api.include_router(second_factors.router)
     api.include_router(single_sign_on.router)
@@ -299,7 +299,8 @@ def _routes() -> list[BaseRoute]:
     api.include_router(reads.router)
     api.include_router(amazon_pauses.router)
     api.include_router(privacy.router)
-    router.include_router(api)
+    # The prefix stands here and not at `api`: without one FastAPI would put each route together once more, only to see that it has a path.
+    router.include_router(api, prefix=API_PREFIX)
     router.add_api_route(PROBLEMS_PATH, _problems, include_in_schema=False)
     router.add_api_route("/livez", _livez, include_in_schema=False)
     router.add_api_route("/readyz", _readyz, include_in_schema=False)

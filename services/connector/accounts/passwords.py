@@ -4,11 +4,13 @@ otherwise.
 
 import asyncio
 import secrets
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 import argon2
+from argon2.low_level import ARGON2_VERSION
 
 from services.connector.accounts.password_policy import normalise_password
 from services.connector.accounts.sign_in_limits import (
@@ -31,6 +33,17 @@ class PasswordCheck:
     new_hash: str | None = None
 
 
+def hash_of_nobody(hasher: argon2.PasswordHasher) -> str:
+    """What a password never fits, after as long as one of the hasher's own takes. It is not computed, which would hold up each start."""
+
+    def coded(length: int) -> str:
+        return b64encode(secrets.token_bytes(length)).rstrip(b"=").decode()
+
+    costs = f"m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}"
+    salt, digest = coded(hasher.salt_len), coded(hasher.hash_len)
+    return f"$argon2id$v={ARGON2_VERSION}${costs}${salt}${digest}"
+
+
 class Passwords:
     """Hashes and verifies in threads of its own. One a process; `close` it."""
 
@@ -39,7 +52,7 @@ class Passwords:
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="passwords")
         self._turns = FairTurns(at_once=_AT_ONCE, most_waiting=MOST_WAITING)
         # Verified when there is no such user, so that the time does not tell.
-        self._nobody = self._hasher.hash(secrets.token_urlsafe())
+        self._nobody = hash_of_nobody(self._hasher)
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -1,7 +1,7 @@
 """Names of countries, as people in Germany and in English-speaking countries write them."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from functools import cache
 
 from babel import Locale
 from pydantic import BaseModel, ConfigDict
@@ -9,10 +9,12 @@ from pydantic import BaseModel, ConfigDict
 from services.connector.http.language import Language
 from shared.marketplaces import BY_COUNTRY
 
-_NAMES: Final[dict[Language, dict[str, str]]] = {
-    language: {country: Locale(language).territories[country] for country in BY_COUNTRY}
-    for language in Language
-}
+
+@cache
+def _names(language: Language) -> Mapping[str, str]:
+    """Of the countries of our table. Loaded when they are asked for: it takes some 40 ms a language."""
+    territories = Locale(language).territories
+    return {country: territories[country] for country in BY_COUNTRY}
 
 
 class CountryAnswer(BaseModel):
@@ -28,7 +30,7 @@ class CountryAnswer(BaseModel):
 
 def country_name(country: str, language: Language) -> str:
     """The country's name; `country` is one of our table of marketplaces."""
-    return _NAMES[language][country]
+    return _names(language)[country]
 
 
 def country_answers(countries: Iterable[str], language: Language) -> list[CountryAnswer]:

@@ -11,7 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -45,14 +45,18 @@ _SPACE: Final = re.compile(r"\s*\n\s*")
 _STYLES: Final = re.compile(r'^@import "(css/\w+\.css)";$', re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServedFile:
     """A file, plain and compressed."""
 
     content: bytes
-    compressed: bytes
     media_type: str
     etag: str
+
+    @cached_property
+    def compressed(self) -> bytes:
+        """Once, when it is asked for: to compress all of them would hold up each start."""
+        return gzip.compress(self.content, 9, mtime=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def static_files() -> StaticFiles:
 
 def _served(content: bytes, suffix: str) -> ServedFile:
     etag = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
-    return ServedFile(content, gzip.compress(content, 9, mtime=0), TYPES[suffix], etag)
+    return ServedFile(content, TYPES[suffix], etag)
 
 
 def _hash(contents: dict[str, bytes]) -> str:
