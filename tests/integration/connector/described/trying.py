@@ -37,11 +37,16 @@ CONFIGURATION: Final = Path(__file__).with_name("schemathesis.toml")
 HOOKS: Final = Path(__file__).with_name("hooks.py")
 # Neither is what is tested here, and all callers come from one address.
 _NO_LIMIT: Final = 1_000_000
-# What ends the caller himself is tried last: whoever has succeeded with it is nobody.
-_LAST: Final[Mapping[Kind, str]] = {
-    Kind.ADMIN: f"DELETE {API_PREFIX}/sessions/current",
-    Kind.AGENT: f"DELETE {API_PREFIX}/sessions/current",
-    Kind.EDIT_KEY: f"DELETE {API_PREFIX}/api-keys/{{api_key_id}}",
+# What ends the caller himself is tried apart from the rest, each by a caller of its own: whoever has succeeded with it is nobody, or in
+# an account that is closed, or lacks the second factor that his account demands from then on.
+_ENDS: Final[Mapping[Kind, Sequence[str]]] = {
+    Kind.ADMIN: (
+        f"DELETE {API_PREFIX}/sessions/current",
+        f"PATCH {API_PREFIX}/account/security",
+        f"POST {API_PREFIX}/account/closure",
+    ),
+    Kind.AGENT: (f"DELETE {API_PREFIX}/sessions/current",),
+    Kind.EDIT_KEY: (f"DELETE {API_PREFIX}/api-keys/{{api_key_id}}",),
 }
 
 
@@ -104,19 +109,20 @@ async def _nowhere(_name: str) -> Sequence[Address]:
 async def tried(
     connector: Connector, kind: Kind, folder: Path, *arguments: str, ends_himself: bool = True
 ) -> str:
-    """All operations with all checks, as this caller; without what ends the caller, which takes a process of its own, if he is not to
+    """All operations with all checks, as this caller; without what ends the caller, which takes processes of their own, if he is not to
     end himself. What schemathesis has found, or nothing."""
-    (folder / "schemathesis.toml").write_text(_configuration(await connector.caller(kind)))
-    last = _LAST.get(kind)
-    if last is None:
-        return await _run(connector, folder, *arguments)
-    found = await _run(connector, folder, f"--exclude-name={last}", *arguments)
+    ends = _ENDS.get(kind, ())
+    found = await _run(
+        connector, kind, folder, *(f"--exclude-name={operation}" for operation in ends), *arguments
+    )
     if ends_himself:
-        found += await _run(connector, folder, f"--include-name={last}", *arguments)
+        for operation in ends:
+            found += await _run(connector, kind, folder, f"--include-name={operation}", *arguments)
     return found
 
 
-async def _run(connector: Connector, folder: Path, *arguments: str) -> str:
+async def _run(connector: Connector, kind: Kind, folder: Path, *arguments: str) -> str:
+    (folder / "schemathesis.toml").write_text(_configuration(await connector.caller(kind)))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "schemathesis.cli", "run", f"{connector.url}{API_PREFIX}/openapi.json", "--no-color", *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=folder,
