@@ -46,6 +46,11 @@ class DeliveryMetrics:
         )
         for code in (ParsingTookTooLong.code, ParserDied.code, SUSPECT):
             self.slow.labels(Lane.QUICK.value, code)
+        self.batches_failed = Counter(
+            "replyco_mail_batches_failed",
+            "Batches of mail that could not be stored together, so that each mail was delivered by itself",
+            registry=registry,
+        )
         self.held = Counter(
             "replyco_mail_held",
             "Mails that could not be delivered and wait for an operator",

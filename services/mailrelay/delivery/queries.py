@@ -9,7 +9,21 @@ from datetime import datetime
 from typing import Final, NamedTuple, TypedDict
 from uuid import UUID
 
-from sqlalchemy import any_, bindparam, case, exists, func, insert, null, or_, select, text, tuple_, update
+from sqlalchemy import (
+    and_,
+    any_,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.mailrelay.delivery.message_rows import (
@@ -253,8 +267,12 @@ async def update_conversations(session: AsyncSession, updates: Sequence[Conversa
             ),
             is_unread=or_(Conversation.is_unread, bindparam("is_to_read")),
             status=case(
+                # Not `not_in`, whose parameter SQLAlchemy expands by the statement: this one has several sets of parameters.
                 (
-                    Conversation.status.not_in([ConversationStatus.CLOSED, ConversationStatus.SNOOZED]),
+                    and_(
+                        Conversation.status != ConversationStatus.CLOSED,
+                        Conversation.status != ConversationStatus.SNOOZED,
+                    ),
                     Conversation.status,
                 ),
                 (bindparam("reopens"), ConversationStatus.OPEN.value),

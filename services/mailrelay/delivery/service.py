@@ -152,6 +152,7 @@ async def _deliver(delivery: Delivery, mails: Sequence[QueuedMail]) -> None:
         if len(mails) == 1:
             await _try_later(delivery, mails[0], error)
             return
+        delivery.metrics.batches_failed.inc()
         log.warning("batch_failed", mails=len(mails), exc_info=error)
         for mail in mails:
             await _deliver(delivery, [mail])

@@ -1,7 +1,7 @@
 """A mail worker's parts with the rights of its role, and a relay that accepts: what `journal` writes, in one statement."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.blobs import open_blobs
+from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
 from shared.database import Sessions, create_sessions, new_id
 from shared.events import MAIL_CHANNEL
@@ -107,16 +108,29 @@ def accept(accept_forged: Accept, store: Store) -> Accept:
 
 
 @pytest.fixture
+def delivery_metrics(request: pytest.FixtureRequest) -> Iterator[DeliveryMetrics]:
+    """Each batch is to be stored as one: a test in which one cannot be says so (`batches_fail`)."""
+    registry = CollectorRegistry()
+    yield DeliveryMetrics(registry)
+    if request.node.get_closest_marker("batches_fail") is None:
+        assert registry.get_sample_value("replyco_mail_batches_failed_total") == 0
+
+
+@pytest.fixture
 async def delivery(
-    kept_database: KeptDatabase, keys: Keys, keyring: Keyring, parser: ParserPool, name_servers: NameServers
+    kept_database: KeptDatabase,
+    keys: Keys,
+    parser: ParserPool,
+    name_servers: NameServers,
+    delivery_metrics: DeliveryMetrics,
 ) -> AsyncIterator[Delivery]:
     blobs = open_blobs(BlobSettings(blob_url=keys.blob_url))
     yield Delivery(
         create_sessions(kept_database.process_engine(MAIL_WORKER)),
-        keyring,
+        Keyring(KeyFile.load(keys.key_file)),
         keys.mail_private_keys,
         parser,
-        DeliveryMetrics(CollectorRegistry()),
+        delivery_metrics,
         blobs,
         name_servers,
         # A busy machine shortens no batch of a test.

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from deploy.demo.postgres import MAIL_WORKER, OWNER
@@ -426,6 +426,7 @@ def hurried_delivery(delivery: Delivery) -> Iterator[Delivery]:
     parser.close()
 
 
+@pytest.mark.batches_fail
 async def test_one_bad_mail_does_not_hold_up_its_batch(
     delivery: Delivery, accept: Accept, sessions: Sessions, database: Database
 ):
@@ -439,6 +440,29 @@ async def test_one_bad_mail_does_not_hold_up_its_batch(
 
     assert await state_of(sessions, good) == (MailState.DELIVERED, 0, None)
     assert await state_of(sessions, bad) == (MailState.ACCEPTED, 1, "seal_broken")
+
+
+async def test_mails_of_several_known_conversations_are_stored_in_one_transaction(
+    delivery: Delivery, accept: Accept, sessions: Sessions
+):
+    for message_id in (b"<1@example>", b"<2@example>"):
+        for number in range(3):
+            await accept(
+                mail("buyer-question")
+                .replace(b"<1@example>", message_id)
+                .replace(b"k3j4h5g6f7d8s9a", b"b%014d" % number)
+                .replace(b"302-7654321-1234567", b"302-7654321-%07d" % number)
+                .replace(b"11111111-2222-4333-8444-555555555555", b"11111111-2222-4333-8444-%012d" % number)
+            )
+        await deliver_due(delivery)
+
+    async with sessions.begin() as session:
+        transactions = await session.scalar(
+            select(func.count(func.distinct(text("messages.xmin::text")))).select_from(Message)
+        )
+        counts = (await session.scalars(select(Conversation.message_count))).all()
+    assert counts == [2, 2, 2]
+    assert transactions == 2
 
 
 async def test_mail_that_cannot_be_parsed_is_shown_with_its_header(
