@@ -73,9 +73,12 @@ def free_port() -> int:
 
 
 class Client:
-    """One connection, kept open."""
+    """One connection, kept open, and opened anew where the server has closed it because nobody asked for so long."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, api_key: str) -> None:
+    def __init__(
+        self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, api_key: str
+    ) -> None:
+        self._port = port
         self._reader = reader
         self._writer = writer
         self._api_key = api_key
@@ -86,7 +89,7 @@ class Client:
         deadline = time.monotonic() + _UP_WITHIN_SECONDS
         while True:
             try:
-                return cls(*await asyncio.open_connection("127.0.0.1", port), api_key)
+                return cls(port, *await asyncio.open_connection("127.0.0.1", port), api_key)
             except OSError:
                 if time.monotonic() > deadline:
                     raise
@@ -94,6 +97,9 @@ class Client:
 
     async def get(self, path: str) -> bytes:
         """The body of the answer. Raises RuntimeError for anything but 200."""
+        if self._reader.at_eof():
+            self._writer.close()
+            self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         self._writer.write(
             f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {self._api_key}\r\n\r\n".encode()
         )
