@@ -39,6 +39,7 @@ from services.connector.http.middleware import BODY_SECONDS, BoundedBody, Reques
 from services.connector.http.paths import API_PREFIX
 from services.connector.http.query_parameters import refuse_unknown_parameters
 from services.connector.http.rate_limits import RateLimitHeaders, RateLimits
+from services.connector.http.route_table import RouteTable
 from services.connector.idempotency.middleware import Idempotent
 from services.connector.inbox import api as inbox
 from services.connector.inbox.limits import MAX_DOWNLOADS, MAX_SEARCHES, DownloadsBusy, SearchesBusy
@@ -307,7 +308,7 @@ def _routes() -> list[BaseRoute]:
     # The pages, and their answer to every other path: so they come last.
     router.include_router(web.router)
     refuse_open_routes(router.routes)
-    return router.routes
+    return [RouteTable(router.routes), *router.routes]
 
 
 async def _problems() -> Response:
