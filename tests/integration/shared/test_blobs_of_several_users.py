@@ -1,7 +1,9 @@
 """Relay, mail worker and connector are users of their own, with a group in common: one stores, another removes."""
 
+import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -37,9 +39,40 @@ _READ = "print(await blobs.closed_days(), await blobs.list_day('{day}', after=''
 _REMOVE = "print(await blobs.remove(key))"
 
 
+# What they run is loaded once; each then is a process of its own that becomes its user.
+_STARTS_THEM = """
+import json, os, sys, traceback
+import shared.blobs, shared.doctor.blob_store
+
+for line in sys.stdin:
+    user, groups, umask, script, output, arguments = json.loads(line)
+    if child := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        continue
+    os.dup2(os.open(output, os.O_WRONLY), 1)
+    os.setgroups(groups)
+    os.setgid(user)
+    os.setuid(user)
+    os.umask(umask)
+    sys.argv[1:] = arguments
+    code = 1
+    try:
+        exec(script, {"__name__": "__main__"})
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    os._exit(code)
+"""
+
+
 @pytest.fixture(scope="module")
-def interpreter() -> str:
-    return interpreter_for(_RELAY, "shared.blobs")
+def starter() -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [interpreter_for(_RELAY, "shared.blobs"), "-c", _STARTS_THEM],
+        env=ENVIRONMENT, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        yield process
 
 
 @pytest.fixture
@@ -53,23 +86,32 @@ def folder(scratch: Path, request: pytest.FixtureRequest) -> Path:
 
 
 class Users:
-    def __init__(self, interpreter: str, folder: Path) -> None:
-        self._interpreter = interpreter
+    def __init__(self, starter: subprocess.Popen[str], folder: Path, output: Path) -> None:
+        self._starter = starter
         self._folder = folder
+        self._output = output
 
     def says(self, user: int, what: str, *, umask: int = 0o022, is_member: bool = True) -> str:
-        done = subprocess.run(
-            [self._interpreter, "-c", _STORE.replace("{}", what.replace("{day}", _DAY)), str(self._folder)],
-            user=user, group=user, extra_groups=[_GROUP] if is_member else [], umask=umask,
-            env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        script = _STORE.replace("{}", what.replace("{day}", _DAY))
         # Before it there are lines of the log.
-        return done.stdout.splitlines()[-1]
+        return self.run(user, script, umask=umask, is_member=is_member).splitlines()[-1]
+
+    def run(self, user: int, script: str, *, umask: int = 0o022, is_member: bool = True) -> str:
+        """What a script prints that runs as this user."""
+        self._output.write_bytes(b"")
+        groups = [_GROUP] if is_member else []
+        assert self._starter.stdin is not None
+        assert self._starter.stdout is not None
+        order = [user, groups, umask, script, str(self._output), [str(self._folder)]]
+        self._starter.stdin.write(json.dumps(order) + "\n")
+        self._starter.stdin.flush()
+        assert self._starter.stdout.readline() == "0\n"
+        return self._output.read_text()
 
 
 @pytest.fixture
-def users(interpreter: str, folder: Path) -> Users:
-    return Users(interpreter, folder)
+def users(starter: subprocess.Popen[str], folder: Path, tmp_path: Path) -> Users:
+    return Users(starter, folder, tmp_path / "output")
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
@@ -126,7 +168,7 @@ def test_what_is_closed_is_counted_from_the_first_look(users: Users, folder: Pat
     assert (before, users.says(_WORKER, count)) == ("0.0", "1.0")
 
 
-def test_doctor_names_the_commands_that_open_what_is_closed(users: Users, folder: Path, interpreter: str):
+def test_doctor_names_the_commands_that_open_what_is_closed(users: Users, folder: Path):
     users.says(_RELAY, _PUT)
     (folder / _DAY).chmod(0o2750)
     script = (
@@ -134,16 +176,9 @@ def test_doctor_names_the_commands_that_open_what_is_closed(users: Users, folder
         "for each in asyncio.run(blob_findings(BlobSettings(blob_url='file://' + sys.argv[1]), in_development=True)): print(each.text)"
     )
 
-    def doctor() -> str:
-        done = subprocess.run(
-            [interpreter, "-c", script, str(folder)], user=_WORKER, group=_WORKER, extra_groups=[_GROUP],
-            env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        return done.stdout
-
-    said = doctor()
+    said = users.run(_WORKER, script)
     assert f"in 1 folders of large mail (the first is {folder / _DAY})" in said
     for command in said.split("`")[1::2]:
         subprocess.run(["/bin/sh", "-c", command.replace("GROUP", str(_GROUP))], check=True)
-    assert "what is to be erased stays" not in doctor()
+    assert "what is to be erased stays" not in users.run(_WORKER, script)
     assert users.says(_WORKER, _REMOVE) == "None"
