@@ -1,7 +1,7 @@
 """What showing a page costs, as Chromium counts it over its DevTools protocol."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -12,6 +12,13 @@ from tests.browser.furnished import View
 from tests.browser.running import PATIENCE_MS
 
 _QUIET_SECONDS: Final = 0.25
+# What a page has kept in the window or the browser, before its scripts run.
+_FORGET: Final = """
+    if (self === top && location.protocol.startsWith("http")) {
+        sessionStorage.clear();
+        localStorage.clear();
+    }
+"""
 # Largest paint, and each shift with the elements that moved, from the first moment on.
 _OBSERVE: Final = """
     window.seen = { lcp: 0, cls: 0, moved: [] };
@@ -72,6 +79,9 @@ class Wire:
         self._asked: set[str] = set()
         self._read_again: set[str] = set()
         self._is_followed = False
+        self._urls: dict[str, str] = {}
+        self.from_cache: list[str] = []
+        """What was not asked for because the browser had it: of a first view, nothing."""
         self._changed = asyncio.Event()
 
     @classmethod
@@ -80,12 +90,14 @@ class Wire:
         session.on("Network.requestWillBeSent", wire._sent)
         session.on("Network.loadingFinished", wire._finished)
         session.on("Network.loadingFailed", wire._finished)
+        session.on("Network.requestServedFromCache", wire._had)
         session.on("Network.eventSourceMessageReceived", wire._told)
         await session.send("Network.enable")
         return wire
 
     def _sent(self, event: dict[str, Any]) -> None:
         url: str = event["request"]["url"]
+        self._urls[event["requestId"]] = url
         if not url.startswith("http"):
             return
         if self._is_followed and url in self._asked:
@@ -96,6 +108,11 @@ class Wire:
         if event.get("type") != "EventSource":
             self._open.add(event["requestId"])
         self._changed.set()
+
+    def _had(self, event: dict[str, Any]) -> None:
+        # An address that holds its content is such, too.
+        if (url := self._urls[event["requestId"]]).startswith("http"):
+            self.from_cache.append(url)
 
     def _told(self, event: dict[str, Any]) -> None:
         self._is_followed |= event["eventName"] == "ready"
@@ -118,27 +135,48 @@ class Wire:
 
 
 @asynccontextmanager
-async def first_view(
-    browser: Browser, state: Any, url: str, view: View, *, line: Line | None = None, **context_options: Any
-) -> AsyncIterator[tuple[Page, Cost]]:
-    """A page in a browser that has seen nothing yet, once it is complete, and its cost; `state` holds the cookies, or is None."""
+async def first_views(
+    browser: Browser, state: Any, url: str, *, line: Line | None = None, **context_options: Any
+) -> AsyncIterator[Callable[[View], Awaitable[tuple[Page, Cost]]]]:
+    """Opens views one after the other in one window, each as if the browser had seen nothing yet, and gives the complete page and its cost.
+
+    `state` holds the cookies, or is None. A window of its own for each would cost a process of the browser each.
+    """
     context = await browser.new_context(base_url=url, storage_state=state, **context_options)
     try:
         context.set_default_timeout(PATIENCE_MS)
-        await context.add_init_script(_OBSERVE)
+        await context.add_init_script(_FORGET + _OBSERVE)
         page = await context.new_page()
-        session = await context.new_cdp_session(page)
-        wire = await Wire.of(session)
-        if line is not None:
-            await session.send("Network.emulateNetworkConditions", line.conditions())
-        await page.goto(view.address)
-        await page.locator(view.ready).first.wait_for()
-        await wire.quiet()
-        yield page, await _read(page, wire)
+
+        async def look(view: View) -> tuple[Page, Cost]:
+            # What the view before is still reading ends with it.
+            await page.goto("about:blank")
+            session = await context.new_cdp_session(page)
+            await session.send("Network.clearBrowserCache")
+            wire = await Wire.of(session)
+            if line is not None:
+                await session.send("Network.emulateNetworkConditions", line.conditions())
+            await page.goto(view.address)
+            await page.locator(view.ready).first.wait_for()
+            await wire.quiet()
+            await session.detach()
+            return page, await _read(page, wire)
+
+        yield look
     finally:
         await context.close()
 
 
+@asynccontextmanager
+async def first_view(
+    browser: Browser, state: Any, url: str, view: View, *, line: Line | None = None, **context_options: Any
+) -> AsyncIterator[tuple[Page, Cost]]:
+    """One view in a window of its own."""
+    async with first_views(browser, state, url, line=line, **context_options) as look:
+        yield await look(view)
+
+
 async def _read(page: Page, wire: Wire) -> Cost:
+    assert wire.from_cache == []
     seen = await page.evaluate(_READ)
     return Cost(wire.size, wire.requests, seen["fcp"], seen["lcp"], seen["cls"], tuple(seen["moved"]))
