@@ -9,6 +9,8 @@ from typing import Final
 
 _WORKERS = 8
 _PORTS_A_WORKER = 22_000 // _WORKERS
+# Of them, the one that browsers open no page on (https://fetch.spec.whatwg.org/#port-blocking).
+_NO_BROWSERS: Final = 10080
 
 # The pipe on standard input closes when its other end's process dies, by SIGKILL or by a time limit as well.
 _ENDS_WITH_ITS_STARTER = """
@@ -48,7 +50,7 @@ def free_ports(count: int) -> list[int]:
     while len(found) < count:
         port = first + secrets.randbelow(_PORTS_A_WORKER)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            if port not in found:
+            if port not in found and port != _NO_BROWSERS:
                 found.append(port)
     return found
 
