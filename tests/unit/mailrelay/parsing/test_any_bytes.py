@@ -126,30 +126,31 @@ def _nested(levels: int, body: bytes) -> bytes:
     return BUYER + b"".join(containers) + b"\r\n" + body
 
 
+# Made when it is asked for: together they are a hundred megabytes.
 HUGE = {
-    "many levels": _nested(100_000, b"deep"),
-    "levels that nearly match": BUYER
+    "many levels": lambda: _nested(100_000, b"deep"),
+    "levels that nearly match": lambda: BUYER
     + b"".join(b"Content-Type: multipart/mixed; boundary=%s\r\n\r\n--%s\r\n" % (b"b" * n, b"b" * n) for n in range(60, 12, -1))
     + b"\n--bbbbbbbbbbbbbx" * 300_000,
-    "many parts": BUYER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n" * 500_000,
-    "one large field": BUYER + b"X-Large: " + b"a" * 10_000_000 + b"\r\n\r\nhello",
-    "many folds": BUYER + b"X-Folded: a" + b"\r\n a" * 2_000_000 + b"\r\n\r\nhello",
-    "many fields": BUYER + b"x:\r\n" * 2_000_000 + b"\r\nhello",
-    "nested elements": BUYER + b"Content-Type: text/html\r\n\r\n" + b"<div>" * 500_000,
-    "many attributes": BUYER + b"Content-Type: text/html\r\n\r\n<a" + b"".join(b" a%d" % i for i in range(300_000)),
-    "long text": BUYER + b"\r\n" + b"-----Message:-----\r\n" * 400_000,
-    "many comments": b"From: " + b"(" * 1_000_000 + b"\r\n\r\nhello",
-    "many senders": b"".join(b"From: " + b"".join(b"@%d." % i for i in range(1_000)) + b"\r\n" for _ in range(30)) + b"\r\nhello",
-    "many separators": BUYER + b"\r\n-----Message:-----\r\nx\r\n" + b"--\r\nFrom:\r\nx\r\n" * 15_000 + b"-----End message-----\r\n",
-    "many files in uuencode": BUYER + b"\r\n" + b"begin 644 a\r\n#0V%T\r\n`\r\nend\r\n" * 400_000,
-    "many names in many sets": BUYER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    "many parts": lambda: BUYER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\n" * 500_000,
+    "one large field": lambda: BUYER + b"X-Large: " + b"a" * 10_000_000 + b"\r\n\r\nhello",
+    "many folds": lambda: BUYER + b"X-Folded: a" + b"\r\n a" * 2_000_000 + b"\r\n\r\nhello",
+    "many fields": lambda: BUYER + b"x:\r\n" * 2_000_000 + b"\r\nhello",
+    "nested elements": lambda: BUYER + b"Content-Type: text/html\r\n\r\n" + b"<div>" * 500_000,
+    "many attributes": lambda: BUYER + b"Content-Type: text/html\r\n\r\n<a" + b"".join(b" a%d" % i for i in range(300_000)),
+    "long text": lambda: BUYER + b"\r\n" + b"-----Message:-----\r\n" * 400_000,
+    "many comments": lambda: b"From: " + b"(" * 1_000_000 + b"\r\n\r\nhello",
+    "many senders": lambda: b"".join(b"From: " + b"".join(b"@%d." % i for i in range(1_000)) + b"\r\n" for _ in range(30)) + b"\r\nhello",
+    "many separators": lambda: BUYER + b"\r\n-----Message:-----\r\nx\r\n" + b"--\r\nFrom:\r\nx\r\n" * 15_000 + b"-----End message-----\r\n",
+    "many files in uuencode": lambda: BUYER + b"\r\n" + b"begin 644 a\r\n#0V%T\r\n`\r\nend\r\n" * 400_000,
+    "many names in many sets": lambda: BUYER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
     + (b"--b\r\nContent-Type: a/b; name=\"" + b" ".join(b"=?x%d?Q?=E1=C8=F3?=" % (i % 5) for i in range(400)) + b"\"\r\n\r\nx\r\n") * 499,
-    "many escapes": BUYER + b"\r\n" + b"\x1b$B$\"\x1b(B" * 4_000_000,
-    "many old names without a label": BUYER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    "many escapes": lambda: BUYER + b"\r\n" + b"\x1b$B$\"\x1b(B" * 4_000_000,
+    "many old names without a label": lambda: BUYER + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
     + b"".join(f"--b\r\nContent-Type: a/b; name={f'Счёт {i} для вас ' * 100}\r\n\r\nx\r\n".encode("koi8-r") for i in range(499)),
-    "lines of blanks in the header": BUYER + b"X: a\r\n \r\n" * 1_000_000 + b"\r\nhello",
-    "many words of two languages": BUYER + b"\r\n" + b"the und " * 20_000,
-    "many introductions of codes": b"From: donotreply@amazon.com\r\nSubject: verify your e-mail address\r\n\r\n" + b"verification code " * 10_000,
+    "lines of blanks in the header": lambda: BUYER + b"X: a\r\n \r\n" * 1_000_000 + b"\r\nhello",
+    "many words of two languages": lambda: BUYER + b"\r\n" + b"the und " * 20_000,
+    "many introductions of codes": lambda: b"From: donotreply@amazon.com\r\nSubject: verify your e-mail address\r\n\r\n" + b"verification code " * 10_000,
 }  # fmt: skip
 
 
@@ -159,9 +160,10 @@ NOT_TOO_MUCH = {"many comments", "many senders", "many separators", "many words 
 
 @pytest.mark.parametrize("name", HUGE)
 def test_huge_mail_is_cut_in_time(name: str):
+    huge = HUGE[name]()
     started = time.process_time()
 
-    mail = parse_unguarded(HUGE[name])
+    mail = parse_unguarded(huge)
 
     assert time.process_time() - started < SECONDS_ALLOWED
     check_bounds(mail)
