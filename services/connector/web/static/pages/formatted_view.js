@@ -1,57 +1,32 @@
-// A mail's HTML, on request: a document of its own in a frame that runs nothing and loads nothing, as tall as what it shows.
+// A mail's HTML, on request: what shows it is loaded when somebody asks for it.
 
-import { downloadUrl } from "../core/api.js";
 import { h, newId, replace } from "../core/dom.js";
+import { showProblem } from "../core/elements.js";
 import { t } from "../core/i18n.js";
+import { loadLater } from "../core/router.js";
 
-// Links open in windows of their own, which are windows like any other. This page may see how tall the document is; without scripts, the document
-// sees nothing of this page.
-const SANDBOX = "allow-same-origin allow-popups allow-popups-to-escape-sandbox";
 export function formattedView(message, signal) {
   const id = newId("formatted");
   const place = h("div", { id, class: "formatted" });
   const button = h("button", { type: "button", class: "button button-secondary button-small", "aria-expanded": "false", "aria-controls": id }, t("formatted.show"));
   let shown = null;
+
+  async function show(ends) {
+    try {
+      const { frame } = await loadLater(() => import("./formatted_frame.js"));
+      if (!ends.aborted) replace(place, [frame(message, ends), h("p", { class: "hint" }, t("formatted.images"))]);
+    } catch (problem) {
+      if (!ends.aborted) showProblem(place, problem);
+    }
+  }
+
   button.addEventListener("click", () => {
     shown?.abort();
     shown = shown ? null : new AbortController();
     button.setAttribute("aria-expanded", String(Boolean(shown)));
     button.textContent = t(shown ? "formatted.hide" : "formatted.show");
-    replace(place, shown && [frame(message, AbortSignal.any([signal, shown.signal])), h("p", { class: "hint" }, t("formatted.images"))]);
+    replace(place);
+    if (shown) show(AbortSignal.any([signal, shown.signal]));
   });
   return h("div", { class: "formatted-place" }, button, place);
-}
-
-function frame(message, signal) {
-  const element = h("iframe", {
-    class: "formatted-frame",
-    src: downloadUrl(`/messages/${message.id}/html`),
-    sandbox: SANDBOX,
-    height: 128,
-    referrerpolicy: "no-referrer",
-    title: t("formatted.title"),
-  });
-  let sizes = null;
-  signal.addEventListener("abort", () => sizes?.disconnect());
-  element.addEventListener("load", () => {
-    sizes?.disconnect();
-    const root = element.contentDocument?.documentElement;
-    if (!root) return;
-    sizes = new ResizeObserver(() => fit(element));
-    sizes.observe(root);
-  });
-  // On paper it has another width, so other lines break: it is as wide before it is measured.
-  const print = (isPrinted) => {
-    element.classList.toggle("formatted-frame-printed", isPrinted);
-    fit(element);
-  };
-  addEventListener("beforeprint", () => print(true), { signal });
-  addEventListener("afterprint", () => print(false), { signal });
-  return element;
-}
-
-/** As tall as its content. */
-function fit(element) {
-  const root = element.contentDocument?.documentElement;
-  if (root) element.height = Math.ceil(root.getBoundingClientRect().height) + element.offsetHeight - element.clientHeight;
 }

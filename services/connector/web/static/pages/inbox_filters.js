@@ -1,11 +1,9 @@
 // What the inbox shows: a view, filters, sorting and a search. The address and history.state hold all of it, so that reload and back work.
 
-import { get } from "../core/api.js";
-import { append, h, newId, replace, svg } from "../core/dom.js";
+import { h, newId, replace, svg } from "../core/dom.js";
 import { showProblem } from "../core/elements.js";
-import { language, t } from "../core/i18n.js";
-import { navigate } from "../core/router.js";
-import { assignees, stores, tags } from "./inbox_choices.js";
+import { t } from "../core/i18n.js";
+import { loadLater, navigate } from "../core/router.js";
 
 /** The API's parameters of each view. */
 export const VIEWS = {
@@ -21,9 +19,8 @@ export const VIEWS = {
   quarantine: { status: "quarantine" },
   all: {},
 };
-const KINDS = ["buyer_message", "order_notice", "claim_notice", "return_notice", "delivery_failure", "reply_confirmation", "verification", "auto_reply", "other", "unparseable"];
 // Names in our addresses, and what the API calls them.
-const FILTERS = { integration: "integration_id", country: "country", kind: "kind", assignee: "assignee", tag: "tag_id" };
+export const FILTERS = { integration: "integration_id", country: "country", kind: "kind", assignee: "assignee", tag: "tag_id" };
 
 /** What an address asks for, also in the API's words; what it does not name has its usual value. What is searched for stands beside it, in history.state. */
 export function filtersOf(query) {
@@ -106,49 +103,39 @@ function lens() {
   return svg("svg", { viewBox: "0 0 24 24", class: "icon", "aria-hidden": "true" }, svg("circle", { cx: 10.5, cy: 10.5, r: 6.5 }), svg("path", { d: "M15.5 15.5L21 21" }));
 }
 
-/** The box with the other filters and the sorting. What can be chosen is read when it is first opened. */
+/** The box with the other filters and the sorting. What is in it is loaded, and what can be chosen read, when it is first opened. */
 export function filterBox(current, signal) {
-  const change = (name, value) => goTo({ ...current(), [name]: value });
-  // Whoever asks for somebody's leaves the view of one's own.
-  const changeAssignee = (value) => goTo({ ...(VIEWS[current().view].assignee ? inView(current(), "open") : current()), assignee: value });
-  const any = ["", t("inbox.filter.any")];
-  const fields = Object.fromEntries(Object.keys(FILTERS).map((name) => [name, choice(t(`inbox.filter.${name}`), [any], name === "assignee" ? changeAssignee : (value) => change(name, value))]));
-  fields.kind.add(KINDS.map((kind) => [kind, t(`kind.${kind}`)]));
-  fields.sort = choice(t("inbox.sort"), ["newest", "due"].map((sort) => [sort, t(`inbox.sort.${sort}`)]), (value) => change("sort", value));
   const problemPlace = h("div", { class: "place" });
+  const fieldsPlace = h("div", { class: "filter-fields" });
   const set = h("span", {});
   const clear = h("a", { class: "button button-secondary button-small" }, t("inbox.filter.clear"));
-  const element = h("details", { class: "filters" }, h("summary", {}, t("inbox.filters"), set), h("div", { class: "filter-fields" }, Object.values(fields).map((field) => field.element)), problemPlace, clear);
+  const element = h("details", { class: "filters" }, h("summary", {}, t("inbox.filters"), set), fieldsPlace, problemPlace, clear);
+  let fields = null;
   let isRead = false;
 
   element.addEventListener("toggle", async () => {
     if (!element.open || isRead) return;
     isRead = true;
     try {
-      const [ofStores, ofPeople, ofTags, countries] = await Promise.all([stores(signal), assignees(signal), tags(signal), readCountries(signal)]);
-      fields.integration.add(ofStores.map((each) => [each.id, each.name ?? t("integrations.unnamed")]));
-      fields.assignee.add([["me", t("inbox.assignee.me")], ["nobody", t("inbox.assignee.nobody")], ...ofPeople.map((each) => [each.id, each.name])]);
-      fields.tag.add(ofTags.map((each) => [each.id, each.name]));
-      fields.country.add(countries);
+      const { filterFields } = await loadLater(() => import("./filter_fields.js"));
+      if (!fields) {
+        fields = filterFields(current, signal);
+        replace(fieldsPlace, fields.elements);
+        fields.show(current());
+      }
+      await fields.read();
       replace(problemPlace);
-      showValues(current());
+      fields.show(current());
     } catch (problem) {
       isRead = false;
-      showProblem(problemPlace, problem);
+      if (problem.name !== "AbortError") showProblem(problemPlace, problem);
     }
   });
-
-  function showValues(filters) {
-    const shown = { ...filters, assignee: VIEWS[filters.view].assignee ?? filters.assignee };
-    for (const [name, field] of Object.entries(fields)) field.select.value = shown[name];
-    // Nothing to choose between: one store, or nobody has tags.
-    for (const [name, fewest] of [["integration", 3], ["tag", 2]]) fields[name].element.hidden = fields[name].select.length < fewest;
-  }
 
   return {
     element,
     update(filters) {
-      showValues(filters);
+      fields?.show(filters);
       const number = countSet(filters);
       replace(set, number > 0 && ` (${number})`);
       clear.hidden = number === 0;
@@ -156,18 +143,4 @@ export function filterBox(current, signal) {
       if (number) element.open = true;
     },
   };
-}
-
-async function readCountries(signal) {
-  const { items } = await get("/marketplaces", signal);
-  return items.map((each) => [each.country, each.name]).sort(([, one], [, other]) => one.localeCompare(other, language()));
-}
-
-function choice(label, options, onChosen) {
-  const id = newId("filter");
-  const select = h("select", { id, class: "input" });
-  const add = (more) => append(select, more.map(([value, text]) => h("option", { value }, text)));
-  add(options);
-  select.addEventListener("change", () => onChosen(select.value));
-  return { select, add, element: h("div", { class: "field" }, h("label", { for: id }, label), select) };
 }
