@@ -1,4 +1,4 @@
-"""Programs that others wrote deliver every sample; each is stored byte for byte."""
+"""Programs that others wrote deliver the samples; each is stored byte for byte."""
 
 import asyncio
 import shutil
@@ -79,7 +79,10 @@ async def test_aiosmtplib(relay: Relay, database: Database, keys: Keys):
     shutil.which("swaks") is None, reason="swaks is not installed (Debian: apt-get install swaks)"
 )
 async def test_swaks(relay: Relay, database: Database, keys: Keys, tmp_path: Path):
-    mails = _samples()
+    # What differs is how it speaks, with commands in one packet, and not what it carries: the others deliver every sample. Each mail is a
+    # process of its own.
+    *samples, dots, long = _samples()
+    mails = [*samples[::8], dots, long]
     for number, mail in enumerate(mails):
         file = tmp_path / f"{number}.eml"
         # swaks would fill in what it takes for placeholders; told not to, it leaves dots and the end to us.
