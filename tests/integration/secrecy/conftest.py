@@ -15,7 +15,7 @@ from tests.integration.connector.conftest import (
     signed_in,
     stream_bounds,
 )
-from tests.integration.mailrelay.delivery.conftest import delivery
+from tests.integration.mailrelay.delivery.conftest import delivery, delivery_metrics
 from tests.logs import WrittenLog, log_written
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "api_key_client",
     "app",
     "delivery",
+    "delivery_metrics",
     "new_client",
     "nobody",
     "settings",

@@ -4,7 +4,8 @@ from tests.integration.mailrelay.delivery.conftest import (
     accept,
     accept_forged,
     delivery,
+    delivery_metrics,
     store,
 )
 
-__all__ = ["accept", "accept_forged", "delivery", "store"]
+__all__ = ["accept", "accept_forged", "delivery", "delivery_metrics", "store"]
