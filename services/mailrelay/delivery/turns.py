@@ -61,8 +61,8 @@ _ACCOUNTS: Final = text("""
         FROM round WHERE round.account_id IS NOT NULL
     )
     SELECT
-        EXISTS (SELECT FROM accepted_mail WHERE id >= :since AND state = 'accepted' AND is_put_off AND lane = :lane
-            AND next_attempt_at <= now()) AS has_put_off,
+        coalesce((SELECT next_attempt_at FROM accepted_mail WHERE id >= :since AND state = 'accepted' AND is_put_off
+            AND lane >= :lane AND lane <= :lane ORDER BY lane, next_attempt_at LIMIT 1) <= now(), false) AS has_put_off,
         ARRAY(SELECT account_id FROM round WHERE account_id IS NOT NULL LIMIT :most) AS account_ids
 """).bindparams(SINCE)
 _ADDRESSES: Final = text("""
@@ -111,8 +111,12 @@ _MAILS: Final = text("""
 """).bindparams(SINCE)
 
 
-# Said before a claim, too: so it is prepared when the claim ends.
-_RELEASE: Final = text("SELECT pg_advisory_unlock_all(), set_config('idle_session_timeout', :lease, false)")
+# Said before a claim, too: so it is prepared when the claim ends. What PostgreSQL knows of the table is mostly from a time when nothing
+# waited: it would read all that waits, by the index of what is due, and sort it, once for each address. Without sorting it takes the
+# one index that has the order.
+_RELEASE: Final = text(
+    "SELECT pg_advisory_unlock_all(), set_config('idle_session_timeout', :lease, false), set_config('enable_sort', :sorting, false)"
+)
 
 
 class _Claimed(NamedTuple):
@@ -191,7 +195,7 @@ async def claim_due(
         try:
             _ = await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
             since = await turns.queue_start.find(session)
-            await session.execute(_RELEASE, {"lease": f"{round(lease_seconds * 1000)}ms"})
+            await session.execute(_RELEASE, {"lease": f"{round(lease_seconds * 1000)}ms", "sorting": "off"})
             ids = await _claim(session, turns, lane=lane, since=since, limit=limit, max_bytes=max_bytes)
             async with _renewed(session, lease_seconds):
                 yield [] if not ids else await _read(sessions, ids, since=since)
@@ -205,7 +209,7 @@ async def claim_due(
 
 async def _let_go(session: AsyncSession) -> None:
     try:
-        await session.execute(_RELEASE, {"lease": "0"})
+        await session.execute(_RELEASE, {"lease": "0", "sorting": "on"})
     except BaseException:
         await session.invalidate()  # back in the pool, it would keep the mails from everybody
         raise

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from sqlalchemy import func, insert, select, text
 
-from deploy.demo.postgres import OWNER, RELAY
+from deploy.demo.postgres import MAIL_WORKER, OWNER, RELAY
 from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.queue import QueuedMail, queue_age_seconds
 from services.mailrelay.delivery.queue_start import QueueStart
@@ -123,6 +123,44 @@ async def test_with_hundreds_due_for_one_address_another_accounts_mail_is_delive
     async with sessions() as session:
         delivered = select(func.count()).where(AcceptedMail.state == MailState.DELIVERED)
         assert (await session.scalar(delivered) or 0) <= MAX_BATCH
+
+
+async def test_a_claim_looks_through_as_many_rows_however_many_wait(
+    *, delivery: Delivery, database: Database, keys: Keys, sessions: Sessions, keyring: Keyring, store: Store
+):
+    """What PostgreSQL knows of the table is from a time when nothing waited, as it nearly always is."""
+    addresses = [store, *[await another_address(sessions, store, number) for number in range(4)]]
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    engine = create_engine(database.url(MAIL_WORKER), application_name="tests-worker")
+    worker = replace(delivery, sessions=create_sessions(engine))
+
+    async def rows_read() -> int:
+        async with AsyncExitStack() as stack:
+            for _ in range(2):
+                connection = await stack.enter_async_context(worker.sessions.reading())
+                await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        read: int = await owner.fetchval(
+            "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables"
+            " WHERE relname ~ '^accepted_mail'"
+        )
+        return read
+
+    async def rows_of_a_claim(waiting: int) -> int:
+        for each in addresses:
+            await accept_for(database, keys, each, [QUESTION] * waiting)
+        before = await rows_read()
+        async with AsyncExitStack() as stack:
+            assert len(await claimed(worker, Turns(), stack, limit=10)) == 10
+        return await rows_read() - before
+
+    await accept_for(database, keys, store, [QUESTION] * 20)
+    await owner.execute("UPDATE accepted_mail SET state = 'delivered'; ANALYZE accepted_mail")
+    few, many = await rows_of_a_claim(4), await rows_of_a_claim(60)
+    await owner.close()
+    await engine.dispose()
+
+    assert 0 < many <= few
+    assert many < 100
 
 
 async def test_within_an_account_each_address_has_its_turn(
