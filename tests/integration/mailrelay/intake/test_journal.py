@@ -101,6 +101,32 @@ async def test_a_mail_whose_client_has_gone_is_not_written(database: Database, a
     await owner.close()
 
 
+async def test_what_arrives_with_a_commit_shares_the_next_one(database: Database, address: RelayAddress):
+    """Clients that were answered a moment ago and send again are in one transaction with who has waited meanwhile."""
+    owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    journal = journal_of(database.url(RELAY), seconds=60)
+    writing = asyncio.create_task(journal.run())
+
+    async def send_twice() -> None:
+        await journal.append([row(address, b"1")])
+        await journal.append([row(address, b"2")])
+
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE accepted_mail IN SHARE MODE")
+        quick = [asyncio.create_task(send_twice()) for _ in range(2)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # the journal has taken the first of each
+        waiting = asyncio.create_task(journal.append([row(address, b"2")]))
+        await asyncio.sleep(0)
+    await asyncio.gather(*quick, waiting)
+
+    transactions = await owner.fetch("SELECT count(*) FROM accepted_mail GROUP BY xmin::text ORDER BY 1")
+    assert [mails for (mails,) in transactions] == [2, 3]
+    journal.close()
+    await writing
+    await owner.close()
+
+
 async def test_the_age_of_the_queue_is_that_of_the_mail_which_waits_longest(
     database: Database, address: RelayAddress
 ):
