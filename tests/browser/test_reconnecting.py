@@ -8,7 +8,17 @@ from sqlalchemy import update
 
 from services.connector.integrations.service import recompute_lock
 from shared.tables import AuthorizationAttempt, Grant
-from tests.browser.steps import CASA_VERDE, LAMPENLADEN, Site, agree, consent, enter, open_amazon
+from tests.browser.steps import (
+    CASA_VERDE,
+    LAMPENLADEN,
+    Site,
+    agree,
+    consent,
+    enter,
+    open_amazon,
+    open_signed_in,
+)
+from tests.factories import make_grant, make_integration, make_relay_address
 
 
 async def _connect(page: Page) -> UUID:
@@ -20,6 +30,18 @@ async def _connect(page: Page) -> UUID:
     await page.get_by_role("link", name="Zur Integration").click()
     await expect(page.get_by_role("dialog", name="Lampen Europa")).to_be_visible()
     return UUID(page.url.rpartition("/")[2])
+
+
+async def _open_store(page: Page, site: Site) -> None:
+    """One that is connected and named, without the walk there: what is looked at begins in its pop-up."""
+    async with site.sessions.begin() as session:
+        store = await make_integration(session, site.account.id, name="Lampen Europa")
+        await make_grant(session, site.keyring, store)
+        await make_relay_address(session, store)
+        await session.flush()
+        await recompute_lock(session, site.account.id, store.id, datetime.now(UTC))
+    await open_signed_in(page, f"/integrations/{store.id}")
+    await expect(page.get_by_role("dialog", name="Lampen Europa")).to_be_visible()
 
 
 async def _withdraw(site: Site, integration_id: UUID) -> None:
@@ -68,7 +90,7 @@ async def test_another_store_cures_nothing_and_is_named_as_the_wrong_one(page: P
 
 
 async def test_a_disconnected_store_rests_and_is_restored_from_the_list(page: Page, site: Site):
-    await _connect(page)
+    await _open_store(page, site)
     await page.get_by_text("Verwalten", exact=True).click()
     await page.get_by_role("button", name="Pausieren").click()
     await expect(page.get_by_test_id("check").filter(has_text="Pausiert")).to_be_visible()
@@ -100,8 +122,8 @@ async def test_a_disconnected_store_rests_and_is_restored_from_the_list(page: Pa
     await expect(page.get_by_test_id("grace-period")).to_have_count(0)
 
 
-async def _enter_smtp_server(page: Page) -> None:
-    await _connect(page)
+async def _enter_smtp_server(page: Page, site: Site) -> None:
+    await _open_store(page, site)
     await page.get_by_text("Verwalten", exact=True).click()
     await page.get_by_text("Benutzerdefinierte SMTP-Konfiguration").click()
     await page.get_by_label("Server", exact=True).fill("smtp.seller.example")
@@ -110,8 +132,8 @@ async def _enter_smtp_server(page: Page) -> None:
     await page.get_by_label("Absenderadresse").fill("shop@seller.example")
 
 
-async def test_an_smtp_server_that_nobody_may_reach_is_named_as_such(page: Page):
-    await _enter_smtp_server(page)
+async def test_an_smtp_server_that_nobody_may_reach_is_named_as_such(page: Page, site: Site):
+    await _enter_smtp_server(page, site)
 
     await page.get_by_role("button", name="Testen").click()
     await expect(page.locator(".smtp .notice-bad")).to_be_visible()
@@ -128,7 +150,7 @@ async def test_an_smtp_server_that_nobody_may_reach_is_named_as_such(page: Page)
 
 
 async def test_what_amazons_error_codes_mean_is_told_where_one_waits_in_vain(page: Page, site: Site):
-    await _connect(page)
+    await enter(page)
     await open_amazon(page, "Deutschland")
     await expect(page.get_by_role("heading", name="Bitte stimm bei Amazon zu")).to_be_visible()
     async with site.sessions.begin() as session:
@@ -143,8 +165,10 @@ async def test_what_amazons_error_codes_mean_is_told_where_one_waits_in_vain(pag
     await expect(page.get_by_text("SPDC8143")).to_be_visible()
 
 
-async def test_smtp_settings_are_removed_only_after_a_question_that_the_keyboard_answers(page: Page):
-    await _enter_smtp_server(page)
+async def test_smtp_settings_are_removed_only_after_a_question_that_the_keyboard_answers(
+    page: Page, site: Site
+):
+    await _enter_smtp_server(page, site)
     await page.get_by_role("button", name="Speichern").click()
     await page.get_by_role("button", name="Entfernen").focus()
     await page.keyboard.press("Enter")
