@@ -10,6 +10,7 @@ import httpx2
 from pydantic import SecretStr
 
 from shared.crypto.aws_kms import AwsKms, KmsAccess
+from tests.no_tls import NO_AUTHORITIES
 from tests.s3 import S3
 
 REGION = "eu-central-1"
@@ -30,6 +31,7 @@ def make_key(server: S3) -> str:
             "authorization": f"AWS4-HMAC-SHA256 Credential=k/20260101/{REGION}/kms/aws4_request, SignedHeaders=host, Signature=x",
         },
         content=b"{}",
+        verify=NO_AUTHORITIES,
     )
     return str(json.loads(answer.text)["KeyMetadata"]["Arn"])
 

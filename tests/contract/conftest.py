@@ -15,6 +15,7 @@ from services.sandbox.app import create_app
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.state.memory import Sandbox
 from tests.contract.models import PublishedOperation, published_operations
+from tests.no_tls import NO_AUTHORITIES
 
 SELLER_CENTRAL = "/sellercentral.amazon.com"
 USER_AGENT = "Replyco/0.1 (Language=Python/3.11)"
@@ -132,7 +133,7 @@ async def amazon(listener: socket.socket) -> AsyncIterator[Amazon]:
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    async with httpx2.AsyncClient(base_url=url, trust_env=False) as http:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITIES, base_url=url, trust_env=False) as http:
         yield Amazon(url, app.state.sandbox, recorder, http)
     server.should_exit = True
     await serving

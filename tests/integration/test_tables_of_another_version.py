@@ -14,6 +14,7 @@ from shared.keyring import Keyring
 from tests.conftest import Database, Keys
 from tests.factories import make_account, make_integration, make_relay_address
 from tests.integration.mailrelay.accepting import DOMAIN, running_relay, stored_mails
+from tests.no_tls import NO_AUTHORITIES
 
 MAIL = b"From: buyer@marketplace.amazon.de\r\nSubject: Lamp\r\n\r\nWhere is it?"
 EARLIER = "UPDATE alembic_version SET version_num = '20261123_2100'"
@@ -66,7 +67,7 @@ async def test_the_relay_puts_senders_off_until_the_tables_are_there(
         await make_relay_address(session, await make_integration(session, account.id), local_part="mabtekrud")
     await change(database, EARLIER)
 
-    async with running_relay(database, keys) as relay, httpx2.AsyncClient() as probe:
+    async with running_relay(database, keys) as relay, httpx2.AsyncClient(verify=NO_AUTHORITIES) as probe:
         ready = f"http://127.0.0.1:{relay.side_port}/readyz"
         async with relay.client() as client:
             await client.say("EHLO sender.example")

@@ -6,6 +6,7 @@ again and again.
 """
 
 import json
+import ssl
 import time
 from base64 import b64encode
 from collections import OrderedDict
@@ -33,6 +34,8 @@ log = structlog.get_logger()
 
 # The sandbox's provider, which is reached where the sandbox is.
 STAND_IN_HOST: Final = "id.company.example"
+# It has no TLS: reading the certificate authorities for each question took longer than the answer. This one trusts nobody.
+_NO_AUTHORITIES: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _MAX_BYTES: Final = 256 * 1024
 _SECONDS: Final = 8.0
 _KEPT: Final = 500
@@ -218,7 +221,7 @@ class ProviderClient:
         content = bytearray()
         try:
             async with (
-                httpx2.AsyncClient(trust_env=False, timeout=self._seconds) as client,
+                httpx2.AsyncClient(verify=_NO_AUTHORITIES, trust_env=False, timeout=self._seconds) as client,
                 client.stream(
                     method, reach(url, self._stand_in_url), headers=headers, content=body
                 ) as answer,

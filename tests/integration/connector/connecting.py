@@ -3,7 +3,6 @@
 import asyncio
 import re
 import socket
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,9 +26,7 @@ from services.sandbox.settings import SandboxSettings
 from services.sandbox.state.memory import PlannedFailure, Sandbox
 from tests.conftest import Database, Keys
 from tests.integration.connector.conftest import SignedIn
-
-# The sandbox speaks no TLS: reading the certificate authorities for each browser would only take time.
-NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+from tests.no_tls import NO_AUTHORITIES
 
 LAMPENLADEN = "A1LAMPENLADEN7"
 CASA_VERDE = "A2CASAVERDE34K"

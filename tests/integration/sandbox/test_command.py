@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx2
 
+from tests.no_tls import NO_AUTHORITIES
 from tests.processes import free_port
 
 _ANY_PORTS = {f"REPLYCO_SANDBOX_{name}": "0" for name in ("PORT", "SMTP_PORT", "DNS_PORT")}
@@ -62,7 +63,7 @@ async def refused(*environments: Mapping[str, str]) -> list[tuple[int, str]]:
 
 async def answers(port: int) -> None:
     """Ask until it does; there is no event to await across processes."""
-    async with asyncio.timeout(30), httpx2.AsyncClient(trust_env=False) as client:
+    async with asyncio.timeout(30), httpx2.AsyncClient(verify=NO_AUTHORITIES, trust_env=False) as client:
         while True:
             try:
                 await client.get(f"http://127.0.0.1:{port}/livez")
@@ -146,13 +147,13 @@ async def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
     process = await spawn(port, REPLYCO_SANDBOX_STATE_FILE=file)
     await answers(port)
 
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITIES, trust_env=False) as client:
         entered = await client.post(f"{path}/A1LAMPENLADEN7/notification-addresses", json=entry)
     process.kill()
     await ended(process)
     process = await spawn(port, REPLYCO_SANDBOX_STATE_FILE=file)
     await answers(port)
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITIES, trust_env=False) as client:
         sellers = (await client.get(path)).json()
     process.terminate()
 

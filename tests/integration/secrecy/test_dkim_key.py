@@ -16,6 +16,7 @@ from shared.crypto.key_provider import KeyFileUnusable
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.delivery.test_worker import running, worker_settings
 from tests.logs import WrittenLog
+from tests.no_tls import NO_AUTHORITIES
 from tests.unit.mailrelay.outbound.reading_back import DOMAIN, a_reply
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -36,7 +37,10 @@ async def test_the_mail_workers_signing_key_is_told_to_nobody(
     settings = worker_settings(database, keys).model_copy(update={"dkim_key_file": path})
     told = [repr(settings), repr(file), repr(file.current), repr(vars(file))]
 
-    async with running(settings), httpx2.AsyncClient(timeout=5, trust_env=False) as client:
+    async with (
+        running(settings),
+        httpx2.AsyncClient(verify=NO_AUTHORITIES, timeout=5, trust_env=False) as client,
+    ):
         metrics = await client.get(f"http://127.0.0.1:{settings.worker_port}/metrics")
     told += [
         metrics.text,
@@ -64,7 +68,10 @@ async def test_a_worker_without_a_key_says_that_replies_are_not_signed(
 ):
     settings = worker_settings(database, keys)
 
-    async with running(settings), httpx2.AsyncClient(timeout=5, trust_env=False) as client:
+    async with (
+        running(settings),
+        httpx2.AsyncClient(verify=NO_AUTHORITIES, timeout=5, trust_env=False) as client,
+    ):
         metrics = await client.get(f"http://127.0.0.1:{settings.worker_port}/metrics")
 
     assert "replyco_replies_signed 0.0" in metrics.text

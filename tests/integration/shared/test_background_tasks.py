@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from shared.background_tasks import BackgroundTasks
 from shared.side_port import side_port
+from tests.no_tls import NO_AUTHORITIES
 
 Run = Callable[[], Coroutine[None, None, None]]
 
@@ -71,7 +72,11 @@ async def test_readiness_names_a_task_from_its_end_until_it_runs_again():
         database_problem=database_problem,
         problem=tasks.problem,
     )
-    async with port as number, tasks, httpx2.AsyncClient(base_url=f"http://127.0.0.1:{number}") as client:
+    async with (
+        port as number,
+        tasks,
+        httpx2.AsyncClient(verify=NO_AUTHORITIES, base_url=f"http://127.0.0.1:{number}") as client,
+    ):
         before = await client.get("/readyz")
         tasks.start("listening", run)
         await asyncio.wait_for(ends.wait(), 15)

@@ -25,6 +25,7 @@ from tests.conftest import Database, Keys
 from tests.factories import make_accepted_mail, make_account, make_integration, make_relay_address
 from tests.integration.mailrelay.accepting import running_relay
 from tests.kept_database import KeptDatabase
+from tests.no_tls import NO_AUTHORITIES
 from tests.statements import sent_statements
 
 
@@ -51,7 +52,10 @@ async def asked(report: StatusReport, sessions: Sessions, accept: str | None) ->
         database_problem=lambda: database_problem(sessions),
         status=report,
     )
-    async with port as number, httpx2.AsyncClient(base_url=f"http://127.0.0.1:{number}") as client:
+    async with (
+        port as number,
+        httpx2.AsyncClient(verify=NO_AUTHORITIES, base_url=f"http://127.0.0.1:{number}") as client,
+    ):
         return await client.get("/status", headers={"accept": accept} if accept else {})
 
 
@@ -185,7 +189,7 @@ async def test_a_problem_of_the_process_is_told_beside_what_waits(sessions: Sess
 async def test_a_process_that_accepts_mail_tells_its_own(database: Database, keys: Keys):
     async with (
         running_relay(database, keys) as relay,
-        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{relay.side_port}") as client,
+        httpx2.AsyncClient(verify=NO_AUTHORITIES, base_url=f"http://127.0.0.1:{relay.side_port}") as client,
     ):
         told = (await client.get("/status")).json()
 

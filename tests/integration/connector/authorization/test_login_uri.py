@@ -30,6 +30,7 @@ from tests.integration.connector.connecting import (
     outcome,
     query_of,
 )
+from tests.no_tls import NO_AUTHORITIES
 
 SignInAs = Callable[..., Awaitable[SignedIn]]
 NewClient = Callable[..., httpx2.AsyncClient]
@@ -62,7 +63,7 @@ async def send_form(client: httpx2.AsyncClient, url: str, **fields: str) -> http
 
 async def go_over_amazon(client: httpx2.AsyncClient, sent_on: httpx2.Response) -> httpx2.Response:
     """From our redirect to Amazon and back to our callback."""
-    async with httpx2.AsyncClient() as browser:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITIES) as browser:
         back = await browser.get(sent_on.headers["location"])
     assert back.status_code == 303, back.text
     return await arrive(client, back.headers["location"])

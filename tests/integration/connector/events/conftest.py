@@ -16,6 +16,7 @@ from services.connector.dependencies import SESSION_COOKIE
 from services.connector.events.hub import Hub
 from services.connector.http.server import Server
 from tests.integration.connector.conftest import SignedIn
+from tests.no_tls import NO_AUTHORITIES
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,9 @@ def listen(running: Running) -> Listen:
 async def connected(running: Running, **client_values: Any) -> AsyncIterator[Listener]:
     """A stream as it answers, whatever the answer is."""
     async with (
-        httpx2.AsyncClient(base_url=running.url, timeout=10, **client_values) as client,
+        httpx2.AsyncClient(
+            verify=NO_AUTHORITIES, base_url=running.url, timeout=10, **client_values
+        ) as client,
         client.stream("GET", "/api/v1/events") as response,
     ):
         yield Listener(response)

@@ -9,6 +9,7 @@ import httpx2
 
 from shared.side_port import STOPPING
 from tests.conftest import Database, Keys
+from tests.no_tls import NO_AUTHORITIES
 from tests.roles import replica, running
 
 
@@ -17,19 +18,19 @@ async def test_it_drains_first_and_a_second_signal_ends_it_at_once(
 ):
     connector = replica(database, keys, tmp_path, "connector", drain_seconds="600")
     url, side_url = (f"http://127.0.0.1:{port}" for port in (connector.port, connector.side_port))
-    async with running(connector), httpx2.AsyncClient() as kept:
+    async with running(connector), httpx2.AsyncClient(verify=NO_AUTHORITIES) as kept:
         connector.send(signal.SIGHUP)
         await connector.says("hangup_ignored")
         before = await kept.get(f"{url}/livez")
         connector.send(signal.SIGTERM)
         await connector.says("draining")
-        async with httpx2.AsyncClient() as newcomer:
+        async with httpx2.AsyncClient(verify=NO_AUTHORITIES) as newcomer:
             told = [await newcomer.get(f"{each}/readyz") for each in (url, side_url)]
             alive = await newcomer.get(f"{side_url}/livez")
         async with asyncio.timeout(60):
             while (await kept.get(f"{url}/livez")).headers.get("connection") != "close":
                 pass
-        async with httpx2.AsyncClient() as newcomer:
+        async with httpx2.AsyncClient(verify=NO_AUTHORITIES) as newcomer:
             during = await newcomer.get(f"{url}/api/v1/openapi.json")
         ended = asyncio.create_task(connector.ended())
         # One that comes right behind the first is taken for the same.
@@ -52,7 +53,7 @@ async def test_metrics_are_on_the_side_port_alone_and_a_stop_answers_a_request_u
     connector = replica(database, keys, tmp_path, "connector", drain_seconds="0")
     url, side_url = (f"http://127.0.0.1:{port}" for port in (connector.port, connector.side_port))
     async with running(connector):
-        async with httpx2.AsyncClient() as client:
+        async with httpx2.AsyncClient(verify=NO_AUTHORITIES) as client:
             ready = [(await client.get(f"{each}/readyz")).status_code for each in (url, side_url)]
             metrics = await client.get(f"{side_url}/metrics")
             elsewhere = [await client.get(f"{url}/metrics"), await client.get(f"{side_url}/api/v1/me")]

@@ -21,6 +21,7 @@ from tests.integration.connector.connecting import (
     consent,
     outcome,
 )
+from tests.no_tls import NO_AUTHORITIES
 
 EUROPE = "sellercentral-europe.amazon.com"
 FAILURES = {
@@ -54,7 +55,7 @@ FAILURES = {
 async def cancel(consent_url: str) -> httpx2.Response:
     """Sign in as the Lampenladen and press Cancel."""
     url = httpx2.URL(consent_url)
-    async with httpx2.AsyncClient(trust_env=False) as browser:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITIES, trust_env=False) as browser:
         sign_in = url.copy_with(path=f"/{EUROPE}/ap/signin", query=b"")
         await browser.post(sign_in, data={"seller_id": LAMPENLADEN})
         data = {**dict(url.params), "action": "cancel"}
@@ -116,7 +117,7 @@ async def test_while_amazon_shows_an_error_of_its_own_the_attempt_waits(signed_i
     attempt = await begin(signed_in.client)
     url = httpx2.URL(attempt["consent_url"])
 
-    async with httpx2.AsyncClient(trust_env=False) as browser:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITIES, trust_env=False) as browser:
         sign_in = url.copy_with(path=f"/{EUROPE}/ap/signin", query=b"")
         await browser.post(sign_in, data={"seller_id": LAMPENLADEN})
         for code in PAGE_CODES:

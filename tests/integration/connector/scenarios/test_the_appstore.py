@@ -5,6 +5,7 @@ import httpx2
 from services.sandbox.state.scenarios import CALLBACK_URIS
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import LAMPENLADEN, Amazon, arrive
+from tests.no_tls import NO_AUTHORITIES
 
 EUROPE = "sellercentral-europe.amazon.com"
 GENUINE = {"callback-uri-relative"}
@@ -12,7 +13,9 @@ GENUINE = {"callback-uri-relative"}
 
 async def press_authorize(amazon: Amazon) -> str:
     """In the Appstore, as the Lampenladen. Where Amazon sends the browser."""
-    async with httpx2.AsyncClient(base_url=f"{amazon.url}/{EUROPE}", trust_env=False) as browser:
+    async with httpx2.AsyncClient(
+        verify=NO_AUTHORITIES, base_url=f"{amazon.url}/{EUROPE}", trust_env=False
+    ) as browser:
         await browser.post("/ap/signin", data={"seller_id": LAMPENLADEN})
         answer = await browser.post("/apps/store")
     location: str = answer.headers["location"]

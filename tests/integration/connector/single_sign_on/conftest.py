@@ -15,7 +15,6 @@ from shared.tables import Account, OidcDomain, User
 from tests.factories import make_user
 from tests.integration.connector.conftest import SignedIn
 from tests.integration.connector.connecting import (
-    NO_AUTHORITIES,
     Amazon,
     action_of,
     amazon,
@@ -23,6 +22,7 @@ from tests.integration.connector.connecting import (
     hidden_of,
     settings,
 )
+from tests.no_tls import NO_AUTHORITIES
 
 __all__ = ["amazon", "settings"]
 

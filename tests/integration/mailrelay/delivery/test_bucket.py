@@ -16,6 +16,7 @@ from tests.conftest import Database, Keys
 from tests.integration.mailrelay.accepting import running_relay
 from tests.integration.mailrelay.delivery.conftest import Store
 from tests.integration.mailrelay.delivery.test_delivery import all_messages, make_due, state_of
+from tests.no_tls import NO_AUTHORITIES
 from tests.processes import free_port
 from tests.s3 import blob_settings, s3_server
 
@@ -41,7 +42,9 @@ async def test_large_mail_waits_for_a_server_that_is_away_and_small_mail_does_no
             assert (await client.deliver(address, LARGE)).startswith("451 4.3.0")
         async with relay.client() as client:
             assert (await client.deliver(address, SMALL)).startswith("250 ")
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{relay.side_port}") as side:
+        async with httpx2.AsyncClient(
+            verify=NO_AUTHORITIES, base_url=f"http://127.0.0.1:{relay.side_port}"
+        ) as side:
             assert (await side.get("/readyz")).status_code == 200
             failures = 'replyco_blob_failures_total{code="blobs_unavailable"} 1.0'
             assert failures in (await side.get("/metrics")).text

@@ -19,6 +19,7 @@ from shared.database import asyncpg_dsn
 from shared.events import CHANNEL
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.delivery.conftest import Accept, mail
+from tests.no_tls import NO_AUTHORITIES
 from tests.processes import free_port
 from tests.signing import amazon_dns
 
@@ -140,7 +141,9 @@ async def test_side_port_tells_what_was_delivered(database: Database, keys: Keys
     async with heard_messages(database) as heard, running(settings):
         await accept(mail("buyer-question"))
         await asyncio.wait_for(heard.get(), 15)
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{settings.worker_port}") as client:
+        async with httpx2.AsyncClient(
+            verify=NO_AUTHORITIES, base_url=f"http://127.0.0.1:{settings.worker_port}"
+        ) as client:
             ready = await client.get("/readyz")
             metrics = await client.get("/metrics")
 
@@ -166,7 +169,9 @@ async def test_a_background_task_of_the_worker_that_ends_is_restarted_and_seen(
             asyncio.timeout(30),
             heard_messages(database) as heard,
             running(settings),
-            httpx2.AsyncClient(base_url=f"http://127.0.0.1:{settings.worker_port}") as client,
+            httpx2.AsyncClient(
+                verify=NO_AUTHORITIES, base_url=f"http://127.0.0.1:{settings.worker_port}"
+            ) as client,
         ):
             await accept(mail("order-notice"))
             await heard.get()

@@ -22,6 +22,7 @@ from tests.integration.mailrelay.accepting import (
     running_relay,
     stored_mails,
 )
+from tests.no_tls import NO_AUTHORITIES
 
 ADDRESS = f"mabtekrud@{DOMAIN}"
 UNKNOWN = "RCPT TO:<nobodyatall@" + DOMAIN + ">"
@@ -37,7 +38,9 @@ async def address(database: Database, sessions: Sessions, keyring: Keyring) -> N
 
 async def bites(relay: Relay, limit: str) -> float:
     """How often a limit bit, as the metrics say."""
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{relay.side_port}") as side:
+    async with httpx2.AsyncClient(
+        verify=NO_AUTHORITIES, base_url=f"http://127.0.0.1:{relay.side_port}"
+    ) as side:
         figures = (await side.get("/metrics")).text
     name = f'replyco_smtp_limits_total{{limit="{limit}"}} '
     return sum(float(line.removeprefix(name)) for line in figures.splitlines() if line.startswith(name))

@@ -19,6 +19,7 @@ from shared.aws_signing import AwsKey
 from tests.integration.sandbox.conftest import LAMPENLADEN, Seller, fixed_clock
 from tests.integration.sandbox.grantless import NOTIFICATIONS, grantless
 from tests.integration.sandbox.ordering import API, REPORTS, Application, application
+from tests.no_tls import NO_AUTHORITIES
 
 ROOT = f"{API}/notifications/v1"
 
@@ -40,7 +41,7 @@ async def url() -> AsyncIterator[str]:
 @pytest.fixture
 async def amazon(url: str) -> AsyncIterator[Application]:
     """The application, subscribed to all that concerns Lampenladen's orders."""
-    async with httpx2.AsyncClient(base_url=url, trust_env=False) as client:
+    async with httpx2.AsyncClient(verify=NO_AUTHORITIES, base_url=url, trust_env=False) as client:
         seller = Seller(client, SandboxSettings())
         amazon = await application(seller)
         arn = "arn:aws:sqs:eu-west-1:123456789012:orders"

@@ -30,7 +30,8 @@ from services.connector.amazon.reports import (
     get_reports,
     open_document,
 )
-from tests.integration.connector.connecting import NO_AUTHORITIES, http_answer
+from tests.integration.connector.connecting import http_answer
+from tests.no_tls import NO_AUTHORITIES
 from tests.unit.connector.amazon.test_orders import Server, always, seller_of
 
 SINCE = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
