@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,7 @@ def _texts_in(value: ast.expr) -> Iterator[str | None]:
             yield None
 
 
+@cache
 def _written() -> set[str]:
     found = {
         (path.name, line, action)
