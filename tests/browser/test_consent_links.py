@@ -17,6 +17,7 @@ from tests.browser.steps import (
     open_signed_in,
     sign_in,
 )
+from tests.browser.test_reconnecting import connected
 
 
 async def _open_at_amazon(page: Page, button: str) -> Page:
@@ -69,18 +70,14 @@ async def test_a_link_says_who_asks_for_what_and_is_done_once_the_store_is_autho
 
 async def test_a_link_for_a_store_takes_that_store_alone_and_ends(page: Page, site: Site):
     title = page.get_by_role("heading", level=1)
-    await open_signed_in(page, "/integrations/new?source=amazon&country=DE")
-    await consent(await _open_at_amazon(page, "Autorisieren"), LAMPENLADEN)
-    await page.get_by_label("Name der Integration").fill("Lampen Europa")
-    await page.keyboard.press("Enter")
-    await expect(page.locator("#relay-address")).to_be_visible()
-    integration_id = page.url.rpartition("=")[2]
+    integration_id = await connected(site)
+    await open_signed_in(page)
     made = await page.evaluate(
         """async ([id]) => {
             const { post } = await import(document.querySelector("script[type=module]").src.replace("app.js", "core/api.js"));
             return (await post("/authorization-links", { integration_id: id })).url;
         }""",
-        [integration_id],
+        [str(integration_id)],
     )
     link = urlsplit(made).path
 

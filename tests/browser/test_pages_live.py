@@ -108,6 +108,8 @@ async def test_ticking_off_the_guide_is_remembered_and_said_to_be_no_message_yet
     await expect(lock).to_have_attribute("data-lock", "pending")
     await page.reload()
     await expect(page.get_by_test_id("setup-progress")).to_have_text("Alles erledigt (10 von 10)")
+    await page.get_by_role("link", name="Zur Integration").click()
+    await expect(page.get_by_role("dialog", name="Lampen Europa")).to_be_visible()
 
 
 async def test_the_dialog_has_an_address_and_closes_with_escape_to_the_link_that_opened_it(

@@ -21,27 +21,23 @@ from tests.browser.steps import (
 from tests.factories import make_grant, make_integration, make_relay_address
 
 
-async def _connect(page: Page) -> UUID:
-    await enter(page)
-    await consent(await open_amazon(page, "Deutschland"), LAMPENLADEN)
-    await page.get_by_label("Name der Integration").fill("Lampen Europa")
-    await page.get_by_role("button", name="Autorisieren").click()
-    await expect(page.locator("#relay-address")).to_be_visible()
-    await page.get_by_role("link", name="Zur Integration").click()
-    await expect(page.get_by_role("dialog", name="Lampen Europa")).to_be_visible()
-    return UUID(page.url.rpartition("/")[2])
-
-
-async def _open_store(page: Page, site: Site) -> None:
-    """One that is connected and named, without the walk there: what is looked at begins in its pop-up."""
+async def connected(site: Site) -> UUID:
+    """A store of the sandbox's that is connected and named, without the walk there, which other tests are about."""
     async with site.sessions.begin() as session:
-        store = await make_integration(session, site.account.id, name="Lampen Europa")
+        store = await make_integration(session, site.account.id, name="Lampen Europa", seller_id=LAMPENLADEN)
         await make_grant(session, site.keyring, store)
         await make_relay_address(session, store)
         await session.flush()
         await recompute_lock(session, site.account.id, store.id, datetime.now(UTC))
-    await open_signed_in(page, f"/integrations/{store.id}")
+    return store.id
+
+
+async def _open_store(page: Page, site: Site) -> UUID:
+    """In its pop-up."""
+    integration_id = await connected(site)
+    await open_signed_in(page, f"/integrations/{integration_id}")
     await expect(page.get_by_role("dialog", name="Lampen Europa")).to_be_visible()
+    return integration_id
 
 
 async def _withdraw(site: Site, integration_id: UUID) -> None:
@@ -57,7 +53,7 @@ async def _withdraw(site: Site, integration_id: UUID) -> None:
 
 
 async def test_a_withdrawn_authorization_turns_the_lock_red_and_one_click_cures_it(page: Page, site: Site):
-    integration_id = await _connect(page)
+    integration_id = await _open_store(page, site)
     await _withdraw(site, integration_id)
     check = page.get_by_test_id("check").filter(has_text="Autorisierung widerrufen")
     await expect(check).to_be_visible()
@@ -75,7 +71,7 @@ async def test_a_withdrawn_authorization_turns_the_lock_red_and_one_click_cures_
 
 
 async def test_another_store_cures_nothing_and_is_named_as_the_wrong_one(page: Page, site: Site):
-    integration_id = await _connect(page)
+    integration_id = await _open_store(page, site)
     await _withdraw(site, integration_id)
 
     async with page.context.expect_page() as opened:
