@@ -79,7 +79,7 @@ class Wire:
         self._asked: set[str] = set()
         self._read_again: set[str] = set()
         self._is_followed = False
-        self._urls: dict[str, str] = {}
+        self._first: dict[str, str] = {}
         self.from_cache: list[str] = []
         """What was not asked for because the browser had it: of a first view, nothing."""
         self._changed = asyncio.Event()
@@ -97,9 +97,10 @@ class Wire:
 
     def _sent(self, event: dict[str, Any]) -> None:
         url: str = event["request"]["url"]
-        self._urls[event["requestId"]] = url
         if not url.startswith("http"):
             return
+        if url not in self._asked:
+            self._first[event["requestId"]] = url
         if self._is_followed and url in self._asked:
             self._read_again.add(event["requestId"])
         else:
@@ -110,8 +111,8 @@ class Wire:
         self._changed.set()
 
     def _had(self, event: dict[str, Any]) -> None:
-        # An address that holds its content is such, too.
-        if (url := self._urls[event["requestId"]]).startswith("http"):
+        # What is drawn again, such as a picture, the page itself still has; so it is with an address that holds its content.
+        if url := self._first.get(event["requestId"]):
             self.from_cache.append(url)
 
     def _told(self, event: dict[str, Any]) -> None:
