@@ -38,17 +38,17 @@ def create_amazon(
     `switch` nobody can stop the calls.
     """
     secrets = OneSecret(client_secret) if isinstance(client_secret, SecretStr) else client_secret
-    tls = _tls()
+    context = tls()
     switch = switch or NeverPaused()
     throttle = Throttle(client_id, buckets)
     return Amazon(
-        Lwa(client_id, secrets, amazon_base_url=amazon_base_url, tls=tls, switch=switch),
-        SpApiClient(amazon_base_url=amazon_base_url, tls=tls, throttle=throttle, switch=switch),
+        Lwa(client_id, secrets, amazon_base_url=amazon_base_url, tls=context, switch=switch),
+        SpApiClient(amazon_base_url=amazon_base_url, tls=context, throttle=throttle, switch=switch),
         switch,
     )
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     """Made once a process: reading the certificate authorities takes some 20 ms. Proxy and certificate variables are not heeded."""
     return httpx2.create_ssl_context(trust_env=False)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from services.connector.amazon.access import tls
 from services.connector.amazon.errors import AmazonUnavailable, ClientMisconfigured, Throttled
 from services.connector.amazon.pausing import NeverPaused, StopSwitch
 from services.connector.settings import ConnectorSettings
@@ -60,9 +61,7 @@ class NoticeQueue:
         self._key = key
         self._switch = switch or NeverPaused()
         self._address = httpx2.URL(url).copy_with(path="/", query=None)
-        self._http = httpx2.AsyncClient(
-            timeout=_TIMEOUT, verify=httpx2.create_ssl_context(trust_env=False), trust_env=False
-        )
+        self._http = httpx2.AsyncClient(timeout=_TIMEOUT, verify=tls(), trust_env=False)
 
     @property
     def arn(self) -> str:
