@@ -6,6 +6,7 @@ What is used of pytest here is its own, not promised to others; if it goes, the 
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,9 @@ def compile_share(config: pytest.Config, worker: Mapping[str, Any]) -> None:
         return
     number = int(worker["workerid"].removeprefix("gw"))
     for file in _asked_for(config)[number :: worker["workercount"]]:
-        compile_file(file, config)
+        # Whoever collects it tells what is wrong with a file.
+        with suppress(SyntaxError, ValueError):
+            compile_file(file, config)
 
 
 def _asked_for(config: pytest.Config) -> list[Path]:
