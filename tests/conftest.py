@@ -23,7 +23,6 @@ from shared.crypto.mail_key_files import MailPrivateKeyFile, create_mail_key_pai
 from shared.crypto.raw_mail import MailPrivateKey, MailPublicKey
 from shared.database import Sessions
 from shared.keyring import Keyring
-from tests.compiled import compile_share
 from tests.kept_database import KeptDatabase, forget_outages
 from tests.signing import amazon_dns
 
@@ -109,16 +108,6 @@ def pytest_configure() -> None:
             structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
         ]
     )
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """In a checkout in which nothing has been tested, each worker of a run compiles another part of the tests before it collects them.
-
-    They collect side by side: each of them compiled all of them, which is half of what collecting takes.
-    """
-    worker = getattr(session.config, "workerinput", None)
-    if worker is not None:
-        compile_share(session.config, worker)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

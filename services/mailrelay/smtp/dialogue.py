@@ -4,7 +4,6 @@ Nothing about sender, recipient or content is ever logged.
 """
 
 import asyncio
-import functools
 import time
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, Final
@@ -148,11 +147,18 @@ class Dialogue:
 
     async def _ehlo(self, argument: str) -> None:
         self._begin_session(argument)
-        offers_starttls = self._context.certificate is not None and self._state.tls_version is None
-        self._writer.write_text(
-            f"250-{self._settings.smtp_hostname}",
-            further_lines=_offers(self._settings.message_size_limit_bytes, offers_starttls=offers_starttls),
+        is_encrypted = self._state.tls_version is not None
+        offers = (
+            "PIPELINING",
+            f"SIZE {self._settings.message_size_limit_bytes}",
+            "8BITMIME",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+            *(["STARTTLS"] if self._context.certificate is not None and not is_encrypted else []),
+            "HELP",
         )
+        lines = [f"250-{offer}\r\n" for offer in offers[:-1]] + [f"250 {offers[-1]}\r\n"]
+        self._writer.write_text(f"250-{self._settings.smtp_hostname}", further_lines="".join(lines))
 
     async def _helo(self, argument: str) -> None:
         self._begin_session(argument)
@@ -254,18 +260,3 @@ class Dialogue:
         b"STARTTLS": _starttls,
         **dict.fromkeys((b"EXPN", b"AUTH", b"BDAT", b"ETRN", b"TURN"), _not_implemented),
     }
-
-
-@functools.lru_cache(maxsize=16)
-def _offers(size_limit: int, *, offers_starttls: bool) -> str:
-    """The lines of the reply to EHLO behind its first one."""
-    offers = (
-        "PIPELINING",
-        f"SIZE {size_limit}",
-        "8BITMIME",
-        "SMTPUTF8",
-        "ENHANCEDSTATUSCODES",
-        *(["STARTTLS"] if offers_starttls else []),
-        "HELP",
-    )
-    return "".join([*(f"250-{offer}\r\n" for offer in offers[:-1]), f"250 {offers[-1]}\r\n"])

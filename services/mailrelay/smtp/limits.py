@@ -318,8 +318,6 @@ class ClientQuota:
         What is our fault (4yz) is not held against the client, but for addresses that we do not know after a restore: whoever guesses is
         as slow as ever.
         """
-        if reply.code < 400:
-            return 0
         if reply is replies.TOO_MANY_RECIPIENTS:
             self._limits.on_hit(LimitHit.RECIPIENTS)
         is_unknown = reply in {replies.UNKNOWN_ADDRESS, replies.ADDRESS_UNCERTAIN}
