@@ -22,7 +22,6 @@ from tests.roles import Replica, replica, running
 _DRAIN_SECONDS: Final = 5
 _CLIENTS: Final = 4
 _SENDERS: Final = 4
-_MAILS_BETWEEN: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +66,10 @@ async def rolled(
     *,
     roles: Sequence[str],
     replaced_each: int,
+    mails_between: int = 20,
     pause_seconds: float = 0.01,
 ) -> Rolled:
-    """Two replicas of each role. `replaced_each`: how many of a role, 1 or 2. `pause_seconds`: of each client and sender."""
+    """Two replicas of each role. `replaced_each`: how many of a role, 1 or 2. `mails_between`: accepted before the first and after each. `pause_seconds`: of each client and sender."""
     await make_address(database, keys)
     program = await Program.make(database, keys)
     replicas = {
@@ -88,14 +88,14 @@ async def rolled(
         mail = await stack.enter_async_context(
             Load(relays.port, clients=_SENDERS, pause_seconds=pause_seconds)
         )
-        await mail.more("data 250", _MAILS_BETWEEN)
+        await mail.more("data 250", mails_between)
         http = await stack.enter_async_context(
             HttpLoad(connectors.port, program, clients=_CLIENTS, pause_seconds=pause_seconds)
         )
         for role in roles:
             for each in replicas[role][:replaced_each]:
                 exit_codes.add(await _replaced(each))
-                await mail.more("data 250", _MAILS_BETWEEN)
+                await mail.more("data 250", mails_between)
     owner = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     notes = await owner.fetchval("SELECT count(*) FROM notes")
     await owner.close()

@@ -14,7 +14,13 @@ async def test_replicas_are_replaced_under_load_and_nobody_notices(
 ):
     """One replica of each role that others connect to; `make soak` replaces every replica of every role, under more load."""
     count = await rolled(
-        database, keys, tmp_path, roles=("connector", "relay"), replaced_each=1, pause_seconds=0.2
+        database,
+        keys,
+        tmp_path,
+        roles=("connector", "relay"),
+        replaced_each=1,
+        mails_between=8,
+        pause_seconds=0.5,
     )
 
     print(count)  # noqa: T201 - the counts are what this is for
