@@ -7,7 +7,7 @@ from tests.faults.connector.renewals import renewed
 
 # `make soak` has three replicas, three periods without a kill, and six kills.
 REPLICAS = 2
-PERIODS = 2
+PERIODS = 1
 KILLS = 1
 
 
