@@ -86,8 +86,8 @@ async def test_a_restore_to_a_point_in_time_has_every_250_before_it_once(
         await reachable(large)
         try:
             async with (
-                Load(relay.port, clients=5, pause_seconds=0.02) as load,
-                Load(large.port, clients=3, name="large", pause_seconds=0.02) as large_load,
+                Load(relay.port, clients=5, pause_seconds=0.1) as load,
+                Load(large.port, clients=3, name="large", pause_seconds=0.1) as large_load,
             ):
                 await load.more("data 250", 20)
                 await backups.backup("base")
