@@ -35,9 +35,9 @@ from tests.integration.mailrelay.accepting import DOMAIN, Client, connect
 PROCESSES = 2
 CLIENTS = 10
 # `make soak` kills some seventy, the supervisor among them.
-KILLS = 2
+KILLS = 1
 # Where the load goes on while something else is waited for.
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS = 0.2
 NEW_ADDRESS = "newaddres"
 
 
