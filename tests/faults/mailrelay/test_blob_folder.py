@@ -21,11 +21,11 @@ async def mount(*arguments: str) -> bool:
 
 @pytest.fixture
 async def small_folder(tmp_path: Path) -> AsyncIterator[Keys]:
-    """Keys whose blobs have a file system of their own, with room for some hundred mails."""
+    """Keys whose blobs have a file system of their own, with room for some fifty mails."""
     keys = Keys.make(tmp_path)
     folder = str(keys.blob_folder)
     await asyncio.to_thread(keys.blob_folder.mkdir)
-    if not await mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", folder):
+    if not await mount("-t", "tmpfs", "-o", "size=256k", "tmpfs", folder):
         pytest.skip("only root may mount a small file system")
     yield keys
     await asyncio.to_thread(subprocess.run, ["/bin/umount", "--lazy", folder], check=True)
