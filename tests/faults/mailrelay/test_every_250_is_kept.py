@@ -13,11 +13,11 @@ from tests.faults.mailrelay.kills import postgresql_ended, relay_killed
 from tests.faults.mailrelay.load import Load, running
 
 # `make soak` kills it ten times.
-KILLS = 2
+KILLS = 1
 
 
 async def test_the_relay_is_killed_under_load(database: Database, keys: Keys, tmp_path: Path):
-    count = await relay_killed(database, keys, tmp_path, kills=KILLS, mails=50)
+    count = await relay_killed(database, keys, tmp_path, kills=KILLS, mails=30)
 
     assert_right(f"relay killed {KILLS} times", count)
 
@@ -25,7 +25,7 @@ async def test_the_relay_is_killed_under_load(database: Database, keys: Keys, tm
 async def test_postgresql_is_stopped_and_killed_under_load(
     own_database: Database, keys: Keys, tmp_path: Path
 ):
-    count = await postgresql_ended(own_database, keys, tmp_path, mails=50)
+    count = await postgresql_ended(own_database, keys, tmp_path, mails=30)
 
     assert_right("PostgreSQL stopped once, killed once", count)
 
