@@ -85,16 +85,17 @@ async def make_caller(session: AsyncSession, keyring: Keyring, mail_key: MailPub
         case Kind.NOBODY:
             return Caller(None, None, ids)
         case Kind.ADMIN | Kind.AGENT:
-            return Caller(_sign_in(session, user), None, ids)
+            token, session_id = _sign_in(session, user)
+            return Caller(token, None, ids | {"session_id": [session_id], "user_id": [user.id]})
         case Kind.EDIT_KEY | Kind.VIEW_KEY:
             return Caller(None, _make_key(session, user), ids)
 
 
-def _sign_in(session: AsyncSession, user: User) -> str:
-    token, now = new_session_token(), datetime.now(UTC)
+def _sign_in(session: AsyncSession, user: User) -> tuple[str, UUID]:
+    token, session_id, now = new_session_token(), new_id(), datetime.now(UTC)
     session.add(
         UserSession(
-            id=new_id(),
+            id=session_id,
             account_id=user.account_id,
             user_id=user.id,
             token_hash=hash_secret(token),
@@ -104,7 +105,7 @@ def _sign_in(session: AsyncSession, user: User) -> str:
             authenticated_at=now,
         )
     )
-    return token
+    return token, session_id
 
 
 def _make_key(session: AsyncSession, user: User) -> str:

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import socket
 import sys
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Final
 
 import uvicorn
 from pydantic import SecretStr
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy.demo.postgres import CONNECTOR, OWNER
 from services.connector.accounts.credentials import csrf_token
@@ -38,14 +40,19 @@ HOOKS: Final = Path(__file__).with_name("hooks.py")
 # Neither is what is tested here, and all callers come from one address.
 _NO_LIMIT: Final = 1_000_000
 # What ends the caller himself is tried apart from the rest, each by a caller of its own: whoever has succeeded with it is nobody, or in
-# an account that is closed, or lacks the second factor that his account demands from then on.
+# an account that is closed, or lacks the second factor that his account demands from then on, or the rights that he has taken from himself.
 _ENDS: Final[Mapping[Kind, Sequence[str]]] = {
     Kind.ADMIN: (
         f"DELETE {API_PREFIX}/sessions/current",
+        f"DELETE {API_PREFIX}/sessions/{{session_id}}",
+        f"PATCH {API_PREFIX}/users/{{user_id}}",
         f"PATCH {API_PREFIX}/account/security",
         f"POST {API_PREFIX}/account/closure",
     ),
-    Kind.AGENT: (f"DELETE {API_PREFIX}/sessions/current",),
+    Kind.AGENT: (
+        f"DELETE {API_PREFIX}/sessions/current",
+        f"DELETE {API_PREFIX}/sessions/{{session_id}}",
+    ),
     Kind.EDIT_KEY: (f"DELETE {API_PREFIX}/api-keys/{{api_key_id}}",),
 }
 
@@ -57,6 +64,8 @@ class Connector:
     url: str
     database: Database
     keys: Keys
+    # With what each operation, by method and path, has answered, and how often.
+    answers: Mapping[str, Counter[int]]
 
     async def caller(self, kind: Kind) -> Caller:
         engine = create_engine(self.database.url(OWNER), application_name="tests-owner")
@@ -71,6 +80,8 @@ class Connector:
 @asynccontextmanager
 async def served(database: Database, keys: Keys) -> AsyncIterator[Connector]:
     listener = socket.create_server(("127.0.0.1", 0))
+    # As uvloop does for the connector and asyncio does not here: each answer waited 40 ms for its second half.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     app = create_app(
         ConnectorSettings(
             database_url=SecretStr(database.url(CONNECTOR)),
@@ -91,15 +102,28 @@ async def served(database: Database, keys: Keys) -> AsyncIterator[Connector]:
     app.state.connector = dataclasses.replace(
         app.state.connector, outgoing=outgoing, smtp_checker=SmtpChecker(outgoing, "replyco.example")
     )
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on")
+    answers: defaultdict[str, Counter[int]] = defaultdict(Counter)
+    config = uvicorn.Config(_counted(app, answers), log_config=None, access_log=False, lifespan="on")
     server = Server(config, end_streams=app.state.connector.hub.end_streams)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield Connector(f"http://127.0.0.1:{listener.getsockname()[1]}", database, keys)
+        yield Connector(f"http://127.0.0.1:{listener.getsockname()[1]}", database, keys, answers)
     finally:
         server.should_exit = True
         await serving
         listener.close()
+
+
+def _counted(app: ASGIApp, answers: defaultdict[str, Counter[int]]) -> ASGIApp:
+    async def counting(scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start" and (route := scope.get("route")) is not None:
+                answers[f"{scope['method']} {route.path}"][message["status"]] += 1
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    return counting
 
 
 async def _nowhere(_name: str) -> Sequence[Address]:
