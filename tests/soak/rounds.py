@@ -14,6 +14,7 @@ import asyncpg
 from hypothesis import HealthCheck, given, settings
 from hypothesis.stateful import run_state_machine_as_test
 from hypothesis.strategies import booleans
+from playwright.async_api import expect
 
 from deploy.demo.postgres import CONNECTOR, OWNER, EmbeddedPostgres
 from migrations.upgrade import upgrade
@@ -24,6 +25,10 @@ from shared.crypto.key_provider import KeyFile
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring
 from shared.settings import BlobSettings
+from tests.browser.product.payloads import PAYLOADS
+from tests.browser.product.started import started_product
+from tests.browser.product.test_hostile_mail import look_at_all
+from tests.browser.running import PATIENCE_MS, chromium
 from tests.conftest import Database, Keys
 from tests.factories import make_account
 from tests.faults.connector.data_key_kills import changed_through_kills
@@ -472,6 +477,14 @@ async def _erasure(environment: Environment) -> Outcome:
     )
 
 
+async def _hostile_mail(_environment: Environment) -> Outcome:
+    """Each payload in HTML of its own, in a browser."""
+    expect.set_options(timeout=PATIENCE_MS)
+    async with chromium() as browser, started_product() as stack:
+        await look_at_all(browser, stack, documents=len(PAYLOADS))
+    return Outcome(True, {"payloads": len(PAYLOADS)})
+
+
 def _api(kind: Kind) -> Round:
     """Every operation of the API as this caller, with everything that schemathesis thinks of."""
 
@@ -527,5 +540,6 @@ ROUNDS: Mapping[str, Round] = {
     **{f"damaged-mails-{number}": _damaged_mails for number in range(1, 6)},
     **{f"migrations-{revision}": _migrations(revision) for revision in revisions_with_data()},
     "erasure": _erasure,
+    "hostile-mail": _hostile_mail,
     **{f"fuzz-api-{kind.name.lower()}": _api(kind) for kind in Kind},
 }

@@ -4,38 +4,21 @@ The folder is a package so that the product lives for it alone, and comes first 
 takes a test of it from that one and starts a second product.
 """
 
-import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, BrowserContext
 
-from deploy.demo.settings import DemoSettings
 from deploy.demo.stack import Stack
+from tests.browser.product.started import started_product
 from tests.browser.running import PATIENCE_MS
-from tests.processes import free_ports
 
 
 @pytest.fixture(scope="package")
 async def stack() -> AsyncIterator[Stack]:
     """What `make demo` starts. Its six processes take a second of the processor a minute also when idle, so it ends with this folder."""
-    ports = free_ports(9)
-    with tempfile.TemporaryDirectory(prefix="replyco-", ignore_cleanup_errors=True) as folder:
-        settings = DemoSettings(
-            port=ports[0],
-            worker_port=ports[1],
-            smtp_port=ports[2],
-            side_port=ports[3],
-            mail_worker_port=ports[4],
-            sandbox_port=ports[5],
-            sandbox_smtp_port=ports[6],
-            sandbox_dns_port=ports[7],
-            connector_side_port=ports[8],
-            data_folder=Path(folder) / "data",
-        )
-        async with Stack(settings) as running:
-            yield running
+    async with started_product() as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,10 +1,14 @@
-"""What a hostile mail may hold. `xss()` is what must never run, `evil.example` what must never be asked for anything."""
+"""What a hostile mail may hold: what must never run, and addresses that must never be asked for anything.
+
+Each has its number in them, so that a finding names it also where a document holds many.
+"""
 
 from typing import Final
 
 _ENTITIES = "".join(f"&#{ord(character)};" for character in "javascript:xss()")
 
-PAYLOADS: Final = (
+# `xss()` is what must never run, `evil.example` what must never be asked.
+_UNNUMBERED = (
     # Scripts
     "<script>xss()</script>",
     "<ScRiPt>xss()</sCrIpT>",
@@ -97,3 +101,15 @@ PAYLOADS: Final = (
     "303-1234567-1234567<img src=x onerror=xss()>303-1234567-1234567",
     '303-1234567-1234567" onmouseover="xss()" x="',
 )  # fmt: skip
+
+
+def _numbered(number: int, payload: str) -> str:
+    written = "".join(f"&#{ord(digit)};" for digit in str(number))
+    return (
+        payload.replace("xss()", f"xss({number})")
+        .replace("&#40;&#41;", f"&#40;{written}&#41;")
+        .replace("evil.example", f"evil{number}.example")
+    )
+
+
+PAYLOADS: Final = tuple(_numbered(number, payload) for number, payload in enumerate(_UNNUMBERED))

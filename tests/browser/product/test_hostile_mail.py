@@ -6,7 +6,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, CDPSession, Dialog, Page, Route, expect
+from playwright.async_api import (
+    APIResponse,
+    Browser,
+    BrowserContext,
+    CDPSession,
+    Dialog,
+    ElementHandle,
+    Page,
+    Route,
+    expect,
+)
 
 from deploy.demo.stack import DEMO_EMAIL, Stack
 from tests.browser.product.mails import hand_over, mail, make_store
@@ -65,7 +75,7 @@ async def watched(browser: Browser, url: str) -> AsyncIterator[tuple[Page, Witne
 
 
 async def _watch(context: BrowserContext, page: Page, witness: Witness) -> None:
-    await context.expose_binding("xss", lambda _source, *_: witness.ran.append("xss"))
+    await context.expose_binding("xss", lambda _source, *number: witness.ran.append(f"xss{number}"))
 
     async def dismiss(dialog: Dialog) -> None:
         witness.ran.append("dialog")
@@ -91,14 +101,15 @@ async def _watch(context: BrowserContext, page: Page, witness: Witness) -> None:
     await cdp.send("Network.enable")
 
 
-def hostile(payload: str, number: int) -> bytes:
-    """The payload everywhere where a sender may write."""
+def hostile(payload: str, number: int, formatted: tuple[str, ...]) -> bytes:
+    """The payload everywhere where a sender may write; those that are formatted, each behind a greeting, in the HTML if there are any."""
     line = " ".join(payload.split()).replace("\x00", "")
+    body = "".join(f"<p>Guten Tag {place}</p>{payload}" for place, payload in enumerate(formatted))
     message = mail(
         sender="placeholder@sender.example",
         subject="placeholder",
         text=f"{payload}\n\n303-1234567-{number:07d} {payload}",
-        html=f"<html><body><p>Guten Tag {number}</p>{payload}</body></html>",
+        html=f"<html><body>{body}</body></html>" if formatted else None,
     )
     message.add_attachment(b"%PDF-1.4", maintype="application", subtype="pdf", filename=f"{line[:120]}.pdf")
     del message["From"], message["Subject"]
@@ -115,8 +126,18 @@ def test_there_are_enough_payloads():
 async def test_no_payload_runs_or_loads_anything_in_list_conversation_and_formatted_view(
     browser: Browser, stack: Stack
 ):
+    """In 84 mails, twelve of which have HTML, with seven payloads each; `make soak` has each of them in HTML of its own."""
+    await look_at_all(browser, stack, documents=12)
+
+
+async def look_at_all(browser: Browser, stack: Stack, *, documents: int) -> None:
+    """Each payload in a mail of its own; as HTML they are spread over so many of the mails."""
     store = await make_store(stack, "Feindliche Post")
-    await hand_over(stack, store, *(hostile(payload, number) for number, payload in enumerate(PAYLOADS)))
+    mails = (
+        hostile(payload, number, PAYLOADS[number::documents] if number < documents else ())
+        for number, payload in enumerate(PAYLOADS)
+    )
+    await hand_over(stack, store, *mails)
 
     async with watched(browser, stack.url) as (page, witness):
         await enter(page, DEMO_EMAIL, stack.password)
@@ -125,33 +146,45 @@ async def test_no_payload_runs_or_loads_anything_in_list_conversation_and_format
         await expect(rows).to_have_count(SENDERS)
         await expect(rows.filter(has_text=f"{MAILS_OF_EACH} Nachrichten")).to_have_count(SENDERS)
         seen = 0
+        article: ElementHandle | None = None
         for row in await rows.all():
             await row.click()
             await expect(row).to_have_attribute("aria-current", "true")
-            seen += await look_at_everything(page)
+            if article is not None:
+                # The conversation before stays until this one has come.
+                await article.wait_for_element_state("hidden")
+            article = await page.wait_for_selector("article")
+            seen += await look_at_everything(page, len(PAYLOADS) // documents)
 
-        assert seen == len(PAYLOADS)
+        assert seen == documents
     assert witness == Witness(complaints=[line for line in witness.complaints if "401" in line])
 
 
-async def look_at_everything(page: Page) -> int:
-    """Every message of a conversation, as text and formatted, touched with the mouse; how many there are."""
+async def look_at_everything(page: Page, payloads: int) -> int:
+    """Every message of a conversation, as text and formatted, touched with the mouse; how many have HTML, with so many payloads each."""
     articles = page.get_by_role("article")
-    await expect(articles.first).to_be_visible()
-    for article in await articles.all():
+    await expect(articles).to_have_count(MAILS_OF_EACH)
+    formatted = await articles.filter(has=page.locator(".formatted-place")).all()
+    for article in formatted:
         await article.get_by_role("button", name="Formatierte Ansicht", exact=True).click()
         frame = article.frame_locator("iframe")
-        await expect(frame.get_by_text("Guten Tag")).to_be_visible()
+        greetings = frame.get_by_text("Guten Tag")
+        await expect(greetings).to_have_count(payloads)
+        await expect(greetings.last).to_be_visible()
         await article.locator("iframe").hover()
+        # The mouse is in one place; all others are told that it is there.
         assert (
             await frame.locator("body").evaluate(
-                """body => [...body.ownerDocument.querySelectorAll("*")].flatMap(element => [...element.attributes])
+                """body => [...body.ownerDocument.querySelectorAll("*")].flatMap(element => {
+                    for (const type of ["pointerover", "mouseover", "focus"]) element.dispatchEvent(new Event(type));
+                    return [...element.attributes];
+                })
                 .filter(({name, value}) => name.startsWith("on") || /^\\s*(javascript|data:text|vbscript)/i.test(value))
                 .map(({name, value}) => `${name}=${value}`)"""
             )
             == []
         )
-    return await articles.count()
+    return len(formatted)
 
 
 async def test_html_that_no_cleaner_has_seen_still_runs_and_loads_nothing_in_the_frame(
@@ -165,8 +198,12 @@ async def test_html_that_no_cleaner_has_seen_still_runs_and_loads_nothing_in_the
     # No policy holds a browser back from preconnecting, only the cleaners do; without TLS a connection alone asks for nothing.
     unseen = iter([payload.replace("https://evil", "http://evil") for payload in PAYLOADS])
 
+    # Its head is that of every answer.
+    answer: APIResponse | None = None
+
     async def let_through(route: Route) -> None:
-        answer = await route.fetch()
+        nonlocal answer
+        answer = answer or await route.fetch()
         await route.fulfill(response=answer, body=f"<!doctype html><p>Guten Tag</p>{next(unseen)}")
 
     async with watched(browser, site.url) as (page, witness):
@@ -189,9 +226,9 @@ async def test_the_witness_sees_what_runs_and_what_leaves(browser: Browser, site
     async with watched(browser, site.url) as (page, witness):
         await page.route("**/bait", lambda route: route.fulfill(content_type="text/html", body="<p>x</p>"))
         await page.goto("/bait")
-        await page.evaluate("xss(); alert(1); new Image().src = 'http://evil.example/pixel.gif'")
+        await page.evaluate("xss(7); alert(1); new Image().src = 'http://evil.example/pixel.gif'")
         await page.wait_for_event("requestfailed")
 
-    assert sorted(witness.ran) == ["dialog", "xss"]
+    assert sorted(witness.ran) == ["dialog", "xss(7,)"]
     assert set(witness.asked) == {"http://evil.example/pixel.gif"}
     assert len(witness.tried) == 1
