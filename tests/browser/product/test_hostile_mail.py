@@ -12,7 +12,6 @@ from playwright.async_api import (
     BrowserContext,
     CDPSession,
     Dialog,
-    ElementHandle,
     Page,
     Route,
     expect,
@@ -146,15 +145,15 @@ async def look_at_all(browser: Browser, stack: Stack, *, documents: int) -> None
         await expect(rows).to_have_count(SENDERS)
         await expect(rows.filter(has_text=f"{MAILS_OF_EACH} Nachrichten")).to_have_count(SENDERS)
         seen = 0
-        article: ElementHandle | None = None
+        newest = page.get_by_role("article").first
+        before = ""
         for row in await rows.all():
             await row.click()
             await expect(row).to_have_attribute("aria-current", "true")
-            if article is not None:
-                # The conversation before stays until this one has come.
-                await article.wait_for_element_state("hidden")
-            article = await page.wait_for_selector("article")
+            # The conversation before stays until this one has come.
+            await expect(newest).not_to_have_attribute("data-message", before)
             seen += await look_at_everything(page, len(PAYLOADS) // documents)
+            before = await newest.get_attribute("data-message") or ""
 
         assert seen == documents
     assert witness == Witness(complaints=[line for line in witness.complaints if "401" in line])
