@@ -60,23 +60,9 @@ async def test_after_cancel_one_may_also_try_again_from_the_country(page: Page):
     await expect(page.get_by_label("Name der Integration")).to_be_focused()
 
 
-async def test_back_from_the_return_page_and_a_second_yes_lead_to_the_same_store(page: Page):
-    await enter(page)
-    amazon = await open_amazon(page, "Deutschland")
-    await agree(amazon, LAMPENLADEN)
-    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
-
-    await amazon.go_back()
-    await expect(amazon.locator("#consent")).to_be_visible()
-    await agree(amazon, LAMPENLADEN)
-
-    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
-    await goes_on_with_the_name(amazon)
-    await page.goto("/integrations")
-    await expect(page.get_by_test_id("integration-row")).to_have_count(1)
-
-
-async def test_a_reload_of_the_return_page_tells_the_same_and_goes_on(page: Page):
+async def test_a_reload_of_the_return_page_tells_the_same_and_back_and_a_second_yes_lead_to_the_same_store(
+    page: Page,
+):
     await enter(page)
     amazon = await open_amazon(page, "Deutschland")
     await agree(amazon, LAMPENLADEN)
@@ -86,7 +72,16 @@ async def test_a_reload_of_the_return_page_tells_the_same_and_goes_on(page: Page
 
     await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
     await expect(amazon.get_by_text("Du kannst dieses Fenster jetzt schließen")).to_be_visible()
+    await expect(amazon.get_by_role("link", name="Hier weitermachen")).to_be_visible()
+
+    await amazon.go_back()
+    await expect(amazon.locator("#consent")).to_be_visible()
+    await agree(amazon, LAMPENLADEN)
+
+    await expect(title(amazon, "Dein Store ist verbunden")).to_be_visible()
     await goes_on_with_the_name(amazon)
+    await page.goto("/integrations")
+    await expect(page.get_by_test_id("integration-row")).to_have_count(1)
 
 
 async def test_the_return_page_shows_the_outcome_also_when_its_first_question_stays_unanswered(page: Page):
