@@ -46,14 +46,9 @@ class LiveSession:
     lacks_second_factor: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LiveApiKey:
-    """A key that is neither revoked nor expired, and the permissions of its creator, who is not disabled."""
+class KeyLevels(NamedTuple):
+    """The columns of a key that hold its levels, and those of its creator."""
 
-    id: UUID
-    account_id: UUID
-    created_by: UUID
-    last_used_at: datetime | None
     general_admin: str
     general_programs: str
     inbox_messages: str
@@ -63,6 +58,16 @@ class LiveApiKey:
     creators_general_programs: str
     creators_inbox_messages: str
     creators_inbox_orders: str
+
+
+class LiveApiKey(NamedTuple):
+    """A key that is neither revoked nor expired, and the permissions of its creator, who is not disabled."""
+
+    id: UUID
+    account_id: UUID
+    created_by: UUID
+    last_used_at: datetime | None
+    levels: KeyLevels
 
 
 class SignInCount(NamedTuple):
@@ -110,6 +115,7 @@ _LIVE_SESSION: Final = CompiledSelect(
 )
 _LIVE_API_KEY: Final = CompiledSelect(
     select(
+        # In the order of LiveApiKey and KeyLevels, which take them by their places.
         ApiKey.id,
         ApiKey.account_id,
         ApiKey.created_by,
@@ -153,7 +159,7 @@ async def end_oldest_sessions(session: AsyncSession, user_id: UUID, *, keep: int
 async def live_api_key(sessions: Sessions, secret_hash: bytes, now: datetime) -> LiveApiKey | None:
     """The live key with this secret, its account and its creator; None if there is none."""
     row = await _LIVE_API_KEY.one_or_none(sessions, secret_hash=secret_hash, now=now)
-    return None if row is None else LiveApiKey(**row)
+    return None if row is None else LiveApiKey._make((*row[:4], KeyLevels._make(row[4:])))
 
 
 async def count_sign_in(

@@ -6,6 +6,8 @@ was disabled.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -114,8 +116,13 @@ async def caller_of_api_key(sessions: Sessions, key: str, now: datetime) -> Call
     if found.last_used_at is None or now - found.last_used_at >= _TOUCH:
         async with sessions.begin() as session:
             await session.execute(update(ApiKey).where(ApiKey.id == found.id).values(last_used_at=now))
-    levels = at_most(levels_of_key(found), levels_of_user(found, "creators_"))
-    return Caller(found.account_id, found.created_by, levels, api_key_id=found.id)
+    return Caller(found.account_id, found.created_by, _levels_of(found.levels), api_key_id=found.id)
+
+
+@lru_cache(maxsize=1_000)
+def _levels_of(levels: queries.KeyLevels) -> Mapping[Permission, Level]:
+    """The same for all keys of these levels, so nobody may change it."""
+    return MappingProxyType(at_most(levels_of_key(levels), levels_of_user(levels, "creators_")))
 
 
 async def me(sessions: Sessions, caller: Caller) -> Me:

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 # Hostile addresses can have thousands.
 _MOST_TOLD: Final = 20
+# By the route's id, beside the route itself, which so keeps its id: routes cannot be hashed. A process has one set of them.
+_KNOWN: Final = dict[int, tuple[APIRoute, frozenset[str]]]()
 
 
 async def refuse_unknown_parameters(request: Request) -> None:
@@ -23,7 +25,13 @@ async def refuse_unknown_parameters(request: Request) -> None:
 
 
 def _known(route: APIRoute) -> frozenset[str]:
-    """The names of the query parameters of an operation and of all that it depends on."""
+    """The names of the query parameters of an operation and of all that it depends on, looked up once."""
+    if (known := _KNOWN.get(id(route))) is None:
+        known = _KNOWN[id(route)] = (route, _declared(route))
+    return known[1]
+
+
+def _declared(route: APIRoute) -> frozenset[str]:
     waiting, names = [route.dependant], set[str]()
     while waiting:
         dependant = waiting.pop()

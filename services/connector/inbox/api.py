@@ -18,13 +18,13 @@ from services.connector.dependencies import (
     KeyringDep,
     LanguageDep,
     Now,
+    PageTools,
+    PageToolsDep,
     ReadLogDep,
-    SearchesDep,
     SessionsDep,
     SettingsDep,
     TakeDownloadSlot,
 )
-from services.connector.http.concurrency import ConcurrencyLimit
 from services.connector.http.etags import etag_of
 from services.connector.http.paging import InvalidCursor, decode_cursor, encode_cursor
 from services.connector.inbox import changes, merge_split, service
@@ -58,8 +58,6 @@ from services.connector.inbox.views import (
     message_answer,
     message_item,
 )
-from shared.database import Sessions
-from shared.keyring import Keyring
 
 router = APIRouter(tags=["inbox"])
 
@@ -95,12 +93,10 @@ async def list_conversations(
     *,
     asked: Annotated[ListRequest, Query()],
     caller: InboxReader,
-    sessions: SessionsDep,
-    keyring: KeyringDep,
-    searches: SearchesDep,
+    tools: PageToolsDep,
 ) -> ConversationPage:
     """The conversation with the newest message first, with what an agent reads first of each. One that gets a message meanwhile moves to the first page."""
-    return await _page_of(sessions, keyring, searches, caller, asked)
+    return await _page_of(tools, caller, asked)
 
 
 @router.post("/conversations/search", summary="Search conversations")
@@ -108,16 +104,12 @@ async def search_conversations(
     *,
     body: SearchRequest,
     caller: InboxReader,
-    sessions: SessionsDep,
-    keyring: KeyringDep,
-    searches: SearchesDep,
+    tools: PageToolsDep,
     read_log: ReadLogDep,
     settings: SettingsDep,
 ) -> ConversationPage:
     """As the list, with what is looked for. It only reads: a POST, because a buyer's address or words belong in no URL."""
-    page = await _page_of(
-        sessions, keyring, searches, caller, body, query=body.q, mail_domain=settings.mail_domain
-    )
+    page = await _page_of(tools, caller, body, query=body.q, mail_domain=settings.mail_domain)
     await read_log.search(caller, len(page["items"]))
     return page
 
@@ -440,9 +432,7 @@ async def list_verification_mails(
 
 
 async def _page_of(
-    sessions: Sessions,
-    keyring: Keyring,
-    searches: ConcurrencyLimit,
+    tools: PageTools,
     caller: Caller,
     asked: ListRequest,
     *,
@@ -471,16 +461,16 @@ async def _page_of(
         tag_id=asked.tag_id,
     )
     found = await service.list_conversations(
-        sessions,
-        keyring,
+        tools.sessions,
+        tools.keyring,
         caller,
         filters,
         asked.sort,
-        searches=searches,
+        searches=tools.searches,
         query=query,
         mail_domain=mail_domain,
         limit=asked.limit + 1,
         after=after,
-        now=await sessions.now(),
+        now=await tools.sessions.now(),
     )
     return conversation_page(found, asked.limit, asked.sort)

@@ -89,14 +89,14 @@ def ends_with_its_page(filters: ConversationFilters, sort: Sort) -> bool:
     """Whether one index has just what is asked for, in its order, so that nothing is passed over on the way."""
     if sort is Sort.DUE:
         return replace(filters, is_due=False, is_overdue=False) == ConversationFilters()
-    alone = (
-        ConversationFilters(integration_id=filters.integration_id),
-        ConversationFilters(status=filters.status),
-        ConversationFilters(is_unread=filters.is_unread),
-        ConversationFilters(status=ConversationStatus.OPEN, assignee_id=filters.assignee_id),
-        ConversationFilters(status=ConversationStatus.OPEN, is_unassigned=True),
+    # One after the other: what is asked for most is the first.
+    return (
+        filters == ConversationFilters(integration_id=filters.integration_id)
+        or filters == ConversationFilters(status=filters.status)
+        or filters == ConversationFilters(is_unread=filters.is_unread)
+        or filters == ConversationFilters(status=ConversationStatus.OPEN, assignee_id=filters.assignee_id)
+        or filters == ConversationFilters(status=ConversationStatus.OPEN, is_unassigned=True)
     )
-    return filters in alone
 
 
 class ListedConversation(NamedTuple):

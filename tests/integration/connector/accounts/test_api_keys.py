@@ -1,6 +1,7 @@
 """API keys: made once, bounded by their creator, revoked at once."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -9,8 +10,10 @@ from sqlalchemy import select, update
 
 from services.connector.accounts.callers import NotSignedIn
 from services.connector.accounts.credentials import hash_secret
+from services.connector.accounts.levels import PERMISSIONS_OF_PEOPLE, column_of
 from services.connector.accounts.service import caller_of_api_key
 from shared.database import Sessions
+from shared.permissions import Level, Permission
 from shared.tables import Account, ApiKey, AuditEntry, User
 from tests.integration.connector.conftest import SignedIn
 
@@ -76,6 +79,30 @@ async def test_a_key_ends_with_its_creator_and_shrinks_with_him(
     async with sessions.begin() as session:
         await session.execute(update(User).values(disabled_at=datetime.now(UTC)))
     assert (await program.get("/api/v1/me")).status_code == 401
+
+
+async def test_each_level_of_a_key_and_of_its_creator_is_told_from_the_others(
+    client: httpx2.AsyncClient, sessions: Sessions
+):
+    key = (await _create(client)).json()["key"]
+
+    async def levels_with(of_key: Mapping[Permission, str], of_creator: Mapping[Permission, str]):
+        async with sessions.begin() as session:
+            for table, levels in ((ApiKey, of_key), (User, of_creator)):
+                await session.execute(
+                    update(table).values({column_of(name): levels[name] for name in levels})
+                )
+        caller = await caller_of_api_key(sessions, key, datetime.now(UTC))
+        return {name for name, level in caller.levels.items() if level is not Level.NONE}
+
+    every: dict[Permission, str] = dict.fromkeys(Permission, "view")
+    of_people: dict[Permission, str] = dict.fromkeys(PERMISSIONS_OF_PEOPLE, "view")
+    none, nobody = dict.fromkeys(every, "none"), dict.fromkeys(of_people, "none")
+    for name in every:
+        assert await levels_with(none | {name: "view"}, of_people) == {name}
+    for name in of_people:
+        beside = {Permission.INBOX_REPLIES} if name is Permission.INBOX_MESSAGES else set[Permission]()
+        assert await levels_with(every, nobody | {name: "view"}) == {name} | beside
 
 
 async def test_a_key_expires(client: httpx2.AsyncClient, sessions: Sessions):
