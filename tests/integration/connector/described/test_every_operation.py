@@ -18,8 +18,8 @@ EFFORTS = {
     Kind.AGENT: ("--include-method=GET", *_SOME),
     Kind.VIEW_KEY: _SOME,
 }
-# Nobody guesses a password, a code, or what a passkey signs. Everything else has to let the admin in: an admin who has lost his session on
-# the way would find nothing, either.
+# Nobody guesses a password, a code, or what a passkey signs. Everything else has to let the admin in: without a session nothing would be
+# found, either.
 NEEDS_WHAT_ONE_KNOWS = {
     "POST /sessions",
     "POST /sessions/current/confirm",
