@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from typing_extensions import override
 
 from shared.errors import Expected
+from shared.listening import listening_socket
 from shared.metrics import CONTENT_TYPE, render
 from shared.status_page import status_json, status_page
 
@@ -56,9 +57,7 @@ class PortTaken(Expected):
 def open_listener(host: str, port: int, *, setting: str, backlog: int | None = None) -> socket.socket:
     """A listening socket for an HTTP server. Raises PortTaken."""
     try:
-        return socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=backlog
-        )
+        return listening_socket(host, port, backlog=backlog)
     except OSError as error:
         raise PortTaken.because(error, port=port, setting=setting) from error
 

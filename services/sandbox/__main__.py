@@ -20,6 +20,7 @@ with loading():
     from services.sandbox.settings import SandboxSettings
     from services.sandbox.state.certificate_authority import CertificateFileUnusable
     from services.sandbox.state.state_file import StateFileUnusable
+    from shared.listening import listening_socket
     from shared.settings import SettingsWrong, load_settings
 
 
@@ -56,7 +57,7 @@ def main(
 
 def _listen(host: str, port: int, setting: str) -> socket.socket:
     with _explained(host, port, setting):
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        return listening_socket(host, port)
 
 
 def _listen_for_questions(host: str, port: int) -> Listeners:

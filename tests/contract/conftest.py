@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.sandbox.app import create_app
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.state.memory import Sandbox
+from shared.listening import listening_socket
 from tests.contract.models import PublishedOperation, published_operations
 from tests.no_tls import NO_AUTHORITIES
 
@@ -121,7 +122,7 @@ def operations() -> dict[str, PublishedOperation]:
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listening_socket("127.0.0.1", 0) as listener:
         yield listener
 
 

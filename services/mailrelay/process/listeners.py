@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from services.mailrelay.settings import RelaySettings
+from shared.listening import send_at_once
 from shared.side_port import PortTaken
 
 # One for each address that REPLYCO_SMTP_HOST stands for.
@@ -59,6 +60,7 @@ def _bound(family: int, address: tuple[str | int, ...]) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        send_at_once(listener)
         listener.bind(address)
     except OSError:
         listener.close()

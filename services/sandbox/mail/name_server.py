@@ -22,6 +22,8 @@ import dns.rdatatype
 import dns.rrset
 from typing_extensions import override
 
+from shared.listening import listening_socket
+
 TTL_SECONDS: Final = 300
 _MAX_UDP_BYTES: Final = 1232
 _TCP_SECONDS: Final = 10.0
@@ -153,7 +155,7 @@ class Listeners:
 def listen(host: str, port: int) -> Listeners:
     """Raises OSError. Port 0 takes any that is free for both."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    tcp = socket.create_server((host, port), family=family)
+    tcp = listening_socket(host, port)
     udp = socket.socket(family, socket.SOCK_DGRAM)
     try:
         udp.bind((host, tcp.getsockname()[1]))

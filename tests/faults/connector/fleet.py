@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from services.sandbox.settings import SandboxSettings
 from services.sandbox.state.memory import Authorization, Clock, Sandbox, system_clock
 from shared.database import Sessions
 from shared.keyring import Keyring
+from shared.listening import listening_socket
 from shared.marketplaces import Region
 from shared.tables import Grant, Integration
 from tests.conftest import Database, Keys
@@ -110,7 +110,7 @@ class Fleet:
 async def running_sandbox(clock: Clock = system_clock) -> AsyncIterator[tuple[str, Sandbox]]:
     """Its address and its state."""
     app = create_sandbox(SandboxSettings(), clock)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listening_socket("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=2))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from services.sandbox.app import create_app as create_sandbox
 from services.sandbox.login.sign_in import SESSION_COOKIE
 from services.sandbox.settings import SandboxSettings
 from services.sandbox.state.memory import PlannedFailure, Sandbox
+from shared.listening import listening_socket
 from tests.conftest import Database, Keys
 from tests.integration.connector.conftest import SignedIn
 from tests.no_tls import NO_AUTHORITIES
@@ -116,7 +116,7 @@ def _connector_settings(database_url: str, key_file: Path) -> ConnectorSettings:
 async def amazon() -> AsyncIterator[Amazon]:
     """The real sandbox under a real server, on a port of its own."""
     app = create_sandbox(_sandbox_settings())
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listening_socket("127.0.0.1", 0)
     gate = Gate(app)
     server = uvicorn.Server(uvicorn.Config(gate, log_config=None, lifespan="on", timeout_graceful_shutdown=2))
     serving = asyncio.create_task(server.serve(sockets=[listener]))

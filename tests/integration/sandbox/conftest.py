@@ -17,6 +17,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from services.sandbox.app import create_app
 from services.sandbox.settings import SandboxSettings
+from shared.listening import listening_socket
 
 EUROPE = "/sellercentral-europe.amazon.com"
 CALLBACK = "http://localhost:8000/amazon/callback"
@@ -129,7 +130,7 @@ def _settings() -> SandboxSettings:
 @pytest.fixture
 def smtp_listener() -> Iterator[socket.socket]:
     """Where the sandbox takes mail."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listening_socket("127.0.0.1", 0) as listener:
         yield listener
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import json
-import socket
 import sys
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -29,6 +28,7 @@ from services.connector.smtp.checker import SmtpChecker
 from shared.crypto.key_provider import KeyFile
 from shared.database import create_engine, create_sessions
 from shared.keyring import Keyring
+from shared.listening import listening_socket
 from shared.outgoing.addresses import Address, networks
 from shared.outgoing.connections import OutgoingConnections
 from tests.conftest import Database, Keys
@@ -79,9 +79,7 @@ class Connector:
 
 @asynccontextmanager
 async def served(database: Database, keys: Keys) -> AsyncIterator[Connector]:
-    listener = socket.create_server(("127.0.0.1", 0))
-    # As uvloop does for the connector and asyncio does not here: each answer waited 40 ms for its second half.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener = listening_socket("127.0.0.1", 0)
     app = create_app(
         ConnectorSettings(
             database_url=SecretStr(database.url(CONNECTOR)),

@@ -1,7 +1,6 @@
 """The application behind a real web server on a socket, and listeners that read its event stream."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from fastapi import FastAPI
 from services.connector.dependencies import SESSION_COOKIE
 from services.connector.events.hub import Hub
 from services.connector.http.server import Server
+from shared.listening import listening_socket
 from tests.integration.connector.conftest import SignedIn
 from tests.no_tls import NO_AUTHORITIES
 
@@ -78,7 +78,7 @@ Listen = Callable[..., AbstractAsyncContextManager[Listener]]
 @pytest.fixture
 async def running(app: FastAPI) -> AsyncIterator[Running]:
     """`app`, which the fixture of that name has started, behind uvicorn; its hub hears PostgreSQL."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listening_socket("127.0.0.1", 0)
     config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=20)
     server = Server(config, end_streams=app.state.connector.hub.end_streams)
     # The socket takes connections before the server does: nothing to wait for.

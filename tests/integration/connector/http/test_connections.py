@@ -14,6 +14,7 @@ from services.connector.http.connection_bounds import ConnectionBounds
 from services.connector.http.connections import Connections
 from services.connector.http.middleware import Message, Receive, Scope, Send
 from services.connector.http.server import Server
+from shared.listening import listening_socket
 from shared.metrics import render
 
 GET = b"GET /quick HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -102,7 +103,7 @@ async def _application(scope: Scope, receive: Receive, send: Send) -> None:
 async def served(bounds: ConnectionBounds) -> AsyncIterator[Served]:
     registry = CollectorRegistry()
     connections = Connections(bounds, registry)
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listener = listening_socket("127.0.0.1", 0, backlog=1024)
     config = uvicorn.Config(
         _application,
         http=connections.protocol(),

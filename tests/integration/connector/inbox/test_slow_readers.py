@@ -14,6 +14,7 @@ from services.connector.http.connections import SEND_BUFFER_BYTES, Connections
 from services.connector.http.middleware import Message, Receive, Scope, Send
 from services.connector.http.server import Server
 from services.connector.inbox.chunked_response import CHUNK_BYTES, ChunkedResponse
+from shared.listening import listening_socket
 
 # The steps for which the unit test of the pace allows.
 _STEP_BYTES = 224 * 1024
@@ -39,7 +40,7 @@ class _Seen:
 
 @asynccontextmanager
 async def _served(seen: _Seen) -> AsyncIterator[int]:
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listening_socket("127.0.0.1", 0)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     registry = CollectorRegistry()
     connections = Connections(ConnectionBounds(most=10, most_of_network=10), registry)

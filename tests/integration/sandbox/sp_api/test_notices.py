@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from services.connector.amazon.notice_queue import NoticeQueue
 from services.sandbox.app import create_app
 from services.sandbox.settings import SandboxSettings
 from shared.aws_signing import AwsKey
+from shared.listening import listening_socket
 from tests.integration.sandbox.conftest import LAMPENLADEN, Seller, fixed_clock
 from tests.integration.sandbox.grantless import NOTIFICATIONS, grantless
 from tests.integration.sandbox.ordering import API, REPORTS, Application, application
@@ -27,7 +27,7 @@ ROOT = f"{API}/notifications/v1"
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
     """A sandbox on a socket, as the connector reaches it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listening_socket("127.0.0.1", 0) as listener:
         config = uvicorn.Config(
             create_app(SandboxSettings(), fixed_clock), log_config=None, timeout_graceful_shutdown=2
         )
