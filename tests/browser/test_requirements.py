@@ -294,6 +294,8 @@ async def the_guide_names_seller_centrals_own_words_for_each_country(walker: Wal
     await walker.summary(walker.texts["guide.order_report_columns.title"]).click()
     await expect(box).to_be_checked()
     await page.context.set_offline(True)
+    # Also where the box is the last thing that is seen.
+    await box.evaluate("box => scrollBy(0, box.getBoundingClientRect().bottom - innerHeight)")
     await box.click()
     await expect(page.get_by_test_id("setup-order_report_columns").get_by_role("alert")).to_be_in_viewport()
     await expect(box).to_be_checked()

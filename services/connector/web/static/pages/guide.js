@@ -53,6 +53,7 @@ export function guide(integration, steps, signal, onChanged) {
       update([]);
       // Beside the box, which has just gone back by itself.
       showProblem(place, problem);
+      place.scrollIntoView({ block: "nearest" });
     }
   }
 
