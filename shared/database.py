@@ -6,10 +6,9 @@ runs inside its caller's. Nobody calls `commit()`.
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -26,51 +25,38 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
-from uuid_utils.compat import uuid7
 
 from shared.availability import DATABASE
 from shared.clock import Clock
 from shared.database_cures import database_cure, version_problem
+from shared.driver import (
+    AWAY,
+    DATABASE_AWAY,
+    DRIVER_UNAVAILABLE,
+    TABLES_MISSING,
+    connect_driver,
+)
+
+# Told to others here, too: they have SQLAlchemy loaded anyway.
+from shared.driver import DatabaseTimedOut as DatabaseTimedOut  # noqa: PLC0414
+from shared.driver import DatabaseUnavailable as DatabaseUnavailable  # noqa: PLC0414
+from shared.driver import asyncpg_dsn as asyncpg_dsn  # noqa: PLC0414
+from shared.driver import new_id as new_id  # noqa: PLC0414
 from shared.errors import CannotStart
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
-
-
-class DatabaseUnavailable(Exception):
-    """The way to the server failed: nobody listens there, its name is not known, or the network broke off."""
-
-
-class DatabaseTimedOut(DatabaseUnavailable, TimeoutError):
-    """Connecting or a statement took longer than it may; the statement alone may be to blame."""
 
 
 class StatementCancelled(Exception):
     """PostgreSQL ended a statement that was asked of the driver: it took longer than its transaction allows, or somebody cancelled it."""
 
 
-# What our connections raise when the server is away, refuses, or breaks off (not: our SQL is wrong). A bare OSError is not among
-# them: a file or another server may have raised it, and that is a bug, to be seen as one.
+# The same as AWAY, with what SQLAlchemy makes of it.
 UNAVAILABLE: Final = (
-    DatabaseUnavailable,
     sqlalchemy.exc.InterfaceError,
     sqlalchemy.exc.OperationalError,
     sqlalchemy.exc.TimeoutError,
-    asyncpg.InterfaceError,
-    # What a connection says to the next statement between a server's last words and its end.
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    *AWAY,
 )
-# Only for an `except` around calls of asyncpg itself, where a bare OSError (a TimeoutError is one) comes from the database.
-DRIVER_UNAVAILABLE: Final = (*UNAVAILABLE, OSError)
-
-# What the question for the tables' version raises in a database that was never migrated, or not since a role may ask.
-TABLES_MISSING: Final = (asyncpg.UndefinedTableError, asyncpg.InsufficientPrivilegeError)
-DATABASE_AWAY: Final = "the database does not answer"
-
-
 # SQLSTATE classes of a server that is going, coming, or full: connection, insufficient resources, operator intervention.
 _UNAVAILABLE_STATES: Final = ("08", "53", "57P")
 
@@ -83,8 +69,6 @@ _ENDED_FOR_OTHERS: Final = ("40", "55P03", "57014")
 DIALECT: Final = "postgresql+asyncpg://"
 CONNECT_SECONDS: Final = 5.0
 STATEMENT_SECONDS: Final = 15.0
-# The driver's own, for commands.
-_DRIVER_SECONDS: Final = 60.0
 # A connection that was used this lately is alive, unless it is known to be closed: no question before each statement.
 _TRUSTED_SECONDS: Final = 1.0
 _CHECK_SECONDS: Final = 5.0
@@ -213,58 +197,6 @@ async def _major_version(session: AsyncSession) -> int:
     driver: asyncpg.Connection[asyncpg.Record] | None = connection.driver_connection
     assert driver is not None
     return driver.get_server_version().major
-
-
-def new_id() -> UUID:
-    """A primary key: UUIDv7 (RFC 9562 §5.7), so that rows made together lie together and partitions can be cut by id."""
-    return uuid7()
-
-
-def each_host(dsn: str) -> list[str]:
-    """The same database at each of the hosts that a URL names: `postgresql://role@one:5432,two:5432/name`, or `?host=one,two`."""
-    url = urlsplit(dsn)
-    user, at, hosts = url.netloc.rpartition("@")
-    if "," in hosts:
-        return [urlunsplit(url._replace(netloc=f"{user}{at}{host}")) for host in hosts.split(",")]
-    named = dict(parse_qsl(url.query))
-    listed = named.get("host", "").split(",")
-    ports = named.get("port", "").split(",")
-    if len(ports) == 1:
-        ports *= len(listed)
-    return (
-        [
-            urlunsplit(
-                url._replace(query=urlencode(named | {"host": host} | ({"port": port} if port else {})))
-            )
-            for host, port in zip(listed, ports, strict=True)
-        ]
-        if len(listed) > 1
-        else [dsn]
-    )
-
-
-async def connect_driver(
-    dsn: str,
-    *,
-    timeout: float = _DRIVER_SECONDS,  # noqa: ASYNC109 - as the driver calls it, whose pool may call this
-    **arguments: Any,
-) -> "asyncpg.Connection[asyncpg.Record]":
-    """`asyncpg.connect`, but of several hosts each has its part of the time, and whatever is wrong with one, the next is tried.
-
-    The driver gives all of it to the first one, which may have lost its power and answer nothing, and does not go on from one that is only starting.
-    """
-    connection = await _first_connected(each_host(dsn), timeout, arguments)
-    DATABASE.answers()
-    return connection
-
-
-async def _first_connected(
-    hosts: Sequence[str], seconds: float, arguments: Mapping[str, Any]
-) -> "asyncpg.Connection[asyncpg.Record]":
-    for host in hosts[:-1]:
-        with contextlib.suppress(*DRIVER_UNAVAILABLE):
-            return await asyncpg.connect(host, timeout=seconds / len(hosts), **arguments)
-    return await asyncpg.connect(hosts[-1], timeout=seconds / len(hosts), **arguments)
 
 
 async def connect(
@@ -422,8 +354,3 @@ def _replace_dead(connection: AdaptedConnection, entry: ConnectionPoolEntry, tru
 def create_sessions(engine: AsyncEngine) -> Sessions:
     """What a composition root hands down."""
     return Sessions(engine)
-
-
-def asyncpg_dsn(database_url: str) -> str:
-    """The same database for asyncpg itself, for COPY and LISTEN."""
-    return urlunsplit(urlsplit(database_url)._replace(scheme="postgresql"))

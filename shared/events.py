@@ -8,7 +8,6 @@ one believes none of it, but reads the row again.
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,17 +17,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from shared.channels import EVENT_CHANNEL
 from shared.database import new_id
 
-CHANNEL: Final = "replyco_events"
-# Channels on which mail workers hear that mail was committed, and relays the ids of addresses that were made or retired.
-MAIL_CHANNEL: Final = "replyco_accepted_mail"
-ADDRESS_CHANNEL: Final = "replyco_relay_addresses"
-# The one on which mail workers hear that a reply waits to be sent (`shared.replies.announce_due`).
-REPLY_CHANNEL: Final = "replyco_replies"
-
-
-# One statement for any number, because the mail worker announces an event for each mail of a batch.
 _ANNOUNCE: Final = text(
     "WITH announced AS (SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:accounts AS uuid[]), CAST(:kinds AS text[]),"
     " CAST(:named AS text[])) AS t (id, account_id, kind, named)),"
@@ -36,7 +27,6 @@ _ANNOUNCE: Final = text(
     " SELECT id, account_id, clock_timestamp(), kind, CAST(named AS jsonb) FROM announced)"
     " SELECT pg_notify(:channel, CAST(id AS text)) FROM announced"
 )
-_ID: Final = re.compile("[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
 class EventKind(StrEnum):
@@ -66,12 +56,6 @@ class Event:
     ids: dict[str, str]
 
 
-def id_in(payload: str) -> UUID | None:
-    """The id that a notification names, or None. The version before us says more than an id, and the id of an event first."""
-    found = _ID.search(payload[:200])
-    return None if found is None else UUID(found[0])
-
-
 async def announce(session: AsyncSession, account_id: UUID, kind: EventKind, **ids: UUID) -> None:
     """Announce an event when, and only if, the caller's transaction commits."""
     await announce_all(session, [event_of(account_id, kind, **ids)])
@@ -93,6 +77,6 @@ async def announce_all(session: AsyncSession, events: Sequence[Event]) -> None:
             "accounts": [event.account_id for event in events],
             "kinds": [event.kind.value for event in events],
             "named": [json.dumps(event.ids) for event in events],
-            "channel": CHANNEL,
+            "channel": EVENT_CHANNEL,
         },
     )

@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared import conversations
+from shared.channels import REPLY_CHANNEL
 from shared.conversations import BUYER_MESSAGE, Answering
-from shared.events import REPLY_CHANNEL, EventKind, announce_all, event_of
+from shared.events import EventKind, announce_all, event_of
 from shared.tables import Authenticity, Message, OutboundMessage, ReplyState
 
 # From which states a reply may come into each.

@@ -20,8 +20,8 @@ from shared.errors import CannotStart
 from shared.file_limits import raise_file_limit
 from shared.process import give_up, key_file_cure, port_cure, stop_on_signals
 from shared.side_port import STOPPING, PortTaken, answering_on, health, open_listener
+from shared.status.of_sessions import status_of
 from shared.status.queries import EVERYTHING
-from shared.status.report import StatusReport
 from shared.tracing import exporting
 
 log = structlog.get_logger()
@@ -79,7 +79,7 @@ async def _serve(
     """Until a signal: then `/readyz` sends whoever asks it to other processes, and who still comes is served until they have looked."""
     await require_version(state.sessions)
     stop_on_signals(state.stop)
-    status = StatusReport.of(
+    status = status_of(
         "connector", state.sessions, EVERYTHING, lambda: STOPPING if state.stop.is_set() else None
     )
     async with (

@@ -63,8 +63,8 @@ from shared.metrics import process_registry
 from shared.outgoing.addresses import networks
 from shared.outgoing.connections import OutgoingConnections
 from shared.side_port import side_port
+from shared.status.of_sessions import status_of
 from shared.status.queries import EVERYTHING
-from shared.status.report import StatusReport
 from shared.tables import NoticeKind
 
 log = structlog.get_logger()
@@ -152,7 +152,7 @@ async def run_worker(settings: ConnectorSettings, stop: asyncio.Event) -> None:
                 registry=registry,
                 database_problem=lambda: database_problem(sessions),
                 problem=background.problem,
-                status=StatusReport.of("connector-worker", sessions, EVERYTHING, background.problem),
+                status=status_of("connector-worker", sessions, EVERYTHING, background.problem),
             ),
             background,
         ):

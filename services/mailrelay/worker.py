@@ -39,6 +39,7 @@ from services.mailrelay.settings import MailWorkerSettings
 from shared.availability import DATABASE
 from shared.background_tasks import BackgroundTasks, wait_for_tables
 from shared.blobs import open_blobs, watch_rights
+from shared.channels import MAIL_CHANNEL, REPLY_CHANNEL
 from shared.connection_metrics import show_database
 from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.key_source import KeySource
@@ -51,15 +52,14 @@ from shared.database import (
     is_unavailable,
     require_version,
 )
-from shared.events import MAIL_CHANNEL, REPLY_CHANNEL
 from shared.keyring import Keyring
+from shared.lanes import Lane
 from shared.metrics import process_registry
 from shared.outgoing.addresses import networks
 from shared.outgoing.connections import OutgoingConnections
 from shared.side_port import side_port
+from shared.status.of_sessions import status_of
 from shared.status.queries import OF_MAIL
-from shared.status.report import StatusReport
-from shared.tables import Lane
 from shared.tracing import exporting
 
 log = structlog.get_logger()
@@ -201,7 +201,7 @@ async def run_worker(settings: MailWorkerSettings, stop: asyncio.Event) -> None:
                 registry=registry,
                 database_problem=lambda: database_problem(sessions),
                 problem=background.problem,
-                status=StatusReport.of("mail-worker", sessions, OF_MAIL, background.problem),
+                status=status_of("mail-worker", sessions, OF_MAIL, background.problem),
             ),
             exporting("mail-worker", settings),
             background,

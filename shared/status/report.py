@@ -4,16 +4,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from typing import Final
 
 import structlog
 
-from shared.database import Sessions, database_problem, is_unavailable
+from shared.driver import DATABASE_AWAY, DatabaseUnavailable
 from shared.logging import lost_lines, recent_errors
 from shared.schema_revision import packaged_revisions
-from shared.status import queries
-from shared.status.queries import Scope
 from shared.version import version
 
 log = structlog.get_logger()
@@ -25,34 +22,11 @@ _FRESH_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 5.0
 
 
-async def read_state(sessions: Sessions, scope: Scope) -> Facts:
-    """What waits and what fails now, and the tables' revision. Raises what is in shared.database.UNAVAILABLE."""
-    async with sessions.begin() as session:
-        queues = []
-        for queue in scope.queues:
-            waiting = await queries.read_waiting(session, queue)
-            queues.append(
-                {
-                    "queue": queue,
-                    "count": waiting.count,
-                    "is_capped": waiting.count == queries.MOST_COUNTED,
-                    "oldest_seconds": None
-                    if waiting.oldest_seconds is None
-                    else round(waiting.oldest_seconds, 1),
-                }
-            )
-        troubles = await queries.read_troubles(session, scope.troubles)
-        return {
-            "tables": await queries.read_schema_revision(session),
-            "queues": queues,
-            "troubles": [
-                {"what": trouble.what, "code": trouble.code, "count": trouble.count} for trouble in troubles
-            ],
-        }
-
-
 class StatusReport:
-    """Answers for one process. What is not known now, because the database does not answer, is None."""
+    """Answers for one process. What is not known now, because the database does not answer, is None.
+
+    `read`: what else is told. It and `database_problem` raise DatabaseUnavailable.
+    """
 
     def __init__(
         self,
@@ -71,18 +45,6 @@ class StatusReport:
         self._fresh_seconds = fresh_seconds
         self._looking: asyncio.Future[Facts] | None = None
         self._looked_at = 0.0
-
-    @classmethod
-    def of(
-        cls, role: str, sessions: Sessions, scope: Scope, problem: Callable[[], str | None] = lambda: None
-    ) -> "StatusReport":
-        """Of a process that works on the database with `sessions`."""
-        return cls(
-            role,
-            database_problem=partial(database_problem, sessions),
-            problem=problem,
-            read=partial(read_state, sessions, scope),
-        )
 
     async def __call__(self) -> Facts:
         is_old = time.monotonic() - self._looked_at > self._fresh_seconds
@@ -119,8 +81,8 @@ class StatusReport:
                 return None, await self._read()
         except TimeoutError:
             return f"the database took longer than {_LOOK_SECONDS:.0f} seconds", unknown
-        except Exception as error:  # the page is for whoever looks for what is wrong
-            if is_unavailable(error):
-                return "the database does not answer", unknown
+        except DatabaseUnavailable:
+            return DATABASE_AWAY, unknown
+        except Exception:  # the page is for whoever looks for what is wrong
             log.exception("status_not_read")
             return "what waits could not be read: the log has `status_not_read`", unknown

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.crypto.envelope import Sealed
 from shared.database import new_id
+from shared.lanes import Lane
 from shared.tables.base import PLACE, Base, now, one_of, referable_within_account, within_account
 
 _LISTED = text("merged_into IS NULL")
@@ -35,19 +36,6 @@ class MailState(StrEnum):
     RESTING = "resting"
     DELIVERED = "delivered"
     HELD = "held"
-
-
-class Lane(StrEnum):
-    """Accepted mail is worked on in lanes that do not wait for each other (docs/adr/0017)."""
-
-    QUICK = "quick"
-    """It claims to be Amazon's, or comes from where Amazon's mail has come from, and lies in its row."""
-    LARGE = "large"
-    """The same, in the blob store."""
-    OTHER = "other"
-    """Nothing says so far that it is Amazon's."""
-    SLOW = "slow"
-    """It has failed in its lane: it took too long to parse, or ended what worked on it."""
 
 
 class ConversationStatus(StrEnum):

@@ -1,16 +1,12 @@
 """That this database was restored."""
 
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.database import new_id
 from shared.tables.base import Base, now
-
-# Asked by whoever would do something for good because a row is missing: it may have been made after the point of the restore.
-IS_UNCERTAIN: Final = "EXISTS (SELECT FROM restorations WHERE ends_at > now())"
 
 
 class Restoration(Base):

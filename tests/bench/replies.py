@@ -21,10 +21,10 @@ from deploy.demo.postgres import CONNECTOR, MAIL_WORKER, OWNER
 from services.connector.http.paths import API_PREFIX
 from services.mailrelay.outbound.reply import Reply
 from services.mailrelay.outbound.signing import signed_mail
+from shared.channels import REPLY_CHANNEL
 from shared.crypto.dkim_keys import DkimKeyFile
 from shared.crypto.key_provider import KeyFile
 from shared.database import asyncpg_dsn, create_engine, create_sessions
-from shared.events import REPLY_CHANNEL
 from shared.keyring import Keyring
 from shared.tables import ApiKey, User
 from tests.bench.figures import Figure

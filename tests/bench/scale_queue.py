@@ -16,7 +16,7 @@ from services.mailrelay.delivery.queue import queue_age_seconds
 from services.mailrelay.delivery.queue_start import QueueStart
 from services.mailrelay.delivery.turns import Turns, claim_due
 from shared.database import Sessions, create_engine, create_sessions
-from shared.tables import Lane
+from shared.lanes import Lane
 from tests.conftest import Database
 
 MONTHS: Final = 24

@@ -2,7 +2,8 @@
 
 import pytest
 
-from shared.database import create_engine, each_host
+from shared.database import create_engine
+from shared.driver import each_host
 
 URLS = {
     "postgresql://role:pass@one/name": ["postgresql://role:pass@one/name"],

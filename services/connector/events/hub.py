@@ -22,9 +22,11 @@ from services.connector.accounts.callers import Caller
 from services.connector.events.bounds import StreamBounds
 from services.connector.events.kinds import PERMISSION_OF
 from shared.availability import DATABASE
-from shared.database import DRIVER_UNAVAILABLE, connect
+from shared.channels import EVENT_CHANNEL, id_in
+from shared.database import connect
+from shared.driver import DRIVER_UNAVAILABLE
 from shared.errors import Expected
-from shared.events import CHANNEL, Event, EventKind, id_in
+from shared.events import Event, EventKind
 from shared.permissions import Level
 
 log = structlog.get_logger()
@@ -217,7 +219,7 @@ class Hub:
                 try:
                     lost = asyncio.Event()
                     connection.add_termination_listener(lambda _connection, lost=lost: self._lose(lost))
-                    await connection.add_listener(CHANNEL, lambda *args: self._hear(str(args[3])))
+                    await connection.add_listener(EVENT_CHANNEL, lambda *args: self._hear(str(args[3])))
                     delay = _FIRST_DELAY
                     self._heard.clear()
                     self._is_listening.set()

@@ -5,7 +5,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.mailrelay.delivery.parser_pool import ParserDied, ParsingTookTooLong
-from shared.tables import Lane
+from shared.lanes import Lane
 
 # It comes from where mail came from that was slow (`suspects`).
 SUSPECT: Final = "suspect"

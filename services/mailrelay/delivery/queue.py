@@ -17,23 +17,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.mailrelay.delivery.queue_start import SINCE, QueueStart
 from shared.blobs import Blob
+from shared.channels import MAIL_CHANNEL
 from shared.crypto.envelope import Sealed
-from shared.database import DRIVER_UNAVAILABLE, asyncpg_dsn, connect_driver
-from shared.events import MAIL_CHANNEL
+from shared.database import asyncpg_dsn
+from shared.driver import DRIVER_UNAVAILABLE, connect_driver
+from shared.lanes import Lane
 from shared.networks import Network, network_of
+from shared.restorations import IS_UNCERTAIN
 from shared.tables import (
     AcceptedMail,
     Attachment,
     Conversation,
     ConversationStatus,
     Integration,
-    Lane,
     MailState,
     Message,
     RelayAddress,
     ReplyFile,
 )
-from shared.tables.restorations import IS_UNCERTAIN
 
 # Polling delivers meanwhile; listening begins again, also when the server refused it (a password that was changed).
 LISTENING_FAILURES: Final = (*DRIVER_UNAVAILABLE, asyncpg.PostgresError)

@@ -59,7 +59,8 @@ from shared.crypto.raw_mail import MailPrivateKey
 from shared.database import Sessions, is_unavailable, now_in, was_ended_for_others
 from shared.errors import Expected
 from shared.keyring import Keyring
-from shared.tables import Lane, MailState
+from shared.lanes import Lane
+from shared.tables import MailState
 from shared.tracing import Steps
 
 log = structlog.get_logger()

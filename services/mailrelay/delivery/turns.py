@@ -20,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from services.mailrelay.delivery.queue import QueuedMail, read_due, return_put_off
 from services.mailrelay.delivery.queue_start import SINCE, QueueStart
 from shared.availability import DATABASE
-from shared.database import DRIVER_UNAVAILABLE, Sessions
-from shared.tables import Lane
+from shared.database import Sessions
+from shared.driver import DRIVER_UNAVAILABLE
+from shared.lanes import Lane
 
 log = structlog.get_logger()
 

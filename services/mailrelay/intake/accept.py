@@ -18,7 +18,7 @@ from services.mailrelay.intake.recipients import Recipient
 from shared.blobs import BlobStore
 from shared.crypto.envelope import Sealed
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
-from shared.database import new_id
+from shared.driver import new_id
 
 # AES-GCM does 1 MB in 0.2 ms; beyond this a thread is cheaper than holding up the other sessions.
 _SEAL_IN_THREAD_BYTES: Final = 4_194_304

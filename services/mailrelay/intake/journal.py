@@ -21,11 +21,11 @@ import structlog
 
 from services.mailrelay.metrics import RelayMetrics
 from shared.availability import DATABASE
-from shared.database import DRIVER_UNAVAILABLE, asyncpg_dsn, connect_driver
+from shared.channels import MAIL_CHANNEL
 from shared.database_cures import DURABLE_COMMITS, version_problem
+from shared.driver import DRIVER_UNAVAILABLE, asyncpg_dsn, connect_driver
 from shared.errors import CannotStart, Expected
-from shared.events import MAIL_CHANNEL
-from shared.tables import Lane
+from shared.lanes import Lane
 
 log = structlog.get_logger()
 

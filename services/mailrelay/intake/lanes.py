@@ -6,8 +6,8 @@ place in turns among Amazon's mail, by account and address as everywhere.
 
 from typing import Final
 
+from shared.lanes import Lane
 from shared.marketplaces import MARKETPLACES
-from shared.tables import Lane
 
 # Amazon's shops, and the mail service through which it sends: bounces go back there.
 _SENDERS: Final = frozenset({*(shop.retail_domain for shop in MARKETPLACES), "amazonses.com"})

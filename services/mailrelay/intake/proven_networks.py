@@ -11,7 +11,7 @@ import asyncpg
 import structlog
 
 from shared.availability import DATABASE
-from shared.database import DRIVER_UNAVAILABLE
+from shared.driver import DRIVER_UNAVAILABLE
 from shared.networks import Network
 
 log = structlog.get_logger()

@@ -17,12 +17,12 @@ import structlog
 from services.mailrelay.metrics import RelayMetrics
 from shared.addresses import local_part_for
 from shared.availability import DATABASE
-from shared.database import DATABASE_AWAY, DRIVER_UNAVAILABLE, TABLES_MISSING, asyncpg_dsn, connect_driver
+from shared.channels import ADDRESS_CHANNEL, id_in
 from shared.database_cures import database_cure
+from shared.driver import DATABASE_AWAY, DRIVER_UNAVAILABLE, TABLES_MISSING, asyncpg_dsn, connect_driver
 from shared.errors import Expected
-from shared.events import ADDRESS_CHANNEL, id_in
+from shared.restorations import IS_UNCERTAIN
 from shared.schema_revision import FIND_REVISION, packaged_revisions, schema_problem
-from shared.tables.restorations import IS_UNCERTAIN
 
 log = structlog.get_logger()
 

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.mailrelay.delivery import queries as delivery
 from services.mailrelay.delivery.message_rows import AttachmentRow, ConversationRow, OpenedConversationRow
+from shared.channels import MAIL_CHANNEL
 from shared.conversations import Threads, follow_threads, lock, move
-from shared.events import MAIL_CHANNEL
 from shared.tables import (
     AcceptedMail,
     Attachment,

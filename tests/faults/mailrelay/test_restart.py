@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import Text, cast, func, select, update
 
 from deploy.demo.postgres import OWNER, EmbeddedPostgres
+from shared.channels import ADDRESS_CHANNEL
 from shared.database import create_engine, create_sessions
-from shared.events import ADDRESS_CHANNEL
 from shared.keyring import Keyring
 from shared.side_port import STOPPING
 from shared.tables import RelayAddress

@@ -31,7 +31,15 @@ NOT_NEEDED = {
         "requests",
     },
     "services.mailrelay.__main__": _DATABASE | {"aiosmtpd", "services.mailrelay.parsing", "dns"},
-    "services.mailrelay.process.child": {"aiosmtplib", "requests", "services.mailrelay.parsing"},
+    "services.mailrelay.process.child": _WEB
+    | {
+        "aiosmtplib",
+        "requests",
+        "services.mailrelay.parsing",
+        "sqlalchemy",
+        "shared.tables",
+        "shared.database",
+    },
 }
 
 

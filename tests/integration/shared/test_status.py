@@ -18,8 +18,9 @@ from shared.database import Sessions, create_engine, create_sessions, database_p
 from shared.keyring import Keyring
 from shared.schema_revision import packaged_revisions
 from shared.side_port import side_port
+from shared.status.of_sessions import read_state, status_of
 from shared.status.queries import EVERYTHING, OF_MAIL
-from shared.status.report import StatusReport, read_state
+from shared.status.report import StatusReport
 from shared.version import version
 from tests.conftest import Database, Keys
 from tests.factories import make_accepted_mail, make_account, make_integration, make_relay_address
@@ -62,7 +63,7 @@ async def asked(report: StatusReport, sessions: Sessions, accept: str | None) ->
 async def test_a_program_gets_json_and_a_browser_a_page_and_neither_gets_anything_personal(
     sessions: Sessions, waiting_mail: list[str]
 ):
-    report = StatusReport.of("connector-worker", sessions, EVERYTHING)
+    report = status_of("connector-worker", sessions, EVERYTHING)
 
     for_program = await asked(report, sessions, "*/*")
     for_browser = await asked(report, sessions, "text/html,application/xhtml+xml,*/*;q=0.8")
@@ -108,7 +109,7 @@ async def test_each_role_tells_what_its_database_role_may_read(
 async def test_while_the_database_is_away_what_is_not_known_is_not_told():
     engine = create_engine("postgresql://nobody@127.0.0.1:9/none", application_name="tests")
     sessions = create_sessions(engine)
-    report = StatusReport.of("mail-worker", sessions, OF_MAIL)
+    report = status_of("mail-worker", sessions, OF_MAIL)
 
     told = (await asked(report, sessions, None)).json()
     page = await asked(report, sessions, "text/html")
@@ -131,7 +132,7 @@ async def test_tables_that_do_not_suit_are_named_and_not_asked(sessions: Session
 
     await set_revision(older)
     try:
-        told = await StatusReport.of("connector", sessions, EVERYTHING)()
+        told = await status_of("connector", sessions, EVERYTHING)()
     finally:
         await set_revision(head)
 
@@ -140,7 +141,7 @@ async def test_tables_that_do_not_suit_are_named_and_not_asked(sessions: Session
 
 
 async def test_however_many_ask_at_once_the_database_is_asked_once(sessions: Sessions):
-    report = StatusReport.of("connector", sessions, EVERYTHING)
+    report = status_of("connector", sessions, EVERYTHING)
     async with sent_statements(sessions.kw["bind"].sync_engine) as sent:
         answers = await asyncio.gather(*(report() for _ in range(50)))
 
@@ -172,7 +173,7 @@ async def test_whoever_asks_while_somebody_else_is_asking_gets_the_same_answer_h
 
 async def test_what_a_role_may_not_read_is_said_and_not_guessed(kept_database: KeptDatabase):
     with capture_logs() as logs:
-        told = await StatusReport.of("mail-worker", kept_database.sessions(MAIL_WORKER), EVERYTHING)()
+        told = await status_of("mail-worker", kept_database.sessions(MAIL_WORKER), EVERYTHING)()
 
     assert (told["is_ready"], told["queues"]) == (False, None)
     assert "status_not_read" in str(told["problem"])
@@ -180,7 +181,7 @@ async def test_what_a_role_may_not_read_is_said_and_not_guessed(kept_database: K
 
 
 async def test_a_problem_of_the_process_is_told_beside_what_waits(sessions: Sessions):
-    told = await StatusReport.of("mail-worker", sessions, EVERYTHING, lambda: "a task has ended")()
+    told = await status_of("mail-worker", sessions, EVERYTHING, lambda: "a task has ended")()
 
     assert (told["is_ready"], told["problem"]) == (False, "a task has ended")
     assert told["queues"]

@@ -5,8 +5,8 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from services.mailrelay.intake.lanes import lane_of
+from shared.lanes import Lane
 from shared.networks import network_of, site_of
-from shared.tables import Lane
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from services.connector.accounts.callers import Caller
 from services.connector.dependencies import SESSION_COOKIE
 from services.connector.events.bounds import StreamBounds
 from services.connector.events.hub import MAX_STREAMS_PER_CALLER, MAX_WAITING, RESYNC, Hub
+from shared.channels import EVENT_CHANNEL
 from shared.database import Sessions, asyncpg_dsn, new_id
-from shared.events import CHANNEL, EventKind, announce
+from shared.events import EventKind, announce
 from shared.permissions import Level, Permission
 from shared.tables import ApiKey, EventRow, User, UserSession
 from tests.conftest import Database
@@ -174,7 +175,7 @@ async def test_a_payload_that_cannot_be_read_ends_nothing(listen, signed_in, ses
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
     async with listen(signed_in) as listener:
         for payload in ("", "[]", '{"account_id": "x"}', '{"account_id": null, "kind": "order.changed"}'):
-            await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
+            await connection.execute("SELECT pg_notify($1, $2)", EVENT_CHANNEL, payload)
         sent = await _announce(sessions, signed_in.account.id)
 
         assert await listener.event() == sent
@@ -200,9 +201,9 @@ async def test_a_forged_notification_shows_nothing(listen, signed_in, sessions, 
             json.dumps(as_before),
             "x" * 7_999,
         ):
-            await intruder.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
+            await intruder.execute("SELECT pg_notify($1, $2)", EVENT_CHANNEL, payload)
         await intruder.execute(
-            "SELECT pg_notify($1, CAST(uuidv7() AS text)) FROM generate_series(1, 3000)", CHANNEL
+            "SELECT pg_notify($1, CAST(uuidv7() AS text)) FROM generate_series(1, 3000)", EVENT_CHANNEL
         )
         sent = await _announce(sessions, signed_in.account.id)
 
@@ -222,7 +223,7 @@ async def test_the_version_before_is_understood(listen, signed_in, sessions, dat
             json.dumps(ids),
         )
         payload = json.dumps({"id": str(event_id), "account_id": str(new_id()), "kind": "x", "ids": {}})
-        await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
+        await connection.execute("SELECT pg_notify($1, $2)", EVENT_CHANNEL, payload)
 
         assert await listener.event() == ("message.received", json.dumps({"ids": ids}))
     await connection.close()
@@ -236,7 +237,7 @@ async def test_a_flood_of_notifications_costs_a_resync_and_no_memory(signed_in, 
     flooding = await asyncpg.connect(asyncpg_dsn(database.url(RELAY)))
     with hub.subscribe(caller) as subscription:
         await flooding.execute(
-            "SELECT pg_notify($1, CAST(uuidv7() AS text)) FROM generate_series(1, 5000)", CHANNEL
+            "SELECT pg_notify($1, CAST(uuidv7() AS text)) FROM generate_series(1, 5000)", EVENT_CHANNEL
         )
         told, sent = "", "nothing yet"
         async with asyncio.timeout(20):

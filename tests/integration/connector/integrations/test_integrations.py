@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
 from shared.addresses import LOCAL_PART_LENGTH
+from shared.channels import ADDRESS_CHANNEL, EVENT_CHANNEL
 from shared.database import Sessions, asyncpg_dsn
-from shared.events import ADDRESS_CHANNEL, CHANNEL
 from shared.keyring import Keyring
 from shared.marketplaces import BY_COUNTRY
 from shared.tables import Grant, Integration, MarketplaceParticipation, RelayAddress
@@ -32,7 +32,7 @@ async def heard(database: Database) -> AsyncIterator[list[tuple[str, str]]]:
     """What relays and browsers are told: channel and payload, in order."""
     connection = await asyncpg.connect(asyncpg_dsn(database.url("replyco_connector")))
     messages: list[tuple[str, str]] = []
-    for channel in (ADDRESS_CHANNEL, CHANNEL):
+    for channel in (ADDRESS_CHANNEL, EVENT_CHANNEL):
         await connection.add_listener(
             channel, lambda _c, _pid, name, payload: messages.append((name, payload))
         )

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from deploy.demo.postgres import MAIL_WORKER
+from shared.channels import REPLY_CHANNEL
 from shared.crypto.envelope import Place
 from shared.database import asyncpg_dsn
-from shared.events import REPLY_CHANNEL
 from shared.tables import AuditEntry, Conversation, EventRow, Integration, OutboundMessage, ReplyFile
 from tests.factories import make_message, make_reply
 from tests.integration.connector.replies.conftest import PDF, TAG, TEXT, Thread

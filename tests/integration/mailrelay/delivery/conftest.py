@@ -17,13 +17,14 @@ from services.mailrelay.delivery.metrics import DeliveryMetrics
 from services.mailrelay.delivery.parser_pool import ParserPool
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.blobs import open_blobs
+from shared.channels import MAIL_CHANNEL
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import ContentKey, MailPublicKey
 from shared.database import Sessions, create_sessions, new_id
-from shared.events import MAIL_CHANNEL
 from shared.keyring import Keyring
+from shared.lanes import Lane
 from shared.settings import BlobSettings
-from shared.tables import AcceptedMail, Integration, Lane, RelayAddress
+from shared.tables import AcceptedMail, Integration, RelayAddress
 from tests.conftest import Keys
 from tests.factories import make_account, make_integration, make_relay_address
 from tests.kept_database import KeptDatabase

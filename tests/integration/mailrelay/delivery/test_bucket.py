@@ -11,7 +11,8 @@ from sqlalchemy import select
 from services.mailrelay.delivery.service import Delivery, deliver_due
 from shared.blobs import blob_id_of, open_blobs
 from shared.database import Sessions
-from shared.tables import AcceptedMail, Lane, MailState
+from shared.lanes import Lane
+from shared.tables import AcceptedMail, MailState
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.accepting import running_relay
 from tests.integration.mailrelay.delivery.conftest import Store

@@ -25,11 +25,12 @@ from services.mailrelay.delivery.service import (
     Delivery,
     deliver_due,
 )
+from shared.channels import EVENT_CHANNEL
 from shared.crypto.envelope import AccountKeys, Place
 from shared.crypto.key_provider import KeyFile
 from shared.crypto.raw_mail import ContentKey
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, is_unavailable
-from shared.events import CHANNEL, EventKind
+from shared.events import EventKind
 from shared.jobs import Job
 from shared.keyring import Keyring
 from shared.tables import (
@@ -358,7 +359,7 @@ async def test_message_is_announced_with_ids_only(
 ):
     heard: asyncio.Queue[str] = asyncio.Queue()
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
-    await connection.add_listener(CHANNEL, lambda *args: heard.put_nowait(str(args[-1])))
+    await connection.add_listener(EVENT_CHANNEL, lambda *args: heard.put_nowait(str(args[-1])))
     await accept(mail("buyer-question"))
 
     await deliver_due(delivery)

@@ -22,7 +22,8 @@ from shared.crypto.envelope import Place, Sealed
 from shared.crypto.raw_mail import ContentKey
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions, new_id
 from shared.keyring import Keyring
-from shared.tables import AcceptedMail, Lane, MailState
+from shared.lanes import Lane
+from shared.tables import AcceptedMail, MailState
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.delivery.conftest import Accept, Store, accepted_row, mail, make_store
 from tests.integration.mailrelay.delivery.test_delivery import all_messages, make_due, state_of

@@ -17,7 +17,8 @@ from services.mailrelay.delivery.service import MAX_BATCH, MAX_BATCH_BYTES, Deli
 from services.mailrelay.delivery.turns import Turns, claim_due
 from shared.database import Sessions, asyncpg_dsn, create_engine, create_sessions
 from shared.keyring import Keyring
-from shared.tables import AcceptedMail, Lane, MailState
+from shared.lanes import Lane
+from shared.tables import AcceptedMail, MailState
 from tests.conftest import Database, Keys
 from tests.factories import make_integration, make_relay_address
 from tests.integration.mailrelay.delivery.conftest import Store, accepted_row, mail, make_store

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from deploy.demo.postgres import MAIL_WORKER, OWNER
 from services.mailrelay.settings import MailWorkerSettings
 from services.mailrelay.worker import POLL_SECONDS, run_worker
+from shared.channels import EVENT_CHANNEL
 from shared.database import asyncpg_dsn
-from shared.events import CHANNEL
 from tests.conftest import Database, Keys
 from tests.integration.mailrelay.delivery.conftest import Accept, mail
 from tests.no_tls import NO_AUTHORITIES
@@ -66,7 +66,7 @@ async def heard_messages(database: Database) -> AsyncIterator[asyncio.Queue[str]
     announced: asyncio.Queue[str] = asyncio.Queue()
     heard: asyncio.Queue[str] = asyncio.Queue()
     connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
-    await connection.add_listener(CHANNEL, lambda *args: announced.put_nowait(str(args[-1])))
+    await connection.add_listener(EVENT_CHANNEL, lambda *args: announced.put_nowait(str(args[-1])))
 
     async def hear() -> None:
         while True:
