@@ -9,7 +9,6 @@ import io
 import os
 import select
 import threading
-import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final, TextIO
@@ -18,8 +17,9 @@ from typing import Final, TextIO
 MOST_WAITING: Final = 10_000
 # So much of a pipe is written in one piece: lines of several processes never mix (pipe(7)).
 _PIECE: Final = select.PIPE_BUF
-# Lines that come within this time are written together; to wake the thread for each would cost more than to write it.
-_GATHER_SECONDS: Final = 0.01
+# Lines that come within this time are written together; to wake the thread costs more than to write a line, and whoever logs waits for
+# the interpreter meanwhile.
+_GATHER_SECONDS: Final = 0.05
 # What a process that ends waits for whoever reads its lines.
 _END_SECONDS: Final = 2.0
 
@@ -31,6 +31,7 @@ class LogWriter:
         self._write = _writing_to(output)
         self._most_waiting = most_waiting
         self._lines: SimpleQueue[str | threading.Event] = SimpleQueue()
+        self._is_hurried = threading.Event()
         self.lost = 0
         threading.Thread(target=self._run, name="log writer", daemon=True).start()
         atexit.register(self.flush)
@@ -48,13 +49,15 @@ class LogWriter:
         """Wait until everything that was taken so far is written or lost, but no longer than this."""
         written = threading.Event()
         self._lines.put(written)
+        self._is_hurried.set()
         written.wait(seconds)
 
     def _run(self) -> None:
         while True:
             first = self._lines.get()
             if isinstance(first, str):
-                time.sleep(_GATHER_SECONDS)
+                self._is_hurried.wait(_GATHER_SECONDS)
+            self._is_hurried.clear()
             self._write_waiting(first)
 
     def _write_waiting(self, first: str | threading.Event) -> None:

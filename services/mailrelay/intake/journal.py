@@ -131,6 +131,8 @@ class Journal:
             await entry.done
         finally:
             expiry.cancel()
+            # A failure's traceback leads here, and from the entry to the failure: mails would wait for the garbage collector.
+            del entry
 
     async def run(self) -> None:
         """Write whatever arrives, until `close` and nothing waits any more."""

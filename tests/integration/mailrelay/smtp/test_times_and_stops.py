@@ -8,11 +8,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 
 from deploy.demo.postgres import OWNER, RELAY
+from services.mailrelay.intake.journal import AcceptedRow
+from services.mailrelay.smtp.data_reader import DataReader
 from services.mailrelay.smtp.dialogue import Dialogue
 from services.mailrelay.smtp.protocol import RelaySession
 from services.mailrelay.smtp.reader import ClientReader
@@ -235,22 +237,76 @@ async def test_nothing_of_a_mail_reaches_the_logs(
     await connection.close()
 
 
+def _alive() -> int:
+    kept = RelaySession | Dialogue | ClientReader | DataReader | AcceptedRow
+    return sum(isinstance(thing, kept) for thing in gc.get_objects())
+
+
+@contextlib.contextmanager
+def _without_garbage_collector() -> Iterator[None]:
+    """The relay collects seldom, so a mail that it alone could free would stay for long."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
 async def test_a_session_that_has_ended_leaves_nothing_for_the_garbage_collector(
     database: Database, keys: Keys
 ):
-    def alive() -> int:
-        return sum(isinstance(thing, RelaySession | Dialogue | ClientReader) for thing in gc.get_objects())
-
     async with running_relay(database, keys) as relay, relay.client() as client:
         await client.say("EHLO sender.example")
-        gc.collect()
-        gc.disable()
-        try:
-            while_it_lasts = alive()
+        with _without_garbage_collector():
+            while_it_lasts = _alive()
             await client.say("QUIT")
             await relay.counts('replyco_smtp_sessions_total{reason="quit"} 1.0')
-            afterwards = alive()
-        finally:
-            gc.enable()
+            afterwards = _alive()
 
     assert afterwards == while_it_lasts - 3
+
+
+async def test_neither_does_a_client_that_breaks_off_within_a_mail(
+    database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
+):
+    await _make_address(sessions, keyring)
+    async with running_relay(database, keys) as relay:
+        with _without_garbage_collector():
+            before = _alive()
+            async with relay.client() as client:
+                await client.begin(ADDRESS)
+                client.send(b"half a mail\r\n" * 1000)
+                while "replyco_smtp_memory_bytes 39000.0" not in await relay.metrics():
+                    pass
+                client.writer.transport.abort()
+                await relay.counts('replyco_smtp_sessions_total{reason="disconnected"} 1.0')
+            afterwards = _alive()
+
+    assert afterwards == before
+
+
+async def test_neither_does_a_mail_that_could_not_be_stored(
+    database: Database, keys: Keys, sessions: Sessions, keyring: Keyring
+):
+    await _make_address(sessions, keyring)
+    connection = await asyncpg.connect(asyncpg_dsn(database.url(OWNER)))
+    async with running_relay(database, keys, commit_timeout_seconds=0.5) as relay:
+        with _without_garbage_collector():
+            before = _alive()
+            async with connection.transaction(), relay.client() as client, relay.client() as impatient:
+                await connection.execute("LOCK TABLE accepted_mail")
+                for each in (client, impatient):
+                    await each.begin(ADDRESS)
+                    each.send(b"a mail\r\n.\r\n")
+                impatient.writer.transport.abort()
+                await relay.counts('replyco_smtp_sessions_total{reason="disconnected"} 1.0')
+                assert (await client.reply()).startswith("451 ")
+                await client.say("QUIT")
+                await relay.counts('replyco_smtp_sessions_total{reason="quit"} 1.0')
+                # The journal has given up, too.
+                await relay.counts("replyco_journal_queued_bytes 0.0")
+            afterwards = _alive()
+    await connection.close()
+
+    assert afterwards == before
